@@ -1,0 +1,1 @@
+"""Typer front end: spells the verbs of the lab. One file per group of verbs."""

@@ -1,0 +1,83 @@
+"""Every exception revconsole raises on purpose. Anything else is a bug and keeps its traceback.
+
+RevconsoleError            base: one sentence that says what, where and what to do next
+├── ProfileError           a profile or an override is wrong: file and key
+├── UnknownName            a name that nothing has: kind, name, known names
+├── StoreError             the run store cannot be read or written
+│   ├── NoSuchRun          no run, or more than one, answers to that address
+│   └── AlreadyClaimed     another process writes this run
+├── DataUnavailable        a dataset or a weights file is missing, damaged or out of reach
+├── NotInvertible          a scheme was asked for an inverse it does not have
+└── RunFailed              a training ended for a reason its user can act on
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class RevconsoleError(Exception):
+    """One clear sentence for the user. `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class ProfileError(RevconsoleError):
+    """A setting is wrong. `where` is the file or the command line, `key` the dotted key."""
+
+    exit_code = 2
+
+    def __init__(self, where: str, key: str, message: str) -> None:
+        self.where, self.key, self.reason = where, key, message
+        place = f"{where}: {key}" if key else where
+        super().__init__(f"{place}: {message}")
+
+
+class UnknownName(RevconsoleError):  # noqa: N818  the name says what happened
+    """A name of some kind (`scheme`, `dataset`, `profile`, …) that does not exist."""
+
+    exit_code = 2
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, sorted(known)
+        super().__init__(f"there is no {kind} {name!r}{nearest(name, self.known)}")
+
+
+class StoreError(RevconsoleError):
+    """The run store, or one run in it, cannot be read or written."""
+
+    exit_code = 4
+
+
+class NoSuchRun(StoreError):  # noqa: N818  the name says what happened
+    """No run answers to the address, or several do."""
+
+    exit_code = 3
+
+
+class AlreadyClaimed(StoreError):  # noqa: N818  the name says what happened
+    """Another process is writing this run."""
+
+
+class DataUnavailable(RevconsoleError):  # noqa: N818  the name says what happened
+    """A dataset or a weights file is missing, damaged or out of reach."""
+
+    exit_code = 4
+
+
+class NotInvertible(RevconsoleError):  # noqa: N818  the name says what happened
+    """A scheme was asked to reconstruct its streams and has no inverse."""
+
+    exit_code = 2
+
+
+class RunFailed(RevconsoleError):  # noqa: N818  the name says what happened
+    """A training ended early for a reason its user can act on."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The tail of a sentence about an unknown name: the nearest known one, or all of them."""
+    names = sorted(known)
+    close = get_close_matches(name.lower(), names, n=1, cutoff=0.55)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there are: {', '.join(names)}" if names else ""

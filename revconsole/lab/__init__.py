@@ -1,0 +1,1 @@
+"""Services behind both front ends: plan, launch, stop, follow, compare. Torch-free."""

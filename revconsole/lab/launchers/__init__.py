@@ -1,0 +1,1 @@
+"""Where a run trains: one file per place."""

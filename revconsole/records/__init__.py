@@ -1,0 +1,1 @@
+"""The vocabulary of a run: profile, plan, events, store, catalogue. Torch-free."""
