@@ -1,0 +1,95 @@
+"""Compare: several runs as one table, the settings that differ first.
+
+Differences are to the first run, the baseline. An accuracy from one seed is one number, and the table says how
+many seeds stand behind each row.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from revconsole.records.run import Summary
+
+NOT_SETTINGS = frozenset({"name", "profile", "data_fingerprint", "seed"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One run among others. `settings` holds only the keys in which the compared runs differ."""
+
+    summary: Summary
+    settings: Mapping[str, Any]
+    test_accuracy_gain: float | None
+    """Test accuracy minus the baseline's, as a fraction; None for the baseline or while unknown."""
+    kept_ratio: float | None
+    """Bytes kept for backward relative to the baseline's."""
+    seconds_ratio: float | None
+    """Wall clock relative to the baseline's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Rows in the order asked for; the first is the baseline."""
+
+    rows: tuple[Row, ...]
+    differing: tuple[str, ...]
+    warnings: tuple[str, ...]
+    """What makes the runs hard to compare: other images, other seeds, unfinished runs."""
+
+
+def compare(summaries: Sequence[Summary]) -> Comparison:
+    """Put runs beside each other; the first is the baseline."""
+    flats = [flat_settings(s) for s in summaries]
+    keys = dict.fromkeys(key for flat in flats for key in flat)
+    differing = tuple(k for k in keys if len({repr(flat.get(k)) for flat in flats}) > 1)
+    baseline = summaries[0]
+    rows = tuple(
+        Row(
+            summary=s,
+            settings={k: flat[k] for k in differing if k in flat},
+            test_accuracy_gain=_minus(s.test_accuracy, baseline.test_accuracy, s is baseline),
+            kept_ratio=_ratio(s.kept_for_backward_bytes, baseline.kept_for_backward_bytes),
+            seconds_ratio=_ratio(s.seconds, baseline.seconds),
+        )
+        for s, flat in zip(summaries, flats, strict=True)
+    )
+    return Comparison(rows=rows, differing=differing, warnings=tuple(_warnings(summaries)))
+
+
+def flat_settings(summary: Summary) -> dict[str, Any]:
+    """Every setting of a run by its dotted key, as it would be written on the command line."""
+    flat: dict[str, Any] = {}
+    for key, value in summary.plan.model_dump().items():
+        if key in NOT_SETTINGS:
+            continue
+        if isinstance(value, dict):
+            flat |= {f"{key}.{inner}": v for inner, v in value.items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _warnings(summaries: Sequence[Summary]) -> list[str]:
+    found = []
+    prints = {s.fingerprint for s in summaries if s.fingerprint}
+    if len(prints) > 1:
+        short = ", ".join(sorted(p[:12] for p in prints))
+        found.append(f"these runs did not train on the same images and split: fingerprints {short}")
+    if any(not s.ended for s in summaries):
+        found.append("some runs are not finished: their figures will change")
+    if any(s.state in {"failed", "lost", "stopped"} for s in summaries):
+        found.append("some runs ended early: their figures are those of a shorter training")
+    if len({s.plan.train.epochs for s in summaries}) > 1:
+        found.append("the runs have different numbers of epochs")
+    seeds = {s.plan.seed for s in summaries}
+    if len(summaries) > 1 and len(seeds) == 1:
+        found.append(f"one seed each ({min(seeds)}): a difference may be chance; add seeds=[0,1,2]")
+    return found
+
+
+def _minus(value: float | None, baseline: float | None, same: bool) -> float | None:
+    return None if same or value is None or baseline is None else value - baseline
+
+
+def _ratio(value: float | None, baseline: float | None) -> float | None:
+    return value / baseline if value is not None and baseline else None

@@ -1,0 +1,35 @@
+"""The one door to torch. Importing it is cheap; calling it loads torch, so call it from a thread.
+
+Everything else in `lab`, and both front ends, stay torch-free; the import contracts name this module as the
+single exception.
+"""
+
+from revconsole.records.attempt import Attempt
+from revconsole.records.plan import Plan
+from revconsole.records.store import RunStore
+
+
+def train(store: RunStore, run_id: str, attempt: Attempt) -> None:
+    """Train a claimed run in the calling thread, to its end; the outcome is in the run's events."""
+    from revconsole.training import door  # seconds of import: only when something is trained
+
+    door.execute(store, run_id, attempt)
+
+
+def count_parameters(plan: Plan) -> int:
+    """Parameters of the planned model, without data or memory for weights."""
+    from revconsole.training import door  # as above
+
+    return door.count_parameters(plan)
+
+
+def warm() -> None:
+    """Load torch now, so that the first launch does not wait for it."""
+    from revconsole.training import door  # noqa: F401  loading it is all that is wanted
+
+
+def timm_models(pattern: str) -> list[str]:
+    """Names of timm's models that match a shell pattern; loads torch."""
+    from revconsole.training import door  # as above
+
+    return door.timm_models(pattern)

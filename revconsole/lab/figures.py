@@ -1,0 +1,149 @@
+"""Figures: what is to be drawn, not how. The console and any exporter draw the same values."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from revconsole.records.run import Run, Series
+
+Horizontal = Literal["step", "epoch"]
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """One line of a figure. `gaps` are the x of values that were not finite and are not in `ys`."""
+
+    label: str
+    run_id: str
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+    gaps: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """Curves with labelled axes; units are in the labels."""
+
+    title: str
+    x_label: str
+    y_label: str
+    curves: tuple[Curve, ...] = field(default_factory=tuple)
+
+    @property
+    def gaps(self) -> int:
+        """How many values could not be drawn because they were not finite."""
+        return sum(len(curve.gaps) for curve in self.curves)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a figure shows: metrics by name, in order, with the words for title and axis."""
+
+    title: str
+    y_label: str
+    metrics: tuple[tuple[str, str], ...]
+    scale: float = 1.0
+
+
+LOSS = Subject(
+    title="loss", y_label="nats", metrics=(("loss", "train"), ("validation_loss", "validation"))
+)
+ACCURACY = Subject(
+    title="accuracy",
+    y_label="%",
+    metrics=(("train_accuracy", "train"), ("validation_accuracy", "validation")),
+    scale=100.0,
+)
+MEMORY = Subject(
+    title="memory",
+    y_label="MiB",
+    metrics=(
+        ("device_allocated_bytes", "allocated"),
+        ("resident_bytes", "resident, whole process"),
+    ),
+    scale=1 / MIB,
+)
+VALIDATION = Subject(
+    title="validation accuracy", y_label="%", metrics=(("validation_accuracy", ""),), scale=100.0
+)
+TRAINING_LOSS = Subject(title="training loss", y_label="nats", metrics=(("loss", ""),))
+
+
+def figure(
+    subject: Subject, runs: Sequence[Run], *, width: int, horizontal: Horizontal = "step"
+) -> Figure:
+    """The figure of one subject over one or more runs, at most two points per column of `width`."""
+    several = len(runs) > 1
+    curves = []
+    for run in runs:
+        for name, word in subject.metrics:
+            series = run.series.get(name)
+            if series is not None and series.length:
+                label = " ".join(
+                    part for part in (run.summary.name if several else "", word) if part
+                )
+                curve = _curve(
+                    series,
+                    run,
+                    label=label,
+                    scale=subject.scale,
+                    width=width,
+                    horizontal=horizontal,
+                )
+                curves.append(curve)
+    return Figure(
+        title=subject.title, x_label=horizontal, y_label=subject.y_label, curves=tuple(curves)
+    )
+
+
+def _curve(
+    series: Series, run: Run, *, label: str, scale: float, width: int, horizontal: Horizontal
+) -> Curve:
+    xs, ys, gaps = decimate(series.steps, series.values, width)
+    per_epoch = run.facts.get("steps_per_epoch")
+    divisor = per_epoch if horizontal == "epoch" and isinstance(per_epoch, int) else 1
+    return Curve(
+        label=label,
+        run_id=run.id,
+        xs=tuple(x / divisor for x in xs),
+        ys=tuple(y * scale for y in ys),
+        gaps=tuple(x / divisor for x in gaps),
+    )
+
+
+def decimate(
+    steps: Sequence[int], values: Sequence[float], columns: int
+) -> tuple[list[int], list[float], list[int]]:
+    """At most two points per column: the lowest and the highest of each, so no spike is lost.
+
+    Returns steps, values, and the steps whose values are not finite (at most one per column).
+    """
+    size = max(1, math.ceil(len(values) / max(1, columns)))
+    xs: list[int] = []
+    ys: list[float] = []
+    gaps: list[int] = []
+    for start in range(0, len(values), size):
+        column = values[start : start + size]
+        if not math.isfinite(sum(column)):
+            gaps.extend(_first_gap(steps, column, start))
+        for index in _extremes(column):
+            xs.append(steps[start + index])
+            ys.append(column[index])
+    return xs, ys, gaps
+
+
+def _first_gap(steps: Sequence[int], column: Sequence[float], start: int) -> list[int]:
+    bad = (i for i, value in enumerate(column) if not math.isfinite(value))
+    return [steps[start + i] for i in bad][:1]
+
+
+def _extremes(column: Sequence[float]) -> list[int]:
+    """Indices of the lowest and the highest finite value, in order; fewer if they coincide."""
+    finite = [i for i, value in enumerate(column) if math.isfinite(value)]
+    if not finite:
+        return []
+    low = min(finite, key=column.__getitem__)
+    high = max(finite, key=column.__getitem__)
+    return sorted({low, high})

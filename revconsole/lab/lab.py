@@ -1,0 +1,152 @@
+"""Lab: the verbs of revconsole. The command line and the console only spell them."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from revconsole.errors import RevconsoleError
+from revconsole.lab import engine
+from revconsole.lab.compare import Comparison, compare
+from revconsole.lab.launchers import process
+from revconsole.lab.launchers.thread import ThreadLauncher
+from revconsole.records import control, shelf
+from revconsole.records.events import Finished
+from revconsole.records.plan import Plan
+from revconsole.records.profile import Profile
+from revconsole.records.run import Run, Summary
+from revconsole.records.store import RunStore
+from revconsole.records.tail import Tail
+
+Launcher = Literal["thread", "process"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A profile with its overrides, and every run it makes."""
+
+    profile: Profile
+    plans: tuple[Plan, ...]
+
+
+class Lab:
+    """One store, one queue of threads, and everything that can be done with runs."""
+
+    def __init__(self, store: Path) -> None:
+        self.store = RunStore(store)
+        self._threads = ThreadLauncher(self.store)
+
+    def plan(self, profile: str, settings: Mapping[str, Any] | None = None) -> Planned:
+        """What a profile with overrides would run. Raises ProfileError or UnknownName."""
+        found = shelf.find(profile).overridden(settings or {})
+        return Planned(profile=found, plans=found.plans())
+
+    def launch(self, planned: Planned, launcher: Launcher = "thread") -> list[str]:
+        """Create and queue every run of a plan; returns their ids in order."""
+        ids = [self.store.create(plan, planned.profile.table) for plan in planned.plans]
+        self._start(ids, launcher)
+        return ids
+
+    def resume(self, run_id: str, launcher: Launcher = "thread") -> None:
+        """Go on with a run that ended early, from its last checkpoint.
+
+        Raises RevconsoleError if it still runs or has nothing left to do.
+        """
+        summary = self.summary(run_id)
+        if summary.state == "finished":
+            raise RevconsoleError(
+                f"run {run_id} ({summary.name}) is finished; there is nothing to resume"
+            )
+        if not summary.ended:
+            raise RevconsoleError(
+                f"run {run_id} ({summary.name}) is {summary.state}; stop it first"
+            )
+        self._start([run_id], launcher)
+
+    def stop(self, run_id: str) -> str:
+        """Ask a run to stop after the step it is in; returns what will happen, for the user.
+
+        Raises RevconsoleError if it has ended already.
+        """
+        summary = self.summary(run_id)
+        if summary.ended:
+            raise RevconsoleError(f"run {run_id} ({summary.name}) is already {summary.state}")
+        if summary.state == "queued":
+            attempt = self.store.claim(run_id, self.store.next_attempt(run_id))
+            attempt.emit(Finished(outcome="stopped", step=summary.step, by=control.whoami()))
+            attempt.close()
+            return "taken out of the queue"
+        control.ask(self.store.folder(run_id), "stop")
+        return "will stop after this step and keep a checkpoint"
+
+    def pause(self, run_id: str) -> str:
+        """Ask a running run to hold between two steps, or a paused one to go on."""
+        summary = self.summary(run_id)
+        if summary.state not in {"running", "paused", "pausing", "starting"}:
+            raise RevconsoleError(f"run {run_id} ({summary.name}) is {summary.state}, not running")
+        paused = summary.state in {"paused", "pausing"}
+        control.ask(self.store.folder(run_id), "continue" if paused else "pause")
+        return "goes on" if paused else "will pause after this step"
+
+    def runs(self) -> tuple[Summary, ...]:
+        """Every run, newest first."""
+        return self.store.list()
+
+    def summary(self, run_id: str) -> Summary:
+        """One run as a row."""
+        return self.store.follow(run_id).summary()
+
+    def run(self, run_id: str) -> Run:
+        """One run with every point."""
+        return self.store.read(run_id)
+
+    def follow(self, run_id: str) -> Tail:
+        """A tail of one run, for one reader."""
+        return self.store.follow(run_id)
+
+    def find(self, address: str) -> str:
+        """The id that an address means. Raises NoSuchRun."""
+        return self.store.find(address)
+
+    def compare(self, run_ids: Sequence[str]) -> Comparison:
+        """Several runs as one table; the first is the baseline."""
+        return compare([self.summary(run_id) for run_id in run_ids])
+
+    def count_parameters(self, plan: Plan) -> int:
+        """Parameters of a planned model; loads torch, so call it from a thread."""
+        return engine.count_parameters(plan)
+
+    def busy(self) -> tuple[str, ...]:
+        """Runs that train or wait in this process: quitting would end them."""
+        return self._threads.busy()
+
+    def stop_all(self) -> None:
+        """Ask every run of this process to stop after its step."""
+        for run_id in reversed(self.busy()):
+            if not self.summary(run_id).ended:
+                self.stop(run_id)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until nothing trains or waits in this process; False if `seconds` passed first."""
+        return self._threads.wait(seconds)
+
+    def _start(self, run_ids: list[str], launcher: Launcher) -> None:
+        if launcher == "process":
+            process.launch(self.store, run_ids)
+        else:
+            self._threads.launch(run_ids)
+
+
+def command_line(profile: str, settings: Mapping[str, Any]) -> str:
+    """The shell line that launches the same runs as a form with these settings."""
+    assignments = [f"{key}={_toml(value)}" for key, value in settings.items()]
+    return shlex.join(["revconsole", "train", profile, *assignments])
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_toml(item) for item in value) + "]"
+    return str(value)

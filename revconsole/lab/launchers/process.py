@@ -1,0 +1,37 @@
+"""Process launcher: runs train in a process of their own session, which outlives the terminal.
+
+The child gets no terminal, no inherited descriptors and a working folder that stays; it claims its runs
+itself and writes its output into their folders.
+"""
+
+import subprocess
+import sys
+
+from revconsole.errors import StoreError
+from revconsole.records.identity import Identity
+from revconsole.records.store import RunStore
+
+NAME = "process"
+
+
+def launch(store: RunStore, run_ids: list[str]) -> int:
+    """Start one detached process that trains `run_ids` one after the other; returns its pid.
+
+    Raises StoreError if no process can be started.
+    """
+    command = [sys.executable, "-m", "revconsole.training", str(store.root.resolve()), *run_ids]
+    try:
+        child = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            close_fds=True,
+        )
+    except OSError as error:
+        raise StoreError(f"cannot start a training process: {error.strerror}") from None
+    holder = Identity.of(child.pid)
+    for run_id in run_ids:
+        store.queue(run_id, holder, NAME)
+    return child.pid

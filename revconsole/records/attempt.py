@@ -1,0 +1,154 @@
+"""Attempt: the one writer of a part of a run.
+
+An attempt is a folder `attempts/0001` that appears by one rename with its claim inside; the rename fails if
+another process was first, so the number is both lock and fence. A process that lost its claim can only ever
+write into its own attempt, which newer ones supersede.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any, Self
+
+from revconsole.errors import AlreadyClaimed, StoreError
+from revconsole.records.events import (
+    Checkpointed,
+    Event,
+    Failed,
+    Finished,
+    HandedOver,
+    Record,
+    encode,
+)
+from revconsole.records.identity import Identity, mine
+
+DURABLE = (Checkpointed, Finished, Failed, HandedOver)
+"""Events after which the log is forced to disk."""
+
+
+class Attempt:
+    """Write access to one run: claims it, appends events, keeps crash reports."""
+
+    def __init__(self, run_folder: Path, number: int) -> None:
+        """Open the event log of an attempt that `claim` made."""
+        self.run_folder, self.number = run_folder, number
+        self.folder = run_folder / "attempts" / f"{number:04d}"
+        self._lock, self._seq = threading.Lock(), 0
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
+        self._log = os.open(self.folder / "events.jsonl", flags, 0o600)
+
+    @classmethod
+    def claim(cls, run_folder: Path, number: int) -> Self:
+        """Become the writer of a run, as attempt `number`.
+
+        Raises AlreadyClaimed if that attempt exists, or the process of the one before still writes;
+        StoreError if the folder cannot be written.
+        """
+        if number > 1:
+            _refuse_if_alive(run_folder, number - 1)
+        try:
+            return cls._take(run_folder, number)
+        except OSError as error:
+            raise StoreError(f"cannot write in {run_folder}: {error.strerror}") from None
+
+    @classmethod
+    def _take(cls, run_folder: Path, number: int) -> Self:
+        parent = run_folder / "attempts"
+        parent.mkdir(exist_ok=True, mode=0o700)
+        hidden = parent / f".{number:04d}-{secrets.token_hex(4)}"
+        hidden.mkdir(mode=0o700)
+        write_json(hidden / "claim.json", mine().to_dict() | {"time": time.time()})
+        try:
+            hidden.rename(parent / f"{number:04d}")
+        except OSError:
+            shutil.rmtree(hidden)
+            raise AlreadyClaimed(
+                f"run {run_folder.name}: attempt {number} was taken by another process"
+            ) from None
+        return cls(run_folder, number)
+
+    def emit(self, event: Event) -> None:
+        """Append one event as one whole line; safe from any thread. Raises StoreError on a full disk."""
+        with self._lock:
+            self._seq += 1
+            line = encode(Record(seq=self._seq, time=time.time(), event=event))
+            try:
+                while line:
+                    line = line[os.write(self._log, line) :]
+                if isinstance(event, DURABLE):
+                    os.fsync(self._log)
+            except OSError as error:
+                raise StoreError(
+                    f"cannot write {self.folder / 'events.jsonl'}: {error.strerror}; "
+                    "make room and resume the run"
+                ) from None
+
+    def crash(self, report: str) -> None:
+        """Keep a traceback for whoever mends the fault."""
+        (self.folder / "crash.txt").write_text(report, encoding="utf-8")
+
+    def close(self) -> None:
+        """Close the log; nothing may be emitted afterwards."""
+        os.close(self._log)
+
+
+def numbers(run_folder: Path) -> list[int]:
+    """Numbers of the attempts of a run, ascending."""
+    try:
+        names = [path.name for path in (run_folder / "attempts").iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def owner(run_folder: Path, number: int) -> Identity | None:
+    """Who claimed an attempt; None if the claim cannot be read."""
+    return read_identity(run_folder / "attempts" / f"{number:04d}" / "claim.json")
+
+
+def read_identity(path: Path) -> Identity | None:
+    """The identity in a JSON file; None if there is none."""
+    try:
+        return Identity.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_json(path: Path, body: dict[str, Any]) -> None:
+    """Replace a JSON file in one step: readers see the old or the new one, never half."""
+    hidden = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        with hidden.open("w", encoding="utf-8") as file:
+            json.dump(body, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        hidden.replace(path)
+    except OSError:
+        hidden.unlink(missing_ok=True)
+        raise
+
+
+def _refuse_if_alive(run_folder: Path, number: int) -> None:
+    holder = owner(run_folder, number)
+    ended = last_event_ends(run_folder / "attempts" / f"{number:04d}" / "events.jsonl")
+    if holder is not None and not ended and holder.alive() is not False:
+        raise AlreadyClaimed(
+            f"run {run_folder.name} is being written by process {holder.pid} on {holder.host}; "
+            "stop it first"
+        )
+
+
+def last_event_ends(path: Path) -> bool:
+    """Whether an event log closes with the end of its attempt."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 65536))
+            tail = file.read().splitlines()
+    except OSError:
+        return False
+    kinds = tuple(f'"kind":"{cls.kind}"'.encode() for cls in (Finished, Failed, HandedOver))
+    return bool(tail) and any(kind in tail[-1][:120] for kind in kinds)

@@ -1,0 +1,113 @@
+"""Complaints: pydantic's report on a plan, as one sentence for the person who wrote the profile."""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from revconsole.errors import nearest
+from revconsole.records.plan import Plan, Rule
+from revconsole.records.sections import KINDS, Section
+
+NOUNS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text in quotes",
+    "bool_type": "true or false",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "finite_number": "a finite number",
+    "string_pattern_mismatch": "auto, cpu, mps, cuda, or cuda:0, cuda:1, …",
+}
+BOUNDS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+def first(error: ValidationError, table: Mapping[str, Any]) -> tuple[str, str]:
+    """The dotted key and the sentence of the first problem, and how many more there are."""
+    problems = error.errors(include_url=False)
+    key, sentence = _one(dict(problems[0]), table)
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return key, sentence + more
+
+
+def fields_of(section: str) -> list[str]:
+    """Every key that some kind of `section` has; empty for a single value such as `backward`."""
+    kinds = KINDS.get(section, ("", {}))[1].values() or [_section_class(section)]
+    return sorted({name for kind in kinds if kind is not None for name in kind.model_fields})
+
+
+def _section_class(section: str) -> type[Section] | None:
+    annotation = Plan.model_fields[section].annotation if section in Plan.model_fields else None
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+
+
+def _one(problem: dict[str, Any], table: Mapping[str, Any]) -> tuple[str, str]:
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, Rule):
+        return cause.key, str(cause)
+    path = [str(part) for part in problem["loc"]]
+    key = _dotted(path)
+    return key, _sentence(problem, path, table)
+
+
+def _dotted(path: list[str]) -> str:
+    """The key as the user wrote it: pydantic puts the kind of a section between section and field."""
+    if len(path) > 1 and path[0] in KINDS and path[1] in KINDS[path[0]][1]:
+        return ".".join([path[0], *path[2:]])
+    if path[0] in KINDS and len(path) == 1:
+        return f"{path[0]}.{KINDS[path[0]][0]}"
+    return ".".join(path)
+
+
+def _sentence(problem: dict[str, Any], path: list[str], table: Mapping[str, Any]) -> str:
+    kind, given, context = problem["type"], problem.get("input"), problem.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown_field(path)
+    if kind == "union_tag_invalid":
+        return _unknown_kind(path[0], table)
+    if kind == "literal_error":
+        return f"{given!r} is not one of {context['expected'].replace(' or ', ', ')}"
+    return f"{_requirement(kind, context, str(problem['msg']))}, not {given!r}"
+
+
+def _requirement(kind: str, context: Mapping[str, Any], message: str) -> str:
+    """What a value should be, without saying what it was."""
+    if kind in BOUNDS:
+        name, words = BOUNDS[kind]
+        return f"should be {words} {context[name]}"
+    if kind in NOUNS:
+        return f"should be {NOUNS[kind]}"
+    return f"{message[:1].lower()}{message[1:]}"
+
+
+def _unknown_kind(section: str, table: Mapping[str, Any]) -> str:
+    tag, kinds = KINDS[section]
+    chosen = str(dict(table[section]).get(tag))
+    return f"there is no {section} {chosen!r}{nearest(chosen, kinds)}"
+
+
+def _unknown_field(path: list[str]) -> str:
+    section, field = path[0], path[-1]
+    kinds = KINDS.get(section, ("", {}))[1]
+    if not kinds:
+        return f"unknown key{nearest(field, fields_of(section))}"
+    chosen = path[1]
+    owners = [name for name, cls in kinds.items() if field in cls.model_fields]
+    if owners:
+        return f"{section} {chosen!r} has no {field}; {' and '.join(owners)} {_has(owners)}"
+    return f"unknown key{nearest(field, kinds[chosen].model_fields)}"
+
+
+def _has(owners: list[str]) -> str:
+    return "has it" if len(owners) == 1 else "have it"
+
+
+def choices(model: type[BaseModel], field: str) -> tuple[str, ...]:
+    """The allowed words of a field that is one of several, for menus; empty for free fields."""
+    return tuple(str(word) for word in get_args(model.model_fields[field].annotation) if word)

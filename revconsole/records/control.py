@@ -1,0 +1,79 @@
+"""Control: requests to a run, as files in its folder, so that any console on any host can ask.
+
+A request is published by one rename and answered by the trainer with an `Answered` event; the file is then
+removed. Asking twice is harmless.
+"""
+
+import getpass
+import json
+import os
+import secrets
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from revconsole.errors import StoreError
+
+Verb = Literal["stop", "pause", "continue"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What somebody asked of a run, and who."""
+
+    verb: Verb
+    by: str
+    path: Path
+
+
+class Control:
+    """The trainer's ear: reads the requests of one run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "control"
+
+    def pending(self) -> tuple[Request, ...]:
+        """Requests not yet answered, oldest first. Costs one directory listing."""
+        try:
+            names = sorted(entry.name for entry in os.scandir(self._folder))
+        except FileNotFoundError:
+            return ()
+        found = (_read(self._folder / name) for name in names if name.endswith(".json"))
+        return tuple(request for request in found if request is not None)
+
+    def answered(self, request: Request) -> None:
+        """Remove a request that has been obeyed."""
+        request.path.unlink(missing_ok=True)
+
+
+def ask(folder: Path, verb: Verb) -> None:
+    """Publish a request in a run folder. Raises StoreError if the folder cannot be written."""
+    control = folder / "control"
+    path = control / f"{time.time_ns():020d}-{verb}-{secrets.token_hex(3)}.json"
+    try:
+        control.mkdir(exist_ok=True)
+        hidden = path.with_suffix(".tmp")
+        hidden.write_text(json.dumps({"verb": verb, "by": whoami()}), encoding="utf-8")
+        hidden.replace(path)
+    except OSError as error:
+        raise StoreError(f"cannot ask the run to {verb}: {control}: {error.strerror}") from None
+
+
+def whoami() -> str:
+    """`user@host`, for the record of who stopped a run."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _read(path: Path) -> Request | None:
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        verb, by = body["verb"], str(body["by"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Request(verb=verb, by=by, path=path) if verb in get_args(Verb) else None

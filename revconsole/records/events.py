@@ -1,0 +1,217 @@
+"""Events: what a run says of itself, one line of a log file each.
+
+A line is one JSON object: `seq` (counts from 1 within an attempt), `time` (seconds since 1970), `kind`, the
+event's own fields, and last `crc`, the CRC-32 of every byte before `,"crc"`. Non-finite numbers are the strings
+"NaN", "Infinity", "-Infinity", so that the file stays JSON for every tool.
+"""
+
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal
+
+Direction = Literal["up", "down", "none"]
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """An attempt begins. `facts` says with what: device, versions, parameters, fingerprint, …
+
+    `resumed_from` is the last step of the checkpoint it goes on from: what older attempts wrote beyond that
+    step is superseded.
+    """
+
+    kind: ClassVar[str] = "started"
+    facts: Mapping[str, Scalar]
+    resumed_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricDeclared:
+    """A metric explains itself, so that old runs stay readable.
+
+    `per` is "step" or "epoch"; `direction` says which way is better; `meaning` is one sentence.
+    """
+
+    kind: ClassVar[str] = "metric"
+    name: str
+    unit: str
+    per: str
+    direction: Direction
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Values of metrics at one optimiser step (steps count from 1 over the whole run)."""
+
+    kind: ClassVar[str] = "measured"
+    step: int
+    epoch: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochFinished:
+    """An epoch ended at `step`, with the values measured once per epoch."""
+
+    kind: ClassVar[str] = "epoch"
+    epoch: int
+    step: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpointed:
+    """A checkpoint of `step` is safe on disk as `file`, inside the run folder."""
+
+    kind: ClassVar[str] = "checkpoint"
+    step: int
+    epoch: int
+    file: str
+    best: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advised:
+    """Something the user should know: a note, a warning, or an alarm."""
+
+    kind: ClassVar[str] = "advice"
+    level: Literal["note", "warning", "alarm"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """A line for people."""
+
+    kind: ClassVar[str] = "log"
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A request from the control folder was obeyed at `step`: stop, pause or continue."""
+
+    kind: ClassVar[str] = "answer"
+    verb: str
+    by: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOver:
+    """This attempt ends at `step` on purpose: another process goes on from its checkpoint."""
+
+    kind: ClassVar[str] = "handed-over"
+    step: int
+    to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The run ended early: `reason` is a sentence; a traceback, if any, is in crash.txt."""
+
+    kind: ClassVar[str] = "failed"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The run ended well: "completed", or "stopped" by somebody. `values` are the final metrics."""
+
+    kind: ClassVar[str] = "finished"
+    outcome: Literal["completed", "stopped"]
+    step: int
+    by: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+Event = (
+    Started
+    | MetricDeclared
+    | Measured
+    | EpochFinished
+    | Checkpointed
+    | Advised
+    | Logged
+    | Answered
+    | HandedOver
+    | Failed
+    | Finished
+)
+
+KINDS: dict[str, type[Event]] = {
+    cls.kind: cls
+    for cls in (
+        Started,
+        MetricDeclared,
+        Measured,
+        EpochFinished,
+        Checkpointed,
+        Advised,
+        Logged,
+        Answered,
+        HandedOver,
+        Failed,
+        Finished,
+    )
+}
+
+NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """An event with its place in the log of one attempt and the wall clock when it was written."""
+
+    seq: int
+    time: float
+    event: Event
+
+
+class Damaged(ValueError):  # noqa: N818  the name says what happened
+    """A line of an event log that is not what was written."""
+
+
+def encode(record: Record) -> bytes:
+    """One whole line, newline included."""
+    event = record.event
+    body: dict[str, Any] = {"seq": record.seq, "time": round(record.time, 6), "kind": event.kind}
+    body |= {f.name: _plain(getattr(event, f.name)) for f in fields(event)}
+    text = json.dumps(body, separators=(",", ":"), allow_nan=False).encode()[:-1]
+    return b'%s,"crc":"%08x"}\n' % (text, zlib.crc32(text))
+
+
+def decode(line: bytes) -> Record:
+    """The record of one line. Raises Damaged if a byte was lost or changed."""
+    text, mark, tail = line.rstrip(b"\n").rpartition(b',"crc":"')
+    if not mark or tail != b'%08x"}' % zlib.crc32(text):
+        raise Damaged("checksum does not match")
+    try:
+        body = json.loads(text + b"}")
+        cls = KINDS[body.pop("kind")]
+        seq, time = int(body.pop("seq")), float(body.pop("time"))
+        return Record(
+            seq=seq, time=time, event=cls(**{k: _restored(v, k) for k, v in body.items()})
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(f"not an event: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _restored(value: Any, name: str) -> Any:
+    """Numbers of a `values` map; everything else is what it was."""
+    if name == "values":
+        return {k: NON_FINITE[v] if isinstance(v, str) else float(v) for k, v in value.items()}
+    return value

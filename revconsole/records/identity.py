@@ -1,0 +1,81 @@
+"""Identity: which process, of which boot, of which machine; and whether it still lives.
+
+A pid alone lies: it is reused, and it means nothing on another host. Start ticks (field 22 of
+/proc/PID/stat, counted since boot) do not move when the wall clock is set.
+"""
+
+import os
+import socket
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """One process, told apart from every other that ever ran."""
+
+    host: str
+    boot: str
+    pid: int
+    start: int
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """The identity of a process of this machine."""
+        return cls(host=socket.gethostname(), boot=_boot(), pid=pid, start=_start(pid) or 0)
+
+    @classmethod
+    def from_dict(cls, body: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`. Raises TypeError or KeyError if `body` is something else."""
+        return cls(
+            host=str(body["host"]),
+            boot=str(body["boot"]),
+            pid=int(body["pid"]),
+            start=int(body["start"]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a JSON file."""
+        return asdict(self)
+
+    def alive(self) -> bool | None:
+        """Whether the process still runs; None if it is on another host and cannot be asked."""
+        if self.host != socket.gethostname():
+            return None
+        return self.boot == _boot() and _start(self.pid) == self.start
+
+
+def mine() -> Identity:
+    """The identity of this process."""
+    return Identity.of(os.getpid())
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        import psutil  # only where there is no /proc
+
+        return str(int(psutil.boot_time()))
+
+
+def _start(pid: int) -> int | None:
+    """Start ticks of a living process; None if there is none, or only its unreaped remains."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None if Path("/proc/self/stat").exists() else _start_elsewhere(pid)
+    state, *rest = stat.rpartition(")")[2].split()
+    return None if state in {"Z", "X"} else int(rest[18])
+
+
+def _start_elsewhere(pid: int) -> int | None:
+    import psutil  # only where there is no /proc
+
+    try:
+        return int(psutil.Process(pid).create_time() * 1000)
+    except psutil.Error:
+        return None

@@ -1,0 +1,166 @@
+"""Plan: one run, completely determined.
+
+Every default is resolved and every cross-field rule has been checked, so whoever holds a plan can train
+it. A plan is made by `Profile.plans()` and read back from a run folder; it never changes.
+"""
+
+import hashlib
+import json
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from revconsole.records import catalogue
+from revconsole.records.facts import DatasetFacts
+from revconsole.records.sections import (
+    AdamW,
+    Backward,
+    Bdia,
+    Cosine,
+    Data,
+    Model,
+    Momentum,
+    Optimizer,
+    Residual,
+    Schedule,
+    Scheme,
+    Section,
+    Train,
+    Vit,
+)
+
+FLOAT_BDIA_BLOCKS = 12
+"""Deepest stack that float bdia can reconstruct: rounding doubles per block (see schemes/bdia.py)."""
+
+
+class Plan(Section):
+    """One run: what to train on which data, from which seed."""
+
+    name: str = Field(min_length=1, max_length=120)
+    """What people call the run; not unique."""
+    profile: str = Field(default="", max_length=120)
+    """The profile it was made from."""
+    seed: int = Field(default=0, ge=0)
+    """Source of every random draw but the split."""
+    backward: Backward = "stored"
+    """Where the backward pass gets its activations: kept, recomputed, reconstructed."""
+    model: Model = Vit()
+    scheme: Scheme = Residual()
+    data: Data = Data()
+    train: Train = Train()
+    optimizer: Optimizer = AdamW()
+    schedule: Schedule = Cosine()
+    data_fingerprint: str | None = None
+    """SHA-256 of the images, labels and split; filled in when the run first starts."""
+
+    @property
+    def facts(self) -> DatasetFacts:
+        """Facts of the dataset (classes, channels, size as shipped)."""
+        return catalogue.dataset(self.data.dataset)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square images the model sees, in pixels."""
+        return self.data.image_size or self.facts.size
+
+    def digest(self) -> str:
+        """A hash of everything that decides the result: two plans with one digest train alike."""
+        content = self.model_dump(exclude={"name", "profile", "data_fingerprint"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        if isinstance(self.model, Vit):
+            _check_vit(self.model, self.image_size)
+        _check_scheme(self)
+        _check_training(self)
+        return self
+
+
+class Rule(ValueError):  # noqa: N818  pydantic turns it into an error of the profile
+    """A cross-field rule is broken: the key to change, and the sentence."""
+
+    def __init__(self, key: str, sentence: str) -> None:
+        self.key = key
+        super().__init__(sentence)
+
+
+def _check_vit(vit: Vit, size: int) -> None:
+    if size % vit.patch:
+        fitting = [str(n) for n in range(1, size + 1) if size % n == 0]
+        raise Rule(
+            "model.patch",
+            f"patch {vit.patch} does not divide the image side of {size} pixels; "
+            f"these do: {', '.join(fitting)}",
+        )
+    if vit.dim % vit.heads:
+        fitting = [str(n) for n in range(1, min(vit.dim, 64) + 1) if vit.dim % n == 0]
+        raise Rule(
+            "model.heads",
+            f"{vit.heads} heads do not divide dim {vit.dim}; these do: {', '.join(fitting)}",
+        )
+    if vit.position == "sinusoidal" and vit.dim % 4:
+        raise Rule(
+            "model.dim",
+            f"sinusoidal positions need dim to be a multiple of 4, and {vit.dim} is not",
+        )
+
+
+def _check_scheme(plan: Plan) -> None:
+    scheme = plan.scheme
+    if plan.backward == "reversible":
+        _check_reversible(plan)
+    if (
+        isinstance(scheme, Bdia)
+        and scheme.grid_bits is not None
+        and scheme.gamma not in {0.5, 0.25}
+    ):
+        raise Rule(
+            "scheme.gamma",
+            f"the exact grid needs gamma 0.5 (1 side bit) or 0.25 (2 bits), not {scheme.gamma}; "
+            "or leave grid_bits unset",
+        )
+
+
+def _check_reversible(plan: Plan) -> None:
+    scheme, depth = plan.scheme, getattr(plan.model, "depth", 0)
+    if isinstance(scheme, Residual):
+        raise Rule(
+            "backward",
+            "scheme 'residual' has no inverse; use backward 'stored' or 'checkpointed', "
+            "or scheme 'additive', 'momentum' or 'bdia'",
+        )
+    if isinstance(scheme, Momentum | Bdia) and scheme.gamma == 0:
+        raise Rule(
+            "scheme.gamma",
+            f"the inverse of {scheme.name!r} divides by gamma, so gamma 0 cannot be reversed; "
+            "use backward 'stored' or 'checkpointed'",
+        )
+    if isinstance(scheme, Bdia) and scheme.grid_bits is None and depth > FLOAT_BDIA_BLOCKS:
+        raise Rule(
+            "scheme.grid_bits",
+            f"float bdia loses its activations beyond {FLOAT_BDIA_BLOCKS} blocks (here {depth}); "
+            "set grid_bits = 9 for exact reconstruction, or backward 'checkpointed'",
+        )
+
+
+def _check_training(plan: Plan) -> None:
+    train, schedule = plan.train, plan.schedule
+    if train.batch % train.accumulate:
+        raise Rule(
+            "train.accumulate",
+            f"{train.accumulate} micro-batches do not divide batch {train.batch}",
+        )
+    if schedule.warmup_epochs >= train.epochs and schedule.warmup_epochs > 0:
+        raise Rule(
+            "schedule.warmup_epochs",
+            f"a warm-up of {schedule.warmup_epochs:g} epochs leaves nothing of {train.epochs} epochs",
+        )
+    if train.precision == "fp16" and train.device == "cpu":
+        raise Rule("train.precision", "fp16 needs a GPU; on the CPU use float32 or bf16")
+    limit = plan.data.train_limit or plan.facts.train_images
+    if limit > plan.facts.train_images:
+        raise Rule(
+            "data.train_limit",
+            f"{plan.data.dataset} has {plan.facts.train_images} training images, not {limit}",
+        )

@@ -1,0 +1,111 @@
+"""Run: what the events of one run amount to, as immutable values that may cross threads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from revconsole.records.events import MetricDeclared, Scalar
+from revconsole.records.plan import Plan
+
+State = Literal[
+    "queued", "starting", "running", "pausing", "paused", "stopping",
+    "finished", "stopped", "failed", "lost", "damaged",
+]  # fmt: skip
+ENDED: frozenset[str] = frozenset({"finished", "stopped", "failed", "lost", "damaged"})
+"""States that nothing but a resume can change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """One row of the runs table. Accuracies are fractions, memory is in bytes, None is "not yet measured"."""
+
+    id: str
+    name: str
+    state: State
+    reason: str = ""
+    """Why it failed, was stopped or is lost; empty otherwise."""
+    plan: Plan
+    created: float
+    """Seconds since 1970."""
+    attempt: int = 0
+    epoch: int = 0
+    """Epochs finished."""
+    step: int = 0
+    steps: int | None = None
+    """Optimiser steps of the whole run."""
+    seconds: float = 0.0
+    """Wall clock of all attempts."""
+    eta_seconds: float | None = None
+    parameters: int | None = None
+    best_validation_accuracy: float | None = None
+    best_epoch: int | None = None
+    test_accuracy: float | None = None
+    test_loss: float | None = None
+    loss: float | None = None
+    """Training loss of the last step."""
+    kept_for_backward_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+    peak_memory_of: str = ""
+    """What the peak is of: "allocated on cuda:0", or "resident" memory of the whole process."""
+    fingerprint: str | None = None
+    device: str = ""
+    damaged_lines: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come unless somebody resumes it."""
+        return self.state in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One metric over steps: a window of fixed length onto lists that only ever grow."""
+
+    metric: MetricDeclared
+    _steps: list[int]
+    _values: list[float]
+    length: int
+
+    @property
+    def steps(self) -> list[int]:
+        """Optimiser steps, ascending; for metrics per epoch the last step of the epoch."""
+        return self._steps[: self.length]
+
+    @property
+    def values(self) -> list[float]:
+        """One value per step, in the metric's unit; may be NaN or infinite."""
+        return self._values[: self.length]
+
+    @property
+    def last(self) -> float | None:
+        """The newest value."""
+        return self._values[self.length - 1] if self.length else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of the run's log: when, how serious, what."""
+
+    time: float
+    level: Literal["log", "note", "warning", "alarm"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Everything known of one run at one moment."""
+
+    summary: Summary
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
+    series: Mapping[str, Series] = field(default_factory=dict)
+    log: tuple[Line, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.summary.id
+
+    @property
+    def plan(self) -> Plan:
+        """What it was asked to do."""
+        return self.summary.plan

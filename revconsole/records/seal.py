@@ -1,0 +1,41 @@
+"""Seal: the folded row of a run that ended, kept beside its log so that listing need not read the log again.
+
+Derived, and may be deleted. It names the attempt and the length of the log it was made from and is ignored as
+soon as either differs.
+"""
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from revconsole.records.attempt import write_json
+from revconsole.records.plan import Plan
+from revconsole.records.run import Summary
+
+FORMAT = 1
+FILE = "summary.json"
+
+
+def write(folder: Path, summary: Summary, log_bytes: int) -> None:
+    """Keep the row of an ended run. A folder that cannot be written is left as it is."""
+    row = {k: v for k, v in asdict(summary).items() if k != "plan"}
+    body = {"format": FORMAT, "attempt": summary.attempt, "log_bytes": log_bytes, "row": row}
+    try:
+        write_json(folder / FILE, body)
+    except OSError:
+        return
+
+
+def read(folder: Path, plan: Plan, attempt: int, log_bytes: int) -> Summary | None:
+    """The kept row, if it was made from exactly this log."""
+    try:
+        body = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        made_from = (body["format"], body["attempt"], body["log_bytes"])
+        row: dict[str, Any] = body["row"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    expected = {f.name for f in fields(Summary)} - {"plan"}
+    if made_from != (FORMAT, attempt, log_bytes) or set(row) != expected:
+        return None
+    return Summary(**row, plan=plan)

@@ -1,0 +1,195 @@
+"""RunStore: a folder of run folders. One writer per run, any number of readers, no locks to read.
+
+<store>/<id>/plan.json           what is to be done, and the data's fingerprint once known
+             profile.toml        the settings as they were given
+             launch.json         who queued it, until somebody claims it
+             attempts/0001/      claim.json, events.jsonl (the only truth), output.log, crash.txt
+             control/            requests to the trainer
+             checkpoints/        written and read by training
+             summary.json        derived: the folded row, valid while the log has the length it names
+"""
+
+import json
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from revconsole.errors import NoSuchRun, StoreError
+from revconsole.records import attempt as attempts
+from revconsole.records.attempt import Attempt, write_json
+from revconsole.records.identity import Identity
+from revconsole.records.plan import Plan
+from revconsole.records.run import Run, Summary
+from revconsole.records.tail import Header, Tail
+
+FORMAT = 1
+ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+"""Letters and digits that cannot be taken for one another when an id is read out."""
+ID_LENGTH = 8
+ENVIRONMENT = "REVCONSOLE_STORE"
+
+
+class RunStore:
+    """Creates, lists, reads and follows runs. Safe to share between threads."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._tails: dict[str, Tail] = {}
+        self._lock = threading.Lock()
+
+    def create(self, plan: Plan, profile: Mapping[str, Any]) -> str:
+        """A new run folder, complete from the moment it appears; returns the run's id.
+
+        Raises StoreError if the store cannot be written.
+        """
+        run_id = "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
+        hidden = self.root / f".new-{run_id}"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            hidden.mkdir(mode=0o700)
+            (hidden / "profile.toml").write_text(tomli_w.dumps(dict(profile)), encoding="utf-8")
+            _write_plan(hidden / "plan.json", run_id, time.time(), plan)
+            hidden.rename(self.root / run_id)
+        except OSError as error:
+            raise StoreError(
+                f"cannot create a run in {self.root}: {error.strerror}; choose another store with --store "
+                f"or {ENVIRONMENT}"
+            ) from None
+        return run_id
+
+    def folder(self, run_id: str) -> Path:
+        """The folder of a run. Raises NoSuchRun for anything that is not the id of one here."""
+        path = self.root / run_id
+        if not _is_id(run_id) or not path.is_dir():
+            raise NoSuchRun(
+                f"there is no run {run_id!r} in {self.root}; `revconsole ls` lists them"
+            )
+        return path
+
+    def list(self) -> tuple[Summary, ...]:
+        """Every run, newest first; a run that cannot be read is listed as damaged."""
+        with self._lock:
+            tails = [self._tail(run_id) for run_id in self._ids()]
+            found = [tail.summary() for tail in tails]
+        return tuple(sorted(found, key=lambda s: (-s.created, s.id)))
+
+    def read(self, run_id: str) -> Run:
+        """Everything about one run. Raises NoSuchRun, or StoreError if its plan is damaged."""
+        return self.follow(run_id).run()
+
+    def follow(self, run_id: str) -> Tail:
+        """A tail of one run, for one reader: each `run()` reads only what is new."""
+        folder = self.folder(run_id)
+        return Tail(read_header(folder), folder, series=True)
+
+    def seal(self, run_id: str) -> None:
+        """Keep the row of a run that has ended, so that listing it again costs one small file."""
+        folder = self.folder(run_id)
+        Tail(read_header(folder), folder, series=False).seal()
+
+    def plan(self, run_id: str) -> Plan:
+        """What a run was asked to do."""
+        plan = read_header(self.folder(run_id)).plan
+        if plan is None:
+            raise StoreError(
+                f"the plan of run {run_id} is damaged: {self.root / run_id / 'plan.json'}"
+            )
+        return plan
+
+    def keep_fingerprint(self, run_id: str, fingerprint: str) -> Plan:
+        """Write the fingerprint of the data into the plan; returns the completed plan."""
+        folder = self.folder(run_id)
+        plan = self.plan(run_id).model_copy(update={"data_fingerprint": fingerprint})
+        _write_plan(folder / "plan.json", run_id, read_header(folder).created, plan)
+        return plan
+
+    def queue(self, run_id: str, holder: Identity, launcher: str) -> None:
+        """Note who will claim the run, so that a dead launcher leaves no run queued for ever."""
+        body = holder.to_dict() | {"launcher": launcher, "time": time.time()}
+        write_json(self.folder(run_id) / "launch.json", body)
+
+    def next_attempt(self, run_id: str) -> int:
+        """The number that the next writer of a run would claim."""
+        return max(attempts.numbers(self.folder(run_id)), default=0) + 1
+
+    def claim(self, run_id: str, number: int) -> Attempt:
+        """Become the writer of a run, as attempt `number`.
+
+        Whoever queues a run notes `next_attempt` then: if somebody else took that number meanwhile (to
+        resume the run, or to stop it in the queue), this raises AlreadyClaimed.
+        """
+        return Attempt.claim(self.folder(run_id), number)
+
+    def find(self, address: str) -> str:
+        """The id of the run that `address` means: an id or its beginning, a name, or @1 for the newest.
+
+        Raises NoSuchRun, saying which runs an ambiguous address could mean.
+        """
+        if address.startswith("@"):
+            return self._nth(address)
+        runs = self.list()
+        matches = [s for s in runs if s.id == address] or [s for s in runs if s.name == address]
+        matches = matches or [s for s in runs if address and s.id.startswith(address)]
+        if len(matches) == 1:
+            return matches[0].id
+        if matches:
+            some = ", ".join(s.id for s in matches[:5])
+            raise NoSuchRun(f"{len(matches)} runs answer to {address!r}: {some}; use an id")
+        raise NoSuchRun(f"no run in {self.root} answers to {address!r}; `revconsole ls` lists them")
+
+    def _nth(self, address: str) -> str:
+        runs = self.list()
+        number = int(address[1:]) if address[1:].isdecimal() else 0
+        if not 1 <= number <= len(runs):
+            raise NoSuchRun(
+                f"{address!r} is no run: @1 is the newest of {len(runs)} in {self.root}"
+            )
+        return runs[number - 1].id
+
+    def _ids(self) -> Iterable[str]:
+        try:
+            return [entry.name for entry in os.scandir(self.root) if _is_id(entry.name)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(f"cannot read the store {self.root}: {error.strerror}") from None
+
+    def _tail(self, run_id: str) -> Tail:
+        if run_id not in self._tails:
+            folder = self.root / run_id
+            self._tails[run_id] = Tail(read_header(folder), folder, series=False)
+        return self._tails[run_id]
+
+
+def read_header(folder: Path) -> Header:
+    """Id, plan and time of creation of a run folder; the plan is None if it is damaged."""
+    try:
+        body = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        plan = Plan.model_validate_json(json.dumps(body["plan"]))
+        return Header(id=folder.name, created=float(body["created"]), plan=plan)
+    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+        why = f"plan.json cannot be read: {type(error).__name__}"
+        return Header(id=folder.name, created=_age(folder), plan=None, why=why)
+
+
+def _write_plan(path: Path, run_id: str, created: float, plan: Plan) -> None:
+    content = plan.model_dump(mode="json")
+    write_json(path, {"format": FORMAT, "id": run_id, "created": created, "plan": content})
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == ID_LENGTH and all(c in ALPHABET for c in text)
+
+
+def _age(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0

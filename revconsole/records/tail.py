@@ -1,0 +1,228 @@
+"""Tail: reads the growing event logs of one run and says what they amount to.
+
+Each look re-opens the newest log and reads from where the last look ended, up to the last newline: a line still
+being written is not there yet. A whole line whose checksum fails is counted and passed over.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from revconsole.records import attempt as attempts
+from revconsole.records import seal
+from revconsole.records.events import Damaged, Failed, Finished, HandedOver, decode
+from revconsole.records.fold import Fold, Tally
+from revconsole.records.plan import Plan
+from revconsole.records.run import Run, State, Summary
+
+FOREIGN_SILENCE_SECONDS = 600.0
+"""A run of another host that wrote nothing for so long is taken for lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What never changes about a run; `plan` is None, and `why` says so, if it is damaged."""
+
+    id: str
+    created: float
+    plan: Plan | None
+    why: str = ""
+
+
+class Tail:
+    """One reader of one run. `series=False` keeps no points, only what a row shows."""
+
+    def __init__(self, header: Header, folder: Path, *, series: bool) -> None:
+        self._header, self._folder = header, folder
+        self._fold: Fold | Tally = Fold() if series else Tally()
+        self._attempt, self._offset, self._damaged = 0, 0, 0
+        self._seal: Summary | None = None
+        self._seal_checked = (0, 0)
+
+    def summary(self) -> Summary:
+        """The run as one row, now."""
+        kept = self._sealed_row()
+        if kept is not None:
+            return kept
+        self._read_new()
+        return self._row()
+
+    def seal(self) -> None:
+        """Keep the row of an ended run beside its log, for whoever lists it next."""
+        summary = self.summary()
+        if summary.ended and summary.attempt:
+            seal.write(self._folder, summary, self._log_length()[1])
+
+    def run(self) -> Run:
+        """The run with every point and the log, now. Needs `series=True`."""
+        self._read_new()
+        fold = self._fold
+        if isinstance(fold, Tally):
+            return Run(summary=self._row(), facts=dict(fold.facts))
+        return Run(
+            summary=self._row(), facts=dict(fold.tally.facts), series=fold.series(), log=fold.log()
+        )
+
+    @property
+    def _tally(self) -> Tally:
+        return self._fold if isinstance(self._fold, Tally) else self._fold.tally
+
+    def _sealed_row(self) -> Summary | None:
+        """The kept row, if there is one of this very log and the log itself was not needed yet."""
+        if self._attempt or self._header.plan is None:
+            return None
+        length = self._log_length()
+        if length != self._seal_checked:
+            self._seal_checked = length
+            self._seal = seal.read(self._folder, self._header.plan, *length)
+        return self._seal
+
+    def _log_length(self) -> tuple[int, int]:
+        """Number of the newest attempt and the bytes of its log; zeros before the first."""
+        number = max(attempts.numbers(self._folder), default=0)
+        try:
+            return number, self._log_path(number).stat().st_size
+        except OSError:
+            return number, 0
+
+    def _read_new(self) -> None:
+        for number in attempts.numbers(self._folder):
+            if number > self._attempt:
+                self._read_log()
+                self._attempt, self._offset = number, 0
+                self._fold.begin_attempt()
+        self._read_log()
+
+    def _read_log(self) -> None:
+        if not self._attempt:
+            return
+        try:
+            with self._log_path(self._attempt).open("rb") as file:
+                file.seek(self._offset)
+                block = file.read()
+        except OSError:
+            return
+        whole = block[: block.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for line in whole.splitlines():
+            try:
+                self._fold.add(decode(line))
+            except Damaged:
+                self._damaged += 1
+
+    def _log_path(self, number: int) -> Path:
+        return self._folder / "attempts" / f"{number:04d}" / "events.jsonl"
+
+    def _row(self) -> Summary:
+        header, tally = self._header, self._tally
+        if header.plan is None:
+            return Summary(
+                id=header.id, name=header.id, state="damaged", reason=header.why,
+                plan=Plan(name=header.id), created=header.created,
+            )  # fmt: skip
+        state, reason = self._state()
+        best, latest, facts = tally.best(), tally.latest, tally.facts
+        peak = _peak(tally)
+        return Summary(
+            id=header.id,
+            name=header.plan.name,
+            state=state,
+            reason=reason,
+            plan=header.plan,
+            created=header.created,
+            attempt=self._attempt,
+            epoch=tally.epochs[-1].epoch if tally.epochs else 0,
+            step=tally.step,
+            steps=_whole(facts.get("steps")),
+            seconds=tally.seconds,
+            eta_seconds=tally.eta_seconds() if state == "running" else None,
+            parameters=_whole(facts.get("parameters")),
+            best_validation_accuracy=best.values["validation_accuracy"] if best else None,
+            best_epoch=best.epoch if best else None,
+            test_accuracy=latest.get("test_accuracy"),
+            test_loss=latest.get("test_loss"),
+            loss=latest.get("loss"),
+            kept_for_backward_bytes=_whole(latest.get("kept_for_backward_bytes")),
+            peak_memory_bytes=peak[0],
+            peak_memory_of=peak[1],
+            fingerprint=_text(facts.get("fingerprint")) or header.plan.data_fingerprint,
+            device=_text(facts.get("device")) or "",
+            damaged_lines=self._damaged,
+        )
+
+    def _state(self) -> tuple[State, str]:
+        """What is true now, and why if it went wrong."""
+        if not self._attempt:
+            return self._unclaimed_state()
+        if self._tally.ending is not None:
+            return _ended_state(self._tally.ending)
+        if not self._writer_alive():
+            return (
+                "lost",
+                f"its process is gone after step {self._tally.step}; `revconsole resume` goes on",
+            )
+        return (self._asked_state() if self._tally.started else "starting"), ""
+
+    def _asked_state(self) -> State:
+        asked = {name.split("-")[1] for name in self._requests()}
+        if "stop" in asked:
+            return "stopping"
+        if self._tally.paused:
+            return "paused"
+        return "pausing" if "pause" in asked else "running"
+
+    def _requests(self) -> list[str]:
+        try:
+            names = [path.name for path in (self._folder / "control").iterdir()]
+        except OSError:
+            return []
+        return [name for name in names if name.endswith(".json") and name.count("-") == 2]
+
+    def _unclaimed_state(self) -> tuple[State, str]:
+        path = self._folder / "launch.json"
+        holder = attempts.read_identity(path)
+        if holder is not None and holder.alive() is False:
+            return "lost", "its launcher ended before the run began; `revconsole resume` starts it"
+        return "queued", ""
+
+    def _writer_alive(self) -> bool:
+        holder = attempts.owner(self._folder, self._attempt)
+        alive = holder.alive() if holder else False
+        if alive is not None:
+            return alive
+        try:
+            return (
+                time.time() - self._log_path(self._attempt).stat().st_mtime
+                < FOREIGN_SILENCE_SECONDS
+            )
+        except OSError:
+            return False
+
+
+def _ended_state(ending: Finished | Failed | HandedOver) -> tuple[State, str]:
+    match ending:
+        case Finished(outcome="completed"):
+            return "finished", ""
+        case Finished(by=by, step=step):
+            return "stopped", f"at step {step} by {by}"
+        case Failed(reason=reason):
+            return "failed", reason
+        case HandedOver(to=to):
+            return "starting", f"handed over to {to}"
+
+
+def _peak(tally: Tally) -> tuple[int | None, str]:
+    device = _text(tally.facts.get("device")) or "the device"
+    if "device_peak_allocated_bytes" in tally.peaks:
+        return int(tally.peaks["device_peak_allocated_bytes"]), f"allocated on {device}"
+    if "resident_bytes" in tally.peaks:
+        return int(tally.peaks["resident_bytes"]), "resident, whole process"
+    return None, ""
+
+
+def _whole(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
