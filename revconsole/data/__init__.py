@@ -1,1 +1,37 @@
-"""Datasets, one file each with its facts. To add one: a file here."""
+"""Datasets, one file each, and the way a run opens them.
+
+A file without an underscore is a dataset: its docstring's first line says what it is, `FACTS` what is known
+of it (literals only, read without importing torch), and `read(folder)` returns its images or raises
+DataUnavailable with a sentence that says what to do. To add one, add such a file.
+
+Read `_opening` first (splits, statistics, fingerprint), then `_batches` (order, augmentation). The other
+underscore files read formats. May import torch, torchvision, numpy, scikit-learn, and of revconsole
+`records` and `errors`.
+"""
+
+from revconsole.data._batches import Batch, batches, evaluation_batches, steps_per_epoch
+from revconsole.data._opening import (
+    Augment,
+    DataSettings,
+    OpenedData,
+    Preparation,
+    Split,
+    dataset_names,
+    open_data,
+    short,
+)
+
+__all__ = [
+    "Augment",
+    "Batch",
+    "DataSettings",
+    "OpenedData",
+    "Preparation",
+    "Split",
+    "batches",
+    "dataset_names",
+    "evaluation_batches",
+    "open_data",
+    "short",
+    "steps_per_epoch",
+]

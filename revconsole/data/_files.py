@@ -1,0 +1,105 @@
+"""Getting the files of a dataset: found on this machine, else downloaded with their checksum.
+
+A download goes to a temporary folder beside its final place and is moved only once its checksum is right,
+so an interrupted one leaves nothing that a later run could believe. The addresses and checksums are
+torchvision's; the transfer is not, because torchvision's waits for ever and writes to the final name.
+"""
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from http.client import HTTPException
+from pathlib import Path
+from urllib.request import build_opener
+
+from revconsole.errors import DataUnavailable
+from revconsole.records.facts import DatasetFacts, Found, found, how_to_get
+
+REPLY_SECONDS = 20.0  # a server that is silent for so long is taken to be out of reach
+BLOCK = 1 << 20  # bytes read at a time
+
+Download = Callable[[Path], None]
+"""Puts the files of a dataset below the data folder it is given; OSError where it cannot."""
+
+log = logging.getLogger(__name__)
+
+
+def obtained(facts: DatasetFacts, *, folder: Path, download: Download) -> Found:
+    """The files of a dataset, found on this machine or downloaded below `folder`.
+
+    Raises DataUnavailable, with where to put which file, where neither works.
+    """
+    here = found(facts, folder)
+    if here is not None:
+        return here
+
+    try:
+        download(folder)
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise DataUnavailable(
+            f"{facts.title} is not on this machine and could not be downloaded ({reason}); "
+            f"{how_to_get(facts, folder)}"
+        ) from error
+
+    here = found(facts, folder)
+    if here is None:
+        raise DataUnavailable(
+            f"the download of {facts.title} lacks files; {how_to_get(facts, folder)}"
+        )
+    return here
+
+
+def download_files(
+    mirrors: Sequence[str], checksums: Iterable[tuple[str, str]], *, into: Path
+) -> None:
+    """Download each (file name, md5) from the first mirror that has it; files that are right stay.
+
+    Raises OSError where no mirror gives the file with that checksum.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".arriving-", dir=into) as arriving:
+        for name, md5 in checksums:
+            if not has_checksum(into / name, md5):
+                download_file(
+                    [mirror + name for mirror in mirrors], md5=md5, to=Path(arriving) / name
+                ).replace(into / name)
+
+
+def download_file(addresses: Sequence[str], *, md5: str, to: Path) -> Path:
+    """Download to the file `to` from the first address that works, and check it.
+
+    Raises OSError, that of the last address, where none gives a file with this checksum.
+    """
+    failure: OSError | HTTPException | None = None
+    for address in addresses:
+        log.info("downloading %s", address)
+        try:
+            _transfer(address, to)
+        except (OSError, HTTPException) as error:
+            failure = error
+            continue
+        if has_checksum(to, md5):
+            return to
+        failure = OSError(f"{address} sent a truncated file or another one")
+    raise failure or OSError("no address to download from")
+
+
+def has_checksum(file: Path, md5: str) -> bool:
+    """Whether the file is there with exactly this content."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, _md5).hexdigest() == md5
+
+
+def _md5() -> "hashlib._Hash":
+    return hashlib.md5(usedforsecurity=False)
+
+
+def _transfer(address: str, to: Path) -> None:
+    # A fresh opener reads the proxy settings of now; `urlopen` keeps those of the first download.
+    with build_opener().open(address, timeout=REPLY_SECONDS) as reply, to.open("wb") as file:
+        while block := reply.read(BLOCK):
+            file.write(block)

@@ -1,0 +1,65 @@
+"""The IDX format of the MNIST family: a big-endian header, then one byte per pixel or label.
+
+Header: two zero bytes, 8 for unsigned bytes, the number of dimensions, then each dimension in four bytes.
+"""
+
+import gzip
+import zlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from revconsole.data._files import Download, obtained
+from revconsole.data._images import Images, damaged, verified
+from revconsole.records.facts import DatasetFacts
+
+
+def read_family(
+    facts: DatasetFacts, names: tuple[str, ...], *, folder: Path, download: Download
+) -> Images:
+    """A dataset of the MNIST family, from wherever its four files are; downloaded where they are not.
+
+    Raises DataUnavailable where they cannot be had, are damaged, or hold another dataset.
+    """
+    here = obtained(facts, folder=folder, download=download)
+    train_images, train_labels, test_images, test_labels = (
+        read_idx(file, dimensions=3 if "images" in file.name else 1) for file in here.files
+    )
+    images = Images(
+        train_images=train_images.unsqueeze(1),
+        train_labels=train_labels.long(),
+        test_images=test_images.unsqueeze(1),
+        test_labels=test_labels.long(),
+        names=names,
+    )
+    return verified(images, facts, origin=str(here.place))
+
+
+def read_idx(file: Path, *, dimensions: int) -> Tensor:
+    """The uint8 array of one IDX file, plain or gzip (by its name).
+
+    Raises DataUnavailable where the file is truncated, damaged or of another kind.
+    """
+    content = _content(file)
+    header = 4 + 4 * dimensions
+    if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) < header:
+        raise damaged(file, f"not an IDX file of {dimensions}-dimensional bytes")
+
+    shape = [int.from_bytes(content[at : at + 4], "big") for at in range(4, header, 4)]
+    expected = torch.Size(shape).numel()
+    if expected == 0 or len(content) - header != expected:
+        raise damaged(
+            file, f"{len(content) - header:,} bytes of data where its header says {expected:,}"
+        )
+    return torch.frombuffer(content, dtype=torch.uint8, offset=header).view(shape)
+
+
+def _content(file: Path) -> bytearray:
+    try:
+        packed = file.read_bytes()
+        return bytearray(gzip.decompress(packed) if file.suffix == ".gz" else packed)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise damaged(file, str(error)) from error
+    except OSError as error:
+        raise damaged(file, error.strerror or str(error)) from error

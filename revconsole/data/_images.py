@@ -1,0 +1,110 @@
+"""A dataset as read: every image and label, and the test that it is the dataset it claims to be.
+
+Shapes: N images, C channels, S pixels of height and width.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from revconsole.data._statistics import channel_statistics
+from revconsole.errors import DataUnavailable
+from revconsole.records.facts import DatasetFacts
+
+# Published means and deviations have four digits, and half a grey level is 2e-3: another set is further away.
+SAME_STATISTIC = 5e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Images:
+    """All images and labels of a dataset, on the CPU, in the dataset's own order."""
+
+    train_images: Tensor
+    """uint8 (N, C, S, S)"""
+    train_labels: Tensor
+    """int64 (N,), from 0"""
+    test_images: Tensor
+    test_labels: Tensor
+    names: tuple[str, ...]
+    """What each label is called."""
+
+
+def verified(images: Images, facts: DatasetFacts, *, origin: str) -> Images:
+    """The same images, once shapes, class counts, means and deviations are those in `facts`.
+
+    origin: where they were read, for the message.
+    Raises DataUnavailable with the first difference.
+    """
+    halves = (
+        (
+            "training",
+            images.train_images,
+            images.train_labels,
+            facts.train_images,
+            facts.train_per_class,
+        ),
+        ("test", images.test_images, images.test_labels, facts.test_images, facts.test_per_class),
+    )
+    shape = (facts.channels, facts.size, facts.size)
+    for half, pixels, labels, count, per_class in halves:
+        if tuple(pixels.shape) != (count, *shape) or len(labels) != count:
+            raise _refusal(
+                facts,
+                origin,
+                f"{len(labels):,} labels for {half} images of shape {tuple(pixels.shape)}",
+            )
+        expected = per_class * facts.classes if len(per_class) == 1 else per_class
+        counts = _class_counts(labels, facts.classes)
+        if counts != expected:
+            raise _refusal(facts, origin, f"the {half} labels have other class counts")
+
+    mean, std = channel_statistics(images.train_images)
+    for what, got, known in (("means", mean, facts.mean), ("deviations", std, facts.std)):
+        if max(abs(a - b) for a, b in zip(got, known, strict=True)) > SAME_STATISTIC:
+            figures = ", ".join(f"{value:.4f}" for value in got)
+            raise _refusal(
+                facts, origin, f"the channel {what} of the training images are {figures}"
+            )
+    return images
+
+
+def in_canonical_order(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Images and labels in an order that depends on their content only.
+
+    For datasets that circulate in several layouts, each with its own order. Ordering by a digest rather
+    than by the pixels keeps any first few images a fair sample of classes and brightness.
+    """
+    pixels = images.numpy()
+    digests = [
+        blake2b(pixels[index].tobytes(), digest_size=16, salt=label.to_bytes(2, "big")).digest()
+        for index, label in enumerate(labels.tolist())
+    ]
+    order = torch.from_numpy(np.argsort(np.array(digests, dtype="S16"), kind="stable"))
+    return images[order], labels[order]
+
+
+def damaged(file: Path, reason: str) -> DataUnavailable:
+    """The error for a file that is there and cannot be what it should be."""
+    return DataUnavailable(
+        f"{file} is damaged or incomplete ({reason}); delete it and get it again"
+    )
+
+
+def _class_counts(labels: Tensor, classes: int) -> tuple[int, ...]:
+    if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        return ()
+    return tuple(torch.bincount(labels, minlength=classes).tolist())
+
+
+def _refusal(facts: DatasetFacts, origin: str, difference: str) -> DataUnavailable:
+    known = ", ".join(f"{value:.4f}" for value in facts.mean)
+    spread = ", ".join(f"{value:.4f}" for value in facts.std)
+    return DataUnavailable(
+        f"{origin} does not hold {facts.title}: {difference}, where the real one has "
+        f"{facts.train_images:,} + {facts.test_images:,} images of shape {(facts.channels, facts.size, facts.size)}, "
+        f"mean {known}, deviation {spread}; replace the files"
+    )
