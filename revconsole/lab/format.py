@@ -1,0 +1,74 @@
+"""Numbers as people read them: each with its unit, an en dash for what is not known yet.
+
+Nothing is rounded into flattery: an accuracy below 100 % is never shown as 100 %. Not-a-number is shown as such.
+"""
+
+import math
+
+UNKNOWN = "–"  # noqa: RUF001  the dash that tables use for no value
+MIB = 1024 * 1024
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction in percent with one decimal; with two, rounded down, where one would say 100 %."""
+    odd = _odd(fraction)
+    if fraction is None or odd:
+        return odd or UNKNOWN
+    if fraction < 1 and round(fraction * 100, 1) >= 100:
+        return f"{math.floor(fraction * 10_000) / 100:.2f} %"
+    return f"{fraction * 100:.1f} %"
+
+
+def points(gain: float | None) -> str:
+    """A difference of two fractions in percentage points, with its sign."""
+    return _odd(gain) or (UNKNOWN if gain is None else f"{gain * 100:+.1f} pp")
+
+
+def mebibytes(size: float | None) -> str:
+    """Bytes in MiB, three significant digits below 100 MiB, whole ones above."""
+    odd = _odd(size)
+    if size is None or odd:
+        return odd or UNKNOWN
+    value = size / MIB
+    decimals = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:,.{decimals}f} MiB"
+
+
+def ratio(value: float | None) -> str:
+    """A quotient of two measurements, e.g. ×0.25."""
+    return _odd(value) or (UNKNOWN if value is None else f"×{value:.2f}")  # noqa: RUF001  times, not x
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds of wall clock in the two largest units that matter."""
+    odd = _odd(seconds)
+    if seconds is None or odd:
+        return odd or UNKNOWN
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE:02d} s"
+    if whole < DAY:
+        return f"{whole // HOUR} h {whole % HOUR // MINUTE:02d} min"
+    return f"{whole // DAY} d {whole % DAY // HOUR} h"
+
+
+def count(number: int | None) -> str:
+    """A whole number with its thousands apart."""
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def value(number: float | None) -> str:
+    """A loss or another plain number, four significant digits."""
+    return _odd(number) or (UNKNOWN if number is None else f"{number:.4g}")
+
+
+def _odd(number: float | None) -> str:
+    """How a number that is not finite is written; empty for every other."""
+    if number is None or math.isfinite(number):
+        return ""
+    return "NaN" if math.isnan(number) else "∞" if number > 0 else "-∞"
