@@ -1,0 +1,42 @@
+"""Reversible training on torch alone: schemes, one engine for all of them, and rewiring of models.
+
+    from revconsole.reversible import Bdia, rewire
+    model = rewire(timm.create_model("vit_base_patch16_224"), scheme=Bdia(grid_bits=9))
+    loss = criterion(model(images), labels); loss.backward()
+
+Read `coupling` first (the update rule), then `reversal` (how a stack runs backward), then one file
+of `schemes`. `lossless` is the exact arithmetic, `replay` what makes a second evaluation equal to
+the first, `sequence` the module that a model holds, `rewire` how it gets there, `kept` the bytes.
+May import torch and `revconsole.errors`. To add a scheme, see `schemes`.
+"""
+
+from revconsole.reversible.coupling import Coupling
+from revconsole.reversible.kept import kept_for_backward
+from revconsole.reversible.rewire import Survey, rewire, survey
+from revconsole.reversible.scheme import BACKWARDS, SCHEMES, Backward, Scheme, make_scheme
+from revconsole.reversible.schemes.additive import Additive
+from revconsole.reversible.schemes.bdia import Bdia
+from revconsole.reversible.schemes.momentum import Momentum
+from revconsole.reversible.schemes.residual import Residual
+from revconsole.reversible.sequence import Draws, ReversibleSequence, coin_flips, set_draws
+
+__all__ = [
+    "BACKWARDS",
+    "SCHEMES",
+    "Additive",
+    "Backward",
+    "Bdia",
+    "Coupling",
+    "Draws",
+    "Momentum",
+    "Residual",
+    "ReversibleSequence",
+    "Scheme",
+    "Survey",
+    "coin_flips",
+    "kept_for_backward",
+    "make_scheme",
+    "rewire",
+    "set_draws",
+    "survey",
+]

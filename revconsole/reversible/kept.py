@@ -1,0 +1,31 @@
+"""How many bytes a forward pass keeps for its backward.
+
+The number a reversible network exists to lower, countable on any device and the same on all.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+
+def kept_for_backward(forward: Callable[[], Any], exclude: Iterable[Tensor] = ()) -> int:
+    """Run `forward` and count the bytes of all storage that autograd holds on to meanwhile.
+
+    exclude: tensors that exist anyway and are not counted: parameters, buffers, the input.
+    Each storage is counted once and whole, as it is the storage that stays alive. Counts what
+    passes `saved_tensors_hooks`; a Function that hides tensors on its `ctx` is not seen.
+    """
+    known = {tensor.untyped_storage().data_ptr() for tensor in exclude}
+    held = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            held[storage.data_ptr()] = storage
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        forward()
+    return sum(storage.nbytes() for storage in held.values())

@@ -1,0 +1,145 @@
+"""Evaluating a residual a second time exactly as it was evaluated first.
+
+Reconstruction is only as good as the repetition, so a second evaluation runs under the autocast
+state of the first, draws the same random numbers, and leaves running statistics alone. Each part
+costs nothing, or next to it, where a model does not use it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from revconsole.errors import NotInvertible
+
+Slots = tuple[tuple[tuple[nn.Module, str], ...], ...]  # per parameter, where it is held
+Random = tuple[Tensor | None, Tensor | None]  # generator states of the CPU and of the device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Autocast:
+    """The autocast state of one device type at one moment."""
+
+    device_type: str
+    enabled: bool
+    dtype: torch.dtype
+
+    @classmethod
+    def now(cls, device: torch.device) -> Self:
+        """The state in force for that device."""
+        kind = device.type
+        return cls(
+            device_type=kind,
+            enabled=torch.is_autocast_enabled(kind),
+            dtype=torch.get_autocast_dtype(kind),
+        )
+
+    def __call__(self) -> torch.autocast:
+        """Restore the state for a `with`, without its cache.
+
+        A weight cast under no_grad and cached would be found again by the evaluation that needs
+        its gradient, and the gradient would be lost.
+        """
+        return torch.autocast(
+            self.device_type, dtype=self.dtype, enabled=self.enabled, cache_enabled=False
+        )
+
+
+def random_state(device: torch.device) -> tuple[Tensor, ...]:
+    """The states of the generators that a computation on the device may draw from."""
+    if device.type == "cpu":
+        return (torch.get_rng_state(),)
+    module = torch.get_device_module(device)
+    state = module.get_rng_state() if device.type == "mps" else module.get_rng_state(device)
+    return torch.get_rng_state(), state
+
+
+def drawn_since(before: Sequence[Tensor], device: torch.device) -> Random:
+    """The states in `before` from which something has been drawn by now; None for the others."""
+    kept = [
+        None if torch.equal(old, new) else old
+        for old, new in zip(before, random_state(device), strict=True)
+    ]
+    return kept[0], kept[1] if len(kept) > 1 else None
+
+
+@contextmanager
+def random_replayed(random: Random, device: torch.device) -> Iterator[None]:
+    """Draw from the given states again, and put the generators back where they are now."""
+    cpu, other = random
+    with ExitStack() as stack:
+        if cpu is not None:
+            stack.callback(torch.set_rng_state, torch.get_rng_state())
+            torch.set_rng_state(cpu)
+        if other is not None:
+            module = torch.get_device_module(device)
+            where = () if device.type == "mps" else (device,)
+            stack.callback(module.set_rng_state, module.get_rng_state(*where), *where)
+            module.set_rng_state(other, *where)
+        yield
+
+
+def parameter_slots(block: nn.Module) -> tuple[Slots, list[nn.Parameter]]:
+    """The parameters of the block, each once, and for each the places that hold it."""
+    places: dict[nn.Parameter, list[tuple[nn.Module, str]]] = {}
+    for module in block.modules():
+        for name, parameter in module._parameters.items():  # noqa: SLF001  named_parameters hides shared places
+            if parameter is not None:
+                places.setdefault(parameter, []).append((module, name))
+    return tuple(tuple(each) for each in places.values()), list(places)
+
+
+@contextmanager
+def parameters_replaced(slots: Slots, parameters: Sequence[Tensor]) -> Iterator[None]:
+    """Let the block compute with other tensors in place of its parameters.
+
+    The inner differentiation then ends at these and never reaches the true parameters, whose hooks
+    would otherwise run twice; and weights put in by `functional_call` are found again.
+    """
+    true = [getattr(*each[0]) for each in slots]
+    _fill(slots, parameters)
+    try:
+        yield
+    finally:
+        _fill(slots, true)
+
+
+def _fill(slots: Slots, parameters: Sequence[Any]) -> None:
+    for places, parameter in zip(slots, parameters, strict=True):
+        for module, name in places:
+            module._parameters[name] = parameter  # noqa: SLF001  setattr would check and register anew
+
+
+@contextmanager
+def statistics_kept(block: nn.Module) -> Iterator[None]:
+    """Let BatchNorm update copies of its running statistics, which are then thrown away."""
+    with ExitStack() as stack:
+        for module in block.modules():
+            if isinstance(module, _NormBase) and module.training:
+                true = dict(module._buffers)  # noqa: SLF001  assignment keeps no order
+                stack.callback(module._buffers.update, true)  # noqa: SLF001  as above
+                copies = {name: b if b is None else b.clone() for name, b in true.items()}
+                module._buffers.update(copies)  # noqa: SLF001  as above
+        yield
+
+
+@contextmanager
+def only_statistics_change(block: nn.Module, index: int) -> Iterator[None]:
+    """Raise NotInvertible if the block changes a buffer that its second evaluation would read."""
+    versions = [
+        (module, name, buffer, buffer._version)  # noqa: SLF001  the only record of a change in place
+        for module in block.modules()
+        if not isinstance(module, _NormBase)
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
+    yield
+    for module, name, buffer, version in versions:
+        if buffer._version != version:  # noqa: SLF001  as above
+            raise NotInvertible(
+                f"block {index} changes its buffer {name!r} ({type(module).__name__}) while it "
+                "computes and cannot be evaluated twice alike: choose backward='stored'"
+            )

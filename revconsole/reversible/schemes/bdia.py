@@ -1,0 +1,120 @@
+"""A plain network averaged over random time steps that undo one another: BDIA.
+
+    start     x₁ = x₀ + h₀(x₀)
+    forward   x₊ = γ x₋ + (1 − γ) x + (1 + γ) h(x)        γ = ±g, drawn per sample and block
+    inverse   x₋ = (x₊ − (1 − γ) x − (1 + γ) h(x)) / γ
+    evaluate  γ = 0, its mean: the plain network, weights and all
+    kept      the signs drawn; on a grid b bits per activation for all blocks but first and last
+    error     in floats each rounding grows by 1/g per block below it: lost after a dozen blocks
+              at g = ½; on a grid none at all
+
+On the grid 2⁻ˡ (`grid_bits=l`, the paper's is 9) both terms are rounded to it, and b = 1 bit at
+g = ½ (2 at ¼) makes the scaling of x₋ exact, so that reconstruction is bit-equal at any depth, in
+float32 whatever the autocast type; evaluation rounds each block's output to the same grid.
+
+Use it to train or fine-tune an unchanged architecture: pretrained weights carry over, and the
+random γ regularises. Use the grid beyond a dozen blocks. Not where |x| may reach 2²⁴⁻ˡ, 32,768 at
+l = 9 (it raises). A constant −g is `momentum` at g that starts with `first`.
+
+Source: Zhang, Lewis, Kleijn, "On Exact Bit-level Reversible Transformers Without Changing
+Architectures" (arXiv 2407.09093, ICML 2025).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from revconsole.errors import NotInvertible, RevconsoleError
+from revconsole.reversible.branches import residual, step
+from revconsole.reversible.coupling import Coupling, Streams
+from revconsole.reversible.lossless import Grid
+
+DEEPEST_IN_FLOATS = 12  # float32 loses 3 of 7 digits by then at g = ½, and all of them by 24
+LOST = {0.5: 1, 0.25: 2}  # bits per number that a scaling by ±g would lose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bdia:
+    """x₊ = γ x₋ + (1 − γ) x + (1 + γ) h(x). Two streams that exchange roles at every block.
+
+    gamma:     g in [0, 1), the magnitude of γ; the signs are drawn.
+    grid_bits: l of the grid 2⁻ˡ, for exact reconstruction; None keeps the streams in floats.
+    """
+
+    gamma: float = 0.5
+    grid_bits: int | None = None
+
+    name: ClassVar[str] = "bdia"
+    streams: ClassVar[int] = 2
+    draws: ClassVar[bool] = True
+    plain: ClassVar[str] = "in evaluation"
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.gamma < 1.0:
+            raise RevconsoleError(f"the gamma of bdia lies in [0, 1), not at {self.gamma:g}")
+        if self.grid_bits is None:
+            return
+        if self.gamma and self.gamma not in LOST:
+            raise RevconsoleError(
+                f"bdia on a grid scales without loss at gamma 0.5 or 0.25, not at {self.gamma:g}"
+            )
+        if not 0 <= self.grid_bits <= 20:
+            raise RevconsoleError(
+                f"grid_bits lies between 0 and 20, not at {self.grid_bits}: 9 holds |x| < 32,768"
+            )
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid the streams live on, if any."""
+        if self.grid_bits is None:
+            return None
+        return Grid(fraction=self.grid_bits, lost=LOST.get(self.gamma, 0))
+
+    def lift(self, x: Tensor) -> Streams:
+        """The first block replaces one of the two."""
+        return (x, x)
+
+    def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
+        """draw: ±1 per sample, (B, 1, …, 1); None in evaluation."""
+        source, target = index % 2, 1 - index % 2
+        if draw is None:
+            return (Coupling(target=target, source=source, residual=block, scale=0.0),)
+        if index == 0 or self.gamma == 0.0:
+            return (Coupling(target=target, source=source, residual=step(block), scale=0.0),)
+
+        gamma = self.gamma * draw
+        h = residual(block)
+        return (
+            Coupling(
+                target=target,
+                source=source,
+                residual=lambda x: (1.0 - gamma) * x + (1.0 + gamma) * h(x),
+                scale=gamma,
+            ),
+        )
+
+    def merge(self, streams: Streams, blocks: int) -> Tensor:
+        """The newest of the two streams after that many blocks."""
+        return streams[blocks % 2]
+
+    def error_growth(self, blocks: int) -> float:
+        """Σ g⁻ᵏ over the blocks in floats; 0 on a grid; infinite at g = 0."""
+        if self.gamma == 0.0:
+            return math.inf
+        return 0.0 if self.grid else sum(self.gamma**-k for k in range(blocks))
+
+    def require_inverse(self, blocks: int) -> None:
+        """Raise NotInvertible at g = 0, and beyond twelve blocks without a grid."""
+        if self.gamma == 0.0:
+            raise NotInvertible(
+                "bdia with gamma 0 is the plain network and has no inverse: use gamma 0.5, "
+                "or backward='checkpointed'"
+            )
+        if self.grid is None and blocks > DEEPEST_IN_FLOATS:
+            raise NotInvertible(
+                f"bdia in floats multiplies rounding by {1 / self.gamma:g} per block and loses its "
+                f"activations over {blocks} blocks ({DEEPEST_IN_FLOATS} at most): set grid_bits=9, "
+                "or choose backward='checkpointed' or 'stored'"
+            )
