@@ -5,7 +5,7 @@ Nothing is rounded into flattery: an accuracy below 100 % is never shown as 100 
 
 import math
 
-UNKNOWN = "–"  # noqa: RUF001  the dash that tables use for no value
+UNKNOWN = "–"
 MIB = 1024 * 1024
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -37,7 +37,7 @@ def mebibytes(size: float | None) -> str:
 
 def ratio(value: float | None) -> str:
     """A quotient of two measurements, e.g. ×0.25."""
-    return _odd(value) or (UNKNOWN if value is None else f"×{value:.2f}")  # noqa: RUF001  times, not x
+    return _odd(value) or (UNKNOWN if value is None else f"×{value:.2f}")
 
 
 def duration(seconds: float | None) -> str:

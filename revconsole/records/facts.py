@@ -35,10 +35,9 @@ class DatasetFacts:
     train_per_class: tuple[int, ...]
     """Training images of each class; one number stands for every class."""
     test_per_class: tuple[int, ...]
-    places: tuple[str, ...] = ()
-    """Folders that may hold the files: relative to the data folder, or absolute; the first wins."""
-    layouts: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Name and files of each accepted layout. `x/` is a folder; a file may also be there as `x.gz`."""
+    layouts: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = ()
+    """Each accepted layout, in order of search: its name, the places it may be in (relative to the data
+    folder, or absolute), its files (`x/` is a folder). The last is the one to get by hand."""
     debian_package: str = ""
     download_megabytes: int = 0
     """10⁶ bytes a download takes; 0 where nothing is downloaded."""
@@ -62,14 +61,15 @@ def data_folder() -> Path:
 
 
 def found(facts: DatasetFacts, folder: Path) -> Found | None:
-    """The first place and layout with every file there, or None; always None without layouts."""
-    for relative in facts.places:
-        place = folder / relative
-        for layout, names in facts.layouts:
-            files = tuple(existing(place, name) for name in names)
-            complete = tuple(file for file in files if file is not None)
-            if len(complete) == len(names):
-                return Found(place=place, layout=layout, files=complete)
+    """The first layout that is complete somewhere, or None; always None for a dataset without layouts.
+
+    Raises DataUnavailable where a place may not be looked into.
+    """
+    for layout, places, names in facts.layouts:
+        for place in places:
+            files = tuple(folder / place / name for name in names)
+            if all(map(_is_there, files, names)):
+                return Found(place=folder / place, layout=layout, files=files)
     return None
 
 
@@ -81,28 +81,31 @@ def present(facts: DatasetFacts, folder: Path) -> Path | None:
     return here.place if here else None
 
 
-def existing(place: Path, name: str) -> Path | None:
-    """The file or folder `name` in `place`, or None.
-
-    The compressed file is preferred: it carries a checksum, and an extraction may have been interrupted.
-    """
-    try:
-        if name.endswith("/"):
-            return place / name if (place / name).is_dir() else None
-        packed = place / f"{name}.gz"
-        if packed.is_file():
-            return packed
-        return place / name if (place / name).is_file() else None
-    except PermissionError as error:
-        raise DataUnavailable(
-            f"{place} cannot be read; allow reading it or set REVCONSOLE_DATA to another folder"
-        ) from error
-
-
 def how_to_get(facts: DatasetFacts, folder: Path) -> str:
     """The tail of a sentence: which files to put where, and the Debian package where there is one."""
-    _, names = facts.layouts[0]
-    advice = f"put {', '.join(names)} in {folder / facts.places[0]}"
+    _, places, names = facts.layouts[-1]
+    advice = f"put {', '.join(names)} in {folder / places[0]}"
     if facts.debian_package:
-        return f"apt-get install {facts.debian_package}, or {advice} (also as .gz)"
+        return f"`apt-get install {facts.debian_package}`, or {advice}"
     return advice
+
+
+def what_lacks(facts: DatasetFacts, folder: Path) -> str:
+    """The files that the most nearly complete place lacks, or nothing where no place has any."""
+    most, sentence = 0, ""
+    for _, places, names in facts.layouts:
+        for place in places:
+            missing = [name for name in names if not _is_there(folder / place / name, name)]
+            if len(names) - len(missing) > most:
+                most = len(names) - len(missing)
+                sentence = f"{folder / place} lacks {', '.join(missing)}"
+    return sentence
+
+
+def _is_there(path: Path, name: str) -> bool:
+    try:
+        return path.is_dir() if name.endswith("/") else path.is_file()
+    except PermissionError as error:
+        raise DataUnavailable(
+            f"{path.parent} may not be read; allow it, or set REVCONSOLE_DATA to another folder"
+        ) from error

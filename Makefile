@@ -1,0 +1,65 @@
+# The two commands to know: `make demo` sets everything up and trains four models; `make test` passes the gate.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: help install demo test check-tools lint types contracts tests format constraints clean
+
+help:
+	@echo "make install      set up in .venv"
+	@echo "make demo         set up, then train four small vision transformers on real digits"
+	@echo "make test         set up, then lint, types, import contracts and tests"
+	@echo "make lint | types | contracts | tests   one part of the gate"
+	@echo "make format       format the code"
+	@echo "make constraints  refresh constraints.txt with the newest versions that install together"
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit("revconsole needs Python 3.11 or newer, this is %d.%d; try: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing revconsole and torch with CUDA: about 5 GB, some minutes."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.checked: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[check]'
+	@touch $@
+
+install: $(VENV)/.installed
+
+demo: install
+	@$(BIN)/revconsole demo
+
+check-tools: $(VENV)/.checked
+
+test: lint types contracts tests
+
+lint: check-tools
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: check-tools
+	$(BIN)/mypy
+
+contracts: check-tools
+	$(BIN)/lint-imports
+
+tests: check-tools
+	$(BIN)/pytest
+
+format: check-tools
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+constraints:
+	rm -rf $(VENV)-fresh
+	$(PYTHON) -m venv $(VENV)-fresh
+	$(VENV)-fresh/bin/python -m pip install --quiet --disable-pip-version-check '.[check]'
+	( echo "# Exact versions that were installed and tested together. Refresh with: make constraints"; \
+	  $(VENV)-fresh/bin/python -m pip freeze --exclude revconsole ) > constraints.txt
+	rm -rf $(VENV)-fresh
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

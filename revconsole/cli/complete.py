@@ -1,0 +1,28 @@
+"""Completion of names in the shell; torch-free, silent on any trouble."""
+
+import os
+from pathlib import Path
+
+
+def runs(incomplete: str) -> list[str]:
+    """Ids and names of runs in the store."""
+    from revconsole.lab.lab import Lab  # completion only
+
+    found = Lab(Path(os.environ.get("REVCONSOLE_STORE", "runs"))).runs()
+    names = [word for summary in found for word in (summary.id, summary.name)]
+    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
+
+
+def profiles(incomplete: str) -> list[str]:
+    """Names of profiles."""
+    from revconsole.records import shelf  # completion only
+
+    return [entry.name for entry in shelf.shelved() if entry.name.startswith(incomplete)]
+
+
+def settings(incomplete: str) -> list[str]:
+    """Dotted keys, each with its equals sign."""
+    from revconsole.records import glossary  # completion only
+
+    keys = dict.fromkeys(f"{entry['key']}=" for entry in glossary.entries())
+    return [key for key in keys if key.startswith(incomplete)]

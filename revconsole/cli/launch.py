@@ -1,0 +1,173 @@
+"""Verbs that start training: train, demo, resume."""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from revconsole.cli import complete, output
+from revconsole.errors import RevconsoleError
+
+if TYPE_CHECKING:
+    from revconsole.lab.lab import Lab, Planned
+    from revconsole.records.tail import Tail
+
+POLL_SECONDS = 0.25
+"""How often a followed run is looked at."""
+
+Profile = Annotated[
+    str,
+    typer.Argument(
+        help="Name or path of a profile (see `profiles`).", autocompletion=complete.profiles
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Settings to change, e.g. model.depth=4 train.epochs=5; a list makes a grid: "
+        "scheme.name=[additive,bdia]. `settings` lists every key.",
+        autocompletion=complete.settings,
+    ),
+]
+Detach = Annotated[
+    bool,
+    typer.Option("--detach", help="Train in a process that outlives this terminal; print the ids."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command()(train)
+    app.command()(demo)
+    app.command()(resume)
+
+
+def train(
+    context: typer.Context,
+    profile: Profile,
+    settings: Settings = None,
+    detach: Detach = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run, and stop.")
+    ] = False,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print every setting as resolved, and stop.")
+    ] = False,
+) -> None:
+    """Train what a profile describes, every run of its grid one after the other.
+
+    Ctrl-C stops after the current step and keeps a checkpoint; `resume` goes on from there.
+    """
+    lab = _lab(context.obj)
+    planned = lab.plan(profile, _assignments(settings))
+    if print_config:
+        output.print_plans(planned.plans)
+    elif dry_run:
+        output.print_dry_run(planned.plans)
+    elif detach:
+        for run_id in lab.launch(planned, "process"):
+            typer.echo(run_id)
+        output.say(
+            "training in the background; `revconsole watch` follows, `revconsole stop` ends it"
+        )
+    else:
+        _train_here(lab, planned)
+
+
+def demo(
+    context: typer.Context,
+    settings: Settings = None,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Plain progress lines even on a terminal.")
+    ] = False,
+) -> None:
+    """Train a ViT, a RevViT, a momentum ViT and a BDIA ViT on real digits, side by side (1 to 3 minutes).
+
+    On a terminal the console opens on the runs as they train; otherwise progress lines and a table.
+    """
+    lab = _lab(context.obj)
+    planned = lab.plan("demo", _assignments(settings))
+    if headless or not (sys.stdout.isatty() and sys.stdin.isatty()):
+        _train_here(lab, planned)
+        return
+    from revconsole.console.app import run_console  # textual: only when the console opens
+
+    ids = lab.launch(planned, "thread")
+    raise typer.Exit(run_console(lab, ids))
+
+
+def resume(
+    context: typer.Context,
+    run: Annotated[
+        str,
+        typer.Argument(help="Run: id or its beginning, name, or @1.", autocompletion=complete.runs),
+    ] = "@1",
+    detach: Detach = False,
+) -> None:
+    """Go on with a run that was stopped, failed or lost, from its last checkpoint."""
+    lab = _lab(context.obj)
+    run_id = lab.find(run)
+    lab.resume(run_id, "process" if detach else "thread")
+    if detach:
+        typer.echo(run_id)
+    else:
+        _follow(lab, [run_id])
+
+
+def follow_to_end(tail: "Tail") -> str:
+    """Print a line per finished epoch and every advice until the run ends; returns its state."""
+    progress = output.Progress()
+    while True:
+        run = tail.run()
+        progress.show(run)
+        if run.summary.ended:
+            progress.close(run)
+            return run.summary.state
+        time.sleep(POLL_SECONDS)
+
+
+def _lab(store: Path) -> "Lab":
+    from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
+
+    return Lab(store)
+
+
+def _assignments(settings: list[str] | None) -> dict[str, object]:
+    from revconsole.records.profile import parse_assignments  # as above
+
+    return parse_assignments(settings or [])
+
+
+def _train_here(lab: "Lab", planned: "Planned") -> None:
+    ids = lab.launch(planned, "thread")
+    some = "run" if len(ids) == 1 else "runs"
+    output.say(f"{len(ids)} {some} in {lab.store.root}; Ctrl-C stops and keeps a checkpoint")
+    _follow(lab, ids)
+
+
+def _follow(lab: "Lab", ids: Sequence[str]) -> None:
+    """Follow runs to their ends, then compare them; the exit code tells whether all completed."""
+    states = []
+    try:
+        states = [follow_to_end(lab.follow(run_id)) for run_id in ids]
+    except KeyboardInterrupt:
+        _stop(lab)
+    output.print_comparison(lab.compare(ids), plain=True)
+    if not states or set(states) & {"stopped"}:
+        raise typer.Exit(130)
+    if set(states) != {"finished"}:
+        raise typer.Exit(1)
+
+
+def _stop(lab: "Lab") -> None:
+    """After one Ctrl-C, stop gracefully; a second one leaves at once."""
+    output.say("stopping after this step; press Ctrl-C again to leave at once")
+    try:
+        lab.stop_all()
+        lab.wait()
+    except RevconsoleError as error:
+        output.say(str(error))

@@ -1,0 +1,101 @@
+"""Verbs that look at runs: ls, show, compare, watch."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from revconsole.cli import complete, output
+from revconsole.cli.launch import follow_to_end
+from revconsole.errors import UnknownName
+
+if TYPE_CHECKING:
+    from revconsole.lab.lab import Lab
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Address = Annotated[
+    str, typer.Argument(help="Run: id or its beginning, name, or @1.", autocompletion=complete.runs)
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command(name="ls")(list_runs)
+    app.command()(show)
+    app.command()(compare)
+    app.command()(watch)
+
+
+def list_runs(
+    context: typer.Context,
+    json: Json = False,
+    limit: Annotated[int, typer.Option(help="Newest runs only; 0 lists all.", min=0)] = 0,
+) -> None:
+    """List the runs of the store, newest first. Piped, the table is tab-separated."""
+    from revconsole.lab import rows  # the records: not for --help
+
+    runs = _lab(context).runs()
+    shown = runs[:limit] if limit else runs
+    if json:
+        output.print_json([rows.row(summary) for summary in shown])
+    else:
+        output.print_runs(shown)
+
+
+def show(
+    context: typer.Context,
+    run: Address = "@1",
+    json: Json = False,
+    metric: Annotated[
+        str, typer.Option(help="Print one metric, step and value separated by a tab.")
+    ] = "",
+) -> None:
+    """Show one run: settings, facts, measurements, log."""
+    from revconsole.lab import rows  # the records: not for --help
+
+    lab = _lab(context)
+    found = lab.run(lab.find(run))
+    if metric:
+        series = found.series.get(metric)
+        if series is None:
+            raise UnknownName("metric", metric, found.series)
+        output.print_series(series)
+    elif json:
+        output.print_json(rows.details(found))
+    else:
+        output.print_run(found)
+
+
+def compare(
+    context: typer.Context,
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Runs to compare; the first is the baseline.", autocompletion=complete.runs
+        ),
+    ],
+    json: Json = False,
+) -> None:
+    """Put runs beside each other: what differs in their settings, and what came of it."""
+    from revconsole.lab import rows  # the records: not for --help
+
+    lab = _lab(context)
+    ids = list(dict.fromkeys(lab.find(run) for run in runs))
+    compared = lab.compare(ids)
+    if json:
+        output.print_json(rows.comparison(compared))
+    else:
+        output.print_comparison(compared)
+
+
+def watch(context: typer.Context, run: Address = "@1") -> None:
+    """Follow a run until it ends, wherever it trains; the exit code is 0 if it finished."""
+    lab = _lab(context)
+    state = follow_to_end(lab.follow(lab.find(run)))
+    if state != "finished":
+        raise typer.Exit(1)
+
+
+def _lab(context: typer.Context) -> "Lab":
+    from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
+
+    return Lab(context.obj)

@@ -1,0 +1,215 @@
+"""What the command line prints: tables on a terminal, tab-separated lines in a pipe, JSON on request.
+
+Data on stdout, narration on stderr. Everything that came from outside is printed as text, never as markup.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from revconsole.lab import format as form
+from revconsole.records.printable import one_line
+
+if TYPE_CHECKING:
+    from revconsole.lab.compare import Comparison, Row
+    from revconsole.records.plan import Plan
+    from revconsole.records.run import Line, Run, Series, Summary
+
+
+def say(text: str) -> None:
+    """One line of narration, on stderr."""
+    print(one_line(text, 2000), file=sys.stderr, flush=True)
+
+
+def print_json(body: Any) -> None:
+    """One JSON document on stdout."""
+    print(json.dumps(body, indent=2, ensure_ascii=False))
+
+
+def print_entries(
+    entries: Sequence[Mapping[str, Any]], columns: Sequence[str], *, json: bool
+) -> None:
+    """A list of alike things: as JSON with every key, or as a table of `columns`."""
+    if json:
+        print_json([dict(entry) for entry in entries])
+    else:
+        print_table(columns, [[str(entry[c]) for c in columns] for entry in entries])
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, plain: bool = False
+) -> None:
+    """A table on a terminal; tab-separated lines in a pipe, or aligned text if `plain`."""
+    cells = [[one_line(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_rich(columns, cells)
+    elif plain:
+        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+        for row in (columns, *cells):
+            print("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+    else:
+        for row in (columns, *cells):
+            print("\t".join(row))
+
+
+def print_runs(runs: Sequence["Summary"]) -> None:
+    """The runs table."""
+    columns = [
+        "id", "name", "state", "architecture", "scheme", "backward", "dataset", "epoch", "eta",
+        "best validation", "test", "kept for backward",
+    ]  # fmt: skip
+    if not runs:
+        say("no runs here yet; `revconsole demo` makes four, `revconsole train PROFILE` more")
+    print_table(columns, [_run_cells(s) for s in runs])
+
+
+def print_run(run: "Run") -> None:
+    """Everything about one run that fits a screen: settings, facts, measurements, the end of its log."""
+    from revconsole.lab.compare import flat_settings  # keeps `ls` light
+
+    s = run.summary
+    state = f"{s.state}: {s.reason}" if s.reason else s.state
+    pairs = [
+        ("run", f"{s.id} {s.name}"),
+        ("state", state),
+        ("epoch", f"{s.epoch} of {s.plan.train.epochs}, step {s.step}"),
+        ("time", form.duration(s.seconds)),
+        (
+            "best validation accuracy",
+            f"{form.percent(s.best_validation_accuracy)} at epoch {form.count(s.best_epoch)}",
+        ),
+        ("test accuracy", form.percent(s.test_accuracy)),
+        ("kept for backward", form.mebibytes(s.kept_for_backward_bytes)),
+        ("peak memory", f"{form.mebibytes(s.peak_memory_bytes)} {s.peak_memory_of}".strip()),
+        *((key, str(value)) for key, value in run.facts.items()),
+        *((key, str(value)) for key, value in flat_settings(s).items() if value is not None),
+    ]
+    print_table(["what", "value"], pairs)
+    for line in run.log[-10:]:
+        say(_log_text(line))
+
+
+def print_series(series: "Series") -> None:
+    """Step and value of one metric, exact to the last bit of the value."""
+    for step, value in zip(series.steps, series.values, strict=True):
+        print(f"{step}\t{value!r}")
+
+
+def print_plans(plans: Sequence["Plan"]) -> None:
+    """Every plan as TOML, each under its name."""
+    import tomli_w  # only here
+
+    for plan in plans:
+        content = plan.model_dump(exclude_none=True)
+        print(f"# {one_line(plan.name)}\n{tomli_w.dumps(content)}")
+
+
+def print_dry_run(plans: Sequence["Plan"]) -> None:
+    """What would run."""
+    columns = ["name", "architecture", "scheme", "backward", "dataset", "epochs", "batch", "seed"]
+    rows = [
+        [
+            p.name, p.model.architecture, p.scheme.name, p.backward, p.data.dataset,
+            str(p.train.epochs), str(p.train.batch), str(p.seed),
+        ]
+        for p in plans
+    ]  # fmt: skip
+    print_table(columns, rows)
+    say(f"{len(plans)} {'run' if len(plans) == 1 else 'runs'}; nothing was started")
+
+
+def print_comparison(compared: "Comparison", *, plain: bool = False) -> None:
+    """The comparison, settings that differ first; its warnings go to stderr."""
+    columns = [
+        "name", "state", *compared.differing, "test accuracy", "gain", "seconds", "of baseline",
+        "kept for backward", "of it", "parameters", "seed",
+    ]  # fmt: skip
+    rows = [_comparison_cells(row, compared.differing) for row in compared.rows]
+    print_table(columns, rows, plain=plain)
+    for warning in compared.warnings:
+        say(f"note: {warning}")
+
+
+class Progress:
+    """Plain progress lines of one run: one per finished epoch, one per advice."""
+
+    def __init__(self) -> None:
+        self._epoch = 0
+        self._told = 0.0
+        self._state = ""
+
+    def show(self, run: "Run") -> None:
+        """Print what is new since the last look."""
+        s = run.summary
+        if s.state != self._state and s.state in {"starting", "paused", "stopping"}:
+            say(f"{s.name}  {s.state}")
+        self._state = s.state
+        for line in run.log:
+            if line.level != "log" and line.time > self._told:
+                say(f"{s.name}  {_log_text(line)}")
+        self._told = run.log[-1].time if run.log else 0.0
+        if s.epoch > self._epoch:
+            self._epoch = s.epoch
+            say(_epoch_line(run))
+
+    def close(self, run: "Run") -> None:
+        """The last line of a run: how it ended."""
+        s = run.summary
+        test = f"  test {form.percent(s.test_accuracy)}" if s.test_accuracy is not None else ""
+        kept = f"  kept for backward {form.mebibytes(s.kept_for_backward_bytes)}"
+        why = f"  {s.reason}" if s.reason else ""
+        say(f"{s.name}  {s.state} in {form.duration(s.seconds)}{test}{kept}{why}")
+
+
+def _epoch_line(run: "Run") -> str:
+    s = run.summary
+    values = {name: series.last for name, series in run.series.items()}
+    parts = [
+        f"{s.name}  epoch {s.epoch}/{s.plan.train.epochs}",
+        f"loss {values.get('train_loss', s.loss or 0.0):.4f}",
+        f"validation {form.percent(values.get('validation_accuracy'))}",
+    ]
+    if (speed := values.get("images_per_second")) is not None:
+        parts.append(f"{speed:,.0f} images/s")
+    if s.eta_seconds is not None:
+        parts.append(f"eta {form.duration(s.eta_seconds)}")
+    return "  ".join(parts)
+
+
+def _log_text(line: "Line") -> str:
+    return line.text if line.level in {"log", "note"} else f"{line.level}: {line.text}"
+
+
+def _run_cells(s: "Summary") -> list[str]:
+    eta = form.duration(s.eta_seconds) if s.eta_seconds is not None else ""
+    return [
+        s.id, s.name, s.state, s.plan.model.architecture, s.plan.scheme.name, s.plan.backward,
+        s.plan.data.dataset, f"{s.epoch}/{s.plan.train.epochs}", eta,
+        form.percent(s.best_validation_accuracy), form.percent(s.test_accuracy),
+        form.mebibytes(s.kept_for_backward_bytes),
+    ]  # fmt: skip
+
+
+def _comparison_cells(row: "Row", differing: Sequence[str]) -> list[str]:
+    s = row.summary
+    gain = "" if row.test_accuracy_gain is None else f"{row.test_accuracy_gain * 100:+.2f} points"
+    return [
+        s.name, s.state, *(str(row.settings.get(key, "–")) for key in differing),
+        form.percent(s.test_accuracy), gain, f"{s.seconds:.1f}", form.ratio(row.seconds_ratio),
+        form.mebibytes(s.kept_for_backward_bytes), form.ratio(row.kept_ratio),
+        form.count(s.parameters), str(s.plan.seed),
+    ]  # fmt: skip
+
+
+def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console  # rich: only on a terminal
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(Text(column), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)

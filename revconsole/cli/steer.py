@@ -1,0 +1,40 @@
+"""Verbs that steer runs: stop, pause."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from revconsole.cli import complete, output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from revconsole.lab.lab import Lab
+
+Addresses = Annotated[
+    list[str], typer.Argument(help="Runs: ids, names, or @1.", autocompletion=complete.runs)
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command()(stop)
+    app.command()(pause)
+
+
+def stop(context: typer.Context, runs: Addresses) -> None:
+    """Stop runs after the step they are in, with a checkpoint; or take them out of the queue."""
+    _each(context, runs, lambda lab, run_id: lab.stop(run_id))
+
+
+def pause(context: typer.Context, runs: Addresses) -> None:
+    """Hold runs between two steps; the same again lets them go on."""
+    _each(context, runs, lambda lab, run_id: lab.pause(run_id))
+
+
+def _each(context: typer.Context, runs: list[str], verb: "Callable[[Lab, str], str]") -> None:
+    from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
+
+    lab = Lab(context.obj)
+    for run_id in [lab.find(run) for run in runs]:
+        output.say(f"{run_id} {verb(lab, run_id)}")

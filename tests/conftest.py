@@ -1,0 +1,28 @@
+"""Fixtures of every test: no test touches the user's runs, data or configuration."""
+
+from pathlib import Path
+
+import pytest
+
+from revconsole.records.plan import Plan
+from revconsole.records.store import RunStore
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty working folder, and no settings from the environment."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for name in ("REVCONSOLE_STORE", "NO_COLOR", "SSH_CONNECTION"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path / "runs")
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return Plan(name="small", profile="test")

@@ -1,0 +1,191 @@
+"""Profiles: files, overrides, grids, and one clear sentence for every mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from revconsole.errors import ProfileError, UnknownName
+from revconsole.records import shelf
+from revconsole.records.plan import Plan
+from revconsole.records.profile import Profile, load, parse_assignments
+
+
+def profile(**table):
+    return Profile(name="p", where="p.toml", table=table)
+
+
+def plans(arguments, **table):
+    return profile(**table).overridden(parse_assignments(arguments)).plans()
+
+
+def complaint(arguments, **table) -> str:
+    with pytest.raises(ProfileError) as caught:
+        plans(arguments, **table)
+    return str(caught.value)
+
+
+def test_an_empty_profile_is_one_plan_with_every_default():
+    (only,) = profile().plans()
+
+    assert only == Plan(name="p", profile="p", backward="stored")
+
+
+def test_vary_and_seeds_make_a_grid_in_the_order_written():
+    made = profile(seeds=[3, 4], vary={"model.depth": [2, 4]}).plans()
+
+    assert [(p.model.depth, p.seed) for p in made] == [(2, 3), (2, 4), (4, 3), (4, 4)]
+    assert [p.name for p in made] == ["p-depth2-s3", "p-depth2-s4", "p-depth4-s3", "p-depth4-s4"]
+
+
+def test_a_varied_section_takes_each_entry_whole():
+    entries = [{"name": "residual"}, {"name": "momentum", "gamma": 0.8}, {"name": "bdia"}]
+
+    made = profile(vary={"scheme": entries}).plans()
+
+    assert [(p.scheme.name, p.backward) for p in made] == [
+        ("residual", "stored"),
+        ("momentum", "reversible"),
+        ("bdia", "reversible"),
+    ]
+    assert made[1].scheme.gamma == 0.8
+
+
+def test_naming_a_kind_on_the_command_line_picks_that_entry_of_a_varied_section():
+    entries = [{"name": "residual"}, {"name": "bdia", "grid_bits": 9}]
+
+    (only,) = plans(["scheme.name=bdia"], vary={"scheme": entries})
+
+    assert (only.scheme.name, only.scheme.grid_bits) == ("bdia", 9)
+
+
+def test_changing_the_kind_of_a_section_starts_it_from_the_new_defaults():
+    (only,) = plans(
+        ["scheme.name=momentum"], scheme={"name": "bdia", "gamma": 0.25, "grid_bits": 9}
+    )
+
+    assert only.scheme.gamma == 0.9
+
+
+def test_a_list_on_the_command_line_makes_a_grid():
+    made = plans(["scheme.name=[additive,bdia]", "model.depth=[2, 3]"])
+
+    assert [(p.scheme.name, p.model.depth) for p in made] == [
+        ("additive", 2),
+        ("additive", 3),
+        ("bdia", 2),
+        ("bdia", 3),
+    ]
+
+
+def test_backward_defaults_to_reversible_where_the_scheme_has_an_inverse():
+    assert plans(["scheme.name=additive"])[0].backward == "reversible"
+    assert plans(["scheme.name=residual"])[0].backward == "stored"
+    assert plans(["scheme.name=additive", "backward=stored"])[0].backward == "stored"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["depth=3"], "command line: depth: unknown key; did you mean model.depth?"),
+        (["model.dpeth=3"], "command line: model.dpeth: unknown key; did you mean 'depth'?"),
+        (["modle.depth=3"], "command line: modle.depth: unknown key; did you mean 'model'?"),
+        (["model.depth=abc"], "command line: model.depth: should be a whole number, not 'abc'"),
+        (["model.depth=2.5"], "command line: model.depth: should be a whole number, not 2.5"),
+        (["model.depth=-1"], "command line: model.depth: should be at least 1, not -1"),
+        (
+            ["model.patch=3"],
+            "patch 3 does not divide the image side of 8 pixels; these do: 1, 2, 4, 8",
+        ),
+        (
+            ["model.dim=10", "model.heads=4"],
+            "command line: model.heads: 4 heads do not divide dim 10; these do: 1, 2, 5, 10",
+        ),
+        (
+            ["scheme.name=residual", "scheme.gamma=0.5"],
+            "command line: scheme.gamma: scheme 'residual' has no gamma; momentum and bdia have it",
+        ),
+        (["scheme.name=bdai"], "command line: scheme.name: there is no scheme 'bdai'; did you mean 'bdia'?"),
+        (
+            ["backward=reversible"],
+            "command line: backward: scheme 'residual' has no inverse; use backward 'stored' or",
+        ),
+        (
+            ["data.dataset=cifar11"],
+            "command line: data.dataset: there is no dataset 'cifar11'; did you mean 'cifar10'?",
+        ),
+        (["train.batch=10", "train.accumulate=3"], "3 micro-batches do not divide batch 10"),
+        (["train.precision=bf8"], "'bf8' is not one of 'float32', 'bf16', 'fp16'"),
+        (["train.device=gpu"], "should be auto, cpu, mps, cuda, or cuda:0, cuda:1, …, not 'gpu'"),
+        (["seeds=[]"], "seeds: should be a list of whole numbers from 0, not []"),
+        (["seeds=[-1]"], "seeds: should be a list of whole numbers from 0, not [-1]"),
+        (["x"], "command line: x: is not a setting; write key=value, e.g. model.depth=4"),
+        (
+            ["scheme.name=bdia", "model.depth=24"],
+            "float bdia loses its activations beyond 12 blocks (here 24); set grid_bits = 9",
+        ),
+        (["scheme.name=momentum", "scheme.gamma=0.0"], "divides by gamma, so gamma 0 cannot be reversed"),
+        (["scheme.name=bdia", "scheme.gamma=0.3", "scheme.grid_bits=9"], "needs gamma 0.5"),
+        (["schedule.warmup_epochs=10"], "a warm-up of 10 epochs leaves nothing of 10 epochs"),
+        (["data.train_limit=99999"], "digits has"),
+        (["optimizer.learning_rate=nan"], "should be a finite number, not nan"),
+        ([f"seeds={list(range(1001))}"], "this makes 1001 runs; the limit is 1000"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_gets_one_sentence(arguments, sentence):
+    assert sentence in complaint(arguments)
+
+
+def test_a_wrong_key_in_a_file_names_the_file(tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[model]\ndepht = 3\n")
+
+    with pytest.raises(
+        ProfileError, match=r"mine\.toml: model\.depht: unknown key; did you mean 'depth'"
+    ):
+        load(path).plans()
+
+
+def test_an_unknown_section_in_a_file_is_refused(tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[optimiser]\nname = 'adam'\n")
+
+    with pytest.raises(ProfileError, match="did you mean 'optimizer'"):
+        load(path)
+
+
+def test_a_file_that_is_not_toml_says_where(tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[model\n")
+
+    with pytest.raises(ProfileError, match=r"mine\.toml: is not valid TOML: .*line 1"):
+        load(path)
+
+
+def test_a_missing_file_says_what_to_do_next(tmp_path: Path):
+    with pytest.raises(ProfileError, match="no such file; `revconsole profiles` lists"):
+        shelf.find(str(tmp_path / "none.toml"))
+
+
+def test_an_unknown_profile_names_the_nearest(tmp_path: Path):
+    with pytest.raises(UnknownName, match="there is no profile 'dmeo'; did you mean 'demo'"):
+        shelf.find("dmeo")
+
+
+def test_a_profile_of_the_working_folder_comes_first():
+    Path("demo.toml").write_text('title = "mine"\n')
+
+    assert shelf.find("demo").title == "mine"
+    assert {e.name: e.title for e in shelf.shelved()}["demo"] == "mine"
+
+
+def test_plans_that_differ_only_in_name_train_alike():
+    one = Plan(name="a")
+
+    assert one.digest() == Plan(name="b", data_fingerprint="f" * 64).digest()
+    assert one.digest() != Plan(name="a", seed=1).digest()
+
+
+def test_a_plan_survives_json():
+    (only,) = plans(["scheme.name=bdia", "scheme.grid_bits=9", "model.pool=mean"])
+
+    assert Plan.model_validate_json(only.model_dump_json()) == only
