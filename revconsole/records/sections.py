@@ -90,7 +90,7 @@ class Bdia(Section):
     """x₊ ← γx₋ + (1−γ)x + (1+γ)h(x), γ = ±g per sample and block (Zhang et al. 2025)."""
 
     name: Literal["bdia"] = "bdia"
-    gamma: float = Field(default=0.5, ge=0, le=1)
+    gamma: float = Field(default=0.5, ge=0, lt=1)
     """Size g of the random ±g; evaluation uses 0, the plain network."""
     grid_bits: int | None = Field(default=None, ge=1, le=16)
     """Exact mode: streams on the grid 2⁻ˡ, reconstructed bit for bit; 9 is the paper's; unset is float."""

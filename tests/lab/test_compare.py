@@ -1,0 +1,88 @@
+"""Comparison: what differs comes first, differences are to the baseline, and doubt is voiced."""
+
+import json
+
+from revconsole.lab import rows
+from revconsole.lab.compare import compare
+from revconsole.records.plan import Plan
+from revconsole.records.run import Summary
+from revconsole.records.sections import Additive, Bdia, Vit
+
+
+def summary(name, *, plan=None, **given):
+    known = {"state": "finished", "created": 0.0, "seconds": 10.0, "fingerprint": "f" * 64} | given
+    return Summary(id=name * 8, name=name, plan=plan or Plan(name=name), **known)
+
+
+def test_only_settings_that_differ_are_listed():
+    compared = compare(
+        [
+            summary("a", plan=Plan(name="a")),
+            summary("b", plan=Plan(name="b", scheme=Additive(), backward="reversible")),
+        ]
+    )
+
+    assert compared.differing == ("backward", "scheme.name", "scheme.fuse")
+    assert compared.rows[1].settings == {
+        "backward": "reversible", "scheme.name": "additive", "scheme.fuse": "concat"
+    }  # fmt: skip
+    assert "scheme.fuse" not in compared.rows[0].settings
+
+
+def test_gains_and_ratios_are_to_the_first_run():
+    compared = compare(
+        [
+            summary("a", test_accuracy=0.90, kept_for_backward_bytes=1000, seconds=10.0),
+            summary("b", test_accuracy=0.95, kept_for_backward_bytes=250, seconds=13.0),
+        ]
+    )
+    baseline, other = compared.rows
+
+    assert baseline.test_accuracy_gain is None
+    assert round(other.test_accuracy_gain, 12) == 0.05
+    assert (other.kept_ratio, other.seconds_ratio) == (0.25, 1.3)
+
+
+def test_what_is_not_measured_yet_is_unknown_and_not_zero():
+    compared = compare([summary("a"), summary("b", test_accuracy=0.9)])
+
+    assert compared.rows[1].test_accuracy_gain is None
+    assert compared.rows[1].kept_ratio is None
+
+
+def test_other_images_are_warned_of():
+    compared = compare([summary("a", fingerprint="a" * 64), summary("b", fingerprint="b" * 64)])
+
+    assert any("not train on the same images" in w for w in compared.warnings)
+
+
+def test_one_seed_each_is_warned_of_and_several_are_not():
+    one = compare([summary("a"), summary("b")])
+    two = compare([summary("a"), summary("b", plan=Plan(name="b", seed=1))])
+
+    assert any("one seed each" in w for w in one.warnings)
+    assert not any("one seed" in w for w in two.warnings)
+
+
+def test_unfinished_runs_are_warned_of():
+    compared = compare([summary("a"), summary("b", state="running")])
+
+    assert any("not finished" in w for w in compared.warnings)
+
+
+def test_a_row_is_plain_json_with_the_promised_keys():
+    plan = Plan(name="x", scheme=Bdia(), backward="reversible", model=Vit(depth=2), seed=3)
+    row = rows.row(summary("x", plan=plan, test_accuracy=0.5, parameters=7, test_loss=float("nan")))
+
+    assert json.loads(json.dumps(row, allow_nan=False)) == row
+    promised = {
+        "id", "name", "state", "architecture", "scheme", "backward", "dataset", "seed", "epoch",
+        "parameters", "test_accuracy", "kept_for_backward_bytes", "seconds",
+    }  # fmt: skip
+    assert promised <= set(row)
+    assert (row["scheme"], row["seed"], row["test_accuracy"], row["test_loss"]) == (
+        "bdia",
+        3,
+        0.5,
+        "nan",
+    )

@@ -1,0 +1,80 @@
+"""Figures: decimation keeps every spike, gaps are told, units are scaled."""
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from revconsole.lab.figures import ACCURACY, LOSS, MEMORY, decimate, figure
+from revconsole.records.events import MetricDeclared
+from revconsole.records.plan import Plan
+from revconsole.records.run import Run, Series, Summary
+
+
+def run(name="a", **columns):
+    summary = Summary(id="aaaaaaaa", name=name, state="running", plan=Plan(name=name), created=0.0)
+    series = {}
+    for metric, values in columns.items():
+        declared = MetricDeclared(name=metric, unit="", per="step", direction="down", meaning="")
+        steps = list(range(1, len(values) + 1))
+        series[metric] = Series(declared, steps, list(values), len(values))
+    return Run(summary=summary, facts={"steps_per_epoch": 10}, series=series)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=400), st.integers(1, 50))
+def test_decimation_keeps_the_extremes_and_bounds_the_points(values, columns):
+    steps = list(range(len(values)))
+
+    xs, ys, gaps = decimate(steps, values, columns)
+
+    assert (min(ys), max(ys)) == (min(values), max(values))
+    assert len(ys) <= 2 * columns
+    assert xs == sorted(xs)
+    assert all(values[x] == y for x, y in zip(xs, ys, strict=True))
+    assert gaps == []
+
+
+def test_a_single_spike_survives_any_decimation():
+    values = [1.0] * 10_000
+    values[5_432] = 99.0
+
+    _, ys, _ = decimate(list(range(10_000)), values, 40)
+
+    assert 99.0 in ys
+
+
+def test_values_that_are_not_finite_are_gaps_and_not_points():
+    values = [1.0, math.nan, 2.0, math.inf, -math.inf, 3.0]
+
+    xs, ys, gaps = decimate([10, 20, 30, 40, 50, 60], values, 6)
+
+    assert ys == [1.0, 2.0, 3.0]
+    assert xs == [10, 30, 60]
+    assert gaps == [20, 40, 50]
+
+
+def test_a_run_of_nothing_but_nan_draws_nothing_and_says_so():
+    drawn = figure(LOSS, [run(loss=[math.nan, math.nan])], width=40)
+
+    assert drawn.curves[0].ys == ()
+    assert drawn.gaps == 2
+
+
+def test_accuracy_is_drawn_in_percent_and_memory_in_mebibytes():
+    accuracy = figure(ACCURACY, [run(validation_accuracy=[0.25, 0.5])], width=40)
+    memory = figure(MEMORY, [run(resident_bytes=[2**20, 2**21])], width=40)
+
+    assert (accuracy.y_label, accuracy.curves[0].ys) == ("%", (25.0, 50.0))
+    assert (memory.y_label, memory.curves[0].ys) == ("MiB", (1.0, 2.0))
+
+
+def test_several_runs_are_told_apart_by_name():
+    drawn = figure(LOSS, [run("a", loss=[1.0]), run("b", loss=[2.0])], width=40)
+
+    assert [curve.label for curve in drawn.curves] == ["a train", "b train"]
+
+
+def test_the_horizontal_axis_can_count_epochs():
+    drawn = figure(LOSS, [run(loss=[1.0] * 20)], width=100, horizontal="epoch")
+
+    assert (drawn.x_label, drawn.curves[0].xs[-1]) == ("epoch", 2.0)
