@@ -16,7 +16,6 @@ from revconsole.data._opening import (
     OpenedData,
     Preparation,
     Split,
-    dataset_names,
     open_data,
     short,
 )
@@ -29,7 +28,6 @@ __all__ = [
     "Preparation",
     "Split",
     "batches",
-    "dataset_names",
     "evaluation_batches",
     "open_data",
     "short",

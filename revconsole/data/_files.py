@@ -11,10 +11,11 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import build_opener
 
 from revconsole.errors import DataUnavailable
-from revconsole.records.facts import DatasetFacts, Found, found, how_to_get
+from revconsole.records.facts import DatasetFacts, Found, found, how_to_get, what_lacks
 
 REPLY_SECONDS = 20.0  # a server that is silent for so long is taken to be out of reach
 BLOCK = 1 << 20  # bytes read at a time
@@ -37,9 +38,10 @@ def obtained(facts: DatasetFacts, *, folder: Path, download: Download) -> Found:
     try:
         download(folder)
     except (OSError, HTTPException) as error:
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        lacks = what_lacks(facts, folder)
+        missing = f"is incomplete ({lacks})" if lacks else "is not on this machine"
         raise DataUnavailable(
-            f"{facts.title} is not on this machine and could not be downloaded ({reason}); "
+            f"{facts.title} {missing} and could not be downloaded ({_reason(error)}); "
             f"{how_to_get(facts, folder)}"
         ) from error
 
@@ -94,12 +96,25 @@ def has_checksum(file: Path, md5: str) -> bool:
         return hashlib.file_digest(opened, _md5).hexdigest() == md5
 
 
+def _reason(error: object) -> str:
+    """What went wrong, without numbers and nesting: a URLError carries the error of the socket."""
+    inner = getattr(error, "reason", None)
+    if isinstance(inner, OSError):
+        return _reason(inner)
+    return str(inner or getattr(error, "strerror", None) or error)
+
+
 def _md5() -> "hashlib._Hash":
     return hashlib.md5(usedforsecurity=False)
 
 
 def _transfer(address: str, to: Path) -> None:
     # A fresh opener reads the proxy settings of now; `urlopen` keeps those of the first download.
-    with build_opener().open(address, timeout=REPLY_SECONDS) as reply, to.open("wb") as file:
+    try:
+        reply = build_opener().open(address, timeout=REPLY_SECONDS)
+    except HTTPError as refusal:
+        refusal.close()  # it holds the connection open
+        raise
+    with reply, to.open("wb") as file:
         while block := reply.read(BLOCK):
             file.write(block)

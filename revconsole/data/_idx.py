@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from revconsole.data._files import Download, obtained
-from revconsole.data._images import Images, damaged, verified
+from revconsole.data._images import Images, damaged, unreadable, verified
 from revconsole.records.facts import DatasetFacts
 
 
@@ -62,4 +62,4 @@ def _content(file: Path) -> bytearray:
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise damaged(file, str(error)) from error
     except OSError as error:
-        raise damaged(file, error.strerror or str(error)) from error
+        raise unreadable(file, error) from error

