@@ -1,0 +1,121 @@
+"""Any architecture of the timm library by name, sized for the images of the run.
+
+timm's models disagree on what they accept: a convolutional network takes images of any side and has no patch;
+a transformer wants both. What a model does not take and nobody asked for is left out; what somebody asked for
+is refused by name.
+"""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import nn
+
+from revconsole.errors import DataUnavailable, ProfileError, UnknownName
+from revconsole.models import _weights
+from revconsole.records.sections import Timm
+
+Arguments = dict[str, Any]
+ASKED_FOR = {"patch_size": "patch", "drop_path_rate": "drop_path", "drop_rate": "dropout"}
+"""timm's word for each setting that a model may lack, and ours."""
+UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
+
+
+def build(settings: Timm, *, size: int, channels: int, classes: int) -> nn.Module:
+    """The model, with drawn, published or given weights; its head has `classes` outputs.
+
+    Raises UnknownName for a name timm does not have, ProfileError for a setting the architecture does not
+    take or an image it cannot see, DataUnavailable for weights that cannot be had.
+    """
+    _refuse_unknown(settings.name)
+    arguments: Arguments = {"in_chans": channels, "num_classes": classes, "img_size": size}
+    if settings.patch is not None:
+        arguments["patch_size"] = settings.patch
+    if settings.dropout:
+        arguments["drop_rate"] = settings.dropout
+    if settings.drop_path:
+        arguments["drop_path_rate"] = settings.drop_path
+    model, accepted = _create(settings, arguments)
+    _refuse_unseen(model, settings, size=size, channels=channels)
+    if settings.weights is not None:
+        path = Path(settings.weights).expanduser()
+        return _with_weights(settings, accepted, _weights.from_file(settings, path, model))
+    if settings.pretrained:
+        return _with_weights(settings, accepted, _weights.published(settings, model))
+    return model
+
+
+def _create(settings: Timm, arguments: Arguments) -> tuple[nn.Module, Arguments]:
+    """The model with drawn weights, and the arguments it accepted: some take images of any size."""
+    try:
+        return _timm_model(settings.name, arguments), arguments
+    except TypeError as error:
+        match = UNEXPECTED.search(str(error))
+        if match is None:
+            raise
+        refused = match.group(1)
+    except (AssertionError, ValueError, RuntimeError, ZeroDivisionError) as error:
+        raise _refusal(settings, "model.name", f"cannot be built so: {error}") from error
+    if refused == "img_size":
+        return _create(settings, {k: v for k, v in arguments.items() if k != "img_size"})
+    key = ASKED_FOR.get(refused, "name")
+    raise _refusal(settings, f"model.{key}", f"has no {key}; leave model.{key} out")
+
+
+def _with_weights(settings: Timm, arguments: Arguments, overlay: _weights.Overlay) -> nn.Module:
+    """The model with the weights that `overlay` names."""
+    more = {"pretrained": True, "pretrained_cfg_overlay": overlay}
+    try:
+        return _timm_model(settings.name, arguments | more)
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        if not overlay:
+            raise _weights.unreachable(settings, "the hub") from error
+        reason = " ".join(str(error).split())[:200]
+        raise DataUnavailable(
+            f"{settings.weights or overlay.get('file')} does not fit {settings.name}: {reason}"
+        ) from error
+
+
+def _timm_model(name: str, arguments: Arguments) -> nn.Module:
+    model = timm.create_model(name, **arguments)
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"timm returned {type(model).__name__} for {name!r}, which is no module")
+    return model
+
+
+def _refuse_unknown(name: str) -> None:
+    """Raise UnknownName with the nearest of timm's more than a thousand names, not all of them."""
+    if timm.is_model(name):
+        return
+    near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.0)
+    raise UnknownName("timm model", name, near)
+
+
+def _refuse_unseen(model: nn.Module, settings: Timm, *, size: int, channels: int) -> None:
+    """Raise ProfileError unless the model turns an image of this size into logits.
+
+    Only some of timm's constructors check the size; the others fail in the middle of a forward pass.
+    """
+    weight = next(model.parameters())
+    image = torch.zeros(1, channels, size, size, device=weight.device, dtype=weight.dtype)
+    training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()(image)
+    except (AssertionError, ValueError, RuntimeError, IndexError) as error:
+        reason = str(error).partition("\n")[0]
+        raise _refusal(
+            settings,
+            "data.image_size",
+            f"cannot see images of {size} pixels ({reason}); set data.image_size to what it was made for, "
+            "or a smaller model.patch",
+        ) from error
+    finally:
+        model.train(training)
+
+
+def _refusal(settings: Timm, key: str, reason: str) -> ProfileError:
+    return ProfileError("the plan", key, f"{settings.name} {reason}")

@@ -1,0 +1,87 @@
+"""The detached trainer: `python -m revconsole.training STORE RUN_ID [RUN_ID …]`.
+
+Trains the runs one after the other, each with its output in `attempts/NNNN/output.log` of its folder. SIGTERM
+and SIGINT make it ask itself to stop, as anybody else would; losing the terminal is ignored. Exits 0 if every
+run completed.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from revconsole.errors import AlreadyClaimed, RevconsoleError
+from revconsole.records import control
+from revconsole.records.attempt import Attempt
+from revconsole.records.store import RunStore
+
+
+class Line:
+    """The runs this process is to train, and whether somebody told it to go."""
+
+    def __init__(self, store: RunStore, run_ids: list[str]) -> None:
+        self.store = store
+        self.waiting = [(run_id, store.next_attempt(run_id)) for run_id in run_ids]
+        self.training: str | None = None
+        self.told_to_go = False
+
+    def go(self, signum: int, _frame: FrameType | None) -> None:
+        """Stop the run under way at its next step, and begin no other; a second signal ends at once."""
+        self.told_to_go = True
+        signal.signal(signum, signal.SIG_DFL)
+        if self.training is not None:
+            control.ask(self.store.folder(self.training), "stop")
+
+    def work(self) -> bool:
+        """Train every run; returns whether all completed."""
+        completed = [self._train(run_id, number) for run_id, number in self.waiting]
+        return all(completed)
+
+    def _train(self, run_id: str, number: int) -> bool:
+        if self.told_to_go:
+            return False
+        try:
+            attempt = self.store.claim(run_id, number)
+        except AlreadyClaimed:
+            return False
+        self.training = run_id
+        if self.told_to_go:  # the signal came while it was claimed
+            control.ask(self.store.folder(run_id), "stop")
+        _redirect_output(attempt)
+        from revconsole.training import door  # torch: only once the run is known to be ours
+
+        outcome = door.execute(self.store, run_id, attempt)
+        self.training = None
+        return outcome == "completed"
+
+
+def main(arguments: list[str]) -> int:
+    """Train the runs named on the command line; the exit status."""
+    if len(arguments) < 2:
+        sys.stderr.write("usage: python -m revconsole.training STORE RUN_ID [RUN_ID …]\n")
+        return 2
+    store, *run_ids = arguments
+    try:
+        line = Line(RunStore(Path(store)), run_ids)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, line.go)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        return 0 if line.work() else 1
+    except RevconsoleError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+
+
+def _redirect_output(attempt: Attempt) -> None:
+    """Send what this process prints, from C as well, to the attempt's output.log."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log = os.open(attempt.folder / "output.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    for descriptor in (1, 2):
+        os.dup2(log, descriptor)
+    os.close(log)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,133 @@
+"""Advice: what somebody looking over the user's shoulder would say. Cheap, true, and said once.
+
+Each function looks at one thing and returns a sentence or None. To add one: write it and list it.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from revconsole.records.events import Advised
+from revconsole.training.facts import error_growth
+from revconsole.training.setting import Setting
+
+CHANCE_STEPS = 200
+"""A run is not called hopeless before."""
+FLOAT32_ROUNDING = 6e-8
+WORRYING_ERROR = 1e-3
+"""Relative error of a reconstruction from which gradients are no longer those of the model."""
+FROZEN_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """How a network did on `images` images, after `step` steps."""
+
+    step: int
+    loss: float
+    accuracy: float
+    images: int
+
+
+def before_training(setting: Setting) -> Iterator[Advised]:
+    """What can be said before the first step."""
+    for look in (oversized_batch, mirrored, crowded, busy, growing_error, mostly_frozen):
+        advised = look(setting)
+        if advised is not None:
+            yield advised
+
+
+def oversized_batch(setting: Setting) -> Advised | None:
+    """A batch larger than the training set."""
+    batch, images = setting.plan.train.batch, len(setting.data.train)
+    if batch <= images:
+        return None
+    return _warning(
+        f"the batch of {batch:,} is larger than the training set of {images:,} images, so every epoch is "
+        "one step; lower train.batch"
+    )
+
+
+def mirrored(setting: Setting) -> Advised | None:
+    """Mirroring images whose label does not survive it."""
+    plan = setting.plan
+    if plan.data.augment != "crop-flip" or setting.data.facts.mirror:
+        return None
+    return _warning(
+        f"crop-flip mirrors images, and an image of {plan.data.dataset} mirrored left to right may be "
+        'another class; use data.augment = "crop"'
+    )
+
+
+def crowded(setting: Setting) -> Advised | None:
+    """More threads than cores."""
+    threads, cores = torch.get_num_threads(), os.cpu_count() or 1
+    if setting.device.type != "cpu" or threads <= cores:
+        return None
+    return _warning(
+        f"{threads} threads on {cores} cores get in each other's way; lower train.threads"
+    )
+
+
+def busy(setting: Setting) -> Advised | None:
+    """A machine with more to do than cores."""
+    cores = os.cpu_count() or 1
+    if setting.device.type != "cpu" or not hasattr(os, "getloadavg"):
+        return None
+    load = os.getloadavg()[0]
+    if load <= cores:
+        return None
+    return _note(
+        f"{load:.1f} processes wanted to run during the last minute and there are {cores} cores: this run "
+        "will be slower than on a quiet machine"
+    )
+
+
+def growing_error(setting: Setting) -> Advised | None:
+    """Float reconstruction whose rounding grows too far with depth."""
+    growth = error_growth(setting)
+    if growth is None or growth * FLOAT32_ROUNDING <= WORRYING_ERROR:
+        return None
+    exact = "scheme.grid_bits = 9" if setting.plan.scheme.name == "bdia" else "a gamma nearer to 1"
+    return _warning(
+        f"reconstruction multiplies float32 rounding by about {growth:.2g} over this depth, a relative "
+        f"error of {growth * FLOAT32_ROUNDING:.1g} or more in the gradients; use {exact}, or backward "
+        "'checkpointed'"
+    )
+
+
+def mostly_frozen(setting: Setting) -> Advised | None:
+    """Hardly anything trains."""
+    counts = [(p.numel(), p.requires_grad) for p in setting.model.parameters()]
+    total = sum(count for count, _ in counts)
+    trained = sum(count for count, trains in counts if trains)
+    if trained > FROZEN_SHARE * total:
+        return None
+    return _note(f"only {trained:,} of {total:,} parameters train")
+
+
+def at_chance(setting: Setting, scores: Scores) -> Advised | None:
+    """A network that has learnt nothing after a fair try."""
+    classes = setting.data.facts.classes
+    fair = max(CHANCE_STEPS, setting.steps_per_epoch)
+    spread = 3 * math.sqrt((1 / classes) * (1 - 1 / classes) / max(1, scores.images))
+    learnt = abs(scores.accuracy - 1 / classes) > spread
+    if scores.step < fair or learnt or abs(scores.loss / math.log(classes) - 1) > 0.01:
+        return None
+    return Advised(
+        level="alarm",
+        text=f"after {scores.step} steps the network is at chance: loss {scores.loss:.3f} is that of guessing "
+        f"(ln {classes} = {math.log(classes):.3f}), accuracy {scores.accuracy:.1%}; try a tenth of the "
+        "learning rate, or a warm-up",
+    )
+
+
+def _warning(text: str) -> Advised:
+    return Advised(level="warning", text=text)
+
+
+def _note(text: str) -> Advised:
+    return Advised(level="note", text=text)

@@ -1,0 +1,175 @@
+"""Checkpoints of one run: whole or absent, whatever happens while one is written.
+
+    checkpoints/step-000001234/  model.safetensors   weights and buffers, by timm's names
+                                 state.pt            optimiser, scaler, progress: plain types and tensors
+                                 manifest.json       size and SHA-256 of both, written last
+
+A checkpoint is written into a hidden folder, forced to disk, and appears by one rename. There is no pointer to
+the newest that could go stale: the newest folder whose files match its manifest is it. Loading runs no code.
+"""
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from revconsole.errors import StoreError
+
+FORMAT = 1
+NAME = re.compile(r"step-(\d{9})")
+WEIGHTS, STATE, MANIFEST = "model.safetensors", "state.pt", "manifest.json"
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A checkpoint as read back, on the CPU."""
+
+    step: int
+    weights: dict[str, Tensor]
+    state: State
+
+
+class Damaged(Exception):  # noqa: N818  the name says what happened
+    """A checkpoint is not what was written; the message says which file and why."""
+
+
+class Checkpoints:
+    """The checkpoints of one run. One writer, the trainer."""
+
+    def __init__(self, run_folder: Path) -> None:
+        self.folder = run_folder / "checkpoints"
+
+    def steps(self) -> list[int]:
+        """Steps that have a checkpoint, whole or damaged, newest first."""
+        try:
+            names = [path.name for path in self.folder.iterdir()]
+        except FileNotFoundError:
+            return []
+        matches = (NAME.fullmatch(name) for name in names)
+        return sorted((int(match.group(1)) for match in matches if match), reverse=True)
+
+    def path(self, step: int) -> Path:
+        """The folder of the checkpoint of a step."""
+        return self.folder / f"step-{step:09d}"
+
+    def save(self, step: int, *, weights: Mapping[str, Tensor], state: State) -> Path:
+        """Write the checkpoint of a step, replacing a damaged one; returns its folder.
+
+        state: plain types and tensors only. Raises StoreError, leaving nothing behind, if it cannot be
+        written.
+        """
+        hidden, final = self.folder / f".tmp-{os.getpid()}-{step:09d}", self.path(step)
+        try:
+            self._sweep()
+            hidden.mkdir(parents=True, mode=0o700)
+            # A copy per tensor, because safetensors refuses tensors that share memory.
+            copies = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in weights.items()}
+            save_file(copies, hidden / WEIGHTS)
+            torch.save(state, hidden / STATE)
+            _write_manifest(hidden, step)
+            shutil.rmtree(final, ignore_errors=True)
+            hidden.rename(final)
+            _force(self.folder)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise StoreError(
+                f"cannot write the checkpoint of step {step} in {self.folder}: {_why(error)}; make room, "
+                "then `revconsole resume` goes on from the one before"
+            ) from error
+        return final
+
+    def load(self, step: int) -> Loaded:
+        """Read and verify the checkpoint of a step. Raises Damaged."""
+        folder = self.path(step)
+        try:
+            _verify(folder, step)
+            weights = load_file(folder / WEIGHTS)
+            state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+            raise Damaged(f"{folder.name}: {error}") from error
+        return Loaded(step=step, weights=weights, state=state)
+
+    def keep_only(self, steps: Iterable[int]) -> None:
+        """Delete every checkpoint but those."""
+        wanted = set(steps)
+        for step in self.steps():
+            if step not in wanted:
+                shutil.rmtree(self.path(step), ignore_errors=True)
+
+    def set_aside(self, step: int) -> None:
+        """Rename a damaged checkpoint, for whoever wants to look at it."""
+        aside = self.folder / f"damaged-{step:09d}"
+        shutil.rmtree(aside, ignore_errors=True)
+        self.path(step).rename(aside)
+
+    def _sweep(self) -> None:
+        """Remove what a killed writer left half-done; there is no other writer."""
+        for path in self.folder.glob(".tmp-*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _write_manifest(folder: Path, step: int) -> None:
+    files = {}
+    for name in (WEIGHTS, STATE):
+        path = folder / name
+        _force(path)
+        files[name] = {"bytes": path.stat().st_size, "sha256": _digest(path)}
+    manifest = folder / MANIFEST
+    body = {"format": FORMAT, "step": step, "files": files}
+    manifest.write_text(json.dumps(body, indent=1), encoding="utf-8")
+    _force(manifest)
+    _force(folder)
+
+
+def _verify(folder: Path, step: int) -> None:
+    """Raise Damaged unless every file is as its manifest says."""
+    try:
+        body = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = {
+            name: (body["files"][name]["bytes"], body["files"][name]["sha256"])
+            for name in (WEIGHTS, STATE)
+        }
+        claimed, version = body["step"], body["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Damaged(f"{folder.name}: its manifest cannot be read") from error
+    if claimed != step or version != FORMAT:
+        raise Damaged(f"{folder.name}: its manifest is of step {claimed}, format {version}")
+    for name, (size, digest) in files.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != size:
+            raise Damaged(f"{folder.name}: {name} is missing or cut short")
+        if _digest(path) != digest:
+            raise Damaged(f"{folder.name}: the content of {name} has changed")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _force(path: Path) -> None:
+    """Force a file, or the entries of a folder, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _why(error: Exception) -> str:
+    """The reason in one line; torch hides that of the system behind a long text of its own."""
+    reason = error.strerror if isinstance(error, OSError) else ""
+    return reason or f"the disk may be full ({' '.join(str(error).split())[:120]})"

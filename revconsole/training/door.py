@@ -1,0 +1,87 @@
+"""The door of this package: what the console may call, in a thread of its own. Importing it loads torch."""
+
+import fnmatch
+import traceback
+from typing import Literal
+
+import timm
+import torch
+
+from revconsole.errors import RevconsoleError, StoreError
+from revconsole.records.attempt import Attempt
+from revconsole.records.control import Control
+from revconsole.records.events import Event, Failed, Started
+from revconsole.records.facts import data_folder
+from revconsole.records.plan import Plan
+from revconsole.records.sections import Timm
+from revconsole.records.store import RunStore
+from revconsole.training.build import build_model
+from revconsole.training.checkpoint import Checkpoints
+from revconsole.training.trainer import train
+
+Outcome = Literal["completed", "stopped", "failed"]
+
+
+def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
+    """Train a claimed run in the calling thread, to its end, and close the attempt.
+
+    Nothing is raised: the record of the run is the report, and a traceback is in the attempt's crash.txt.
+    """
+    try:
+        return _train(store, run_id, attempt)
+    except RevconsoleError as error:
+        return _failed(attempt, str(error))
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        return _failed(attempt, _out_of_memory(error))
+    except Exception as error:  # noqa: BLE001  whatever it is, the run must not look as if it went on
+        attempt.crash(traceback.format_exc())
+        reason = " ".join(str(error).split())[:200]
+        return _failed(attempt, f"{type(error).__name__}: {reason}; the traceback is in crash.txt")
+    finally:
+        attempt.close()
+
+
+def count_parameters(plan: Plan) -> int:
+    """Parameters of the planned model, trained or not; needs no data and no memory for weights.
+
+    Raises what `build_model` raises.
+    """
+    model = plan.model
+    if isinstance(model, Timm):
+        model = model.model_copy(update={"pretrained": False, "weights": None})
+    with torch.device("meta"):
+        built = build_model(plan.model_copy(update={"model": model}))
+    return sum(parameter.numel() for parameter in built.parameters())
+
+
+def timm_models(pattern: str) -> list[str]:
+    """Names of timm's architectures that match a shell pattern, such as `vit_*`; all for an empty one."""
+    return [name for name in timm.list_models() if fnmatch.fnmatch(name, pattern or "*")]
+
+
+def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
+    plan, folder = store.plan(run_id), store.folder(run_id)
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Started) and plan.data_fingerprint is None:
+            store.keep_fingerprint(run_id, str(event.facts["fingerprint"]))
+        attempt.emit(event)
+
+    return train(plan, emit, Control(folder), checkpoints=Checkpoints(folder), data=data_folder())
+
+
+def _failed(attempt: Attempt, reason: str) -> Outcome:
+    """Record how the run ended, if the disk still takes it."""
+    try:
+        attempt.emit(Failed(reason=reason))
+    except StoreError:
+        return "failed"
+    return "failed"
+
+
+def _out_of_memory(error: BaseException) -> str:
+    detail = str(error).partition(".")[0]
+    return (
+        f"out of memory ({detail or 'the system gave no more'}); try a larger train.accumulate, "
+        "backward 'reversible' or 'checkpointed', or train.precision 'bf16'"
+    )

@@ -1,0 +1,43 @@
+"""The random numbers of a step, keyed by its position: nothing is carried from one step to the next.
+
+Dropout and drop-path draw from torch's global generators, which are seeded before every micro-batch. The signs
+of bdia are drawn once for the whole batch and handed out in slices, so that accumulating over micro-batches
+leaves them alone. Both are drawn from (seed, purpose, position), whatever was drawn before.
+"""
+
+import torch
+from torch import Tensor
+
+from revconsole.records.keys import key
+
+
+def seed_dropout(seed: int, *, step: int, micro: int) -> None:
+    """Seed torch's generators, of the CPU and of every device, for one micro-batch of one step.
+
+    The only place that touches global generators; only one training runs in a process at a time.
+    """
+    torch.manual_seed(key(seed, "dropout", step, micro))
+
+
+class Signs:
+    """Source of the random signs of a model's reversible sequences, for `set_draws`."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._step, self._batch, self._first, self._sequence = 0, 0, 0, 0
+
+    def aim(self, *, step: int, batch: int, first: int) -> None:
+        """The next forward pass is for the images from `first` on, of the `batch` images of a step."""
+        self._step, self._batch, self._first, self._sequence = step, batch, first, 0
+
+    def __call__(self, blocks: int, samples: int, device: torch.device) -> Tensor:
+        """±1, (blocks, samples); drawn on the CPU, so the same on every device.
+
+        Each call after an `aim` is for the model's next sequence and has a key of its own.
+        """
+        seed = key(self._seed, "gamma", self._step, self._sequence)
+        generator = torch.Generator().manual_seed(seed)
+        self._sequence += 1
+        drawn = torch.randint(0, 2, (blocks, self._batch), generator=generator)
+        signs = drawn[:, self._first : self._first + samples].mul(2).sub(1)
+        return signs.to(device, torch.float32)

@@ -1,0 +1,108 @@
+"""Meter: reads what the steps computed and reports it, without holding up the device.
+
+Reading a number off a GPU waits for everything before it. So the steps leave their tensors here, and they are
+read together, once the oldest would otherwise be half a second old; that one wait is also what the speed is
+measured by.
+"""
+
+import math
+import time
+from collections.abc import Callable
+
+import torch
+
+from revconsole.errors import RunFailed
+from revconsole.records.events import Event, Measured
+from revconsole.training import probes
+from revconsole.training.progress import Progress
+from revconsole.training.setting import Setting
+from revconsole.training.stepping import Step
+
+FLUSH_SECONDS = 0.5
+"""Nothing measured stays unreported for longer."""
+
+
+class Meter:
+    """Steps that have been computed and not yet reported."""
+
+    def __init__(self, setting: Setting, emit: Callable[[Event], None], progress: Progress) -> None:
+        self._setting, self._emit, self._progress = setting, emit, progress
+        self._waiting: list[Step] = []
+        self._since = self._latest = time.perf_counter()
+
+    def restart(self) -> None:
+        """Begin to measure speed now: what went before (evaluation, a pause) was not training."""
+        self._since = self._latest = time.perf_counter()
+
+    def add(self, step: Step) -> None:
+        """Take the measurements of a step in, before its update is made.
+
+        Raises RunFailed for a loss or gradient that is not finite: at once on the CPU, where looking costs
+        nothing, elsewhere with the next flush.
+        """
+        self._waiting.append(step)
+        now = time.perf_counter()
+        last, self._latest = now - self._latest, now
+        broken = self._setting.device.type == "cpu" and not _finite(step, self._setting)
+        if broken or now - self._since + last > FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Report every step so far. Raises RunFailed at the first that is not finite."""
+        if not self._waiting:
+            return
+        steps, self._waiting = self._waiting, []
+        read = torch.stack(
+            [torch.stack([s.loss, s.norm, s.correct.to(s.loss.dtype)]) for s in steps]
+        ).tolist()  # waits for the device
+        now = time.perf_counter()
+        seconds, self._since = now - self._since, now
+        speed = sum(step.images for step in steps) / max(seconds, 1e-9)
+
+        self._progress.running.seconds += seconds
+        for step, (loss, norm, correct) in zip(steps, read, strict=True):
+            more = probes.memory(self._setting.device) if step is steps[-1] else {}
+            values = {
+                "loss": loss,
+                "learning_rate": step.rate,
+                "gradient_norm": norm,
+                "images_per_second": speed,
+            }
+            self._emit(Measured(step=step.number, epoch=step.epoch, values=values | more))
+            self._count(step, loss, norm, correct)
+
+    def _count(self, step: Step, loss: float, norm: float, correct: float) -> None:
+        """Add a step to the running epoch."""
+        if not math.isfinite(loss) or not (math.isfinite(norm) or self._setting.precision.scaled):
+            raise not_finite(self._setting, self._progress, step, loss)
+        running = self._progress.running
+        running.images += step.images
+        running.correct += round(correct)
+        running.loss += loss * step.images
+        self._progress.loss = loss
+
+
+def _finite(step: Step, setting: Setting) -> bool:
+    return math.isfinite(step.loss.item()) and (
+        setting.precision.scaled or math.isfinite(step.norm.item())
+    )
+
+
+def not_finite(setting: Setting, progress: Progress, step: Step, loss: float) -> RunFailed:
+    """The sentence about a loss or a gradient that became infinite or NaN."""
+    train = setting.plan.train
+    what = f"the loss became {loss}" if not math.isfinite(loss) else "the gradient is not finite"
+    before = (
+        "it was so from the start"
+        if progress.loss is None
+        else f"the last good loss was {progress.loss:.4g}"
+    )
+    causes = ["the learning rate is too high (try a tenth of it, or a warm-up)"]
+    if train.precision == "fp16":
+        causes.insert(0, "fp16 overflowed (try bf16)")
+    if train.clip is None:
+        causes.append("one bad batch (try train.clip = 1)")
+    return RunFailed(
+        f"{what} at step {step.number} of epoch {step.epoch}; {before}, learning rate {step.rate:.3g}, "
+        f"precision {train.precision}. Likely causes: {'; '.join(causes)}. Nothing was saved of it"
+    )

@@ -1,0 +1,65 @@
+"""Orders: obeys what people ask of a run through its folder, between two steps."""
+
+import time
+from collections.abc import Callable
+
+from revconsole.records.control import Control, Request
+from revconsole.records.events import Answered, Event
+
+LOOK_SECONDS = 0.2
+"""How often the folder is looked into; a request waits no longer than that and one step."""
+
+
+class StopAsked(Exception):  # noqa: N818  not an error: somebody asked
+    """Somebody wants the run to end here."""
+
+    def __init__(self, by: str) -> None:
+        self.by = by
+        super().__init__(by)
+
+
+class Orders:
+    """Looks for requests now and then, and obeys them.
+
+    secure: brings everything into safety; called before the run rests or ends.
+    """
+
+    def __init__(
+        self, control: Control, emit: Callable[[Event], None], *, secure: Callable[[], None]
+    ) -> None:
+        self._control, self._emit, self._secure = control, emit, secure
+        self._looked = float("-inf")
+
+    def obey(self, step: int) -> bool:
+        """Do what was asked since the last look, if that was long enough ago; call it after `step`.
+
+        A pause returns, with True, only when it is over. Raises StopAsked once the request is answered.
+        """
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return False
+        self._looked = now
+        for request in self._control.pending():
+            if request.verb != "continue":
+                self._secure()
+            self._answer(request, step)
+            if request.verb == "pause":
+                self._rest(step)
+                return True
+        return False
+
+    def _rest(self, step: int) -> None:
+        """Sleep until somebody asks to continue or to stop."""
+        while True:
+            for request in self._control.pending():
+                self._answer(request, step)
+                if request.verb == "continue":
+                    return
+            time.sleep(LOOK_SECONDS)
+
+    def _answer(self, request: Request, step: int) -> None:
+        """Record that the request is obeyed, and take it out of the folder."""
+        self._emit(Answered(verb=request.verb, by=request.by, step=step))
+        self._control.answered(request)
+        if request.verb == "stop":
+            raise StopAsked(request.by)

@@ -1,0 +1,49 @@
+"""How precisely the branches compute: float32, or bf16 and fp16 under autocast.
+
+Weights, optimiser and loss stay in float32. fp16 has few exponents, so its loss is scaled up before the
+backward and the gradients down after it; a step whose scaled gradients overflow is skipped by the scaler.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch.amp.grad_scaler import GradScaler
+
+from revconsole.errors import RunFailed
+
+TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precision:
+    """The arithmetic of a run on one device."""
+
+    name: str
+    device: torch.device
+    scaler: GradScaler
+    """Passes everything through unless the precision is fp16."""
+
+    @property
+    def scaled(self) -> bool:
+        """Whether gradients may overflow harmlessly, because the scaler skips such a step."""
+        return self.scaler.is_enabled()
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """For a `with` around the forward pass and the loss."""
+        if self.name not in TYPES:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=TYPES[self.name])
+
+
+def prepare(name: str, device: torch.device) -> Precision:
+    """The precision of that name on that device. Raises RunFailed where the device cannot compute so."""
+    if name == "fp16" and device.type == "cpu":
+        raise RunFailed(
+            "fp16 needs a GPU and this run is on the CPU; set train.precision to bf16 or float32"
+        )
+    if name == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise RunFailed(f"{device} cannot compute in bf16; set train.precision to fp16 or float32")
+    return Precision(
+        name=name, device=device, scaler=GradScaler(device.type, enabled=name == "fp16")
+    )

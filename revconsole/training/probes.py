@@ -1,0 +1,112 @@
+"""Probes: what is measured, and how each number explains itself. To add one: a line here, and its value.
+
+Steps report what the meter reads; epochs what the evaluation finds; memory comes with every reading.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from revconsole.records.events import Direction, MetricDeclared
+from revconsole.reversible import kept_for_backward
+from revconsole.training.draws import seed_dropout
+from revconsole.training.setting import Setting
+from revconsole.training.stepping import micro_batches
+
+
+def _metric(name: str, unit: str, per: str, direction: Direction, meaning: str) -> MetricDeclared:
+    return MetricDeclared(name=name, unit=unit, per=per, direction=direction, meaning=meaning)
+
+
+STEP = (
+    _metric("loss", "nats", "step", "down", "Mean cross-entropy of the batch, label smoothing included."),
+    _metric("learning_rate", "", "step", "none", "Learning rate of the step."),
+    _metric("gradient_norm", "", "step", "none", "Norm of the whole gradient before clipping."),
+    _metric(
+        "images_per_second", "images/s", "step", "up",
+        "Training speed by the wall clock, over the half second or so around the step.",
+    ),
+)  # fmt: skip
+EPOCH = (
+    _metric("train_loss", "nats", "epoch", "down", "Mean of the training loss over the epoch."),
+    _metric(
+        "train_accuracy", "fraction", "epoch", "up",
+        "Share of training images classified correctly, as augmented and with dropout, before each update.",
+    ),
+    _metric("validation_loss", "nats", "epoch", "down", "Mean cross-entropy of the validation images."),
+    _metric(
+        "validation_accuracy", "fraction", "epoch", "up", "Share of validation images classified correctly."
+    ),
+    _metric(
+        "epoch_seconds", "s", "epoch", "down", "Wall clock of the epoch's training steps, without evaluation."
+    ),
+)  # fmt: skip
+RUN = (
+    _metric("test_loss", "nats", "epoch", "down", "Mean cross-entropy of the test images, best epoch."),
+    _metric("test_accuracy", "fraction", "epoch", "up", "Share of test images classified correctly, best epoch."),
+    _metric(
+        "kept_for_backward_bytes", "B", "step", "down",
+        "Bytes the forward pass of one micro-batch keeps for its backward, parameters not counted.",
+    ),
+    _metric("resident_bytes", "B", "step", "down", "Resident memory of the whole process."),
+)  # fmt: skip
+CUDA = (
+    _metric("device_allocated_bytes", "B", "step", "down", "Memory of the device held by tensors."),
+    _metric("device_reserved_bytes", "B", "step", "down", "Memory of the device that torch has reserved."),
+    _metric(
+        "device_peak_allocated_bytes", "B", "step", "down",
+        "Most memory of the device ever held by tensors in this attempt.",
+    ),
+)  # fmt: skip
+
+
+def declared(device: torch.device) -> tuple[MetricDeclared, ...]:
+    """Every metric that a run on this device measures."""
+    return (*STEP, *EPOCH, *RUN, *(CUDA if device.type == "cuda" else ()))
+
+
+def memory(device: torch.device) -> dict[str, float]:
+    """Memory in use now, in bytes."""
+    found = {"resident_bytes": float(psutil.Process().memory_info().rss)}
+    if device.type == "cuda":
+        found["device_allocated_bytes"] = float(torch.cuda.memory_allocated(device))
+        found["device_reserved_bytes"] = float(torch.cuda.memory_reserved(device))
+        found["device_peak_allocated_bytes"] = float(torch.cuda.max_memory_allocated(device))
+    return found
+
+
+def kept_for_backward_bytes(setting: Setting, images: Tensor, labels: Tensor) -> int:
+    """What the forward pass of the batch's first micro-batch keeps, measured on that very pass.
+
+    Leaves generators, running statistics and gradients as they were.
+    """
+    part, wanted = next(iter(micro_batches(setting, images, labels)))
+    model, smoothing = setting.model, setting.plan.train.label_smoothing
+
+    def forward() -> Tensor:
+        with setting.precision.autocast():
+            logits = model(part)
+        return F.cross_entropy(logits.float(), wanted, label_smoothing=smoothing)
+
+    with _undisturbed(model, setting.device):
+        seed_dropout(setting.plan.seed, step=0, micro=0)
+        setting.signs.aim(step=0, batch=len(labels), first=0)
+        return kept_for_backward(forward, exclude=(*model.parameters(), *model.buffers(), part))
+
+
+@contextmanager
+def _undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Put generators and buffers back to what they were."""
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    devices = [device] if device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)

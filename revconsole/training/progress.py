@@ -1,0 +1,63 @@
+"""Progress: where a run is. With weights, optimiser and scaler it decides everything that follows."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+
+@dataclass(slots=True, kw_only=True)
+class Epoch:
+    """Sums over the images of the running epoch so far."""
+
+    images: int = 0
+    correct: int = 0
+    loss: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Best:
+    """The epoch with the highest validation accuracy, the first of equals."""
+
+    epoch: int
+    step: int
+    accuracy: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """A position between two optimiser steps.
+
+    step:    optimiser steps taken. epoch: epochs finished, evaluation included.
+    running: the epoch under way.   loss:  the last training loss.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    running: Epoch = field(default_factory=Epoch)
+    best: Best | None = None
+    loss: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, for a checkpoint."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, body: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`. Raises KeyError or TypeError for anything else."""
+        best = body["best"]
+        return cls(
+            step=body["step"],
+            epoch=body["epoch"],
+            running=Epoch(**body["running"]),
+            best=Best(**best) if best else None,
+            loss=body["loss"],
+        )
+
+    def finish_epoch(self, validation_accuracy: float | None) -> None:
+        """Close the running epoch, and remember it if it is the best so far."""
+        self.epoch += 1
+        self.running = Epoch()
+        if validation_accuracy is None:
+            return
+        if self.best is None or validation_accuracy > self.best.accuracy:
+            self.best = Best(epoch=self.epoch, step=self.step, accuracy=validation_accuracy)

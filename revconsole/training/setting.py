@@ -1,0 +1,125 @@
+"""Setting: everything a training step needs that stays the same from the first step to the last.
+
+Shapes: B images of a batch, C channels, S pixels of height and width.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from revconsole.data import (
+    OpenedData,
+    Split,
+    batches,
+    evaluation_batches,
+    open_data,
+    steps_per_epoch,
+)
+from revconsole.errors import RunFailed
+from revconsole.records.plan import Plan
+from revconsole.reversible import set_draws
+from revconsole.training import devices, optimizers, precision
+from revconsole.training.build import build_model
+from revconsole.training.draws import Signs
+from revconsole.training.precision import Precision
+from revconsole.training.schedules import Rates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A plan, realised on a device of this machine."""
+
+    plan: Plan
+    device: torch.device
+    precision: Precision
+    data: OpenedData
+    model: nn.Module
+    optimizer: Optimizer
+    rates: Rates
+    signs: Signs
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of one epoch; a last, smaller batch counts."""
+        return self.rates.steps_per_epoch
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return self.steps_per_epoch * self.plan.train.epochs
+
+    @property
+    def micro_batch(self) -> int:
+        """Images that go through the model at once."""
+        return self.plan.train.batch // self.plan.train.accumulate
+
+    def training_batches(self, epoch: int, *, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images float32 (B, C, S, S) and labels (B,) of an epoch (from 1), beginning with batch `first`."""
+        plan = self.plan
+        order = batches(
+            self.data.train, batch=plan.train.batch, seed=plan.seed, epoch=epoch - 1, first=first
+        )
+        for _, images, labels in order:
+            yield self._resized(images), labels
+
+    def evaluation_batches(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
+        """All of a split in order, in batches of the size that training holds in memory."""
+        for _, images, labels in evaluation_batches(split, batch=self.micro_batch):
+            yield self._resized(images), labels
+
+    def _resized(self, images: Tensor) -> Tensor:
+        size = self.plan.image_size
+        if images.shape[-1] == size:
+            return images
+        return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+
+
+def prepare(plan: Plan, *, data: Path) -> Setting:
+    """Realise a plan: device, images, model, optimiser.
+
+    data: the folder that datasets live in.
+    Raises what `choose`, `open_data` and `build_model` raise, and RunFailed if the images are not those
+    that the plan asks for.
+    """
+    device = devices.choose(plan.train.device)
+    arithmetic = precision.prepare(plan.train.precision, device)
+    opened = open_data(plan.data, folder=data, device=device)
+    _refuse_other_data(plan, opened.fingerprint)
+
+    model, signs = build_model(plan).to(device), Signs(plan.seed)
+    set_draws(model, signs)
+    return Setting(
+        plan=plan,
+        device=device,
+        precision=arithmetic,
+        data=opened,
+        model=model,
+        optimizer=optimizers.build(plan.optimizer, model),
+        rates=Rates(
+            schedule=plan.schedule,
+            peak=plan.optimizer.learning_rate,
+            steps_per_epoch=steps_per_epoch(len(opened.train), batch=plan.train.batch),
+            epochs=plan.train.epochs,
+        ),
+        signs=signs,
+    )
+
+
+def _refuse_other_data(plan: Plan, found: str) -> None:
+    """Raise RunFailed unless the images, labels and split are those of the plan."""
+    wanted, earlier = plan.data.fingerprint, plan.data_fingerprint
+    if wanted is not None and not found.startswith(wanted.lower()):
+        raise RunFailed(
+            f"the fingerprint of {plan.data.dataset} here is {found[:12]}, and the profile asks for "
+            f"{wanted[:12]}: other images or another split; change data.fingerprint or the data"
+        )
+    if earlier is not None and found != earlier:
+        raise RunFailed(
+            f"{plan.data.dataset} has changed since this run began: its fingerprint was {earlier[:12]} "
+            f"and is {found[:12]}; restore the files, or launch a new run"
+        )

@@ -1,0 +1,119 @@
+"""The training loop. Read this first; every name in it is a file beside it.
+
+    setting      the plan, realised: device, images, model, optimiser
+    progress     where the run is; part of every checkpoint
+    stepping     the gradients of a batch, and the update they make
+    meter        reads and reports what steps computed; `probes` says what is measured
+    orders       stop, pause and continue, asked through the run folder
+    keeper       when a checkpoint is made, and which one a run goes back to
+
+Everything random is keyed by its position (`draws`), so a run that was interrupted computes what it would have
+computed without, on the CPU to the bit.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from revconsole.records.control import Control
+from revconsole.records.events import EpochFinished, Event, Finished, Measured, Started
+from revconsole.records.plan import Plan
+from revconsole.training import advice, devices, probes
+from revconsole.training.checkpoint import Checkpoints
+from revconsole.training.evaluation import evaluate
+from revconsole.training.facts import facts
+from revconsole.training.keeper import Keeper
+from revconsole.training.meter import Meter
+from revconsole.training.orders import Orders, StopAsked
+from revconsole.training.progress import Progress
+from revconsole.training.setting import Setting, prepare
+from revconsole.training.stepping import compute_gradients, update_weights
+
+Emit = Callable[[Event], None]
+Outcome = Literal["completed", "stopped"]
+
+
+def train(
+    plan: Plan, emit: Emit, control: Control, *, checkpoints: Checkpoints, data: Path
+) -> Outcome:
+    """Train one model as `plan` says, from where `checkpoints` left off; report through `emit`.
+
+    data: the folder that datasets live in.
+    Raises RevconsoleError with a sentence for everything its user can mend.
+    """
+    with devices.threads(plan.train.threads):
+        setting = prepare(plan, data=data)
+        keeper = Keeper(setting, checkpoints, emit)
+        progress = introduce(setting, keeper, emit)
+        meter = Meter(setting, emit, progress)
+
+        def secure() -> None:
+            meter.flush()
+            keeper.save(progress)
+
+        orders = Orders(control, emit, secure=secure)
+        try:
+            for epoch in range(progress.epoch + 1, plan.train.epochs + 1):
+                meter.restart()
+                done = progress.step - (epoch - 1) * setting.steps_per_epoch
+                for images, labels in setting.training_batches(epoch, first=done):
+                    number = progress.step + 1
+                    step = compute_gradients(setting, number, epoch, images=images, labels=labels)
+                    meter.add(step)
+                    update_weights(setting, step)
+                    progress.step = number
+                    if orders.obey(number):
+                        meter.restart()
+                meter.flush()
+                emit(finish_epoch(setting, progress, orders))
+                keeper.end_epoch(progress)
+            keeper.go_to_best(progress)
+            values = test(setting, progress, orders)
+        except StopAsked as stop:
+            emit(Finished(outcome="stopped", step=progress.step, by=stop.by))
+            return "stopped"
+        emit(Finished(outcome="completed", step=progress.step, values=values))
+        return "completed"
+
+
+def introduce(setting: Setting, keeper: Keeper, emit: Emit) -> Progress:
+    """Restore, and say with what the run goes on, what it will measure and what is odd about it."""
+    progress, damages = keeper.restore()
+    emit(Started(facts=facts(setting), resumed_from=progress.step or None))
+    for metric in probes.declared(setting.device):
+        emit(metric)
+    for advised in (*damages, *advice.before_training(setting)):
+        emit(advised)
+
+    images, labels = next(setting.training_batches(1))
+    kept = probes.kept_for_backward_bytes(setting, images, labels)
+    if setting.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(setting.device)
+    values = {"kept_for_backward_bytes": float(kept)} | probes.memory(setting.device)
+    emit(Measured(step=progress.step, epoch=progress.epoch, values=values))
+    return progress
+
+
+def finish_epoch(setting: Setting, progress: Progress, orders: Orders) -> EpochFinished:
+    """Evaluate, and close the running epoch."""
+    running, accuracy = progress.running, None
+    values = {
+        "train_loss": running.loss / running.images,
+        "train_accuracy": running.correct / running.images,
+        "epoch_seconds": running.seconds,
+    }
+    if len(setting.data.validation):
+        loss, accuracy = evaluate(
+            setting, setting.data.validation, lambda: orders.obey(progress.step)
+        )
+        values |= {"validation_loss": loss, "validation_accuracy": accuracy}
+    progress.finish_epoch(accuracy)
+    return EpochFinished(epoch=progress.epoch, step=progress.step, values=values)
+
+
+def test(setting: Setting, progress: Progress, orders: Orders) -> dict[str, float]:
+    """Loss and accuracy on the test images."""
+    loss, accuracy = evaluate(setting, setting.data.test, lambda: orders.obey(progress.step))
+    return {"test_loss": loss, "test_accuracy": accuracy}
