@@ -30,6 +30,11 @@ Half = tuple[Tensor, Tensor]
 """Images uint8 (N, 3, 32, 32) and labels int64 (N,)."""
 
 SIDE = 32
+ARRAY_PARTS = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "_reconstruct"),
+}
 
 
 class Official(Protocol):
@@ -140,16 +145,9 @@ class _ArraysOnly(pickle.Unpickler):
     """An unpickler that makes plain values and numpy arrays and can call nothing else."""
 
     def find_class(self, module: str, name: str) -> object:
-        if (module, name) == ("numpy", "dtype"):
-            return _dtype
-        if (module, name) in {("numpy", "ndarray"), ("numpy.core.multiarray", "_reconstruct")}:
+        if (module, name) in ARRAY_PARTS:
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"{module}.{name} is not part of an array")
-
-
-def _dtype(code: str, *_: object) -> np.dtype[Any]:
-    """A dtype by code: the old pickles pass further arguments that numpy 2.4 warns about."""
-    return np.dtype(code)
 
 
 def _sheet(file: Path) -> Tensor:
