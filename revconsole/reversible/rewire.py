@@ -1,9 +1,8 @@
 """Turning the residual stacks of an ordinary model into reversible sequences, in place.
 
-A stack is an `nn.Sequential` of at least two modules of one class whose branches are known (see
-`branches`) and, added up, equal the module's own forward: that is checked on a small input, so a
-block that only looks like one is not taken. The sequence holds the same modules under the same
-names; `state_dict` keys do not change, and weights load strictly both ways. The one exception is
+A stack is an `nn.Sequential` of modules of one class whose branches are known (see `branches`) and
+add up to the module's own forward. That is checked on a small input, so a block that only looks
+like one is not taken. The sequence holds the same modules under the same names: `state_dict` keys do not change, and weights load strictly both ways. The one exception is
 `additive` with `concat`, whose final norm and head are twice as wide under the same names.
 
 It fits timm's VisionTransformer and its like. Everything else a model does (stem, prefix tokens,
@@ -76,7 +75,7 @@ def rewire(model: Model, scheme: Scheme | str = "bdia", backward: Backward = "re
         tried = "; ".join(f"{path}: {reason}" for path, reason in found.left.items())
         raise NotInvertible(
             f"{type(model).__name__} has no stack of residual blocks to rewire "
-            f"({tried or 'no nn.Sequential of two or more like blocks'})"
+            f"({tried or 'no nn.Sequential of like blocks'})"
         )
     if backward == "reversible":
         for blocks in found.fit.values():
@@ -95,12 +94,12 @@ def rewire(model: Model, scheme: Scheme | str = "bdia", backward: Backward = "re
 
 
 def _is_stack(module: nn.Module) -> bool:
-    """A run of two or more modules of one class that have parameters."""
-    if not isinstance(module, nn.Sequential) or len(module) < 2:
+    """A run of modules of one class, each made of others, with parameters."""
+    if not isinstance(module, nn.Sequential) or not len(module):
         return False
-    return len({type(block) for block in module}) == 1 and any(
-        True for block in module for _ in block.parameters()
-    )
+    alike = len({type(block) for block in module}) == 1
+    made_of_others = all(any(True for _ in block.children()) for block in module)
+    return alike and made_of_others and any(True for _ in module.parameters())
 
 
 def _sequence(stack: nn.Module, scheme: Scheme, backward: Backward) -> ReversibleSequence:

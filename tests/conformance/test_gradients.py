@@ -1,0 +1,207 @@
+"""The gradients of `reversible` and `checkpointed` are those of ordinary autograd."""
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from revconsole.reversible import ReversibleSequence, rewire, set_draws
+
+FLOAT64_GRADIENT = 1e-10  # reconstruction in float64, amplified over a few blocks
+SAME_NUMBERS = 1e-5  # same activations bit for bit; float32 sums in another order
+BF16_FLIPS = 2e-2  # a source off by one float32 rounding flips some bf16 roundings of 4e-3
+RANDOM = {"proj_drop_rate": 0.1, "attn_drop_rate": 0.1, "drop_path_rate": 0.3}
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_reversible_gradients_are_those_of_stored(
+    invertible, depth, pair, train, images, worst_error
+):
+    stored, reversible = (
+        train(m, images.double()) for m in pair(invertible, depth=depth, **RANDOM)
+    )
+    assert torch.equal(stored.output, reversible.output)
+    assert worst_error(stored.gradients, reversible.gradients) < FLOAT64_GRADIENT
+
+
+def test_checkpointed_gradients_are_those_of_stored(scheme, vit, train, images):
+    stored, checkpointed = (
+        train(rewire(vit(**RANDOM), scheme, backward).train(), images)
+        for backward in ("stored", "checkpointed")
+    )
+    assert torch.equal(stored.output, checkpointed.output)
+    for name, gradient in stored.gradients.items():
+        assert torch.equal(gradient, checkpointed.gradients[name]), name
+
+
+def test_under_autocast_gradients_are_those_of_stored_under_the_same_autocast(
+    invertible, pair, train, images, worst_error, witness
+):
+    stored, reversible = pair(invertible, dtype=torch.float32, **RANDOM)
+    seen = witness(reversible)
+    expected = train(stored, images, autocast="bf16")
+    given = train(reversible, images, autocast="bf16")
+    tolerance = SAME_NUMBERS if invertible.grid else BF16_FLIPS
+    assert torch.equal(expected.output, given.output)
+    assert worst_error(expected.gradients, given.gradients) < tolerance
+    assert all(kinds == [torch.bfloat16] * 2 for kinds in seen.dtypes.values())
+
+
+def test_a_backward_inside_the_autocast_region_finds_every_gradient(
+    invertible, pair, images, worst_error
+):
+    """Weights cast without a graph in the forward must not be found in autocast's cache."""
+    gradients = []
+    for model in pair(invertible, dtype=torch.float32):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            model(images).float().square().sum().backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters()})
+    assert worst_error(*gradients) < BF16_FLIPS
+
+
+def test_gradcheck(invertible, batch_norm_block):
+    """Against finite differences, for input and weights; rounding onto a grid has none."""
+    if invertible.grid is not None:
+        invertible = type(invertible)()
+    torch.manual_seed(0)
+    blocks = [batch_norm_block(2) for _ in range(3)]
+    model = ReversibleSequence(*blocks, scheme=invertible).double().train()
+    set_draws(model, lambda blocks, samples, _: torch.ones(blocks, samples).tril(0) * 2 - 1)
+    names, weights = zip(*model.named_parameters(), strict=True)
+
+    def output(x, *weights):
+        return functional_call(model, dict(zip(names, weights, strict=True)), x)
+
+    x = torch.randn(2, 3, 2, dtype=torch.float64, requires_grad=True)
+    copies = [w.detach().clone().requires_grad_() for w in weights]
+    assert torch.autograd.gradcheck(output, (x, *copies), fast_mode=True)
+
+
+def test_two_forwards_may_wait_for_their_backwards(invertible, pair, images, worst_error):
+    """In either order; nothing of a pass is kept on the modules."""
+    gradients = []
+    for model in pair(invertible, **RANDOM):
+        torch.manual_seed(5)
+        first, second = model(images.double()), model(images.double().flip(0))
+        first.square().sum().backward()
+        second.pow(3).sum().backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters()})
+    assert worst_error(*gradients) < FLOAT64_GRADIENT
+
+
+def test_a_graph_that_is_retained_gives_the_same_gradients_again(invertible, pair, images):
+    _, model = pair(invertible, **RANDOM)
+    loss = model(images.double()).square().sum()
+    weights = list(model.parameters())
+    once = torch.autograd.grad(loss, weights, retain_graph=True)
+    again = torch.autograd.grad(loss, weights)
+    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+
+
+def test_autograd_grad_of_some_weights_leaves_grad_alone(invertible, pair, images):
+    expected, given = (
+        torch.autograd.grad(
+            model(images.double()).square().sum(),
+            [model.blocks[2].mlp.fc1.weight, model.patch_embed.proj.weight],
+        )
+        for model in pair(invertible)
+        if torch.manual_seed(3)
+    )
+    for left, right in zip(expected, given, strict=True):
+        assert (left - right).abs().max() < FLOAT64_GRADIENT * left.abs().max()
+
+
+def test_differentiating_twice_raises(invertible, pair, images):
+    _, model = pair(invertible)
+    x = images.double().requires_grad_()
+    (gradient,) = torch.autograd.grad(model(x).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+FROZEN = {
+    "stem": ("patch_embed", "pos_embed", "cls_token"),
+    "first-and-last-block": ("blocks.0.", "blocks.3."),
+    "stem-and-lower-blocks": ("patch_embed", "pos_embed", "cls_token", "blocks.0.", "blocks.1."),
+    "stem-and-first-attention": (
+        "patch_embed",
+        "pos_embed",
+        "cls_token",
+        "blocks.0.attn",
+        "blocks.0.norm1",
+    ),
+    "all-blocks": ("blocks.",),
+}
+
+
+@pytest.mark.parametrize("prefixes", FROZEN.values(), ids=FROZEN)
+def test_what_is_frozen_gets_no_gradient_and_the_rest_the_right_one(
+    invertible, prefixes, pair, images, worst_error
+):
+    gradients = []
+    for model in pair(invertible, **RANDOM):
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(not name.startswith(prefixes))
+        torch.manual_seed(4)
+        model(images.double()).square().sum().backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters()})
+    assert all(g is None for name, g in gradients[1].items() if name.startswith(prefixes))
+    assert worst_error(*gradients) < FLOAT64_GRADIENT
+
+
+def test_shared_parameters_collect_the_gradients_of_all_their_places(
+    invertible, pair, train, images, worst_error
+):
+    """Between blocks, and twice within one."""
+    results = []
+    for model in pair(invertible):
+        model.blocks[2].mlp.fc1.weight = model.blocks[0].mlp.fc1.weight
+        model.blocks[1].norm2.weight = model.blocks[1].norm1.weight
+        results.append(train(model, images.double()).gradients)
+    assert worst_error(*results) < FLOAT64_GRADIENT
+
+
+def test_one_block_may_stand_in_several_places(invertible, batch_norm_block, worst_error):
+    torch.manual_seed(0)
+    block, x = batch_norm_block(4).double(), torch.randn(3, 5, 4, dtype=torch.float64)
+    gradients = []
+    for backward in ("stored", "reversible"):
+        model = ReversibleSequence(block, block, block, scheme=invertible, backward=backward)
+        torch.manual_seed(1)
+        model(x).square().sum().backward()
+        gradients.append({name: p.grad.clone() for name, p in block.named_parameters()})
+        block.zero_grad()
+    assert worst_error(*gradients) < FLOAT64_GRADIENT
+
+
+def test_hooks_on_parameters_run_once(invertible, pair, train, images, worst_error):
+    results = []
+    for model in pair(invertible):
+        weight, calls = model.blocks[1].attn.qkv.weight, []
+        weight.register_hook(lambda g, calls=calls: calls.append(1) or g / 2)
+        results.append(train(model, images.double()).gradients)
+        assert calls == [1]
+    assert worst_error(*results) < FLOAT64_GRADIENT
+
+
+def test_weights_changed_between_forward_and_backward_are_noticed(invertible, pair, images):
+    _, model = pair(invertible)
+    loss = model(images.double()).sum()
+    with torch.no_grad():
+        model.blocks[1].mlp.fc2.weight.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_a_loss_of_one_stream_only(pair, images, worst_error):
+    """The other stream then has no gradient at all, which is not the same as zeros."""
+    from revconsole.reversible import Additive
+
+    gradients = []
+    for model in pair(Additive()):
+        model.norm, model.head = nn.Identity(), nn.Identity()
+        features = model(images.double()).unflatten(-1, (2, -1))
+        features[..., 0, :].square().sum().backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters()})
+    assert worst_error(*gradients) < FLOAT64_GRADIENT

@@ -1,0 +1,64 @@
+"""The backward restores the streams of the forward, and evaluates every residual once to do so."""
+
+import pytest
+import torch
+
+from revconsole.errors import NotInvertible
+from revconsole.reversible import Bdia, Momentum, Residual, rewire
+
+FLOAT64_INVERSE = (
+    1e-11  # eps of float64 times the error growth over the depth, with slopes of about 2
+)
+FLOAT32_PER_ROUNDING = 20 * 6e-8  # a rounding of float32, and slopes of the blocks on top
+
+
+def test_every_norm_sees_in_the_backward_what_it_saw_in_the_forward(
+    invertible, pair, witness, train, images
+):
+    _, model = pair(invertible, depth=6, proj_drop_rate=0.1, drop_path_rate=0.2)
+    seen = witness(model)
+    train(model, images.double())
+    for before, again in seen.repeats():
+        assert (before - again).abs().max() <= FLOAT64_INVERSE * before.abs().max()
+
+
+@pytest.mark.parametrize("autocast", ["bf16", None])
+@pytest.mark.parametrize("depth", [5, 24])
+def test_exact_schemes_restore_every_bit(exact, depth, autocast, pair, witness, train, images):
+    """Under bf16 autocast, with dropout in attention and MLP and with drop-path."""
+    rates = {"proj_drop_rate": 0.1, "attn_drop_rate": 0.1, "drop_path_rate": 0.2}
+    _, model = pair(exact, dtype=torch.float32, depth=depth, **rates)
+    seen = witness(model)
+    train(model, images, autocast=autocast)
+    assert all(torch.equal(before, again) for before, again in seen.repeats())
+
+
+def test_float32_error_grows_as_the_scheme_predicts(invertible, pair, witness, train, images):
+    _, model = pair(invertible, dtype=torch.float32, depth=8)
+    seen = witness(model)
+    train(model, images)
+    before, again = seen.seen["blocks.0.norm1"]
+    error = ((before - again).abs().max() / before.abs().max()).item()
+    assert error <= FLOAT32_PER_ROUNDING * invertible.error_growth(8)
+
+
+def test_predicted_growth_is_nothing_on_a_grid_and_geometric_in_floats():
+    assert Bdia(grid_bits=9).error_growth(48) == 0.0
+    assert Bdia().error_growth(12) == 2**12 - 1
+    assert Momentum(gamma=0.5).error_growth(3) == 1 + 2 + 4
+
+
+@pytest.mark.parametrize(
+    ("wiring", "depth", "instead"),
+    [
+        (Residual(), 2, "backward='checkpointed'"),
+        (Momentum(gamma=0.0), 2, "gamma 0.9"),
+        (Bdia(gamma=0.0), 2, "gamma 0.5"),
+        (Bdia(), 13, "grid_bits=9"),
+    ],
+    ids=["residual", "momentum-0", "bdia-0", "bdia-13-blocks"],
+)
+def test_what_cannot_be_undone_is_refused_with_an_alternative(wiring, depth, instead, vit):
+    with pytest.raises(NotInvertible, match=instead):
+        rewire(vit(depth=depth), wiring, "reversible")
+    rewire(vit(depth=depth), wiring, "checkpointed")

@@ -1,0 +1,167 @@
+"""The module: its face, its draws, and what it refuses."""
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from revconsole.errors import NotInvertible, RevconsoleError, UnknownName
+from revconsole.reversible import Additive, Bdia, Momentum, ReversibleSequence, rewire, set_draws
+
+
+class Block(nn.Module):
+    def __init__(self, width=4):
+        super().__init__()
+        self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
+
+    def branches(self):
+        return (lambda x: self.first(x).tanh(), lambda x: self.second(x).tanh())
+
+    def forward(self, x):
+        for branch in self.branches():
+            x = x + branch(x)
+        return x
+
+
+def blocks(count):
+    torch.manual_seed(0)
+    return [Block() for _ in range(count)]
+
+
+def test_a_slice_is_a_sequence_of_the_same_wiring():
+    whole = ReversibleSequence(*blocks(5), scheme=Momentum(), backward="checkpointed").eval()
+    source = torch.zeros
+    set_draws(whole, source)
+    part = whole[1:4]
+    assert isinstance(part, ReversibleSequence)
+    assert (part.scheme, part.backward, part.draws) == (whole.scheme, "checkpointed", source)
+    assert list(part) == list(whole)[1:4]
+    assert not part.training
+    assert whole[2] is part[1]
+
+
+def test_an_unknown_backward_is_answered_with_the_nearest():
+    with pytest.raises(UnknownName, match="did you mean 'reversible'"):
+        ReversibleSequence(*blocks(2), scheme=Bdia(), backward="reversibel")
+
+
+def test_a_sequence_that_grew_too_deep_is_refused_when_it_runs():
+    sequence = ReversibleSequence(*blocks(12), scheme=Bdia())
+    sequence.append(Block())
+    with pytest.raises(NotInvertible, match="13 blocks"):
+        sequence(torch.randn(2, 4))
+
+
+def test_draws_come_from_the_source_and_are_asked_for_in_training_only():
+    asked = []
+
+    def source(count, samples, device):
+        asked.append((count, samples, device.type))
+        return -torch.ones(count, samples)
+
+    sequence = ReversibleSequence(*blocks(3), scheme=Bdia())
+    set_draws(nn.Sequential(sequence), source)
+    x = torch.randn(2, 5, 4)
+    once, again = sequence.train()(x), sequence(x)
+    evaluated = sequence.eval()(x)
+    assert asked == [(3, 2, "cpu")] * 2
+    assert torch.equal(once, again)
+    assert not torch.equal(once, evaluated)
+
+
+def test_a_source_of_the_wrong_shape_is_refused():
+    sequence = ReversibleSequence(*blocks(3), scheme=Bdia())
+    set_draws(sequence, lambda count, samples, _: torch.ones(samples, count))
+    with pytest.raises(RevconsoleError, match=r"\(2, 3\).*need \(3, 2\)"):
+        sequence(torch.randn(2, 5, 4))
+
+
+def test_each_sample_depends_on_its_own_draw_only():
+    sequence = ReversibleSequence(*blocks(4), scheme=Bdia())
+    x, outputs = torch.randn(2, 4).repeat(2, 1)[:3], []
+    for signs in ([1, 1, 1], [1, -1, 1]):
+        set_draws(sequence, lambda count, _, __, s=signs: torch.tensor([s] * count))
+        outputs.append(sequence(x))
+    same = (outputs[0] == outputs[1]).all(dim=1)
+    assert same.tolist() == [True, False, True]
+
+
+def test_default_draws_follow_the_seed_of_torch():
+    sequence = ReversibleSequence(*blocks(4), scheme=Bdia())
+    x, outputs = torch.randn(6, 4), []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        outputs.append(sequence(x))
+    assert torch.equal(outputs[0], outputs[1])
+    assert not torch.equal(outputs[0], outputs[2])
+
+
+def test_an_exact_scheme_keeps_float32_streams_under_autocast():
+    sequence = ReversibleSequence(*blocks(4), scheme=Bdia(grid_bits=9))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert sequence(torch.randn(2, 4).bfloat16()).dtype == torch.float32
+
+
+def test_an_exact_scheme_in_a_half_precision_model_is_refused():
+    sequence = ReversibleSequence(*blocks(4), scheme=Bdia(grid_bits=9)).bfloat16()
+    with pytest.raises(RevconsoleError, match=r"use torch\.autocast"):
+        sequence(torch.randn(2, 4).bfloat16())
+
+
+@pytest.mark.parametrize("backward", ["stored", "checkpointed", "reversible"])
+def test_an_overflow_of_the_grid_is_caught_in_every_backward(backward):
+    sequence = ReversibleSequence(*blocks(4), scheme=Bdia(grid_bits=9), backward=backward)
+    with torch.no_grad():
+        sequence[2].second.weight.fill_(1e5)
+        sequence[2].branches = lambda: (sequence[2].first, sequence[2].second)
+    with pytest.raises(RevconsoleError, match="after block 2 reaches"):
+        sequence(torch.randn(2, 4, requires_grad=True))
+
+
+def test_float_streams_keep_the_dtype_of_the_input():
+    sequence = ReversibleSequence(*blocks(4), scheme=Additive(fuse="mean")).bfloat16()
+    assert sequence(torch.randn(2, 4).bfloat16()).dtype == torch.bfloat16
+
+
+def test_additive_needs_two_branches():
+    block = Block()
+    block.branches = lambda: (block.first,)
+    with pytest.raises(NotInvertible, match=r"block 0 .* has 1"):
+        ReversibleSequence(block, block, scheme=Additive())(torch.randn(2, 4))
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize(
+    "scheme", [Bdia(), Momentum(), Additive(fuse="mean")], ids=lambda s: s.name
+)
+def test_walking_over_the_blocks_never_computes_another_network(scheme, mode):
+    """timm does so for attention masks, intermediate features and its own checkpointing."""
+    model = timm.create_model(
+        "vit_tiny_patch16_224", img_size=8, patch_size=2, embed_dim=24, num_heads=2, depth=3
+    )
+    model, images = rewire(model, scheme), torch.randn(2, 3, 8, 8)
+    getattr(model, mode)()
+
+    def masked():
+        return model(images, attn_mask=torch.zeros(17, 17))
+
+    def intermediate():
+        return model.forward_intermediates(images, output_fmt="NLC")
+
+    def checkpointed():
+        model.set_grad_checkpointing()
+        return model(images)
+
+    for walk in (masked, intermediate, checkpointed):
+        if isinstance(scheme, Bdia) and mode == "eval":
+            walk()
+        else:
+            with pytest.raises(NotInvertible, match="call the whole sequence"):
+                walk()
+
+
+def test_in_evaluation_forward_hooks_of_blocks_run():
+    sequence, seen = ReversibleSequence(*blocks(3), scheme=Bdia()).eval(), []
+    sequence[1].register_forward_hook(lambda *_: seen.append(1))
+    sequence(torch.randn(2, 4))
+    assert seen == [1]
