@@ -54,17 +54,8 @@ def evaluation_batches(split: Split, *, batch: int) -> Iterator[Batch]:
 
 
 def standardised(pixels: Tensor, how: Preparation) -> Tensor:
-    """uint8 (B, C, S, S) to float32 of the same shape, or (B, C, R, R) where the images are resized to R.
-
-    Resized bilinearly with antialiasing; that arithmetic, unlike the rest, may differ by a rounding
-    between devices.
-    """
-    levels = pixels.to(torch.float32)
-    if how.image_size is not None and how.image_size != pixels.shape[-1]:
-        levels = F.interpolate(
-            levels, size=(how.image_size, how.image_size), mode="bilinear", antialias=True
-        )
-    return levels.sub_(how.shift).div_(how.scale)
+    """uint8 (B, C, S, S) to float32 of the same shape."""
+    return pixels.to(torch.float32).sub_(how.shift).div_(how.scale)
 
 
 def augmented(pixels: Tensor, how: Preparation, *, generator: torch.Generator) -> Tensor:

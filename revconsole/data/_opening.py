@@ -21,7 +21,7 @@ from torch import Tensor
 from revconsole.data._images import Images
 from revconsole.data._order import stratified_order
 from revconsole.data._statistics import channel_statistics
-from revconsole.errors import DataUnavailable, ProfileError
+from revconsole.errors import ProfileError
 from revconsole.records import catalogue
 from revconsole.records.facts import DatasetFacts
 
@@ -62,14 +62,6 @@ class DataSettings(Protocol):
     def standardise(self) -> bool:
         """Whether images get mean 0 and deviation 1 per channel, or stay in [0, 1]."""
 
-    @property
-    def image_size(self) -> int | None:
-        """Side in pixels that batches are resized to; None keeps the dataset's own."""
-
-    @property
-    def fingerprint(self) -> str | None:
-        """What the data's fingerprint must begin with; None asks nothing."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Preparation:
@@ -80,8 +72,6 @@ class Preparation:
     scale: Tensor
     augment: Augment
     crop_padding: int
-    image_size: int | None
-    """Side that batches are resized to, in pixels; None: as they are"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,13 +116,6 @@ def open_data(settings: DataSettings, *, folder: Path, device: torch.device | st
 
     images: Images = import_module(f"revconsole.data.{settings.dataset}").read(folder)
     train, validation = split_indices(images.train_labels, settings)
-    identity = fingerprint(settings.dataset, images, train=train, validation=validation)
-    if not identity.startswith(settings.fingerprint or ""):
-        raise DataUnavailable(
-            f"the images, labels and split of {settings.dataset} have the fingerprint {short(identity)}, "
-            f"and the profile asks for {settings.fingerprint}; compare data.validation, data.split_seed "
-            f"and data.train_limit, then the files, or remove data.fingerprint"
-        )
     train_images = images.train_images[train]
     mean, std = channel_statistics(train_images)
 
@@ -145,7 +128,7 @@ def open_data(settings: DataSettings, *, folder: Path, device: torch.device | st
         test=_placed(images.test_images, images.test_labels, plain),
         mean=mean,
         std=std,
-        fingerprint=identity,
+        fingerprint=fingerprint(settings.dataset, images, train=train, validation=validation),
         facts=facts,
         names=images.names,
     )
@@ -219,7 +202,6 @@ def preparation(
         scale=per_channel(scale),
         augment=augment,
         crop_padding=settings.crop_padding,
-        image_size=settings.image_size,
     )
 
 

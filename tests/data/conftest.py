@@ -18,8 +18,6 @@ class Settings:
     augment: Literal["none", "crop", "crop-flip"] = "none"
     crop_padding: int = 1
     standardise: bool = True
-    image_size: int | None = None
-    fingerprint: str | None = None
 
 
 @pytest.fixture

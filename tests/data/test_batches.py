@@ -1,7 +1,5 @@
 """Batches: order and augmentation keyed by position, and equal to a slow reference."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -18,7 +16,7 @@ ONE_ROUNDING = 1e-6  # float32 shift and scale against float64
 def split():
     """A function: fifty numbered 3×6×6 images with an augmentation."""
 
-    def made(augment="none", crop_padding=2, image_size=None):
+    def made(augment="none", crop_padding=2):
         generator = torch.Generator().manual_seed(0)
         return Split(
             images=torch.randint(1, 256, (50, 3, 6, 6), generator=generator).to(torch.uint8),
@@ -28,7 +26,6 @@ def split():
                 scale=torch.tensor([50.0, 60.0, 70.0]).view(-1, 1, 1),
                 augment=augment,
                 crop_padding=crop_padding,
-                image_size=image_size,
             ),
         )
 
@@ -161,16 +158,6 @@ def test_batches_never_write_into_the_split(split):
     list(batches(data, batch=16, seed=0, epoch=0))
     list(evaluation_batches(data, batch=16))
     assert torch.equal(data.images, before)
-
-
-def test_batches_are_resized_when_asked(split):
-    data = split("crop", image_size=9)
-    for _, images, _ in batches(data, batch=16, seed=0, epoch=0):
-        assert images.shape[1:] == (3, 9, 9)
-    flat = dataclasses.replace(data, images=torch.full_like(data.images, 150))
-    _, images, _ = next(evaluation_batches(flat, batch=50))
-    expected = (150 - data.preparation.shift) / data.preparation.scale
-    assert (images - expected).abs().max() < ONE_ROUNDING
 
 
 def test_validation_and_test_splits_are_never_augmented(settings, tmp_path):
