@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from revconsole.lab import format as form
-from revconsole.records.printable import one_line
+from revconsole.records.printable import one_line, printable
 
 if TYPE_CHECKING:
     from revconsole.lab.compare import Comparison, Row
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def say(text: str) -> None:
     """One line of narration, on stderr."""
-    print(one_line(text, 2000), file=sys.stderr, flush=True)
+    print(printable(text.replace("\n", " ")), file=sys.stderr, flush=True)
 
 
 def print_json(body: Any) -> None:

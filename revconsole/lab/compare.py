@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from revconsole.records.run import Summary
+from revconsole.records.sections import KINDS
 
 NOT_SETTINGS = frozenset({"name", "profile", "data_fingerprint", "seed"})
 
@@ -40,6 +41,9 @@ class Comparison:
 def compare(summaries: Sequence[Summary]) -> Comparison:
     """Put runs beside each other; the first is the baseline."""
     flats = [flat_settings(s) for s in summaries]
+    for section, (tag, _) in KINDS.items():
+        if len({flat[f"{section}.{tag}"] for flat in flats}) > 1:
+            flats = [_joined(flat, section, tag) for flat in flats]
     keys = dict.fromkeys(key for flat in flats for key in flat)
     differing = tuple(k for k in keys if len({repr(flat.get(k)) for flat in flats}) > 1)
     baseline = summaries[0]
@@ -67,6 +71,14 @@ def flat_settings(summary: Summary) -> dict[str, Any]:
         else:
             flat[key] = value
     return flat
+
+
+def _joined(flat: dict[str, Any], section: str, tag: str) -> dict[str, Any]:
+    """The settings with those of one section as one: kinds that differ have few keys in common."""
+    inner = {k.partition(".")[2]: v for k, v in flat.items() if k.startswith(f"{section}.")}
+    words = [str(inner.pop(tag)), *(f"{k}={v}" for k, v in inner.items() if v is not None)]
+    rest = {k: v for k, v in flat.items() if not k.startswith(f"{section}.")}
+    return {section: " ".join(words), **rest}
 
 
 def _warnings(summaries: Sequence[Summary]) -> list[str]:

@@ -72,9 +72,17 @@ TRAINING_LOSS = Subject(title="training loss", y_label="nats", metrics=(("loss",
 
 
 def figure(
-    subject: Subject, runs: Sequence[Run], *, width: int, horizontal: Horizontal = "step"
+    subject: Subject,
+    runs: Sequence[Run],
+    *,
+    width: int,
+    horizontal: Horizontal = "step",
+    smoothing: float = 0.0,
 ) -> Figure:
-    """The figure of one subject over one or more runs, at most two points per column of `width`."""
+    """The figure of one subject over one or more runs, at most two points per column of `width`.
+
+    `smoothing` is the weight of the past in [0, 1) for metrics per step, and is said in the title.
+    """
     several = len(runs) > 1
     curves = []
     for run in runs:
@@ -91,17 +99,26 @@ def figure(
                     scale=subject.scale,
                     width=width,
                     horizontal=horizontal,
+                    smoothing=smoothing,
                 )
                 curves.append(curve)
-    return Figure(
-        title=subject.title, x_label=horizontal, y_label=subject.y_label, curves=tuple(curves)
-    )
+    title = f"{subject.title}, smoothed {smoothing:g}" if smoothing else subject.title
+    return Figure(title=title, x_label=horizontal, y_label=subject.y_label, curves=tuple(curves))
 
 
 def _curve(
-    series: Series, run: Run, *, label: str, scale: float, width: int, horizontal: Horizontal
+    series: Series,
+    run: Run,
+    *,
+    label: str,
+    scale: float,
+    width: int,
+    horizontal: Horizontal,
+    smoothing: float,
 ) -> Curve:
-    xs, ys, gaps = decimate(series.steps, series.values, width)
+    smooth = smoothing > 0 and series.metric.per == "step"
+    values = smoothed(series.values, smoothing) if smooth else series.values
+    xs, ys, gaps = decimate(series.steps, values, width)
     per_epoch = run.facts.get("steps_per_epoch")
     divisor = per_epoch if horizontal == "epoch" and isinstance(per_epoch, int) else 1
     return Curve(
@@ -111,6 +128,23 @@ def _curve(
         ys=tuple(y * scale for y in ys),
         gaps=tuple(x / divisor for x in gaps),
     )
+
+
+def smoothed(values: Sequence[float], weight: float) -> list[float]:
+    """Exponential moving average, debiased: a constant stays that constant from the first value on.
+
+    Values that are not finite stay in place and do not enter the average.
+    """
+    average, share = 0.0, 1.0
+    found = []
+    for value in values:
+        if not math.isfinite(value):
+            found.append(value)
+            continue
+        average = weight * average + (1 - weight) * value
+        share *= weight
+        found.append(average / (1 - share))
+    return found
 
 
 def decimate(

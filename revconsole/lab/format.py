@@ -57,6 +57,19 @@ def duration(seconds: float | None) -> str:
     return f"{whole // DAY} d {whole % DAY // HOUR} h"
 
 
+def clock(seconds: float | None) -> str:
+    """Seconds as a clock shows them, for narrow columns: 0:42, 12:05, 3:04:05."""
+    odd = _odd(seconds)
+    if seconds is None or odd:
+        return odd or UNKNOWN
+    whole = round(seconds)
+    if whole < HOUR:
+        return f"{whole // MINUTE}:{whole % MINUTE:02d}"
+    if whole < DAY:
+        return f"{whole // HOUR}:{whole % HOUR // MINUTE:02d}:{whole % MINUTE:02d}"
+    return f"{whole // DAY} d {whole % DAY // HOUR} h"
+
+
 def count(number: int | None) -> str:
     """A whole number with its thousands apart."""
     return UNKNOWN if number is None else f"{number:,}"

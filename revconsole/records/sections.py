@@ -101,12 +101,12 @@ class Data(Section):
 
     dataset: str = "digits"
     """Name of the dataset; `revconsole data` lists them."""
-    validation: float = Field(default=0.1, ge=0, lt=1)
+    validation: float = Field(default=0.1, gt=0, lt=1)
     """Fraction of the training images held out to choose the best epoch."""
     split_seed: int = Field(default=0, ge=0)
     """Seed of that split, apart from the run's seed: all seeds of a study share one split."""
     train_limit: int | None = Field(default=None, ge=1)
-    """Train on this many images only; for quick runs."""
+    """Take this many of the training images only, held-out ones included; for quick runs."""
     augment: Literal["none", "crop", "crop-flip"] = "none"
     """Per-sample random augmentation of the training images."""
     crop_padding: int = Field(default=4, ge=1, le=64)

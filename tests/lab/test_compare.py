@@ -22,11 +22,22 @@ def test_only_settings_that_differ_are_listed():
         ]
     )
 
-    assert compared.differing == ("backward", "scheme.name", "scheme.fuse")
+    assert compared.rows[0].settings == {"scheme": "residual", "backward": "stored"}
     assert compared.rows[1].settings == {
-        "backward": "reversible", "scheme.name": "additive", "scheme.fuse": "concat"
+        "scheme": "additive fuse=concat", "backward": "reversible"
     }  # fmt: skip
-    assert "scheme.fuse" not in compared.rows[0].settings
+
+
+def test_a_setting_of_one_kind_is_listed_by_its_key():
+    compared = compare(
+        [
+            summary("a", plan=Plan(name="a", scheme=Bdia(gamma=0.5))),
+            summary("b", plan=Plan(name="b", scheme=Bdia(gamma=0.25))),
+        ]
+    )
+
+    assert compared.differing == ("scheme.gamma",)
+    assert [row.settings["scheme.gamma"] for row in compared.rows] == [0.5, 0.25]
 
 
 def test_gains_and_ratios_are_to_the_first_run():

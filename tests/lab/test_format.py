@@ -56,6 +56,14 @@ def test_seconds_are_shown_in_the_units_that_matter(seconds, text):
     assert shown.duration(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0:00"), (42, "0:42"), (725, "12:05"), (11_045, "3:04:05"), (90_000, "1 d 1 h")],
+)
+def test_seconds_are_shown_as_a_clock_in_narrow_columns(seconds, text):
+    assert shown.clock(seconds) == text
+
+
 def test_differences_carry_their_sign_and_unit():
     assert shown.points(0.012) == "+1.2 pp"
     assert shown.points(-0.012) == "-1.2 pp"

@@ -6,6 +6,7 @@ itself and writes its output into their folders.
 
 import subprocess
 import sys
+import threading
 
 from revconsole.errors import StoreError
 from revconsole.records.identity import Identity
@@ -31,6 +32,7 @@ def launch(store: RunStore, run_ids: list[str]) -> int:
         )
     except OSError as error:
         raise StoreError(f"cannot start a training process: {error.strerror}") from None
+    threading.Thread(target=child.wait, daemon=True).start()  # or it would stay behind as a zombie
     holder = Identity.of(child.pid)
     for run_id in run_ids:
         store.queue(run_id, holder, NAME)

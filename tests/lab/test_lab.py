@@ -1,0 +1,171 @@
+"""The verbs, on real trainings that take a second: launch, queue, stop, resume, detach."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from revconsole.errors import RevconsoleError
+from revconsole.lab.lab import Lab, command_line
+from revconsole.records.identity import Identity
+from revconsole.records.run import Run
+
+TINY = """
+title = "a network that trains in a second"
+[model]
+patch = 4
+dim = 16
+depth = 2
+heads = 2
+[scheme]
+name = "additive"
+[train]
+epochs = 2
+batch = 256
+threads = 1
+"""
+LONG = {"train.epochs": 5000}
+"""More epochs than any test waits for: these runs end because they are told to."""
+SECONDS = 60.0
+"""No wait here takes so long unless something is broken."""
+
+
+@pytest.fixture
+def lab(tmp_path):
+    Path("tiny.toml").write_text(TINY, encoding="utf-8")
+    made = Lab(tmp_path / "runs")
+    yield made
+    made.stop_all()
+    assert made.wait(SECONDS)
+
+
+def until(lab: Lab, run_id: str, wanted) -> Run:
+    """Follow a run until `wanted(run)`; its tail is looked at as fast as the thread scheduler allows."""
+    tail, end = lab.follow(run_id), time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        run = tail.run()
+        if wanted(run):
+            return run
+        time.sleep(0.02)
+    pytest.fail(f"run {run_id} is {tail.run().summary} after {SECONDS} s")
+
+
+def gone(identity: Identity) -> None:
+    """Wait until a process has ended."""
+    end = time.monotonic() + SECONDS
+    while identity.alive():
+        assert time.monotonic() < end, f"process {identity.pid} still runs"
+        time.sleep(0.02)
+
+
+def test_a_launched_run_trains_to_its_end(lab):
+    (run_id,) = lab.launch(lab.plan("tiny"))
+
+    assert lab.wait(SECONDS)
+
+    run = lab.run(run_id)
+    assert (run.summary.state, run.summary.epoch) == ("finished", 2)
+    assert 0 <= run.summary.test_accuracy <= 1
+    assert run.summary.parameters == lab.count_parameters(run.plan)
+    assert run.summary.kept_for_backward_bytes > 0
+    assert len(run.summary.fingerprint) == 64
+    assert run.plan.data_fingerprint is None or run.plan.data_fingerprint == run.summary.fingerprint
+    assert run.series["loss"].length == run.summary.steps == 12
+
+
+def test_runs_train_one_at_a_time_and_the_rest_wait(lab):
+    first, second = lab.launch(lab.plan("tiny", LONG | {"seeds": [0, 1]}))
+    until(lab, first, lambda run: run.summary.state == "running" and run.summary.step)
+
+    assert lab.busy() == (first, second)
+    assert lab.summary(second).state == "queued"
+
+    assert lab.stop(second) == "taken out of the queue"
+    assert lab.summary(second).state == "stopped"
+    lab.stop(first)
+    assert lab.wait(SECONDS)
+    assert (lab.summary(first).state, lab.summary(second).attempt) == ("stopped", 1)
+
+
+def test_a_stopped_run_says_by_whom_and_goes_on_where_it_was(lab):
+    (run_id,) = lab.launch(lab.plan("tiny", {"train.epochs": 400}))
+    until(lab, run_id, lambda run: run.summary.step >= 3)
+    lab.stop(run_id)
+    assert lab.wait(SECONDS)
+    stopped = lab.summary(run_id)
+    assert stopped.state == "stopped"
+    assert f"at step {stopped.step} by" in stopped.reason
+
+    lab.resume(run_id)
+    until(lab, run_id, lambda run: run.summary.attempt == 2 and run.summary.step > stopped.step + 2)
+
+    run = lab.run(run_id)
+    assert run.series["loss"].steps == list(range(1, run.series["loss"].length + 1))
+
+
+def test_a_paused_run_holds_and_goes_on(lab):
+    (run_id,) = lab.launch(lab.plan("tiny", LONG))
+    until(lab, run_id, lambda run: run.summary.step >= 2)
+    assert lab.pause(run_id) == "will pause after this step"
+    held = until(lab, run_id, lambda run: run.summary.state == "paused").summary.step
+
+    assert lab.pause(run_id) == "goes on"
+
+    until(lab, run_id, lambda run: run.summary.step > held + 2)
+
+
+def test_a_detached_run_lives_in_its_own_session_and_can_be_stopped(lab):
+    (run_id,) = lab.launch(lab.plan("tiny", LONG), "process")
+    run = until(lab, run_id, lambda run: run.summary.step >= 2)
+    claim = lab.store.folder(run_id) / "attempts" / "0001" / "claim.json"
+    pid = int(claim.read_text().partition('"pid":')[2].partition(",")[0])
+
+    assert lab.busy() == ()
+    assert os.getsid(pid) == pid != os.getsid(0)
+    assert run.summary.state == "running"
+
+    os.kill(pid, signal.SIGHUP)
+    until(lab, run_id, lambda later: later.summary.step > run.summary.step)
+    lab.stop(run_id)
+    until(lab, run_id, lambda later: later.summary.state == "stopped")
+    gone(Identity.of(pid))
+
+
+def test_a_killed_process_is_lost_and_resumes_from_its_checkpoint(lab):
+    (run_id,) = lab.launch(lab.plan("tiny", {"train.epochs": 300}), "process")
+    run = until(lab, run_id, lambda run: run.summary.epoch >= 2)
+    claim = lab.store.folder(run_id) / "attempts" / "0001" / "claim.json"
+    pid = int(claim.read_text().partition('"pid":')[2].partition(",")[0])
+    os.kill(pid, signal.SIGKILL)
+    before = until(lab, run_id, lambda later: later.summary.state == "lost")
+
+    lab.resume(run_id)
+    after = until(lab, run_id, lambda later: later.summary.step > before.summary.step)
+
+    known = before.series["loss"]
+    assert after.series["loss"].values[: known.length] == known.values, "recomputed bit for bit"
+    assert run.summary.epoch >= 2
+
+
+def test_what_has_ended_cannot_be_stopped_and_what_is_finished_not_resumed(lab):
+    (run_id,) = lab.launch(lab.plan("tiny"))
+    lab.wait(SECONDS)
+
+    with pytest.raises(RevconsoleError, match="is already finished"):
+        lab.stop(run_id)
+    with pytest.raises(RevconsoleError, match="there is nothing to resume"):
+        lab.resume(run_id)
+    with pytest.raises(RevconsoleError, match="is finished, not running"):
+        lab.pause(run_id)
+
+
+def test_the_equivalent_command_line_parses_to_the_same_settings():
+    settings = {"model.depth": 2, "scheme.name": "bdia", "seeds": [0, 1], "data.standardise": False}
+
+    line = command_line("my profile", settings)
+
+    assert line == (
+        "revconsole train 'my profile' model.depth=2 scheme.name=bdia 'seeds=[0,1]' data.standardise=false"
+    )
