@@ -193,7 +193,7 @@ def _run_cells(s: "Summary") -> list[str]:
 
 def _comparison_cells(row: "Row", differing: Sequence[str]) -> list[str]:
     s = row.summary
-    gain = "" if row.test_accuracy_gain is None else f"{row.test_accuracy_gain * 100:+.2f} points"
+    gain = "" if row.test_accuracy_gain is None else form.points(row.test_accuracy_gain)
     return [
         s.name, s.state, *(str(row.settings.get(key, "–")) for key in differing),
         form.percent(s.test_accuracy), gain, f"{s.seconds:.1f}", form.ratio(row.seconds_ratio),

@@ -1,0 +1,199 @@
+"""The command line: data on stdout, narration on stderr, exit codes as documented."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from revconsole.records.events import Advised, EpochFinished, Finished, Measured, Started
+from revconsole.records.plan import Plan
+from revconsole.records.sections import Additive
+from revconsole.records.store import RunStore
+
+TINY = """
+title = "trains in a second"
+[model]
+patch = 4
+dim = 16
+depth = 2
+heads = 2
+[train]
+epochs = 2
+batch = 256
+threads = 1
+[vary]
+scheme = [{ name = "residual" }, { name = "additive" }]
+"""
+
+
+def finished(store: RunStore, plan: Plan, accuracy: float) -> str:
+    run_id = store.create(plan, {})
+    attempt = store.claim(run_id, 1)
+    attempt.emit(
+        Started(facts={"steps": 2, "parameters": 7, "device": "cpu", "fingerprint": "f" * 64})
+    )
+    attempt.emit(
+        Measured(step=1, epoch=1, values={"loss": 2.0, "kept_for_backward_bytes": 2.0**20})
+    )
+    attempt.emit(Measured(step=2, epoch=1, values={"loss": 0.1 + 0.2}))
+    attempt.emit(EpochFinished(epoch=1, step=2, values={"validation_accuracy": accuracy}))
+    attempt.emit(Advised(level="warning", text="\x1b[31mlook\x1b[0m out"))
+    attempt.emit(Finished(outcome="completed", step=2, values={"test_accuracy": accuracy}))
+    attempt.close()
+    return run_id
+
+
+@pytest.fixture
+def pair() -> list[str]:
+    """Two finished runs in ./runs."""
+    store = RunStore(Path("runs"))
+    return [
+        finished(store, Plan(name="plain"), 0.9),
+        finished(store, Plan(name="rev", scheme=Additive(), backward="reversible"), 0.95),
+    ]
+
+
+def test_train_prints_progress_and_ends_with_the_comparison(run):
+    Path("tiny.toml").write_text(TINY)
+
+    said = run("train", "tiny")
+
+    assert said.code == 0, said.err
+    head, *rows = said.out.splitlines()
+    assert head.startswith("name")
+    assert [row.split()[:2] for row in rows] == [
+        ["tiny-residual", "finished"],
+        ["tiny-additive", "finished"],
+    ]
+    assert "tiny-additive  epoch 2/2  loss" in said.err
+    assert "one seed each (0)" in said.err
+
+
+def test_settings_on_the_command_line_reach_the_run(run):
+    Path("tiny.toml").write_text(TINY)
+
+    said = run("train", "tiny", "scheme.name=additive", "model.depth=1", "train.epochs=1")
+    listed = json.loads(run("ls", "--json").out)
+
+    assert said.code == 0, said.err
+    assert [(r["scheme"], r["epochs"], r["state"]) for r in listed] == [("additive", 1, "finished")]
+    assert json.loads(run("show", "@1", "--json").out)["settings"]["model.depth"] == 1
+
+
+def test_dry_run_and_print_config_start_nothing(run):
+    Path("tiny.toml").write_text(TINY)
+
+    dry = run("train", "tiny", "--dry-run")
+    config = run("train", "tiny", "scheme.name=additive", "--print-config")
+
+    assert "tiny-residual\tvit\tresidual\tstored\tdigits\t2\t256\t0" in dry.out
+    assert "2 runs; nothing was started" in dry.err
+    assert 'fuse = "concat"' in config.out
+    assert not Path("runs").exists()
+
+
+def test_ls_is_a_tab_separated_table_in_a_pipe(run, pair):
+    said = run("ls")
+
+    head, *rows = [line.split("\t") for line in said.out.splitlines()]
+    assert head[:3] == ["id", "name", "state"]
+    assert {row[0] for row in rows} == set(pair)
+    assert all(len(row) == len(head) for row in rows)
+
+
+def test_ls_json_keeps_its_promise(run, pair):
+    listed = {r["id"]: r for r in json.loads(run("ls", "--json").out)}
+
+    row = listed[pair[1]]
+    assert row["test_accuracy"] == 0.95
+    assert row["kept_for_backward_bytes"] == 2**20
+    assert (row["architecture"], row["scheme"], row["backward"]) == (
+        "vit",
+        "additive",
+        "reversible",
+    )
+    assert (row["dataset"], row["seed"], row["epoch"], row["parameters"]) == ("digits", 0, 1, 7)
+
+
+def test_an_empty_store_says_what_to_do(run):
+    said = run("ls")
+
+    assert (said.code, len(said.out.splitlines())) == (0, 1)
+    assert "`revconsole demo` makes four" in said.err
+
+
+def test_show_prints_one_metric_to_the_last_bit(run, pair):
+    said = run("show", pair[0], "--metric", "loss")
+
+    assert said.out == "1\t2.0\n2\t0.30000000000000004\n"
+
+
+def test_show_of_a_metric_there_is_not_names_the_nearest(run, pair):
+    said = run("show", pair[0], "--metric", "los")
+
+    assert (said.code, said.err) == (
+        2,
+        "revconsole: there is no metric 'los'; did you mean 'loss'?\n",
+    )
+
+
+def test_nothing_from_a_log_reaches_the_terminal_as_an_escape(run, pair):
+    said = run("show", pair[0])
+
+    assert "look" in said.err
+    assert "\x1b" not in said.err + said.out
+
+
+def test_compare_gives_differences_to_the_first_run(run, pair):
+    body = json.loads(run("compare", *pair, "--json").out)
+
+    assert body["differing"] == ["scheme", "backward"]
+    assert round(body["runs"][1]["test_accuracy_gain"], 9) == 0.05
+    assert any("one seed each" in warning for warning in body["warnings"])
+    assert "+5.0 pp" in run("compare", *pair).out
+
+
+def test_watch_of_a_finished_run_returns_at_once_with_its_result(run, pair):
+    said = run("watch", pair[0])
+
+    assert said.code == 0
+    assert "plain  finished" in said.err
+
+
+def test_detach_prints_only_the_ids_on_stdout(run):
+    Path("tiny.toml").write_text(TINY)
+
+    said = run("train", "tiny", "--detach")
+    ids = said.out.split()
+
+    assert len(ids) == 2
+    assert all(Path("runs", run_id).is_dir() for run_id in ids)
+    assert [run("watch", run_id).code for run_id in ids] == [0, 0]
+
+
+def test_lists_name_what_there_is(run):
+    assert "bdia" in run("models").out
+    assert "fashion_mnist" in run("data").out
+    assert "demo" in run("profiles").out
+    assert "scheme.gamma" in run("settings", "scheme").out
+    assert {"cls", "mean"} <= set(run("settings", "model").out.replace(",", " ").split())
+
+
+def test_one_dataset_shows_its_source_and_licence(run):
+    said = run("data", "cifar10")
+
+    assert "Krizhevsky" in said.out
+    assert "licence" in said.out
+
+
+def test_stop_and_resume_refuse_what_cannot_be_done(run, pair):
+    assert "is already finished" in run("stop", pair[0]).err
+    assert run("stop", pair[0]).code == 1
+    assert "nothing to resume" in run("resume", pair[0]).err
+
+
+def test_the_console_without_a_terminal_says_so(run):
+    said = run()
+
+    assert said.code == 1
+    assert "the console needs a terminal" in said.err
