@@ -8,6 +8,7 @@ run completed.
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from types import FrameType
 
@@ -24,11 +25,11 @@ class Line:
         self.store = store
         self.waiting = [(run_id, store.next_attempt(run_id)) for run_id in run_ids]
         self.training: str | None = None
-        self.told_to_go = False
+        self.told_to_go = threading.Event()
 
     def go(self, signum: int, _frame: FrameType | None) -> None:
         """Stop the run under way at its next step, and begin no other; a second signal ends at once."""
-        self.told_to_go = True
+        self.told_to_go.set()
         signal.signal(signum, signal.SIG_DFL)
         if self.training is not None:
             control.ask(self.store.folder(self.training), "stop")
@@ -39,14 +40,14 @@ class Line:
         return all(completed)
 
     def _train(self, run_id: str, number: int) -> bool:
-        if self.told_to_go:
+        if self.told_to_go.is_set():
             return False
         try:
             attempt = self.store.claim(run_id, number)
         except AlreadyClaimed:
             return False
         self.training = run_id
-        if self.told_to_go:  # the signal came while it was claimed
+        if self.told_to_go.is_set():  # the signal came while it was claimed
             control.ask(self.store.folder(run_id), "stop")
         _redirect_output(attempt)
         from revconsole.training import door  # torch: only once the run is known to be ours

@@ -61,13 +61,23 @@ def timm_models(pattern: str) -> list[str]:
 
 def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     plan, folder = store.plan(run_id), store.folder(run_id)
+    control = Control(folder)
+    _forget_stale(control, attempt)
 
     def emit(event: Event) -> None:
         if isinstance(event, Started) and plan.data_fingerprint is None:
             store.keep_fingerprint(run_id, str(event.facts["fingerprint"]))
         attempt.emit(event)
 
-    return train(plan, emit, Control(folder), checkpoints=Checkpoints(folder), data=data_folder())
+    return train(plan, emit, control, checkpoints=Checkpoints(folder), data=data_folder())
+
+
+def _forget_stale(control: Control, attempt: Attempt) -> None:
+    """Drop requests made to an attempt before this one, which ended without answering them."""
+    claimed = (attempt.folder / "claim.json").stat().st_mtime_ns
+    for request in control.pending():
+        if request.path.stat().st_mtime_ns < claimed:
+            control.answered(request)
 
 
 def _failed(attempt: Attempt, reason: str) -> Outcome:
