@@ -8,8 +8,8 @@ One stream is updated from another and the rest is left alone, so that
 
 undoes it, and its gradient needs nothing but the vector-Jacobian product of `residual` at `source`.
 Both use the same evaluation of `residual`: `evaluate` runs it once, with a graph, for `undo` and
-`retreat`, and that is all a backward pass through a coupling costs. A scheme lists its couplings and never writes a
-gradient; nothing here knows which scheme it serves.
+`retreat`, and that is all a backward pass through a coupling costs beyond plain training. A scheme
+lists its couplings and never writes a gradient; nothing here knows which scheme it serves.
 
 A coupling whose scale is zero *replaces* its target. It is how a scheme begins: at the start every
 stream holds the embedding, and what a replaced stream held is neither needed nor recovered.

@@ -84,9 +84,17 @@ def random_replayed(random: Random, device: torch.device) -> Iterator[None]:
 
 
 def parameter_slots(block: nn.Module) -> tuple[Slots, list[nn.Parameter]]:
-    """The parameters of the block, each once, and for each the places that hold it."""
+    """The parameters of the block, each once, and for each the places that hold it.
+
+    Raises NotInvertible for recurrent layers, which hold theirs in another place besides.
+    """
     places: dict[nn.Parameter, list[tuple[nn.Module, str]]] = {}
     for module in block.modules():
+        if isinstance(module, nn.RNNBase):
+            raise NotInvertible(
+                f"a block with a recurrent layer ({type(module).__name__}) cannot be evaluated "
+                "again on other weights: choose backward='checkpointed' or 'stored'"
+            )
         for name, parameter in module._parameters.items():  # noqa: SLF001  named_parameters hides shared places
             if parameter is not None:
                 places.setdefault(parameter, []).append((module, name))

@@ -59,16 +59,18 @@ class Tape:
     streams: Streams = field(default=())
 
     def put(self, after: int | None, streams: Streams) -> None:
-        """Leave the streams for the block `after`; None and nothing when the way back ends."""
+        """Leave the streams for the block `after`."""
         self.after, self.streams = after, streams
 
     def take(self, after: int) -> Streams:
-        """The streams as they were after that block."""
+        """The streams as they were after that block, of which the tape lets go."""
         if self.after != after:
             raise RuntimeError(
                 f"block {after} runs backward out of turn, the tape is at {self.after}"
             )
-        return self.streams
+        streams = self.streams
+        self.put(None, ())
+        return streams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +172,8 @@ class _Reversible(torch.autograd.Function):
         streams, gradients, of_parameters = _backward(
             step, trail, streams, gradients, stand_ins, inputs_wanted=inputs_wanted
         )
-        step.tape.put(*((step.index - 1, streams) if inputs_wanted else (None, ())))
+        if inputs_wanted and step.index:
+            step.tape.put(step.index - 1, streams)
         return (None, None, *gradients, *of_parameters)
 
 

@@ -2,14 +2,16 @@
 
 A stack is an `nn.Sequential` of modules of one class whose branches are known (see `branches`) and
 add up to the module's own forward. That is checked on a small input, so a block that only looks
-like one is not taken. The sequence holds the same modules under the same names: `state_dict` keys do not change, and weights load strictly both ways. The one exception is
-`additive` with `concat`, whose final norm and head are twice as wide under the same names.
+like one is not taken. The sequence holds the same modules under the same names: `state_dict` keys
+do not change, and weights load strictly both ways. The one exception is `additive` with `concat`,
+whose final norm and head are twice as wide under the same names.
 
 It fits timm's VisionTransformer and its like. Everything else a model does (stem, prefix tokens,
 pooling, head) is left alone.
 """
 
 import copy
+import logging
 import math
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -27,6 +29,7 @@ from revconsole.reversible.schemes.additive import Additive
 from revconsole.reversible.sequence import ReversibleSequence
 
 Model = TypeVar("Model", bound=nn.Module)
+log = logging.getLogger(__name__)
 PROBE_TOKENS = 4  # enough for attention to mix, few enough to cost nothing
 
 
@@ -65,7 +68,8 @@ def rewire(model: Model, scheme: Scheme | str = "bdia", backward: Backward = "re
 
     scheme: a name, with that scheme's defaults, or a value such as `Bdia(grid_bits=9)`. A model
     that is rewired already may be rewired again, except from or to another width of its head.
-    `survey(model, scheme)` tells beforehand what will be left alone and why.
+    Stacks that are left alone beside rewired ones are logged as warnings with the reason;
+    `survey(model, scheme)` tells beforehand.
     Raises NotInvertible if there is nothing to rewire, saying what was tried, or if the scheme
     cannot run backward reversibly over that many blocks; the model is then unchanged.
     """
@@ -90,6 +94,8 @@ def rewire(model: Model, scheme: Scheme | str = "bdia", backward: Backward = "re
         parent, _, name = path.rpartition(".")
         sequence = _sequence(model.get_submodule(path), wired, backward)
         setattr(model.get_submodule(parent), name, sequence)
+    for path, reason in found.left.items():
+        log.warning("left %s as it was: %s", path, reason)
     return model
 
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from revconsole.errors import NotInvertible, RevconsoleError, UnknownName
+from revconsole.errors import RevconsoleError, UnknownName
 from revconsole.reversible.coupling import Streams, advance
 from revconsole.reversible.lossless import Grid, peak
 from revconsole.reversible.replay import statistics_kept
@@ -33,7 +33,12 @@ Draws = Callable[[int, int, torch.device], Tensor]
 
 def coin_flips(blocks: int, samples: int, device: torch.device) -> Tensor:
     """Signs ±1 from torch's global generator of the CPU, (blocks, samples)."""
-    return torch.randint(0, 2, (blocks, samples), dtype=torch.int8).mul_(2).sub_(1).to(device)
+    return (
+        torch.randint(0, 2, (blocks, samples), dtype=torch.int8, device="cpu")
+        .mul_(2)
+        .sub_(1)
+        .to(device)
+    )
 
 
 class ReversibleSequence(nn.Sequential):
@@ -185,7 +190,7 @@ class Guard:
         plain = self.scheme.plain
         if plain == "always" or (plain == "in evaluation" and not block.training):
             return
-        raise NotInvertible(
+        raise RevconsoleError(
             f"block {self.name} is wired by the scheme {self.scheme.name} and cannot be called by "
             "itself: call the whole sequence, without attention masks, intermediate features or "
             "timm's own gradient checkpointing (backward='checkpointed' is ours)"

@@ -67,7 +67,7 @@ def test_a_model_without_residual_stacks_says_what_was_tried():
         rewire(nn.Linear(2, 2))
 
 
-def test_stacks_inside_other_models_are_found():
+def test_stacks_inside_other_models_are_found_and_those_left_alone_are_logged(caplog):
     class Twin(nn.Module):
         def __init__(self):
             super().__init__()
@@ -79,6 +79,7 @@ def test_stacks_inside_other_models_are_found():
     assert set(found.left) == {f"right.layer{i}" for i in (1, 2, 3, 4)}
     rewire(model)
     assert isinstance(model.left.blocks, ReversibleSequence)
+    assert "left right.layer4 as it was: a BasicBlock is no pre-norm" in caplog.text
 
 
 @pytest.mark.parametrize("pool", [{"global_pool": "token"}, {"global_pool": "avg"}])

@@ -1,5 +1,7 @@
 """The module: its face, its draws, and what it refuses."""
 
+import gc
+
 import pytest
 import timm
 import torch
@@ -7,6 +9,7 @@ from torch import nn
 
 from revconsole.errors import NotInvertible, RevconsoleError, UnknownName
 from revconsole.reversible import Additive, Bdia, Momentum, ReversibleSequence, rewire, set_draws
+from revconsole.reversible.reversal import Tape
 
 
 class Block(nn.Module):
@@ -156,7 +159,7 @@ def test_walking_over_the_blocks_never_computes_another_network(scheme, mode):
         if isinstance(scheme, Bdia) and mode == "eval":
             walk()
         else:
-            with pytest.raises(NotInvertible, match="call the whole sequence"):
+            with pytest.raises(RevconsoleError, match="call the whole sequence"):
                 walk()
 
 
@@ -165,3 +168,21 @@ def test_in_evaluation_forward_hooks_of_blocks_run():
     sequence[1].register_forward_hook(lambda *_: seen.append(1))
     sequence(torch.randn(2, 4))
     assert seen == [1]
+
+
+def test_a_recurrent_layer_is_refused():
+    """It holds its weights twice, and the gradients would silently go to the wrong ones."""
+    block = Block()
+    block.memory = nn.GRU(4, 4)
+    with pytest.raises(NotInvertible, match=r"GRU.*backward='checkpointed'"):
+        ReversibleSequence(block, block, scheme=Bdia())(torch.randn(2, 4))
+
+
+def test_the_tape_lets_go_of_the_streams_when_the_way_back_ends():
+    sequence = ReversibleSequence(*blocks(3), scheme=Bdia())
+    x = torch.randn(2, 4, requires_grad=True)
+    output = sequence(x)
+    torch.autograd.grad(output.sum(), x, retain_graph=True)
+    tapes = [each for each in gc.get_objects() if type(each) is Tape]
+    assert len(tapes) == 1
+    assert tapes[0].streams == ()
