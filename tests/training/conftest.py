@@ -1,0 +1,111 @@
+"""A run small enough to repeat: digits, 4 steps an epoch, a few milliseconds a step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from revconsole.records.control import Control
+from revconsole.records.events import Event, Finished, Measured
+from revconsole.records.plan import Plan
+from revconsole.training.checkpoint import Checkpoints
+from revconsole.training.setting import prepare
+from revconsole.training.trainer import train
+
+MERGED = {"data", "train", "model"}
+
+
+@dataclass
+class Log:
+    """The events of one attempt."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def losses(self) -> dict[int, float]:
+        return {e.step: e.values["loss"] for e in self.of(Measured) if "loss" in e.values}
+
+    @property
+    def ending(self) -> Finished:
+        last = self.events[-1]
+        assert isinstance(last, Finished)
+        return last
+
+
+@dataclass
+class Runner:
+    """Trains plans, each name in a run folder of its own."""
+
+    folder: Path
+
+    def __call__(
+        self, plan: Plan, name: str = "run", watch: Callable[[Event], None] = lambda _: None
+    ) -> Log:
+        """One attempt; `watch` sees every event, and ends the attempt abruptly by raising."""
+        log = Log()
+
+        def emit(event: Event) -> None:
+            log.events.append(event)
+            watch(event)
+
+        place = self.place(name)
+        train(plan, emit, Control(place), checkpoints=self.checkpoints(name), data=self.folder)
+        return log
+
+    def place(self, name: str = "run") -> Path:
+        place = self.folder / name
+        place.mkdir(exist_ok=True)
+        return place
+
+    def checkpoints(self, name: str = "run") -> Checkpoints:
+        return Checkpoints(self.place(name))
+
+
+@pytest.fixture
+def runner(tmp_path):
+    return Runner(tmp_path)
+
+
+@pytest.fixture
+def small():
+    """A function: the small plan, with sections merged key by key and everything else replaced."""
+
+    def made(**changes: Any) -> Plan:
+        table: dict[str, Any] = {
+            "name": "small",
+            "model": {
+                "architecture": "vit", "patch": 4, "dim": 16, "depth": 3, "heads": 2, "mlp_ratio": 1.0
+            },
+            "scheme": {"name": "residual"},
+            "backward": "stored",
+            "data": {"dataset": "digits", "train_limit": 128, "validation": 0.125},
+            "train": {"epochs": 2, "batch": 32, "device": "cpu", "threads": 1},
+            "optimizer": {"name": "adamw", "learning_rate": 0.003},
+            "schedule": {"name": "cosine"},
+        }  # fmt: skip
+        for key, value in changes.items():
+            table[key] = table[key] | value if key in MERGED else value
+        return Plan.model_validate(table)
+
+    return made
+
+
+@pytest.fixture
+def realise(small, tmp_path):
+    """A function: the small plan as a setting."""
+    return lambda **changes: prepare(small(**changes), data=tmp_path)
+
+
+@pytest.fixture(params=["residual", "additive", "momentum", "bdia"])
+def wiring(request):
+    """Each scheme with the backward it is meant for."""
+    scheme = {"name": request.param} | ({"grid_bits": 9} if request.param == "bdia" else {})
+    return {
+        "scheme": scheme,
+        "backward": "stored" if request.param == "residual" else "reversible",
+    }

@@ -1,0 +1,56 @@
+"""Learning rates against their formulas."""
+
+import math
+
+import pytest
+
+from revconsole.records.sections import Constant, Cosine, Exponential, Step
+from revconsole.training.schedules import Rates
+
+ROUNDING = 1e-12  # float64
+
+
+def rates(schedule, *, epochs=10):
+    return Rates(schedule=schedule, peak=0.2, steps_per_epoch=5, epochs=epochs)
+
+
+@pytest.mark.parametrize("kind", [Constant, Cosine, Step, Exponential])
+def test_a_warm_up_rises_linearly_to_the_peak(kind):
+    rising = rates(kind(warmup_epochs=2.0))
+
+    assert [rising.at(n) for n in range(1, 11)] == pytest.approx([0.02 * n for n in range(1, 11)])
+
+
+@pytest.mark.parametrize("kind", [Constant, Cosine, Step, Exponential])
+def test_without_a_warm_up_the_first_step_is_at_the_peak(kind):
+    assert rates(kind()).at(1) == 0.2
+
+
+def test_constant_stays():
+    assert {rates(Constant()).at(n) for n in range(1, 51)} == {0.2}
+
+
+def test_cosine_falls_from_the_peak_to_its_final_share():
+    falling = rates(Cosine(final=0.1, warmup_epochs=1.0))
+    values = [falling.at(n) for n in range(6, 51)]
+
+    assert values[0] == 0.2
+    assert falling.at(28) == pytest.approx(
+        0.2 * (0.1 + 0.9 * (1 + math.cos(math.pi * 22 / 45)) / 2), rel=ROUNDING
+    )
+    assert values == sorted(values, reverse=True)
+    assert 0.02 < values[-1] < 0.021
+
+
+def test_step_falls_by_the_factor_at_the_border_of_an_epoch():
+    falling = rates(Step(every_epochs=3, factor=0.1))
+
+    assert falling.at(15) == pytest.approx(0.2)
+    assert falling.at(16) == pytest.approx(0.02)
+    assert falling.at(46) == pytest.approx(0.0002)
+
+
+def test_exponential_falls_every_epoch():
+    falling = rates(Exponential(factor=0.5))
+
+    assert [falling.at(n) for n in (1, 5, 6, 11)] == pytest.approx([0.2, 0.2, 0.1, 0.05])
