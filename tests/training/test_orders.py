@@ -1,0 +1,120 @@
+"""Stop, pause and continue, asked through files while a run trains in a thread."""
+
+import queue
+import threading
+
+import pytest
+
+from revconsole.records import control
+from revconsole.records.control import Control
+from revconsole.records.events import Answered, Checkpointed, Finished, Measured
+from revconsole.training.orders import Orders, StopAsked
+
+PATIENCE_SECONDS = 60.0
+
+
+class Underway:
+    """A run in a thread, whose events can be waited for."""
+
+    def __init__(self, runner, plan):
+        self.runner, self.events, self.seen = runner, queue.Queue(), []
+        self.thread = threading.Thread(target=runner, args=(plan, "run", self.events.put))
+        self.thread.start()
+
+    def ask(self, verb):
+        control.ask(self.runner.place(), verb)
+
+    def until(self, wanted):
+        """The next event of a kind."""
+        while True:
+            event = self.events.get(timeout=PATIENCE_SECONDS)
+            self.seen.append(event)
+            if isinstance(event, wanted):
+                return event
+
+    def end(self):
+        self.thread.join(PATIENCE_SECONDS)
+        assert not self.thread.is_alive()
+        while not self.events.empty():
+            self.seen.append(self.events.get())
+        return self.seen
+
+
+@pytest.fixture
+def long(runner, small):
+    """A run of many more steps than a test waits for."""
+    return Underway(runner, small(train={"epochs": 5000, "checkpoint_epochs": 1000}))
+
+
+def test_a_stop_makes_a_checkpoint_then_answers_then_ends(long, runner):
+    long.until(Measured)
+    long.ask("stop")
+    answer = long.until(Answered)
+    events = long.end()
+
+    ending = events[-1]
+    assert (answer.verb, ending.outcome) == ("stop", "stopped")
+    assert ending.by == answer.by == control.whoami()
+    saved = [e for e in events if isinstance(e, Checkpointed)][-1]
+    assert saved.step == answer.step == ending.step
+    assert events.index(saved) < events.index(answer)
+    assert runner.checkpoints().load(ending.step).state["progress"]["step"] == ending.step
+    assert not list((runner.place() / "control").iterdir())
+
+
+def test_a_pause_holds_between_two_steps_until_it_is_told_to_go_on(long):
+    long.until(Measured)
+    long.ask("pause")
+    paused = long.until(Answered)
+    with pytest.raises(queue.Empty):
+        long.events.get(timeout=1.0)  # two flushes would have come by now
+    long.ask("continue")
+    going = long.until(Answered)
+    following = long.until(Measured)
+    long.ask("stop")
+    long.end()
+
+    assert (paused.verb, going.verb) == ("pause", "continue")
+    assert going.step == paused.step
+    assert following.step == paused.step + 1
+
+
+def test_a_paused_run_can_be_stopped(long):
+    long.until(Measured)
+    long.ask("pause")
+    paused = long.until(Answered)
+    long.ask("stop")
+    events = long.end()
+
+    assert isinstance(events[-1], Finished)
+    assert events[-1].step == paused.step
+    assert len([e for e in events if isinstance(e, Checkpointed) and e.step == paused.step]) == 1
+
+
+def test_requests_that_cannot_be_read_are_left_alone(tmp_path):
+    emitted = []
+    (tmp_path / "control").mkdir()
+    (tmp_path / "control" / "1-stop-x.json").write_text("{half")
+    orders = Orders(Control(tmp_path), emitted.append, secure=lambda: None)
+
+    assert orders.obey(1) is False
+    assert emitted == []
+
+
+def test_the_folder_is_looked_into_a_few_times_a_second_only(tmp_path):
+    orders = Orders(Control(tmp_path), lambda _: None, secure=lambda: None)
+    orders.obey(1)
+    control.ask(tmp_path, "stop")
+    assert orders.obey(2) is False  # at once after the first look
+
+    with pytest.raises(StopAsked):
+        Orders(Control(tmp_path), lambda _: None, secure=lambda: None).obey(3)
+
+
+def test_asking_to_go_on_does_nothing_to_a_run_that_goes(tmp_path):
+    emitted = []
+    control.ask(tmp_path, "continue")
+    orders = Orders(Control(tmp_path), emitted.append, secure=lambda: pytest.fail("not needed"))
+
+    assert orders.obey(4) is False
+    assert [event.verb for event in emitted] == ["continue"]
