@@ -41,8 +41,9 @@ class Autocast:
     def __call__(self) -> torch.autocast:
         """Restore the state for a `with`, without its cache.
 
-        A weight cast under no_grad and cached would be found again by the evaluation that needs
-        its gradient, and the gradient would be lost.
+        A cast of a weight that stands in for another would stay in the cache until the caller's own
+        autocast ends, and is never looked up again. Older versions of torch also find a cast made
+        without a graph where one with a graph is needed.
         """
         return torch.autocast(
             self.device_type, dtype=self.dtype, enabled=self.enabled, cache_enabled=False

@@ -47,15 +47,17 @@ def test_under_autocast_gradients_are_those_of_stored_under_the_same_autocast(
     assert all(kinds == [torch.bfloat16] * 2 for kinds in seen.dtypes.values())
 
 
-def test_a_backward_inside_the_autocast_region_finds_every_gradient(
+def test_a_weight_used_inside_and_after_the_sequence_gets_both_gradients_under_autocast(
     invertible, pair, images, worst_error
 ):
-    """Weights cast without a graph in the forward must not be found in autocast's cache."""
+    """A cast made without a graph in the forward must not be found again in autocast's cache."""
     gradients = []
     for model in pair(invertible, dtype=torch.float32):
+        weight = model.blocks[0].mlp.fc1.weight
         torch.manual_seed(0)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            model(images).float().square().sum().backward()
+            features = model.forward_features(images)[..., :24]
+            torch.nn.functional.linear(features, weight).float().square().sum().backward()
         gradients.append({name: p.grad for name, p in model.named_parameters()})
     assert worst_error(*gradients) < BF16_FLIPS
 
@@ -78,14 +80,19 @@ def test_gradcheck(invertible, batch_norm_block):
     assert torch.autograd.gradcheck(output, (x, *copies), fast_mode=True)
 
 
-def test_two_forwards_may_wait_for_their_backwards(invertible, pair, images, worst_error):
-    """In either order; nothing of a pass is kept on the modules."""
+@pytest.mark.parametrize("order", ["first-second", "second-first", "together"])
+def test_two_forwards_may_wait_for_their_backwards(invertible, order, pair, images, worst_error):
+    """Nothing of a pass is kept on the modules."""
     gradients = []
     for model in pair(invertible, **RANDOM):
         torch.manual_seed(5)
-        first, second = model(images.double()), model(images.double().flip(0))
-        first.square().sum().backward()
-        second.pow(3).sum().backward()
+        losses = {
+            "first": model(images.double()).square().sum(),
+            "second": model(images.double().flip(0)).pow(3).sum(),
+        }
+        losses["together"] = losses["first"] + losses["second"]
+        for name in order.split("-"):
+            losses[name].backward()
         gradients.append({name: p.grad for name, p in model.named_parameters()})
     assert worst_error(*gradients) < FLOAT64_GRADIENT
 
