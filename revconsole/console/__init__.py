@@ -1,1 +1,5 @@
-"""Textual front end: paints runs and spells the verbs of the lab. Never imports torch."""
+"""The terminal console: Textual screens over the lab. Torch-free.
+
+Read `app.py` first, then `reader.py`: one thread reads runs and posts one immutable snapshot per change; the
+screen on top shows it. Screens hold their own workflows, widgets know nothing of the lab.
+"""

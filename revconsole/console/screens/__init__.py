@@ -1,1 +1,1 @@
-"""Screens, one file each: runs, run, launch, compare."""
+"""Screens of the console, one file each."""

@@ -1,1 +1,1 @@
-"""Widgets shared by the screens, one file each."""
+"""Widgets of the console, one file each."""

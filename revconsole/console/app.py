@@ -1,0 +1,198 @@
+"""Console: the application object. It knows the screens, the reader and how to leave; workflows live in screens."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from textual import events, work
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.command import Provider
+from textual.screen import ModalScreen, Screen
+from textual.worker import Worker, WorkerState
+
+from revconsole.console import palette, terminal
+from revconsole.console.messages import Launched, Looked, Said
+from revconsole.console.reader import Reader
+from revconsole.console.screens.ask import Ask, Choice
+from revconsole.console.screens.runs import RunsScreen
+from revconsole.console.screens.too_small import TooSmall, too_small
+from revconsole.console.snapshot import Live
+from revconsole.console.widgets.live_table import LiveTable
+from revconsole.errors import RevconsoleError
+from revconsole.lab.lab import Lab
+from revconsole.records.printable import printable
+
+STOP_AND_QUIT = Choice(answer="stop", key="y", label="Stop them and quit")
+PATIENCE_SECONDS = 20.0
+"""How long a departure without a terminal waits for runs to keep their checkpoints."""
+
+
+class Console(App[int]):
+    """Runs as they train: list, follow, compare, launch. `opened` are runs to show over each other at once."""
+
+    TITLE = "revconsole"
+    CSS_PATH = "console.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012  as Textual declares it
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {
+        *App.COMMANDS, palette.Actions, palette.Runs,
+    }  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "Help", key_display="?", id="app.help"),
+        Binding("q", "quit", "Quit", id="app.quit"),
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit-always"),
+        Binding("ctrl+z", "suspend", "Suspend", show=False, id="app.suspend"),
+    ]
+
+    def __init__(self, lab: Lab, opened: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.lab, self._opened = lab, tuple(opened)
+        self.reader = Reader(lab, lambda snapshot: self.post_message(Looked(snapshot)))
+        self._leaving = False
+        if terminal.still_life(os.environ):
+            self.animation_level = "none"
+
+    def get_default_screen(self) -> Screen[None]:
+        """The runs."""
+        return RunsScreen(self.reader)
+
+    def on_mount(self) -> None:
+        """Paint first, then read."""
+        if self._opened:
+            self._open(self._opened)
+        self.call_after_refresh(self._begin)
+
+    def on_unmount(self) -> None:
+        """Let the reader's thread end."""
+        self.reader.end()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Cover the screens while there is no room for them."""
+        small = too_small(*event.size)
+        if small and not isinstance(self.screen, TooSmall):
+            self.push_screen(TooSmall())
+        elif not small and isinstance(self.screen, TooSmall):
+            self.pop_screen()
+
+    def on_looked(self, event: Looked) -> None:
+        """Hand news to the screen in front, and to the one that shows behind a dialog."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, Live):
+                screen.show_snapshot(event.snapshot)
+            if not isinstance(screen, ModalScreen):
+                return
+
+    def on_said(self, event: Said) -> None:
+        """Show one sentence."""
+        self.notify(printable(event.text), severity=event.severity, markup=False)
+
+    def on_launched(self, event: Launched) -> None:
+        """Show what was launched, in place of the form."""
+        self.pop_screen()
+        self._open(event.run_ids)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A fault in a thread is a bug, but no reason to end the trainings of this process."""
+        if event.state is WorkerState.ERROR:
+            fault = f"{type(event.worker.error).__name__}: {event.worker.error}"
+            self.post_message(Said(f"internal error in {event.worker.group}: {fault}", "error"))
+
+    def action_open_run(self, run_id: str) -> None:
+        """Open one run."""
+        self._open((run_id,))
+
+    def action_help(self) -> None:
+        """List every key."""
+        from revconsole.console.screens import comparison, help, launch, run  # noqa: A004  the screen
+
+        screens: list[tuple[str, type[Screen[Any]]]] = [
+            ("Runs", RunsScreen),
+            ("One run", run.RunScreen),
+            ("Comparison", comparison.ComparisonScreen),
+            ("Launch form", launch.LaunchScreen),
+        ]
+        groups = [(title, screen.BINDINGS) for title, screen in screens]
+        everywhere = [*self.BINDINGS, Binding("ctrl+p", "", "Command palette: actions and runs")]
+        self.push_screen(
+            help.Help([*groups, ("Tables", LiveTable.BINDINGS), ("Everywhere", everywhere)])
+        )
+
+    async def action_quit(self) -> None:
+        """Leave; ask first if runs train here, leave at once if asked again while they stop."""
+        busy = self.lab.busy()
+        if self._leaving or not busy:
+            self.exit(0)
+            return
+        runs = "1 run trains" if len(busy) == 1 else f"{len(busy)} runs train or wait"
+        detail = (
+            "They stop after the step they are in and keep a checkpoint; `revconsole resume` goes on. "
+            "Runs in background processes are not touched."
+        )
+        self.push_screen(Ask(f"{runs} in this console", detail, [STOP_AND_QUIT]), self._quit_asked)
+
+    def action_suspend(self) -> None:
+        """Go to the background of the shell, unless a training would stand still."""
+        if self.lab.busy():
+            self.post_message(Said("a run trains in this console and would stand still", "warning"))
+        else:
+            self.action_suspend_process()
+
+    def leave(self, code: int) -> None:
+        """Go without asking: the terminal is lost, or somebody sent a signal."""
+        terminal.depart(code, self._stop_runs)
+        self.exit(code)
+
+    def _quit_asked(self, answer: str | None) -> None:
+        if answer:
+            self._leaving = True
+            self.post_message(
+                Said("waiting for the step to end; q again leaves at once", "warning")
+            )
+            self._stop_and_exit()
+
+    @work(thread=True, exit_on_error=False, group="quit")
+    def _stop_and_exit(self) -> None:
+        try:
+            self.lab.stop_all()
+        except RevconsoleError as error:
+            self.post_message(Said(str(error), "error"))
+        while not self.lab.wait(0.2):
+            if not self.is_running:
+                return
+        self.call_later(self.exit, 0)
+
+    def _stop_runs(self) -> None:
+        self.lab.stop_all()
+        self.lab.wait(PATIENCE_SECONDS)
+
+    def _begin(self) -> None:
+        terminal.on_signals(self.leave)
+        self.run_worker(
+            self.reader.run, thread=True, exclusive=True, exit_on_error=False, group="reader"
+        )
+
+    def _open(self, run_ids: Sequence[str]) -> None:
+        """One run as such, several over each other."""
+        if len(run_ids) == 1:
+            from revconsole.console.screens.run import RunScreen  # plots load when first shown
+
+            self.push_screen(RunScreen(self.reader, run_ids[0]))
+        else:
+            from revconsole.console.screens.comparison import ComparisonScreen  # as above
+
+            self.push_screen(ComparisonScreen(self.reader, run_ids))
+
+
+def run_console(lab: Lab, opened: Sequence[str] = ()) -> int:
+    """Open the console until the user leaves; returns the exit code."""
+    console = Console(lab, opened)
+    stop_watching = terminal.watch(console.leave)
+    code = console.run()
+    stop_watching()
+    if console.return_code:
+        lab.wait(PATIENCE_SECONDS)
+    going = [run for run in console.reader.latest.summaries if not run.ended]
+    if going:
+        print(f"{len(going)} runs go on in the background; `revconsole watch`", file=sys.stderr)  # noqa: T201
+    return code or console.return_code or 0

@@ -1,0 +1,98 @@
+"""Facts: what a run screen says in words: one status line, and pairs of name and value."""
+
+import time
+
+from rich.text import Text
+
+from revconsole.console import states
+from revconsole.lab import format as shown
+from revconsole.records.events import Scalar
+from revconsole.records.printable import one_line
+from revconsole.records.run import Run, Series
+
+HIDDEN = frozenset({"steps", "steps_per_epoch", "parameters", "device", "fingerprint"})
+"""Facts that have a line of their own."""
+
+
+def status(run: Run, variables: dict[str, str]) -> Text:
+    """State, progress, speed and accuracy on one line, then why if something went wrong."""
+    s = run.summary
+    text = states.shown(s.state, variables)
+    steps = f"{s.step:,}/{s.steps:,}" if s.steps else f"{s.step:,}"
+    parts = [
+        f"epoch {s.epoch}/{s.plan.train.epochs}",
+        f"step {steps}",
+        f"ETA {shown.clock(s.eta_seconds)}" if s.eta_seconds is not None else "",
+        _speed(run.series.get("images_per_second")) if not s.ended else "",
+        _best(run),
+        f"test {shown.percent(s.test_accuracy)}" if s.test_accuracy is not None else "",
+    ]
+    line = Text("", no_wrap=False)
+    line.append_text(text)
+    line.append("".join(f" · {part}" for part in parts if part))
+    if s.reason:
+        line.append(
+            f"\n{one_line(s.reason, 400)}", style=variables.get(states.COLOURS[s.state], "")
+        )
+    return line
+
+
+def pairs(run: Run) -> list[tuple[str, str]]:
+    """What was asked for, what it runs on, and what was measured once."""
+    s, plan = run.summary, run.plan
+    return [
+        *_model(run),
+        ("data", f"{plan.data.dataset}, {plan.image_size} px, augment {plan.data.augment}"),
+        ("epochs, batch", f"{plan.train.epochs}, {plan.train.batch} images"),
+        ("optimiser", f"{plan.optimizer.name}, rate {plan.optimizer.learning_rate:g}"),
+        ("schedule", plan.schedule.name),
+        ("precision", plan.train.precision),
+        ("seed", str(plan.seed)),
+        ("parameters", shown.count(s.parameters)),
+        ("device", s.device or plan.train.device),
+        ("fingerprint", (s.fingerprint or shown.UNKNOWN)[:12]),
+        ("kept for backward", shown.mebibytes(s.kept_for_backward_bytes)),
+        ("peak memory", _peak(run)),
+        ("time", f"{shown.duration(s.seconds)}, attempt {s.attempt}"),
+        ("begun", time.strftime("%Y-%m-%d %H:%M", time.localtime(s.created))),
+        *([("damaged lines", str(s.damaged_lines))] if s.damaged_lines else []),
+        *((name.replace("_", " "), _scalar(v)) for name, v in run.facts.items() if name not in HIDDEN),
+    ]  # fmt: skip
+
+
+def _model(run: Run) -> list[tuple[str, str]]:
+    plan = run.plan
+    model = plan.model
+    if model.architecture == "vit":
+        shape = (
+            f"vit, patch {model.patch}, dim {model.dim}, depth {model.depth}, {model.heads} heads"
+        )
+    else:
+        shape = f"timm {model.name}"
+    gamma = getattr(plan.scheme, "gamma", None)
+    grid = getattr(plan.scheme, "grid_bits", None)
+    scheme: str = plan.scheme.name
+    scheme += f", gamma {gamma:g}" if gamma is not None else ""
+    scheme += f", grid 2^-{grid}" if grid else ""
+    return [("model", shape), ("scheme", scheme), ("backward", plan.backward)]
+
+
+def _peak(run: Run) -> str:
+    s = run.summary
+    of = f" ({s.peak_memory_of})" if s.peak_memory_of else ""
+    return shown.mebibytes(s.peak_memory_bytes) + of
+
+
+def _best(run: Run) -> str:
+    s = run.summary
+    if s.best_validation_accuracy is None:
+        return ""
+    return f"best val {shown.percent(s.best_validation_accuracy)}, epoch {s.best_epoch}"
+
+
+def _speed(series: Series | None) -> str:
+    return f"{series.last:,.0f} images/s" if series is not None and series.last else ""
+
+
+def _scalar(value: Scalar) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,148 @@
+"""Form: what the launch form asks for, and how its fields become settings of a profile. No widgets.
+
+A field shows what the profile says until somebody changes it; only what was changed becomes a setting, so the
+command line shown beside the form is as short as one would type it. A list in a field makes a grid of runs.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from revconsole.errors import ProfileError
+from revconsole.lab.lab import Planned
+from revconsole.records import catalogue, glossary
+from revconsole.records.complaints import choices
+from revconsole.records.plan import Plan
+from revconsole.records.profile import parse_assignments
+from revconsole.records.sections import KINDS, Train
+
+AS_PROFILE = ""
+"""The choice that leaves a varied setting as the profile has it."""
+OTHER = "other"
+HINTS = {
+    "model.architecture": "vit: built here; timm: any model of that library",
+    "scheme.name": "how the blocks of the stack are wired",
+}
+LAUNCHERS = (("this console", "thread"), ("background process", "process"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One field: its label, the dotted key it sets, its words if it is one of several."""
+
+    label: str
+    key: str
+    words: tuple[str, ...] = ()
+    hint: str = ""
+
+    @property
+    def section(self) -> str:
+        """The section of the key; empty for a key of the profile itself."""
+        return self.key.partition(".")[0] if "." in self.key else ""
+
+    @property
+    def name(self) -> str:
+        """The key within its section."""
+        return self.key.rpartition(".")[2]
+
+    @property
+    def decides(self) -> bool:
+        """Whether it says which kind its section is."""
+        return self.section in KINDS and KINDS[self.section][0] == self.name
+
+
+def asked() -> tuple[Asked, ...]:
+    """The fields in the order of the form: what decides stands before what depends on it."""
+    hints = {entry["key"]: _hint(entry) for entry in reversed(glossary.entries())} | HINTS
+    scheme, model = KINDS["scheme"][1], KINDS["model"][1]
+    rows: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+        ("architecture", "model.architecture", tuple(model)),
+        ("timm model", "model.name", ()),
+        ("scheme", "scheme.name", tuple(scheme)),
+        ("gamma", "scheme.gamma", ()),
+        ("backward", "backward", choices(Plan, "backward")),
+        ("patch", "model.patch", ()),
+        ("depth", "model.depth", ()),
+        ("heads", "model.heads", ()),
+        ("dim", "model.dim", ()),
+        ("dataset", "data.dataset", tuple(catalogue.datasets())),
+        ("epochs", "train.epochs", ()),
+        ("batch", "train.batch", ()),
+        ("learning rate", "optimizer.learning_rate", ()),
+        ("precision", "train.precision", choices(Train, "precision")),
+        ("device", "train.device", ()),
+    )
+    return tuple(
+        Asked(label=label, key=key, words=words, hint=hints.get(key, ""))
+        for label, key, words in rows
+    )
+
+
+def settings(
+    fields: Sequence[Asked], typed: Mapping[str, str], kinds: Mapping[str, set[str]], other: str
+) -> dict[str, Any]:
+    """What was typed as settings, without the fields that do not apply.
+
+    Raises ProfileError with key `other` if the free line is not key=value.
+    """
+    found: dict[str, Any] = {}
+    for field in fields:
+        text = typed.get(field.key)
+        if text is not None and text != AS_PROFILE and applies(field, kinds):
+            found |= parse_assignments([f"{field.key}={text.strip()}"])
+    try:
+        return found | parse_assignments(shlex.split(other))
+    except ValueError as error:
+        raise ProfileError("other settings", OTHER, str(error).lower()) from None
+    except ProfileError as error:
+        raise ProfileError("other settings", OTHER, f"{error.key!r} {error.reason}") from None
+
+
+def kinds_of(planned: Planned) -> dict[str, set[str]]:
+    """Which kinds of each section the runs have."""
+    return {
+        section: {str(getattr(getattr(plan, section), tag)) for plan in planned.plans}
+        for section, (tag, _) in KINDS.items()
+    }
+
+
+def applies(field: Asked, kinds: Mapping[str, set[str]]) -> bool:
+    """Whether every run has the setting: there is no gamma beside scheme residual."""
+    if field.section not in KINDS or field.decides:
+        return True
+    classes = KINDS[field.section][1]
+    return all(field.name in classes[kind].model_fields for kind in kinds.get(field.section, ()))
+
+
+def why_not(field: Asked, kinds: Mapping[str, set[str]]) -> str:
+    """Why a field does not apply."""
+    classes = KINDS[field.section][1]
+    without = [k for k in sorted(kinds[field.section]) if field.name not in classes[k].model_fields]
+    return f"not for {field.section} {', '.join(without)}"
+
+
+def shown(planned: Planned, key: str) -> str:
+    """The value of a key over all runs: itself, or a list if the runs differ."""
+    values = list(dict.fromkeys(_text(_value(plan, key)) for plan in planned.plans))
+    return values[0] if len(values) == 1 else f"[{', '.join(values)}]"
+
+
+def varied(planned: Planned, key: str) -> bool:
+    """Whether the runs differ in a key."""
+    return len({_text(_value(plan, key)) for plan in planned.plans}) > 1
+
+
+def _value(plan: Plan, key: str) -> object:
+    found: object = plan
+    for part in key.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _text(value: object) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _hint(entry: Mapping[str, str]) -> str:
+    return entry["meaning"].rstrip(".").partition(";")[0]

@@ -1,0 +1,55 @@
+"""Messages: what crosses from worker threads to the interface, as immutable values."""
+
+from typing import Literal
+
+from textual.message import Message
+
+from revconsole.console.snapshot import Snapshot
+from revconsole.errors import RevconsoleError
+from revconsole.lab.lab import Planned
+
+Severity = Literal["information", "warning", "error"]
+
+
+class Looked(Message):
+    """The reader saw something new. A newer one replaces one that still waits."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        super().__init__()
+
+    def can_replace(self, message: Message) -> bool:
+        """Whether this message makes a waiting one superfluous."""
+        return isinstance(message, Looked)
+
+
+class Said(Message):
+    """One sentence for the user."""
+
+    def __init__(self, text: str, severity: Severity = "information") -> None:
+        self.text, self.severity = text, severity
+        super().__init__()
+
+
+class Checked(Message):
+    """What the settings of the form would run, or what is wrong with them."""
+
+    def __init__(self, number: int, result: Planned | RevconsoleError) -> None:
+        self.number, self.result = number, result
+        super().__init__()
+
+
+class Counted(Message):
+    """Parameters of the runs of the form, as text."""
+
+    def __init__(self, number: int, text: str) -> None:
+        self.number, self.text = number, text
+        super().__init__()
+
+
+class Launched(Message):
+    """Runs were created and queued."""
+
+    def __init__(self, run_ids: tuple[str, ...]) -> None:
+        self.run_ids = run_ids
+        super().__init__()

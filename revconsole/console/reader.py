@@ -1,0 +1,99 @@
+"""Reader: the one thread that reads runs and draws up figures, so that the event loop never does.
+
+It looks once a second while anything trains (every other second otherwise, less often when looking is slow, at
+once when woken) and posts a snapshot only if it differs from the last one: an idle console writes nothing.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from revconsole.console.snapshot import Picture, Snapshot, Wanted
+from revconsole.errors import RevconsoleError
+from revconsole.lab.figures import Figure, figure
+from revconsole.lab.lab import Lab
+from revconsole.records.run import Run
+from revconsole.records.tail import Tail
+
+LIVE_SECONDS, IDLE_SECONDS = 1.0, 2.0
+LARGEST_SHARE = 0.2
+"""Of one core, spent on looking."""
+MOST_TAILS = 24
+"""Runs whose points stay in memory after their screen is gone."""
+
+
+class Reader:
+    """Reads on behalf of whichever screen is in front. `latest` may be read from any thread."""
+
+    def __init__(self, lab: Lab, post: Callable[[Snapshot], object]) -> None:
+        self.lab, self.latest = lab, Snapshot()
+        self._post, self._wanted = post, Wanted()
+        self._tails: dict[str, Tail] = {}
+        self._drawn: dict[str, tuple[Picture, tuple[Run, ...], Figure]] = {}
+        self._woken, self._ended = threading.Event(), False
+
+    def want(self, wanted: Wanted) -> None:
+        """Look at these runs and figures from now on."""
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._woken.set()
+
+    def wake(self) -> None:
+        """Look now: something was asked of a run."""
+        self._woken.set()
+
+    def end(self) -> None:
+        """Let `run` return."""
+        self._ended = True
+        self._woken.set()
+
+    def run(self) -> None:
+        """Look until `end`, in a thread of its own."""
+        while not self._ended:
+            self._woken.clear()
+            before = time.monotonic()
+            snapshot = self.look()
+            if snapshot != self.latest:
+                self.latest = snapshot
+                self._post(snapshot)
+            live = any(not s.ended for s in snapshot.summaries)
+            rest = LIVE_SECONDS if live else IDLE_SECONDS
+            self._woken.wait(max(rest, (time.monotonic() - before) / LARGEST_SHARE))
+
+    def look(self) -> Snapshot:
+        """What is true now. A store that cannot be read leaves the last rows and says why."""
+        wanted = self._wanted
+        try:
+            summaries = self.lab.runs()
+            runs = self._runs(wanted, {s.id for s in summaries})
+        except RevconsoleError as error:
+            return replace(self.latest, complete=True, problem=str(error))
+        figures = {n: self._figure(n, p, runs) for n, p in wanted.pictures.items()}
+        return Snapshot(complete=True, summaries=summaries, runs=runs, figures=figures)
+
+    def _runs(self, wanted: Wanted, existing: set[str]) -> Mapping[str, Run]:
+        drawn = (run_id for picture in wanted.pictures.values() for run_id in picture.run_ids)
+        ids = [i for i in dict.fromkeys((*wanted.run_ids, *drawn)) if i in existing]
+        for run_id in ids:
+            tail = self._tails.pop(run_id) if run_id in self._tails else self.lab.follow(run_id)
+            self._tails[run_id] = tail  # last in line to be forgotten
+        for old in list(self._tails)[: -max(MOST_TAILS, len(ids))]:
+            del self._tails[old]
+        return {run_id: self._tails[run_id].run() for run_id in ids}
+
+    def _figure(self, name: str, picture: Picture, runs: Mapping[str, Run]) -> Figure:
+        """The figure of a picture; the one drawn before if nothing changed since."""
+        shown = tuple(runs[run_id] for run_id in picture.run_ids if run_id in runs)
+        before = self._drawn.get(name)
+        if before is not None and before[:2] == (picture, shown):
+            return before[2]
+        drawn = figure(
+            picture.subject,
+            shown,
+            width=picture.width,
+            horizontal=picture.horizontal,
+            smoothing=picture.smoothing,
+        )
+        self._drawn[name] = (picture, shown, drawn)
+        return drawn

@@ -1,0 +1,72 @@
+"""Ask: a question before something is done that cannot be undone at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from revconsole.records.printable import printable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One way to answer: `answer` is what the asker gets, `key` the letter that picks it."""
+
+    answer: str
+    key: str
+    label: str
+
+
+CANCEL = Choice(answer="", key="n", label="Cancel")
+
+
+class Ask(ModalScreen[str]):
+    """Returns the answer chosen; escape and the last choice, Cancel, return the empty string."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "answer('')", "Cancel", id="ask.cancel"),
+        Binding("left,h,up,k", "app.focus_previous", "Previous", show=False, id="ask.previous"),
+        Binding("right,l,down,j", "app.focus_next", "Next", show=False, id="ask.next"),
+    ]
+
+    def __init__(self, question: str, detail: str, choices: Sequence[Choice]) -> None:
+        super().__init__()
+        self._question, self._detail = question, detail
+        self._choices = (*choices, CANCEL)
+
+    def compose(self) -> ComposeResult:
+        """The question, what each answer means, and the answers."""
+        with Vertical():
+            yield Static(Text(printable(self._question)), classes="question")
+            yield Static(Text(printable(self._detail)), classes="detail")
+            with Horizontal():
+                for choice in self._choices:
+                    label = Text.assemble(f"{choice.label} ", (f"[{choice.key}]", "dim"))
+                    yield Button(label, id=f"answer-{choice.key}", compact=True)
+
+    def on_mount(self) -> None:
+        """Cancel is what enter does unless one chooses."""
+        self.query(Button).last().focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """The letter of a choice picks it."""
+        for choice in self._choices:
+            if event.key == choice.key:
+                event.stop()
+                self.dismiss(choice.answer)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Enter or a click picks the focused choice."""
+        key = (event.button.id or "").removeprefix("answer-")
+        self.dismiss(next(c.answer for c in self._choices if c.key == key))
+
+    def action_answer(self, answer: str) -> None:
+        """Close with an answer."""
+        self.dismiss(answer)

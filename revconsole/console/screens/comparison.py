@@ -1,0 +1,228 @@
+"""ComparisonScreen: chosen runs over each other and beside each other, live while they train."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Static
+
+from revconsole.console import states, steer
+from revconsole.console.reader import Reader
+from revconsole.console.snapshot import Picture, Snapshot, Wanted
+from revconsole.console.widgets import plot_view
+from revconsole.console.widgets.live_table import Column, LiveTable
+from revconsole.console.widgets.panes import Title
+from revconsole.console.widgets.plot_view import PlotView
+from revconsole.lab import format as shown
+from revconsole.lab.compare import Comparison, Row, compare
+from revconsole.lab.figures import TRAINING_LOSS, VALIDATION, Horizontal
+from revconsole.records.printable import one_line
+from revconsole.records.run import Summary
+
+SUBJECTS = {"overlay-loss": TRAINING_LOSS, "overlay-validation": VALIDATION}
+SMOOTHINGS = (0.0, 0.6, 0.8, 0.9, 0.95, 0.98)
+MOST_SETTINGS = 8
+
+
+class ComparisonScreen(Screen[None]):
+    """Overlay and table; the first run is the baseline."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="comparison.back"),
+        Binding("b", "baseline", "Baseline", id="comparison.baseline"),
+        Binding("s", "stop", "Stop", id="comparison.stop"),
+        Binding("p", "pause", "Pause", id="comparison.pause"),
+        Binding("x", "horizontal", "Step/epoch", id="comparison.horizontal"),
+        Binding(
+            "plus,equals_sign", "smooth(1)", "Smooth", key_display="+/-", id="comparison.smoother"
+        ),
+        Binding("minus", "smooth(-1)", "Smooth less", show=False, id="comparison.rougher"),
+        Binding("0", "smooth(0)", "Do not smooth", show=False, id="comparison.raw"),
+        Binding("f", "fill", "Fill", id="comparison.fill"),
+    ]
+
+    def __init__(self, reader: Reader, run_ids: Sequence[str]) -> None:
+        super().__init__()
+        self.reader, self._ids = reader, list(run_ids)
+        self._letters = {run_id: plot_view.letter(n) for n, run_id in enumerate(run_ids)}
+        self._places = {run_id: n for n, run_id in enumerate(run_ids)}
+        self._horizontal: Horizontal = "step"
+        self._smoothing = 0
+
+    def compose(self) -> ComposeResult:
+        """Two overlays, the table, what makes the runs hard to compare."""
+        yield Title()
+        with Container(id="overlays"):
+            for name, subject in SUBJECTS.items():
+                yield PlotView(subject.title, id=name)
+        yield LiveTable(id="compared")
+        yield Static(id="warnings")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Keys go to the table."""
+        self.query_one(LiveTable).focus()
+
+    def on_screen_resume(self) -> None:
+        """Read these runs from now on."""
+        self._look()
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Columns depend on the width."""
+        self.show_snapshot(self.reader.latest)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Bring overlay and table up to date."""
+        found = [s for s in (snapshot.summary(run_id) for run_id in self._ids) if s is not None]
+        if not found:
+            self.query_one(Title).say("comparison", "reading runs…")
+            return
+        going = sum(not s.ended for s in found)
+        self.query_one(Title).say(
+            f"comparison of {len(found)} runs", f"{going} going" if going else "all ended"
+        )
+        compared = compare(found)
+        self._show_table(compared)
+        self.query_one("#warnings", Static).update(
+            Text("\n".join(f"! {one_line(w)}" for w in compared.warnings))
+        )
+        for name in SUBJECTS:
+            view = self.query_one(f"#{name}", PlotView)
+            view.show_figure(snapshot.figures.get(name), places=self._places)
+
+    @on(PlotView.Sized)
+    def _look(self) -> None:
+        """Ask for overlays that fit the plots."""
+        pictures = {
+            name: Picture(
+                subject=subject,
+                run_ids=tuple(self._places),
+                width=self.query_one(f"#{name}", PlotView).columns,
+                horizontal=self._horizontal,
+                smoothing=SMOOTHINGS[self._smoothing],
+            )
+            for name, subject in SUBJECTS.items()
+        }
+        self.reader.want(Wanted(pictures=pictures))
+        self.show_snapshot(self.reader.latest)
+
+    def action_back(self) -> None:
+        """Step out: of a filled pane first, then of the screen."""
+        if self.maximized is not None:
+            self.minimize()
+        else:
+            self.app.pop_screen()
+
+    def action_open(self) -> None:
+        """Open the run under the cursor."""
+        run_id = self.query_one(LiveTable).selected
+        if run_id is not None:
+            from revconsole.console.screens.run import RunScreen  # only when one is opened
+
+            self.app.push_screen(RunScreen(self.reader, run_id))
+
+    def action_baseline(self) -> None:
+        """Measure the others against the run under the cursor."""
+        run_id = self.query_one(LiveTable).selected
+        if run_id is not None:
+            self._ids = [run_id, *(i for i in self._ids if i != run_id)]
+            self.show_snapshot(self.reader.latest)
+
+    def action_stop(self) -> None:
+        """Ask the run under the cursor to stop."""
+        self._steer(steer.stop)
+
+    def action_pause(self) -> None:
+        """Ask the run under the cursor to hold, or to go on."""
+        self._steer(steer.pause)
+
+    def action_horizontal(self) -> None:
+        """Count the horizontal axis in steps or in epochs."""
+        self._horizontal = "epoch" if self._horizontal == "step" else "step"
+        self._look()
+
+    def action_smooth(self, by: int) -> None:
+        """Smooth the training loss more (1), less (-1) or not at all (0)."""
+        step = self._smoothing + by if by else 0
+        self._smoothing = min(max(step, 0), len(SMOOTHINGS) - 1)
+        self._look()
+
+    def action_fill(self) -> None:
+        """Give the focused pane the whole screen, or back."""
+        if self.maximized is not None:
+            self.minimize()
+        else:
+            focused = self.focused
+            self.maximize(
+                focused if isinstance(focused, PlotView) else self.query(PlotView).first()
+            )
+
+    @on(DataTable.RowSelected)
+    def _opened(self) -> None:
+        self.action_open()
+
+    def _steer(self, verb: Callable[[Screen[Any], Reader, Summary], None]) -> None:
+        run = self.reader.latest.summary(self.query_one(LiveTable).selected or "")
+        if run is not None:
+            verb(self, self.reader, run)
+
+    def _show_table(self, compared: Comparison) -> None:
+        table = self.query_one(LiveTable)
+        keys = compared.differing[:MOST_SETTINGS]
+        width = max((len(row.summary.name) for row in compared.rows), default=0)
+        table.set_columns(_columns(keys, compared, min(max(width, 8), 28)))
+        variables = self.app.theme_variables
+        table.set_rows([
+            (row.summary.id, self._cells(row, keys, variables)) for row in compared.rows
+        ])  # fmt: skip
+
+    def _cells(self, row: Row, keys: Sequence[str], variables: dict[str, str]) -> tuple[Text, ...]:
+        s = row.summary
+        number = self._places[s.id]
+        red, green, blue = plot_view.colour(number)
+        measured = (
+            f"{s.epoch}/{s.plan.train.epochs}",
+            shown.percent(s.best_validation_accuracy),
+            shown.percent(s.test_accuracy),
+            shown.points(row.test_accuracy_gain),
+            shown.mebibytes(s.kept_for_backward_bytes).removesuffix(" MiB"),
+            shown.ratio(row.kept_ratio),
+            shown.clock(s.seconds),
+            shown.count(s.parameters),
+        )
+        return (
+            Text(self._letters[s.id], style=f"bold #{red:02x}{green:02x}{blue:02x}"),
+            Text(one_line(s.name)),
+            states.shown(s.state, variables),
+            *(Text(text) for text in measured),
+            *(Text(one_line(str(row.settings.get(key, shown.UNKNOWN)))) for key in keys),
+        )
+
+
+def _columns(keys: Sequence[str], compared: Comparison, name: int) -> list[Column]:
+    """Measurements first, then the settings that differ."""
+    settings = []
+    for key in keys:
+        values = [str(row.settings.get(key, "")) for row in compared.rows]
+        label = key.removesuffix(".name")
+        width = min(32, max(len(label), *(len(value) for value in values)))
+        settings.append(Column(key=key, label=label, width=width, right=False))
+    return [
+        Column(key="letter", label="", width=1, right=False),
+        Column(key="name", label="name", width=name, right=False),
+        Column(key="state", label="state", width=10, right=False),
+        Column(key="epoch", label="epoch", width=7),
+        Column(key="best", label="val", width=7),
+        Column(key="test", label="test", width=7),
+        Column(key="gain", label="gain", width=8),
+        Column(key="kept", label="kept MiB", width=8),
+        Column(key="ratio", label="ratio", width=6),
+        Column(key="time", label="time", width=7),
+        Column(key="parameters", label="parameters", width=11),
+        *settings,
+    ]

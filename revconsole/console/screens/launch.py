@@ -1,0 +1,303 @@
+"""LaunchScreen: the form. Every change is planned by the lab in a thread and judged there, never here."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Footer, Input, Static
+
+from revconsole.console import form
+from revconsole.console.messages import Checked, Counted, Launched, Said
+from revconsole.console.reader import Reader
+from revconsole.console.screens.ask import Ask, Choice
+from revconsole.console.widgets.panes import Title
+from revconsole.console.widgets.setting import Setting
+from revconsole.errors import ProfileError, RevconsoleError
+from revconsole.lab import format as figures
+from revconsole.lab.lab import Launcher, Planned, command_line
+from revconsole.records import shelf
+from revconsole.records.plan import Plan
+from revconsole.records.printable import one_line
+
+PROFILE, LAUNCHER = "profile", "launcher"
+CHECK_SECONDS, COUNT_SECONDS = 0.12, 0.5
+MANY_RUNS = 12
+MOST_COUNTED = 12
+
+
+class LaunchScreen(Screen[None]):
+    """Pick a profile, change what should be different, launch."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="launch.back"),
+        Binding("ctrl+l", "launch", "Launch", priority=True, id="launch.launch"),
+        Binding("ctrl+y", "copy", "Copy command", priority=True, id="launch.copy"),
+        Binding("down,j", "app.focus_next", "Next field", show=False, id="launch.next"),
+        Binding("up,k", "app.focus_previous", "Previous field", show=False, id="launch.previous"),
+    ]
+
+    def __init__(self, reader: Reader, profile: str = "") -> None:
+        super().__init__()
+        self.reader = reader
+        self._shelf = [entry.name for entry in shelf.shelved()]
+        self._profile = profile or (
+            "demo" if "demo" in self._shelf else next(iter(self._shelf), "")
+        )
+        self._fields = form.asked()
+        self._typed: dict[str, str] = {}
+        self._kinds: dict[str, set[str]] = {}
+        self._offered: dict[str, tuple[str, ...]] = {}
+        self._planned: Planned | None = None
+        self._number = 0
+        self._judging, self._eager = True, False
+        self._timer: Timer | None = None
+        self._counts: dict[str, int] = {}
+        self._counted = ""
+
+    def compose(self) -> ComposeResult:
+        """The fields, what they make, the command that would do the same."""
+        yield Title()
+        with VerticalScroll(id="settings", can_focus=False):
+            words = self._shelf or [figures.UNKNOWN]
+            hint = "where the values below come from"
+            yield Setting(PROFILE, "profile", options=[(w, w) for w in words], hint=hint)
+            for field in self._fields:
+                options = [(word, word) for word in field.words]
+                yield Setting(field.key, field.label, options=options, hint=field.hint)
+            hint = "more settings: key=value key=[a,b] …"
+            yield Setting(form.OTHER, "other", hint=hint)
+            hint = "a background process outlives this terminal"
+            yield Setting(LAUNCHER, "trains in", options=form.LAUNCHERS, hint=hint)
+        yield Static(id="outcome")
+        yield Static(id="command")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Fill in the profile."""
+        self.query_one(Title).say("launch")
+        if not self._shelf:
+            self._show_outcome("no profile found: put one as NAME.toml into ./profiles", wrong=True)
+            return
+        self._setting(PROFILE).fill(self._profile)
+        self._setting(PROFILE).seize()
+        self._check()
+
+    def on_setting_edited(self, event: Setting.Edited) -> None:
+        """Judge the form anew, once typing rests."""
+        if event.key == PROFILE:
+            self._profile = event.text
+            self._typed.clear()
+        elif event.key == LAUNCHER:
+            return
+        elif event.key != form.OTHER:
+            self._typed[event.key] = event.text
+            self._decide(event.key, event.text)
+        self._number += 1
+        self._planned, self._judging, self._eager = None, True, False
+        self._after(CHECK_SECONDS, self._check)
+
+    @on(Input.Blurred)
+    def _left(self) -> None:
+        """A field left empty shows what the profile says again."""
+        self._show_fields()
+
+    def action_back(self) -> None:
+        """Leave without launching."""
+        self.app.pop_screen()
+
+    def action_launch(self) -> None:
+        """Launch every run of the form, once it is judged; ask first if they are many."""
+        if self._judging:
+            self._eager = True
+            return
+        if self._planned is None:
+            self.post_message(Said("the form is not ready: see the line in red", "warning"))
+            return
+        runs = len(self._planned.plans)
+        if runs <= MANY_RUNS:
+            self._launch(self._planned, self._launcher())
+            return
+        question, choice = f"Launch {runs} runs?", Choice(answer="go", key="y", label="Launch")
+        detail = "They train one after the other. Lists in the profile and in the form multiply."
+        planned = self._planned
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                self._launch(planned, self._launcher())
+
+        self.app.push_screen(Ask(question, detail, [choice]), answered)
+
+    def action_copy(self) -> None:
+        """Put the command on the clipboard."""
+        line = self._command()
+        if line:
+            self.app.copy_to_clipboard(line)
+            self.post_message(Said("copied the command"))
+
+    def on_checked(self, event: Checked) -> None:
+        """Show what the form makes, or what is wrong, beside the field that it names."""
+        event.stop()
+        if event.number != self._number:
+            return
+        self._judging = False
+        for field in self.query(Setting):
+            field.complain("")
+        if isinstance(event.result, RevconsoleError):
+            self._planned = None
+            self._show_fields()
+            self._show_wrong(event.result)
+        else:
+            self._planned, self._kinds = event.result, form.kinds_of(event.result)
+            self._show_fields()
+            self._show_plans(event.result)
+        self.query_one("#command", Static).update(Text(self._command()))
+        if self._eager:
+            self._eager = False
+            self.action_launch()
+
+    def on_counted(self, event: Counted) -> None:
+        """Show the parameters."""
+        event.stop()
+        if event.number == self._number:
+            self._counted = event.text
+            if self._planned is not None:
+                self._show_outcome(self._summary(self._planned.plans))
+
+    def _check(self) -> None:
+        try:
+            settings = self._gather()
+        except RevconsoleError as error:
+            self.post_message(Checked(self._number, error))
+        else:
+            self._plan(self._number, self._profile, settings)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="check")
+    def _plan(self, number: int, profile: str, settings: Mapping[str, Any]) -> None:
+        try:
+            result: Planned | RevconsoleError = self.reader.lab.plan(profile, settings)
+        except RevconsoleError as error:
+            result = error
+        self.post_message(Checked(number, result))
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="count")
+    def _count(self, number: int, plans: tuple[Plan, ...]) -> None:
+        try:
+            for plan in plans[:MOST_COUNTED]:
+                shape = _shape(plan)
+                if shape not in self._counts:
+                    self._counts[shape] = self.reader.lab.count_parameters(plan)
+            text = _span([self._counts[_shape(p)] for p in plans if _shape(p) in self._counts])
+        except RevconsoleError as error:
+            text = f"parameters unknown: {one_line(str(error))}"
+        self.post_message(Counted(number, text))
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="launch")
+    def _launch(self, planned: Planned, launcher: Launcher) -> None:
+        try:
+            ids = self.reader.lab.launch(planned, launcher)
+        except RevconsoleError as error:
+            self.app.post_message(Said(str(error), "error"))
+            return
+        self.reader.wake()
+        self.app.post_message(Launched(tuple(ids)))
+
+    def _after(self, seconds: float, what: Any) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(seconds, what)
+
+    def _setting(self, key: str) -> Setting:
+        return self.query_one(f"#setting-{key.replace('.', '-')}", Setting)
+
+    def _launcher(self) -> Launcher:
+        return "process" if self._setting(LAUNCHER).text == "process" else "thread"
+
+    def _gather(self) -> dict[str, Any]:
+        other = self._setting(form.OTHER).text
+        return form.settings(self._fields, self._typed, self._kinds, other)
+
+    def _decide(self, key: str, text: str) -> None:
+        """A menu that decides the kind of a section decides at once which fields apply."""
+        field = next(f for f in self._fields if f.key == key)
+        if field.decides and text != form.AS_PROFILE:
+            self._kinds[field.section] = {text}
+            self._show_fields()
+
+    def _show_fields(self) -> None:
+        """Switch fields on and off; fill those nobody typed in with what the plan says."""
+        for field in self._fields:
+            setting = self._setting(field.key)
+            applies = form.applies(field, self._kinds)
+            setting.switch(off="" if applies else form.why_not(field, self._kinds))
+            if applies and self._planned is not None:
+                self._fill(field, setting, self._planned)
+
+    def _fill(self, field: form.Asked, setting: Setting, planned: Planned) -> None:
+        if field.words:
+            self._offer(field, setting, planned)
+        if self._typed.get(field.key, form.AS_PROFILE) == form.AS_PROFILE:
+            varied = field.words and form.varied(planned, field.key)
+            setting.fill(form.AS_PROFILE if varied else form.shown(planned, field.key))
+
+    def _offer(self, field: form.Asked, setting: Setting, planned: Planned) -> None:
+        """Where the profile varies a menu's setting, offer to leave it so."""
+        if form.varied(planned, field.key):
+            label = form.shown(planned, field.key).strip("[]")
+            self._offered[field.key] = (f"each: {label}",)
+        extra = [(label, form.AS_PROFILE) for label in self._offered.get(field.key, ())]
+        setting.offer([*extra, *((word, word) for word in field.words)])
+
+    def _show_wrong(self, error: RevconsoleError) -> None:
+        key = error.key if isinstance(error, ProfileError) else PROFILE
+        known = {PROFILE, form.OTHER, *(field.key for field in self._fields)}
+        reason = error.reason if isinstance(error, ProfileError) else str(error)
+        if key in known:
+            self._setting(key).complain(reason)
+            label = next((f.label for f in self._fields if f.key == key), key)
+            self._show_outcome(f"not ready, {label}: {reason}", wrong=True)
+        else:
+            self._setting(form.OTHER).complain(f"{key}: {reason}")
+            self._show_outcome(f"not ready, {key}: {reason}", wrong=True)
+
+    def _show_plans(self, planned: Planned) -> None:
+        shapes = {_shape(plan) for plan in planned.plans}
+        if shapes <= self._counts.keys():
+            self._counted = _span([self._counts[shape] for shape in shapes])
+        else:
+            self._counted = "counting parameters…"
+            number, plans = self._number, planned.plans
+            self._after(COUNT_SECONDS, lambda: self._count(number, plans))
+        self._show_outcome(self._summary(planned.plans))
+
+    def _summary(self, plans: tuple[Plan, ...]) -> str:
+        runs = "launches 1 run" if len(plans) == 1 else f"launches {len(plans)} runs"
+        return f"{runs} · {self._counted}"
+
+    def _show_outcome(self, text: str, *, wrong: bool = False) -> None:
+        style = self.app.theme_variables.get("error", "") if wrong else "bold"
+        self.query_one("#outcome", Static).update(Text(one_line(text, 300), style=style))
+
+    def _command(self) -> str:
+        try:
+            line = command_line(self._profile, self._gather())
+        except RevconsoleError:
+            return ""
+        return line + (" --detach" if self._launcher() == "process" else "")
+
+
+def _shape(plan: Plan) -> str:
+    """What the number of parameters depends on."""
+    return f"{plan.model!r} {plan.scheme!r} {plan.data.dataset} {plan.image_size}"
+
+
+def _span(counts: list[int]) -> str:
+    low, high = min(counts), max(counts)
+    if low == high:
+        return f"{figures.count(low)} parameters"
+    return f"{figures.count(low)} to {figures.count(high)} parameters"

@@ -1,0 +1,153 @@
+"""RunScreen: one run as it trains: curves, facts, log."""
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from revconsole.console import steer
+from revconsole.console.facts import pairs, status
+from revconsole.console.messages import Said
+from revconsole.console.reader import Reader
+from revconsole.console.snapshot import Picture, Snapshot, Wanted
+from revconsole.console.widgets.panes import Facts, LogTail, Title
+from revconsole.console.widgets.plot_view import PlotView
+from revconsole.lab.figures import ACCURACY, LOSS, MEMORY, Horizontal, Subject
+
+SUBJECTS: dict[str, Subject] = {"loss": LOSS, "accuracy": ACCURACY, "memory": MEMORY}
+SMOOTHINGS = (0.0, 0.6, 0.8, 0.9, 0.95, 0.98)
+
+
+class RunScreen(Screen[None]):
+    """Curves, facts and log of one run."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="run.back"),
+        Binding("s", "stop", "Stop", id="run.stop"),
+        Binding("p", "pause", "Pause", id="run.pause"),
+        Binding("r", "resume", "Resume", id="run.resume"),
+        Binding("x", "horizontal", "Step/epoch", id="run.horizontal"),
+        Binding("plus,equals_sign", "smooth(1)", "Smooth", key_display="+/-", id="run.smoother"),
+        Binding("minus", "smooth(-1)", "Smooth less", show=False, id="run.rougher"),
+        Binding("0", "smooth(0)", "Do not smooth", show=False, id="run.raw"),
+        Binding("f", "fill", "Fill", id="run.fill"),
+        Binding("space", "freeze", "Freeze", show=False, id="run.freeze"),
+        Binding("y", "copy", "Copy the id", show=False, id="run.copy"),
+    ]
+
+    def __init__(self, reader: Reader, run_id: str) -> None:
+        super().__init__()
+        self.reader, self.run_id = reader, run_id
+        self._horizontal: Horizontal = "step"
+        self._smoothing = 0
+        self._frozen = False
+
+    def compose(self) -> ComposeResult:
+        """Title, state, three plots, facts, log."""
+        yield Title()
+        yield Static(id="status")
+        with Container(id="panes"):
+            for name in SUBJECTS:
+                yield PlotView(name, id=name)
+            yield Facts(id="facts")
+            yield LogTail(id="log")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_screen_resume(self) -> None:
+        """Read this run from now on."""
+        self._look()
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Bring the screen up to date."""
+        run = snapshot.runs.get(self.run_id)
+        if self._frozen:
+            return
+        if run is None:
+            row = snapshot.summary(self.run_id)
+            name = row.name if row else f"{self.run_id} is not in the store"
+            self.query_one(Title).say(name, self.run_id)
+            return
+        self.query_one(Title).say(run.summary.name, run.id)
+        self.query_one("#status", Static).update(status(run, self.app.theme_variables))
+        self.query_one(Facts).show_pairs(pairs(run))
+        self.query_one(LogTail).show_lines(run.log)
+        for name in SUBJECTS:
+            self.query_one(f"#{name}", PlotView).show_figure(snapshot.figures.get(name))
+
+    @on(PlotView.Sized)
+    def _look(self) -> None:
+        """Ask for figures that fit the plots."""
+        pictures = {
+            name: Picture(
+                subject=subject,
+                run_ids=(self.run_id,),
+                width=self.query_one(f"#{name}", PlotView).columns,
+                horizontal=self._horizontal,
+                smoothing=SMOOTHINGS[self._smoothing] if name == "loss" else 0.0,
+            )
+            for name, subject in SUBJECTS.items()
+        }
+        self.reader.want(Wanted(run_ids=(self.run_id,), pictures=pictures))
+        self.show_snapshot(self.reader.latest)
+
+    def action_back(self) -> None:
+        """Step out: of a filled pane first, then of the screen."""
+        if self.maximized is not None:
+            self.minimize()
+        else:
+            self.app.pop_screen()
+
+    def action_stop(self) -> None:
+        """Ask the run to stop."""
+        self._steer("stop")
+
+    def action_pause(self) -> None:
+        """Ask the run to hold, or to go on."""
+        self._steer("pause")
+
+    def action_resume(self) -> None:
+        """Go on with a run that ended early."""
+        self._steer("resume")
+
+    def action_horizontal(self) -> None:
+        """Count the horizontal axis in steps or in epochs."""
+        self._horizontal = "epoch" if self._horizontal == "step" else "step"
+        self._look()
+
+    def action_smooth(self, by: int) -> None:
+        """Smooth the training loss more (1), less (-1) or not at all (0)."""
+        step = self._smoothing + by if by else 0
+        self._smoothing = min(max(step, 0), len(SMOOTHINGS) - 1)
+        self._look()
+
+    def action_fill(self) -> None:
+        """Give the focused pane the whole screen, or back."""
+        if self.maximized is not None:
+            self.minimize()
+        elif self.focused is not None:
+            self.maximize(self.focused)
+        else:
+            self.maximize(self.query_one("#loss"))
+
+    def action_freeze(self) -> None:
+        """Hold the picture still while the run goes on."""
+        self._frozen = not self._frozen
+        if self._frozen:
+            self.query_one(Title).say("FROZEN: space goes on", self.run_id)
+        else:
+            self.show_snapshot(self.reader.latest)
+
+    def action_copy(self) -> None:
+        """Put the run's id on the clipboard."""
+        self.app.copy_to_clipboard(self.run_id)
+        self.post_message(Said(f"copied {self.run_id}"))
+
+    def _steer(self, verb: str) -> None:
+        run = self.reader.latest.summary(self.run_id)
+        if run is not None:
+            verbs = {"stop": steer.stop, "pause": steer.pause, "resume": steer.resume}
+            verbs[verb](self, self.reader, run)

@@ -1,0 +1,241 @@
+"""RunsScreen: every run of the store, live; from here everything else is reached."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Input, Static
+
+from revconsole.console import rows, steer
+from revconsole.console.messages import Said
+from revconsole.console.reader import Reader
+from revconsole.console.snapshot import Snapshot, Wanted
+from revconsole.console.widgets.live_table import LiveTable
+from revconsole.console.widgets.panes import Title
+from revconsole.records.run import Summary
+
+MOST_COMPARED = 8
+ORDERS: dict[str, tuple[Callable[[Summary], Any], bool]] = {
+    "newest first": (lambda r: r.created, True),
+    "best accuracy first": (lambda r: _or_least(r.best_validation_accuracy), True),
+    "running first": (lambda r: (r.ended, -r.created), False),
+    "least memory kept first": (lambda r: _or_most(r.kept_for_backward_bytes), False),
+    "name": (lambda r: r.name, False),
+}
+
+
+class RunsScreen(Screen[None]):
+    """The table of runs."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "launch", "New", id="runs.launch"),
+        Binding("space", "mark", "Mark", id="runs.mark"),
+        Binding("c", "compare", "Compare", id="runs.compare"),
+        Binding("s", "stop", "Stop", id="runs.stop"),
+        Binding("p", "pause", "Pause", id="runs.pause"),
+        Binding("r", "resume", "Resume", id="runs.resume"),
+        Binding("slash", "filter", "Filter", key_display="/", id="runs.filter"),
+        Binding("o", "order", "Order", show=False, id="runs.order"),
+        Binding("y", "copy", "Copy the id", show=False, id="runs.copy"),
+        Binding("escape", "clear", "Clear filter and marks", show=False, id="runs.clear"),
+    ]
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__()
+        self.reader = reader
+        self._marked: list[str] = []
+        self._words = ""
+        self._order = 0
+        self._fields: list[rows.Field] = []
+
+    def compose(self) -> ComposeResult:
+        """Title, table, what to do if there is none, filter, keys."""
+        yield Title()
+        yield Static(classes="problem")
+        yield LiveTable(id="runs")
+        yield Static(Text("Reading runs…"), id="nothing")
+        yield Input(
+            placeholder="words of name, state, scheme, …",
+            id="filter",
+            compact=True,
+            select_on_focus=False,
+        )
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Keys go to the table."""
+        self.add_class("-empty")
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._redraw())
+
+    def on_screen_resume(self) -> None:
+        """Only rows are needed here."""
+        self.reader.want(Wanted())
+        self._redraw()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Show the columns that fit."""
+        self._fields = rows.fitting(event.size.width)
+        self.query_one(LiveTable).set_columns(rows.columns(self._fields, event.size.width))
+        self._redraw()
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Bring the table up to date."""
+        self._say(snapshot)
+        if not self._fields:
+            return
+        runs = self._chosen(snapshot)
+        variables = self.app.theme_variables
+        marked = set(self._marked)
+        self.query_one(LiveTable).set_rows([
+            (r.id, rows.cells(self._fields, r, variables, marked=r.id in marked)) for r in runs
+        ])  # fmt: skip
+        self.set_class(not runs, "-empty")
+        if runs and self.focused is None:
+            self.query_one(LiveTable).focus()
+
+    def action_open(self) -> None:
+        """Open the run under the cursor."""
+        run = self._selected()
+        if run is not None:
+            from revconsole.console.screens.run import RunScreen  # plots load when first shown
+
+            self.app.push_screen(RunScreen(self.reader, run.id))
+
+    def action_launch(self) -> None:
+        """Open the form."""
+        from revconsole.console.screens.launch import LaunchScreen  # as above
+
+        self.app.push_screen(LaunchScreen(self.reader))
+
+    def action_mark(self) -> None:
+        """Choose the run for comparison, or no longer."""
+        run = self._selected()
+        if run is None:
+            return
+        if run.id in self._marked:
+            self._marked.remove(run.id)
+        elif len(self._marked) < MOST_COMPARED:
+            self._marked.append(run.id)
+        else:
+            self.post_message(Said(f"at most {MOST_COMPARED} runs are compared at once", "warning"))
+        self.query_one(LiveTable).action_cursor_down()
+        self._redraw()
+
+    def action_compare(self) -> None:
+        """Compare the marked runs; the first marked is the baseline."""
+        existing = {run.id for run in self.reader.latest.summaries}
+        chosen = [run_id for run_id in self._marked if run_id in existing]
+        if len(chosen) < 2:
+            self.post_message(Said("mark two or more runs with space, then press c", "warning"))
+            return
+        from revconsole.console.screens.comparison import ComparisonScreen  # as above
+
+        self.app.push_screen(ComparisonScreen(self.reader, chosen))
+
+    def action_stop(self) -> None:
+        """Ask the run to stop."""
+        self._steer(steer.stop)
+
+    def action_pause(self) -> None:
+        """Ask the run to hold, or to go on."""
+        self._steer(steer.pause)
+
+    def action_resume(self) -> None:
+        """Go on with a run that ended early."""
+        self._steer(steer.resume)
+
+    def action_filter(self) -> None:
+        """Type words that a run must have."""
+        box = self.query_one("#filter", Input)
+        box.add_class("-open")
+        box.focus()
+
+    def action_order(self) -> None:
+        """Take the next order of rows."""
+        self._order = (self._order + 1) % len(ORDERS)
+        self._redraw()
+
+    def action_copy(self) -> None:
+        """Put the run's id on the clipboard."""
+        run = self._selected()
+        if run is not None:
+            self.app.copy_to_clipboard(run.id)
+            self.post_message(Said(f"copied {run.id}"))
+
+    def action_clear(self) -> None:
+        """Step out: first of the filter, then of the marks."""
+        if self._words or self.query_one("#filter").has_class("-open"):
+            self.query_one("#filter", Input).value = ""
+            self._close_filter()
+        else:
+            self._marked.clear()
+        self._redraw()
+
+    @on(DataTable.RowSelected)
+    def _opened(self) -> None:
+        self.action_open()
+
+    @on(Input.Changed, "#filter")
+    def _filtered(self, event: Input.Changed) -> None:
+        self._words = event.value
+        self._redraw()
+
+    @on(Input.Submitted, "#filter")
+    def _close_filter(self) -> None:
+        box = self.query_one("#filter", Input)
+        box.set_class(bool(box.value), "-open")
+        self.query_one(LiveTable).focus()
+
+    def _redraw(self) -> None:
+        self.show_snapshot(self.reader.latest)
+
+    def _selected(self) -> Summary | None:
+        run_id = self.query_one(LiveTable).selected
+        return self.reader.latest.summary(run_id) if run_id else None
+
+    def _steer(self, verb: Callable[[Screen[Any], Reader, Summary], None]) -> None:
+        run = self._selected()
+        if run is not None:
+            verb(self, self.reader, run)
+
+    def _chosen(self, snapshot: Snapshot) -> list[Summary]:
+        key, descending = list(ORDERS.values())[self._order]
+        found = [run for run in snapshot.summaries if rows.matches(run, self._words)]
+        return sorted(found, key=key, reverse=descending)
+
+    def _say(self, snapshot: Snapshot) -> None:
+        """Title line, trouble with the store, and what to do if nothing is there."""
+        total = len(snapshot.summaries)
+        going = sum(not run.ended for run in snapshot.summaries)
+        counts = f"{total} runs" if total != 1 else "1 run"
+        parts = [
+            counts,
+            f"{going} going" if going else "",
+            f"{len(self._marked)} marked" if self._marked else "",
+            list(ORDERS)[self._order] if self._order else "",
+            str(self.reader.lab.store.root),
+        ]
+        self.query_one(Title).say(*parts)
+        problem = self.query_one(".problem", Static)
+        problem.set_class(bool(snapshot.problem), "-said")
+        problem.update(Text(snapshot.problem))
+        self.query_one("#nothing", Static).update(Text(self._nothing(snapshot)))
+
+    def _nothing(self, snapshot: Snapshot) -> str:
+        if not snapshot.complete:
+            return "Reading runs…"
+        if snapshot.summaries:
+            return f"No run has {self._words!r} in it.\nesc clears the filter"
+        return "No runs yet.\n\nn launches one   ? lists all keys   q quits"
+
+
+def _or_least(value: float | None) -> float:
+    return -1.0 if value is None or value != value else value  # noqa: PLR0124  NaN
+
+
+def _or_most(value: float | None) -> float:
+    return float("inf") if value is None else value

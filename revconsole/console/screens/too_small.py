@@ -1,0 +1,28 @@
+"""TooSmall: what is shown instead of a broken layout."""
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widgets import Static
+
+LEAST_WIDTH, LEAST_HEIGHT = 60, 16
+
+
+class TooSmall(Screen[None]):
+    """Covers everything while the terminal has too few columns or rows."""
+
+    def compose(self) -> ComposeResult:
+        """One notice."""
+        yield Static()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Say how far it is from enough."""
+        width, height = event.size
+        text = f"{width}×{height} is too small\nneeds {LEAST_WIDTH}×{LEAST_HEIGHT}"
+        self.query_one(Static).update(Text(text))
+
+
+def too_small(width: int, height: int) -> bool:
+    """Whether the screens have no room."""
+    return width < LEAST_WIDTH or height < LEAST_HEIGHT

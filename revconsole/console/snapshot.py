@@ -1,0 +1,51 @@
+"""Snapshot: all that is on screen, as one immutable value; and what a screen wants to be in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from revconsole.lab.figures import Figure, Horizontal, Subject
+from revconsole.records.run import Run, Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A figure a screen wants: of what, of which runs, for how many columns."""
+
+    subject: Subject
+    run_ids: tuple[str, ...]
+    width: int
+    horizontal: Horizontal = "step"
+    smoothing: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a screen shows beside the rows: whole runs, and figures by a name of its own."""
+
+    run_ids: tuple[str, ...] = ()
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What the reader saw. `complete` is False until it has looked once."""
+
+    complete: bool = False
+    summaries: tuple[Summary, ...] = ()
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    problem: str = ""
+    """Why the store cannot be read; empty if it can."""
+
+    def summary(self, run_id: str) -> Summary | None:
+        """The row of one run; None if it is gone."""
+        return next((s for s in self.summaries if s.id == run_id), None)
+
+
+@runtime_checkable
+class Live(Protocol):
+    """A screen that shows snapshots while it is in front."""
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Bring the screen up to date."""

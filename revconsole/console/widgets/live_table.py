@@ -1,0 +1,109 @@
+"""LiveTable: rows with keys whose cells change in place; only what changed is touched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column: its key, its heading with unit, its width in cells."""
+
+    key: str
+    label: str
+    width: int
+    right: bool = True
+    """Numbers stand right, words left."""
+
+
+class LiveTable(DataTable[Text]):
+    """A table for a row cursor. Every column keeps one cell of gap on its left."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "Open", id="table.open"),
+        Binding("j", "cursor_down", "Down", show=False, id="table.down"),
+        Binding("k", "cursor_up", "Up", show=False, id="table.up"),
+        Binding("h", "cursor_left", "Left", show=False, id="table.left"),
+        Binding("l", "cursor_right", "Right", show=False, id="table.right"),
+        Binding("g", "scroll_top", "First row", show=False, id="table.first"),
+        Binding("G", "scroll_bottom", "Last row", show=False, id="table.last"),
+    ]
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's word
+        super().__init__(id=id, cursor_type="row", cell_padding=0, zebra_stripes=False)
+        self._columns: tuple[Column, ...] = ()
+        self._shown: dict[str, tuple[Text, ...]] = {}
+
+    @property
+    def selected(self) -> str | None:
+        """Key of the row under the cursor."""
+        if not self.row_count:
+            return None
+        return self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value
+
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Have these columns; rows are drawn anew if they differ from the present ones."""
+        if tuple(columns) == self._columns:
+            return
+        selected, rows = self.selected, dict(self._shown)
+        self._columns = tuple(columns)
+        self.clear(columns=True)
+        self._shown.clear()
+        for column in columns:
+            label = Text(column.label, justify="right" if column.right else "left", no_wrap=True)
+            self.add_column(_cell(label, column), width=column.width + 1, key=column.key)
+        if rows and all(len(cells) == len(columns) for cells in rows.values()):
+            self.set_rows(list(rows.items()))
+            self.select(selected)
+
+    def set_rows(self, rows: Sequence[tuple[str, tuple[Text, ...]]]) -> None:
+        """Show these rows in this order: one cell per column."""
+        selected = self.selected
+        keys = [key for key, _ in rows]
+        for gone in self._shown.keys() - set(keys):
+            self.remove_row(gone)
+            del self._shown[gone]
+        for key, cells in rows:
+            self._put(key, cells)
+        if [row.key.value for row in self.ordered_rows] != keys:
+            self._order(keys)
+        if selected in self._shown and self.selected != selected:
+            self.select(selected)
+
+    def select(self, key: str | None) -> None:
+        """Put the cursor on a row, if it is there."""
+        if key is not None and key in self._shown:
+            self.move_cursor(row=self.get_row_index(key), animate=False)
+
+    def _put(self, key: str, cells: tuple[Text, ...]) -> None:
+        before = self._shown.get(key)
+        if before is None:
+            dressed = (_cell(t, c) for t, c in zip(cells, self._columns, strict=True))
+            self.add_row(*dressed, key=key)
+        else:
+            for old, new, column in zip(before, cells, self._columns, strict=True):
+                if old != new or old.style != new.style:
+                    self.update_cell(key, column.key, _cell(new, column))
+        self._shown[key] = cells
+
+    def _order(self, keys: list[str]) -> None:
+        """Put the rows in order. Sorting sees cells, so the first cell of a row stands for it."""
+        first = self._columns[0].key
+        rank = {id(self.get_cell(key, first)): n for n, key in enumerate(keys)}
+        self.sort(first, key=lambda cell: rank[id(cell)])
+
+
+def _cell(text: Text, column: Column) -> Text:
+    """A cell that is cut with an ellipsis, with its gap to the left."""
+    cell = text.copy()
+    cell.truncate(column.width, overflow="ellipsis")
+    cell.no_wrap = True
+    if column.right:
+        cell.justify = "right"
+    else:
+        cell.pad_left(1)
+    return cell

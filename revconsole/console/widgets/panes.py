@@ -1,0 +1,90 @@
+"""Panes: facts as aligned pairs, the log as a tail, and the title line of a screen."""
+
+import time
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import RichLog, Static
+
+from revconsole.records.printable import one_line
+from revconsole.records.run import Line
+
+COLOURS = {"note": "accent", "warning": "warning", "alarm": "error"}
+
+
+class Title(Static):
+    """The first line of a screen: where one is, and how things stand."""
+
+    def say(self, *parts: str) -> None:
+        """Show parts with a dot between them."""
+        text = Text("revconsole", style="bold", no_wrap=True, overflow="ellipsis")
+        text.append("".join(f" · {one_line(part)}" for part in parts if part), style="not bold")
+        self.update(text)
+
+
+class Facts(VerticalScroll, can_focus=True):
+    """Name and value, one pair a line."""
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's word
+        super().__init__(id=id)
+        self._pairs: tuple[tuple[str, str], ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """A heading and the pairs."""
+        yield Static(Text("facts"), classes="heading")
+        yield Static(classes="pairs")
+
+    def show_pairs(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Show these pairs in this order."""
+        if tuple(pairs) == self._pairs:
+            return
+        self._pairs = tuple(pairs)
+        table = Table.grid(padding=(0, 1))
+        for name, value in pairs:
+            table.add_row(Text(one_line(name), style="dim", no_wrap=True), Text(one_line(value)))
+        self.query_one(".pairs", Static).update(table)
+
+
+class LogTail(RichLog):
+    """The last lines of a run's log, with clock time; advice says how serious it is."""
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's word
+        super().__init__(id=id, max_lines=2000, wrap=True, markup=False, min_width=20)
+        self._lines: tuple[Line, ...] = ()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Wrap the lines anew."""
+        if event.size.width:
+            lines, self._lines = self._lines, ()
+            self.clear()
+            self.show_lines(lines)
+
+    def show_lines(self, lines: tuple[Line, ...]) -> None:
+        """Append what is new since the last call."""
+        known = self._known(lines)
+        if known is None:
+            self.clear()
+            known = 0
+        self._lines = lines
+        for line in lines[known:]:
+            self.write(self._shown(line))
+
+    def _known(self, lines: tuple[Line, ...]) -> int | None:
+        """How many of `lines` are on screen already; None if the log is another one."""
+        if not self._lines:
+            return 0
+        for index in range(len(lines) - 1, -1, -1):
+            if lines[index] is self._lines[-1] or lines[index] == self._lines[-1]:
+                return index + 1
+        return None
+
+    def _shown(self, line: Line) -> Text:
+        text = Text(time.strftime("%H:%M:%S ", time.localtime(line.time)), style="dim")
+        style = self.app.theme_variables.get(COLOURS.get(line.level, ""), "")
+        word = "" if line.level == "log" else f"{line.level}: "
+        text.append(f"{word}{one_line(line.text, 1000)}", style=f"not dim {style}".strip())
+        return text

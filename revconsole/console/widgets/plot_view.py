@@ -1,0 +1,209 @@
+"""PlotView: a figure with axes, units, a legend and letters on its curves, drawn with plotext.
+
+Figures come decimated. What cannot be drawn (values that are not finite) breaks the curve, is marked with a
+cross at the foot of the plot and named in the heading. Letters tell curves apart where colours do not.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Static
+
+from revconsole.console.widgets import ticks
+from revconsole.lab import format as shown
+from revconsole.lab.figures import Curve, Figure
+from revconsole.records.printable import one_line
+
+if TYPE_CHECKING:
+    from textual_plotext import PlotextPlot
+
+Colour = tuple[int, int, int]
+Mark = tuple[str, Colour]
+"""Letter and colour of a curve."""
+COLOURS: tuple[Colour, ...] = (
+    (86, 180, 233),
+    (230, 159, 0),
+    (0, 178, 130),
+    (220, 120, 180),
+    (240, 228, 66),
+    (213, 94, 0),
+    (120, 130, 255),
+    (170, 170, 170),
+)
+"""Okabe & Ito's colours for all kinds of sight, the dark ones lightened to be seen on a dark ground."""
+CROSS = "×"
+LEAST_HEIGHT = 6
+
+
+def letters(labels: list[str]) -> list[str]:
+    """One sign per curve: the initials where they differ, else A, B, C, …"""
+    initials = [label.strip()[:1].upper() for label in labels]
+    if len(set(initials)) == len(initials) and all(i.isascii() and i.isalpha() for i in initials):
+        return initials
+    return [letter(n) for n in range(len(labels))]
+
+
+def letter(number: int) -> str:
+    """A for 0, B for 1, …"""
+    return chr(ord("A") + number % 26)
+
+
+class PlotView(Vertical, can_focus=True):
+    """Shows one figure. Redraws only if the figure or its own size changed."""
+
+    class Sized(Message):
+        """The plot has another width, so figures should be decimated anew."""
+
+    def __init__(self, title: str, *, id: str) -> None:  # noqa: A002  Textual's word
+        super().__init__(id=id)
+        self._title = title
+        self._figure: Figure | None = None
+        self._places: Mapping[str, int] = {}
+
+    def compose(self) -> ComposeResult:
+        """A heading and the plot."""
+        from textual_plotext import PlotextPlot  # 20 ms: only when a plot is shown
+
+        yield Static(Text(self._title), classes="heading")
+        yield PlotextPlot()
+
+    def on_mount(self) -> None:
+        """Begin without a plot."""
+        self._draw()
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Ticks, legend and decimation depend on the size."""
+        self._draw()
+        self.post_message(self.Sized())
+
+    @property
+    def columns(self) -> int:
+        """Columns that a curve can use."""
+        return max(10, self.size.width - 7)
+
+    def show_figure(
+        self, figure: Figure | None, *, places: Mapping[str, int] | None = None
+    ) -> None:
+        """Draw `figure`. With `places`, a curve has letter and colour by the place of its run."""
+        if figure != self._figure:
+            self._figure, self._places = figure, places or {}
+            self._draw()
+
+    def _draw(self) -> None:
+        figure = self._figure
+        plot: PlotextPlot = self.query_one("PlotextPlot")
+        heading = self.query_one(".heading", Static)
+        curves = figure.curves if figure else ()
+        drawable = any(curve.xs for curve in curves) and self.size.height >= LEAST_HEIGHT
+        plot.display = drawable
+        if figure is None or not curves:
+            heading.update(Text(f"{self._title}: nothing measured yet", no_wrap=True))
+            return
+        marks = self._marks(curves)
+        heading.update(self._heading(figure, marks))
+        if drawable:
+            _draw(plot.plt, figure, marks, self.size.width, self.size.height - 1)
+            plot.refresh()
+
+    def _marks(self, curves: tuple[Curve, ...]) -> list[Mark]:
+        if self._places:
+            return [(letter(n), colour(n)) for n in (self._places[c.run_id] for c in curves)]
+        signs = letters([curve.label for curve in curves])
+        return [(sign, colour(n)) for n, sign in enumerate(signs)]
+
+    def _heading(self, figure: Figure, marks: list[Mark]) -> Text:
+        """Title, unit, what is missing, and a legend as long as there is room for."""
+        start = f"{figure.title} ({figure.y_label})"
+        gaps = sorted(x for curve in figure.curves for x in curve.gaps)
+        if gaps:
+            start += f" · not finite from {figure.x_label} {gaps[0]:g}"
+        entries = [(sign, c) for (sign, _), c in zip(marks, figure.curves, strict=True)]
+        forms = (
+            [f"  {s} {one_line(c.label, 30)} {_last(c, figure)}" for s, c in entries],
+            [f"  {s} {_last(c, figure)}" for s, c in entries],
+            [f" {s}" for s, _ in entries],
+        )
+        legend = next(
+            (f for f in forms if cell_len(start + "".join(f)) < self.size.width), forms[-1]
+        )
+        text = Text(start, no_wrap=True, overflow="ellipsis")
+        for entry, (_, (red, green, blue)) in zip(legend, marks, strict=True):
+            text.append(entry, style=f"#{red:02x}{green:02x}{blue:02x}")
+        return text
+
+
+def colour(number: int) -> Colour:
+    """The colour of a curve by its place."""
+    return COLOURS[number % len(COLOURS)]
+
+
+def _last(curve: Curve, figure: Figure) -> str:
+    if not curve.ys:
+        return shown.UNKNOWN
+    return shown.percent(curve.ys[-1] / 100) if figure.y_label == "%" else shown.value(curve.ys[-1])
+
+
+def _draw(plt: Any, figure: Figure, marks: list[Mark], width: int, height: int) -> None:
+    """Put the figure into plotext's own."""
+    plt.clear_figure()
+    plt.xaxes(True, False)
+    plt.yaxes(True, False)
+    plt.xlabel(figure.x_label)
+    plt.ylabel(figure.y_label)
+    xs = [x for curve in figure.curves for x in (*curve.xs, *curve.gaps)]
+    ys = [y for curve in figure.curves for y in curve.ys]
+    left, right = min(xs), max(xs)
+    right = right if right > left else left + 1
+    low, high = ticks.limits(ys)
+    high = min(high, 100.0) if figure.y_label == "%" and max(ys) <= 100 else high
+    plt.xlim(left, right)
+    plt.ylim(low, high)
+    _ticks(plt.xticks, left, right, max(2, width // 12))
+    _ticks(plt.yticks, low, high, max(2, height // 4))
+    drawn = list(zip(marks, figure.curves, strict=True))
+    for (_, tint), curve in drawn:
+        for piece_xs, piece_ys in pieces(curve):
+            plt.plot(piece_xs, piece_ys, marker="braille", color=tint)
+        for x in curve.gaps:
+            plt.text(CROSS, x=x, y=low, color=tint)
+    for number, ((sign, tint), curve) in enumerate(drawn):
+        for x, y in letter_places(curve, number, len(drawn)):
+            plt.text(sign, x=x, y=y, color=tint, alignment="center")
+
+
+def _ticks(put: Any, low: float, high: float, most: int) -> None:
+    places = ticks.round_ticks(low, high, most)
+    put(places, [ticks.label(place, places) for place in places])
+
+
+def pieces(curve: Curve) -> list[tuple[list[float], list[float]]]:
+    """The curve cut at its gaps."""
+    found: list[tuple[list[float], list[float]]] = []
+    gaps = iter((*sorted(curve.gaps), float("inf")))
+    gap = next(gaps)
+    xs: list[float] = []
+    ys: list[float] = []
+    for x, y in zip(curve.xs, curve.ys, strict=True):
+        if x >= gap:
+            found.append((xs, ys))
+            xs, ys = [], []
+            while x >= gap:
+                gap = next(gaps)
+        xs.append(x)
+        ys.append(y)
+    return [(a, b) for a, b in (*found, (xs, ys)) if a]
+
+
+def letter_places(curve: Curve, number: int, of: int) -> list[tuple[float, float]]:
+    """Where a curve carries its letter: at its end, and once on the way where others have none."""
+    if not curve.xs:
+        return []
+    last = len(curve.xs) - 1
+    way = round(last * (number + 1) / (of + 1))
+    return [(curve.xs[i], curve.ys[i]) for i in sorted({way, last})]

@@ -1,0 +1,200 @@
+"""Fixtures of the console's tests: recorded runs, profiles on the shelf, and the real app on a stage."""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from revconsole.console.app import Console
+from revconsole.lab.lab import Lab
+from revconsole.records.attempt import Attempt
+from revconsole.records.events import (
+    Advised,
+    EpochFinished,
+    Finished,
+    Logged,
+    Measured,
+    MetricDeclared,
+    Started,
+)
+from revconsole.records.plan import Plan
+from revconsole.records.store import RunStore
+
+PATIENCE_SECONDS = 20.0
+"""Generous: a busy machine may take long, a right answer never depends on it."""
+STEPS_PER_EPOCH = 10
+METRICS = [
+    ("loss", "nats", "step", "down"),
+    ("images_per_second", "images/s", "step", "up"),
+    ("resident_bytes", "bytes", "step", "down"),
+    ("train_accuracy", "fraction", "epoch", "up"),
+    ("validation_accuracy", "fraction", "epoch", "up"),
+    ("validation_loss", "nats", "epoch", "down"),
+]
+SMALL = """
+title = "small vision transformer on digits"
+[model]
+patch = 2
+dim = 16
+depth = 2
+heads = 2
+[data]
+dataset = "digits"
+train_limit = 64
+[train]
+epochs = 2
+batch = 32
+"""
+FOUR = (
+    SMALL
+    + """
+[vary]
+scheme = [{ name = "residual" }, { name = "additive" }, { name = "momentum" }, { name = "bdia" }]
+"""
+)
+
+
+class Recorder:
+    """Writes runs as a trainer would: real events through a real store."""
+
+    def __init__(self, store: RunStore) -> None:
+        self.store = store
+
+    def plan(self, name: str = "small", *, scheme: str = "residual", epochs: int = 4) -> Plan:
+        backward = "stored" if scheme == "residual" else "reversible"
+        return Plan.model_validate({
+            "name": name, "backward": backward, "scheme": {"name": scheme},
+            "train": {"epochs": epochs},
+        })  # fmt: skip
+
+    def begin(self, name: str = "small", **plan: object) -> tuple[str, Attempt]:
+        """A run that this process writes: it is `running` until it is finished."""
+        asked = self.plan(name, **plan)
+        run_id = self.store.create(asked, {})
+        attempt = self.store.claim(run_id, 1)
+        attempt.emit(
+            Started(
+                facts={
+                    "steps": STEPS_PER_EPOCH * asked.train.epochs,
+                    "steps_per_epoch": STEPS_PER_EPOCH,
+                    "parameters": 105_610,
+                    "device": "cpu",
+                    "fingerprint": "7d3f0c1a99be4412",
+                }
+            )
+        )
+        for metric, unit, per, direction in METRICS:
+            attempt.emit(
+                MetricDeclared(name=metric, unit=unit, per=per, direction=direction, meaning="")
+            )
+        return run_id, attempt
+
+    def epoch(self, attempt: Attempt, number: int, *, nan: bool = False) -> None:
+        """An epoch of steps, then its end."""
+        for n in range(STEPS_PER_EPOCH):
+            step = (number - 1) * STEPS_PER_EPOCH + n + 1
+            loss = math.nan if nan and n == 5 else 2.3 * math.exp(-step / 25)
+            values = {"loss": loss, "images_per_second": 1234.0, "resident_bytes": 4e8 + 1e6 * step}
+            attempt.emit(Measured(step=step, epoch=number, values=values))
+        right = 1 - 0.7 * math.exp(-number / 2)
+        attempt.emit(
+            EpochFinished(
+                epoch=number,
+                step=number * STEPS_PER_EPOCH,
+                values={
+                    "validation_accuracy": right,
+                    "train_accuracy": right,
+                    "validation_loss": math.exp(-number),
+                    "kept_for_backward_bytes": 12.5 * 2**20,
+                },
+            )
+        )
+
+    def finished(
+        self, name: str = "small", *, test: float = 0.9716, nan: bool = False, **plan: object
+    ) -> str:
+        """A whole run."""
+        run_id, attempt = self.begin(name, **plan)
+        attempt.emit(Logged(text="training on 1,437 images"))
+        epochs = self.store.plan(run_id).train.epochs
+        for number in range(1, epochs + 1):
+            self.epoch(attempt, number, nan=nan)
+        attempt.emit(Advised(level="warning", text="validation accuracy fell"))
+        values = {"test_accuracy": test, "test_loss": 0.1}
+        attempt.emit(Finished(outcome="completed", step=epochs * STEPS_PER_EPOCH, values=values))
+        attempt.close()
+        return run_id
+
+
+class Stage:
+    """The running app, its keys and its screen as text."""
+
+    def __init__(self, app: Console, pilot: Pilot[int]) -> None:
+        self.app, self.pilot = app, pilot
+
+    @property
+    def text(self) -> str:
+        """What is on the screen."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+    def line(self, part: str) -> str:
+        """The line of the screen that has `part` in it."""
+        return next(line for line in self.text.splitlines() if part in line)
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def until(self, happened: Callable[[], object]) -> None:
+        """Let the app work until something is the case."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not happened():
+            assert time.monotonic() < end, f"it did not happen; the screen says\n{self.text}"
+            await asyncio.sleep(0.01)
+
+    async def shows(self, *texts: str) -> str:
+        """Wait until all of these are on the screen."""
+        await self.until(lambda: all(text in self.text for text in texts))
+        return self.text
+
+    async def hides(self, text: str) -> None:
+        """Wait until this is not on the screen."""
+        await self.until(lambda: text not in self.text)
+
+
+Opener = Callable[..., AbstractAsyncContextManager[Stage]]
+
+
+@pytest.fixture
+def lab(store: RunStore) -> Lab:
+    profiles = Path("profiles")
+    profiles.mkdir()
+    (profiles / "small.toml").write_text(SMALL)
+    (profiles / "four.toml").write_text(FOUR)
+    return Lab(store.root)
+
+
+@pytest.fixture
+def recorder(store: RunStore) -> Recorder:
+    return Recorder(store)
+
+
+@pytest.fixture
+def opened(lab: Lab) -> Opener:
+    """Open the console: `async with opened(80, 24) as stage`."""
+
+    @asynccontextmanager
+    async def _open(
+        width: int = 80, height: int = 24, runs: Sequence[str] = ()
+    ) -> AsyncIterator[Stage]:
+        app = Console(lab, runs)
+        async with app.run_test(size=(width, height), notifications=True) as pilot:
+            yield Stage(app, pilot)
+
+    return _open

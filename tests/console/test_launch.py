@@ -1,0 +1,145 @@
+"""The launch form: prefilled, judged as one types, and it launches what it says."""
+
+import pytest
+from textual.widgets import Input
+
+from revconsole.console.widgets.setting import Menu, Setting
+
+
+async def open_form(stage, profile="small"):
+    await stage.shows("No runs yet")
+    await stage.press("n")
+    await stage.shows("launches")
+    if profile != "four":
+        stage.app.screen.query_one("#setting-profile Menu", Menu).value = profile
+        await stage.shows("launches 1 run", f"train {profile}")
+
+
+def setting(stage, key) -> Setting:
+    return stage.app.screen.query_one(f"#setting-{key.replace('.', '-')}", Setting)
+
+
+async def typed(stage, key, text):
+    """As a paste would."""
+    field = setting(stage, key)
+    field.seize()
+    await stage.pilot.pause()
+    field.query_one(Input).value = text
+
+
+async def chosen(stage, key, value):
+    setting(stage, key).query_one(Menu).value = value
+    await stage.pilot.pause()
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 45)])
+async def test_the_form_is_filled_from_the_profile(opened, width, height):
+    async with opened(width, height) as stage:
+        await open_form(stage)
+        for label, value in (("dim", "16"), ("depth", "2"), ("dataset", "digits"), ("batch", "32")):
+            assert value in stage.line(f" {label} ")
+        assert "revconsole train small" in stage.text
+
+
+async def test_a_wrong_value_is_answered_beside_its_field(opened):
+    async with opened() as stage:
+        await open_form(stage)
+        setting(stage, "model.patch").seize()
+        await stage.press("backspace", "3")
+        await stage.shows("patch 3 does not divide")
+        assert "does not divide" in stage.line(" patch ")
+        await typed(stage, "model.patch", "ab")
+        await stage.shows("should be a whole number")
+        await typed(stage, "model.patch", "4")
+        await stage.shows("launches 1 run", "revconsole train small model.patch=4")
+
+
+async def test_gamma_is_off_for_residual_and_on_for_momentum(opened):
+    async with opened() as stage:
+        await open_form(stage)
+        assert "not for scheme residual" in stage.line(" gamma ")
+        assert "–" in stage.line(" gamma ")
+        await chosen(stage, "scheme.name", "momentum")
+        await stage.until(lambda: "0.9" in stage.line(" gamma "))
+        await stage.shows("scheme.name=momentum", "launches 1 run")
+        assert "reversible" in stage.line(" backward ")
+
+
+async def test_a_reversible_backward_of_residual_is_refused_beside_backward(opened):
+    async with opened() as stage:
+        await open_form(stage)
+        await chosen(stage, "backward", "reversible")
+        await stage.shows("has no inverse")
+        assert "scheme 'residual'" in stage.line(" backward ")
+
+
+async def test_lists_make_several_runs_and_the_form_says_how_many(opened):
+    async with opened() as stage:
+        await open_form(stage, "four")
+        await stage.shows("launches 4 runs", "each: residual")
+        await typed(stage, "train.epochs", "[1,2]")
+        await stage.shows("launches 8 runs", "'train.epochs=[1,2]'")
+
+
+async def test_other_settings_are_taken_from_a_free_line(opened):
+    async with opened() as stage:
+        await open_form(stage)
+        await typed(stage, "other", "seeds=[0,1,2] train.accumulate=2")
+        await stage.shows("launches 3 runs", "train.accumulate=2")
+        await typed(stage, "other", "nonsense")
+        await stage.shows("is not a setting")
+
+
+async def test_parameters_are_counted_before_the_launch(opened):
+    async with opened() as stage:
+        await open_form(stage)
+        await stage.shows("launches 1 run · 7,130 parameters")
+        await typed(stage, "model.depth", "[1,2]")
+        await stage.shows("launches 2 runs · 3,850 to 7,130 parameters")
+
+
+async def test_the_command_is_copied(opened):
+    async with opened() as stage:
+        await open_form(stage)
+        await stage.press("ctrl+y")
+        await stage.shows("copied the command")
+        assert stage.app.clipboard == "revconsole train small"
+
+
+async def test_the_form_launches_and_shows_the_run_to_its_end(opened, lab):
+    async with opened(160, 45) as stage:
+        await open_form(stage)
+        await stage.press("ctrl+l")
+        await stage.shows("memory", "facts")
+        await stage.until(lambda: lab.runs() and lab.runs()[0].state == "finished")
+        await stage.shows("✓ finished", "test ")
+        await stage.until(lambda: not lab.busy())
+
+
+async def test_an_unready_form_does_not_launch(opened, lab):
+    async with opened() as stage:
+        await open_form(stage)
+        await typed(stage, "model.heads", "5")
+        await stage.shows("heads do not divide")
+        await stage.press("ctrl+l")
+        await stage.shows("the form is not ready")
+        assert lab.runs() == ()
+
+
+async def test_quitting_while_a_run_trains_asks_and_stops_it(opened, lab):
+    async with opened() as stage:
+        await open_form(stage)
+        await typed(stage, "train.epochs", "5000")
+        await stage.shows("train.epochs=5000", "launches 1 run")
+        await stage.press("ctrl+l")
+        await stage.until(lambda: lab.runs() and lab.runs()[0].state == "running")
+        await stage.press("q")
+        await stage.shows("1 run trains in this console", "Stop them and quit")
+        await stage.press("escape")
+        await stage.hides("Stop them and quit")
+        assert lab.busy()
+        await stage.press("q", "y")
+        await stage.until(lambda: not lab.busy())
+        assert lab.runs()[0].state == "stopped"
+        await stage.until(lambda: not stage.app.is_running)
+        assert stage.app.return_code == 0

@@ -1,0 +1,193 @@
+"""The runs screen: what the table says, live, and what its keys do."""
+
+import pytest
+
+from revconsole.records.events import Failed
+
+HOSTILE = "[bold]x[/] \x1b]52;c;aGVsbG8=\x07 \u202egnp.exe [@click=app.quit]"
+EVERY_SIZE = pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 45)])
+
+
+@EVERY_SIZE
+async def test_a_row_says_state_name_scheme_backward_epoch_and_accuracies(
+    opened, recorder, width, height
+):
+    recorder.finished("demo-bdia", scheme="bdia", test=0.9996)
+    async with opened(width, height) as stage:
+        await stage.shows("demo-bdia")
+        row = stage.line("demo-bdia")
+        for text in ("✓ finished", "bdia", "reversible", "4/4", "90.5 %", "99.96 %"):
+            assert text in row
+
+
+async def test_a_wide_terminal_shows_memory_dataset_and_id_as_well(opened, recorder):
+    run_id = recorder.finished("demo-bdia", scheme="bdia")
+    async with opened(160, 45) as stage:
+        await stage.shows("demo-bdia", "peak MiB", "dataset")
+        row = stage.line("demo-bdia")
+        for text in ("digits", "vit", "420", "12.5", run_id):
+            assert text in row
+
+
+async def test_an_empty_store_says_what_to_press(opened):
+    async with opened() as stage:
+        await stage.shows("No runs yet", "n launches one")
+
+
+@EVERY_SIZE
+async def test_a_running_run_is_brought_up_to_date_in_place(opened, recorder, width, height):
+    _, attempt = recorder.begin("alive", epochs=9)
+    async with opened(width, height) as stage:
+        await stage.shows("● running", "0/9")
+        recorder.epoch(attempt, 1)
+        stage.app.reader.wake()
+        await stage.shows("1/9", "57.5 %")
+        attempt.emit(Failed(reason="the loss is not finite at step 12"))
+        stage.app.reader.wake()
+        await stage.shows("✗ failed")
+    attempt.close()
+
+
+async def test_the_cursor_stays_on_its_run_when_another_appears_above(opened, recorder):
+    first = recorder.finished("first")
+    async with opened() as stage:
+        await stage.shows("first")
+        recorder.finished("second")
+        stage.app.reader.wake()
+        await stage.shows("second")
+        assert stage.app.screen.query_one("#runs").selected == first
+
+
+async def test_words_filter_by_name_scheme_and_state(opened, recorder):
+    recorder.finished("one", scheme="bdia")
+    recorder.finished("two", scheme="additive")
+    async with opened() as stage:
+        await stage.shows("one", "two")
+        await stage.press("slash", *"bdia")
+        await stage.hides("two")
+        await stage.press("enter", "slash", *"xx")
+        await stage.shows("No run has 'bdiaxx' in it")
+        await stage.press("enter", "escape")
+        await stage.shows("one", "two")
+
+
+async def test_rows_can_be_put_in_order_of_accuracy(opened, recorder):
+    recorder.finished("good", epochs=6)
+    recorder.finished("poor", epochs=1)
+    async with opened() as stage:
+        await stage.shows("good", "poor")
+        assert stage.text.index("poor") < stage.text.index("good")
+        await stage.press("o")
+        await stage.shows("best accuracy first")
+        assert stage.text.index("good") < stage.text.index("poor")
+
+
+@EVERY_SIZE
+async def test_a_hostile_name_is_text_everywhere(opened, recorder, width, height):
+    other = recorder.finished("other")
+    run_id, attempt = recorder.begin(HOSTILE)
+    recorder.epoch(attempt, 1)
+    async with opened(width, height) as stage:
+        assert "[bold]x" in await stage.shows("[bold]x", "other")
+        assert clean(stage)
+        await stage.press("s")
+        await stage.shows("[bold]x[/]", "Stop after this step")
+        assert clean(stage)
+        await stage.press("escape", "ctrl+p", *"bold")
+        await stage.shows("Open run [bold]x[/]")
+        assert clean(stage)
+        await stage.press("escape", "enter")
+        await stage.shows("[bold]x[/]", "nats")
+        assert clean(stage)
+    attempt.close()
+    async with opened(width, height, [run_id, other]) as stage:
+        await stage.shows("comparison of 2 runs", "[bold]x")
+        assert clean(stage)
+
+
+async def test_a_sentence_of_an_error_is_shown_and_the_console_goes_on(opened, recorder):
+    recorder.finished("done")
+    async with opened() as stage:
+        await stage.shows("done")
+        await stage.press("r")
+        await stage.shows("there is nothing")
+        await stage.press("p")
+        await stage.shows("is finished: only")
+
+
+async def test_stopping_asks_first_and_then_writes_the_request(opened, recorder, store):
+    run_id, attempt = recorder.begin("alive")
+    async with opened() as stage:
+        await stage.shows("● running")
+        await stage.press("s")
+        await stage.shows("Stop alive?", "keeps a checkpoint", "Cancel")
+        await stage.press("enter")
+        await stage.hides("Stop alive?")
+        assert not (store.folder(run_id) / "control").exists()
+        await stage.press("s", "y")
+        await stage.shows("stopping")
+        assert [p.name.split("-")[1] for p in (store.folder(run_id) / "control").iterdir()] == [
+            "stop"
+        ]
+    attempt.close()
+
+
+async def test_pausing_asks_first(opened, recorder, store):
+    run_id, attempt = recorder.begin("alive")
+    async with opened() as stage:
+        await stage.shows("● running")
+        await stage.press("p")
+        await stage.shows("Pause alive?")
+        await stage.press("p")
+        await stage.shows("pausing")
+        assert (store.folder(run_id) / "control").exists()
+    attempt.close()
+
+
+async def test_marked_runs_are_compared(opened, recorder):
+    recorder.finished("one", scheme="bdia", test=0.95)
+    recorder.finished("two", test=0.93)
+    async with opened(120, 30) as stage:
+        await stage.shows("one", "two")
+        await stage.press("c")
+        await stage.shows("mark two or more runs")
+        await stage.press("space", "space")
+        await stage.shows("2 marked", "◆")
+        await stage.press("c")
+        await stage.shows("comparison of 2 runs", "training loss (nats)", "validation accuracy (%)")
+
+
+async def test_help_lists_the_keys_of_every_screen(opened):
+    async with opened(80, 45) as stage:
+        await stage.press("question_mark")
+        await stage.shows("One run", "Resume", "Filter")
+        await stage.press("escape")
+        await stage.shows("No runs yet")
+
+
+async def test_the_palette_has_every_action(opened, recorder):
+    recorder.finished("done")
+    async with opened() as stage:
+        await stage.shows("done")
+        await stage.press("ctrl+p", *"copy the")
+        await stage.shows("Copy the id")
+
+
+async def test_an_id_is_copied(opened, recorder):
+    run_id = recorder.finished("done")
+    async with opened() as stage:
+        await stage.shows("done")
+        await stage.press("y")
+        await stage.shows(f"copied {run_id}")
+        assert stage.app.clipboard == run_id
+
+
+async def test_a_store_that_cannot_be_read_is_said_not_raised(opened, store):
+    store.root.parent.mkdir(exist_ok=True)
+    store.root.write_text("a file, not a folder")
+    async with opened() as stage:
+        await stage.shows("cannot read the store")
+
+
+def clean(stage) -> bool:
+    return not any(c in stage.text for c in ("\x1b", "\x07", "\u202e"))

@@ -1,0 +1,171 @@
+"""The console and its terminal: sizes, colours, start, signals, a line that drops."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+BY_FIRST_PAINT = """
+import asyncio, json, sys
+from pathlib import Path
+from revconsole.lab.lab import Lab
+from revconsole.console.app import Console
+
+async def paint():
+    app = Console(Lab(Path(sys.argv[1])))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        loaded = [m for m in ("torch", "timm", "plotext", "sklearn") if m in sys.modules]
+        print(json.dumps(loaded))
+
+asyncio.run(paint())
+"""
+REAL = """
+import sys
+from pathlib import Path
+from revconsole.lab.lab import Lab
+from revconsole.console.app import run_console
+sys.exit(run_console(Lab(Path(sys.argv[1]))))
+"""
+PATIENCE_SECONDS = 20.0
+ENTERED, LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
+"""Of the alternate screen."""
+
+
+def test_neither_torch_nor_plotext_is_loaded_by_the_first_paint(tmp_path):
+    command = [sys.executable, "-c", BY_FIRST_PAINT, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=surroundings())
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+async def test_a_terminal_too_small_is_told_so_and_recovers(opened, recorder):
+    recorder.finished("demo")
+    async with opened() as stage:
+        await stage.shows("demo")
+        await stage.pilot.resize_terminal(10, 3)
+        await stage.shows("10")
+        await stage.pilot.resize_terminal(59, 24)
+        await stage.shows("is too small")
+        await stage.pilot.resize_terminal(80, 24)
+        await stage.shows("demo")
+
+
+@pytest.mark.parametrize("size", [(60, 16), (100, 30), (300, 80)])
+async def test_every_screen_stands_any_size(opened, recorder, size):
+    ids = [recorder.finished("one"), recorder.finished("two", scheme="bdia")]
+    async with opened(80, 24, ids) as stage:
+        await stage.shows("comparison of 2 runs")
+        await stage.pilot.resize_terminal(*size)
+        await stage.shows("comparison of 2 runs", "A one")
+        await stage.press("enter")
+        await stage.shows("loss")
+        await stage.press("escape", "escape", "n")
+        await stage.shows("launch")
+
+
+async def test_it_opens_on_a_tiny_terminal(opened, recorder):
+    recorder.finished("demo")
+    async with opened(10, 3) as stage:
+        await stage.pilot.pause()
+        await stage.pilot.resize_terminal(80, 24)
+        await stage.shows("demo")
+
+
+async def test_without_colours_state_and_curves_are_told_by_words_and_letters(
+    opened, recorder, monkeypatch
+):
+    monkeypatch.setenv("NO_COLOR", "1")
+    ids = [recorder.finished("one"), recorder.finished("two", scheme="bdia")]
+    async with opened(160, 45, ids) as stage:
+        await stage.shows("✓ finished", "A one", "B two")
+        strips = stage.app.screen._compositor.render_strips()
+        drawn = "".join(s.text for strip in strips for s in strip)
+        assert drawn.count("A") > 2
+
+
+async def test_nothing_moves_over_a_remote_line(lab, monkeypatch):
+    from revconsole.console.app import Console
+
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 22 10.0.0.2 22")
+    assert Console(lab).animation_level == "none"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_and_gives_the_terminal_back(tmp_path, number):
+    process, master = started(tmp_path)
+    read_until(master, b"No runs yet")
+    process.send_signal(number)
+    seen = read_until(master, LEFT)
+    assert LEFT in seen
+    assert process.wait(PATIENCE_SECONDS) == 128 + number
+    os.close(master)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_lost_terminal_ends_it(tmp_path, ignored):
+    """Also where SIGHUP is ignored, as under nohup: there a console would spin for ever."""
+    process, master = started(tmp_path, ignored=ignored)
+    read_until(master, b"No runs yet")
+    os.close(master)
+    process.wait(PATIENCE_SECONDS)
+
+
+def test_it_is_silent_when_idle(tmp_path):
+    process, master = started(tmp_path)
+    read_until(master, b"No runs yet")
+    drain(master, 1.0)
+    assert drain(master, 2.0) == b""
+    os.write(master, b"q")
+    read_until(master, LEFT)
+    assert process.wait(PATIENCE_SECONDS) == 0
+    os.close(master)
+
+
+def started(store, *, ignored=False) -> tuple[subprocess.Popen[bytes], int]:
+    """The real console in a terminal of its own."""
+    master, slave = pty.openpty()
+    preset = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" if ignored else ""
+    process = subprocess.Popen(
+        [sys.executable, "-c", preset + REAL, str(store)],
+        stdin=slave, stdout=slave, stderr=slave, env=surroundings(), start_new_session=True,
+    )  # fmt: skip
+    os.close(slave)
+    return process, master
+
+
+def surroundings() -> dict[str, str]:
+    path = os.pathsep.join(p for p in sys.path if p)
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "TERM": "xterm-256color",
+        "COLUMNS": "80",
+        "LINES": "24",
+    }
+
+
+def read_until(master: int, wanted: bytes) -> bytes:
+    seen, end = b"", time.monotonic() + PATIENCE_SECONDS
+    while wanted not in seen:
+        assert time.monotonic() < end, seen[-2000:]
+        if select.select([master], [], [], 0.1)[0]:
+            try:
+                seen += os.read(master, 65536)
+            except OSError:
+                break
+    return seen
+
+
+def drain(master: int, seconds: float) -> bytes:
+    """What is written within some seconds."""
+    seen, end = b"", time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if select.select([master], [], [], left)[0]:
+            seen += os.read(master, 65536)
+    return seen
