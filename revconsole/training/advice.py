@@ -6,30 +6,21 @@ Each function looks at one thing and returns a sentence or None. To add one: wri
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 
-from revconsole.records.events import Advised
+from revconsole.records.events import Advised, EpochFinished
 from revconsole.training.facts import error_growth
 from revconsole.training.setting import Setting
 
 CHANCE_STEPS = 200
 """A run is not called hopeless before."""
+NEAR = 0.01
+"""A loss so close to that of guessing, relatively, is that of guessing."""
 FLOAT32_ROUNDING = 6e-8
 WORRYING_ERROR = 1e-3
 """Relative error of a reconstruction from which gradients are no longer those of the model."""
 FROZEN_SHARE = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """How a network did on `images` images, after `step` steps."""
-
-    step: int
-    loss: float
-    accuracy: float
-    images: int
 
 
 def before_training(setting: Setting) -> Iterator[Advised]:
@@ -109,19 +100,27 @@ def mostly_frozen(setting: Setting) -> Advised | None:
     return _note(f"only {trained:,} of {total:,} parameters train")
 
 
-def at_chance(setting: Setting, scores: Scores) -> Advised | None:
-    """A network that has learnt nothing after a fair try."""
-    classes = setting.data.facts.classes
+def at_chance(setting: Setting, epoch: EpochFinished) -> Advised | None:
+    """A network that has learnt nothing after a fair try; judged once, at the first epoch that is one."""
     fair = max(CHANCE_STEPS, setting.steps_per_epoch)
-    spread = 3 * math.sqrt((1 / classes) * (1 - 1 / classes) / max(1, scores.images))
-    learnt = abs(scores.accuracy - 1 / classes) > spread
-    if scores.step < fair or learnt or abs(scores.loss / math.log(classes) - 1) > 0.01:
+    if not epoch.step - setting.steps_per_epoch < fair <= epoch.step:
+        return None
+    of, images = (
+        ("validation", len(setting.data.validation))
+        if setting.data.validation
+        else ("train", len(setting.data.train))
+    )
+    loss, accuracy = epoch.values[f"{of}_loss"], epoch.values[f"{of}_accuracy"]
+    classes = setting.data.facts.classes
+    spread = 3 * math.sqrt((1 / classes) * (1 - 1 / classes) / images)
+    guessing = abs(accuracy - 1 / classes) <= spread and abs(loss / math.log(classes) - 1) <= NEAR
+    if not guessing:
         return None
     return Advised(
         level="alarm",
-        text=f"after {scores.step} steps the network is at chance: loss {scores.loss:.3f} is that of guessing "
-        f"(ln {classes} = {math.log(classes):.3f}), accuracy {scores.accuracy:.1%}; try a tenth of the "
-        "learning rate, or a warm-up",
+        text=f"after {epoch.step} steps the network is at chance: its {of} loss {loss:.3f} is that of "
+        f"guessing (ln {classes} = {math.log(classes):.3f}) and its accuracy {accuracy:.1%}; try a tenth of "
+        "the learning rate, or a warm-up",
     )
 
 

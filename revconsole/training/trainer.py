@@ -67,7 +67,8 @@ def train(
                     if orders.obey(number):
                         meter.restart()
                 meter.flush()
-                emit(finish_epoch(setting, progress, orders))
+                for event in finish_epoch(setting, progress, orders):
+                    emit(event)
                 keeper.end_epoch(progress)
             keeper.go_to_best(progress)
             values = test(setting, progress, orders)
@@ -96,8 +97,8 @@ def introduce(setting: Setting, keeper: Keeper, emit: Emit) -> Progress:
     return progress
 
 
-def finish_epoch(setting: Setting, progress: Progress, orders: Orders) -> EpochFinished:
-    """Evaluate, and close the running epoch."""
+def finish_epoch(setting: Setting, progress: Progress, orders: Orders) -> list[Event]:
+    """Evaluate, close the running epoch, and say what is odd about it."""
     running, accuracy = progress.running, None
     values = {
         "train_loss": running.loss / running.images,
@@ -110,7 +111,9 @@ def finish_epoch(setting: Setting, progress: Progress, orders: Orders) -> EpochF
         )
         values |= {"validation_loss": loss, "validation_accuracy": accuracy}
     progress.finish_epoch(accuracy)
-    return EpochFinished(epoch=progress.epoch, step=progress.step, values=values)
+    finished = EpochFinished(epoch=progress.epoch, step=progress.step, values=values)
+    advised = advice.at_chance(setting, finished)
+    return [finished] if advised is None else [finished, advised]
 
 
 def test(setting: Setting, progress: Progress, orders: Orders) -> dict[str, float]:

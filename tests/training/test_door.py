@@ -1,0 +1,150 @@
+"""The door: whatever happens to a run is in its record, and nothing is raised."""
+
+import json
+import math
+import shutil
+
+import pytest
+
+from revconsole.records import control
+from revconsole.records.plan import Plan
+from revconsole.training import door
+
+
+@pytest.fixture
+def executed(store):
+    """A function: create, claim and execute a plan; its outcome and its run."""
+
+    def made(plan, before=lambda _: None):
+        run_id = store.create(plan, {})
+        attempt = store.claim(run_id, store.next_attempt(run_id))
+        before(attempt)
+        return door.execute(store, run_id, attempt), store.read(run_id)
+
+    return made
+
+
+def test_every_scheme_trains_from_claim_to_test(executed, small, wiring):
+    outcome, run = executed(small(**wiring))
+    row = run.summary
+
+    assert outcome == "completed"
+    assert (row.state, row.epoch, row.step, row.steps) == ("finished", 2, 8, 8)
+    assert 0 <= row.test_accuracy <= 1
+    assert 0 < row.test_loss < 2 * math.log(10)
+    assert row.kept_for_backward_bytes > 0
+    assert row.parameters == door.count_parameters(run.plan)
+    assert row.peak_memory_bytes > 50e6
+    assert not row.damaged_lines
+
+
+def test_the_fingerprint_of_the_data_is_kept_in_the_plan(executed, small, store):
+    _, run = executed(small())
+
+    assert store.plan(run.id).data_fingerprint == run.summary.fingerprint
+    assert len(run.summary.fingerprint) == 64
+
+
+def test_a_run_whose_data_changed_is_refused(executed, small):
+    plan = small().model_copy(update={"data_fingerprint": "0" * 64})
+    outcome, run = executed(plan)
+
+    assert outcome == "failed"
+    assert (
+        "digits has changed since this run began: its fingerprint was 000000000000"
+        in run.summary.reason
+    )
+
+
+def test_a_profile_may_insist_on_a_fingerprint(executed, small):
+    _, run = executed(small())
+    right, wrong = run.summary.fingerprint[:16], "f" * 12
+
+    assert executed(small(data={"fingerprint": right.upper()}))[0] == "completed"
+    outcome, refused = executed(small(data={"fingerprint": wrong}))
+    assert outcome == "failed"
+    assert f"the profile asks for {wrong}: other images or another split" in refused.summary.reason
+
+
+def test_a_device_that_is_not_there_is_a_sentence(executed, small):
+    outcome, run = executed(small(train={"device": "cuda:7"}))
+
+    assert outcome == "failed"
+    assert run.summary.reason.startswith("there is no device 'cuda:7' on this machine; it has ")
+    assert run.summary.reason.endswith("set train.device to one of these, or to auto")
+
+
+def test_a_divergence_is_the_reason_of_the_failure(executed, small):
+    plan = small(optimizer={"name": "sgd", "learning_rate": 100.0}, train={"epochs": 50})
+    outcome, run = executed(plan)
+
+    assert (outcome, run.summary.state) == ("failed", "failed")
+    assert "Likely causes" in run.summary.reason
+
+
+def test_a_bug_is_recorded_with_its_traceback_and_not_raised(executed, small):
+    def sabotage(attempt):
+        (attempt.run_folder / "checkpoints").write_text("not a folder")
+
+    outcome, run = executed(small(), before=sabotage)
+
+    assert outcome == "failed"
+    assert run.summary.reason.startswith("NotADirectoryError")
+    assert run.summary.reason.endswith("the traceback is in crash.txt")
+
+
+def test_a_run_folder_that_vanishes_ends_the_run(executed, small, store):
+    run_id = store.create(small(), {})
+    attempt = store.claim(run_id, 1)
+    shutil.rmtree(store.root / run_id)
+
+    assert door.execute(store, run_id, attempt) == "failed"
+
+
+def test_a_request_to_an_earlier_attempt_is_forgotten(small, store):
+    run_id = store.create(small(), {})
+    control.ask(store.folder(run_id), "stop")
+    attempt = store.claim(run_id, 1)
+    claim = attempt.folder / "claim.json"
+    claim.write_text(json.dumps(json.loads(claim.read_text())))  # later than the request
+
+    assert door.execute(store, run_id, attempt) == "completed"
+
+
+def test_a_request_made_while_the_run_starts_is_obeyed(small, store):
+    run_id = store.create(small(), {})
+    attempt = store.claim(run_id, 1)
+    control.ask(store.folder(run_id), "stop")
+
+    assert door.execute(store, run_id, attempt) == "stopped"
+    assert store.read(run_id).summary.state == "stopped"
+
+
+def test_parameters_are_counted_without_data_weights_or_memory(monkeypatch):
+    monkeypatch.setenv("REVCONSOLE_DATA", "/nowhere")
+    big = Plan.model_validate(
+        {
+            "name": "big",
+            "model": {"architecture": "timm", "name": "vit_large_patch16_224", "pretrained": True},
+            "data": {"dataset": "cifar10", "image_size": 224},
+        }
+    )
+
+    assert door.count_parameters(big) == 303_311_882  # ViT-L/16 with 10 classes
+
+
+def test_two_streams_side_by_side_widen_the_norm_and_the_head(small):
+    plain = door.count_parameters(small())
+    wide = door.count_parameters(small(scheme={"name": "additive"}, backward="reversible"))
+    mean = door.count_parameters(
+        small(scheme={"name": "additive", "fuse": "mean"}, backward="reversible")
+    )
+
+    assert wide == plain + 2 * 16 + 16 * 10
+    assert mean == plain
+
+
+def test_timm_models_are_listed_by_pattern():
+    assert "vit_tiny_patch16_224" in door.timm_models("vit_tiny*")
+    assert all(name.startswith("vit_tiny") for name in door.timm_models("vit_tiny*"))
+    assert len(door.timm_models("")) > 500

@@ -1,0 +1,76 @@
+"""Device, threads, precision, optimiser: each as the plan says, or a sentence."""
+
+import pytest
+import torch
+
+from revconsole.errors import RunFailed
+from revconsole.records.sections import Adam, AdamW, Sgd
+from revconsole.training import devices, optimizers, precision
+
+
+def test_auto_takes_the_first_device_there_is():
+    assert str(devices.choose("auto")) == devices.available()[0]
+    assert str(devices.choose("cpu")) == "cpu"
+
+
+def test_threads_are_put_back():
+    before = torch.get_num_threads()
+    with devices.threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+    with devices.threads(None):
+        assert torch.get_num_threads() == before
+
+
+def test_fp16_is_refused_on_the_cpu():
+    with pytest.raises(RunFailed, match="fp16 needs a GPU"):
+        precision.prepare("fp16", torch.device("cpu"))
+
+
+@pytest.mark.parametrize("name", ["additive", "momentum", "bdia"])
+def test_bf16_trains_and_is_another_curve_than_float32(runner, small, name):
+    scheme = {"name": name} | ({"grid_bits": 9} if name == "bdia" else {})
+    changes = {"scheme": scheme, "backward": "reversible"}
+    fine = runner(small(**changes), "float32").losses
+    coarse = runner(small(**changes, train={"precision": "bf16"}), "bf16").losses
+
+    assert coarse == pytest.approx(fine, rel=0.05)  # bf16 has three digits
+    assert coarse != fine
+
+
+def test_adamw_spares_biases_norms_tokens_and_positions(realise):
+    model = realise().model
+    optimizer = optimizers.build(AdamW(weight_decay=0.1), model)
+    names = {id(p): n for n, p in model.named_parameters()}
+    groups = {
+        group["weight_decay"]: {names[id(p)] for p in group["params"]}
+        for group in optimizer.param_groups
+    }
+
+    assert groups.keys() == {0.0, 0.1}
+    assert groups[0.1] == {
+        n for n, p in model.named_parameters() if n.endswith("weight") and p.ndim > 1
+    }
+    assert {"cls_token", "pos_embed", "norm.weight", "head.bias"} <= groups[0.0]
+
+
+@pytest.mark.parametrize("settings", [AdamW(), Adam(weight_decay=0.1), Sgd(momentum=0.8)])
+def test_frozen_parameters_are_left_to_nobody(realise, settings):
+    model = realise(model={"position": "sinusoidal"}).model
+    optimizer = optimizers.build(settings, model)
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+
+    assert held == {id(p) for p in model.parameters() if p.requires_grad}
+    assert id(model.pos_embed) not in held
+
+
+def test_images_may_be_resized(realise):
+    setting = realise(data={"image_size": 12}, model={"patch": 4})
+    images, _ = next(setting.training_batches(1))
+    plain, _ = next(realise().training_batches(1))
+
+    assert images.shape == (32, 1, 12, 12)
+    assert images.mean().item() == pytest.approx(plain.mean().item(), abs=0.02)
+    evaluated, _ = next(setting.evaluation_batches(setting.data.test))
+    assert evaluated.shape[-1] == 12
