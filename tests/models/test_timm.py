@@ -1,0 +1,180 @@
+"""timm models by name: sized for the images, refused by name, weights from a file or in one sentence."""
+
+import socket
+import time
+
+import pytest
+import timm as library
+import torch
+from safetensors.torch import save_file
+
+from revconsole.errors import DataUnavailable, ProfileError, UnknownName
+from revconsole.models import timm
+from revconsole.records.sections import Timm
+
+TINY = "test_vit"  # timm's own miniature, 0.4 M parameters, made for 160 px
+SOON_SECONDS = 20.0
+
+
+def build(name=TINY, *, size=32, channels=3, classes=10, **settings):
+    return timm.build(Timm(name=name, **settings), size=size, channels=channels, classes=classes)
+
+
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    """Every connection is refused, as without a network, and the hub cache is empty."""
+
+    def refused(*_args, **_kwargs):
+        raise socket.gaierror("Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "channels"),
+    [("test_vit", 32, 1), ("resnet10t", 32, 3), ("test_convnext", 64, 3), ("mixer_s32_224", 64, 3)],
+)
+def test_models_of_every_kind_see_images_of_the_runs_size(name, size, channels):
+    model = build(name, size=size, channels=channels, classes=7).eval()
+
+    with torch.inference_mode():
+        assert model(torch.zeros(2, channels, size, size)).shape == (2, 7)
+
+
+def test_patch_dropout_and_drop_path_are_set():
+    model = build(patch=8, dropout=0.3, drop_path=0.2)
+
+    assert model.patch_embed.patch_size == (8, 8)
+    assert model.head_drop.p == 0.3
+    assert model.blocks[-1].drop_path1.drop_prob == pytest.approx(0.2)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(
+        UnknownName, match="there is no timm model 'vit_tinny_patch16_224'; did you mean 'vit_t"
+    ):
+        build("vit_tinny_patch16_224")
+    with pytest.raises(UnknownName) as refusal:
+        build("q")
+    assert len(str(refusal.value)) < 200
+
+
+def test_a_tag_that_does_not_exist_is_refused():
+    with pytest.raises(ProfileError, match=r"model\.name"):
+        build("vit_tiny_patch16_224.no_such_tag")
+
+
+def test_a_setting_the_model_does_not_take_is_refused_by_name():
+    with pytest.raises(
+        ProfileError, match=r"model\.patch: resnet10t has no patch; leave model\.patch out"
+    ):
+        build("resnet10t", patch=4)
+
+
+def test_images_the_model_cannot_see_are_refused():
+    with pytest.raises(ProfileError, match=r"vit_tiny_patch16_224 cannot"):
+        build("vit_tiny_patch16_224", size=8)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_weights_of_a_file_are_loaded_and_the_head_gives_way(tmp_path, suffix):
+    source = library.create_model(TINY, num_classes=1000)
+    path = tmp_path / f"weights{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)(source.state_dict(), path)
+
+    model = build(size=160, weights=str(path))
+
+    own, given = model.state_dict(), source.state_dict()
+    assert torch.equal(own["blocks.0.attn.qkv.weight"], given["blocks.0.attn.qkv.weight"])
+    assert own["head.weight"].shape == (10, given["head.weight"].shape[1])
+
+
+def test_weights_with_as_many_classes_keep_their_head(tmp_path):
+    source = library.create_model(TINY, num_classes=10)
+    save_file(source.state_dict(), tmp_path / "w.safetensors")
+
+    model = build(size=160, weights=str(tmp_path / "w.safetensors"))
+
+    assert torch.equal(model.head.weight, source.head.weight)
+
+
+def test_positions_are_resized_to_the_images(tmp_path):
+    source = library.create_model(TINY, num_classes=10)
+    save_file(source.state_dict(), tmp_path / "w.safetensors")
+
+    model = build(size=64, weights=str(tmp_path / "w.safetensors"))
+
+    assert model.pos_embed.shape[1] < source.pos_embed.shape[1]
+    assert torch.equal(model.blocks[0].mlp.fc1.weight, source.blocks[0].mlp.fc1.weight)
+
+
+def test_weights_of_another_architecture_are_refused_not_half_used(tmp_path):
+    other = library.create_model("resnet10t", num_classes=5)
+    path = tmp_path / "other.safetensors"
+    save_file(other.state_dict(), path)
+
+    with pytest.raises(DataUnavailable, match=r"other\.safetensors does not fit test_vit"):
+        build(weights=str(path))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not weights at all"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_missing_or_broken_weights_file_is_one_sentence(tmp_path, content, suffix):
+    path = tmp_path / f"w{suffix}"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(DataUnavailable, match=r"model\.weights"):
+        build(weights=str(path))
+
+
+def test_a_weights_file_that_would_run_code_is_refused(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "proof"), "w"))
+
+    torch.save({"head.weight": Evil()}, tmp_path / "w.pth")
+
+    with pytest.raises(DataUnavailable, match="tensors only"):
+        build(weights=str(tmp_path / "w.pth"))
+    assert not (tmp_path / "proof").exists()
+
+
+@pytest.mark.usefixtures("no_network")
+def test_pretrained_without_a_network_is_one_sentence_and_soon():
+    began = time.monotonic()
+    with pytest.raises(DataUnavailable) as refusal:
+        build("vit_tiny_patch16_224", size=224, pretrained=True)
+
+    assert time.monotonic() - began < SOON_SECONDS
+    assert str(refusal.value) == (
+        "the published weights of vit_tiny_patch16_224 are not in the local cache and huggingface.co "
+        "cannot be reached; set model.weights to a file you have, or leave out model.pretrained"
+    )
+
+
+@pytest.mark.usefixtures("no_network")
+def test_pretrained_where_nothing_was_published_says_so():
+    with pytest.raises(
+        DataUnavailable, match="nobody has published weights for test_vit4; leave out"
+    ):
+        build("test_vit4", size=160, pretrained=True)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_published_weights_in_the_local_cache_need_no_network(tmp_path):
+    """The hub cache as huggingface_hub lays it out: a repository, a commit, a file."""
+    source = library.create_model(TINY, num_classes=1000)
+    repository = (
+        tmp_path / "hub" / f"models--{source.pretrained_cfg['hf_hub_id'].replace('/', '--')}"
+    )
+    commit = repository / "snapshots" / "0123456789"
+    commit.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0123456789")
+    save_file(source.state_dict(), commit / "model.safetensors")
+
+    model = build(size=160, pretrained=True)
+
+    assert torch.equal(model.blocks[0].mlp.fc1.weight, source.blocks[0].mlp.fc1.weight)

@@ -1,0 +1,102 @@
+"""The vision transformer: timm's own, of the size and kind the settings ask for."""
+
+import pytest
+import timm
+import torch
+from timm.models.vision_transformer import VisionTransformer
+
+from revconsole.models import vit
+from revconsole.records.sections import Vit
+
+
+def build(*, size=32, channels=3, classes=10, **settings):
+    return vit.build(Vit(**settings), size=size, channels=channels, classes=classes)
+
+
+def count(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+def closed_form(settings, size, channels, classes):
+    """Parameters from the shapes alone."""
+    D, P, H = settings.dim, settings.patch, int(settings.dim * settings.mlp_ratio)
+    tokens = (size // P) ** 2 + (settings.pool == "cls")
+    block = 4 * D + (3 * D * D + 3 * D) + (D * D + D) + (D * H + H) + (H * D + D)
+    stem = channels * P * P * D + D + tokens * D + (D if settings.pool == "cls" else 0)
+    return stem + settings.depth * block + 2 * D + D * classes + classes
+
+
+@pytest.mark.parametrize(
+    ("settings", "size", "channels"),
+    [
+        (Vit(), 32, 3),
+        (Vit(patch=2, dim=48, depth=6, heads=4, mlp_ratio=2.0, pool="mean"), 8, 1),
+        (Vit(patch=7, dim=64, depth=1, heads=1, mlp_ratio=0.5, position="sinusoidal"), 28, 1),
+        (Vit(patch=4, dim=512, depth=6, heads=8, mlp_ratio=1.0, dropout=0.1), 32, 3),
+    ],
+)
+def test_parameters_follow_the_closed_form(settings, size, channels):
+    model = vit.build(settings, size=size, channels=channels, classes=10)
+
+    assert count(model) == closed_form(settings, size, channels, 10)
+
+
+def test_it_is_timms_model_of_the_same_shape():
+    ours = build(size=224, classes=1000, patch=16, dim=192, depth=12, heads=3)
+    theirs = timm.create_model("vit_tiny_patch16_224")
+
+    assert {n: p.shape for n, p in ours.state_dict().items()} == {
+        n: p.shape for n, p in theirs.state_dict().items()
+    }
+    ours.load_state_dict(theirs.state_dict())
+    image = torch.randn(2, 3, 224, 224)
+    with torch.inference_mode():
+        assert torch.equal(ours.eval()(image), theirs.eval()(image))
+
+
+def test_it_reads_the_class_token_or_the_mean():
+    """With the mean, changing the order of tokens after the blocks changes nothing."""
+    token, mean = build(pool="cls"), build(pool="mean")
+
+    assert (token.global_pool, mean.global_pool) == ("token", "avg")
+    assert token.cls_token is not None
+    assert mean.cls_token is None
+
+
+def test_dropout_is_where_the_settings_say():
+    model = build(dropout=0.3, depth=2)
+    active = {n for n, m in model.named_modules() if isinstance(m, torch.nn.Dropout) and m.p == 0.3}
+
+    assert active == {
+        "pos_drop", *(f"blocks.{k}.{name}" for k in (0, 1) for name in ("attn.proj_drop", "mlp.drop1", "mlp.drop2"))
+    }  # fmt: skip
+    assert all(block.attn.attn_drop.p == 0 for block in model.blocks)
+
+
+def test_drop_path_rises_linearly_from_none():
+    model = build(drop_path=0.2, depth=5)
+    rates = [getattr(block.drop_path1, "drop_prob", 0.0) for block in model.blocks]
+
+    assert rates == pytest.approx([0.0, 0.05, 0.1, 0.15, 0.2])
+
+
+def test_sinusoidal_positions_are_fixed_saved_and_tell_rows_from_columns():
+    model = build(position="sinusoidal", patch=8, dim=64, heads=4)
+    positions = model.pos_embed
+
+    assert isinstance(model, VisionTransformer)
+    assert not positions.requires_grad
+    assert "pos_embed" in model.state_dict()
+    assert positions.shape == (1, 17, 64)
+    assert positions[0, 0].abs().sum() == 0  # the class token has no place
+    grid = positions[0, 1:].reshape(4, 4, 64)
+    distances = torch.cdist(grid.reshape(16, 64), grid.reshape(16, 64))
+    assert (distances + 9 * torch.eye(16)).min() > 0.5  # every place is told from every other
+    torch.testing.assert_close((grid[1, 0] - grid[0, 0]).norm(), (grid[0, 1] - grid[0, 0]).norm())
+
+
+def test_it_is_built_without_memory_on_the_meta_device():
+    with torch.device("meta"):
+        model = build(dim=4096, depth=48, heads=32, position="sinusoidal")
+
+    assert {p.device.type for p in model.parameters()} == {"meta"}
