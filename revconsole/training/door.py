@@ -1,5 +1,6 @@
 """The door of this package: what the console may call, in a thread of its own. Importing it loads torch."""
 
+import contextlib
 import fnmatch
 import traceback
 from typing import Literal
@@ -34,7 +35,8 @@ def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     except (MemoryError, torch.OutOfMemoryError) as error:
         return _failed(attempt, _out_of_memory(error))
     except Exception as error:  # noqa: BLE001  whatever it is, the run must not look as if it went on
-        attempt.crash(traceback.format_exc())
+        with contextlib.suppress(OSError):  # a full disk must not hide the reason
+            attempt.crash(traceback.format_exc())
         reason = " ".join(str(error).split())[:200]
         return _failed(attempt, f"{type(error).__name__}: {reason}; the traceback is in crash.txt")
     finally:

@@ -71,7 +71,7 @@ def train(
                     emit(event)
                 keeper.end_epoch(progress)
             keeper.go_to_best(progress)
-            values = test(setting, progress, orders)
+            values = final_test(setting, progress, orders)
         except StopAsked as stop:
             emit(Finished(outcome="stopped", step=progress.step, by=stop.by))
             return "stopped"
@@ -116,7 +116,7 @@ def finish_epoch(setting: Setting, progress: Progress, orders: Orders) -> list[E
     return [finished] if advised is None else [finished, advised]
 
 
-def test(setting: Setting, progress: Progress, orders: Orders) -> dict[str, float]:
+def final_test(setting: Setting, progress: Progress, orders: Orders) -> dict[str, float]:
     """Loss and accuracy on the test images."""
     loss, accuracy = evaluate(setting, setting.data.test, lambda: orders.obey(progress.step))
     return {"test_loss": loss, "test_accuracy": accuracy}

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from revconsole.records.sections import Timm
 from revconsole.training.probes import kept_for_backward_bytes
+from revconsole.training.setting import prepare
 from revconsole.training.stepping import compute_gradients, update_weights
 
 STEPS = 12
@@ -156,3 +158,13 @@ def test_measuring_leaves_generators_and_gradients_alone(realise):
 
     assert torch.equal(torch.get_rng_state(), before)
     assert all(p.grad is None for p in setting.model.parameters())
+
+
+def test_measuring_leaves_running_statistics_alone(small, tmp_path):
+    plan = small().model_copy(update={"model": Timm(name="resnet10t")})
+    setting = prepare(plan, data=tmp_path)
+    before = {name: buffer.clone() for name, buffer in setting.model.named_buffers()}
+    kept_for_backward_bytes(setting, *next(setting.training_batches(1)))
+
+    assert any("running_mean" in name for name in before)
+    assert all(torch.equal(b, before[name]) for name, b in setting.model.named_buffers())

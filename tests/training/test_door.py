@@ -8,6 +8,7 @@ import pytest
 
 from revconsole.records import control
 from revconsole.records.plan import Plan
+from revconsole.records.sections import Timm
 from revconsole.training import door
 
 
@@ -131,6 +132,22 @@ def test_parameters_are_counted_without_data_weights_or_memory(monkeypatch):
     )
 
     assert door.count_parameters(big) == 303_311_882  # ViT-L/16 with 10 classes
+
+
+def test_a_convolutional_network_trains_as_it_is(executed, small):
+    plan = small().model_copy(update={"model": Timm(name="resnet10t")})
+    outcome, run = executed(plan)
+
+    assert outcome == "completed"
+    assert run.summary.parameters > 4_000_000
+
+
+def test_a_scheme_that_does_not_suit_the_architecture_is_refused(executed, small):
+    plan = small(scheme={"name": "additive"}, backward="reversible")
+    outcome, run = executed(plan.model_copy(update={"model": Timm(name="resnet10t")}))
+
+    assert outcome == "failed"
+    assert "has no stack of residual blocks to rewire" in run.summary.reason
 
 
 def test_two_streams_side_by_side_widen_the_norm_and_the_head(small):

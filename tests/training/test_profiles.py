@@ -1,0 +1,79 @@
+"""Every profile that comes with revconsole says where it is from, and plans runs that can be built."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from revconsole.records import profile, shelf
+from revconsole.training import door
+
+FOLDER = Path(__file__).resolve().parents[2] / "profiles"
+PROFILES = sorted(FOLDER.glob("*.toml"))
+PUBLISHED = {"patch": 4, "dim": 512, "depth": 6, "heads": 8, "mlp_ratio": 1.0, "dropout": 0.1}
+
+
+def named(paths):
+    return pytest.mark.parametrize("path", paths, ids=lambda path: path.stem)
+
+
+@named(PROFILES)
+def test_it_begins_with_source_expectation_time_and_hardware(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+
+    marks = [re.match(r"# (\w+): \S.{10,}", line) for line in lines[:4]]
+    assert [mark and mark.group(1) for mark in marks] == ["Source", "Expected", "Time", "Hardware"]
+    assert lines[4].startswith("title = ")
+
+
+@named(PROFILES)
+def test_it_plans_models_that_can_be_built(path):
+    plans = profile.load(path).plans()
+
+    assert all(door.count_parameters(plan) > 10_000 for plan in plans)
+    assert len({plan.name for plan in plans}) == len(plans)
+
+
+@named([p for p in PROFILES if re.match(r"(vit|revvit|momentum|bdia)-", p.stem)])
+def test_the_published_setting_is_six_blocks_of_width_512(path):
+    (plan,) = profile.load(path).plans()
+    settings = plan.model.model_dump()
+
+    assert {key: settings[key] for key in PUBLISHED} == PUBLISHED
+    assert (plan.train.batch, plan.train.epochs, plan.optimizer.learning_rate) == (128, 400, 1e-4)
+    assert plan.data.dataset.replace("_", "-") == path.stem.partition("-")[2]
+    scheme = {"vit": "residual", "revvit": "additive"}.get(path.stem.partition("-")[0])
+    assert plan.scheme.name == (scheme or path.stem.partition("-")[0])
+
+
+def test_there_is_one_per_scheme_and_dataset():
+    names = {path.stem for path in PROFILES}
+
+    assert {
+        f"{scheme}-{dataset}"
+        for scheme in ("vit", "revvit", "momentum", "bdia")
+        for dataset in ("fashion-mnist", "cifar10", "cifar100")
+    } <= names
+    assert {"demo", "fashion-small"} <= names
+
+
+def test_the_demo_has_the_four_schemes_each_with_its_own_backward():
+    plans = shelf.find("demo").plans()
+
+    assert [(p.scheme.name, p.backward) for p in plans] == [
+        ("residual", "stored"),
+        ("additive", "reversible"),
+        ("momentum", "reversible"),
+        ("bdia", "reversible"),
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("index", range(4), ids=["residual", "additive", "momentum", "bdia"])
+def test_the_demo_learns(store, index):
+    """A few of its epochs, at half its depth: far above chance, and still far from the end."""
+    short = shelf.find("demo").overridden({"train.epochs": 5, "model.depth": 3})
+    run_id = store.create(short.plans()[index], {})
+
+    assert door.execute(store, run_id, store.claim(run_id, 1)) == "completed"
+    assert store.read(run_id).summary.test_accuracy > 0.4  # guessing is right one time in ten
