@@ -118,7 +118,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence(tmp_path):
     script = (
         "import resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
-        "sys.argv = ['revconsole', 'train', 'demo', 'scheme.name=residual', 'train.epochs=3']\n"
+        "sys.argv = ['revconsole', 'train', 'demo', 'scheme.name=residual', 'train.epochs=3', 'schedule.warmup_epochs=0.0']\n"
         "from revconsole.cli.app import main\n"
         "main()\n"
     )
