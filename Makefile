@@ -44,7 +44,7 @@ types: check-tools
 	$(BIN)/mypy
 
 contracts: check-tools
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 tests: check-tools
 	$(BIN)/pytest
