@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import events, work
 from textual.app import App
@@ -106,17 +106,15 @@ class Console(App[int]):
         """List every key."""
         from revconsole.console.screens import comparison, help, launch, run  # noqa: A004  the screen
 
-        screens: list[tuple[str, type[Screen[Any]]]] = [
+        groups: list[help.Group] = [
             ("Runs", RunsScreen),
             ("One run", run.RunScreen),
             ("Comparison", comparison.ComparisonScreen),
             ("Launch form", launch.LaunchScreen),
+            ("Tables", LiveTable),
+            ("Everywhere (ctrl+p: palette of all actions and runs)", Console),
         ]
-        groups = [(title, screen.BINDINGS) for title, screen in screens]
-        everywhere = [*self.BINDINGS, Binding("ctrl+p", "", "Command palette: actions and runs")]
-        self.push_screen(
-            help.Help([*groups, ("Tables", LiveTable.BINDINGS), ("Everywhere", everywhere)])
-        )
+        self.push_screen(help.Help(groups))
 
     async def action_quit(self) -> None:
         """Leave; ask first if runs train here, leave at once if asked again while they stop."""

@@ -5,6 +5,7 @@ import time
 from rich.text import Text
 
 from revconsole.console import states
+from revconsole.console.colours import themed
 from revconsole.lab import format as shown
 from revconsole.records.events import Scalar
 from revconsole.records.printable import one_line
@@ -21,7 +22,7 @@ def status(run: Run, variables: dict[str, str]) -> Text:
     steps = f"{s.step:,}/{s.steps:,}" if s.steps else f"{s.step:,}"
     parts = [
         f"epoch {s.epoch}/{s.plan.train.epochs}",
-        f"step {steps}",
+        f"step {steps}" if not s.ended else "",
         f"ETA {shown.clock(s.eta_seconds)}" if s.eta_seconds is not None else "",
         _speed(run.series.get("images_per_second")) if not s.ended else "",
         _best(run),
@@ -32,7 +33,7 @@ def status(run: Run, variables: dict[str, str]) -> Text:
     line.append("".join(f" · {part}" for part in parts if part))
     if s.reason:
         line.append(
-            f"\n{one_line(s.reason, 400)}", style=variables.get(states.COLOURS[s.state], "")
+            f"\n{one_line(s.reason, 400)}", style=themed(variables, states.COLOURS[s.state])
         )
     return line
 
@@ -53,6 +54,7 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         ("fingerprint", (s.fingerprint or shown.UNKNOWN)[:12]),
         ("kept for backward", shown.mebibytes(s.kept_for_backward_bytes)),
         ("peak memory", _peak(run)),
+        ("best epoch", shown.count(s.best_epoch)),
         ("time", f"{shown.duration(s.seconds)}, attempt {s.attempt}"),
         ("begun", time.strftime("%Y-%m-%d %H:%M", time.localtime(s.created))),
         *([("damaged lines", str(s.damaged_lines))] if s.damaged_lines else []),
@@ -87,11 +89,11 @@ def _best(run: Run) -> str:
     s = run.summary
     if s.best_validation_accuracy is None:
         return ""
-    return f"best val {shown.percent(s.best_validation_accuracy)}, epoch {s.best_epoch}"
+    return f"val {shown.percent(s.best_validation_accuracy)}"
 
 
 def _speed(series: Series | None) -> str:
-    return f"{series.last:,.0f} images/s" if series is not None and series.last else ""
+    return f"{series.last:,.0f} img/s" if series is not None and series.last else ""
 
 
 def _scalar(value: Scalar) -> str:

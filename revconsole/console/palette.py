@@ -19,7 +19,7 @@ class Actions(Provider):
         seen = set()
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if binding.description and not binding.system and binding.action not in seen:
+            if binding.id and binding.description and binding.action not in seen:
                 seen.add(binding.action)
                 run = partial(self.app.run_action, binding.action, active.node)
                 yield binding.description, f"key {self.app.get_key_display(binding)}", run

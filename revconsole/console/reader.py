@@ -50,8 +50,10 @@ class Reader:
 
     def run(self) -> None:
         """Look until `end`, in a thread of its own."""
-        while not self._ended:
+        while True:
             self._woken.clear()
+            if self._ended:
+                return
             before = time.monotonic()
             snapshot = self.look()
             if snapshot != self.latest:

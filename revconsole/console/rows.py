@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from revconsole.console import states
+from revconsole.console.colours import themed
 from revconsole.console.widgets.live_table import Column
 from revconsole.lab import format as shown
 from revconsole.records.printable import one_line
@@ -99,7 +100,7 @@ def cells(
     """One run as a row."""
     dim = "" if not run.ended or run.state == "finished" else "dim"
     special: Mapping[str, Text] = {
-        "mark": Text(MARK if marked else " ", style=variables.get("accent", "")),
+        "mark": Text(MARK if marked else " ", style=themed(variables, "accent")),
         "state": states.shown(run.state, variables),
     }
     return tuple(

@@ -2,6 +2,7 @@
 
 from rich.text import Text
 
+from revconsole.console.colours import themed
 from revconsole.records.run import State
 
 SIGNS: dict[State, str] = {
@@ -18,20 +19,20 @@ SIGNS: dict[State, str] = {
     "damaged": "!",
 }
 COLOURS: dict[State, str] = {
-    "queued": "secondary",
-    "starting": "primary",
-    "running": "primary",
-    "pausing": "warning",
-    "paused": "warning",
-    "stopping": "warning",
-    "finished": "success",
-    "stopped": "warning",
-    "failed": "error",
-    "lost": "error",
-    "damaged": "error",
+    "queued": "",
+    "starting": "text-primary",
+    "running": "text-primary",
+    "pausing": "text-warning",
+    "paused": "text-warning",
+    "stopping": "text-warning",
+    "finished": "text-success",
+    "stopped": "text-warning",
+    "failed": "text-error",
+    "lost": "text-error",
+    "damaged": "text-error",
 }
 
 
 def shown(state: State, variables: dict[str, str]) -> Text:
     """Sign and word of a state, coloured with the variables of the theme."""
-    return Text(f"{SIGNS[state]} {state}", style=variables.get(COLOURS[state], ""), no_wrap=True)
+    return Text(f"{SIGNS[state]} {state}", style=themed(variables, COLOURS[state]), no_wrap=True)

@@ -49,6 +49,7 @@ train_limit = 64
 [train]
 epochs = 2
 batch = 32
+threads = 1
 """
 FOUR = (
     SMALL
@@ -156,7 +157,7 @@ class Stage:
         end = time.monotonic() + PATIENCE_SECONDS
         while not happened():
             assert time.monotonic() < end, f"it did not happen; the screen says\n{self.text}"
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
     async def shows(self, *texts: str) -> str:
         """Wait until all of these are on the screen."""

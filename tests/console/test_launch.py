@@ -10,9 +10,8 @@ async def open_form(stage, profile="small"):
     await stage.shows("No runs yet")
     await stage.press("n")
     await stage.shows("launches")
-    if profile != "four":
-        stage.app.screen.query_one("#setting-profile Menu", Menu).value = profile
-        await stage.shows("launches 1 run", f"train {profile}")
+    setting(stage, "profile").query_one(Menu).value = profile
+    await stage.shows("launches", f"train {profile}")
 
 
 def setting(stage, key) -> Setting:

@@ -12,7 +12,7 @@ async def test_a_run_shows_plots_with_axes_and_units_facts_and_log(opened, recor
         await stage.shows("demo-bdia")
         await stage.press("enter")
         await stage.shows("loss (nats)", "accuracy (%)", "memory (MiB)", "step", "└", "⠒")
-        await stage.shows("4/4", "best val 90.5 %", "test 97.2 %", "warning: validation")
+        await stage.shows("4/4", "val 90.5 %", "test 97.2 %", "warning: validation")
         axis = next(line for line in stage.text.splitlines() if line.startswith("nats"))
         assert "step" in axis
 
@@ -33,7 +33,7 @@ async def test_curves_grow_while_the_run_trains(opened, recorder):
         await stage.shows("loss: nothing measured yet")
         recorder.epoch(attempt, 1)
         stage.app.reader.wake()
-        await stage.shows("loss (nats)", "images/s", "step 10/40")
+        await stage.shows("loss (nats)", "img/s", "step 10/40")
     attempt.close()
 
 

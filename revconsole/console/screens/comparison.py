@@ -9,14 +9,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Footer
 
 from revconsole.console import states, steer
+from revconsole.console.colours import as_style, of_curve
 from revconsole.console.reader import Reader
 from revconsole.console.snapshot import Picture, Snapshot, Wanted
 from revconsole.console.widgets import plot_view
 from revconsole.console.widgets.live_table import Column, LiveTable
-from revconsole.console.widgets.panes import Title
+from revconsole.console.widgets.panes import Title, Words
 from revconsole.console.widgets.plot_view import PlotView
 from revconsole.lab import format as shown
 from revconsole.lab.compare import Comparison, Row, compare
@@ -37,6 +38,7 @@ class ComparisonScreen(Screen[None]):
         Binding("b", "baseline", "Baseline", id="comparison.baseline"),
         Binding("s", "stop", "Stop", id="comparison.stop"),
         Binding("p", "pause", "Pause", id="comparison.pause"),
+        Binding("r", "resume", "Resume", show=False, id="comparison.resume"),
         Binding("x", "horizontal", "Step/epoch", id="comparison.horizontal"),
         Binding(
             "plus,equals_sign", "smooth(1)", "Smooth", key_display="+/-", id="comparison.smoother"
@@ -61,7 +63,7 @@ class ComparisonScreen(Screen[None]):
             for name, subject in SUBJECTS.items():
                 yield PlotView(subject.title, id=name)
         yield LiveTable(id="compared")
-        yield Static(id="warnings")
+        yield Words(id="warnings")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
@@ -88,7 +90,7 @@ class ComparisonScreen(Screen[None]):
         )
         compared = compare(found)
         self._show_table(compared)
-        self.query_one("#warnings", Static).update(
+        self.query_one("#warnings", Words).show_text(
             Text("\n".join(f"! {one_line(w)}" for w in compared.warnings))
         )
         for name in SUBJECTS:
@@ -141,6 +143,10 @@ class ComparisonScreen(Screen[None]):
         """Ask the run under the cursor to hold, or to go on."""
         self._steer(steer.pause)
 
+    def action_resume(self) -> None:
+        """Go on with the run under the cursor, if it ended early."""
+        self._steer(steer.resume)
+
     def action_horizontal(self) -> None:
         """Count the horizontal axis in steps or in epochs."""
         self._horizontal = "epoch" if self._horizontal == "step" else "step"
@@ -184,7 +190,7 @@ class ComparisonScreen(Screen[None]):
     def _cells(self, row: Row, keys: Sequence[str], variables: dict[str, str]) -> tuple[Text, ...]:
         s = row.summary
         number = self._places[s.id]
-        red, green, blue = plot_view.colour(number)
+        tint = as_style(of_curve(number, dark=self.app.current_theme.dark))
         measured = (
             f"{s.epoch}/{s.plan.train.epochs}",
             shown.percent(s.best_validation_accuracy),
@@ -196,7 +202,7 @@ class ComparisonScreen(Screen[None]):
             shown.count(s.parameters),
         )
         return (
-            Text(self._letters[s.id], style=f"bold #{red:02x}{green:02x}{blue:02x}"),
+            Text(self._letters[s.id], style=f"bold {tint}"),
             Text(one_line(s.name)),
             states.shown(s.state, variables),
             *(Text(text) for text in measured),

@@ -1,4 +1,4 @@
-"""Help: every key of every screen, read from the bindings themselves."""
+"""Help: every key of every screen, read from the bindings and the actions behind them."""
 
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
@@ -7,9 +7,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.dom import DOMNode
 from textual.keys import format_key
 from textual.screen import ModalScreen
 from textual.widgets import Static
+
+Group = tuple[str, type[DOMNode]]
+"""A title, and the class whose keys stand under it."""
 
 
 class Help(ModalScreen[None]):
@@ -21,7 +25,7 @@ class Help(ModalScreen[None]):
         Binding("k", "scroll(-1)", "Up", show=False, id="help.up"),
     ]
 
-    def __init__(self, groups: Sequence[tuple[str, Sequence[BindingType]]]) -> None:
+    def __init__(self, groups: Sequence[Group]) -> None:
         super().__init__()
         self._groups = groups
 
@@ -35,18 +39,26 @@ class Help(ModalScreen[None]):
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
 
-def _text(groups: Sequence[tuple[str, Sequence[BindingType]]]) -> Text:
+def _text(groups: Sequence[Group]) -> Text:
     text = Text()
-    for title, bindings in groups:
+    for title, owner in groups:
         text.append(f"\n{title}\n", style="bold")
-        for keys, what in _entries(bindings):
+        for keys, what in _entries(owner):
             text.append(f"  {keys:<14}", style="bold")
             text.append(f"{what}\n", style="not bold")
     return text
 
 
-def _entries(bindings: Sequence[BindingType]) -> Iterable[tuple[str, str]]:
-    for binding in bindings:
-        if isinstance(binding, Binding):
+def _entries(owner: type[DOMNode]) -> Iterable[tuple[str, str]]:
+    for binding in owner.BINDINGS:
+        if isinstance(binding, Binding) and binding.id:
             keys = ", ".join(format_key(key) for key in binding.key.split(","))
-            yield keys, binding.description
+            yield keys, _meaning(owner, binding)
+
+
+def _meaning(owner: type[DOMNode], binding: Binding) -> str:
+    """What the action says of itself; its short name where one action serves several keys."""
+    name, _, arguments = binding.action.partition("(")
+    action = getattr(owner, f"action_{name}", None)
+    sentence = (action.__doc__ or "") if action and not arguments else ""
+    return sentence.strip().partition("\n")[0].rstrip(".") or binding.description

@@ -13,6 +13,7 @@ from textual.timer import Timer
 from textual.widgets import Footer, Input, Static
 
 from revconsole.console import form
+from revconsole.console.colours import themed
 from revconsole.console.messages import Checked, Counted, Launched, Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Ask, Choice
@@ -46,9 +47,8 @@ class LaunchScreen(Screen[None]):
         super().__init__()
         self.reader = reader
         self._shelf = [entry.name for entry in shelf.shelved()]
-        self._profile = profile or (
-            "demo" if "demo" in self._shelf else next(iter(self._shelf), "")
-        )
+        first = next(iter(self._shelf), "")
+        self._profile = next((name for name in (profile, "demo") if name in self._shelf), first)
         self._fields = form.asked()
         self._typed: dict[str, str] = {}
         self._kinds: dict[str, set[str]] = {}
@@ -93,6 +93,7 @@ class LaunchScreen(Screen[None]):
         if event.key == PROFILE:
             self._profile = event.text
             self._typed.clear()
+            self._offered.clear()
         elif event.key == LAUNCHER:
             return
         elif event.key != form.OTHER:
@@ -280,7 +281,7 @@ class LaunchScreen(Screen[None]):
         return f"{runs} · {self._counted}"
 
     def _show_outcome(self, text: str, *, wrong: bool = False) -> None:
-        style = self.app.theme_variables.get("error", "") if wrong else "bold"
+        style = themed(self.app.theme_variables, "text-error") if wrong else "bold"
         self.query_one("#outcome", Static).update(Text(one_line(text, 300), style=style))
 
     def _command(self) -> str:

@@ -7,14 +7,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Footer
 
 from revconsole.console import steer
 from revconsole.console.facts import pairs, status
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.snapshot import Picture, Snapshot, Wanted
-from revconsole.console.widgets.panes import Facts, LogTail, Title
+from revconsole.console.widgets.panes import Facts, LogTail, Title, Words
 from revconsole.console.widgets.plot_view import PlotView
 from revconsole.lab.figures import ACCURACY, LOSS, MEMORY, Horizontal, Subject
 
@@ -49,7 +49,7 @@ class RunScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Title, state, three plots, facts, log."""
         yield Title()
-        yield Static(id="status")
+        yield Words(id="status")
         with Container(id="panes"):
             for name in SUBJECTS:
                 yield PlotView(name, id=name)
@@ -72,7 +72,7 @@ class RunScreen(Screen[None]):
             self.query_one(Title).say(name, self.run_id)
             return
         self.query_one(Title).say(run.summary.name, run.id)
-        self.query_one("#status", Static).update(status(run, self.app.theme_variables))
+        self.query_one("#status", Words).show_text(status(run, self.app.theme_variables))
         self.query_one(Facts).show_pairs(pairs(run))
         self.query_one(LogTail).show_lines(run.log)
         for name in SUBJECTS:

@@ -8,14 +8,14 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Input, Static
+from textual.widgets import DataTable, Footer, Input
 
 from revconsole.console import rows, steer
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.live_table import LiveTable
-from revconsole.console.widgets.panes import Title
+from revconsole.console.widgets.panes import Title, Words
 from revconsole.records.run import Summary
 
 MOST_COMPARED = 8
@@ -55,9 +55,9 @@ class RunsScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Title, table, what to do if there is none, filter, keys."""
         yield Title()
-        yield Static(classes="problem")
+        yield Words(classes="problem")
         yield LiveTable(id="runs")
-        yield Static(Text("Reading runs…"), id="nothing")
+        yield Words(id="nothing")
         yield Input(
             placeholder="words of name, state, scheme, …",
             id="filter",
@@ -109,7 +109,8 @@ class RunsScreen(Screen[None]):
         """Open the form."""
         from revconsole.console.screens.launch import LaunchScreen  # as above
 
-        self.app.push_screen(LaunchScreen(self.reader))
+        run = self._selected()
+        self.app.push_screen(LaunchScreen(self.reader, run.plan.profile if run else ""))
 
     def action_mark(self) -> None:
         """Choose the run for comparison, or no longer."""
@@ -210,20 +211,23 @@ class RunsScreen(Screen[None]):
     def _say(self, snapshot: Snapshot) -> None:
         """Title line, trouble with the store, and what to do if nothing is there."""
         total = len(snapshot.summaries)
-        going = sum(not run.ended for run in snapshot.summaries)
+        waiting = sum(run.state == "queued" for run in snapshot.summaries)
+        training = sum(not run.ended for run in snapshot.summaries) - waiting
         counts = f"{total} runs" if total != 1 else "1 run"
         parts = [
             counts,
-            f"{going} going" if going else "",
+            f"{training} training" if training else "",
+            f"{waiting} waiting" if waiting else "",
+            f"filter {self._words!r}" if self._words else "",
             f"{len(self._marked)} marked" if self._marked else "",
             list(ORDERS)[self._order] if self._order else "",
             str(self.reader.lab.store.root),
         ]
         self.query_one(Title).say(*parts)
-        problem = self.query_one(".problem", Static)
+        problem = self.query_one(".problem", Words)
         problem.set_class(bool(snapshot.problem), "-said")
-        problem.update(Text(snapshot.problem))
-        self.query_one("#nothing", Static).update(Text(self._nothing(snapshot)))
+        problem.show_text(Text(snapshot.problem))
+        self.query_one("#nothing", Words).show_text(Text(self._nothing(snapshot)))
 
     def _nothing(self, snapshot: Snapshot) -> str:
         if not snapshot.complete:

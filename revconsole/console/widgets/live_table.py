@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.widgets import DataTable
 
 
@@ -32,6 +33,8 @@ class LiveTable(DataTable[Text]):
         Binding("g", "scroll_top", "First row", show=False, id="table.first"),
         Binding("G", "scroll_bottom", "Last row", show=False, id="table.last"),
     ]
+
+    _replacing = False
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's word
         super().__init__(id=id, cursor_type="row", cell_padding=0, zebra_stripes=False)
@@ -85,10 +88,33 @@ class LiveTable(DataTable[Text]):
             dressed = (_cell(t, c) for t, c in zip(cells, self._columns, strict=True))
             self.add_row(*dressed, key=key)
         else:
-            for old, new, column in zip(before, cells, self._columns, strict=True):
-                if old != new or old.style != new.style:
-                    self.update_cell(key, column.key, _cell(new, column))
+            self._replace(key, before, cells)
         self._shown[key] = cells
+
+    def _replace(self, key: str, before: tuple[Text, ...], cells: tuple[Text, ...]) -> None:
+        changed = [
+            (column, new)
+            for old, new, column in zip(before, cells, self._columns, strict=True)
+            if old != new or old.style != new.style
+        ]
+        self._replacing = True
+        for column, new in changed:
+            self.update_cell(key, column.key, _cell(new, column))
+        self._replacing = False
+        if changed:
+            self.refresh_row(self.get_row_index(key))
+
+    def refresh(
+        self,
+        *regions: Region,
+        repaint: bool = True,
+        layout: bool = False,
+        recompose: bool = False,
+    ) -> Self:
+        """Repaint; but not the whole table for each cell that is replaced, only its row afterwards."""
+        if self._replacing and not regions:
+            return self
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def _order(self, keys: list[str]) -> None:
         """Put the rows in order. Sorting sees cells, so the first cell of a row stands for it."""

@@ -10,20 +10,33 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import RichLog, Static
 
+from revconsole.console.colours import themed
 from revconsole.records.printable import one_line
 from revconsole.records.run import Line
 
-COLOURS = {"note": "accent", "warning": "warning", "alarm": "error"}
+COLOURS = {"note": "text-accent", "warning": "text-warning", "alarm": "text-error"}
 
 
-class Title(Static):
+class Words(Static):
+    """Text that is laid out and painted anew only if it differs."""
+
+    _words: Text | None = None
+
+    def show_text(self, text: Text) -> None:
+        """Show `text`."""
+        before, self._words = self._words, text
+        if before is None or before != text or before.style != text.style:
+            self.update(text)
+
+
+class Title(Words):
     """The first line of a screen: where one is, and how things stand."""
 
     def say(self, *parts: str) -> None:
         """Show parts with a dot between them."""
         text = Text("revconsole", style="bold", no_wrap=True, overflow="ellipsis")
         text.append("".join(f" · {one_line(part)}" for part in parts if part), style="not bold")
-        self.update(text)
+        self.show_text(text)
 
 
 class Facts(VerticalScroll, can_focus=True):
@@ -84,7 +97,7 @@ class LogTail(RichLog):
 
     def _shown(self, line: Line) -> Text:
         text = Text(time.strftime("%H:%M:%S ", time.localtime(line.time)), style="dim")
-        style = self.app.theme_variables.get(COLOURS.get(line.level, ""), "")
+        style = themed(self.app.theme_variables, COLOURS.get(line.level, ""))
         word = "" if line.level == "log" else f"{line.level}: "
         text.append(f"{word}{one_line(line.text, 1000)}", style=f"not dim {style}".strip())
         return text

@@ -15,6 +15,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
+from revconsole.console.colours import Colour, as_style, of_curve
 from revconsole.console.widgets import ticks
 from revconsole.lab import format as shown
 from revconsole.lab.figures import Curve, Figure
@@ -23,20 +24,8 @@ from revconsole.records.printable import one_line
 if TYPE_CHECKING:
     from textual_plotext import PlotextPlot
 
-Colour = tuple[int, int, int]
 Mark = tuple[str, Colour]
 """Letter and colour of a curve."""
-COLOURS: tuple[Colour, ...] = (
-    (86, 180, 233),
-    (230, 159, 0),
-    (0, 178, 130),
-    (220, 120, 180),
-    (240, 228, 66),
-    (213, 94, 0),
-    (120, 130, 255),
-    (170, 170, 170),
-)
-"""Okabe & Ito's colours for all kinds of sight, the dark ones lightened to be seen on a dark ground."""
 CROSS = "×"
 LEAST_HEIGHT = 6
 
@@ -74,8 +63,9 @@ class PlotView(Vertical, can_focus=True):
         yield PlotextPlot()
 
     def on_mount(self) -> None:
-        """Begin without a plot."""
+        """Begin without a plot; draw anew for another theme."""
         self._draw()
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
 
     def on_resize(self, _: events.Resize) -> None:
         """Ticks, legend and decimation depend on the size."""
@@ -113,9 +103,13 @@ class PlotView(Vertical, can_focus=True):
 
     def _marks(self, curves: tuple[Curve, ...]) -> list[Mark]:
         if self._places:
-            return [(letter(n), colour(n)) for n in (self._places[c.run_id] for c in curves)]
-        signs = letters([curve.label for curve in curves])
-        return [(sign, colour(n)) for n, sign in enumerate(signs)]
+            places = [self._places[curve.run_id] for curve in curves]
+            signs = [letter(place) for place in places]
+        else:
+            places = list(range(len(curves)))
+            signs = letters([curve.label for curve in curves])
+        dark = self.app.current_theme.dark
+        return [(s, of_curve(p, dark=dark)) for s, p in zip(signs, places, strict=True)]
 
     def _heading(self, figure: Figure, marks: list[Mark]) -> Text:
         """Title, unit, what is missing, and a legend as long as there is room for."""
@@ -133,14 +127,9 @@ class PlotView(Vertical, can_focus=True):
             (f for f in forms if cell_len(start + "".join(f)) < self.size.width), forms[-1]
         )
         text = Text(start, no_wrap=True, overflow="ellipsis")
-        for entry, (_, (red, green, blue)) in zip(legend, marks, strict=True):
-            text.append(entry, style=f"#{red:02x}{green:02x}{blue:02x}")
+        for entry, (_, tint) in zip(legend, marks, strict=True):
+            text.append(entry, style=as_style(tint))
         return text
-
-
-def colour(number: int) -> Colour:
-    """The colour of a curve by its place."""
-    return COLOURS[number % len(COLOURS)]
 
 
 def _last(curve: Curve, figure: Figure) -> str:
@@ -158,8 +147,7 @@ def _draw(plt: Any, figure: Figure, marks: list[Mark], width: int, height: int) 
     plt.ylabel(figure.y_label)
     xs = [x for curve in figure.curves for x in (*curve.xs, *curve.gaps)]
     ys = [y for curve in figure.curves for y in curve.ys]
-    left, right = min(xs), max(xs)
-    right = right if right > left else left + 1
+    left, right = min(0.0, *xs), max(*xs, 1.0)
     low, high = ticks.limits(ys)
     high = min(high, 100.0) if figure.y_label == "%" and max(ys) <= 100 else high
     plt.xlim(left, right)
@@ -171,10 +159,10 @@ def _draw(plt: Any, figure: Figure, marks: list[Mark], width: int, height: int) 
         for piece_xs, piece_ys in pieces(curve):
             plt.plot(piece_xs, piece_ys, marker="braille", color=tint)
         for x in curve.gaps:
-            plt.text(CROSS, x=x, y=low, color=tint)
+            plt.text(CROSS, x=x, y=low, color=tint, background="default")
     for number, ((sign, tint), curve) in enumerate(drawn):
         for x, y in letter_places(curve, number, len(drawn)):
-            plt.text(sign, x=x, y=y, color=tint, alignment="center")
+            plt.text(sign, x=x, y=y, color=tint, background="default", alignment="center")
 
 
 def _ticks(put: Any, low: float, high: float, most: int) -> None:
