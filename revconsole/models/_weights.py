@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub.utils import disable_progress_bars
 from safetensors import SafetensorError
 from timm.models import load_state_dict
 from torch import Tensor, nn
@@ -64,6 +65,7 @@ def published(settings: Timm, model: nn.Module) -> Overlay:
         raise DataUnavailable(
             f"nobody has published weights for {settings.name}; leave out model.pretrained"
         )
+    disable_progress_bars()  # the terminal belongs to the console
     if constants.HF_HUB_OFFLINE or not _reachable(str(address)):
         raise unreachable(settings, str(address))
     return {}

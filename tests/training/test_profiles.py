@@ -72,8 +72,9 @@ def test_the_demo_has_the_four_schemes_each_with_its_own_backward():
 @pytest.mark.parametrize("index", range(4), ids=["residual", "additive", "momentum", "bdia"])
 def test_the_demo_learns(store, index):
     """A few of its epochs, at half its depth: far above chance, and still far from the end."""
-    short = shelf.find("demo").overridden({"train.epochs": 5, "model.depth": 3})
+    changes = {"train.epochs": 5, "model.depth": 2, "schedule.warmup_epochs": 0.5}
+    short = shelf.find("demo").overridden(changes)
     run_id = store.create(short.plans()[index], {})
 
     assert door.execute(store, run_id, store.claim(run_id, 1)) == "completed"
-    assert store.read(run_id).summary.test_accuracy > 0.4  # guessing is right one time in ten
+    assert store.read(run_id).summary.test_accuracy > 0.3  # guessing is right one time in ten

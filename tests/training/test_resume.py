@@ -102,7 +102,7 @@ def test_a_process_killed_by_sigkill_is_resumed_to_the_same_curve(store, small):
         scheme={"name": "bdia", "grid_bits": 9},
         backward="reversible",
         model={"dropout": 0.1},
-        train={"epochs": 80, "checkpoint_epochs": 3},
+        train={"epochs": 40, "checkpoint_epochs": 4},
     )
     whole, killed = store.create(plan, {}), store.create(plan, {})
     command = [sys.executable, "-m", "revconsole.training", str(store.root), killed]
@@ -112,7 +112,7 @@ def test_a_process_killed_by_sigkill_is_resumed_to_the_same_curve(store, small):
         os.sched_yield()
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    assert 5 <= follow.run().summary.epoch < 80
+    assert 5 <= follow.run().summary.epoch < 40
     assert store.read(killed).summary.state == "lost"
 
     for run_id in (killed, whole):
