@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from huggingface_hub import constants, try_to_load_from_cache
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.utils.tqdm import disable_progress_bars
 from safetensors import SafetensorError
 from timm.models import load_state_dict
 from torch import Tensor, nn
