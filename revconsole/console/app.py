@@ -19,7 +19,6 @@ from revconsole.console.screens.ask import Ask, Choice
 from revconsole.console.screens.runs import RunsScreen
 from revconsole.console.screens.too_small import TooSmall, too_small
 from revconsole.console.snapshot import Live
-from revconsole.console.widgets.live_table import LiveTable
 from revconsole.errors import RevconsoleError
 from revconsole.lab.lab import Lab
 from revconsole.records.printable import printable
@@ -49,7 +48,7 @@ class Console(App[int]):
         super().__init__()
         self.lab, self._opened = lab, tuple(opened)
         self.reader = Reader(lab, lambda snapshot: self.post_message(Looked(snapshot)))
-        self._leaving = False
+        self._leaving = self._departing = False
         if terminal.still_life(os.environ):
             self.animation_level = "none"
 
@@ -104,17 +103,9 @@ class Console(App[int]):
 
     def action_help(self) -> None:
         """List every key."""
-        from revconsole.console.screens import comparison, help, launch, run  # noqa: A004  the screen
+        from revconsole.console.screens import help  # noqa: A004  the screen; it imports all others
 
-        groups: list[help.Group] = [
-            ("Runs", RunsScreen),
-            ("One run", run.RunScreen),
-            ("Comparison", comparison.ComparisonScreen),
-            ("Launch form", launch.LaunchScreen),
-            ("Tables", LiveTable),
-            ("Everywhere (ctrl+p: palette of all actions and runs)", Console),
-        ]
-        self.push_screen(help.Help(groups))
+        self.push_screen(help.Help((*help.groups(), ("Everywhere", Console))))
 
     async def action_quit(self) -> None:
         """Leave; ask first if runs train here, leave at once if asked again while they stop."""
@@ -138,6 +129,9 @@ class Console(App[int]):
 
     def leave(self, code: int) -> None:
         """Go without asking: the terminal is lost, or somebody sent a signal."""
+        if self._departing:
+            return
+        self._departing = True
         terminal.depart(code, self._stop_runs)
         self.exit(code)
 
@@ -188,9 +182,18 @@ def run_console(lab: Lab, opened: Sequence[str] = ()) -> int:
     stop_watching = terminal.watch(console.leave)
     code = console.run()
     stop_watching()
-    if console.return_code:
+    if code:
         lab.wait(PATIENCE_SECONDS)
-    going = [run for run in console.reader.latest.summaries if not run.ended]
-    if going:
-        print(f"{len(going)} runs go on in the background; `revconsole watch`", file=sys.stderr)  # noqa: T201
+    print(_what_goes_on(lab), end="", file=sys.stderr)  # noqa: T201  after the screen is gone
     return code or console.return_code or 0
+
+
+def _what_goes_on(lab: Lab) -> str:
+    """A line on the runs of other processes; empty if there are none."""
+    try:
+        going = [run for run in lab.runs() if not run.ended and run.id not in lab.busy()]
+    except RevconsoleError:
+        return ""
+    if len(going) == 1:
+        return f"1 run goes on: `revconsole watch {going[0].id}` follows it\n"
+    return f"{len(going)} runs go on: `revconsole ls` lists them\n" if going else ""

@@ -1,5 +1,6 @@
 """Messages: what crosses from worker threads to the interface, as immutable values."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from textual.message import Message
@@ -40,10 +41,10 @@ class Checked(Message):
 
 
 class Counted(Message):
-    """Parameters of the runs of the form, as text."""
+    """Parameters by the shape of the model, or why they could not be counted."""
 
-    def __init__(self, number: int, text: str) -> None:
-        self.number, self.text = number, text
+    def __init__(self, number: int, counts: Mapping[str, int], problem: str = "") -> None:
+        self.number, self.counts, self.problem = number, counts, problem
         super().__init__()
 
 

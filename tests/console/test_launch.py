@@ -103,6 +103,8 @@ async def test_the_command_is_copied(opened):
         await stage.press("ctrl+y")
         await stage.shows("copied the command")
         assert stage.app.clipboard == "revconsole train small"
+        await chosen(stage, "launcher", "process")
+        await stage.shows("revconsole train small --detach")
 
 
 async def test_the_form_launches_and_shows_the_run_to_its_end(opened, lab):

@@ -39,7 +39,7 @@ class ComparisonScreen(Screen[None]):
         Binding("s", "stop", "Stop", id="comparison.stop"),
         Binding("p", "pause", "Pause", id="comparison.pause"),
         Binding("r", "resume", "Resume", show=False, id="comparison.resume"),
-        Binding("x", "horizontal", "Step/epoch", id="comparison.horizontal"),
+        Binding("x", "horizontal", "Axis", id="comparison.horizontal"),
         Binding(
             "plus,equals_sign", "smooth(1)", "Smooth", key_display="+/-", id="comparison.smoother"
         ),

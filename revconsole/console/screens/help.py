@@ -12,6 +12,12 @@ from textual.keys import format_key
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from revconsole.console.screens.comparison import ComparisonScreen
+from revconsole.console.screens.launch import LaunchScreen
+from revconsole.console.screens.run import RunScreen
+from revconsole.console.screens.runs import RunsScreen
+from revconsole.console.widgets.live_table import LiveTable
+
 Group = tuple[str, type[DOMNode]]
 """A title, and the class whose keys stand under it."""
 
@@ -37,6 +43,17 @@ class Help(ModalScreen[None]):
     def action_scroll(self, lines: int) -> None:
         """Scroll by lines."""
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+def groups() -> list[Group]:
+    """The screens and tables, in the order they are met."""
+    return [
+        ("Runs", RunsScreen),
+        ("One run", RunScreen),
+        ("Comparison", ComparisonScreen),
+        ("Launch form", LaunchScreen),
+        ("Tables", LiveTable),
+    ]
 
 
 def _text(groups: Sequence[Group]) -> Text:

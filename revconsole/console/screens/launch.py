@@ -1,6 +1,8 @@
 """LaunchScreen: the form. Every change is planned by the lab in a thread and judged there, never here."""
 
+import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -95,6 +97,7 @@ class LaunchScreen(Screen[None]):
             self._typed.clear()
             self._offered.clear()
         elif event.key == LAUNCHER:
+            self._show_command()
             return
         elif event.key != form.OTHER:
             self._typed[event.key] = event.text
@@ -157,7 +160,7 @@ class LaunchScreen(Screen[None]):
             self._planned, self._kinds = event.result, form.kinds_of(event.result)
             self._show_fields()
             self._show_plans(event.result)
-        self.query_one("#command", Static).update(Text(self._command()))
+        self._show_command()
         if self._eager:
             self._eager = False
             self.action_launch()
@@ -165,10 +168,12 @@ class LaunchScreen(Screen[None]):
     def on_counted(self, event: Counted) -> None:
         """Show the parameters."""
         event.stop()
-        if event.number == self._number:
-            self._counted = event.text
-            if self._planned is not None:
-                self._show_outcome(self._summary(self._planned.plans))
+        self._counts |= event.counts
+        if event.number == self._number and self._planned is not None:
+            self._counted = self._span(self._planned.plans)
+            if event.problem:
+                self._counted = f"parameters unknown: {event.problem}"
+            self._show_outcome(self._summary(self._planned.plans))
 
     def _check(self) -> None:
         try:
@@ -186,17 +191,19 @@ class LaunchScreen(Screen[None]):
             result = error
         self.post_message(Checked(number, result))
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="count")
     def _count(self, number: int, plans: tuple[Plan, ...]) -> None:
+        """Count in a thread that quitting need not wait for: it may be loading torch."""
+        new = {_shape(plan): plan for plan in plans if _shape(plan) not in self._counts}
+        work = partial(self._count_all, number, dict(list(new.items())[:MOST_COUNTED]))
+        threading.Thread(target=work, name="counter", daemon=True).start()
+
+    def _count_all(self, number: int, plans: Mapping[str, Plan]) -> None:
         try:
-            for plan in plans[:MOST_COUNTED]:
-                shape = _shape(plan)
-                if shape not in self._counts:
-                    self._counts[shape] = self.reader.lab.count_parameters(plan)
-            text = _span([self._counts[_shape(p)] for p in plans if _shape(p) in self._counts])
-        except RevconsoleError as error:
-            text = f"parameters unknown: {one_line(str(error))}"
-        self.post_message(Counted(number, text))
+            counts = {s: self.reader.lab.count_parameters(plan) for s, plan in plans.items()}
+        except Exception as error:  # noqa: BLE001  whatever it is, it must not end up on the screen
+            self.post_message(Counted(number, {}, one_line(str(error) or type(error).__name__)))
+        else:
+            self.post_message(Counted(number, counts))
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="launch")
     def _launch(self, planned: Planned, launcher: Launcher) -> None:
@@ -267,14 +274,21 @@ class LaunchScreen(Screen[None]):
             self._show_outcome(f"not ready, {key}: {reason}", wrong=True)
 
     def _show_plans(self, planned: Planned) -> None:
-        shapes = {_shape(plan) for plan in planned.plans}
-        if shapes <= self._counts.keys():
-            self._counted = _span([self._counts[shape] for shape in shapes])
-        else:
+        self._counted = self._span(planned.plans)
+        if not self._counted:
             self._counted = "counting parameters…"
-            number, plans = self._number, planned.plans
-            self._after(COUNT_SECONDS, lambda: self._count(number, plans))
+            self._after(COUNT_SECONDS, partial(self._count, self._number, planned.plans))
         self._show_outcome(self._summary(planned.plans))
+
+    def _span(self, plans: tuple[Plan, ...]) -> str:
+        """Fewest and most parameters of the runs; empty while one is not counted."""
+        shapes = list(dict.fromkeys(_shape(plan) for plan in plans))[:MOST_COUNTED]
+        if not self._counts.keys() >= set(shapes):
+            return ""
+        low, high = (f([self._counts[shape] for shape in shapes]) for f in (min, max))
+        if low == high:
+            return f"{figures.count(low)} parameters"
+        return f"{figures.count(low)} to {figures.count(high)} parameters"
 
     def _summary(self, plans: tuple[Plan, ...]) -> str:
         runs = "launches 1 run" if len(plans) == 1 else f"launches {len(plans)} runs"
@@ -283,6 +297,9 @@ class LaunchScreen(Screen[None]):
     def _show_outcome(self, text: str, *, wrong: bool = False) -> None:
         style = themed(self.app.theme_variables, "text-error") if wrong else "bold"
         self.query_one("#outcome", Static).update(Text(one_line(text, 300), style=style))
+
+    def _show_command(self) -> None:
+        self.query_one("#command", Static).update(Text(self._command()))
 
     def _command(self) -> str:
         try:
@@ -295,10 +312,3 @@ class LaunchScreen(Screen[None]):
 def _shape(plan: Plan) -> str:
     """What the number of parameters depends on."""
     return f"{plan.model!r} {plan.scheme!r} {plan.data.dataset} {plan.image_size}"
-
-
-def _span(counts: list[int]) -> str:
-    low, high = min(counts), max(counts)
-    if low == high:
-        return f"{figures.count(low)} parameters"
-    return f"{figures.count(low)} to {figures.count(high)} parameters"

@@ -30,7 +30,7 @@ class RunScreen(Screen[None]):
         Binding("s", "stop", "Stop", id="run.stop"),
         Binding("p", "pause", "Pause", id="run.pause"),
         Binding("r", "resume", "Resume", id="run.resume"),
-        Binding("x", "horizontal", "Step/epoch", id="run.horizontal"),
+        Binding("x", "horizontal", "Axis", id="run.horizontal"),
         Binding("plus,equals_sign", "smooth(1)", "Smooth", key_display="+/-", id="run.smoother"),
         Binding("minus", "smooth(-1)", "Smooth less", show=False, id="run.rougher"),
         Binding("0", "smooth(0)", "Do not smooth", show=False, id="run.raw"),

@@ -1,0 +1,28 @@
+"""Which columns fit, and what filter words find."""
+
+import pytest
+
+from revconsole.console import rows
+
+ESSENTIAL = {"state", "name", "scheme", "epoch", "val"}
+
+
+@pytest.mark.parametrize("width", range(60, 200))
+def test_columns_never_take_more_than_the_width(width):
+    fields = rows.fitting(width)
+    columns = rows.columns(fields, width)
+    assert sum(column.width + 1 for column in columns) <= width
+    assert {column.label for column in columns} >= ESSENTIAL
+
+
+def test_eighty_columns_show_backward_and_test_accuracy_too():
+    labels = {field.column.label for field in rows.fitting(80)}
+    assert labels >= ESSENTIAL | {"backward", "test", "ETA"}
+
+
+def test_every_word_must_be_found_in_any_case(recorder, store):
+    recorder.finished("Demo", scheme="bdia")
+    (run,) = store.list()
+    assert rows.matches(run, "demo BDIA finished")
+    assert rows.matches(run, "")
+    assert not rows.matches(run, "demo additive")
