@@ -64,6 +64,18 @@ async def test_gamma_is_off_for_residual_and_on_for_momentum(opened):
         assert "reversible" in stage.line(" backward ")
 
 
+async def test_what_was_typed_into_a_field_that_is_off_does_not_count(opened):
+    async with opened() as stage:
+        await open_form(stage)
+        await chosen(stage, "scheme.name", "momentum")
+        await stage.shows("launches 1 run", "scheme.name=momentum")
+        await typed(stage, "scheme.gamma", "0.5")
+        await stage.shows("scheme.gamma=0.5")
+        await chosen(stage, "scheme.name", "additive")
+        await stage.shows("launches 1 run", "train small scheme.name=additive")
+        assert "gamma=" not in stage.text
+
+
 async def test_a_reversible_backward_of_residual_is_refused_beside_backward(opened):
     async with opened() as stage:
         await open_form(stage)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from revconsole.console.reader import Reader
 from revconsole.console.snapshot import Picture, Wanted
 from revconsole.lab.figures import LOSS
+from revconsole.lab.lab import Lab
 
 PICTURE = Picture(subject=LOSS, run_ids=(), width=40)
 
@@ -50,3 +51,21 @@ def test_it_posts_what_is_new_and_ends_when_told(lab, recorder):
     reader = Reader(lab, post)
     reader.run()
     assert [s.name for s in seen[0].summaries] == ["done"]
+
+
+def test_it_posts_nothing_when_nothing_changed(lab, recorder):
+    recorder.finished("done")
+    seen = []
+
+    class Counting(Lab):
+        looks = 0
+
+        def runs(self):
+            self.looks += 1
+            reader.end() if self.looks == 3 else reader.wake()
+            return super().runs()
+
+    reader = Reader(Counting(lab.store.root), seen.append)
+    reader.run()
+    assert reader.lab.looks == 3
+    assert len(seen) == 1
