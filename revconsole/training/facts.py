@@ -3,10 +3,11 @@
 import platform
 import socket
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 
+import timm
 import torch
 
+import revconsole
 from revconsole.records.events import Scalar
 from revconsole.reversible import ReversibleSequence
 from revconsole.training.setting import Setting
@@ -33,8 +34,8 @@ def facts(setting: Setting) -> dict[str, Scalar]:
         "classes": data.facts.classes,
         "fingerprint": data.fingerprint,
         "torch": torch.__version__,
-        "timm": _version("timm"),
-        "revconsole": _version("revconsole"),
+        "timm": timm.__version__,
+        "revconsole": revconsole.__version__,
         "python": platform.python_version(),
         "host": socket.gethostname(),
         "commit": _commit(),
@@ -55,14 +56,6 @@ def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return platform.processor() or platform.machine()
-
-
-def _version(package: str) -> str | None:
-    """Version of an installed package; None for a clone that runs without being installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _commit() -> str | None:
