@@ -41,7 +41,8 @@ def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
         return _failed(attempt, f"{type(error).__name__}: {reason}; the traceback is in crash.txt")
     finally:
         attempt.close()
-        store.seal(run_id)
+        with contextlib.suppress(StoreError):  # sealing only saves readers work
+            store.seal(run_id)
 
 
 def count_parameters(plan: Plan) -> int:
