@@ -53,11 +53,9 @@ class Progress:
             loss=body["loss"],
         )
 
-    def finish_epoch(self, validation_accuracy: float | None) -> None:
+    def finish_epoch(self, validation_accuracy: float) -> None:
         """Close the running epoch, and remember it if it is the best so far."""
         self.epoch += 1
         self.running = Epoch()
-        if validation_accuracy is None:
-            return
         if self.best is None or validation_accuracy > self.best.accuracy:
             self.best = Best(epoch=self.epoch, step=self.step, accuracy=validation_accuracy)

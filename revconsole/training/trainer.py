@@ -99,17 +99,15 @@ def introduce(setting: Setting, keeper: Keeper, emit: Emit) -> Progress:
 
 def finish_epoch(setting: Setting, progress: Progress, orders: Orders) -> list[Event]:
     """Evaluate, close the running epoch, and say what is odd about it."""
-    running, accuracy = progress.running, None
+    running = progress.running
+    loss, accuracy = evaluate(setting, setting.data.validation, lambda: orders.obey(progress.step))
     values = {
         "train_loss": running.loss / running.images,
         "train_accuracy": running.correct / running.images,
         "epoch_seconds": running.seconds,
+        "validation_loss": loss,
+        "validation_accuracy": accuracy,
     }
-    if len(setting.data.validation):
-        loss, accuracy = evaluate(
-            setting, setting.data.validation, lambda: orders.obey(progress.step)
-        )
-        values |= {"validation_loss": loss, "validation_accuracy": accuracy}
     progress.finish_epoch(accuracy)
     finished = EpochFinished(epoch=progress.epoch, step=progress.step, values=values)
     advised = advice.at_chance(setting, finished)
