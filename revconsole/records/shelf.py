@@ -22,10 +22,10 @@ class Shelved:
 def folders() -> list[Path]:
     """Where profiles are looked for, first come first served.
 
-    The shipped ones lie inside an installed wheel, or beside the package in a clone.
+    The shipped ones lie inside an installed wheel, or else beside the package in a clone.
     """
-    shipped = [PACKAGE / "_profiles", PACKAGE.parent / "profiles"]
-    return [Path.cwd(), Path.cwd() / "profiles", *(f for f in shipped if f.is_dir())]
+    inside, beside = PACKAGE / "_profiles", PACKAGE.parent / "profiles"
+    return [Path.cwd(), Path.cwd() / "profiles", inside if inside.is_dir() else beside]
 
 
 def shelved() -> list[Shelved]:
