@@ -14,23 +14,23 @@ from textual.widgets import DataTable, Footer
 from revconsole.console import states, steer
 from revconsole.console.colours import as_style, of_curve
 from revconsole.console.reader import Reader
-from revconsole.console.snapshot import Picture, Snapshot, Wanted
+from revconsole.console.screens.plotting import PlottingScreen
+from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets import plot_view
 from revconsole.console.widgets.live_table import Column, LiveTable
 from revconsole.console.widgets.panes import Title, Words
 from revconsole.console.widgets.plot_view import PlotView
 from revconsole.lab import format as shown
 from revconsole.lab.compare import Comparison, Row, compare
-from revconsole.lab.figures import TRAINING_LOSS, VALIDATION, Horizontal
+from revconsole.lab.figures import TRAINING_LOSS, VALIDATION
 from revconsole.records.printable import one_line
 from revconsole.records.run import Summary
 
 SUBJECTS = {"overlay-loss": TRAINING_LOSS, "overlay-validation": VALIDATION}
-SMOOTHINGS = (0.0, 0.6, 0.8, 0.9, 0.95, 0.98)
 MOST_SETTINGS = 8
 
 
-class ComparisonScreen(Screen[None]):
+class ComparisonScreen(PlottingScreen):
     """Overlay and table; the first run is the baseline."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -53,8 +53,6 @@ class ComparisonScreen(Screen[None]):
         self.reader, self._ids = reader, list(run_ids)
         self._letters = {run_id: plot_view.letter(n) for n, run_id in enumerate(run_ids)}
         self._places = {run_id: n for n, run_id in enumerate(run_ids)}
-        self._horizontal: Horizontal = "step"
-        self._smoothing = 0
 
     def compose(self) -> ComposeResult:
         """Two overlays, the table, what makes the runs hard to compare."""
@@ -72,7 +70,7 @@ class ComparisonScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Read these runs from now on."""
-        self._look()
+        self.look()
 
     def on_resize(self, _: events.Resize) -> None:
         """Columns depend on the width."""
@@ -98,27 +96,11 @@ class ComparisonScreen(Screen[None]):
             view.show_figure(snapshot.figures.get(name), places=self._places)
 
     @on(PlotView.Sized)
-    def _look(self) -> None:
+    def look(self) -> None:
         """Ask for overlays that fit the plots."""
-        pictures = {
-            name: Picture(
-                subject=subject,
-                run_ids=tuple(self._places),
-                width=self.query_one(f"#{name}", PlotView).columns,
-                horizontal=self._horizontal,
-                smoothing=SMOOTHINGS[self._smoothing],
-            )
-            for name, subject in SUBJECTS.items()
-        }
-        self.reader.want(Wanted(pictures=pictures))
+        wanted = self.pictures(SUBJECTS, self._places, smoothed=frozenset(SUBJECTS))
+        self.reader.want(Wanted(pictures=wanted))
         self.show_snapshot(self.reader.latest)
-
-    def action_back(self) -> None:
-        """Step out: of a filled pane first, then of the screen."""
-        if self.maximized is not None:
-            self.minimize()
-        else:
-            self.app.pop_screen()
 
     def action_open(self) -> None:
         """Open the run under the cursor."""
@@ -146,17 +128,6 @@ class ComparisonScreen(Screen[None]):
     def action_resume(self) -> None:
         """Go on with the run under the cursor, if it ended early."""
         self._steer(steer.resume)
-
-    def action_horizontal(self) -> None:
-        """Count the horizontal axis in steps or in epochs."""
-        self._horizontal = "epoch" if self._horizontal == "step" else "step"
-        self._look()
-
-    def action_smooth(self, by: int) -> None:
-        """Smooth the training loss more (1), less (-1) or not at all (0)."""
-        step = self._smoothing + by if by else 0
-        self._smoothing = min(max(step, 0), len(SMOOTHINGS) - 1)
-        self._look()
 
     def action_fill(self) -> None:
         """Give the focused pane the whole screen, or back."""

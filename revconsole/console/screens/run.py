@@ -6,23 +6,22 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import Screen
 from textual.widgets import Footer
 
 from revconsole.console import steer
 from revconsole.console.facts import pairs, status
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
-from revconsole.console.snapshot import Picture, Snapshot, Wanted
+from revconsole.console.screens.plotting import PlottingScreen
+from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.panes import Facts, LogTail, Title, Words
 from revconsole.console.widgets.plot_view import PlotView
-from revconsole.lab.figures import ACCURACY, LOSS, MEMORY, Horizontal, Subject
+from revconsole.lab.figures import ACCURACY, LOSS, MEMORY, Subject
 
 SUBJECTS: dict[str, Subject] = {"loss": LOSS, "accuracy": ACCURACY, "memory": MEMORY}
-SMOOTHINGS = (0.0, 0.6, 0.8, 0.9, 0.95, 0.98)
 
 
-class RunScreen(Screen[None]):
+class RunScreen(PlottingScreen):
     """Curves, facts and log of one run."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -42,8 +41,6 @@ class RunScreen(Screen[None]):
     def __init__(self, reader: Reader, run_id: str) -> None:
         super().__init__()
         self.reader, self.run_id = reader, run_id
-        self._horizontal: Horizontal = "step"
-        self._smoothing = 0
         self._frozen = False
 
     def compose(self) -> ComposeResult:
@@ -59,7 +56,7 @@ class RunScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Read this run from now on."""
-        self._look()
+        self.look()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring the screen up to date."""
@@ -79,27 +76,11 @@ class RunScreen(Screen[None]):
             self.query_one(f"#{name}", PlotView).show_figure(snapshot.figures.get(name))
 
     @on(PlotView.Sized)
-    def _look(self) -> None:
+    def look(self) -> None:
         """Ask for figures that fit the plots."""
-        pictures = {
-            name: Picture(
-                subject=subject,
-                run_ids=(self.run_id,),
-                width=self.query_one(f"#{name}", PlotView).columns,
-                horizontal=self._horizontal,
-                smoothing=SMOOTHINGS[self._smoothing] if name == "loss" else 0.0,
-            )
-            for name, subject in SUBJECTS.items()
-        }
-        self.reader.want(Wanted(run_ids=(self.run_id,), pictures=pictures))
+        wanted = self.pictures(SUBJECTS, [self.run_id], smoothed=frozenset({"loss"}))
+        self.reader.want(Wanted(run_ids=(self.run_id,), pictures=wanted))
         self.show_snapshot(self.reader.latest)
-
-    def action_back(self) -> None:
-        """Step out: of a filled pane first, then of the screen."""
-        if self.maximized is not None:
-            self.minimize()
-        else:
-            self.app.pop_screen()
 
     def action_stop(self) -> None:
         """Ask the run to stop."""
@@ -112,17 +93,6 @@ class RunScreen(Screen[None]):
     def action_resume(self) -> None:
         """Go on with a run that ended early."""
         self._steer("resume")
-
-    def action_horizontal(self) -> None:
-        """Count the horizontal axis in steps or in epochs."""
-        self._horizontal = "epoch" if self._horizontal == "step" else "step"
-        self._look()
-
-    def action_smooth(self, by: int) -> None:
-        """Smooth the training loss more (1), less (-1) or not at all (0)."""
-        step = self._smoothing + by if by else 0
-        self._smoothing = min(max(step, 0), len(SMOOTHINGS) - 1)
-        self._look()
 
     def action_fill(self) -> None:
         """Give the focused pane the whole screen, or back."""

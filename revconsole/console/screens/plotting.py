@@ -1,0 +1,60 @@
+"""PlottingScreen: what screens with plots share: the horizontal axis, smoothing, filling the screen."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+
+from textual.screen import Screen
+
+from revconsole.console.snapshot import Picture
+from revconsole.console.widgets.plot_view import PlotView
+from revconsole.lab.figures import Horizontal, Subject
+
+SMOOTHINGS = (0.0, 0.6, 0.8, 0.9, 0.95, 0.98)
+"""Weights of the past that the keys step through."""
+
+
+class PlottingScreen(Screen[None]):
+    """An abstract screen of plots, each a PlotView whose id is its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._horizontal: Horizontal = "step"
+        self._smoothing = 0
+
+    @abstractmethod
+    def look(self) -> None:
+        """Ask the reader for what this screen shows, as it is now to be drawn."""
+
+    def pictures(
+        self, subjects: Mapping[str, Subject], run_ids: Iterable[str], *, smoothed: frozenset[str]
+    ) -> dict[str, Picture]:
+        """One picture per plot, as wide as it is; only plots in `smoothed` obey the smoothing."""
+        weight = SMOOTHINGS[self._smoothing]
+        return {
+            name: Picture(
+                subject=subject,
+                run_ids=tuple(run_ids),
+                width=self.query_one(f"#{name}", PlotView).columns,
+                horizontal=self._horizontal,
+                smoothing=weight if name in smoothed else 0.0,
+            )
+            for name, subject in subjects.items()
+        }
+
+    def action_back(self) -> None:
+        """Step out: of a filled pane first, then of the screen."""
+        if self.maximized is not None:
+            self.minimize()
+        else:
+            self.app.pop_screen()
+
+    def action_horizontal(self) -> None:
+        """Count the horizontal axis in steps or in epochs."""
+        self._horizontal = "epoch" if self._horizontal == "step" else "step"
+        self.look()
+
+    def action_smooth(self, by: int) -> None:
+        """Smooth more (1), less (-1) or not at all (0)."""
+        step = self._smoothing + by if by else 0
+        self._smoothing = min(max(step, 0), len(SMOOTHINGS) - 1)
+        self.look()
