@@ -315,11 +315,11 @@ def test_the_fingerprint_is_kept_in_the_plan(store, plan):
     assert RunStore(store.root).plan(run_id).data_fingerprint == "a" * 64
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_store_without_permission_says_so(tmp_path: Path, plan):
     tmp_path.chmod(0o500)
-    with pytest.raises(StoreError, match="choose another store"):
-        RunStore(tmp_path / "runs").create(plan, {})
+    closed = Path("/sys") if os.geteuid() == 0 else tmp_path  # root may write almost anywhere
+    with pytest.raises(StoreError, match="not permitted|Permission denied.*; choose another store"):
+        RunStore(closed / "runs").create(plan, {})
     tmp_path.chmod(0o700)
 
 
