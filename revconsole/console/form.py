@@ -12,7 +12,7 @@ from typing import Any
 from revconsole.errors import ProfileError
 from revconsole.lab.lab import Planned
 from revconsole.records import catalogue, glossary
-from revconsole.records.complaints import choices
+from revconsole.records.glossary import choices
 from revconsole.records.plan import Plan
 from revconsole.records.profile import parse_assignments
 from revconsole.records.sections import KINDS, Train

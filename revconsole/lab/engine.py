@@ -23,11 +23,6 @@ def count_parameters(plan: Plan) -> int:
     return door.count_parameters(plan)
 
 
-def warm() -> None:
-    """Load torch now, so that the first launch does not wait for it."""
-    from revconsole.training import door  # noqa: F401  loading it is all that is wanted
-
-
 def timm_models(pattern: str) -> list[str]:
     """Names of timm's models that match a shell pattern; loads torch."""
     from revconsole.training import door  # as above

@@ -1,9 +1,9 @@
 """Complaints: pydantic's report on a plan, as one sentence for the person who wrote the profile."""
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from revconsole.errors import nearest
 from revconsole.records.plan import Plan, Rule
@@ -106,8 +106,3 @@ def _unknown_field(path: list[str]) -> str:
 
 def _has(owners: list[str]) -> str:
     return "has it" if len(owners) == 1 else "have it"
-
-
-def choices(model: type[BaseModel], field: str) -> tuple[str, ...]:
-    """The allowed words of a field that is one of several, for menus; empty for free fields."""
-    return tuple(str(word) for word in get_args(model.model_fields[field].annotation) if word)

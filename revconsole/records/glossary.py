@@ -7,7 +7,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from revconsole.records.plan import Plan
-from revconsole.records.sections import KINDS
+from revconsole.records.sections import KINDS, Section
 
 SECTIONS = ("model", "scheme", "data", "train", "optimizer", "schedule")
 
@@ -17,6 +17,11 @@ def entries() -> list[dict[str, str]]:
     backward = _entry("", "backward", "", Plan.model_fields["backward"])
     backward["default"] = "reversible where the scheme has an inverse"
     return [backward, *(entry for section in SECTIONS for entry in _section(section))]
+
+
+def choices(section: type[Section], name: str) -> tuple[str, ...]:
+    """The allowed words of a field that is one of several, for menus; empty for free fields."""
+    return _words(section.model_fields[name])
 
 
 def _section(section: str) -> Iterator[dict[str, str]]:
@@ -48,7 +53,7 @@ def _entry(section: str, name: str, of: str, field: FieldInfo) -> dict[str, str]
 
 
 def _allowed(field: FieldInfo) -> str:
-    words = [word for word in get_args(field.annotation) if isinstance(word, str)]
+    words = _words(field)
     if words:
         return ", ".join(words)
     bounds = []
@@ -63,6 +68,10 @@ def _allowed(field: FieldInfo) -> str:
             case Lt(lt=high):
                 bounds.append(f"< {high}")
     return ", ".join(bounds)
+
+
+def _words(field: FieldInfo) -> tuple[str, ...]:
+    return tuple(word for word in get_args(field.annotation) if isinstance(word, str))
 
 
 def _word(value: object) -> str:

@@ -1,17 +1,16 @@
 """ComparisonScreen: chosen runs over each other and beside each other, live while they train."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import Screen
 from textual.widgets import DataTable, Footer
 
-from revconsole.console import states, steer
+from revconsole.console import states
 from revconsole.console.colours import as_style, of_curve
 from revconsole.console.reader import Reader
 from revconsole.console.screens.plotting import PlottingScreen
@@ -49,8 +48,8 @@ class ComparisonScreen(PlottingScreen):
     ]
 
     def __init__(self, reader: Reader, run_ids: Sequence[str]) -> None:
-        super().__init__()
-        self.reader, self._ids = reader, list(run_ids)
+        super().__init__(reader)
+        self._ids = list(run_ids)
         self._letters = {run_id: plot_view.letter(n) for n, run_id in enumerate(run_ids)}
         self._places = {run_id: n for n, run_id in enumerate(run_ids)}
 
@@ -75,6 +74,10 @@ class ComparisonScreen(PlottingScreen):
     def on_resize(self, _: events.Resize) -> None:
         """Columns depend on the width."""
         self.show_snapshot(self.reader.latest)
+
+    def at_hand(self) -> Summary | None:
+        """The run under the cursor."""
+        return self.reader.latest.summary(self.query_one(LiveTable).selected or "")
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring overlay and table up to date."""
@@ -117,18 +120,6 @@ class ComparisonScreen(PlottingScreen):
             self._ids = [run_id, *(i for i in self._ids if i != run_id)]
             self.show_snapshot(self.reader.latest)
 
-    def action_stop(self) -> None:
-        """Ask the run under the cursor to stop."""
-        self._steer(steer.stop)
-
-    def action_pause(self) -> None:
-        """Ask the run under the cursor to hold, or to go on."""
-        self._steer(steer.pause)
-
-    def action_resume(self) -> None:
-        """Go on with the run under the cursor, if it ended early."""
-        self._steer(steer.resume)
-
     def action_fill(self) -> None:
         """Give the focused pane the whole screen, or back."""
         if self.maximized is not None:
@@ -142,11 +133,6 @@ class ComparisonScreen(PlottingScreen):
     @on(DataTable.RowSelected)
     def _opened(self) -> None:
         self.action_open()
-
-    def _steer(self, verb: Callable[[Screen[Any], Reader, Summary], None]) -> None:
-        run = self.reader.latest.summary(self.query_one(LiveTable).selected or "")
-        if run is not None:
-            verb(self, self.reader, run)
 
     def _show_table(self, compared: Comparison) -> None:
         table = self.query_one(LiveTable)

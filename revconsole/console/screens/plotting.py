@@ -3,8 +3,8 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 
-from textual.screen import Screen
-
+from revconsole.console.reader import Reader
+from revconsole.console.screens.steering import SteeringScreen
 from revconsole.console.snapshot import Picture
 from revconsole.console.widgets.plot_view import PlotView
 from revconsole.lab.figures import Horizontal, Subject
@@ -13,11 +13,11 @@ SMOOTHINGS = (0.0, 0.6, 0.8, 0.9, 0.95, 0.98)
 """Weights of the past that the keys step through."""
 
 
-class PlottingScreen(Screen[None]):
+class PlottingScreen(SteeringScreen):
     """An abstract screen of plots, each a PlotView whose id is its name."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, reader: Reader) -> None:
+        super().__init__(reader)
         self._horizontal: Horizontal = "step"
         self._smoothing = 0
 

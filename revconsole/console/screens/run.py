@@ -8,7 +8,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Footer
 
-from revconsole.console import steer
 from revconsole.console.facts import pairs, status
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
@@ -17,6 +16,7 @@ from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.panes import Facts, LogTail, Title, Words
 from revconsole.console.widgets.plot_view import PlotView
 from revconsole.lab.figures import ACCURACY, LOSS, MEMORY, Subject
+from revconsole.records.run import Summary
 
 SUBJECTS: dict[str, Subject] = {"loss": LOSS, "accuracy": ACCURACY, "memory": MEMORY}
 
@@ -39,8 +39,8 @@ class RunScreen(PlottingScreen):
     ]
 
     def __init__(self, reader: Reader, run_id: str) -> None:
-        super().__init__()
-        self.reader, self.run_id = reader, run_id
+        super().__init__(reader)
+        self.run_id = run_id
         self._frozen = False
 
     def compose(self) -> ComposeResult:
@@ -57,6 +57,10 @@ class RunScreen(PlottingScreen):
     def on_screen_resume(self) -> None:
         """Read this run from now on."""
         self.look()
+
+    def at_hand(self) -> Summary | None:
+        """The run this screen is about."""
+        return self.reader.latest.summary(self.run_id)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring the screen up to date."""
@@ -82,18 +86,6 @@ class RunScreen(PlottingScreen):
         self.reader.want(Wanted(run_ids=(self.run_id,), pictures=wanted))
         self.show_snapshot(self.reader.latest)
 
-    def action_stop(self) -> None:
-        """Ask the run to stop."""
-        self._steer("stop")
-
-    def action_pause(self) -> None:
-        """Ask the run to hold, or to go on."""
-        self._steer("pause")
-
-    def action_resume(self) -> None:
-        """Go on with a run that ended early."""
-        self._steer("resume")
-
     def action_fill(self) -> None:
         """Give the focused pane the whole screen, or back."""
         if self.maximized is not None:
@@ -115,9 +107,3 @@ class RunScreen(PlottingScreen):
         """Put the run's id on the clipboard."""
         self.app.copy_to_clipboard(self.run_id)
         self.post_message(Said(f"copied {self.run_id}"))
-
-    def _steer(self, verb: str) -> None:
-        run = self.reader.latest.summary(self.run_id)
-        if run is not None:
-            verbs = {"stop": steer.stop, "pause": steer.pause, "resume": steer.resume}
-            verbs[verb](self, self.reader, run)

@@ -7,12 +7,12 @@ from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input
 
-from revconsole.console import rows, steer
+from revconsole.console import rows
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
+from revconsole.console.screens.steering import SteeringScreen
 from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.console.widgets.panes import Title, Words
@@ -28,7 +28,7 @@ ORDERS: dict[str, tuple[Callable[[Summary], Any], bool]] = {
 }
 
 
-class RunsScreen(Screen[None]):
+class RunsScreen(SteeringScreen):
     """The table of runs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,8 +45,7 @@ class RunsScreen(Screen[None]):
     ]
 
     def __init__(self, reader: Reader) -> None:
-        super().__init__()
-        self.reader = reader
+        super().__init__(reader)
         self._marked: list[str] = []
         self._words = ""
         self._order = 0
@@ -99,7 +98,7 @@ class RunsScreen(Screen[None]):
 
     def action_open(self) -> None:
         """Open the run under the cursor."""
-        run = self._selected()
+        run = self.at_hand()
         if run is not None:
             from revconsole.console.screens.run import RunScreen  # plots load when first shown
 
@@ -109,12 +108,12 @@ class RunsScreen(Screen[None]):
         """Open the form."""
         from revconsole.console.screens.launch import LaunchScreen  # as above
 
-        run = self._selected()
+        run = self.at_hand()
         self.app.push_screen(LaunchScreen(self.reader, run.plan.profile if run else ""))
 
     def action_mark(self) -> None:
         """Choose the run for comparison, or no longer."""
-        run = self._selected()
+        run = self.at_hand()
         if run is None:
             return
         if run.id in self._marked:
@@ -137,18 +136,6 @@ class RunsScreen(Screen[None]):
 
         self.app.push_screen(ComparisonScreen(self.reader, chosen))
 
-    def action_stop(self) -> None:
-        """Ask the run to stop."""
-        self._steer(steer.stop)
-
-    def action_pause(self) -> None:
-        """Ask the run to hold, or to go on."""
-        self._steer(steer.pause)
-
-    def action_resume(self) -> None:
-        """Go on with a run that ended early."""
-        self._steer(steer.resume)
-
     def action_filter(self) -> None:
         """Type words that a run must have."""
         box = self.query_one("#filter", Input)
@@ -162,7 +149,7 @@ class RunsScreen(Screen[None]):
 
     def action_copy(self) -> None:
         """Put the run's id on the clipboard."""
-        run = self._selected()
+        run = self.at_hand()
         if run is not None:
             self.app.copy_to_clipboard(run.id)
             self.post_message(Said(f"copied {run.id}"))
@@ -194,14 +181,10 @@ class RunsScreen(Screen[None]):
     def _redraw(self) -> None:
         self.show_snapshot(self.reader.latest)
 
-    def _selected(self) -> Summary | None:
+    def at_hand(self) -> Summary | None:
+        """The run under the cursor."""
         run_id = self.query_one(LiveTable).selected
         return self.reader.latest.summary(run_id) if run_id else None
-
-    def _steer(self, verb: Callable[[Screen[Any], Reader, Summary], None]) -> None:
-        run = self._selected()
-        if run is not None:
-            verb(self, self.reader, run)
 
     def _chosen(self, snapshot: Snapshot) -> list[Summary]:
         key, descending = list(ORDERS.values())[self._order]

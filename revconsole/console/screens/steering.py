@@ -1,0 +1,40 @@
+"""SteeringScreen: what screens share that show runs which can be stopped, paused and resumed."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from textual.screen import Screen
+
+from revconsole.console import steer
+from revconsole.console.reader import Reader
+from revconsole.records.run import Summary
+
+
+class SteeringScreen(Screen[None]):
+    """An abstract screen with one run at hand: its only one, or the one under the cursor."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__()
+        self.reader = reader
+
+    @abstractmethod
+    def at_hand(self) -> Summary | None:
+        """The run that the keys are about, if there is one."""
+
+    def action_stop(self) -> None:
+        """Ask the run to stop."""
+        self._steer(steer.stop)
+
+    def action_pause(self) -> None:
+        """Ask the run to hold, or to go on."""
+        self._steer(steer.pause)
+
+    def action_resume(self) -> None:
+        """Go on with the run, if it ended early."""
+        self._steer(steer.resume)
+
+    def _steer(self, verb: Callable[[Screen[Any], Reader, Summary], None]) -> None:
+        run = self.at_hand()
+        if run is not None:
+            verb(self, self.reader, run)
