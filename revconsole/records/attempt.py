@@ -118,6 +118,15 @@ def read_identity(path: Path) -> Identity | None:
         return None
 
 
+def read_queued(path: Path) -> tuple[Identity, int] | None:
+    """Who queued which attempt of a run, from its launch.json; None if nobody did."""
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        return Identity.from_dict(body), int(body["attempt"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def write_json(path: Path, body: dict[str, Any]) -> None:
     """Replace a JSON file in one step: readers see the old or the new one, never half."""
     hidden = path.with_name(f".{path.name}-{secrets.token_hex(4)}")

@@ -110,9 +110,9 @@ class RunStore:
         _write_plan(folder / "plan.json", run_id, read_header(folder).created, plan)
         return plan
 
-    def queue(self, run_id: str, holder: Identity, launcher: str) -> None:
-        """Note who will claim the run, so that a dead launcher leaves no run queued for ever."""
-        body = holder.to_dict() | {"launcher": launcher, "time": time.time()}
+    def queue(self, run_id: str, number: int, holder: Identity, launcher: str) -> None:
+        """Note who will claim attempt `number`, so that a dead launcher leaves no run queued for ever."""
+        body = holder.to_dict() | {"attempt": number, "launcher": launcher, "time": time.time()}
         write_json(self.folder(run_id) / "launch.json", body)
 
     def next_attempt(self, run_id: str) -> int:

@@ -5,7 +5,7 @@ being written is not there yet. A whole line whose checksum fails is counted and
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from revconsole.records import attempt as attempts
@@ -43,7 +43,8 @@ class Tail:
         """The run as one row, now."""
         kept = self._sealed_row()
         if kept is not None:
-            return kept
+            state, reason = self._waiting(kept.attempt) or (kept.state, kept.reason)
+            return replace(kept, state=state, reason=reason)
         self._read_new()
         return self._row()
 
@@ -153,14 +154,12 @@ class Tail:
     def _state(self) -> tuple[State, str]:
         """What is true now, and why if it went wrong."""
         if not self._attempt:
-            return self._unclaimed_state()
+            return self._waiting(0) or ("queued", "")
         if self._tally.ending is not None:
-            return _ended_state(self._tally.ending)
+            return self._waiting(self._attempt) or _ended_state(self._tally.ending)
         if not self._writer_alive():
-            return (
-                "lost",
-                f"its process is gone after step {self._tally.step}; `revconsole resume` goes on",
-            )
+            gone = f"its process is gone after step {self._tally.step}; `revconsole resume` goes on"
+            return self._waiting(self._attempt) or ("lost", gone)
         return (self._asked_state() if self._tally.started else "starting"), ""
 
     def _asked_state(self) -> State:
@@ -178,12 +177,15 @@ class Tail:
             return []
         return [name for name in names if name.endswith(".json") and name.count("-") == 2]
 
-    def _unclaimed_state(self) -> tuple[State, str]:
-        path = self._folder / "launch.json"
-        holder = attempts.read_identity(path)
-        if holder is not None and holder.alive() is False:
-            return "lost", "its launcher ended before the run began; `revconsole resume` starts it"
-        return "queued", ""
+    def _waiting(self, attempt: int) -> tuple[State, str] | None:
+        """What the launcher that queued an attempt after this one makes of the run; None if none did."""
+        queued = attempts.read_queued(self._folder / "launch.json")
+        if queued is None or queued[1] <= attempt:
+            return None
+        if queued[0].alive() is not False:
+            return "queued", ""
+        dead = "its launcher ended before the run began; `revconsole resume` starts it"
+        return None if attempt else ("lost", dead)
 
     def _writer_alive(self) -> bool:
         holder = attempts.owner(self._folder, self._attempt)

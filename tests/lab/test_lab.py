@@ -105,6 +105,23 @@ def test_a_stopped_run_says_by_whom_and_goes_on_where_it_was(lab):
     assert run.series["loss"].steps == list(range(1, run.series["loss"].length + 1))
 
 
+def test_a_run_that_waits_to_be_resumed_is_taken_out_of_the_queue(lab):
+    first, second = lab.launch(lab.plan("tiny", LONG | {"seeds": [0, 1]}))
+    until(lab, first, lambda run: run.summary.step >= 2)
+    lab.stop(first)
+    until(lab, second, lambda run: run.summary.step >= 2)
+    lab.resume(first)
+    assert (lab.busy(), lab.summary(first).state) == ((second, first), "queued")
+
+    lab.stop_all()
+
+    assert lab.wait(SECONDS)
+    assert [lab.summary(run_id).state for run_id in (first, second)] == ["stopped", "stopped"]
+    assert lab.summary(first).attempt == 2, (
+        "the attempt it waited for was taken, and nothing trained"
+    )
+
+
 def test_a_paused_run_holds_and_goes_on(lab):
     (run_id,) = lab.launch(lab.plan("tiny", LONG))
     until(lab, run_id, lambda run: run.summary.step >= 2)

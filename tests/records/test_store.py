@@ -185,12 +185,28 @@ def test_a_reused_pid_is_not_taken_for_the_writer(store, plan):
 
 def test_a_queued_run_whose_launcher_is_gone_is_lost(store, plan, dead):
     run_id = store.create(plan, {})
-    store.queue(run_id, mine(), "thread")
+    store.queue(run_id, 1, mine(), "thread")
     assert store.read(run_id).summary.state == "queued"
 
-    store.queue(run_id, dead, "thread")
+    store.queue(run_id, 1, dead, "thread")
 
     assert store.read(run_id).summary.state == "lost"
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_an_ended_run_that_waits_to_be_resumed_is_queued(store, plan, dead, sealed):
+    run_id, attempt = begin(store, plan)
+    store.queue(run_id, 1, mine(), "thread")
+    attempt.emit(Finished(outcome="stopped", step=9, by="me@here"))
+    if sealed:
+        store.seal(run_id)
+    assert store.list()[0].state == "stopped", "the queue entry of its own attempt is spent"
+
+    store.queue(run_id, 2, mine(), "thread")
+    assert (store.list()[0].state, store.read(run_id).summary.state) == ("queued", "queued")
+
+    store.queue(run_id, 2, dead, "thread")
+    assert store.list()[0].state == "stopped"
 
 
 def test_requests_show_until_they_are_answered(store, plan):

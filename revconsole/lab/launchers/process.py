@@ -20,6 +20,7 @@ def launch(store: RunStore, run_ids: list[str]) -> int:
 
     Raises StoreError if no process can be started.
     """
+    numbered = [(run_id, store.next_attempt(run_id)) for run_id in run_ids]
     command = [sys.executable, "-m", "revconsole.training", str(store.root.resolve()), *run_ids]
     try:
         child = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
@@ -34,6 +35,6 @@ def launch(store: RunStore, run_ids: list[str]) -> int:
         raise StoreError(f"cannot start a training process: {error.strerror}") from None
     threading.Thread(target=child.wait, daemon=True).start()  # or it would stay behind as a zombie
     holder = Identity.of(child.pid)
-    for run_id in run_ids:
-        store.queue(run_id, holder, NAME)
+    for run_id, number in numbered:
+        store.queue(run_id, number, holder, NAME)
     return child.pid

@@ -28,10 +28,11 @@ class ThreadLauncher:
 
     def launch(self, run_ids: list[str]) -> None:
         """Queue runs; the first starts at once if nothing trains here."""
-        for run_id in run_ids:
-            self._store.queue(run_id, identity.mine(), NAME)
+        numbered = [(run_id, self._store.next_attempt(run_id)) for run_id in run_ids]
+        for run_id, number in numbered:
+            self._store.queue(run_id, number, identity.mine(), NAME)
         with self._changed:
-            self._waiting.extend((run_id, self._store.next_attempt(run_id)) for run_id in run_ids)
+            self._waiting.extend(numbered)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="trainer", daemon=True)
                 self._thread.start()
