@@ -72,6 +72,8 @@ class Profile:
         for key, value in assignments.items():
             _reject_unknown(key, COMMAND_LINE)
             vary.pop(key, None)
+            if _picked_kinds(vary, key, value):
+                continue
             if isinstance(value, list) and key != "seeds":
                 vary[key] = value
             elif not _set_in_varied_section(vary, key, value):
@@ -163,6 +165,20 @@ def _restart_section(table: Table, section: str, kind: Any) -> None:
 
 def _default_kind(section: str) -> str:
     return str(getattr(Plan.model_fields[section].default, KINDS[section][0]))
+
+
+def _picked_kinds(vary: Table, key: str, value: Any) -> bool:
+    """Let a list of kinds pick from the tables that `[vary]` gives a section; False if there are none.
+
+    A kind that the profile does not vary joins with its defaults.
+    """
+    section, _, field = key.partition(".")
+    entries = [entry for entry in vary.get(section, []) if isinstance(entry, Mapping)]
+    if not entries or not isinstance(value, list) or field != KINDS.get(section, ("",))[0]:
+        return False
+    known = {entry.get(field): entry for entry in entries}
+    vary[section] = [known.get(str(kind), {field: kind}) for kind in value]
+    return True
 
 
 def _set_in_varied_section(vary: Table, key: str, value: Any) -> bool:

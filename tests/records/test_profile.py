@@ -58,6 +58,17 @@ def test_naming_a_kind_on_the_command_line_picks_that_entry_of_a_varied_section(
     assert (only.scheme.name, only.scheme.grid_bits) == ("bdia", 9)
 
 
+def test_a_list_of_kinds_picks_those_entries_and_adds_the_others():
+    entries = [{"name": "residual"}, {"name": "bdia", "grid_bits": 9}]
+
+    made = plans(["scheme.name=[bdia,additive]"], vary={"scheme": entries})
+
+    assert [(p.scheme.name, getattr(p.scheme, "grid_bits", None)) for p in made] == [
+        ("bdia", 9),
+        ("additive", None),
+    ]
+
+
 def test_changing_the_kind_of_a_section_starts_it_from_the_new_defaults():
     (only,) = plans(
         ["scheme.name=momentum"], scheme={"name": "bdia", "gamma": 0.25, "grid_bits": 9}
