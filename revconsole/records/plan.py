@@ -16,6 +16,7 @@ from revconsole.records.sections import (
     AdamW,
     Backward,
     Bdia,
+    Coefficients,
     Cosine,
     Data,
     Model,
@@ -31,6 +32,12 @@ from revconsole.records.sections import (
 
 FLOAT_BDIA_BLOCKS = 12
 """Deepest stack that float bdia can reconstruct: rounding doubles per block (see schemes/bdia.py)."""
+TINY_WEIGHT = 0.05
+"""The smallest weight that floats are divided by; each block multiplies rounding by its inverse."""
+EXACT_GAMMAS = frozenset({1.0, 0.5, 0.25})
+"""What bdia can scale by on a grid."""
+RATIO_SLACK = 1e-6
+"""How far from a thousandth a decimal number may lie by being a binary one."""
 
 
 class Plan(Section):
@@ -113,13 +120,28 @@ def _check_scheme(plan: Plan) -> None:
     if (
         isinstance(scheme, Bdia)
         and scheme.grid_bits is not None
-        and scheme.gamma not in {0.5, 0.25}
+        and scheme.gamma not in EXACT_GAMMAS
     ):
         raise Rule(
             "scheme.gamma",
-            f"the exact grid needs gamma 0.5 (1 side bit) or 0.25 (2 bits), not {scheme.gamma}; "
+            f"bdia is exact at gamma 0.5 (1 side bit), 0.25 (2 bits) or 1 (none), not {scheme.gamma}; "
             "or leave grid_bits unset",
         )
+    if isinstance(scheme, Momentum | Coefficients) and scheme.grid_bits is not None:
+        _check_ratio(scheme)
+
+
+def _check_ratio(scheme: Momentum | Coefficients) -> None:
+    """On a grid a weight is divided by as a ratio of whole numbers."""
+    names = ("gamma",) if isinstance(scheme, Momentum) else ("beta", "end_beta")
+    for name in names:
+        value = getattr(scheme, name)
+        if value is not None and abs(value * 1000 - round(value * 1000)) > RATIO_SLACK:
+            raise Rule(
+                f"scheme.{name}",
+                f"exact mode takes {name} with at most three decimals, not {value}; "
+                f"write {round(value, 3):g}, or leave grid_bits unset",
+            )
 
 
 def _check_reversible(plan: Plan) -> None:
@@ -127,8 +149,8 @@ def _check_reversible(plan: Plan) -> None:
     if isinstance(scheme, Residual):
         raise Rule(
             "backward",
-            "scheme 'residual' has no inverse; use backward 'stored' or 'checkpointed', "
-            "or scheme 'additive', 'momentum' or 'bdia'",
+            "scheme 'residual' has no inverse; use backward 'stored', 'checkpointed' or 'auto', "
+            "or another scheme",
         )
     if isinstance(scheme, Momentum | Bdia) and scheme.gamma == 0:
         raise Rule(
@@ -136,11 +158,31 @@ def _check_reversible(plan: Plan) -> None:
             f"the inverse of {scheme.name!r} divides by gamma, so gamma 0 cannot be reversed; "
             "use backward 'stored' or 'checkpointed'",
         )
-    if isinstance(scheme, Bdia) and scheme.grid_bits is None and depth > FLOAT_BDIA_BLOCKS:
+    if isinstance(scheme, Bdia | Momentum | Coefficients) and scheme.grid_bits is None:
+        _check_float_inverse(scheme, depth)
+
+
+def _check_float_inverse(scheme: Bdia | Momentum | Coefficients, depth: int) -> None:
+    """Refuse to divide floats by what leaves nothing of them."""
+    if isinstance(scheme, Bdia) and scheme.gamma < 1 and depth > FLOAT_BDIA_BLOCKS:
         raise Rule(
             "scheme.grid_bits",
             f"float bdia loses its activations beyond {FLOAT_BDIA_BLOCKS} blocks (here {depth}); "
             "set grid_bits = 9 for exact reconstruction, or backward 'checkpointed'",
+        )
+    if isinstance(scheme, Momentum) and scheme.gamma < TINY_WEIGHT:
+        key, weight = "gamma", scheme.gamma
+    elif isinstance(scheme, Coefficients):
+        key = "beta" if scheme.end_beta is None else "end_beta"
+        weight = scheme.beta if scheme.end_beta is None else scheme.end_beta
+    else:
+        return
+    if abs(weight) < TINY_WEIGHT:
+        raise Rule(
+            f"scheme.{key}",
+            f"the inverse would divide by {weight:g} and lose its activations in rounding; use "
+            f"{TINY_WEIGHT} or more, set grid_bits = 9 for exact reconstruction, or backward "
+            "'checkpointed'",
         )
 
 

@@ -16,6 +16,11 @@ from revconsole.reversible.rewire import Survey, rewire, survey
 from revconsole.reversible.scheme import BACKWARDS, SCHEMES, Backward, Scheme, make_scheme
 from revconsole.reversible.schemes.additive import Additive
 from revconsole.reversible.schemes.bdia import Bdia
+from revconsole.reversible.schemes.coefficients import Coefficients
+from revconsole.reversible.schemes.hamiltonian import Hamiltonian
+from revconsole.reversible.schemes.leapfrog import Leapfrog
+from revconsole.reversible.schemes.midpoint import Midpoint
+from revconsole.reversible.schemes.midpoint_a import MidpointA
 from revconsole.reversible.schemes.momentum import Momentum
 from revconsole.reversible.schemes.residual import Residual
 from revconsole.reversible.sequence import Draws, ReversibleSequence, coin_flips, set_draws
@@ -26,8 +31,13 @@ __all__ = [
     "Additive",
     "Backward",
     "Bdia",
+    "Coefficients",
     "Coupling",
     "Draws",
+    "Hamiltonian",
+    "Leapfrog",
+    "Midpoint",
+    "MidpointA",
     "Momentum",
     "Residual",
     "ReversibleSequence",

@@ -14,12 +14,17 @@ lists its couplings and never writes a gradient; nothing here knows which scheme
 A coupling whose scale is zero *replaces* its target. It is how a scheme begins: at the start every
 stream holds the embedding, and what a replaced stream held is neither needed nor recovered.
 
+On a grid a scaling loses nothing either: what it would lose is its remainder, or is taken up by a
+*store*, a stream of its own (see `lossless`). And where undoing would be hopeless, or a store is
+full, a coupling *parks* a stream: it is set aside as it is before the coupling, and put back after.
+
 Source: Gomez et al. 2017, "The Reversible Residual Network", generalised by a scale
 (Sander et al. 2021; Zhang et al. 2024).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -36,22 +41,43 @@ class Coupling:
     """`streams[target] ← scale · streams[target] + residual(streams[source])`.
 
     scale: a number for all samples, or a tensor (B, 1, …, 1) with one per sample.
+    store: the stream that takes up what scaling by a Fraction would lose; only on a grid.
+    parks: the stream set aside before: the target, which then need not be recovered by division, or
+           the store, which then starts again from nothing.
     """
 
     target: int
     source: int
     residual: Branch
-    scale: float | Tensor = 1.0
+    scale: float | Fraction | Tensor = 1.0
+    store: int | None = None
+    parks: int | None = None
 
     @property
     def replaces(self) -> bool:
         """Whether the target's old value is discarded."""
-        return isinstance(self.scale, float) and self.scale == 0.0
+        return not isinstance(self.scale, Tensor) and self.scale == 0
 
     @property
     def adds(self) -> bool:
         """Whether the target is only added to, which loses nothing on a grid."""
-        return isinstance(self.scale, float) and self.scale == 1.0
+        return not isinstance(self.scale, Tensor) and self.scale == 1
+
+    @property
+    def flips(self) -> bool:
+        """Whether the target only changes its sign, which loses nothing either."""
+        return not isinstance(self.scale, Tensor) and self.scale == -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """What the streams after a coupling no longer tell of those before; None for nothing.
+
+    remainder: of scaling the target on a grid, uint8. parked: the stream that was set aside.
+    """
+
+    remainder: Tensor | None = None
+    parked: Tensor | None = None
 
 
 def itself(source: Tensor) -> Tensor:
@@ -59,62 +85,90 @@ def itself(source: Tensor) -> Tensor:
     return source
 
 
-def advance(
-    coupling: Coupling, streams: Streams, grid: Grid | None
-) -> tuple[Streams, Tensor | None]:
-    """The streams after the coupling, and what the grid's scaling would have lost of the target.
+def advance(coupling: Coupling, streams: Streams, grid: Grid | None) -> tuple[Streams, Lost]:
+    """The streams after the coupling, and what cannot be told from them.
 
     Differentiable as it stands: run under autograd it is the `stored` backward. A target keeps its
-    dtype; a replaced one takes the residual's. The remainder is None where nothing is lost.
+    dtype; a replaced one takes the residual's.
     """
-    old = streams[coupling.target]
     residual = coupling.residual(streams[coupling.source])
-    remainder = None
+    remainder = parked = None
+    if coupling.parks is not None:
+        parked = streams[coupling.parks].detach()
+        if coupling.parks == coupling.store:
+            streams = _with(streams, coupling.parks, torch.zeros_like(parked))
+
+    old = streams[coupling.target]
     if grid is not None:
         residual = grid.round(residual.to(old.dtype))
-
     if coupling.replaces:
-        new = residual
-    elif coupling.adds:
+        return _with(streams, coupling.target, residual), Lost(parked=parked)
+    if coupling.adds:
         new = old + residual
-    elif grid is not None:
-        scaled, remainder = grid.shrink(old, coupling.scale)
+    elif coupling.flips:
+        new = residual - old
+    elif grid is None or not (grid.lost or coupling.store):
+        new = _scaled_sum(old, coupling.scale, residual)
+    elif coupling.store is None:
+        scaled, remainder = grid.shrink(old, _number(coupling.scale))
         new = scaled + residual
     else:
-        new = old * coupling.scale + residual
-
-    if not coupling.replaces:
-        new = new.to(old.dtype)
-    return _with(streams, coupling.target, new), remainder
+        ratio = Fraction(coupling.scale)  # type: ignore[arg-type]  # a store goes with a number
+        scaled, store = grid.multiply(old, ratio, streams[coupling.store])
+        streams = _with(streams, coupling.store, store)
+        new = scaled + residual
+    return _with(streams, coupling.target, new.to(old.dtype)), Lost(
+        remainder=remainder, parked=parked
+    )
 
 
 def undo(
-    coupling: Coupling,
-    streams: Streams,
-    residual: Tensor,
-    grid: Grid | None,
-    bits: Tensor | None,
+    coupling: Coupling, streams: Streams, residual: Tensor, grid: Grid | None, lost: Lost
 ) -> Streams:
     """The streams as they were before the coupling, given its residual at the (unchanged) source.
 
-    bits: the packed remainder of the target, where `advance` gave one.
+    lost: as `advance` gave it.
     Equal bit for bit on a grid, otherwise off by one rounding divided by the scale. A replaced
-    target is left as it is: nothing before the coupling depended on it.
+    target is left as it is unless it was parked: nothing before the coupling depended on it.
     """
+    if coupling.parks == coupling.target and lost.parked is not None:
+        return _with(streams, coupling.target, lost.parked)
     if coupling.replaces:
         return streams
+
     new = streams[coupling.target]
     if grid is not None:
         residual = grid.round(residual.to(new.dtype))
-
-    difference = new - residual
-    if coupling.adds:
+    difference = residual - new if coupling.flips else new - residual
+    if coupling.adds or coupling.flips:
         old = difference
-    elif grid is not None and bits is not None:
-        old = grid.grow(difference, coupling.scale, grid.unpack(bits, new.shape))
+    elif coupling.store is not None:
+        ratio = Fraction(coupling.scale)  # type: ignore[arg-type]  # a store goes with a number
+        old, store = _on(grid).divide(difference, ratio, streams[coupling.store])
+        streams = _with(streams, coupling.store, store if lost.parked is None else lost.parked)
+    elif lost.remainder is not None:
+        old = _on(grid).grow(difference, _number(coupling.scale), lost.remainder)
     else:
-        old = difference / coupling.scale
+        old = difference / _number(coupling.scale)
     return _with(streams, coupling.target, old.to(new.dtype))
+
+
+def _scaled_sum(old: Tensor, scale: float | Fraction | Tensor, residual: Tensor) -> Tensor:
+    """Scale · old + residual in one pass over memory."""
+    if isinstance(scale, Tensor):
+        return torch.addcmul(residual.to(old.dtype), old, scale.to(old.dtype))
+    return torch.add(residual, old, alpha=float(scale))
+
+
+def _number(scale: float | Fraction | Tensor) -> float | Tensor:
+    return float(scale) if isinstance(scale, Fraction) else scale
+
+
+def _on(grid: Grid | None) -> Grid:
+    """The grid, which only couplings of an exact scheme ask for."""
+    if grid is None:
+        raise RuntimeError("a coupling with a remainder or a store belongs on a grid")
+    return grid
 
 
 def evaluate(coupling: Coupling, streams: Streams, *, source_wanted: bool) -> tuple[Tensor, Tensor]:
@@ -145,8 +199,10 @@ def retreat(
 
     if coupling.replaces:
         before[coupling.target] = None
+    elif coupling.flips:
+        before[coupling.target] = -at_target
     elif not coupling.adds:
-        before[coupling.target] = at_target * coupling.scale
+        before[coupling.target] = at_target * _number(coupling.scale)
     if residual.requires_grad:
         at_source, found = _vector_jacobian(residual, at_target, source, parameters)
         before[coupling.source] = added(before[coupling.source], at_source)

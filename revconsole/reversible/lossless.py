@@ -1,24 +1,40 @@
-"""Scaling without loss: streams on the grid 2⁻ˡ, and the few bits a scaling would drop.
+"""Scaling without loss: streams on the grid 2⁻ˡ, and the bits a scaling would drop.
 
-Multiplying by ±2⁻ᵇ and dividing again loses b bits of every number, and a stack of scaled
-couplings loses them at every block, until the inverse is noise. On a grid nothing need be lost.
-Write a stream as n·2⁻ˡ with whole n. Then, with m = ⌈n / 2ᵇ⌉ and the remainder s = m·2ᵇ − n,
+Multiplying by a number below one and dividing again loses bits of every number, and a stack of
+scaled couplings loses them at every block, until the inverse is noise. On a grid nothing need be
+lost. Write a stream as n·2⁻ˡ with whole n; `Grid` scales it in one of two ways.
+
+By ±2⁻ᵇ, each scaling keeping its own remainder. With m = ⌈n / 2ᵇ⌉ and s = m·2ᵇ − n,
 
     shrink:  n  →  ±m            and   s ∈ {0, …, 2ᵇ − 1} is kept: b bits per number
     grow:    ±m →  n = m·2ᵇ − s
 
 For b = 1 this is BDIA's parity bit: s is one where n is odd, and ±½(n + s) is whole.
 
-All of it is floating-point arithmetic that happens to be exact: whole numbers below 2²⁴ are
-float32 numbers (2⁵³ in float64), and so are their sums, halves and doubles. `Grid.require_room`
-raises before a stream outgrows that. Rounding onto the grid passes gradients straight through.
+By a ratio p/q, all scalings of a stream sharing one store B of whole numbers, from B = 0. With
+floors throughout, which is what makes it right for negative numbers too,
 
-Source: Zhang, Lewis, Kleijn, "On Exact Bit-level Reversible Transformers Without Changing
-Architectures" (arXiv 2407.09093, ICML 2025), in floor arithmetic for any b.
+    n ← ⌊n / q⌋ · p + t mod p    B ← ⌊t / p⌋    where t = B·q + (n mod q)
+
+maps pairs (n, B) to pairs, one to one, and the same with p and q exchanged undoes it. B grows by
+log₂(q/p) bits a scaling, 0.15 at 9/10: the least there is. It is set aside before it overflows.
+
+All of it is floating-point arithmetic that happens to be exact: whole numbers below 2²⁴ are
+float32 numbers (2⁵³ in float64), and so are their sums and products below that, and the floor of
+their correctly rounded quotient is the floor of the true one. `Grid.require_room` raises before a
+stream outgrows that. Rounding onto the grid passes gradients straight through.
+
+Sources: Zhang, Lewis, Kleijn, "On Exact Bit-level Reversible Transformers Without Changing
+Architectures" (arXiv 2407.09093, ICML 2025), in floor arithmetic for any b; Maclaurin, Duvenaud,
+Adams 2015, "Gradient-based Hyperparameter Optimization through Reversible Learning" (arXiv
+1502.03492), section 3.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -29,6 +45,9 @@ from revconsole.errors import RevconsoleError
 WORD = torch.int64
 GATHER = 0x0102040810204080  # multiplied into eight bytes of 0 or 1, leaves them as the top byte
 SPREAD = 0x0101010101010101  # multiplied into a byte, copies it to all eight bytes of a word
+FINEST = 20  # bits after the point that leave float32 room up to 16
+STORE_LIMIT = 2**24  # whole numbers below it are float32 numbers
+STORE_BYTES = 3  # which is also what one of them takes
 PICK = 0x8040201008040201 - (1 << 64)  # keeps bit i of byte i; as a signed word
 
 
@@ -42,6 +61,20 @@ class Grid:
 
     fraction: int
     lost: int = 0
+
+    @classmethod
+    def of(cls, fraction: int | None, lost: int = 0) -> "Grid | None":
+        """The grid with that many bits after the point; None for None.
+
+        Raises RevconsoleError where float32 would leave no room in front of it.
+        """
+        if fraction is None:
+            return None
+        if not 0 <= fraction <= FINEST:
+            raise RevconsoleError(
+                f"grid_bits lies between 0 and {FINEST}, not at {fraction}: 9 holds |x| < 32,768"
+            )
+        return cls(fraction=fraction, lost=lost)
 
     def dtype(self, given: torch.dtype) -> torch.dtype:
         """The dtype of streams on this grid: float32, or float64 where the input is."""
@@ -71,6 +104,20 @@ class Grid:
     def grow(self, scaled: Tensor, scale: float | Tensor, remainder: Tensor) -> Tensor:
         """The value that `shrink` was given, bit for bit. remainder: as `shrink` returned it."""
         return torch.sub(scaled / scale, remainder, alpha=2.0**-self.fraction)
+
+    def multiply(self, value: Tensor, ratio: Fraction, store: Tensor) -> tuple[Tensor, Tensor]:
+        """`ratio · value` on the grid, and the store with what that would have lost.
+
+        value: on the grid. ratio: not 0; its sign is the result's. store: whole numbers below 2²⁴,
+        shaped like `value`. The gradient of the result is `ratio`; the store has none.
+        """
+        size = abs(ratio)
+        scaled, after = _Multiplied.apply(value, size, store, self.fraction)
+        return scaled if ratio > 0 else -scaled, after
+
+    def divide(self, scaled: Tensor, ratio: Fraction, store: Tensor) -> tuple[Tensor, Tensor]:
+        """The value and the store that `multiply` was given, bit for bit."""
+        return self.multiply(scaled if ratio > 0 else -scaled, 1 / abs(ratio), store)
 
     def pack(self, remainder: Tensor) -> Tensor:
         """The remainder in ⌈numel · b / 8⌉ bytes."""
@@ -108,10 +155,70 @@ class Grid:
                 )
 
 
+def thousandths(name: str, value: float) -> Fraction:
+    """A weight as the ratio that exact arithmetic scales by. Raises if it is finer than that."""
+    ratio = Fraction(round(value * 1000), 1000)
+    if not math.isclose(float(ratio), value, abs_tol=1e-9):
+        raise RevconsoleError(
+            f"exact mode takes {name} with at most three decimals, not {value!r}: "
+            f"write {float(ratio):g}, or leave grid_bits unset"
+        )
+    return ratio
+
+
+def pack_store(store: Tensor) -> Tensor:
+    """A store in three bytes per number, uint8 of shape (…, 3)."""
+    return store.to(torch.int32).unsqueeze(-1).view(torch.uint8)[..., :STORE_BYTES].contiguous()
+
+
+def unpack_store(packed: Tensor, dtype: torch.dtype) -> Tensor:
+    """The store that `pack_store` was given."""
+    whole = torch.nn.functional.pad(packed, (0, 1)).view(torch.int32)
+    return whole.squeeze(-1).to(dtype)
+
+
+@lru_cache(maxsize=4096)
+def store_fills(ratios: tuple[Fraction, ...]) -> bool:
+    """Whether a store that took up these scalings before the last would overflow in the last.
+
+    A store starts at nothing, and starts again whenever this is so: each call looks at the ratios
+    since the first scaling of the stack.
+    """
+    largest, full = 0, False
+    for ratio in ratios:
+        divisor, factor = ratio.denominator, abs(ratio.numerator)
+        full = largest * divisor + divisor > STORE_LIMIT
+        largest = 0 if full else largest
+        largest = (largest * divisor + divisor - 1) // factor
+    return full
+
+
 def peak(stream: Tensor) -> Tensor:
     """The largest magnitude in the stream, on its device; nan if there is one."""
     low, high = torch.aminmax(stream.detach())
     return torch.maximum(-low, high)
+
+
+class _Multiplied(torch.autograd.Function):
+    """See `Grid.multiply`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, value: Tensor, ratio: Fraction, store: Tensor, fraction: int
+    ) -> tuple[Tensor, Tensor]:
+        factor, divisor = ratio.numerator, ratio.denominator
+        whole = value * 2.0**fraction
+        quotient = torch.floor(whole / divisor)
+        whole.sub_(quotient, alpha=divisor).add_(store, alpha=divisor)
+        after = torch.floor(whole / factor)
+        whole.sub_(after, alpha=factor).add_(quotient, alpha=factor)
+        ctx.ratio = ratio
+        ctx.mark_non_differentiable(after)
+        return whole.mul_(2.0**-fraction), after
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, _store: Tensor) -> tuple[Tensor, None, None, None]:
+        return gradient * float(ctx.ratio), None, None, None
 
 
 class _StraightThrough(torch.autograd.Function):

@@ -1,8 +1,8 @@
 """Evaluating a residual a second time exactly as it was evaluated first.
 
-Reconstruction is only as good as the repetition, so a second evaluation runs under the autocast
-state of the first, draws the same random numbers, and leaves running statistics alone. Each part
-costs nothing, or next to it, where a model does not use it.
+Reconstruction is only as good as the repetition, so a second evaluation runs under the autocast,
+attention kernels and precision of the first, draws the same random numbers, and leaves running
+statistics alone. Each part costs nothing, or next to it, where a model does not use it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,37 +17,70 @@ from torch.nn.modules.batchnorm import _NormBase
 from revconsole.errors import NotInvertible
 
 Slots = tuple[tuple[tuple[nn.Module, str], ...], ...]  # per parameter, where it is held
+ATTENTION_KERNELS = ("flash", "mem_efficient", "math", "cudnn")  # of every device, despite the name
 Random = tuple[Tensor | None, Tensor | None]  # generator states of the CPU and of the device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Autocast:
-    """The autocast state of one device type at one moment."""
+class Arithmetic:
+    """The settings that decide how numbers are computed: autocast, attention kernels, precision.
+
+    kernels: which of `ATTENTION_KERNELS` may be chosen. products: of float32 matrices, as
+    `torch.get_float32_matmul_precision` has it.
+    """
 
     device_type: str
-    enabled: bool
+    autocast: bool
     dtype: torch.dtype
+    kernels: tuple[bool, ...]
+    products: str
 
     @classmethod
     def now(cls, device: torch.device) -> Self:
-        """The state in force for that device."""
+        """The settings in force for that device."""
         kind = device.type
         return cls(
             device_type=kind,
-            enabled=torch.is_autocast_enabled(kind),
+            autocast=torch.is_autocast_enabled(kind),
             dtype=torch.get_autocast_dtype(kind),
+            kernels=_allowed_kernels(),
+            products=torch.get_float32_matmul_precision(),
         )
 
-    def __call__(self) -> torch.autocast:
-        """Restore the state for a `with`, without its cache.
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Restore the settings for a `with`; autocast without its cache.
 
         A cast of a weight that stands in for another would stay in the cache until the caller's own
         autocast ends, and is never looked up again. Older versions of torch also find a cast made
         without a graph where one with a graph is needed.
         """
+        with ExitStack() as stack:
+            kernels, products = _allowed_kernels(), torch.get_float32_matmul_precision()
+            if kernels != self.kernels:
+                stack.callback(_allow_kernels, kernels)
+                _allow_kernels(self.kernels)
+            if products != self.products:
+                stack.callback(torch.set_float32_matmul_precision, products)
+                torch.set_float32_matmul_precision(self.products)
+            if self.autocast or torch.is_autocast_enabled(self.device_type):
+                stack.enter_context(self._autocast())
+            yield
+
+    def _autocast(self) -> torch.autocast:
         return torch.autocast(
-            self.device_type, dtype=self.dtype, enabled=self.enabled, cache_enabled=False
+            self.device_type, dtype=self.dtype, enabled=self.autocast, cache_enabled=False
         )
+
+
+def _allowed_kernels() -> tuple[bool, ...]:
+    cuda = torch.backends.cuda
+    return tuple(getattr(cuda, f"{kernel}_sdp_enabled")() for kernel in ATTENTION_KERNELS)
+
+
+def _allow_kernels(allowed: Sequence[bool]) -> None:
+    for kernel, wanted in zip(ATTENTION_KERNELS, allowed, strict=True):
+        getattr(torch.backends.cuda, f"enable_{kernel}_sdp")(wanted)
 
 
 def random_state(device: torch.device) -> tuple[Tensor, ...]:

@@ -6,8 +6,8 @@ coupling by coupling, every residual being evaluated once for both the inverse a
 the streams so restored are handed down the tape to the block before it. The tape belongs to one
 forward pass, so several passes may wait for their backward, in any order.
 
-Besides the last streams, what is kept per block is its draw, its side bits and the states of the
-generators it drew from: all through `save_for_backward`, nothing on `ctx`, so hooks on saved
+Besides the last streams, what is kept per block is its draw, what its couplings lost and the states
+of the generators it drew from: all through `save_for_backward`, nothing on `ctx`, so hooks on saved
 tensors see every byte. Parameters are inputs of the Function and their gradients are returned, so
 hooks on them fire block by block, and frozen inputs, frozen blocks, shared parameters and
 `torch.autograd.grad` need no special case. The graph cannot be differentiated twice.
@@ -25,6 +25,7 @@ from torch.autograd.function import once_differentiable
 from revconsole.reversible.coupling import (
     Coupling,
     Gradients,
+    Lost,
     Streams,
     added,
     advance,
@@ -32,8 +33,10 @@ from revconsole.reversible.coupling import (
     retreat,
     undo,
 )
+from revconsole.reversible.extras import Extras
+from revconsole.reversible.lossless import Grid, pack_store, unpack_store
 from revconsole.reversible.replay import (
-    Autocast,
+    Arithmetic,
     Slots,
     drawn_since,
     only_statistics_change,
@@ -48,13 +51,16 @@ from revconsole.reversible.scheme import Scheme
 
 @dataclass(slots=True, kw_only=True)
 class Tape:
-    """One forward pass, and the streams on their way back through it; none outside its backward.
+    """Some blocks in a row in one forward pass, and the streams on their way back through them.
 
-    blocks: how many there are. after: the block after which the streams stood as they are here.
+    first, last: index of the first and the last of the blocks. extras: what all of them are given.
+    after: the block after which the streams stood as they are here; none outside the backward.
     """
 
     scheme: Scheme
-    blocks: int
+    first: int
+    last: int
+    extras: Extras
     after: int | None = None
     streams: Streams = field(default=())
 
@@ -81,7 +87,7 @@ class Step:
     block: nn.Module
     index: int
     slots: Slots
-    autocast: Autocast
+    arithmetic: Arithmetic
 
     @property
     def scheme(self) -> Scheme:
@@ -90,28 +96,58 @@ class Step:
 
     @property
     def last(self) -> bool:
-        """Whether no block follows, so that this one keeps streams."""
-        return self.index == self.tape.blocks - 1
+        """Whether this block keeps the streams, as no block follows that could restore them."""
+        return self.index == self.tape.last
 
-    def couplings(self, draw: Tensor | None) -> tuple[Coupling, ...]:
-        """The couplings of the block under that draw."""
-        return self.scheme.couplings(self.block, self.index, draw)
+    def couplings(self, draw: Tensor | None, extras: Sequence[Tensor]) -> tuple[Coupling, ...]:
+        """The couplings of the block under that draw, computing with these extra tensors."""
+        block = self.tape.extras.bound(self.block, extras)
+        return self.scheme.couplings(block, self.index, draw)
+
+    def undone(self, number: int, of: int) -> bool:
+        """Whether coupling `number` of the block's `of` is undone: not so at either end of the tape."""
+        at_the_end = self.last and number == of - 1
+        at_the_start = self.index == self.tape.first and number == 0
+        return not at_the_end and not at_the_start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """What one coupling keeps for its way back; None for what it does not need.
 
-    bits: the packed remainder of its target. cpu, device: generator states before its residual.
+    bits: the packed remainder of its target. parked: the stream it set aside.
+    cpu, device: generator states before its residual.
     """
 
-    bits: Tensor | None
-    cpu: Tensor | None
-    device: Tensor | None
+    bits: Tensor | None = None
+    parked: Tensor | None = None
+    cpu: Tensor | None = None
+    device: Tensor | None = None
 
     def flat(self) -> tuple[Tensor | None, ...]:
-        """The three, in the order of the fields."""
-        return self.bits, self.cpu, self.device
+        """The four, in the order of the fields."""
+        return self.bits, self.parked, self.cpu, self.device
+
+    def lost(self, coupling: Coupling, like: Tensor, grid: Grid | None) -> Lost:
+        """What `undo` needs. like: the target."""
+        remainder, parked = None, self.parked
+        if grid is not None and self.bits is not None:
+            remainder = grid.unpack(self.bits, like.shape)
+        if parked is not None and coupling.parks == coupling.store:
+            parked = unpack_store(parked, like.dtype)
+        return Lost(remainder=remainder, parked=parked)
+
+
+def kept_of(
+    lost: Lost, coupling: Coupling, grid: Grid | None, generators: tuple[Tensor | None, ...]
+) -> Kept:
+    """What has to be kept so that the coupling can be undone."""
+    bits, parked = None, lost.parked
+    if grid is not None and lost.remainder is not None:
+        bits = grid.pack(lost.remainder)
+    if parked is not None and coupling.parks == coupling.store:
+        parked = pack_store(parked)
+    return Kept(bits=bits, parked=parked, cpu=generators[0], device=generators[1])
 
 
 def run_reversibly(
@@ -120,6 +156,8 @@ def run_reversibly(
     index: int,
     draw: Tensor | None,
     streams: Streams,
+    *,
+    extras: Sequence[Tensor] = (),
 ) -> Streams:
     """The streams after the block, with a backward that restores those before it."""
     slots, parameters = parameter_slots(block)
@@ -128,9 +166,9 @@ def run_reversibly(
         block=block,
         index=index,
         slots=slots,
-        autocast=Autocast.now(streams[0].device),
+        arithmetic=Arithmetic.now(streams[0].device),
     )
-    after: Streams = _Reversible.apply(step, draw, *streams, *parameters)
+    after: Streams = _Reversible.apply(step, draw, *streams, *extras, *parameters)
     return after
 
 
@@ -138,43 +176,56 @@ class _Reversible(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, step: Step, draw: Tensor | None, *tensors: Tensor) -> Streams:
         count = step.scheme.streams
-        streams, parameters = tensors[:count], tensors[count:]
-        with step.autocast(), only_statistics_change(step.block, step.index):
-            streams, before, kept = _forward(step, step.couplings(draw), streams)
+        streams, others = tensors[:count], tensors[count:]
+        couplings = step.couplings(draw, others[: len(others) - len(step.slots)])
+        with step.arithmetic(), only_statistics_change(step.block, step.index):
+            streams, before, kept = _forward(step, couplings, streams)
 
         ctx.step = step
         ctx.set_materialize_grads(False)
+        stores = {coupling.store for coupling in couplings if coupling.store is not None}
+        ctx.mark_non_differentiable(*(streams[store] for store in stores))
         flat = [tensor for each in kept for tensor in each.flat()]
-        ctx.save_for_backward(draw, *parameters, *(before if step.last else ()), *flat)
+        ctx.save_for_backward(draw, *others, *(before if step.last else ()), *flat)
         return streams
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
         step: Step = ctx.step
-        count, slots = step.scheme.streams, len(step.slots)
-        draw, *saved = ctx.saved_tensors
-        parameters, saved = saved[:slots], saved[slots:]
-        streams = tuple(saved[:count]) if step.last else step.tape.take(step.index)
-        flat = saved[count:] if step.last else saved
-        kept = [
-            Kept(bits=bits, cpu=cpu, device=device)
-            for bits, cpu, device in zip(*[iter(flat)] * 3, strict=True)
-        ]
         wanted = ctx.needs_input_grad[2:]
+        count = step.scheme.streams
+        draw, *saved = ctx.saved_tensors
+        others, saved = saved[: len(wanted) - count], saved[len(wanted) - count :]
+        streams = tuple(saved[:count]) if step.last else step.tape.take(step.index)
+        flat = iter(saved[count:] if step.last else saved)
+        kept = [Kept(**dict(zip(Kept.__slots__, four, strict=True))) for four in zip(*[flat] * 4, strict=True)]
         inputs_wanted = any(wanted[:count])
 
+        extras = len(others) - len(step.slots)
         stand_ins = [
-            nn.Parameter(parameter.detach(), requires_grad=needed)
-            for parameter, needed in zip(parameters, wanted[count:], strict=True)
+            _stand_in(other, needed, parameter=number >= extras)
+            for number, (other, needed) in enumerate(zip(others, wanted[count:], strict=True))
         ]
-        trail = list(zip(step.couplings(draw), kept, strict=True))
-        streams, gradients, of_parameters = _backward(
-            step, trail, streams, gradients, stand_ins, inputs_wanted=inputs_wanted
+        couplings = step.couplings(draw, stand_ins[:extras])
+        streams, gradients, of_others = _backward(
+            step,
+            list(zip(couplings, kept, strict=True)),
+            streams,
+            gradients,
+            stand_ins,
+            inputs_wanted=inputs_wanted,
         )
-        if inputs_wanted and step.index:
+        if inputs_wanted and step.index > step.tape.first:
             step.tape.put(step.index - 1, streams)
-        return (None, None, *gradients, *of_parameters)
+        return (None, None, *gradients, *of_others)
+
+
+def _stand_in(tensor: Tensor, needed: bool, *, parameter: bool) -> Tensor:
+    """A leaf of a new graph with the same values."""
+    if parameter:
+        return nn.Parameter(tensor.detach(), requires_grad=needed)
+    return tensor.detach().requires_grad_(needed)
 
 
 def _forward(
@@ -183,14 +234,13 @@ def _forward(
     """The streams after the block and before its last coupling, and what each coupling keeps."""
     device, grid = streams[0].device, step.scheme.grid
     before, kept = streams, []
-    for number, coupling in enumerate(couplings, start=1):
+    for number, coupling in enumerate(couplings):
         generators = random_state(device)
         before = streams
-        streams, remainder = advance(coupling, streams, grid)
-        undone = not (step.last and number == len(couplings))
-        bits = grid.pack(remainder) if grid and remainder is not None and undone else None
-        cpu, other = drawn_since(generators, device)
-        kept.append(Kept(bits=bits, cpu=cpu, device=other))
+        streams, lost = advance(coupling, streams, grid)
+        drawn = drawn_since(generators, device)
+        lost = lost if step.undone(number, len(couplings)) else Lost()
+        kept.append(kept_of(lost, coupling, grid, drawn))
     return streams, before, kept
 
 
@@ -199,24 +249,25 @@ def _backward(
     trail: Sequence[tuple[Coupling, Kept]],
     streams: Streams,
     gradients: Gradients,
-    parameters: Sequence[Tensor],
+    others: Sequence[Tensor],
     *,
     inputs_wanted: bool,
 ) -> tuple[Streams, Gradients, list[Tensor | None]]:
-    """The streams before the block, their gradients, and the gradients of the parameters.
+    """The streams before the block, their gradients, and the gradients of extras and parameters.
 
-    streams: after the block, or before its last coupling if it is the last block.
+    streams: after the block, or before its last coupling if it keeps them.
     """
-    grid = step.scheme.grid
-    sums: list[Tensor | None] = [None] * len(parameters)
+    grid, parameters = step.scheme.grid, others[len(others) - len(step.slots) :]
+    sums: list[Tensor | None] = [None] * len(others)
     for number, (coupling, kept) in reversed(list(enumerate(trail))):
         with _again(step, kept, parameters, streams[0].device):
             wanted = inputs_wanted or number > 0
             source, residual = evaluate(coupling, streams, source_wanted=wanted)
-        gradients, found = retreat(coupling, gradients, source, residual, parameters)
+        gradients, found = retreat(coupling, gradients, source, residual, others)
         sums = [added(total, part) for total, part in zip(sums, found, strict=True)]
-        if not (step.last and number == len(trail) - 1):
-            streams = undo(coupling, streams, residual.detach(), grid, kept.bits)
+        if step.undone(number, len(trail)):
+            lost = kept.lost(coupling, streams[coupling.target], grid)
+            streams = undo(coupling, streams, residual.detach(), grid, lost)
     return streams, gradients, sums
 
 
@@ -229,6 +280,6 @@ def _again(
         parameters_replaced(step.slots, parameters),
         statistics_kept(step.block),
         random_replayed((kept.cpu, kept.device), device),
-        step.autocast(),
+        step.arithmetic(),
     ):
         yield

@@ -16,6 +16,11 @@ from revconsole.reversible.coupling import Coupling, Streams
 from revconsole.reversible.lossless import Grid
 from revconsole.reversible.schemes.additive import Additive
 from revconsole.reversible.schemes.bdia import Bdia
+from revconsole.reversible.schemes.coefficients import Coefficients
+from revconsole.reversible.schemes.hamiltonian import Hamiltonian
+from revconsole.reversible.schemes.leapfrog import Leapfrog
+from revconsole.reversible.schemes.midpoint import Midpoint
+from revconsole.reversible.schemes.midpoint_a import MidpointA
 from revconsole.reversible.schemes.momentum import Momentum
 from revconsole.reversible.schemes.residual import Residual
 
@@ -24,16 +29,20 @@ class Scheme(Protocol):
     """How a stack of blocks advances its streams, and how it can be undone.
 
     name:    as in profiles.
-    streams: how many there are, each of the embedding's shape.
+    streams: how many there are, each of the embedding's shape; a store of lost bits is one.
     draws:   whether training draws a sign per sample and block.
     plain:   when calling the blocks one after the other gives the scheme's result: `always`,
              `in evaluation` or `never`.
     """
 
     name: ClassVar[str]
-    streams: ClassVar[int]
     draws: ClassVar[bool]
-    plain: ClassVar[str]
+
+    @property
+    def streams(self) -> int: ...  # noqa: D102  see the class
+
+    @property
+    def plain(self) -> str: ...  # noqa: D102  see the class
 
     @property
     def grid(self) -> Grid | None:
@@ -64,11 +73,27 @@ class Scheme(Protocol):
         """Raise NotInvertible, saying what to use instead, if that many blocks cannot be undone."""
 
 
-SCHEMES: Mapping[str, type[Residual | Additive | Momentum | Bdia]] = {
+AnyScheme = (
+    Residual
+    | Additive
+    | Momentum
+    | Bdia
+    | Midpoint
+    | Leapfrog
+    | Hamiltonian
+    | MidpointA
+    | Coefficients
+)
+SCHEMES: Mapping[str, type[AnyScheme]] = {
     "residual": Residual,
     "additive": Additive,
     "momentum": Momentum,
     "bdia": Bdia,
+    "midpoint": Midpoint,
+    "leapfrog": Leapfrog,
+    "hamiltonian": Hamiltonian,
+    "midpoint_a": MidpointA,
+    "coefficients": Coefficients,
 }
 Backward = Literal["stored", "checkpointed", "reversible"]
 BACKWARDS: tuple[Backward, ...] = ("stored", "checkpointed", "reversible")

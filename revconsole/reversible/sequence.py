@@ -7,15 +7,16 @@ of three things, with the same outputs for the same draws:
     checkpointed  `torch.utils.checkpoint` keeps the streams before each block
     reversible    only the last streams are kept, and each block is undone on the way back
 
-In evaluation and under `no_grad` all three are the plain forward.
+Each block may have its own; `budget` chooses them. In evaluation and under `no_grad` all three are
+the plain forward.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
-from typing import Self, overload
+from itertools import groupby
+from typing import Any, Self, overload
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from torch.utils.checkpoint import checkpoint
 
 from revconsole.errors import RevconsoleError, UnknownName
 from revconsole.reversible.coupling import Streams, advance
+from revconsole.reversible.extras import Extras, taken_apart
 from revconsole.reversible.lossless import Grid, peak
 from revconsole.reversible.replay import statistics_kept
 from revconsole.reversible.reversal import Tape, run_reversibly
@@ -45,7 +47,9 @@ class ReversibleSequence(nn.Sequential):
     """Blocks, wired by a scheme; see the module.
 
     blocks:   modules, or one OrderedDict of them, as for `nn.Sequential`.
-    backward: where the backward pass finds its activations.
+    backward: where the backward pass finds its activations, for all blocks or for each.
+    left:     names of children that are called as they are, between runs of the others: a stage's
+              first block, say, which changes the shape.
 
     In training, forward hooks of a block do not run (its branches are called, those of their
     modules run, again in the backward); in evaluation they do if the scheme's evaluation is plain.
@@ -57,18 +61,40 @@ class ReversibleSequence(nn.Sequential):
         self,
         *blocks: nn.Module | OrderedDict[str, nn.Module],
         scheme: Scheme,
-        backward: Backward = "reversible",
+        backward: Backward | Sequence[Backward] = "reversible",
+        left: Collection[str] = (),
     ) -> None:
         super().__init__(*blocks)  # type: ignore[arg-type]  # either form, as for nn.Sequential
-        if backward not in BACKWARDS:
-            raise UnknownName("backward", backward, BACKWARDS)
         self.scheme = scheme
-        self.backward = backward
+        self.left = frozenset(left)
         self.draws: Draws = coin_flips
-        if backward == "reversible":
-            scheme.require_inverse(len(self))
+        self.backward = backward
         for name, block in self._modules.items():
-            guard(block, Guard(scheme=scheme, name=name))
+            if name not in self.left:
+                guard(block, Guard(scheme=scheme, name=name))
+
+    @property
+    def backward(self) -> Backward | tuple[Backward, ...]:
+        """One word for all blocks of the runs, or one for each in order."""
+        return self._backward
+
+    @backward.setter
+    def backward(self, wanted: Backward | Sequence[Backward]) -> None:
+        blocks = sum(len(run) for run in self.runs)
+        words = (wanted,) * blocks if isinstance(wanted, str) else tuple(wanted)
+        for word in words:
+            if word not in BACKWARDS:
+                raise UnknownName("backward", word, BACKWARDS)
+        if len(words) != blocks:
+            raise RevconsoleError(f"{len(words)} backwards were given for {blocks} blocks")
+        if "reversible" in words:
+            self.scheme.require_inverse(max(len(run) for run in self.runs))
+        self._backward = wanted if isinstance(wanted, str) else words
+
+    @property
+    def runs(self) -> list[list[nn.Module]]:
+        """The blocks that the scheme wires, as uninterrupted runs."""
+        return [blocks for wired, blocks in self._stretches() if wired]
 
     @overload  # type: ignore[override]
     def __getitem__(self, index: int) -> nn.Module: ...
@@ -79,8 +105,14 @@ class ReversibleSequence(nn.Sequential):
         if not isinstance(index, slice):
             block: nn.Module = super().__getitem__(index)
             return block
+        names = list(self._modules)
         chosen = OrderedDict(list(self._modules.items())[index])
-        part = type(self)(chosen, scheme=self.scheme, backward=self.backward)
+        backward = self.backward
+        if not isinstance(backward, str):
+            wired = [name for name in names if name not in self.left]
+            backward = tuple(b for n, b in zip(wired, backward, strict=True) if n in chosen)
+        left = self.left & chosen.keys()
+        part = type(self)(chosen, scheme=self.scheme, backward=backward, left=left)
         part.draws = self.draws
         return part.train(self.training)
 
@@ -88,46 +120,126 @@ class ReversibleSequence(nn.Sequential):
         """The scheme and the backward."""
         return f"scheme={self.scheme}, backward={self.backward!r}"
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (B, …). Returns what the scheme merges, (B, …), for some twice as wide."""
-        blocks = list(self)
-        grid = self.scheme.grid
-        if grid is not None:
-            x = _onto(grid, x)
-        streams = self.scheme.lift(x)
-        rows = self._draw(x, len(blocks))
-        run = self._runner(len(blocks))
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:  # type: ignore[override]
+        """x: (B, …). Returns what the scheme merges, (B, …), for some twice as wide.
 
-        peaks = [] if grid is None else [peak(x)]
-        for index, (block, draw) in enumerate(zip(blocks, rows, strict=True)):
-            streams = run(block, index, draw, streams)
-            if grid is not None:
-                peaks.append(peak(self.scheme.merge(streams, index + 1)))
-        if grid is not None:
-            grid.require_room(peaks, x.dtype)
-        return self.scheme.merge(streams, len(blocks))
+        Further arguments are handed to every block, and to every branch of it.
+        """
+        backward = self.backward
+        words = iter([backward] * len(self) if isinstance(backward, str) else backward)
+        extras, tensors = taken_apart(args, kwargs)
+        for wired, blocks in self._stretches():
+            if wired:
+                run = Run(scheme=self.scheme, extras=extras, tensors=tuple(tensors))
+                modes = [next(words) for _ in blocks] if self._keeps() else ["stored"] * len(blocks)
+                x = run.through(blocks, modes, x, self._draw(x, len(blocks)))
+            else:
+                for block in blocks:
+                    x = block(x, *args, **kwargs)
+        return x
 
-    def _draw(self, x: Tensor, blocks: int) -> Sequence[Tensor | None]:
-        """One row of signs per block, (B, 1, …, 1) in the dtype of x; None in evaluation."""
+    def _stretches(self) -> Iterator[tuple[bool, list[nn.Module]]]:
+        """The children in order, as stretches that are wired and stretches that are not."""
+        for wired, group in groupby(self._modules.items(), lambda each: each[0] not in self.left):
+            yield wired, [block for _, block in group]
+
+    def _keeps(self) -> bool:
+        """Whether this forward pass will be followed by a backward one."""
+        return self.training and torch.is_grad_enabled()
+
+    def _draw(self, x: Tensor, blocks: int) -> Tensor | None:
+        """Signs ±1, (blocks, B); None in evaluation and for schemes that draw nothing."""
         if not (self.scheme.draws and self.training):
-            return [None] * blocks
+            return None
         signs = self.draws(blocks, len(x), x.device)
         if signs.shape != (blocks, len(x)):
             raise RevconsoleError(
                 f"the source of draws returned the shape {tuple(signs.shape)}; "
                 f"{blocks} blocks and {len(x)} samples need ({blocks}, {len(x)})"
             )
-        shaped = signs.to(x).reshape(blocks, len(x), *[1] * (x.ndim - 1))
-        return list(shaped.unbind())
+        return signs
 
-    def _runner(self, blocks: int) -> Callable[[nn.Module, int, Tensor | None, Streams], Streams]:
-        """How one block is run in this forward pass."""
-        if not (self.training and torch.is_grad_enabled()) or self.backward == "stored":
-            return partial(_stored, self.scheme)
-        if self.backward == "checkpointed":
-            return partial(_checkpointed, self.scheme)
-        self.scheme.require_inverse(blocks)
-        return partial(run_reversibly, Tape(scheme=self.scheme, blocks=blocks))
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Blocks in a row under one scheme, for one forward pass."""
+
+    scheme: Scheme
+    extras: Extras
+    tensors: tuple[Tensor, ...]
+
+    def through(
+        self,
+        blocks: Sequence[nn.Module],
+        backwards: Sequence[str],
+        x: Tensor,
+        signs: Tensor | None,
+    ) -> Tensor:
+        """What the scheme makes of x over these blocks, each with its backward.
+
+        signs: ±1, (blocks, B), where the scheme draws.
+        """
+        grid, scheme = self.scheme.grid, self.scheme
+        if grid is not None:
+            x = _onto(grid, x)
+        if "reversible" in backwards:
+            scheme.require_inverse(len(blocks))
+        streams, tapes, draws = scheme.lift(x), self._tapes(backwards), _rows(signs, x, len(blocks))
+
+        peaks = [] if grid is None else [peak(x)]
+        for index, (block, backward, draw) in enumerate(zip(blocks, backwards, draws, strict=True)):
+            if backward == "reversible":
+                tape = tapes[index]
+                streams = run_reversibly(tape, block, index, draw, streams, extras=self.tensors)
+            elif backward == "checkpointed":
+                streams = self._checkpointed(block, index, draw, streams)
+            else:
+                streams = self._stored(block, index, draw, streams, self.tensors)
+            if grid is not None:
+                peaks.append(torch.maximum(peak(streams[0]), peak(streams[1])))
+        if grid is not None:
+            grid.require_room(peaks, x.dtype)
+        return scheme.merge(streams, len(blocks))
+
+    def _tapes(self, backwards: Sequence[str]) -> dict[int, Tape]:
+        """For each block that is reversed the tape of its stretch."""
+        tapes: dict[int, Tape] = {}
+        stretches = groupby(range(len(backwards)), lambda index: backwards[index] == "reversible")
+        for reversed_, group in stretches:
+            indices = list(group)
+            tape = Tape(scheme=self.scheme, first=indices[0], last=indices[-1], extras=self.extras)
+            if reversed_:
+                tapes |= dict.fromkeys(indices, tape)
+        return tapes
+
+    def _stored(
+        self,
+        block: nn.Module,
+        index: int,
+        draw: Tensor | None,
+        streams: Streams,
+        extras: Sequence[Tensor],
+    ) -> Streams:
+        bound = self.extras.bound(block, extras)
+        for coupling in self.scheme.couplings(bound, index, draw):
+            streams, _ = advance(coupling, streams, self.scheme.grid)
+        return streams
+
+    def _checkpointed(
+        self, block: nn.Module, index: int, draw: Tensor | None, streams: Streams
+    ) -> Streams:
+        def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+            return nullcontext(), statistics_kept(block)
+
+        def run(draw: Tensor | None, *tensors: Tensor) -> Streams:
+            streams, extras = tensors[: len(streams_)], tensors[len(streams_) :]
+            return self._stored(block, index, draw, streams, extras)
+
+        streams_ = streams
+        after: Streams = checkpoint(
+            run, draw, *streams, *self.tensors, use_reentrant=False, context_fn=contexts
+        )
+        return after
 
 
 def set_draws(model: nn.Module, source: Draws) -> None:
@@ -152,25 +264,11 @@ def _onto(grid: Grid, x: Tensor) -> Tensor:
     return grid.round(x.to(grid.dtype(x.dtype)))
 
 
-def _stored(
-    scheme: Scheme, block: nn.Module, index: int, draw: Tensor | None, streams: Streams
-) -> Streams:
-    for coupling in scheme.couplings(block, index, draw):
-        streams, _ = advance(coupling, streams, scheme.grid)
-    return streams
-
-
-def _checkpointed(
-    scheme: Scheme, block: nn.Module, index: int, draw: Tensor | None, streams: Streams
-) -> Streams:
-    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), statistics_kept(block)
-
-    def run(draw: Tensor | None, *streams: Tensor) -> Streams:
-        return _stored(scheme, block, index, draw, streams)
-
-    after: Streams = checkpoint(run, draw, *streams, use_reentrant=False, context_fn=contexts)
-    return after
+def _rows(signs: Tensor | None, x: Tensor, blocks: int) -> Sequence[Tensor | None]:
+    """One row of signs per block, (B, 1, …, 1) in the dtype of x."""
+    if signs is None:
+        return [None] * blocks
+    return list(signs.to(x).reshape(blocks, len(x), *[1] * (x.ndim - 1)).unbind())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

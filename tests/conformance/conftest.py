@@ -16,12 +16,33 @@ from torch import nn
 from revconsole.reversible import BACKWARDS, make_scheme, rewire, schemes
 
 VARIANTS = {
-    "additive": {"concat": {}, "mean": {"fuse": "mean"}},
-    "momentum": {"zero": {}, "first": {"start": "first"}},
+    "additive": {
+        "concat": {},
+        "mean": {"fuse": "mean"},
+        "mean-grid9": {"fuse": "mean", "grid_bits": 9},
+    },
+    "momentum": {
+        "zero": {},
+        "first": {"start": "first"},
+        "grid9": {"grid_bits": 9},
+        "half-first-grid9": {"gamma": 0.5, "start": "first", "grid_bits": 9},
+    },
     "bdia": {
         "floats": {},
         "grid9": {"grid_bits": 9},
         "quarter-grid9": {"gamma": 0.25, "grid_bits": 9},
+        "one-grid9": {"gamma": 1.0, "grid_bits": 9},
+    },
+    "midpoint": {"floats": {}, "grid9": {"grid_bits": 9}},
+    "leapfrog": {"floats": {"step": 0.5}, "grid9": {"grid_bits": 9}},
+    "hamiltonian": {"floats": {"step": 0.5}, "grid9": {"grid_bits": 9}},
+    "midpoint_a": {"floats": {}, "grid9": {"grid_bits": 9}},
+    "coefficients": {
+        "start": {},
+        "tiny": {"progress": 0.05},
+        "end": {"progress": 1.0},
+        "middle-grid9": {"progress": 0.3, "grid_bits": 9},
+        "end-grid9": {"progress": 1.0, "grid_bits": 9},
     },
 }
 NAMES = sorted(p.stem for p in Path(schemes.__file__).parent.glob("*.py") if p.stem != "__init__")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from revconsole.errors import NotInvertible
-from revconsole.reversible import Bdia, Momentum, Residual, rewire
+from revconsole.reversible import Bdia, Coefficients, Momentum, Residual, rewire
 
 FLOAT64_INVERSE = (
     1e-11  # eps of float64 times the error growth over the depth, with slopes of about 2
@@ -22,8 +22,7 @@ def test_every_norm_sees_in_the_backward_what_it_saw_in_the_forward(
         assert (before - again).abs().max() <= FLOAT64_INVERSE * before.abs().max()
 
 
-@pytest.mark.parametrize("autocast", ["bf16", None])
-@pytest.mark.parametrize("depth", [5, 24])
+@pytest.mark.parametrize(("depth", "autocast"), [(5, None), (5, "bf16"), (96, "bf16")])
 def test_exact_schemes_restore_every_bit(exact, depth, autocast, pair, witness, train, images):
     """Under bf16 autocast, with dropout in attention and MLP and with drop-path."""
     rates = {"proj_drop_rate": 0.1, "attn_drop_rate": 0.1, "drop_path_rate": 0.2}
@@ -55,8 +54,11 @@ def test_predicted_growth_is_nothing_on_a_grid_and_geometric_in_floats():
         (Momentum(gamma=0.0), 2, "gamma 0.9"),
         (Bdia(gamma=0.0), 2, "gamma 0.5"),
         (Bdia(), 13, "grid_bits=9"),
+        (Momentum(gamma=0.01), 2, "grid_bits=9"),
+        (Coefficients(end_beta=None), 2, "let beta end at 0.05 or more"),
+        (Coefficients(end_beta=0.01), 2, "grid_bits=9"),
     ],
-    ids=["residual", "momentum-0", "bdia-0", "bdia-13-blocks"],
+    ids=["residual", "momentum-0", "bdia-0", "bdia-13-blocks", "momentum-tiny", "start", "tiny"],
 )
 def test_what_cannot_be_undone_is_refused_with_an_alternative(wiring, depth, instead, vit):
     with pytest.raises(NotInvertible, match=instead):

@@ -118,7 +118,7 @@ def test_backward_defaults_to_reversible_where_the_scheme_has_an_inverse():
         (["scheme.name=bdai"], "command line: scheme.name: there is no scheme 'bdai'; did you mean 'bdia'?"),
         (
             ["backward=reversible"],
-            "command line: backward: scheme 'residual' has no inverse; use backward 'stored' or",
+            "command line: backward: scheme 'residual' has no inverse; use backward 'stored', 'checkpointed'",
         ),
         (
             ["data.dataset=cifar11"],
@@ -135,7 +135,7 @@ def test_backward_defaults_to_reversible_where_the_scheme_has_an_inverse():
             "float bdia loses its activations beyond 12 blocks (here 24); set grid_bits = 9",
         ),
         (["scheme.name=momentum", "scheme.gamma=0.0"], "divides by gamma, so gamma 0 cannot be reversed"),
-        (["scheme.name=bdia", "scheme.gamma=0.3", "scheme.grid_bits=9"], "needs gamma 0.5"),
+        (["scheme.name=bdia", "scheme.gamma=0.3", "scheme.grid_bits=9"], "exact at gamma 0.5"),
         (["schedule.warmup_epochs=10"], "a warm-up of 10 epochs leaves nothing of 10 epochs"),
         (["data.train_limit=99999"], "digits has"),
         (["optimizer.learning_rate=nan"], "should be a finite number, not nan"),

@@ -12,7 +12,19 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from revconsole.reversible import Additive, Bdia, Momentum, Residual, ReversibleSequence, set_draws
+from revconsole.reversible import (
+    Additive,
+    Bdia,
+    Coefficients,
+    Hamiltonian,
+    Leapfrog,
+    Midpoint,
+    MidpointA,
+    Momentum,
+    Residual,
+    ReversibleSequence,
+    set_draws,
+)
 
 SAME_TERMS = 1e-13  # float64, the same terms added in another order
 BATCH, TOKENS, WIDTH, DEPTH = 4, 3, 6, 7
@@ -76,6 +88,69 @@ def exact_bdia(x, blocks, gammas, bits):
         )
         parities.append(s)
     return states, parities
+
+
+def midpoint(x, blocks, step):
+    """Chang et al. 2018: x₊ = x₋ + 2 s h(x), after x₁ = x₀ + s h(x₀)."""
+    states = [x, x + step * h(x, blocks[0])]
+    for block in blocks[1:]:
+        states.append(states[-2] + 2 * step * h(states[-1], block))
+    return states[-1]
+
+
+def leapfrog(x, blocks, step):
+    """Chang et al. 2018: x₊ = 2x − x₋ + s² h(x), from rest; here by position and velocity."""
+    velocity = np.zeros_like(x)
+    for block in blocks:
+        velocity = velocity + step**2 * h(x, block)
+        x = x + velocity
+    return x
+
+
+def hamiltonian(x, blocks, step):
+    """Gal et al. 2025, eqs. 2.8 and 2.9: q += s A(p), p += s M(q); p is read out."""
+    p, q = x, x
+    for attention, mlp in blocks:
+        q = q + step * np.tanh(p @ attention)
+        p = p + step * np.tanh(q @ mlp)
+    return p
+
+
+def midpoint_a(x, blocks, weights, step):
+    """Gal et al. 2025, eq. 3.6: x₊ = a x₋ + (1 − a) x + s h(x), after x₁ = x₀ + s h(x₀)."""
+    states = [x, x + step * h(x, blocks[0])]
+    for block, a in zip(blocks[1:], weights[1:], strict=True):
+        states.append(a * states[-2] + (1 - a) * states[-1] + step * h(states[-1], block))
+    return states[-1]
+
+
+def dr2net(x, blocks, alpha, beta):
+    """Zhao et al. 2024 on two streams: x' = α x + F(x) + y, y' = β x, from y = (1 − α) x."""
+    y = (1 - alpha) * x
+    for block in blocks:
+        x, y = alpha * x + h(x, block) + y, beta * x
+    return x
+
+
+def exact_momentum(x, blocks, numerator, denominator, bits):
+    """Maclaurin et al. 2015 in Python's whole numbers, which never overflow: a store per number."""
+    unit = 2.0**bits
+
+    def whole(y):
+        return np.round(y * unit).astype(np.int64)
+
+    push = 1 - numerator / denominator
+    position = whole(x)
+    velocity = whole(push * h(position / unit, blocks[0]))
+    position = position + velocity
+    store = np.zeros(x.shape, dtype=object)
+    for block in blocks[1:]:
+        store = store * denominator + velocity % denominator
+        velocity = velocity // denominator * numerator + (store % numerator).astype(np.int64)
+        store = store // numerator
+        velocity = velocity + whole(push * h(position / unit, block))
+        position = position + velocity
+    return position / unit, velocity / unit, store
 
 
 class Block(nn.Module):
@@ -186,14 +261,97 @@ def test_exact_bdia_reads_in_the_backward_the_states_of_the_paper(x, blocks, sig
         assert np.array_equal(given, expected)
 
 
+@pytest.mark.parametrize("step", [1.0, 0.5])
+def test_midpoint(x, blocks, step):
+    assert error(ours(Midpoint(step=step), blocks), x, midpoint(x, blocks, step)) < SAME_TERMS
+
+
+@pytest.mark.parametrize("step", [1.0, 0.5])
+def test_leapfrog(x, blocks, step):
+    assert error(ours(Leapfrog(step=step), blocks), x, leapfrog(x, blocks, step)) < SAME_TERMS
+
+
+@pytest.mark.parametrize("step", [1.0, 0.5])
+def test_hamiltonian(x, blocks, step):
+    assert error(ours(Hamiltonian(step=step), blocks), x, hamiltonian(x, blocks, step)) < SAME_TERMS
+
+
+def test_midpoint_a(x, blocks):
+    scheme = MidpointA(step=0.7, draw=3)
+    weights = [float(scheme.weight(index)) for index in range(DEPTH)]
+    assert all(0.5 <= abs(a) <= 1.5 for a in weights)
+    assert {a > 0 for a in weights} == {True, False}
+    assert len(set(weights)) > DEPTH // 2
+    assert error(ours(scheme, blocks), x, midpoint_a(x, blocks, weights, 0.7)) < SAME_TERMS
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(1.0, 0.1), (0.3, 0.7), (0.0, 1.0), (1.0, 0.0)])
+def test_coefficients(x, blocks, alpha, beta):
+    scheme = Coefficients(alpha=alpha, beta=beta, end_alpha=None, end_beta=None)
+    assert error(ours(scheme, blocks), x, dr2net(x, blocks, alpha, beta)) < SAME_TERMS
+
+
+def test_coefficients_move_in_a_straight_line_between_their_ends(x, blocks):
+    scheme = Coefficients(alpha=1.0, beta=0.2, end_alpha=0.0, end_beta=1.0)
+    for progress, weights in ((0.0, (1.0, 0.2)), (0.25, (0.75, 0.4)), (1.0, (0.0, 1.0))):
+        moved = scheme.at(progress)
+        assert moved.weights == pytest.approx(weights)
+        assert error(ours(moved, blocks), x, dr2net(x, blocks, *weights)) < SAME_TERMS
+    assert scheme.at(7.0) == scheme.at(1.0)
+
+
+def test_midpoint_is_bdia_at_a_constant_one(x, blocks):
+    """Outputs and gradients; in the reversible backward of both."""
+    agree(Bdia(gamma=1.0), Midpoint(), x, blocks, signs=np.ones((DEPTH, BATCH)))
+
+
+def test_leapfrog_by_two_states_is_leapfrog_by_position_and_velocity(x, blocks):
+    assert np.abs(leapfrog(x, blocks, 1.0) - leapfrog_by_two_states(x, blocks)).max() < SAME_TERMS
+    assert error(ours(Leapfrog(), blocks), x, leapfrog_by_two_states(x, blocks)) < SAME_TERMS
+
+
+def leapfrog_by_two_states(x, blocks):
+    before, now = x, x
+    for block in blocks:
+        before, now = now, 2 * now - before + h(now, block)
+    return now
+
+
+@pytest.mark.parametrize(("gamma", "ratio"), [(0.9, (9, 10)), (0.5, (1, 2)), (0.75, (3, 4))])
+@pytest.mark.parametrize("depth", [DEPTH, 40])
+def test_exact_momentum_bit_for_bit_with_its_store(x, gamma, ratio, depth):
+    rng = np.random.default_rng(4)
+    deep = [0.6 * rng.standard_normal((2, WIDTH, WIDTH)) for _ in range(depth)]
+    position, velocity, store = exact_momentum(x, deep, *ratio, 9)
+    assert (velocity < 0).any()
+    model = ours(Momentum(gamma=gamma, grid_bits=9), deep, None, "reversible")
+    kept = []
+    with saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        output = model(torch.tensor(x))
+    assert np.array_equal(output.detach().numpy(), position)
+    floats = [t for t in kept if t.shape == output.shape and t.dtype == torch.float64]
+    before, given, stored = (t.detach().numpy() for t in floats[-3:])
+    assert np.array_equal(given, velocity)
+    assert np.array_equal(before + given, position)
+    parked = [t for t in kept if t.dtype == torch.uint8]
+    if not parked:
+        assert np.array_equal(stored, store.astype(float))
+    assert len(parked) == (1 if gamma == 0.5 and depth == 40 else 0)
+
+
 @pytest.mark.parametrize("gamma", [0.9, 0.5])
 def test_bdia_at_a_constant_minus_g_is_momentum_at_g_started_with_the_first_residual(
     x, blocks, gamma
 ):
     """Outputs and gradients; in the reversible backward of both."""
+    left, right = Bdia(gamma=gamma), Momentum(gamma=gamma, start="first")
+    agree(left, right, x, blocks, signs=-np.ones((DEPTH, BATCH)))
+
+
+def agree(one, other, x, blocks, signs):
     results = []
-    for scheme in (Bdia(gamma=gamma), Momentum(gamma=gamma, start="first")):
-        model = ours(scheme, blocks, -np.ones((DEPTH, BATCH)), "reversible")
+    for scheme in (one, other):
+        model = ours(scheme, blocks, signs, "reversible")
         output = model(torch.tensor(x))
         weights = list(model.parameters())
         results.append([output, *torch.autograd.grad(output.square().sum(), weights)])
@@ -201,6 +359,8 @@ def test_bdia_at_a_constant_minus_g_is_momentum_at_g_started_with_the_first_resi
         assert (left - right).abs().max() < 1e-10 * left.abs().max()
 
 
-@pytest.mark.parametrize("scheme", [Bdia(gamma=0.0), Momentum(gamma=0.0)], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "scheme", [Bdia(gamma=0.0), Momentum(gamma=0.0), Coefficients()], ids=lambda s: s.name
+)
 def test_at_gamma_zero_every_scheme_is_the_residual_network(x, blocks, signs, scheme):
     assert error(ours(scheme, blocks, signs), x, residual_network(x, blocks)) < SAME_TERMS

@@ -3,7 +3,15 @@
 import pytest
 
 from revconsole.errors import RevconsoleError, UnknownName
-from revconsole.reversible import SCHEMES, Additive, Bdia, Momentum, make_scheme
+from revconsole.reversible import (
+    SCHEMES,
+    Additive,
+    Bdia,
+    Coefficients,
+    MidpointA,
+    Momentum,
+    make_scheme,
+)
 
 
 def test_a_scheme_is_made_by_its_name_and_options():
@@ -17,7 +25,11 @@ def test_a_scheme_is_made_by_its_name_and_options():
     [
         ("bdai", {}, "no scheme 'bdai'; did you mean 'bdia'"),
         ("bdia", {"grid": 9}, "option of the scheme bdia 'grid'; did you mean 'grid_bits'"),
-        ("additive", {"gamma": 0.5}, "option of the scheme additive 'gamma'; there are: fuse"),
+        (
+            "additive",
+            {"gamma": 0.5},
+            "option of the scheme additive 'gamma'; there are: fuse, grid_bits",
+        ),
         ("additive", {"fuse": "avg"}, "fuse"),
         ("momentum", {"start": "fist"}, "did you mean 'first'"),
     ],
@@ -30,12 +42,15 @@ def test_unknown_names_are_answered_with_known_ones(name, options, answer):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Bdia(gamma=0.3, grid_bits=9), r"gamma 0\.5 or 0\.25, not at 0\.3"),
-        (lambda: Bdia(gamma=1.0), r"\[0, 1\)"),
+        (lambda: Bdia(gamma=0.3, grid_bits=9), r"gamma 0\.5, 0\.25 or 1, not at 0\.3"),
+        (lambda: Bdia(gamma=1.1), r"\[0, 1\]"),
+        (lambda: Momentum(gamma=0.12345, grid_bits=9), "at most three decimals"),
+        (lambda: Coefficients(end_beta=0.71234, grid_bits=9), "end_beta with at most three"),
+        (lambda: MidpointA(spread=0.95), r"\[0, 0.9\]"),
         (lambda: Bdia(grid_bits=30), "between 0 and 20"),
         (lambda: Momentum(gamma=-0.1), r"\[0, 1\)"),
     ],
-    ids=["scale", "gamma", "grid", "momentum"],
+    ids=["scale", "gamma", "ratio", "weight", "spread", "grid", "momentum"],
 )
 def test_impossible_options_are_refused(make, says):
     with pytest.raises(RevconsoleError, match=says):

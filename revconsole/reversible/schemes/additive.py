@@ -5,7 +5,7 @@
     start     both streams are the embedding
     end       fused by `concat` (the final norm and the head are 2D wide) or by `mean`
     kept      nothing per block
-    error     linear in depth: each block's rounding arrives unamplified
+    error     linear in depth: each block's rounding arrives unamplified; on a grid none at all
 
 Use it for the least memory and the most trustworthy float reconstruction, training from scratch.
 It is another function of the same weights, so pretrained weights do not carry over. Both streams
@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from revconsole.errors import NotInvertible, UnknownName
 from revconsole.reversible.branches import branches
-from revconsole.reversible.coupling import Coupling, Streams
+from revconsole.reversible.coupling import Branch, Coupling, Streams
+from revconsole.reversible.lossless import Grid
 
 FUSIONS = ("concat", "mean")
 
@@ -34,19 +35,25 @@ class Additive:
     """x₁ ← x₁ + F(x₂), x₂ ← x₂ + G(x₁).
 
     fuse: `concat` gives the head both streams, (…, 2D); `mean` their average, (…, D).
+    grid_bits: l of the grid 2⁻ˡ, for exact reconstruction; None keeps floats.
     """
 
     fuse: Literal["concat", "mean"] = "concat"
+    grid_bits: int | None = None
 
     name: ClassVar[str] = "additive"
     streams: ClassVar[int] = 2
     draws: ClassVar[bool] = False
     plain: ClassVar[str] = "never"
-    grid: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         if self.fuse not in FUSIONS:
             raise UnknownName("fuse of the scheme additive", self.fuse, FUSIONS)
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid the streams live on, if any; nothing is lost on it."""
+        return Grid.of(self.grid_bits)
 
     def lift(self, x: Tensor) -> Streams:
         """Both streams start as the embedding."""
@@ -55,15 +62,10 @@ class Additive:
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
         """F into the first stream, then G into the second."""
         del draw
-        parts = branches(block)
-        if len(parts) != self.streams:
-            raise NotInvertible(
-                f"the scheme additive needs two branches in each block, and block {index} "
-                f"({type(block).__name__}) has {len(parts)}: choose 'bdia' or 'momentum'"
-            )
+        first, second = halves(block, index, self.name)
         return (
-            Coupling(target=0, source=1, residual=parts[0]),
-            Coupling(target=1, source=0, residual=parts[1]),
+            Coupling(target=0, source=1, residual=first),
+            Coupling(target=1, source=0, residual=second),
         )
 
     def merge(self, streams: Streams, blocks: int) -> Tensor:
@@ -74,9 +76,20 @@ class Additive:
         return (streams[0] + streams[1]) / 2
 
     def error_growth(self, blocks: int) -> float:
-        """One rounding per block, none amplified."""
-        return float(blocks)
+        """One rounding per block, none amplified; 0 on a grid."""
+        return 0.0 if self.grid else float(blocks)
 
     def require_inverse(self, blocks: int) -> None:
         """The inverse is safe at any depth."""
         del blocks
+
+
+def halves(block: nn.Module, index: int, scheme: str) -> tuple[Branch, Branch]:
+    """The two branches of a block. Raises NotInvertible if it has more or fewer."""
+    parts = branches(block)
+    if len(parts) != 2:
+        raise NotInvertible(
+            f"the scheme {scheme} needs two branches in each block, and block {index} "
+            f"({type(block).__name__}) has {len(parts)}: choose 'bdia' or 'momentum'"
+        )
+    return parts[0], parts[1]

@@ -10,7 +10,8 @@
 
 On the grid 2⁻ˡ (`grid_bits=l`, the paper's is 9) both terms are rounded to it, and b = 1 bit at
 g = ½ (2 at ¼) makes the scaling of x₋ exact, so that reconstruction is bit-equal at any depth, in
-float32 whatever the autocast type; evaluation rounds each block's output to the same grid.
+float32 whatever the autocast type; evaluation rounds each block's output to the same grid. The new
+state is computed as γ·x₋ + (1 + γ)·(x + h(x)) − 2γ·x, so that the block is summed in its own order.
 
 Use it to train or fine-tune an unchanged architecture: pretrained weights carry over, and the
 random γ regularises. Use the grid beyond a dozen blocks. Not where |x| may reach 2²⁴⁻ˡ, 32,768 at
@@ -24,22 +25,24 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from revconsole.errors import NotInvertible, RevconsoleError
-from revconsole.reversible.branches import residual, step
+from revconsole.reversible.branches import step
 from revconsole.reversible.coupling import Coupling, Streams
 from revconsole.reversible.lossless import Grid
+from revconsole.reversible.two_step import from_both, from_newest, newest
 
 DEEPEST_IN_FLOATS = 12  # float32 loses 3 of 7 digits by then at g = ½, and all of them by 24
-LOST = {0.5: 1, 0.25: 2}  # bits per number that a scaling by ±g would lose
+LOST = {1.0: 0, 0.5: 1, 0.25: 2}  # bits per number that a scaling by ±g would lose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bdia:
     """x₊ = γ x₋ + (1 − γ) x + (1 + γ) h(x). Two streams that exchange roles at every block.
 
-    gamma:     g in [0, 1), the magnitude of γ; the signs are drawn.
+    gamma:     g in [0, 1], the magnitude of γ; the signs are drawn.
     grid_bits: l of the grid 2⁻ˡ, for exact reconstruction; None keeps the streams in floats.
     """
 
@@ -52,25 +55,17 @@ class Bdia:
     plain: ClassVar[str] = "in evaluation"
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.gamma < 1.0:
-            raise RevconsoleError(f"the gamma of bdia lies in [0, 1), not at {self.gamma:g}")
-        if self.grid_bits is None:
-            return
-        if self.gamma and self.gamma not in LOST:
+        if not 0.0 <= self.gamma <= 1.0:
+            raise RevconsoleError(f"the gamma of bdia lies in [0, 1], not at {self.gamma:g}")
+        if self.grid and self.gamma and self.gamma not in LOST:
             raise RevconsoleError(
-                f"bdia on a grid scales without loss at gamma 0.5 or 0.25, not at {self.gamma:g}"
-            )
-        if not 0 <= self.grid_bits <= 20:
-            raise RevconsoleError(
-                f"grid_bits lies between 0 and 20, not at {self.grid_bits}: 9 holds |x| < 32,768"
+                f"bdia on a grid scales without loss at gamma 0.5, 0.25 or 1, not at {self.gamma:g}"
             )
 
     @property
     def grid(self) -> Grid | None:
         """The grid the streams live on, if any."""
-        if self.grid_bits is None:
-            return None
-        return Grid(fraction=self.grid_bits, lost=LOST.get(self.gamma, 0))
+        return Grid.of(self.grid_bits, LOST.get(self.gamma, 0))
 
     def lift(self, x: Tensor) -> Streams:
         """The first block replaces one of the two."""
@@ -78,26 +73,22 @@ class Bdia:
 
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
         """draw: ±1 per sample, (B, 1, …, 1); None in evaluation."""
-        source, target = index % 2, 1 - index % 2
         if draw is None:
-            return (Coupling(target=target, source=source, residual=block, scale=0.0),)
+            return from_newest(index, block)
+        plain = step(block)
         if index == 0 or self.gamma == 0.0:
-            return (Coupling(target=target, source=source, residual=step(block), scale=0.0),)
-
+            return from_newest(index, plain)
         gamma = self.gamma * draw
-        h = residual(block)
-        return (
-            Coupling(
-                target=target,
-                source=source,
-                residual=lambda x: (1.0 - gamma) * x + (1.0 + gamma) * h(x),
-                scale=gamma,
-            ),
+        twice = -2.0 * gamma
+        return from_both(
+            index,
+            lambda x: torch.addcmul((1.0 + gamma) * plain(x), x, twice),
+            scale=gamma,
         )
 
     def merge(self, streams: Streams, blocks: int) -> Tensor:
-        """The newest of the two streams after that many blocks."""
-        return streams[blocks % 2]
+        """The newest state."""
+        return newest(streams, blocks)
 
     def error_growth(self, blocks: int) -> float:
         """Σ g⁻ᵏ over the blocks in floats; 0 on a grid; infinite at g = 0."""
@@ -112,7 +103,7 @@ class Bdia:
                 "bdia with gamma 0 is the plain network and has no inverse: use gamma 0.5, "
                 "or backward='checkpointed'"
             )
-        if self.grid is None and blocks > DEEPEST_IN_FLOATS:
+        if self.grid is None and self.gamma < 1.0 and blocks > DEEPEST_IN_FLOATS:
             raise NotInvertible(
                 f"bdia in floats multiplies rounding by {1 / self.gamma:g} per block and loses its "
                 f"activations over {blocks} blocks ({DEEPEST_IN_FLOATS} at most): set grid_bits=9, "

@@ -1,0 +1,65 @@
+"""What a model hands to its blocks besides the stream: rotary tables, sizes, a shared bias.
+
+Every block of a call gets the same. Tensors among them may need gradients, so a reversible backward
+takes them as inputs of its own and evaluates each block on stand-ins for them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+
+from revconsole.reversible.branches import branches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """The arguments of one call after the first: their leaves, None where a tensor belongs."""
+
+    leaves: tuple[Any, ...]
+    places: tuple[int, ...]
+    spec: TreeSpec
+
+    def bound(self, block: nn.Module, tensors: Sequence[Tensor]) -> Any:
+        """The block as a function of its stream alone, computing with these tensors."""
+        if not self.leaves:
+            return block
+        leaves = list(self.leaves)
+        for place, tensor in zip(self.places, tensors, strict=True):
+            leaves[place] = tensor
+        args, kwargs = tree_unflatten(leaves, self.spec)
+        return Bound(block=block, args=tuple(args), kwargs=kwargs)
+
+
+def taken_apart(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Extras, list[Tensor]]:
+    """The arguments without their tensors, and the tensors in order."""
+    leaves, spec = tree_flatten((args, kwargs))
+    places = tuple(place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor))
+    rest = tuple(None if isinstance(leaf, Tensor) else leaf for leaf in leaves)
+    return Extras(leaves=rest, places=places, spec=spec), [leaves[place] for place in places]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """A block with all arguments but the stream."""
+
+    block: nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The block's own forward."""
+        after: Tensor = self.block(x, *self.args, **self.kwargs)
+        return after
+
+    def branches(self) -> tuple[Callable[[Tensor], Tensor], ...]:
+        """What the block adds to its stream, in order."""
+        return tuple(_with_extras(each, self.args, self.kwargs) for each in branches(self.block))
+
+
+def _with_extras(
+    branch: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Callable[[Tensor], Tensor]:
+    return lambda x: branch(x, *args, **kwargs)

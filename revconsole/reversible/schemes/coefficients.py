@@ -1,0 +1,136 @@
+"""From a pretrained network to a reversible one: two residual weights that move while it is tuned.
+
+    start     x₁ = x₀ + h₀(x₀)
+    forward   x₊ = β·x₋ + α·x + h(x)
+    inverse   x₋ = (x₊ − α·x − h(x)) / β
+    kept      nothing per block; on a grid a store of the bits that β drops. While |β| is below 0.05
+              the older state itself, which is one stream per block, as checkpointing keeps
+    error     in floats a rounding grows by the inverse of the smaller root of r² − α·r − β per block
+              below it: 10.9 at (1, 0.1), 1.43 at (0.3, 0.7), 1 at (0, 1); on a grid none at all
+
+At α = 1, β = 0 it is the network it came from, to the bit. `at` moves the weights in a straight
+line, so that fine-tuning starts there and ends where the inverse is well-conditioned; weights with
+α + β = 1 keep a constant state constant. Use it to fine-tune pretrained weights when `bdia`, which
+needs no change of the function at all, does not suit. Not from scratch, where α and β mean nothing.
+
+MEFT's λ and β are such weights on two streams. Source: Zhao et al. 2024, "Dr2Net: Dynamic Reversible
+Dual-Residual Networks for Memory-Efficient Finetuning" (arXiv 2401.04105); Liao, Tan, Monz 2023,
+"Make Pre-trained Model Reversible" (arXiv 2306.00477).
+"""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from revconsole.errors import NotInvertible
+from revconsole.reversible.branches import residual, step
+from revconsole.reversible.coupling import Coupling, Streams
+from revconsole.reversible.lossless import Grid, thousandths
+from revconsole.reversible.two_step import error_growth, from_both, from_newest, newest
+
+TINY = 0.05  # dividing by less multiplies rounding by more than 20 at every block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coefficients:
+    """x₊ = β·x₋ + α·x + h(x).
+
+    alpha, beta: the weights at the start. end_alpha, end_beta: where they move to; None stays.
+    grid_bits: l of the grid 2⁻ˡ, for exact reconstruction; None keeps floats.
+    progress: how far they have moved, from 0 to 1; see `at`.
+    """
+
+    alpha: float = 1.0
+    beta: float = 0.0
+    end_alpha: float | None = 0.3
+    end_beta: float | None = 0.7
+    grid_bits: int | None = None
+    progress: float = 0.0
+
+    name: ClassVar[str] = "coefficients"
+    draws: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.grid_bits is not None:
+            thousandths("beta", self.beta)
+            thousandths("end_beta", self._end_beta)
+
+    def at(self, progress: float) -> Self:
+        """The scheme when the weights have moved that far, from 0 to 1."""
+        return replace(self, progress=min(max(progress, 0.0), 1.0))
+
+    @property
+    def weights(self) -> tuple[float, float]:
+        """α and β now. On a grid β moves in steps of a hundredth."""
+        end_alpha = self.alpha if self.end_alpha is None else self.end_alpha
+        beta = self.beta + (self._end_beta - self.beta) * self.progress
+        if self.grid_bits is not None and 0.0 < self.progress < 1.0:
+            beta = round(beta, 2)
+        return self.alpha + (end_alpha - self.alpha) * self.progress, beta
+
+    @property
+    def plain(self) -> str:
+        """As long as the network is the one it came from, its blocks may be called by themselves."""
+        return "always" if self.weights == (1.0, 0.0) and self.grid is None else "never"
+
+    @property
+    def streams(self) -> int:
+        """Two states, and on a grid the store."""
+        return 2 if self.grid is None else 3
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid the streams live on, if any."""
+        return Grid.of(self.grid_bits)
+
+    def lift(self, x: Tensor) -> Streams:
+        """The first block replaces one of the two; a store starts empty."""
+        return (x, x) if self.grid is None else (x, x, torch.zeros_like(x))
+
+    def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
+        """A plain step first, weighted ones from then on."""
+        del draw
+        alpha, beta = self.weights
+        if index == 0:
+            return from_newest(index, block if self.plain == "always" else step(block))
+        if (alpha, beta) == (1.0, 0.0):
+            update = block if self.plain == "always" else step(block)
+            return from_both(index, update, scale=0.0, parks=True)
+        h = residual(block)
+        scale = Fraction(round(beta * 1000), 1000) if self.grid else beta
+        return from_both(
+            index,
+            lambda x: torch.add(h(x), x, alpha=alpha),
+            scale=scale,
+            earlier=(Fraction(scale),) * (index - 1) if self.grid else (),
+            parks=abs(beta) < TINY,
+        )
+
+    def merge(self, streams: Streams, blocks: int) -> Tensor:
+        """The newest state."""
+        return newest(streams, blocks)
+
+    def error_growth(self, blocks: int) -> float:
+        """As the weights at the end have it; 0 on a grid."""
+        alpha, beta = self.at(1.0).weights
+        if self.grid:
+            return 0.0
+        return error_growth([(beta, alpha)] * blocks) if beta else float("inf")
+
+    def require_inverse(self, blocks: int) -> None:
+        """Raise NotInvertible if the weights end where floats cannot be divided by β."""
+        del blocks
+        beta = self.at(1.0).weights[1]
+        if abs(beta) < TINY and (self.grid is None or beta == 0.0):
+            raise NotInvertible(
+                f"coefficients that end at beta {beta:g} would divide by it and lose their "
+                f"activations in rounding: let beta end at {TINY} or more, set grid_bits=9 for exact "
+                "reconstruction, or choose backward='checkpointed'"
+            )
+
+    @property
+    def _end_beta(self) -> float:
+        return self.beta if self.end_beta is None else self.end_beta

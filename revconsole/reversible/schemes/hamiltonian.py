@@ -1,0 +1,78 @@
+"""Attention and MLP as the two halves of one motion: position and momentum push each other in turn.
+
+    forward   q ← q + s·A(p);  p ← p + s·M(q)       A attention, M MLP, no skip inside either
+    inverse   p ← p − s·M(q);  q ← q − s·A(p)
+    start     both are the embedding
+    end       p, of the model's own width
+    kept      nothing per block
+    error     linear in depth: each block's rounding arrives unamplified; on a grid none at all
+
+The couplings are those of `additive`; what differs is the step s and the end, which reads one
+stream and so leaves norm and head as they are. Use it where a two-stream network should keep the
+plain head, or with a small s in very deep stacks. Not for pretrained weights. Published trainings of
+language models rank it behind the midpoint rules.
+
+Source: Chang et al. 2018 (arXiv 1709.03698); Gal et al. 2025 (arXiv 2512.02056), equations 2.8 and
+2.9.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from revconsole.reversible.coupling import Coupling, Streams
+from revconsole.reversible.lossless import Grid
+from revconsole.reversible.schemes.additive import halves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hamiltonian:
+    """q ← q + s·A(p), p ← p + s·M(q). The streams are (q, p).
+
+    step: s. grid_bits: l of the grid 2⁻ˡ, for exact reconstruction; None keeps floats.
+    """
+
+    step: float = 1.0
+    grid_bits: int | None = None
+
+    name: ClassVar[str] = "hamiltonian"
+    streams: ClassVar[int] = 2
+    draws: ClassVar[bool] = False
+    plain: ClassVar[str] = "never"
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid the streams live on, if any; nothing is lost on it."""
+        return Grid.of(self.grid_bits)
+
+    def lift(self, x: Tensor) -> Streams:
+        """Position and momentum start as the embedding."""
+        return (x, x)
+
+    def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
+        """Attention moves the position, then the MLP the momentum."""
+        del draw
+        attention, mlp = halves(block, index, self.name)
+        step = self.step
+        if step == 1.0:
+            first, second = attention, mlp
+        else:
+            first, second = lambda p: step * attention(p), lambda q: step * mlp(q)
+        return (
+            Coupling(target=0, source=1, residual=first),
+            Coupling(target=1, source=0, residual=second),
+        )
+
+    def merge(self, streams: Streams, blocks: int) -> Tensor:
+        """The momentum, which the last block moved last."""
+        del blocks
+        return streams[1]
+
+    def error_growth(self, blocks: int) -> float:
+        """One rounding per block, none amplified; 0 on a grid."""
+        return 0.0 if self.grid else float(blocks)
+
+    def require_inverse(self, blocks: int) -> None:
+        """The inverse is safe at any depth."""
+        del blocks
