@@ -69,6 +69,7 @@ def train(
     elif dry_run:
         output.print_dry_run(planned.plans)
     elif detach:
+        output.say_forecasts(planned.plans)
         for run_id in lab.launch(planned, "process"):
             typer.echo(run_id)
         output.say(
@@ -143,6 +144,7 @@ def _assignments(settings: list[str] | None) -> dict[str, object]:
 
 
 def _train_here(lab: "Lab", planned: "Planned") -> None:
+    output.say_forecasts(planned.plans)
     ids = lab.launch(planned, "thread")
     some = "run" if len(ids) == 1 else "runs"
     output.say(f"{len(ids)} {some} in {lab.store.root}; Ctrl-C stops and keeps a checkpoint")

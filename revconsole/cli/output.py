@@ -82,12 +82,34 @@ def print_run(run: "Run") -> None:
         ("test accuracy", form.percent(s.test_accuracy)),
         ("kept for backward", form.mebibytes(s.kept_for_backward_bytes)),
         ("peak memory", f"{form.mebibytes(s.peak_memory_bytes)} {s.peak_memory_of}".strip()),
-        *((key, str(value)) for key, value in run.facts.items()),
+        *((key, text) for key, text in _reconstruction(run) if text),
+        *(
+            (key, str(v))
+            for key, v in run.facts.items()
+            if key not in {"error_growth", "rebuilt_blocks"}
+        ),
         *((key, str(value)) for key, value in flat_settings(s).items() if value is not None),
     ]
     print_table(["what", "value"], pairs)
     for line in run.log[-10:]:
         say(_log_text(line))
+
+
+def _reconstruction(run: "Run") -> list[tuple[str, str]]:
+    from revconsole.lab import reconstruction  # as above
+
+    return [
+        ("reconstruction", reconstruction.expected(run)),
+        ("measured error", reconstruction.measured(run)),
+    ]
+
+
+def say_forecasts(plans: Sequence["Plan"]) -> None:
+    """What to expect of the reconstruction of each, before anything runs."""
+    from revconsole.lab import reconstruction  # as above
+
+    for line in reconstruction.forecasts(plans):
+        say(line)
 
 
 def print_series(series: "Series") -> None:
@@ -116,6 +138,7 @@ def print_dry_run(plans: Sequence["Plan"]) -> None:
         for p in plans
     ]  # fmt: skip
     print_table(columns, rows)
+    say_forecasts(plans)
     say(f"{len(plans)} {'run' if len(plans) == 1 else 'runs'}; nothing was started")
 
 

@@ -7,11 +7,14 @@ from rich.text import Text
 from revconsole.console import states
 from revconsole.console.colours import themed
 from revconsole.lab import format as shown
+from revconsole.lab import reconstruction
 from revconsole.records.events import Scalar
 from revconsole.records.printable import one_line
 from revconsole.records.run import Run, Series
 
-HIDDEN = frozenset({"steps", "steps_per_epoch", "parameters", "device", "fingerprint"})
+HIDDEN = frozenset({
+    "steps", "steps_per_epoch", "parameters", "device", "fingerprint", "error_growth", "rebuilt_blocks"
+})  # fmt: skip
 """Facts that have a line of their own."""
 
 
@@ -35,7 +38,14 @@ def status(run: Run, variables: dict[str, str]) -> Text:
         line.append(
             f"\n{one_line(s.reason, 400)}", style=themed(variables, states.COLOURS[s.state])
         )
+    elif not s.ended and (alarm := _alarm(run)):
+        line.append(f"\n! {one_line(alarm, 400)}", style=themed(variables, "text-error"))
     return line
+
+
+def _alarm(run: Run) -> str:
+    """The last alarm in the log; empty if there was none."""
+    return next((line.text for line in reversed(run.log) if line.level == "alarm"), "")
 
 
 def pairs(run: Run) -> list[tuple[str, str]]:
@@ -54,12 +64,20 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         ("fingerprint", (s.fingerprint or shown.UNKNOWN)[:12]),
         ("kept for backward", shown.mebibytes(s.kept_for_backward_bytes)),
         ("peak memory", _peak(run)),
+        *((name, text) for name, text in _reconstruction(run) if text),
         ("best epoch", shown.count(s.best_epoch)),
         ("time", f"{shown.duration(s.seconds)}, attempt {s.attempt}"),
         ("begun", time.strftime("%Y-%m-%d %H:%M", time.localtime(s.created))),
         *([("damaged lines", str(s.damaged_lines))] if s.damaged_lines else []),
         *((name.replace("_", " "), _scalar(v)) for name, v in run.facts.items() if name not in HIDDEN),
     ]  # fmt: skip
+
+
+def _reconstruction(run: Run) -> list[tuple[str, str]]:
+    return [
+        ("reconstruction", reconstruction.expected(run)),
+        ("measured error", reconstruction.measured(run)),
+    ]
 
 
 def _model(run: Run) -> list[tuple[str, str]]:

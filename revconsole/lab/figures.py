@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from revconsole.records.run import Run, Series
@@ -24,12 +24,13 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """Curves with labelled axes; units are in the labels."""
+    """Curves with labelled axes; units are in the labels. `logarithmic` is said of the vertical axis."""
 
     title: str
     x_label: str
     y_label: str
     curves: tuple[Curve, ...] = field(default_factory=tuple)
+    logarithmic: bool = False
 
     @property
     def gaps(self) -> int:
@@ -45,6 +46,7 @@ class Subject:
     y_label: str
     metrics: tuple[tuple[str, str], ...]
     scale: float = 1.0
+    logarithmic: bool = False
 
 
 LOSS = Subject(
@@ -64,6 +66,12 @@ MEMORY = Subject(
         ("resident_bytes", "resident, whole process"),
     ),
     scale=1 / MIB,
+)
+ERROR = Subject(
+    title="error",
+    y_label="relative",
+    metrics=(("reconstruction_error", "reconstruction"), ("gradient_error", "gradient")),
+    logarithmic=True,
 )
 VALIDATION = Subject(
     title="validation accuracy", y_label="%", metrics=(("validation_accuracy", ""),), scale=100.0
@@ -103,7 +111,23 @@ def figure(
                 )
                 curves.append(curve)
     title = f"{subject.title}, smoothed {smoothing:g}" if smoothing else subject.title
-    return Figure(title=title, x_label=horizontal, y_label=subject.y_label, curves=tuple(curves))
+    return Figure(
+        title=title,
+        x_label=horizontal,
+        y_label=subject.y_label,
+        curves=tuple(curves),
+        logarithmic=subject.logarithmic,
+    )
+
+
+def powers(figure: Figure) -> Figure:
+    """A logarithmic figure with powers of ten for values; a zero has none and is left out."""
+    curves = []
+    for curve in figure.curves:
+        points = [(x, math.log10(y)) for x, y in zip(curve.xs, curve.ys, strict=True) if y > 0]
+        xs, ys = tuple(x for x, _ in points), tuple(y for _, y in points)
+        curves.append(replace(curve, xs=xs, ys=ys))
+    return replace(figure, curves=tuple(curves))
 
 
 def _curve(

@@ -9,17 +9,19 @@ from collections.abc import Iterator
 
 import torch
 
+from revconsole.records import growth
 from revconsole.records.events import Advised, EpochFinished
-from revconsole.training.facts import error_growth
+from revconsole.training.facts import error_growth, rebuilt_blocks
 from revconsole.training.setting import Setting
 
 CHANCE_STEPS = 200
 """A run is not called hopeless before."""
 NEAR = 0.01
 """A loss so close to that of guessing, relatively, is that of guessing."""
-FLOAT32_ROUNDING = 6e-8
-WORRYING_ERROR = 1e-3
-"""Relative error of a reconstruction from which gradients are no longer those of the model."""
+WRONG_GRADIENTS = {"float32": 1e-2, "bf16": 0.1, "fp16": 0.1}
+"""Relative gradient error from which a run is not the run it claims to be."""
+WRONG_ACTIVATIONS = {"float32": 0.1, "bf16": 1.0, "fp16": 1.0}
+"""Relative error of the activations from which the same may come; normalised branches forgive some."""
 FROZEN_SHARE = 0.05
 
 
@@ -78,16 +80,11 @@ def busy(setting: Setting) -> Advised | None:
 
 
 def growing_error(setting: Setting) -> Advised | None:
-    """Float reconstruction whose rounding grows too far with depth."""
-    growth = error_growth(setting)
-    if growth is None or growth * FLOAT32_ROUNDING <= WORRYING_ERROR:
+    """Reconstruction whose rounding grows too far with depth."""
+    plan, carried = setting.plan, error_growth(setting)
+    if carried is None or not growth.worrying(plan, carried):
         return None
-    exact = "scheme.grid_bits = 9" if setting.plan.scheme.name == "bdia" else "a gamma nearer to 1"
-    return _warning(
-        f"reconstruction multiplies float32 rounding by about {growth:.2g} over this depth, a relative "
-        f"error of {growth * FLOAT32_ROUNDING:.1g} or more in the gradients; use {exact}, or backward "
-        "'checkpointed'"
-    )
+    return _warning(f"reconstruction: {growth.sentence(plan, carried, rebuilt_blocks(setting))}")
 
 
 def mostly_frozen(setting: Setting) -> Advised | None:
@@ -122,6 +119,33 @@ def at_chance(setting: Setting, epoch: EpochFinished) -> Advised | None:
         f"guessing (ln {classes} = {math.log(classes):.3f}) and its accuracy {accuracy:.1%}; try a tenth of "
         "the learning rate, or a warm-up",
     )
+
+
+def wrong_gradients(
+    setting: Setting, *, error: float, block: int, gradient_error: float | None
+) -> Advised | None:
+    """A probe that found the reversible backward to compute something else.
+
+    error: of the worst activations, in that block; gradient_error: of the whole gradient, if it was found.
+    """
+    precision = setting.plan.train.precision
+    wrong = gradient_error is not None and not gradient_error <= WRONG_GRADIENTS[precision]
+    if not wrong and error <= WRONG_ACTIVATIONS[precision]:
+        return None
+    what = "the gradients of this run are wrong" if wrong else "this run may learn from noise"
+    off = "" if gradient_error is None else f", and the gradient is off by {_share(gradient_error)}"
+    return Advised(
+        level="alarm",
+        text=f"{what}: the backward rebuilds the input of block {block} with an error of {_share(error)} of "
+        f"its size{off}; stop it and use {growth.REMEDY}",
+    )
+
+
+def _share(error: float) -> str:
+    """A relative error as a reader takes it in."""
+    if not math.isfinite(error):
+        return "no finite number"
+    return f"{error:.1%}" if error < 10 else f"{error:.1e} times"
 
 
 def _warning(text: str) -> Advised:

@@ -1,11 +1,13 @@
 """Facts: with what a run was trained, recorded in its first event. Never environment variables."""
 
+import itertools
 import platform
 import socket
 import subprocess
 
 import timm
 import torch
+from torch import nn
 
 import revconsole
 from revconsole.records.events import Scalar
@@ -41,15 +43,40 @@ def facts(setting: Setting) -> dict[str, Scalar]:
         "commit": _commit(),
     }
     growth = error_growth(setting)
-    return found if growth is None else found | {"error_growth": growth}
+    return (
+        found
+        if growth is None
+        else found | {"error_growth": growth, "rebuilt_blocks": rebuilt_blocks(setting)}
+    )
+
+
+def rebuilt_stacks(model: nn.Module) -> list[ReversibleSequence]:
+    """The stacks of which at least one block is reconstructed in the backward."""
+    stacks = [m for m in model.modules() if isinstance(m, ReversibleSequence)]
+    return [stack for stack in stacks if "reversible" in stack.backward]
 
 
 def error_growth(setting: Setting) -> float | None:
     """How many roundings the deepest reconstruction carries; None where nothing is reconstructed."""
-    stacks = [m for m in setting.model.modules() if isinstance(m, ReversibleSequence)]
-    if setting.plan.backward != "reversible" or not stacks:
-        return None
-    return max(stack.scheme.error_growth(len(stack)) for stack in stacks)
+    stacks = rebuilt_stacks(setting.model)
+    return max((s.scheme.error_growth(_rebuilt_in_a_row(s)) for s in stacks), default=None)
+
+
+def rebuilt_blocks(setting: Setting) -> int:
+    """The longest stretch of blocks that are reconstructed from one another."""
+    return max((_rebuilt_in_a_row(s) for s in rebuilt_stacks(setting.model)), default=0)
+
+
+def _rebuilt_in_a_row(stack: ReversibleSequence) -> int:
+    """The longest stretch in one stack: a block whose activations are kept starts anew."""
+    one = isinstance(stack.backward, str)
+    words = itertools.repeat(stack.backward) if one else iter(stack.backward)
+    return max(
+        len(list(blocks))
+        for run in stack.runs
+        for word, blocks in itertools.groupby(itertools.islice(words, len(run)))
+        if word == "reversible"
+    )
 
 
 def _device_name(device: torch.device) -> str:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from revconsole.records.events import Direction, MetricDeclared
 from revconsole.reversible import kept_for_backward
 from revconsole.training.draws import seed_dropout
+from revconsole.training.facts import rebuilt_stacks
 from revconsole.training.setting import Setting
 from revconsole.training.stepping import micro_batches
 
@@ -59,14 +60,42 @@ CUDA = (
     _metric("device_reserved_bytes", "B", "step", "down", "Memory of the device that torch has reserved."),
     _metric(
         "device_peak_allocated_bytes", "B", "step", "down",
-        "Most memory of the device ever held by tensors in this attempt.",
+        "Most memory of the device held by tensors since training began or a probe was made, probes not counted.",
     ),
+)  # fmt: skip
+REVERSIBLE = (
+    _metric(
+        "reconstruction_error", "relative", "epoch", "down",
+        "Largest error of a stream as the backward rebuilds it, max|x̂ − x| / max|x|, over all blocks of a probe.",
+    ),
+    _metric(
+        "reconstruction_worst_block", "", "epoch", "none",
+        "The block whose input has that error, counted from 0 over all stacks.",
+    ),
+    _metric(
+        "gradient_error", "relative", "epoch", "down",
+        "Distance of the gradient from that with all activations kept, over its norm; same images, same draws.",
+    ),
+    _metric("probe_seconds", "s", "epoch", "down", "Wall clock of that measurement, in no other figure."),
+)  # fmt: skip
+SIDE_BITS = _metric(
+    "side_bit_mean", "", "epoch", "none",
+    "Mean of the bits kept for exact reconstruction; near one half, or they could be packed into fewer.",
 )  # fmt: skip
 
 
-def declared(device: torch.device) -> tuple[MetricDeclared, ...]:
-    """Every metric that a run on this device measures."""
-    return (*STEP, *EPOCH, *RUN, *(CUDA if device.type == "cuda" else ()))
+def declared(setting: Setting) -> tuple[MetricDeclared, ...]:
+    """Every metric that a run of this setting measures."""
+    cuda = CUDA if setting.device.type == "cuda" else ()
+    return (*STEP, *EPOCH, *RUN, *cuda, *_of_reconstruction(setting))
+
+
+def _of_reconstruction(setting: Setting) -> tuple[MetricDeclared, ...]:
+    stacks = rebuilt_stacks(setting.model)
+    if not stacks or not setting.plan.train.probe_epochs:
+        return ()
+    bits = any(stack.scheme.grid is not None and stack.scheme.grid.lost for stack in stacks)
+    return (*REVERSIBLE, SIDE_BITS) if bits else REVERSIBLE
 
 
 def memory(device: torch.device) -> dict[str, float]:
@@ -92,14 +121,14 @@ def kept_for_backward_bytes(setting: Setting, images: Tensor, labels: Tensor) ->
             logits = model(part)
         return F.cross_entropy(logits.float(), wanted, label_smoothing=smoothing)
 
-    with _undisturbed(model, setting.device):
+    with undisturbed(model, setting.device):
         seed_dropout(setting.plan.seed, step=0, micro=0)
         setting.signs.aim(step=0, batch=len(labels), first=0)
         return kept_for_backward(forward, exclude=(*model.parameters(), *model.buffers(), part))
 
 
 @contextmanager
-def _undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
+def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Put generators and buffers back to what they were."""
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     devices = [device] if device.type == "cuda" else []

@@ -3,7 +3,8 @@
     setting      the plan, realised: device, images, model, optimiser
     progress     where the run is; part of every checkpoint
     stepping     the gradients of a batch, and the update they make
-    meter        reads and reports what steps computed; `probes` says what is measured
+    meter        reads and reports what steps computed; `probes` says what is measured, and `reconstruction`
+                 looks at the reversible backward between epochs
     orders       stop, pause and continue, asked through the run folder
     keeper       when a checkpoint is made, and which one a run goes back to
 
@@ -28,6 +29,7 @@ from revconsole.training.keeper import Keeper
 from revconsole.training.meter import Meter
 from revconsole.training.orders import Orders, StopAsked
 from revconsole.training.progress import Progress
+from revconsole.training.reconstruction import ReversibleProbe
 from revconsole.training.setting import Setting, prepare
 from revconsole.training.stepping import compute_gradients, update_weights
 
@@ -47,7 +49,9 @@ def train(
         setting = prepare(plan, data=data)
         keeper = Keeper(setting, checkpoints, emit)
         progress = introduce(setting, keeper, emit)
-        meter = Meter(setting, emit, progress)
+        meter, probe = Meter(setting, emit, progress), ReversibleProbe(setting, emit)
+        if progress.step == 0:
+            probe.look(progress)
 
         def secure() -> None:
             meter.flush()
@@ -69,6 +73,7 @@ def train(
                 meter.flush()
                 for event in finish_epoch(setting, progress, orders):
                     emit(event)
+                probe.look(progress)
                 keeper.end_epoch(progress)
             keeper.go_to_best(progress)
             values = final_test(setting, progress, orders)
@@ -83,7 +88,7 @@ def introduce(setting: Setting, keeper: Keeper, emit: Emit) -> Progress:
     """Restore, and say with what the run goes on, what it will measure and what is odd about it."""
     progress, damages = keeper.restore()
     emit(Started(facts=facts(setting), resumed_from=progress.step or None))
-    for metric in probes.declared(setting.device):
+    for metric in probes.declared(setting):
         emit(metric)
     for advised in (*damages, *advice.before_training(setting)):
         emit(advised)

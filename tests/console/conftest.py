@@ -95,6 +95,19 @@ class Recorder:
             )
         return run_id, attempt
 
+    def probed(
+        self, attempt: Attempt, number: int, *, reconstruction: float, gradient: float
+    ) -> None:
+        """What a probe of the reversible backward reports after an epoch."""
+        values = {
+            "reconstruction_error": reconstruction,
+            "reconstruction_worst_block": 0.0,
+            "gradient_error": gradient,
+            "probe_seconds": 0.25,
+        }
+        step = number * STEPS_PER_EPOCH
+        attempt.emit(Measured(step=step, epoch=number, values=values))
+
     def epoch(self, attempt: Attempt, number: int, *, nan: bool = False) -> None:
         """An epoch of steps, then its end."""
         for n in range(STEPS_PER_EPOCH):

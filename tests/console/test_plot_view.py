@@ -43,6 +43,13 @@ def test_tick_labels_tell_neighbours_apart():
     assert ticks.label(20_000, [0, 20_000]) == "20,000"
 
 
+def test_a_logarithmic_axis_has_whole_powers_of_ten():
+    assert ticks.whole_limits([-7.2, -2.9]) == (-8, -2)
+    assert ticks.whole_limits([-7.0]) == (-7, -6)
+    assert ticks.whole_ticks(-8, -2, 4) == [-8, -6, -4, -2]
+    assert ticks.whole_ticks(-8, -2, 20) == list(range(-8, -1))
+
+
 def test_a_curve_breaks_where_values_were_not_finite():
     curve = Curve(label="", run_id="", xs=(1, 2, 4, 5), ys=(1, 2, 4, 5), gaps=(3, 9))
     assert pieces(curve) == [([1, 2], [1, 2]), ([4, 5], [4, 5])]

@@ -2,6 +2,8 @@
 
 import pytest
 
+from revconsole.records.events import Advised
+
 EVERY_SIZE = pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 45)])
 
 
@@ -94,6 +96,72 @@ async def test_a_frozen_picture_holds_still(opened, recorder):
         assert "step 10/40" in stage.text
         await stage.press("space")
         await stage.shows("step 20/40")
+    attempt.close()
+
+
+@EVERY_SIZE
+async def test_the_error_of_the_reconstruction_stands_beside_the_loss(
+    opened, recorder, width, height
+):
+    _, attempt = recorder.begin("noisy", scheme="momentum")
+    for number, error in enumerate((1e-6, 1e-4, 1e-2), start=1):
+        recorder.epoch(attempt, number)
+        recorder.probed(attempt, number, reconstruction=error, gradient=error / 100)
+    async with opened(width, height) as stage:
+        await stage.shows("noisy")
+        await stage.press("enter")
+        await stage.shows("error (relative)", "1e-8", "1e-4")
+        heading = stage.line("error (relative)")
+        assert heading.index("loss (nats)") < heading.index("error (relative)")
+        assert "R 1e-02" in heading.replace("reconstruction ", "")
+        await stage.until(lambda: ("memory (MiB)" in stage.text) == (width == 160))
+    attempt.close()
+
+
+async def test_a_key_exchanges_error_and_memory_where_there_is_no_room_for_both(opened, recorder):
+    _, attempt = recorder.begin("noisy", scheme="momentum")
+    recorder.epoch(attempt, 1)
+    recorder.probed(attempt, 1, reconstruction=1e-6, gradient=1e-7)
+    async with opened() as stage:
+        await stage.shows("noisy")
+        await stage.press("enter")
+        await stage.shows("error (relative)")
+        await stage.press("e")
+        await stage.shows("memory (MiB)")
+        assert "error (relative)" not in stage.text
+        await stage.press("e")
+        await stage.shows("error (relative)")
+    attempt.close()
+
+
+async def test_an_exact_reconstruction_is_said_to_be_exact(opened, recorder):
+    _, attempt = recorder.begin("lossless", scheme="bdia")
+    recorder.epoch(attempt, 1)
+    recorder.probed(attempt, 1, reconstruction=0.0, gradient=3e-8)
+    async with opened(160, 45) as stage:
+        await stage.shows("lossless")
+        await stage.press("enter")
+        await stage.shows("R 0, exact", "G 3e-08")
+    attempt.close()
+
+
+async def test_a_run_that_probes_nothing_has_no_plot_of_errors(opened, recorder):
+    recorder.finished("plain")
+    async with opened(160, 45) as stage:
+        await stage.shows("plain")
+        await stage.press("enter")
+        await stage.shows("loss (nats)", "memory (MiB)")
+        assert "error" not in stage.text
+
+
+async def test_an_alarm_stands_under_the_state_of_a_run_that_goes_on(opened, recorder):
+    _, attempt = recorder.begin("noisy", scheme="momentum")
+    attempt.emit(Advised(level="alarm", text="the gradients of this run are wrong"))
+    recorder.epoch(attempt, 1)
+    async with opened() as stage:
+        await stage.shows("noisy")
+        await stage.press("enter")
+        await stage.shows("! the gradients of this run are wrong")
     attempt.close()
 
 

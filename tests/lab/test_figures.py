@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revconsole.lab.figures import ACCURACY, LOSS, MEMORY, decimate, figure
+from revconsole.lab.figures import ACCURACY, ERROR, LOSS, MEMORY, decimate, figure, powers
 from revconsole.records.events import MetricDeclared
 from revconsole.records.plan import Plan
 from revconsole.records.run import Run, Series, Summary
@@ -78,3 +78,16 @@ def test_the_horizontal_axis_can_count_epochs():
     drawn = figure(LOSS, [run(loss=[1.0] * 20)], width=100, horizontal="epoch")
 
     assert (drawn.x_label, drawn.curves[0].xs[-1]) == ("epoch", 2.0)
+
+
+def test_errors_are_drawn_as_powers_of_ten_without_zeros_and_gaps_stay():
+    errors = run(reconstruction_error=[0.0, 1e-6, math.nan, 1e-2], gradient_error=[0.0, 0.0])
+    drawn = figure(ERROR, [errors], width=40)
+    reconstruction, gradient = powers(drawn).curves
+
+    assert drawn.logarithmic
+    assert [curve.label for curve in drawn.curves] == ["reconstruction", "gradient"]
+    assert drawn.curves[0].ys == (0.0, 1e-6, 1e-2)
+    assert (reconstruction.xs, reconstruction.gaps) == ((2.0, 4.0), (3.0,))
+    assert [round(y, 9) for y in reconstruction.ys] == [-6.0, -2.0]
+    assert gradient.ys == ()

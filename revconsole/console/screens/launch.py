@@ -1,7 +1,7 @@
 """LaunchScreen: the form. Every change is planned by the lab in a thread and judged there, never here."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -24,7 +24,7 @@ from revconsole.console.widgets.setting import Setting
 from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.lab import format as figures
 from revconsole.lab.lab import Launcher, Planned, command_line
-from revconsole.records import shelf
+from revconsole.records import growth, shelf
 from revconsole.records.plan import Plan
 from revconsole.records.printable import one_line
 
@@ -77,6 +77,7 @@ class LaunchScreen(Screen[None]):
             hint = "a background process outlives this terminal"
             yield Setting(LAUNCHER, "trains in", options=form.LAUNCHERS, hint=hint)
         yield Static(id="outcome")
+        yield Static(id="forecast")
         yield Static(id="command")
         yield Footer(show_command_palette=False, compact=True)
 
@@ -262,6 +263,7 @@ class LaunchScreen(Screen[None]):
         setting.offer([*extra, *((word, word) for word in field.words)])
 
     def _show_wrong(self, error: RevconsoleError) -> None:
+        self._show_forecast(())
         key = error.key if isinstance(error, ProfileError) else PROFILE
         known = {PROFILE, form.OTHER, *(field.key for field in self._fields)}
         reason = error.reason if isinstance(error, ProfileError) else str(error)
@@ -279,6 +281,7 @@ class LaunchScreen(Screen[None]):
             self._counted = "counting parameters…"
             self._after(COUNT_SECONDS, partial(self._count, self._number, planned.plans))
         self._show_outcome(self._summary(planned.plans))
+        self._show_forecast(planned.plans)
 
     def _span(self, plans: tuple[Plan, ...]) -> str:
         """Fewest and most parameters of the runs; empty while one is not counted."""
@@ -293,6 +296,18 @@ class LaunchScreen(Screen[None]):
     def _summary(self, plans: tuple[Plan, ...]) -> str:
         runs = "launches 1 run" if len(plans) == 1 else f"launches {len(plans)} runs"
         return f"{runs} · {self._counted}"
+
+    def _show_forecast(self, plans: Sequence[Plan]) -> None:
+        """What to expect of the reconstruction, of the run that is worst off."""
+        plan = growth.worst(plans)
+        said = "" if plan is None else growth.predicted(plan)
+        many = f", worst of {len(plans)} runs" if len(plans) > 1 else ""
+        bad = plan is not None and growth.worrying(plan, growth.carried(plan))
+        style = themed(self.app.theme_variables, "text-error") if bad else ""
+        text = Text(f"reconstruction{many}: {said}" if said else "", style=style)
+        forecast = self.query_one("#forecast", Static)
+        forecast.update(text)
+        forecast.display = bool(said)
 
     def _show_outcome(self, text: str, *, wrong: bool = False) -> None:
         style = themed(self.app.theme_variables, "text-error") if wrong else "bold"

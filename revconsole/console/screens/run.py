@@ -15,14 +15,23 @@ from revconsole.console.screens.plotting import PlottingScreen
 from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.panes import Facts, LogTail, Title, Words
 from revconsole.console.widgets.plot_view import PlotView
-from revconsole.lab.figures import ACCURACY, LOSS, MEMORY, Subject
+from revconsole.lab.figures import ACCURACY, ERROR, LOSS, MEMORY, Subject
 from revconsole.records.run import Summary
 
-SUBJECTS: dict[str, Subject] = {"loss": LOSS, "accuracy": ACCURACY, "memory": MEMORY}
+SUBJECTS: dict[str, Subject] = {
+    "loss": LOSS,
+    "error": ERROR,
+    "accuracy": ACCURACY,
+    "memory": MEMORY,
+}
 
 
 class RunScreen(PlottingScreen):
-    """Curves, facts and log of one run."""
+    """Curves, facts and log of one run.
+
+    A run that measures the error of its reconstruction shows it beside the loss. Where there is no room for a
+    fourth plot it takes the place of the memory, and a key exchanges the two.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="run.back"),
@@ -34,6 +43,7 @@ class RunScreen(PlottingScreen):
         Binding("minus", "smooth(-1)", "Smooth less", show=False, id="run.rougher"),
         Binding("0", "smooth(0)", "Do not smooth", show=False, id="run.raw"),
         Binding("f", "fill", "Fill", id="run.fill"),
+        Binding("e", "exchange", "Error/memory", show=False, id="run.exchange"),
         Binding("space", "freeze", "Freeze", show=False, id="run.freeze"),
         Binding("y", "copy", "Copy the id", show=False, id="run.copy"),
     ]
@@ -44,7 +54,7 @@ class RunScreen(PlottingScreen):
         self._frozen = False
 
     def compose(self) -> ComposeResult:
-        """Title, state, three plots, facts, log."""
+        """Title, state, plots, facts, log."""
         yield Title()
         yield Words(id="status")
         with Container(id="panes"):
@@ -73,6 +83,7 @@ class RunScreen(PlottingScreen):
             self.query_one(Title).say(name, self.run_id)
             return
         self.query_one(Title).say(run.summary.name, run.id)
+        self.set_class(any(name in run.series for name, _ in ERROR.metrics), "-probed")
         self.query_one("#status", Words).show_text(status(run, self.app.theme_variables))
         self.query_one(Facts).show_pairs(pairs(run))
         self.query_one(LogTail).show_lines(run.log)
@@ -94,6 +105,10 @@ class RunScreen(PlottingScreen):
             self.maximize(self.focused)
         else:
             self.maximize(self.query_one("#loss"))
+
+    def action_exchange(self) -> None:
+        """Show the memory in place of the error, or back, where there is room for one of them."""
+        self.toggle_class("-exchanged")
 
     def action_freeze(self) -> None:
         """Hold the picture still while the run goes on."""

@@ -18,7 +18,7 @@ from textual.widgets import Static
 from revconsole.console.colours import Colour, as_style, of_curve
 from revconsole.console.widgets import ticks
 from revconsole.lab import format as shown
-from revconsole.lab.figures import Curve, Figure
+from revconsole.lab.figures import Curve, Figure, powers
 from revconsole.records.printable import one_line
 
 if TYPE_CHECKING:
@@ -90,15 +90,17 @@ class PlotView(Vertical, can_focus=True):
         plot: PlotextPlot = self.query_one("PlotextPlot")
         heading = self.query_one(".heading", Static)
         curves = figure.curves if figure else ()
-        drawable = any(curve.xs for curve in curves) and self.size.height >= LEAST_HEIGHT
+        drawn = powers(figure) if figure and figure.logarithmic else figure
+        visible = any(curve.ys for curve in drawn.curves) if drawn else False
+        drawable = visible and self.size.height >= LEAST_HEIGHT
         plot.display = drawable
         if figure is None or not curves:
             heading.update(Text(f"{self._title}: nothing measured yet", no_wrap=True))
             return
         marks = self._marks(curves)
         heading.update(self._heading(figure, marks))
-        if drawable:
-            _draw(plot.plt, figure, marks, self.size.width, self.size.height - 1)
+        if drawn is not None and drawable:
+            _draw(plot.plt, drawn, marks, self.size.width, self.size.height - 1)
             plot.refresh()
 
     def _marks(self, curves: tuple[Curve, ...]) -> list[Mark]:
@@ -135,11 +137,13 @@ class PlotView(Vertical, can_focus=True):
 def _last(curve: Curve, figure: Figure) -> str:
     if not curve.ys:
         return shown.UNKNOWN
+    if figure.logarithmic:
+        return f"{curve.ys[-1]:.0e}" if curve.ys[-1] > 0 else "0, exact"
     return shown.percent(curve.ys[-1] / 100) if figure.y_label == "%" else shown.value(curve.ys[-1])
 
 
 def _draw(plt: Any, figure: Figure, marks: list[Mark], width: int, height: int) -> None:
-    """Put the figure into plotext's own."""
+    """Put the figure into plotext's own; a logarithmic one comes as powers of ten."""
     plt.clear_figure()
     plt.xaxes(True, False)
     plt.yaxes(True, False)
@@ -148,12 +152,16 @@ def _draw(plt: Any, figure: Figure, marks: list[Mark], width: int, height: int) 
     xs = [x for curve in figure.curves for x in (*curve.xs, *curve.gaps)]
     ys = [y for curve in figure.curves for y in curve.ys]
     left, right = min(0.0, *xs), max(*xs, 1.0)
-    low, high = ticks.limits(ys)
+    low, high = ticks.whole_limits(ys) if figure.logarithmic else ticks.limits(ys)
     high = min(high, 100.0) if figure.y_label == "%" and max(ys) <= 100 else high
     plt.xlim(left, right)
     plt.ylim(low, high)
     _ticks(plt.xticks, left, right, max(2, width // 12))
-    _ticks(plt.yticks, low, high, max(2, height // 4))
+    if figure.logarithmic:
+        whole = ticks.whole_ticks(low, high, max(2, height // 4))
+        plt.yticks(whole, [f"1e{tick}" for tick in whole])
+    else:
+        _ticks(plt.yticks, low, high, max(2, height // 4))
     drawn = list(zip(marks, figure.curves, strict=True))
     for (_, tint), curve in drawn:
         for piece_xs, piece_ys in pieces(curve):

@@ -28,6 +28,18 @@ def limits(values: list[float]) -> tuple[float, float]:
     return math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
 
 
+def whole_limits(values: list[float]) -> tuple[float, float]:
+    """As `limits`, at whole numbers: powers of ten of a logarithmic axis."""
+    low, high = math.floor(min(values)), math.ceil(max(values))
+    return float(low), float(max(high, low + 1))
+
+
+def whole_ticks(low: float, high: float, most: int) -> list[int]:
+    """At most `most` whole numbers within [low, high], evenly apart."""
+    numbers = range(math.ceil(low), math.floor(high) + 1)
+    return list(numbers)[:: math.ceil(len(numbers) / max(1, most))]
+
+
 def label(tick: float, ticks: list[float]) -> str:
     """A tick as text, with as many decimals as tell it from its neighbours."""
     gap = min((b - a for a, b in itertools.pairwise(ticks)), default=abs(tick) or 1.0)

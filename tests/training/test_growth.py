@@ -1,0 +1,43 @@
+"""What the records foretell about rounding is what the schemes themselves count."""
+
+import math
+
+import pytest
+
+from revconsole.records import growth
+from revconsole.records.sections import KINDS
+from revconsole.reversible import make_scheme
+
+ROUNDING = 1e-12
+"""Two sums of the same floats, perhaps in another order."""
+VARIANTS = [
+    {},
+    {"gamma": 0.5},
+    {"gamma": 0.0},
+    {"gamma": 0.5, "grid_bits": 9},
+    {"grid_bits": 9},
+    {"draw": 3, "spread": 0.8},
+    {"alpha": 0.5, "beta": 0.5, "end_alpha": None, "end_beta": None},
+    {"end_beta": 0.0},
+]
+SECTIONS = [
+    kind(**options)
+    for kind in KINDS["scheme"][1].values()
+    for options in VARIANTS
+    if options.keys() <= kind.model_fields.keys()
+]
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=repr)
+@pytest.mark.parametrize("blocks", [1, 2, 7, 48])
+def test_the_growth_foretold_without_torch_is_that_of_the_scheme(section, blocks):
+    scheme = make_scheme(section.name, section.model_dump(exclude={"name", "moving"}))
+
+    assert growth.error_growth(section, blocks) == pytest.approx(
+        scheme.error_growth(blocks), rel=ROUNDING
+    )
+
+
+def test_every_scheme_is_foretold():
+    assert {section.name for section in SECTIONS} == set(KINDS["scheme"][1])
+    assert all(growth.error_growth(s, 4) < math.inf for s in SECTIONS if s.name == "midpoint_a")
