@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from revconsole import __version__
-from revconsole.cli import launch, look, shelves, steer
+from revconsole.cli import bench, launch, look, shelves, steer
 from revconsole.errors import RevconsoleError
 
 EPILOG = "Start here: `revconsole demo` trains four small vision transformers side by side."
@@ -30,6 +30,7 @@ app = typer.Typer(
 launch.register(app)
 look.register(app)
 steer.register(app)
+bench.register(app)
 shelves.register(app)
 
 

@@ -3,8 +3,10 @@
 Everything else in `lab`, and both front ends, stay torch-free; the import contracts name this module as the
 single exception.
 """
+from collections.abc import Iterator
 
 from revconsole.records.attempt import Attempt
+from revconsole.records.benchmark import Bench, Update
 from revconsole.records.plan import Plan
 from revconsole.records.store import RunStore
 
@@ -28,3 +30,10 @@ def timm_models(pattern: str) -> list[str]:
     from revconsole.training import door  # as above
 
     return door.timm_models(pattern)
+
+
+def benchmark(bench: Bench) -> Iterator[Update]:
+    """Measure a benchmark in the calling thread, step by step."""
+    from revconsole.training import door  # as above
+
+    return door.benchmark(bench)

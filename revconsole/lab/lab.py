@@ -1,17 +1,19 @@
 """Lab: the verbs of revconsole. The command line and the console only spell them."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from revconsole.errors import RevconsoleError
 from revconsole.lab import engine
+from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
 from revconsole.lab.launchers import process
 from revconsole.lab.launchers.thread import ThreadLauncher
 from revconsole.records import control, shelf
+from revconsole.records.benchmark import Update
 from revconsole.records.events import Finished
 from revconsole.records.plan import Plan
 from revconsole.records.profile import Profile
@@ -116,6 +118,10 @@ class Lab:
     def count_parameters(self, plan: Plan) -> int:
         """Parameters of a planned model; loads torch, so call it from a thread."""
         return engine.count_parameters(plan)
+
+    def bench(self, wanted: Wanted) -> Iterator[Update]:
+        """Measure schemes and backwards side by side, step by step; loads torch. Raises what `bench_of` raises."""
+        return engine.benchmark(bench_of(wanted))
 
     def busy(self) -> tuple[str, ...]:
         """Runs that train or wait in this process: quitting would end them."""

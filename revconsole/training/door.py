@@ -3,6 +3,7 @@
 import contextlib
 import fnmatch
 import traceback
+from collections.abc import Iterator
 from typing import Literal
 
 import timm
@@ -10,12 +11,14 @@ import torch
 
 from revconsole.errors import RevconsoleError, StoreError
 from revconsole.records.attempt import Attempt
+from revconsole.records.benchmark import Bench, Update
 from revconsole.records.control import Control
 from revconsole.records.events import Event, Failed, Started
 from revconsole.records.facts import data_folder
 from revconsole.records.plan import Plan
 from revconsole.records.sections import Timm
 from revconsole.records.store import RunStore
+from revconsole.training.bench.measure import measure
 from revconsole.training.build import build_model
 from revconsole.training.checkpoint import Checkpoints
 from revconsole.training.trainer import train
@@ -61,6 +64,11 @@ def count_parameters(plan: Plan) -> int:
 def timm_models(pattern: str) -> list[str]:
     """Names of timm's architectures that match a shell pattern, such as `vit_*`; all for an empty one."""
     return [name for name in timm.list_models() if fnmatch.fnmatch(name, pattern or "*")]
+
+
+def benchmark(bench: Bench) -> Iterator[Update]:
+    """Measure a benchmark in the calling thread; see `measure`."""
+    return measure(bench)
 
 
 def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:

@@ -1,0 +1,136 @@
+"""The verb bench: schemes, backwards and depths side by side on this device."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from revconsole.cli import bench_output, complete, output
+from revconsole.errors import ProfileError
+
+if TYPE_CHECKING:
+    from revconsole.records.benchmark import Benchmark, Update
+
+COMMAND_LINE = "command line"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this file."""
+    app.command()(bench)
+
+
+def bench(
+    context: typer.Context,
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PROFILE|KEY=VALUE",
+            help="A profile whose model, data shape, batch and device are measured, and settings to change. "
+            "Without a profile: a ViT of width 192, 3 heads, 65 tokens, batch 64, depths 4 and 8.",
+            autocompletion=complete.profiles,
+        ),
+    ] = None,
+    schemes: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated, with options after a colon: additive,bdia:grid_bits=9. "
+            "[default: those of the profile, or all]",
+        ),
+    ] = "",
+    backwards: Annotated[
+        str, typer.Option(help="Of stored, checkpointed, reversible. [default: all]")
+    ] = "",
+    depths: Annotated[
+        str, typer.Option(help="Numbers of blocks. [default: of the profile, or 4,8]")
+    ] = "",
+    kept_blocks: Annotated[
+        str,
+        typer.Option(
+            help="Also reverse all but the last N blocks: time against memory, e.g. 0,2,4."
+        ),
+    ] = "",
+    rounds: Annotated[int, typer.Option(help="Timed steps of each configuration.", min=1)] = 7,
+    memory_mib: Annotated[
+        int, typer.Option(help="Memory that the largest batch should fit into.", min=1)
+    ] = 8192,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.", min=0)] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    figure: Annotated[
+        str, typer.Option(help="Draw: a file ending in .svg or .txt, or - for this terminal.")
+    ] = "",
+) -> None:
+    """Measure time and memory of schemes and backwards side by side on this device.
+
+    Ctrl-C ends it early and prints what has been measured.
+    """
+    from revconsole.lab.bench import Wanted  # pydantic and the records: not for --help
+    from revconsole.lab.lab import Lab  # as above
+
+    bench_output.require_drawable(figure)
+    profile, settings = _profile_and_settings(what or [])
+    wanted = Wanted(
+        profile=profile,
+        settings=settings | ({"train.threads": threads} if threads else {}),
+        schemes=_words(schemes),
+        backwards=_words(backwards),
+        depths=_numbers("--depths", depths, least=1),
+        stored_blocks=_numbers("--kept-blocks", kept_blocks, least=0),
+        rounds=rounds,
+        memory_bytes=memory_mib * 2**20,
+    )
+    found = _followed(Lab(context.obj).bench(wanted))
+    if found is not None:
+        _show(found, json=json, figure=figure)
+    if found is None or not found.complete:
+        raise typer.Exit(130)
+    if any(row.failed for row in found.rows):
+        raise typer.Exit(1)
+
+
+def _followed(updates: Iterator["Update"]) -> "Benchmark | None":
+    """Show progress to the end, or to Ctrl-C; what was measured until then."""
+    progress, last = bench_output.Progress(), None
+    try:
+        for last in updates:
+            progress.show(last)
+    except KeyboardInterrupt:
+        progress.close()
+        output.say("interrupted; this is what was measured until then")
+    else:
+        progress.close()
+    return last.benchmark if last else None
+
+
+def _show(found: "Benchmark", *, json: bool, figure: str) -> None:
+    if json:
+        from revconsole.lab.bench_rows import document  # only here
+
+        output.print_json(document(found))
+    else:
+        bench_output.print_benchmark(found)
+    bench_output.explain(found)
+    if figure:
+        bench_output.draw(found, figure)
+
+
+def _profile_and_settings(words: list[str]) -> tuple[str, dict[str, object]]:
+    from revconsole.records.profile import parse_assignments  # pydantic: not for --help
+
+    profile = words[0] if words and "=" not in words[0] else ""
+    return profile, parse_assignments(words[1:] if profile else words)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _numbers(option: str, text: str, *, least: int) -> list[int]:
+    """Whole numbers of a comma-separated list. Raises ProfileError."""
+    found = []
+    for word in _words(text):
+        if not word.isdecimal() or int(word) < least:
+            raise ProfileError(
+                COMMAND_LINE, option, f"should be whole numbers from {least}, not {word!r}"
+            )
+        found.append(int(word))
+    return found

@@ -1,0 +1,181 @@
+"""What a benchmark measures: the model of a profile, crossed with schemes, backwards and depths."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from revconsole.errors import ProfileError, UnknownName
+from revconsole.records import shelf
+from revconsole.records.benchmark import Bench, Configuration
+from revconsole.records.plan import Plan
+from revconsole.records.profile import COMMAND_LINE, Profile, parse_assignments
+from revconsole.records.sections import KINDS, Vit
+
+Table = dict[str, Any]
+
+PLAIN: Table = {"name": "residual"}
+BACKWARDS = ("stored", "checkpointed", "reversible")
+DEPTHS = (4, 8)
+STANDARD: Table = {
+    "model": {"architecture": "vit", "patch": 4, "dim": 192, "heads": 3},
+    "data": {"dataset": "synthetic"},
+    "train": {"batch": 64},
+}
+"""What is measured without a profile: 65 tokens of width 192, 64 images."""
+SCHEMES: tuple[Table, ...] = tuple(
+    {"name": name} | ({"grid_bits": 9} if name == "bdia" else {}) for name in KINDS["scheme"][1]
+)
+"""The schemes measured without a profile; bdia as it is meant to be used, exact."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the user asked for; what is empty means the usual.
+
+    schemes:       words such as `additive`, `bdia:grid_bits=9`; a word with no name, `gamma=0.25`, is one more
+                   option of the scheme before it.
+    stored_blocks: reverse all but so many of the last blocks, wherever there is an inverse.
+    """
+
+    memory_bytes: int
+    profile: str = ""
+    settings: Mapping[str, Any] | None = None
+    schemes: Sequence[str] = ()
+    backwards: Sequence[str] = ()
+    depths: Sequence[int] = ()
+    stored_blocks: Sequence[int] = ()
+    rounds: int = 7
+
+
+def bench_of(wanted: Wanted) -> Bench:
+    """Every configuration, by depth, scheme and backward.
+
+    Whatever was asked for, each scheme is also measured with all activations stored, and so is the plain
+    residual network: the others are compared with these. What cannot be is left out, with the reason.
+    Raises ProfileError or UnknownName.
+    """
+    plans = _plans(wanted)
+    asked = _schemes(wanted, plans)
+    for word in wanted.backwards:
+        if word not in BACKWARDS:
+            raise UnknownName("backward", word, BACKWARDS)
+    found: dict[Configuration, None] = {}
+    left_out: dict[str, None] = {}
+    for depth, scheme in product(
+        _depths(wanted, plans), [PLAIN, *(s for s in asked if s != PLAIN)]
+    ):
+        found[_configuration(plans[0], scheme, "stored", depth)] = None
+        for backward, stored in _ways(wanted, scheme) if scheme in asked else ():
+            try:
+                made = _configuration(plans[0], scheme, backward, depth, stored=stored)
+            except ProfileError as error:
+                left_out[error.reason] = None
+            else:
+                found[made] = None
+    return Bench(
+        configurations=tuple(found),
+        rounds=wanted.rounds,
+        memory_bytes=wanted.memory_bytes,
+        left_out=tuple(left_out),
+    )
+
+
+def scheme_tables(words: Sequence[str]) -> list[Table]:
+    """The schemes that words of `--schemes` mean; see `Wanted`. Raises UnknownName or ProfileError."""
+    tables: list[Table] = []
+    for word in words:
+        name, colon, options = word.partition(":")
+        if not colon and "=" in word and tables:
+            tables[-1] |= parse_assignments([word])
+            continue
+        if name not in KINDS["scheme"][1]:
+            raise UnknownName("scheme", name, KINDS["scheme"][1])
+        tables.append({"name": name} | parse_assignments([options] if options else []))
+    return tables
+
+
+def _plans(wanted: Wanted) -> list[Plan]:
+    """The plans of the profile, which may differ in scheme, backward and depth alone."""
+    profile = (
+        shelf.find(wanted.profile)
+        if wanted.profile
+        else Profile(name="bench", where="the standard benchmark", table=STANDARD)
+    )
+    plans = list(profile.overridden({"seeds": 0, **(wanted.settings or {})}).plans())
+    alike = {
+        p.model_copy(
+            update={
+                "scheme": plans[0].scheme,
+                "backward": "stored",
+                "model": p.model.model_copy(
+                    update={"depth": 1} if isinstance(p.model, Vit) else {}
+                ),
+            }
+        ).digest()
+        for p in plans
+    }
+    if len(alike) > 1:
+        raise ProfileError(
+            wanted.profile or COMMAND_LINE,
+            "",
+            "a benchmark measures one model and varies scheme, backward and depth alone; "
+            "give every other key one value, e.g. model.dim=192",
+        )
+    return plans
+
+
+def _schemes(wanted: Wanted, plans: list[Plan]) -> list[Table]:
+    if wanted.schemes:
+        return scheme_tables(wanted.schemes)
+    if not wanted.profile:
+        return list(SCHEMES)
+    return [p.scheme.model_dump(exclude_defaults=True) | {"name": p.scheme.name} for p in plans]
+
+
+def _depths(wanted: Wanted, plans: list[Plan]) -> list[int | None]:
+    """The depths asked for; None where the architecture decides it."""
+    model = plans[0].model
+    if not isinstance(model, Vit):
+        if wanted.depths:
+            raise ProfileError(
+                COMMAND_LINE, "--depths", f"{model.name} has the depth it has; leave --depths out"
+            )
+        return [None]
+    if wanted.depths:
+        return list(dict.fromkeys(wanted.depths))
+    chosen = "model.depth" in (wanted.settings or {})
+    if not wanted.profile and not chosen:
+        return list(DEPTHS)
+    return list(dict.fromkeys(p.model.depth for p in plans if isinstance(p.model, Vit)))
+
+
+def _ways(wanted: Wanted, scheme: Table) -> Iterator[tuple[str, int | None]]:
+    """Backwards, and how many blocks each keeps; the plain network is only reversed if that was asked for."""
+    for backward in wanted.backwards or BACKWARDS:
+        if wanted.backwards or scheme != PLAIN or backward != "reversible":
+            yield backward, None
+    if scheme != PLAIN:
+        for stored in wanted.stored_blocks:
+            yield "reversible", stored
+
+
+def _configuration(
+    plan: Plan, scheme: Table, backward: str, depth: int | None, *, stored: int | None = None
+) -> Configuration:
+    """One plan, checked as every plan is. Raises ProfileError."""
+    if stored is not None and depth is not None and stored > depth:
+        raise ProfileError(
+            COMMAND_LINE, "--kept-blocks", f"a model of {depth} blocks cannot keep {stored}"
+        )
+    if stored is not None and stored == depth:
+        backward = "stored"
+    table = plan.model_dump(
+        exclude={"name", "profile", "seed", "scheme", "data_fingerprint"}, exclude_none=True
+    )
+    changes = {"scheme": dict(scheme), "backward": backward, "seeds": plan.seed}
+    if depth is not None:
+        changes["model.depth"] = depth
+    (made,) = Profile(name="bench", where=COMMAND_LINE, table=table).overridden(changes).plans()
+    mixed = backward == "reversible" and stored
+    return Configuration(plan=made, stored_blocks=stored if mixed else None)

@@ -1,0 +1,44 @@
+"""A benchmark as plain JSON data, for `bench --json`. Names and units are a promise: seconds, bytes, null for unknown."""
+
+from typing import Any
+
+from revconsole.records.benchmark import Benchmark, Row
+
+
+def document(benchmark: Benchmark) -> dict[str, Any]:
+    """Everything measured, raw timings and how they were taken included."""
+    return {
+        "complete": benchmark.complete,
+        "facts": dict(benchmark.facts),
+        "how": dict(benchmark.how),
+        "rounds": benchmark.bench.rounds,
+        "memory_bytes": benchmark.bench.memory_bytes,
+        "left_out": list(benchmark.bench.left_out),
+        "rows": [_row(benchmark, row) for row in benchmark.rows],
+    }
+
+
+def _row(benchmark: Benchmark, row: Row) -> dict[str, Any]:
+    step = row.step
+    return {
+        "scheme": row.scheme,
+        "backward": row.backward,
+        "depth": row.depth,
+        "stored_blocks": row.stored_blocks,
+        "batch": row.batch,
+        "parameters": row.parameters,
+        "step_seconds": step.median if step else None,
+        "step_seconds_quartiles": [step.low, step.high] if step else None,
+        "of_plain": benchmark.of_plain(row),
+        "of_own_stored": benchmark.of_own(row),
+        "limit": benchmark.limit(row),
+        "kept_bytes": row.kept_bytes,
+        "peak_bytes": row.peak_bytes,
+        "fixed_bytes": row.fixed_bytes,
+        "largest_batch": benchmark.largest_batch(row),
+        "largest_batch_was_tried": row.verified_batch is not None,
+        "seconds": list(row.seconds),
+        "forward_seconds": list(row.forward_seconds),
+        "peaks": [{"batch": batch, "bytes": size} for batch, size in row.peaks],
+        "failed": row.failed,
+    }

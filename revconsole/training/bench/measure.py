@@ -1,0 +1,253 @@
+"""Measure: the whole course of a benchmark, depth by depth: first what each step needs, then how long it takes."""
+
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor
+
+import revconsole
+from revconsole.records.benchmark import Bench, Benchmark, Configuration, Row, Update
+from revconsole.records.events import Scalar
+from revconsole.records.sections import Vit
+from revconsole.training import devices
+from revconsole.training.bench import memory, processes, timing
+from revconsole.training.bench.memory import Needs
+from revconsole.training.bench.processes import Pipes
+from revconsole.training.bench.subject import Subject, images_of, realise, share_weights
+
+MEMORY_STEPS = 3.0
+"""What measuring the memory of a configuration takes, in its own steps: for the forecast only."""
+PROCESS_SECONDS = 2.0
+"""What starting a process for it takes, on the CPU: likewise."""
+
+
+def measure(bench: Bench) -> Iterator[Update]:
+    """Measure a benchmark, and say after every step what is known so far; the last update is complete.
+
+    A configuration that runs out of memory says so in its row, and the others go on. Generators and the number
+    of threads are put back at the end.
+    Raises RunFailed for a device or precision that is not there, and what `build_model` raises.
+    """
+    train = bench.configurations[0].plan.train
+    device = devices.choose(train.device)
+    with devices.threads(train.threads), torch.random.fork_rng(devices=[]):
+        ledger = Ledger(bench, device)
+        yield ledger.update("")
+        with processes.started() if device.type == "cpu" else nullcontext() as pipes:
+            for depth, group in groupby(bench.configurations, key=lambda c: c.depth):
+                configurations = list(group)
+                at = "" if depth is None else f"depth {depth}, "
+                yield from _memories(ledger, configurations, at, pipes)
+                yield from _times(ledger, configurations, at)
+        yield ledger.update("", complete=True)
+
+
+class Ledger:
+    """What has been measured, and how much is left. Making one measures a step, for the forecast."""
+
+    def __init__(self, bench: Bench, device: torch.device) -> None:
+        self.bench, self.device = bench, device
+        self._facts, self._how = _facts(bench, device), _how(bench, device)
+        self._rows = {
+            c: Row(
+                scheme=c.scheme,
+                backward=c.backward,
+                depth=c.depth,
+                batch=c.batch,
+                stored_blocks=c.stored_blocks,
+            )
+            for c in bench.configurations
+        }
+        first = bench.configurations[0]
+        self._seconds_per_cost = _step_seconds(first, device) / first.cost
+        self._total = sum(self._memory_seconds(c) for c in bench.configurations)
+        self._total += sum(self._seconds(c) for c in bench.configurations) * (bench.rounds + 1)
+        self._done, self._began = 0.0, time.perf_counter()
+
+    def failed(self, configuration: Configuration) -> bool:
+        """Whether it has run out of memory."""
+        return bool(self._rows[configuration].failed)
+
+    def note(self, configuration: Configuration, **found: Any) -> None:
+        """Put something into the row of a configuration."""
+        self._rows[configuration] = replace(self._rows[configuration], **found)
+
+    def add_step(self, configuration: Configuration, forward: float, whole: float) -> None:
+        """Add the timings of one step, in seconds."""
+        row = self._rows[configuration]
+        self.note(
+            configuration,
+            forward_seconds=(*row.forward_seconds, forward),
+            seconds=(*row.seconds, whole),
+        )
+
+    def after_memory(self, configuration: Configuration, what: str) -> Update:
+        """Everything so far, now that the memory of a configuration has been measured."""
+        self._done += self._memory_seconds(configuration)
+        return self.update(what)
+
+    def after_step(self, configuration: Configuration, what: str) -> Update:
+        """Everything so far, after one step of a configuration."""
+        self._done += self._seconds(configuration)
+        return self.update(what)
+
+    def update(self, what: str, *, complete: bool = False) -> Update:
+        """Everything so far. The forecast is corrected by how long things have taken."""
+        passed = time.perf_counter() - self._began
+        pace = passed / self._done if self._done else 1.0
+        return Update(
+            what=what,
+            share=1.0 if complete else self._done / self._total,
+            seconds_left=0.0 if complete else pace * (self._total - self._done),
+            benchmark=Benchmark(
+                bench=self.bench,
+                facts=self._facts,
+                how=self._how,
+                rows=tuple(self._rows.values()),
+                complete=complete,
+            ),
+        )
+
+    def _seconds(self, configuration: Configuration) -> float:
+        """Forecast of one step."""
+        return configuration.cost * self._seconds_per_cost
+
+    def _memory_seconds(self, configuration: Configuration) -> float:
+        start = PROCESS_SECONDS if self.device.type == "cpu" else 0.0
+        return self._seconds(configuration) * MEMORY_STEPS + start
+
+
+def _memories(
+    ledger: Ledger, configurations: list[Configuration], at: str, pipes: Pipes | None
+) -> Iterator[Update]:
+    """Bytes kept, peaks and largest batch of each configuration."""
+    device = ledger.device
+    for configuration in configurations:
+        try:
+            subject = realise(configuration, device)
+            parameters = sum(p.numel() for p in subject.model.parameters())
+            kept = memory.kept_bytes(subject, device)
+            ledger.note(configuration, parameters=parameters, kept_bytes=kept)
+            del subject
+            needed = _needs(configuration, device, pipes)
+            ledger.note(configuration, fixed_bytes=needed.fixed_bytes, peaks=needed.peaks)
+            fits = memory.verified_batch(configuration, device, needed, ledger.bench.memory_bytes)
+            ledger.note(configuration, verified_batch=fits)
+        except (MemoryError, RuntimeError) as error:
+            ledger.note(configuration, failed=_out_of_memory(error))
+        yield ledger.after_memory(configuration, f"{at}memory")
+
+
+def _needs(configuration: Configuration, device: torch.device, pipes: Pipes | None) -> Needs:
+    """Peaks at the benchmark's batch and at a quarter of it (at 1 and 2 for a single image), where measurable."""
+    batch = configuration.batch
+    batches = () if device.type == "mps" else (max(1, batch // 4), max(2, batch))
+    if pipes is not None:
+        return processes.needs(pipes, configuration, batches)
+    return memory.needs(configuration, device, batches)
+
+
+def _times(ledger: Ledger, configurations: list[Configuration], at: str) -> Iterator[Update]:
+    """Every configuration once per round, to and fro: what drifts meets them all alike. Round 0 warms up."""
+    device, rounds = ledger.device, ledger.bench.rounds
+    subjects = [realise(c, device) for c in configurations if not ledger.failed(c)]
+    share_weights(subject.model for subject in subjects)
+    batch = images_of(configurations[0], configurations[0].batch, device)
+    for number in range(rounds + 1):
+        what = f"{at}round {number} of {rounds}" if number else f"{at}warm-up"
+        for subject in subjects if number % 2 else reversed(subjects):
+            if not ledger.failed(subject.configuration):
+                _time_once(ledger, subject, batch, record=number > 0)
+            yield ledger.after_step(subject.configuration, what)
+
+
+def _time_once(
+    ledger: Ledger, subject: Subject, batch: tuple[Tensor, Tensor], *, record: bool
+) -> None:
+    try:
+        forward, whole = timing.timed_step(subject, *batch)
+    except (MemoryError, RuntimeError) as error:
+        ledger.note(subject.configuration, failed=_out_of_memory(error))
+    else:
+        if record:
+            ledger.add_step(subject.configuration, forward, whole)
+
+
+def _out_of_memory(error: BaseException) -> str:
+    """What to say of it. Anything but a lack of memory is raised again."""
+    if not memory.ran_out(error):
+        raise error
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return "out of memory"
+
+
+def _step_seconds(configuration: Configuration, device: torch.device) -> float:
+    """One step of a configuration, after one to warm up; a guess where it has no room."""
+    subject = realise(configuration, device)
+    images, labels = images_of(configuration, configuration.batch, device)
+    seconds = 1.0
+    try:
+        for _ in range(2):
+            _, seconds = timing.timed_step(subject, images, labels)
+    except (MemoryError, RuntimeError) as error:
+        _out_of_memory(error)  # its row will say so
+    return seconds
+
+
+def _facts(bench: Bench, device: torch.device) -> dict[str, Scalar]:
+    first = bench.configurations[0]
+    model = first.plan.model
+    found: dict[str, Scalar] = {
+        "device": str(device),
+        "device_name": _device_name(device),
+        "threads": torch.get_num_threads(),
+        "precision": first.plan.train.precision,
+        "architecture": model.architecture,
+        "batch": first.batch,
+        "image_size": first.plan.image_size,
+        "optimizer": first.plan.optimizer.name,
+        "torch": torch.__version__,
+        "timm": timm.__version__,
+        "revconsole": revconsole.__version__,
+        "python": platform.python_version(),
+    }
+    if not isinstance(model, Vit):
+        return found | {"model": model.name}
+    patches = (first.plan.image_size // model.patch) ** 2
+    return found | {
+        "width": model.dim,
+        "heads": model.heads,
+        "tokens": patches + (model.pool == "cls"),
+    }
+
+
+def _how(bench: Bench, device: torch.device) -> dict[str, str]:
+    tried = "tried with a step" if device.type == "cuda" else "predicted, not tried"
+    return {
+        "time": f"{timing.HOW[device.type]}, without the optimiser's update; one warm-up, then "
+        f"{bench.rounds} rounds in which every configuration of a depth runs once, to and fro; medians and quartiles",
+        "kept": "bytes of everything autograd holds after the forward; parameters and images not counted",
+        "peak": f"{memory.HOW[device.type]}; gradients and images are in it; measured apart from the times",
+        "limit": "1 + the forward's share of a stored step of the same scheme, in the same rounds",
+        "batch": f"parameters, optimiser state and peak in {bench.memory_bytes / 2**20:,.0f} MiB, on the straight "
+        f"line through the peaks at two batches; {tried}",
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

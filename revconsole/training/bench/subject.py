@@ -1,0 +1,82 @@
+"""Subject: one configuration of a benchmark, realised, and one step of it.
+
+Shapes: B images of a batch, C channels, S pixels of height and width.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from revconsole.records.benchmark import Configuration
+from revconsole.records.keys import key
+from revconsole.reversible import Backward, ReversibleSequence
+from revconsole.training import precision
+from revconsole.training.build import build_model
+from revconsole.training.precision import Precision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A model on its device, in training mode, and the arithmetic it computes in."""
+
+    configuration: Configuration
+    model: nn.Module
+    precision: Precision
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The forward pass: mean cross-entropy of images (B, C, S, S) and labels (B,)."""
+        with self.precision.autocast():
+            logits = self.model(images)
+        return F.cross_entropy(logits.float(), labels)
+
+    def forget(self) -> None:
+        """Drop the gradients."""
+        self.model.zero_grad(set_to_none=True)
+
+
+def realise(configuration: Configuration, device: torch.device) -> Subject:
+    """The configuration on a device. Raises what `build_model` raises."""
+    plan = configuration.plan
+    model = build_model(plan).to(device)
+    if configuration.stored_blocks is not None:
+        _store_last(model, configuration.stored_blocks)
+    return Subject(
+        configuration=configuration,
+        model=model,
+        precision=precision.prepare(plan.train.precision, device),
+    )
+
+
+def _store_last(model: nn.Module, stored: int) -> None:
+    """Let the last blocks of each stack keep their activations, and reverse the rest."""
+    for stack in model.modules():
+        if isinstance(stack, ReversibleSequence):
+            reverse: list[Backward] = ["reversible"] * max(0, len(stack) - stored)
+            keep: list[Backward] = ["stored"] * min(stored, len(stack))
+            stack.backward = (*reverse, *keep)
+
+
+def images_of(
+    configuration: Configuration, batch: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Noise in the shape of the plan's data: images (B, C, S, S) and labels (B,)."""
+    plan, facts = configuration.plan, configuration.plan.facts
+    generator = torch.Generator(device).manual_seed(key(plan.seed, "images"))
+    shape = (batch, facts.channels, plan.image_size, plan.image_size)
+    images = torch.randn(shape, generator=generator, device=device)
+    labels = torch.randint(0, facts.classes, (batch,), generator=generator, device=device)
+    return images, labels
+
+
+def share_weights(models: Iterable[nn.Module]) -> None:
+    """Let all models use the first one's parameters, wherever name and shape agree: they take the room of one."""
+    known: dict[str, nn.Parameter] = {}
+    for model in models:
+        for name, parameter in list(model.named_parameters()):
+            same = known.setdefault(name, parameter)
+            if same.shape == parameter.shape:
+                owner, _, attribute = name.rpartition(".")
+                setattr(model.get_submodule(owner), attribute, same)

@@ -1,0 +1,112 @@
+"""The arithmetic on recorded timings and peaks: medians, ratios of medians, limits, the largest batch."""
+
+import pytest
+
+from revconsole.records.benchmark import (
+    Bench,
+    Benchmark,
+    Configuration,
+    Row,
+    predicted_batch,
+    spread,
+)
+from revconsole.records.plan import Plan
+from revconsole.records.sections import Bdia, Momentum, Vit
+
+MIB = 2**20
+
+
+def row(scheme: str, backward: str, seconds=(), *, depth=4, **more) -> Row:
+    return Row(scheme=scheme, backward=backward, depth=depth, batch=8, seconds=seconds, **more)
+
+
+@pytest.fixture
+def benchmark() -> Benchmark:
+    """Plain: 2 s; momentum stored: 3 s, of which 1 s forward; momentum reversed: 4 s; each with an outlier."""
+    rows = (
+        row("residual", "stored", (2.0, 2.0, 90.0)),
+        row("momentum", "stored", (3.0, 80.0, 3.0), forward_seconds=(1.0, 1.0, 70.0)),
+        row("momentum", "reversible", (4.0, 3.0, 70.0)),
+        row("residual", "stored", (5.0,), depth=8),
+        row("momentum", "stored", (), depth=8),
+        row("momentum", "reversible", (10.0,), depth=8),
+    )
+    return Benchmark(
+        bench=Bench(configurations=(), rounds=3, memory_bytes=100 * MIB),
+        facts={},
+        how={},
+        rows=rows,
+    )
+
+
+def test_ratios_are_of_medians_at_the_same_depth(benchmark):
+    reversed_row, deep = benchmark.rows[2], benchmark.rows[5]
+
+    assert benchmark.of_plain(reversed_row) == 4.0 / 2.0
+    assert benchmark.of_own(reversed_row) == 4.0 / 3.0
+    assert benchmark.of_plain(deep) == 10.0 / 5.0
+
+
+def test_the_limit_is_one_plus_the_forward_share_of_the_same_scheme_stored(benchmark):
+    assert benchmark.limit(benchmark.rows[2]) == 1 + 1.0 / 3.0
+
+
+def test_what_was_not_measured_has_no_ratio(benchmark):
+    assert benchmark.of_own(benchmark.rows[5]) is None
+    assert benchmark.of_plain(benchmark.rows[4]) is None
+    assert benchmark.limit(benchmark.rows[5]) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [((5.0, 1.0, 4.0, 2.0, 3.0), (2.0, 3.0, 4.0)), ((1.0, 2.0), (1.25, 1.5, 1.75)), ((7.0,), (7.0,) * 3)],
+)  # fmt: skip
+def test_a_spread_is_median_and_quartiles(seconds, expected):
+    found = spread(seconds)
+
+    assert found is not None
+    assert (found.low, found.median, found.high) == expected
+    assert spread(()) is None
+
+
+def test_the_largest_batch_lies_on_the_line_through_two_peaks():
+    peaks = ((16, 20 * MIB), (64, 68 * MIB))  # 4 MiB and 1 MiB per image
+
+    assert predicted_batch(peaks, 68 * MIB) == 64
+    assert predicted_batch(peaks, 100 * MIB) == 96
+    assert predicted_batch(peaks, 100 * MIB - 1) == 95
+    assert predicted_batch(peaks, 4 * MIB) == 0
+
+
+def test_more_memory_never_fits_a_smaller_batch():
+    peaks = ((16, 21 * MIB), (64, 67 * MIB))
+    batches = [predicted_batch(peaks, size * MIB) for size in range(200)]
+
+    assert None not in batches
+    assert batches == sorted(batches)
+    assert batches[-1] > 190
+
+
+@pytest.mark.parametrize("peaks", [(), ((8, MIB),), ((8, MIB), (32, MIB)), ((8, 2 * MIB), (32, MIB))])  # fmt: skip
+def test_nothing_is_predicted_from_peaks_that_do_not_grow(peaks):
+    assert predicted_batch(peaks, 100 * MIB) is None
+
+
+def test_parameters_and_optimiser_state_count_towards_the_memory_of_a_batch(benchmark):
+    peaks = ((2, 2 * MIB), (8, 8 * MIB))
+    predicted = row("residual", "stored", peaks=peaks, fixed_bytes=40 * MIB)
+    tried = row("residual", "stored", peaks=peaks, fixed_bytes=40 * MIB, verified_batch=58)
+
+    assert benchmark.largest_batch(predicted) == 60
+    assert benchmark.largest_batch(tried) == 58
+    assert predicted.peak_bytes == 8 * MIB
+
+
+def test_a_configuration_is_named_as_the_command_line_takes_it():
+    plan = Plan(name="x", model=Vit(depth=3), scheme=Bdia(grid_bits=9), backward="reversible")
+    mixed = Configuration(plan=plan, stored_blocks=1)
+
+    assert (mixed.scheme, mixed.backward) == ("bdia:grid_bits=9", "last 1 stored")
+    assert (mixed.depth, mixed.batch) == (3, 128)
+    assert Configuration(plan=Plan(name="x", scheme=Momentum())).scheme == "momentum"
+    assert Configuration(plan=plan).cost > mixed.cost > 3

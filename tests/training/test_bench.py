@@ -1,0 +1,137 @@
+"""The benchmark measures every configuration, leaves the process as it was, and counts what it says it counts."""
+
+import pytest
+import torch
+
+from revconsole.lab.bench import Wanted, bench_of
+from revconsole.training.bench.measure import measure
+from revconsole.training.bench.subject import images_of, realise, share_weights
+
+TINY = {
+    "model.dim": 16,
+    "model.heads": 2,
+    "train.batch": 2,
+    "train.threads": 1,
+    "train.device": "cpu",
+}
+VISIBLE = {
+    "model.dim": 64,
+    "model.heads": 2,
+    "train.batch": 16,
+    "train.threads": 1,
+    "train.device": "cpu",
+}
+"""Large enough for resident memory to show: its stored peak is 20 MiB."""
+ON_A_GRID = 1 + 1 / 16
+"""A grid keeps side bits, one for 32 of a stream, and two streams more or less at the ends of a stretch."""
+
+
+def bench(settings, **changes):
+    return bench_of(
+        Wanted(memory_bytes=2**30, settings=settings, **{"rounds": 1, "depths": [2]} | changes)
+    )
+
+
+def last(wanted):
+    *_, update = measure(wanted)
+    return update.benchmark
+
+
+def test_every_configuration_is_measured_and_every_round_is_kept():
+    wanted = bench(TINY, schemes=["residual", "additive", "bdia:grid_bits=9"], rounds=2)
+
+    updates = list(measure(wanted))
+
+    found = updates[-1].benchmark
+    assert [(r.scheme, r.backward) for r in found.rows] == [
+        (c.scheme, c.backward) for c in wanted.configurations
+    ]
+    assert (
+        {len(r.seconds) for r in found.rows} == {len(r.forward_seconds) for r in found.rows} == {2}
+    )
+    assert all(
+        0 < f < s for r in found.rows for f, s in zip(r.forward_seconds, r.seconds, strict=True)
+    )
+    assert all(r.kept_bytes and r.fixed_bytes and r.parameters for r in found.rows)
+    assert found.facts["tokens"] == 65
+    assert [u.benchmark.complete for u in updates].index(True) == len(updates) - 1
+    shares = [u.share for u in updates]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert updates[0].seconds_left > 0
+
+
+@pytest.mark.parametrize("scheme", ["additive", "momentum", "bdia:grid_bits=9"])
+def test_what_a_reversed_stack_keeps_does_not_grow_with_its_depth(scheme):
+    found = last(bench(TINY, schemes=[scheme], depths=[2, 6]))
+    kept = {(r.depth, r.backward): r.kept_bytes for r in found.rows if r.scheme == scheme}
+
+    assert kept[6, "reversible"] <= ON_A_GRID * kept[2, "reversible"]
+    assert kept[6, "stored"] > 2 * kept[2, "stored"]
+
+
+def test_resident_peaks_lead_to_a_batch_that_the_peaks_agree_with():
+    found = last(bench(VISIBLE, schemes=["additive"], backwards=["reversible"]))
+    stored, reversed_row = (found.stored("additive", 2), found.rows[-1])
+
+    assert stored is not None
+    assert [batch for batch, _ in stored.peaks] == [4, 16]
+    assert stored.peak_bytes > reversed_row.peak_bytes
+    assert stored.peak_bytes > stored.kept_bytes
+    memory = stored.peak_bytes + stored.fixed_bytes
+    assert stored.largest_batch(memory) in {15, 16}  # the line goes through that very point
+    assert stored.largest_batch(2 * memory) > 16
+
+
+def test_optimiser_state_is_counted_with_the_parameters():
+    adamw = last(bench(TINY, schemes=["residual"], backwards=["stored"])).rows[0]
+    sgd = last(
+        bench(TINY | {"optimizer.name": "sgd", "optimizer.momentum": 0.0}, schemes=["residual"], backwards=["stored"])
+    ).rows[0]  # fmt: skip
+
+    assert sgd.fixed_bytes == 4 * sgd.parameters
+    assert 12 * adamw.parameters <= adamw.fixed_bytes < 12.5 * adamw.parameters
+
+
+def test_threads_and_generators_are_as_before_also_if_it_is_ended_early():
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    updates = measure(bench(TINY | {"train.threads": threads + 1}, schemes=["bdia"]))
+    next(updates)
+    assert torch.get_num_threads() == threads + 1
+    torch.rand(3)
+
+    updates.close()
+
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_models_that_are_timed_together_share_the_weights_of_one():
+    device = torch.device("cpu")
+    subjects = [realise(c, device) for c in bench(TINY, schemes=["additive"]).configurations]
+    plain, additive = subjects[0].model, subjects[-1].model
+    assert additive.blocks[0].attn.qkv.weight is not plain.blocks[0].attn.qkv.weight
+
+    share_weights(s.model for s in subjects)
+
+    assert additive.blocks[0].attn.qkv.weight is plain.blocks[0].attn.qkv.weight
+    assert additive.head.weight.shape == (10, 32)  # twice as wide, so its own
+    loss = subjects[-1].loss(*images_of(subjects[-1].configuration, 2, device))
+    assert torch.isfinite(loss)
+
+
+def test_any_model_of_timm_can_be_measured():
+    settings = {
+        "model.architecture": "timm",
+        "model.name": "vit_tiny_patch16_224",
+        "train.batch": 1,
+    }
+    wanted = bench(
+        settings | {"train.threads": 1}, depths=[], schemes=["additive"], backwards=["reversible"]
+    )
+
+    found = last(wanted)
+
+    assert [r.depth for r in found.rows] == [None] * 3
+    assert found.of_plain(found.rows[-1]) is not None
+    assert found.rows[-1].kept_bytes < found.rows[0].kept_bytes
