@@ -1,14 +1,22 @@
 """Rewiring of models: what fits, what is left alone and why, and what stays as it was."""
 
+import copy
+import re
+
 import pytest
 import timm
 import torch
+from timm.models.vision_transformer import ParallelScalingBlock
 from torch import nn
+from torch.nn import functional as F
 
-from revconsole.errors import NotInvertible
+from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.reversible import Additive, Bdia, ReversibleSequence, rewire, survey
+from revconsole.reversible.branches import branches
+from revconsole.reversible.looped import LoopedSequence
 
 SMALL = {"img_size": 8, "patch_size": 2, "embed_dim": 24, "num_heads": 2, "depth": 3}
+IMAGES = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
 def vit(**options):
@@ -39,35 +47,72 @@ def test_variants_of_the_vision_transformer_fit(options):
 
 
 @pytest.mark.parametrize(
-    "block_fn", ["ParallelScalingBlock", "ResPostBlock", "ParallelThingsBlock"]
+    ("block_fn", "count"),
+    [("ParallelScalingBlock", 1), ("ResPostBlock", 2), ("ParallelThingsBlock", 1)],
 )
-def test_blocks_that_compute_something_else_are_left_alone(block_fn):
-    block = getattr(timm.models.vision_transformer, block_fn)
-    model = vit(block_fn=block)
-    with pytest.raises(NotInvertible, match=f"blocks: a {block_fn} is no pre-norm"):
-        rewire(model, "bdia")
-    assert type(model.blocks) is nn.Sequential
+def test_every_kind_of_block_is_taken_apart_as_far_as_it_goes(block_fn, count):
+    model, images = vit(block_fn=getattr(timm.models.vision_transformer, block_fn)), IMAGES
+    expected = model.eval()(images)
+    assert survey(model).fit == {"blocks": 3}
+    assert [len(branches(block)) for block in model.blocks] == [count] * 3
+    assert torch.equal(rewire(model, "bdia")(images), expected)
 
 
-def test_a_block_with_the_right_parts_and_another_forward_is_found_out():
+def test_a_block_with_the_right_parts_and_another_forward_is_not_taken_apart():
     class Swapped(timm.models.vision_transformer.Block):
         def forward(self, x):
             x = x + self.mlp(self.norm2(x))
             return x + self.attn(self.norm1(x))
 
     model = vit(block_fn=Swapped)
-    assert "computes something else" in survey(model).left["blocks"]
+    assert survey(model).fit == {"blocks": 3}
+    assert len(branches(model.blocks[0])) == 1
     assert all(module.training for module in model.modules())
+    assert "needs two branches" in survey(model, "additive").left["blocks"]
+
+
+def test_a_block_nobody_surveyed_is_tried_on_a_few_tokens():
+    block, other = vit().blocks[0], vit(block_fn=ParallelScalingBlock).blocks[0]
+    assert len(branches(block)) == 2
+    assert len(branches(other)) == 1
+    assert len(branches(nn.Linear(3, 3))) == 1
 
 
 def test_a_model_without_residual_stacks_says_what_was_tried():
-    with pytest.raises(NotInvertible, match="layer1: a BasicBlock is no pre-norm"):
-        rewire(timm.create_model("resnet18"), "bdia")
-    with pytest.raises(NotInvertible, match=r"no nn\.Sequential of like blocks"):
+    with pytest.raises(
+        NotInvertible, match=r"stages\.0: block 1 \(RepVggBlock\) is not residual"
+    ):
+        rewire(timm.create_model("repvgg_a0"), "bdia")
+    with pytest.raises(NotInvertible, match="nothing in it that keeps its shape adds to its input"):
+        rewire(timm.create_model("vgg11"), "bdia")
+    with pytest.raises(NotInvertible, match="nothing in it"):
         rewire(nn.Linear(2, 2))
 
 
-def test_stacks_inside_other_models_are_found_and_those_left_alone_are_logged(caplog):
+def test_a_model_that_does_not_run_on_an_image_asks_for_an_example():
+    class Twofold(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = vit()
+
+        def forward(self, pair):
+            return self.net(pair[:, 0]) + self.net(pair[:, 1])
+
+    with pytest.raises(NotInvertible, match="give an input as `example`"):
+        rewire(Twofold())
+
+    class Other(Twofold):
+        def forward(self, pair):
+            return self.net(pair[:, 1])
+
+    assert survey(Other(), example=torch.randn(2, 2, 3, 8, 8)).fit == {"net.blocks": 3}
+    assert (
+        "is called 2 times"
+        in survey(Twofold(), example=torch.randn(2, 2, 3, 8, 8)).left["net.blocks"]
+    )
+
+
+def test_stacks_inside_other_models_are_found_and_what_is_left_alone_is_logged(caplog):
     class Twin(nn.Module):
         def __init__(self):
             super().__init__()
@@ -75,11 +120,139 @@ def test_stacks_inside_other_models_are_found_and_those_left_alone_are_logged(ca
 
     model = Twin()
     found = survey(model)
-    assert found.fit == {"left.blocks": 3}
-    assert set(found.left) == {f"right.layer{i}" for i in (1, 2, 3, 4)}
+    assert found.fit == {"left.blocks": 3, "right.layer1": 2}
+    assert set(found.left) == {f"right.layer{i}.1" for i in (2, 3, 4)}
     rewire(model)
     assert isinstance(model.left.blocks, ReversibleSequence)
-    assert "left right.layer4 as it was: a BasicBlock is no pre-norm" in caplog.text
+    assert "left right.layer4.1 as it was: BasicBlock is alone in its row" in caplog.text
+
+
+class Mixed(nn.Module):
+    """Eight tokens through blocks that change their input in place, and blocks that do not."""
+
+    def __init__(self, *blocks):
+        super().__init__()
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, x):
+        return self.blocks(x)
+
+
+class Adding(nn.Module):
+    def __init__(self, how):
+        super().__init__()
+        self.linear, self.how = nn.Linear(4, 4), how
+
+    def forward(self, x):
+        return self.how(x, self.linear(x))
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        (lambda x, h: x.add_(h), "changes its input in place"),
+        (lambda x, h: x * h, "is not residual"),
+        (lambda _, h: h + h, "is not residual"),
+        (lambda x, h: (x + h).double(), r"turns 2×4 into 2×4 in torch\.float64"),
+        (lambda x, h: (x + h, x), "returns a tuple and not one tensor"),
+        (lambda x, h: (x + h).detach(), "computes without gradients"),
+    ],
+    ids=["in-place", "gate", "no-skip", "dtype", "tuple", "detached"],
+)
+def test_a_block_that_does_something_else_is_left_with_the_reason(how, reason):
+    model = Mixed(Adding(lambda x, h: x + h), Adding(lambda x, h: x - h), Adding(how))
+    found = survey(model, example=torch.randn(2, 4))
+    assert found.fit == {"blocks": 2}
+    assert re.search(reason, found.left["blocks.2"])
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda x, h: x + h,
+        lambda x, h: (h + x).relu(),
+        lambda x, h: 0.5 * x + h,
+        lambda x, h: (x.t() + h.t()).t().contiguous(),
+        lambda x, h: F.layer_norm(x + h, (4,)),
+    ],
+    ids=["sum", "activation-after", "scaled", "layout", "post-norm"],
+)
+def test_what_reaches_the_output_with_something_added_is_residual(how):
+    model = Mixed(Adding(how), Adding(how)).double()
+    x = torch.randn(2, 4, dtype=torch.float64)
+    expected = model.eval()(x)
+    assert survey(model, example=x).fit == {"blocks": 2}
+    assert torch.equal(rewire(model, "bdia", example=x)(x), expected)
+
+
+class Looping(nn.Module):
+    """A model that walks over its blocks itself, in one of several ways."""
+
+    def __init__(self, walk):
+        super().__init__()
+        torch.manual_seed(0)
+        self.blocks = nn.ModuleList(Scaled() for _ in range(4))
+        self.walk = walk
+
+    def forward(self, x):
+        return self.walk(self.blocks, x)
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x, by=1.0):
+        return x + by * self.linear(x).tanh()
+
+
+def all_alike(blocks, x):
+    for block in blocks:
+        x = block(x, 0.5)
+    return x
+
+
+def broken_in_two(blocks, x):
+    for index, block in enumerate(blocks):
+        x = block(x if index != 2 else x.sin(), by=0.5)
+    return x
+
+
+def each_another(blocks, x):
+    for block, by in zip(blocks, (0.5, 0.5, 0.25, 0.25), strict=True):
+        x = block(x, by)
+    return x
+
+
+@pytest.mark.parametrize("walk", [all_alike, broken_in_two, each_another])
+def test_a_model_that_walks_over_its_blocks_computes_the_same(walk):
+    model, x = Looping(walk).double(), torch.randn(2, 4, dtype=torch.float64)
+    wired = rewire(copy.deepcopy(model), Bdia(gamma=0.0), "stored", example=x)
+    assert isinstance(wired.blocks, LoopedSequence)
+    assert len(wired.blocks.runs) == (1 if walk is all_alike else 2)
+    assert torch.equal(wired.eval()(x), model(x))
+    assert torch.equal(wired.train()(x), model(x))
+
+
+def test_a_model_that_walks_by_index_is_refused():
+    def by_index(blocks, x):
+        for index in range(4):
+            x = blocks[index](x)
+        return x
+
+    found = survey(Looping(by_index), example=torch.randn(2, 4))
+    assert not found.fit
+    assert "takes its blocks by index" in found.left["blocks.0"]
+
+
+def test_a_walk_that_changes_its_ways_after_rewiring_is_caught():
+    x = torch.randn(2, 4)
+    model = rewire(Looping(all_alike), "momentum", example=x).train()
+    for walk in (broken_in_two, each_another):
+        model.walk = walk
+        with pytest.raises(RevconsoleError, match="wired in one run with those before it"):
+            model(x)
 
 
 @pytest.mark.parametrize("pool", [{"global_pool": "token"}, {"global_pool": "avg"}])

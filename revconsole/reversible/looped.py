@@ -1,0 +1,133 @@
+"""A wired stack for models that walk over their blocks themselves.
+
+`for block in self.blocks: x = block(x, rope)` runs the blocks one by one, where a scheme needs them
+together. Iterating over a `LoopedSequence` therefore yields stand-ins, as many as there are blocks,
+so that a model may count along: the first of each run computes all of it, and the others hand its
+result on, if they are given that result, and the same extra arguments, and nothing else.
+
+In evaluation, where the scheme is the plain network, the blocks themselves are yielded.
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from revconsole.errors import RevconsoleError
+from revconsole.reversible.scheme import Backward, Scheme
+from revconsole.reversible.sequence import ReversibleSequence
+
+
+class LoopedSequence(ReversibleSequence):
+    """A `ReversibleSequence` that the model iterates over; see the module.
+
+    starts: names of blocks that begin a new run, because the model does something between them and
+    those before. What a model collects from between the blocks (intermediate features) is right only
+    where the blocks themselves are yielded.
+    """
+
+    starts: frozenset[str] = frozenset()
+
+    def __init__(
+        self,
+        *blocks: nn.Module | OrderedDict[str, nn.Module],
+        scheme: Scheme,
+        backward: Backward | Sequence[Backward] = "reversible",
+        left: Collection[str] = (),
+        starts: Collection[str] = (),
+    ) -> None:
+        self.starts = frozenset(starts)  # first: the runs depend on it
+        super().__init__(*blocks, scheme=scheme, backward=backward, left=left)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The blocks, or their stand-ins."""
+        plain, exact = self.scheme.plain, self.scheme.grid is not None
+        if plain == "always" or (plain == "in evaluation" and not self.training and not exact):
+            yield from self._modules.values()
+            return
+        stretches = self._named_stretches()
+        for wired, names in stretches:
+            if not wired:
+                yield from (self._modules[name] for name in names)
+                continue
+            first = First(self if len(stretches) == 1 else self._part(names))
+            yield first
+            yield from (Later(first, name) for name in names[1:])
+
+    def _stretches(self) -> Iterator[tuple[bool, list[nn.Module]]]:
+        for wired, names in self._named_stretches():
+            yield wired, [self.get_submodule(name) for name in names]
+
+    def _named_stretches(self) -> list[tuple[bool, list[str]]]:
+        """The children in order, as runs, each wired, and stretches that are left."""
+        stretches: list[tuple[bool, list[str]]] = []
+        for name in self._modules:
+            wired = name not in self.left
+            if not stretches or stretches[-1][0] != wired or name in self.starts:
+                stretches.append((wired, []))
+            stretches[-1][1].append(name)
+        return stretches
+
+    def _part(self, names: list[str]) -> ReversibleSequence:
+        """One run by itself, with its share of the backward."""
+        backward = self.backward
+        if not isinstance(backward, str):
+            wired = [name for name in self._modules if name not in self.left]
+            backward = tuple(b for n, b in zip(wired, backward, strict=True) if n in names)
+        blocks = OrderedDict((name, self.get_submodule(name)) for name in names)
+        part = ReversibleSequence(blocks, scheme=self.scheme, backward=backward)
+        part.draws = self.draws
+        part.training = self.training  # not train(): parts of a block may be in another mode
+        return part
+
+
+class First:
+    """Stands for the first block of a run and computes all of it."""
+
+    def __init__(self, sequence: ReversibleSequence) -> None:
+        self.sequence = sequence
+        self.given: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
+        self.after: Tensor | None = None
+
+    def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """What the run makes of x."""
+        self.given = args, kwargs
+        self.after = ReversibleSequence.forward(self.sequence, x, *args, **kwargs)
+        return self.after
+
+
+class Later:
+    """Stands for a later block of a run, whose work the first has done."""
+
+    def __init__(self, first: First, name: str) -> None:
+        self.first, self.name = first, name
+
+    def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """x, which has to be what the run returned. Raises RevconsoleError if it is not."""
+        if x is not self.first.after or not same_arguments(self.first.given, (args, kwargs)):
+            raise RevconsoleError(
+                f"block {self.name} is wired in one run with those before it, and the model changes "
+                "the stream between them or gives each other arguments: this cannot be rewired"
+            )
+        return x
+
+
+def same_arguments(
+    left: tuple[tuple[Any, ...], Mapping[str, Any]],
+    right: tuple[tuple[Any, ...], Mapping[str, Any]],
+) -> bool:
+    """Whether two calls give the same besides the stream: the same tensors, equal other values."""
+    (args, kwargs), (others, named) = left, right
+    if len(args) != len(others) or kwargs.keys() != named.keys():
+        return False
+    pairs = [*zip(args, others, strict=True), *((kwargs[key], named[key]) for key in kwargs)]
+    return all(_same(one, other) for one, other in pairs)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, Tensor | nn.Module) or isinstance(other, Tensor | nn.Module):
+        return one is other
+    return bool(one == other)

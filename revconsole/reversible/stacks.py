@@ -1,0 +1,322 @@
+"""Finding the stacks of residual blocks in a model from one run of it.
+
+A block is a child that its container calls once, that keeps the shape of its stream and adds to it
+(see `skips`). Blocks in a row are a run; a container that calls its children in order, or is walked
+over by its model, is a stack. Where blocks are made of blocks, the longer run wins: a stage of a
+hierarchical model is no block, and ConvMixer's residual half is no stack.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor, nn
+
+from revconsole.errors import NotInvertible
+from revconsole.reversible import branches as parts
+from revconsole.reversible.looped import LoopedSequence, same_arguments
+from revconsole.reversible.rest import at_rest
+from revconsole.reversible.scheme import Scheme
+from revconsole.reversible.sequence import ReversibleSequence
+from revconsole.reversible.skips import Node
+from revconsole.reversible.splits import SPLITS, fits
+from revconsole.reversible.trial import FAILURES, Call, Run, may_be_block
+
+NO_BLOCK = "is no block"
+TURNS = "turns"
+BOTH = 2  # sums in a block that has attention and MLP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """A container with runs of blocks.
+
+    path: in the model. runs: names of its children that are wired, run by run; the others are left.
+    looped: whether the model walks over the container instead of calling it.
+    """
+
+    path: str
+    container: nn.Module
+    runs: tuple[tuple[str, ...], ...]
+    looped: bool
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks are wired."""
+        return sum(len(run) for run in self.runs)
+
+    @property
+    def longest(self) -> int:
+        """How many blocks the longest run has."""
+        return max(len(run) for run in self.runs)
+
+    @property
+    def first(self) -> nn.Module:
+        """Its first block."""
+        return self.container.get_submodule(self.runs[0][0])
+
+    def under(self, name: str) -> "Stack":
+        """The same in a model that holds this one under a name."""
+        return replace(self, path=_join(name, self.path))
+
+
+@dataclass(slots=True, kw_only=True)
+class Blocks:
+    """What is known about the modules of one run of a model, whatever the scheme.
+
+    tried: splits that were found, by what the block looks like.
+    """
+
+    run: Run
+    tried: dict[object, str] = field(default_factory=dict)
+
+    def misfit(self, module: nn.Module) -> str:
+        """Why the module is no residual block; empty if it is one."""
+        if any(isinstance(each, ReversibleSequence) for each in module.modules()):
+            return "holds a stack that is wired already"
+        if any(isinstance(each, nn.RNNBase) for each in module.modules()):
+            return "has a recurrent layer, which cannot be evaluated again on other weights"
+        calls = self.run.calls.get(module, [])
+        if len(calls) != 1:
+            return f"is called {len(calls)} times in a run"
+        return _misfit(calls[0])
+
+    def mark(self, module: nn.Module) -> Node | None:
+        """Where a block enters the graph."""
+        call = self.run.once(module)
+        return None if call is None else call.mark
+
+    def settle(self, module: nn.Module) -> None:
+        """Note on a block how it is taken apart, if nothing says so yet."""
+        if callable(getattr(module, "branches", None)):
+            return
+        call = self.run.calls[module][0]
+        if call.skip.sums < BOTH:
+            parts.note(module, parts.WHOLE)
+            return
+        look = _look(call)
+        if look not in self.tried:
+            self.tried[look] = _split(call)
+        parts.note(module, self.tried[look])
+
+
+@dataclass(slots=True, kw_only=True)
+class Search:
+    """The stacks that a scheme can take, and what is left alone with the reason, by path."""
+
+    blocks: Blocks
+    scheme: Scheme
+    left: dict[str, str] = field(default_factory=dict)
+
+    def below(self, container: nn.Module, path: str) -> list[Stack]:
+        """The stacks in a module and in what it holds."""
+        if isinstance(container, ReversibleSequence):
+            return self._again(container, path)
+        children = _children(container)
+        inner = {name: self.below(child, _join(path, name)) for name, child in children.items()}
+        reasons = {n: self._reason(child, i) for i, (n, child) in enumerate(children.items())}
+        fit = [name for name, reason in reasons.items() if not reason]
+        way = self._way(container, path) if fit else ""
+        runs = self._runs(children, fit, inner) if fit and way in {"called", "looped"} else []
+        taken = {name for run in runs for name in run}
+
+        for name in taken:
+            for gone in [key for key in self.left if _inside(key, _join(path, name))]:
+                del self.left[gone]
+        self._tell(container, path, children, reasons, taken=taken, inner=inner, way=way)
+        below = [stack for name in children if name not in taken for stack in inner[name]]
+        if not runs:
+            return below
+        own = Stack(path=path, container=container, runs=tuple(runs), looped=way == "looped")
+        return [*below, own]
+
+    def _again(self, sequence: ReversibleSequence, path: str) -> list[Stack]:
+        """A sequence that is wired already, with the runs it has."""
+        names = {id(block): name for name, block in sequence._modules.items()}  # noqa: SLF001  named_children hides a block used twice
+        runs = tuple(tuple(names[id(block)] for block in run) for run in sequence.runs)
+        try:
+            for index, block in enumerate(block for run in sequence.runs for block in run):
+                self.scheme.couplings(block, index, None)
+        except NotInvertible as misfit:
+            self.left[path] = str(misfit)
+            return []
+        looped = isinstance(sequence, LoopedSequence)
+        return [Stack(path=path, container=sequence, runs=runs, looped=looped)]
+
+    def _reason(self, module: nn.Module, index: int) -> str:
+        """Why the scheme cannot take the module for a block; empty if it can."""
+        if not may_be_block(module) or not any(True for _ in module.parameters()):
+            return NO_BLOCK
+        if reason := self.blocks.misfit(module):
+            return reason
+        self.blocks.settle(module)
+        try:
+            self.scheme.couplings(module, index, None)
+        except NotInvertible as misfit:
+            return f"does not suit: {misfit}"
+        return ""
+
+    def _way(self, container: nn.Module, path: str) -> str:
+        """How the children come to be called: `called` in order by the container, `looped` over, or why not."""
+        run, kind = self.blocks.run, type(container)
+        if not path:
+            return "has it as a part of itself and of no container"
+        calls = run.calls.get(container, [])
+        if len(calls) > 1:
+            return f"calls its {kind.__name__} {len(calls)} times in a run"
+        if calls:
+            in_order = kind.forward is nn.Sequential.forward or _chains(container, calls[0], run)
+            return "called" if in_order else f"calls it in a way of its own ({kind.__name__})"
+        if container in run.indexed:
+            return "takes its blocks by index"
+        walked = getattr(kind, "__iter__", None)
+        if walked not in {nn.Sequential.__iter__, nn.ModuleList.__iter__}:
+            return f"takes its blocks from a {kind.__name__}"
+        turns = [call.turn for child in container.children() for call in run.calls.get(child, ())]
+        return "looped" if turns == sorted(turns) else "walks over its blocks in another order"
+
+    def _runs(
+        self,
+        children: Mapping[str, nn.Module],
+        fit: Sequence[str],
+        inner: Mapping[str, Sequence[Stack]],
+    ) -> list[tuple[str, ...]]:
+        """Maximal runs, without those whose blocks are better taken apart into their own."""
+        runs = self._maximal(children, fit)
+        finer = {
+            name
+            for run in runs
+            for name in run
+            if self._longest(children[name], inner[name]) >= len(run)
+        }
+        return self._maximal(children, [name for name in fit if name not in finer])
+
+    def _maximal(
+        self, children: Mapping[str, nn.Module], fit: Sequence[str]
+    ) -> list[tuple[str, ...]]:
+        """Runs of at least two, or of all there is: reversing a single block gains nothing."""
+        runs: list[list[str]] = []
+        before = None
+        for name, child in children.items():
+            if name not in fit:
+                before = None
+                continue
+            if before is None or not self._follows(before, child):
+                runs.append([])
+            runs[-1].append(name)
+            before = child
+        return [tuple(run) for run in runs if len(run) > 1 or len(children) == 1]
+
+    def _follows(self, first: nn.Module, second: nn.Module) -> bool:
+        """Whether the second goes on exactly where the first ended, with the same besides."""
+        one, two = self.blocks.run.calls[first][0], self.blocks.run.calls[second][0]
+        given = (one.given[1:], one.named), (two.given[1:], two.named)
+        return one.out is two.stream and same_arguments(*given)
+
+    def _longest(self, child: nn.Module, stacks: Sequence[Stack]) -> int:
+        """The longest run inside a block that its own skip leads through; 0 if there is none."""
+        skip = self.blocks.run.calls[child][0].skip
+        through = [
+            stack for stack in stacks if not skip.path or self.blocks.mark(stack.first) in skip.path
+        ]
+        return max((stack.longest for stack in through), default=0)
+
+    def _tell(
+        self,
+        container: nn.Module,
+        path: str,
+        children: Mapping[str, nn.Module],
+        reasons: Mapping[str, str],
+        *,
+        taken: set[str],
+        inner: Mapping[str, Sequence[Stack]],
+        way: str,
+    ) -> None:
+        """Put down what is left alone in this container."""
+        for name, child in children.items():
+            if name in taken or inner[name] or reasons[name] == NO_BLOCK:
+                continue
+            where, kind = _join(path, name), type(child).__name__
+            if not reasons[name]:
+                alone = way in {"called", "looped"}
+                why = "is alone in its row" if alone else f"is residual, but the model {way}"
+                self.left[where] = f"{kind} {why}"
+            elif taken:
+                self.left[where] = f"{kind} {reasons[name]}"
+        listed = isinstance(container, nn.Sequential | nn.ModuleList)
+        told = taken or any(inner.values()) or any(_inside(key, path) for key in self.left)
+        alike = len(children) > 1 and len({type(child) for child in children.values()}) == 1
+        if not listed or told or not alike:
+            return
+        told_best = [name for name in children if not reasons[name].startswith(TURNS)]
+        name = next(iter(told_best or children))
+        if any(True for _ in children[name].children()) and reasons[name] != NO_BLOCK:
+            self.left[path] = f"block {name} ({type(children[name]).__name__}) {reasons[name]}"
+
+
+def _misfit(call: Call) -> str:
+    """Why what was seen in a call is not what a residual block does; empty if it is."""
+    stream, out = call.stream, call.out
+    if not isinstance(stream, Tensor) or not stream.is_floating_point():
+        return "is not given its stream as the first argument"
+    if not isinstance(out, Tensor):
+        return f"returns a {type(out).__name__} and not one tensor"
+    if out.shape != stream.shape or out.dtype != stream.dtype:
+        to = _shape(out) if out.dtype == stream.dtype else f"{_shape(out)} in {out.dtype}"
+        return f"{TURNS} {_shape(stream)} into {to}"
+    if call.mark is None or out.grad_fn is None:
+        return "computes without gradients"
+    declared = callable(getattr(call.module, "branches", None))
+    skips = declared or call.skip.ends or call.skip.inside
+    changes = "changes its input in place" if call.changed else ""
+    return changes if skips else "is not residual: nothing is added to its input"
+
+
+def _split(call: Call) -> str:
+    """The split whose branches add up to what the block computes; WHOLE if none does."""
+    given = (call.stream, *call.given[1:])
+    with at_rest(call.module):
+        try:
+            found = (name for name in SPLITS if fits(call.module, name, given, call.named))
+            return next(found, parts.WHOLE)
+        except FAILURES:
+            return parts.WHOLE
+
+
+def _look(call: Call) -> object:
+    """Equal for blocks that are taken apart alike: same parts, same weights' shapes, same input."""
+    module = call.module
+    made_of = tuple((name, type(each)) for name, each in module.named_modules())
+    weights = tuple((name, each.shape) for name, each in module.named_parameters())
+    return type(module), made_of, weights, call.stream.shape, call.skip.sums
+
+
+def _chains(container: nn.Module, call: Call, run: Run) -> bool:
+    """Whether a module of another class does no more than call its children in order."""
+    own = [*container.parameters(recurse=False), *container.buffers(recurse=False)]
+    children = list(_children(container).values())
+    if own or not children or len(call.given) != 1 or call.named:
+        return False
+    at: object = call.stream if call.inner is None else call.inner
+    for child in children:
+        step = run.once(child)
+        if step is None or step.stream is not at or len(step.given) != 1 or step.named:
+            return False
+        at = step.out
+    return at is call.out
+
+
+def _children(module: nn.Module) -> dict[str, nn.Module]:
+    """The children by name; one that is used twice appears twice."""
+    return {name: child for name, child in module._modules.items() if child is not None}  # noqa: SLF001  named_children hides a block used twice
+
+
+def _shape(tensor: Tensor) -> str:
+    return "×".join(map(str, tensor.shape))
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _inside(path: str, module: str) -> bool:
+    return not module or path == module or path.startswith(f"{module}.")
