@@ -132,20 +132,20 @@ def wrong_gradients(
     wrong = gradient_error is not None and not gradient_error <= WRONG_GRADIENTS[precision]
     if not wrong and error <= WRONG_ACTIVATIONS[precision]:
         return None
-    what = "the gradients of this run are wrong" if wrong else "this run may learn from noise"
-    off = "" if gradient_error is None else f", and the gradient is off by {_share(gradient_error)}"
+    off = "" if gradient_error is None else f", off by {_times(gradient_error)} their size"
+    what = "wrong" if wrong else "perhaps wrong"
     return Advised(
         level="alarm",
-        text=f"{what}: the backward rebuilds the input of block {block} with an error of {_share(error)} of "
-        f"its size{off}; stop it and use {growth.REMEDY}",
+        text=f"the gradients of this run are {what}{off}: stop it and use {growth.REMEDY}; its backward "
+        f"rebuilds the input of block {block} with an error of {_times(error)} its size",
     )
 
 
-def _share(error: float) -> str:
+def _times(error: float) -> str:
     """A relative error as a reader takes it in."""
     if not math.isfinite(error):
-        return "no finite number"
-    return f"{error:.1%}" if error < 10 else f"{error:.1e} times"
+        return "no finite multiple of"
+    return f"{error:.1%} of" if error < 10 else f"{error:.1e} times"
 
 
 def _warning(text: str) -> Advised:
