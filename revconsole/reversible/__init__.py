@@ -10,6 +10,7 @@ the first, `sequence` the module that a model holds, `rewire` how it gets there,
 May import torch and `revconsole.errors`. To add a scheme, see `schemes`.
 """
 
+from revconsole.reversible.budget import Choice, keep_within
 from revconsole.reversible.coupling import Coupling
 from revconsole.reversible.kept import kept_for_backward
 from revconsole.reversible.rewire import Survey, rewire, survey
@@ -23,7 +24,13 @@ from revconsole.reversible.schemes.midpoint import Midpoint
 from revconsole.reversible.schemes.midpoint_a import MidpointA
 from revconsole.reversible.schemes.momentum import Momentum
 from revconsole.reversible.schemes.residual import Residual
-from revconsole.reversible.sequence import Draws, ReversibleSequence, coin_flips, set_draws
+from revconsole.reversible.sequence import (
+    Draws,
+    ReversibleSequence,
+    coin_flips,
+    move_weights,
+    set_draws,
+)
 
 __all__ = [
     "BACKWARDS",
@@ -32,6 +39,7 @@ __all__ = [
     "Backward",
     "Bdia",
     "Coefficients",
+    "Choice",
     "Coupling",
     "Draws",
     "Hamiltonian",
@@ -44,8 +52,10 @@ __all__ = [
     "Scheme",
     "Survey",
     "coin_flips",
+    "keep_within",
     "kept_for_backward",
     "make_scheme",
+    "move_weights",
     "rewire",
     "set_draws",
     "survey",

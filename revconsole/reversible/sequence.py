@@ -29,6 +29,7 @@ from revconsole.reversible.lossless import Grid, peak
 from revconsole.reversible.replay import statistics_kept
 from revconsole.reversible.reversal import Tape, run_reversibly
 from revconsole.reversible.scheme import BACKWARDS, Backward, Scheme
+from revconsole.reversible.schemes.coefficients import Coefficients
 
 Draws = Callable[[int, int, torch.device], Tensor]
 
@@ -65,13 +66,22 @@ class ReversibleSequence(nn.Sequential):
         left: Collection[str] = (),
     ) -> None:
         super().__init__(*blocks)  # type: ignore[arg-type]  # either form, as for nn.Sequential
-        self.scheme = scheme
         self.left = frozenset(left)
         self.draws: Draws = coin_flips
+        self.scheme = scheme
         self.backward = backward
+
+    @property
+    def scheme(self) -> Scheme:
+        """How the blocks are wired; may change between two passes."""
+        return self._scheme
+
+    @scheme.setter
+    def scheme(self, wanted: Scheme) -> None:
+        self._scheme = wanted
         for name, block in self._modules.items():
-            if name not in self.left:
-                guard(block, Guard(scheme=scheme, name=name))
+            if name not in self.left and block is not None:
+                guard(block, Guard(scheme=wanted, name=name))
 
     @property
     def backward(self) -> Backward | tuple[Backward, ...]:
@@ -252,6 +262,16 @@ def set_draws(model: nn.Module, source: Draws) -> None:
     for module in model.modules():
         if isinstance(module, ReversibleSequence):
             module.draws = source
+
+
+def move_weights(model: nn.Module, progress: float) -> None:
+    """Move the weights of every scheme that has some to move; see `Coefficients.at`.
+
+    progress: 0 is where they start, 1 where they end.
+    """
+    for module in model.modules():
+        if isinstance(module, ReversibleSequence) and isinstance(module.scheme, Coefficients):
+            module.scheme = module.scheme.at(progress)
 
 
 def _onto(grid: Grid, x: Tensor) -> Tensor:

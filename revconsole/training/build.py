@@ -7,7 +7,7 @@ from torch import nn
 
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
-from revconsole.reversible import Scheme, make_scheme, rewire
+from revconsole.reversible import Backward, Scheme, make_scheme, rewire
 
 
 def build_model(plan: Plan) -> nn.Module:
@@ -30,7 +30,7 @@ def build_model(plan: Plan) -> nn.Module:
 
 def scheme_of(plan: Plan) -> Scheme:
     """The plan's scheme, as the reversible core knows it."""
-    options = plan.scheme.model_dump(exclude={"name"})
+    options = plan.scheme.model_dump(exclude={"name", "moving"})
     return make_scheme(plan.scheme.name, options)
 
 
@@ -38,4 +38,11 @@ def _wired(model: nn.Module, plan: Plan) -> nn.Module:
     """The model with its stacks rewired; the plain network with everything kept is what it already is."""
     if plan.scheme.name == "residual" and plan.backward == "stored":
         return model
-    return rewire(model, scheme=scheme_of(plan), backward=plan.backward)
+    return rewire(model, scheme=scheme_of(plan), backward=_backward(plan))
+
+
+def _backward(plan: Plan) -> Backward:
+    """What blocks do that do not keep their activations."""
+    if plan.backward != "auto":
+        return plan.backward
+    return "checkpointed" if plan.scheme.name == "residual" else "reversible"

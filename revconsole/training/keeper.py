@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from revconsole.errors import RunFailed
 from revconsole.records.events import Advised, Checkpointed, Event
+from revconsole.training.budget import backwards, restore_backwards
 from revconsole.training.checkpoint import Checkpoints, Damaged, Loaded
 from revconsole.training.progress import Progress
 from revconsole.training.setting import Setting
@@ -50,6 +51,7 @@ class Keeper:
                 "optimizer": setting.optimizer.state_dict(),
                 "scaler": setting.precision.scaler.state_dict(),
                 "progress": progress.to_dict(),
+                "backwards": backwards(setting),
             },
         )
         self._saved = position
@@ -77,6 +79,7 @@ class Keeper:
             self._emit(_damaged(damage))
             return
         self._setting.model.load_state_dict(loaded.weights)
+        self._setting.reach(best.step)
 
     def _apply(self, loaded: Loaded) -> Progress:
         setting = self._setting
@@ -86,6 +89,9 @@ class Keeper:
             if setting.precision.scaled:
                 setting.precision.scaler.load_state_dict(loaded.state["scaler"])
             progress = Progress.from_dict(loaded.state["progress"])
+            if setting.plan.backward == "auto":
+                restore_backwards(setting, loaded.state["backwards"])
+            setting.reach(max(progress.step, 1))
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise RunFailed(

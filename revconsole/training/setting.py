@@ -22,7 +22,8 @@ from revconsole.data import (
 )
 from revconsole.errors import RunFailed
 from revconsole.records.plan import Plan
-from revconsole.reversible import set_draws
+from revconsole.records.sections import Coefficients
+from revconsole.reversible import move_weights, set_draws
 from revconsole.training import devices, optimizers, precision
 from revconsole.training.build import build_model
 from revconsole.training.draws import Signs
@@ -57,6 +58,12 @@ class Setting:
     def micro_batch(self) -> int:
         """Images that go through the model at once."""
         return self.plan.train.batch // self.plan.train.accumulate
+
+    def reach(self, number: int) -> None:
+        """Move the scheme's weights to where they are in step `number`, counted from 1."""
+        scheme = self.plan.scheme
+        if isinstance(scheme, Coefficients):
+            move_weights(self.model, (number - 1) / (scheme.moving * self.steps))
 
     def training_batches(self, epoch: int, *, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Images float32 (B, C, S, S) and labels (B,) of an epoch (from 1), beginning with batch `first`."""

@@ -41,6 +41,7 @@ def compute_gradients(
     """
     train, scaler, batch = setting.plan.train, setting.precision.scaler, len(labels)
     setting.optimizer.zero_grad(set_to_none=True)
+    setting.reach(number)
     loss, correct = images.new_zeros(()), labels.new_zeros(())
     for micro, (part, wanted) in enumerate(micro_batches(setting, images, labels)):
         seed_dropout(setting.plan.seed, step=number, micro=micro)

@@ -10,6 +10,7 @@ import pytest
 from revconsole.records.control import Control
 from revconsole.records.events import Event, Finished, Measured
 from revconsole.records.plan import Plan
+from revconsole.records.sections import KINDS
 from revconsole.training.checkpoint import Checkpoints
 from revconsole.training.setting import prepare
 from revconsole.training.trainer import train
@@ -101,10 +102,13 @@ def realise(small, tmp_path):
     return lambda **changes: prepare(small(**changes), data=tmp_path)
 
 
-@pytest.fixture(params=["residual", "additive", "momentum", "bdia"])
+ON_A_GRID = {"bdia", "midpoint_a", "coefficients"}
+
+
+@pytest.fixture(params=list(KINDS["scheme"][1]))
 def wiring(request):
     """Each scheme with the backward it is meant for."""
-    scheme = {"name": request.param} | ({"grid_bits": 9} if request.param == "bdia" else {})
+    scheme = {"name": request.param} | ({"grid_bits": 9} if request.param in ON_A_GRID else {})
     return {
         "scheme": scheme,
         "backward": "stored" if request.param == "residual" else "reversible",

@@ -1,0 +1,74 @@
+"""Backward `auto`: which blocks keep their activations, chosen once, at the first step of a run.
+
+The choice is part of every checkpoint: a resumed run sums its gradients in the order it began with.
+"""
+
+from collections.abc import Sequence
+
+import psutil
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from revconsole.records.events import Advised
+from revconsole.reversible import Backward, Choice, ReversibleSequence, keep_within
+from revconsole.training.draws import seed_dropout
+from revconsole.training.setting import Setting
+from revconsole.training.stepping import micro_batches
+
+MEBIBYTE = 2**20
+SHARE_OF_FREE = 0.7
+"""What activations may take of the free memory where no budget is given; the rest is for everything else."""
+
+
+def choose_blocks(setting: Setting, images: Tensor, labels: Tensor) -> Advised | None:
+    """With backward `auto`, let as many blocks keep their activations as the budget allows, and say so."""
+    if setting.plan.backward != "auto":
+        return None
+    asked = setting.plan.train.budget_mib
+    budget = asked * MEBIBYTE if asked else int(SHARE_OF_FREE * _free(setting.device))
+    choice = _kept_within(setting, images, labels, budget)
+    whose = "train.budget_mib" if asked else f"{SHARE_OF_FREE:.0%} of the free memory"
+    text = f"backward auto: {choice} ({whose})"
+    return Advised(level="warning" if choice.least > choice.budget else "note", text=text)
+
+
+def backwards(setting: Setting) -> list[list[Backward]]:
+    """The backward of each block of each sequence, for a checkpoint."""
+    return [
+        [stack.backward] * sum(map(len, stack.runs))
+        if isinstance(stack.backward, str)
+        else list(stack.backward)
+        for stack in _stacks(setting)
+    ]
+
+
+def restore_backwards(setting: Setting, words: Sequence[Sequence[Backward]]) -> None:
+    """Put back what `backwards` found. Raises ValueError if the sequences are others."""
+    for stack, each in zip(_stacks(setting), words, strict=True):
+        stack.backward = tuple(each)
+
+
+def _kept_within(setting: Setting, images: Tensor, labels: Tensor, budget: int) -> Choice:
+    part, wanted = next(iter(micro_batches(setting, images, labels)))
+
+    def forward() -> Tensor:
+        seed_dropout(setting.plan.seed, step=0, micro=0)
+        setting.signs.aim(step=0, batch=len(labels), first=0)
+        with setting.precision.autocast():
+            logits = setting.model(part)
+        return F.cross_entropy(logits.float(), wanted)
+
+    return keep_within(setting.model, forward, budget, exclude=[part])
+
+
+def _stacks(setting: Setting) -> list[ReversibleSequence]:
+    return [m for m in setting.model.modules() if isinstance(m, ReversibleSequence)]
+
+
+def _free(device: torch.device) -> int:
+    """Bytes of memory that nothing uses, on the device or else on the machine."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free)
+    return int(psutil.virtual_memory().available)

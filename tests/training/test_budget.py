@@ -1,0 +1,86 @@
+"""Backward `auto` in a run: what it chooses, says, and remembers; and weights of a scheme that move."""
+
+import pytest
+
+from revconsole.records.events import Advised, Measured
+from revconsole.records.sections import Additive, Coefficients
+from revconsole.reversible import ReversibleSequence
+from revconsole.training.setting import prepare
+
+FLOAT32_CURVE = 1e-4  # of a loss near 2, over a few steps of float32 in another order
+
+
+def kept(log):
+    return next(
+        e.values["kept_for_backward_bytes"]
+        for e in log.of(Measured)
+        if "kept_for_backward_bytes" in e.values
+    )
+
+
+def test_auto_spends_its_budget_and_trains_as_stored_does(runner, small):
+    scheme, model = Additive(fuse="mean"), {"depth": 4, "dim": 32, "patch": 1}
+    logs = {
+        word: runner(small(backward=word, scheme=scheme, model=model), word)
+        for word in ("stored", "reversible")
+    }
+    most, least = kept(logs["stored"]), kept(logs["reversible"])
+    budget = int((most + least) / 2 // 2**20)
+    assert budget >= 1
+    plan = small(backward="auto", scheme=scheme, model=model, train={"budget_mib": budget})
+    auto = runner(plan, "auto")
+    assert least < kept(auto) <= budget * 2**20
+    said = [e.text for e in auto.of(Advised) if e.text.startswith("backward auto")]
+    assert len(said) == 1
+    assert f"of the budget of {budget}.0 MiB" in said[0]
+    assert "train.budget_mib" in said[0]
+    for step, loss in logs["stored"].losses.items():
+        assert auto.losses[step] == pytest.approx(loss, abs=FLOAT32_CURVE)
+
+
+def test_without_a_budget_auto_takes_a_share_of_what_is_free(runner, small):
+    log = runner(small(backward="auto", scheme=Additive()))
+    assert any("of the free memory" in e.text for e in log.of(Advised))
+
+
+def test_a_resumed_run_keeps_the_choice_it_began_with(runner, small):
+    plan = small(backward="auto", scheme=Additive(), train={"budget_mib": 1, "epochs": 2})
+    whole = runner(plan, "whole")
+
+    class Cut(Exception):  # noqa: N818  how an attempt ends abruptly
+        pass
+
+    def cut(event):
+        if isinstance(event, Measured) and event.step >= 6:
+            raise Cut
+
+    with pytest.raises(Cut):
+        runner(plan, "cut", cut)
+    resumed = runner(
+        plan.model_copy(update={"train": plan.train.model_copy(update={"budget_mib": 999})}), "cut"
+    )
+    assert not [e for e in resumed.of(Advised) if e.text.startswith("backward auto")]
+    for step, loss in resumed.losses.items():
+        assert whole.losses[step] == loss
+
+
+def test_coefficients_move_from_their_start_to_their_end_over_their_share_of_the_steps(
+    small, tmp_path
+):
+    setting = prepare(small(scheme=Coefficients(moving=0.5)), data=tmp_path)
+    stack = next(m for m in setting.model.modules() if isinstance(m, ReversibleSequence))
+    half = setting.steps // 2
+    seen = {}
+    for number in (1, 1 + half // 2, 1 + half, setting.steps):
+        setting.reach(number)
+        seen[number] = stack.scheme.weights
+    assert seen[1] == (1.0, 0.0)
+    assert seen[1 + half // 2] == pytest.approx((0.65, 0.35))
+    assert seen[1 + half] == pytest.approx((0.3, 0.7))
+    assert seen[setting.steps] == pytest.approx((0.3, 0.7))
+
+
+def test_a_run_with_moving_coefficients_begins_as_the_plain_network(runner, small):
+    plain = runner(small(), "plain").losses[1]
+    moving = runner(small(scheme=Coefficients(), backward="reversible"), "moving").losses[1]
+    assert plain == moving
