@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from revconsole import __version__
-from revconsole.cli import bench, launch, look, shelves, steer
+from revconsole.cli import bench, launch, look, shelves, steer, verify
 from revconsole.errors import RevconsoleError
 
 EPILOG = "Start here: `revconsole demo` trains four small vision transformers side by side."
@@ -28,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 launch.register(app)
+verify.register(app)
 look.register(app)
 steer.register(app)
 bench.register(app)

@@ -3,7 +3,7 @@
 Everything else in `lab`, and both front ends, stay torch-free; the import contracts name this module as the
 single exception.
 """
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from revconsole.records.attempt import Attempt
 from revconsole.records.benchmark import Bench, Update
@@ -23,6 +23,15 @@ def count_parameters(plan: Plan) -> int:
     from revconsole.training import door  # as above
 
     return door.count_parameters(plan)
+
+
+def verify(
+    plan: Plan, *, own: str, shape: Mapping[str, int] | None, light: bool
+) -> Iterator[Mapping[str, str | bool | None]]:
+    """Audit the planned model, or the model `own` on the plan's data, each check as it is done."""
+    from revconsole.training import door  # as above
+
+    return door.audited(plan, own=own, shape=shape, light=light)
 
 
 def timm_models(pattern: str) -> list[str]:

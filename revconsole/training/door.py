@@ -3,7 +3,7 @@
 import contextlib
 import fnmatch
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import timm
@@ -22,6 +22,7 @@ from revconsole.training.bench.measure import measure
 from revconsole.training.build import build_model
 from revconsole.training.checkpoint import Checkpoints
 from revconsole.training.trainer import train
+from revconsole.training.verify import Shape, verify, verify_own
 
 Outcome = Literal["completed", "stopped", "failed"]
 
@@ -69,6 +70,29 @@ def timm_models(pattern: str) -> list[str]:
 def benchmark(bench: Bench) -> Iterator[Update]:
     """Measure a benchmark in the calling thread; see `measure`."""
     return measure(bench)
+
+
+def audited(
+    plan: Plan, *, own: str, shape: Mapping[str, int] | None, light: bool
+) -> Iterator[dict[str, str | bool | None]]:
+    """Audit the planned model, or the model `own` on the plan's data, each check as it is done.
+
+    shape: of random images instead. Raises what `verify` and `verify_own` raise.
+    """
+    data, pixels = data_folder(), Shape(**shape) if shape else None
+    found = (
+        verify_own(own, plan, data=data, shape=pixels, light=light)
+        if own
+        else verify(plan, data=data, light=light)
+    )
+    for check in found:
+        yield {
+            "check": check.name,
+            "result": check.level,
+            "passed": check.passed,
+            "figure": check.figure,
+            "advice": check.advice,
+        }
 
 
 def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:

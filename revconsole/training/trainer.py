@@ -21,7 +21,7 @@ import torch
 from revconsole.records.control import Control
 from revconsole.records.events import EpochFinished, Event, Finished, Measured, Started
 from revconsole.records.plan import Plan
-from revconsole.training import advice, devices, probes
+from revconsole.training import advice, devices, probes, verify
 from revconsole.training.checkpoint import Checkpoints
 from revconsole.training.evaluation import evaluate
 from revconsole.training.facts import facts
@@ -92,6 +92,9 @@ def introduce(setting: Setting, keeper: Keeper, emit: Emit) -> Progress:
         emit(metric)
     for advised in (*damages, *advice.before_training(setting)):
         emit(advised)
+    if progress.step == 0:
+        for advised in verify.at_launch(setting):
+            emit(advised)
 
     images, labels = next(setting.training_batches(1))
     kept = probes.kept_for_backward_bytes(setting, images, labels)

@@ -1,0 +1,151 @@
+"""The verb that looks at a model before it trains: verify."""
+
+import os
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from revconsole.cli import complete, output
+from revconsole.errors import ProfileError
+
+if TYPE_CHECKING:
+    from revconsole.lab.verify import Row, Subject
+
+MARKS = {"passed": "✓", "failed": "✗", "note": "!", "skipped": "–"}
+COLOURS = {"passed": "green", "failed": "red", "note": "yellow", "skipped": None}
+COLUMNS = ("model", "check", "result", "figure", "advice")
+NAME_WIDTH = 27
+NARROWEST = 40
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this file."""
+    app.command()(verify)
+
+
+def verify(
+    context: typer.Context,
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROFILE",
+            help="Name or path of a profile, or python:package.module:function for a model of your own: "
+            "the function takes nothing and returns a torch.nn.Module.",
+            autocompletion=complete.profiles,
+        ),
+    ],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="Settings to change, as for `train`; of your own model, those of data and train.",
+            autocompletion=complete.settings,
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Only what runs at every launch.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    dataset: Annotated[
+        str, typer.Option(help="Images for your own model.", show_default="digits")
+    ] = "",
+    size: Annotated[int, typer.Option(help="Pixels of a side, for your own model.", min=0)] = 0,
+    channels: Annotated[int, typer.Option(help="Channels of random images for it.", min=0)] = 0,
+    classes: Annotated[int, typer.Option(help="Classes of random images for it.", min=0)] = 0,
+) -> None:
+    """Check a model on one batch of its own data: does it see its images, all of it learn, its inverse hold?
+
+    The exit code is 1 if a check failed. Models of a profile that differ only in seed or schedule are checked once.
+    """
+    shape = {"size": size, "channels": channels, "classes": classes}
+    wanted = {name: value for name, value in shape.items() if value}
+    subjects = _subjects(context, model, settings or [], dataset, wanted)
+    begun = time.monotonic()
+    rows: list[Row] = []
+    if not json and not sys.stdout.isatty():
+        typer.echo("\t".join(COLUMNS))
+    for subject in subjects:
+        output.say(_introduction(subject))
+        for row in subject.rows(light=quick):
+            rows.append(row)
+            if not json:
+                _show(row)
+    if json:
+        output.print_json(rows)
+    _conclude(len(subjects), rows, time.monotonic() - begun)
+
+
+def _subjects(
+    context: typer.Context,
+    model: str,
+    settings: list[str],
+    dataset: str,
+    shape: dict[str, int],
+) -> Sequence["Subject"]:
+    from revconsole.lab import verify as lab_verify  # pydantic and the records: not for --help
+    from revconsole.lab.lab import Lab
+    from revconsole.records.profile import parse_assignments
+
+    assignments = parse_assignments(settings)
+    if model.startswith(lab_verify.PREFIX):
+        own = lab_verify.of_own(model, assignments, dataset=dataset or None, shape=shape)
+        return [own]
+    if dataset or shape:
+        raise ProfileError(
+            "command line",
+            "",
+            "--dataset, --size, --channels and --classes are for a model of your own (python:…); "
+            "a profile takes settings, for instance data.dataset=fashion_mnist",
+        )
+    return lab_verify.of_plans(Lab(context.obj).plan(model, assignments).plans)
+
+
+def _introduction(subject: "Subject") -> str:
+    plan = subject.plan
+    if subject.shape:
+        sizes = "{size}×{size} pixels, {channels} channels, {classes} classes".format(
+            **subject.shape
+        )
+        return f"{plan.name}: random images, {sizes}"
+    if subject.own:
+        return f"{plan.name}: on {plan.data.dataset}, {plan.image_size}×{plan.image_size} pixels"
+    return f"{plan.name}: {plan.model.architecture}, {plan.scheme.name}, {plan.backward}, on {plan.data.dataset}"
+
+
+def _show(row: "Row") -> None:
+    """One line as soon as it is known, and what to do below it; tab-separated in a pipe."""
+    from revconsole.records.printable import one_line  # as above
+
+    cells = {column: one_line(str(row[column])) for column in COLUMNS}
+    if not sys.stdout.isatty():
+        typer.echo("\t".join(cells.values()))
+        sys.stdout.flush()
+        return
+    width = max(NARROWEST, shutil.get_terminal_size().columns)
+    result = cells["result"]
+    mark = typer.style(MARKS[result], fg=COLOURS[result], bold=result == "failed" or None)
+    colour = False if os.environ.get("NO_COLOR") else None
+    indent = " " * (NAME_WIDTH + 4)
+    figure = textwrap.wrap(cells["figure"], width - len(indent)) or [""]
+    typer.echo(f"{mark} {cells['check']:{NAME_WIDTH}}  {figure[0]}", color=colour)
+    for line in figure[1:]:
+        typer.echo(f"{indent}{line}")
+    for line in textwrap.wrap(
+        cells["advice"], width - 4, initial_indent="→ ", subsequent_indent="  "
+    ):
+        typer.echo(typer.style(f"    {line}", fg=COLOURS[result]), color=colour)
+
+
+def _conclude(models: int, rows: Sequence["Row"], seconds: float) -> None:
+    """How it went, on stderr, and the exit code."""
+    count = {word: sum(row["result"] == word for row in rows) for word in MARKS}
+    parts = [f"{count['passed']} passed", f"{count['failed']} failed"]
+    parts += [f"{count['note']} to be aware of"] if count["note"] else []
+    parts += [f"{count['skipped']} did not apply"] if count["skipped"] else []
+    some = "1 model" if models == 1 else f"{models} models"
+    output.say(f"{some}: {', '.join(parts)}; {seconds:.1f} s")
+    if count["failed"]:
+        raise typer.Exit(1)

@@ -1,0 +1,207 @@
+"""Check: one thing found out about a model. Case: the model and the batch it is found out on.
+
+Shapes: B images, C channels, S pixels of height and width.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from revconsole.errors import RevconsoleError
+from revconsole.reversible.replay import random_replayed, random_state
+from revconsole.reversible.sequence import ReversibleSequence
+
+Level = Literal["passed", "failed", "note", "skipped"]
+Autocast = Callable[[], AbstractContextManager[object]]
+
+FEW = 7  # images for most checks: cheap, and hardly ever the size of another axis than the batch
+SEED = 20_407_093  # of everything drawn while a model is looked at; which one does not matter
+SCALE = 1024.0  # of the loss under fp16, whose small gradients would otherwise vanish
+MOST_NAMED = 6  # groups of parameters in one sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What one check found.
+
+    passed: None where it does not apply or was not judged.
+    figure: what was measured, with its unit.
+    advice: what to do; of a check that did not fail, what to be aware of.
+    """
+
+    name: str
+    passed: bool | None
+    figure: str
+    advice: str = ""
+
+    @property
+    def level(self) -> Level:
+        """How serious it is: a note is something to be aware of that may well be meant."""
+        if self.passed is False:
+            return "failed"
+        if self.advice:
+            return "note"
+        return "skipped" if self.passed is None else "passed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A model and a batch to look at it with. Checks may leave the model's weights changed.
+
+    images: (B, C, S, S). labels: (B,). autocast: makes the context of the run's precision.
+    """
+
+    model: nn.Module
+    images: Tensor
+    labels: Tensor
+    autocast: Autocast = field(default=nullcontext)
+
+    def few(self, count: int = FEW) -> "Case":
+        """The same case on its first images."""
+        return replace(self, images=self.images[:count], labels=self.labels[:count])
+
+    def double(self, model: nn.Module) -> "Case":
+        """The same images in float64 for that model, without autocast."""
+        return replace(self, model=model, images=self.images.double(), autocast=nullcontext)
+
+    @property
+    def sequences(self) -> list[ReversibleSequence]:
+        """The model's reversible sequences."""
+        return [m for m in self.model.modules() if isinstance(m, ReversibleSequence)]
+
+    @property
+    def computes_in(self) -> torch.dtype:
+        """The dtype of the run's precision."""
+        kind = self.images.device.type
+        with self.autocast():
+            enabled = torch.is_autocast_enabled(kind)
+            return torch.get_autocast_dtype(kind) if enabled else self.images.dtype
+
+    def logits(self) -> Tensor:
+        """(B, classes), computed as in training, with the same random numbers every time."""
+        sow(self.images.device)
+        with self.autocast():
+            out: Tensor = self.model(self.images)
+            return out
+
+    def loss(self) -> Tensor:
+        """Mean cross-entropy of the batch."""
+        logits = self.logits()
+        return F.cross_entropy(logits if logits.itemsize > 4 else logits.float(), self.labels)
+
+    def gradients(self) -> dict[str, Tensor | None]:
+        """Of the loss, by name of the parameters that train; None where none arrives."""
+        trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        loss = self.loss()
+        if not trained or not loss.requires_grad:
+            return dict.fromkeys(trained)
+        scale = SCALE if self.computes_in == torch.float16 else 1.0
+        parameters = list(trained.values())
+        found: Sequence[Tensor | None] = torch.autograd.grad(
+            loss * scale, parameters, allow_unused=True
+        )
+        scaled = (None if g is None else g / scale for g in found)
+        return dict(zip(trained, scaled, strict=True))
+
+
+def words(sequence: ReversibleSequence) -> set[str]:
+    """Where its blocks find their activations in the backward pass."""
+    found = sequence.backward
+    return {found} if isinstance(found, str) else set(found)
+
+
+def sow(device: torch.device) -> None:
+    """Seed the generators that a computation on the device may draw from."""
+    torch.default_generator.manual_seed(SEED)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(SEED)
+
+
+def signs(blocks: int, samples: int, device: torch.device) -> Tensor:
+    """Random signs that are the same at every call, for `set_draws`."""
+    generator = torch.Generator().manual_seed(SEED)
+    drawn = torch.randint(0, 2, (blocks, samples), generator=generator)
+    return drawn.mul(2).sub(1).to(device, torch.float32)
+
+
+@contextmanager
+def generators_kept(device: torch.device) -> Iterator[None]:
+    """Put the generators back to where they were."""
+    state = random_state(device)
+    with random_replayed((state[0], state[1] if len(state) > 1 else None), device):
+        yield
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put the model in evaluation, and each of its modules back as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def without_dropout(model: nn.Module) -> None:
+    """Let the model drop nothing in training, for good."""
+    for module in model.modules():
+        for name in ("p", "drop_prob"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+
+
+def require_classifier(case: Case) -> None:
+    """Raise RevconsoleError unless the model gives every image one number per class."""
+    with torch.no_grad():
+        logits: Any = case.logits()
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    count, classes = len(case.images), int(case.labels.max()) + 1
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != count:
+        raise RevconsoleError(
+            f"the model returns {shape} for images of the shape {tuple(case.images.shape)}, and a "
+            f"classifier returns (batch, classes), here ({count}, at least {classes})"
+        )
+    if logits.shape[1] < classes:
+        raise RevconsoleError(
+            f"the model tells {logits.shape[1]} classes apart and the data has at least {classes}: "
+            "give the model as many outputs as there are classes"
+        )
+
+
+def grouped(chosen: Sequence[str], names: Sequence[str]) -> str:
+    """Some of the names of a model's parameters, by the largest modules that hold no others."""
+    left = set(names) - set(chosen)
+    groups: dict[str, None] = {}
+    for name in chosen:
+        parts = name.split(".")
+        prefixes = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+        whole = (p for p in prefixes if not any(f"{n}.".startswith(f"{p}.") for n in left))
+        groups[next(whole)] = None
+    listed = _ranges(list(groups))
+    more = len(listed) - MOST_NAMED
+    return ", ".join(listed[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _ranges(groups: Sequence[str]) -> list[str]:
+    """Three numbered ones or more in a row as blocks.2 to blocks.4."""
+    runs: list[list[str]] = []
+    for before, group in pairwise(["", *groups]):
+        if runs and _number(group) == (_number(before)[0], _number(before)[1] + 1):
+            runs[-1].append(group)
+        else:
+            runs.append([group])
+    short = [run if len(run) < 3 else [f"{run[0]} to {run[-1]}"] for run in runs]
+    return [group for run in short for group in run]
+
+
+def _number(group: str) -> tuple[str, int]:
+    head, _, tail = group.rpartition(".")
+    return (head, int(tail)) if tail.isdigit() else (group, -2)

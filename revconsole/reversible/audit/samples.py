@@ -1,0 +1,200 @@
+"""Samples: whether the output for an image depends on that image, and on no other of the batch.
+
+Found out twice, independently: by gradients, which are exactly zero where nothing depends, and by changing one
+image and comparing the outputs, which also sees what gradients do not because it was detached.
+
+Shapes: B images, C channels, S pixels of height and width, K classes.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from revconsole.reversible.audit.check import Case, Check, evaluating, sow
+from revconsole.reversible.audit.trace import ROUNDING, Found, trace
+
+OWN = "own pixels"
+OTHERS = "no other sample"
+LEVEL = 1e-12  # of logits that are all alike, to have something to divide by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependence:
+    """Of the output for one sample on the images of the batch.
+
+    own, others: largest gradient with respect to its own pixels, and to those of all others.
+    share: of its own pixels with a gradient, 0 to 1.
+    moved, carried: how far its own output, and any other's, moved when its image was changed,
+                    relative to the largest output.
+    """
+
+    own: float
+    others: float
+    share: float
+    moved: float
+    carried: float
+
+    @property
+    def sees(self) -> bool:
+        """Whether its own pixels matter."""
+        return self.moved > (0.0 if self.own else ROUNDING)
+
+    @property
+    def leaks(self) -> bool:
+        """Whether others' pixels matter."""
+        return self.others > 0.0 or self.carried > ROUNDING
+
+
+def samples(case: Case, *, thorough: bool) -> list[Check]:
+    """In evaluation: own pixels, and no other sample; thorough looks at three samples, not one."""
+    few = case.few()
+    count = len(few.images)
+    chosen = sorted({0, count // 2, count - 1}) if thorough else [count // 2]
+    with evaluating(case.model):
+        logits = _logits(few.model, few.images)
+        if not logits.isfinite().all():
+            return [
+                Check(
+                    name=OWN,
+                    passed=False,
+                    figure="outputs in evaluation are not finite",
+                    advice="look for a division by zero, a logarithm of zero or weights that are too large",
+                )
+            ]
+        found = {sample: _dependence(few, sample) for sample in chosen}
+        blind = [sample for sample, each in found.items() if not each.sees]
+        leaky = [sample for sample, each in found.items() if each.leaks]
+        suspect = (*blind, *leaky)
+        where = _traced(few, suspect[0]) if suspect else None
+    worst = max(found.values(), key=lambda each: max(each.others, each.carried))
+    mixes = bool(leaky) or bool(blind and where and where.mixing)
+    return [
+        _own(found[blind[0]] if blind else found[chosen[0]], where),
+        _others(worst, where if mixes else None, mixes=mixes, alone=count == 1),
+        *([] if mixes or not thorough or count == 1 else _in_training(few)),
+    ]
+
+
+def _own(found: Dependence, where: Found | None) -> Check:
+    if not found.sees:
+        figure = "the output stays the same when the image changes, and its gradient is zero"
+        return Check(name=OWN, passed=False, figure=figure, advice=_blindness(where))
+    if not found.own:
+        return Check(
+            name=OWN,
+            passed=True,
+            figure="the output follows the image, but no gradient reaches it",
+            advice="a detach() or no_grad() stands in the way: meant, if what is below it is not to learn",
+        )
+    return Check(name=OWN, passed=True, figure=f"{found.share:.0%} of its pixels count")
+
+
+def _blindness(where: Found | None) -> str:
+    if where is None:
+        return ""
+    if where.mixing:
+        return f"{where.mixing} works across the batch instead of within the image: {where.remedy}"
+    if where.blind:
+        return f"{where.blind} ignores what it is given: everything the image changes ends there"
+    if where.seen:
+        return f"the image still counts in what {where.seen} returns; what uses that ignores it"
+    return "no module is given anything that depends on the image"
+
+
+def _others(found: Dependence, where: Found | None, *, mixes: bool, alone: bool) -> Check:
+    if alone:
+        return Check(name=OTHERS, passed=None, figure="the batch has one image")
+    if not mixes:
+        return Check(name=OTHERS, passed=True, figure="gradient to other images 0, output unmoved")
+    place = where.mixing if where and where.mixing else "the model"
+    remedy = f": {where.remedy}" if where and where.remedy else ""
+    if found.leaks:
+        strength = found.others / found.own if found.own else float("inf")
+        figure = (
+            f"gradient to other images {strength:.2g} of that to its own, outputs of others move by "
+            f"{found.carried:.1g}"
+        )
+    else:
+        figure = "tokens of one image reach another inside the model"
+    return Check(
+        name=OTHERS,
+        passed=False,
+        figure=figure,
+        advice=f"{place} mixes the samples of the batch{remedy}",
+    )
+
+
+def _in_training(case: Case) -> list[Check]:
+    """A note where training mixes the batch otherwise than by BatchNorm, which is meant to."""
+    if any(isinstance(module, _NormBase) for module in case.model.modules()):
+        return []
+    with torch.no_grad():
+        before, after = (
+            _logits(case.model, case.images),
+            _logits(case.model, _changed(case.images, 0)),
+        )
+    apart = (before - after).abs().amax(dim=1)[1:].max() / before.abs().max().clamp_min(LEVEL)
+    if not apart > ROUNDING:
+        return []
+    place = trace(case.model, case.images, _changed(case.images, 0), 0).mixing or "the model"
+    return [
+        Check(
+            name=f"{OTHERS}, training",
+            passed=None,
+            figure=f"outputs of others move by {float(apart):.1g}",
+            advice=f"in training {place} mixes the samples of the batch: deliberate?",
+        )
+    ]
+
+
+def _dependence(case: Case, sample: int) -> Dependence:
+    images = case.images.detach().clone().requires_grad_()
+    logits = _logits(case.model, images)
+    gradient = _gradient(logits, images, sample)
+    others = torch.ones(len(images), dtype=torch.bool, device=images.device)
+    others[sample] = False
+    with torch.no_grad():
+        again = _logits(case.model, _changed(images.detach(), sample))
+        scale = logits.abs().max().clamp_min(LEVEL)
+        apart = (again - logits).abs().amax(dim=1) / scale
+    return Dependence(
+        own=float(gradient[sample].max()),
+        others=float(gradient[others].max()) if others.any() else 0.0,
+        share=float((gradient[sample] != 0).float().mean()),
+        moved=float(apart[sample]),
+        carried=float(apart[others].max()) if others.any() else 0.0,
+    )
+
+
+def _gradient(logits: Tensor, images: Tensor, sample: int) -> Tensor:
+    """|∂/∂images| of one sample's outputs in a direction that no symmetry cancels; (B, C, S, S)."""
+    found = None
+    if logits.requires_grad:
+        direction = torch.arange(1.0, logits.shape[1] + 1).sin().to(logits)
+        aimed = (logits[sample] * direction).sum()
+        (found,) = torch.autograd.grad(aimed, images, allow_unused=True)
+    return torch.zeros_like(images) if found is None else found.abs()
+
+
+def _changed(images: Tensor, sample: int) -> Tensor:
+    """The batch with another image, mirrored, in place of one."""
+    other = images[(sample + 1) % len(images)].flip(-1)
+    if torch.equal(other, images[sample]):
+        other = images[sample] + torch.linspace(-1, 1, other.numel()).to(images).reshape(
+            other.shape
+        )
+    changed = images.clone()
+    changed[sample] = other
+    return changed
+
+
+def _traced(case: Case, sample: int) -> Found:
+    return trace(case.model, case.images, _changed(case.images, sample), sample)
+
+
+def _logits(model: nn.Module, images: Tensor) -> Tensor:
+    sow(images.device)
+    out: Tensor = model(images)
+    return out.float() if out.itemsize < torch.float32.itemsize else out

@@ -1,0 +1,198 @@
+"""Verify: a plan, or somebody's own model, realised and audited on one batch of its own data.
+
+What is checked, and how, is in `revconsole.reversible.audit`. At launch a light form of it runs and warns.
+
+Shapes: B images, C channels, S pixels of height and width.
+"""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import revconsole
+from revconsole.data import batches, open_data
+from revconsole.errors import ProfileError, RevconsoleError, UnknownName
+from revconsole.records.events import Advised
+from revconsole.records.keys import key
+from revconsole.records.plan import Plan
+from revconsole.reversible.audit import Check, checks
+from revconsole.training import devices, precision
+from revconsole.training.setting import Setting, prepare
+
+MOST_IMAGES = 64
+"""Of a batch: enough for every check."""
+PREFIX = "python:"
+TRACEBACK = "verify-traceback.txt"
+WHERE = "command line"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Random images for a model whose data is not at hand: side in pixels, channels, classes."""
+
+    size: int
+    channels: int
+    classes: int
+
+
+def verify(plan: Plan, *, data: Path, light: bool = False) -> Iterator[Check]:
+    """Realise a plan and audit its model in the plan's precision, on the first batch of its first epoch.
+
+    data: the folder that datasets live in.
+    Raises what `prepare` raises.
+    """
+    with devices.threads(plan.train.threads):
+        setting = prepare(plan, data=data)
+        yield from _checks(setting, light=light)
+
+
+def at_launch(setting: Setting) -> Iterator[Advised]:
+    """What the light form finds wrong, for the log of a run; nothing if the plan turns it off.
+
+    The run is left as it was, to the bit, and goes on whatever is found.
+    """
+    if not setting.plan.train.audit:
+        return
+    try:
+        for check in _checks(setting, light=True):
+            text = f"{check.name}: {check.figure}; {check.advice}".rstrip("; ")
+            if check.level == "failed":
+                yield Advised(level=_severity(check), text=text)
+            elif check.level == "note":
+                yield Advised(level="note", text=text)
+    except (RevconsoleError, RuntimeError, MemoryError) as error:
+        reason = str(error).partition("\n")[0]
+        yield Advised(level="note", text=f"the model was not checked before training: {reason}")
+
+
+def verify_own(
+    source: str, plan: Plan, *, data: Path, shape: Shape | None = None, light: bool = False
+) -> Iterator[Check]:
+    """Audit the model that `python:package.module:function` returns.
+
+    plan: whose data, seed, precision, device and threads are used. shape: of random images instead.
+    Raises ProfileError or UnknownName for a source that names no model, and RevconsoleError, with where it
+    happened, for what the function or the model raises; the traceback is then in a file.
+    """
+    with devices.threads(plan.train.threads), _working_folder_importable(), _blamed(source):
+        device = devices.choose(plan.train.device)
+        arithmetic = precision.prepare(plan.train.precision, device)
+        images, labels = (
+            _batch(plan, device, data) if shape is None else _random(plan, device, shape)
+        )
+        model = load_own(source).to(device)
+        yield from checks(model, images, labels, light=light, autocast=arithmetic.autocast)
+
+
+def load_own(source: str) -> nn.Module:
+    """The model that a function of somebody's own returns, called without arguments."""
+    path, _, name = source.removeprefix(PREFIX).rpartition(":")
+    if not path or not name:
+        raise ProfileError(WHERE, source, f"write {PREFIX}package.module:function")
+    try:
+        module = import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
+            raise
+        raise ProfileError(
+            WHERE,
+            source,
+            f"there is no module {error.name!r} in {Path.cwd()} or among those installed",
+        ) from None
+    make = getattr(module, name, None)
+    if not callable(make):
+        own = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        raise UnknownName(f"function of {path}", name, own)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(key(0, "init"))
+        model = make()
+    if not isinstance(model, nn.Module):
+        raise RevconsoleError(
+            f"{path}:{name} returns a {type(model).__name__}, and what is audited is a torch.nn.Module"
+        )
+    return model
+
+
+def _checks(setting: Setting, *, light: bool) -> Iterator[Check]:
+    images, labels = next(setting.training_batches(1))
+    return checks(
+        setting.model,
+        images[:MOST_IMAGES],
+        labels[:MOST_IMAGES],
+        light=light,
+        autocast=setting.precision.autocast,
+    )
+
+
+def _severity(check: Check) -> Literal["warning", "alarm"]:
+    """A high first loss costs some steps; everything else makes the run not what it says it is."""
+    return "warning" if check.name == "initial loss" else "alarm"
+
+
+def _batch(plan: Plan, device: torch.device, data: Path) -> tuple[Tensor, Tensor]:
+    """The first images of the plan's data, as a run would see them, (B, C, S, S), and their labels."""
+    opened = open_data(plan.data, folder=data, device=device)
+    order = batches(opened.train, batch=plan.train.batch, seed=plan.seed, epoch=0, first=0)
+    _, images, labels = next(iter(order))
+    images, labels = images[:MOST_IMAGES], labels[:MOST_IMAGES]
+    if images.shape[-1] != plan.image_size:
+        images = F.interpolate(images, size=plan.image_size, mode="bilinear", antialias=True)
+    return images, labels
+
+
+def _random(plan: Plan, device: torch.device, shape: Shape) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(key(plan.seed, "images"))
+    size = (MOST_IMAGES, shape.channels, shape.size, shape.size)
+    images = torch.randn(size, generator=generator)
+    return images.to(device), (torch.arange(MOST_IMAGES) % shape.classes).to(device)
+
+
+@contextmanager
+def _working_folder_importable() -> Iterator[None]:
+    before = list(sys.path)
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+@contextmanager
+def _blamed(source: str) -> Iterator[None]:
+    """Turn what somebody's own code raises into a sentence with its place, and keep the traceback."""
+    try:
+        yield
+    except RevconsoleError:
+        raise
+    except Exception as error:
+        saved = ""
+        with suppress(OSError):
+            Path(TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
+            saved = f"; the traceback is in {TRACEBACK}"
+        reason = " ".join(str(error).split())[:200]
+        raise RevconsoleError(
+            f"{source.removeprefix(PREFIX)} raised {type(error).__name__}: {reason}{_place(error)}{saved}"
+        ) from error
+
+
+def _place(error: Exception) -> str:
+    """The last line of the traceback that is neither ours nor torch's."""
+    skipped = tuple(str(Path(module.__file__ or "").parent) for module in (revconsole, torch))
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [f for f in frames if not f.filename.startswith((*skipped, "<frozen"))]
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({Path(error.filename).name}, line {error.lineno})"
+    return (
+        f" ({Path(theirs[-1].filename).name}, line {theirs[-1].lineno}: {theirs[-1].line})"
+        if theirs
+        else ""
+    )
