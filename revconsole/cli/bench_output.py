@@ -49,8 +49,9 @@ class Progress:
         if not self._begun:
             self._begun, self._said = True, time.monotonic()
             bench, facts = update.benchmark.bench, update.benchmark.facts
+            rounds = "1 round" if bench.rounds == 1 else f"{bench.rounds} rounds"
             output.say(
-                f"{len(bench.configurations)} configurations, {bench.rounds} rounds, on {facts['device']} "
+                f"{len(bench.configurations)} configurations, {rounds}, on {facts['device']} "
                 f"({facts['device_name']}): about {left}; Ctrl-C prints what was measured so far"
             )
         elif self._over:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -10,17 +9,58 @@ from pathlib import Path
 
 import pytest
 
-TINY = ("model.dim=16", "model.heads=2", "train.batch=2", "train.device=cpu", "--threads", "1")
-SHORT = (*TINY, "--schemes", "additive", "--depths", "2", "--rounds", "1")
+from revconsole.cli import bench_output
+from revconsole.errors import StoreError
+from revconsole.records.benchmark import Bench, Benchmark, Row
+
+ROOT = Path(__file__).resolve().parents[2]
+MIB = 2**20
+SHORT = (
+    "model.dim=16", "model.heads=2", "train.batch=2", "train.device=cpu",
+    "--threads", "1", "--schemes", "additive", "--depths", "2", "--rounds", "1",
+)  # fmt: skip
 
 
-def test_json_keeps_its_promise(run):
+@pytest.fixture
+def measured() -> Benchmark:
+    """Two depths of two schemes, as after three rounds; the last row ran out of memory."""
+    rows = [
+        Row(
+            scheme=scheme, backward=backward, depth=depth, batch=64, parameters=10, fixed_bytes=10 * MIB,
+            seconds=tuple(s * depth for s in seconds), forward_seconds=tuple(s * depth / 4 for s in seconds),
+            kept_bytes=kept * depth * MIB, peaks=((16, kept * depth * MIB), (64, 4 * kept * depth * MIB)),
+        )
+        for depth in (4, 1024)
+        for scheme, backward, seconds, kept in (
+            ("residual", "stored", (1.0, 1.5, 2.0), 50),
+            ("residual", "checkpointed", (2.0, 2.25, 2.5), 4),
+            ("bdia:gamma=0.25,grid_bits=9", "stored", (2.0, 2.0, 2.0), 51),
+            ("bdia:gamma=0.25,grid_bits=9", "reversible", (3.0, 3.0, 3.0), 1),
+            ("bdia:gamma=0.25,grid_bits=9", "last 512 stored", (2.5, 2.5, 2.5), 25),
+        )
+    ]  # fmt: skip
+    rows.append(
+        Row(scheme="additive", backward="stored", depth=1024, batch=64, failed="out of memory")
+    )
+    facts = {
+        "device": "cpu",
+        "device_name": "x",
+        "tokens": 65,
+        "width": 192,
+        "batch": 64,
+        "precision": "float32",
+    }
+    bench = Bench(configurations=(), rounds=3, memory_bytes=8192 * MIB, left_out=("no inverse",))
+    return Benchmark(bench=bench, facts=facts, how={"time": "by the wall"}, rows=tuple(rows), complete=True)  # fmt: skip
+
+
+def test_json_keeps_its_promise_and_the_method_goes_to_stderr(run):
     said = run("bench", *SHORT, "--json")
 
     assert said.code == 0, said.err
     found = json.loads(said.out)
     assert found["complete"] is True
-    assert (found["rounds"], found["memory_bytes"], found["left_out"]) == (1, 8192 * 2**20, [])
+    assert (found["rounds"], found["memory_bytes"], found["left_out"]) == (1, 8192 * MIB, [])
     assert (
         found["facts"].items() >= {"device": "cpu", "threads": 1, "tokens": 65, "width": 16}.items()
     )
@@ -37,53 +77,78 @@ def test_json_keeps_its_promise(run):
     assert reversed_row["kept_bytes"] < stored["kept_bytes"]
     assert reversed_row["largest_batch_was_tried"] is False
 
-
-def test_a_pipe_gets_lines_and_the_method_goes_to_stderr(run):
-    said = run("bench", *SHORT)
-
-    head, *rows = [line.split("\t") for line in said.out.splitlines()]
-    assert head[:4] == ["depth", "scheme", "backward", "step ms"]
-    assert [row[:3] for row in rows][-1] == ["2", "additive", "reversible"]
-    assert all(len(row) == len(head) for row in rows)
     first, *rest = said.err.splitlines()
-    assert re.match(r"4 configurations, 1 rounds, on cpu \(.+\): about \d", first)
+    assert re.match(r"4 configurations, 1 round, on cpu \(.+\): about \d", first)
     assert [line.partition(":")[0] for line in rest] == ["time", "kept", "peak", "limit", "batch"]
     assert "medians and quartiles" in said.err
     assert "predicted, not tried" in said.err
 
 
+def test_a_pipe_gets_numbers_separated_by_tabs(measured, capsys):
+    bench_output.print_benchmark(measured)
+
+    head, *rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert head[:4] == ["depth", "scheme", "backward", "step ms"]
+    assert dict(zip(head, rows[3], strict=True)) == {
+        "depth": "4", "scheme": "bdia:gamma=0.25,grid_bits=9", "backward": "reversible",
+        "step ms": "1.2e+04", "lower quartile ms": "1.2e+04", "upper quartile ms": "1.2e+04",
+        "of plain": "2", "of own": "1.5", "limit": "1.25", "kept MiB": "4", "peak MiB": "16",
+        "largest batch": "32728", "failed": "",
+    }  # fmt: skip
+    assert rows[-1][-1] == "out of memory"
+    assert all(len(row) == len(head) for row in rows)
+
+
+def test_a_terminal_gets_one_table_per_depth_of_at_most_80_columns(measured, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    bench_output.print_benchmark(measured)
+
+    text = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out).splitlines()
+    assert text[0] == "depth 4, 65 tokens of width 192, batch 64, float32, cpu"
+    assert "depth 1024, 65 tokens of width 192, batch 64, float32, cpu" in text
+    assert max(map(len, text)) <= 80
+    assert not any("…" in line for line in text)
+    (line,) = [line for line in text[: len(text) // 2] if line.startswith("  reversible")]
+    assert line.split()[1:] == [
+        "12000", "12000–12000", "×2.00", "×1.50", "×1.25", "4.00", "16.0", "32,728",
+    ]  # fmt: skip
+
+
+def test_what_was_left_out_or_failed_is_said(measured, capsys):
+    bench_output.explain(measured)
+
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "time: by the wall",
+        "left out: no inverse",
+        "out of memory: additive, stored, depth 1,024",
+    ]
+
+
 @pytest.mark.parametrize("suffix", ["svg", "txt"])
-def test_figures_are_drawn_into_a_file(run, suffix):
-    said = run(
-        "bench",
-        *TINY,
-        "--schemes",
-        "additive",
-        "--depths",
-        "1,2",
-        "--rounds",
-        "1",
-        "--figure",
-        f"f.{suffix}",
-    )
+def test_figures_are_drawn_into_a_file(measured, suffix):
+    bench_output.draw(measured, f"f.{suffix}")
 
-    assert said.code == 0, said.err
     drawn = Path(f"f.{suffix}").read_text(encoding="utf-8").replace("&#160;", " ")
-    assert "depth 2" in drawn
-    assert "additive, reversible" in drawn
-    assert "<svg" in drawn if suffix == "svg" else "<svg" not in drawn
+    assert "depth 4" in drawn
+    assert "bdia:gamma=0.25,grid_bits=9, reversible" in drawn
+    assert ("<svg" in drawn) == (suffix == "svg")
+    with pytest.raises(StoreError, match="choose another --figure"):
+        bench_output.draw(measured, f"missing/f.{suffix}")
 
 
-def test_ctrl_c_prints_what_was_measured_until_then(tmp_path):
+def test_ctrl_c_prints_what_was_measured_until_then():
     command = [sys.executable, "-m", "revconsole", "bench", *SHORT, "--rounds", "100000", "--json"]
-    child = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
-    )  # fmt: skip
-    assert child.stderr is not None
-    assert "4 configurations" in child.stderr.readline()
-    child.send_signal(2)
-    out, err = child.communicate(timeout=60)
+    surroundings = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings
+    ) as child:
+        assert child.stderr is not None
+        assert "4 configurations" in child.stderr.readline()
+        child.send_signal(2)
+        out, err = child.communicate()
 
     found = json.loads(out)
     assert child.returncode == 130
@@ -91,26 +156,6 @@ def test_ctrl_c_prints_what_was_measured_until_then(tmp_path):
     assert len(found["rows"]) == 4
     assert "interrupted" in err
     assert "Traceback" not in err
-
-
-def test_a_terminal_gets_tables_of_at_most_80_columns():
-    main, terminal = pty.openpty()
-    done = subprocess.run(
-        [sys.executable, "-m", "revconsole", "bench", *TINY, "--schemes", "bdia:gamma=0.25,grid_bits=9",
-         "--depths", "2", "--rounds", "2"],
-        stdout=terminal, stderr=subprocess.DEVNULL, check=False,
-        env=os.environ
-        | {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "COLUMNS": "80", "TERM": "xterm"},
-    )  # fmt: skip
-    os.close(terminal)
-    with os.fdopen(main, "rb") as screen:
-        text = re.sub(r"\x1b\[[\d;]*m", "", os.read(screen.fileno(), 65536).decode()).splitlines()
-
-    assert done.returncode == 0
-    assert text[0] == "depth 2, 65 tokens of width 16, batch 2, float32, cpu"
-    assert max(map(len, text)) <= 80
-    assert any(re.match(r"  reversible +\d", line) for line in text)
-    assert not any("…" in line for line in text)
 
 
 @pytest.mark.parametrize(

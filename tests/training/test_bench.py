@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from revconsole.lab.bench import Wanted, bench_of
+from revconsole.training.bench import memory
 from revconsole.training.bench.measure import measure
 from revconsole.training.bench.subject import images_of, realise, share_weights
 
@@ -61,13 +62,32 @@ def test_every_configuration_is_measured_and_every_round_is_kept():
     assert updates[0].seconds_left > 0
 
 
-@pytest.mark.parametrize("scheme", ["additive", "momentum", "bdia:grid_bits=9"])
-def test_what_a_reversed_stack_keeps_does_not_grow_with_its_depth(scheme):
-    found = last(bench(TINY, schemes=[scheme], depths=[2, 6]))
-    kept = {(r.depth, r.backward): r.kept_bytes for r in found.rows if r.scheme == scheme}
+def kept_bytes(wanted) -> dict[tuple[str, int, str], int]:
+    cpu = torch.device("cpu")
+    return {
+        (c.scheme, c.depth, c.backward): memory.kept_bytes(realise(c, cpu), cpu)
+        for c in wanted.configurations
+    }
 
-    assert kept[6, "reversible"] <= ON_A_GRID * kept[2, "reversible"]
-    assert kept[6, "stored"] > 2 * kept[2, "stored"]
+
+def test_what_a_reversed_stack_keeps_does_not_grow_with_its_depth():
+    schemes = ["additive", "momentum", "bdia:grid_bits=9"]
+
+    kept = kept_bytes(bench(TINY, schemes=schemes, backwards=["reversible"], depths=[2, 6]))
+
+    for scheme in schemes:
+        assert kept[scheme, 6, "reversible"] <= ON_A_GRID * kept[scheme, 2, "reversible"]
+        assert kept[scheme, 6, "stored"] > 2 * kept[scheme, 2, "stored"]
+
+
+def test_blocks_that_are_kept_cost_memory_one_by_one():
+    kept = kept_bytes(bench(TINY, schemes=["additive"], depths=[3], stored_blocks=[1, 2]))
+
+    sizes = [
+        kept["additive", 3, backward]
+        for backward in ("reversible", "last 1 stored", "last 2 stored", "stored")
+    ]
+    assert sizes == sorted(set(sizes))
 
 
 def test_resident_peaks_lead_to_a_batch_that_the_peaks_agree_with():
@@ -83,14 +103,19 @@ def test_resident_peaks_lead_to_a_batch_that_the_peaks_agree_with():
     assert stored.largest_batch(2 * memory) > 16
 
 
-def test_optimiser_state_is_counted_with_the_parameters():
-    adamw = last(bench(TINY, schemes=["residual"], backwards=["stored"])).rows[0]
-    sgd = last(
-        bench(TINY | {"optimizer.name": "sgd", "optimizer.momentum": 0.0}, schemes=["residual"], backwards=["stored"])
-    ).rows[0]  # fmt: skip
+@pytest.mark.parametrize(
+    ("settings", "least", "most"),
+    [({"optimizer.name": "sgd", "optimizer.momentum": 0.0}, 4, 4), ({}, 12, 12.5)],
+    ids=["sgd", "adamw"],
+)
+def test_optimiser_state_is_counted_with_the_parameters(settings, least, most):
+    wanted = bench(TINY | settings, schemes=["residual"])
 
-    assert sgd.fixed_bytes == 4 * sgd.parameters
-    assert 12 * adamw.parameters <= adamw.fixed_bytes < 12.5 * adamw.parameters
+    needed = memory.needs(wanted.configurations[0], torch.device("cpu"), ())
+
+    model = realise(wanted.configurations[0], torch.device("cpu")).model
+    parameters = sum(p.numel() for p in model.parameters())
+    assert least * parameters <= needed.fixed_bytes <= most * parameters
 
 
 def test_threads_and_generators_are_as_before_also_if_it_is_ended_early():

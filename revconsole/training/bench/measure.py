@@ -231,10 +231,11 @@ def _facts(bench: Bench, device: torch.device) -> dict[str, Scalar]:
 
 
 def _how(bench: Bench, device: torch.device) -> dict[str, str]:
+    rounds = "one round" if bench.rounds == 1 else f"{bench.rounds} rounds"
     tried = "tried with a step" if device.type == "cuda" else "predicted, not tried"
     return {
         "time": f"{timing.HOW[device.type]}, without the optimiser's update; one warm-up, then "
-        f"{bench.rounds} rounds in which every configuration of a depth runs once, to and fro; medians and quartiles",
+        f"{rounds} in which every configuration of a depth runs once, to and fro; medians and quartiles",
         "kept": "bytes of everything autograd holds after the forward; parameters and images not counted",
         "peak": f"{memory.HOW[device.type]}; gradients and images are in it; measured apart from the times",
         "limit": "1 + the forward's share of a stored step of the same scheme, in the same rounds",
