@@ -1,4 +1,4 @@
-"""Verbs that list what can be named: profiles, models, data, settings."""
+"""Verbs that list what can be named: profiles, data, settings."""
 
 from typing import Annotated
 
@@ -13,7 +13,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
     app.command()(profiles)
-    app.command()(models)
     app.command()(data)
     app.command()(settings)
 
@@ -24,33 +23,6 @@ def profiles(json: Json = False) -> None:
 
     entries = [{"name": e.name, "title": e.title, "file": str(e.path)} for e in shelf.shelved()]
     output.print_entries(entries, ["name", "title"], json=json)
-
-
-def models(
-    pattern: Annotated[
-        str, typer.Argument(help="Also list timm's models that match, e.g. 'vit_*patch16*'.")
-    ] = "",
-    json: Json = False,
-) -> None:
-    """List architectures and schemes; with a pattern, timm's models by name (loads torch)."""
-    from revconsole.records import catalogue  # not for --help
-
-    entries = [
-        {"kind": kind, "name": name, "what": what}
-        for kind, titles in (
-            ("architecture", catalogue.architectures()),
-            ("scheme", catalogue.schemes()),
-        )
-        for name, what in titles.items()
-    ]
-    if pattern:
-        from revconsole.lab import engine  # as above
-
-        names = engine.timm_models(pattern)
-        if not names:
-            raise UnknownName("timm model that matches", pattern, [])
-        entries = [{"kind": "timm", "name": name, "what": ""} for name in names]
-    output.print_entries(entries, ["kind", "name", "what"], json=json)
 
 
 def data(

@@ -3,12 +3,14 @@
 Everything else in `lab`, and both front ends, stay torch-free; the import contracts name this module as the
 single exception.
 """
-from collections.abc import Iterator, Mapping
+
+from collections.abc import Iterator, Mapping, Sequence
 
 from revconsole.records.attempt import Attempt
 from revconsole.records.benchmark import Bench, Update
 from revconsole.records.plan import Plan
 from revconsole.records.store import RunStore
+from revconsole.records.survey import Surveyed
 
 
 def train(store: RunStore, run_id: str, attempt: Attempt) -> None:
@@ -46,3 +48,24 @@ def benchmark(bench: Bench) -> Iterator[Update]:
     from revconsole.training import door  # as above
 
     return door.benchmark(bench)
+
+
+def timm_version() -> str:
+    """The version of the timm library; loads torch."""
+    from revconsole.training import door  # as above
+
+    return door.timm_version()
+
+
+def survey_models(names: Sequence[str], *, jobs: int) -> Iterator[Surveyed]:
+    """Which of timm's models can be rewired, in the order they are done."""
+    from revconsole.training import door  # as above
+
+    return door.survey_models(names, jobs=jobs)
+
+
+def scheme_groups() -> dict[str, list[str]]:
+    """Names of the schemes by what they ask of a block."""
+    from revconsole.training import door  # as above
+
+    return door.scheme_groups()

@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from revconsole.reversible.rest import at_rest
-from revconsole.reversible.splits import SPLITS, Branch, fits, in_turn, split
+from revconsole.reversible.splits import Branch, fitting, in_turn, split
 
 WHOLE = "whole"
 NOTE = "revconsole_split"  # on the block, so that it survives copying and pickling
@@ -83,7 +83,6 @@ def _on_tokens(block: nn.Module) -> str:
     tokens = weight.new_ones(1, PROBE_TOKENS, weight.numel()).cumsum(1).sin()
     with at_rest(block):
         try:
-            found = [name for name in SPLITS if fits(block, name, (tokens,), {})]
+            return fitting(block, (tokens,), {}) or WHOLE
         except (RuntimeError, TypeError, ValueError, AssertionError):
             return WHOLE  # it takes something else than tokens
-    return found[0] if found else WHOLE

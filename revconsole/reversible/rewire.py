@@ -26,7 +26,7 @@ from revconsole.reversible.looped import LoopedSequence
 from revconsole.reversible.scheme import Backward, Scheme, make_scheme
 from revconsole.reversible.sequence import ReversibleSequence
 from revconsole.reversible.stacks import Blocks, Search, Stack
-from revconsole.reversible.trial import Run, run_once
+from revconsole.reversible.trial import run_once
 
 Model = TypeVar("Model", bound=nn.Module)
 NOTHING = "nothing in it that keeps its shape adds to its input twice in a row"
@@ -113,20 +113,20 @@ class _Seen:
     """One run of a model; of its children where it does not run by itself."""
 
     model: nn.Module
-    run: Run | None
+    blocks: Blocks | None
     inside: Mapping[str, "_Seen"]
     failure: str
 
     def stacks(self, scheme: Scheme) -> tuple[list[Stack], dict[str, str]]:
         """What the scheme can take, and what it leaves with the reason."""
-        if self.run is None:
+        if self.blocks is None:
             return self._from_children(scheme)
-        search = Search(blocks=Blocks(run=self.run), scheme=scheme)
+        search = Search(blocks=self.blocks, scheme=scheme)
         stacks = _worthwhile(search.below(self.model, ""), search.left)
         runs = [[s.container.get_submodule(n) for n in run] for s in stacks for run in s.runs]
         if stacks and joins(scheme):
             try:
-                require_end(self.model, runs, self.run)
+                require_end(self.model, runs, self.blocks.run)
             except NotInvertible as misfit:
                 return [], {stack.path: str(misfit) for stack in stacks} | search.left
         if not stacks and not search.left:
@@ -157,11 +157,11 @@ def _seen(model: nn.Module, example: Tensor | None) -> _Seen:
     try:
         run = run_once(model, example, closed=ReversibleSequence)
     except NotInvertible as failure:
-        return _Seen(model=model, run=None, inside={}, failure=str(failure))
+        return _Seen(model=model, blocks=None, inside={}, failure=str(failure))
     except NotImplementedError:
         inside = {name: _seen(child, example) for name, child in model.named_children()}
-        return _Seen(model=model, run=None, inside=inside, failure="has no forward")
-    return _Seen(model=model, run=run, inside={}, failure="")
+        return _Seen(model=model, blocks=None, inside=inside, failure="has no forward")
+    return _Seen(model=model, blocks=Blocks(run=run), inside={}, failure="")
 
 
 def _made(scheme: Scheme | str) -> Scheme:

@@ -2,8 +2,8 @@
 
 A transformer block adds what its attention makes of the stream, then what its MLP makes of it. How
 libraries name the parts, and in which order they apply norm, LayerScale and drop-path, differs; the
-table lists the orders. Nothing is taken on trust: `Split.of` says what a block would be, and `fits`
-compares the graph of the sum of the branches with the graph of the block's own forward.
+table lists the orders. Nothing is taken on trust: `fitting` compares the graph of the sum of the
+branches with the graph of the block's own forward, and the numbers where there are any.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -113,28 +113,30 @@ def split(block: nn.Module, name: str) -> tuple[Branch, ...] | None:
     return tuple(in_turn([chain for chain in side if chain is not None]) for side in sides)
 
 
-def fits(block: nn.Module, name: str, given: Sequence[Any], named: Mapping[str, Any]) -> bool:
-    """Whether the block's forward is the sum of the branches of that split.
+def fitting(block: nn.Module, given: Sequence[Any], named: Mapping[str, Any]) -> str | None:
+    """The split whose branches add up to the block's forward; None if there is none.
 
     given, named: arguments the block can be called with, in evaluation; the first is its stream.
     Compares the graphs, and the numbers where there are any.
     """
-    parts = split(block, name)
-    if parts is None:
-        return False
+    known = {name: parts for name in SPLITS if (parts := split(block, name)) is not None}
+    if not known:
+        return None
     stream, *others = given
     x = stream.detach().requires_grad_().clone()
     mark = x.grad_fn
     with torch.enable_grad():
         whole = block.forward(x, *others, **named)
-        try:
-            added = in_turn(parts)(x, *others, **named)
-            summed = x + added.reshape(x.shape)
-        except (TypeError, ValueError, RuntimeError, AttributeError, AssertionError):
-            return False  # the parts go together in another way
-    if signature(whole, mark) != signature(summed, mark):
-        return False
-    return whole.is_meta or _close(whole.detach(), summed.detach())
+        wanted = signature(whole, mark)
+        for name, parts in known.items():
+            try:
+                summed = x + in_turn(parts)(x, *others, **named).reshape(x.shape)
+            except (TypeError, ValueError, RuntimeError, AttributeError, AssertionError):
+                continue  # the parts go together in another way
+            alike = signature(summed, mark) == wanted
+            if alike and (whole.is_meta or _close(whole.detach(), summed.detach())):
+                return name
+    return None
 
 
 def in_turn(parts: Sequence[Branch]) -> Branch:

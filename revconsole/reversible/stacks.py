@@ -18,7 +18,7 @@ from revconsole.reversible.rest import at_rest
 from revconsole.reversible.scheme import Scheme
 from revconsole.reversible.sequence import ReversibleSequence
 from revconsole.reversible.skips import Node
-from revconsole.reversible.splits import SPLITS, fits
+from revconsole.reversible.splits import fitting
 from revconsole.reversible.trial import FAILURES, Call, Run, may_be_block
 
 NO_BLOCK = "is no block"
@@ -61,16 +61,26 @@ class Stack:
 
 @dataclass(slots=True, kw_only=True)
 class Blocks:
-    """What is known about the modules of one run of a model, whatever the scheme.
+    """What is known of the modules of one run of a model, whatever the scheme.
 
-    tried: splits that were found, by what the block looks like.
+    reasons: why a module is no block, empty if it is one. tried: splits that were found, by what the
+    block looks like. settled: blocks that have been noted on.
     """
 
     run: Run
+    reasons: dict[nn.Module, str] = field(default_factory=dict)
     tried: dict[object, str] = field(default_factory=dict)
+    settled: set[nn.Module] = field(default_factory=set)
 
     def misfit(self, module: nn.Module) -> str:
         """Why the module is no residual block; empty if it is one."""
+        if module not in self.reasons:
+            self.reasons[module] = self._misfit(module)
+        return self.reasons[module]
+
+    def _misfit(self, module: nn.Module) -> str:
+        if not may_be_block(module) or not any(True for _ in module.parameters()):
+            return NO_BLOCK
         if any(isinstance(each, ReversibleSequence) for each in module.modules()):
             return "holds a stack that is wired already"
         if any(isinstance(each, nn.RNNBase) for each in module.modules()):
@@ -87,8 +97,9 @@ class Blocks:
 
     def settle(self, module: nn.Module) -> None:
         """Note on a block how it is taken apart, if nothing says so yet."""
-        if callable(getattr(module, "branches", None)):
+        if module in self.settled or callable(getattr(module, "branches", None)):
             return
+        self.settled.add(module)
         call = self.run.calls[module][0]
         if call.skip.sums < BOTH:
             parts.note(module, parts.WHOLE)
@@ -144,8 +155,6 @@ class Search:
 
     def _reason(self, module: nn.Module, index: int) -> str:
         """Why the scheme cannot take the module for a block; empty if it can."""
-        if not may_be_block(module) or not any(True for _ in module.parameters()):
-            return NO_BLOCK
         if reason := self.blocks.misfit(module):
             return reason
         self.blocks.settle(module)
@@ -276,8 +285,7 @@ def _split(call: Call) -> str:
     given = (call.stream, *call.given[1:])
     with at_rest(call.module):
         try:
-            found = (name for name in SPLITS if fits(call.module, name, given, call.named))
-            return next(found, parts.WHOLE)
+            return fitting(call.module, given, call.named) or parts.WHOLE
         except FAILURES:
             return parts.WHOLE
 

@@ -3,7 +3,7 @@
 import contextlib
 import fnmatch
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import timm
@@ -18,6 +18,8 @@ from revconsole.records.facts import data_folder
 from revconsole.records.plan import Plan
 from revconsole.records.sections import Timm
 from revconsole.records.store import RunStore
+from revconsole.records.survey import Surveyed
+from revconsole.training import survey
 from revconsole.training.bench.measure import measure
 from revconsole.training.build import build_model
 from revconsole.training.checkpoint import Checkpoints
@@ -67,9 +69,19 @@ def timm_models(pattern: str) -> list[str]:
     return [name for name in timm.list_models() if fnmatch.fnmatch(name, pattern or "*")]
 
 
-def benchmark(bench: Bench) -> Iterator[Update]:
-    """Measure a benchmark in the calling thread; see `measure`."""
-    return measure(bench)
+def timm_version() -> str:
+    """The version of the timm library."""
+    return str(timm.__version__)
+
+
+def survey_models(names: Sequence[str], *, jobs: int) -> Iterator[Surveyed]:
+    """Which of timm's models can be rewired; see `survey`."""
+    return survey.survey_models(names, jobs=jobs)
+
+
+def scheme_groups() -> dict[str, list[str]]:
+    """Names of the schemes by what they ask of a block; see `survey`."""
+    return survey.scheme_groups()
 
 
 def audited(
@@ -93,6 +105,11 @@ def audited(
             "figure": check.figure,
             "advice": check.advice,
         }
+
+
+def benchmark(bench: Bench) -> Iterator[Update]:
+    """Measure a benchmark in the calling thread; see `measure`."""
+    return measure(bench)
 
 
 def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:

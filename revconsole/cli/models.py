@@ -1,0 +1,157 @@
+"""The verb models: architectures and schemes, timm's models, and which of them can be rewired."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from revconsole.cli import output
+from revconsole.errors import UnknownName
+
+if TYPE_CHECKING:
+    from revconsole.records.survey import Surveyed
+
+TELL_SECONDS = 10.0
+"""Between two lines of progress."""
+KEPT_SECONDS = 1.0
+"""What comes so soon was kept from before and says nothing about the pace."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this file."""
+    app.command()(models)
+
+
+def models(
+    pattern: Annotated[
+        str, typer.Argument(help="Also list timm's models that match, e.g. 'vit_*patch16*'.")
+    ] = "",
+    reversible: Annotated[
+        bool,
+        typer.Option(
+            "--reversible",
+            help="Which of timm's models can be rewired, with which schemes, and why not: by family, "
+            "or with a pattern model by model. All take minutes the first time, and are then kept.",
+        ),
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option(help="Processes for --reversible; 0 for one per core.", min=0)
+    ] = 0,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Survey again what is kept for --reversible.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """List architectures and schemes; with a pattern, timm's models by name (loads torch)."""
+    if reversible:
+        _reversible(pattern, jobs=jobs or os.cpu_count() or 1, refresh=refresh, json=json)
+        return
+    from revconsole.records import catalogue  # not for --help
+
+    entries = [
+        {"kind": kind, "name": name, "what": what}
+        for kind, titles in (
+            ("architecture", catalogue.architectures()),
+            ("scheme", catalogue.schemes()),
+        )
+        for name, what in titles.items()
+    ]
+    if pattern:
+        entries = [{"kind": "timm", "name": name, "what": ""} for name in _matching(pattern)]
+    output.print_entries(entries, ["kind", "name", "what"], json=json)
+
+
+def _matching(pattern: str) -> list[str]:
+    from revconsole.lab import engine  # as above
+
+    names = engine.timm_models(pattern)
+    if not names:
+        raise UnknownName("timm model that matches", pattern, [])
+    return names
+
+
+def _reversible(pattern: str, *, jobs: int, refresh: bool, json: bool) -> None:
+    from revconsole.lab import engine, rewirable  # as above
+
+    names = _matching(pattern)
+    found: list[Surveyed] = []
+    progress = Progress(len(names))
+    try:
+        for each in rewirable.surveyed(names, jobs=jobs, refresh=refresh):
+            found.append(each)
+            progress.tell(len(found))
+    except KeyboardInterrupt:
+        output.say(f"interrupted after {len(found)} of {len(names)} models; ask again to go on")
+        raise
+    found.sort(key=lambda each: each.model)
+    tallies, reasons = rewirable.tallies(found), rewirable.reasons(found)
+    groups = engine.scheme_groups()
+    if json:
+        body = {
+            "timm": engine.timm_version(),
+            "schemes": groups,
+            "families": [asdict(tally) for tally in tallies],
+            "reasons": [{"reason": why, "models": which} for why, which in reasons],
+            "models": [asdict(each) for each in found],
+        }
+        output.print_json(body)
+        return
+    if pattern:
+        _print_models(found)
+    else:
+        columns = ["family", "models", "any block", "two branches", "two, joined"]
+        output.print_table(columns, [[str(v) for v in asdict(tally).values()] for tally in tallies])
+    _say_rest(reasons, groups)
+
+
+def _print_models(found: Sequence["Surveyed"]) -> None:
+    from revconsole.lab import rewirable  # as above
+
+    output.print_table(
+        ["model", "blocks", "of two", "joined", "stacks, or why not"],
+        [
+            [
+                each.model, str(each.blocks), str(each.blocks_of_two), str(each.blocks_joined),
+                " ".join(f"{path}×{count}" for path, count in each.stacks.items())
+                or rewirable.reason(each),
+            ]
+            for each in found
+        ],
+    )  # fmt: skip
+
+
+def _say_rest(reasons: Sequence[tuple[str, list[str]]], groups: dict[str, list[str]]) -> None:
+    """What the columns mean, and the reasons, as narration."""
+    output.say(f"any block: {', '.join(groups['one'])}")
+    output.say(f"two branches, attention and MLP apart: {', '.join(groups['two'])}")
+    joined = ", ".join(f"{name} with fuse=concat" for name in groups["joined"])
+    output.say(f"two, joined: {joined}; elsewhere fuse=mean")
+    for why, which in reasons:
+        shown = ", ".join(which[:4]) + (", …" if len(which) > 4 else "")
+        output.say(f"not rewirable, {why}: {len(which)} ({shown})")
+
+
+class Progress:
+    """How many of the models are done and how long the rest will take, on stderr."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.start = self.told = time.monotonic()
+        self.kept = 0
+
+    def tell(self, done: int) -> None:
+        """Say so, if it is time to."""
+        now = time.monotonic()
+        if now - self.start < KEPT_SECONDS:
+            self.kept = done
+        if now - self.told < TELL_SECONDS:
+            return
+        from revconsole.lab import format as form  # keeps --help light
+
+        self.told = now
+        pace = (now - self.start) / max(1, done - self.kept)
+        left = form.duration(pace * (self.total - done))
+        output.say(f"{done} of {self.total} models surveyed, about {left} to go")
