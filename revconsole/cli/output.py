@@ -144,11 +144,12 @@ def print_dry_run(plans: Sequence["Plan"]) -> None:
 
 def print_comparison(compared: "Comparison", *, plain: bool = False) -> None:
     """The comparison, settings that differ first; its warnings go to stderr."""
+    probed = any(row.summary.gradient_error is not None for row in compared.rows)
     columns = [
         "name", "state", *compared.differing, "test accuracy", "gain", "seconds", "of baseline",
-        "kept for backward", "of it", "parameters", "seed",
+        "kept for backward", "of it", *(["gradient error"] if probed else []), "parameters", "seed",
     ]  # fmt: skip
-    rows = [_comparison_cells(row, compared.differing) for row in compared.rows]
+    rows = [_comparison_cells(row, compared.differing, probed=probed) for row in compared.rows]
     print_table(columns, rows, plain=plain)
     for warning in compared.warnings:
         say(f"note: {warning}")
@@ -214,13 +215,14 @@ def _run_cells(s: "Summary") -> list[str]:
     ]  # fmt: skip
 
 
-def _comparison_cells(row: "Row", differing: Sequence[str]) -> list[str]:
+def _comparison_cells(row: "Row", differing: Sequence[str], *, probed: bool) -> list[str]:
     s = row.summary
     gain = "" if row.test_accuracy_gain is None else form.points(row.test_accuracy_gain)
     return [
         s.name, s.state, *(str(row.settings.get(key, "–")) for key in differing),
         form.percent(s.test_accuracy), gain, f"{s.seconds:.1f}", form.ratio(row.seconds_ratio),
         form.mebibytes(s.kept_for_backward_bytes), form.ratio(row.kept_ratio),
+        *([form.small(s.gradient_error)] if probed else []),
         form.count(s.parameters), str(s.plan.seed),
     ]  # fmt: skip
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from revconsole.records import growth
 from revconsole.records.run import Summary
 from revconsole.records.sections import KINDS
 
@@ -93,6 +94,12 @@ def _warnings(summaries: Sequence[Summary]) -> list[str]:
         found.append("some runs ended early: their figures are those of a shorter training")
     if len({s.plan.train.epochs for s in summaries}) > 1:
         found.append("the runs have different numbers of epochs")
+    found += [
+        f"the gradients of {s.name} were off by up to {s.gradient_error:.1%} of their size: what it learnt is not what "
+        "its scheme learns"
+        for s in summaries
+        if growth.wrong(s.plan, s.gradient_error)
+    ]
     seeds = {s.plan.seed for s in summaries}
     if len(summaries) > 1 and len(seeds) == 1:
         found.append(f"one seed each ({min(seeds)}): a difference may be chance; add seeds=[0,1,2]")

@@ -35,6 +35,14 @@ def mebibytes(size: float | None) -> str:
     return f"{value:,.{decimals}f} MiB"
 
 
+def small(error: float | None) -> str:
+    """A relative error, one digit and its power of ten; an exact nothing is 0."""
+    odd = _odd(error)
+    if error is None or odd:
+        return odd or UNKNOWN
+    return f"{error:.0e}" if error else "0"
+
+
 def ratio(value: float | None) -> str:
     """A quotient of two measurements, e.g. ×0.25."""
     return _odd(value) or (UNKNOWN if value is None else f"×{value:.2f}")

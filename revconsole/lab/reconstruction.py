@@ -1,6 +1,5 @@
 """Reconstruction in words: what is expected of a run's backward pass before it begins, and what probes found."""
 
-import math
 from collections.abc import Sequence
 
 from revconsole.lab import format as form
@@ -23,19 +22,14 @@ def measured(run: Run) -> str:
     error, gradient = last.get("reconstruction_error"), last.get("gradient_error")
     if error is None:
         return ""
-    parts = ["activations exact" if error == 0 else f"activations {small(error)}"]
+    parts = ["activations exact" if error == 0 else f"activations {form.small(error)}"]
     if error and (block := last.get("reconstruction_worst_block")) is not None:
         parts[0] += f" (block {block:.0f})"
-    parts += [f"gradients {small(gradient)}"] if gradient is not None else []
+    parts += [f"gradients {form.small(gradient)}"] if gradient is not None else []
     bits, seconds = last.get("side_bit_mean"), last.get("probe_seconds")
     parts += [f"side bits {bits:.3f}"] if bits is not None else []
     parts += [f"probed in {form.duration(seconds)}"] if seconds is not None else []
     return ", ".join(parts)
-
-
-def small(error: float | None) -> str:
-    """A relative error, one digit and its power of ten."""
-    return form.value(error) if error is None or not math.isfinite(error) else f"{error:.0e}"
 
 
 def forecasts(plans: Sequence[Plan]) -> list[str]:

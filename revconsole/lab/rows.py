@@ -36,6 +36,7 @@ def row(summary: Summary) -> dict[str, Any]:
         "test_accuracy": summary.test_accuracy,
         "test_loss": summary.test_loss,
         "kept_for_backward_bytes": summary.kept_for_backward_bytes,
+        "gradient_error": summary.gradient_error,
         "peak_memory_bytes": summary.peak_memory_bytes,
         "peak_memory_of": summary.peak_memory_of,
         "seconds": summary.seconds,

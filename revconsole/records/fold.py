@@ -4,6 +4,7 @@ A new attempt that resumed from step k supersedes whatever older attempts wrote 
 dropped here, so a curve never shows a step twice.
 """
 
+import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -103,8 +104,9 @@ class Tally:
     def _take(self, values: Mapping[str, float]) -> None:
         self.latest |= values
         for name, value in values.items():
-            if name.endswith("_bytes"):
-                self.peaks[name] = max(value, self.peaks.get(name, 0.0))
+            if name.endswith(("_bytes", "_error")):
+                size = math.inf if math.isnan(value) else value
+                self.peaks[name] = max(size, self.peaks.get(name, 0.0))
 
     def _supersede(self, step: int) -> None:
         self.epochs = [e for e in self.epochs if e.step <= step]

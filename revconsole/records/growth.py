@@ -31,6 +31,8 @@ WORRYING = 1e-3
 """Relative error from which a reconstruction may spoil gradients."""
 LOST = 1.0
 """Relative error at which nothing is left of the activations."""
+WRONG_GRADIENTS = {"float32": 1e-2, "bf16": 0.1, "fp16": 0.1}
+"""Relative error of a gradient from which a run is not the run it claims to be."""
 REMEDY = "scheme.grid_bits=9 (exact, bit for bit) or backward=checkpointed"
 
 
@@ -78,6 +80,13 @@ def worrying(plan: Plan, growth: float) -> bool:
     return low > WORRYING or high > LOST
 
 
+def wrong(plan: Plan, gradient_error: float | None) -> bool:
+    """Whether a gradient with that relative error, if it was measured, is not that of the model."""
+    return (
+        gradient_error is not None and not gradient_error <= WRONG_GRADIENTS[plan.train.precision]
+    )
+
+
 def worst(plans: Sequence[Plan]) -> Plan | None:
     """The plan of which the reconstruction is predicted to be worst; None if none reconstructs."""
     rebuilt = [plan for plan in plans if predicted(plan)]
@@ -95,18 +104,19 @@ def error_growth(scheme: Scheme, blocks: int) -> float:
         return 0.0
     match scheme:
         case Momentum(gamma=weight) | Bdia(gamma=weight):
-            return sum(weight**-k for k in range(blocks))
+            count = sum(weight**-k for k in range(blocks))
         case Leapfrog():
-            return _carried([(-1.0, 2.0)] * blocks)
+            count = _carried([(-1.0, 2.0)] * blocks)
         case MidpointA():
             mixing = [_mixing(scheme, index) for index in range(blocks)]
-            return _carried([(a, 1.0 - a) for a in mixing])
+            count = _carried([(a, 1.0 - a) for a in mixing])
         case Coefficients():
             alpha = scheme.alpha if scheme.end_alpha is None else scheme.end_alpha
             beta = scheme.beta if scheme.end_beta is None else scheme.end_beta
-            return _carried([(beta, alpha)] * blocks) if beta else math.inf
+            count = _carried([(beta, alpha)] * blocks) if beta else math.inf
         case Additive() | Midpoint() | Hamiltonian():
-            return float(blocks)
+            count = float(blocks)
+    return count
 
 
 def _carried(weights: Sequence[tuple[float, float]]) -> float:

@@ -44,6 +44,8 @@ class Summary:
     loss: float | None = None
     """Training loss of the last step."""
     kept_for_backward_bytes: int | None = None
+    gradient_error: float | None = None
+    """Largest relative error of a gradient that a probe of the reversible backward found."""
     peak_memory_bytes: int | None = None
     peak_memory_of: str = ""
     """What the peak is of: "allocated on cuda:0", or "resident" memory of the whole process."""

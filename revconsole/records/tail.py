@@ -144,6 +144,7 @@ class Tail:
             test_loss=latest.get("test_loss"),
             loss=latest.get("loss"),
             kept_for_backward_bytes=_whole(latest.get("kept_for_backward_bytes")),
+            gradient_error=tally.peaks.get("gradient_error"),
             peak_memory_bytes=peak[0],
             peak_memory_of=peak[1],
             fingerprint=_text(facts.get("fingerprint")) or header.plan.data_fingerprint,

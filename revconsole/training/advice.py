@@ -18,10 +18,8 @@ CHANCE_STEPS = 200
 """A run is not called hopeless before."""
 NEAR = 0.01
 """A loss so close to that of guessing, relatively, is that of guessing."""
-WRONG_GRADIENTS = {"float32": 1e-2, "bf16": 0.1, "fp16": 0.1}
-"""Relative gradient error from which a run is not the run it claims to be."""
 WRONG_ACTIVATIONS = {"float32": 0.1, "bf16": 1.0, "fp16": 1.0}
-"""Relative error of the activations from which the same may come; normalised branches forgive some."""
+"""Relative error of rebuilt activations from which gradients may be wrong; normalised branches forgive some."""
 FROZEN_SHARE = 0.05
 
 
@@ -128,9 +126,9 @@ def wrong_gradients(
 
     error: of the worst activations, in that block; gradient_error: of the whole gradient, if it was found.
     """
-    precision = setting.plan.train.precision
-    wrong = gradient_error is not None and not gradient_error <= WRONG_GRADIENTS[precision]
-    if not wrong and error <= WRONG_ACTIVATIONS[precision]:
+    plan = setting.plan
+    wrong = growth.wrong(plan, gradient_error)
+    if not wrong and error <= WRONG_ACTIVATIONS[plan.train.precision]:
         return None
     off = "" if gradient_error is None else f", off by {_times(gradient_error)} their size"
     what = "wrong" if wrong else "perhaps wrong"

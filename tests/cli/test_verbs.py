@@ -115,6 +115,33 @@ def test_ls_json_keeps_its_promise(run, pair):
     assert (row["dataset"], row["seed"], row["epoch"], row["parameters"]) == ("digits", 0, 1, 7)
 
 
+def test_what_to_expect_of_the_reconstruction_is_said_before_anything_runs(run):
+    Path("tiny.toml").write_text(TINY)
+    deep = ("train", "tiny", "scheme.name=momentum", "scheme.gamma=0.5", "model.depth=48")
+
+    assert "tiny: reconstruction: the activations are lost" in run(*deep, "--dry-run").err
+    trained = run("train", "tiny").err
+    expected = "tiny-additive: reconstruction: error grows to about 1e-07 of the activations"
+    assert trained.index(expected) < trained.index("2 runs in")
+
+
+def test_the_error_of_a_reversible_run_can_be_read_from_every_verb(run):
+    Path("tiny.toml").write_text(TINY)
+    run("train", "tiny")
+    listed = {r["scheme"]: r for r in json.loads(run("ls", "--json").out)}
+    points = run("show", "tiny-additive", "--metric", "gradient_error").out.splitlines()
+    shown = dict(line.split("\t") for line in run("show", "tiny-additive").out.splitlines())
+    head, *rows = run("compare", "tiny-residual", "tiny-additive").out.splitlines()
+
+    assert [point.split("\t")[0] for point in points] == ["0", "6", "12"]
+    assert 0 < listed["additive"]["gradient_error"] < 1e-5
+    assert listed["residual"]["gradient_error"] is None
+    assert shown["reconstruction"].startswith("error grows to about 1e-07")
+    assert "gradients" in shown["measured error"]
+    errors = [row.split("\t")[head.split("\t").index("gradient error")] for row in rows]
+    assert (errors[0], errors[1][1:3]) == ("–", "e-")
+
+
 def test_an_empty_store_says_what_to_do(run):
     said = run("ls")
 

@@ -97,3 +97,12 @@ def test_a_row_is_plain_json_with_the_promised_keys():
         0.5,
         "nan",
     )
+
+
+def test_wrong_gradients_are_warned_of_and_right_ones_are_not():
+    plan = Plan(name="b", scheme=Bdia(grid_bits=9), backward="reversible")
+    right = compare([summary("a"), summary("b", plan=plan, gradient_error=3e-7)])
+    wrong = compare([summary("a"), summary("b", plan=plan, gradient_error=0.209)])
+
+    assert not any("gradients" in warning for warning in right.warnings)
+    assert any(w.startswith("the gradients of b were off by up to 20.9%") for w in wrong.warnings)

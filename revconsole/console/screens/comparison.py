@@ -156,6 +156,7 @@ class ComparisonScreen(PlottingScreen):
             shown.mebibytes(s.kept_for_backward_bytes).removesuffix(" MiB"),
             shown.ratio(row.kept_ratio),
             shown.clock(s.seconds),
+            shown.small(s.gradient_error),
             shown.count(s.parameters),
         )
         return (
@@ -186,6 +187,7 @@ def _columns(keys: Sequence[str], compared: Comparison, name: int) -> list[Colum
         Column(key="kept", label="kept MiB", width=8),
         Column(key="ratio", label="ratio", width=6),
         Column(key="time", label="time", width=7),
+        Column(key="error", label="grad error", width=10),
         Column(key="parameters", label="parameters", width=11),
         *settings,
     ]

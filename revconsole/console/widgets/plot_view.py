@@ -138,7 +138,7 @@ def _last(curve: Curve, figure: Figure) -> str:
     if not curve.ys:
         return shown.UNKNOWN
     if figure.logarithmic:
-        return f"{curve.ys[-1]:.0e}" if curve.ys[-1] > 0 else "0, exact"
+        return shown.small(curve.ys[-1]) if curve.ys[-1] else "0, exact"
     return shown.percent(curve.ys[-1] / 100) if figure.y_label == "%" else shown.value(curve.ys[-1])
 
 
