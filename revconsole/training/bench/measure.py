@@ -103,10 +103,11 @@ class Ledger:
         """Everything so far. The forecast is corrected by how long things have taken."""
         passed = time.perf_counter() - self._began
         pace = passed / self._done if self._done else 1.0
+        share = 1.0 if complete else min(1.0, self._done / self._total)
         return Update(
             what=what,
-            share=1.0 if complete else self._done / self._total,
-            seconds_left=0.0 if complete else pace * (self._total - self._done),
+            share=share,
+            seconds_left=pace * self._total * (1.0 - share),
             benchmark=Benchmark(
                 bench=self.bench,
                 facts=self._facts,
