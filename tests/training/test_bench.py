@@ -28,9 +28,8 @@ ON_A_GRID = 1 + 1 / 16
 
 
 def bench(settings, **changes):
-    return bench_of(
-        Wanted(memory_bytes=2**30, settings=settings, **{"rounds": 1, "depths": [2]} | changes)
-    )
+    usual = {"memory_bytes": 2**30, "rounds": 1, "depths": [2]}
+    return bench_of(Wanted(settings=settings, **usual | changes))
 
 
 def last(wanted):
@@ -88,6 +87,14 @@ def test_blocks_that_are_kept_cost_memory_one_by_one():
         for backward in ("reversible", "last 1 stored", "last 2 stored", "stored")
     ]
     assert sizes == sorted(set(sizes))
+
+
+def test_it_is_the_last_blocks_that_are_kept():
+    wanted = bench(TINY, schemes=["additive"], backwards=["stored"], depths=[3], stored_blocks=[1])
+
+    model = realise(wanted.configurations[-1], torch.device("cpu")).model
+
+    assert model.blocks.backward == ("reversible", "reversible", "stored")
 
 
 def test_resident_peaks_lead_to_a_batch_that_the_peaks_agree_with():
@@ -160,3 +167,16 @@ def test_any_model_of_timm_can_be_measured():
     assert [r.depth for r in found.rows] == [None] * 3
     assert found.of_plain(found.rows[-1]) is not None
     assert found.rows[-1].kept_bytes < found.rows[0].kept_bytes
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_the_largest_batch_has_been_tried():
+    settings = VISIBLE | {"train.device": "cuda"}
+    found = last(bench(settings, schemes=["additive"], memory_bytes=2**28))
+
+    for row in found.rows:
+        assert row.peak_bytes > row.kept_bytes
+        assert row.verified_batch is not None
+        assert 0 < row.verified_batch <= row.largest_batch(2**28)
+    assert "tried with a step" in found.how["batch"]
