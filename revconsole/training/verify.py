@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +23,7 @@ from revconsole.errors import ProfileError, RevconsoleError, UnknownName
 from revconsole.records.events import Advised
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
-from revconsole.reversible.audit import Check, checks
+from revconsole.reversible.audit import LOSS, RUN, Check, checks
 from revconsole.training import devices, precision
 from revconsole.training.setting import Setting, prepare
 
@@ -58,17 +57,16 @@ def verify(plan: Plan, *, data: Path, light: bool = False) -> Iterator[Check]:
 def at_launch(setting: Setting) -> Iterator[Advised]:
     """What the light form finds wrong, for the log of a run; nothing if the plan turns it off.
 
-    The run is left as it was, to the bit, and goes on whatever is found.
+    The run is left as it was, to the bit, and goes on whatever is found. What the probe of a reversible run says
+    of its gradients before the first step is not said twice.
     """
     if not setting.plan.train.audit:
         return
     try:
         for check in _checks(setting, light=True):
-            text = f"{check.name}: {check.figure}; {check.advice}".rstrip("; ")
-            if check.level == "failed":
-                yield Advised(level=_severity(check), text=text)
-            elif check.level == "note":
-                yield Advised(level="note", text=text)
+            probed = check.name == RUN and setting.plan.train.probe_epochs
+            if check.level in {"failed", "note"} and not probed:
+                yield _advised(check)
     except (RevconsoleError, RuntimeError, MemoryError) as error:
         reason = str(error).partition("\n")[0]
         yield Advised(level="note", text=f"the model was not checked before training: {reason}")
@@ -133,9 +131,14 @@ def _checks(setting: Setting, *, light: bool) -> Iterator[Check]:
     )
 
 
-def _severity(check: Check) -> Literal["warning", "alarm"]:
-    """A high first loss costs some steps; everything else makes the run not what it says it is."""
-    return "warning" if check.name == "initial loss" else "alarm"
+def _advised(check: Check) -> Advised:
+    """A high first loss costs some steps; whatever else fails makes the run not what it says it is."""
+    if check.level == "note":
+        return Advised(level="note", text=f"{check.name}: {check.figure}; {check.advice}")
+    return Advised(
+        level="warning" if check.name == LOSS else "alarm",
+        text=f"check failed, {check.name}: {check.advice} ({check.figure})",
+    )
 
 
 def _batch(plan: Plan, device: torch.device, data: Path) -> tuple[Tensor, Tensor]:

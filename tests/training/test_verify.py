@@ -116,8 +116,24 @@ def test_a_planted_mistake_is_an_alarm_at_launch(realise):
 
     (alarm,) = at_launch(setting)
     assert alarm.level == "alarm"
-    assert alarm.text.startswith("no other sample: gradient to other images ")
-    assert "blocks.0.attn.inner (Attention) mixes the samples of the batch" in alarm.text
+    assert alarm.text.startswith(
+        "check failed, no other sample: blocks.0.attn.inner (Attention) mixes the samples of the batch"
+    )
+
+
+def test_wrong_gradients_are_said_once_by_the_audit_if_no_probe_says_so(realise):
+    steep = {
+        "model": {"depth": 12},
+        "scheme": {"name": "bdia", "gamma": 0.25},
+        "backward": "reversible",
+    }
+    probed = realise(**steep)
+    alone = realise(**steep, train={"probe_epochs": 0})
+
+    assert list(at_launch(probed)) == []
+    assert [a.text.partition(":")[0] for a in at_launch(alone)] == [
+        "check failed, gradient as stored"
+    ]
 
 
 def test_a_frozen_stem_is_a_note_and_a_high_loss_a_warning_at_launch(realise):
@@ -127,7 +143,7 @@ def test_a_frozen_stem_is_a_note_and_a_high_loss_a_warning_at_launch(realise):
 
     warning, note = at_launch(setting)
     assert (warning.level, note.level) == ("warning", "note")
-    assert warning.text.startswith("initial loss: ")
+    assert warning.text.startswith("check failed, initial loss: a fresh network should guess")
     assert "patch_embed; requires_grad is False there: deliberate?" in note.text
 
 

@@ -29,13 +29,24 @@ from revconsole.reversible.audit.check import (
     require_classifier,
     signs,
 )
-from revconsole.reversible.audit.learning import gradients, initial_loss, nudge_zeros, overfit
+from revconsole.reversible.audit.learning import (
+    LOSS,
+    gradients,
+    initial_loss,
+    nudge_zeros,
+    overfit,
+)
 from revconsole.reversible.audit.memory import kept
-from revconsole.reversible.audit.reversal import against_stored, against_stored_in_double, replay
+from revconsole.reversible.audit.reversal import (
+    RUN,
+    against_stored,
+    against_stored_in_double,
+    replay,
+)
 from revconsole.reversible.audit.samples import samples
 from revconsole.reversible.sequence import set_draws
 
-__all__ = ["Check", "Level", "audit", "checks"]
+__all__ = ["LOSS", "RUN", "Check", "Level", "audit", "checks"]
 
 Look = Callable[[Case], list[Check]]
 LIGHT: tuple[Look, ...] = (partial(samples, thorough=False), gradients, against_stored)

@@ -66,7 +66,15 @@ def gradients(case: Case) -> list[Check]:
     found = case.few().gradients()
     checks = [] if len(found) == len(names) else [_frozen(case.model, list(found), names)]
     if not found:
-        return [Check(name=GRADIENTS, passed=False, figure="no parameter trains"), *checks]
+        return [
+            Check(
+                name=GRADIENTS,
+                passed=False,
+                figure="no parameter trains",
+                advice="requires_grad is False everywhere",
+            ),
+            *checks,
+        ]
     broken = [name for name, g in found.items() if g is not None and not g.isfinite().all()]
     without = [name for name, g in found.items() if g is None or not g.any()]
     return [_received(found, broken, without, names), *checks]
