@@ -110,6 +110,9 @@ def draw(found: "Benchmark", place: str) -> None:
         return
     sheet = Console(record=True, width=WIDTH + 2, file=io.StringIO(), force_terminal=True)
     for text in drawn:
+        text.highlight_regex(
+            " +", "not blink"
+        )  # apart, or some viewers move what stands beside blanks
         sheet.print(text)
     try:
         if place.endswith(".svg"):

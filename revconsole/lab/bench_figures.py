@@ -14,7 +14,7 @@ def figures(benchmark: Benchmark) -> list[Figure]:
 
 def _time_against_memory(benchmark: Benchmark, depth: int | None) -> Figure:
     """One curve per scheme, from everything reversed to everything stored; the plain network checkpointed beside it."""
-    rows = [row for row in benchmark.rows if row.depth == depth]
+    rows = [row for row in benchmark.rows if row.depth == depth and row.seconds]
     peaks = all(row.peak_bytes is not None for row in rows)
     curves = []
     for scheme in dict.fromkeys(row.scheme for row in rows):
