@@ -13,6 +13,38 @@ if TYPE_CHECKING:
 
 COMMAND_LINE = "command line"
 
+What = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PROFILE|KEY=VALUE",
+        help="A profile whose model, data shape, batch and device are measured, and settings to change. "
+        "Without a profile: a ViT of width 192, 3 heads, 65 tokens, batch 64, depths 4 and 8.",
+        autocompletion=complete.profiles,
+    ),
+]
+Schemes = Annotated[
+    str,
+    typer.Option(
+        help="Comma-separated, with options after a colon: additive,bdia:grid_bits=9. "
+        "[default: those of the profile, or all]",
+    ),
+]
+Backwards = Annotated[str, typer.Option(help="Of stored, checkpointed, reversible. [default: all]")]
+Depths = Annotated[str, typer.Option(help="Numbers of blocks. [default: of the profile, or 4,8]")]
+KeptBlocks = Annotated[
+    str,
+    typer.Option(help="Also reverse all but the last N blocks: time against memory, e.g. 0,2,4."),
+]
+Rounds = Annotated[int, typer.Option(help="Timed steps of each configuration.", min=1)]
+MemoryMib = Annotated[
+    int, typer.Option(help="Memory that the largest batch should fit into.", min=1)
+]
+Threads = Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.", min=0)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Drawn = Annotated[
+    str, typer.Option(help="Draw: a file ending in .svg or .txt, or - for this terminal.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb of this file."""
@@ -21,43 +53,16 @@ def register(app: typer.Typer) -> None:
 
 def bench(
     context: typer.Context,
-    what: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="PROFILE|KEY=VALUE",
-            help="A profile whose model, data shape, batch and device are measured, and settings to change. "
-            "Without a profile: a ViT of width 192, 3 heads, 65 tokens, batch 64, depths 4 and 8.",
-            autocompletion=complete.profiles,
-        ),
-    ] = None,
-    schemes: Annotated[
-        str,
-        typer.Option(
-            help="Comma-separated, with options after a colon: additive,bdia:grid_bits=9. "
-            "[default: those of the profile, or all]",
-        ),
-    ] = "",
-    backwards: Annotated[
-        str, typer.Option(help="Of stored, checkpointed, reversible. [default: all]")
-    ] = "",
-    depths: Annotated[
-        str, typer.Option(help="Numbers of blocks. [default: of the profile, or 4,8]")
-    ] = "",
-    kept_blocks: Annotated[
-        str,
-        typer.Option(
-            help="Also reverse all but the last N blocks: time against memory, e.g. 0,2,4."
-        ),
-    ] = "",
-    rounds: Annotated[int, typer.Option(help="Timed steps of each configuration.", min=1)] = 7,
-    memory_mib: Annotated[
-        int, typer.Option(help="Memory that the largest batch should fit into.", min=1)
-    ] = 8192,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.", min=0)] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-    figure: Annotated[
-        str, typer.Option(help="Draw: a file ending in .svg or .txt, or - for this terminal.")
-    ] = "",
+    what: What = None,
+    schemes: Schemes = "",
+    backwards: Backwards = "",
+    depths: Depths = "",
+    kept_blocks: KeptBlocks = "",
+    rounds: Rounds = 7,
+    memory_mib: MemoryMib = 8192,
+    threads: Threads = 0,
+    json: Json = False,
+    figure: Drawn = "",
 ) -> None:
     """Measure time and memory of schemes and backwards side by side on this device.
 
