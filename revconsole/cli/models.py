@@ -14,7 +14,7 @@ from revconsole.errors import UnknownName
 if TYPE_CHECKING:
     from revconsole.records.survey import Surveyed
 
-TELL_SECONDS = 10.0
+TELL_SECONDS = 5.0
 """Between two lines of progress."""
 KEPT_SECONDS = 1.0
 """What comes so soon was kept from before and says nothing about the pace."""

@@ -1,7 +1,7 @@
 """Whether a computation adds to its input: what the graph that autograd recorded says about it.
 
 The graph runs from an output back to a mark put on the input. An *identity path* is a way along it
-through sums, changes of layout, scalings by something that does not depend on the input, and
+through sums, changes of layout, cutting and joining, scalings by something that does not depend on the input, and
 activations that act on each number alone (ResNet's, after the sum). A block whose output has one is
 residual. One that sums its input in and goes on computing (ConvMixer, post-norm transformers) skips
 `inside`. A chain of plain convolutions does neither. Only the structure is read, no number and no
@@ -21,6 +21,7 @@ LAYOUTS = re.compile(
     r"(Alias|Clone|Expand|MoveDim|Permute|ReshapeAlias|Squeeze|T|ToCopy|Transpose|Unsqueeze|"
     r"UnsafeView|View|AsStrided|Unflatten)Backward\d"
 )
+PIECES = re.compile(r"(Cat|Slice|Split|SplitWithSizes|Select)Backward\d")
 SCALINGS = re.compile(r"(Mul|Div)Backward\d")
 ACTIVATIONS = re.compile(
     r"(Celu|Elu|Gelu|Hardswish|Hardtanh|LeakyRelu|Mish|Prelu|Relu|Selu|Silu|Softplus|Tanh|"
@@ -98,7 +99,7 @@ def _passes(node: Node, inputs: list[Node], depends: set[Node], same: set[Node])
     name = node.name()
     if SCALINGS.fullmatch(name):
         return sum(child in depends for child in inputs) == 1
-    return any(kind.fullmatch(name) for kind in (SUMS, LAYOUTS, ACTIVATIONS))
+    return any(kind.fullmatch(name) for kind in (SUMS, LAYOUTS, PIECES, ACTIVATIONS))
 
 
 def _path(start: Node, same: set[Node], mark: Node) -> frozenset[Node]:

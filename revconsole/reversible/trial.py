@@ -186,11 +186,13 @@ def _examples(model: nn.Module) -> Iterator[Tensor]:
     if isinstance(first, nn.Linear) and not _declared(model):
         yield weight.new_zeros(2, first.in_features)
         return
-    channels = first.in_channels if isinstance(first, nn.Conv2d) else 3
-    for height, width in _sizes(model, small=not weight.is_meta):
-        pixels = torch.arange(channels * height * width, device=weight.device)
-        image = (pixels * 0.7).sin().reshape(1, channels, height, width)
-        yield image.to(weight.dtype)
+    # The first convolution sees the image, unless the model takes that apart before.
+    channels = {first.in_channels: None, 3: None} if isinstance(first, nn.Conv2d) else {3: None}
+    for depth in channels:
+        for height, width in _sizes(model, small=not weight.is_meta):
+            pixels = torch.arange(depth * height * width, device=weight.device)
+            image = (pixels * 0.7).sin().reshape(1, depth, height, width)
+            yield image.to(weight.dtype)
 
 
 def _sizes(model: nn.Module, *, small: bool) -> list[tuple[int, int]]:
@@ -200,7 +202,7 @@ def _sizes(model: nn.Module, *, small: bool) -> list[tuple[int, int]]:
     made_for = _declared(model)
     sizes = [fixed] if len(fixed) == 2 else []
     sizes += [(SMALL, SMALL)] if small else []
-    return list(dict.fromkeys([*sizes, *made_for, (USUAL, USUAL)]))
+    return list(dict.fromkeys([*sizes, *made_for, (USUAL, USUAL), (SMALL, SMALL)]))
 
 
 def _declared(model: nn.Module) -> list[tuple[int, int]]:
