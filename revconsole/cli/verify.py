@@ -22,6 +22,24 @@ COLUMNS = ("model", "check", "result", "figure", "advice")
 NAME_WIDTH = 27
 NARROWEST = 40
 
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROFILE",
+        help="Name or path of a profile, or python:package.module:function for a model of your own: "
+        "the function takes nothing and returns a torch.nn.Module.",
+        autocompletion=complete.profiles,
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Settings to change, as for `train`; of your own model, those of data and train.",
+        autocompletion=complete.settings,
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb of this file."""
@@ -30,38 +48,29 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     context: typer.Context,
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="PROFILE",
-            help="Name or path of a profile, or python:package.module:function for a model of your own: "
-            "the function takes nothing and returns a torch.nn.Module.",
-            autocompletion=complete.profiles,
-        ),
-    ],
-    settings: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[KEY=VALUE]...",
-            help="Settings to change, as for `train`; of your own model, those of data and train.",
-            autocompletion=complete.settings,
-        ),
-    ] = None,
+    model: Model,
+    settings: Settings = None,
     quick: Annotated[bool, typer.Option("--quick", help="Only what runs at every launch.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     dataset: Annotated[
         str, typer.Option(help="Images for your own model.", show_default="digits")
     ] = "",
-    size: Annotated[int, typer.Option(help="Pixels of a side, for your own model.", min=0)] = 0,
-    channels: Annotated[int, typer.Option(help="Channels of random images for it.", min=0)] = 0,
-    classes: Annotated[int, typer.Option(help="Classes of random images for it.", min=0)] = 0,
+    size: Annotated[
+        int | None, typer.Option(help="Pixels of a side, for your own model.", min=1)
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(help="Channels of random images for it.", min=1)
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Classes of random images for it.", min=1)
+    ] = None,
 ) -> None:
     """Check a model on one batch of its own data: does it see its images, all of it learn, its inverse hold?
 
     The exit code is 1 if a check failed. Models of a profile that differ only in seed or schedule are checked once.
     """
     shape = {"size": size, "channels": channels, "classes": classes}
-    wanted = {name: value for name, value in shape.items() if value}
+    wanted = {name: value for name, value in shape.items() if value is not None}
     subjects = _subjects(context, model, settings or [], dataset, wanted)
     begun = time.monotonic()
     rows: list[Row] = []

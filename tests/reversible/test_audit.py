@@ -352,6 +352,7 @@ def test_a_block_that_computes_otherwise_the_second_time_is_caught(look):
     found = look(model)
     assert {"gradient as stored", "gradient as stored, float64", "inverse error"} <= failed(found)
     assert "randomness replayed" in failed(found)
+    assert "does not compute the same twice" in found["gradient as stored"].advice
     assert found["randomness replayed"].advice.startswith("blocks.1.mlp.2 drew other numbers")
 
 
