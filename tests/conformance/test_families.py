@@ -270,6 +270,15 @@ def test_it_is_found_by_structure_and_keeps_its_state_and_its_outputs(member):
     assert (given - expected).abs().max() <= SAME * expected.abs().max()
 
 
+def test_the_branches_add_up_to_what_the_blocks_computed(member):
+    """Momentum without momentum calls the branches and never the blocks."""
+    model, x = built(member).eval(), pictures(member)
+    added = rewire(copy.deepcopy(model), Momentum(gamma=0.0), "stored")
+    with torch.no_grad():
+        expected, given = only(model(x)), only(added(x))
+    assert (given - expected).abs().max() <= SAME * expected.abs().max()
+
+
 def schemes_of(member):
     two = [Additive(fuse="mean"), Hamiltonian()] if member.both else []
     return [Bdia(), Momentum(), *two]
