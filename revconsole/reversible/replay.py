@@ -120,7 +120,8 @@ def random_replayed(random: Random, device: torch.device) -> Iterator[None]:
 def parameter_slots(block: nn.Module) -> tuple[Slots, list[nn.Parameter]]:
     """The parameters of the block, each once, and for each the places that hold it.
 
-    Raises NotInvertible for recurrent layers, which hold theirs in another place besides.
+    Raises NotInvertible for recurrent layers, which hold theirs in another place besides, and for
+    weights of which this process holds a part.
     """
     places: dict[nn.Parameter, list[tuple[nn.Module, str]]] = {}
     for module in block.modules():
@@ -130,6 +131,12 @@ def parameter_slots(block: nn.Module) -> tuple[Slots, list[nn.Parameter]]:
                 "again on other weights: choose backward='checkpointed' or 'stored'"
             )
         for name, parameter in module._parameters.items():  # noqa: SLF001  named_parameters hides shared places
+            if hasattr(parameter, "device_mesh"):
+                raise NotInvertible(
+                    f"the weights of a block ({type(block).__name__}) are sharded block by block, and "
+                    "nothing gathers them for its branches: apply fully_shard to the whole "
+                    "ReversibleSequence or the whole model instead"
+                )
             if parameter is not None:
                 places.setdefault(parameter, []).append((module, name))
     return tuple(tuple(each) for each in places.values()), list(places)

@@ -11,6 +11,7 @@ Each block may have its own; `budget` chooses them. In evaluation and under `no_
 the plain forward.
 """
 
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -134,7 +135,15 @@ class ReversibleSequence(nn.Sequential):
         """x: (B, …). Returns what the scheme merges, (B, …), for some twice as wide.
 
         Further arguments are handed to every block, and to every branch of it.
+        Under `torch.compile` of a whole model the sequence itself runs as it is written, so that the
+        second evaluation of a branch is the first one's; branches may be compiled (`attn.compile()`).
         """
+        compiler = sys.modules.get("torch._dynamo")
+        through = self._through if compiler is None else compiler.disable(self._through)
+        after: Tensor = through(x, *args, **kwargs)
+        return after
+
+    def _through(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         backward = self.backward
         words = iter([backward] * len(self) if isinstance(backward, str) else backward)
         extras, tensors = taken_apart(args, kwargs)

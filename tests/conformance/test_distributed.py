@@ -1,0 +1,131 @@
+"""Two processes that share the work: gradients are those of one process with the joined batch."""
+
+import os
+import socket
+
+import pytest
+import timm
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from revconsole.errors import NotInvertible
+from revconsole.reversible import Additive, Bdia, Momentum, rewire, set_draws
+
+FLOAT64_GRADIENT = 1e-10  # reconstruction in float64, and a mean over two processes
+PROCESSES, BATCH, DEPTH = 2, 4, 4
+WIRINGS = {"additive": Additive(), "momentum": Momentum(), "bdia-grid9": Bdia(grid_bits=9)}
+
+
+def built(wiring, backward="reversible"):
+    torch.manual_seed(0)
+    model = timm.create_model(
+        "vit_tiny_patch16_224", img_size=8, patch_size=2, embed_dim=24, num_heads=2, depth=DEPTH,
+        num_classes=5,
+    )  # fmt: skip
+    model = rewire(model.double(), wiring, backward).train()
+    set_draws(model, lambda blocks, samples, _: torch.ones(blocks, samples).tril(1) * 2 - 1)
+    return model
+
+
+def images():
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(PROCESSES * BATCH, 3, 8, 8, generator=generator, dtype=torch.float64)
+
+
+def share(rank):
+    return images()[rank * BATCH : (rank + 1) * BATCH]
+
+
+def joined(wiring):
+    """One process and the whole batch, each half under the signs that its process draws."""
+    model = built(wiring, "stored")
+    for rank in range(PROCESSES):
+        (model(share(rank)).square().sum() / PROCESSES).backward()
+    return {name: p.grad for name, p in model.named_parameters()}
+
+
+def in_process(rank, port, works, results):
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", rank=rank, world_size=PROCESSES)
+    try:
+        found = {name: work(rank, wiring) for name, (work, wiring) in works.items()}
+    finally:
+        dist.destroy_process_group()
+    if rank == 0:
+        torch.save(found, results)
+
+
+@pytest.fixture
+def together(tmp_path):
+    """`together({name: (work, wiring)})`: for each name what `work` returned in the first of two processes."""
+
+    def run(works):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        results = tmp_path / "found.pt"
+        torch.multiprocessing.start_processes(
+            in_process, (port, works, results), nprocs=PROCESSES, start_method="spawn"
+        )
+        return torch.load(results, weights_only=True)
+
+    return run
+
+
+def with_ddp(rank, wiring):
+    model = built(wiring)
+    order = []
+    for index, block in enumerate(model.blocks):
+        for parameter in block.parameters():
+            parameter.register_post_accumulate_grad_hook(lambda _, at=index: order.append(at))
+    parallel = nn.parallel.DistributedDataParallel(model)
+    parallel(share(rank)).square().sum().backward()
+    return {"order": order, "gradients": {name: p.grad for name, p in model.named_parameters()}}
+
+
+def with_fsdp(rank, wiring):
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    model, mesh = built(wiring), init_device_mesh("cpu", (PROCESSES,))
+    fully_shard(model.blocks, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    model(share(rank)).square().sum().backward()
+    return {name: p.grad.full_tensor() for name, p in model.named_parameters()}
+
+
+def with_sharded_blocks(rank, wiring):
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    model, mesh = built(wiring), init_device_mesh("cpu", (PROCESSES,))
+    for block in model.blocks:
+        fully_shard(block, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    try:
+        model(share(rank))
+    except NotInvertible as refusal:
+        return str(refusal)
+    return ""
+
+
+def test_data_parallel_gradients_are_those_of_the_joined_batch_and_come_block_by_block(
+    together, worst_error
+):
+    found = together({name: (with_ddp, wiring) for name, wiring in WIRINGS.items()})
+    for name, wiring in WIRINGS.items():
+        assert worst_error(joined(wiring), found[name]["gradients"]) < FLOAT64_GRADIENT
+        order = found[name]["order"]
+        assert order == sorted(order, reverse=True)
+        assert set(order) == set(range(DEPTH))
+
+
+def test_fully_sharded_gradients_are_those_of_the_joined_batch_and_sharded_blocks_are_refused(
+    together, worst_error
+):
+    wiring = WIRINGS["additive"]
+    found = together({"whole": (with_fsdp, wiring), "blocks": (with_sharded_blocks, wiring)})
+    assert worst_error(joined(wiring), found["whole"]) < FLOAT64_GRADIENT
+    assert "apply fully_shard to the whole ReversibleSequence" in found["blocks"]
