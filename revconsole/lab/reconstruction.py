@@ -9,11 +9,15 @@ from revconsole.records.run import Run
 
 
 def expected(run: Run) -> str:
-    """What to expect of the reconstruction; empty where nothing is reconstructed."""
+    """What to expect of the reconstruction; empty where nothing is reconstructed.
+
+    Once the run has begun its facts say, which know what the plan could not: the blocks of a timm model, and
+    those that backward `auto` keeps.
+    """
     carried, blocks = run.facts.get("error_growth"), run.facts.get("rebuilt_blocks")
     if isinstance(carried, int | float) and isinstance(blocks, int):
         return growth.sentence(run.plan, carried, blocks)
-    return growth.predicted(run.plan)
+    return "" if run.facts else growth.predicted(run.plan)
 
 
 def measured(run: Run) -> str:

@@ -38,12 +38,13 @@ REMEDY = "scheme.grid_bits=9 (exact, bit for bit) or backward=checkpointed"
 
 def predicted(plan: Plan) -> str:
     """What to expect of the reconstruction, in words; empty where nothing is reconstructed."""
-    if plan.backward not in {"reversible", "auto"}:
+    if plan.backward not in {"reversible", "auto"} or isinstance(plan.scheme, Residual):
         return ""
     blocks = depth(plan)
     if blocks is None and carried(plan) > 0:
         return "its error is known when the model is built"
-    return sentence(plan, carried(plan), blocks or 1)
+    said = sentence(plan, carried(plan), blocks or 1)
+    return f"with every block reversed, {said}" if plan.backward == "auto" else said
 
 
 def depth(plan: Plan) -> int | None:

@@ -35,7 +35,12 @@ def run(asked, facts=None, **last):
     [
         (plan(name="residual", backward="stored"), ""),
         (plan(name="momentum", backward="checkpointed"), ""),
+        (plan(name="residual", backward="auto"), ""),
         (plan(name="momentum", gamma=0.5, grid_bits=9), "exact, bit for bit"),
+        (
+            plan(name="bdia", backward="auto", grid_bits=9),
+            "with every block reversed, exact, bit for bit",
+        ),
         (
             plan(name="additive"),
             "error grows to about 3e-06 of the activations over 48 blocks (additive, float32)",
@@ -71,6 +76,13 @@ def test_a_model_whose_depth_is_not_known_says_so_unless_it_is_exact():
     assert growth.predicted(exact) == "exact, bit for bit"
     built = run(floats, {"error_growth": 12.0, "rebuilt_blocks": 12})
     assert "over 12 blocks" in reconstruction.expected(built)
+
+
+def test_a_run_that_turned_out_to_keep_every_block_expects_nothing():
+    asked = plan(name="additive", backward="auto")
+
+    assert reconstruction.expected(run(asked, {"steps": 7})) == ""
+    assert reconstruction.expected(run(asked)) != ""
 
 
 def test_the_worst_of_several_plans_is_found():
