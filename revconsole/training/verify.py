@@ -5,6 +5,7 @@ What is checked, and how, is in `revconsole.reversible.audit`. At launch a light
 Shapes: B images, C channels, S pixels of height and width.
 """
 
+import math
 import sys
 import traceback
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ from revconsole.training.setting import Setting, prepare
 
 MOST_IMAGES = 64
 """Of a batch: enough for every check."""
+LAUNCH_SECONDS = 2.0
+"""Of work, after which a launch begins no further check: a large model is tried on some only."""
 PREFIX = "python:"
 TRACEBACK = "verify-traceback.txt"
 WHERE = "command line"
@@ -63,7 +66,7 @@ def at_launch(setting: Setting) -> Iterator[Advised]:
     if not setting.plan.train.audit:
         return
     try:
-        for check in _checks(setting, light=True):
+        for check in _checks(setting, light=True, seconds=LAUNCH_SECONDS):
             probed = check.name == RUN and setting.plan.train.probe_epochs
             if check.level in {"failed", "note"} and not probed:
                 yield _advised(check)
@@ -120,7 +123,7 @@ def load_own(source: str) -> nn.Module:
     return model
 
 
-def _checks(setting: Setting, *, light: bool) -> Iterator[Check]:
+def _checks(setting: Setting, *, light: bool, seconds: float = math.inf) -> Iterator[Check]:
     images, labels = next(setting.training_batches(1))
     return checks(
         setting.model,
@@ -128,6 +131,7 @@ def _checks(setting: Setting, *, light: bool) -> Iterator[Check]:
         labels[:MOST_IMAGES],
         light=light,
         autocast=setting.precision.autocast,
+        seconds=seconds,
     )
 
 

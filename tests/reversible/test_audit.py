@@ -424,3 +424,7 @@ def test_what_a_check_makes_the_model_raise_is_a_finding_and_the_others_go_on(lo
     found = look(model, light=True)
     assert "raised ZeroDivisionError" in found["samples"].figure
     assert found["gradient everywhere"].passed
+
+
+def test_no_check_is_begun_once_the_time_is_up(look):
+    assert list(look(vit(), seconds=0)) == ["initial loss"]

@@ -12,6 +12,7 @@ To add a check: a function from a Case to checks, and its name in FULL, or in LI
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -58,8 +59,6 @@ FULL: tuple[Look, ...] = (
     replay,
     kept,
 )
-LIGHT_SECONDS = 2.0
-"""After which the light form begins no further check: the first costs about three passes of seven images."""
 FIT_SECONDS = 10.0
 
 
@@ -70,9 +69,10 @@ def audit(
     *,
     light: bool = False,
     autocast: Autocast = nullcontext,
+    seconds: float = math.inf,
 ) -> tuple[Check, ...]:
     """Every check of the model on that batch; see `checks`."""
-    return tuple(checks(model, images, labels, light=light, autocast=autocast))
+    return tuple(checks(model, images, labels, light=light, autocast=autocast, seconds=seconds))
 
 
 def checks(
@@ -82,22 +82,24 @@ def checks(
     *,
     light: bool = False,
     autocast: Autocast = nullcontext,
+    seconds: float = math.inf,
 ) -> Iterator[Check]:
     """The checks, each as it is done.
 
     images: (B, C, S, S), on the model's device. labels: (B,), whole numbers from 0.
-    light: only what costs about as much as a training step, stopping once it has taken two seconds.
+    light: only what costs about as much as a training step.
     autocast: makes the context of the precision the model trains in.
+    seconds: of work in this thread, whatever else the machine does, after which no further check is begun.
     Raises RevconsoleError if the model cannot be copied, or does not return (B, classes).
     """
-    begun = time.monotonic()
+    begun = time.thread_time()
     case = Case(model=_copied(model), images=images, labels=labels, autocast=autocast)
     with generators_kept(images.device):
         require_classifier(case.few())
     yield from _looked(initial_loss, case.few() if light else case)
     nudge_zeros(case.model)
     for look in LIGHT if light else FULL:
-        if light and time.monotonic() - begun > LIGHT_SECONDS:
+        if time.thread_time() - begun > seconds:
             return
         yield from _looked(look, case)
     if not light:

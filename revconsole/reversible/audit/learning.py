@@ -172,7 +172,7 @@ def overfit(case: Case, *, seconds: float) -> list[Check]:
     """Up to 32 images can be learnt by heart: Adam, without dropout, in at most 150 steps.
 
     Passes once the loss is under a quarter of ln(classes), where no constant answer gets unless the labels are
-    nearly all one. Changes the weights. Not judged if time runs out before 50 steps.
+    nearly all one. Changes the weights. Not judged if time runs out before 50 steps; seconds are of work in this thread.
     """
     case = case.few(IMAGES)
     without_dropout(case.model)
@@ -211,12 +211,12 @@ def _learn(
     losses: list[float] = []
     with torch.no_grad():
         wanted = LEARNT * math.log(case.few(1 + len(case.images) // 2).logits().shape[1])
-    end = time.monotonic() + seconds
+    end = time.thread_time() + seconds
     for step in range(STEPS + 1):
         loss = case.loss()
         losses.append(loss.item())
         done = losses[-1] <= wanted or not math.isfinite(losses[-1]) or not loss.requires_grad
-        if done or step == STEPS or time.monotonic() > end:
+        if done or step == STEPS or time.thread_time() > end:
             break
         optimizer.param_groups[0]["lr"] = RATE * min(1.0, (step + 1) / WARMUP)
         optimizer.zero_grad(set_to_none=True)
