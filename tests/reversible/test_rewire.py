@@ -69,6 +69,8 @@ def test_a_block_with_the_right_parts_and_another_forward_is_not_taken_apart():
     assert len(branches(model.blocks[0])) == 1
     assert all(module.training for module in model.modules())
     assert "needs two branches" in survey(model, "additive").left["blocks"]
+    with torch.device("meta"):  # nor where there are no numbers to tell
+        assert not survey(vit(block_fn=Swapped), "additive").fit
 
 
 def test_a_block_nobody_surveyed_is_tried_on_a_few_tokens():
@@ -79,9 +81,7 @@ def test_a_block_nobody_surveyed_is_tried_on_a_few_tokens():
 
 
 def test_a_model_without_residual_stacks_says_what_was_tried():
-    with pytest.raises(
-        NotInvertible, match=r"stages\.0: block 1 \(RepVggBlock\) is not residual"
-    ):
+    with pytest.raises(NotInvertible, match=r"stages\.0: block 1 \(RepVggBlock\) is not residual"):
         rewire(timm.create_model("repvgg_a0"), "bdia")
     with pytest.raises(NotInvertible, match="nothing in it that keeps its shape adds to its input"):
         rewire(timm.create_model("vgg11"), "bdia")
@@ -183,6 +183,17 @@ def test_what_reaches_the_output_with_something_added_is_residual(how):
     expected = model.eval()(x)
     assert survey(model, example=x).fit == {"blocks": 2}
     assert torch.equal(rewire(model, "bdia", example=x)(x), expected)
+
+
+def test_where_blocks_are_made_of_blocks_the_longer_run_wins():
+    def block():
+        return Adding(lambda x, h: x + h)
+
+    x = torch.randn(2, 4)
+    stages = Mixed(nn.Sequential(block(), block()), nn.Sequential(block(), block()))
+    assert survey(stages, example=x).fit == {"blocks.0": 2, "blocks.1": 2}
+    halves = Mixed(*(nn.Sequential(block(), nn.Linear(4, 4)) for _ in range(3)))
+    assert survey(halves, example=x).fit == {"blocks": 3}
 
 
 class Looping(nn.Module):
