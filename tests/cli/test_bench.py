@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -157,6 +158,24 @@ def test_ctrl_c_prints_what_was_measured_until_then():
     assert len(found["rows"]) == 4
     assert "interrupted" in err
     assert "Traceback" not in err
+
+
+def test_what_has_no_room_says_so_and_ends_with_a_failure():
+    settings = ("train.batch=1000000", "data.image_size=1024", "model.patch=256")  # 12 TB of images
+    command = shlex.join([sys.executable, "-m", "revconsole", "bench", *SHORT, *settings])
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -v {256 * 2**20}; exec {command}"],  # in KiB
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+
+    assert done.returncode == 1
+    failed = {line.split("\t")[-1] for line in done.stdout.splitlines()}
+    assert failed == {"failed", "out of memory"}
+    assert "out of memory: additive, reversible, depth 2" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -129,19 +129,23 @@ class Ledger:
 def _memories(
     ledger: Ledger, configurations: list[Configuration], at: str, pipes: Pipes | None
 ) -> Iterator[Update]:
-    """Bytes kept, peaks and largest batch of each configuration."""
+    """Bytes kept, peaks and largest batch of each configuration.
+
+    The peaks come first: where there is no room, the process that measures them is the one to be killed.
+    """
     device = ledger.device
     for configuration in configurations:
         try:
-            subject = realise(configuration, device)
-            parameters = sum(p.numel() for p in subject.model.parameters())
-            kept = memory.kept_bytes(subject, device)
-            ledger.note(configuration, parameters=parameters, kept_bytes=kept)
-            del subject
             needed = _needs(configuration, device, pipes)
             ledger.note(configuration, fixed_bytes=needed.fixed_bytes, peaks=needed.peaks)
             fits = memory.verified_batch(configuration, device, needed, ledger.bench.memory_bytes)
-            ledger.note(configuration, verified_batch=fits)
+            subject = realise(configuration, device)
+            ledger.note(
+                configuration,
+                verified_batch=fits,
+                parameters=sum(p.numel() for p in subject.model.parameters()),
+                kept_bytes=memory.kept_bytes(subject, device),
+            )
         except (MemoryError, RuntimeError) as error:
             ledger.note(configuration, failed=_out_of_memory(error))
         yield ledger.after_memory(configuration, f"{at}memory")
@@ -160,6 +164,8 @@ def _times(ledger: Ledger, configurations: list[Configuration], at: str) -> Iter
     """Every configuration once per round, to and fro: what drifts meets them all alike. Round 0 warms up."""
     device, rounds = ledger.device, ledger.bench.rounds
     subjects = [realise(c, device) for c in configurations if not ledger.failed(c)]
+    if not subjects:
+        return
     share_weights(subject.model for subject in subjects)
     batch = images_of(configurations[0], configurations[0].batch, device)
     for number in range(rounds + 1):
@@ -193,10 +199,10 @@ def _out_of_memory(error: BaseException) -> str:
 
 def _step_seconds(configuration: Configuration, device: torch.device) -> float:
     """One step of a configuration, after one to warm up; a guess where it has no room."""
-    subject = realise(configuration, device)
-    images, labels = images_of(configuration, configuration.batch, device)
     seconds = 1.0
     try:
+        subject = realise(configuration, device)
+        images, labels = images_of(configuration, configuration.batch, device)
         for _ in range(2):
             _, seconds = timing.timed_step(subject, images, labels)
     except (MemoryError, RuntimeError) as error:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 import torch
@@ -49,9 +49,12 @@ def needs(pipes: Pipes, configuration: Configuration, batches: Sequence[int]) ->
         "batches": list(batches),
         "threads": torch.get_num_threads(),
     }
-    asked.write(json.dumps(question) + "\n")
-    asked.flush()
-    answer = json.loads(answers.readline() or '{"error": "it has ended"}')
+    answer: dict[str, Any] | None = {"error": "it has ended"}
+    with suppress(BrokenPipeError):
+        asked.write(json.dumps(question) + "\n")
+        asked.flush()
+        line = answers.readline()
+        answer = json.loads(line) if line else answer
     if answer is None:
         raise MemoryError
     if "error" in answer:
