@@ -31,7 +31,7 @@ from revconsole.training.setting import Setting, prepare
 MOST_IMAGES = 64
 """Of a batch: enough for every check."""
 LAUNCH_SECONDS = 2.0
-"""Of work, after which a launch begins no further check: a large model is tried on some only."""
+"""Of work, after which a launch begins no further check: a large model is tried on the first only."""
 PREFIX = "python:"
 TRACEBACK = "verify-traceback.txt"
 WHERE = "command line"

@@ -411,9 +411,9 @@ def test_the_light_form_does_the_cheap_checks_only(look):
 
 
 def test_a_model_that_is_no_classifier_of_this_data_is_one_sentence(look):
-    with pytest.raises(RevconsoleError, match=r"returns \(7, 16, 4, 4\) for images"):
+    with pytest.raises(RevconsoleError, match=r"returns \(32, 16, 4, 4\) for images"):
         look(nn.Conv2d(1, 16, 2, 2))
-    with pytest.raises(RevconsoleError, match="tells 3 classes apart and the data has at least 7"):
+    with pytest.raises(RevconsoleError, match="tells 3 classes apart and the data has at least 10"):
         look(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)))
 
 
@@ -427,4 +427,6 @@ def test_what_a_check_makes_the_model_raise_is_a_finding_and_the_others_go_on(lo
 
 
 def test_no_check_is_begun_once_the_time_is_up(look):
-    assert list(look(vit(), seconds=0)) == ["initial loss"]
+    found = look(vit(), light=True, seconds=0)
+
+    assert list(found) == ["initial loss", "own pixels", "no other sample"]

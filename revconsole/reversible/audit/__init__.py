@@ -27,7 +27,6 @@ from revconsole.reversible.audit.check import (
     Check,
     Level,
     generators_kept,
-    require_classifier,
     signs,
 )
 from revconsole.reversible.audit.learning import (
@@ -89,17 +88,18 @@ def checks(
     images: (B, C, S, S), on the model's device. labels: (B,), whole numbers from 0.
     light: only what costs about as much as a training step.
     autocast: makes the context of the precision the model trains in.
-    seconds: of work in this thread, whatever else the machine does, after which no further check is begun.
+    seconds: of work in this thread, whatever else the machine does, after which no further check is begun; the
+    initial loss and the samples' independence, three passes of seven images, are looked at in any case.
     Raises RevconsoleError if the model cannot be copied, or does not return (B, classes).
     """
     begun = time.thread_time()
     case = Case(model=_copied(model), images=images, labels=labels, autocast=autocast)
     with generators_kept(images.device):
-        require_classifier(case.few())
-    yield from _looked(initial_loss, case.few() if light else case)
+        first = initial_loss(case.few() if light else case)
+    yield from first
     nudge_zeros(case.model)
-    for look in LIGHT if light else FULL:
-        if time.thread_time() - begun > seconds:
+    for number, look in enumerate(LIGHT if light else FULL):
+        if number and time.thread_time() - begun > seconds:
             return
         yield from _looked(look, case)
     if not light:

@@ -92,7 +92,10 @@ class Case:
 
     def loss(self) -> Tensor:
         """Mean cross-entropy of the batch."""
-        logits = self.logits()
+        return self.loss_of(self.logits())
+
+    def loss_of(self, logits: Tensor) -> Tensor:
+        """Mean cross-entropy of those outputs, (B, classes)."""
         return F.cross_entropy(logits if logits.itemsize > 4 else logits.float(), self.labels)
 
     def gradients(self) -> dict[str, Tensor | None]:
@@ -158,10 +161,8 @@ def without_dropout(model: nn.Module) -> None:
                 setattr(module, name, 0.0)
 
 
-def require_classifier(case: Case) -> None:
-    """Raise RevconsoleError unless the model gives every image one number per class."""
-    with torch.no_grad():
-        logits: Any = case.logits()
+def require_classifier(case: Case, logits: Any) -> None:
+    """Raise RevconsoleError unless the model gave every image one number per class."""
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     count, classes = len(case.images), int(case.labels.max()) + 1
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != count:

@@ -7,7 +7,13 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from revconsole.reversible.audit.check import Case, Check, grouped, without_dropout
+from revconsole.reversible.audit.check import (
+    Case,
+    Check,
+    grouped,
+    require_classifier,
+    without_dropout,
+)
 
 LOSS = "initial loss"
 GRADIENTS = "gradient everywhere"
@@ -27,10 +33,15 @@ IMAGES = 32
 
 
 def initial_loss(case: Case) -> list[Check]:
-    """The loss in training mode is near that of guessing, ln(classes)."""
+    """The loss in training mode is near that of guessing, ln(classes).
+
+    Raises RevconsoleError if the model is no classifier of these images.
+    """
     with torch.no_grad():
-        classes = case.few(1 + len(case.images) // 2).logits().shape[1]
-        loss = float(case.loss())
+        logits = case.logits()
+        require_classifier(case, logits)
+        loss = float(case.loss_of(logits))
+    classes = logits.shape[1]
     guessing = math.log(classes)
     figure = f"{loss:.3f} nats, ln {classes} = {guessing:.3f}"
     advice, passed = "", True
