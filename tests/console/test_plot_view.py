@@ -16,6 +16,7 @@ ROUNDING = 1e-9
         (0.1, 0.9, 4, [0.2, 0.4, 0.6, 0.8]),
         (0, 1, 2, [0, 1]),
         (3, 3, 4, [3]),
+        (868.06, 868.48, 2, [868.06]),
     ],
 )
 def test_ticks_are_round_and_few(low, high, most, expected):

@@ -134,6 +134,19 @@ async def test_a_key_exchanges_error_and_memory_where_there_is_no_room_for_both(
     attempt.close()
 
 
+async def test_the_plot_of_errors_appears_with_the_first_probe(opened, recorder):
+    _, attempt = recorder.begin("fresh", scheme="momentum")
+    async with opened() as stage:
+        await stage.shows("fresh")
+        await stage.press("enter")
+        await stage.shows("loss: nothing measured yet", "memory: nothing measured yet")
+        recorder.probed(attempt, 0, reconstruction=1e-6, gradient=1e-7)
+        stage.app.reader.wake()
+        await stage.shows("error (relative)", "1e-6")
+        await stage.hides("memory: nothing")
+    attempt.close()
+
+
 async def test_an_exact_reconstruction_is_said_to_be_exact(opened, recorder):
     _, attempt = recorder.begin("lossless", scheme="bdia")
     recorder.epoch(attempt, 1)

@@ -5,14 +5,14 @@ import math
 
 
 def round_ticks(low: float, high: float, most: int) -> list[float]:
-    """At most `most` multiples of 1, 2 or 5 times a power of ten within [low, high]."""
+    """At most `most` multiples of 1, 2 or 5 times a power of ten within [low, high]; `low` where there is none."""
     if not high > low or most < 1:
         return [low]
     step = _step((high - low) / most)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     ticks = [n * step for n in range(first, last + 1)]
-    return ticks[:: math.ceil(len(ticks) / most)] or [low]
+    return ticks[:: max(1, math.ceil(len(ticks) / most))] or [low]
 
 
 def limits(values: list[float]) -> tuple[float, float]:
