@@ -19,9 +19,7 @@ LOSS = "initial loss"
 GRADIENTS = "gradient everywhere"
 FROZEN = "frozen parameters"
 OVERFIT = "one batch overfitted"
-HIGH = (
-    1.0  # nats above guessing: outputs that spread by √2 cost as much, and heads are drawn narrower
-)
+HIGH = 1.0  # nats above guessing: what outputs that spread by √2 cost; heads are drawn narrower
 LOW = 0.5  # of guessing: nothing that was just drawn knows this much
 NUDGE = 0.02  # deviation of what replaces zeros, as weights of vision transformers are drawn
 STEPS = 150
