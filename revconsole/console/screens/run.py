@@ -108,7 +108,8 @@ class RunScreen(PlottingScreen):
 
     def action_exchange(self) -> None:
         """Show the memory in place of the error, or back, where there is room for one of them."""
-        self.toggle_class("-exchanged")
+        if self.has_class("-probed"):
+            self.toggle_class("-exchanged")
 
     def action_freeze(self) -> None:
         """Hold the picture still while the run goes on."""
