@@ -50,6 +50,8 @@ class ReversibleSequence(nn.Sequential):
 
     blocks:   modules, or one OrderedDict of them, as for `nn.Sequential`.
     backward: where the backward pass finds its activations, for all blocks or for each.
+    overlap:  evaluate each block beside the gradient of the one above it, on two CUDA streams. Holds
+              two blocks' activations instead of one; changes nothing but the order of work elsewhere.
     left:     names of children that are called as they are, between runs of the others: a stage's
               first block, say, which changes the shape.
 
@@ -65,10 +67,12 @@ class ReversibleSequence(nn.Sequential):
         scheme: Scheme,
         backward: Backward | Sequence[Backward] = "reversible",
         left: Collection[str] = (),
+        overlap: bool = False,
     ) -> None:
         super().__init__(*blocks)  # type: ignore[arg-type]  # either form, as for nn.Sequential
         self.left = frozenset(left)
         self.draws: Draws = coin_flips
+        self.overlap = overlap
         self.scheme = scheme
         self.backward = backward
 
@@ -123,7 +127,9 @@ class ReversibleSequence(nn.Sequential):
             wired = [name for name in names if name not in self.left]
             backward = tuple(b for n, b in zip(wired, backward, strict=True) if n in chosen)
         left = self.left & chosen.keys()
-        part = type(self)(chosen, scheme=self.scheme, backward=backward, left=left)
+        part = type(self)(
+            chosen, scheme=self.scheme, backward=backward, left=left, overlap=self.overlap
+        )
         part.draws = self.draws
         return part.train(self.training)
 
@@ -149,7 +155,7 @@ class ReversibleSequence(nn.Sequential):
         extras, tensors = taken_apart(args, kwargs)
         for wired, blocks in self._stretches():
             if wired:
-                run = Run(scheme=self.scheme, extras=extras, tensors=tuple(tensors))
+                run = Run(self.scheme, extras, tuple(tensors), overlap=self.overlap)
                 modes = [next(words) for _ in blocks] if self._keeps() else ["stored"] * len(blocks)
                 x = run.through(blocks, modes, x, self._draw(x, len(blocks)))
             else:
@@ -179,13 +185,14 @@ class ReversibleSequence(nn.Sequential):
         return signs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Run:
     """Blocks in a row under one scheme, for one forward pass."""
 
     scheme: Scheme
     extras: Extras
     tensors: tuple[Tensor, ...]
+    overlap: bool
 
     def through(
         self,
@@ -226,7 +233,13 @@ class Run:
         stretches = groupby(range(len(backwards)), lambda index: backwards[index] == "reversible")
         for reversed_, group in stretches:
             indices = list(group)
-            tape = Tape(scheme=self.scheme, first=indices[0], last=indices[-1], extras=self.extras)
+            tape = Tape(
+                scheme=self.scheme,
+                first=indices[0],
+                last=indices[-1],
+                extras=self.extras,
+                overlap=self.overlap,
+            )
             if reversed_:
                 tapes |= dict.fromkeys(indices, tape)
         return tapes

@@ -7,7 +7,7 @@ from torch import nn
 
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
-from revconsole.reversible import Backward, Scheme, make_scheme, rewire
+from revconsole.reversible import Backward, ReversibleSequence, Scheme, make_scheme, rewire
 
 
 def build_model(plan: Plan) -> nn.Module:
@@ -38,7 +38,11 @@ def _wired(model: nn.Module, plan: Plan) -> nn.Module:
     """The model with its stacks rewired; the plain network with everything kept is what it already is."""
     if plan.scheme.name == "residual" and plan.backward == "stored":
         return model
-    return rewire(model, scheme=scheme_of(plan), backward=_backward(plan))
+    wired = rewire(model, scheme=scheme_of(plan), backward=_backward(plan))
+    for module in wired.modules():
+        if isinstance(module, ReversibleSequence):
+            module.overlap = plan.train.overlap
+    return wired
 
 
 def _backward(plan: Plan) -> Backward:
