@@ -251,7 +251,9 @@ class Search:
                 self.left[where] = f"{kind} {why}"
             elif taken:
                 self.left[where] = f"{kind} {reasons[name]}"
-        listed = isinstance(container, nn.Sequential | nn.ModuleList)
+        call = self.blocks.run.once(container)
+        chains = call is not None and _chains(container, call, self.blocks.run)
+        listed = chains or isinstance(container, nn.Sequential | nn.ModuleList)
         told = taken or any(inner.values()) or any(_inside(key, path) for key in self.left)
         alike = len(children) > 1 and len({type(child) for child in children.values()}) == 1
         if not listed or told or not alike:
