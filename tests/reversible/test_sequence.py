@@ -105,6 +105,20 @@ def test_an_exact_scheme_keeps_float32_streams_under_autocast():
         assert sequence(torch.randn(2, 4).bfloat16()).dtype == torch.float32
 
 
+@pytest.mark.parametrize("scheme", [Momentum(), Momentum(start="first"), Additive()], ids=str)
+def test_float_schemes_keep_float32_streams_under_autocast(scheme):
+    model = ReversibleSequence(*[Block(4) for _ in range(3)], scheme=scheme).train()
+    kept = []
+    with (
+        torch.autocast("cpu", dtype=torch.bfloat16),
+        torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t),
+    ):
+        model(torch.randn(2, 3, 4))
+    streams = [t for t in kept if t.shape == (2, 3, 4)]
+    assert len(streams) == 2
+    assert {t.dtype for t in streams} == {torch.float32}
+
+
 def test_an_exact_scheme_in_a_half_precision_model_is_refused():
     sequence = ReversibleSequence(*blocks(4), scheme=Bdia(grid_bits=9)).bfloat16()
     with pytest.raises(RevconsoleError, match=r"use torch\.autocast"):

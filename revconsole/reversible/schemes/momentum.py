@@ -80,7 +80,7 @@ class Momentum:
         h = residual(block)
         weight = 1.0 if index == 0 and self.start == "first" else 1.0 - self.gamma
         return (
-            self._velocity(index, lambda x: weight * h(x)),
+            self._velocity(index, lambda x: (weight * h(x)).to(x.dtype)),  # autocast gives bf16
             Coupling(target=0, source=1, residual=itself),
         )
 
