@@ -22,6 +22,7 @@ from revconsole.records.control import Control
 from revconsole.records.events import EpochFinished, Event, Finished, Measured, Started
 from revconsole.records.plan import Plan
 from revconsole.training import advice, devices, probes, verify
+from revconsole.training.budget import choose_blocks
 from revconsole.training.checkpoint import Checkpoints
 from revconsole.training.evaluation import evaluate
 from revconsole.training.facts import facts
@@ -87,16 +88,17 @@ def train(
 def introduce(setting: Setting, keeper: Keeper, emit: Emit) -> Progress:
     """Restore, and say with what the run goes on, what it will measure and what is odd about it."""
     progress, damages = keeper.restore()
+    images, labels = next(setting.training_batches(1))
+    chosen = choose_blocks(setting, images, labels) if progress.step == 0 else None
     emit(Started(facts=facts(setting), resumed_from=progress.step or None))
     for metric in probes.declared(setting):
         emit(metric)
-    for advised in (*damages, *advice.before_training(setting)):
+    for advised in (*damages, *([chosen] if chosen else []), *advice.before_training(setting)):
         emit(advised)
     if progress.step == 0:
         for advised in verify.at_launch(setting):
             emit(advised)
 
-    images, labels = next(setting.training_batches(1))
     kept = probes.kept_for_backward_bytes(setting, images, labels)
     if setting.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(setting.device)
