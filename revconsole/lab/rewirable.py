@@ -23,6 +23,7 @@ REASONS = (
     (r"takes its blocks by index|a way of its own|as a part of itself|takes its blocks from",
      "the model calls its blocks in a way of its own"),
     (r"is called \d+ times|\d+ times in a run", "a block is called more or less than once"),
+    (r"than its neighbours", "each block is given arguments of its own"),
     (r"is alone in its row", "no two residual blocks follow one another"),
     (r"could not be (run|built)", "the model could not be run or built"),
     (r"turns ", "every block changes the shape"),

@@ -23,6 +23,7 @@ from revconsole.reversible.trial import FAILURES, Call, Run, may_be_block
 
 NO_BLOCK = "is no block"
 TURNS = "turns"
+PARTED = "is given other arguments than its neighbours, or the model acts between them"
 BOTH = 2  # sums in a block that has attention and MLP
 
 
@@ -247,7 +248,9 @@ class Search:
             where, kind = _join(path, name), type(child).__name__
             if not reasons[name]:
                 alone = way in {"called", "looped"}
-                why = "is alone in its row" if alone else f"is residual, but the model {way}"
+                fit = sum(not reason for reason in reasons.values())
+                row = PARTED if way == "looped" and fit > 1 else "is alone in its row"
+                why = row if alone else f"is residual, but the model {way}"
                 self.left[where] = f"{kind} {why}"
             elif taken:
                 self.left[where] = f"{kind} {reasons[name]}"
