@@ -5,8 +5,13 @@
     loss = criterion(model(images), labels); loss.backward()
 
 Read `coupling` first (the update rule), then `reversal` (how a stack runs backward), then one file
-of `schemes`. `lossless` is the exact arithmetic, `replay` what makes a second evaluation equal to
-the first, `sequence` the module that a model holds, `rewire` how it gets there, `kept` the bytes.
+of `schemes` (`two_step` is what most of them share). Beneath: `lossless` is the exact arithmetic,
+`replay` what makes a second evaluation equal to the first, `extras` what blocks are given besides
+their stream, `lanes` two CUDA streams that overlap. Above: `sequence` is the module that a model
+holds (`looped` where the model walks over it), `rewire` how it gets there (one `trial` run shows the
+`stacks`, by the `skips` in its graph; `splits` tells attention from MLP; `ends` widens the head),
+`budget` which blocks keep their activations all the same, `kept` counts the bytes, and `audit`
+checks a whole model.
 May import torch and `revconsole.errors`. To add a scheme, see `schemes`.
 """
 
