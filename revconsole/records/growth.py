@@ -7,6 +7,7 @@ float32 for a while, until differences in the last place flip roundings inside t
 prediction is a range. The counts are those of `revconsole.reversible`, which needs torch, as this does not.
 """
 
+import cmath
 import math
 import random
 from collections.abc import Sequence
@@ -112,9 +113,7 @@ def error_growth(scheme: Scheme, blocks: int) -> float:
             mixing = [_mixing(scheme, index) for index in range(blocks)]
             count = _carried([(a, 1.0 - a) for a in mixing])
         case Coefficients():
-            alpha = scheme.alpha if scheme.end_alpha is None else scheme.end_alpha
-            beta = scheme.beta if scheme.end_beta is None else scheme.end_beta
-            count = _carried([(beta, alpha)] * blocks) if beta else math.inf
+            count = _on_the_way(scheme, blocks)
         case Additive() | Midpoint() | Hamiltonian():
             count = float(blocks)
     return count
@@ -129,6 +128,29 @@ def _carried(weights: Sequence[tuple[float, float]]) -> float:
             newer, older = older, (newer - b * older) / a
         total += abs(older)
     return total
+
+
+def _on_the_way(scheme: Coefficients, blocks: int) -> float:
+    """The most that the moving weights carry anywhere between start and end."""
+    end_alpha = scheme.alpha if scheme.end_alpha is None else scheme.end_alpha
+    end_beta = scheme.beta if scheme.end_beta is None else scheme.end_beta
+    found = []
+    for point in range(21):
+        alpha = scheme.alpha + (end_alpha - scheme.alpha) * point / 20
+        beta = scheme.beta + (end_beta - scheme.beta) * point / 20
+        if beta:
+            found.append(_carried([(beta, alpha)] * min(blocks, _undone_in_a_row(alpha, beta))))
+    return max(found, default=math.inf)
+
+
+def _undone_in_a_row(alpha: float, beta: float) -> int:
+    """Blocks until a rounding has grown five hundredfold, where states are set aside; 0 for fewer than two."""
+    roots = (alpha + sign * cmath.sqrt(alpha * alpha + 4 * beta) for sign in (1, -1))
+    smaller = min(abs(root) / 2 for root in roots)
+    if smaller >= 1:
+        return 1_000_000
+    blocks = int(math.log(500) / -math.log(smaller)) if smaller else 0
+    return blocks if blocks > 1 else 0
 
 
 def _mixing(scheme: MidpointA, index: int) -> float:

@@ -40,6 +40,8 @@ VARIANTS = {
     "coefficients": {
         "start": {},
         "tiny": {"progress": 0.05},
+        "moving": {"progress": 0.15},
+        "start-grid9": {"progress": 0.001, "grid_bits": 9},
         "end": {"progress": 1.0},
         "middle-grid9": {"progress": 0.3, "grid_bits": 9},
         "end-grid9": {"progress": 1.0, "grid_bits": 9},

@@ -9,6 +9,7 @@ from revconsole.reversible import Bdia, Coefficients, Momentum, Residual, rewire
 FLOAT64_INVERSE = (
     1e-11  # eps of float64 times the error growth over the depth, with slopes of about 2
 )
+THREE_DIGITS = 1e-3  # a rounding of float32 grown five hundredfold, and slopes of the blocks on top
 FLOAT32_PER_ROUNDING = 20 * 6e-8  # a rounding of float32, and slopes of the blocks on top
 
 
@@ -39,6 +40,18 @@ def test_float32_error_grows_as_the_scheme_predicts(invertible, pair, witness, t
     before, again = seen.seen["blocks.0.norm1"]
     error = ((before - again).abs().max() / before.abs().max()).item()
     assert error <= FLOAT32_PER_ROUNDING * invertible.error_growth(8)
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.02, 0.08, 0.15, 0.3, 0.6, 1.0])
+def test_coefficients_are_safe_in_float32_wherever_they_are_on_their_way(
+    progress, pair, witness, train, images
+):
+    """24 blocks; dividing by β at each would multiply rounding by up to 20 to the power of 24."""
+    _, model = pair(Coefficients(progress=progress), dtype=torch.float32, depth=24)
+    seen = witness(model)
+    train(model, images)
+    for before, again in seen.repeats():
+        assert (before - again).abs().max() <= THREE_DIGITS * before.abs().max()
 
 
 def test_predicted_growth_is_nothing_on_a_grid_and_geometric_in_floats():

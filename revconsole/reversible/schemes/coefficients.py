@@ -3,10 +3,11 @@
     start     x₁ = x₀ + h₀(x₀)
     forward   x₊ = β·x₋ + α·x + h(x)
     inverse   x₋ = (x₊ − α·x − h(x)) / β
-    kept      nothing per block; on a grid a store of the bits that β drops. While |β| is below 0.05
-              the older state itself, which is one stream per block, as checkpointing keeps
     error     in floats a rounding grows by the inverse of the smaller root of r² − α·r − β per block
               below it: 10.9 at (1, 0.1), 1.43 at (0.3, 0.7), 1 at (0, 1); on a grid none at all
+    kept      on a grid a store of the bits that β drops. In floats two states wherever a rounding
+              would have grown five hundredfold since the last two: all of them while β is tiny, as
+              checkpointing does, half of them at (1, 0.1), two of 19 at (0.3, 0.7)
 
 At α = 1, β = 0 it is the network it came from, to the bit. `at` moves the weights in a straight
 line, so that fine-tuning starts there and ends where the inverse is well-conditioned; weights with
@@ -18,6 +19,8 @@ Dual-Residual Networks for Memory-Efficient Finetuning" (arXiv 2401.04105); Liao
 "Make Pre-trained Model Reversible" (arXiv 2306.00477).
 """
 
+import cmath
+import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar, Self
@@ -32,6 +35,20 @@ from revconsole.reversible.lossless import Grid, thousandths
 from revconsole.reversible.two_step import error_growth, from_both, from_newest, newest
 
 TINY = 0.05  # dividing by less multiplies rounding by more than 20 at every block
+SAFE = 500.0  # growth of a rounding of float32 that leaves four digits
+PAIR = 2  # states from which the ones before are recovered
+ENDLESS = 1_000_000  # blocks
+POINTS = 20  # of the way from start to end at which the error is foretold
+
+
+def longest(alpha: float, beta: float) -> int:
+    """How many blocks floats may undo in a row before a rounding has grown by SAFE; 0 for too few."""
+    roots = (alpha + sign * cmath.sqrt(alpha * alpha + 4 * beta) for sign in (1, -1))
+    smaller = min(abs(root) / 2 for root in roots)
+    if smaller >= 1.0:
+        return ENDLESS
+    blocks = int(math.log(SAFE) / -math.log(smaller)) if smaller else 0
+    return blocks if blocks > 1 else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,31 +111,36 @@ class Coefficients:
         """A plain step first, weighted ones from then on."""
         del draw
         alpha, beta = self.weights
+        plain = block if self.plain == "always" else step(block)
         if index == 0:
-            return from_newest(index, block if self.plain == "always" else step(block))
-        if (alpha, beta) == (1.0, 0.0):
-            update = block if self.plain == "always" else step(block)
-            return from_both(index, update, scale=0.0, parks=True)
+            return from_newest(index, plain)
         h = residual(block)
-        scale = Fraction(round(beta * 1000), 1000) if self.grid else beta
-        return from_both(
-            index,
-            lambda x: torch.add(h(x), x, alpha=alpha),
-            scale=scale,
-            earlier=(Fraction(scale),) * (index - 1) if self.grid else (),
-            parks=abs(beta) < TINY,
-        )
+        update = plain if alpha == 1.0 else lambda x: torch.add(h(x), x, alpha=alpha)
+        if beta == 0.0:
+            return from_both(index, update, scale=0.0, parks=True)
+        if self.grid:
+            ratio = Fraction(round(beta * 1000), 1000)
+            return from_both(index, update, scale=ratio, earlier=(ratio,) * (index - 1))
+        undone = longest(alpha, beta)
+        return from_both(index, update, scale=beta, parks=(index - 1) % (undone + PAIR) >= undone)
 
     def merge(self, streams: Streams, blocks: int) -> Tensor:
         """The newest state."""
         return newest(streams, blocks)
 
     def error_growth(self, blocks: int) -> float:
-        """As the weights at the end have it; 0 on a grid."""
-        alpha, beta = self.at(1.0).weights
+        """The most that it becomes on the way from start to end; 0 on a grid, infinite at β = 0."""
         if self.grid:
             return 0.0
-        return error_growth([(beta, alpha)] * blocks) if beta else float("inf")
+        weights = [self.at(point / POINTS).weights for point in range(POINTS + 1)]
+        return max(
+            (
+                error_growth([(beta, alpha)] * min(blocks, longest(alpha, beta)))
+                for alpha, beta in weights
+                if beta
+            ),
+            default=math.inf,
+        )
 
     def require_inverse(self, blocks: int) -> None:
         """Raise NotInvertible if the weights end where floats cannot be divided by β."""
