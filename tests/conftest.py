@@ -1,11 +1,15 @@
 """Fixtures of every test: no test touches the user's runs, data or configuration."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from revconsole.records.plan import Plan
 from revconsole.records.store import RunStore
+
+# Before torch is imported: a test process per core, and tensors too small to share among threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
