@@ -33,7 +33,9 @@ def require_end(model: nn.Module, blocks: list[list[nn.Module]], run: Run | None
     if len(blocks) > 1:
         raise NotInvertible(f"further stages or stacks follow this one, {instead}")
     ends = {getattr(model, name, None) for name in (*NORMS, "head")}
-    wide_ends(model)
+    devices = {weight.device for weight in model.parameters() if weight.device.type == "cuda"}
+    with torch.random.fork_rng(devices=list(devices)):
+        wide_ends(model)  # to see whether it can be done; its weights are not drawn for good
     last = None if run is None else run.once(blocks[0][-1])
     if run is None or last is None:
         return

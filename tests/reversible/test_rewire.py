@@ -322,3 +322,12 @@ def test_modes_and_frozen_parameters_survive():
     rewire(model, "momentum")
     assert not any(module.training for module in model.modules())
     assert not any(p.requires_grad for p in model.blocks[1].parameters())
+
+
+@pytest.mark.parametrize("scheme", ["bdia", "additive"])
+def test_a_survey_draws_nothing(scheme):
+    """Or the weights of a model would depend on whether somebody looked at it before."""
+    model = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=2, num_classes=5)
+    before = torch.get_rng_state()
+    survey(model, scheme)
+    assert torch.equal(before, torch.get_rng_state())
