@@ -148,11 +148,12 @@ async def test_the_plot_of_errors_appears_with_the_first_probe(opened, recorder)
     attempt.close()
 
 
-async def test_an_exact_reconstruction_is_said_to_be_exact(opened, recorder):
+@pytest.mark.parametrize("width", [160, 140], ids=["beside-the-unit", "in-place-of-the-unit"])
+async def test_an_exact_reconstruction_is_said_to_be_exact(opened, recorder, width):
     _, attempt = recorder.begin("lossless", scheme="bdia")
     recorder.epoch(attempt, 1)
     recorder.probed(attempt, 1, reconstruction=0.0, gradient=3e-8)
-    async with opened(160, 45) as stage:
+    async with opened(width, 45) as stage:
         await stage.shows("lossless")
         await stage.press("enter")
         await stage.shows("R 0, exact", "G 3e-08")

@@ -114,19 +114,25 @@ class PlotView(Vertical, can_focus=True):
         return [(s, of_curve(p, dark=dark)) for s, p in zip(signs, places, strict=True)]
 
     def _heading(self, figure: Figure, marks: list[Mark]) -> Text:
-        """Title, unit, what is missing, and a legend as long as there is room for."""
-        start = f"{figure.title} ({figure.y_label})"
+        """Title, unit, what is missing, and a legend as long as there is room for.
+
+        The unit of an error, which is none, gives way to the newest values.
+        """
         gaps = sorted(x for curve in figure.curves for x in curve.gaps)
-        if gaps:
-            start += f" · not finite from {figure.x_label} {gaps[0]:g}"
+        missing = f" · not finite from {figure.x_label} {gaps[0]:g}" if gaps else ""
+        full = f"{figure.title} ({figure.y_label}){missing}"
         entries = [(sign, c) for (sign, _), c in zip(marks, figure.curves, strict=True)]
+        short = f"{figure.title}{missing}" if figure.logarithmic else full
+        values = [f"  {s} {_last(c, figure)}" for s, c in entries]
         forms = (
-            [f"  {s} {one_line(c.label, 30)} {_last(c, figure)}" for s, c in entries],
-            [f"  {s} {_last(c, figure)}" for s, c in entries],
-            [f" {s}" for s, _ in entries],
+            (full, [f"  {s} {one_line(c.label, 30)} {_last(c, figure)}" for s, c in entries]),
+            (full, values),
+            (short, values),
+            (full, [f" {s}" for s, _ in entries]),
         )
-        legend = next(
-            (f for f in forms if cell_len(start + "".join(f)) < self.size.width), forms[-1]
+        start, legend = next(
+            (form for form in forms if cell_len(form[0] + "".join(form[1])) < self.size.width),
+            forms[-1],
         )
         text = Text(start, no_wrap=True, overflow="ellipsis")
         for entry, (_, tint) in zip(legend, marks, strict=True):
