@@ -34,6 +34,7 @@ from revconsole.reversible.sequence import (
     ReversibleSequence,
     coin_flips,
     move_weights,
+    sequences,
     set_draws,
 )
 
@@ -62,6 +63,7 @@ __all__ = [
     "make_scheme",
     "move_weights",
     "rewire",
+    "sequences",
     "set_draws",
     "survey",
 ]

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from revconsole.reversible.kept import kept_for_backward
 from revconsole.reversible.replay import statistics_kept
-from revconsole.reversible.scheme import Backward
-from revconsole.reversible.sequence import ReversibleSequence
+from revconsole.reversible.sequence import ReversibleSequence, sequences
 
 MEBIBYTE = 2**20
 Kind = tuple[Any, ...]  # blocks of one kind keep as much as one another
@@ -65,19 +64,19 @@ def keep_within(
     parameters and buffers. The other blocks run as they did before (`reversible` or `checkpointed`).
     Generators and running statistics are left as they were. Deterministic: it counts bytes.
     """
-    sequences = [module for module in model.modules() if isinstance(module, ReversibleSequence)]
-    rest = [_words(sequence) for sequence in sequences]
+    stacks = sequences(model)
+    rest = [stack.backwards for stack in stacks]
     known = [*model.parameters(), *model.buffers(), *exclude]
 
     def kept(stored: Sequence[tuple[int, int]]) -> int:
-        for number, (sequence, words) in enumerate(zip(sequences, rest, strict=True)):
+        for number, (stack, words) in enumerate(zip(stacks, rest, strict=True)):
             chosen = {block for at, block in stored if at == number}
-            sequence.backward = tuple("stored" if i in chosen else w for i, w in enumerate(words))
+            stack.backward = tuple("stored" if i in chosen else w for i, w in enumerate(words))
         with _undisturbed(model):
             return kept_for_backward(forward, known)
 
     least = kept([])
-    ranked = _ranked(sequences, least, kept)
+    ranked = _ranked(stacks, least, kept)
     places = [place for _, place in ranked]
     totals = accumulate((cost for cost, _ in ranked), initial=least)
     fitting = sum(total <= budget for total in totals) - 1 if least <= budget else 0
@@ -93,26 +92,21 @@ def keep_within(
 
 
 def _ranked(
-    sequences: Sequence[ReversibleSequence],
+    stacks: Sequence[ReversibleSequence],
     least: int,
     kept: Callable[[Sequence[tuple[int, int]]], int],
 ) -> list[tuple[int, tuple[int, int]]]:
     """Every block as (bytes it adds when stored, its place), cheapest first, of equals the last."""
     found: dict[Kind, int] = {}
     costs = []
-    for number, sequence in enumerate(sequences):
-        blocks = [block for run in sequence.runs for block in run]
+    for number, stack in enumerate(stacks):
+        blocks = [block for run in stack.runs for block in run]
         for index, block in reversed(list(enumerate(blocks))):
             kind = (number, type(block), *(tuple(p.shape) for p in block.parameters()))
             if kind not in found:
                 found[kind] = max(kept([(number, index)]) - least, 0)
             costs.append((found[kind], (number, index)))
     return sorted(costs, key=lambda cost: (cost[0], [-at for at in cost[1]]))
-
-
-def _words(sequence: ReversibleSequence) -> tuple[Backward, ...]:
-    backward, blocks = sequence.backward, sum(len(run) for run in sequence.runs)
-    return (backward,) * blocks if isinstance(backward, str) else backward
 
 
 @contextmanager

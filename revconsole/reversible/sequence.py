@@ -107,6 +107,12 @@ class ReversibleSequence(nn.Sequential):
         self._backward = wanted if isinstance(wanted, str) else words
 
     @property
+    def backwards(self) -> tuple[Backward, ...]:
+        """The backward of each block of the runs, in order."""
+        backward, blocks = self.backward, sum(len(run) for run in self.runs)
+        return (backward,) * blocks if isinstance(backward, str) else backward
+
+    @property
     def runs(self) -> list[list[nn.Module]]:
         """The blocks that the scheme wires, as uninterrupted runs."""
         return [blocks for wired, blocks in self._stretches() if wired]
@@ -150,8 +156,7 @@ class ReversibleSequence(nn.Sequential):
         return after
 
     def _through(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        backward = self.backward
-        words = iter([backward] * len(self) if isinstance(backward, str) else backward)
+        words = iter(self.backwards)
         extras, tensors = taken_apart(args, kwargs)
         for wired, blocks in self._stretches():
             if wired:
@@ -274,6 +279,11 @@ class Run:
         return after
 
 
+def sequences(model: nn.Module) -> list[ReversibleSequence]:
+    """Every `ReversibleSequence` of the model, in the order of its modules."""
+    return [module for module in model.modules() if isinstance(module, ReversibleSequence)]
+
+
 def set_draws(model: nn.Module, source: Draws) -> None:
     """Let every `ReversibleSequence` in the model take its random signs from `source`.
 
@@ -281,9 +291,8 @@ def set_draws(model: nn.Module, source: Draws) -> None:
     once per sequence and training forward, in the order they run. Row k is for block k (the first
     block of bdia ignores its row).
     """
-    for module in model.modules():
-        if isinstance(module, ReversibleSequence):
-            module.draws = source
+    for sequence in sequences(model):
+        sequence.draws = source
 
 
 def move_weights(model: nn.Module, progress: float) -> None:
@@ -291,9 +300,9 @@ def move_weights(model: nn.Module, progress: float) -> None:
 
     progress: 0 is where they start, 1 where they end.
     """
-    for module in model.modules():
-        if isinstance(module, ReversibleSequence) and isinstance(module.scheme, Coefficients):
-            module.scheme = module.scheme.at(progress)
+    for sequence in sequences(model):
+        if isinstance(sequence.scheme, Coefficients):
+            sequence.scheme = sequence.scheme.at(progress)
 
 
 def _onto(grid: Grid, x: Tensor) -> Tensor:

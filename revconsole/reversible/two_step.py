@@ -20,6 +20,7 @@ from revconsole.reversible.coupling import Branch, Coupling, Streams
 from revconsole.reversible.lossless import store_fills
 
 STORE = 2  # the third stream, where there is one
+TINY = 0.05  # dividing by less multiplies rounding by more than 20 at every block
 
 
 def from_newest(index: int, residual: Branch) -> tuple[Coupling, ...]:

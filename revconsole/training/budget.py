@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from revconsole.records.events import Advised
-from revconsole.reversible import Backward, Choice, ReversibleSequence, keep_within
+from revconsole.reversible import Backward, Choice, keep_within, sequences
 from revconsole.training.draws import seed_dropout
 from revconsole.training.setting import Setting
 from revconsole.training.stepping import micro_batches
@@ -35,17 +35,12 @@ def choose_blocks(setting: Setting, images: Tensor, labels: Tensor) -> Advised |
 
 def backwards(setting: Setting) -> list[list[Backward]]:
     """The backward of each block of each sequence, for a checkpoint."""
-    return [
-        [stack.backward] * sum(map(len, stack.runs))
-        if isinstance(stack.backward, str)
-        else list(stack.backward)
-        for stack in _stacks(setting)
-    ]
+    return [list(stack.backwards) for stack in sequences(setting.model)]
 
 
 def restore_backwards(setting: Setting, words: Sequence[Sequence[Backward]]) -> None:
     """Put back what `backwards` found. Raises ValueError if the sequences are others."""
-    for stack, each in zip(_stacks(setting), words, strict=True):
+    for stack, each in zip(sequences(setting.model), words, strict=True):
         stack.backward = tuple(each)
 
 
@@ -60,10 +55,6 @@ def _kept_within(setting: Setting, images: Tensor, labels: Tensor, budget: int) 
         return F.cross_entropy(logits.float(), wanted)
 
     return keep_within(setting.model, forward, budget, exclude=[part])
-
-
-def _stacks(setting: Setting) -> list[ReversibleSequence]:
-    return [m for m in setting.model.modules() if isinstance(m, ReversibleSequence)]
 
 
 def _free(device: torch.device) -> int:

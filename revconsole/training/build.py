@@ -7,7 +7,7 @@ from torch import nn
 
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
-from revconsole.reversible import Backward, ReversibleSequence, Scheme, make_scheme, rewire
+from revconsole.reversible import Backward, Scheme, make_scheme, rewire, sequences
 
 
 def build_model(plan: Plan) -> nn.Module:
@@ -39,9 +39,8 @@ def _wired(model: nn.Module, plan: Plan) -> nn.Module:
     if plan.scheme.name == "residual" and plan.backward == "stored":
         return model
     wired = rewire(model, scheme=scheme_of(plan), backward=_backward(plan))
-    for module in wired.modules():
-        if isinstance(module, ReversibleSequence):
-            module.overlap = plan.train.overlap
+    for stack in sequences(wired):
+        stack.overlap = plan.train.overlap
     return wired
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 import revconsole
 from revconsole.records.events import Scalar
-from revconsole.reversible import ReversibleSequence
+from revconsole.reversible import ReversibleSequence, sequences
 from revconsole.training.setting import Setting
 
 GIT_SECONDS = 2.0
@@ -52,8 +52,7 @@ def facts(setting: Setting) -> dict[str, Scalar]:
 
 def rebuilt_stacks(model: nn.Module) -> list[ReversibleSequence]:
     """The stacks of which at least one block is reconstructed in the backward."""
-    stacks = [m for m in model.modules() if isinstance(m, ReversibleSequence)]
-    return [stack for stack in stacks if "reversible" in stack.backward]
+    return [stack for stack in sequences(model) if "reversible" in stack.backwards]
 
 
 def error_growth(setting: Setting) -> float | None:
@@ -69,8 +68,7 @@ def rebuilt_blocks(setting: Setting) -> int:
 
 def _rebuilt_in_a_row(stack: ReversibleSequence) -> int:
     """The longest stretch in one stack: a block whose activations are kept starts anew."""
-    one = isinstance(stack.backward, str)
-    words = itertools.repeat(stack.backward) if one else iter(stack.backward)
+    words = iter(stack.backwards)
     return max(
         len(list(blocks))
         for run in stack.runs

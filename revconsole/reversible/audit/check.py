@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from revconsole.errors import RevconsoleError
 from revconsole.reversible.replay import random_replayed, random_state
-from revconsole.reversible.sequence import ReversibleSequence
+from revconsole.reversible.sequence import ReversibleSequence, sequences
 
 Level = Literal["passed", "failed", "note", "skipped"]
 Autocast = Callable[[], AbstractContextManager[object]]
@@ -73,7 +73,7 @@ class Case:
     @property
     def sequences(self) -> list[ReversibleSequence]:
         """The model's reversible sequences."""
-        return [m for m in self.model.modules() if isinstance(m, ReversibleSequence)]
+        return sequences(self.model)
 
     @property
     def computes_in(self) -> torch.dtype:
@@ -115,8 +115,7 @@ class Case:
 
 def words(sequence: ReversibleSequence) -> set[str]:
     """Where its blocks find their activations in the backward pass."""
-    found = sequence.backward
-    return {found} if isinstance(found, str) else set(found)
+    return set(sequence.backwards)
 
 
 def sow(device: torch.device) -> None:

@@ -32,9 +32,8 @@ from revconsole.errors import NotInvertible
 from revconsole.reversible.branches import residual, step
 from revconsole.reversible.coupling import Coupling, Streams
 from revconsole.reversible.lossless import Grid, thousandths
-from revconsole.reversible.two_step import error_growth, from_both, from_newest, newest
+from revconsole.reversible.two_step import TINY, error_growth, from_both, from_newest, newest
 
-TINY = 0.05  # dividing by less multiplies rounding by more than 20 at every block
 SAFE = 500.0  # growth of a rounding of float32 that leaves four digits
 PAIR = 2  # states from which the ones before are recovered
 ENDLESS = 1_000_000  # blocks

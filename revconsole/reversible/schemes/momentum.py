@@ -30,10 +30,9 @@ from revconsole.errors import NotInvertible, RevconsoleError, UnknownName
 from revconsole.reversible.branches import residual
 from revconsole.reversible.coupling import Branch, Coupling, Streams, itself
 from revconsole.reversible.lossless import Grid, store_fills, thousandths
+from revconsole.reversible.two_step import STORE, TINY
 
 STARTS = ("zero", "first")
-STORE = 2  # the third stream, on a grid
-TINY = 0.05  # dividing by less multiplies rounding by more than 20 at every block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
