@@ -90,7 +90,7 @@ def _warnings(summaries: Sequence[Summary]) -> list[str]:
         found.append(f"these runs did not train on the same images and split: fingerprints {short}")
     if any(not s.ended for s in summaries):
         found.append("some runs are not finished: their figures will change")
-    if any(s.state in {"failed", "lost", "stopped"} for s in summaries):
+    if any(s.ended and s.state not in {"finished", "damaged"} for s in summaries):
         found.append("some runs ended early: their figures are those of a shorter training")
     if len({s.plan.train.epochs for s in summaries}) > 1:
         found.append("the runs have different numbers of epochs")

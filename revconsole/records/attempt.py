@@ -5,6 +5,7 @@ another process was first, so the number is both lock and fence. A process that 
 write into its own attempt, which newer ones supersede.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -37,7 +38,7 @@ class Attempt:
         """Open the event log of an attempt that `claim` made."""
         self.run_folder, self.number = run_folder, number
         self.folder = run_folder / "attempts" / f"{number:04d}"
-        self._lock, self._seq = threading.Lock(), 0
+        self._lock, self._seq, self._began = threading.Lock(), 0, time.monotonic()
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         self._log = os.open(self.folder / "events.jsonl", flags, 0o600)
 
@@ -75,7 +76,8 @@ class Attempt:
         """Append one event as one whole line; safe from any thread. Raises StoreError on a full disk."""
         with self._lock:
             self._seq += 1
-            line = encode(Record(seq=self._seq, time=time.time(), event=event))
+            elapsed = time.monotonic() - self._began
+            line = encode(Record(seq=self._seq, time=time.time(), event=event, elapsed=elapsed))
             try:
                 while line:
                     line = line[os.write(self._log, line) :]
@@ -86,6 +88,11 @@ class Attempt:
                     f"cannot write {self.folder / 'events.jsonl'}: {error.strerror}; "
                     "make room and resume the run"
                 ) from None
+
+    def beat(self) -> None:
+        """Show that the run moves on although there is nothing to report."""
+        with contextlib.suppress(OSError):
+            os.utime(self._log)
 
     def crash(self, report: str) -> None:
         """Keep a traceback for whoever mends the fault."""

@@ -1,7 +1,7 @@
 """Events: what a run says of itself, one line of a log file each.
 
-A line is one JSON object: `seq` (counts from 1 within an attempt), `time` (seconds since 1970), `kind`, the
-event's own fields, and last `crc`, the CRC-32 of every byte before `,"crc"`. Non-finite numbers are the strings
+A line is one JSON object: `seq` (counts from 1 within an attempt), `time` (seconds since 1970), `elapsed` (seconds
+since the attempt began, by a clock that nobody sets), `kind`, the event's own fields, and last `crc`, the CRC-32 of every byte before `,"crc"`. Non-finite numbers are the strings
 "NaN", "Infinity", "-Infinity", so that the file stays JSON for every tool.
 """
 
@@ -113,21 +113,29 @@ class HandedOver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The run ended early: `reason` is a sentence; a traceback, if any, is in crash.txt."""
+    """The run ended early: `reason` is a sentence; a traceback, if any, is in crash.txt.
+
+    `cause` is "memory" where there was not enough of it.
+    """
 
     kind: ClassVar[str] = "failed"
     reason: str
+    cause: Literal["", "memory"] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The run ended well: "completed", or "stopped" by somebody. `values` are the final metrics."""
+    """The run ended well: "completed", or "stopped" by somebody. `values` are the final metrics.
+
+    `weights_sha256` is over the last step's weights and buffers, in the order of the `state_dict`.
+    """
 
     kind: ClassVar[str] = "finished"
     outcome: Literal["completed", "stopped"]
     step: int
     by: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
+    weights_sha256: str = ""
 
 
 Event = (
@@ -166,11 +174,16 @@ NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """An event with its place in the log of one attempt and the wall clock when it was written."""
+    """An event with its place in the log of one attempt, and when it was written.
+
+    time: seconds since 1970, by a clock that may be set. elapsed: seconds since the attempt began, by one
+    that may not; None in logs of before it was recorded.
+    """
 
     seq: int
     time: float
     event: Event
+    elapsed: float | None = None
 
 
 class Damaged(ValueError):  # noqa: N818  the name says what happened
@@ -180,7 +193,10 @@ class Damaged(ValueError):  # noqa: N818  the name says what happened
 def encode(record: Record) -> bytes:
     """One whole line, newline included."""
     event = record.event
-    body: dict[str, Any] = {"seq": record.seq, "time": round(record.time, 6), "kind": event.kind}
+    body: dict[str, Any] = {"seq": record.seq, "time": round(record.time, 6)}
+    if record.elapsed is not None:
+        body["elapsed"] = round(record.elapsed, 6)
+    body["kind"] = event.kind
     body |= {f.name: _plain(getattr(event, f.name)) for f in fields(event)}
     text = json.dumps(body, separators=(",", ":"), allow_nan=False).encode()[:-1]
     return b'%s,"crc":"%08x"}\n' % (text, zlib.crc32(text))
@@ -194,10 +210,13 @@ def decode(line: bytes) -> Record:
     try:
         body = json.loads(text + b"}")
         cls = KINDS[body.pop("kind")]
-        seq, time = int(body.pop("seq")), float(body.pop("time"))
-        return Record(
-            seq=seq, time=time, event=cls(**{k: _restored(v, k) for k, v in body.items()})
+        seq, time, elapsed = (
+            int(body.pop("seq")),
+            float(body.pop("time")),
+            body.pop("elapsed", None),
         )
+        event = cls(**{k: _restored(v, k) for k, v in body.items()})
+        return Record(seq=seq, time=time, event=event, elapsed=elapsed)
     except (KeyError, TypeError, ValueError) as error:
         raise Damaged(f"not an event: {error}") from None
 

@@ -46,23 +46,24 @@ class Tally:
         self.ending: Finished | Failed | HandedOver | None = None
         self.paused = False
         self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
-        self._first = self._last = self._before = 0.0
+        self._first: float | None = None
+        self._last = self._before = 0.0
 
     @property
     def seconds(self) -> float:
-        """Wall clock of all attempts, each from its first event to its last."""
-        return self._before + self._last - self._first
+        """Time of all attempts, each from its first event to its last."""
+        return self._before + self._last
 
     def begin_attempt(self) -> None:
         """The next record belongs to a newer attempt."""
-        self._before, self._first, self._last = self.seconds, 0.0, 0.0
+        self._before, self._first, self._last = self.seconds, None, 0.0
         self.started, self.ending, self.paused = False, None, False
         self._recent.clear()
 
     def add(self, record: Record) -> None:
         """Take one record in, in the order written."""
-        self._first = self._first or record.time
-        self._last = max(self._last, record.time)
+        now = self._clock(record)
+        self._last = max(self._last, now)
         match record.event:
             case Started() as event:
                 self.started = True
@@ -72,7 +73,7 @@ class Tally:
                 self.step = event.step
                 self._take(event.values)
                 if "loss" in event.values:
-                    self._recent.append((event.step, record.time))
+                    self._recent.append((event.step, now))
             case EpochFinished() as event:
                 self.step = max(self.step, event.step)
                 self.epochs.append(event)
@@ -95,11 +96,24 @@ class Tally:
 
     def eta_seconds(self) -> float | None:
         """Seconds to the last step at the speed of the last steps; None while unknown."""
-        total = self.facts.get("steps")
-        if not isinstance(total, int) or len(self._recent) < 2 or self.ending or self.paused:
+        total, seconds = self.facts.get("steps"), self.step_seconds()
+        if not isinstance(total, int) or seconds is None or self.ending or self.paused:
+            return None
+        return seconds * max(0, total - self.step)
+
+    def step_seconds(self) -> float | None:
+        """Seconds of one step, as the last ones went; None while unknown."""
+        if len(self._recent) < 2:
             return None
         (step, since), (now_step, now) = self._recent[0], self._recent[-1]
-        return (now - since) / max(1, now_step - step) * max(0, total - now_step)
+        return (now - since) / max(1, now_step - step)
+
+    def _clock(self, record: Record) -> float:
+        """Seconds of the attempt until a record, by the wall clock only where nothing else was written."""
+        if record.elapsed is not None:
+            return record.elapsed
+        self._first = record.time if self._first is None else self._first
+        return max(0.0, record.time - self._first)
 
     def _take(self, values: Mapping[str, float]) -> None:
         self.latest |= values

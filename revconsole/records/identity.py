@@ -46,6 +46,14 @@ class Identity:
             return None
         return self.boot == _boot() and _start(self.pid) == self.start
 
+    def of_earlier_boot(self) -> bool:
+        """Whether this machine was restarted since."""
+        return self.host == socket.gethostname() and self.boot != _boot()
+
+    def held(self) -> bool:
+        """Whether a signal (SIGSTOP, Ctrl-Z) keeps the living process of this machine from running."""
+        return bool(self.alive()) and _stat(self.pid)[:1] in (["T"], ["t"])
+
 
 def mine() -> Identity:
     """The identity of this process."""
@@ -64,12 +72,19 @@ def _boot() -> str:
 
 def _start(pid: int) -> int | None:
     """Start ticks of a living process; None if there is none, or only its unreaped remains."""
+    fields = _stat(pid)
+    if not fields:
+        return None if Path("/proc/self/stat").exists() else _start_elsewhere(pid)
+    return None if fields[0] in {"Z", "X"} else int(fields[19])
+
+
+def _stat(pid: int) -> list[str]:
+    """What /proc says of a process, from its state on; empty if it says nothing."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None if Path("/proc/self/stat").exists() else _start_elsewhere(pid)
-    state, *rest = stat.rpartition(")")[2].split()
-    return None if state in {"Z", "X"} else int(rest[18])
+        return []
+    return stat.rpartition(")")[2].split()
 
 
 def _start_elsewhere(pid: int) -> int | None:

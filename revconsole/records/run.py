@@ -8,10 +8,12 @@ from revconsole.records.events import MetricDeclared, Scalar
 from revconsole.records.plan import Plan
 
 State = Literal[
-    "queued", "starting", "running", "pausing", "paused", "stopping",
-    "finished", "stopped", "failed", "lost", "damaged",
+    "queued", "starting", "running", "stalled", "pausing", "paused", "stopping",
+    "finished", "stopped", "failed", "out of memory", "killed", "lost", "damaged",
 ]  # fmt: skip
-ENDED: frozenset[str] = frozenset({"finished", "stopped", "failed", "lost", "damaged"})
+ENDED: frozenset[str] = frozenset(
+    {"finished", "stopped", "failed", "out of memory", "killed", "lost", "damaged"}
+)
 """States that nothing but a resume can change."""
 
 
@@ -23,7 +25,7 @@ class Summary:
     name: str
     state: State
     reason: str = ""
-    """Why it failed, was stopped or is lost; empty otherwise."""
+    """Why it failed, stalls, was stopped or killed or is lost; empty otherwise."""
     plan: Plan
     created: float
     """Seconds since 1970."""
@@ -52,6 +54,8 @@ class Summary:
     fingerprint: str | None = None
     device: str = ""
     damaged_lines: int = 0
+    weights_sha256: str = ""
+    """Of the last step's weights, once the run has ended."""
 
     @property
     def ended(self) -> bool:

@@ -13,7 +13,7 @@ from revconsole.records.attempt import write_json
 from revconsole.records.plan import Plan
 from revconsole.records.run import Summary
 
-FORMAT = 1
+FORMAT = 2
 FILE = "summary.json"
 
 

@@ -4,19 +4,16 @@ Each look re-opens the newest log and reads from where the last look ended, up t
 being written is not there yet. A whole line whose checksum fails is counted and passed over.
 """
 
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from revconsole.records import attempt as attempts
 from revconsole.records import seal
-from revconsole.records.events import Damaged, Failed, Finished, HandedOver, decode
+from revconsole.records.events import Damaged, Finished, decode
 from revconsole.records.fold import Fold, Tally
 from revconsole.records.plan import Plan
-from revconsole.records.run import Run, State, Summary
-
-FOREIGN_SILENCE_SECONDS = 600.0
-"""A run of another host that wrote nothing for so long is taken for lost."""
+from revconsole.records.run import Run, Summary
+from revconsole.records.state import Place, judged, waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +40,8 @@ class Tail:
         """The run as one row, now."""
         kept = self._sealed_row()
         if kept is not None:
-            state, reason = self._waiting(kept.attempt) or (kept.state, kept.reason)
+            place = Place(self._folder, kept.attempt)
+            state, reason = waiting(place) or (kept.state, kept.reason)
             return replace(kept, state=state, reason=reason)
         self._read_new()
         return self._row()
@@ -121,7 +119,7 @@ class Tail:
                 id=header.id, name=header.id, state="damaged", reason=header.why,
                 plan=Plan(name=header.id), created=header.created,
             )  # fmt: skip
-        state, reason = self._state()
+        state, reason = judged(Place(self._folder, self._attempt), tally)
         best, latest, facts = tally.best(), tally.latest, tally.facts
         peak = _peak(tally)
         return Summary(
@@ -150,68 +148,10 @@ class Tail:
             fingerprint=_text(facts.get("fingerprint")) or header.plan.data_fingerprint,
             device=_text(facts.get("device")) or "",
             damaged_lines=self._damaged,
+            weights_sha256=tally.ending.weights_sha256
+            if isinstance(tally.ending, Finished)
+            else "",
         )
-
-    def _state(self) -> tuple[State, str]:
-        """What is true now, and why if it went wrong."""
-        if not self._attempt:
-            return self._waiting(0) or ("queued", "")
-        if self._tally.ending is not None:
-            return self._waiting(self._attempt) or _ended_state(self._tally.ending)
-        if not self._writer_alive():
-            gone = f"its process is gone after step {self._tally.step}; `revconsole resume` goes on"
-            return self._waiting(self._attempt) or ("lost", gone)
-        return (self._asked_state() if self._tally.started else "starting"), ""
-
-    def _asked_state(self) -> State:
-        asked = {name.split("-")[1] for name in self._requests()}
-        if "stop" in asked:
-            return "stopping"
-        if self._tally.paused:
-            return "paused"
-        return "pausing" if "pause" in asked else "running"
-
-    def _requests(self) -> list[str]:
-        try:
-            names = [path.name for path in (self._folder / "control").iterdir()]
-        except OSError:
-            return []
-        return [name for name in names if name.endswith(".json") and name.count("-") == 2]
-
-    def _waiting(self, attempt: int) -> tuple[State, str] | None:
-        """What the launcher that queued an attempt after this one makes of the run; None if none did."""
-        queued = attempts.read_queued(self._folder / "launch.json")
-        if queued is None or queued[1] <= attempt:
-            return None
-        if queued[0].alive() is not False:
-            return "queued", ""
-        dead = "its launcher ended before the run began; `revconsole resume` starts it"
-        return None if attempt else ("lost", dead)
-
-    def _writer_alive(self) -> bool:
-        holder = attempts.owner(self._folder, self._attempt)
-        alive = holder.alive() if holder else False
-        if alive is not None:
-            return alive
-        try:
-            return (
-                time.time() - self._log_path(self._attempt).stat().st_mtime
-                < FOREIGN_SILENCE_SECONDS
-            )
-        except OSError:
-            return False
-
-
-def _ended_state(ending: Finished | Failed | HandedOver) -> tuple[State, str]:
-    match ending:
-        case Finished(outcome="completed"):
-            return "finished", ""
-        case Finished(by=by, step=step):
-            return "stopped", f"at step {step} by {by}"
-        case Failed(reason=reason):
-            return "failed", reason
-        case HandedOver(to=to):
-            return "starting", f"handed over to {to}"
 
 
 def _peak(tally: Tally) -> tuple[int | None, str]:
