@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from revconsole.errors import AlreadyClaimed, StoreError
 from revconsole.records.events import (
+    Advised,
     Checkpointed,
     Event,
     Failed,
@@ -26,9 +27,14 @@ from revconsole.records.events import (
     encode,
 )
 from revconsole.records.identity import Identity, mine
+from revconsole.records.log import Log, Outage
 
-DURABLE = (Checkpointed, Finished, Failed, HandedOver)
+ENDINGS = (Finished, Failed, HandedOver)
+"""Events after which an attempt writes nothing more."""
+DURABLE = (Checkpointed, *ENDINGS)
 """Events after which the log is forced to disk."""
+ENDING_PATIENCE_SECONDS = 30.0
+"""How long the end of a run waits for room on a full disk."""
 
 
 class Attempt:
@@ -38,13 +44,14 @@ class Attempt:
         """Open the event log of an attempt that `claim` made."""
         self.run_folder, self.number = run_folder, number
         self.folder = run_folder / "attempts" / f"{number:04d}"
-        self._lock, self._seq, self._began = threading.Lock(), 0, time.monotonic()
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-        self._log = os.open(self.folder / "events.jsonl", flags, 0o600)
+        self._successor = self.folder.with_name(f"{number + 1:04d}")
+        self._lock, self._seq, self._ended = threading.Lock(), 0, False
+        self._began = time.monotonic()
+        self._log = Log(self.folder / "events.jsonl")
 
     @classmethod
-    def claim(cls, run_folder: Path, number: int) -> Self:
-        """Become the writer of a run, as attempt `number`.
+    def claim(cls, run_folder: Path, number: int, launcher: str = "") -> Self:
+        """Become the writer of a run, as attempt `number`. launcher: kept with the claim.
 
         Raises AlreadyClaimed if that attempt exists, or the process of the one before still writes;
         StoreError if the folder cannot be written.
@@ -52,17 +59,18 @@ class Attempt:
         if number > 1:
             _refuse_if_alive(run_folder, number - 1)
         try:
-            return cls._take(run_folder, number)
+            return cls._take(run_folder, number, launcher)
         except OSError as error:
             raise StoreError(f"cannot write in {run_folder}: {error.strerror}") from None
 
     @classmethod
-    def _take(cls, run_folder: Path, number: int) -> Self:
+    def _take(cls, run_folder: Path, number: int, launcher: str) -> Self:
         parent = run_folder / "attempts"
         parent.mkdir(exist_ok=True, mode=0o700)
         hidden = parent / f".{number:04d}-{secrets.token_hex(4)}"
         hidden.mkdir(mode=0o700)
-        write_json(hidden / "claim.json", mine().to_dict() | {"time": time.time()})
+        claim = mine().to_dict() | {"launcher": launcher, "time": time.time()}
+        write_json(hidden / "claim.json", claim)
         try:
             hidden.rename(parent / f"{number:04d}")
         except OSError:
@@ -73,26 +81,45 @@ class Attempt:
         return cls(run_folder, number)
 
     def emit(self, event: Event) -> None:
-        """Append one event as one whole line; safe from any thread. Raises StoreError on a full disk."""
+        """Append one event as one whole line; safe from any thread.
+
+        On a full disk the lines wait in memory, and the run goes on. What comes after the end of the attempt is
+        dropped: whoever ended it may not be the thread that trains.
+        Raises StoreError if the end itself finds no room for a while.
+        """
         with self._lock:
-            self._seq += 1
-            elapsed = time.monotonic() - self._began
-            line = encode(Record(seq=self._seq, time=time.time(), event=event, elapsed=elapsed))
-            try:
-                while line:
-                    line = line[os.write(self._log, line) :]
-                if isinstance(event, DURABLE):
-                    os.fsync(self._log)
-            except OSError as error:
+            if self._ended:
+                return
+            self._ended = isinstance(event, ENDINGS)
+            outage = self._log.append(self._line(event))
+            if outage is not None:
+                self._log.append(self._line(_told(outage)))
+            if isinstance(event, DURABLE):
+                self._secure()
+
+    def _line(self, event: Event) -> bytes:
+        self._seq += 1
+        elapsed = time.monotonic() - self._began
+        return encode(Record(seq=self._seq, time=time.time(), event=event, elapsed=elapsed))
+
+    def _secure(self) -> None:
+        """Force the log to disk; only the end of the attempt insists on it."""
+        try:
+            self._log.secure(ENDING_PATIENCE_SECONDS if self._ended else 0.0)
+        except OSError as error:
+            if self._ended:
                 raise StoreError(
-                    f"cannot write {self.folder / 'events.jsonl'}: {error.strerror}; "
-                    "make room and resume the run"
+                    f"cannot write {self.folder / 'events.jsonl'}: {error}; make room and resume the run"
                 ) from None
 
     def beat(self) -> None:
         """Show that the run moves on although there is nothing to report."""
         with contextlib.suppress(OSError):
-            os.utime(self._log)
+            self._log.touch()
+
+    def newest(self) -> bool:
+        """Whether there is still something to write: the run is there, and neither ended nor taken over."""
+        return not self._ended and self.folder.is_dir() and not self._successor.exists()
 
     def crash(self, report: str) -> None:
         """Keep a traceback for whoever mends the fault."""
@@ -100,7 +127,13 @@ class Attempt:
 
     def close(self) -> None:
         """Close the log; nothing may be emitted afterwards."""
-        os.close(self._log)
+        self._log.close()
+
+
+def _told(outage: Outage) -> Advised:
+    lost = f"{outage.lost} lines of the log were lost" if outage.lost else "nothing was lost"
+    text = f"the log could not be written for {outage.seconds:.0f} s ({outage.why}); {lost}"
+    return Advised(level="warning", text=text)
 
 
 def numbers(run_folder: Path) -> list[int]:
@@ -115,6 +148,15 @@ def numbers(run_folder: Path) -> list[int]:
 def owner(run_folder: Path, number: int) -> Identity | None:
     """Who claimed an attempt; None if the claim cannot be read."""
     return read_identity(run_folder / "attempts" / f"{number:04d}" / "claim.json")
+
+
+def launcher(run_folder: Path, number: int) -> str:
+    """The kind of place an attempt trains in; empty if that is not known."""
+    try:
+        claim = run_folder / "attempts" / f"{number:04d}" / "claim.json"
+        return str(json.loads(claim.read_text(encoding="utf-8")).get("launcher", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def read_identity(path: Path) -> Identity | None:
@@ -166,5 +208,5 @@ def last_event_ends(path: Path) -> bool:
             tail = file.read().splitlines()
     except OSError:
         return False
-    kinds = tuple(f'"kind":"{cls.kind}"'.encode() for cls in (Finished, Failed, HandedOver))
+    kinds = tuple(f'"kind":"{cls.kind}"'.encode() for cls in ENDINGS)
     return bool(tail) and any(kind in tail[-1][:120] for kind in kinds)

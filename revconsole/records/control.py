@@ -1,7 +1,8 @@
 """Control: requests to a run, as files in its folder, so that any console on any host can ask.
 
 A request is published by one rename and answered by the trainer with an `Answered` event; the file is then
-removed. Asking twice is harmless.
+removed. Asking twice is harmless. The same folder shows whether the trainer is still wanted: its run may have been
+deleted, or passed to a newer attempt.
 """
 
 import getpass
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from revconsole.errors import StoreError
+from revconsole.records.attempt import Attempt
 
-Verb = Literal["stop", "pause", "continue"]
+Verb = Literal["stop", "pause", "continue", "handover"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +31,17 @@ class Request:
 
 
 class Control:
-    """The trainer's ear: reads the requests of one run folder."""
+    """The trainer's ear: reads the requests of one run folder. attempt: what it writes; None in a dry run."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "control"
+    def __init__(self, folder: Path, attempt: Attempt | None = None) -> None:
+        self._folder, self._attempt = folder / "control", attempt
+
+    def moving(self) -> bool:
+        """Show that the run moves on; returns whether it is still this trainer's to move."""
+        if self._attempt is None:
+            return True
+        self._attempt.beat()
+        return self._attempt.newest()
 
     def pending(self) -> tuple[Request, ...]:
         """Requests not yet answered, oldest first. Costs one directory listing."""
@@ -48,26 +57,29 @@ class Control:
         request.path.unlink(missing_ok=True)
 
 
-def ask(folder: Path, verb: Verb) -> None:
-    """Publish a request in a run folder. Raises StoreError if the folder cannot be written."""
+def ask(folder: Path, verb: Verb, why: str = "") -> None:
+    """Publish a request in a run folder. Raises StoreError if the folder cannot be written.
+
+    why: what made somebody ask, e.g. "SIGTERM"; it is recorded behind the name.
+    """
     control = folder / "control"
     path = control / f"{time.time_ns():020d}-{verb}-{secrets.token_hex(3)}.json"
     try:
-        control.mkdir(exist_ok=True)
+        control.mkdir(exist_ok=True, mode=0o700)
         hidden = path.with_suffix(".tmp")
-        hidden.write_text(json.dumps({"verb": verb, "by": whoami()}), encoding="utf-8")
+        hidden.write_text(json.dumps({"verb": verb, "by": whoami(why)}), encoding="utf-8")
         hidden.replace(path)
     except OSError as error:
         raise StoreError(f"cannot ask the run to {verb}: {control}: {error.strerror}") from None
 
 
-def whoami() -> str:
-    """`user@host`, for the record of who stopped a run."""
+def whoami(why: str = "") -> str:
+    """`user@host`, for the record of who stopped a run; with `why` in brackets."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
+    return f"{user}@{socket.gethostname()}" + (f" ({why})" if why else "")
 
 
 def _read(path: Path) -> Request | None:

@@ -5,7 +5,9 @@ A pid alone lies: it is reused, and it means nothing on another host. Start tick
 """
 
 import os
+import signal
 import socket
+import time
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -49,6 +51,31 @@ class Identity:
     def of_earlier_boot(self) -> bool:
         """Whether this machine was restarted since."""
         return self.host == socket.gethostname() and self.boot != _boot()
+
+    def send(self, number: int) -> bool:
+        """Send a signal to this very process and to no other that got its pid; False if it is gone."""
+        try:
+            process = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return False
+        try:
+            if not self.alive():
+                return False
+            signal.pidfd_send_signal(process, number)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(process)
+        return True
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the process of this machine is gone; False if `seconds` passed first."""
+        end = time.monotonic() + seconds
+        while self.alive():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
 
     def held(self) -> bool:
         """Whether a signal (SIGSTOP, Ctrl-Z) keeps the living process of this machine from running."""

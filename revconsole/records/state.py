@@ -5,6 +5,7 @@ is written, or touched, as the training goes from step to step. On another host 
 """
 
 import json
+import os
 import signal
 import time
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def judged(place: Place, tally: Tally) -> Verdict:
     if not place.attempt:
         return waiting(place) or ("queued", "")
     if tally.ending is not None:
-        return waiting(place) or _ended(tally.ending)
+        return _begins_again(place, tally.ending) or _ended(tally.ending)
     alive = place.holder.alive() if place.holder else False
     if alive is None:
         alive = place.silence() < FOREIGN_SILENCE_SECONDS
@@ -75,6 +76,12 @@ def waiting(place: Place) -> Verdict | None:
         return "queued", ""
     dead = "its launcher ended before the run began; `revconsole resume` starts it"
     return None if place.attempt else ("lost", dead)
+
+
+def _begins_again(place: Place, ending: Finished | Failed | HandedOver) -> Verdict | None:
+    """The state of a run that waits for another attempt; one that is handed over does not wait in a queue."""
+    found = waiting(place)
+    return ("starting", "") if found and isinstance(ending, HandedOver) else found
 
 
 def _ended(ending: Finished | Failed | HandedOver) -> Verdict:
@@ -96,7 +103,7 @@ def _living(place: Place, tally: Tally) -> Verdict:
         pid = place.holder.pid
         return "stalled", f"process {pid} is held by a signal; `kill -CONT {pid}` lets it go on"
     asked = _asked(place.run_folder)
-    if "stop" in asked or "hand" in asked:
+    if "stop" in asked:
         return "stopping", ""
     if tally.paused:
         return "paused", ""
@@ -106,14 +113,28 @@ def _living(place: Place, tally: Tally) -> Verdict:
         return "stalled", f"nothing has moved for {silence:.0f} s after step {tally.step}"
     if not tally.started:
         return "starting", ""
-    return ("pausing" if "pause" in asked else "running"), ""
+    return ("pausing" if "pause" in asked else "running"), _disk(place)
+
+
+def _disk(place: Place) -> str:
+    """What is to be said of the disk: a run goes on when it is full, and its measurements wait in memory."""
+    try:
+        free = os.statvfs(place.folder).f_bavail
+    except OSError:
+        return ""
+    return (
+        "" if free else "the disk of the store is full: make room, what is measured waits in memory"
+    )
 
 
 def _gone(place: Place, tally: Tally) -> Verdict:
     """The process went without a word: who knows why."""
     after = f"after step {tally.step}"
-    holder, number = place.holder, _signal(place)
-    if number is not None:
+    holder, seen = place.holder, _seen(place)
+    if seen is not None:
+        number, for_memory = seen
+        if for_memory:
+            return "out of memory", f"the system killed it for memory {after}; {GOES_ON}"
         return "killed", f"by {_name(number)} {after}; {GOES_ON}"
     if holder is not None and holder.alive() is None:
         return "lost", f"nothing has been heard from {holder.host} {after}; {GOES_ON}"
@@ -122,11 +143,11 @@ def _gone(place: Place, tally: Tally) -> Verdict:
     return "lost", f"its process is gone {after}; {GOES_ON}"
 
 
-def _signal(place: Place) -> int | None:
-    """The signal that ended the attempt, if somebody saw it."""
+def _seen(place: Place) -> tuple[int, bool] | None:
+    """The signal that ended the attempt, and whether for want of memory, if somebody saw it."""
     try:
         body = json.loads((place.folder / "exit.json").read_text(encoding="utf-8"))
-        return int(body["signal"])
+        return int(body["signal"]), bool(body["memory"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

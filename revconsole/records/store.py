@@ -24,6 +24,8 @@ from pydantic import ValidationError
 from revconsole.errors import NoSuchRun, StoreError
 from revconsole.records import attempt as attempts
 from revconsole.records.attempt import Attempt, write_json
+from revconsole.records.control import whoami
+from revconsole.records.events import Finished
 from revconsole.records.identity import Identity
 from revconsole.records.plan import Plan
 from revconsole.records.run import Run, Summary
@@ -119,13 +121,23 @@ class RunStore:
         """The number that the next writer of a run would claim."""
         return max(attempts.numbers(self.folder(run_id)), default=0) + 1
 
-    def claim(self, run_id: str, number: int) -> Attempt:
-        """Become the writer of a run, as attempt `number`.
+    def claim(self, run_id: str, number: int, launcher: str = "") -> Attempt:
+        """Become the writer of a run, as attempt `number`. launcher: the kind of place it trains in.
 
         Whoever queues a run notes `next_attempt` then: if somebody else took that number meanwhile (to
         resume the run, or to stop it in the queue), this raises AlreadyClaimed.
         """
-        return Attempt.claim(self.folder(run_id), number)
+        return Attempt.claim(self.folder(run_id), number, launcher)
+
+    def stop_queued(self, run_id: str, number: int, why: str = "") -> None:
+        """Record a run that nobody trains as stopped, by taking the attempt that it waits for.
+
+        Raises AlreadyClaimed if it has begun.
+        """
+        step = self.follow(run_id).summary().step
+        attempt = self.claim(run_id, number)
+        attempt.emit(Finished(outcome="stopped", step=step, by=whoami(why)))
+        attempt.close()
 
     def find(self, address: str) -> str:
         """The id of the run that `address` means: an id or its beginning, a name, or @1 for the newest.

@@ -1,0 +1,85 @@
+"""Log: a file of lines that only grows, and that a full disk does not stop.
+
+A line that cannot be written waits in memory with those after it, and is written when there is room again. What has
+been written stays: the file ends in a whole line, or in the beginning of one that is completed first of all.
+"""
+
+import os
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+MOST_BYTES = 32 * 2**20
+"""Lines that may wait; later ones are lost, and counted."""
+RETRY_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A time in which nothing could be written, now over: how long, why, and how many lines were lost."""
+
+    seconds: float
+    why: str
+    lost: int
+
+
+class Log:
+    """Write access to a log that does not exist yet. Not safe from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the file. Raises FileExistsError if somebody else did, and OSError."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
+        self._file = os.open(path, flags, 0o600)
+        self._waiting: deque[bytes] = deque()
+        self._bytes = self._lost = 0
+        self._since, self._tried, self._why = 0.0, float("-inf"), ""
+
+    def append(self, line: bytes) -> Outage | None:
+        """Write a line, or keep it for later; the outage that this ended, if it did."""
+        if self._bytes + len(line) > MOST_BYTES:
+            self._lost += 1
+        else:
+            self._waiting.append(line)
+            self._bytes += len(line)
+        if self._since and time.monotonic() - self._tried < RETRY_SECONDS:
+            return None
+        return self._write_waiting()
+
+    def secure(self, patience: float) -> None:
+        """Force every line to disk, trying again for so many seconds. Raises OSError."""
+        end = time.monotonic() + patience
+        while True:
+            self._write_waiting()
+            if not self._waiting:
+                os.fsync(self._file)
+                return
+            if time.monotonic() > end:
+                raise OSError(self._why)
+            time.sleep(RETRY_SECONDS)
+
+    def touch(self) -> None:
+        """Let the file look just written. Raises OSError."""
+        os.utime(self._file)
+
+    def close(self) -> None:
+        """Close the file; lines that wait are lost."""
+        os.close(self._file)
+
+    def _write_waiting(self) -> Outage | None:
+        try:
+            while self._waiting:
+                written = os.write(self._file, self._waiting[0])
+                self._bytes -= written
+                self._waiting[0] = self._waiting[0][written:]
+                if not self._waiting[0]:
+                    self._waiting.popleft()
+        except OSError as error:
+            self._tried, self._why = time.monotonic(), error.strerror or str(error)
+            self._since = self._since or self._tried
+            return None
+        if not self._since:
+            return None
+        over = Outage(time.monotonic() - self._since, self._why, self._lost)
+        self._since, self._lost = 0.0, 0
+        return over

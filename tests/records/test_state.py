@@ -1,0 +1,218 @@
+"""The state of a run is what is true of it, judged the same way for everybody."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from revconsole.records import control, state
+from revconsole.records.events import Failed, Finished, HandedOver, Measured, Started
+from revconsole.records.identity import Identity, mine
+
+
+@pytest.fixture
+def run(store, plan):
+    """A run that this process writes, ten steps into it."""
+    run_id = store.create(plan, {})
+    attempt = store.claim(run_id, 1)
+    attempt.emit(Started(facts={"steps": 100}))
+    for step in range(1, 11):
+        attempt.emit(Measured(step=step, epoch=1, values={"loss": 1.0}))
+    return run_id, attempt
+
+
+def said(store, run_id):
+    """State and reason, alike for a list, a row and the whole run."""
+    rows = [store.list()[0], store.follow(run_id).summary(), store.read(run_id).summary]
+    assert len({(row.state, row.reason) for row in rows}) == 1
+    return rows[0].state, rows[0].reason
+
+
+def claimed_by(store, run_id, identity):
+    path = store.folder(run_id) / "attempts" / "0001" / "claim.json"
+    path.write_text(json.dumps(identity.to_dict()), encoding="utf-8")
+
+
+def silent_for(attempt, seconds):
+    then = time.time() - seconds
+    os.utime(attempt.folder / "events.jsonl", (then, then))
+
+
+def until(happened):
+    end = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < end
+
+
+@pytest.fixture
+def child():
+    """A process that does nothing."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_run_that_moves_runs(store, run):
+    assert said(store, run[0]) == ("running", "")
+
+
+def test_a_run_that_stands_still_for_long_is_stalled_and_recovers(store, run):
+    run_id, attempt = run
+    silent_for(attempt, state.STALL_SECONDS - 5)
+    assert said(store, run_id)[0] == "running"
+
+    silent_for(attempt, state.STALL_SECONDS + 5)
+    assert said(store, run_id) == ("stalled", "nothing has moved for 25 s after step 10")
+
+    attempt.beat()
+    assert said(store, run_id)[0] == "running"
+
+
+def test_slow_steps_are_not_taken_for_a_stall(store, plan):
+    run_id = store.create(plan, {})
+    attempt = store.claim(run_id, 1)
+    attempt.emit(Started(facts={"steps": 100}))
+    silent_for(attempt, state.FIRST_STEP_SECONDS - 20)
+    assert said(store, run_id)[0] == "running", "the first step may take long"
+
+    for step in (1, 2):
+        attempt._began -= 60.0  # a minute a step
+        attempt.emit(Measured(step=step, epoch=1, values={"loss": 1.0}))
+    silent_for(attempt, 19 * 60)
+    assert said(store, run_id)[0] == "running"
+    silent_for(attempt, 21 * 60)
+    assert said(store, run_id)[0] == "stalled"
+
+
+def test_a_clock_set_back_stalls_nothing(store, run):
+    silent_for(run[1], -7200)
+    assert said(store, run[0]) == ("running", "")
+
+
+def test_a_process_held_by_a_signal_is_stalled_at_once(store, run, child):
+    claimed_by(store, run[0], Identity.of(child.pid))
+    assert said(store, run[0])[0] == "running"
+    child.send_signal(signal.SIGSTOP)
+    until(Identity.of(child.pid).held)
+    found = said(store, run[0])
+    assert found[0] == "stalled"
+    assert f"kill -CONT {child.pid}" in found[1]
+    child.send_signal(signal.SIGCONT)
+    until(lambda: not Identity.of(child.pid).held())
+    assert said(store, run[0])[0] == "running"
+
+
+def test_a_process_that_nobody_saw_go_is_lost(store, run, child):
+    claimed_by(store, run[0], Identity.of(child.pid))
+    child.kill()
+    child.wait()
+    assert said(store, run[0]) == (
+        "lost",
+        "its process is gone after step 10; `revconsole resume` goes on",
+    )
+
+
+def test_an_unreaped_process_does_not_live(store, run, child):
+    claimed_by(store, run[0], Identity.of(child.pid))
+    identity = Identity.of(child.pid)
+    os.kill(child.pid, signal.SIGKILL)
+    until(lambda: not identity.alive())
+    assert said(store, run[0])[0] == "lost"
+
+
+@pytest.mark.parametrize(
+    ("changed", "state", "reason"),
+    [
+        ({"start": 1}, "lost", "its process is gone after step 10"),
+        ({"boot": "another"}, "lost", "was restarted after step 10"),
+        ({"host": "elsewhere"}, "running", ""),
+    ],
+)
+def test_the_same_pid_is_not_the_same_process(store, run, changed, state, reason):
+    claimed_by(store, run[0], replace(mine(), **changed))
+    found = said(store, run[0])
+    assert found[0] == state
+    assert reason in found[1]
+
+
+def test_another_host_is_lost_only_after_a_long_silence(store, run):
+    claimed_by(store, run[0], replace(mine(), host="elsewhere"))
+    silent_for(run[1], state.FOREIGN_SILENCE_SECONDS + 5)
+    assert said(store, run[0]) == (
+        "lost",
+        "nothing has been heard from elsewhere after step 10; `revconsole resume` goes on",
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "state", "reason"),
+    [
+        ({"signal": 9, "memory": False}, "killed", "by SIGKILL after step 10"),
+        ({"signal": 11, "memory": False}, "killed", "by SIGSEGV after step 10"),
+        ({"signal": 9, "memory": True}, "out of memory", "the system killed it for memory"),
+        ({"signal": "nine"}, "lost", "its process is gone"),
+    ],
+)
+def test_what_the_shepherd_saw_is_told(store, run, child, seen, state, reason):
+    claimed_by(store, run[0], Identity.of(child.pid))
+    child.kill()
+    child.wait()
+    (run[1].folder / "exit.json").write_text(json.dumps(seen), encoding="utf-8")
+    found = said(store, run[0])
+    assert found[0] == state
+    assert found[1].startswith(reason)
+
+
+def test_want_of_memory_is_not_any_failure(store, run):
+    run[1].emit(Failed(reason="no room for 3 GiB", cause="memory"))
+    assert said(store, run[0]) == ("out of memory", "no room for 3 GiB")
+
+
+def test_a_run_handed_over_starts_again_and_is_lost_if_nobody_took_it(store, run, child):
+    run_id, attempt = run
+    store.queue(run_id, 2, Identity.of(child.pid), "process")
+    attempt.emit(HandedOver(step=10, to="a background process"))
+    assert said(store, run_id) == ("starting", "")
+
+    child.kill()
+    child.wait()
+    found = said(store, run_id)
+    assert found[0] == "lost"
+    assert "handed over to a background process at step 10, which never began" in found[1]
+
+
+def test_nothing_is_written_after_the_end(store, run):
+    run_id, attempt = run
+    attempt.emit(Finished(outcome="stopped", step=10, by="me@here"))
+    attempt.emit(Measured(step=11, epoch=1, values={"loss": 1.0}))
+    attempt.emit(Failed(reason="too late"))
+    assert said(store, run_id) == ("stopped", "at step 10 by me@here")
+    assert store.read(run_id).series["loss"].steps[-1] == 10
+
+
+def test_who_asked_and_why_is_recorded(store, run):
+    control.ask(store.folder(run[0]), "stop", "SIGTERM")
+    (request,) = control.Control(store.folder(run[0])).pending()
+    assert request.by == f"{control.whoami()} (SIGTERM)"
+
+
+def test_a_trainer_notices_that_its_run_went_elsewhere(store, run):
+    run_id, attempt = run
+    ear = control.Control(store.folder(run_id), attempt)
+    assert ear.moving()
+    (store.folder(run_id) / "attempts" / "0002").mkdir()
+    assert not ear.moving()
+
+
+def test_a_signal_reaches_the_very_process_and_no_other(child):
+    reused = replace(Identity.of(child.pid), start=1)
+    assert not reused.send(9)
+    assert child.poll() is None
+    assert Identity.of(child.pid).send(9)
+    assert child.wait(10) == -9
