@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from revconsole.cli import complete, output
-from revconsole.errors import RevconsoleError
+from revconsole.cli import complete, leaving, output
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from revconsole.lab.lab import Lab, Planned
+    from revconsole.records.run import Summary
     from revconsole.records.tail import Tail
 
+ELSEWHERE = "elsewhere"
 POLL_SECONDS = 0.25
 """How often a followed run is looked at."""
 
@@ -119,15 +122,17 @@ def resume(
         _follow(lab, [run_id])
 
 
-def follow_to_end(tail: "Tail") -> str:
-    """Print a line per finished epoch and every advice until the run ends; returns its state."""
+def follow_to_end(tail: "Tail", until: "Callable[[], bool]" = lambda: False) -> "Summary":
+    """Print a line per finished epoch and every advice until the run ends, or `until`; returns its last row."""
     progress = output.Progress()
     while True:
+        over = until()
         run = tail.run()
         progress.show(run)
         if run.summary.ended:
             progress.close(run)
-            return run.summary.state
+        if run.summary.ended or over:
+            return run.summary
         time.sleep(POLL_SECONDS)
 
 
@@ -155,21 +160,20 @@ def _follow(lab: "Lab", ids: Sequence[str]) -> None:
     """Follow runs to their ends, then compare them; the exit code tells whether all completed."""
     states = []
     try:
-        states = [follow_to_end(lab.follow(run_id)) for run_id in ids]
-    except KeyboardInterrupt:
-        _stop(lab)
-    output.print_comparison(lab.compare(ids), plain=True)
-    if not states or set(states) & {"stopped"}:
+        with leaving.runs_secured(lab):
+            states = [_followed(lab, run_id) for run_id in ids]
+    finally:
+        output.print_comparison(lab.compare(ids), plain=True)
+    if "stopped" in states:
         raise typer.Exit(130)
-    if set(states) != {"finished"}:
+    if set(states) - {"finished", ELSEWHERE}:
         raise typer.Exit(1)
 
 
-def _stop(lab: "Lab") -> None:
-    """After one Ctrl-C, stop gracefully; a second one leaves at once."""
-    output.say("stopping after this step; press Ctrl-C again to leave at once")
-    try:
-        lab.stop_all()
-        lab.wait()
-    except RevconsoleError as error:
-        output.say(str(error))
+def _followed(lab: "Lab", run_id: str) -> str:
+    """The state in which a run of this process ended; ELSEWHERE if it went on in another."""
+    last = follow_to_end(lab.follow(run_id), until=lambda: run_id not in lab.busy())
+    if last.ended:
+        return last.state
+    output.say(f"{run_id} goes on in the background; `revconsole watch {run_id}` follows it")
+    return ELSEWHERE

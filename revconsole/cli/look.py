@@ -90,8 +90,8 @@ def compare(
 def watch(context: typer.Context, run: Address = "@1") -> None:
     """Follow a run until it ends, wherever it trains; the exit code is 0 if it finished."""
     lab = _lab(context)
-    state = follow_to_end(lab.follow(lab.find(run)))
-    if state != "finished":
+    last = follow_to_end(lab.follow(lab.find(run)))
+    if last.state != "finished":
         raise typer.Exit(1)
 
 

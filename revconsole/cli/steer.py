@@ -1,4 +1,4 @@
-"""Verbs that steer runs: stop, pause."""
+"""Verbs that steer runs: stop, pause, hand-over."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,16 +20,32 @@ def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
     app.command()(stop)
     app.command()(pause)
+    app.command(name="hand-over")(hand_over)
 
 
-def stop(context: typer.Context, runs: Addresses) -> None:
+def stop(
+    context: typer.Context,
+    runs: Addresses,
+    now: Annotated[
+        bool,
+        typer.Option(
+            "--now",
+            help="End their background processes at once; steps since the last checkpoint are lost.",
+        ),
+    ] = False,
+) -> None:
     """Stop runs after the step they are in, with a checkpoint; or take them out of the queue."""
-    _each(context, runs, lambda lab, run_id: lab.stop(run_id))
+    _each(context, runs, lambda lab, run_id: lab.stop_now(run_id) if now else lab.stop(run_id))
 
 
 def pause(context: typer.Context, runs: Addresses) -> None:
     """Hold runs between two steps; the same again lets them go on."""
     _each(context, runs, lambda lab, run_id: lab.pause(run_id))
+
+
+def hand_over(context: typer.Context, runs: Addresses) -> None:
+    """Move runs that train in a console or a terminal to background processes, which outlive both."""
+    _each(context, runs, lambda lab, run_id: lab.hand_over(run_id))
 
 
 def _each(context: typer.Context, runs: list[str], verb: "Callable[[Lab, str], str]") -> None:

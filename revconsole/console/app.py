@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 from textual import events, work
@@ -23,9 +24,13 @@ from revconsole.errors import RevconsoleError
 from revconsole.lab.lab import Lab
 from revconsole.records.printable import printable
 
-STOP_AND_QUIT = Choice(answer="stop", key="y", label="Stop them and quit")
-PATIENCE_SECONDS = 20.0
-"""How long a departure without a terminal waits for runs to keep their checkpoints."""
+WAYS = (
+    Choice(answer="on", key="b", label="Run on in the background"),
+    Choice(answer="stop", key="y", label="Stop after this step"),
+    Choice(answer="now", key="x", label="Stop now, without a checkpoint"),
+)
+PATIENCE_SECONDS = 600.0
+"""How long a departure without a terminal waits for the step under way."""
 
 
 class Console(App[int]):
@@ -115,10 +120,10 @@ class Console(App[int]):
             return
         runs = "1 run trains" if len(busy) == 1 else f"{len(busy)} runs train or wait"
         detail = (
-            "They stop after the step they are in and keep a checkpoint; `revconsole resume` goes on. "
-            "Runs in background processes are not touched."
+            "In the background they go on from the very step, with the same numbers, and `revconsole` shows them again. "
+            "Stopped after their step they keep a checkpoint; stopped now they go back to their last one."
         )
-        self.push_screen(Ask(f"{runs} in this console", detail, [STOP_AND_QUIT]), self._quit_asked)
+        self.push_screen(Ask(f"{runs} in this console", detail, WAYS), self._quit_asked)
 
     def action_suspend(self) -> None:
         """Go to the background of the shell, unless a training would stand still."""
@@ -132,7 +137,8 @@ class Console(App[int]):
         if self._departing:
             return
         self._departing = True
-        terminal.depart(code, self._stop_runs)
+        secure = self._stop_runs if code == terminal.TERMINATED else self._hand_runs_over
+        terminal.depart(code, secure)
         self.exit(code)
 
     def _quit_asked(self, answer: str | None) -> None:
@@ -141,21 +147,30 @@ class Console(App[int]):
             self.post_message(
                 Said("waiting for the step to end; q again leaves at once", "warning")
             )
-            self._stop_and_exit()
+            self._secure_and_exit(answer)
 
     @work(thread=True, exit_on_error=False, group="quit")
-    def _stop_and_exit(self) -> None:
+    def _secure_and_exit(self, answer: str) -> None:
+        verbs = {
+            "on": self.lab.hand_all_over,
+            "stop": self.lab.stop_all,
+            "now": self.lab.end_all_now,
+        }
         try:
-            self.lab.stop_all()
+            verbs[answer]("quit the console")
         except RevconsoleError as error:
             self.post_message(Said(str(error), "error"))
-        while not self.lab.wait(0.2):
+        while answer != "now" and not self.lab.wait(0.2):
             if not self.is_running:
                 return
         self.call_later(self.exit, 0)
 
     def _stop_runs(self) -> None:
-        self.lab.stop_all()
+        self.lab.stop_all("SIGTERM")
+        self.lab.wait(PATIENCE_SECONDS)
+
+    def _hand_runs_over(self) -> None:
+        self.lab.hand_all_over("its terminal was lost")
         self.lab.wait(PATIENCE_SECONDS)
 
     def _begin(self) -> None:
@@ -184,12 +199,20 @@ def run_console(lab: Lab, opened: Sequence[str] = ()) -> int:
     stop_watching()
     if code:
         lab.wait(PATIENCE_SECONDS)
-    print(_what_goes_on(lab), end="", file=sys.stderr)  # noqa: T201  after the screen is gone
-    return code or console.return_code or 0
+    with suppress(OSError):  # there may be no terminal any more
+        print(_what_goes_on(lab), end="", file=sys.stderr)  # noqa: T201  after the screen is gone
+    if lab.busy():
+        lab.end_all_now("quit the console without waiting")
+    code = code or console.return_code or 0
+    if "torch" in sys.modules:
+        terminal.vanish(code)
+    return code
 
 
 def _what_goes_on(lab: Lab) -> str:
     """A line on the runs of other processes; empty if there are none."""
+    if lab.hand_over_problem():
+        return f"{printable(lab.hand_over_problem())}\n"
     try:
         going = [run for run in lab.runs() if not run.ended and run.id not in lab.busy()]
     except RevconsoleError:

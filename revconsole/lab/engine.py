@@ -13,11 +13,14 @@ from revconsole.records.store import RunStore
 from revconsole.records.survey import Surveyed
 
 
-def train(store: RunStore, run_id: str, attempt: Attempt) -> None:
-    """Train a claimed run in the calling thread, to its end; the outcome is in the run's events."""
+def train(store: RunStore, run_id: str, attempt: Attempt) -> bool:
+    """Train a claimed run in the calling thread, to its end; whether another process is to go on with it.
+
+    Everything else about the outcome is in the run's events.
+    """
     from revconsole.training import door  # seconds of import: only when something is trained
 
-    door.execute(store, run_id, attempt)
+    return door.execute(store, run_id, attempt) == "handed over"
 
 
 def count_parameters(plan: Plan) -> int:

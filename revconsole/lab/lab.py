@@ -1,6 +1,7 @@
 """Lab: the verbs of revconsole. The command line and the console only spell them."""
 
 import shlex
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,9 @@ from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
 from revconsole.lab.launchers import process
 from revconsole.lab.launchers.thread import ThreadLauncher
+from revconsole.records import attempt as attempts
 from revconsole.records import control, shelf
 from revconsole.records.benchmark import Update
-from revconsole.records.events import Finished
 from revconsole.records.plan import Plan
 from revconsole.records.profile import Profile
 from revconsole.records.run import Run, Summary
@@ -22,6 +23,8 @@ from revconsole.records.store import RunStore
 from revconsole.records.tail import Tail
 
 Launcher = Literal["thread", "process"]
+KILL_SECONDS = 10.0
+"""How long a killed process may take to be gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,21 +69,49 @@ class Lab:
             )
         self._start([run_id], launcher)
 
-    def stop(self, run_id: str) -> str:
+    def stop(self, run_id: str, why: str = "") -> str:
         """Ask a run to stop after the step it is in; returns what will happen, for the user.
 
-        Raises RevconsoleError if it has ended already.
+        why: what made the user ask, e.g. "Ctrl-C"; it is recorded. Raises RevconsoleError if it has ended already.
         """
         summary = self.summary(run_id)
         if summary.ended:
             raise RevconsoleError(f"run {run_id} ({summary.name}) is already {summary.state}")
         if summary.state == "queued":
-            attempt = self.store.claim(run_id, self.store.next_attempt(run_id))
-            attempt.emit(Finished(outcome="stopped", step=summary.step, by=control.whoami()))
-            attempt.close()
+            self.store.stop_queued(run_id, self.store.next_attempt(run_id), why)
             return "taken out of the queue"
-        control.ask(self.store.folder(run_id), "stop")
+        control.ask(self.store.folder(run_id), "stop", why)
         return "will stop after this step and keep a checkpoint"
+
+    def stop_now(self, run_id: str) -> str:
+        """End the background process of a run at once; what it did since its last checkpoint is computed again.
+
+        Raises RevconsoleError where there is no such process on this machine: nothing else is ever signalled.
+        """
+        summary, folder = self.summary(run_id), self.store.folder(run_id)
+        if summary.ended or summary.state == "queued":
+            return self.stop(run_id)
+        holder = attempts.owner(folder, summary.attempt)
+        here = holder is not None and attempts.launcher(folder, summary.attempt) == process.NAME
+        if holder is None or not here or not holder.send(signal.SIGKILL):
+            raise RevconsoleError(
+                f"run {run_id} ({summary.name}) does not train in a background process of this machine; "
+                "stop it without --now, or quit the console or the command that trains it"
+            )
+        holder.wait(KILL_SECONDS)
+        self.store.stop_queued(run_id, summary.attempt + 1, "at once")
+        return "ended at once; `revconsole resume` goes on from its last checkpoint"
+
+    def hand_over(self, run_id: str) -> str:
+        """Let a background process go on with a run that trains in a console or a terminal."""
+        summary = self.summary(run_id)
+        if summary.state not in {"running", "stalled"}:
+            raise RevconsoleError(f"run {run_id} ({summary.name}) is {summary.state}, not running")
+        launcher = attempts.launcher(self.store.folder(run_id), summary.attempt)
+        if launcher == process.NAME:
+            raise RevconsoleError(f"run {run_id} ({summary.name}) already trains in the background")
+        control.ask(self.store.folder(run_id), "handover")
+        return "moves to a background process after this step"
 
     def pause(self, run_id: str) -> str:
         """Ask a running run to hold between two steps, or a paused one to go on."""
@@ -127,11 +158,29 @@ class Lab:
         """Runs that train or wait in this process: quitting would end them."""
         return self._threads.busy()
 
-    def stop_all(self) -> None:
+    def stop_all(self, why: str = "") -> None:
         """Ask every run of this process to stop after its step."""
         for run_id in reversed(self.busy()):
             if not self.summary(run_id).ended:
-                self.stop(run_id)
+                self.stop(run_id, why)
+
+    def end_all_now(self, why: str = "") -> None:
+        """Record every run of this process as stopped; whoever calls it leaves at once."""
+        self._threads.end_now(why)
+
+    def hand_all_over(self, why: str = "") -> tuple[str, ...]:
+        """Let a background process go on with every run of this process; `wait` until they have gone.
+
+        A paused run is stopped instead: it is not to begin to train again by itself.
+        """
+        busy = self.busy()
+        if busy and self.summary(busy[0]).state in {"paused", "pausing"}:
+            self.stop(busy[0], why or "it was paused")
+        return self._threads.hand_over(why)
+
+    def hand_over_problem(self) -> str:
+        """Why runs that were handed over do not go on; empty if they do."""
+        return self._threads.problem
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until nothing trains or waits in this process; False if `seconds` passed first."""

@@ -1,10 +1,11 @@
 """The detached trainer: `python -m revconsole.training STORE RUN_ID [RUN_ID …]`.
 
-Trains the runs one after the other, each with its output in `attempts/NNNN/output.log` of its folder. SIGTERM
-and SIGINT make it ask itself to stop, as anybody else would; losing the terminal is ignored. Exits 0 if every
-run completed.
+Trains the runs one after the other, each with its output in `attempts/NNNN/output.log` of its folder, in a child
+of a shepherd that sees how it ends. SIGTERM and SIGINT make it ask itself to stop, as anybody else would; losing the
+terminal is ignored. Exits 0 if every run completed.
 """
 
+import faulthandler
 import os
 import signal
 import sys
@@ -16,6 +17,9 @@ from revconsole.errors import AlreadyClaimed, RevconsoleError
 from revconsole.records import control
 from revconsole.records.attempt import Attempt
 from revconsole.records.store import RunStore
+from revconsole.training.shepherd import PASSED_ON, shepherded
+
+NAME = "process"
 
 
 class Line:
@@ -26,34 +30,38 @@ class Line:
         self.waiting = [(run_id, store.next_attempt(run_id)) for run_id in run_ids]
         self.training: str | None = None
         self.told_to_go = threading.Event()
+        self.why = ""
 
     def go(self, signum: int, _frame: FrameType | None) -> None:
         """Stop the run under way at its next step, and begin no other; a second signal ends at once."""
+        self.why = signal.Signals(signum).name
         self.told_to_go.set()
         signal.signal(signum, signal.SIG_DFL)
         if self.training is not None:
-            control.ask(self.store.folder(self.training), "stop")
+            control.ask(self.store.folder(self.training), "stop", self.why)
 
-    def work(self) -> bool:
-        """Train every run; returns whether all completed."""
+    def work(self) -> int:
+        """Train every run; 0 if all completed."""
         completed = [self._train(run_id, number) for run_id, number in self.waiting]
-        return all(completed)
+        return 0 if all(completed) else 1
 
     def _train(self, run_id: str, number: int) -> bool:
         if self.told_to_go.is_set():
             return False
         try:
-            attempt = self.store.claim(run_id, number)
+            attempt = self.store.claim(run_id, number, NAME)
         except AlreadyClaimed:
             return False
         self.training = run_id
         if self.told_to_go.is_set():  # the signal came while it was claimed
-            control.ask(self.store.folder(run_id), "stop")
+            control.ask(self.store.folder(run_id), "stop", self.why)
         _redirect_output(attempt)
         from revconsole.training import door  # torch: only once the run is known to be ours
 
         outcome = door.execute(self.store, run_id, attempt)
         self.training = None
+        if outcome == "handed over":  # asked to go where it is: in the background already
+            return self._train(run_id, number + 1)
         return outcome == "completed"
 
 
@@ -64,24 +72,26 @@ def main(arguments: list[str]) -> int:
         return 2
     store, *run_ids = arguments
     try:
-        line = Line(RunStore(Path(store)), run_ids)
-        for name in (signal.SIGTERM, signal.SIGINT):
+        opened = RunStore(Path(store))
+        line = Line(opened, run_ids)
+        for name in PASSED_ON:
             signal.signal(name, line.go)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        return 0 if line.work() else 1
+        return shepherded(opened, run_ids, line.work)
     except RevconsoleError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
 
 
 def _redirect_output(attempt: Attempt) -> None:
-    """Send what this process prints, from C as well, to the attempt's output.log."""
+    """Send what this process prints, from C as well, to the attempt's output.log; a crash of torch's too."""
     sys.stdout.flush()
     sys.stderr.flush()
     log = os.open(attempt.folder / "output.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
     os.close(log)
+    faulthandler.enable()
 
 
 if __name__ == "__main__":

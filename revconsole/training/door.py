@@ -23,19 +23,23 @@ from revconsole.training import survey
 from revconsole.training.bench.measure import measure
 from revconsole.training.build import build_model
 from revconsole.training.checkpoint import Checkpoints
+from revconsole.training.orders import NotOurs
 from revconsole.training.trainer import train
 from revconsole.training.verify import Shape, verify, verify_own
 
-Outcome = Literal["completed", "stopped", "failed"]
+Outcome = Literal["completed", "stopped", "handed over", "failed", "gone"]
 
 
 def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     """Train a claimed run in the calling thread, to its end, and close the attempt.
 
-    Nothing is raised: the record of the run is the report, and a traceback is in the attempt's crash.txt.
+    Nothing is raised: the record of the run is the report, and a traceback is in the attempt's crash.txt. "gone"
+    is a run that was deleted, or taken over, meanwhile.
     """
     try:
         return _train(store, run_id, attempt)
+    except NotOurs:
+        return "gone"
     except RevconsoleError as error:
         return _failed(attempt, str(error))
     except (MemoryError, torch.OutOfMemoryError) as error:
@@ -114,12 +118,13 @@ def benchmark(bench: Bench) -> Iterator[Update]:
 
 def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     plan, folder = store.plan(run_id), store.folder(run_id)
-    control = Control(folder)
+    control = Control(folder, attempt)
     _forget_stale(control, attempt)
 
     def emit(event: Event) -> None:
         if isinstance(event, Started) and plan.data_fingerprint is None:
-            store.keep_fingerprint(run_id, str(event.facts["fingerprint"]))
+            with contextlib.suppress(OSError):  # a full disk: the log has it as well
+                store.keep_fingerprint(run_id, str(event.facts["fingerprint"]))
         attempt.emit(event)
 
     return train(plan, emit, control, checkpoints=Checkpoints(folder), data=data_folder())

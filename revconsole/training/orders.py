@@ -8,14 +8,27 @@ from revconsole.records.events import Answered, Event
 
 LOOK_SECONDS = 0.2
 """How often the folder is looked into; a request waits no longer than that and one step."""
+SUCCESSOR = "a background process"
 
 
-class StopAsked(Exception):  # noqa: N818  not an error: somebody asked
-    """Somebody wants the run to end here."""
+class Ending(Exception):  # noqa: N818  not an error: somebody asked
+    """The run is to end here, secured."""
+
+
+class StopAsked(Ending):
+    """Somebody wants the run to stop."""
 
     def __init__(self, by: str) -> None:
         self.by = by
         super().__init__(by)
+
+
+class HandOverAsked(Ending):
+    """Another process is to go on."""
+
+
+class NotOurs(Exception):  # noqa: N818  not an error of the run, which has gone elsewhere
+    """The run's folder is gone, or another process has taken the run over: nothing may be written."""
 
 
 class Orders:
@@ -33,12 +46,15 @@ class Orders:
     def obey(self, step: int) -> bool:
         """Do what was asked since the last look, if that was long enough ago; call it after `step`.
 
-        A pause returns, with True, only when it is over. Raises StopAsked once the request is answered.
+        A pause returns, with True, only when it is over. Raises StopAsked or HandOverAsked once the request is
+        answered, and NotOurs.
         """
         now = time.monotonic()
         if now - self._looked < LOOK_SECONDS:
             return False
         self._looked = now
+        if not self._control.moving():
+            raise NotOurs
         for request in self._control.pending():
             if request.verb != "continue":
                 self._secure()
@@ -51,6 +67,8 @@ class Orders:
     def _rest(self, step: int) -> None:
         """Sleep until somebody asks to continue or to stop."""
         while True:
+            if not self._control.moving():
+                raise NotOurs
             for request in self._control.pending():
                 self._answer(request, step)
                 if request.verb == "continue":
@@ -63,3 +81,5 @@ class Orders:
         self._control.answered(request)
         if request.verb == "stop":
             raise StopAsked(request.by)
+        if request.verb == "handover":
+            raise HandOverAsked

@@ -19,7 +19,14 @@ from typing import Literal
 import torch
 
 from revconsole.records.control import Control
-from revconsole.records.events import EpochFinished, Event, Finished, Measured, Started
+from revconsole.records.events import (
+    EpochFinished,
+    Event,
+    Finished,
+    HandedOver,
+    Measured,
+    Started,
+)
 from revconsole.records.plan import Plan
 from revconsole.training import advice, devices, probes, verify
 from revconsole.training.budget import choose_blocks
@@ -28,14 +35,14 @@ from revconsole.training.evaluation import evaluate
 from revconsole.training.facts import facts
 from revconsole.training.keeper import Keeper
 from revconsole.training.meter import Meter
-from revconsole.training.orders import Orders, StopAsked
+from revconsole.training.orders import SUCCESSOR, HandOverAsked, Orders, StopAsked
 from revconsole.training.progress import Progress
 from revconsole.training.reconstruction import ReversibleProbe
 from revconsole.training.setting import Setting, prepare
 from revconsole.training.stepping import compute_gradients, update_weights
 
 Emit = Callable[[Event], None]
-Outcome = Literal["completed", "stopped"]
+Outcome = Literal["completed", "stopped", "handed over"]
 
 
 def train(
@@ -44,7 +51,7 @@ def train(
     """Train one model as `plan` says, from where `checkpoints` left off; report through `emit`.
 
     data: the folder that datasets live in.
-    Raises RevconsoleError with a sentence for everything its user can mend.
+    Raises RevconsoleError with a sentence for everything its user can mend, and NotOurs.
     """
     with devices.threads(plan.train.threads):
         setting = prepare(plan, data=data)
@@ -81,6 +88,9 @@ def train(
         except StopAsked as stop:
             emit(Finished(outcome="stopped", step=progress.step, by=stop.by))
             return "stopped"
+        except HandOverAsked:
+            emit(HandedOver(step=progress.step, to=SUCCESSOR))
+            return "handed over"
         emit(Finished(outcome="completed", step=progress.step, values=values))
         return "completed"
 

@@ -140,7 +140,7 @@ def test_a_detached_run_lives_in_its_own_session_and_can_be_stopped(lab):
     pid = int(claim.read_text().partition('"pid":')[2].partition(",")[0])
 
     assert lab.busy() == ()
-    assert os.getsid(pid) == pid != os.getsid(0)
+    assert os.getsid(pid) != os.getsid(0)
     assert run.summary.state == "running"
 
     os.kill(pid, signal.SIGHUP)
@@ -150,13 +150,14 @@ def test_a_detached_run_lives_in_its_own_session_and_can_be_stopped(lab):
     gone(Identity.of(pid))
 
 
-def test_a_killed_process_is_lost_and_resumes_from_its_checkpoint(lab):
+def test_a_killed_process_is_told_from_a_stopped_one_and_resumes_from_its_checkpoint(lab):
     (run_id,) = lab.launch(lab.plan("tiny", {"train.epochs": 300}), "process")
     run = until(lab, run_id, lambda run: run.summary.epoch >= 2)
     claim = lab.store.folder(run_id) / "attempts" / "0001" / "claim.json"
     pid = int(claim.read_text().partition('"pid":')[2].partition(",")[0])
     os.kill(pid, signal.SIGKILL)
-    before = until(lab, run_id, lambda later: later.summary.state == "lost")
+    before = until(lab, run_id, lambda later: later.summary.state == "killed")
+    assert before.summary.reason.startswith(f"by SIGKILL after step {before.summary.step}")
 
     lab.resume(run_id)
     after = until(lab, run_id, lambda later: later.summary.step > before.summary.step)
@@ -164,6 +165,78 @@ def test_a_killed_process_is_lost_and_resumes_from_its_checkpoint(lab):
     known = before.series["loss"]
     assert after.series["loss"].values[: known.length] == known.values, "recomputed bit for bit"
     assert run.summary.epoch >= 2
+
+
+def test_what_trains_and_waits_here_goes_on_in_the_background_to_the_same_numbers(lab):
+    """The same run, once undisturbed and once handed over, loses nothing and repeats nothing."""
+    settings = {"train.epochs": 60, "seeds": [3]}
+    (whole,) = lab.launch(lab.plan("tiny", settings))
+    assert lab.wait(SECONDS)
+    moved, waits = lab.launch(lab.plan("tiny", settings)) + lab.launch(lab.plan("tiny"))
+    until(lab, moved, lambda run: run.summary.step >= 5)
+
+    assert lab.hand_all_over("the test ends") == (moved, waits)
+
+    assert lab.wait(SECONDS)
+    assert not lab.summary(moved).ended, "not lost for a moment"
+    run = until(lab, waits, lambda run: run.summary.ended)
+    assert (run.summary.state, run.summary.attempt) == ("finished", 1)
+    once, twice = lab.run(whole), lab.run(moved)
+    assert (twice.summary.state, twice.summary.attempt) == ("finished", 2)
+    for name in ("loss", "gradient_norm", "validation_accuracy", "test_loss"):
+        assert twice.series[name].steps == once.series[name].steps
+        assert twice.series[name].values == once.series[name].values
+    assert "handed over to a background process" in " ".join(line.text for line in twice.log)
+
+
+def test_anybody_may_move_a_run_to_the_background(lab):
+    (run_id,) = lab.launch(lab.plan("tiny", LONG))
+    until(lab, run_id, lambda run: run.summary.step >= 2)
+
+    other = Lab(lab.store.root)
+    assert other.hand_over(run_id) == "moves to a background process after this step"
+
+    run = until(lab, run_id, lambda run: (run.summary.attempt, run.summary.state) == (2, "running"))
+    assert lab.busy() == ()
+    with pytest.raises(RevconsoleError, match="already trains in the background"):
+        other.hand_over(run_id)
+    assert other.stop_now(run_id).startswith("ended at once")
+    after = lab.summary(run_id)
+    assert (after.state, after.attempt) == ("stopped", 3)
+    assert after.reason.endswith("(at once)")
+    assert after.step >= run.summary.step
+
+
+def test_a_paused_run_does_not_begin_to_train_again_by_itself(lab):
+    (run_id,) = lab.launch(lab.plan("tiny", LONG))
+    until(lab, run_id, lambda run: run.summary.step >= 2)
+    lab.pause(run_id)
+    until(lab, run_id, lambda run: run.summary.state == "paused")
+
+    lab.hand_all_over()
+
+    assert lab.wait(SECONDS)
+    assert lab.summary(run_id).reason.endswith("(it was paused)")
+
+
+def test_nothing_is_signalled_but_the_process_of_the_run(lab):
+    (run_id,) = lab.launch(lab.plan("tiny", LONG))
+    until(lab, run_id, lambda run: run.summary.step >= 2)
+    with pytest.raises(RevconsoleError, match="does not train in a background process"):
+        lab.stop_now(run_id)
+
+
+def test_leaving_at_once_is_recorded_as_a_stop(lab):
+    first, second = lab.launch(lab.plan("tiny", LONG | {"seeds": [0, 1]}))
+    until(lab, first, lambda run: run.summary.step >= 2)
+
+    lab.end_all_now("left")
+
+    assert [lab.summary(r).state for r in (first, second)] == ["stopped", "stopped"]
+    assert lab.summary(first).reason.endswith("(left)")
+    step = lab.run(first).series["loss"].length
+    time.sleep(0.5)
+    assert lab.run(first).series["loss"].length == step, "nothing is written after the end"
 
 
 def test_what_has_ended_cannot_be_stopped_and_what_is_finished_not_resumed(lab):

@@ -7,8 +7,8 @@ import pytest
 
 from revconsole.records import control
 from revconsole.records.control import Control
-from revconsole.records.events import Answered, Checkpointed, Finished, Measured
-from revconsole.training.orders import Orders, StopAsked
+from revconsole.records.events import Answered, Checkpointed, Finished, HandedOver, Measured
+from revconsole.training.orders import NotOurs, Orders, StopAsked
 
 PATIENCE_SECONDS = 60.0
 
@@ -118,3 +118,26 @@ def test_asking_to_go_on_does_nothing_to_a_run_that_goes(tmp_path):
 
     assert orders.obey(4) is False
     assert [event.verb for event in emitted] == ["continue"]
+
+
+def test_a_run_handed_over_is_secured_and_goes_on_from_that_very_step(long, runner, small):
+    long.until(Measured)
+    long.ask("handover")
+    events = long.end()
+
+    ending, answer, saved = events[-1], events[-2], events[-3]
+    assert isinstance(ending, HandedOver)
+    assert isinstance(saved, Checkpointed)
+    assert ending.step == answer.step == saved.step
+    assert runner.checkpoints().steps()[0] == ending.step
+
+
+def test_a_run_that_was_deleted_or_taken_over_is_left_alone(store, plan):
+    run_id = store.create(plan, {})
+    attempt = store.claim(run_id, 1)
+    orders = Orders(Control(store.folder(run_id), attempt), pytest.fail, secure=pytest.fail)
+    orders.obey(1)
+    (store.folder(run_id) / "attempts" / "0002").mkdir()
+    orders._looked = 0.0
+    with pytest.raises(NotOurs):
+        orders.obey(2)

@@ -25,6 +25,8 @@ class Choice:
 
 
 CANCEL = Choice(answer="", key="n", label="Cancel")
+MOST_ABREAST = 3
+"""Answers that fit beside each other; more stand in a column."""
 
 
 class Ask(ModalScreen[str]):
@@ -46,7 +48,9 @@ class Ask(ModalScreen[str]):
         with Vertical():
             yield Static(Text(printable(self._question)), classes="question")
             yield Static(Text(printable(self._detail)), classes="detail")
-            with Horizontal():
+            with (
+                Horizontal() if len(self._choices) <= MOST_ABREAST else Vertical(classes="answers")
+            ):
                 for choice in self._choices:
                     label = Text.assemble(f"{choice.label} ", (f"[{choice.key}]", "dim"))
                     yield Button(label, id=f"answer-{choice.key}", compact=True)

@@ -1,0 +1,74 @@
+"""Shepherd: a small process that sees how a trainer ends, for a trainer that is killed cannot say.
+
+It is the trainer's parent, holds nothing and loads no torch. If it is killed itself the trainer goes on.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+from revconsole.errors import StoreError
+from revconsole.records import attempt as attempts
+from revconsole.records.attempt import write_json
+from revconsole.records.identity import Identity
+from revconsole.records.store import RunStore
+
+PASSED_ON = (signal.SIGTERM, signal.SIGINT)
+
+
+def shepherded(store: RunStore, run_ids: list[str], work: Callable[[], int]) -> int:
+    """Do `work` in a child process; returns its exit status, or that of a shell for a signal.
+
+    A signal that ended it is noted in the attempt it was writing. Call it before any thread is started.
+    """
+    kills = _memory_kills()
+    child = os.fork()
+    if child == 0:
+        os._exit(_status_of(work))
+    trainer = Identity.of(child)
+    for name in PASSED_ON:
+        signal.signal(name, lambda number, _frame: _pass_on(trainer, number))
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return code
+    for run_id in run_ids:
+        _note(store, run_id, trainer, {"signal": -code, "memory": _memory_kills() > kills})
+    return 128 - code
+
+
+def _status_of(work: Callable[[], int]) -> int:
+    """Do the work of the child; whatever happens it must not return into the parent's code."""
+    try:
+        return work()
+    except BaseException:  # noqa: BLE001  reported like any uncaught exception, then the child ends
+        import traceback
+
+        traceback.print_exc()
+        return 1
+
+
+def _pass_on(trainer: Identity, number: int, _frame: FrameType | None = None) -> None:
+    trainer.send(number)
+
+
+def _note(store: RunStore, run_id: str, trainer: Identity, seen: dict[str, int | bool]) -> None:
+    """Write what was seen into the attempt that the trainer did not end, if there is one."""
+    with suppress(StoreError, OSError):
+        folder = store.folder(run_id)
+        number = max(attempts.numbers(folder), default=0)
+        if attempts.owner(folder, number) == trainer:
+            write_json(folder / "attempts" / f"{number:04d}" / "exit.json", seen)
+            store.seal(run_id)
+
+
+def _memory_kills() -> int:
+    """How many processes of this machine the kernel has killed for memory since it started."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
