@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install demo test check-tools lint types contracts tests format constraints clean
+.PHONY: help install demo test check-tools lint types contracts tests faults format constraints clean
 
 help:
 	@echo "make install      set up in .venv"
 	@echo "make demo         set up, then train four small vision transformers on real digits"
 	@echo "make test         set up, then lint, types, import contracts and tests"
 	@echo "make lint | types | contracts | tests   one part of the gate"
+	@echo "make faults       inject every fault often (COUNT=25 SEED=0); figures of a large store"
 	@echo "make format       format the code"
 	@echo "make constraints  refresh constraints.txt with the newest versions that install together"
 
@@ -48,6 +49,12 @@ contracts: check-tools
 
 tests: check-tools
 	$(BIN)/pytest
+
+COUNT ?= 25
+SEED  ?= 0
+faults: check-tools
+	REVCONSOLE_FAULTS=$(COUNT) REVCONSOLE_FAULT_SEED=$(SEED) $(BIN)/pytest tests/faults
+	$(BIN)/python tests/faults/figures.py
 
 format: check-tools
 	$(BIN)/ruff format .

@@ -101,7 +101,7 @@ def cells(
     dim = "" if not run.ended or run.state == "finished" else "dim"
     special: Mapping[str, Text] = {
         "mark": Text(MARK if marked else " ", style=themed(variables, "accent")),
-        "state": states.shown(run.state, variables),
+        "state": states.shown(run.state, variables, brief=True),
     }
     return tuple(
         special.get(f.column.key) or Text(one_line(f.text(run)), style=dim) for f in fields

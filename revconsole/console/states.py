@@ -39,6 +39,11 @@ COLOURS: dict[State, str] = {
 }
 
 
-def shown(state: State, variables: dict[str, str]) -> Text:
-    """Sign and word of a state, coloured with the variables of the theme."""
-    return Text(f"{SIGNS[state]} {state}", style=themed(variables, COLOURS[state]), no_wrap=True)
+BRIEF: dict[State, str] = {"out of memory": "memory"}
+"""Words for a narrow column."""
+
+
+def shown(state: State, variables: dict[str, str], *, brief: bool = False) -> Text:
+    """Sign and word of a state, coloured with the variables of the theme. brief: for a narrow column."""
+    word = BRIEF.get(state, state) if brief else state
+    return Text(f"{SIGNS[state]} {word}", style=themed(variables, COLOURS[state]), no_wrap=True)

@@ -162,7 +162,7 @@ class ComparisonScreen(PlottingScreen):
         return (
             Text(self._letters[s.id], style=f"bold {tint}"),
             Text(one_line(s.name)),
-            states.shown(s.state, variables),
+            states.shown(s.state, variables, brief=True),
             *(Text(text) for text in measured),
             *(Text(one_line(str(row.settings.get(key, shown.UNKNOWN)))) for key in keys),
         )
