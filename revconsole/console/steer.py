@@ -1,4 +1,4 @@
-"""Steer: stop, pause and resume as a user does it: ask if it cannot be undone, do it in a thread, say what happens."""
+"""Steer: stop, pause, resume and move runs as a user does it: ask if it cannot be undone, do it in a thread, say what happens."""
 
 from collections.abc import Callable
 from functools import partial
@@ -59,6 +59,11 @@ def resume(screen: Screen[Any], reader: Reader, run: Summary) -> None:
         return "goes on from its last checkpoint"
 
     act(screen, reader, run.name, go_on)
+
+
+def hand_over(screen: Screen[Any], reader: Reader, run: Summary) -> None:
+    """Move the run to a background process: it loses nothing, so nobody is asked."""
+    act(screen, reader, run.name, partial(reader.lab.hand_over, run.id))
 
 
 def act(screen: Screen[Any], reader: Reader, name: str, verb: Callable[[], str]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from revconsole.errors import RevconsoleError
+from revconsole.errors import AlreadyClaimed, RevconsoleError
 from revconsole.lab import engine
 from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
@@ -77,8 +77,7 @@ class Lab:
         summary = self.summary(run_id)
         if summary.ended:
             raise RevconsoleError(f"run {run_id} ({summary.name}) is already {summary.state}")
-        if summary.state == "queued":
-            self.store.stop_queued(run_id, self.store.next_attempt(run_id), why)
+        if summary.state in {"queued", "starting"} and self._taken_out(run_id, why):
             return "taken out of the queue"
         control.ask(self.store.folder(run_id), "stop", why)
         return "will stop after this step and keep a checkpoint"
@@ -185,6 +184,18 @@ class Lab:
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until nothing trains or waits in this process; False if `seconds` passed first."""
         return self._threads.wait(seconds)
+
+    def _taken_out(self, run_id: str, why: str) -> bool:
+        """Take the attempt that a run waits for, unless it has begun."""
+        queued = attempts.read_queued(self.store.folder(run_id) / "launch.json")
+        number = self.store.next_attempt(run_id)
+        if queued is not None and queued[1] < number:
+            return False
+        try:
+            self.store.stop_queued(run_id, number, why)
+        except AlreadyClaimed:
+            return False
+        return True
 
     def _start(self, run_ids: list[str], launcher: Launcher) -> None:
         if launcher == "process":

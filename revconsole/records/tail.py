@@ -9,7 +9,7 @@ from pathlib import Path
 
 from revconsole.records import attempt as attempts
 from revconsole.records import seal
-from revconsole.records.events import Damaged, Finished, decode
+from revconsole.records.events import Damaged, Finished, HandedOver, decode
 from revconsole.records.fold import Fold, Tally
 from revconsole.records.plan import Plan
 from revconsole.records.run import Run, Summary
@@ -49,7 +49,7 @@ class Tail:
     def seal(self) -> None:
         """Keep the row of an ended run beside its log, for whoever lists it next."""
         summary = self.summary()
-        if summary.ended and summary.attempt:
+        if summary.ended and summary.attempt and not isinstance(self._tally.ending, HandedOver):
             seal.write(self._folder, summary, self._log_length()[1])
 
     def run(self) -> Run:

@@ -1,5 +1,8 @@
 """The launch form: prefilled, judged as one types, and it launches what it says."""
 
+import asyncio
+import time
+
 import pytest
 from textual.widgets import Input
 
@@ -156,6 +159,55 @@ async def test_quitting_while_a_run_trains_asks_and_stops_it(opened, lab):
         assert lab.runs()[0].state == "stopped"
         await stage.until(lambda: not stage.app.is_running)
         assert stage.app.return_code == 0
+
+
+async def test_quitting_may_leave_the_run_to_a_background_process(opened, lab):
+    async with opened() as stage:
+        await open_form(stage)
+        await typed(stage, "train.epochs", "5000")
+        await stage.shows("train.epochs=5000", "launches 1 run")
+        await stage.press("ctrl+l")
+        await stage.until(lambda: lab.runs() and lab.runs()[0].state == "running")
+        await stage.press("q")
+        await stage.shows("Run on in the background [b]", "Stop now, without a checkpoint [x]")
+        await stage.press("b")
+        await stage.until(lambda: not stage.app.is_running)
+    (run,) = lab.runs()
+    assert not run.ended
+    assert not lab.busy()
+    lab.stop(run.id)
+    end = time.monotonic() + 90  # a process that has just begun loads torch before it listens
+    while lab.runs()[0].state != "stopped":
+        assert time.monotonic() < end
+        await asyncio.sleep(0.1)
+
+
+async def test_quitting_at_once_records_the_stop(opened, lab):
+    async with opened() as stage:
+        await open_form(stage)
+        await typed(stage, "train.epochs", "5000")
+        await stage.shows("train.epochs=5000", "launches 1 run")
+        await stage.press("ctrl+l")
+        await stage.until(lambda: lab.runs() and lab.runs()[0].state == "running")
+        await stage.press("q", "x")
+        await stage.until(lambda: not stage.app.is_running)
+    assert lab.runs()[0].state == "stopped"
+    assert lab.runs()[0].reason.endswith("(quit the console)")
+
+
+async def test_a_key_moves_a_run_to_the_background(opened, lab):
+    async with opened() as stage:
+        await open_form(stage)
+        await typed(stage, "train.epochs", "5000")
+        await stage.shows("train.epochs=5000", "launches 1 run")
+        await stage.press("ctrl+l")
+        await stage.until(lambda: lab.runs() and lab.runs()[0].state == "running")
+        await stage.press("d")
+        await stage.until(lambda: not lab.busy())
+        assert not lab.runs()[0].ended
+        await stage.press("q")
+        await stage.until(lambda: not stage.app.is_running)
+    lab.stop(lab.runs()[0].id)
 
 
 async def test_what_to_expect_of_the_reconstruction_is_said_before_the_launch(opened):

@@ -207,6 +207,21 @@ def test_anybody_may_move_a_run_to_the_background(lab):
     assert after.step >= run.summary.step
 
 
+def test_a_run_on_its_way_to_the_background_can_be_stopped(lab):
+    """Its new process has not claimed it yet, and would not hear of what was asked before."""
+    (run_id,) = lab.launch(lab.plan("tiny", LONG))
+    until(lab, run_id, lambda run: run.summary.step >= 2)
+    lab.hand_all_over()
+    assert lab.wait(SECONDS)
+    assert (lab.summary(run_id).state, lab.summary(run_id).attempt) == ("starting", 1)
+
+    assert lab.stop(run_id) == "taken out of the queue"
+
+    assert lab.summary(run_id).state == "stopped"
+    lab.resume(run_id)
+    until(lab, run_id, lambda run: (run.summary.attempt, run.summary.state) == (3, "running"))
+
+
 def test_a_paused_run_does_not_begin_to_train_again_by_itself(lab):
     (run_id,) = lab.launch(lab.plan("tiny", LONG))
     until(lab, run_id, lambda run: run.summary.step >= 2)

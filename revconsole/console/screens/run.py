@@ -38,6 +38,7 @@ class RunScreen(PlottingScreen):
         Binding("s", "stop", "Stop", id="run.stop"),
         Binding("p", "pause", "Pause", id="run.pause"),
         Binding("r", "resume", "Resume", id="run.resume"),
+        Binding("d", "hand_over", "Move to the background", show=False, id="run.hand-over"),
         Binding("x", "horizontal", "Axis", id="run.horizontal"),
         Binding("plus,equals_sign", "smooth(1)", "Smooth", key_display="+/-", id="run.smoother"),
         Binding("minus", "smooth(-1)", "Smooth less", show=False, id="run.rougher"),

@@ -38,6 +38,7 @@ class RunsScreen(SteeringScreen):
         Binding("s", "stop", "Stop", id="runs.stop"),
         Binding("p", "pause", "Pause", id="runs.pause"),
         Binding("r", "resume", "Resume", id="runs.resume"),
+        Binding("d", "hand_over", "Move to the background", show=False, id="runs.hand-over"),
         Binding("slash", "filter", "Filter", key_display="/", id="runs.filter"),
         Binding("o", "order", "Order", show=False, id="runs.order"),
         Binding("y", "copy", "Copy the id", show=False, id="runs.copy"),

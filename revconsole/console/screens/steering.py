@@ -34,6 +34,10 @@ class SteeringScreen(Screen[None]):
         """Go on with the run, if it ended early."""
         self._steer(steer.resume)
 
+    def action_hand_over(self) -> None:
+        """Let a background process go on with the run."""
+        self._steer(steer.hand_over)
+
     def _steer(self, verb: Callable[[Screen[Any], Reader, Summary], None]) -> None:
         run = self.at_hand()
         if run is not None:
