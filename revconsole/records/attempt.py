@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from revconsole.errors import AlreadyClaimed, StoreError
+from revconsole.records.damage import UNREADABLE
+from revconsole.records.digest import DigestWriter
 from revconsole.records.events import (
     Checkpointed,
     Event,
@@ -41,6 +43,7 @@ class Attempt:
         self._lock, self._seq, self._began = threading.Lock(), 0, time.monotonic()
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         self._log = os.open(self.folder / "events.jsonl", flags, 0o600)
+        self._digest = DigestWriter(self.folder)
 
     @classmethod
     def claim(cls, run_folder: Path, number: int) -> Self:
@@ -77,10 +80,11 @@ class Attempt:
         with self._lock:
             self._seq += 1
             elapsed = time.monotonic() - self._began
-            line = encode(Record(seq=self._seq, time=time.time(), event=event, elapsed=elapsed))
+            record = Record(seq=self._seq, time=time.time(), event=event, elapsed=elapsed)
+            line = rest = encode(record)
             try:
-                while line:
-                    line = line[os.write(self._log, line) :]
+                while rest:
+                    rest = rest[os.write(self._log, rest) :]
                 if isinstance(event, DURABLE):
                     os.fsync(self._log)
             except OSError as error:
@@ -88,6 +92,7 @@ class Attempt:
                     f"cannot write {self.folder / 'events.jsonl'}: {error.strerror}; "
                     "make room and resume the run"
                 ) from None
+            self._digest.add(record, line)
 
     def beat(self) -> None:
         """Show that the run moves on although there is nothing to report."""
@@ -121,7 +126,7 @@ def read_identity(path: Path) -> Identity | None:
     """The identity in a JSON file; None if there is none."""
     try:
         return Identity.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return None
 
 
@@ -130,7 +135,7 @@ def read_queued(path: Path) -> tuple[Identity, int] | None:
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         return Identity.from_dict(body), int(body["attempt"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return None
 
 

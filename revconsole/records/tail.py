@@ -1,18 +1,15 @@
-"""Tail: reads the growing event logs of one run and says what they amount to.
-
-Each look re-opens the newest log and reads from where the last look ended, up to the last newline: a line still
-being written is not there yet. A whole line whose checksum fails is counted and passed over.
-"""
+"""Tail: reads the growing event logs of one run, attempt by attempt, and says what they amount to."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from revconsole.records import attempt as attempts
 from revconsole.records import seal
-from revconsole.records.events import Damaged, Finished, decode
+from revconsole.records.events import Finished
 from revconsole.records.fold import Fold, Tally
 from revconsole.records.plan import Plan
-from revconsole.records.run import Run, Summary
+from revconsole.records.reading import Reading
+from revconsole.records.run import ENDED, Run, State, Summary
 from revconsole.records.state import Place, judged, waiting
 
 
@@ -30,11 +27,10 @@ class Tail:
     """One reader of one run. `series=False` keeps no points, only what a row shows."""
 
     def __init__(self, header: Header, folder: Path, *, series: bool) -> None:
-        self._header, self._folder = header, folder
-        self._fold: Fold | Tally = Fold() if series else Tally()
-        self._attempt, self._offset, self._damaged = 0, 0, 0
+        self._header, self._folder, self._series = header, folder, series
         self._seal: Summary | None = None
         self._seal_checked = (0, 0)
+        self._start_again()
 
     def summary(self) -> Summary:
         """The run as one row, now."""
@@ -78,36 +74,40 @@ class Tail:
 
     def _log_length(self) -> tuple[int, int]:
         """Number of the newest attempt and the bytes of its log; zeros before the first."""
-        number = max(attempts.numbers(self._folder), default=0)
+        number = max(self._numbers(), default=0)
         try:
             return number, self._log_path(number).stat().st_size
         except OSError:
             return number, 0
 
-    def _read_new(self) -> None:
-        for number in attempts.numbers(self._folder):
-            if number > self._attempt:
-                self._read_log()
-                self._attempt, self._offset = number, 0
-                self._fold.begin_attempt()
-        self._read_log()
+    def _start_again(self) -> None:
+        self._fold: Fold | Tally = Fold() if self._series else Tally()
+        self._attempt, self._damaged = 0, 0
+        self._reading: Reading | None = None
 
-    def _read_log(self) -> None:
-        if not self._attempt:
-            return
+    def _read_new(self) -> None:
+        if not self._read_attempts():  # the log was replaced by a shorter one
+            self._start_again()
+            self._read_attempts()
+
+    def _read_attempts(self) -> bool:
+        """Take in what is new; False if what was read before is not what is there."""
+        for number in self._numbers():
+            if number > self._attempt:
+                if self._reading is not None:
+                    if not self._reading.look():
+                        return False
+                    self._damaged += self._reading.damaged + self._reading.doubtful
+                self._attempt = number
+                self._reading = Reading(self._log_path(number).parent, self._fold)
+                self._fold.begin_attempt()
+        return self._reading is None or self._reading.look()
+
+    def _numbers(self) -> list[int]:
         try:
-            with self._log_path(self._attempt).open("rb") as file:
-                file.seek(self._offset)
-                block = file.read()
-        except OSError:
-            return
-        whole = block[: block.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        for line in whole.splitlines():
-            try:
-                self._fold.add(decode(line))
-            except Damaged:
-                self._damaged += 1
+            return attempts.numbers(self._folder)
+        except (OSError, ValueError):  # out of reach, or the folder of somebody else's program
+            return []
 
     def _log_path(self, number: int) -> Path:
         return self._folder / "attempts" / f"{number:04d}" / "events.jsonl"
@@ -147,11 +147,19 @@ class Tail:
             peak_memory_of=peak[1],
             fingerprint=_text(facts.get("fingerprint")) or header.plan.data_fingerprint,
             device=_text(facts.get("device")) or "",
-            damaged_lines=self._damaged,
+            damaged_lines=self._damaged_lines(state),
             weights_sha256=tally.ending.weights_sha256
             if isinstance(tally.ending, Finished)
             else "",
         )
+
+
+    def _damaged_lines(self, state: State) -> int:
+        """A bad line at the end of the log may still come right, until nobody writes there any more."""
+        if self._reading is None:
+            return self._damaged
+        final = self._reading.doubtful if state in ENDED else 0
+        return self._damaged + self._reading.damaged + final
 
 
 def _peak(tally: Tally) -> tuple[int | None, str]:
