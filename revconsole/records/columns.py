@@ -25,6 +25,14 @@ class Extremes:
     high_at: int = NOWHERE
     gap_at: int = NOWHERE
 
+    @property
+    def points(self) -> tuple[tuple[int, float], ...]:
+        """(index, value) of lowest and highest in order; one if they coincide, none if nothing is finite."""
+        if self.low_at == NOWHERE:
+            return ()
+        low, high = (self.low_at, self.low), (self.high_at, self.high)
+        return (low,) if self.low_at == self.high_at else (min(low, high), max(low, high))
+
     def join(self, later: "Extremes") -> None:
         """Take in those of values that come after."""
         if later.low < self.low:

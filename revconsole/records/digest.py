@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from revconsole.records.block import RECENT, Block
 from revconsole.records.columns import Column
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.events import Answered, EpochFinished, Finished, Measured, Record, Started
-from revconsole.records.fold import RECENT, Block
 
 FILE = "digest.bin"
 CHUNK_BYTES = 1 << 20
@@ -31,39 +31,16 @@ MARK = b"rvdig001"
 HEAD = struct.Struct("<8sQQIIII")
 MOST_BYTES = 1 << 28
 """Of one part of a chunk; a length beyond is damage."""
-ORDERED = (Started, EpochFinished, Answered, Finished)
+ORDERED = (Started, Answered, Finished)
 """Events that mean something else before a measurement than after it."""
 
 
 @dataclass(slots=True)
 class Stretch:
-    """Some lines of the log as they are, then measurements: together some consecutive lines, reordered harmlessly."""
+    """Some consecutive lines of the log, reordered harmlessly: first those kept as they are, then the block."""
 
     lines: list[bytes] = field(default_factory=list)
-    columns: dict[str, Column] = field(default_factory=dict)
-    step: int = 0
-    elapsed: float = 0.0
-    recent: list[tuple[int, float]] = field(default_factory=list)
-    measured: bool = False
-
-    def add(self, event: Measured, elapsed: float) -> None:
-        """Take one measurement in."""
-        for name, value in event.values.items():
-            column = self.columns.get(str(name))
-            if column is None:
-                column = self.columns[str(name)] = Column()
-            column.append(event.step, value)
-        self.measured, self.step, self.elapsed = True, event.step, max(self.elapsed, elapsed)
-        if "loss" in event.values:
-            self.recent.append((event.step, elapsed))
-
-    @property
-    def block(self) -> Block | None:
-        """The measurements, if there are any."""
-        if not self.measured:
-            return None
-        recent = tuple(self.recent[-RECENT:])
-        return Block(columns=self.columns, step=self.step, elapsed=self.elapsed, recent=recent)
+    block: Block = field(default_factory=Block)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +78,11 @@ class DigestWriter:
         self._stop += len(line)
         self._crc = zlib.crc32(line, self._crc)
         event, newest = record.event, self._stretches[-1]
-        if isinstance(event, Measured):
-            if record.elapsed is None:
-                raise ValueError("a digest needs the time since the attempt began")
-            newest.add(event, round(record.elapsed, 6))
-        elif isinstance(event, ORDERED) and newest.measured:
+        if isinstance(event, Measured | EpochFinished):
+            if record.elapsed is None or event.step < 0:
+                raise ValueError("nothing that a block could hold")
+            newest.block.add(event, round(record.elapsed, 6))
+        elif isinstance(event, ORDERED) and not newest.block.empty:
             self._stretches.append(Stretch([line]))
         else:
             newest.lines.append(line)
@@ -168,9 +145,10 @@ def _read(file: BinaryIO) -> Chunk | None:
 
 def _packed(stretch: Stretch, binary: list[bytes]) -> dict[str, Any]:
     """The JSON part of a stretch; its columns go to `binary`, steps that two metrics share only once."""
+    block = stretch.block
     columns: list[tuple[str, int, str, bool]] = []
     known: dict[bytes, str] = {}
-    for name, column in stretch.columns.items():
+    for name, column in block.columns.items():
         steps = _little(column.steps).tobytes()
         same = known.setdefault(steps, name)
         columns.append((name, len(column.values), same, column.ascending))
@@ -180,10 +158,11 @@ def _packed(stretch: Stretch, binary: list[bytes]) -> dict[str, Any]:
     return {
         "lines": [line.decode("ascii") for line in stretch.lines],
         "columns": columns,
-        "step": stretch.step,
-        "elapsed": stretch.elapsed,
-        "recent": stretch.recent[-RECENT:],
-        "measured": stretch.measured,
+        "epochs": [(e.epoch, e.step, dict(e.values)) for e in block.epochs],
+        "measured": block.measured,
+        "step": block.step,
+        "elapsed": block.elapsed,
+        "recent": block.recent[-RECENT:],
     }
 
 
@@ -197,15 +176,19 @@ def _unpacked(part: dict[str, Any], unread: memoryview) -> tuple[Stretch, memory
             steps = columns[same].steps
         values, unread = _array("d", unread, count)
         columns[name] = Column(steps, values, ascending=ascending)
-    stretch = Stretch(
-        lines=[line.encode("ascii") for line in part["lines"]],
-        columns=columns,
-        step=part["step"],
-        elapsed=part["elapsed"],
-        recent=[(step, elapsed) for step, elapsed in part["recent"]],
-        measured=part["measured"],
+    block = Block(
+        columns,
+        [_epoch(*each) for each in part["epochs"]],
+        part["measured"],
+        part["step"],
+        part["elapsed"],
+        [(step, elapsed) for step, elapsed in part["recent"]],
     )
-    return stretch, unread
+    return Stretch([line.encode("ascii") for line in part["lines"]], block), unread
+
+
+def _epoch(epoch: int, step: int, values: dict[str, float]) -> EpochFinished:
+    return EpochFinished(epoch=epoch, step=step, values={k: float(v) for k, v in values.items()})
 
 
 def _array(kind: str, unread: memoryview, count: int) -> tuple[Any, memoryview]:

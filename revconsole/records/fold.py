@@ -7,9 +7,9 @@ dropped here, so a curve never shows a step twice.
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from revconsole.records.block import RECENT, Block
 from revconsole.records.columns import Column
 from revconsole.records.events import (
     Advised,
@@ -31,22 +31,6 @@ from revconsole.records.run import Line, Series
 LOG_LINES = 1000
 """Lines of log kept for the screen; the file has them all."""
 ACCURACY = "validation_accuracy"
-RECENT = 50
-"""Steps from which the speed is judged for the ETA."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """Consecutive measurements of one attempt, metric by metric instead of line by line.
-
-    columns: the points of each metric, in the order in which the metrics came up. step: of the last
-    measurement. elapsed: of the latest. recent: (step, elapsed) of the last ones that had a loss.
-    """
-
-    columns: Mapping[str, Column]
-    step: int
-    elapsed: float
-    recent: tuple[tuple[int, float], ...]
 
 
 class Tally:
@@ -110,8 +94,11 @@ class Tally:
     def add_block(self, block: Block) -> None:
         """Take in many measurements at once, as if they had been added one by one."""
         self._last = max(self._last, block.elapsed)
-        self.step = block.step
+        self.step = block.step if block.measured else max(self.step, block.step)
         self._recent.extend(block.recent)
+        for epoch in block.epochs:
+            self.epochs.append(epoch)
+            self._best = _better(self._best, epoch)
         for name, column in block.columns.items():
             self.latest[name] = column.values[-1]
             if _peaks(name):

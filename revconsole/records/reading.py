@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol
 from revconsole.records import digest
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.events import Record, decode
-from revconsole.records.fold import Block
+from revconsole.records.block import Block
 
 BLOCK_BYTES = 1 << 22
 """Read at once."""
@@ -72,7 +72,7 @@ class Reading:
             for stretch in chunk.stretches:
                 for line in stretch.lines:
                     self._take(line)
-                if stretch.block is not None:
+                if not stretch.block.empty:
                     self._taker.add_block(stretch.block)
             self._offset = chunk.stop
             self.damaged, self.doubtful = self.damaged + self.doubtful, 0
