@@ -9,6 +9,7 @@ two parts, CRC-32 of everything before and after), a JSON part and the columns: 
 """
 
 import json
+import os
 import struct
 import sys
 import zlib
@@ -56,16 +57,16 @@ class Chunk:
 class DigestWriter:
     """Follows the writer of a log. Never raises: without a digest everything is the same, only slower."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, chunk_bytes: int = CHUNK_BYTES) -> None:
         self._log, self._file = folder / "events.jsonl", folder / FILE
-        self._written = 0
+        self._chunk_bytes, self._written = chunk_bytes, 0
         self._begin(0)
 
     def add(self, record: Record, line: bytes) -> None:
         """Take in a line that was appended to the log."""
         try:
             self._take(record, line)
-            if self._stop - self._start >= CHUNK_BYTES:
+            if self._stop - self._start >= self._chunk_bytes:
                 self._flush()
         except UNREADABLE:  # a value that columns cannot hold, or a disk that cannot be written
             self._begin(self._stop)
@@ -97,9 +98,9 @@ class DigestWriter:
         )
         self._begin(self._stop)
         packed = pack(chunk)
-        with self._file.open("r+b" if self._written else "wb") as file:
+        with os.fdopen(os.open(self._file, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
             file.seek(self._written)
-            file.truncate()  # what an earlier attempt to write could not finish
+            file.truncate()  # what could not be finished when it was last tried
             file.write(packed)
         self._written += len(packed)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from revconsole.records import digest
+from revconsole.records.block import Block
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.events import Record, decode
-from revconsole.records.block import Block
 
 BLOCK_BYTES = 1 << 22
 """Read at once."""

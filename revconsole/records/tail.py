@@ -1,5 +1,6 @@
 """Tail: reads the growing event logs of one run, attempt by attempt, and says what they amount to."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -153,7 +154,6 @@ class Tail:
             else "",
         )
 
-
     def _damaged_lines(self, state: State) -> int:
         """A bad line at the end of the log may still come right, until nobody writes there any more."""
         if self._reading is None:
@@ -165,14 +165,16 @@ class Tail:
 def _peak(tally: Tally) -> tuple[int | None, str]:
     device = _text(tally.facts.get("device")) or "the device"
     if "device_peak_allocated_bytes" in tally.peaks:
-        return int(tally.peaks["device_peak_allocated_bytes"]), f"allocated on {device}"
+        return _whole(tally.peaks["device_peak_allocated_bytes"]), f"allocated on {device}"
     if "resident_bytes" in tally.peaks:
-        return int(tally.peaks["resident_bytes"]), "resident, whole process"
+        return _whole(tally.peaks["resident_bytes"]), "resident, whole process"
     return None, ""
 
 
 def _whole(value: object) -> int | None:
-    return int(value) if isinstance(value, int | float) else None
+    if isinstance(value, int):
+        return int(value)
+    return int(value) if isinstance(value, float) and math.isfinite(value) else None
 
 
 def _text(value: object) -> str | None:
