@@ -1,27 +1,56 @@
 """Tail: reads the growing event logs of one run, attempt by attempt, and says what they amount to."""
 
+import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from revconsole.records import attempt as attempts
 from revconsole.records import seal
+from revconsole.records.damage import UNREADABLE
 from revconsole.records.events import Finished
 from revconsole.records.fold import Fold, Tally
 from revconsole.records.plan import Plan
 from revconsole.records.reading import Reading
 from revconsole.records.run import ENDED, Run, State, Summary
-from revconsole.records.state import Place, judged, waiting
+from revconsole.records.state import Place, Verdict, judged, waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What never changes about a run; `plan` is None, and `why` says so, if it is damaged."""
+    """What hardly ever changes about a run; `plan` is None, and `why` says so, if it is damaged."""
 
     id: str
     created: float
     plan: Plan | None
     why: str = ""
+    stamp: tuple[int, int] = (0, 0)
+    """Of the file it was read from."""
+
+
+def read_header(folder: Path) -> Header:
+    """Id, plan and time of creation of a run folder; the plan is None if it is damaged."""
+    stamp = _stamp(folder / "plan.json")
+    try:
+        body = json.loads((folder / "plan.json").read_bytes())
+        plan = Plan.model_validate_json(json.dumps(body["plan"]))
+        created = float(body["created"])
+        if not math.isfinite(created):
+            raise ValueError("a time that is none")
+    except UNREADABLE as error:
+        why = f"plan.json cannot be read: {type(error).__name__}"
+        age = _stamp(folder)[0] / 1e9
+        return Header(id=folder.name, created=age, plan=None, why=why, stamp=stamp)
+    return Header(id=folder.name, created=created, plan=plan, stamp=stamp)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """When a file or folder last changed, in nanoseconds, and its length; zeros if it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
 class Tail:
@@ -35,6 +64,7 @@ class Tail:
 
     def summary(self) -> Summary:
         """The run as one row, now."""
+        self._read_header()
         kept = self._sealed_row()
         if kept is not None:
             place = Place(self._folder, kept.attempt)
@@ -51,6 +81,7 @@ class Tail:
 
     def run(self) -> Run:
         """The run with every point and the log, now. Needs `series=True`."""
+        self._read_header()
         self._read_new()
         fold = self._fold
         if isinstance(fold, Tally):
@@ -80,6 +111,12 @@ class Tail:
             return number, self._log_path(number).stat().st_size
         except OSError:
             return number, 0
+
+    def _read_header(self) -> None:
+        """Read the plan again if it was replaced, or could not be read; one that is gone stays what it was."""
+        stamp = _stamp(self._folder / "plan.json")
+        if stamp != (0, 0) and (self._header.plan is None or stamp != self._header.stamp):
+            self._header = read_header(self._folder)
 
     def _start_again(self) -> None:
         self._fold: Fold | Tally = Fold() if self._series else Tally()
@@ -120,7 +157,7 @@ class Tail:
                 id=header.id, name=header.id, state="damaged", reason=header.why,
                 plan=Plan(name=header.id), created=header.created,
             )  # fmt: skip
-        state, reason = judged(Place(self._folder, self._attempt), tally)
+        state, reason = self._verdict()
         best, latest, facts = tally.best(), tally.latest, tally.facts
         peak = _peak(tally)
         return Summary(
@@ -153,6 +190,12 @@ class Tail:
             if isinstance(tally.ending, Finished)
             else "",
         )
+
+    def _verdict(self) -> Verdict:
+        try:
+            return judged(Place(self._folder, self._attempt), self._tally)
+        except UNREADABLE as error:
+            return "damaged", f"its state cannot be told: {type(error).__name__}"
 
     def _damaged_lines(self, state: State) -> int:
         """A bad line at the end of the log may still come right, until nobody writes there any more."""
