@@ -24,6 +24,12 @@ FORMAT = 1
 """To be raised when the same log would make another row."""
 COLUMNS = tuple(f.name for f in fields(Summary) if f.name != "plan")
 
+SETTINGS = tuple(Plan.model_fields)
+SHARED = tuple(
+    isinstance(f.get_default(call_default_factory=True), Section) for f in Plan.model_fields.values()
+)
+"""Which settings of a plan are sections."""
+
 Signature = tuple[int, ...]
 
 
@@ -36,24 +42,18 @@ class Entry:
 
 
 def signature(folder: str, attempt: int) -> Signature | None:
-    """Times of change in nanoseconds, then sizes, of what a row is made from; None if it is not all there.
+    """Times of change in nanoseconds, then a size, of what a row is made from; None if it is not all there.
 
-    Files that are only ever replaced (plan.json, launch.json) show in the time of their folder too, and a new
-    attempt in that of `attempts`. The plan and the log are looked at themselves, as they might be damaged in place.
+    A plan or a launch.json that is replaced shows in the time of the run folder, a new attempt in that of
+    `attempts`, and the log is looked at itself.
     """
     try:
-        run = _stat(folder)
-        tries = _stat(f"{folder}/attempts")
-        plan = _stat(f"{folder}/plan.json")
-        log = _stat(f"{folder}/attempts/{attempt:04d}/events.jsonl")
+        run = os.stat(folder)  # noqa: PTH116  to make 30,000 paths takes longer than to look there
+        tries = os.stat(folder + "/attempts")  # noqa: PTH116
+        log = os.stat(f"{folder}/attempts/{attempt:04d}/events.jsonl")  # noqa: PTH116
     except OSError:
         return None
-    times = run.st_mtime_ns, tries.st_mtime_ns, plan.st_mtime_ns, log.st_mtime_ns
-    return (*times, plan.st_size, log.st_size)
-
-
-def _stat(path: str) -> os.stat_result:
-    return os.stat(path)  # noqa: PTH116  to make 40,000 paths takes longer than to look there
+    return run.st_mtime_ns, tries.st_mtime_ns, log.st_mtime_ns, log.st_size
 
 
 def settled(signature: Signature, since: float) -> bool:
@@ -61,7 +61,7 @@ def settled(signature: Signature, since: float) -> bool:
 
     Time stamps are coarse: two changes within one tick look like one.
     """
-    return max(signature[:4]) < since * 1e9
+    return max(signature[:3]) < since * 1e9
 
 
 def read(root: Path) -> dict[str, Entry]:
@@ -114,7 +114,7 @@ def _packed(entries: Mapping[str, Entry]) -> dict[str, Any]:
         (
             entry.signature,
             [getattr(entry.row, name) for name in COLUMNS],
-            [packed(getattr(entry.row.plan, name)) for name in Plan.model_fields],
+            [packed(getattr(entry.row.plan, name)) for name in SETTINGS],
         )
         for entry in entries.values()
     ]
@@ -124,25 +124,20 @@ def _packed(entries: Mapping[str, Entry]) -> dict[str, Any]:
 def _entries(body: dict[str, Any]) -> dict[str, Entry]:
     kinds = {cls.__name__: cls for cls in _sections()}
     sections = [kinds[kind].model_validate(values) for kind, values in body["sections"]]
-    shared = [_holds_section(name) for name in Plan.model_fields]
     found = {}
     for made_from, columns, settings in body["rows"]:
-        values = [sections[v] if s else v for v, s in zip(settings, shared, strict=True)]
+        values = [sections[v] if s else v for v, s in zip(settings, SHARED, strict=True)]
         row = Summary(**dict(zip(COLUMNS, columns, strict=True)), plan=_plan(values))
         found[row.id] = Entry(tuple(made_from), row)
     return found
-
-
-def _holds_section(name: str) -> bool:
-    return isinstance(Plan.model_fields[name].get_default(call_default_factory=True), Section)
 
 
 def _plan(values: list[Any]) -> Plan:
     """A plan that was valid when the index was written, which its checksum shows; to check it again takes longer."""
     plan = Plan.__new__(Plan)
     plan.__setstate__({
-        "__dict__": dict(zip(Plan.model_fields, values, strict=True)),
-        "__pydantic_fields_set__": set(Plan.model_fields),
+        "__dict__": dict(zip(SETTINGS, values, strict=True)),
+        "__pydantic_fields_set__": set(SETTINGS),
         "__pydantic_extra__": None,
         "__pydantic_private__": None,
     })  # fmt: skip
