@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from revconsole.records.plan import Plan
@@ -10,6 +11,9 @@ from revconsole.records.store import RunStore
 
 # Before torch is imported: a test process per core, and tensors too small to share among threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# How long an example takes says something of a busy machine, and nothing of the code.
+hypothesis.settings.register_profile("gate", deadline=None)
+hypothesis.settings.load_profile("gate")
 
 
 @pytest.fixture(autouse=True)

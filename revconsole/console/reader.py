@@ -7,10 +7,11 @@ once when woken) and posts a snapshot only if it differs from the last one: an i
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from revconsole.console.snapshot import Picture, Snapshot, Wanted
-from revconsole.errors import RevconsoleError
+from revconsole.errors import NoSuchRun, RevconsoleError
 from revconsole.lab.figures import Figure, figure
 from revconsole.lab.lab import Lab
 from revconsole.records.run import Run
@@ -77,12 +78,15 @@ class Reader:
     def _runs(self, wanted: Wanted, existing: set[str]) -> Mapping[str, Run]:
         drawn = (run_id for picture in wanted.pictures.values() for run_id in picture.run_ids)
         ids = [i for i in dict.fromkeys((*wanted.run_ids, *drawn)) if i in existing]
+        runs = {}
         for run_id in ids:
-            tail = self._tails.pop(run_id) if run_id in self._tails else self.lab.follow(run_id)
-            self._tails[run_id] = tail  # last in line to be forgotten
+            with suppress(NoSuchRun):  # deleted since it was listed
+                tail = self._tails.pop(run_id) if run_id in self._tails else self.lab.follow(run_id)
+                self._tails[run_id] = tail  # last in line to be forgotten
+                runs[run_id] = tail.run()
         for old in list(self._tails)[: -max(MOST_TAILS, len(ids))]:
             del self._tails[old]
-        return {run_id: self._tails[run_id].run() for run_id in ids}
+        return runs
 
     def _figure(self, name: str, picture: Picture, runs: Mapping[str, Run]) -> Figure:
         """The figure of a picture; the one drawn before if nothing changed since."""

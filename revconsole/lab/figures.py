@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from revconsole.lab.smoothing import smoothed_pyramid
+from revconsole.records.columns import NOWHERE, Pyramid
 from revconsole.records.run import Run, Series
 
 Horizontal = Literal["step", "epoch"]
@@ -141,34 +143,19 @@ def _curve(
     smoothing: float,
 ) -> Curve:
     smooth = smoothing > 0 and series.metric.per == "step"
-    values = smoothed(series.values, smoothing) if smooth else series.values
-    xs, ys, gaps = decimate(series.steps, values, width)
+    pyramid = smoothed_pyramid(series, smoothing) if smooth else series.pyramid
+    kept, bad = _columns(pyramid, series.length, width)
+    xs = [series.step_at(index) for index, _ in kept]
+    gaps = [series.step_at(index) for index in bad]
     per_epoch = run.facts.get("steps_per_epoch")
     divisor = per_epoch if horizontal == "epoch" and isinstance(per_epoch, int) else 1
     return Curve(
         label=label,
         run_id=run.id,
         xs=tuple(x / divisor for x in xs),
-        ys=tuple(y * scale for y in ys),
+        ys=tuple(y * scale for _, y in kept),
         gaps=tuple(x / divisor for x in gaps),
     )
-
-
-def smoothed(values: Sequence[float], weight: float) -> list[float]:
-    """Exponential moving average, debiased: a constant stays that constant from the first value on.
-
-    Values that are not finite stay in place and do not enter the average.
-    """
-    average, share = 0.0, 1.0
-    found = []
-    for value in values:
-        if not math.isfinite(value):
-            found.append(value)
-            continue
-        average = weight * average + (1 - weight) * value
-        share *= weight
-        found.append(average / (1 - share))
-    return found
 
 
 def decimate(
@@ -178,30 +165,19 @@ def decimate(
 
     Returns steps, values, and the steps whose values are not finite (at most one per column).
     """
-    size = max(1, math.ceil(len(values) / max(1, columns)))
-    xs: list[int] = []
-    ys: list[float] = []
-    gaps: list[int] = []
-    for start in range(0, len(values), size):
-        column = values[start : start + size]
-        if not math.isfinite(sum(column)):
-            gaps.extend(_first_gap(steps, column, start))
-        for index in _extremes(column):
-            xs.append(steps[start + index])
-            ys.append(column[index])
-    return xs, ys, gaps
+    kept, bad = _columns(Pyramid(values), len(values), columns)
+    return [steps[i] for i, _ in kept], [y for _, y in kept], [steps[i] for i in bad]
 
 
-def _first_gap(steps: Sequence[int], column: Sequence[float], start: int) -> list[int]:
-    bad = (i for i, value in enumerate(column) if not math.isfinite(value))
-    return [steps[start + i] for i in bad][:1]
-
-
-def _extremes(column: Sequence[float]) -> list[int]:
-    """Indices of the lowest and the highest finite value, in order; fewer if they coincide."""
-    finite = [i for i, value in enumerate(column) if math.isfinite(value)]
-    if not finite:
-        return []
-    low = min(finite, key=column.__getitem__)
-    high = max(finite, key=column.__getitem__)
-    return sorted({low, high})
+def _columns(
+    pyramid: Pyramid, length: int, columns: int
+) -> tuple[list[tuple[int, float]], list[int]]:
+    """(index, value) of the lowest and highest per column, in order, and the first index not finite."""
+    size = max(1, math.ceil(length / max(1, columns)))
+    kept: list[tuple[int, float]] = []
+    bad: list[int] = []
+    for start in range(0, length, size):
+        found = pyramid.extremes(start, min(length, start + size))
+        kept += found.points
+        bad += [found.gap_at] if found.gap_at != NOWHERE else []
+    return kept, bad

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from revconsole.errors import AlreadyClaimed, StoreError
+from revconsole.records.damage import UNREADABLE
+from revconsole.records.digest import DigestWriter
 from revconsole.records.events import (
     Advised,
     Checkpointed,
@@ -47,7 +49,7 @@ class Attempt:
         self._successor = self.folder.with_name(f"{number + 1:04d}")
         self._lock, self._seq, self._ended = threading.Lock(), 0, False
         self._began = time.monotonic()
-        self._log = Log(self.folder / "events.jsonl")
+        self._log, self._digest = Log(self.folder / "events.jsonl"), DigestWriter(self.folder)
 
     @classmethod
     def claim(cls, run_folder: Path, number: int, launcher: str = "") -> Self:
@@ -91,16 +93,22 @@ class Attempt:
             if self._ended:
                 return
             self._ended = isinstance(event, ENDINGS)
-            outage = self._log.append(self._line(event))
+            outage = self._append(event)
             if outage is not None:
-                self._log.append(self._line(_told(outage)))
+                self._append(_told(outage))
             if isinstance(event, DURABLE):
                 self._secure()
 
-    def _line(self, event: Event) -> bytes:
+    def _append(self, event: Event) -> Outage | None:
+        """Write one line, and count it into the digest unless it was lost."""
         self._seq += 1
         elapsed = time.monotonic() - self._began
-        return encode(Record(seq=self._seq, time=time.time(), event=event, elapsed=elapsed))
+        record = Record(seq=self._seq, time=time.time(), event=event, elapsed=elapsed)
+        line, lost = encode(record), self._log.lost
+        outage = self._log.append(line)
+        if self._log.lost == lost:
+            self._digest.add(record, line)
+        return outage
 
     def _secure(self) -> None:
         """Force the log to disk; only the end of the attempt insists on it."""
@@ -163,7 +171,7 @@ def read_identity(path: Path) -> Identity | None:
     """The identity in a JSON file; None if there is none."""
     try:
         return Identity.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return None
 
 
@@ -172,7 +180,7 @@ def read_queued(path: Path) -> tuple[Identity, int] | None:
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         return Identity.from_dict(body), int(body["attempt"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return None
 
 

@@ -5,11 +5,12 @@ dropped here, so a curve never shows a step twice.
 """
 
 import math
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from revconsole.records.block import RECENT, Block
+from revconsole.records.columns import Column
 from revconsole.records.events import (
     Advised,
     Answered,
@@ -29,8 +30,7 @@ from revconsole.records.run import Line, Series
 
 LOG_LINES = 1000
 """Lines of log kept for the screen; the file has them all."""
-RECENT = 50
-"""Steps from which the speed is judged for the ETA."""
+ACCURACY = "validation_accuracy"
 
 
 class Tally:
@@ -48,6 +48,7 @@ class Tally:
         self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
         self._first: float | None = None
         self._last = self._before = 0.0
+        self._best: EpochFinished | None = None
 
     @property
     def seconds(self) -> float:
@@ -77,6 +78,7 @@ class Tally:
             case EpochFinished() as event:
                 self.step = max(self.step, event.step)
                 self.epochs.append(event)
+                self._best = _better(self._best, event)
                 self._take(event.values)
             case Answered(verb=verb):
                 self.paused = verb == "pause" or (self.paused and verb != "continue")
@@ -89,10 +91,22 @@ class Tally:
             case _:
                 pass
 
+    def add_block(self, block: Block) -> None:
+        """Take in many measurements at once, as if they had been added one by one."""
+        self._last = max(self._last, block.elapsed)
+        self.step = block.step if block.measured else max(self.step, block.step)
+        self._recent.extend(block.recent)
+        for epoch in block.epochs:
+            self.epochs.append(epoch)
+            self._best = _better(self._best, epoch)
+        for name, column in block.columns.items():
+            self.latest[name] = column.values[-1]
+            if _peaks(name):
+                self._peak(name, _largest(column.values))
+
     def best(self) -> EpochFinished | None:
         """The first epoch with the highest validation accuracy."""
-        scored = [e for e in self.epochs if "validation_accuracy" in e.values]
-        return max(scored, key=lambda e: e.values["validation_accuracy"], default=None)
+        return self._best
 
     def eta_seconds(self) -> float | None:
         """Seconds to the last step at the speed of the last steps; None while unknown."""
@@ -118,13 +132,18 @@ class Tally:
     def _take(self, values: Mapping[str, float]) -> None:
         self.latest |= values
         for name, value in values.items():
-            if name.endswith(("_bytes", "_error")):
-                size = math.inf if math.isnan(value) else value
-                self.peaks[name] = max(size, self.peaks.get(name, 0.0))
+            if _peaks(name):
+                self._peak(name, math.inf if math.isnan(value) else value)
+
+    def _peak(self, name: str, size: float) -> None:
+        self.peaks[name] = max(size, self.peaks.get(name, 0.0))
 
     def _supersede(self, step: int) -> None:
         self.epochs = [e for e in self.epochs if e.step <= step]
         self.step = step
+        self._best = None
+        for epoch in self.epochs:
+            self._best = _better(self._best, epoch)
 
 
 class Fold:
@@ -133,7 +152,7 @@ class Fold:
     def __init__(self) -> None:
         self.tally = Tally()
         self._metrics: dict[str, MetricDeclared] = {}
-        self._columns: dict[str, tuple[list[int], list[float]]] = {}
+        self._columns: dict[str, Column] = {}
         self._log: deque[Line] = deque(maxlen=LOG_LINES)
 
     def begin_attempt(self) -> None:
@@ -156,11 +175,17 @@ class Fold:
                 pass
         self._log.extend(_lines(record))
 
+    def add_block(self, block: Block) -> None:
+        """Take in many measurements at once, as if they had been added one by one."""
+        self.tally.add_block(block)
+        for name, column in block.columns.items():
+            self._column(name).extend(column)
+
     def series(self) -> dict[str, Series]:
         """Every metric with at least one point. Costs nothing per point."""
         return {
-            name: Series(self._metric(name), steps, values, len(values))
-            for name, (steps, values) in self._columns.items()
+            name: Series(self._metric(name), c.steps, c.values, len(c.values), c.pyramid)
+            for name, c in self._columns.items()
         }
 
     def log(self) -> tuple[Line, ...]:
@@ -169,19 +194,41 @@ class Fold:
 
     def _append(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
-            steps, column = self._columns.setdefault(name, ([], []))
-            column.append(value)
-            steps.append(step)
+            self._column(name).append(step, value)
+
+    def _column(self, name: str) -> Column:
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = Column()
+        return column
 
     def _metric(self, name: str) -> MetricDeclared:
         unknown = MetricDeclared(name=name, unit="", per="step", direction="none", meaning="")
         return self._metrics.get(name, unknown)
 
     def _supersede(self, step: int) -> None:
-        """Drop points beyond `step`, into new lists: readers may still hold windows onto the old ones."""
-        for name, (steps, values) in self._columns.items():
-            keep = bisect_right(steps, step)
-            self._columns[name] = (steps[:keep], values[:keep])
+        """Drop points beyond `step`."""
+        self._columns = {name: column.until(step) for name, column in self._columns.items()}
+
+
+def _peaks(name: str) -> bool:
+    """Whether the largest value of a metric counts."""
+    return name.endswith(("_bytes", "_error"))
+
+
+def _largest(values: Sequence[float]) -> float:
+    """The largest of some values, where one that is not a number is larger than all."""
+    if not math.isnan(sum(values)):
+        return max(values)
+    return max(math.inf if math.isnan(value) else value for value in values)
+
+
+def _better(best: EpochFinished | None, new: EpochFinished) -> EpochFinished | None:
+    """Whichever has the higher validation accuracy; the older one if they are equal."""
+    if ACCURACY not in new.values:
+        return best
+    higher = best is None or new.values[ACCURACY] > best.values[ACCURACY]
+    return new if higher else best
 
 
 def _lines(record: Record) -> Iterable[Line]:

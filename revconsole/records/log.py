@@ -25,20 +25,24 @@ class Outage:
 
 
 class Log:
-    """Write access to a log that does not exist yet. Not safe from several threads."""
+    """Write access to a log that does not exist yet. Not safe from several threads.
+
+    lost: lines that found no room in memory either.
+    """
 
     def __init__(self, path: Path) -> None:
         """Create the file. Raises FileExistsError if somebody else did, and OSError."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         self._file = os.open(path, flags, 0o600)
         self._waiting: deque[bytes] = deque()
-        self._bytes = self._lost = 0
+        self._bytes = 0
+        self.lost, self._lost_before = 0, 0
         self._since, self._tried, self._why = 0.0, float("-inf"), ""
 
     def append(self, line: bytes) -> Outage | None:
         """Write a line, or keep it for later; the outage that this ended, if it did."""
         if self._bytes + len(line) > MOST_BYTES:
-            self._lost += 1
+            self.lost += 1
         else:
             self._waiting.append(line)
             self._bytes += len(line)
@@ -80,6 +84,7 @@ class Log:
             return None
         if not self._since:
             return None
-        over = Outage(time.monotonic() - self._since, self._why, self._lost)
-        self._since, self._lost = 0.0, 0
+        lost = self.lost - self._lost_before
+        over = Outage(time.monotonic() - self._since, self._why, lost)
+        self._since, self._lost_before = 0.0, self.lost
         return over

@@ -1,9 +1,10 @@
 """Run: what the events of one run amount to, as immutable values that may cross threads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from revconsole.records.columns import Pyramid
 from revconsole.records.events import MetricDeclared, Scalar
 from revconsole.records.plan import Plan
 
@@ -65,22 +66,36 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One metric over steps: a window of fixed length onto lists that only ever grow."""
+    """One metric over steps: a window of fixed length onto columns that only ever grow."""
 
     metric: MetricDeclared
-    _steps: list[int]
-    _values: list[float]
+    _steps: Sequence[int]
+    _values: Sequence[float]
     length: int
+    _pyramid: Pyramid | None = field(default=None, compare=False, repr=False)
 
     @property
     def steps(self) -> list[int]:
-        """Optimiser steps, ascending; for metrics per epoch the last step of the epoch."""
-        return self._steps[: self.length]
+        """A copy of the optimiser steps, ascending; for metrics per epoch the last step of the epoch."""
+        return list(self._steps[: self.length])
 
     @property
     def values(self) -> list[float]:
-        """One value per step, in the metric's unit; may be NaN or infinite."""
-        return self._values[: self.length]
+        """A copy of the values, one per step, in the metric's unit; may be NaN or infinite."""
+        return list(self._values[: self.length])
+
+    @property
+    def pyramid(self) -> Pyramid:
+        """The extremes of any stretch of the values, without a copy; may know values beyond the window."""
+        return self._pyramid or Pyramid(self._values)
+
+    def step_at(self, index: int) -> int:
+        """The step of one point."""
+        return self._steps[index]
+
+    def values_from(self, index: int) -> Sequence[float]:
+        """A copy of the values of the window from one on."""
+        return self._values[index : self.length]
 
     @property
     def last(self) -> float | None:

@@ -5,22 +5,25 @@ soon as either differs.
 """
 
 import json
+import zlib
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from revconsole.records.attempt import write_json
+from revconsole.records.damage import UNREADABLE
 from revconsole.records.plan import Plan
 from revconsole.records.run import Summary
 
-FORMAT = 2
+FORMAT = 3
 FILE = "summary.json"
 
 
 def write(folder: Path, summary: Summary, log_bytes: int) -> None:
     """Keep the row of an ended run. A folder that cannot be written is left as it is."""
     row = {k: v for k, v in asdict(summary).items() if k != "plan"}
-    body = {"format": FORMAT, "attempt": summary.attempt, "log_bytes": log_bytes, "row": row}
+    made_from = {"format": FORMAT, "attempt": summary.attempt, "log_bytes": log_bytes}
+    body = made_from | {"row": row, "crc": checksum(row)}
     try:
         write_json(folder / FILE, body)
     except OSError:
@@ -33,9 +36,15 @@ def read(folder: Path, plan: Plan, attempt: int, log_bytes: int) -> Summary | No
         body = json.loads((folder / FILE).read_text(encoding="utf-8"))
         made_from = (body["format"], body["attempt"], body["log_bytes"])
         row: dict[str, Any] = body["row"]
-    except (OSError, ValueError, KeyError, TypeError):
+        whole = body["crc"] == checksum(row)
+    except UNREADABLE:
         return None
     expected = {f.name for f in fields(Summary)} - {"plan"}
-    if made_from != (FORMAT, attempt, log_bytes) or set(row) != expected:
+    if made_from != (FORMAT, attempt, log_bytes) or not whole or set(row) != expected:
         return None
     return Summary(**row, plan=plan)
+
+
+def checksum(row: dict[str, Any]) -> str:
+    """CRC-32 of a row."""
+    return f"{zlib.crc32(json.dumps(row, sort_keys=True).encode()):08x}"

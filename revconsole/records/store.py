@@ -3,13 +3,14 @@
 <store>/<id>/plan.json           what is to be done, and the data's fingerprint once known
              profile.toml        the settings as they were given
              launch.json         who queued it, until somebody claims it
-             attempts/0001/      claim.json, events.jsonl (the only truth), output.log, crash.txt
+             attempts/0001/      claim.json, events.jsonl (the only truth), output.log, crash.txt,
+                                 digest.bin (derived: the log by columns, for logs of more than a MiB)
              control/            requests to the trainer
              checkpoints/        written and read by training
              summary.json        derived: the folded row, valid while the log has the length it names
+        index.json               derived: the rows of runs that have ended, each valid while its run is unchanged
 """
 
-import json
 import os
 import secrets
 import threading
@@ -19,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic import ValidationError
 
 from revconsole.errors import NoSuchRun, StoreError
 from revconsole.records import attempt as attempts
@@ -27,9 +27,10 @@ from revconsole.records.attempt import Attempt, write_json
 from revconsole.records.control import whoami
 from revconsole.records.events import Finished
 from revconsole.records.identity import Identity
+from revconsole.records.listing import Listing
 from revconsole.records.plan import Plan
 from revconsole.records.run import Run, Summary
-from revconsole.records.tail import Header, Tail
+from revconsole.records.tail import Header, Tail, read_header
 
 FORMAT = 1
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -43,7 +44,7 @@ class RunStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._tails: dict[str, Tail] = {}
+        self._listing = Listing(root)
         self._lock = threading.Lock()
 
     def create(self, plan: Plan, profile: Mapping[str, Any]) -> str:
@@ -78,8 +79,7 @@ class RunStore:
     def list(self) -> tuple[Summary, ...]:
         """Every run, newest first; a run that cannot be read is listed as damaged."""
         with self._lock:
-            tails = [self._tail(run_id) for run_id in self._ids()]
-            found = [tail.summary() for tail in tails]
+            found = self._listing.rows(self._ids())
         return tuple(sorted(found, key=lambda s: (-s.created, s.id)))
 
     def read(self, run_id: str) -> Run:
@@ -88,17 +88,15 @@ class RunStore:
 
     def follow(self, run_id: str) -> Tail:
         """A tail of one run, for one reader: each `run()` reads only what is new."""
-        folder = self.folder(run_id)
-        return Tail(read_header(folder), folder, series=True)
+        return Tail(self._header(run_id), self.root / run_id, series=True)
 
     def seal(self, run_id: str) -> None:
         """Keep the row of a run that has ended, so that listing it again costs one small file."""
-        folder = self.folder(run_id)
-        Tail(read_header(folder), folder, series=False).seal()
+        Tail(self._header(run_id), self.root / run_id, series=False).seal()
 
     def plan(self, run_id: str) -> Plan:
         """What a run was asked to do."""
-        plan = read_header(self.folder(run_id)).plan
+        plan = self._header(run_id).plan
         if plan is None:
             raise StoreError(
                 f"the plan of run {run_id} is damaged: {self.root / run_id / 'plan.json'}"
@@ -109,7 +107,7 @@ class RunStore:
         """Write the fingerprint of the data into the plan; returns the completed plan."""
         folder = self.folder(run_id)
         plan = self.plan(run_id).model_copy(update={"data_fingerprint": fingerprint})
-        _write_plan(folder / "plan.json", run_id, read_header(folder).created, plan)
+        _write_plan(folder / "plan.json", run_id, self._header(run_id).created, plan)
         return plan
 
     def queue(self, run_id: str, number: int, holder: Identity, launcher: str) -> None:
@@ -173,22 +171,12 @@ class RunStore:
         except OSError as error:
             raise StoreError(f"cannot read the store {self.root}: {error.strerror}") from None
 
-    def _tail(self, run_id: str) -> Tail:
-        if run_id not in self._tails:
-            folder = self.root / run_id
-            self._tails[run_id] = Tail(read_header(folder), folder, series=False)
-        return self._tails[run_id]
-
-
-def read_header(folder: Path) -> Header:
-    """Id, plan and time of creation of a run folder; the plan is None if it is damaged."""
-    try:
-        body = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-        plan = Plan.model_validate_json(json.dumps(body["plan"]))
-        return Header(id=folder.name, created=float(body["created"]), plan=plan)
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        why = f"plan.json cannot be read: {type(error).__name__}"
-        return Header(id=folder.name, created=_age(folder), plan=None, why=why)
+    def _header(self, run_id: str) -> Header:
+        """Raises NoSuchRun, also if the run is deleted meanwhile."""
+        header = read_header(self.folder(run_id))
+        if header.plan is None:
+            self.folder(run_id)
+        return header
 
 
 def _write_plan(path: Path, run_id: str, created: float, plan: Plan) -> None:
@@ -198,10 +186,3 @@ def _write_plan(path: Path, run_id: str, created: float, plan: Plan) -> None:
 
 def _is_id(text: str) -> bool:
     return len(text) == ID_LENGTH and all(c in ALPHABET for c in text)
-
-
-def _age(folder: Path) -> float:
-    try:
-        return folder.stat().st_mtime
-    except OSError:
-        return 0.0

@@ -1,43 +1,70 @@
-"""Tail: reads the growing event logs of one run and says what they amount to.
+"""Tail: reads the growing event logs of one run, attempt by attempt, and says what they amount to."""
 
-Each look re-opens the newest log and reads from where the last look ended, up to the last newline: a line still
-being written is not there yet. A whole line whose checksum fails is counted and passed over.
-"""
-
+import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from revconsole.records import attempt as attempts
 from revconsole.records import seal
-from revconsole.records.events import Damaged, Finished, HandedOver, decode
+from revconsole.records.damage import UNREADABLE
+from revconsole.records.events import Finished, HandedOver
 from revconsole.records.fold import Fold, Tally
 from revconsole.records.plan import Plan
-from revconsole.records.run import Run, Summary
-from revconsole.records.state import Place, judged, waiting
+from revconsole.records.reading import Reading
+from revconsole.records.run import ENDED, Run, State, Summary
+from revconsole.records.state import Place, Verdict, judged, waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What never changes about a run; `plan` is None, and `why` says so, if it is damaged."""
+    """What hardly ever changes about a run; `plan` is None, and `why` says so, if it is damaged."""
 
     id: str
     created: float
     plan: Plan | None
     why: str = ""
+    stamp: tuple[int, int] = (0, 0)
+    """Of the file it was read from."""
+
+
+def read_header(folder: Path) -> Header:
+    """Id, plan and time of creation of a run folder; the plan is None if it is damaged."""
+    stamp = _stamp(folder / "plan.json")
+    try:
+        body = json.loads((folder / "plan.json").read_bytes())
+        plan = Plan.model_validate_json(json.dumps(body["plan"]))
+        created = float(body["created"])
+        if not math.isfinite(created):
+            raise ValueError("a time that is none")
+    except UNREADABLE as error:
+        why = f"plan.json cannot be read: {type(error).__name__}"
+        age = _stamp(folder)[0] / 1e9
+        return Header(id=folder.name, created=age, plan=None, why=why, stamp=stamp)
+    return Header(id=folder.name, created=created, plan=plan, stamp=stamp)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """When a file or folder last changed, in nanoseconds, and its length; zeros if it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
 class Tail:
     """One reader of one run. `series=False` keeps no points, only what a row shows."""
 
     def __init__(self, header: Header, folder: Path, *, series: bool) -> None:
-        self._header, self._folder = header, folder
-        self._fold: Fold | Tally = Fold() if series else Tally()
-        self._attempt, self._offset, self._damaged = 0, 0, 0
+        self._header, self._folder, self._series = header, folder, series
         self._seal: Summary | None = None
         self._seal_checked = (0, 0)
+        self._start_again()
 
     def summary(self) -> Summary:
         """The run as one row, now."""
+        self._read_header()
         kept = self._sealed_row()
         if kept is not None:
             place = Place(self._folder, kept.attempt)
@@ -54,6 +81,7 @@ class Tail:
 
     def run(self) -> Run:
         """The run with every point and the log, now. Needs `series=True`."""
+        self._read_header()
         self._read_new()
         fold = self._fold
         if isinstance(fold, Tally):
@@ -78,36 +106,46 @@ class Tail:
 
     def _log_length(self) -> tuple[int, int]:
         """Number of the newest attempt and the bytes of its log; zeros before the first."""
-        number = max(attempts.numbers(self._folder), default=0)
+        number = max(self._numbers(), default=0)
         try:
             return number, self._log_path(number).stat().st_size
         except OSError:
             return number, 0
 
-    def _read_new(self) -> None:
-        for number in attempts.numbers(self._folder):
-            if number > self._attempt:
-                self._read_log()
-                self._attempt, self._offset = number, 0
-                self._fold.begin_attempt()
-        self._read_log()
+    def _read_header(self) -> None:
+        """Read the plan again if it was replaced, or could not be read; one that is gone stays what it was."""
+        stamp = _stamp(self._folder / "plan.json")
+        if stamp != (0, 0) and (self._header.plan is None or stamp != self._header.stamp):
+            self._header = read_header(self._folder)
 
-    def _read_log(self) -> None:
-        if not self._attempt:
-            return
+    def _start_again(self) -> None:
+        self._fold: Fold | Tally = Fold() if self._series else Tally()
+        self._attempt, self._damaged = 0, 0
+        self._reading: Reading | None = None
+
+    def _read_new(self) -> None:
+        if not self._read_attempts():  # the log was replaced by a shorter one
+            self._start_again()
+            self._read_attempts()
+
+    def _read_attempts(self) -> bool:
+        """Take in what is new; False if what was read before is not what is there."""
+        for number in self._numbers():
+            if number > self._attempt:
+                if self._reading is not None:
+                    if not self._reading.look():
+                        return False
+                    self._damaged += self._reading.damaged + self._reading.doubtful
+                self._attempt = number
+                self._reading = Reading(self._log_path(number).parent, self._fold)
+                self._fold.begin_attempt()
+        return self._reading is None or self._reading.look()
+
+    def _numbers(self) -> list[int]:
         try:
-            with self._log_path(self._attempt).open("rb") as file:
-                file.seek(self._offset)
-                block = file.read()
-        except OSError:
-            return
-        whole = block[: block.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        for line in whole.splitlines():
-            try:
-                self._fold.add(decode(line))
-            except Damaged:
-                self._damaged += 1
+            return attempts.numbers(self._folder)
+        except (OSError, ValueError):  # out of reach, or the folder of somebody else's program
+            return []
 
     def _log_path(self, number: int) -> Path:
         return self._folder / "attempts" / f"{number:04d}" / "events.jsonl"
@@ -119,7 +157,7 @@ class Tail:
                 id=header.id, name=header.id, state="damaged", reason=header.why,
                 plan=Plan(name=header.id), created=header.created,
             )  # fmt: skip
-        state, reason = judged(Place(self._folder, self._attempt), tally)
+        state, reason = self._verdict()
         best, latest, facts = tally.best(), tally.latest, tally.facts
         peak = _peak(tally)
         return Summary(
@@ -147,24 +185,39 @@ class Tail:
             peak_memory_of=peak[1],
             fingerprint=_text(facts.get("fingerprint")) or header.plan.data_fingerprint,
             device=_text(facts.get("device")) or "",
-            damaged_lines=self._damaged,
+            damaged_lines=self._damaged_lines(state),
             weights_sha256=tally.ending.weights_sha256
             if isinstance(tally.ending, Finished)
             else "",
         )
 
+    def _verdict(self) -> Verdict:
+        try:
+            return judged(Place(self._folder, self._attempt), self._tally)
+        except UNREADABLE as error:
+            return "damaged", f"its state cannot be told: {type(error).__name__}"
+
+    def _damaged_lines(self, state: State) -> int:
+        """A bad line at the end of the log may still come right, until nobody writes there any more."""
+        if self._reading is None:
+            return self._damaged
+        final = self._reading.doubtful if state in ENDED else 0
+        return self._damaged + self._reading.damaged + final
+
 
 def _peak(tally: Tally) -> tuple[int | None, str]:
     device = _text(tally.facts.get("device")) or "the device"
     if "device_peak_allocated_bytes" in tally.peaks:
-        return int(tally.peaks["device_peak_allocated_bytes"]), f"allocated on {device}"
+        return _whole(tally.peaks["device_peak_allocated_bytes"]), f"allocated on {device}"
     if "resident_bytes" in tally.peaks:
-        return int(tally.peaks["resident_bytes"]), "resident, whole process"
+        return _whole(tally.peaks["resident_bytes"]), "resident, whole process"
     return None, ""
 
 
 def _whole(value: object) -> int | None:
-    return int(value) if isinstance(value, int | float) else None
+    if isinstance(value, int):
+        return int(value)
+    return int(value) if isinstance(value, float) and math.isfinite(value) else None
 
 
 def _text(value: object) -> str | None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revconsole.lab.figures import ACCURACY, ERROR, LOSS, MEMORY, decimate, figure, powers
+from revconsole.records.columns import Column
 from revconsole.records.events import MetricDeclared
 from revconsole.records.plan import Plan
 from revconsole.records.run import Run, Series, Summary
@@ -91,3 +92,48 @@ def test_errors_are_drawn_as_powers_of_ten_without_zeros_and_gaps_stay():
     assert (reconstruction.xs, reconstruction.gaps) == ((2.0, 4.0), (3.0,))
     assert [round(y, 9) for y in reconstruction.ys] == [-6.0, -2.0]
     assert gradient.ys == ()
+
+
+def plain(steps, values, columns):
+    """Decimation as it is defined, by looking at every value."""
+    size = max(1, math.ceil(len(values) / columns))
+    points, gaps = [], []
+    for start in range(0, len(values), size):
+        here = range(start, min(start + size, len(values)))
+        finite = [i for i in here if math.isfinite(values[i])]
+        gaps += [steps[i] for i in here if not math.isfinite(values[i])][:1]
+        if finite:
+            ends = {min(finite, key=values.__getitem__), max(finite, key=values.__getitem__)}
+            points += [(steps[i], values[i]) for i in sorted(ends)]
+    return [x for x, _ in points], [y for _, y in points], gaps
+
+
+rough = st.sampled_from([0.0, 1.0, math.nan, math.inf, -math.inf]) | st.floats()
+
+
+@given(st.lists(rough, max_size=20), st.integers(1, 600), st.integers(0, 63), st.integers(1, 200))
+def test_a_pyramid_gives_the_same_picture_as_looking_at_every_value(some, times, more, columns):
+    values = some * times + some[:more]
+    steps = list(range(0, 2 * len(values), 2))
+
+    assert decimate(steps, values, columns) == plain(steps, values, columns)
+
+
+@given(st.lists(st.lists(rough, max_size=150), max_size=6), st.sampled_from([0.0, 0.9]))
+def test_a_curve_that_grows_is_drawn_as_if_it_had_been_there_at_once(parts, smoothing):
+    metric = MetricDeclared(name="loss", unit="", per="step", direction="down", meaning="")
+    column, whole = Column(), []
+    for part in parts:
+        for value in part:
+            column.append(len(whole), value)
+            whole.append(value)
+        length = len(whole)
+        grown = run()
+        grown.series["loss"] = Series(metric, column.steps, column.values, length, column.pyramid)
+
+        drawn = figure(LOSS, [grown], width=7, smoothing=smoothing)
+        at_once = figure(LOSS, [run(loss=whole)], width=7, smoothing=smoothing)
+
+        assert [(c.ys, len(c.gaps)) for c in drawn.curves] == [
+            (c.ys, len(c.gaps)) for c in at_once.curves
+        ]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from revconsole.errors import AlreadyClaimed, NoSuchRun, StoreError
-from revconsole.records import control
+from revconsole.records import control, seal
 from revconsole.records.attempt import write_json
 from revconsole.records.control import Control
 from revconsole.records.events import (
@@ -319,6 +319,9 @@ def test_a_sealed_row_equals_the_folded_one_and_goes_stale_with_the_log(store, p
 
     body = json.loads((store.folder(run_id) / "summary.json").read_text())
     body["row"]["test_accuracy"] = 0.1
+    write_json(store.folder(run_id) / "summary.json", body)
+    assert RunStore(store.root).list() == folded, "a damaged seal is not read"
+    body["crc"] = seal.checksum(body["row"])
     write_json(store.folder(run_id) / "summary.json", body)
     assert RunStore(store.root).list()[0].test_accuracy == 0.1, "the seal is what is read"
     later = Finished(outcome="completed", step=2, values={"test_accuracy": 0.8})

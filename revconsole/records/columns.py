@@ -1,0 +1,191 @@
+"""Columns: the points of one metric in memory, and a pyramid over them that makes reducing them cheap."""
+
+import math
+import threading
+from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+BRANCHES = 64
+"""Entries of one level of a pyramid that make one of the next."""
+NOWHERE = -1
+
+
+@dataclass(slots=True)
+class Extremes:
+    """Lowest and highest finite value with their indices, and the index of the first that is not finite.
+
+    Of equal values the first counts. Where there is nothing, the index is NOWHERE.
+    """
+
+    low: float = math.inf
+    low_at: int = NOWHERE
+    high: float = -math.inf
+    high_at: int = NOWHERE
+    gap_at: int = NOWHERE
+
+    @property
+    def points(self) -> tuple[tuple[int, float], ...]:
+        """(index, value) of lowest and highest in order; one if they coincide, none if nothing is finite."""
+        if self.low_at == NOWHERE:
+            return ()
+        low, high = (self.low_at, self.low), (self.high_at, self.high)
+        return (low,) if self.low_at == self.high_at else (min(low, high), max(low, high))
+
+    def join(self, later: "Extremes") -> None:
+        """Take in those of values that come after."""
+        if later.low < self.low:
+            self.low, self.low_at = later.low, later.low_at
+        if later.high > self.high:
+            self.high, self.high_at = later.high, later.high_at
+        if self.gap_at == NOWHERE:
+            self.gap_at = later.gap_at
+
+
+@dataclass(slots=True)
+class Level:
+    """Extremes of consecutive blocks, as columns; only of blocks that are full, so they never change."""
+
+    low: "array[float]" = field(default_factory=lambda: array("d"))
+    low_at: "array[int]" = field(default_factory=lambda: array("q"))
+    high: "array[float]" = field(default_factory=lambda: array("d"))
+    high_at: "array[int]" = field(default_factory=lambda: array("q"))
+    gap_at: "array[int]" = field(default_factory=lambda: array("q"))
+
+    def append(self, found: Extremes) -> None:
+        """The extremes of the next block."""
+        self.low.append(found.low)
+        self.low_at.append(found.low_at)
+        self.high.append(found.high)
+        self.high_at.append(found.high_at)
+        self.gap_at.append(found.gap_at)
+
+    def extremes(self, start: int, stop: int) -> Extremes:
+        """Over some blocks."""
+        lows, highs, gaps = self.low[start:stop], self.high[start:stop], self.gap_at[start:stop]
+        low, high = min(lows), max(highs)
+        return Extremes(
+            low,
+            self.low_at[start + lows.index(low)],
+            high,
+            self.high_at[start + highs.index(high)],
+            NOWHERE if max(gaps) == NOWHERE else next(at for at in gaps if at != NOWHERE),
+        )
+
+
+class Pyramid:
+    """Extremes of any stretch of a growing column in logarithmic time. Safe to share between threads.
+
+    It grows when asked, by what was appended since, so a column that nobody draws costs nothing.
+    """
+
+    def __init__(self, values: Sequence[float]) -> None:
+        self._values, self._levels = values, [Level()]
+        self._lock = threading.Lock()
+
+    def extremes(self, start: int, stop: int) -> Extremes:
+        """Of `values[start:stop]`, which must not be empty."""
+        with self._lock:
+            self._grow(stop)
+            found = Extremes()
+            for level, first, last in _cover(start, stop, len(self._levels)):
+                if level:
+                    found.join(self._levels[level - 1].extremes(first, last))
+                else:
+                    found.join(_extremes(self._values[first:last], first))
+        return found
+
+    def _grow(self, length: int) -> None:
+        """Complete every block that lies within the first `length` values."""
+        lowest = self._levels[0]
+        for block in range(len(lowest.low), length // BRANCHES):
+            start = block * BRANCHES
+            lowest.append(_extremes(self._values[start : start + BRANCHES], start))
+        for number, below in enumerate(self._levels, 1):
+            full = len(below.low) // BRANCHES
+            if full and number == len(self._levels):
+                self._levels.append(Level())  # which this loop comes to next
+            for block in range(len(self._levels[number].low) if full else 0, full):
+                start = block * BRANCHES
+                self._levels[number].append(below.extremes(start, start + BRANCHES))
+
+
+class Column:
+    """The points of one metric, in the order measured: 16 bytes each. `ascending` is said of the steps."""
+
+    __slots__ = ("_pyramid", "ascending", "steps", "values")
+
+    def __init__(
+        self,
+        steps: "array[int] | None" = None,
+        values: "array[float] | None" = None,
+        *,
+        ascending: bool = True,
+    ) -> None:
+        self.steps = array("q") if steps is None else steps
+        self.values = array("d") if values is None else values
+        self.ascending = ascending
+        self._pyramid: Pyramid | None = None
+
+    @property
+    def pyramid(self) -> Pyramid:
+        """The extremes of the values; one for as long as the column lasts."""
+        if self._pyramid is None:
+            self._pyramid = Pyramid(self.values)
+        return self._pyramid
+
+    def append(self, step: int, value: float) -> None:
+        """One point more."""
+        if self.steps and step < self.steps[-1]:
+            self.ascending = False
+        self.steps.append(step)
+        self.values.append(value)
+
+    def extend(self, more: "Column") -> None:
+        """Many points more."""
+        if self.steps and more.steps and more.steps[0] < self.steps[-1]:
+            self.ascending = False
+        self.ascending = self.ascending and more.ascending
+        self.steps.extend(more.steps)
+        self.values.extend(more.values)
+
+    def until(self, step: int) -> "Column":
+        """A new column without the points beyond `step`: readers may still hold windows onto this one."""
+        if self.ascending:
+            keep = bisect_right(self.steps, step)
+            return Column(self.steps[:keep], self.values[:keep])
+        kept = Column()
+        for at, value in zip(self.steps, self.values, strict=True):
+            if at <= step:
+                kept.append(at, value)
+        return kept
+
+
+def _extremes(values: Sequence[float], start: int) -> Extremes:
+    """Of a few values, the first of which has index `start`."""
+    if math.isfinite(sum(values)):
+        low, high = min(values), max(values)
+        return Extremes(low, start + values.index(low), high, start + values.index(high))
+    finite = [i for i, value in enumerate(values) if math.isfinite(value)]
+    gap = next((i for i, value in enumerate(values) if not math.isfinite(value)), None)
+    found = Extremes(gap_at=NOWHERE if gap is None else start + gap)
+    if finite:
+        low_at, high_at = min(finite, key=values.__getitem__), max(finite, key=values.__getitem__)
+        found.low, found.low_at = values[low_at], start + low_at
+        found.high, found.high_at = values[high_at], start + high_at
+    return found
+
+
+def _cover(start: int, stop: int, levels: int) -> list[tuple[int, int, int]]:
+    """(level, first, last) of the fewest full blocks, in order, that make up a stretch; level 0 is values."""
+    before, after = [], []
+    level = 0
+    while level < levels:
+        inner_start, inner_stop = -(-start // BRANCHES), stop // BRANCHES
+        if inner_start >= inner_stop:
+            break
+        before.append((level, start, inner_start * BRANCHES))
+        after.append((level, inner_stop * BRANCHES, stop))
+        start, stop, level = inner_start, inner_stop, level + 1
+    return [part for part in (*before, (level, start, stop), *after[::-1]) if part[1] < part[2]]
