@@ -78,13 +78,6 @@ def needs(configuration: Configuration, device: torch.device, batches: Sequence[
     return Needs(fixed_bytes=_fixed(subject.model, optimizer), peaks=tuple(peaks))
 
 
-def ran_out(error: BaseException) -> bool:
-    """Whether it says that memory ran out; torch has no class of its own for that on the CPU."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(
-        error
-    )
-
-
 def verified_batch(
     configuration: Configuration, device: torch.device, needed: Needs, memory_bytes: int
 ) -> int | None:
