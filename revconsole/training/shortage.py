@@ -4,9 +4,11 @@ An exception holds the frames it came through, and those hold the tensors that f
 goes on after one does it here: `tried` returns when the exception is gone, and `let_go` gives back the rest.
 """
 
+import ctypes
 import gc
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +19,9 @@ from torch.optim import Optimizer
 Result = TypeVar("Result")
 TEXTS = (
     "allocate memory",  # torch's allocator of the CPU, and the system
+    "std::bad_alloc",
+    "could not create a primitive",  # oneDNN, on the CPU, of whatever it has no room for
+    "could not execute a primitive",
     "out of memory",  # the drivers of CUDA and of MPS
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
@@ -81,6 +86,13 @@ def let_go(optimizer: Optimizer) -> None:
     optimizer.zero_grad(set_to_none=True)
     gc.collect()
     torch.cuda.empty_cache()  # nothing where CUDA is not in use
+    give_back_freed()
+
+
+def give_back_freed() -> None:
+    """Let glibc hold nothing back of what was freed; elsewhere nothing."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def size(count: int) -> str:
