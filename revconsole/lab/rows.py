@@ -45,6 +45,7 @@ def row(summary: Summary) -> dict[str, Any]:
         "fingerprint": summary.fingerprint,
         "created": datetime.fromtimestamp(summary.created, UTC).isoformat(timespec="seconds"),
         "damaged_lines": summary.damaged_lines,
+        "final_weights_sha256": summary.weights_sha256 or None,
     })  # fmt: skip
 
 

@@ -287,6 +287,16 @@ class Train(Section):
     """Epochs between two measurements of the reconstruction's and gradients' error; 0 measures none."""
     checkpoint_epochs: int = Field(default=1, ge=1)
     """Epochs between two checkpoints; the best validation epoch is always kept."""
+    checkpoint_steps: int | None = Field(default=None, ge=1)
+    """Optimiser steps between two checkpoints, also within an epoch; unset counts epochs only."""
+    checkpoint_minutes: float | None = Field(default=None, gt=0)
+    """Minutes between two checkpoints, also within an epoch; unset counts epochs and steps only."""
+    keep_checkpoints: int = Field(default=2, ge=1)
+    """How many of the newest are kept besides the best: if one is damaged, the one before it leads to the same."""
+    on_oom: Literal["fail", "shrink"] = "fail"
+    """When memory runs out: fail, with what would fit; shrink goes on with smaller micro-batches of the same batch."""
+    deterministic: bool = False
+    """Compute the same bits every time on a GPU too: slower, and an operation that cannot ends the run."""
 
 
 Model = Annotated[Vit | Timm, Field(discriminator="architecture")]

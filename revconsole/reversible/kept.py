@@ -24,7 +24,8 @@ def kept_for_backward(forward: Callable[[], Any], exclude: Iterable[Tensor] = ()
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in known:
             held[storage.data_ptr()] = storage
-        return tensor
+        # Not the tensor itself: it knows the graph that would hold it, and nothing would free the two.
+        return tensor.detach()
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
         forward()

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from revconsole.records.events import Advised
 from revconsole.reversible import Backward, Choice, keep_within, sequences
-from revconsole.training.draws import seed_dropout
+from revconsole.training.draws import generators_kept, seed_generators
 from revconsole.training.setting import Setting
 from revconsole.training.stepping import micro_batches
 
@@ -48,13 +48,19 @@ def _kept_within(setting: Setting, images: Tensor, labels: Tensor, budget: int) 
     part, wanted = next(iter(micro_batches(setting, images, labels)))
 
     def forward() -> Tensor:
-        seed_dropout(setting.plan.seed, step=0, micro=0)
+        seed_generators(setting.plan.seed, step=0, micro=0)
         setting.signs.aim(step=0, batch=len(labels), first=0)
         with setting.precision.autocast():
             logits = setting.model(part)
         return F.cross_entropy(logits.float(), wanted)
 
-    return keep_within(setting.model, forward, budget, exclude=[part])
+    before = backwards(setting)
+    try:
+        with generators_kept(setting.device):
+            return keep_within(setting.model, forward, budget, exclude=[part])
+    except BaseException:
+        restore_backwards(setting, before)  # whoever tries again begins with what the plan says
+        raise
 
 
 def _free(device: torch.device) -> int:

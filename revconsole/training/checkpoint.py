@@ -8,26 +8,30 @@ A checkpoint is written into a hidden folder, forced to disk, and appears by one
 the newest that could go stale: the newest folder whose files match its manifest is it. Loading runs no code.
 """
 
+import errno
 import hashlib
 import json
 import os
 import pickle
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from revconsole.errors import StoreError
+from revconsole.training.shortage import ran_out
 
 FORMAT = 1
 NAME = re.compile(r"step-(\d{9})")
+MEBIBYTE = 2**20
 WEIGHTS, STATE, MANIFEST = "model.safetensors", "state.pt", "manifest.json"
 
 State = dict[str, Any]
@@ -40,6 +44,17 @@ class Loaded:
     step: int
     weights: dict[str, Tensor]
     state: State
+
+
+class NotSaved(StoreError):  # noqa: N818  the name says what happened
+    """A checkpoint could not be written. why: in one line, with the room it needs and the room there is."""
+
+    def __init__(self, step: int, folder: Path, why: str) -> None:
+        self.why = why
+        super().__init__(
+            f"cannot write the checkpoint of step {step} in {folder}: {why}; make room, "
+            "then `revconsole resume` goes on from the one before"
+        )
 
 
 class Damaged(Exception):  # noqa: N818  the name says what happened
@@ -68,13 +83,15 @@ class Checkpoints:
     def save(self, step: int, *, weights: Mapping[str, Tensor], state: State) -> Path:
         """Write the checkpoint of a step, replacing a damaged one; returns its folder.
 
-        state: plain types and tensors only. Raises StoreError, leaving nothing behind, if it cannot be
-        written.
+        state: plain types and tensors only. Raises NotSaved, leaving nothing behind, if it cannot be
+        written. It does not begin where there is no room, so that the log may still be written.
         """
         hidden, final = self.folder / f".tmp-{os.getpid()}-{step:09d}", self.path(step)
+        needed = sum(tensor.nbytes for tensor in _tensors([weights, state]))
         try:
             self._sweep()
             hidden.mkdir(parents=True, mode=0o700)
+            _require_room(self.folder, needed)
             # A copy per tensor, because safetensors refuses tensors that share memory.
             copies = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in weights.items()}
             save_file(copies, hidden / WEIGHTS)
@@ -83,12 +100,10 @@ class Checkpoints:
             shutil.rmtree(final, ignore_errors=True)
             hidden.rename(final)
             _force(self.folder)
-        except (OSError, RuntimeError, SafetensorError) as error:
+        except (OSError, RuntimeError, MemoryError, SafetensorError) as error:
             shutil.rmtree(hidden, ignore_errors=True)
-            raise StoreError(
-                f"cannot write the checkpoint of step {step} in {self.folder}: {_why(error)}; make room, "
-                "then `revconsole resume` goes on from the one before"
-            ) from error
+            why = f"{_why(error)}, {_room(self.folder, needed)}"
+            raise NotSaved(step, self.folder, why) from error
         return final
 
     def load(self, step: int) -> Loaded:
@@ -116,9 +131,10 @@ class Checkpoints:
         self.path(step).rename(aside)
 
     def _sweep(self) -> None:
-        """Remove what a killed writer left half-done; there is no other writer."""
+        """Remove what a killed writer left half-done, and nothing of one that still writes."""
         for path in self.folder.glob(".tmp-*"):
-            shutil.rmtree(path, ignore_errors=True)
+            if not _still_written(path):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _write_manifest(folder: Path, step: int) -> None:
@@ -169,7 +185,45 @@ def _force(path: Path) -> None:
         os.close(descriptor)
 
 
+def _still_written(hidden: Path) -> bool:
+    """Whether another process that lives made this folder; a later one may only have its number."""
+    try:
+        pid, began = int(hidden.name.split("-")[1]), hidden.stat().st_mtime
+        writer = psutil.Process(pid)
+        return pid != os.getpid() and writer.create_time() <= began
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return False
+
+
+def _tensors(body: object) -> Iterator[Tensor]:
+    """Every tensor in nested mappings and sequences."""
+    if isinstance(body, Tensor):
+        yield body
+    elif isinstance(body, Mapping):
+        yield from _tensors(list(body.values()))
+    elif isinstance(body, list | tuple):
+        for each in body:
+            yield from _tensors(each)
+
+
+def _require_room(folder: Path, needed: int) -> None:
+    """Raise OSError if the disk has not so many bytes left."""
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _room(folder: Path, needed: int) -> str:
+    """How much a checkpoint takes, and how much there is, as far as the system says."""
+    text = f"it takes {needed / MEBIBYTE:,.1f} MiB"
+    try:
+        return f"{text} and {shutil.disk_usage(folder).free / MEBIBYTE:,.1f} MiB are free"
+    except OSError:
+        return text
+
+
 def _why(error: Exception) -> str:
     """The reason in one line; torch hides that of the system behind a long text of its own."""
+    if ran_out(error):
+        return "there is no memory for a copy of the weights"
     reason = error.strerror if isinstance(error, OSError) else ""
     return reason or f"the disk may be full ({' '.join(str(error).split())[:120]})"

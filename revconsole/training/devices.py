@@ -1,11 +1,17 @@
-"""Where to train: the device a plan names, and how many threads the CPU may use."""
+"""Where to train: the device a plan names, and the switches of this process that decide bits of the results."""
 
+import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from revconsole.errors import RunFailed
+from revconsole.records.events import Scalar
+
+WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")
+"""Where cuBLAS is told of the workspaces with which it computes the same every time."""
 
 
 def choose(name: str) -> torch.device:
@@ -43,5 +49,62 @@ def threads(count: int | None) -> Iterator[None]:
     try:
         yield
     finally:
-        if count is not None:
-            torch.set_num_threads(before)
+        torch.set_num_threads(before)  # a resumed run may have changed it inside
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Let only algorithms compute inside that give the same bits every time; other runs share this process.
+
+    Raises RunFailed where cuBLAS has begun without the workspace it needs for that.
+    """
+    if not wanted:
+        yield
+        return
+    cudnn, given = torch.backends.cudnn, os.environ.get(WORKSPACE)
+    if _cuda_in_use() and given not in WORKSPACES:
+        raise RunFailed(
+            "train.deterministic has to be there before CUDA is first used, and this process has used it; "
+            "launch the run in a process of its own (--detach)"
+        )
+    before = (torch.are_deterministic_algorithms_enabled(), cudnn.benchmark, cudnn.deterministic)
+    os.environ[WORKSPACE] = given if given in WORKSPACES else WORKSPACES[0]
+    torch.use_deterministic_algorithms(True)
+    cudnn.benchmark, cudnn.deterministic = False, True
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        cudnn.benchmark, cudnn.deterministic = before[1:]
+        if not _cuda_in_use():  # what cuBLAS began with stays
+            _put_back(given)
+
+
+def surroundings(device: torch.device) -> dict[str, Scalar]:
+    """Everything about this process and machine that decides the bits of a result."""
+    return {
+        "torch": str(torch.__version__),
+        "CPU threads": torch.get_num_threads(),
+        "device": device.type,
+        "device name": device_name(device),
+        "float32 matmul precision": torch.get_float32_matmul_precision(),
+        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """What the device calls itself."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
+
+
+def _cuda_in_use() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]  # torch gives it no type
+
+
+def _put_back(workspace: str | None) -> None:
+    if workspace is None:
+        os.environ.pop(WORKSPACE, None)
+    else:
+        os.environ[WORKSPACE] = workspace

@@ -138,18 +138,15 @@ def _forget_stale(control: Control, attempt: Attempt) -> None:
             control.answered(request)
 
 
-def _failed(attempt: Attempt, reason: str) -> Outcome:
+def _failed(attempt: Attempt, why: str | Failed) -> Outcome:
     """Record how the run ended, if the disk still takes it."""
     try:
-        attempt.emit(Failed(reason=reason))
+        attempt.emit(Failed(reason=why) if isinstance(why, str) else why)
     except StoreError:
         return "failed"
     return "failed"
 
 
-def _out_of_memory(error: BaseException) -> str:
-    detail = str(error).partition(".")[0]
-    return (
-        f"out of memory ({detail or 'the system gave no more'}); try a larger train.accumulate, "
-        "backward 'reversible' or 'checkpointed', or train.precision 'bf16'"
-    )
+def _out_of_memory(error: BaseException) -> Failed:
+    reason = " ".join(str(error).split()) or "the system gave no more memory"
+    return Failed(reason=reason, cause="memory")

@@ -1,22 +1,46 @@
 """The random numbers of a step, keyed by its position: nothing is carried from one step to the next.
 
-Dropout and drop-path draw from torch's global generators, which are seeded before every micro-batch. The signs
-of bdia are drawn once for the whole batch and handed out in slices, so that accumulating over micro-batches
-leaves them alone. Both are drawn from (seed, purpose, position), whatever was drawn before.
+Dropout and drop-path draw from torch's global generators, which are seeded before every micro-batch, so that
+another number of micro-batches draws otherwise. The signs of bdia are drawn once for the whole batch and handed
+out in slices, so that accumulating over micro-batches leaves them alone. Both are drawn from (seed, purpose,
+position), whatever was drawn before. Python's and numpy's generators are seeded as well, for models of anybody's
+own that draw from them.
 """
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from revconsole.records.keys import key
 
+NUMPY_SEEDS = 2**32
 
-def seed_dropout(seed: int, *, step: int, micro: int) -> None:
-    """Seed torch's generators, of the CPU and of every device, for one micro-batch of one step.
 
-    The only place that touches global generators; only one training runs in a process at a time.
+def seed_generators(seed: int, *, step: int, micro: int) -> None:
+    """Seed every global generator, torch's of all devices, Python's, numpy's, for one micro-batch of one step.
+
+    The only place that touches them; only one training runs in a process at a time.
     """
-    torch.manual_seed(key(seed, "dropout", step, micro))
+    number = key(seed, "dropout", step, micro)
+    torch.manual_seed(number)
+    random.seed(number)
+    np.random.seed(number % NUMPY_SEEDS)  # noqa: NPY002  the global one is what a model may draw from
+
+
+@contextmanager
+def generators_kept(device: torch.device) -> Iterator[None]:
+    """Put every global generator back to what it was, torch's of the CPU and that device, Python's, numpy's."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  as above
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002  as above
 
 
 class Signs:

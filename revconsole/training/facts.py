@@ -12,6 +12,7 @@ from torch import nn
 import revconsole
 from revconsole.records.events import Scalar
 from revconsole.reversible import ReversibleSequence, sequences
+from revconsole.training import devices
 from revconsole.training.setting import Setting
 
 GIT_SECONDS = 2.0
@@ -23,8 +24,10 @@ def facts(setting: Setting) -> dict[str, Scalar]:
     parameters = [(p.numel(), p.requires_grad) for p in model.parameters()]
     found: dict[str, Scalar] = {
         "device": str(setting.device),
-        "device_name": _device_name(setting.device),
+        "device_name": devices.device_name(setting.device),
         "threads": torch.get_num_threads(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "float32_matmul": torch.get_float32_matmul_precision(),
         "parameters": sum(count for count, _ in parameters),
         "trainable_parameters": sum(count for count, trains in parameters if trains),
         "steps": setting.steps,
@@ -75,12 +78,6 @@ def _rebuilt_in_a_row(stack: ReversibleSequence) -> int:
         for word, blocks in itertools.groupby(itertools.islice(words, len(run)))
         if word == "reversible"
     )
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine()
 
 
 def _commit() -> str | None:

@@ -1,16 +1,22 @@
 """Keeper: when a checkpoint is made, which are kept, and which a run goes back to."""
 
-from collections.abc import Callable
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
 
 from revconsole.errors import RunFailed
-from revconsole.records.events import Advised, Checkpointed, Event
+from revconsole.records.events import Advised, Checkpointed, Event, Scalar
+from revconsole.training import devices
 from revconsole.training.budget import backwards, restore_backwards
-from revconsole.training.checkpoint import Checkpoints, Damaged, Loaded
+from revconsole.training.checkpoint import Checkpoints, Damaged, Loaded, NotSaved
 from revconsole.training.progress import Progress
 from revconsole.training.setting import Setting
 
-NEWEST_KEPT = 2
-"""Besides the best: if the newest is damaged, the one before it still leads to the same result."""
+MINUTE = 60.0
 
 
 class Keeper:
@@ -21,13 +27,15 @@ class Keeper:
     ) -> None:
         self._setting, self._checkpoints, self._emit = setting, checkpoints, emit
         self._saved: tuple[int, int] | None = None
+        self._last_weights = ""
+        self._restart(0)
 
     def restore(self) -> tuple[Progress, list[Advised]]:
         """Go on from the newest whole checkpoint, or from the beginning; and what was damaged on the way.
 
         Raises RunFailed for a checkpoint of another model.
         """
-        warnings = []
+        warnings: list[Advised] = []
         for step in self._checkpoints.steps():
             try:
                 loaded = self._checkpoints.load(step)
@@ -35,12 +43,32 @@ class Keeper:
                 self._checkpoints.set_aside(step)
                 warnings.append(_damaged(damage))
             else:
-                return self._apply(loaded), warnings
+                progress = self._apply(loaded)
+                return progress, [*warnings, *self._surroundings(loaded)]
         return Progress(), warnings
 
+    def due(self, step: int) -> bool:
+        """Whether the plan wants a checkpoint after this step, within an epoch; counted from the last attempt."""
+        train = self._setting.plan.train
+        steps, minutes = train.checkpoint_steps, train.checkpoint_minutes
+        return (
+            (steps is not None and step - self._since >= steps)
+            or (minutes is not None and time.monotonic() - self._began >= minutes * MINUTE)
+            # Or what is lost would be computed with other micro-batches.
+            or self._setting.micro_batch != self._micro_batch
+        )
+
+    def save_if_possible(self, progress: Progress) -> None:
+        """Make a checkpoint; where it cannot be written, say so, and let the run go on until the next is due."""
+        try:
+            self.save(progress)
+        except NotSaved as failure:
+            self._emit(_not_saved(progress.step, failure))
+
     def save(self, progress: Progress) -> None:
-        """Make a checkpoint, unless the newest is of this very position. Raises StoreError."""
+        """Make a checkpoint, unless the newest is of this very position. Raises NotSaved."""
         position = (progress.step, progress.epoch)
+        self._restart(progress.step)
         if position == self._saved:
             return
         setting, best = self._setting, progress.best
@@ -52,26 +80,46 @@ class Keeper:
                 "scaler": setting.precision.scaler.state_dict(),
                 "progress": progress.to_dict(),
                 "backwards": backwards(setting),
+                "micro_batch": setting.micro_batch,
+                "surroundings": devices.surroundings(setting.device),
             },
         )
         self._saved = position
         is_best = best is not None and best.step == progress.step
         file = str(path.relative_to(path.parent.parent))
         self._emit(Checkpointed(step=progress.step, epoch=progress.epoch, file=file, best=is_best))
-        newest = self._checkpoints.steps()[:NEWEST_KEPT]
+        newest = self._checkpoints.steps()[: setting.plan.train.keep_checkpoints]
         self._checkpoints.keep_only([*newest, *([best.step] if best else [])])
 
     def end_epoch(self, progress: Progress) -> None:
-        """Make the checkpoint that is due after an epoch: every so many, the best, and the last."""
+        """Make the checkpoint that is due after an epoch: every so many, the best, and the last.
+
+        Raises NotSaved only if all training is done and there is no checkpoint at all.
+        """
         train, best = self._setting.plan.train, progress.best
-        due = progress.epoch % train.checkpoint_epochs == 0 or progress.epoch == train.epochs
-        if due or (best is not None and best.epoch == progress.epoch):
+        last = progress.epoch == train.epochs
+        due = progress.epoch % train.checkpoint_epochs == 0 or last
+        if last and not self._checkpoints.steps():
             self.save(progress)
+        elif due or (best is not None and best.epoch == progress.epoch):
+            self.save_if_possible(progress)
+
+    def last_weights(self) -> str:
+        """SHA-256 of the last step's weights and buffers, also when the model holds the best epoch's."""
+        return self._last_weights or weights_sha256(self._setting.model)
 
     def go_to_best(self, progress: Progress) -> None:
-        """Put the weights of the best epoch into the model; the last ones stay where none was scored."""
+        """Put the weights of the best epoch into the model; the last ones stay where none was scored.
+
+        No checkpoint is made after it: these weights are not those of the last step.
+        """
         best = progress.best
+        self._last_weights = self.last_weights()
+        self._saved = (progress.step, progress.epoch)
         if best is None or best.step == progress.step:
+            return
+        if best.step not in self._checkpoints.steps():
+            self._emit(_best_missing(best.epoch))
             return
         try:
             loaded = self._checkpoints.load(best.step)
@@ -91,6 +139,7 @@ class Keeper:
             progress = Progress.from_dict(loaded.state["progress"])
             if setting.plan.backward == "auto":
                 restore_backwards(setting, loaded.state["backwards"])
+            setting.micro_batch = loaded.state.get("micro_batch", setting.micro_batch)
             setting.reach(max(progress.step, 1))
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())[:200]
@@ -99,7 +148,60 @@ class Keeper:
                 f"({reason}); resume with the versions the run began with, or launch a new run"
             ) from error
         self._saved = (progress.step, progress.epoch)
+        self._restart(progress.step)
         return progress
+
+    def _restart(self, step: int) -> None:
+        """Count from here to the next checkpoint."""
+        self._since, self._began = step, time.monotonic()
+        self._micro_batch = self._setting.micro_batch
+
+    def _surroundings(self, loaded: Loaded) -> list[Advised]:
+        """Take the checkpoint's number of threads over where the plan names none; warn of what differs still."""
+        before: Mapping[str, Scalar] = loaded.state.get("surroundings", {})
+        threads = before.get("CPU threads")
+        named = self._setting.plan.train.threads is not None
+        if isinstance(threads, int) and not named and threads <= (os.cpu_count() or 1):
+            torch.set_num_threads(threads)
+        now = devices.surroundings(self._setting.device)
+        changed = [
+            f"{k} was {before[k]}, is {now[k]}" for k in now if before.get(k, now[k]) != now[k]
+        ]
+        return [_other_surroundings(changed)] if changed else []
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """Of every entry of the `state_dict`, in its order: name, type, shape, bytes."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        there = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {there.dtype} {tuple(there.shape)}\n".encode())
+        digest.update(there.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _other_surroundings(changed: list[str]) -> Advised:
+    return Advised(
+        level="warning",
+        text=f"since the checkpoint something changed that decides bits: {'; '.join(changed)}; what follows is "
+        "not to the bit what the uninterrupted run would have computed",
+    )
+
+
+def _not_saved(step: int, failure: NotSaved) -> Advised:
+    return Advised(
+        level="warning",
+        text=f"the checkpoint of step {step} was not written: {failure.why}; training goes on and tries again "
+        "when the next is due",
+    )
+
+
+def _best_missing(epoch: int) -> Advised:
+    return Advised(
+        level="warning",
+        text=f"the weights of the best epoch, {epoch}, could not be written in its time; those of the last step "
+        "are tested instead",
+    )
 
 
 def _damaged(damage: Damaged) -> Advised:

@@ -29,6 +29,12 @@ class Precision:
         """Whether gradients may overflow harmlessly, because the scaler skips such a step."""
         return self.scaler.is_enabled()
 
+    def begin_anew(self) -> None:
+        """Let the gradients of a step that was not finished be unscaled again; the scale stays."""
+        if self.scaled:
+            self.scaler.scale(torch.zeros((), device=self.device))  # or there may be no scale yet
+            self.scaler.update(self.scaler.get_scale())
+
     def autocast(self) -> AbstractContextManager[object]:
         """For a `with` around the forward pass and the loss."""
         if self.name not in TYPES:

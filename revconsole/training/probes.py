@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from revconsole.records.events import Direction, MetricDeclared
 from revconsole.reversible import kept_for_backward
-from revconsole.training.draws import seed_dropout
+from revconsole.training.draws import generators_kept, seed_generators
 from revconsole.training.facts import rebuilt_stacks
+from revconsole.training.precision import Precision
 from revconsole.training.setting import Setting
 from revconsole.training.stepping import micro_batches
 
@@ -113,27 +114,30 @@ def kept_for_backward_bytes(setting: Setting, images: Tensor, labels: Tensor) ->
 
     Leaves generators, running statistics and gradients as they were.
     """
-    part, wanted = next(iter(micro_batches(setting, images, labels)))
+    return kept_by(setting, *next(iter(micro_batches(setting, images, labels))), setting.precision)
+
+
+def kept_by(setting: Setting, images: Tensor, labels: Tensor, precision: Precision) -> int:
+    """What the forward pass of these images keeps, as above, in a precision that may be another."""
     model, smoothing = setting.model, setting.plan.train.label_smoothing
 
     def forward() -> Tensor:
-        with setting.precision.autocast():
-            logits = model(part)
-        return F.cross_entropy(logits.float(), wanted, label_smoothing=smoothing)
+        with precision.autocast():
+            logits = model(images)
+        return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
 
     with undisturbed(model, setting.device):
-        seed_dropout(setting.plan.seed, step=0, micro=0)
+        seed_generators(setting.plan.seed, step=0, micro=0)
         setting.signs.aim(step=0, batch=len(labels), first=0)
-        return kept_for_backward(forward, exclude=(*model.parameters(), *model.buffers(), part))
+        return kept_for_backward(forward, exclude=(*model.parameters(), *model.buffers(), images))
 
 
 @contextmanager
 def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Put generators and buffers back to what they were."""
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    devices = [device] if device.type == "cuda" else []
     try:
-        with torch.random.fork_rng(devices=devices):
+        with generators_kept(device):
             yield
     finally:
         with torch.no_grad():

@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -29,10 +30,11 @@ from revconsole.errors import RevconsoleError
 from revconsole.records.events import Advised, Event, Measured
 from revconsole.reversible import Coupling, ReversibleSequence, Scheme
 from revconsole.training import advice, probes
-from revconsole.training.draws import seed_dropout
+from revconsole.training.draws import seed_generators
 from revconsole.training.facts import rebuilt_stacks
 from revconsole.training.progress import Progress
 from revconsole.training.setting import Setting
+from revconsole.training.shortage import Shortage, let_go, tried
 
 Place = tuple[int, int, int]
 """A coupling: stack, block of the stack, coupling of the block."""
@@ -73,7 +75,7 @@ class ReversibleProbe:
     def __init__(self, setting: Setting, emit: Callable[[Event], None]) -> None:
         self._setting, self._emit = setting, emit
         self._every = setting.plan.train.probe_epochs if rebuilt_stacks(setting.model) else 0
-        self._alarmed = False
+        self._alarmed, self._images = False, PROBE_IMAGES
 
     def look(self, progress: Progress) -> None:
         """Measure and report, if the epoch is one of those to look at; a probe that fails is the last."""
@@ -83,14 +85,18 @@ class ReversibleProbe:
         if setting.device.type == "cuda":
             before = probes.memory(setting.device)
         try:
-            found = measure(setting)
-        except (RevconsoleError, torch.OutOfMemoryError) as error:
+            found = self._measured()
+        except RevconsoleError as error:
             self._every = 0
-            self._emit(_gave_up(error))
+            self._emit(_gave_up(str(error)))
             return
         finally:
             if setting.device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(setting.device)
+        if isinstance(found, Shortage):
+            self._every = 0
+            self._emit(_gave_up(f"memory ran out with a single image; {found}"))
+            return
         values = found.values() | before
         self._emit(Measured(step=progress.step, epoch=progress.epoch, values=values))
         advised = advice.wrong_gradients(
@@ -100,12 +106,23 @@ class ReversibleProbe:
             self._alarmed = True
             self._emit(advised)
 
+    def _measured(self) -> Reconstruction | Shortage:
+        """What is found, with fewer images from here on if memory runs out."""
+        while True:
+            found = tried(partial(measure, self._setting, self._images), self._setting.device)
+            if not isinstance(found, Shortage):
+                return found
+            let_go(self._setting.optimizer)
+            self._images = min(self._images, self._setting.micro_batch) // 2
+            if not self._images:
+                return found
 
-def measure(setting: Setting) -> Reconstruction:
+
+def measure(setting: Setting, most: int = PROBE_IMAGES) -> Reconstruction:
     """Probe the model as it is. Leaves weights, gradients, generators and running statistics as they were."""
     began = time.perf_counter()
     images, labels = next(setting.training_batches(1))
-    size = min(PROBE_IMAGES, setting.micro_batch)
+    size = min(most, setting.micro_batch)
     stacks = rebuilt_stacks(setting.model)
     trace = Trace()
     with traced(stacks, trace):
@@ -238,7 +255,7 @@ def _gradient(setting: Setting, images: Tensor, labels: Tensor, trace: Trace) ->
     model, smoothing = setting.model, setting.plan.train.label_smoothing
     parameters = [p for p in model.parameters() if p.requires_grad]
     with probes.undisturbed(model, setting.device):
-        seed_dropout(setting.plan.seed, step=0, micro=0)
+        seed_generators(setting.plan.seed, step=0, micro=0)
         setting.signs.aim(step=0, batch=len(labels), first=0)
         with setting.precision.autocast():
             logits = model(images)
@@ -258,8 +275,8 @@ def _relative(gradient: Sequence[Tensor], truth: Sequence[Tensor]) -> float | No
     return torch.nn.utils.get_total_norm(apart).item() / size
 
 
-def _gave_up(error: BaseException) -> Advised:
-    reason = " ".join(str(error).split())[:200]
+def _gave_up(why: str) -> Advised:
+    reason = " ".join(why.split())[:200]
     return Advised(
         level="warning",
         text=f"the probe of the reversible backward could not measure and is off from here on: {reason}",

@@ -31,9 +31,13 @@ from revconsole.training.precision import Precision
 from revconsole.training.schedules import Rates
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Setting:
-    """A plan, realised on a device of this machine."""
+    """A plan, realised on a device of this machine.
+
+    micro_batch: images that go through the model at once. The one thing here that may change: it shrinks when
+    memory runs out, if the plan says so.
+    """
 
     plan: Plan
     device: torch.device
@@ -43,6 +47,7 @@ class Setting:
     optimizer: Optimizer
     rates: Rates
     signs: Signs
+    micro_batch: int
 
     @property
     def steps_per_epoch(self) -> int:
@@ -53,11 +58,6 @@ class Setting:
     def steps(self) -> int:
         """Optimiser steps of the whole run."""
         return self.steps_per_epoch * self.plan.train.epochs
-
-    @property
-    def micro_batch(self) -> int:
-        """Images that go through the model at once."""
-        return self.plan.train.batch // self.plan.train.accumulate
 
     def reach(self, number: int) -> None:
         """Move the scheme's weights to where they are in step `number`, counted from 1."""
@@ -114,6 +114,7 @@ def prepare(plan: Plan, *, data: Path) -> Setting:
             epochs=plan.train.epochs,
         ),
         signs=signs,
+        micro_batch=plan.train.batch // plan.train.accumulate,
     )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from revconsole.training import optimizers
-from revconsole.training.draws import seed_dropout
+from revconsole.training.draws import seed_generators
 from revconsole.training.setting import Setting
 
 
@@ -37,14 +37,17 @@ def compute_gradients(
 ) -> Step:
     """Fill `.grad` with the gradient of the mean loss over the batch, clipped, and say what it was.
 
-    Micro-batches weigh as many images as they hold, so a short one counts for what it is.
+    Micro-batches weigh as many images as they hold, so a short one counts for what it is. Nothing is changed but
+    gradients and running statistics, and nothing depends on earlier calls: a step may be computed again, in other
+    parts. What is drawn per micro-batch (dropout, drop-path) then differs, what is drawn per image (the signs of
+    bdia) does not.
     """
     train, scaler, batch = setting.plan.train, setting.precision.scaler, len(labels)
     setting.optimizer.zero_grad(set_to_none=True)
     setting.reach(number)
     loss, correct = images.new_zeros(()), labels.new_zeros(())
     for micro, (part, wanted) in enumerate(micro_batches(setting, images, labels)):
-        seed_dropout(setting.plan.seed, step=number, micro=micro)
+        seed_generators(setting.plan.seed, step=number, micro=micro)
         setting.signs.aim(step=number, batch=batch, first=micro * setting.micro_batch)
         with setting.precision.autocast():
             logits = setting.model(part)  # (M, C)

@@ -5,6 +5,7 @@
     stepping     the gradients of a batch, and the update they make
     meter        reads and reports what steps computed; `probes` says what is measured, and `reconstruction`
                  looks at the reversible backward between epochs
+    room         what happens when memory runs out
     orders       stop, pause and continue, asked through the run folder
     keeper       when a checkpoint is made, and which one a run goes back to
 
@@ -12,8 +13,10 @@ Everything random is keyed by its position (`draws`), so a run that was interrup
 computed without, on the CPU to the bit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -38,11 +41,13 @@ from revconsole.training.meter import Meter
 from revconsole.training.orders import SUCCESSOR, HandOverAsked, Orders, StopAsked
 from revconsole.training.progress import Progress
 from revconsole.training.reconstruction import ReversibleProbe
+from revconsole.training.room import Room, explained
 from revconsole.training.setting import Setting, prepare
 from revconsole.training.stepping import compute_gradients, update_weights
 
 Emit = Callable[[Event], None]
 Outcome = Literal["completed", "stopped", "handed over"]
+BEFOREHAND = "the first pass"
 
 
 def train(
@@ -51,12 +56,18 @@ def train(
     """Train one model as `plan` says, from where `checkpoints` left off; report through `emit`.
 
     data: the folder that datasets live in.
-    Raises RevconsoleError with a sentence for everything its user can mend, and NotOurs.
+    Raises RevconsoleError with a sentence for everything its user can mend, OutOfMemory with what would fit, and
+    NotOurs.
     """
-    with devices.threads(plan.train.threads):
+    wanted = plan.train
+    with (
+        explained(plan),
+        devices.threads(wanted.threads),
+        devices.deterministic(wanted.deterministic),
+    ):
         setting = prepare(plan, data=data)
-        keeper = Keeper(setting, checkpoints, emit)
-        progress = introduce(setting, keeper, emit)
+        keeper, room = Keeper(setting, checkpoints, emit), Room(setting, emit)
+        progress = introduce(setting, keeper, room, emit)
         meter, probe = Meter(setting, emit, progress), ReversibleProbe(setting, emit)
         if progress.step == 0:
             probe.look(progress)
@@ -72,34 +83,40 @@ def train(
                 done = progress.step - (epoch - 1) * setting.steps_per_epoch
                 for images, labels in setting.training_batches(epoch, first=done):
                     number = progress.step + 1
-                    step = compute_gradients(setting, number, epoch, images=images, labels=labels)
+                    compute = partial(compute_gradients, images=images, labels=labels)
+                    step = room.fit(partial(compute, setting, number, epoch), f"step {number}")
                     meter.add(step)
                     update_weights(setting, step)
                     progress.step = number
+                    if keeper.due(number):
+                        meter.flush()
+                        keeper.save_if_possible(progress)
+                        meter.restart()
                     if orders.obey(number):
                         meter.restart()
                 meter.flush()
-                for event in finish_epoch(setting, progress, orders):
+                for event in finish_epoch(setting, progress, room, orders):
                     emit(event)
                 probe.look(progress)
                 keeper.end_epoch(progress)
             keeper.go_to_best(progress)
-            values = final_test(setting, progress, orders)
+            values = final_test(setting, progress, room, orders)
         except StopAsked as stop:
-            emit(Finished(outcome="stopped", step=progress.step, by=stop.by))
+            emit(ending("stopped", progress, keeper, by=stop.by))
             return "stopped"
         except HandOverAsked:
             emit(HandedOver(step=progress.step, to=SUCCESSOR))
             return "handed over"
-        emit(Finished(outcome="completed", step=progress.step, values=values))
+        emit(ending("completed", progress, keeper, values=values))
         return "completed"
 
 
-def introduce(setting: Setting, keeper: Keeper, emit: Emit) -> Progress:
+def introduce(setting: Setting, keeper: Keeper, room: Room, emit: Emit) -> Progress:
     """Restore, and say with what the run goes on, what it will measure and what is odd about it."""
     progress, damages = keeper.restore()
     images, labels = next(setting.training_batches(1))
-    chosen = choose_blocks(setting, images, labels) if progress.step == 0 else None
+    choose = partial(choose_blocks, setting, images, labels)
+    chosen = room.fit(choose, BEFOREHAND) if progress.step == 0 else None
     emit(Started(facts=facts(setting), resumed_from=progress.step or None))
     for metric in probes.declared(setting):
         emit(metric)
@@ -109,7 +126,8 @@ def introduce(setting: Setting, keeper: Keeper, emit: Emit) -> Progress:
         for advised in verify.at_launch(setting):
             emit(advised)
 
-    kept = probes.kept_for_backward_bytes(setting, images, labels)
+    count = partial(probes.kept_for_backward_bytes, setting, images, labels)
+    kept = room.fit(count, BEFOREHAND)
     if setting.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(setting.device)
     values = {"kept_for_backward_bytes": float(kept)} | probes.memory(setting.device)
@@ -117,10 +135,12 @@ def introduce(setting: Setting, keeper: Keeper, emit: Emit) -> Progress:
     return progress
 
 
-def finish_epoch(setting: Setting, progress: Progress, orders: Orders) -> list[Event]:
+def finish_epoch(setting: Setting, progress: Progress, room: Room, orders: Orders) -> list[Event]:
     """Evaluate, close the running epoch, and say what is odd about it."""
     running = progress.running
-    loss, accuracy = evaluate(setting, setting.data.validation, lambda: orders.obey(progress.step))
+    listen = partial(orders.obey, progress.step)
+    validate = partial(evaluate, setting, setting.data.validation, listen)
+    loss, accuracy = room.fit(validate, "the validation")
     values = {
         "train_loss": running.loss / running.images,
         "train_accuracy": running.correct / running.images,
@@ -134,7 +154,29 @@ def finish_epoch(setting: Setting, progress: Progress, orders: Orders) -> list[E
     return [finished] if advised is None else [finished, advised]
 
 
-def final_test(setting: Setting, progress: Progress, orders: Orders) -> dict[str, float]:
+def final_test(
+    setting: Setting, progress: Progress, room: Room, orders: Orders
+) -> dict[str, float]:
     """Loss and accuracy on the test images."""
-    loss, accuracy = evaluate(setting, setting.data.test, lambda: orders.obey(progress.step))
+    listen = partial(orders.obey, progress.step)
+    test = partial(evaluate, setting, setting.data.test, listen)
+    loss, accuracy = room.fit(test, "the test")
     return {"test_loss": loss, "test_accuracy": accuracy}
+
+
+def ending(
+    outcome: Literal["completed", "stopped"],
+    progress: Progress,
+    keeper: Keeper,
+    *,
+    by: str = "",
+    values: Mapping[str, float] = MappingProxyType({}),
+) -> Finished:
+    """The end of a run, with the sum of its last weights."""
+    return Finished(
+        outcome=outcome,
+        step=progress.step,
+        by=by,
+        values=values,
+        weights_sha256=keeper.last_weights(),
+    )

@@ -27,6 +27,7 @@ from revconsole.records.plan import Plan
 from revconsole.reversible.audit import LOSS, RUN, Check, checks
 from revconsole.training import devices, precision
 from revconsole.training.setting import Setting, prepare
+from revconsole.training.shortage import let_go, ran_out
 
 MOST_IMAGES = 64
 """Of a batch: enough for every check."""
@@ -71,8 +72,11 @@ def at_launch(setting: Setting) -> Iterator[Advised]:
             if check.level in {"failed", "note"} and not probed:
                 yield _advised(check)
     except (RevconsoleError, RuntimeError, MemoryError) as error:
-        reason = str(error).partition("\n")[0]
-        yield Advised(level="note", text=f"the model was not checked before training: {reason}")
+        reason = "memory ran out" if ran_out(error) else str(error).partition("\n")[0]
+    else:
+        return
+    let_go(setting.optimizer)
+    yield Advised(level="note", text=f"the model was not checked before training: {reason}")
 
 
 def verify_own(

@@ -1,7 +1,9 @@
 """Checkpoints: whole or absent; a damaged one is recognised whatever byte of it changed."""
 
 import json
+import os
 import resource
+import subprocess
 
 import pytest
 import torch
@@ -99,13 +101,29 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_behind(checkpoints):
     assert checkpoints.load(3).step == 3
 
 
-def test_what_a_killed_writer_left_is_swept(checkpoints):
-    remains = checkpoints.folder / ".tmp-1-000000002"
+def remains_of(checkpoints, pid):
+    remains = checkpoints.folder / f".tmp-{pid}-000000002"
     remains.mkdir(parents=True)
+    return remains
+
+
+def test_what_a_killed_writer_left_is_swept_and_what_another_writes_is_not(checkpoints):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    remains, written = remains_of(checkpoints, dead.pid), remains_of(checkpoints, os.getppid())
     (remains / "state.pt").write_bytes(b"half")
     checkpoints.save(3, weights=WEIGHTS, state=STATE)
 
     assert checkpoints.steps() == [3]
+    assert not remains.exists()
+    assert written.exists()
+
+
+def test_a_process_that_has_the_number_of_a_dead_writer_is_not_taken_for_it(checkpoints):
+    remains = remains_of(checkpoints, os.getppid())
+    os.utime(remains, (0, 0))  # written to before that process began
+    checkpoints.save(3, weights=WEIGHTS, state=STATE)
+
     assert not remains.exists()
 
 

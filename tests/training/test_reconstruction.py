@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from revconsole.errors import RevconsoleError
 from revconsole.records import growth
 from revconsole.records.events import Advised, EpochFinished, Measured, MetricDeclared
-from revconsole.training.draws import seed_dropout
+from revconsole.training.draws import seed_generators
 from revconsole.training.facts import rebuilt_blocks, rebuilt_stacks
 from revconsole.training.progress import Progress
 from revconsole.training.reconstruction import PROBE_IMAGES, ReversibleProbe, measure
@@ -71,7 +71,7 @@ def test_the_error_found_is_that_of_the_true_backward(realise):
                 lambda module, given: seen.setdefault(module, []).append(given[0].detach().clone())
             )
     images, labels = next(setting.training_batches(1))
-    seed_dropout(0, step=0, micro=0)
+    seed_generators(0, step=0, micro=0)
     F.cross_entropy(setting.model(images[:PROBE_IMAGES]), labels[:PROBE_IMAGES]).backward()
     errors = [((now - then).abs().max() / then.abs().max()).item() for then, now in seen.values()]
     seen.clear()

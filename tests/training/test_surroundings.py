@@ -1,9 +1,12 @@
 """Device, threads, precision, optimiser: each as the plan says, or a sentence."""
 
+import os
+
 import pytest
 import torch
 
 from revconsole.errors import RunFailed
+from revconsole.records.events import Started
 from revconsole.records.sections import Adam, AdamW, Sgd
 from revconsole.training import devices, optimizers, precision
 
@@ -21,6 +24,30 @@ def test_threads_are_put_back():
 
     with devices.threads(None):
         assert torch.get_num_threads() == before
+
+
+def test_deterministic_algorithms_are_put_back(monkeypatch):
+    monkeypatch.delenv(devices.WORKSPACE, raising=False)
+    cudnn, before = torch.backends.cudnn, torch.backends.cudnn.benchmark
+    cudnn.benchmark = True
+    try:
+        with devices.deterministic(True):
+            assert torch.are_deterministic_algorithms_enabled()
+            assert (cudnn.benchmark, cudnn.deterministic) == (False, True)
+            assert os.environ[devices.WORKSPACE] == ":4096:8"
+        assert (cudnn.benchmark, cudnn.deterministic) == (True, False)
+    finally:
+        cudnn.benchmark = before
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert devices.WORKSPACE not in os.environ
+
+
+def test_a_deterministic_run_trains_and_records_it(runner, small):
+    loose, strict = runner(small(), "loose"), runner(small(train={"deterministic": True}), "strict")
+
+    assert strict.losses == loose.losses  # on the CPU it is so anyway
+    recorded = [log.of(Started)[0].facts["deterministic"] for log in (loose, strict)]
+    assert recorded == [False, True]
 
 
 def test_fp16_is_refused_on_the_cpu():

@@ -22,6 +22,7 @@ from revconsole.training.bench import memory, processes, timing
 from revconsole.training.bench.memory import Needs
 from revconsole.training.bench.processes import Pipes
 from revconsole.training.bench.subject import Subject, images_of, realise, share_weights
+from revconsole.training.shortage import ran_out
 
 MEMORY_STEPS = 3.0
 """What measuring the memory of a configuration takes, in its own steps: for the forecast only."""
@@ -190,7 +191,7 @@ def _time_once(
 
 def _out_of_memory(error: BaseException) -> str:
     """What to say of it. Anything but a lack of memory is raised again."""
-    if not memory.ran_out(error):
+    if not ran_out(error):
         raise error
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -22,6 +22,7 @@ from revconsole.records.benchmark import Configuration, predicted_batch
 from revconsole.reversible import kept_for_backward
 from revconsole.training import optimizers
 from revconsole.training.bench.subject import Subject, images_of, realise
+from revconsole.training.shortage import give_back_freed
 
 HOW = {
     "cuda": "most memory allocated on the device during a training step, above parameters and optimiser state",
@@ -76,13 +77,6 @@ def needs(configuration: Configuration, device: torch.device, batches: Sequence[
         if peak is not None:
             peaks.append((batch, peak))
     return Needs(fixed_bytes=_fixed(subject.model, optimizer), peaks=tuple(peaks))
-
-
-def ran_out(error: BaseException) -> bool:
-    """Whether it says that memory ran out; torch has no class of its own for that on the CPU."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(
-        error
-    )
 
 
 def verified_batch(
@@ -144,9 +138,7 @@ def _allocated(device: torch.device) -> Callable[[], int | None]:
 def _resident(_: torch.device) -> Callable[[], int | None]:
     """Start to watch this process; the function says its peak since then, None where that cannot be seen."""
     gc.collect()
-    # glibc only: what it holds of freed memory would be used unseen.
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    give_back_freed()  # or it would be used unseen
     # Linux only: elsewhere the peak is that of the whole life of the process.
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text(RESET_PEAK, encoding="ascii")

@@ -21,6 +21,7 @@ from revconsole.records.benchmark import Configuration
 from revconsole.records.plan import Plan
 from revconsole.training.bench import memory
 from revconsole.training.bench.memory import Needs
+from revconsole.training.shortage import ran_out
 
 Pipes = tuple[IO[str], IO[str]]
 """Where questions go, and where answers come from."""
@@ -94,7 +95,7 @@ def _answer(question: dict[str, Any], answers: IO[str]) -> None:
         found = memory.needs(configuration, torch.device("cpu"), question["batches"])
         answer = {"fixed_bytes": found.fixed_bytes, "peaks": found.peaks}
     except Exception as error:  # noqa: BLE001  whatever it is, the other process raises it
-        answer = None if memory.ran_out(error) else {"error": f"{type(error).__name__}: {error}"}
+        answer = None if ran_out(error) else {"error": f"{type(error).__name__}: {error}"}
     answers.write(json.dumps(answer) + "\n")
     answers.flush()
     os._exit(0)

@@ -1,0 +1,101 @@
+"""Shortage: what is known when memory runs out, and how its remains are let go.
+
+An exception holds the frames it came through, and those hold the tensors that filled the memory. So whoever
+goes on after one does it here: `tried` returns when the exception is gone, and `let_go` gives back the rest.
+"""
+
+import ctypes
+import gc
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+import psutil
+import torch
+from torch.optim import Optimizer
+
+Result = TypeVar("Result")
+TEXTS = (
+    "allocate memory",  # torch's allocator of the CPU, and the system
+    "std::bad_alloc",
+    "could not create a primitive",  # oneDNN, on the CPU, of whatever it has no room for
+    "could not execute a primitive",
+    "out of memory",  # the drivers of CUDA and of MPS
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+"""How those say it who raise a RuntimeError or an OSError for everything."""
+ASKED = re.compile(r"allocate (\d+(?:\.\d+)?) ?(bytes|[KMGT]i?B)")
+"""How CUDA, the CPU and numpy say how much was asked for."""
+UNITS = {"b": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+class OutOfMemory(MemoryError):  # noqa: N818  the name says what happened
+    """The run ends for lack of memory; the message says what would fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortage:
+    """Memory ran out. used: bytes in use at that moment. asked: how many more; None where nobody said.
+
+    of: whose memory `used` is.
+    """
+
+    used: int
+    of: str
+    asked: int | None
+
+    def __str__(self) -> str:
+        asked = "more was" if self.asked is None else f"{size(self.asked)} more were"
+        return f"{size(self.used)} were {self.of} and {asked} asked for"
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether it says that memory ran out; torch has a class of its own for that on CUDA only."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(t in str(error) for t in TEXTS)
+
+
+def tried(work: Callable[[], Result], device: torch.device | None = None) -> Result | Shortage:
+    """What `work` returns, or the shortage that ended it, of which no frame is left."""
+    try:
+        return work()
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not ran_out(error):
+            raise
+        shortage = described(error, device)
+    return shortage
+
+
+def described(error: BaseException, device: torch.device | None = None) -> Shortage:
+    """What the error says, and what is in use; to be called while it still holds its frames."""
+    found = ASKED.search(str(error))
+    asked = round(float(found[1]) * UNITS[found[2][0]]) if found else None
+    if device is not None and device.type == "cuda":
+        used, of = torch.cuda.memory_allocated(device), f"allocated on {device}"
+    else:
+        used, of = psutil.Process().memory_info().rss, "resident in the process"
+    return Shortage(used=used, of=of, asked=asked)
+
+
+def let_go(optimizer: Optimizer) -> None:
+    """Give back what the failed work held: gradients, cycles, and what CUDA's allocator keeps in reserve."""
+    optimizer.zero_grad(set_to_none=True)
+    gc.collect()
+    torch.cuda.empty_cache()  # nothing where CUDA is not in use
+    give_back_freed()
+
+
+def give_back_freed() -> None:
+    """Let glibc hold nothing back of what was freed; elsewhere nothing."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def size(count: int) -> str:
+    """Bytes as people read them."""
+    unit, word = (UNITS["G"], "GiB") if count >= UNITS["G"] else (UNITS["M"], "MiB")
+    return f"{count / unit:.3g} {word}" if count < 1000 * unit else f"{count / unit:,.0f} {word}"

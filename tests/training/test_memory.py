@@ -1,0 +1,366 @@
+"""Memory that runs out: the run ends with what would fit, or goes on with less at once; nothing else changes."""
+
+import gc
+import os
+import re
+import subprocess
+import sys
+import weakref
+from contextlib import contextmanager
+
+import pytest
+import torch
+from torch import nn
+
+from revconsole.records.events import Advised, Finished, Measured
+from revconsole.records.plan import Plan
+from revconsole.records.sections import Timm
+from revconsole.training import door, probes
+from revconsole.training.forecast import ways_out
+from revconsole.training.room import Room
+from revconsole.training.setting import prepare
+from revconsole.training.shortage import OutOfMemory, Shortage, described, ran_out, tried
+from revconsole.training.stepping import compute_gradients, update_weights
+
+SUMMATION_ORDER = 2e-5  # relative; float32 sums of a batch, taken in parts, differ in the last bits
+COUNTED = 0.05  # relative; what a few images keep, extrapolated, against a count of all
+CUDA_SAYS = "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79.1 GiB"
+CLASSES = 10
+
+
+class Tight:
+    """Memory for so many images at once, and no more, from the moment it is armed; said as CUDA says it.
+
+    passes: that go well after that. training: whether it is passes of training that fail, or of evaluation.
+    """
+
+    def __init__(self, most, *, passes=0, training=True, armed=True):
+        self.most, self.passes, self.training, self.armed = most, passes, training, armed
+        self.refused = []
+
+    def __call__(self, module, inputs):
+        head = isinstance(module, nn.Linear) and module.out_features == CLASSES
+        if not head or not self.armed or module.training != self.training:
+            return
+        self.passes -= 1
+        if self.passes < 0 and len(inputs[0]) > self.most:
+            self.refused.append(weakref.ref(inputs[0]))
+            raise torch.OutOfMemoryError(CUDA_SAYS)
+
+    def arm(self, event):
+        """As soon as the first pass is over."""
+        self.armed |= isinstance(event, Measured)
+
+
+@contextmanager
+def little(*arguments, **options):
+    tight = Tight(*arguments, **options)
+    handle = nn.modules.module.register_module_forward_pre_hook(tight)
+    try:
+        yield tight
+    finally:
+        handle.remove()
+
+
+@pytest.fixture
+def shrinking(small):
+    """A function: the small plan, shrinking when memory runs out, and quick to begin."""
+
+    def made(train=None, **changes):
+        quick = {"on_oom": "shrink", "audit": False, "probe_epochs": 0}
+        return small(train=quick | (train or {}), **changes)
+
+    return made
+
+
+def warnings(log):
+    return [advised.text for advised in log.of(Advised) if advised.level == "warning"]
+
+
+def executed(store, plan):
+    run_id = store.create(plan, {})
+    door.execute(store, run_id, store.claim(run_id, store.next_attempt(run_id)))
+    return store.read(run_id)
+
+
+def test_a_run_out_of_memory_ends_with_three_ways_out_and_their_figures(store, small):
+    with little(16):
+        run = executed(store, small(profile="digits"))
+
+    assert run.summary.state == "out of memory"
+    assert "2.5 GiB more were asked for" in run.summary.reason
+    assert "Add to `revconsole train digits`:" in run.summary.reason
+    assert re.findall(r"(\S+=\S+) \(predicted: [\d.,]+ MiB\)", run.summary.reason) == [
+        "train.accumulate=2", "backward=checkpointed", "train.precision=bf16"
+    ]  # fmt: skip
+
+
+def with_settings(plan, text):
+    """The plan with what a user would paste."""
+    body = plan.model_dump()
+    for key, value in (word.split("=") for word in text.split()):
+        section, _, name = key.rpartition(".")
+        (body[section] if section else body)[name] = int(value) if value.isdigit() else value
+    return Plan.model_validate(body)
+
+
+def really_needed(plan, folder):
+    """A count of its own: the planned model is built and takes a step, and everything that is there is added up."""
+    setting = prepare(plan, data=folder)
+    images, labels = next(setting.training_batches(1))
+    kept = probes.kept_for_backward_bytes(setting, images, labels)
+    update_weights(setting, compute_gradients(setting, 1, 1, images=images, labels=labels))
+    state = [t for each in setting.optimizer.state.values() for t in each.values()]
+    tensors = [*setting.model.parameters(), *setting.model.buffers(), *state]
+    tensors += [p.grad for p in setting.model.parameters() if p.grad is not None]
+    tensors += [s.images for s in (setting.data.train, setting.data.validation, setting.data.test)]
+    return kept + sum(t.nbytes for t in tensors), kept
+
+
+@pytest.mark.parametrize("backward", ["as meant", "stored"])
+def test_the_figures_are_what_those_settings_then_need(small, wiring, tmp_path, backward):
+    changes = wiring if backward == "as meant" else wiring | {"backward": "stored"}
+    plan = small(**changes, model={"dim": 32, "depth": 6}, train={"batch": 64})
+    present, ways = ways_out(prepare(plan, data=tmp_path))
+
+    assert len(ways) == 3
+    assert len({way.settings for way in ways}) == 3
+    whole, kept = really_needed(plan, tmp_path)
+    assert abs(present - whole) <= COUNTED * kept
+    for way in ways:
+        needed, kept = really_needed(with_settings(plan, way.settings), tmp_path)
+        assert abs(way.needed - needed) <= COUNTED * kept, way.settings
+        assert needed < whole
+
+
+def test_what_is_in_use_already_is_not_advised(small, tmp_path):
+    plan = small(
+        scheme={"name": "additive"},
+        backward="reversible",
+        train={"precision": "bf16", "accumulate": 2},
+    )
+    _, ways = ways_out(prepare(plan, data=tmp_path))
+
+    assert [way.settings for way in ways] == [f"train.accumulate={n}" for n in (4, 8, 16)]
+
+
+def test_shrinking_computes_the_step_again_and_its_loss_is_that_of_the_whole(
+    runner, shrinking, wiring
+):
+    whole = runner(shrinking(**wiring), "whole")
+    with little(8, passes=2, armed=False) as tight:
+        parts = runner(shrinking(**wiring), "parts", watch=tight.arm)
+
+    assert len(tight.refused) == 2  # 32 images, then 16
+    first, second = warnings(parts)
+    assert first.startswith("step 3 ran out of memory with 32 images at once (")
+    assert "2 micro-batches of 16 images make the same batch of 32" in first
+    assert "4 micro-batches of 8 images make the same batch of 32" in second
+    assert [parts.losses[n] for n in (1, 2)] == [whole.losses[n] for n in (1, 2)]
+    assert parts.losses[3] == pytest.approx(whole.losses[3], rel=SUMMATION_ORDER)
+    assert parts.losses.keys() == whole.losses.keys()
+    assert isinstance(parts.events[-1], Finished)
+
+
+def test_the_first_pass_shrinks_too(runner, shrinking):
+    with little(6):
+        log = runner(shrinking(train={"batch": 30}))
+
+    assert [t.split(" ran")[0] for t in warnings(log)] == ["the first pass"] * 2
+    assert "5 micro-batches of 6 images make the same batch of 30" in warnings(log)[-1]
+    assert len(log.losses) == 2 * 4
+
+
+def test_with_backward_auto_the_choice_begins_anew(runner, shrinking):
+    auto = {"scheme": {"name": "additive"}, "backward": "auto"}
+    with little(16):
+        log = runner(shrinking(**auto, train={"budget_mib": 100}))
+
+    assert any("3 of 3 blocks keep their activations" in a.text for a in log.of(Advised))
+    assert "2 micro-batches of 16 images" in warnings(log)[0]
+
+
+def test_an_evaluation_shrinks_and_finds_the_same(runner, shrinking):
+    whole = runner(shrinking(), "whole")
+    with little(8, training=False):
+        parts = runner(shrinking(), "parts")
+
+    assert warnings(parts)[0].startswith("the validation ran out of memory with 32 images")
+    assert parts.ending.values == pytest.approx(whole.ending.values, rel=1e-2)
+    assert [parts.losses[n] for n in range(1, 5)] == [whole.losses[n] for n in range(1, 5)]
+
+
+def test_the_smaller_size_is_part_of_the_checkpoint(runner, shrinking):
+    plan = shrinking(train={"epochs": 3})
+    with little(16, passes=5, armed=False) as tight:
+        whole = runner(plan, "whole", watch=tight.arm)
+
+    def kill(event):
+        if isinstance(event, Measured) and event.step == 7:
+            raise KeyboardInterrupt
+
+    with little(16, passes=5, armed=False) as tight, pytest.raises(KeyboardInterrupt):
+        runner(plan, "killed", watch=lambda e: (tight.arm(e), kill(e)))
+    rest = runner(plan, "killed")  # there is room again, and still the run is what it was
+
+    assert min(rest.losses) == 7
+    assert {n: whole.losses[n] for n in rest.losses} == rest.losses
+    assert whole.ending == rest.ending
+    assert not warnings(rest)
+
+
+def test_running_statistics_do_not_count_the_step_that_failed(small, tmp_path):
+    plan = small(train={"on_oom": "shrink"}).model_copy(update={"model": Timm(name="resnet10t")})
+    setting = prepare(plan, data=tmp_path)
+    images, labels = next(setting.training_batches(1))
+    seen, said = [], []
+
+    def work():
+        seen.append({n: b.clone() for n, b in setting.model.named_buffers()})
+        step = compute_gradients(setting, 1, 1, images=images, labels=labels)
+        if len(seen) == 1:
+            raise torch.OutOfMemoryError(CUDA_SAYS)
+        return step
+
+    Room(setting, said.append).fit(work, "step 1")
+
+    assert all(torch.equal(seen[1][name], seen[0][name]) for name in seen[0])
+    assert "BatchNorm now takes its statistics over 16 images, no longer over 32" in said[0].text
+
+
+def test_down_to_one_image_and_no_further(runner, shrinking):
+    with little(0), pytest.raises(OutOfMemory) as end:
+        runner(shrinking())
+
+    assert "with 1 image at once" in str(end.value)
+    assert "accumulate" not in str(end.value)
+
+
+def test_nothing_of_the_failed_step_is_kept(runner, shrinking):
+    gone = []
+
+    def look(event):
+        if isinstance(event, Advised) and event.level == "warning":
+            gone.extend(reference() is None for reference in tight.refused)
+
+    gc.disable()  # it must not need a lucky collection
+    try:
+        with little(16, passes=1, armed=False) as tight:
+            runner(shrinking(), watch=lambda e: (tight.arm(e), look(e)))
+    finally:
+        gc.enable()
+
+    assert gone == [True]
+
+
+def test_the_probe_of_the_reversible_backward_takes_fewer_images(runner, small):
+    plan = small(scheme={"name": "momentum"}, backward="reversible", train={"audit": False})
+    with little(3, armed=False) as tight:
+
+        def arm_for_the_probe(event):
+            tight.armed = isinstance(event, Measured) and "kept_for_backward_bytes" in event.values
+
+        log = runner(plan, watch=arm_for_the_probe)
+
+    assert len(tight.refused) == 2  # 8 images, then 4; with 2 it goes
+    assert not warnings(log)
+    assert any("gradient_error" in event.values for event in log.of(Measured))
+
+
+def test_counting_what_is_kept_keeps_nothing(realise):
+    """Outputs that autograd saves know their graph, which must not hold them in turn."""
+    setting = realise(model={"dim": 32, "depth": 4})
+    images, labels = next(setting.training_batches(1))
+    seen = []
+    setting.model.head.register_forward_pre_hook(lambda _, x: seen.append(weakref.ref(x[0])))
+    kept = tried(lambda: probes.kept_for_backward_bytes(setting, images, labels))
+    gc.collect()
+
+    assert kept > 0
+    assert seen[0]() is None
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [
+        (torch.OutOfMemoryError(CUDA_SAYS), 2.5 * 2**30),
+        (MemoryError("Unable to allocate 7.00 MiB for an array"), 7 * 2**20),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 40 bytes."), 40),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), None),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), None),
+        (RuntimeError("could not create a primitive"), None),
+        (MemoryError(), None),
+    ],
+)  # fmt: skip
+def test_every_way_of_saying_it_is_understood(error, asked):
+    assert ran_out(error)
+    assert described(error).asked == asked
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("mat1 and mat2 shapes"), ValueError("out of memory")]
+)
+def test_what_is_not_a_lack_of_memory_is_not_taken_for_one(error):
+    def work():
+        raise error
+
+    assert not ran_out(error)
+    with pytest.raises(type(error)):
+        tried(work)
+
+
+def test_the_allocator_of_the_cpu_is_understood():
+    found = tried(lambda: torch.empty(2**58, dtype=torch.uint8))
+
+    assert isinstance(found, Shortage)
+    assert found.asked == 2**58
+
+
+SCRIPT = """
+import json, resource, sys
+from pathlib import Path
+import psutil, torch
+from revconsole.records.control import Control
+from revconsole.records.plan import Plan
+from revconsole.training.checkpoint import Checkpoints
+from revconsole.training.trainer import train
+
+def attempt(on_oom, accumulate, folder):
+    plan = Plan.model_validate({
+        "name": "big", "model": {"architecture": "vit", "patch": 1, "dim": 128, "depth": 4, "heads": 2},
+        "data": {"dataset": "digits", "train_limit": 256, "validation": 0.25},
+        "train": {"epochs": 1, "batch": 192, "device": "cpu", "threads": 1, "on_oom": on_oom, "audit": False,
+                  "accumulate": accumulate},
+    })
+    folder.mkdir()
+    try:
+        train(plan, lambda event: print(event.kind, event, flush=True), Control(folder),
+              checkpoints=Checkpoints(folder), data=folder)
+    except MemoryError as error:
+        print("ended", error)
+
+attempt("fail", 32, Path(sys.argv[1]) / "warm")
+limit = psutil.Process().memory_info().vms + int(sys.argv[2]) * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+for on_oom in ("fail", "shrink"):
+    attempt(on_oom, 1, Path(sys.argv[1]) / on_oom)
+"""
+ROOM_MIB = 250  # beyond what a step of 6 images needed; 192 images keep 400, 48 keep 100
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS counts what is mapped on Linux only")
+def test_a_process_that_really_has_no_room(tmp_path):
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(ROOM_MIB)]
+    one_arena = os.environ | {"MALLOC_ARENA_MAX": "1"}  # each reserves 64 MiB of addresses
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, check=False, env=one_arena
+    )
+    shrinking = done.stdout.partition("ended ")[2]
+    reason = shrinking.partition("\n")[0]
+
+    assert "memory ran out; " in reason, done.stdout + done.stderr
+    assert "train.accumulate=2 (predicted: " in reason
+    assert "backward=checkpointed (predicted: " in reason
+    assert "make the same batch of 192" in shrinking, done.stderr
+    assert "finished Finished(outcome='completed'" in shrinking, done.stderr
