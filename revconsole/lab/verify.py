@@ -74,10 +74,15 @@ def of_own(
     return Subject(plan=plan, own=source, shape=SHAPE | wanted if wanted else None)
 
 
+OF_NO_MATTER = {
+    "epochs", "clip", "label_smoothing", "on_oom",
+    "keep_checkpoints", "checkpoint_epochs", "checkpoint_steps", "checkpoint_minutes",
+}  # fmt: skip
+"""Settings of the training that change nothing of the model."""
+
+
 def _model(plan: Plan) -> str:
     """What makes it a different model, or different to look at."""
     content = plan.model_dump(include={"model", "scheme", "backward", "data"})
-    train = plan.train.model_dump(
-        exclude={"epochs", "clip", "checkpoint_epochs", "label_smoothing"}
-    )
+    train = plan.train.model_dump(exclude=OF_NO_MATTER)
     return json.dumps([content, train], sort_keys=True)

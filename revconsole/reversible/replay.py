@@ -117,37 +117,45 @@ def random_replayed(random: Random, device: torch.device) -> Iterator[None]:
         yield
 
 
+def held_parameters(block: nn.Module) -> tuple[Slots, list[nn.Parameter]]:
+    """The parameters of the block, each once, and for each the places that hold it."""
+    places: dict[nn.Parameter, list[tuple[nn.Module, str]]] = {}
+    for module in block.modules():
+        for name, parameter in module._parameters.items():  # noqa: SLF001  named_parameters hides shared places
+            if parameter is not None:
+                places.setdefault(parameter, []).append((module, name))
+    return tuple(tuple(each) for each in places.values()), list(places)
+
+
 def parameter_slots(block: nn.Module) -> tuple[Slots, list[nn.Parameter]]:
-    """The parameters of the block, each once, and for each the places that hold it.
+    """What `held_parameters` finds, if leaves of another graph can stand in for the parameters.
 
     Raises NotInvertible for recurrent layers, which hold theirs in another place besides, and for
     weights of which this process holds a part.
     """
-    places: dict[nn.Parameter, list[tuple[nn.Module, str]]] = {}
+    slots, parameters = held_parameters(block)
     for module in block.modules():
         if isinstance(module, nn.RNNBase):
             raise NotInvertible(
                 f"a block with a recurrent layer ({type(module).__name__}) cannot be evaluated "
                 "again on other weights: choose backward='checkpointed' or 'stored'"
             )
-        for name, parameter in module._parameters.items():  # noqa: SLF001  named_parameters hides shared places
-            if hasattr(parameter, "device_mesh"):
-                raise NotInvertible(
-                    f"the weights of a block ({type(block).__name__}) are sharded block by block, and "
-                    "nothing gathers them for its branches: apply fully_shard to the whole "
-                    "ReversibleSequence or the whole model instead"
-                )
-            if parameter is not None:
-                places.setdefault(parameter, []).append((module, name))
-    return tuple(tuple(each) for each in places.values()), list(places)
+    if any(hasattr(parameter, "device_mesh") for parameter in parameters):
+        raise NotInvertible(
+            f"the weights of a block ({type(block).__name__}) are sharded block by block, and "
+            "nothing gathers them for its branches: apply fully_shard to the whole "
+            "ReversibleSequence or the whole model instead"
+        )
+    return slots, parameters
 
 
 @contextmanager
 def parameters_replaced(slots: Slots, parameters: Sequence[Tensor]) -> Iterator[None]:
     """Let the block compute with other tensors in place of its parameters.
 
-    The inner differentiation then ends at these and never reaches the true parameters, whose hooks
-    would otherwise run twice; and weights put in by `functional_call` are found again.
+    Weights put in by `functional_call` are so found again. Where leaves stand in, an inner
+    differentiation ends at these and never reaches the true parameters, whose hooks would otherwise
+    run twice.
     """
     true = [getattr(*each[0]) for each in slots]
     _fill(slots, parameters)

@@ -4,7 +4,8 @@
 of three things, with the same outputs for the same draws:
 
     stored        ordinary autograd keeps all activations
-    checkpointed  `torch.utils.checkpoint` keeps the streams before each block
+    checkpointed  `torch.utils.checkpoint` keeps the streams before each block, and evaluates it
+                  again up to the last value that its gradient needs
     reversible    only the last streams are kept, and each block is undone on the way back
 
 Each block may have its own; `budget` chooses them. In evaluation and under `no_grad` all three are
@@ -14,7 +15,6 @@ the plain forward.
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Self, overload
@@ -27,7 +27,13 @@ from revconsole.errors import RevconsoleError, UnknownName
 from revconsole.reversible.coupling import Streams, advance
 from revconsole.reversible.extras import Extras, taken_apart
 from revconsole.reversible.lossless import Grid, peak
-from revconsole.reversible.replay import statistics_kept
+from revconsole.reversible.replay import (
+    Arithmetic,
+    held_parameters,
+    only_statistics_change,
+    parameters_replaced,
+    statistics_kept,
+)
 from revconsole.reversible.reversal import Tape, run_reversibly
 from revconsole.reversible.scheme import BACKWARDS, Backward, Scheme
 from revconsole.reversible.schemes.coefficients import Coefficients
@@ -265,16 +271,20 @@ class Run:
     def _checkpointed(
         self, block: nn.Module, index: int, draw: Tensor | None, streams: Streams
     ) -> Streams:
-        def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-            return nullcontext(), statistics_kept(block)
+        """The streams after the block, with a backward that evaluates it again from those before."""
+        slots, parameters = held_parameters(block)
+        arithmetic = Arithmetic.now(streams[0].device)
+        first = [only_statistics_change(block, index)]
+        at, end = len(streams), len(streams) + len(self.tensors)
 
         def run(draw: Tensor | None, *tensors: Tensor) -> Streams:
-            streams, extras = tensors[: len(streams_)], tensors[len(streams_) :]
-            return self._stored(block, index, draw, streams, extras)
+            # every call but the first is made by the backward, once for each walk over the graph
+            statistics = first.pop() if first else statistics_kept(block)
+            with statistics, arithmetic(), parameters_replaced(slots, tensors[end:]):
+                return self._stored(block, index, draw, tensors[:at], tensors[at:end])
 
-        streams_ = streams
         after: Streams = checkpoint(
-            run, draw, *streams, *self.tensors, use_reentrant=False, context_fn=contexts
+            run, draw, *streams, *self.tensors, *parameters, use_reentrant=False
         )
         return after
 

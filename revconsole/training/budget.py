@@ -1,4 +1,4 @@
-"""Backward `auto`: which blocks keep their activations, chosen once, at the first step of a run.
+"""Backward `auto`: which blocks keep their activations or streams, chosen once, at the first step of a run.
 
 The choice is part of every checkpoint: a resumed run sums its gradients in the order it began with.
 """
@@ -22,7 +22,7 @@ SHARE_OF_FREE = 0.7
 
 
 def choose_blocks(setting: Setting, images: Tensor, labels: Tensor) -> Advised | None:
-    """With backward `auto`, let as many blocks keep their activations as the budget allows, and say so."""
+    """With backward `auto`, let the blocks keep what spares most time within the budget, and say so."""
     if setting.plan.backward != "auto":
         return None
     asked = setting.plan.train.budget_mib

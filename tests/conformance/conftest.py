@@ -1,7 +1,8 @@
 """What every scheme is tried on: small vision transformers from timm, and every file in `schemes/`.
 
-A test that asks for `scheme`, `invertible`, `exact` or `backward` runs once for each. A new file in
-`schemes/` is picked up with its defaults; list variants here to have more of it covered.
+A test that asks for `scheme`, `invertible`, `exact` or `backward` runs once for each, one that asks
+for `again` once for each backward that evaluates a block a second time. A new file in `schemes/` is
+picked up with its defaults; list variants here to have more of it covered.
 """
 
 from itertools import pairwise
@@ -61,6 +62,7 @@ def pytest_generate_tests(metafunc):
         "invertible": {k: s for k, s in SCHEMES.items() if s.error_growth(2) < float("inf")},
         "exact": {k: s for k, s in SCHEMES.items() if s.grid is not None},
         "backward": {name: name for name in BACKWARDS},
+        "again": {name: name for name in BACKWARDS if name != "stored"},
     }
     for argument, members in groups.items():
         if argument in metafunc.fixturenames:
@@ -137,12 +139,12 @@ def train():
 
 @pytest.fixture
 def pair(vit):
-    """`pair(scheme, **options)`: the same model with backward `stored` and `reversible`."""
+    """`pair(scheme, **options)`: the same model with backward `stored` and, if not told, `reversible`."""
 
-    def build(scheme, *, dtype=torch.float64, **options):
+    def build(scheme, *, again="reversible", dtype=torch.float64, **options):
         return [
             rewire(vit(**options).to(dtype), scheme, backward).train()
-            for backward in ("stored", "reversible")
+            for backward in ("stored", again)
         ]
 
     return build

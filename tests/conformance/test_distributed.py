@@ -85,15 +85,19 @@ def with_ddp(rank, wiring):
     return {"order": order, "gradients": {name: p.grad for name, p in model.named_parameters()}}
 
 
-def with_fsdp(rank, wiring):
+def with_fsdp(rank, wiring, backward="reversible"):
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    model, mesh = built(wiring), init_device_mesh("cpu", (PROCESSES,))
+    model, mesh = built(wiring, backward), init_device_mesh("cpu", (PROCESSES,))
     fully_shard(model.blocks, mesh=mesh)
     fully_shard(model, mesh=mesh)
     model(share(rank)).square().sum().backward()
     return {name: p.grad.full_tensor() for name, p in model.named_parameters()}
+
+
+def with_fsdp_and_a_mixture(rank, wiring):
+    return with_fsdp(rank, wiring, ("reversible", "checkpointed", "checkpointed", "stored"))
 
 
 def with_sharded_blocks(rank, wiring):
@@ -126,6 +130,8 @@ def test_fully_sharded_gradients_are_those_of_the_joined_batch_and_sharded_block
     together, worst_error
 ):
     wiring = WIRINGS["additive"]
-    found = together({"whole": (with_fsdp, wiring), "blocks": (with_sharded_blocks, wiring)})
+    works = {"whole": with_fsdp, "mixture": with_fsdp_and_a_mixture, "blocks": with_sharded_blocks}
+    found = together({name: (work, wiring) for name, work in works.items()})
     assert worst_error(joined(wiring), found["whole"]) < FLOAT64_GRADIENT
+    assert worst_error(joined(wiring), found["mixture"]) < FLOAT64_GRADIENT
     assert "apply fully_shard to the whole ReversibleSequence" in found["blocks"]

@@ -149,9 +149,9 @@ class Settings:
 
 
 def test_the_backward_uses_the_attention_kernels_and_the_precision_of_the_forward(
-    invertible, pair, images
+    invertible, again, pair, images
 ):
-    _, model = pair(invertible, dtype=torch.float32)
+    _, model = pair(invertible, again=again, dtype=torch.float32)
     settings, precision = Settings(model), torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision("medium")
@@ -163,8 +163,8 @@ def test_the_backward_uses_the_attention_kernels_and_the_precision_of_the_forwar
     loss.backward()
     assert torch.backends.cuda.flash_sdp_enabled()
     assert torch.get_float32_matmul_precision() == precision
-    for forward, again in settings.seen.values():
-        assert forward == again == (False, False, True, False, "medium")
+    for forward, backward in settings.seen.values():
+        assert forward == backward == (False, False, True, False, "medium")
 
 
 class Convolution(nn.Module):

@@ -106,10 +106,12 @@ def test_gradcheck(invertible, batch_norm_block):
 
 
 @pytest.mark.parametrize("order", ["first-second", "second-first", "together"])
-def test_two_forwards_may_wait_for_their_backwards(invertible, order, pair, images, worst_error):
+def test_two_forwards_may_wait_for_their_backwards(
+    invertible, again, order, pair, images, worst_error
+):
     """Nothing of a pass is kept on the modules."""
     gradients = []
-    for model in pair(invertible, **RANDOM):
+    for model in pair(invertible, again=again, **RANDOM):
         torch.manual_seed(5)
         losses = {
             "first": model(images.double()).square().sum(),
@@ -122,13 +124,13 @@ def test_two_forwards_may_wait_for_their_backwards(invertible, order, pair, imag
     assert worst_error(*gradients) < FLOAT64_GRADIENT
 
 
-def test_a_graph_that_is_retained_gives_the_same_gradients_again(invertible, pair, images):
-    _, model = pair(invertible, **RANDOM)
+def test_a_graph_that_is_retained_gives_the_same_gradients_again(invertible, again, pair, images):
+    _, model = pair(invertible, again=again, **RANDOM)
     loss = model(images.double()).square().sum()
     weights = list(model.parameters())
     once = torch.autograd.grad(loss, weights, retain_graph=True)
-    again = torch.autograd.grad(loss, weights)
-    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+    twice = torch.autograd.grad(loss, weights)
+    assert all(torch.equal(a, b) for a, b in zip(once, twice, strict=True))
 
 
 def test_autograd_grad_of_some_weights_leaves_grad_alone(invertible, pair, images):
@@ -207,9 +209,9 @@ def test_one_block_may_stand_in_several_places(invertible, batch_norm_block, wor
     assert worst_error(*gradients) < FLOAT64_GRADIENT
 
 
-def test_hooks_on_parameters_run_once(invertible, pair, train, images, worst_error):
+def test_hooks_on_parameters_run_once(invertible, again, pair, train, images, worst_error):
     results = []
-    for model in pair(invertible):
+    for model in pair(invertible, again=again):
         weight, calls = model.blocks[1].attn.qkv.weight, []
         weight.register_hook(lambda g, calls=calls: calls.append(1) or g / 2)
         results.append(train(model, images.double()).gradients)
@@ -217,8 +219,22 @@ def test_hooks_on_parameters_run_once(invertible, pair, train, images, worst_err
     assert worst_error(*results) < FLOAT64_GRADIENT
 
 
-def test_weights_changed_between_forward_and_backward_are_noticed(invertible, pair, images):
-    _, model = pair(invertible)
+def test_the_weights_of_a_functional_call_are_those_of_its_backward(
+    invertible, again, pair, images, worst_error
+):
+    """The backward comes when the module has its own weights back."""
+    gradients = []
+    for model in pair(invertible, again=again):
+        weights = {n: (1.1 * p.detach()).requires_grad_() for n, p in model.named_parameters()}
+        torch.manual_seed(3)
+        functional_call(model, weights, images.double()).square().sum().backward()
+        assert all(p.grad is None for p in model.parameters())
+        gradients.append({name: weight.grad for name, weight in weights.items()})
+    assert worst_error(*gradients) < FLOAT64_GRADIENT
+
+
+def test_weights_changed_between_forward_and_backward_are_noticed(invertible, again, pair, images):
+    _, model = pair(invertible, again=again)
     loss = model(images.double()).sum()
     with torch.no_grad():
         model.blocks[1].mlp.fc2.weight.mul_(2)

@@ -45,8 +45,10 @@ def test_in_evaluation_all_backwards_give_the_same_outputs(scheme, vit, images):
     assert all(torch.equal(outputs[0], other) for other in outputs[1:])
 
 
-def test_the_backward_leaves_the_generator_where_the_forward_left_it(invertible, pair, images):
-    _, model = pair(invertible, **RANDOM)
+def test_the_backward_leaves_the_generator_where_the_forward_left_it(
+    invertible, again, pair, images
+):
+    _, model = pair(invertible, again=again, **RANDOM)
     loss = model(images.double()).sum()
     state = torch.get_rng_state()
     loss.backward()
@@ -68,10 +70,10 @@ def test_batch_norm_statistics_update_once(scheme, backward, batch_norm_block):
     assert after_forward["0.norm.num_batches_tracked"] == 1
 
 
-def test_a_block_that_changes_what_it_reads_is_refused(invertible, batch_norm_block):
+def test_a_block_that_changes_what_it_reads_is_refused(invertible, again, batch_norm_block):
     block = batch_norm_block(4)
     spectral_norm(block.second)
-    model = ReversibleSequence(block, block, scheme=invertible)
+    model = ReversibleSequence(block, block, scheme=invertible, backward=again)
     with pytest.raises(NotInvertible, match="backward='stored'"):
         model(torch.randn(3, 5, 4))
 

@@ -1,6 +1,7 @@
 """The module: its face, its draws, and what it refuses."""
 
 import gc
+import weakref
 
 import pytest
 import timm
@@ -190,6 +191,27 @@ def test_a_recurrent_layer_is_refused():
     block.memory = nn.GRU(4, 4)
     with pytest.raises(NotInvertible, match=r"GRU.*backward='checkpointed'"):
         ReversibleSequence(block, block, scheme=Bdia())(torch.randn(2, 4))
+    advised = ReversibleSequence(block, block, scheme=Bdia(), backward="checkpointed")
+    advised(torch.randn(2, 4)).sum().backward()
+    assert block.first.weight.grad is not None
+
+
+@pytest.mark.parametrize("backward", ["checkpointed", "reversible"])
+def test_hooks_on_saved_tensors_decide_where_streams_are_kept(backward):
+    """So that `save_on_cpu` frees the device."""
+    sequence, ours = ReversibleSequence(*blocks(3), scheme=Momentum(), backward=backward), []
+
+    def pack(tensor):
+        if not isinstance(tensor, nn.Parameter):
+            ours.append(weakref.ref(tensor))
+        return tensor.clone()
+
+    x = torch.randn(2, 4, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        output = sequence(x)
+    left = [tensor for each in ours if (tensor := each()) is not None]
+    assert len(ours) >= 2
+    assert all(tensor is x or tensor is output for tensor in left)
 
 
 def test_the_tape_lets_go_of_the_streams_when_the_way_back_ends():

@@ -7,6 +7,7 @@ from revconsole.records.sections import Additive, Coefficients
 from revconsole.reversible import ReversibleSequence
 from revconsole.training.setting import prepare
 
+MODEL = {"depth": 6, "dim": 32, "patch": 1}  # 1 MiB reversed, 3 checkpointed, 16 stored
 FLOAT32_CURVE = 1e-4  # of a loss near 2, over a few steps of float32 in another order
 
 
@@ -18,20 +19,24 @@ def kept(log):
     )
 
 
-def test_auto_spends_its_budget_and_trains_as_stored_does(runner, small):
-    scheme, model = Additive(fuse="mean"), {"depth": 4, "dim": 32, "patch": 1}
+@pytest.mark.parametrize(
+    ("share", "mixture"),
+    [(0.1, "2 are checkpointed, 4 are reversed"), (0.5, "4 are checkpointed, none is reversed")],
+)
+def test_auto_spends_its_budget_and_trains_as_stored_does(share, mixture, runner, small):
+    scheme = Additive(fuse="mean")
     logs = {
-        word: runner(small(backward=word, scheme=scheme, model=model), word)
+        word: runner(small(backward=word, scheme=scheme, model=MODEL), word)
         for word in ("stored", "reversible")
     }
     most, least = kept(logs["stored"]), kept(logs["reversible"])
-    budget = int((most + least) / 2 // 2**20)
-    assert budget >= 1
-    plan = small(backward="auto", scheme=scheme, model=model, train={"budget_mib": budget})
+    budget = int((least + share * (most - least)) // 2**20)
+    plan = small(backward="auto", scheme=scheme, model=MODEL, train={"budget_mib": budget})
     auto = runner(plan, "auto")
     assert least < kept(auto) <= budget * 2**20
     said = [e.text for e in auto.of(Advised) if e.text.startswith("backward auto")]
     assert len(said) == 1
+    assert mixture in said[0]
     assert f"of the budget of {budget}.0 MiB" in said[0]
     assert "train.budget_mib" in said[0]
     for step, loss in logs["stored"].losses.items():
@@ -44,8 +49,12 @@ def test_without_a_budget_auto_takes_a_share_of_what_is_free(runner, small):
 
 
 def test_a_resumed_run_keeps_the_choice_it_began_with(runner, small):
-    plan = small(backward="auto", scheme=Additive(), train={"budget_mib": 1, "epochs": 2})
+    train = {"budget_mib": 2, "epochs": 2}
+    plan = small(backward="auto", scheme=Additive(), model=MODEL, train=train)
     whole = runner(plan, "whole")
+    assert "checkpointed" in next(
+        e.text for e in whole.of(Advised) if e.text.startswith("backward auto")
+    )
 
     class Cut(Exception):  # noqa: N818  how an attempt ends abruptly
         pass

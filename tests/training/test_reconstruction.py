@@ -93,7 +93,7 @@ def test_the_gradient_error_is_that_of_the_two_gradients(realise):
     expected = ((gradient("reversible") - truth).norm() / truth.norm()).item()
 
     assert measure(realise(**NOISY)).gradient_error == pytest.approx(expected, rel=1e-4)
-    assert expected > 0.05
+    assert expected > 0.01  # noise by far, on any processor
 
 
 def test_every_probe_of_the_same_weights_finds_the_same_whatever_was_drawn_before(realise):
