@@ -1,11 +1,14 @@
 """Fixtures of every test: no test touches the user's runs, data or configuration."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
+import psutil
 import pytest
 
+from revconsole.records.attempt import read_queued
 from revconsole.records.plan import Plan
 from revconsole.records.store import RunStore
 
@@ -24,6 +27,17 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     for name in ("REVCONSOLE_STORE", "NO_COLOR", "SSH_CONNECTION"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_trainer_left(tmp_path: Path) -> Iterator[None]:
+    """A test that fails leaves no process behind that would slow the others."""
+    yield
+    for launch in tmp_path.glob("runs/*/launch.json"):
+        queued = read_queued(launch)
+        if queued is not None and queued[0].pid != os.getpid() and queued[0].alive():
+            for child in psutil.Process(queued[0].pid).children():
+                child.kill()
 
 
 @pytest.fixture

@@ -68,9 +68,9 @@ class Attempt:
     @classmethod
     def _take(cls, run_folder: Path, number: int, launcher: str) -> Self:
         parent = run_folder / "attempts"
-        parent.mkdir(exist_ok=True, mode=0o700)
+        parent.mkdir(exist_ok=True)
         hidden = parent / f".{number:04d}-{secrets.token_hex(4)}"
-        hidden.mkdir(mode=0o700)
+        hidden.mkdir()
         claim = mine().to_dict() | {"launcher": launcher, "time": time.time()}
         write_json(hidden / "claim.json", claim)
         try:

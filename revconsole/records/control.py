@@ -65,7 +65,7 @@ def ask(folder: Path, verb: Verb, why: str = "") -> None:
     control = folder / "control"
     path = control / f"{time.time_ns():020d}-{verb}-{secrets.token_hex(3)}.json"
     try:
-        control.mkdir(exist_ok=True, mode=0o700)
+        control.mkdir(exist_ok=True)
         hidden = path.with_suffix(".tmp")
         hidden.write_text(json.dumps({"verb": verb, "by": whoami(why)}), encoding="utf-8")
         hidden.replace(path)

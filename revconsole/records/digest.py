@@ -23,6 +23,7 @@ from revconsole.records.block import RECENT, Block
 from revconsole.records.columns import Column
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.events import Answered, EpochFinished, Finished, Measured, Record, Started
+from revconsole.records.log import READABLE
 
 FILE = "digest.bin"
 CHUNK_BYTES = 1 << 20
@@ -98,7 +99,7 @@ class DigestWriter:
         )
         self._begin(self._stop)
         packed = pack(chunk)
-        with os.fdopen(os.open(self._file, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+        with os.fdopen(os.open(self._file, os.O_WRONLY | os.O_CREAT, READABLE), "wb") as file:
             file.seek(self._written)
             file.truncate()  # what could not be finished when it was last tried
             file.write(packed)

@@ -21,7 +21,7 @@ from typing import Any
 
 import tomli_w
 
-from revconsole.errors import NoSuchRun, StoreError
+from revconsole.errors import NoSuchRun, StoreError, UnknownName
 from revconsole.records import attempt as attempts
 from revconsole.records.attempt import Attempt, write_json
 from revconsole.records.control import whoami
@@ -37,6 +37,9 @@ ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 """Letters and digits that cannot be taken for one another when an id is read out."""
 ID_LENGTH = 8
 ENVIRONMENT = "REVCONSOLE_STORE"
+SHARE = "REVCONSOLE_SHARE"
+MODES = {"": 0o700, "group": 0o750, "all": 0o755}
+"""Who may enter a run's folder, and so read what is in it: its owner, the owner's group, everybody."""
 
 
 class RunStore:
@@ -50,13 +53,13 @@ class RunStore:
     def create(self, plan: Plan, profile: Mapping[str, Any]) -> str:
         """A new run folder, complete from the moment it appears; returns the run's id.
 
-        Raises StoreError if the store cannot be written.
+        Raises StoreError if the store cannot be written, and UnknownName for a wrong `REVCONSOLE_SHARE`.
         """
         run_id = "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
-        hidden = self.root / f".new-{run_id}"
+        hidden, mode = self.root / f".new-{run_id}", folder_mode(os.environ.get(SHARE, ""))
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            hidden.mkdir(mode=0o700)
+            hidden.mkdir(mode=mode)
             (hidden / "profile.toml").write_text(tomli_w.dumps(dict(profile)), encoding="utf-8")
             _write_plan(hidden / "plan.json", run_id, time.time(), plan)
             hidden.rename(self.root / run_id)
@@ -182,6 +185,13 @@ class RunStore:
 def _write_plan(path: Path, run_id: str, created: float, plan: Plan) -> None:
     content = plan.model_dump(mode="json")
     write_json(path, {"format": FORMAT, "id": run_id, "created": created, "plan": content})
+
+
+def folder_mode(share: str) -> int:
+    """The mode of a new run's folder. Raises UnknownName."""
+    if share not in MODES:
+        raise UnknownName(f"value of {SHARE}", share, [name for name in MODES if name])
+    return MODES[share]
 
 
 def _is_id(text: str) -> bool:

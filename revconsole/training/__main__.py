@@ -1,8 +1,9 @@
-"""The detached trainer: `python -m revconsole.training STORE RUN_ID [RUN_ID …]`.
+"""The detached trainer: `python -m revconsole.training STORE RUN_ID[:ATTEMPT] [RUN_ID[:ATTEMPT] …]`.
 
-Trains the runs one after the other, each with its output in `attempts/NNNN/output.log` of its folder, in a child
-of a shepherd that sees how it ends. SIGTERM and SIGINT make it ask itself to stop, as anybody else would; losing the
-terminal is ignored. Exits 0 if every run completed.
+Trains the runs one after the other, each as the attempt named, unless somebody took that meanwhile, to stop the run
+say; as the next one where none is named. They train with their output in `attempts/NNNN/output.log` of their folders,
+in a child of a shepherd that sees how it ends. SIGTERM and SIGINT make it ask itself to stop, as anybody else would;
+losing the terminal is ignored. Exits 0 if every run completed.
 """
 
 import faulthandler
@@ -13,9 +14,10 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from revconsole.errors import AlreadyClaimed, RevconsoleError
+from revconsole.errors import RevconsoleError, StoreError
 from revconsole.records import control
 from revconsole.records.attempt import Attempt
+from revconsole.records.log import READABLE
 from revconsole.records.store import RunStore
 from revconsole.training.shepherd import PASSED_ON, shepherded
 
@@ -25,9 +27,9 @@ NAME = "process"
 class Line:
     """The runs this process is to train, and whether somebody told it to go."""
 
-    def __init__(self, store: RunStore, run_ids: list[str]) -> None:
+    def __init__(self, store: RunStore, wanted: list[str]) -> None:
         self.store = store
-        self.waiting = [(run_id, store.next_attempt(run_id)) for run_id in run_ids]
+        self.waiting = [_numbered(store, each) for each in wanted]
         self.training: str | None = None
         self.told_to_go = threading.Event()
         self.why = ""
@@ -50,7 +52,7 @@ class Line:
             return False
         try:
             attempt = self.store.claim(run_id, number, NAME)
-        except AlreadyClaimed:
+        except StoreError:  # it was taken, to be stopped or trained elsewhere, or deleted
             return False
         self.training = run_id
         if self.told_to_go.is_set():  # the signal came while it was claimed
@@ -68,26 +70,31 @@ class Line:
 def main(arguments: list[str]) -> int:
     """Train the runs named on the command line; the exit status."""
     if len(arguments) < 2:
-        sys.stderr.write("usage: python -m revconsole.training STORE RUN_ID [RUN_ID …]\n")
+        sys.stderr.write("usage: python -m revconsole.training STORE RUN_ID[:ATTEMPT] …\n")
         return 2
-    store, *run_ids = arguments
+    store, *wanted = arguments
     try:
         opened = RunStore(Path(store))
-        line = Line(opened, run_ids)
+        line = Line(opened, wanted)
         for name in PASSED_ON:
             signal.signal(name, line.go)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        return shepherded(opened, run_ids, line.work)
+        return shepherded(opened, [run_id for run_id, _ in line.waiting], line.work)
     except RevconsoleError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+
+
+def _numbered(store: RunStore, wanted: str) -> tuple[str, int]:
+    run_id, _, number = wanted.partition(":")
+    return run_id, int(number) if number.isdecimal() else store.next_attempt(run_id)
 
 
 def _redirect_output(attempt: Attempt) -> None:
     """Send what this process prints, from C as well, to the attempt's output.log; a crash of torch's too."""
     sys.stdout.flush()
     sys.stderr.flush()
-    log = os.open(attempt.folder / "output.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    log = os.open(attempt.folder / "output.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, READABLE)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
     os.close(log)

@@ -90,7 +90,7 @@ class Checkpoints:
         needed = sum(tensor.nbytes for tensor in _tensors([weights, state]))
         try:
             self._sweep()
-            hidden.mkdir(parents=True, mode=0o700)
+            hidden.mkdir(parents=True)
             _require_room(self.folder, needed)
             # A copy per tensor, because safetensors refuses tensors that share memory.
             copies = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in weights.items()}

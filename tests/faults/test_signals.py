@@ -77,7 +77,7 @@ def terminal():
 
 
 @pytest.mark.slow
-def test_a_command_that_loses_its_terminal_hands_its_run_over(site, noted, terminal):
+def test_a_command_that_loses_its_terminal_hands_its_run_over(site, noted, terminal, complete):
     shell = terminal(site.command("train", "faulty"))
     site.until(site.lab.runs)
     run_id = site.lab.runs()[0].id
@@ -127,7 +127,7 @@ def test_a_command_told_to_end_stops_its_run_and_says_why(site, noted, number, c
 
 
 @pytest.mark.slow
-def test_a_background_process_told_to_end_stops_its_run_and_says_why(site, noted):
+def test_a_background_process_told_to_end_stops_its_run_and_says_why(site, noted, complete):
     run_id = site.detached()
     site.reaches(run_id, 5)
     site.trainer(run_id).send(signal.SIGTERM)
@@ -151,7 +151,7 @@ def test_a_process_that_is_held_is_stalled_and_goes_on(site, noted):
 
 
 @pytest.mark.slow
-def test_the_parent_console_may_be_killed(site, noted, terminal):
+def test_the_parent_console_may_be_killed(site, noted, terminal, complete):
     """What trains in it is lost with it and resumed; what it launched in the background never notices."""
     background = site.detached()
     site.reaches(background, 1)

@@ -1,6 +1,5 @@
 """Disks, clocks, folders and rivals: what happens around a run must not harm it, or must be said."""
 
-import os
 import resource
 import shutil
 import subprocess
@@ -56,7 +55,7 @@ def test_a_disk_that_fills_up_and_is_cleared_costs_nothing(site, noted):
 
 
 @pytest.mark.slow
-def test_checkpoints_that_cannot_be_written_are_said_and_the_run_goes_on(site, noted):
+def test_checkpoints_that_cannot_be_written_are_said_and_the_run_goes_on(site, noted, complete):
     run_id = site.detached()
     site.reaches(run_id, 10)
     folder = site.lab.store.folder(run_id) / "checkpoints"
@@ -73,9 +72,7 @@ def test_checkpoints_that_cannot_be_written_are_said_and_the_run_goes_on(site, n
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
 @pytest.mark.parametrize("file", ["model.safetensors", "state.pt", "manifest.json"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_used(site, noted, damage, file):
-    if (damage, file) != ("flipped", "model.safetensors") and "REVCONSOLE_FAULTS" not in os.environ:
-        pytest.skip("`make faults` damages every file in every way; the gate does so in memory")
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(site, noted, damage, file, complete):
     whole = site.finish(site.detached())
     run_id = site.detached()
     site.reaches(run_id, 100)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from revconsole.errors import AlreadyClaimed, NoSuchRun, StoreError
+from revconsole.errors import AlreadyClaimed, NoSuchRun, StoreError, UnknownName
 from revconsole.records import control, seal
 from revconsole.records.attempt import write_json
 from revconsole.records.control import Control
@@ -65,6 +65,27 @@ def test_a_new_run_is_whole_and_queued(store, plan):
     assert (summary.id, summary.state, summary.plan) == (run_id, "queued", plan)
     assert "depth = 3" in (store.folder(run_id) / "profile.toml").read_text()
     assert (store.folder(run_id).stat().st_mode & 0o777) == 0o700
+
+
+@pytest.mark.parametrize(("share", "mode"), [("group", 0o750), ("all", 0o755)])
+def test_others_may_look_if_the_owner_lets_them(store, plan, monkeypatch, share, mode):
+    monkeypatch.setenv("REVCONSOLE_SHARE", share)
+    umask = os.umask(0o022)
+    try:
+        run_id, _ = begin(store, plan)
+    finally:
+        os.umask(umask)
+    folder = store.folder(run_id)
+    assert folder.stat().st_mode & 0o777 == mode
+    assert (folder / "attempts" / "0001" / "events.jsonl").stat().st_mode & 0o044 == 0o044
+
+
+def test_a_wrong_word_for_sharing_is_a_sentence(store, plan, monkeypatch):
+    monkeypatch.setenv("REVCONSOLE_SHARE", "gruop")
+    with pytest.raises(
+        UnknownName, match="no value of REVCONSOLE_SHARE 'gruop'; did you mean 'group'"
+    ):
+        store.create(plan, {})
 
 
 def test_what_is_emitted_is_read(store, plan):

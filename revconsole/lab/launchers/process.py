@@ -21,7 +21,8 @@ def launch(store: RunStore, run_ids: list[str]) -> int:
     Raises StoreError if no process can be started.
     """
     numbered = [(run_id, store.next_attempt(run_id)) for run_id in run_ids]
-    command = [sys.executable, "-m", "revconsole.training", str(store.root.resolve()), *run_ids]
+    wanted = [f"{run_id}:{number}" for run_id, number in numbered]
+    command = [sys.executable, "-m", "revconsole.training", str(store.root.resolve()), *wanted]
     try:
         child = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
             command,
