@@ -173,7 +173,7 @@ def site(tmp_path) -> Iterator[Site]:
     made = Site(tmp_path / "runs", random.Random(seed))
     yield made
     for run in made.lab.runs():
-        if not run.ended and run.attempt:
+        if not run.ended and run.attempt and made.trainer(run.id).pid != os.getpid():
             made.trainer(run.id).send(signal.SIGKILL)
     for command in made.commands:
         command.kill()

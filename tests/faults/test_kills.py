@@ -12,7 +12,6 @@ from revconsole.records.sections import KINDS
 STEPS = 310
 """Of a whole run, about."""
 ON_A_GRID = {"bdia", "midpoint_a", "coefficients"}
-IN_THE_GATE = {"bdia"}
 
 
 def wired(scheme):
@@ -27,9 +26,7 @@ def words(settings):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", list(KINDS["scheme"][1]))
-def test_five_kills_and_two_hand_overs_change_no_bit(site, noted, request, scheme):
-    if scheme not in IN_THE_GATE:
-        request.getfixturevalue("complete")
+def test_five_kills_and_two_hand_overs_change_no_bit(site, noted, scheme, complete):
     whole = site.detached(**wired(scheme))
     handed, command = site.terminal(*words(wired(scheme)))
     site.reaches(handed, 40)

@@ -112,7 +112,9 @@ def test_a_console_that_loses_its_terminal_hands_its_run_over(site, noted, termi
 @pytest.mark.parametrize(
     ("number", "code", "why"), [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")]
 )
-def test_a_command_told_to_end_stops_its_run_and_says_why(site, noted, number, code, why):
+def test_a_command_told_to_end_stops_its_run_and_says_why(site, noted, number, code, why, request):
+    if number is not signal.SIGTERM:
+        request.getfixturevalue("complete")
     run_id, command = site.terminal()
     site.reaches(run_id, 5)
     command.send_signal(number)
@@ -138,7 +140,7 @@ def test_a_background_process_told_to_end_stops_its_run_and_says_why(site, noted
 
 
 @pytest.mark.slow
-def test_a_process_that_is_held_is_stalled_and_goes_on(site, noted):
+def test_a_process_that_is_held_is_stalled_and_goes_on(site, noted, complete):
     run_id = site.detached()
     site.reaches(run_id, 5)
     trainer = site.trainer(run_id)

@@ -31,7 +31,7 @@ def limited(trainer, size):
 
 
 @pytest.mark.slow
-def test_a_disk_that_fills_up_and_is_cleared_costs_nothing(site, noted):
+def test_a_disk_that_fills_up_and_is_cleared_costs_nothing(site, noted, complete):
     whole = site.finish(site.detached())
     run_id = site.detached()
     site.reaches(run_id, 30)
@@ -98,7 +98,7 @@ def damaged(path, how, chance):
 
 
 @pytest.mark.slow
-def test_a_run_deleted_underneath_ends_its_process_and_leaves_nothing(site, noted):
+def test_a_run_deleted_underneath_ends_its_process_and_leaves_nothing(site, noted, complete):
     run_id = site.detached()
     site.reaches(run_id, 5)
     trainer = site.trainer(run_id)
