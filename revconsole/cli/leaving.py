@@ -95,7 +95,7 @@ def _signals_raise() -> Iterator[None]:
 
 
 def _raiser(error: type[BaseException]) -> "signal._HANDLER":
-    def handler(_number: int, _frame: FrameType | None) -> None:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise error
 
-    return handler
+    return interrupt
