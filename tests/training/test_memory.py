@@ -176,7 +176,7 @@ def test_with_backward_auto_the_choice_begins_anew(runner, shrinking):
     with little(16):
         log = runner(shrinking(**auto, train={"budget_mib": 100}))
 
-    assert any("3 of 3 blocks keep their activations" in a.text for a in log.of(Advised))
+    assert any("all 3 blocks keep their activations" in a.text for a in log.of(Advised))
     assert "2 micro-batches of 16 images" in warnings(log)[0]
 
 
