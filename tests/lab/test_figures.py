@@ -2,7 +2,7 @@
 
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from revconsole.lab.figures import ACCURACY, ERROR, LOSS, MEMORY, decimate, figure, powers
@@ -111,6 +111,7 @@ def plain(steps, values, columns):
 rough = st.sampled_from([0.0, 1.0, math.nan, math.inf, -math.inf]) | st.floats()
 
 
+@settings(deadline=None)  # thousands of values, on machines that do other things too
 @given(st.lists(rough, max_size=20), st.integers(1, 600), st.integers(0, 63), st.integers(1, 200))
 def test_a_pyramid_gives_the_same_picture_as_looking_at_every_value(some, times, more, columns):
     values = some * times + some[:more]
@@ -119,6 +120,7 @@ def test_a_pyramid_gives_the_same_picture_as_looking_at_every_value(some, times,
     assert decimate(steps, values, columns) == plain(steps, values, columns)
 
 
+@settings(deadline=None)  # thousands of values, on machines that do other things too
 @given(st.lists(st.lists(rough, max_size=150), max_size=6), st.sampled_from([0.0, 0.9]))
 def test_a_curve_that_grows_is_drawn_as_if_it_had_been_there_at_once(parts, smoothing):
     metric = MetricDeclared(name="loss", unit="", per="step", direction="down", meaning="")

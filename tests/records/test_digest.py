@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from revconsole.records import digest
@@ -117,6 +117,7 @@ def written(run_folder: Path, attempts, chunk_bytes: int) -> list[Writer]:
     return writers
 
 
+@settings(deadline=None)  # files are written, on machines that do other things too
 @given(logs, chunk_bytes)
 def test_a_run_with_digests_shows_what_it_shows_without(attempts, chunk_bytes):
     with TemporaryDirectory() as name:
@@ -125,6 +126,7 @@ def test_a_run_with_digests_shows_what_it_shows_without(attempts, chunk_bytes):
         assert shown(follower(Path(name))) == without_digest(Path(name))
 
 
+@settings(deadline=None)  # files are written, on machines that do other things too
 @given(logs, chunk_bytes, st.data())
 def test_a_log_cut_or_changed_after_its_digest_was_written_is_believed(attempts, size, data):
     with TemporaryDirectory() as name:
@@ -138,6 +140,7 @@ def test_a_log_cut_or_changed_after_its_digest_was_written_is_believed(attempts,
         assert shown(follower(Path(name))) == without_digest(Path(name))
 
 
+@settings(deadline=None)  # files are written, on machines that do other things too
 @given(logs, chunk_bytes, st.data())
 def test_a_damaged_digest_changes_nothing(attempts, size, data):
     with TemporaryDirectory() as name:
@@ -153,6 +156,7 @@ def test_a_damaged_digest_changes_nothing(attempts, size, data):
         assert shown(follower(Path(name))) == without_digest(Path(name))
 
 
+@settings(deadline=None)  # files are written, on machines that do other things too
 @given(st.lists(events, max_size=40), chunk_bytes, st.data())
 @example([Measured(step=1, epoch=1, values={"loss": 1.0})] * 9, 150, None)
 def test_followers_who_came_at_any_time_agree(some, size, data):
