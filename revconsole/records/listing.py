@@ -1,4 +1,4 @@
-"""Listing: the rows of all runs of a store, look by look, where a run that ended costs four stats and no reading."""
+"""Listing: the rows of all runs of a store, look by look, where a run that ended costs three stats and no reading."""
 
 import time
 from collections.abc import Iterable
