@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from revconsole.records import attempt as attempts
+from revconsole.records.damage import UNREADABLE
 from revconsole.records.events import Failed, Finished, HandedOver
 from revconsole.records.fold import Tally
 from revconsole.records.identity import Identity
@@ -119,12 +120,12 @@ def _living(place: Place, tally: Tally) -> Verdict:
 def _disk(place: Place) -> str:
     """What is to be said of the disk: a run goes on when it is full, and its measurements wait in memory."""
     try:
-        free = os.statvfs(place.folder).f_bavail
+        disk = os.statvfs(place.folder)
     except OSError:
         return ""
-    return (
-        "" if free else "the disk of the store is full: make room, what is measured waits in memory"
-    )
+    if disk.f_bavail or not disk.f_blocks:  # some network file systems count nothing
+        return ""
+    return "the disk of the store is full: make room, what is measured waits in memory"
 
 
 def _gone(place: Place, tally: Tally) -> Verdict:
@@ -148,7 +149,7 @@ def _seen(place: Place) -> tuple[int, bool] | None:
     try:
         body = json.loads((place.folder / "exit.json").read_text(encoding="utf-8"))
         return int(body["signal"]), bool(body["memory"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return None
 
 

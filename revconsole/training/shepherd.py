@@ -8,7 +8,6 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 from revconsole.errors import StoreError
 from revconsole.records import attempt as attempts
@@ -30,7 +29,7 @@ def shepherded(store: RunStore, run_ids: list[str], work: Callable[[], int]) -> 
         os._exit(_status_of(work))
     trainer = Identity.of(child)
     for name in PASSED_ON:
-        signal.signal(name, lambda number, _frame: _pass_on(trainer, number))
+        signal.signal(name, lambda number, _frame: trainer.send(number))
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
@@ -49,10 +48,6 @@ def _status_of(work: Callable[[], int]) -> int:
 
         traceback.print_exc()
         return 1
-
-
-def _pass_on(trainer: Identity, number: int, _frame: FrameType | None = None) -> None:
-    trainer.send(number)
 
 
 def _note(store: RunStore, run_id: str, trainer: Identity, seen: dict[str, int | bool]) -> None:

@@ -142,13 +142,18 @@ async def test_an_unready_form_does_not_launch(opened, lab):
         assert lab.runs() == ()
 
 
+async def train_for_long(stage, lab):
+    """Launch a run that does not end by itself."""
+    await open_form(stage)
+    await typed(stage, "train.epochs", "5000")
+    await stage.shows("train.epochs=5000", "launches 1 run")
+    await stage.press("ctrl+l")
+    await stage.until(lambda: lab.runs() and lab.runs()[0].state == "running")
+
+
 async def test_quitting_while_a_run_trains_asks_and_stops_it(opened, lab):
     async with opened() as stage:
-        await open_form(stage)
-        await typed(stage, "train.epochs", "5000")
-        await stage.shows("train.epochs=5000", "launches 1 run")
-        await stage.press("ctrl+l")
-        await stage.until(lambda: lab.runs() and lab.runs()[0].state == "running")
+        await train_for_long(stage, lab)
         await stage.press("q")
         await stage.shows("1 run trains in this console", "Stop after this step [y]")
         await stage.press("escape")
@@ -163,11 +168,7 @@ async def test_quitting_while_a_run_trains_asks_and_stops_it(opened, lab):
 
 async def test_quitting_may_leave_the_run_to_a_background_process(opened, lab):
     async with opened() as stage:
-        await open_form(stage)
-        await typed(stage, "train.epochs", "5000")
-        await stage.shows("train.epochs=5000", "launches 1 run")
-        await stage.press("ctrl+l")
-        await stage.until(lambda: lab.runs() and lab.runs()[0].state == "running")
+        await train_for_long(stage, lab)
         await stage.press("q")
         await stage.shows("Run on in the background [b]", "Stop now, without a checkpoint [x]")
         await stage.press("b")
@@ -184,11 +185,7 @@ async def test_quitting_may_leave_the_run_to_a_background_process(opened, lab):
 
 async def test_quitting_at_once_records_the_stop(opened, lab):
     async with opened() as stage:
-        await open_form(stage)
-        await typed(stage, "train.epochs", "5000")
-        await stage.shows("train.epochs=5000", "launches 1 run")
-        await stage.press("ctrl+l")
-        await stage.until(lambda: lab.runs() and lab.runs()[0].state == "running")
+        await train_for_long(stage, lab)
         await stage.press("q", "x")
         await stage.until(lambda: not stage.app.is_running)
     assert lab.runs()[0].state == "stopped"
@@ -197,11 +194,7 @@ async def test_quitting_at_once_records_the_stop(opened, lab):
 
 async def test_a_key_moves_a_run_to_the_background(opened, lab):
     async with opened() as stage:
-        await open_form(stage)
-        await typed(stage, "train.epochs", "5000")
-        await stage.shows("train.epochs=5000", "launches 1 run")
-        await stage.press("ctrl+l")
-        await stage.until(lambda: lab.runs() and lab.runs()[0].state == "running")
+        await train_for_long(stage, lab)
         await stage.press("d")
         await stage.until(lambda: not lab.busy())
         assert not lab.runs()[0].ended
