@@ -24,13 +24,14 @@ HEAD = (
     "of\nplain",
     "of\nown",
     "limit",
+    "work",
     "kept\nMiB",
     "peak\nMiB",
     "largest\nbatch",
 )
 COLUMNS = (
     "depth", "scheme", "backward", "step ms", "lower quartile ms", "upper quartile ms", "of plain", "of own",
-    "limit", "kept MiB", "peak MiB", "largest batch", "failed",
+    "limit", "work", "kept MiB", "peak MiB", "largest batch", "failed",
 )  # fmt: skip
 WIDTH, HEIGHT = 78, 20
 
@@ -134,7 +135,7 @@ def _print_tables(found: "Benchmark") -> None:
     screen = Console(highlight=False)
     facts = found.facts
     for depth in found.depths:
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
         table.add_column(Text("scheme\n  backward"), overflow="fold", max_width=18)
         for head in HEAD:
             table.add_column(Text(head), justify="right", no_wrap=True)
@@ -167,6 +168,7 @@ def _cells(found: "Benchmark", row: "Row") -> list[str]:
         form.ratio(found.of_plain(row)),
         form.ratio(found.of_own(row)),
         form.ratio(found.limit(row)),
+        form.ratio(found.work(row)),
         form.mebibytes(row.kept_bytes).removesuffix(" MiB"),
         form.mebibytes(row.peak_bytes).removesuffix(" MiB"),
         form.count(found.largest_batch(row)),
@@ -178,7 +180,7 @@ def _line(found: "Benchmark", row: "Row") -> list[str]:
     step, largest = row.step, found.largest_batch(row)
     numbers = [
         *((step.median * 1000, step.low * 1000, step.high * 1000) if step else (None,) * 3),
-        *(found.of_plain(row), found.of_own(row), found.limit(row)),
+        *(found.of_plain(row), found.of_own(row), found.limit(row), found.work(row)),
         *(None if size is None else size / form.MIB for size in (row.kept_bytes, row.peak_bytes)),
     ]
     return [

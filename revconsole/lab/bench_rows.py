@@ -32,6 +32,8 @@ def _row(benchmark: Benchmark, row: Row) -> dict[str, Any]:
         "of_plain": benchmark.of_plain(row),
         "of_own_stored": benchmark.of_own(row),
         "limit": benchmark.limit(row),
+        "work_of_plain": benchmark.work(row),
+        "operations": row.operations,
         "kept_bytes": row.kept_bytes,
         "peak_bytes": row.peak_bytes,
         "fixed_bytes": row.fixed_bytes,

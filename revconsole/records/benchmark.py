@@ -89,6 +89,8 @@ class Row:
     """Forward and backward of one batch, one number per round."""
     forward_seconds: tuple[float, ...] = ()
     """The forward part of the same steps."""
+    operations: int | None = None
+    """Floating-point operations of the same forward and backward, counted."""
     kept_bytes: int | None = None
     """What the forward keeps for the backward."""
     fixed_bytes: int | None = None
@@ -146,6 +148,13 @@ class Benchmark:
     def of_plain(self, row: Row) -> float | None:
         """Median step over that of the plain residual network, all activations kept."""
         return _quotient(row, self.stored("residual", row.depth))
+
+    def work(self, row: Row) -> float | None:
+        """Operations over those of the plain residual network, all activations kept."""
+        plain = self.stored("residual", row.depth)
+        if plain is None or not plain.operations or row.operations is None:
+            return None
+        return row.operations / plain.operations
 
     def of_own(self, row: Row) -> float | None:
         """Median step over that of the same scheme with all activations kept."""

@@ -45,7 +45,7 @@ def _wired(model: nn.Module, plan: Plan) -> nn.Module:
 
 
 def _backward(plan: Plan) -> Backward:
-    """What blocks do that do not keep their activations."""
+    """What all blocks do at first; under `auto`, some then keep their streams or activations as memory allows."""
     if plan.backward != "auto":
         return plan.backward
     return "checkpointed" if plan.scheme.name == "residual" else "reversible"

@@ -70,7 +70,7 @@ def rebuilt_blocks(setting: Setting) -> int:
 
 
 def _rebuilt_in_a_row(stack: ReversibleSequence) -> int:
-    """The longest stretch in one stack: a block whose activations are kept starts anew."""
+    """The longest stretch in one stack: a block whose activations or streams are kept starts anew."""
     words = iter(stack.backwards)
     return max(
         len(list(blocks))

@@ -29,15 +29,15 @@ def measured() -> Benchmark:
         Row(
             scheme=scheme, backward=backward, depth=depth, batch=64, parameters=10, fixed_bytes=10 * MIB,
             seconds=tuple(s * depth for s in seconds), forward_seconds=tuple(s * depth / 4 for s in seconds),
-            kept_bytes=kept * depth * MIB, peaks=((16, kept * depth * MIB), (64, 4 * kept * depth * MIB)),
+            operations=operations * depth, kept_bytes=kept * depth * MIB, peaks=((16, kept * depth * MIB), (64, 4 * kept * depth * MIB)),
         )
         for depth in (4, 1024)
-        for scheme, backward, seconds, kept in (
-            ("residual", "stored", (1.0, 1.5, 2.0), 50),
-            ("residual", "checkpointed", (2.0, 2.25, 2.5), 4),
-            ("bdia:gamma=0.25,grid_bits=9", "stored", (2.0, 2.0, 2.0), 51),
-            ("bdia:gamma=0.25,grid_bits=9", "reversible", (3.0, 3.0, 3.0), 1),
-            ("bdia:gamma=0.25,grid_bits=9", "last 512 stored", (2.5, 2.5, 2.5), 25),
+        for scheme, backward, seconds, kept, operations in (
+            ("residual", "stored", (1.0, 1.5, 2.0), 50, 30),
+            ("residual", "checkpointed", (2.0, 2.25, 2.5), 4, 37),
+            ("bdia:gamma=0.25,grid_bits=9", "stored", (2.0, 2.0, 2.0), 51, 30),
+            ("bdia:gamma=0.25,grid_bits=9", "reversible", (3.0, 3.0, 3.0), 1, 40),
+            ("bdia:gamma=0.25,grid_bits=9", "last 512 stored", (2.5, 2.5, 2.5), 25, 35),
         )
     ]  # fmt: skip
     rows.append(
@@ -65,7 +65,7 @@ def test_json_keeps_its_promise_and_the_method_goes_to_stderr(run):
     assert (
         found["facts"].items() >= {"device": "cpu", "threads": 1, "tokens": 65, "width": 16}.items()
     )
-    assert set(found["how"]) == {"time", "kept", "peak", "limit", "batch"}
+    assert set(found["how"]) == {"time", "work", "kept", "peak", "limit", "batch"}
     rows = {(r["scheme"], r["backward"]): r for r in found["rows"]}
     assert set(rows) == {
         ("residual", "stored"), ("additive", "stored"), ("additive", "checkpointed"), ("additive", "reversible"),
@@ -75,12 +75,15 @@ def test_json_keeps_its_promise_and_the_method_goes_to_stderr(run):
     assert reversed_row["of_plain"] == reversed_row["step_seconds"] / plain["step_seconds"]
     assert reversed_row["of_own_stored"] == reversed_row["step_seconds"] / stored["step_seconds"]
     assert reversed_row["limit"] == 1 + stored["forward_seconds"][0] / stored["seconds"][0]
+    assert reversed_row["work_of_plain"] == reversed_row["operations"] / plain["operations"]
+    assert 1.2 < reversed_row["work_of_plain"] < 4 / 3
     assert reversed_row["kept_bytes"] < stored["kept_bytes"]
     assert reversed_row["largest_batch_was_tried"] is False
 
     first, *rest = said.err.splitlines()
     assert re.match(r"4 configurations, 1 round, on cpu \(.+\): about \d", first)
-    assert [line.partition(":")[0] for line in rest] == ["time", "kept", "peak", "limit", "batch"]
+    titles = [line.partition(":")[0] for line in rest]
+    assert titles == ["time", "work", "kept", "peak", "limit", "batch"]
     assert "medians and quartiles" in said.err
     assert "predicted, not tried" in said.err
 
@@ -93,7 +96,7 @@ def test_a_pipe_gets_numbers_separated_by_tabs(measured, capsys):
     assert dict(zip(head, rows[3], strict=True)) == {
         "depth": "4", "scheme": "bdia:gamma=0.25,grid_bits=9", "backward": "reversible",
         "step ms": "1.2e+04", "lower quartile ms": "1.2e+04", "upper quartile ms": "1.2e+04",
-        "of plain": "2", "of own": "1.5", "limit": "1.25", "kept MiB": "4", "peak MiB": "16",
+        "of plain": "2", "of own": "1.5", "limit": "1.25", "work": "1.333", "kept MiB": "4", "peak MiB": "16",
         "largest batch": "32728", "failed": "",
     }  # fmt: skip
     assert rows[-1][-1] == "out of memory"
@@ -113,7 +116,7 @@ def test_a_terminal_gets_one_table_per_depth_of_at_most_80_columns(measured, cap
     assert not any("…" in line for line in text)
     (line,) = [line for line in text[: len(text) // 2] if line.startswith("  reversible")]
     assert line.split()[1:] == [
-        "12000", "12000–12000", "×2.00", "×1.50", "×1.25", "4.00", "16.0", "32,728",
+        "12000", "12000–12000", "×2.00", "×1.50", "×1.25", "×1.33", "4.00", "16.0", "32,728",
     ]  # fmt: skip
 
 

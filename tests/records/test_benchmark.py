@@ -24,9 +24,9 @@ def row(scheme: str, backward: str, seconds=(), *, depth=4, **more) -> Row:
 def benchmark() -> Benchmark:
     """Plain: 2 s; momentum stored: 3 s, of which 1 s forward; momentum reversed: 4 s; each with an outlier."""
     rows = (
-        row("residual", "stored", (90.0, 2.0, 2.0)),
+        row("residual", "stored", (90.0, 2.0, 2.0), operations=300),
         row("momentum", "stored", (80.0, 3.0, 3.0), forward_seconds=(70.0, 1.0, 1.0)),
-        row("momentum", "reversible", (70.0, 3.0, 4.0)),
+        row("momentum", "reversible", (70.0, 3.0, 4.0), operations=400),
         row("residual", "stored", (5.0,), depth=8),
         row("momentum", "stored", (), depth=8),
         row("momentum", "reversible", (10.0,), depth=8),
@@ -47,6 +47,10 @@ def test_ratios_are_of_medians_at_the_same_depth(benchmark):
     assert benchmark.of_plain(deep) == 10.0 / 5.0
 
 
+def test_work_is_counted_against_the_plain_network_of_the_same_depth(benchmark):
+    assert benchmark.work(benchmark.rows[2]) == 400 / 300
+
+
 def test_the_limit_is_one_plus_the_forward_share_of_the_same_scheme_stored(benchmark):
     assert benchmark.limit(benchmark.rows[2]) == 1 + 1.0 / 3.0
 
@@ -54,6 +58,8 @@ def test_the_limit_is_one_plus_the_forward_share_of_the_same_scheme_stored(bench
 def test_what_was_not_measured_has_no_ratio(benchmark):
     assert benchmark.of_own(benchmark.rows[5]) is None
     assert benchmark.of_plain(benchmark.rows[4]) is None
+    assert benchmark.work(benchmark.rows[1]) is None
+    assert benchmark.work(benchmark.rows[5]) is None
     assert benchmark.limit(benchmark.rows[5]) is None
 
 

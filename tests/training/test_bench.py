@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from revconsole.lab.bench import Wanted, bench_of
-from revconsole.training.bench import memory
+from revconsole.training.bench import memory, work
 from revconsole.training.bench.measure import measure
 from revconsole.training.bench.subject import images_of, realise, share_weights
 
@@ -95,6 +95,32 @@ def test_it_is_the_last_blocks_that_are_kept():
     model = realise(wanted.configurations[-1], torch.device("cpu")).model
 
     assert model.blocks.backward == ("reversible", "reversible", "stored")
+
+
+def operations_of_a_block(plan, images: int) -> tuple[int, int]:
+    """By hand, two for each multiplication: of a transformer block's forward, and of its last linear layer."""
+    tokens, width = (plan.image_size // plan.model.patch) ** 2 + 1, plan.model.dim
+    hidden = round(width * plan.model.mlp_ratio)
+    linear = tokens * width * (3 * width + width + 2 * hidden)
+    attention = 2 * tokens * tokens * width
+    return 2 * images * (linear + attention), 2 * images * tokens * hidden * width
+
+
+@pytest.mark.parametrize("scheme", ["additive", "momentum", "midpoint", "bdia", "bdia:grid_bits=9"])
+def test_reversing_computes_every_block_once_more_and_nothing_else(scheme):
+    depth, device = 3, torch.device("cpu")
+    wanted = bench(TINY, schemes=[scheme], depths=[depth])
+    block, last_linear = operations_of_a_block(wanted.configurations[0].plan, images=2)
+
+    counted = {
+        c.backward: work.counted(realise(c, device), device)
+        for c in wanted.configurations
+        if c.scheme == scheme
+    }
+
+    assert counted["reversible"] - counted["stored"] == depth * block
+    again = counted["checkpointed"] - counted["stored"]
+    assert depth * (block - last_linear) <= again <= depth * block
 
 
 def test_resident_peaks_lead_to_a_batch_that_the_peaks_agree_with():

@@ -1,1 +1,1 @@
-"""The benchmark: `subject` is what is measured, `timing` and `memory` measure it, `measure` is the whole course."""
+"""The benchmark: `subject` is what is measured, `timing`, `memory` and `work` measure it, `measure` is the whole course."""

@@ -18,14 +18,14 @@ from revconsole.records.benchmark import Bench, Benchmark, Configuration, Row, U
 from revconsole.records.events import Scalar
 from revconsole.records.sections import Vit
 from revconsole.training import devices
-from revconsole.training.bench import memory, processes, timing
+from revconsole.training.bench import memory, processes, timing, work
 from revconsole.training.bench.memory import Needs
 from revconsole.training.bench.processes import Pipes
 from revconsole.training.bench.subject import Subject, images_of, realise, share_weights
 from revconsole.training.shortage import ran_out
 
-MEMORY_STEPS = 3.0
-"""What measuring the memory of a configuration takes, in its own steps: for the forecast only."""
+MEMORY_STEPS = 4.0
+"""What measuring memory and work of a configuration takes, in its own steps: for the forecast only."""
 PROCESS_SECONDS = 2.0
 """What starting a process for it takes, on the CPU: likewise."""
 
@@ -130,7 +130,7 @@ class Ledger:
 def _memories(
     ledger: Ledger, configurations: list[Configuration], at: str, pipes: Pipes | None
 ) -> Iterator[Update]:
-    """Bytes kept, peaks and largest batch of each configuration.
+    """Bytes kept, peaks, largest batch and operations of each configuration.
 
     The peaks come first: where there is no room, the process that measures them is the one to be killed.
     """
@@ -146,6 +146,7 @@ def _memories(
                 verified_batch=fits,
                 parameters=sum(p.numel() for p in subject.model.parameters()),
                 kept_bytes=memory.kept_bytes(subject, device),
+                operations=work.counted(subject, device),
             )
         except (MemoryError, RuntimeError) as error:
             ledger.note(configuration, failed=_out_of_memory(error))
@@ -244,6 +245,7 @@ def _how(bench: Bench, device: torch.device) -> dict[str, str]:
     return {
         "time": f"{timing.HOW[device.type]}, without the optimiser's update; one warm-up, then "
         f"{rounds} in which every configuration of a depth runs once, to and fro; medians and quartiles",
+        "work": work.HOW,
         "kept": "bytes of everything autograd holds after the forward; parameters and images not counted",
         "peak": f"{memory.HOW[device.type]}; gradients and images are in it; measured apart from the times",
         "limit": "1 + the forward's share of a stored step of the same scheme, in the same rounds",

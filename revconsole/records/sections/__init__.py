@@ -1,0 +1,99 @@
+"""Sections of a profile, one class each, a file per key of the profile: everything a user can set, its range, its default, its meaning.
+
+The string under each field is its documentation: `--help`, the launch form and `revconsole show` print it.
+Sections with several kinds (`model`, `scheme`, `optimizer`, `schedule`) are told apart by one key, so a
+setting exists only where it means something: there is no gamma beside `name = "residual"`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from revconsole.records.sections.data import Data
+from revconsole.records.sections.model import Timm, Vit
+from revconsole.records.sections.optimizer import Adam, AdamW, Sgd
+from revconsole.records.sections.schedule import Constant, Cosine, Exponential, Step
+from revconsole.records.sections.scheme import (
+    Additive,
+    Bdia,
+    Coefficients,
+    Hamiltonian,
+    Leapfrog,
+    Midpoint,
+    MidpointA,
+    Momentum,
+    Residual,
+)
+from revconsole.records.sections.section import Section
+from revconsole.records.sections.train import Train
+
+Backward = Literal["stored", "checkpointed", "reversible", "auto"]
+Model = Annotated[Vit | Timm, Field(discriminator="architecture")]
+Scheme = Annotated[
+    Residual
+    | Additive
+    | Momentum
+    | Bdia
+    | Midpoint
+    | Leapfrog
+    | Hamiltonian
+    | MidpointA
+    | Coefficients,
+    Field(discriminator="name"),
+]
+Optimizer = Annotated[AdamW | Adam | Sgd, Field(discriminator="name")]
+Schedule = Annotated[Constant | Cosine | Step | Exponential, Field(discriminator="name")]
+
+KINDS: dict[str, tuple[str, dict[str, type[Section]]]] = {
+    "model": ("architecture", {"vit": Vit, "timm": Timm}),
+    "scheme": (
+        "name",
+        {
+            "residual": Residual,
+            "additive": Additive,
+            "momentum": Momentum,
+            "bdia": Bdia,
+            "midpoint": Midpoint,
+            "leapfrog": Leapfrog,
+            "hamiltonian": Hamiltonian,
+            "midpoint_a": MidpointA,
+            "coefficients": Coefficients,
+        },
+    ),
+    "optimizer": ("name", {"adamw": AdamW, "adam": Adam, "sgd": Sgd}),
+    "schedule": (
+        "name",
+        {"constant": Constant, "cosine": Cosine, "step": Step, "exponential": Exponential},
+    ),
+}
+"""For each section with several kinds: the key that tells them apart, and the kinds."""
+
+__all__ = [
+    "KINDS",
+    "Adam",
+    "AdamW",
+    "Additive",
+    "Backward",
+    "Bdia",
+    "Coefficients",
+    "Constant",
+    "Cosine",
+    "Data",
+    "Exponential",
+    "Hamiltonian",
+    "Leapfrog",
+    "Midpoint",
+    "MidpointA",
+    "Model",
+    "Momentum",
+    "Optimizer",
+    "Residual",
+    "Schedule",
+    "Scheme",
+    "Section",
+    "Sgd",
+    "Step",
+    "Timm",
+    "Train",
+    "Vit",
+]

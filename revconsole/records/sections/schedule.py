@@ -1,0 +1,47 @@
+"""Sections of the learning rate's schedules."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from revconsole.records.sections.section import Section
+
+
+class Constant(Section):
+    """The same learning rate throughout, after the warm-up."""
+
+    name: Literal["constant"] = "constant"
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    """Epochs of linear rise to the peak."""
+
+
+class Cosine(Section):
+    """Half a cosine from the peak to `final` times the peak, after the warm-up."""
+
+    name: Literal["cosine"] = "cosine"
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    """Epochs of linear rise to the peak."""
+    final: float = Field(default=0.0, ge=0, le=1)
+    """Last learning rate as a fraction of the peak."""
+
+
+class Step(Section):
+    """Multiply by `factor` every `every_epochs` epochs."""
+
+    name: Literal["step"] = "step"
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    """Epochs of linear rise to the peak."""
+    every_epochs: int = Field(default=30, ge=1)
+    """Epochs between two steps."""
+    factor: float = Field(default=0.1, gt=0, le=1)
+    """What the learning rate is multiplied by."""
+
+
+class Exponential(Section):
+    """Multiply by `factor` every epoch."""
+
+    name: Literal["exponential"] = "exponential"
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    """Epochs of linear rise to the peak."""
+    factor: float = Field(default=0.95, gt=0, le=1)
+    """What the learning rate is multiplied by each epoch."""

@@ -1,0 +1,48 @@
+"""The section of the training."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from revconsole.records.sections.section import Section
+
+
+class Train(Section):
+    """How long, how many at once, how precisely, and where."""
+
+    epochs: int = Field(default=10, ge=1, le=100_000)
+    """Passes over the training images."""
+    batch: int = Field(default=128, ge=1, le=1_048_576)
+    """Images per optimiser step, over all micro-batches."""
+    accumulate: int = Field(default=1, ge=1, le=65_536)
+    """Micro-batches per optimiser step; must divide batch."""
+    clip: float | None = Field(default=None, gt=0)
+    """Largest norm of the gradient; unset does not clip."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the target spread evenly over all classes."""
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    """Arithmetic of the branches; bf16 and fp16 run under autocast, fp16 with a loss scaler."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    """Where to train: auto takes cuda, then mps, then cpu."""
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    """CPU threads for the arithmetic; unset leaves torch's choice, which the run records."""
+    budget_mib: int | None = Field(default=None, ge=1)
+    """With backward auto: what the blocks may keep for the backward pass, in MiB; unset takes 70 % of what is free."""
+    overlap: bool = False
+    """Rebuild each block beside the gradient of the one above, on two CUDA streams; holds two blocks at once."""
+    audit: bool = True
+    """Check the model on one batch before training (own pixels, gradients); a failed check warns."""
+    probe_epochs: int = Field(default=1, ge=0)
+    """Epochs between two measurements of the reconstruction's and gradients' error; 0 measures none."""
+    checkpoint_epochs: int = Field(default=1, ge=1)
+    """Epochs between two checkpoints; the best validation epoch is always kept."""
+    checkpoint_steps: int | None = Field(default=None, ge=1)
+    """Optimiser steps between two checkpoints, also within an epoch; unset counts epochs only."""
+    checkpoint_minutes: float | None = Field(default=None, gt=0)
+    """Minutes between two checkpoints, also within an epoch; unset counts epochs and steps only."""
+    keep_checkpoints: int = Field(default=2, ge=1)
+    """How many of the newest are kept besides the best: if one is damaged, the one before it leads to the same."""
+    on_oom: Literal["fail", "shrink"] = "fail"
+    """When memory runs out: fail, with what would fit; shrink goes on with smaller micro-batches of the same batch."""
+    deterministic: bool = False
+    """Compute the same bits every time on a GPU too: slower, and an operation that cannot ends the run."""
