@@ -35,7 +35,8 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's is
 def counted(subject: Subject, device: torch.device) -> int:
     """Operations of one forward and backward of the benchmark's batch; no gradients are left behind."""
     images, labels = images_of(subject.configuration, subject.configuration.batch, device)
-    with Counter() as counter:
+    counter = Counter()
+    with counter:
         torch.autograd.backward(subject.loss(images, labels))
     subject.forget()
     return counter.operations
