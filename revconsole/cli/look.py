@@ -48,13 +48,20 @@ def show(
     metric: Annotated[
         str, typer.Option(help="Print one metric, step and value separated by a tab.")
     ] = "",
+    confusion: Annotated[
+        bool, typer.Option("--confusion", help="Print which class the test took for which.")
+    ] = False,
 ) -> None:
     """Show one run: settings, facts, measurements, log."""
     from revconsole.lab import rows  # the records: not for --help
 
     lab = _lab(context)
     found = lab.run(lab.find(run))
-    if metric:
+    if confusion:
+        if found.confusion is None:
+            raise UnknownName("confusion matrix of", found.summary.name, [])
+        output.print_confusion(found.confusion)
+    elif metric:
         series = found.series.get(metric)
         if series is None:
             raise UnknownName("metric", metric, found.series)

@@ -14,7 +14,10 @@ from revconsole.records.printable import one_line, printable
 if TYPE_CHECKING:
     from revconsole.lab.compare import Comparison, Row
     from revconsole.records.plan import Plan
-    from revconsole.records.run import Line, Run, Series, Summary
+    from revconsole.records.run import Confusion, Line, Run, Series, Summary
+
+CLASSES_ACROSS = 10
+"""Columns of counts that fit a terminal."""
 
 
 def say(text: str) -> None:
@@ -73,7 +76,7 @@ def print_run(run: "Run") -> None:
     pairs = [
         ("run", f"{s.id} {s.name}"),
         ("state", state),
-        ("epoch", f"{s.epoch} of {s.plan.train.epochs}, step {s.step}"),
+        ("epoch", f"{s.epoch} of {s.plan.epochs}, step {s.step}"),
         ("time", form.duration(s.seconds)),
         (
             "best validation accuracy",
@@ -93,6 +96,24 @@ def print_run(run: "Run") -> None:
     print_table(["what", "value"], pairs)
     for line in run.log[-10:]:
         say(_log_text(line))
+
+
+def print_confusion(confusion: "Confusion") -> None:
+    """A row for every class: its accuracy, what it is mistaken for, and what its images were called.
+
+    A terminal gets the counts of a few classes only; a pipe gets all.
+    """
+    counted = not sys.stdout.isatty() or len(confusion.names) <= CLASSES_ACROSS
+    rows = [
+        [
+            name,
+            form.percent(confusion.accuracies[name]),
+            confusion.mistaken(number) or form.UNKNOWN,
+            *(map(str, row) if counted else ()),
+        ]
+        for number, (name, row) in enumerate(zip(confusion.names, confusion.counts, strict=True))
+    ]
+    print_table(["class", "accuracy", "mistaken for", *(confusion.names if counted else ())], rows)
 
 
 def _reconstruction(run: "Run") -> list[tuple[str, str]]:
@@ -133,7 +154,7 @@ def print_dry_run(plans: Sequence["Plan"]) -> None:
     rows = [
         [
             p.name, p.model.architecture, p.scheme.name, p.backward, p.data.dataset,
-            str(p.train.epochs), str(p.train.batch), str(p.seed),
+            str(p.epochs), str(p.train.batch), str(p.seed),
         ]
         for p in plans
     ]  # fmt: skip
@@ -190,7 +211,7 @@ def _epoch_line(run: "Run") -> str:
     s = run.summary
     values = {name: series.last for name, series in run.series.items()}
     parts = [
-        f"{s.name}  epoch {s.epoch}/{s.plan.train.epochs}",
+        f"{s.name}  epoch {s.epoch}/{s.plan.epochs}",
         f"loss {values.get('train_loss', s.loss or 0.0):.4f}",
         f"validation {form.percent(values.get('validation_accuracy'))}",
     ]
@@ -209,7 +230,7 @@ def _run_cells(s: "Summary") -> list[str]:
     eta = form.duration(s.eta_seconds) if s.eta_seconds is not None else ""
     return [
         s.id, s.name, s.state, s.plan.model.architecture, s.plan.scheme.name, s.plan.backward,
-        s.plan.data.dataset, f"{s.epoch}/{s.plan.train.epochs}", eta,
+        s.plan.data.dataset, f"{s.epoch}/{s.plan.epochs}", eta,
         form.percent(s.best_validation_accuracy), form.percent(s.test_accuracy),
         form.mebibytes(s.kept_for_backward_bytes),
     ]  # fmt: skip

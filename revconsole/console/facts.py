@@ -24,7 +24,7 @@ def status(run: Run, variables: dict[str, str]) -> Text:
     text = states.shown(s.state, variables)
     steps = f"{s.step:,}/{s.steps:,}" if s.steps else f"{s.step:,}"
     parts = [
-        f"epoch {s.epoch}/{s.plan.train.epochs}",
+        f"epoch {s.epoch}/{s.plan.epochs}",
         f"step {steps}" if not s.ended else "",
         f"ETA {shown.clock(s.eta_seconds)}" if s.eta_seconds is not None else "",
         _speed(run.series.get("images_per_second")) if not s.ended else "",
@@ -54,7 +54,7 @@ def pairs(run: Run) -> list[tuple[str, str]]:
     return [
         *_model(run),
         ("data", f"{plan.data.dataset}, {plan.image_size} px, augment {plan.data.augment}"),
-        ("epochs, batch", f"{plan.train.epochs}, {plan.train.batch} images"),
+        ("epochs, batch", f"{plan.epochs}, {plan.train.batch} images"),
         ("optimiser", f"{plan.optimizer.name}, rate {plan.optimizer.learning_rate:g}"),
         ("schedule", plan.schedule.name),
         ("precision", plan.train.precision),

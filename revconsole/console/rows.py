@@ -40,7 +40,7 @@ def _field(
 
 
 def _epoch(run: Summary) -> str:
-    return f"{run.epoch}/{run.plan.train.epochs}"
+    return f"{run.epoch}/{run.plan.epochs}"
 
 
 def _architecture(run: Summary) -> str:

@@ -32,7 +32,7 @@ def stop(screen: Screen[Any], reader: Reader, run: Summary) -> None:
         )
     else:
         detail = (
-            f"It is in epoch {min(run.epoch + 1, run.plan.train.epochs)} of {run.plan.train.epochs}. "
+            f"It is in epoch {min(run.epoch + 1, run.plan.epochs)} of {run.plan.epochs}. "
             "It ends after the step it is in, keeps a checkpoint and can be resumed with r."
         )
         paused = run.state in {"paused", "pausing"}

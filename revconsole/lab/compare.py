@@ -92,7 +92,7 @@ def _warnings(summaries: Sequence[Summary]) -> list[str]:
         found.append("some runs are not finished: their figures will change")
     if any(s.ended and s.state not in {"finished", "damaged"} for s in summaries):
         found.append("some runs ended early: their figures are those of a shorter training")
-    if len({s.plan.train.epochs for s in summaries}) > 1:
+    if len({s.plan.epochs for s in summaries}) > 1:
         found.append("the runs have different numbers of epochs")
     found += [
         f"the gradients of {s.name} were off by up to {s.gradient_error:.1%} of their size: what it learnt is not what "

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from revconsole.lab.compare import Comparison, flat_settings
-from revconsole.records.run import Run, Summary
+from revconsole.records.run import Confusion, Run, Summary
 
 
 def row(summary: Summary) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def row(summary: Summary) -> dict[str, Any]:
         "dataset": plan.data.dataset,
         "seed": plan.seed,
         "epoch": summary.epoch,
-        "epochs": plan.train.epochs,
+        "epochs": plan.epochs,
         "step": summary.step,
         "steps": summary.steps,
         "parameters": summary.parameters,
@@ -59,7 +59,19 @@ def details(run: Run) -> dict[str, Any]:
         "settings": flat_settings(run.summary),
         "facts": dict(run.facts),
         "metrics": {name: _finite(entry) for name, entry in metrics.items()},
+        "confusion": _confusion(run.confusion),
         "log": [{"time": line.time, "level": line.level, "text": line.text} for line in run.log],
+    }
+
+
+def _confusion(found: Confusion | None) -> dict[str, Any] | None:
+    """Rows are the classes that images are of, columns what they were called."""
+    if found is None:
+        return None
+    return {
+        "classes": list(found.names),
+        "counts": [list(row) for row in found.counts],
+        "accuracies": found.accuracies,
     }
 
 

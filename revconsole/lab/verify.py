@@ -75,7 +75,7 @@ def of_own(
 
 
 OF_NO_MATTER = {
-    "epochs", "clip", "label_smoothing", "on_oom",
+    "epochs", "steps", "patience", "average", "clip", "label_smoothing", "on_oom",
     "keep_checkpoints", "checkpoint_epochs", "checkpoint_steps", "checkpoint_minutes",
 }  # fmt: skip
 """Settings of the training that change nothing of the model."""

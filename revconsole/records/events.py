@@ -8,7 +8,7 @@ since the attempt began, by a clock that nobody sets), `kind`, the event's own f
 import json
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
@@ -62,6 +62,16 @@ class EpochFinished:
     epoch: int
     step: int
     values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confused:
+    """Which class was taken for which in the test: `counts[i][j]` images of class i were called j."""
+
+    kind: ClassVar[str] = "confusion"
+    step: int
+    names: Sequence[str]
+    counts: Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +153,7 @@ Event = (
     | MetricDeclared
     | Measured
     | EpochFinished
+    | Confused
     | Checkpointed
     | Advised
     | Logged
@@ -159,6 +170,7 @@ KINDS: dict[str, type[Event]] = {
         MetricDeclared,
         Measured,
         EpochFinished,
+        Confused,
         Checkpointed,
         Advised,
         Logged,

@@ -15,6 +15,7 @@ from revconsole.records.events import (
     Advised,
     Answered,
     Checkpointed,
+    Confused,
     EpochFinished,
     Failed,
     Finished,
@@ -26,7 +27,7 @@ from revconsole.records.events import (
     Scalar,
     Started,
 )
-from revconsole.records.run import Line, Series
+from revconsole.records.run import Confusion, Line, Series
 
 LOG_LINES = 1000
 """Lines of log kept for the screen; the file has them all."""
@@ -154,6 +155,7 @@ class Fold:
         self._metrics: dict[str, MetricDeclared] = {}
         self._columns: dict[str, Column] = {}
         self._log: deque[Line] = deque(maxlen=LOG_LINES)
+        self.confusion: Confusion | None = None
 
     def begin_attempt(self) -> None:
         """The next record belongs to a newer attempt."""
@@ -165,6 +167,8 @@ class Fold:
         match record.event:
             case Started(resumed_from=step):
                 self._supersede(step or 0)
+            case Confused(names=names, counts=counts):
+                self.confusion = Confusion(names=tuple(names), counts=tuple(map(tuple, counts)))
             case MetricDeclared() as metric:
                 self._metrics[metric.name] = metric
             case Measured(step=step, values=values) | EpochFinished(step=step, values=values):

@@ -6,6 +6,7 @@ it. A plan is made by `Profile.plans()` and read back from a run folder; it neve
 
 import hashlib
 import json
+import math
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -17,15 +18,20 @@ from revconsole.records.sections import (
     Backward,
     Bdia,
     Coefficients,
+    Constant,
     Cosine,
     Data,
+    Exponential,
     Model,
     Momentum,
+    OneCycle,
     Optimizer,
     Residual,
     Schedule,
     Scheme,
     Section,
+    Sgd,
+    Step,
     Train,
     Vit,
 )
@@ -69,6 +75,19 @@ class Plan(Section):
     def image_size(self) -> int:
         """Side of the square images the model sees, in pixels."""
         return self.data.image_size or self.facts.size
+
+    @property
+    def train_images(self) -> int:
+        """Images that are trained on: those of the dataset or of the limit, without the held-out ones."""
+        images = self.data.train_limit or self.facts.train_images
+        return images - round(self.data.validation * images)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that the run begins."""
+        if self.train.steps is None:
+            return self.train.epochs
+        return math.ceil(self.train.steps / math.ceil(self.train_images / self.train.batch))
 
     def digest(self) -> str:
         """A hash of everything that decides the result: two plans with one digest train alike."""
@@ -193,11 +212,12 @@ def _check_training(plan: Plan) -> None:
             "train.accumulate",
             f"{train.accumulate} micro-batches do not divide batch {train.batch}",
         )
-    if schedule.warmup_epochs >= train.epochs and schedule.warmup_epochs > 0:
+    if isinstance(plan.optimizer, Sgd) and plan.optimizer.nesterov and not plan.optimizer.momentum:
         raise Rule(
-            "schedule.warmup_epochs",
-            f"a warm-up of {schedule.warmup_epochs:g} epochs leaves nothing of {train.epochs} epochs",
+            "optimizer.nesterov", "looks ahead along the momentum, which is 0; set it to 0.9, say"
         )
+    if not isinstance(schedule, OneCycle):
+        _check_warmup(plan, schedule)
     if train.precision == "fp16" and train.device == "cpu":
         raise Rule("train.precision", "fp16 needs a GPU; on the CPU use float32 or bf16")
     limit = plan.data.train_limit or plan.facts.train_images
@@ -205,4 +225,21 @@ def _check_training(plan: Plan) -> None:
         raise Rule(
             "data.train_limit",
             f"{plan.data.dataset} has {plan.facts.train_images} training images, not {limit}",
+        )
+
+
+def _check_warmup(plan: Plan, schedule: Constant | Cosine | Step | Exponential) -> None:
+    """Refuse a warm-up that lasts to the end, in whichever of the two units it is given."""
+    per_epoch = math.ceil(plan.train_images / plan.train.batch)
+    steps = plan.train.steps or plan.train.epochs * per_epoch
+    if schedule.warmup_steps is not None:
+        if schedule.warmup_steps >= steps:
+            raise Rule(
+                "schedule.warmup_steps",
+                f"a warm-up of {schedule.warmup_steps:,} steps leaves nothing of {steps:,}",
+            )
+    elif schedule.warmup_epochs > 0 and schedule.warmup_epochs * per_epoch >= steps:
+        raise Rule(
+            "schedule.warmup_epochs",
+            f"a warm-up of {schedule.warmup_epochs:g} epochs leaves nothing of {steps / per_epoch:g} epochs",
         )

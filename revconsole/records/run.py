@@ -113,6 +113,27 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Confusion:
+    """Which class was taken for which in a test: `counts[i][j]` images of class i were called j."""
+
+    names: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+    @property
+    def accuracies(self) -> dict[str, float | None]:
+        """Of every class, the fraction of its images that were called so; None where there were none."""
+        return {
+            name: row[number] / sum(row) if sum(row) else None
+            for number, (name, row) in enumerate(zip(self.names, self.counts, strict=True))
+        }
+
+    def mistaken(self, number: int) -> str | None:
+        """What the images of a class are called most often if not that; None where all were right."""
+        wrong = [0 if other == number else count for other, count in enumerate(self.counts[number])]
+        return self.names[wrong.index(max(wrong))] if any(wrong) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """Everything known of one run at one moment."""
 
@@ -120,6 +141,8 @@ class Run:
     facts: Mapping[str, Scalar] = field(default_factory=dict)
     series: Mapping[str, Series] = field(default_factory=dict)
     log: tuple[Line, ...] = ()
+    confusion: Confusion | None = None
+    """Of the test, once there was one."""
 
     @property
     def id(self) -> str:

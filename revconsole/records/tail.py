@@ -87,7 +87,11 @@ class Tail:
         if isinstance(fold, Tally):
             return Run(summary=self._row(), facts=dict(fold.facts))
         return Run(
-            summary=self._row(), facts=dict(fold.tally.facts), series=fold.series(), log=fold.log()
+            summary=self._row(),
+            facts=dict(fold.tally.facts),
+            series=fold.series(),
+            log=fold.log(),
+            confusion=fold.confusion,
         )
 
     @property

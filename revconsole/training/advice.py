@@ -12,6 +12,7 @@ import torch
 from revconsole.records import growth
 from revconsole.records.events import Advised, EpochFinished
 from revconsole.training.facts import error_growth, rebuilt_blocks
+from revconsole.training.progress import Progress
 from revconsole.training.setting import Setting
 
 CHANCE_STEPS = 200
@@ -21,12 +22,32 @@ NEAR = 0.01
 WRONG_ACTIVATIONS = {"float32": 0.1, "bf16": 1.0, "fp16": 1.0}
 """Relative error of rebuilt activations from which gradients may be wrong; normalised branches forgive some."""
 FROZEN_SHARE = 0.05
+LEAST_PIXELS = 2
+"""Side of a patch, in pixels of the images as they come, below which it is called too small."""
+WORSE_EPOCHS = 5
+"""So many in a row without a lower validation loss are no accident."""
 
 
 def before_training(setting: Setting) -> Iterator[Advised]:
     """What can be said before the first step."""
-    for look in (oversized_batch, mirrored, crowded, busy, growing_error, mostly_frozen):
+    looks = (
+        oversized_batch,
+        mirrored,
+        magnified,
+        crowded,
+        busy,
+        growing_error,
+        mostly_frozen,
+    )
+    for look in looks:
         advised = look(setting)
+        if advised is not None:
+            yield advised
+
+
+def after_epoch(setting: Setting, progress: Progress, epoch: EpochFinished) -> Iterator[Advised]:
+    """What can be said once an epoch has ended."""
+    for advised in (at_chance(setting, epoch), overfitted(progress, epoch)):
         if advised is not None:
             yield advised
 
@@ -50,6 +71,19 @@ def mirrored(setting: Setting) -> Advised | None:
     return _warning(
         f"crop-flip mirrors images, and an image of {plan.data.dataset} mirrored left to right may be "
         'another class; use data.augment = "crop"'
+    )
+
+
+def magnified(setting: Setting) -> Advised | None:
+    """Patches that hold hardly more than a pixel of the images as they come."""
+    plan = setting.plan
+    patch, size, own = getattr(plan.model, "patch", None), plan.image_size, plan.facts.size
+    if patch is None or size <= own or patch * own >= LEAST_PIXELS * size:
+        return None
+    return _warning(
+        f"the images are enlarged from {own} to {size} pixels, so a patch of {patch} pixels shows "
+        f"{patch * own / size:.1f} of theirs and there are {(size // patch) ** 2:,} patches; a larger model.patch "
+        "or a smaller data.image_size costs less and shows as much"
     )
 
 
@@ -116,6 +150,21 @@ def at_chance(setting: Setting, epoch: EpochFinished) -> Advised | None:
         text=f"after {epoch.step} steps the network is at chance: its {of} loss {loss:.3f} is that of "
         f"guessing (ln {classes} = {math.log(classes):.3f}) and its accuracy {accuracy:.1%}; try a tenth of "
         "the learning rate, or a warm-up",
+    )
+
+
+def overfitted(progress: Progress, epoch: EpochFinished) -> Advised | None:
+    """A validation loss that has long been lower while the training loss still falls; said once for each lowest."""
+    lowest = progress.lowest
+    if lowest is None or epoch.epoch - lowest.epoch != WORSE_EPOCHS:
+        return None
+    train, now = epoch.values["train_loss"], epoch.values["validation_loss"]
+    if train >= lowest.train_loss:
+        return None
+    return _warning(
+        f"over-fitting: since epoch {lowest.epoch} the training loss fell from {lowest.train_loss:.3f} to "
+        f"{train:.3f} and the validation loss rose from {lowest.loss:.3f} to {now:.3f}; augment, regularise, or end "
+        "earlier with train.patience"
     )
 
 

@@ -31,7 +31,7 @@ def facts(setting: Setting) -> dict[str, Scalar]:
         "parameters": sum(count for count, _ in parameters),
         "trainable_parameters": sum(count for count, trains in parameters if trains),
         "steps": setting.steps,
-        "epochs": setting.plan.train.epochs,
+        "epochs": setting.plan.epochs,
         "steps_per_epoch": setting.steps_per_epoch,
         "train_images": len(data.train),
         "validation_images": len(data.validation),

@@ -81,6 +81,7 @@ class Keeper:
                 "progress": progress.to_dict(),
                 "backwards": backwards(setting),
                 "micro_batch": setting.micro_batch,
+                "average": None if setting.average is None else setting.average.state_dict(),
                 "surroundings": devices.surroundings(setting.device),
             },
         )
@@ -96,9 +97,9 @@ class Keeper:
 
         Raises NotSaved only if all training is done and there is no checkpoint at all.
         """
-        train, best = self._setting.plan.train, progress.best
-        last = progress.epoch == train.epochs
-        due = progress.epoch % train.checkpoint_epochs == 0 or last
+        plan, best = self._setting.plan, progress.best
+        last = progress.epoch == plan.epochs
+        due = progress.epoch % plan.train.checkpoint_epochs == 0 or last
         if last and not self._checkpoints.steps():
             self.save(progress)
         elif due or (best is not None and best.epoch == progress.epoch):
@@ -126,13 +127,13 @@ class Keeper:
         except Damaged as damage:
             self._emit(_damaged(damage))
             return
-        self._setting.model.load_state_dict(loaded.weights)
+        self._load_weights(loaded)
         self._setting.reach(best.step)
 
     def _apply(self, loaded: Loaded) -> Progress:
         setting = self._setting
         try:
-            setting.model.load_state_dict(loaded.weights)
+            self._load_weights(loaded)
             setting.optimizer.load_state_dict(loaded.state["optimizer"])
             if setting.precision.scaled:
                 setting.precision.scaler.load_state_dict(loaded.state["scaler"])
@@ -150,6 +151,12 @@ class Keeper:
         self._saved = (progress.step, progress.epoch)
         self._restart(progress.step)
         return progress
+
+    def _load_weights(self, loaded: Loaded) -> None:
+        setting = self._setting
+        setting.model.load_state_dict(loaded.weights)
+        if setting.average is not None:
+            setting.average.load_state_dict(loaded.state["average"])
 
     def _restart(self, step: int) -> None:
         """Count from here to the next checkpoint."""

@@ -1,38 +1,90 @@
 """The optimiser a plan names, over the parameters that train."""
 
+from typing import Any
+
 import torch
-from timm.optim import param_groups_weight_decay
+from timm.optim import (
+    create_optimizer_v2,
+    list_optimizers,
+    param_groups_layer_decay,
+    param_groups_weight_decay,
+)
 from torch import nn
 from torch.optim import Optimizer
 
-from revconsole.records.sections import Adam, AdamW, Sgd
+from revconsole.errors import ProfileError, UnknownName
+from revconsole.records.sections import Adam, AdamW, Sgd, TimmOptimizer
 from revconsole.records.sections import Optimizer as Settings
+
+SCALE = "lr_scale"
+"""timm's word for a group's share of the learning rate."""
+Groups = list[dict[str, Any]]
 
 
 def build(settings: Settings, model: nn.Module) -> Optimizer:
     """The optimiser; its learning rate is set before every step, by the schedule.
 
-    AdamW spares from decay what has one dimension (biases, norms, scales) and what the model names: tokens
-    and positions. Adam and SGD add the penalty to every gradient, as their definitions have it.
+    AdamW and timm's spare from decay what has one dimension (biases, norms, scales) and what the model names:
+    tokens and positions. Adam and SGD add the penalty to every gradient, as their definitions have it.
+    Raises UnknownName for an algorithm timm does not have, ProfileError for what a model or algorithm does not allow.
     """
     rate = settings.learning_rate
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     match settings:
-        case AdamW(weight_decay=decay):
-            groups = param_groups_weight_decay(model, decay, no_weight_decay_list=_spared(model))
-            return torch.optim.AdamW(groups, lr=rate, fused=True)
+        case AdamW():
+            return torch.optim.AdamW(_groups(settings, model), lr=rate, fused=True)
         case Adam(weight_decay=decay):
             return torch.optim.Adam(trained, lr=rate, weight_decay=decay, fused=True)
-        case Sgd(weight_decay=decay, momentum=momentum):
+        case Sgd(weight_decay=decay, momentum=momentum, nesterov=nesterov):
             return torch.optim.SGD(
-                trained, lr=rate, weight_decay=decay, momentum=momentum, fused=True
+                trained,
+                lr=rate,
+                weight_decay=decay,
+                momentum=momentum,
+                nesterov=nesterov,
+                fused=True,
             )
+        case TimmOptimizer():
+            return _by_timm(settings, _groups(settings, model))
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:
-    """The learning rate of the next step, for every group."""
+    """The learning rate of the next step; each group takes its share of it."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get(SCALE, 1.0)
+
+
+def _groups(settings: AdamW | TimmOptimizer, model: nn.Module) -> Groups:
+    """With and without weight decay, and by layer where the learning rate falls with depth."""
+    decay, spared = settings.weight_decay, _spared(model)
+    if settings.layer_decay is None:
+        groups: Groups = param_groups_weight_decay(model, decay, no_weight_decay_list=spared)
+        return groups
+    if not hasattr(model, "group_matcher"):
+        raise ProfileError(
+            "the plan",
+            "optimizer.layer_decay",
+            f"{type(model).__name__} does not say which layer a parameter belongs to; leave layer_decay out",
+        )
+    by_layer: Groups = param_groups_layer_decay(
+        model, decay, no_weight_decay_list=spared, layer_decay=settings.layer_decay
+    )
+    return by_layer
+
+
+def _by_timm(settings: TimmOptimizer, groups: Groups) -> Optimizer:
+    name = settings.algorithm.lower()
+    if name not in list_optimizers():
+        raise UnknownName("optimiser of timm", settings.algorithm, list_optimizers())
+    try:
+        made: Optimizer = create_optimizer_v2(groups, opt=name, lr=settings.learning_rate)
+    except (ImportError, AssertionError, TypeError, ValueError, RuntimeError) as error:
+        raise ProfileError(
+            "the plan",
+            "optimizer.algorithm",
+            f"timm cannot make {name}: {' '.join(str(error).split())[:160]}",
+        ) from error
+    return made
 
 
 def _spared(model: nn.Module) -> set[str]:

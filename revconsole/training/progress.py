@@ -24,6 +24,15 @@ class Best:
 
 
 @dataclass(slots=True, kw_only=True)
+class Lowest:
+    """The epoch with the lowest validation loss, and its training loss."""
+
+    epoch: int
+    loss: float
+    train_loss: float
+
+
+@dataclass(slots=True, kw_only=True)
 class Progress:
     """A position between two optimiser steps.
 
@@ -35,6 +44,7 @@ class Progress:
     epoch: int = 0
     running: Epoch = field(default_factory=Epoch)
     best: Best | None = None
+    lowest: Lowest | None = None
     loss: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -44,18 +54,21 @@ class Progress:
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> Self:
         """The inverse of `to_dict`. Raises KeyError or TypeError for anything else."""
-        best = body["best"]
+        best, lowest = body["best"], body.get("lowest")
         return cls(
             step=body["step"],
             epoch=body["epoch"],
             running=Epoch(**body["running"]),
             best=Best(**best) if best else None,
+            lowest=Lowest(**lowest) if lowest else None,
             loss=body["loss"],
         )
 
-    def finish_epoch(self, validation_accuracy: float) -> None:
-        """Close the running epoch, and remember it if it is the best so far."""
+    def finish_epoch(self, *, accuracy: float, loss: float, train_loss: float) -> None:
+        """Close the running epoch with its validation accuracy and loss, and remember it if it is the best so far."""
         self.epoch += 1
         self.running = Epoch()
-        if self.best is None or validation_accuracy > self.best.accuracy:
-            self.best = Best(epoch=self.epoch, step=self.step, accuracy=validation_accuracy)
+        if self.best is None or accuracy > self.best.accuracy:
+            self.best = Best(epoch=self.epoch, step=self.step, accuracy=accuracy)
+        if self.lowest is None or loss < self.lowest.loss:
+            self.lowest = Lowest(epoch=self.epoch, loss=loss, train_loss=train_loss)

@@ -7,12 +7,14 @@ Steps count from 1. With n steps in all, the first w of them warm-up, and e whol
     cosine       peak · (final + (1 − final) · (1 + cos(π (step − 1 − w) / (n − w))) / 2)
     step         peak · factor^⌊e / every⌋
     exponential  peak · factor^e
+    one-cycle    no warm-up; half a cosine from start · peak up to the peak, which is at step rise · n, then another
+                 down to final · peak at step n
 """
 
 import math
 from dataclasses import dataclass
 
-from revconsole.records.sections import Constant, Cosine, Exponential, Schedule, Step
+from revconsole.records.sections import Constant, Cosine, Exponential, OneCycle, Schedule, Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +24,16 @@ class Rates:
     schedule: Schedule
     peak: float
     steps_per_epoch: int
-    epochs: int
+    steps: int
+    """Optimiser steps of the whole run."""
 
     @property
     def warmup(self) -> int:
         """Steps of linear rise."""
+        if isinstance(self.schedule, OneCycle):
+            return 0
+        if self.schedule.warmup_steps is not None:
+            return self.schedule.warmup_steps
         return round(self.schedule.warmup_epochs * self.steps_per_epoch)
 
     def at(self, step: int) -> float:
@@ -43,8 +50,21 @@ class Rates:
                 return self.peak * factor ** (epochs_behind // every)
             case Exponential(factor=factor):
                 return self.peak * factor**epochs_behind
+            case OneCycle() as cycle:
+                return self.peak * self._cycle(cycle, step)
 
     def _half_cosine(self, step: int) -> float:
         """From 1 at the first step after the warm-up towards 0."""
-        steps = self.steps_per_epoch * self.epochs
-        return (1 + math.cos(math.pi * (step - 1 - self.warmup) / (steps - self.warmup))) / 2
+        return _half_cosine((step - 1 - self.warmup) / (self.steps - self.warmup))
+
+    def _cycle(self, cycle: OneCycle, step: int) -> float:
+        """The share of the peak, with the peak and the end where torch's OneCycleLR has them."""
+        peak, end = cycle.rise * self.steps - 1, self.steps - 1
+        if step - 1 <= peak:
+            return 1 + (cycle.start - 1) * _half_cosine((step - 1) / peak)
+        return cycle.final + (1 - cycle.final) * _half_cosine((step - 1 - peak) / (end - peak))
+
+
+def _half_cosine(way: float) -> float:
+    """From 1 down to 0 as `way` goes from 0 to 1."""
+    return (1 + math.cos(math.pi * way)) / 2

@@ -3,6 +3,7 @@
 Shapes: B images of a batch, C channels, S pixels of height and width.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from revconsole.data import (
     OpenedData,
@@ -27,6 +29,7 @@ from revconsole.reversible import move_weights, set_draws
 from revconsole.training import devices, optimizers, precision
 from revconsole.training.build import build_model
 from revconsole.training.draws import Signs
+from revconsole.training.freezing import freeze
 from revconsole.training.precision import Precision
 from revconsole.training.schedules import Rates
 
@@ -48,6 +51,13 @@ class Setting:
     rates: Rates
     signs: Signs
     micro_batch: int
+    average: AveragedModel | None = None
+    """The moving average of the weights, where the plan wants one; buffers are the model's own."""
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is validated and tested."""
+        return self.model if self.average is None else self.average.module
 
     @property
     def steps_per_epoch(self) -> int:
@@ -57,21 +67,26 @@ class Setting:
     @property
     def steps(self) -> int:
         """Optimiser steps of the whole run."""
-        return self.steps_per_epoch * self.plan.train.epochs
+        return self.rates.steps
 
     def reach(self, number: int) -> None:
         """Move the scheme's weights to where they are in step `number`, counted from 1."""
         scheme = self.plan.scheme
         if isinstance(scheme, Coefficients):
-            move_weights(self.model, (number - 1) / (scheme.moving * self.steps))
+            for network in {self.model, self.judged}:
+                move_weights(network, (number - 1) / (scheme.moving * self.steps))
 
     def training_batches(self, epoch: int, *, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images float32 (B, C, S, S) and labels (B,) of an epoch (from 1), beginning with batch `first`."""
+        """Images float32 (B, C, S, S) and labels (B,) of an epoch (from 1), beginning with batch `first`.
+
+        The last epoch of a run that counts steps ends with the last step.
+        """
         plan = self.plan
         order = batches(
             self.data.train, batch=plan.train.batch, seed=plan.seed, epoch=epoch - 1, first=first
         )
-        for _, images, labels in order:
+        left = self.steps - (epoch - 1) * self.steps_per_epoch - first
+        for _, images, labels in itertools.islice(order, left):
             yield self._resized(images), labels
 
     def evaluation_batches(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
@@ -100,6 +115,8 @@ def prepare(plan: Plan, *, data: Path) -> Setting:
 
     model, signs = build_model(plan).to(device), Signs(plan.seed)
     set_draws(model, signs)
+    freeze(model, plan.train.freeze)
+    per_epoch = steps_per_epoch(len(opened.train), batch=plan.train.batch)
     return Setting(
         plan=plan,
         device=device,
@@ -110,12 +127,19 @@ def prepare(plan: Plan, *, data: Path) -> Setting:
         rates=Rates(
             schedule=plan.schedule,
             peak=plan.optimizer.learning_rate,
-            steps_per_epoch=steps_per_epoch(len(opened.train), batch=plan.train.batch),
-            epochs=plan.train.epochs,
+            steps_per_epoch=per_epoch,
+            steps=plan.train.steps or per_epoch * plan.train.epochs,
         ),
         signs=signs,
         micro_batch=plan.train.batch // plan.train.accumulate,
+        average=_average(plan.train.average, model),
     )
+
+
+def _average(decay: float | None, model: nn.Module) -> AveragedModel | None:
+    if decay is None:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
 
 def _refuse_other_data(plan: Plan, found: str) -> None:

@@ -70,10 +70,12 @@ def compute_gradients(
 
 
 def update_weights(setting: Setting, step: Step) -> None:
-    """Move the weights along the gradient."""
+    """Move the weights along the gradient, and their average after them."""
     optimizers.set_rate(setting.optimizer, step.rate)
     setting.precision.scaler.step(setting.optimizer)
     setting.precision.scaler.update()
+    if setting.average is not None:
+        setting.average.update_parameters(setting.model)
 
 
 def micro_batches(

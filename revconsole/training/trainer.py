@@ -13,7 +13,7 @@ Everything random is keyed by its position (`draws`), so a run that was interrup
 computed without, on the CPU to the bit.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,8 @@ import torch
 
 from revconsole.records.control import Control
 from revconsole.records.events import (
+    Advised,
+    Confused,
     EpochFinished,
     Event,
     Finished,
@@ -48,6 +50,8 @@ from revconsole.training.stepping import compute_gradients, update_weights
 Emit = Callable[[Event], None]
 Outcome = Literal["completed", "stopped", "handed over"]
 BEFOREHAND = "the first pass"
+MOST_CLASSES = 256
+"""Of a confusion matrix that is recorded."""
 
 
 def train(
@@ -78,7 +82,7 @@ def train(
 
         orders = Orders(control, emit, secure=secure)
         try:
-            for epoch in range(progress.epoch + 1, plan.train.epochs + 1):
+            for epoch in epochs_left(plan, progress, emit):
                 meter.restart()
                 done = progress.step - (epoch - 1) * setting.steps_per_epoch
                 for images, labels in setting.training_batches(epoch, first=done):
@@ -100,7 +104,7 @@ def train(
                 probe.look(progress)
                 keeper.end_epoch(progress)
             keeper.go_to_best(progress)
-            values = final_test(setting, progress, room, orders)
+            values = final_test(setting, progress, room, orders, emit)
         except StopAsked as stop:
             emit(ending("stopped", progress, keeper, by=stop.by))
             return "stopped"
@@ -135,33 +139,61 @@ def introduce(setting: Setting, keeper: Keeper, room: Room, emit: Emit) -> Progr
     return progress
 
 
+def epochs_left(plan: Plan, progress: Progress, emit: Emit) -> Iterator[int]:
+    """The epochs to train, from 1, until the last or until the plan's patience is at an end."""
+    for epoch in range(progress.epoch + 1, plan.epochs + 1):
+        if out_of_patience(plan, progress):
+            emit(stopping_early(progress))
+            return
+        yield epoch
+
+
+def out_of_patience(plan: Plan, progress: Progress) -> bool:
+    """Whether the validation accuracy has not risen for as many epochs as the plan waits."""
+    patience, best = plan.train.patience, progress.best
+    return patience is not None and best is not None and progress.epoch - best.epoch >= patience
+
+
+def stopping_early(progress: Progress) -> Advised:
+    """Why there are fewer epochs than planned."""
+    best = progress.best.epoch if progress.best else 0
+    return Advised(
+        level="note",
+        text=f"ended early: no epoch since {best} had a better validation accuracy (train.patience)",
+    )
+
+
 def finish_epoch(setting: Setting, progress: Progress, room: Room, orders: Orders) -> list[Event]:
     """Evaluate, close the running epoch, and say what is odd about it."""
     running = progress.running
     listen = partial(orders.obey, progress.step)
     validate = partial(evaluate, setting, setting.data.validation, listen)
-    loss, accuracy = room.fit(validate, "the validation")
+    scores = room.fit(validate, "the validation")
     values = {
         "train_loss": running.loss / running.images,
         "train_accuracy": running.correct / running.images,
         "epoch_seconds": running.seconds,
-        "validation_loss": loss,
-        "validation_accuracy": accuracy,
+        "validation_loss": scores.loss,
+        "validation_accuracy": scores.accuracy,
     }
-    progress.finish_epoch(accuracy)
+    progress.finish_epoch(
+        accuracy=scores.accuracy, loss=scores.loss, train_loss=values["train_loss"]
+    )
     finished = EpochFinished(epoch=progress.epoch, step=progress.step, values=values)
-    advised = advice.at_chance(setting, finished)
-    return [finished] if advised is None else [finished, advised]
+    return [finished, *advice.after_epoch(setting, progress, finished)]
 
 
 def final_test(
-    setting: Setting, progress: Progress, room: Room, orders: Orders
+    setting: Setting, progress: Progress, room: Room, orders: Orders, emit: Emit
 ) -> dict[str, float]:
-    """Loss and accuracy on the test images."""
+    """Loss and accuracy on the test images; which class was taken for which is reported if they are few enough."""
     listen = partial(orders.obey, progress.step)
     test = partial(evaluate, setting, setting.data.test, listen)
-    loss, accuracy = room.fit(test, "the test")
-    return {"test_loss": loss, "test_accuracy": accuracy}
+    scores = room.fit(test, "the test")
+    if setting.data.facts.classes <= MOST_CLASSES:
+        counts = scores.confusion.tolist()
+        emit(Confused(step=progress.step, names=list(setting.data.names), counts=counts))
+    return {"test_loss": scores.loss, "test_accuracy": scores.accuracy}
 
 
 def ending(

@@ -7,6 +7,7 @@ import pytest
 from revconsole.records.events import EpochFinished
 from revconsole.training import advice
 from revconsole.training.devices import threads
+from revconsole.training.progress import Progress
 
 
 def said(realise, **changes):
@@ -27,6 +28,10 @@ def test_an_ordinary_run_gets_none(realise):
             "the batch of 128 is larger than the training set of 112 images",
         ),
         ({"data": {"augment": "crop-flip", "crop_padding": 1}}, "crop-flip mirrors images"),
+        (
+            {"data": {"image_size": 64}, "model": {"patch": 8}},
+            "enlarged from 8 to 64 pixels, so a patch of 8 pixels shows 1.0 of theirs and there are 64 patches",
+        ),
         (
             {
                 "scheme": {"name": "momentum", "gamma": 0.1},
@@ -120,3 +125,30 @@ def test_a_network_that_learns_or_has_only_begun_does_not(realise):
     assert advice.at_chance(setting, epoch(validation_loss=math.log(10) * 0.98)) is None
     assert advice.at_chance(setting, epoch(validation_loss=5.0)) is None
     assert advice.at_chance(setting, epoch(validation_accuracy=0.5)) is None
+
+
+def told(losses):
+    """In which epochs over-fitting is spoken of, for (training, validation) losses epoch by epoch."""
+    progress, found = Progress(), []
+    for epoch, (train, validation) in enumerate(losses, start=1):
+        progress.finish_epoch(accuracy=0.5, loss=validation, train_loss=train)
+        values = {"train_loss": train, "validation_loss": validation}
+        advised = advice.overfitted(progress, EpochFinished(epoch=epoch, step=epoch, values=values))
+        if advised is not None:
+            found.append((epoch, advised.text))
+    return found
+
+
+def test_over_fitting_is_said_once_when_the_losses_have_long_gone_apart():
+    apart = [(1.0, 1.0), (0.8, 0.9), *((0.7 - n / 20, 1.0 + n / 20) for n in range(10))]
+
+    ((epoch, text),) = told(apart)
+
+    assert epoch == 7
+    assert "since epoch 2 the training loss fell from 0.800 to 0.500" in text
+    assert "validation loss rose from 0.900 to 1.200" in text
+
+
+def test_a_validation_loss_that_still_falls_or_a_training_loss_that_does_not_is_no_over_fitting():
+    assert told([(1 / n, 1 / n) for n in range(1, 20)]) == []
+    assert told([(1.0, 1.0)] + [(1.1, 1.2)] * 20) == []

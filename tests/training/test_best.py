@@ -11,13 +11,8 @@ def scores_of(realise, weights):
     """Test loss and accuracy of some weights."""
     setting = realise()
     setting.model.load_state_dict(weights)
-    return dict(
-        zip(
-            ("test_loss", "test_accuracy"),
-            evaluate(setting, setting.data.test, lambda: None),
-            strict=True,
-        )
-    )
+    scores = evaluate(setting, setting.data.test, lambda: None)
+    return {"test_loss": scores.loss, "test_accuracy": scores.accuracy}
 
 
 def best_of(log):

@@ -3,15 +3,16 @@
 import math
 
 import pytest
+import torch
 
-from revconsole.records.sections import Constant, Cosine, Exponential, Step
+from revconsole.records.sections import Constant, Cosine, Exponential, OneCycle, Step
 from revconsole.training.schedules import Rates
 
 ROUNDING = 1e-12  # float64
 
 
 def rates(schedule, *, epochs=10):
-    return Rates(schedule=schedule, peak=0.2, steps_per_epoch=5, epochs=epochs)
+    return Rates(schedule=schedule, peak=0.2, steps_per_epoch=5, steps=5 * epochs)
 
 
 @pytest.mark.parametrize("kind", [Constant, Cosine, Step, Exponential])
@@ -54,3 +55,30 @@ def test_exponential_falls_every_epoch():
     falling = rates(Exponential(factor=0.5))
 
     assert [falling.at(n) for n in (1, 5, 6, 11)] == pytest.approx([0.2, 0.2, 0.1, 0.05])
+
+
+def test_a_warm_up_may_be_counted_in_steps():
+    rising = rates(Cosine(warmup_steps=4, warmup_epochs=3.0))
+
+    assert [rising.at(n) for n in (1, 2, 4, 5)] == pytest.approx([0.05, 0.1, 0.2, 0.2])
+
+
+@pytest.mark.parametrize("epochs", [2, 10])
+@pytest.mark.parametrize("cycle", [OneCycle(), OneCycle(rise=0.5, start=0.1, final=0.01)])
+def test_one_cycle_is_that_of_torch(cycle, epochs):
+    parameter = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.2, total_steps=5 * epochs, pct_start=cycle.rise,
+        div_factor=1 / cycle.start,
+        final_div_factor=cycle.start / cycle.final if cycle.final else 1e300,
+    )  # fmt: skip
+    expected = []
+    for _ in range(5 * epochs):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if len(expected) < 5 * epochs:
+            scheduler.step()
+
+    ours = rates(cycle, epochs=epochs)
+    assert [ours.at(n) for n in range(1, 5 * epochs + 1)] == pytest.approx(expected, abs=1e-12)

@@ -149,7 +149,7 @@ class ComparisonScreen(PlottingScreen):
         number = self._places[s.id]
         tint = as_style(of_curve(number, dark=self.app.current_theme.dark))
         measured = (
-            f"{s.epoch}/{s.plan.train.epochs}",
+            f"{s.epoch}/{s.plan.epochs}",
             shown.percent(s.best_validation_accuracy),
             shown.percent(s.test_accuracy),
             shown.points(row.test_accuracy_gain),

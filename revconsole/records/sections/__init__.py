@@ -12,7 +12,8 @@ from pydantic import Field
 from revconsole.records.sections.data import Data
 from revconsole.records.sections.model import Timm, Vit
 from revconsole.records.sections.optimizer import Adam, AdamW, Sgd
-from revconsole.records.sections.schedule import Constant, Cosine, Exponential, Step
+from revconsole.records.sections.optimizer import Timm as TimmOptimizer
+from revconsole.records.sections.schedule import Constant, Cosine, Exponential, OneCycle, Step
 from revconsole.records.sections.scheme import (
     Additive,
     Bdia,
@@ -41,8 +42,8 @@ Scheme = Annotated[
     | Coefficients,
     Field(discriminator="name"),
 ]
-Optimizer = Annotated[AdamW | Adam | Sgd, Field(discriminator="name")]
-Schedule = Annotated[Constant | Cosine | Step | Exponential, Field(discriminator="name")]
+Optimizer = Annotated[AdamW | Adam | Sgd | TimmOptimizer, Field(discriminator="name")]
+Schedule = Annotated[Constant | Cosine | Step | Exponential | OneCycle, Field(discriminator="name")]
 
 KINDS: dict[str, tuple[str, dict[str, type[Section]]]] = {
     "model": ("architecture", {"vit": Vit, "timm": Timm}),
@@ -60,10 +61,16 @@ KINDS: dict[str, tuple[str, dict[str, type[Section]]]] = {
             "coefficients": Coefficients,
         },
     ),
-    "optimizer": ("name", {"adamw": AdamW, "adam": Adam, "sgd": Sgd}),
+    "optimizer": ("name", {"adamw": AdamW, "adam": Adam, "sgd": Sgd, "timm": TimmOptimizer}),
     "schedule": (
         "name",
-        {"constant": Constant, "cosine": Cosine, "step": Step, "exponential": Exponential},
+        {
+            "constant": Constant,
+            "cosine": Cosine,
+            "step": Step,
+            "exponential": Exponential,
+            "one-cycle": OneCycle,
+        },
     ),
 }
 """For each section with several kinds: the key that tells them apart, and the kinds."""
@@ -86,6 +93,7 @@ __all__ = [
     "MidpointA",
     "Model",
     "Momentum",
+    "OneCycle",
     "Optimizer",
     "Residual",
     "Schedule",
@@ -94,6 +102,7 @@ __all__ = [
     "Sgd",
     "Step",
     "Timm",
+    "TimmOptimizer",
     "Train",
     "Vit",
 ]

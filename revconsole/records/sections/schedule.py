@@ -13,6 +13,8 @@ class Constant(Section):
     name: Literal["constant"] = "constant"
     warmup_epochs: float = Field(default=0.0, ge=0)
     """Epochs of linear rise to the peak."""
+    warmup_steps: int | None = Field(default=None, ge=0)
+    """Optimiser steps of linear rise instead; unset counts epochs."""
 
 
 class Cosine(Section):
@@ -21,6 +23,8 @@ class Cosine(Section):
     name: Literal["cosine"] = "cosine"
     warmup_epochs: float = Field(default=0.0, ge=0)
     """Epochs of linear rise to the peak."""
+    warmup_steps: int | None = Field(default=None, ge=0)
+    """Optimiser steps of linear rise instead; unset counts epochs."""
     final: float = Field(default=0.0, ge=0, le=1)
     """Last learning rate as a fraction of the peak."""
 
@@ -31,6 +35,8 @@ class Step(Section):
     name: Literal["step"] = "step"
     warmup_epochs: float = Field(default=0.0, ge=0)
     """Epochs of linear rise to the peak."""
+    warmup_steps: int | None = Field(default=None, ge=0)
+    """Optimiser steps of linear rise instead; unset counts epochs."""
     every_epochs: int = Field(default=30, ge=1)
     """Epochs between two steps."""
     factor: float = Field(default=0.1, gt=0, le=1)
@@ -43,5 +49,19 @@ class Exponential(Section):
     name: Literal["exponential"] = "exponential"
     warmup_epochs: float = Field(default=0.0, ge=0)
     """Epochs of linear rise to the peak."""
+    warmup_steps: int | None = Field(default=None, ge=0)
+    """Optimiser steps of linear rise instead; unset counts epochs."""
     factor: float = Field(default=0.95, gt=0, le=1)
     """What the learning rate is multiplied by each epoch."""
+
+
+class OneCycle(Section):
+    """Rise and fall along half cosines, over the whole run (Smith & Topin 2018, as torch has it)."""
+
+    name: Literal["one-cycle"] = "one-cycle"
+    rise: float = Field(default=0.3, gt=0, lt=1)
+    """Share of the steps until the peak."""
+    start: float = Field(default=0.04, gt=0, le=1)
+    """First learning rate as a fraction of the peak."""
+    final: float = Field(default=0.0, ge=0, le=1)
+    """Last learning rate as a fraction of the peak."""

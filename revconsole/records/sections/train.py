@@ -12,6 +12,14 @@ class Train(Section):
 
     epochs: int = Field(default=10, ge=1, le=100_000)
     """Passes over the training images."""
+    steps: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    """Optimiser steps of the run instead, the last epoch cut short; unset counts epochs."""
+    patience: int | None = Field(default=None, ge=1)
+    """End after so many epochs in a row without a better validation accuracy; unset trains to the end."""
+    average: float | None = Field(default=None, gt=0, lt=1)
+    """Judge a moving average of the weights with this decay per step, e.g. 0.999; unset judges the weights."""
+    freeze: str | None = Field(default=None, min_length=1)
+    """What does not train: "backbone" for all but the head (a linear probe), or parameters, as patch_embed.*,blocks.0.*"""
     batch: int = Field(default=128, ge=1, le=1_048_576)
     """Images per optimiser step, over all micro-batches."""
     accumulate: int = Field(default=1, ge=1, le=65_536)

@@ -1,0 +1,62 @@
+"""Freezing: parameters that keep their first values, by pattern or all but the head."""
+
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from revconsole.errors import ProfileError, nearest
+
+BACKBONE = "backbone"
+HEADS = ("get_classifier", "head", "fc", "classifier")
+"""Where models keep their head: timm's method, and the usual names."""
+KEY = "train.freeze"
+
+
+def freeze(model: nn.Module, asked: str | None) -> None:
+    """Stop the asked-for parameters from training. A frozen batch norm still follows the statistics of its input.
+
+    asked: `backbone` for all but the head, or shell patterns of parameter names, separated by commas.
+    Raises ProfileError for a pattern that fits nothing, a model without a head, or where nothing would be left.
+    """
+    if asked is None:
+        return
+    names = [name for name, _ in model.named_parameters()]
+    frozen = _backbone(model) if asked == BACKBONE else _matching(asked, names)
+    for name, parameter in model.named_parameters():
+        if name in frozen:
+            parameter.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ProfileError("the plan", KEY, f"{asked!r} freezes everything, so nothing would train")
+
+
+def _matching(asked: str, names: list[str]) -> set[str]:
+    frozen: set[str] = set()
+    for pattern in filter(None, (part.strip() for part in asked.split(","))):
+        found = {name for name in names if fnmatchcase(name, pattern)}
+        if not found:
+            raise ProfileError(
+                "the plan", KEY, f"no parameter is called {pattern!r}{nearest(pattern, names)}"
+            )
+        frozen |= found
+    return frozen
+
+
+def _backbone(model: nn.Module) -> set[str]:
+    """Names of all parameters outside the head."""
+    head = next((part for name in HEADS if (part := _part(model, name)) is not None), None)
+    if head is None:
+        raise ProfileError(
+            "the plan",
+            KEY,
+            f"{type(model).__name__} has no head that could train alone; name what to freeze",
+        )
+    own = {id(parameter) for parameter in head.parameters()}
+    return {name for name, parameter in model.named_parameters() if id(parameter) not in own}
+
+
+def _part(model: nn.Module, name: str) -> nn.Module | None:
+    part = getattr(model, name, None)
+    if callable(part) and not isinstance(part, nn.Module):
+        part = part()
+    holds = isinstance(part, nn.Module) and any(True for _ in part.parameters())
+    return part if holds and isinstance(part, nn.Module) else None

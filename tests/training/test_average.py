@@ -1,0 +1,56 @@
+"""A moving average of the weights is what is judged; the weights train on as without it."""
+
+import pytest
+import torch
+
+from revconsole.records.events import EpochFinished
+from revconsole.training.evaluation import evaluate
+from revconsole.training.setting import prepare
+from revconsole.training.stepping import compute_gradients, update_weights
+
+DECAY = 0.75
+
+
+def test_the_average_is_the_sum_of_its_formula(realise):
+    setting = realise(train={"average": DECAY})
+    expected = None
+    for number, (images, labels) in enumerate(setting.training_batches(1), start=1):
+        update_weights(setting, compute_gradients(setting, number, 1, images=images, labels=labels))
+        now = setting.model.head.weight.detach().double()
+        expected = now if expected is None else DECAY * expected + (1 - DECAY) * now
+
+    found = setting.judged.head.weight.detach().double()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    assert not torch.equal(found.float(), setting.model.head.weight)
+
+
+def test_training_is_what_it_is_without_and_the_judgement_is_not(runner, small, wiring):
+    plain = runner(small(**wiring), "plain")
+    averaged = runner(small(**wiring, train={"average": DECAY}), "averaged")
+
+    assert averaged.losses == plain.losses
+    assert averaged.ending.weights_sha256 == plain.ending.weights_sha256
+    judged, raw = (log.of(EpochFinished)[-1].values for log in (averaged, plain))
+    assert judged["validation_loss"] != raw["validation_loss"]
+
+
+def test_it_survives_a_resume(runner, small, tmp_path):
+    plan = small(train={"average": DECAY, "epochs": 3, "checkpoint_steps": 2})
+
+    class Killed(BaseException):
+        pass
+
+    def kill(event):
+        if isinstance(event, EpochFinished) and event.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        runner(plan, "parts", watch=kill)
+    parts, whole = runner(plan, "parts"), runner(plan, "whole")
+
+    assert parts.ending.values == whole.ending.values
+    best = max(whole.of(EpochFinished), key=lambda e: e.values["validation_accuracy"])
+    setting = prepare(plan, data=tmp_path)
+    setting.average.load_state_dict(runner.checkpoints("whole").load(best.step).state["average"])
+    scores = evaluate(setting, setting.data.test, lambda: None)
+    assert whole.ending.values == {"test_loss": scores.loss, "test_accuracy": scores.accuracy}
