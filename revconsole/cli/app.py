@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from revconsole import __version__
-from revconsole.cli import bench, launch, look, models, shelves, steer, verify
+from revconsole.cli import bench, launch, look, models, plan, shelves, steer, verify
 from revconsole.errors import RevconsoleError
 
 EPILOG = "Start here: `revconsole demo` trains four small vision transformers side by side."
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 launch.register(app)
 verify.register(app)
+plan.register(app)
 look.register(app)
 steer.register(app)
 bench.register(app)

@@ -9,6 +9,7 @@ from revconsole.console.colours import themed
 from revconsole.lab import format as shown
 from revconsole.lab import reconstruction
 from revconsole.records.events import Scalar
+from revconsole.records.naming import title
 from revconsole.records.printable import one_line
 from revconsole.records.run import Run, Series
 
@@ -88,7 +89,7 @@ def _model(run: Run) -> list[tuple[str, str]]:
             f"vit, patch {model.patch}, dim {model.dim}, depth {model.depth}, {model.heads} heads"
         )
     else:
-        shape = f"timm {model.name}"
+        shape = title(model)
     gamma = getattr(plan.scheme, "gamma", None)
     grid = getattr(plan.scheme, "grid_bits", None)
     scheme: str = plan.scheme.name

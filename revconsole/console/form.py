@@ -21,7 +21,7 @@ AS_PROFILE = ""
 """The choice that leaves a varied setting as the profile has it."""
 OTHER = "other"
 HINTS = {
-    "model.architecture": "vit: built here; timm: any model of that library",
+    "model.architecture": "vit, cct, swin, …; timm: any model of that library; python: your own",
     "scheme.name": "how the blocks of the stack are wired",
 }
 LAUNCHERS = (("this console", "thread"), ("background process", "process"))

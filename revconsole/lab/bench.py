@@ -8,6 +8,7 @@ from typing import Any
 from revconsole.errors import ProfileError, UnknownName
 from revconsole.records import shelf
 from revconsole.records.benchmark import Bench, Configuration
+from revconsole.records.naming import title
 from revconsole.records.plan import Plan
 from revconsole.records.profile import COMMAND_LINE, Profile, parse_assignments
 from revconsole.records.sections import KINDS, Vit
@@ -139,7 +140,7 @@ def _depths(wanted: Wanted, plans: list[Plan]) -> list[int | None]:
     if not isinstance(model, Vit):
         if wanted.depths:
             raise ProfileError(
-                COMMAND_LINE, "--depths", f"{model.name} has the depth it has; leave --depths out"
+                COMMAND_LINE, "--depths", f"{title(model)} has the depth it has; leave --depths out"
             )
         return [None]
     if wanted.depths:

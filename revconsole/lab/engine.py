@@ -30,6 +30,13 @@ def count_parameters(plan: Plan) -> int:
     return door.count_parameters(plan)
 
 
+def cost(plan: Plan) -> Mapping[str, int | float]:
+    """Weights and operations of the planned model, without data or files of weights."""
+    from revconsole.training import door  # as above
+
+    return door.cost(plan)
+
+
 def verify(
     plan: Plan, *, own: str, shape: Mapping[str, int] | None, light: bool
 ) -> Iterator[Mapping[str, str | bool | None]]:

@@ -149,6 +149,10 @@ class Lab:
         """Parameters of a planned model; loads torch, so call it from a thread."""
         return engine.count_parameters(plan)
 
+    def cost(self, plan: Plan) -> Mapping[str, int | float]:
+        """Weights, weights that learn, multiply-adds per image and seconds to build; loads torch."""
+        return engine.cost(plan)
+
     def bench(self, wanted: Wanted) -> Iterator[Update]:
         """Measure schemes and backwards side by side, step by step; loads torch. Raises what `bench_of` raises."""
         return engine.benchmark(bench_of(wanted))

@@ -1,16 +1,23 @@
 """Vision transformer built on timm's layers (Dosovitskiy et al. 2020), for images of any size.
 
-The plain pre-norm network: patches, tokens, `depth` blocks of attention and MLP, one linear head. Wiring the
-blocks otherwise is the business of a scheme, so there is no reversible model here.
+The plain pre-norm network: patches, tokens, `depth` blocks of attention and MLP, one linear head. Its parts can
+be chosen: the stem (`_stems`), what mixes the tokens (`_attention`), merging of tokens (`_merging`), pooling
+(`_pooling`). Wiring the blocks otherwise is the business of a scheme, so there is no reversible model here.
 
 Shapes: S side of the image, P side of a patch, D width.
 """
 
+from typing import Any
+
 import torch
-from timm.layers import build_sincos2d_pos_embed
+from timm.layers import PatchEmbed, build_sincos2d_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from revconsole.models._attention import attention
+from revconsole.models._merging import MergingBlocks
+from revconsole.models._pooling import SequencePool
+from revconsole.models._stems import stem
 from revconsole.records.sections import Vit
 
 
@@ -20,28 +27,42 @@ def build(settings: Vit, *, size: int, channels: int, classes: int) -> nn.Module
     Dropout acts where the paper has it: on the tokens after the positions are added, after the projection
     of each attention and after both layers of each MLP; never on attention weights or before the head.
     """
-    with_token = settings.pool == "cls"
-    model: nn.Module = VisionTransformer(
+    model: Any = VisionTransformer(
         img_size=size,
         patch_size=settings.patch,
         in_chans=channels,
         num_classes=classes,
-        global_pool="token" if with_token else "avg",
+        global_pool="token" if settings.pool == "cls" else "avg",
         embed_dim=settings.dim,
         depth=settings.depth,
         num_heads=settings.heads,
-        mlp_ratio=settings.mlp_ratio,
-        class_token=with_token,
+        mlp_ratio=_ratio(settings),
+        class_token=settings.pool == "cls",
+        pos_embed="none" if settings.position == "none" else "learn",
+        init_values=settings.layer_scale,
+        final_norm=settings.final_norm,
+        fc_norm=False if settings.pool == "sequence" else None,
         pos_drop_rate=settings.dropout,
         proj_drop_rate=settings.dropout,
         drop_path_rate=settings.drop_path,
+        embed_layer=_stem(settings, size, channels),
     )
+    if settings.attention != "softmax":
+        _replace_attention(model, settings)
+    if settings.pool == "sequence":
+        model.attn_pool = SequencePool(settings.dim)
     if settings.position == "sinusoidal":
-        positions = sinusoidal_positions(
-            size // settings.patch, settings.dim, with_token=with_token
-        )
-        model.pos_embed = nn.Parameter(positions, requires_grad=False)
-    return model
+        fix_positions(model, size // settings.patch, settings.dim)
+    if settings.token_merging:
+        model.blocks = MergingBlocks(model.blocks, merged=settings.token_merging)
+    built: nn.Module = model
+    return built
+
+
+def fix_positions(model: Any, side: int, dim: int) -> None:
+    """Put fixed sines and cosines in the place of the model's trained positions."""
+    positions = sinusoidal_positions(side, dim, with_token=model.cls_token is not None)
+    model.pos_embed = nn.Parameter(positions, requires_grad=False)
 
 
 def sinusoidal_positions(side: int, dim: int, *, with_token: bool) -> Tensor:
@@ -51,3 +72,26 @@ def sinusoidal_positions(side: int, dim: int, *, with_token: bool) -> Tensor:
     if not with_token:
         return positions
     return torch.cat([positions.new_zeros(1, 1, dim), positions], dim=1)
+
+
+def _ratio(settings: Vit) -> float:
+    """What timm multiplies `dim` by; half a unit more than the width, since it rounds down."""
+    if settings.mlp_width is None:
+        return settings.mlp_ratio
+    return (settings.mlp_width + 0.5) / settings.dim
+
+
+def _stem(settings: Vit, size: int, channels: int) -> Any:
+    """What timm calls to make the layer that embeds patches."""
+    if settings.stem == "linear":
+        return PatchEmbed
+    made = stem(settings.stem, size=size, channels=channels, dim=settings.dim, patch=settings.patch)
+    return lambda **_: made
+
+
+def _replace_attention(model: Any, settings: Vit) -> None:
+    """Give each block another attention, initialised as timm's."""
+    for block in model.blocks:
+        block.attn = attention(
+            settings.attention, settings.dim, settings.heads, dropout=settings.dropout
+        ).apply(model._init_weights)  # noqa: SLF001  how timm initialises one module

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from revconsole.errors import nearest
-from revconsole.records.plan import Plan, Rule
+from revconsole.records.plan import Plan
+from revconsole.records.rule import Rule
 from revconsole.records.sections import KINDS, Section
 
 NOUNS = {

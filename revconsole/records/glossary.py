@@ -71,7 +71,8 @@ def _allowed(field: FieldInfo) -> str:
 
 
 def _words(field: FieldInfo) -> tuple[str, ...]:
-    return tuple(word for word in get_args(field.annotation) if isinstance(word, str))
+    """The values of a field that takes one of several, words or numbers."""
+    return tuple(str(word) for word in get_args(field.annotation) if isinstance(word, str | int))
 
 
 def _word(value: object) -> str:

@@ -16,6 +16,7 @@ from revconsole.records.plan import Plan
 from revconsole.records.sections import (
     Additive,
     Bdia,
+    Cct,
     Coefficients,
     Hamiltonian,
     Leapfrog,
@@ -24,6 +25,7 @@ from revconsole.records.sections import (
     Momentum,
     Residual,
     Scheme,
+    Vit,
 )
 
 ROUNDING = {"float32": 2.0**-24, "bf16": 2.0**-9, "fp16": 2.0**-12}
@@ -50,7 +52,7 @@ def predicted(plan: Plan) -> str:
 
 def depth(plan: Plan) -> int | None:
     """Blocks of the deepest stack; None where only the built model tells."""
-    return plan.model.depth if plan.model.architecture == "vit" else None
+    return plan.model.depth if isinstance(plan.model, Vit | Cct) else None
 
 
 def carried(plan: Plan) -> float:

@@ -13,6 +13,8 @@ from pydantic import Field, model_validator
 
 from revconsole.records import catalogue
 from revconsole.records.facts import DatasetFacts
+from revconsole.records.model_rules import check_model
+from revconsole.records.rule import Rule
 from revconsole.records.sections import (
     AdamW,
     Backward,
@@ -96,40 +98,10 @@ class Plan(Section):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        if isinstance(self.model, Vit):
-            _check_vit(self.model, self.image_size)
+        check_model(self)
         _check_scheme(self)
         _check_training(self)
         return self
-
-
-class Rule(ValueError):  # noqa: N818  pydantic turns it into an error of the profile
-    """A cross-field rule is broken: the key to change, and the sentence."""
-
-    def __init__(self, key: str, sentence: str) -> None:
-        self.key = key
-        super().__init__(sentence)
-
-
-def _check_vit(vit: Vit, size: int) -> None:
-    if size % vit.patch:
-        fitting = [str(n) for n in range(1, size + 1) if size % n == 0]
-        raise Rule(
-            "model.patch",
-            f"patch {vit.patch} does not divide the image side of {size} pixels; "
-            f"these do: {', '.join(fitting)}",
-        )
-    if vit.dim % vit.heads:
-        fitting = [str(n) for n in range(1, min(vit.dim, 64) + 1) if vit.dim % n == 0]
-        raise Rule(
-            "model.heads",
-            f"{vit.heads} heads do not divide dim {vit.dim}; these do: {', '.join(fitting)}",
-        )
-    if vit.position == "sinusoidal" and vit.dim % 4:
-        raise Rule(
-            "model.dim",
-            f"sinusoidal positions need dim to be a multiple of 4, and {vit.dim} is not",
-        )
 
 
 def _check_scheme(plan: Plan) -> None:

@@ -1,12 +1,14 @@
 """The model of a plan: an architecture, then the wiring of its blocks. The two know nothing of each other."""
 
+import math
 from importlib import import_module
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
+from revconsole.records.sections import Python, Timm
 from revconsole.reversible import Backward, Scheme, make_scheme, rewire, sequences
 
 
@@ -28,6 +30,24 @@ def build_model(plan: Plan) -> nn.Module:
         return _wired(model, plan)
 
 
+def without_memory(plan: Plan) -> nn.Module:
+    """The planned model with its shapes and without its weights, on the `meta` device; no file is read.
+
+    A model of somebody's own is built as it is: their code may look at values.
+    Raises what `build_model` raises.
+    """
+    with torch.device("cpu" if isinstance(plan.model, Python) else "meta"):
+        return build_model(drawn(plan))
+
+
+def drawn(plan: Plan) -> Plan:
+    """The plan with drawn weights, where it would read them from a file."""
+    if not isinstance(plan.model, Timm):
+        return plan
+    model = plan.model.model_copy(update={"pretrained": False, "weights": None})
+    return plan.model_copy(update={"model": model})
+
+
 def scheme_of(plan: Plan) -> Scheme:
     """The plan's scheme, as the reversible core knows it."""
     options = plan.scheme.model_dump(exclude={"name", "moving"})
@@ -38,10 +58,22 @@ def _wired(model: nn.Module, plan: Plan) -> nn.Module:
     """The model with its stacks rewired; the plain network with everything kept is what it already is."""
     if plan.scheme.name == "residual" and plan.backward == "stored":
         return model
-    wired = rewire(model, scheme=scheme_of(plan), backward=_backward(plan))
+    wired = rewire(
+        model, scheme=scheme_of(plan), backward=_backward(plan), example=_example(model, plan)
+    )
     for stack in sequences(wired):
         stack.overlap = plan.train.overlap
     return wired
+
+
+def _example(model: nn.Module, plan: Plan) -> Tensor | None:
+    """One image (1, C, S, S) of the run's size, of the model's type and device; None without weights."""
+    weight = next((each for each in model.parameters() if each.is_floating_point()), None)
+    if weight is None:
+        return None
+    shape = (1, plan.facts.channels, plan.image_size, plan.image_size)
+    pixels = torch.arange(math.prod(shape), device=weight.device)
+    return (pixels * 0.7).sin().reshape(shape).to(weight.dtype)
 
 
 def _backward(plan: Plan) -> Backward:

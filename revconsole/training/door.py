@@ -16,12 +16,11 @@ from revconsole.records.control import Control
 from revconsole.records.events import Event, Failed, Started
 from revconsole.records.facts import data_folder
 from revconsole.records.plan import Plan
-from revconsole.records.sections import Timm
 from revconsole.records.store import RunStore
 from revconsole.records.survey import Surveyed
 from revconsole.training import survey
 from revconsole.training.bench.measure import measure
-from revconsole.training.build import build_model
+from revconsole.training.build import without_memory
 from revconsole.training.checkpoint import Checkpoints
 from revconsole.training.orders import NotOurs
 from revconsole.training.trainer import train
@@ -60,12 +59,14 @@ def count_parameters(plan: Plan) -> int:
 
     Raises what `build_model` raises.
     """
-    model = plan.model
-    if isinstance(model, Timm):
-        model = model.model_copy(update={"pretrained": False, "weights": None})
-    with torch.device("meta"):
-        built = build_model(plan.model_copy(update={"model": model}))
-    return sum(parameter.numel() for parameter in built.parameters())
+    return sum(parameter.numel() for parameter in without_memory(plan).parameters())
+
+
+def cost(plan: Plan) -> Mapping[str, int | float]:
+    """Weights and operations of the planned model; see `cost`."""
+    from revconsole.training.cost import cost as counted  # fvcore: only for this verb
+
+    return counted(plan)
 
 
 def timm_models(pattern: str) -> list[str]:

@@ -6,21 +6,17 @@ Shapes: B images, C channels, S pixels of height and width.
 """
 
 import math
-import sys
-import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import revconsole
 from revconsole.data import batches, open_data
-from revconsole.errors import ProfileError, RevconsoleError, UnknownName
+from revconsole.errors import RevconsoleError
+from revconsole.models._own import blamed, made, working_folder_importable
 from revconsole.records.events import Advised
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
@@ -33,9 +29,6 @@ MOST_IMAGES = 64
 """Of a batch: enough for every check."""
 LAUNCH_SECONDS = 2.0
 """Of work, after which a launch begins no further check: a large model is tried on the first only."""
-PREFIX = "python:"
-TRACEBACK = "verify-traceback.txt"
-WHERE = "command line"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +81,7 @@ def verify_own(
     Raises ProfileError or UnknownName for a source that names no model, and RevconsoleError, with where it
     happened, for what the function or the model raises; the traceback is then in a file.
     """
-    with devices.threads(plan.train.threads), _working_folder_importable(), _blamed(source):
+    with devices.threads(plan.train.threads), working_folder_importable(), blamed(source):
         device = devices.choose(plan.train.device)
         arithmetic = precision.prepare(plan.train.precision, device)
         images, labels = (
@@ -100,31 +93,9 @@ def verify_own(
 
 def load_own(source: str) -> nn.Module:
     """The model that a function of somebody's own returns, called without arguments."""
-    path, _, name = source.removeprefix(PREFIX).rpartition(":")
-    if not path or not name:
-        raise ProfileError(WHERE, source, f"write {PREFIX}package.module:function")
-    try:
-        module = import_module(path)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
-            raise
-        raise ProfileError(
-            WHERE,
-            source,
-            f"there is no module {error.name!r} in {Path.cwd()} or among those installed",
-        ) from None
-    make = getattr(module, name, None)
-    if not callable(make):
-        own = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
-        raise UnknownName(f"function of {path}", name, own)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(key(0, "init"))
-        model = make()
-    if not isinstance(model, nn.Module):
-        raise RevconsoleError(
-            f"{path}:{name} returns a {type(model).__name__}, and what is audited is a torch.nn.Module"
-        )
-    return model
+        return made(source)
 
 
 def _checks(setting: Setting, *, light: bool, seconds: float = math.inf) -> Iterator[Check]:
@@ -165,45 +136,3 @@ def _random(plan: Plan, device: torch.device, shape: Shape) -> tuple[Tensor, Ten
     size = (MOST_IMAGES, shape.channels, shape.size, shape.size)
     images = torch.randn(size, generator=generator)
     return images.to(device), (torch.arange(MOST_IMAGES) % shape.classes).to(device)
-
-
-@contextmanager
-def _working_folder_importable() -> Iterator[None]:
-    before = list(sys.path)
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        yield
-    finally:
-        sys.path[:] = before
-
-
-@contextmanager
-def _blamed(source: str) -> Iterator[None]:
-    """Turn what somebody's own code raises into a sentence with its place, and keep the traceback."""
-    try:
-        yield
-    except RevconsoleError:
-        raise
-    except Exception as error:
-        saved = ""
-        with suppress(OSError):
-            Path(TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
-            saved = f"; the traceback is in {TRACEBACK}"
-        reason = " ".join(str(error).split())[:200]
-        raise RevconsoleError(
-            f"{source.removeprefix(PREFIX)} raised {type(error).__name__}: {reason}{_place(error)}{saved}"
-        ) from error
-
-
-def _place(error: Exception) -> str:
-    """The last line of the traceback that is neither ours nor torch's."""
-    skipped = tuple(str(Path(module.__file__ or "").parent) for module in (revconsole, torch))
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [f for f in frames if not f.filename.startswith((*skipped, "<frozen"))]
-    if isinstance(error, SyntaxError) and error.filename:
-        return f" ({Path(error.filename).name}, line {error.lineno})"
-    return (
-        f" ({Path(theirs[-1].filename).name}, line {theirs[-1].lineno}: {theirs[-1].line})"
-        if theirs
-        else ""
-    )

@@ -178,3 +178,70 @@ def test_published_weights_in_the_local_cache_need_no_network(tmp_path):
     model = build(size=160, pretrained=True)
 
     assert torch.equal(model.blocks[0].mlp.fc1.weight, source.blocks[0].mlp.fc1.weight)
+
+
+@pytest.fixture
+def large(tmp_path):
+    """Drawn weights of the miniature at 224 pixels, in a file."""
+    torch.manual_seed(0)
+    source = library.create_model(TINY, img_size=224, num_classes=10)
+    torch.nn.init.normal_(source.pos_embed)
+    path = tmp_path / "large.safetensors"
+    save_file(source.state_dict(), path)
+    return source, str(path)
+
+
+def test_the_position_table_is_resized_like_an_image(large):
+    """14×14 places become 2×2; what belongs to tokens without a place is kept."""
+    source, path = large
+    model = build(size=32, weights=path)
+
+    kept = model.num_prefix_tokens
+    grid = source.pos_embed[:, kept:].reshape(1, 14, 14, -1).permute(0, 3, 1, 2)
+    resized = torch.nn.functional.interpolate(
+        grid, size=(2, 2), mode="bicubic", antialias=True, align_corners=False
+    )
+    torch.testing.assert_close(model.pos_embed[:, kept:], resized.flatten(2).transpose(1, 2))
+    assert torch.equal(model.pos_embed[:, :kept], source.pos_embed[:, :kept])
+
+
+@pytest.mark.parametrize("channels", [1, 6])
+def test_the_first_convolution_is_adapted_to_the_channels(large, channels):
+    """A grey image, or two colour images on top of each other, excite it as one colour image does."""
+    source, path = large
+    model = build(size=224, channels=channels, weights=path)
+    colour = torch.randn(1, 1, 224, 224).expand(-1, 3, -1, -1)
+    same = colour[:, :1] if channels == 1 else torch.cat([colour, colour], dim=1)
+
+    assert model.patch_embed.proj.in_channels == channels
+    torch.testing.assert_close(
+        model.patch_embed.proj(same), source.patch_embed.proj(colour), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_patches_of_another_size_excite_it_as_the_patches_it_knew(large):
+    """A patch enlarged to twice the side gives what it gave before."""
+    source, path = large
+    model = build(size=64, patch=32, weights=path)
+    small = torch.randn(4, 3, 16, 16)
+    enlarged = torch.nn.functional.interpolate(
+        small, size=(32, 32), mode="bicubic", antialias=True, align_corners=False
+    )
+
+    torch.testing.assert_close(
+        model.patch_embed.proj(enlarged), source.patch_embed.proj(small), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_a_convolutional_network_is_adapted_too(tmp_path):
+    source = library.create_model("resnet10t", num_classes=5)
+    save_file(source.state_dict(), tmp_path / "w.safetensors")
+    model = build("resnet10t", channels=1, weights=str(tmp_path / "w.safetensors"))
+
+    first = "conv1.0.weight"
+    torch.testing.assert_close(
+        model.state_dict()[first], source.state_dict()[first].sum(1, keepdim=True)
+    )
+    assert torch.equal(
+        model.state_dict()["layer1.0.conv1.weight"], source.state_dict()["layer1.0.conv1.weight"]
+    )

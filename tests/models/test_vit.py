@@ -8,6 +8,8 @@ from timm.models.vision_transformer import VisionTransformer
 from revconsole.models import vit
 from revconsole.records.sections import Vit
 
+TINY = {"patch": 4, "dim": 8, "depth": 3, "heads": 2, "mlp_ratio": 1.0}
+
 
 def build(*, size=32, channels=3, classes=10, **settings):
     return vit.build(Vit(**settings), size=size, channels=channels, classes=classes)
@@ -100,3 +102,79 @@ def test_it_is_built_without_memory_on_the_meta_device():
         model = build(dim=4096, depth=48, heads=32, position="sinusoidal")
 
     assert {p.device.type for p in model.parameters()} == {"meta"}
+
+
+@pytest.mark.parametrize(
+    ("patch", "dim", "heads", "depth", "reported"),
+    [
+        (8, 512, 2, 8, 17_374_820),
+        (4, 512, 4, 8, 18_505_316),
+        (8, 256, 2, 4, 3_435_364),
+        (4, 256, 2, 8, 7_159_652),
+    ],
+)
+def test_the_four_reported_networks_have_the_parameters_that_were_reported(
+    patch, dim, heads, depth, reported
+):
+    settings = {"patch": patch, "dim": dim, "heads": heads, "depth": depth}
+    with torch.device("meta"):
+        model = build(size=224, classes=100, mlp_width=1024, final_norm=False, **settings)
+
+    assert count(model) == reported
+
+
+@pytest.mark.parametrize(("dim", "width"), [(48, 49), (49, 1), (192, 1024), (12, 11)])
+def test_the_width_of_the_mlp_is_exactly_what_was_asked_for(dim, width):
+    model = build(dim=dim, heads=1, depth=1, mlp_width=width)
+
+    assert model.blocks[0].mlp.fc1.weight.shape == (width, dim)
+
+
+def test_without_positions_the_patches_have_no_order():
+    """Turned about, the same patches give the same logits; the class token is still read."""
+    torch.manual_seed(0)
+    model = build(position="none", patch=8, depth=2).eval()
+    image = torch.randn(1, 3, 32, 32)
+    turned = torch.cat([image[..., 8:], image[..., :8]], dim=-1)
+
+    assert model.pos_embed is None
+    torch.testing.assert_close(model(turned), model(image), rtol=1e-4, atol=1e-5)
+    assert model.cls_token is not None
+
+
+def test_sequence_pooling_weighs_tokens_by_what_they_say():
+    model = build(pool="sequence", depth=1).eval()
+    tokens = torch.randn(2, 9, 192)
+    scores = tokens @ model.attn_pool.score.weight[0] + model.attn_pool.score.bias
+    wanted = torch.stack([
+        sum(w * t for w, t in zip(s.softmax(0), each, strict=True))
+        for s, each in zip(scores, tokens, strict=True)
+    ])  # fmt: skip
+
+    torch.testing.assert_close(model.pool(tokens), wanted)
+    assert model.cls_token is None
+    assert isinstance(model.norm, torch.nn.LayerNorm)  # before the pool, as the paper has it
+    assert isinstance(model.fc_norm, torch.nn.Identity)
+
+
+@pytest.mark.parametrize("pool", ["cls", "mean", "sequence"])
+def test_without_a_final_norm_there_is_none(pool):
+    model = build(pool=pool, final_norm=False, depth=1)
+
+    assert not [n for n in model.state_dict() if n.startswith(("norm.", "fc_norm."))]
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"pool": "sequence"},
+        {"position": "none"},
+        {"layer_scale": 0.1, "final_norm": False},
+        {"mlp_width": 11, "pool": "mean", "dropout": 0.3, "drop_path": 0.2},
+    ],
+)
+def test_every_choice_can_be_wired_by_every_scheme(choice, wires):
+    torch.manual_seed(0)
+    model = build(size=8, channels=1, classes=3, **{**TINY, **choice})
+
+    wires(model, torch.randn(2, 1, 8, 8))

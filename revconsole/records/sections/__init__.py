@@ -10,7 +10,18 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from revconsole.records.sections.data import Data
-from revconsole.records.sections.model import Timm, Vit
+from revconsole.records.sections.model import (
+    Cct,
+    Cnn,
+    Conformer,
+    Mlp,
+    Python,
+    Resnet,
+    Swin,
+    Timm,
+    Uniformer,
+    Vit,
+)
 from revconsole.records.sections.optimizer import Adam, AdamW, Sgd
 from revconsole.records.sections.optimizer import Timm as TimmOptimizer
 from revconsole.records.sections.schedule import Constant, Cosine, Exponential, OneCycle, Step
@@ -29,7 +40,10 @@ from revconsole.records.sections.section import Section
 from revconsole.records.sections.train import Train
 
 Backward = Literal["stored", "checkpointed", "reversible", "auto"]
-Model = Annotated[Vit | Timm, Field(discriminator="architecture")]
+Model = Annotated[
+    Vit | Timm | Cct | Conformer | Uniformer | Swin | Resnet | Cnn | Mlp | Python,
+    Field(discriminator="architecture"),
+]
 Scheme = Annotated[
     Residual
     | Additive
@@ -46,7 +60,21 @@ Optimizer = Annotated[AdamW | Adam | Sgd | TimmOptimizer, Field(discriminator="n
 Schedule = Annotated[Constant | Cosine | Step | Exponential | OneCycle, Field(discriminator="name")]
 
 KINDS: dict[str, tuple[str, dict[str, type[Section]]]] = {
-    "model": ("architecture", {"vit": Vit, "timm": Timm}),
+    "model": (
+        "architecture",
+        {
+            "vit": Vit,
+            "timm": Timm,
+            "cct": Cct,
+            "conformer": Conformer,
+            "uniformer": Uniformer,
+            "swin": Swin,
+            "resnet": Resnet,
+            "cnn": Cnn,
+            "mlp": Mlp,
+            "python": Python,
+        },
+    ),
     "scheme": (
         "name",
         {
@@ -82,7 +110,10 @@ __all__ = [
     "Additive",
     "Backward",
     "Bdia",
+    "Cct",
+    "Cnn",
     "Coefficients",
+    "Conformer",
     "Constant",
     "Cosine",
     "Data",
@@ -91,18 +122,23 @@ __all__ = [
     "Leapfrog",
     "Midpoint",
     "MidpointA",
+    "Mlp",
     "Model",
     "Momentum",
     "OneCycle",
     "Optimizer",
+    "Python",
     "Residual",
+    "Resnet",
     "Schedule",
     "Scheme",
     "Section",
     "Sgd",
     "Step",
+    "Swin",
     "Timm",
     "TimmOptimizer",
     "Train",
+    "Uniformer",
     "Vit",
 ]

@@ -16,6 +16,7 @@ from torch import Tensor
 import revconsole
 from revconsole.records.benchmark import Bench, Benchmark, Configuration, Row, Update
 from revconsole.records.events import Scalar
+from revconsole.records.naming import title
 from revconsole.records.sections import Vit
 from revconsole.training import devices
 from revconsole.training.bench import memory, processes, timing, work
@@ -230,7 +231,7 @@ def _facts(bench: Bench, device: torch.device) -> dict[str, Scalar]:
         "python": platform.python_version(),
     }
     if not isinstance(model, Vit):
-        return found | {"model": model.name}
+        return found | {"model": title(model)}
     patches = (first.plan.image_size // model.patch) ** 2
     return found | {
         "width": model.dim,

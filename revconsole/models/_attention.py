@@ -1,0 +1,98 @@
+"""Attention other than softmax, in the place of timm's: what mixes the tokens of a vision transformer's block.
+
+Projections to heads and back are the same for all; a mixture says what happens between them.
+
+Shapes: B batch, H heads, N tokens, K width per head, D = H·K.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Attention(nn.Module):
+    """Projections around a mixture that takes queries, keys and values, each (B, H, N, K).
+
+    shared: queries and keys are one, so a kernel of their distance is symmetric.
+    """
+
+    def __init__(
+        self, dim: int, heads: int, mixture: nn.Module, *, dropout: float, shared: bool = False
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.shared = shared
+        self.qkv = nn.Linear(dim, (2 if shared else 3) * dim)
+        self.mixture = mixture
+        self.proj = nn.Linear(dim, dim)
+        self.proj_drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, attn_mask: None = None, is_causal: bool = False) -> Tensor:
+        """x: (B, N, D) to the same; no mask is taken."""
+        del attn_mask, is_causal
+        B, N, D = x.shape
+        parts = self.qkv(x).reshape(B, N, -1, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = parts[[0, 0, 1]] if self.shared else parts
+        mixed: Tensor = self.mixture(q, k, v)
+        out: Tensor = self.proj_drop(self.proj(mixed.transpose(1, 2).reshape(B, N, D)))
+        return out
+
+
+class Local(nn.Module):
+    """Locality self-attention: softmax with a temperature of its own per head, no token seeing itself.
+
+    The temperature starts at √K, the usual one. Source: Lee et al. 2021, "Vision Transformer for
+    Small-Size Datasets", LSA.
+    """
+
+    def __init__(self, heads: int, width: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((heads,), width**-0.5))
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """(B, H, N, K)."""
+        others = ~torch.eye(q.shape[-2], dtype=torch.bool, device=q.device)
+        q = (q * self.scale[:, None, None]).to(v.dtype)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=others, scale=1.0)
+
+
+class Gaussian(nn.Module):
+    """Softmax-free attention: weights exp(−‖qᵢ − kⱼ‖² / 2√K), scaled by rows and columns alike.
+
+    With one projection for queries and keys the weights S are symmetric, and so is D^−½ S D^−½ with the
+    row sums D. Computed whole, in quadratic time: the paper's low-rank shortcut is left out.
+    Source: Lu et al. 2021 (SOFT) and 2024 (the scaling).
+    """
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """(B, H, N, K)."""
+        squares = q.square().sum(-1).unsqueeze(-1) + k.square().sum(-1).unsqueeze(-2)
+        distances = (squares - 2 * q @ k.transpose(-1, -2)).clamp_min(0)
+        weights = torch.exp(-distances / (2 * math.sqrt(q.shape[-1])))
+        rows, columns = weights.sum(-1, keepdim=True), weights.sum(-2, keepdim=True)
+        return (weights * (rows * columns).rsqrt()).to(v.dtype) @ v
+
+
+class Linear(nn.Module):
+    """Linear attention: the kernel φ(q)·φ(k) with φ = ELU + 1, summed over keys first, in linear time.
+
+    Source: Katharopoulos et al. 2020, "Transformers are RNNs".
+    """
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """(B, H, N, K)."""
+        q, k = F.elu(q) + 1, F.elu(k) + 1
+        together = k.transpose(-1, -2) @ v  # (B, H, K, K)
+        norms = q @ k.sum(-2).unsqueeze(-1)  # (B, H, N, 1)
+        return (q @ together) / norms
+
+
+def attention(kind: str, dim: int, heads: int, *, dropout: float) -> Attention:
+    """Attention of one of the kinds `local`, `softmax_free` and `linear`."""
+    if kind == "local":
+        return Attention(dim, heads, Local(heads, dim // heads), dropout=dropout)
+    if kind == "softmax_free":
+        return Attention(dim, heads, Gaussian(), dropout=dropout, shared=True)
+    return Attention(dim, heads, Linear(), dropout=dropout)

@@ -1,0 +1,52 @@
+"""A model of your own: what `package.module:function` returns, in the working folder or installed.
+
+The function is called with those of `size`, `channels` and `classes` that it asks for by name, under the run's
+seed. Any torch.nn.Module will do that turns images (B, channels, size, size) into logits (B, classes).
+"""
+
+import torch
+from torch import nn
+
+from revconsole.errors import ProfileError
+from revconsole.models._own import blamed, made, working_folder_importable
+from revconsole.records.sections import Python
+
+KEY = "model.function"
+
+
+def build(settings: Python, *, size: int, channels: int, classes: int) -> nn.Module:
+    """The model as the function makes it, on the current default device.
+
+    Raises ProfileError or UnknownName for a function that is not there, ProfileError for a model that gives
+    something else than logits of the data's classes, and RevconsoleError, with the place, for what the code raises.
+    """
+    source = str(settings.function)
+    with working_folder_importable(), blamed(source):
+        model = made(
+            source, where="the plan", key=KEY, size=size, channels=channels, classes=classes
+        )
+        shape = _answer(model, channels, size)
+    if shape != (1, classes):
+        raise ProfileError(
+            "the plan",
+            KEY,
+            f"{source} gives {shape} for one image of {size}×{size} pixels and {channels} "
+            f"channels, and the data has {classes} classes: it should be {(1, classes)}",
+        )
+    return model
+
+
+def _answer(model: nn.Module, channels: int, size: int) -> tuple[int, ...]:
+    """The shape of what the model says to one image, in evaluation."""
+    weight = next((each for each in model.parameters() if each.is_floating_point()), None)
+    image = torch.zeros(1, channels, size, size)
+    if weight is not None:
+        image = image.to(weight.device, weight.dtype)
+    modes = {module: module.training for module in model.modules()}
+    try:
+        with torch.no_grad():
+            answer = model.eval()(image)
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return tuple(getattr(answer, "shape", ()))

@@ -1,0 +1,26 @@
+"""Residual network of convolutions, 18, 34 or 50 layers (He et al. 2016), timm's.
+
+Its basic and bottleneck blocks are the journal's identity blocks; those that change the shape are its
+convolution blocks.
+"""
+
+import timm
+from torch import nn
+
+from revconsole.records.sections import Resnet
+
+
+def build(settings: Resnet, *, size: int, channels: int, classes: int) -> nn.Module:
+    """The network with freshly drawn weights, on the current default device; images may have any size."""
+    del size
+    model: nn.Module = timm.create_model(
+        f"resnet{settings.layers}",
+        in_chans=channels,
+        num_classes=classes,
+        drop_path_rate=settings.drop_path,
+    )
+    if settings.stem == "cifar":
+        first = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(first.weight, mode="fan_out", nonlinearity="relu")
+        model.conv1, model.maxpool = first, nn.Identity()
+    return model

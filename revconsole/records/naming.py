@@ -1,0 +1,12 @@
+"""What people call the model of a plan: the architecture, and which member of its family."""
+
+from revconsole.records.sections import Model
+
+TELLING = ("name", "layers", "variant", "function")
+"""Settings that say which member of its family a model is."""
+
+
+def title(model: Model) -> str:
+    """A few words, e.g. `resnet 18`."""
+    found = (getattr(model, name) for name in TELLING if hasattr(model, name))
+    return " ".join((model.architecture, *map(str, found)))
