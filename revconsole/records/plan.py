@@ -10,7 +10,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from revconsole.records import catalogue
+from revconsole.errors import nearest
+from revconsole.records import catalogue, sources
 from revconsole.records.facts import DatasetFacts
 from revconsole.records.sections import (
     AdamW,
@@ -62,13 +63,16 @@ class Plan(Section):
 
     @property
     def facts(self) -> DatasetFacts:
-        """Facts of the dataset (classes, channels, size as shipped)."""
-        return catalogue.dataset(self.data.dataset)
+        """Facts of the dataset (classes, channels, size as shipped).
+
+        Raises DataUnavailable where its classes are those of a folder that is not there.
+        """
+        return sources.facts_of(self.data)
 
     @property
     def image_size(self) -> int:
         """Side of the square images the model sees, in pixels."""
-        return self.data.image_size or self.facts.size
+        return sources.image_size(self.data)
 
     def digest(self) -> str:
         """A hash of everything that decides the result: two plans with one digest train alike."""
@@ -77,6 +81,7 @@ class Plan(Section):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
+        _check_data(self.data)
         if isinstance(self.model, Vit):
             _check_vit(self.model, self.image_size)
         _check_scheme(self)
@@ -90,6 +95,58 @@ class Rule(ValueError):  # noqa: N818  pydantic turns it into an error of the pr
     def __init__(self, key: str, sentence: str) -> None:
         self.key = key
         super().__init__(sentence)
+
+
+def _check_data(data: Data) -> None:
+    """No file is looked at: a plan is also read back where its data is not."""
+    if sources.FOLDER in {data.dataset, data.source}:
+        if data.folder is None:
+            raise Rule("data.folder", "say where the images are, e.g. data.folder=~/photographs")
+    elif data.folder is not None:
+        raise Rule("data.folder", "only imagefolder reads a folder; add data.dataset=imagefolder")
+    if data.dataset == sources.FOLDER and data.image_size is None:
+        raise Rule(
+            "data.image_size",
+            "images of a folder may differ in size; say what side to bring them to, e.g. data.image_size=64",
+        )
+    if data.dataset == sources.PATCHES:
+        _check_patches(data)
+    elif data.source is not None:
+        raise Rule(
+            "data.source", "only context_patches has a source; add data.dataset=context_patches"
+        )
+
+
+def _check_patches(data: Data) -> None:
+    known = [
+        name
+        for name, facts in catalogue.datasets().items()
+        if facts.size > 1 or name == sources.FOLDER
+    ]
+    if data.source is None:
+        raise Rule(
+            "data.source", f"say what to cut the patches from; there are: {', '.join(known)}"
+        )
+    if data.source not in known:
+        raise Rule(
+            "data.source",
+            f"there is no set of images {data.source!r}{nearest(data.source, known)}",
+        )
+    size, needed = sources.source_size(data), sources.extent(data)
+    if not size:
+        raise Rule(
+            "data.source_size",
+            "images of a folder may differ in size; say what side to bring them to before they are cut, "
+            "e.g. data.source_size=96",
+        )
+    if needed > size:
+        fitting = (size - 2 * data.gap - 2 * data.jitter) // 3
+        raise Rule(
+            "data.patch_side",
+            f"patches of {data.patch_side} pixels with gap {data.gap} and jitter {data.jitter} take {needed} "
+            f"pixels each way, and images of {data.source} have {size}; "
+            + (f"{fitting} is the most" if fitting > 1 else "lower data.gap or data.jitter"),
+        )
 
 
 def _check_vit(vit: Vit, size: int) -> None:
@@ -200,9 +257,15 @@ def _check_training(plan: Plan) -> None:
         )
     if train.precision == "fp16" and train.device == "cpu":
         raise Rule("train.precision", "fp16 needs a GPU; on the CPU use float32 or bf16")
-    limit = plan.data.train_limit or plan.facts.train_images
-    if limit > plan.facts.train_images:
+    if plan.data.repeats > train.batch:
+        raise Rule(
+            "data.repeats",
+            f"{plan.data.repeats} copies of an image do not fit into a batch of {train.batch}",
+        )
+    shipped = catalogue.dataset(plan.data.source or plan.data.dataset).train_images
+    limit = plan.data.train_limit
+    if shipped and limit and limit > shipped:
         raise Rule(
             "data.train_limit",
-            f"{plan.data.dataset} has {plan.facts.train_images} training images, not {limit}",
+            f"{plan.data.dataset} has {shipped} training images, not {limit}",
         )
