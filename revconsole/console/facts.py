@@ -54,7 +54,8 @@ def pairs(run: Run) -> list[tuple[str, str]]:
     s, plan = run.summary, run.plan
     return [
         *_model(run),
-        ("data", f"{plan.data.dataset}, {plan.image_size} px, augment {plan.data.augment}"),
+        ("data", f"{plan.data.dataset}, {plan.image_size} px"),
+        ("augmentation", _augmentation(run)),
         ("epochs, batch", f"{plan.epochs}, {plan.train.batch} images"),
         ("optimiser", f"{plan.optimizer.name}, rate {plan.optimizer.learning_rate:g}"),
         ("schedule", plan.schedule.name),
@@ -96,6 +97,11 @@ def _model(run: Run) -> list[tuple[str, str]]:
     scheme += f", gamma {gamma:g}" if gamma is not None else ""
     scheme += f", grid 2^-{grid}" if grid else ""
     return [("model", shape), ("scheme", scheme), ("backward", plan.backward)]
+
+
+def _augmentation(run: Run) -> str:
+    done = run.plan.data.augmentations
+    return ", ".join(str(v) if n == "augment" else f"{n} {v}" for n, v in done.items()) or "none"
 
 
 def _peak(run: Run) -> str:

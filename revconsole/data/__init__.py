@@ -4,32 +4,39 @@ A file without an underscore is a dataset: its docstring's first line says what 
 of it (literals only, read without importing torch), and `read(folder)` returns its images or raises
 DataUnavailable with a sentence that says what to do. To add one, add such a file.
 
-Read `_opening` first (splits, statistics, fingerprint), then `_batches` (order, augmentation). The other
+Read `_opening` first (splits, fingerprint), then `_standardise` and `_batches` (order, augmentation). The other
 underscore files read formats. May import torch, torchvision, numpy, scikit-learn, and of revconsole
 `records` and `errors`.
 """
 
-from revconsole.data._batches import Batch, batches, evaluation_batches, steps_per_epoch
+from revconsole.data._batches import (
+    Batch,
+    batches,
+    dominant,
+    evaluation_batches,
+    resized,
+    steps_per_epoch,
+)
 from revconsole.data._opening import (
-    Augment,
-    DataSettings,
     OpenedData,
     Preparation,
     Split,
     open_data,
     short,
 )
+from revconsole.data._standardise import Standardisation
 
 __all__ = [
-    "Augment",
     "Batch",
-    "DataSettings",
     "OpenedData",
     "Preparation",
     "Split",
+    "Standardisation",
     "batches",
+    "dominant",
     "evaluation_batches",
     "open_data",
+    "resized",
     "short",
     "steps_per_epoch",
 ]

@@ -1,10 +1,10 @@
 """Batches of a split that lives on the device: ordered, augmented and standardised there.
 
-Which images, where each is cropped and which are mirrored depend on (seed, purpose, position) alone and are
-drawn on the CPU: every device sees the same images, and batch k is the same whether or not the ones before
-it were made. Worker processes would cost more than the work.
+Which images, and whatever is random about each, depend on (seed, purpose, position) alone and are drawn on the
+CPU: every device sees the same images, and batch k is the same whether or not the ones before it were made.
+Worker processes would cost more than the work.
 
-Shapes: N images of a split, B of a batch, C channels, S pixels of height and width, P = S + 2·padding.
+Shapes: N images of a split, B of a batch, C channels, S pixels of height and width.
 """
 
 from collections.abc import Iterator
@@ -13,11 +13,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from revconsole.data._opening import Preparation, Split
+from revconsole.data._augment import cropped_and_mirrored, erased, mixed, transformed
+from revconsole.data._opening import Split
 from revconsole.records.keys import key
 
 Batch = tuple[int, Tensor, Tensor]
-"""Step within the epoch from 0, images float32 (B, C, S, S), labels int64 (B,), both on the device."""
+"""Step within the epoch from 0, images float32 (B, C, S, S), labels, both on the device.
+
+Labels are classes, int64 (B,); where images are mixed they are each image's shares of the classes, float32
+(B, classes). `cross_entropy` takes both; `dominant` makes classes of either.
+"""
 
 
 def steps_per_epoch(images: int, *, batch: int, drop_last: bool = False) -> int:
@@ -33,46 +38,62 @@ def batches(
     epoch: from 0. The order is keyed by (seed, "order", epoch).
     first: the step to begin with; the skipped ones cost nothing and change nothing.
     drop_last: leave out a last batch with fewer than `batch` images; by default it is kept.
-    Augmentation is keyed by (seed, "augment", epoch · steps per epoch + step).
+    Augmentation is keyed by (seed, purpose, epoch · steps per epoch + step), purposes being "augment" for crops and
+    mirrorings, "transform", "erase" and "mix".
     """
+    how = split.preparation.augmentation
     steps = steps_per_epoch(len(split), batch=batch, drop_last=drop_last)
-    generator = torch.Generator().manual_seed(key(seed, "order", epoch))
-    order = torch.randperm(len(split), generator=generator).to(split.images.device)
+    repeats = 1 if how is None else how.repeats
+    order = _order(len(split), repeats, key(seed, "order", epoch)).to(split.images.device)
 
     for step in range(first, steps):
-        chosen = order[step * batch : (step + 1) * batch]
-        draws = torch.Generator().manual_seed(key(seed, "augment", epoch * steps + step))
-        pixels = augmented(split.images[chosen], split.preparation, generator=draws)
-        yield step, standardised(pixels, split.preparation), split.labels[chosen]
+        chosen = _apart(order[step * batch : (step + 1) * batch], repeats)
+        yield step, *_prepared(split, chosen, seed=seed, position=epoch * steps + step)
 
 
 def evaluation_batches(split: Split, *, batch: int) -> Iterator[Batch]:
     """All images of a split once, in their own order, standardised, never augmented."""
     parts = zip(torch.split(split.images, batch), torch.split(split.labels, batch), strict=True)
     for step, (pixels, labels) in enumerate(parts):
-        yield step, standardised(pixels, split.preparation), labels
+        yield step, split.preparation.standardisation(pixels), labels
 
 
-def standardised(pixels: Tensor, how: Preparation) -> Tensor:
-    """uint8 (B, C, S, S) to float32 of the same shape."""
-    return pixels.to(torch.float32).sub_(how.shift).div_(how.scale)
+def resized(images: Tensor, size: int) -> Tensor:
+    """Images (B, C, S, S) at another side, antialiased where they shrink; those that have it as they are."""
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
 
 
-def augmented(pixels: Tensor, how: Preparation, *, generator: torch.Generator) -> Tensor:
-    """Each of uint8 (B, C, S, S) at its own random crop and, with "crop-flip", mirrored or not.
+def dominant(labels: Tensor) -> Tensor:
+    """The class of each image, int64 (B,); of a mixed one the class with the largest share."""
+    return labels if labels.ndim == 1 else labels.argmax(dim=1)
 
-    A crop is cut out of the image with `crop_padding` black pixels on each side; every offset is as likely
-    as another. `generator` is on the CPU; it draws the B rows, the B columns, then the B mirrorings.
+
+def _prepared(split: Split, chosen: Tensor, *, seed: int, position: int) -> tuple[Tensor, Tensor]:
+    pixels, labels = split.images[chosen], split.labels[chosen]
+    how, standardised = split.preparation.augmentation, split.preparation.standardisation
+    if how is None:
+        return standardised(pixels), labels
+
+    draws = torch.Generator().manual_seed(key(seed, "augment", position))
+    pixels = cropped_and_mirrored(pixels, how, generator=draws)
+    pixels = transformed(pixels, how, seed=key(seed, "transform", position))
+    images = erased(standardised(pixels), how, seed=key(seed, "erase", position))
+    return mixed(images, labels, how, classes=split.classes, seed=key(seed, "mix", position))
+
+
+def _order(count: int, repeats: int, seed: int) -> Tensor:
+    """Indices of an epoch's images, int64 (N,); repeated, N / repeats of them in as many steps.
+
+    Repeated augmentation: Hoffer et al. 2020, arXiv:1901.09335.
     """
-    if how.augment == "none":
-        return pixels
-    count, size, device = len(pixels), pixels.shape[-1], pixels.device
-    offsets = torch.randint(0, 2 * how.crop_padding + 1, (2, count), generator=generator).to(device)
-    padded = F.pad(pixels, [how.crop_padding] * 4)  # (B, C, P, P)
-    windows = padded.unfold(2, size, 1).unfold(3, size, 1)  # a view: (B, C, P-S+1, P-S+1, S, S)
-    cropped = windows[torch.arange(count, device=device), :, offsets[0], offsets[1]]
-    if how.augment == "crop":
-        return cropped
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    return order if repeats == 1 else order.repeat_interleave(repeats)[:count]
 
-    mirror = torch.randint(0, 2, (count, 1, 1, 1), generator=generator).to(device, torch.bool)
-    return torch.where(mirror, cropped.flip(-1), cropped)
+
+def _apart(chosen: Tensor, repeats: int) -> Tensor:
+    """A batch with copies of an image apart: neighbours are mixed, and an image mixed with itself is not."""
+    if repeats == 1:
+        return chosen
+    return torch.cat([chosen[first::repeats] for first in range(repeats)])

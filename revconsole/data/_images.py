@@ -31,6 +31,8 @@ class Images:
     test_labels: Tensor
     names: tuple[str, ...]
     """What each label is called."""
+    held_out: int = 0
+    """So many of the last training images are the validation images that the dataset itself sets apart."""
 
 
 def verified(images: Images, facts: DatasetFacts, *, origin: str) -> Images:

@@ -8,11 +8,9 @@ Shapes: N images, C channels, S pixels of height and width.
 """
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
-from importlib import import_module
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -20,58 +18,29 @@ from torch import Tensor
 
 from revconsole.data._images import Images
 from revconsole.data._order import stratified_order
+from revconsole.data._reading import Say, read
+from revconsole.data._standardise import MOST_WHITENED, Standardisation, fitted
 from revconsole.data._statistics import channel_statistics
 from revconsole.errors import ProfileError
-from revconsole.records import catalogue
+from revconsole.records import sources
 from revconsole.records.facts import DatasetFacts
+from revconsole.records.sections import Data
 
-Augment = Literal["none", "crop", "crop-flip"]
-
+OF_PICTURES = frozenset({"flip", "rotation", "rand_augment", "colour_jitter", "blur", "erasing"})
+OF_COLOURS = frozenset({"rand_augment", "colour_jitter"})
 FINGERPRINT_FORMAT = b"revconsole data 1\n"
+log = logging.getLogger(__name__)
+
 SHORT = 12  # hexadecimal digits of a fingerprint that are shown: one collision in 2⁴⁸
-
-
-class DataSettings(Protocol):
-    """What a profile says about data."""
-
-    @property
-    def dataset(self) -> str:
-        """Name of the dataset: its file in `revconsole/data/`."""
-
-    @property
-    def validation(self) -> float:
-        """Fraction of the training images held out, each class in proportion."""
-
-    @property
-    def split_seed(self) -> int:
-        """Decides which images are held out and which a limit takes; not the training seed."""
-
-    @property
-    def train_limit(self) -> int | None:
-        """Use only this many of the dataset's training images, validation included; None: all."""
-
-    @property
-    def augment(self) -> Augment:
-        """Random crops after padding, or those and random mirror images, of the training split."""
-
-    @property
-    def crop_padding(self) -> int:
-        """Black pixels added to each side before a crop of the original size."""
-
-    @property
-    def standardise(self) -> bool:
-        """Whether images get mean 0 and deviation 1 per channel, or stay in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Preparation:
-    """How pixels become what a model sees: (pixels − shift) / scale, after any augmentation."""
+    """How pixels become what a model sees: augmented if they train, then standardised."""
 
-    shift: Tensor
-    """float32 (C, 1, 1), in grey levels, on the device"""
-    scale: Tensor
-    augment: Augment
-    crop_padding: int
+    standardisation: Standardisation
+    augmentation: Data | None = None
+    """What the profile says of it; None for images that are not trained on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,6 +51,7 @@ class Split:
     """uint8 (N, C, S, S)"""
     labels: Tensor
     """int64 (N,)"""
+    classes: int
     preparation: Preparation
 
     def __len__(self) -> int:
@@ -104,28 +74,42 @@ class OpenedData:
     """What each label is called."""
 
 
-def open_data(settings: DataSettings, *, folder: Path, device: torch.device | str) -> OpenedData:
+def open_data(
+    settings: Data, *, folder: Path, device: torch.device | str, say: Say = log.info
+) -> OpenedData:
     """Read the dataset of `settings`, split it and move it to the device.
 
     folder: where datasets live, usually `revconsole.records.facts.data_folder()`.
+    say: takes a sentence about what takes long or was left out.
     Raises UnknownName for a dataset that does not exist, ProfileError for settings that leave a split
     empty, DataUnavailable where the files are missing and out of reach, damaged, or of another dataset.
     """
-    facts = catalogue.dataset(settings.dataset)
+    known = sources.facts_of(settings)
+    if known.train_images:
+        refuse_nonsense(settings, known)
+    images = read(settings, folder=folder, say=say)
+    facts = replace(
+        known, train_images=len(images.train_labels), test_images=len(images.test_labels)
+    )
     refuse_nonsense(settings, facts)
 
-    images: Images = import_module(f"revconsole.data.{settings.dataset}").read(folder)
-    train, validation = split_indices(images.train_labels, settings)
+    train, validation = split_indices(images.train_labels, settings, held_out=images.held_out)
     train_images = images.train_images[train]
     mean, std = channel_statistics(train_images)
+    standardisation = fitted(train_images, settings.standardise, eps=settings.zca_eps).to(device)
 
-    plain = preparation(settings, mean=mean, std=std, augment="none", device=device)
-    augmented = preparation(settings, mean=mean, std=std, augment=settings.augment, device=device)
+    def placed(pixels: Tensor, labels: Tensor, augmentation: Data | None = None) -> Split:
+        return Split(
+            images=pixels.to(device),
+            labels=labels.to(device),
+            classes=facts.classes,
+            preparation=Preparation(standardisation=standardisation, augmentation=augmentation),
+        )
 
     return OpenedData(
-        train=_placed(train_images, images.train_labels[train], augmented),
-        validation=_placed(images.train_images[validation], images.train_labels[validation], plain),
-        test=_placed(images.test_images, images.test_labels, plain),
+        train=placed(train_images, images.train_labels[train], settings),
+        validation=placed(images.train_images[validation], images.train_labels[validation]),
+        test=placed(images.test_images, images.test_labels),
         mean=mean,
         std=std,
         fingerprint=fingerprint(settings.dataset, images, train=train, validation=validation),
@@ -134,12 +118,7 @@ def open_data(settings: DataSettings, *, folder: Path, device: torch.device | st
     )
 
 
-def _placed(images: Tensor, labels: Tensor, how: Preparation) -> Split:
-    device = how.shift.device
-    return Split(images=images.to(device), labels=labels.to(device), preparation=how)
-
-
-def refuse_nonsense(settings: DataSettings, facts: DatasetFacts) -> None:
+def refuse_nonsense(settings: Data, facts: DatasetFacts) -> None:
     """Raise ProfileError where `settings` ask for more images than there are or leave a split empty."""
     limit = settings.train_limit
     if limit is not None and not 2 <= limit <= facts.train_images:
@@ -158,51 +137,51 @@ def refuse_nonsense(settings: DataSettings, facts: DatasetFacts) -> None:
             f"a fraction of {settings.validation:g} holds out {held_out:,} of {total:,} training images "
             f"and leaves none to {'validate' if held_out <= 0 else 'train'} on; 0.1 is usual",
         )
+    _refuse_unsuitable(settings, facts)
+
+
+def _refuse_unsuitable(settings: Data, facts: DatasetFacts) -> None:
+    """Raise ProfileError where images of that shape cannot be prepared so."""
+
+    def refusal(name: str, sentence: str) -> ProfileError:
+        return ProfileError(settings.dataset, f"data.{name}", sentence)
+
     if settings.augment != "none" and not 0 < settings.crop_padding < facts.size:
-        raise ProfileError(
-            settings.dataset,
-            "data.crop_padding",
+        raise refusal(
+            "crop_padding",
             f"{settings.crop_padding} pixels do not suit images of {facts.size} pixels; "
             f"an eighth, {max(1, facts.size // 8)}, is usual",
         )
+    values = facts.channels * facts.size**2
+    if settings.standardise == "zca" and values > MOST_WHITENED:
+        raise refusal(
+            "standardise",
+            f"zca decorrelates every value of an image with every other, and {values:,} of them are too many "
+            f"(the limit is {MOST_WHITENED:,}); use per-channel or per-pixel",
+        )
+    for name in settings.augmentations:
+        if name in OF_PICTURES and facts.size == 1:
+            raise refusal(name, f"{settings.dataset} has points, not pictures; leave it out")
+        if name in OF_COLOURS and facts.channels not in {1, 3}:
+            raise refusal(
+                name,
+                f"is for grey or colour images, and those of {settings.dataset} have "
+                f"{facts.channels} channels; leave it out",
+            )
 
 
-def split_indices(labels: Tensor, settings: DataSettings) -> tuple[Tensor, Tensor]:
-    """Indices of the training and of the validation split, ascending, disjoint, int64 each."""
-    order = stratified_order(labels, settings.split_seed)[: settings.train_limit]
-    held_out = round(settings.validation * len(order))
-    return order[held_out:].sort().values, order[:held_out].sort().values
+def split_indices(labels: Tensor, settings: Data, *, held_out: int = 0) -> tuple[Tensor, Tensor]:
+    """Indices of the training and of the validation split, ascending, disjoint, int64 each.
 
-
-def preparation(
-    settings: DataSettings,
-    *,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    augment: Augment,
-    device: torch.device | str,
-) -> Preparation:
-    """The preparation that `settings` ask for, with the training split's statistics.
-
-    A channel that never varies has deviation 0; it is divided by one grey level and stays finite.
+    held_out: so many of the last are validated on because the dataset says so; the fraction then plays no part.
     """
-    shift = mean if settings.standardise else [0.0 for _ in mean]
-    scale = (
-        [max(deviation, 1 / 255) for deviation in std]
-        if settings.standardise
-        else [1.0 for _ in std]
-    )
-
-    def per_channel(values: Iterable[float]) -> Tensor:
-        levels = [255 * value for value in values]
-        return torch.tensor(levels, dtype=torch.float32, device=device).view(-1, 1, 1)
-
-    return Preparation(
-        shift=per_channel(shift),
-        scale=per_channel(scale),
-        augment=augment,
-        crop_padding=settings.crop_padding,
-    )
+    if held_out:
+        count = len(labels) - held_out
+        order = stratified_order(labels[:count], settings.split_seed)[: settings.train_limit]
+        return order.sort().values, torch.arange(count, len(labels))
+    order = stratified_order(labels, settings.split_seed)[: settings.train_limit]
+    share = round(settings.validation * len(order))
+    return order[share:].sort().values, order[:share].sort().values
 
 
 def fingerprint(name: str, images: Images, *, train: Tensor, validation: Tensor) -> str:

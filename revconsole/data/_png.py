@@ -3,10 +3,7 @@
 Shapes: N images, 3 channels, S pixels of height and width.
 """
 
-import hashlib
 import logging
-import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from revconsole.data._cache import keep, kept, stamp_of
 from revconsole.data._images import damaged
 
 CACHE = "revconsole-cache.npz"
@@ -41,14 +39,16 @@ def read_folders(place: Path, names: tuple[str, ...], *, side: int) -> Halves:
     Raises DataUnavailable where a class or an image is missing, damaged or of another size.
     """
     files = {half: _listed(place / half, names) for half in ("train", "test")}
-    stamp = _stamp([file for half in files.values() for file, _ in half])
-    cached = _cached(place / CACHE, stamp)
-    if cached is not None:
-        return cached
+    stamp = stamp_of([file for half in files.values() for file, _ in half], below=place)
+    cached = kept(place / CACHE, stamp)
+    if cached is not None and len(cached) == 4:
+        part0, part1, part2, part3 = (torch.from_numpy(part) for part in cached.values())
+        return (part0, part1), (part2, part3)
 
     log.info("reading the images below %s; the next time they come from %s", place, CACHE)
     train, test = (_decoded(half, side=side) for half in files.values())
-    _keep(place / CACHE, stamp, (train, test))
+    parts = {f"part{n}": part.numpy() for n, part in enumerate((*train, *test))}
+    keep(place / CACHE, stamp, parts)
     return train, test
 
 
@@ -64,17 +64,6 @@ def _listed(half: Path, names: tuple[str, ...]) -> list[tuple[Path, int]]:
     ]
 
 
-def _stamp(files: list[Path]) -> str:
-    """Changes when a file is added, removed, resized or rewritten."""
-    digest = hashlib.sha256()
-    for file in files:
-        state = file.stat()
-        digest.update(
-            f"{file.parent.name}/{file.name} {state.st_size} {state.st_mtime_ns}\n".encode()
-        )
-    return digest.hexdigest()
-
-
 def _decoded(files: list[tuple[Path, int]], *, side: int) -> tuple[Tensor, Tensor]:
     images = torch.empty((len(files), 3, side, side), dtype=torch.uint8)
     for index, (file, _) in enumerate(files):
@@ -83,29 +72,3 @@ def _decoded(files: list[tuple[Path, int]], *, side: int) -> tuple[Tensor, Tenso
             raise damaged(file, f"{tuple(image.shape)} instead of {(3, side, side)}")
         images[index] = image
     return images, torch.tensor([label for _, label in files], dtype=torch.int64)
-
-
-def _cached(file: Path, stamp: str) -> Halves | None:
-    """What the cache holds, if it is whole and of these files."""
-    try:
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
-            if str(kept["stamp"]) != stamp:
-                return None
-            parts = [torch.from_numpy(kept[f"part{index}"]) for index in range(4)]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    return (parts[0], parts[1]), (parts[2], parts[3])
-
-
-def _keep(file: Path, stamp: str, halves: Halves) -> None:
-    """Write the cache whole or not at all; a folder without room or permission stays uncached."""
-    part0, part1, part2, part3 = (part.numpy() for half in halves for part in half)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".arriving-", dir=file.parent) as arriving:
-            whole = Path(arriving) / file.name
-            np.savez(
-                whole, stamp=np.array(stamp), part0=part0, part1=part1, part2=part2, part3=part3
-            )
-            whole.replace(file)
-    except OSError as error:
-        log.info("no cache beside the images: %s", error)

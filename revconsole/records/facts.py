@@ -38,6 +38,8 @@ class DatasetFacts:
     layouts: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = ()
     """Each accepted layout, in order of search: its name, the places it may be in (relative to the data
     folder, or absolute), its files (`x/` is a folder). The last is the one to get by hand."""
+    by_settings: tuple[str, ...] = ()
+    """Settings of `data` that decide what is in it; the facts that they decide are 0 or empty here."""
     debian_package: str = ""
     download_megabytes: int = 0
     """10⁶ bytes a download takes; 0 where nothing is downloaded."""

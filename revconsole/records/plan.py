@@ -11,7 +11,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from revconsole.records import catalogue
+from revconsole.records import catalogue, sources
+from revconsole.records.data_rules import check_data
 from revconsole.records.facts import DatasetFacts
 from revconsole.records.model_rules import check_model
 from revconsole.records.rule import Rule
@@ -20,10 +21,8 @@ from revconsole.records.sections import (
     Backward,
     Bdia,
     Coefficients,
-    Constant,
     Cosine,
     Data,
-    Exponential,
     Model,
     Momentum,
     OneCycle,
@@ -33,7 +32,6 @@ from revconsole.records.sections import (
     Scheme,
     Section,
     Sgd,
-    Step,
     Train,
     Vit,
 )
@@ -70,26 +68,34 @@ class Plan(Section):
 
     @property
     def facts(self) -> DatasetFacts:
-        """Facts of the dataset (classes, channels, size as shipped)."""
-        return catalogue.dataset(self.data.dataset)
+        """Facts of the dataset (classes, channels, size as shipped).
+
+        Raises DataUnavailable where its classes are those of a folder that is not there.
+        """
+        return sources.facts_of(self.data)
 
     @property
     def image_size(self) -> int:
         """Side of the square images the model sees, in pixels."""
-        return self.data.image_size or self.facts.size
+        return sources.image_size(self.data)
 
     @property
-    def train_images(self) -> int:
-        """Images that are trained on: those of the dataset or of the limit, without the held-out ones."""
-        images = self.data.train_limit or self.facts.train_images
-        return images - round(self.data.validation * images)
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of an epoch, the held-out images left out; 0 for a folder, whose images nobody has counted."""
+        images = self.data.train_limit or self.shipped_images
+        return math.ceil((images - round(self.data.validation * images)) / self.train.batch)
 
     @property
     def epochs(self) -> int:
         """Epochs that the run begins."""
         if self.train.steps is None:
             return self.train.epochs
-        return math.ceil(self.train.steps / math.ceil(self.train_images / self.train.batch))
+        return math.ceil(self.train.steps / self.steps_per_epoch)
+
+    @property
+    def shipped_images(self) -> int:
+        """Training images of the dataset, 0 for a folder; no file is looked at."""
+        return catalogue.dataset(self.data.source or self.data.dataset).train_images
 
     def digest(self) -> str:
         """A hash of everything that decides the result: two plans with one digest train alike."""
@@ -98,6 +104,7 @@ class Plan(Section):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
+        check_data(self.data)
         check_model(self)
         _check_scheme(self)
         _check_training(self)
@@ -178,7 +185,7 @@ def _check_float_inverse(scheme: Bdia | Momentum | Coefficients, depth: int) -> 
 
 
 def _check_training(plan: Plan) -> None:
-    train, schedule = plan.train, plan.schedule
+    train = plan.train
     if train.batch % train.accumulate:
         raise Rule(
             "train.accumulate",
@@ -188,30 +195,42 @@ def _check_training(plan: Plan) -> None:
         raise Rule(
             "optimizer.nesterov", "looks ahead along the momentum, which is 0; set it to 0.9, say"
         )
-    if not isinstance(schedule, OneCycle):
-        _check_warmup(plan, schedule)
+    _check_length(plan)
     if train.precision == "fp16" and train.device == "cpu":
         raise Rule("train.precision", "fp16 needs a GPU; on the CPU use float32 or bf16")
-    limit = plan.data.train_limit or plan.facts.train_images
-    if limit > plan.facts.train_images:
+    if plan.data.repeats > train.batch:
+        raise Rule(
+            "data.repeats",
+            f"{plan.data.repeats} copies of an image do not fit into a batch of {train.batch}",
+        )
+    shipped, limit = plan.shipped_images, plan.data.train_limit
+    if shipped and limit and limit > shipped:
         raise Rule(
             "data.train_limit",
-            f"{plan.data.dataset} has {plan.facts.train_images} training images, not {limit}",
+            f"{plan.data.dataset} has {shipped} training images, not {limit}",
         )
 
 
-def _check_warmup(plan: Plan, schedule: Constant | Cosine | Step | Exponential) -> None:
-    """Refuse a warm-up that lasts to the end, in whichever of the two units it is given."""
-    per_epoch = math.ceil(plan.train_images / plan.train.batch)
-    steps = plan.train.steps or plan.train.epochs * per_epoch
+def _check_length(plan: Plan) -> None:
+    """Refuse steps that nobody can turn into epochs, and a warm-up that lasts to the end."""
+    train, schedule, per_epoch = plan.train, plan.schedule, plan.steps_per_epoch
+    if train.steps is not None and not per_epoch:
+        raise Rule(
+            "train.steps",
+            "how many steps make an epoch of a folder is known only once it is read; use train.epochs",
+        )
+    if isinstance(schedule, OneCycle):
+        return
+    epochs = train.steps / per_epoch if train.steps else float(train.epochs)
+    steps = train.steps or train.epochs * per_epoch
     if schedule.warmup_steps is not None:
-        if schedule.warmup_steps >= steps:
+        if per_epoch and schedule.warmup_steps >= steps:
             raise Rule(
                 "schedule.warmup_steps",
                 f"a warm-up of {schedule.warmup_steps:,} steps leaves nothing of {steps:,}",
             )
-    elif schedule.warmup_epochs > 0 and schedule.warmup_epochs * per_epoch >= steps:
+    elif 0 < schedule.warmup_epochs >= epochs:
         raise Rule(
             "schedule.warmup_epochs",
-            f"a warm-up of {schedule.warmup_epochs:g} epochs leaves nothing of {steps / per_epoch:g} epochs",
+            f"a warm-up of {schedule.warmup_epochs:g} epochs leaves nothing of {epochs:g} epochs",
         )

@@ -65,12 +65,15 @@ def oversized_batch(setting: Setting) -> Advised | None:
 
 def mirrored(setting: Setting) -> Advised | None:
     """Mirroring images whose label does not survive it."""
-    plan = setting.plan
-    if plan.data.augment != "crop-flip" or setting.data.facts.mirror:
+    data = setting.plan.data
+    if not data.mirrors or setting.data.facts.mirror:
         return None
+    what, instead = (
+        ("flip", "data.flip = false") if data.flip else ("crop-flip", 'data.augment = "crop"')
+    )
     return _warning(
-        f"crop-flip mirrors images, and an image of {plan.data.dataset} mirrored left to right may be "
-        'another class; use data.augment = "crop"'
+        f"{what} mirrors images, and an image of {data.dataset} mirrored left to right may be "
+        f"another class; use {instead}"
     )
 
 

@@ -4,13 +4,13 @@ Shapes: B images of a batch, C channels, S pixels of height and width.
 """
 
 import itertools
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -20,6 +20,7 @@ from revconsole.data import (
     batches,
     evaluation_batches,
     open_data,
+    resized,
     steps_per_epoch,
 )
 from revconsole.errors import RunFailed
@@ -32,6 +33,8 @@ from revconsole.training.draws import Signs
 from revconsole.training.freezing import freeze
 from revconsole.training.precision import Precision
 from revconsole.training.schedules import Rates
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,8 +80,9 @@ class Setting:
                 move_weights(network, (number - 1) / (scheme.moving * self.steps))
 
     def training_batches(self, epoch: int, *, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images float32 (B, C, S, S) and labels (B,) of an epoch (from 1), beginning with batch `first`.
+        """Images float32 (B, C, S, S) and labels of an epoch (from 1), beginning with batch `first`.
 
+        Labels are classes (B,), or shares of them (B, classes); see `revconsole.data.Batch`.
         The last epoch of a run that counts steps ends with the last step.
         """
         plan = self.plan
@@ -87,30 +91,24 @@ class Setting:
         )
         left = self.steps - (epoch - 1) * self.steps_per_epoch - first
         for _, images, labels in itertools.islice(order, left):
-            yield self._resized(images), labels
+            yield resized(images, self.plan.image_size), labels
 
     def evaluation_batches(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
         """All of a split in order, in batches of the size that training holds in memory."""
         for _, images, labels in evaluation_batches(split, batch=self.micro_batch):
-            yield self._resized(images), labels
-
-    def _resized(self, images: Tensor) -> Tensor:
-        size = self.plan.image_size
-        if images.shape[-1] == size:
-            return images
-        return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+            yield resized(images, self.plan.image_size), labels
 
 
-def prepare(plan: Plan, *, data: Path) -> Setting:
+def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) -> Setting:
     """Realise a plan: device, images, model, optimiser.
 
-    data: the folder that datasets live in.
+    data: the folder that datasets live in. say: takes a sentence about data that takes long or was left out.
     Raises what `choose`, `open_data` and `build_model` raise, and RunFailed if the images are not those
     that the plan asks for.
     """
     device = devices.choose(plan.train.device)
     arithmetic = precision.prepare(plan.train.precision, device)
-    opened = open_data(plan.data, folder=data, device=device)
+    opened = open_data(plan.data, folder=data, device=device, say=say)
     _refuse_other_data(plan, opened.fingerprint)
 
     model, signs = build_model(plan).to(device), Signs(plan.seed)

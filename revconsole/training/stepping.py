@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from revconsole.data import dominant
 from revconsole.training import optimizers
 from revconsole.training.draws import seed_generators
 from revconsole.training.setting import Setting
@@ -19,7 +20,8 @@ from revconsole.training.setting import Setting
 class Step:
     """What one step computed; tensors stay on the device, so that reading them is left to the meter.
 
-    loss: mean over the batch, smoothing included. correct: images whose class came first, in training mode.
+    loss: mean over the batch, smoothing included. correct: images whose class came first, in training mode; of a
+    mixed image, the class with the larger share.
     norm: of the whole gradient, before clipping.
     """
 
@@ -37,6 +39,8 @@ def compute_gradients(
 ) -> Step:
     """Fill `.grad` with the gradient of the mean loss over the batch, clipped, and say what it was.
 
+    labels: classes (B,), or shares of them (B, C); see `revconsole.data.Batch`.
+
     Micro-batches weigh as many images as they hold, so a short one counts for what it is. Nothing is changed but
     gradients and running statistics, and nothing depends on earlier calls: a step may be computed again, in other
     parts. What is drawn per micro-batch (dropout, drop-path) then differs, what is drawn per image (the signs of
@@ -45,7 +49,7 @@ def compute_gradients(
     train, scaler, batch = setting.plan.train, setting.precision.scaler, len(labels)
     setting.optimizer.zero_grad(set_to_none=True)
     setting.reach(number)
-    loss, correct = images.new_zeros(()), labels.new_zeros(())
+    loss, correct = images.new_zeros(()), dominant(labels).new_zeros(())
     for micro, (part, wanted) in enumerate(micro_batches(setting, images, labels)):
         seed_generators(setting.plan.seed, step=number, micro=micro)
         setting.signs.aim(step=number, batch=batch, first=micro * setting.micro_batch)
@@ -55,7 +59,7 @@ def compute_gradients(
         share = mean * (len(wanted) / batch)
         torch.autograd.backward(scaler.scale(share))
         loss += share.detach()
-        correct += (logits.detach().argmax(dim=1) == wanted).sum()
+        correct += (logits.detach().argmax(dim=1) == dominant(wanted)).sum()
 
     scaler.unscale_(setting.optimizer)
     return Step(

@@ -29,6 +29,7 @@ from revconsole.records.events import (
     Event,
     Finished,
     HandedOver,
+    Logged,
     Measured,
     Started,
 )
@@ -69,7 +70,7 @@ def train(
         devices.threads(wanted.threads),
         devices.deterministic(wanted.deterministic),
     ):
-        setting = prepare(plan, data=data)
+        setting = prepare(plan, data=data, say=lambda text: emit(Logged(text=text)))
         keeper, room = Keeper(setting, checkpoints, emit), Room(setting, emit)
         progress = introduce(setting, keeper, room, emit)
         meter, probe = Meter(setting, emit, progress), ReversibleProbe(setting, emit)

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from revconsole.data import batches, open_data
+from revconsole.data import batches, dominant, open_data, resized
 from revconsole.errors import RevconsoleError
 from revconsole.models._own import blamed, made, working_folder_importable
 from revconsole.records.events import Advised
@@ -103,7 +102,7 @@ def _checks(setting: Setting, *, light: bool, seconds: float = math.inf) -> Iter
     return checks(
         setting.model,
         images[:MOST_IMAGES],
-        labels[:MOST_IMAGES],
+        dominant(labels)[:MOST_IMAGES],
         light=light,
         autocast=setting.precision.autocast,
         seconds=seconds,
@@ -125,10 +124,8 @@ def _batch(plan: Plan, device: torch.device, data: Path) -> tuple[Tensor, Tensor
     opened = open_data(plan.data, folder=data, device=device)
     order = batches(opened.train, batch=plan.train.batch, seed=plan.seed, epoch=0, first=0)
     _, images, labels = next(iter(order))
-    images, labels = images[:MOST_IMAGES], labels[:MOST_IMAGES]
-    if images.shape[-1] != plan.image_size:
-        images = F.interpolate(images, size=plan.image_size, mode="bilinear", antialias=True)
-    return images, labels
+    images, labels = images[:MOST_IMAGES], dominant(labels)[:MOST_IMAGES]
+    return resized(images, plan.image_size), labels
 
 
 def _random(plan: Plan, device: torch.device, shape: Shape) -> tuple[Tensor, Tensor]:

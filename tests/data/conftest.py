@@ -1,29 +1,16 @@
 """What the tests of data share: settings as a profile gives them, and a small dataset in memory."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import pytest
 import torch
 
 from revconsole.data._images import Images
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    dataset: str = "digits"
-    validation: float = 0.1
-    split_seed: int = 0
-    train_limit: int | None = None
-    augment: Literal["none", "crop", "crop-flip"] = "none"
-    crop_padding: int = 1
-    standardise: bool = True
+from revconsole.records.sections import Data
 
 
 @pytest.fixture
 def settings():
-    """The class of settings: call it with what differs from the defaults."""
-    return Settings
+    """A function: what differs from the defaults to settings, also to such as a profile could not hold."""
+    return lambda **changes: Data.model_construct(**{"crop_padding": 1, **changes})
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from revconsole.data import batches, evaluation_batches, open_data, steps_per_epoch
-from revconsole.data._batches import augmented
+from revconsole.data._augment import cropped_and_mirrored
 from revconsole.data._opening import Preparation, Split
+from revconsole.data._standardise import Standardisation
 from revconsole.records.keys import key
+from revconsole.records.sections import Data
 
 ONE_ROUNDING = 1e-6  # float32 shift and scale against float64
 
@@ -16,16 +18,18 @@ ONE_ROUNDING = 1e-6  # float32 shift and scale against float64
 def split():
     """A function: fifty numbered 3×6×6 images with an augmentation."""
 
-    def made(augment="none", crop_padding=2):
+    def made(augment="none", crop_padding=2, **more):
         generator = torch.Generator().manual_seed(0)
         return Split(
             images=torch.randint(1, 256, (50, 3, 6, 6), generator=generator).to(torch.uint8),
             labels=torch.arange(50),
+            classes=50,
             preparation=Preparation(
-                shift=torch.tensor([100.0, 120.0, 140.0]).view(-1, 1, 1),
-                scale=torch.tensor([50.0, 60.0, 70.0]).view(-1, 1, 1),
-                augment=augment,
-                crop_padding=crop_padding,
+                standardisation=Standardisation(
+                    shift=torch.tensor([100.0, 120.0, 140.0]).view(-1, 1, 1),
+                    scale=torch.tensor([50.0, 60.0, 70.0]).view(-1, 1, 1),
+                ),
+                augmentation=Data(augment=augment, crop_padding=crop_padding, **more),
             ),
         )
 
@@ -41,14 +45,15 @@ def same(left, right):
 
 def reference(pixels, preparation, *, seed, step):
     """Crop, mirror and standardise image by image, in numpy."""
-    padding, size = preparation.crop_padding, pixels.shape[-1]
+    padding, size = preparation.augmentation.crop_padding, pixels.shape[-1]
     draws = torch.Generator().manual_seed(key(seed, "augment", step))
     rows, columns = torch.randint(0, 2 * padding + 1, (2, len(pixels)), generator=draws).numpy()
     mirrored = np.zeros(len(pixels))
-    if preparation.augment == "crop-flip":
+    if preparation.augmentation.augment == "crop-flip":
         mirrored = torch.randint(0, 2, (len(pixels),), generator=draws).numpy()
 
-    shift, scale = preparation.shift.double().numpy(), preparation.scale.double().numpy()
+    how = preparation.standardisation
+    shift, scale = how.shift.double().numpy(), how.scale.double().numpy()
     result = []
     for image, row, column, mirror in zip(pixels.numpy(), rows, columns, mirrored, strict=True):
         canvas = np.zeros((3, size + 2 * padding, size + 2 * padding))
@@ -69,7 +74,9 @@ def test_augmented_batches_equal_a_reference_that_goes_image_by_image(split, aug
 def test_each_image_of_a_batch_gets_its_own_draws(split):
     data = split("crop-flip")
     twins = data.images[:1].repeat(64, 1, 1, 1)
-    made = augmented(twins, data.preparation, generator=torch.Generator().manual_seed(0))
+    made = cropped_and_mirrored(
+        twins, data.preparation.augmentation, generator=torch.Generator().manual_seed(0)
+    )
     distinct = {image.numpy().tobytes() for image in made}
     assert len(distinct) > 30  # of 5 × 5 offsets × 2
 
@@ -78,7 +85,9 @@ def test_crops_and_mirrorings_are_all_reached_and_even(split):
     data = split("crop-flip", crop_padding=1)
     marked = torch.zeros(9000, 1, 6, 6, dtype=torch.uint8)
     marked[:, :, 2, 1] = 255
-    made = augmented(marked, data.preparation, generator=torch.Generator().manual_seed(0))
+    made = cropped_and_mirrored(
+        marked, data.preparation.augmentation, generator=torch.Generator().manual_seed(0)
+    )
     counts = torch.bincount(made.flatten(1).argmax(1))
     reached = counts[counts > 0]
     assert len(reached) == 18
@@ -97,7 +106,7 @@ def test_an_epoch_shows_every_image_once_in_another_order_than_the_next(split):
 
 def test_labels_stay_with_their_images(split):
     data = split()
-    how = data.preparation
+    how = data.preparation.standardisation
     for _, images, labels in batches(data, batch=16, seed=0, epoch=0):
         expected = (data.images[labels].float() - how.shift) / how.scale
         assert (images - expected).abs().max() < ONE_ROUNDING
@@ -147,7 +156,7 @@ def test_evaluation_goes_through_a_split_in_order_without_augmentation(split):
     data = split("crop-flip")
     made = list(evaluation_batches(data, batch=20))
     assert torch.cat([labels for _, _, labels in made]).tolist() == list(range(50))
-    how = data.preparation
+    how = data.preparation.standardisation
     expected = (data.images.float() - how.shift) / how.scale
     assert (torch.cat([images for _, images, _ in made]) - expected).abs().max() < ONE_ROUNDING
 
@@ -162,5 +171,6 @@ def test_batches_never_write_into_the_split(split):
 
 def test_validation_and_test_splits_are_never_augmented(settings, tmp_path):
     data = open_data(settings(augment="crop-flip"), folder=tmp_path, device="cpu")
-    assert data.train.preparation.augment == "crop-flip"
-    assert data.validation.preparation.augment == data.test.preparation.augment == "none"
+    assert data.train.preparation.augmentation.augment == "crop-flip"
+    assert data.validation.preparation.augmentation is None
+    assert data.test.preparation.augmentation is None

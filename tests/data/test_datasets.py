@@ -10,6 +10,7 @@ import torch
 from revconsole.data import digits, fashion_mnist, open_data, synthetic
 from revconsole.records import catalogue
 from revconsole.records.facts import present
+from revconsole.records.sections import Data
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
@@ -18,9 +19,14 @@ def test_the_datasets_are_there():
     assert list(catalogue.datasets()) == [
         "cifar10",
         "cifar100",
+        "circles",
+        "context_patches",
         "digits",
         "fashion_mnist",
+        "imagefolder",
         "mnist",
+        "moons",
+        "spirals",
         "synthetic",
     ]
 
@@ -29,6 +35,9 @@ def test_the_datasets_are_there():
 def test_facts_are_read_without_importing_and_agree_with_the_module(name):
     module = import_module(f"revconsole.data.{name}")
     assert catalogue.dataset(name) == module.FACTS
+    if module.FACTS.by_settings:
+        assert set(module.FACTS.by_settings) <= set(Data.model_fields)
+        return
     assert len(module.NAMES) == module.FACTS.classes
     assert len(module.FACTS.mean) == len(module.FACTS.std) == module.FACTS.channels
     per_class = module.FACTS.train_per_class

@@ -1,10 +1,32 @@
 """The section of the images."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from revconsole.records.sections.section import Section
+
+AUGMENTATIONS = (
+    "augment",
+    "flip",
+    "rotation",
+    "rand_augment",
+    "colour_jitter",
+    "blur",
+    "erasing",
+    "mixup",
+    "cutmix",
+    "repeats",
+)
+"""The settings that change training images at random, in the order they do."""
+
+
+def _word_for(value: Any) -> Any:
+    """Runs and profiles from before there was a choice say true or false."""
+    if isinstance(value, bool):
+        return "per-channel" if value else "none"
+    return value
 
 
 class Data(Section):
@@ -12,6 +34,22 @@ class Data(Section):
 
     dataset: str = "digits"
     """Name of the dataset; `revconsole data` lists them."""
+    folder: str | None = Field(default=None, min_length=1)
+    """Of imagefolder: where the images are; kept as an absolute path."""
+    on_bad_image: Literal["skip", "fail"] = "fail"
+    """Of imagefolder: an image that cannot be read ends the run, or is left out and said so."""
+    source: str | None = Field(default=None, min_length=1)
+    """Of context_patches: the dataset that patches are cut from."""
+    source_size: int | None = Field(default=None, ge=4, le=4096)
+    """Of context_patches from imagefolder: side that its images are brought to before, in pixels."""
+    patch_side: int = Field(default=8, ge=2, le=1024)
+    """Of context_patches: side of a patch, in pixels."""
+    gap: int = Field(default=2, ge=0, le=1024)
+    """Of context_patches: pixels between two patches; without a gap, their edges give the answer away."""
+    jitter: int = Field(default=1, ge=0, le=1024)
+    """Of context_patches: pixels that each patch is moved by, at most, each way."""
+    cut_seed: int = Field(default=0, ge=0)
+    """Of context_patches: seed of the cuts, apart from the run's: the same source and seed, the same patches."""
     validation: float = Field(default=0.1, gt=0, lt=1)
     """Fraction of the training images held out to choose the best epoch."""
     split_seed: int = Field(default=0, ge=0)
@@ -22,9 +60,53 @@ class Data(Section):
     """Per-sample random augmentation of the training images."""
     crop_padding: int = Field(default=4, ge=1, le=64)
     """Pixels of border added before a random crop."""
-    standardise: bool = True
-    """Subtract the mean and divide by the deviation of each channel of the training split."""
+    flip: bool = False
+    """Mirror every other training image left to right; part of crop-flip, too."""
+    rotation: float = Field(default=0.0, ge=0, le=180)
+    """Rotate each training image by up to so many degrees either way; 0 does not."""
+    colour_jitter: float = Field(default=0.0, ge=0, le=1)
+    """Scale brightness, contrast and saturation of each training image by up to this share; 0 does not."""
+    blur: float = Field(default=0.0, ge=0, le=32)
+    """Blur each training image by a Gaussian of up to so many pixels' deviation; 0 does not."""
+    rand_augment: int | None = Field(default=None, ge=0, le=30)
+    """Magnitude of RandAugment, two random operations on each training image; unset does without."""
+    erasing: float = Field(default=0.0, ge=0, le=1)
+    """Probability that a random rectangle of a training image becomes zero, the mean once standardised; 0 erases none."""
+    mixup: float = Field(default=0.0, ge=0, le=100)
+    """Alpha of mixup, which blends training images and their labels in pairs; 0 does not."""
+    cutmix: float = Field(default=0.0, ge=0, le=100)
+    """Alpha of cutmix, which pastes a part of one training image into another; beside mixup, every other batch."""
+    repeats: int = Field(default=1, ge=1, le=64)
+    """Show each training image so many times in its batch, augmented each time anew; epochs keep their steps."""
+    standardise: Annotated[
+        Literal["none", "per-channel", "per-pixel", "zca"], BeforeValidator(_word_for)
+    ] = "per-channel"
+    """Mean 0 and deviation 1 per channel or per pixel, or decorrelated pixels; fitted to the training split."""
+    zca_eps: float = Field(default=0.1, gt=0)
+    """With zca: added to each variance, of pixels in [0, 1]; less decorrelates further, noise included."""
     image_size: int | None = Field(default=None, ge=4, le=1024)
     """Resize the images to this side, in pixels; unset keeps the dataset's own."""
     fingerprint: str | None = Field(default=None, min_length=12, max_length=64)
     """Refuse to train unless the data's fingerprint starts so: two people, the same images."""
+
+    @field_validator("folder")
+    @classmethod
+    def _absolute(cls, folder: str | None) -> str | None:
+        """A run may go on in another process, from another working folder."""
+        return None if folder is None else str(Path(folder).expanduser().absolute())
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether training images are mirrored."""
+        return self.flip or self.augment == "crop-flip"
+
+    @property
+    def mixes(self) -> bool:
+        """Whether training images are mixed, and their labels with them."""
+        return self.mixup > 0 or self.cutmix > 0
+
+    @property
+    def augmentations(self) -> dict[str, str | int | float | bool]:
+        """What is done to the training images, each with its setting; empty if nothing is."""
+        done = {name: getattr(self, name) for name in AUGMENTATIONS}
+        return {n: v for n, v in done.items() if v != type(self).model_fields[n].default}

@@ -1,0 +1,131 @@
+"""Augmentation: what is done to the images of a training batch, each by its own draws, on their device.
+
+    crop, flip                                        here, all images at once
+    rotation, rand_augment, colour_jitter, blur       torchvision's transforms, image by image, on grey levels
+    erasing                                           torchvision's, on standardised images, with zero
+    mixup, cutmix                                     torchvision's, on whole batches; labels become shares
+
+torchvision draws from torch's global generator. It is seeded here from (seed, purpose, position) and put back
+afterwards, so that what is drawn depends on nothing else. All draws are made on the CPU: every device sees the same.
+
+Shapes: B images, C channels, S pixels of height and width, P = S + 2·padding.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from revconsole.records.sections import Data
+
+RANDOM_OPERATIONS = 2
+"""Of RandAugment, per image: the paper's choice, and timm's."""
+LEAST_BLUR = 0.1  # pixels: what torchvision takes for hardly any
+
+Images = Callable[[Tensor], Tensor]
+"""A transform of one image, (C, S, S) to the same."""
+
+
+def cropped_and_mirrored(pixels: Tensor, how: Data, *, generator: torch.Generator) -> Tensor:
+    """Each of uint8 (B, C, S, S) at its own random crop, mirrored or not, as `how` says.
+
+    A crop is cut out of the image with `crop_padding` black pixels on each side; every offset is as likely
+    as another. `generator` is on the CPU; it draws the B rows, the B columns, then the B mirrorings.
+    """
+    count, size, device = len(pixels), pixels.shape[-1], pixels.device
+    if how.augment != "none":
+        offsets = torch.randint(0, 2 * how.crop_padding + 1, (2, count), generator=generator)
+        rows, columns = offsets.to(device)
+        padded = F.pad(pixels, [how.crop_padding] * 4)  # (B, C, P, P)
+        windows = padded.unfold(2, size, 1).unfold(3, size, 1)  # a view: (B, C, P-S+1, P-S+1, S, S)
+        pixels = windows[torch.arange(count, device=device), :, rows, columns]
+    if how.mirrors:
+        mirror = torch.randint(0, 2, (count, 1, 1, 1), generator=generator).to(device, torch.bool)
+        pixels = torch.where(mirror, pixels.flip(-1), pixels)
+    return pixels
+
+
+def transformed(pixels: Tensor, how: Data, *, seed: int) -> Tensor:
+    """Each of uint8 (B, C, S, S) rotated, randomly augmented, recoloured and blurred, as far as `how` says."""
+    transform = _transform(
+        how.rotation, how.rand_augment, how.colour_jitter, how.blur, size=pixels.shape[-1]
+    )
+    if transform is None:
+        return pixels
+    with drawn_from(seed):
+        return torch.stack([transform(image) for image in pixels])
+
+
+def erased(images: Tensor, how: Data, *, seed: int) -> Tensor:
+    """Standardised images (B, C, S, S), each with a rectangle at zero with that probability; written in place."""
+    if how.erasing:
+        with drawn_from(seed):
+            for image in images:
+                _erase(how.erasing)(image)
+    return images
+
+
+def mixed(
+    images: Tensor, labels: Tensor, how: Data, *, classes: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Each image mixed with its neighbour in the batch, and the labels with it.
+
+    labels: int64 (B,). Returns images and each image's shares of the classes, float32 (B, classes); both
+    unchanged where nothing is mixed. With mixup and cutmix a batch gets one or the other, evenly.
+    """
+    if not how.mixes:
+        return images, labels
+    with drawn_from(seed):
+        blended, shares = _mix(how.mixup, how.cutmix, classes)(images, labels)
+    return blended, shares
+
+
+@contextmanager
+def drawn_from(seed: int) -> Iterator[None]:
+    """Seed torch's generator of the CPU inside and put it back afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+@cache
+def _transform(
+    rotation: float, magnitude: int | None, jitter: float, blur: float, *, size: int
+) -> Images | None:
+    from torchvision.transforms import v2  # deferred: slow to import, and most runs need none of it
+
+    parts: list[Images] = []
+    if rotation:
+        parts.append(v2.RandomRotation(rotation, v2.InterpolationMode.BILINEAR))
+    if magnitude is not None:
+        parts.append(v2.RandAugment(RANDOM_OPERATIONS, magnitude))
+    if jitter:
+        parts.append(v2.ColorJitter(brightness=jitter, contrast=jitter, saturation=jitter))
+    if blur:
+        # Two deviations each way; torchvision reflects at the edge, which takes less than the whole image.
+        reach = min(math.ceil(2 * blur), size - 1)
+        parts.append(v2.GaussianBlur(2 * reach + 1, (min(LEAST_BLUR, blur), blur)))
+    return v2.Compose(parts) if parts else None
+
+
+@cache
+def _erase(probability: float) -> Images:
+    from torchvision.transforms import v2  # as above
+
+    return v2.RandomErasing(probability, value=0, inplace=True)  # type: ignore[no-any-return]
+
+
+@cache
+def _mix(
+    mixup: float, cutmix: float, classes: int
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    from torchvision.transforms import v2  # as above
+
+    parts = [v2.MixUp(alpha=mixup, num_classes=classes)] if mixup else []
+    if cutmix:
+        parts.append(v2.CutMix(alpha=cutmix, num_classes=classes))
+    return v2.RandomChoice(parts)  # type: ignore[no-any-return]

@@ -1,0 +1,144 @@
+"""Standardisation: what is subtracted from pixels, what they are divided by, and how they are decorrelated.
+
+Everything is fitted to the training split alone and applied to every split alike:
+
+    none          x / 255
+    per-channel   (x − mean) / deviation, one of each per channel
+    per-pixel     the same, one of each per pixel of each channel
+    zca           W (x / 255 − mean image),  W = U (Λ + ε)^(−1/2) Uᵀ,  with U Λ Uᵀ the covariance of pixels in [0, 1]
+
+zca follows Krizhevsky 2009, appendix A, with the ε of Coates, Ng and Lee 2011: it leaves directions of variance
+well below ε nearly alone instead of blowing their noise up.
+
+Shapes: N images, B of a batch, C channels, S pixels of height and width, D = C·S·S.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from revconsole.data._statistics import channel_statistics
+
+Standardise = Literal["none", "per-channel", "per-pixel", "zca"]
+
+LEVELS = 255
+LEAST_DEVIATION = 1 / LEVELS
+"""A channel that never varies is divided by one grey level and stays finite."""
+LEAST_SHARE = 0.1
+"""A pixel counts as varying at least so much as its channel: the edge of MNIST is black in training, and a test
+image with a grey pixel there would otherwise be hundreds of deviations away."""
+MOST_WHITENED = 4096
+"""Values of an image that zca takes: its eigen-decomposition costs their cube, a minute at this size."""
+CHUNK = 1024  # images whose products are summed at a time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Standardisation:
+    """(pixels − shift) / scale, then `whitening` if there is one; float32, on one device.
+
+    shift, scale: in grey levels, (C, 1, 1) or (C, S, S). whitening: symmetric, (D, D).
+    """
+
+    shift: Tensor
+    scale: Tensor
+    whitening: Tensor | None = None
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Pixels uint8 (B, C, S, S) to float32 of the same shape."""
+        values = pixels.to(torch.float32).sub_(self.shift).div_(self.scale)
+        if self.whitening is None:
+            return values
+        return (values.flatten(1) @ self.whitening).view_as(values)
+
+    def to(self, device: torch.device | str) -> "Standardisation":
+        """The same on a device."""
+        whitening = None if self.whitening is None else self.whitening.to(device)
+        return Standardisation(
+            shift=self.shift.to(device), scale=self.scale.to(device), whitening=whitening
+        )
+
+
+def fitted(images: Tensor, how: Standardise, *, eps: float) -> Standardisation:
+    """Fit to uint8 training images (N, C, S, S) on the CPU.
+
+    eps: of zca, added to each eigenvalue. What is summed are whole numbers in float64 or int64, so that no order
+    of summation, hence no number of threads, changes a bit.
+    """
+    channels = images.shape[1]
+    if how == "none":
+        return _of([0.0] * channels, [1.0] * channels)
+    mean, std = channel_statistics(images)
+    if how == "per-channel":
+        return _of(list(mean), [max(deviation, LEAST_DEVIATION) for deviation in std])
+    if how == "per-pixel":
+        least = torch.tensor(std).mul(LEAST_SHARE).clamp_min(LEAST_DEVIATION).view(-1, 1, 1)
+        return _per_pixel(images, least)
+    return _zca(images, eps)
+
+
+def _of(mean: list[float], std: list[float]) -> Standardisation:
+    def levels(values: list[float]) -> Tensor:
+        scaled = [LEVELS * value for value in values]
+        return torch.tensor(scaled, dtype=torch.float32).view(-1, 1, 1)
+
+    return Standardisation(shift=levels(mean), scale=levels(std))
+
+
+def _per_pixel(images: Tensor, least: Tensor) -> Standardisation:
+    count = len(images)
+    total, squares = torch.zeros((2, *images.shape[1:]), dtype=torch.int64)
+    for chunk in torch.split(images, CHUNK):
+        levels = chunk.to(torch.int64)
+        total += levels.sum(0)
+        squares += (levels * levels).sum(0)
+    deviation = (count * squares - total * total).double().sqrt() / count  # (C, S, S)
+    return Standardisation(
+        shift=(total.double() / count).float(),
+        scale=deviation.maximum(LEVELS * least.double()).float(),
+    )
+
+
+def _zca(images: Tensor, eps: float) -> Standardisation:
+    mean, covariance = _moments(images)
+    with _one_thread():
+        values, vectors = torch.linalg.eigh(covariance)
+    # Rounding leaves eigenvalues of exactly zero a little below it.
+    gains = (values.clamp_min(0) + eps).rsqrt()
+    whitening = (vectors * gains) @ vectors.T
+    return Standardisation(
+        shift=(LEVELS * mean).float().view(images.shape[1:]),
+        scale=torch.full((1, 1, 1), float(LEVELS)),
+        whitening=whitening.float(),
+    )
+
+
+def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and covariance (D, D) of pixels in [0, 1], float64.
+
+    Products of grey levels are whole numbers, and a hundred billion of them still fit 53 bits.
+    """
+    count, size = len(images), images[0].numel()
+    total = torch.zeros(size, dtype=torch.float64)
+    products = torch.zeros(size, size, dtype=torch.float64)
+    for chunk in torch.split(images, CHUNK):
+        levels = chunk.flatten(1).double()
+        total += levels.sum(0)
+        products.addmm_(levels.T, levels)
+    mean = total / count
+    covariance = (products / count - torch.outer(mean, mean)) / LEVELS**2
+    return mean / LEVELS, covariance
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Decompose on one thread: how work is shared changes the last bits, and a resumed run needs the same."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,228 @@
+"""Augmentation: every kind does what its name says, image by image, from draws keyed by position."""
+
+import numpy as np
+import pytest
+import torch
+
+from revconsole.data import batches, dominant, open_data
+from revconsole.data._opening import Preparation, Split
+from revconsole.data._standardise import Standardisation
+from revconsole.errors import ProfileError
+from revconsole.records.sections import Data
+
+EVERY_KIND = {
+    "flip": True,
+    "rotation": 30.0,
+    "colour_jitter": 0.4,
+    "blur": 1.0,
+    "rand_augment": 9,
+    "erasing": 0.9,
+    "mixup": 0.4,
+    "cutmix": 1.0,
+    "repeats": 3,
+}
+EVERYTHING = {"augment": "crop", "crop_padding": 2, **EVERY_KIND}
+ONE_ROUNDING = 1e-5
+
+
+@pytest.fixture
+def split():
+    """A function: sixty smooth 3×12×12 images of sixty classes, as they are, with an augmentation."""
+
+    def made(channels=3, **changes):
+        generator = torch.Generator().manual_seed(0)
+        coarse = torch.rand(60, channels, 4, 4, generator=generator)
+        smooth = torch.nn.functional.interpolate(coarse, size=12, mode="bilinear")
+        return Split(
+            images=(20 + 200 * smooth).to(torch.uint8),
+            labels=torch.arange(60),
+            classes=60,
+            preparation=Preparation(
+                standardisation=Standardisation(
+                    shift=torch.full((1, 1, 1), 10.0), scale=torch.ones(1, 1, 1)
+                ),
+                augmentation=Data(**changes),
+            ),
+        )
+
+    return made
+
+
+def first(split, *, batch=20, seed=1, epoch=0):
+    _, images, labels = next(batches(split, batch=batch, seed=seed, epoch=epoch))
+    return images, labels
+
+
+def same(left, right):
+    return all(
+        a[0] == b[0] and torch.equal(a[1], b[1]) and torch.equal(a[2], b[2])
+        for a, b in zip(left, right, strict=True)
+    )
+
+
+@pytest.mark.parametrize("kind", [*EVERY_KIND, "everything"])
+def test_a_batch_is_the_same_whatever_was_drawn_before_it(split, kind):
+    data = split(**(EVERYTHING if kind == "everything" else {kind: EVERY_KIND[kind]}))
+    whole = list(batches(data, batch=16, seed=2, epoch=1))
+    torch.manual_seed(99)
+    torch.rand(7)
+    assert same(whole[2:], list(batches(data, batch=16, seed=2, epoch=1, first=2)))
+    assert not torch.equal(whole[0][1], first(data, batch=16, seed=3, epoch=1)[0])
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_each_kind_is_off_by_default_and_changes_the_batch_when_on(split, kind):
+    plain, _ = first(split())
+    changed, _ = first(split(**{kind: EVERY_KIND[kind]}))
+    assert not torch.equal(plain, changed)
+    assert changed.isfinite().all()
+    assert changed.shape == plain.shape
+
+
+def test_the_global_generator_is_left_alone_and_not_listened_to(split):
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    list(batches(split(**EVERYTHING), batch=16, seed=2, epoch=1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("kind", ["rotation", "colour_jitter", "blur", "rand_augment", "erasing"])
+def test_each_image_of_a_batch_gets_its_own_draws(split, kind):
+    data = split(**{kind: EVERY_KIND[kind]})
+    data.images[:] = data.images[:1].clone()
+    images, _ = first(data, batch=40)
+    assert len({image.numpy().tobytes() for image in images}) > 20
+
+
+def test_flip_mirrors_half_of_the_images_and_leaves_the_others(split):
+    data = split(flip=True)
+    images, labels = first(data, batch=60)
+    before = data.images[labels].float() - 10
+    kept = (images == before).flatten(1).all(1)
+    mirrored = (images == before.flip(-1)).flatten(1).all(1)
+    assert (kept ^ mirrored).all()
+    assert 15 < kept.sum() < 45  # 30 expected, deviation 4
+
+
+def test_rotation_turns_by_no_more_than_its_degrees(split):
+    """A bright dot off the centre comes to lie on an arc; the corners come from outside and are black."""
+    data = split(rotation=20.0)
+    data.images.zero_()
+    data.images[:, :, 1, 5:7] = 255  # straight above the centre at (5.5, 5.5)
+    images, _ = first(data, batch=60)
+    weights = (images + 10)[:, 0]
+    places = torch.arange(12.0)
+    down = (weights.sum(2) * places).sum(1) / weights.sum((1, 2)) - 5.5
+    right = (weights.sum(1) * places).sum(1) / weights.sum((1, 2)) - 5.5
+    degrees = torch.rad2deg(torch.atan2(right, -down))
+    assert degrees.abs().max() < 22  # two for bilinear sampling
+    assert degrees.min() < -8
+    assert degrees.max() > 8
+
+
+def test_blur_keeps_brightness_and_takes_contrast(split):
+    data = split(blur=2.0)
+    images, labels = first(data, batch=60)
+    before = data.images[labels].float() - 10
+    assert (images.mean((2, 3)) - before.mean((2, 3))).abs().max() < 12
+    assert (images.std((1, 2, 3)) < before.std((1, 2, 3)) + 0.5).all()
+    assert images.std((1, 2, 3)).mean() < 0.95 * before.std((1, 2, 3)).mean()
+
+
+def test_erasing_leaves_one_rectangle_of_zeros_in_about_that_share_of_the_images(split):
+    data = split(erasing=0.5)
+    images, labels = first(data, batch=60)
+    before = data.images[labels].float() - 10
+    changed = (images != before).any(1)  # (B, S, S)
+    assert 15 < changed.flatten(1).any(1).sum() < 45
+    assert (images[(images != before)] == 0).all()
+    for each in changed:
+        rows, columns = each.any(1).nonzero(), each.any(0).nonzero()
+        if len(rows):
+            box = each[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+            assert box.float().mean() > 0.95  # a pixel that was zero before counts as kept
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_mixed_labels_are_the_shares_of_which_the_image_is_made(split, kind):
+    data = split(**{kind: 1.0})
+    plain, classes = first(split())
+    images, shares = first(data)
+    assert shares.shape == (20, 60)
+    assert torch.allclose(shares.sum(1), torch.ones(20))
+    own = shares[torch.arange(20), classes]
+    other = shares[torch.arange(20), classes.roll(1)]
+    assert torch.allclose(own + other, torch.ones(20))
+    if kind == "mixup":
+        expected = own.view(-1, 1, 1, 1) * plain + other.view(-1, 1, 1, 1) * plain.roll(1, 0)
+        assert (images - expected).abs().max() < ONE_ROUNDING * 255
+    else:
+        pasted = (images == plain.roll(1, 0)).all(1)
+        kept = (images == plain).all(1)
+        assert (pasted | kept).all()
+        share = kept.float().mean((1, 2))
+        assert (share - own).abs().max() < 0.05  # a pixel may be equal in both by chance
+
+
+def test_the_dominant_label_is_the_class_with_the_larger_share(split):
+    images, shares = first(split(mixup=0.2))
+    assert dominant(shares).tolist() == [int(np.argmax(row)) for row in shares.numpy()]
+    classes = torch.tensor([3, 1])
+    assert torch.equal(dominant(classes), classes)
+    assert dominant(shares).dtype == torch.int64
+    assert len(images) == len(dominant(shares))
+
+
+def test_mixup_beside_cutmix_gives_a_batch_one_or_the_other(split):
+    data, plain = split(mixup=1.0, cutmix=1.0), split()
+    pasted = 0
+    for epoch in range(20):
+        images, _ = first(data, epoch=epoch)
+        before, _ = first(plain, epoch=epoch)
+        pasted += bool(((images == before) | (images == before.roll(1, 0))).all())
+    assert 3 < pasted < 17
+
+
+def test_repeats_show_each_image_so_often_in_its_batch_and_never_beside_itself(split):
+    data = split(repeats=3)
+    seen = torch.cat([labels for _, _, labels in batches(data, batch=15, seed=0, epoch=0)])
+    assert len(seen) == 60
+    for labels in seen.split(15):
+        counts = torch.bincount(labels)
+        assert set(counts[counts > 0].tolist()) == {3}
+        assert (labels != labels.roll(1)).all()
+    assert len(seen.unique()) == 20
+
+
+def test_repeated_images_are_each_augmented_anew(split):
+    images, labels = first(split(repeats=2, rotation=90.0), batch=10)
+    twins = labels == labels[0]
+    assert twins.sum() == 2
+    one, two = images[twins]
+    assert not torch.equal(one, two)
+
+
+def test_grey_images_can_be_augmented_in_every_way(split):
+    images, shares = first(split(channels=1, **EVERYTHING))
+    assert images.shape == (20, 1, 12, 12)
+    assert images.isfinite().all()
+    assert shares.shape == (20, 60)
+
+
+def test_validation_and_test_images_are_not_augmented(settings, tmp_path):
+    data = open_data(settings(**EVERYTHING | {"crop_padding": 1}), folder=tmp_path, device="cpu")
+    assert data.train.preparation.augmentation is not None
+    assert data.validation.preparation.augmentation is data.test.preparation.augmentation is None
+
+
+def test_colours_of_images_with_other_channels_are_refused(settings):
+    from revconsole.data._opening import refuse_nonsense
+    from revconsole.data.digits import FACTS
+
+    six = type(FACTS)(
+        **{f: getattr(FACTS, f) for f in FACTS.__slots__} | {"channels": 6, "size": 32}
+    )
+    refuse_nonsense(settings(rotation=10.0, blur=1.0), six)
+    with pytest.raises(ProfileError, match=r"data\.rand_augment: is for grey or colour images"):
+        refuse_nonsense(settings(rand_augment=3), six)
