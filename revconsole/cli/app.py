@@ -12,7 +12,11 @@ from typing import Annotated
 import typer
 
 from revconsole import __version__
+<<<<<<< HEAD
 from revconsole.cli import bench, launch, look, models, plan, shelves, steer, verify
+=======
+from revconsole.cli import bench, data, launch, look, models, shelves, steer, verify
+>>>>>>> data
 from revconsole.errors import RevconsoleError
 
 EPILOG = "Start here: `revconsole demo` trains four small vision transformers side by side."
@@ -34,6 +38,7 @@ look.register(app)
 steer.register(app)
 bench.register(app)
 models.register(app)
+data.register(app)
 shelves.register(app)
 
 

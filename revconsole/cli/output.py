@@ -40,6 +40,11 @@ def print_entries(
         print_table(columns, [[str(entry[c]) for c in columns] for entry in entries])
 
 
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines drawn by us, colours included, as they are."""
+    print("\n".join(lines))
+
+
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, plain: bool = False
 ) -> None:

@@ -1,4 +1,4 @@
-"""Verbs that list what can be named: profiles, data, settings."""
+"""Verbs that list what can be named: profiles, settings."""
 
 from typing import Annotated
 
@@ -13,7 +13,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
     app.command()(profiles)
-    app.command()(data)
     app.command()(settings)
 
 
@@ -23,42 +22,6 @@ def profiles(json: Json = False) -> None:
 
     entries = [{"name": e.name, "title": e.title, "file": str(e.path)} for e in shelf.shelved()]
     output.print_entries(entries, ["name", "title"], json=json)
-
-
-def data(
-    name: Annotated[str, typer.Argument(help="One dataset, with all its facts.")] = "",
-    json: Json = False,
-) -> None:
-    """List the datasets, and where they lie or how to get them."""
-    from revconsole.records import catalogue, facts  # not for --help
-
-    folder = facts.data_folder()
-    chosen = {name: catalogue.dataset(name)} if name else catalogue.datasets()
-    entries = []
-    for key, known in chosen.items():
-        place = facts.present(known, folder)
-        entry = {
-            "name": key,
-            "what": known.title,
-            "classes": known.classes,
-            "images": f"{known.train_images:,} + {known.test_images:,}",
-            "size": f"{known.size}×{known.size}×{known.channels}",
-            "present": "yes" if place else "no",
-        }
-        if name or json:
-            entry |= {"place": str(place or ""), "source": known.source, "licence": known.licence}
-            entry["to get it"] = (
-                "" if place or not known.layouts else facts.how_to_get(known, folder)
-            )
-        entries.append(entry)
-    if name and not json:
-        output.print_entries(
-            [{"fact": k, "value": str(v)} for k, v in entries[0].items()],
-            ["fact", "value"],
-            json=False,
-        )
-    else:
-        output.print_entries(entries, list(entries[0])[:6], json=json)
 
 
 def settings(

@@ -2,7 +2,8 @@
 
 A file without an underscore is a dataset: its docstring's first line says what it is, `FACTS` what is known
 of it (literals only, read without importing torch), and `read(folder)` returns its images or raises
-DataUnavailable with a sentence that says what to do. To add one, add such a file.
+DataUnavailable with a sentence that says what to do. Where `FACTS.by_settings` names settings that decide what
+is in it, it is `read(folder, settings, say)`. To add one, add such a file.
 
 Read `_opening` first (splits, fingerprint), then `_standardise` and `_batches` (order, augmentation). The other
 underscore files read formats. May import torch, torchvision, numpy, scikit-learn, and of revconsole

@@ -1,11 +1,11 @@
 """Augmentation: what is done to the images of a training batch, each by its own draws, on their device.
 
     crop, flip                                        here, all images at once
-    rotation, rand_augment, colour_jitter, blur       torchvision's transforms, image by image, on grey levels
+    rotation, rand_augment, colour_jitter, blur       in `_per_image`, all at once, on grey levels
     erasing                                           torchvision's, on standardised images, with zero
     mixup, cutmix                                     torchvision's, on whole batches; labels become shares
 
-torchvision draws from torch's global generator. It is seeded here from (seed, purpose, position) and put back
+Erasing and mixing draw from torch's global generator. It is seeded here from (seed, purpose, position) and put back
 afterwards, so that what is drawn depends on nothing else. All draws are made on the CPU: every device sees the same.
 
 Shapes: B images, C channels, S pixels of height and width, P = S + 2·padding.
@@ -20,13 +20,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from revconsole.data._per_image import blurred, randomly_augmented, recoloured, rotated
 from revconsole.records.sections import Data
 
 RANDOM_OPERATIONS = 2
 """Of RandAugment, per image: the paper's choice, and timm's."""
 LEAST_BLUR = 0.1  # pixels: what torchvision takes for hardly any
+DEVIATIONS = 3  # to each side, where a Gaussian is cut off
 
-Images = Callable[[Tensor], Tensor]
+OneImage = Callable[[Tensor], Tensor]
 """A transform of one image, (C, S, S) to the same."""
 
 
@@ -51,13 +53,28 @@ def cropped_and_mirrored(pixels: Tensor, how: Data, *, generator: torch.Generato
 
 def transformed(pixels: Tensor, how: Data, *, seed: int) -> Tensor:
     """Each of uint8 (B, C, S, S) rotated, randomly augmented, recoloured and blurred, as far as `how` says."""
-    transform = _transform(
-        how.rotation, how.rand_augment, how.colour_jitter, how.blur, size=pixels.shape[-1]
-    )
-    if transform is None:
-        return pixels
-    with drawn_from(seed):
-        return torch.stack([transform(image) for image in pixels])
+    draws, device = torch.Generator().manual_seed(seed), pixels.device
+
+    def even(shape: tuple[int, ...], low: float, high: float) -> Tensor:
+        return torch.empty(shape).uniform_(low, high, generator=draws).to(device)
+
+    count, size = len(pixels), pixels.shape[-1]
+    if how.rotation:
+        degrees = even((count,), -how.rotation, how.rotation)
+        pixels = _levels(rotated(pixels.float(), degrees))
+    if how.rand_augment is not None:
+        pixels = randomly_augmented(
+            pixels, how.rand_augment, operations=RANDOM_OPERATIONS, draws=draws
+        )
+    if how.colour_jitter:
+        factors = even((3, count), 1 - how.colour_jitter, 1 + how.colour_jitter)
+        pixels = _levels(recoloured(pixels.float(), factors))
+    if how.blur:
+        deviations = even((count,), min(LEAST_BLUR, how.blur), how.blur)
+        # Mirroring at the edge takes less than the whole image.
+        reach = min(math.ceil(DEVIATIONS * how.blur), size - 1)
+        pixels = _levels(blurred(pixels.float(), deviations, reach=reach))
+    return pixels
 
 
 def erased(images: Tensor, how: Data, *, seed: int) -> Tensor:
@@ -92,29 +109,14 @@ def drawn_from(seed: int) -> Iterator[None]:
         yield
 
 
-@cache
-def _transform(
-    rotation: float, magnitude: int | None, jitter: float, blur: float, *, size: int
-) -> Images | None:
-    from torchvision.transforms import v2  # deferred: slow to import, and most runs need none of it
-
-    parts: list[Images] = []
-    if rotation:
-        parts.append(v2.RandomRotation(rotation, v2.InterpolationMode.BILINEAR))
-    if magnitude is not None:
-        parts.append(v2.RandAugment(RANDOM_OPERATIONS, magnitude))
-    if jitter:
-        parts.append(v2.ColorJitter(brightness=jitter, contrast=jitter, saturation=jitter))
-    if blur:
-        # Two deviations each way; torchvision reflects at the edge, which takes less than the whole image.
-        reach = min(math.ceil(2 * blur), size - 1)
-        parts.append(v2.GaussianBlur(2 * reach + 1, (min(LEAST_BLUR, blur), blur)))
-    return v2.Compose(parts) if parts else None
+def _levels(images: Tensor) -> Tensor:
+    """Grey levels as they are stored."""
+    return images.round().clamp(0, 255).to(torch.uint8)
 
 
 @cache
-def _erase(probability: float) -> Images:
-    from torchvision.transforms import v2  # as above
+def _erase(probability: float) -> OneImage:
+    from torchvision.transforms import v2  # deferred: slow to import, and most runs do without
 
     return v2.RandomErasing(probability, value=0, inplace=True)  # type: ignore[no-any-return]
 

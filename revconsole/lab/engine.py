@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from revconsole.records.attempt import Attempt
 from revconsole.records.benchmark import Bench, Update
 from revconsole.records.plan import Plan
+from revconsole.records.samples import Samples, Throughput
 from revconsole.records.store import RunStore
 from revconsole.records.survey import Surveyed
 
@@ -72,6 +73,20 @@ def survey_models(names: Sequence[str], *, jobs: int) -> Iterator[Surveyed]:
     from revconsole.training import door  # as above
 
     return door.survey_models(names, jobs=jobs)
+
+
+def samples(plan: Plan, *, count: int, side: int) -> Samples:
+    """The data of a plan to look at: images before and after preparation, class balance, statistics."""
+    from revconsole.training import door  # as above
+
+    return door.samples(plan, count=count, side=side)
+
+
+def throughput(plan: Plan, *, seconds: float) -> Throughput:
+    """How fast the data of a plan is prepared, measured for that long."""
+    from revconsole.training import door  # as above
+
+    return door.throughput(plan, seconds=seconds)
 
 
 def scheme_groups() -> dict[str, list[str]]:

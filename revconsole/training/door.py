@@ -16,9 +16,16 @@ from revconsole.records.control import Control
 from revconsole.records.events import Event, Failed, Started
 from revconsole.records.facts import data_folder
 from revconsole.records.plan import Plan
+<<<<<<< HEAD
+=======
+from revconsole.records.samples import Samples, Throughput
+from revconsole.records.sections import Timm
+>>>>>>> data
 from revconsole.records.store import RunStore
 from revconsole.records.survey import Surveyed
+from revconsole.training import samples as look
 from revconsole.training import survey
+from revconsole.training import throughput as pace
 from revconsole.training.bench.measure import measure
 from revconsole.training.build import without_memory
 from revconsole.training.checkpoint import Checkpoints
@@ -110,6 +117,16 @@ def audited(
             "figure": check.figure,
             "advice": check.advice,
         }
+
+
+def samples(plan: Plan, *, count: int, side: int) -> Samples:
+    """The data of a plan to look at; see `samples`."""
+    return look.samples(plan, data=data_folder(), count=count, side=side)
+
+
+def throughput(plan: Plan, *, seconds: float) -> Throughput:
+    """How fast the data of a plan is prepared; see `throughput`."""
+    return pace.throughput(plan, data=data_folder(), seconds=seconds)
 
 
 def benchmark(bench: Bench) -> Iterator[Update]:

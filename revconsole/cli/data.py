@@ -1,0 +1,212 @@
+"""The verb data: the datasets, their facts, what they look like, and how fast they are prepared."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from revconsole.cli import output, pictures
+
+if TYPE_CHECKING:
+    from revconsole.records.facts import DatasetFacts
+    from revconsole.records.samples import Samples
+
+LISTING = "facts"
+"""What `revconsole data` and `revconsole data NAME` stand for."""
+SIDE = 18
+"""Pixels of a picture: four fit beside each other into 80 columns."""
+POINTS_SIDE = 38
+MOST_SAMPLES = 8
+MOST_CLASSES = 20
+"""Listed one by one; of more, the extremes are told."""
+READY = ("digits", "synthetic")
+"""Measured where no dataset is named: they are on every machine."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Settings of data, e.g. augment=crop-flip mixup=0.2 standardise=zca.",
+    ),
+]
+
+
+class NamedOrListed(TyperGroup):
+    """`data show …` and `data throughput …`; anything else is the name of a dataset to list."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the listing before what does not begin with a verb."""
+        asks_help = bool(args) and args[0] in {"-h", "--help"}
+        verbs = {verb for verb in self.commands if verb != LISTING}
+        if not asks_help and not (args and args[0] in verbs):
+            args = [LISTING, *args]
+        return super().parse_args(ctx, args)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this file."""
+    group = typer.Typer(
+        cls=NamedOrListed,
+        help="List the datasets, or the facts of one by its NAME; show samples, measure throughput.",
+        rich_markup_mode=None,
+    )
+    group.command(LISTING, hidden=True)(facts)
+    group.command()(show)
+    group.command()(throughput)
+    app.add_typer(group, name="data")
+
+
+def facts(
+    name: Annotated[str, typer.Argument(help="One dataset, with all its facts.")] = "",
+    json: Json = False,
+) -> None:
+    """List the datasets, and where they lie or how to get them."""
+    from revconsole.records import catalogue  # not for --help
+
+    chosen = {name: catalogue.dataset(name)} if name else catalogue.datasets()
+    entries = [_entry(key, known, full=bool(name) or json) for key, known in chosen.items()]
+    if name and not json:
+        pairs = [{"fact": key, "value": str(value)} for key, value in entries[0].items()]
+        output.print_entries(pairs, ["fact", "value"], json=False)
+    else:
+        output.print_entries(entries, list(entries[0])[:6], json=json)
+
+
+def show(
+    dataset: Annotated[str, typer.Argument(help="A dataset by name.")],
+    words: Words = None,
+    json: Json = False,
+) -> None:
+    """Draw training images before and after augmentation; class balance, statistics, fingerprint (loads torch)."""
+    from revconsole.lab import pipeline  # pydantic and the records: not for --help
+    from revconsole.records import catalogue  # as above
+    from revconsole.records.profile import parse_assignments  # as above
+
+    points = catalogue.dataset(dataset).size == 1
+    found = pipeline.samples(
+        dataset,
+        parse_assignments(words or []),
+        count=MOST_SAMPLES,
+        side=POINTS_SIDE if points else SIDE,
+    )
+    for note in found.notes:
+        output.say(note)
+    if json:
+        output.print_json(_document(found))
+    else:
+        _draw(found)
+
+
+def throughput(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[DATASET|KEY=VALUE]...",
+            help="Datasets (digits and synthetic, if none is named) and settings. Augmentation among the "
+            "settings is measured in place of the usual ones.",
+        ),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(help="How long each is measured.", min=0.0, max=3600.0)
+    ] = 1.0,
+    json: Json = False,
+) -> None:
+    """Measure how many images a second the data alone makes, by dataset and augmentation (loads torch)."""
+    from revconsole.lab import pipeline  # as above
+    from revconsole.records.profile import parse_assignments  # as above
+
+    given = words or []
+    settings = parse_assignments([word for word in given if "=" in word])
+    datasets = [word for word in given if "=" not in word] or list(READY)
+    rows = []
+    for row in pipeline.throughputs(datasets, settings, seconds=seconds):
+        rows.append(row)
+        if row["left_out"]:
+            output.say(f"{row['dataset']}, {row['augmentation']}: {row['left_out']}")
+        elif not json:
+            output.say(
+                f"{row['dataset']}, {row['augmentation']}: {row['images_per_second']:,.0f} images/s"
+            )
+    if json:
+        output.print_json(rows)
+        return
+    columns = ["dataset", "augmentation", "size", "batch", "images/s", "ms per batch", "device"]
+    output.print_table(columns, [_cells(row) for row in rows if not row["left_out"]])
+
+
+def _entry(key: str, known: "DatasetFacts", *, full: bool) -> dict[str, Any]:
+    from revconsole.records import facts as records  # not for --help
+
+    folder = records.data_folder()
+    place = records.present(known, folder)
+    needs = ", ".join(f"data.{name}" for name in known.by_settings[:1])
+    entry: dict[str, Any] = {
+        "name": key,
+        "what": known.title,
+        "classes": known.classes or f"by {needs}",
+        "images": f"{known.train_images:,} + {known.test_images:,}"
+        if known.train_images
+        else f"by {needs}",
+        "size": f"{known.size}×{known.size}×{known.channels}" if known.size else f"by {needs}",
+        "present": f"needs {needs}" if needs else "yes" if place else "no",
+    }
+    if full:
+        entry |= {"place": str(place or ""), "source": known.source, "licence": known.licence}
+        entry["to get it"] = "" if place or not known.layouts else records.how_to_get(known, folder)
+    return entry
+
+
+def _draw(found: "Samples") -> None:
+    colour = pictures.in_colour()
+    titles = ("as stored", "as trained on, each stretched to its own range")
+    for title, shown in zip(titles, (found.before, found.after), strict=True):
+        output.print_lines([title, *pictures.beside(shown, colour=colour), ""])
+    channels, height, width = found.shape
+    pairs = [
+        ("dataset", found.dataset),
+        ("image", f"{height}×{width} pixels, {channels} channels"),
+        *((f"{part} images", _balance(counts)) for part, counts in found.counts.items()),
+        ("mean per channel", ", ".join(f"{value:.4f}" for value in found.mean)),
+        ("deviation per channel", ", ".join(f"{value:.4f}" for value in found.std)),
+        ("fingerprint", found.fingerprint[:12]),
+    ]
+    output.print_table(["what", "value"], pairs)
+
+
+def _balance(counts: Mapping[str, int]) -> str:
+    """How many images each class has; of many classes, the least and the most."""
+    total = sum(counts.values())
+    if len(set(counts.values())) == 1:
+        return f"{total:,}, {next(iter(counts.values())):,} of each of {len(counts)} classes"
+    if len(counts) <= MOST_CLASSES:
+        return f"{total:,}: " + ", ".join(f"{name} {n:,}" for name, n in counts.items())
+    few, many = min(counts, key=lambda n: counts[n]), max(counts, key=lambda n: counts[n])
+    return f"{total:,} of {len(counts)} classes: {few} {counts[few]:,} to {many} {counts[many]:,}"
+
+
+def _document(found: "Samples") -> dict[str, Any]:
+    return {
+        "dataset": found.dataset,
+        "channels": found.shape[0],
+        "size": found.shape[1],
+        "counts": found.counts,
+        "mean": found.mean,
+        "std": found.std,
+        "fingerprint": found.fingerprint,
+        "notes": found.notes,
+    }
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    spread = f"{row['least_milliseconds']:.1f} to {row['most_milliseconds']:.1f}"
+    return [
+        row["dataset"],
+        row["augmentation"],
+        f"{row['image_size']} px",
+        str(row["batch"]),
+        f"{row['images_per_second']:,.0f}",
+        f"{row['batch_milliseconds']:.1f} ({spread})",
+        f"{row['device']}, {row['threads']} threads",
+    ]

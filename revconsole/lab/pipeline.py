@@ -1,0 +1,97 @@
+"""The data of a profile by itself: what it looks like, and how fast it is prepared."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from revconsole.errors import ProfileError
+from revconsole.lab import engine
+from revconsole.records import catalogue
+from revconsole.records.plan import Plan
+from revconsole.records.profile import COMMAND_LINE, Profile
+from revconsole.records.samples import Samples
+from revconsole.records.sections import Data, Train
+from revconsole.records.sections.data import AUGMENTATIONS
+
+ANY_SIZE = {"architecture": "vit", "patch": 1}
+"""The plan's model is never built, but has to fit the images."""
+USUAL: dict[str, dict[str, Any]] = {
+    "none": {},
+    "crop-flip": {"augment": "crop-flip"},
+    "rotation": {"rotation": 15.0},
+    "colour_jitter": {"colour_jitter": 0.4},
+    "blur": {"blur": 1.0},
+    "rand_augment": {"rand_augment": 9},
+    "erasing": {"erasing": 0.25},
+    "mixup": {"mixup": 0.8},
+    "cutmix": {"cutmix": 1.0},
+    "all but blur": {
+        "augment": "crop-flip", "rotation": 15.0, "colour_jitter": 0.4, "rand_augment": 9, "erasing": 0.25,
+        "mixup": 0.8, "cutmix": 1.0,
+    },
+}  # fmt: skip
+"""Augmentations as recipes use them."""
+Row = dict[str, Any]
+
+
+def plan_of(dataset: str, settings: Mapping[str, Any]) -> Plan:
+    """A plan for the data alone. A key without a section is one of `data`, or else of `train`.
+
+    Raises UnknownName or ProfileError.
+    """
+    catalogue.dataset(dataset)
+    given = {_dotted(name): value for name, value in settings.items()}
+    profile = Profile(name=dataset, where=COMMAND_LINE, table={"model": ANY_SIZE})
+    return profile.overridden({"data.dataset": dataset, **given}).plans()[0]
+
+
+def samples(dataset: str, settings: Mapping[str, Any], *, count: int, side: int) -> Samples:
+    """Some training images, each at most `side` pixels wide. Loads torch."""
+    return engine.samples(plan_of(dataset, settings), count=count, side=side)
+
+
+def throughputs(
+    datasets: Sequence[str], settings: Mapping[str, Any], *, seconds: float
+) -> Iterator[Row]:
+    """Images a second of each dataset with each usual augmentation, or with the one in `settings`. Loads torch.
+
+    What does not suit a dataset has `left_out`, the reason, in place of figures.
+    """
+    asked = {name: value for name, value in settings.items() if _own(name) in AUGMENTATIONS}
+    kinds = {"none": {}, "as set": asked} if asked else USUAL
+    rest = {name: value for name, value in settings.items() if name not in asked}
+    for dataset in datasets:
+        for kind, augmentation in kinds.items():
+            yield {"dataset": dataset, "augmentation": kind} | _measured(
+                dataset, rest | augmentation, seconds
+            )
+
+
+def _measured(dataset: str, settings: Mapping[str, Any], seconds: float) -> Row:
+    plan = plan_of(dataset, settings)
+    try:
+        found = engine.throughput(plan, seconds=seconds)
+    except ProfileError as error:
+        return {"left_out": error.reason}
+    return {
+        "image_size": plan.image_size,
+        "batch": found.images,
+        "images_per_second": found.images_per_second,
+        "batch_milliseconds": 1000 * found.median_seconds,
+        "least_milliseconds": 1000 * found.least_seconds,
+        "most_milliseconds": 1000 * found.most_seconds,
+        "batches": found.batches,
+        "device": found.device,
+        "threads": found.threads,
+        "left_out": "",
+    }
+
+
+def _own(name: str) -> str:
+    return name.removeprefix("data.")
+
+
+def _dotted(name: str) -> str:
+    if "." in name or name == "seeds":
+        return name
+    known = Train.model_fields.keys() - Data.model_fields.keys()
+    return f"train.{name}" if name in known else f"data.{name}"

@@ -1,0 +1,53 @@
+"""What a dataset looks like: pictures before and after preparation, class balance, statistics. Plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Colour = tuple[int, int, int]
+"""Red, green, blue, each 0 to 255."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """Colours row by row, and a word under it."""
+
+    rows: tuple[tuple[Colour, ...], ...]
+    caption: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """A dataset as a run opens it.
+
+    before: images as they are stored. after: the same as a model is shown them in training, augmented and
+    standardised, each stretched to its own darkest and brightest value. counts: images of each class, by part.
+    mean, std: per channel of the training split, in [0, 1] units. notes: what was left out, if anything.
+    """
+
+    dataset: str
+    shape: tuple[int, int, int]
+    before: tuple[Picture, ...]
+    after: tuple[Picture, ...]
+    counts: Mapping[str, Mapping[str, int]]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throughput:
+    """How fast the data alone is prepared: seconds of a batch, the median and the extremes of so many."""
+
+    device: str
+    threads: int
+    images: int
+    batches: int
+    median_seconds: float
+    least_seconds: float
+    most_seconds: float
+
+    @property
+    def images_per_second(self) -> float:
+        """At the median."""
+        return self.images / self.median_seconds

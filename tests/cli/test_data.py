@@ -1,0 +1,148 @@
+"""The verb data: the list as before, samples drawn in 80 columns, and a pipeline that is measured."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from revconsole.cli import pictures
+from revconsole.records.samples import Picture
+
+BLACK, GREY, WHITE, RED = (0, 0, 0), (128, 128, 128), (255, 255, 255), (255, 0, 0)
+
+
+def checked(*rows):
+    return Picture(rows=tuple(tuple(row) for row in rows), caption="a caption that is too long")
+
+
+def test_without_colour_a_picture_is_denser_where_it_is_brighter():
+    lines = pictures.shaded(checked([BLACK, GREY, WHITE], [BLACK, GREY, WHITE], [WHITE] * 3))
+    assert lines[0][0] == " "
+    assert lines[0][2] == "@"
+    assert pictures.RAMP.index(lines[0][1]) in {4, 5}
+    assert lines[1] == lines[1][0] * 3  # an odd last row is drawn over black
+    assert lines[1][0] in "=+"
+
+
+def test_in_colour_a_character_holds_the_upper_and_the_lower_pixel():
+    (line,) = pictures.coloured(checked([RED], [GREY]))
+    assert line == "\x1b[38;2;255;0;0;48;2;128;128;128m▀\x1b[0m"
+
+
+def test_pictures_stand_beside_each_other_as_far_as_they_fit():
+    wide = checked(*[[BLACK] * 18] * 18)
+    lines = pictures.beside([wide] * 9, colour=False)
+    assert max(map(len, lines)) <= 80
+    assert len(lines) == 10
+    assert lines[-1].count("a caption that is") == 4
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "wanted"),
+    [("TERM", "xterm", True), ("NO_COLOR", "1", False), ("TERM", "dumb", False)],
+)
+def test_colour_is_for_terminals_that_want_it(monkeypatch, variable, value, wanted):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(variable, value)
+    assert pictures.in_colour() is wanted
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False)
+    assert not pictures.in_colour()
+
+
+def test_the_list_and_the_facts_of_one_are_what_they_were(run):
+    listed = run("data")
+    assert listed.code == 0
+    assert "digits\tdigits\t10\t1,437 + 360\t8×8×1\tyes" in listed.out
+    assert "needs data.folder" in listed.out
+    assert "CC BY 4.0" in run("data", "digits").out
+    (one,) = json.loads(run("data", "digits", "--json").out)
+    assert one["classes"] == 10
+    assert len(json.loads(run("data", "--json").out)) > 9
+
+
+def test_samples_are_shown_before_and_after_with_balance_statistics_and_fingerprint(run):
+    said = run("data", "show", "digits", "augment=crop", "crop_padding=1", "rotation=20")
+    assert said.code == 0
+    before, after = said.out.partition("as trained on")[::2]
+    assert max(map(len, said.out.splitlines()[:14])) <= 80
+    assert before.splitlines()[1:5] != after.splitlines()[1:5]
+    assert "1,293: 0 128, 1 130" in said.out
+    assert "mean per channel\t0.3055" in said.out
+    assert "fingerprint\t482edad39ce3" in said.out
+
+
+def test_without_augmentation_the_images_are_shown_as_they_are(run):
+    lines = run("data", "show", "digits", "standardise=none").out.splitlines()
+    assert lines[1:6] == lines[8:13]
+    assert len(set("".join(lines[1:5]))) > 5
+
+
+def test_samples_as_json_hold_every_class(run):
+    found = json.loads(run("data", "show", "moons", "--json").out)
+    assert found["counts"]["training"] == {"upper": 900, "lower": 900}
+    assert (found["channels"], found["size"]) == (2, 1)
+    assert len(found["fingerprint"]) == 64
+
+
+def test_points_are_drawn_as_points(run):
+    drawn = run("data", "show", "circles").out.partition("as trained on")[0]
+    assert "outer bright, inner dark" in drawn
+    marks = drawn.splitlines()[1:20]
+    assert sum(line.count("#") for line in marks) > 20
+    assert marks[0].strip() == ""  # the plane is larger than the circles
+
+
+def test_what_was_left_out_of_a_folder_is_said(run, tmp_path):
+    for name in ("cats", "dogs"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for index in range(10):
+            Image.new("RGB", (9, 9), (index, 0, 0)).save(tmp_path / "pets" / name / f"{index}.png")
+    (tmp_path / "pets" / "cats" / "broken.png").write_bytes(b"")
+    words = ["data", "show", "imagefolder", f"folder={tmp_path / 'pets'}", "image_size=8"]
+    refused = run(*words)
+    assert refused.code == 4
+    assert "broken.png" in refused.err
+    shown = run(*words, "on_bad_image=skip")
+    assert shown.code == 0
+    assert "broken.png" in shown.err
+
+
+def test_throughput_is_measured_for_each_augmentation_or_the_one_asked_for(run):
+    said = run("data", "throughput", "digits", "mixup=0.5", "batch=16", "--seconds", "0", "--json")
+    plain, mixed = json.loads(said.out)
+    assert (plain["augmentation"], mixed["augmentation"]) == ("none", "as set")
+    for row in (plain, mixed):
+        assert row["batch"] == 16
+        assert row["batches"] == 5
+        assert row["least_milliseconds"] <= row["batch_milliseconds"] <= row["most_milliseconds"]
+        expected = 16 / row["batch_milliseconds"] * 1000
+        assert row["images_per_second"] == pytest.approx(expected)
+
+
+def test_what_does_not_suit_a_dataset_is_left_out_with_the_reason(run):
+    said = run("data", "throughput", "circles", "--seconds", "0")
+    assert said.code == 0
+    kinds = [line.split("\t")[1] for line in said.out.splitlines()[1:]]
+    assert kinds == ["none", "mixup", "cutmix"]
+    assert "circles, rotation: circles has points, not pictures" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["cfar10"], "there is no dataset 'cfar10'; did you mean 'cifar10'?"),
+        (["show", "digit"], "there is no dataset 'digit'; did you mean 'digits'?"),
+        (["show", "digits", "rotate=3"], "data.rotate: unknown key; did you mean 'rotation'?"),
+        (["show", "digits", "rotation=200"], "should be at most 180"),
+        (["show", "imagefolder"], "say where the images are"),
+        (["throughput", "digit"], "did you mean 'digits'?"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(run, words, sentence):
+    said = run("data", *words)
+    assert said.code == 2
+    assert sentence in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""
