@@ -12,11 +12,7 @@ from typing import Annotated
 import typer
 
 from revconsole import __version__
-<<<<<<< HEAD
-from revconsole.cli import bench, launch, look, models, plan, shelves, steer, verify
-=======
-from revconsole.cli import bench, data, launch, look, models, shelves, steer, verify
->>>>>>> data
+from revconsole.cli import bench, data, launch, look, models, plan, shelves, steer, verify
 from revconsole.errors import RevconsoleError
 
 EPILOG = "Start here: `revconsole demo` trains four small vision transformers side by side."

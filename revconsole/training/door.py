@@ -16,11 +16,7 @@ from revconsole.records.control import Control
 from revconsole.records.events import Event, Failed, Started
 from revconsole.records.facts import data_folder
 from revconsole.records.plan import Plan
-<<<<<<< HEAD
-=======
 from revconsole.records.samples import Samples, Throughput
-from revconsole.records.sections import Timm
->>>>>>> data
 from revconsole.records.store import RunStore
 from revconsole.records.survey import Surveyed
 from revconsole.training import samples as look
