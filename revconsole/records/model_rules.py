@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING
 
 from revconsole.records.rule import Rule
 from revconsole.records.sections import (
+    Additive,
     Cct,
     Cnn,
     Conformer,
+    Hamiltonian,
     Mlp,
     Python,
     Residual,
+    Resnet,
+    Swin,
     Uniformer,
     Vit,
 )
@@ -50,8 +54,11 @@ def check_model(plan: "Plan") -> None:
             )
         case Python():
             _check_function(model.function)
+        case Resnet():
+            _require_one_branch(plan)
         case _:
-            return
+            pass
+    _check_joined(plan)
 
 
 def _check_vit(vit: Vit, size: int) -> None:
@@ -114,6 +121,28 @@ def _require_plain(plan: "Plan", because: str) -> None:
         "backward" if plain else "scheme.name",
         f"{because}; use scheme 'residual' with backward 'stored'",
     )
+
+
+def _require_one_branch(plan: "Plan") -> None:
+    if isinstance(plan.scheme, Additive | Hamiltonian):
+        raise Rule(
+            "scheme.name",
+            f"a block of resnet has one branch, and {plan.scheme.name} needs two; use bdia or momentum",
+        )
+
+
+def _check_joined(plan: "Plan") -> None:
+    """Two streams side by side fit one norm and one head, right after the one stack."""
+    model, scheme = plan.model, plan.scheme
+    pooled = isinstance(model, Vit) and model.pool == "sequence"
+    staged = isinstance(model, Cct | Swin | Uniformer)
+    if isinstance(scheme, Additive) and scheme.fuse == "concat" and (pooled or staged):
+        what = "pool 'sequence'" if pooled else model.architecture
+        raise Rule(
+            "scheme.fuse",
+            f"two streams side by side do not fit what follows the blocks with {what}; "
+            'set scheme.fuse = "mean"',
+        )
 
 
 def _check_patch(patch: int, size: int, *, shown: int | None = None, factor: int = 1) -> None:

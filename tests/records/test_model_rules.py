@@ -53,6 +53,18 @@ def plans(*arguments):
         (["model.architecture=resnet", "model.layers=19"], "19 is not one of 18, 34, 50"),
         (["model.architecture=resnet", "model.patch=4"], "model 'resnet' has no patch; vit"),
         (["model.architecture=resnett"], "there is no model 'resnett'; did you mean 'resnet'"),
+        (
+            ["model.architecture=resnet", "scheme.name=hamiltonian"],
+            "scheme.name: a block of resnet has one branch, and hamiltonian needs two",
+        ),
+        (
+            ["scheme.name=additive", "model.architecture=swin"],
+            'what follows the blocks with swin; set scheme.fuse = "mean"',
+        ),
+        (
+            ["scheme.name=additive", "model.pool=sequence"],
+            'what follows the blocks with pool \'sequence\'; set scheme.fuse = "mean"',
+        ),
         (["model.architecture=python"], "p.toml: model.function: is not set; write"),
         (["model.architecture=python", "model.function=mine"], "model.function: is 'mine'; write"),
     ],
@@ -61,7 +73,9 @@ def test_a_setting_that_does_not_fit_gets_one_sentence(arguments, sentence):
     with pytest.raises(ProfileError) as caught:
         plans(*arguments)
     assert sentence in str(caught.value)
-    assert str(caught.value).startswith(("command line: ", "p.toml: model.function: is not set"))
+    assert str(caught.value).startswith(
+        ("command line: ", "p.toml: model.function: ", "p.toml: scheme.fuse: ")
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,6 +85,7 @@ def test_a_setting_that_does_not_fit_gets_one_sentence(arguments, sentence):
         ["model.stem=resnet", "model.patch=4", "scheme.name=additive"],
         ["model.architecture=uniformer", "scheme.name=hamiltonian"],
         ["model.architecture=swin", "scheme.name=bdia"],
+        ["model.architecture=swin", "scheme.name=additive", "scheme.fuse=mean"],
         ["model.architecture=resnet", "model.layers=34", "scheme.name=momentum"],
         ["model.architecture=python", "model.function=pkg.mine:net", "scheme.name=bdia"],
         ["model.architecture=cnn", "model.batch_norm=true"],
