@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from revconsole import __version__
-from revconsole.cli import bench, launch, look, models, shelves, steer, verify
+from revconsole.cli import bench, launch, look, models, shelves, steer, study, verify
 from revconsole.errors import RevconsoleError
 
 EPILOG = "Start here: `revconsole demo` trains four small vision transformers side by side."
@@ -34,6 +34,7 @@ steer.register(app)
 bench.register(app)
 models.register(app)
 shelves.register(app)
+study.register(app)
 
 
 @app.callback()

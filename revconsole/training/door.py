@@ -9,7 +9,7 @@ from typing import Literal
 import timm
 import torch
 
-from revconsole.errors import RevconsoleError, StoreError
+from revconsole.errors import RevconsoleError, RunFailed, StoreError
 from revconsole.records.attempt import Attempt
 from revconsole.records.benchmark import Bench, Update
 from revconsole.records.control import Control
@@ -19,7 +19,7 @@ from revconsole.records.plan import Plan
 from revconsole.records.sections import Timm
 from revconsole.records.store import RunStore
 from revconsole.records.survey import Surveyed
-from revconsole.training import survey
+from revconsole.training import pace, survey
 from revconsole.training.bench.measure import measure
 from revconsole.training.build import build_model
 from revconsole.training.checkpoint import Checkpoints
@@ -66,6 +66,14 @@ def count_parameters(plan: Plan) -> int:
     with torch.device("meta"):
         built = build_model(plan.model_copy(update={"model": model}))
     return sum(parameter.numel() for parameter in built.parameters())
+
+
+def forecast_seconds(plan: Plan) -> float:
+    """How long a run would take, from a few of its steps; see `pace`. Raises RunFailed where memory runs out."""
+    try:
+        return pace.forecast_seconds(plan, data=data_folder())
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise RunFailed(f"{plan.name} needs more memory than there is") from error
 
 
 def timm_models(pattern: str) -> list[str]:
