@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from revconsole import __version__
-from revconsole.cli import bench, launch, look, models, shelves, steer, study, verify
+from revconsole.cli import bench, launch, look, models, report, shelves, steer, study, verify
 from revconsole.errors import RevconsoleError
 
 EPILOG = "Start here: `revconsole demo` trains four small vision transformers side by side."
@@ -35,6 +35,7 @@ bench.register(app)
 models.register(app)
 shelves.register(app)
 study.register(app)
+report.register(app)
 
 
 @app.callback()

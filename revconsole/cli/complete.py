@@ -27,6 +27,11 @@ def studies(incomplete: str) -> list[str]:
     return [e.name for e in shelf.shelved_studies() if e.name.startswith(incomplete)]
 
 
+def subjects(incomplete: str) -> list[str]:
+    """Names of studies, and of runs."""
+    return [*studies(incomplete), *runs(incomplete)]
+
+
 def settings(incomplete: str) -> list[str]:
     """Dotted keys, each with its equals sign."""
     from revconsole.records import glossary  # completion only

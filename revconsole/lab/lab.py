@@ -14,6 +14,8 @@ from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
 from revconsole.lab.launchers import process
 from revconsole.lab.launchers.thread import ThreadLauncher
+from revconsole.lab.report import results
+from revconsole.lab.report.results import Results
 from revconsole.lab.study import Forecast, PlannedStudy, Standing
 from revconsole.records import attempt as attempts
 from revconsole.records import control, shelf
@@ -181,6 +183,14 @@ class Lab:
     def compare(self, run_ids: Sequence[str]) -> Comparison:
         """Several runs as one table; the first is the baseline."""
         return compare([self.summary(run_id) for run_id in run_ids])
+
+    def report_study(self, planned: PlannedStudy) -> Results:
+        """What came of a study, arm by arm. Raises RevconsoleError if none of its runs has finished."""
+        return results.of_study(planned, self.standings(planned), self.run)
+
+    def report_runs(self, run_ids: Sequence[str]) -> Results:
+        """What came of some runs; those that differ in their seed alone are one arm. Raises RevconsoleError."""
+        return results.of_runs([self.run(run_id) for run_id in run_ids])
 
     def count_parameters(self, plan: Plan) -> int:
         """Parameters of a planned model; loads torch, so call it from a thread."""
