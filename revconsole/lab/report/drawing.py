@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 7.0, 3.2
 """Inches of a figure; a text column is 6 to 7 wide."""
 DOTS_PER_INCH = 200
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "--", "oo")
-LOOK = {
+LOOK: dict[Any, Any] = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
     "grid.alpha": 0.25, "legend.frameon": False, "svg.hashsalt": "revconsole", "text.usetex": False,
     "text.parse_math": False, "figure.constrained_layout.use": True,
