@@ -85,6 +85,11 @@ def test_the_quick_form_and_changed_settings_are_runs_of_their_own(run):
         ("two streams", 0, "done"),
     ]
     assert shown["quick"] is True
+    listed = json.loads(run("ls", "--json").out)
+    assert {(r["study"], r["arm"], r["quick"]) for r in listed} == {
+        ("tiny", "plain", True),
+        ("tiny", "two streams", True),
+    }
     full = run("study", "show", "tiny")
     # The full form has one epoch as well, so its first seed is done by the same digest.
     assert "2 of 4 runs done, 2 to do" in full.err
