@@ -12,7 +12,19 @@ from typing import Annotated
 import typer
 
 from revconsole import __version__
-from revconsole.cli import bench, data, launch, look, models, plan, shelves, steer, verify
+from revconsole.cli import (
+    bench,
+    data,
+    launch,
+    look,
+    models,
+    plan,
+    report,
+    shelves,
+    steer,
+    study,
+    verify,
+)
 from revconsole.errors import RevconsoleError
 
 EPILOG = "Start here: `revconsole demo` trains four small vision transformers side by side."
@@ -36,6 +48,8 @@ bench.register(app)
 models.register(app)
 data.register(app)
 shelves.register(app)
+study.register(app)
+report.register(app)
 
 
 @app.callback()

@@ -20,6 +20,18 @@ def profiles(incomplete: str) -> list[str]:
     return [entry.name for entry in shelf.shelved() if entry.name.startswith(incomplete)]
 
 
+def studies(incomplete: str) -> list[str]:
+    """Names of studies."""
+    from revconsole.records import shelf  # completion only
+
+    return [e.name for e in shelf.shelved_studies() if e.name.startswith(incomplete)]
+
+
+def subjects(incomplete: str) -> list[str]:
+    """Names of studies, and of runs."""
+    return [*studies(incomplete), *runs(incomplete)]
+
+
 def settings(incomplete: str) -> list[str]:
     """Dotted keys, each with its equals sign."""
     from revconsole.records import glossary  # completion only

@@ -136,6 +136,15 @@ def follow_to_end(tail: "Tail", until: "Callable[[], bool]" = lambda: False) -> 
         time.sleep(POLL_SECONDS)
 
 
+def followed(lab: "Lab", run_id: str) -> str:
+    """The state in which a run of this process ended; ELSEWHERE if it went on in another."""
+    last = follow_to_end(lab.follow(run_id), until=lambda: run_id not in lab.busy())
+    if last.ended:
+        return last.state
+    output.say(f"{run_id} goes on in the background; `revconsole watch {run_id}` follows it")
+    return ELSEWHERE
+
+
 def _lab(store: Path) -> "Lab":
     from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
 
@@ -161,19 +170,10 @@ def _follow(lab: "Lab", ids: Sequence[str]) -> None:
     states = []
     try:
         with leaving.runs_secured(lab):
-            states = [_followed(lab, run_id) for run_id in ids]
+            states = [followed(lab, run_id) for run_id in ids]
     finally:
         output.print_comparison(lab.compare(ids), plain=True)
     if "stopped" in states:
         raise typer.Exit(130)
     if set(states) - {"finished", ELSEWHERE}:
         raise typer.Exit(1)
-
-
-def _followed(lab: "Lab", run_id: str) -> str:
-    """The state in which a run of this process ended; ELSEWHERE if it went on in another."""
-    last = follow_to_end(lab.follow(run_id), until=lambda: run_id not in lab.busy())
-    if last.ended:
-        return last.state
-    output.say(f"{run_id} goes on in the background; `revconsole watch {run_id}` follows it")
-    return ELSEWHERE

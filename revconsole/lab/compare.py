@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from revconsole.records import growth
+from revconsole.records.plan import LABELS
 from revconsole.records.run import Summary
 from revconsole.records.sections import KINDS
 
-NOT_SETTINGS = frozenset({"name", "profile", "data_fingerprint", "seed"})
+NOT_SETTINGS = LABELS | {"seed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

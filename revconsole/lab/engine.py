@@ -38,6 +38,13 @@ def cost(plan: Plan) -> Mapping[str, int | float]:
     return door.cost(plan)
 
 
+def forecast_seconds(plan: Plan) -> float:
+    """How long a run would take on this machine, from a few of its steps. Raises DataUnavailable and the like."""
+    from revconsole.training import door  # as above
+
+    return door.forecast_seconds(plan)
+
+
 def verify(
     plan: Plan, *, own: str, shape: Mapping[str, int] | None, light: bool
 ) -> Iterator[Mapping[str, str | bool | None]]:

@@ -9,10 +9,14 @@ from typing import Any, Literal
 
 from revconsole.errors import AlreadyClaimed, RevconsoleError
 from revconsole.lab import engine
+from revconsole.lab import study as studies
 from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
 from revconsole.lab.launchers import process
 from revconsole.lab.launchers.thread import ThreadLauncher
+from revconsole.lab.report import results
+from revconsole.lab.report.results import Results
+from revconsole.lab.study import Forecast, PlannedStudy, Standing
 from revconsole.records import attempt as attempts
 from revconsole.records import control, shelf
 from revconsole.records.benchmark import Update
@@ -51,6 +55,41 @@ class Lab:
         """Create and queue every run of a plan; returns their ids in order."""
         ids = [self.store.create(plan, planned.profile.table) for plan in planned.plans]
         self._start(ids, launcher)
+        return ids
+
+    def study(
+        self, name: str, settings: Mapping[str, Any] | None = None, *, quick: bool = False
+    ) -> PlannedStudy:
+        """What a study, or its quick form, would run. Raises ProfileError or UnknownName."""
+        found = shelf.find_study(name)
+        arms = found.expanded(settings, quick=quick)
+        return PlannedStudy(study=found, arms=arms, quick=quick, settings=settings or {})
+
+    def standings(self, planned: PlannedStudy) -> tuple[Standing, ...]:
+        """Every run of a study with what came of it so far."""
+        return studies.standings(planned.plans, self.runs())
+
+    def begun(self, study: str) -> tuple[Standing, ...]:
+        """Every run of a study that was launched, with the settings it was launched with."""
+        return studies.begun(study, self.runs())
+
+    def forecast(self, standing: Sequence[Standing], *, measure: bool = False) -> Forecast:
+        """How long what is left of a study will take; to `measure` loads torch and trains a few steps."""
+        return studies.forecast(standing, self.runs(), engine.forecast_seconds if measure else None)
+
+    def go_on(self, standing: Sequence[Standing], launcher: Launcher = "thread") -> list[str]:
+        """Queue every run of a study that is neither done nor being trained: new, or from its last checkpoint.
+
+        Returns their ids in order. All of them exist before the first one trains, so that `resume` finds them.
+        """
+        ids = [
+            each.summary.id
+            if each.summary
+            else self.store.create(each.plan, studies.own_profile(each.plan))
+            for each in studies.to_launch(standing)
+        ]
+        if ids:
+            self._start(ids, launcher)
         return ids
 
     def resume(self, run_id: str, launcher: Launcher = "thread") -> None:
@@ -145,6 +184,14 @@ class Lab:
         """Several runs as one table; the first is the baseline."""
         return compare([self.summary(run_id) for run_id in run_ids])
 
+    def report_study(self, planned: PlannedStudy) -> Results:
+        """What came of a study, arm by arm. Raises RevconsoleError if none of its runs has finished."""
+        return results.of_study(planned, self.standings(planned), self.run)
+
+    def report_runs(self, run_ids: Sequence[str]) -> Results:
+        """What came of some runs; those that differ in their seed alone are one arm. Raises RevconsoleError."""
+        return results.of_runs([self.run(run_id) for run_id in run_ids])
+
     def count_parameters(self, plan: Plan) -> int:
         """Parameters of a planned model; loads torch, so call it from a thread."""
         return engine.count_parameters(plan)
@@ -208,10 +255,10 @@ class Lab:
             self._threads.launch(run_ids)
 
 
-def command_line(profile: str, settings: Mapping[str, Any]) -> str:
-    """The shell line that launches the same runs as a form with these settings."""
+def command_line(name: str, settings: Mapping[str, Any], verb: str = "train") -> str:
+    """The shell line of a verb on a profile or study with settings, as from a form or the command line."""
     assignments = [f"{key}={_toml(value)}" for key, value in settings.items()]
-    return shlex.join(["revconsole", "train", profile, *assignments])
+    return shlex.join(["revconsole", verb, name, *assignments])
 
 
 def _toml(value: Any) -> str:

@@ -17,6 +17,7 @@ from revconsole.records.facts import DatasetFacts
 from revconsole.records.model_rules import check_model
 from revconsole.records.rule import Rule
 from revconsole.records.sections import (
+    KINDS,
     AdamW,
     Backward,
     Bdia,
@@ -44,6 +45,8 @@ EXACT_GAMMAS = frozenset({1.0, 0.5, 0.25})
 """What bdia can scale by on a grid."""
 RATIO_SLACK = 1e-6
 """How far from a thousandth a decimal number may lie by being a binary one."""
+LABELS = frozenset({"name", "profile", "study", "arm", "quick", "data_fingerprint"})
+"""What a plan is called, where it came from and what was found out about it: nothing of it decides the result."""
 
 
 class Plan(Section):
@@ -53,6 +56,12 @@ class Plan(Section):
     """What people call the run; not unique."""
     profile: str = Field(default="", max_length=120)
     """The profile it was made from."""
+    study: str = Field(default="", max_length=120)
+    """The study it belongs to."""
+    arm: str = Field(default="", max_length=120)
+    """Which arm of the study: what its runs have in common beside the seed."""
+    quick: bool = False
+    """Whether it is of the study's short form, whose results are not those of the full one."""
     seed: int = Field(default=0, ge=0)
     """Source of every random draw but the split."""
     backward: Backward = "stored"
@@ -98,8 +107,13 @@ class Plan(Section):
         return catalogue.dataset(self.data.source or self.data.dataset).train_images
 
     def digest(self) -> str:
-        """A hash of everything that decides the result: two plans with one digest train alike."""
-        content = self.model_dump(exclude={"name", "profile", "data_fingerprint"})
+        """A hash of everything that decides the result: two plans with one digest train alike.
+
+        What is at its default is left out: a setting that a later version adds changes no digest.
+        """
+        content = self.model_dump(exclude=set(LABELS), exclude_defaults=True)
+        for section, (tag, _) in KINDS.items():
+            content.setdefault(section, {})[tag] = getattr(getattr(self, section), tag)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @model_validator(mode="after")

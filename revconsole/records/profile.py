@@ -51,6 +51,10 @@ class Profile:
 
     def plans(self) -> tuple[Plan, ...]:
         """Every run of `[vary]` × `seeds`, in the order written. Raises ProfileError."""
+        return tuple(plan for _, plan in self.expanded())
+
+    def expanded(self) -> tuple[tuple[Table, Plan], ...]:
+        """Every run of `[vary]` × `seeds`, each with what it takes of `[vary]`. Raises ProfileError."""
         seeds, vary = _seeds(self.table, self.where), _vary(self.table, self.where)
         count = len(seeds)
         for values in vary.values():
@@ -59,33 +63,36 @@ class Profile:
             raise ProfileError(
                 self.where, "vary", f"this makes {count} runs; the limit is {MOST_RUNS}"
             )
-        return tuple(self._plan(choice, seed, seeds) for choice in _grid(vary) for seed in seeds)
+        return tuple(
+            (choice, self._plan(choice, seed, seeds)) for choice in _grid(vary) for seed in seeds
+        )
 
-    def overridden(self, assignments: Mapping[str, Any]) -> "Profile":
+    def overridden(self, assignments: Mapping[str, Any], where: str = COMMAND_LINE) -> "Profile":
         """This profile with dotted keys set; a list for a single-valued key varies it.
 
         Where the profile varies a whole section, naming its kind picks that entry of the list, and any
-        other key is set in every entry.
+        other key is set in every entry. where: who sets them, for the sentence about a mistake.
         """
         table = deepcopy(dict(self.table))
         vary = _vary(table, self.where)
         for key, value in assignments.items():
-            _reject_unknown(key, COMMAND_LINE)
+            _reject_unknown(key, where)
             vary.pop(key, None)
             if _picked_kinds(vary, key, value):
                 continue
             if isinstance(value, list) and key != "seeds":
                 vary[key] = value
             elif not _set_in_varied_section(vary, key, value):
-                set_key(table, key, value, COMMAND_LINE)
+                set_key(table, key, value, where)
         table["vary"] = vary
-        return replace(self, table=table, set_later=self.set_later | assignments.keys())
+        by_hand = assignments.keys() if where == COMMAND_LINE else set()
+        return replace(self, table=table, set_later=self.set_later | by_hand)
 
     def _plan(self, choice: Table, seed: int, seeds: list[int]) -> Plan:
         table = {k: deepcopy(v) for k, v in self.table.items() if k not in OWN_KEYS}
         for key, value in choice.items():
             set_key(table, key, value, self.where)
-        _reject_unknown_sections(table, self.where)
+        reject_unknown_sections(table, self.where)
         _complete(table)
         parts = [self.name, *(_label(k, v) for k, v in choice.items())]
         if len(seeds) > 1:
@@ -105,8 +112,16 @@ class Profile:
 
 def load(path: Path) -> Profile:
     """Read a profile file. Raises ProfileError if it is missing or not TOML."""
+    table = read_table(path)
+    profile = Profile(name=path.stem, where=str(path), table=table)
+    reject_unknown_sections({k: v for k, v in table.items() if k not in OWN_KEYS}, str(path))
+    return profile
+
+
+def read_table(path: Path) -> Table:
+    """The content of a TOML file. Raises ProfileError if it is missing or not TOML."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ProfileError(
             str(path), "", "no such file; `revconsole profiles` lists the known ones"
@@ -115,9 +130,6 @@ def load(path: Path) -> Profile:
         raise ProfileError(str(path), "", f"cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProfileError(str(path), "", f"is not valid TOML: {error}") from None
-    profile = Profile(name=path.stem, where=str(path), table=table)
-    _reject_unknown_sections({k: v for k, v in table.items() if k not in OWN_KEYS}, str(path))
-    return profile
 
 
 def parse_assignments(arguments: list[str]) -> Table:
@@ -130,7 +142,7 @@ def parse_assignments(arguments: list[str]) -> Table:
         key, sign, text = argument.partition("=")
         if not sign or not re.fullmatch(r"[A-Za-z_][\w.]*", key):
             raise ProfileError(
-                "command line", argument, "is not a setting; write key=value, e.g. model.depth=4"
+                COMMAND_LINE, argument, "is not a setting; write key=value, e.g. model.depth=4"
             )
         found[key] = _value(text)
     return found
@@ -266,7 +278,8 @@ def _reject_unknown(key: str, where: str) -> None:
         raise ProfileError(where, key, _unknown(field, complaints.fields_of(section)))
 
 
-def _reject_unknown_sections(table: Mapping[str, Any], where: str) -> None:
+def reject_unknown_sections(table: Mapping[str, Any], where: str) -> None:
+    """Raise ProfileError for a top-level key that no plan has."""
     for section in table:
         if section not in PLAN_KEYS:
             raise ProfileError(where, section, _unknown(section, [*PLAN_KEYS, *OWN_KEYS]))

@@ -1,18 +1,20 @@
-"""Shelf: where profiles are found. The working folder first, then those that came with revconsole."""
+"""Shelf: where profiles and studies are found. The working folder first, then those that came with revconsole."""
 
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from revconsole.errors import UnknownName
+from revconsole.records import study as studies
 from revconsole.records.profile import Profile, load
+from revconsole.records.study import Study
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelved:
-    """One profile on the shelf: what to call it, its title (or what is wrong with it), its file."""
+    """One profile or study on the shelf: what to call it, its title (or what is wrong with it), its file."""
 
     name: str
     title: str
@@ -50,9 +52,40 @@ def find(name: str) -> Profile:
     raise UnknownName("profile", name, [entry.name for entry in shelved()])
 
 
-def _title(path: Path) -> str:
+def study_folders() -> list[Path]:
+    """Where studies are looked for, first come first served: in `studies` of each profiles' folder."""
+    here, *others = folders()
+    return [here, *(folder / "studies" for folder in others)]
+
+
+def shelved_studies() -> list[Shelved]:
+    """Every study that can be named, by name. In the working folder itself only TOML with [study] counts."""
+    found: dict[str, Shelved] = {}
+    for folder in study_folders():
+        for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
+            title = _title(path, "study")
+            if title or folder != Path.cwd():
+                found.setdefault(path.stem, Shelved(name=path.stem, title=title, path=path))
+    return sorted(found.values(), key=lambda entry: entry.name)
+
+
+def find_study(name: str) -> Study:
+    """The study of that name, or at that path. Raises ProfileError or UnknownName."""
+    if name.endswith(".toml") or "/" in name:
+        return studies.load(Path(name).expanduser())
+    known = shelved_studies()
+    for entry in known:
+        if entry.name == name:
+            return studies.load(entry.path)
+    raise UnknownName("study", name, [entry.name for entry in known])
+
+
+def _title(path: Path, table: str = "") -> str:
+    """The title at the top of a file, or in one of its tables."""
     try:
-        title = tomllib.loads(path.read_text(encoding="utf-8")).get("title", "")
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        inner = content.get(table, {}) if table else content
+        title = inner.get("title", "") if isinstance(inner, dict) else ""
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return "(not a readable profile)" if path.parent != Path.cwd() else ""
     return title if isinstance(title, str) else ""

@@ -25,6 +25,8 @@ STALL_STEPS, STALL_SECONDS = 20, 20.0
 """A run stalls if it has not moved for so many of its usual steps, and for so many seconds."""
 FIRST_STEP_SECONDS = 300.0
 """The same before any step is known: a first one may compile, or fill caches."""
+QUEUED_WITHIN_SECONDS = 60.0
+"""A launcher makes all its runs and then queues them: longer than this takes nobody."""
 GOES_ON = "`revconsole resume` goes on"
 
 Verdict = tuple[State, str]
@@ -59,7 +61,7 @@ class Place:
 def judged(place: Place, tally: Tally) -> Verdict:
     """The state of a run, and why if it is not what everybody hopes for."""
     if not place.attempt:
-        return waiting(place) or ("queued", "")
+        return waiting(place) or _unclaimed(place)
     if tally.ending is not None:
         return _begins_again(place, tally.ending) or _ended(tally.ending)
     alive = place.holder.alive() if place.holder else False
@@ -77,6 +79,17 @@ def waiting(place: Place) -> Verdict | None:
         return "queued", ""
     dead = "its launcher ended before the run began; `revconsole resume` starts it"
     return None if place.attempt else ("lost", dead)
+
+
+def _unclaimed(place: Place) -> Verdict:
+    """The state of a run that nobody has queued: its launcher is about to, or was killed before it could."""
+    try:
+        age = time.time() - (place.run_folder / "plan.json").stat().st_mtime
+    except OSError:
+        return "queued", ""
+    if age < QUEUED_WITHIN_SECONDS:
+        return "queued", ""
+    return "lost", "its launcher ended before it queued the run; `revconsole resume` starts it"
 
 
 def _begins_again(place: Place, ending: Finished | Failed | HandedOver) -> Verdict | None:

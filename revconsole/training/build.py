@@ -10,6 +10,7 @@ from revconsole.records.keys import key
 from revconsole.records.plan import Plan
 from revconsole.records.sections import Python, Timm
 from revconsole.reversible import Backward, Scheme, make_scheme, rewire, sequences
+from revconsole.training.freezing import freeze
 
 
 def build_model(plan: Plan) -> nn.Module:
@@ -27,7 +28,9 @@ def build_model(plan: Plan) -> nn.Module:
         model: nn.Module = architecture.build(
             plan.model, size=plan.image_size, channels=facts.channels, classes=facts.classes
         )
-        return _wired(model, plan)
+        wired = _wired(model, plan)
+    freeze(wired, plan.train.freeze)
+    return wired
 
 
 def without_memory(plan: Plan) -> nn.Module:

@@ -9,7 +9,7 @@ from typing import Literal
 import timm
 import torch
 
-from revconsole.errors import RevconsoleError, StoreError
+from revconsole.errors import RevconsoleError, RunFailed, StoreError
 from revconsole.records.attempt import Attempt
 from revconsole.records.benchmark import Bench, Update
 from revconsole.records.control import Control
@@ -19,9 +19,9 @@ from revconsole.records.plan import Plan
 from revconsole.records.samples import Samples, Throughput
 from revconsole.records.store import RunStore
 from revconsole.records.survey import Surveyed
+from revconsole.training import pace, survey
 from revconsole.training import samples as look
-from revconsole.training import survey
-from revconsole.training import throughput as pace
+from revconsole.training import throughput as data_pace
 from revconsole.training.bench.measure import measure
 from revconsole.training.build import without_memory
 from revconsole.training.checkpoint import Checkpoints
@@ -70,6 +70,14 @@ def cost(plan: Plan) -> Mapping[str, int | float]:
     from revconsole.training.cost import cost as counted  # fvcore: only for this verb
 
     return counted(plan)
+
+
+def forecast_seconds(plan: Plan) -> float:
+    """How long a run would take, from a few of its steps; see `pace`. Raises RunFailed where memory runs out."""
+    try:
+        return pace.forecast_seconds(plan, data=data_folder())
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise RunFailed(f"{plan.name} needs more memory than there is") from error
 
 
 def timm_models(pattern: str) -> list[str]:
@@ -122,7 +130,7 @@ def samples(plan: Plan, *, count: int, side: int) -> Samples:
 
 def throughput(plan: Plan, *, seconds: float) -> Throughput:
     """How fast the data of a plan is prepared; see `throughput`."""
-    return pace.throughput(plan, data=data_folder(), seconds=seconds)
+    return data_pace.throughput(plan, data=data_folder(), seconds=seconds)
 
 
 def benchmark(bench: Bench) -> Iterator[Update]:

@@ -30,7 +30,6 @@ from revconsole.reversible import move_weights, set_draws
 from revconsole.training import devices, optimizers, precision
 from revconsole.training.build import build_model
 from revconsole.training.draws import Signs
-from revconsole.training.freezing import freeze
 from revconsole.training.precision import Precision
 from revconsole.training.schedules import Rates
 
@@ -113,7 +112,6 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
 
     model, signs = build_model(plan).to(device), Signs(plan.seed)
     set_draws(model, signs)
-    freeze(model, plan.train.freeze)
     per_epoch = steps_per_epoch(len(opened.train), batch=plan.train.batch)
     return Setting(
         plan=plan,

@@ -216,3 +216,15 @@ def test_a_signal_reaches_the_very_process_and_no_other(child):
     assert child.poll() is None
     assert Identity.of(child.pid).send(9)
     assert child.wait(10) == -9
+
+
+def test_a_run_that_nobody_queued_is_lost_after_a_while(store, plan):
+    """Its launcher was killed between making it and queueing it: it would wait for ever."""
+    run_id = store.create(plan, {})
+    assert said(store, run_id) == ("queued", "")
+
+    then = time.time() - state.QUEUED_WITHIN_SECONDS - 1
+    os.utime(store.folder(run_id) / "plan.json", (then, then))
+
+    assert said(store, run_id)[0] == "lost"
+    assert "`revconsole resume` starts it" in said(store, run_id)[1]

@@ -1,0 +1,96 @@
+"""The verb that reports: table, figures and methods of a study, or of some runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from revconsole.cli import complete, output
+from revconsole.errors import ProfileError, RevconsoleError
+
+if TYPE_CHECKING:
+    from revconsole.lab.lab import Lab
+    from revconsole.lab.report.results import Results
+
+EVERY_FORMAT, EVERY_FIGURE = "md,tex,csv,html", "svg,png,pdf"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this file."""
+    app.command()(report)
+
+
+def report(
+    context: typer.Context,
+    subjects: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STUDY|RUN...",
+            help="A study, with the key=value settings it was run with; or runs, the first of which is the "
+            "baseline. Runs that differ in their seed alone are one arm.",
+            autocompletion=complete.subjects,
+        ),
+    ],
+    quick: Annotated[bool, typer.Option("--quick", help="Of the study's short form.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the files.", show_default="report-NAME"),
+    ] = None,
+    formats: Annotated[str, typer.Option("--format", help="Documents to write.")] = EVERY_FORMAT,
+    figures: Annotated[
+        str,
+        typer.Option(
+            help="Formats of the figures, or none.", show_default=f"{EVERY_FIGURE}, with matplotlib"
+        ),
+    ] = "",
+) -> None:
+    """Print what came of a study or of some runs, and write it as documents with figures.
+
+    Accuracy is mean ± sample deviation over seeds, differences are tested in pairs of one seed, and a paragraph
+    of methods is written from what the runs recorded.
+    """
+    from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
+    from revconsole.lab.report.table import table  # as above
+    from revconsole.lab.report.writing import write  # as above
+
+    results = _results(Lab(context.obj), subjects, quick=quick)
+    shown = table(results)
+    output.print_table(shown.headings, shown.rows, plain=True)
+    for note in (shown.caption, *shown.notes):
+        output.say(note)
+    folder = out or Path(f"report-{results.name}{'-quick' if results.quick else ''}")
+    files = write(results, folder, _words(formats), _figures(figures))
+    output.say(f"{len(files)} files in {folder}")
+
+
+def _results(lab: "Lab", subjects: list[str], *, quick: bool) -> "Results":
+    from revconsole.records import shelf  # pydantic: not for --help
+    from revconsole.records.profile import COMMAND_LINE, parse_assignments  # as above
+
+    names = [word for word in subjects if "=" not in word]
+    settings = parse_assignments([word for word in subjects if "=" in word])
+    known = {entry.name for entry in shelf.shelved_studies()}
+    if len(names) == 1 and (names[0] in known or names[0].endswith(".toml")):
+        return lab.report_study(lab.study(names[0], settings, quick=quick))
+    if settings or quick or not names:
+        wanted = next(iter(settings), "--quick" if quick else "report")
+        raise ProfileError(COMMAND_LINE, wanted, "belongs to one study; `study list` names them")
+    return lab.report_runs(list(dict.fromkeys(lab.find(name) for name in names)))
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip() not in {"", "none"}]
+
+
+def _figures(text: str) -> list[str]:
+    """The formats asked for; without a wish, all of them if they can be drawn."""
+    if text:
+        return _words(text)
+    from revconsole.lab.report.drawing import drawn  # not for --help
+
+    try:
+        with drawn():
+            return _words(EVERY_FIGURE)
+    except RevconsoleError as error:
+        output.say(f"no figures: {error}")
+        return []

@@ -1,0 +1,203 @@
+"""Verbs of studies: study list, run, show, resume."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from revconsole.cli import complete, leaving, output
+from revconsole.cli.launch import ELSEWHERE, Detach, Settings, followed
+
+if TYPE_CHECKING:
+    from revconsole.lab.lab import Lab
+    from revconsole.lab.study import PlannedStudy, Standing
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY",
+        help="Name or path of a study (see `study list`).",
+        autocompletion=complete.studies,
+    ),
+]
+Quick = Annotated[bool, typer.Option("--quick", help="The short form: minutes on two CPU cores.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+COLUMNS = ["arm", "seed", "state", "epoch", "test accuracy", "time", "run"]
+GROUP = typer.Typer(help="Repeat a whole sweep: several arms, each over the same seeds.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    GROUP.command(name="list")(list_studies)
+    GROUP.command()(run)
+    GROUP.command()(show)
+    GROUP.command()(resume)
+    app.add_typer(GROUP, name="study", no_args_is_help=True)
+
+
+def list_studies(json: Json = False) -> None:
+    """List the studies: those of the working folder first, then those that came with revconsole."""
+    from revconsole.records import shelf  # pydantic: not for --help
+
+    entries = [
+        {"name": e.name, "title": e.title, "file": str(e.path)} for e in shelf.shelved_studies()
+    ]
+    output.print_entries(entries, ["name", "title"], json=json)
+
+
+def run(
+    context: typer.Context,
+    study: Name,
+    settings: Settings = None,
+    quick: Quick = False,
+    detach: Detach = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run and how long, and stop.")
+    ] = False,
+) -> None:
+    """Train every run of a study one after the other; the same again goes on where it was left.
+
+    What is done already is not trained again, what was interrupted goes on from its last checkpoint, and a
+    run that fails does not hold up the others. The exit code is 1 if any failed.
+    """
+    lab, planned = _planned(context, study, settings, quick=quick)
+    standing = lab.standings(planned)
+    output.say(f"{planned.study.name}: {_tally(standing)}")
+    if dry_run:
+        _print_standings(standing)
+    if any(each.progress in {"to do", "interrupted"} for each in standing):
+        output.say(f"time: {lab.forecast(standing, measure=True).sentence}")
+    if not dry_run:
+        _go_on(lab, standing, detach=detach)
+        output.say(f"table and figures: {_report_line(planned)}")
+
+
+def show(
+    context: typer.Context,
+    study: Name,
+    settings: Settings = None,
+    quick: Quick = False,
+    json: Json = False,
+) -> None:
+    """Show what a study asks, its runs, and how far they have come."""
+    lab, planned = _planned(context, study, settings, quick=quick)
+    standing = lab.standings(planned)
+    if json:
+        output.print_json(_body(planned, standing))
+        return
+    facts = planned.study.facts
+    for word in ("title", "source", "expected", "time", "hardware"):
+        if text := getattr(facts, word):
+            output.say(f"{word}: {text}")
+    _print_standings(standing)
+    output.say(f"{_tally(standing)}; time left: {lab.forecast(standing).sentence}")
+
+
+def resume(context: typer.Context, study: Name, detach: Detach = False) -> None:
+    """Go on with every run of a study that was launched and has not finished, with the settings it had then."""
+    from revconsole.records import shelf  # pydantic: not for --help
+
+    lab, name = _lab(context), shelf.find_study(study).name
+    standing = lab.begun(name)
+    output.say(f"{name}: {_tally(standing)}")
+    _go_on(lab, standing, detach=detach)
+
+
+def _go_on(lab: "Lab", standing: Sequence["Standing"], *, detach: bool) -> None:
+    ids = lab.go_on(standing, "process" if detach else "thread")
+    if detach:
+        for run_id in ids:
+            typer.echo(run_id)
+        output.say("training in the background; `revconsole study show` says how far it is")
+    elif ids:
+        output.say("Ctrl-C stops and keeps a checkpoint; the same command again goes on")
+        _follow(lab, ids)
+
+
+def _follow(lab: "Lab", ids: Sequence[str]) -> None:
+    """Follow runs to their ends; the exit code tells whether all completed."""
+    states: list[str] = []
+    with leaving.runs_secured(lab):
+        for run_id in ids:
+            states.append(followed(lab, run_id))
+            if len(states) < len(ids):
+                output.say(_progress(lab, ids, states))
+    if "stopped" in states:
+        raise typer.Exit(130)
+    if failed := [i for i, s in zip(ids, states, strict=True) if s not in {"finished", ELSEWHERE}]:
+        output.say(f"{len(failed)} of {len(ids)} runs did not finish: {', '.join(failed)}")
+        raise typer.Exit(1)
+
+
+def _progress(lab: "Lab", ids: Sequence[str], states: Sequence[str]) -> str:
+    from revconsole.lab.study import Standing  # pydantic: not for --help
+
+    left = [Standing(plan=s.plan, summary=s) for s in map(lab.summary, ids[len(states) :])]
+    failed = len([state for state in states if state not in {"finished", ELSEWHERE}])
+    trouble = f", {failed} not finished" if failed else ""
+    return f"-- {len(states)} of {len(ids)} runs{trouble}; left: {lab.forecast(left).sentence}"
+
+
+def _planned(
+    context: typer.Context, study: str, settings: list[str] | None, *, quick: bool
+) -> tuple["Lab", "PlannedStudy"]:
+    from revconsole.records.profile import parse_assignments  # pydantic: not for --help
+
+    lab = _lab(context)
+    return lab, lab.study(study, parse_assignments(settings or []), quick=quick)
+
+
+def _lab(context: typer.Context) -> "Lab":
+    from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
+
+    return Lab(context.obj)
+
+
+def _tally(standing: Sequence["Standing"]) -> str:
+    from revconsole.lab.study import tally  # as above
+
+    return tally(standing)
+
+
+def _report_line(planned: "PlannedStudy") -> str:
+    from revconsole.lab.lab import command_line  # as above
+
+    line = command_line(planned.study.name, planned.settings, "report")
+    return f"{line} --quick" if planned.quick else line
+
+
+def _print_standings(standing: Sequence["Standing"]) -> None:
+    output.print_table(COLUMNS, [_cells(each) for each in standing])
+
+
+def _cells(each: "Standing") -> list[str]:
+    from revconsole.lab import format as form  # as above
+
+    s, epochs = each.summary, each.plan.train.epochs
+    state = each.progress if s is None or s.state == "finished" else s.state
+    return [
+        each.plan.arm, str(each.plan.seed), state, f"{s.epoch if s else 0}/{epochs}",
+        form.percent(s.test_accuracy if s else None),
+        form.duration(s.seconds if s and s.attempt else None), s.id if s else "",
+    ]  # fmt: skip
+
+
+def _body(planned: "PlannedStudy", standing: Sequence["Standing"]) -> dict[str, object]:
+    from revconsole.lab import rows  # as above
+
+    runs = [
+        {
+            "arm": each.plan.arm,
+            "seed": each.plan.seed,
+            "progress": each.progress,
+            "run": rows.row(each.summary) if each.summary else None,
+        }
+        for each in standing
+    ]
+    return {
+        "study": planned.study.name,
+        "title": planned.study.facts.title,
+        "quick": planned.quick,
+        "baseline": planned.study.baseline(planned.arms).name,
+        "runs": runs,
+    }

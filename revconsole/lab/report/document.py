@@ -1,0 +1,50 @@
+"""Document: a report before it has a format: title, facts, table, methods and the figures that were drawn."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from revconsole.lab.report.methods import paragraph
+from revconsole.lab.report.results import Results
+from revconsole.lab.report.table import Table, table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A figure with its files, relative to the report, in each format it was drawn in."""
+
+    name: str
+    caption: str
+    files: dict[str, Path] = field(default_factory=dict)
+
+    def first(self, *formats: str) -> Path | None:
+        """Its file in the first of some formats that it has."""
+        return next((self.files[word] for word in formats if word in self.files), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What every format says, in its own way. All text is plain: each format escapes it."""
+
+    results: Results
+    table: Table
+    methods: str
+    figures: tuple[Drawn, ...] = ()
+    folder: Path = field(default_factory=Path)
+    """Where the files of figures are relative to."""
+
+    @property
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """What the study says about itself."""
+        pairs = (("Source", self.results.source), ("Expected", self.results.expected))
+        return tuple((word, text) for word, text in pairs if text)
+
+
+def document(results: Results, figures: tuple[Drawn, ...] = (), folder: Path = Path()) -> Document:
+    """Everything there is to say of some results."""
+    return Document(
+        results=results,
+        table=table(results),
+        methods=paragraph(results),
+        figures=figures,
+        folder=folder,
+    )

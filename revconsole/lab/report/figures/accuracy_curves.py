@@ -1,0 +1,22 @@
+"""Accuracy over epochs."""
+
+from typing import TYPE_CHECKING
+
+from revconsole.lab.report.figures import curves
+from revconsole.lab.report.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAME = "accuracy-curves"
+
+
+def caption(results: Results) -> str:
+    """What it shows."""
+    return f"Accuracy over epochs: {curves.about(results)}"
+
+
+def draw(results: Results) -> "Figure | None":
+    """Accuracy on training images, as augmented and with dropout, and on validation images."""
+    metrics = ("train_accuracy", "validation_accuracy")
+    return curves.draw_pair(results, metrics, "accuracy (%)", 100.0)

@@ -1,0 +1,51 @@
+"""Test accuracy against the value that a study sweeps."""
+
+from typing import TYPE_CHECKING
+
+from revconsole.lab.report import drawing
+from revconsole.lab.report.figures import curves
+from revconsole.lab.report.results import Results
+from revconsole.lab.report.table import arm_rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAME = "accuracy-swept"
+LOGARITHMIC_FROM = 4.0
+"""Values further apart than this factor, all above 0, stand on a logarithmic axis."""
+
+
+def caption(results: Results) -> str:
+    """What it shows."""
+    return f"Test accuracy against {results.swept}; dots are single seeds: {curves.about(results)}"
+
+
+def draw(results: Results) -> "Figure | None":
+    """The mean over the swept value with every single run; None for a study that sweeps nothing."""
+    rows = sorted(
+        (row.swept, arm, row.accuracy)
+        for row, arm in zip(arm_rows(results), range(len(results.arms)), strict=True)
+        if row.swept is not None and row.accuracy is not None
+    )
+    if len(rows) < 2:
+        return None
+    figure, (axes,) = drawing.canvas()
+    values = [value for value, _, _ in rows]
+    first = drawing.style(0)
+    for value, arm, _ in rows:
+        single = list(results.arms[arm].by_seed("test_accuracy").values())
+        axes.plot(
+            [value] * len(single), [100 * a for a in single], ".", color="#777777", markersize=5
+        )
+    axes.errorbar(
+        values, [found.mean * 100 for _, _, found in rows],
+        yerr=[(found.deviation or 0.0) * 100 for _, _, found in rows],
+        fmt=first.line + first.marker, color=first.colour, capsize=3, markersize=5,
+    )  # fmt: skip
+    if values[0] > 0 and values[-1] > LOGARITHMIC_FROM * values[0]:
+        drawing.logarithmic(axes)
+    axes.set_xticks(values, [f"{value:g}" for value in values])
+    axes.minorticks_off()
+    axes.set_xlabel(results.swept)
+    axes.set_ylabel("test accuracy (%)")
+    return figure

@@ -1,0 +1,65 @@
+"""Curves over epochs with a band over seeds: mean ± sample deviation, training beside validation."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from revconsole.lab.report import drawing
+from revconsole.lab.report.results import ArmResult, Results
+from revconsole.lab.report.statistics import Spread, spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PANELS = ("training", "validation")
+
+
+def band(arm: ArmResult, metric: str) -> list[Spread]:
+    """Mean and deviation over seeds for each epoch that every run has."""
+    series = [run.series[metric].values for run in arm.runs if metric in run.series]
+    found = [spread(values) for values in zip(*series, strict=False)]
+    return [each for each in found if each is not None]
+
+
+def draw_pair(
+    results: Results, metrics: Sequence[str], axis: str, scale: float = 1.0
+) -> "Figure | None":
+    """Training and validation side by side; None where no run has either."""
+    if not any(band(arm, metric) for arm in results.arms for metric in metrics):
+        return None
+    figure, panels = drawing.canvas(2)
+    for axes, metric, word in zip(panels, metrics, PANELS, strict=True):
+        for index, arm in enumerate(results.arms):
+            _curve(axes, band(arm, metric), arm.name, drawing.style(index), scale)
+        axes.set_title(word)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(drawing.whole_numbers())
+    panels[0].set_ylabel(axis)
+    drawing.legend(figure, panels[-1])
+    return figure
+
+
+def about(results: Results) -> str:
+    """The tail of a caption: over how many seeds, and of which form."""
+    counts = {len(arm.runs) for arm in results.arms}
+    seeds = f"{min(counts)} to {max(counts)} seeds" if len(counts) > 1 else f"{min(counts)} seeds"
+    one = counts == {1}
+    form = " Quick form, no result of the full study." if results.quick else ""
+    return (f"one seed.{form}") if one else f"{seeds}, mean ± sample standard deviation.{form}"
+
+
+def _curve(
+    axes: "Axes", points: Sequence[Spread], name: str, style: drawing.Style, scale: float
+) -> None:
+    epochs = range(1, len(points) + 1)
+    means = [each.mean * scale for each in points]
+    spreads = [(each.deviation or 0.0) * scale for each in points]
+    marker = style.marker if len(points) <= 30 else ""
+    axes.plot(
+        epochs, means, style.line, color=style.colour, marker=marker, markersize=3.5, linewidth=1.4,
+        label=drawing.label(name),
+    )  # fmt: skip
+    if any(spreads):
+        low = [m - s for m, s in zip(means, spreads, strict=True)]
+        high = [m + s for m, s in zip(means, spreads, strict=True)]
+        axes.fill_between(epochs, low, high, color=style.colour, alpha=0.15, linewidth=0)

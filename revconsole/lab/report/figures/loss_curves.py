@@ -1,0 +1,21 @@
+"""Loss over epochs."""
+
+from typing import TYPE_CHECKING
+
+from revconsole.lab.report.figures import curves
+from revconsole.lab.report.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAME = "loss-curves"
+
+
+def caption(results: Results) -> str:
+    """What it shows."""
+    return f"Loss over epochs: {curves.about(results)}"
+
+
+def draw(results: Results) -> "Figure | None":
+    """Mean cross-entropy of training and validation images."""
+    return curves.draw_pair(results, ("train_loss", "validation_loss"), "loss (nats)")

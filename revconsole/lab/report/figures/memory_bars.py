@@ -1,0 +1,41 @@
+"""Memory that each arm keeps for the backward pass, as bars."""
+
+from typing import TYPE_CHECKING
+
+from revconsole.lab import format as form
+from revconsole.lab.report import drawing
+from revconsole.lab.report.results import Results
+from revconsole.lab.report.table import arm_rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAME = "memory"
+
+
+def caption(_results: Results) -> str:
+    """What it shows."""
+    return "Memory that the forward pass of one micro-batch keeps for its backward, parameters not counted."
+
+
+def draw(results: Results) -> "Figure | None":
+    """A bar for each arm with its number; None where nothing was counted."""
+    rows = [(i, row) for i, row in enumerate(arm_rows(results)) if row.kept_bytes is not None]
+    if not rows:
+        return None
+    figure, (axes,) = drawing.canvas()
+    for place, (index, row) in enumerate(rows):
+        style, size = drawing.style(index), (row.kept_bytes or 0.0) / form.MIB
+        axes.barh(
+            place, size, color=style.colour, alpha=0.8, hatch=style.hatch, edgecolor="white", height=0.6
+        )  # fmt: skip
+        axes.annotate(
+            form.mebibytes(row.kept_bytes), (size, place), xytext=(4, 0),
+            textcoords="offset points", va="center",
+        )  # fmt: skip
+    axes.set_yticks(range(len(rows)), [drawing.label(row.name) for _, row in rows])
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set_xlabel("kept for backward (MiB)")
+    axes.grid(visible=False, axis="y")
+    return figure

@@ -1,0 +1,72 @@
+"""A report as one HTML page that needs no other file: figures are inside it."""
+
+import base64
+from collections.abc import Sequence
+from html import escape as escaped
+
+from revconsole.lab.report.document import Document, Drawn
+from revconsole.records.printable import one_line
+
+SUFFIX = "html"
+LIMIT = 4000
+KINDS = {"svg": "image/svg+xml", "png": "image/png"}
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; display: block; overflow-x: auto; }
+caption { text-align: left; padding: .4rem 0; font-weight: 600; }
+th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #ccc; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+thead th { border-bottom: 2px solid #1a1a1a; white-space: normal; vertical-align: bottom; }
+figure { margin: 2rem 0; }
+img { max-width: 100%; }
+.note, figcaption { font-size: .875rem; color: #444; }
+"""
+
+
+def render(document: Document) -> str:
+    """A whole page. Nothing in it runs, and nothing is loaded from elsewhere."""
+    title = escape(document.results.title)
+    return "\n".join([
+        "<!doctype html>",
+        '<html lang="en">',
+        f'<head><meta charset="utf-8"><title>{title}</title>',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<style>{STYLE}</style></head>",
+        f"<body><h1>{title}</h1>",
+        *(f"<p><b>{word}.</b> {escape(text)}</p>" for word, text in document.facts),
+        _table(document),
+        *(f'<p class="note">{escape(note)}</p>' for note in document.table.notes),
+        f"<h2>Methods</h2><p>{escape(document.methods)}</p>",
+        *(_figure(figure, document) for figure in document.figures if figure.first(*KINDS)),
+        "</body></html>",
+        "",
+    ])  # fmt: skip
+
+
+def escape(text: str) -> str:
+    """Text that means itself in HTML, in an attribute as well."""
+    return escaped(one_line(text, LIMIT), quote=True)
+
+
+def _table(document: Document) -> str:
+    shown = document.table
+    return "\n".join([
+        f"<table><caption>{escape(shown.caption)}</caption>",
+        f"<thead>{_line(shown.headings, 'th')}</thead><tbody>",
+        *(_line(row, "td") for row in shown.rows),
+        "</tbody></table>",
+    ])  # fmt: skip
+
+
+def _line(cells: Sequence[str], tag: str) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+
+def _figure(figure: Drawn, document: Document) -> str:
+    path = figure.first(*KINDS)
+    if path is None:
+        return ""
+    content = base64.b64encode((document.folder / path).read_bytes()).decode("ascii")
+    kind, caption = KINDS[path.suffix[1:]], escape(figure.caption)
+    image = f'<img src="data:{kind};base64,{content}" alt="{caption}">'
+    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"

@@ -1,0 +1,48 @@
+"""A report as Markdown, as GitHub and Pandoc read it."""
+
+import re
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from revconsole.lab.report.document import Document
+from revconsole.records.printable import one_line
+
+SUFFIX = "md"
+LIMIT = 4000
+MEANT = re.compile(r"([\\`*_{}\[\]<>|#$~^])")
+"""What begins something in Markdown, TeX formulas of GitHub and Pandoc's own signs included."""
+
+
+def render(document: Document) -> str:
+    """The whole report."""
+    shown = document.table
+    parts = [
+        f"# {escape(document.results.title)}",
+        *(f"**{word}:** {escape(text)}" for word, text in document.facts),
+        f"**Table:** {escape(shown.caption)}",
+        _grid(shown.headings, shown.rows),
+        *(escape(note) for note in shown.notes),
+        "## Methods",
+        escape(document.methods),
+    ]
+    for figure in document.figures:
+        if path := figure.first("svg", "png"):
+            parts += [f"![{escape(figure.caption)}]({quote(str(path))})", escape(figure.caption)]
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that means itself: on one line, and without what Markdown or HTML would act on."""
+    plain = one_line(text, LIMIT).replace("&", "&amp;")
+    return re.sub(r"^([-+]|\d+[.)])(?=\s)", r"\\\1", MEANT.sub(r"\\\1", plain))
+
+
+def _grid(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    ruler = ["---", *["---:"] * (len(headings) - 1)]
+    body = [headings, *rows]
+    lines = [_line([escape(cell) for cell in cells]) for cells in body]
+    return "\n".join([lines[0], _line(ruler), *lines[1:]])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

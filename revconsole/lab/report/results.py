@@ -1,0 +1,145 @@
+"""Results: the finished runs of a study, or some runs put together, arm by arm."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from revconsole.errors import RevconsoleError
+from revconsole.lab.study import PlannedStudy, Standing
+from revconsole.records.plan import Plan
+from revconsole.records.run import Run
+
+Read = Callable[[str], Run]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmResult:
+    """The finished runs of an arm, by seed in ascending order. planned: how many there are to be."""
+
+    name: str
+    runs: tuple[Run, ...]
+    planned: int
+    swept: float | None = None
+
+    @property
+    def quick(self) -> bool:
+        """Whether they are of a study's short form."""
+        return any(run.plan.quick for run in self.runs)
+
+    def by_seed(self, metric: str) -> dict[int, float]:
+        """The last value of a metric for each seed that has one."""
+        found = {run.plan.seed: run.series.get(metric) for run in self.runs}
+        return {seed: s.last for seed, s in found.items() if s is not None and s.last is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What a report is made of. Only arms with a finished run are in it; `missing` names the others."""
+
+    name: str
+    title: str
+    arms: tuple[ArmResult, ...]
+    baseline: str
+    quick: bool = False
+    swept: str = ""
+    """The key of the horizontal axis, or nothing."""
+    source: str = ""
+    expected: str = ""
+    missing: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All of them."""
+        return tuple(run for arm in self.arms for run in arm.runs)
+
+    @property
+    def reference(self) -> ArmResult:
+        """The arm that differences are to."""
+        return next((arm for arm in self.arms if arm.name == self.baseline), self.arms[0])
+
+
+def of_study(planned: PlannedStudy, standing: Sequence[Standing], read: Read) -> Results:
+    """The finished runs of a study. Raises RevconsoleError if none has finished."""
+    done: dict[str, list[Run]] = {arm.name: [] for arm in planned.arms}
+    for each in standing:
+        if each.progress == "done" and each.summary is not None:
+            done[each.plan.arm].append(_labelled(read(each.summary.id), each.plan))
+    arms = [
+        ArmResult(name=a.name, runs=_in_order(done[a.name]), planned=len(a.plans), swept=a.swept)
+        for a in planned.arms
+    ]
+    facts = planned.study.facts
+    present = [arm for arm in arms if arm.runs]
+    if not present:
+        raise RevconsoleError(
+            f"no run of the study {planned.study.name} has finished; `revconsole study run` trains it, "
+            "and a report of its quick form, or of changed settings, is asked for with the same words"
+        )
+    return Results(
+        name=planned.study.name,
+        title=facts.title,
+        arms=tuple(present),
+        baseline=planned.study.baseline(planned.arms).name,
+        quick=planned.quick,
+        swept=facts.swept,
+        source=facts.source,
+        expected=facts.expected,
+        missing=tuple(arm.name for arm in arms if not arm.runs),
+    )
+
+
+def of_runs(runs: Sequence[Run]) -> Results:
+    """Some runs; those that differ in nothing but their seed are one arm, and the first arm is the baseline.
+
+    Raises RevconsoleError if none of them has finished.
+    """
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.summary.state == "finished":
+            groups.setdefault(run.plan.model_copy(update={"seed": 0}).digest(), []).append(run)
+    if not groups:
+        raise RevconsoleError("none of these runs has finished; a report is made of finished runs")
+    names = _distinct([_arm_name(group[0]) for group in groups.values()])
+    arms = [
+        ArmResult(name=name, runs=_in_order(group), planned=len(group))
+        for name, group in zip(names, groups.values(), strict=True)
+    ]
+    return Results(
+        name="report",
+        title=f"{', '.join(names)}",
+        arms=tuple(arms),
+        baseline=names[0],
+        quick=any(arm.quick for arm in arms),
+        missing=tuple(run.summary.name for run in runs if run.summary.state != "finished"),
+    )
+
+
+def _labelled(run: Run, plan: Plan) -> Run:
+    """The run as one of the study, also where it was launched without it: a digest knows no names."""
+    marks = {"study": plan.study, "arm": plan.arm, "quick": plan.quick}
+    asked = run.plan.model_copy(update=marks)
+    return replace(run, summary=replace(run.summary, plan=asked))
+
+
+def _in_order(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """By seed; of two runs of one seed the newer."""
+    found: Mapping[int, Run] = {
+        run.plan.seed: run for run in sorted(runs, key=lambda r: r.summary.created)
+    }
+    return tuple(found[seed] for seed in sorted(found))
+
+
+def _arm_name(run: Run) -> str:
+    return run.plan.arm or re.sub(rf"-s{run.plan.seed}$", "", run.summary.name)
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names, those that occur before with a number."""
+    made: list[str] = []
+    for name in names:
+        number, candidate = 1, name
+        while candidate in made:
+            number += 1
+            candidate = f"{name} ({number})"
+        made.append(candidate)
+    return made

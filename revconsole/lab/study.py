@@ -1,0 +1,192 @@
+"""Where a study stands: which of its runs are done, which are still to do, and how long those will take.
+
+A run belongs to a plan by the plan's digest, whoever launched it: what has been trained once is not trained again.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from revconsole.errors import DataUnavailable, RevconsoleError
+from revconsole.lab import format as form
+from revconsole.records.plan import LABELS, Plan
+from revconsole.records.run import Summary
+from revconsole.records.study import Arm, Study
+
+Progress = Literal["done", "running", "interrupted", "to do"]
+DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStudy:
+    """A study as asked for: full or quick, with settings of the command line, and every arm it makes."""
+
+    study: Study
+    arms: tuple[Arm, ...]
+    quick: bool
+    settings: Mapping[str, Any]
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """Every run, arm by arm."""
+        return tuple(plan for arm in self.arms for plan in arm.plans)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One planned run, and the run of the store that answers to it, if there is one."""
+
+    plan: Plan
+    summary: Summary | None
+
+    @property
+    def progress(self) -> Progress:
+        """What is to be done about it."""
+        if self.summary is None:
+            return "to do"
+        if self.summary.state == "finished":
+            return "done"
+        return "interrupted" if self.summary.ended else "running"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """How long what is left will take, and where the number comes from: how many runs are known from what."""
+
+    seconds: float
+    from_runs: int = 0
+    measured: int = 0
+    unknown: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """As people read it."""
+        parts = []
+        if self.from_runs:
+            parts.append(f"{_runs(self.from_runs)} as long as earlier ones took")
+        if self.measured:
+            parts.append(f"{_runs(self.measured)} from a few steps measured now")
+        if not parts:
+            return "not known: nothing alike has run yet" if self.unknown else "nothing left"
+        if self.unknown:
+            parts.append(f"{_runs(self.unknown)} unknown and not counted")
+        return f"about {form.duration(self.seconds)} ({'; '.join(parts)})"
+
+
+def standings(plans: Iterable[Plan], summaries: Sequence[Summary]) -> tuple[Standing, ...]:
+    """Each plan with its run: a finished one before a living one before one that ended early, else the newest."""
+    found: dict[str, list[Summary]] = {}
+    for summary in summaries:
+        if summary.state != DAMAGED:
+            found.setdefault(summary.plan.digest(), []).append(summary)
+    return tuple(
+        Standing(plan=plan, summary=min(found.get(plan.digest(), []), key=_rank, default=None))
+        for plan in plans
+    )
+
+
+def begun(study: str, summaries: Sequence[Summary]) -> tuple[Standing, ...]:
+    """The runs of a study that were launched, however its settings were changed, each plan once, the oldest first."""
+    plans = {s.plan.digest(): s.plan for s in reversed(summaries) if s.plan.study == study}
+    return standings(plans.values(), summaries)
+
+
+def forecast(
+    standing: Iterable[Standing],
+    summaries: Sequence[Summary],
+    measure: Callable[[Plan], float] | None = None,
+) -> Forecast:
+    """How long the runs that are not done will take. `measure` tells it of a plan that nothing is known of.
+
+    What cannot be measured is unknown: it will fail in its run, and hold up no other. Raises DataUnavailable only
+    where that is so of every run.
+    """
+    known = _seconds_per_epoch(summaries)
+    sources: list[float | RevconsoleError | None] = []
+    seconds, from_runs = 0.0, 0
+    measured: dict[str, float | RevconsoleError | None] = {}
+    for each in standing:
+        if each.progress == "done":
+            continue
+        key, epochs = _pace_key(each.plan), each.plan.train.epochs
+        if key in known:
+            seconds, from_runs = seconds + known[key] * epochs * _left(each), from_runs + 1
+            continue
+        if key not in measured:
+            measured[key] = _per_epoch(each.plan, measure)
+        found = measured[key]
+        seconds += found * epochs * _left(each) if isinstance(found, float) else 0.0
+        sources.append(found)
+    counted = sum(isinstance(source, float) for source in sources)
+    if sources and not from_runs and all(isinstance(s, DataUnavailable) for s in sources):
+        raise next(s for s in sources if isinstance(s, DataUnavailable))
+    return Forecast(
+        seconds=seconds, from_runs=from_runs, measured=counted, unknown=len(sources) - counted
+    )
+
+
+def _per_epoch(
+    plan: Plan, measure: Callable[[Plan], float] | None
+) -> float | RevconsoleError | None:
+    """Seconds of an epoch as measured, None if nobody measures, or why it cannot be."""
+    if measure is None:
+        return None
+    try:
+        return measure(plan) / plan.train.epochs
+    except RevconsoleError as error:
+        return error
+
+
+def to_launch(standing: Iterable[Standing]) -> list[Standing]:
+    """What is neither done nor being trained. Raises RevconsoleError for a list of nothing planned."""
+    wanted = list(standing)
+    if not wanted:
+        raise RevconsoleError(
+            "nothing of this study has been launched; `revconsole study run` does"
+        )
+    return [each for each in wanted if each.progress in {"to do", "interrupted"}]
+
+
+def own_profile(plan: Plan) -> dict[str, Any]:
+    """A profile of one run alone: every setting as resolved, so that it can be repeated without the study."""
+    settings = plan.model_dump(exclude=set(LABELS) | {"seed"}, exclude_none=True)
+    return {"title": f"{plan.arm}, of the study {plan.study}", "seeds": [plan.seed], **settings}
+
+
+def tally(standing: Sequence[Standing]) -> str:
+    """How many are in which state, as one sentence."""
+    counts = dict.fromkeys(("done", "running", "interrupted", "to do"), 0)
+    for each in standing:
+        counts[each.progress] += 1
+    parts = [f"{count} {word}" for word, count in counts.items() if count and word != "done"]
+    return ", ".join([f"{counts['done']} of {_runs(len(standing))} done", *parts])
+
+
+def _seconds_per_epoch(summaries: Sequence[Summary]) -> dict[str, float]:
+    """By pace, of the newest finished run."""
+    found: dict[str, float] = {}
+    for s in summaries:
+        if s.state == "finished" and s.seconds > 0:
+            found.setdefault(_pace_key(s.plan), s.seconds / s.plan.train.epochs)
+    return found
+
+
+def _pace_key(plan: Plan) -> str:
+    """Runs that differ only in seed and in number of epochs take equally long per epoch."""
+    one_epoch = plan.train.model_copy(update={"epochs": 1})
+    return plan.model_copy(update={"seed": 0, "train": one_epoch}).digest()
+
+
+def _left(each: Standing) -> float:
+    """The share of a run that is still to be trained."""
+    s = each.summary
+    return 1.0 - s.step / s.steps if s is not None and s.steps else 1.0
+
+
+def _rank(summary: Summary) -> tuple[int, float]:
+    order = 0 if summary.state == "finished" else 2 if summary.ended else 1
+    return order, -summary.created
+
+
+def _runs(count: int) -> str:
+    return f"{count} run" if count == 1 else f"{count} runs"

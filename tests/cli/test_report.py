@@ -1,0 +1,133 @@
+"""The report on the command line: of a study or of runs, printed and written."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from revconsole.records.events import EpochFinished, Finished, Measured, Started
+from revconsole.records.store import RunStore
+from revconsole.records.study import load
+
+TINY = """
+seeds = [0, 1]
+[study]
+title = "two ways"
+source = "this test"
+[[arm]]
+name = "plain"
+[[arm]]
+name = "two streams"
+scheme.name = "additive"
+[quick]
+train.epochs = 2
+"""
+
+
+def finish(store: RunStore, plan, accuracy: float) -> str:
+    run_id = store.create(plan, {})
+    attempt = store.claim(run_id, 1)
+    attempt.emit(Started(facts={"steps": 1, "parameters": 7, "fingerprint": "f" * 64}))
+    attempt.emit(Measured(step=1, epoch=1, values={"kept_for_backward_bytes": 2.0**20}))
+    attempt.emit(EpochFinished(epoch=1, step=1, values={"validation_accuracy": accuracy}))
+    attempt.emit(Finished(outcome="completed", step=1, values={"test_accuracy": accuracy}))
+    attempt.close()
+    return run_id
+
+
+@pytest.fixture
+def tiny():
+    """A study in the working folder."""
+    path = Path("tiny.toml")
+    path.write_text(TINY, encoding="utf-8")
+    return load(path)
+
+
+@pytest.fixture
+def quick_runs(tiny) -> list[str]:
+    """Its quick form, finished, in ./runs."""
+    store = RunStore(Path("runs"))
+    plans = [plan for arm in tiny.expanded(quick=True) for plan in arm.plans]
+    return [
+        finish(store, p, a) for p, a in zip(plans, (0.5, 0.52, 0.548, 0.56), strict=True)
+    ]  # fmt: skip
+
+
+def test_a_study_is_reported_with_its_arms_and_written(run, quick_runs):
+    said = run("report", "tiny", "--quick", "--format", "md,csv", "--figures", "none")
+
+    assert said.code == 0, said.err
+    head, *rows = said.out.splitlines()
+    assert head.startswith("arm")
+    assert [row.split("  ")[0] for row in rows] == ["plain (quick)", "two streams (quick)"]
+    assert "55.40 ± 0.85 %" in rows[1]
+    assert "not distinguishable, n = 2" in rows[1]
+    assert "quick form" in said.err
+    assert sorted(p.name for p in Path("report-tiny-quick").iterdir()) == [
+        "report.csv",
+        "report.md",
+    ]
+
+
+def test_figures_are_drawn_in_the_formats_asked_for(run, quick_runs):
+    said = run("report", "tiny", "--quick", "--out", "here", "--format", "html", "--figures", "png")
+
+    assert said.code == 0, said.err
+    drawn = {path.suffix for path in Path("here/figures").iterdir()}
+    assert drawn == {".png"}
+    assert "data:image/png;base64," in Path("here/report.html").read_text(encoding="utf-8")
+
+
+def test_runs_are_reported_by_name_or_id_and_seeds_make_an_arm(run, quick_runs):
+    said = run("report", *quick_runs, "--figures", "none", "--out", "here")
+
+    assert said.code == 0, said.err
+    assert len(said.out.splitlines()) == 3
+
+
+def test_the_full_form_has_not_run_and_that_is_said(run, quick_runs):
+    said = run("report", "tiny")
+
+    assert said.code == 1
+    assert "no run of the study tiny has finished" in said.err
+    assert not Path("report-tiny").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["tinny"], 3, "no run in runs answers to 'tinny'"),
+        (["tiny", "--quick", "--format", "markdown"], 2, "there is no format 'markdown'"),
+        (["tiny", "--quick", "--figures", "jpg"], 2, "there is no figure format 'jpg'"),
+        (["@1", "train.epochs=2"], 2, "train.epochs: belongs to one study"),
+        (["train.epochs=2"], 2, "belongs to one study"),
+        (["tiny", "--quick", "--out", "tiny.toml"], 4, "cannot write the report to tiny.toml"),
+    ],
+)
+def test_a_mistake_is_a_sentence(run, quick_runs, arguments, code, words):
+    said = run("report", *arguments)
+
+    assert (said.code, words in said.err) == (code, True), said.err
+    assert "Traceback" not in said.err
+
+
+def test_without_matplotlib_everything_but_figures_is_written(tiny, quick_runs):
+    code = (
+        "import sys\nsys.modules['matplotlib'] = None\n"
+        "sys.argv = ['revconsole', 'report', 'tiny', '--quick', *sys.argv[1:]]\n"
+        "from revconsole.cli.app import main\nmain()\n"
+    )
+
+    def call(*more):
+        return subprocess.run(
+            [sys.executable, "-c", code, *more], capture_output=True, text=True, check=False
+        )
+
+    silent, asked = call(), call("--figures", "svg")
+
+    assert silent.returncode == 0, silent.stderr
+    assert "no figures: figures need matplotlib" in silent.stderr
+    assert Path("report-tiny-quick/report.md").exists()
+    assert asked.returncode == 1
+    assert "pip install 'revconsole[report]'" in asked.stderr

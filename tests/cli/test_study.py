@@ -1,0 +1,164 @@
+"""Studies on the command line: they run, survive being killed, skip what is done, and report failures."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from revconsole.lab.lab import Lab
+
+TINY = """
+seeds = [0, 1]
+[study]
+title = "two ways, in seconds"
+source = "this test"
+[model]
+patch = 4
+dim = 16
+depth = 1
+heads = 2
+[data]
+train_limit = 200
+[train]
+epochs = 1
+batch = 512
+threads = 1
+audit = false
+[[arm]]
+name = "plain"
+[[arm]]
+name = "two streams"
+scheme.name = "additive"
+[quick]
+seeds = [0]
+train.epochs = 2
+"""
+SECONDS = 60.0
+
+
+@pytest.fixture(autouse=True)
+def tiny():
+    Path("tiny.toml").write_text(TINY, encoding="utf-8")
+
+
+def test_the_list_has_the_shipped_studies_and_those_of_the_working_folder(run):
+    names = {entry["name"] for entry in json.loads(run("study", "list", "--json").out)}
+
+    assert {"tiny", "reversible-comparison", "mnist-patch"} <= names
+
+
+def test_a_dry_run_says_how_many_runs_and_how_long_and_starts_nothing(run):
+    said = run("study", "run", "tiny", "--dry-run")
+
+    assert said.code == 0, said.err
+    assert "tiny: 0 of 4 runs done, 4 to do" in said.err
+    assert "time: about" in said.err
+    assert "4 runs from a few steps measured now" in said.err
+    assert len(said.out.splitlines()) == 5
+    assert not Path("runs").exists()
+
+
+def test_a_study_runs_to_its_end_and_is_not_run_twice(run):
+    first = run("study", "run", "tiny")
+    assert first.code == 0, first.err
+    again = run("study", "run", "tiny")
+
+    assert "-- 3 of 4 runs; left: about" in first.err
+    assert "revconsole report tiny" in first.err
+    assert again.code == 0
+    assert "4 of 4 runs done" in again.err
+    assert "epoch" not in again.err, "nothing was trained again"
+    assert len(list(Path("runs").glob("*/plan.json"))) == 4
+
+
+def test_the_quick_form_and_changed_settings_are_runs_of_their_own(run):
+    assert run("study", "run", "tiny", "--quick", "train.epochs=1").code == 0
+    shown = json.loads(run("study", "show", "tiny", "--quick", "train.epochs=1", "--json").out)
+
+    assert [(r["arm"], r["seed"], r["progress"]) for r in shown["runs"]] == [
+        ("plain", 0, "done"),
+        ("two streams", 0, "done"),
+    ]
+    assert shown["quick"] is True
+    listed = json.loads(run("ls", "--json").out)
+    assert {(r["study"], r["arm"], r["quick"]) for r in listed} == {
+        ("tiny", "plain", True),
+        ("tiny", "two streams", True),
+    }
+    full = run("study", "show", "tiny")
+    # The full form has one epoch as well, so its first seed is done by the same digest.
+    assert "2 of 4 runs done, 2 to do" in full.err
+    assert "title: two ways, in seconds" in full.err
+
+
+def test_a_run_that_fails_holds_up_no_other_and_the_exit_code_says_so(run):
+    said = run("study", "run", "tiny", "seeds=[0]", "data.fingerprint=000000000000")
+
+    assert said.code == 1
+    assert "2 of 2 runs did not finish" in said.err
+    states = {summary.state for summary in Lab(Path("runs")).runs()}
+    assert states == {"failed"}
+
+
+def test_one_failure_among_others_is_counted(run):
+    text = TINY.replace('"additive"', '"additive"\ndata.fingerprint = "000000000000"')
+    Path("tiny.toml").write_text(text, encoding="utf-8")
+
+    said = run("study", "run", "tiny", "seeds=[0]")
+
+    assert said.code == 1
+    assert "1 of 2 runs did not finish" in said.err
+    assert sorted(s.state for s in Lab(Path("runs")).runs()) == ["failed", "finished"]
+
+
+def test_a_study_that_was_killed_goes_on_where_it_was(run):
+    command = [sys.executable, "-m", "revconsole", "study", "run", "tiny", "train.epochs=60"]
+    child = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    lab, end = Lab(Path("runs")), time.monotonic() + SECONDS
+    while not any(s.state == "running" and s.epoch >= 2 for s in lab.runs()):
+        assert child.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert {s.state for s in lab.runs()} == {"lost"}
+
+    said = run("study", "resume", "tiny")
+
+    assert said.code == 0, said.err
+    assert "0 of 4 runs done, 4 interrupted" in said.err
+    rows = lab.runs()
+    assert [s.state for s in rows] == ["finished"] * 4
+    assert sorted(s.attempt for s in rows) == [1, 1, 1, 2], "the one that trained goes on"
+
+
+def test_nothing_to_resume_is_said(run):
+    said = run("study", "resume", "tiny")
+
+    assert said.code == 1
+    assert "nothing of this study has been launched; `revconsole study run` does" in said.err
+
+
+def test_an_unknown_study_is_a_sentence(run):
+    said = run("study", "show", "tinny")
+
+    assert said.code == 2
+    assert said.err == "revconsole: there is no study 'tinny'; did you mean 'tiny'?\n"
+
+
+@pytest.mark.parametrize("verb", [["list"], ["show", "tiny"], ["--help"]], ids=" ".join)
+def test_looking_at_a_study_never_imports_torch(verb):
+    code = (
+        f"import sys\nsys.argv = ['revconsole', 'study', *{verb!r}]\n"
+        "from revconsole.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "print('heavy:', {'torch', 'timm', 'sklearn', 'numpy', 'matplotlib'} & set(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "heavy: set()"

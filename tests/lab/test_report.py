@@ -1,0 +1,429 @@
+"""Reports: numbers that a second computation confirms, text that stays text, figures that show what was measured."""
+
+import csv
+import io
+import math
+import random
+import re
+import statistics
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from scipy import special
+
+from revconsole.errors import RevconsoleError, UnknownName
+from revconsole.lab.report import results as reported
+from revconsole.lab.report import writing
+from revconsole.lab.report.document import document
+from revconsole.lab.report.figures import (
+    accuracy_memory,
+    accuracy_swept,
+    curves,
+    loss_curves,
+    memory_bars,
+)
+from revconsole.lab.report.formats import as_csv, as_html, as_latex, as_markdown
+from revconsole.lab.report.methods import paragraph
+from revconsole.lab.report.statistics import Difference, difference, spread
+from revconsole.lab.report.table import accuracy, arm_rows, table, verdict
+from revconsole.records.events import EpochFinished, Finished, Measured, Started
+from revconsole.records.plan import Plan
+from revconsole.records.sections import Additive, Train, Vit
+
+MIB = 2**20
+HOSTILE = "=x|<b>&_$%#{}~^\\`*[a](b)--"
+
+
+@pytest.fixture
+def finished(store):
+    """`finished(plan, accuracies)` → a run that ended, with a validation accuracy per epoch."""
+
+    def make(plan: Plan, accuracies, test=None, kept=8 * MIB, seconds=2.0, **facts):
+        run_id = store.create(plan, {})
+        attempt = store.claim(run_id, 1)
+        known = {
+            "steps": len(accuracies), "parameters": 1234, "device": "cpu", "device_name": "a CPU",
+            "threads": 2, "fingerprint": "f" * 64, "torch": "2.9", "timm": "1.0", "revconsole": "0.1",
+            "train_images": 90, "validation_images": 10, "test_images": 30,
+        } | facts  # fmt: skip
+        attempt.emit(Started(facts=known))
+        attempt.emit(
+            Measured(
+                step=0, epoch=0, values={"kept_for_backward_bytes": kept, "resident_bytes": 5e8}
+            )
+        )
+        for epoch, value in enumerate(accuracies, start=1):
+            values = {
+                "validation_accuracy": value, "train_accuracy": value, "validation_loss": 1 - value,
+                "train_loss": 1 - value, "epoch_seconds": seconds,
+            }  # fmt: skip
+            attempt.emit(EpochFinished(epoch=epoch, step=epoch, values=values))
+        values = {"test_accuracy": accuracies[-1] if test is None else test}
+        attempt.emit(Finished(outcome="completed", step=len(accuracies), values=values))
+        attempt.close()
+        return store.read(run_id)
+
+    return make
+
+
+def plan(arm: str, seed: int, **given) -> Plan:
+    return Plan(name=f"{arm}-s{seed}", seed=seed, **({"train": Train(epochs=2)} | given))
+
+
+@pytest.fixture
+def two_arms(finished):
+    """Three seeds of two arms, whose test accuracies differ by 2, 3 and 4 points."""
+    plain = [finished(plan("plain", s), [0.5, 0.6], 0.80 + s / 100) for s in range(3)]
+    other = [
+        finished(
+            plan("rev", s, scheme=Additive(), backward="reversible"),
+            [0.7, 0.6], 0.82 + 2 * s / 100, kept=MIB / 2, seconds=3.0,
+        )
+        for s in range(3)
+    ]  # fmt: skip
+    return reported.of_runs([*plain, *other])
+
+
+def paired_p_by_hand(gains):
+    """Two-sided p of the paired t-test: t = mean / (s / √n), by the regularised incomplete beta function."""
+    n = len(gains)
+    mean = sum(gains) / n
+    variance = sum((g - mean) ** 2 for g in gains) / (n - 1)
+    t, freedom = mean / math.sqrt(variance / n), n - 1
+    return special.betainc(freedom / 2, 0.5, freedom / (freedom + t * t))
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_p_of_a_difference_is_that_of_the_formula(n):
+    draw = random.Random(n)
+    baseline = {seed: draw.gauss(0.8, 0.01) for seed in range(n)}
+    values = {seed: baseline[seed] + draw.gauss(0.01, 0.01) for seed in reversed(range(n))}
+
+    found = difference(values, baseline)
+
+    assert found.p == pytest.approx(paired_p_by_hand([values[s] - baseline[s] for s in range(n)]))
+    assert found.mean == pytest.approx(sum(values.values()) / n - sum(baseline.values()) / n)
+
+
+def test_a_spread_is_the_sample_deviation():
+    found = spread([0.80, 0.82, 0.87])
+
+    mean = (0.80 + 0.82 + 0.87) / 3
+    squares = sum((v - mean) ** 2 for v in (0.80, 0.82, 0.87))
+    assert found.mean == pytest.approx(mean)
+    assert found.deviation == pytest.approx(math.sqrt(squares / 2))
+    assert spread([0.8]).deviation is None
+    assert spread([]) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "baseline", "words"),
+    [
+        ({0: 0.9, 1: 0.9}, {0: 0.8, 1: 0.7}, "+15.00 pp (not distinguishable, n = 2)"),
+        ({0: 0.9}, {0: 0.8}, "+10.00 pp (not distinguishable, n = 1)"),
+        ({0: 0.9, 1: 0.9, 2: 0.9}, {3: 0.8, 4: 0.8, 5: 0.8}, "not distinguishable, other seeds"),
+        ({0: 0.9, 1: 0.8, 2: 0.7}, {0: 0.8, 1: 0.7, 2: 0.6}, "+10.00 pp (the same for every seed)"),
+        ({0: 0.80, 1: 0.82, 2: 0.81}, {0: 0.81, 1: 0.80, 2: 0.81}, "not distinguishable, p = 0.7"),
+        ({0: 0.90, 1: 0.91, 2: 0.92}, {0: 0.80, 1: 0.80, 2: 0.80}, "+11.00 pp (p = 0.003)"),
+    ],
+)  # fmt: skip
+def test_a_difference_says_whether_it_can_be_told_from_chance(values, baseline, words):
+    assert words in verdict(difference(values, baseline))
+
+
+def test_a_tiny_p_is_not_printed_as_nothing():
+    assert "p < 0.001" in verdict(Difference(mean=0.1, pairs=9, p=1e-9))
+
+
+def test_an_accuracy_is_in_percent_and_never_rounded_up_to_all():
+    assert accuracy(spread([0.548])) == "54.80 %"
+    assert accuracy(spread([0.54, 0.56])) == "55.00 ± 1.41 %"
+    assert accuracy(spread([0.99999])) == "99.99 %"
+    assert accuracy(spread([1.0])) == "100.00 %"
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_arm(two_arms):
+    assert [(arm.name, len(arm.runs)) for arm in two_arms.arms] == [("plain", 3), ("rev", 3)]
+    assert two_arms.reference.name == "plain"
+
+
+def test_the_numbers_of_an_arm_are_those_of_its_runs(two_arms):
+    plain, rev = arm_rows(two_arms)
+    gains = [0.02, 0.03, 0.04]
+
+    assert plain.accuracy.mean == pytest.approx(0.81)
+    assert plain.accuracy.deviation == pytest.approx(0.01)
+    assert (plain.kept_bytes, rev.kept_bytes) == (8 * MIB, MIB / 2)
+    assert (plain.epoch_seconds, rev.epoch_seconds) == (2.0, 3.0)
+    assert (plain.best_epochs, rev.best_epochs) == ((2, 2, 2), (1, 1, 1))
+    assert plain.gain is None
+    assert rev.gain.mean == pytest.approx(statistics.fmean(gains))
+    assert rev.gain.p == pytest.approx(paired_p_by_hand(gains))
+
+
+def test_the_table_has_units_and_leaves_out_what_nobody_measured(two_arms):
+    shown = table(two_arms)
+    rev = dict(zip(shown.headings, shown.rows[1], strict=True))
+
+    assert rev["test accuracy"] == "84.00 ± 2.00 %"
+    assert rev["kept for backward"] == "0.50 MiB"
+    assert rev["peak memory"] == "477 MiB"
+    assert rev["difference to plain"] == "+3.00 pp (p = 0.035)"
+    assert rev["best epoch"] == "1 of 2"
+    assert "FLOPs per image" not in shown.headings
+    assert any(
+        "resident, whole process, in which memory of runs before" in note for note in shown.notes
+    )
+
+
+def test_operations_are_shown_where_they_were_counted(finished):
+    run = finished(plan("a", 0), [0.5], flops_per_image=12_000_000)
+
+    shown = table(reported.of_runs([run]))
+
+    assert dict(zip(shown.headings, shown.rows[0], strict=True))["FLOPs per image"] == "12,000,000"
+
+
+def test_a_quick_form_says_so_in_title_rows_notes_figures_and_methods(finished):
+    quick = Plan(name="q", study="s", arm="x", quick=True)
+    found = reported.of_runs([finished(quick, [0.5])])
+    shown = table(found)
+
+    assert "quick form" in shown.caption
+    assert shown.rows[0][0] == "x (quick)"
+    assert "no result of the full" in shown.notes[0]
+    assert "quick form" in paragraph(found)
+    assert "Quick form" in loss_curves.caption(found)
+
+
+def test_nothing_finished_is_a_sentence(store):
+    run = store.read(store.create(Plan(name="a"), {}))
+
+    with pytest.raises(RevconsoleError, match="none of these runs has finished"):
+        reported.of_runs([run])
+
+
+def test_the_methods_say_what_was_done(two_arms):
+    text = paragraph(two_arms)
+
+    for words in (
+        "a vision transformer (vit; patch 4, dim 192, depth 6",
+        "The arms were plain (scheme residual, backward stored)",
+        "rev (scheme additive fuse=concat, backward reversible)",
+        "90 training, 10 validation, 30 test images of 8×8 pixels",
+        "f" * 64,
+        "for 2 epochs, with a batch of 128",
+        "optimiser adamw (learning rate",
+        "seeds 0, 1 and 2",
+        "two-sided paired t-test",
+        "cpu (a CPU) with 2 threads",
+        "revconsole 0.1, torch 2.9, timm 1.0",
+    ):
+        assert words in text, words
+
+
+def test_a_swept_setting_is_said_of_its_arms_and_not_of_all(finished):
+    runs = [finished(plan(f"d{d}", 0, model=Vit(dim=d)), [0.5]) for d in (12, 24)]
+    text = paragraph(reported.of_runs(runs))
+
+    assert "d12 (dim 12)" in text
+    assert "d24 (dim 24)" in text
+    assert "(vit; patch 4, depth 6" in text
+
+
+@pytest.fixture
+def hostile(finished):
+    """An arm whose name every format would obey if it were not told otherwise."""
+    runs = [
+        finished(Plan(name="b", arm="plain"), [0.5]),
+        finished(Plan(name="h", arm=HOSTILE, scheme=Additive()), [0.4]),
+    ]
+    return document(reported.of_runs(runs))
+
+
+class Cells(HTMLParser):
+    """The text of every cell, and every tag there is."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.cells = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag in {"td", "th"}:
+            self.cells.append("")
+
+    def handle_data(self, data):
+        if self.cells and self.tags[-1] in {"td", "th"}:
+            self.cells[-1] += data
+
+
+def test_a_name_stays_a_name_in_html(hostile):
+    parser = Cells()
+    parser.feed(as_html.render(hostile))
+
+    assert HOSTILE in parser.cells
+    assert "b" not in parser.tags[parser.tags.index("table") :]
+
+
+def test_a_name_stays_a_name_in_csv_and_is_no_formula(hostile):
+    head, _, row = list(csv.reader(io.StringIO(as_csv.render(hostile), newline="")))
+    cells = dict(zip(head, row, strict=True))
+
+    assert cells["arm"] == f"'{HOSTILE}"
+    assert float(cells["difference to plain (percentage points)"]) == pytest.approx(-10.0)
+    assert float(cells["test accuracy mean (%)"]) == pytest.approx(40.0)
+    assert float(cells["kept for backward (MiB)"]) == 8.0
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "＝"])
+def test_whatever_begins_a_formula_gets_an_apostrophe(finished, start):
+    text = as_csv.render(
+        document(reported.of_runs([finished(Plan(name="b", arm=f"{start}1+1"), [0.5])]))
+    )
+
+    assert f"\r\n'{start}1+1" in text
+
+
+def test_a_name_stays_a_name_in_latex(hostile):
+    text = as_latex.render(hostile)
+    row = next(line for line in text.splitlines() if line.lstrip().startswith("=x"))
+    cell = row.lstrip().partition(" & ")[0]
+
+    assert cell == (
+        r"=x\textbar{}\textless{}b\textgreater{}\&\_\$\%\#\{\}\textasciitilde{}\textasciicircum{}"
+        r"\textbackslash{}\textasciigrave{}*[a](b)-{}-"
+    )
+    assert not re.search(r"(?<!\\)[%#$_&~^]", cell)
+    assert text.count("{") == text.count("}"), "braces escaped and meant both balance"
+    columns = re.search(r"tabular}{(l r*|lr*)}", text).group(1)
+    cells = len(re.findall(r"(?<!\\)&", row)) + 1
+    assert cells == len(columns), "no name adds a column"
+
+
+def test_a_name_stays_a_name_in_markdown(hostile):
+    text = as_markdown.render(hostile)
+    row = next(line for line in text.splitlines() if line.startswith("| =x"))
+    cells = re.split(r"(?<!\\)\|", row)[1:-1]
+
+    assert len(cells) == len(hostile.table.headings)
+    assert re.sub(r"\\(.)", r"\1", cells[0].strip()).replace("&amp;", "&") == HOSTILE
+    assert "<b>" not in text
+    assert "[a](b)" not in text
+
+
+def test_control_signs_reach_no_format(finished):
+    run = finished(Plan(name="b", arm="a\x1b[31m\nb\u202ec"), [0.5])
+    made = document(reported.of_runs([run]))
+
+    for module in (as_markdown, as_latex, as_csv, as_html):
+        text = module.render(made)
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+
+
+def test_a_band_is_mean_and_deviation_of_every_epoch(finished):
+    runs = [finished(plan("a", s), values) for s, values in enumerate(([0.1, 0.4], [0.3, 0.8]))]
+    (arm,) = reported.of_runs(runs).arms
+
+    points = curves.band(arm, "validation_accuracy")
+
+    assert [p.mean for p in points] == pytest.approx([0.2, 0.6])
+    assert [p.deviation for p in points] == pytest.approx([0.1 * 2**0.5, 0.2 * 2**0.5])
+
+
+def test_a_figure_shows_the_numbers_of_the_table(two_arms):
+    from revconsole.lab.report.drawing import drawn
+
+    with drawn():
+        bars = memory_bars.draw(two_arms).axes[0]
+        points = accuracy_memory.draw(two_arms).axes[0]
+        left, right = loss_curves.draw(two_arms).axes
+
+    assert [bar.get_width() for bar in bars.patches] == [8.0, 0.5]
+    assert [text.get_text() for text in bars.texts] == ["8.00 MiB", "0.50 MiB"]
+    shown = [(c.lines[0].get_xdata()[0], c.lines[0].get_ydata()[0]) for c in points.containers]
+    assert [at for point in shown for at in point] == pytest.approx([8.0, 81.0, 0.5, 84.0])
+    assert [list(line.get_ydata()) for line in right.lines] == [
+        pytest.approx([0.5, 0.4]), pytest.approx([0.3, 0.4])
+    ]  # fmt: skip
+    assert (left.get_title(), right.get_title()) == ("training", "validation")
+
+
+def test_no_text_of_a_figure_is_a_formula(two_arms):
+    from matplotlib.text import Text
+
+    from revconsole.lab.report.drawing import drawn
+
+    arms = [replace(arm, name=f"${arm.name}_x$") for arm in two_arms.arms]
+    with drawn():
+        figure = accuracy_memory.draw(replace(two_arms, arms=tuple(arms)))
+        figure.draw_without_rendering()
+        texts = {text.get_text() for text in figure.findobj(Text)}
+
+    assert {"$plain_x$", "$rev_x$", "1", "5"} <= texts, "names and plain numbers on the axis"
+    assert not any("mathdefault" in text for text in texts)
+
+
+def test_a_sweep_is_drawn_over_its_values_with_every_seed(two_arms):
+    from revconsole.lab.report.drawing import drawn
+
+    arms = [replace(arm, swept=value) for arm, value in zip(two_arms.arms, (32, 16), strict=True)]
+    with drawn():
+        axes = accuracy_swept.draw(replace(two_arms, arms=tuple(arms), swept="model.dim")).axes[0]
+        nothing = accuracy_swept.draw(two_arms)
+
+    seeds, means = axes.lines[:2], axes.containers[0].lines[0]
+    assert list(means.get_xdata()) == [16, 32]
+    assert list(means.get_ydata()) == pytest.approx([84.0, 81.0])
+    assert list(seeds[0].get_ydata()) == pytest.approx([82.0, 84.0, 86.0])
+    assert axes.get_xlabel() == "model.dim"
+    assert nothing is None, "nothing is swept"
+
+
+def test_a_report_is_written_with_every_figure_in_every_format(two_arms):
+    files = writing.write(
+        two_arms, Path("out"), ["md", "tex", "csv", "html"], ["svg", "png", "pdf"]
+    )
+    names = {str(path.relative_to("out")) for path in files}
+
+    assert {"report.md", "report.tex", "report.csv", "report.html"} <= names
+    kinds = ("loss-curves", "accuracy-curves", "memory", "accuracy-memory")
+    assert {f"figures/{k}.{e}" for k in kinds for e in ("svg", "png", "pdf")} <= names
+    assert all(path.stat().st_size for path in files)
+    page = Path("out/report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/svg+xml;base64,") == len(kinds)
+    assert "http" not in re.sub(r"base64,[\w+/=]+", "", page), "nothing is loaded from elsewhere"
+    assert (
+        r"\includegraphics[width=\linewidth]{figures/memory.pdf}"
+        in Path("out/report.tex").read_text()
+    )
+
+
+def test_the_same_results_give_the_same_bytes(two_arms):
+    for folder in ("one", "two"):
+        writing.write(two_arms, Path(folder), ["md", "csv"], ["svg", "pdf"])
+
+    for path in Path("one").rglob("*.*"):
+        assert path.read_bytes() == (Path("two") / path.relative_to("one")).read_bytes(), path
+
+
+def test_formats_that_do_not_exist_are_refused_before_anything_is_written(two_arms):
+    with pytest.raises(UnknownName, match="no format 'markdown'"):
+        writing.write(two_arms, Path("out"), ["markdown"], [])
+    with pytest.raises(UnknownName, match="no figure format 'jpg'"):
+        writing.write(two_arms, Path("out"), ["md"], ["jpg"])
+    assert not Path("out").exists()
+
+
+def test_the_rows_are_what_a_second_reading_of_the_logs_gives(two_arms, store):
+    """Straight from the event files, without any of our readers."""
+    found = []
+    for run in two_arms.arms[1].runs:
+        log = (store.folder(run.id) / "attempts" / "0001" / "events.jsonl").read_text()
+        found += [float(v) for v in re.findall(r'"test_accuracy":\s*([\d.]+)', log)]
+
+    assert len(found) == 3
+    assert arm_rows(two_arms)[1].accuracy.mean == pytest.approx(sum(found) / 3)

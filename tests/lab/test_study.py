@@ -1,0 +1,208 @@
+"""Where a study stands and how long it will take: from the runs of a store, by what they train."""
+
+from pathlib import Path
+
+import pytest
+
+from revconsole.errors import DataUnavailable, RevconsoleError, RunFailed
+from revconsole.lab.lab import Lab
+from revconsole.lab.study import begun, forecast, own_profile, standings, tally, to_launch
+from revconsole.records.plan import Plan
+from revconsole.records.profile import Profile
+from revconsole.records.run import Summary
+from revconsole.records.sections import Additive, Train
+
+TINY = """
+seeds = [0, 1]
+[study]
+title = "two ways, in seconds"
+[model]
+patch = 4
+dim = 16
+depth = 1
+heads = 2
+[data]
+train_limit = 200
+[train]
+epochs = 1
+batch = 512
+threads = 1
+audit = false
+[[arm]]
+name = "plain"
+[[arm]]
+name = "two streams"
+scheme.name = "additive"
+"""
+SECONDS = 60.0
+
+
+def row(plan: Plan, run_id: str = "a", **given) -> Summary:
+    known = {"state": "finished", "created": 0.0, "attempt": 1, "seconds": 10.0, "steps": 100}
+    return Summary(id=run_id * 8, name=plan.name, plan=plan, **(known | given))
+
+
+def plan(seed: int = 0, epochs: int = 10, **given) -> Plan:
+    return Plan(name="p", seed=seed, train=Train(epochs=epochs), **given)
+
+
+def test_a_run_answers_to_a_plan_by_what_it_trains_whatever_it_is_called():
+    (found,) = standings([plan()], [row(plan().model_copy(update={"name": "other"}))])
+
+    assert found.progress == "done"
+
+
+def test_another_seed_or_another_setting_is_another_run():
+    found = standings([plan(seed=1), plan(epochs=9)], [row(plan())])
+
+    assert [each.progress for each in found] == ["to do", "to do"]
+
+
+@pytest.mark.parametrize(
+    ("state", "progress"),
+    [
+        ("finished", "done"), ("running", "running"), ("queued", "running"), ("stalled", "running"),
+        ("stopped", "interrupted"), ("failed", "interrupted"), ("killed", "interrupted"),
+        ("lost", "interrupted"), ("out of memory", "interrupted"), ("damaged", "to do"),
+    ],
+)  # fmt: skip
+def test_each_state_asks_for_one_thing(state, progress):
+    (found,) = standings([plan()], [row(plan(), state=state)])
+
+    assert found.progress == progress
+
+
+def test_a_finished_run_counts_before_a_newer_one_that_failed():
+    rows = [row(plan(), "b", state="failed", created=2.0), row(plan(), "a", created=1.0)]
+
+    assert standings([plan()], rows)[0].summary.id == "aaaaaaaa"
+
+
+def test_of_runs_that_ended_early_the_newest_goes_on():
+    rows = [row(plan(), i, state="stopped", created=c) for i, c in (("a", 1.0), ("b", 2.0))]
+
+    assert standings([plan()], rows)[0].summary.id == "bbbbbbbb"
+
+
+def test_begun_runs_of_a_study_are_found_by_its_name_with_the_settings_they_had():
+    mine = plan(epochs=3).model_copy(update={"study": "mine"})
+    rows = [row(mine, state="stopped"), row(plan(seed=5), "b")]
+
+    assert [each.plan for each in begun("mine", rows)] == [mine]
+    with pytest.raises(RevconsoleError, match="nothing of this study has been launched"):
+        to_launch(begun("other", rows))
+
+
+def test_time_is_taken_from_earlier_runs_that_differ_in_seed_and_epochs_only():
+    rows = [row(plan(seed=0, epochs=10), seconds=20.0)]
+    wanted = standings([plan(seed=1, epochs=5), plan(seed=2, epochs=5)], rows)
+
+    found = forecast(wanted, rows)
+
+    assert found.seconds == pytest.approx(2 * 5 * 2.0)
+    assert found.sentence == "about 20 s (2 runs as long as earlier ones took)"
+
+
+def test_time_of_what_nothing_is_known_of_is_measured_once_for_all_seeds():
+    measured = []
+    wanted = standings([plan(seed=1), plan(seed=2)], [])
+
+    found = forecast(wanted, [], lambda p: measured.append(p) or 30.0)
+
+    assert (len(measured), found.seconds) == (1, 60.0)
+    assert found.sentence == "about 1 min 00 s (2 runs from a few steps measured now)"
+
+
+def test_unknown_time_is_said_and_not_guessed():
+    rows = [row(plan(seed=0), seconds=20.0)]
+    other = plan(scheme=Additive())
+
+    assert "not known" in forecast(standings([other], rows), rows).sentence
+    mixed = forecast(standings([plan(seed=1), other], rows), rows).sentence
+    assert "1 run unknown and not counted" in mixed
+
+
+def refuse(error):
+    def measure(plan):
+        raise error
+
+    return measure
+
+
+def test_what_cannot_be_measured_is_unknown_and_stops_nothing():
+    wanted = standings([plan()], [])
+
+    assert forecast(wanted, [], refuse(RunFailed("no memory"))).unknown == 1
+
+
+def test_data_that_every_run_lacks_is_said_before_any_of_them_begins():
+    rows = [row(plan(seed=0))]
+    measure = refuse(DataUnavailable("no images"))
+
+    with pytest.raises(DataUnavailable):
+        forecast(standings([plan(scheme=Additive())], rows), rows, measure)
+    mixed = forecast(standings([plan(seed=1), plan(scheme=Additive())], rows), rows, measure)
+    assert (mixed.from_runs, mixed.unknown) == (1, 1)
+
+
+def test_what_is_done_takes_no_time_and_half_a_run_takes_half():
+    rows = [row(plan(seed=0), seconds=20.0), row(plan(seed=1), "b", state="stopped", step=50)]
+    wanted = standings([plan(seed=0), plan(seed=1)], rows)
+
+    assert forecast(wanted, rows).seconds == pytest.approx(10.0)
+    assert forecast(wanted[:1], rows).sentence == "nothing left"
+
+
+def test_the_tally_counts_every_run():
+    rows = [row(plan(seed=0)), row(plan(seed=1), "b", state="lost")]
+
+    assert tally(standings([plan(seed=s) for s in range(3)], rows)) == (
+        "1 of 3 runs done, 1 interrupted, 1 to do"
+    )
+
+
+def test_the_profile_of_one_run_of_a_study_makes_that_run():
+    one = plan(seed=3, scheme=Additive(), backward="reversible")
+
+    (again,) = Profile(name="again", where="again.toml", table=own_profile(one)).plans()
+
+    assert again.digest() == one.digest()
+
+
+@pytest.fixture
+def lab(tmp_path):
+    Path("tiny.toml").write_text(TINY, encoding="utf-8")
+    made = Lab(tmp_path / "runs")
+    yield made
+    made.stop_all()
+    assert made.wait(SECONDS)
+
+
+def test_a_study_trains_each_run_once_and_goes_on_with_what_was_interrupted(lab):
+    planned = lab.study("tiny")
+    lost = planned.plans[0]
+    early = lab.store.create(lost, {})
+    lab.store.stop_queued(early, 1)
+    lab.go_on(lab.standings(planned)[1:2])
+    assert lab.wait(SECONDS)
+    assert [each.progress for each in lab.standings(planned)] == [
+        "interrupted", "done", "to do", "to do"
+    ]  # fmt: skip
+    before = {s.id for s in lab.runs()}
+
+    ids = lab.go_on(lab.standings(planned))
+    assert lab.wait(SECONDS)
+
+    assert len(ids) == 3
+    assert ids[0] == early, "what was interrupted goes on and is not begun anew"
+    assert {s.state for s in lab.runs()} == {"finished"}
+    assert len(lab.runs()) == len(planned.plans) == len(before | set(ids))
+    assert lab.go_on(lab.standings(planned)) == []
+
+
+def test_a_measured_forecast_is_a_time_and_leaves_no_run_behind(lab):
+    found = lab.forecast(lab.standings(lab.study("tiny")), measure=True)
+
+    assert 0.0 < found.seconds < SECONDS
+    assert found.measured == 4
+    assert lab.runs() == ()
