@@ -45,6 +45,7 @@ class Lab:
     def __init__(self, store: Path) -> None:
         self.store = RunStore(store)
         self._threads = ThreadLauncher(self.store)
+        self._paces: dict[str, float] = {}
 
     def plan(self, profile: str, settings: Mapping[str, Any] | None = None) -> Planned:
         """What a profile with overrides would run. Raises ProfileError or UnknownName."""
@@ -75,7 +76,8 @@ class Lab:
 
     def forecast(self, standing: Sequence[Standing], *, measure: bool = False) -> Forecast:
         """How long what is left of a study will take; to `measure` loads torch and trains a few steps."""
-        return studies.forecast(standing, self.runs(), engine.forecast_seconds if measure else None)
+        known = self._measured if measure else self._measured_before
+        return studies.forecast(standing, self.runs(), known)
 
     def go_on(self, standing: Sequence[Standing], launcher: Launcher = "thread") -> list[str]:
         """Queue every run of a study that is neither done nor being trained: new, or from its last checkpoint.
@@ -235,6 +237,17 @@ class Lab:
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until nothing trains or waits in this process; False if `seconds` passed first."""
         return self._threads.wait(seconds)
+
+    def _measured(self, plan: Plan) -> float:
+        seconds = engine.forecast_seconds(plan)
+        self._paces[studies.pace_key(plan)] = seconds / plan.train.epochs
+        return seconds
+
+    def _measured_before(self, plan: Plan) -> float:
+        key = studies.pace_key(plan)
+        if key not in self._paces:
+            raise RevconsoleError("nothing alike has been measured")
+        return self._paces[key] * plan.train.epochs
 
     def _taken_out(self, run_id: str, why: str) -> bool:
         """Take the attempt that a run waits for, unless it has begun."""

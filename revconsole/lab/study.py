@@ -65,7 +65,7 @@ class Forecast:
         if self.from_runs:
             parts.append(f"{_runs(self.from_runs)} as long as earlier ones took")
         if self.measured:
-            parts.append(f"{_runs(self.measured)} from a few steps measured now")
+            parts.append(f"{_runs(self.measured)} from a few steps measured")
         if not parts:
             return "not known: nothing alike has run yet" if self.unknown else "nothing left"
         if self.unknown:
@@ -108,7 +108,7 @@ def forecast(
     for each in standing:
         if each.progress == "done":
             continue
-        key, epochs = _pace_key(each.plan), each.plan.train.epochs
+        key, epochs = pace_key(each.plan), each.plan.train.epochs
         if key in known:
             seconds, from_runs = seconds + known[key] * epochs * _left(each), from_runs + 1
             continue
@@ -167,11 +167,11 @@ def _seconds_per_epoch(summaries: Sequence[Summary]) -> dict[str, float]:
     found: dict[str, float] = {}
     for s in summaries:
         if s.state == "finished" and s.seconds > 0:
-            found.setdefault(_pace_key(s.plan), s.seconds / s.plan.train.epochs)
+            found.setdefault(pace_key(s.plan), s.seconds / s.plan.train.epochs)
     return found
 
 
-def _pace_key(plan: Plan) -> str:
+def pace_key(plan: Plan) -> str:
     """Runs that differ only in seed and in number of epochs take equally long per epoch."""
     one_epoch = plan.train.model_copy(update={"epochs": 1})
     return plan.model_copy(update={"seed": 0, "train": one_epoch}).digest()

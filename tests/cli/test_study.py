@@ -58,7 +58,7 @@ def test_a_dry_run_says_how_many_runs_and_how_long_and_starts_nothing(run):
     assert said.code == 0, said.err
     assert "tiny: 0 of 4 runs done, 4 to do" in said.err
     assert "time: about" in said.err
-    assert "4 runs from a few steps measured now" in said.err
+    assert "4 runs from a few steps measured" in said.err
     assert len(said.out.splitlines()) == 5
     assert not Path("runs").exists()
 
@@ -69,6 +69,7 @@ def test_a_study_runs_to_its_end_and_is_not_run_twice(run):
     again = run("study", "run", "tiny")
 
     assert "-- 3 of 4 runs; left: about" in first.err
+    assert "known" not in first.err, "what was measured before the first run is remembered"
     assert "revconsole report tiny" in first.err
     assert again.code == 0
     assert "4 of 4 runs done" in again.err

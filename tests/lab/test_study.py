@@ -110,7 +110,7 @@ def test_time_of_what_nothing_is_known_of_is_measured_once_for_all_seeds():
     found = forecast(wanted, [], lambda p: measured.append(p) or 30.0)
 
     assert (len(measured), found.seconds) == (1, 60.0)
-    assert found.sentence == "about 1 min 00 s (2 runs from a few steps measured now)"
+    assert found.sentence == "about 1 min 00 s (2 runs from a few steps measured)"
 
 
 def test_unknown_time_is_said_and_not_guessed():
