@@ -9,6 +9,7 @@ from revconsole.training.setting import prepare
 from revconsole.training.stepping import compute_gradients, update_weights
 
 STEPS = 12
+LONG = {"epochs": 3}
 # Reconstruction rounds where storing does not; measured 1e-7 over these steps, one float32 rounding.
 FLOAT32_CURVE = 2e-6
 FLOAT64_CURVE = 1e-9
@@ -42,8 +43,8 @@ CASES = {
 def test_reversible_and_stored_curves_agree_in_float32(realise, name):
     scheme, tolerance = CASES[name]
     model = {"dropout": 0.1, "drop_path": 0.1, "depth": 4}
-    stored = curve(realise(scheme=scheme, backward="stored", model=model))
-    reversible = curve(realise(scheme=scheme, backward="reversible", model=model))
+    stored = curve(realise(scheme=scheme, backward="stored", model=model, train=LONG))
+    reversible = curve(realise(scheme=scheme, backward="reversible", model=model, train=LONG))
 
     assert reversible == pytest.approx(stored, rel=tolerance)
     assert len(set(stored)) == STEPS
@@ -53,8 +54,8 @@ def test_reversible_and_stored_curves_agree_in_float32(realise, name):
 def test_reversible_and_stored_curves_agree_in_float64(realise, name):
     scheme, _ = CASES[name]
     sgd = {"name": "sgd", "learning_rate": 0.01}
-    stored = realise(scheme=scheme, backward="stored", optimizer=sgd)
-    reversible = realise(scheme=scheme, backward="reversible", optimizer=sgd)
+    stored = realise(scheme=scheme, backward="stored", optimizer=sgd, train=LONG)
+    reversible = realise(scheme=scheme, backward="reversible", optimizer=sgd, train=LONG)
 
     expected = curve(stored, dtype=torch.float64)
     assert curve(reversible, dtype=torch.float64) == pytest.approx(expected, rel=FLOAT64_CURVE)
@@ -62,7 +63,7 @@ def test_reversible_and_stored_curves_agree_in_float64(realise, name):
 
 @pytest.mark.parametrize("backward", ["stored", "checkpointed"])
 def test_checkpointed_curves_are_stored_ones(realise, backward):
-    settings = {"model": {"dropout": 0.2}, "scheme": {"name": "residual"}}
+    settings = {"model": {"dropout": 0.2}, "scheme": {"name": "residual"}, "train": LONG}
 
     assert curve(realise(**settings, backward=backward)) == curve(
         realise(**settings, backward="stored")
