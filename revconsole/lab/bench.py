@@ -10,7 +10,7 @@ from revconsole.records import shelf
 from revconsole.records.benchmark import Bench, Configuration
 from revconsole.records.naming import title
 from revconsole.records.plan import Plan
-from revconsole.records.profile import COMMAND_LINE, Profile, parse_assignments
+from revconsole.records.profile import COMMAND_LINE, PLAN_KEYS, Profile, parse_assignments
 from revconsole.records.sections import KINDS, Vit
 
 Table = dict[str, Any]
@@ -171,9 +171,7 @@ def _configuration(
         )
     if stored is not None and stored == depth:
         backward = "stored"
-    table = plan.model_dump(
-        exclude={"name", "profile", "seed", "scheme", "data_fingerprint"}, exclude_none=True
-    )
+    table = plan.model_dump(include=set(PLAN_KEYS - {"scheme"}), exclude_none=True)
     changes = {"scheme": dict(scheme), "backward": backward, "seeds": plan.seed}
     if depth is not None:
         changes["model.depth"] = depth
