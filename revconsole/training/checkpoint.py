@@ -90,7 +90,10 @@ class Checkpoints:
         needed = sum(tensor.nbytes for tensor in _tensors([weights, state]))
         try:
             self._sweep()
-            hidden.mkdir(parents=True)
+            self.folder.mkdir(
+                exist_ok=True
+            )  # without its parents: a run that was deleted stays deleted
+            hidden.mkdir()
             _require_room(self.folder, needed)
             # A copy per tensor, because safetensors refuses tensors that share memory.
             copies = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in weights.items()}

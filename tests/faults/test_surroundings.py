@@ -1,5 +1,6 @@
 """Disks, clocks, folders and rivals: what happens around a run must not harm it, or must be said."""
 
+import contextlib
 import resource
 import shutil
 import subprocess
@@ -59,13 +60,12 @@ def test_checkpoints_that_cannot_be_written_are_said_and_the_run_goes_on(site, n
     run_id = site.detached()
     site.reaches(run_id, 10)
     folder = site.lab.store.folder(run_id) / "checkpoints"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.write_text("not a folder: nothing can be written here, not even by root")
+    put_a_file_in_place_of(folder)
     site.reaches(run_id, site.lab.summary(run_id).step + 20)
     folder.unlink()
     run = site.finish(run_id)
     assert run.summary.state == "finished"
-    assert any("cannot write the checkpoint" in line.text for line in run.log)
+    assert any("was not written" in line.text for line in run.log)
     noted("checkpoint folder not writable", 1)
 
 
@@ -84,6 +84,16 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(site, noted, dama
     site.same(whole, run)
     assert any(newest.name in line.text and "damaged" in line.text for line in run.log)
     noted(f"checkpoint {damage}", 1, lost=site.lost(read, run), worst=worst)
+
+
+def put_a_file_in_place_of(folder):
+    """Nothing can then be written there, not even by root. Whoever writes may make the folder anew meanwhile."""
+    file = folder.with_name("a file")
+    file.touch()
+    while not folder.is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            file.rename(folder)
 
 
 def damaged(path, how, chance):
