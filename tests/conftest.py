@@ -18,6 +18,33 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 hypothesis.settings.register_profile("gate", deadline=None)
 hypothesis.settings.load_profile("gate")
 
+TINY_STUDY = """
+seeds = [0, 1]
+[study]
+title = "two ways, in seconds"
+source = "this test"
+[model]
+patch = 4
+dim = 16
+depth = 1
+heads = 2
+[data]
+train_limit = 200
+[train]
+epochs = 1
+batch = 512
+threads = 1
+audit = false
+[[arm]]
+name = "plain"
+[[arm]]
+name = "two streams"
+scheme.name = "additive"
+[quick]
+seeds = [0]
+train.epochs = 2
+"""
+
 
 @pytest.fixture(autouse=True)
 def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +65,14 @@ def _no_trainer_left(tmp_path: Path) -> Iterator[None]:
         if queued is not None and queued[0].pid != os.getpid() and queued[0].alive():
             for child in psutil.Process(queued[0].pid).children():
                 child.kill()
+
+
+@pytest.fixture
+def tiny_study() -> Path:
+    """A study of two arms and two seeds in the working folder; a run takes seconds."""
+    path = Path("tiny.toml")
+    path.write_text(TINY_STUDY, encoding="utf-8")
+    return path
 
 
 @pytest.fixture

@@ -109,10 +109,11 @@ def print_confusion(confusion: "Confusion") -> None:
     A terminal gets the counts of a few classes only; a pipe gets all.
     """
     counted = not sys.stdout.isatty() or len(confusion.names) <= CLASSES_ACROSS
+    accuracies = confusion.accuracies
     rows = [
         [
             name,
-            form.percent(confusion.accuracies[name]),
+            form.percent(accuracies[name]),
             confusion.mistaken(number) or form.UNKNOWN,
             *(map(str, row) if counted else ()),
         ]

@@ -173,7 +173,7 @@ def _print_standings(standing: Sequence["Standing"]) -> None:
 def _cells(each: "Standing") -> list[str]:
     from revconsole.lab import format as form  # as above
 
-    s, epochs = each.summary, each.plan.train.epochs
+    s, epochs = each.summary, each.plan.epochs
     state = each.progress if s is None or s.state == "finished" else s.state
     return [
         each.plan.arm, str(each.plan.seed), state, f"{s.epoch if s else 0}/{epochs}",

@@ -129,7 +129,7 @@ def refuse_nonsense(settings: Data, facts: DatasetFacts) -> None:
             f"and one to train on and one to validate on are the least",
         )
     total = limit or facts.train_images
-    held_out = round(settings.validation * total)
+    held_out = settings.held_out(total)
     if not 0 < held_out < total:
         raise ProfileError(
             settings.dataset,
@@ -180,7 +180,7 @@ def split_indices(labels: Tensor, settings: Data, *, held_out: int = 0) -> tuple
         order = stratified_order(labels[:count], settings.split_seed)[: settings.train_limit]
         return order.sort().values, torch.arange(count, len(labels))
     order = stratified_order(labels, settings.split_seed)[: settings.train_limit]
-    share = round(settings.validation * len(order))
+    share = settings.held_out(len(order))
     return order[share:].sort().values, order[:share].sort().values
 
 

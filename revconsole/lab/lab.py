@@ -240,14 +240,14 @@ class Lab:
 
     def _measured(self, plan: Plan) -> float:
         seconds = engine.forecast_seconds(plan)
-        self._paces[studies.pace_key(plan)] = seconds / plan.train.epochs
+        self._paces[studies.pace_key(plan)] = seconds / plan.epochs
         return seconds
 
     def _measured_before(self, plan: Plan) -> float:
         key = studies.pace_key(plan)
         if key not in self._paces:
             raise RevconsoleError("nothing alike has been measured")
-        return self._paces[key] * plan.train.epochs
+        return self._paces[key] * plan.epochs
 
     def _taken_out(self, run_id: str, why: str) -> bool:
         """Take the attempt that a run waits for, unless it has begun."""

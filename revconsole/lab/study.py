@@ -108,7 +108,7 @@ def forecast(
     for each in standing:
         if each.progress == "done":
             continue
-        key, epochs = pace_key(each.plan), each.plan.train.epochs
+        key, epochs = pace_key(each.plan), each.plan.epochs
         if key in known:
             seconds, from_runs = seconds + known[key] * epochs * _left(each), from_runs + 1
             continue
@@ -132,7 +132,7 @@ def _per_epoch(
     if measure is None:
         return None
     try:
-        return measure(plan) / plan.train.epochs
+        return measure(plan) / plan.epochs
     except RevconsoleError as error:
         return error
 
@@ -167,13 +167,13 @@ def _seconds_per_epoch(summaries: Sequence[Summary]) -> dict[str, float]:
     found: dict[str, float] = {}
     for s in summaries:
         if s.state == "finished" and s.seconds > 0:
-            found.setdefault(pace_key(s.plan), s.seconds / s.plan.train.epochs)
+            found.setdefault(pace_key(s.plan), s.seconds / s.plan.epochs)
     return found
 
 
 def pace_key(plan: Plan) -> str:
-    """Runs that differ only in seed and in number of epochs take equally long per epoch."""
-    one_epoch = plan.train.model_copy(update={"epochs": 1})
+    """Runs that differ only in seed and in length take equally long per epoch."""
+    one_epoch = plan.train.model_copy(update={"epochs": 1, "steps": None})
     return plan.model_copy(update={"seed": 0, "train": one_epoch}).digest()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from revconsole.errors import ProfileError
 from revconsole.lab import engine
+from revconsole.lab.pipeline import ANY_SIZE
 from revconsole.records.plan import Plan
 from revconsole.records.profile import COMMAND_LINE, Profile
 
@@ -66,10 +67,8 @@ def of_own(
     data: dict[str, Any] = {"data.dataset": dataset} if dataset else {}
     if dataset and wanted:
         data["data.image_size"] = wanted.pop("size")
-    any_size = {
-        "model": {"patch": 1}
-    }  # the plan's own model is never built, but has to fit the images
-    profile = Profile(name=source.removeprefix(PREFIX), where=COMMAND_LINE, table=any_size)
+    table = {"model": ANY_SIZE}
+    profile = Profile(name=source.removeprefix(PREFIX), where=COMMAND_LINE, table=table)
     plan = profile.overridden({**data, **settings}).plans()[0]
     return Subject(plan=plan, own=source, shape=SHAPE | wanted if wanted else None)
 

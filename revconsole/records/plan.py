@@ -91,8 +91,8 @@ class Plan(Section):
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps of an epoch, the held-out images left out; 0 for a folder, whose images nobody has counted."""
-        images = self.data.train_limit or self.shipped_images
-        return math.ceil((images - round(self.data.validation * images)) / self.train.batch)
+        images = min(self.data.train_limit or self.shipped_images, self.shipped_images)
+        return math.ceil((images - self.data.held_out(images)) / self.train.batch)
 
     @property
     def epochs(self) -> int:

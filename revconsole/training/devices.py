@@ -3,7 +3,8 @@
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import torch
 
@@ -93,9 +94,13 @@ def surroundings(device: torch.device) -> dict[str, Scalar]:
 
 
 def device_name(device: torch.device) -> str:
-    """What the device calls itself."""
+    """What the device calls itself; on Linux a CPU says its model."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
 
 

@@ -55,8 +55,8 @@ def _backbone(model: nn.Module) -> set[str]:
 
 
 def _part(model: nn.Module, name: str) -> nn.Module | None:
+    """A part of the model, from an attribute or a method, if it has parameters."""
     part = getattr(model, name, None)
     if callable(part) and not isinstance(part, nn.Module):
         part = part()
-    holds = isinstance(part, nn.Module) and any(True for _ in part.parameters())
-    return part if holds and isinstance(part, nn.Module) else None
+    return part if isinstance(part, nn.Module) and any(True for _ in part.parameters()) else None

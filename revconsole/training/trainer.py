@@ -141,27 +141,15 @@ def introduce(setting: Setting, keeper: Keeper, room: Room, emit: Emit) -> Progr
 
 
 def epochs_left(plan: Plan, progress: Progress, emit: Emit) -> Iterator[int]:
-    """The epochs to train, from 1, until the last or until the plan's patience is at an end."""
+    """The epochs to train, from 1, until the last or until none has been better for as long as the plan waits."""
+    patience = plan.train.patience
     for epoch in range(progress.epoch + 1, plan.epochs + 1):
-        if out_of_patience(plan, progress):
-            emit(stopping_early(progress))
+        best = progress.best
+        if patience is not None and best is not None and progress.epoch - best.epoch >= patience:
+            text = f"ended early: no epoch since {best.epoch} had a better validation accuracy (train.patience)"
+            emit(Advised(level="note", text=text))
             return
         yield epoch
-
-
-def out_of_patience(plan: Plan, progress: Progress) -> bool:
-    """Whether the validation accuracy has not risen for as many epochs as the plan waits."""
-    patience, best = plan.train.patience, progress.best
-    return patience is not None and best is not None and progress.epoch - best.epoch >= patience
-
-
-def stopping_early(progress: Progress) -> Advised:
-    """Why there are fewer epochs than planned."""
-    best = progress.best.epoch if progress.best else 0
-    return Advised(
-        level="note",
-        text=f"ended early: no epoch since {best} had a better validation accuracy (train.patience)",
-    )
 
 
 def finish_epoch(setting: Setting, progress: Progress, room: Room, orders: Orders) -> list[Event]:

@@ -12,38 +12,12 @@ import pytest
 
 from revconsole.lab.lab import Lab
 
-TINY = """
-seeds = [0, 1]
-[study]
-title = "two ways, in seconds"
-source = "this test"
-[model]
-patch = 4
-dim = 16
-depth = 1
-heads = 2
-[data]
-train_limit = 200
-[train]
-epochs = 1
-batch = 512
-threads = 1
-audit = false
-[[arm]]
-name = "plain"
-[[arm]]
-name = "two streams"
-scheme.name = "additive"
-[quick]
-seeds = [0]
-train.epochs = 2
-"""
 SECONDS = 60.0
 
 
 @pytest.fixture(autouse=True)
-def tiny():
-    Path("tiny.toml").write_text(TINY, encoding="utf-8")
+def tiny(tiny_study):
+    return tiny_study
 
 
 def test_the_list_has_the_shipped_studies_and_those_of_the_working_folder(run):
@@ -106,9 +80,11 @@ def test_a_run_that_fails_holds_up_no_other_and_the_exit_code_says_so(run):
     assert states == {"failed"}
 
 
-def test_one_failure_among_others_is_counted(run):
-    text = TINY.replace('"additive"', '"additive"\ndata.fingerprint = "000000000000"')
-    Path("tiny.toml").write_text(text, encoding="utf-8")
+def test_one_failure_among_others_is_counted(run, tiny):
+    text = tiny.read_text(encoding="utf-8").replace(
+        '"additive"', '"additive"\ndata.fingerprint = "000000000000"'
+    )
+    tiny.write_text(text, encoding="utf-8")
 
     said = run("study", "run", "tiny", "seeds=[0]")
 

@@ -30,7 +30,7 @@ from revconsole.lab.report.statistics import Difference, difference, spread
 from revconsole.lab.report.table import accuracy, arm_rows, table, verdict
 from revconsole.records.events import EpochFinished, Finished, Measured, Started
 from revconsole.records.plan import Plan
-from revconsole.records.sections import Additive, Train, Vit
+from revconsole.records.sections import Additive, Data, Train, Vit
 
 MIB = 2**20
 HOSTILE = "=x|<b>&_$%#{}~^\\`*[a](b)--"
@@ -222,6 +222,23 @@ def test_the_methods_say_what_was_done(two_arms):
         "revconsole 0.1, torch 2.9, timm 1.0",
     ):
         assert words in text, words
+
+
+def test_the_methods_say_of_images_what_was_done_and_not_what_was_left_undone(finished):
+    plain = paragraph(reported.of_runs([finished(plan("a", 0), [0.5])]))
+    done = Data(flip=True, mixup=0.2, standardise="zca")
+    mixed = paragraph(reported.of_runs([finished(plan("b", 0, data=done), [0.5])]))
+
+    assert "; standardise per-channel, without augmentation." in plain
+    assert "; flip on, mixup 0.2, standardise zca, zca eps 0.1." in mixed
+
+
+def test_the_methods_say_how_long_and_on_what_it_trained(finished):
+    train = Train(steps=5000, patience=3, average=0.99, freeze="backbone")
+    text = paragraph(reported.of_runs([finished(plan("a", 0, train=train), [0.5])]))
+
+    assert "Training ran for 5,000 optimiser steps, ended after 3 epochs without a better" in text
+    assert "a moving average of the weights judged (decay 0.99), backbone frozen" in text
 
 
 def test_a_swept_setting_is_said_of_its_arms_and_not_of_all(finished):

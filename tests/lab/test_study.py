@@ -1,7 +1,5 @@
 """Where a study stands and how long it will take: from the runs of a store, by what they train."""
 
-from pathlib import Path
-
 import pytest
 
 from revconsole.errors import DataUnavailable, RevconsoleError, RunFailed
@@ -12,28 +10,6 @@ from revconsole.records.profile import Profile
 from revconsole.records.run import Summary
 from revconsole.records.sections import Additive, Train
 
-TINY = """
-seeds = [0, 1]
-[study]
-title = "two ways, in seconds"
-[model]
-patch = 4
-dim = 16
-depth = 1
-heads = 2
-[data]
-train_limit = 200
-[train]
-epochs = 1
-batch = 512
-threads = 1
-audit = false
-[[arm]]
-name = "plain"
-[[arm]]
-name = "two streams"
-scheme.name = "additive"
-"""
 SECONDS = 60.0
 
 
@@ -103,6 +79,18 @@ def test_time_is_taken_from_earlier_runs_that_differ_in_seed_and_epochs_only():
     assert found.sentence == "about 20 s (2 runs as long as earlier ones took)"
 
 
+def test_a_run_that_counts_steps_is_forecast_by_the_epochs_they_make():
+    def counted(seed, steps):
+        return Plan(name="p", seed=seed, train=Train(steps=steps, epochs=1))
+
+    rows = [row(counted(0, 33), seconds=9.0)]  # 11 steps an epoch: 1,294 images in batches of 128
+
+    found = forecast(standings([counted(1, 66)], rows), rows)
+
+    assert (counted(0, 33).epochs, counted(1, 66).epochs) == (3, 6)
+    assert found.seconds == pytest.approx(6 * 3.0)
+
+
 def test_time_of_what_nothing_is_known_of_is_measured_once_for_all_seeds():
     measured = []
     wanted = standings([plan(seed=1), plan(seed=2)], [])
@@ -170,8 +158,7 @@ def test_the_profile_of_one_run_of_a_study_makes_that_run():
 
 
 @pytest.fixture
-def lab(tmp_path):
-    Path("tiny.toml").write_text(TINY, encoding="utf-8")
+def lab(tmp_path, tiny_study):
     made = Lab(tmp_path / "runs")
     yield made
     made.stop_all()

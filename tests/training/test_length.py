@@ -51,3 +51,11 @@ def test_a_run_ends_when_the_validation_has_not_risen_for_as_long_as_it_waits(ru
 def test_a_warm_up_without_end_is_refused(small):
     with pytest.raises(ValidationError, match="leaves nothing of 10"):
         small(train={"steps": 10}, schedule={"name": "cosine", "warmup_steps": 10})
+
+
+@pytest.mark.parametrize("limit", [None, 100])
+def test_steps_of_a_folder_that_nobody_has_counted_are_refused(small, limit):
+    data = {"dataset": "imagefolder", "folder": "x", "image_size": 8, "train_limit": limit}
+
+    with pytest.raises(ValidationError, match="known only once it is read"):
+        small(data=data, train={"steps": 10})

@@ -11,14 +11,18 @@ from revconsole.lab.compare import compare
 from revconsole.lab.report.results import ArmResult, Results
 from revconsole.lab.report.statistics import LEVEL
 from revconsole.lab.report.table import QUICK
-from revconsole.records import catalogue
+from revconsole.records import catalogue, sources
 from revconsole.records.events import Scalar
 from revconsole.records.facts import DatasetFacts
 from revconsole.records.plan import Plan
-from revconsole.records.sections import KINDS, Section
+from revconsole.records.sections import KINDS, Data, Section, Train
 
-BOOKKEEPING = frozenset({"dataset", "fingerprint", "train_limit", "split_seed", "validation"})
-"""Keys of the images that have a sentence of their own."""
+BOOKKEEPING = frozenset(
+    {"dataset", "fingerprint", "train_limit", "split_seed", "validation", "image_size", "folder"}
+)
+"""Keys of the images that have words of their own, or are nobody's business."""
+OF_PATCHES = ("source", "patch_side", "gap", "jitter", "cut_seed")
+"""Keys that say how `context_patches` were cut, also where they are at their defaults."""
 
 
 def paragraph(results: Results) -> str:
@@ -87,20 +91,41 @@ def _set_of_images(arm: ArmResult, *, several: bool) -> str:
         if isinstance(run.facts.get(key), int)
     )
     limit = f", limited to {data.train_limit:,} of them" if data.train_limit else ""
-    unused = BOOKKEEPING | ({"crop_padding"} if data.augment == "none" else frozenset())
-    words = _listed({k: v for k, v in data.model_dump().items() if k not in unused})
     whose = f"For {arm.name}, the" if several else "The"
     return (
         f"{whose} images were {data.dataset}{source}: {counts} images of {size}, the validation images drawn from "
         f"the training images with split seed {data.split_seed}{limit} (SHA-256 of images, labels and split "
-        f"{run.summary.fingerprint}); {words}."
+        f"{run.summary.fingerprint}); {_preparation(data)}."
     )
+
+
+def _preparation(data: Data) -> str:
+    """What was done to the images; what was left undone is not listed."""
+    done = data.model_dump(exclude=set(BOOKKEEPING), exclude_defaults=True)
+    done |= {"standardise": data.standardise}
+    if data.augment != "none":
+        done["crop_padding"] = data.crop_padding
+    if data.standardise == "zca":
+        done["zca_eps"] = data.zca_eps
+    if data.dataset == sources.PATCHES:
+        done |= {name: getattr(data, name) for name in OF_PATCHES}
+    words = _listed(done)
+    return words if data.augmentations else f"{words}, without augmentation"
+
+
+def _length(train: Train) -> str:
+    if train.steps is not None:
+        return f"for {train.steps:,} optimiser steps"
+    return f"for {train.epochs} epoch{'' if train.epochs == 1 else 's'}"
 
 
 def _training(plan: Plan, differing: set[str]) -> str:
     train, optimizer, schedule = plan.train, plan.optimizer, plan.schedule
     parts = [
-        ("train.epochs", f"for {train.epochs} epochs"),
+        ("train.epochs" if train.steps is None else "train.steps", _length(train)),
+        ("train.patience", f"ended after {train.patience} epochs without a better validation accuracy" if train.patience else ""),
+        ("train.average", f"a moving average of the weights judged (decay {train.average:g})" if train.average else ""),
+        ("train.freeze", f"{train.freeze} frozen" if train.freeze else ""),
         ("train.batch", f"with a batch of {train.batch}"),
         ("train.accumulate", f"in {train.accumulate} micro-batches" if train.accumulate > 1 else ""),
         ("train.clip", f"gradients clipped to norm {train.clip:g}" if train.clip else ""),

@@ -122,7 +122,7 @@ def _row(arm: ArmResult, baseline: ArmResult) -> ArmRow:
         peak_bytes=_largest([run.summary.peak_memory_bytes for run in arm.runs]),
         accuracy=spread(list(tested.values())),
         best_epochs=tuple(e for run in arm.runs if (e := run.summary.best_epoch) is not None),
-        epochs=max(run.plan.train.epochs for run in arm.runs),
+        epochs=max(run.plan.epochs for run in arm.runs),
         gain=None if arm is baseline else difference(tested, baseline.by_seed(TEST)),
         finished=len(arm.runs),
         planned=arm.planned,
@@ -147,7 +147,7 @@ def _notes(results: Results, rows: Sequence[ArmRow]) -> list[str]:
         notes.append(f"No finished run, and so not in the table: {', '.join(results.missing)}.")
     if len({run.summary.fingerprint for run in results.runs}) > 1:
         notes.append("The arms did not train on the same images and split: see the fingerprints.")
-    if len({run.plan.train.epochs for run in results.runs}) > 1:
+    if len({run.plan.epochs for run in results.runs}) > 1:
         notes.append("The arms have different numbers of epochs.")
     return notes
 

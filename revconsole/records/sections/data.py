@@ -95,6 +95,10 @@ class Data(Section):
         """A run may go on in another process, from another working folder."""
         return None if folder is None else str(Path(folder).expanduser().absolute())
 
+    def held_out(self, images: int) -> int:
+        """How many of so many training images are validated on."""
+        return round(self.validation * images)
+
     @property
     def mirrors(self) -> bool:
         """Whether training images are mirrored."""

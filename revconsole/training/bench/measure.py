@@ -3,10 +3,9 @@
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import timm
@@ -218,7 +217,7 @@ def _facts(bench: Bench, device: torch.device) -> dict[str, Scalar]:
     model = first.plan.model
     found: dict[str, Scalar] = {
         "device": str(device),
-        "device_name": _device_name(device),
+        "device_name": devices.device_name(device),
         "threads": torch.get_num_threads(),
         "precision": first.plan.train.precision,
         "architecture": model.architecture,
@@ -253,13 +252,3 @@ def _how(bench: Bench, device: torch.device) -> dict[str, str]:
         "batch": f"parameters, optimiser state and peak in {bench.memory_bytes / 2**20:,.0f} MiB, on the straight "
         f"line through the peaks at two batches; {tried}",
     }
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -24,7 +24,7 @@ def draw(results: Results) -> "Figure | None":
     """The mean over the swept value with every single run; None for a study that sweeps nothing."""
     rows = sorted(
         (row.swept, arm, row.accuracy)
-        for row, arm in zip(arm_rows(results), range(len(results.arms)), strict=True)
+        for arm, row in enumerate(arm_rows(results))
         if row.swept is not None and row.accuracy is not None
     )
     if len(rows) < 2:
