@@ -1,10 +1,11 @@
 """Freezing: parameters that keep their first values, by pattern or all but the head."""
 
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from torch import nn
 
-from revconsole.errors import ProfileError, nearest
+from revconsole.errors import ProfileError
 
 BACKBONE = "backbone"
 HEADS = ("get_classifier", "head", "fc", "classifier")
@@ -34,8 +35,10 @@ def _matching(asked: str, names: list[str]) -> set[str]:
     for pattern in filter(None, (part.strip() for part in asked.split(","))):
         found = {name for name in names if fnmatchcase(name, pattern)}
         if not found:
+            near = get_close_matches(pattern, [BACKBONE, *names], n=3, cutoff=0.0)
+            hint = " or ".join(repr(name) for name in near)
             raise ProfileError(
-                "the plan", KEY, f"no parameter is called {pattern!r}{nearest(pattern, names)}"
+                "the plan", KEY, f"no parameter is called {pattern!r}; did you mean {hint}?"
             )
         frozen |= found
     return frozen
