@@ -1,7 +1,8 @@
 """Operations on a whole batch with a parameter for each image, as torchvision has them for one image at a time.
 
 Called once per image, torchvision's transforms take longer than a training step of a small model. What they compute
-is the same to a grey level, which the tests compare.
+is the same to a grey level (to four where brightness, contrast and saturation follow one another, as torchvision
+rounds after each), which the tests compare.
 
 Shapes: B images, C channels, S pixels of height and width; images are float32 in grey levels, 0 to 255.
 """
