@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import hypothesis
@@ -63,8 +64,9 @@ def _no_trainer_left(tmp_path: Path) -> Iterator[None]:
     for launch in tmp_path.glob("runs/*/launch.json"):
         queued = read_queued(launch)
         if queued is not None and queued[0].pid != os.getpid() and queued[0].alive():
-            for child in psutil.Process(queued[0].pid).children():
-                child.kill()
+            with suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(queued[0].pid).children():
+                    child.kill()
 
 
 @pytest.fixture

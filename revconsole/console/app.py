@@ -4,17 +4,19 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.screen import ModalScreen, Screen
+from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from revconsole.console import palette, terminal
 from revconsole.console.messages import Launched, Looked, Said
+from revconsole.console.one_shot import never_skipped
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Ask, Choice
 from revconsole.console.screens.runs import RunsScreen
@@ -60,6 +62,10 @@ class Console(App[int]):
     def get_default_screen(self) -> Screen[None]:
         """The runs."""
         return RunsScreen(self.reader)
+
+    def set_timer(self, *arguments: Any, **options: Any) -> Timer:
+        """As Textual's; it also resizes by such a timer."""
+        return never_skipped(super().set_timer(*arguments, **options))
 
     def on_mount(self) -> None:
         """Paint first, then read."""

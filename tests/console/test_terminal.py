@@ -1,5 +1,6 @@
 """The console and its terminal: sizes, colours, start, signals, a line that drops."""
 
+import inspect
 import json
 import os
 import pty
@@ -54,6 +55,23 @@ async def test_a_terminal_too_small_is_told_so_and_recovers(opened, recorder):
         await stage.shows("is too small")
         await stage.pilot.resize_terminal(80, 24)
         await stage.shows("demo")
+
+
+async def test_a_resize_is_painted_though_the_machine_was_busy_at_its_moment(opened, monkeypatch):
+    def leaping():
+        """Time, in which a second passes between any two looks of a timer that fires once."""
+        nonlocal looks
+        looks += inspect.currentframe().f_back.f_locals.get("_repeat") == 0
+        return time.monotonic() + looks
+
+    looks = 0
+    async with opened() as stage:
+        await stage.shows("No runs yet")
+        monkeypatch.setattr("textual.timer._time.get_time", leaping)
+        for size in ((100, 30), (160, 45)):
+            await stage.pilot.resize_terminal(*size)
+            await stage.until(lambda: len(stage.text.splitlines()) == size[1])  # noqa: B023
+    assert looks > 0
 
 
 @pytest.mark.parametrize("size", [(60, 16), (100, 30), (300, 80)])

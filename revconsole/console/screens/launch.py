@@ -17,6 +17,7 @@ from textual.widgets import Footer, Input, Static
 from revconsole.console import form
 from revconsole.console.colours import themed
 from revconsole.console.messages import Checked, Counted, Launched, Said
+from revconsole.console.one_shot import never_skipped
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Ask, Choice
 from revconsole.console.widgets.panes import Title
@@ -219,7 +220,7 @@ class LaunchScreen(Screen[None]):
     def _after(self, seconds: float, what: Any) -> None:
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(seconds, what)
+        self._timer = never_skipped(self.set_timer(seconds, what))
 
     def _setting(self, key: str) -> Setting:
         return self.query_one(f"#setting-{key.replace('.', '-')}", Setting)
