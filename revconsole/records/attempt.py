@@ -94,10 +94,10 @@ class Attempt:
                 return
             self._ended = isinstance(event, ENDINGS)
             outage = self._append(event)
+            if isinstance(event, DURABLE):
+                outage = self._secure() or outage
             if outage is not None:
                 self._append(_told(outage))
-            if isinstance(event, DURABLE):
-                self._secure()
 
     def _append(self, event: Event) -> Outage | None:
         """Write one line, and count it into the digest unless it was lost."""
@@ -110,15 +110,16 @@ class Attempt:
             self._digest.add(record, line)
         return outage
 
-    def _secure(self) -> None:
+    def _secure(self) -> Outage | None:
         """Force the log to disk; only the end of the attempt insists on it."""
         try:
-            self._log.secure(ENDING_PATIENCE_SECONDS if self._ended else 0.0)
+            return self._log.secure(ENDING_PATIENCE_SECONDS if self._ended else 0.0)
         except OSError as error:
             if self._ended:
                 raise StoreError(
                     f"cannot write {self.folder / 'events.jsonl'}: {error}; make room and resume the run"
                 ) from None
+            return None
 
     def beat(self) -> None:
         """Show that the run moves on although there is nothing to report."""

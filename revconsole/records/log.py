@@ -51,14 +51,17 @@ class Log:
             return None
         return self._write_waiting()
 
-    def secure(self, patience: float) -> None:
-        """Force every line to disk, trying again for so many seconds. Raises OSError."""
+    def secure(self, patience: float) -> Outage | None:
+        """Force every line to disk, trying again for so many seconds; the outage that this ended, if it did.
+
+        Raises OSError.
+        """
         end = time.monotonic() + patience
         while True:
-            self._write_waiting()
+            outage = self._write_waiting()
             if not self._waiting:
                 os.fsync(self._file)
-                return
+                return outage
             if time.monotonic() > end:
                 raise OSError(self._why)
             time.sleep(RETRY_SECONDS)

@@ -11,7 +11,7 @@ import pytest
 from revconsole.errors import StoreError
 from revconsole.records import attempt as attempts
 from revconsole.records import log
-from revconsole.records.events import Finished, Measured, Started
+from revconsole.records.events import Checkpointed, Finished, Measured, Started
 
 WRITE = os.write
 ROOM = """
@@ -79,6 +79,25 @@ def test_what_was_measured_on_a_full_disk_is_written_once_there_is_room(store, p
     assert run.series["loss"].steps == list(range(1, 22))
     assert run.summary.damaged_lines == 0
     assert "No space left on device); nothing was lost" in run.log[-1].text
+
+
+@pytest.mark.parametrize(
+    "event", [Checkpointed(step=1, epoch=1, file="1"), Finished(outcome="completed", step=1)]
+)
+def test_an_outage_that_ends_as_the_log_is_forced_to_disk_is_told_too(
+    store, plan, disk, monkeypatch, event
+):
+    monkeypatch.setattr(log, "RETRY_SECONDS", 1000.0)
+    run_id, attempt = begun(store, plan)
+    disk.room = 0
+    measure(attempt, 1)
+    disk.room = 10**9
+    attempt.emit(event)
+
+    run = store.read(run_id)
+    assert run.series["loss"].steps == [1]
+    assert "nothing was lost" in run.log[-1].text
+    assert (run.summary.state == "finished") == isinstance(event, Finished)
 
 
 def test_what_finds_no_room_in_memory_either_is_counted(store, plan, disk, monkeypatch):
