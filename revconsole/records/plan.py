@@ -129,18 +129,26 @@ def _check_scheme(plan: Plan) -> None:
     scheme = plan.scheme
     if plan.backward == "reversible":
         _check_reversible(plan)
-    if (
-        isinstance(scheme, Bdia)
-        and scheme.grid_bits is not None
-        and scheme.gamma not in EXACT_GAMMAS
-    ):
+    if isinstance(scheme, Bdia) and scheme.grid_bits is not None:
+        _check_lossless(scheme)
+    if isinstance(scheme, Momentum | Coefficients) and scheme.grid_bits is not None:
+        _check_ratio(scheme)
+
+
+def _check_lossless(scheme: Bdia) -> None:
+    """On a grid a state is scaled by a power of two, and by one only."""
+    if scheme.gamma not in EXACT_GAMMAS:
         raise Rule(
             "scheme.gamma",
             f"bdia is exact at gamma 0.5 (1 side bit), 0.25 (2 bits) or 1 (none), not {scheme.gamma}; "
             "or leave grid_bits unset",
         )
-    if isinstance(scheme, Momentum | Coefficients) and scheme.grid_bits is not None:
-        _check_ratio(scheme)
+    if abs(scheme.evaluation_gamma) not in {0.0, scheme.gamma}:
+        raise Rule(
+            "scheme.evaluation_gamma",
+            f"exact bdia evaluates at 0 or ±{scheme.gamma:g}, not {scheme.evaluation_gamma:g}; "
+            "or leave grid_bits unset",
+        )
 
 
 def _check_ratio(scheme: Momentum | Coefficients) -> None:

@@ -44,13 +44,25 @@ def test_unknown_names_are_answered_with_known_ones(name, options, answer):
     [
         (lambda: Bdia(gamma=0.3, grid_bits=9), r"gamma 0\.5, 0\.25 or 1, not at 0\.3"),
         (lambda: Bdia(gamma=1.1), r"\[0, 1\]"),
+        (lambda: Bdia(evaluation_gamma=-1.1), r"\[-1, 1\]"),
+        (lambda: Bdia(grid_bits=9, evaluation_gamma=0.25), r"0 or ±0\.5, not at 0\.25"),
         (lambda: Momentum(gamma=0.12345, grid_bits=9), "at most three decimals"),
         (lambda: Coefficients(end_beta=0.71234, grid_bits=9), "end_beta with at most three"),
         (lambda: MidpointA(spread=0.95), r"\[0, 0.9\]"),
         (lambda: Bdia(grid_bits=30), "between 0 and 20"),
         (lambda: Momentum(gamma=-0.1), r"\[0, 1\)"),
     ],
-    ids=["scale", "gamma", "ratio", "weight", "spread", "grid", "momentum"],
+    ids=[
+        "scale",
+        "gamma",
+        "evaluation",
+        "evaluation on a grid",
+        "ratio",
+        "weight",
+        "spread",
+        "grid",
+        "momentum",
+    ],
 )
 def test_impossible_options_are_refused(make, says):
     with pytest.raises(RevconsoleError, match=says):

@@ -44,6 +44,26 @@ def test_a_slice_is_a_sequence_of_the_same_wiring():
     assert whole[2] is part[1]
 
 
+def test_bdia_evaluates_by_its_equation_at_an_evaluation_gamma():
+    sequence = ReversibleSequence(*blocks(4), scheme=Bdia(evaluation_gamma=-0.3)).double().eval()
+    first, *later = [block.double() for block in blocks(4)]
+    x = torch.randn(3, 4, dtype=torch.float64)
+
+    before, now = x, first(x)
+    for block in later:
+        before, now = now, -0.3 * before + 1.3 * now + 0.7 * (block(now) - now)
+
+    torch.testing.assert_close(sequence(x), now, atol=1e-12, rtol=0)
+
+
+def test_exact_bdia_evaluated_at_its_gamma_does_what_training_does_where_all_signs_are_plus():
+    scheme = Bdia(grid_bits=9, evaluation_gamma=0.5)
+    sequence = ReversibleSequence(*blocks(5), scheme=scheme)
+    set_draws(sequence, lambda count, samples, _: torch.ones(count, samples))
+    x = torch.randn(3, 4)
+    assert torch.equal(sequence.train()(x), sequence.eval()(x))
+
+
 def test_an_unknown_backward_is_answered_with_the_nearest():
     with pytest.raises(UnknownName, match="did you mean 'reversible'"):
         ReversibleSequence(*blocks(2), scheme=Bdia(), backward="reversibel")

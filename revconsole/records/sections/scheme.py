@@ -43,6 +43,8 @@ class Bdia(Section):
     name: Literal["bdia"] = "bdia"
     gamma: float = Field(default=0.5, ge=0, le=1)
     """Size g of the random ±g; evaluation uses 0, the plain network."""
+    evaluation_gamma: float = Field(default=0.0, ge=-1, le=1)
+    """Gamma of every block in evaluation instead of 0; in exact mode 0 or plus or minus gamma."""
     grid_bits: int | None = GRID_BITS
     """Exact mode: streams on the grid 2⁻ˡ, reconstructed bit for bit; 9 is the paper's; unset is float."""
 

@@ -3,7 +3,7 @@
     start     x₁ = x₀ + h₀(x₀)
     forward   x₊ = γ x₋ + (1 − γ) x + (1 + γ) h(x)        γ = ±g, drawn per sample and block
     inverse   x₋ = (x₊ − (1 − γ) x − (1 + γ) h(x)) / γ
-    evaluate  γ = 0, its mean: the plain network, weights and all
+    evaluate  γ = 0, its mean: the plain network, weights and all; or a constant `evaluation_gamma`
     kept      the signs drawn; on a grid b bits per activation for all blocks but first and last
     error     in floats each rounding grows by 1/g per block below it: lost after a dozen blocks
               at g = ½; on a grid none at all
@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.reversible.branches import step
-from revconsole.reversible.coupling import Coupling, Streams
+from revconsole.reversible.coupling import Branch, Coupling, Streams
 from revconsole.reversible.lossless import Grid
 from revconsole.reversible.two_step import from_both, from_newest, newest
 
@@ -42,17 +42,18 @@ LOST = {1.0: 0, 0.5: 1, 0.25: 2}  # bits per number that a scaling by ±g would 
 class Bdia:
     """x₊ = γ x₋ + (1 − γ) x + (1 + γ) h(x). Two streams that exchange roles at every block.
 
-    gamma:     g in [0, 1], the magnitude of γ; the signs are drawn.
-    grid_bits: l of the grid 2⁻ˡ, for exact reconstruction; None keeps the streams in floats.
+    gamma:            g in [0, 1], the magnitude of γ; the signs are drawn.
+    grid_bits:        l of the grid 2⁻ˡ, for exact reconstruction; None keeps the streams in floats.
+    evaluation_gamma: γ of every block and sample in evaluation, in [-1, 1]; 0 is the paper's.
     """
 
     gamma: float = 0.5
     grid_bits: int | None = None
+    evaluation_gamma: float = 0.0
 
     name: ClassVar[str] = "bdia"
     streams: ClassVar[int] = 2
     draws: ClassVar[bool] = True
-    plain: ClassVar[str] = "in evaluation"
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.gamma <= 1.0:
@@ -61,6 +62,19 @@ class Bdia:
             raise RevconsoleError(
                 f"bdia on a grid scales without loss at gamma 0.5, 0.25 or 1, not at {self.gamma:g}"
             )
+        if not -1.0 <= self.evaluation_gamma <= 1.0:
+            raise RevconsoleError(
+                f"the evaluation_gamma of bdia lies in [-1, 1], not at {self.evaluation_gamma:g}"
+            )
+        if self.grid and abs(self.evaluation_gamma) not in {0.0, self.gamma}:
+            raise RevconsoleError(
+                f"bdia on a grid evaluates at gamma 0 or ±{self.gamma:g}, not at {self.evaluation_gamma:g}"
+            )
+
+    @property
+    def plain(self) -> str:
+        """Evaluation is the plain network at γ = 0, and at no other."""
+        return "never" if self.evaluation_gamma else "in evaluation"
 
     @property
     def grid(self) -> Grid | None:
@@ -73,11 +87,13 @@ class Bdia:
 
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
         """draw: ±1 per sample, (B, 1, …, 1); None in evaluation."""
-        if draw is None:
+        if draw is None and self.evaluation_gamma == 0.0:
             return from_newest(index, block)
         plain = step(block)
-        if index == 0 or self.gamma == 0.0:
+        if index == 0 or (draw is not None and self.gamma == 0.0):
             return from_newest(index, plain)
+        if draw is None:
+            return from_both(index, self._evaluated(plain), scale=self.evaluation_gamma)
         gamma = self.gamma * draw
         twice = -2.0 * gamma
         return from_both(
@@ -85,6 +101,11 @@ class Bdia:
             lambda x: torch.addcmul((1.0 + gamma) * plain(x), x, twice),
             scale=gamma,
         )
+
+    def _evaluated(self, plain: Branch) -> Branch:
+        """What a block adds in evaluation at a constant γ."""
+        gamma = self.evaluation_gamma
+        return lambda x: torch.add((1.0 + gamma) * plain(x), x, alpha=-2.0 * gamma)
 
     def merge(self, streams: Streams, blocks: int) -> Tensor:
         """The newest state."""
