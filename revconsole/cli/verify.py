@@ -27,7 +27,7 @@ Model = Annotated[
     typer.Argument(
         metavar="PROFILE",
         help="Name or path of a profile, or python:package.module:function for a model of your own: "
-        "the function takes nothing and returns a torch.nn.Module.",
+        "the function returns a torch.nn.Module and may ask for size, channels and classes by name.",
         autocompletion=complete.profiles,
     ),
 ]

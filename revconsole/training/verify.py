@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from revconsole.data import batches, dominant, open_data, resized
 from revconsole.errors import RevconsoleError
-from revconsole.models._own import blamed, made, working_folder_importable
+from revconsole.models._own import WHERE, blamed, made, working_folder_importable
 from revconsole.records.events import Advised
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
@@ -83,18 +83,19 @@ def verify_own(
     with devices.threads(plan.train.threads), working_folder_importable(), blamed(source):
         device = devices.choose(plan.train.device)
         arithmetic = precision.prepare(plan.train.precision, device)
-        images, labels = (
+        images, labels, classes = (
             _batch(plan, device, data) if shape is None else _random(plan, device, shape)
         )
-        model = load_own(source).to(device)
+        channels, size = images.shape[1:3]
+        model = load_own(source, size=size, channels=channels, classes=classes).to(device)
         yield from checks(model, images, labels, light=light, autocast=arithmetic.autocast)
 
 
-def load_own(source: str) -> nn.Module:
-    """The model that a function of somebody's own returns, called without arguments."""
+def load_own(source: str, **offered: int) -> nn.Module:
+    """The model that a function of somebody's own returns, given those of `offered` that it asks for."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(key(0, "init"))
-        return made(source)
+        return made(source, where=WHERE, key="", **offered)
 
 
 def _checks(setting: Setting, *, light: bool, seconds: float = math.inf) -> Iterator[Check]:
@@ -119,17 +120,18 @@ def _advised(check: Check) -> Advised:
     )
 
 
-def _batch(plan: Plan, device: torch.device, data: Path) -> tuple[Tensor, Tensor]:
-    """The first images of the plan's data, as a run would see them, (B, C, S, S), and their labels."""
+def _batch(plan: Plan, device: torch.device, data: Path) -> tuple[Tensor, Tensor, int]:
+    """The first images of the plan's data, as a run would see them, (B, C, S, S), their labels, and the classes."""
     opened = open_data(plan.data, folder=data, device=device)
     order = batches(opened.train, batch=plan.train.batch, seed=plan.seed, epoch=0, first=0)
     _, images, labels = next(iter(order))
     images, labels = images[:MOST_IMAGES], dominant(labels)[:MOST_IMAGES]
-    return resized(images, plan.image_size), labels
+    return resized(images, plan.image_size), labels, opened.train.classes
 
 
-def _random(plan: Plan, device: torch.device, shape: Shape) -> tuple[Tensor, Tensor]:
+def _random(plan: Plan, device: torch.device, shape: Shape) -> tuple[Tensor, Tensor, int]:
     generator = torch.Generator().manual_seed(key(plan.seed, "images"))
     size = (MOST_IMAGES, shape.channels, shape.size, shape.size)
     images = torch.randn(size, generator=generator)
-    return images.to(device), (torch.arange(MOST_IMAGES) % shape.classes).to(device)
+    labels = torch.arange(MOST_IMAGES) % shape.classes
+    return images.to(device), labels.to(device), shape.classes

@@ -37,6 +37,14 @@ def test_vary_and_seeds_make_a_grid_in_the_order_written():
     assert [p.name for p in made] == ["p-depth2-s3", "p-depth2-s4", "p-depth4-s3", "p-depth4-s4"]
 
 
+def test_none_unsets_what_may_be_unset_and_nothing_else():
+    table = {"train": {"clip": 1.0}, "data": {"rand_augment": 9}}
+    (made,) = plans(["train.clip=none", "data.rand_augment=none", "data.augment=none"], **table)
+
+    assert (made.train.clip, made.data.rand_augment, made.data.augment) == (None, None, "none")
+    assert "should be a whole number" in complaint(["train.epochs=none"])
+
+
 def test_a_varied_section_takes_each_entry_whole():
     entries = [{"name": "residual"}, {"name": "momentum", "gamma": 0.8}, {"name": "bdia"}]
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from revconsole.errors import ProfileError, RevconsoleError, UnknownName
 from revconsole.records.events import Advised, EpochFinished
+from revconsole.records.plan import Plan
 from revconsole.training.verify import Shape, at_launch, load_own, verify, verify_own
 
 BATCH_FIRST = """
@@ -200,6 +201,21 @@ def test_random_images_of_any_shape_do(look):
     found = look("good", shape=Shape(size=12, channels=1, classes=4), light=True)
 
     assert failed(found) == set()
+
+
+def test_attention_over_the_batch_is_named_and_the_repaired_model_passes():
+    def failures(function):
+        source, shape = (
+            f"revconsole.examples.batch_axis:{function}",
+            Shape(size=8, channels=1, classes=10),
+        )
+        found = verify_own(source, Plan(name="own"), data=Path(), shape=shape, light=True)
+        return {check.name: check.advice for check in found if check.level == "failed"}
+
+    assert failures("repaired") == {}
+    broken = failures("broken")
+    assert "mixes the samples of the batch" in broken["no other sample"]
+    assert "blocks.layers.0.self_attn" in broken["own pixels"]
 
 
 def test_the_generator_of_the_process_is_left_alone(look):

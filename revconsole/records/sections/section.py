@@ -1,6 +1,12 @@
 """What all sections have in common."""
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+UNSET = "none"
+"""What unsets a setting that may be unset: TOML and a command line have no other word for it."""
 
 
 class Section(BaseModel):
@@ -9,3 +15,15 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unset(cls, table: Any) -> Any:
+        if not isinstance(table, Mapping):
+            return table
+        return {k: None if v == UNSET and cls._optional(k) else v for k, v in table.items()}
+
+    @classmethod
+    def _optional(cls, key: str) -> bool:
+        field = cls.model_fields.get(key)
+        return field is not None and type(None) in get_args(field.annotation)
