@@ -29,7 +29,8 @@ Overlay = dict[str, Any]
 def from_file(settings: Timm, path: Path, model: nn.Module) -> Overlay:
     """The weights of a local file; a head with another number of classes gives way to the model's own.
 
-    Loading stays strict otherwise: a file for another architecture is refused, not half used.
+    Loading stays strict otherwise: a file for another architecture is refused, not half used. A file that holds the
+    same tensors in the same order under names of its own is taken too, as other libraries write them.
     Raises DataUnavailable for a file that is missing or holds no weights. No code in it is run.
     """
     if not path.is_file():
@@ -45,7 +46,8 @@ def from_file(settings: Timm, path: Path, model: nn.Module) -> Overlay:
         raise DataUnavailable(
             f"{path} holds something else than named tensors; correct model.weights"
         )
-    return {"state_dict": _with_own_head(found, model), "custom_load": False} | _as_made(model)
+    found = _with_own_head(_renamed(found, model), model)
+    return {"state_dict": found, "custom_load": False} | _as_made(model)
 
 
 def published(settings: Timm, model: nn.Module) -> Overlay:
@@ -80,15 +82,35 @@ def unreachable(settings: Timm, address: str) -> DataUnavailable:
     )
 
 
+def _renamed(found: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """`found` under the model's names, if it has none of them and every tensor has its counterpart in order."""
+    own, heads = model.state_dict(), _heads(model)
+    if own.keys() & found.keys() or len(own) != len(found):
+        return found
+    pairs = list(zip(own.items(), found.items(), strict=True))
+    alike = all(
+        mine.rpartition(".")[2] == theirs.rpartition(".")[2]
+        and (a.shape == b.shape or mine.rpartition(".")[0] in heads)
+        for (mine, a), (theirs, b) in pairs
+    )
+    return {mine: value for (mine, _), (_, value) in pairs} if alike else found
+
+
 def _with_own_head(found: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     """`found` with the model's head wherever the file has none or one of another size."""
-    own, heads = model.state_dict(), _configuration(model).get("classifier") or ()
-    for head in (heads,) if isinstance(heads, str) else heads:
+    own = model.state_dict()
+    for head in _heads(model):
         weight = f"{head}.weight"
         if weight in own and (weight not in found or found[weight].shape != own[weight].shape):
             names = [name for name in (weight, f"{head}.bias") if name in own]
             found = found | {name: own[name] for name in names}
     return found
+
+
+def _heads(model: nn.Module) -> tuple[str, ...]:
+    """Names of the layers that give the logits."""
+    heads = _configuration(model).get("classifier") or ()
+    return (heads,) if isinstance(heads, str) else tuple(heads)
 
 
 def _as_made(model: nn.Module) -> Overlay:

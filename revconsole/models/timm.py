@@ -73,7 +73,8 @@ def _with_weights(settings: Timm, arguments: Arguments, overlay: _weights.Overla
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         if not overlay:
             raise _weights.unreachable(settings, "the hub") from error
-        reason = " ".join(str(error).split())[:200]
+        reason, listed, _ = " ".join(str(error).split())[:200].partition('", "')
+        reason += '" and others' if listed else ""
         raise DataUnavailable(
             f"{settings.weights or overlay.get('file')} does not fit {settings.name}: {reason}"
         ) from error

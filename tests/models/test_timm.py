@@ -109,6 +109,23 @@ def test_positions_are_resized_to_the_images(tmp_path):
     assert torch.equal(model.blocks[0].mlp.fc1.weight, source.blocks[0].mlp.fc1.weight)
 
 
+def test_weights_under_other_names_are_taken_where_every_tensor_has_its_counterpart(tmp_path):
+    source = library.create_model("resnet10t", num_classes=7)
+    tensors = {
+        f"net.{n:03d}.{k.rpartition('.')[2]}": v
+        for n, (k, v) in enumerate(source.state_dict().items())
+    }
+    torch.save(tensors, tmp_path / "theirs.pth")
+
+    model = build("resnet10t", size=64, weights=str(tmp_path / "theirs.pth"))
+
+    given = source.state_dict()
+    assert all(torch.equal(v, given[k]) for k, v in model.state_dict().items() if k[:3] != "fc.")
+    torch.save(dict(list(tensors.items())[1:]), tmp_path / "fewer.pth")
+    with pytest.raises(DataUnavailable, match="does not fit resnet10t"):
+        build("resnet10t", size=64, weights=str(tmp_path / "fewer.pth"))
+
+
 def test_weights_of_another_architecture_are_refused_not_half_used(tmp_path):
     other = library.create_model("resnet10t", num_classes=5)
     path = tmp_path / "other.safetensors"

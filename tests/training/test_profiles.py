@@ -10,6 +10,7 @@ from revconsole.training import door
 
 FOLDER = Path(__file__).resolve().parents[2] / "profiles"
 PROFILES = sorted(FOLDER.glob("*.toml"))
+SETTING = re.compile(r"(vit|revvit|momentum|bdia)-(fashion-mnist|cifar10|cifar100)")
 PUBLISHED = {"patch": 4, "dim": 512, "depth": 6, "heads": 8, "mlp_ratio": 1.0, "dropout": 0.1}
 
 
@@ -34,7 +35,7 @@ def test_it_plans_models_that_can_be_built(path):
     assert len({plan.name for plan in plans}) == len(plans)
 
 
-@named([p for p in PROFILES if re.match(r"(vit|revvit|momentum|bdia)-", p.stem)])
+@named([path for path in PROFILES if SETTING.fullmatch(path.stem)])
 def test_the_published_setting_is_six_blocks_of_width_512(path):
     (plan,) = profile.load(path).plans()
     settings = plan.model.model_dump()
