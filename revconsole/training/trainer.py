@@ -146,7 +146,8 @@ def epochs_left(plan: Plan, progress: Progress, emit: Emit) -> Iterator[int]:
     for epoch in range(progress.epoch + 1, plan.epochs + 1):
         best = progress.best
         if patience is not None and best is not None and progress.epoch - best.epoch >= patience:
-            text = f"ended early: no epoch since {best.epoch} had a better validation accuracy (train.patience)"
+            what = plan.objective.best.words
+            text = f"ended early: no epoch since {best.epoch} had a better {what} (train.patience)"
             emit(Advised(level="note", text=text))
             return
         yield epoch
@@ -160,13 +161,17 @@ def finish_epoch(setting: Setting, progress: Progress, room: Room, orders: Order
     scores = room.fit(validate, "the validation")
     values = {
         "train_loss": running.loss / running.images,
-        "train_accuracy": running.correct / running.images,
         "epoch_seconds": running.seconds,
         "validation_loss": scores.loss,
-        "validation_accuracy": scores.accuracy,
     }
+    if setting.objective.labelled:
+        values["train_accuracy"] = running.correct / running.images
+        values["validation_accuracy"] = scores.accuracy
+    else:
+        values["knn_accuracy"] = scores.accuracy
+    best = setting.plan.objective.best
     progress.finish_epoch(
-        accuracy=scores.accuracy, loss=scores.loss, train_loss=values["train_loss"]
+        score=best.score(values[best.metric]), loss=scores.loss, train_loss=values["train_loss"]
     )
     finished = EpochFinished(epoch=progress.epoch, step=progress.step, values=values)
     return [finished, *advice.after_epoch(setting, progress, finished)]
@@ -179,10 +184,11 @@ def final_test(
     listen = partial(orders.obey, progress.step)
     test = partial(evaluate, setting, setting.data.test, listen)
     scores = room.fit(test, "the test")
-    if setting.data.facts.classes <= MOST_CLASSES:
+    if setting.objective.labelled and setting.data.facts.classes <= MOST_CLASSES:
         counts = scores.confusion.tolist()
         emit(Confused(step=progress.step, names=list(setting.data.names), counts=counts))
-    return {"test_loss": scores.loss, "test_accuracy": scores.accuracy}
+    name = "test_accuracy" if setting.objective.labelled else "test_knn_accuracy"
+    return {"test_loss": scores.loss, name: scores.accuracy}
 
 
 def ending(
