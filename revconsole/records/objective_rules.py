@@ -14,11 +14,12 @@ def check_objective(plan: "Plan") -> None:
     """Raise Rule for the first setting that the objective cannot do with."""
     if isinstance(plan.objective, Classification):
         return
-    _check_shared(plan)
-    if isinstance(plan.objective, Mae):
-        _check_mae(plan, plan.objective)
-    else:
-        _check_dino(plan, plan.objective)
+    model = _encoder(plan)
+    match plan.objective:
+        case Mae() as mae:
+            _check_mae(plan, model, mae)
+        case Dino() as dino:
+            _check_dino(plan, model, dino)
 
 
 def masked(patches: int, ratio: float) -> int:
@@ -34,7 +35,8 @@ def local_size(plan: "Plan", dino: Dino) -> int:
     return max(1, round(plan.image_size / (2 * patch))) * int(patch)
 
 
-def _check_shared(plan: "Plan") -> None:
+def _encoder(plan: "Plan") -> Vit:
+    """The model, if it can be pre-trained so."""
     model, name = plan.model, plan.objective.name
     if not isinstance(model, Vit):
         raise Rule(
@@ -48,11 +50,14 @@ def _check_shared(plan: "Plan") -> None:
         )
     if plan.train.label_smoothing:
         raise Rule("train.label_smoothing", f"{name!r} reads no labels; leave it out")
+    if plan.train.freeze == "backbone":
+        raise Rule(
+            "train.freeze", f"{name!r} has no head that could train alone; name what to freeze"
+        )
+    return model
 
 
-def _check_mae(plan: "Plan", mae: Mae) -> None:
-    model = plan.model
-    assert isinstance(model, Vit)
+def _check_mae(plan: "Plan", model: Vit, mae: Mae) -> None:
     patches = (plan.image_size // model.patch) ** 2
     if model.stem != "linear":
         raise Rule(
@@ -82,9 +87,8 @@ def _check_mae(plan: "Plan", mae: Mae) -> None:
         )
 
 
-def _check_dino(plan: "Plan", dino: Dino) -> None:
-    model, side = plan.model, local_size(plan, dino)
-    assert isinstance(model, Vit)
+def _check_dino(plan: "Plan", model: Vit, dino: Dino) -> None:
+    side = local_size(plan, dino)
     if plan.train.average is not None:
         raise Rule(
             "train.average",

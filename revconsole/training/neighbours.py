@@ -54,5 +54,3 @@ def features_of(setting: Setting, model: nn.Module, images: Tensor) -> Tensor:
 def _spread(split: Split) -> Split:
     every = -(-len(split) // MOST)
     return replace(split, images=split.images[::every], labels=split.labels[::every])
-
-

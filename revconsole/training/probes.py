@@ -155,7 +155,9 @@ def _kept(setting: Setting, part: Inputs, precision: Precision) -> int:
     with undisturbed(model, setting.device):
         seed_generators(setting.plan.seed, step=0, micro=0)
         setting.signs.aim(step=0, batch=len(part[0]), first=0)
-        return kept_for_backward(forward, exclude=(*model.parameters(), *model.buffers(), *pictures))
+        return kept_for_backward(
+            forward, exclude=(*model.parameters(), *model.buffers(), *pictures)
+        )
 
 
 @contextmanager

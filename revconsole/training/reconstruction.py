@@ -132,7 +132,8 @@ def measure(setting: Setting, most: int = PROBE_IMAGES) -> Reconstruction:
     error, block = trace.worst()
     return Reconstruction(
         error=error,
-        block=block % sum(len(stack.backwards) for stack in stacks),  # of several passes, each counts on
+        block=block
+        % sum(len(stack.backwards) for stack in stacks),  # of several passes, each counts on
         gradient_error=_relative(gradient, truth),
         side_bit_mean=trace.side_bit_mean(),
         seconds=time.perf_counter() - began,

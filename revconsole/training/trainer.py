@@ -1,6 +1,8 @@
 """The training loop. Read this first; every name in it is a file beside it.
 
     setting      the plan, realised: device, images, model, optimiser
+    objectives   what is minimised: classification, or what needs no labels
+    starts       first weights from another run
     progress     where the run is; part of every checkpoint
     stepping     the gradients of a batch, and the update they make
     meter        reads and reports what steps computed; `probes` says what is measured, and `reconstruction`
@@ -34,7 +36,8 @@ from revconsole.records.events import (
     Started,
 )
 from revconsole.records.plan import Plan
-from revconsole.training import advice, devices, probes, verify
+from revconsole.records.store import RunStore
+from revconsole.training import advice, devices, probes, starts, verify
 from revconsole.training.budget import choose_blocks
 from revconsole.training.checkpoint import Checkpoints
 from revconsole.training.evaluation import evaluate
@@ -56,11 +59,17 @@ MOST_CLASSES = 256
 
 
 def train(
-    plan: Plan, emit: Emit, control: Control, *, checkpoints: Checkpoints, data: Path
+    plan: Plan,
+    emit: Emit,
+    control: Control,
+    *,
+    checkpoints: Checkpoints,
+    data: Path,
+    store: RunStore | None = None,
 ) -> Outcome:
     """Train one model as `plan` says, from where `checkpoints` left off; report through `emit`.
 
-    data: the folder that datasets live in.
+    data: the folder that datasets live in. store: of the run that the plan may start from.
     Raises RevconsoleError with a sentence for everything its user can mend, OutOfMemory with what would fit, and
     NotOurs.
     """
@@ -72,7 +81,7 @@ def train(
     ):
         setting = prepare(plan, data=data, say=lambda text: emit(Logged(text=text)))
         keeper, room = Keeper(setting, checkpoints, emit), Room(setting, emit)
-        progress = introduce(setting, keeper, room, emit)
+        progress = introduce(setting, keeper, room, emit, store)
         meter, probe = Meter(setting, emit, progress), ReversibleProbe(setting, emit)
         if progress.step == 0:
             probe.look(progress)
@@ -116,13 +125,18 @@ def train(
         return "completed"
 
 
-def introduce(setting: Setting, keeper: Keeper, room: Room, emit: Emit) -> Progress:
+def introduce(
+    setting: Setting, keeper: Keeper, room: Room, emit: Emit, store: RunStore | None
+) -> Progress:
     """Restore, and say with what the run goes on, what it will measure and what is odd about it."""
     progress, damages = keeper.restore()
+    started = starts.begin(setting, store) if progress.step == 0 else ""
     images, labels = next(setting.training_batches(1))
     choose = partial(choose_blocks, setting, images, labels)
     chosen = room.fit(choose, BEFOREHAND) if progress.step == 0 else None
     emit(Started(facts=facts(setting), resumed_from=progress.step or None))
+    if started:
+        emit(Logged(text=started))
     for metric in probes.declared(setting):
         emit(metric)
     for advised in (*damages, *([chosen] if chosen else []), *advice.before_training(setting)):

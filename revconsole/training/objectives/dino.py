@@ -18,7 +18,7 @@ import copy
 import math
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from timm.layers import trunc_normal_
@@ -47,7 +47,9 @@ class Distillation:
     mirrored: bool
     labelled: bool = False
     unit: str = "nats"
-    meaning: str = "cross-entropy between the teacher's and the student's outputs for different crops"
+    meaning: str = (
+        "cross-entropy between the teacher's and the student's outputs for different crops"
+    )
     prefix: str = "teacher.encoder."
 
     def learner(self, network: nn.Module, *, seed: int) -> nn.Module:
@@ -73,26 +75,26 @@ class Distillation:
 
     def loss(self, learner: nn.Module, inputs: Inputs, *, progress: float) -> Loss:
         """Over all pairs of a large crop for the teacher and another crop for the student."""
-        assert isinstance(learner, Distiller)
+        both = cast("Distiller", learner)
         with torch.no_grad():
-            taught = [learner.teach(crops).float() for crops in inputs[:LARGE]]
+            taught = [both.teach(crops).float() for crops in inputs[:LARGE]]
         # One pass per crop: what a scheme draws for an image is drawn for each of them.
-        said = [learner.student(crops).float() for crops in inputs]
-        temperature, centre = self.temperature(progress), learner.centre
+        said = [both.student(crops).float() for crops in inputs]
+        temperature, centre = self.temperature(progress), both.centre
         targets = [F.softmax((output - centre) / temperature, dim=-1) for output in taught]
-        logs = [F.log_softmax(output / self.settings.student_temperature, dim=-1) for output in said]
+        logs = [
+            F.log_softmax(output / self.settings.student_temperature, dim=-1) for output in said
+        ]
         pairs = [(t, s) for t, s in product(range(LARGE), range(len(inputs))) if t != s]
         losses = [-(targets[t] * logs[s]).sum(dim=-1).mean() for t, s in pairs]
-        return Loss(
-            mean=torch.stack(losses).mean(), carried=torch.stack(taught).mean(dim=(0, 1))
-        )
+        return Loss(mean=torch.stack(losses).mean(), carried=torch.stack(taught).mean(dim=(0, 1)))
 
     def update(self, learner: nn.Module, carried: Tensor | None, *, progress: float) -> None:
         """Move teacher and centre. carried: mean of the teacher's outputs, (K,)."""
-        assert isinstance(learner, Distiller)
-        assert carried is not None
-        learner.follow(self.momentum(progress))
-        learner.centre.lerp_(carried, 1 - self.settings.centre_momentum)
+        both = cast("Distiller", learner)
+        both.follow(self.momentum(progress))
+        if carried is not None:
+            both.centre.lerp_(carried, 1 - self.settings.centre_momentum)
 
     def momentum(self, progress: float) -> float:
         """Of the teacher: from the plan's to 1."""
@@ -145,7 +147,7 @@ class Distiller(nn.Module):
         for own, new in zip(self.teacher.buffers(), student.buffers(), strict=True):
             own.copy_(new)
 
-    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002  torch's signature
+    def train(self, mode: bool = True) -> Self:
         """As ever, but for the teacher, which drops nothing."""
         super().train(mode)
         self.teacher.eval()
@@ -189,8 +191,7 @@ class UnitLength(nn.Module):
 
 def objective_of(plan: Plan) -> Distillation:
     """Of a plan for `vit`."""
-    settings = plan.objective
-    assert isinstance(settings, Dino)
+    settings = cast("Dino", plan.objective)
     return Distillation(
         settings=settings, local=local_size(plan, settings), mirrored=plan.data.mirrors
     )

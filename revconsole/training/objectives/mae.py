@@ -11,7 +11,7 @@ the encoder's tokens, W of its outputs, E of the decoder's tokens.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from timm.layers import build_sincos2d_pos_embed, trunc_normal_
@@ -73,7 +73,7 @@ class Masking:
         del progress
         images, order = inputs
         seen, hidden = order[:, : self.visible], order[:, self.visible :]
-        painted: Tensor = learner.paint(images, seen)  # type: ignore[operator]  # an Autoencoder's
+        painted = cast("Autoencoder", learner).paint(images, seen)
         wanted = self._targets(images)
         errors = (painted.float() - wanted).square().mean(dim=-1)  # (B, N)
         return Loss(mean=errors.gather(1, hidden).mean())
@@ -92,6 +92,8 @@ class Masking:
 
 class Autoencoder(nn.Module):
     """An encoder of visible patches and a decoder of all. As a function it gives the features of whole images."""
+
+    positions: Tensor
 
     def __init__(self, network: Any, settings: Mae, *, side: int, values: int) -> None:
         super().__init__()
@@ -127,7 +129,7 @@ class Autoencoder(nn.Module):
         visible = patches.gather(1, _wide(seen, patches))
         after = self.encoder.fc_norm(encoded(self.encoder, torch.cat([first, visible], dim=1)))
         x = self.embed(after)  # (B, T, E)
-        shape = (len(x), self.positions.shape[1], x.shape[-1])  # type: ignore[union-attr]  # a buffer
+        shape = (len(x), self.positions.shape[1], x.shape[-1])
         masks = self.mask_token.to(x.dtype).expand(shape)
         placed = masks.scatter(1, _wide(seen, masks), x[:, self.prefix :]) + self.positions
         x = torch.cat([x[:, : self.prefix].to(placed.dtype), placed], dim=1)
@@ -141,8 +143,7 @@ class Autoencoder(nn.Module):
 
 def objective_of(plan: Plan) -> Masking:
     """Of a plan for `vit`."""
-    settings, patch = plan.objective, getattr(plan.model, "patch", 1)
-    assert isinstance(settings, Mae)
+    settings, patch = cast("Mae", plan.objective), getattr(plan.model, "patch", 1)
     return Masking(
         settings=settings,
         patch=patch,
