@@ -39,4 +39,4 @@ def resized_crops(
     cut: Tensor = roi_align(images, boxes, output_size=size, aligned=True)
     if not mirrored:
         return cut
-    return torch.where((coin < 0.5).to(cut.device)[:, None, None, None], cut.flip(-1), cut)  # noqa: PLR2004  a coin
+    return torch.where((coin < 0.5).to(cut.device)[:, None, None, None], cut.flip(-1), cut)

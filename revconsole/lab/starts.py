@@ -6,7 +6,10 @@ from revconsole.records.plan import Plan
 from revconsole.records.store import RunStore
 
 KEY = "model.pretrained"
-ALIKE = ("architecture", "name", "patch", "dim", "depth", "heads", "stem", "attention")
+ALIKE = (
+    "architecture", "name", "patch", "dim", "depth", "heads", "stem", "attention", "pool", "position",
+    "final_norm",
+)  # fmt: skip
 """Settings of a model that its weights mean nothing without."""
 
 

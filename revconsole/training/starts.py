@@ -102,21 +102,21 @@ def _resampled(model: Any, found: Tensor, own: Tensor) -> Tensor:
     patches = found.shape[1] - first
     if found.shape[1] == own.shape[1] or patches <= 0 or int(patches**0.5) ** 2 != patches:
         return found
-    return resample_abs_pos_embed(
-        found, new_size=list(model.patch_embed.grid_size), num_prefix_tokens=first
-    )
+    size = list(model.patch_embed.grid_size)
+    resampled: Tensor = resample_abs_pos_embed(found, new_size=size, num_prefix_tokens=first)
+    return resampled
 
 
 def _misfit(found: Weights, own: Weights) -> str:
     """What is the first thing wrong, if anything."""
+    missing, left = (sorted(a.keys() - b.keys()) for a, b in ((own, found), (found, own)))
+    if missing or left:
+        return f"it has no {missing[0]}" if missing else f"here is no {left[0]}"
     for name, weight in own.items():
-        if name not in found:
-            return f"it has no {name}"
         if found[name].shape != weight.shape:
             there, here = ("×".join(map(str, w.shape)) for w in (found[name], weight))
             return f"{name} is {there} there and {here} here"
-    left = sorted(found.keys() - own.keys())
-    return f"here is no {left[0]}" if left else ""
+    return ""
 
 
 def _head_names(model: nn.Module) -> set[str]:

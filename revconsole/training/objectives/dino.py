@@ -144,8 +144,8 @@ class Distiller(nn.Module):
         student = nn.ModuleDict({"encoder": self.encoder, "projection": self.projection})
         for own, new in zip(self.teacher.parameters(), student.parameters(), strict=True):
             own.lerp_(new, 1 - momentum)
-        for own, new in zip(self.teacher.buffers(), student.buffers(), strict=True):
-            own.copy_(new)
+        for statistic, now in zip(self.teacher.buffers(), student.buffers(), strict=True):
+            statistic.copy_(now)
 
     def train(self, mode: bool = True) -> Self:
         """As ever, but for the teacher, which drops nothing."""
