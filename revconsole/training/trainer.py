@@ -69,7 +69,7 @@ def train(
 ) -> Outcome:
     """Train one model as `plan` says, from where `checkpoints` left off; report through `emit`.
 
-    data: the folder that datasets live in. store: of the run that the plan may start from.
+    data: folder of the datasets. store: of the run that the plan may start from.
     Raises RevconsoleError with a sentence for everything its user can mend, OutOfMemory with what would fit, and
     NotOurs.
     """
@@ -102,12 +102,7 @@ def train(
                     meter.add(step)
                     update_weights(setting, step)
                     progress.step = number
-                    if keeper.due(number):
-                        meter.flush()
-                        keeper.save_if_possible(progress)
-                        meter.restart()
-                    if orders.obey(number):
-                        meter.restart()
+                    between_steps(keeper, meter, orders, progress)
                 meter.flush()
                 for event in finish_epoch(setting, progress, room, orders):
                     emit(event)
@@ -152,6 +147,16 @@ def introduce(
     values = {"kept_for_backward_bytes": float(kept)} | probes.memory(setting.device)
     emit(Measured(step=progress.step, epoch=progress.epoch, values=values))
     return progress
+
+
+def between_steps(keeper: Keeper, meter: Meter, orders: Orders, progress: Progress) -> None:
+    """Make the checkpoint that is due, and do what was asked; neither counts as training."""
+    if keeper.due(progress.step):
+        meter.flush()
+        keeper.save_if_possible(progress)
+        meter.restart()
+    if orders.obey(progress.step):
+        meter.restart()
 
 
 def epochs_left(plan: Plan, progress: Progress, emit: Emit) -> Iterator[int]:
