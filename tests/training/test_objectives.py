@@ -286,7 +286,7 @@ def test_positions_are_resampled_for_larger_images(runner, store, small, source)
     ("changes", "said"),
     [
         ({"mlp_ratio": 2.0}, "blocks.0.mlp.fc1.weight is 16×16 there and 32×16 here"),
-        ({"pool": "mean"}, "it has no fc_norm.weight"),
+        ({"pool": "mean"}, "it has no fc_norm.bias"),
     ],
 )
 def test_a_misfit_is_one_sentence(runner, store, small, source, changes, said):
