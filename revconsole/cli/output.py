@@ -83,11 +83,8 @@ def print_run(run: "Run") -> None:
         ("state", state),
         ("epoch", f"{s.epoch} of {s.plan.epochs}, step {s.step}"),
         ("time", form.duration(s.seconds)),
-        (
-            "best validation accuracy",
-            f"{form.percent(s.best_validation_accuracy)} at epoch {form.count(s.best_epoch)}",
-        ),
-        ("test accuracy", form.percent(s.test_accuracy)),
+        (f"best {s.plan.objective.best.words}", f"{_best(s)} at epoch {form.count(s.best_epoch)}"),
+        *_tested(s),
         ("kept for backward", form.mebibytes(s.kept_for_backward_bytes)),
         ("peak memory", f"{form.mebibytes(s.peak_memory_bytes)} {s.peak_memory_of}".strip()),
         *((key, text) for key, text in _reconstruction(run) if text),
@@ -208,6 +205,8 @@ class Progress:
         """The last line of a run: how it ended."""
         s = run.summary
         test = f"  test {form.percent(s.test_accuracy)}" if s.test_accuracy is not None else ""
+        if s.test_knn_accuracy is not None:
+            test = f"  test k-NN {form.percent(s.test_knn_accuracy)}"
         kept = f"  kept for backward {form.mebibytes(s.kept_for_backward_bytes)}"
         why = f"  {s.reason}" if s.reason else ""
         say(f"{s.name}  {s.state} in {form.duration(s.seconds)}{test}{kept}{why}")
@@ -219,13 +218,37 @@ def _epoch_line(run: "Run") -> str:
     parts = [
         f"{s.name}  epoch {s.epoch}/{s.plan.epochs}",
         f"loss {values.get('train_loss', s.loss or 0.0):.4f}",
-        f"validation {form.percent(values.get('validation_accuracy'))}",
+        _validated(values),
     ]
     if (speed := values.get("images_per_second")) is not None:
         parts.append(f"{speed:,.0f} images/s")
     if s.eta_seconds is not None:
         parts.append(f"eta {form.duration(s.eta_seconds)}")
     return "  ".join(parts)
+
+
+def _validated(values: Mapping[str, float | None]) -> str:
+    knn, loss = values.get("knn_accuracy"), values.get("validation_loss")
+    if knn is None:
+        return f"validation {form.percent(values.get('validation_accuracy'))}"
+    return f"validation loss {loss or 0.0:.4f}  k-NN {form.percent(knn)}"
+
+
+def _best(s: "Summary") -> str:
+    """What the best epoch was chosen by."""
+    if s.plan.objective.best.metric == "validation_loss":
+        return form.UNKNOWN if s.best_validation_loss is None else f"{s.best_validation_loss:.4f}"
+    accuracy = s.best_validation_accuracy
+    return form.percent(s.best_knn_accuracy if accuracy is None else accuracy)
+
+
+def _tested(s: "Summary") -> list[tuple[str, str]]:
+    if s.plan.objective.name == "classification":
+        return [("test accuracy", form.percent(s.test_accuracy))]
+    return [
+        ("k-NN accuracy of that epoch", form.percent(s.best_knn_accuracy)),
+        ("test k-NN accuracy", form.percent(s.test_knn_accuracy)),
+    ]
 
 
 def _log_text(line: "Line") -> str:

@@ -8,6 +8,10 @@ from revconsole.cli import output
 from revconsole.cli.launch import Profile, Settings
 
 UNIT = "flops_per_image are multiply-adds of the forward pass: matrix products, convolutions and attention"
+LEFT_OUT = (
+    "without labels, parameters are of all that trains or teaches, and flops_per_image of the encoder on a whole image: "
+    "masks, decoder, projection head, teacher and further crops are not counted"
+)
 COLUMNS = [
     "name", "architecture", "scheme", "parameters", "trainable_parameters", "flops_per_image",
     "seconds_to_build",
@@ -36,6 +40,7 @@ def plan(
             "name": each.name,
             "architecture": each.model.architecture,
             "scheme": each.scheme.name,
+            "objective": each.objective.name,
             **lab.cost(each),
         }
         for each in planned.plans
@@ -45,3 +50,5 @@ def plan(
         return
     output.print_entries(entries, COLUMNS, json=False)
     output.say(UNIT)
+    if any(each.objective.name != "classification" for each in planned.plans):
+        output.say(LEFT_OUT)

@@ -121,7 +121,9 @@ def _introduction(subject: "Subject") -> str:
         return f"{plan.name}: random images, {sizes}"
     if subject.own:
         return f"{plan.name}: on {plan.data.dataset}, {plan.image_size}×{plan.image_size} pixels"
-    return f"{plan.name}: {plan.model.architecture}, {plan.scheme.name}, {plan.backward}, on {plan.data.dataset}"
+    known = plan.objective.name == "classification"
+    instead = "" if known else f"; {plan.objective.name} aside, its network as a classifier"
+    return f"{plan.name}: {plan.model.architecture}, {plan.scheme.name}, {plan.backward}, on {plan.data.dataset}{instead}"
 
 
 def _show(row: "Row") -> None:

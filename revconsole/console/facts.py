@@ -59,6 +59,7 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         ("epochs, batch", f"{plan.epochs}, {plan.train.batch} images"),
         ("optimiser", f"{plan.optimizer.name}, rate {plan.optimizer.learning_rate:g}"),
         ("schedule", plan.schedule.name),
+        ("objective", plan.objective.name),
         ("precision", plan.train.precision),
         ("seed", str(plan.seed)),
         ("parameters", shown.count(s.parameters)),
@@ -112,6 +113,8 @@ def _peak(run: Run) -> str:
 
 def _best(run: Run) -> str:
     s = run.summary
+    if s.best_knn_accuracy is not None:
+        return f"k-NN {shown.percent(s.best_knn_accuracy)}"
     if s.best_validation_accuracy is None:
         return ""
     return f"val {shown.percent(s.best_validation_accuracy)}"

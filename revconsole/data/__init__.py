@@ -18,6 +18,7 @@ from revconsole.data._batches import (
     resized,
     steps_per_epoch,
 )
+from revconsole.data._crops import resized_crops
 from revconsole.data._opening import (
     OpenedData,
     Preparation,
@@ -38,6 +39,7 @@ __all__ = [
     "evaluation_batches",
     "open_data",
     "resized",
+    "resized_crops",
     "short",
     "steps_per_epoch",
 ]

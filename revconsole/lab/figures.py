@@ -51,13 +51,18 @@ class Subject:
     logarithmic: bool = False
 
 
+NATS = "nats"
 LOSS = Subject(
-    title="loss", y_label="nats", metrics=(("loss", "train"), ("validation_loss", "validation"))
+    title="loss", y_label=NATS, metrics=(("loss", "train"), ("validation_loss", "validation"))
 )
 ACCURACY = Subject(
     title="accuracy",
     y_label="%",
-    metrics=(("train_accuracy", "train"), ("validation_accuracy", "validation")),
+    metrics=(
+        ("train_accuracy", "train"),
+        ("validation_accuracy", "validation"),
+        ("knn_accuracy", "k-NN"),
+    ),
     scale=100.0,
 )
 MEMORY = Subject(
@@ -78,7 +83,7 @@ ERROR = Subject(
 VALIDATION = Subject(
     title="validation accuracy", y_label="%", metrics=(("validation_accuracy", ""),), scale=100.0
 )
-TRAINING_LOSS = Subject(title="training loss", y_label="nats", metrics=(("loss", ""),))
+TRAINING_LOSS = Subject(title="training loss", y_label=NATS, metrics=(("loss", ""),))
 
 
 def figure(
@@ -116,10 +121,18 @@ def figure(
     return Figure(
         title=title,
         x_label=horizontal,
-        y_label=subject.y_label,
+        y_label=_y_label(subject, runs),
         curves=tuple(curves),
         logarithmic=subject.logarithmic,
     )
+
+
+def _y_label(subject: Subject, runs: Sequence[Run]) -> str:
+    """The subject's unit, or those in which the runs measured it: not every loss is in nats."""
+    if subject.y_label != NATS:
+        return subject.y_label
+    units = [s.metric.unit for run in runs for n, _ in subject.metrics if (s := run.series.get(n))]
+    return ", ".join(dict.fromkeys(unit for unit in units if unit)) or subject.y_label
 
 
 def powers(figure: Figure) -> Figure:

@@ -3,12 +3,12 @@
 import shlex
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from revconsole.errors import AlreadyClaimed, RevconsoleError
-from revconsole.lab import engine
+from revconsole.lab import engine, starts
 from revconsole.lab import study as studies
 from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
@@ -24,6 +24,7 @@ from revconsole.records.plan import Plan
 from revconsole.records.profile import Profile
 from revconsole.records.run import Run, Summary
 from revconsole.records.store import RunStore
+from revconsole.records.study import Arm
 from revconsole.records.tail import Tail
 
 Launcher = Literal["thread", "process"]
@@ -50,7 +51,8 @@ class Lab:
     def plan(self, profile: str, settings: Mapping[str, Any] | None = None) -> Planned:
         """What a profile with overrides would run. Raises ProfileError or UnknownName."""
         found = shelf.find(profile).overridden(settings or {})
-        return Planned(profile=found, plans=found.plans())
+        plans = [starts.resolved(p, self.store, where=found.where) for p in found.plans()]
+        return Planned(profile=found, plans=tuple(plans))
 
     def launch(self, planned: Planned, launcher: Launcher = "thread") -> list[str]:
         """Create and queue every run of a plan; returns their ids in order."""
@@ -63,7 +65,7 @@ class Lab:
     ) -> PlannedStudy:
         """What a study, or its quick form, would run. Raises ProfileError or UnknownName."""
         found = shelf.find_study(name)
-        arms = found.expanded(settings, quick=quick)
+        arms = tuple(self._begun(arm, found.where) for arm in found.expanded(settings, quick=quick))
         return PlannedStudy(study=found, arms=arms, quick=quick, settings=settings or {})
 
     def standings(self, planned: PlannedStudy) -> tuple[Standing, ...]:
@@ -237,6 +239,10 @@ class Lab:
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until nothing trains or waits in this process; False if `seconds` passed first."""
         return self._threads.wait(seconds)
+
+    def _begun(self, arm: Arm, where: str) -> Arm:
+        plans = tuple(starts.resolved(plan, self.store, where=where) for plan in arm.plans)
+        return replace(arm, plans=plans)
 
     def _measured(self, plan: Plan) -> float:
         seconds = engine.forecast_seconds(plan)

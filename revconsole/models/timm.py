@@ -43,7 +43,7 @@ def build(settings: Timm, *, size: int, channels: int, classes: int) -> nn.Modul
     if settings.weights is not None:
         path = Path(settings.weights).expanduser()
         return _with_weights(settings, accepted, _weights.from_file(settings, path, model))
-    if settings.pretrained:
+    if settings.pretrained is True:
         return _with_weights(settings, accepted, _weights.published(settings, model))
     return model
 

@@ -28,16 +28,17 @@ from revconsole.records.events import (
     Started,
 )
 from revconsole.records.run import Confusion, Line, Series
+from revconsole.records.sections import Classification, Criterion
 
 LOG_LINES = 1000
 """Lines of log kept for the screen; the file has them all."""
-ACCURACY = "validation_accuracy"
 
 
 class Tally:
-    """The latest and the best of one run, in constant memory per epoch."""
+    """The latest and the best of one run, in constant memory per epoch. best: what is best, by default the accuracy."""
 
-    def __init__(self) -> None:
+    def __init__(self, best: Criterion = Classification.best) -> None:
+        self._criterion = best
         self.facts: dict[str, Scalar] = {}
         self.epochs: list[EpochFinished] = []
         self.latest: dict[str, float] = {}
@@ -79,7 +80,7 @@ class Tally:
             case EpochFinished() as event:
                 self.step = max(self.step, event.step)
                 self.epochs.append(event)
-                self._best = _better(self._best, event)
+                self._best = self._better(self._best, event)
                 self._take(event.values)
             case Answered(verb=verb):
                 self.paused = verb == "pause" or (self.paused and verb != "continue")
@@ -99,14 +100,14 @@ class Tally:
         self._recent.extend(block.recent)
         for epoch in block.epochs:
             self.epochs.append(epoch)
-            self._best = _better(self._best, epoch)
+            self._best = self._better(self._best, epoch)
         for name, column in block.columns.items():
             self.latest[name] = column.values[-1]
             if _peaks(name):
                 self._peak(name, _largest(column.values))
 
     def best(self) -> EpochFinished | None:
-        """The first epoch with the highest validation accuracy."""
+        """The best epoch, the first of equals."""
         return self._best
 
     def eta_seconds(self) -> float | None:
@@ -122,6 +123,14 @@ class Tally:
             return None
         (step, since), (now_step, now) = self._recent[0], self._recent[-1]
         return (now - since) / max(1, now_step - step)
+
+    def _better(self, best: EpochFinished | None, new: EpochFinished) -> EpochFinished | None:
+        """Whichever has the better value; the older one if they are equal."""
+        metric, score = self._criterion.metric, self._criterion.score
+        if metric not in new.values:
+            return best
+        higher = best is None or score(new.values[metric]) > score(best.values[metric])
+        return new if higher else best
 
     def _clock(self, record: Record) -> float:
         """Seconds of the attempt until a record, by the wall clock only where nothing else was written."""
@@ -144,14 +153,15 @@ class Tally:
         self.step = step
         self._best = None
         for epoch in self.epochs:
-            self._best = _better(self._best, epoch)
+            self._best = self._better(self._best, epoch)
 
 
 class Fold:
     """All of one run: the tally, every metric as a series, and the log."""
 
-    def __init__(self) -> None:
-        self.tally = Tally()
+    def __init__(self, best: Criterion = Classification.best) -> None:
+        self.tally = Tally(best)
+        self._criterion = best
         self._metrics: dict[str, MetricDeclared] = {}
         self._columns: dict[str, Column] = {}
         self._log: deque[Line] = deque(maxlen=LOG_LINES)
@@ -177,7 +187,7 @@ class Fold:
                 self._append(step, values)
             case _:
                 pass
-        self._log.extend(_lines(record))
+        self._log.extend(_lines(record, self._criterion))
 
     def add_block(self, block: Block) -> None:
         """Take in many measurements at once, as if they had been added one by one."""
@@ -227,15 +237,7 @@ def _largest(values: Sequence[float]) -> float:
     return max(math.inf if math.isnan(value) else value for value in values)
 
 
-def _better(best: EpochFinished | None, new: EpochFinished) -> EpochFinished | None:
-    """Whichever has the higher validation accuracy; the older one if they are equal."""
-    if ACCURACY not in new.values:
-        return best
-    higher = best is None or new.values[ACCURACY] > best.values[ACCURACY]
-    return new if higher else best
-
-
-def _lines(record: Record) -> Iterable[Line]:
+def _lines(record: Record, best: Criterion) -> Iterable[Line]:
     def line(level: Any, text: str) -> Line:
         return Line(time=record.time, level=level, text=text)
 
@@ -247,7 +249,7 @@ def _lines(record: Record) -> Iterable[Line]:
         case Answered(verb=verb, by=by, step=step):
             yield line("note", f"{verb} at step {step}, asked by {by}")
         case Checkpointed(step=step, best=True):
-            yield line("log", f"checkpoint of step {step}: best validation accuracy so far")
+            yield line("log", f"checkpoint of step {step}: best {best.words} so far")
         case HandedOver(step=step, to=to):
             yield line("note", f"handed over to {to} at step {step}")
         case Failed(reason=reason):

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from revconsole.records.plan import Plan
 from revconsole.records.sections import KINDS, Section
 
-SECTIONS = ("model", "scheme", "data", "train", "optimizer", "schedule")
+SECTIONS = ("model", "scheme", "data", "train", "optimizer", "schedule", "objective")
 
 
 def entries() -> list[dict[str, str]]:

@@ -14,7 +14,9 @@ from revconsole.records.sections import (
     Python,
     Residual,
     Resnet,
+    Section,
     Swin,
+    Timm,
     Uniformer,
     Vit,
 )
@@ -22,6 +24,7 @@ from revconsole.records.sections import (
 if TYPE_CHECKING:
     from revconsole.records.plan import Plan
 
+RUN = "run:"
 FUNCTION = re.compile(r"[\w.]+:\w+")
 POWERS = frozenset({2, 4, 8, 16, 32, 64, 128, 256})
 """Sides of a patch that a row of halvings can make."""
@@ -30,6 +33,7 @@ POWERS = frozenset({2, 4, 8, 16, 32, 64, 128, 256})
 def check_model(plan: "Plan") -> None:
     """Raise Rule for the first setting of the model that fits nothing else."""
     model, size = plan.model, plan.image_size
+    _check_start(model)
     match model:
         case Vit():
             _check_vit(model, size)
@@ -59,6 +63,24 @@ def check_model(plan: "Plan") -> None:
         case _:
             pass
     _check_joined(plan)
+
+
+def run_address(model: Section) -> str | None:
+    """What `model.pretrained` says of the run to start from, without `run:`; None where it names none."""
+    said = getattr(model, "pretrained", None)
+    return said.removeprefix(RUN) if isinstance(said, str) else None
+
+
+def _check_start(model: Section) -> None:
+    said, address = getattr(model, "pretrained", None), run_address(model)
+    if address is not None and (not address or not str(said).startswith(RUN)):
+        others = ", or true for published weights" if isinstance(model, Timm) else ""
+        raise Rule(
+            "model.pretrained",
+            f"write run: and the id or name of a run of this store{others}, not {said!r}",
+        )
+    if address is None and getattr(model, "pretrained_sha256", None) is not None:
+        raise Rule("model.pretrained_sha256", "is of a run that model.pretrained names")
 
 
 def _check_vit(vit: Vit, size: int) -> None:

@@ -15,17 +15,20 @@ from revconsole.records import catalogue, sources
 from revconsole.records.data_rules import check_data
 from revconsole.records.facts import DatasetFacts
 from revconsole.records.model_rules import check_model
+from revconsole.records.objective_rules import check_objective
 from revconsole.records.rule import Rule
 from revconsole.records.sections import (
     KINDS,
     AdamW,
     Backward,
     Bdia,
+    Classification,
     Coefficients,
     Cosine,
     Data,
     Model,
     Momentum,
+    Objective,
     OneCycle,
     Optimizer,
     Residual,
@@ -47,6 +50,9 @@ RATIO_SLACK = 1e-6
 """How far from a thousandth a decimal number may lie by being a binary one."""
 LABELS = frozenset({"name", "profile", "study", "arm", "quick", "data_fingerprint"})
 """What a plan is called, where it came from and what was found out about it: nothing of it decides the result."""
+
+LATER = frozenset({"objective"})
+"""Sections with kinds that plans had not from the beginning: at their default, a digest knows nothing of them."""
 
 
 class Plan(Section):
@@ -72,6 +78,7 @@ class Plan(Section):
     train: Train = Train()
     optimizer: Optimizer = AdamW()
     schedule: Schedule = Cosine()
+    objective: Objective = Classification()
     data_fingerprint: str | None = None
     """SHA-256 of the images, labels and split; filled in when the run first starts."""
 
@@ -113,13 +120,15 @@ class Plan(Section):
         """
         content = self.model_dump(exclude=set(LABELS), exclude_defaults=True)
         for section, (tag, _) in KINDS.items():
-            content.setdefault(section, {})[tag] = getattr(getattr(self, section), tag)
+            if section in content or section not in LATER:
+                content.setdefault(section, {})[tag] = getattr(getattr(self, section), tag)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
         check_data(self.data)
         check_model(self)
+        check_objective(self)
         _check_scheme(self)
         _check_training(self)
         return self

@@ -27,7 +27,9 @@ from revconsole.records.plan import Plan
 from revconsole.records.sections import KINDS
 
 OWN_KEYS = frozenset({"title", "seeds", "vary"})
-PLAN_KEYS = frozenset({"backward", "model", "scheme", "data", "train", "optimizer", "schedule"})
+PLAN_KEYS = frozenset(
+    {"backward", "model", "scheme", "data", "train", "optimizer", "schedule", "objective"}
+)
 COMMAND_LINE = "command line"
 MOST_RUNS = 1000
 """A grid larger than this is taken for a slip of the hand."""

@@ -41,8 +41,13 @@ class Summary:
     eta_seconds: float | None = None
     parameters: int | None = None
     best_validation_accuracy: float | None = None
+    """Of the best epoch, as the three below."""
+    best_validation_loss: float | None = None
+    best_knn_accuracy: float | None = None
+    """Of the nearest neighbours; None for a run that learns from labels."""
     best_epoch: int | None = None
     test_accuracy: float | None = None
+    test_knn_accuracy: float | None = None
     test_loss: float | None = None
     loss: float | None = None
     """Training loss of the last step."""

@@ -15,7 +15,7 @@ from revconsole.records.damage import UNREADABLE
 from revconsole.records.plan import Plan
 from revconsole.records.run import Summary
 
-FORMAT = 3
+FORMAT = 4
 FILE = "summary.json"
 
 

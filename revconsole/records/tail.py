@@ -123,7 +123,9 @@ class Tail:
             self._header = read_header(self._folder)
 
     def _start_again(self) -> None:
-        self._fold: Fold | Tally = Fold() if self._series else Tally()
+        plan = self._header.plan
+        best = Plan.model_fields["objective"].default.best if plan is None else plan.objective.best
+        self._fold: Fold | Tally = Fold(best) if self._series else Tally(best)
         self._attempt, self._damaged = 0, 0
         self._reading: Reading | None = None
 
@@ -178,9 +180,12 @@ class Tail:
             seconds=tally.seconds,
             eta_seconds=tally.eta_seconds() if state == "running" else None,
             parameters=_whole(facts.get("parameters")),
-            best_validation_accuracy=best.values["validation_accuracy"] if best else None,
+            best_validation_accuracy=best.values.get("validation_accuracy") if best else None,
+            best_validation_loss=best.values.get("validation_loss") if best else None,
+            best_knn_accuracy=best.values.get("knn_accuracy") if best else None,
             best_epoch=best.epoch if best else None,
             test_accuracy=latest.get("test_accuracy"),
+            test_knn_accuracy=latest.get("test_knn_accuracy"),
             test_loss=latest.get("test_loss"),
             loss=latest.get("loss"),
             kept_for_backward_bytes=_whole(latest.get("kept_for_backward_bytes")),

@@ -46,7 +46,9 @@ def before_training(setting: Setting) -> Iterator[Advised]:
 
 
 def after_epoch(setting: Setting, progress: Progress, epoch: EpochFinished) -> Iterator[Advised]:
-    """What can be said once an epoch has ended."""
+    """What can be said once an epoch has ended; without labels, guessing and over-fitting have other signs."""
+    if not setting.objective.labelled:
+        return
     for advised in (at_chance(setting, epoch), overfitted(progress, epoch)):
         if advised is not None:
             yield advised
@@ -66,7 +68,7 @@ def oversized_batch(setting: Setting) -> Advised | None:
 def mirrored(setting: Setting) -> Advised | None:
     """Mirroring images whose label does not survive it."""
     data = setting.plan.data
-    if not data.mirrors or setting.data.facts.mirror:
+    if not data.mirrors or setting.data.facts.mirror or not setting.objective.labelled:
         return None
     what, instead = (
         ("flip", "data.flip = false") if data.flip else ("crop-flip", 'data.augment = "crop"')

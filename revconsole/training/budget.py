@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import psutil
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from revconsole.records.events import Advised
 from revconsole.reversible import Backward, Choice, keep_within, sequences
 from revconsole.training.draws import generators_kept, seed_generators
+from revconsole.training.probes import PICTURE
 from revconsole.training.setting import Setting
-from revconsole.training.stepping import micro_batches
+from revconsole.training.stepping import loss_of, micro_batches
 
 MEBIBYTE = 2**20
 SHARE_OF_FREE = 0.7
@@ -35,29 +35,29 @@ def choose_blocks(setting: Setting, images: Tensor, labels: Tensor) -> Advised |
 
 def backwards(setting: Setting) -> list[list[Backward]]:
     """The backward of each block of each sequence, for a checkpoint."""
-    return [list(stack.backwards) for stack in sequences(setting.model)]
+    return [list(stack.backwards) for stack in sequences(setting.encoder)]
 
 
 def restore_backwards(setting: Setting, words: Sequence[Sequence[Backward]]) -> None:
     """Put back what `backwards` found. Raises ValueError if the sequences are others."""
-    for stack, each in zip(sequences(setting.model), words, strict=True):
+    for stack, each in zip(sequences(setting.encoder), words, strict=True):
         stack.backward = tuple(each)
 
 
 def _kept_within(setting: Setting, images: Tensor, labels: Tensor, budget: int) -> Choice:
-    part, wanted = next(iter(micro_batches(setting, images, labels)))
+    part, model = next(micro_batches(setting, setting.inputs(images, labels, 0))), setting.model
 
     def forward() -> Tensor:
         seed_generators(setting.plan.seed, step=0, micro=0)
         setting.signs.aim(step=0, batch=len(labels), first=0)
-        with setting.precision.autocast():
-            logits = setting.model(part)
-        return F.cross_entropy(logits.float(), wanted)
+        return loss_of(setting, part, 0).mean
 
     before = backwards(setting)
     try:
         with generators_kept(setting.device):
-            return keep_within(setting.model, forward, budget, exclude=[part])
+            pictures = [each for each in part if each.ndim == PICTURE]
+            exist = [*pictures, *model.parameters(), *model.buffers()]
+            return keep_within(setting.encoder, forward, budget, exclude=exist)
     except BaseException:
         restore_backwards(setting, before)  # whoever tries again begins with what the plan says
         raise

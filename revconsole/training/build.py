@@ -8,14 +8,16 @@ from torch import Tensor, nn
 
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
-from revconsole.records.sections import Python, Timm
+from revconsole.records.sections import Python, Timm, Vit
 from revconsole.reversible import Backward, Scheme, make_scheme, rewire, sequences
 from revconsole.training.freezing import freeze
+from revconsole.training.objectives import objective_of
 
 
 def build_model(plan: Plan) -> nn.Module:
-    """The model with its first weights, on the default device, in training mode.
+    """The model with its first weights, on the default device, in training mode; a head reads its features.
 
+    Weights of a run that it is to start from are loaded later, where the store is known (`starts`).
     Weights are drawn from (seed, "init") on the CPU, architecture first: every scheme starts from the same
     blocks, and the generators of the process are left as they were.
     Raises UnknownName, ProfileError or DataUnavailable (see the architecture), and NotInvertible where the
@@ -33,22 +35,32 @@ def build_model(plan: Plan) -> nn.Module:
     return wired
 
 
+def build_learner(plan: Plan) -> nn.Module:
+    """The model with whatever the plan's objective adds to it. Raises what `build_model` raises."""
+    return objective_of(plan).learner(build_model(plan), seed=plan.seed)
+
+
 def without_memory(plan: Plan) -> nn.Module:
-    """The planned model with its shapes and without its weights, on the `meta` device; no file is read.
+    """The planned learner with its shapes and without its weights, on the `meta` device; no file is read.
 
     A model of somebody's own is built as it is: their code may look at values.
     Raises what `build_model` raises.
     """
     with torch.device("cpu" if isinstance(plan.model, Python) else "meta"):
-        return build_model(drawn(plan))
+        return build_learner(drawn(plan))
 
 
 def drawn(plan: Plan) -> Plan:
-    """The plan with drawn weights, where it would read them from a file."""
-    if not isinstance(plan.model, Timm):
-        return plan
-    model = plan.model.model_copy(update={"pretrained": False, "weights": None})
-    return plan.model_copy(update={"model": model})
+    """The plan with drawn weights, where it would read them from a file or a run."""
+    none: dict[str, object] = {"pretrained_sha256": None}
+    match plan.model:
+        case Timm():
+            none |= {"pretrained": False, "weights": None}
+        case Vit():
+            none |= {"pretrained": None}
+        case _:
+            return plan
+    return plan.model_copy(update={"model": plan.model.model_copy(update=none)})
 
 
 def scheme_of(plan: Plan) -> Scheme:

@@ -5,6 +5,9 @@ Operations are multiply-adds (one multiplication and one addition are one) of ma
 and attention in the forward pass; norms, activations and poolings, about one in a hundred, are left out.
 Papers and fvcore call this number FLOPs; torch's own counter says twice as many.
 
+Of an objective without labels the weights are those of all that trains or teaches, and the operations those of the
+encoder on a whole image: what is hidden from it, its decoder and its further crops are left out.
+
 Only the count of weights depends on the scheme; what a reversible backward computes again is measured by
 `revconsole bench`.
 
@@ -22,7 +25,7 @@ from torch import Tensor, nn
 
 from revconsole.errors import RevconsoleError
 from revconsole.records.plan import Plan
-from revconsole.training.build import build_model, drawn
+from revconsole.training.build import build_learner, drawn
 
 FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, AssertionError, IndexError)
 LEFT_OUT = (
@@ -39,7 +42,7 @@ def cost(plan: Plan) -> Mapping[str, int | float]:
     Raises what `build_model` raises.
     """
     begun = time.perf_counter()
-    model = build_model(drawn(_plain(plan)))
+    model = build_learner(drawn(_plain(plan)))
     seconds = time.perf_counter() - begun
     weights = list(model.parameters())
     image = weights[0].new_zeros(1, plan.facts.channels, plan.image_size, plan.image_size)

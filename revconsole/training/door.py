@@ -149,7 +149,8 @@ def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
                 store.keep_fingerprint(run_id, str(event.facts["fingerprint"]))
         attempt.emit(event)
 
-    return train(plan, emit, control, checkpoints=Checkpoints(folder), data=data_folder())
+    checkpoints = Checkpoints(folder)
+    return train(plan, emit, control, checkpoints=checkpoints, data=data_folder(), store=store)
 
 
 def _forget_stale(control: Control, attempt: Attempt) -> None:

@@ -1,22 +1,27 @@
 """Evaluation: loss, accuracy and confusion over a whole split, in evaluation mode.
 
+Without labels in the loss, the accuracy is that of the nearest neighbours (`neighbours`).
+
 Shapes: B images of a batch, K classes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from revconsole.data import Split
+from revconsole.records.keys import key
+from revconsole.training.neighbours import features_of, known_features, vote
 from revconsole.training.setting import Setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Mean cross-entropy without smoothing, and how many images of each class (row) were called what: int64 (K, K)."""
+    """Mean loss, without smoothing, and how many images of each class (row) were called what: int64 (K, K)."""
 
     loss: float
     confusion: Tensor
@@ -32,19 +37,62 @@ def evaluate(setting: Setting, split: Split, listen: Callable[[], object]) -> Sc
 
     listen: called between batches; what it raises ends the evaluation, with the model in training mode.
     """
-    model, classes = setting.judged, setting.data.facts.classes
-    loss = torch.zeros((), device=setting.device)
-    counts = torch.zeros(classes * classes, dtype=torch.int64, device=setting.device)
+    judge = _classified if setting.objective.labelled else _by_neighbours
+    with _evaluating(setting.judged) as model:
+        return judge(setting, model, split, listen)
+
+
+def _classified(
+    setting: Setting, model: nn.Module, split: Split, listen: Callable[[], object]
+) -> Scores:
+    loss, counts = _nothing(setting)
+    for images, labels in setting.evaluation_batches(split):
+        with setting.precision.autocast():
+            logits = model(images)
+        loss += F.cross_entropy(logits.float(), labels, reduction="sum")
+        _count(counts, labels, logits.argmax(dim=1))
+        listen()
+    return Scores(loss=loss.item() / len(split), confusion=counts.cpu())
+
+
+def _by_neighbours(
+    setting: Setting, model: nn.Module, split: Split, listen: Callable[[], object]
+) -> Scores:
+    """What is drawn for an image (mask, crops) depends on its place in the split, and a temperature is that of the end.
+
+    So epochs are judged alike.
+    """
+    known, known_labels = known_features(setting, model, listen)
+    loss, counts = _nothing(setting)
+    done = 0
+    for images, labels in setting.evaluation_batches(split):
+        seed = key(setting.plan.seed, "judged", done)
+        inputs = setting.objective.inputs(images, labels, seed=seed)
+        with setting.precision.autocast():
+            loss += setting.objective.loss(model, inputs, progress=1.0).mean * len(images)
+        called = vote(features_of(setting, model, images), known, known_labels, len(counts))
+        _count(counts, labels, called)
+        done += len(images)
+        listen()
+    return Scores(loss=loss.item() / len(split), confusion=counts.cpu())
+
+
+def _nothing(setting: Setting) -> tuple[Tensor, Tensor]:
+    classes = setting.data.facts.classes
+    counts = torch.zeros(classes, classes, dtype=torch.int64, device=setting.device)
+    return torch.zeros((), device=setting.device), counts
+
+
+def _count(counts: Tensor, labels: Tensor, called: Tensor) -> None:
+    cells = labels * len(counts) + called
+    counts.view(-1).index_add_(0, cells, torch.ones_like(cells))
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[nn.Module]:
     model.eval()
     try:
         with torch.inference_mode():
-            for images, labels in setting.evaluation_batches(split):
-                with setting.precision.autocast():
-                    logits = model(images)
-                loss += F.cross_entropy(logits.float(), labels, reduction="sum")
-                cells = labels * classes + logits.argmax(dim=1)
-                counts.index_add_(0, cells, torch.ones_like(cells))
-                listen()
+            yield model
     finally:
         model.train()
-    return Scores(loss=loss.item() / len(split), confusion=counts.view(classes, classes).cpu())

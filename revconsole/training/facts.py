@@ -60,13 +60,13 @@ def rebuilt_stacks(model: nn.Module) -> list[ReversibleSequence]:
 
 def error_growth(setting: Setting) -> float | None:
     """How many roundings the deepest reconstruction carries; None where nothing is reconstructed."""
-    stacks = rebuilt_stacks(setting.model)
+    stacks = rebuilt_stacks(setting.encoder)
     return max((s.scheme.error_growth(_rebuilt_in_a_row(s)) for s in stacks), default=None)
 
 
 def rebuilt_blocks(setting: Setting) -> int:
     """The longest stretch of blocks that are reconstructed from one another."""
-    return max((_rebuilt_in_a_row(s) for s in rebuilt_stacks(setting.model)), default=0)
+    return max((_rebuilt_in_a_row(s) for s in rebuilt_stacks(setting.encoder)), default=0)
 
 
 def _rebuilt_in_a_row(stack: ReversibleSequence) -> int:

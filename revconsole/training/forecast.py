@@ -226,8 +226,8 @@ def _switch(setting: Setting, backward: Backward) -> None:
     """Let the model's blocks have another backward; a plain network is wired first."""
     if backward in {"auto", setting.plan.backward}:
         return
-    stacks = sequences(setting.model)
+    stacks = sequences(setting.encoder)
     if not stacks:
-        rewire(setting.model, scheme=scheme_of(setting.plan), backward=backward)
+        rewire(setting.encoder, scheme=scheme_of(setting.plan), backward=backward)
     for stack in stacks:
         stack.backward = backward

@@ -30,6 +30,11 @@ def freeze(model: nn.Module, asked: str | None) -> None:
         raise ProfileError("the plan", KEY, f"{asked!r} freezes everything, so nothing would train")
 
 
+def head_of(model: nn.Module) -> nn.Module | None:
+    """The part that tells classes apart, if it can be told."""
+    return next((part for name in HEADS if (part := _part(model, name)) is not None), None)
+
+
 def _matching(asked: str, names: list[str]) -> set[str]:
     frozen: set[str] = set()
     for pattern in filter(None, (part.strip() for part in asked.split(","))):
@@ -46,7 +51,7 @@ def _matching(asked: str, names: list[str]) -> set[str]:
 
 def _backbone(model: nn.Module) -> set[str]:
     """Names of all parameters outside the head."""
-    head = next((part for name in HEADS if (part := _part(model, name)) is not None), None)
+    head = head_of(model)
     if head is None:
         raise ProfileError(
             "the plan",

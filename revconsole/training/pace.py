@@ -12,6 +12,7 @@ import torch
 
 from revconsole.records.plan import Plan
 from revconsole.training import devices
+from revconsole.training.neighbours import MOST
 from revconsole.training.setting import Setting, prepare
 from revconsole.training.stepping import compute_gradients, update_weights
 
@@ -25,7 +26,9 @@ def forecast_seconds(plan: Plan, *, data: Path) -> float:
         setting = prepare(plan, data=data)
         step, image = _step_seconds(setting), _image_seconds(setting)
     opened, epochs = setting.data, plan.epochs
-    return step * setting.steps + image * (len(opened.validation) * epochs + len(opened.test))
+    known = 0 if setting.objective.labelled else min(MOST, len(opened.train))
+    evaluated = (len(opened.validation) + known) * epochs + len(opened.test) + known
+    return step * setting.steps + image * evaluated
 
 
 def _step_seconds(setting: Setting) -> float:

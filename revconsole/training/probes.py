@@ -9,15 +9,18 @@ from contextlib import contextmanager
 import psutil
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from revconsole.records.events import Direction, MetricDeclared
 from revconsole.reversible import kept_for_backward
 from revconsole.training.draws import generators_kept, seed_generators
 from revconsole.training.facts import rebuilt_stacks
+from revconsole.training.objectives import Inputs, Objective
 from revconsole.training.precision import Precision
 from revconsole.training.setting import Setting
 from revconsole.training.stepping import micro_batches
+
+PICTURE = 4
+"""Dimensions of a batch of images, which exist anyway."""
 
 
 def _metric(name: str, unit: str, per: str, direction: Direction, meaning: str) -> MetricDeclared:
@@ -25,7 +28,6 @@ def _metric(name: str, unit: str, per: str, direction: Direction, meaning: str) 
 
 
 STEP = (
-    _metric("loss", "nats", "step", "down", "Mean cross-entropy of the batch, label smoothing included."),
     _metric("learning_rate", "", "step", "none", "Learning rate of the step."),
     _metric("gradient_norm", "", "step", "none", "Norm of the whole gradient before clipping."),
     _metric(
@@ -33,23 +35,30 @@ STEP = (
         "Training speed by the wall clock, over the half second or so around the step.",
     ),
 )  # fmt: skip
-EPOCH = (
-    _metric("train_loss", "nats", "epoch", "down", "Mean of the training loss over the epoch."),
+LABELLED = (
     _metric(
         "train_accuracy", "fraction", "epoch", "up",
         "Share of training images classified correctly, as augmented and with dropout, before each update.",
     ),
-    _metric("validation_loss", "nats", "epoch", "down", "Mean cross-entropy of the validation images."),
     _metric(
         "validation_accuracy", "fraction", "epoch", "up", "Share of validation images classified correctly."
     ),
+    _metric("test_accuracy", "fraction", "epoch", "up", "Share of test images classified correctly, best epoch."),
+)  # fmt: skip
+UNLABELLED = (
     _metric(
-        "epoch_seconds", "s", "epoch", "down", "Wall clock of the epoch's training steps, without evaluation."
+        "knn_accuracy", "fraction", "epoch", "up",
+        "Share of validation images whose nearest training images, by features, have their class.",
+    ),
+    _metric(
+        "test_knn_accuracy", "fraction", "epoch", "up",
+        "Share of test images whose nearest training images, by features, have their class, best epoch.",
     ),
 )  # fmt: skip
 RUN = (
-    _metric("test_loss", "nats", "epoch", "down", "Mean cross-entropy of the test images, best epoch."),
-    _metric("test_accuracy", "fraction", "epoch", "up", "Share of test images classified correctly, best epoch."),
+    _metric(
+        "epoch_seconds", "s", "epoch", "down", "Wall clock of the epoch's training steps, without evaluation."
+    ),
     _metric(
         "kept_for_backward_bytes", "B", "step", "down",
         "Bytes the forward pass of one micro-batch keeps for its backward, parameters not counted.",
@@ -88,11 +97,24 @@ SIDE_BITS = _metric(
 def declared(setting: Setting) -> tuple[MetricDeclared, ...]:
     """Every metric that a run of this setting measures."""
     cuda = CUDA if setting.device.type == "cuda" else ()
-    return (*STEP, *EPOCH, *RUN, *cuda, *_of_reconstruction(setting))
+    judged = LABELLED if setting.objective.labelled else UNLABELLED
+    losses = _losses(setting.objective)
+    return (*losses, *STEP, *judged, *RUN, *cuda, *_of_reconstruction(setting))
+
+
+def _losses(objective: Objective) -> tuple[MetricDeclared, ...]:
+    unit, what = objective.unit, objective.meaning
+    smoothed = ", label smoothing included" if objective.labelled else ""
+    return (
+        _metric("loss", unit, "step", "down", f"Mean {what} of the batch{smoothed}."),
+        _metric("train_loss", unit, "epoch", "down", "Mean of the training loss over the epoch."),
+        _metric("validation_loss", unit, "epoch", "down", f"Mean {what} of the validation images."),
+        _metric("test_loss", unit, "epoch", "down", f"Mean {what} of the test images, best epoch."),
+    )
 
 
 def _of_reconstruction(setting: Setting) -> tuple[MetricDeclared, ...]:
-    stacks = rebuilt_stacks(setting.model)
+    stacks = rebuilt_stacks(setting.encoder)
     if not stacks or not setting.plan.train.probe_epochs:
         return ()
     bits = any(stack.scheme.grid is not None and stack.scheme.grid.lost for stack in stacks)
@@ -114,22 +136,28 @@ def kept_for_backward_bytes(setting: Setting, images: Tensor, labels: Tensor) ->
 
     Leaves generators, running statistics and gradients as they were.
     """
-    return kept_by(setting, *next(iter(micro_batches(setting, images, labels))), setting.precision)
+    part = next(micro_batches(setting, setting.inputs(images, labels, 0)))
+    return _kept(setting, part, setting.precision)
 
 
 def kept_by(setting: Setting, images: Tensor, labels: Tensor, precision: Precision) -> int:
     """What the forward pass of these images keeps, as above, in a precision that may be another."""
-    model, smoothing = setting.model, setting.plan.train.label_smoothing
+    return _kept(setting, setting.inputs(images, labels, 0), precision)
+
+
+def _kept(setting: Setting, part: Inputs, precision: Precision) -> int:
+    model, pictures = setting.model, [each for each in part if each.ndim == PICTURE]
 
     def forward() -> Tensor:
         with precision.autocast():
-            logits = model(images)
-        return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+            return setting.objective.loss(model, part, progress=0.0).mean
 
     with undisturbed(model, setting.device):
         seed_generators(setting.plan.seed, step=0, micro=0)
-        setting.signs.aim(step=0, batch=len(labels), first=0)
-        return kept_for_backward(forward, exclude=(*model.parameters(), *model.buffers(), images))
+        setting.signs.aim(step=0, batch=len(part[0]), first=0)
+        return kept_for_backward(
+            forward, exclude=(*model.parameters(), *model.buffers(), *pictures)
+        )
 
 
 @contextmanager

@@ -16,11 +16,17 @@ class Epoch:
 
 @dataclass(slots=True, kw_only=True)
 class Best:
-    """The epoch with the highest validation accuracy, the first of equals."""
+    """The best epoch by validation, the first of equals. score: larger is better; see `Criterion`."""
 
     epoch: int
     step: int
-    accuracy: float
+    score: float
+
+    @classmethod
+    def from_dict(cls, body: dict[str, Any]) -> Self:
+        """From a checkpoint; older ones know of accuracies alone."""
+        score = body["score"] if "score" in body else body["accuracy"]
+        return cls(epoch=body["epoch"], step=body["step"], score=score)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,16 +65,16 @@ class Progress:
             step=body["step"],
             epoch=body["epoch"],
             running=Epoch(**body["running"]),
-            best=Best(**best) if best else None,
+            best=Best.from_dict(best) if best else None,
             lowest=Lowest(**lowest) if lowest else None,
             loss=body["loss"],
         )
 
-    def finish_epoch(self, *, accuracy: float, loss: float, train_loss: float) -> None:
-        """Close the running epoch with its validation accuracy and loss, and remember it if it is the best so far."""
+    def finish_epoch(self, *, score: float, loss: float, train_loss: float) -> None:
+        """Close the running epoch with its score and validation loss, and remember it if it is the best so far."""
         self.epoch += 1
         self.running = Epoch()
-        if self.best is None or accuracy > self.best.accuracy:
-            self.best = Best(epoch=self.epoch, step=self.step, accuracy=accuracy)
+        if self.best is None or score > self.best.score:
+            self.best = Best(epoch=self.epoch, step=self.step, score=score)
         if self.lowest is None or loss < self.lowest.loss:
             self.lowest = Lowest(epoch=self.epoch, loss=loss, train_loss=train_loss)

@@ -24,7 +24,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from revconsole.errors import RevconsoleError
 from revconsole.records.events import Advised, Event, Measured
@@ -35,6 +34,7 @@ from revconsole.training.facts import rebuilt_stacks
 from revconsole.training.progress import Progress
 from revconsole.training.setting import Setting
 from revconsole.training.shortage import Shortage, let_go, tried
+from revconsole.training.stepping import loss_of
 
 Place = tuple[int, int, int]
 """A coupling: stack, block of the stack, coupling of the block."""
@@ -74,7 +74,7 @@ class ReversibleProbe:
 
     def __init__(self, setting: Setting, emit: Callable[[Event], None]) -> None:
         self._setting, self._emit = setting, emit
-        self._every = setting.plan.train.probe_epochs if rebuilt_stacks(setting.model) else 0
+        self._every = setting.plan.train.probe_epochs if rebuilt_stacks(setting.encoder) else 0
         self._alarmed, self._images = False, PROBE_IMAGES
 
     def look(self, progress: Progress) -> None:
@@ -123,7 +123,7 @@ def measure(setting: Setting, most: int = PROBE_IMAGES) -> Reconstruction:
     began = time.perf_counter()
     images, labels = next(setting.training_batches(1))
     size = min(most, setting.micro_batch)
-    stacks = rebuilt_stacks(setting.model)
+    stacks = rebuilt_stacks(setting.encoder)
     trace = Trace()
     with traced(stacks, trace):
         gradient = _gradient(setting, images[:size], labels[:size], trace)
@@ -132,7 +132,8 @@ def measure(setting: Setting, most: int = PROBE_IMAGES) -> Reconstruction:
     error, block = trace.worst()
     return Reconstruction(
         error=error,
-        block=block,
+        block=block
+        % sum(len(stack.backwards) for stack in stacks),  # of several passes, each counts on
         gradient_error=_relative(gradient, truth),
         side_bit_mean=trace.side_bit_mean(),
         seconds=time.perf_counter() - began,
@@ -252,14 +253,12 @@ def stored(stacks: Sequence[ReversibleSequence]) -> Iterator[None]:
 
 def _gradient(setting: Setting, images: Tensor, labels: Tensor, trace: Trace) -> list[Tensor]:
     """The gradient of the loss of these images, scaled as in training, for each parameter that trains."""
-    model, smoothing = setting.model, setting.plan.train.label_smoothing
+    model = setting.model
     parameters = [p for p in model.parameters() if p.requires_grad]
     with probes.undisturbed(model, setting.device):
         seed_generators(setting.plan.seed, step=0, micro=0)
         setting.signs.aim(step=0, batch=len(labels), first=0)
-        with setting.precision.autocast():
-            logits = model(images)
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+        loss = loss_of(setting, setting.inputs(images, labels, 0), 0).mean
         trace.returning = True
         scaled = loss * setting.precision.scaler.get_scale()
         found: Sequence[Tensor | None] = torch.autograd.grad(scaled, parameters, allow_unused=True)

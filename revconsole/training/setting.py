@@ -24,12 +24,14 @@ from revconsole.data import (
     steps_per_epoch,
 )
 from revconsole.errors import RunFailed
+from revconsole.records.keys import key
 from revconsole.records.plan import Plan
 from revconsole.records.sections import Coefficients
 from revconsole.reversible import move_weights, set_draws
 from revconsole.training import devices, optimizers, precision
-from revconsole.training.build import build_model
+from revconsole.training.build import build_learner
 from revconsole.training.draws import Signs
+from revconsole.training.objectives import Inputs, Objective, objective_of
 from revconsole.training.precision import Precision
 from revconsole.training.schedules import Rates
 
@@ -48,13 +50,20 @@ class Setting:
     device: torch.device
     precision: Precision
     data: OpenedData
+    objective: Objective
     model: nn.Module
+    """What trains, all of it: the network, and what the objective adds to it."""
     optimizer: Optimizer
     rates: Rates
     signs: Signs
     micro_batch: int
     average: AveragedModel | None = None
     """The moving average of the weights, where the plan wants one; buffers are the model's own."""
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The part of the model whose blocks the scheme wires."""
+        return self.objective.encoder(self.model)
 
     @property
     def judged(self) -> nn.Module:
@@ -77,6 +86,15 @@ class Setting:
         if isinstance(scheme, Coefficients):
             for network in {self.model, self.judged}:
                 move_weights(network, (number - 1) / (scheme.moving * self.steps))
+
+    def inputs(self, images: Tensor, labels: Tensor, number: int) -> Inputs:
+        """What the loss of a batch is computed from, in step `number`; everything drawn is drawn here."""
+        seed = key(self.plan.seed, "objective", number)
+        return self.objective.inputs(images, labels, seed=seed)
+
+    def progress(self, number: int) -> float:
+        """The share of the run that is over before step `number`, counted from 1."""
+        return max(0, number - 1) / self.steps
 
     def training_batches(self, epoch: int, *, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Images float32 (B, C, S, S) and labels of an epoch (from 1), beginning with batch `first`.
@@ -102,7 +120,7 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
     """Realise a plan: device, images, model, optimiser.
 
     data: the folder that datasets live in. say: takes a sentence about data that takes long or was left out.
-    Raises what `choose`, `open_data` and `build_model` raise, and RunFailed if the images are not those
+    Raises what `choose`, `open_data` and `build_learner` raise, and RunFailed if the images are not those
     that the plan asks for.
     """
     device = devices.choose(plan.train.device)
@@ -110,7 +128,7 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
     opened = open_data(plan.data, folder=data, device=device, say=say)
     _refuse_other_data(plan, opened.fingerprint)
 
-    model, signs = build_model(plan).to(device), Signs(plan.seed)
+    model, signs = build_learner(plan).to(device), Signs(plan.seed)
     set_draws(model, signs)
     per_epoch = steps_per_epoch(len(opened.train), batch=plan.train.batch)
     return Setting(
@@ -118,6 +136,7 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
         device=device,
         precision=arithmetic,
         data=opened,
+        objective=objective_of(plan),
         model=model,
         optimizer=optimizers.build(plan.optimizer, model),
         rates=Rates(

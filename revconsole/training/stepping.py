@@ -1,18 +1,17 @@
 """One optimiser step: the gradients of a batch, over its micro-batches, and the update they make.
 
-Shapes: B images of the batch, M of a micro-batch, C classes.
+Shapes: B images of the batch.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from revconsole.data import dominant
 from revconsole.training import optimizers
 from revconsole.training.draws import seed_generators
+from revconsole.training.objectives import Inputs, Loss
 from revconsole.training.setting import Setting
 
 
@@ -21,8 +20,8 @@ class Step:
     """What one step computed; tensors stay on the device, so that reading them is left to the meter.
 
     loss: mean over the batch, smoothing included. correct: images whose class came first, in training mode; of a
-    mixed image, the class with the larger share.
-    norm: of the whole gradient, before clipping.
+    mixed image, the class with the larger share; 0 without labels.
+    norm: of the whole gradient, before clipping. carried: what the objective wants for its update, if anything.
     """
 
     number: int
@@ -32,6 +31,7 @@ class Step:
     loss: Tensor
     correct: Tensor
     norm: Tensor
+    carried: Tensor | None = None
 
 
 def compute_gradients(
@@ -43,23 +43,23 @@ def compute_gradients(
 
     Micro-batches weigh as many images as they hold, so a short one counts for what it is. Nothing is changed but
     gradients and running statistics, and nothing depends on earlier calls: a step may be computed again, in other
-    parts. What is drawn per micro-batch (dropout, drop-path) then differs, what is drawn per image (the signs of
-    bdia) does not.
+    parts. What is drawn per micro-batch (dropout, drop-path) then differs, what is drawn per image (masks, crops, the
+    signs of bdia) does not.
     """
-    train, scaler, batch = setting.plan.train, setting.precision.scaler, len(labels)
+    scaler, batch = setting.precision.scaler, len(images)
     setting.optimizer.zero_grad(set_to_none=True)
     setting.reach(number)
-    loss, correct = images.new_zeros(()), dominant(labels).new_zeros(())
-    for micro, (part, wanted) in enumerate(micro_batches(setting, images, labels)):
+    loss, correct = images.new_zeros(()), labels.new_zeros((), dtype=torch.int64)
+    carried = []
+    for micro, part in enumerate(micro_batches(setting, setting.inputs(images, labels, number))):
         seed_generators(setting.plan.seed, step=number, micro=micro)
         setting.signs.aim(step=number, batch=batch, first=micro * setting.micro_batch)
-        with setting.precision.autocast():
-            logits = setting.model(part)  # (M, C)
-        mean = F.cross_entropy(logits.float(), wanted, label_smoothing=train.label_smoothing)
-        share = mean * (len(wanted) / batch)
+        found, weight = loss_of(setting, part, number), len(part[0]) / batch
+        share = found.mean * weight
         torch.autograd.backward(scaler.scale(share))
         loss += share.detach()
-        correct += (logits.detach().argmax(dim=1) == dominant(wanted)).sum()
+        correct += 0 if found.correct is None else found.correct
+        carried += [] if found.carried is None else [found.carried * weight]
 
     scaler.unscale_(setting.optimizer)
     return Step(
@@ -70,24 +70,31 @@ def compute_gradients(
         loss=loss,
         correct=correct,
         norm=_clipped_norm(setting),
+        carried=torch.stack(carried).sum(dim=0) if carried else None,
     )
 
 
+def loss_of(setting: Setting, part: Inputs, number: int) -> Loss:
+    """The loss of a micro-batch in step `number`, in the precision of the plan."""
+    with setting.precision.autocast():
+        return setting.objective.loss(setting.model, part, progress=setting.progress(number))
+
+
 def update_weights(setting: Setting, step: Step) -> None:
-    """Move the weights along the gradient, and their average after them."""
+    """Move the weights along the gradient, and what follows them."""
     optimizers.set_rate(setting.optimizer, step.rate)
     setting.precision.scaler.step(setting.optimizer)
     setting.precision.scaler.update()
+    over = step.number / setting.steps
+    setting.objective.update(setting.model, step.carried, progress=over)
     if setting.average is not None:
         setting.average.update_parameters(setting.model)
 
 
-def micro_batches(
-    setting: Setting, images: Tensor, labels: Tensor
-) -> Iterable[tuple[Tensor, Tensor]]:
+def micro_batches(setting: Setting, inputs: Inputs) -> Iterator[Inputs]:
     """The batch in parts of the micro-batch size, the last perhaps smaller."""
     size = setting.micro_batch
-    return zip(torch.split(images, size), torch.split(labels, size), strict=True)
+    return zip(*(torch.split(each, size) for each in inputs), strict=True)
 
 
 def _clipped_norm(setting: Setting) -> Tensor:

@@ -1,6 +1,8 @@
 """The training loop. Read this first; every name in it is a file beside it.
 
     setting      the plan, realised: device, images, model, optimiser
+    objectives   what is minimised: classification, or what needs no labels
+    starts       first weights from another run
     progress     where the run is; part of every checkpoint
     stepping     the gradients of a batch, and the update they make
     meter        reads and reports what steps computed; `probes` says what is measured, and `reconstruction`
@@ -34,7 +36,8 @@ from revconsole.records.events import (
     Started,
 )
 from revconsole.records.plan import Plan
-from revconsole.training import advice, devices, probes, verify
+from revconsole.records.store import RunStore
+from revconsole.training import advice, devices, probes, starts, verify
 from revconsole.training.budget import choose_blocks
 from revconsole.training.checkpoint import Checkpoints
 from revconsole.training.evaluation import evaluate
@@ -56,11 +59,17 @@ MOST_CLASSES = 256
 
 
 def train(
-    plan: Plan, emit: Emit, control: Control, *, checkpoints: Checkpoints, data: Path
+    plan: Plan,
+    emit: Emit,
+    control: Control,
+    *,
+    checkpoints: Checkpoints,
+    data: Path,
+    store: RunStore | None = None,
 ) -> Outcome:
     """Train one model as `plan` says, from where `checkpoints` left off; report through `emit`.
 
-    data: the folder that datasets live in.
+    data: folder of the datasets. store: of the run that the plan may start from.
     Raises RevconsoleError with a sentence for everything its user can mend, OutOfMemory with what would fit, and
     NotOurs.
     """
@@ -72,7 +81,7 @@ def train(
     ):
         setting = prepare(plan, data=data, say=lambda text: emit(Logged(text=text)))
         keeper, room = Keeper(setting, checkpoints, emit), Room(setting, emit)
-        progress = introduce(setting, keeper, room, emit)
+        progress = introduce(setting, keeper, room, emit, store)
         meter, probe = Meter(setting, emit, progress), ReversibleProbe(setting, emit)
         if progress.step == 0:
             probe.look(progress)
@@ -93,12 +102,7 @@ def train(
                     meter.add(step)
                     update_weights(setting, step)
                     progress.step = number
-                    if keeper.due(number):
-                        meter.flush()
-                        keeper.save_if_possible(progress)
-                        meter.restart()
-                    if orders.obey(number):
-                        meter.restart()
+                    between_steps(keeper, meter, orders, progress)
                 meter.flush()
                 for event in finish_epoch(setting, progress, room, orders):
                     emit(event)
@@ -116,13 +120,18 @@ def train(
         return "completed"
 
 
-def introduce(setting: Setting, keeper: Keeper, room: Room, emit: Emit) -> Progress:
+def introduce(
+    setting: Setting, keeper: Keeper, room: Room, emit: Emit, store: RunStore | None
+) -> Progress:
     """Restore, and say with what the run goes on, what it will measure and what is odd about it."""
     progress, damages = keeper.restore()
+    started = starts.begin(setting, store) if progress.step == 0 else ""
     images, labels = next(setting.training_batches(1))
     choose = partial(choose_blocks, setting, images, labels)
     chosen = room.fit(choose, BEFOREHAND) if progress.step == 0 else None
     emit(Started(facts=facts(setting), resumed_from=progress.step or None))
+    if started:
+        emit(Logged(text=started))
     for metric in probes.declared(setting):
         emit(metric)
     for advised in (*damages, *([chosen] if chosen else []), *advice.before_training(setting)):
@@ -140,13 +149,24 @@ def introduce(setting: Setting, keeper: Keeper, room: Room, emit: Emit) -> Progr
     return progress
 
 
+def between_steps(keeper: Keeper, meter: Meter, orders: Orders, progress: Progress) -> None:
+    """Make the checkpoint that is due, and do what was asked; neither counts as training."""
+    if keeper.due(progress.step):
+        meter.flush()
+        keeper.save_if_possible(progress)
+        meter.restart()
+    if orders.obey(progress.step):
+        meter.restart()
+
+
 def epochs_left(plan: Plan, progress: Progress, emit: Emit) -> Iterator[int]:
     """The epochs to train, from 1, until the last or until none has been better for as long as the plan waits."""
     patience = plan.train.patience
     for epoch in range(progress.epoch + 1, plan.epochs + 1):
         best = progress.best
         if patience is not None and best is not None and progress.epoch - best.epoch >= patience:
-            text = f"ended early: no epoch since {best.epoch} had a better validation accuracy (train.patience)"
+            what = plan.objective.best.words
+            text = f"ended early: no epoch since {best.epoch} had a better {what} (train.patience)"
             emit(Advised(level="note", text=text))
             return
         yield epoch
@@ -160,13 +180,17 @@ def finish_epoch(setting: Setting, progress: Progress, room: Room, orders: Order
     scores = room.fit(validate, "the validation")
     values = {
         "train_loss": running.loss / running.images,
-        "train_accuracy": running.correct / running.images,
         "epoch_seconds": running.seconds,
         "validation_loss": scores.loss,
-        "validation_accuracy": scores.accuracy,
     }
+    if setting.objective.labelled:
+        values["train_accuracy"] = running.correct / running.images
+        values["validation_accuracy"] = scores.accuracy
+    else:
+        values["knn_accuracy"] = scores.accuracy
+    best = setting.plan.objective.best
     progress.finish_epoch(
-        accuracy=scores.accuracy, loss=scores.loss, train_loss=values["train_loss"]
+        score=best.score(values[best.metric]), loss=scores.loss, train_loss=values["train_loss"]
     )
     finished = EpochFinished(epoch=progress.epoch, step=progress.step, values=values)
     return [finished, *advice.after_epoch(setting, progress, finished)]
@@ -179,10 +203,11 @@ def final_test(
     listen = partial(orders.obey, progress.step)
     test = partial(evaluate, setting, setting.data.test, listen)
     scores = room.fit(test, "the test")
-    if setting.data.facts.classes <= MOST_CLASSES:
+    if setting.objective.labelled and setting.data.facts.classes <= MOST_CLASSES:
         counts = scores.confusion.tolist()
         emit(Confused(step=progress.step, names=list(setting.data.names), counts=counts))
-    return {"test_loss": scores.loss, "test_accuracy": scores.accuracy}
+    name = "test_accuracy" if setting.objective.labelled else "test_knn_accuracy"
+    return {"test_loss": scores.loss, name: scores.accuracy}
 
 
 def ending(

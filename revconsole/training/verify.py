@@ -19,6 +19,7 @@ from revconsole.models._own import WHERE, blamed, made, working_folder_importabl
 from revconsole.records.events import Advised
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
+from revconsole.records.sections import Classification
 from revconsole.reversible.audit import LOSS, RUN, Check, checks
 from revconsole.training import devices, precision
 from revconsole.training.setting import Setting, prepare
@@ -42,11 +43,12 @@ class Shape:
 def verify(plan: Plan, *, data: Path, light: bool = False) -> Iterator[Check]:
     """Realise a plan and audit its model in the plan's precision, on the first batch of its first epoch.
 
-    data: the folder that datasets live in.
+    Of a plan without labels the network is checked as a classifier: it is what remains. data: the folder that
+    datasets live in.
     Raises what `prepare` raises.
     """
     with devices.threads(plan.train.threads):
-        setting = prepare(plan, data=data)
+        setting = prepare(plan.model_copy(update={"objective": Classification()}), data=data)
         yield from _checks(setting, light=light)
 
 
@@ -54,9 +56,10 @@ def at_launch(setting: Setting) -> Iterator[Advised]:
     """What the light form finds wrong, for the log of a run; nothing if the plan turns it off.
 
     The run is left as it was, to the bit, and goes on whatever is found. What the probe of a reversible run says
-    of its gradients before the first step is not said twice.
+    of its gradients before the first step is not said twice. The checks are a classifier's: a learner without labels
+    is let be, and `verify` looks at its network.
     """
-    if not setting.plan.train.audit:
+    if not setting.plan.train.audit or not setting.objective.labelled:
         return
     try:
         for check in _checks(setting, light=True, seconds=LAUNCH_SECONDS):

@@ -1,7 +1,7 @@
 """Results: the finished runs of a study, or some runs put together, arm by arm."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from revconsole.errors import RevconsoleError
@@ -59,7 +59,8 @@ class Results:
 
 
 def of_study(planned: PlannedStudy, standing: Sequence[Standing], read: Read) -> Results:
-    """The finished runs of a study. Raises RevconsoleError if none has finished."""
+    """The finished runs of a study. Raises RevconsoleError if none has finished, or one learns without labels."""
+    _refuse_unlabelled(planned.plans)
     done: dict[str, list[Run]] = {arm.name: [] for arm in planned.arms}
     for each in standing:
         if each.progress == "done" and each.summary is not None:
@@ -91,8 +92,9 @@ def of_study(planned: PlannedStudy, standing: Sequence[Standing], read: Read) ->
 def of_runs(runs: Sequence[Run]) -> Results:
     """Some runs; those that differ in nothing but their seed are one arm, and the first arm is the baseline.
 
-    Raises RevconsoleError if none of them has finished.
+    Raises RevconsoleError if none of them has finished, or one learns without labels.
     """
+    _refuse_unlabelled(run.plan for run in runs)
     groups: dict[str, list[Run]] = {}
     for run in runs:
         if run.summary.state == "finished":
@@ -112,6 +114,16 @@ def of_runs(runs: Sequence[Run]) -> Results:
         quick=any(arm.quick for arm in arms),
         missing=tuple(run.summary.name for run in runs if run.summary.state != "finished"),
     )
+
+
+def _refuse_unlabelled(plans: Iterable[Plan]) -> None:
+    """A report is of test accuracies."""
+    for plan in plans:
+        if plan.objective.name != "classification":
+            raise RevconsoleError(
+                f"a report compares test accuracies, and {plan.name} learns by {plan.objective.name}, without labels; "
+                f"train runs with model.pretrained=run:{plan.name} and report those, or use `revconsole compare`"
+            )
 
 
 def _labelled(run: Run, plan: Plan) -> Run:

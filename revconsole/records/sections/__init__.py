@@ -1,7 +1,7 @@
 """Sections of a profile, one class each, a file per key of the profile: everything a user can set, its range, its default, its meaning.
 
 The string under each field is its documentation: `--help`, the launch form and `revconsole show` print it.
-Sections with several kinds (`model`, `scheme`, `optimizer`, `schedule`) are told apart by one key, so a
+Sections with several kinds (`model`, `scheme`, `optimizer`, `schedule`, `objective`) are told apart by one key, so a
 setting exists only where it means something: there is no gamma beside `name = "residual"`.
 """
 
@@ -22,6 +22,7 @@ from revconsole.records.sections.model import (
     Uniformer,
     Vit,
 )
+from revconsole.records.sections.objective import Classification, Criterion, Dino, Mae
 from revconsole.records.sections.optimizer import Adam, AdamW, Sgd
 from revconsole.records.sections.optimizer import Timm as TimmOptimizer
 from revconsole.records.sections.schedule import Constant, Cosine, Exponential, OneCycle, Step
@@ -58,6 +59,7 @@ Scheme = Annotated[
 ]
 Optimizer = Annotated[AdamW | Adam | Sgd | TimmOptimizer, Field(discriminator="name")]
 Schedule = Annotated[Constant | Cosine | Step | Exponential | OneCycle, Field(discriminator="name")]
+Objective = Annotated[Classification | Mae | Dino, Field(discriminator="name")]
 
 KINDS: dict[str, tuple[str, dict[str, type[Section]]]] = {
     "model": (
@@ -100,6 +102,7 @@ KINDS: dict[str, tuple[str, dict[str, type[Section]]]] = {
             "one-cycle": OneCycle,
         },
     ),
+    "objective": ("name", {"classification": Classification, "mae": Mae, "dino": Dino}),
 }
 """For each section with several kinds: the key that tells them apart, and the kinds."""
 
@@ -111,20 +114,25 @@ __all__ = [
     "Backward",
     "Bdia",
     "Cct",
+    "Classification",
     "Cnn",
     "Coefficients",
     "Conformer",
     "Constant",
     "Cosine",
+    "Criterion",
     "Data",
+    "Dino",
     "Exponential",
     "Hamiltonian",
     "Leapfrog",
+    "Mae",
     "Midpoint",
     "MidpointA",
     "Mlp",
     "Model",
     "Momentum",
+    "Objective",
     "OneCycle",
     "Optimizer",
     "Python",

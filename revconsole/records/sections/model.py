@@ -41,6 +41,10 @@ class Vit(Section):
     """What the head reads: a class token, the mean of the patches, or their mean by learned weights (CCT)."""
     position: Literal["learned", "sinusoidal", "none"] = "learned"
     """Position embedding: trained, fixed two-dimensional sines (dim a multiple of 4), or none."""
+    pretrained: str | None = Field(default=None, max_length=200)
+    """Start from the encoder of a run of this store, at its best epoch: run:ID; the head is drawn anew."""
+    pretrained_sha256: str | None = Field(default=None, max_length=64)
+    """Of that run's last weights; filled in when the run is planned, and asked for before it trains."""
 
 
 class Timm(Section):
@@ -55,8 +59,10 @@ class Timm(Section):
     """Dropout in front of the head."""
     drop_path: float = Field(default=0.0, ge=0, lt=1)
     """Stochastic depth, where the architecture has it."""
-    pretrained: bool = False
-    """Start from timm's published weights; needs the network, or the weights in the local hub cache."""
+    pretrained: bool | str = False
+    """Start from timm's published weights (needs the network, or them in the local hub cache), or from a run: run:ID."""
+    pretrained_sha256: str | None = Field(default=None, max_length=64)
+    """Of that run's last weights; filled in when the run is planned, and asked for before it trains."""
     weights: str | None = None
     """Start from this weights file (.pth, .safetensors) instead."""
 

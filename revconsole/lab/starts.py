@@ -1,0 +1,55 @@
+"""Starts: which run a plan begins from, found in the store and written into the plan, so that a result is traceable."""
+
+from revconsole.errors import NoSuchRun, ProfileError
+from revconsole.records.model_rules import RUN, run_address
+from revconsole.records.plan import Plan
+from revconsole.records.store import RunStore
+
+KEY = "model.pretrained"
+ALIKE = (
+    "architecture", "name", "patch", "dim", "depth", "heads", "stem", "attention", "pool", "position",
+    "final_norm",
+)  # fmt: skip
+"""Settings of a model that its weights mean nothing without."""
+
+
+def resolved(plan: Plan, store: RunStore, *, where: str) -> Plan:
+    """The plan with the id of the run it starts from and the hash of that run's last weights; else as it is.
+
+    where: what to correct. Raises ProfileError for a run that is not there, goes on, or is of another model.
+    """
+    address = run_address(plan.model)
+    if address is None:
+        return plan
+    try:
+        run_id = store.find(address)
+        source = store.follow(run_id).summary()
+    except NoSuchRun as error:
+        raise ProfileError(where, KEY, str(error)) from None
+    _refuse_unlike(plan, source.plan, run_id, where)
+    if not source.weights_sha256:
+        raise ProfileError(
+            where,
+            KEY,
+            f"run {run_id} ({source.name}) is {source.state} and has no last weights yet",
+        )
+    found = {"pretrained": f"{RUN}{run_id}", "pretrained_sha256": source.weights_sha256}
+    wanted = getattr(plan.model, "pretrained_sha256", None)
+    if wanted is not None and wanted != source.weights_sha256:
+        raise ProfileError(
+            where,
+            f"{KEY}_sha256",
+            f"the last weights of run {run_id} are {source.weights_sha256[:12]}, not {wanted[:12]}",
+        )
+    return plan.model_copy(update={"model": plan.model.model_copy(update=found)})
+
+
+def _refuse_unlike(plan: Plan, source: Plan, run_id: str, where: str) -> None:
+    for name in ALIKE:
+        here, there = getattr(plan.model, name, None), getattr(source.model, name, None)
+        if here != there:
+            raise ProfileError(
+                where,
+                KEY,
+                f"run {run_id} ({source.name}) has model.{name} {there!r} and this model {here!r}; make them alike",
+            )

@@ -1,0 +1,197 @@
+"""Self-distillation: a student predicts, from one crop of an image, what its own moving average says of another.
+
+    loss  = mean over pairs of different crops of −Σ pₜ · log pₛ
+    pₜ    = softmax((teacher(large crop) − centre) / teacher's temperature), without a gradient
+    pₛ    = softmax(student(any crop) / student's temperature)
+    after each step   teacher ← m · teacher + (1 − m) · student,   centre ← c · centre + (1 − c) · mean of the teacher's
+
+Centering keeps one output from winning for every image, the teacher's low temperature keeps all from being equal.
+m rises to 1 by half a cosine. The teacher is never trained and always evaluates; it is the encoder that remains.
+Rectangles and mirrorings are drawn anew for each crop; what the images section does (colour, blur, erasing) is done
+once, before, and the same in all crops.
+Source: Caron et al. 2021, "Emerging Properties in Self-Supervised Vision Transformers", arXiv:2104.14294.
+
+Shapes: B images, C channels, S pixels of height and width, W width of the features, K outputs.
+"""
+
+import copy
+import math
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Self, cast
+
+import torch
+from timm.layers import trunc_normal_
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
+
+from revconsole.data import resized_crops
+from revconsole.records.keys import key
+from revconsole.records.objective_rules import local_size
+from revconsole.records.plan import Plan
+from revconsole.records.sections import Dino
+from revconsole.training.objectives._encoder import features, headless, spared
+from revconsole.training.objectives.objective import Inputs, Loss
+
+LARGE = 2  # crops that both networks see
+SPREAD = 0.02  # of the head's first weights, as in the paper's code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distillation:
+    """See `Objective`. local: side of a small crop in pixels. mirrored: whether crops are mirrored at random."""
+
+    settings: Dino
+    local: int
+    mirrored: bool
+    labelled: bool = False
+    unit: str = "nats"
+    meaning: str = (
+        "cross-entropy between the teacher's and the student's outputs for different crops"
+    )
+    prefix: str = "teacher.encoder."
+
+    def learner(self, network: nn.Module, *, seed: int) -> nn.Module:
+        """The network without its head as student and as teacher, each with a projection head."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(key(seed, "projection"))
+            return Distiller(network, self.settings)
+
+    def encoder(self, learner: nn.Module) -> nn.Module:
+        """The student, without its projection head."""
+        return learner.get_submodule("encoder")
+
+    def inputs(self, images: Tensor, labels: Tensor, *, seed: int) -> Inputs:
+        """Two large crops of each image, then the small ones."""
+        del labels
+        how, draws = self.settings, torch.Generator().manual_seed(seed)
+        large, small = (how.global_scale, 1.0), (how.local_scale, how.global_scale)
+        wanted = [(images.shape[-1], large)] * LARGE + [(self.local, small)] * how.local_crops
+        return tuple(
+            resized_crops(images, size=size, shares=shares, mirrored=self.mirrored, draws=draws)
+            for size, shares in wanted
+        )
+
+    def loss(self, learner: nn.Module, inputs: Inputs, *, progress: float) -> Loss:
+        """Over all pairs of a large crop for the teacher and another crop for the student."""
+        both = cast("Distiller", learner)
+        with torch.no_grad():
+            taught = [both.teach(crops).float() for crops in inputs[:LARGE]]
+        # One pass per crop: what a scheme draws for an image is drawn for each of them.
+        said = [both.student(crops).float() for crops in inputs]
+        temperature, centre = self.temperature(progress), both.centre
+        targets = [F.softmax((output - centre) / temperature, dim=-1) for output in taught]
+        logs = [
+            F.log_softmax(output / self.settings.student_temperature, dim=-1) for output in said
+        ]
+        pairs = [(t, s) for t, s in product(range(LARGE), range(len(inputs))) if t != s]
+        losses = [-(targets[t] * logs[s]).sum(dim=-1).mean() for t, s in pairs]
+        return Loss(mean=torch.stack(losses).mean(), carried=torch.stack(taught).mean(dim=(0, 1)))
+
+    def update(self, learner: nn.Module, carried: Tensor | None, *, progress: float) -> None:
+        """Move teacher and centre. carried: mean of the teacher's outputs, (K,)."""
+        both = cast("Distiller", learner)
+        both.follow(self.momentum(progress))
+        if carried is not None:
+            both.centre.lerp_(carried, 1 - self.settings.centre_momentum)
+
+    def momentum(self, progress: float) -> float:
+        """Of the teacher: from the plan's to 1."""
+        return 1 - (1 - self.settings.momentum) * (math.cos(math.pi * progress) + 1) / 2
+
+    def temperature(self, progress: float) -> float:
+        """Of the teacher: from the warm-up's to the plan's, in a straight line."""
+        how = self.settings
+        if progress >= how.temperature_warmup:
+            return how.teacher_temperature
+        done = progress / how.temperature_warmup
+        return how.warmup_temperature + done * (how.teacher_temperature - how.warmup_temperature)
+
+
+class Distiller(nn.Module):
+    """Student, teacher and centre. As a function it gives the teacher's features of whole images."""
+
+    centre: Tensor
+
+    def __init__(self, network: Any, settings: Dino) -> None:
+        super().__init__()
+        width = headless(network)
+        network.patch_embed.strict_img_size = False  # small crops have fewer patches
+        self.encoder = network
+        self.projection = projection(width, settings)
+        parts = {"encoder": network, "projection": self.projection}
+        self.teacher = nn.ModuleDict(copy.deepcopy(parts)).requires_grad_(False).eval()
+        self.register_buffer("centre", torch.zeros(settings.output))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The teacher's features, (B, W)."""
+        return features(self.teacher["encoder"], images)
+
+    def student(self, crops: Tensor) -> Tensor:
+        """Outputs (B, K)."""
+        said: Tensor = self.projection(features(self.encoder, crops))
+        return said
+
+    def teach(self, crops: Tensor) -> Tensor:
+        """Outputs (B, K)."""
+        said: Tensor = self.teacher["projection"](features(self.teacher["encoder"], crops))
+        return said
+
+    @torch.no_grad()
+    def follow(self, momentum: float) -> None:
+        """Move the teacher's weights towards the student's; running statistics are the student's."""
+        student = nn.ModuleDict({"encoder": self.encoder, "projection": self.projection})
+        for own, new in zip(self.teacher.parameters(), student.parameters(), strict=True):
+            own.lerp_(new, 1 - momentum)
+        for statistic, now in zip(self.teacher.buffers(), student.buffers(), strict=True):
+            statistic.copy_(now)
+
+    def train(self, mode: bool = True) -> Self:
+        """As ever, but for the teacher, which drops nothing."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def no_weight_decay(self) -> set[str]:
+        """What the encoder spares."""
+        return spared(self.encoder, "encoder.")
+
+
+def projection(width: int, settings: Dino) -> nn.Sequential:
+    """Three layers to a bottleneck, brought to length 1, and a layer whose rows have length 1: (B, W) to (B, K)."""
+    layers = nn.Sequential(
+        nn.Linear(width, settings.hidden),
+        nn.GELU(),
+        nn.Linear(settings.hidden, settings.hidden),
+        nn.GELU(),
+        nn.Linear(settings.hidden, settings.bottleneck),
+        UnitLength(),
+        nn.Linear(settings.bottleneck, settings.output, bias=False),
+    )
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            trunc_normal_(layer.weight, std=SPREAD)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    last: Any = weight_norm(layers[-1])
+    lengths = last.parametrizations.weight.original0
+    lengths.data.fill_(1)
+    lengths.requires_grad_(False)  # or the loss could be lowered by longer rows alone
+    return layers
+
+
+class UnitLength(nn.Module):
+    """Vectors at length 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, D)."""
+        return F.normalize(x.float(), dim=-1)
+
+
+def objective_of(plan: Plan) -> Distillation:
+    """Of a plan for `vit`."""
+    settings = cast("Dino", plan.objective)
+    return Distillation(
+        settings=settings, local=local_size(plan, settings), mirrored=plan.data.mirrors
+    )

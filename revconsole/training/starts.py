@@ -1,0 +1,127 @@
+"""Starts: the first weights of a run that begins where another run of the store ended, its head apart.
+
+The other run's best epoch counts, and of a learner without labels its encoder: see `Objective.prefix`. Loading is
+strict: whatever is missing, left over or of another shape is refused, not half used. The head is drawn anew, and a
+trained table of positions is resampled where the number of patches differs.
+"""
+
+from typing import Any
+
+from timm.layers import resample_abs_pos_embed
+from torch import Tensor, nn
+
+from revconsole.errors import DataUnavailable
+from revconsole.records.model_rules import run_address
+from revconsole.records.plan import Plan
+from revconsole.records.store import RunStore
+from revconsole.training.checkpoint import Checkpoints, Damaged, Loaded
+from revconsole.training.freezing import head_of
+from revconsole.training.objectives import objective_of
+from revconsole.training.progress import Progress
+from revconsole.training.setting import Setting
+
+POSITIONS = "pos_embed"
+Weights = dict[str, Tensor]
+
+
+def begin(setting: Setting, store: RunStore | None) -> str:
+    """Put the weights in that the plan wants to start from; returns a sentence about it, empty if it wants none.
+
+    Raises NoSuchRun, and DataUnavailable for a run that is another than planned, has no whole checkpoint or does
+    not fit.
+    """
+    address = run_address(setting.plan.model)
+    if address is None:
+        return ""
+    if store is None:
+        raise DataUnavailable(f"there is no store to look for run {address} in")
+    run_id = store.find(address)
+    source = store.plan(run_id)
+    _refuse_another(setting.plan, store, run_id)
+    best = _best(Checkpoints(store.folder(run_id)), run_id)
+    found = _encoder(source, best)
+    setting.model.load_state_dict(_fitted(setting, found, run_id))
+    if setting.average is not None:
+        setting.average.module.load_state_dict(setting.model.state_dict())
+    return f"starts from the encoder of run {run_id} ({source.name}) as it was after step {best.step}; the head is new"
+
+
+def _refuse_another(plan: Plan, store: RunStore, run_id: str) -> None:
+    wanted = getattr(plan.model, "pretrained_sha256", None)
+    now = store.follow(run_id).summary().weights_sha256
+    if wanted is not None and wanted != now:
+        raise DataUnavailable(
+            f"run {run_id} has gone on since this run was planned: its last weights were {wanted[:12]} and are "
+            f"{now[:12] or 'not there'}; plan again"
+        )
+
+
+def _best(checkpoints: Checkpoints, run_id: str) -> Loaded:
+    """The checkpoint of the best epoch, or the newest where none was judged; whole ones only."""
+    for step in checkpoints.steps():
+        try:
+            newest = checkpoints.load(step)
+            best = Progress.from_dict(newest.state["progress"]).best
+            return newest if best is None or best.step == step else checkpoints.load(best.step)
+        except Damaged:
+            continue
+    raise DataUnavailable(
+        f"run {run_id} has no whole checkpoint to start from; correct model.pretrained"
+    )
+
+
+def _encoder(source: Plan, loaded: Loaded) -> Weights:
+    """The encoder as it was judged, by the names that it has alone."""
+    weights, prefix = loaded.weights, objective_of(source).prefix
+    if source.train.average is not None:
+        weights, prefix = loaded.state["average"], f"module.{prefix}"
+    return {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
+
+
+def _fitted(setting: Setting, found: Weights, run_id: str) -> Weights:
+    """The found weights as the model takes them, with its own head."""
+    model, own = setting.model, setting.model.state_dict()
+    heads = _head_names(model)
+    weights = {name: w for name, w in found.items() if name not in heads}
+    if getattr(setting.plan.model, "position", "") == "sinusoidal":
+        weights |= {POSITIONS: own[POSITIONS]}  # fixed, and known for every size
+    elif POSITIONS in weights and POSITIONS in own:
+        weights[POSITIONS] = _resampled(model, weights[POSITIONS], own[POSITIONS])
+    problem = _misfit(weights, {name: w for name, w in own.items() if name not in heads})
+    if problem:
+        raise DataUnavailable(
+            f"the encoder of run {run_id} does not fit this model: {problem}; correct model.pretrained, or the "
+            "model's settings"
+        )
+    return weights | {name: own[name] for name in heads}
+
+
+def _resampled(model: Any, found: Tensor, own: Tensor) -> Tensor:
+    """A table of positions (1, tokens, D) for another number of patches; as it is where that cannot be done."""
+    first = 0 if getattr(model, "no_embed_class", False) else int(model.num_prefix_tokens)
+    patches = found.shape[1] - first
+    if found.shape[1] == own.shape[1] or patches <= 0 or int(patches**0.5) ** 2 != patches:
+        return found
+    size = list(model.patch_embed.grid_size)
+    resampled: Tensor = resample_abs_pos_embed(found, new_size=size, num_prefix_tokens=first)
+    return resampled
+
+
+def _misfit(found: Weights, own: Weights) -> str:
+    """What is the first thing wrong, if anything."""
+    missing, left = (sorted(a.keys() - b.keys()) for a, b in ((own, found), (found, own)))
+    if missing or left:
+        return f"it has no {missing[0]}" if missing else f"here is no {left[0]}"
+    for name, weight in own.items():
+        if found[name].shape != weight.shape:
+            there, here = ("×".join(map(str, w.shape)) for w in (found[name], weight))
+            return f"{name} is {there} there and {here} here"
+    return ""
+
+
+def _head_names(model: nn.Module) -> set[str]:
+    head = head_of(model)
+    if head is None:
+        return set()
+    own = {id(parameter) for parameter in head.parameters()}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in own}
