@@ -42,8 +42,7 @@ def list_rows(entries: Sequence[Entry], variables: Variables) -> list[Row]:
             entry.path,
             (
                 Text(one_line(entry.name)),
-                _share(entry.full, variables),
-                _share(entry.quick, variables),
+                *(_share(share, variables) for share in entry.shares or (None, None)),
                 Text("yours" if entry.own else "shipped", style="dim"),
                 Text(one_line(entry.problem), style=themed(variables, "text-error"))
                 if entry.problem

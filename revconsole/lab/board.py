@@ -1,7 +1,8 @@
 """Board: studies as a screen shows them. What was worked out is kept, so that looking again each second costs little."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,16 +39,16 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A study on the shelf. full, quick: how far each form has come; None for a file that is wrong: `problem` says why."""
+    """A study on the shelf. shares: of the full form and of the quick one; none of a file that is wrong."""
 
     name: str
     title: str
     path: str
     own: bool
     """Whether it lies in the working folder, or came with revconsole."""
-    full: Share | None = None
-    quick: Share | None = None
+    shares: tuple[Share, ...] = ()
     problem: str = ""
+    """What is wrong with its file; empty if nothing is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,20 @@ class Board:
 
     def entries(self, runs: Sequence[Summary]) -> tuple[Entry, ...]:
         """Every study that can be named, with how far it has come."""
-        return tuple(self._entry(shelved, runs) for shelved in shelf.shelved_studies())
+        shelved = [(each, *self._forms(each)) for each in shelf.shelved_studies()]
+        plans = [plan for _, _, forms in shelved for form in forms for plan in form.plans]
+        standing = iter(self._lab.standings_of(plans, runs))  # at once: every look at the runs costs
+        return tuple(
+            Entry(
+                name=each.name,
+                title=each.title,
+                path=str(each.path),
+                own=each.path.is_relative_to(Path.cwd()),
+                problem=problem,
+                shares=tuple(_share(islice(standing, len(form.plans))) for form in forms),
+            )
+            for each, problem, forms in shelved
+        )
 
     def study(self, asked: Asked, runs: Sequence[Summary]) -> View:
         """One study. What is wrong with it, or with the settings, is in `problem`."""
@@ -118,20 +132,13 @@ class Board:
             memory=self._lab.memory(standing, runs),
         )
 
-    def _entry(self, shelved: shelf.Shelved, runs: Sequence[Summary]) -> Entry:
-        path, own = str(shelved.path), shelved.path.is_relative_to(Path.cwd())
+    def _forms(self, shelved: shelf.Shelved) -> tuple[str, tuple[PlannedStudy, ...]]:
+        """What is wrong with a study, and its full and its quick form."""
+        path = str(shelved.path)
         try:
-            full, quick = (
-                _share(self._lab.standings(self._plan(Asked(study=path, quick=quick)), runs))
-                for quick in (False, True)
-            )
+            return "", tuple(self._plan(Asked(study=path, quick=quick)) for quick in (False, True))
         except RevconsoleError as error:
-            return Entry(
-                name=shelved.name, title=shelved.title, path=path, own=own, problem=str(error)
-            )
-        return Entry(
-            name=shelved.name, title=shelved.title, path=path, own=own, full=full, quick=quick
-        )
+            return str(error), ()
 
     def _plan(self, asked: Asked) -> PlannedStudy:
         """The study as asked for, planned anew only if its file has changed. Raises RevconsoleError."""
@@ -154,7 +161,7 @@ class Board:
             return error
 
 
-def _share(standing: Sequence[Standing]) -> Share:
+def _share(standing: Iterable[Standing]) -> Share:
     words = [each.progress for each in standing]
     return Share(done=words.count("done"), going=words.count("running"), total=len(words))
 

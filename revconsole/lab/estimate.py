@@ -7,6 +7,7 @@ sums, and memory that is counted here is that of both.
 import json
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 
 from revconsole.errors import DataUnavailable, RevconsoleError, StoreError
@@ -27,10 +28,12 @@ class Measurer:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._ended = False
+        self._asking = threading.Lock()
 
     def ask(self, plan: Plan) -> Estimate:
         """Measure a few steps of a plan. Raises DataUnavailable, or RevconsoleError where it cannot be measured."""
-        line = self._answer(plan.model_dump_json())
+        with self._asking:
+            line = self._answer(plan.model_dump_json())
         if not line:
             raise RevconsoleError("the process that measures has ended; memory may have run out")
         answer = json.loads(line)
@@ -43,13 +46,20 @@ class Measurer:
         """End the process, also in the middle of an answer."""
         self._ended = True
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            self._process.kill()  # so that whoever reads its answer goes on
+        with self._asking:
+            if self._process is not None:
+                self._process.kill()
+                self._process.communicate()
 
     def _answer(self, question: str) -> str:
         """One line; empty if the process has ended."""
-        process = self._process or self._begun()
-        if self._ended or process.stdin is None or process.stdout is None:
+        if self._ended:
+            return ""
+        if self._process is None:
+            self._process = _begun()
+        process = self._process
+        if process.stdin is None or process.stdout is None:  # they are pipes
             return ""
         try:
             process.stdin.write(question + "\n")
@@ -58,16 +68,16 @@ class Measurer:
         except (OSError, ValueError):
             return ""
 
-    def _begun(self) -> "subprocess.Popen[str]":
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "revconsole.training.estimate"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise StoreError(f"cannot start a process to measure in: {error.strerror}") from None
-        return self._process
+
+def _begun() -> "subprocess.Popen[str]":
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "revconsole.training.estimate"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise StoreError(f"cannot start a process to measure in: {error.strerror}") from None

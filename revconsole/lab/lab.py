@@ -74,7 +74,13 @@ class Lab:
         self, planned: PlannedStudy, runs: Sequence[Summary] | None = None
     ) -> tuple[Standing, ...]:
         """Every run of a study with what came of it so far. runs: those of the store, where they are at hand."""
-        return studies.standings(planned.plans, self._listed(runs), self._keys)
+        return self.standings_of(planned.plans, self._listed(runs))
+
+    def standings_of(
+        self, plans: Sequence[Plan], runs: Sequence[Summary]
+    ) -> tuple[Standing, ...]:
+        """The same of any plans, of several studies for instance."""
+        return studies.standings(plans, runs, self._keys)
 
     def begun(self, study: str, runs: Sequence[Summary] | None = None) -> tuple[Standing, ...]:
         """Every run of a study that was launched, with the settings it was launched with."""
@@ -102,7 +108,7 @@ class Lab:
 
         Yields the name of an arm before it is measured and, where it cannot be, again with the reason.
         """
-        known = {self._keys.pace(s) for s in self.runs() if s.state == "finished"}
+        known = {self._keys.pace(s) for s in self.runs() if s.state == "finished"} | {*self._paces}
         for each in standing:
             plan, key = each.plan, studies.pace_key(each.plan)
             if each.progress == "done" or key in known:

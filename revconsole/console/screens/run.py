@@ -39,7 +39,7 @@ class RunScreen(PlottingScreen):
         Binding("p", "pause", "Pause", id="run.pause"),
         Binding("r", "resume", "Resume", id="run.resume"),
         Binding("d", "hand_over", "Move to the background", show=False, id="run.hand-over"),
-        Binding("x", "horizontal", "Axis", id="run.horizontal"),
+        Binding("x", "horizontal", "Axis", show=False, id="run.horizontal"),
         Binding("plus,equals_sign", "smooth(1)", "Smooth", key_display="+/-", id="run.smoother"),
         Binding("minus", "smooth(-1)", "Smooth less", show=False, id="run.rougher"),
         Binding("0", "smooth(0)", "Do not smooth", show=False, id="run.raw"),

@@ -113,7 +113,10 @@ class StudyScreen(Screen[None]):
         table = self.query_one(LiveTable)
         columns = study_rows.arm_columns(view, self.size.width)
         table.set_columns(columns)
+        fresh = not table.row_count
         table.set_rows(study_rows.arm_rows(view, columns, self.app.theme_variables))
+        if fresh and view.seeds:
+            table.move_cursor(column=len(columns) - len(view.seeds))
         self._show_left(view)
         self._show_at_hand()
 
@@ -152,8 +155,8 @@ class StudyScreen(Screen[None]):
             done = "trains or waits already" if _going(view) else "is done"
             self._say(f"every run of the {FORMS[self._form]} {done}")
             return
-        busy = [s for s in self.reader.latest.summaries if not s.ended and s.state != "queued"]
-        also = f" {len(busy)} other runs train on this machine or another now." if busy else ""
+        busy = sum(not s.ended and s.state != "queued" for s in self.reader.latest.summaries)
+        also = f" Training now, of whatever: {busy}." if busy else ""
         detail = f"{self._estimate(view)}\n\n{WHAT_HAPPENS}{also}"
         unknown = view.time.startswith("not known") and self._measurer is None
         choices = [BACKGROUND, HERE, *([MEASURE] if unknown else [])]
