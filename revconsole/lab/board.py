@@ -97,7 +97,9 @@ class Board:
         """Every study that can be named, with how far it has come."""
         shelved = [(each, *self._forms(each)) for each in shelf.shelved_studies()]
         plans = [plan for _, _, forms in shelved for form in forms for plan in form.plans]
-        standing = iter(self._lab.standings_of(plans, runs))  # at once: every look at the runs costs
+        standing = iter(
+            self._lab.standings_of(plans, runs)
+        )  # at once: every look at the runs costs
         return tuple(
             Entry(
                 name=each.name,

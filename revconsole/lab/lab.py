@@ -76,9 +76,7 @@ class Lab:
         """Every run of a study with what came of it so far. runs: those of the store, where they are at hand."""
         return self.standings_of(planned.plans, self._listed(runs))
 
-    def standings_of(
-        self, plans: Sequence[Plan], runs: Sequence[Summary]
-    ) -> tuple[Standing, ...]:
+    def standings_of(self, plans: Sequence[Plan], runs: Sequence[Summary]) -> tuple[Standing, ...]:
         """The same of any plans, of several studies for instance."""
         return studies.standings(plans, runs, self._keys)
 

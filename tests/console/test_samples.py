@@ -44,7 +44,7 @@ async def test_the_launch_form_shows_the_images_it_would_train_on(opened, width,
         await stage.press("n")
         await stage.shows("launches", "^o Samples")
         await stage.press("ctrl+o")
-        text = await stage.shows("as stored", "as the model is shown them", "482edad39ce3")
+        text = await stage.shows("as stored", "as trained on", "482edad39ce3")
         assert "images 1–" in text
         assert UPPER in text
         assert "esc Back" in text
@@ -130,9 +130,9 @@ async def test_points_are_a_scatter_of_both_classes(opened, monkeypatch, width, 
         "name": "points", "model": {"architecture": "mlp"}, "data": {"dataset": "circles"},
     })  # fmt: skip
     async with opened(width, height) as stage:
-        text = await looked_at(stage, points, "training points", "as the model is shown")
+        text = await looked_at(stage, points, "training points", "as trained on")
         line = stage.line("as stored")
-        assert "as the model" in line, "both stand beside each other"
+        assert "as trained on" in line, "both stand beside each other"
         assert "bright" in text
         assert len(pictures(stage, "before")) >= 15
 

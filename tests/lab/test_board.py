@@ -7,6 +7,7 @@ import pytest
 from revconsole.lab.board import Asked, Board
 from revconsole.lab.lab import Lab
 from revconsole.lab.study import Keys, memory, pace_key, standings, tally
+from revconsole.records.events import Started
 from revconsole.records.plan import Plan
 from revconsole.records.run import Summary
 
@@ -121,12 +122,13 @@ def test_runs_that_wait_are_told_from_runs_that_train():
 def test_stopping_a_study_empties_its_queue_and_names_what_trains(lab, store):
     first, second = (store.create(plan, {}) for plan in lab.study("tiny").plans[:2])
     attempt = store.claim(first, 1)
+    attempt.emit(
+        Started(facts={"steps": 10, "steps_per_epoch": 10, "device": "cpu", "fingerprint": "7d"})
+    )
 
     said = lab.stop_runs([first, second])
 
-    assert said == (
-        "1 taken out of the queue, 1 will stop after the step and keep a checkpoint"
-    )
+    assert said == ("1 taken out of the queue, 1 will stop after the step and keep a checkpoint")
     assert lab.summary(second).state == "stopped"
     assert lab.stop_runs([second]) == "nothing trains or waits"
     attempt.close()

@@ -9,7 +9,10 @@ from revconsole.lab.estimate import Measurer
 from revconsole.lab.lab import Lab
 from revconsole.records.plan import Plan
 
-SMALL = {"name": "small", "model": {"architecture": "vit", "patch": 4, "dim": 16, "depth": 1, "heads": 2}}
+SMALL = {
+    "name": "small",
+    "model": {"architecture": "vit", "patch": 4, "dim": 16, "depth": 1, "heads": 2},
+}
 
 
 @pytest.fixture
@@ -28,7 +31,9 @@ def test_a_plan_is_measured_and_one_without_data_does_not_end_the_process(
     with pytest.raises(DataUnavailable, match="put "):
         measurer.ask(Plan.model_validate({"name": "absent", "data": {"dataset": "cifar10"}}))
     one = measurer.ask(small)
-    double = measurer.ask(small.model_copy(update={"train": small.train.model_copy(update={"batch": 256})}))
+    double = measurer.ask(
+        small.model_copy(update={"train": small.train.model_copy(update={"batch": 256})})
+    )
 
     assert one.seconds > 0
     assert one.step_bytes < double.step_bytes

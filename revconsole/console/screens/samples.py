@@ -169,7 +169,7 @@ class SamplesScreen(Screen[None]):
         data = self._plan.data
         done = [str(v) if n == "augment" else f"{n} {v}" for n, v in data.augmentations.items()]
         words = ", ".join([f"standardised {data.standardise}", *(done or ["not augmented"])])
-        return f"as the model is shown them: {words}; each stretched to its own range"
+        return f"as trained on: {words}; drawn in full range"
 
     def _place(self, found: Samples) -> str:
         """Which of the images are on the screen."""
