@@ -144,7 +144,7 @@ def run_line(arm: str, each: Standing | None, variables: Variables) -> Text:
         f"epoch {run.epoch}/{run.plan.epochs}",
         f"ETA {shown.clock(run.eta_seconds)}" if run.eta_seconds is not None else "",
         f"val {shown.percent(run.best_validation_accuracy)}",
-        shown.duration(run.seconds) if run.attempt else "",
+        shown.duration(run.seconds) if run.ended else "",
         run.id,
     ]
     line.append("".join(f" · {part}" for part in parts if part), style="not bold")

@@ -208,7 +208,7 @@ async def test_in_the_background_it_outlives_the_console_and_is_stopped_and_resu
         await stage.press("t")
         await stage.shows("1 running, 1 waiting")
         await stage.press("r")
-        await stage.shows("trains or waits already")
+        await stage.shows("every run of the quick form")
         await stage.press("s")
         await stage.shows("Stop the 2 runs of tiny", "keeps a checkpoint")
         await stage.press("y")
