@@ -1,12 +1,12 @@
 """The verb data: the datasets, their facts, what they look like, and how fast they are prepared."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from revconsole.cli import output, pictures
+from revconsole.lab.pictures import described
 
 if TYPE_CHECKING:
     from revconsole.records.facts import DatasetFacts
@@ -18,8 +18,6 @@ SIDE = 18
 """Pixels of a picture: four fit beside each other into 80 columns."""
 POINTS_SIDE = 38
 MOST_SAMPLES = 8
-MOST_CLASSES = 20
-"""Listed one by one; of more, the extremes are told."""
 READY = ("digits", "synthetic")
 """Measured where no dataset is named: they are on every machine."""
 
@@ -163,27 +161,7 @@ def _draw(found: "Samples") -> None:
     titles = ("as stored", "as trained on, each stretched to its own range")
     for title, shown in zip(titles, (found.before, found.after), strict=True):
         output.print_lines([title, *pictures.beside(shown, colour=colour), ""])
-    channels, height, width = found.shape
-    pairs = [
-        ("dataset", found.dataset),
-        ("image", f"{height}×{width} pixels, {channels} channels"),
-        *((f"{part} images", _balance(counts)) for part, counts in found.counts.items()),
-        ("mean per channel", ", ".join(f"{value:.4f}" for value in found.mean)),
-        ("deviation per channel", ", ".join(f"{value:.4f}" for value in found.std)),
-        ("fingerprint", found.fingerprint[:12]),
-    ]
-    output.print_table(["what", "value"], pairs)
-
-
-def _balance(counts: Mapping[str, int]) -> str:
-    """How many images each class has; of many classes, the least and the most."""
-    total = sum(counts.values())
-    if len(set(counts.values())) == 1:
-        return f"{total:,}, {next(iter(counts.values())):,} of each of {len(counts)} classes"
-    if len(counts) <= MOST_CLASSES:
-        return f"{total:,}: " + ", ".join(f"{name} {n:,}" for name, n in counts.items())
-    few, many = min(counts, key=lambda n: counts[n]), max(counts, key=lambda n: counts[n])
-    return f"{total:,} of {len(counts)} classes: {few} {counts[few]:,} to {many} {counts[many]:,}"
+    output.print_table(["what", "value"], described(found))
 
 
 def _document(found: "Samples") -> dict[str, Any]:

@@ -5,16 +5,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from revconsole.lab.pictures import UPPER, paired, shaded
 from revconsole.records.printable import one_line
 
 if TYPE_CHECKING:
     from revconsole.records.samples import Colour, Picture
 
 COLUMNS = 80
-RAMP = " .:-=+*#%@"
-UPPER = "▀"
-WEIGHTS = (0.299, 0.587, 0.114)
-"""Of red, green and blue in brightness (ITU-R BT.601)."""
 
 
 def in_colour() -> bool:
@@ -27,21 +24,10 @@ def beside(pictures: Sequence["Picture"], *, colour: bool, columns: int = COLUMN
     """Lines with as many of the pictures beside each other as fit, each with its caption below."""
     width = max(len(picture.rows[0]) for picture in pictures)
     shown = pictures[: max(1, (columns + 1) // (width + 1))]
-    drawn = [coloured(picture) if colour else shaded(picture) for picture in shown]
+    drawn = [coloured(picture) if colour else shaded(picture.rows) for picture in shown]
     lines = [" ".join(parts) for parts in zip(*drawn, strict=True)]
     captions = [one_line(picture.caption)[:width].ljust(width) for picture in shown]
     return [*lines, " ".join(captions).rstrip()]
-
-
-def shaded(picture: "Picture") -> list[str]:
-    """One character for two pixels, the denser the brighter."""
-    return [
-        "".join(
-            RAMP[round((_brightness(a) + _brightness(b)) / 510 * (len(RAMP) - 1))]
-            for a, b in zip(upper, lower, strict=True)
-        )
-        for upper, lower in _pairs(picture)
-    ]
 
 
 def coloured(picture: "Picture") -> list[str]:
@@ -49,22 +35,9 @@ def coloured(picture: "Picture") -> list[str]:
     return [
         "".join(f"\x1b[{_code(38, a)};{_code(48, b)}m{UPPER}" for a, b in zip(up, low, strict=True))
         + "\x1b[0m"
-        for up, low in _pairs(picture)
+        for up, low in paired(picture.rows)
     ]
-
-
-def _pairs(
-    picture: "Picture",
-) -> list[tuple[tuple["Colour", ...], tuple["Colour", ...]]]:
-    rows = list(picture.rows)
-    if len(rows) % 2:
-        rows.append(tuple((0, 0, 0) for _ in rows[0]))
-    return list(zip(rows[::2], rows[1::2], strict=True))
 
 
 def _code(ground: int, colour: "Colour") -> str:
     return f"{ground};2;{colour[0]};{colour[1]};{colour[2]}"
-
-
-def _brightness(colour: "Colour") -> float:
-    return sum(weight * level for weight, level in zip(WEIGHTS, colour, strict=True))

@@ -8,6 +8,7 @@ from textual.message import Message
 from revconsole.console.snapshot import Snapshot
 from revconsole.errors import RevconsoleError
 from revconsole.lab.lab import Planned
+from revconsole.records.samples import Samples
 
 Severity = Literal["information", "warning", "error"]
 
@@ -53,4 +54,20 @@ class Launched(Message):
 
     def __init__(self, run_ids: tuple[str, ...]) -> None:
         self.run_ids = run_ids
+        super().__init__()
+
+
+class Seen(Message):
+    """Samples of the data were read, or why they could not be."""
+
+    def __init__(self, number: int, *, found: Samples | None = None, problem: str = "") -> None:
+        self.number, self.found, self.problem = number, found, problem
+        super().__init__()
+
+
+class Estimating(Message):
+    """An arm of a study is being measured; none any more if there is no name."""
+
+    def __init__(self, arm: str) -> None:
+        self.arm = arm
         super().__init__()

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from revconsole.console.snapshot import Picture, Snapshot, Wanted
 from revconsole.errors import NoSuchRun, RevconsoleError
+from revconsole.lab.board import Board
 from revconsole.lab.figures import Figure, figure
 from revconsole.lab.lab import Lab
 from revconsole.records.run import Run
@@ -30,6 +31,7 @@ class Reader:
     def __init__(self, lab: Lab, post: Callable[[Snapshot], object]) -> None:
         self.lab, self.latest = lab, Snapshot()
         self._post, self._wanted = post, Wanted()
+        self._board = Board(lab)
         self._tails: dict[str, Tail] = {}
         self._drawn: dict[str, tuple[Picture, tuple[Run, ...], Figure]] = {}
         self._woken, self._ended = threading.Event(), False
@@ -73,7 +75,14 @@ class Reader:
         except RevconsoleError as error:
             return replace(self.latest, complete=True, problem=str(error))
         figures = {n: self._figure(n, p, runs) for n, p in wanted.pictures.items()}
-        return Snapshot(complete=True, summaries=summaries, runs=runs, figures=figures)
+        return Snapshot(
+            complete=True,
+            summaries=summaries,
+            runs=runs,
+            figures=figures,
+            studies=self._board.entries(summaries) if wanted.studies else None,
+            study=self._board.study(wanted.study, summaries) if wanted.study else None,
+        )
 
     def _runs(self, wanted: Wanted, existing: set[str]) -> Mapping[str, Run]:
         drawn = (run_id for picture in wanted.pictures.values() for run_id in picture.run_ids)

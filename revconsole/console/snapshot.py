@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from revconsole.lab.board import Asked, Entry, View
 from revconsole.lab.figures import Figure, Horizontal, Subject
 from revconsole.records.run import Run, Summary
 
@@ -21,10 +22,13 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a screen shows beside the rows: whole runs, and figures by a name of its own."""
+    """What a screen shows beside the rows: whole runs, figures by a name of its own, studies."""
 
     run_ids: tuple[str, ...] = ()
     pictures: Mapping[str, Picture] = field(default_factory=dict)
+    studies: bool = False
+    """Whether every study on the shelf is to be in it."""
+    study: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,8 @@ class Snapshot:
     summaries: tuple[Summary, ...] = ()
     runs: Mapping[str, Run] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
+    studies: tuple[Entry, ...] | None = None
+    study: View | None = None
     problem: str = ""
     """Why the store cannot be read; empty if it can."""
 

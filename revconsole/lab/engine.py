@@ -82,11 +82,11 @@ def survey_models(names: Sequence[str], *, jobs: int) -> Iterator[Surveyed]:
     return door.survey_models(names, jobs=jobs)
 
 
-def samples(plan: Plan, *, count: int, side: int) -> Samples:
+def samples(plan: Plan, *, count: int, side: int, page: int = 0) -> Samples:
     """The data of a plan to look at: images before and after preparation, class balance, statistics."""
     from revconsole.training import door  # as above
 
-    return door.samples(plan, count=count, side=side)
+    return door.samples(plan, count=count, side=side, page=page)
 
 
 def throughput(plan: Plan, *, seconds: float) -> Throughput:

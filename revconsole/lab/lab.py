@@ -3,7 +3,12 @@
 import shlex
 import signal
 from collections.abc import Iterator, Mapping, Sequence
+<<<<<<< HEAD
 from dataclasses import dataclass, replace
+=======
+from contextlib import suppress
+from dataclasses import dataclass
+>>>>>>> screens
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +17,7 @@ from revconsole.lab import engine, starts
 from revconsole.lab import study as studies
 from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
+from revconsole.lab.estimate import Measurer
 from revconsole.lab.launchers import process
 from revconsole.lab.launchers.thread import ThreadLauncher
 from revconsole.lab.report import results
@@ -46,7 +52,9 @@ class Lab:
     def __init__(self, store: Path) -> None:
         self.store = RunStore(store)
         self._threads = ThreadLauncher(self.store)
+        self._keys = studies.Keys()
         self._paces: dict[str, float] = {}
+        self._needs: dict[str, int] = {}
 
     def plan(self, profile: str, settings: Mapping[str, Any] | None = None) -> Planned:
         """What a profile with overrides would run. Raises ProfileError or UnknownName."""
@@ -68,18 +76,71 @@ class Lab:
         arms = tuple(self._begun(arm, found.where) for arm in found.expanded(settings, quick=quick))
         return PlannedStudy(study=found, arms=arms, quick=quick, settings=settings or {})
 
-    def standings(self, planned: PlannedStudy) -> tuple[Standing, ...]:
-        """Every run of a study with what came of it so far."""
-        return studies.standings(planned.plans, self.runs())
+    def standings(
+        self, planned: PlannedStudy, runs: Sequence[Summary] | None = None
+    ) -> tuple[Standing, ...]:
+        """Every run of a study with what came of it so far. runs: those of the store, where they are at hand."""
+        return self.standings_of(planned.plans, self._listed(runs))
 
-    def begun(self, study: str) -> tuple[Standing, ...]:
+    def standings_of(self, plans: Sequence[Plan], runs: Sequence[Summary]) -> tuple[Standing, ...]:
+        """The same of any plans, of several studies for instance."""
+        return studies.standings(plans, runs, self._keys)
+
+    def begun(self, study: str, runs: Sequence[Summary] | None = None) -> tuple[Standing, ...]:
         """Every run of a study that was launched, with the settings it was launched with."""
-        return studies.begun(study, self.runs())
+        return studies.begun(study, self._listed(runs), self._keys)
 
-    def forecast(self, standing: Sequence[Standing], *, measure: bool = False) -> Forecast:
+    def forecast(
+        self,
+        standing: Sequence[Standing],
+        runs: Sequence[Summary] | None = None,
+        *,
+        measure: bool = False,
+    ) -> Forecast:
         """How long what is left of a study will take; to `measure` loads torch and trains a few steps."""
         known = self._measured if measure else self._measured_before
-        return studies.forecast(standing, self.runs(), known)
+        return studies.forecast(standing, self._listed(runs), known, self._keys)
+
+    def memory(self, standing: Sequence[Standing], runs: Sequence[Summary] | None = None) -> str:
+        """How much memory what is left of a study will take, from earlier runs or as it was estimated."""
+        return studies.memory(standing, self._listed(runs), self._needs, self._keys)
+
+    def estimate(
+        self, standing: Sequence[Standing], measurer: Measurer
+    ) -> Iterator[tuple[str, RevconsoleError | None]]:
+        """Measure what nothing is known of, in a process of its own; `forecast` and `memory` know it from then on.
+
+        Yields the name of an arm before it is measured and, where it cannot be, again with the reason.
+        """
+        known = {self._keys.pace(s) for s in self.runs() if s.state == "finished"} | {*self._paces}
+        for each in standing:
+            plan, key = each.plan, studies.pace_key(each.plan)
+            if each.progress == "done" or key in known:
+                continue
+            known.add(key)
+            yield plan.arm or plan.name, None
+            try:
+                found = measurer.ask(plan)
+            except RevconsoleError as error:
+                yield plan.arm or plan.name, error
+                continue
+            self._paces[key] = found.seconds / plan.epochs
+            if found.step_bytes is not None:
+                self._needs[key] = found.step_bytes
+
+    def stop_runs(self, run_ids: Sequence[str], why: str = "") -> str:
+        """Stop runs one after the other, those that wait first; returns what will happen, for the user."""
+        going = [s for s in map(self.summary, run_ids) if not s.ended and s.state != "stopping"]
+        waiting = [s for s in going if s.state in {"queued", "starting"}]
+        training = [s for s in going if s not in waiting]
+        for each in [*reversed(waiting), *training]:
+            with suppress(RevconsoleError):  # it has ended by itself meanwhile
+                self.stop(each.id, why)
+        parts = [f"{len(waiting)} taken out of the queue"] if waiting else []
+        parts += (
+            [f"{len(training)} will stop after the step and keep a checkpoint"] if training else []
+        )
+        return ", ".join(parts) or "nothing trains or waits"
 
     def go_on(self, standing: Sequence[Standing], launcher: Launcher = "thread") -> list[str]:
         """Queue every run of a study that is neither done nor being trained: new, or from its last checkpoint.
@@ -240,9 +301,14 @@ class Lab:
         """Wait until nothing trains or waits in this process; False if `seconds` passed first."""
         return self._threads.wait(seconds)
 
+<<<<<<< HEAD
     def _begun(self, arm: Arm, where: str) -> Arm:
         plans = tuple(starts.resolved(plan, self.store, where=where) for plan in arm.plans)
         return replace(arm, plans=plans)
+=======
+    def _listed(self, runs: Sequence[Summary] | None) -> Sequence[Summary]:
+        return self.runs() if runs is None else runs
+>>>>>>> screens
 
     def _measured(self, plan: Plan) -> float:
         seconds = engine.forecast_seconds(plan)

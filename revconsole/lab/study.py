@@ -73,35 +73,62 @@ class Forecast:
         return f"about {form.duration(self.seconds)} ({'; '.join(parts)})"
 
 
-def standings(plans: Iterable[Plan], summaries: Sequence[Summary]) -> tuple[Standing, ...]:
+class Keys:
+    """Digest and pace of runs, each worked out once: of ten thousand runs that takes seconds."""
+
+    def __init__(self) -> None:
+        self._digests: dict[str, str] = {}
+        self._paces: dict[str, str] = {}
+
+    def digest(self, run: Summary) -> str:
+        """What its plan is known by."""
+        if run.id not in self._digests:
+            self._digests[run.id] = run.plan.digest()
+        return self._digests[run.id]
+
+    def pace(self, run: Summary) -> str:
+        """What runs have in common that take equally long per epoch."""
+        if run.id not in self._paces:
+            self._paces[run.id] = pace_key(run.plan)
+        return self._paces[run.id]
+
+
+def standings(
+    plans: Iterable[Plan], summaries: Sequence[Summary], keys: Keys | None = None
+) -> tuple[Standing, ...]:
     """Each plan with its run: a finished one before a living one before one that ended early, else the newest."""
+    known = keys or Keys()
     found: dict[str, list[Summary]] = {}
     for summary in summaries:
         if summary.state != DAMAGED:
-            found.setdefault(summary.plan.digest(), []).append(summary)
+            found.setdefault(known.digest(summary), []).append(summary)
     return tuple(
         Standing(plan=plan, summary=min(found.get(plan.digest(), []), key=_rank, default=None))
         for plan in plans
     )
 
 
-def begun(study: str, summaries: Sequence[Summary]) -> tuple[Standing, ...]:
+def begun(
+    study: str, summaries: Sequence[Summary], keys: Keys | None = None
+) -> tuple[Standing, ...]:
     """The runs of a study that were launched, however its settings were changed, each plan once, the oldest first."""
-    plans = {s.plan.digest(): s.plan for s in reversed(summaries) if s.plan.study == study}
-    return standings(plans.values(), summaries)
+    known = keys or Keys()
+    plans = {known.digest(s): s.plan for s in reversed(summaries) if s.plan.study == study}
+    return standings(plans.values(), summaries, known)
 
 
 def forecast(
     standing: Iterable[Standing],
     summaries: Sequence[Summary],
     measure: Callable[[Plan], float] | None = None,
+    keys: Keys | None = None,
 ) -> Forecast:
     """How long the runs that are not done will take. `measure` tells it of a plan that nothing is known of.
 
     What cannot be measured is unknown: it will fail in its run, and hold up no other. Raises DataUnavailable only
     where that is so of every run.
     """
-    known = _seconds_per_epoch(summaries)
+    known = _seconds_per_epoch(summaries, keys or Keys())
     sources: list[float | RevconsoleError | None] = []
     seconds, from_runs = 0.0, 0
     measured: dict[str, float | RevconsoleError | None] = {}
@@ -155,19 +182,58 @@ def own_profile(plan: Plan) -> dict[str, Any]:
 
 def tally(standing: Sequence[Standing]) -> str:
     """How many are in which state, as one sentence."""
-    counts = dict.fromkeys(("done", "running", "interrupted", "to do"), 0)
+    counts = dict.fromkeys(("done", "running", "waiting", "interrupted", "to do"), 0)
     for each in standing:
-        counts[each.progress] += 1
+        queued = each.summary is not None and each.summary.state == "queued"
+        counts["waiting" if queued else each.progress] += 1
     parts = [f"{count} {word}" for word, count in counts.items() if count and word != "done"]
     return ", ".join([f"{counts['done']} of {_runs(len(standing))} done", *parts])
 
 
-def _seconds_per_epoch(summaries: Sequence[Summary]) -> dict[str, float]:
+def memory(
+    standing: Iterable[Standing],
+    summaries: Sequence[Summary],
+    needs: Mapping[str, int],
+    keys: Keys | None = None,
+) -> str:
+    """What the runs that are not done will take at once, as people read it.
+
+    needs: bytes of a training step by pace, as far as they were counted; runs alike that finished come before them.
+    """
+    peaks = _peaks(summaries, keys or Keys())
+    wanted = {pace_key(each.plan): each.plan.arm for each in standing if each.progress != "done"}
+    taken = [peaks[key] for key in wanted if key in peaks]
+    counted = [
+        (needs[key], arm) for key, arm in wanted.items() if key in needs and key not in peaks
+    ]
+    parts = []
+    if taken:
+        most, of = max(taken)
+        parts.append(f"at most {form.mebibytes(most)} {of}, as earlier runs took")
+    if counted:
+        most, arm = max(counted)
+        whose = f" ({arm})" if arm else ""
+        parts.append(f"at most {form.mebibytes(most)} for a training step{whose}, as counted")
+    if not wanted:
+        return "nothing left"
+    return "; ".join(parts) or "not known: nothing alike has run yet"
+
+
+def _peaks(summaries: Sequence[Summary], keys: Keys) -> dict[str, tuple[int, str]]:
+    """By pace, of the newest finished run: bytes, and what they are of."""
+    found: dict[str, tuple[int, str]] = {}
+    for s in summaries:
+        if s.state == "finished" and s.peak_memory_bytes:
+            found.setdefault(keys.pace(s), (s.peak_memory_bytes, s.peak_memory_of))
+    return found
+
+
+def _seconds_per_epoch(summaries: Sequence[Summary], keys: Keys) -> dict[str, float]:
     """By pace, of the newest finished run."""
     found: dict[str, float] = {}
     for s in summaries:
         if s.state == "finished" and s.seconds > 0:
-            found.setdefault(pace_key(s.plan), s.seconds / s.plan.epochs)
+            found.setdefault(keys.pace(s), s.seconds / s.plan.epochs)
     return found
 
 

@@ -123,9 +123,9 @@ def audited(
         }
 
 
-def samples(plan: Plan, *, count: int, side: int) -> Samples:
+def samples(plan: Plan, *, count: int, side: int, page: int = 0) -> Samples:
     """The data of a plan to look at; see `samples`."""
-    return look.samples(plan, data=data_folder(), count=count, side=side)
+    return look.samples(plan, data=data_folder(), count=count, side=side, page=page)
 
 
 def throughput(plan: Plan, *, seconds: float) -> Throughput:

@@ -23,9 +23,13 @@ WARM_UP, TIMED = 1, 3
 def forecast_seconds(plan: Plan, *, data: Path) -> float:
     """Seconds that a run would train and evaluate. data: the folder of the datasets. Raises what `prepare` raises."""
     with devices.threads(plan.train.threads):
-        setting = prepare(plan, data=data)
-        step, image = _step_seconds(setting), _image_seconds(setting)
-    opened, epochs = setting.data, plan.epochs
+        return seconds_of(prepare(plan, data=data))
+
+
+def seconds_of(setting: Setting) -> float:
+    """The same of a plan that is realised already. It trains a few steps."""
+    step, image = _step_seconds(setting), _image_seconds(setting)
+    opened, epochs = setting.data, setting.plan.epochs
     known = 0 if setting.objective.labelled else min(MOST, len(opened.train))
     evaluated = (len(opened.validation) + known) * epochs + len(opened.test) + known
     return step * setting.steps + image * evaluated

@@ -18,6 +18,7 @@ from revconsole.data import (
     batches,
     dominant,
     open_data,
+    resized,
 )
 from revconsole.records.plan import Plan
 from revconsole.records.samples import Colour, Picture, Samples
@@ -27,23 +28,25 @@ CLASS_COLOURS: tuple[Colour, ...] = ((255, 190, 80), (70, 110, 200))
 MOST_POINTS = 600
 
 
-def samples(plan: Plan, *, data: Path, count: int, side: int) -> Samples:
-    """Some training images of the plan's first batches, each at most `side` pixels wide.
+def samples(plan: Plan, *, data: Path, count: int, side: int, page: int = 0) -> Samples:
+    """Some training images in the order a run of the plan is shown them, each at most `side` pixels wide.
 
-    data: the folder that datasets live in. Raises what `open_data` raises.
+    data: the folder that datasets live in. page: of so many images each, from 0; epoch follows epoch.
+    Raises what `open_data` raises.
     """
     notes: list[str] = []
     opened = open_data(plan.data, folder=data, device="cpu", say=notes.append)
     points = opened.train.images.shape[-1] == 1
-    size = min(MOST_POINTS, len(opened.train)) if points else min(count, len(opened.train))
-    before, plain = _first_batch(_unprepared(opened.train), plan, size)
-    after, labels = _first_batch(opened.train, plan, size)
+    size = min(MOST_POINTS if points else count, len(opened.train))
+    before, plain = _page(_unprepared(opened.train), plan, size, page)
+    after, labels = _page(opened.train, plan, size, page)
+    seen = _stretched(resized(after, plan.image_size), points=points)
     draw = _scatter if points else _pictures
     return Samples(
         dataset=plan.data.dataset,
         shape=(*opened.train.images.shape[1:],),
         before=draw(before, plain, opened.names, side),
-        after=draw(_stretched(after, points=points), labels, opened.names, side),
+        after=draw(seen, labels, opened.names, side),
         counts=_counts(opened),
         mean=opened.mean,
         std=opened.std,
@@ -52,9 +55,18 @@ def samples(plan: Plan, *, data: Path, count: int, side: int) -> Samples:
     )
 
 
-def _first_batch(split: Split, plan: Plan, size: int) -> tuple[Tensor, Tensor]:
-    _, images, labels = next(batches(split, batch=size, seed=plan.seed, epoch=0))
-    return images, dominant(labels)
+def _page(split: Split, plan: Plan, size: int, page: int) -> tuple[Tensor, Tensor]:
+    """As many images and their classes, cut from the very batches of training; an epoch's last page may be shorter."""
+    epoch, number = divmod(page, -(-len(split) // size))
+    first, skipped = divmod(number * size, plan.train.batch)
+    images, labels = split.images[:0], split.labels[:0]
+    for _, more, classes in batches(
+        split, batch=plan.train.batch, seed=plan.seed, epoch=epoch, first=first
+    ):
+        images, labels = torch.cat([images, more]), torch.cat([labels, dominant(classes)])
+        if len(labels) >= skipped + size:
+            break
+    return images[skipped : skipped + size], labels[skipped : skipped + size]
 
 
 def _unprepared(split: Split) -> Split:

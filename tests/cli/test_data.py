@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from revconsole.cli import pictures
+from revconsole.lab.pictures import RAMP, shaded
 from revconsole.records.samples import Picture
 
 BLACK, GREY, WHITE, RED = (0, 0, 0), (128, 128, 128), (255, 255, 255), (255, 0, 0)
@@ -16,10 +17,10 @@ def checked(*rows):
 
 
 def test_without_colour_a_picture_is_denser_where_it_is_brighter():
-    lines = pictures.shaded(checked([BLACK, GREY, WHITE], [BLACK, GREY, WHITE], [WHITE] * 3))
+    lines = shaded(checked([BLACK, GREY, WHITE], [BLACK, GREY, WHITE], [WHITE] * 3).rows)
     assert lines[0][0] == " "
     assert lines[0][2] == "@"
-    assert pictures.RAMP.index(lines[0][1]) in {4, 5}
+    assert RAMP.index(lines[0][1]) in {4, 5}
     assert lines[1] == lines[1][0] * 3  # an odd last row is drawn over black
     assert lines[1][0] in "=+"
 

@@ -16,6 +16,9 @@ from revconsole.console.screens.comparison import ComparisonScreen
 from revconsole.console.screens.launch import LaunchScreen
 from revconsole.console.screens.run import RunScreen
 from revconsole.console.screens.runs import RunsScreen
+from revconsole.console.screens.samples import SamplesScreen
+from revconsole.console.screens.studies import StudiesScreen
+from revconsole.console.screens.study import StudyScreen
 from revconsole.console.widgets.live_table import LiveTable
 
 Group = tuple[str, type[DOMNode]]
@@ -52,6 +55,9 @@ def groups() -> list[Group]:
         ("One run", RunScreen),
         ("Comparison", ComparisonScreen),
         ("Launch form", LaunchScreen),
+        ("Samples", SamplesScreen),
+        ("Studies", StudiesScreen),
+        ("One study", StudyScreen),
         ("Tables", LiveTable),
     ]
 

@@ -42,6 +42,7 @@ class LaunchScreen(Screen[None]):
         Binding("escape", "back", "Back", id="launch.back"),
         Binding("ctrl+l", "launch", "Launch", priority=True, id="launch.launch"),
         Binding("ctrl+y", "copy", "Copy command", priority=True, id="launch.copy"),
+        Binding("ctrl+o", "samples", "Samples", priority=True, id="launch.samples"),
         Binding("down,j", "app.focus_next", "Next field", show=False, id="launch.next"),
         Binding("up,k", "app.focus_previous", "Previous field", show=False, id="launch.previous"),
     ]
@@ -145,6 +146,18 @@ class LaunchScreen(Screen[None]):
         if line:
             self.app.copy_to_clipboard(line)
             self.post_message(Said("copied the command"))
+
+    def action_samples(self) -> None:
+        """Look at the images that the form would train on."""
+        if self._planned is None:
+            self.post_message(Said("the form is not ready: see the line in red", "warning"))
+            return
+        from revconsole.console.screens.samples import SamplesScreen  # only when asked for
+
+        first, *others = self._planned.plans
+        differ = any(plan.data != first.data for plan in others)
+        whose = f"of the first of {len(others) + 1} runs" if differ else ""
+        self.app.push_screen(SamplesScreen(first, whose))
 
     def on_checked(self, event: Checked) -> None:
         """Show what the form makes, or what is wrong, beside the field that it names."""

@@ -39,11 +39,12 @@ class RunScreen(PlottingScreen):
         Binding("p", "pause", "Pause", id="run.pause"),
         Binding("r", "resume", "Resume", id="run.resume"),
         Binding("d", "hand_over", "Move to the background", show=False, id="run.hand-over"),
-        Binding("x", "horizontal", "Axis", id="run.horizontal"),
+        Binding("x", "horizontal", "Axis", show=False, id="run.horizontal"),
         Binding("plus,equals_sign", "smooth(1)", "Smooth", key_display="+/-", id="run.smoother"),
         Binding("minus", "smooth(-1)", "Smooth less", show=False, id="run.rougher"),
         Binding("0", "smooth(0)", "Do not smooth", show=False, id="run.raw"),
         Binding("f", "fill", "Fill", id="run.fill"),
+        Binding("v", "samples", "Samples", id="run.samples"),
         Binding("e", "exchange", "Error/memory", show=False, id="run.exchange"),
         Binding("space", "freeze", "Freeze", show=False, id="run.freeze"),
         Binding("y", "copy", "Copy the id", show=False, id="run.copy"),
@@ -111,6 +112,14 @@ class RunScreen(PlottingScreen):
         """Show the memory in place of the error, or back, where there is room for one of them."""
         if self.has_class("-probed"):
             self.toggle_class("-exchanged")
+
+    def action_samples(self) -> None:
+        """Look at the images it trains on."""
+        run = self.at_hand()
+        if run is not None:
+            from revconsole.console.screens.samples import SamplesScreen  # only when asked for
+
+            self.app.push_screen(SamplesScreen(run.plan, run.name))
 
     def action_freeze(self) -> None:
         """Hold the picture still while the run goes on."""

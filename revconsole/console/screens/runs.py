@@ -33,10 +33,11 @@ class RunsScreen(SteeringScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "launch", "New", id="runs.launch"),
-        Binding("space", "mark", "Mark", id="runs.mark"),
+        Binding("t", "studies", "Studies", id="runs.studies"),
+        Binding("space", "mark", "Mark", key_display="␣", id="runs.mark"),
         Binding("c", "compare", "Compare", id="runs.compare"),
         Binding("s", "stop", "Stop", id="runs.stop"),
-        Binding("p", "pause", "Pause", id="runs.pause"),
+        Binding("p", "pause", "Pause", show=False, id="runs.pause"),
         Binding("r", "resume", "Resume", id="runs.resume"),
         Binding("d", "hand_over", "Move to the background", show=False, id="runs.hand-over"),
         Binding("slash", "filter", "Filter", key_display="/", id="runs.filter"),
@@ -111,6 +112,12 @@ class RunsScreen(SteeringScreen):
 
         run = self.at_hand()
         self.app.push_screen(LaunchScreen(self.reader, run.plan.profile if run else ""))
+
+    def action_studies(self) -> None:
+        """List the studies: several arms, each over the same seeds."""
+        from revconsole.console.screens.studies import StudiesScreen  # as above
+
+        self.app.push_screen(StudiesScreen(self.reader))
 
     def action_mark(self) -> None:
         """Choose the run for comparison, or no longer."""
@@ -218,7 +225,7 @@ class RunsScreen(SteeringScreen):
             return "Reading runs…"
         if snapshot.summaries:
             return f"No run has {self._words!r} in it.\nesc clears the filter"
-        return "No runs yet.\n\nn launches one   ? lists all keys   q quits"
+        return "No runs yet.\n\nn launches one   t lists the studies   ? lists all keys   q quits"
 
 
 def _or_least(value: float | None) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -22,7 +22,7 @@ class Column:
 
 
 class LiveTable(DataTable[Text]):
-    """A table for a row cursor. Every column keeps one cell of gap on its left."""
+    """A table for a cursor of rows, or of cells. Every column keeps one cell of gap on its left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Open", id="table.open"),
@@ -36,8 +36,9 @@ class LiveTable(DataTable[Text]):
 
     _replacing = False
 
-    def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's word
-        super().__init__(id=id, cursor_type="row", cell_padding=0, zebra_stripes=False)
+    def __init__(self, *, id: str, by_cell: bool = False) -> None:  # noqa: A002  Textual's word
+        cursor: Literal["row", "cell"] = "cell" if by_cell else "row"
+        super().__init__(id=id, cursor_type=cursor, cell_padding=0, zebra_stripes=False)
         self._columns: tuple[Column, ...] = ()
         self._shown: dict[str, tuple[Text, ...]] = {}
 
@@ -47,6 +48,13 @@ class LiveTable(DataTable[Text]):
         if not self.row_count:
             return None
         return self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value
+
+    @property
+    def selected_column(self) -> str | None:
+        """Key of the column under the cursor."""
+        if not self.row_count:
+            return None
+        return self.coordinate_to_cell_key(self.cursor_coordinate).column_key.value
 
     def set_columns(self, columns: Sequence[Column]) -> None:
         """Have these columns; rows are drawn anew if they differ from the present ones."""

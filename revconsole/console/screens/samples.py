@@ -1,0 +1,208 @@
+"""SamplesScreen: the training images of a plan, as they are stored and as the model is shown them.
+
+Reading them loads torch, so it happens in a thread that quitting need not wait for.
+"""
+
+import threading
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from revconsole.console.messages import Seen
+from revconsole.console.widgets.gallery import Gallery, fitting
+from revconsole.console.widgets.panes import Title
+from revconsole.lab import engine
+from revconsole.lab.pictures import described, in_brief
+from revconsole.records import catalogue
+from revconsole.records.plan import Plan
+from revconsole.records.printable import one_line
+from revconsole.records.samples import Samples
+
+BLOCK = 48
+"""Images read at once; screens of them are turned without reading."""
+ROOMY = 34
+"""Lines of a terminal that has room for every fact."""
+LEAST_SIDE, MOST_SIDE = 8, 64
+STORED = "as stored"
+
+
+class SamplesScreen(Screen[None]):
+    """Pictures before and after preparation, classes, statistics, fingerprint. whose: what the plan belongs to."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="samples.back"),
+        Binding("n,space,right,l", "turn(1)", "Other samples", id="samples.next"),
+        Binding("p,left,h", "turn(-1)", "Previous", id="samples.previous"),
+        Binding("f", "facts", "Facts", id="samples.facts"),
+        Binding("r", "read", "Read again", id="samples.read"),
+    ]
+
+    def __init__(self, plan: Plan, whose: str = "") -> None:
+        super().__init__()
+        self._plan, self._whose = plan, whose
+        self._found: Samples | None = None
+        self._number = 0
+        self._side = 0
+        self._page = self._first = 0
+        self._waiting = self._backwards = False
+
+    def compose(self) -> ComposeResult:
+        """Both rows of pictures, what is known of them, keys."""
+        yield Title()
+        with Container(id="strips"):
+            for name in ("before", "after"):
+                with Vertical(classes="strip"):
+                    yield Static(classes="heading", id=f"{name}-heading")
+                    yield Gallery(id=name)
+        with VerticalScroll(id="known", can_focus=False):
+            yield Static(id="known-pairs")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Points stand beside each other, pictures one row below the other."""
+        self.set_class(self._points, "-points")
+        self._title("")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Read pictures of the size there is room for."""
+        self.set_class(event.size.height >= ROOMY, "-full")
+        self.call_after_refresh(self._fit)
+
+    def on_seen(self, event: Seen) -> None:
+        """Show what was read, or why it could not be."""
+        event.stop()
+        if event.number != self._number:
+            return
+        self._waiting = False
+        self._found = event.found
+        if event.found is None:
+            self._title("not read")
+            self._say(event.problem)
+            return
+        if self._backwards:
+            last = len(event.found.before) - 1
+            self._first = last - last % self._abreast
+        self._show(event.found)
+
+    def action_back(self) -> None:
+        """Back to where one came from."""
+        self.app.pop_screen()
+
+    def action_turn(self, by: int) -> None:
+        """Show other samples: those that training is shown next (1), or before (-1)."""
+        if self._waiting or self._found is None:
+            return
+        first = self._first + by * self._abreast
+        if 0 <= first < len(self._found.before):
+            self._first = first
+            self._show(self._found)
+        elif by > 0 or self._page > 0:
+            self._page, self._first, self._backwards = self._page + by, 0, by < 0
+            self.action_read()
+
+    def action_facts(self) -> None:
+        """Show every fact, or larger pictures."""
+        self.toggle_class("-full")
+        self.call_after_refresh(self._fit)
+
+    def action_read(self) -> None:
+        """Read the data anew, for instance after it was put in its place."""
+        self._number += 1
+        self._waiting = True
+        self._title("reading…")
+        if self._found is None:
+            dataset = self._plan.data.dataset
+            self._say(f"reading {dataset}… the first time takes some seconds, as torch is loaded")
+        work = (self._number, self._plan, self._side, self._page)
+        threading.Thread(target=self._read, args=work, name="samples", daemon=True).start()
+
+    def _read(self, number: int, plan: Plan, side: int, page: int) -> None:
+        """In a thread."""
+        try:
+            found = engine.samples(plan, count=BLOCK, side=side, page=page)
+        except Exception as error:  # noqa: BLE001  whatever it is, it must not end the console
+            problem = str(error) or type(error).__name__
+            self.post_message(Seen(number, problem=problem))
+        else:
+            self.post_message(Seen(number, found=found))
+
+    @property
+    def _points(self) -> bool:
+        return catalogue.dataset(self._plan.data.dataset).size == 1
+
+    @property
+    def _abreast(self) -> int:
+        """How many samples are on the screen at once: as many as fit of the larger form."""
+        assert self._found is not None  # noqa: S101  nothing is turned before it was read
+        columns = self.query_one("#before", Gallery).size.width - 1
+        rows = (self._found.before, self._found.after)
+        return min(fitting(pictures[0], self._side, columns) for pictures in rows)
+
+    def _fit(self) -> None:
+        room = self.query_one("#before", Gallery).size
+        side = min(2 * (room.height - 1), MOST_SIDE, room.width - 1)
+        side = max(LEAST_SIDE, side)
+        if side != self._side:
+            self._side, self._first, self._backwards = side, 0, False
+            self.action_read()
+        elif self._found is not None:
+            self._show(self._found)
+
+    def _show(self, found: Samples) -> None:
+        shown = slice(self._first, self._first + self._abreast)
+        for name, pictures in (("before", found.before), ("after", found.after)):
+            self.query_one(f"#{name}", Gallery).show_pictures(pictures[shown], side=self._side)
+        self.query_one("#before-heading", Static).update(Text(STORED))
+        self.query_one("#after-heading", Static).update(Text(self._prepared()))
+        self.query_one("#known-pairs", Static).update(_known(found, full=self.has_class("-full")))
+        self._title(self._place(found))
+
+    def _prepared(self) -> str:
+        """What was done to the images, in the words of the profile."""
+        data = self._plan.data
+        done = [str(v) if n == "augment" else f"{n} {v}" for n, v in data.augmentations.items()]
+        words = ", ".join([f"standardised {data.standardise}", *(done or ["not augmented"])])
+        return f"as trained on: {words}; drawn in full range"
+
+    def _place(self, found: Samples) -> str:
+        """Which of the images are on the screen."""
+        total = sum(found.counts["training"].values())
+        if self._points:
+            return f"{total:,} training points"
+        block = min(BLOCK, total)
+        epoch, page = divmod(self._page, -(-total // block))
+        first = page * block + self._first
+        last = min(first + self._abreast, page * block + len(found.before))
+        return f"images {first + 1:,}–{last:,} of {total:,} of epoch {epoch + 1}"
+
+    def _say(self, sentence: str) -> None:
+        """Words in place of pictures."""
+        for name in ("before", "after"):
+            self.query_one(f"#{name}-heading", Static).update("")
+            self.query_one(f"#{name}", Gallery).show_pictures((), side=self._side)
+        self.query_one("#known-pairs", Static).update("")
+        self.query_one("#before", Gallery).say(sentence)
+
+    def _title(self, place: str) -> None:
+        self.query_one(Title).say("samples", self._plan.data.dataset, place, self._whose)
+
+
+def _known(found: Samples, *, full: bool) -> Table | Text:
+    """Everything there is to know, as pairs; or two lines of it."""
+    if not full:
+        lines = [
+            Text(one_line(line), no_wrap=True, overflow="ellipsis") for line in in_brief(found)
+        ]
+        return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
+    table = Table.grid(padding=(0, 1))
+    notes = [("note", note) for note in found.notes]
+    for name, value in [*described(found)[1:], *notes]:
+        table.add_row(Text(name, style="dim", no_wrap=True), Text(one_line(value, 400)))
+    return table

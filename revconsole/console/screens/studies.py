@@ -1,0 +1,94 @@
+"""StudiesScreen: every study on the shelf, with how many of its runs are done."""
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer
+
+from revconsole.console import study_rows
+from revconsole.console.reader import Reader
+from revconsole.console.snapshot import Snapshot, Wanted
+from revconsole.console.widgets.live_table import LiveTable
+from revconsole.console.widgets.panes import Title, Words
+from revconsole.lab.board import Entry
+from revconsole.records.printable import one_line
+
+NOTHING = "No study found.\nPut one as NAME.toml with a table [study] into ./profiles/studies"
+
+
+class StudiesScreen(Screen[None]):
+    """A list; enter opens a study."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="studies.back"),
+    ]
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__()
+        self.reader = reader
+
+    def compose(self) -> ComposeResult:
+        """Title, list, what the study at hand asks, keys."""
+        yield Title()
+        yield Words(classes="problem")
+        yield LiveTable(id="studies")
+        yield Words(id="about")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Keys go to the list."""
+        self.query_one(LiveTable).focus()
+
+    def on_screen_resume(self) -> None:
+        """Read studies from now on."""
+        self.reader.want(Wanted(studies=True))
+        self.show_snapshot(self.reader.latest)
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Columns depend on the width."""
+        self.show_snapshot(self.reader.latest)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Bring the list up to date."""
+        entries = snapshot.studies
+        problem = self.query_one(".problem", Words)
+        problem.set_class(bool(snapshot.problem), "-said")
+        problem.show_text(Text(snapshot.problem))
+        if entries is None:
+            self.query_one(Title).say("studies", "reading studies…")
+            return
+        self.query_one(Title).say(f"{len(entries)} studies" if len(entries) != 1 else "1 study")
+        table = self.query_one(LiveTable)
+        table.set_columns(study_rows.list_columns(entries, self.size.width))
+        table.set_rows(study_rows.list_rows(entries, self.app.theme_variables))
+        self._show_about(entries)
+
+    def action_back(self) -> None:
+        """Back to the runs."""
+        self.app.pop_screen()
+
+    @on(DataTable.RowHighlighted)
+    def _moved(self) -> None:
+        self._show_about(self.reader.latest.studies or ())
+
+    @on(DataTable.RowSelected)
+    def _opened(self) -> None:
+        path = self.query_one(LiveTable).selected
+        if path is not None:
+            from revconsole.console.screens.study import StudyScreen  # only when one is opened
+
+            self.app.push_screen(StudyScreen(self.reader, path))
+
+    def _show_about(self, entries: tuple[Entry, ...]) -> None:
+        """Title and file of the study under the cursor, in full."""
+        path = self.query_one(LiveTable).selected
+        entry = next((e for e in entries if e.path == path), None)
+        text = Text(NOTHING if self.reader.latest.studies == () else "")
+        if entry is not None:
+            text = Text(f"{one_line(entry.problem or entry.title, 400)}\n")
+            text.append(one_line(entry.path, 400), style="dim")
+        self.query_one("#about", Words).show_text(text)

@@ -1,0 +1,370 @@
+"""StudyScreen: one study, arms by seeds, live; from here it is estimated, run, stopped and gone on with."""
+
+import shlex
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Input, Static
+
+from revconsole.console import steer, study_rows
+from revconsole.console.colours import themed
+from revconsole.console.messages import Estimating, Said
+from revconsole.console.reader import Reader
+from revconsole.console.screens.ask import Ask, Choice
+from revconsole.console.snapshot import Snapshot, Wanted
+from revconsole.console.widgets.live_table import LiveTable
+from revconsole.console.widgets.panes import Title, Words
+from revconsole.errors import RevconsoleError
+from revconsole.lab.board import Asked, View
+from revconsole.lab.estimate import Measurer
+from revconsole.lab.lab import Launcher, command_line
+from revconsole.lab.study import Standing, to_launch
+from revconsole.records.printable import one_line
+from revconsole.records.profile import parse_assignments
+
+FORMS = ("full form", "quick form", "as launched")
+BACKGROUND = Choice(answer="process", key="b", label="In the background")
+HERE = Choice(answer="thread", key="y", label="In this console")
+MEASURE = Choice(answer="measure", key="m", label="Measure time and memory first")
+STOP = Choice(answer="stop", key="y", label="Stop them")
+WHAT_HAPPENS = (
+    "They train one after the other; one that fails does not hold up the others. In the background they outlive this "
+    "console. In this console they go on in the background when you quit or the line is lost."
+)
+WHAT_STOPS = "Those that wait leave the queue; the one that trains ends after its step and keeps a checkpoint. r goes on."
+MOST_COMPARED = 8
+
+
+class StudyScreen(Screen[None]):
+    """What the study says of itself, the table of its runs, what is left to do."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="study.back"),
+        Binding("t", "form", "Full/quick", id="study.form"),
+        Binding("r", "run", "Run", id="study.run"),
+        Binding("s", "stop", "Stop", id="study.stop"),
+        Binding("m", "measure", "Measure", id="study.measure"),
+        Binding("o", "settings", "Settings", id="study.settings"),
+        Binding("c", "compare", "Compare", show=False, id="study.compare"),
+        Binding("v", "samples", "Samples", show=False, id="study.samples"),
+        Binding("y", "copy", "Copy the command", show=False, id="study.copy"),
+    ]
+
+    def __init__(self, reader: Reader, path: str) -> None:
+        super().__init__()
+        self.reader = reader
+        self._path, self._form = path, 0
+        self._settings: dict[str, Any] = {}
+        self._measurer: Measurer | None = None
+        self._measuring = ""
+
+    def compose(self) -> ComposeResult:
+        """Title, facts, table, what is left, the run at hand, settings, keys."""
+        yield Title()
+        with VerticalScroll(id="facts-of-study", can_focus=False):
+            yield Static(id="facts-text")
+        yield Words(classes="problem")
+        yield LiveTable(id="arms", by_cell=True)
+        yield Words(id="left")
+        yield Words(id="at-hand")
+        yield Input(
+            placeholder="settings: train.epochs=2 seeds=[0,1] …", id="settings", compact=True
+        )
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Keys go to the table."""
+        self.query_one(LiveTable).focus()
+
+    def on_screen_resume(self) -> None:
+        """Read this study from now on."""
+        self._look()
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Columns depend on the width."""
+        self.show_snapshot(self.reader.latest)
+
+    def on_unmount(self) -> None:
+        """Nobody waits for what is being measured."""
+        if self._measurer is not None:
+            self._measurer.end()
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Bring the screen up to date."""
+        view = self._view(snapshot)
+        form = FORMS[self._form]
+        changed = shlex.join(f"{key}={value}" for key, value in self._settings.items())
+        if view is None:
+            self.query_one(Title).say("study", "reading…")
+            return
+        self.query_one(Title).say("study", view.name, form, changed)
+        problem = self.query_one(".problem", Words)
+        problem.set_class(bool(view.problem or snapshot.problem), "-said")
+        problem.show_text(Text(one_line(view.problem or snapshot.problem, 600)))
+        self._show_facts(view)
+        table = self.query_one(LiveTable)
+        columns = study_rows.arm_columns(view, self.size.width)
+        table.set_columns(columns)
+        fresh = not table.row_count
+        table.set_rows(study_rows.arm_rows(view, columns, self.app.theme_variables))
+        if fresh and view.seeds:
+            table.move_cursor(column=len(columns) - len(view.seeds))
+        self._show_left(view)
+        self._show_at_hand()
+
+    def on_estimating(self, event: Estimating) -> None:
+        """Say what is being measured."""
+        event.stop()
+        self._measuring = event.arm
+        if not event.arm:
+            self._measurer = None
+        self.reader.wake()
+        self.show_snapshot(self.reader.latest)
+
+    def action_back(self) -> None:
+        """Out of the settings first, then of the screen; what was begun goes on."""
+        if self.query_one("#settings").has_class("-open"):
+            self._close_settings()
+        else:
+            self.app.pop_screen()
+
+    def action_form(self) -> None:
+        """Show the quick form, what was launched with whatever settings, the full form again."""
+        self._form = (self._form + 1) % len(FORMS)
+        self._look()
+
+    def action_run(self) -> None:
+        """Train what is not done: new, or from its last checkpoint. Asks first, with the estimate."""
+        view = self._view(self.reader.latest)
+        if view is None or view.problem:
+            return
+        try:
+            left = to_launch(view.standing)
+        except RevconsoleError:
+            self._say("nothing of this study has been launched; t shows its full form")
+            return
+        if not left:
+            done = "trains or waits already" if _going(view) else "is done"
+            self._say(f"every run of the {FORMS[self._form]} {done}")
+            return
+        busy = sum(not s.ended and s.state != "queued" for s in self.reader.latest.summaries)
+        also = f" Training now, of whatever: {busy}." if busy else ""
+        detail = f"{self._estimate(view)}\n\n{WHAT_HAPPENS}{also}"
+        unknown = view.time.startswith("not known") and self._measurer is None
+        choices = [BACKGROUND, HERE, *([MEASURE] if unknown else [])]
+        runs = "1 run" if len(left) == 1 else f"{len(left)} runs"
+        question = f"Train {runs} of {view.name}, {FORMS[self._form]}?"
+        self.app.push_screen(Ask(question, detail, choices), partial(self._run_asked, left))
+
+    def action_stop(self) -> None:
+        """Stop what trains and waits of this study."""
+        view = self._view(self.reader.latest)
+        going = _going(view) if view else []
+        if view is None or not going:
+            self._say("no run of this form trains or waits")
+            return
+        runs = "the run" if len(going) == 1 else f"the {len(going)} runs"
+        question = f"Stop {runs} of {view.name} that train or wait?"
+        verb = partial(self.reader.lab.stop_runs, [s.id for s in going])
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                steer.act(self, self.reader, view.name, verb)
+
+        self.app.push_screen(Ask(question, WHAT_STOPS, [STOP]), answered)
+
+    def action_measure(self) -> None:
+        """Measure time and memory of what nothing is known of, in a process of its own."""
+        view = self._view(self.reader.latest)
+        if self._measurer is not None or view is None or not view.standing:
+            return
+        self._measurer, self._measuring = Measurer(), "…"
+        work = (self._measurer, view.standing, self.post_message)
+        threading.Thread(target=self._measure, args=work, name="measurer", daemon=True).start()
+        self.show_snapshot(self.reader.latest)
+
+    def action_settings(self) -> None:
+        """Change settings of every run, as on the command line."""
+        box = self.query_one("#settings", Input)
+        box.add_class("-open")
+        box.focus()
+
+    def action_open(self) -> None:
+        """Open the run under the cursor."""
+        each = self._at_hand()[1]
+        if each is None or each.summary is None:
+            self._say("choose a run that was begun, in a column of a seed")
+            return
+        from revconsole.console.screens.run import RunScreen  # plots load when first shown
+
+        self.app.push_screen(RunScreen(self.reader, each.summary.id))
+
+    def action_compare(self) -> None:
+        """Compare the arms: their runs of the seed under the cursor, or of the first."""
+        view = self._view(self.reader.latest)
+        if view is None or not view.seeds:
+            return
+        column = study_rows.seed_of(self.query_one(LiveTable).selected_column or "")
+        seed = column if column in view.seeds else view.seeds[0]
+        ordered = sorted(view.arms, key=lambda arm: not arm.baseline)
+        found = [arm.by_seed[seed].summary for arm in ordered if seed in arm.by_seed]
+        ids = [s.id for s in found if s is not None][:MOST_COMPARED]
+        if len(ids) < 2:
+            self._say(f"fewer than two arms have a run of seed {seed}")
+            return
+        from revconsole.console.screens.comparison import ComparisonScreen  # as above
+
+        self.app.push_screen(ComparisonScreen(self.reader, ids))
+
+    def action_samples(self) -> None:
+        """Look at the images that the arm under the cursor trains on."""
+        view = self._view(self.reader.latest)
+        arm = next((a for a in view.arms if a.name == self._at_hand()[0]), None) if view else None
+        if arm is not None:
+            from revconsole.console.screens.samples import SamplesScreen  # as above
+
+            plan = next(iter(arm.by_seed.values())).plan
+            self.app.push_screen(SamplesScreen(plan, arm.name))
+
+    def action_copy(self) -> None:
+        """Put the command that runs this form on the clipboard."""
+        quick = " --quick" if self._form == 1 else ""
+        verb = "study resume" if self._form == 2 else "study run"
+        line = command_line(self._path, {} if self._form == 2 else self._settings, verb)
+        self.app.copy_to_clipboard(line.replace(f"'{verb}'", verb) + quick)
+        self.post_message(Said("copied the command"))
+
+    @on(Input.Submitted, "#settings")
+    def _set(self, event: Input.Submitted) -> None:
+        try:
+            self._settings = parse_assignments(shlex.split(event.value))
+        except (RevconsoleError, ValueError) as error:
+            self._say(str(error))
+            return
+        self._close_settings()
+        self._look()
+
+    @on(DataTable.CellHighlighted)
+    def _moved(self) -> None:
+        self._show_at_hand()
+
+    @on(DataTable.CellSelected)
+    def _opened(self) -> None:
+        self.action_open()
+
+    def _close_settings(self) -> None:
+        self.query_one("#settings").remove_class("-open")
+        self.query_one(LiveTable).focus()
+
+    def _look(self) -> None:
+        self.reader.want(Wanted(study=self._asked()))
+        self.show_snapshot(self.reader.latest)
+
+    def _asked(self) -> Asked:
+        return Asked(
+            study=self._path,
+            quick=self._form == 1,
+            launched=self._form == 2,
+            settings={} if self._form == 2 else self._settings,
+        )
+
+    def _view(self, snapshot: Snapshot) -> View | None:
+        """What the reader saw of this form; None until it has looked."""
+        view = snapshot.study
+        return view if view is not None and view.asked == self._asked() else None
+
+    def _at_hand(self) -> tuple[str, Standing | None]:
+        """The arm under the cursor, and its run if the cursor is on one."""
+        view, table = self._view(self.reader.latest), self.query_one(LiveTable)
+        arm = next((a for a in view.arms if a.name == table.selected), None) if view else None
+        seed = study_rows.seed_of(table.selected_column or "")
+        return (arm.name, arm.by_seed.get(seed)) if arm else ("", None)
+
+    def _run_asked(self, left: list[Standing], answer: str | None) -> None:
+        if answer == "measure":
+            self.action_measure()
+        elif answer:
+            launcher: Launcher = "process" if answer == "process" else "thread"
+            steer.act(self, self.reader, self._called, partial(self._go_on, left, launcher))
+
+    def _go_on(self, left: list[Standing], launcher: Launcher) -> str:
+        """In a thread."""
+        count = len(self.reader.lab.go_on(left, launcher))
+        where = "in the background" if launcher == "process" else "in this console"
+        return f"{count} runs queued {where}" if count != 1 else f"1 run queued {where}"
+
+    def _measure(
+        self, measurer: Measurer, standing: tuple[Standing, ...], post: Callable[[Any], object]
+    ) -> None:
+        """In a thread that quitting need not wait for."""
+        try:
+            for arm, error in self.reader.lab.estimate(standing, measurer):
+                post(Said(f"{arm}: {error}", "error") if error else Estimating(arm))
+        except RevconsoleError as error:
+            post(Said(str(error), "error"))
+        measurer.end()
+        post(Estimating(""))
+
+    @property
+    def _called(self) -> str:
+        view = self._view(self.reader.latest)
+        return view.name if view else "study"
+
+    def _estimate(self, view: View) -> str:
+        said = view.facts.time if view.facts else ""
+        lines = [f"Time: {view.time}.", f"Memory: {view.memory}."]
+        return "\n".join([*lines, *([f"The study says: {said}"] if said else [])])
+
+    def _show_facts(self, view: View) -> None:
+        facts = view.facts
+        if facts is None:
+            return
+        text = Text(one_line(facts.title, 400), style="bold")
+        for word in ("source", "expected", "time", "hardware"):
+            if said := getattr(facts, word):
+                text.append(f"\n{word}: ", style="not bold dim")
+                text.append(one_line(said, 1000), style="not bold not dim")
+        self.query_one("#facts-text", Static).update(text)
+
+    def _show_left(self, view: View) -> None:
+        """How many are done, what is left; failures are counted and hold nothing up."""
+        if view.problem:
+            self.query_one("#left", Words).show_text(Text(""))
+            return
+        failed = sum(each.summary is not None and _bad(each) for each in view.standing)
+        text = Text(view.tally if view.standing else "nothing of this study has been launched")
+        if failed:
+            text.append(f", {failed} failed", style=themed(self.app.theme_variables, "text-error"))
+        if self._measuring:
+            text.append(f"\nmeasuring a few steps of {one_line(self._measuring)}")
+        elif view.time != "nothing left":
+            text.append(f"\ntime left: {view.time}\nmemory: {view.memory}")
+        self.query_one("#left", Words).show_text(text)
+
+    def _show_at_hand(self) -> None:
+        arm, each = self._at_hand()
+        words = self.query_one("#at-hand", Words)
+        words.show_text(study_rows.run_line(arm, each, self.app.theme_variables))
+
+    def _say(self, sentence: str) -> None:
+        self.app.post_message(Said(sentence, "warning"))
+
+
+def _going(view: View) -> list[Any]:
+    return [e.summary for e in view.standing if e.progress == "running" and e.summary]
+
+
+def _bad(each: Standing) -> bool:
+    return (
+        each.progress == "interrupted"
+        and each.summary is not None
+        and each.summary.state != "stopped"
+    )

@@ -1,0 +1,155 @@
+"""Study rows: studies as rows of a list, and one study as arms by seeds."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from revconsole.console import states
+from revconsole.console.colours import themed
+from revconsole.console.widgets.live_table import Column
+from revconsole.lab import format as shown
+from revconsole.lab.board import ArmStanding, Entry, Share, View
+from revconsole.lab.report.table import accuracy
+from revconsole.lab.study import Standing
+from revconsole.records.printable import one_line
+
+Variables = dict[str, str]
+Row = tuple[str, tuple[Text, ...]]
+GOING = states.SIGNS["running"]
+SEED = "seed-"
+LEAST_NAME, MOST_NAME = 12, 34
+SEED_WIDTH = 10
+"""Of `■ stopped` and `◔ stalled`, and a cell to spare."""
+
+
+def list_columns(entries: Sequence[Entry], width: int) -> list[Column]:
+    """The columns of the list; what is left of `width` goes to the title."""
+    name = min(30, max((len(entry.name) for entry in entries), default=LEAST_NAME))
+    fixed = name + 1 + 2 * 9 + 8
+    return [
+        Column(key="name", label="study", width=name, right=False),
+        Column(key="full", label="full", width=8),
+        Column(key="quick", label="quick", width=8),
+        Column(key="from", label="from", width=7, right=False),
+        Column(key="title", label="what it asks", width=max(20, width - fixed - 2), right=False),
+    ]
+
+
+def list_rows(entries: Sequence[Entry], variables: Variables) -> list[Row]:
+    """Every study: how many of its runs are done, in either form."""
+    return [
+        (
+            entry.path,
+            (
+                Text(one_line(entry.name)),
+                *(_share(share, variables) for share in entry.shares or (None, None)),
+                Text("yours" if entry.own else "shipped", style="dim"),
+                Text(one_line(entry.problem), style=themed(variables, "text-error"))
+                if entry.problem
+                else Text(one_line(entry.title)),
+            ),
+        )
+        for entry in entries
+    ]
+
+
+def _share(share: Share | None, variables: Variables) -> Text:
+    if share is None:
+        return Text(shown.UNKNOWN)
+    going = f" {GOING}" if share.going else ""
+    name = "text-primary" if share.going else "text-success" if share.done == share.total else ""
+    return Text(f"{share.done}/{share.total}{going}", style=themed(variables, name))
+
+
+def arm_columns(view: View, width: int) -> list[Column]:
+    """Arms by seeds. Memory and gain are left out where there is no room for them."""
+    seeds = [
+        Column(key=f"{SEED}{seed}", label=f"seed {seed}", width=SEED_WIDTH, right=False)
+        for seed in view.seeds
+    ]
+    longest = max((len(arm.name) for arm in view.arms), default=LEAST_NAME)
+    name = min(MOST_NAME, max(LEAST_NAME, longest))
+    result = Column(key="accuracy", label="test, mean ± std", width=16)
+    extra = [
+        Column(key="gain", label="gain", width=8),
+        Column(key="kept", label="kept MiB", width=8),
+    ]
+    room = width - 1 - (name + 1) - 17 - len(seeds) * (SEED_WIDTH + 1)
+    if room < 0:
+        name = max(LEAST_NAME, name + room)
+    kept = extra[: max(0, room) // 9]
+    return [
+        Column(key="arm", label="arm", width=name, right=False),
+        result,
+        *kept,
+        *seeds,
+    ]
+
+
+def arm_rows(view: View, columns: Sequence[Column], variables: Variables) -> list[Row]:
+    """Every arm: mean and deviation over the seeds that are done, and the state of each run."""
+    return [
+        (arm.name, tuple(_arm_cell(arm, column.key, variables) for column in columns))
+        for arm in view.arms
+    ]
+
+
+def _arm_cell(arm: ArmStanding, key: str, variables: Variables) -> Text:
+    if key == "arm":
+        return Text(one_line(arm.name) or shown.UNKNOWN)
+    if key == "accuracy":
+        return Text(accuracy(arm.accuracy))
+    if key == "gain":
+        return Text(
+            "baseline" if arm.baseline else shown.points(arm.gain),
+            style="dim" if arm.baseline else "",
+        )
+    if key == "kept":
+        return Text(shown.mebibytes(arm.kept_bytes).removesuffix(" MiB"))
+    return run_cell(arm.by_seed.get(seed_of(key)), variables)
+
+
+def seed_of(key: str) -> int:
+    """The seed of a column; -1 for a column that is not of a seed."""
+    return int(key.removeprefix(SEED)) if key.startswith(SEED) else -1
+
+
+def run_cell(each: Standing | None, variables: Variables) -> Text:
+    """One run: its accuracy once it is done, its epochs while it trains, else its state."""
+    if each is None:
+        return Text("")
+    run = each.summary
+    if run is None:
+        return Text("· to do", style="dim")
+    text = states.shown(run.state, variables, brief=True)
+    sign = states.SIGNS[run.state]
+    if run.state == "finished":
+        return Text(f"{sign} {shown.percent(run.test_accuracy)}", style=text.style)
+    if run.state == "running":
+        return Text(f"{sign} {run.epoch}/{run.plan.epochs}", style=text.style)
+    return text
+
+
+def run_line(arm: str, each: Standing | None, variables: Variables) -> Text:
+    """The run under the cursor in words: what it is called, its state, and why it ended early."""
+    if each is None:
+        return Text("")
+    where = f"{one_line(arm)}, seed {each.plan.seed}: "
+    run = each.summary
+    if run is None:
+        return Text(f"{where}not begun, {each.plan.epochs} epochs", style="dim")
+    line = Text(where)
+    line.append_text(states.shown(run.state, variables))
+    parts = [
+        f"epoch {run.epoch}/{run.plan.epochs}",
+        f"ETA {shown.clock(run.eta_seconds)}" if run.eta_seconds is not None else "",
+        f"val {shown.percent(run.best_validation_accuracy)}",
+        shown.duration(run.seconds) if run.ended else "",
+        run.id,
+    ]
+    line.append("".join(f" · {part}" for part in parts if part), style="not bold")
+    if run.reason:
+        line.append(
+            f"\n{one_line(run.reason, 300)}", style=themed(variables, states.COLOURS[run.state])
+        )
+    return line

@@ -1,0 +1,216 @@
+"""Board: studies as a screen shows them. What was worked out is kept, so that looking again each second costs little."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from revconsole.errors import RevconsoleError
+from revconsole.lab.report.statistics import Spread, spread
+from revconsole.lab.study import PlannedStudy, Standing, tally
+from revconsole.records import shelf
+from revconsole.records.run import Summary
+from revconsole.records.study import StudyFacts
+
+if TYPE_CHECKING:
+    from revconsole.lab.lab import Lab
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which study, in which form. launched: its runs with the settings they were launched with, whatever those were."""
+
+    study: str
+    """Path of its file."""
+    quick: bool = False
+    launched: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """How many of some runs are done, and how many train or wait."""
+
+    done: int
+    going: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A study on the shelf. shares: of the full form and of the quick one; none of a file that is wrong."""
+
+    name: str
+    title: str
+    path: str
+    own: bool
+    """Whether it lies in the working folder, or came with revconsole."""
+    shares: tuple[Share, ...] = ()
+    problem: str = ""
+    """What is wrong with its file; empty if nothing is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmStanding:
+    """An arm and its runs by seed. accuracy: on the test images, over the seeds that are done.
+
+    gain: of its mean over that of the baseline, where both have the same seeds.
+    """
+
+    name: str
+    by_seed: Mapping[int, Standing]
+    baseline: bool = False
+    accuracy: Spread | None = None
+    gain: float | None = None
+    kept_bytes: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One study: what it says of itself, its runs, and what is still to come."""
+
+    asked: Asked
+    name: str
+    facts: StudyFacts | None = None
+    arms: tuple[ArmStanding, ...] = ()
+    standing: tuple[Standing, ...] = ()
+    tally: str = ""
+    time: str = ""
+    memory: str = ""
+    problem: str = ""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Every seed of an arm, ascending."""
+        return tuple(sorted({seed for arm in self.arms for seed in arm.by_seed}))
+
+
+class Board:
+    """Reads files of studies when they change, and joins their plans with the runs of the store."""
+
+    def __init__(self, lab: "Lab") -> None:
+        self._lab = lab
+        self._planned: dict[str, tuple[int, PlannedStudy | RevconsoleError]] = {}
+
+    def entries(self, runs: Sequence[Summary]) -> tuple[Entry, ...]:
+        """Every study that can be named, with how far it has come."""
+        shelved = [(each, *self._forms(each)) for each in shelf.shelved_studies()]
+        plans = [plan for _, _, forms in shelved for form in forms for plan in form.plans]
+        standing = iter(
+            self._lab.standings_of(plans, runs)
+        )  # at once: every look at the runs costs
+        return tuple(
+            Entry(
+                name=each.name,
+                title=each.title,
+                path=str(each.path),
+                own=each.path.is_relative_to(Path.cwd()),
+                problem=problem,
+                shares=tuple(_share(islice(standing, len(form.plans))) for form in forms),
+            )
+            for each, problem, forms in shelved
+        )
+
+    def study(self, asked: Asked, runs: Sequence[Summary]) -> View:
+        """One study. What is wrong with it, or with the settings, is in `problem`."""
+        name = Path(asked.study).stem
+        try:
+            planned = self._plan(asked)
+        except RevconsoleError as error:
+            return View(asked=asked, name=name, problem=str(error))
+        if asked.launched:
+            standing = self._lab.begun(planned.study.name, runs)
+        else:
+            standing = self._lab.standings(planned, runs)
+        return View(
+            asked=asked,
+            name=name,
+            facts=planned.study.facts,
+            arms=_arms(standing, planned),
+            standing=standing,
+            tally=tally(standing),
+            time=self._lab.forecast(standing, runs).sentence,
+            memory=self._lab.memory(standing, runs),
+        )
+
+    def _forms(self, shelved: shelf.Shelved) -> tuple[str, tuple[PlannedStudy, ...]]:
+        """What is wrong with a study, and its full and its quick form."""
+        path = str(shelved.path)
+        try:
+            return "", tuple(self._plan(Asked(study=path, quick=quick)) for quick in (False, True))
+        except RevconsoleError as error:
+            return str(error), ()
+
+    def _plan(self, asked: Asked) -> PlannedStudy:
+        """The study as asked for, planned anew only if its file has changed. Raises RevconsoleError."""
+        key = f"{asked.study} {asked.quick} {sorted(asked.settings.items())!r}"
+        try:
+            changed = Path(asked.study).stat().st_mtime_ns
+        except OSError:
+            changed = 0
+        before = self._planned.get(key)
+        if before is None or before[0] != changed:
+            before = self._planned[key] = (changed, self._made(asked))
+        if isinstance(before[1], RevconsoleError):
+            raise before[1]
+        return before[1]
+
+    def _made(self, asked: Asked) -> PlannedStudy | RevconsoleError:
+        try:
+            return self._lab.study(asked.study, asked.settings, quick=asked.quick)
+        except RevconsoleError as error:
+            return error
+
+
+def _share(standing: Iterable[Standing]) -> Share:
+    words = [each.progress for each in standing]
+    return Share(done=words.count("done"), going=words.count("running"), total=len(words))
+
+
+def _arms(standing: Sequence[Standing], planned: PlannedStudy) -> tuple[ArmStanding, ...]:
+    """The runs arm by arm, in the order of the study."""
+    groups: dict[str, dict[int, Standing]] = {}
+    for each in standing:
+        groups.setdefault(_free_name(each, groups), {})[each.plan.seed] = each
+    baseline = planned.study.baseline(planned.arms).name
+    reference = _accuracies(groups.get(baseline, {}))
+    return tuple(
+        ArmStanding(
+            name=name,
+            by_seed=by_seed,
+            baseline=name == baseline,
+            accuracy=spread(list(_accuracies(by_seed).values())),
+            gain=None if name == baseline else _gain(_accuracies(by_seed), reference),
+            kept_bytes=_mean_kept(by_seed),
+        )
+        for name, by_seed in groups.items()
+    )
+
+
+def _free_name(each: Standing, groups: Mapping[str, Mapping[int, Standing]]) -> str:
+    """The arm; where runs of several settings are shown, a number tells those of one seed apart."""
+    name, number = each.plan.arm, 1
+    candidate = name
+    while each.plan.seed in groups.get(candidate, {}):
+        number += 1
+        candidate = f"{name} ({number})"
+    return candidate
+
+
+def _accuracies(by_seed: Mapping[int, Standing]) -> dict[int, float]:
+    done = {seed: e.summary for seed, e in by_seed.items() if e.progress == "done"}
+    return {seed: s.test_accuracy for seed, s in done.items() if s and s.test_accuracy is not None}
+
+
+def _gain(values: Mapping[int, float], reference: Mapping[int, float]) -> float | None:
+    mean, other = spread(list(values.values())), spread(list(reference.values()))
+    if mean is None or other is None or values.keys() != reference.keys():
+        return None
+    return mean.mean - other.mean
+
+
+def _mean_kept(by_seed: Mapping[int, Standing]) -> float | None:
+    kept = [e.summary.kept_for_backward_bytes for e in by_seed.values() if e.summary]
+    found = spread([float(size) for size in kept if size is not None])
+    return None if found is None else found.mean

@@ -1,0 +1,61 @@
+"""Estimate: `python -m revconsole.training.estimate` reads plans, a line of JSON each, and answers each with a line.
+
+seconds of the whole run, from a few of its steps (see `pace`)
+step_bytes: what a training step needs, from what a few images keep (see `forecast`); null is unknown
+error, unavailable: why it cannot be measured, and whether for lack of data
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from revconsole.errors import DataUnavailable, RevconsoleError
+from revconsole.records.facts import data_folder
+from revconsole.records.plan import Plan
+from revconsole.training import devices, pace
+from revconsole.training.budget import choose_blocks
+from revconsole.training.forecast import Forecast, choice_of
+from revconsole.training.setting import Setting, prepare
+
+
+def estimate(plan: Plan, *, data: Path) -> dict[str, Any]:
+    """Seconds and bytes of a run of the plan. Raises what `prepare` raises."""
+    with devices.threads(plan.train.threads):
+        setting = prepare(plan, data=data)
+        seconds = pace.seconds_of(setting)
+        return {"seconds": seconds, "step_bytes": _step_bytes(setting)}
+
+
+def _step_bytes(setting: Setting) -> int | None:
+    images, labels = next(setting.training_batches(1))
+    choose_blocks(setting, images, labels)
+    now = choice_of(setting.plan, setting.micro_batch)
+    return Forecast(setting).needed(now)
+
+
+def serve(questions: IO[str], answers: IO[str]) -> None:
+    """Answer until there is no question."""
+    for line in questions:
+        answers.write(json.dumps(_answer(line)) + "\n")
+        answers.flush()
+
+
+def _answer(line: str) -> dict[str, Any]:
+    try:
+        return estimate(Plan.model_validate_json(line), data=data_folder())
+    except RevconsoleError as error:
+        return {"error": str(error), "unavailable": isinstance(error, DataUnavailable)}
+    except (MemoryError, torch.OutOfMemoryError):
+        return {"error": "it needs more memory than there is", "unavailable": False}
+    except Exception as error:  # noqa: BLE001  whatever it is, the other process says it
+        return {"error": f"{type(error).__name__}: {error}", "unavailable": False}
+
+
+if __name__ == "__main__":
+    own = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever else is printed is no answer
+    serve(sys.stdin, own)

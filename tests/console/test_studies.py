@@ -1,0 +1,281 @@
+"""Studies in the console: the list, arms by seeds live, and running, stopping and going on with them."""
+
+import asyncio
+import re
+import time
+
+import pytest
+
+from revconsole.records.events import EpochFinished, Failed, Finished, Started
+
+EVERY_SIZE = pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 45)])
+PROCESS_SECONDS = 120.0
+"""A process that has just begun loads torch, on a busy machine for long."""
+
+
+@pytest.fixture(autouse=True)
+def tiny(tiny_study):
+    return tiny_study.absolute()
+
+
+@pytest.fixture
+def begun(store, lab):
+    """Begin the run of an arm and a seed as a trainer would; its attempt."""
+
+    def _begun(arm, seed, quick=False, **settings):
+        planned = lab.study("tiny", settings, quick=quick)
+        plan = next(p for p in planned.plans if (p.arm, p.seed) == (arm, seed))
+        attempt = store.claim(store.create(plan, {}), 1)
+        facts = {"steps": 10, "steps_per_epoch": 10, "device": "cpu", "fingerprint": "7d3f0c1a"}
+        attempt.emit(Started(facts=facts))
+        return attempt
+
+    return _begun
+
+
+@pytest.fixture
+def finished(begun):
+    """A run that has ended with this accuracy on the test images."""
+
+    def _finished(arm, seed, accuracy, **form):
+        attempt = begun(arm, seed, **form)
+        values = {"validation_accuracy": accuracy, "kept_for_backward_bytes": 3 * 2**20}
+        attempt.emit(EpochFinished(epoch=1, step=10, values=values))
+        attempt.emit(Finished(outcome="completed", step=10, values={"test_accuracy": accuracy}))
+        attempt.close()
+
+    return _finished
+
+
+async def open_list(stage):
+    await stage.until(lambda: "Reading" not in stage.text)
+    await stage.press("t")
+    return await stage.shows("tiny", "mnist-patch")
+
+
+async def open_tiny(stage, *texts):
+    await open_list(stage)
+    await stage.press("G", "enter")
+    return await stage.shows("study · tiny", *(texts or ("seed 0",)))
+
+
+async def eventually(happened):
+    end = time.monotonic() + PROCESS_SECONDS
+    while not happened():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.1)
+
+
+@EVERY_SIZE
+async def test_the_list_says_of_each_study_what_it_asks_and_how_far_it_is(
+    opened, finished, width, height
+):
+    finished("plain", 0, 0.9)
+    async with opened(width, height) as stage:
+        text = await open_list(stage)
+        assert max(map(len, text.splitlines())) <= width
+        row = stage.line("tiny ")
+        assert "1/4" in row
+        assert "0/2" in row
+        assert "yours" in row
+        assert "two ways, in seconds" in row
+        assert "0/15" in stage.line("mnist-patch ")
+        await stage.press("G")
+        await stage.shows("tiny.toml")
+        await stage.press("escape")
+        await stage.shows("1 run ")
+
+
+@EVERY_SIZE
+async def test_a_study_shows_its_facts_and_its_runs_by_arm_and_seed(opened, width, height):
+    async with opened(width, height) as stage:
+        text = await open_tiny(stage, "two ways, in seconds", "source: this test")
+        assert "0 of 4 runs done, 4 to do" in text
+        for word in ("seed 0", "seed 1", "r Run", "s Stop", "m Measure", "esc Back", "q Quit"):
+            assert word in text
+        for arm in ("plain ", "two streams "):
+            assert stage.line(arm).count("to do") == 2
+        await stage.press("t")
+        await stage.shows("quick form", "0 of 2 runs done")
+
+
+async def test_accuracies_are_mean_and_deviation_over_seeds(opened, finished):
+    for arm, accuracies in (("plain", (0.90, 0.94)), ("two streams", (0.91, 0.97))):
+        for seed, accuracy in enumerate(accuracies):
+            finished(arm, seed, accuracy)
+    async with opened(120, 30) as stage:
+        await open_tiny(stage, "4 of 4 runs done")
+        row = stage.line("two streams ")
+        assert "94.00 ± 4.24 %" in row
+        assert "+2.0 pp" in row
+        assert "✓ 91.0 %" in row
+        assert "3.00" in row
+        assert "baseline" in stage.line("plain ")
+
+
+@EVERY_SIZE
+async def test_it_is_live_and_a_run_that_failed_is_shown_with_its_reason(
+    opened, begun, width, height
+):
+    attempt = begun("plain", 0)
+    async with opened(width, height) as stage:
+        await open_tiny(stage, "● 0/1")
+        attempt.emit(EpochFinished(epoch=1, step=10, values={"validation_accuracy": 0.5}))
+        stage.app.reader.wake()
+        await stage.shows("● 1/1")
+        attempt.emit(Failed(reason="the loss is not finite at step 12"))
+        attempt.close()
+        stage.app.reader.wake()
+        await stage.shows("✗ failed", ", 1 failed")
+        await stage.shows("plain, seed 0", "the loss is not finite at step 12")
+
+
+async def test_enter_opens_the_run_under_the_cursor(opened, finished):
+    finished("plain", 0, 0.9)
+    async with opened(120, 30) as stage:
+        await open_tiny(stage, "✓ 90.0 %")
+        await stage.press("down", "enter")
+        await stage.shows("choose a run that was begun")
+        await stage.press("up", "enter")
+        await stage.shows("facts", "tiny-plain-s0")
+        await stage.press("escape")
+        await stage.shows("study · tiny")
+
+
+async def test_the_runs_of_one_seed_are_compared(opened, finished):
+    async with opened(120, 30) as stage:
+        await open_tiny(stage)
+        await stage.press("c")
+        await stage.shows("fewer than two arms")
+        finished("plain", 0, 0.9)
+        finished("two streams", 0, 0.8)
+        stage.app.reader.wake()
+        await stage.shows("✓ 80.0 %")
+        await stage.press("c")
+        await stage.shows("comparison of 2 runs", "-10.0 pp")
+
+
+async def test_the_question_before_it_runs_says_the_estimate_and_what_happens(
+    opened, finished, lab
+):
+    async with opened() as stage:
+        await open_tiny(stage)
+        await stage.press("r")
+        text = await stage.shows("Train 4 runs of tiny, full form?", "Measure time and memory")
+        assert "Time: not known" in text
+        await stage.press("escape")
+        finished("plain", 0, 0.9)
+        finished("two streams", 0, 0.9)
+        stage.app.reader.wake()
+        await stage.shows("2 of 4 runs done")
+        await stage.press("r")
+        text = await stage.shows("Train 2 runs of tiny", "In the background [b]", "[y]")
+        assert "2 runs as long as earlier ones took" in " ".join(text.split())
+        assert "they outlive this" in text
+        await stage.press("escape")
+        assert len(lab.runs()) == 2
+
+
+async def test_it_runs_in_this_console_to_its_end(opened, lab):
+    async with opened() as stage:
+        await open_tiny(stage)
+        await stage.press("t")
+        await stage.shows("0 of 2 runs done")
+        await stage.press("r", "y")
+        await stage.shows("2 runs queued")
+        await eventually(lambda: [r.state for r in lab.runs()] == ["finished"] * 2)
+        await stage.shows("2 of 2 runs done", "✓ ")
+        await stage.press("r")
+        await stage.shows("every run of the quick form is done")
+        await stage.until(lambda: not lab.busy())
+
+
+async def test_in_the_background_it_outlives_the_console_and_is_stopped_and_resumed(
+    opened, lab, tiny
+):
+    tiny.write_text(tiny.read_text().replace("train.epochs = 2", "train.epochs = 5000"))
+    async with opened() as stage:
+        await open_tiny(stage)
+        await stage.press("t")
+        await stage.shows("0 of 2 runs done")
+        await stage.press("r", "b")
+        await stage.shows("2 runs queued")
+        await stage.press("q")
+        await stage.until(lambda: not stage.app.is_running)
+    await eventually(lambda: "running" in {run.state for run in lab.runs()})
+    async with opened() as stage:
+        await open_tiny(stage)
+        await stage.press("t")
+        await stage.shows("1 running, 1 waiting")
+        await stage.press("r")
+        await stage.shows("every run of the quick form")
+        await stage.press("s")
+        await stage.shows("Stop the 2 runs of tiny", "keeps a checkpoint")
+        await stage.press("y")
+        await eventually(lambda: {run.state for run in lab.runs()} == {"stopped"})
+        await stage.shows("2 interrupted")
+        await stage.press("r")
+        await stage.shows("Train 2 runs of tiny, quick form?")
+
+
+async def test_settings_make_other_runs_and_wrong_ones_are_answered(opened):
+    async with opened() as stage:
+        await open_tiny(stage)
+        await stage.press("o", *"train.epochs=7", "enter")
+        await stage.shows("study · tiny · full form · train.epochs=7")
+        await stage.press("o", *["backspace"] * 20, *"train.epohs=7", "enter")
+        await stage.shows("did you mean")
+        await stage.press("r")
+        await stage.hides("Train 4 runs")
+        await stage.press("y")
+        assert stage.app.clipboard.endswith("tiny.toml train.epohs=7")
+        assert stage.app.clipboard.startswith("revconsole study run ")
+
+
+async def test_what_was_launched_with_other_settings_has_a_form_of_its_own(opened, finished):
+    finished("plain", 0, 0.9, **{"train.epochs": 9})
+    async with opened() as stage:
+        await open_tiny(stage, "0 of 4 runs done")
+        await stage.press("t", "t")
+        await stage.shows("as launched", "1 of 1 run done", "✓ 90.0 %")
+
+
+async def test_a_file_that_is_wrong_is_one_sentence_in_the_list_and_on_its_screen(opened, tiny):
+    tiny.write_text(tiny.read_text() + "\n[nonsense]\nx = 1\n")
+    async with opened(160, 45) as stage:
+        await open_list(stage)
+        assert "nonsense" in stage.line("tiny ")
+        await stage.press("G", "enter")
+        await stage.shows("study · tiny", "nonsense")
+        await stage.press("r", "s", "m", "c")
+        assert stage.app.is_running
+
+
+async def test_names_of_arms_are_text(opened, tiny):
+    hostile = r"[bold]x[/] \u001b]52;c;aGk=\u0007"
+    tiny.write_text(tiny.read_text().replace('"two streams"', f'"{hostile}"'))
+    async with opened(160, 45) as stage:
+        text = await open_tiny(stage, "[bold]x[/]")
+        assert not re.search("[\x1b\x07]", text)
+
+
+async def test_time_and_memory_are_measured_with_a_key(opened, tiny):
+    async with opened(120, 30) as stage:
+        await open_tiny(stage)
+        await stage.press("t", "m")
+        await stage.shows("measuring a few steps of")
+        await eventually(lambda: "2 runs from a few steps measured" in stage.text)
+        await stage.shows("MiB for a training step")
+        await stage.press("r")
+        text = await stage.shows("Train 2 runs of tiny")
+        assert "from a few steps measured" in " ".join(text.split())
+        assert "Measure time" not in text
+
+
+async def test_the_palette_and_the_help_have_the_keys_of_a_study(opened):
+    async with opened(80, 45) as stage:
+        await open_tiny(stage)
+        await stage.press("ctrl+p", *"measure")
+        await stage.shows("key m")
+        await stage.press("escape", "question_mark", *["j"] * 60)
+        await stage.shows("One study", "Measure time and memory")

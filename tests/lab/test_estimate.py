@@ -1,0 +1,61 @@
+"""Time and memory of planned runs, measured in another process."""
+
+import threading
+
+import pytest
+
+from revconsole.errors import DataUnavailable, RevconsoleError
+from revconsole.lab.estimate import Measurer
+from revconsole.lab.lab import Lab
+from revconsole.records.plan import Plan
+
+SMALL = {
+    "name": "small",
+    "model": {"architecture": "vit", "patch": 4, "dim": 16, "depth": 1, "heads": 2},
+}
+
+
+@pytest.fixture
+def measurer():
+    made = Measurer()
+    yield made
+    made.end()
+
+
+def test_a_plan_is_measured_and_one_without_data_does_not_end_the_process(
+    measurer, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("REVCONSOLE_DATA", str(tmp_path / "nowhere"))
+    small = Plan.model_validate(SMALL)
+
+    with pytest.raises(DataUnavailable, match="put "):
+        measurer.ask(Plan.model_validate({"name": "absent", "data": {"dataset": "cifar10"}}))
+    one = measurer.ask(small)
+    double = measurer.ask(
+        small.model_copy(update={"train": small.train.model_copy(update={"batch": 256})})
+    )
+
+    assert one.seconds > 0
+    assert one.step_bytes < double.step_bytes
+
+
+def test_a_process_that_was_ended_is_an_error_and_no_wait(measurer):
+    plan = Plan.model_validate(SMALL)
+    threading.Timer(0.3, measurer.end).start()
+
+    with pytest.raises(RevconsoleError, match="has ended"):
+        measurer.ask(plan)
+    with pytest.raises(RevconsoleError, match="has ended"):
+        measurer.ask(plan)
+
+
+def test_what_was_measured_is_known_to_the_forecast(tmp_path, tiny_study, measurer):
+    lab = Lab(tmp_path / "runs")
+    standing = lab.standings(lab.study("tiny", quick=True))
+
+    arms = [arm for arm, error in lab.estimate(standing, measurer) if error is None]
+
+    assert arms == ["plain", "two streams"]
+    assert "2 runs from a few steps measured" in lab.forecast(standing).sentence
+    assert "MiB for a training step" in lab.memory(standing)
+    assert list(lab.estimate(standing, measurer)) == []
