@@ -43,6 +43,13 @@ def report(
             help="Formats of the figures, or none.", show_default=f"{EVERY_FIGURE}, with matplotlib"
         ),
     ] = "",
+    weights: Annotated[
+        bool,
+        typer.Option(
+            "--weights/--no-weights",
+            help="Draw attention and position encodings of a run of each arm, from its checkpoint and data.",
+        ),
+    ] = True,
 ) -> None:
     """Print what came of a study or of some runs, and write it as documents with figures.
 
@@ -50,16 +57,23 @@ def report(
     of methods is written from what the runs recorded.
     """
     from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
+    from revconsole.lab.report.figures.inspected import left_out  # as above
     from revconsole.lab.report.table import table  # as above
-    from revconsole.lab.report.writing import write  # as above
+    from revconsole.lab.report.writing import refuse_unknown, write  # as above
 
-    results = _results(Lab(context.obj), subjects, quick=quick)
+    lab = Lab(context.obj)
+    results = _results(lab, subjects, quick=quick)
     shown = table(results)
     output.print_table(shown.headings, shown.rows, plain=True)
     for note in (shown.caption, *shown.notes):
         output.say(note)
     folder = out or Path(f"report-{results.name}{'-quick' if results.quick else ''}")
-    files = write(results, folder, _words(formats), _figures(figures))
+    wanted, drawn = _words(formats), _figures(figures)
+    refuse_unknown(wanted, drawn)
+    inspections = lab.inspections(results) if weights and drawn else {}
+    files = write(results, folder, wanted, drawn, inspections)
+    for sentence in left_out(results, inspections):
+        output.say(sentence)
     output.say(f"{len(files)} files in {folder}")
 
 

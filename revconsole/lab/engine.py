@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from revconsole.records.attempt import Attempt
 from revconsole.records.benchmark import Bench, Update
+from revconsole.records.inspection import Inspection
 from revconsole.records.plan import Plan
 from revconsole.records.samples import Samples, Throughput
 from revconsole.records.store import RunStore
@@ -87,6 +88,16 @@ def samples(plan: Plan, *, count: int, side: int, page: int = 0) -> Samples:
     from revconsole.training import door  # as above
 
     return door.samples(plan, count=count, side=side, page=page)
+
+
+def inspect(store: RunStore, run_id: str, *, images: int) -> Inspection:
+    """What the kept weights of a run show of its positions, and of its attention on some test images.
+
+    Raises RevconsoleError where no checkpoint is left, or the data is out of reach or has changed.
+    """
+    from revconsole.training import door  # as above
+
+    return door.inspect(store, run_id, images=images)
 
 
 def throughput(plan: Plan, *, seconds: float) -> Throughput:

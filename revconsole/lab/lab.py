@@ -3,12 +3,10 @@
 import shlex
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-<<<<<<< HEAD
 from dataclasses import dataclass, replace
-=======
+
 from contextlib import suppress
 from dataclasses import dataclass
->>>>>>> screens
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,11 +19,13 @@ from revconsole.lab.estimate import Measurer
 from revconsole.lab.launchers import process
 from revconsole.lab.launchers.thread import ThreadLauncher
 from revconsole.lab.report import results
+from revconsole.lab.report.figures.inspected import shown_run
 from revconsole.lab.report.results import Results
 from revconsole.lab.study import Forecast, PlannedStudy, Standing
 from revconsole.records import attempt as attempts
 from revconsole.records import control, shelf
 from revconsole.records.benchmark import Update
+from revconsole.records.inspection import Inspection
 from revconsole.records.plan import Plan
 from revconsole.records.profile import Profile
 from revconsole.records.run import Run, Summary
@@ -36,6 +36,8 @@ from revconsole.records.tail import Tail
 Launcher = Literal["thread", "process"]
 KILL_SECONDS = 10.0
 """How long a killed process may take to be gone."""
+SHOWN_IMAGES = 6
+"""Test images that a report shows the attention on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +259,10 @@ class Lab:
         """What came of some runs; those that differ in their seed alone are one arm. Raises RevconsoleError."""
         return results.of_runs([self.run(run_id) for run_id in run_ids])
 
+    def inspections(self, reported: Results) -> dict[str, Inspection | str]:
+        """What the weights of a run of each arm show, or why they cannot be seen; loads torch."""
+        return {run: self._inspected(run) for run in map(shown_run, reported.arms)}
+
     def count_parameters(self, plan: Plan) -> int:
         """Parameters of a planned model; loads torch, so call it from a thread."""
         return engine.count_parameters(plan)
@@ -301,14 +307,18 @@ class Lab:
         """Wait until nothing trains or waits in this process; False if `seconds` passed first."""
         return self._threads.wait(seconds)
 
-<<<<<<< HEAD
     def _begun(self, arm: Arm, where: str) -> Arm:
         plans = tuple(starts.resolved(plan, self.store, where=where) for plan in arm.plans)
         return replace(arm, plans=plans)
-=======
+
     def _listed(self, runs: Sequence[Summary] | None) -> Sequence[Summary]:
         return self.runs() if runs is None else runs
->>>>>>> screens
+
+    def _inspected(self, run_id: str) -> Inspection | str:
+        try:
+            return engine.inspect(self.store, run_id, images=SHOWN_IMAGES)
+        except RevconsoleError as error:
+            return str(error)
 
     def _measured(self, plan: Plan) -> float:
         seconds = engine.forecast_seconds(plan)

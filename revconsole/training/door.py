@@ -15,10 +15,12 @@ from revconsole.records.benchmark import Bench, Update
 from revconsole.records.control import Control
 from revconsole.records.events import Event, Failed, Started
 from revconsole.records.facts import data_folder
+from revconsole.records.inspection import Inspection
 from revconsole.records.plan import Plan
 from revconsole.records.samples import Samples, Throughput
 from revconsole.records.store import RunStore
 from revconsole.records.survey import Surveyed
+from revconsole.training import inspection as look_inside
 from revconsole.training import pace, survey
 from revconsole.training import samples as look
 from revconsole.training import throughput as data_pace
@@ -126,6 +128,12 @@ def audited(
 def samples(plan: Plan, *, count: int, side: int, page: int = 0) -> Samples:
     """The data of a plan to look at; see `samples`."""
     return look.samples(plan, data=data_folder(), count=count, side=side, page=page)
+
+
+def inspect(store: RunStore, run_id: str, *, images: int) -> Inspection:
+    """What the kept weights of a run show; see `inspection`."""
+    checkpoints = Checkpoints(store.folder(run_id))
+    return look_inside.inspect(store.plan(run_id), checkpoints, data=data_folder(), images=images)
 
 
 def throughput(plan: Plan, *, seconds: float) -> Throughput:

@@ -127,13 +127,13 @@ class Keeper:
         except Damaged as damage:
             self._emit(_damaged(damage))
             return
-        self._load_weights(loaded)
+        load_weights(self._setting, loaded)
         self._setting.reach(best.step)
 
     def _apply(self, loaded: Loaded) -> Progress:
         setting = self._setting
         try:
-            self._load_weights(loaded)
+            load_weights(self._setting, loaded)
             setting.optimizer.load_state_dict(loaded.state["optimizer"])
             if setting.precision.scaled:
                 setting.precision.scaler.load_state_dict(loaded.state["scaler"])
@@ -152,12 +152,6 @@ class Keeper:
         self._restart(progress.step)
         return progress
 
-    def _load_weights(self, loaded: Loaded) -> None:
-        setting = self._setting
-        setting.model.load_state_dict(loaded.weights)
-        if setting.average is not None:
-            setting.average.load_state_dict(loaded.state["average"])
-
     def _restart(self, step: int) -> None:
         """Count from here to the next checkpoint."""
         self._since, self._began = step, time.monotonic()
@@ -175,6 +169,16 @@ class Keeper:
             f"{k} was {before[k]}, is {now[k]}" for k in now if before.get(k, now[k]) != now[k]
         ]
         return [_other_surroundings(changed)] if changed else []
+
+
+def load_weights(setting: Setting, loaded: Loaded) -> None:
+    """Put the weights of a checkpoint into the model, and their average where there is one.
+
+    Raises RuntimeError or KeyError for those of another model.
+    """
+    setting.model.load_state_dict(loaded.weights)
+    if setting.average is not None:
+        setting.average.load_state_dict(loaded.state["average"])
 
 
 def weights_sha256(model: nn.Module) -> str:

@@ -95,12 +95,13 @@ def _pictures(
         images = torch.cat(images.chunk(2, dim=1), dim=-1)
     coloured = images if images.shape[1] == 3 else images[:, :1].expand(-1, 3, -1, -1)
     return tuple(
-        Picture(rows=_colours(image), caption=names[label])
+        Picture(rows=colours(image), caption=names[label])
         for image, label in zip(coloured, labels.tolist(), strict=True)
     )
 
 
-def _colours(image: Tensor) -> tuple[tuple[Colour, ...], ...]:
+def colours(image: Tensor) -> tuple[tuple[Colour, ...], ...]:
+    """Red, green and blue of every pixel of an image (3, S, S) of [0, 1]."""
     levels = image.clamp(0, 1).mul(255).round().to(torch.int64).permute(1, 2, 0).tolist()
     return tuple(tuple((red, green, blue) for red, green, blue in row) for row in levels)
 
@@ -113,7 +114,7 @@ def _scatter(
     places = images.flatten(1).clamp(0, 1).mul(side - 1).round().long()
     for (right, up), label in zip(places.tolist(), labels.tolist(), strict=True):
         canvas[:, side - 1 - up, right] = torch.tensor(CLASS_COLOURS[label % 2]) / 255
-    return (Picture(rows=_colours(canvas), caption=f"{names[0]} bright, {names[1]} dark"),)
+    return (Picture(rows=colours(canvas), caption=f"{names[0]} bright, {names[1]} dark"),)
 
 
 def _counts(opened: OpenedData) -> dict[str, dict[str, int]]:

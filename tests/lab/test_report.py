@@ -5,9 +5,12 @@ import io
 import math
 import random
 import re
+import shutil
 import statistics
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,19 +20,26 @@ from revconsole.errors import RevconsoleError, UnknownName
 from revconsole.lab.report import results as reported
 from revconsole.lab.report import writing
 from revconsole.lab.report.document import document
+from revconsole.lab.report.drawing import drawn
 from revconsole.lab.report.figures import (
     accuracy_memory,
     accuracy_swept,
+    attention,
+    confusion,
     curves,
     loss_curves,
     memory_bars,
+    positions,
 )
 from revconsole.lab.report.formats import as_csv, as_html, as_latex, as_markdown
 from revconsole.lab.report.methods import paragraph
 from revconsole.lab.report.statistics import Difference, difference, spread
 from revconsole.lab.report.table import accuracy, arm_rows, table, verdict
 from revconsole.records.events import EpochFinished, Finished, Measured, Started
+from revconsole.records.inspection import Attended, Attention, Inspection, Positions
 from revconsole.records.plan import Plan
+from revconsole.records.run import Confusion
+from revconsole.records.samples import Picture
 from revconsole.records.sections import Additive, Data, Train, Vit
 
 MIB = 2**20
@@ -352,8 +362,6 @@ def test_a_band_is_mean_and_deviation_of_every_epoch(finished):
 
 
 def test_a_figure_shows_the_numbers_of_the_table(two_arms):
-    from revconsole.lab.report.drawing import drawn
-
     with drawn():
         bars = memory_bars.draw(two_arms).axes[0]
         points = accuracy_memory.draw(two_arms).axes[0]
@@ -372,8 +380,6 @@ def test_a_figure_shows_the_numbers_of_the_table(two_arms):
 def test_no_text_of_a_figure_is_a_formula(two_arms):
     from matplotlib.text import Text
 
-    from revconsole.lab.report.drawing import drawn
-
     arms = [replace(arm, name=f"${arm.name}_x$") for arm in two_arms.arms]
     with drawn():
         figure = accuracy_memory.draw(replace(two_arms, arms=tuple(arms)))
@@ -385,8 +391,6 @@ def test_no_text_of_a_figure_is_a_formula(two_arms):
 
 
 def test_a_sweep_is_drawn_over_its_values_with_every_seed(two_arms):
-    from revconsole.lab.report.drawing import drawn
-
     arms = [replace(arm, swept=value) for arm, value in zip(two_arms.arms, (32, 16), strict=True)]
     with drawn():
         axes = accuracy_swept.draw(replace(two_arms, arms=tuple(arms), swept="model.dim")).axes[0]
@@ -444,3 +448,191 @@ def test_the_rows_are_what_a_second_reading_of_the_logs_gives(two_arms, store):
 
     assert len(found) == 3
     assert arm_rows(two_arms)[1].accuracy.mean == pytest.approx(sum(found) / 3)
+
+
+@pytest.fixture
+def seen(two_arms):
+    """What the weights of the first arm show, made up; those of the second are gone."""
+    grey = tuple(((level, level, level),) * 4 for level in (0, 80, 160, 240))
+    picture = Picture(rows=grey, caption="cat")
+    shares = [[0.1, 0.2], [0.3, 0.4]]
+    table = [[0.0, 1.0], [1.0, 0.0], [0.6, 0.8], [-1.0, 0.0]]
+    similarity = [[a[0] * b[0] + a[1] * b[1] for b in table] for a in table]
+    image = Attended(picture=picture, truth="cat", called="dog", shares=shares)
+    shown = Inspection(
+        epoch=2, step=20, best=True,
+        positions=Positions(kind="fixed", side=2, table=table, similarity=similarity),
+        attention=Attention(of="the class token", blocks=3, side=2, images=(image, image)),
+    )  # fmt: skip
+    plain, rev = (arm.runs[0].id for arm in two_arms.arms)
+    return {plain: shown, rev: "no checkpoint of it is left"}
+
+
+def confused(results, *counts):
+    """The results with a confusion matrix for each run, in turn."""
+    names = tuple(f"class {n}" for n in range(len(counts[0])))
+    runs = iter(counts)
+    arms = [
+        replace(arm, runs=tuple(replace(r, confusion=Confusion(names=names, counts=next(runs))) for r in arm.runs))
+        for arm in results.arms
+    ]  # fmt: skip
+    return replace(results, arms=tuple(arms))
+
+
+def test_confusions_are_summed_over_seeds_and_shown_by_rows(two_arms):
+    one, other = ((8, 2), (1, 9)), ((6, 4), (0, 10))
+    results = confused(two_arms, one, one, other, one, one, one)
+    with drawn():
+        plain, rev = confusion.sheets(results)
+        axes = plain.figure.axes[0]
+
+    assert confusion.summed(results.arms[0]).counts == ((22, 8), (2, 28))
+    shown = axes.images[0].get_array()
+    assert shown.tolist() == [
+        pytest.approx(row) for row in ([2200 / 30, 800 / 30], [200 / 30, 2800 / 30])
+    ]
+    assert [text.get_text() for text in axes.texts] == ["73", "27", "7", "93"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["class 0", "class 1"]
+    for words in (
+        "summed over seeds 0, 1 and 2",
+        "60 answers",
+        "class 0 for class 1 (26.7 %)",
+        "of plain",
+    ):
+        assert words in plain.caption, words
+    assert (plain.name, rev.name) == ("confusion-1-plain", "confusion-2-rev")
+
+
+def test_a_hundred_classes_have_a_name_in_every_row_that_does_not_touch_the_next(two_arms):
+    counts = tuple(tuple(9 if i == j else 1 for j in range(100)) for i in range(100))
+    with drawn():
+        figure = next(confusion.sheets(confused(two_arms, *[counts] * 6))).figure
+        figure.draw_without_rendering()
+        labels = figure.axes[0].get_yticklabels()
+        boxes = [label.get_window_extent() for label in labels]
+
+    assert [label.get_text() for label in labels][:2] == ["class 0  0", "class 1  1"]
+    assert len(boxes) == 100
+    assert all(upper.y0 >= lower.y1 - 1 for upper, lower in pairwise(boxes)), (
+        "in dots of 1/200 inch"
+    )
+
+
+def test_a_share_is_neither_rounded_up_to_all_nor_down_to_nothing():
+    found = [confusion.whole(p) for p in (100.0, 99.9, 50.4, 0.5, 0.2)]
+
+    assert found == ["100", "99", "50", "1", "<1"]
+
+
+def test_seeds_that_recorded_no_confusion_have_no_matrix(two_arms):
+    with drawn():
+        assert list(confusion.sheets(two_arms)) == []
+
+
+def test_a_map_lies_over_its_image_in_units_of_an_even_share(two_arms, seen):
+    with drawn():
+        (sheet,) = attention.sheets(two_arms, seen)
+        below = sheet.figure.axes[2]
+
+    layer = below.images[1].get_array().tolist()
+    assert layer == [pytest.approx(row) for row in ([0.4, 0.8], [1.2, 1.6])]
+    assert tuple(below.images[0].get_extent()) == tuple(below.images[1].get_extent())
+    run = two_arms.arms[0].runs[0].id
+    for words in (
+        f"plain (run {run}, seed 0, epoch 2, the best epoch)",
+        "3 softmax attentions",
+        "1/4 for each patch",
+    ):
+        assert words in sheet.caption, words
+    assert sheet.figure.axes[0].get_title() == "cat\n(dog)"
+
+
+def test_a_scheme_that_rollout_is_not_defined_for_is_called_an_approximation(two_arms, seen):
+    run = two_arms.arms[1].runs[0].id
+    with drawn():
+        (sheet,) = attention.sheets(
+            replace(two_arms, arms=two_arms.arms[1:]), {run: next(iter(seen.values()))}
+        )
+
+    assert "the scheme additive wires them otherwise" in sheet.caption
+
+
+def test_each_tile_of_positions_stands_at_its_place(two_arms, seen):
+    with drawn():
+        (sheet,) = positions.sheets(two_arms, seen)
+        tiles, table = (axes.images[0].get_array() for axes in sheet.figure.axes[:2])
+
+    rows = tiles.filled(float("nan")).tolist()
+    assert rows[0][:2] == [1.0, 0.0]
+    assert rows[0][3:] == [0.0, 1.0]
+    assert [rows[3][0], rows[4][4]] == pytest.approx([0.8, 1.0]), (
+        "similarity of position 3 with 1, and of 4 with 4"
+    )
+    assert all(math.isnan(value) for value in rows[2])
+    assert table.shape == (4, 2)
+    assert "fixed, sinusoidal" in sheet.caption
+
+
+def test_a_report_says_which_figures_it_lacks_and_why(two_arms, seen):
+    writing.write(two_arms, Path("out"), ["md", "tex", "html"], ["svg"], seen)
+
+    for kind in ("attention maps", "position encodings"):
+        for word in ("md", "tex", "html"):
+            text = Path(f"out/report.{word}").read_text(encoding="utf-8")
+            assert f"No {kind} of rev: no checkpoint of it is left." in text
+    names = {path.name for path in Path("out/figures").iterdir()}
+    assert {"attention-1-plain.svg", "positions-1-plain.svg"} <= names
+
+
+def test_arms_that_keep_as_much_stand_side_by_side_within_the_axes(two_arms):
+    arms = [replace(arm, name=f"{arm.name} {n}") for n in range(2) for arm in two_arms.arms]
+    with drawn():
+        figure = accuracy_memory.draw(replace(two_arms, arms=tuple(arms)))
+        axes = figure.axes[0]
+        figure.draw_without_rendering()
+        places = [c.lines[0].get_window_extent() for c in axes.containers]
+        inside = axes.get_window_extent()
+
+    assert all(
+        inside.x0 <= p.x0 and p.x1 <= inside.x1 and inside.y0 <= p.y0 <= inside.y1 for p in places
+    )
+    assert places[2].x0 > places[0].x1 - 1
+
+
+def test_arms_that_all_keep_the_same_are_not_drawn_against_it(two_arms):
+    alike = replace(two_arms, arms=(two_arms.arms[0], replace(two_arms.arms[0], name="again")))
+
+    with drawn():
+        assert accuracy_memory.draw(alike) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "set_as"),
+    [("é ü Ž", r"\'{e} \"{u} \v{Z}"), ("γλ½…", r"$\gamma$$\lambda$$\frac12$\ldots{}"), ("中ή", "[U+4E2D][U+03AE]")],
+)  # fmt: skip
+def test_letters_that_latex_lacks_are_set_so_that_it_compiles(text, set_as):
+    assert as_latex.escape(text) == set_as
+
+
+def test_numbers_of_a_csv_have_every_digit(two_arms):
+    head, plain, _ = csv.reader(io.StringIO(as_csv.render(document(two_arms)), newline=""))
+    cells = dict(zip(head, plain, strict=True))
+
+    assert float(cells["test accuracy mean (%)"]) == arm_rows(two_arms)[0].accuracy.mean * 100
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
+def test_the_latex_compiles_with_names_that_latex_would_obey(two_arms, seen):
+    names = (HOSTILE + '"', "\\input{x} é γ=½ 中文 … “q”")
+    arms = [replace(arm, name=name) for arm, name in zip(two_arms.arms, names, strict=True)]
+    files = writing.write(replace(two_arms, arms=tuple(arms)), Path(), ["tex"], ["pdf"], seen)
+    Path("whole.tex").write_text(
+        "\\documentclass{article}\\usepackage{booktabs}\\usepackage{graphicx}"
+        "\\begin{document}\\input{report.tex}\\end{document}"
+    )
+    done = subprocess.run(
+        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "whole.tex"], capture_output=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert len(files) == 7

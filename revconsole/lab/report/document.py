@@ -15,6 +15,8 @@ class Drawn:
     name: str
     caption: str
     files: dict[str, Path] = field(default_factory=dict)
+    width: float = 1.0
+    """As a share of a column of text."""
 
     def first(self, *formats: str) -> Path | None:
         """Its file in the first of some formats that it has."""
@@ -31,6 +33,8 @@ class Document:
     figures: tuple[Drawn, ...] = ()
     folder: Path = field(default_factory=Path)
     """Where the files of figures are relative to."""
+    left_out: tuple[str, ...] = ()
+    """Which figures there are not, and why."""
 
     @property
     def facts(self) -> tuple[tuple[str, str], ...]:
@@ -39,7 +43,12 @@ class Document:
         return tuple((word, text) for word, text in pairs if text)
 
 
-def document(results: Results, figures: tuple[Drawn, ...] = (), folder: Path = Path()) -> Document:
+def document(
+    results: Results,
+    figures: tuple[Drawn, ...] = (),
+    folder: Path = Path(),
+    left_out: tuple[str, ...] = (),
+) -> Document:
     """Everything there is to say of some results."""
     return Document(
         results=results,
@@ -47,4 +56,5 @@ def document(results: Results, figures: tuple[Drawn, ...] = (), folder: Path = P
         methods=paragraph(results),
         figures=figures,
         folder=folder,
+        left_out=left_out,
     )

@@ -4,6 +4,7 @@ An arm keeps its colour, line and marker in all figures; colours are those of Ok
 readers tell apart, and are never the only sign.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,17 +17,23 @@ from revconsole.records.printable import one_line
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
     from matplotlib.ticker import Locator
+    from matplotlib.transforms import Transform
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":")
 MARKERS = "osD^vPX*"
 WIDTH, HEIGHT = 7.0, 3.2
 """Inches of a figure; a text column is 6 to 7 wide."""
+SIGNS_OF_A_WIDTH, SIGNS_OF_A_LINE, LINE_HEIGHT = 100, 7, 0.17
+"""Of a legend: signs that fit into a figure's width, what a sample of a line takes of them, and inches of a row."""
 DOTS_PER_INCH = 200
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "--", "oo")
+SEQUENCE = "cividis"
+"""The colours of a sequence of numbers: from dark to light in print, and alike to colour-blind readers."""
 LOOK: dict[Any, Any] = {
-    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
     "grid.alpha": 0.25, "legend.frameon": False, "svg.hashsalt": "revconsole", "text.usetex": False,
     "text.parse_math": False, "figure.constrained_layout.use": True,
 }  # fmt: skip
@@ -69,18 +76,47 @@ def drawn() -> Iterator[None]:
         yield
 
 
-def canvas(panels: int = 1) -> "tuple[Figure, Sequence[Axes]]":
-    """A figure of some panels side by side, of one vertical scale."""
+def canvas(
+    panels: int = 1, *, size: tuple[float, float] = (WIDTH, HEIGHT), shared: bool = True
+) -> "tuple[Figure, Sequence[Axes]]":
+    """A figure of some panels side by side. size: in inches. shared: of one vertical scale."""
+    figure, rows = grid(1, panels, size=size, shared=shared)
+    return figure, rows[0]
+
+
+def grid(
+    rows: int, columns: int, *, size: tuple[float, float], shared: bool = False
+) -> "tuple[Figure, Sequence[Sequence[Axes]]]":
+    """A figure of some panels in rows."""
     from matplotlib.figure import Figure  # as above; without pyplot there is no global state
 
-    figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DOTS_PER_INCH)
-    axes = figure.subplots(1, panels, squeeze=False, sharey=True)
-    return figure, list(axes[0])
+    figure = Figure(figsize=size, dpi=DOTS_PER_INCH)
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=shared)
+    return figure, [list(row) for row in axes]
 
 
-def label(name: str) -> str:
-    """A name as text of a legend: a leading underscore would hide it."""
-    shown = one_line(name, 40)
+def picture(
+    axes: "Axes", values: Sequence[Sequence[float]], *, low: float, high: float,
+    colours: str = SEQUENCE, power: float = 1.0, square: bool = True,
+) -> "AxesImage":  # fmt: skip
+    """Numbers as colours, one rectangle each; what is not a number stays empty.
+
+    power: below 1 spreads the small values apart.
+    """
+    from matplotlib.colors import PowerNorm  # as above
+
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return axes.imshow(
+        values, cmap=colours, norm=PowerNorm(power, vmin=low, vmax=high), interpolation="nearest",
+        aspect="equal" if square else "auto",
+    )  # fmt: skip
+
+
+def label(name: str, most: int = 40) -> str:
+    """A name as text of a legend, of so many signs at most: a leading underscore would hide it."""
+    shown = one_line(name, most)
     return f"\u200b{shown}" if shown.startswith("_") else shown
 
 
@@ -102,15 +138,35 @@ def whole_numbers() -> "Locator":
 
 
 def legend(figure: "Figure", axes: "Axes") -> None:
-    """One legend above all panels."""
+    """One legend above all panels, in as many columns as its names leave room for; the figure grows by its rows."""
     handles, labels = axes.get_legend_handles_labels()
-    columns = min(4, max(1, len(labels)))
+    longest = max(map(len, labels), default=1) + SIGNS_OF_A_LINE
+    columns = max(1, min(4, len(labels), SIGNS_OF_A_WIDTH // longest))
+    rows = -(-len(labels) // columns)
+    figure.set_figheight(float(figure.get_figheight()) + LINE_HEIGHT * (rows - 1))
     figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+
+
+def include(axes: "Axes", points: Sequence[tuple[float, float]]) -> None:
+    """Make room for points that are drawn `beside` where they are: those do not count by themselves."""
+    axes.update_datalim(points)
+    axes.autoscale_view()
+
+
+def beside(axes: "Axes", points: float) -> "Transform":
+    """Where data is drawn, so many points further to the right."""
+    from matplotlib.transforms import ScaledTranslation  # as above
+
+    inch = axes.figure.dpi_scale_trans
+    return axes.transData + ScaledTranslation(points / 72, 0, inch)
 
 
 def save(figure: "Figure", path: Path) -> None:
     """Write a figure in the format of its suffix, the same bytes every time. Raises StoreError."""
     try:
-        figure.savefig(path, metadata=UNDATED[path.suffix[1:]])
+        with warnings.catch_warnings():
+            # A letter that the font lacks is drawn as a box; the text beside the figure has it.
+            warnings.filterwarnings("ignore", message="Glyph")
+            figure.savefig(path, metadata=UNDATED[path.suffix[1:]])
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from None

@@ -1,7 +1,8 @@
 """Writing: a report with its figures into a folder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from revconsole.errors import StoreError, UnknownName
 from revconsole.lab.report import drawing
@@ -10,9 +11,14 @@ from revconsole.lab.report.figures import (
     accuracy_curves,
     accuracy_memory,
     accuracy_swept,
+    attention,
+    confusion,
     loss_curves,
     memory_bars,
+    positions,
 )
+from revconsole.lab.report.figures.inspected import Inspections, left_out
+from revconsole.lab.report.figures.sheet import Sheet
 from revconsole.lab.report.formats import as_csv, as_html, as_latex, as_markdown
 from revconsole.lab.report.results import Results
 
@@ -21,19 +27,27 @@ FIGURES = tuple(drawing.UNDATED)
 FIGURE_FOLDER = Path("figures")
 
 
+NOT_SEEN: Inspections = MappingProxyType({})
+
+
 def write(
-    results: Results, folder: Path, formats: Sequence[str], figures: Sequence[str]
+    results: Results,
+    folder: Path,
+    formats: Sequence[str],
+    figures: Sequence[str],
+    inspections: Inspections = NOT_SEEN,
 ) -> list[Path]:
     """Write `report.FORMAT` for each format, and every figure in each of its formats; returns the files.
 
+    inspections: what the weights of runs show, for the figures that are made from them.
     Raises UnknownName for a format, StoreError where the folder cannot be written, and RevconsoleError if there
     are figures to draw and no matplotlib.
     """
-    _refuse_unknown(formats, figures)
+    refuse_unknown(formats, figures)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        made = draw(results, folder, figures) if figures else ()
-        written = document(results, made, folder)
+        made = draw(results, folder, figures, inspections) if figures else ()
+        written = document(results, made, folder, left_out(results, inspections))
         files = [folder / path for figure in made for path in figure.files.values()]
         for word in formats:
             path = folder / f"report.{word}"
@@ -44,24 +58,35 @@ def write(
     return files
 
 
-def draw(results: Results, folder: Path, figures: Sequence[str]) -> tuple[Drawn, ...]:
+def draw(
+    results: Results, folder: Path, figures: Sequence[str], inspections: Inspections = NOT_SEEN
+) -> tuple[Drawn, ...]:
     """Every kind of figure that applies, in each format; files are relative to the folder."""
-    kinds = (loss_curves, accuracy_curves, memory_bars, accuracy_memory, accuracy_swept)
     made = []
     with drawing.drawn():
         (folder / FIGURE_FOLDER).mkdir(exist_ok=True)
-        for kind in kinds:
-            figure = kind.draw(results)
-            if figure is None:
-                continue
-            files = {word: FIGURE_FOLDER / f"{kind.NAME}.{word}" for word in figures}
+        for sheet in _sheets(results, inspections):
+            files = {word: FIGURE_FOLDER / f"{sheet.name}.{word}" for word in figures}
             for path in files.values():
-                drawing.save(figure, folder / path)
-            made.append(Drawn(name=kind.NAME, caption=kind.caption(results), files=files))
+                drawing.save(sheet.figure, folder / path)
+            width = float(sheet.figure.get_figwidth()) / drawing.WIDTH
+            made.append(Drawn(name=sheet.name, caption=sheet.caption, files=files, width=width))
     return tuple(made)
 
 
-def _refuse_unknown(formats: Sequence[str], figures: Sequence[str]) -> None:
+def _sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
+    """Figures of all arms together, then those of each arm."""
+    for kind in (loss_curves, accuracy_curves, memory_bars, accuracy_memory, accuracy_swept):
+        figure = kind.draw(results)
+        if figure is not None:
+            yield Sheet(name=kind.NAME, caption=kind.caption(results), figure=figure)
+    yield from confusion.sheets(results)
+    yield from positions.sheets(results, inspections)
+    yield from attention.sheets(results, inspections)
+
+
+def refuse_unknown(formats: Sequence[str], figures: Sequence[str]) -> None:
+    """Raise UnknownName for a format that there is not."""
     for kind, given, known in (("format", formats, FORMATS), ("figure format", figures, FIGURES)):
         for word in given:
             if word not in known:

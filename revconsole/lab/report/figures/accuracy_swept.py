@@ -15,9 +15,13 @@ LOGARITHMIC_FROM = 4.0
 """Values further apart than this factor, all above 0, stand on a logarithmic axis."""
 
 
+BESIDE = 6.0
+"""Points between a mean and its single seeds: behind its error bar they would not be seen."""
+
+
 def caption(results: Results) -> str:
     """What it shows."""
-    return f"Test accuracy against {results.swept}; dots are single seeds: {curves.about(results)}"
+    return f"Test accuracy against {results.swept}; grey dots beside a mean are its single seeds: {curves.about(results)}"
 
 
 def draw(results: Results) -> "Figure | None":
@@ -35,8 +39,10 @@ def draw(results: Results) -> "Figure | None":
     for value, arm, _ in rows:
         single = list(results.arms[arm].by_seed("test_accuracy").values())
         axes.plot(
-            [value] * len(single), [100 * a for a in single], ".", color="#777777", markersize=5
-        )
+            [value] * len(single), [100 * a for a in single], ".", color="#555555", markersize=5,
+            transform=drawing.beside(axes, BESIDE),
+        )  # fmt: skip
+        drawing.include(axes, [(value, 100 * each) for each in single])
     axes.errorbar(
         values, [found.mean * 100 for _, _, found in rows],
         yerr=[(found.deviation or 0.0) * 100 for _, _, found in rows],

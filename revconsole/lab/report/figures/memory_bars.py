@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME = "memory"
+MARGIN, ROW = 0.7, 0.4
+"""Inches of the axis, and of a bar."""
 
 
 def caption(_results: Results) -> str:
@@ -23,7 +25,7 @@ def draw(results: Results) -> "Figure | None":
     rows = [(i, row) for i, row in enumerate(arm_rows(results)) if row.kept_bytes is not None]
     if not rows:
         return None
-    figure, (axes,) = drawing.canvas()
+    figure, (axes,) = drawing.canvas(size=(drawing.WIDTH, MARGIN + ROW * len(rows)))
     for place, (index, row) in enumerate(rows):
         style, size = drawing.style(index), (row.kept_bytes or 0.0) / form.MIB
         axes.barh(
@@ -35,7 +37,7 @@ def draw(results: Results) -> "Figure | None":
         )  # fmt: skip
     axes.set_yticks(range(len(rows)), [drawing.label(row.name) for _, row in rows])
     axes.invert_yaxis()
-    axes.margins(x=0.15)
+    axes.margins(x=0.2)
     axes.set_xlabel("kept for backward (MiB)")
     axes.grid(visible=False, axis="y")
     return figure

@@ -57,13 +57,7 @@ def _cells(row: ArmRow, baseline: str, swept: str, peak: str) -> dict[str, Cell]
 def _written(cell: Cell) -> str:
     if cell is None:
         return ""
-    return (
-        _text(cell)
-        if isinstance(cell, str)
-        else f"{cell:.10g}"
-        if isinstance(cell, float)
-        else str(cell)
-    )
+    return _text(cell) if isinstance(cell, str) else str(cell)
 
 
 def _text(text: str) -> str:

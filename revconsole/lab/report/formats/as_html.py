@@ -38,6 +38,7 @@ def render(document: Document) -> str:
         *(f'<p class="note">{escape(note)}</p>' for note in document.table.notes),
         f"<h2>Methods</h2><p>{escape(document.methods)}</p>",
         *(_figure(figure, document) for figure in document.figures if figure.first(*KINDS)),
+        *(f'<p class="note">{escape(sentence)}</p>' for sentence in document.left_out),
         "</body></html>",
         "",
     ])  # fmt: skip

@@ -1,7 +1,8 @@
 """A report as LaTeX, a fragment to be put into a thesis; needs booktabs and graphicx."""
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 
 from revconsole.lab.report.document import Document, Drawn
 from revconsole.records.printable import one_line
@@ -14,9 +15,22 @@ SIGNS = {
     ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\symbol{34}", "`": r"\textasciigrave{}",
     "±": r"$\pm$", "×": r"$\times$", "–": "--", "−": r"$-$", "→": r"$\rightarrow$", "←": r"$\leftarrow$",
     "≤": r"$\leq$", "≥": r"$\geq$", "γ": r"$\gamma$", "α": r"$\alpha$", "β": r"$\beta$", "²": r"$^2$",
-    "·": r"$\cdot$", "∞": r"$\infty$", "�": "?",
+    "·": r"$\cdot$", "∞": r"$\infty$", "√": r"$\surd$", "…": r"\ldots{}", "’": "'", "‘": "`", "“": "``",
+    "”": "''", "—": "---", "³": r"$^3$", "⁻": r"$^-$", "½": r"$\frac12$", "¼": r"$\frac14$", "°": r"$^\circ$",
+    "µ": r"$\mu$", "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}",
+    "Ł": r"\L{}", "ς": r"$\varsigma$", "ο": "o", "�": "?",
 }  # fmt: skip
 """What LaTeX acts on, and what the usual fonts lack."""
+ACCENTS = {
+    "\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0304": "=", "\u0306": "u", "\u0307": ".",
+    "\u0308": '"', "\u030a": "r", "\u030b": "H", "\u030c": "v", "\u0327": "c",
+}  # fmt: skip
+"""Combining accents, and the commands that set them."""
+GREEK = "GREEK SMALL LETTER "
+LAMDA = {"λ": "lambda"}
+"""Letters that Unicode calls otherwise than LaTeX."""
+FLOATS_AT_ONCE = 10
+"""Figures after which all are set: LaTeX holds only so many that have found no page."""
 
 
 def render(document: Document) -> str:
@@ -26,15 +40,31 @@ def render(document: Document) -> str:
         "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.",
         _tabular(document, label),
         f"\\paragraph{{Methods.}} {escape(document.methods)}",
-        *(_figure(figure, label) for figure in document.figures if figure.first("pdf", "png")),
+        *_figures(document, label),
     ]
+    parts += [escape(sentence) for sentence in document.left_out]
     return "\n\n".join(parts) + "\n"
 
 
 def escape(text: str) -> str:
     """Text that means itself in LaTeX."""
     apart = one_line(text, LIMIT).split("--")  # two hyphens would make a dash
-    return "-{}-".join("".join(SIGNS.get(sign, sign) for sign in part) for part in apart)
+    return "-{}-".join("".join(map(_sign, part)) for part in apart)
+
+
+def _sign(sign: str) -> str:
+    """One sign, as every LaTeX takes it; one that none of the usual fonts has as its number in Unicode."""
+    if sign in SIGNS:
+        return SIGNS[sign]
+    if sign.isascii():
+        return sign
+    letter, accents = (apart := unicodedata.normalize("NFD", sign))[0], apart[1:]
+    if letter.isascii() and accents in ACCENTS:
+        return f"\\{ACCENTS[accents]}{{{letter}}}"
+    name = unicodedata.name(sign, "")
+    if name.startswith(GREEK) and name.count(" ") == GREEK.count(" "):
+        return f"$\\{LAMDA.get(sign, name.removeprefix(GREEK).lower())}$"
+    return f"[U+{ord(sign):04X}]"
 
 
 def _tabular(document: Document, label: str) -> str:
@@ -64,13 +94,25 @@ def _line(cells: Sequence[str]) -> str:
     return f"{' & '.join(map(escape, cells))} \\\\"
 
 
+def _figures(document: Document, label: str) -> Iterator[str]:
+    shown = [figure for figure in document.figures if figure.first("pdf", "png")]
+    for number, figure in enumerate(shown, start=1):
+        yield _figure(figure, label)
+        if number % FLOATS_AT_ONCE == 0:
+            yield "\\clearpage"
+
+
 def _figure(figure: Drawn, label: str) -> str:
     path = figure.first("pdf", "png")
     return "\n".join([
         "\\begin{figure}[htbp]",
         "  \\centering",
-        f"  \\includegraphics[width=\\linewidth]{{{path.as_posix() if path else ''}}}",
+        f"  \\includegraphics[width={_width(figure)}]{{{path.as_posix() if path else ''}}}",
         f"  \\caption{{{escape(figure.caption)}}}",
         f"  \\label{{fig:{label}-{figure.name}}}",
         "\\end{figure}",
     ])  # fmt: skip
+
+
+def _width(figure: Drawn) -> str:
+    return "\\linewidth" if figure.width >= 1 else f"{figure.width:.2f}\\linewidth"

@@ -28,6 +28,7 @@ def render(document: Document) -> str:
     for figure in document.figures:
         if path := figure.first("svg", "png"):
             parts += [f"![{escape(figure.caption)}]({quote(str(path))})", escape(figure.caption)]
+    parts += [escape(sentence) for sentence in document.left_out]
     return "\n\n".join(parts) + "\n"
 
 

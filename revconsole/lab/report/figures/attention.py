@@ -1,0 +1,91 @@
+"""Attention maps: where on some test images a model's attention lies, rolled out over its blocks."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from revconsole.lab.report import drawing
+from revconsole.lab.report.figures.inspected import Inspections, inspected, of_which
+from revconsole.lab.report.figures.sheet import Sheet, file_name
+from revconsole.lab.report.results import Results
+from revconsole.records.inspection import Attended, Attention
+from revconsole.records.plan import Plan
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+NAME = "attention"
+AS_DEFINED = frozenset({"residual", "bdia"})
+"""Schemes whose blocks compute x + h(x) when they are tested, for which rollout is defined."""
+
+
+LARGEST, MARGIN, TITLE = 1.6, 0.9, 0.4
+"""Inches: side of an image at most, room for the scale, and for the words above."""
+
+
+def sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
+    """A figure for each arm that attends with a softmax over a whole image."""
+    for place, found in inspected(results, inspections):
+        if isinstance(found.attention, Attention):
+            arm = results.arms[place]
+            yield Sheet(
+                name=file_name(NAME, place, arm),
+                caption=_caption(found.attention, of_which(arm, found), arm.runs[0].plan),
+                figure=draw(found.attention),
+            )
+
+
+def draw(shown: Attention) -> "Figure":
+    """Each image above the same image under its map; one scale for all."""
+    count = len(shown.images)
+    side = min(LARGEST, (drawing.WIDTH - MARGIN) / count)
+    figure, panels = drawing.grid(2, count, size=(count * side + MARGIN, 2 * side + TITLE))
+    even = shown.side**2
+    values = [share * even for each in shown.images for row in each.shares for share in row]
+    for column, each in enumerate(shown.images):
+        above, below = panels[0][column], panels[1][column]
+        _image(above, each)
+        above.set_title(_title(each), fontsize=7.5)
+        _image(below, each)
+        layer = _map(below, each, even, (min(values), max(values)))
+    bar = figure.colorbar(layer, ax=[axes for row in panels for axes in row], aspect=25)
+    bar.set_label("attention (× an even share)")
+    return figure
+
+
+def _image(axes: "Axes", each: Attended) -> None:
+    axes.imshow(each.picture.rows, interpolation="nearest")
+    axes.grid(visible=False)
+    axes.set_axis_off()
+
+
+def _map(axes: "Axes", each: Attended, even: int, scale: tuple[float, float]) -> "AxesImage":
+    """A translucent layer over an image, patch by patch."""
+    side = len(each.picture.rows)
+    return axes.imshow(
+        [[share * even for share in row] for row in each.shares], cmap="viridis",
+        vmin=scale[0], vmax=scale[1], alpha=0.65, extent=(-0.5, side - 0.5, side - 0.5, -0.5),
+        interpolation="nearest",
+    )  # fmt: skip
+
+
+def _title(each: Attended) -> str:
+    truth, called = drawing.label(each.truth, 14), drawing.label(each.called, 14)
+    return truth if each.truth == each.called else f"{truth}\n({called})"
+
+
+def _caption(shown: Attention, whose: str, plan: Plan) -> str:
+    text = (
+        f"Attention of {shown.of} on the first test image of each of {len(shown.images)} classes, rolled out over "
+        f"{shown.blocks} softmax attentions (Abnar and Zuidema 2020; heads averaged, the skip connection half of every "
+        f"row), of {whose}. Above the image with its class, and in brackets what it was called where that was wrong; "
+        f"below the same under its map: how many times an even share, 1/{shown.side**2} for each patch, comes from "
+        "there. One scale for all images."
+    )
+    if plan.scheme.name not in AS_DEFINED:
+        text += (
+            f" Rollout is defined for blocks that compute x + h(x); the scheme {plan.scheme.name} wires them "
+            "otherwise, so the map is an approximation."
+        )
+    return text

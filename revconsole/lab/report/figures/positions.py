@@ -1,0 +1,96 @@
+"""Position encodings: how every position resembles every other, and the table itself where it is fixed.
+
+Shapes: G tokens on a side of the grid, N = G², D width.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from revconsole.lab.report import drawing
+from revconsole.lab.report.figures.inspected import Inspections, inspected, of_which
+from revconsole.lab.report.figures.sheet import Sheet, file_name, listed
+from revconsole.lab.report.results import Results
+from revconsole.records.inspection import Inspection, Positions, Rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAME = "positions"
+MOST_TILES = 16
+"""Small multiples on a side of the figure; of a larger grid every second, third … position is shown."""
+
+
+def sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
+    """A figure for each arm that adds position encodings; arms with the very same ones share it."""
+    groups: dict[str, list[tuple[int, Inspection, Positions]]] = {}
+    for place, found in inspected(results, inspections):
+        if isinstance(found.positions, Positions):
+            groups.setdefault(repr(found.positions.table), []).append(
+                (place, found, found.positions)
+            )
+    for group in groups.values():
+        place, found, shown = group[0]
+        names = [results.arms[each].name for each, _, _ in group]
+        arm = results.arms[place]
+        whose = listed(names) if len(names) > 1 else of_which(arm, found)
+        yield Sheet(
+            name=file_name(NAME, place, arm), caption=_caption(shown, whose), figure=draw(shown)
+        )
+
+
+def draw(shown: Positions) -> "Figure":
+    """The small multiples, with the table beside them where it is fixed."""
+    fixed = shown.kind == "fixed"
+    width = drawing.WIDTH if fixed else 4.4
+    figure, panels = drawing.canvas(2 if fixed else 1, size=(width, 3.7), shared=False)
+    tiles, low = panels[0], min(map(min, shown.similarity))
+    image = drawing.picture(tiles, _tiled(shown), low=low, high=1.0)
+    tiles.set_xticks([])
+    tiles.set_yticks([])
+    tiles.set_xlabel(f"column of the grid (1 to {shown.side})")
+    tiles.set_ylabel(f"row of the grid (1 to {shown.side})")
+    figure.colorbar(image, ax=tiles, shrink=0.8, aspect=25, label="cosine similarity")
+    if fixed:
+        table = drawing.picture(panels[1], shown.table, low=-1.0, high=1.0, square=False)
+        panels[1].set_xlabel("dimension")
+        panels[1].set_ylabel("position, row by row")
+        figure.colorbar(table, ax=panels[1], shrink=0.8, aspect=25, label="value")
+    return figure
+
+
+def _caption(shown: Positions, whose: str) -> str:
+    kind = "learned" if shown.kind == "learned" else "fixed, sinusoidal"
+    text = (
+        f"Position encodings ({kind}) of {whose}: each tile stands at its position on the grid of "
+        f"{shown.side}×{shown.side} patches and shows its cosine similarity with every position"
+    )
+    if _step(shown.side) > 1:
+        text += f"; tiles of every {_step(shown.side)} positions"
+    if shown.kind == "fixed":
+        text += f"; on the right the table itself, {len(shown.table)} positions of {len(shown.table[0])} dimensions"
+    return f"{text}. A class token has no place and is left out."
+
+
+def _tiled(shown: Positions) -> Rows:
+    """One picture of all tiles, with a line of nothing between them."""
+    side, step = shown.side, _step(shown.side)
+    gap = float("nan")
+    picture: list[list[float]] = []
+    for row in range(0, side, step):
+        if row:
+            picture.append([gap] * len(picture[0]))
+        tiles = [shown.similarity[row * side + column] for column in range(0, side, step)]
+        picture += [_line(tiles, line, side, gap) for line in range(side)]
+    return picture
+
+
+def _line(tiles: Sequence[Sequence[float]], line: int, side: int, gap: float) -> list[float]:
+    """One line of pixels through a row of tiles."""
+    joined: list[float] = []
+    for tile in tiles:
+        joined += [gap] * bool(joined) + list(tile[line * side : (line + 1) * side])
+    return joined
+
+
+def _step(side: int) -> int:
+    return -(-side // MOST_TILES)
