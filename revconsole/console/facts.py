@@ -61,7 +61,7 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         ("schedule", plan.schedule.name),
         ("precision", plan.train.precision),
         ("seed", str(plan.seed)),
-        ("parameters", shown.count(s.parameters)),
+        ("parameters", shown.learnt(s.parameters, s.support_vectors)),
         ("device", s.device or plan.train.device),
         ("fingerprint", (s.fingerprint or shown.UNKNOWN)[:12]),
         ("kept for backward", shown.mebibytes(s.kept_for_backward_bytes)),

@@ -15,6 +15,7 @@ from revconsole.data._batches import (
     batches,
     dominant,
     evaluation_batches,
+    of_classes,
     resized,
     steps_per_epoch,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "batches",
     "dominant",
     "evaluation_batches",
+    "of_classes",
     "open_data",
     "resized",
     "short",

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from revconsole.records.block import RECENT, Block
+from revconsole.records.block import OF_STEPS, RECENT, Block
 from revconsole.records.columns import Column
 from revconsole.records.events import (
     Advised,
@@ -74,7 +74,7 @@ class Tally:
             case Measured() as event:
                 self.step = event.step
                 self._take(event.values)
-                if "loss" in event.values:
+                if not OF_STEPS.isdisjoint(event.values):
                     self._recent.append((event.step, now))
             case EpochFinished() as event:
                 self.step = max(self.step, event.step)

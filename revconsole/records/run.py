@@ -40,6 +40,8 @@ class Summary:
     """Wall clock of all attempts."""
     eta_seconds: float | None = None
     parameters: int | None = None
+    support_vectors: int | None = None
+    """Of a support vector machine, once it is fitted; it has no parameters."""
     best_validation_accuracy: float | None = None
     best_epoch: int | None = None
     test_accuracy: float | None = None

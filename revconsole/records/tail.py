@@ -178,6 +178,7 @@ class Tail:
             seconds=tally.seconds,
             eta_seconds=tally.eta_seconds() if state == "running" else None,
             parameters=_whole(facts.get("parameters")),
+            support_vectors=_whole(latest.get("support_vectors")),
             best_validation_accuracy=best.values["validation_accuracy"] if best else None,
             best_epoch=best.epoch if best else None,
             test_accuracy=latest.get("test_accuracy"),

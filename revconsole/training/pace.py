@@ -2,7 +2,7 @@
 
     seconds = steps · (seconds of a training step) + images evaluated · (seconds to evaluate one)
 
-What is done once (reading data, auditing, checkpoints, probes) is not in it.
+Of a support vector machine it is the fit alone. What is done once (reading data, auditing, checkpoints, probes) is not in it.
 """
 
 import time
@@ -12,6 +12,7 @@ import torch
 
 from revconsole.records.plan import Plan
 from revconsole.training import devices
+from revconsole.training.pairs import check_pairs, forecast_fit_seconds
 from revconsole.training.setting import Setting, prepare
 from revconsole.training.stepping import compute_gradients, update_weights
 
@@ -23,6 +24,9 @@ def forecast_seconds(plan: Plan, *, data: Path) -> float:
     """Seconds that a run would train and evaluate. data: the folder of the datasets. Raises what `prepare` raises."""
     with devices.threads(plan.train.threads):
         setting = prepare(plan, data=data)
+        if setting.fitted:
+            check_pairs(setting)
+            return forecast_fit_seconds(setting)
         step, image = _step_seconds(setting), _image_seconds(setting)
     opened, epochs = setting.data, plan.epochs
     return step * setting.steps + image * (len(opened.validation) * epochs + len(opened.test))

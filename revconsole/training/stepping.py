@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from revconsole.data import dominant
+from revconsole.models.svm import Machine
 from revconsole.training import optimizers
 from revconsole.training.draws import seed_generators
 from revconsole.training.setting import Setting
@@ -32,6 +33,8 @@ class Step:
     loss: Tensor
     correct: Tensor
     norm: Tensor
+    machine: Machine | None = None
+    """What was fitted to a pair of classes, of a model that has no gradient; see `pairs`."""
 
 
 def compute_gradients(

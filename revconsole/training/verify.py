@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from revconsole.data import batches, dominant, open_data, resized
-from revconsole.errors import RevconsoleError
+from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.models._own import blamed, made, working_folder_importable
 from revconsole.records.events import Advised
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
+from revconsole.records.sections import Svm
 from revconsole.reversible.audit import LOSS, RUN, Check, checks
 from revconsole.training import devices, precision
 from revconsole.training.setting import Setting, prepare
@@ -43,8 +44,14 @@ def verify(plan: Plan, *, data: Path, light: bool = False) -> Iterator[Check]:
     """Realise a plan and audit its model in the plan's precision, on the first batch of its first epoch.
 
     data: the folder that datasets live in.
-    Raises what `prepare` raises.
+    Raises what `prepare` raises, and ProfileError for a model that is fitted.
     """
+    if isinstance(plan.model, Svm):
+        raise ProfileError(
+            plan.name,
+            "model.architecture",
+            "svm is fitted and has no gradient, so there is nothing here to verify; name another architecture",
+        )
     with devices.threads(plan.train.threads):
         setting = prepare(plan, data=data)
         yield from _checks(setting, light=light)
@@ -56,7 +63,7 @@ def at_launch(setting: Setting) -> Iterator[Advised]:
     The run is left as it was, to the bit, and goes on whatever is found. What the probe of a reversible run says
     of its gradients before the first step is not said twice.
     """
-    if not setting.plan.train.audit:
+    if not setting.plan.train.audit or setting.fitted:
         return
     try:
         for check in _checks(setting, light=True, seconds=LAUNCH_SECONDS):
