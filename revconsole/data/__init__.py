@@ -26,6 +26,7 @@ from revconsole.data._opening import (
     open_data,
     short,
 )
+from revconsole.data._points import as_pixel_levels, as_points
 from revconsole.data._standardise import Standardisation
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "Preparation",
     "Split",
     "Standardisation",
+    "as_pixel_levels",
+    "as_points",
     "batches",
     "dominant",
     "evaluation_batches",

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from revconsole.records.block import OF_STEPS, RECENT, Block
+from revconsole.records.boundary import Boundary, following
 from revconsole.records.columns import Column
 from revconsole.records.events import (
     Advised,
     Answered,
+    Bounded,
     Checkpointed,
     Confused,
     EpochFinished,
@@ -156,6 +158,7 @@ class Fold:
         self._columns: dict[str, Column] = {}
         self._log: deque[Line] = deque(maxlen=LOG_LINES)
         self.confusion: Confusion | None = None
+        self.boundary: Boundary | None = None
 
     def begin_attempt(self) -> None:
         """The next record belongs to a newer attempt."""
@@ -169,6 +172,8 @@ class Fold:
                 self._supersede(step or 0)
             case Confused(names=names, counts=counts):
                 self.confusion = Confusion(names=tuple(names), counts=tuple(map(tuple, counts)))
+            case Bounded() as event:
+                self.boundary = following(self.boundary, event)
             case MetricDeclared() as metric:
                 self._metrics[metric.name] = metric
             case Measured(step=step, values=values) | EpochFinished(step=step, values=values):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from revconsole.records.boundary import Boundary
 from revconsole.records.columns import Pyramid
 from revconsole.records.events import MetricDeclared, Scalar
 from revconsole.records.plan import Plan
@@ -145,6 +146,8 @@ class Run:
     log: tuple[Line, ...] = ()
     confusion: Confusion | None = None
     """Of the test, once there was one."""
+    boundary: Boundary | None = None
+    """The latest, of data that are points of the plane."""
 
     @property
     def id(self) -> str:

@@ -92,6 +92,7 @@ class Tail:
             series=fold.series(),
             log=fold.log(),
             confusion=fold.confusion,
+            boundary=fold.boundary,
         )
 
     @property

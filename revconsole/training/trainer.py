@@ -5,7 +5,7 @@
     stepping     the gradients of a batch, and the update they make
     pairs        the same of a model that is fitted, a support vector machine
     meter        reads and reports what steps computed; `probes` says what is measured, and `reconstruction`
-                 looks at the reversible backward between epochs
+                 looks at the reversible backward between epochs, `boundary` at the plane of data that are points
     room         what happens when memory runs out
     orders       stop, pause and continue, asked through the run folder
     keeper       when a checkpoint is made, and which one a run goes back to
@@ -37,6 +37,7 @@ from revconsole.records.events import (
 )
 from revconsole.records.plan import Plan
 from revconsole.training import advice, devices, probes, verify
+from revconsole.training.boundary import BoundaryProbe
 from revconsole.training.budget import choose_blocks
 from revconsole.training.checkpoint import Checkpoints
 from revconsole.training.evaluation import evaluate
@@ -77,9 +78,11 @@ def train(
         keeper, room = Keeper(setting, checkpoints, emit), Room(setting, emit)
         progress = introduce(setting, keeper, room, emit)
         meter, probe = Meter(setting, emit, progress), ReversibleProbe(setting, emit)
+        boundary = BoundaryProbe(setting, emit)
         compute_step, update = way_to_learn(setting)
         if progress.step == 0:
             probe.look(progress)
+        boundary.look(progress)
 
         def secure() -> None:
             meter.flush()
@@ -107,8 +110,10 @@ def train(
                 for event in finish_epoch(setting, progress, room, orders):
                     emit(event)
                 probe.look(progress)
+                boundary.look(progress)
                 keeper.end_epoch(progress)
             keeper.go_to_best(progress)
+            boundary.look_at_best(progress)
             values = final_test(setting, progress, room, orders, emit)
         except StopAsked as stop:
             emit(ending("stopped", progress, keeper, by=stop.by))

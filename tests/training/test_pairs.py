@@ -23,7 +23,7 @@ def machine(small):
     )
 
 
-class Cut(Exception):
+class Cut(Exception):  # noqa: N818  what happened, not what was wrong
     """The power went."""
 
 

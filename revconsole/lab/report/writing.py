@@ -10,6 +10,7 @@ from revconsole.lab.report.figures import (
     accuracy_curves,
     accuracy_memory,
     accuracy_swept,
+    boundaries,
     loss_curves,
     memory_bars,
 )
@@ -46,7 +47,7 @@ def write(
 
 def draw(results: Results, folder: Path, figures: Sequence[str]) -> tuple[Drawn, ...]:
     """Every kind of figure that applies, in each format; files are relative to the folder."""
-    kinds = (loss_curves, accuracy_curves, memory_bars, accuracy_memory, accuracy_swept)
+    kinds = (loss_curves, accuracy_curves, memory_bars, accuracy_memory, accuracy_swept, boundaries)
     made = []
     with drawing.drawn():
         (folder / FIGURE_FOLDER).mkdir(exist_ok=True)
