@@ -7,7 +7,7 @@ import typer
 
 from revconsole.cli import complete, output, pictures
 from revconsole.cli.launch import follow_to_end
-from revconsole.errors import UnknownName
+from revconsole.errors import ProfileError, UnknownName
 
 if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
@@ -63,7 +63,11 @@ def show(
     found = lab.run(lab.find(run))
     if boundary:
         if found.boundary is None:
-            raise UnknownName("decision boundary of", found.summary.name, [])
+            raise ProfileError(
+                found.summary.name,
+                "",
+                "has no decision boundary; only runs on points of the plane have one (circles, moons, spirals)",
+            )
         if json:
             output.print_json(asdict(found.boundary))
         else:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from revconsole.records.events import Bounded
 
-LEVELS = 10
-"""A digit a place: 0 is surely the first class, 9 surely the second; from 5 on it is called the second."""
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+"""One for a place: 0 is surely the first class, z surely the second; from i on it is called the second."""
+LEVELS = len(DIGITS)
 Point = tuple[float, float, int]
 """Two coordinates and a class, 0 or 1."""
 
@@ -32,10 +33,10 @@ class Boundary:
     points: tuple[Point, ...]
 
     def level(self, across: float, down: float) -> int:
-        """The digit at a place of the box; across and down are shares of it, 0 to 1 from the top left."""
+        """The digit at a place of the box, as a number; across and down are shares of it, 0 to 1 from the top left."""
         column = min(self.columns - 1, max(0, int(across * self.columns)))
         row = min(self.rows - 1, max(0, int(down * self.rows)))
-        return int(self.cells[row * self.columns + column])
+        return DIGITS.index(self.cells[row * self.columns + column])
 
     def share(self, point: Point) -> tuple[float, float]:
         """Where a point lies: across and down, as `level` takes it."""
@@ -48,7 +49,7 @@ def following(before: Boundary | None, event: Bounded) -> Boundary:
     """What an event says; it names the points only if it is the first of an attempt."""
     first, second = event.names
     left, right, bottom, top = event.box
-    if len(event.cells) != event.columns * event.rows or not event.cells.isdecimal():
+    if len(event.cells) != event.columns * event.rows or not set(event.cells) <= set(DIGITS):
         raise ValueError("a grid that is none")
     return Boundary(
         step=event.step,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from revconsole.data import as_pixel_levels, as_points, resized
-from revconsole.records.boundary import LEVELS
+from revconsole.records.boundary import DIGITS, LEVELS
 from revconsole.records.events import Bounded, Event
 from revconsole.training.progress import Progress
 from revconsole.training.setting import Setting
@@ -65,7 +65,7 @@ class BoundaryProbe:
                 box=box,
                 columns=SIDE,
                 rows=SIDE,
-                cells="".join(map(str, levels(setting, places(box)).tolist())),
+                cells="".join(DIGITS[n] for n in levels(setting, places(box)).tolist()),
                 of="margin" if setting.fitted else "probability",
                 names=(first, second),
                 points=() if self._said_points else some_points(setting),
@@ -91,7 +91,7 @@ def places(box: Box) -> Tensor:
 
 
 def levels(setting: Setting, points: Tensor) -> Tensor:
-    """What the judged model says to each point (G, 2), as a digit (G,); see `records.boundary`."""
+    """What the judged model says to each point (G, 2), as the number of a digit (G,); see `records.boundary`."""
     model, prepare = setting.judged, setting.data.test.preparation.standardisation
     pixels = as_pixel_levels(points).to(setting.device)
     found = []

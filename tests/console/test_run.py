@@ -190,7 +190,7 @@ async def test_the_boundary_of_points_is_drawn_while_the_run_trains(
     _, attempt = recorder.begin("plane")
     recorder.epoch(attempt, 1)
     left = Bounded(
-        step=10, epoch=1, box=(-1.0, 1.0, -1.0, 1.0), columns=2, rows=2, cells="9090", of="probability",
+        step=10, epoch=1, box=(-1.0, 1.0, -1.0, 1.0), columns=2, rows=2, cells="z0z0", of="probability",
         names=("outer", "inner"), points=[(0.9, 0.9, 0), (-0.9, -0.9, 0)],
     )  # fmt: skip
     attempt.emit(left)

@@ -3,9 +3,13 @@
 import pytest
 
 from revconsole.lab.boundary import drawn, legend, letters
+from revconsole.lab.report import drawing
+from revconsole.lab.report import results as reported
+from revconsole.lab.report.figures import boundaries
 from revconsole.records.boundary import Boundary, following
-from revconsole.records.events import Bounded, Record, decode, encode
+from revconsole.records.events import Bounded, Finished, Record, Started, decode, encode
 from revconsole.records.fold import Fold
+from revconsole.records.plan import Plan
 
 POINTS = ((-0.9, 0.9, 0), (0.9, 0.9, 0), (0.9, -0.9, 1))
 
@@ -14,7 +18,7 @@ def halves(**changes) -> Bounded:
     """The right half of the plane is the second class, the upper left corner least surely the first."""
     given = {
         "step": 7, "epoch": 2, "box": (-1.0, 1.0, -1.0, 1.0), "columns": 4, "rows": 4,
-        "cells": "4099" + "0099" * 3, "of": "probability", "names": ("outer", "inner"),
+        "cells": "h0zz" + "00zz" * 3, "of": "probability", "names": ("outer", "inner"),
         "points": POINTS,
     }  # fmt: skip
     return Bounded(**given | changes)
@@ -36,7 +40,7 @@ def test_ink_is_the_second_class_and_a_capital_lies_in_the_other():
 
 
 def test_two_places_share_a_character():
-    lower = following(None, halves(cells="0000" * 2 + "9999" * 2, points=()))
+    lower = following(None, halves(cells="0000" * 2 + "zzzz" * 2, points=()))
 
     assert signs(lower, columns=2, lines=1) == ["▄▄"]
     assert signs(lower, columns=2, lines=2) == ["  ", "██"]
@@ -86,3 +90,37 @@ def test_the_points_are_said_once_and_kept():
 def test_a_grid_that_is_none_is_a_damaged_line():
     with pytest.raises(ValueError, match="none"):
         following(None, halves(cells="12"))
+
+
+def test_a_report_has_a_panel_for_each_arm_with_the_line_where_the_class_changes(store):
+    results = reported.of_runs([
+        finished(store, arm, cells) for arm, cells in (("a", "00zz" * 4), ("b", "zz00" * 4))
+    ])  # fmt: skip
+    with drawing.drawn():
+        figure = boundaries.draw(results)
+        lines = [axes.collections[1].get_paths()[0].vertices for axes in figure.axes]
+        shown = [axes.get_title() for axes in figure.axes]
+        first = figure.axes[0].collections[2].get_offsets().tolist()
+
+    assert shown == ["a", "b"]
+    assert all(abs(line[:, 0]).max() < 0.01 for line in lines)
+    assert first == [[-0.9, 0.9], [0.9, 0.9]]
+    assert "probability" in boundaries.caption(results)
+    assert "margin" not in boundaries.caption(results)
+
+
+def test_images_have_no_such_figure(store):
+    assert boundaries.draw(reported.of_runs([finished(store, "a", "")])) is None
+
+
+def finished(store, arm, cells):
+    batch = {"a": 16, "b": 32}[arm]  # or they would be one arm
+    plan = Plan.model_validate({"name": arm, "arm": arm, "train": {"batch": batch}})
+    run_id = store.create(plan, {})
+    attempt = store.claim(run_id, 1)
+    attempt.emit(Started(facts={}))
+    if cells:
+        attempt.emit(halves(cells=cells, tested=True))
+    attempt.emit(Finished(outcome="completed", step=7, values={"test_accuracy": 0.9}))
+    attempt.close()
+    return store.read(run_id)

@@ -146,7 +146,7 @@ def _notes(results: Results, rows: Sequence[ArmRow]) -> list[str]:
     if any(row.support_vectors is not None for row in rows):
         notes.append(
             "A support vector machine has support vectors, training images that it keeps, in place of parameters; its "
-            "one epoch is the whole fit, and it has no loss."
+            "one epoch is the whole fit, it has no loss, and nothing of it depends on the seed."
         )
     if short := [row.name for row in rows if row.finished < row.planned]:
         notes.append(f"Not every seed has finished of: {', '.join(short)}.")

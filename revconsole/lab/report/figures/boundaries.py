@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from revconsole.lab.report import drawing
 from revconsole.lab.report.results import Results
-from revconsole.records.boundary import LEVELS, Boundary
+from revconsole.records.boundary import DIGITS, LEVELS, Boundary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,6 +78,6 @@ def _shares(boundary: Boundary) -> Any:
     """The middle of each digit's range, from 0 to 1, row by row."""
     digits, wide = boundary.cells, boundary.columns
     return [
-        [(int(digit) + 0.5) / LEVELS for digit in digits[start : start + wide]]
+        [(DIGITS.index(digit) + 0.5) / LEVELS for digit in digits[start : start + wide]]
         for start in range(0, len(digits), wide)
     ]
