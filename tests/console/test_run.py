@@ -218,9 +218,7 @@ async def test_a_machine_that_is_fitted_has_no_loss_and_says_so(opened, recorder
     async with opened(160, 45) as stage:
         await stage.shows("vectors")
         await stage.press("enter")
-        await stage.shows(
-            "loss: a machine that is fitted has none", "412 support vectors", "C, gamma"
-        )
+        await stage.shows("loss: a fitted machine has none", "412 support vectors", "C, gamma")
     attempt.close()
 
 

@@ -7,6 +7,7 @@ from revconsole.errors import RevconsoleError
 from revconsole.records.events import Advised, Confused, EpochFinished, Measured, Started
 from revconsole.training import pairs
 from revconsole.training.cost import cost
+from revconsole.training.forecast import plain_ways_out
 from revconsole.training.pace import forecast_seconds
 from revconsole.training.verify import verify
 
@@ -118,3 +119,9 @@ def test_nothing_is_counted_that_is_not_known_before_the_fit(machine):
 def test_it_cannot_be_verified(machine, tmp_path):
     with pytest.raises(RevconsoleError, match="svm is fitted and has no gradient"):
         next(verify(machine(), data=tmp_path))
+
+
+def test_where_memory_runs_out_fewer_images_are_advised(machine):
+    (way,) = plain_ways_out(machine())
+
+    assert way.settings == "data.train_limit=64"

@@ -25,7 +25,7 @@ SUBJECTS: dict[str, Subject] = {
     "accuracy": ACCURACY,
     "memory": MEMORY,
 }
-NO_LOSS = "a machine that is fitted has none"
+NO_LOSS = "a fitted machine has none"
 
 
 class RunScreen(PlottingScreen):
