@@ -1,12 +1,13 @@
 """Verbs that look at runs: ls, show, compare, watch."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from revconsole.cli import complete, output
+from revconsole.cli import complete, output, pictures
 from revconsole.cli.launch import follow_to_end
-from revconsole.errors import UnknownName
+from revconsole.errors import ProfileError, UnknownName
 
 if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
@@ -51,13 +52,27 @@ def show(
     confusion: Annotated[
         bool, typer.Option("--confusion", help="Print which class the test took for which.")
     ] = False,
+    boundary: Annotated[
+        bool, typer.Option("--boundary", help="Draw what the model calls each place of the plane.")
+    ] = False,
 ) -> None:
     """Show one run: settings, facts, measurements, log."""
     from revconsole.lab import rows  # the records: not for --help
 
     lab = _lab(context)
     found = lab.run(lab.find(run))
-    if confusion:
+    if boundary:
+        if found.boundary is None:
+            raise ProfileError(
+                found.summary.name,
+                "",
+                "has no decision boundary; only runs on points of the plane have one (circles, moons, spirals)",
+            )
+        if json:
+            output.print_json(asdict(found.boundary))
+        else:
+            output.print_lines(pictures.of_boundary(found.boundary))
+    elif confusion:
         if found.confusion is None:
             raise UnknownName("confusion matrix of", found.summary.name, [])
         output.print_confusion(found.confusion)

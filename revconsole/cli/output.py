@@ -86,12 +86,13 @@ def print_run(run: "Run") -> None:
         (f"best {s.plan.objective.best.words}", f"{_best(s)} at epoch {form.count(s.best_epoch)}"),
         *_tested(s),
         ("kept for backward", form.mebibytes(s.kept_for_backward_bytes)),
+        ("parameters", form.learnt(s.parameters, s.support_vectors)),
         ("peak memory", f"{form.mebibytes(s.peak_memory_bytes)} {s.peak_memory_of}".strip()),
         *((key, text) for key, text in _reconstruction(run) if text),
         *(
             (key, str(v))
             for key, v in run.facts.items()
-            if key not in {"error_growth", "rebuilt_blocks"}
+            if key not in {"error_growth", "rebuilt_blocks", "parameters"}
         ),
         *((key, str(value)) for key, value in flat_settings(s).items() if value is not None),
     ]
@@ -217,7 +218,7 @@ def _epoch_line(run: "Run") -> str:
     values = {name: series.last for name, series in run.series.items()}
     parts = [
         f"{s.name}  epoch {s.epoch}/{s.plan.epochs}",
-        f"loss {values.get('train_loss', s.loss or 0.0):.4f}",
+        *([f"loss {loss:.4f}"] if (loss := values.get("train_loss", s.loss)) is not None else []),
         _validated(values),
     ]
     if (speed := values.get("images_per_second")) is not None:
@@ -273,7 +274,7 @@ def _comparison_cells(row: "Row", differing: Sequence[str], *, probed: bool) -> 
         form.percent(s.test_accuracy), gain, f"{s.seconds:.1f}", form.ratio(row.seconds_ratio),
         form.mebibytes(s.kept_for_backward_bytes), form.ratio(row.kept_ratio),
         *([form.small(s.gradient_error)] if probed else []),
-        form.count(s.parameters), str(s.plan.seed),
+        form.learnt(s.parameters, s.support_vectors), str(s.plan.seed),
     ]  # fmt: skip
 
 

@@ -9,9 +9,12 @@ from revconsole.lab.pictures import UPPER, paired, shaded
 from revconsole.records.printable import one_line
 
 if TYPE_CHECKING:
+    from revconsole.lab.boundary import Cell
+    from revconsole.records.boundary import Boundary
     from revconsole.records.samples import Colour, Picture
 
 COLUMNS = 80
+BOUNDARY_COLUMNS = 64
 
 
 def in_colour() -> bool:
@@ -37,6 +40,24 @@ def coloured(picture: "Picture") -> list[str]:
         + "\x1b[0m"
         for up, low in paired(picture.rows)
     ]
+
+
+def of_boundary(boundary: "Boundary") -> list[str]:
+    """The plane of a run, its boxes as tall as wide, under a line that says what the signs are."""
+    from revconsole.lab.boundary import drawn, legend  # the records: not for --help
+
+    colour = in_colour()
+    lines = [legend(boundary)]
+    for row in drawn(boundary, columns=BOUNDARY_COLUMNS, lines=BOUNDARY_COLUMNS // 2):
+        if colour:
+            lines.append("".join(_tinted(cell) for cell in row) + "\x1b[0m")
+        else:
+            lines.append("".join(cell.sign for cell in row).rstrip())
+    return lines
+
+
+def _tinted(cell: "Cell") -> str:
+    return f"\x1b[{_code(38, cell.ink)};{_code(48, cell.ground)}m{cell.sign}"
 
 
 def _code(ground: int, colour: "Colour") -> str:

@@ -10,6 +10,7 @@ from revconsole.lab import format as shown
 from revconsole.lab import reconstruction
 from revconsole.records.events import Scalar
 from revconsole.records.naming import title
+from revconsole.records.plan import Plan
 from revconsole.records.printable import one_line
 from revconsole.records.run import Run, Series
 
@@ -56,13 +57,9 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         *_model(run),
         ("data", f"{plan.data.dataset}, {plan.image_size} px"),
         ("augmentation", _augmentation(run)),
-        ("epochs, batch", f"{plan.epochs}, {plan.train.batch} images"),
-        ("optimiser", f"{plan.optimizer.name}, rate {plan.optimizer.learning_rate:g}"),
-        ("schedule", plan.schedule.name),
-        ("objective", plan.objective.name),
-        ("precision", plan.train.precision),
+        *_training(plan),
         ("seed", str(plan.seed)),
-        ("parameters", shown.count(s.parameters)),
+        ("parameters", shown.learnt(s.parameters, s.support_vectors)),
         ("device", s.device or plan.train.device),
         ("fingerprint", (s.fingerprint or shown.UNKNOWN)[:12]),
         ("kept for backward", shown.mebibytes(s.kept_for_backward_bytes)),
@@ -74,6 +71,20 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         *([("damaged lines", str(s.damaged_lines))] if s.damaged_lines else []),
         *((name.replace("_", " "), _scalar(v)) for name, v in run.facts.items() if name not in HIDDEN),
     ]  # fmt: skip
+
+
+def _training(plan: Plan) -> list[tuple[str, str]]:
+    """How weights move; nothing of it is true of a machine that is fitted."""
+    model = plan.model
+    if model.architecture == "svm":
+        return [("C, gamma", f"{model.C:g}, {model.gamma}")]
+    return [
+        ("epochs, batch", f"{plan.epochs}, {plan.train.batch} images"),
+        ("optimiser", f"{plan.optimizer.name}, rate {plan.optimizer.learning_rate:g}"),
+        ("schedule", plan.schedule.name),
+        ("objective", plan.objective.name),
+        ("precision", plan.train.precision),
+    ]
 
 
 def _reconstruction(run: Run) -> list[tuple[str, str]]:

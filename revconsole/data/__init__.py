@@ -15,6 +15,7 @@ from revconsole.data._batches import (
     batches,
     dominant,
     evaluation_batches,
+    of_classes,
     resized,
     steps_per_epoch,
 )
@@ -26,6 +27,7 @@ from revconsole.data._opening import (
     open_data,
     short,
 )
+from revconsole.data._points import as_pixel_levels, as_points
 from revconsole.data._standardise import Standardisation
 
 __all__ = [
@@ -34,9 +36,12 @@ __all__ = [
     "Preparation",
     "Split",
     "Standardisation",
+    "as_pixel_levels",
+    "as_points",
     "batches",
     "dominant",
     "evaluation_batches",
+    "of_classes",
     "open_data",
     "resized",
     "resized_crops",

@@ -7,7 +7,7 @@ Worker processes would cost more than the work.
 Shapes: N images of a split, B of a batch, C channels, S pixels of height and width.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -56,6 +56,14 @@ def evaluation_batches(split: Split, *, batch: int) -> Iterator[Batch]:
     parts = zip(torch.split(split.images, batch), torch.split(split.labels, batch), strict=True)
     for step, (pixels, labels) in enumerate(parts):
         yield step, split.preparation.standardisation(pixels), labels
+
+
+def of_classes(split: Split, classes: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Every image of some classes: its number in the split, int64 (B,); the image, never augmented; its label."""
+    wanted = torch.tensor(classes, device=split.labels.device)
+    numbers = torch.isin(split.labels, wanted).nonzero().flatten()
+    pixels, labels = split.images[numbers], split.labels[numbers]
+    return numbers, split.preparation.standardisation(pixels), labels
 
 
 def resized(images: Tensor, size: int) -> Tensor:

@@ -49,6 +49,11 @@ def as_pixels(points: Plane) -> torch.Tensor:
     return torch.from_numpy(levels.astype(np.uint8)).view(-1, 2, 1, 1)
 
 
+def as_pixel_levels(points: torch.Tensor) -> torch.Tensor:
+    """Points float (N, 2) as pixels float32 (N, 2, 1, 1) that are not rounded, for what lies between those of the set."""
+    return (points.float() * LEVELS_PER_UNIT + ORIGIN).view(-1, 2, 1, 1)
+
+
 def as_points(pixels: torch.Tensor) -> torch.Tensor:
     """Pixels (N, 2, 1, 1), whole levels or not, as points float32 (N, 2): the way back, for drawing."""
     return (pixels.flatten(1).float() - ORIGIN) / LEVELS_PER_UNIT

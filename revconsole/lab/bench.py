@@ -11,7 +11,7 @@ from revconsole.records.benchmark import Bench, Configuration
 from revconsole.records.naming import title
 from revconsole.records.plan import Plan
 from revconsole.records.profile import COMMAND_LINE, PLAN_KEYS, Profile, parse_assignments
-from revconsole.records.sections import KINDS, Vit
+from revconsole.records.sections import KINDS, Svm, Vit
 
 Table = dict[str, Any]
 
@@ -104,6 +104,12 @@ def _plans(wanted: Wanted) -> list[Plan]:
         else Profile(name="bench", where="the standard benchmark", table=STANDARD)
     )
     plans = list(profile.overridden({"seeds": 0, **(wanted.settings or {})}).plans())
+    if any(isinstance(plan.model, Svm) for plan in plans):
+        raise ProfileError(
+            wanted.profile or COMMAND_LINE,
+            "model.architecture",
+            "a benchmark measures schemes and backward passes, and svm has neither; name another architecture",
+        )
     alike = {
         p.model_copy(
             update={

@@ -32,7 +32,7 @@ def count_parameters(plan: Plan) -> int:
     return door.count_parameters(plan)
 
 
-def cost(plan: Plan) -> Mapping[str, int | float]:
+def cost(plan: Plan) -> Mapping[str, int | float | None]:
     """Weights and operations of the planned model, without data or files of weights."""
     from revconsole.training import door  # as above
 

@@ -83,6 +83,13 @@ def count(number: int | None) -> str:
     return UNKNOWN if number is None else f"{number:,}"
 
 
+def learnt(parameters: int | None, support_vectors: int | None) -> str:
+    """What a model consists of: parameters, or what a support vector machine has in their place."""
+    if support_vectors is None:
+        return count(parameters)
+    return f"{support_vectors:,} support vectors"
+
+
 def value(number: float | None) -> str:
     """A loss or another plain number, four significant digits."""
     return _odd(number) or (UNKNOWN if number is None else f"{number:.4g}")

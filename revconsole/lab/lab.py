@@ -265,7 +265,7 @@ class Lab:
         """Parameters of a planned model; loads torch, so call it from a thread."""
         return engine.count_parameters(plan)
 
-    def cost(self, plan: Plan) -> Mapping[str, int | float]:
+    def cost(self, plan: Plan) -> Mapping[str, int | float | None]:
         """Weights, weights that learn, multiply-adds per image and seconds to build; loads torch."""
         return engine.cost(plan)
 

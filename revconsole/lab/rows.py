@@ -34,6 +34,7 @@ def row(summary: Summary) -> dict[str, Any]:
         "step": summary.step,
         "steps": summary.steps,
         "parameters": summary.parameters,
+        "support_vectors": summary.support_vectors,
         "loss": summary.loss,
         "best_validation_accuracy": summary.best_validation_accuracy,
         "best_validation_loss": summary.best_validation_loss,

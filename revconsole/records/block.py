@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from revconsole.records.columns import Column
 from revconsole.records.events import EpochFinished, Measured
 
+OF_STEPS = frozenset({"loss", "images_per_second"})
+"""What training steps measure, one or both, and nothing else does."""
 RECENT = 50
 """Steps from which the speed is judged for the ETA."""
 
@@ -15,7 +17,7 @@ class Block:
 
     columns: the points of each metric, in the order in which the metrics came up. step: as far as these
     events say; the last word, if any of them was `Measured`. elapsed: of the latest. recent: (step, elapsed)
-    of the last ones that had a loss.
+    of the last training steps.
     """
 
     columns: dict[str, Column] = field(default_factory=dict)
@@ -35,7 +37,7 @@ class Block:
         self.elapsed = max(self.elapsed, elapsed)
         if isinstance(event, Measured):
             self.measured, self.step = True, event.step
-            if "loss" in event.values:
+            if not OF_STEPS.isdisjoint(event.values):
                 self.recent.append((event.step, elapsed))
         else:
             self.step = max(self.step, event.step)

@@ -75,6 +75,26 @@ class Confused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bounded:
+    """What the model calls each place of the plane, of data that are points; see `boundary`.
+
+    `points` are given once an attempt.
+    """
+
+    kind: ClassVar[str] = "boundary"
+    step: int
+    epoch: int
+    box: Sequence[float]
+    columns: int
+    rows: int
+    cells: str
+    of: Literal["probability", "margin"]
+    names: Sequence[str]
+    points: Sequence[Sequence[float]] = ()
+    tested: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpointed:
     """A checkpoint of `step` is safe on disk as `file`, inside the run folder."""
 
@@ -154,6 +174,7 @@ Event = (
     | Measured
     | EpochFinished
     | Confused
+    | Bounded
     | Checkpointed
     | Advised
     | Logged
@@ -171,6 +192,7 @@ KINDS: dict[str, type[Event]] = {
         Measured,
         EpochFinished,
         Confused,
+        Bounded,
         Checkpointed,
         Advised,
         Logged,

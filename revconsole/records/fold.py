@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from revconsole.records.block import RECENT, Block
+from revconsole.records.block import OF_STEPS, RECENT, Block
+from revconsole.records.boundary import Boundary, following
 from revconsole.records.columns import Column
 from revconsole.records.events import (
     Advised,
     Answered,
+    Bounded,
     Checkpointed,
     Confused,
     EpochFinished,
@@ -75,7 +77,7 @@ class Tally:
             case Measured() as event:
                 self.step = event.step
                 self._take(event.values)
-                if "loss" in event.values:
+                if not OF_STEPS.isdisjoint(event.values):
                     self._recent.append((event.step, now))
             case EpochFinished() as event:
                 self.step = max(self.step, event.step)
@@ -166,6 +168,7 @@ class Fold:
         self._columns: dict[str, Column] = {}
         self._log: deque[Line] = deque(maxlen=LOG_LINES)
         self.confusion: Confusion | None = None
+        self.boundary: Boundary | None = None
 
     def begin_attempt(self) -> None:
         """The next record belongs to a newer attempt."""
@@ -179,6 +182,8 @@ class Fold:
                 self._supersede(step or 0)
             case Confused(names=names, counts=counts):
                 self.confusion = Confusion(names=tuple(names), counts=tuple(map(tuple, counts)))
+            case Bounded() as event:
+                self.boundary = following(self.boundary, event)
             case MetricDeclared() as metric:
                 self._metrics[metric.name] = metric
             case Measured(step=step, values=values) | EpochFinished(step=step, values=values):

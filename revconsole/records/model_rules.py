@@ -15,6 +15,7 @@ from revconsole.records.sections import (
     Residual,
     Resnet,
     Section,
+    Svm,
     Swin,
     Timm,
     Uniformer,
@@ -51,7 +52,7 @@ def check_model(plan: "Plan") -> None:
         case Uniformer():
             _check_patch(2 * model.patch, size, shown=model.patch, factor=2)
             _check_heads(model.heads, 2 * model.dim)
-        case Cnn() | Mlp():
+        case Cnn() | Mlp() | Svm():
             _require_plain(
                 plan,
                 f"{model.architecture} has no residual blocks to wire otherwise",
@@ -62,6 +63,7 @@ def check_model(plan: "Plan") -> None:
             _require_one_branch(plan)
         case _:
             pass
+    _check_fitted(plan)
     _check_joined(plan)
 
 
@@ -123,6 +125,23 @@ def _check_conformer(model: Conformer, size: int) -> None:
         raise Rule("model.patch", f"conformer needs an even patch, not {model.patch}")
     if model.channels % 4:
         raise Rule("model.channels", f"channels is a multiple of 4, and {model.channels} is not")
+
+
+def _check_fitted(plan: "Plan") -> None:
+    """Refuse what means something only where weights move step by step, and would change what is said to be fitted."""
+    if not isinstance(plan.model, Svm):
+        return
+    train = plan.train
+    if plan.data.augmentations:
+        raise Rule(
+            f"data.{next(iter(plan.data.augmentations))}",
+            "svm is fitted to each image once, as it is, so nothing is augmented; leave it out",
+        )
+    for name in ("average", "freeze"):
+        if getattr(train, name) is not None:
+            raise Rule(f"train.{name}", "svm has no weights that move step by step; leave it out")
+    if train.device not in {"auto", "cpu"}:
+        raise Rule("train.device", f"svm is fitted on the CPU, not on {train.device}; leave it out")
 
 
 def _check_function(source: str | None) -> None:

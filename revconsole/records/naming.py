@@ -1,6 +1,6 @@
 """What people call the model of a plan: the architecture, and which member of its family."""
 
-from revconsole.records.sections import Model
+from revconsole.records.sections import Model, Svm
 
 TELLING = ("name", "layers", "variant", "function")
 """Settings that say which member of its family a model is."""
@@ -8,5 +8,7 @@ TELLING = ("name", "layers", "variant", "function")
 
 def title(model: Model) -> str:
     """A few words, e.g. `resnet 18`."""
+    if isinstance(model, Svm):
+        return f"svm {model.kernel}"
     found = (getattr(model, name) for name in TELLING if hasattr(model, name))
     return " ".join((model.architecture, *map(str, found)))

@@ -36,6 +36,7 @@ from revconsole.records.sections import (
     Scheme,
     Section,
     Sgd,
+    Svm,
     Train,
     Vit,
 )
@@ -103,7 +104,9 @@ class Plan(Section):
 
     @property
     def epochs(self) -> int:
-        """Epochs that the run begins."""
+        """Epochs that the run begins; a support vector machine is fitted in one."""
+        if isinstance(self.model, Svm):
+            return 1
         if self.train.steps is None:
             return self.train.epochs
         return math.ceil(self.train.steps / self.steps_per_epoch)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from revconsole.records.boundary import Boundary
 from revconsole.records.columns import Pyramid
 from revconsole.records.events import MetricDeclared, Scalar
 from revconsole.records.plan import Plan
@@ -40,6 +41,8 @@ class Summary:
     """Wall clock of all attempts."""
     eta_seconds: float | None = None
     parameters: int | None = None
+    support_vectors: int | None = None
+    """Of a support vector machine, once it is fitted; it has no parameters."""
     best_validation_accuracy: float | None = None
     """Of the best epoch, as the three below."""
     best_validation_loss: float | None = None
@@ -148,6 +151,8 @@ class Run:
     log: tuple[Line, ...] = ()
     confusion: Confusion | None = None
     """Of the test, once there was one."""
+    boundary: Boundary | None = None
+    """The latest, of data that are points of the plane."""
 
     @property
     def id(self) -> str:

@@ -92,6 +92,7 @@ class Tail:
             series=fold.series(),
             log=fold.log(),
             confusion=fold.confusion,
+            boundary=fold.boundary,
         )
 
     @property
@@ -180,6 +181,7 @@ class Tail:
             seconds=tally.seconds,
             eta_seconds=tally.eta_seconds() if state == "running" else None,
             parameters=_whole(facts.get("parameters")),
+            support_vectors=_whole(latest.get("support_vectors")),
             best_validation_accuracy=best.values.get("validation_accuracy") if best else None,
             best_validation_loss=best.values.get("validation_loss") if best else None,
             best_knn_accuracy=best.values.get("knn_accuracy") if best else None,

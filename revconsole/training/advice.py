@@ -12,6 +12,7 @@ import torch
 from revconsole.records import growth
 from revconsole.records.events import Advised, EpochFinished
 from revconsole.training.facts import error_growth, rebuilt_blocks
+from revconsole.training.pairs import forecast_fit_seconds
 from revconsole.training.progress import Progress
 from revconsole.training.setting import Setting
 
@@ -26,19 +27,13 @@ LEAST_PIXELS = 2
 """Side of a patch, in pixels of the images as they come, below which it is called too small."""
 WORSE_EPOCHS = 5
 """So many in a row without a lower validation loss are no accident."""
+SLOW_SECONDS = 60.0
+"""A fit that takes longer is announced."""
 
 
 def before_training(setting: Setting) -> Iterator[Advised]:
     """What can be said before the first step."""
-    looks = (
-        oversized_batch,
-        mirrored,
-        magnified,
-        crowded,
-        busy,
-        growing_error,
-        mostly_frozen,
-    )
+    looks = (fitted, slow_fit, crowded, busy) if setting.fitted else OF_NETWORKS
     for look in looks:
         advised = look(setting)
         if advised is not None:
@@ -52,6 +47,27 @@ def after_epoch(setting: Setting, progress: Progress, epoch: EpochFinished) -> I
     for advised in (at_chance(setting, epoch), overfitted(progress, epoch)):
         if advised is not None:
             yield advised
+
+
+def fitted(setting: Setting) -> Advised | None:
+    """Settings that a profile has, and a support vector machine does not."""
+    pairs = setting.steps
+    return _note(
+        f"a support vector machine is fitted, {'one pair' if pairs == 1 else f'{pairs} pairs'} of classes: what the profile "
+        "says of epochs, batch, optimiser and schedule plays no part, and there is no loss and no gradient"
+    )
+
+
+def slow_fit(setting: Setting) -> Advised | None:
+    """A fit that takes minutes or more."""
+    seconds = forecast_fit_seconds(setting)
+    if seconds < SLOW_SECONDS:
+        return None
+    images = len(setting.data.train)
+    return _warning(
+        f"the fit will take {seconds / 60:,.0f} minutes or more: its time grows with the square of the images, and "
+        f"there are {images:,}; data.train_limit={images // 4} would take a sixteenth"
+    )
 
 
 def oversized_batch(setting: Setting) -> Advised | None:
@@ -206,3 +222,14 @@ def _warning(text: str) -> Advised:
 
 def _note(text: str) -> Advised:
     return Advised(level="note", text=text)
+
+
+OF_NETWORKS = (
+    oversized_batch,
+    mirrored,
+    magnified,
+    crowded,
+    busy,
+    growing_error,
+    mostly_frozen,
+)

@@ -25,9 +25,11 @@ from torch import Tensor, nn
 
 from revconsole.errors import RevconsoleError
 from revconsole.records.plan import Plan
+from revconsole.records.sections import Svm
 from revconsole.training.build import build_learner, drawn
 
 FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, AssertionError, IndexError)
+COUNTED = ("parameters", "trainable_parameters", "flops_per_image", "seconds_to_build")
 LEFT_OUT = (
     "aten::batch_norm", "aten::group_norm", "aten::layer_norm", "aten::instance_norm",
     "aten::upsample_nearest2d", "aten::upsample_bilinear2d", "aten::adaptive_avg_pool2d",
@@ -36,11 +38,14 @@ LEFT_OUT = (
 """What fvcore counts besides products, by rules of its own."""
 
 
-def cost(plan: Plan) -> Mapping[str, int | float]:
+def cost(plan: Plan) -> Mapping[str, int | float | None]:
     """`parameters`, `trainable_parameters`, `flops_per_image` (multiply-adds), `seconds_to_build`.
 
+    None of each for a model that is fitted: it is made of images that nobody has chosen yet.
     Raises what `build_model` raises.
     """
+    if isinstance(plan.model, Svm):
+        return dict.fromkeys(COUNTED)
     begun = time.perf_counter()
     model = build_learner(drawn(_plain(plan)))
     seconds = time.perf_counter() - begun

@@ -60,14 +60,14 @@ def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
 
 
 def count_parameters(plan: Plan) -> int:
-    """Parameters of the planned model, trained or not; needs no data and no memory for weights.
+    """Parameters of the planned model, trained or not, 0 of one that is fitted; needs no data and no memory for weights.
 
     Raises what `build_model` raises.
     """
     return sum(parameter.numel() for parameter in without_memory(plan).parameters())
 
 
-def cost(plan: Plan) -> Mapping[str, int | float]:
+def cost(plan: Plan) -> Mapping[str, int | float | None]:
     """Weights and operations of the planned model; see `cost`."""
     from revconsole.training.cost import cost as counted  # fvcore: only for this verb
 

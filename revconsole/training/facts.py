@@ -21,15 +21,13 @@ GIT_SECONDS = 2.0
 def facts(setting: Setting) -> dict[str, Scalar]:
     """What a reader needs to know to repeat the run, or to doubt it."""
     model, data = setting.model, setting.data
-    parameters = [(p.numel(), p.requires_grad) for p in model.parameters()]
     found: dict[str, Scalar] = {
         "device": str(setting.device),
         "device_name": devices.device_name(setting.device),
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "float32_matmul": torch.get_float32_matmul_precision(),
-        "parameters": sum(count for count, _ in parameters),
-        "trainable_parameters": sum(count for count, trains in parameters if trains),
+        **({} if setting.fitted else counted(model)),
         "steps": setting.steps,
         "epochs": setting.plan.epochs,
         "steps_per_epoch": setting.steps_per_epoch,
@@ -51,6 +49,15 @@ def facts(setting: Setting) -> dict[str, Scalar]:
         if growth is None
         else found | {"error_growth": growth, "rebuilt_blocks": rebuilt_blocks(setting)}
     )
+
+
+def counted(model: nn.Module) -> dict[str, Scalar]:
+    """The parameters of a network, trained or not."""
+    parameters = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return {
+        "parameters": sum(count for count, _ in parameters),
+        "trainable_parameters": sum(count for count, trains in parameters if trains),
+    }
 
 
 def rebuilt_stacks(model: nn.Module) -> list[ReversibleSequence]:

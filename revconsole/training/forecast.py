@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from revconsole.errors import RevconsoleError
 from revconsole.records.plan import Plan
-from revconsole.records.sections import Backward, Sgd
+from revconsole.records.sections import Backward, Sgd, Svm
 from revconsole.reversible import rewire, sequences
 from revconsole.training import precision, probes
 from revconsole.training.build import scheme_of
@@ -93,6 +93,8 @@ def ways_out(setting: Setting) -> tuple[int | None, list[Way]]:
 
     None and ways without figures where there is no memory even to look.
     """
+    if setting.fitted:
+        return None, plain_ways_out(setting.plan)
     plan, now = setting.plan, choice_of(setting.plan, setting.micro_batch)
     forecast = tried(partial(Forecast, setting), setting.device)
     if isinstance(forecast, Shortage):
@@ -112,7 +114,10 @@ def ways_out(setting: Setting) -> tuple[int | None, list[Way]]:
 
 
 def plain_ways_out(plan: Plan) -> list[Way]:
-    """The same for a plan that could not be realised: without figures."""
+    """The same for a plan that could not be realised: without figures. What is fitted needs fewer images."""
+    if isinstance(plan.model, Svm):
+        images = plan.data.train_limit or plan.shipped_images
+        return [Way(settings=f"data.train_limit={images // 2}")] if images else []
     now = choice_of(plan, plan.train.batch // plan.train.accumulate)
     words, fine = _sparing(plan), now.precision == "float32"
     choices = candidates(

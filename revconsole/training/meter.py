@@ -62,12 +62,8 @@ class Meter:
         self._progress.running.seconds += seconds
         for step, (loss, norm, correct) in zip(steps, read, strict=True):
             more = probes.memory(self._setting.device) if step is steps[-1] else {}
-            values = {
-                "loss": loss,
-                "learning_rate": step.rate,
-                "gradient_norm": norm,
-                "images_per_second": speed,
-            }
+            learnt = {"loss": loss, "learning_rate": step.rate, "gradient_norm": norm}
+            values = ({} if step.machine else learnt) | {"images_per_second": speed}
             self._emit(Measured(step=step.number, epoch=step.epoch, values=values | more))
             self._count(step, loss, norm, correct)
 

@@ -29,6 +29,8 @@ def build(settings: Settings, model: nn.Module) -> Optimizer:
     Raises UnknownName for an algorithm timm does not have, ProfileError for what a model or algorithm does not allow.
     """
     rate = settings.learning_rate
+    if not any(True for _ in model.parameters()):  # what is fitted has nothing to move
+        return torch.optim.SGD([{"params": []}], lr=rate)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     match settings:
         case AdamW():

@@ -2,7 +2,7 @@
 
     seconds = steps · (seconds of a training step) + images evaluated · (seconds to evaluate one)
 
-What is done once (reading data, auditing, checkpoints, probes) is not in it.
+Of a support vector machine it is the fit alone. What is done once (reading data, auditing, checkpoints, probes) is not in it.
 """
 
 import time
@@ -13,6 +13,7 @@ import torch
 from revconsole.records.plan import Plan
 from revconsole.training import devices
 from revconsole.training.neighbours import MOST
+from revconsole.training.pairs import check_pairs, forecast_fit_seconds
 from revconsole.training.setting import Setting, prepare
 from revconsole.training.stepping import compute_gradients, update_weights
 
@@ -28,6 +29,9 @@ def forecast_seconds(plan: Plan, *, data: Path) -> float:
 
 def seconds_of(setting: Setting) -> float:
     """The same of a plan that is realised already. It trains a few steps."""
+    if setting.fitted:
+        check_pairs(setting)
+        return forecast_fit_seconds(setting)
     step, image = _step_seconds(setting), _image_seconds(setting)
     opened, epochs = setting.data, setting.plan.epochs
     known = 0 if setting.objective.labelled else min(MOST, len(opened.train))

@@ -94,8 +94,23 @@ SIDE_BITS = _metric(
 )  # fmt: skip
 
 
+FITTED = (
+    *(metric for metric in (*STEP, *LABELLED, *RUN) if metric.name in {
+        "images_per_second", "validation_accuracy", "epoch_seconds", "test_accuracy", "resident_bytes",
+    }),
+    _metric("train_accuracy", "fraction", "epoch", "up", "Share of training images classified correctly after the fit."),
+    _metric(
+        "support_vectors", "", "epoch", "none",
+        "Training images that the fitted machine keeps and decides by, over all pairs of classes.",
+    ),
+)  # fmt: skip
+"""What a model that is fitted has to show; its one epoch is the whole fit."""
+
+
 def declared(setting: Setting) -> tuple[MetricDeclared, ...]:
     """Every metric that a run of this setting measures."""
+    if setting.fitted:
+        return FITTED
     cuda = CUDA if setting.device.type == "cuda" else ()
     judged = LABELLED if setting.objective.labelled else UNLABELLED
     losses = _losses(setting.objective)

@@ -70,11 +70,16 @@ class Progress:
             loss=body["loss"],
         )
 
-    def finish_epoch(self, *, score: float, loss: float, train_loss: float) -> None:
-        """Close the running epoch with its score and validation loss, and remember it if it is the best so far."""
+    def finish_epoch(
+        self, *, score: float, loss: float | None = None, train_loss: float = 0.0
+    ) -> None:
+        """Close the running epoch with its score and validation loss, and remember it if it is the best so far.
+
+        loss: None of a model that has none.
+        """
         self.epoch += 1
         self.running = Epoch()
         if self.best is None or score > self.best.score:
             self.best = Best(epoch=self.epoch, step=self.step, score=score)
-        if self.lowest is None or loss < self.lowest.loss:
+        if loss is not None and (self.lowest is None or loss < self.lowest.loss):
             self.lowest = Lowest(epoch=self.epoch, loss=loss, train_loss=train_loss)

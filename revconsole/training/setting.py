@@ -19,14 +19,16 @@ from revconsole.data import (
     Split,
     batches,
     evaluation_batches,
+    of_classes,
     open_data,
     resized,
     steps_per_epoch,
 )
 from revconsole.errors import RunFailed
+from revconsole.models.svm import SupportVectors
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
-from revconsole.records.sections import Coefficients
+from revconsole.records.sections import Coefficients, Svm
 from revconsole.reversible import move_weights, set_draws
 from revconsole.training import devices, optimizers, precision
 from revconsole.training.build import build_learner
@@ -71,6 +73,11 @@ class Setting:
         return self.model if self.average is None else self.average.module
 
     @property
+    def fitted(self) -> bool:
+        """Whether the model is fitted, pair by pair of classes, and has no gradient and no loss; see `pairs`."""
+        return isinstance(self.model, SupportVectors)
+
+    @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps of one epoch; a last, smaller batch counts."""
         return self.rates.steps_per_epoch
@@ -100,14 +107,23 @@ class Setting:
         """Images float32 (B, C, S, S) and labels of an epoch (from 1), beginning with batch `first`.
 
         Labels are classes (B,), or shares of them (B, classes); see `revconsole.data.Batch`.
-        The last epoch of a run that counts steps ends with the last step.
+        The last epoch of a run that counts steps ends with the last step. Of a model that is fitted, a batch is
+        all images of a pair of classes.
         """
         plan = self.plan
+        if isinstance(self.model, SupportVectors):
+            yield from self._pairs(self.model, first)
+            return
         order = batches(
             self.data.train, batch=plan.train.batch, seed=plan.seed, epoch=epoch - 1, first=first
         )
         left = self.steps - (epoch - 1) * self.steps_per_epoch - first
         for _, images, labels in itertools.islice(order, left):
+            yield resized(images, self.plan.image_size), labels
+
+    def _pairs(self, model: SupportVectors, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for pair in model.pairs[first:]:
+            _, images, labels = of_classes(self.data.train, pair)
             yield resized(images, self.plan.image_size), labels
 
     def evaluation_batches(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
@@ -123,14 +139,19 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
     Raises what `choose`, `open_data` and `build_learner` raise, and RunFailed if the images are not those
     that the plan asks for.
     """
-    device = devices.choose(plan.train.device)
+    fitted = isinstance(plan.model, Svm)
+    device = devices.choose("cpu" if fitted else plan.train.device)
     arithmetic = precision.prepare(plan.train.precision, device)
     opened = open_data(plan.data, folder=data, device=device, say=say)
     _refuse_other_data(plan, opened.fingerprint)
 
     model, signs = build_learner(plan).to(device), Signs(plan.seed)
     set_draws(model, signs)
-    per_epoch = steps_per_epoch(len(opened.train), batch=plan.train.batch)
+    per_epoch = (
+        len(model.pairs)
+        if isinstance(model, SupportVectors)
+        else steps_per_epoch(len(opened.train), batch=plan.train.batch)
+    )
     return Setting(
         plan=plan,
         device=device,
@@ -143,7 +164,7 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
             schedule=plan.schedule,
             peak=plan.optimizer.learning_rate,
             steps_per_epoch=per_epoch,
-            steps=plan.train.steps or per_epoch * plan.train.epochs,
+            steps=per_epoch if fitted else plan.train.steps or per_epoch * plan.train.epochs,
         ),
         signs=signs,
         micro_batch=plan.train.batch // plan.train.accumulate,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from revconsole.models.svm import Machine
 from revconsole.training import optimizers
 from revconsole.training.draws import seed_generators
 from revconsole.training.objectives import Inputs, Loss
@@ -32,6 +33,8 @@ class Step:
     correct: Tensor
     norm: Tensor
     carried: Tensor | None = None
+    machine: Machine | None = None
+    """What was fitted to a pair of classes, of a model that has no gradient; see `pairs`."""
 
 
 def compute_gradients(

@@ -5,8 +5,9 @@
     starts       first weights from another run
     progress     where the run is; part of every checkpoint
     stepping     the gradients of a batch, and the update they make
+    pairs        the same of a model that is fitted, a support vector machine
     meter        reads and reports what steps computed; `probes` says what is measured, and `reconstruction`
-                 looks at the reversible backward between epochs
+                 looks at the reversible backward between epochs, `boundary` at the plane of data that are points
     room         what happens when memory runs out
     orders       stop, pause and continue, asked through the run folder
     keeper       when a checkpoint is made, and which one a run goes back to
@@ -22,6 +23,7 @@ from types import MappingProxyType
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from revconsole.records.control import Control
 from revconsole.records.events import (
@@ -38,6 +40,7 @@ from revconsole.records.events import (
 from revconsole.records.plan import Plan
 from revconsole.records.store import RunStore
 from revconsole.training import advice, devices, probes, starts, verify
+from revconsole.training.boundary import BoundaryProbe
 from revconsole.training.budget import choose_blocks
 from revconsole.training.checkpoint import Checkpoints
 from revconsole.training.evaluation import evaluate
@@ -45,11 +48,12 @@ from revconsole.training.facts import facts
 from revconsole.training.keeper import Keeper
 from revconsole.training.meter import Meter
 from revconsole.training.orders import SUCCESSOR, HandOverAsked, Orders, StopAsked
+from revconsole.training.pairs import check_pairs, fit_pair, keep_machine, machine_of
 from revconsole.training.progress import Progress
 from revconsole.training.reconstruction import ReversibleProbe
 from revconsole.training.room import Room, explained
 from revconsole.training.setting import Setting, prepare
-from revconsole.training.stepping import compute_gradients, update_weights
+from revconsole.training.stepping import Step, compute_gradients, update_weights
 
 Emit = Callable[[Event], None]
 Outcome = Literal["completed", "stopped", "handed over"]
@@ -83,8 +87,11 @@ def train(
         keeper, room = Keeper(setting, checkpoints, emit), Room(setting, emit)
         progress = introduce(setting, keeper, room, emit, store)
         meter, probe = Meter(setting, emit, progress), ReversibleProbe(setting, emit)
+        boundary = BoundaryProbe(setting, emit)
+        compute_step, update = way_to_learn(setting)
         if progress.step == 0:
             probe.look(progress)
+        boundary.look(progress)
 
         def secure() -> None:
             meter.flush()
@@ -97,18 +104,20 @@ def train(
                 done = progress.step - (epoch - 1) * setting.steps_per_epoch
                 for images, labels in setting.training_batches(epoch, first=done):
                     number = progress.step + 1
-                    compute = partial(compute_gradients, images=images, labels=labels)
+                    compute = partial(compute_step, images=images, labels=labels)
                     step = room.fit(partial(compute, setting, number, epoch), f"step {number}")
                     meter.add(step)
-                    update_weights(setting, step)
+                    update(setting, step)
                     progress.step = number
                     between_steps(keeper, meter, orders, progress)
                 meter.flush()
                 for event in finish_epoch(setting, progress, room, orders):
                     emit(event)
                 probe.look(progress)
+                boundary.look(progress)
                 keeper.end_epoch(progress)
             keeper.go_to_best(progress)
+            boundary.look_at_best(progress)
             values = final_test(setting, progress, room, orders, emit)
         except StopAsked as stop:
             emit(ending("stopped", progress, keeper, by=stop.by))
@@ -120,10 +129,19 @@ def train(
         return "completed"
 
 
+def way_to_learn(setting: Setting) -> tuple[Callable[..., Step], Callable[[Setting, Step], None]]:
+    """What computes a step and changes nothing, and what then changes the model."""
+    if setting.fitted:
+        return fit_pair, keep_machine
+    return compute_gradients, update_weights
+
+
 def introduce(
     setting: Setting, keeper: Keeper, room: Room, emit: Emit, store: RunStore | None
 ) -> Progress:
     """Restore, and say with what the run goes on, what it will measure and what is odd about it."""
+    if setting.fitted:
+        check_pairs(setting)
     progress, damages = keeper.restore()
     started = starts.begin(setting, store) if progress.step == 0 else ""
     images, labels = next(setting.training_batches(1))
@@ -140,13 +158,22 @@ def introduce(
         for advised in verify.at_launch(setting):
             emit(advised)
 
+    values = probes.memory(setting.device)
+    if not setting.fitted:
+        values = kept_for_backward(setting, images, labels, room) | values
+    emit(Measured(step=progress.step, epoch=progress.epoch, values=values))
+    return progress
+
+
+def kept_for_backward(
+    setting: Setting, images: Tensor, labels: Tensor, room: Room
+) -> dict[str, float]:
+    """What the forward pass of these images keeps, as a metric; the peak of the device is counted from there on."""
     count = partial(probes.kept_for_backward_bytes, setting, images, labels)
     kept = room.fit(count, BEFOREHAND)
     if setting.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(setting.device)
-    values = {"kept_for_backward_bytes": float(kept)} | probes.memory(setting.device)
-    emit(Measured(step=progress.step, epoch=progress.epoch, values=values))
-    return progress
+    return {"kept_for_backward_bytes": float(kept)}
 
 
 def between_steps(keeper: Keeper, meter: Meter, orders: Orders, progress: Progress) -> None:
@@ -174,6 +201,8 @@ def epochs_left(plan: Plan, progress: Progress, emit: Emit) -> Iterator[int]:
 
 def finish_epoch(setting: Setting, progress: Progress, room: Room, orders: Orders) -> list[Event]:
     """Evaluate, close the running epoch, and say what is odd about it."""
+    if setting.fitted:
+        return [finish_fit(setting, progress, room, orders)]
     running = progress.running
     listen = partial(orders.obey, progress.step)
     validate = partial(evaluate, setting, setting.data.validation, listen)
@@ -196,6 +225,23 @@ def finish_epoch(setting: Setting, progress: Progress, room: Room, orders: Order
     return [finished, *advice.after_epoch(setting, progress, finished)]
 
 
+def finish_fit(setting: Setting, progress: Progress, room: Room, orders: Orders) -> EpochFinished:
+    """Evaluate a model that was fitted, on the images it was fitted to as well; it has no loss."""
+    seconds, listen = progress.running.seconds, partial(orders.obey, progress.step)
+    training = room.fit(partial(evaluate, setting, setting.data.train, listen), "the evaluation")
+    validation = room.fit(
+        partial(evaluate, setting, setting.data.validation, listen), "the validation"
+    )
+    progress.finish_epoch(score=validation.accuracy)
+    values = {
+        "train_accuracy": training.accuracy,
+        "epoch_seconds": seconds,
+        "validation_accuracy": validation.accuracy,
+        "support_vectors": float(len(machine_of(setting).numbers)),
+    }
+    return EpochFinished(epoch=progress.epoch, step=progress.step, values=values)
+
+
 def final_test(
     setting: Setting, progress: Progress, room: Room, orders: Orders, emit: Emit
 ) -> dict[str, float]:
@@ -207,7 +253,8 @@ def final_test(
         counts = scores.confusion.tolist()
         emit(Confused(step=progress.step, names=list(setting.data.names), counts=counts))
     name = "test_accuracy" if setting.objective.labelled else "test_knn_accuracy"
-    return {"test_loss": scores.loss, name: scores.accuracy}
+    loss = {} if setting.fitted else {"test_loss": scores.loss}
+    return loss | {name: scores.accuracy}
 
 
 def ending(

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from revconsole.data import batches, dominant, open_data, resized
-from revconsole.errors import RevconsoleError
+from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.models._own import WHERE, blamed, made, working_folder_importable
 from revconsole.records.events import Advised
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
-from revconsole.records.sections import Classification
+from revconsole.records.sections import Classification, Svm
 from revconsole.reversible.audit import LOSS, RUN, Check, checks
 from revconsole.training import devices, precision
 from revconsole.training.setting import Setting, prepare
@@ -45,8 +45,14 @@ def verify(plan: Plan, *, data: Path, light: bool = False) -> Iterator[Check]:
 
     Of a plan without labels the network is checked as a classifier: it is what remains. data: the folder that
     datasets live in.
-    Raises what `prepare` raises.
+    Raises what `prepare` raises, and ProfileError for a model that is fitted.
     """
+    if isinstance(plan.model, Svm):
+        raise ProfileError(
+            plan.name,
+            "model.architecture",
+            "svm is fitted and has no gradient, so there is nothing here to verify; name another architecture",
+        )
     with devices.threads(plan.train.threads):
         setting = prepare(plan.model_copy(update={"objective": Classification()}), data=data)
         yield from _checks(setting, light=light)
@@ -59,7 +65,7 @@ def at_launch(setting: Setting) -> Iterator[Advised]:
     of its gradients before the first step is not said twice. The checks are a classifier's: a learner without labels
     is let be, and `verify` looks at its network.
     """
-    if not setting.plan.train.audit or not setting.objective.labelled:
+    if not setting.plan.train.audit or setting.fitted or not setting.objective.labelled:
         return
     try:
         for check in _checks(setting, light=True, seconds=LAUNCH_SECONDS):

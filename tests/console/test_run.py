@@ -1,8 +1,11 @@
 """The run screen: plots with axes and units, facts, log."""
 
+from dataclasses import replace
+
 import pytest
 
-from revconsole.records.events import Advised
+from revconsole.records.events import Advised, Bounded, EpochFinished, Started
+from revconsole.records.plan import Plan
 
 EVERY_SIZE = pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 45)])
 
@@ -177,6 +180,45 @@ async def test_an_alarm_stands_under_the_state_of_a_run_that_goes_on(opened, rec
         await stage.shows("noisy")
         await stage.press("enter")
         await stage.shows("! the gradients of this run are wrong")
+    attempt.close()
+
+
+@EVERY_SIZE
+async def test_the_boundary_of_points_is_drawn_while_the_run_trains(
+    opened, recorder, width, height
+):
+    _, attempt = recorder.begin("plane")
+    recorder.epoch(attempt, 1)
+    left = Bounded(
+        step=10, epoch=1, box=(-1.0, 1.0, -1.0, 1.0), columns=2, rows=2, cells="z0z0", of="probability",
+        names=("outer", "inner"), points=[(0.9, 0.9, 0), (-0.9, -0.9, 0)],
+    )  # fmt: skip
+    attempt.emit(left)
+    async with opened(width, height) as stage:
+        await stage.shows("plane")
+        await stage.press("enter")
+        await stage.shows("boundary, epoch 1: o outer", "█", "o", "O█")
+        assert stage.line("boundary").index("loss") < stage.line("boundary").index("boundary")
+        await stage.until(lambda: ("memory (MiB)" in stage.text) == (width == 160))
+        attempt.emit(replace(left, epoch=2, cells="0000", points=()))
+        stage.app.reader.wake()
+        await stage.shows("boundary, epoch 2")
+        await stage.hides("█")
+        await stage.press("e")
+        await stage.until(lambda: ("memory (MiB)" in stage.text) or width == 160)
+    attempt.close()
+
+
+async def test_a_machine_that_is_fitted_has_no_loss_and_says_so(opened, recorder, store):
+    plan = Plan.model_validate({"name": "vectors", "model": {"architecture": "svm"}})
+    attempt = store.claim(store.create(plan, {}), 1)
+    attempt.emit(Started(facts={"steps": 45}))
+    values = {"validation_accuracy": 0.9, "train_accuracy": 0.9, "support_vectors": 412.0}
+    attempt.emit(EpochFinished(epoch=1, step=45, values=values))
+    async with opened(160, 45) as stage:
+        await stage.shows("vectors")
+        await stage.press("enter")
+        await stage.shows("loss: a fitted machine has none", "412 support vectors", "C, gamma")
     attempt.close()
 
 

@@ -1,5 +1,7 @@
 """What settings of an architecture ask of one another: one sentence that names the key."""
 
+import re
+
 import pytest
 
 from revconsole.errors import ProfileError
@@ -94,3 +96,27 @@ def test_a_setting_that_does_not_fit_gets_one_sentence(arguments, sentence):
 )
 def test_what_fits_is_a_plan(arguments):
     assert len(plans(*arguments)) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("scheme.name=bdia", "scheme.name: svm has no residual blocks to wire otherwise"),
+        ("data.rotation=5", "data.rotation: svm is fitted to each image once, as it is"),
+        ("train.average=0.9", "train.average: svm has no weights that move step by step"),
+        ("train.freeze=backbone", "train.freeze: svm has no weights that move step by step"),
+        ("train.device=cuda", "train.device: svm is fitted on the CPU, not on cuda"),
+        ("model.gamma=auto", "model.gamma: should be \"scale\" or a number above 0, not 'auto'"),
+        ("model.gamma=-1", 'model.gamma: should be "scale" or a number above 0, not -1'),
+    ],
+)
+def test_a_machine_that_is_fitted_refuses_what_means_nothing_to_it(setting, sentence):
+    with pytest.raises(ProfileError, match=re.escape(sentence)):
+        plans("model.architecture=svm", setting)
+
+
+def test_a_machine_that_is_fitted_passes_over_how_networks_are_trained():
+    (plan,) = plans("model.architecture=svm", "model.gamma=2", "train.epochs=7")
+
+    assert plan.epochs == 1
+    assert plan.model.gamma == 2

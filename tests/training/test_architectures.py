@@ -59,7 +59,7 @@ def planned(small):
 
 
 def test_none_is_forgotten():
-    assert set(SMALL) == set(KINDS["model"][1])
+    assert set(SMALL) == set(KINDS["model"][1]) - {"svm"}  # which has no weights to learn
 
 
 @pytest.mark.parametrize("model", EVERY)

@@ -157,7 +157,7 @@ class ComparisonScreen(PlottingScreen):
             shown.ratio(row.kept_ratio),
             shown.clock(s.seconds),
             shown.small(s.gradient_error),
-            shown.count(s.parameters),
+            shown.learnt(s.parameters, s.support_vectors).replace("support vectors", "SV"),
         )
         return (
             Text(self._letters[s.id], style=f"bold {tint}"),

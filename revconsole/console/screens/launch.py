@@ -303,6 +303,8 @@ class LaunchScreen(Screen[None]):
         if not self._counts.keys() >= set(shapes):
             return ""
         low, high = (f([self._counts[shape] for shape in shapes]) for f in (min, max))
+        if not high:
+            return "support vectors known once it is fitted"
         if low == high:
             return f"{figures.count(low)} parameters"
         return f"{figures.count(low)} to {figures.count(high)} parameters"

@@ -13,6 +13,7 @@ from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.plotting import PlottingScreen
 from revconsole.console.snapshot import Snapshot, Wanted
+from revconsole.console.widgets.boundary_view import BoundaryView
 from revconsole.console.widgets.panes import Facts, LogTail, Title, Words
 from revconsole.console.widgets.plot_view import PlotView
 from revconsole.lab.figures import ACCURACY, ERROR, LOSS, MEMORY, Subject
@@ -24,13 +25,15 @@ SUBJECTS: dict[str, Subject] = {
     "accuracy": ACCURACY,
     "memory": MEMORY,
 }
+NO_LOSS = "a fitted machine has none"
 
 
 class RunScreen(PlottingScreen):
     """Curves, facts and log of one run.
 
-    A run that measures the error of its reconstruction shows it beside the loss. Where there is no room for a
-    fourth plot it takes the place of the memory, and a key exchanges the two.
+    A run that measures the error of its reconstruction shows it beside the loss, and one whose data are points of
+    the plane what it calls each place of it. Where there is no room for one more plot, that takes the place of the
+    memory, and a key exchanges the two.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,7 +48,7 @@ class RunScreen(PlottingScreen):
         Binding("0", "smooth(0)", "Do not smooth", show=False, id="run.raw"),
         Binding("f", "fill", "Fill", id="run.fill"),
         Binding("v", "samples", "Samples", id="run.samples"),
-        Binding("e", "exchange", "Error/memory", show=False, id="run.exchange"),
+        Binding("e", "exchange", "Memory or not", show=False, id="run.exchange"),
         Binding("space", "freeze", "Freeze", show=False, id="run.freeze"),
         Binding("y", "copy", "Copy the id", show=False, id="run.copy"),
     ]
@@ -60,7 +63,9 @@ class RunScreen(PlottingScreen):
         yield Title()
         yield Words(id="status")
         with Container(id="panes"):
-            for name in SUBJECTS:
+            yield PlotView("loss", id="loss")
+            yield BoundaryView(id="boundary")
+            for name in ("error", "accuracy", "memory"):
                 yield PlotView(name, id=name)
             yield Facts(id="facts")
             yield LogTail(id="log")
@@ -86,11 +91,17 @@ class RunScreen(PlottingScreen):
             return
         self.query_one(Title).say(run.summary.name, run.id)
         self.set_class(any(name in run.series for name, _ in ERROR.metrics), "-probed")
+        self.set_class(run.boundary is not None, "-bounded")
+        self.query_one(BoundaryView).show_boundary(run.boundary)
         self.query_one("#status", Words).show_text(status(run, self.app.theme_variables))
         self.query_one(Facts).show_pairs(pairs(run))
         self.query_one(LogTail).show_lines(run.log)
+        fitted = run.plan.model.architecture == "svm"
         for name in SUBJECTS:
-            self.query_one(f"#{name}", PlotView).show_figure(snapshot.figures.get(name))
+            absent = NO_LOSS if fitted and name == "loss" else "nothing measured yet"
+            self.query_one(f"#{name}", PlotView).show_figure(
+                snapshot.figures.get(name), absent=absent
+            )
 
     @on(PlotView.Sized)
     def look(self) -> None:
@@ -109,8 +120,8 @@ class RunScreen(PlottingScreen):
             self.maximize(self.query_one("#loss"))
 
     def action_exchange(self) -> None:
-        """Show the memory in place of the error, or back, where there is room for one of them."""
-        if self.has_class("-probed"):
+        """Show the memory in place of the error or boundary, or back, where there is room for one of them."""
+        if self.has_class("-probed") or self.has_class("-bounded"):
             self.toggle_class("-exchanged")
 
     def action_samples(self) -> None:

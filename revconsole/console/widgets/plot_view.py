@@ -53,6 +53,7 @@ class PlotView(Vertical, can_focus=True):
         super().__init__(id=id)
         self._title = title
         self._figure: Figure | None = None
+        self._absent = "nothing measured yet"
         self._places: Mapping[str, int] = {}
 
     def compose(self) -> ComposeResult:
@@ -78,11 +79,18 @@ class PlotView(Vertical, can_focus=True):
         return max(10, self.size.width - 7)
 
     def show_figure(
-        self, figure: Figure | None, *, places: Mapping[str, int] | None = None
+        self,
+        figure: Figure | None,
+        *,
+        places: Mapping[str, int] | None = None,
+        absent: str = "nothing measured yet",
     ) -> None:
-        """Draw `figure`. With `places`, a curve has letter and colour by the place of its run."""
-        if figure != self._figure:
-            self._figure, self._places = figure, places or {}
+        """Draw `figure`. With `places`, a curve has letter and colour by the place of its run.
+
+        absent: what is said in place of curves.
+        """
+        if (figure, absent) != (self._figure, self._absent):
+            self._figure, self._places, self._absent = figure, places or {}, absent
             self._draw()
 
     def _draw(self) -> None:
@@ -95,7 +103,7 @@ class PlotView(Vertical, can_focus=True):
         drawable = visible and self.size.height >= LEAST_HEIGHT
         plot.display = drawable
         if figure is None or not curves:
-            heading.update(Text(f"{self._title}: nothing measured yet", no_wrap=True))
+            heading.update(Text(f"{self._title}: {self._absent}", no_wrap=True))
             return
         marks = self._marks(curves)
         heading.update(self._heading(figure, marks))

@@ -114,6 +114,20 @@ def picture(
     )  # fmt: skip
 
 
+def panels(count: int, across: int) -> "tuple[Figure, Sequence[Axes]]":
+    """A figure of square panels, at most so many side by side, of the same axes."""
+    from matplotlib.figure import Figure  # as above
+
+    wide = min(count, across)
+    lines = -(-count // wide)
+    side = WIDTH / max(wide, 2)
+    figure = Figure(figsize=(side * wide, (side + 0.3) * lines + 0.4), dpi=DOTS_PER_INCH)
+    axes = figure.subplots(lines, wide, squeeze=False, sharex=True, sharey=True).flatten()
+    for spare in axes[count:]:
+        spare.set_visible(False)
+    return figure, list(axes[:count])
+
+
 def label(name: str, most: int = 40) -> str:
     """A name as text of a legend, of so many signs at most: a leading underscore would hide it."""
     shown = one_line(name, most)

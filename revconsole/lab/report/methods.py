@@ -21,6 +21,7 @@ BOOKKEEPING = frozenset(
     {"dataset", "fingerprint", "train_limit", "split_seed", "validation", "image_size", "folder"}
 )
 """Keys of the images that have words of their own, or are nobody's business."""
+FITTED = "Support vector machines were fitted once to the training images (scikit-learn's SVC, a pair of classes at a time)."
 OF_PATCHES = ("source", "patch_side", "gap", "jitter", "cut_seed")
 """Keys that say how `context_patches` were cut, also where they are at their defaults."""
 
@@ -33,7 +34,7 @@ def paragraph(results: Results) -> str:
         f"{'This is a ' + QUICK + '. ' if results.quick else ''}{_model(plan, differing)}",
         _arms(results, differing),
         _images(results),
-        _training(plan, differing),
+        _training(results, differing),
         _seeds(results),
         _tested(results),
         _machine([run.facts for run in results.runs]),
@@ -119,7 +120,10 @@ def _length(train: Train) -> str:
     return f"for {train.epochs} epoch{'' if train.epochs == 1 else 's'}"
 
 
-def _training(plan: Plan, differing: set[str]) -> str:
+def _training(results: Results, differing: set[str]) -> str:
+    plan = next((run.plan for run in results.runs if run.plan.model.architecture != "svm"), None)
+    if plan is None:
+        return FITTED
     train, optimizer, schedule = plan.train, plan.optimizer, plan.schedule
     parts = [
         ("train.epochs" if train.steps is None else "train.steps", _length(train)),
@@ -132,6 +136,7 @@ def _training(plan: Plan, differing: set[str]) -> str:
         ("train.label_smoothing", f"label smoothing {train.label_smoothing:g}" if train.label_smoothing else ""),
         ("train.precision", f"in {train.precision}"),
     ]  # fmt: skip
+    fitted = any(arm.runs[0].plan.model.architecture == "svm" for arm in results.arms)
     said = ", ".join(words for key, words in parts if words and key not in differing)
     chosen = [
         f"{noun} {section.name}{_in_brackets(_words(key, section, differing))}"
@@ -141,7 +146,8 @@ def _training(plan: Plan, differing: set[str]) -> str:
         )
         if key not in differing
     ]
-    return f"Training ran {said}; {', '.join(chosen)}." if said else ""
+    sentence = f"Training ran {said}; {', '.join(chosen)}." if said else ""
+    return f"{sentence} {FITTED}" if fitted else sentence
 
 
 def _seeds(results: Results) -> str:

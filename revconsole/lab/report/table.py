@@ -23,6 +23,7 @@ class ArmRow:
     baseline: bool
     swept: float | None
     parameters: int | None
+    support_vectors: int | None
     flops_per_image: int | None
     epoch_seconds: float | None
     kept_bytes: float | None
@@ -58,7 +59,7 @@ def table(results: Results) -> Table:
         ("arm", [f"{row.name} (quick)" if row.quick else row.name for row in rows]),
         (results.swept, ["" if row.swept is None else f"{row.swept:g}" for row in rows]),
         ("seeds", [_seeds(row) for row in rows]),
-        ("parameters", [form.count(row.parameters) for row in rows]),
+        ("parameters", [form.learnt(row.parameters, row.support_vectors) for row in rows]),
         ("FLOPs per image", ["" if r.flops_per_image is None else form.count(r.flops_per_image) for r in rows]),
         ("s per epoch", [_number(row.epoch_seconds) for row in rows]),
         ("kept for backward", [form.mebibytes(row.kept_bytes) for row in rows]),
@@ -116,6 +117,7 @@ def _row(arm: ArmResult, baseline: ArmResult) -> ArmRow:
         baseline=arm is baseline,
         swept=arm.swept,
         parameters=first.summary.parameters,
+        support_vectors=first.summary.support_vectors,
         flops_per_image=int(flops) if isinstance(flops, int | float) else None,
         epoch_seconds=_mean([s for run in arm.runs for s in _values(run.series.get(SECONDS))]),
         kept_bytes=_mean(list(arm.by_seed(KEPT).values())),
@@ -141,6 +143,11 @@ def _notes(results: Results, rows: Sequence[ArmRow]) -> list[str]:
         + _peak_note(peak_of(results))
         + "Seconds per epoch: training steps alone, mean over epochs and seeds."
     )
+    if any(row.support_vectors is not None for row in rows):
+        notes.append(
+            "A support vector machine has support vectors, training images that it keeps, in place of parameters; its "
+            "one epoch is the whole fit, it has no loss, and nothing of it depends on the seed."
+        )
     if short := [row.name for row in rows if row.finished < row.planned]:
         notes.append(f"Not every seed has finished of: {', '.join(short)}.")
     if results.missing:

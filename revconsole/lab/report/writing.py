@@ -76,7 +76,8 @@ def draw(
 
 def _sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
     """Figures of all arms together, then those of each arm."""
-    for kind in (loss_curves, accuracy_curves, memory_bars, accuracy_memory, accuracy_swept):
+    kinds = (loss_curves, accuracy_curves, memory_bars, accuracy_memory, accuracy_swept, boundaries)
+    for kind in kinds:
         figure = kind.draw(results)
         if figure is not None:
             yield Sheet(name=kind.NAME, caption=kind.caption(results), figure=figure)

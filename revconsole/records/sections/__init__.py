@@ -17,6 +17,7 @@ from revconsole.records.sections.model import (
     Mlp,
     Python,
     Resnet,
+    Svm,
     Swin,
     Timm,
     Uniformer,
@@ -42,7 +43,7 @@ from revconsole.records.sections.train import Train
 
 Backward = Literal["stored", "checkpointed", "reversible", "auto"]
 Model = Annotated[
-    Vit | Timm | Cct | Conformer | Uniformer | Swin | Resnet | Cnn | Mlp | Python,
+    Vit | Timm | Cct | Conformer | Uniformer | Swin | Resnet | Cnn | Mlp | Svm | Python,
     Field(discriminator="architecture"),
 ]
 Scheme = Annotated[
@@ -74,6 +75,7 @@ KINDS: dict[str, tuple[str, dict[str, type[Section]]]] = {
             "resnet": Resnet,
             "cnn": Cnn,
             "mlp": Mlp,
+            "svm": Svm,
             "python": Python,
         },
     ),
@@ -143,6 +145,7 @@ __all__ = [
     "Section",
     "Sgd",
     "Step",
+    "Svm",
     "Swin",
     "Timm",
     "TimmOptimizer",

@@ -1,10 +1,13 @@
 """Sections of the architectures."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from revconsole.records.rule import Rule
 from revconsole.records.sections.section import Section
+
+LARGEST_GAMMA = 1e6
 
 
 class Vit(Section):
@@ -99,6 +102,29 @@ class Mlp(Section):
     """Number of hidden layers."""
     gradients: Literal["autograd", "by_hand"] = "autograd"
     """Where the gradient comes from: torch, or the chain rule as one writes it on paper; the same numbers."""
+
+
+class Svm(Section):
+    """A support vector machine on the pixels in a row, scikit-learn's: fitted pair by pair of classes, not by gradients."""
+
+    architecture: Literal["svm"] = "svm"
+    kernel: Literal["rbf", "linear", "poly"] = "rbf"
+    """What compares two images: exp(−gamma·|x − y|²), x·y, or (gamma·x·y) to the power of degree."""
+    C: float = Field(default=1.0, gt=0, le=1e6)
+    """What an image on the wrong side of its margin costs; the smaller, the smoother the boundary."""
+    gamma: Literal["scale"] | float = "scale"
+    """Of rbf and poly, a number; "scale" is 1 / (numbers of an image · variance of all of them in training)."""
+    degree: int = Field(default=3, ge=1, le=20)
+    """Power of the kernel poly."""
+
+    @field_validator("gamma", mode="before")
+    @classmethod
+    def _scale_or_number(cls, gamma: Any) -> Any:
+        """One sentence in place of one for each of the two."""
+        number = isinstance(gamma, int | float) and not isinstance(gamma, bool)
+        if gamma == "scale" or (number and 0 < gamma <= LARGEST_GAMMA):
+            return gamma
+        raise Rule("model.gamma", f'should be "scale" or a number above 0, not {gamma!r}')
 
 
 class Swin(Section):

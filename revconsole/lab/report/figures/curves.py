@@ -30,7 +30,8 @@ def draw_pair(
     figure, panels = drawing.canvas(2)
     for axes, metric, word in zip(panels, metrics, PANELS, strict=True):
         for index, arm in enumerate(results.arms):
-            _curve(axes, band(arm, metric), arm.name, drawing.style(index), scale)
+            if points := band(arm, metric):
+                _curve(axes, points, arm.name, drawing.style(index), scale)
         axes.set_title(word)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(drawing.whole_numbers())

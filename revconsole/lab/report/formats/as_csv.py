@@ -39,6 +39,7 @@ def _cells(row: ArmRow, baseline: str, swept: str, peak: str) -> dict[str, Cell]
         "seeds finished": row.finished,
         "seeds planned": row.planned,
         "parameters": row.parameters,
+        "support vectors": row.support_vectors,
         "FLOPs per image": row.flops_per_image,
         "seconds per epoch": row.epoch_seconds,
         "kept for backward (MiB)": _mebibytes(row.kept_bytes),

@@ -1,0 +1,64 @@
+"""BoundaryView: what the model of a run calls each place of the plane, with test points, as large as the pane."""
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from revconsole.console.colours import as_style
+from revconsole.lab.boundary import drawn, letters
+from revconsole.records.boundary import Boundary
+from revconsole.records.printable import one_line
+
+WIDEST = 4
+"""Columns for a line at most: two would be true to scale, more would flatten a circle too far."""
+
+
+class BoundaryView(Vertical, can_focus=True):
+    """Shows one boundary. Redraws only if it or the own size changed."""
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's word
+        super().__init__(id=id)
+        self._boundary: Boundary | None = None
+
+    def compose(self) -> ComposeResult:
+        """A heading and the plane."""
+        yield Static(Text("boundary"), classes="heading")
+        yield Static(classes="plane")
+
+    def on_resize(self, _: events.Resize) -> None:
+        """The plane fills the pane."""
+        self._draw()
+
+    def show_boundary(self, boundary: Boundary | None) -> None:
+        """Show what a run reported last."""
+        if boundary != self._boundary:
+            self._boundary = boundary
+            self._draw()
+
+    def _draw(self) -> None:
+        boundary, width, lines = self._boundary, self.size.width, self.size.height - 1
+        if boundary is None or lines < 1:
+            return
+        columns = min(width, WIDEST * lines)
+        heading = Text(_heading(boundary), no_wrap=True, overflow="ellipsis")
+        self.query_one(".heading", Static).update(heading)
+        plane = Text(no_wrap=True)
+        for row in drawn(boundary, columns=columns, lines=lines):
+            plane.append(" " * ((width - columns) // 2))
+            for cell in row:
+                plane.append(cell.sign, style=f"{as_style(cell.ink)} on {as_style(cell.ground)}")
+            plane.append("\n")
+        plane.rstrip()
+        self.query_one(".plane", Static).update(plane)
+
+
+def _heading(boundary: Boundary) -> str:
+    """What the signs are, the most needed first: the end may be cut off."""
+    (first, second), (a, b) = boundary.names, letters(boundary.names)
+    tested = ", tested" if boundary.tested else ""
+    return (
+        f"boundary, epoch {boundary.epoch}{tested}: {a} {one_line(first, 20)}, {b} {one_line(second, 20)} (inked)"
+        ", capitals called wrongly"
+    )
