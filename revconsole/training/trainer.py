@@ -86,18 +86,12 @@ def train(
         setting = prepare(plan, data=data, say=lambda text: emit(Logged(text=text)))
         keeper, room = Keeper(setting, checkpoints, emit), Room(setting, emit)
         progress = introduce(setting, keeper, room, emit, store)
-        meter, probe = Meter(setting, emit, progress), ReversibleProbe(setting, emit)
-        boundary = BoundaryProbe(setting, emit)
-        compute_step, update = way_to_learn(setting)
+        meter, (compute_step, update) = Meter(setting, emit, progress), way_to_learn(setting)
+        probe, boundary = ReversibleProbe(setting, emit), BoundaryProbe(setting, emit)
+        boundary.look(progress)
         if progress.step == 0:
             probe.look(progress)
-        boundary.look(progress)
-
-        def secure() -> None:
-            meter.flush()
-            keeper.save(progress)
-
-        orders = Orders(control, emit, secure=secure)
+        orders = Orders(control, emit, secure=partial(secure, meter, keeper, progress))
         try:
             for epoch in epochs_left(plan, progress, emit):
                 meter.restart()
@@ -127,6 +121,12 @@ def train(
             return "handed over"
         emit(ending("completed", progress, keeper, values=values))
         return "completed"
+
+
+def secure(meter: Meter, keeper: Keeper, progress: Progress) -> None:
+    """Bring everything into safety, before the run rests or ends."""
+    meter.flush()
+    keeper.save(progress)
 
 
 def way_to_learn(setting: Setting) -> tuple[Callable[..., Step], Callable[[Setting, Step], None]]:

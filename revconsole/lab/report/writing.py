@@ -12,6 +12,7 @@ from revconsole.lab.report.figures import (
     accuracy_memory,
     accuracy_swept,
     attention,
+    boundaries,
     confusion,
     loss_curves,
     memory_bars,
