@@ -1,14 +1,15 @@
 """Augmentation: what is done to the images of a training batch, each by its own draws, on their device.
 
     crop, flip                                        here, all images at once
-    rotation, rand_augment, colour_jitter, blur       in `_per_image`, all at once, on grey levels
+    random_resized_crop, rotation, rand_augment,
+    colour_jitter, blur                               in `_per_image`, all at once, on grey levels
     erasing                                           torchvision's, on standardised images, with zero
     mixup, cutmix                                     torchvision's, on whole batches; labels become shares
 
 Erasing and mixing draw from torch's global generator. It is seeded here from (seed, purpose, position) and put back
 afterwards, so that what is drawn depends on nothing else. All draws are made on the CPU: every device sees the same.
 
-Shapes: B images, C channels, S pixels of height and width, P = S + 2·padding.
+Shapes: B images, C channels, S pixels of height and width, P = S + 2·padding, p pixels of what is cut out.
 """
 
 import math
@@ -20,11 +21,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from revconsole.data._per_image import blurred, randomly_augmented, recoloured, rotated
+from revconsole.data._per_image import (
+    blurred,
+    randomly_augmented,
+    recoloured,
+    rescaled,
+    rotated,
+)
 from revconsole.records.sections import Data
 
 RANDOM_OPERATIONS = 2
 """Of RandAugment, per image: the paper's choice, and timm's."""
+TRIES = 10
+"""At a piece that lies within the image, as torchvision; then it is the whole image."""
 LEAST_BLUR = 0.1  # pixels: what torchvision takes for hardly any
 DEVIATIONS = 3  # to each side, where a Gaussian is cut off
 
@@ -33,22 +42,54 @@ OneImage = Callable[[Tensor], Tensor]
 
 
 def cropped_and_mirrored(pixels: Tensor, how: Data, *, generator: torch.Generator) -> Tensor:
-    """Each of uint8 (B, C, S, S) at its own random crop, mirrored or not, as `how` says.
+    """Each of uint8 (B, C, S, S) at its own random crop, mirrored or not, as `how` says: (B, C, p, p).
 
-    A crop is cut out of the image with `crop_padding` black pixels on each side; every offset is as likely
-    as another. `generator` is on the CPU; it draws the B rows, the B columns, then the B mirrorings.
+    A crop is cut out of the image, with `crop_padding` black pixels on each side if `augment` says so; every offset is
+    as likely as another. `generator` is on the CPU; it draws what the crop needs, then the B mirrorings.
     """
-    count, size, device = len(pixels), pixels.shape[-1], pixels.device
-    if how.augment != "none":
-        offsets = torch.randint(0, 2 * how.crop_padding + 1, (2, count), generator=generator)
-        rows, columns = offsets.to(device)
-        padded = F.pad(pixels, [how.crop_padding] * 4)  # (B, C, P, P)
-        windows = padded.unfold(2, size, 1).unfold(3, size, 1)  # a view: (B, C, P-S+1, P-S+1, S, S)
-        pixels = windows[torch.arange(count, device=device), :, rows, columns]
+    count, device = len(pixels), pixels.device
+    if how.random_resized_crop is not None:
+        pixels = _pieces(pixels, how, generator=generator)
+    elif how.augment != "none" or how.crop is not None:
+        pixels = _windows(pixels, how, generator=generator)
     if how.mirrors:
         mirror = torch.randint(0, 2, (count, 1, 1, 1), generator=generator).to(device, torch.bool)
         pixels = torch.where(mirror, pixels.flip(-1), pixels)
     return pixels
+
+
+def _windows(pixels: Tensor, how: Data, *, generator: torch.Generator) -> Tensor:
+    """Pieces as they are, (B, C, p, p); the B rows are drawn, then the B columns."""
+    count, device = len(pixels), pixels.device
+    padding = how.crop_padding if how.augment != "none" else 0
+    side = how.crop or pixels.shape[-1]
+    last = pixels.shape[-1] + 2 * padding - side
+    rows, columns = torch.randint(0, last + 1, (2, count), generator=generator).to(device)
+    padded = F.pad(pixels, [padding] * 4)  # (B, C, P, P)
+    windows = padded.unfold(2, side, 1).unfold(3, side, 1)  # a view: (B, C, P-p+1, P-p+1, p, p)
+    return windows[torch.arange(count, device=device), :, rows, columns]
+
+
+def _pieces(pixels: Tensor, how: Data, *, generator: torch.Generator) -> Tensor:
+    """Pieces of drawn areas and shapes, brought to one side, (B, C, p, p).
+
+    Drawn are, TRIES times for each image, areas and logarithms of shapes; then the B rows and the B columns.
+    """
+    count, size, device = len(pixels), pixels.shape[-1], pixels.device
+
+    def even(shape: tuple[int, ...], low: float, high: float) -> Tensor:
+        return torch.empty(shape).uniform_(low, high, generator=generator)
+
+    area = size**2 * even((TRIES, count), how.random_resized_crop or 0.0, how.crop_most)
+    tilt = math.log(how.crop_ratio)
+    ratio = even((TRIES, count), -tilt, tilt).exp()
+    sides = torch.stack([(area / ratio).sqrt(), (area * ratio).sqrt()]).round()  # (2, TRIES, B)
+    fits = ((sides > 0) & (sides <= size)).all(0)
+    first = fits.to(torch.uint8).argmax(0)
+    chosen = sides[:, first, torch.arange(count)].where(fits.any(0), float(size))  # (2, B)
+    corners = (even((2, count), 0, 1) * (size - chosen + 1)).floor().minimum(size - chosen)
+    found = rescaled(pixels.float(), corners.to(device), chosen.to(device), side=how.crop or size)
+    return _levels(found)
 
 
 def transformed(pixels: Tensor, how: Data, *, seed: int) -> Tensor:

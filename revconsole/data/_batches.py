@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from revconsole.data._augment import cropped_and_mirrored, erased, mixed, transformed
-from revconsole.data._opening import Split
+from revconsole.data._opening import Split, middle
 from revconsole.records.keys import key
 
 Batch = tuple[int, Tensor, Tensor]
@@ -52,10 +52,11 @@ def batches(
 
 
 def evaluation_batches(split: Split, *, batch: int) -> Iterator[Batch]:
-    """All images of a split once, in their own order, standardised, never augmented."""
+    """All images of a split once, in their own order, their middle where crops are trained on, standardised."""
+    how = split.preparation
     parts = zip(torch.split(split.images, batch), torch.split(split.labels, batch), strict=True)
     for step, (pixels, labels) in enumerate(parts):
-        yield step, split.preparation.standardisation(pixels), labels
+        yield step, how.standardisation(middle(pixels, how.crop)), labels
 
 
 def resized(images: Tensor, size: int) -> Tensor:

@@ -17,6 +17,7 @@ ANY_SIZE = {"architecture": "vit", "patch": 1}
 USUAL: dict[str, dict[str, Any]] = {
     "none": {},
     "crop-flip": {"augment": "crop-flip"},
+    "random_resized_crop": {"random_resized_crop": 0.08},
     "rotation": {"rotation": 15.0},
     "colour_jitter": {"colour_jitter": 0.4},
     "blur": {"blur": 1.0},

@@ -105,6 +105,8 @@ def _preparation(data: Data) -> str:
     done |= {"standardise": data.standardise}
     if data.augment != "none":
         done["crop_padding"] = data.crop_padding
+    if data.random_resized_crop is not None:
+        done |= {name: getattr(data, name) for name in ("crop_most", "crop_ratio")}
     if data.standardise == "zca":
         done["zca_eps"] = data.zca_eps
     if data.dataset == sources.PATCHES:

@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field, field_validator
 from revconsole.records.sections.section import Section
 
 AUGMENTATIONS = (
+    "random_resized_crop",
+    "crop",
     "augment",
     "flip",
     "rotation",
@@ -60,6 +62,14 @@ class Data(Section):
     """Per-sample random augmentation of the training images."""
     crop_padding: int = Field(default=4, ge=1, le=64)
     """Pixels of border added before a random crop."""
+    crop: int | None = Field(default=None, ge=4, le=1024)
+    """Train on random pieces of this side, in pixels, and judge by the middle ones; unset keeps images whole."""
+    random_resized_crop: float | None = Field(default=None, gt=0, le=1)
+    """Train on a random piece of each image, at least this share of its area, scaled up; 0.08 is usual on ImageNet."""
+    crop_most: float = Field(default=1.0, gt=0, le=1)
+    """With random_resized_crop: the largest share of the area."""
+    crop_ratio: float = Field(default=4 / 3, ge=1, le=16)
+    """With random_resized_crop: pieces are up to so many times as wide as high, or as high as wide."""
     flip: bool = False
     """Mirror every other training image left to right; part of crop-flip, too."""
     rotation: float = Field(default=0.0, ge=0, le=180)
