@@ -24,6 +24,10 @@ def check_data(data: Data) -> None:
         raise Rule(
             "data.source", "only context_patches has a source; add data.dataset=context_patches"
         )
+    elif data.views != 1:
+        raise Rule(
+            "data.views", "only context_patches has two views; add data.dataset=context_patches"
+        )
     if data.crop is not None:
         _check_crop(data.crop, data)
     if data.random_resized_crop is not None:

@@ -228,6 +228,7 @@ def _switch(setting: Setting, backward: Backward) -> None:
         return
     stacks = sequences(setting.model)
     if not stacks:
-        rewire(setting.model, scheme=scheme_of(setting.plan), backward=backward)
+        model = getattr(setting.model, "trunk", setting.model)  # of several views
+        rewire(model, scheme=scheme_of(setting.plan), backward=backward)
     for stack in stacks:
         stack.backward = backward

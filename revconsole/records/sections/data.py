@@ -50,6 +50,8 @@ class Data(Section):
     """Of context_patches: pixels between two patches; without a gap, their edges give the answer away."""
     jitter: int = Field(default=1, ge=0, le=1024)
     """Of context_patches: pixels that each patch is moved by, at most, each way."""
+    views: Literal[1, 2] = 1
+    """Of context_patches: 1 stacks both patches as channels; 2 shows each to one shared network, with a head over both."""
     cut_seed: int = Field(default=0, ge=0)
     """Of context_patches: seed of the cuts, apart from the run's: the same source and seed, the same patches."""
     validation: float = Field(default=0.1, gt=0, lt=1)
