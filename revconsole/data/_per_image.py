@@ -79,7 +79,9 @@ def randomly_augmented(
             for sign in (1, -1) if signed else (0,):
                 mine = (chosen == number) & ((signs == sign) if sign else torch.tensor(True))
                 if mine.any():
-                    where = mine.to(pixels.device)
+                    where = (
+                        mine.nonzero().squeeze(1).to(pixels.device)
+                    )  # found here: no wait for a GPU
                     pixels[where] = whole._apply_image_or_video_transform(  # noqa: SLF001  as above
                         pixels[where],
                         name,

@@ -18,7 +18,16 @@ from revconsole.records.plan import Plan
 from revconsole.records.sections import KINDS, Data, Section, Train
 
 BOOKKEEPING = frozenset(
-    {"dataset", "fingerprint", "train_limit", "split_seed", "validation", "image_size", "folder"}
+    {
+        "dataset",
+        "fingerprint",
+        "train_limit",
+        "split_seed",
+        "validation",
+        "image_size",
+        "folder",
+        "prefetch",
+    }
 )
 """Keys of the images that have words of their own, or are nobody's business."""
 OF_PATCHES = ("source", "patch_side", "gap", "jitter", "cut_seed")

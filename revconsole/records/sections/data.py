@@ -98,6 +98,8 @@ class Data(Section):
     """With zca: added to each variance, of pixels in [0, 1]; less decorrelates further, noise included."""
     image_size: int | None = Field(default=None, ge=4, le=1024)
     """Resize the images to this side, in pixels; unset keeps the dataset's own."""
+    prefetch: int | None = Field(default=None, ge=0, le=64)
+    """Training batches made ahead in a thread, the same ones: 0 makes each when needed, unset decides by their cost."""
     fingerprint: str | None = Field(default=None, min_length=12, max_length=64)
     """Refuse to train unless the data's fingerprint starts so: two people, the same images."""
 
