@@ -16,7 +16,7 @@ from revconsole.records.control import Control
 from revconsole.records.events import Event, Failed, Started
 from revconsole.records.facts import data_folder
 from revconsole.records.plan import Plan
-from revconsole.records.samples import Samples, Throughput
+from revconsole.records.samples import Pace, Samples, Throughput
 from revconsole.records.store import RunStore
 from revconsole.records.survey import Surveyed
 from revconsole.training import pace, survey
@@ -131,6 +131,11 @@ def samples(plan: Plan, *, count: int, side: int) -> Samples:
 def throughput(plan: Plan, *, seconds: float) -> Throughput:
     """How fast the data of a plan is prepared; see `throughput`."""
     return data_pace.throughput(plan, data=data_folder(), seconds=seconds)
+
+
+def training_pace(plan: Plan, *, seconds: float) -> Pace:
+    """How fast the data and the model of a plan are, alone and together; see `throughput`."""
+    return data_pace.pace(plan, data=data_folder(), seconds=seconds)
 
 
 def benchmark(bench: Bench) -> Iterator[Update]:
