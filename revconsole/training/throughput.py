@@ -54,7 +54,7 @@ def throughput(plan: Plan, *, data: Path, seconds: float) -> Throughput:
 
 
 def pace(plan: Plan, *, data: Path, seconds: float) -> Pace:
-    """Time the data alone, the model's step alone and both, in turn, each for about that long.
+    """Time the data alone, the model's step alone and both, in turn and equally often, that long for each on average.
 
     The data alone is made where it is asked for; for both it is made as the plan has it, ahead or not.
     Raises what `prepare` raises.
@@ -94,7 +94,7 @@ def _in_turn(
         for _ in range(WARM_BATCHES):
             kind()
     turn = 0
-    while len(took[0]) < LEAST_BATCHES or min(map(sum, took)) < seconds:
+    while len(took[0]) < LEAST_BATCHES or sum(map(sum, took)) < len(kinds) * seconds:
         order = list(zip(kinds, took, strict=True))
         for kind, found in order if turn % 2 else reversed(order):
             kind()
