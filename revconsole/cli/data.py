@@ -9,6 +9,8 @@ from revconsole.cli import output, pictures
 from revconsole.lab.pictures import described
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from revconsole.records.facts import DatasetFacts
     from revconsole.records.samples import Samples
 
@@ -101,9 +103,9 @@ def throughput(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[DATASET|KEY=VALUE]...",
-            help="Datasets (digits and synthetic, if none is named) and settings. Augmentation among the "
-            "settings is measured in place of the usual ones.",
+            metavar="[DATASET|PROFILE|KEY=VALUE]...",
+            help="A profile, whose data and model are measured alone and together; or datasets (digits and "
+            "synthetic, if none is named). And settings: augmentation among them is measured in place of the usual ones.",
         ),
     ] = None,
     seconds: Annotated[
@@ -111,13 +113,18 @@ def throughput(
     ] = 1.0,
     json: Json = False,
 ) -> None:
-    """Measure how many images a second the data alone makes, by dataset and augmentation (loads torch)."""
+    """Measure how many images a second the data makes and the model of a profile takes, and which bounds (loads torch)."""
     from revconsole.lab import pipeline  # as above
     from revconsole.records.profile import parse_assignments  # as above
 
     given = words or []
     settings = parse_assignments([word for word in given if "=" in word])
-    datasets = [word for word in given if "=" not in word] or list(READY)
+    named = [word for word in given if "=" not in word]
+    profiles = [word for word in named if pipeline.is_profile(word)]
+    if profiles:
+        _paces(profiles, settings, seconds=seconds, json=json)
+        return
+    datasets = named or list(READY)
     rows = []
     for row in pipeline.throughputs(datasets, settings, seconds=seconds):
         rows.append(row)
@@ -132,6 +139,49 @@ def throughput(
         return
     columns = ["dataset", "augmentation", "size", "batch", "images/s", "ms per batch", "device"]
     output.print_table(columns, [_cells(row) for row in rows if not row["left_out"]])
+
+
+def _paces(
+    profiles: list[str], settings: "Mapping[str, Any]", *, seconds: float, json: bool
+) -> None:
+    from revconsole.lab import pipeline  # as above
+
+    rows = []
+    for profile in profiles:
+        for row in pipeline.paces(profile, settings, seconds=seconds):
+            rows.append(row)
+            output.say(
+                f"{row['run']}: the {row['bound_by']} bounds; a step takes {row['waiting']:.0%} of its time for "
+                "what the model alone would not"
+            )
+    if json:
+        output.print_json(rows)
+        return
+    columns = [
+        "run",
+        "dataset",
+        "size",
+        "batch",
+        "data/s",
+        "model/s",
+        "both/s",
+        "bound by",
+        "device",
+    ]
+    output.print_table(columns, [_pace_cells(row) for row in rows])
+
+
+def _pace_cells(row: dict[str, Any]) -> list[str]:
+    speeds = ("data_images_per_second", "model_images_per_second", "images_per_second")
+    return [
+        row["run"],
+        row["dataset"],
+        f"{row['image_size']} px",
+        str(row["batch"]),
+        *(f"{row[name]:,.0f}" for name in speeds),
+        row["bound_by"],
+        f"{row['device']}, {row['threads']} threads",
+    ]
 
 
 def _entry(key: str, known: "DatasetFacts", *, full: bool) -> dict[str, Any]:

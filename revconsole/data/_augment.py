@@ -1,54 +1,91 @@
 """Augmentation: what is done to the images of a training batch, each by its own draws, on their device.
 
     crop, flip                                        here, all images at once
-    rotation, rand_augment, colour_jitter, blur       in `_per_image`, all at once, on grey levels
-    erasing                                           torchvision's, on standardised images, with zero
-    mixup, cutmix                                     torchvision's, on whole batches; labels become shares
+    random_resized_crop, rotation, rand_augment,
+    colour_jitter, blur                               in `_per_image`, all at once, on grey levels
+    erasing                                           here, on standardised images, with zero
+    mixup, cutmix                                     here, on whole batches; labels become shares
 
-Erasing and mixing draw from torch's global generator. It is seeded here from (seed, purpose, position) and put back
-afterwards, so that what is drawn depends on nothing else. All draws are made on the CPU: every device sees the same.
+Erasing and mixing are torchvision's, to the bit, but for the generator: it draws from the global one, which belongs
+to the model's step, beside which batches are made. All draws are made on the CPU: every device sees the same.
 
-Shapes: B images, C channels, S pixels of height and width, P = S + 2·padding.
+Shapes: B images, C channels, S pixels of height and width, P = S + 2·padding, p pixels of what is cut out.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from revconsole.data._per_image import blurred, randomly_augmented, recoloured, rotated
+from revconsole.data._per_image import (
+    blurred,
+    randomly_augmented,
+    recoloured,
+    rescaled,
+    rotated,
+)
 from revconsole.records.sections import Data
 
 RANDOM_OPERATIONS = 2
 """Of RandAugment, per image: the paper's choice, and timm's."""
+TRIES = 10
+"""At a piece that lies within the image, as torchvision; then it is the whole image."""
 LEAST_BLUR = 0.1  # pixels: what torchvision takes for hardly any
 DEVIATIONS = 3  # to each side, where a Gaussian is cut off
-
-OneImage = Callable[[Tensor], Tensor]
-"""A transform of one image, (C, S, S) to the same."""
+ERASED_SHARE, ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)
+"""Of the area, and height by width: Zhong et al. 2017, and torchvision."""
 
 
 def cropped_and_mirrored(pixels: Tensor, how: Data, *, generator: torch.Generator) -> Tensor:
-    """Each of uint8 (B, C, S, S) at its own random crop, mirrored or not, as `how` says.
+    """Each of uint8 (B, C, S, S) at its own random crop, mirrored or not, as `how` says: (B, C, p, p).
 
-    A crop is cut out of the image with `crop_padding` black pixels on each side; every offset is as likely
-    as another. `generator` is on the CPU; it draws the B rows, the B columns, then the B mirrorings.
+    A crop is cut out of the image, with `crop_padding` black pixels on each side if `augment` says so; every offset is
+    as likely as another. `generator` is on the CPU; it draws what the crop needs, then the B mirrorings.
     """
-    count, size, device = len(pixels), pixels.shape[-1], pixels.device
-    if how.augment != "none":
-        offsets = torch.randint(0, 2 * how.crop_padding + 1, (2, count), generator=generator)
-        rows, columns = offsets.to(device)
-        padded = F.pad(pixels, [how.crop_padding] * 4)  # (B, C, P, P)
-        windows = padded.unfold(2, size, 1).unfold(3, size, 1)  # a view: (B, C, P-S+1, P-S+1, S, S)
-        pixels = windows[torch.arange(count, device=device), :, rows, columns]
+    count, device = len(pixels), pixels.device
+    if how.random_resized_crop is not None:
+        pixels = _pieces(pixels, how, generator=generator)
+    elif how.augment != "none" or how.crop is not None:
+        pixels = _windows(pixels, how, generator=generator)
     if how.mirrors:
         mirror = torch.randint(0, 2, (count, 1, 1, 1), generator=generator).to(device, torch.bool)
         pixels = torch.where(mirror, pixels.flip(-1), pixels)
     return pixels
+
+
+def _windows(pixels: Tensor, how: Data, *, generator: torch.Generator) -> Tensor:
+    """Pieces as they are, (B, C, p, p); the B rows are drawn, then the B columns."""
+    count, device = len(pixels), pixels.device
+    padding = how.crop_padding if how.augment != "none" else 0
+    side = how.crop or pixels.shape[-1]
+    last = pixels.shape[-1] + 2 * padding - side
+    rows, columns = torch.randint(0, last + 1, (2, count), generator=generator).to(device)
+    padded = F.pad(pixels, [padding] * 4)  # (B, C, P, P)
+    windows = padded.unfold(2, side, 1).unfold(3, side, 1)  # a view: (B, C, P-p+1, P-p+1, p, p)
+    return windows[torch.arange(count, device=device), :, rows, columns]
+
+
+def _pieces(pixels: Tensor, how: Data, *, generator: torch.Generator) -> Tensor:
+    """Pieces of drawn areas and shapes, brought to one side, (B, C, p, p).
+
+    Drawn are, TRIES times for each image, areas and logarithms of shapes; then the B rows and the B columns.
+    """
+    count, size, device = len(pixels), pixels.shape[-1], pixels.device
+
+    def even(shape: tuple[int, ...], low: float, high: float) -> Tensor:
+        return torch.empty(shape).uniform_(low, high, generator=generator)
+
+    area = size**2 * even((TRIES, count), how.random_resized_crop or 0.0, how.crop_most)
+    tilt = math.log(how.crop_ratio)
+    ratio = even((TRIES, count), -tilt, tilt).exp()
+    sides = torch.stack([(area / ratio).sqrt(), (area * ratio).sqrt()]).round()  # (2, TRIES, B)
+    fits = ((sides > 0) & (sides <= size)).all(0)
+    first = fits.to(torch.uint8).argmax(0)
+    chosen = sides[:, first, torch.arange(count)].where(fits.any(0), float(size))  # (2, B)
+    corners = (even((2, count), 0, 1) * (size - chosen + 1)).floor().minimum(size - chosen)
+    found = rescaled(pixels.float(), corners.to(device), chosen.to(device), side=how.crop or size)
+    return _levels(found)
 
 
 def transformed(pixels: Tensor, how: Data, *, seed: int) -> Tensor:
@@ -80,9 +117,11 @@ def transformed(pixels: Tensor, how: Data, *, seed: int) -> Tensor:
 def erased(images: Tensor, how: Data, *, seed: int) -> Tensor:
     """Standardised images (B, C, S, S), each with a rectangle at zero with that probability; written in place."""
     if how.erasing:
-        with drawn_from(seed):
-            for image in images:
-                _erase(how.erasing)(image)
+        draws = torch.Generator().manual_seed(seed)
+        for image in images:
+            if float(torch.rand(1, generator=draws)) < how.erasing:
+                rows, columns = _rectangle(image.shape[-1], draws)
+                image[:, rows, columns] = 0
     return images
 
 
@@ -96,17 +135,14 @@ def mixed(
     """
     if not how.mixes:
         return images, labels
-    with drawn_from(seed):
-        blended, shares = _mix(how.mixup, how.cutmix, classes)(images, labels)
-    return blended, shares
-
-
-@contextmanager
-def drawn_from(seed: int) -> Iterator[None]:
-    """Seed torch's generator of the CPU inside and put it back afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
+    draws = torch.Generator().manual_seed(seed)
+    kinds = [(_blended, how.mixup)] if how.mixup else []
+    kinds += [(_pasted, how.cutmix)] if how.cutmix else []
+    mix, alpha = kinds[int(torch.multinomial(torch.ones(len(kinds)), 1, generator=draws))]
+    share = torch._sample_dirichlet(torch.tensor([[alpha, alpha]]), generator=draws)  # noqa: SLF001  Beta takes no generator
+    images, kept = mix(images, float(share[0, 0]), draws)
+    whole = F.one_hot(labels, classes).float()
+    return images, whole.roll(1, 0).mul_(1 - kept).add_(whole.mul(kept))
 
 
 def _levels(images: Tensor) -> Tensor:
@@ -114,20 +150,38 @@ def _levels(images: Tensor) -> Tensor:
     return images.round().clamp(0, 255).to(torch.uint8)
 
 
-@cache
-def _erase(probability: float) -> OneImage:
-    from torchvision.transforms import v2  # deferred: slow to import, and most runs do without
+def _rectangle(size: int, draws: torch.Generator) -> tuple[slice, slice]:
+    """Rows and columns, drawn as torchvision's RandomErasing does; none if nothing fits in so many tries."""
 
-    return v2.RandomErasing(probability, value=0, inplace=True)  # type: ignore[no-any-return]
+    def even(low: float, high: float) -> Tensor:
+        return torch.empty(1).uniform_(low, high, generator=draws)
+
+    tilts = torch.tensor(ERASED_RATIO).log().tolist()
+    for _ in range(TRIES):
+        area = size**2 * even(*ERASED_SHARE).item()
+        ratio = even(*tilts).exp().item()
+        height, width = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if max(height, width) < size:
+            top = int(torch.randint(0, size - height + 1, (1,), generator=draws))
+            left = int(torch.randint(0, size - width + 1, (1,), generator=draws))
+            return slice(top, top + height), slice(left, left + width)
+    return slice(0), slice(0)
 
 
-@cache
-def _mix(
-    mixup: float, cutmix: float, classes: int
-) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    from torchvision.transforms import v2  # as above
+def _blended(images: Tensor, share: float, draws: torch.Generator) -> tuple[Tensor, float]:
+    """mixup: the sum of both images, and the share of each image's own label; nothing else is drawn."""
+    del draws
+    return images.roll(1, 0).mul_(1 - share).add_(images.mul(share)), share
 
-    parts = [v2.MixUp(alpha=mixup, num_classes=classes)] if mixup else []
-    if cutmix:
-        parts.append(v2.CutMix(alpha=cutmix, num_classes=classes))
-    return v2.RandomChoice(parts)  # type: ignore[no-any-return]
+
+def _pasted(images: Tensor, share: float, draws: torch.Generator) -> tuple[Tensor, float]:
+    """cutmix: a rectangle of the neighbour, cut off at the edge, and what is left of the own label."""
+    size = images.shape[-1]
+    across, down = (int(torch.randint(size, (1,), generator=draws)) for _ in range(2))
+    reach = int(0.5 * math.sqrt(1 - share) * size)
+    (top, bottom), (left, right) = (
+        (max(middle - reach, 0), min(middle + reach, size)) for middle in (down, across)
+    )
+    pasted = images.clone()
+    pasted[..., top:bottom, left:right] = images.roll(1, 0)[..., top:bottom, left:right]
+    return pasted, 1 - (right - left) * (bottom - top) / size**2

@@ -1,20 +1,21 @@
 """Batches of a split that lives on the device: ordered, augmented and standardised there.
 
 Which images, and whatever is random about each, depend on (seed, purpose, position) alone and are drawn on the
-CPU: every device sees the same images, and batch k is the same whether or not the ones before it were made.
-Worker processes would cost more than the work.
+CPU: every device sees the same images, and batch k is the same whether or not the ones before it were made. Hence
+they may be made ahead, in a thread (`_ahead`).
 
 Shapes: N images of a split, B of a batch, C channels, S pixels of height and width.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from revconsole.data._ahead import ahead
 from revconsole.data._augment import cropped_and_mirrored, erased, mixed, transformed
-from revconsole.data._opening import Split
+from revconsole.data._opening import Split, middle
 from revconsole.records.keys import key
 
 Batch = tuple[int, Tensor, Tensor]
@@ -31,13 +32,23 @@ def steps_per_epoch(images: int, *, batch: int, drop_last: bool = False) -> int:
 
 
 def batches(
-    split: Split, *, batch: int, seed: int, epoch: int, first: int = 0, drop_last: bool = False
-) -> Iterator[Batch]:
+    split: Split,
+    *,
+    batch: int,
+    seed: int,
+    epoch: int,
+    first: int = 0,
+    drop_last: bool = False,
+    size: int | None = None,
+    prefetch: int | None = 0,
+) -> Generator[Batch, None, None]:
     """One epoch of a split in keyed random order, prepared as the split says.
 
     epoch: from 0. The order is keyed by (seed, "order", epoch).
     first: the step to begin with; the skipped ones cost nothing and change nothing.
     drop_last: leave out a last batch with fewer than `batch` images; by default it is kept.
+    size: side that images are brought to in the end; None leaves them.
+    prefetch: how many are made ahead in a thread, see `ahead`; neither this nor the device changes what is in them.
     Augmentation is keyed by (seed, purpose, epoch · steps per epoch + step), purposes being "augment" for crops and
     mirrorings, "transform", "erase" and "mix".
     """
@@ -46,16 +57,20 @@ def batches(
     repeats = 1 if how is None else how.repeats
     order = _order(len(split), repeats, key(seed, "order", epoch)).to(split.images.device)
 
-    for step in range(first, steps):
+    def made(step: int) -> Batch:
         chosen = _apart(order[step * batch : (step + 1) * batch], repeats)
-        yield step, *_prepared(split, chosen, seed=seed, position=epoch * steps + step)
+        images, labels = _prepared(split, chosen, seed=seed, position=epoch * steps + step)
+        return step, images if size is None else resized(images, size), labels
+
+    return ahead(made, range(first, steps), most=prefetch)
 
 
 def evaluation_batches(split: Split, *, batch: int) -> Iterator[Batch]:
-    """All images of a split once, in their own order, standardised, never augmented."""
+    """All images of a split once, in their own order, their middle where crops are trained on, standardised."""
+    how = split.preparation
     parts = zip(torch.split(split.images, batch), torch.split(split.labels, batch), strict=True)
     for step, (pixels, labels) in enumerate(parts):
-        yield step, split.preparation.standardisation(pixels), labels
+        yield step, how.standardisation(middle(pixels, how.crop)), labels
 
 
 def of_classes(split: Split, classes: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:

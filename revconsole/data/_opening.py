@@ -26,7 +26,11 @@ from revconsole.records import sources
 from revconsole.records.facts import DatasetFacts
 from revconsole.records.sections import Data
 
-OF_PICTURES = frozenset({"flip", "rotation", "rand_augment", "colour_jitter", "blur", "erasing"})
+OF_PICTURES = frozenset(
+    {
+        "random_resized_crop", "flip", "rotation", "rand_augment", "colour_jitter", "blur", "erasing",
+    }
+)  # fmt: skip
 OF_COLOURS = frozenset({"rand_augment", "colour_jitter"})
 FINGERPRINT_FORMAT = b"revconsole data 1\n"
 log = logging.getLogger(__name__)
@@ -36,9 +40,11 @@ SHORT = 12  # hexadecimal digits of a fingerprint that are shown: one collision 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Preparation:
-    """How pixels become what a model sees: augmented if they train, then standardised."""
+    """How pixels become what a model sees: augmented if they train, else cropped, then standardised."""
 
     standardisation: Standardisation
+    crop: int | None = None
+    """Side of the middle that images are judged by; None for whole ones. Training images are cropped at random."""
     augmentation: Data | None = None
     """What the profile says of it; None for images that are not trained on."""
 
@@ -96,14 +102,17 @@ def open_data(
     train, validation = split_indices(images.train_labels, settings, held_out=images.held_out)
     train_images = images.train_images[train]
     mean, std = channel_statistics(train_images)
-    standardisation = fitted(train_images, settings.standardise, eps=settings.zca_eps).to(device)
+    seen = middle(train_images, settings.crop)
+    standardisation = fitted(seen, settings.standardise, eps=settings.zca_eps).to(device)
 
     def placed(pixels: Tensor, labels: Tensor, augmentation: Data | None = None) -> Split:
         return Split(
             images=pixels.to(device),
             labels=labels.to(device),
             classes=facts.classes,
-            preparation=Preparation(standardisation=standardisation, augmentation=augmentation),
+            preparation=Preparation(
+                standardisation=standardisation, crop=settings.crop, augmentation=augmentation
+            ),
         )
 
     return OpenedData(
@@ -116,6 +125,14 @@ def open_data(
         facts=facts,
         names=images.names,
     )
+
+
+def middle(pixels: Tensor, side: int | None) -> Tensor:
+    """The middle square (…, side, side) of images (…, S, S), rounded as torchvision does; all of them for None."""
+    if side is None or side == pixels.shape[-1]:
+        return pixels
+    first = round((pixels.shape[-1] - side) / 2)
+    return pixels[..., first : first + side, first : first + side]
 
 
 def refuse_nonsense(settings: Data, facts: DatasetFacts) -> None:
@@ -152,7 +169,7 @@ def _refuse_unsuitable(settings: Data, facts: DatasetFacts) -> None:
             f"{settings.crop_padding} pixels do not suit images of {facts.size} pixels; "
             f"an eighth, {max(1, facts.size // 8)}, is usual",
         )
-    values = facts.channels * facts.size**2
+    values = facts.channels * (settings.crop or facts.size) ** 2
     if settings.standardise == "zca" and values > MOST_WHITENED:
         raise refusal(
             "standardise",

@@ -16,6 +16,18 @@ GREY = (0.2989, 0.587, 0.114)
 WHITE = 255
 
 
+def rescaled(images: Tensor, corners: Tensor, sides: Tensor, *, side: int) -> Tensor:
+    """A piece of each image brought to `side` pixels each way, (B, C, side, side), antialiased where it shrinks.
+
+    corners: upper left ones, rows and columns (2, B). sides: heights and widths (2, B), all within the image.
+    """
+    down, across = (
+        _triangles(corner, extent, images.shape[-1], side)
+        for corner, extent in zip(corners, sides, strict=True)
+    )
+    return down.unsqueeze(1) @ images @ across.mT.unsqueeze(1)
+
+
 def rotated(images: Tensor, degrees: Tensor) -> Tensor:
     """Each image turned anticlockwise about its centre by its own of `degrees` (B,); what comes from outside is black."""
     cosine, sine = degrees.deg2rad().cos(), degrees.deg2rad().sin()
@@ -67,7 +79,9 @@ def randomly_augmented(
             for sign in (1, -1) if signed else (0,):
                 mine = (chosen == number) & ((signs == sign) if sign else torch.tensor(True))
                 if mine.any():
-                    where = mine.to(pixels.device)
+                    where = (
+                        mine.nonzero().squeeze(1).to(pixels.device)
+                    )  # found here: no wait for a GPU
                     pixels[where] = whole._apply_image_or_video_transform(  # noqa: SLF001  as above
                         pixels[where],
                         name,
@@ -76,6 +90,16 @@ def randomly_augmented(
                         fill=whole._fill,  # noqa: SLF001  as above
                     )
     return pixels
+
+
+def _triangles(corners: Tensor, sides: Tensor, size: int, side: int) -> Tensor:
+    """Weights (B, side, S) of the pixels of a line in those of a piece of it at another scale, bilinear."""
+    scale = (sides / side).view(-1, 1, 1)
+    centres = scale * (torch.arange(side, device=sides.device) + 0.5).view(1, -1, 1)
+    places = torch.arange(size, device=sides.device) - corners.view(-1, 1, 1)  # in the piece
+    weights = (1 - (places + 0.5 - centres).abs() / scale.clamp_min(1)).clamp_min(0)
+    weights = weights * ((places >= 0) & (places < sides.view(-1, 1, 1)))
+    return weights / weights.sum(-1, keepdim=True)
 
 
 def _grey(images: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from revconsole.records.attempt import Attempt
 from revconsole.records.benchmark import Bench, Update
 from revconsole.records.inspection import Inspection
 from revconsole.records.plan import Plan
-from revconsole.records.samples import Samples, Throughput
+from revconsole.records.samples import Pace, Samples, Throughput
 from revconsole.records.store import RunStore
 from revconsole.records.survey import Surveyed
 
@@ -105,6 +105,13 @@ def throughput(plan: Plan, *, seconds: float) -> Throughput:
     from revconsole.training import door  # as above
 
     return door.throughput(plan, seconds=seconds)
+
+
+def training_pace(plan: Plan, *, seconds: float) -> Pace:
+    """How fast the data and the model of a plan are, alone and together, each measured for that long."""
+    from revconsole.training import door  # as above
+
+    return door.training_pace(plan, seconds=seconds)
 
 
 def scheme_groups() -> dict[str, list[str]]:

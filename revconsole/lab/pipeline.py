@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from revconsole.errors import ProfileError
+from revconsole.errors import ProfileError, UnknownName
 from revconsole.lab import engine
-from revconsole.records import catalogue
+from revconsole.records import catalogue, shelf
 from revconsole.records.plan import Plan
 from revconsole.records.profile import COMMAND_LINE, Profile
 from revconsole.records.samples import Samples
@@ -17,6 +17,7 @@ ANY_SIZE = {"architecture": "vit", "patch": 1}
 USUAL: dict[str, dict[str, Any]] = {
     "none": {},
     "crop-flip": {"augment": "crop-flip"},
+    "random_resized_crop": {"random_resized_crop": 0.08},
     "rotation": {"rotation": 15.0},
     "colour_jitter": {"colour_jitter": 0.4},
     "blur": {"blur": 1.0},
@@ -64,6 +65,42 @@ def throughputs(
             yield {"dataset": dataset, "augmentation": kind} | _measured(
                 dataset, rest | augmentation, seconds
             )
+
+
+def paces(profile: str, settings: Mapping[str, Any], *, seconds: float) -> Iterator[Row]:
+    """Images a second of the data alone, of the model's step alone and of both, for each plan of a profile. Loads torch.
+
+    Raises UnknownName, ProfileError and what a run raises.
+    """
+    plans = shelf.find(profile).overridden({"seeds": 0, **settings}).plans()
+    for plan in plans:
+        found = engine.training_pace(plan, seconds=seconds)
+        yield {
+            "run": plan.name,
+            "dataset": plan.data.dataset,
+            "augmentation": plan.data.augmentations,
+            "image_size": plan.image_size,
+            "batch": found.images,
+            "data_images_per_second": found.images / found.data_seconds,
+            "model_images_per_second": found.images / found.model_seconds,
+            "images_per_second": found.images / found.both_seconds,
+            "bound_by": found.bound_by,
+            "waiting": found.waiting,
+            "made_ahead": found.ahead,
+            "rounds": found.rounds,
+            "device": found.device,
+            "threads": found.threads,
+        }
+
+
+def is_profile(word: str) -> bool:
+    """Whether a word names a profile and not a dataset. Raises UnknownName where it names neither."""
+    if word in catalogue.datasets():
+        return False
+    profiles = [entry.name for entry in shelf.shelved()]
+    if word in profiles or word.endswith(".toml"):
+        return True
+    raise UnknownName("dataset or profile", word, [*catalogue.datasets(), *profiles])
 
 
 def _measured(dataset: str, settings: Mapping[str, Any], seconds: float) -> Row:

@@ -24,6 +24,42 @@ def check_data(data: Data) -> None:
         raise Rule(
             "data.source", "only context_patches has a source; add data.dataset=context_patches"
         )
+    elif data.views != 1:
+        raise Rule(
+            "data.views", "only context_patches has two views; add data.dataset=context_patches"
+        )
+    if data.crop is not None:
+        _check_crop(data.crop, data)
+    if data.random_resized_crop is not None:
+        _check_pieces(data.random_resized_crop, data)
+
+
+def _check_crop(side: int, data: Data) -> None:
+    whole = sources.uncropped_size(data)
+    if side > whole:
+        raise Rule(
+            "data.crop",
+            f"images of {data.dataset} have {whole} pixels a side, and no piece of {side}; {whole} is the most",
+        )
+    if data.image_size is not None and data.dataset != sources.FOLDER:
+        raise Rule(
+            "data.image_size",
+            f"the images are cropped to {side} pixels, which is what the model sees; leave out image_size or crop",
+        )
+
+
+def _check_pieces(least: float, data: Data) -> None:
+    if data.augment != "none":
+        raise Rule(
+            "data.augment",
+            f"random_resized_crop crops already, and {data.augment} would again; leave one out "
+            "(data.flip = true mirrors)",
+        )
+    if least > data.crop_most:
+        raise Rule(
+            "data.random_resized_crop",
+            f"at least {least:g} of the area and at most {data.crop_most:g} (data.crop_most) leave nothing between",
+        )
 
 
 def _check_patches(data: Data) -> None:

@@ -64,6 +64,7 @@ def check_model(plan: "Plan") -> None:
         case _:
             pass
     _check_fitted(plan)
+    _check_views(plan)
     _check_joined(plan)
 
 
@@ -169,6 +170,15 @@ def _require_one_branch(plan: "Plan") -> None:
         raise Rule(
             "scheme.name",
             f"a block of resnet has one branch, and {plan.scheme.name} needs two; use bdia or momentum",
+        )
+
+
+def _check_views(plan: "Plan") -> None:
+    if plan.data.views > 1 and isinstance(plan.model, Conformer | Mlp | Python):
+        raise Rule(
+            "data.views",
+            f"{plan.model.architecture} has no features that a head could read of both views; "
+            "use another architecture, or views 1",
         )
 
 

@@ -1,7 +1,8 @@
-"""What a dataset looks like: pictures before and after preparation, class balance, statistics. Plain values."""
+"""What a dataset looks like (pictures before and after preparation, class balance, statistics), and how fast it is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 Colour = tuple[int, int, int]
 """Red, green, blue, each 0 to 255."""
@@ -51,3 +52,30 @@ class Throughput:
     def images_per_second(self) -> float:
         """At the median."""
         return self.images / self.median_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast training goes: seconds of a batch, medians, of the data alone, of the model's step alone, and of both.
+
+    images: in a batch. rounds: in which each of the three was timed in turn. ahead: whether batches were made ahead.
+    """
+
+    device: str
+    threads: int
+    images: int
+    rounds: int
+    ahead: bool
+    data_seconds: float
+    model_seconds: float
+    both_seconds: float
+
+    @property
+    def waiting(self) -> float:
+        """The share of a training step that the model alone would not take."""
+        return max(0.0, 1 - self.model_seconds / self.both_seconds)
+
+    @property
+    def bound_by(self) -> Literal["data", "model"]:
+        """Which of the two is slower, hence sets the pace."""
+        return "data" if self.data_seconds > self.model_seconds else "model"

@@ -38,7 +38,14 @@ def facts_of(data: Data) -> DatasetFacts:
 def image_size(data: Data) -> int:
     """Side of the images a model sees, in pixels; no folder is looked into."""
     own = data.patch_side if data.dataset == PATCHES else catalogue.dataset(data.dataset).size
-    return data.image_size or own
+    return data.crop or data.image_size or own
+
+
+def uncropped_size(data: Data) -> int:
+    """Side of the images that pieces are cropped from, in pixels; 0 where nobody said."""
+    if data.dataset == FOLDER:
+        return data.image_size or 0
+    return data.patch_side if data.dataset == PATCHES else catalogue.dataset(data.dataset).size
 
 
 def source_of(data: Data) -> Data:

@@ -1,4 +1,7 @@
-"""The model of a plan: an architecture, then the wiring of its blocks. The two know nothing of each other."""
+"""The model of a plan: an architecture, then the wiring of its blocks. The two know nothing of each other.
+
+Where an example has several views, the architecture is the trunk that sees each of them (`models/_views`).
+"""
 
 import math
 from importlib import import_module
@@ -6,10 +9,13 @@ from importlib import import_module
 import torch
 from torch import Tensor, nn
 
+from revconsole.errors import RevconsoleError
+from revconsole.models._views import Views, width_of, without_head
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
 from revconsole.records.sections import Python, Timm, Vit
 from revconsole.reversible import Backward, Scheme, make_scheme, rewire, sequences
+from revconsole.reversible.ends import joins
 from revconsole.training.freezing import freeze
 from revconsole.training.objectives import objective_of
 
@@ -24,13 +30,16 @@ def build_model(plan: Plan) -> nn.Module:
     scheme does not suit it.
     """
     architecture = import_module(f"revconsole.models.{plan.model.architecture}")
-    facts = plan.facts
+    facts, views = plan.facts, plan.data.views
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(key(plan.seed, "init"))
         model: nn.Module = architecture.build(
-            plan.model, size=plan.image_size, channels=facts.channels, classes=facts.classes
+            plan.model,
+            size=plan.image_size,
+            channels=facts.channels // views,
+            classes=facts.classes,
         )
-        wired = _wired(model, plan)
+        wired = _wired(model, plan) if views == 1 else _shared(model, plan)
     freeze(wired, plan.train.freeze)
     return wired
 
@@ -69,6 +78,21 @@ def scheme_of(plan: Plan) -> Scheme:
     return make_scheme(plan.scheme.name, options)
 
 
+def _shared(model: nn.Module, plan: Plan) -> nn.Module:
+    """The model as a trunk for every view, wired, with one head over all."""
+    trunk = without_head(model)
+    image = _example(trunk, plan)
+    if image is None:
+        raise RevconsoleError(
+            f"{type(model).__name__} has no weights to share; leave data.views at 1"
+        )
+    width = width_of(trunk, image) * (2 if joins(scheme_of(plan)) else 1)
+    with image.device:
+        return Views(
+            _wired(trunk, plan), views=plan.data.views, width=width, classes=plan.facts.classes
+        )
+
+
 def _wired(model: nn.Module, plan: Plan) -> nn.Module:
     """The model with its stacks rewired; the plain network with everything kept is what it already is."""
     if plan.scheme.name == "residual" and plan.backward == "stored":
@@ -82,11 +106,11 @@ def _wired(model: nn.Module, plan: Plan) -> nn.Module:
 
 
 def _example(model: nn.Module, plan: Plan) -> Tensor | None:
-    """One image (1, C, S, S) of the run's size, of the model's type and device; None without weights."""
+    """One image (1, C, S, S), or one view, of the run's size, of the model's type and device; None without weights."""
     weight = next((each for each in model.parameters() if each.is_floating_point()), None)
     if weight is None:
         return None
-    shape = (1, plan.facts.channels, plan.image_size, plan.image_size)
+    shape = (1, plan.facts.channels // plan.data.views, plan.image_size, plan.image_size)
     pixels = torch.arange(math.prod(shape), device=weight.device)
     return (pixels * 0.7).sin().reshape(shape).to(weight.dtype)
 

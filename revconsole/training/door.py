@@ -17,7 +17,7 @@ from revconsole.records.events import Event, Failed, Started
 from revconsole.records.facts import data_folder
 from revconsole.records.inspection import Inspection
 from revconsole.records.plan import Plan
-from revconsole.records.samples import Samples, Throughput
+from revconsole.records.samples import Pace, Samples, Throughput
 from revconsole.records.store import RunStore
 from revconsole.records.survey import Surveyed
 from revconsole.training import inspection as look_inside
@@ -139,6 +139,11 @@ def inspect(store: RunStore, run_id: str, *, images: int) -> Inspection:
 def throughput(plan: Plan, *, seconds: float) -> Throughput:
     """How fast the data of a plan is prepared; see `throughput`."""
     return data_pace.throughput(plan, data=data_folder(), seconds=seconds)
+
+
+def training_pace(plan: Plan, *, seconds: float) -> Pace:
+    """How fast the data and the model of a plan are, alone and together; see `throughput`."""
+    return data_pace.pace(plan, data=data_folder(), seconds=seconds)
 
 
 def benchmark(bench: Bench) -> Iterator[Update]:

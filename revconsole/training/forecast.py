@@ -233,6 +233,7 @@ def _switch(setting: Setting, backward: Backward) -> None:
         return
     stacks = sequences(setting.encoder)
     if not stacks:
-        rewire(setting.encoder, scheme=scheme_of(setting.plan), backward=backward)
+        encoder = getattr(setting.encoder, "trunk", setting.encoder)  # of several views
+        rewire(encoder, scheme=scheme_of(setting.plan), backward=backward)
     for stack in stacks:
         stack.backward = backward

@@ -6,6 +6,7 @@ Shapes: B images of a batch, C channels, S pixels of height and width.
 import itertools
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,11 +116,18 @@ class Setting:
             yield from self._pairs(self.model, first)
             return
         order = batches(
-            self.data.train, batch=plan.train.batch, seed=plan.seed, epoch=epoch - 1, first=first
+            self.data.train,
+            batch=plan.train.batch,
+            seed=plan.seed,
+            epoch=epoch - 1,
+            first=first,
+            size=plan.image_size,
+            prefetch=plan.data.prefetch,
         )
         left = self.steps - (epoch - 1) * self.steps_per_epoch - first
-        for _, images, labels in itertools.islice(order, left):
-            yield resized(images, self.plan.image_size), labels
+        with closing(order):
+            for _, images, labels in itertools.islice(order, left):
+                yield images, labels
 
     def _pairs(self, model: SupportVectors, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         for pair in model.pairs[first:]:

@@ -1,6 +1,7 @@
 """The verb data: the list as before, samples drawn in 80 columns, and a pipeline that is measured."""
 
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -147,3 +148,62 @@ def test_a_mistake_gets_one_sentence(run, words, sentence):
     assert sentence in said.err
     assert said.err.count("\n") == 1
     assert said.out == ""
+
+
+TINY = """
+title = "a model that is quick beside its data"
+[model]
+patch = 8
+dim = 8
+depth = 1
+heads = 1
+[data]
+train_limit = 64
+rotation = 30.0
+blur = 2.0
+erasing = 1.0
+[train]
+batch = 32
+threads = 1
+"""
+
+
+def test_data_and_model_of_a_profile_are_measured_alone_and_together(run):
+    Path("quick.toml").write_text(TINY, encoding="utf-8")
+    said = run(
+        "data",
+        "throughput",
+        "quick",
+        "data.prefetch=0",
+        "data.rand_augment=5",
+        "--seconds",
+        "0",
+        "--json",
+    )
+    (row,) = json.loads(said.out)
+    assert (row["run"], row["batch"], row["image_size"]) == ("quick", 32, 8)
+    assert row["bound_by"] == "data"
+    assert not row["made_ahead"]
+    alone = 1 / row["data_images_per_second"] + 1 / row["model_images_per_second"]
+    assert (
+        0.2 < alone * row["images_per_second"] < 5
+    )  # one after the other; a busy machine is no clock
+    assert 0 <= row["waiting"] < 1
+    assert "quick: the data bounds; a step takes" in said.err
+
+
+def test_a_profile_is_measured_with_its_overrides(run):
+    Path("quick.toml").write_text(TINY, encoding="utf-8")
+    words = [
+        "quick",
+        "data.rotation=0.0",
+        "data.blur=0.0",
+        "data.erasing=0.0",
+        "model.depth=12",
+        "model.dim=64",
+    ]
+    said = run("data", "throughput", *words, "model.patch=2", "train.batch=16", "--seconds", "0")
+    header, row = (line.split("\t") for line in said.out.splitlines())
+    cells = dict(zip(header, row, strict=True))
+    assert (cells["batch"], cells["bound by"]) == ("16", "model")
+    assert float(cells["data/s"].replace(",", "")) > float(cells["model/s"].replace(",", ""))

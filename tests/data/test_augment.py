@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from revconsole.data import batches, dominant, open_data
+from revconsole.data import batches, dominant, evaluation_batches, open_data
 from revconsole.data._opening import Preparation, Split
 from revconsole.data._standardise import Standardisation
 from revconsole.errors import ProfileError
+from revconsole.records.plan import Plan
 from revconsole.records.sections import Data
 
 EVERY_KIND = {
+    "crop": 9,
+    "random_resized_crop": 0.3,
     "flip": True,
     "rotation": 30.0,
     "colour_jitter": 0.4,
@@ -21,7 +24,12 @@ EVERY_KIND = {
     "cutmix": 1.0,
     "repeats": 3,
 }
-EVERYTHING = {"augment": "crop", "crop_padding": 2, **EVERY_KIND}
+PIECES = {"crop", "random_resized_crop"}
+EVERYTHING = {
+    "augment": "crop",
+    "crop_padding": 2,
+    **{kind: value for kind, value in EVERY_KIND.items() if kind not in PIECES},
+}
 ONE_ROUNDING = 1e-5
 
 
@@ -77,7 +85,7 @@ def test_each_kind_is_off_by_default_and_changes_the_batch_when_on(split, kind):
     changed, _ = first(split(**{kind: EVERY_KIND[kind]}))
     assert not torch.equal(plain, changed)
     assert changed.isfinite().all()
-    assert changed.shape == plain.shape
+    assert changed.shape == ((20, 3, 9, 9) if kind == "crop" else plain.shape)
 
 
 def test_the_global_generator_is_left_alone_and_not_listened_to(split):
@@ -88,12 +96,80 @@ def test_the_global_generator_is_left_alone_and_not_listened_to(split):
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.parametrize("kind", ["rotation", "colour_jitter", "blur", "rand_augment", "erasing"])
+@pytest.mark.parametrize(
+    "kind",
+    ["random_resized_crop", "rotation", "colour_jitter", "blur", "rand_augment", "erasing"],
+)
 def test_each_image_of_a_batch_gets_its_own_draws(split, kind):
     data = split(**{kind: EVERY_KIND[kind]})
     data.images[:] = data.images[:1].clone()
     images, _ = first(data, batch=40)
     assert len({image.numpy().tobytes() for image in images}) > 20
+
+
+@pytest.fixture
+def ramps(split):
+    """A function: sixty images of 12 pixels whose channels say row and column times 20, with an augmentation."""
+
+    def made(**changes):
+        data = split(channels=2, **changes)
+        data.images[:, 0] = 20 * torch.arange(12, dtype=torch.uint8).view(1, -1, 1)
+        data.images[:, 1] = 20 * torch.arange(12, dtype=torch.uint8).view(1, 1, -1)
+        return data
+
+    return made
+
+
+def spans(images):
+    """Rows and columns of the original that each image shows, (B, 2), where they were scaled up."""
+    levels = (images + 10) / 20
+    return 1 + levels.amax((2, 3)) - levels.amin((2, 3))
+
+
+def test_pieces_have_the_areas_and_shapes_that_are_asked_for(ramps):
+    """A whole number of pixels each way, so a little off."""
+    data = ramps(random_resized_crop=0.25, crop_most=0.5, crop_ratio=2.0)
+    seen = torch.cat([spans(first(data, batch=60, epoch=epoch)[0]) for epoch in range(10)])
+    share, ratio = seen.prod(1) / 144, seen[:, 1] / seen[:, 0]
+    assert 0.2 < share.min() < 0.3
+    assert 0.45 < share.max() < 0.55
+    assert 0.3 < ratio.min() < 0.6
+    assert 1.6 < ratio.max() < 3
+    assert ratio.log().mean().abs() < 0.1  # deviation of a mean of 600: 0.02
+
+
+def test_pieces_of_the_whole_area_and_a_square_are_the_images(split):
+    """Asking for more than fits, again and again, gives the whole image, too."""
+    plain, _ = first(split())
+    for ratio in (1.0, 16.0):
+        whole, _ = first(split(random_resized_crop=1.0, crop_ratio=ratio))
+        assert torch.equal(whole, plain)
+
+
+def test_pieces_come_from_everywhere(ramps):
+    data = ramps(random_resized_crop=0.1, crop_most=0.2)
+    images = torch.cat([first(data, batch=60, epoch=epoch)[0] for epoch in range(10)])
+    middles = ((images + 10) / 20).mean((2, 3))  # row and column, 5.5 at the centre
+    assert (middles.mean(0) - 5.5).abs().max() < 0.3  # deviation 0.1
+    assert middles.amin(0).max() < 2.6
+    assert middles.amax(0).min() > 8.4
+
+
+def test_crops_are_pieces_as_they_are_and_reach_every_place(ramps):
+    images = torch.cat([first(ramps(crop=9), batch=60, epoch=epoch)[0] for epoch in range(3)])
+    corners = ((images + 10) / 20)[:, :, 0, 0]
+    assert set(map(tuple, corners.tolist())) == {(r, c) for r in range(4) for c in range(4)}
+    steps = images.diff(dim=2)[:, 0], images.diff(dim=3)[:, 1]
+    assert all((step == 20).all() for step in steps)
+
+
+def test_crops_of_padded_images_reach_into_the_padding(ramps):
+    data = ramps(augment="crop", crop=9, crop_padding=2)
+    images, _ = first(data, batch=60)
+    assert images.shape == (60, 2, 9, 9)
+    rows = ((images + 10) / 20)[:, 0, :, 4].amax(1)
+    assert rows.min() < 8.5
+    assert (images[:, 0, :2] == -10).all(2).all(1).any()
 
 
 def test_flip_mirrors_half_of_the_images_and_leaves_the_others(split):
@@ -227,3 +303,70 @@ def test_colours_of_images_with_other_channels_are_refused(settings):
     refuse_nonsense(settings(rotation=10.0, blur=1.0), six)
     with pytest.raises(ProfileError, match=r"data\.rand_augment: is for grey or colour images"):
         refuse_nonsense(settings(rand_augment=3), six)
+
+
+def test_what_was_trained_on_as_crops_is_judged_by_its_middle(settings, tmp_path):
+    """8 pixels, of which 5: torchvision rounds the border of 1.5 to 2."""
+    from torchvision.transforms.v2.functional import center_crop
+
+    whole = open_data(settings(standardise="none"), folder=tmp_path, device="cpu")
+    data = open_data(settings(standardise="none", crop=5), folder=tmp_path, device="cpu")
+    for split in (data.validation, data.test):
+        _, images, _ = next(evaluation_batches(split, batch=30))
+        assert torch.equal(images, center_crop(split.images[:30], [5, 5]) / 255)
+    assert data.fingerprint == whole.fingerprint
+
+
+@pytest.mark.parametrize("how", ["per-channel", "per-pixel", "zca"])
+def test_crops_are_standardised_by_what_the_middles_are(settings, tmp_path, how):
+    data = open_data(settings(standardise=how, crop=6), folder=tmp_path, device="cpu")
+    middles = data.train.images[..., 1:7, 1:7]
+    images = data.train.preparation.standardisation(middles)
+    assert images.mean().abs() < 0.02
+    assert first(data.train)[0].shape == (20, 1, 6, 6)
+
+
+def test_a_plan_trains_and_judges_crops_of_one_size(tmp_path):
+    from revconsole.training.setting import prepare
+
+    data = {"dataset": "digits", "train_limit": 60, "crop": 6, "flip": True}
+    model = {"architecture": "vit", "patch": 3, "dim": 8, "depth": 1, "heads": 1}
+    plan = Plan.model_validate(
+        {"name": "crops", "data": data, "model": model, "train": {"batch": 20, "device": "cpu"}}
+    )
+    setting = prepare(plan, data=tmp_path)
+    assert plan.image_size == 6
+    for images, _ in (
+        next(setting.training_batches(1)),
+        next(setting.evaluation_batches(setting.data.test)),
+    ):
+        assert images.shape == (20, 1, 6, 6)
+        assert setting.model(images).shape == (20, 10)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({"crop": 9}, "images of digits have 8 pixels a side, and no piece of 9; 8 is the most"),
+        ({"crop": 6, "image_size": 12}, "leave out image_size or crop"),
+        ({"random_resized_crop": 0.2, "augment": "crop-flip"}, "data.flip = true mirrors"),
+        ({"random_resized_crop": 0.6, "crop_most": 0.5}, "leave nothing between"),
+    ],
+)
+def test_crops_that_cannot_be_cut_get_one_sentence(data, sentence):
+    model = {"architecture": "vit", "patch": 1}
+    with pytest.raises(ValueError, match="1 validation error") as caught:
+        Plan.model_validate(
+            {"name": "crops", "data": {"dataset": "digits", **data}, "model": model}
+        )
+    assert sentence in str(caught.value)
+
+
+def test_points_are_not_cut(settings):
+    from revconsole.data._opening import refuse_nonsense
+    from revconsole.records import catalogue
+
+    with pytest.raises(ProfileError, match="has points, not pictures"):
+        refuse_nonsense(
+            settings(dataset="circles", random_resized_crop=0.5), catalogue.dataset("circles")
+        )

@@ -4,7 +4,13 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from revconsole.data._per_image import blurred, randomly_augmented, recoloured, rotated
+from revconsole.data._per_image import (
+    blurred,
+    randomly_augmented,
+    recoloured,
+    rescaled,
+    rotated,
+)
 
 ONE_LEVEL = 1.01  # torchvision rounds grey levels, and we do not until the end
 THREE_STEPS = 4.0  # it rounds after each of three steps, and a contrast above one multiplies that
@@ -20,6 +26,18 @@ def pixels(request):
 
 def apart(ours, theirs):
     return (ours.float() - torch.stack(theirs).float()).abs().max()
+
+
+@pytest.mark.parametrize("side", [8, 16, 24])
+def test_each_image_is_cut_to_its_own_piece_and_brought_to_one_side(pixels, side):
+    generator = torch.Generator().manual_seed(1)
+    sides = torch.randint(1, 17, (2, 12), generator=generator).float()
+    corners = (torch.rand(2, 12, generator=generator) * (17 - sides)).floor()
+    theirs = [
+        v2.functional.resized_crop(image, *map(int, box), [side, side], antialias=True)
+        for image, box in zip(pixels, torch.cat([corners, sides]).T.tolist(), strict=True)
+    ]
+    assert apart(rescaled(pixels.float(), corners, sides, side=side), theirs) < ONE_LEVEL
 
 
 def test_each_image_is_rotated_by_its_own_angle(pixels):

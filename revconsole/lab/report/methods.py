@@ -18,7 +18,16 @@ from revconsole.records.plan import Plan
 from revconsole.records.sections import KINDS, Data, Section, Train
 
 BOOKKEEPING = frozenset(
-    {"dataset", "fingerprint", "train_limit", "split_seed", "validation", "image_size", "folder"}
+    {
+        "dataset",
+        "fingerprint",
+        "train_limit",
+        "split_seed",
+        "validation",
+        "image_size",
+        "folder",
+        "prefetch",
+    }
 )
 """Keys of the images that have words of their own, or are nobody's business."""
 FITTED = "Support vector machines were fitted once to the training images (scikit-learn's SVC, a pair of classes at a time)."
@@ -106,6 +115,8 @@ def _preparation(data: Data) -> str:
     done |= {"standardise": data.standardise}
     if data.augment != "none":
         done["crop_padding"] = data.crop_padding
+    if data.random_resized_crop is not None:
+        done |= {name: getattr(data, name) for name in ("crop_most", "crop_ratio")}
     if data.standardise == "zca":
         done["zca_eps"] = data.zca_eps
     if data.dataset == sources.PATCHES:

@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field, field_validator
 from revconsole.records.sections.section import Section
 
 AUGMENTATIONS = (
+    "random_resized_crop",
+    "crop",
     "augment",
     "flip",
     "rotation",
@@ -48,6 +50,8 @@ class Data(Section):
     """Of context_patches: pixels between two patches; without a gap, their edges give the answer away."""
     jitter: int = Field(default=1, ge=0, le=1024)
     """Of context_patches: pixels that each patch is moved by, at most, each way."""
+    views: Literal[1, 2] = 1
+    """Of context_patches: 1 stacks both patches as channels; 2 shows each to one shared network, with a head over both."""
     cut_seed: int = Field(default=0, ge=0)
     """Of context_patches: seed of the cuts, apart from the run's: the same source and seed, the same patches."""
     validation: float = Field(default=0.1, gt=0, lt=1)
@@ -60,6 +64,14 @@ class Data(Section):
     """Per-sample random augmentation of the training images."""
     crop_padding: int = Field(default=4, ge=1, le=64)
     """Pixels of border added before a random crop."""
+    crop: int | None = Field(default=None, ge=4, le=1024)
+    """Train on random pieces of this side, in pixels, and judge by the middle ones; unset keeps images whole."""
+    random_resized_crop: float | None = Field(default=None, gt=0, le=1)
+    """Train on a random piece of each image, at least this share of its area, scaled up; 0.08 is usual on ImageNet."""
+    crop_most: float = Field(default=1.0, gt=0, le=1)
+    """With random_resized_crop: the largest share of the area."""
+    crop_ratio: float = Field(default=4 / 3, ge=1, le=16)
+    """With random_resized_crop: pieces are up to so many times as wide as high, or as high as wide."""
     flip: bool = False
     """Mirror every other training image left to right; part of crop-flip, too."""
     rotation: float = Field(default=0.0, ge=0, le=180)
@@ -86,6 +98,8 @@ class Data(Section):
     """With zca: added to each variance, of pixels in [0, 1]; less decorrelates further, noise included."""
     image_size: int | None = Field(default=None, ge=4, le=1024)
     """Resize the images to this side, in pixels; unset keeps the dataset's own."""
+    prefetch: int | None = Field(default=None, ge=0, le=64)
+    """Training batches made ahead in a thread, the same ones: 0 makes each when needed, unset decides by their cost."""
     fingerprint: str | None = Field(default=None, min_length=12, max_length=64)
     """Refuse to train unless the data's fingerprint starts so: two people, the same images."""
 

@@ -1,0 +1,69 @@
+"""Several views of one example, each seen by the same trunk: features side by side, and one linear head.
+
+Doersch, Gupta and Efros 2015, arXiv:1505.05192, late fusion: both patches go through one network with shared weights.
+
+Shapes: B batch, V views, C channels of a view, S side, F features of a view.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from revconsole.errors import RevconsoleError
+
+
+class Views(nn.Module):
+    """A trunk from images (B, C, S, S) to features (B, F), and a head that reads those of every view."""
+
+    def __init__(self, trunk: nn.Module, *, views: int, width: int, classes: int) -> None:
+        super().__init__()
+        self.views = views
+        self.trunk = trunk
+        self.head = nn.Linear(views * width, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, V·C, S, S) to logits; one view after the other, so that draws and batch norms are of one view."""
+        features = [self.trunk(view) for view in images.chunk(self.views, dim=1)]
+        logits: Tensor = self.head(torch.cat(features, dim=1))
+        return logits
+
+    def no_weight_decay(self) -> set[str]:
+        """What the trunk asks not to decay."""
+        named = getattr(self.trunk, "no_weight_decay", None)
+        return {f"trunk.{name}" for name in named()} if callable(named) else set()
+
+
+def without_head(model: Any) -> nn.Module:
+    """The same model with features (B, F) in the place of logits.
+
+    Raises RevconsoleError for one whose head is nowhere to be found.
+    """
+    if callable(getattr(model, "reset_classifier", None)):
+        model.reset_classifier(0)
+    elif isinstance(model, nn.Sequential) and isinstance(model[-1], nn.Linear):
+        model[-1] = nn.Identity()
+    elif isinstance(getattr(model, "head", None), nn.Linear):
+        model.head = nn.Identity()
+    else:
+        raise RevconsoleError(
+            f"{type(model).__name__} has no linear head that could make way for one over two views; "
+            "leave data.views at 1"
+        )
+    found: nn.Module = model
+    return found
+
+
+def width_of(trunk: nn.Module, image: Tensor) -> int:
+    """How many features the trunk has of an image (1, C, S, S). Raises RevconsoleError if they are no vector."""
+    training = trunk.training
+    try:
+        with torch.no_grad():
+            features = trunk.eval()(image)
+    finally:
+        trunk.train(training)
+    if not isinstance(features, Tensor) or features.ndim != 2:
+        raise RevconsoleError(
+            f"{type(trunk).__name__} without its head does not give a vector of features; leave data.views at 1"
+        )
+    return features.shape[1]
