@@ -27,11 +27,16 @@ def test_it_begins_with_source_expectation_time_and_hardware(path):
     assert lines[4].startswith("title = ")
 
 
+SMALL = {"circles-mlp": 52, "circles-by-hand": 52, "circles-svm": 0}
+"""Parameters of models for points of the plane; a machine that is fitted has none."""
+
+
 @named(PROFILES)
 def test_it_plans_models_that_can_be_built(path):
     plans = profile.load(path).plans()
 
-    assert all(door.count_parameters(plan) > 10_000 for plan in plans)
+    least = SMALL.get(path.stem, 10_000)
+    assert all(door.count_parameters(plan) >= least for plan in plans)
     assert len({plan.name for plan in plans}) == len(plans)
 
 
