@@ -86,9 +86,9 @@ class Console(App[int]):
             self.pop_screen()
 
     def on_looked(self, event: Looked) -> None:
-        """Hand news to the screen in front, and to the one that shows behind a dialog."""
+        """Hand news to the screen in front, and to the one that shows behind a dialog, while they have widgets."""
         for screen in reversed(self.screen_stack):
-            if isinstance(screen, Live):
+            if screen.children and isinstance(screen, Live):
                 screen.show_snapshot(event.snapshot)
             if not isinstance(screen, ModalScreen):
                 return

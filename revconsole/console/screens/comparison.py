@@ -72,8 +72,9 @@ class ComparisonScreen(PlottingScreen):
         self.look()
 
     def on_resize(self, _: events.Resize) -> None:
-        """Columns depend on the width."""
-        self.show_snapshot(self.reader.latest)
+        """Columns depend on the width. A screen that is on its way out has no widgets any more."""
+        if self.children:
+            self.show_snapshot(self.reader.latest)
 
     def at_hand(self) -> Summary | None:
         """The run under the cursor."""

@@ -78,7 +78,9 @@ class RunsScreen(SteeringScreen):
         self._redraw()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Show the columns that fit."""
+        """Show the columns that fit. A screen that is on its way out has no widgets any more."""
+        if not self.children:
+            return
         self._fields = rows.fitting(event.size.width)
         self.query_one(LiveTable).set_columns(rows.columns(self._fields, event.size.width))
         self._redraw()

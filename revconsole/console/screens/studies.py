@@ -49,8 +49,9 @@ class StudiesScreen(Screen[None]):
         self.show_snapshot(self.reader.latest)
 
     def on_resize(self, _: events.Resize) -> None:
-        """Columns depend on the width."""
-        self.show_snapshot(self.reader.latest)
+        """Columns depend on the width. A screen that is on its way out has no widgets any more."""
+        if self.children:
+            self.show_snapshot(self.reader.latest)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring the list up to date."""

@@ -89,8 +89,9 @@ class StudyScreen(Screen[None]):
         self._look()
 
     def on_resize(self, _: events.Resize) -> None:
-        """Columns depend on the width."""
-        self.show_snapshot(self.reader.latest)
+        """Columns depend on the width. A screen that is on its way out has no widgets any more."""
+        if self.children:
+            self.show_snapshot(self.reader.latest)
 
     def on_unmount(self) -> None:
         """Nobody waits for what is being measured."""

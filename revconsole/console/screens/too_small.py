@@ -17,7 +17,9 @@ class TooSmall(Screen[None]):
         yield Static()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Say how far it is from enough."""
+        """Say how far it is from enough. A screen that is on its way out has no widgets any more."""
+        if not self.children:
+            return
         width, height = event.size
         text = f"{width}×{height} is too small\nneeds {LEAST_WIDTH}×{LEAST_HEIGHT}"
         self.query_one(Static).update(Text(text))
