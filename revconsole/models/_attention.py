@@ -11,6 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+ITERATIONS = 20
+LEAST_SUM = 1e-6
+"""Of the weights of a token: an approximation may miss one whose landmarks are all far away."""
+
 
 class Attention(nn.Module):
     """Projections around a mixture that takes queries, keys and values, each (B, H, N, K).
@@ -62,17 +66,46 @@ class Gaussian(nn.Module):
     """Softmax-free attention: weights exp(−‖qᵢ − kⱼ‖² / 2√K), scaled by rows and columns alike.
 
     With one projection for queries and keys the weights S are symmetric, and so is D^−½ S D^−½ with the
-    row sums D. Computed whole, in quadratic time: the paper's low-rank shortcut is left out.
-    Source: Lu et al. 2021 (SOFT) and 2024 (the scaling).
+    row sums D. Without landmarks S is computed whole, in quadratic time. With L of them, means of neighbouring
+    tokens, it is Nyström's S ≈ Pᵀ A⁺ P from the weights P (L, N) of landmarks and tokens and A (L, L) of landmarks
+    among themselves, in time linear in N. The inverse is found by Newton's iteration.
+    Source: Lu et al. 2021 (SOFT, arXiv 2110.11945) and 2024 (the scaling).
     """
 
+    def __init__(self, landmarks: int | None = None) -> None:
+        super().__init__()
+        self.landmarks = landmarks
+
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """(B, H, N, K)."""
-        squares = q.square().sum(-1).unsqueeze(-1) + k.square().sum(-1).unsqueeze(-2)
-        distances = (squares - 2 * q @ k.transpose(-1, -2)).clamp_min(0)
-        weights = torch.exp(-distances / (2 * math.sqrt(q.shape[-1])))
-        rows, columns = weights.sum(-1, keepdim=True), weights.sum(-2, keepdim=True)
-        return (weights * (rows * columns).rsqrt()).to(v.dtype) @ v
+        """(B, H, N, K); with landmarks k is not looked at, it is q."""
+        if self.landmarks is None:
+            weights = gaussian(q, k)
+            rows, columns = weights.sum(-1, keepdim=True), weights.sum(-2, keepdim=True)
+            return (weights * (rows * columns).rsqrt()).to(v.dtype) @ v
+        marks = F.adaptive_avg_pool2d(q, (self.landmarks, q.shape[-1]))
+        tall = gaussian(q, marks)  # (B, H, N, L)
+        middle = inverse(gaussian(marks, marks)) @ tall.transpose(-1, -2)
+        scale = (tall @ middle.sum(-1, keepdim=True)).clamp_min(LEAST_SUM).rsqrt()  # (B, H, N, 1)
+        return (scale * (tall @ (middle @ (scale * v.to(tall.dtype))))).to(v.dtype)
+
+
+def gaussian(q: Tensor, k: Tensor) -> Tensor:
+    """exp(−‖qᵢ − kⱼ‖² / 2√K), (B, H, N, M)."""
+    squares = q.square().sum(-1).unsqueeze(-1) + k.square().sum(-1).unsqueeze(-2)
+    distances = (squares - 2 * q @ k.transpose(-1, -2)).clamp_min(0)
+    return torch.exp(-distances / (2 * math.sqrt(q.shape[-1])))
+
+
+def inverse(a: Tensor) -> Tensor:
+    """The pseudo-inverse of symmetric matrices (…, L, L) by X ← 2X − X A X, as the paper has it.
+
+    Directions in which A is smaller than a thousandth of its largest are not inverted in so few iterations, which is
+    what keeps noise from being amplified.
+    """
+    x = a / a.sum(-1, keepdim=True).amax(-2, keepdim=True).square()  # ‖A‖₁ bounds the eigenvalues
+    for _ in range(ITERATIONS):
+        x = 2 * x - x @ a @ x
+    return x
 
 
 class Linear(nn.Module):
@@ -89,10 +122,12 @@ class Linear(nn.Module):
         return (q @ together) / norms
 
 
-def attention(kind: str, dim: int, heads: int, *, dropout: float) -> Attention:
-    """Attention of one of the kinds `local`, `softmax_free` and `linear`."""
+def attention(
+    kind: str, dim: int, heads: int, *, dropout: float, landmarks: int | None = None
+) -> Attention:
+    """Attention of one of the kinds `local`, `softmax_free` (with so many landmarks) and `linear`."""
     if kind == "local":
         return Attention(dim, heads, Local(heads, dim // heads), dropout=dropout)
     if kind == "softmax_free":
-        return Attention(dim, heads, Gaussian(), dropout=dropout, shared=True)
+        return Attention(dim, heads, Gaussian(landmarks), dropout=dropout, shared=True)
     return Attention(dim, heads, Linear(), dropout=dropout)

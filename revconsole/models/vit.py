@@ -93,5 +93,9 @@ def _replace_attention(model: Any, settings: Vit) -> None:
     """Give each block another attention, initialised as timm's."""
     for block in model.blocks:
         block.attn = attention(
-            settings.attention, settings.dim, settings.heads, dropout=settings.dropout
+            settings.attention,
+            settings.dim,
+            settings.heads,
+            dropout=settings.dropout,
+            landmarks=settings.landmarks,
         ).apply(model._init_weights)  # noqa: SLF001  how timm initialises one module

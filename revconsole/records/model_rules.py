@@ -103,6 +103,21 @@ def _check_vit(vit: Vit, size: int) -> None:
             "model.attention",
             "'local' lets no token see itself, and there is only one; use a smaller patch",
         )
+    _check_landmarks(vit, tokens)
+
+
+def _check_landmarks(vit: Vit, tokens: int) -> None:
+    if vit.landmarks is None:
+        return
+    if vit.attention != "softmax_free":
+        raise Rule(
+            "model.landmarks",
+            f"only attention 'softmax_free' has landmarks, not {vit.attention!r}; leave them out",
+        )
+    if vit.landmarks > tokens:
+        raise Rule(
+            "model.landmarks", f"{vit.landmarks} landmarks are more than the {tokens} tokens"
+        )
 
 
 def _check_merging(vit: Vit) -> None:

@@ -63,6 +63,26 @@ def test_the_gaussian_kernel_is_that_of_distances_scaled_on_both_sides():
     torch.testing.assert_close(Gaussian()(q, q, v), D @ S @ D @ v, **CLOSE)
 
 
+def test_as_many_landmarks_as_tokens_give_the_whole_gaussian_kernel():
+    q, _, v = drawn()
+    q = 4 * q  # tokens apart, so that the kernel has an inverse within so few iterations
+
+    torch.testing.assert_close(Gaussian(5)(q, q, v), Gaussian()(q, q, v), rtol=1e-6, atol=1e-8)
+
+
+def test_fewer_landmarks_are_means_of_neighbours_and_give_nystroms_kernel():
+    q, _, v = drawn(tokens=6)
+    q = 4 * q
+    marks = q.unflatten(-2, (3, 2)).mean(-2)
+
+    def kernel(x, y):
+        return torch.exp(-torch.cdist(x, y).square() / (2 * math.sqrt(4)))
+
+    S = kernel(q, marks) @ torch.linalg.pinv(kernel(marks, marks)) @ kernel(marks, q)
+    D = torch.diag_embed(S.sum(-1).clamp_min(1e-6).rsqrt())
+    torch.testing.assert_close(Gaussian(3)(q, q, v), D @ S @ D @ v, rtol=1e-6, atol=1e-8)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_blocks_with_other_attention_can_be_wired_by_every_scheme(kind, wires):
     settings = Vit(patch=4, dim=8, depth=3, heads=2, mlp_ratio=1.0, attention=kind, drop_path=0.2)

@@ -29,6 +29,8 @@ def plans(*arguments):
         (["model.token_merging=2", "backward=checkpointed"], "backward: merged tokens cannot be told apart"),
         (["model.token_merging=2", "model.attention=linear"], "with attention 'softmax' only"),
         (["model.token_merging=2", "model.pool=mean"], "use pool 'cls'"),
+        (["model.landmarks=4"], "only attention 'softmax_free' has landmarks, not 'softmax'"),
+        (["model.attention=softmax_free", "model.landmarks=9"], "9 landmarks are more than the 5 tokens"),
         (["model.architecture=cct", "model.kernel=2"], "model.kernel: a kernel has an odd side, not 2"),
         (["model.architecture=cct", "model.heads=3"], "model.heads: 3 heads do not divide dim 128"),
         (

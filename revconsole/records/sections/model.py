@@ -30,6 +30,8 @@ class Vit(Section):
     """How patches become tokens: one matrix, early convolutions, shifted copies (SPT) or residual convolutions (hybrid)."""
     attention: Literal["softmax", "local", "softmax_free", "linear"] = "softmax"
     """What mixes tokens: softmax, LSA (own temperature, no token sees itself), SOFT's Gaussian kernel, or ELU + 1 in linear time."""
+    landmarks: int | None = Field(default=None, ge=1, le=4096)
+    """With softmax_free: landmarks that stand for all tokens, in time linear in them; unset computes all pairs."""
     token_merging: int = Field(default=0, ge=0, le=4096)
     """Tokens that each block merges into like ones (ToMe), half of them at most; not reversible."""
     layer_scale: float | None = Field(default=None, gt=0, le=1)
