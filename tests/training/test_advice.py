@@ -131,7 +131,7 @@ def told(losses):
     """In which epochs over-fitting is spoken of, for (training, validation) losses epoch by epoch."""
     progress, found = Progress(), []
     for epoch, (train, validation) in enumerate(losses, start=1):
-        progress.finish_epoch(accuracy=0.5, loss=validation, train_loss=train)
+        progress.finish_epoch(score=0.5, loss=validation, train_loss=train)
         values = {"train_loss": train, "validation_loss": validation}
         advised = advice.overfitted(progress, EpochFinished(epoch=epoch, step=epoch, values=values))
         if advised is not None:
