@@ -1,5 +1,6 @@
 """The console and its terminal: sizes, colours, start, signals, a line that drops."""
 
+import asyncio
 import inspect
 import json
 import os
@@ -11,6 +12,8 @@ import sys
 import time
 
 import pytest
+from textual.events import Resize
+from textual.geometry import Size
 
 BY_FIRST_PAINT = """
 import asyncio, json, sys
@@ -72,6 +75,18 @@ async def test_a_resize_is_painted_though_the_machine_was_busy_at_its_moment(ope
             await stage.pilot.resize_terminal(*size)
             await stage.until(lambda: len(stage.text.splitlines()) == size[1])  # noqa: B023
     assert looks > 0
+
+
+@pytest.mark.parametrize("pause", [None, 0.0, 0.005, 0.02])
+async def test_a_terminal_resized_faster_than_it_is_painted_ends_at_its_last_size(opened, pause):
+    async with opened() as stage:
+        await stage.shows("No runs yet")
+        for size in (Size(10, 3), Size(1, 1), Size(80, 24), Size(100, 30)):
+            stage.app.post_message(Resize(size, size))
+            if pause is not None:
+                await asyncio.sleep(pause)
+        await stage.shows("No runs yet")
+        await stage.until(lambda: len(stage.text.splitlines()) == 30)
 
 
 @pytest.mark.parametrize("size", [(60, 16), (100, 30), (300, 80)])

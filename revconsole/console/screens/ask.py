@@ -12,6 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from revconsole.console.screens.newest import Newest
 from revconsole.records.printable import printable
 
 
@@ -29,7 +30,7 @@ MOST_ABREAST = 3
 """Answers that fit beside each other; more stand in a column."""
 
 
-class Ask(ModalScreen[str]):
+class Ask(Newest, ModalScreen[str]):
     """Returns the answer chosen; escape and the last choice, Cancel, return the empty string."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from revconsole.console.screens.comparison import ComparisonScreen
 from revconsole.console.screens.launch import LaunchScreen
+from revconsole.console.screens.newest import Newest
 from revconsole.console.screens.run import RunScreen
 from revconsole.console.screens.runs import RunsScreen
 from revconsole.console.screens.samples import SamplesScreen
@@ -25,7 +26,7 @@ Group = tuple[str, type[DOMNode]]
 """A title, and the class whose keys stand under it."""
 
 
-class Help(ModalScreen[None]):
+class Help(Newest, ModalScreen[None]):
     """Lists keys, a group per screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -20,6 +20,7 @@ from revconsole.console.messages import Checked, Counted, Launched, Said
 from revconsole.console.one_shot import never_skipped
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Ask, Choice
+from revconsole.console.screens.newest import Newest
 from revconsole.console.widgets.panes import Title
 from revconsole.console.widgets.setting import Setting
 from revconsole.errors import ProfileError, RevconsoleError
@@ -35,7 +36,7 @@ MANY_RUNS = 12
 MOST_COUNTED = 12
 
 
-class LaunchScreen(Screen[None]):
+class LaunchScreen(Newest, Screen[None]):
     """Pick a profile, change what should be different, launch."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

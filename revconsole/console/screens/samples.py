@@ -16,6 +16,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from revconsole.console.messages import Seen
+from revconsole.console.screens.newest import Newest
 from revconsole.console.widgets.gallery import Gallery, fitting
 from revconsole.console.widgets.panes import Title
 from revconsole.lab import engine
@@ -33,7 +34,7 @@ LEAST_SIDE, MOST_SIDE = 8, 64
 STORED = "as stored"
 
 
-class SamplesScreen(Screen[None]):
+class SamplesScreen(Newest, Screen[None]):
     """Pictures before and after preparation, classes, statistics, fingerprint. whose: what the plan belongs to."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,10 +8,11 @@ from textual.screen import Screen
 
 from revconsole.console import steer
 from revconsole.console.reader import Reader
+from revconsole.console.screens.newest import Newest
 from revconsole.records.run import Summary
 
 
-class SteeringScreen(Screen[None]):
+class SteeringScreen(Newest, Screen[None]):
     """An abstract screen with one run at hand: its only one, or the one under the cursor."""
 
     def __init__(self, reader: Reader) -> None:

@@ -11,6 +11,7 @@ from textual.widgets import DataTable, Footer
 
 from revconsole.console import study_rows
 from revconsole.console.reader import Reader
+from revconsole.console.screens.newest import Newest
 from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.console.widgets.panes import Title, Words
@@ -20,7 +21,7 @@ from revconsole.records.printable import one_line
 NOTHING = "No study found.\nPut one as NAME.toml with a table [study] into ./profiles/studies"
 
 
-class StudiesScreen(Screen[None]):
+class StudiesScreen(Newest, Screen[None]):
     """A list; enter opens a study."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

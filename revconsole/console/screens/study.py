@@ -19,6 +19,7 @@ from revconsole.console.colours import themed
 from revconsole.console.messages import Estimating, Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Ask, Choice
+from revconsole.console.screens.newest import Newest
 from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.console.widgets.panes import Title, Words
@@ -43,7 +44,7 @@ WHAT_STOPS = "Those that wait leave the queue; the one that trains ends after it
 MOST_COMPARED = 8
 
 
-class StudyScreen(Screen[None]):
+class StudyScreen(Newest, Screen[None]):
     """What the study says of itself, the table of its runs, what is left to do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -6,10 +6,12 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Static
 
+from revconsole.console.screens.newest import Newest
+
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 
 
-class TooSmall(Screen[None]):
+class TooSmall(Newest, Screen[None]):
     """Covers everything while the terminal has too few columns or rows."""
 
     def compose(self) -> ComposeResult:
