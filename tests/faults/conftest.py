@@ -142,6 +142,10 @@ class Site:
                 missing += sum(repr(now.get(step)) != repr(value) for step, value in was.items())
         return missing
 
+    def regains(self, run_id: str, read: Run) -> None:
+        """Wait until everything that was once read of a run is there again, with the same values."""
+        self.until(lambda: self.lost(read, self.lab.run(run_id)) == 0)
+
     @staticmethod
     def same(left: Run, right: Run) -> None:
         """Two runs computed the same, to the bit, and neither has a gap, a step twice or a jump."""
