@@ -19,7 +19,7 @@ from revconsole.data._batches import (
     resized,
     steps_per_epoch,
 )
-from revconsole.data._crops import resized_crops
+from revconsole.data._crops import mirrored, resized_crops
 from revconsole.data._opening import (
     OpenedData,
     Preparation,
@@ -41,6 +41,7 @@ __all__ = [
     "batches",
     "dominant",
     "evaluation_batches",
+    "mirrored",
     "of_classes",
     "open_data",
     "resized",

@@ -1,8 +1,8 @@
 """Augmentation: what is done to the images of a training batch, each by its own draws, on their device.
 
     crop, flip                                        here, all images at once
-    random_resized_crop, rotation, rand_augment,
-    colour_jitter, blur                               in `_per_image`, all at once, on grey levels
+    random_resized_crop                               in `_crops`, all at once, on grey levels
+    rotation, rand_augment, colour_jitter, blur       in `_per_image`, all at once, on grey levels
     erasing                                           here, on standardised images, with zero
     mixup, cutmix                                     here, on whole batches; labels become shares
 
@@ -18,19 +18,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from revconsole.data._crops import TRIES, mirrored, resized_crops
 from revconsole.data._per_image import (
     blurred,
     randomly_augmented,
     recoloured,
-    rescaled,
     rotated,
 )
 from revconsole.records.sections import Data
 
 RANDOM_OPERATIONS = 2
 """Of RandAugment, per image: the paper's choice, and timm's."""
-TRIES = 10
-"""At a piece that lies within the image, as torchvision; then it is the whole image."""
 LEAST_BLUR = 0.1  # pixels: what torchvision takes for hardly any
 DEVIATIONS = 3  # to each side, where a Gaussian is cut off
 ERASED_SHARE, ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)
@@ -43,15 +41,16 @@ def cropped_and_mirrored(pixels: Tensor, how: Data, *, generator: torch.Generato
     A crop is cut out of the image, with `crop_padding` black pixels on each side if `augment` says so; every offset is
     as likely as another. `generator` is on the CPU; it draws what the crop needs, then the B mirrorings.
     """
-    count, device = len(pixels), pixels.device
     if how.random_resized_crop is not None:
-        pixels = _pieces(pixels, how, generator=generator)
+        shares, side = (how.random_resized_crop, how.crop_most), how.crop or pixels.shape[-1]
+        pixels = _levels(
+            resized_crops(
+                pixels.float(), size=side, shares=shares, ratio=how.crop_ratio, draws=generator
+            )
+        )
     elif how.augment != "none" or how.crop is not None:
         pixels = _windows(pixels, how, generator=generator)
-    if how.mirrors:
-        mirror = torch.randint(0, 2, (count, 1, 1, 1), generator=generator).to(device, torch.bool)
-        pixels = torch.where(mirror, pixels.flip(-1), pixels)
-    return pixels
+    return mirrored(pixels, draws=generator) if how.mirrors else pixels
 
 
 def _windows(pixels: Tensor, how: Data, *, generator: torch.Generator) -> Tensor:
@@ -64,28 +63,6 @@ def _windows(pixels: Tensor, how: Data, *, generator: torch.Generator) -> Tensor
     padded = F.pad(pixels, [padding] * 4)  # (B, C, P, P)
     windows = padded.unfold(2, side, 1).unfold(3, side, 1)  # a view: (B, C, P-p+1, P-p+1, p, p)
     return windows[torch.arange(count, device=device), :, rows, columns]
-
-
-def _pieces(pixels: Tensor, how: Data, *, generator: torch.Generator) -> Tensor:
-    """Pieces of drawn areas and shapes, brought to one side, (B, C, p, p).
-
-    Drawn are, TRIES times for each image, areas and logarithms of shapes; then the B rows and the B columns.
-    """
-    count, size, device = len(pixels), pixels.shape[-1], pixels.device
-
-    def even(shape: tuple[int, ...], low: float, high: float) -> Tensor:
-        return torch.empty(shape).uniform_(low, high, generator=generator)
-
-    area = size**2 * even((TRIES, count), how.random_resized_crop or 0.0, how.crop_most)
-    tilt = math.log(how.crop_ratio)
-    ratio = even((TRIES, count), -tilt, tilt).exp()
-    sides = torch.stack([(area / ratio).sqrt(), (area * ratio).sqrt()]).round()  # (2, TRIES, B)
-    fits = ((sides > 0) & (sides <= size)).all(0)
-    first = fits.to(torch.uint8).argmax(0)
-    chosen = sides[:, first, torch.arange(count)].where(fits.any(0), float(size))  # (2, B)
-    corners = (even((2, count), 0, 1) * (size - chosen + 1)).floor().minimum(size - chosen)
-    found = rescaled(pixels.float(), corners.to(device), chosen.to(device), side=how.crop or size)
-    return _levels(found)
 
 
 def transformed(pixels: Tensor, how: Data, *, seed: int) -> Tensor:

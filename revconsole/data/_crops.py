@@ -1,6 +1,6 @@
-"""Crops: random rectangles of images at another size, as torchvision's RandomResizedCrop draws them, a batch at once.
+"""Crops: random pieces of images at another size, drawn as torchvision's RandomResizedCrop does, a batch at once.
 
-One call per image takes longer than a training step of a small model; `roi_align` cuts and resizes them all.
+One call per image takes longer than a training step of a small model.
 
 Shapes: B images, C channels, S pixels of height and width.
 """
@@ -10,33 +10,37 @@ import math
 import torch
 from torch import Tensor
 
-RATIOS = (3 / 4, 4 / 3)
-"""Of width to height, as torchvision's."""
+from revconsole.data._per_image import rescaled
+
+TRIES = 10
+"""At a piece that lies within the image, as torchvision; then it is the whole image."""
 
 
 def resized_crops(
-    images: Tensor,
-    *,
-    size: int,
-    shares: tuple[float, float],
-    mirrored: bool,
-    draws: torch.Generator,
+    images: Tensor, *, size: int, shares: tuple[float, float], ratio: float, draws: torch.Generator
 ) -> Tensor:
-    """One rectangle of each of float32 (B, C, S, S), as (B, C, size, size).
+    """A piece of each of float32 (B, C, S, S), as (B, C, size, size).
 
-    shares: least and most of the image's area. mirrored: every other one left to right. `draws` is on the CPU and
-    draws, for all images, shares, ratios, columns, rows, then mirrorings.
+    shares: least and most of the image's area. ratio: most of width to height, and of height to width. `draws` is on
+    the CPU; it draws, TRIES times for each image, areas and logarithms of shapes; then the B rows and the B columns.
     """
-    from torchvision.ops import roi_align  # deferred: slow to import, and most runs do without
+    count, side, device = len(images), images.shape[-1], images.device
 
-    share, ratio, column, row, coin = torch.rand(5, len(images), generator=draws)
-    area = shares[0] + (shares[1] - shares[0]) * share
-    stretch = torch.exp(math.log(RATIOS[0]) + (math.log(RATIOS[1]) - math.log(RATIOS[0])) * ratio)
-    width, height = (area * stretch).sqrt().clamp(max=1), (area / stretch).sqrt().clamp(max=1)
-    left, top = column * (1 - width), row * (1 - height)
-    corners = torch.stack([left, top, left + width, top + height], dim=1) * images.shape[-1]
-    boxes = torch.cat([torch.arange(len(images))[:, None], corners], dim=1).to(images.device)
-    cut: Tensor = roi_align(images, boxes, output_size=size, aligned=True)
-    if not mirrored:
-        return cut
-    return torch.where((coin < 0.5).to(cut.device)[:, None, None, None], cut.flip(-1), cut)
+    def even(shape: tuple[int, ...], low: float, high: float) -> Tensor:
+        return torch.empty(shape).uniform_(low, high, generator=draws)
+
+    area = side**2 * even((TRIES, count), *shares)
+    tilt = math.log(ratio)
+    shape = even((TRIES, count), -tilt, tilt).exp()
+    sides = torch.stack([(area / shape).sqrt(), (area * shape).sqrt()]).round()  # (2, TRIES, B)
+    fits = ((sides > 0) & (sides <= side)).all(0)
+    first = fits.to(torch.uint8).argmax(0)
+    chosen = sides[:, first, torch.arange(count)].where(fits.any(0), float(side))  # (2, B)
+    corners = (even((2, count), 0, 1) * (side - chosen + 1)).floor().minimum(side - chosen)
+    return rescaled(images, corners.to(device), chosen.to(device), side=size)
+
+
+def mirrored(images: Tensor, *, draws: torch.Generator) -> Tensor:
+    """Every other one of (B, C, S, S) left to right, by draws on the CPU."""
+    mirror = torch.randint(0, 2, (len(images), 1, 1, 1), generator=draws).bool()
+    return torch.where(mirror.to(images.device), images.flip(-1), images)

@@ -29,7 +29,7 @@ def reopen(plan: Plan, checkpoints: Checkpoints, *, data: Path) -> Reopened:
     Raises StoreError where no checkpoint is left or fits, RunFailed for other data than the run had, and what
     `prepare` raises.
     """
-    loaded = _chosen(checkpoints)
+    loaded = best_checkpoint(checkpoints)
     progress = Progress.from_dict(loaded.state["progress"])
     here = plan.train.model_copy(update={"device": "cpu", "precision": "float32"})
     setting = prepare(drawn(plan).model_copy(update={"train": here}), data=data)
@@ -48,8 +48,11 @@ def reopen(plan: Plan, checkpoints: Checkpoints, *, data: Path) -> Reopened:
     )
 
 
-def _chosen(checkpoints: Checkpoints) -> Loaded:
-    """The newest whole checkpoint, or the best that it knows of, where that is whole as well."""
+def best_checkpoint(checkpoints: Checkpoints) -> Loaded:
+    """The newest whole checkpoint, or the best that it knows of, where that is whole as well.
+
+    Raises StoreError where none is left.
+    """
     for step in checkpoints.steps():
         newest = _whole(checkpoints, step)
         if newest is None:

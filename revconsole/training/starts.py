@@ -10,14 +10,14 @@ from typing import Any
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
-from revconsole.errors import DataUnavailable
+from revconsole.errors import DataUnavailable, StoreError
 from revconsole.records.model_rules import run_address
 from revconsole.records.plan import Plan
 from revconsole.records.store import RunStore
-from revconsole.training.checkpoint import Checkpoints, Damaged, Loaded
+from revconsole.training.checkpoint import Checkpoints, Loaded
 from revconsole.training.freezing import head_of
 from revconsole.training.objectives import objective_of
-from revconsole.training.progress import Progress
+from revconsole.training.reopening import best_checkpoint
 from revconsole.training.setting import Setting
 
 POSITIONS = "pos_embed"
@@ -38,7 +38,12 @@ def begin(setting: Setting, store: RunStore | None) -> str:
     run_id = store.find(address)
     source = store.plan(run_id)
     _refuse_another(setting.plan, store, run_id)
-    best = _best(Checkpoints(store.folder(run_id)), run_id)
+    try:
+        best = best_checkpoint(Checkpoints(store.folder(run_id)))
+    except StoreError:
+        raise DataUnavailable(
+            f"run {run_id} has no whole checkpoint to start from; correct model.pretrained"
+        ) from None
     found = _encoder(source, best)
     setting.model.load_state_dict(_fitted(setting, found, run_id))
     if setting.average is not None:
@@ -54,20 +59,6 @@ def _refuse_another(plan: Plan, store: RunStore, run_id: str) -> None:
             f"run {run_id} has gone on since this run was planned: its last weights were {wanted[:12]} and are "
             f"{now[:12] or 'not there'}; plan again"
         )
-
-
-def _best(checkpoints: Checkpoints, run_id: str) -> Loaded:
-    """The checkpoint of the best epoch, or the newest where none was judged; whole ones only."""
-    for step in checkpoints.steps():
-        try:
-            newest = checkpoints.load(step)
-            best = Progress.from_dict(newest.state["progress"]).best
-            return newest if best is None or best.step == step else checkpoints.load(best.step)
-        except Damaged:
-            continue
-    raise DataUnavailable(
-        f"run {run_id} has no whole checkpoint to start from; correct model.pretrained"
-    )
 
 
 def _encoder(source: Plan, loaded: Loaded) -> Weights:

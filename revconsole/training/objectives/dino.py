@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-from revconsole.data import resized_crops
+from revconsole.data import mirrored, resized_crops
 from revconsole.records.keys import key
 from revconsole.records.objective_rules import local_size
 from revconsole.records.plan import Plan
@@ -35,6 +35,7 @@ from revconsole.training.objectives._encoder import features, headless, spared
 from revconsole.training.objectives.objective import Inputs, Loss
 
 LARGE = 2  # crops that both networks see
+RATIO = 4 / 3  # most of a crop's sides, as torchvision's
 SPREAD = 0.02  # of the head's first weights, as in the paper's code
 
 
@@ -68,10 +69,11 @@ class Distillation:
         how, draws = self.settings, torch.Generator().manual_seed(seed)
         large, small = (how.global_scale, 1.0), (how.local_scale, how.global_scale)
         wanted = [(images.shape[-1], large)] * LARGE + [(self.local, small)] * how.local_crops
-        return tuple(
-            resized_crops(images, size=size, shares=shares, mirrored=self.mirrored, draws=draws)
+        crops = (
+            resized_crops(images, size=size, shares=shares, ratio=RATIO, draws=draws)
             for size, shares in wanted
         )
+        return tuple(mirrored(crop, draws=draws) if self.mirrored else crop for crop in crops)
 
     def loss(self, learner: nn.Module, inputs: Inputs, *, progress: float) -> Loss:
         """Over all pairs of a large crop for the teacher and another crop for the student."""
