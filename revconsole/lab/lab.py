@@ -73,7 +73,7 @@ class Lab:
     ) -> PlannedStudy:
         """What a study, or its quick form, would run. Raises ProfileError or UnknownName."""
         found = shelf.find_study(name)
-        arms = tuple(self._begun(arm, found.where) for arm in found.expanded(settings, quick=quick))
+        arms = tuple(self._resolved(arm, found.where) for arm in found.expanded(settings, quick=quick))
         return PlannedStudy(study=found, arms=arms, quick=quick, settings=settings or {})
 
     def standings(
@@ -305,7 +305,7 @@ class Lab:
         """Wait until nothing trains or waits in this process; False if `seconds` passed first."""
         return self._threads.wait(seconds)
 
-    def _begun(self, arm: Arm, where: str) -> Arm:
+    def _resolved(self, arm: Arm, where: str) -> Arm:
         plans = tuple(starts.resolved(plan, self.store, where=where) for plan in arm.plans)
         return replace(arm, plans=plans)
 
