@@ -74,10 +74,17 @@ class RunFailed(RevconsoleError):  # noqa: N818  the name says what happened
     """A training ended early for a reason its user can act on."""
 
 
+MOST_LISTED = 20
+"""Names that a sentence can take."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The tail of a sentence about an unknown name: the nearest known one, or all of them."""
+    """The tail of a sentence about an unknown name: the nearest known one, or all of them if they are few."""
     names = sorted(known)
     close = get_close_matches(name.lower(), names, n=1, cutoff=0.55)
     if close:
         return f"; did you mean {close[0]!r}?"
+    if len(names) > MOST_LISTED:
+        some = get_close_matches(name.lower(), names, n=3, cutoff=0.0)
+        return f"; the nearest of {len(names)} are: {', '.join(some)}"
     return f"; there are: {', '.join(names)}" if names else ""

@@ -45,7 +45,7 @@ class Entry:
     title: str
     path: str
     own: bool
-    """Whether it lies in the working folder, or came with revconsole."""
+    """Whether it is the user's, or came with revconsole."""
     shares: tuple[Share, ...] = ()
     problem: str = ""
     """What is wrong with its file; empty if nothing is."""
@@ -105,7 +105,7 @@ class Board:
                 name=each.name,
                 title=each.title,
                 path=str(each.path),
-                own=each.path.is_relative_to(Path.cwd()),
+                own=not each.path.is_relative_to(shelf.shipped()),
                 problem=problem,
                 shares=tuple(_share(islice(standing, len(form.plans))) for form in forms),
             )

@@ -73,7 +73,9 @@ class Lab:
     ) -> PlannedStudy:
         """What a study, or its quick form, would run. Raises ProfileError or UnknownName."""
         found = shelf.find_study(name)
-        arms = tuple(self._resolved(arm, found.where) for arm in found.expanded(settings, quick=quick))
+        arms = tuple(
+            self._resolved(arm, found.where) for arm in found.expanded(settings, quick=quick)
+        )
         return PlannedStudy(study=found, arms=arms, quick=quick, settings=settings or {})
 
     def standings(

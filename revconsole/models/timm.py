@@ -5,7 +5,6 @@ a transformer wants both. What a model does not take and nobody asked for is lef
 is refused by name.
 """
 
-import difflib
 import re
 from pathlib import Path
 from typing import Any
@@ -88,11 +87,9 @@ def _timm_model(name: str, arguments: Arguments) -> nn.Module:
 
 
 def _refuse_unknown(name: str) -> None:
-    """Raise UnknownName with the nearest of timm's more than a thousand names, not all of them."""
-    if timm.is_model(name):
-        return
-    near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.0)
-    raise UnknownName("timm model", name, near)
+    """Raise UnknownName with the nearest of timm's more than a thousand names."""
+    if not timm.is_model(name):
+        raise UnknownName("timm model", name, timm.list_models())
 
 
 def _refuse_unseen(model: nn.Module, settings: Timm, *, size: int, channels: int) -> None:

@@ -26,8 +26,13 @@ def folders() -> list[Path]:
 
     The shipped ones lie inside an installed wheel, or else beside the package in a clone.
     """
+    return [Path.cwd(), Path.cwd() / "profiles", shipped()]
+
+
+def shipped() -> Path:
+    """Where the profiles that came with revconsole lie; in a clone that may be the working folder's own."""
     inside, beside = PACKAGE / "_profiles", PACKAGE.parent / "profiles"
-    return [Path.cwd(), Path.cwd() / "profiles", inside if inside.is_dir() else beside]
+    return inside if inside.is_dir() else beside
 
 
 def shelved() -> list[Shelved]:

@@ -45,6 +45,12 @@ def test_every_study_has_the_shares_of_both_of_its_forms(lab):
     assert not found["mnist-patch"].own
 
 
+def test_in_a_clone_the_shipped_studies_are_not_called_ones_own(lab, monkeypatch):
+    monkeypatch.chdir(Path(__file__).resolve().parents[2])
+
+    assert not any(entry.own for entry in Board(lab).entries([]))
+
+
 def test_a_file_that_is_wrong_says_so_and_hides_no_other(lab):
     Path("broken.toml").write_text('[study]\ntitle = "t"\n[model]\ndepht = 1\n')
 

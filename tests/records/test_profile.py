@@ -37,6 +37,12 @@ def test_vary_and_seeds_make_a_grid_in_the_order_written():
     assert [p.name for p in made] == ["p-depth2-s3", "p-depth2-s4", "p-depth4-s3", "p-depth4-s4"]
 
 
+def test_of_many_names_none_of_which_is_near_three_are_said():
+    known = [f"setting_{n:02d}" for n in range(30)]
+    assert str(UnknownName("key", "q", known)).count("setting_") == 3
+    assert str(UnknownName("key", "q", known[:20])).count("setting_") == 20
+
+
 def test_none_unsets_what_may_be_unset_and_nothing_else():
     table = {"train": {"clip": 1.0}, "data": {"rand_augment": 9}}
     (made,) = plans(["train.clip=none", "data.rand_augment=none", "data.augment=none"], **table)
