@@ -62,7 +62,8 @@ def build(settings: Vit, *, size: int, channels: int, classes: int) -> nn.Module
 def fix_positions(model: Any, side: int, dim: int) -> None:
     """Put fixed sines and cosines in the place of the model's trained positions."""
     positions = sinusoidal_positions(side, dim, with_token=model.cls_token is not None)
-    model.pos_embed = nn.Parameter(positions, requires_grad=False)
+    del model.pos_embed
+    model.register_buffer("pos_embed", positions)
 
 
 def sinusoidal_positions(side: int, dim: int, *, with_token: bool) -> Tensor:

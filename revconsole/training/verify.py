@@ -20,7 +20,7 @@ from revconsole.records.events import Advised
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
 from revconsole.records.sections import Classification, Svm
-from revconsole.reversible.audit import LOSS, RUN, Check, checks
+from revconsole.reversible.audit import FROZEN, LOSS, RUN, Check, checks
 from revconsole.training import devices, precision
 from revconsole.training.setting import Setting, prepare
 from revconsole.training.shortage import let_go, ran_out
@@ -62,7 +62,7 @@ def at_launch(setting: Setting) -> Iterator[Advised]:
     """What the light form finds wrong, for the log of a run; nothing if the plan turns it off.
 
     The run is left as it was, to the bit, and goes on whatever is found. What the probe of a reversible run says
-    of its gradients before the first step is not said twice. The checks are a classifier's: a learner without labels
+    of its gradients before the first step is not said twice, nor what `train.freeze` freezes. The checks are a classifier's: a learner without labels
     is let be, and `verify` looks at its network.
     """
     if not setting.plan.train.audit or setting.fitted or not setting.objective.labelled:
@@ -70,7 +70,8 @@ def at_launch(setting: Setting) -> Iterator[Advised]:
     try:
         for check in _checks(setting, light=True, seconds=LAUNCH_SECONDS):
             probed = check.name == RUN and setting.plan.train.probe_epochs
-            if check.level in {"failed", "note"} and not probed:
+            asked_for = check.name == FROZEN and setting.plan.train.freeze
+            if check.level in {"failed", "note"} and not probed and not asked_for:
                 yield _advised(check)
     except (RevconsoleError, RuntimeError, MemoryError) as error:
         reason = "memory ran out" if ran_out(error) else str(error).partition("\n")[0]

@@ -24,8 +24,9 @@ def closed_form(settings, size, channels, classes):
     D, P, H = settings.dim, settings.patch, int(settings.dim * settings.mlp_ratio)
     tokens = (size // P) ** 2 + (settings.pool == "cls")
     block = 4 * D + (3 * D * D + 3 * D) + (D * D + D) + (D * H + H) + (H * D + D)
-    stem = channels * P * P * D + D + tokens * D + (D if settings.pool == "cls" else 0)
-    return stem + settings.depth * block + 2 * D + D * classes + classes
+    stem = channels * P * P * D + D + (D if settings.pool == "cls" else 0)
+    positions = tokens * D if settings.position == "learned" else 0
+    return stem + positions + settings.depth * block + 2 * D + D * classes + classes
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_sinusoidal_positions_are_fixed_saved_and_tell_rows_from_columns():
     positions = model.pos_embed
 
     assert isinstance(model, VisionTransformer)
-    assert not positions.requires_grad
+    assert "pos_embed" not in dict(model.named_parameters())
     assert "pos_embed" in model.state_dict()
     assert positions.shape == (1, 17, 64)
     assert positions[0, 0].abs().sum() == 0  # the class token has no place

@@ -95,7 +95,15 @@ def test_every_scheme_can_be_counted(small, wiring):
     assert set(wired) == KEYS
 
 
-def test_fixed_positions_do_not_learn(small):
-    counted = cost(small(model={"position": "sinusoidal"}))
+def test_fixed_positions_are_no_parameters(small):
+    """The learned table of 2 × 2 patches and a class token, 16 wide, is what they spare."""
+    learned, fixed = cost(small()), cost(small(model={"position": "sinusoidal"}))
+
+    assert learned["parameters"] - fixed["parameters"] == 5 * 16
+    assert fixed["trainable_parameters"] == fixed["parameters"]
+
+
+def test_frozen_parameters_do_not_learn(small):
+    counted = cost(small(train={"freeze": "pos_embed"}))
 
     assert counted["parameters"] - counted["trainable_parameters"] == 5 * 16

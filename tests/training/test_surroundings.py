@@ -84,7 +84,7 @@ def test_adamw_spares_biases_norms_tokens_and_positions(realise):
 
 @pytest.mark.parametrize("settings", [AdamW(), Adam(weight_decay=0.1), Sgd(momentum=0.8)])
 def test_frozen_parameters_are_left_to_nobody(realise, settings):
-    model = realise(model={"position": "sinusoidal"}).model
+    model = realise(train={"freeze": "pos_embed"}).model
     optimizer = optimizers.build(settings, model)
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
 

@@ -10,6 +10,7 @@ from torch import nn
 from revconsole.errors import ProfileError, RevconsoleError, UnknownName
 from revconsole.records.events import Advised, EpochFinished
 from revconsole.records.plan import Plan
+from revconsole.records.sections import Python
 from revconsole.training.verify import Shape, at_launch, load_own, verify, verify_own
 
 BATCH_FIRST = """
@@ -169,17 +170,26 @@ def test_it_warns_at_the_first_start_only(small, runner):
         if isinstance(event, EpochFinished):
             raise KeyboardInterrupt
 
-    frozen = {"model": {"position": "sinusoidal"}}
-    with pytest.raises(KeyboardInterrupt):
-        runner(small(**frozen, train={"checkpoint_epochs": 1}), watch=halt)
-    first = runner(small(**frozen), "other")
-    notes = [e.text for e in first.of(Advised) if "frozen" in e.text]
-    assert len(notes) == 1
-    assert ": pos_embed" in notes[0]
+    def mixing(**train):
+        broken = Python(function="revconsole.examples.batch_axis:broken")
+        return small(train=train).model_copy(update={"model": broken})
 
-    again = runner(small(**frozen, train={"epochs": 3}), "other")
+    with pytest.raises(KeyboardInterrupt):
+        runner(mixing(checkpoint_epochs=1), watch=halt)
+    first = runner(mixing(), "other")
+    assert len([e for e in first.of(Advised) if "mixes the samples" in e.text]) == 1
+
+    again = runner(mixing(epochs=3), "other")
     assert again.events[0].resumed_from
-    assert not [e for e in again.of(Advised) if "frozen" in e.text]
+    assert not [e for e in again.of(Advised) if "mixes the samples" in e.text]
+
+
+@pytest.mark.parametrize("asked", [{"freeze": "backbone"}, {"freeze": "pos_embed"}])
+def test_what_was_asked_to_be_frozen_is_not_questioned(small, runner, asked):
+    kept = runner(small(train=asked))
+
+    assert kept.events
+    assert not [e for e in kept.of(Advised) if "frozen parameters" in e.text]
 
 
 def test_somebody_elses_good_model_passes(look):

@@ -30,6 +30,7 @@ from revconsole.reversible.audit.check import (
     signs,
 )
 from revconsole.reversible.audit.learning import (
+    FROZEN,
     LOSS,
     gradients,
     initial_loss,
@@ -46,7 +47,7 @@ from revconsole.reversible.audit.reversal import (
 from revconsole.reversible.audit.samples import samples
 from revconsole.reversible.sequence import set_draws
 
-__all__ = ["LOSS", "RUN", "Check", "Level", "audit", "checks"]
+__all__ = ["FROZEN", "LOSS", "RUN", "Check", "Level", "audit", "checks"]
 
 Look = Callable[[Case], list[Check]]
 LIGHT: tuple[Look, ...] = (partial(samples, thorough=False), gradients, against_stored)
