@@ -155,10 +155,17 @@ def legend(figure: "Figure", axes: "Axes") -> None:
     """One legend above all panels, in as many columns as its names leave room for; the figure grows by its rows."""
     handles, labels = axes.get_legend_handles_labels()
     longest = max(map(len, labels), default=1) + SIGNS_OF_A_LINE
-    columns = max(1, min(4, len(labels), SIGNS_OF_A_WIDTH // longest))
-    rows = -(-len(labels) // columns)
+    most = max(1, min(4, len(labels), SIGNS_OF_A_WIDTH // longest))
+    rows = max(1, -(-len(labels) // most))
+    columns = max(1, -(-len(labels) // rows))
     figure.set_figheight(float(figure.get_figheight()) + LINE_HEIGHT * (rows - 1))
-    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+    along_rows = [k for column in range(columns) for k in range(column, len(labels), columns)]
+    figure.legend(
+        [handles[k] for k in along_rows],  # matplotlib fills a legend column by column
+        [labels[k] for k in along_rows],
+        loc="outside upper center",
+        ncols=columns,
+    )
 
 
 def include(axes: "Axes", points: Sequence[tuple[float, float]]) -> None:
