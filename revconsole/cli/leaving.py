@@ -40,6 +40,7 @@ def runs_secured(lab: "Lab") -> Iterator[None]:
     with _signals_raise():
         try:
             yield
+            lab.wait()  # a run is over before its thread is: leaving while that frees a large model aborts the process
         except KeyboardInterrupt:
             raise typer.Exit(_stopped(lab, "Ctrl-C", INTERRUPTED)) from None
         except Terminated:

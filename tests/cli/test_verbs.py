@@ -1,6 +1,7 @@
 """The command line: data on stdout, narration on stderr, exit codes as documented."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,22 @@ def test_train_prints_progress_and_ends_with_the_comparison(run):
     ]
     assert "tiny-additive  epoch 2/2  loss" in said.err
     assert "one seed each (0)" in said.err
+
+
+def test_train_does_not_leave_while_the_thread_of_its_last_run_is_still_at_work(run, monkeypatch):
+    """A process that ends while a thread frees a large model is aborted, whatever the run came to."""
+    Path("tiny.toml").write_text(TINY)
+    sealed, seal = [], RunStore.seal
+
+    def slowly(store: RunStore, run_id: str) -> None:
+        time.sleep(1.0)
+        seal(store, run_id)
+        sealed.append(run_id)
+
+    monkeypatch.setattr(RunStore, "seal", slowly)
+
+    assert run("train", "tiny", "scheme.name=residual").code == 0
+    assert len(sealed) == 1
 
 
 def test_settings_on_the_command_line_reach_the_run(run):
