@@ -154,3 +154,11 @@ def test_each_profile_begins_with_its_four_facts():
         facts = {"Source", "Expected", "Time", "Hardware"}
         found = {line[2:].partition(":")[0] for line in head if line.startswith("# ")}
         assert facts <= found, path.name
+
+
+def test_every_experiment_has_its_row_in_the_table_of_results():
+    table = (ROOT / "profiles" / "README.md").read_text(encoding="utf-8")
+    names = {path.stem for path in (ROOT / "profiles").rglob("*.toml")}
+
+    assert len(names) > 50
+    assert {name for name in names if f"`{name}`" not in table} == set()

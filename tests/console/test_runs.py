@@ -2,6 +2,7 @@
 
 import pytest
 
+from revconsole.console.screens import runs
 from revconsole.records.events import Failed
 
 HOSTILE = "[bold]x[/] \x1b]52;c;aGVsbG8=\x07 \u202egnp.exe [@click=app.quit]"
@@ -69,6 +70,22 @@ async def test_words_filter_by_name_scheme_and_state(opened, recorder):
         await stage.shows("No run has 'bdiaxx' in it")
         await stage.press("enter", "escape")
         await stage.shows("one", "two")
+
+
+@EVERY_SIZE
+async def test_of_very_many_runs_the_first_are_shown_and_words_find_the_others(
+    opened, recorder, monkeypatch, width, height
+):
+    monkeypatch.setattr(runs, "MOST_SHOWN", 2)
+    for name in ("oldest", "middle", "newest"):
+        recorder.finished(name)
+    async with opened(width, height) as stage:
+        await stage.shows("3 runs", "first 2 of 3 shown, / finds others", "newest", "middle")
+        assert "oldest" not in stage.text
+        await stage.press("slash", *"oldest")
+        await stage.hides("newest")
+        assert "✓ finished" in stage.text
+        assert "finds others" not in stage.text
 
 
 async def test_rows_can_be_put_in_order_of_accuracy(opened, recorder):

@@ -19,6 +19,8 @@ from revconsole.console.widgets.panes import Title, Words
 from revconsole.records.run import Summary
 
 MOST_COMPARED = 8
+MOST_SHOWN = 500
+"""Rows. The first in the order asked for; a table of ten thousand would hold the keys up at every change."""
 ORDERS: dict[str, tuple[Callable[[Summary], Any], bool]] = {
     "newest first": (lambda r: r.created, True),
     "best accuracy first": (lambda r: _or_least(r.best_validation_accuracy), True),
@@ -87,10 +89,11 @@ class RunsScreen(SteeringScreen):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring the table up to date."""
-        self._say(snapshot)
+        chosen = self._chosen(snapshot)
+        self._say(snapshot, len(chosen))
         if not self._fields:
             return
-        runs = self._chosen(snapshot)
+        runs = chosen[:MOST_SHOWN]
         variables = self.app.theme_variables
         marked = set(self._marked)
         self.query_one(LiveTable).set_rows([
@@ -201,14 +204,17 @@ class RunsScreen(SteeringScreen):
         found = [run for run in snapshot.summaries if rows.matches(run, self._words)]
         return sorted(found, key=key, reverse=descending)
 
-    def _say(self, snapshot: Snapshot) -> None:
-        """Title line, trouble with the store, and what to do if nothing is there."""
+    def _say(self, snapshot: Snapshot, chosen: int) -> None:
+        """Title line, trouble with the store, and what to do if nothing is there. chosen: how many runs fit the filter."""
         total = len(snapshot.summaries)
         waiting = sum(run.state == "queued" for run in snapshot.summaries)
         training = sum(not run.ended for run in snapshot.summaries) - waiting
         counts = f"{total} runs" if total != 1 else "1 run"
         parts = [
             counts,
+            f"the first {MOST_SHOWN} of {chosen} shown, / finds others"
+            if chosen > MOST_SHOWN
+            else "",
             f"{training} training" if training else "",
             f"{waiting} waiting" if waiting else "",
             f"filter {self._words!r}" if self._words else "",
