@@ -199,6 +199,7 @@ class Console(App[int]):
 
 def run_console(lab: Lab, opened: Sequence[str] = ()) -> int:
     """Open the console until the user leaves; returns the exit code."""
+    terminal.own_size(os.environ)
     console = Console(lab, opened)
     stop_watching = terminal.watch(console.leave)
     code = console.run()

@@ -10,7 +10,7 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 
 WATCH_SECONDS, GRACE_SECONDS = 0.5, 1.0
@@ -24,6 +24,14 @@ def still_life(environment: Mapping[str, str]) -> bool:
     if environment.get("TEXTUAL_ANIMATIONS"):
         return False
     return any(environment.get(name) for name in ("SSH_CONNECTION", "SSH_TTY", "MOSH_CONNECTION"))
+
+
+def own_size(environment: MutableMapping[str, str]) -> None:
+    """Let the terminal say how large it is. COLUMNS and LINES, once exported, would hold the console at one size."""
+    with suppress(OSError, ValueError):  # it is no terminal
+        if sys.__stdout__ and os.get_terminal_size(sys.__stdout__.fileno()).columns:
+            for name in ("COLUMNS", "LINES"):
+                environment.pop(name, None)
 
 
 def gone() -> bool:

@@ -1,14 +1,17 @@
 """The console and its terminal: sizes, colours, start, signals, a line that drops."""
 
 import asyncio
+import fcntl
 import inspect
 import json
 import os
 import pty
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -160,9 +163,29 @@ def test_it_is_silent_when_idle(tmp_path):
     os.close(master)
 
 
+@pytest.mark.parametrize("exported", [{}, {"COLUMNS": "80", "LINES": "24"}])
+def test_the_size_is_the_terminals_whatever_the_environment_says(tmp_path, monkeypatch, exported):
+    """Shells, and whatever starts programs in terminals, may export a size that was right once."""
+    for name in ("COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in exported.items():
+        monkeypatch.setenv(name, value)
+    process, master = started(tmp_path)
+    read_until(master, b"No runs yet")
+    drain(master, 0.5)
+    resize(master, rows=30, columns=100)
+    process.send_signal(signal.SIGWINCH)
+    assert b"No runs yet" in read_until(master, b"No runs yet")
+    os.write(master, b"q")
+    read_until(master, LEFT)
+    assert process.wait(PATIENCE_SECONDS) == 0
+    os.close(master)
+
+
 def started(store, *, ignored=False) -> tuple[subprocess.Popen[bytes], int]:
     """The real console in a terminal of its own."""
     master, slave = pty.openpty()
+    resize(master, rows=24, columns=80)
     preset = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" if ignored else ""
     process = subprocess.Popen(
         [sys.executable, "-c", preset + REAL, str(store)],
@@ -172,15 +195,13 @@ def started(store, *, ignored=False) -> tuple[subprocess.Popen[bytes], int]:
     return process, master
 
 
+def resize(master: int, *, rows: int, columns: int) -> None:
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
 def surroundings() -> dict[str, str]:
     path = os.pathsep.join(p for p in sys.path if p)
-    return {
-        **os.environ,
-        "PYTHONPATH": path,
-        "TERM": "xterm-256color",
-        "COLUMNS": "80",
-        "LINES": "24",
-    }
+    return {**os.environ, "PYTHONPATH": path, "TERM": "xterm-256color"}
 
 
 def read_until(master: int, wanted: bytes) -> bytes:

@@ -173,7 +173,7 @@ def test_the_parent_console_may_be_killed(site, noted, terminal, complete):
     noted("kill -9 of the console", 1, worst=worst)
 
 
-def test_a_real_terminal_may_become_tiny_and_grow_again(site, noted, terminal, complete):
+def test_a_real_terminal_may_become_tiny_and_grow_again(site, noted, terminal):
     console = terminal(site.command())
     console.shows(b"No runs yet")
     for rows, columns in ((3, 10), (1, 1), (24, 80)):
