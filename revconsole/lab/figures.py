@@ -71,6 +71,7 @@ MEMORY = Subject(
     metrics=(
         ("device_allocated_bytes", "allocated"),
         ("resident_bytes", "resident, whole process"),
+        ("resident_peak_bytes", "its peak"),
     ),
     scale=1 / MIB,
 )

@@ -220,8 +220,10 @@ def _peak(tally: Tally) -> tuple[int | None, str]:
     device = _text(tally.facts.get("device")) or "the device"
     if "device_peak_allocated_bytes" in tally.peaks:
         return _whole(tally.peaks["device_peak_allocated_bytes"]), f"allocated on {device}"
+    if "resident_peak_bytes" in tally.peaks:
+        return _whole(tally.peaks["resident_peak_bytes"]), "resident, whole process"
     if "resident_bytes" in tally.peaks:
-        return _whole(tally.peaks["resident_bytes"]), "resident, whole process"
+        return _whole(tally.peaks["resident_bytes"]), "resident between steps, whole process"
     return None, ""
 
 

@@ -16,6 +16,7 @@ from revconsole.training.draws import generators_kept, seed_generators
 from revconsole.training.facts import rebuilt_stacks
 from revconsole.training.objectives import Inputs, Objective
 from revconsole.training.precision import Precision
+from revconsole.training.resident import forget_peak, most_resident
 from revconsole.training.setting import Setting
 from revconsole.training.stepping import micro_batches
 
@@ -63,7 +64,14 @@ RUN = (
         "kept_for_backward_bytes", "B", "step", "down",
         "Bytes the forward pass of one micro-batch keeps for its backward, parameters not counted.",
     ),
-    _metric("resident_bytes", "B", "step", "down", "Resident memory of the whole process."),
+    _metric(
+        "resident_bytes", "B", "step", "down", "Resident memory of the whole process between two steps."
+    ),
+    _metric(
+        "resident_peak_bytes", "B", "step", "down",
+        "Most resident memory of the whole process, also within a step, since training began or a probe was made, "
+        "probes not counted; where the system cannot begin anew, since the process did.",
+    ),
 )  # fmt: skip
 CUDA = (
     _metric("device_allocated_bytes", "B", "step", "down", "Memory of the device held by tensors."),
@@ -97,6 +105,7 @@ SIDE_BITS = _metric(
 FITTED = (
     *(metric for metric in (*STEP, *LABELLED, *RUN) if metric.name in {
         "images_per_second", "validation_accuracy", "epoch_seconds", "test_accuracy", "resident_bytes",
+        "resident_peak_bytes",
     }),
     _metric("train_accuracy", "fraction", "epoch", "up", "Share of training images classified correctly after the fit."),
     _metric(
@@ -137,13 +146,23 @@ def _of_reconstruction(setting: Setting) -> tuple[MetricDeclared, ...]:
 
 
 def memory(device: torch.device) -> dict[str, float]:
-    """Memory in use now, in bytes."""
-    found = {"resident_bytes": float(psutil.Process().memory_info().rss)}
+    """Memory in use now, and the most since `forget_peaks`, in bytes."""
+    found = {
+        "resident_bytes": float(psutil.Process().memory_info().rss),
+        "resident_peak_bytes": float(most_resident()),
+    }
     if device.type == "cuda":
         found["device_allocated_bytes"] = float(torch.cuda.memory_allocated(device))
         found["device_reserved_bytes"] = float(torch.cuda.memory_reserved(device))
         found["device_peak_allocated_bytes"] = float(torch.cuda.max_memory_allocated(device))
     return found
+
+
+def forget_peaks(device: torch.device) -> None:
+    """Let the peaks of `memory` begin anew."""
+    forget_peak()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def kept_for_backward_bytes(setting: Setting, images: Tensor, labels: Tensor) -> int:

@@ -81,9 +81,7 @@ class ReversibleProbe:
         """Measure and report, if the epoch is one of those to look at; a probe that fails is the last."""
         if not self._every or progress.epoch % self._every:
             return
-        setting, before = self._setting, {}
-        if setting.device.type == "cuda":
-            before = probes.memory(setting.device)
+        setting, before = self._setting, probes.memory(self._setting.device)
         try:
             found = self._measured()
         except RevconsoleError as error:
@@ -91,8 +89,7 @@ class ReversibleProbe:
             self._emit(_gave_up(str(error)))
             return
         finally:
-            if setting.device.type == "cuda":
-                torch.cuda.reset_peak_memory_stats(setting.device)
+            probes.forget_peaks(setting.device)
         if isinstance(found, Shortage):
             self._every = 0
             self._emit(_gave_up(f"memory ran out with a single image; {found}"))

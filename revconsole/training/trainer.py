@@ -22,7 +22,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from revconsole.records.control import Control
@@ -158,9 +157,9 @@ def introduce(
         for advised in verify.at_launch(setting):
             emit(advised)
 
-    values = probes.memory(setting.device)
-    if not setting.fitted:
-        values = kept_for_backward(setting, images, labels, room) | values
+    kept = {} if setting.fitted else kept_for_backward(setting, images, labels, room)
+    probes.forget_peaks(setting.device)
+    values = kept | probes.memory(setting.device)
     emit(Measured(step=progress.step, epoch=progress.epoch, values=values))
     return progress
 
@@ -168,11 +167,9 @@ def introduce(
 def kept_for_backward(
     setting: Setting, images: Tensor, labels: Tensor, room: Room
 ) -> dict[str, float]:
-    """What the forward pass of these images keeps, as a metric; the peak of the device is counted from there on."""
+    """What the forward pass of these images keeps, as a metric."""
     count = partial(probes.kept_for_backward_bytes, setting, images, labels)
     kept = room.fit(count, BEFOREHAND)
-    if setting.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(setting.device)
     return {"kept_for_backward_bytes": float(kept)}
 
 

@@ -1,6 +1,7 @@
 """What is measured is reported, in time, once, and only while it is finite."""
 
 import math
+import sys
 import time
 
 import pytest
@@ -89,6 +90,33 @@ def test_memory_comes_with_the_last_step_of_a_report(meter, emitted):
 
     assert ["resident_bytes" in e.values for e in emitted] == [False, True]
     assert emitted[1].values["resident_bytes"] > 50e6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the peak begin anew")
+def test_the_peak_is_of_the_middle_of_a_step_where_activations_are_held(runner, small):
+    """Between steps they are gone, so memory looked at there would say that all backwards need the same."""
+
+    def needed(name, **wiring):
+        log = runner(
+            small(
+                model={"patch": 1, "dim": 128, "depth": 12}, data={"train_limit": 72},
+                train={"epochs": 1, "batch": 64, "audit": False, "probe_epochs": 0}, **wiring,
+            ),
+            name,
+        )  # fmt: skip
+        before, *_, last = [e.values for e in log.of(Measured) if "resident_peak_bytes" in e.values]
+        return (
+            last["resident_peak_bytes"] - before["resident_bytes"],
+            before["kept_for_backward_bytes"],
+        )
+
+    stored, kept = needed("stored")
+    reversed_, kept_reversed = needed(
+        "reversed", scheme={"name": "momentum"}, backward="reversible"
+    )
+    assert kept > 100e6 > 5 * kept_reversed
+    assert stored > 0.9 * kept
+    assert reversed_ < 0.6 * stored
 
 
 def test_speed_is_images_by_wall_clock_without_pauses(meter, emitted):

@@ -6,12 +6,9 @@ resident; see `processes` for whose.
 
 import ctypes
 import gc
-import resource
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import torch
@@ -22,7 +19,7 @@ from revconsole.records.benchmark import Configuration, predicted_batch
 from revconsole.reversible import kept_for_backward
 from revconsole.training import optimizers
 from revconsole.training.bench.subject import Subject, images_of, realise
-from revconsole.training.shortage import give_back_freed
+from revconsole.training.resident import forget_peak, most_resident
 
 HOW = {
     "cuda": "most memory allocated on the device during a training step, above parameters and optimiser state",
@@ -38,8 +35,6 @@ NOISE = 2 * 2**20
 """Bytes. A resident peak below this is the allocator's coming and going, and tells nothing."""
 M_MMAP_THRESHOLD, GIVEN_BACK = -3, 2**16
 """From glibc's malloc.h: its word for the size from which memory is given back when it is freed; and our size."""
-RESET_PEAK = "5"
-"""Written to Linux's clear_refs, it resets the peak of the resident memory (proc(5))."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,23 +133,15 @@ def _allocated(device: torch.device) -> Callable[[], int | None]:
 def _resident(_: torch.device) -> Callable[[], int | None]:
     """Start to watch this process; the function says its peak since then, None where that cannot be seen."""
     gc.collect()
-    give_back_freed()  # or it would be used unseen
-    # Linux only: elsewhere the peak is that of the whole life of the process.
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text(RESET_PEAK, encoding="ascii")
-    earlier, before = _most_resident(), psutil.Process().memory_info().rss
+    forget_peak()
+    earlier, before = most_resident(), psutil.Process().memory_info().rss
 
     def peak() -> int | None:
-        most = _most_resident()
+        most = most_resident()
         seen = most > earlier and most - before > NOISE
         return most - before if seen else None
 
     return peak
-
-
-def _most_resident() -> int:
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
 
 
 def _give_memory_back_at_once() -> None:
