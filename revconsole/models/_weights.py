@@ -11,6 +11,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+import torch
 from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.utils.tqdm import disable_progress_bars
 from safetensors import SafetensorError
@@ -27,7 +28,7 @@ Overlay = dict[str, Any]
 
 
 def from_file(settings: Timm, path: Path, model: nn.Module) -> Overlay:
-    """The weights of a local file; a head with another number of classes gives way to the model's own.
+    """The weights of a local file; a head with another number of classes gives way to one of zeros.
 
     Loading stays strict otherwise: a file for another architecture is refused, not half used. A file that holds the
     same tensors in the same order under names of its own is taken too, as other libraries write them.
@@ -97,14 +98,27 @@ def _renamed(found: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
 
 
 def _with_own_head(found: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """`found` with the model's head wherever the file has none or one of another size."""
+    """`found` with a head of zeros wherever the file has none or one of another size."""
     own = model.state_dict()
     for head in _heads(model):
         weight = f"{head}.weight"
         if weight in own and (weight not in found or found[weight].shape != own[weight].shape):
             names = [name for name in (weight, f"{head}.bias") if name in own]
-            found = found | {name: own[name] for name in names}
+            found = found | {name: torch.zeros_like(own[name]) for name in names}
     return found
+
+
+def renew_head(model: nn.Module) -> nn.Module:
+    """`model` with a head of zeros, unless published weights have as many classes as it.
+
+    So that a network that knows images begins as a guess, and no random head sends its noise down into it, as
+    the reference code of vision transformers fine-tunes (Dosovitskiy et al. 2021, arXiv 2010.11929, section 3.2).
+    """
+    if _configuration(model).get("num_classes") != model.num_classes:
+        for head in _heads(model):
+            for parameter in model.get_submodule(head).parameters():
+                nn.init.zeros_(parameter)
+    return model
 
 
 def _heads(model: nn.Module) -> tuple[str, ...]:

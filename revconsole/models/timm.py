@@ -43,7 +43,8 @@ def build(settings: Timm, *, size: int, channels: int, classes: int) -> nn.Modul
         path = Path(settings.weights).expanduser()
         return _with_weights(settings, accepted, _weights.from_file(settings, path, model))
     if settings.pretrained is True:
-        return _with_weights(settings, accepted, _weights.published(settings, model))
+        published = _weights.published(settings, model)
+        return _weights.renew_head(_with_weights(settings, accepted, published))
     return model
 
 

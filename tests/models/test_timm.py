@@ -88,6 +88,8 @@ def test_weights_of_a_file_are_loaded_and_the_head_gives_way(tmp_path, suffix):
     own, given = model.state_dict(), source.state_dict()
     assert torch.equal(own["blocks.0.attn.qkv.weight"], given["blocks.0.attn.qkv.weight"])
     assert own["head.weight"].shape == (10, given["head.weight"].shape[1])
+    assert not own["head.weight"].any()
+    assert not own["head.bias"].any()
 
 
 def test_weights_with_as_many_classes_keep_their_head(tmp_path):
@@ -195,6 +197,9 @@ def test_published_weights_in_the_local_cache_need_no_network(tmp_path):
     model = build(size=160, pretrained=True)
 
     assert torch.equal(model.blocks[0].mlp.fc1.weight, source.blocks[0].mlp.fc1.weight)
+    assert not model.head.weight.any()
+    kept = timm.build(Timm(name=TINY, pretrained=True), size=160, channels=3, classes=1000)
+    assert torch.equal(kept.head.weight, source.head.weight)
 
 
 @pytest.fixture
