@@ -71,7 +71,7 @@ MEMORY = Subject(
     metrics=(
         ("device_allocated_bytes", "allocated"),
         ("resident_bytes", "resident, whole process"),
-        ("resident_peak_bytes", "its peak"),
+        ("resident_peak_bytes", "peak, whole process"),
     ),
     scale=1 / MIB,
 )
