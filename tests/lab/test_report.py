@@ -61,7 +61,9 @@ def finished(store):
         attempt.emit(Started(facts=known))
         attempt.emit(
             Measured(
-                step=0, epoch=0, values={"kept_for_backward_bytes": kept, "resident_bytes": 5e8}
+                step=0,
+                epoch=0,
+                values={"kept_for_backward_bytes": kept, "resident_peak_bytes": 5e8},
             )
         )
         for epoch, value in enumerate(accuracies, start=1):
