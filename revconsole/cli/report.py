@@ -84,7 +84,7 @@ def _results(lab: "Lab", subjects: list[str], *, quick: bool) -> "Results":
     names = [word for word in subjects if "=" not in word]
     settings = parse_assignments([word for word in subjects if "=" in word])
     known = {entry.name for entry in shelf.shelved_studies()}
-    if len(names) == 1 and (names[0] in known or names[0].endswith(".toml")):
+    if len(names) == 1 and (quick or names[0] in known or names[0].endswith(".toml")):
         return lab.report_study(lab.study(names[0], settings, quick=quick))
     if settings or quick or not names:
         wanted = next(iter(settings), "--quick" if quick else "report")

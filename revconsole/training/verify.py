@@ -62,8 +62,8 @@ def at_launch(setting: Setting) -> Iterator[Advised]:
     """What the light form finds wrong, for the log of a run; nothing if the plan turns it off.
 
     The run is left as it was, to the bit, and goes on whatever is found. What the probe of a reversible run says
-    of its gradients before the first step is not said twice, nor what `train.freeze` freezes. The checks are a classifier's: a learner without labels
-    is let be, and `verify` looks at its network.
+    of its gradients before the first step is not said twice, nor what `train.freeze` freezes. The checks are a
+    classifier's: a learner without labels is let be, and `verify` looks at its network.
     """
     if not setting.plan.train.audit or setting.fitted or not setting.objective.labelled:
         return

@@ -100,6 +100,12 @@ def test_the_full_form_has_not_run_and_that_is_said(run, quick_runs):
         (["tinny"], 3, "no run in runs answers to 'tinny'"),
         (["tiny", "--quick", "--format", "markdown"], 2, "there is no format 'markdown'"),
         (["tiny", "--quick", "--figures", "jpg"], 2, "there is no figure format 'jpg'"),
+        (
+            ["mnist-pach", "--quick"],
+            2,
+            "there is no study 'mnist-pach'; did you mean 'mnist-patch'",
+        ),
+        (["@1", "@2", "--quick"], 2, "--quick: belongs to one study"),
         (["@1", "train.epochs=2"], 2, "train.epochs: belongs to one study"),
         (["train.epochs=2"], 2, "belongs to one study"),
         (["tiny", "--quick", "--out", "tiny.toml"], 4, "cannot write the report to tiny.toml"),

@@ -386,3 +386,18 @@ def test_a_run_folder_deleted_underneath_is_no_run_and_no_crash(store, plan):
 
     assert store.list() == ()
     assert tail.run().id == run_id
+
+
+def test_a_peak_says_what_it_is_of(store):
+    """Runs of before the peak was recorded have only what was resident between steps, and say so."""
+
+    def peak(**values):
+        run_id, attempt = begin(store, Plan(name="any"))
+        attempt.emit(Measured(step=1, epoch=1, values=values))
+        attempt.close()
+        summary = store.read(run_id).summary
+        return summary.peak_memory_bytes, summary.peak_memory_of
+
+    assert peak(resident_bytes=2.0) == (2, "resident between steps, whole process")
+    assert peak(resident_bytes=2.0, resident_peak_bytes=3.0) == (3, "resident, whole process")
+    assert peak(resident_peak_bytes=3.0, device_peak_allocated_bytes=1.0) == (1, "allocated on cpu")

@@ -205,7 +205,10 @@ class RunsScreen(SteeringScreen):
         return sorted(found, key=key, reverse=descending)
 
     def _say(self, snapshot: Snapshot, chosen: int) -> None:
-        """Title line, trouble with the store, and what to do if nothing is there. chosen: how many runs fit the filter."""
+        """Title line, trouble with the store, and what to do if nothing is there.
+
+        chosen: how many runs fit the filter.
+        """
         total = len(snapshot.summaries)
         waiting = sum(run.state == "queued" for run in snapshot.summaries)
         training = sum(not run.ended for run in snapshot.summaries) - waiting
