@@ -224,3 +224,11 @@ async def test_a_machine_that_is_fitted_has_no_loss_and_says_so(opened, recorder
 
 def line_of_axis(stage) -> str:
     return next((line for line in stage.text.splitlines() if line.startswith("nats")), "")
+
+
+@pytest.mark.parametrize("key", ["s", "p", "r", "v"])
+async def test_a_key_before_the_run_was_read_is_not_answered_by_silence(opened, key):
+    async with opened(runs=["2pcea7ev"]) as stage:
+        await stage.shows("facts", "is not in the store")
+        await stage.press(key)
+        await stage.shows("no run is here yet")

@@ -66,7 +66,7 @@ async def test_a_form_that_is_not_ready_has_no_samples(opened):
 async def test_a_run_shows_what_it_trains_on(opened, recorder):
     run_id = recorder.finished("one-run")
     async with opened(runs=[run_id]) as stage:
-        await stage.shows("facts")
+        await stage.shows("finished")
         await stage.press("v")
         await stage.shows("samples · digits", "one-run", "as stored")
 

@@ -12,6 +12,7 @@ from revconsole.console.facts import pairs, status
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.plotting import PlottingScreen
+from revconsole.console.screens.steering import NOT_READ
 from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.boundary_view import BoundaryView
 from revconsole.console.widgets.panes import Facts, LogTail, Title, Words
@@ -127,10 +128,12 @@ class RunScreen(PlottingScreen):
     def action_samples(self) -> None:
         """Look at the images it trains on."""
         run = self.at_hand()
-        if run is not None:
-            from revconsole.console.screens.samples import SamplesScreen  # only when asked for
+        if run is None:
+            self.post_message(Said(NOT_READ, "warning"))
+            return
+        from revconsole.console.screens.samples import SamplesScreen  # only when asked for
 
-            self.app.push_screen(SamplesScreen(run.plan, run.name))
+        self.app.push_screen(SamplesScreen(run.plan, run.name))
 
     def action_freeze(self) -> None:
         """Hold the picture still while the run goes on."""

@@ -7,9 +7,12 @@ from typing import Any
 from textual.screen import Screen
 
 from revconsole.console import steer
+from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.newest import Newest
 from revconsole.records.run import Summary
+
+NOT_READ = "no run is here yet: try again in a moment"
 
 
 class SteeringScreen(Newest, Screen[None]):
@@ -41,5 +44,7 @@ class SteeringScreen(Newest, Screen[None]):
 
     def _steer(self, verb: Callable[[Screen[Any], Reader, Summary], None]) -> None:
         run = self.at_hand()
-        if run is not None:
+        if run is None:
+            self.post_message(Said(NOT_READ, "warning"))
+        else:
             verb(self, self.reader, run)
