@@ -91,6 +91,8 @@ def show(
             output.say(f"{word}: {text}")
     _print_standings(standing)
     output.say(f"{_tally(standing)}; time left: {lab.forecast(standing).sentence}")
+    for line in lab.asked_otherwise(planned, "study show"):
+        output.say(f"with other words, {line}")
 
 
 def resume(context: typer.Context, study: Name, detach: Detach = False) -> None:
@@ -162,8 +164,7 @@ def _tally(standing: Sequence["Standing"]) -> str:
 def _report_line(planned: "PlannedStudy") -> str:
     from revconsole.lab.lab import command_line  # as above
 
-    line = command_line(planned.study.name, planned.settings, "report")
-    return f"{line} --quick" if planned.quick else line
+    return command_line(planned.named, planned.settings, "report", quick=planned.quick)
 
 
 def _print_standings(standing: Sequence["Standing"]) -> None:

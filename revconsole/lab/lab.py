@@ -11,6 +11,7 @@ from typing import Any, Literal
 from revconsole.errors import AlreadyClaimed, RevconsoleError
 from revconsole.lab import engine, starts
 from revconsole.lab import study as studies
+from revconsole.lab.asked import asked_otherwise
 from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
 from revconsole.lab.estimate import Measurer
@@ -76,7 +77,9 @@ class Lab:
         arms = tuple(
             self._resolved(arm, found.where) for arm in found.expanded(settings, quick=quick)
         )
-        return PlannedStudy(study=found, arms=arms, quick=quick, settings=settings or {})
+        return PlannedStudy(
+            named=name, study=found, arms=arms, quick=quick, settings=settings or {}
+        )
 
     def standings(
         self, planned: PlannedStudy, runs: Sequence[Summary] | None = None
@@ -251,9 +254,17 @@ class Lab:
         """Several runs as one table; the first is the baseline."""
         return compare([self.summary(run_id) for run_id in run_ids])
 
+    def asked_otherwise(self, planned: PlannedStudy, verb: str) -> list[str]:
+        """Sentences with a shell line that finds finished runs of the study which these settings do not."""
+        return [
+            f"{each.runs} finished: {command_line(planned.named, each.settings, verb, quick=each.quick)}"
+            for each in asked_otherwise(planned, self.runs(), self._keys)
+        ]
+
     def report_study(self, planned: PlannedStudy) -> Results:
         """What came of a study, arm by arm. Raises RevconsoleError if none of its runs has finished."""
-        return results.of_study(planned, self.standings(planned), self.run)
+        others = self.asked_otherwise(planned, "report")
+        return results.of_study(planned, self.standings(planned), self.run, others)
 
     def report_runs(self, run_ids: Sequence[str]) -> Results:
         """What came of some runs; those that differ in their seed alone are one arm. Raises RevconsoleError."""
@@ -350,10 +361,13 @@ class Lab:
             self._threads.launch(run_ids)
 
 
-def command_line(name: str, settings: Mapping[str, Any], verb: str = "train") -> str:
+def command_line(
+    name: str, settings: Mapping[str, Any], verb: str = "train", *, quick: bool = False
+) -> str:
     """The shell line of a verb on a profile or study with settings, as from a form or the command line."""
     assignments = [f"{key}={_toml(value)}" for key, value in settings.items()]
-    return shlex.join(["revconsole", verb, name, *assignments])
+    form = ["--quick"] if quick else []
+    return shlex.join(["revconsole", *verb.split(), name, *assignments, *form])
 
 
 def _toml(value: Any) -> str:

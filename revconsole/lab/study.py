@@ -19,8 +19,9 @@ DAMAGED = "damaged"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStudy:
-    """A study as asked for: full or quick, with settings of the command line, and every arm it makes."""
+    """A study as asked for by name or path: full or quick, with settings of the command line, and every arm it makes."""
 
+    named: str
     study: Study
     arms: tuple[Arm, ...]
     quick: bool

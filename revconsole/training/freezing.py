@@ -4,6 +4,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from revconsole.errors import ProfileError
 
@@ -14,7 +15,7 @@ KEY = "train.freeze"
 
 
 def freeze(model: nn.Module, asked: str | None) -> None:
-    """Stop the asked-for parameters from training. A frozen batch norm still follows the statistics of its input.
+    """Stop the asked-for parameters from training; a batch norm that is frozen keeps its statistics and normalises by them.
 
     asked: `backbone` for all but the head, or shell patterns of parameter names, separated by commas.
     Raises ProfileError for a pattern that fits nothing, a model without a head, or where nothing would be left.
@@ -26,8 +27,22 @@ def freeze(model: nn.Module, asked: str | None) -> None:
     for name, parameter in model.named_parameters():
         if name in frozen:
             parameter.requires_grad_(False)
+    for module in model.modules():
+        if _frozen_norm(module):
+            module.register_forward_pre_hook(_by_its_statistics)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ProfileError("the plan", KEY, f"{asked!r} freezes everything, so nothing would train")
+
+
+def _frozen_norm(module: nn.Module) -> bool:
+    if not isinstance(module, _NormBase) or module.running_mean is None or module.weight is None:
+        return False
+    return not any(parameter.requires_grad for parameter in module.parameters())
+
+
+def _by_its_statistics(module: nn.Module, _: object) -> None:
+    """A hook, as whoever puts the model back into training puts all of its modules there."""
+    module.training = False
 
 
 def head_of(model: nn.Module) -> nn.Module | None:

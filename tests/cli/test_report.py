@@ -1,5 +1,7 @@
 """The report on the command line: of a study or of runs, printed and written."""
 
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -86,12 +88,43 @@ def test_runs_are_reported_by_name_or_id_and_seeds_make_an_arm(run, quick_runs):
     assert len(said.out.splitlines()) == 3
 
 
-def test_the_full_form_has_not_run_and_that_is_said(run, quick_runs):
+def test_the_full_form_has_not_run_and_where_results_are_is_said(run, quick_runs):
     said = run("report", "tiny")
 
     assert said.code == 1
-    assert "no run of the study tiny has finished" in said.err
+    assert "no run of the study tiny has finished with these settings" in said.err
+    assert "4 finished: revconsole report tiny --quick;" in said.err
     assert not Path("report-tiny").exists()
+
+
+def test_a_study_without_runs_has_no_results_elsewhere(run, tiny):
+    assert (
+        "no run of the study tiny has finished; `revconsole study run`" in run("report", "tiny").err
+    )
+
+
+WORDS = {"train.threads": 1, "train.clip": 0.5, "seeds": [4, 5], "schedule.name": "constant"}
+
+
+def test_the_words_that_find_runs_are_named_and_find_them(run, tiny):
+    store = RunStore(Path("runs"))
+    for arm in tiny.expanded(WORDS, quick=True):
+        for plan in arm.plans:
+            finish(store, plan, 0.5)
+
+    said = run("report", "tiny", "--figures", "none")
+
+    (line,) = re.findall(r"4 finished: (revconsole report .*? --quick);", said.err)
+    found = run(*shlex.split(line)[1:], "--figures", "none")
+    assert found.code == 0, found.err
+    assert len(found.out.splitlines()) == 3
+
+
+def test_the_study_shown_names_what_else_of_it_has_finished(run, tiny, quick_runs):
+    said = run("study", "show", "tiny", "train.epochs=9")
+
+    assert "with other words, 4 finished: revconsole study show tiny --quick" in said.err
+    assert "with other words" not in run("study", "show", "tiny", "--quick").err
 
 
 @pytest.mark.parametrize(

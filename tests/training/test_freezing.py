@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from revconsole.errors import ProfileError
+from revconsole.records.sections import Timm
 from revconsole.training.build import build_model
 from revconsole.training.facts import facts
 
 
 def changed(runner, plan):
-    """Names of the parameters that a run has moved."""
+    """Names of the parameters and buffers that a run has moved."""
     first = build_model(plan).state_dict()
     log = runner(plan)
     last = runner.checkpoints().load(log.ending.step).weights
@@ -44,3 +45,22 @@ def test_a_pattern_that_fits_nothing_is_answered_with_the_nearest(realise):
 def test_nothing_left_to_train_is_refused(realise):
     with pytest.raises(ProfileError, match="freezes everything"):
         realise(train={"freeze": "*"})
+
+
+def test_a_frozen_batch_norm_keeps_its_statistics_and_normalises_by_them(runner, small):
+    probe = small(train={"freeze": "backbone", "epochs": 1})
+    probe = probe.model_copy(update={"model": Timm(name="resnet10t")})
+
+    assert changed(runner, probe) == {"fc.weight", "fc.bias"}
+    model, images = build_model(probe), torch.randn(4, 1, 8, 8)
+    in_training = model.train().forward_features(images)
+    torch.testing.assert_close(in_training, model.eval().forward_features(images))
+
+
+def test_a_batch_norm_that_trains_follows_its_batches(runner, small):
+    free = small(train={"freeze": "conv1.0.*", "epochs": 1})
+
+    names = changed(runner, free.model_copy(update={"model": Timm(name="resnet10t")}))
+
+    assert {"bn1.weight", "bn1.running_mean"} <= names
+    assert "conv1.0.weight" not in names

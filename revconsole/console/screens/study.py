@@ -238,10 +238,10 @@ class StudyScreen(Newest, Screen[None]):
 
     def action_copy(self) -> None:
         """Put the command that runs this form on the clipboard."""
-        quick = " --quick" if self._form == 1 else ""
         verb = "study resume" if self._form == 2 else "study run"
-        line = command_line(self._path, {} if self._form == 2 else self._settings, verb)
-        self.app.copy_to_clipboard(line.replace(f"'{verb}'", verb) + quick)
+        settings = {} if self._form == 2 else self._settings
+        line = command_line(self._path, settings, verb, quick=self._form == 1)
+        self.app.copy_to_clipboard(line)
         self.post_message(Said("copied the command"))
 
     @on(Input.Submitted, "#settings")

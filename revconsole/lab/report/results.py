@@ -58,8 +58,13 @@ class Results:
         return next((arm for arm in self.arms if arm.name == self.baseline), self.arms[0])
 
 
-def of_study(planned: PlannedStudy, standing: Sequence[Standing], read: Read) -> Results:
-    """The finished runs of a study. Raises RevconsoleError if none has finished, or one learns without labels."""
+def of_study(
+    planned: PlannedStudy, standing: Sequence[Standing], read: Read, others: Sequence[str] = ()
+) -> Results:
+    """The finished runs of a study. Raises RevconsoleError if none has finished, or one learns without labels.
+
+    others: where else finished runs of it are, for whoever asked in vain.
+    """
     _refuse_unlabelled(planned.plans)
     done: dict[str, list[Run]] = {arm.name: [] for arm in planned.arms}
     for each in standing:
@@ -72,9 +77,9 @@ def of_study(planned: PlannedStudy, standing: Sequence[Standing], read: Read) ->
     facts = planned.study.facts
     present = [arm for arm in arms if arm.runs]
     if not present:
+        elsewhere = "; ".join([" with these settings", *others]) if others else ""
         raise RevconsoleError(
-            f"no run of the study {planned.study.name} has finished; `revconsole study run` trains it, "
-            "and a report of its quick form, or of changed settings, is asked for with the same words"
+            f"no run of the study {planned.study.name} has finished{elsewhere}; `revconsole study run` trains it"
         )
     return Results(
         name=planned.study.name,
