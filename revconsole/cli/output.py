@@ -94,7 +94,7 @@ def print_run(run: "Run") -> None:
             for key, v in run.facts.items()
             if key not in {"error_growth", "rebuilt_blocks", "parameters"}
         ),
-        *((key, str(value)) for key, value in flat_settings(s).items() if value is not None),
+        *((key, str(value)) for key, value in flat_settings(s.plan).items() if value is not None),
     ]
     print_table(["what", "value"], pairs)
     for line in run.log[-10:]:

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from revconsole.lab.compare import flat_settings
 from revconsole.lab.study import Keys, PlannedStudy
-from revconsole.records.plan import LABELS, Plan
+from revconsole.records.plan import Plan
 from revconsole.records.run import Summary
-from revconsole.records.study import flattened
 
-NOT_ASKED = LABELS | {"seed"}
 FOUND_OUT = "model.pretrained_sha256"
 
 
@@ -53,10 +52,9 @@ def _written(planned: PlannedStudy, *, quick: bool) -> list[Plan]:
 
 def _changed(plan: Plan, base: Plan) -> dict[str, Any]:
     """Settings by dotted key that differ; what only `base` has belongs to another kind."""
-    before = flattened(base.model_dump(exclude=set(NOT_ASKED)))
-    after = flattened(plan.model_dump(exclude=set(NOT_ASKED)))
+    before = flat_settings(base)
     return {
         key: "none" if value is None else value
-        for key, value in after.items()
+        for key, value in flat_settings(plan).items()
         if key != FOUND_OUT and (key not in before or before[key] != value)
     }

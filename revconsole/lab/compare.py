@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from revconsole.records import growth
-from revconsole.records.plan import LABELS
+from revconsole.records.plan import LABELS, Plan
 from revconsole.records.run import Summary
 from revconsole.records.sections import KINDS
 
@@ -42,7 +42,7 @@ class Comparison:
 
 def compare(summaries: Sequence[Summary]) -> Comparison:
     """Put runs beside each other; the first is the baseline."""
-    flats = [flat_settings(s) for s in summaries]
+    flats = [flat_settings(s.plan) for s in summaries]
     for section, (tag, _) in KINDS.items():
         if len({flat[f"{section}.{tag}"] for flat in flats}) > 1:
             flats = [_joined(flat, section, tag) for flat in flats]
@@ -62,10 +62,10 @@ def compare(summaries: Sequence[Summary]) -> Comparison:
     return Comparison(rows=rows, differing=differing, warnings=tuple(_warnings(summaries)))
 
 
-def flat_settings(summary: Summary) -> dict[str, Any]:
+def flat_settings(plan: Plan) -> dict[str, Any]:
     """Every setting of a run by its dotted key, as it would be written on the command line."""
     flat: dict[str, Any] = {}
-    for key, value in summary.plan.model_dump().items():
+    for key, value in plan.model_dump().items():
         if key in NOT_SETTINGS:
             continue
         if isinstance(value, dict):

@@ -64,7 +64,7 @@ def details(run: Run) -> dict[str, Any]:
         for name, series in run.series.items()
     }
     return row(run.summary) | {
-        "settings": flat_settings(run.summary),
+        "settings": flat_settings(run.summary.plan),
         "facts": dict(run.facts),
         "metrics": {name: _finite(entry) for name, entry in metrics.items()},
         "confusion": _confusion(run.confusion),

@@ -161,6 +161,22 @@ def test_runs_that_differ_in_their_seed_alone_are_one_arm(two_arms):
     assert two_arms.reference.name == "plain"
 
 
+def test_arms_called_alike_are_told_apart_by_the_settings_they_differ_in(finished):
+    runs = [
+        finished(Plan(name="a", seed=n, model=Vit(depth=d)), [0.5]) for d in (2, 4) for n in (0, 1)
+    ]
+    other = finished(Plan(name="b", model=Vit(depth=8)), [0.5])
+
+    found = reported.of_runs([*runs, other])
+
+    assert [(arm.name, len(arm.runs)) for arm in found.arms] == [
+        ("a, depth 2", 2),
+        ("a, depth 4", 2),
+        ("b", 1),
+    ]
+    assert found.reference.name == "a, depth 2"
+
+
 def test_the_numbers_of_an_arm_are_those_of_its_runs(two_arms):
     plain, rev = arm_rows(two_arms)
     gains = [0.02, 0.03, 0.04]

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from revconsole.errors import RevconsoleError
+from revconsole.lab.compare import compare
 from revconsole.lab.study import PlannedStudy, Standing
 from revconsole.records.plan import Plan
 from revconsole.records.run import Run
+from revconsole.records.study import LONGEST_NAME
 
 Read = Callable[[str], Run]
 
@@ -106,7 +108,7 @@ def of_runs(runs: Sequence[Run]) -> Results:
             groups.setdefault(run.plan.model_copy(update={"seed": 0}).digest(), []).append(run)
     if not groups:
         raise RevconsoleError("none of these runs has finished; a report is made of finished runs")
-    names = _distinct([_arm_name(group[0]) for group in groups.values()])
+    names = _names([group[0] for group in groups.values()])
     arms = [
         ArmResult(name=name, runs=_in_order(group), planned=len(group))
         for name, group in zip(names, groups.values(), strict=True)
@@ -148,6 +150,22 @@ def _in_order(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 def _arm_name(run: Run) -> str:
     return run.plan.arm or re.sub(rf"-s{run.plan.seed}$", "", run.summary.name)
+
+
+def _names(firsts: Sequence[Run]) -> list[str]:
+    """A name for each arm, by its first run; arms that are called alike by what tells them apart as well."""
+    named = [(_arm_name(run), run.summary) for run in firsts]
+    telling: dict[str, Mapping[str, object]] = {}
+    for name in {name for name, _ in named}:
+        rows = compare([summary for called, summary in named if called == name]).rows
+        telling |= {row.summary.id: row.settings for row in rows}
+    words = [(name, *map(_told, telling[s.id].items())) for name, s in named]
+    return _distinct([", ".join(each)[:LONGEST_NAME] for each in words])
+
+
+def _told(setting: tuple[str, object]) -> str:
+    key, value = setting
+    return f"{key.rpartition('.')[2]} {value}"
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
