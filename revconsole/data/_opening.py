@@ -2,7 +2,8 @@
 
 The dataset's training images are put in one keyed, stratified order; the first `train_limit` of them are
 used (all, without a limit); the first `validation` fraction of those is the validation split and the rest
-the training split. The test split is the dataset's own, whole. None of it depends on a run's training seed.
+the training split. The test split is the dataset's own, or the first `test_limit` of it in such an order. None
+of it depends on a run's training seed.
 
 Shapes: N images, C channels, S pixels of height and width.
 """
@@ -93,7 +94,7 @@ def open_data(
     known = sources.facts_of(settings)
     if known.train_images:
         refuse_nonsense(settings, known)
-    images = read(settings, folder=folder, say=say)
+    images = limited(read(settings, folder=folder, say=say), settings)
     facts = replace(
         known, train_images=len(images.train_labels), test_images=len(images.test_labels)
     )
@@ -124,6 +125,21 @@ def open_data(
         fingerprint=fingerprint(settings.dataset, images, train=train, validation=validation),
         facts=facts,
         names=images.names,
+    )
+
+
+def limited(images: Images, settings: Data) -> Images:
+    """The images with no more of the test split than `test_limit`. Raises ProfileError if there are fewer."""
+    limit, count = settings.test_limit, len(images.test_labels)
+    if limit is None:
+        return images
+    if limit > count:
+        reason = f"{limit:,} is out of range; the dataset has {count:,} test images"
+        raise ProfileError(settings.dataset, "data.test_limit", reason)
+    order = stratified_order(images.test_labels, settings.split_seed)[:limit]
+    kept = order.sort().values
+    return replace(
+        images, test_images=images.test_images[kept], test_labels=images.test_labels[kept]
     )
 
 

@@ -237,12 +237,14 @@ def _check_training(plan: Plan) -> None:
             "data.repeats",
             f"{plan.data.repeats} copies of an image do not fit into a batch of {train.batch}",
         )
-    shipped, limit = plan.shipped_images, plan.data.train_limit
-    if shipped and limit and limit > shipped:
-        raise Rule(
-            "data.train_limit",
-            f"{plan.data.dataset} has {shipped} training images, not {limit}",
-        )
+    known = catalogue.dataset(plan.data.source or plan.data.dataset)
+    for name, what in (("train", "training"), ("test", "test")):
+        shipped, limit = getattr(known, f"{name}_images"), getattr(plan.data, f"{name}_limit")
+        if shipped and limit and limit > shipped:
+            raise Rule(
+                f"data.{name}_limit",
+                f"{plan.data.dataset} has {shipped} {what} images, not {limit}",
+            )
 
 
 def _check_length(plan: Plan) -> None:

@@ -89,6 +89,17 @@ def test_a_limit_takes_a_stratified_subset_of_what_a_larger_limit_takes(settings
     assert set(torch.cat(small).tolist()) < set(torch.cat(large).tolist())
 
 
+def test_a_limited_test_is_a_stratified_part_of_a_larger_one_and_trains_on_the_same_images(opened):
+    whole, large, small = opened(), opened(test_limit=200), opened(test_limit=50)
+    assert [len(data.test) for data in (whole, large, small)] == [360, 200, 50]
+    assert as_rows(small.test) < as_rows(large.test) < as_rows(whole.test)
+    shares = torch.bincount(whole.test.labels).double() / 360
+    counts = torch.bincount(small.test.labels)
+    assert ((counts - 50 * shares).abs() < 1).all()
+    assert torch.equal(small.train.images, whole.train.images)
+    assert small.facts.test_images == 50
+
+
 def test_standardised_training_images_have_mean_zero_and_deviation_one(opened):
     data = opened()
     how = data.train.preparation.standardisation
@@ -113,10 +124,11 @@ def test_one_fingerprint_for_the_same_data_and_split(opened):
         opened(split_seed=1).fingerprint,
         opened(validation=0.2).fingerprint,
         opened(train_limit=500).fingerprint,
+        opened(test_limit=300).fingerprint,
         opened(dataset="synthetic").fingerprint,
         first,
     }
-    assert len(others) == 5
+    assert len(others) == 6
 
 
 def test_the_fingerprint_of_digits_is_the_one_everybody_sees(opened):
@@ -184,6 +196,7 @@ def test_only_datasets_can_be_named(opened, name):
         ),
         ({"validation": -0.5}, "leaves none to validate on"),
         ({"train_limit": 1438}, "1,438 is out of range; the dataset has 1,437 training images"),
+        ({"test_limit": 361}, "361 is out of range; the dataset has 360 test images"),
         ({"train_limit": 1}, "one to train on and one to validate on are the least"),
         ({"train_limit": 4}, "a fraction of 0.1 holds out 0 of 4"),
         ({"augment": "crop", "crop_padding": 8}, "8 pixels do not suit images of 8 pixels"),

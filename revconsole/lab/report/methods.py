@@ -22,6 +22,7 @@ BOOKKEEPING = frozenset(
         "dataset",
         "fingerprint",
         "train_limit",
+        "test_limit",
         "split_seed",
         "validation",
         "image_size",
@@ -101,6 +102,7 @@ def _set_of_images(arm: ArmResult, *, several: bool) -> str:
         if isinstance(run.facts.get(key), int)
     )
     limit = f", limited to {data.train_limit:,} of them" if data.train_limit else ""
+    limit += f", the test images to {data.test_limit:,} of theirs" if data.test_limit else ""
     whose = f"For {arm.name}, the" if several else "The"
     return (
         f"{whose} images were {data.dataset}{source}: {counts} images of {size}, the validation images drawn from "

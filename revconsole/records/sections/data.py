@@ -60,6 +60,8 @@ class Data(Section):
     """Seed of that split, apart from the run's seed: all seeds of a study share one split."""
     train_limit: int | None = Field(default=None, ge=1)
     """Take this many of the training images only, held-out ones included; for quick runs."""
+    test_limit: int | None = Field(default=None, ge=1)
+    """Test on this many of the test images only, every class in proportion; for quick runs."""
     augment: Literal["none", "crop", "crop-flip"] = "none"
     """Per-sample random augmentation of the training images."""
     crop_padding: int = Field(default=4, ge=1, le=64)

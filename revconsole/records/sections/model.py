@@ -68,7 +68,7 @@ class Timm(Section):
     """Start from timm's published weights (needs the network, or them in the local hub cache), or from a run: run:ID."""
     pretrained_sha256: str | None = Field(default=None, max_length=64)
     """Of that run's last weights; filled in when the run is planned, and asked for before it trains."""
-    weights: str | None = None
+    weights: str | None = Field(default=None, min_length=1)
     """Start from this weights file (.pth, .safetensors) instead."""
 
 
