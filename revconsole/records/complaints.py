@@ -1,7 +1,8 @@
 """Complaints: pydantic's report on a plan, as one sentence for the person who wrote the profile."""
 
 from collections.abc import Mapping
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -15,12 +16,14 @@ NOUNS = {
     "int_from_float": "a whole number",
     "float_type": "a number",
     "string_type": "text in quotes",
+    "string_too_short": "some text",
     "bool_type": "true or false",
     "model_type": "a table",
     "model_attributes_type": "a table",
     "finite_number": "a finite number",
     "string_pattern_mismatch": "auto, cpu, mps, cuda, or cuda:0, cuda:1, …",
 }
+SHOULD = "should be "
 BOUNDS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
@@ -31,10 +34,13 @@ BOUNDS = {
 
 def first(error: ValidationError, table: Mapping[str, Any]) -> tuple[str, str]:
     """The dotted key and the sentence of the first problem, and how many more there are."""
-    problems = error.errors(include_url=False)
-    key, sentence = _one(dict(problems[0]), table)
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return key, sentence + more
+    found: dict[str, list[str]] = {}
+    for problem in error.errors(include_url=False):
+        key, sentence = _one(dict(problem), table)
+        found.setdefault(key, []).append(sentence)
+    key, sentences = next(iter(found.items()))
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return key, _joined(sentences) + more
 
 
 def fields_of(section: str) -> list[str]:
@@ -52,18 +58,27 @@ def _one(problem: dict[str, Any], table: Mapping[str, Any]) -> tuple[str, str]:
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, Rule):
         return cause.key, str(cause)
-    path = [str(part) for part in problem["loc"]]
-    key = _dotted(path)
-    return key, _sentence(problem, path, table)
+    path = [str(part) for part in problem["loc"]][:3]
+    if path[0] not in KINDS:
+        path = path[:2]
+    return _dotted(path), _sentence(problem, path, table)
+
+
+def _joined(sentences: list[str]) -> str:
+    """One sentence of a setting that may be of several types, where each is complained of alone."""
+    *others, last = sentences
+    if others and all(each.startswith(SHOULD) for each in sentences):
+        return " or ".join(
+            [*(each.rpartition(", not ")[0] for each in others), last.removeprefix(SHOULD)]
+        )
+    return sentences[0]
 
 
 def _dotted(path: list[str]) -> str:
     """The key as the user wrote it: pydantic puts the kind of a section between section and field."""
-    if len(path) > 1 and path[0] in KINDS and path[1] in KINDS[path[0]][1]:
-        return ".".join([path[0], *path[2:]])
-    if path[0] in KINDS and len(path) == 1:
-        return f"{path[0]}.{KINDS[path[0]][0]}"
-    return ".".join(path)
+    if path[0] not in KINDS:
+        return ".".join(path)
+    return ".".join([path[0], *path[2:]]) if len(path) > 1 else f"{path[0]}.{KINDS[path[0]][0]}"
 
 
 def _sentence(problem: dict[str, Any], path: list[str], table: Mapping[str, Any]) -> str:
@@ -74,16 +89,25 @@ def _sentence(problem: dict[str, Any], path: list[str], table: Mapping[str, Any]
         return _unknown_kind(path[0], table)
     if kind == "literal_error":
         return f"{given!r} is not one of {context['expected'].replace(' or ', ', ')}"
-    return f"{_requirement(kind, context, str(problem['msg']))}, not {given!r}"
+    wanted = _requirement(kind, context, str(problem["msg"])) + _or_none(path)
+    return f"{wanted}, not {str(given).lower() if isinstance(given, bool) else repr(given)}"
+
+
+def _or_none(path: list[str]) -> str:
+    """Words for a setting that may also be unset."""
+    kinds = KINDS.get(path[0], ("", {}))[1]
+    owner = kinds.get(path[1]) if kinds and len(path) > 1 else _section_class(path[0])
+    field = owner.model_fields.get(path[-1]) if owner else None
+    return " or none" if field and NoneType in get_args(field.annotation) else ""
 
 
 def _requirement(kind: str, context: Mapping[str, Any], message: str) -> str:
     """What a value should be, without saying what it was."""
     if kind in BOUNDS:
         name, words = BOUNDS[kind]
-        return f"should be {words} {context[name]}"
+        return f"{SHOULD}{words} {context[name]}"
     if kind in NOUNS:
-        return f"should be {NOUNS[kind]}"
+        return f"{SHOULD}{NOUNS[kind]}"
     return f"{message[:1].lower()}{message[1:]}"
 
 

@@ -151,6 +151,13 @@ def test_backward_defaults_to_reversible_where_the_scheme_has_an_inverse():
         (["scheme.name=momentum", "scheme.gamma=0.0"], "divides by gamma, so gamma 0 cannot be reversed"),
         (["scheme.name=bdia", "scheme.gamma=0.3", "scheme.grid_bits=9"], "exact at gamma 0.5"),
         (["schedule.warmup_epochs=10"], "a warm-up of 10 epochs leaves nothing of 10 epochs"),
+        (["model.pretrained=false"], "should be text in quotes or none, not false"),
+        (["train.patience=soon"], "should be a whole number or none, not 'soon'"),
+        (
+            ["model.architecture=timm", "model.pretrained=3"],
+            "command line: model.pretrained: should be true or false or text in quotes, not 3",
+        ),
+        (["train.epochs=soon"], "should be a whole number, not 'soon'"),
         (["data.train_limit=99999"], "digits has 1437 training images, not 99999"),
         (["data.test_limit=361"], "digits has 360 test images, not 361"),
         (["optimizer.learning_rate=nan"], "should be a finite number, not nan"),
