@@ -253,11 +253,13 @@ def test_the_methods_say_what_was_done(two_arms):
 
 
 def test_the_methods_say_of_images_what_was_done_and_not_what_was_left_undone(finished):
-    plain = paragraph(reported.of_runs([finished(plan("a", 0), [0.5])]))
+    idle = Data(crop_padding=2, zca_eps=0.5, test_limit=20)
+    plain = paragraph(reported.of_runs([finished(plan("a", 0, data=idle), [0.5])]))
     done = Data(flip=True, mixup=0.2, standardise="zca")
     mixed = paragraph(reported.of_runs([finished(plan("b", 0, data=done), [0.5])]))
 
     assert "; standardise per-channel, without augmentation." in plain
+    assert ", the test images to 20 of theirs" in plain
     assert "; flip on, mixup 0.2, standardise zca, zca eps 0.1." in mixed
 
 

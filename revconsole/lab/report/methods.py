@@ -112,17 +112,18 @@ def _set_of_images(arm: ArmResult, *, several: bool) -> str:
 
 
 def _preparation(data: Data) -> str:
-    """What was done to the images; what was left undone is not listed."""
+    """What was done to the images; what was left undone, or meant nothing, is not listed."""
     done = data.model_dump(exclude=set(BOOKKEEPING), exclude_defaults=True)
     done |= {"standardise": data.standardise}
-    if data.augment != "none":
-        done["crop_padding"] = data.crop_padding
-    if data.random_resized_crop is not None:
-        done |= {name: getattr(data, name) for name in ("crop_most", "crop_ratio")}
-    if data.standardise == "zca":
-        done["zca_eps"] = data.zca_eps
-    if data.dataset == sources.PATCHES:
-        done |= {name: getattr(data, name) for name in OF_PATCHES}
+    for names, apply in (
+        (("crop_padding",), data.augment != "none"),
+        (("crop_most", "crop_ratio"), data.random_resized_crop is not None),
+        (("zca_eps",), data.standardise == "zca"),
+        (OF_PATCHES, data.dataset == sources.PATCHES),
+    ):
+        for name in names:
+            done.pop(name, None)
+        done |= {name: getattr(data, name) for name in names if apply}
     words = _listed(done)
     return words if data.augmentations else f"{words}, without augmentation"
 
