@@ -6,6 +6,7 @@ is refused by name.
 """
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,10 @@ def _with_weights(settings: Timm, arguments: Arguments, overlay: _weights.Overla
     """The model with the weights that `overlay` names."""
     more = {"pretrained": True, "pretrained_cfg_overlay": overlay}
     try:
-        return _timm_model(settings.name, arguments | more)
+        with warnings.catch_warnings():
+            # about how timm's code for tables of relative positions is written: nothing a user can do
+            warnings.filterwarnings("ignore", module=r"timm\.layers\.interpolate")
+            return _timm_model(settings.name, arguments | more)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         if not overlay:
             raise _weights.unreachable(settings, "the hub") from error

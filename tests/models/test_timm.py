@@ -111,6 +111,21 @@ def test_positions_are_resized_to_the_images(tmp_path):
     assert torch.equal(model.blocks[0].mlp.fc1.weight, source.blocks[0].mlp.fc1.weight)
 
 
+def test_a_smaller_window_gives_every_relative_position_the_value_it_had(tmp_path):
+    name, small = (
+        "swin_tiny_patch4_window7_224",
+        "layers.1.blocks.0.attn.relative_position_bias_table",
+    )
+    source = library.create_model(name, num_classes=10).state_dict()
+    source[small] = (torch.arange(13.0) - 6).repeat(13)[:, None].repeat(1, source[small].shape[1])
+    save_file(source, tmp_path / "w.safetensors")
+
+    table = build(name, size=32, weights=str(tmp_path / "w.safetensors")).state_dict()[small]
+
+    across = (torch.arange(7.0) - 3).expand(7, 7)
+    torch.testing.assert_close(table[:, 0].reshape(7, 7), across, atol=0.05, rtol=0)
+
+
 def test_weights_under_other_names_are_taken_where_every_tensor_has_its_counterpart(tmp_path):
     source = library.create_model("resnet10t", num_classes=7)
     tensors = {
