@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 
 from revconsole.console.app import Console
@@ -163,6 +164,13 @@ class Stage:
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def press_at_once(self, *keys: str) -> None:
+        """Keys that arrive together, as over a slow line or from the clipboard of a terminal."""
+        for key in keys:
+            character = {"slash": "/", "enter": "\r"}.get(key, key)
+            self.app.post_message(events.Key(key, character))
         await self.pilot.pause()
 
     async def until(self, happened: Callable[[], object]) -> None:

@@ -59,6 +59,17 @@ async def test_the_cursor_stays_on_its_run_when_another_appears_above(opened, re
         assert stage.app.screen.query_one("#runs").selected == first
 
 
+async def test_words_that_arrive_with_the_key_of_the_filter_are_filtered_by(opened, recorder):
+    recorder.finished("opened")
+    async with opened() as stage:
+        await stage.shows("opened")
+        await stage.press_at_once("slash", *"sp/q", "enter")
+        await stage.shows("No run has 'sp/q' in it")
+        await stage.press("escape")
+        await stage.press_at_once("slash", *"ope")
+        await stage.shows("filter 'ope'", "1 run")
+
+
 async def test_words_filter_by_name_scheme_and_state(opened, recorder):
     recorder.finished("one", scheme="bdia")
     recorder.finished("two", scheme="additive")

@@ -243,6 +243,13 @@ async def test_settings_make_other_runs_and_wrong_ones_are_answered(opened):
         assert stage.app.clipboard.startswith("revconsole study run ")
 
 
+async def test_settings_that_arrive_with_their_key_are_typed_and_not_obeyed(opened):
+    async with opened() as stage:
+        await open_tiny(stage)
+        await stage.press_at_once("o", *"seeds=[4]", "enter")
+        await stage.shows("study · tiny · full form · 'seeds=[4]'")
+
+
 async def test_what_was_launched_with_other_settings_has_a_form_of_its_own(opened, finished):
     finished("plain", 0, 0.9, **{"train.epochs": 9})
     async with opened() as stage:

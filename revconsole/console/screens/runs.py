@@ -16,6 +16,7 @@ from revconsole.console.screens.steering import SteeringScreen
 from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.console.widgets.panes import Title, Words
+from revconsole.console.widgets.prompt import Prompt
 from revconsole.records.run import Summary
 
 MOST_COMPARED = 8
@@ -42,7 +43,7 @@ class RunsScreen(SteeringScreen):
         Binding("p", "pause", "Pause", show=False, id="runs.pause"),
         Binding("r", "resume", "Resume", id="runs.resume"),
         Binding("d", "hand_over", "Move to the background", show=False, id="runs.hand-over"),
-        Binding("slash", "filter", "Filter", key_display="/", id="runs.filter"),
+        Binding("slash", "filter", "Filter", key_display="/", priority=True, id="runs.filter"),
         Binding("o", "order", "Order", show=False, id="runs.order"),
         Binding("y", "copy", "Copy the id", show=False, id="runs.copy"),
         Binding("escape", "clear", "Clear filter and marks", show=False, id="runs.clear"),
@@ -61,7 +62,7 @@ class RunsScreen(SteeringScreen):
         yield Words(classes="problem")
         yield LiveTable(id="runs")
         yield Words(id="nothing")
-        yield Input(
+        yield Prompt(
             placeholder="words of name, state, scheme, …",
             id="filter",
             compact=True,
@@ -149,11 +150,13 @@ class RunsScreen(SteeringScreen):
 
         self.app.push_screen(ComparisonScreen(self.reader, chosen))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:  # noqa: ARG002
+        """Whether a key means this: in the filter, its key is a letter like others."""
+        return action != "filter" or not isinstance(self.focused, Prompt)
+
     def action_filter(self) -> None:
         """Type words that a run must have."""
-        box = self.query_one("#filter", Input)
-        box.add_class("-open")
-        box.focus()
+        self.query_one(Prompt).open()
 
     def action_order(self) -> None:
         """Take the next order of rows."""
@@ -169,8 +172,8 @@ class RunsScreen(SteeringScreen):
 
     def action_clear(self) -> None:
         """Step out: first of the filter, then of the marks."""
-        if self._words or self.query_one("#filter").has_class("-open"):
-            self.query_one("#filter", Input).value = ""
+        if self._words or self.query_one(Prompt).display:
+            self.query_one(Prompt).value = ""
             self._close_filter()
         else:
             self._marked.clear()
@@ -187,8 +190,8 @@ class RunsScreen(SteeringScreen):
 
     @on(Input.Submitted, "#filter")
     def _close_filter(self) -> None:
-        box = self.query_one("#filter", Input)
-        box.set_class(bool(box.value), "-open")
+        if not self.query_one(Prompt).value:
+            self.query_one(Prompt).close()
         self.query_one(LiveTable).focus()
 
     def _redraw(self) -> None:

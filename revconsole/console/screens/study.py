@@ -23,6 +23,7 @@ from revconsole.console.screens.newest import Newest
 from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.console.widgets.panes import Title, Words
+from revconsole.console.widgets.prompt import Prompt
 from revconsole.errors import RevconsoleError
 from revconsole.lab.board import Asked, View
 from revconsole.lab.estimate import Measurer
@@ -53,7 +54,7 @@ class StudyScreen(Newest, Screen[None]):
         Binding("r", "run", "Run", id="study.run"),
         Binding("s", "stop", "Stop", id="study.stop"),
         Binding("m", "measure", "Measure", id="study.measure"),
-        Binding("o", "settings", "Settings", id="study.settings"),
+        Binding("o", "settings", "Settings", priority=True, id="study.settings"),
         Binding("c", "compare", "Compare", show=False, id="study.compare"),
         Binding("v", "samples", "Samples", show=False, id="study.samples"),
         Binding("y", "copy", "Copy the command", show=False, id="study.copy"),
@@ -76,7 +77,7 @@ class StudyScreen(Newest, Screen[None]):
         yield LiveTable(id="arms", by_cell=True)
         yield Words(id="left")
         yield Words(id="at-hand")
-        yield Input(
+        yield Prompt(
             placeholder="settings: train.epochs=2 seeds=[0,1] …", id="settings", compact=True
         )
         yield Footer(show_command_palette=False, compact=True)
@@ -133,7 +134,7 @@ class StudyScreen(Newest, Screen[None]):
 
     def action_back(self) -> None:
         """Out of the settings first, then of the screen; what was begun goes on."""
-        if self.query_one("#settings").has_class("-open"):
+        if self.query_one(Prompt).display:
             self._close_settings()
         else:
             self.app.pop_screen()
@@ -193,11 +194,13 @@ class StudyScreen(Newest, Screen[None]):
         threading.Thread(target=self._measure, args=work, name="measurer", daemon=True).start()
         self.show_snapshot(self.reader.latest)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:  # noqa: ARG002
+        """Whether a key means this: among the settings, their key is a letter like others."""
+        return action != "settings" or not isinstance(self.focused, Prompt)
+
     def action_settings(self) -> None:
         """Change settings of every run, as on the command line."""
-        box = self.query_one("#settings", Input)
-        box.add_class("-open")
-        box.focus()
+        self.query_one(Prompt).open()
 
     def action_open(self) -> None:
         """Open the run under the cursor."""
@@ -263,7 +266,7 @@ class StudyScreen(Newest, Screen[None]):
         self.action_open()
 
     def _close_settings(self) -> None:
-        self.query_one("#settings").remove_class("-open")
+        self.query_one(Prompt).close()
         self.query_one(LiveTable).focus()
 
     def _look(self) -> None:
