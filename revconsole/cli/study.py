@@ -81,7 +81,8 @@ def show(
 ) -> None:
     """Show what a study asks, its runs, and how far they have come."""
     lab, planned = _planned(context, study, settings, quick=quick)
-    standing = lab.standings(planned)
+    runs = lab.runs()
+    standing = lab.standings(planned, runs)
     if json:
         output.print_json(_body(planned, standing))
         return
@@ -90,8 +91,8 @@ def show(
         if text := getattr(facts, word):
             output.say(f"{word}: {text}")
     _print_standings(standing)
-    output.say(f"{_tally(standing)}; time left: {lab.forecast(standing).sentence}")
-    for line in lab.asked_otherwise(planned, "study show"):
+    output.say(f"{_tally(standing)}; time left: {lab.forecast(standing, runs).sentence}")
+    for line in lab.elsewhere(planned, "study show", runs):
         output.say(f"with other words, {line}")
 
 

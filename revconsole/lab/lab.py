@@ -11,9 +11,9 @@ from typing import Any, Literal
 from revconsole.errors import AlreadyClaimed, RevconsoleError
 from revconsole.lab import engine, starts
 from revconsole.lab import study as studies
-from revconsole.lab.asked import asked_otherwise
 from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
+from revconsole.lab.elsewhere import elsewhere
 from revconsole.lab.estimate import Measurer
 from revconsole.lab.launchers import process
 from revconsole.lab.launchers.thread import ThreadLauncher
@@ -254,17 +254,22 @@ class Lab:
         """Several runs as one table; the first is the baseline."""
         return compare([self.summary(run_id) for run_id in run_ids])
 
-    def asked_otherwise(self, planned: PlannedStudy, verb: str) -> list[str]:
+    def elsewhere(
+        self, planned: PlannedStudy, verb: str, runs: Sequence[Summary] | None = None
+    ) -> list[str]:
         """Sentences with a shell line that finds finished runs of the study which these settings do not."""
         return [
             f"{each.runs} finished: {command_line(planned.named, each.settings, verb, quick=each.quick)}"
-            for each in asked_otherwise(planned, self.runs(), self._keys)
+            for each in elsewhere(planned, self._listed(runs), self._keys)
         ]
 
     def report_study(self, planned: PlannedStudy) -> Results:
         """What came of a study, arm by arm. Raises RevconsoleError if none of its runs has finished."""
-        others = self.asked_otherwise(planned, "report")
-        return results.of_study(planned, self.standings(planned), self.run, others)
+        runs = self.runs()
+        standing = self.standings(planned, runs)
+        in_vain = all(each.progress != "done" for each in standing)
+        others = self.elsewhere(planned, "report", runs) if in_vain else []
+        return results.of_study(planned, standing, self.run, others)
 
     def report_runs(self, run_ids: Sequence[str]) -> Results:
         """What came of some runs; those that differ in their seed alone are one arm. Raises RevconsoleError."""

@@ -23,7 +23,6 @@ NOUNS = {
     "finite_number": "a finite number",
     "string_pattern_mismatch": "auto, cpu, mps, cuda, or cuda:0, cuda:1, …",
 }
-SHOULD = "should be "
 BOUNDS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
@@ -34,13 +33,12 @@ BOUNDS = {
 
 def first(error: ValidationError, table: Mapping[str, Any]) -> tuple[str, str]:
     """The dotted key and the sentence of the first problem, and how many more there are."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     for problem in error.errors(include_url=False):
-        key, sentence = _one(dict(problem), table)
-        found.setdefault(key, []).append(sentence)
-    key, sentences = next(iter(found.items()))
+        found.setdefault(_key(dict(problem)), []).append(dict(problem))
+    key, problems = next(iter(found.items()))
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return key, _joined(sentences) + more
+    return key, _sentence(problems, table) + more
 
 
 def fields_of(section: str) -> list[str]:
@@ -54,24 +52,20 @@ def _section_class(section: str) -> type[Section] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
 
 
-def _one(problem: dict[str, Any], table: Mapping[str, Any]) -> tuple[str, str]:
+def _rule(problem: dict[str, Any]) -> Rule | None:
     cause = problem.get("ctx", {}).get("error")
-    if isinstance(cause, Rule):
-        return cause.key, str(cause)
-    path = [str(part) for part in problem["loc"]][:3]
-    if path[0] not in KINDS:
-        path = path[:2]
-    return _dotted(path), _sentence(problem, path, table)
+    return cause if isinstance(cause, Rule) else None
 
 
-def _joined(sentences: list[str]) -> str:
-    """One sentence of a setting that may be of several types, where each is complained of alone."""
-    *others, last = sentences
-    if others and all(each.startswith(SHOULD) for each in sentences):
-        return " or ".join(
-            [*(each.rpartition(", not ")[0] for each in others), last.removeprefix(SHOULD)]
-        )
-    return sentences[0]
+def _path(problem: dict[str, Any]) -> list[str]:
+    """Section, kind if it has kinds, and field, without which of its types the field was taken for."""
+    path = [str(part) for part in problem["loc"]]
+    return path[: 3 if path[0] in KINDS else 2]
+
+
+def _key(problem: dict[str, Any]) -> str:
+    rule = _rule(problem)
+    return rule.key if rule else _dotted(_path(problem))
 
 
 def _dotted(path: list[str]) -> str:
@@ -81,15 +75,19 @@ def _dotted(path: list[str]) -> str:
     return ".".join([path[0], *path[2:]]) if len(path) > 1 else f"{path[0]}.{KINDS[path[0]][0]}"
 
 
-def _sentence(problem: dict[str, Any], path: list[str], table: Mapping[str, Any]) -> str:
-    kind, given, context = problem["type"], problem.get("input"), problem.get("ctx", {})
+def _sentence(problems: list[dict[str, Any]], table: Mapping[str, Any]) -> str:
+    """What is wrong with one setting; one of several types has a problem for each."""
+    problem = problems[0]
+    if rule := _rule(problem):
+        return str(rule)
+    path, kind, given = _path(problem), problem["type"], problem.get("input")
     if kind == "extra_forbidden":
         return _unknown_field(path)
     if kind == "union_tag_invalid":
         return _unknown_kind(path[0], table)
     if kind == "literal_error":
-        return f"{given!r} is not one of {context['expected'].replace(' or ', ', ')}"
-    wanted = _requirement(kind, context, str(problem["msg"])) + _or_none(path)
+        return f"{given!r} is not one of {problem['ctx']['expected'].replace(' or ', ', ')}"
+    wanted = _requirement(problems) + _or_none(path)
     return f"{wanted}, not {str(given).lower() if isinstance(given, bool) else repr(given)}"
 
 
@@ -101,13 +99,15 @@ def _or_none(path: list[str]) -> str:
     return " or none" if field and NoneType in get_args(field.annotation) else ""
 
 
-def _requirement(kind: str, context: Mapping[str, Any], message: str) -> str:
+def _requirement(problems: list[dict[str, Any]]) -> str:
     """What a value should be, without saying what it was."""
+    kind, message = problems[0]["type"], str(problems[0]["msg"])
     if kind in BOUNDS:
         name, words = BOUNDS[kind]
-        return f"{SHOULD}{words} {context[name]}"
+        return f"should be {words} {problems[0]['ctx'][name]}"
     if kind in NOUNS:
-        return f"{SHOULD}{NOUNS[kind]}"
+        nouns = [NOUNS[each["type"]] for each in problems if each["type"] in NOUNS]
+        return f"should be {' or '.join(nouns)}"
     return f"{message[:1].lower()}{message[1:]}"
 
 

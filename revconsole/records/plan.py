@@ -112,9 +112,14 @@ class Plan(Section):
         return math.ceil(self.train.steps / self.steps_per_epoch)
 
     @property
+    def shipped(self) -> DatasetFacts:
+        """What its dataset, or the one that is cut, ships; 0 images for a folder, as no file is looked at."""
+        return catalogue.dataset(self.data.source or self.data.dataset)
+
+    @property
     def shipped_images(self) -> int:
         """Training images of the dataset, 0 for a folder; no file is looked at."""
-        return catalogue.dataset(self.data.source or self.data.dataset).train_images
+        return self.shipped.train_images
 
     def digest(self) -> str:
         """A hash of everything that decides the result: two plans with one digest train alike.
@@ -237,14 +242,13 @@ def _check_training(plan: Plan) -> None:
             "data.repeats",
             f"{plan.data.repeats} copies of an image do not fit into a batch of {train.batch}",
         )
-    known = catalogue.dataset(plan.data.source or plan.data.dataset)
-    for name, what in (("train", "training"), ("test", "test")):
-        shipped, limit = getattr(known, f"{name}_images"), getattr(plan.data, f"{name}_limit")
-        if shipped and limit and limit > shipped:
-            raise Rule(
-                f"data.{name}_limit",
-                f"{plan.data.dataset} has {shipped} {what} images, not {limit}",
-            )
+    data, shipped = plan.data, plan.shipped
+    for name, what, images, limit in (
+        ("train_limit", "training", shipped.train_images, data.train_limit),
+        ("test_limit", "test", shipped.test_images, data.test_limit),
+    ):
+        if images and limit and limit > images:
+            raise Rule(f"data.{name}", f"{data.dataset} has {images} {what} images, not {limit}")
 
 
 def _check_length(plan: Plan) -> None:

@@ -78,7 +78,7 @@ class Study:
             if quick:
                 profile = profile.overridden(self.quick, f"{self.where}: quick")
             for choice, plan in profile.overridden(settings or {}).expanded():
-                words = [name, *(_word(key, value) for key, value in choice.items())]
+                words = [name, *(word(key, value) for key, value in choice.items())]
                 arm = ", ".join(word for word in words if word)[:LONGEST_NAME]
                 plans.setdefault(arm, []).append(self._labelled(plan, arm, quick=quick))
         _refuse_twins(plans, self.where)
@@ -203,7 +203,7 @@ def _refuse_twins(arms: Mapping[str, list[Plan]], where: str) -> None:
                 )
 
 
-def _word(key: str, value: Any) -> str:
+def word(key: str, value: Any) -> str:
     """One choice of `[vary]` as people say it: `dim 16`, `bdia gamma 0.5`."""
     last = key.rpartition(".")[2]
     if isinstance(value, Mapping):

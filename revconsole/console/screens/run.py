@@ -1,18 +1,18 @@
 """RunScreen: one run as it trains: curves, facts, log."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.screen import Screen
 from textual.widgets import Footer
 
 from revconsole.console.facts import pairs, status
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.plotting import PlottingScreen
-from revconsole.console.screens.steering import NOT_READ
 from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.boundary_view import BoundaryView
 from revconsole.console.widgets.panes import Facts, LogTail, Title, Words
@@ -127,13 +127,7 @@ class RunScreen(PlottingScreen):
 
     def action_samples(self) -> None:
         """Look at the images it trains on."""
-        run = self.at_hand()
-        if run is None:
-            self.post_message(Said(NOT_READ, "warning"))
-            return
-        from revconsole.console.screens.samples import SamplesScreen  # only when asked for
-
-        self.app.push_screen(SamplesScreen(run.plan, run.name))
+        self._steer(_show_samples)
 
     def action_freeze(self) -> None:
         """Hold the picture still while the run goes on."""
@@ -147,3 +141,9 @@ class RunScreen(PlottingScreen):
         """Put the run's id on the clipboard."""
         self.app.copy_to_clipboard(self.run_id)
         self.post_message(Said(f"copied {self.run_id}"))
+
+
+def _show_samples(screen: Screen[Any], _: Reader, run: Summary) -> None:
+    from revconsole.console.screens.samples import SamplesScreen  # only when asked for
+
+    screen.app.push_screen(SamplesScreen(run.plan, run.name))

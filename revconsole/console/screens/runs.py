@@ -150,10 +150,6 @@ class RunsScreen(SteeringScreen):
 
         self.app.push_screen(ComparisonScreen(self.reader, chosen))
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:  # noqa: ARG002
-        """Whether a key means this: in the filter, its key is a letter like others."""
-        return action != "filter" or not isinstance(self.focused, Prompt)
-
     def action_filter(self) -> None:
         """Type words that a run must have."""
         self.query_one(Prompt).open()

@@ -12,8 +12,6 @@ from revconsole.console.reader import Reader
 from revconsole.console.screens.newest import Newest
 from revconsole.records.run import Summary
 
-NOT_READ = "no run is here yet: try again in a moment"
-
 
 class SteeringScreen(Newest, Screen[None]):
     """An abstract screen with one run at hand: its only one, or the one under the cursor."""
@@ -45,6 +43,6 @@ class SteeringScreen(Newest, Screen[None]):
     def _steer(self, verb: Callable[[Screen[Any], Reader, Summary], None]) -> None:
         run = self.at_hand()
         if run is None:
-            self.post_message(Said(NOT_READ, "warning"))
+            self.post_message(Said("no run is here yet: try again in a moment", "warning"))
         else:
             verb(self, self.reader, run)

@@ -194,10 +194,6 @@ class StudyScreen(Newest, Screen[None]):
         threading.Thread(target=self._measure, args=work, name="measurer", daemon=True).start()
         self.show_snapshot(self.reader.latest)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:  # noqa: ARG002
-        """Whether a key means this: among the settings, their key is a letter like others."""
-        return action != "settings" or not isinstance(self.focused, Prompt)
-
     def action_settings(self) -> None:
         """Change settings of every run, as on the command line."""
         self.query_one(Prompt).open()

@@ -9,7 +9,7 @@ from revconsole.lab.compare import compare
 from revconsole.lab.study import PlannedStudy, Standing
 from revconsole.records.plan import Plan
 from revconsole.records.run import Run
-from revconsole.records.study import LONGEST_NAME
+from revconsole.records.study import LONGEST_NAME, word
 
 Read = Callable[[str], Run]
 
@@ -159,13 +159,8 @@ def _names(firsts: Sequence[Run]) -> list[str]:
     for name in {name for name, _ in named}:
         rows = compare([summary for called, summary in named if called == name]).rows
         telling |= {row.summary.id: row.settings for row in rows}
-    words = [(name, *map(_told, telling[s.id].items())) for name, s in named]
+    words = [(name, *(word(k, v) for k, v in telling[s.id].items())) for name, s in named]
     return _distinct([", ".join(each)[:LONGEST_NAME] for each in words])
-
-
-def _told(setting: tuple[str, object]) -> str:
-    key, value = setting
-    return f"{key.rpartition('.')[2]} {value}"
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -1,0 +1,59 @@
+"""Elsewhere: finished runs of a study that these words do not find, and the words that do."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from revconsole.lab.compare import flat_settings
+from revconsole.lab.study import Keys, PlannedStudy
+from revconsole.records.plan import Plan
+from revconsole.records.run import Summary
+from revconsole.records.study import Study
+
+FOUND_OUT = "model.pretrained_sha256"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """What one line finds of a study: its settings, whether of the short form, how many finished runs."""
+
+    settings: Mapping[str, Any]
+    quick: bool
+    runs: int
+
+
+def elsewhere(planned: PlannedStudy, summaries: Iterable[Summary], keys: Keys) -> list[Elsewhere]:
+    """Where finished runs of the study are that are not among the planned ones; where most are first."""
+    study, wanted = planned.study, {plan.digest() for plan in planned.plans}
+    finished = [s for s in summaries if s.state == "finished" and s.plan.study == study.name]
+    others = [s.plan for s in finished if keys.digest(s) not in wanted]
+    forms = {plan.quick for plan in others}
+    found = [
+        each
+        for quick in forms
+        for each in _of_form(study, [p for p in others if p.quick == quick], quick=quick)
+    ]
+    return sorted(found, key=lambda each: -each.runs)
+
+
+def _of_form(study: Study, plans: Iterable[Plan], *, quick: bool) -> Iterator[Elsewhere]:
+    written = [plan for arm in study.expanded(quick=quick) for plan in arm.plans]
+    bases, usual = {plan.arm: plan for plan in written}, {plan.seed for plan in written}
+    groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
+    for plan in plans:
+        if plan.arm in bases:
+            changed = _changed(plan, bases[plan.arm])
+            groups.setdefault(repr(changed), (changed, []))[1].append(plan.seed)
+    for changed, seeds in groups.values():
+        others = {} if usual.issuperset(seeds) else {"seeds": sorted(set(seeds))}
+        yield Elsewhere(settings=changed | others, quick=quick, runs=len(seeds))
+
+
+def _changed(plan: Plan, base: Plan) -> dict[str, Any]:
+    """Settings by dotted key that differ; what only `base` has belongs to another kind."""
+    before = flat_settings(base)
+    return {
+        key: "none" if value is None else value
+        for key, value in flat_settings(plan).items()
+        if key != FOUND_OUT and (key not in before or before[key] != value)
+    }
