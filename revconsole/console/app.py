@@ -23,6 +23,7 @@ from revconsole.console.screens.runs import RunsScreen
 from revconsole.console.screens.too_small import TooSmall, too_small
 from revconsole.console.snapshot import Live
 from revconsole.errors import RevconsoleError
+from revconsole.lab.format import fitted
 from revconsole.lab.lab import Lab
 from revconsole.records.printable import printable
 
@@ -31,6 +32,8 @@ WAYS = (
     Choice(answer="stop", key="y", label="Stop after this step"),
     Choice(answer="now", key="x", label="Stop now, without a checkpoint"),
 )
+MOST_TOAST, TOAST_EDGES = 60, 4
+"""Columns of a toast, and those of them that are its edges, as Textual lays it out."""
 PATIENCE_SECONDS = 600.0
 """How long a departure without a terminal waits for the step under way."""
 
@@ -95,7 +98,8 @@ class Console(App[int]):
 
     def on_said(self, event: Said) -> None:
         """Show one sentence."""
-        self.notify(printable(event.text), severity=event.severity, markup=False)
+        room = min(MOST_TOAST, self.size.width // 2) - TOAST_EDGES
+        self.notify(fitted(printable(event.text), room), severity=event.severity, markup=False)
 
     def on_launched(self, event: Launched) -> None:
         """Show what was launched, in place of the form."""

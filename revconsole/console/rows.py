@@ -13,7 +13,8 @@ from revconsole.records.printable import one_line
 from revconsole.records.run import Summary
 
 Variables = dict[str, str]
-LEAST_NAME, MOST_NAME = 12, 44
+LEAST_NAME, TELLING_NAME, MOST_NAME = 12, 24, 44
+"""Columns of a name: at least, where names are longer before other columns are shown, and at most."""
 MARK = "◆"
 
 
@@ -71,9 +72,12 @@ FIELDS: tuple[Field, ...] = (
 )
 
 
-def fitting(width: int) -> list[Field]:
-    """The fields that fit `width` cells beside a name of readable length, in the order of display."""
-    room, kept = width - 1, []
+def fitting(width: int, longest: int = 0) -> list[Field]:
+    """The fields that fit `width` cells beside a name of readable length, in the order of display.
+
+    longest: of the names that are to be shown. Long ones need more columns to be told apart.
+    """
+    room, kept = width - 1 - max(0, min(longest, TELLING_NAME) - LEAST_NAME), []
     for field in sorted(FIELDS, key=lambda f: f.rank):
         room -= field.column.width + 1
         if room < 0:
@@ -95,13 +99,14 @@ def columns(fields: list[Field], width: int) -> list[Column]:
 
 
 def cells(
-    fields: list[Field], run: Summary, variables: Variables, *, marked: bool
+    fields: list[Field], run: Summary, name: str, variables: Variables, *, marked: bool
 ) -> tuple[Text, ...]:
-    """One run as a row."""
+    """One run as a row. name: as long as its column allows."""
     dim = "" if not run.ended or run.state == "finished" else "dim"
     special: Mapping[str, Text] = {
         "mark": Text(MARK if marked else " ", style=themed(variables, "accent")),
         "state": states.shown(run.state, variables, brief=True),
+        "name": Text(name, style=dim),
     }
     return tuple(
         special.get(f.column.key) or Text(one_line(f.text(run)), style=dim) for f in fields

@@ -17,14 +17,14 @@ Variables = dict[str, str]
 Row = tuple[str, tuple[Text, ...]]
 GOING = states.SIGNS["running"]
 SEED = "seed-"
-LEAST_NAME, MOST_NAME = 12, 34
+LEAST_NAME, MOST_NAME, MOST_STUDY = 12, 34, 30
 SEED_WIDTH = 10
 """Of `■ stopped` and `◔ stalled`, and a cell to spare."""
 
 
 def list_columns(entries: Sequence[Entry], width: int) -> list[Column]:
     """The columns of the list; what is left of `width` goes to the title."""
-    name = min(30, max((len(entry.name) for entry in entries), default=LEAST_NAME))
+    name = min(MOST_STUDY, max((len(entry.name) for entry in entries), default=LEAST_NAME))
     fixed = name + 1 + 2 * 9 + 8
     return [
         Column(key="name", label="study", width=name, right=False),
@@ -37,11 +37,12 @@ def list_columns(entries: Sequence[Entry], width: int) -> list[Column]:
 
 def list_rows(entries: Sequence[Entry], variables: Variables) -> list[Row]:
     """Every study: how many of its runs are done, in either form."""
+    names = shown.told_apart([one_line(entry.name) for entry in entries], MOST_STUDY)
     return [
         (
             entry.path,
             (
-                Text(one_line(entry.name)),
+                Text(name),
                 *(_share(share, variables) for share in entry.shares or (None, None)),
                 Text("yours" if entry.own else "shipped", style="dim"),
                 Text(one_line(entry.problem), style=themed(variables, "text-error"))
@@ -49,7 +50,7 @@ def list_rows(entries: Sequence[Entry], variables: Variables) -> list[Row]:
                 else Text(one_line(entry.title)),
             ),
         )
-        for entry in entries
+        for entry, name in zip(entries, names, strict=True)
     ]
 
 
@@ -88,15 +89,17 @@ def arm_columns(view: View, width: int) -> list[Column]:
 
 def arm_rows(view: View, columns: Sequence[Column], variables: Variables) -> list[Row]:
     """Every arm: mean and deviation over the seeds that are done, and the state of each run."""
+    room = next(column.width for column in columns if column.key == "arm")
+    names = shown.told_apart([one_line(arm.name) or shown.UNKNOWN for arm in view.arms], room)
     return [
-        (arm.name, tuple(_arm_cell(arm, column.key, variables) for column in columns))
-        for arm in view.arms
+        (arm.name, tuple(_arm_cell(arm, name, column.key, variables) for column in columns))
+        for arm, name in zip(view.arms, names, strict=True)
     ]
 
 
-def _arm_cell(arm: ArmStanding, key: str, variables: Variables) -> Text:
+def _arm_cell(arm: ArmStanding, name: str, key: str, variables: Variables) -> Text:
     if key == "arm":
-        return Text(one_line(arm.name) or shown.UNKNOWN)
+        return Text(name)
     if key == "accuracy":
         return Text(accuracy(arm.accuracy))
     if key == "gain":

@@ -4,8 +4,12 @@ Nothing is rounded into flattery: an accuracy below 100 % is never shown as 100 
 """
 
 import math
+from collections.abc import Sequence
 
 UNKNOWN = "–"
+ELLIPSIS = "…"
+MARKS = "'\"`()[]:;,."
+"""What may stand around a path in a sentence."""
 MIB = 1024 * 1024
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -93,6 +97,63 @@ def learnt(parameters: int | None, support_vectors: int | None) -> str:
 def value(number: float | None) -> str:
     """A loss or another plain number, four significant digits."""
     return _odd(number) or (UNKNOWN if number is None else f"{number:.4g}")
+
+
+def shortened(text: str, width: int, *, head: int | None = None) -> str:
+    """`text` in at most `width` characters: what does not fit is left out of its middle.
+
+    head: how many characters of the beginning stay; by default as many as of the end.
+    """
+    if len(text) <= width:
+        return text
+    head = (width - 1) // 2 if head is None else head
+    tail = max(width, 1) - 1 - head
+    return text[:head] + ELLIPSIS + text[len(text) - tail :]
+
+
+def told_apart(names: Sequence[str], width: int) -> list[str]:
+    """Every name in at most `width` characters, left out of its middle where most of them remain different.
+
+    The names of the runs of a grid differ at several places: `demo-bdia-learning_rate0.01-s1`.
+    """
+    long = {name for name in names if len(name) > width}
+    heads = sorted(range(max(width, 1)), key=lambda head: abs(2 * head + 1 - width))
+
+    def remain(head: int) -> int:
+        return len({shortened(name, width, head=head) for name in long})
+
+    best = next((head for head in heads if remain(head) == len(long)), None)
+    best = max(heads, key=remain) if best is None else best
+    return [shortened(name, width, head=best) for name in names]
+
+
+def shortened_path(path: str, width: int) -> str:
+    """`path` in at most `width` characters: whole parts are left out of its middle, the last one never.
+
+    Only a last part that is too long by itself is shortened in its own middle.
+    """
+    if len(path) <= width:
+        return path
+    parts = path.rstrip("/").split("/")
+    first, last = ("/".join(parts[:2]) if path.startswith("/") else parts[0]), parts[-1]
+    tails = ["/".join(parts[n:]) for n in range(1, len(parts))]
+    forms = [f"{start}{ELLIPSIS}/{tail}" for start in (f"{first}/", "") for tail in tails]
+    return next((form for form in forms if len(form) <= width), shortened(last, width))
+
+
+def fitted(sentence: str, width: int) -> str:
+    """A sentence whose paths all fit on a line of `width` characters, so that none is broken in two."""
+    lines = sentence.split("\n")
+    return "\n".join(" ".join(_fitted(word, width) for word in line.split(" ")) for line in lines)
+
+
+def _fitted(word: str, width: int) -> str:
+    """A word; one that is a path and too long is shortened between the marks around it."""
+    if len(word) <= width or "/" not in word:
+        return word
+    path = word.strip(MARKS)
+    before, _, after = word.partition(path)
+    return before + shortened_path(path, width - len(before) - len(after)) + after
 
 
 def _odd(number: float | None) -> str:

@@ -210,10 +210,11 @@ def recorder(store: RunStore) -> Recorder:
 @pytest.fixture
 def opened(lab: Lab) -> Opener:
     """Open the console: `async with opened(80, 24) as stage`."""
+    usual = lab
 
     @asynccontextmanager
     async def _open(
-        width: int = 80, height: int = 24, runs: Sequence[str] = ()
+        width: int = 80, height: int = 24, runs: Sequence[str] = (), lab: Lab = usual
     ) -> AsyncIterator[Stage]:
         app = Console(lab, runs)
         async with app.run_test(size=(width, height), notifications=True) as pilot:

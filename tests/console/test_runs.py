@@ -3,6 +3,7 @@
 import pytest
 
 from revconsole.console.screens import runs
+from revconsole.lab.lab import Lab
 from revconsole.records.events import Failed
 
 HOSTILE = "[bold]x[/] \x1b]52;c;aGVsbG8=\x07 \u202egnp.exe [@click=app.quit]"
@@ -28,6 +29,35 @@ async def test_a_wide_terminal_shows_memory_dataset_and_id_as_well(opened, recor
         row = stage.line("demo-bdia")
         for text in ("digits", "vit", "420", "12.5", run_id):
             assert text in row
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+async def test_the_twelve_runs_of_a_grid_are_told_apart_by_their_names(opened, recorder, width):
+    for rate in (0.01, 0.02, 0.03):
+        for seed in range(4):
+            recorder.begin(f"demo-bdia-learning_rate{rate}-s{seed}")[1].close()
+    async with opened(width, 24) as stage:
+        await stage.shows("12 runs", "demo-bdia")
+        rows = [line for line in stage.text.splitlines() if "demo-bdia" in line]
+        assert len(rows) == 12
+        names = {line.split()[2] for line in rows}
+        assert len(names) == 12
+        assert all("0.0" in name and name[-3:-1] == "-s" for name in names)
+
+
+async def test_names_are_told_apart_in_a_comparison(opened, recorder):
+    long = "a-study-of-many-words-and-settings"
+    ids = [recorder.finished(f"{long}-learning_rate{rate}-s0") for rate in (0.1, 0.2)]
+    async with opened(80, 24, ids) as stage:
+        await stage.shows("comparison of 2 runs", "0.1-s0", "0.2-s0")
+
+
+@pytest.mark.parametrize("depth", range(0, 90, 9))
+async def test_the_folder_of_the_store_is_named_to_its_last_part(opened, tmp_path, depth):
+    store = tmp_path / ("d" * depth or ".") / "last-part"
+    async with opened(lab=Lab(store)) as stage:
+        await stage.shows("No runs yet", "last-part")
+        assert stage.text.splitlines()[0].rstrip().endswith("/last-part")
 
 
 async def test_an_empty_store_says_what_to_press(opened):

@@ -97,6 +97,20 @@ async def test_the_list_says_of_each_study_what_it_asks_and_how_far_it_is(
         await stage.shows("1 run ")
 
 
+@pytest.mark.parametrize("longer", range(0, 81, 8))
+async def test_the_file_of_a_study_is_named_whole_however_long_its_folder_is(
+    opened, tiny, tmp_path, monkeypatch, longer
+):
+    folder = tmp_path / ("d" * longer or ".")
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    tiny.rename(folder / "tiny.toml")
+    async with opened() as stage:
+        await open_list(stage)
+        await go_to(stage, "/tiny.toml")
+        await stage.shows("/tiny.toml")
+
+
 @EVERY_SIZE
 async def test_a_study_shows_its_facts_and_its_runs_by_arm_and_seed(opened, width, height):
     async with opened(width, height) as stage:

@@ -3,6 +3,8 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from revconsole.lab import format as shown
 
@@ -70,3 +72,70 @@ def test_differences_carry_their_sign_and_unit():
     assert shown.ratio(0.25).endswith("0.25")
     assert shown.count(85_800_194) == "85,800,194"
     assert shown.value(0.123456) == "0.1235"
+
+
+def test_what_does_not_fit_is_left_out_of_the_middle():
+    assert shown.shortened("demo-bdia-s1", 12) == "demo-bdia-s1"
+    assert shown.shortened("demo-bdia-learning_rate0.01-s1", 13) == "demo-b….01-s1"
+
+
+@given(text=st.text(max_size=60), width=st.integers(1, 70))
+def test_shortened_text_fits_and_begins_and_ends_as_the_whole(text, width):
+    short = shown.shortened(text, width)
+    assert len(short) <= width or short == text
+    head, found, tail = short.partition("…")
+    if short != text:
+        assert found
+        assert text.startswith(head)
+        assert text.endswith(tail)
+
+
+@pytest.mark.parametrize("width", [13, 16, 24])
+def test_the_runs_of_a_grid_are_told_apart_where_they_differ(width):
+    names = [
+        f"demo-{scheme}-learning_rate{rate}-s{seed}"
+        for scheme in ("residual", "bdia")
+        for rate in (0.01, 0.02, 0.03)
+        for seed in (1, 2)
+    ]
+    short = shown.told_apart(names, width)
+    assert len(set(short)) == 12
+    assert all(len(name) <= width for name in short)
+
+
+PATH = "/home/somebody/work/question/profiles/studies/tiny.toml"
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (60, PATH),
+        (54, "/home/…/work/question/profiles/studies/tiny.toml"),
+        (40, "/home/…/profiles/studies/tiny.toml"),
+        (25, "/home/…/studies/tiny.toml"),
+        (18, "/home/…/tiny.toml"),
+        (16, "…/tiny.toml"),
+        (9, "tiny.toml"),
+        (8, "tin…toml"),
+    ],
+)
+def test_a_path_loses_whole_parts_of_its_middle_and_its_last_part_last(width, text):
+    assert shown.shortened_path(PATH, width) == text
+
+
+@given(
+    parts=st.lists(st.text("abc.", min_size=1, max_size=12), min_size=1, max_size=9),
+    absolute=st.booleans(),
+    width=st.integers(14, 80),
+)
+def test_a_path_fits_and_its_last_part_is_whole(parts, absolute, width):
+    path = "/" * absolute + "/".join(parts)
+    short = shown.shortened_path(path, width)
+    assert len(short) <= width
+    assert short.endswith(parts[-1])
+
+
+def test_paths_in_a_sentence_fit_on_a_line_each():
+    sentence = f"cannot read '{PATH}': it is a folder"
+    assert shown.fitted(sentence, 80) == sentence
+    assert shown.fitted(sentence, 30) == "cannot read '/home/…/studies/tiny.toml': it is a folder"

@@ -27,6 +27,8 @@ from revconsole.records.run import Summary
 
 SUBJECTS = {"overlay-loss": TRAINING_LOSS, "overlay-validation": VALIDATION}
 MOST_SETTINGS = 8
+LEAST_NAME, TELLING_NAME = 8, 28
+"""Columns of a name: at least, and before it takes none that the others need."""
 
 
 class ComparisonScreen(PlottingScreen):
@@ -138,14 +140,19 @@ class ComparisonScreen(PlottingScreen):
     def _show_table(self, compared: Comparison) -> None:
         table = self.query_one(LiveTable)
         keys = compared.differing[:MOST_SETTINGS]
-        width = max((len(row.summary.name) for row in compared.rows), default=0)
-        table.set_columns(_columns(keys, compared, min(max(width, 8), 28)))
+        names = [one_line(row.summary.name) for row in compared.rows]
+        columns = _columns(keys, compared, max(map(len, names)), self.size.width)
+        room = next(column.width for column in columns if column.key == "name")
+        table.set_columns(columns)
         variables = self.app.theme_variables
         table.set_rows([
-            (row.summary.id, self._cells(row, keys, variables)) for row in compared.rows
+            (row.summary.id, self._cells(row, name, keys, variables))
+            for row, name in zip(compared.rows, shown.told_apart(names, room), strict=True)
         ])  # fmt: skip
 
-    def _cells(self, row: Row, keys: Sequence[str], variables: dict[str, str]) -> tuple[Text, ...]:
+    def _cells(
+        self, row: Row, name: str, keys: Sequence[str], variables: dict[str, str]
+    ) -> tuple[Text, ...]:
         s = row.summary
         number = self._places[s.id]
         tint = as_style(of_curve(number, dark=self.app.current_theme.dark))
@@ -162,24 +169,23 @@ class ComparisonScreen(PlottingScreen):
         )
         return (
             Text(self._letters[s.id], style=f"bold {tint}"),
-            Text(one_line(s.name)),
+            Text(name),
             states.shown(s.state, variables, brief=True),
             *(Text(text) for text in measured),
             *(Text(one_line(str(row.settings.get(key, shown.UNKNOWN)))) for key in keys),
         )
 
 
-def _columns(keys: Sequence[str], compared: Comparison, name: int) -> list[Column]:
-    """Measurements first, then the settings that differ."""
+def _columns(keys: Sequence[str], compared: Comparison, longest: int, width: int) -> list[Column]:
+    """Measurements first, then the settings that differ. Names, up to the longest, have what room is left."""
     settings = []
     for key in keys:
         values = [str(row.settings.get(key, "")) for row in compared.rows]
         label = key.removesuffix(".name")
         width = min(32, max(len(label), *(len(value) for value in values)))
         settings.append(Column(key=key, label=label, width=width, right=False))
-    return [
-        Column(key="letter", label="", width=1, right=False),
-        Column(key="name", label="name", width=name, right=False),
+    letter = Column(key="letter", label="", width=1, right=False)
+    others = [
         Column(key="state", label="state", width=10, right=False),
         Column(key="epoch", label="epoch", width=7),
         Column(key="best", label="val", width=7),
@@ -192,3 +198,6 @@ def _columns(keys: Sequence[str], compared: Comparison, name: int) -> list[Colum
         Column(key="parameters", label="parameters", width=11),
         *settings,
     ]
+    free = width - 2 - sum(column.width + 1 for column in (letter, *others))
+    name = min(max(longest, LEAST_NAME), max(TELLING_NAME, free))
+    return [letter, Column(key="name", label="name", width=name, right=False), *others]

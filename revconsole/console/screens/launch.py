@@ -328,7 +328,9 @@ class LaunchScreen(Newest, Screen[None]):
 
     def _show_outcome(self, text: str, *, wrong: bool = False) -> None:
         style = themed(self.app.theme_variables, "text-error") if wrong else "bold"
-        self.query_one("#outcome", Static).update(Text(one_line(text, 300), style=style))
+        self.query_one("#outcome", Static).update(
+            Text(figures.fitted(one_line(text, 300), self.size.width - 2), style=style)
+        )
 
     def _show_command(self) -> None:
         self.query_one("#command", Static).update(Text(self._command()))

@@ -15,8 +15,10 @@ from revconsole.console.reader import Reader
 from revconsole.console.screens.steering import SteeringScreen
 from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.live_table import LiveTable
-from revconsole.console.widgets.panes import Title, Words
+from revconsole.console.widgets.panes import Problem, Title, Words
 from revconsole.console.widgets.prompt import Prompt
+from revconsole.lab.format import told_apart
+from revconsole.records.printable import one_line
 from revconsole.records.run import Summary
 
 MOST_COMPARED = 8
@@ -54,12 +56,12 @@ class RunsScreen(SteeringScreen):
         self._marked: list[str] = []
         self._words = ""
         self._order = 0
-        self._fields: list[rows.Field] = []
+        self._width = 0
 
     def compose(self) -> ComposeResult:
         """Title, table, what to do if there is none, filter, keys."""
         yield Title()
-        yield Words(classes="problem")
+        yield Problem()
         yield LiveTable(id="runs")
         yield Words(id="nothing")
         yield Prompt(
@@ -84,22 +86,17 @@ class RunsScreen(SteeringScreen):
         """Show the columns that fit. A screen that is on its way out has no widgets any more."""
         if not self.children:
             return
-        self._fields = rows.fitting(event.size.width)
-        self.query_one(LiveTable).set_columns(rows.columns(self._fields, event.size.width))
+        self._width = event.size.width
         self._redraw()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring the table up to date."""
         chosen = self._chosen(snapshot)
         self._say(snapshot, len(chosen))
-        if not self._fields:
+        if not self._width:
             return
         runs = chosen[:MOST_SHOWN]
-        variables = self.app.theme_variables
-        marked = set(self._marked)
-        self.query_one(LiveTable).set_rows([
-            (r.id, rows.cells(self._fields, r, variables, marked=r.id in marked)) for r in runs
-        ])  # fmt: skip
+        self._show_rows(runs, max((len(run.name) for run in snapshot.summaries), default=0))
         self.set_class(not runs, "-empty")
         if runs and self.focused is None:
             self.query_one(LiveTable).focus()
@@ -190,6 +187,20 @@ class RunsScreen(SteeringScreen):
             self.query_one(Prompt).close()
         self.query_one(LiveTable).focus()
 
+    def _show_rows(self, runs: list[Summary], longest: int) -> None:
+        """Columns that fit, and names that can be told apart in theirs. longest: of all names, shown or not."""
+        fields, variables = rows.fitting(self._width, longest), self.app.theme_variables
+        columns = rows.columns(fields, self._width)
+        room = next(column.width for column in columns if column.key == "name")
+        names = told_apart([one_line(run.name) for run in runs], room)
+        marked = set(self._marked)
+        table = self.query_one(LiveTable)
+        table.set_columns(columns)
+        table.set_rows([
+            (r.id, rows.cells(fields, r, name, variables, marked=r.id in marked))
+            for r, name in zip(runs, names, strict=True)
+        ])  # fmt: skip
+
     def _redraw(self) -> None:
         self.show_snapshot(self.reader.latest)
 
@@ -225,9 +236,7 @@ class RunsScreen(SteeringScreen):
             str(self.reader.lab.store.root),
         ]
         self.query_one(Title).say(*parts)
-        problem = self.query_one(".problem", Words)
-        problem.set_class(bool(snapshot.problem), "-said")
-        problem.show_text(Text(snapshot.problem))
+        self.query_one(Problem).say(snapshot.problem)
         self.query_one("#nothing", Words).show_text(Text(self._nothing(snapshot)))
 
     def _nothing(self, snapshot: Snapshot) -> str:

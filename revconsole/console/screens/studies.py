@@ -14,8 +14,9 @@ from revconsole.console.reader import Reader
 from revconsole.console.screens.newest import Newest
 from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.live_table import LiveTable
-from revconsole.console.widgets.panes import Title, Words
+from revconsole.console.widgets.panes import Problem, Title, Words
 from revconsole.lab.board import Entry
+from revconsole.lab.format import fitted, shortened_path
 from revconsole.records.printable import one_line
 
 NOTHING = "No study found.\nPut one as NAME.toml with a table [study] into ./profiles/studies"
@@ -35,7 +36,7 @@ class StudiesScreen(Newest, Screen[None]):
     def compose(self) -> ComposeResult:
         """Title, list, what the study at hand asks, keys."""
         yield Title()
-        yield Words(classes="problem")
+        yield Problem()
         yield LiveTable(id="studies")
         yield Words(id="about")
         yield Footer(show_command_palette=False, compact=True)
@@ -57,9 +58,7 @@ class StudiesScreen(Newest, Screen[None]):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring the list up to date."""
         entries = snapshot.studies
-        problem = self.query_one(".problem", Words)
-        problem.set_class(bool(snapshot.problem), "-said")
-        problem.show_text(Text(snapshot.problem))
+        self.query_one(Problem).say(snapshot.problem)
         if entries is None:
             self.query_one(Title).say("studies", "reading studies…")
             return
@@ -91,6 +90,7 @@ class StudiesScreen(Newest, Screen[None]):
         entry = next((e for e in entries if e.path == path), None)
         text = Text(NOTHING if self.reader.latest.studies == () else "")
         if entry is not None:
-            text = Text(f"{one_line(entry.problem or entry.title, 400)}\n")
-            text.append(one_line(entry.path, 400), style="dim")
+            room = self.size.width - 2
+            text = Text(f"{fitted(one_line(entry.problem or entry.title, 400), room)}\n")
+            text.append(shortened_path(one_line(entry.path, 4000), room), style="dim")
         self.query_one("#about", Words).show_text(text)

@@ -22,7 +22,7 @@ from revconsole.console.screens.ask import Ask, Choice
 from revconsole.console.screens.newest import Newest
 from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.live_table import LiveTable
-from revconsole.console.widgets.panes import Title, Words
+from revconsole.console.widgets.panes import Problem, Title, Words
 from revconsole.console.widgets.prompt import Prompt
 from revconsole.errors import RevconsoleError
 from revconsole.lab.board import Asked, View
@@ -73,7 +73,7 @@ class StudyScreen(Newest, Screen[None]):
         yield Title()
         with VerticalScroll(id="facts-of-study", can_focus=False):
             yield Static(id="facts-text")
-        yield Words(classes="problem")
+        yield Problem()
         yield LiveTable(id="arms", by_cell=True)
         yield Words(id="left")
         yield Words(id="at-hand")
@@ -109,9 +109,7 @@ class StudyScreen(Newest, Screen[None]):
             self.query_one(Title).say("study", "reading…")
             return
         self.query_one(Title).say("study", view.name, form, changed)
-        problem = self.query_one(".problem", Words)
-        problem.set_class(bool(view.problem or snapshot.problem), "-said")
-        problem.show_text(Text(one_line(view.problem or snapshot.problem, 600)))
+        self.query_one(Problem).say(view.problem or snapshot.problem)
         self._show_facts(view)
         table = self.query_one(LiveTable)
         columns = study_rows.arm_columns(view, self.size.width)

@@ -11,9 +11,12 @@ from textual.containers import VerticalScroll
 from textual.widgets import RichLog, Static
 
 from revconsole.console.colours import themed
+from revconsole.lab.format import fitted, shortened_path
 from revconsole.records.printable import one_line
 from revconsole.records.run import Line
 
+NAME = "revconsole"
+LEAST_PATH = 12
 COLOURS = {"note": "text-accent", "warning": "text-warning", "alarm": "text-error"}
 
 
@@ -32,11 +35,42 @@ class Words(Static):
 class Title(Words):
     """The first line of a screen: where one is, and how things stand."""
 
+    _parts: tuple[str, ...] = ()
+
     def say(self, *parts: str) -> None:
-        """Show parts with a dot between them."""
-        text = Text("revconsole", style="bold", no_wrap=True, overflow="ellipsis")
-        text.append("".join(f" · {one_line(part)}" for part in parts if part), style="not bold")
+        """Show parts with a dot between them; a path at their end has what room they leave."""
+        self._parts = tuple(f" · {one_line(part)}" for part in parts if part)
+        self._show()
+
+    def on_resize(self) -> None:
+        """A path that did not fit may fit now."""
+        self._show()
+
+    def _show(self) -> None:
+        text = Text(NAME, style="bold", no_wrap=True, overflow="ellipsis")
+        *front, last = self._parts or ("",)
+        if "/" in last and self.size.width:
+            room = self.size.width - len(NAME) - sum(map(len, front))
+            last = f" · {shortened_path(last.removeprefix(' · '), max(room - 3, LEAST_PATH))}"
+        text.append("".join((*front, last)), style="not bold")
         self.show_text(text)
+
+
+class Problem(Words):
+    """Why something cannot be shown: a line or more, or not there at all."""
+
+    DEFAULT_CSS = "Problem { height: auto; padding: 0 1; color: $text-error; display: none; }"
+    _sentence = ""
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence; nothing if it is empty."""
+        self._sentence = one_line(sentence, 600)
+        self.display = bool(sentence)
+        self.show_text(Text(fitted(self._sentence, self.app.size.width - 2)))
+
+    def on_resize(self) -> None:
+        """Paths in it may have more room now, or less."""
+        self.say(self._sentence)
 
 
 class Facts(VerticalScroll, can_focus=True):
