@@ -223,6 +223,7 @@ def _document(found: "Samples") -> dict[str, Any]:
         "mean": found.mean,
         "std": found.std,
         "fingerprint": found.fingerprint,
+        "what_was_read": found.read,
         "notes": found.notes,
     }
 

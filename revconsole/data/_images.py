@@ -31,6 +31,8 @@ class Images:
     test_labels: Tensor
     names: tuple[str, ...]
     """What each label is called."""
+    read: str = ""
+    """What the files were, in words, where there is more to say than how many images of what size."""
     held_out: int = 0
     """So many of the last training images are the validation images that the dataset itself sets apart."""
 

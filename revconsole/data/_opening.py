@@ -79,6 +79,8 @@ class OpenedData:
     facts: DatasetFacts
     names: tuple[str, ...]
     """What each label is called."""
+    read: str
+    """What was read, in one line for people."""
 
 
 def open_data(
@@ -125,6 +127,22 @@ def open_data(
         fingerprint=fingerprint(settings.dataset, images, train=train, validation=validation),
         facts=facts,
         names=images.names,
+        read=_what_was_read(images, facts, train=len(train), validation=len(validation)),
+    )
+
+
+def _what_was_read(images: Images, facts: DatasetFacts, *, train: int, validation: int) -> str:
+    total, (_, channels, height, width) = train + validation, images.train_images.shape
+    shape = f"{height}×{width} pixels, {channels} {'channel' if channels == 1 else 'channels'}"
+    read = (
+        images.read
+        or f"{facts.title}: {len(images.train_labels) + len(images.test_labels):,} images"
+    )
+    unused = len(images.train_labels) - total
+    left = f" ({unused:,} of the others not used)" if unused else ""
+    return (
+        f"{read}; {shape}, {len(images.names)} classes; {train:,} to train on, {validation:,} to validate on, "
+        f"{len(images.test_labels):,} to test on{left}"
     )
 
 

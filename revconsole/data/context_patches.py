@@ -73,6 +73,7 @@ def read(folder: Path, settings: Data, say: Say) -> Images:
         test_images=test,
         test_labels=test_labels,
         names=NAMES,
+        read=f"a pair of patches of each image of {source.read or settings.source}",
         held_out=source.held_out,
     )
 

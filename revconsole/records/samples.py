@@ -22,7 +22,8 @@ class Samples:
 
     before: images as they are stored. after: the same as a model is shown them in training, augmented and
     standardised, each stretched to its own darkest and brightest value. counts: images of each class, by part.
-    mean, std: per channel of the training split, in [0, 1] units. notes: what was left out, if anything.
+    mean, std: per channel of the training split, in [0, 1] units. read: what was read, in one line. notes: what
+    was left out, if anything.
     """
 
     dataset: str
@@ -33,6 +34,7 @@ class Samples:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     fingerprint: str
+    read: str = ""
     notes: tuple[str, ...] = ()
 
 

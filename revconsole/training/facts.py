@@ -36,6 +36,7 @@ def facts(setting: Setting) -> dict[str, Scalar]:
         "test_images": len(data.test),
         "classes": data.facts.classes,
         "fingerprint": data.fingerprint,
+        "what_was_read": data.read,
         "torch": torch.__version__,
         "timm": timm.__version__,
         "revconsole": revconsole.__version__,

@@ -51,6 +51,7 @@ def samples(plan: Plan, *, data: Path, count: int, side: int, page: int = 0) -> 
         mean=opened.mean,
         std=opened.std,
         fingerprint=opened.fingerprint,
+        read=opened.read,
         notes=tuple(notes),
     )
 

@@ -151,6 +151,7 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
     device = devices.choose("cpu" if fitted else plan.train.device)
     arithmetic = precision.prepare(plan.train.precision, device)
     opened = open_data(plan.data, folder=data, device=device, say=say)
+    say(f"what was read: {opened.read}")
     _refuse_other_data(plan, opened.fingerprint)
 
     model, signs = build_learner(plan).to(device), Signs(plan.seed)

@@ -73,6 +73,10 @@ def test_samples_are_shown_before_and_after_with_balance_statistics_and_fingerpr
     assert "1,293: 0 128, 1 130" in said.out
     assert "mean per channel\t0.3055" in said.out
     assert "fingerprint\t482edad39ce3" in said.out
+    assert (
+        "what was read\tdigits: 1,797 images; 8×8 pixels, 1 channel, 10 classes; 1,293 to train on"
+        in said.out
+    )
 
 
 def test_without_augmentation_the_images_are_shown_as_they_are(run):

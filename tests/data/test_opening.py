@@ -36,6 +36,21 @@ def test_digits_open_as_real_scans_with_three_splits(opened):
     assert data.names == tuple("0123456789")
 
 
+def test_what_was_read_is_said_in_one_line(opened):
+    assert opened().read == (
+        "digits: 1,797 images; 8×8 pixels, 1 channel, 10 classes; "
+        "1,293 to train on, 144 to validate on, 360 to test on"
+    )
+    fewer = opened(train_limit=200, test_limit=50).read
+    assert fewer.endswith(
+        "180 to train on, 20 to validate on, 50 to test on (1,237 of the others not used)"
+    )
+    patches = opened(dataset="context_patches", source="synthetic", train_limit=100).read
+    assert patches.startswith(
+        "a pair of patches of each image of synthetic; 8×8 pixels, 6 channels, 8 classes; 90 to"
+    )
+
+
 def test_statistics_are_those_of_the_training_split_alone(opened):
     data = opened(dataset="synthetic", validation=0.3)
     pixels = data.train.images.numpy().astype(np.float64) / 255

@@ -46,6 +46,14 @@ def test_the_fingerprint_of_the_data_is_kept_in_the_plan(executed, small, store)
     assert len(run.summary.fingerprint) == 64
 
 
+def test_what_was_read_is_a_line_of_the_log_and_a_fact(executed, small):
+    _, run = executed(small())
+
+    lines = [line.text for line in run.log if line.text.startswith("what was read: ")]
+    assert lines == [f"what was read: {run.facts['what_was_read']}"]
+    assert lines[0].startswith("what was read: digits: 1,797 images; ")
+
+
 def test_a_run_whose_data_changed_is_refused(executed, small):
     plan = small().model_copy(update={"data_fingerprint": "0" * 64})
     outcome, run = executed(plan)

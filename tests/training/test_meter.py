@@ -170,4 +170,7 @@ def test_facts_tell_with_what_a_run_was_trained(runner, small, monkeypatch):
     assert {name: facts[name] for name in expected} == expected
     assert facts["parameters"] == facts["trainable_parameters"] > 1000
     assert facts.keys() >= {"fingerprint", "python", "timm", "revconsole", "host", "commit"}
+    assert facts["what_was_read"].endswith(
+        "112 to train on, 16 to validate on, 360 to test on (1,309 of the others not used)"
+    )
     assert "hunter2" not in str(facts)
