@@ -6,11 +6,11 @@ sums, and memory that is counted here is that of both.
 
 import json
 import subprocess
-import sys
 import threading
 from dataclasses import dataclass
 
 from revconsole.errors import DataUnavailable, RevconsoleError, StoreError
+from revconsole.records import child
 from revconsole.records.plan import Plan
 
 
@@ -71,8 +71,9 @@ class Measurer:
 
 def _begun() -> "subprocess.Popen[str]":
     try:
-        return subprocess.Popen(
-            [sys.executable, "-m", "revconsole.training.estimate"],
+        return subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
+            child.command("revconsole.training.estimate"),
+            env=child.environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

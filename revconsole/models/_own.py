@@ -14,6 +14,7 @@ from torch import nn
 
 import revconsole
 from revconsole.errors import ProfileError, RevconsoleError, UnknownName
+from revconsole.records.child import working_folder
 
 PREFIX = "python:"
 TRACEBACK = "verify-traceback.txt"
@@ -44,7 +45,7 @@ def made(source: str, *, where: str = WHERE, key: str = "", **offered: int) -> n
 def working_folder_importable() -> Iterator[None]:
     """The folder one works in comes first where modules are looked for."""
     before = list(sys.path)
-    sys.path.insert(0, str(Path.cwd()))
+    sys.path.insert(0, str(working_folder()))
     try:
         yield
     finally:
@@ -61,7 +62,7 @@ def blamed(source: str) -> Iterator[None]:
     except Exception as error:
         saved = ""
         with suppress(OSError):
-            Path(TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
+            (working_folder() / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
             saved = f"; the traceback is in {TRACEBACK}"
         reason = " ".join(str(error).split())[:200]
         raise RevconsoleError(
@@ -78,7 +79,7 @@ def _function(path: str, name: str, *, where: str, key: str) -> Callable[..., An
         raise ProfileError(
             where,
             key,
-            f"there is no module {error.name!r} in {Path.cwd()} or among those installed",
+            f"there is no module {error.name!r} in {working_folder()} or among those installed",
         ) from None
     make: Callable[..., Any] | None = getattr(module, name, None)
     if not callable(make):

@@ -8,6 +8,7 @@ write into its own attempt, which newer ones supersede.
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from revconsole.errors import AlreadyClaimed, StoreError
+from revconsole.records import bounded
+from revconsole.records.bounded import LOG_BYTES, NOTE_BYTES
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.digest import DigestWriter
 from revconsole.records.events import (
@@ -30,11 +33,15 @@ from revconsole.records.events import (
 )
 from revconsole.records.identity import Identity, mine
 from revconsole.records.log import Log, Outage
+from revconsole.records.shared import create, make_folder
 
 ENDINGS = (Finished, Failed, HandedOver)
 """Events after which an attempt writes nothing more."""
 DURABLE = (Checkpointed, *ENDINGS)
 """Events after which the log is forced to disk."""
+LAUNCH_LOG = "launch.log"
+"""What a background process said before it claimed its first run; in the run folder, then in the attempt."""
+NUMBER = re.compile(r"[0-9]{4,9}")
 ENDING_PATIENCE_SECONDS = 30.0
 """How long the end of a run waits for room on a full disk."""
 
@@ -68,9 +75,9 @@ class Attempt:
     @classmethod
     def _take(cls, run_folder: Path, number: int, launcher: str) -> Self:
         parent = run_folder / "attempts"
-        parent.mkdir(exist_ok=True)
+        make_folder(parent, exist_ok=True)
         hidden = parent / f".{number:04d}-{secrets.token_hex(4)}"
-        hidden.mkdir()
+        make_folder(hidden)
         claim = mine().to_dict() | {"launcher": launcher, "time": time.time()}
         write_json(hidden / "claim.json", claim)
         try:
@@ -132,7 +139,7 @@ class Attempt:
 
     def crash(self, report: str) -> None:
         """Keep a traceback for whoever mends the fault."""
-        (self.folder / "crash.txt").write_text(report, encoding="utf-8")
+        create(self.folder / "crash.txt", report.encode(errors="replace"))
 
     def close(self) -> None:
         """Close the log; nothing may be emitted afterwards."""
@@ -148,10 +155,10 @@ def _told(outage: Outage) -> Advised:
 def numbers(run_folder: Path) -> list[int]:
     """Numbers of the attempts of a run, ascending."""
     try:
-        names = [path.name for path in (run_folder / "attempts").iterdir()]
+        names = bounded.folders(run_folder / "attempts")
     except FileNotFoundError:
         return []
-    return sorted(int(name) for name in names if name.isdigit())
+    return sorted(int(name) for name in names if NUMBER.fullmatch(name))
 
 
 def owner(run_folder: Path, number: int) -> Identity | None:
@@ -163,15 +170,15 @@ def launcher(run_folder: Path, number: int) -> str:
     """The kind of place an attempt trains in; empty if that is not known."""
     try:
         claim = run_folder / "attempts" / f"{number:04d}" / "claim.json"
-        return str(json.loads(claim.read_text(encoding="utf-8")).get("launcher", ""))
-    except (OSError, ValueError, AttributeError):
+        return str(json.loads(bounded.read(claim, NOTE_BYTES)).get("launcher", ""))
+    except UNREADABLE:
         return ""
 
 
 def read_identity(path: Path) -> Identity | None:
     """The identity in a JSON file; None if there is none."""
     try:
-        return Identity.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        return Identity.from_dict(json.loads(bounded.read(path, NOTE_BYTES)))
     except UNREADABLE:
         return None
 
@@ -179,7 +186,7 @@ def read_identity(path: Path) -> Identity | None:
 def read_queued(path: Path) -> tuple[Identity, int] | None:
     """Who queued which attempt of a run, from its launch.json; None if nobody did."""
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = json.loads(bounded.read(path, NOTE_BYTES))
         return Identity.from_dict(body), int(body["attempt"])
     except UNREADABLE:
         return None
@@ -189,10 +196,7 @@ def write_json(path: Path, body: dict[str, Any]) -> None:
     """Replace a JSON file in one step: readers see the old or the new one, never half."""
     hidden = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
-        with hidden.open("w", encoding="utf-8") as file:
-            json.dump(body, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
+        create(hidden, json.dumps(body, indent=1).encode())
         hidden.replace(path)
     except OSError:
         hidden.unlink(missing_ok=True)
@@ -212,9 +216,9 @@ def _refuse_if_alive(run_folder: Path, number: int) -> None:
 def last_event_ends(path: Path) -> bool:
     """Whether an event log closes with the end of its attempt."""
     try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 65536))
-            tail = file.read().splitlines()
+        with bounded.opened(path, LOG_BYTES) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 65536))
+            tail = file.read(65536).splitlines()
     except OSError:
         return False
     kinds = tuple(f'"kind":"{cls.kind}"'.encode() for cls in ENDINGS)

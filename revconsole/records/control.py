@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from revconsole.errors import StoreError
+from revconsole.records import bounded
 from revconsole.records.attempt import Attempt
+from revconsole.records.bounded import NOTE_BYTES
+from revconsole.records.damage import UNREADABLE
+from revconsole.records.shared import create, make_folder
 
 Verb = Literal["stop", "pause", "continue", "handover"]
 
@@ -46,8 +50,8 @@ class Control:
     def pending(self) -> tuple[Request, ...]:
         """Requests not yet answered, oldest first. Costs one directory listing."""
         try:
-            names = sorted(entry.name for entry in os.scandir(self._folder))
-        except FileNotFoundError:
+            names = sorted(bounded.files(self._folder))
+        except OSError:  # nobody has asked anything, or the folder cannot be looked into just now
             return ()
         found = (_read(self._folder / name) for name in names if name.endswith(".json"))
         return tuple(request for request in found if request is not None)
@@ -65,9 +69,9 @@ def ask(folder: Path, verb: Verb, why: str = "") -> None:
     control = folder / "control"
     path = control / f"{time.time_ns():020d}-{verb}-{secrets.token_hex(3)}.json"
     try:
-        control.mkdir(exist_ok=True)
+        make_folder(control, exist_ok=True)
         hidden = path.with_suffix(".tmp")
-        hidden.write_text(json.dumps({"verb": verb, "by": whoami(why)}), encoding="utf-8")
+        create(hidden, json.dumps({"verb": verb, "by": whoami(why)}).encode())
         hidden.replace(path)
     except OSError as error:
         raise StoreError(f"cannot ask the run to {verb}: {control}: {error.strerror}") from None
@@ -84,8 +88,8 @@ def whoami(why: str = "") -> str:
 
 def _read(path: Path) -> Request | None:
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = json.loads(bounded.read(path, NOTE_BYTES))
         verb, by = body["verb"], str(body["by"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return None
     return Request(verb=verb, by=by, path=path) if verb in get_args(Verb) else None

@@ -19,11 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from revconsole.records import bounded
 from revconsole.records.block import RECENT, Block
+from revconsole.records.bounded import LOG_BYTES
 from revconsole.records.columns import Column
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.events import Answered, EpochFinished, Finished, Measured, Record, Started
-from revconsole.records.log import READABLE
+from revconsole.records.shared import READABLE, set_mode
 
 FILE = "digest.bin"
 CHUNK_BYTES = 1 << 20
@@ -100,6 +102,7 @@ class DigestWriter:
         self._begin(self._stop)
         packed = pack(chunk)
         with os.fdopen(os.open(self._file, os.O_WRONLY | os.O_CREAT, READABLE), "wb") as file:
+            set_mode(file.fileno())
             file.seek(self._written)
             file.truncate()  # what could not be finished when it was last tried
             file.write(packed)
@@ -109,7 +112,7 @@ class DigestWriter:
 def chunks(folder: Path) -> Iterator[Chunk]:
     """The whole chunks of a digest, up to the first that is not."""
     try:
-        with (folder / FILE).open("rb") as file:
+        with bounded.opened(folder / FILE, LOG_BYTES) as file:
             while (chunk := _read(file)) is not None:
                 yield chunk
     except UNREADABLE:

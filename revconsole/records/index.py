@@ -14,12 +14,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from revconsole.records import bounded
+from revconsole.records.bounded import INDEX_BYTES
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.plan import Plan
 from revconsole.records.run import Summary
 from revconsole.records.sections import Section
+from revconsole.records.shared import set_mode
 
 FILE = "index.json"
+OWNER_ALONE = 0o600
 FORMAT = 1
 """To be raised when the same log would make another row."""
 COLUMNS = tuple(f.name for f in fields(Summary) if f.name != "plan")
@@ -73,7 +77,7 @@ def settled(signature: Signature, since: float) -> bool:
 def read(root: Path) -> dict[str, Entry]:
     """The rows of a store's index by run; none if there is no index, or not one of this version."""
     try:
-        head, _, body = (root / FILE).read_bytes().partition(b"\n")
+        head, _, body = bounded.read(root / FILE, INDEX_BYTES).partition(b"\n")
         if json.loads(head) != _head(body):
             return {}
         return _entries(json.loads(body))
@@ -86,10 +90,23 @@ def write(root: Path, entries: Mapping[str, Entry]) -> None:
     body = json.dumps(_packed(entries), separators=(",", ":")).encode()
     hidden = root / f".{FILE}-{secrets.token_hex(4)}"
     try:
-        hidden.write_bytes(json.dumps(_head(body)).encode() + b"\n" + body)
+        made = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ALONE)
+        with os.fdopen(made, "wb") as file:
+            file.write(json.dumps(_head(body)).encode() + b"\n" + body)
+            set_mode(file.fileno(), _mode(root, entries))
         hidden.replace(root / FILE)
     except OSError:
         hidden.unlink(missing_ok=True)
+
+
+def _mode(root: Path, entries: Mapping[str, Entry]) -> int:
+    """Readable by those who may enter every run that it has a row of."""
+    mode, group = OWNER_ALONE | 0o044, os.getegid()
+    for run_id in entries:
+        found = os.stat(f"{root}/{run_id}")  # noqa: PTH116  as above
+        shared = found.st_mode & 0o055
+        mode &= OWNER_ALONE | (shared if found.st_gid == group else shared & 0o005)
+    return mode
 
 
 def _head(body: bytes) -> dict[str, Any]:

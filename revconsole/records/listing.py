@@ -6,9 +6,10 @@ from pathlib import Path
 
 from revconsole.records import attempt as attempts
 from revconsole.records import index
+from revconsole.records.header import Header, read_header, stamp
 from revconsole.records.index import Entry
 from revconsole.records.run import Summary
-from revconsole.records.tail import Tail, read_header
+from revconsole.records.tail import Tail, damaged_row
 
 SETTLED_SECONDS = 2.0
 """How long a run must have been left alone before its row is kept: the coarsest time stamp of a file system."""
@@ -36,7 +37,7 @@ class Listing:
         tails, self._tails = self._tails, {}
         found = []
         for run_id in ids:
-            row = self._known(run_id, before) or self._read(run_id, tails.get(run_id))
+            row = self._known(run_id, before) or self._read_safely(run_id, tails.get(run_id))
             if row is not None:
                 found.append(row)
         self._save()
@@ -51,6 +52,15 @@ class Listing:
             return None
         self._kept[run_id] = entry
         return entry.row
+
+    def _read_safely(self, run_id: str, tail: Tail | None) -> Summary | None:
+        """As `_read`; whatever is odd about one run, the others are listed."""
+        try:
+            return self._read(run_id, tail)
+        except Exception as error:  # noqa: BLE001  the row says what it was
+            why = f"it cannot be read: {type(error).__name__}"
+            created = stamp(self._root / run_id)[0] / 1e9
+            return damaged_row(Header(id=run_id, created=created, plan=None, why=why))
 
     def _read(self, run_id: str, tail: Tail | None) -> Summary | None:
         """The row of any other run; None if it has been deleted."""

@@ -10,11 +10,11 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from revconsole.records.shared import READABLE, set_mode
+
 MOST_BYTES = 32 * 2**20
 """Lines that may wait; later ones are lost, and counted."""
 RETRY_SECONDS = 0.5
-READABLE = 0o644
-"""By all who may enter the run's folder, which by itself is its owner alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Log:
     def __init__(self, path: Path) -> None:
         """Create the file. Raises FileExistsError if somebody else did, and OSError."""
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, READABLE)
+        set_mode(self._file)
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
         self.lost, self._lost_before = 0, 0

@@ -52,6 +52,13 @@ RATIO_SLACK = 1e-6
 LABELS = frozenset({"name", "profile", "study", "arm", "quick", "data_fingerprint"})
 """What a plan is called, where it came from and what was found out about it: nothing of it decides the result."""
 
+RESUMABLE = {
+    "train": {"device", "epochs", "steps"},
+    "data": {"folder"},
+    "model": {"weights"},
+}
+"""Settings by section that change nothing of what is past: where it trains, for how long, where its files lie."""
+
 LATER = frozenset({"objective"})
 """Sections with kinds that plans had not from the beginning: at their default, a digest knows nothing of them."""
 
@@ -131,6 +138,19 @@ class Plan(Section):
             if section in content or section not in LATER:
                 content.setdefault(section, {})[tag] = getattr(getattr(self, section), tag)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def past_digest(self) -> str:
+        """A hash of everything that decides the steps a run has made; checkpoints carry it.
+
+        Left out beside what `digest` leaves out is what a run may be resumed with: see `RESUMABLE`.
+        """
+        first = {}
+        for section, names in RESUMABLE.items():
+            inner = getattr(self, section)
+            fields = type(inner).model_fields
+            defaults = {name: fields[name].default for name in names if name in fields}
+            first[section] = inner.model_copy(update=defaults)
+        return self.model_copy(update=first).digest()
 
     @model_validator(mode="after")
     def _rules(self) -> Self:

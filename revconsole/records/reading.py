@@ -5,15 +5,20 @@ written is not there yet. Nor is a whole line whose checksum fails, as long as n
 system may show zeros where bytes are on their way. Once a good one follows, it is damaged: counted and passed over.
 """
 
+import os
 import zlib
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from revconsole.records import digest
+from revconsole.records import bounded, digest
 from revconsole.records.block import Block
+from revconsole.records.bounded import LOG_BYTES
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.events import Record, decode
+from revconsole.records.log import MOST_BYTES
 
+LINE_BYTES = MOST_BYTES
+"""Most of a line: a writer keeps no longer one."""
 BLOCK_BYTES = 1 << 22
 """Read at once."""
 DOUBT_BYTES = 1 << 16
@@ -38,20 +43,25 @@ class Reading:
         self._offset = 0
         self._seen: tuple[int, int] | None = None
         self.damaged, self.doubtful = 0, 0
+        self.odd = ""
+        """What stands in the place of the log, if it is no log."""
 
     def look(self) -> bool:
         """Take in what is new; False if the log is not the one that was read before, but shorter."""
         path = self._folder / "events.jsonl"
         try:
-            now = path.stat()
-            if now.st_size < self._offset:
-                return False
-            if self._nothing_new(now.st_size, now.st_mtime_ns):
-                return True
-            with path.open("rb") as file:
+            with bounded.opened(path, LOG_BYTES) as file:
+                now = os.fstat(file.fileno())
+                if now.st_size < self._offset:
+                    return False
+                if self._nothing_new(now.st_size, now.st_mtime_ns):
+                    return True
                 if not self._offset:
                     self._read_digest(file)
                 self._read_lines(file)
+        except bounded.OddFile as error:
+            self.odd = f"{path.name} {error.strerror}"
+            return True
         except OSError:
             return True  # gone, or out of reach: what was read stays true
         self._seen = (now.st_size, now.st_mtime_ns)
@@ -84,7 +94,7 @@ class Reading:
         self.doubtful = 0
         while block := file.read(size if until is None else max(0, min(size, until - file.tell()))):
             *lines, rest = (rest + block).split(b"\n")
-            size = BLOCK_BYTES if lines else 2 * size  # a line without end is not copied too often
+            size = BLOCK_BYTES if lines else 2 * size  # a long line is not copied too often
             for line in lines:
                 place += len(line) + 1
                 if self._take(line):
@@ -92,6 +102,9 @@ class Reading:
                     self._offset = place
                 else:
                     self.doubtful += 1
+            if len(rest) > LINE_BYTES:  # nobody writes such a line: what comes after it is not read
+                self.doubtful += 1
+                break
         return place
 
     def _take(self, line: bytes) -> bool:

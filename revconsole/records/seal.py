@@ -10,7 +10,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from revconsole.records import bounded
 from revconsole.records.attempt import write_json
+from revconsole.records.bounded import RECORD_BYTES
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.plan import Plan
 from revconsole.records.run import Summary
@@ -33,7 +35,7 @@ def write(folder: Path, summary: Summary, log_bytes: int) -> None:
 def read(folder: Path, plan: Plan, attempt: int, log_bytes: int) -> Summary | None:
     """The kept row, if it was made from exactly this log."""
     try:
-        body = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        body = json.loads(bounded.read(folder / FILE, RECORD_BYTES))
         made_from = (body["format"], body["attempt"], body["log_bytes"])
         row: dict[str, Any] = body["row"]
         whole = body["crc"] == checksum(row)

@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 
 from revconsole.records import attempt as attempts
+from revconsole.records import bounded
+from revconsole.records.bounded import NOTE_BYTES, RECORD_BYTES
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.events import Failed, Finished, HandedOver
 from revconsole.records.fold import Tally
@@ -77,8 +79,20 @@ def waiting(place: Place) -> Verdict | None:
         return None
     if queued[0].alive() is not False:
         return "queued", ""
-    dead = "its launcher ended before the run began; `revconsole resume` starts it"
+    dead = f"its launcher ended before the run began{_said(place)}; `revconsole resume` starts it"
     return None if place.attempt else ("lost", dead)
+
+
+def _said(place: Place) -> str:
+    """The last line of what the background process said that was to train the run, in brackets."""
+    try:
+        said = bounded.read(place.run_folder / attempts.LAUNCH_LOG, RECORD_BYTES).decode(
+            errors="replace"
+        )
+    except OSError:
+        return ""
+    lines = said.split("\n")
+    return next((f" ({line.strip()[:300]})" for line in reversed(lines) if line.strip()), "")
 
 
 def _unclaimed(place: Place) -> Verdict:
@@ -160,7 +174,7 @@ def _gone(place: Place, tally: Tally) -> Verdict:
 def _seen(place: Place) -> tuple[int, bool] | None:
     """The signal that ended the attempt, and whether for want of memory, if somebody saw it."""
     try:
-        body = json.loads((place.folder / "exit.json").read_text(encoding="utf-8"))
+        body = json.loads(bounded.read(place.folder / "exit.json", NOTE_BYTES))
         return int(body["signal"]), bool(body["memory"])
     except UNREADABLE:
         return None
@@ -176,7 +190,7 @@ def _name(number: int) -> str:
 def _asked(run_folder: Path) -> set[str]:
     """What has been asked of the run and not been answered yet."""
     try:
-        names = [path.name for path in (run_folder / "control").iterdir()]
+        names = bounded.files(run_folder / "control")
     except OSError:
         return set()
     return {name.split("-")[1] for name in names if name.endswith(".json") and name.count("-") == 2}

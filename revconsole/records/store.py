@@ -26,13 +26,14 @@ from revconsole.records import attempt as attempts
 from revconsole.records.attempt import Attempt, write_json
 from revconsole.records.control import whoami
 from revconsole.records.events import Finished
+from revconsole.records.header import Header, read_header, write_header
 from revconsole.records.identity import Identity
 from revconsole.records.listing import Listing
 from revconsole.records.plan import Plan
 from revconsole.records.run import Run, Summary
-from revconsole.records.tail import Header, Tail, read_header
+from revconsole.records.shared import create, make_folder
+from revconsole.records.tail import Tail
 
-FORMAT = 1
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 """Letters and digits that cannot be taken for one another when an id is read out."""
 ID_LENGTH = 8
@@ -59,9 +60,9 @@ class RunStore:
         hidden, mode = self.root / f".new-{run_id}", folder_mode(os.environ.get(SHARE, ""))
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            hidden.mkdir(mode=mode)
-            (hidden / "profile.toml").write_text(tomli_w.dumps(dict(profile)), encoding="utf-8")
-            _write_plan(hidden / "plan.json", run_id, time.time(), plan)
+            make_folder(hidden, mode)
+            create(hidden / "profile.toml", tomli_w.dumps(dict(profile)).encode())
+            write_header(hidden, run_id, time.time(), plan)
             hidden.rename(self.root / run_id)
         except OSError as error:
             raise StoreError(
@@ -99,18 +100,16 @@ class RunStore:
 
     def plan(self, run_id: str) -> Plan:
         """What a run was asked to do."""
-        plan = self._header(run_id).plan
-        if plan is None:
-            raise StoreError(
-                f"the plan of run {run_id} is damaged: {self.root / run_id / 'plan.json'}"
-            )
-        return plan
+        header = self._header(run_id)
+        if header.plan is None:
+            raise StoreError(f"the plan of run {run_id} is damaged: {header.why}")
+        return header.plan
 
     def keep_fingerprint(self, run_id: str, fingerprint: str) -> Plan:
         """Write the fingerprint of the data into the plan; returns the completed plan."""
         folder = self.folder(run_id)
         plan = self.plan(run_id).model_copy(update={"data_fingerprint": fingerprint})
-        _write_plan(folder / "plan.json", run_id, self._header(run_id).created, plan)
+        write_header(folder, run_id, self._header(run_id).created, plan)
         return plan
 
     def queue(self, run_id: str, number: int, holder: Identity, launcher: str) -> None:
@@ -180,11 +179,6 @@ class RunStore:
         if header.plan is None:
             self.folder(run_id)
         return header
-
-
-def _write_plan(path: Path, run_id: str, created: float, plan: Plan) -> None:
-    content = plan.model_dump(mode="json")
-    write_json(path, {"format": FORMAT, "id": run_id, "created": created, "plan": content})
 
 
 def folder_mode(share: str) -> int:

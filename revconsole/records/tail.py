@@ -1,8 +1,7 @@
 """Tail: reads the growing event logs of one run, attempt by attempt, and says what they amount to."""
 
-import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from revconsole.records import attempt as attempts
@@ -10,47 +9,11 @@ from revconsole.records import seal
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.events import Finished, HandedOver
 from revconsole.records.fold import Fold, Tally
+from revconsole.records.header import FILE, Header, read_header, stamp
 from revconsole.records.plan import Plan
 from revconsole.records.reading import Reading
 from revconsole.records.run import ENDED, Run, State, Summary
 from revconsole.records.state import Place, Verdict, judged, waiting
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """What hardly ever changes about a run; `plan` is None, and `why` says so, if it is damaged."""
-
-    id: str
-    created: float
-    plan: Plan | None
-    why: str = ""
-    stamp: tuple[int, int] = (0, 0)
-    """Of the file it was read from."""
-
-
-def read_header(folder: Path) -> Header:
-    """Id, plan and time of creation of a run folder; the plan is None if it is damaged."""
-    stamp = _stamp(folder / "plan.json")
-    try:
-        body = json.loads((folder / "plan.json").read_bytes())
-        plan = Plan.model_validate_json(json.dumps(body["plan"]))
-        created = float(body["created"])
-        if not math.isfinite(created):
-            raise ValueError("a time that is none")
-    except UNREADABLE as error:
-        why = f"plan.json cannot be read: {type(error).__name__}"
-        age = _stamp(folder)[0] / 1e9
-        return Header(id=folder.name, created=age, plan=None, why=why, stamp=stamp)
-    return Header(id=folder.name, created=created, plan=plan, stamp=stamp)
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """When a file or folder last changed, in nanoseconds, and its length; zeros if it is not there."""
-    try:
-        found = path.stat()
-    except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_size
 
 
 class Tail:
@@ -119,8 +82,8 @@ class Tail:
 
     def _read_header(self) -> None:
         """Read the plan again if it was replaced, or could not be read; one that is gone stays what it was."""
-        stamp = _stamp(self._folder / "plan.json")
-        if stamp != (0, 0) and (self._header.plan is None or stamp != self._header.stamp):
+        now = stamp(self._folder / FILE)
+        if now != (0, 0) and (self._header.plan is None or now != self._header.stamp):
             self._header = read_header(self._folder)
 
     def _start_again(self) -> None:
@@ -160,10 +123,7 @@ class Tail:
     def _row(self) -> Summary:
         header, tally = self._header, self._tally
         if header.plan is None:
-            return Summary(
-                id=header.id, name=header.id, state="damaged", reason=header.why,
-                plan=Plan(name=header.id), created=header.created,
-            )  # fmt: skip
+            return damaged_row(header)
         state, reason = self._verdict()
         best, latest, facts = tally.best(), tally.latest, tally.facts
         peak = _peak(tally)
@@ -203,6 +163,8 @@ class Tail:
         )
 
     def _verdict(self) -> Verdict:
+        if self._reading is not None and self._reading.odd:
+            return "damaged", self._reading.odd
         try:
             return judged(Place(self._folder, self._attempt), self._tally)
         except UNREADABLE as error:
@@ -214,6 +176,14 @@ class Tail:
             return self._damaged
         final = self._reading.doubtful if state in ENDED else 0
         return self._damaged + self._reading.damaged + final
+
+
+def damaged_row(header: Header) -> Summary:
+    """The row of a run whose plan, or whatever else, cannot be read; `why` says what."""
+    return Summary(
+        id=header.id, name=header.id, state="damaged", reason=header.why,
+        plan=Plan(name=header.id), created=header.created,
+    )  # fmt: skip
 
 
 def _peak(tally: Tally) -> tuple[int | None, str]:

@@ -11,13 +11,14 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from revconsole.errors import RevconsoleError, StoreError
 from revconsole.records import control
-from revconsole.records.attempt import Attempt
-from revconsole.records.log import READABLE
+from revconsole.records.attempt import LAUNCH_LOG, Attempt
+from revconsole.records.shared import READABLE, set_mode
 from revconsole.records.store import RunStore
 from revconsole.training.shepherd import PASSED_ON, shepherded
 
@@ -95,10 +96,13 @@ def _redirect_output(attempt: Attempt) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     log = os.open(attempt.folder / "output.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, READABLE)
+    set_mode(log)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
     os.close(log)
     faulthandler.enable()
+    with suppress(OSError):  # what was said before the claim belongs to the attempt
+        (attempt.run_folder / LAUNCH_LOG).rename(attempt.folder / LAUNCH_LOG)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from revconsole.errors import StoreError
+from revconsole.records import bounded
+from revconsole.records.bounded import RECORD_BYTES
+from revconsole.records.damage import UNREADABLE
+from revconsole.records.shared import create, make_folder, set_mode
 from revconsole.training.shortage import ran_out
 
 FORMAT = 1
@@ -70,7 +74,7 @@ class Checkpoints:
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, whole or damaged, newest first."""
         try:
-            names = [path.name for path in self.folder.iterdir()]
+            names = bounded.folders(self.folder)
         except FileNotFoundError:
             return []
         matches = (NAME.fullmatch(name) for name in names)
@@ -90,10 +94,9 @@ class Checkpoints:
         needed = sum(tensor.nbytes for tensor in _tensors([weights, state]))
         try:
             self._sweep()
-            self.folder.mkdir(
-                exist_ok=True
-            )  # without its parents: a run that was deleted stays deleted
-            hidden.mkdir()
+            # Without its parents: a run that was deleted stays deleted.
+            make_folder(self.folder, exist_ok=True)
+            make_folder(hidden)
             _require_room(self.folder, needed)
             # A copy per tensor, because safetensors refuses tensors that share memory.
             copies = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in weights.items()}
@@ -144,39 +147,45 @@ def _write_manifest(folder: Path, step: int) -> None:
     files = {}
     for name in (WEIGHTS, STATE):
         path = folder / name
+        set_mode(path)
         _force(path)
-        files[name] = {"bytes": path.stat().st_size, "sha256": _digest(path)}
+        digest, size = _measured(path, path.stat().st_size)
+        files[name] = {"bytes": size, "sha256": digest}
     manifest = folder / MANIFEST
     body = {"format": FORMAT, "step": step, "files": files}
-    manifest.write_text(json.dumps(body, indent=1), encoding="utf-8")
-    _force(manifest)
+    create(manifest, json.dumps(body, indent=1).encode())
     _force(folder)
 
 
 def _verify(folder: Path, step: int) -> None:
     """Raise Damaged unless every file is as its manifest says."""
     try:
-        body = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        body = json.loads(bounded.read(folder / MANIFEST, RECORD_BYTES))
         files = {
             name: (body["files"][name]["bytes"], body["files"][name]["sha256"])
             for name in (WEIGHTS, STATE)
         }
         claimed, version = body["step"], body["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise Damaged(f"{folder.name}: its manifest cannot be read") from error
     if claimed != step or version != FORMAT:
         raise Damaged(f"{folder.name}: its manifest is of step {claimed}, format {version}")
     for name, (size, digest) in files.items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != size:
-            raise Damaged(f"{folder.name}: {name} is missing or cut short")
-        if _digest(path) != digest:
+        try:
+            found, length = _measured(folder / name, int(size))
+        except (OSError, ValueError, TypeError) as error:
+            raise Damaged(f"{folder.name}: {name} cannot be read: {error}") from error
+        if length != size:
+            raise Damaged(f"{folder.name}: {name} is cut short")
+        if found != digest:
             raise Damaged(f"{folder.name}: the content of {name} has changed")
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _measured(path: Path, most: int) -> tuple[str, int]:
+    """SHA-256 and length of a file of at most `most` bytes. Raises OSError."""
+    with bounded.opened(path, most) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return digest, file.tell()
 
 
 def _force(path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import revconsole
+from revconsole.records.child import working_folder
 from revconsole.records.events import Scalar
 from revconsole.reversible import ReversibleSequence, sequences
 from revconsole.training import devices
@@ -90,7 +91,7 @@ def _rebuilt_in_a_row(stack: ReversibleSequence) -> int:
 
 def _commit() -> str | None:
     """Commit of the working folder, if it is a git repository."""
-    command = ["git", "rev-parse", "HEAD"]
+    command = ["git", "-C", str(working_folder()), "rev-parse", "HEAD"]
     try:
         answer = subprocess.run(  # noqa: S603  fixed words, no shell
             command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True

@@ -83,6 +83,7 @@ class Keeper:
                 "micro_batch": setting.micro_batch,
                 "average": None if setting.average is None else setting.average.state_dict(),
                 "surroundings": devices.surroundings(setting.device),
+                "plan": setting.plan.past_digest(),
             },
         )
         self._saved = position
@@ -132,6 +133,11 @@ class Keeper:
 
     def _apply(self, loaded: Loaded) -> Progress:
         setting = self._setting
+        if loaded.state.get("plan", setting.plan.past_digest()) != setting.plan.past_digest():
+            raise RunFailed(
+                f"the checkpoint of step {loaded.step} was made under another plan than the run has now; put "
+                "the plan back, or launch a new run"
+            )
         try:
             load_weights(self._setting, loaded)
             setting.optimizer.load_state_dict(loaded.state["optimizer"])

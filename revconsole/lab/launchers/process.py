@@ -1,14 +1,16 @@
 """Process launcher: runs train in a process of their own session, which outlives the terminal.
 
-The child gets no terminal, no inherited descriptors and a working folder that stays; it claims its runs
-itself and writes its output into their folders.
+The child gets no terminal, no inherited descriptors, and the store as its working folder, from which nothing is
+imported; it claims its runs itself and writes its output into their folders. What it says before that goes to
+`launch.log` of its first run, and from there into the attempt.
 """
 
 import subprocess
-import sys
 import threading
 
 from revconsole.errors import StoreError
+from revconsole.records import child as children
+from revconsole.records.attempt import LAUNCH_LOG
 from revconsole.records.identity import Identity
 from revconsole.records.store import RunStore
 
@@ -22,16 +24,19 @@ def launch(store: RunStore, run_ids: list[str]) -> int:
     """
     numbered = [(run_id, store.next_attempt(run_id)) for run_id in run_ids]
     wanted = [f"{run_id}:{number}" for run_id, number in numbered]
-    command = [sys.executable, "-m", "revconsole.training", str(store.root.resolve()), *wanted]
+    root = store.root.resolve()
     try:
-        child = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            close_fds=True,
-        )
+        with (store.folder(run_ids[0]) / LAUNCH_LOG).open("wb") as said:
+            child = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
+                children.command("revconsole.training", str(root), *wanted),
+                env=children.environment(),
+                cwd=root,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                start_new_session=True,
+                close_fds=True,
+            )
     except OSError as error:
         raise StoreError(f"cannot start a training process: {error.strerror}") from None
     threading.Thread(target=child.wait, daemon=True).start()  # or it would stay behind as a zombie

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import torch
 
+from revconsole.records import child
 from revconsole.records.benchmark import Configuration
 from revconsole.records.plan import Plan
 from revconsole.training.bench import memory
@@ -30,9 +31,13 @@ Pipes = tuple[IO[str], IO[str]]
 @contextmanager
 def started() -> Iterator[Pipes]:
     """The process that forks, for as long as the context lasts; a child that still measures ends with it."""
-    command = [sys.executable, "-m", "revconsole.training.bench.processes"]
     with subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        child.command("revconsole.training.bench.processes"),
+        env=child.environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as forking:
         try:
             if forking.stdin is not None and forking.stdout is not None:  # they are pipes
@@ -74,10 +79,10 @@ def serve() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
+        forked = os.fork()
+        if forked == 0:
             _answer(json.loads(line), answers)
-        _, status = os.waitpid(child, 0)
+        _, status = os.waitpid(forked, 0)
         if status != 0:
             answers.write("null\n")
             answers.flush()

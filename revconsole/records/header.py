@@ -1,0 +1,105 @@
+"""Header: the plan.json of a run, which says what the run was asked to do.
+
+It carries a checksum, and one for each of its parts, so that a plan that was edited or damaged is not taken for the
+one that was planned, and whoever looks is told which part it was.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from revconsole.records import bounded
+from revconsole.records.attempt import write_json
+from revconsole.records.bounded import RECORD_BYTES
+from revconsole.records.damage import UNREADABLE
+from revconsole.records.plan import Plan
+
+FILE = "plan.json"
+FORMAT = 2
+WITHOUT_SUMS = 1
+"""The format before checksums."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What hardly ever changes about a run; `plan` is None, and `why` says so, if it is damaged."""
+
+    id: str
+    created: float
+    plan: Plan | None
+    why: str = ""
+    stamp: tuple[int, int] = (0, 0)
+    """Of the file it was read from."""
+
+
+def read_header(folder: Path) -> Header:
+    """Id, plan and time of creation of a run folder; the plan is None if it is damaged."""
+    now = stamp(folder / FILE)
+    if folder.is_symlink():
+        return _damaged(folder, now, "its folder is a link, and no link is followed out of a store")
+    try:
+        body = json.loads(bounded.read(folder / FILE, RECORD_BYTES))
+        changed = _changed(body)
+        plan = Plan.model_validate_json(json.dumps(body["plan"]))
+        created = float(body["created"])
+        if not math.isfinite(created):
+            raise ValueError("a time that is none")
+    except bounded.OddFile as error:
+        return _damaged(folder, now, f"{FILE} {error.strerror}")
+    except UNREADABLE as error:
+        return _damaged(folder, now, f"{FILE} cannot be read: {type(error).__name__}")
+    if changed:
+        why = f"{FILE} was changed after the run was planned: {', '.join(changed)}"
+        return _damaged(folder, now, why)
+    return Header(id=folder.name, created=created, plan=plan, stamp=now)
+
+
+def write_header(folder: Path, run_id: str, created: float, plan: Plan) -> None:
+    """Write or replace the plan.json of a run folder. Raises OSError."""
+    body = {
+        "format": FORMAT,
+        "id": run_id,
+        "created": created,
+        "plan": plan.model_dump(mode="json"),
+    }
+    write_json(folder / FILE, body | {"sha256": _sum(body), "parts": _sums(body)})
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """When a file or folder last changed, in nanoseconds, and its length; zeros if it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+def _damaged(folder: Path, now: tuple[int, int], why: str) -> Header:
+    age = stamp(folder)[0] / 1e9
+    return Header(id=folder.name, created=age, plan=None, why=why, stamp=now)
+
+
+def _changed(body: dict[str, Any]) -> list[str]:
+    """Which parts are not what was written; empty if all are."""
+    content = {key: value for key, value in body.items() if key not in {"sha256", "parts"}}
+    if "sha256" not in body and content["format"] == WITHOUT_SUMS:
+        return []
+    if content["format"] == FORMAT and body.get("sha256") == _sum(content):
+        return []
+    before, now = body.get("parts", {}), _sums(content)
+    return sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k)) or [
+        "its checksum"
+    ]
+
+
+def _sums(body: dict[str, Any]) -> dict[str, str]:
+    """A short checksum of every part: the sections of the plan, and what stands beside the plan."""
+    beside = {key: value for key, value in body.items() if key != "plan"}
+    return {key: _sum(value)[:8] for key, value in (beside | body["plan"]).items()}
+
+
+def _sum(body: Any) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
