@@ -4,6 +4,7 @@ Data goes to stdout, narration to stderr. Exit codes: 0 done; 1 a run failed; 2 
 3 no such run; 4 data, device or disk unavailable; 130 interrupted.
 """
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -72,6 +73,9 @@ def root(
 
 def main() -> None:
     """Run the command line; turn expected errors into one sentence and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is printed as ?
+            stream.reconfigure(errors="replace")
     try:
         app()
     except RevconsoleError as error:

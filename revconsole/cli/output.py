@@ -3,13 +3,12 @@
 Data on stdout, narration on stderr. Everything that came from outside is printed as text, never as markup.
 """
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from revconsole.lab import format as form
-from revconsole.records.printable import one_line, printable
+from revconsole.records.printable import json_text, one_line, printable
 
 if TYPE_CHECKING:
     from revconsole.lab.compare import Comparison, Row
@@ -27,7 +26,7 @@ def say(text: str) -> None:
 
 def print_json(body: Any) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(body, indent=2, ensure_ascii=False))
+    print(json_text(body))
 
 
 def print_entries(
@@ -49,6 +48,7 @@ def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, plain: bool = False
 ) -> None:
     """A table on a terminal; tab-separated lines in a pipe, or aligned text if `plain`."""
+    columns = [one_line(column) for column in columns]
     cells = [[one_line(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_rich(columns, cells)
@@ -149,7 +149,8 @@ def print_plans(plans: Sequence["Plan"]) -> None:
 
     for plan in plans:
         content = plan.model_dump(exclude_none=True)
-        print(f"# {one_line(plan.name)}\n{tomli_w.dumps(content)}")
+        text = tomli_w.dumps(content)
+        print(f"# {one_line(plan.name)}\n{printable(text, len(text))}")
 
 
 def print_dry_run(plans: Sequence["Plan"]) -> None:

@@ -4,9 +4,13 @@ Run names, log lines and dataset labels may carry escape sequences, control char
 overrides; rich and textual pass those through. Everything shown goes through `printable`.
 """
 
+import json
+import re
 import unicodedata
+from typing import Any
 
 KEPT = {"\n", "\t"}
+NOT_PRINTED = re.compile(r"[^\n -~]")
 HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Controls, format characters (bidi, zero width), lone surrogates, private and unassigned, line separators."""
 
@@ -20,6 +24,23 @@ def printable(text: str, limit: int = 4000) -> str:
 def one_line(text: str, limit: int = 200) -> str:
     """As `printable`, on one line."""
     return printable(" ".join(text.split()), limit)
+
+
+def json_text(body: Any) -> str:
+    """`body` as JSON, in which nothing could be obeyed by a terminal: such characters are escaped, and read back alike.
+
+    A lone surrogate, which is no character and which strict readers refuse, becomes U+FFFD.
+    """
+    text = json.dumps(body, indent=2, ensure_ascii=False)
+    return NOT_PRINTED.sub(lambda found: _escaped(found[0]), text)
+
+
+def _escaped(character: str) -> str:
+    if _harmless(character):
+        return character
+    if unicodedata.category(character) == "Cs":
+        return "\\ufffd"
+    return json.dumps(character)[1:-1] if not character.isascii() else f"\\u{ord(character):04x}"
 
 
 def _harmless(character: str) -> bool:
