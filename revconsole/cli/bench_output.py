@@ -169,8 +169,8 @@ def _cells(found: "Benchmark", row: "Row") -> list[str]:
         form.ratio(found.of_own(row)),
         form.ratio(found.limit(row)),
         form.ratio(found.work(row)),
-        form.mebibytes(row.kept_bytes).removesuffix(" MiB"),
-        form.mebibytes(row.peak_bytes).removesuffix(" MiB"),
+        form.memory(row.kept_bytes).removesuffix(" MiB"),
+        form.memory(row.peak_bytes).removesuffix(" MiB"),
         form.count(found.largest_batch(row)),
     ]
 

@@ -85,14 +85,16 @@ def print_run(run: "Run") -> None:
         ("time", form.duration(s.seconds)),
         (f"best {s.plan.objective.best.words}", f"{_best(s)} at epoch {form.count(s.best_epoch)}"),
         *_tested(s),
-        ("kept for backward", form.mebibytes(s.kept_for_backward_bytes)),
+        ("kept for backward", form.memory(s.kept_for_backward_bytes)),
         ("parameters", form.learnt(s.parameters, s.support_vectors)),
-        ("peak memory", f"{form.mebibytes(s.peak_memory_bytes)} {s.peak_memory_of}".strip()),
+        ("operations per image", form.multiply_adds(s.multiply_adds_per_image)),
+        ("peak memory", f"{form.memory(s.peak_memory_bytes)} {s.peak_memory_of}".strip()),
         *((key, text) for key, text in _reconstruction(run) if text),
         *(
             (key, str(v))
             for key, v in run.facts.items()
-            if key not in {"error_growth", "rebuilt_blocks", "parameters"}
+            if key
+            not in {"error_growth", "rebuilt_blocks", "parameters", "multiply_adds_per_image"}
         ),
         *((key, str(value)) for key, value in flat_settings(s.plan).items() if value is not None),
     ]
@@ -209,7 +211,7 @@ class Progress:
         test = f"  test {form.percent(s.test_accuracy)}" if s.test_accuracy is not None else ""
         if s.test_knn_accuracy is not None:
             test = f"  test k-NN {form.percent(s.test_knn_accuracy)}"
-        kept = f"  kept for backward {form.mebibytes(s.kept_for_backward_bytes)}"
+        kept = f"  kept for backward {form.memory(s.kept_for_backward_bytes)}"
         why = f"  {s.reason}" if s.reason else ""
         say(f"{s.name}  {s.state} in {form.duration(s.seconds)}{test}{kept}{why}")
 
@@ -263,7 +265,7 @@ def _run_cells(s: "Summary") -> list[str]:
         s.id, s.name, s.state, s.plan.model.architecture, s.plan.scheme.name, s.plan.backward,
         s.plan.data.dataset, f"{s.epoch}/{s.plan.epochs}", eta,
         form.percent(s.best_validation_accuracy), form.percent(s.test_accuracy),
-        form.mebibytes(s.kept_for_backward_bytes),
+        form.memory(s.kept_for_backward_bytes),
     ]  # fmt: skip
 
 
@@ -273,7 +275,7 @@ def _comparison_cells(row: "Row", differing: Sequence[str], *, probed: bool) -> 
     return [
         s.name, s.state, *(str(row.settings.get(key, "–")) for key in differing),
         form.percent(s.test_accuracy), gain, f"{s.seconds:.1f}", form.ratio(row.seconds_ratio),
-        form.mebibytes(s.kept_for_backward_bytes), form.ratio(row.kept_ratio),
+        form.memory(s.kept_for_backward_bytes), form.ratio(row.kept_ratio),
         *([form.small(s.gradient_error)] if probed else []),
         form.learnt(s.parameters, s.support_vectors), str(s.plan.seed),
     ]  # fmt: skip

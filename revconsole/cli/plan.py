@@ -1,6 +1,6 @@
 """The verb that says what runs would cost before they train: plan."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,16 +8,22 @@ from revconsole.cli import output
 from revconsole.cli.launch import Profile, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from revconsole.records.events import Scalar
     from revconsole.records.plan import Plan
 
-UNIT = "flops_per_image are multiply-adds of the forward pass: matrix products, convolutions and attention"
+UNIT = (
+    "operations are of the forward pass of one image: matrix products, convolutions and attention; papers say FLOPs of "
+    "either, multiply-adds counted once or twice"
+)
 LEFT_OUT = (
-    "without labels, parameters are of all that trains or teaches, and flops_per_image of the encoder on a whole image: "
+    "without labels, parameters are of all that trains or teaches, and operations of the encoder on a whole image: "
     "masks, decoder, projection head, teacher and further crops are not counted"
 )
 COLUMNS = [
-    "name", "architecture", "scheme", "parameters", "trainable_parameters", "flops_per_image",
-    "seconds_to_build",
+    "name", "architecture", "scheme", "parameters", "trainable_parameters", "multiply_adds_per_image",
+    "operations",
 ]  # fmt: skip
 
 
@@ -33,32 +39,43 @@ def plan(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Count weights and operations of every model of a profile; trains nothing and needs no data files."""
-    from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
+    from revconsole.lab import format as form  # pydantic and the records: not for --help
+    from revconsole.lab.lab import Lab
     from revconsole.records.profile import parse_assignments  # as above
 
     lab = Lab(context.obj)
     planned = lab.plan(profile, parse_assignments(settings or []))
-    entries = [
-        {
-            "name": each.name,
-            "architecture": each.model.architecture,
-            "scheme": each.scheme.name,
-            "objective": each.objective.name,
-            **lab.cost(each),
-        }
-        for each in planned.plans
-    ]
+    entries = [_entry(each, lab.cost(each)) for each in planned.plans]
     if json:
-        output.print_json([entry | {"flops_unit": "multiply-adds"} for entry in entries])
+        output.print_json(entries)
         return
-    shown = [{k: "–" if v is None else v for k, v in entry.items()} for entry in entries]
+    shown = [{k: form.UNKNOWN if v is None else v for k, v in e.items()} for e in entries]
+    for cells, entry in zip(shown, entries, strict=True):
+        cells["operations"] = form.multiply_adds(entry["multiply_adds_per_image"])
     output.print_entries(shown, COLUMNS, json=False)
-    for each in planned.plans:
+    for each, entry in zip(planned.plans, entries, strict=True):
         if each.model.architecture == "svm":
             output.say(fitted(each))
+        elif entry.get("multiply_adds_note"):
+            output.say(f"{each.name}: {entry['multiply_adds_note']}")
     output.say(UNIT)
     if any(each.objective.name != "classification" for each in planned.plans):
         output.say(LEFT_OUT)
+
+
+def _entry(plan: "Plan", cost: "Mapping[str, Scalar]") -> dict[str, Any]:
+    """What `--json` says of a model."""
+    from revconsole.lab import rows  # as above
+
+    counted = cost["multiply_adds_per_image"]
+    return {
+        "name": plan.name,
+        "architecture": plan.model.architecture,
+        "scheme": plan.scheme.name,
+        "objective": plan.objective.name,
+        **cost,
+        **rows.operations(counted if isinstance(counted, int) else None),
+    }
 
 
 def fitted(plan: "Plan") -> str:

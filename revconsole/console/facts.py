@@ -15,7 +15,8 @@ from revconsole.records.printable import one_line
 from revconsole.records.run import Run, Series
 
 HIDDEN = frozenset({
-    "steps", "steps_per_epoch", "parameters", "device", "fingerprint", "error_growth", "rebuilt_blocks"
+    "steps", "steps_per_epoch", "parameters", "device", "fingerprint", "error_growth", "rebuilt_blocks",
+    "multiply_adds_per_image", "multiply_adds_note",
 })  # fmt: skip
 """Facts that have a line of their own."""
 
@@ -60,9 +61,10 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         *_training(plan),
         ("seed", str(plan.seed)),
         ("parameters", shown.learnt(s.parameters, s.support_vectors)),
+        ("operations", _operations(run)),
         ("device", s.device or plan.train.device),
         ("fingerprint", (s.fingerprint or shown.UNKNOWN)[:12]),
-        ("kept for backward", shown.mebibytes(s.kept_for_backward_bytes)),
+        ("kept for backward", shown.memory(s.kept_for_backward_bytes)),
         ("peak memory", _peak(run)),
         *((name, text) for name, text in _reconstruction(run) if text),
         ("best epoch", shown.count(s.best_epoch)),
@@ -71,6 +73,14 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         *([("damaged lines", str(s.damaged_lines))] if s.damaged_lines else []),
         *((name.replace("_", " "), _scalar(v)) for name, v in run.facts.items() if name not in HIDDEN),
     ]  # fmt: skip
+
+
+def _operations(run: Run) -> str:
+    """Of one image, or why they are not known."""
+    counted = run.summary.multiply_adds_per_image
+    note = one_line(str(run.facts.get("multiply_adds_note", "")), 200)
+    words = note if counted is None else shown.multiply_adds(counted)
+    return f"{words} ({note})" if note and counted is not None else words or shown.UNKNOWN
 
 
 def _training(plan: Plan) -> list[tuple[str, str]]:
@@ -119,7 +129,7 @@ def _augmentation(run: Run) -> str:
 def _peak(run: Run) -> str:
     s = run.summary
     of = f" ({s.peak_memory_of})" if s.peak_memory_of else ""
-    return shown.mebibytes(s.peak_memory_bytes) + of
+    return shown.memory(s.peak_memory_bytes) + of
 
 
 def _best(run: Run) -> str:

@@ -49,8 +49,8 @@ def _architecture(run: Summary) -> str:
     return model.name if model.architecture == "timm" else model.architecture
 
 
-def _bare_mebibytes(size: int | None) -> str:
-    return shown.mebibytes(size).removesuffix(" MiB")
+def _bare_memory(size: int | None) -> str:
+    return shown.memory(size).removesuffix(" MiB")
 
 
 FIELDS: tuple[Field, ...] = (
@@ -65,8 +65,8 @@ FIELDS: tuple[Field, ...] = (
     _field(3, "eta", "ETA", 7, lambda r: shown.clock(r.eta_seconds)),
     _field(1, "best", "val", 7, lambda r: shown.percent(r.best_validation_accuracy)),
     _field(4, "test", "test", 7, lambda r: shown.percent(r.test_accuracy)),
-    _field(6, "peak", "peak MiB", 8, lambda r: _bare_mebibytes(r.peak_memory_bytes)),
-    _field(7, "kept", "kept MiB", 8, lambda r: _bare_mebibytes(r.kept_for_backward_bytes)),
+    _field(6, "peak", "peak MiB", 8, lambda r: _bare_memory(r.peak_memory_bytes)),
+    _field(7, "kept", "kept MiB", 8, lambda r: _bare_memory(r.kept_for_backward_bytes)),
     _field(10, "time", "time", 7, lambda r: shown.clock(r.seconds)),
     _field(11, "id", "id", 8, lambda r: r.id),
 )

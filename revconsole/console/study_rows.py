@@ -108,7 +108,7 @@ def _arm_cell(arm: ArmStanding, name: str, key: str, variables: Variables) -> Te
             style="dim" if arm.baseline else "",
         )
     if key == "kept":
-        return Text(shown.mebibytes(arm.kept_bytes).removesuffix(" MiB"))
+        return Text(shown.memory(arm.kept_bytes).removesuffix(" MiB"))
     return run_cell(arm.by_seed.get(seed_of(key)), variables)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from revconsole.records.attempt import Attempt
 from revconsole.records.benchmark import Bench, Update
+from revconsole.records.events import Scalar
 from revconsole.records.inspection import Inspection
 from revconsole.records.plan import Plan
 from revconsole.records.samples import Pace, Samples, Throughput
@@ -32,7 +33,7 @@ def count_parameters(plan: Plan) -> int:
     return door.count_parameters(plan)
 
 
-def cost(plan: Plan) -> Mapping[str, int | float | None]:
+def cost(plan: Plan) -> Mapping[str, Scalar]:
     """Weights and operations of the planned model, without data or files of weights."""
     from revconsole.training import door  # as above
 

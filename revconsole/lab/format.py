@@ -10,7 +10,9 @@ UNKNOWN = "–"
 ELLIPSIS = "…"
 MARKS = "'\"`()[]:;,."
 """What may stand around a path in a sentence."""
-MIB = 1024 * 1024
+KIB = 1024
+MIB = 1024 * KIB
+PREFIXES = ("", "k", "M", "G", "T", "P")
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -29,14 +31,22 @@ def points(gain: float | None) -> str:
     return _odd(gain) or (UNKNOWN if gain is None else f"{gain * 100:+.1f} pp")
 
 
-def mebibytes(size: float | None) -> str:
-    """Bytes in MiB, three significant digits below 100 MiB, whole ones above."""
+def memory(size: float | None) -> str:
+    """Bytes in MiB, three significant digits below 100 MiB, whole ones above; in KiB or bytes what is less than 0.1 of it."""
     odd = _odd(size)
     if size is None or odd:
         return odd or UNKNOWN
-    value = size / MIB
-    decimals = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
-    return f"{value:,.{decimals}f} MiB"
+    each, unit = memory_unit(size)
+    value = size / each
+    decimals = 0 if value >= 99.95 or each == 1 else 1 if value >= 9.995 else 2
+    return f"{value:,.{decimals}f} {unit}"
+
+
+def memory_unit(largest: float) -> tuple[int, str]:
+    """The unit that fits sizes up to this one, in bytes and in letters."""
+    if abs(largest) >= MIB / 10:
+        return MIB, "MiB"
+    return (KIB, "KiB") if abs(largest) >= KIB else (1, "bytes")
 
 
 def small(error: float | None) -> str:
@@ -85,6 +95,30 @@ def clock(seconds: float | None) -> str:
 def count(number: int | None) -> str:
     """A whole number with its thousands apart."""
     return UNKNOWN if number is None else f"{number:,}"
+
+
+def multiply_adds(number: int | None) -> str:
+    """Multiply-adds of an image, and what those who count both operations say: `17.6 G multiply-adds = 35.1 GFLOPs`."""
+    if number is None:
+        return UNKNOWN
+    return f"{_scaled(number, ' ')}multiply-adds = {_scaled(2 * number, '')}FLOPs"
+
+
+def both_counts(number: int | None) -> str:
+    """The same for a column whose heading names both: `17.6 G = 35.1 G`."""
+    if number is None:
+        return UNKNOWN
+    return " = ".join(_scaled(count, "").strip() for count in (number, 2 * number))
+
+
+def _scaled(number: int, between: str) -> str:
+    """Three significant digits and the prefix of a unit: `17.6 G`; every digit below a thousand."""
+    rounded = float(f"{number:.3g}")
+    power = min(int(math.log10(rounded or 1)), 3 * len(PREFIXES) - 1) // 3
+    if not power:
+        return f"{number} "
+    value = rounded / 1000**power
+    return f"{value:.{2 - int(math.log10(value))}f} {PREFIXES[power]}{between}"
 
 
 def learnt(parameters: int | None, support_vectors: int | None) -> str:

@@ -24,6 +24,7 @@ from revconsole.lab.study import Forecast, PlannedStudy, Standing
 from revconsole.records import attempt as attempts
 from revconsole.records import control, shelf
 from revconsole.records.benchmark import Update
+from revconsole.records.events import Scalar
 from revconsole.records.inspection import Inspection
 from revconsole.records.plan import Plan
 from revconsole.records.profile import Profile
@@ -283,8 +284,8 @@ class Lab:
         """Parameters of a planned model; loads torch, so call it from a thread."""
         return engine.count_parameters(plan)
 
-    def cost(self, plan: Plan) -> Mapping[str, int | float | None]:
-        """Weights, weights that learn, multiply-adds per image and seconds to build; loads torch."""
+    def cost(self, plan: Plan) -> Mapping[str, Scalar]:
+        """Weights, weights that learn and multiply-adds per image; loads torch."""
         return engine.cost(plan)
 
     def bench(self, wanted: Wanted) -> Iterator[Update]:

@@ -34,6 +34,7 @@ def row(summary: Summary) -> dict[str, Any]:
         "step": summary.step,
         "steps": summary.steps,
         "parameters": summary.parameters,
+        **operations(summary.multiply_adds_per_image),
         "support_vectors": summary.support_vectors,
         "loss": summary.loss,
         "best_validation_accuracy": summary.best_validation_accuracy,
@@ -55,6 +56,15 @@ def row(summary: Summary) -> dict[str, Any]:
         "damaged_lines": summary.damaged_lines,
         "final_weights_sha256": summary.weights_sha256 or None,
     })  # fmt: skip
+
+
+def operations(multiply_adds: int | None) -> dict[str, int | None]:
+    """Of the forward pass of one image, in both conventions: a multiplication with its addition as one, and as two."""
+    both = None if multiply_adds is None else 2 * multiply_adds
+    return {
+        "multiply_adds_per_image": multiply_adds,
+        "floating_point_operations_per_image": both,
+    }
 
 
 def details(run: Run) -> dict[str, Any]:

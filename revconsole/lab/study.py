@@ -210,11 +210,11 @@ def memory(
     parts = []
     if taken:
         most, of = max(taken)
-        parts.append(f"at most {form.mebibytes(most)} {of}, as earlier runs took")
+        parts.append(f"at most {form.memory(most)} {of}, as earlier runs took")
     if counted:
         most, arm = max(counted)
         whose = f" ({arm})" if arm else ""
-        parts.append(f"at most {form.mebibytes(most)} for a training step{whose}, as counted")
+        parts.append(f"at most {form.memory(most)} for a training step{whose}, as counted")
     if not wanted:
         return "nothing left"
     return "; ".join(parts) or "not known: nothing alike has run yet"

@@ -41,6 +41,8 @@ class Summary:
     """Wall clock of all attempts."""
     eta_seconds: float | None = None
     parameters: int | None = None
+    multiply_adds_per_image: int | None = None
+    """Of the forward pass; None where nothing could count them, or the run is older than the count."""
     support_vectors: int | None = None
     """Of a support vector machine, once it is fitted; it has no parameters."""
     best_validation_accuracy: float | None = None

@@ -17,7 +17,7 @@ from revconsole.records.damage import UNREADABLE
 from revconsole.records.plan import Plan
 from revconsole.records.run import Summary
 
-FORMAT = 4
+FORMAT = 5
 FILE = "summary.json"
 
 

@@ -141,6 +141,7 @@ class Tail:
             seconds=tally.seconds,
             eta_seconds=tally.eta_seconds() if state == "running" else None,
             parameters=_whole(facts.get("parameters")),
+            multiply_adds_per_image=_whole(facts.get("multiply_adds_per_image")),
             support_vectors=_whole(latest.get("support_vectors")),
             best_validation_accuracy=best.values.get("validation_accuracy") if best else None,
             best_validation_loss=best.values.get("validation_loss") if best else None,

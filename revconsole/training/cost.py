@@ -1,62 +1,131 @@
-"""Cost: what a planned model weighs and computes, known before anything is trained.
+"""Cost: what a model weighs and computes, known before anything is trained.
 
-The model is built with drawn weights and traced on one image in evaluation, on the CPU.
-Operations are multiply-adds (one multiplication and one addition are one) of matrix products, convolutions
-and attention in the forward pass; norms, activations and poolings, about one in a hundred, are left out.
-Papers and fvcore call this number FLOPs; torch's own counter says twice as many.
+Operations are multiply-adds (one multiplication and one addition are one) of matrix products, convolutions and
+attention in the forward pass of one image in evaluation; norms, activations and poolings, about one in a hundred,
+are left out. Many papers call this number FLOPs; those that count both operations say twice as many.
+
+A model is run on the `meta` device: its shapes without its numbers. One of somebody's own, whose code may look at
+numbers, is run as it is. An operator of which nobody knows whether it multiplies is named, never passed over.
 
 Of an objective without labels the weights are those of all that trains or teaches, and the operations those of the
 encoder on a whole image: what is hidden from it, its decoder and its further crops are left out.
 
 Only the count of weights depends on the scheme; what a reversible backward computes again is measured by
 `revconsole bench`.
-
-Shapes: B images, H heads, N tokens that ask, M tokens that answer, K width per head.
 """
 
-import time
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from revconsole.errors import RevconsoleError
+from revconsole.records.events import Scalar
 from revconsole.records.plan import Plan
-from revconsole.records.sections import Svm
-from revconsole.training.build import build_learner, drawn
+from revconsole.records.sections import Python, Svm
+from revconsole.training.build import without_memory
 
-FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, AssertionError, IndexError)
-COUNTED = ("parameters", "trainable_parameters", "flops_per_image", "seconds_to_build")
-LEFT_OUT = (
-    "aten::batch_norm", "aten::group_norm", "aten::layer_norm", "aten::instance_norm",
-    "aten::upsample_nearest2d", "aten::upsample_bilinear2d", "aten::adaptive_avg_pool2d",
-    "aten::grid_sampler",
-)  # fmt: skip
-"""What fvcore counts besides products, by rules of its own."""
+FITTED = (
+    "a support vector machine computes with its support vectors, which are known once it is fitted"
+)
+COUNTED = ("parameters", "trainable_parameters", "multiply_adds_per_image")
+NO_PRODUCTS = frozenset({
+    "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "zeros", "zeros_like", "new_zeros", "ones",
+    "ones_like", "new_ones", "full", "full_like", "new_full", "scalar_tensor", "arange", "linspace", "eye", "tril",
+    "triu", "tril_indices", "triu_indices", "rand", "rand_like", "randn", "randn_like", "randint", "randperm", "normal_",
+    "uniform_", "bernoulli", "bernoulli_", "multinomial", "lift_fresh", "lift_fresh_copy", "clone", "copy_", "_to_copy",
+    "_unsafe_view", "as_strided_", "transpose_", "t_", "squeeze_", "unsqueeze_", "detach_", "resize_", "cat", "stack", "split", "unsafe_split", "unsafe_chunk", "roll", "flip",
+    "repeat", "repeat_interleave", "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad1d",
+    "replication_pad2d", "im2col", "col2im", "pixel_shuffle", "pixel_unshuffle", "index", "_unsafe_index", "index_put", "index_put_",
+    "index_select", "index_add", "index_add_", "index_copy", "index_copy_", "index_fill", "index_fill_", "take", "gather",
+    "scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce", "scatter_reduce_", "masked_select",
+    "masked_scatter", "masked_fill_", "nonzero", "embedding", "one_hot", "sort", "argsort", "topk", "unique", "_unique2",
+    "bucketize", "searchsorted", "sum", "mean", "prod", "var", "var_mean", "std", "std_mean", "max", "min", "amax",
+    "amin", "aminmax", "argmax", "argmin", "any", "all", "median", "norm", "linalg_vector_norm", "cumsum", "cumprod",
+    "logsumexp", "logcumsumexp", "count_nonzero", "_softmax", "_safe_softmax", "_log_softmax", "native_dropout",
+    "native_layer_norm", "native_group_norm", "native_batch_norm", "_native_batch_norm_legit",
+    "_native_batch_norm_legit_no_training", "_native_batch_norm_legit_functional", "cudnn_batch_norm",
+    "miopen_batch_norm", "_batch_norm_impl_index", "_fused_rms_norm", "rms_norm", "max_pool2d_with_indices",
+    "max_pool3d_with_indices", "adaptive_max_pool2d", "adaptive_max_pool3d", "avg_pool2d", "avg_pool3d",
+    "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
+    "_upsample_nearest_exact2d", "upsample_bilinear2d", "_upsample_bilinear2d_aa", "upsample_bicubic2d",
+    "_upsample_bicubic2d_aa", "upsample_linear1d", "upsample_trilinear3d", "grid_sampler_2d", "grid_sampler_3d",
+    "hardswish", "hardswish_", "fill_", "zero_", "_local_scalar_dense", "equal", "is_same_size", "set_", "_assert_async",
+    "_linalg_check_errors",
+    "_thnn_fused_lstm_cell", "_thnn_fused_gru_cell",
+})  # fmt: skip
+"""torch's operators that move, compare, add up or normalise numbers, beside those that work number by number."""
 
 
-def cost(plan: Plan) -> Mapping[str, int | float | None]:
-    """`parameters`, `trainable_parameters`, `flops_per_image` (multiply-adds), `seconds_to_build`.
+def _recurrent(x: Tensor, of_input: Tensor, of_state: Tensor, *_: object) -> int:
+    """x: (steps, B, width) or (B, steps, width)."""
+    return x.numel() // x.shape[-1] * (of_input.numel() + of_state.numel())
+
+
+OURS: dict[str, Callable[..., int]] = {
+    "mv": lambda matrix, _: int(matrix.numel()),
+    "dot": lambda vector, _: int(vector.numel()),
+    "addmv": lambda _, matrix, __: int(matrix.numel()),
+    "mkldnn_rnn_layer": _recurrent,
+}
+"""Multiply-adds of operators that torch has no formula for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operations:
+    """Of one image. uncounted: operators of which it is not known whether they multiply, and that no number is of."""
+
+    multiply_adds: int
+    uncounted: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """What is to be said beside the number; empty where it is whole."""
+        return f"not counted: {', '.join(self.uncounted)}" if self.uncounted else ""
+
+
+def cost(plan: Plan) -> Mapping[str, Scalar]:
+    """`parameters`, `trainable_parameters`, `multiply_adds_per_image` and what `operations_of` says beside it.
 
     None of each for a model that is fitted: it is made of images that nobody has chosen yet.
     Raises what `build_model` raises.
     """
     if isinstance(plan.model, Svm):
-        return dict.fromkeys(COUNTED)
-    begun = time.perf_counter()
-    model = build_learner(drawn(_plain(plan)))
-    seconds = time.perf_counter() - begun
+        return dict.fromkeys(COUNTED) | {"multiply_adds_note": FITTED}
+    model = without_memory(_plain(plan))
+    return weights_of(model) | operations_of(plan, model)
+
+
+def weights_of(model: nn.Module) -> dict[str, Scalar]:
+    """The parameters of a network, trained or not."""
     weights = list(model.parameters())
-    image = weights[0].new_zeros(1, plan.facts.channels, plan.image_size, plan.image_size)
     return {
         "parameters": sum(weight.numel() for weight in weights),
         "trainable_parameters": sum(w.numel() for w in weights if w.requires_grad),
-        "flops_per_image": multiply_adds(model, image),
-        "seconds_to_build": round(seconds, 3),
     }
+
+
+def operations_of(plan: Plan, model: nn.Module) -> dict[str, Scalar]:
+    """`multiply_adds_per_image`, and `multiply_adds_note`: why it is None, or what it leaves out. Raises nothing.
+
+    model: of the plan; only one of somebody's own is run, the others are built anew without weights.
+    """
+    if isinstance(plan.model, Svm):
+        return {"multiply_adds_per_image": None, "multiply_adds_note": FITTED}
+    try:
+        shape = model if isinstance(plan.model, Python) else without_memory(_plain(plan))
+        weight = next(iter(shape.parameters()), torch.zeros(()))
+        image = weight.new_zeros(1, plan.facts.channels, plan.image_size, plan.image_size)
+        found = operations(shape, image)
+    except RevconsoleError as error:
+        return {"multiply_adds_per_image": None, "multiply_adds_note": str(error)}
+    noted: dict[str, Scalar] = {"multiply_adds_note": found.note} if found.note else {}
+    return {"multiply_adds_per_image": found.multiply_adds} | noted
 
 
 def _plain(plan: Plan) -> Plan:
@@ -67,61 +136,68 @@ def _plain(plan: Plan) -> Plan:
     return plan.model_copy(update={"scheme": scheme, "backward": "stored"})
 
 
-def multiply_adds(model: nn.Module, image: Tensor) -> int:
-    """Multiply-adds of one forward pass in evaluation; `image` is (1, C, S, S).
+def operations(model: nn.Module, image: Tensor) -> Operations:
+    """What one forward pass in evaluation multiplies; `image` is (1, C, S, S).
 
-    Raises RevconsoleError for a model that torch cannot trace.
+    Raises RevconsoleError for a model that cannot be run on it.
     """
     modes = {module: module.training for module in model.modules()}
+    counter = _Counter()
     try:
-        with torch.no_grad(), _every_product_visible(), _torch_jit_allowed():
-            from fvcore.nn import FlopCountAnalysis  # it compiles with torch.jit as it is imported
-
-            counted = FlopCountAnalysis(model.eval(), image)
-            counted.set_op_handle("aten::scaled_dot_product_attention", _attention)
-            counted.set_op_handle("aten::baddbmm", _batched_product)
-            for name in LEFT_OUT:
-                counted.set_op_handle(name, _nothing)
-            counted.unsupported_ops_warnings(enabled=False)
-            counted.uncalled_modules_warnings(enabled=False)
-            counted.tracer_warnings("none")
-            return int(counted.total())
-    except FAILURES as error:
-        reason = str(error).partition("\n")[0]
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), _every_product_visible(), counter:
+            model.eval()(image)
+    except Exception as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise RevconsoleError(
-            f"{type(model).__name__} could not be traced to count its operations ({reason})"
+            f"{type(model).__name__} could not be run on one image to count its operations ({reason})"
         ) from error
     finally:
         for module, mode in modes.items():
             module.training = mode
+    return Operations(
+        multiply_adds=counter.floating_point_operations // 2,
+        uncounted=tuple(sorted(counter.others)),
+    )
 
 
-def _attention(given: list[Any], _: list[Any]) -> int:
-    """Queries by keys, and their weights by values, for fused attention, which fvcore does not know."""
-    (*outside, N, K), (*_, M, _), (*_, V) = (value.type().sizes() for value in given[:3])
-    pairs = N * M
-    for size in outside:
-        pairs *= size
-    return int(pairs * (K + V))
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up products as they are computed, by torch's own formulas, which count both operations."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.floating_point_operations = 0
+        self.others: set[str] = set()
+
+    def __torch_dispatch__(
+        self, operator: Any, _types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        named = kwargs or {}
+        packet = operator._overloadpacket  # noqa: SLF001  the key of torch's registry
+        if packet not in flop_registry:
+            with self:
+                parts = operator.decompose(*args, **named)
+            if parts is not NotImplemented:
+                return parts
+        made = operator(*args, **named)
+        if packet in flop_registry:
+            self.floating_point_operations += int(
+                flop_registry[packet](*args, **named, out_val=made)
+            )
+        elif (name := _name(operator)) in OURS:
+            self.floating_point_operations += 2 * OURS[name](*args)
+        elif _may_multiply(operator):
+            self.others.add(str(packet))
+        return made
 
 
-def _nothing(_: list[Any], __: list[Any]) -> int:
-    return 0
+def _may_multiply(operator: Any) -> bool:
+    harmless = operator.is_view or torch.Tag.pointwise in operator.tags
+    return not harmless and _name(operator) not in NO_PRODUCTS
 
 
-def _batched_product(given: list[Any], _: list[Any]) -> int:
-    """A batch of products, added to something."""
-    (B, N, K), (_, _, M) = (value.type().sizes() for value in given[1:3])
-    return int(B * N * K * M)
-
-
-@contextmanager
-def _torch_jit_allowed() -> Iterator[None]:
-    """Without torch's warning that fvcore's way of tracing is going out of use."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
-        warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)
-        yield
+def _name(operator: Any) -> str:
+    """Without its namespace if that is torch's own."""
+    return str(operator._schema.name).removeprefix("aten::")  # noqa: SLF001  the name that torch gave it
 
 
 @contextmanager

@@ -13,13 +13,14 @@ from revconsole.errors import RevconsoleError, RunFailed, StoreError
 from revconsole.records.attempt import Attempt
 from revconsole.records.benchmark import Bench, Update
 from revconsole.records.control import Control
-from revconsole.records.events import Event, Failed, Started
+from revconsole.records.events import Event, Failed, Scalar, Started
 from revconsole.records.facts import data_folder
 from revconsole.records.inspection import Inspection
 from revconsole.records.plan import Plan
 from revconsole.records.samples import Pace, Samples, Throughput
 from revconsole.records.store import RunStore
 from revconsole.records.survey import Surveyed
+from revconsole.training import cost as operations
 from revconsole.training import inspection as look_inside
 from revconsole.training import pace, survey
 from revconsole.training import samples as look
@@ -67,11 +68,9 @@ def count_parameters(plan: Plan) -> int:
     return sum(parameter.numel() for parameter in without_memory(plan).parameters())
 
 
-def cost(plan: Plan) -> Mapping[str, int | float | None]:
+def cost(plan: Plan) -> Mapping[str, Scalar]:
     """Weights and operations of the planned model; see `cost`."""
-    from revconsole.training.cost import cost as counted  # fvcore: only for this verb
-
-    return counted(plan)
+    return operations.cost(plan)
 
 
 def forecast_seconds(plan: Plan) -> float:

@@ -14,6 +14,7 @@ from revconsole.records.child import working_folder
 from revconsole.records.events import Scalar
 from revconsole.reversible import ReversibleSequence, sequences
 from revconsole.training import devices
+from revconsole.training.cost import operations_of, weights_of
 from revconsole.training.setting import Setting
 
 GIT_SECONDS = 2.0
@@ -28,7 +29,8 @@ def facts(setting: Setting) -> dict[str, Scalar]:
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "float32_matmul": torch.get_float32_matmul_precision(),
-        **({} if setting.fitted else counted(model)),
+        **({} if setting.fitted else weights_of(model)),
+        **operations_of(setting.plan, model),
         "steps": setting.steps,
         "epochs": setting.plan.epochs,
         "steps_per_epoch": setting.steps_per_epoch,
@@ -51,15 +53,6 @@ def facts(setting: Setting) -> dict[str, Scalar]:
         if growth is None
         else found | {"error_growth": growth, "rebuilt_blocks": rebuilt_blocks(setting)}
     )
-
-
-def counted(model: nn.Module) -> dict[str, Scalar]:
-    """The parameters of a network, trained or not."""
-    parameters = [(p.numel(), p.requires_grad) for p in model.parameters()]
-    return {
-        "parameters": sum(count for count, _ in parameters),
-        "trainable_parameters": sum(count for count, trains in parameters if trains),
-    }
 
 
 def rebuilt_stacks(model: nn.Module) -> list[ReversibleSequence]:

@@ -31,15 +31,20 @@ def test_less_than_all_right_is_never_shown_as_all_right(fraction):
 @pytest.mark.parametrize(
     ("size", "text"),
     [
-        (0, "0.00 MiB"),
+        (0, "0 bytes"),
+        (600, "600 bytes"),
+        (1023.6, "1,024 bytes"),
+        (1024, "1.00 KiB"),
+        (52_000, "50.8 KiB"),
+        (0.12 * 2**20, "0.12 MiB"),
         (1_572_864, "1.50 MiB"),
         (10 * 2**20, "10.0 MiB"),
         (2_000 * 2**20, "2,000 MiB"),
         (None, shown.UNKNOWN),
     ],
 )
-def test_bytes_are_shown_in_mebibytes(size, text):
-    assert shown.mebibytes(size) == text
+def test_bytes_are_shown_in_the_unit_that_fits(size, text):
+    assert shown.memory(size) == text
 
 
 @pytest.mark.parametrize(
@@ -139,3 +144,19 @@ def test_paths_in_a_sentence_fit_on_a_line_each():
     sentence = f"cannot read '{PATH}': it is a folder"
     assert shown.fitted(sentence, 80) == sentence
     assert shown.fitted(sentence, 30) == "cannot read '/home/…/studies/tiny.toml': it is a folder"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (17_563_137_024, "17.6 G multiply-adds = 35.1 GFLOPs"),
+        (1_253_683_200, "1.25 G multiply-adds = 2.51 GFLOPs"),
+        (600_000, "600 k multiply-adds = 1.20 MFLOPs"),
+        (999_999, "1.00 M multiply-adds = 2.00 MFLOPs"),
+        (999, "999 multiply-adds = 2.00 kFLOPs"),
+        (40, "40 multiply-adds = 80 FLOPs"),
+        (None, shown.UNKNOWN),
+    ],
+)
+def test_operations_are_shown_in_both_conventions(number, text):
+    assert shown.multiply_adds(number) == text

@@ -200,18 +200,24 @@ def test_the_table_has_units_and_leaves_out_what_nobody_measured(two_arms):
     assert rev["peak memory"] == "477 MiB"
     assert rev["difference to plain"] == "+3.00 pp (p = 0.035)"
     assert rev["best epoch"] == "1 of 2"
-    assert "FLOPs per image" not in shown.headings
+    assert not any("FLOPs" in heading for heading in shown.headings)
     assert any(
         "resident, whole process, in which memory of runs before" in note for note in shown.notes
     )
 
 
-def test_operations_are_shown_where_they_were_counted(finished):
-    run = finished(plan("a", 0), [0.5], flops_per_image=12_000_000)
+def test_operations_are_shown_in_both_conventions_where_they_were_counted(finished):
+    counted = finished(plan("a", 0), [0.5], multiply_adds_per_image=17_563_137_024)
+    results = reported.of_runs([counted, finished(plan("b", 0, model=Vit(depth=2)), [0.5])])
 
-    shown = table(reported.of_runs([run]))
+    shown = table(results)
+    head, first, second = csv.reader(io.StringIO(as_csv.render(document(results)), newline=""))
 
-    assert dict(zip(shown.headings, shown.rows[0], strict=True))["FLOPs per image"] == "12,000,000"
+    at = shown.headings.index("multiply-adds = FLOPs per image")
+    assert [row[at] for row in shown.rows] == ["17.6 G = 35.1 G", "–"]
+    assert first[head.index("multiply-adds per image")] == "17563137024"
+    assert first[head.index("FLOPs per image (multiplications and additions)")] == "35126274048"
+    assert second[head.index("multiply-adds per image")] == ""
 
 
 def test_a_quick_form_says_so_in_title_rows_notes_figures_and_methods(finished):

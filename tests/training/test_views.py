@@ -70,11 +70,11 @@ def test_weights_count_once_and_operations_twice(model):
     counted = cost(plan)
     trunk = build_model(plan).trunk
     width = width_of(trunk, torch.zeros(1, 3, 8, 8))
-    from revconsole.training.cost import multiply_adds
+    from revconsole.training.cost import operations
 
     assert counted["parameters"] == sum(p.numel() for p in trunk.parameters()) + 8 * (2 * width + 1)
-    assert counted["flops_per_image"] == (
-        2 * multiply_adds(trunk, torch.zeros(1, 3, 8, 8)) + 8 * 2 * width
+    assert counted["multiply_adds_per_image"] == (
+        2 * operations(trunk, torch.zeros(1, 3, 8, 8)).multiply_adds + 8 * 2 * width
     )
     assert sum(p.numel() for p in without_memory(plan).parameters()) == counted["parameters"]
 

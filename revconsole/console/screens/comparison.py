@@ -161,7 +161,7 @@ class ComparisonScreen(PlottingScreen):
             shown.percent(s.best_validation_accuracy),
             shown.percent(s.test_accuracy),
             shown.points(row.test_accuracy_gain),
-            shown.mebibytes(s.kept_for_backward_bytes).removesuffix(" MiB"),
+            shown.memory(s.kept_for_backward_bytes).removesuffix(" MiB"),
             shown.ratio(row.kept_ratio),
             shown.clock(s.seconds),
             shown.small(s.gradient_error),

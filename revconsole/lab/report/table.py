@@ -24,7 +24,7 @@ class ArmRow:
     swept: float | None
     parameters: int | None
     support_vectors: int | None
-    flops_per_image: int | None
+    multiply_adds_per_image: int | None
     epoch_seconds: float | None
     kept_bytes: float | None
     peak_bytes: float | None
@@ -60,21 +60,25 @@ def table(results: Results) -> Table:
         (results.swept, ["" if row.swept is None else f"{row.swept:g}" for row in rows]),
         ("seeds", [_seeds(row) for row in rows]),
         ("parameters", [form.learnt(row.parameters, row.support_vectors) for row in rows]),
-        ("FLOPs per image", ["" if r.flops_per_image is None else form.count(r.flops_per_image) for r in rows]),
+        ("multiply-adds = FLOPs per image", [form.both_counts(row.multiply_adds_per_image) for row in rows]),
         ("s per epoch", [_number(row.epoch_seconds) for row in rows]),
-        ("kept for backward", [form.mebibytes(row.kept_bytes) for row in rows]),
-        ("peak memory", [form.mebibytes(row.peak_bytes) for row in rows]),
+        ("kept for backward", [form.memory(row.kept_bytes) for row in rows]),
+        ("peak memory", [form.memory(row.peak_bytes) for row in rows]),
         ("test accuracy", [accuracy(row.accuracy) for row in rows]),
         ("best epoch", [_epochs(row) for row in rows]),
         (f"difference to {results.reference.name}", [_gain(row) for row in rows]),
     ]  # fmt: skip
-    kept = [(heading, cells) for heading, cells in columns if heading and any(cells)]
+    kept = [(heading, cells) for heading, cells in columns if heading and any(map(_known, cells))]
     return Table(
         caption=f"{results.title} (quick form)" if results.quick else results.title,
         headings=tuple(heading for heading, _ in kept),
         rows=tuple(zip(*(cells for _, cells in kept), strict=True)),
         notes=tuple(_notes(results, rows)),
     )
+
+
+def _known(cell: str) -> bool:
+    return cell not in {"", form.UNKNOWN}
 
 
 def accuracy(found: Spread | None) -> str:
@@ -110,7 +114,6 @@ def peak_of(results: Results) -> str:
 
 def _row(arm: ArmResult, baseline: ArmResult) -> ArmRow:
     tested, first = arm.by_seed(TEST), arm.runs[0]
-    flops = first.facts.get("flops_per_image")
     return ArmRow(
         name=arm.name,
         quick=arm.quick,
@@ -118,7 +121,7 @@ def _row(arm: ArmResult, baseline: ArmResult) -> ArmRow:
         swept=arm.swept,
         parameters=first.summary.parameters,
         support_vectors=first.summary.support_vectors,
-        flops_per_image=int(flops) if isinstance(flops, int | float) else None,
+        multiply_adds_per_image=first.summary.multiply_adds_per_image,
         epoch_seconds=_mean([s for run in arm.runs for s in _values(run.series.get(SECONDS))]),
         kept_bytes=_mean(list(arm.by_seed(KEPT).values())),
         peak_bytes=_largest([run.summary.peak_memory_bytes for run in arm.runs]),

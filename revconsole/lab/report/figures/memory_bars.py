@@ -32,7 +32,7 @@ def draw(results: Results) -> "Figure | None":
             place, size, color=style.colour, alpha=0.8, hatch=style.hatch, edgecolor="white", height=0.6
         )  # fmt: skip
         axes.annotate(
-            form.mebibytes(row.kept_bytes), (size, place), xytext=(4, 0),
+            form.memory(row.kept_bytes), (size, place), xytext=(4, 0),
             textcoords="offset points", va="center",
         )  # fmt: skip
     axes.set_yticks(range(len(rows)), [drawing.label(row.name) for _, row in rows])

@@ -40,7 +40,8 @@ def _cells(row: ArmRow, baseline: str, swept: str, peak: str) -> dict[str, Cell]
         "seeds planned": row.planned,
         "parameters": row.parameters,
         "support vectors": row.support_vectors,
-        "FLOPs per image": row.flops_per_image,
+        "multiply-adds per image": row.multiply_adds_per_image,
+        "FLOPs per image (multiplications and additions)": _twice(row.multiply_adds_per_image),
         "seconds per epoch": row.epoch_seconds,
         "kept for backward (MiB)": _mebibytes(row.kept_bytes),
         f"peak memory (MiB; {peak})": _mebibytes(row.peak_bytes),
@@ -64,6 +65,10 @@ def _written(cell: Cell) -> str:
 def _text(text: str) -> str:
     plain = one_line(text)
     return f"'{plain}" if plain.startswith(FORMULA) else plain
+
+
+def _twice(number: int | None) -> int | None:
+    return None if number is None else 2 * number
 
 
 def _mebibytes(size: float | None) -> float | None:
