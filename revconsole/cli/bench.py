@@ -17,7 +17,7 @@ What = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="PROFILE|KEY=VALUE",
-        help="A profile whose model, data shape, batch and device are measured, and settings to change. "
+        help="A profile or study whose model, data shape, batch and device are measured, and settings to change. "
         "Without a profile: a ViT of width 192, 3 heads, 65 tokens, batch 64, depths 4 and 8.",
         autocompletion=complete.profiles,
     ),

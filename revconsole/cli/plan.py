@@ -6,12 +6,15 @@ import typer
 
 from revconsole.cli import output
 from revconsole.cli.launch import Profile, Settings
+from revconsole.errors import RevconsoleError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from revconsole.lab.lab import Lab
     from revconsole.records.events import Scalar
     from revconsole.records.plan import Plan
+    from revconsole.records.study import Unfit
 
 UNIT = (
     "operations are of the forward pass of one image: matrix products, convolutions and attention; papers say FLOPs of "
@@ -44,22 +47,52 @@ def plan(
     from revconsole.records.profile import parse_assignments  # as above
 
     lab = Lab(context.obj)
-    planned = lab.plan(profile, parse_assignments(settings or []))
-    entries = [_entry(each, lab.cost(each)) for each in planned.plans]
+    plans, entries, errors = _counted(lab, lab.models(profile, parse_assignments(settings or [])))
+    if not entries:
+        raise errors[0]
     if json:
         output.print_json(entries)
-        return
-    shown = [{k: form.UNKNOWN if v is None else v for k, v in e.items()} for e in entries]
-    for cells, entry in zip(shown, entries, strict=True):
-        cells["operations"] = form.multiply_adds(entry["multiply_adds_per_image"])
-    output.print_entries(shown, COLUMNS, json=False)
-    for each, entry in zip(planned.plans, entries, strict=True):
+    else:
+        shown = [{k: form.UNKNOWN if v is None else v for k, v in e.items()} for e in entries]
+        for cells, entry in zip(shown, entries, strict=True):
+            cells["operations"] = form.multiply_adds(entry["multiply_adds_per_image"])
+        output.print_entries(shown, COLUMNS, json=False)
+        _explain(plans, entries)
+    if errors:
+        raise typer.Exit(errors[0].exit_code)
+
+
+def _counted(
+    lab: "Lab", found: "Sequence[Plan | Unfit]"
+) -> "tuple[list[Plan], list[dict[str, Any]], list[RevconsoleError]]":
+    """What was counted of each model, and why others could not be, which is said: one hides no other."""
+    from revconsole.records.study import Unfit  # as above
+
+    plans: list[Plan] = []
+    entries: list[dict[str, Any]] = []
+    errors: list[RevconsoleError] = []
+    for each in found:
+        try:
+            if isinstance(each, Unfit):
+                raise each.error
+            entries.append(_entry(each, lab.cost(each)))
+            plans.append(each)
+        except RevconsoleError as error:
+            errors.append(error)
+            if len(found) > 1:
+                output.say(f"{each.name}: {error}")
+    return plans, entries, errors
+
+
+def _explain(plans: "Sequence[Plan]", entries: "Sequence[Mapping[str, Any]]") -> None:
+    """The unit, and what was not counted."""
+    for each, entry in zip(plans, entries, strict=True):
         if each.model.architecture == "svm":
             output.say(fitted(each))
         elif entry.get("multiply_adds_note"):
             output.say(f"{each.name}: {entry['multiply_adds_note']}")
     output.say(UNIT)
-    if any(each.objective.name != "classification" for each in planned.plans):
+    if any(each.objective.name != "classification" for each in plans):
         output.say(LEFT_OUT)
 
 

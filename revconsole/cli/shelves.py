@@ -1,11 +1,15 @@
 """Verbs that list what can be named: profiles, settings."""
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from revconsole.cli import output
 from revconsole.errors import UnknownName
+
+if TYPE_CHECKING:
+    from revconsole.records.shelf import Shelved
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -20,8 +24,21 @@ def profiles(json: Json = False) -> None:
     """List the profiles: those of the working folder first, then those that came with revconsole."""
     from revconsole.records import shelf  # pydantic: not for --help
 
-    entries = [{"name": e.name, "title": e.title, "file": str(e.path)} for e in shelf.shelved()]
-    output.print_entries(entries, ["name", "title"], json=json)
+    print_shelf(shelf.shelved(), json=json)
+
+
+def print_shelf(entries: "Iterable[Shelved]", *, json: bool) -> None:
+    """Experiments, and whose each is."""
+    rows = [
+        {
+            "name": entry.name,
+            "from": "yours" if entry.own else "shipped",
+            "title": entry.title,
+            "file": str(entry.path),
+        }
+        for entry in entries
+    ]
+    output.print_entries(rows, ["name", "from", "title"], json=json)
 
 
 def settings(

@@ -7,6 +7,7 @@ import typer
 
 from revconsole.cli import complete, leaving, output
 from revconsole.cli.launch import ELSEWHERE, Detach, Settings, followed
+from revconsole.cli.shelves import print_shelf
 
 if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
@@ -16,7 +17,7 @@ Name = Annotated[
     str,
     typer.Argument(
         metavar="STUDY",
-        help="Name or path of a study (see `study list`).",
+        help="Name or path of an experiment (see `study list`, `profiles`).",
         autocompletion=complete.studies,
     ),
 ]
@@ -36,13 +37,10 @@ def register(app: typer.Typer) -> None:
 
 
 def list_studies(json: Json = False) -> None:
-    """List the studies: those of the working folder first, then those that came with revconsole."""
+    """List the experiments of several runs: those of the working folder first, then those that came with revconsole."""
     from revconsole.records import shelf  # pydantic: not for --help
 
-    entries = [
-        {"name": e.name, "title": e.title, "file": str(e.path)} for e in shelf.shelved_studies()
-    ]
-    output.print_entries(entries, ["name", "title"], json=json)
+    print_shelf(shelf.shelved_studies(), json=json)
 
 
 def run(
@@ -63,6 +61,7 @@ def run(
     lab, planned = _planned(context, study, settings, quick=quick)
     standing = lab.standings(planned)
     output.say(f"{planned.study.name}: {_tally(standing)}")
+    _say_baseline(planned)
     if dry_run:
         _print_standings(standing)
     if any(each.progress in {"to do", "interrupted"} for each in standing):
@@ -92,17 +91,16 @@ def show(
             output.say(f"{word}: {text}")
     _print_standings(standing)
     output.say(f"{_tally(standing)}; time left: {lab.forecast(standing, runs).sentence}")
+    _say_baseline(planned)
     for line in lab.elsewhere(planned, "study show", runs):
         output.say(f"with other words, {line}")
 
 
 def resume(context: typer.Context, study: Name, detach: Detach = False) -> None:
     """Go on with every run of a study that was launched and has not finished, with the settings it had then."""
-    from revconsole.records import shelf  # pydantic: not for --help
-
-    lab, name = _lab(context), shelf.find_study(study).name
-    standing = lab.begun(name)
-    output.say(f"{name}: {_tally(standing)}")
+    lab, planned = _planned(context, study, None, quick=False)
+    standing = lab.begun(planned)
+    output.say(f"{planned.study.name}: {_tally(standing)}")
     _go_on(lab, standing, detach=detach)
 
 
@@ -156,6 +154,11 @@ def _lab(context: typer.Context) -> "Lab":
     return Lab(context.obj)
 
 
+def _say_baseline(planned: "PlannedStudy") -> None:
+    if said := planned.study.left_out(planned.arms):
+        output.say(said)
+
+
 def _tally(standing: Sequence["Standing"]) -> str:
     from revconsole.lab.study import tally  # as above
 
@@ -163,7 +166,7 @@ def _tally(standing: Sequence["Standing"]) -> str:
 
 
 def _report_line(planned: "PlannedStudy") -> str:
-    from revconsole.lab.lab import command_line  # as above
+    from revconsole.lab.shell import command_line  # as above
 
     return command_line(planned.named, planned.settings, "report", quick=planned.quick)
 

@@ -5,16 +5,17 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from revconsole.cli import complete, output
-from revconsole.errors import ProfileError
+from revconsole.errors import ProfileError, RevconsoleError
 
 if TYPE_CHECKING:
     from revconsole.lab.verify import Row, Subject
+    from revconsole.records.study import Unfit
 
 MARKS = {"passed": "✓", "failed": "✗", "note": "!", "skipped": "–"}
 COLOURS = {"passed": "green", "failed": "red", "note": "yellow", "skipped": None}
@@ -35,7 +36,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[KEY=VALUE]...",
-        help="Settings to change, as for `train`; of your own model, those of data and train.",
+        help="Settings to change, as for `train`; of your own model, those of data, train, scheme and backward.",
         autocompletion=complete.settings,
     ),
 ]
@@ -67,7 +68,8 @@ def verify(
 ) -> None:
     """Check a model on one batch of its own data: does it see its images, all of it learn, its inverse hold?
 
-    The exit code is 1 if a check failed. Models of a profile that differ only in seed or schedule are checked once.
+    The exit code is 1 if a check failed. Models of a profile that differ only in seed or schedule are checked once,
+    and one that cannot be built keeps no other from being checked.
     """
     shape = {"size": size, "channels": channels, "classes": classes}
     wanted = {name: value for name, value in shape.items() if value is not None}
@@ -76,15 +78,34 @@ def verify(
     rows: list[Row] = []
     if not json and not sys.stdout.isatty():
         typer.echo("\t".join(COLUMNS))
+    errors: list[RevconsoleError] = []
     for subject in subjects:
-        output.say(_introduction(subject))
-        for row in subject.rows(light=quick):
+        for row in _rows(subject, errors, light=quick):
             rows.append(row)
             if not json:
                 _show(row)
+    if len(errors) == len(subjects):
+        raise errors[0]
     if json:
         output.print_json(rows)
     _conclude(len(subjects), rows, time.monotonic() - begun)
+
+
+def _rows(
+    subject: "Subject | Unfit", errors: list[RevconsoleError], *, light: bool
+) -> Iterator["Row"]:
+    """The checks of one model; of one that cannot be built, a row that says why, and its error beside the others'."""
+    from revconsole.lab import verify as lab_verify  # pydantic and the records: not for --help
+    from revconsole.records.study import Unfit  # as above
+
+    try:
+        if isinstance(subject, Unfit):
+            raise subject.error
+        output.say(_introduction(subject))
+        yield from subject.rows(light=light)
+    except RevconsoleError as error:
+        errors.append(error)
+        yield lab_verify.unsuitable(subject.name, error)
 
 
 def _subjects(
@@ -93,15 +114,14 @@ def _subjects(
     settings: list[str],
     dataset: str,
     shape: dict[str, int],
-) -> Sequence["Subject"]:
+) -> Sequence["Subject | Unfit"]:
     from revconsole.lab import verify as lab_verify  # pydantic and the records: not for --help
     from revconsole.lab.lab import Lab
     from revconsole.records.profile import parse_assignments
 
     assignments = parse_assignments(settings)
     if model.startswith(lab_verify.PREFIX):
-        own = lab_verify.of_own(model, assignments, dataset=dataset or None, shape=shape)
-        return [own]
+        return lab_verify.of_own(model, assignments, dataset=dataset or None, shape=shape)
     if dataset or shape:
         raise ProfileError(
             "command line",
@@ -109,7 +129,7 @@ def _subjects(
             "--dataset, --size, --channels and --classes are for a model of your own (python:…); "
             "a profile takes settings, for instance data.dataset=fashion_mnist",
         )
-    return lab_verify.of_plans(Lab(context.obj).plan(model, assignments).plans)
+    return lab_verify.of_plans(Lab(context.obj).models(model, assignments))
 
 
 def _introduction(subject: "Subject") -> str:

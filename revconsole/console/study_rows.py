@@ -43,7 +43,7 @@ def list_rows(entries: Sequence[Entry], variables: Variables) -> list[Row]:
             entry.path,
             (
                 Text(name),
-                *(_share(share, variables) for share in entry.shares or (None, None)),
+                *(_share(share, variables) for share in (*entry.shares, None, None)[:2]),
                 Text("yours" if entry.own else "shipped", style="dim"),
                 Text(one_line(entry.problem), style=themed(variables, "text-error"))
                 if entry.problem

@@ -6,17 +6,21 @@ from itertools import product
 from typing import Any
 
 from revconsole.errors import ProfileError, UnknownName
+from revconsole.lab.compare import flat_settings
+from revconsole.lab.format import toml
 from revconsole.records import shelf
 from revconsole.records.benchmark import Bench, Configuration
 from revconsole.records.naming import title
 from revconsole.records.plan import Plan
 from revconsole.records.profile import COMMAND_LINE, PLAN_KEYS, Profile, parse_assignments
 from revconsole.records.sections import KINDS, Svm, Vit
+from revconsole.records.study import Study, Unfit
 
 Table = dict[str, Any]
 
 PLAIN: Table = {"name": "residual"}
 BACKWARDS = ("stored", "checkpointed", "reversible")
+VARIED = {"scheme", "backward", "model.depth"}
 DEPTHS = (4, 8)
 STANDARD: Table = {
     "model": {"architecture": "vit", "patch": 4, "dim": 192, "heads": 3},
@@ -56,13 +60,13 @@ def bench_of(wanted: Wanted) -> Bench:
     residual network: the others are compared with these. What cannot be is left out, with the reason.
     Raises ProfileError or UnknownName.
     """
-    plans = _plans(wanted)
+    plans, unfit = _plans(wanted)
     asked = _schemes(wanted, plans)
     for word in wanted.backwards:
         if word not in BACKWARDS:
             raise UnknownName("backward", word, BACKWARDS)
     found: dict[Configuration, None] = {}
-    left_out: dict[str, None] = {}
+    left_out = dict.fromkeys(unfit)
     for depth, scheme in product(
         _depths(wanted, plans), [PLAIN, *(s for s in asked if s != PLAIN)]
     ):
@@ -96,40 +100,48 @@ def scheme_tables(words: Sequence[str]) -> list[Table]:
     return tables
 
 
-def _plans(wanted: Wanted) -> list[Plan]:
-    """The plans of the profile, which may differ in scheme, backward and depth alone."""
-    profile = (
+def _plans(wanted: Wanted) -> tuple[list[Plan], list[str]]:
+    """The plans of the profile, which may differ in scheme, backward and depth alone; and why others are left out."""
+    experiment = (
         shelf.find(wanted.profile)
         if wanted.profile
-        else Profile(name="bench", where="the standard benchmark", table=STANDARD)
+        else Study.of_profile(Profile(name="bench", where="the standard benchmark", table=STANDARD))
     )
-    plans = list(profile.overridden({"seeds": 0, **(wanted.settings or {})}).plans())
+    found = experiment.models({"seeds": 0, **(wanted.settings or {})})
+    plans = [each for each in found if isinstance(each, Plan)]
     if any(isinstance(plan.model, Svm) for plan in plans):
         raise ProfileError(
             wanted.profile or COMMAND_LINE,
             "model.architecture",
             "a benchmark measures schemes and backward passes, and svm has neither; name another architecture",
         )
-    alike = {
-        p.model_copy(
-            update={
-                "scheme": plans[0].scheme,
-                "backward": "stored",
-                "model": p.model.model_copy(
-                    update={"depth": 1} if isinstance(p.model, Vit) else {}
-                ),
-            }
-        ).digest()
-        for p in plans
-    }
-    if len(alike) > 1:
+    if differing := _differing(plans):
+        several = "; ".join(f"{key} is {_alternatives(v)}" for key, v in differing.items())
+        example = " ".join(f"{key}={values[0]}" for key, values in differing.items())
         raise ProfileError(
             wanted.profile or COMMAND_LINE,
-            "",
-            "a benchmark measures one model and varies scheme, backward and depth alone; "
-            "give every other key one value, e.g. model.dim=192",
+            next(iter(differing)),
+            "a benchmark measures one model and varies scheme, backward and depth alone, and here "
+            f"{several}; give one value of each, e.g. {example}",
         )
-    return plans
+    unfit = [f"{each.name}: {each.error.reason}" for each in found if isinstance(each, Unfit)]
+    return plans, unfit
+
+
+def _differing(plans: Sequence[Plan]) -> dict[str, list[str]]:
+    """The keys beside scheme, backward and depth that have several values, and these."""
+    flats = [flat_settings(plan) for plan in plans]
+    keys = dict.fromkeys(key for flat in flats for key in flat)
+    found = {key: list(dict.fromkeys(toml(flat.get(key)) for flat in flats)) for key in keys}
+    return {
+        key: values
+        for key, values in found.items()
+        if len(values) > 1 and key.partition(".")[0] not in VARIED and key not in VARIED
+    }
+
+
+def _alternatives(values: Sequence[str]) -> str:
+    return f"{', '.join(values[:-1])} or {values[-1]}"
 
 
 def _schemes(wanted: Wanted, plans: list[Plan]) -> list[Table]:

@@ -39,7 +39,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A study on the shelf. shares: of the full form and of the quick one; none of a file that is wrong."""
+    """A study on the shelf. shares: of the full form and, if it has one, of the quick one; none of a file that is wrong."""
 
     name: str
     title: str
@@ -73,9 +73,12 @@ class View:
     asked: Asked
     name: str
     facts: StudyFacts | None = None
+    has_quick: bool = False
     arms: tuple[ArmStanding, ...] = ()
     standing: tuple[Standing, ...] = ()
     tally: str = ""
+    note: str = ""
+    """That the baseline is another than the file says, because the settings leave that one out."""
     time: str = ""
     memory: str = ""
     problem: str = ""
@@ -105,7 +108,7 @@ class Board:
                 name=each.name,
                 title=each.title,
                 path=str(each.path),
-                own=not each.path.is_relative_to(shelf.shipped()),
+                own=each.own,
                 problem=problem,
                 shares=tuple(_share(islice(standing, len(form.plans))) for form in forms),
             )
@@ -120,25 +123,30 @@ class Board:
         except RevconsoleError as error:
             return View(asked=asked, name=name, problem=str(error))
         if asked.launched:
-            standing = self._lab.begun(planned.study.name, runs)
+            standing = self._lab.begun(planned, runs)
         else:
             standing = self._lab.standings(planned, runs)
         return View(
             asked=asked,
             name=name,
             facts=planned.study.facts,
+            has_quick=planned.study.has_quick,
             arms=_arms(standing, planned),
             standing=standing,
             tally=tally(standing),
+            note=planned.study.left_out(planned.arms),
             time=self._lab.forecast(standing, runs).sentence,
             memory=self._lab.memory(standing, runs),
         )
 
     def _forms(self, shelved: shelf.Shelved) -> tuple[str, tuple[PlannedStudy, ...]]:
-        """What is wrong with a study, and its full and its quick form."""
+        """What is wrong with a study, and its full and its quick form, if it has one."""
         path = str(shelved.path)
         try:
-            return "", tuple(self._plan(Asked(study=path, quick=quick)) for quick in (False, True))
+            full = self._plan(Asked(study=path))
+            if not full.study.has_quick:
+                return "", (full,)
+            return "", (full, self._plan(Asked(study=path, quick=True)))
         except RevconsoleError as error:
             return str(error), ()
 

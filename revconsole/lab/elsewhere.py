@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from revconsole.lab.compare import flat_settings
-from revconsole.lab.study import Keys, PlannedStudy
+from revconsole.lab.study import Keys, PlannedStudy, belongs
 from revconsole.records.plan import Plan
 from revconsole.records.run import Summary
 from revconsole.records.study import Study
@@ -25,9 +25,9 @@ class Elsewhere:
 def elsewhere(planned: PlannedStudy, summaries: Iterable[Summary], keys: Keys) -> list[Elsewhere]:
     """Where finished runs of the study are that are not among the planned ones; where most are first."""
     study, wanted = planned.study, {plan.digest() for plan in planned.plans}
-    finished = [s for s in summaries if s.state == "finished" and s.plan.study == study.name]
+    finished = [s for s in summaries if s.state == "finished" and belongs(s.plan, study.name)]
     others = [s.plan for s in finished if keys.digest(s) not in wanted]
-    forms = {plan.quick for plan in others}
+    forms = {plan.quick for plan in others if not plan.quick or study.has_quick}
     found = [
         each
         for quick in forms
@@ -41,12 +41,18 @@ def _of_form(study: Study, plans: Iterable[Plan], *, quick: bool) -> Iterator[El
     bases, usual = {plan.arm: plan for plan in written}, {plan.seed for plan in written}
     groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
     for plan in plans:
-        if plan.arm in bases:
-            changed = _changed(plan, bases[plan.arm])
+        base = bases.get(plan.arm) or _nearest(plan, bases.values())
+        if base is not None:
+            changed = _changed(plan, base)
             groups.setdefault(repr(changed), (changed, []))[1].append(plan.seed)
     for changed, seeds in groups.values():
         others = {} if usual.issuperset(seeds) else {"seeds": sorted(set(seeds))}
         yield Elsewhere(settings=changed | others, quick=quick, runs=len(seeds))
+
+
+def _nearest(plan: Plan, bases: Iterable[Plan]) -> Plan | None:
+    """The arm that fewest settings tell a run from which no arm has the name of, as where settings made it the only one."""
+    return min(bases, key=lambda base: len(_changed(plan, base)), default=None)
 
 
 def _changed(plan: Plan, base: Plan) -> dict[str, Any]:

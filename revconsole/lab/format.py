@@ -190,6 +190,17 @@ def _fitted(word: str, width: int) -> str:
     return before + shortened_path(path, width - len(before) - len(after)) + after
 
 
+def toml(setting: object) -> str:
+    """A setting as one writes it on the command line, and as a file has it."""
+    if setting is None:
+        return "none"
+    if isinstance(setting, bool):
+        return str(setting).lower()
+    if isinstance(setting, list | tuple):
+        return "[" + ",".join(toml(item) for item in setting) + "]"
+    return str(setting)
+
+
 def _odd(number: float | None) -> str:
     """How a number that is not finite is written; empty for every other."""
     if number is None or math.isfinite(number):

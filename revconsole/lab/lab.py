@@ -1,6 +1,5 @@
 """Lab: the verbs of revconsole. The command line and the console only spell them."""
 
-import shlex
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -8,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from revconsole.errors import AlreadyClaimed, RevconsoleError
+from revconsole.errors import AlreadyClaimed, ProfileError, RevconsoleError
 from revconsole.lab import engine, starts
 from revconsole.lab import study as studies
 from revconsole.lab.bench import Wanted, bench_of
@@ -20,6 +19,7 @@ from revconsole.lab.launchers.thread import ThreadLauncher
 from revconsole.lab.report import results
 from revconsole.lab.report.figures.inspected import shown_run
 from revconsole.lab.report.results import Results
+from revconsole.lab.shell import command_line
 from revconsole.lab.study import Forecast, PlannedStudy, Standing
 from revconsole.records import attempt as attempts
 from revconsole.records import control, shelf
@@ -27,10 +27,9 @@ from revconsole.records.benchmark import Update
 from revconsole.records.events import Scalar
 from revconsole.records.inspection import Inspection
 from revconsole.records.plan import Plan
-from revconsole.records.profile import Profile
 from revconsole.records.run import Run, Summary
 from revconsole.records.store import RunStore
-from revconsole.records.study import Arm
+from revconsole.records.study import Arm, Study, Unfit
 from revconsole.records.tail import Tail
 
 Launcher = Literal["thread", "process"]
@@ -42,10 +41,17 @@ SHOWN_IMAGES = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A profile with its overrides, and every run it makes."""
+    """An experiment with its overrides, and every run it makes."""
 
-    profile: Profile
+    study: Study
+    settings: Mapping[str, Any]
     plans: tuple[Plan, ...]
+
+    def given(self, plan: Plan) -> Mapping[str, Any]:
+        """The profile that a run is kept with: as it was given, or of the run alone where it is an arm of a study's own."""
+        if self.study.tables:
+            return studies.own_profile(plan)
+        return self.study.profile.overridden(self.settings).table
 
 
 class Lab:
@@ -59,14 +65,24 @@ class Lab:
         self._needs: dict[str, int] = {}
 
     def plan(self, profile: str, settings: Mapping[str, Any] | None = None) -> Planned:
-        """What a profile with overrides would run. Raises ProfileError or UnknownName."""
-        found = shelf.find(profile).overridden(settings or {})
-        plans = [starts.resolved(p, self.store, where=found.where) for p in found.plans()]
-        return Planned(profile=found, plans=tuple(plans))
+        """What an experiment with overrides would run. Raises ProfileError or UnknownName."""
+        found, wanted = shelf.find(profile), settings or {}
+        plans = [starts.resolved(p, self.store, where=found.where) for p in found.plans(wanted)]
+        return Planned(study=found, settings=wanted, plans=tuple(plans))
+
+    def models(
+        self, profile: str, settings: Mapping[str, Any] | None = None
+    ) -> tuple[Plan | Unfit, ...]:
+        """What an experiment would train, to be looked at: what cannot be planned stands beside the rest.
+
+        Raises ProfileError where nothing can be, or UnknownName.
+        """
+        found = shelf.find(profile)
+        return tuple(self._looked_at(each, found.where) for each in found.models(settings))
 
     def launch(self, planned: Planned, launcher: Launcher = "thread") -> list[str]:
         """Create and queue every run of a plan; returns their ids in order."""
-        ids = [self.store.create(plan, planned.profile.table) for plan in planned.plans]
+        ids = [self.store.create(plan, planned.given(plan)) for plan in planned.plans]
         self._start(ids, launcher)
         return ids
 
@@ -74,7 +90,7 @@ class Lab:
         self, name: str, settings: Mapping[str, Any] | None = None, *, quick: bool = False
     ) -> PlannedStudy:
         """What a study, or its quick form, would run. Raises ProfileError or UnknownName."""
-        found = shelf.find_study(name)
+        found = shelf.find(name, "study")
         arms = tuple(
             self._resolved(arm, found.where) for arm in found.expanded(settings, quick=quick)
         )
@@ -92,9 +108,12 @@ class Lab:
         """The same of any plans, of several studies for instance."""
         return studies.standings(plans, runs, self._keys)
 
-    def begun(self, study: str, runs: Sequence[Summary] | None = None) -> tuple[Standing, ...]:
-        """Every run of a study that was launched, with the settings it was launched with."""
-        return studies.begun(study, self._listed(runs), self._keys)
+    def begun(
+        self, planned: PlannedStudy, runs: Sequence[Summary] | None = None
+    ) -> tuple[Standing, ...]:
+        """Every run of a study that was launched, with the settings it was launched with, whatever those were."""
+        name = planned.study.name
+        return studies.begun(name, self._listed(runs), self._keys, planned.plans)
 
     def forecast(
         self,
@@ -328,6 +347,14 @@ class Lab:
         plans = tuple(starts.resolved(plan, self.store, where=where) for plan in arm.plans)
         return replace(arm, plans=plans)
 
+    def _looked_at(self, each: Plan | Unfit, where: str) -> Plan | Unfit:
+        if isinstance(each, Unfit):
+            return each
+        try:
+            return starts.resolved(each, self.store, where=where)
+        except ProfileError as error:
+            return Unfit(name=each.name, error=error)
+
     def _listed(self, runs: Sequence[Summary] | None) -> Sequence[Summary]:
         return self.runs() if runs is None else runs
 
@@ -365,20 +392,3 @@ class Lab:
             process.launch(self.store, run_ids)
         else:
             self._threads.launch(run_ids)
-
-
-def command_line(
-    name: str, settings: Mapping[str, Any], verb: str = "train", *, quick: bool = False
-) -> str:
-    """The shell line of a verb on a profile or study with settings, as from a form or the command line."""
-    assignments = [f"{key}={_toml(value)}" for key, value in settings.items()]
-    form = ["--quick"] if quick else []
-    return shlex.join(["revconsole", *verb.split(), name, *assignments, *form])
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(_toml(item) for item in value) + "]"
-    return str(value)

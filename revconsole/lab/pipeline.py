@@ -72,7 +72,7 @@ def paces(profile: str, settings: Mapping[str, Any], *, seconds: float) -> Itera
 
     Raises UnknownName, ProfileError and what a run raises.
     """
-    plans = shelf.find(profile).overridden({"seeds": 0, **settings}).plans()
+    plans = shelf.find(profile).plans({"seeds": 0, **settings})
     for plan in plans:
         found = engine.training_pace(plan, seconds=seconds)
         yield {
@@ -97,10 +97,12 @@ def is_profile(word: str) -> bool:
     """Whether a word names a profile and not a dataset. Raises UnknownName where it names neither."""
     if word in catalogue.datasets():
         return False
-    profiles = [entry.name for entry in shelf.shelved()]
-    if word in profiles or word.endswith(".toml"):
-        return True
-    raise UnknownName("dataset or profile", word, [*catalogue.datasets(), *profiles])
+    try:
+        shelf.path_of(word)
+    except UnknownName as error:
+        known = [*catalogue.datasets(), *error.known]
+        raise UnknownName("dataset or profile", word, known) from None
+    return True
 
 
 def _measured(dataset: str, settings: Mapping[str, Any], seconds: float) -> Row:

@@ -109,13 +109,30 @@ def standings(
     )
 
 
+def belongs(plan: Plan, study: str) -> bool:
+    """Whether a run was launched from the file of that name, as a study or as a profile."""
+    return study in {plan.study, plan.profile}
+
+
 def begun(
-    study: str, summaries: Sequence[Summary], keys: Keys | None = None
+    study: str,
+    summaries: Sequence[Summary],
+    keys: Keys | None = None,
+    planned: Iterable[Plan] = (),
 ) -> tuple[Standing, ...]:
-    """The runs of a study that were launched, however its settings were changed, each plan once, the oldest first."""
+    """The runs of a study that were launched, each plan once, the oldest first.
+
+    These are all that were launched from its file, however its settings were changed, and whatever else trained one
+    of the `planned` runs, in whose names they are shown.
+    """
     known = keys or Keys()
-    plans = {known.digest(s): s.plan for s in reversed(summaries) if s.plan.study == study}
-    return standings(plans.values(), summaries, known)
+    called = {plan.digest(): plan for plan in planned}
+    found: dict[str, Plan] = {}
+    for s in reversed(summaries):
+        digest = known.digest(s)
+        if s.state != DAMAGED and (digest in called or belongs(s.plan, study)):
+            found[digest] = called.get(digest, s.plan)
+    return standings(found.values(), summaries, known)
 
 
 def forecast(

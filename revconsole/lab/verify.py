@@ -5,14 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from revconsole.errors import ProfileError
+from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.lab import engine
 from revconsole.lab.pipeline import ANY_SIZE
 from revconsole.records.plan import Plan
 from revconsole.records.profile import COMMAND_LINE, Profile
+from revconsole.records.study import Study, Unfit
 
 PREFIX = "python:"
-OWN_SETTINGS = ("data.", "train.")
+OWN_SETTINGS, WIRING = ("data.", "train."), ("scheme", "backward")
+UNSUITABLE = "can be built"
+"""The check that a model fails which cannot be looked at, for a reason its user can act on."""
 SHAPE = {"size": 32, "channels": 3, "classes": 10}
 """Random images where nothing else is said: pixels of a side, channels, classes."""
 Row = Mapping[str, str | bool | None]
@@ -29,16 +32,31 @@ class Subject:
     own: str = ""
     shape: Mapping[str, int] | None = None
 
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.plan.name
+
     def rows(self, *, light: bool) -> Iterator[Row]:
-        """Each check as a row: model, check, result, passed, figure, advice. Loads torch."""
+        """Each check as a row: model, check, result, passed, figure, advice. Loads torch. Raises RevconsoleError."""
         for found in engine.verify(self.plan, own=self.own, shape=self.shape, light=light):
             yield {"model": self.plan.name, **found}
 
 
-def of_plans(plans: Sequence[Plan]) -> tuple[Subject, ...]:
+def unsuitable(name: str, error: RevconsoleError) -> Row:
+    """The row of a model that cannot be checked, and why."""
+    return {
+        "model": name, "check": UNSUITABLE, "result": "failed", "passed": False, "figure": "",
+        "advice": str(error),
+    }  # fmt: skip
+
+
+def of_plans(plans: Sequence[Plan | Unfit]) -> tuple[Subject | Unfit, ...]:
     """One subject for each model: seeds, rates and schedules make no other model of it."""
-    found = {_model(plan): plan for plan in reversed(plans)}
-    return tuple(Subject(plan=plan) for plan in reversed(found.values()))
+    found = {_model(each) if isinstance(each, Plan) else each: each for each in reversed(plans)}
+    return tuple(
+        Subject(plan=each) if isinstance(each, Plan) else each for each in reversed(found.values())
+    )
 
 
 def of_own(
@@ -47,30 +65,45 @@ def of_own(
     *,
     dataset: str | None = None,
     shape: Mapping[str, int] | None = None,
-) -> Subject:
+) -> tuple[Subject | Unfit, ...]:
     """Somebody's own model, on the images of a dataset (digits, if none is named) or on random ones.
 
-    shape: any of size, channels and classes; for a dataset, size alone. Raises ProfileError.
+    It is checked as it is, or wired as settings of scheme and backward say. shape: any of size, channels and classes;
+    for a dataset or a scheme, size alone. Raises ProfileError.
     """
     wanted = dict(shape or {})
-    for name in settings:
-        if not name.startswith(OWN_SETTINGS) and name != "seeds":
-            raise ProfileError(
-                COMMAND_LINE, name, "a model of your own takes settings of data and train only"
-            )
-    if dataset and wanted.keys() - {"size"}:
+    wired = any(name.partition(".")[0] in WIRING for name in settings)
+    _refuse_foreign(settings)
+    if (dataset or wired) and wanted.keys() - {"size"}:
         raise ProfileError(
             COMMAND_LINE,
-            "--dataset",
-            "a dataset has channels and classes of its own; leave those out",
+            "--dataset" if dataset else next(iter(settings)),
+            "a dataset has channels and classes of its own; leave those out"
+            if dataset
+            else "a scheme is tried on the images of a dataset; leave --channels and --classes out",
         )
     data: dict[str, Any] = {"data.dataset": dataset} if dataset else {}
-    if dataset and wanted:
+    if (dataset or wired) and wanted:
         data["data.image_size"] = wanted.pop("size")
-    table = {"model": ANY_SIZE}
-    profile = Profile(name=source.removeprefix(PREFIX), where=COMMAND_LINE, table=table)
-    plan = profile.overridden({**data, **settings}).plans()[0]
-    return Subject(plan=plan, own=source, shape=SHAPE | wanted if wanted else None)
+    called = source.removeprefix(PREFIX)
+    model = {"architecture": "python", "function": called} if wired else ANY_SIZE
+    profile = Profile(name=called, where=COMMAND_LINE, table={"model": model})
+    experiment = Study.of_profile(profile)
+    if wired:
+        return of_plans(experiment.models({**data, **settings}))
+    plan = experiment.plans({**data, **settings})[0]
+    return (Subject(plan=plan, own=source, shape=SHAPE | wanted if wanted else None),)
+
+
+def _refuse_foreign(settings: Mapping[str, Any]) -> None:
+    for name in settings:
+        known = name.startswith(OWN_SETTINGS) or name.partition(".")[0] in {*WIRING, "seeds"}
+        if not known:
+            raise ProfileError(
+                COMMAND_LINE,
+                name,
+                "a model of your own takes settings of data, train, scheme and backward only",
+            )
 
 
 OF_NO_MATTER = {

@@ -1,24 +1,33 @@
-"""Shelf: where profiles and studies are found. The working folder first, then those that came with revconsole."""
+"""Shelf: where experiments are found, profiles and studies alike. The working folder first, then what came with revconsole."""
 
 import tomllib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from revconsole.errors import UnknownName
 from revconsole.records import study as studies
-from revconsole.records.profile import Profile, load
 from revconsole.records.study import Study
 
 PACKAGE = Path(__file__).resolve().parent.parent
+UNREADABLE = "(not a readable profile)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelved:
-    """One profile or study on the shelf: what to call it, its title (or what is wrong with it), its file."""
+    """One experiment on the shelf: what to call it, its title (or what is wrong with it), its file."""
 
     name: str
     title: str
     path: Path
+    sweep: bool = False
+    """Whether it makes more than one run, or calls itself a study."""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the user's, or came with revconsole."""
+        return not self.path.is_relative_to(shipped())
 
 
 def folders() -> list[Path]:
@@ -29,6 +38,11 @@ def folders() -> list[Path]:
     return [Path.cwd(), Path.cwd() / "profiles", shipped()]
 
 
+def study_folders() -> list[Path]:
+    """Where studies are looked for as well: in `studies` of each profiles' folder."""
+    return [folder / "studies" for folder in folders()[1:]]
+
+
 def shipped() -> Path:
     """Where the profiles that came with revconsole lie; in a clone that may be the working folder's own."""
     inside, beside = PACKAGE / "_profiles", PACKAGE.parent / "profiles"
@@ -36,61 +50,66 @@ def shipped() -> Path:
 
 
 def shelved() -> list[Shelved]:
-    """Every profile that can be named, by name. In the working folder itself only TOML with a title counts."""
-    found: dict[str, Shelved] = {}
-    for folder in folders():
-        for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
-            title = _title(path)
-            if title or folder != Path.cwd():
-                found.setdefault(path.stem, Shelved(name=path.stem, title=title, path=path))
-    return sorted(found.values(), key=lambda entry: entry.name)
-
-
-def find(name: str) -> Profile:
-    """The profile of that name, or at that path. Raises ProfileError or UnknownName."""
-    if name.endswith(".toml") or "/" in name:
-        return load(Path(name).expanduser())
-    for folder in folders():
-        path = folder / f"{name}.toml"
-        if path.is_file():
-            return load(path)
-    raise UnknownName("profile", name, [entry.name for entry in shelved()])
-
-
-def study_folders() -> list[Path]:
-    """Where studies are looked for, first come first served: in `studies` of each profiles' folder."""
-    here, *others = folders()
-    return [here, *(folder / "studies" for folder in others)]
+    """Every profile that can be named, the user's own first. In the working folder itself only TOML with a title counts."""
+    return _ordered(_found(folders()))
 
 
 def shelved_studies() -> list[Shelved]:
-    """Every study that can be named, by name. In the working folder itself only TOML with [study] counts."""
-    found: dict[str, Shelved] = {}
-    for folder in study_folders():
-        for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
-            title = _title(path, "study")
-            if title or folder != Path.cwd():
-                found.setdefault(path.stem, Shelved(name=path.stem, title=title, path=path))
-    return sorted(found.values(), key=lambda entry: entry.name)
+    """Every experiment of several runs that can be named, and every file among the studies; the user's own first."""
+    among = {*study_folders()}
+    return _ordered(each for each in _every() if each.sweep or each.path.parent in among)
 
 
-def find_study(name: str) -> Study:
-    """The study of that name, or at that path. Raises ProfileError or UnknownName."""
+def find(name: str, kind: str = "profile") -> Study:
+    """The experiment of that name, or at that path. Raises ProfileError, or UnknownName of some kind."""
+    return studies.load(path_of(name, kind))
+
+
+def path_of(name: str, kind: str = "profile") -> Path:
+    """The file that a name means, or the path that it is. Raises UnknownName, of some kind."""
     if name.endswith(".toml") or "/" in name:
-        return studies.load(Path(name).expanduser())
-    known = shelved_studies()
-    for entry in known:
-        if entry.name == name:
-            return studies.load(entry.path)
-    raise UnknownName("study", name, [entry.name for entry in known])
+        return Path(name).expanduser()
+    for folder in (*folders(), *study_folders()):
+        if (folder / f"{name}.toml").is_file():
+            return folder / f"{name}.toml"
+    raise UnknownName(kind, name, {entry.name for entry in _every()})
 
 
-def _title(path: Path, table: str = "") -> str:
-    """The title at the top of a file, or in one of its tables."""
+def _every() -> Iterable[Shelved]:
+    return _found([*folders(), *study_folders()])
+
+
+def _found(places: Iterable[Path]) -> Iterator[Shelved]:
+    """The experiments in some folders; of a name the first."""
+    names: set[str] = set()
+    for folder in places:
+        for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
+            title, sweep = _heading(path)
+            if folder == Path.cwd() and title in {"", UNREADABLE}:
+                continue
+            if path.stem not in names:
+                names.add(path.stem)
+                yield Shelved(name=path.stem, title=title, path=path, sweep=sweep)
+
+
+def _ordered(entries: Iterable[Shelved]) -> list[Shelved]:
+    return sorted(entries, key=lambda entry: (not entry.own, entry.name))
+
+
+def _heading(path: Path) -> tuple[str, bool]:
+    """The title of a file, and whether it is a sweep."""
+    try:
+        changed = path.stat()
+    except OSError:
+        return UNREADABLE, False
+    return _read(path, changed.st_mtime_ns, changed.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _read(path: Path, _changed: int, _size: int) -> tuple[str, bool]:
+    """The same, read once for each state of the file: a screen asks every second."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        inner = content.get(table, {}) if table else content
-        title = inner.get("title", "") if isinstance(inner, dict) else ""
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return "(not a readable profile)" if path.parent != Path.cwd() else ""
-    return title if isinstance(title, str) else ""
+        return UNREADABLE, False
+    return studies.heading(content), studies.is_sweep(content)

@@ -27,6 +27,26 @@ scheme = [{ name = "residual" }, { name = "additive" }]
 OWN = """
 from torch import nn
 
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 8), nn.GELU())
+
+    def forward(self, x):
+        return x + self.layers(x)
+
+class Blocks(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.blocks = nn.Linear(64, 8), nn.Sequential(Block(), Block(), Block())
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.head(self.blocks(self.stem(x.flatten(1))))
+
+def blocks():
+    return Blocks()
+
 def linear():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 
@@ -91,6 +111,47 @@ def test_a_failed_check_is_exit_code_one_and_says_what_to_do(run):
     assert "2 failed" in said.err or "1 failed" in said.err
 
 
+def test_a_scheme_is_tried_on_a_model_of_ones_own_without_a_profile(run):
+    said = run("verify", "python:own_models:blocks", "scheme.name=[residual,bdia]", "--json")
+
+    rows = json.loads(said.out)
+    models = {row["model"] for row in rows}
+    assert said.code == 0, said.err
+    assert len(models) == 2
+    inverse = {row["model"]: row["result"] for row in rows if row["check"] == "inverse error"}
+    assert [inverse[name] for name in models if "bdia" in name] == ["passed"]
+
+
+def test_one_arm_that_does_not_suit_keeps_no_other_from_being_checked(run):
+    Path("mine.toml").write_text(
+        'title = "three ways"\n[model]\narchitecture = "python"\nfunction = "own_models:blocks"\n'
+        '[vary]\nscheme = [{ name = "residual" }, { name = "additive" }, { name = "bdia" }]\n'
+    )
+    said = run("verify", "mine", "--quick", "--json")
+
+    rows = json.loads(said.out)
+    refused = [row for row in rows if row["check"] == "can be built"]
+    assert said.code == 1
+    assert [row["model"] for row in refused] == ["mine-additive"]
+    assert "needs two branches" in refused[0]["advice"]
+    assert {row["passed"] for row in rows if row["model"] == "mine-bdia"} == {True}
+    assert "3 models: " in said.err
+    assert ", 1 failed" in said.err
+
+
+def test_an_arm_that_cannot_be_planned_keeps_no_other_from_being_checked(run):
+    said = run("verify", "tiny", "model.heads=[2,3]", "--quick")
+    all_wrong = run("verify", "tiny", "model.heads=3")
+
+    assert said.code == 1
+    rows = [line.split("\t") for line in said.out.splitlines()]
+    refused = [row for row in rows if row[1] == "can be built"]
+    assert {row[0] for row in refused} >= {"residual, learning_rate 0.001, heads 3"}
+    assert all("3 heads do not divide dim" in row[4] for row in refused)
+    assert len({row[0] for row in rows if row[2] == "passed"}) == 2
+    assert (all_wrong.code, "3 heads do not divide dim" in all_wrong.err) == (2, True)
+
+
 def test_a_model_of_ones_own_is_tried_on_digits_or_on_random_images_of_its_shape(run):
     on_digits = run("verify", "python:own_models:linear", "--quick")
     random = run(
@@ -104,7 +165,10 @@ def test_a_model_of_ones_own_is_tried_on_digits_or_on_random_images_of_its_shape
 def test_mistakes_are_one_sentence(run):
     wrong_shape = run("verify", "python:own_models:coloured", "--quick")
     no_function = run("verify", "python:own_models:liner")
-    scheme = run("verify", "python:own_models:linear", "scheme.name=bdia")
+    scheme = run("verify", "python:own_models:linear", "scheme.name=bdai")
+    unwired = run("verify", "python:own_models:linear", "scheme.name=bdia")
+    model = run("verify", "python:own_models:linear", "model.dim=3")
+    random = run("verify", "python:own_models:linear", "scheme.name=bdia", "--classes", "3")
     option = run("verify", "tiny", "--size", "8")
     both = run("verify", "python:own_models:linear", "--dataset", "digits", "--classes", "3")
     unknown = run("verify", "tinny")
@@ -113,7 +177,10 @@ def test_mistakes_are_one_sentence(run):
     assert "own_models:coloured raised RuntimeError" in wrong_shape.err
     assert "the traceback is in verify-traceback.txt" in wrong_shape.err
     assert (no_function.code, "did you mean 'linear'?" in no_function.err) == (2, True)
-    assert (scheme.code, "takes settings of data and train only" in scheme.err) == (2, True)
+    assert (scheme.code, "did you mean 'bdia'?" in scheme.err) == (2, True)
+    assert (unwired.code, "no stack of residual blocks to rewire" in unwired.err) == (2, True)
+    assert (model.code, "data, train, scheme and backward only" in model.err) == (2, True)
+    assert (random.code, "leave --channels and --classes out" in random.err) == (2, True)
     assert (option.code, "are for a model of your own" in option.err) == (2, True)
     assert (both.code, "channels and classes of its own" in both.err) == (2, True)
     assert (unknown.code, "did you mean 'tiny'?" in unknown.err) == (2, True)

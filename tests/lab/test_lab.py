@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from revconsole.errors import RevconsoleError
-from revconsole.lab.lab import Lab, command_line
+from revconsole.lab.lab import Lab
+from revconsole.lab.shell import command_line
 from revconsole.records.attempt import read_queued
 from revconsole.records.identity import Identity
 from revconsole.records.run import Run

@@ -207,7 +207,7 @@ def test_an_unknown_profile_names_the_nearest(tmp_path: Path):
 def test_a_profile_of_the_working_folder_comes_first():
     Path("demo.toml").write_text('title = "mine"\n')
 
-    assert shelf.find("demo").title == "mine"
+    assert shelf.find("demo").facts.title == "mine"
     assert {e.name: e.title for e in shelf.shelved()}["demo"] == "mine"
 
 

@@ -128,8 +128,10 @@ def test_the_baseline_is_the_arm_named_or_the_first():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("seeds = [0]", "mine.toml: study: is missing"),
-        ("[study]\nbaseline = 'x'", "study.title: is missing"),
+        ("[study]\nladder = true", "study.ladder: is of [[arm]] tables, and there are none"),
+        (GRID + "[quick]\nmodel.dimm = 3", "quick: model.dimm: unknown key; did you mean 'dim'?"),
+        (GRID.replace('swept = "model.dim"', 'swept = "model.dimm"'), "study.swept: model.dimm: unknown key"),
+        (GRID.replace("[vary]", 'baseline = "dim 13"\n[vary]'), "there is no arm 'dim 13'; did you mean 'dim 12'?"),
         ("[study]\ntitel = 'x'", "study.titel: unknown key; did you mean 'title'?"),
         ("[study]\ntitle = 3", "study.title: should be text in quotes, not 3"),
         ("[study]\ntitle = 'x'\nladder = 'yes'", "study.ladder: should be true or false"),
@@ -151,11 +153,15 @@ def test_a_mistake_is_told_with_its_place(text, words):
     assert words in complaint(text)
 
 
-def test_a_mistake_in_the_quick_form_shows_only_there():
-    broken = ARMS.replace("train.epochs = 2", "train.epoks = 2")
+def test_a_wrong_value_of_the_quick_form_shows_only_there():
+    broken = ARMS.replace("train.epochs = 2", "train.epochs = -2")
 
     assert len(study(broken).expanded()) == 2
-    assert "quick: train.epoks: unknown key" in complaint(broken, quick=True)
+    assert "train.epochs: should be at least 1" in complaint(broken, quick=True)
+
+
+def test_a_quick_form_that_a_file_does_not_have_is_refused():
+    assert "there is no [quick] in it" in complaint(GRID, quick=True)
 
 
 def test_a_setting_that_levels_the_arms_is_refused():
@@ -166,18 +172,107 @@ def test_a_study_is_found_by_name_or_path_and_an_unknown_name_gets_the_nearest()
     Path("studies").mkdir()
     Path("mine.toml").write_text(ARMS, encoding="utf-8")
 
-    assert shelf.find_study("mine").facts.title == "two ways"
-    assert shelf.find_study("./mine.toml").name == "mine"
+    assert shelf.find("mine").facts.title == "two ways"
+    assert shelf.find("./mine.toml").name == "mine"
     with pytest.raises(UnknownName, match="did you mean 'mnist-patch'"):
-        shelf.find_study("mnist-pach")
+        shelf.find("mnist-pach", "study")
 
 
-def test_a_study_is_no_profile_and_a_profile_no_study():
+PLAIN = """
+title = "dropout or not?"
+seeds = [0, 1]
+[model]
+patch = 4
+dim = 16
+heads = 2
+[vary]
+scheme = [{ name = "residual" }, { name = "bdia", grid_bits = 9 }]
+"model.dropout" = [0, 0.1]
+"""
+
+
+def test_a_profile_is_a_study_whose_arms_are_its_choices_the_first_the_baseline():
+    profile = study(PLAIN)
+    arms = profile.expanded()
+
+    assert [arm.name for arm in arms] == [
+        "residual, dropout 0", "residual, dropout 0.1",
+        "bdia grid_bits 9, dropout 0", "bdia grid_bits 9, dropout 0.1",
+    ]  # fmt: skip
+    assert profile.baseline(arms).name == "residual, dropout 0"
+    assert profile.facts.title == "dropout or not?"
+    plan = arms[3].plans[1]
+    assert plan.name == "mine-bdia-dropout0.1-s1", "the name that `train` gives it"
+    assert (plan.study, plan.profile, plan.arm) == ("mine", "mine", "bdia grid_bits 9, dropout 0.1")
+
+
+def test_a_profile_of_a_single_run_belongs_to_no_study():
+    (plan,) = study('title = "one"').plans()
+
+    assert (plan.name, plan.study, plan.arm) == ("mine", "", "")
+
+
+def test_the_title_of_a_study_is_that_of_its_profile_unless_it_has_one():
+    assert study(PLAIN + '[study]\nbaseline = "residual, dropout 0.1"').facts.title == (
+        "dropout or not?"
+    )
+    assert study(PLAIN + '[study]\ntitle = "other"').facts.title == "other"
+    assert study("seeds = [0, 1]").facts.title == "mine"
+
+
+def test_a_baseline_that_settings_leave_out_is_said_and_the_first_takes_its_place():
+    given = study(PLAIN + '[study]\nbaseline = "residual, dropout 0.1"')
+    arms = given.expanded({"scheme.name": "bdia"})
+
+    assert given.left_out(given.expanded()) == ""
+    assert given.left_out(arms) == (
+        "the baseline 'residual, dropout 0.1' is not among these arms: differences are to "
+        "'bdia grid_bits 9, dropout 0'"
+    )
+
+
+def test_arms_whose_long_names_are_cut_alike_stay_apart():
+    names = [f"{'x' * 90}{n}" for n in range(2)]
+    own = '[model]\narchitecture = "python"\n'
+    functions = [f"package:{name}" for name in names]
+    arms = study(f'{own}[vary]\n"model.function" = {functions}').expanded()
+
+    assert len({arm.name for arm in arms}) == 2
+    assert max(len(arm.name) for arm in arms) <= 80
+
+
+def test_one_choice_that_cannot_be_planned_hides_no_other_from_a_look():
+    found = study(PLAIN.replace(", grid_bits = 9", "")).models({"model.depth": 24, "seeds": 0})
+
+    assert [isinstance(each, Plan) for each in found] == [True, True, False, False]
+    assert [each.name for each in found[2:]] == [
+        "bdia, dropout 0",
+        "bdia, dropout 0.1",
+    ]
+    assert "float bdia loses its activations" in str(found[2].error)
+    with pytest.raises(ProfileError, match="patch 3 does not divide"):
+        study(PLAIN).models({"model.patch": 3})
+
+
+def test_to_be_looked_at_arms_that_settings_level_are_one():
+    levelled = study(ARMS).models({"scheme.name": "momentum", "seeds": 0})
+
+    assert [each.scheme.name for each in levelled] == ["momentum"]
+
+
+def test_profiles_and_studies_are_found_alike_and_listed_for_what_they_are():
     Path("mine.toml").write_text(ARMS, encoding="utf-8")
+    Path("grid.toml").write_text(PLAIN, encoding="utf-8")
     Path("plain.toml").write_text('title = "a profile"', encoding="utf-8")
+    Path("pyproject.toml").write_text('[project]\nname = "other"', encoding="utf-8")
 
-    assert "mine" not in {entry.name for entry in shelf.shelved()}
-    assert "plain" not in {entry.name for entry in shelf.shelved_studies()}
+    profiles = [(e.name, e.own) for e in shelf.shelved()]
+    swept = [(e.name, e.own) for e in shelf.shelved_studies()]
+    assert profiles[:3] == [("grid", True), ("mine", True), ("plain", True)]
+    assert swept[:2] == [("grid", True), ("mine", True)]
+    assert {own for _, own in profiles[3:] + swept[2:]} == {False}
+    assert {"demo", "circles"} <= {name for name, _ in swept}
+    assert shelf.find("circles").arms, "a shipped study by the name of a profile"
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)

@@ -27,7 +27,8 @@ from revconsole.console.widgets.prompt import Prompt
 from revconsole.errors import RevconsoleError
 from revconsole.lab.board import Asked, View
 from revconsole.lab.estimate import Measurer
-from revconsole.lab.lab import Launcher, command_line
+from revconsole.lab.lab import Launcher
+from revconsole.lab.shell import command_line
 from revconsole.lab.study import Standing, to_launch
 from revconsole.records.printable import one_line
 from revconsole.records.profile import parse_assignments
@@ -138,8 +139,10 @@ class StudyScreen(Newest, Screen[None]):
             self.app.pop_screen()
 
     def action_form(self) -> None:
-        """Show the quick form, what was launched with whatever settings, the full form again."""
-        self._form = (self._form + 1) % len(FORMS)
+        """Show the quick form, if there is one, what was launched with whatever settings, the full form again."""
+        view = self._view(self.reader.latest)
+        short = view is None or view.has_quick or bool(view.problem)
+        self._form = (self._form + (1 if short or self._form else 2)) % len(FORMS)
         self._look()
 
     def action_run(self) -> None:
@@ -340,6 +343,8 @@ class StudyScreen(Newest, Screen[None]):
             return
         failed = sum(each.summary is not None and _bad(each) for each in view.standing)
         text = Text(view.tally if view.standing else "nothing of this study has been launched")
+        if view.note:
+            text.append(f"\n{one_line(view.note)}")
         if failed:
             text.append(f", {failed} failed", style=themed(self.app.theme_variables, "text-error"))
         if self._measuring:
