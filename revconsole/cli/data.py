@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 from revconsole.cli import output, pictures
 from revconsole.lab.pictures import described
+from revconsole.records.printable import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,8 @@ SIDE = 18
 """Pixels of a picture: four fit beside each other into 80 columns."""
 POINTS_SIDE = 38
 MOST_SAMPLES = 8
+LONGEST = 2000
+"""Characters of what was read: it may have many parts, and names come from files."""
 READY = ("digits", "synthetic")
 """Measured where no dataset is named: they are on every machine."""
 
@@ -212,6 +215,7 @@ def _draw(found: "Samples") -> None:
     for title, shown in zip(titles, (found.before, found.after), strict=True):
         output.print_lines([title, *pictures.beside(shown, colour=colour), ""])
     output.print_table(["what", "value"], described(found))
+    output.print_lines([one_line(f"what was read: {found.read}", LONGEST)])
 
 
 def _document(found: "Samples") -> dict[str, Any]:

@@ -21,6 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from revconsole.data._content import content_of
+from revconsole.data._content import opened as regular
 from revconsole.data._files import download_files, obtained
 from revconsole.data._images import Images, damaged, in_canonical_order, unreadable, verified
 from revconsole.data._png import read_folders, read_png
@@ -30,6 +32,8 @@ Half = tuple[Tensor, Tensor]
 """Images uint8 (N, 3, 32, 32) and labels int64 (N,)."""
 
 SIDE = 32
+MOST_BYTES = 1 << 28
+"""Of one file, unpacked: those of CIFAR-100 take 155 million."""
 ARRAY_PARTS = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
@@ -85,14 +89,21 @@ def read_archive(archive: Path, official: Official) -> tuple[Half, Half]:
 
     Raises DataUnavailable where it is truncated, or one of its files is not the official one.
     """
+    wanted = {name for name, _ in (*official.train_list, *official.test_list)}
     try:
-        with tarfile.open(archive, "r:gz") as opened:
+        with regular(archive) as packed, tarfile.open(fileobj=packed, mode="r:gz") as opened:
             contents = {
-                Path(member.name).name: file.read()
+                name: file.read()
                 for member in opened
-                if (file := opened.extractfile(member)) is not None
+                if (name := Path(member.name).name) in wanted
+                and member.size <= MOST_BYTES
+                and (file := opened.extractfile(member)) is not None
             }
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except OSError as error:
+        if error.errno is not None:
+            raise unreadable(archive, error) from error
+        raise damaged(archive, str(error)) from error  # gzip's own
+    except (tarfile.TarError, EOFError, zlib.error) as error:
         raise damaged(archive, str(error)) from error
 
     def content(name: str) -> bytes:
@@ -160,12 +171,12 @@ def _sheet(file: Path) -> Tensor:
 def _json_labels(file: Path) -> Tensor:
     try:
         return torch.tensor(json.loads(_bytes(file)), dtype=torch.int64)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:  # RecursionError too
         raise damaged(file, "not a list of whole numbers") from error
 
 
 def _bytes(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return content_of(file, most=MOST_BYTES)
     except OSError as error:
         raise unreadable(file, error) from error

@@ -4,15 +4,20 @@ Header: two zero bytes, 8 for unsigned bytes, the number of dimensions, then eac
 """
 
 import gzip
+import io
 import zlib
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from revconsole.data._content import content_of
 from revconsole.data._files import Download, obtained
 from revconsole.data._images import Images, damaged, unreadable, verified
 from revconsole.records.facts import DatasetFacts
+
+MOST_BYTES = 1 << 28
+"""Of one file, packed or not: the images of MNIST take 47 million."""
 
 
 def read_family(
@@ -57,9 +62,18 @@ def read_idx(file: Path, *, dimensions: int) -> Tensor:
 
 def _content(file: Path) -> bytearray:
     try:
-        packed = file.read_bytes()
-        return bytearray(gzip.decompress(packed) if file.suffix == ".gz" else packed)
+        packed = content_of(file, most=MOST_BYTES)
+        content = _unpacked(packed) if file.suffix == ".gz" else packed
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise damaged(file, str(error)) from error
     except OSError as error:
         raise unreadable(file, error) from error
+    if len(content) > MOST_BYTES:
+        raise damaged(file, f"it unpacks to more than {MOST_BYTES:,} bytes")
+    return bytearray(content)
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """What is in a gzip file, and no more than one byte too much of it."""
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as opened:
+        return opened.read(MOST_BYTES + 1)

@@ -3,6 +3,7 @@
 Shapes: N images, C channels, S pixels of height and width.
 """
 
+import errno
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -99,9 +100,14 @@ def damaged(file: Path, reason: str) -> DataUnavailable:
 
 
 def unreadable(file: Path, error: OSError) -> DataUnavailable:
-    """The error for a file that is there and that the system does not let us read."""
+    """The error for a file that is there and that the system does not let us read, now or ever."""
+    remedy = (
+        "allow reading it"
+        if error.errno in {errno.EACCES, errno.EPERM}
+        else "nothing says that it is damaged: try again"
+    )
     return DataUnavailable(
-        f"{file} cannot be read ({error.strerror}); allow reading it or put another copy in its place"
+        f"{file} cannot be read ({error.strerror}); {remedy}, or put another copy in its place"
     )
 
 

@@ -22,7 +22,7 @@ from revconsole.data._order import stratified_order
 from revconsole.data._reading import Say, read
 from revconsole.data._standardise import MOST_WHITENED, Standardisation, fitted
 from revconsole.data._statistics import channel_statistics
-from revconsole.errors import ProfileError
+from revconsole.errors import DataUnavailable, ProfileError
 from revconsole.records import sources
 from revconsole.records.facts import DatasetFacts
 from revconsole.records.sections import Data
@@ -93,6 +93,16 @@ def open_data(
     Raises UnknownName for a dataset that does not exist, ProfileError for settings that leave a split
     empty, DataUnavailable where the files are missing and out of reach, damaged, or of another dataset.
     """
+    try:
+        return _opened(settings, folder=folder, device=device, say=say)
+    except MemoryError as error:
+        raise DataUnavailable(
+            f"the images of {settings.dataset} do not fit into the memory there is; lower data.image_size, or "
+            "read fewer of them"
+        ) from error
+
+
+def _opened(settings: Data, *, folder: Path, device: torch.device | str, say: Say) -> OpenedData:
     known = sources.facts_of(settings)
     if known.train_images:
         refuse_nonsense(settings, known)

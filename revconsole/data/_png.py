@@ -6,15 +6,19 @@ Shapes: N images, 3 channels, S pixels of height and width.
 import logging
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from revconsole.data._cache import keep, kept, stamp_of
-from revconsole.data._images import damaged
+from revconsole.data._content import content_of
+from revconsole.data._images import damaged, unreadable
+from revconsole.data._pictures import whole, why_not
 
 CACHE = "revconsole-cache.npz"
+
+MOST_BYTES = 1 << 28
+"""Of one image: a sheet of 10,000 takes some 20 MiB."""
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +29,14 @@ Halves = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
 def read_png(file: Path) -> Tensor:
     """One image as uint8 (3, height, width). Raises DataUnavailable where it is damaged."""
     try:
-        with Image.open(file) as image:
-            pixels = np.array(image.convert("RGB"))  # (height, width, 3)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise damaged(file, "not a readable PNG image") from error
-    return torch.from_numpy(pixels).permute(2, 0, 1)
+        pixels = whole(content_of(file, most=MOST_BYTES))
+    except OSError as error:
+        if error.errno is not None:
+            raise unreadable(file, error) from error
+        raise damaged(file, why_not(error)) from error  # Pillow's own
+    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise damaged(file, why_not(error)) from error
+    return torch.from_numpy(pixels.copy())
 
 
 def read_folders(place: Path, names: tuple[str, ...], *, side: int) -> Halves:
@@ -39,7 +46,10 @@ def read_folders(place: Path, names: tuple[str, ...], *, side: int) -> Halves:
     Raises DataUnavailable where a class or an image is missing, damaged or of another size.
     """
     files = {half: _listed(place / half, names) for half in ("train", "test")}
-    stamp = stamp_of([file for half in files.values() for file, _ in half], below=place)
+    try:
+        stamp = stamp_of([file for half in files.values() for file, _ in half], below=place)
+    except OSError as error:
+        raise unreadable(Path(error.filename or place), error) from error
     cached = kept(place / CACHE, stamp)
     if cached is not None and len(cached) == 4:
         part0, part1, part2, part3 = (torch.from_numpy(part) for part in cached.values())
@@ -53,7 +63,10 @@ def read_folders(place: Path, names: tuple[str, ...], *, side: int) -> Halves:
 
 
 def _listed(half: Path, names: tuple[str, ...]) -> list[tuple[Path, int]]:
-    found = {folder.name for folder in half.iterdir() if folder.is_dir()}
+    try:
+        found = {folder.name for folder in half.iterdir() if folder.is_dir()}
+    except OSError as error:
+        raise unreadable(half, error) from error
     if found != set(names):
         strange = sorted(found ^ set(names))
         raise damaged(half, f"its folders are not the {len(names)} classes, see {strange[0]!r}")

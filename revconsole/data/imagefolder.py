@@ -1,34 +1,33 @@
 """Image folder: your own images, a folder for each class, brought to one size; needs `data.folder`, `data.image_size`.
 
-Classes are the folders, in the order of their names, or those below `train/`, with `val/` and `test/` beside it. A
-folder without a part to test on is cut: a fifth of each class, chosen once by a fixed seed, is tested on.
+Classes are the folders, in the order of their names, or those below a part to train on (`train/`, `Training/`, …),
+with parts to validate and to test on beside it. A folder without a part to test on is cut: a fifth of all images,
+chosen once by a fixed seed, is tested on, each class in proportion to within one image: a class of two images may
+have none to test on, which is said.
 
-Images are turned upright, made RGB, cut to the middle square and scaled (antialiased) to `data.image_size`. That is
-done once, in threads, and kept as one file in the data folder until an image is added, removed or changed.
+Images are turned upright, made 8-bit RGB on white, cut to the middle square and scaled (antialiased) to
+`data.image_size`. That is done once, in threads, and kept as one file in the data folder for as long as the files hold
+the same bytes.
 
 Shapes: N images, S pixels of height and width.
 """
 
 import hashlib
-import os
-import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
-from revconsole.data._cache import keep, kept, stamp_of
+from revconsole.data._decoding import Decoded, Told, decoded
 from revconsole.data._images import Images
+from revconsole.data._listing import Labelled, Listing, listed
 from revconsole.data._order import stratified_order
+from revconsole.data._pictures import BACKGROUND_WORD, suffixes
 from revconsole.data._reading import Say
 from revconsole.errors import DataUnavailable
 from revconsole.records.facts import DatasetFacts
-from revconsole.records.folder import Labelled, Listing, listed
 from revconsole.records.sections import Data
 
 FACTS = DatasetFacts(
@@ -50,15 +49,13 @@ FACTS = DatasetFacts(
 
 TEST_SHARE = 0.2
 TEST_SEED = 0
-MOST_THREADS = 16
-SAY_SECONDS = 5.0
-"""Between two sentences about how far it is."""
 NAMED = 5
-"""Of the images that cannot be read, so many are named."""
-
-Pixels = NDArray[np.uint8]
-Decoded = dict[str, NDArray[np.generic]]
-"""pixels uint8 (N, 3, S, S) of all images that could be read, and their places in the list; the others with reasons."""
+"""Of the images that cannot be read, and of kinds of images, so many are named."""
+ADVICE = {
+    "damaged": "repair them or move them out of the folder, or leave them out with data.on_bad_image = skip",
+    "denied": "allow reading them, or leave them out with data.on_bad_image = skip",
+    "moment": "that is no fault of the images: try again, and look at the disk or the network they are on",
+}
 
 
 def read(folder: Path, settings: Data, say: Say) -> Images:
@@ -67,85 +64,76 @@ def read(folder: Path, settings: Data, say: Say) -> Images:
     Raises DataUnavailable where the folder is not as it should be, or an image cannot be read and
     `data.on_bad_image` is "fail".
     """
-    listing, side = listed(Path(settings.folder or ".")), settings.image_size or 0
+    listing, side = listed(Path(settings.folder or "."), suffixes()), settings.image_size or 0
     parts = (listing.train, listing.validation, listing.test)
     files = [file for part in parts for file, _ in part]
-    decoded = _decoded(files, listing.root, side=side, folder=folder, say=say)
-    _report(decoded, files, settings, say)
-    return _assembled(listing, parts, decoded)
+    name = hashlib.sha256(str(listing.root).encode(errors="replace")).hexdigest()[:16]
+    found = decoded(files, folder / "imagefolder" / f"{name}-{side}.npz", side=side, say=say)
+    _report(found, files, settings, say)
+    return _assembled(listing, parts, found)
 
 
-def decode(file: Path, side: int) -> Pixels | str:
-    """The image as uint8 (3, S, S), or why it cannot be read."""
-    try:
-        with Image.open(file) as image:
-            image.draft("RGB", (side, side))  # of a large JPEG, no more than is needed
-            square = ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (side, side))
-    except Exception as error:  # noqa: BLE001  Pillow's decoders raise anything, and one file must not end the list
-        return " ".join(str(error).split())[:120] or type(error).__name__
-    return np.asarray(square, dtype=np.uint8).transpose(2, 0, 1)
+def _report(found: Decoded, files: Sequence[Path], settings: Data, say: Say) -> None:
+    """Say, or raise as DataUnavailable, which images cannot be read.
 
-
-def _decoded(files: Sequence[Path], root: Path, *, side: int, folder: Path, say: Say) -> Decoded:
-    """Every image, from the cache if nothing has changed since."""
-    name = hashlib.sha256(str(root).encode(errors="replace")).hexdigest()[:16]
-    cache, stamp = folder / "imagefolder" / f"{name}-{side}.npz", stamp_of(files, below=root)
-    found = kept(cache, stamp)
-    if found is None:
-        found = _decode_all(files, root, side=side, say=say)
-        keep(cache, stamp, found)
-    return found
-
-
-def _decode_all(files: Sequence[Path], root: Path, *, side: int, say: Say) -> Decoded:
-    pixels = np.empty((len(files), 3, side, side), dtype=np.uint8)
-    good: list[int] = []
-    bad: list[int] = []
-    reasons: list[str] = []
-    said = time.monotonic()
-    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
-        for index, outcome in enumerate(pool.map(partial(decode, side=side), files)):
-            if isinstance(outcome, str):
-                bad.append(index)
-                reasons.append(outcome)
-            else:
-                pixels[len(good)] = outcome
-                good.append(index)
-            if time.monotonic() - said > SAY_SECONDS:
-                said = time.monotonic()
-                say(f"read {index + 1:,} of {len(files):,} images of {root}")
-    return {
-        "pixels": pixels[: len(good)],
-        "good": np.array(good, dtype=np.int64),
-        "bad": np.array(bad, dtype=np.int64),
-        "reasons": np.array(reasons, dtype=np.str_),
-    }
-
-
-def _report(decoded: Decoded, files: Sequence[Path], settings: Data, say: Say) -> None:
-    """Say, or raise as DataUnavailable, which images cannot be read."""
-    bad, reasons = decoded["bad"].tolist(), decoded["reasons"].tolist()
-    if not bad:
+    What could not be read at this moment is not left out: the next run would have other images.
+    """
+    if not found.bad:
         return
-    named = "; ".join(
-        f"{files[index]} ({reason})"
-        for index, reason in zip(bad[:NAMED], reasons[:NAMED], strict=True)
-    )
-    more = f"; and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
-    what = f"{len(bad):,} of {len(files):,} images cannot be read: {named}{more}"
-    if settings.on_bad_image == "fail":
-        raise DataUnavailable(
-            f"{what}; repair or delete them, or leave them out with data.on_bad_image = skip"
-        )
+    faults = Counter(bad.fault for bad in found.bad.values())
+    named = "; ".join(f"{files[n]} ({bad.reason})" for n, bad in list(found.bad.items())[:NAMED])
+    more = f"; and {len(found.bad) - NAMED:,} more" if len(found.bad) > NAMED else ""
+    what = f"{len(found.bad):,} of {len(files):,} images cannot be read: {named}{more}"
+    if settings.on_bad_image == "fail" or "moment" in faults:
+        fault = next(fault for fault in ("moment", "denied", "damaged") if fault in faults)
+        raise DataUnavailable(f"{what}; {ADVICE[fault]}")
     say(f"{what}; they are left out")
 
 
+def _what_was_read(listing: Listing, found: Decoded) -> str:
+    """The files in one line: kinds, sizes, what was done to them, what was passed over."""
+    kinds = Counter(told.kind for told in found.told).most_common()
+    more = f" and {len(kinds) - NAMED:,} other kinds" if len(kinds) > NAMED else ""
+    named = ", ".join(f"{count:,} {kind}" for kind, count in kinds[:NAMED]) + more
+    return "; ".join(
+        (
+            f"{len(found.told):,} images ({named})",
+            *_done(found.told),
+            listing.parts,
+            *_left(listing, found),
+        )
+    )
+
+
+def _done(told: Sequence[Told]) -> Iterator[str]:
+    small, large = (pick(told, key=lambda t: t.width * t.height) for pick in (min, max))
+    low, high = (f"{t.width}×{t.height}" for t in (small, large))
+    yield f"of {low} pixels" if low == high else f"of {low} to {high} pixels"
+    away = [1 - min(t.width, t.height) / max(t.width, t.height) for t in told]
+    if any(away):
+        most = f", up to {max(away):.0%} of one" if max(away) > min(away) else ""
+        yield f"the middle square of each, {sum(away) / len(away):.0%} of the pictures cut away{most}"
+    if transparent := sum(t.transparent for t in told):
+        yield f"{transparent:,} with transparent pixels, put on {BACKGROUND_WORD}"
+    if several := sum(t.frames for t in told):
+        yield f"the first frame of {several:,} that have more"
+
+
+def _left(listing: Listing, found: Decoded) -> Iterator[str]:
+    if listing.links:
+        yield f"{listing.links:,} of them by links within the folder"
+    if found.bad:
+        yield f"{len(found.bad):,} left out, which cannot be read"
+    if listing.passed:
+        yield f"passed over: {listing.passed}"
+
+
 def _assembled(
-    listing: Listing, parts: tuple[Labelled, Labelled, Labelled], decoded: Decoded
+    listing: Listing, parts: tuple[Labelled, Labelled, Labelled], found: Decoded
 ) -> Images:
     """Images and labels, those that could be read, in training (then validation) and test."""
-    pixels = torch.from_numpy(decoded["pixels"])
-    good = torch.from_numpy(decoded["good"])
+    pixels = torch.from_numpy(found.pixels)
+    good = torch.from_numpy(found.good)
     labels = torch.tensor([label for part in parts for _, label in part], dtype=torch.int64)[good]
     ends = np.cumsum([len(part) for part in parts])
     train = good < int(ends[0])
@@ -162,12 +150,13 @@ def _assembled(
         test_images=pixels[test],
         test_labels=labels[test],
         names=listing.classes,
+        read=_what_was_read(listing, found),
         held_out=int(held_out.sum()),
     )
 
 
 def _cut(train: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Masks of what stays to train on, and of the fifth of each class that is tested on."""
+    """Masks of what stays to train on, and of the fifth that is tested on, each class in proportion to within one image."""
     order = stratified_order(labels, TEST_SEED)
     test = torch.zeros_like(train)
     test[order[: round(TEST_SHARE * len(labels))]] = True
@@ -179,6 +168,6 @@ def _refuse_lost_classes(listing: Listing, labels: torch.Tensor) -> None:
     if counts.min() < 2:
         name = listing.classes[int(counts.argmin())]
         raise DataUnavailable(
-            f"class {name!r} of {listing.root} has {int(counts.min())} readable images to train on, and one to "
-            "train on and one to validate on are the least; add some or remove its folder"
+            f"class {name!r} of {listing.root} has {int(counts.min())} readable images to train on, and two are the "
+            "least; add some or remove its folder"
         )

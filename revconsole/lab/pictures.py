@@ -55,7 +55,6 @@ def described(found: "Samples") -> list[tuple[str, str]]:
         ("mean per channel", ", ".join(f"{value:.4f}" for value in found.mean)),
         ("deviation per channel", ", ".join(f"{value:.4f}" for value in found.std)),
         ("fingerprint", found.fingerprint[:12]),
-        ("what was read", found.read),
     ]
 
 

@@ -111,3 +111,7 @@ def _is_there(path: Path, name: str) -> bool:
         raise DataUnavailable(
             f"{path.parent} may not be read; allow it, or set REVCONSOLE_DATA to another folder"
         ) from error
+    except OSError as error:
+        raise DataUnavailable(
+            f"{path.parent} cannot be read ({error.strerror}); try again, or set REVCONSOLE_DATA to another folder"
+        ) from error

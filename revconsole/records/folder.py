@@ -1,128 +1,241 @@
-"""A folder of images, by the names in it: its classes, its parts, its files. No image is opened.
+"""A folder of images, by the names of the folders in it: its classes and its parts. No image is opened.
 
-Two layouts: `CLASS/…` for every class, or those below `train/`, with `val/` and `test/` beside it. Where only one of
-the two is there, it is what a run is tested on. Nothing is followed out of the folder: a link that leads elsewhere
-is refused, and names come from the file system alone.
+Two layouts: `CLASS/…` for every class, or those below a part to train on, with parts to validate and to test on beside
+it. A part is known by any of its usual names, in any case (`train`, `Training`, `val`, `test_set`, …), where it holds
+folders. What may be a part and may be classes is refused, with what to do.
+
+No link to a folder is followed, wherever it leads; only the folder itself may be reached by one.
 """
 
 import os
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from revconsole.errors import DataUnavailable
 
-SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-"""What counts as an image; other files are passed over."""
-VALIDATION = ("val", "valid", "validation")
+Part = Literal["train", "validation", "test"]
 
-Labelled = tuple[tuple[Path, int], ...]
-"""Files, each with the number of its class."""
+USUAL: dict[str, Part] = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(
+        ("val", "valid", "validate", "validation", "dev", "development", "eval", "evaluation"),
+        "validation",
+    ),
+    **dict.fromkeys(("test", "testing", "tst"), "test"),
+}
+ENDINGS = re.compile("(?<=.)(data|dataset|folder|images|imgs|part|set|split)$")
+"""What people add to these words: `train_set`, `test-images`."""
+OF_SYSTEMS = frozenset(
+    {
+        "#recycle", "#snapshot", "$recycle.bin", "@eadir", "@recycle", "@tmp", "__macosx", "__pycache__",
+        "_thumbnails", "_thumbs", "lost+found", "system volume information", "thumbnails",
+    }
+)  # fmt: skip
+"""Folders that a system puts there: a NAS, a desktop, an archive."""
+NAMED = 3
+"""Of several names, so many are told."""
+
+Passed = Counter[str]
+"""What is passed over, in words, and how often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """Every image of a folder, in the order of the names.
+class Layout:
+    """Where the classes of a folder are, and its parts.
 
-    validation, test: empty where the folder leaves them to be cut from `train`.
+    train: the folder that holds a folder of each class. validation, test: None where they are to be cut from it.
+    unlabelled: parts without a folder for each class. passed: what else is there, and belongs to nothing.
     """
 
     root: Path
     classes: tuple[str, ...]
-    train: Labelled
-    validation: Labelled
-    test: Labelled
+    train: Path
+    validation: Path | None = None
+    test: Path | None = None
+    unlabelled: tuple[Path, ...] = ()
+    passed: Passed
 
 
 def class_names(root: Path) -> tuple[str, ...]:
-    """The classes, sorted by name, from the names of folders alone.
+    """The classes, sorted by name, from the names of folders alone. Raises what `laid_out` raises."""
+    return laid_out(root).classes
 
-    Raises DataUnavailable where there are fewer than two, or the folder cannot be read.
+
+def laid_out(root: Path) -> Layout:
+    """The classes and parts of a folder.
+
+    Raises DataUnavailable, with the place, where there are fewer than two classes, where what may be a part may be a
+    class, or where the folder cannot be read.
     """
-    top = _part(root, "train") or root
-    names = tuple(sorted(entry.name for entry in _entries(top) if _is_folder(entry)))
-    if len(names) < 2:
-        raise DataUnavailable(
-            f"{top} has {len(names)} folders of images where a class each is expected; "
-            "put the images of each class in a folder of its own, e.g. cats/ and dogs/"
-        )
-    return names
-
-
-def listed(root: Path) -> Listing:
-    """Every image below a folder. Raises DataUnavailable, with the place, for what is not as it should be."""
-    classes = class_names(root)
-    apart = _part(root, "train")
-    train = _labelled(root, apart or root, classes)
-    validation, test = (
-        _labelled(root, part, classes) if apart and part else ()
-        for part in (_first(root, VALIDATION), _part(root, "test"))
-    )
-    empty = set(range(len(classes))) - {label for _, label in train}
-    if empty:
-        raise DataUnavailable(
-            f"class {classes[min(empty)]!r} of {root} has no image to train on; "
-            f"add some ({', '.join(sorted(SUFFIXES))}) or remove its folder"
-        )
-    if not test:
-        validation, test = (), validation
-    return Listing(root=root, classes=classes, train=train, validation=validation, test=test)
-
-
-def _labelled(root: Path, part: Path, classes: tuple[str, ...]) -> Labelled:
-    number = {name: label for label, name in enumerate(classes)}
-    folders = sorted(entry.name for entry in _entries(part) if _is_folder(entry))
-    strange = [name for name in folders if name not in number]
-    if strange:
-        raise DataUnavailable(
-            f"{part / strange[0]} is not a class to train on: those of {root} are {', '.join(classes[:10])}"
-        )
-    inside = root.resolve()
-    return tuple(
-        (file, number[name]) for name in folders for file in _images(part / name, inside=inside)
+    names, passed = folders(root)
+    parts = [name for name in names if part_of(name)]
+    nested = [name for name in parts if folders(root / name)[0]]
+    if not any(part_of(name) == "train" for name in nested):
+        return _classes_alone(root, names, parts=parts, nested=nested, passed=passed)
+    of = {part: _the_only(root, parts, part) for part in ("train", "validation", "test")}
+    for name in names:
+        if name not in parts:
+            passed[f"folder {name}/ beside the parts"] += 1
+    train = of["train"] or root
+    return Layout(
+        root=root,
+        classes=_classes(train, folders(train)[0]),
+        train=train,
+        validation=_labelled(of["validation"], nested),
+        test=_labelled(of["test"], nested),
+        unlabelled=tuple(part for part in of.values() if part and part.name not in nested),
+        passed=passed,
     )
 
 
-def _images(folder: Path, *, inside: Path) -> Iterator[Path]:
-    """Images of a folder and of those below it, in the order of their names."""
-    for entry in sorted(_entries(folder), key=lambda entry: entry.name):
-        path = Path(entry.path)
-        if _is_folder(entry):
-            yield from _images(path, inside=inside)
-        elif path.suffix.lower() in SUFFIXES:
-            if entry.is_symlink() and not path.resolve().is_relative_to(inside):
-                raise DataUnavailable(
-                    f"{path} is a link to a file outside {inside}; put a copy in its place"
-                )
-            yield path
+def part_of(name: str) -> Part | None:
+    """The part that a folder of that name usually holds, if any."""
+    bare = re.sub(r"[\s._-]", "", name.casefold())
+    return USUAL.get(bare) or USUAL.get(ENDINGS.sub("", bare))
 
 
-def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+def folders(folder: Path) -> tuple[list[str], Passed]:
+    """Names of the folders in a folder, sorted; and what is passed over. Raises what `entries` raises."""
+    found, passed = entries(folder)
+    return [entry.name for entry in found if is_folder(entry)], passed
+
+
+def entries(folder: Path) -> tuple[list["os.DirEntry[str]"], Passed]:
+    """What is in a folder, in the order of the names; and what is passed over: hidden, or a system's own.
+
+    Raises DataUnavailable where the folder cannot be read.
+    """
     try:
         with os.scandir(folder) as found:
-            return [entry for entry in found if not entry.name.startswith(".")]
+            listed = sorted(found, key=lambda entry: entry.name)
     except FileNotFoundError:
         raise DataUnavailable(f"there is no folder {folder}; check data.folder") from None
     except OSError as error:
         raise DataUnavailable(
             f"{folder} cannot be read ({error.strerror}); choose another data.folder"
         ) from error
+    passed: Passed = Counter()
+    seen = []
+    for entry in listed:
+        if entry.name.startswith("."):
+            passed["hidden"] += 1
+        elif entry.name.casefold() in OF_SYSTEMS:
+            passed[f"folder {entry.name}/"] += 1
+        else:
+            seen.append(entry)
+    return seen, passed
 
 
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
+def is_folder(entry: "os.DirEntry[str]") -> bool:
     """Whether it is a folder. Raises DataUnavailable for a link to one, wherever it leads."""
-    if entry.is_symlink() and entry.is_dir():
+    if entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112  Path.is_dir raises where links go round
         raise DataUnavailable(
-            f"{entry.path} is a link to a folder; put the folder itself in its place"
+            f"{entry.path} is a link to a folder, and links are not followed; put the folder itself in its place"
         )
     return entry.is_dir(follow_symlinks=False)
 
 
-def _part(root: Path, name: str) -> Path | None:
-    return root / name if (root / name).is_dir() else None
+def _classes_alone(
+    root: Path, names: list[str], *, parts: list[str], nested: list[str], passed: Passed
+) -> Layout:
+    """The layout without parts. A part that holds no folder is an unlabelled one; `train` may be a vehicle."""
+    if nested:
+        raise DataUnavailable(
+            f"{root / nested[0]} holds folders, as a part of a set does, and there is no part to train on beside it; "
+            "put the classes to train on below a folder train/, or rename it"
+        )
+    if parts and (len(parts) == len(names) or len({part_of(name) for name in parts}) > 1):
+        raise DataUnavailable(
+            f"{_told(parts)} of {root} are parts of a set, and hold no folder for each class; "
+            "put the images of each class in a folder of its own, e.g. train/cats/ and train/dogs/"
+        )
+    unlabelled = [name for name in parts if part_of(name) != "train"]
+    classes = _classes(root, [name for name in names if name not in unlabelled])
+    return Layout(
+        root=root,
+        classes=classes,
+        train=root,
+        unlabelled=tuple(root / name for name in unlabelled),
+        passed=passed,
+    )
 
 
-def _first(root: Path, names: tuple[str, ...]) -> Path | None:
-    return next((part for name in names if (part := _part(root, name))), None)
+def _the_only(root: Path, parts: list[str], part: Part) -> Path | None:
+    """The folder that holds a part. Raises DataUnavailable where two claim to."""
+    names = [name for name in parts if part_of(name) == part]
+    if len(names) > 1:
+        raise DataUnavailable(
+            f"{_told(names)} of {root} may both be what to {part.replace('validation', 'validate')} on; "
+            "keep one of them, or put their images together"
+        )
+    return root / names[0] if names else None
+
+
+def _labelled(part: Path | None, nested: list[str]) -> Path | None:
+    return part if part is not None and part.name in nested else None
+
+
+def _classes(top: Path, names: list[str]) -> tuple[str, ...]:
+    """The same names, if they can be those of classes. Raises DataUnavailable."""
+    if len(names) < 2:
+        inner = folders(top / names[0])[0] if names else []
+        hint = (
+            f"perhaps data.folder={top / names[0]} is meant"
+            if len(inner) > 1
+            else "put the images of each class in a folder of its own, e.g. cats/ and dogs/"
+        )
+        raise DataUnavailable(
+            f"{top} has {len(names)} folders of images where a class each is expected; {hint}"
+        )
+    _refuse_parts_of_other_names(top, names)
+    return tuple(names)
+
+
+def _refuse_parts_of_other_names(top: Path, names: list[str]) -> None:
+    """Raise DataUnavailable where all hold the same folders, as parts do, or hold folders and have a part in their name.
+
+    One folder within each is common (`CLASS/images/…`), and no part: that would have two classes.
+    """
+    inner = _only_folders(top / names[0])
+    same, whole = inner, inner
+    for name in names[1:]:
+        if not whole:
+            return
+        inner = _only_folders(top / name)
+        same, whole = same & inner, inner
+    if whole and len(same) > 1:
+        raise DataUnavailable(
+            f"{_told(names)} of {top} all hold the same folders ({_told(sorted(same))}): parts of a set do, and classes "
+            f"do not; name them train/ and test/, choose one, e.g. data.folder={top / names[0]}, or put all images of "
+            "a class directly into its folder"
+        )
+    worded = [name for name in names if USUAL.keys() & set(re.split("[^a-z]+", name.casefold()))]
+    if whole and worded:
+        raise DataUnavailable(
+            f"{top / worded[0]} holds folders and is named as a part of a set; name the parts of {top} train/ and "
+            "test/, with a folder of each class directly in them, or rename it"
+        )
+
+
+def _only_folders(folder: Path) -> set[str]:
+    """Names of the folders in a folder without files; empty where there is a file, too. No more is read than needed."""
+    found = set()
+    with suppress(OSError), os.scandir(folder) as listed:  # said when its files are listed
+        for entry in listed:
+            if entry.name.startswith(".") or entry.name.casefold() in OF_SYSTEMS:
+                continue
+            if not entry.is_dir(follow_symlinks=False):
+                return set()
+            found.add(entry.name.casefold())
+    return found
+
+
+def _told(names: Iterable[str]) -> str:
+    first = list(names)
+    more = f" and {len(first) - NAMED:,} more" if len(first) > NAMED else ""
+    return ", ".join(first[:NAMED]) + more

@@ -74,7 +74,7 @@ def test_samples_are_shown_before_and_after_with_balance_statistics_and_fingerpr
     assert "mean per channel\t0.3055" in said.out
     assert "fingerprint\t482edad39ce3" in said.out
     assert (
-        "what was read\tdigits: 1,797 images; 8×8 pixels, 1 channel, 10 classes; 1,293 to train on"
+        "what was read: digits: 1,797 images; 8×8 pixels, 1 channel, 10 classes; 1,293 to train on"
         in said.out
     )
 

@@ -1,11 +1,18 @@
 """A folder of images: its layouts, its damaged files, its cache, and what may not be in it."""
 
+import errno
+import os
+import resource
+import socket
+import zipfile
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from revconsole.data import imagefolder, open_data
+from revconsole.data import _decoding, open_data
+from revconsole.data._pictures import decoded
 from revconsole.errors import DataUnavailable
 from revconsole.records import folder as listing
 from revconsole.records import sources
@@ -99,13 +106,13 @@ def test_without_a_test_part_the_validation_part_is_tested_on(tmp_path, opened):
 def test_images_are_made_rgb_upright_and_cut_to_the_middle_square(tmp_path):
     grey = tmp_path / "grey.png"
     save(grey, 77, kind="L")
-    assert imagefolder.decode(grey, 8).tolist() == np.full((3, 8, 8), 77).tolist()
+    assert decoded(grey.read_bytes(), 8).pixels.tolist() == np.full((3, 8, 8), 77).tolist()
 
     wide = np.zeros((10, 30, 3), dtype=np.uint8)
     wide[:, 10:20] = 200
     wide[5:, 10:20, 0] = 100  # the lower half of the middle is less red
     Image.fromarray(wide).save(tmp_path / "wide.png")
-    found = imagefolder.decode(tmp_path / "wide.png", 10)
+    found = decoded((tmp_path / "wide.png").read_bytes(), 10).pixels
     assert (found[1:] == 200).all()
     assert (found[0, :5] == 200).all()
     assert (found[0, 5:] == 100).all()
@@ -113,7 +120,7 @@ def test_images_are_made_rgb_upright_and_cut_to_the_middle_square(tmp_path):
     turned = Image.Exif()
     turned[0x0112] = 3  # taken upside down
     Image.fromarray(wide).save(tmp_path / "turned.jpg", exif=turned, quality=95)
-    found = imagefolder.decode(tmp_path / "turned.jpg", 10)
+    found = decoded((tmp_path / "turned.jpg").read_bytes(), 10).pixels
     assert found[0, :4].mean() < 110 + JPEG_ERROR
     assert found[0, 6:].mean() > 190 - JPEG_ERROR
 
@@ -144,25 +151,25 @@ def test_damaged_images_are_left_out_on_request_and_that_is_said(pets, opened):
 
 def test_images_are_decoded_once_and_again_after_a_change(pets, opened, monkeypatch):
     first, _ = opened(pets)
-    decoded = []
-    original = imagefolder.decode
+    read = []
+    original = _decoding.decode
     monkeypatch.setattr(
-        imagefolder, "decode", lambda file, side: decoded.append(file) or original(file, side)
+        _decoding, "decode", lambda file, side: read.append(file) or original(file, side)
     )
     second, _ = opened(pets)
-    assert decoded == []
+    assert read == []
     assert second.fingerprint == first.fingerprint
 
     save(pets / "dogs" / "3.png", 100)
     third, _ = opened(pets)
-    assert len(decoded) == 20
+    assert read == [pets / "dogs" / "3.png"]
     assert third.fingerprint != first.fingerprint
     opened(pets, image_size=4)
-    assert len(decoded) == 40
+    assert len(read) == 21
 
 
 def test_how_far_it_is_is_said_while_it_takes_long(pets, opened, monkeypatch):
-    monkeypatch.setattr(imagefolder, "SAY_SECONDS", 0.0)
+    monkeypatch.setattr(_decoding, "SAY_SECONDS", 0.0)
     _, said = opened(pets)
     assert any(line.startswith("read 10 of 20 images") for line in said)
 
@@ -257,3 +264,230 @@ def test_a_folder_is_kept_as_an_absolute_path(monkeypatch, tmp_path):
 def test_what_a_folder_needs_is_asked_for(data, sentence):
     with pytest.raises(ValueError, match=sentence):
         Plan.model_validate({"name": "asked", "data": data})
+
+
+def test_every_suffix_that_pillow_reads_is_read_and_the_others_are_counted(pets, opened):
+    for index in range(3):
+        Image.new("RGB", (9, 9), (index, 0, 0)).save(pets / "cats" / f"more{index}.jfif", "JPEG")
+    for name in ("one.heic", "two.heic", "notes.txt", "bare", "Thumbs.db"):
+        (pets / "cats" / name).write_bytes(b"x")
+    (pets / "beside.png").write_bytes(b"x")
+    data, said = opened(pets)
+    assert data.facts.train_images + data.facts.test_images == 23
+    assert "23 images (20 PNG 8-bit RGB, 3 JPEG 8-bit RGB)" in data.read
+    for words in ("2 .heic", "1 .txt", "1 .db", "1 no suffix", "1 beside the folders of classes"):
+        assert words in data.read.partition("passed over: ")[2]
+    assert said == []
+
+
+def test_thumbnails_of_a_nas_are_no_images_and_are_counted(pets, opened):
+    before, _ = opened(pets)
+    for index in range(10):
+        save(pets / "cats" / "@eaDir" / f"{index}.png" / "SYNOPHOTO_THUMB_S.jpg", 1)
+    after, _ = opened(pets)
+    assert after.fingerprint == before.fingerprint
+    assert "passed over: 1 folder @eaDir/" in after.read
+
+
+def test_unlabelled_test_images_are_counted_and_what_is_tested_on_instead_is_said(
+    pets, opened, tmp_path
+):
+    (tmp_path / "apart").mkdir()
+    pets.rename(tmp_path / "apart" / "Train")
+    for index in range(7):
+        save(tmp_path / "apart" / "Test" / f"{index}.png", 1)
+    data, _ = opened(tmp_path / "apart")
+    assert data.names == ("cats", "dogs")
+    assert "Train/ to train on, a fifth of it cut off to test on" in data.read
+    assert "passed over: 7 without a class in Test/" in data.read
+
+
+def test_what_was_read_tells_kinds_sizes_what_was_cut_away_and_what_shone_through(tmp_path, opened):
+    for name in ("a", "b"):
+        for index in range(10):
+            save(tmp_path / "odd" / name / f"{index}.png", 9 * index, size=(40, 10))
+    Image.new("RGBA", (40, 40), (1, 2, 3, 0)).save(tmp_path / "odd" / "a" / "gone.png")
+    data, _ = opened(tmp_path / "odd")
+    assert data.read.startswith("21 images (21 PNG 8-bit RGB); of 40×10 to 40×40 pixels; ")
+    assert "the middle square of each, 71% of the pictures cut away, up to 75% of one" in data.read
+    assert "1 with transparent pixels, put on white" in data.read
+
+
+def test_16_bit_images_keep_their_levels(tmp_path, opened):
+    for name, level in (("a", 300), ("b", 40_000)):
+        for index in range(8):
+            file = tmp_path / "wide" / name / f"{index}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((9, 9), level + 256 * index, dtype=np.uint16)).save(file)
+    data, _ = opened(tmp_path / "wide")
+    found = sorted(
+        int(i[0, 0, 0]) for s in (data.train, data.validation, data.test) for i in s.images
+    )
+    assert found == [*range(1, 9), *range(156, 164)]
+    assert max(data.std) > 0.2
+
+
+def exchanged(one, other):
+    other.rename(other.with_name("aside"))
+    one.rename(other)
+    other.with_name("aside").rename(one)
+
+
+def flat(file, level):
+    """A BMP: every one of these has the same size, and here the same times."""
+    save(file, level)
+    os.utime(file, (1.6e9, 1.6e9))
+
+
+def test_two_classes_that_change_places_have_other_labels_and_another_fingerprint(tmp_path, opened):
+    root = tmp_path / "swap"
+    for index in range(10):
+        flat(root / "cat" / f"{index}.bmp", 200)
+        flat(root / "dog" / f"{index}.bmp", 9)
+    before, _ = opened(root)
+    exchanged(root / "cat", root / "dog")
+    after, _ = opened(root)
+    assert before.train.images[before.train.labels == 0][:, 0].unique().tolist() == [200]
+    assert after.train.images[after.train.labels == 0][:, 0].unique().tolist() == [9]
+    assert after.fingerprint != before.fingerprint
+
+
+def test_an_image_replaced_in_its_own_file_with_the_time_set_back_is_read_anew(tmp_path, opened):
+    root = tmp_path / "same"
+    for index in range(10):
+        flat(root / "cat" / f"{index}.bmp", 200)
+        flat(root / "dog" / f"{index}.bmp", 9)
+    before, _ = opened(root)
+    with (root / "cat" / "3.bmp").open("r+b") as file:
+        file.write((root / "dog" / "3.bmp").read_bytes())
+    os.utime(root / "cat" / "3.bmp", (1.6e9, 1.6e9))
+    after, _ = opened(root)
+    assert after.fingerprint != before.fingerprint
+    levels = [
+        int(i[0, 0, 0]) for s in (after.train, after.validation, after.test) for i in s.images
+    ]
+    assert sorted(levels) == [9] * 11 + [200] * 9
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """A function: from now on one file cannot be opened, for the reason of an error number; None mends it."""
+    original = os.open
+
+    def fail(name, number):
+        def opening(path, *rest, **more):
+            if number is not None and str(path).endswith(name):
+                raise OSError(number, os.strerror(number), str(path))
+            return original(path, *rest, **more)
+
+        monkeypatch.setattr(os, "open", opening)
+
+    return fail
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.EMFILE])
+@pytest.mark.parametrize("cached", [False, True])
+def test_an_error_of_reading_that_has_passed_is_forgotten(pets, opened, failing, number, cached):
+    expected = opened(pets)[0].fingerprint if cached else None
+    failing("cats/3.png", number)
+    with pytest.raises(
+        DataUnavailable, match=r"1 of 20 images cannot be read: .*cats/3.png"
+    ) as caught:
+        opened(pets)
+    assert os.strerror(number) in str(caught.value)
+    assert "delete" not in str(caught.value)
+    assert "repair" not in str(caught.value)
+    failing("cats/3.png", None)
+    data, said = opened(pets)
+    assert said == []
+    assert data.facts.train_images + data.facts.test_images == 20
+    assert expected in {None, data.fingerprint}
+
+
+def test_an_error_of_the_moment_leaves_nothing_out(pets, opened, failing):
+    failing("cats/3.png", errno.ESTALE)
+    with pytest.raises(DataUnavailable, match="that is no fault of the images: try again"):
+        opened(pets, on_bad_image="skip")
+    failing("cats/3.png", errno.EACCES)
+    assert "left out" in opened(pets, on_bad_image="skip")[1][0]
+    failing("cats/3.png", None)
+    assert opened(pets, on_bad_image="skip")[1] == []
+
+
+def test_too_little_memory_is_a_sentence_and_no_fault_of_an_image(pets, opened, monkeypatch):
+    def decode(content, side):
+        raise MemoryError
+
+    monkeypatch.setattr(_decoding._pictures, "decoded", decode)
+    with pytest.raises(
+        DataUnavailable, match=r"do not fit into the memory there is; lower data.image_size"
+    ):
+        opened(pets, on_bad_image="skip")
+
+
+@pytest.mark.parametrize("damage", ["cut", "turned", "emptied", "another", "fifo"])
+def test_a_damaged_cache_is_made_anew(pets, opened, tmp_path, damage):
+    before, _ = opened(pets)
+    (cache,) = (tmp_path / "data" / "imagefolder").iterdir()
+    content = bytearray(cache.read_bytes())
+    if damage == "fifo":
+        cache.unlink()
+        os.mkfifo(cache)
+    else:
+        content[len(content) // 2] ^= 1
+        spoilt = {
+            "cut": content[: len(content) // 2],
+            "turned": content,
+            "emptied": b"",
+            "another": b"PK\3\4" * 99,
+        }
+        cache.write_bytes(spoilt[damage])
+    after, said = opened(pets)
+    assert (after.fingerprint, said) == (before.fingerprint, [])
+    assert zipfile.ZipFile(cache).testzip() is None
+
+
+def test_a_full_disk_leaves_the_cache_out_and_nothing_half_written(pets, opened, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        data, said = opened(pets)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (len(data.train), said) == (12, [])
+    assert list((tmp_path / "data" / "imagefolder").iterdir()) == []
+    assert opened(pets)[0].fingerprint == data.fingerprint
+
+
+def test_only_regular_files_are_opened(pets, opened, monkeypatch):
+    os.mkfifo(pets / "cats" / "pipe.png")
+    with socket.socket(socket.AF_UNIX) as there:
+        monkeypatch.chdir(pets / "cats")  # the path of a socket must be short
+        there.bind("socket.png")
+        data, _ = opened(pets)
+    assert data.facts.train_images == 16
+    assert "passed over: 2 no regular file" in data.read
+
+
+def test_links_in_a_circle_and_folders_without_end_are_a_sentence(pets, opened):
+    (pets / "cats" / "round.png").symlink_to("round.png")
+    (pets / "cats" / "nowhere.png").symlink_to("gone.png")
+    with pytest.raises(
+        DataUnavailable, match=r"2 of 22 images cannot be read: .*nowhere.png .*round.png"
+    ):
+        opened(pets)
+    (pets / "cats" / "round.png").unlink()
+    (pets / "cats" / "nowhere.png").unlink()
+    (pets / "dogs" / "/".join("d" * 200)).mkdir(parents=True)
+    with pytest.raises(DataUnavailable, match="dogs there are folders more than 32 deep"):
+        opened(pets)
+
+
+def test_a_class_of_files_that_are_not_read_says_which_they_are(pets, opened):
+    for file in (pets / "cats").iterdir():
+        file.rename(file.with_suffix(".heic"))
+    with pytest.raises(
+        DataUnavailable,
+        match=r"class 'cats' of .* has no image to train on \(there are: 10 .heic\)",
+    ):
+        opened(pets)

@@ -26,6 +26,8 @@ from revconsole.records.plan import Plan
 from revconsole.records.printable import one_line
 from revconsole.records.samples import Samples
 
+LONGEST = 2000
+"""Characters of what was read."""
 BLOCK = 48
 """Images read at once; screens of them are turned without reading."""
 ROOMY = 34
@@ -203,7 +205,7 @@ def _known(found: Samples, *, full: bool) -> Table | Text:
         ]
         return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
     table = Table.grid(padding=(0, 1))
-    notes = [("note", note) for note in found.notes]
+    notes = [("what was read", found.read), *(("note", note) for note in found.notes)]
     for name, value in [*described(found)[1:], *notes]:
-        table.add_row(Text(name, style="dim", no_wrap=True), Text(one_line(value, 400)))
+        table.add_row(Text(name, style="dim", no_wrap=True), Text(one_line(value, LONGEST)))
     return table

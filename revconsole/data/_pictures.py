@@ -1,0 +1,223 @@
+"""One image file as 8-bit RGB: upright, its whole range of grey levels kept, on white where it is transparent.
+
+What has more than 8 bits is scaled by the range that its file declares, and refused where it declares none; nothing is
+clipped. Colour spaces are Pillow's to convert. Of an animation, the first frame is taken.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+BACKGROUND = (255, 255, 255)
+"""What is behind transparent pixels."""
+BACKGROUND_WORD = "white"
+NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"})
+"""Formats that Pillow knows by name only, or hands to another program."""
+COLOURS = {
+    "1": "bilevel", "L": "grey", "LA": "grey", "La": "grey", "I": "grey", "F": "grey", "P": "palette", "PA": "palette",
+    "RGBA": "RGB", "RGBa": "RGB", "RGBX": "RGB",
+}  # fmt: skip
+OF_LOW_DEPTH = {"L;2": 85, "L;4": 17}
+"""Pillow scales grey levels of 2 and of 4 bits by so much, but not the one that is transparent."""
+BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
+"""Numbers of tags of TIFF."""
+MIN_IS_WHITE, UNSIGNED = 0, 1
+"""Values of the latter two."""
+
+Pixels = NDArray[np.uint8]
+
+
+class Unfit(ValueError):  # noqa: N818  the name says what the image is
+    """An image that cannot be made 8-bit RGB without guessing; says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """An image, uint8 (3, S, S), and what its file held."""
+
+    pixels: Pixels
+    kind: str
+    """Format, bits and colours, e.g. "PNG 16-bit grey"."""
+    width: int
+    height: int
+    transparent: bool
+    """Whether any pixel was, and the background shows through."""
+    frames: bool
+    """Whether there are more than the one that was taken."""
+
+
+@cache
+def suffixes() -> frozenset[str]:
+    """Suffixes, in lower case, of all images that Pillow reads on this machine."""
+    Image.init()
+    read = formats()
+    return frozenset(
+        suffix
+        for suffix, name in Image.registered_extensions().items()
+        if name in read or name == "MPO"  # which the reader of JPEG opens
+    )
+
+
+def formats() -> tuple[str, ...]:
+    """The formats that are opened, whatever a file's name says."""
+    Image.init()
+    return tuple(name for name in Image.ID if name not in NO_PICTURES)
+
+
+def decoded(content: bytes, side: int) -> Picture:
+    """The middle square of an image file, scaled to a side.
+
+    Raises Unfit, and whatever Pillow's decoders raise.
+    """
+    with Image.open(BytesIO(content), formats=formats()) as image:
+        (width, height), bits = image.size, _bits(image)
+        kind = f"{image.format} {bits}-bit {_colours(image)}"
+        frames = image.format != "PSD" and bool(getattr(image, "is_animated", False))
+        rgb, transparent = _rgb(image, bits, side)
+    return Picture(
+        pixels=_planes(ImageOps.fit(rgb, (side, side))),
+        kind=kind,
+        width=width,
+        height=height,
+        transparent=transparent,
+        frames=frames,
+    )
+
+
+def whole(content: bytes) -> Pixels:
+    """All pixels of a PNG image, uint8 (3, height, width). Raises what `decoded` raises."""
+    with Image.open(BytesIO(content), formats=("PNG",)) as image:
+        return _planes(_rgb(image, _bits(image))[0])
+
+
+def why_not(error: Exception) -> str:
+    """Why an image cannot be read, in words for people."""
+    if isinstance(error, Image.DecompressionBombError):
+        return (
+            f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, the most that are read; "
+            "scale it down, or cut it into pieces"
+        )
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no image that Pillow can read"
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def _planes(image: Image.Image) -> Pixels:
+    return np.asarray(image, dtype=np.uint8).transpose(2, 0, 1)
+
+
+def _rgb(image: Image.Image, bits: int, side: int | None = None) -> tuple[Image.Image, bool]:
+    """The image upright, as RGB on the background, and whether that shows. side: in pixels, more are not needed."""
+    _refuse_unknown_range(image, bits)
+    key, negative = _transparent_colour(image, bits), _tag(image, PHOTOMETRIC) == MIN_IS_WHITE
+    if side is not None:
+        image.draft("RGB", (side, side))  # of a large JPEG
+    upright = ImageOps.exif_transpose(image)
+    levels = _first_bits(upright, bits, negative=negative) if bits > 8 else upright
+    rgb, alpha = _parted(levels, _shown(upright, key))
+    if alpha is None:
+        return rgb, False
+    return Image.composite(rgb, Image.new("RGB", rgb.size, BACKGROUND), alpha), True
+
+
+def _refuse_unknown_range(image: Image.Image, bits: int) -> None:
+    """Raise Unfit where nobody knows which value is white: floating point, 32 bits, or with a sign."""
+    half_floats = "BC6H" in str(getattr(image, "pixel_format", ""))
+    signed = _first(_tag(image, SAMPLE_FORMAT), UNSIGNED) != UNSIGNED or (
+        image.format == "FITS" and bits > 8
+    )
+    if bits <= 16 and not half_floats and not signed:
+        return
+    kind = (
+        "floating point numbers"
+        if half_floats or image.mode == "F"
+        else "numbers with a sign or of 32 bits"
+    )
+    raise Unfit(
+        f"its pixels are {kind}, and nothing says which of them is white; save it with 8 or 16 bits, without a sign"
+    )
+
+
+def _bits(image: Image.Image) -> int:
+    """Bits of a sample in the file."""
+    if image.mode == "1":
+        return 1
+    if image.mode == "I" and image.format in {"PNG", "PPM"}:
+        return 16
+    if image.mode in {"I", "F"}:
+        return 32
+    if image.mode.startswith("I;16"):
+        return _first(_tag(image, BITS_PER_SAMPLE), 16)
+    raw, brightest = _raw_mode(image)
+    return 16 if ";16" in raw or brightest > 255 else 8
+
+
+def _colours(image: Image.Image) -> str:
+    return COLOURS.get("I" if image.mode.startswith("I;16") else image.mode, image.mode)
+
+
+def _tag(image: Image.Image, number: int) -> object:
+    return getattr(image, "tag_v2", {}).get(number)
+
+
+def _first(value: object, otherwise: int) -> int:
+    """The first of the numbers of a tag, which is of the first channel."""
+    numbers = value if isinstance(value, tuple) else (value,)
+    return numbers[0] if numbers and isinstance(numbers[0], int) else otherwise
+
+
+def _raw_mode(image: Image.Image) -> tuple[str, int]:
+    """How the file has its samples, where Pillow says so, and of PPM the brightest; known until they are loaded."""
+    tiles = getattr(image, "tile", None) or ()
+    args = tiles[0][3] if tiles else ""
+    args = args if isinstance(args, tuple) else (args,)
+    raw = args[0] if args and isinstance(args[0], str) else ""
+    return raw, args[1] if image.format == "PPM" and len(args) > 1 else 255
+
+
+def _transparent_colour(image: Image.Image, bits: int) -> object:
+    """The one grey level, or colour, that stands for "nothing here"; None where there is none."""
+    colour = image.info.get("transparency")
+    if colour is None or image.mode == "P":
+        return None
+    if image.mode == "RGB" and bits > 8:
+        raise Unfit(
+            "one of its 16-bit colours stands for transparent, which is not read exactly; save it with an alpha channel"
+        )
+    return colour * OF_LOW_DEPTH.get(_raw_mode(image)[0], 1) if image.mode == "L" else colour
+
+
+def _first_bits(image: Image.Image, bits: int, *, negative: bool) -> Image.Image:
+    """The first 8 bits of grey levels; Pillow gives those of colours itself."""
+    if image.mode != "I" and not image.mode.startswith("I;16"):
+        return image
+    levels = (np.asarray(image).astype(np.uint32) >> (bits - 8)).astype(np.uint8)
+    return Image.fromarray(255 - levels if negative else levels)
+
+
+def _shown(image: Image.Image, key: object) -> Image.Image | None:
+    """Alpha of an image of which one colour is transparent."""
+    if key is None:
+        return None
+    values = np.asarray(image.convert("L") if image.mode == "1" else image)
+    same = values == np.array(key)
+    return Image.fromarray(
+        np.where(same.all(-1) if same.ndim == 3 else same, 0, 255).astype(np.uint8)
+    )
+
+
+def _parted(
+    image: Image.Image, alpha: Image.Image | None
+) -> tuple[Image.Image, Image.Image | None]:
+    """Colours, and alpha where any pixel is not opaque."""
+    image.info.pop("transparency", None) if image.mode != "P" else None
+    if alpha is None and image.has_transparency_data:
+        whole = image.convert("LA") if image.mode == "La" else image  # which Pillow would make grey
+        image = whole.convert("RGBA")
+        alpha = image.getchannel("A")
+    opaque = alpha is None or alpha.getextrema()[0] == 255
+    return image.convert("RGB"), None if opaque else alpha
