@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from revconsole.errors import RevconsoleError
+from revconsole.lab.report.copies import originals
 from revconsole.lab.report.statistics import Spread, spread
 from revconsole.lab.study import PlannedStudy, Standing, tally
 from revconsole.records import shelf
@@ -188,7 +189,7 @@ def _arms(standing: Sequence[Standing], planned: PlannedStudy) -> tuple[ArmStand
             name=name,
             by_seed=by_seed,
             baseline=name == baseline,
-            accuracy=spread(list(_accuracies(by_seed).values())),
+            accuracy=_spread(by_seed),
             gain=None if name == baseline else _gain(_accuracies(by_seed), reference),
             kept_bytes=_mean_kept(by_seed),
         )
@@ -209,6 +210,13 @@ def _free_name(each: Standing, groups: Mapping[str, Mapping[int, Standing]]) -> 
 def _accuracies(by_seed: Mapping[int, Standing]) -> dict[int, float]:
     done = {seed: e.summary for seed, e in by_seed.items() if e.progress == "done"}
     return {seed: s.test_accuracy for seed, s in done.items() if s and s.test_accuracy is not None}
+
+
+def _spread(by_seed: Mapping[int, Standing]) -> Spread | None:
+    """Over the seeds that are done; seeds that gave the very same weights are one answer."""
+    done = [e.summary for e in by_seed.values() if e.progress == "done" and e.summary]
+    found = [s.test_accuracy for s in originals(done) if s.test_accuracy is not None]
+    return spread(found)
 
 
 def _gain(values: Mapping[int, float], reference: Mapping[int, float]) -> float | None:

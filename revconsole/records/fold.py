@@ -42,6 +42,7 @@ class Tally:
     def __init__(self, best: Criterion = Classification.best) -> None:
         self._criterion = best
         self.facts: dict[str, Scalar] = {}
+        self.earlier: dict[str, tuple[Scalar, ...]] = {}
         self.epochs: list[EpochFinished] = []
         self.latest: dict[str, float] = {}
         self.peaks: dict[str, float] = {}
@@ -72,7 +73,7 @@ class Tally:
         match record.event:
             case Started() as event:
                 self.started = True
-                self.facts |= event.facts
+                self._replace(event.facts)
                 self._supersede(event.resumed_from or 0)
             case Measured() as event:
                 self.step = event.step
@@ -125,6 +126,14 @@ class Tally:
             return None
         (step, since), (now_step, now) = self._recent[0], self._recent[-1]
         return (now - since) / max(1, now_step - step)
+
+    def _replace(self, facts: Mapping[str, Scalar]) -> None:
+        """Take in the facts of an attempt, and remember what those that it changes were."""
+        for name, value in facts.items():
+            before = self.facts.get(name, value)
+            if before != value:
+                self.earlier[name] = (*self.earlier.get(name, ()), before)
+        self.facts |= facts
 
     def _better(self, best: EpochFinished | None, new: EpochFinished) -> EpochFinished | None:
         """Whichever has the better value; the older one if they are equal."""

@@ -149,6 +149,8 @@ class Run:
 
     summary: Summary
     facts: Mapping[str, Scalar] = field(default_factory=dict)
+    earlier: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+    """Of facts that an attempt changed, what the attempts before it had recorded, in order."""
     series: Mapping[str, Series] = field(default_factory=dict)
     log: tuple[Line, ...] = ()
     confusion: Confusion | None = None

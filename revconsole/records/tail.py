@@ -52,6 +52,7 @@ class Tail:
         return Run(
             summary=self._row(),
             facts=dict(fold.tally.facts),
+            earlier=dict(fold.tally.earlier),
             series=fold.series(),
             log=fold.log(),
             confusion=fold.confusion,

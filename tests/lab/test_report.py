@@ -50,7 +50,7 @@ HOSTILE = "=x|<b>&_$%#{}~^\\`*[a](b)--"
 def finished(store):
     """`finished(plan, accuracies)` → a run that ended, with a validation accuracy per epoch."""
 
-    def make(plan: Plan, accuracies, test=None, kept=8 * MIB, seconds=2.0, **facts):
+    def make(plan: Plan, accuracies, test=None, kept=8 * MIB, seconds=2.0, weights="", **facts):
         run_id = store.create(plan, {})
         attempt = store.claim(run_id, 1)
         known = {
@@ -73,7 +73,11 @@ def finished(store):
             }  # fmt: skip
             attempt.emit(EpochFinished(epoch=epoch, step=epoch, values=values))
         values = {"test_accuracy": accuracies[-1] if test is None else test}
-        attempt.emit(Finished(outcome="completed", step=len(accuracies), values=values))
+        attempt.emit(
+            Finished(
+                outcome="completed", step=len(accuracies), values=values, weights_sha256=weights
+            )
+        )
         attempt.close()
         return store.read(run_id)
 
@@ -133,16 +137,78 @@ def test_a_spread_is_the_sample_deviation():
 @pytest.mark.parametrize(
     ("values", "baseline", "words"),
     [
-        ({0: 0.9, 1: 0.9}, {0: 0.8, 1: 0.7}, "+15.00 pp (not distinguishable, n = 2)"),
-        ({0: 0.9}, {0: 0.8}, "+10.00 pp (not distinguishable, n = 1)"),
-        ({0: 0.9, 1: 0.9, 2: 0.9}, {3: 0.8, 4: 0.8, 5: 0.8}, "not distinguishable, other seeds"),
-        ({0: 0.9, 1: 0.8, 2: 0.7}, {0: 0.8, 1: 0.7, 2: 0.6}, "+10.00 pp (the same for every seed)"),
+        ({0: 0.9, 1: 0.9}, {0: 0.8, 1: 0.7}, "+15.00 pp (not tested: 2 seeds)"),
+        ({0: 0.9}, {0: 0.8}, "+10.00 pp (not tested: 1 seed)"),
+        ({0: 0.9, 1: 0.8, 2: 0.7}, {0: 0.8, 1: 0.8, 2: 0.9, 3: 0.9}, "-5.00 pp (not tested: other seeds)"),
+        ({0: 0.9, 1: 0.8, 2: 0.7}, {0: 0.8, 1: 0.7, 2: 0.6}, "+10.00 pp (not tested: the same for every seed)"),
         ({0: 0.80, 1: 0.82, 2: 0.81}, {0: 0.81, 1: 0.80, 2: 0.81}, "not distinguishable, p = 0.7"),
         ({0: 0.90, 1: 0.91, 2: 0.92}, {0: 0.80, 1: 0.80, 2: 0.80}, "+11.00 pp (p = 0.003)"),
     ],
 )  # fmt: skip
 def test_a_difference_says_whether_it_can_be_told_from_chance(values, baseline, words):
     assert words in verdict(difference(values, baseline))
+
+
+@pytest.fixture
+def with_copies(finished):
+    """Three seeds of a network, and three of a machine that the seed changes nothing of."""
+    network = [
+        finished(plan("net", s), [0.5], 0.80 + s / 100, weights=f"{s}" * 64) for s in range(3)
+    ]
+    machine = [
+        finished(plan("svm", s, model={"architecture": "svm"}), [0.5], 0.83, weights="a" * 64)
+        for s in range(3)
+    ]
+    return reported.of_runs([*network, *machine])
+
+
+def test_runs_that_are_copies_are_one_answer_in_every_format(with_copies):
+    net, svm = arm_rows(with_copies)
+    made = document(with_copies)
+    head, _, line = csv.reader(io.StringIO(as_csv.render(made), newline=""))
+    cells = dict(zip(head, line, strict=True))
+
+    assert (net.accuracy.n, svm.accuracy.n, svm.accuracy.deviation) == (3, 1, None)
+    assert verdict(svm.gain) == "+2.00 pp (not tested: one answer for several seeds)"
+    assert (
+        dict(zip(made.table.headings, made.table.rows[1], strict=True))["test accuracy"]
+        == "83.00 %"
+    )
+    assert cells["test accuracy sample deviation (%)"] == cells["p of paired t-test"] == ""
+    assert cells["distinguishable"] == "not tested: one answer for several seeds"
+    assert cells["seeds that repeat the answer of another"] == "2"
+    for module in (as_markdown, as_latex, as_html):
+        text = module.render(made)
+        assert "one answer that is counted once: svm" in text
+        assert "t-test" not in text
+        assert "distinguishable" not in text
+
+
+def test_copies_are_one_answer_also_where_old_runs_recorded_no_hash(finished):
+    runs = [finished(plan("svm", s, model={"architecture": "svm"}), [0.5], 0.83) for s in range(2)]
+
+    (row,) = arm_rows(reported.of_runs(runs))
+
+    assert row.accuracy.n == 1
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_no_format_speaks_of_a_test_that_nobody_made(finished, seeds):
+    runs = [
+        finished(plan(a, s, model=Vit(depth=d)), [0.5], 0.8 + s / 50 + d / 100)
+        for a, d in (("a", 2), ("b", 4))
+        for s in seeds
+    ]
+    made = document(reported.of_runs(runs))
+
+    for module in (as_markdown, as_latex, as_csv, as_html):
+        text = module.render(made).replace("p of paired t-test", "").replace(",distinguishable", "")
+        assert "t-test" not in text
+        assert "distinguishable" not in text
+        assert f"not tested: {len(seeds)} seed" in text
+    assert ("± " in made.table.rows[0][-3]) == (len(seeds) == 2), (
+        "a deviation of one value there is not"
+    )
 
 
 def test_a_tiny_p_is_not_printed_as_nothing():
@@ -273,7 +339,10 @@ def test_the_methods_say_how_long_and_on_what_it_trained(finished):
     train = Train(steps=5000, patience=3, average=0.99, freeze="backbone")
     text = paragraph(reported.of_runs([finished(plan("a", 0, train=train), [0.5])]))
 
-    assert "Training ran for 5,000 optimiser steps, ended after 3 epochs without a better" in text
+    assert (
+        "Training ran for at most 5,000 optimiser steps, ended after 3 epochs without a better"
+        in text
+    )
     assert "a moving average of the weights judged (decay 0.99), backbone frozen" in text
 
 
@@ -527,6 +596,15 @@ def test_confusions_are_summed_over_seeds_and_shown_by_rows(two_arms):
     ):
         assert words in plain.caption, words
     assert (plain.name, rev.name) == ("confusion-1-plain", "confusion-2-rev")
+
+
+def test_the_confusion_of_copies_is_that_of_one(with_copies):
+    results = confused(with_copies, *[((8, 2), (1, 9))] * 6)
+    with drawn():
+        _, svm = confusion.sheets(results)
+
+    assert confusion.summed(results.arms[1]).counts == ((8, 2), (1, 9))
+    assert "of seed 0 (1 and 2 gave the same weights), 20 answers" in svm.caption
 
 
 def test_a_hundred_classes_have_a_name_in_every_row_that_does_not_touch_the_next(two_arms):

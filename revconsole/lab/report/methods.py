@@ -1,21 +1,24 @@
 """Methods: a paragraph that says how the results were obtained, from plans and facts alone.
 
-What all runs have in common is said once; what the arms differ in is said of each arm.
+What all runs have in common is said once; what the arms differ in is said of each arm. Every sentence asks all runs,
+by way of `alike`.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from typing import Any
 
-from revconsole.errors import UnknownName
+from revconsole.errors import RevconsoleError
+from revconsole.lab import format as form
 from revconsole.lab.compare import compare
+from revconsole.lab.report import wording
+from revconsole.lab.report.alike import WITHOUT_BLOCKS, Alike
 from revconsole.lab.report.results import ArmResult, Results
-from revconsole.lab.report.statistics import LEVEL
-from revconsole.lab.report.table import QUICK
-from revconsole.records import catalogue, sources
-from revconsole.records.events import Scalar
-from revconsole.records.facts import DatasetFacts
-from revconsole.records.plan import Plan
-from revconsole.records.sections import KINDS, Data, Section, Train
+from revconsole.lab.report.statistics import LEVEL, Difference
+from revconsole.lab.report.table import QUICK, gain
+from revconsole.records import catalogue
+from revconsole.records.run import Run
+from revconsole.records.sections import Data, Section, Train
 
 BOOKKEEPING = frozenset(
     {
@@ -30,215 +33,349 @@ BOOKKEEPING = frozenset(
         "prefetch",
     }
 )
-"""Keys of the images that have words of their own, or are nobody's business."""
-FITTED = "Support vector machines were fitted once to the training images (scikit-learn's SVC, a pair of classes at a time)."
-OF_PATCHES = ("source", "patch_side", "gap", "jitter", "cut_seed")
-"""Keys that say how `context_patches` were cut, also where they are at their defaults."""
+"""Keys of the images that have words of their own, or do not belong in a methods section."""
+ALWAYS = frozenset({"standardise", "crop_padding", "crop_most", "crop_ratio", "zca_eps", "source", "patch_side", "gap", "jitter", "cut_seed"})  # fmt: skip
+"""Keys of the images that are said also where they are at their defaults, if they mean something."""
+KINDS = {
+    "vit": "a vision transformer",
+    "resnet": "a residual network",
+    "cnn": "a convolutional network",
+    "mlp": "a perceptron",
+    "svm": "a support vector machine",
+}
+FITTED = "fitted once to the training images (scikit-learn's SVC, a pair of classes at a time)"
+COUNTS = {"train_images": "training", "validation_images": "validation", "test_images": "test"}
+TRAINING: Mapping[str, str] = {
+    "train.patience": "ended after {} epochs without a better validation accuracy",
+    "train.average": "a moving average of the weights judged (decay {:g})",
+    "train.freeze": "{} frozen",
+    "train.batch": "with a batch of {}",
+    "train.clip": "gradients clipped to norm {:g}",
+    "train.label_smoothing": "label smoothing {:g}",
+    "train.precision": "in {}",
+}
+"""How settings of the training are said that are neither unset nor 0."""
+OF_PLACES = frozenset({"device", "device_name", "threads", "torch", "revconsole"})
+"""Facts that may change what is computed, where a run goes on in another place."""
+FLOOR = "deviations below a tenth of the channel's counted as that tenth"
+"""Of the standardisation per pixel; see `data`."""
 
 
 def paragraph(results: Results) -> str:
     """The whole of it, as plain text."""
-    differing = set(compare([arm.runs[0].summary for arm in results.arms]).differing)
-    plan, facts = results.runs[0].plan, results.runs[0].facts
+    runs = Alike.of(results)
     sentences = [
-        f"{'This is a ' + QUICK + '. ' if results.quick else ''}{_model(plan, differing)}",
-        _arms(results, differing),
-        _images(results),
-        _training(results, differing),
+        _form(runs),
+        _model(runs),
+        _wiring(runs.only(_has_blocks), all_of_them=len(runs.only(_has_blocks).runs) == len(runs.runs)),
+        _arms(results, runs),
+        _images(runs),
+        _training(runs.only(_trains)),
+        _fitting(runs.only(lambda run: not _trains(run))),
         _seeds(results),
         _tested(results),
-        _machine([run.facts for run in results.runs]),
-        _software([run.facts for run in results.runs], facts),
-    ]
+        _operations(runs),
+        f"All runs trained on {place}." if (place := runs.same(_place)) else f"Runs trained on {runs.told(_place)}.",
+        _software(runs),
+        _interrupted(runs),
+    ]  # fmt: skip
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _model(plan: Plan, differing: set[str]) -> str:
-    words = [plan.model.architecture, _words("model", plan.model, differing)]
-    kind = "a vision transformer" if plan.model.architecture == "vit" else "a model"
-    return f"We trained {kind}{_in_brackets('; '.join(word for word in words if word))}."
+def _trains(run: Run) -> bool:
+    return run.plan.model.architecture != "svm"
 
 
-def _arms(results: Results, differing: set[str]) -> str:
-    """What tells each arm from the others; with a single arm, how its blocks are wired."""
-    plan = results.runs[0].plan
-    if len(results.arms) == 1 or not differing & {"scheme", "backward"}:
-        scheme = _words("scheme", plan.scheme, differing)
-        wired = f"Its blocks were wired by the scheme {plan.scheme.name}{_in_brackets(scheme)}, with the backward pass "
-        shared = f"{wired}{plan.backward}."
-    else:
-        shared = ""
-    if len(results.arms) == 1:
-        return shared
-    compared = compare([arm.runs[0].summary for arm in results.arms])
-    told = [
-        f"{arm.name} ({_listed(row.settings)})"
-        for arm, row in zip(results.arms, compared.rows, strict=True)
-    ]
-    return f"{shared} The arms were {'; '.join(told)}.".strip()
+def _has_blocks(run: Run) -> bool:
+    return run.plan.model.architecture not in WITHOUT_BLOCKS
 
 
-def _images(results: Results) -> str:
-    """One sentence for each set of images that was used."""
-    groups: dict[str, ArmResult] = {}
-    for arm in results.arms:
-        groups.setdefault(str(arm.runs[0].summary.fingerprint), arm)
-    sentences = [_set_of_images(arm, several=len(groups) > 1) for arm in groups.values()]
-    return " ".join(sentences)
-
-
-def _set_of_images(arm: ArmResult, *, several: bool) -> str:
-    run, plan = arm.runs[0], arm.runs[0].plan
-    known, data = _dataset(plan), plan.data
-    source = f" ({known.source})" if known else ""
-    size = f"{plan.image_size}×{plan.image_size} pixels" if known else "images"
-    counts = ", ".join(
-        f"{run.facts.get(key):,} {word}"
-        for key, word in (
-            ("train_images", "training"),
-            ("validation_images", "validation"),
-            ("test_images", "test"),
-        )
-        if isinstance(run.facts.get(key), int)
-    )
-    limit = f", limited to {data.train_limit:,} of them" if data.train_limit else ""
-    limit += f", the test images to {data.test_limit:,} of theirs" if data.test_limit else ""
-    whose = f"For {arm.name}, the" if several else "The"
+def _form(runs: Alike) -> str:
+    quick = runs.only(lambda run: run.plan.quick)
+    if not quick:
+        return ""
     return (
-        f"{whose} images were {data.dataset}{source}: {counts} images of {size}, the validation images drawn from "
-        f"the training images with split seed {data.split_seed}{limit} (SHA-256 of images, labels and split "
-        f"{run.summary.fingerprint}); {_preparation(data)}."
+        f"This is a {QUICK}."
+        if len(quick.runs) == len(runs.runs)
+        else f"Of {quick.whose}: {QUICK}."
     )
 
 
-def _preparation(data: Data) -> str:
-    """What was done to the images; what was left undone, or meant nothing, is not listed."""
-    done = data.model_dump(exclude=set(BOOKKEEPING), exclude_defaults=True)
-    done |= {"standardise": data.standardise}
-    for names, apply in (
-        (("crop_padding",), data.augment != "none"),
-        (("crop_most", "crop_ratio"), data.random_resized_crop is not None),
-        (("zca_eps",), data.standardise == "zca"),
-        (OF_PATCHES, data.dataset == sources.PATCHES),
-    ):
-        for name in names:
-            done.pop(name, None)
-        done |= {name: getattr(data, name) for name in names if apply}
-    words = _listed(done)
-    return words if data.augmentations else f"{words}, without augmentation"
+def _model(runs: Alike) -> str:
+    architecture = runs.setting("model.architecture")
+    if architecture is None:
+        return f"We trained several models: {runs.told(lambda run: run.plan.model.architecture)}."
+    details = wording.settings(runs.shared("model") | {"architecture": None})
+    name = KINDS.get(architecture, "a model")
+    return f"We trained {name}{wording.in_brackets(architecture, details, _source(runs, 'model'))}."
+
+
+def _wiring(runs: Alike, *, all_of_them: bool) -> str:
+    """How the blocks are wired and where the backward pass gets its activations, as far as that is the same of all."""
+    scheme, backward = runs.setting("scheme.name"), runs.setting("backward")
+    whose = "Its blocks" if all_of_them else f"The blocks of {runs.whose}"
+    passed = f"the backward pass {backward}" if backward else ""
+    if scheme is None:
+        return f"All had {passed}." if passed and all_of_them else ""
+    details = wording.settings(runs.shared("scheme") | {"name": None})
+    wired = (
+        "were left as they are (scheme residual)"
+        if scheme == "residual"
+        else f"were wired by the scheme {scheme}{wording.in_brackets(details, _source(runs, 'scheme'))}"
+    )
+    return f"{whose} {wired}{f', with {passed}' if passed else ''}."
+
+
+def _arms(results: Results, runs: Alike) -> str:
+    """What tells each arm from the others."""
+    if len(results.arms) == 1:
+        return ""
+    compared = compare([run.summary for run in runs.runs])
+    settings = {row.summary.id: row.settings for row in compared.rows}
+    told = [
+        f"{arm.name}{wording.in_brackets(_told(runs.of_arm(arm), compared.differing, settings))}"
+        for arm in results.arms
+    ]
+    return f"The arms were {'; '.join(told)}."
+
+
+def _told(arm: Alike, differing: tuple[str, ...], settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """Of each setting that the arms differ in, the arm's value; what means nothing in it is left out if it can be."""
+
+    def value(key: str) -> Any:
+        return arm.same(lambda run: settings[run.id].get(key))
+
+    meant = [key for key in differing if arm.every(key)]
+    return wording.settings({key: value(key) for key in meant or differing}, unset=True)
+
+
+def _images(runs: Alike) -> str:
+    """One sentence for each set of images that was used."""
+    groups = runs.each(
+        lambda run: (
+            run.summary.fingerprint,
+            run.plan.data.dataset,
+            *(run.facts.get(key) for key in COUNTS),
+        )
+    )
+    return " ".join(_set_of_images(group, several=len(groups) > 1) for _, group in groups)
+
+
+def _set_of_images(runs: Alike, *, several: bool) -> str:
+    dataset = runs.setting("data.dataset")
+    side = runs.same(_side)
+    points = side == 1
+    noun = "points of the plane" if points else "images"
+    counts = ", ".join(
+        f"{count:,} {word}"
+        for key, word in COUNTS.items()
+        if isinstance(count := runs.fact(key), int)
+    )
+    size = f" of {side}×{side} pixels" if side and not points else ""
+    split = runs.setting("data.split_seed")
+    drawn = f"the validation {'points' if points else 'images'} drawn from the training ones"
+    fingerprint = runs.same(lambda run: run.summary.fingerprint)
+    parts = [
+        f"{counts + ' ' if counts else ''}{noun}{size}",
+        drawn + (f" with split seed {split}" if split is not None else ""),
+        _limit(runs),
+    ]
+    whose = f"For {runs.whose}, the" if several else "The"
+    return (
+        f"{whose} {'points' if points else 'images'} were {dataset}{wording.in_brackets(_citation(runs))}: "
+        f"{', '.join(part for part in parts if part)}"
+        + (f" (SHA-256 of images, labels and split {fingerprint})" if fingerprint else "")
+        + f"; {_preparation(runs)}."
+    )
+
+
+def _limit(runs: Alike) -> str:
+    train, test = runs.setting("data.train_limit"), runs.setting("data.test_limit")
+    return ", ".join([
+        *([f"limited to {train:,} of them"] if train else []),
+        *([f"the test images to {test:,} of theirs"] if test else []),
+    ])  # fmt: skip
+
+
+def _preparation(runs: Alike) -> str:
+    """What was done to the images of all; what was left undone, or meant nothing, is not listed."""
+    done = {
+        name: value
+        for name, value in runs.shared("data").items()
+        if name not in BOOKKEEPING and (name in ALWAYS or value != Data.model_fields[name].default)
+    }
+    words = [wording.settings(done)]
+    if done.get("standardise") == "per-pixel":
+        words.append(FLOOR)
+    if runs.same(lambda run: bool(run.plan.data.augmentations)) is False:
+        words.append("without augmentation")
+    if len(runs.each(_prepared)) > 1:
+        words.append("prepared otherwise as each arm says")
+    return ", ".join(word for word in words if word)
+
+
+def _prepared(run: Run) -> dict[str, Any]:
+    return run.plan.data.model_dump(exclude=set(BOOKKEEPING))
+
+
+def _side(run: Run) -> int | None:
+    """Pixels of an image; 1 for points, None where nobody can tell any more."""
+    try:
+        return run.plan.image_size or None
+    except RevconsoleError:
+        return None
+
+
+def _citation(runs: Alike) -> str:
+    dataset = runs.setting("data.dataset")
+    try:
+        return catalogue.dataset(dataset).source if dataset else ""
+    except RevconsoleError:
+        return ""
 
 
 def _length(train: Train) -> str:
+    most = "at most " if train.patience else ""
     if train.steps is not None:
-        return f"for {train.steps:,} optimiser steps"
-    return f"for {train.epochs} epoch{'' if train.epochs == 1 else 's'}"
+        return f"for {most}{wording.plural(train.steps, 'optimiser step')}"
+    return f"for {most}{wording.plural(train.epochs, 'epoch')}"
 
 
-def _training(results: Results, differing: set[str]) -> str:
-    plan = next((run.plan for run in results.runs if run.plan.model.architecture != "svm"), None)
-    if plan is None:
-        return FITTED
-    train, optimizer, schedule = plan.train, plan.optimizer, plan.schedule
-    parts = [
-        ("train.epochs" if train.steps is None else "train.steps", _length(train)),
-        ("train.patience", f"ended after {train.patience} epochs without a better validation accuracy" if train.patience else ""),
-        ("train.average", f"a moving average of the weights judged (decay {train.average:g})" if train.average else ""),
-        ("train.freeze", f"{train.freeze} frozen" if train.freeze else ""),
-        ("train.batch", f"with a batch of {train.batch}"),
-        ("train.accumulate", f"in {train.accumulate} micro-batches" if train.accumulate > 1 else ""),
-        ("train.clip", f"gradients clipped to norm {train.clip:g}" if train.clip else ""),
-        ("train.label_smoothing", f"label smoothing {train.label_smoothing:g}" if train.label_smoothing else ""),
-        ("train.precision", f"in {train.precision}"),
+def _training(networks: Alike) -> str:
+    """How the weights of all networks moved."""
+    if not networks:
+        return ""
+    length = networks.same(lambda run: _length(run.plan.train))
+    micro = networks.setting("train.accumulate")
+    said = [
+        length or "for as long as each arm says",
+        *(words.format(value) for key, words in TRAINING.items() if (value := networks.setting(key))),
+        *([f"in {micro} micro-batches"] if micro and micro > 1 else []),
     ]  # fmt: skip
-    fitted = any(arm.runs[0].plan.model.architecture == "svm" for arm in results.arms)
-    said = ", ".join(words for key, words in parts if words and key not in differing)
     chosen = [
-        f"{noun} {section.name}{_in_brackets(_words(key, section, differing))}"
-        for key, noun, section in (
-            ("optimizer", "optimiser", optimizer),
-            ("schedule", "learning-rate schedule", schedule),
-        )
-        if key not in differing
+        f"{noun} {name}{wording.in_brackets(wording.settings(networks.shared(section) | {'name': None}), _source(networks, section))}"
+        for section, noun in (("optimizer", "optimiser"), ("schedule", "learning-rate schedule"))
+        if (name := networks.setting(f"{section}.name")) is not None
     ]
-    sentence = f"Training ran {said}; {', '.join(chosen)}." if said else ""
-    return f"{sentence} {FITTED}" if fitted else sentence
+    return f"Training ran {'; '.join([', '.join(said), *([', '.join(chosen)] if chosen else [])])}."
+
+
+def _fitting(machines: Alike) -> str:
+    if not machines:
+        return ""
+    several = len(machines.arms) > 1
+    return (
+        f"{machines.whose} {'was' if len(machines.runs) == 1 else 'were'} {FITTED}."
+        if several
+        else f"It was {FITTED}."
+    )
 
 
 def _seeds(results: Results) -> str:
     lists = {arm.name: [run.plan.seed for run in arm.runs] for arm in results.arms}
     distinct = {tuple(seeds) for seeds in lists.values()}
+    who = "Each arm" if len(results.arms) > 1 else "It"
     if len(distinct) == 1:
         (seeds,) = distinct
-        return f"Each arm was trained once for each of the seeds {_and(seeds)}." if len(seeds) > 1 else (
-            f"Each arm was trained once, with seed {seeds[0]}."
-        )  # fmt: skip
-    return f"Seeds: {'; '.join(f'{name} {_and(seeds)}' for name, seeds in lists.items())}."
+        times = (
+            f"for each of the seeds {wording.listed(seeds)}"
+            if len(seeds) > 1
+            else f"with seed {seeds[0]}"
+        )
+        said = f"{who} was trained once{'' if len(seeds) > 1 else ','} {times}."
+    else:
+        said = f"Seeds: {'; '.join(f'{name} {wording.listed(seeds)}' for name, seeds in lists.items())}."
+    copied = [arm.name for arm in results.arms if arm.copied]
+    if copied:
+        said += f" Of {wording.listed(copied)} several seeds gave the very same weights, one answer that is counted once."
+    return said
 
 
 def _tested(results: Results) -> str:
-    sentence = (
-        "The weights of the epoch with the highest validation accuracy were tested once on the test images; "
-        "accuracies are means with the sample standard deviation over seeds"
-    )
-    if len(results.arms) == 1:
-        return f"{sentence}."
-    return (
-        f"{sentence}, and differences to {results.reference.name} were tested with a two-sided paired t-test over seeds "
-        f"at {LEVEL * 100:g} %, without correction for several comparisons."
-    )
+    said = "The weights of the epoch with the highest validation accuracy were tested once on the test images"
+    if any(len(arm.originals) > 1 for arm in results.arms):
+        said += "; accuracies are means with the sample standard deviation over seeds"
+    others = [arm for arm in results.arms if arm is not results.reference]
+    gains = {arm.name: found for arm in others if (found := gain(arm, results.reference))}
+    tested = [name for name, found in gains.items() if found.p is not None]
+    if tested:
+        whose = "" if len(tested) == len(others) else f" of {wording.listed(tested)}"
+        several = ", without correction for several comparisons" if len(tested) > 1 else ""
+        said += (
+            f". Differences{whose} to {results.reference.name} were tested with a two-sided paired t-test over seeds at "
+            f"{LEVEL * 100:g} %{several}"
+        )
+    untested = {name: found for name, found in gains.items() if found.p is None}
+    return f"{said}.{_untested(untested, results.reference)}"
 
 
-def _machine(facts: Sequence[Mapping[str, Scalar]]) -> str:
-    places = dict.fromkeys(
-        f"{f.get('device', 'an unknown device')}"
-        + (f" ({f['device_name']})" if f.get("device_name") else "")
-        + (f" with {f['threads']} threads" if f.get("device") == "cpu" and "threads" in f else "")
-        for f in facts
-    )
-    return f"All runs trained on {_and(list(places))}."
-
-
-def _software(every: Sequence[Mapping[str, Scalar]], facts: Mapping[str, Scalar]) -> str:
-    names = [name for name in ("revconsole", "torch", "timm", "python") if name in facts]
-    versions = [
-        f"{name} {' and '.join(dict.fromkeys(str(f[name]) for f in every if name in f))}"
-        for name in names
-    ]
-    return f"Software: {', '.join(versions)}." if versions else ""
-
-
-def _dataset(plan: Plan) -> DatasetFacts | None:
-    try:
-        return catalogue.dataset(plan.data.dataset)
-    except UnknownName:
-        return None
-
-
-def _words(section: str, values: Section, differing: set[str]) -> str:
-    """The settings of a section that all arms share, without its kind."""
-    if section in differing:
+def _untested(gains: Mapping[str, Difference], reference: ArmResult) -> str:
+    if not gains:
         return ""
-    tag = KINDS.get(section, ("",))[0]
-    every = values.model_dump().items()
-    return _listed({k: v for k, v in every if k != tag and f"{section}.{k}" not in differing})
+    reasons: dict[str, list[str]] = {}
+    for name, found in gains.items():
+        reasons.setdefault(found.why_untested, []).append(name)
+    told = "; ".join(f"{wording.listed(names)} ({why})" for why, names in reasons.items())
+    return f" Not tested against {reference.name}: {told}."
 
 
-def _listed(settings: Mapping[str, Any]) -> str:
-    """Settings as words; what is unset is left out."""
-    words = []
-    for key, value in settings.items():
-        name = key.rpartition(".")[2].replace("_", " ")
-        if isinstance(value, bool):
-            words.append(f"{name} on" if value else f"{name} off")
-        elif value is not None:
-            words.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
-    return ", ".join(words)
+def _operations(runs: Alike) -> str:
+    counted = runs.only(lambda run: run.summary.multiply_adds_per_image is not None)
+    if not counted:
+        return ""
+    told = counted.told(
+        lambda run: (
+            form.multiply_adds(run.summary.multiply_adds_per_image)
+            + wording.in_brackets(str(run.facts.get("multiply_adds_note", "")))
+        )
+    )
+    return f"The forward pass of one image takes {told}."
 
 
-def _in_brackets(words: str) -> str:
-    return f" ({words})" if words else ""
+def _place(run: Run) -> str:
+    facts = run.facts
+    device, name, threads = facts.get("device"), facts.get("device_name"), facts.get("threads")
+    said = str(device or "an unknown device") + wording.in_brackets(str(name or ""))
+    if device == "cpu" and isinstance(threads, int):
+        said += f" with {wording.plural(threads, 'thread')}"
+    return said
 
 
-def _and(items: Sequence[object]) -> str:
-    words = [str(item) for item in items]
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+def _software(runs: Alike) -> str:
+    versions = [_version(runs, name) for name in ("revconsole", "torch", "timm", "python")]
+    commits = runs.only(lambda run: bool(run.facts.get("commit")))
+    if commits:
+        commit = commits.told(lambda run: str(run.facts.get("commit"))[:12])
+        versions.append(f"working folder at commit {commit}")
+    said = ", ".join(version for version in versions if version)
+    return f"Software: {said}." if said else ""
+
+
+def _version(runs: Alike, name: str) -> str:
+    known = any(name in run.facts for run in runs.runs)
+    return f"{name} {runs.told(lambda run: str(run.facts.get(name) or ''))}" if known else ""
+
+
+def _interrupted(runs: Alike) -> str:
+    """Runs that took several attempts, and what the earlier ones ran on where that was something else."""
+    resumed = runs.only(lambda run: run.summary.attempt > 1)
+    if not resumed:
+        return ""
+    told = [f"{words} ({group.whose})" for words, group in resumed.each(_attempts)]
+    return f"Interrupted and resumed from a checkpoint: {'; '.join(told)}."
+
+
+def _attempts(run: Run) -> str:
+    before = [
+        f"before on {key.replace('_', ' ')} {wording.listed(values)}"
+        for key, values in run.earlier.items()
+        if key in OF_PLACES
+    ]
+    return f"in {run.summary.attempt} attempts{wording.in_brackets(', '.join(before))}"
+
+
+def _source(runs: Alike, section: str) -> str:
+    """The paper that a section of the settings names, where all runs have one kind of it."""
+    kind: type[Section] | None = runs.same(lambda run: type(getattr(run.plan, section)))
+    found = re.search(r"\(([A-Z][^()]*\d{4}[^()]*)\)", (kind.__doc__ or "") if kind else "")
+    return found.group(1) if found else ""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from revconsole.errors import RevconsoleError
 from revconsole.lab.compare import compare
+from revconsole.lab.report.copies import originals
 from revconsole.lab.study import PlannedStudy, Standing
 from revconsole.records.plan import Plan
 from revconsole.records.run import Run
@@ -28,9 +29,20 @@ class ArmResult:
         """Whether they are of a study's short form."""
         return any(run.plan.quick for run in self.runs)
 
+    @property
+    def originals(self) -> tuple[Run, ...]:
+        """The runs without copies: where the seed decides nothing, several are one answer."""
+        kept = {summary.id for summary in originals(tuple(run.summary for run in self.runs))}
+        return tuple(run for run in self.runs if run.id in kept)
+
+    @property
+    def copied(self) -> bool:
+        """Whether some of the runs are copies of others."""
+        return len(self.originals) < len(self.runs)
+
     def by_seed(self, metric: str) -> dict[int, float]:
-        """The last value of a metric for each seed that has one."""
-        found = {run.plan.seed: run.series.get(metric) for run in self.runs}
+        """The last value of a metric for each seed that has one, copies left out."""
+        found = {run.plan.seed: run.series.get(metric) for run in self.originals}
         return {seed: s.last for seed, s in found.items() if s is not None and s.last is not None}
 
 

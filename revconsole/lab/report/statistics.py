@@ -47,19 +47,25 @@ def spread(values: Sequence[float]) -> Spread | None:
     return Spread(mean=statistics.fmean(values), deviation=deviation, n=len(values))
 
 
-def difference(values: Mapping[int, float], baseline: Mapping[int, float]) -> Difference | None:
+def difference(
+    values: Mapping[int, float], baseline: Mapping[int, float], *, copies: bool = False
+) -> Difference | None:
     """Values minus baseline, both by seed; None if either has none.
 
     Tested in pairs of one seed, where both have the very same seeds: other seeds are other runs, and no pairs.
+    copies: whether of either several seeds gave one answer, which is no sample and is not tested.
     """
     if not values or not baseline:
         return None
     mean = statistics.fmean(values.values()) - statistics.fmean(baseline.values())
+    if copies:
+        return Difference(mean=mean, pairs=0, why_untested="one answer for several seeds")
     if values.keys() != baseline.keys():
         return Difference(mean=mean, pairs=0, why_untested="other seeds")
     gains = [values[seed] - baseline[seed] for seed in values]
     if len(gains) < FEWEST:
-        return Difference(mean=mean, pairs=len(gains), why_untested=f"n = {len(gains)}")
+        seeds = "1 seed" if len(gains) == 1 else f"{len(gains)} seeds"
+        return Difference(mean=mean, pairs=len(gains), why_untested=seeds)
     if math.isclose(max(gains), min(gains), abs_tol=1e-12):
         return Difference(mean=mean, pairs=len(gains), why_untested="the same for every seed")
     return Difference(mean=mean, pairs=len(gains), p=_paired_p(values, baseline))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from revconsole.lab import format as form
 from revconsole.lab.report.results import ArmResult, Results
-from revconsole.lab.report.statistics import LEVEL, Difference, Spread, difference, spread
+from revconsole.lab.report.statistics import FEWEST, LEVEL, Difference, Spread, difference, spread
 from revconsole.records.run import Series
 
 TEST, SECONDS, KEPT = "test_accuracy", "epoch_seconds", "kept_for_backward_bytes"
@@ -32,6 +32,8 @@ class ArmRow:
     best_epochs: tuple[int, ...]
     epochs: int
     gain: Difference | None
+    alike: int
+    """Runs that are copies of another of the arm, and are not counted again."""
     finished: int
     planned: int
 
@@ -94,17 +96,22 @@ def accuracy(found: Spread | None) -> str:
 
 
 def verdict(gain: Difference) -> str:
-    """A difference in percentage points, and whether it is told from chance."""
+    """A difference in percentage points, and whether it is told from chance, or why that was not tested."""
     points = f"{gain.mean * 100:+.2f} pp"
     if gain.p is None:
-        plain = "" if gain.why_untested == "the same for every seed" else "not distinguishable, "
-        return f"{points} ({plain}{gain.why_untested})"
+        return f"{points} (not tested: {gain.why_untested})"
     value = "p < 0.001" if gain.p < 0.001 else f"p = {gain.p:.3f}"
     return (
         f"{points} ({value})"
         if gain.distinguishable
         else f"{points} (not distinguishable, {value})"
     )
+
+
+def gain(arm: ArmResult, baseline: ArmResult) -> Difference | None:
+    """The difference of the test accuracy to the baseline's; None where either has none."""
+    copies = arm.copied or baseline.copied
+    return difference(arm.by_seed(TEST), baseline.by_seed(TEST), copies=copies)
 
 
 def peak_of(results: Results) -> str:
@@ -128,7 +135,8 @@ def _row(arm: ArmResult, baseline: ArmResult) -> ArmRow:
         accuracy=spread(list(tested.values())),
         best_epochs=tuple(e for run in arm.runs if (e := run.summary.best_epoch) is not None),
         epochs=max(run.plan.epochs for run in arm.runs),
-        gain=None if arm is baseline else difference(tested, baseline.by_seed(TEST)),
+        gain=None if arm is baseline else gain(arm, baseline),
+        alike=len(arm.runs) - len(arm.originals),
         finished=len(arm.runs),
         planned=arm.planned,
     )
@@ -136,11 +144,7 @@ def _row(arm: ArmResult, baseline: ArmResult) -> ArmRow:
 
 def _notes(results: Results, rows: Sequence[ArmRow]) -> list[str]:
     notes = [f"{QUICK[:1].upper()}{QUICK[1:]}."] if results.quick else []
-    notes.append(
-        "Test accuracy: mean ± sample standard deviation over seeds, of the epoch with the best validation accuracy. "
-        f"Differences in percentage points, with a paired t-test over seeds; p > {LEVEL:g} or fewer than three "
-        "seeds is not distinguishable from chance. No correction for several comparisons."
-    )
+    notes.append(_accuracy_note(rows))
     notes.append(
         "Kept for backward: bytes that the forward pass of one micro-batch keeps, parameters not counted. "
         + _peak_note(peak_of(results))
@@ -150,6 +154,10 @@ def _notes(results: Results, rows: Sequence[ArmRow]) -> list[str]:
         notes.append(
             "A support vector machine has support vectors, training images that it keeps, in place of parameters; its "
             "one epoch is the whole fit, it has no loss, and nothing of it depends on the seed."
+        )
+    if alike := [row.name for row in rows if row.alike]:
+        notes.append(
+            f"Several seeds gave the very same weights, one answer that is counted once: {', '.join(alike)}."
         )
     if short := [row.name for row in rows if row.finished < row.planned]:
         notes.append(f"Not every seed has finished of: {', '.join(short)}.")
@@ -162,6 +170,27 @@ def _notes(results: Results, rows: Sequence[ArmRow]) -> list[str]:
     return notes
 
 
+def _accuracy_note(rows: Sequence[ArmRow]) -> str:
+    """Of what is in the table: a deviation, a difference and a test are named only where there is one."""
+    spread_ = any(row.accuracy is not None and row.accuracy.deviation is not None for row in rows)
+    mean = "mean ± sample standard deviation over seeds, " if spread_ else ""
+    parts = [f"Test accuracy: {mean}of the epoch with the best validation accuracy."]
+    gains = [row.gain for row in rows if row.gain is not None]
+    if any(gain.p is not None for gain in gains):
+        parts.append(
+            f"Differences in percentage points, with a two-sided paired t-test over seeds; p > {LEVEL:g} is not "
+            "distinguishable from chance. No correction for several comparisons."
+        )
+    elif gains:
+        parts.append("Differences in percentage points; none was tested.")
+    if any(gain.p is None for gain in gains):
+        parts.append(
+            f"A difference is tested from {FEWEST} seeds on, where both arms have the same ones; of one that was not tested nothing "
+            "is claimed."
+        )
+    return " ".join(parts)
+
+
 def _peak_note(of: str) -> str:
     if not of:
         return ""
@@ -170,7 +199,8 @@ def _peak_note(of: str) -> str:
 
 
 def _seeds(row: ArmRow) -> str:
-    return str(row.finished) if row.finished == row.planned else f"{row.finished} of {row.planned}"
+    done = str(row.finished) if row.finished == row.planned else f"{row.finished} of {row.planned}"
+    return f"{done}, {row.alike + 1} alike" if row.alike else done
 
 
 def _epochs(row: ArmRow) -> str:

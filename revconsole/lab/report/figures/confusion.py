@@ -38,9 +38,9 @@ def sheets(results: Results) -> Iterator[Sheet]:
 
 
 def summed(arm: ArmResult) -> Confusion | None:
-    """The counts of all seeds together; None where a seed has none, or they are not of the same classes."""
-    found = [run.confusion for run in arm.runs if run.confusion is not None]
-    if len(found) < len(arm.runs) or len({each.names for each in found}) != 1:
+    """The counts of all seeds together, copies once; None where a seed has none, or they are not of the same classes."""
+    found = [run.confusion for run in arm.originals if run.confusion is not None]
+    if len(found) < len(arm.originals) or len({each.names for each in found}) != 1:
         return None
     stacked = zip(*(each.counts for each in found), strict=True)
     counts = tuple(tuple(map(sum, zip(*rows, strict=True))) for rows in stacked)
@@ -57,7 +57,7 @@ def shares(confusion: Confusion) -> list[list[float]]:
 
 def _caption(arm: ArmResult, found: Confusion, *, quick: bool) -> str:
     images = sum(map(sum, found.counts))
-    how = "counts summed over" if len(arm.runs) > 1 else "of"
+    how = "counts summed over" if len(arm.originals) > 1 else "of"
     text = (
         f"Confusion matrix of {arm.name} on the test images: rows are true classes, columns what they were called, in "
         f"percent of each row; {how} {seeds(arm)}, {images:,} answers, weights of the best validation epoch."

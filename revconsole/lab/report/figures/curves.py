@@ -42,7 +42,7 @@ def draw_pair(
 
 def about(results: Results) -> str:
     """The tail of a caption: over how many seeds, and of which form."""
-    counts = {len(arm.runs) for arm in results.arms}
+    counts = {len(arm.originals) for arm in results.arms}
     seeds = f"{min(counts)} to {max(counts)} seeds" if len(counts) > 1 else f"{min(counts)} seeds"
     one = counts == {1}
     form = " Quick form, no result of the full study." if results.quick else ""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from revconsole.lab.report import drawing
 from revconsole.lab.report.figures.inspected import Inspections, inspected, of_which
-from revconsole.lab.report.figures.sheet import Sheet, file_name, listed
+from revconsole.lab.report.figures.sheet import Sheet, file_name
 from revconsole.lab.report.results import Results
+from revconsole.lab.report.wording import listed
 from revconsole.records.inspection import Inspection, Positions, Rows
 
 if TYPE_CHECKING:

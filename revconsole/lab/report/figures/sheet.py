@@ -1,11 +1,11 @@
 """Sheet: a figure of one arm, where there is one for each arm."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from revconsole.lab.report.results import ArmResult
+from revconsole.lab.report.wording import listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,11 +27,8 @@ def file_name(kind: str, place: int, arm: ArmResult) -> str:
 
 
 def seeds(arm: ArmResult) -> str:
-    """The seeds of an arm in words."""
-    found = [str(run.plan.seed) for run in arm.runs]
-    return f"seed {found[0]}" if len(found) == 1 else f"seeds {listed(found)}"
-
-
-def listed(words: Sequence[str]) -> str:
-    """Words with commas, and `and` before the last."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""
+    """The seeds of an arm in words; those that gave the answer of another are named as such."""
+    found = [str(run.plan.seed) for run in arm.originals]
+    words = f"seed {found[0]}" if len(found) == 1 else f"seeds {listed(found)}"
+    again = [str(run.plan.seed) for run in arm.runs if str(run.plan.seed) not in found]
+    return f"{words} ({listed(again)} gave the same weights)" if again else words

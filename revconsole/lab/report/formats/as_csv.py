@@ -9,6 +9,7 @@ import io
 
 from revconsole.lab import format as form
 from revconsole.lab.report.document import Document
+from revconsole.lab.report.statistics import Difference
 from revconsole.lab.report.table import ArmRow, arm_rows, peak_of
 from revconsole.records.printable import one_line
 
@@ -38,6 +39,7 @@ def _cells(row: ArmRow, baseline: str, swept: str, peak: str) -> dict[str, Cell]
         **({swept: row.swept} if swept else {}),
         "seeds finished": row.finished,
         "seeds planned": row.planned,
+        "seeds that repeat the answer of another": row.alike,
         "parameters": row.parameters,
         "support vectors": row.support_vectors,
         "multiply-adds per image": row.multiply_adds_per_image,
@@ -52,7 +54,7 @@ def _cells(row: ArmRow, baseline: str, swept: str, peak: str) -> dict[str, Cell]
         "epochs": row.epochs,
         f"difference to {baseline} (percentage points)": _percent(gain.mean if gain else None),
         "p of paired t-test": gain.p if gain else None,
-        "distinguishable": "" if gain is None else "yes" if gain.distinguishable else "no",
+        "distinguishable": _told(gain),
     }
 
 
@@ -65,6 +67,15 @@ def _written(cell: Cell) -> str:
 def _text(text: str) -> str:
     plain = one_line(text)
     return f"'{plain}" if plain.startswith(FORMULA) else plain
+
+
+def _told(gain: Difference | None) -> str:
+    """Whether a difference is told from chance, or why nobody knows."""
+    if gain is None:
+        return ""
+    if gain.p is None:
+        return f"not tested: {gain.why_untested}"
+    return "yes" if gain.distinguishable else "no"
 
 
 def _twice(number: int | None) -> int | None:
