@@ -20,6 +20,7 @@ from revconsole.data._batches import (
     steps_per_epoch,
 )
 from revconsole.data._crops import mirrored, resized_crops
+from revconsole.data._doubts import doubts
 from revconsole.data._opening import (
     OpenedData,
     Preparation,
@@ -40,6 +41,7 @@ __all__ = [
     "as_points",
     "batches",
     "dominant",
+    "doubts",
     "evaluation_batches",
     "mirrored",
     "of_classes",

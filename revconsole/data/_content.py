@@ -1,34 +1,27 @@
 """The content of a file of data: of a regular file alone, and no more of it than a file of its kind may have.
 
-A FIFO would hold its reader for ever, a device has no end, and a sparse file of a few bytes on disk fills the memory.
+A link is followed: who may link to what is decided where files are listed.
 """
 
-import errno
 import hashlib
 import os
-import stat
 from io import BufferedReader
 from pathlib import Path
 
-NONBLOCKING = getattr(os, "O_NONBLOCK", 0)
-"""Windows has neither this nor a FIFO to wait for."""
+from revconsole.records import bounded
+
+MOST_BYTES = 1 << 40
+"""Of a file that is read in pieces."""
 
 
 def opened(file: Path) -> BufferedReader:
-    """A regular file, open for reading; a link is followed. Raises OSError, with the reason, for any other."""
-    descriptor = os.open(file, os.O_RDONLY | NONBLOCKING | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file", str(file))
-    return os.fdopen(descriptor, "rb")
+    """A regular file, open for reading. Raises OSError, with the reason, for any other."""
+    return bounded.opened(Path(os.path.realpath(file)), MOST_BYTES)
 
 
 def content_of(file: Path, *, most: int) -> bytes:
-    """All bytes of a regular file of at most `most`. Raises OSError as `opened` does, and for a larger one."""
-    with opened(file) as found:
-        if os.fstat(found.fileno()).st_size > most:
-            raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(file))
-        return found.read(most)
+    """All bytes of a regular file of at most `most`. Raises OSError, with the reason, for any other."""
+    return bounded.read(Path(os.path.realpath(file)), most)
 
 
 def digest_of(file: Path) -> bytes:

@@ -142,17 +142,18 @@ def _opened(settings: Data, *, folder: Path, device: torch.device | str, say: Sa
 
 
 def _what_was_read(images: Images, facts: DatasetFacts, *, train: int, validation: int) -> str:
-    total, (_, channels, height, width) = train + validation, images.train_images.shape
-    shape = f"{height}×{width} pixels, {channels} {'channel' if channels == 1 else 'channels'}"
-    read = (
-        images.read
-        or f"{facts.title}: {len(images.train_labels) + len(images.test_labels):,} images"
-    )
-    unused = len(images.train_labels) - total
+    _, channels, height, width = images.train_images.shape
+    count, tested = len(images.train_labels), len(images.test_labels)
+    points = height == width == 1
+    what, each = ("points", "coordinate") if points else ("images", "channel")
+    shape = f"{channels} {each if channels == 1 else f'{each}s'}"
+    shape = shape if points else f"{height}×{width} pixels, {shape}"
+    read = images.read or f"{facts.title}: {count + tested:,} {what}"
+    unused = count - train - validation
     left = f" ({unused:,} of the others not used)" if unused else ""
     return (
         f"{read}; {shape}, {len(images.names)} classes; {train:,} to train on, {validation:,} to validate on, "
-        f"{len(images.test_labels):,} to test on{left}"
+        f"{tested:,} to test on{left}"
     )
 
 

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from revconsole.data._images import Images, verified
+from revconsole.errors import DataUnavailable
 from revconsole.records.facts import DatasetFacts
 from revconsole.records.keys import key
 
@@ -44,7 +45,15 @@ def read_points(facts: DatasetFacts, names: tuple[str, ...], draw: Draw) -> Imag
 
 
 def as_pixels(points: Plane) -> torch.Tensor:
-    """Points (N, 2) as uint8 (N, 2, 1, 1); what lies outside the plane is put on its edge."""
+    """Points (N, 2) as uint8 (N, 2, 1, 1); what lies outside the plane is put on its edge.
+
+    Raises DataUnavailable for what is no number: it would become a point somewhere.
+    """
+    if not np.isfinite(points).all():
+        raise DataUnavailable(
+            f"{int((~np.isfinite(points)).any(1).sum()):,} of {len(points):,} points are not finite numbers; "
+            "correct what draws them"
+        )
     levels = np.rint(points * LEVELS_PER_UNIT + ORIGIN).clip(0, 255)
     return torch.from_numpy(levels.astype(np.uint8)).view(-1, 2, 1, 1)
 

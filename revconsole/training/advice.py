@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import torch
 
+from revconsole.data import doubts
 from revconsole.records import growth
 from revconsole.records.events import Advised, EpochFinished
 from revconsole.training.facts import error_growth, rebuilt_blocks
@@ -33,6 +34,7 @@ SLOW_SECONDS = 60.0
 
 def before_training(setting: Setting) -> Iterator[Advised]:
     """What can be said before the first step."""
+    yield from of_data(setting)
     looks = (fitted, slow_fit, crowded, busy) if setting.fitted else OF_NETWORKS
     for look in looks:
         advised = look(setting)
@@ -47,6 +49,13 @@ def after_epoch(setting: Setting, progress: Progress, epoch: EpochFinished) -> I
     for advised in (at_chance(setting, epoch), overfitted(progress, epoch)):
         if advised is not None:
             yield advised
+
+
+def of_data(setting: Setting) -> Iterator[Advised]:
+    """What is odd about the images, whatever trains on them."""
+    labelled = setting.objective.labelled
+    for doubt in doubts(setting.data, setting.plan.data, labelled=labelled):
+        yield Advised(level=doubt.level, text=doubt.text)
 
 
 def fitted(setting: Setting) -> Advised | None:

@@ -17,11 +17,13 @@ from revconsole.data import (
     Standardisation,
     batches,
     dominant,
+    doubts,
     open_data,
     resized,
 )
 from revconsole.records.plan import Plan
 from revconsole.records.samples import Colour, Picture, Samples
+from revconsole.training.objectives import objective_of
 
 CLASS_COLOURS: tuple[Colour, ...] = ((255, 190, 80), (70, 110, 200))
 """Of points: the first bright and the second dark, so that they differ without colour, too."""
@@ -37,6 +39,10 @@ def samples(plan: Plan, *, data: Path, count: int, side: int, page: int = 0) -> 
     notes: list[str] = []
     opened = open_data(plan.data, folder=data, device="cpu", say=notes.append)
     points = opened.train.images.shape[-1] == 1
+    labelled = objective_of(plan).labelled
+    notes += [
+        f"{doubt.level}: {doubt.text}" for doubt in doubts(opened, plan.data, labelled=labelled)
+    ]
     size = min(MOST_POINTS if points else count, len(opened.train))
     before, plain = _page(_unprepared(opened.train), plan, size, page)
     after, labels = _page(opened.train, plan, size, page)

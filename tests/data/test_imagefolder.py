@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from revconsole.data import _decoding, open_data
+from revconsole.data import _decoding, doubts, open_data
 from revconsole.data._pictures import decoded
 from revconsole.errors import DataUnavailable
 from revconsole.records import folder as listing
@@ -491,3 +491,14 @@ def test_a_class_of_files_that_are_not_read_says_which_they_are(pets, opened):
         match=r"class 'cats' of .* has no image to train on \(there are: 10 .heic\)",
     ):
         opened(pets)
+
+
+def test_a_class_with_nothing_to_validate_or_test_on_is_said_at_launch(tmp_path, opened, settings):
+    for index in range(40):
+        save(tmp_path / "rare" / "many" / f"{index}.png", index, kind="L")
+    for index in range(2):
+        save(tmp_path / "rare" / "few" / f"{index}.png", 100 + index, kind="L")
+    data, _ = opened(tmp_path / "rare")
+    (doubt,) = doubts(data, settings(dataset="imagefolder"))
+    assert doubt.level == "warning"
+    assert "'few' has no image to validate on; 'few' has no image to test on" in doubt.text

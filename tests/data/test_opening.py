@@ -45,6 +45,9 @@ def test_what_was_read_is_said_in_one_line(opened):
     assert fewer.endswith(
         "180 to train on, 20 to validate on, 50 to test on (1,237 of the others not used)"
     )
+    assert opened(dataset="moons").read.startswith(
+        "moons: 3,000 points; 2 coordinates, 2 classes; 1,800 to train on"
+    )
     patches = opened(dataset="context_patches", source="synthetic", train_limit=100).read
     assert patches.startswith(
         "a pair of patches of each image of synthetic; 8×8 pixels, 6 channels, 8 classes; 90 to"

@@ -5,6 +5,7 @@ import math
 import shutil
 
 import pytest
+from PIL import Image
 
 from revconsole.records import control
 from revconsole.records.plan import Plan
@@ -52,6 +53,26 @@ def test_what_was_read_is_a_line_of_the_log_and_a_fact(executed, small):
     lines = [line.text for line in run.log if line.text.startswith("what was read: ")]
     assert lines == [f"what was read: {run.facts['what_was_read']}"]
     assert lines[0].startswith("what was read: digits: 1,797 images; ")
+
+
+def test_images_that_do_not_vary_are_an_alarm_in_the_log(executed, small, tmp_path):
+    for name in ("black", "night"):
+        (tmp_path / "dark" / name).mkdir(parents=True)
+        for index in range(20):
+            Image.new("L", (9, 9)).save(tmp_path / "dark" / name / f"{index}.png")
+    data = {
+        "dataset": "imagefolder",
+        "folder": str(tmp_path / "dark"),
+        "image_size": 8,
+        "train_limit": None,
+    }
+    _, run = executed(small(data=data))
+
+    alarms = [line.text for line in run.log if line.level == "alarm"]
+    assert (
+        "the 28 training images do not vary: every pixel is 0 of 255, and there is nothing to learn from them"
+        in alarms
+    )
 
 
 def test_a_run_whose_data_changed_is_refused(executed, small):

@@ -1,0 +1,175 @@
+"""Doubts: what is odd about a dataset as it was opened, whatever was trained on it. Cheap, true, and said once.
+
+Each function looks at one thing and gives sentences. To add one: write it and list it.
+
+Shapes: N images, C channels, S pixels of height and width.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from revconsole.data._opening import OpenedData
+from revconsole.records.sections import Data
+from revconsole.records.sources import PATCHES
+
+FEW_LEVELS = 32
+"""Of 256: images that use no more hold numbers of classes, or few of more bits."""
+SHARE = 0.01
+"""Of images that are twice there, or under two labels, from which it is said: the usual sets hold some."""
+MANY = 0.5
+LOOKED_AT = 64
+"""Values of an image that are compared first."""
+NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A sentence about the data, and how bad it is."""
+
+    level: Literal["warning", "alarm"]
+    text: str
+
+
+def doubts(data: OpenedData, settings: Data, *, labelled: bool = True) -> Iterator[Doubt]:
+    """What is odd about the images of a run. labelled: whether their labels are trained on."""
+    flat = list(_variation(data))
+    yield from flat
+    if any(doubt.level == "alarm" for doubt in flat):
+        return
+    if labelled:
+        yield from _classes(data)
+    if (
+        data.train.images.shape[-1] > 1 and settings.dataset != PATCHES
+    ):  # points and empty patches coincide
+        yield from _copies(data, labelled=labelled)
+
+
+def _variation(data: OpenedData) -> Iterator[Doubt]:
+    """Images that are all the same, channels that never vary, and hardly any grey levels."""
+    images = data.train.images
+    low, high = images.amin((0, 2, 3)).tolist(), images.amax((0, 2, 3)).tolist()
+    same = [channel for channel in range(len(low)) if low[channel] == high[channel]]
+    if len(same) == len(low):
+        yield _alarm(
+            f"the {len(images):,} training images do not vary: every pixel is {_one_or_each(low)} of 255, and there is "
+            "nothing to learn from them"
+        )
+    elif len(images) > 1 and all(
+        bool((part == images[:1]).all()) for part in torch.split(images, 256)
+    ):
+        yield _alarm(
+            f"the {len(images):,} training images are all the same picture, and there is nothing to learn from them"
+        )
+    elif same:
+        named = ", ".join(f"channel {channel + 1} is {low[channel]} of 255" for channel in same)
+        yield _warning(f"not all channels of the training images vary: {named} everywhere")
+    elif max(high) - min(low) < FEW_LEVELS and images.shape[-1] > 1:
+        yield _warning(
+            f"the training images use hardly any grey levels, {min(low)} to {max(high)} of 255: are they numbers of "
+            "classes, or do they fill a part of 16 bits only? scale them before"
+        )
+
+
+def _classes(data: OpenedData) -> Iterator[Doubt]:
+    """Classes that a part has no image of."""
+    names, parts = data.names, {"train": data.train, "validate": data.validation, "test": data.test}
+    lacking = {}
+    for word, split in parts.items():
+        counts = torch.bincount(split.labels, minlength=len(names)).tolist()
+        lacking[word] = [name for name, count in zip(names, counts, strict=False) if not count]
+    seen = len(names) - len(lacking["train"])
+    if seen < 2:
+        yield _alarm(
+            f"all training images are of one class, {_first_named(data)}, and there is nothing to tell apart"
+        )
+        return
+    told = [
+        f"{_listed(none)} {_has(none)} no image to {word} on"
+        for word, none in lacking.items()
+        if none
+    ]
+    if told:
+        yield _warning(
+            f"{'; '.join(told)}: what is measured there says nothing of {_those(lacking)}"
+        )
+
+
+def _copies(data: OpenedData, *, labelled: bool) -> Iterator[Doubt]:
+    """Images that are there under two labels, and test images that are trained on."""
+    splits = (data.train, data.test)
+    found = _alike([split.images for split in splits])
+    if not found:
+        return
+    labels = torch.cat([split.labels for split in splits]).tolist()
+    count, tested = len(data.train), len(data.test)
+    twofold, known, example = 0, 0, ""
+    for group in found:
+        trained = [place for place in group if place < count]
+        classes = sorted({labels[place] for place in trained})
+        if len(classes) > 1:
+            twofold += len(trained)
+            example = example or " and ".join(data.names[label] for label in classes[:2])
+        known += len(group) - len(trained) if trained else 0
+    if labelled and twofold >= SHARE * count:
+        say = _alarm if twofold >= MANY * count else _warning
+        yield say(
+            f"{twofold:,} of {count:,} training images are there under more than one label, the same picture as {example} "
+            "for instance, and nothing tells those apart"
+        )
+    if known >= SHARE * tested:
+        yield _warning(
+            f"{known:,} of {tested:,} test images are training images too, so the test says less than it seems to"
+        )
+
+
+def _alike(parts: Sequence[Tensor]) -> list[list[int]]:
+    """Places of images (N, C, S, S), counted over all parts, that are the same; only of those that have a copy."""
+    images = [part.flatten(1).cpu() for part in parts]
+    size = images[0].shape[1]
+    places = torch.linspace(0, size - 1, min(size, LOOKED_AT)).long()
+    rows = np.ascontiguousarray(torch.cat([part[:, places] for part in images]).numpy())
+    keys = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
+    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    ends = np.cumsum([len(part) for part in images])
+    groups = defaultdict(list)
+    for place in np.flatnonzero(counts[inverse] > 1).tolist():
+        part = int(np.searchsorted(ends, place, side="right"))
+        row = images[part][place - (int(ends[part - 1]) if part else 0)]
+        groups[blake2b(row.numpy().tobytes(), digest_size=16).digest()].append(place)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _one_or_each(levels: Sequence[int]) -> str:
+    return str(levels[0]) if len(set(levels)) == 1 else ", ".join(map(str, levels))
+
+
+def _first_named(data: OpenedData) -> str:
+    return repr(data.names[int(data.train.labels[0])])
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(repr(name) for name in names[:NAMED]) + more
+
+
+def _has(names: Sequence[str]) -> str:
+    return "has" if len(names) == 1 else "have"
+
+
+def _those(lacking: dict[str, list[str]]) -> str:
+    return "it" if len({name for names in lacking.values() for name in names}) == 1 else "them"
+
+
+def _alarm(text: str) -> Doubt:
+    return Doubt(level="alarm", text=text)
+
+
+def _warning(text: str) -> Doubt:
+    return Doubt(level="warning", text=text)
