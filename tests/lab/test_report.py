@@ -740,3 +740,28 @@ def test_the_latex_compiles_with_names_that_latex_would_obey(two_arms, seen):
 
     assert done.returncode == 0, done.stdout[-2000:]
     assert len(files) == 7
+
+
+def test_the_appendix_says_what_was_read_once_and_of_whom_where_it_differs(finished):
+    first = finished(plan("plain", 0), [0.5, 0.6], what_was_read="20 images (20 PNG 16-bit grey)")
+    same = finished(
+        plan("rev", 0, scheme=Additive()),
+        [0.5, 0.6],
+        what_was_read="20 images (20 PNG 16-bit grey)",
+    )
+    other = finished(
+        plan("rev", 1, scheme=Additive()), [0.5, 0.6], what_was_read="19 images & more"
+    )
+    for runs, read in (
+        ([first, same], "20 images (20 PNG 16-bit grey)"),
+        ([first, other], "20 images (20 PNG 16-bit grey) (plain); 19 images & more (rev)"),
+    ):
+        shown = document(reported.of_runs(runs))
+        assert shown.read == read
+        for module in (as_markdown, as_latex, as_html):
+            text = module.render(shown)
+            assert text.count("20 images (20 PNG 16-bit grey)") == 1
+            assert text.index("Appendix") < text.index("20 images (20 PNG")
+    assert "Appendix" not in as_markdown.render(
+        document(reported.of_runs([finished(plan("old", 0), [0.5])]))
+    )

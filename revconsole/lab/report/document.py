@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.methods import paragraph
 from revconsole.lab.report.results import Results
 from revconsole.lab.report.table import Table, table
@@ -30,6 +31,8 @@ class Document:
     results: Results
     table: Table
     methods: str
+    read: str = ""
+    """What was read, for the appendix; empty of runs from before it was recorded."""
     figures: tuple[Drawn, ...] = ()
     folder: Path = field(default_factory=Path)
     """Where the files of figures are relative to."""
@@ -54,7 +57,15 @@ def document(
         results=results,
         table=table(results),
         methods=paragraph(results),
+        read=_what_was_read(results),
         figures=figures,
         folder=folder,
         left_out=left_out,
     )
+
+
+def _what_was_read(results: Results) -> str:
+    """Which files became the images, once for all that have the same."""
+    runs = Alike.of(results)
+    recorded = any("what_was_read" in run.facts for run in runs.runs)
+    return runs.told(lambda run: str(run.facts.get("what_was_read", ""))) if recorded else ""

@@ -39,6 +39,7 @@ def render(document: Document) -> str:
         f"<h2>Methods</h2><p>{escape(document.methods)}</p>",
         *(_figure(figure, document) for figure in document.figures if figure.first(*KINDS)),
         *(f'<p class="note">{escape(sentence)}</p>' for sentence in document.left_out),
+        *([f"<h2>Appendix</h2><p><b>What was read.</b> {escape(document.read)}</p>"] if document.read else ()),
         "</body></html>",
         "",
     ])  # fmt: skip

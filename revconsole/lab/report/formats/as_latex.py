@@ -43,6 +43,8 @@ def render(document: Document) -> str:
         *_figures(document, label),
     ]
     parts += [escape(sentence) for sentence in document.left_out]
+    if document.read:
+        parts.append(f"\\paragraph{{Appendix: what was read.}} {escape(document.read)}")
     return "\n\n".join(parts) + "\n"
 
 

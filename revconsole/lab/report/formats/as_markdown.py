@@ -29,6 +29,8 @@ def render(document: Document) -> str:
         if path := figure.first("svg", "png"):
             parts += [f"![{escape(figure.caption)}]({quote(str(path))})", escape(figure.caption)]
     parts += [escape(sentence) for sentence in document.left_out]
+    if document.read:
+        parts += ["## Appendix", f"**What was read:** {escape(document.read)}"]
     return "\n\n".join(parts) + "\n"
 
 
