@@ -19,6 +19,7 @@ from revconsole.cli import (
     launch,
     look,
     models,
+    output,
     plan,
     report,
     shelves,
@@ -81,7 +82,7 @@ def main() -> None:
     except RevconsoleError as error:
         from revconsole.records.printable import one_line  # only when something went wrong
 
-        typer.echo(f"revconsole: {one_line(str(error), 2000)}", err=True)
+        output.say(f"revconsole: {one_line(str(error), 2000)}")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our output went away (`revconsole ls | head`): nothing is left to say.

@@ -72,9 +72,10 @@ def facts(
     entries = [_entry(key, known, full=bool(name) or json) for key, known in chosen.items()]
     if name and not json:
         pairs = [{"fact": key, "value": str(value)} for key, value in entries[0].items()]
-        output.print_entries(pairs, ["fact", "value"], json=False)
+        output.print_entries(pairs, ["fact", "value"], json=False, prose=["value"])
     else:
-        output.print_entries(entries, list(entries[0])[:6], json=json)
+        columns = list(entries[0])[:6]
+        output.print_entries(entries, columns, json=json, prose=columns[1:])
 
 
 def show(
@@ -141,7 +142,8 @@ def throughput(
         output.print_json(rows)
         return
     columns = ["dataset", "augmentation", "size", "batch", "images/s", "ms per batch", "device"]
-    output.print_table(columns, [_cells(row) for row in rows if not row["left_out"]])
+    measured = [_cells(row) for row in rows if not row["left_out"]]
+    output.print_table(columns, measured, yields=["device", "batch", "size"], stays=["images/s"])
 
 
 def _paces(
@@ -171,7 +173,8 @@ def _paces(
         "bound by",
         "device",
     ]
-    output.print_table(columns, [_pace_cells(row) for row in rows])
+    yields = ["device", "size", "batch", "dataset"]
+    output.print_table(columns, [_pace_cells(row) for row in rows], yields=yields)
 
 
 def _pace_cells(row: dict[str, Any]) -> list[str]:
@@ -214,7 +217,7 @@ def _draw(found: "Samples") -> None:
     titles = ("as stored", "as trained on, each stretched to its own range")
     for title, shown in zip(titles, (found.before, found.after), strict=True):
         output.print_lines([title, *pictures.beside(shown, colour=colour), ""])
-    output.print_table(["what", "value"], described(found))
+    output.print_table(["what", "value"], described(found), prose=["value"])
     output.print_lines([one_line(f"what was read: {found.read}", LONGEST)])
 
 

@@ -61,7 +61,7 @@ def models(
     ]
     if pattern:
         entries = [{"kind": "timm", "name": name, "what": ""} for name in _matching(pattern)]
-    output.print_entries(entries, ["kind", "name", "what"], json=json)
+    output.print_entries(entries, ["kind", "name", "what"], json=json, prose=["what"])
 
 
 def _matching(pattern: str) -> list[str]:
@@ -120,6 +120,7 @@ def _print_models(found: Sequence["Surveyed"]) -> None:
             ]
             for each in found
         ],
+        prose=["stacks, or why not"],
     )  # fmt: skip
 
 

@@ -15,13 +15,25 @@ if TYPE_CHECKING:
     from revconsole.records.plan import Plan
     from revconsole.records.run import Confusion, Line, Run, Series, Summary
 
+RUNS_YIELD = (
+    "dataset", "architecture", "backward", "kept for backward", "eta", "scheme", "best validation",
+)  # fmt: skip
+"""Columns of the runs table that a narrow terminal does without, the first one first."""
+COMPARISON_YIELDS = (
+    "of it", "of baseline", "gradient error", "parameters", "seconds", "kept for backward", "state",
+)  # fmt: skip
 CLASSES_ACROSS = 10
 """Columns of counts that fit a terminal."""
 
 
 def say(text: str) -> None:
-    """One line of narration, on stderr."""
-    print(printable(text.replace("\n", " ")), file=sys.stderr, flush=True)
+    """One line of narration, on stderr; on a terminal as many lines as it takes without breaking a word."""
+    shown = printable(text.replace("\n", " "))
+    if sys.stderr.isatty():
+        from revconsole.cli import table  # rich: only on a terminal
+
+        shown = table.sentence(shown, table.width_of(sys.stderr))
+    print(shown, file=sys.stderr, flush=True)
 
 
 def print_json(body: Any) -> None:
@@ -30,13 +42,19 @@ def print_json(body: Any) -> None:
 
 
 def print_entries(
-    entries: Sequence[Mapping[str, Any]], columns: Sequence[str], *, json: bool
+    entries: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    json: bool,
+    prose: Sequence[str] = (),
+    yields: Sequence[str] = (),
 ) -> None:
-    """A list of alike things: as JSON with every key, or as a table of `columns`."""
+    """A list of alike things: as JSON with every key, or as a table of `columns`; prose and yields as in `print_table`."""
     if json:
         print_json([dict(entry) for entry in entries])
     else:
-        print_table(columns, [[str(entry[c]) for c in columns] for entry in entries])
+        cells = [[str(entry[c]) for c in columns] for entry in entries]
+        print_table(columns, cells, prose=prose, yields=yields)
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -45,13 +63,23 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, plain: bool = False
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    plain: bool = False,
+    prose: Sequence[str] = (),
+    yields: Sequence[str] = (),
+    stays: Sequence[str] = (),
 ) -> None:
-    """A table on a terminal; tab-separated lines in a pipe, or aligned text if `plain`."""
+    """A table on a terminal; tab-separated lines in a pipe, or aligned text if `plain`. A pipe gets all of it.
+
+    On a terminal `prose` may take several lines, `yields` are left out where there is no room, the first one first,
+    and what all rows have in common is said once, but for what `stays`.
+    """
     columns = [one_line(column) for column in columns]
     cells = [[one_line(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _print_rich(columns, cells)
+        _print_laid(columns, cells, prose=prose, yields=yields, stays=stays)
     elif plain:
         widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
         for row in (columns, *cells):
@@ -69,7 +97,7 @@ def print_runs(runs: Sequence["Summary"]) -> None:
     ]  # fmt: skip
     if not runs:
         say("no runs here yet; `revconsole demo` makes four, `revconsole train PROFILE` more")
-    print_table(columns, [_run_cells(s) for s in runs])
+    print_table(columns, [_run_cells(s) for s in runs], yields=RUNS_YIELD, stays=["state"])
 
 
 def print_run(run: "Run") -> None:
@@ -91,14 +119,14 @@ def print_run(run: "Run") -> None:
         ("peak memory", f"{form.memory(s.peak_memory_bytes)} {s.peak_memory_of}".strip()),
         *((key, text) for key, text in _reconstruction(run) if text),
         *(
-            (key, str(v))
+            (key, form.toml(v))
             for key, v in run.facts.items()
             if key
             not in {"error_growth", "rebuilt_blocks", "parameters", "multiply_adds_per_image"}
         ),
-        *((key, str(value)) for key, value in flat_settings(s.plan).items() if value is not None),
+        *((key, form.toml(v)) for key, v in flat_settings(s.plan).items() if v is not None),
     ]
-    print_table(["what", "value"], pairs)
+    print_table(["what", "value"], pairs, prose=["value"])
     for line in run.log[-10:]:
         say(_log_text(line))
 
@@ -119,7 +147,8 @@ def print_confusion(confusion: "Confusion") -> None:
         ]
         for number, (name, row) in enumerate(zip(confusion.names, confusion.counts, strict=True))
     ]
-    print_table(["class", "accuracy", "mistaken for", *(confusion.names if counted else ())], rows)
+    names = confusion.names if counted else ()
+    print_table(["class", "accuracy", "mistaken for", *names], rows, stays=["mistaken for", *names])
 
 
 def _reconstruction(run: "Run") -> list[tuple[str, str]]:
@@ -165,7 +194,7 @@ def print_dry_run(plans: Sequence["Plan"]) -> None:
         ]
         for p in plans
     ]  # fmt: skip
-    print_table(columns, rows)
+    print_table(columns, rows, yields=["dataset", "architecture", "backward", "batch", "scheme"])
     say_forecasts(plans)
     say(f"{len(plans)} {'run' if len(plans) == 1 else 'runs'}; nothing was started")
 
@@ -178,7 +207,8 @@ def print_comparison(compared: "Comparison", *, plain: bool = False) -> None:
         "kept for backward", "of it", *(["gradient error"] if probed else []), "parameters", "seed",
     ]  # fmt: skip
     rows = [_comparison_cells(row, compared.differing, probed=probed) for row in compared.rows]
-    print_table(columns, rows, plain=plain)
+    settings = [key for key in reversed(compared.differing) if key not in {"scheme", "backward"}]
+    print_table(columns, rows, plain=plain, yields=[*COMPARISON_YIELDS, *settings, "backward"])
     for warning in compared.warnings:
         say(f"note: {warning}")
 
@@ -281,14 +311,22 @@ def _comparison_cells(row: "Row", differing: Sequence[str], *, probed: bool) -> 
     ]  # fmt: skip
 
 
-def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console  # rich: only on a terminal
-    from rich.table import Table
-    from rich.text import Text
+def _print_laid(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    prose: Sequence[str],
+    yields: Sequence[str],
+    stays: Sequence[str],
+) -> None:
+    from revconsole.cli import table  # rich: only on a terminal
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(Text(column), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    width = table.width_of(sys.stdout)
+    laid = table.laid(columns, rows, width, prose=prose, yields=yields, stays=stays)
+    if laid.above:
+        print(laid.above)
+    print("\n".join([*map(table.bold, laid.head), *laid.body]), flush=True)
+    if laid.left_out:
+        say(
+            f"no room for: {', '.join(laid.left_out)}; a wider terminal, a pipe and --json have all"
+        )

@@ -29,6 +29,8 @@ COLUMNS = [
     "operations",
 ]  # fmt: skip
 
+YIELDS = ["multiply_adds_per_image", "architecture", "scheme"]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb of this file."""
@@ -56,7 +58,7 @@ def plan(
         shown = [{k: form.UNKNOWN if v is None else v for k, v in e.items()} for e in entries]
         for cells, entry in zip(shown, entries, strict=True):
             cells["operations"] = form.multiply_adds(entry["multiply_adds_per_image"])
-        output.print_entries(shown, COLUMNS, json=False)
+        output.print_entries(shown, COLUMNS, json=False, yields=YIELDS)
         _explain(plans, entries)
     if errors:
         raise typer.Exit(errors[0].exit_code)

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
     from revconsole.lab.report.results import Results
 
+YIELDS = (
+    "multiply-adds = FLOPs per image",
+    "peak memory",
+    "best epoch",
+    "parameters",
+    "s per epoch",
+)
+"""Columns that a narrow terminal does without; the files have them."""
 EVERY_FORMAT, EVERY_FIGURE = "md,tex,csv,html", "svg,png,pdf"
 
 
@@ -64,7 +72,9 @@ def report(
     lab = Lab(context.obj)
     results = _results(lab, subjects, quick=quick)
     shown = table(results)
-    output.print_table(shown.headings, shown.rows, plain=True)
+    output.print_table(
+        shown.headings, shown.rows, plain=True, prose=shown.headings[-1:], yields=YIELDS
+    )
     for note in (shown.caption, *shown.notes):
         output.say(note)
     folder = out or Path(f"report-{results.name}{'-quick' if results.quick else ''}")

@@ -38,7 +38,7 @@ def print_shelf(entries: "Iterable[Shelved]", *, json: bool) -> None:
         }
         for entry in entries
     ]
-    output.print_entries(rows, ["name", "from", "title"], json=json)
+    output.print_entries(rows, ["name", "from", "title"], json=json, prose=["title"])
 
 
 def settings(
@@ -51,4 +51,5 @@ def settings(
     entries = [entry for entry in glossary.entries() if not section or entry["section"] == section]
     if not entries:
         raise UnknownName("section", section, {e["section"] for e in glossary.entries()})
-    output.print_entries(entries, ["key", "of", "default", "allowed", "meaning"], json=json)
+    columns = ["key", "of", "default", "allowed", "meaning"]
+    output.print_entries(entries, columns, json=json, prose=["meaning", "allowed"])

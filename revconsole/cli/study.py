@@ -172,7 +172,8 @@ def _report_line(planned: "PlannedStudy") -> str:
 
 
 def _print_standings(standing: Sequence["Standing"]) -> None:
-    output.print_table(COLUMNS, [_cells(each) for each in standing])
+    rows = [_cells(each) for each in standing]
+    output.print_table(COLUMNS, rows, yields=["time", "epoch"], stays=["seed", "state"])
 
 
 def _cells(each: "Standing") -> list[str]:

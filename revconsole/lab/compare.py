@@ -45,7 +45,10 @@ def compare(summaries: Sequence[Summary]) -> Comparison:
     flats = [flat_settings(s.plan) for s in summaries]
     for section, (tag, _) in KINDS.items():
         if len({flat[f"{section}.{tag}"] for flat in flats}) > 1:
-            flats = [_joined(flat, section, tag) for flat in flats]
+            flats = [
+                _joined(flat, s.plan, section, tag)
+                for flat, s in zip(flats, summaries, strict=True)
+            ]
     keys = dict.fromkeys(key for flat in flats for key in flat)
     differing = tuple(k for k in keys if len({repr(flat.get(k)) for flat in flats}) > 1)
     baseline = summaries[0]
@@ -75,10 +78,11 @@ def flat_settings(plan: Plan) -> dict[str, Any]:
     return flat
 
 
-def _joined(flat: dict[str, Any], section: str, tag: str) -> dict[str, Any]:
+def _joined(flat: dict[str, Any], plan: Plan, section: str, tag: str) -> dict[str, Any]:
     """The settings with those of one section as one: kinds that differ have few keys in common."""
-    inner = {k.partition(".")[2]: v for k, v in flat.items() if k.startswith(f"{section}.")}
-    words = [str(inner.pop(tag)), *(f"{k}={v}" for k, v in inner.items() if v is not None)]
+    inner = getattr(plan, section)
+    chosen = inner.model_dump(exclude_defaults=True, exclude={tag})
+    words = [str(getattr(inner, tag)), *(f"{k}={v}" for k, v in chosen.items())]
     rest = {k: v for k, v in flat.items() if not k.startswith(f"{section}.")}
     return {section: " ".join(words), **rest}
 

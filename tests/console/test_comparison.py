@@ -23,7 +23,7 @@ async def test_settings_that_differ_are_shown_and_another_baseline_chosen(opened
         recorder.finished("reversible", scheme="bdia", test=0.962),
     ]
     async with opened(200, 45, ids) as stage:
-        await stage.shows("+1.2 pp", "backward", "bdia gamma=0.5")
+        await stage.shows("+1.2 pp", "backward", "bdia", "reversible")
         await stage.press("down", "b")
         await stage.shows("-1.2 pp")
 

@@ -24,7 +24,7 @@ def test_only_settings_that_differ_are_listed():
 
     assert compared.rows[0].settings == {"scheme": "residual", "backward": "stored"}
     assert compared.rows[1].settings == {
-        "scheme": "additive fuse=concat", "backward": "reversible"
+        "scheme": "additive", "backward": "reversible"
     }  # fmt: skip
 
 

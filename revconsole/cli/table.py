@@ -1,0 +1,270 @@
+"""Table: rows as lines of a terminal, none wider than it and no word broken.
+
+Columns give way in this order until the rest fits:
+
+    what is equal in every row is said once above the table
+    prose takes several lines, broken between words; labels likewise
+    names lose their middle, as long as they can be told apart
+    the columns that matter least are left out, which is said below
+    names lose more of their middle
+"""
+
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.cells import cell_len, set_cell_size
+
+from revconsole.lab import format as form
+
+GAP = 2
+NUMBER = re.compile(
+    r"[-+×]?[\d.,]+(e[-+]\d+)?( ± [\d.]+)?( ?(%|pp|s|[KMGT]i?B|bytes?))?|[-+]?∞|NaN|\d+/\d+"
+)
+LONG = 60
+"""Text with spaces that is longer is prose, whatever column it stands in."""
+WHOLE = 12
+"""A cell so short is never cut: a state, a duration, the name of a scheme."""
+SHORT_NAME, SHORTEST_NAME = 20, 8
+LONG_PROSE, LONGEST_WORD = 24, 20
+MOST_COMPARED = 300
+"""Names for which the shortest width that tells them apart is looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laid:
+    """A table as lines. above: what all rows have in common. left_out: the columns that found no room."""
+
+    above: str
+    head: tuple[str, ...]
+    body: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Column:
+    """One column on its way to a width that fits."""
+
+    label: str
+    cells: list[str]
+    prose: bool
+    right: bool = False
+    natural: int = 0
+    width: int = 0
+    head: int = 0
+    lines: list[list[str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        known = [cell for cell in self.cells if cell not in {"", form.UNKNOWN}]
+        self.prose = self.prose or any(len(cell) > LONG and " " in cell for cell in self.cells)
+        self.right = not self.prose and bool(known) and all(map(NUMBER.fullmatch, known))
+        self.head = max(map(cell_len, _label_words(self.label)), default=0)
+        widest = max(map(cell_len, self.cells), default=0)
+        self.natural = self.width = max(self.head, widest)
+
+    def least(self, name: int, prose: int) -> int:
+        """The width it can do with, of a name or of prose; a name, as long as none is taken for another."""
+        if self.right or self.natural <= WHOLE:
+            return self.natural
+        if self.prose:
+            longest = max((cell_len(w) for cell in self.cells for w in cell.split()), default=0)
+            return min(self.natural, max(self.head, prose, min(longest, LONGEST_WORD)))
+        width = max(self.head, min(name, self.natural))
+        names = list(dict.fromkeys(self.cells))
+        while (
+            len(names) <= MOST_COMPARED
+            and width < self.natural
+            and len(set(form.told_apart(names, width))) < len(names)
+        ):
+            width += 1
+        return width
+
+    def set_lines(self) -> None:
+        """Every cell as lines of the width."""
+        if self.prose:
+            self.lines = [_wrapped(cell, self.width) for cell in self.cells]
+        else:
+            self.lines = [[cell] for cell in form.told_apart(self.cells, self.width)]
+
+    def padded(self, text: str) -> str:
+        """A line of it, on its side."""
+        if cell_len(text) > self.width:
+            return set_cell_size(text, self.width)
+        blank = " " * (self.width - cell_len(text))
+        return blank + text if self.right else text + blank
+
+
+def laid(
+    labels: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    *,
+    prose: Sequence[str] = (),
+    yields: Sequence[str] = (),
+    stays: Sequence[str] = (),
+) -> Laid:
+    """The table in `width` cells.
+
+    prose: columns that may take several lines. yields: columns that may be left out, the least important first.
+    stays: columns that are shown although every row has the same; the first column always is.
+    """
+    cells = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in labels]
+    columns = [
+        _Column(label, column, label in prose) for label, column in zip(labels, cells, strict=True)
+    ]
+    common = [
+        column
+        for column in columns[1:]
+        if len(rows) > 1 and len(set(column.cells)) == 1 and column.label not in stays
+    ]
+    shown = [column for column in columns if column not in common]
+    left_out = _fit(shown, width, yields)
+    for column in shown:
+        column.set_lines()
+    said = [f"{c.label} {c.cells[0]}" for c in common if c.cells[0] not in {"", form.UNKNOWN}]
+    return Laid(
+        above="\n".join(_in_lines(said, width, glue=" · ")),
+        head=tuple(_head(shown)),
+        body=tuple(line for number in range(len(rows)) for line in _row(shown, number)),
+        left_out=tuple(left_out),
+    )
+
+
+def width_of(stream: "object") -> int:
+    """Cells of a line of a terminal; COLUMNS counts, as for other programs."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80  # type: ignore[attr-defined]
+    except (OSError, ValueError, AttributeError):
+        return 80
+
+
+def bold(text: str) -> str:
+    """For the head of a table, where the terminal has it and nobody objects."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain or not sys.stdout.isatty() else f"\x1b[1m{text}\x1b[0m"
+
+
+def sentence(text: str, width: int) -> str:
+    """Narration broken between words; a path that is longer than a line loses its middle, all else stays whole."""
+    lines = textwrap.wrap(
+        form.fitted(text, width - 2), width, subsequent_indent="  ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return "\n".join(lines)
+
+
+def _fit(columns: list[_Column], width: int, yields: Sequence[str]) -> list[str]:
+    """Give the columns widths that fit; takes out, and returns, those for which there is no room."""
+    left_out: list[str] = []
+    waiting = [label for label in yields if label in {column.label for column in columns}]
+    wishes = [(width, LONG_PROSE), (width, 0), (SHORT_NAME, 0)]
+    shorter = [(name, 0) for name in range(SHORT_NAME - 1, SHORTEST_NAME - 1, -1)]
+    while _total(least := [column.least(*wishes[0]) for column in columns]) > width:
+        if wishes[1:]:
+            del wishes[0]
+        elif waiting:
+            label = waiting.pop(0)
+            columns[:] = [column for column in columns if column.label != label]
+            left_out.append(label)
+        elif shorter:
+            wishes = [shorter.pop(0)]
+        else:
+            break
+    for column, size in zip(columns, least, strict=True):
+        column.width = size
+    _squeeze(columns, width)
+    _spread(columns, width)
+    return left_out
+
+
+def _squeeze(columns: Sequence[_Column], width: int) -> None:
+    """Take from the widest what a terminal of a few columns does not have."""
+    while (over := _total([c.width for c in columns]) - width) > 0:
+        widest = max(columns, key=lambda column: column.width)
+        if widest.width <= 1:
+            return
+        widest.width -= min(over, max(1, widest.width - SHORTEST_NAME))
+
+
+def _spread(columns: Sequence[_Column], width: int) -> None:
+    """Give what is left over to names first, then to prose, to each as it has need."""
+    names = [column for column in columns if not column.prose]
+    prose = [column for column in columns if column.prose]
+    for column in [*names, *sorted(prose, key=lambda column: column.natural)]:
+        spare = width - _total([each.width for each in columns])
+        if column.prose:
+            wanted = sum(each.natural - each.width for each in prose)
+            spare = spare * (column.natural - column.width) // max(1, wanted)
+        column.width += max(0, min(spare, column.natural - column.width))
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _head(columns: Sequence[_Column]) -> list[str]:
+    """The labels, in as many lines as the longest needs."""
+    labels = [_label_lines(column.label, column.width) for column in columns]
+    height = max(map(len, labels), default=0)
+    return [
+        _line(columns, [["", *label][max(0, n + 1 - height + len(label))] for label in labels])
+        for n in range(height)
+    ]
+
+
+def _row(columns: Sequence[_Column], number: int) -> list[str]:
+    lines = [column.lines[number] for column in columns]
+    return [
+        _line(columns, [line[n] if n < len(line) else "" for line in lines])
+        for n in range(max(map(len, lines), default=0))
+    ]
+
+
+def _line(columns: Sequence[_Column], texts: Sequence[str]) -> str:
+    padded = [column.padded(text) for column, text in zip(columns, texts, strict=True)]
+    return (" " * GAP).join(padded).rstrip()
+
+
+def _label_words(label: str) -> list[str]:
+    """Where a label may be broken: between words, and after the marks within a key."""
+    return re.findall(r"[^\s._]+[._]?", label)
+
+
+def _label_lines(label: str, width: int) -> list[str]:
+    if cell_len(label) <= width:
+        return [label]
+    lines: list[str] = [""]
+    for word in _label_words(label):
+        glue = "" if not lines[-1] or lines[-1].endswith((".", "_")) else " "
+        if lines[-1] and cell_len(lines[-1] + glue + word) > width:
+            lines.append(word)
+        else:
+            lines[-1] += glue + word
+    return lines
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of whole words; a word longer than a line loses its middle."""
+    words = [
+        form.shortened_path(word, width) if "/" in word else form.shortened(word, width)
+        for word in text.split()
+    ]
+    return _in_lines(words, width, glue=" ") or [""]
+
+
+def _in_lines(parts: Sequence[str], width: int, *, glue: str) -> list[str]:
+    """As many parts on each line as fit."""
+    lines: list[str] = []
+    for part in parts:
+        longer = f"{lines[-1]}{glue}{part}" if lines else part
+        if lines and cell_len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
