@@ -214,12 +214,13 @@ def print_comparison(compared: "Comparison", *, plain: bool = False) -> None:
 
 
 class Progress:
-    """Plain progress lines of one run: one per finished epoch, one per advice."""
+    """Plain progress lines of one run: one per finished epoch, one per advice, and what was read of a folder."""
 
     def __init__(self) -> None:
         self._epoch = 0
         self._told = 0.0
         self._state = ""
+        self._read = ""
 
     def show(self, run: "Run") -> None:
         """Print what is new since the last look."""
@@ -227,6 +228,10 @@ class Progress:
         if s.state != self._state and s.state in {"starting", "paused", "stopping"}:
             say(f"{s.name}  {s.state}")
         self._state = s.state
+        read = str(run.facts.get("what_was_read", "")) if s.plan.data.folder else ""
+        if read and read != self._read:
+            say(f"{s.name}  read {read}")
+        self._read = read
         for line in run.log:
             if line.level != "log" and line.time > self._told:
                 say(f"{s.name}  {_log_text(line)}")

@@ -90,9 +90,12 @@ def _classes(data: OpenedData) -> Iterator[Doubt]:
             f"all training images are of one class, {_first_named(data)}, and there is nothing to tell apart"
         )
         return
+    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for word, none in lacking.items():
+        alike[tuple(none)].append(word)
     told = [
-        f"{_listed(none)} {_has(none)} no image to {word} on"
-        for word, none in lacking.items()
+        f"{_listed(none)} {_has(none)} no image to {' or '.join(words)} on"
+        for none, words in alike.items()
         if none
     ]
     if told:

@@ -115,6 +115,26 @@ def test_what_was_left_out_of_a_folder_is_said(run, tmp_path):
     assert "broken.png" in shown.err
 
 
+def test_what_was_read_of_a_folder_and_what_is_odd_about_it_is_said_while_it_trains(run, tmp_path):
+    for name, count in (("cats", 20), ("dogs", 2)):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for index in range(count):
+            Image.new("RGB", (9, 9), (index, 90 * count, 255 - index)).save(
+                tmp_path / "pets" / name / f"{index}.png"
+            )
+        (tmp_path / "pets" / name / "one.heic").touch()
+    profile = tmp_path / "pets.toml"
+    profile.write_text(
+        'title = "pets"\n[model]\npatch = 4\ndim = 16\ndepth = 2\nheads = 2\n'
+        f'[data]\ndataset = "imagefolder"\nfolder = "{tmp_path / "pets"}"\nimage_size = 8\n'
+        "[train]\nepochs = 1\nbatch = 8\naudit = false\n"
+    )
+    said = run("train", str(profile)).err
+    assert said.count("pets  read 22 images (22 PNG 8-bit RGB); of 9×9 pixels; ") == 1
+    assert "passed over: 2 .heic" in said
+    assert "pets  warning: 'dogs' has no image to validate or test on" in said
+
+
 def test_throughput_is_measured_for_each_augmentation_or_the_one_asked_for(run):
     said = run("data", "throughput", "digits", "mixup=0.5", "batch=16", "--seconds", "0", "--json")
     plain, mixed = json.loads(said.out)
