@@ -8,10 +8,12 @@ RevconsoleError            base: one sentence that says what, where and what to 
 │   └── AlreadyClaimed     another process writes this run
 ├── DataUnavailable        a dataset or a weights file is missing, damaged or out of reach
 ├── NotInvertible          a scheme was asked for an inverse it does not have
+├── NotLoaded              torch, or a library of a model, cannot be imported here
 └── RunFailed              a training ended for a reason its user can act on
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -70,8 +72,40 @@ class NotInvertible(RevconsoleError):  # noqa: N818  the name says what happened
     exit_code = 2
 
 
+class NotLoaded(RevconsoleError):  # noqa: N818  the name says what happened
+    """Torch, or a library that a model needs, is installed and cannot be imported, or is not installed."""
+
+    exit_code = 4
+
+
+_why_not_loaded: list[str] = []
+"""The first reason: what was imported by halves fails a second time for another, misleading one."""
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Around the import of what loads torch. Raises NotLoaded, with the same reason each time."""
+    if _why_not_loaded:
+        raise NotLoaded(_why_not_loaded[0])
+    try:
+        yield
+    except Exception as error:  # a library that loads may raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        _why_not_loaded.append(
+            f"torch, or a library it needs, cannot be imported here ({reason}); mend the installation, or the "
+            "memory that the process may take"
+        )
+        raise NotLoaded(_why_not_loaded[0]) from error
+
+
 class RunFailed(RevconsoleError):  # noqa: N818  the name says what happened
     """A training ended early for a reason its user can act on."""
+
+
+def said(error: Exception) -> str:
+    """An error in one line: ours as its sentence, any other with its kind."""
+    text = " ".join(str(error).split())[:300]
+    return text if isinstance(error, RevconsoleError) else f"{type(error).__name__}: {text}"
 
 
 MOST_LISTED = 20

@@ -4,9 +4,11 @@ Data goes to stdout, narration to stderr. Exit codes: 0 done; 1 a run failed; 2 
 3 no such run; 4 data, device or disk unavailable; 130 interrupted.
 """
 
+import errno
 import io
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +19,7 @@ from revconsole.cli import (
     bench,
     data,
     launch,
+    leaving,
     look,
     models,
     output,
@@ -30,6 +33,9 @@ from revconsole.cli import (
 from revconsole.errors import RevconsoleError
 
 EPILOG = "Start here: `revconsole demo` trains four small vision transformers side by side."
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""Errors of writing to a file, or a device, that takes no more."""
 
 app = typer.Typer(
     name="revconsole",
@@ -74,11 +80,15 @@ def root(
 
 def main() -> None:
     """Run the command line; turn expected errors into one sentence and an exit code."""
+    open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is printed as ?
             stream.reconfigure(errors="replace")
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # or the interpreter would, too late to say what is wrong
     except RevconsoleError as error:
         from revconsole.records.printable import one_line  # only when something went wrong
 
@@ -86,10 +96,32 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our output went away (`revconsole ls | head`): nothing is left to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leaving.silence()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in NO_ROOM or error.filename is not None:
+            raise
+        with suppress(OSError):
+            typer.echo(f"revconsole: the output cannot be written: {error.strerror}", err=True)
+        leaving.silence()
+        sys.exit(leaving.UNHEARD)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def open_streams() -> None:
+    """Give a command that was started without standard streams (`>&-`) ones that lead nowhere.
+
+    Else the next file that is opened, a log for instance, would be where a library prints.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115  for as long as we run
 
 
 def _console(store: Path) -> int:

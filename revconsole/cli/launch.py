@@ -2,13 +2,15 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from revconsole.cli import complete, leaving, output
+from revconsole.errors import NoSuchRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from revconsole.records.run import Summary
     from revconsole.records.tail import Tail
 
-ELSEWHERE = "elsewhere"
+ELSEWHERE, UNRECORDED, DELETED = "elsewhere", "unrecorded", "deleted"
+"""Where a followed run is that did not come to a recorded end here."""
 POLL_SECONDS = 0.25
 """How often a followed run is looked at."""
 
@@ -115,11 +118,15 @@ def resume(
     """Go on with a run that was stopped, failed or lost, from its last checkpoint."""
     lab = _lab(context.obj)
     run_id = lab.find(run)
-    lab.resume(run_id, "process" if detach else "thread")
     if detach:
+        lab.resume(run_id, "process")
         typer.echo(run_id)
-    else:
-        _follow(lab, [run_id])
+        return
+    with _compared(lab) as ids, leaving.runs_secured(lab):
+        lab.resume(run_id)
+        ids.append(run_id)
+        states = [followed(lab, run_id)]
+    end_as(states)
 
 
 def follow_to_end(tail: "Tail", until: "Callable[[], bool]" = lambda: False) -> "Summary":
@@ -137,12 +144,35 @@ def follow_to_end(tail: "Tail", until: "Callable[[], bool]" = lambda: False) -> 
 
 
 def followed(lab: "Lab", run_id: str) -> str:
-    """The state in which a run of this process ended; ELSEWHERE if it went on in another."""
-    last = follow_to_end(lab.follow(run_id), until=lambda: run_id not in lab.busy())
-    if last.ended:
+    """The state in which a run of this process ended, or where it is instead: ELSEWHERE, UNRECORDED or DELETED.
+
+    Says so of all but a recorded end.
+    """
+    try:
+        last = follow_to_end(lab.follow(run_id), until=lambda: run_id not in lab.busy())
+    except NoSuchRun:
+        output.say(f"{run_id} was deleted; it is not trained")
+        return DELETED
+    problem = lab.unrecorded(run_id)
+    if last.ended and (last.state != "finished" or not problem):
         return last.state
-    output.say(f"{run_id} goes on in the background; `revconsole watch {run_id}` follows it")
+    if problem:
+        output.say(f"{run_id} ({last.name}) came to no recorded end: {problem}")
+        return UNRECORDED
+    if lab.moved(run_id):
+        output.say(f"{run_id} goes on in the background; `revconsole watch {run_id}` follows it")
+    else:
+        output.say(f"{run_id} was taken over by another process, and is {last.state}")
     return ELSEWHERE
+
+
+def known(lab: "Lab", ids: Sequence[str]) -> list[str]:
+    """Those of some runs that have not been deleted meanwhile."""
+    found = []
+    for run_id in ids:
+        with suppress(NoSuchRun):
+            found.append(lab.summary(run_id).id)
+    return found
 
 
 def _lab(store: Path) -> "Lab":
@@ -158,21 +188,28 @@ def _assignments(settings: list[str] | None) -> dict[str, object]:
 
 
 def _train_here(lab: "Lab", planned: "Planned") -> None:
-    output.say_forecasts(planned.plans)
-    ids = lab.launch(planned, "thread")
-    some = "run" if len(ids) == 1 else "runs"
-    output.say(f"{len(ids)} {some} in {lab.store.root}; Ctrl-C stops and keeps a checkpoint")
-    _follow(lab, ids)
+    with _compared(lab) as ids, leaving.runs_secured(lab):
+        output.say_forecasts(planned.plans)
+        ids.extend(lab.launch(planned, "thread"))
+        some = "run" if len(ids) == 1 else "runs"
+        output.say(f"{len(ids)} {some} in {lab.store.root}; Ctrl-C stops and keeps a checkpoint")
+        states = [followed(lab, run_id) for run_id in ids]
+    end_as(states)
 
 
-def _follow(lab: "Lab", ids: Sequence[str]) -> None:
-    """Follow runs to their ends, then compare them; the exit code tells whether all completed."""
-    states = []
+@contextmanager
+def _compared(lab: "Lab") -> Iterator[list[str]]:
+    """Compare the runs of the list that is given, however the training ends."""
+    ids: list[str] = []
     try:
-        with leaving.runs_secured(lab):
-            states = [followed(lab, run_id) for run_id in ids]
+        yield ids
     finally:
-        output.print_comparison(lab.compare(ids), plain=True)
+        if there := known(lab, ids):
+            output.print_comparison(lab.compare(there), plain=True)
+
+
+def end_as(states: Sequence[str]) -> None:
+    """Leave with the exit code that tells whether all runs completed; raises typer.Exit if not."""
     if "stopped" in states:
         raise typer.Exit(130)
     if set(states) - {"finished", ELSEWHERE}:

@@ -2,6 +2,8 @@
 
 Ctrl-C, SIGTERM      they stop after the step they are in, with a checkpoint; a second one ends them at once
 the terminal is lost they go on in a background process, from the step they are in
+both                 what came first is done, and the other does not disturb it
+its output fails     they train on to their ends, unheard
 """
 
 import errno
@@ -9,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -21,82 +23,146 @@ from revconsole.errors import RevconsoleError
 if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
 
-HUNG_UP, TERMINATED, INTERRUPTED = 128 + signal.SIGHUP, 128 + signal.SIGTERM, 128 + signal.SIGINT
 LOST = {errno.EIO, errno.EPIPE}
 """Errors of writing to a terminal, or a pipe, that nobody holds any more."""
+UNHEARD = 4
+"""Exit code of a command whose runs came to their ends, and whose words did not."""
 
 
-class Terminated(BaseException):
-    """SIGTERM: somebody wants the command to end."""
+class Asked(BaseException):
+    """A signal wants the command to leave."""
 
 
-class HungUp(BaseException):
-    """SIGHUP: the terminal is gone."""
+class Signals:
+    """What the signals of this command have asked for: the first decides how it leaves."""
+
+    def __init__(self) -> None:
+        self.first: signal.Signals | None = None
+        self.over = False
+        """Whether the runs are safe, and nothing is left to be asked."""
+        self._insisted = self._waiting = False
+
+    def take(self, number: int, _frame: FrameType | None) -> None:
+        """Raise Asked for the first signal, and for another Ctrl-C or SIGTERM while `insisted` waits."""
+        name = signal.Signals(number)
+        if self.over:
+            return
+        if self.first is None:
+            self.first = name
+            raise Asked
+        if name is signal.SIGHUP:
+            silence()
+        elif self.first is not signal.SIGHUP:
+            self._insisted = True
+            if self._waiting:
+                raise Asked
+
+    def insisted(self, lab: "Lab") -> bool:
+        """Wait for the runs of this process; whether somebody asked again, and does not want to."""
+        try:
+            self._waiting = True
+            if not self._insisted:
+                lab.wait()
+        except Asked:
+            return True
+        finally:
+            self._waiting = False
+        return self._insisted
 
 
 @contextmanager
 def runs_secured(lab: "Lab") -> Iterator[None]:
-    """Around whatever waits for runs of this process; raises typer.Exit once they are safe."""
-    with _signals_raise():
+    """Around whatever launches runs in this process and waits for them.
+
+    Raises typer.Exit once they are safe, and what is raised within once they go on in a background process.
+    """
+    signals = Signals()
+    with _taken(signals):
         try:
             yield
             lab.wait()  # a run is over before its thread is: leaving while that frees a large model aborts the process
-        except KeyboardInterrupt:
-            raise typer.Exit(_stopped(lab, "Ctrl-C", INTERRUPTED)) from None
-        except Terminated:
-            raise typer.Exit(_stopped(lab, "SIGTERM", TERMINATED)) from None
-        except HungUp:
-            raise typer.Exit(_handed_over(lab)) from None
+            signals.over = True
+        except Asked:
+            raise typer.Exit(_left(lab, signals)) from None
         except OSError as error:
-            if error.errno not in LOST:
-                raise
-            raise typer.Exit(_handed_over(lab)) from None
+            if error.errno in LOST:
+                signals.first = signals.first or signal.SIGHUP
+                raise typer.Exit(_left(lab, signals)) from None
+            raise typer.Exit(_unheard(lab, signals)) from None
+        except Exception:
+            signals.first = signals.first or signal.SIGHUP
+            _hand_over(lab, "the command failed")
+            raise
 
 
-def _stopped(lab: "Lab", why: str, code: int) -> int:
-    """Stop the runs gracefully; a second signal does not wait for the step."""
-    output.say("stopping after this step; press Ctrl-C again to leave at once")
-    try:
-        lab.stop_all(why)
-        lab.wait()
-    except (KeyboardInterrupt, Terminated):
-        lab.end_all_now(f"{why} twice")
-        output.say("left at once; `revconsole resume` goes on from the last checkpoint")
-        sys.stderr.flush()
-        os._exit(code)  # the step under way would hold an orderly exit up
-    except RevconsoleError as error:
-        output.say(str(error))
-    return code
-
-
-def _handed_over(lab: "Lab") -> int:
-    """Nobody reads what is said from here on."""
-    for name in (signal.SIGHUP, signal.SIGINT):
-        signal.signal(name, signal.SIG_IGN)
+def silence() -> None:
+    """Let what is printed from here on go nowhere: nobody reads it, and to write it may fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
-    lab.hand_all_over("its terminal was lost")
+        with suppress(OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _left(lab: "Lab", signals: Signals) -> int:
+    """Bring the runs into safety as the first signal wants it; the exit code."""
+    first = signals.first or signal.SIGHUP
+    if first is signal.SIGHUP:
+        silence()
+        _hand_over(lab, "its terminal was lost")
+    else:
+        _stop(lab, signals, "Ctrl-C" if first is signal.SIGINT else first.name)
+    return 128 + first
+
+
+def _stop(lab: "Lab", signals: Signals, why: str) -> None:
+    """Stop the runs gracefully; a second signal does not wait for the step."""
+    _say("stopping after this step; press Ctrl-C again to leave at once")
+    lab.stop_all(why)
+    if signals.insisted(lab):
+        lab.end_all_now(f"{why} twice")
+        _say("left at once; `revconsole resume` goes on from the last checkpoint")
+        with suppress(OSError):
+            sys.stderr.flush()
+        os._exit(128 + (signals.first or 0))  # the step under way would hold an orderly exit up
+
+
+def _hand_over(lab: "Lab", why: str) -> None:
+    """Let the runs go on in the background, and wait until they have gone."""
+    try:
+        lab.hand_all_over(why)
+    except RevconsoleError as error:
+        _say(str(error))
     lab.wait()
-    return HUNG_UP
+
+
+def _unheard(lab: "Lab", signals: Signals) -> int:
+    """Train on without a word; the exit code."""
+    silence()
+    try:
+        lab.wait()
+    except Asked:
+        return _left(lab, signals)
+    return UNHEARD
+
+
+def _say(text: str) -> None:
+    """Say something, to whoever still listens."""
+    try:
+        output.say(text)
+    except (OSError, ValueError):
+        silence()
 
 
 @contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise in this thread; SIGHUP stays ignored where it is (nohup)."""
-    wanted: dict[signal.Signals, type[BaseException]] = {signal.SIGTERM: Terminated}
+def _taken(signals: Signals) -> Iterator[None]:
+    """Let the signals be taken; SIGHUP stays ignored where it is (nohup)."""
+    wanted = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        wanted[signal.SIGHUP] = HungUp
-    before = {name: signal.signal(name, _raiser(error)) for name, error in wanted.items()}
+        wanted.append(signal.SIGHUP)
+    before = {name: signal.signal(name, signals.take) for name in wanted}
     try:
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
-
-
-def _raiser(error: type[BaseException]) -> "signal._HANDLER":
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise error
-
-    return interrupt
+        for name, taken_before in before.items():
+            signal.signal(name, taken_before)

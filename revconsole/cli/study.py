@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from revconsole.cli import complete, leaving, output
-from revconsole.cli.launch import ELSEWHERE, Detach, Settings, followed
+from revconsole.cli.launch import ELSEWHERE, Detach, Settings, end_as, followed, known
 from revconsole.cli.shelves import print_shelf
 
 if TYPE_CHECKING:
@@ -105,35 +105,36 @@ def resume(context: typer.Context, study: Name, detach: Detach = False) -> None:
 
 
 def _go_on(lab: "Lab", standing: Sequence["Standing"], *, detach: bool) -> None:
-    ids = lab.go_on(standing, "process" if detach else "thread")
     if detach:
-        for run_id in ids:
+        for run_id in lab.go_on(standing, "process"):
             typer.echo(run_id)
         output.say("training in the background; `revconsole study show` says how far it is")
-    elif ids:
-        output.say("Ctrl-C stops and keeps a checkpoint; the same command again goes on")
-        _follow(lab, ids)
-
-
-def _follow(lab: "Lab", ids: Sequence[str]) -> None:
-    """Follow runs to their ends; the exit code tells whether all completed."""
-    states: list[str] = []
+        return
     with leaving.runs_secured(lab):
-        for run_id in ids:
-            states.append(followed(lab, run_id))
-            if len(states) < len(ids):
-                output.say(_progress(lab, ids, states))
-    if "stopped" in states:
-        raise typer.Exit(130)
+        ids = lab.go_on(standing)
+        if ids:
+            output.say("Ctrl-C stops and keeps a checkpoint; the same command again goes on")
+        states = _followed(lab, ids)
     if failed := [i for i, s in zip(ids, states, strict=True) if s not in {"finished", ELSEWHERE}]:
         output.say(f"{len(failed)} of {len(ids)} runs did not finish: {', '.join(failed)}")
-        raise typer.Exit(1)
+    end_as(states)
+
+
+def _followed(lab: "Lab", ids: Sequence[str]) -> list[str]:
+    """Follow runs to their ends, one after the other; how they ended."""
+    states: list[str] = []
+    for run_id in ids:
+        states.append(followed(lab, run_id))
+        if len(states) < len(ids):
+            output.say(_progress(lab, ids, states))
+    return states
 
 
 def _progress(lab: "Lab", ids: Sequence[str], states: Sequence[str]) -> str:
     from revconsole.lab.study import Standing  # pydantic: not for --help
 
-    left = [Standing(plan=s.plan, summary=s) for s in map(lab.summary, ids[len(states) :])]
+    there = known(lab, ids[len(states) :])
+    left = [Standing(plan=s.plan, summary=s) for s in map(lab.summary, there)]
     failed = len([state for state in states if state not in {"finished", ELSEWHERE}])
     trouble = f", {failed} not finished" if failed else ""
     return f"-- {len(states)} of {len(ids)} runs{trouble}; left: {lab.forecast(left).sentence}"

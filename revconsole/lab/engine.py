@@ -4,11 +4,13 @@ Everything else in `lab`, and both front ends, stay torch-free; the import contr
 single exception.
 """
 
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 
+from revconsole.errors import NotLoaded, loading
 from revconsole.records.attempt import Attempt
 from revconsole.records.benchmark import Bench, Update
-from revconsole.records.events import Scalar
+from revconsole.records.events import Failed, Scalar
 from revconsole.records.inspection import Inspection
 from revconsole.records.plan import Plan
 from revconsole.records.samples import Pace, Samples, Throughput
@@ -19,30 +21,40 @@ from revconsole.records.survey import Surveyed
 def train(store: RunStore, run_id: str, attempt: Attempt) -> bool:
     """Train a claimed run in the calling thread, to its end; whether another process is to go on with it.
 
-    Everything else about the outcome is in the run's events.
+    Everything else about the outcome is in the run's events, or else in `attempt.problem`.
     """
-    from revconsole.training import door  # seconds of import: only when something is trained
-
+    try:
+        with loading():
+            from revconsole.training import (
+                door,
+            )  # seconds of import: only when something is trained
+    except NotLoaded as error:
+        attempt.fail(Failed(reason=str(error)), traceback.format_exc())
+        attempt.close()
+        return False
     return door.execute(store, run_id, attempt) == "handed over"
 
 
 def count_parameters(plan: Plan) -> int:
     """Parameters of the planned model, without data or memory for weights."""
-    from revconsole.training import door  # as above
+    with loading():
+        from revconsole.training import door  # as above
 
     return door.count_parameters(plan)
 
 
 def cost(plan: Plan) -> Mapping[str, Scalar]:
     """Weights and operations of the planned model, without data or files of weights."""
-    from revconsole.training import door  # as above
+    with loading():
+        from revconsole.training import door  # as above
 
     return door.cost(plan)
 
 
 def forecast_seconds(plan: Plan) -> float:
     """How long a run would take on this machine, from a few of its steps. Raises DataUnavailable and the like."""
-    from revconsole.training import door  # as above
+    with loading():
+        from revconsole.training import door  # as above
 
     return door.forecast_seconds(plan)
 
@@ -51,42 +63,48 @@ def verify(
     plan: Plan, *, own: str, shape: Mapping[str, int] | None, light: bool
 ) -> Iterator[Mapping[str, str | bool | None]]:
     """Audit the planned model, or the model `own` on the plan's data, each check as it is done."""
-    from revconsole.training import door  # as above
+    with loading():
+        from revconsole.training import door  # as above
 
     return door.audited(plan, own=own, shape=shape, light=light)
 
 
 def timm_models(pattern: str) -> list[str]:
     """Names of timm's models that match a shell pattern; loads torch."""
-    from revconsole.training import door  # as above
+    with loading():
+        from revconsole.training import door  # as above
 
     return door.timm_models(pattern)
 
 
 def benchmark(bench: Bench) -> Iterator[Update]:
     """Measure a benchmark in the calling thread, step by step."""
-    from revconsole.training import door  # as above
+    with loading():
+        from revconsole.training import door  # as above
 
     return door.benchmark(bench)
 
 
 def timm_version() -> str:
     """The version of the timm library; loads torch."""
-    from revconsole.training import door  # as above
+    with loading():
+        from revconsole.training import door  # as above
 
     return door.timm_version()
 
 
 def survey_models(names: Sequence[str], *, jobs: int) -> Iterator[Surveyed]:
     """Which of timm's models can be rewired, in the order they are done."""
-    from revconsole.training import door  # as above
+    with loading():
+        from revconsole.training import door  # as above
 
     return door.survey_models(names, jobs=jobs)
 
 
 def samples(plan: Plan, *, count: int, side: int, page: int = 0) -> Samples:
     """The data of a plan to look at: images before and after preparation, class balance, statistics."""
-    from revconsole.training import door  # as above
+    with loading():
+        from revconsole.training import door  # as above
 
     return door.samples(plan, count=count, side=side, page=page)
 
@@ -96,27 +114,31 @@ def inspect(store: RunStore, run_id: str, *, images: int) -> Inspection:
 
     Raises RevconsoleError where no checkpoint is left, or the data is out of reach or has changed.
     """
-    from revconsole.training import door  # as above
+    with loading():
+        from revconsole.training import door  # as above
 
     return door.inspect(store, run_id, images=images)
 
 
 def throughput(plan: Plan, *, seconds: float) -> Throughput:
     """How fast the data of a plan is prepared, measured for that long."""
-    from revconsole.training import door  # as above
+    with loading():
+        from revconsole.training import door  # as above
 
     return door.throughput(plan, seconds=seconds)
 
 
 def training_pace(plan: Plan, *, seconds: float) -> Pace:
     """How fast the data and the model of a plan are, alone and together, each measured for that long."""
-    from revconsole.training import door  # as above
+    with loading():
+        from revconsole.training import door  # as above
 
     return door.training_pace(plan, seconds=seconds)
 
 
 def scheme_groups() -> dict[str, list[str]]:
     """Names of the schemes by what they ask of a block."""
-    from revconsole.training import door  # as above
+    with loading():
+        from revconsole.training import door  # as above
 
     return door.scheme_groups()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from revconsole.errors import AlreadyClaimed, ProfileError, RevconsoleError
+from revconsole.errors import AlreadyClaimed, ProfileError, RevconsoleError, StoreError
 from revconsole.lab import engine, starts
 from revconsole.lab import study as studies
 from revconsole.lab.bench import Wanted, bench_of
@@ -22,7 +22,7 @@ from revconsole.lab.report.results import Results
 from revconsole.lab.shell import command_line
 from revconsole.lab.study import Forecast, PlannedStudy, Standing
 from revconsole.records import attempt as attempts
-from revconsole.records import control, shelf
+from revconsole.records import shelf
 from revconsole.records.benchmark import Update
 from revconsole.records.events import Scalar
 from revconsole.records.inspection import Inspection
@@ -208,7 +208,13 @@ class Lab:
             raise RevconsoleError(f"run {run_id} ({summary.name}) is already {summary.state}")
         if summary.state in {"queued", "starting"} and self._taken_out(run_id, why):
             return "taken out of the queue"
-        control.ask(self.store.folder(run_id), "stop", why)
+        self._threads.ask(run_id, "stop", why)
+        holder = attempts.owner(self.store.folder(run_id), summary.attempt)
+        if holder is not None and holder.held():
+            return (
+                f"is held by a signal: it stops, and keeps a checkpoint, once `kill -CONT {holder.pid}` "
+                "lets it go on"
+            )
         return "will stop after this step and keep a checkpoint"
 
     def stop_now(self, run_id: str) -> str:
@@ -238,7 +244,7 @@ class Lab:
         launcher = attempts.launcher(self.store.folder(run_id), summary.attempt)
         if launcher == process.NAME:
             raise RevconsoleError(f"run {run_id} ({summary.name}) already trains in the background")
-        control.ask(self.store.folder(run_id), "handover")
+        self._threads.ask(run_id, "handover")
         return "moves to a background process after this step"
 
     def pause(self, run_id: str) -> str:
@@ -247,7 +253,7 @@ class Lab:
         if summary.state not in {"running", "paused", "pausing", "starting"}:
             raise RevconsoleError(f"run {run_id} ({summary.name}) is {summary.state}, not running")
         paused = summary.state in {"paused", "pausing"}
-        control.ask(self.store.folder(run_id), "continue" if paused else "pause")
+        self._threads.ask(run_id, "continue" if paused else "pause")
         return "goes on" if paused else "will pause after this step"
 
     def runs(self) -> tuple[Summary, ...]:
@@ -318,8 +324,12 @@ class Lab:
     def stop_all(self, why: str = "") -> None:
         """Ask every run of this process to stop after its step."""
         for run_id in reversed(self.busy()):
-            if not self.summary(run_id).ended:
-                self.stop(run_id, why)
+            with suppress(
+                RevconsoleError
+            ):  # it is gone, or ended by itself, or the disk takes no note of it
+                if not self.summary(run_id).ended:
+                    self.stop(run_id, why)
+        self._threads.forget_waiting()
 
     def end_all_now(self, why: str = "") -> None:
         """Record every run of this process as stopped; whoever calls it leaves at once."""
@@ -331,9 +341,18 @@ class Lab:
         A paused run is stopped instead: it is not to begin to train again by itself.
         """
         busy = self.busy()
-        if busy and self.summary(busy[0]).state in {"paused", "pausing"}:
-            self.stop(busy[0], why or "it was paused")
+        with suppress(StoreError):
+            if busy and self.summary(busy[0]).state in {"paused", "pausing"}:
+                self.stop(busy[0], why or "it was paused")
         return self._threads.hand_over(why)
+
+    def moved(self, run_id: str) -> bool:
+        """Whether a background process goes on with a run that was of this process."""
+        return self._threads.moved(run_id)
+
+    def unrecorded(self, run_id: str) -> str:
+        """Why a run of this process has no recorded end and goes on nowhere; empty if it has, or does."""
+        return self._threads.unrecorded(run_id)
 
     def hand_over_problem(self) -> str:
         """Why runs that were handed over do not go on; empty if they do."""

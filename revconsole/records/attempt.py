@@ -6,6 +6,7 @@ write into its own attempt, which newer ones supersede.
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import shutil
 import threading
 import time
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from revconsole.errors import AlreadyClaimed, StoreError
 from revconsole.records import bounded
@@ -31,17 +32,24 @@ from revconsole.records.events import (
     Record,
     encode,
 )
-from revconsole.records.identity import Identity, mine
+from revconsole.records.identity import UNKNOWN, Identity, mine
 from revconsole.records.log import Log, Outage
 from revconsole.records.shared import create, make_folder
 
+NUMBER = re.compile(r"[0-9]{4}|[1-9][0-9]{4,8}")
+"""The name of an attempt's folder; anything else beside them is not ours."""
+TAKEN_OVER = "taken-over.json"
+"""In an attempt whose process a person has declared gone."""
+RELEASED = "released.json"
+"""The claim of an attempt whose process lives, and has let go of it."""
 ENDINGS = (Finished, Failed, HandedOver)
 """Events after which an attempt writes nothing more."""
 DURABLE = (Checkpointed, *ENDINGS)
 """Events after which the log is forced to disk."""
 LAUNCH_LOG = "launch.log"
 """What a background process said before it claimed its first run; in the run folder, then in the attempt."""
-NUMBER = re.compile(r"[0-9]{4,9}")
+TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
+"""How a system says that there is something of that name already."""
 ENDING_PATIENCE_SECONDS = 30.0
 """How long the end of a run waits for room on a full disk."""
 
@@ -49,14 +57,16 @@ ENDING_PATIENCE_SECONDS = 30.0
 class Attempt:
     """Write access to one run: claims it, appends events, keeps crash reports."""
 
-    def __init__(self, run_folder: Path, number: int) -> None:
-        """Open the event log of an attempt that `claim` made."""
+    def __init__(self, run_folder: Path, number: int, log: Log) -> None:
+        """Write an attempt that `claim` made. log: open, in its folder."""
         self.run_folder, self.number = run_folder, number
         self.folder = run_folder / "attempts" / f"{number:04d}"
+        self.problem = ""
+        """Why the end of the attempt is not on the disk; empty if it is, or there is none yet."""
         self._successor = self.folder.with_name(f"{number + 1:04d}")
         self._lock, self._seq, self._ended = threading.Lock(), 0, False
         self._began = time.monotonic()
-        self._log, self._digest = Log(self.folder / "events.jsonl"), DigestWriter(self.folder)
+        self._log, self._digest = log, DigestWriter(self.folder)
 
     @classmethod
     def claim(cls, run_folder: Path, number: int, launcher: str = "") -> Self:
@@ -74,20 +84,27 @@ class Attempt:
 
     @classmethod
     def _take(cls, run_folder: Path, number: int, launcher: str) -> Self:
+        """Make the folder of the attempt with all that it needs, then give it its name: there is no half of it."""
         parent = run_folder / "attempts"
         make_folder(parent, exist_ok=True)
         hidden = parent / f".{number:04d}-{secrets.token_hex(4)}"
         make_folder(hidden)
-        claim = mine().to_dict() | {"launcher": launcher, "time": time.time()}
-        write_json(hidden / "claim.json", claim)
+        log = None
         try:
+            claim = mine().to_dict() | {"launcher": launcher, "time": time.time()}
+            write_json(hidden / "claim.json", claim)
+            log = Log(hidden / "events.jsonl")
             hidden.rename(parent / f"{number:04d}")
-        except OSError:
-            shutil.rmtree(hidden)
-            raise AlreadyClaimed(
-                f"run {run_folder.name}: attempt {number} was taken by another process"
-            ) from None
-        return cls(run_folder, number)
+        except OSError as error:
+            if log is not None:
+                log.close()
+            shutil.rmtree(hidden, ignore_errors=True)
+            if error.errno in TAKEN:
+                raise AlreadyClaimed(
+                    f"run {run_folder.name}: attempt {number} was taken by another process"
+                ) from None
+            raise
+        return cls(run_folder, number, log)
 
     def emit(self, event: Event) -> None:
         """Append one event as one whole line; safe from any thread.
@@ -123,9 +140,11 @@ class Attempt:
             return self._log.secure(ENDING_PATIENCE_SECONDS if self._ended else 0.0)
         except OSError as error:
             if self._ended:
-                raise StoreError(
-                    f"cannot write {self.folder / 'events.jsonl'}: {error}; make room and resume the run"
-                ) from None
+                self.problem = (
+                    f"cannot write {self.folder / 'events.jsonl'}: {error.strerror or error}; make room and resume "
+                    "the run"
+                )
+                raise StoreError(self.problem) from None
             return None
 
     def beat(self) -> None:
@@ -137,13 +156,23 @@ class Attempt:
         """Whether there is still something to write: the run is there, and neither ended nor taken over."""
         return not self._ended and self.folder.is_dir() and not self._successor.exists()
 
-    def crash(self, report: str) -> None:
-        """Keep a traceback for whoever mends the fault."""
-        create(self.folder / "crash.txt", report.encode(errors="replace"))
+    def fail(self, failed: Failed, report: str = "") -> None:
+        """End the attempt with a failure; `problem` says so where the disk does not take it.
+
+        report: a traceback for whoever mends the fault, kept in crash.txt.
+        """
+        if report:
+            with contextlib.suppress(OSError):  # a full disk must not hide the reason
+                create(self.folder / "crash.txt", report.encode(errors="replace"))
+        with contextlib.suppress(StoreError):
+            self.emit(failed)
 
     def close(self) -> None:
-        """Close the log; nothing may be emitted afterwards."""
+        """Close the log, and let the run go where its end could not be written; nothing may be emitted afterwards."""
         self._log.close()
+        if self.problem:
+            with contextlib.suppress(OSError):
+                (self.folder / "claim.json").rename(self.folder / RELEASED)
 
 
 def _told(outage: Outage) -> Advised:
@@ -153,7 +182,7 @@ def _told(outage: Outage) -> Advised:
 
 
 def numbers(run_folder: Path) -> list[int]:
-    """Numbers of the attempts of a run, ascending."""
+    """Numbers of the attempts of a run, ascending. Raises OSError where they cannot be read."""
     try:
         names = bounded.folders(run_folder / "attempts")
     except FileNotFoundError:
@@ -162,8 +191,40 @@ def numbers(run_folder: Path) -> list[int]:
 
 
 def owner(run_folder: Path, number: int) -> Identity | None:
-    """Who claimed an attempt; None if the claim cannot be read."""
-    return read_identity(run_folder / "attempts" / f"{number:04d}" / "claim.json")
+    """Who claimed an attempt: None if nobody holds it, UNKNOWN if the claim cannot be read now."""
+    try:
+        claim = run_folder / "attempts" / f"{number:04d}" / "claim.json"
+        return Identity.from_dict(json.loads(bounded.read(claim, NOTE_BYTES)))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UNREADABLE:
+        return UNKNOWN
+
+
+def alive(run_folder: Path, number: int) -> bool | None:
+    """Whether the process that claimed an attempt still runs; None if that cannot be told from here, or now."""
+    holder = owner(run_folder, number)
+    if holder is None or taken_over(run_folder, number):
+        return False
+    return holder.alive()
+
+
+def take_over(run_folder: Path, number: int, by: str) -> None:
+    """Declare that whoever claimed an attempt is gone, on the word of a person. Raises StoreError."""
+    path = run_folder / "attempts" / f"{number:04d}" / TAKEN_OVER
+    try:
+        write_json(path, {"by": by, "time": time.time()})
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from None
+
+
+def taken_over(run_folder: Path, number: int) -> str:
+    """Who declared that the process of an attempt is gone; empty if nobody did."""
+    try:
+        path = run_folder / "attempts" / f"{number:04d}" / TAKEN_OVER
+        return str(json.loads(bounded.read(path, NOTE_BYTES))["by"])
+    except UNREADABLE:
+        return ""
 
 
 def launcher(run_folder: Path, number: int) -> str:
@@ -175,19 +236,23 @@ def launcher(run_folder: Path, number: int) -> str:
         return ""
 
 
-def read_identity(path: Path) -> Identity | None:
-    """The identity in a JSON file; None if there is none."""
-    try:
-        return Identity.from_dict(json.loads(bounded.read(path, NOTE_BYTES)))
-    except UNREADABLE:
-        return None
+class Queued(NamedTuple):
+    """Who queued which attempt of a run. refused: why it could not begin; empty if nothing is known against it."""
+
+    holder: Identity
+    attempt: int
+    refused: str = ""
 
 
-def read_queued(path: Path) -> tuple[Identity, int] | None:
-    """Who queued which attempt of a run, from its launch.json; None if nobody did."""
+def read_queued(path: Path) -> Queued | None:
+    """What a launch.json says; None if there is none, the first attempt by UNKNOWN if it cannot be read now."""
     try:
         body = json.loads(bounded.read(path, NOTE_BYTES))
-        return Identity.from_dict(body), int(body["attempt"])
+        return Queued(Identity.from_dict(body), int(body["attempt"]), str(body.get("refused", "")))
+    except (FileNotFoundError, NotADirectoryError, bounded.OddFile):
+        return None
+    except OSError:
+        return Queued(UNKNOWN, 1)
     except UNREADABLE:
         return None
 
@@ -203,14 +268,39 @@ def write_json(path: Path, body: dict[str, Any]) -> None:
         raise
 
 
+def overwrite(path: Path, content: bytes) -> None:
+    """Replace the content of a small file where it lies, which asks a full disk for no new room. Raises OSError."""
+    file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.pwrite(file, content, 0)
+        os.ftruncate(file, len(content))
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
 def _refuse_if_alive(run_folder: Path, number: int) -> None:
-    holder = owner(run_folder, number)
-    ended = last_event_ends(run_folder / "attempts" / f"{number:04d}" / "events.jsonl")
-    if holder is not None and not ended and holder.alive() is not False:
+    if last_event_ends(run_folder / "attempts" / f"{number:04d}" / "events.jsonl"):
+        return
+    living, holder = alive(run_folder, number), owner(run_folder, number)
+    if living is None:
+        raise AlreadyClaimed(f"run {run_folder.name}: {unasked(holder or UNKNOWN)}")
+    if living and holder is not None:
         raise AlreadyClaimed(
             f"run {run_folder.name} is being written by process {holder.pid} on {holder.host}; "
             "stop it first"
         )
+
+
+def unasked(holder: Identity) -> str:
+    """Why nobody can tell from here whether a process lives, and what is known of it."""
+    if holder == UNKNOWN:
+        return "its claim cannot be read now, so whether its process lives is not known"
+    mine_too = holder.host == mine().host
+    where = "another pid namespace of this machine" if mine_too else f"another host, {holder.host}"
+    same_boot = not mine_too and holder.boot == mine().boot
+    hint = ", which is this machine under another name, or a container of it" if same_boot else ""
+    return f"process {holder.pid} of {where}{hint}, holds it, and cannot be asked from here"
 
 
 def last_event_ends(path: Path) -> bool:

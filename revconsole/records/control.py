@@ -11,6 +11,7 @@ import os
 import secrets
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -34,11 +35,16 @@ class Request:
     path: Path
 
 
+_TOLD: dict[Path, list[Request]] = {}
+"""Requests to the trainers of this process that no disk took, by the folder they would be in."""
+
+
 class Control:
     """The trainer's ear: reads the requests of one run folder. attempt: what it writes; None in a dry run."""
 
     def __init__(self, folder: Path, attempt: Attempt | None = None) -> None:
         self._folder, self._attempt = folder / "control", attempt
+        self._obeyed: set[Path] = set()
 
     def moving(self) -> bool:
         """Show that the run moves on; returns whether it is still this trainer's to move."""
@@ -48,17 +54,25 @@ class Control:
         return self._attempt.newest()
 
     def pending(self) -> tuple[Request, ...]:
-        """Requests not yet answered, oldest first. Costs one directory listing."""
+        """Requests not yet answered, oldest first. Costs one directory listing.
+
+        A folder that cannot be read now holds none: they wait.
+        """
+        told = tuple(_TOLD.get(self._folder, ()))
         try:
             names = sorted(bounded.files(self._folder))
         except OSError:  # nobody has asked anything, or the folder cannot be looked into just now
-            return ()
-        found = (_read(self._folder / name) for name in names if name.endswith(".json"))
-        return tuple(request for request in found if request is not None)
+            return told
+        paths = (self._folder / name for name in names if name.endswith(".json"))
+        found = (_read(path) for path in paths if path not in self._obeyed)
+        return (*told, *(request for request in found if request is not None))
 
     def answered(self, request: Request) -> None:
-        """Remove a request that has been obeyed."""
-        request.path.unlink(missing_ok=True)
+        """Remove a request that has been obeyed; one that cannot be removed is not obeyed twice."""
+        self._obeyed.add(request.path)
+        _TOLD.pop(self._folder, None)
+        with suppress(OSError):
+            request.path.unlink(missing_ok=True)
 
 
 def ask(folder: Path, verb: Verb, why: str = "") -> None:
@@ -75,6 +89,18 @@ def ask(folder: Path, verb: Verb, why: str = "") -> None:
         hidden.replace(path)
     except OSError as error:
         raise StoreError(f"cannot ask the run to {verb}: {control}: {error.strerror}") from None
+
+
+def tell(folder: Path, verb: Verb, why: str = "") -> None:
+    """Ask the same of a trainer in this very process, where the folder of its run takes no file."""
+    control = folder / "control"
+    request = Request(verb=verb, by=whoami(why), path=control / f"told-{verb}")
+    _TOLD.setdefault(control, []).append(request)
+
+
+def forget(folder: Path) -> None:
+    """Drop what was told to the trainer of a run that is over."""
+    _TOLD.pop(folder / "control", None)
 
 
 def whoami(why: str = "") -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from revconsole.records import attempt as attempts
-from revconsole.records import index
+from revconsole.records import clock, index
 from revconsole.records.header import Header, read_header, stamp
 from revconsole.records.index import Entry
 from revconsole.records.run import Summary
@@ -64,7 +64,8 @@ class Listing:
 
     def _read(self, run_id: str, tail: Tail | None) -> Summary | None:
         """The row of any other run; None if it has been deleted."""
-        folder, began, start = self._root / run_id, time.time(), time.perf_counter()
+        folder, start = self._root / run_id, time.perf_counter()
+        began = clock.now_at(self._root)
         tail = tail or Tail(read_header(folder), folder, series=False)
         row = tail.summary()
         if row.state == "damaged" and not folder.is_dir():

@@ -45,6 +45,8 @@ class Reading:
         self.damaged, self.doubtful = 0, 0
         self.odd = ""
         """What stands in the place of the log, if it is no log."""
+        self.unread = ""
+        """Why the log could not be read at the last look; empty if it could."""
 
     def look(self) -> bool:
         """Take in what is new; False if the log is not the one that was read before, but shorter."""
@@ -55,6 +57,7 @@ class Reading:
                 if now.st_size < self._offset:
                     return False
                 if self._nothing_new(now.st_size, now.st_mtime_ns):
+                    self.unread = ""
                     return True
                 if not self._offset:
                     self._read_digest(file)
@@ -62,8 +65,10 @@ class Reading:
         except bounded.OddFile as error:
             self.odd = f"{path.name} {error.strerror}"
             return True
-        except OSError:
-            return True  # gone, or out of reach: what was read stays true
+        except OSError as error:  # gone, or out of reach: what was read stays true
+            self.unread = "" if isinstance(error, FileNotFoundError) else str(error.strerror)
+            return True
+        self.unread = ""
         self._seen = (now.st_size, now.st_mtime_ns)
         return True
 

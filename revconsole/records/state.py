@@ -1,24 +1,25 @@
 """State: what is true of a run now. The log is believed for how it ended, the machine for whether it lives.
 
-A run is alive if the very process that claimed it is: same host, boot and start. It runs if it also moves: its log
-is written, or touched, as the training goes from step to step. On another host only the moving can be seen.
+A run is alive if the very process that claimed it is: same host, boot, pid namespace and start. It runs if it also
+moves: its log is written, or touched, as the training goes from step to step. On another host, or in another namespace,
+only the moving can be seen. What cannot be read now is not known, which is never taken for a death.
 """
 
 import json
 import os
 import signal
-import time
+import socket
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from revconsole.records import attempt as attempts
-from revconsole.records import bounded
+from revconsole.records import bounded, clock
 from revconsole.records.bounded import NOTE_BYTES, RECORD_BYTES
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.events import Failed, Finished, HandedOver
 from revconsole.records.fold import Tally
-from revconsole.records.identity import Identity
+from revconsole.records.identity import UNKNOWN, Identity
 from revconsole.records.run import State
 
 FOREIGN_SILENCE_SECONDS = 600.0
@@ -29,7 +30,9 @@ FIRST_STEP_SECONDS = 300.0
 """The same before any step is known: a first one may compile, or fill caches."""
 QUEUED_WITHIN_SECONDS = 60.0
 """A launcher makes all its runs and then queues them: longer than this takes nobody."""
+POSSIBLY = "possibly for memory: the system killed some process of the machine for it meanwhile"
 GOES_ON = "`revconsole resume` goes on"
+TAKEN_ON = "if it is gone, `revconsole resume --take-over` goes on"
 
 Verdict = tuple[State, str]
 
@@ -48,36 +51,55 @@ class Place:
 
     @cached_property
     def holder(self) -> Identity | None:
-        """Who claimed it; None if that cannot be read."""
+        """Who claimed it; None if nobody holds it, UNKNOWN if the claim cannot be read now."""
         return attempts.owner(self.run_folder, self.attempt)
 
+    @cached_property
+    def alive(self) -> bool | None:
+        """Whether that process runs; None if it cannot be told from here, or now."""
+        return attempts.alive(self.run_folder, self.attempt)
+
     def silence(self) -> float:
-        """Seconds since the run last moved; 0 if the clock has been set back since."""
+        """Seconds since the run last moved, by the clock that its log is stamped by; 0 if that was set back since."""
         try:
-            moved = (self.folder / "events.jsonl").stat().st_mtime
+            return max(0.0, clock.age(self.folder / "events.jsonl"))
         except OSError:
             return 0.0
-        return max(0.0, time.time() - moved)
 
 
 def judged(place: Place, tally: Tally) -> Verdict:
     """The state of a run, and why if it is not what everybody hopes for."""
     if not place.attempt:
-        return waiting(place) or _unclaimed(place)
+        return _unread(place) or waiting(place) or _unclaimed(place)
     if tally.ending is not None:
         return _begins_again(place, tally.ending) or _ended(tally.ending)
-    alive = place.holder.alive() if place.holder else False
+    alive = place.alive
     if alive is None:
-        alive = place.silence() < FOREIGN_SILENCE_SECONDS
+        alive = place.holder == UNKNOWN or place.silence() < FOREIGN_SILENCE_SECONDS
     return _living(place, tally) if alive else waiting(place) or _gone(place, tally)
+
+
+def _unread(place: Place) -> Verdict | None:
+    """What is to be said of attempts that cannot be read now."""
+    try:
+        attempts.numbers(place.run_folder)
+    except NotADirectoryError:
+        return "damaged", "its attempts are no folder"
+    except OSError as error:
+        return "stalled", f"its attempts cannot be read now: {error.strerror}"
+    return None
 
 
 def waiting(place: Place) -> Verdict | None:
     """What the launcher that queued an attempt after this one makes of the run; None if none did."""
     queued = attempts.read_queued(place.run_folder / "launch.json")
-    if queued is None or queued[1] <= place.attempt:
+    if queued is None or queued.attempt <= place.attempt:
         return None
-    if queued[0].alive() is not False:
+    if queued.refused:
+        return "failed", queued.refused
+    if queued.holder == UNKNOWN:
+        return "queued", "its launch.json cannot be read now"
+    if queued.holder.alive() is not False:
         return "queued", ""
     dead = f"its launcher ended before the run began{_said(place)}; `revconsole resume` starts it"
     return None if place.attempt else ("lost", dead)
@@ -98,7 +120,7 @@ def _said(place: Place) -> str:
 def _unclaimed(place: Place) -> Verdict:
     """The state of a run that nobody has queued: its launcher is about to, or was killed before it could."""
     try:
-        age = time.time() - (place.run_folder / "plan.json").stat().st_mtime
+        age = clock.age(place.run_folder / "plan.json")
     except OSError:
         return "queued", ""
     if age < QUEUED_WITHIN_SECONDS:
@@ -109,7 +131,8 @@ def _unclaimed(place: Place) -> Verdict:
 def _begins_again(place: Place, ending: Finished | Failed | HandedOver) -> Verdict | None:
     """The state of a run that waits for another attempt; one that is handed over does not wait in a queue."""
     found = waiting(place)
-    return ("starting", "") if found and isinstance(ending, HandedOver) else found
+    moves = found is not None and found[0] == "queued" and isinstance(ending, HandedOver)
+    return ("starting", "") if moves else found
 
 
 def _ended(ending: Finished | Failed | HandedOver) -> Verdict:
@@ -137,11 +160,14 @@ def _living(place: Place, tally: Tally) -> Verdict:
         return "paused", ""
     silence, usual = place.silence(), tally.step_seconds()
     limit = FIRST_STEP_SECONDS if usual is None else max(STALL_SECONDS, STALL_STEPS * usual)
+    doubt = "its claim cannot be read now" if place.holder == UNKNOWN else ""
+    disk = _disk(place)
     if silence > limit:
-        return "stalled", f"nothing has moved for {silence:.0f} s after step {tally.step}"
+        still = f"nothing has moved for {silence:.0f} s after step {tally.step}"
+        return "stalled", "; ".join(each for each in (still, disk or doubt) if each)
     if not tally.started:
-        return "starting", ""
-    return ("pausing" if "pause" in asked else "running"), _disk(place)
+        return "starting", doubt
+    return ("pausing" if "pause" in asked else "running"), disk or doubt
 
 
 def _disk(place: Place) -> str:
@@ -150,6 +176,8 @@ def _disk(place: Place) -> str:
         disk = os.statvfs(place.folder)
     except OSError:
         return ""
+    if disk.f_flag & os.ST_RDONLY:
+        return "the file system of the store is read-only: nothing can be seen of the run, or kept"
     if disk.f_bavail or not disk.f_blocks:  # some network file systems count nothing
         return ""
     return "the disk of the store is full: make room, what is measured waits in memory"
@@ -158,24 +186,43 @@ def _disk(place: Place) -> str:
 def _gone(place: Place, tally: Tally) -> Verdict:
     """The process went without a word: who knows why."""
     after = f"after step {tally.step}"
-    holder, seen = place.holder, _seen(place)
-    if seen is not None:
-        number, for_memory = seen
-        if for_memory:
-            return "out of memory", f"the system killed it for memory {after}; {GOES_ON}"
-        return "killed", f"by {_name(number)} {after}; {GOES_ON}"
-    if holder is not None and holder.alive() is None:
-        return "lost", f"nothing has been heard from {holder.host} {after}; {GOES_ON}"
+    seen = _seen(place)
+    if seen is None:
+        return "lost", _why_lost(place, after)
+    number, memory = seen
+    if memory == "memory":
+        return "out of memory", f"the system killed it for memory {after}; {GOES_ON}"
+    perhaps = f", {POSSIBLY}" if memory else ""
+    return "killed", f"by {_name(number)} {after}{perhaps}; {GOES_ON}"
+
+
+def _why_lost(place: Place, after: str) -> str:
+    """What is known of a process that nobody saw go, or that does not hold its run any more."""
+    holder = place.holder
+    if not place.run_folder.is_dir():
+        return f"its folder was deleted {after}"
+    if by := attempts.taken_over(place.run_folder, place.attempt):
+        return f"declared gone {after} by {by}; {GOES_ON}"
+    if holder is None and (place.folder / attempts.RELEASED).exists():
+        return f"its end could not be written {after}; {GOES_ON}"
+    if holder is not None and place.alive is None:
+        return f"nothing has been heard from {_whence(holder)} {after}; {TAKEN_ON}"
     if holder is not None and holder.of_earlier_boot():
-        return "lost", f"{holder.host} was restarted {after}; {GOES_ON}"
-    return "lost", f"its process is gone {after}; {GOES_ON}"
+        return f"{holder.host} was restarted {after}; {GOES_ON}"
+    return f"its process is gone {after}; {GOES_ON}"
 
 
-def _seen(place: Place) -> tuple[int, bool] | None:
-    """The signal that ended the attempt, and whether for want of memory, if somebody saw it."""
+def _whence(holder: Identity) -> str:
+    here = holder.host == socket.gethostname()
+    return f"another pid namespace of {holder.host}" if here else holder.host
+
+
+def _seen(place: Place) -> tuple[int, str] | None:
+    """The signal that ended the attempt, and whether for want of memory ("memory", "possibly", ""), if somebody saw it."""
     try:
         body = json.loads(bounded.read(place.folder / "exit.json", NOTE_BYTES))
-        return int(body["signal"]), bool(body["memory"])
+        possibly = "possibly" if body.get("possibly_memory") else ""
+        return int(body["signal"]), "memory" if body["memory"] else possibly
     except UNREADABLE:
         return None
 

@@ -11,11 +11,13 @@
         index.json               derived: the rows of runs that have ended, each valid while its run is unchanged
 """
 
+import json
 import os
 import secrets
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ import tomli_w
 
 from revconsole.errors import NoSuchRun, StoreError, UnknownName
 from revconsole.records import attempt as attempts
-from revconsole.records.attempt import Attempt, write_json
+from revconsole.records import identity
+from revconsole.records.attempt import Attempt, overwrite, write_json
 from revconsole.records.control import whoami
 from revconsole.records.events import Finished
 from revconsole.records.header import Header, read_header, write_header
@@ -114,12 +117,35 @@ class RunStore:
 
     def queue(self, run_id: str, number: int, holder: Identity, launcher: str) -> None:
         """Note who will claim attempt `number`, so that a dead launcher leaves no run queued for ever."""
+        folder = self.folder(run_id)
         body = holder.to_dict() | {"attempt": number, "launcher": launcher, "time": time.time()}
-        write_json(self.folder(run_id) / "launch.json", body)
+        try:
+            write_json(folder / "launch.json", body)
+        except OSError as error:
+            raise StoreError(
+                f"cannot queue run {run_id}: {folder} cannot be written: {error.strerror}; make room, "
+                "or mend the permissions"
+            ) from None
+
+    def refuse(self, run_id: str, number: int, why: str) -> None:
+        """Note why nobody could begin attempt `number`, so that the run does not wait for ever.
+
+        A full disk takes it as well: it is written over what `queue` noted. Nothing is raised; a run that is gone
+        needs no note.
+        """
+        path = self.root / run_id / "launch.json"
+        body = identity.mine().to_dict() | {"attempt": number, "time": time.time(), "refused": why}
+        with suppress(OSError):
+            overwrite(path, json.dumps(body).encode())
 
     def next_attempt(self, run_id: str) -> int:
-        """The number that the next writer of a run would claim."""
-        return max(attempts.numbers(self.folder(run_id)), default=0) + 1
+        """The number that the next writer of a run would claim. Raises StoreError."""
+        try:
+            return max(attempts.numbers(self.folder(run_id)), default=0) + 1
+        except OSError as error:
+            raise StoreError(
+                f"cannot read the attempts of run {run_id}: {error.strerror}"
+            ) from None
 
     def claim(self, run_id: str, number: int, launcher: str = "") -> Attempt:
         """Become the writer of a run, as attempt `number`. launcher: the kind of place it trains in.

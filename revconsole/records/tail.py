@@ -115,7 +115,7 @@ class Tail:
     def _numbers(self) -> list[int]:
         try:
             return attempts.numbers(self._folder)
-        except (OSError, ValueError):  # out of reach, or the folder of somebody else's program
+        except OSError:  # out of reach
             return []
 
     def _log_path(self, number: int) -> Path:
@@ -168,9 +168,12 @@ class Tail:
         if self._reading is not None and self._reading.odd:
             return "damaged", self._reading.odd
         try:
-            return judged(Place(self._folder, self._attempt), self._tally)
+            state, reason = judged(Place(self._folder, self._attempt), self._tally)
         except UNREADABLE as error:
             return "damaged", f"its state cannot be told: {type(error).__name__}"
+        if state == "lost" and self._reading is not None and self._reading.unread:
+            return "stalled", f"its log cannot be read now: {self._reading.unread}"
+        return state, reason
 
     def _damaged_lines(self, state: State) -> int:
         """A bad line at the end of the log may still come right, until nobody writes there any more."""

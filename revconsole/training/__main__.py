@@ -11,13 +11,15 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from revconsole.errors import RevconsoleError, StoreError
+from revconsole.errors import AlreadyClaimed, NotLoaded, RevconsoleError, StoreError, loading, said
 from revconsole.records import control
 from revconsole.records.attempt import LAUNCH_LOG, Attempt
+from revconsole.records.events import Failed
 from revconsole.records.shared import READABLE, set_mode
 from revconsole.records.store import RunStore
 from revconsole.training.shepherd import PASSED_ON, shepherded
@@ -41,7 +43,15 @@ class Line:
         self.told_to_go.set()
         signal.signal(signum, signal.SIG_DFL)
         if self.training is not None:
-            control.ask(self.store.folder(self.training), "stop", self.why)
+            self._ask_to_stop(self.training)
+
+    def _ask_to_stop(self, run_id: str) -> None:
+        """As anybody would; where the disk takes no request, by word of mouth."""
+        folder = self.store.root / run_id
+        try:
+            control.ask(folder, "stop", self.why)
+        except StoreError:
+            control.tell(folder, "stop", self.why)
 
     def work(self) -> int:
         """Train every run; 0 if all completed."""
@@ -53,19 +63,32 @@ class Line:
             return False
         try:
             attempt = self.store.claim(run_id, number, NAME)
-        except StoreError:  # it was taken, to be stopped or trained elsewhere, or deleted
+        except AlreadyClaimed:  # to be stopped, or trained elsewhere
+            return False
+        except Exception as error:  # noqa: BLE001  it is deleted, the disk is full: whatever it is, the next one trains
+            self.store.refuse(run_id, number, said(error))
             return False
         self.training = run_id
         if self.told_to_go.is_set():  # the signal came while it was claimed
-            control.ask(self.store.folder(run_id), "stop", self.why)
-        _redirect_output(attempt)
-        from revconsole.training import door  # torch: only once the run is known to be ours
-
-        outcome = door.execute(self.store, run_id, attempt)
+            self._ask_to_stop(run_id)
+        outcome = self._execute(run_id, attempt)
         self.training = None
         if outcome == "handed over":  # asked to go where it is: in the background already
             return self._train(run_id, number + 1)
         return outcome == "completed"
+
+    def _execute(self, run_id: str, attempt: Attempt) -> str:
+        """How the training of a claimed run came out; without torch it fails."""
+        try:
+            with suppress(OSError):  # a full disk keeps no output, and the run goes on
+                _redirect_output(attempt)
+            with loading():
+                from revconsole.training import door  # only once the run is known to be ours
+        except NotLoaded as error:
+            attempt.fail(Failed(reason=str(error)), traceback.format_exc())
+            attempt.close()
+            return "failed"
+        return door.execute(self.store, run_id, attempt)
 
 
 def main(arguments: list[str]) -> int:

@@ -38,8 +38,8 @@ Outcome = Literal["completed", "stopped", "handed over", "failed", "gone"]
 def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     """Train a claimed run in the calling thread, to its end, and close the attempt.
 
-    Nothing is raised: the record of the run is the report, and a traceback is in the attempt's crash.txt. "gone"
-    is a run that was deleted, or taken over, meanwhile.
+    Nothing is raised: the record of the run is the report, and a traceback is in the attempt's crash.txt; what the
+    disk did not take of it is in `attempt.problem`. "gone" is a run that was deleted, or taken over, meanwhile.
     """
     try:
         return _train(store, run_id, attempt)
@@ -49,14 +49,13 @@ def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
         return _failed(attempt, str(error))
     except (MemoryError, torch.OutOfMemoryError) as error:
         return _failed(attempt, _out_of_memory(error))
-    except Exception as error:  # noqa: BLE001  whatever it is, the run must not look as if it went on
-        with contextlib.suppress(OSError):  # a full disk must not hide the reason
-            attempt.crash(traceback.format_exc())
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is, the run must not look as if it went on
         reason = " ".join(str(error).split())[:200]
-        return _failed(attempt, f"{type(error).__name__}: {reason}; the traceback is in crash.txt")
+        why = f"{type(error).__name__}: {reason}; the traceback is in crash.txt"
+        return _failed(attempt, why, traceback.format_exc())
     finally:
         attempt.close()
-        with contextlib.suppress(StoreError):  # sealing only saves readers work
+        with contextlib.suppress(StoreError, OSError):  # sealing only saves readers work
             store.seal(run_id)
 
 
@@ -173,12 +172,9 @@ def _forget_stale(control: Control, attempt: Attempt) -> None:
             control.answered(request)
 
 
-def _failed(attempt: Attempt, why: str | Failed) -> Outcome:
+def _failed(attempt: Attempt, why: str | Failed, report: str = "") -> Outcome:
     """Record how the run ended, if the disk still takes it."""
-    try:
-        attempt.emit(Failed(reason=why) if isinstance(why, str) else why)
-    except StoreError:
-        return "failed"
+    attempt.fail(Failed(reason=why) if isinstance(why, str) else why, report)
     return "failed"
 
 

@@ -23,7 +23,7 @@ def shepherded(store: RunStore, run_ids: list[str], work: Callable[[], int]) -> 
 
     A signal that ended it is noted in the attempt it was writing. Call it before any thread is started.
     """
-    kills = _memory_kills()
+    before = _memory_kills()
     child = os.fork()
     if child == 0:
         os._exit(_status_of(work))
@@ -35,7 +35,7 @@ def shepherded(store: RunStore, run_ids: list[str], work: Callable[[], int]) -> 
     if code >= 0:
         return code
     for run_id in run_ids:
-        _note(store, run_id, trainer, {"signal": -code, "memory": _memory_kills() > kills})
+        _note(store, run_id, trainer, {"signal": -code, **_for_memory(-code, before)})
     return 128 - code
 
 
@@ -60,10 +60,42 @@ def _note(store: RunStore, run_id: str, trainer: Identity, seen: dict[str, int |
             store.seal(run_id)
 
 
-def _memory_kills() -> int:
-    """How many processes of this machine the kernel has killed for memory since it started."""
+def _for_memory(number: int, before: dict[str, int]) -> dict[str, bool]:
+    """Whether the kernel ended the trainer for want of memory, or possibly did: only it knows whom it killed.
+
+    In the trainer's own control group nearly certainly the trainer; on the rest of the machine anybody.
+    """
+    now = _memory_kills()
+    rose = {where for where, kills in now.items() if kills > before.get(where, kills)}
+    killed = number == signal.SIGKILL
+    return {
+        "memory": killed and "group" in rose,
+        "possibly_memory": killed and "group" not in now and "machine" in rose,
+    }
+
+
+def _memory_kills() -> dict[str, int]:
+    """How many processes the kernel has killed for memory: of this control group, where it counts them, and in all."""
+    found = {
+        "group": _counted(_group() / "memory.events", "oom_kill "),
+        "machine": _counted(Path("/proc/vmstat"), "oom_kill "),
+    }
+    return {where: kills for where, kills in found.items() if kills is not None}
+
+
+def _group() -> Path:
+    """The folder of this process's control group, of version 2."""
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+            if line.startswith("0::"):
+                return Path("/sys/fs/cgroup") / line.removeprefix("0::").lstrip("/")
+    return Path("/nowhere")
+
+
+def _counted(path: Path, word: str) -> int | None:
+    """The number behind a word at the beginning of a line; None where there is none."""
     try:
-        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+        lines = path.read_text(encoding="ascii").splitlines()
+        return next((int(line.split()[1]) for line in lines if line.startswith(word)), None)
+    except (OSError, ValueError, IndexError):
+        return None

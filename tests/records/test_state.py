@@ -146,7 +146,7 @@ def test_another_host_is_lost_only_after_a_long_silence(store, run):
     silent_for(run[1], state.FOREIGN_SILENCE_SECONDS + 5)
     assert said(store, run[0]) == (
         "lost",
-        "nothing has been heard from elsewhere after step 10; `revconsole resume` goes on",
+        "nothing has been heard from elsewhere after step 10; if it is gone, `revconsole resume --take-over` goes on",
     )
 
 

@@ -5,13 +5,14 @@ imported; it claims its runs itself and writes its output into their folders. Wh
 `launch.log` of its first run, and from there into the attempt.
 """
 
+import contextlib
 import subprocess
 import threading
 
 from revconsole.errors import StoreError
 from revconsole.records import child as children
 from revconsole.records.attempt import LAUNCH_LOG
-from revconsole.records.identity import Identity
+from revconsole.records.identity import Identity, mine
 from revconsole.records.store import RunStore
 
 NAME = "process"
@@ -20,9 +21,11 @@ NAME = "process"
 def launch(store: RunStore, run_ids: list[str]) -> int:
     """Start one detached process that trains `run_ids` one after the other; returns its pid.
 
-    Raises StoreError if no process can be started.
+    Raises StoreError if the store cannot be written, or no process can be started.
     """
     numbered = [(run_id, store.next_attempt(run_id)) for run_id in run_ids]
+    for run_id, number in numbered:  # before there is a process: a full disk starts nothing
+        store.queue(run_id, number, mine(), NAME)
     wanted = [f"{run_id}:{number}" for run_id, number in numbered]
     root = store.root.resolve()
     try:
@@ -42,5 +45,6 @@ def launch(store: RunStore, run_ids: list[str]) -> int:
     threading.Thread(target=child.wait, daemon=True).start()  # or it would stay behind as a zombie
     holder = Identity.of(child.pid)
     for run_id, number in numbered:
-        store.queue(run_id, number, holder, NAME)
+        with contextlib.suppress(StoreError):  # it trains all the same
+            store.queue(run_id, number, holder, NAME)
     return child.pid

@@ -7,8 +7,9 @@ off all the same is `lost` and can be resumed.
 
 import threading
 from collections import deque
+from contextlib import suppress
 
-from revconsole.errors import AlreadyClaimed, RevconsoleError
+from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError, said
 from revconsole.lab import engine
 from revconsole.lab.launchers import process
 from revconsole.records import control, identity
@@ -30,6 +31,8 @@ class ThreadLauncher:
         self._leaving: list[str] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._moved: set[str] = set()
+        self._problems: dict[str, str] = {}
         self.problem = ""
         """Why runs that were to go on elsewhere do not; empty if they do."""
 
@@ -38,6 +41,8 @@ class ThreadLauncher:
         numbered = [(run_id, self._store.next_attempt(run_id)) for run_id in run_ids]
         for run_id, number in numbered:
             self._store.queue(run_id, number, identity.mine(), NAME)
+            self._problems.pop(run_id, None)
+            self._moved.discard(run_id)
         with self._changed:
             self._waiting.extend(numbered)
             if self._thread is None:
@@ -56,10 +61,24 @@ class ThreadLauncher:
         with self._changed:
             return self._changed.wait_for(lambda: not (self._active or self._waiting), seconds)
 
+    def forget_waiting(self) -> None:
+        """Begin none of the runs that wait here."""
+        with self._changed:
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def moved(self, run_id: str) -> bool:
+        """Whether a background process goes on with a run that was here."""
+        return run_id in self._moved
+
+    def unrecorded(self, run_id: str) -> str:
+        """Why a run that was here neither trained to a recorded end nor goes on elsewhere; empty if it did."""
+        return self._problems.get(run_id, "")
+
     def hand_over(self, why: str = "") -> tuple[str, ...]:
         """Let a background process go on with what trains and waits here; returns those runs.
 
-        The run that trains goes after the step it is in: `wait` for it. Raises StoreError.
+        The run that trains goes after the step it is in: `wait` for it. What cannot go is told by `problem`.
         """
         with self._changed:
             moved = [run_id for run_id, _ in self._waiting]
@@ -69,21 +88,36 @@ class ThreadLauncher:
                 self._leaving += moved
             self._changed.notify_all()
         if active is not None:
-            control.ask(self._store.folder(active), "handover", why)
+            self.ask(active, "handover", why)
         elif moved:
-            process.launch(self._store, moved)
+            self._move(moved)
         return (*((active,) if active else ()), *moved)
+
+    def ask(self, run_id: str, verb: control.Verb, why: str = "") -> None:
+        """Ask something of a run; one that trains here hears it also where the disk takes no request.
+
+        Raises StoreError for any other.
+        """
+        folder = self._store.folder(run_id)
+        try:
+            control.ask(folder, verb, why)
+        except StoreError:
+            if run_id != self._active:
+                raise
+            control.tell(folder, verb, why)
 
     def end_now(self, why: str = "") -> None:
         """Record what trains and waits here as stopped, without waiting for the step: the process is leaving."""
         with self._changed:
             attempt, active, waiting = self._attempt, self._active, list(self._waiting)
             self._waiting.clear()
-        if active is not None and attempt is not None:
-            step = self._store.read(active).summary.step
-            attempt.emit(Finished(outcome="stopped", step=step, by=control.whoami(why)))
         for run_id, number in waiting:
-            self._store.stop_queued(run_id, number, why)
+            with suppress(StoreError):  # it is gone, or the disk takes nothing
+                self._store.stop_queued(run_id, number, why)
+        if active is not None and attempt is not None:
+            with suppress(StoreError):
+                step = self._store.read(active).summary.step
+                attempt.emit(Finished(outcome="stopped", step=step, by=control.whoami(why)))
 
     def _work(self) -> None:
         while True:
@@ -92,23 +126,39 @@ class ThreadLauncher:
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: bool(self._waiting))
                 self._active, number = self._waiting.popleft()
-            self._train(self._active, number)
+            moves = self._train(self._active, number)
+            with self._changed:
+                leaving, self._leaving = [*([self._active] if moves else []), *self._leaving], []
+            if leaving:
+                self._move(leaving)
 
-    def _train(self, run_id: str, number: int) -> None:
-        """Train one run, unless it was stopped while it waited: then its attempt number is taken."""
+    def _train(self, run_id: str, number: int) -> bool:
+        """Train one run; whether another process is to go on with it. Whatever befalls it, the next one trains."""
         try:
-            self._attempt = self._store.claim(run_id, number, NAME)
-        except AlreadyClaimed:
-            moves = False
-        else:
-            moves = engine.train(self._store, run_id, self._attempt)
-        with self._changed:
-            leaving, self._leaving = [*([run_id] if moves else []), *self._leaving], []
-        if leaving:
-            self._move(leaving)
+            attempt = self._attempt = self._store.claim(run_id, number, NAME)
+        except AlreadyClaimed as error:  # stopped while it waited, or taken by another process
+            self._problems[run_id] = str(error)
+            return False
+        except Exception as error:  # noqa: BLE001  as above
+            self._problems[run_id] = said(error)
+            self._store.refuse(run_id, number, said(error))
+            return False
+        try:
+            moves = engine.train(self._store, run_id, attempt)
+        except Exception as error:  # noqa: BLE001  as above
+            self._problems[run_id] = said(error)
+            return False
+        finally:
+            control.forget(attempt.run_folder)
+        if attempt.problem:
+            self._problems[run_id] = attempt.problem
+        return moves
 
     def _move(self, run_ids: list[str]) -> None:
         try:
             process.launch(self._store, run_ids)
-        except RevconsoleError as error:
-            self.problem = str(error)
+        except (RevconsoleError, OSError) as error:
+            self.problem = said(error)
+            self._problems |= dict.fromkeys(run_ids, f"it cannot go on in the background: {error}")
+        else:
+            self._moved.update(run_ids)
