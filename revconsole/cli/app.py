@@ -19,7 +19,6 @@ from revconsole.cli import (
     bench,
     data,
     launch,
-    leaving,
     look,
     models,
     output,
@@ -30,7 +29,7 @@ from revconsole.cli import (
     study,
     verify,
 )
-from revconsole.errors import RevconsoleError
+from revconsole.errors import RevconsoleError, StoreError
 
 EPILOG = "Start here: `revconsole demo` trains four small vision transformers side by side."
 
@@ -96,15 +95,15 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our output went away (`revconsole ls | head`): nothing is left to say.
-        leaving.silence()
+        output.silence(sys.stdout)
         sys.exit(0)
     except OSError as error:
         if error.errno not in NO_ROOM or error.filename is not None:
             raise
         with suppress(OSError):
             typer.echo(f"revconsole: the output cannot be written: {error.strerror}", err=True)
-        leaving.silence()
-        sys.exit(leaving.UNHEARD)
+        output.silence(sys.stdout, sys.stderr)
+        sys.exit(StoreError.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -189,8 +189,8 @@ def _assignments(settings: list[str] | None) -> dict[str, object]:
 
 def _train_here(lab: "Lab", planned: "Planned") -> None:
     with _compared(lab) as ids, leaving.runs_secured(lab):
-        output.say_forecasts(planned.plans)
         ids.extend(lab.launch(planned, "thread"))
+        output.say_forecasts(planned.plans)
         some = "run" if len(ids) == 1 else "runs"
         output.say(f"{len(ids)} {some} in {lab.store.root}; Ctrl-C stops and keeps a checkpoint")
         states = [followed(lab, run_id) for run_id in ids]

@@ -3,10 +3,9 @@
 Ctrl-C, SIGTERM      they stop after the step they are in, with a checkpoint; a second one ends them at once
 the terminal is lost they go on in a background process, from the step they are in
 both                 what came first is done, and the other does not disturb it
-its output fails     they train on to their ends, unheard
+its words find no room they train on, unheard
 """
 
-import errno
 import os
 import signal
 import sys
@@ -22,11 +21,6 @@ from revconsole.errors import RevconsoleError
 
 if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
-
-LOST = {errno.EIO, errno.EPIPE}
-"""Errors of writing to a terminal, or a pipe, that nobody holds any more."""
-UNHEARD = 4
-"""Exit code of a command whose runs came to their ends, and whose words did not."""
 
 
 class Asked(BaseException):
@@ -51,7 +45,7 @@ class Signals:
             self.first = name
             raise Asked
         if name is signal.SIGHUP:
-            silence()
+            output.silence(sys.stdout, sys.stderr)
         elif self.first is not signal.SIGHUP:
             self._insisted = True
             if self._waiting:
@@ -85,30 +79,22 @@ def runs_secured(lab: "Lab") -> Iterator[None]:
         except Asked:
             raise typer.Exit(_left(lab, signals)) from None
         except OSError as error:
-            if error.errno in LOST:
-                signals.first = signals.first or signal.SIGHUP
-                raise typer.Exit(_left(lab, signals)) from None
-            raise typer.Exit(_unheard(lab, signals)) from None
+            signals.first = signals.first or signal.SIGHUP
+            if error.errno not in output.LOST:
+                _hand_over(lab, "the command failed")
+                raise
+            raise typer.Exit(_left(lab, signals)) from None
         except Exception:
             signals.first = signals.first or signal.SIGHUP
             _hand_over(lab, "the command failed")
             raise
 
 
-def silence() -> None:
-    """Let what is printed from here on go nowhere: nobody reads it, and to write it may fail."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
-
-
 def _left(lab: "Lab", signals: Signals) -> int:
     """Bring the runs into safety as the first signal wants it; the exit code."""
     first = signals.first or signal.SIGHUP
     if first is signal.SIGHUP:
-        silence()
+        output.silence(sys.stdout, sys.stderr)
         _hand_over(lab, "its terminal was lost")
     else:
         _stop(lab, signals, "Ctrl-C" if first is signal.SIGINT else first.name)
@@ -136,22 +122,12 @@ def _hand_over(lab: "Lab", why: str) -> None:
     lab.wait()
 
 
-def _unheard(lab: "Lab", signals: Signals) -> int:
-    """Train on without a word; the exit code."""
-    silence()
-    try:
-        lab.wait()
-    except Asked:
-        return _left(lab, signals)
-    return UNHEARD
-
-
 def _say(text: str) -> None:
     """Say something, to whoever still listens."""
     try:
         output.say(text)
     except (OSError, ValueError):
-        silence()
+        output.silence(sys.stdout, sys.stderr)
 
 
 @contextmanager

@@ -3,9 +3,12 @@
 Data on stdout, narration on stderr. Everything that came from outside is printed as text, never as markup.
 """
 
+import errno
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
 from revconsole.lab import format as form
 from revconsole.records.printable import json_text, one_line, printable
@@ -22,18 +25,37 @@ RUNS_YIELD = (
 COMPARISON_YIELDS = (
     "of it", "of baseline", "gradient error", "parameters", "seconds", "kept for backward", "state",
 )  # fmt: skip
+LOST = {errno.EIO, errno.EPIPE}
+"""Errors of writing to a terminal, or a pipe, that nobody holds any more."""
 CLASSES_ACROSS = 10
 """Columns of counts that fit a terminal."""
 
 
 def say(text: str) -> None:
-    """One line of narration, on stderr; on a terminal as many lines as it takes without breaking a word."""
+    """One line of narration, on stderr; on a terminal as many lines as it takes without breaking a word.
+
+    Where stderr takes no more it is dropped; where nobody holds it any more, OSError is raised.
+    """
     shown = printable(text.replace("\n", " "))
     if sys.stderr.isatty():
         from revconsole.cli import table  # rich: only on a terminal
 
         shown = table.sentence(shown, table.width_of(sys.stderr))
-    print(shown, file=sys.stderr, flush=True)
+    try:
+        print(shown, file=sys.stderr, flush=True)
+    except OSError as error:
+        if error.errno in LOST:
+            raise
+        silence(sys.stderr)
+
+
+def silence(*streams: TextIO) -> None:
+    """Let what is printed from here on go nowhere: nobody reads it, and to write it may fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        with suppress(OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def print_json(body: Any) -> None:

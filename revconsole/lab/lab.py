@@ -1,6 +1,5 @@
 """Lab: the verbs of revconsole. The command line and the console only spell them."""
 
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from revconsole.errors import AlreadyClaimed, ProfileError, RevconsoleError, StoreError
-from revconsole.lab import engine, starts
+from revconsole.lab import engine, killing, starts
 from revconsole.lab import study as studies
 from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
@@ -33,8 +32,6 @@ from revconsole.records.study import Arm, Study, Unfit
 from revconsole.records.tail import Tail
 
 Launcher = Literal["thread", "process"]
-KILL_SECONDS = 10.0
-"""How long a killed process may take to be gone."""
 SHOWN_IMAGES = 6
 """Test images that a report shows the attention on."""
 
@@ -209,12 +206,8 @@ class Lab:
         if summary.state in {"queued", "starting"} and self._taken_out(run_id, why):
             return "taken out of the queue"
         self._threads.ask(run_id, "stop", why)
-        holder = attempts.owner(self.store.folder(run_id), summary.attempt)
-        if holder is not None and holder.held():
-            return (
-                f"is held by a signal: it stops, and keeps a checkpoint, once `kill -CONT {holder.pid}` "
-                "lets it go on"
-            )
+        if held := killing.held_by_signal(self.store, summary):
+            return f"is held by a signal: it stops, with a checkpoint, once `kill -CONT {held.pid}` lets it go on"
         return "will stop after this step and keep a checkpoint"
 
     def stop_now(self, run_id: str) -> str:
@@ -222,18 +215,10 @@ class Lab:
 
         Raises RevconsoleError where there is no such process on this machine: nothing else is ever signalled.
         """
-        summary, folder = self.summary(run_id), self.store.folder(run_id)
+        summary = self.summary(run_id)
         if summary.ended or summary.state == "queued":
             return self.stop(run_id)
-        holder = attempts.owner(folder, summary.attempt)
-        here = holder is not None and attempts.launcher(folder, summary.attempt) == process.NAME
-        if holder is None or not here or not holder.send(signal.SIGKILL):
-            raise RevconsoleError(
-                f"run {run_id} ({summary.name}) does not train in a background process of this machine; "
-                "stop it without --now, or quit the console or the command that trains it"
-            )
-        holder.wait(KILL_SECONDS)
-        self.store.stop_queued(run_id, summary.attempt + 1, "at once")
+        killing.kill_trainer(self.store, summary)
         return "ended at once; `revconsole resume` goes on from its last checkpoint"
 
     def hand_over(self, run_id: str) -> str:

@@ -70,7 +70,9 @@ class Place:
 def judged(place: Place, tally: Tally) -> Verdict:
     """The state of a run, and why if it is not what everybody hopes for."""
     if not place.attempt:
-        return _unread(place) or waiting(place) or _unclaimed(place)
+        waits = waiting(place)
+        refused = waits is not None and waits[0] == "failed"
+        return (None if refused else _unread(place)) or waits or _unclaimed(place)
     if tally.ending is not None:
         return _begins_again(place, tally.ending) or _ended(tally.ending)
     alive = place.alive

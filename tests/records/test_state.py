@@ -1,5 +1,6 @@
 """The state of a run is what is true of it, judged the same way for everybody."""
 
+import errno
 import json
 import os
 import signal
@@ -10,9 +11,10 @@ from dataclasses import replace
 
 import pytest
 
-from revconsole.records import control, state
+from revconsole.errors import AlreadyClaimed
+from revconsole.records import bounded, clock, control, state
 from revconsole.records.events import Failed, Finished, HandedOver, Measured, Started
-from revconsole.records.identity import Identity, mine
+from revconsole.records.identity import UNKNOWN, Identity, mine
 
 
 @pytest.fixture
@@ -228,3 +230,134 @@ def test_a_run_that_nobody_queued_is_lost_after_a_while(store, plan):
 
     assert said(store, run_id)[0] == "lost"
     assert "`revconsole resume` starts it" in said(store, run_id)[1]
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    """A function: reading files of this name fails from now on, as on a disk or a server in trouble."""
+    failing = set()
+    read, opened = bounded.read, bounded.opened
+
+    def refuse(path):
+        if path.name in failing:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(bounded, "read", lambda path, most: refuse(path) or read(path, most))
+    monkeypatch.setattr(bounded, "opened", lambda path, most: refuse(path) or opened(path, most))
+    return failing.add
+
+
+@pytest.mark.parametrize("silent", [0, state.STALL_SECONDS + 5, state.FOREIGN_SILENCE_SECONDS + 5])
+def test_a_claim_that_cannot_be_read_is_unknown_and_nobody_takes_the_run_over(
+    store, run, unreadable, silent
+):
+    run_id, attempt = run
+    silent_for(attempt, silent)
+    unreadable("claim.json")
+
+    found = said(store, run_id)
+
+    assert found[0] == ("stalled" if silent else "running")
+    assert "its claim cannot be read now" in found[1]
+    with pytest.raises(AlreadyClaimed, match="its claim cannot be read now"):
+        store.claim(run_id, 2)
+
+
+def test_a_log_that_cannot_be_read_is_no_death(store, run, unreadable, child):
+    run_id, attempt = run
+    attempt.emit(Finished(outcome="completed", step=10))
+    claimed_by(store, run_id, Identity.of(child.pid))
+    child.kill()
+    child.wait()
+    unreadable("events.jsonl")
+    row = store.follow(run_id).summary()
+    assert (row.state, row.reason) == ("stalled", "its log cannot be read now: Input/output error")
+
+
+def test_a_launcher_that_cannot_be_read_leaves_a_run_in_the_queue(store, plan, unreadable):
+    run_id = store.create(plan, {})
+    os.utime(store.folder(run_id) / "plan.json", (1, 1))
+    store.queue(run_id, 1, mine(), "thread")
+    unreadable("launch.json")
+    assert said(store, run_id) == ("queued", "its launch.json cannot be read now")
+
+
+def test_a_process_of_another_pid_namespace_is_judged_as_one_of_another_host(store, run):
+    run_id, attempt = run
+    claimed_by(store, run_id, replace(mine(), pid=2**22 + 1, namespace="pid:[1]"))
+    assert said(store, run_id) == ("running", "")
+    with pytest.raises(AlreadyClaimed, match="of another pid namespace of this machine"):
+        store.claim(run_id, 2)
+
+    silent_for(attempt, state.FOREIGN_SILENCE_SECONDS + 5)
+    assert said(store, run_id)[1].startswith(
+        "nothing has been heard from another pid namespace of "
+    )
+
+
+def test_a_claim_of_before_namespaces_were_noted_is_of_this_one(store, run):
+    body = mine().to_dict()
+    del body["namespace"]
+    assert Identity.from_dict(body).alive() is True
+
+
+@pytest.mark.parametrize("ahead", [3600.0, 25.0, -25.0, -86400.0])
+def test_how_long_a_run_has_been_silent_is_told_by_the_clock_that_stamps_its_log(
+    store, run, monkeypatch, ahead
+):
+    """The clock of whoever looks may be set as it likes, as that of another machine is."""
+    run_id, attempt = run
+    ours = time.time
+    monkeypatch.setattr(time, "time", lambda: ours() + ahead)
+    clock._looks.clear()
+    assert said(store, run_id) == ("running", "")
+
+    then = ours() - state.STALL_SECONDS - 5
+    os.utime(attempt.folder / "events.jsonl", (then, then))
+    assert said(store, run_id) == ("stalled", "nothing has moved for 25 s after step 10")
+
+
+def test_a_signal_needs_no_descriptor_of_the_process(monkeypatch, child):
+    """macOS has none."""
+    monkeypatch.delattr(os, "pidfd_open")
+    monkeypatch.delattr(signal, "pidfd_send_signal")
+    identity = Identity.of(child.pid)
+
+    assert not replace(identity, start=identity.start + 1).send(signal.SIGKILL)
+    assert child.poll() is None
+    assert identity.send(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    assert not identity.send(signal.SIGKILL)
+
+
+def test_nobody_elsewhere_is_signalled():
+    for elsewhere in (UNKNOWN, replace(mine(), host="elsewhere"), replace(mine(), namespace="x")):
+        assert not elsewhere.send(signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("seen", "state", "reason"),
+    [
+        ({"signal": 9, "memory": True}, "out of memory", "the system killed it for memory after"),
+        ({"signal": 9, "memory": False, "possibly_memory": True}, "killed", "possibly for memory"),
+        ({"signal": 9, "memory": False}, "killed", "by SIGKILL after step 10; `revconsole"),
+    ],
+)
+def test_an_end_for_want_of_memory_is_said_as_surely_as_it_is_known(
+    store, run, child, seen, state, reason
+):
+    run_id, attempt = run
+    claimed_by(store, run_id, Identity.of(child.pid))
+    child.kill()
+    child.wait()
+    (attempt.folder / "exit.json").write_text(json.dumps(seen))
+    found = said(store, run_id)
+    assert found[0] == state
+    assert reason in found[1]
+
+
+def test_what_is_no_attempt_beside_the_attempts_is_passed_over(store, run):
+    for name in ("²", "1", "99999999999999999999", "0001.bak"):
+        (store.folder(run[0]) / "attempts" / name).mkdir()
+    assert store.next_attempt(run[0]) == 2
+    assert said(store, run[0])[0] == "running"

@@ -1,0 +1,70 @@
+"""Killing: the background process of a run is ended at once, and no other process ever is."""
+
+import signal
+from pathlib import Path
+
+from revconsole.errors import RevconsoleError, StoreError
+from revconsole.lab.launchers import process
+from revconsole.records import attempt as attempts
+from revconsole.records.identity import Identity
+from revconsole.records.run import Summary
+from revconsole.records.store import RunStore
+
+TRAINER = "revconsole.training"
+"""The module that a background process runs."""
+KILL_SECONDS = 10.0
+"""How long a killed process may take to be gone."""
+
+
+def kill_trainer(store: RunStore, run: Summary) -> None:
+    """End the background process that trains a run, and record the run as stopped.
+
+    Raises RevconsoleError where no such process is on this machine, or it is somebody else's.
+    """
+    folder = store.folder(run.id)
+    holder = attempts.owner(folder, run.attempt)
+    if (
+        holder is None
+        or not holder.alive()
+        or attempts.launcher(folder, run.attempt) != process.NAME
+    ):
+        raise _not_here(run)
+    if not _trains(holder.command(), folder):
+        raise StoreError(
+            f"process {holder.pid}, which the claim of run {run.id} names, is no trainer of this run: its folder was "
+            "copied, or changed by hand; nothing was signalled"
+        )
+    try:
+        if not holder.send(signal.SIGKILL):
+            raise _not_here(run)
+    except PermissionError:
+        raise StoreError(
+            f"process {holder.pid}, which trains run {run.id}, is somebody else's; stop the run without --now"
+        ) from None
+    holder.wait(KILL_SECONDS)
+    store.stop_queued(run.id, run.attempt + 1, "at once")
+
+
+def _not_here(run: Summary) -> RevconsoleError:
+    return RevconsoleError(
+        f"run {run.id} ({run.name}) does not train in a background process of this machine; "
+        "stop it without --now, or quit the console or the command that trains it"
+    )
+
+
+def _trains(command: list[str], folder: Path) -> bool:
+    """Whether words start a trainer of the run in this very folder, by whatever path."""
+    if TRAINER not in command:
+        return False
+    root, *runs = command[command.index(TRAINER) + 1 :] or [""]
+    try:
+        same = (Path(root) / folder.name).samefile(folder)
+    except (OSError, ValueError):
+        return False
+    return same and folder.name in {each.partition(":")[0] for each in runs}
+
+
+def held_by_signal(store: RunStore, run: Summary) -> Identity | None:
+    """The process that a signal (SIGSTOP, Ctrl-Z) keeps from training a run, if one does."""
+    holder = attempts.owner(store.folder(run.id), run.attempt)
+    return holder if holder is not None and holder.held() else None
