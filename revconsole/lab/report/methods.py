@@ -13,9 +13,10 @@ from revconsole.lab import format as form
 from revconsole.lab.compare import compare
 from revconsole.lab.report import wording
 from revconsole.lab.report.alike import WITHOUT_BLOCKS, Alike
+from revconsole.lab.report.notes import QUICK
+from revconsole.lab.report.numbers import gain
 from revconsole.lab.report.results import ArmResult, Results
 from revconsole.lab.report.statistics import LEVEL, Difference
-from revconsole.lab.report.table import QUICK, gain
 from revconsole.records import catalogue
 from revconsole.records.run import Run
 from revconsole.records.sections import Data, Section, Train
