@@ -371,7 +371,7 @@ def test_the_methods_say_what_was_done(two_arms):
     for words in (
         "a vision transformer (vit; patch 4, dim 192, depth 6",
         "The arms were plain (scheme residual, backward stored)",
-        "rev (scheme additive fuse=concat, backward reversible)",
+        "rev (scheme additive (fuse concat), backward reversible)",
         "90 training, 10 validation, 30 test images of 8×8 pixels",
         "f" * 64,
         "for 2 epochs, with a batch of 128",
