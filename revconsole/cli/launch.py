@@ -15,8 +15,7 @@ from revconsole.errors import NoSuchRun
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from revconsole.lab.lab import Lab
-    from revconsole.lab.study import Planned
+    from revconsole.lab.lab import Lab, Planned
     from revconsole.records.run import Summary
     from revconsole.records.tail import Tail
 
@@ -112,16 +111,13 @@ def resume(
     context: typer.Context,
     run: Annotated[
         str,
-        typer.Argument(
-            help="Run: id or its beginning, name, or @1; without one, the newest that ended early.",
-            autocompletion=complete.runs,
-        ),
-    ] = "",
+        typer.Argument(help="Run: id or its beginning, name, or @1.", autocompletion=complete.runs),
+    ] = "@1",
     detach: Detach = False,
 ) -> None:
     """Go on with a run that was stopped, failed or lost, from its last checkpoint."""
     lab = _lab(context.obj)
-    run_id = lab.find(run) if run else lab.to_resume()
+    run_id = lab.find(run)
     if detach:
         lab.resume(run_id, "process")
         typer.echo(run_id)

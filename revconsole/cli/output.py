@@ -125,6 +125,7 @@ def print_runs(runs: Sequence["Summary"]) -> None:
 def print_run(run: "Run") -> None:
     """Everything about one run that fits a screen: settings, facts, measurements, the end of its log."""
     from revconsole.lab.compare import flat_settings  # keeps `ls` light
+    from revconsole.records.times import FORECAST  # as above
 
     s = run.summary
     state = f"{s.state}: {s.reason}" if s.reason else s.state
@@ -144,7 +145,8 @@ def print_run(run: "Run") -> None:
             (key, form.toml(v))
             for key, v in run.facts.items()
             if key
-            not in {"error_growth", "rebuilt_blocks", "parameters", "multiply_adds_per_image"}
+            not in FORECAST
+            | {"error_growth", "rebuilt_blocks", "parameters", "multiply_adds_per_image"}
         ),
         *((key, form.toml(v)) for key, v in flat_settings(s.plan).items() if v is not None),
     ]
@@ -231,8 +233,6 @@ def print_comparison(compared: "Comparison", *, plain: bool = False) -> None:
     rows = [_comparison_cells(row, compared.differing, probed=probed) for row in compared.rows]
     settings = [key for key in reversed(compared.differing) if key not in {"scheme", "backward"}]
     print_table(columns, rows, plain=plain, yields=[*COMPARISON_YIELDS, *settings, "backward"])
-    for mean in compared.means:
-        say(mean)
     for warning in compared.warnings:
         say(f"note: {warning}")
 
@@ -272,7 +272,7 @@ class Progress:
             test = f"  test k-NN {form.percent(s.test_knn_accuracy)}"
         kept = f"  kept for backward {form.memory(s.kept_for_backward_bytes)}"
         why = f"  {s.reason}" if s.reason else ""
-        say(f"{s.name}  {s.state} in {form.duration(s.seconds)}{test}{kept}{why}")
+        say(f"{s.name}  {s.state} after {form.duration(s.seconds)} of training{test}{kept}{why}")
 
 
 def _epoch_line(run: "Run") -> str:

@@ -13,10 +13,12 @@ from revconsole.records.naming import title
 from revconsole.records.plan import Plan
 from revconsole.records.printable import one_line
 from revconsole.records.run import Run, Series
+from revconsole.records.times import FORECAST
 
 HIDDEN = frozenset({
     "steps", "steps_per_epoch", "parameters", "device", "fingerprint", "error_growth", "rebuilt_blocks",
     "multiply_adds_per_image", "multiply_adds_note",
+    *FORECAST,
 })  # fmt: skip
 """Facts that have a line of their own."""
 

@@ -1,13 +1,13 @@
 """Lab: the verbs of revconsole. The command line and the console only spell them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from revconsole.errors import AlreadyClaimed, ProfileError, RevconsoleError, StoreError
-from revconsole.lab import batches, engine, killing, starts
+from revconsole.lab import engine, killing, starts
 from revconsole.lab import study as studies
 from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
@@ -19,8 +19,7 @@ from revconsole.lab.report import results
 from revconsole.lab.report.figures.inspected import shown_run
 from revconsole.lab.report.results import Results
 from revconsole.lab.shell import command_line
-from revconsole.lab.study import Forecast, Planned, PlannedStudy, Standing
-from revconsole.records import address as addresses
+from revconsole.lab.study import Forecast, PlannedStudy, Standing
 from revconsole.records import attempt as attempts
 from revconsole.records import shelf
 from revconsole.records.benchmark import Update
@@ -29,12 +28,27 @@ from revconsole.records.inspection import Inspection
 from revconsole.records.plan import Plan
 from revconsole.records.run import Run, Summary
 from revconsole.records.store import RunStore
-from revconsole.records.study import Arm, Unfit
+from revconsole.records.study import Arm, Study, Unfit
 from revconsole.records.tail import Tail
 
 Launcher = Literal["thread", "process"]
 SHOWN_IMAGES = 6
 """Test images that a report shows the attention on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """An experiment with its overrides, and every run it makes."""
+
+    study: Study
+    settings: Mapping[str, Any]
+    plans: tuple[Plan, ...]
+
+    def given(self, plan: Plan) -> Mapping[str, Any]:
+        """The profile that a run is kept with: as it was given, or of the run alone where it is an arm of a study's own."""
+        if self.study.tables:
+            return studies.own_profile(plan)
+        return self.study.profile.overridden(self.settings).table
 
 
 class Lab:
@@ -246,18 +260,6 @@ class Lab:
     def find(self, address: str) -> str:
         """The id that an address means. Raises NoSuchRun."""
         return self.store.find(address)
-
-    def find_all(self, wanted: Iterable[str]) -> tuple[str, ...]:
-        """The ids of all runs that some addresses mean, each once. Raises NoSuchRun."""
-        return self.store.find_all(wanted)
-
-    def to_resume(self) -> str:
-        """The id of the newest run that ended early. Raises NoSuchRun."""
-        return addresses.to_resume(self.runs()).id
-
-    def batch(self) -> tuple[str, ...]:
-        """The runs that one launch, the newest that is not over, still trains: the one in training first, then its queue."""
-        return batches.newest(self.store, self.runs())
 
     def compare(self, run_ids: Sequence[str]) -> Comparison:
         """Several runs as one table; the first is the baseline."""

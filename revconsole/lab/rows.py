@@ -110,7 +110,6 @@ def comparison(compared: Comparison) -> dict[str, Any]:
     return {
         "differing": list(compared.differing),
         "warnings": list(compared.warnings),
-        "means": list(compared.means),
         "runs": rows,
     }
 

@@ -18,21 +18,6 @@ DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """An experiment with its overrides, and every run it makes."""
-
-    study: Study
-    settings: Mapping[str, Any]
-    plans: tuple[Plan, ...]
-
-    def given(self, plan: Plan) -> Mapping[str, Any]:
-        """The profile that a run is kept with: as it was given, or of the run alone where it is an arm of a study's own."""
-        if self.study.tables:
-            return own_profile(plan)
-        return self.study.profile.overridden(self.settings).table
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStudy:
     """A study as asked for by name or path: full or quick, with settings of the command line, and every arm it makes."""
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from revconsole.records import bounded
-from revconsole.records.block import RECENT, Block
+from revconsole.records.block import Block
 from revconsole.records.bounded import LOG_BYTES
 from revconsole.records.columns import Column
 from revconsole.records.damage import UNREADABLE
@@ -30,7 +30,7 @@ from revconsole.records.shared import READABLE, set_mode
 FILE = "digest.bin"
 CHUNK_BYTES = 1 << 20
 """Of log to a chunk; what comes after the last chunk is read line by line."""
-MARK = b"rvdig001"
+MARK = b"rvdig002"
 """With the format's number; to be raised when `Block` or the events that `ORDERED` names change."""
 HEAD = struct.Struct("<8sQQIIII")
 MOST_BYTES = 1 << 28
@@ -167,7 +167,10 @@ def _packed(stretch: Stretch, binary: list[bytes]) -> dict[str, Any]:
         "measured": block.measured,
         "step": block.step,
         "elapsed": block.elapsed,
-        "recent": block.recent[-RECENT:],
+        "ends": block.ends,
+        "first_of_all": block.first_of_all,
+        "probed": block.probed,
+        "marks": [block.first_report, block.latest_report, block.latest_step],
     }
 
 
@@ -187,9 +190,16 @@ def _unpacked(part: dict[str, Any], unread: memoryview) -> tuple[Stretch, memory
         part["measured"],
         part["step"],
         part["elapsed"],
-        [(step, elapsed) for step, elapsed in part["recent"]],
+        part["ends"],
+        None if part["first_of_all"] is None else _first(*part["first_of_all"]),
+        part["probed"],
+        *(None if mark is None else (int(mark[0]), float(mark[1])) for mark in part["marks"]),
     )
     return Stretch([line.encode("ascii") for line in part["lines"]], block), unread
+
+
+def _first(elapsed: float, of_steps: bool, reported: bool) -> tuple[float, bool, bool]:
+    return elapsed, of_steps, reported
 
 
 def _epoch(epoch: int, step: int, values: dict[str, float]) -> EpochFinished:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from revconsole.records.block import OF_STEPS, RECENT, Block
+from revconsole.records.block import Block
 from revconsole.records.boundary import Boundary, following
 from revconsole.records.columns import Column
 from revconsole.records.events import (
@@ -31,6 +31,7 @@ from revconsole.records.events import (
 )
 from revconsole.records.run import Confusion, Line, Series
 from revconsole.records.sections import Classification, Criterion
+from revconsole.records.times import Times
 
 LOG_LINES = 1000
 """Lines of log kept for the screen; the file has them all."""
@@ -50,44 +51,41 @@ class Tally:
         self.started = False
         self.ending: Finished | Failed | HandedOver | None = None
         self.paused = False
-        self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
+        self._times, self._before = Times(), 0.0
         self._first: float | None = None
-        self._last = self._before = 0.0
         self._best: EpochFinished | None = None
 
     @property
     def seconds(self) -> float:
-        """Time of all attempts, each from its first event to its last."""
-        return self._before + self._last
+        """Of training, over all attempts, what was repeated after a crash counted again; see `times`."""
+        return self._before + self._times.seconds
 
     def begin_attempt(self) -> None:
         """The next record belongs to a newer attempt."""
-        self._before, self._first, self._last = self.seconds, None, 0.0
+        self._before, self._first, self._times = self.seconds, None, Times()
         self.started, self.ending, self.paused = False, None, False
-        self._recent.clear()
 
     def add(self, record: Record) -> None:
         """Take one record in, in the order written."""
-        now = self._clock(record)
-        self._last = max(self._last, now)
+        now = self._elapsed(record)
+        self._times.pass_to(now)
         match record.event:
             case Started() as event:
                 self.started = True
                 self._replace(event.facts)
                 self._supersede(event.resumed_from or 0)
+                self._times.start(now, event.resumed_from or 0)
             case Measured() as event:
                 self.step = event.step
                 self._take(event.values)
-                if not OF_STEPS.isdisjoint(event.values):
-                    self._recent.append((event.step, now))
+                self._times.measure(event, now)
             case EpochFinished() as event:
                 self.step = max(self.step, event.step)
-                self.epochs.append(event)
-                self._best = self._better(self._best, event)
+                self._times.finish_epoch(event, now, steps=self._finish(event))
                 self._take(event.values)
-            case Answered(verb=verb):
+            case Answered(verb=verb) as event:
                 self.paused = verb == "pause" or (self.paused and verb != "continue")
-                self._recent.clear()
+                self._times.answer(event, now)
             case Finished() as event:
                 self._take(event.values)
                 self.ending = event
@@ -98,12 +96,8 @@ class Tally:
 
     def add_block(self, block: Block) -> None:
         """Take in many measurements at once, as if they had been added one by one."""
-        self._last = max(self._last, block.elapsed)
         self.step = block.step if block.measured else max(self.step, block.step)
-        self._recent.extend(block.recent)
-        for epoch in block.epochs:
-            self.epochs.append(epoch)
-            self._best = self._better(self._best, epoch)
+        self._times.take_block(block, steps=self._finish)
         for name, column in block.columns.items():
             self.latest[name] = column.values[-1]
             if _peaks(name):
@@ -114,18 +108,44 @@ class Tally:
         return self._best
 
     def eta_seconds(self) -> float | None:
-        """Seconds to the last step at the speed of the last steps; None while unknown."""
-        total, seconds = self.facts.get("steps"), self.step_seconds()
-        if not isinstance(total, int) or seconds is None or self.ending or self.paused:
+        """Seconds to the end of the run, all epochs, validations and the test in it; None while unknown."""
+        total, left = self.facts.get("steps"), None
+        if isinstance(total, int) and not (self.ending or self.paused):
+            left = self._times.left(total)
+        if left is None:
             return None
-        return seconds * max(0, total - self.step)
+        validation, between = self._validation_seconds(), self._times.between()
+        epochs = max(0.0, self._fact("epochs") - len(self.epochs))
+        evaluated, tested = self._evaluated()
+        test = validation * tested / evaluated if evaluated else 0.0
+        return left + epochs * (validation + between) + test
 
     def step_seconds(self) -> float | None:
-        """Seconds of one step, as the last ones went; None while unknown."""
-        if len(self._recent) < 2:
-            return None
-        (step, since), (now_step, now) = self._recent[0], self._recent[-1]
-        return (now - since) / max(1, now_step - step)
+        """Seconds of one step, as the latest ones went; None while unknown."""
+        return self._times.pace()
+
+    def _validation_seconds(self) -> float:
+        """As timed in this attempt, or an earlier one; before any, from the image that was timed before the first step."""
+        timed = self._times.validation()
+        if timed is None and self.epochs:
+            timed = self.epochs[-1].values.get("validation_seconds")
+        return self._evaluated()[0] * self._fact("image_seconds") if timed is None else timed
+
+    def _evaluated(self) -> tuple[float, float]:
+        """Images that are evaluated after an epoch, and at the end."""
+        each, end = self._fact("evaluated_per_epoch"), self._fact("evaluated_at_end")
+        return each or self._fact("validation_images"), end or self._fact("test_images")
+
+    def _fact(self, name: str) -> float:
+        value = self.facts.get(name)
+        return value if isinstance(value, int | float) else 0.0
+
+    def _finish(self, epoch: EpochFinished) -> int:
+        """Keep the epoch; returns its steps."""
+        before = self.epochs[-1].step if self.epochs else 0
+        self.epochs.append(epoch)
+        self._best = self._better(self._best, epoch)
+        return max(0, epoch.step - before)
 
     def _replace(self, facts: Mapping[str, Scalar]) -> None:
         """Take in the facts of an attempt, and remember what those that it changes were."""
@@ -143,7 +163,7 @@ class Tally:
         higher = best is None or score(new.values[metric]) > score(best.values[metric])
         return new if higher else best
 
-    def _clock(self, record: Record) -> float:
+    def _elapsed(self, record: Record) -> float:
         """Seconds of the attempt until a record, by the wall clock only where nothing else was written."""
         if record.elapsed is not None:
             return record.elapsed

@@ -24,7 +24,7 @@ from revconsole.records.shared import set_mode
 
 FILE = "index.json"
 OWNER_ALONE = 0o600
-FORMAT = 2
+FORMAT = 3
 """To be raised when the same log would make another row."""
 COLUMNS = tuple(f.name for f in fields(Summary) if f.name != "plan")
 

@@ -17,7 +17,7 @@ from revconsole.records.damage import UNREADABLE
 from revconsole.records.plan import Plan
 from revconsole.records.run import Summary
 
-FORMAT = 5
+FORMAT = 6
 FILE = "summary.json"
 
 

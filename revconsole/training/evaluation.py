@@ -5,6 +5,7 @@ Without labels in the loss, the accuracy is that of the nearest neighbours (`nei
 Shapes: B images of a batch, K classes.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +16,18 @@ from torch.nn import functional as F
 
 from revconsole.data import Split
 from revconsole.records.keys import key
-from revconsole.training.neighbours import features_of, known_features, vote
+from revconsole.training.neighbours import (
+    MOST,
+    evenly,
+    evenly_many,
+    features_of,
+    known_features,
+    vote,
+)
 from revconsole.training.setting import Setting
+
+WARM_UP = 1
+"""Passes before the clock is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +51,37 @@ def evaluate(setting: Setting, split: Split, listen: Callable[[], object]) -> Sc
     judge = _classified if setting.objective.labelled else _by_neighbours
     with _evaluating(setting.judged) as model:
         return judge(setting, model, split, listen)
+
+
+def clean_training(setting: Setting) -> Split | None:
+    """The training images that are evaluated at the end, to tell learning from noise; None where nothing is to tell.
+
+    A fitted model is evaluated on all of them anyway, and without labels nothing is classified.
+    """
+    if setting.fitted or not setting.objective.labelled:
+        return None
+    return evenly(setting.data.train, max(1, len(setting.data.test)))
+
+
+def evaluated(setting: Setting) -> tuple[int, int]:
+    """How many images are evaluated after each epoch, and how many at the end of the run."""
+    data, clean = setting.data, clean_training(setting)
+    if setting.fitted:
+        return len(data.train) + len(data.validation), len(data.test)
+    known = 0 if setting.objective.labelled else evenly_many(len(data.train), MOST)
+    return len(data.validation) + known, len(data.test) + known + (len(clean) if clean else 0)
+
+
+def image_seconds(setting: Setting) -> float:
+    """To evaluate one image, in a batch of the size that evaluation takes; the first time only warms up."""
+    images, _ = next(setting.evaluation_batches(setting.data.validation))
+    seconds = 0.0
+    with _evaluating(setting.judged) as model, setting.precision.autocast():
+        for _ in range(WARM_UP + 1):
+            began = time.perf_counter()
+            model(images).sum().item()  # waits for the device
+            seconds = time.perf_counter() - began
+    return seconds / len(images)
 
 
 def _classified(

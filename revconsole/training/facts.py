@@ -15,6 +15,7 @@ from revconsole.records.events import Scalar
 from revconsole.reversible import ReversibleSequence, sequences
 from revconsole.training import devices
 from revconsole.training.cost import operations_of, weights_of
+from revconsole.training.evaluation import evaluated
 from revconsole.training.setting import Setting
 
 GIT_SECONDS = 2.0
@@ -37,6 +38,8 @@ def facts(setting: Setting) -> dict[str, Scalar]:
         "train_images": len(data.train),
         "validation_images": len(data.validation),
         "test_images": len(data.test),
+        "evaluated_per_epoch": evaluated(setting)[0],
+        "evaluated_at_end": evaluated(setting)[1],
         "classes": data.facts.classes,
         "fingerprint": data.fingerprint,
         "what_was_read": data.read,

@@ -37,7 +37,7 @@ def known_features(
 ) -> tuple[Tensor, Tensor]:
     """Features (R, D), of length 1, and labels (R,) of training images."""
     found, labels = [], []
-    for images, of in setting.evaluation_batches(_spread(setting.data.train)):
+    for images, of in setting.evaluation_batches(evenly(setting.data.train, MOST)):
         found.append(features_of(setting, model, images))
         labels.append(of)
         listen()
@@ -51,6 +51,12 @@ def features_of(setting: Setting, model: nn.Module, images: Tensor) -> Tensor:
     return F.normalize(features.float(), dim=1)
 
 
-def _spread(split: Split) -> Split:
-    every = -(-len(split) // MOST)
+def evenly(split: Split, most: int) -> Split:
+    """At most so many images of a split, evenly spread over it."""
+    every = -(-len(split) // most)
     return replace(split, images=split.images[::every], labels=split.labels[::every])
+
+
+def evenly_many(images: int, most: int) -> int:
+    """How many `evenly` takes of so many."""
+    return -(-images // -(-images // most))

@@ -42,6 +42,8 @@ class Orders:
     ) -> None:
         self._control, self._emit, self._secure = control, emit, secure
         self._looked = float("-inf")
+        self.rested = 0.0
+        """Seconds of all pauses so far."""
 
     def obey(self, step: int) -> bool:
         """Do what was asked since the last look, if that was long enough ago; call it after `step`.
@@ -66,12 +68,14 @@ class Orders:
 
     def _rest(self, step: int) -> None:
         """Sleep until somebody asks to continue or to stop."""
+        began = time.perf_counter()
         while True:
             if not self._control.moving():
                 raise NotOurs
             for request in self._control.pending():
                 self._answer(request, step)
                 if request.verb == "continue":
+                    self.rested += time.perf_counter() - began
                     return
             time.sleep(LOOK_SECONDS)
 
@@ -83,3 +87,16 @@ class Orders:
             raise StopAsked(request.by)
         if request.verb == "handover":
             raise HandOverAsked
+
+
+class Stopwatch:
+    """Seconds by the wall clock since it was made, without the pauses that were asked for meanwhile."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self._began = time.perf_counter() - orders.rested
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return time.perf_counter() - self._orders.rested - self._began

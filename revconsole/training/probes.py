@@ -14,6 +14,7 @@ from revconsole.records.events import Direction, MetricDeclared
 from revconsole.reversible import kept_for_backward
 from revconsole.training.draws import generators_kept, seed_generators
 from revconsole.training.facts import rebuilt_stacks
+from revconsole.training.noise import noise
 from revconsole.training.objectives import Inputs, Objective
 from revconsole.training.precision import Precision
 from revconsole.training.resident import forget_peak, most_resident
@@ -38,13 +39,14 @@ STEP = (
 )  # fmt: skip
 LABELLED = (
     _metric(
-        "train_accuracy", "fraction", "epoch", "up",
-        "Share of training images classified correctly, as augmented and with dropout, before each update.",
-    ),
-    _metric(
         "validation_accuracy", "fraction", "epoch", "up", "Share of validation images classified correctly."
     ),
     _metric("test_accuracy", "fraction", "epoch", "up", "Share of test images classified correctly, best epoch."),
+)  # fmt: skip
+CLEAN_TRAIN = _metric(
+    "train_accuracy_clean", "fraction", "epoch", "up",
+    "Share of training images, evenly spread and as many as there are test images at most, classified correctly as they "
+    "are, in evaluation mode, best epoch.",
 )  # fmt: skip
 UNLABELLED = (
     _metric(
@@ -59,6 +61,9 @@ UNLABELLED = (
 RUN = (
     _metric(
         "epoch_seconds", "s", "epoch", "down", "Wall clock of the epoch's training steps, without evaluation."
+    ),
+    _metric(
+        "validation_seconds", "s", "epoch", "down", "Wall clock of the evaluation after the epoch, without pauses."
     ),
     _metric(
         "kept_for_backward_bytes", "B", "step", "down",
@@ -104,8 +109,8 @@ SIDE_BITS = _metric(
 
 FITTED = (
     *(metric for metric in (*STEP, *LABELLED, *RUN) if metric.name in {
-        "images_per_second", "validation_accuracy", "epoch_seconds", "test_accuracy", "resident_bytes",
-        "resident_peak_bytes",
+        "images_per_second", "validation_accuracy", "epoch_seconds", "validation_seconds", "test_accuracy",
+        "resident_bytes", "resident_peak_bytes",
     }),
     _metric("train_accuracy", "fraction", "epoch", "up", "Share of training images classified correctly after the fit."),
     _metric(
@@ -121,17 +126,28 @@ def declared(setting: Setting) -> tuple[MetricDeclared, ...]:
     if setting.fitted:
         return FITTED
     cuda = CUDA if setting.device.type == "cuda" else ()
-    judged = LABELLED if setting.objective.labelled else UNLABELLED
-    losses = _losses(setting.objective)
+    judged = _judged(setting) if setting.objective.labelled else UNLABELLED
+    losses = _losses(setting.objective, noise(setting))
     return (*losses, *STEP, *judged, *RUN, *cuda, *_of_reconstruction(setting))
 
 
-def _losses(objective: Objective) -> tuple[MetricDeclared, ...]:
+def _judged(setting: Setting) -> tuple[MetricDeclared, ...]:
+    meaning = f"Share of training images classified correctly before each update, {noise(setting)}."
+    return (_metric("train_accuracy", "fraction", "epoch", "up", meaning), *LABELLED, CLEAN_TRAIN)
+
+
+def _losses(objective: Objective, noisy: str) -> tuple[MetricDeclared, ...]:
     unit, what = objective.unit, objective.meaning
     smoothed = ", label smoothing included" if objective.labelled else ""
     return (
         _metric("loss", unit, "step", "down", f"Mean {what} of the batch{smoothed}."),
-        _metric("train_loss", unit, "epoch", "down", "Mean of the training loss over the epoch."),
+        _metric(
+            "train_loss",
+            unit,
+            "epoch",
+            "down",
+            f"Mean of the training loss over the epoch, {noisy}.",
+        ),
         _metric("validation_loss", unit, "epoch", "down", f"Mean {what} of the validation images."),
         _metric("test_loss", unit, "epoch", "down", f"Mean {what} of the test images, best epoch."),
     )

@@ -42,11 +42,11 @@ from revconsole.training import advice, devices, probes, starts, verify
 from revconsole.training.boundary import BoundaryProbe
 from revconsole.training.budget import choose_blocks
 from revconsole.training.checkpoint import Checkpoints
-from revconsole.training.evaluation import evaluate
+from revconsole.training.evaluation import clean_training, evaluate, image_seconds
 from revconsole.training.facts import facts
 from revconsole.training.keeper import Keeper
 from revconsole.training.meter import Meter
-from revconsole.training.orders import SUCCESSOR, HandOverAsked, Orders, StopAsked
+from revconsole.training.orders import SUCCESSOR, HandOverAsked, Orders, StopAsked, Stopwatch
 from revconsole.training.pairs import check_pairs, fit_pair, keep_machine, machine_of
 from revconsole.training.progress import Progress
 from revconsole.training.reconstruction import ReversibleProbe
@@ -146,7 +146,12 @@ def introduce(
     images, labels = next(setting.training_batches(1))
     choose = partial(choose_blocks, setting, images, labels)
     chosen = room.fit(choose, BEFOREHAND) if progress.step == 0 else None
-    emit(Started(facts=facts(setting), resumed_from=progress.step or None))
+    image = (
+        {}
+        if setting.fitted
+        else {"image_seconds": room.fit(partial(image_seconds, setting), BEFOREHAND)}
+    )
+    emit(Started(facts=facts(setting) | image, resumed_from=progress.step or None))
     if started:
         emit(Logged(text=started))
     for metric in probes.declared(setting):
@@ -200,13 +205,14 @@ def finish_epoch(setting: Setting, progress: Progress, room: Room, orders: Order
     """Evaluate, close the running epoch, and say what is odd about it."""
     if setting.fitted:
         return [finish_fit(setting, progress, room, orders)]
-    running = progress.running
+    running, watch = progress.running, Stopwatch(orders)
     listen = partial(orders.obey, progress.step)
     validate = partial(evaluate, setting, setting.data.validation, listen)
     scores = room.fit(validate, "the validation")
     values = {
         "train_loss": running.loss / running.images,
         "epoch_seconds": running.seconds,
+        "validation_seconds": watch.seconds,
         "validation_loss": scores.loss,
     }
     if setting.objective.labelled:
@@ -225,6 +231,7 @@ def finish_epoch(setting: Setting, progress: Progress, room: Room, orders: Order
 def finish_fit(setting: Setting, progress: Progress, room: Room, orders: Orders) -> EpochFinished:
     """Evaluate a model that was fitted, on the images it was fitted to as well; it has no loss."""
     seconds, listen = progress.running.seconds, partial(orders.obey, progress.step)
+    watch = Stopwatch(orders)
     training = room.fit(partial(evaluate, setting, setting.data.train, listen), "the evaluation")
     validation = room.fit(
         partial(evaluate, setting, setting.data.validation, listen), "the validation"
@@ -233,6 +240,7 @@ def finish_fit(setting: Setting, progress: Progress, room: Room, orders: Orders)
     values = {
         "train_accuracy": training.accuracy,
         "epoch_seconds": seconds,
+        "validation_seconds": watch.seconds,
         "validation_accuracy": validation.accuracy,
         "support_vectors": float(len(machine_of(setting).numbers)),
     }
@@ -242,16 +250,24 @@ def finish_fit(setting: Setting, progress: Progress, room: Room, orders: Orders)
 def final_test(
     setting: Setting, progress: Progress, room: Room, orders: Orders, emit: Emit
 ) -> dict[str, float]:
-    """Loss and accuracy on the test images; which class was taken for which is reported if they are few enough."""
-    listen = partial(orders.obey, progress.step)
+    """Loss and accuracy on the test images, and the accuracy on training images as they are.
+
+    Which class was taken for which is reported if they are few enough.
+    """
+    listen, training = partial(orders.obey, progress.step), clean_training(setting)
     test = partial(evaluate, setting, setting.data.test, listen)
     scores = room.fit(test, "the test")
     if setting.objective.labelled and setting.data.facts.classes <= MOST_CLASSES:
         counts = scores.confusion.tolist()
         emit(Confused(step=progress.step, names=list(setting.data.names), counts=counts))
     name = "test_accuracy" if setting.objective.labelled else "test_knn_accuracy"
-    loss = {} if setting.fitted else {"test_loss": scores.loss}
-    return loss | {name: scores.accuracy}
+    values = {name: scores.accuracy}
+    if not setting.fitted:
+        values["test_loss"] = scores.loss
+    if training is not None:
+        judged = room.fit(partial(evaluate, setting, training, listen), "the evaluation")
+        values["train_accuracy_clean"] = judged.accuracy
+    return values
 
 
 def ending(

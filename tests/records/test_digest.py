@@ -29,7 +29,10 @@ from revconsole.records.events import (
 from revconsole.records.plan import Plan
 from revconsole.records.tail import Header, Tail
 
-names = st.sampled_from(["loss", "validation_accuracy", "resident_bytes", "gradient_error", "ö\n"])
+names = st.sampled_from([
+    "loss", "validation_accuracy", "resident_bytes", "gradient_error", "ö\n", "epoch_seconds",
+    "validation_seconds", "probe_seconds",
+])  # fmt: skip
 numbers = (
     st.sampled_from([math.nan, math.inf, -math.inf, -0.0])
     | st.floats()
@@ -46,7 +49,7 @@ events = st.one_of(
         facts=st.dictionaries(st.sampled_from(["steps", "device"]), st.integers() | st.text()),
         resumed_from=st.none() | steps,
     ),
-    st.builds(Answered, verb=st.sampled_from(["pause", "continue"]), by=st.just("me"), step=steps),
+    st.builds(Answered, verb=st.sampled_from(["pause", "continue", "stop"]), by=st.just("me"), step=steps),
     st.builds(Finished, outcome=st.just("completed"), step=steps, values=values),
     st.builds(Failed, reason=st.text(max_size=5)),
     st.builds(Logged, text=st.text(st.characters(exclude_categories=["Cs"]), max_size=9)),
@@ -98,7 +101,9 @@ def shown(tail: Tail) -> str:
     """Everything that a reader can see of a run; a text, because NaN equals nothing."""
     run = tail.run()
     series = {n: (s.metric, s.steps, s.values) for n, s in run.series.items()}
-    return repr((run.summary, run.facts, series, run.log))
+    tally, known = tail._tally, tail._tally._times
+    times = (known.pace(), known.validation(), known.between(), known.left(99), tally.seconds)
+    return repr((run.summary, run.facts, series, run.log, times))
 
 
 def without_digest(run_folder: Path) -> str:

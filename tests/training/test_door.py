@@ -194,3 +194,22 @@ def test_timm_models_are_listed_by_pattern():
     assert "vit_tiny_patch16_224" in door.timm_models("vit_tiny*")
     assert all(name.startswith("vit_tiny") for name in door.timm_models("vit_tiny*"))
     assert len(door.timm_models("")) > 500
+
+
+def test_the_first_of_two_equal_runs_is_not_charged_for_what_came_before_it(store, small):
+    """As importing torch does: by the times of the events, for a clock of the wall is anybody's on a busy machine."""
+    beforehand = 1000.0
+    found = []
+    for importing in (beforehand, 0.0):
+        run_id = store.create(small(train={"audit": False}), {})
+        attempt = store.claim(run_id, 1)
+        attempt._began -= importing
+        door.execute(store, run_id, attempt)
+        events = (store.folder(run_id) / "attempts/0001/events.jsonl").read_text().splitlines()
+        times = [(line["kind"], line["elapsed"]) for line in map(json.loads, events)]
+        began = next(elapsed for kind, elapsed in times if kind == "measured")
+        found.append(store.read(run_id).summary.seconds)
+        assert began > importing
+        assert found[-1] == pytest.approx(times[-1][1] - began, abs=1e-3)
+
+    assert max(found) < beforehand

@@ -20,6 +20,7 @@ PER_EPOCH = {
     "validation_loss",
     "validation_accuracy",
     "epoch_seconds",
+    "validation_seconds",
 }
 
 

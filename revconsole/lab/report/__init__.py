@@ -2,9 +2,7 @@
 
     results      the finished runs, arm by arm; everything else is made from them
     statistics   mean, spread, and the paired test of a difference
-    numbers      every arm in numbers
-    table        how people read them, with `notes` below
-    alike        what runs have in common: the only way from runs to a sentence about them
+    table        the numbers of each arm, and how people read them
     methods      a paragraph that says how it was done, from plans and facts alone
     formats/     one file each: Markdown, LaTeX, CSV, HTML; each escapes what came from outside in its own way
     figures/     one file per kind of figure, drawn with matplotlib, which only they import

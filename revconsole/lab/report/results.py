@@ -1,10 +1,11 @@
 """Results: the finished runs of a study, or some runs put together, arm by arm."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from revconsole.errors import RevconsoleError
-from revconsole.lab.compare import arm_name, compare
+from revconsole.lab.compare import compare
 from revconsole.lab.report.copies import originals
 from revconsole.lab.study import PlannedStudy, Standing
 from revconsole.records.plan import Plan
@@ -22,10 +23,6 @@ class ArmResult:
     runs: tuple[Run, ...]
     planned: int
     swept: float | None = None
-    names: tuple[str, ...] = ()
-    """What its runs are called, where that is several things and nothing but the name differs."""
-    replaced: tuple[str, ...] = ()
-    """Runs that a newer one of the same settings and seed took the place of."""
 
     @property
     def quick(self) -> bool:
@@ -63,18 +60,11 @@ class Results:
     source: str = ""
     expected: str = ""
     missing: tuple[str, ...] = ()
-    unfinished: tuple[str, ...] = ()
-    """Runs that were to be in it and have not finished, each with its state."""
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """All of them."""
         return tuple(run for arm in self.arms for run in arm.runs)
-
-    @property
-    def baseline_missing(self) -> bool:
-        """Whether the baseline that was asked for has no finished run."""
-        return all(arm.name != self.baseline for arm in self.arms)
 
     @property
     def reference(self) -> ArmResult:
@@ -94,7 +84,10 @@ def of_study(
     for each in standing:
         if each.progress == "done" and each.summary is not None:
             done[each.plan.arm].append(_labelled(read(each.summary.id), each.plan))
-    arms = [_arm(a.name, done[a.name], planned=len(a.plans), swept=a.swept) for a in planned.arms]
+    arms = [
+        ArmResult(name=a.name, runs=_in_order(done[a.name]), planned=len(a.plans), swept=a.swept)
+        for a in planned.arms
+    ]
     facts = planned.study.facts
     present = [arm for arm in arms if arm.runs]
     if not present:
@@ -112,11 +105,6 @@ def of_study(
         source=facts.source,
         expected=facts.expected,
         missing=tuple(arm.name for arm in arms if not arm.runs),
-        unfinished=tuple(
-            f"{each.plan.arm}, seed {each.plan.seed} ({each.summary.state if each.summary else each.progress})"
-            for each in standing
-            if each.progress != "done"
-        ),
     )
 
 
@@ -126,17 +114,16 @@ def of_runs(runs: Sequence[Run]) -> Results:
     Raises RevconsoleError if none of them has finished, or one learns without labels.
     """
     _refuse_unlabelled(run.plan for run in runs)
-    every: dict[str, list[Run]] = {}
+    groups: dict[str, list[Run]] = {}
     for run in runs:
-        every.setdefault(run.plan.model_copy(update={"seed": 0}).digest(), []).append(run)
-    found = ([run for run in group if run.summary.state == "finished"] for group in every.values())
-    groups = {key: group for key, group in zip(every, found, strict=True) if group}
+        if run.summary.state == "finished":
+            groups.setdefault(run.plan.model_copy(update={"seed": 0}).digest(), []).append(run)
     if not groups:
         raise RevconsoleError("none of these runs has finished; a report is made of finished runs")
     names = _names([group[0] for group in groups.values()])
     arms = [
-        _arm(name, group, planned=len({run.plan.seed for run in every[key]}))
-        for name, (key, group) in zip(names, groups.items(), strict=True)
+        ArmResult(name=name, runs=_in_order(group), planned=len(group))
+        for name, group in zip(names, groups.values(), strict=True)
     ]
     return Results(
         name="report",
@@ -144,11 +131,7 @@ def of_runs(runs: Sequence[Run]) -> Results:
         arms=tuple(arms),
         baseline=names[0],
         quick=any(arm.quick for arm in arms),
-        unfinished=tuple(
-            f"{run.summary.name} ({run.summary.state})"
-            for run in runs
-            if run.summary.state != "finished"
-        ),
+        missing=tuple(run.summary.name for run in runs if run.summary.state != "finished"),
     )
 
 
@@ -169,20 +152,6 @@ def _labelled(run: Run, plan: Plan) -> Run:
     return replace(run, summary=replace(run.summary, plan=asked))
 
 
-def _arm(name: str, runs: Sequence[Run], *, planned: int, swept: float | None = None) -> ArmResult:
-    """An arm of runs that differ in nothing but their seed, or their names."""
-    kept = _in_order(runs)
-    names = dict.fromkeys(arm_name(run.summary) for run in runs)
-    return ArmResult(
-        name=name,
-        runs=kept,
-        planned=planned,
-        swept=swept,
-        names=tuple(names) if len(names) > 1 else (),
-        replaced=tuple(run.id for run in runs if run not in kept),
-    )
-
-
 def _in_order(runs: Sequence[Run]) -> tuple[Run, ...]:
     """By seed; of two runs of one seed the newer."""
     found: Mapping[int, Run] = {
@@ -191,9 +160,13 @@ def _in_order(runs: Sequence[Run]) -> tuple[Run, ...]:
     return tuple(found[seed] for seed in sorted(found))
 
 
+def _arm_name(run: Run) -> str:
+    return run.plan.arm or re.sub(rf"-s{run.plan.seed}$", "", run.summary.name)
+
+
 def _names(firsts: Sequence[Run]) -> list[str]:
     """A name for each arm, by its first run; arms that are called alike by what tells them apart as well."""
-    named = [(arm_name(run.summary), run.summary) for run in firsts]
+    named = [(_arm_name(run), run.summary) for run in firsts]
     telling: dict[str, Mapping[str, object]] = {}
     for name in {name for name, _ in named}:
         rows = compare([summary for called, summary in named if called == name]).rows
