@@ -7,6 +7,7 @@ RevconsoleError            base: one sentence that says what, where and what to 
 │   ├── NoSuchRun          no run, or more than one, answers to that address
 │   └── AlreadyClaimed     another process writes this run
 ├── DataUnavailable        a dataset or a weights file is missing, damaged or out of reach
+├── DeviceUnavailable      a device that a plan names is not on this machine
 ├── NotInvertible          a scheme was asked for an inverse it does not have
 ├── NotLoaded              torch, or a library of a model, cannot be imported here
 └── RunFailed              a training ended for a reason its user can act on
@@ -62,6 +63,12 @@ class AlreadyClaimed(StoreError):  # noqa: N818  the name says what happened
 
 class DataUnavailable(RevconsoleError):  # noqa: N818  the name says what happened
     """A dataset or a weights file is missing, damaged or out of reach."""
+
+    exit_code = 4
+
+
+class DeviceUnavailable(RevconsoleError):  # noqa: N818  the name says what happened
+    """A device that a plan names is not on this machine."""
 
     exit_code = 4
 

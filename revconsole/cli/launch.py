@@ -15,7 +15,8 @@ from revconsole.errors import NoSuchRun
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from revconsole.lab.lab import Lab, Planned
+    from revconsole.lab.lab import Lab
+    from revconsole.lab.planning import Planned
     from revconsole.records.run import Summary
     from revconsole.records.tail import Tail
 
@@ -72,7 +73,9 @@ def train(
     planned = lab.plan(profile, _assignments(settings))
     if print_config:
         output.print_plans(planned.plans)
-    elif dry_run:
+        return
+    lab.judge(planned.plans, set_in=planned.set_in, run_own_code=not dry_run)
+    if dry_run:
         output.print_dry_run(planned.plans)
     elif detach:
         output.say_forecasts(planned.plans)
@@ -98,6 +101,7 @@ def demo(
     """
     lab = _lab(context.obj)
     planned = lab.plan("demo", _assignments(settings))
+    lab.judge(planned.plans, set_in=planned.set_in, run_own_code=True)
     if headless or not (sys.stdout.isatty() and sys.stdin.isatty()):
         _train_here(lab, planned)
         return

@@ -60,6 +60,8 @@ def run(
     """
     lab, planned = _planned(context, study, settings, quick=quick)
     standing = lab.standings(planned)
+    new = [each.plan for each in standing if each.summary is None]
+    lab.judge(new, set_in=planned.set_in, run_own_code=not dry_run)
     output.say(f"{planned.study.name}: {_tally(standing)}")
     _say_baseline(planned)
     if dry_run:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from revconsole.errors import ProfileError
-from revconsole.lab.lab import Planned
+from revconsole.lab.planning import Planned
 from revconsole.records import catalogue, glossary
 from revconsole.records.glossary import choices
 from revconsole.records.plan import Plan

@@ -7,7 +7,7 @@ from textual.message import Message
 
 from revconsole.console.snapshot import Snapshot
 from revconsole.errors import RevconsoleError
-from revconsole.lab.lab import Planned
+from revconsole.lab.planning import Planned
 from revconsole.records.samples import Samples
 
 Severity = Literal["information", "warning", "error"]

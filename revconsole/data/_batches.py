@@ -26,9 +26,13 @@ Labels are classes, int64 (B,); where images are mixed they are each image's sha
 """
 
 
-def steps_per_epoch(images: int, *, batch: int, drop_last: bool = False) -> int:
-    """How many batches an epoch of that many images has; a last smaller one counts unless dropped."""
-    return images // batch if drop_last else -(-images // batch)
+def steps_per_epoch(images: int, *, batch: int, drop_last: bool = False, least: int = 1) -> int:
+    """How many batches an epoch of that many images has; a last smaller one counts unless dropped.
+
+    least: a last one with fewer images than this is joined to the one before it.
+    """
+    whole, left = divmod(images, batch)
+    return whole + (0 if drop_last or not left or (whole and left < least) else 1)
 
 
 def batches(
@@ -39,6 +43,7 @@ def batches(
     epoch: int,
     first: int = 0,
     drop_last: bool = False,
+    least: int = 1,
     size: int | None = None,
     prefetch: int | None = 0,
 ) -> Generator[Batch, None, None]:
@@ -47,18 +52,20 @@ def batches(
     epoch: from 0. The order is keyed by (seed, "order", epoch).
     first: the step to begin with; the skipped ones cost nothing and change nothing.
     drop_last: leave out a last batch with fewer than `batch` images; by default it is kept.
+    least: a last batch with fewer images than this is joined to the one before it.
     size: side that images are brought to in the end; None leaves them.
     prefetch: how many are made ahead in a thread, see `ahead`; neither this nor the device changes what is in them.
     Augmentation is keyed by (seed, purpose, epoch · steps per epoch + step), purposes being "augment" for crops and
     mirrorings, "transform", "erase" and "mix".
     """
     how = split.preparation.augmentation
-    steps = steps_per_epoch(len(split), batch=batch, drop_last=drop_last)
+    steps = steps_per_epoch(len(split), batch=batch, drop_last=drop_last, least=least)
     repeats = 1 if how is None else how.repeats
     order = _order(len(split), repeats, key(seed, "order", epoch)).to(split.images.device)
 
     def made(step: int) -> Batch:
-        chosen = _apart(order[step * batch : (step + 1) * batch], repeats)
+        end = len(order) if step == steps - 1 and not drop_last else (step + 1) * batch
+        chosen = _apart(order[step * batch : end], repeats)
         images, labels = _prepared(split, chosen, seed=seed, position=epoch * steps + step)
         return step, images if size is None else resized(images, size), labels
 

@@ -20,19 +20,14 @@ from torch import Tensor
 from revconsole.data._images import Images
 from revconsole.data._order import stratified_order
 from revconsole.data._reading import Say, read
-from revconsole.data._standardise import MOST_WHITENED, Standardisation, fitted
+from revconsole.data._standardise import Standardisation, fitted
 from revconsole.data._statistics import channel_statistics
 from revconsole.errors import DataUnavailable, ProfileError
 from revconsole.records import sources
+from revconsole.records.data_rules import refuse_nonsense
 from revconsole.records.facts import DatasetFacts
 from revconsole.records.sections import Data
 
-OF_PICTURES = frozenset(
-    {
-        "random_resized_crop", "flip", "rotation", "rand_augment", "colour_jitter", "blur", "erasing",
-    }
-)  # fmt: skip
-OF_COLOURS = frozenset({"rand_augment", "colour_jitter"})
 FINGERPRINT_FORMAT = b"revconsole data 1\n"
 log = logging.getLogger(__name__)
 
@@ -178,58 +173,6 @@ def middle(pixels: Tensor, side: int | None) -> Tensor:
         return pixels
     first = round((pixels.shape[-1] - side) / 2)
     return pixels[..., first : first + side, first : first + side]
-
-
-def refuse_nonsense(settings: Data, facts: DatasetFacts) -> None:
-    """Raise ProfileError where `settings` ask for more images than there are or leave a split empty."""
-    limit = settings.train_limit
-    if limit is not None and not 2 <= limit <= facts.train_images:
-        raise ProfileError(
-            settings.dataset,
-            "data.train_limit",
-            f"{limit:,} is out of range; the dataset has {facts.train_images:,} training images, "
-            f"and one to train on and one to validate on are the least",
-        )
-    total = limit or facts.train_images
-    held_out = settings.held_out(total)
-    if not 0 < held_out < total:
-        raise ProfileError(
-            settings.dataset,
-            "data.validation",
-            f"a fraction of {settings.validation:g} holds out {held_out:,} of {total:,} training images "
-            f"and leaves none to {'validate' if held_out <= 0 else 'train'} on; 0.1 is usual",
-        )
-    _refuse_unsuitable(settings, facts)
-
-
-def _refuse_unsuitable(settings: Data, facts: DatasetFacts) -> None:
-    """Raise ProfileError where images of that shape cannot be prepared so."""
-
-    def refusal(name: str, sentence: str) -> ProfileError:
-        return ProfileError(settings.dataset, f"data.{name}", sentence)
-
-    if settings.augment != "none" and not 0 < settings.crop_padding < facts.size:
-        raise refusal(
-            "crop_padding",
-            f"{settings.crop_padding} pixels do not suit images of {facts.size} pixels; "
-            f"an eighth, {max(1, facts.size // 8)}, is usual",
-        )
-    values = facts.channels * (settings.crop or facts.size) ** 2
-    if settings.standardise == "zca" and values > MOST_WHITENED:
-        raise refusal(
-            "standardise",
-            f"zca decorrelates every value of an image with every other, and {values:,} of them are too many "
-            f"(the limit is {MOST_WHITENED:,}); use per-channel or per-pixel",
-        )
-    for name in settings.augmentations:
-        if name in OF_PICTURES and facts.size == 1:
-            raise refusal(name, f"{settings.dataset} has points, not pictures; leave it out")
-        if name in OF_COLOURS and facts.channels not in {1, 3}:
-            raise refusal(
-                name,
-                f"is for grey or colour images, and those of {settings.dataset} have "
-                f"{facts.channels} channels; leave it out",
-            )
 
 
 def split_indices(labels: Tensor, settings: Data, *, held_out: int = 0) -> tuple[Tensor, Tensor]:

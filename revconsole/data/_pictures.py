@@ -5,18 +5,17 @@ clipped. Colour spaces are Pillow's to convert. Of an animation, the first frame
 """
 
 from dataclasses import dataclass
-from functools import cache
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from revconsole.records.image_kinds import formats
+
 BACKGROUND = (255, 255, 255)
 """What is behind transparent pixels."""
 BACKGROUND_WORD = "white"
-NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"})
-"""Formats that Pillow knows by name only, or hands to another program."""
 COLOURS = {
     "1": "bilevel", "L": "grey", "LA": "grey", "La": "grey", "I": "grey", "F": "grey", "P": "palette", "PA": "palette",
     "RGBA": "RGB", "RGBa": "RGB", "RGBX": "RGB",
@@ -48,24 +47,6 @@ class Picture:
     """Whether any pixel was, and the background shows through."""
     frames: bool
     """Whether there are more than the one that was taken."""
-
-
-@cache
-def suffixes() -> frozenset[str]:
-    """Suffixes, in lower case, of all images that Pillow reads on this machine."""
-    Image.init()
-    read = formats()
-    return frozenset(
-        suffix
-        for suffix, name in Image.registered_extensions().items()
-        if name in read or name == "MPO"  # which the reader of JPEG opens
-    )
-
-
-def formats() -> tuple[str, ...]:
-    """The formats that are opened, whatever a file's name says."""
-    Image.init()
-    return tuple(name for name in Image.ID if name not in NO_PICTURES)
 
 
 def decoded(content: bytes, side: int) -> Picture:

@@ -31,8 +31,6 @@ LEAST_DEVIATION = 1 / LEVELS
 LEAST_SHARE = 0.1
 """A pixel counts as varying at least so much as its channel: the edge of MNIST is black in training, and a test
 image with a grey pixel there would otherwise be hundreds of deviations away."""
-MOST_WHITENED = 4096
-"""Values of an image that zca takes: its eigen-decomposition costs their cube, a minute at this size."""
 CHUNK = 1024  # images whose products are summed at a time
 
 

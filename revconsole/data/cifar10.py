@@ -55,6 +55,7 @@ FACTS = DatasetFacts(
         ("archive", (".", "cifar10"), ("cifar-10-python.tar.gz",)),
     ),
     download_megabytes=171,
+    download_from=("https://www.cs.toronto.edu/~kriz/",),
 )
 
 NAMES = (

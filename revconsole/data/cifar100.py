@@ -34,6 +34,7 @@ FACTS = DatasetFacts(
         ("archive", (".", "cifar100"), ("cifar-100-python.tar.gz",)),
     ),
     download_megabytes=169,
+    download_from=("https://www.cs.toronto.edu/~kriz/",),
 )
 
 NAMES = (

@@ -22,12 +22,13 @@ import torch
 
 from revconsole.data._decoding import Decoded, Told, decoded
 from revconsole.data._images import Images
-from revconsole.data._listing import Labelled, Listing, listed
 from revconsole.data._order import stratified_order
-from revconsole.data._pictures import BACKGROUND_WORD, suffixes
+from revconsole.data._pictures import BACKGROUND_WORD
 from revconsole.data._reading import Say
 from revconsole.errors import DataUnavailable
 from revconsole.records.facts import DatasetFacts
+from revconsole.records.image_files import TEST_SHARE, Labelled, Listing, listed
+from revconsole.records.image_kinds import suffixes
 from revconsole.records.sections import Data
 
 FACTS = DatasetFacts(
@@ -47,7 +48,6 @@ FACTS = DatasetFacts(
     by_settings=("folder", "image_size"),
 )
 
-TEST_SHARE = 0.2
 TEST_SEED = 0
 NAMED = 5
 """Of the images that cannot be read, and of kinds of images, so many are named."""

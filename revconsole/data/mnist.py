@@ -47,6 +47,10 @@ FACTS = DatasetFacts(
         ),
     ),
     download_megabytes=12,
+    download_from=(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "http://yann.lecun.com/exdb/mnist/",
+    ),
 )
 
 NAMES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")

@@ -51,6 +51,16 @@ def cost(plan: Plan) -> Mapping[str, Scalar]:
     return door.cost(plan)
 
 
+def refuse_unready(plan: Plan, store: RunStore, *, own_code: bool) -> None:
+    """Raise what a run of the plan would before its first step, as far as building its model tells.
+
+    own_code: whether a model of somebody's own may be built for that, which runs their code.
+    """
+    from revconsole.training import door  # as above
+
+    door.refuse_unready(plan, store, own_code=own_code)
+
+
 def forecast_seconds(plan: Plan) -> float:
     """How long a run would take on this machine, from a few of its steps. Raises DataUnavailable and the like."""
     with loading():

@@ -1,20 +1,21 @@
 """Lab: the verbs of revconsole. The command line and the console only spell them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from revconsole.errors import AlreadyClaimed, ProfileError, RevconsoleError, StoreError
-from revconsole.lab import engine, killing, starts
+from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError
+from revconsole.lab import engine, killing, planning
 from revconsole.lab import study as studies
 from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
 from revconsole.lab.elsewhere import elsewhere
 from revconsole.lab.estimate import Measurer
+from revconsole.lab.judging import AskTorch, judge
 from revconsole.lab.launchers import process
 from revconsole.lab.launchers.thread import ThreadLauncher
+from revconsole.lab.planning import Planned
 from revconsole.lab.report import results
 from revconsole.lab.report.figures.inspected import shown_run
 from revconsole.lab.report.results import Results
@@ -28,27 +29,12 @@ from revconsole.records.inspection import Inspection
 from revconsole.records.plan import Plan
 from revconsole.records.run import Run, Summary
 from revconsole.records.store import RunStore
-from revconsole.records.study import Arm, Study, Unfit
+from revconsole.records.study import Unfit
 from revconsole.records.tail import Tail
 
 Launcher = Literal["thread", "process"]
 SHOWN_IMAGES = 6
 """Test images that a report shows the attention on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """An experiment with its overrides, and every run it makes."""
-
-    study: Study
-    settings: Mapping[str, Any]
-    plans: tuple[Plan, ...]
-
-    def given(self, plan: Plan) -> Mapping[str, Any]:
-        """The profile that a run is kept with: as it was given, or of the run alone where it is an arm of a study's own."""
-        if self.study.tables:
-            return studies.own_profile(plan)
-        return self.study.profile.overridden(self.settings).table
 
 
 class Lab:
@@ -63,9 +49,7 @@ class Lab:
 
     def plan(self, profile: str, settings: Mapping[str, Any] | None = None) -> Planned:
         """What an experiment with overrides would run. Raises ProfileError or UnknownName."""
-        found, wanted = shelf.find(profile), settings or {}
-        plans = [starts.resolved(p, self.store, where=found.where) for p in found.plans(wanted)]
-        return Planned(study=found, settings=wanted, plans=tuple(plans))
+        return planning.planned(profile, settings or {}, self.store)
 
     def models(
         self, profile: str, settings: Mapping[str, Any] | None = None
@@ -74,8 +58,18 @@ class Lab:
 
         Raises ProfileError where nothing can be, or UnknownName.
         """
-        found = shelf.find(profile)
-        return tuple(self._looked_at(each, found.where) for each in found.models(settings))
+        return planning.models(profile, settings, self.store)
+
+    def judge(
+        self,
+        plans: Sequence[Plan],
+        *,
+        set_in: Callable[[str], str],
+        run_own_code: bool = False,
+        ask: AskTorch = engine.refuse_unready,
+    ) -> None:
+        """Raise for the first thing that would keep one of the plans from training; see `judging`."""
+        judge(plans, self.store, set_in=set_in, run_own_code=run_own_code, ask=ask)
 
     def launch(self, planned: Planned, launcher: Launcher = "thread") -> list[str]:
         """Create and queue every run of a plan; returns their ids in order."""
@@ -89,7 +83,8 @@ class Lab:
         """What a study, or its quick form, would run. Raises ProfileError or UnknownName."""
         found = shelf.find(name, "study")
         arms = tuple(
-            self._resolved(arm, found.where) for arm in found.expanded(settings, quick=quick)
+            planning.completed_arm(arm, found.where, self.store)
+            for arm in found.expanded(settings, quick=quick)
         )
         return PlannedStudy(
             named=name, study=found, arms=arms, quick=quick, settings=settings or {}
@@ -346,18 +341,6 @@ class Lab:
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until nothing trains or waits in this process; False if `seconds` passed first."""
         return self._threads.wait(seconds)
-
-    def _resolved(self, arm: Arm, where: str) -> Arm:
-        plans = tuple(starts.resolved(plan, self.store, where=where) for plan in arm.plans)
-        return replace(arm, plans=plans)
-
-    def _looked_at(self, each: Plan | Unfit, where: str) -> Plan | Unfit:
-        if isinstance(each, Unfit):
-            return each
-        try:
-            return starts.resolved(each, self.store, where=where)
-        except ProfileError as error:
-            return Unfit(name=each.name, error=error)
 
     def _listed(self, runs: Sequence[Summary] | None) -> Sequence[Summary]:
         return self.runs() if runs is None else runs

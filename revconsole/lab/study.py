@@ -10,6 +10,7 @@ from typing import Any, Literal
 from revconsole.errors import DataUnavailable, RevconsoleError
 from revconsole.lab import format as form
 from revconsole.records.plan import LABELS, Plan
+from revconsole.records.profile import COMMAND_LINE
 from revconsole.records.run import Summary
 from revconsole.records.study import Arm, Study
 
@@ -31,6 +32,10 @@ class PlannedStudy:
     def plans(self) -> tuple[Plan, ...]:
         """Every run, arm by arm."""
         return tuple(plan for arm in self.arms for plan in arm.plans)
+
+    def set_in(self, key: str) -> str:
+        """The file, or the command line, that a key was set in."""
+        return COMMAND_LINE if key in self.settings else self.study.where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,25 +4,20 @@ timm and its hub retry for most of a minute before they report that there is no 
 head differs without noticing that nothing else fits. Both are settled here, before timm is asked.
 """
 
-import pickle
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 import torch
 from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.utils.tqdm import disable_progress_bars
-from safetensors import SafetensorError
-from timm.models import load_state_dict
 from torch import Tensor, nn
 
-from revconsole.errors import DataUnavailable
+from revconsole.errors import DataUnavailable, ProfileError
+from revconsole.models import _weights_file as weights_file
+from revconsole.records.reach import reachable
 from revconsole.records.sections import Timm
-
-REACH_SECONDS = 5.0
-"""A hub that does not answer so soon is taken for out of reach."""
 
 Overlay = dict[str, Any]
 
@@ -30,33 +25,63 @@ Overlay = dict[str, Any]
 def from_file(settings: Timm, path: Path, model: nn.Module) -> Overlay:
     """The weights of a local file; a head with another number of classes gives way to one of zeros.
 
-    Loading stays strict otherwise: a file for another architecture is refused, not half used. A file that holds the
-    same tensors in the same order under names of its own is taken too, as other libraries write them.
-    Raises DataUnavailable for a file that is missing or holds no weights. No code in it is run.
+    Loading stays strict otherwise: a file for another architecture is refused, not half used. A prefix that all names
+    have in common is taken off where what is left is the model's, and a file that holds the same tensors in the same
+    order under names of its own is taken too, as other libraries write them.
+    Raises DataUnavailable for a file that is missing, holds no weights, or holds numbers that are not finite. No
+    code in it is run.
     """
-    if not path.is_file():
-        raise DataUnavailable(f"there is no weights file {path}; correct model.weights")
-    try:
-        found = load_state_dict(str(path), weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, SafetensorError, EOFError) as error:
-        raise DataUnavailable(
-            f"{path} is not a file of weights that {settings.name} could load; "
-            "model.weights takes a .safetensors, or a .pth with tensors only"
-        ) from error
-    if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise DataUnavailable(
-            f"{path} holds something else than named tensors; correct model.weights"
-        )
-    found = _with_own_head(_renamed(found, model), model)
+    found = weights_file.read(path, taker=settings.name)
+    found = _with_own_head(_renamed(_bare(found, model), model), model)
+    weights_file.refuse_not_finite(found, path)
     return {"state_dict": found, "custom_load": False} | _as_made(model)
+
+
+def misfit(overlay: Overlay, model: nn.Module) -> str:
+    """What the names and shapes of weights that do not fit look like beside the model's; empty for none at hand."""
+    found, own = overlay.get("state_dict"), model.state_dict()
+    if not found:
+        return ""
+    if not own.keys() & found.keys():
+        return f"its keys look like {_some(found)}, and the model has {_some(own)}"
+    missing, left = own.keys() - found.keys(), found.keys() - own.keys()
+    parts = [f"it lacks {_some(missing)}"] if missing else []
+    parts += [f"it has {_some(left)} and the model has not"] if left else []
+    for name in own:
+        if name in found and found[name].shape != own[name].shape and not parts:
+            there, here = (_shape(each[name]) for each in (found, own))
+            parts.append(f"{name} is {there} in the file and {here} in the model")
+    return ", ".join(parts)
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first two, and how many more."""
+    listed = list(names)
+    more = len(listed) - 2
+    return ", ".join(sorted(listed)[:2]) + (f" and {more} more" if more > 0 else "")
+
+
+def _shape(tensor: Tensor) -> str:
+    return "×".join(map(str, tensor.shape)) or "one number"
+
+
+def _bare(found: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """`found` without the prefix that all of its names have, such as `model.`, where the model has what is left."""
+    own, bare = model.state_dict().keys(), found
+    while bare and not own & bare.keys():
+        first = {name.partition(".")[0] for name in bare}
+        if len(first) > 1 or any("." not in name for name in bare):
+            return found
+        bare = {name.partition(".")[2]: value for name, value in bare.items()}
+    return bare or found
 
 
 def published(settings: Timm, model: nn.Module) -> Overlay:
     """The published weights: the copy in the local hub cache, else whatever timm downloads.
 
-    Raises DataUnavailable at once where there are none, or none here and no network.
+    Raises ProfileError where there are none, and DataUnavailable at once for none here and no network.
     """
-    known = _configuration(model)
+    known = configuration(model)
     hub = known.get("hf_hub_id")
     if hub:
         for name in (known.get("hf_hub_filename"), "model.safetensors", "pytorch_model.bin"):
@@ -65,11 +90,13 @@ def published(settings: Timm, model: nn.Module) -> Overlay:
                 return {"file": cached, "custom_load": False}
     address = constants.ENDPOINT if hub else known.get("url")
     if not address:
-        raise DataUnavailable(
-            f"nobody has published weights for {settings.name}; leave out model.pretrained"
+        raise ProfileError(
+            "the plan",
+            "model.pretrained",
+            f"nobody has published weights for {settings.name}; leave it out",
         )
     disable_progress_bars()  # the terminal belongs to the console
-    if constants.HF_HUB_OFFLINE or not _reachable(str(address)):
+    if constants.HF_HUB_OFFLINE or not reachable(str(address)):
         raise unreachable(settings, str(address))
     return {}
 
@@ -114,7 +141,7 @@ def renew_head(model: nn.Module) -> nn.Module:
     So that a network that knows images begins as a guess, and no random head sends its noise down into it, as
     the reference code of vision transformers fine-tunes (Dosovitskiy et al. 2021, arXiv 2010.11929, section 3.2).
     """
-    if _configuration(model).get("num_classes") != model.num_classes:
+    if configuration(model).get("num_classes") != model.num_classes:
         for head in _heads(model):
             for parameter in model.get_submodule(head).parameters():
                 nn.init.zeros_(parameter)
@@ -123,7 +150,7 @@ def renew_head(model: nn.Module) -> nn.Module:
 
 def _heads(model: nn.Module) -> tuple[str, ...]:
     """Names of the layers that give the logits."""
-    heads = _configuration(model).get("classifier") or ()
+    heads = configuration(model).get("classifier") or ()
     return (heads,) if isinstance(heads, str) else tuple(heads)
 
 
@@ -132,19 +159,7 @@ def _as_made(model: nn.Module) -> Overlay:
     return {"num_classes": model.num_classes, "label_offset": 0}
 
 
-def _configuration(model: nn.Module) -> Overlay:
+def configuration(model: nn.Module) -> Overlay:
+    """What timm knows of the model's published weights: classes, side of the images, where they are."""
     known = model.pretrained_cfg
     return dict(known) if isinstance(known, dict) else {}
-
-
-def _reachable(address: str) -> bool:
-    """Whether a server answers there, through whatever proxy the environment names."""
-    parts = urlsplit(address)
-    root = f"{parts.scheme}://{parts.netloc}"
-    try:
-        with urlopen(Request(root, method="HEAD"), timeout=REACH_SECONDS):  # noqa: S310  timm's own address
-            return True
-    except HTTPError:
-        return True  # it answered
-    except OSError:
-        return False

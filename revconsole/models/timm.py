@@ -17,10 +17,13 @@ from torch import nn
 from revconsole.errors import DataUnavailable, ProfileError, UnknownName
 from revconsole.models import _weights
 from revconsole.records.sections import Timm
+from revconsole.reversible.audit.sight import left_out, seen
 
 Arguments = dict[str, Any]
 ASKED_FOR = {"patch_size": "patch", "drop_path_rate": "drop_path", "drop_rate": "dropout"}
 """timm's word for each setting that a model may lack, and ours."""
+HALVINGS = 32
+"""Sides that are a multiple of it can be halved as often as models without a patch do."""
 UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
 
 
@@ -40,13 +43,22 @@ def build(settings: Timm, *, size: int, channels: int, classes: int) -> nn.Modul
         arguments["drop_path_rate"] = settings.drop_path
     model, accepted = _create(settings, arguments)
     _refuse_unseen(model, settings, size=size, channels=channels)
+    if next(model.parameters()).device.type != "meta" and not _as_published(model, settings, size):
+        _refuse_blind(model, settings, size=size, channels=channels)
     if settings.weights is not None:
         path = Path(settings.weights).expanduser()
-        return _with_weights(settings, accepted, _weights.from_file(settings, path, model))
+        return _with_weights(settings, accepted, _weights.from_file(settings, path, model), model)
     if settings.pretrained is True:
         published = _weights.published(settings, model)
-        return _weights.renew_head(_with_weights(settings, accepted, published))
+        return _weights.renew_head(_with_weights(settings, accepted, published, model))
     return model
+
+
+def refuse_unpublished(settings: Timm) -> None:
+    """Raise ProfileError where nobody has published weights, DataUnavailable where they are out of reach."""
+    _refuse_unknown(settings.name)
+    with torch.device("meta"):
+        _weights.published(settings, timm.create_model(settings.name))
 
 
 def _create(settings: Timm, arguments: Arguments) -> tuple[nn.Module, Arguments]:
@@ -66,19 +78,28 @@ def _create(settings: Timm, arguments: Arguments) -> tuple[nn.Module, Arguments]
     raise _refusal(settings, f"model.{key}", f"has no {key}; leave model.{key} out")
 
 
-def _with_weights(settings: Timm, arguments: Arguments, overlay: _weights.Overlay) -> nn.Module:
-    """The model with the weights that `overlay` names."""
+def _with_weights(
+    settings: Timm, arguments: Arguments, overlay: _weights.Overlay, model: nn.Module
+) -> nn.Module:
+    """The model, as `model` is, with the weights that `overlay` names."""
     more = {"pretrained": True, "pretrained_cfg_overlay": overlay}
     try:
         with warnings.catch_warnings():
             # about how timm's code for tables of relative positions is written: nothing a user can do
             warnings.filterwarnings("ignore", module=r"timm\.layers\.interpolate")
             return _timm_model(settings.name, arguments | more)
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        TypeError,
+        AssertionError,
+    ) as error:  # fmt: skip  timm's filters of checkpoints raise any of these
         if not overlay:
             raise _weights.unreachable(settings, "the hub") from error
-        reason, listed, _ = " ".join(str(error).split())[:200].partition('", "')
-        reason += '" and others' if listed else ""
+        reason = _weights.misfit(overlay, model) or " ".join(str(error).split())[:200]
         raise DataUnavailable(
             f"{settings.weights or overlay.get('file')} does not fit {settings.name}: {reason}"
         ) from error
@@ -118,6 +139,39 @@ def _refuse_unseen(model: nn.Module, settings: Timm, *, size: int, channels: int
         ) from error
     finally:
         model.train(training)
+
+
+def _as_published(model: nn.Module, settings: Timm, size: int) -> bool:
+    """Whether it is given images of the side it was made for, of which it leaves nothing out."""
+    made_for = _weights.configuration(model).get("input_size") or (0, 0, 0)
+    return settings.patch is None and made_for[-1] == size
+
+
+def _refuse_blind(model: nn.Module, settings: Timm, *, size: int, channels: int) -> None:
+    """Raise ProfileError where rows or columns of the image change nothing in what the model says.
+
+    A patch or a stride that does not divide the side drops the rest, and timm's models train without it.
+    """
+    try:
+        found = seen(model, channels, size)
+    except RuntimeError:  # no gradient can be had of it, so nothing is known
+        return
+    missed = "" if found is None else left_out(found)
+    if missed:
+        patch = _patch(model)
+        step = patch or HALVINGS
+        whole = -(-size // step) * step
+        smaller = [str(side) for side in range(patch - 1, 1, -1) if size % side == 0]
+        either = f", or model.patch to {' or '.join(smaller[:3])}" if smaller else ""
+        raise _refusal(
+            settings, "data.image_size", f"sees {missed}; set data.image_size to {whole}{either}"
+        )
+
+
+def _patch(model: nn.Module) -> int:
+    """Side of its patches; 0 where it has none."""
+    side = getattr(getattr(model, "patch_embed", None), "patch_size", 0)
+    return int(side[0] if isinstance(side, tuple) else side or 0)
 
 
 def _refusal(settings: Timm, key: str, reason: str) -> ProfileError:

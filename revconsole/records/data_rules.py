@@ -1,9 +1,20 @@
-"""What the settings of the data ask of one another."""
+"""What the settings of the data ask of one another, and of the images they are about."""
 
-from revconsole.errors import nearest
+from revconsole.errors import ProfileError, nearest
 from revconsole.records import catalogue, sources
+from revconsole.records.facts import DatasetFacts
 from revconsole.records.rule import Rule
 from revconsole.records.sections import Data
+
+OF_PICTURES = frozenset(
+    {
+        "random_resized_crop", "flip", "rotation", "rand_augment", "colour_jitter", "blur", "erasing",
+    }
+)  # fmt: skip
+OF_COLOURS = frozenset({"rand_augment", "colour_jitter"})
+MOST_WHITENED = 4096
+"""Values of an image that zca takes: its eigen-decomposition costs their cube, a minute at this size."""
+USUAL_SHARE = Data.model_fields["validation"].default
 
 
 def check_data(data: Data) -> None:
@@ -92,3 +103,78 @@ def _check_patches(data: Data) -> None:
             f"pixels each way, and images of {data.source} have {size}; "
             + (f"{fitting} is the most" if fitting > 1 else "lower data.gap or data.jitter"),
         )
+
+
+def refuse_nonsense(settings: Data, facts: DatasetFacts) -> None:
+    """Raise ProfileError where `settings` ask for more images than there are or leave a split empty.
+
+    facts: of the images as they are; of a folder, as they were counted.
+    """
+    limit = settings.train_limit
+    if limit is not None and not 2 <= limit <= facts.train_images:
+        raise ProfileError(
+            settings.dataset,
+            "data.train_limit",
+            f"{limit:,} is out of range; the dataset has {facts.train_images:,} training images, "
+            f"and one to train on and one to validate on are the least",
+        )
+    if settings.test_limit is not None and settings.test_limit > facts.test_images:
+        raise ProfileError(
+            settings.dataset,
+            "data.test_limit",
+            f"{settings.test_limit:,} is out of range; the dataset has {facts.test_images:,} test images",
+        )
+    _refuse_empty_split(settings, limit or facts.train_images)
+    _refuse_unsuitable(settings, facts)
+
+
+def _refuse_empty_split(settings: Data, total: int) -> None:
+    """Refuse a fraction held out that leaves nothing to validate on, or nothing to train on; `data.train_limit`
+    is at fault where it is what makes the images so few.
+    """
+    held_out = settings.held_out(total)
+    if 0 < held_out < total:
+        return
+    key, share = "validation", settings.validation
+    remedy = f"{USUAL_SHARE:g} is usual" if share != USUAL_SHARE else "there are too few images"
+    if settings.train_limit is not None:
+        enough = next((n for n in range(2, 1000) if 0 < settings.held_out(n) < n), None)
+        if enough is not None:
+            key, remedy = "train_limit", f"take {enough} images or more"
+    what = "validate" if held_out <= 0 else "train"
+    raise ProfileError(
+        settings.dataset,
+        f"data.{key}",
+        f"a fraction of {share:g} (data.validation) holds out {held_out:,} of {total:,} training images and leaves "
+        f"none to {what} on; {remedy}",
+    )
+
+
+def _refuse_unsuitable(settings: Data, facts: DatasetFacts) -> None:
+    """Raise ProfileError where images of that shape cannot be prepared so."""
+
+    def refusal(name: str, sentence: str) -> ProfileError:
+        return ProfileError(settings.dataset, f"data.{name}", sentence)
+
+    if settings.augment != "none" and not 0 < settings.crop_padding < facts.size:
+        raise refusal(
+            "crop_padding",
+            f"{settings.crop_padding} pixels do not suit images of {facts.size} pixels; "
+            f"an eighth, {max(1, facts.size // 8)}, is usual",
+        )
+    values = facts.channels * (settings.crop or facts.size) ** 2
+    if settings.standardise == "zca" and values > MOST_WHITENED:
+        raise refusal(
+            "standardise",
+            f"zca decorrelates every value of an image with every other, and {values:,} of them are too many "
+            f"(the limit is {MOST_WHITENED:,}); use per-channel or per-pixel",
+        )
+    for name in settings.augmentations:
+        if name in OF_PICTURES and facts.size == 1:
+            raise refusal(name, f"{settings.dataset} has points, not pictures; leave it out")
+        if name in OF_COLOURS and facts.channels not in {1, 3}:
+            raise refusal(
+                name,
+                f"is for grey or colour images, and those of {settings.dataset} have "
+                f"{facts.channels} channels; leave it out",
+            )

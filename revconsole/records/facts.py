@@ -43,6 +43,8 @@ class DatasetFacts:
     debian_package: str = ""
     download_megabytes: int = 0
     """10⁶ bytes a download takes; 0 where nothing is downloaded."""
+    download_from: tuple[str, ...] = ()
+    """Where a download comes from, the first that answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,9 @@ EXACT_GAMMAS = frozenset({1.0, 0.5, 0.25})
 """What bdia can scale by on a grid."""
 RATIO_SLACK = 1e-6
 """How far from a thousandth a decimal number may lie by being a binary one."""
-LABELS = frozenset({"name", "profile", "study", "arm", "quick", "data_fingerprint"})
+LABELS = frozenset(
+    {"name", "profile", "study", "arm", "quick", "data_fingerprint", "folder_images"}
+)
 """What a plan is called, where it came from and what was found out about it: nothing of it decides the result."""
 
 RESUMABLE = {
@@ -89,6 +91,8 @@ class Plan(Section):
     objective: Objective = Classification()
     data_fingerprint: str | None = None
     """SHA-256 of the images, labels and split; filled in when the run first starts."""
+    folder_images: int | None = Field(default=None, ge=1)
+    """Of a folder, where the length counts steps: images of an epoch, as they were counted when the run was planned."""
 
     @property
     def facts(self) -> DatasetFacts:
@@ -106,6 +110,8 @@ class Plan(Section):
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps of an epoch, the held-out images left out; 0 for a folder, whose images nobody has counted."""
+        if self.folder_images is not None:
+            return math.ceil(self.folder_images / self.train.batch)
         images = min(self.data.train_limit or self.shipped_images, self.shipped_images)
         return math.ceil((images - self.data.held_out(images)) / self.train.batch)
 
@@ -116,7 +122,7 @@ class Plan(Section):
             return 1
         if self.train.steps is None:
             return self.train.epochs
-        return math.ceil(self.train.steps / self.steps_per_epoch)
+        return math.ceil(self.train.steps / max(1, self.steps_per_epoch))
 
     @property
     def shipped(self) -> DatasetFacts:
@@ -254,7 +260,7 @@ def _check_training(plan: Plan) -> None:
         raise Rule(
             "optimizer.nesterov", "looks ahead along the momentum, which is 0; set it to 0.9, say"
         )
-    _check_length(plan)
+    check_length(plan)
     if train.precision == "fp16" and train.device == "cpu":
         raise Rule("train.precision", "fp16 needs a GPU; on the CPU use float32 or bf16")
     if plan.data.repeats > train.batch:
@@ -271,15 +277,10 @@ def _check_training(plan: Plan) -> None:
             raise Rule(f"data.{name}", f"{data.dataset} has {images} {what} images, not {limit}")
 
 
-def _check_length(plan: Plan) -> None:
-    """Refuse steps that nobody can turn into epochs, and a warm-up that lasts to the end."""
+def check_length(plan: Plan) -> None:
+    """Refuse a warm-up that lasts to the end, where it is known how many steps make an epoch."""
     train, schedule, per_epoch = plan.train, plan.schedule, plan.steps_per_epoch
-    if train.steps is not None and not per_epoch:
-        raise Rule(
-            "train.steps",
-            "how many steps make an epoch of a folder is known only once it is read; use train.epochs",
-        )
-    if isinstance(schedule, OneCycle):
+    if isinstance(schedule, OneCycle) or (train.steps is not None and not per_epoch):
         return
     epochs = train.steps / per_epoch if train.steps else float(train.epochs)
     steps = train.steps or train.epochs * per_epoch

@@ -13,6 +13,7 @@ from revconsole.data import doubts
 from revconsole.records import growth
 from revconsole.records.events import Advised, EpochFinished
 from revconsole.training.facts import error_growth, rebuilt_blocks
+from revconsole.training.norms import normed_over_parts
 from revconsole.training.pairs import forecast_fit_seconds
 from revconsole.training.progress import Progress
 from revconsole.training.setting import Setting
@@ -87,6 +88,17 @@ def oversized_batch(setting: Setting) -> Advised | None:
     return _warning(
         f"the batch of {batch:,} is larger than the training set of {images:,} images, so every epoch is "
         "one step; lower train.batch"
+    )
+
+
+def normed_in_parts(setting: Setting) -> Advised | None:
+    """A BatchNorm that sees a part of the batch at a time."""
+    parts = setting.plan.train.accumulate
+    if parts == 1 or not normed_over_parts(setting.model):
+        return None
+    return _warning(
+        f"BatchNorm takes its statistics over each micro-batch of {setting.micro_batch}, not over the batch of "
+        f"{setting.plan.train.batch}: with train.accumulate = {parts} this network trains otherwise than without"
     )
 
 
@@ -235,6 +247,7 @@ def _note(text: str) -> Advised:
 
 OF_NETWORKS = (
     oversized_batch,
+    normed_in_parts,
     mirrored,
     magnified,
     crowded,

@@ -41,7 +41,7 @@ class BoundaryProbe:
 
     def look(self, progress: Progress) -> None:
         """Report the boundary, if it is due after this epoch: evenly, and always the first and the last."""
-        epoch, epochs = progress.epoch, self._setting.plan.epochs
+        epoch, epochs = progress.epoch, self._setting.epochs
         due = epoch * MOST_LOOKS // epochs > (epoch - 1) * MOST_LOOKS // epochs
         if self._applies and (due or epoch in {0, epochs} or not self._said_points):
             self._report(progress.step, epoch)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from revconsole.errors import RunFailed
+from revconsole.errors import DeviceUnavailable, RunFailed
 from revconsole.records.events import Scalar
 
 WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")
@@ -18,14 +18,14 @@ WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")
 def choose(name: str) -> torch.device:
     """The device of that name; `auto` takes the first of cuda, mps, cpu that is there.
 
-    Raises RunFailed for a device that is not there, with those that are.
+    Raises DeviceUnavailable for a device that is not there, with those that are.
     """
     here = available()
     if name == "auto":
         return torch.device(here[0])
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in here:
-        raise RunFailed(
+        raise DeviceUnavailable(
             f"there is no device {name!r} on this machine; it has {', '.join(here)}: "
             "set train.device to one of these, or to auto"
         )

@@ -22,7 +22,7 @@ from revconsole.records.store import RunStore
 from revconsole.records.survey import Surveyed
 from revconsole.training import cost as operations
 from revconsole.training import inspection as look_inside
-from revconsole.training import pace, survey
+from revconsole.training import pace, readiness, survey
 from revconsole.training import samples as look
 from revconsole.training import throughput as data_pace
 from revconsole.training.bench.measure import measure
@@ -78,6 +78,11 @@ def forecast_seconds(plan: Plan) -> float:
         return pace.forecast_seconds(plan, data=data_folder())
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise RunFailed(f"{plan.name} needs more memory than there is") from error
+
+
+def refuse_unready(plan: Plan, store: RunStore, *, own_code: bool) -> None:
+    """Raise what a run of the plan would before its first step; see `readiness`."""
+    readiness.refuse_unready(plan, store, own_code=own_code)
 
 
 def timm_models(pattern: str) -> list[str]:

@@ -33,7 +33,7 @@ def facts(setting: Setting) -> dict[str, Scalar]:
         **({} if setting.fitted else weights_of(model)),
         **operations_of(setting.plan, model),
         "steps": setting.steps,
-        "epochs": setting.plan.epochs,
+        "epochs": setting.epochs,
         "steps_per_epoch": setting.steps_per_epoch,
         "train_images": len(data.train),
         "validation_images": len(data.validation),

@@ -99,7 +99,7 @@ class Keeper:
         Raises NotSaved only if all training is done and there is no checkpoint at all.
         """
         plan, best = self._setting.plan, progress.best
-        last = progress.epoch == plan.epochs
+        last = progress.epoch == self._setting.epochs
         due = progress.epoch % plan.train.checkpoint_epochs == 0 or last
         if last and not self._checkpoints.steps():
             self.save(progress)

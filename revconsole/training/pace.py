@@ -33,7 +33,7 @@ def seconds_of(setting: Setting) -> float:
         check_pairs(setting)
         return forecast_fit_seconds(setting)
     step, image = _step_seconds(setting), _image_seconds(setting)
-    opened, epochs = setting.data, setting.plan.epochs
+    opened, epochs = setting.data, setting.epochs
     known = 0 if setting.objective.labelled else min(MOST, len(opened.train))
     evaluated = (len(opened.validation) + known) * epochs + len(opened.test) + known
     return step * setting.steps + image * evaluated

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch.amp.grad_scaler import GradScaler
 
-from revconsole.errors import RunFailed
+from revconsole.errors import ProfileError
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -43,13 +43,15 @@ class Precision:
 
 
 def prepare(name: str, device: torch.device) -> Precision:
-    """The precision of that name on that device. Raises RunFailed where the device cannot compute so."""
+    """The precision of that name on that device. Raises ProfileError where the device cannot compute so."""
     if name == "fp16" and device.type == "cpu":
-        raise RunFailed(
-            "fp16 needs a GPU and this run is on the CPU; set train.precision to bf16 or float32"
-        )
+        raise _refusal("fp16 needs a GPU and this run is on the CPU; use bf16 or float32")
     if name == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        raise RunFailed(f"{device} cannot compute in bf16; set train.precision to fp16 or float32")
+        raise _refusal(f"{device} cannot compute in bf16; use fp16 or float32")
     return Precision(
         name=name, device=device, scaler=GradScaler(device.type, enabled=name == "fp16")
     )
+
+
+def _refusal(reason: str) -> ProfileError:
+    return ProfileError("this machine", "train.precision", reason)

@@ -65,7 +65,11 @@ class Room:
 
     def _shrink(self, shortage: Shortage, doing: str) -> None:
         setting = self._setting
-        sizes = smaller_sizes(setting.plan.train.batch, setting.micro_batch)
+        sizes = [
+            size
+            for size in smaller_sizes(setting.plan.train.batch, setting.micro_batch)
+            if size >= setting.least_images
+        ]
         if not (self._shrinks and sizes):
             present, ways = ways_out(setting)
             now = f", with {_images(setting.micro_batch)} at once"

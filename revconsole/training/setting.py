@@ -5,6 +5,7 @@ Shapes: B images of a batch, C channels, S pixels of height and width.
 
 import itertools
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from revconsole.records.keys import key
 from revconsole.records.plan import Plan
 from revconsole.records.sections import Coefficients, Svm
 from revconsole.reversible import move_weights, set_draws
-from revconsole.training import devices, optimizers, precision
+from revconsole.training import devices, norms, optimizers, precision
 from revconsole.training.build import build_learner
 from revconsole.training.draws import Signs
 from revconsole.training.objectives import Inputs, Objective, objective_of
@@ -60,6 +61,8 @@ class Setting:
     rates: Rates
     signs: Signs
     micro_batch: int
+    least_images: int = 1
+    """That the model can train on at once; what an epoch or a batch leaves beneath it is joined to what is before."""
     average: AveragedModel | None = None
     """The moving average of the weights, where the plan wants one; buffers are the model's own."""
 
@@ -87,6 +90,14 @@ class Setting:
     def steps(self) -> int:
         """Optimiser steps of the whole run."""
         return self.rates.steps
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that the run begins, the last perhaps cut short."""
+        if self.fitted:
+            return 1
+        steps = self.plan.train.steps
+        return self.plan.train.epochs if steps is None else math.ceil(steps / self.steps_per_epoch)
 
     def reach(self, number: int) -> None:
         """Move the scheme's weights to where they are in step `number`, counted from 1."""
@@ -121,6 +132,7 @@ class Setting:
             seed=plan.seed,
             epoch=epoch - 1,
             first=first,
+            least=self.least_images,
             size=plan.image_size,
             prefetch=plan.data.prefetch,
         )
@@ -154,19 +166,21 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
     say(f"what was read: {opened.read}")
     _refuse_other_data(plan, opened.fingerprint)
 
-    model, signs = build_learner(plan).to(device), Signs(plan.seed)
+    model, signs, objective = build_learner(plan).to(device), Signs(plan.seed), objective_of(plan)
+    least = 1 if fitted else norms.least_images(objective, model, plan)
+    norms.refuse_single(plan, least, len(opened.train))
     set_draws(model, signs)
     per_epoch = (
         len(model.pairs)
         if isinstance(model, SupportVectors)
-        else steps_per_epoch(len(opened.train), batch=plan.train.batch)
+        else steps_per_epoch(len(opened.train), batch=plan.train.batch, least=least)
     )
     return Setting(
         plan=plan,
         device=device,
         precision=arithmetic,
         data=opened,
-        objective=objective_of(plan),
+        objective=objective,
         model=model,
         optimizer=optimizers.build(plan.optimizer, model),
         rates=Rates(
@@ -177,6 +191,7 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
         ),
         signs=signs,
         micro_batch=plan.train.batch // plan.train.accumulate,
+        least_images=least,
         average=_average(plan.train.average, model),
     )
 

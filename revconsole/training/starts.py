@@ -5,6 +5,7 @@ strict: whatever is missing, left over or of another shape is refused, not half 
 trained table of positions is resampled where the number of patches differs.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from timm.layers import resample_abs_pos_embed
@@ -24,31 +25,50 @@ POSITIONS = "pos_embed"
 Weights = dict[str, Tensor]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstWeights:
+    """Weights to start from, by name, as the model takes them, and a sentence about where they are from."""
+
+    weights: Weights
+    sentence: str
+
+
 def begin(setting: Setting, store: RunStore | None) -> str:
     """Put the weights in that the plan wants to start from; returns a sentence about it, empty if it wants none.
 
     Raises NoSuchRun, and DataUnavailable for a run that is another than planned, has no whole checkpoint or does
     not fit.
     """
-    address = run_address(setting.plan.model)
-    if address is None:
+    found = first_weights(setting.plan, setting.model, store)
+    if found is None:
         return ""
+    setting.model.load_state_dict(found.weights)
+    if setting.average is not None:
+        setting.average.module.load_state_dict(setting.model.state_dict())
+    return found.sentence
+
+
+def first_weights(plan: Plan, model: nn.Module, store: RunStore | None) -> FirstWeights | None:
+    """What `model`, that of the plan, is to start from; None where the plan names no run. Raises as `begin` does."""
+    address = run_address(plan.model)
+    if address is None:
+        return None
     if store is None:
         raise DataUnavailable(f"there is no store to look for run {address} in")
     run_id = store.find(address)
     source = store.plan(run_id)
-    _refuse_another(setting.plan, store, run_id)
+    _refuse_another(plan, store, run_id)
     try:
         best = best_checkpoint(Checkpoints(store.folder(run_id)))
     except StoreError:
         raise DataUnavailable(
             f"run {run_id} has no whole checkpoint to start from; correct model.pretrained"
         ) from None
-    found = _encoder(source, best)
-    setting.model.load_state_dict(_fitted(setting, found, run_id))
-    if setting.average is not None:
-        setting.average.module.load_state_dict(setting.model.state_dict())
-    return f"starts from the encoder of run {run_id} ({source.name}) as it was after step {best.step}; the head is new"
+    return FirstWeights(
+        weights=_fitted(plan, model, _encoder(source, best), run_id),
+        sentence=f"starts from the encoder of run {run_id} ({source.name}) as it was after step {best.step}; "
+        "the head is new",
+    )
 
 
 def _refuse_another(plan: Plan, store: RunStore, run_id: str) -> None:
@@ -69,12 +89,11 @@ def _encoder(source: Plan, loaded: Loaded) -> Weights:
     return {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
 
 
-def _fitted(setting: Setting, found: Weights, run_id: str) -> Weights:
+def _fitted(plan: Plan, model: nn.Module, found: Weights, run_id: str) -> Weights:
     """The found weights as the model takes them, with its own head."""
-    model, own = setting.model, setting.model.state_dict()
-    heads = _head_names(model)
+    own, heads = model.state_dict(), _head_names(model)
     weights = {name: w for name, w in found.items() if name not in heads}
-    if getattr(setting.plan.model, "position", "") == "sinusoidal":
+    if getattr(plan.model, "position", "") == "sinusoidal":
         weights |= {POSITIONS: own[POSITIONS]}  # fixed, and known for every size
     elif POSITIONS in weights and POSITIONS in own:
         weights[POSITIONS] = _resampled(model, weights[POSITIONS], own[POSITIONS])
@@ -84,7 +103,17 @@ def _fitted(setting: Setting, found: Weights, run_id: str) -> Weights:
             f"the encoder of run {run_id} does not fit this model: {problem}; correct model.pretrained, or the "
             "model's settings"
         )
+    _refuse_not_finite(weights, run_id)
     return weights | {name: own[name] for name in heads}
+
+
+def _refuse_not_finite(weights: Weights, run_id: str) -> None:
+    for name, weight in weights.items():
+        if weight.is_floating_point() and not weight.isfinite().all():
+            raise DataUnavailable(
+                f"the encoder of run {run_id} holds numbers that are not finite in {name}: it had diverged; correct "
+                "model.pretrained"
+            )
 
 
 def _resampled(model: Any, found: Tensor, own: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from revconsole.models.svm import Machine
 from revconsole.training import optimizers
 from revconsole.training.draws import seed_generators
+from revconsole.training.norms import part_sizes
 from revconsole.training.objectives import Inputs, Loss
 from revconsole.training.setting import Setting
 
@@ -95,9 +96,9 @@ def update_weights(setting: Setting, step: Step) -> None:
 
 
 def micro_batches(setting: Setting, inputs: Inputs) -> Iterator[Inputs]:
-    """The batch in parts of the micro-batch size, the last perhaps smaller."""
-    size = setting.micro_batch
-    return zip(*(torch.split(each, size) for each in inputs), strict=True)
+    """The batch in parts of the micro-batch size, the last perhaps smaller, or larger where it would be too small."""
+    sizes = part_sizes(len(inputs[0]), setting.micro_batch, setting.least_images)
+    return zip(*(torch.split(each, sizes) for each in inputs), strict=True)
 
 
 def _clipped_norm(setting: Setting) -> Tensor:

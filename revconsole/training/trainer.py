@@ -92,7 +92,7 @@ def train(
             probe.look(progress)
         orders = Orders(control, emit, secure=partial(secure, meter, keeper, progress))
         try:
-            for epoch in epochs_left(plan, progress, emit):
+            for epoch in epochs_left(setting, progress, emit):
                 meter.restart()
                 done = progress.step - (epoch - 1) * setting.steps_per_epoch
                 for images, labels in setting.training_batches(epoch, first=done):
@@ -188,10 +188,11 @@ def between_steps(keeper: Keeper, meter: Meter, orders: Orders, progress: Progre
         meter.restart()
 
 
-def epochs_left(plan: Plan, progress: Progress, emit: Emit) -> Iterator[int]:
+def epochs_left(setting: Setting, progress: Progress, emit: Emit) -> Iterator[int]:
     """The epochs to train, from 1, until the last or until none has been better for as long as the plan waits."""
+    plan = setting.plan
     patience = plan.train.patience
-    for epoch in range(progress.epoch + 1, plan.epochs + 1):
+    for epoch in range(progress.epoch + 1, setting.epochs + 1):
         best = progress.best
         if patience is not None and best is not None and progress.epoch - best.epoch >= patience:
             what = plan.objective.best.words

@@ -61,6 +61,18 @@ def test_a_store_that_cannot_be_written_says_so(run, name, monkeypatch):
     assert "choose another store with --store or REVCONSOLE_STORE" in said.err
 
 
+def refused(run, *arguments: str) -> tuple[int, str]:
+    """How `train` refuses, which `--dry-run` and `--detach` do word by word, and nothing is created."""
+    said = run("train", *arguments)
+    for other in ("--dry-run", "--detach"):
+        again = run("train", *arguments, other)
+        assert (again.code, again.err) == (said.code, said.err)
+        assert again.out == ""
+    assert said.err.count("\n") == 1
+    assert not Path("runs").exists()
+    return said.code, said.err
+
+
 def failed_run(run, *arguments: str) -> str:
     """The reason of a run that starts and fails, which must also be in its record."""
     said = run("train", *arguments)
@@ -77,8 +89,11 @@ def test_a_dataset_that_is_not_here_says_where_to_put_it(run, monkeypatch, tmp_p
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
 
-    reason = failed_run(run, "demo", "scheme.name=residual", "data.dataset=mnist", "model.patch=7")
+    code, reason = refused(
+        run, "demo", "scheme.name=residual", "data.dataset=mnist", "model.patch=7"
+    )
 
+    assert code == 4
     assert "train-images-idx3-ubyte" in reason
     assert str(tmp_path / "data") in reason
 
@@ -108,9 +123,82 @@ def test_a_device_that_is_not_here_is_said_in_words(run):
 
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
-    reason = failed_run(run, "demo", "scheme.name=residual", "train.device=cuda")
+    code, reason = refused(run, "demo", "scheme.name=residual", "train.device=cuda:9")
 
-    assert "cuda" in reason
+    assert code == 4
+    assert "there is no device 'cuda:9' on this machine; it has cpu" in reason
+    code, reason = refused(run, "demo", "scheme.name=residual", "train.precision=fp16")
+    assert code == 2
+    assert "command line: train.precision: fp16 needs a GPU" in reason
+
+
+TIMM = ("demo", "scheme.name=residual", "model.architecture=timm", "data.image_size=28")
+OWN = ("demo", "scheme.name=residual", "model.architecture=python")
+SMALL = ("seeds=0", "train.batch=13", "data.train_limit=73")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        ((*TIMM, "model.name=vit_tny"), 2, "there is no timm model 'vit_tny'; did you mean"),
+        ((*TIMM, "model.name=hf_hub:timm/vit_tny"), 2, "there is no timm model 'vit_tny'"),
+        ((*TIMM, "model.name=vit_tiny_patch16_224"), 2, "sees 16 of 28 rows and 16 of 28 columns"),
+        ((*TIMM, "model.name=test_vit", "model.weights=gone.pth"), 4, "there is no weights file gone.pth"),
+        ((*OWN, "model.function=gone:model"), 2, "there is no module 'gone'"),
+        ((*OWN, "model.function=mine:gone"), 2, "there is no function of mine 'gone'; did you mean 'one'?"),
+        ((*OWN, "model.function=wrong:one"), 2, "wrong is not Python (wrong.py, line 1"),
+        (("demo", "scheme.name=residual", "data.train_limit=5"), 2, "data.train_limit: a fraction of 0.1"),
+        (("demo", "scheme.name=residual", "data.test_limit=999"), 2, "data.test_limit: digits has 360"),
+        (("demo", "scheme.name=residual", "data.rand_augment=3", "data.standardise=zca", "data.crop_padding=9", "data.augment=crop"), 2, "data.crop_padding: 9 pixels"),
+        (("demo", "scheme.name=residual", "data.dataset=imagefolder", "data.folder=nowhere", "data.image_size=8"), 4, "there is no folder"),
+        (("demo", "scheme.name=residual", "model.architecture=resnet", *SMALL), 2,
+         "66 images to train on in batches of 13 leave one alone at the end of an epoch"),
+        (("demo", "scheme.name=residual", "model.architecture=resnet", "seeds=0", "train.batch=4", "train.accumulate=4"), 2,
+         "train.accumulate: batch 4 with accumulate 4 puts one image through the network at a time"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_what_can_be_known_before_a_run_exists_is_said_before(run, arguments, code, sentence):
+    Path("mine.py").write_text("raise SystemExit('nobody may run this')\ndef one(): ...\n")
+    Path("wrong.py").write_text("def one(:\n")
+
+    assert refused(run, *arguments)[0] == code
+    assert sentence in run("train", *arguments).err
+
+
+def test_a_study_is_judged_before_any_of_its_runs_exists(run):
+    Path("two.toml").write_text(
+        '[study]\ntitle = "two"\n[train]\nepochs = 1\n[[arm]]\nname = "here"\n'
+        '[[arm]]\nname = "nowhere"\ntrain.device = "cuda:9"\n'
+    )
+    for more in ((), ("--dry-run",), ("--detach",)):
+        said = run("study", "run", "two.toml", *more)
+
+        assert said.code == 4
+        assert "there is no device 'cuda:9'" in said.err
+    assert not Path("runs").exists()
+
+
+def test_a_block_that_does_not_suit_its_scheme_is_said_before_a_run_exists(run):
+    """Only what trains runs somebody's own code; a dry run does not."""
+    Path("mine.py").write_text(
+        "from pathlib import Path\nfrom torch import nn\nPath('ran').touch()\n"
+        "class Block(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.inner = nn.Conv2d(4, 4, 3, padding=1)\n"
+        "    def forward(self, x):\n        return x + self.inner(x)\n"
+        "def model(classes):\n"
+        "    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Sequential(Block(), Block()), nn.Flatten(),"
+        " nn.Linear(256, classes))\n"
+    )
+    two = ("demo", "scheme.name=additive", "model.architecture=python", "model.function=mine:model")
+
+    assert run("train", *two, "--dry-run").code == 0
+    assert not Path("ran").exists()
+    said = run("train", *two)
+    assert said.code == 2
+    assert "needs two branches" in said.err
+    assert said.err.count("\n") == 1
+    assert not Path("runs").exists()
 
 
 def test_a_full_disk_ends_the_run_with_a_sentence(tmp_path):

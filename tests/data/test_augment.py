@@ -8,6 +8,7 @@ from revconsole.data import batches, dominant, evaluation_batches, open_data
 from revconsole.data._opening import Preparation, Split
 from revconsole.data._standardise import Standardisation
 from revconsole.errors import ProfileError
+from revconsole.records.data_rules import refuse_nonsense
 from revconsole.records.plan import Plan
 from revconsole.records.sections import Data
 
@@ -294,7 +295,6 @@ def test_validation_and_test_images_are_not_augmented(settings, tmp_path):
 
 
 def test_colours_of_images_with_other_channels_are_refused(settings):
-    from revconsole.data._opening import refuse_nonsense
     from revconsole.data.digits import FACTS
 
     six = type(FACTS)(
@@ -363,7 +363,6 @@ def test_crops_that_cannot_be_cut_get_one_sentence(data, sentence):
 
 
 def test_points_are_not_cut(settings):
-    from revconsole.data._opening import refuse_nonsense
     from revconsole.records import catalogue
 
     with pytest.raises(ProfileError, match="has points, not pictures"):

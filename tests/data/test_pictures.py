@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from revconsole.data._pictures import Unfit, decoded, suffixes, why_not
+from revconsole.data._pictures import Unfit, decoded, why_not
+from revconsole.records.image_kinds import suffixes
 
 LEVELS = [0, 1, 128, 255]
 WIDE = [0, 257, 32896, 65535]

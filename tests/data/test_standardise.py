@@ -10,6 +10,7 @@ import torch
 from revconsole.data import _opening, evaluation_batches, open_data
 from revconsole.data._standardise import LEAST_SHARE, fitted
 from revconsole.errors import ProfileError
+from revconsole.records import data_rules
 from revconsole.records.plan import Plan
 
 FLOAT32 = 2e-5  # relative: shift, scale and whitening are rounded to float32 before they are used
@@ -137,7 +138,7 @@ def test_every_split_is_standardised_alike(settings, tmp_path):
 
 
 def test_images_too_large_for_zca_are_refused(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(_opening, "MOST_WHITENED", 63)
+    monkeypatch.setattr(data_rules, "MOST_WHITENED", 63)
     with pytest.raises(ProfileError, match=r"64 of them are too many .* use per-channel"):
         open_data(settings(standardise="zca"), folder=tmp_path, device="cpu")
 

@@ -190,9 +190,7 @@ def test_pretrained_without_a_network_is_one_sentence_and_soon():
 
 @pytest.mark.usefixtures("no_network")
 def test_pretrained_where_nothing_was_published_says_so():
-    with pytest.raises(
-        DataUnavailable, match="nobody has published weights for test_vit4; leave out"
-    ):
+    with pytest.raises(ProfileError, match="nobody has published weights for test_vit4; leave it"):
         build("test_vit4", size=160, pretrained=True)
 
 

@@ -1,8 +1,11 @@
 """How long a run trains: epochs, steps, or until nothing gets better."""
 
+import numpy as np
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
+from revconsole.lab.lengths import counted_steps
 from revconsole.records.events import Advised, EpochFinished, Started
 
 PER_EPOCH = 4  # 112 images in batches of 32
@@ -53,9 +56,23 @@ def test_a_warm_up_without_end_is_refused(small):
         small(train={"steps": 10}, schedule={"name": "cosine", "warmup_steps": 10})
 
 
-@pytest.mark.parametrize("limit", [None, 100])
-def test_steps_of_a_folder_that_nobody_has_counted_are_refused(small, limit):
-    data = {"dataset": "imagefolder", "folder": "x", "image_size": 8, "train_limit": limit}
+@pytest.mark.parametrize("limit", [None, 20])
+def test_a_run_on_a_folder_takes_as_many_steps_as_it_was_asked_for(small, runner, tmp_path, limit):
+    """Three classes of ten images: what was counted from the names is what is then trained on."""
+    for label, name in enumerate(("ant", "bee", "cow")):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(10):
+            pixels = np.full((8, 8, 3), 60 * label + number, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{number}.png")
+    folder = str(tmp_path / "pets")
+    data = {"dataset": "imagefolder", "folder": folder, "image_size": 8, "train_limit": limit}
+    plan = small(data=data, train={"steps": 7, "batch": 8})
 
-    with pytest.raises(ValidationError, match="known only once it is read"):
-        small(data=data, train={"steps": 10})
+    record = runner(plan)
+
+    assert record.ending.step == 7
+    assert len(record.of(EpochFinished)) == 3
+    counted = counted_steps(plan, set_in=str)
+    assert counted.folder_images == record.of(Started)[0].facts["train_images"] <= (limit or 24)
+    assert (counted.steps_per_epoch, counted.epochs) == (3, 3)
+    assert counted.digest() == plan.digest()

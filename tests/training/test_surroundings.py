@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from revconsole.errors import RunFailed
+from revconsole.errors import ProfileError
 from revconsole.records.events import Started
 from revconsole.records.sections import Adam, AdamW, Sgd
 from revconsole.training import devices, optimizers, precision
@@ -51,7 +51,7 @@ def test_a_deterministic_run_trains_and_records_it(runner, small):
 
 
 def test_fp16_is_refused_on_the_cpu():
-    with pytest.raises(RunFailed, match="fp16 needs a GPU"):
+    with pytest.raises(ProfileError, match=r"train\.precision: fp16 needs a GPU"):
         precision.prepare("fp16", torch.device("cpu"))
 
 

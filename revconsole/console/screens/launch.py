@@ -25,7 +25,8 @@ from revconsole.console.widgets.panes import Title
 from revconsole.console.widgets.setting import Setting
 from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.lab import format as figures
-from revconsole.lab.lab import Launcher, Planned
+from revconsole.lab.lab import Launcher
+from revconsole.lab.planning import Planned
 from revconsole.lab.shell import command_line
 from revconsole.records import growth, shelf
 from revconsole.records.plan import Plan

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from revconsole.reversible.audit.check import Case, Check, evaluating, sow
+from revconsole.reversible.audit.sight import left_out, seen
 from revconsole.reversible.audit.trace import ROUNDING, Found, trace
 
 OWN = "own pixels"
 OTHERS = "no other sample"
+NOISE = 16  # images of it, to see whether single pixels count
 LEVEL = 1e-12  # of logits that are all alike, to have something to divide by
 
 
@@ -25,14 +27,12 @@ class Dependence:
     """Of the output for one sample on the images of the batch.
 
     own, others: largest gradient with respect to its own pixels, and to those of all others.
-    share: of its own pixels with a gradient, 0 to 1.
     moved, carried: how far its own output, and any other's, moved when its image was changed,
                     relative to the largest output.
     """
 
     own: float
     others: float
-    share: float
     moved: float
     carried: float
 
@@ -64,6 +64,7 @@ def samples(case: Case, *, thorough: bool) -> list[Check]:
                 )
             ]
         found = {sample: _dependence(few, sample) for sample in chosen}
+        counts = _counting(few)
         blind = [sample for sample, each in found.items() if not each.sees]
         leaky = [sample for sample, each in found.items() if each.leaks]
         suspect = (*blind, *leaky)
@@ -71,13 +72,23 @@ def samples(case: Case, *, thorough: bool) -> list[Check]:
     worst = max(found.values(), key=lambda each: max(each.others, each.carried))
     mixes = bool(leaky) or bool(blind and where and where.mixing)
     return [
-        _own(found[blind[0]] if blind else found[chosen[0]], where),
+        _own(found[blind[0]] if blind else found[chosen[0]], where, counts),
         _others(worst, where if mixes else None, mixes=mixes, alone=count == 1),
         *([] if mixes or not thorough or count == 1 else _in_training(few)),
     ]
 
 
-def _own(found: Dependence, where: Found | None) -> Check:
+def _counting(case: Case) -> Tensor | None:
+    """Which values of an image can count at all, bool (C, S, S), whatever is in it; None where none is known to.
+
+    An image of the data may hide some: a pool takes one pixel of a black border and leaves the others.
+    """
+    channels, size = case.images.shape[1:3]
+    with case.autocast():
+        return seen(case.model, channels, size, images=NOISE)
+
+
+def _own(found: Dependence, where: Found | None, counts: Tensor | None) -> Check:
     if not found.sees:
         figure = "the output stays the same when the image changes, and its gradient is zero"
         return Check(name=OWN, passed=False, figure=figure, advice=_blindness(where))
@@ -88,7 +99,25 @@ def _own(found: Dependence, where: Found | None) -> Check:
             figure="the output follows the image, but no gradient reaches it",
             advice="a detach() or no_grad() stands in the way: meant, if what is below it is not to learn",
         )
-    return Check(name=OWN, passed=True, figure=f"{found.share:.0%} of its pixels count")
+    if counts is None:
+        return Check(name=OWN, passed=True, figure="the output follows the image")
+    figure = f"{_percent(counts)} of its pixels count"
+    if missed := left_out(counts):
+        advice = (
+            f"it sees {missed}: a patch, a stride or a pool drops what does not divide; change it, or the side of the "
+            "image"
+        )
+        return Check(name=OWN, passed=False, figure=figure, advice=advice)
+    if not counts.all():
+        advice = "the others change nothing in its output, whatever the image: meant?"
+        return Check(name=OWN, passed=True, figure=figure, advice=advice)
+    return Check(name=OWN, passed=True, figure=figure)
+
+
+def _percent(counts: Tensor) -> str:
+    """The share that counts; never 100 % where one does not."""
+    share = float(counts.float().mean())
+    return f"{share:.0%}" if counts.all() else f"{min(99, int(100 * share))}%"
 
 
 def _blindness(where: Found | None) -> str:
@@ -162,7 +191,6 @@ def _dependence(case: Case, sample: int) -> Dependence:
     return Dependence(
         own=float(gradient[sample].max()),
         others=float(gradient[others].max()) if others.any() else 0.0,
-        share=float((gradient[sample] != 0).float().mean()),
         moved=float(apart[sample]),
         carried=float(apart[others].max()) if others.any() else 0.0,
     )

@@ -9,6 +9,8 @@ from pathlib import Path
 from revconsole.errors import DataUnavailable
 from revconsole.records.folder import Layout, Passed, entries, is_folder, laid_out
 
+TEST_SHARE = 0.2
+"""Of the images of a folder that has none set apart to test on: so many of each class are."""
 DEEPEST = 32
 """Folders within a class, one in another, that are looked into."""
 TOLD = 6
@@ -35,6 +37,13 @@ class Listing:
     """What is trained, validated and tested on, by the names of the folders."""
     links: int
     """Files that are links to others within the folder."""
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Images to train on, held out to validate on (0 where the run holds out its own) and tested on."""
+        train, validation, test = map(len, (self.train, self.validation, self.test))
+        cut = 0 if test else round(TEST_SHARE * train)
+        return train - cut, validation, test or cut
 
 
 def listed(root: Path, suffixes: frozenset[str]) -> Listing:

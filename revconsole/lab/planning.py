@@ -1,0 +1,71 @@
+"""Planning: an experiment with overrides, and the runs it makes, completed by what the store and the disk tell."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from revconsole.errors import ProfileError
+from revconsole.lab import lengths, starts
+from revconsole.lab import study as studies
+from revconsole.records import shelf
+from revconsole.records.plan import Plan
+from revconsole.records.profile import COMMAND_LINE
+from revconsole.records.store import RunStore
+from revconsole.records.study import Arm, Study, Unfit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """An experiment with its overrides, and every run it makes."""
+
+    study: Study
+    settings: Mapping[str, Any]
+    plans: tuple[Plan, ...]
+
+    def given(self, plan: Plan) -> Mapping[str, Any]:
+        """The profile that a run is kept with: as it was given, or of the run alone where it is an arm of a study's own."""
+        if self.study.tables:
+            return studies.own_profile(plan)
+        return self.study.profile.overridden(self.settings).table
+
+    def set_in(self, key: str) -> str:
+        """The file, or the command line, that a key was set in."""
+        return COMMAND_LINE if key in self.settings else self.study.where
+
+
+def planned(profile: str, settings: Mapping[str, Any], store: RunStore) -> Planned:
+    """What an experiment with overrides would run. Raises ProfileError or UnknownName."""
+    found = shelf.find(profile)
+    made = Planned(study=found, settings=settings, plans=found.plans(settings))
+    plans = [_completed(plan, found.where, store, made.set_in) for plan in made.plans]
+    return replace(made, plans=tuple(plans))
+
+
+def models(
+    profile: str, settings: Mapping[str, Any] | None, store: RunStore
+) -> tuple[Plan | Unfit, ...]:
+    """What an experiment would train, what cannot be planned beside it; see `Lab.models`."""
+    found = shelf.find(profile)
+
+    def looked_at(each: Plan | Unfit) -> Plan | Unfit:
+        if isinstance(each, Unfit):
+            return each
+        try:
+            return _completed(each, found.where, store)
+        except ProfileError as error:
+            return Unfit(name=each.name, error=error)
+
+    return tuple(looked_at(each) for each in found.models(settings))
+
+
+def completed_arm(arm: Arm, where: str, store: RunStore) -> Arm:
+    """An arm of a study, every plan completed. where: what to correct. Raises ProfileError or DataUnavailable."""
+    return replace(arm, plans=tuple(_completed(plan, where, store) for plan in arm.plans))
+
+
+def _completed(
+    plan: Plan, where: str, store: RunStore, set_in: Callable[[str], str] | None = None
+) -> Plan:
+    """The plan with the run that it starts from, and the images of its folder counted where it needs them."""
+    resolved = starts.resolved(plan, store, where=where)
+    return lengths.counted_steps(resolved, set_in=set_in or (lambda _: where))

@@ -1,0 +1,110 @@
+"""A file of weights: named tensors, read without running what is in it; anything else is one sentence.
+
+Taken are .safetensors, and what `torch.save` wrote of tensors only. Of a checkpoint that holds more, the weights are
+what timm takes for them: `state_dict_ema`, `model_ema`, `state_dict` or `model`.
+"""
+
+import pickle
+import zipfile
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from timm.models import clean_state_dict
+from torch import Tensor
+
+from revconsole.errors import DataUnavailable
+
+Weights = dict[str, Tensor]
+PARTS = ("state_dict_ema", "model_ema", "state_dict", "model")
+TAKES = "model.weights takes a .safetensors, or a .pth with tensors only"
+POINTER = b"version https://git-lfs"
+MOST_NAMED = 4
+
+
+def read(path: Path, *, taker: str) -> Weights:
+    """The tensors by name, on the CPU. taker: what is to have them. Raises DataUnavailable."""
+    _refuse_other_files(path)
+    try:
+        content = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
+    except MemoryError:
+        raise
+    except (OSError, RuntimeError, pickle.UnpicklingError, SafetensorError, EOFError, ValueError,
+            AttributeError, KeyError, TypeError, IndexError) as error:  # fmt: skip
+        raise DataUnavailable(
+            f"{path} is not a file of weights that {taker} could load; {TAKES}"
+        ) from error
+    found: Weights = clean_state_dict(_weights_in(content, path))
+    return found
+
+
+def _unpickled(path: Path) -> Any:
+    """What `torch.save` wrote; the settings that timm and others keep beside the weights are let pass."""
+    with torch.serialization.safe_globals([Namespace]):
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def refuse_not_finite(weights: Weights, path: Path) -> None:
+    """Raise DataUnavailable for the first tensor that holds nan or inf, by name."""
+    for name, tensor in weights.items():
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            continue
+        wrong = tensor.numel() - int(tensor.to(torch.float32).isfinite().sum())
+        if wrong:
+            raise DataUnavailable(
+                f"{wrong:,} of {tensor.numel():,} numbers of {name} in {path} are not finite (nan or inf), so no "
+                "network can start from it; choose an earlier checkpoint as model.weights"
+            )
+
+
+def _refuse_other_files(path: Path) -> None:
+    """What can be told from outside: nothing there, a folder, a pointer, a program."""
+    if not path.is_file():
+        lacks = f"{path} is not a file" if path.exists() else f"there is no weights file {path}"
+        raise DataUnavailable(f"{lacks}; correct model.weights")
+    try:
+        with path.open("rb") as opened:
+            start = opened.read(len(POINTER))
+    except OSError as error:
+        raise DataUnavailable(
+            f"the weights file {path} cannot be read: {error.strerror}; correct model.weights"
+        ) from None
+    if start == POINTER:
+        raise DataUnavailable(
+            f"{path} is a pointer of git-lfs and not the weights; `git lfs pull` fetches them for model.weights"
+        )
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+        if any(name.endswith("/constants.pkl") or name == "constants.pkl" for name in names):
+            raise DataUnavailable(
+                f"{path} is a TorchScript archive, a program with its weights; {TAKES}: save its state_dict()"
+            )
+
+
+def _weights_in(content: Any, path: Path) -> dict[str, Any]:
+    """The named tensors of what was saved. Raises DataUnavailable, with what is there instead."""
+    if not isinstance(content, dict):
+        what = "nothing (None)" if content is None else f"a {type(content).__name__}"
+        raise DataUnavailable(f"{path} holds {what} and no named tensors; correct model.weights")
+    part = next((p for p in PARTS if content.get(p) is not None), None)
+    found = content if part is None else content[part]
+    inside = "" if part is None else f" under {part!r}"
+    if not isinstance(found, dict):
+        raise DataUnavailable(
+            f"{path} holds a {type(found).__name__}{inside} and no named tensors; correct model.weights"
+        )
+    if not found:
+        raise DataUnavailable(f"{path} holds no tensor{inside}; correct model.weights")
+    others = [str(name) for name, value in found.items() if not isinstance(value, Tensor)]
+    if others or not all(isinstance(name, str) for name in found):
+        few = ", ".join(others[:MOST_NAMED]) + (", …" if len(others) > MOST_NAMED else "")
+        kind = type(found[others[0]]).__name__ if others and others[0] in found else "other keys"
+        raise DataUnavailable(
+            f"{path} holds something else than named tensors{inside}: {few} ({kind}); save the state_dict() alone, or "
+            "under 'state_dict', for model.weights"
+        )
+    return found
