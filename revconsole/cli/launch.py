@@ -115,13 +115,16 @@ def resume(
     context: typer.Context,
     run: Annotated[
         str,
-        typer.Argument(help="Run: id or its beginning, name, or @1.", autocompletion=complete.runs),
-    ] = "@1",
+        typer.Argument(
+            help="Run: id or its beginning, name, or @1; without one, the newest that ended early.",
+            autocompletion=complete.runs,
+        ),
+    ] = "",
     detach: Detach = False,
 ) -> None:
     """Go on with a run that was stopped, failed or lost, from its last checkpoint."""
     lab = _lab(context.obj)
-    run_id = lab.find(run)
+    run_id = lab.find(run) if run else lab.to_resume()
     if detach:
         lab.resume(run_id, "process")
         typer.echo(run_id)

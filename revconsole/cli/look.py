@@ -1,5 +1,6 @@
 """Verbs that look at runs: ls, show, compare, watch."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from revconsole.cli import complete, output, pictures
 from revconsole.cli.launch import follow_to_end
-from revconsole.errors import ProfileError, UnknownName
+from revconsole.errors import NoSuchRun, ProfileError, UnknownName
 
 if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
@@ -92,7 +93,8 @@ def compare(
     runs: Annotated[
         list[str],
         typer.Argument(
-            help="Runs to compare; the first is the baseline.", autocompletion=complete.runs
+            help="Runs to compare: ids, names, patterns, or a profile for all its runs; the first is the baseline.",
+            autocompletion=complete.runs,
         ),
     ],
     json: Json = False,
@@ -101,20 +103,44 @@ def compare(
     from revconsole.lab import rows  # the records: not for --help
 
     lab = _lab(context)
-    ids = list(dict.fromkeys(lab.find(run) for run in runs))
-    compared = lab.compare(ids)
+    compared = lab.compare(lab.find_all(runs))
     if json:
         output.print_json(rows.comparison(compared))
     else:
         output.print_comparison(compared)
 
 
-def watch(context: typer.Context, run: Address = "@1") -> None:
-    """Follow a run until it ends, wherever it trains; the exit code is 0 if it finished."""
+def watch(
+    context: typer.Context,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Runs: ids, names, patterns, or a profile; without one, those that train now and then those that wait.",
+            autocompletion=complete.runs,
+        ),
+    ] = None,
+) -> None:
+    """Follow runs to their ends, wherever they train; the exit code is 0 if all finished."""
     lab = _lab(context)
-    last = follow_to_end(lab.follow(lab.find(run)))
-    if last.state != "finished":
+    ids = lab.find_all(runs) if runs else lab.batch() or (lab.find("@1"),)
+    states: list[str] = []
+    for number, run_id in enumerate(ids):
+        if len(ids) > 1:
+            output.say(_place(lab, ids[number:]))
+        try:
+            states.append(follow_to_end(lab.follow(run_id)).state)
+        except NoSuchRun as error:
+            output.say(str(error))
+            states.append("deleted")
+    if set(states) - {"finished"}:
         raise typer.Exit(1)
+
+
+def _place(lab: "Lab", ids: Sequence[str]) -> str:
+    """Which run is followed now, and how many come after it."""
+    run = lab.summary(ids[0])
+    after = f", {len(ids) - 1} after it" if ids[1:] else ", the last"
+    return f"-- {run.name} is {run.state}{after}"
 
 
 def _lab(context: typer.Context) -> "Lab":

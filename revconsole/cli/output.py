@@ -233,6 +233,8 @@ def print_comparison(compared: "Comparison", *, plain: bool = False) -> None:
     rows = [_comparison_cells(row, compared.differing, probed=probed) for row in compared.rows]
     settings = [key for key in reversed(compared.differing) if key not in {"scheme", "backward"}]
     print_table(columns, rows, plain=plain, yields=[*COMPARISON_YIELDS, *settings, "backward"])
+    for mean in compared.means:
+        say(mean)
     for warning in compared.warnings:
         say(f"note: {warning}")
 

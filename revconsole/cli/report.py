@@ -34,8 +34,8 @@ def report(
         list[str],
         typer.Argument(
             metavar="STUDY|RUN...",
-            help="A study, with the key=value settings it was run with; or runs, the first of which is the "
-            "baseline. Runs that differ in their seed alone are one arm.",
+            help="A study or profile, with the key=value settings it was run with; or runs by id, name or pattern, the "
+            "first of which is the baseline. Runs that differ in their seed alone are one arm.",
             autocompletion=complete.subjects,
         ),
     ],
@@ -93,13 +93,12 @@ def _results(lab: "Lab", subjects: list[str], *, quick: bool) -> "Results":
 
     names = [word for word in subjects if "=" not in word]
     settings = parse_assignments([word for word in subjects if "=" in word])
-    known = {entry.name for entry in shelf.shelved_studies()}
-    if len(names) == 1 and (quick or names[0] in known or names[0].endswith(".toml")):
+    if len(names) == 1 and (quick or shelf.known(names[0])):
         return lab.report_study(lab.study(names[0], settings, quick=quick))
     if settings or quick or not names:
         wanted = next(iter(settings), "--quick" if quick else "report")
         raise ProfileError(COMMAND_LINE, wanted, "belongs to one study; `study list` names them")
-    return lab.report_runs(list(dict.fromkeys(lab.find(name) for name in names)))
+    return lab.report_runs(lab.find_all(names))
 
 
 def _words(text: str) -> list[str]:

@@ -1,10 +1,12 @@
 """Verbs that steer runs: stop, pause, hand-over."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from revconsole.cli import complete, output
+from revconsole.errors import NoSuchRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,7 +14,11 @@ if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
 
 Addresses = Annotated[
-    list[str], typer.Argument(help="Runs: ids, names, or @1.", autocompletion=complete.runs)
+    list[str],
+    typer.Argument(
+        help="Runs: ids, names, @1, patterns, or a profile for all its runs that are not over.",
+        autocompletion=complete.runs,
+    ),
 ]
 
 
@@ -52,5 +58,17 @@ def _each(context: typer.Context, runs: list[str], verb: "Callable[[Lab, str], s
     from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
 
     lab = Lab(context.obj)
-    for run_id in [lab.find(run) for run in runs]:
+    for run_id in dict.fromkeys(run_id for run in runs for run_id in _not_over(lab, run)):
         output.say(f"{run_id} {verb(lab, run_id)}")
+
+
+def _not_over(lab: "Lab", address: str) -> Sequence[str]:
+    """The runs that an address means; of several those that have not ended, the last in the queue first.
+
+    Raises NoSuchRun if all of them have.
+    """
+    ids = lab.find_all([address])
+    going = [run_id for run_id in reversed(ids) if not lab.summary(run_id).ended]
+    if len(ids) > 1 and not going:
+        raise NoSuchRun(f"all {len(ids)} runs that answer to {address!r} have ended")
+    return going if len(ids) > 1 else ids

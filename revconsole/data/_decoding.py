@@ -44,6 +44,8 @@ OF_THE_FILE = {
     errno.ENAMETOOLONG,
 }
 """Errors that another try does not mend."""
+OUT_OF_MEMORY = "out of memory"
+"""What Pillow's decoders say of it."""
 
 T = TypeVar("T")
 
@@ -88,13 +90,17 @@ class _Kept(NamedTuple):
 
 
 def decode(file: Path, side: int) -> tuple[bytes, Picture] | Unreadable:
-    """The image with the SHA-256 of its file, or why there is none. Raises MemoryError."""
+    """The image with the SHA-256 of its file, or why there is none. Raises MemoryError with the name of the file."""
     try:
         content = content_of(file, most=MOST_BYTES)
+        if not content:
+            return Unreadable("it is empty", "damaged")
         return hashlib.sha256(content).digest(), _pictures.decoded(content, side)
-    except MemoryError:
-        raise  # it says nothing of the image
+    except MemoryError as error:  # it says nothing of the image
+        raise MemoryError(str(file)) from error
     except OSError as error:
+        if OUT_OF_MEMORY in str(error):
+            raise MemoryError(str(file)) from error
         return _unreadable(error)
     except Exception as error:  # noqa: BLE001  Pillow's decoders raise anything, and one file must not end the list
         return Unreadable(why_not(error), "damaged")

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from revconsole.data._statistics import channel_statistics
 from revconsole.errors import DataUnavailable
+from revconsole.records.bounded import OddFile
 from revconsole.records.facts import DatasetFacts
 
 # Published means and deviations have four digits, and half a grey level is 2e-3: another set is further away.
@@ -101,14 +102,13 @@ def damaged(file: Path, reason: str) -> DataUnavailable:
 
 def unreadable(file: Path, error: OSError) -> DataUnavailable:
     """The error for a file that is there and that the system does not let us read, now or ever."""
-    remedy = (
-        "allow reading it"
-        if error.errno in {errno.EACCES, errno.EPERM}
-        else "nothing says that it is damaged: try again"
-    )
-    return DataUnavailable(
-        f"{file} cannot be read ({error.strerror}); {remedy}, or put another copy in its place"
-    )
+    if isinstance(error, OddFile):
+        remedy = "put the right file in its place"
+    elif error.errno in {errno.EACCES, errno.EPERM}:
+        remedy = "allow reading it or put another copy in its place"
+    else:
+        remedy = "nothing says that it is damaged: try again, or put another copy in its place"
+    return DataUnavailable(f"{file} cannot be read ({error.strerror}); {remedy}")
 
 
 def _class_counts(labels: Tensor, classes: int) -> tuple[int, ...]:

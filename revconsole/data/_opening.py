@@ -91,8 +91,9 @@ def open_data(
     try:
         return _opened(settings, folder=folder, device=device, say=say)
     except MemoryError as error:
+        at = f" (reading {error})" if str(error).startswith("/") else ""
         raise DataUnavailable(
-            f"the images of {settings.dataset} do not fit into the memory there is; lower data.image_size, or "
+            f"the images of {settings.dataset} do not fit into the memory there is{at}; lower data.image_size, or "
             "read fewer of them"
         ) from error
 

@@ -26,6 +26,14 @@ def percent(fraction: float | None) -> str:
     return f"{fraction * 100:.1f} %"
 
 
+def mean(fraction: float, deviation: float | None) -> str:
+    """A mean of fractions and its deviation in percent, two decimals; below 100 % never rounded up to it."""
+    value = fraction * 100
+    if value < 100 <= round(value, 2):
+        value = math.floor(value * 100) / 100
+    return f"{value:.2f} %" if deviation is None else f"{value:.2f} ± {deviation * 100:.2f} %"
+
+
 def points(gain: float | None) -> str:
     """A difference of two fractions in percentage points, with its sign."""
     return _odd(gain) or (UNKNOWN if gain is None else f"{gain * 100:+.1f} pp")

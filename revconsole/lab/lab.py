@@ -1,12 +1,12 @@
 """Lab: the verbs of revconsole. The command line and the console only spell them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError
-from revconsole.lab import engine, killing, planning
+from revconsole.lab import batches, engine, killing, planning
 from revconsole.lab import study as studies
 from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
@@ -21,6 +21,7 @@ from revconsole.lab.report.figures.inspected import shown_run
 from revconsole.lab.report.results import Results
 from revconsole.lab.shell import command_line
 from revconsole.lab.study import Forecast, PlannedStudy, Standing
+from revconsole.records import address as addresses
 from revconsole.records import attempt as attempts
 from revconsole.records import shelf
 from revconsole.records.benchmark import Update
@@ -255,6 +256,18 @@ class Lab:
     def find(self, address: str) -> str:
         """The id that an address means. Raises NoSuchRun."""
         return self.store.find(address)
+
+    def find_all(self, wanted: Iterable[str]) -> tuple[str, ...]:
+        """The ids of all runs that some addresses mean, each once. Raises NoSuchRun."""
+        return self.store.find_all(wanted)
+
+    def to_resume(self) -> str:
+        """The id of the newest run that ended early. Raises NoSuchRun."""
+        return addresses.to_resume(self.runs()).id
+
+    def batch(self) -> tuple[str, ...]:
+        """The runs that one launch, the newest that is not over, still trains: the one in training first, then its queue."""
+        return batches.newest(self.store, self.runs())
 
     def compare(self, run_ids: Sequence[str]) -> Comparison:
         """Several runs as one table; the first is the baseline."""

@@ -110,6 +110,7 @@ def comparison(compared: Comparison) -> dict[str, Any]:
     return {
         "differing": list(compared.differing),
         "warnings": list(compared.warnings),
+        "means": list(compared.means),
         "runs": rows,
     }
 

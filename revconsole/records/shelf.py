@@ -75,6 +75,15 @@ def path_of(name: str, kind: str = "profile") -> Path:
     raise UnknownName(kind, name, {entry.name for entry in _every()})
 
 
+def known(name: str) -> bool:
+    """Whether a name is that of an experiment, or a path to one."""
+    try:
+        path_of(name)
+    except UnknownName:
+        return False
+    return True
+
+
 def _every() -> Iterable[Shelved]:
     return _found([*folders(), *study_folders()])
 

@@ -24,6 +24,7 @@ from typing import Any
 import tomli_w
 
 from revconsole.errors import NoSuchRun, StoreError, UnknownName
+from revconsole.records import address as addresses
 from revconsole.records import attempt as attempts
 from revconsole.records import identity
 from revconsole.records.attempt import Attempt, overwrite, write_json
@@ -166,30 +167,14 @@ class RunStore:
         attempt.close()
 
     def find(self, address: str) -> str:
-        """The id of the run that `address` means: an id or its beginning, a name, or @1 for the newest.
+        """The id of the run that an `address` means; see `address`. Raises NoSuchRun."""
+        return addresses.one(address, self.list(), self.root).id
 
-        Raises NoSuchRun, saying which runs an ambiguous address could mean.
-        """
-        if address.startswith("@"):
-            return self._nth(address)
+    def find_all(self, wanted: Iterable[str]) -> tuple[str, ...]:
+        """The ids of the runs that some addresses mean, each once. Raises NoSuchRun."""
         runs = self.list()
-        matches = [s for s in runs if s.id == address] or [s for s in runs if s.name == address]
-        matches = matches or [s for s in runs if address and s.id.startswith(address)]
-        if len(matches) == 1:
-            return matches[0].id
-        if matches:
-            some = ", ".join(s.id for s in matches[:5])
-            raise NoSuchRun(f"{len(matches)} runs answer to {address!r}: {some}; use an id")
-        raise NoSuchRun(f"no run in {self.root} answers to {address!r}; `revconsole ls` lists them")
-
-    def _nth(self, address: str) -> str:
-        runs = self.list()
-        number = int(address[1:]) if address[1:].isdecimal() else 0
-        if not 1 <= number <= len(runs):
-            raise NoSuchRun(
-                f"{address!r} is no run: @1 is the newest of {len(runs)} in {self.root}"
-            )
-        return runs[number - 1].id
+        found = [s.id for each in wanted for s in addresses.several(each, runs, self.root)]
+        return tuple(dict.fromkeys(found))
 
     def _ids(self) -> Iterable[str]:
         try:

@@ -215,6 +215,66 @@ def test_detach_prints_only_the_ids_on_stdout(run):
     assert [run("watch", run_id).code for run_id in ids] == [0, 0]
 
 
+def test_watch_without_a_name_follows_the_grid_to_its_last_run(run):
+    Path("tiny.toml").write_text(TINY)
+    run("train", "tiny", "--detach", "train.epochs=4", "seeds=[0,1]")
+
+    said = run("watch")
+
+    assert said.code == 0, said.err
+    assert "tiny-additive-s1  finished" in said.err
+    assert "-- tiny-additive-s1 is " in said.err
+    assert "the last" in said.err
+    assert {r["state"] for r in json.loads(run("ls", "--json").out)} == {"finished"}
+
+
+def test_runs_are_compared_and_watched_by_profile_and_pattern(run):
+    Path("tiny.toml").write_text(TINY)
+    run("train", "tiny", "train.epochs=1", "seeds=[0,1]")
+
+    by_profile = json.loads(run("compare", "tiny", "--json").out)["runs"]
+    by_pattern = json.loads(run("compare", "tiny-res*", "--json").out)["runs"]
+    assert [r["name"] for r in by_profile] == [
+        "tiny-residual-s0", "tiny-residual-s1", "tiny-additive-s0", "tiny-additive-s1",
+    ]  # fmt: skip
+    assert [r["name"] for r in by_pattern] == ["tiny-residual-s0", "tiny-residual-s1"]
+    assert run("watch", "tiny-*").err.count("finished in") == 4
+    Path("tiny.toml").unlink()
+    reported = run("report", "tiny", "--figures", "none", "--format", "csv", "--no-weights")
+    assert len(reported.out.splitlines()) == 3, "the runs of a profile that is gone"
+
+
+def test_resume_without_a_name_takes_the_newest_run_that_ended_early(run, pair):
+    store = RunStore(Path("runs"))
+    assert run("resume").err == (
+        "revconsole: no run ended early, so there is nothing to resume; `revconsole ls` lists them\n"
+    )
+    Path("tiny.toml").write_text(TINY)
+    run("train", "tiny", "scheme.name=residual", "train.epochs=1")
+    stopped = store.create(Plan(name="stopped", profile="tiny"), {})
+    attempt = store.claim(stopped, 1)
+    attempt.emit(Finished(outcome="stopped", step=0))
+    attempt.close()
+    finished(store, Plan(name="newer"), 0.9)
+
+    said = run("resume", "--detach")
+
+    assert said.out.split() == [stopped]
+    run("stop", "--now", stopped)
+
+
+def test_a_pattern_stops_what_is_not_over_and_says_where_nothing_is(run, pair):
+    store = RunStore(Path("runs"))
+    waiting = [store.create(Plan(name=f"mine-{n}", profile="mine"), {}) for n in range(2)]
+
+    said = run("stop", "mine")
+
+    assert said.code == 0, said.err
+    assert all(f"{run_id} taken out of the queue" in said.err for run_id in waiting)
+    again = run("stop", "mine-*")
+    assert (again.code, "all 2 runs that answer to 'mine-*' have ended" in again.err) == (3, True)
+
+
 def test_lists_name_what_there_is(run):
     assert "bdia" in run("models").out
     assert "fashion_mnist" in run("data").out

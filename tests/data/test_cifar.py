@@ -1,12 +1,15 @@
 """CIFAR in its four layouts, with small images written here; pickles are never trusted."""
 
 import dataclasses
+import errno
 import hashlib
 import io
 import json
+import os
 import pickle
 import struct
 import tarfile
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -245,6 +248,60 @@ def test_a_rewritten_image_outdates_the_cache(folders, read, facts):
     file = next((folders / "train" / "cat").iterdir())
     write_png(torch.zeros(3, 32, 32, dtype=torch.uint8), file)
     with pytest.raises(DataUnavailable, match="does not hold a hundred: the channel means"):
+        read()
+
+
+def test_images_that_change_places_outdate_the_cache_though_sizes_and_times_are_equal(
+    folders, read
+):
+    one, other = (min((folders / "train" / name).iterdir()) for name in ("cat", "dog"))
+    for file in (one, other):
+        pixels = Image.open(file)
+        pixels.save(file, compress_level=0)
+        os.utime(file, (1.6e9, 1.6e9))
+    assert one.stat().st_size == other.stat().st_size
+    before = read()
+    one.rename(folders / "aside")
+    other.rename(one)
+    (folders / "aside").rename(other)
+    after = read()
+    moved = (before.train_images != after.train_images).flatten(1).any(1) | (
+        before.train_labels != after.train_labels
+    )
+    assert moved.any()
+
+
+def test_a_pipe_in_place_of_an_image_is_named(folders, read):
+    file = min((folders / "train" / "cat").iterdir())
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(
+        DataUnavailable, match=rf"{file.name} cannot be read \(is not a regular file\)"
+    ):
+        read()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_an_error_of_reading_asks_nobody_to_delete_a_good_file(folders, read, monkeypatch, number):
+    file, original = min((folders / "train" / "cat").iterdir()), os.open
+
+    def opening(path, *rest, **more):
+        if Path(path) == file:
+            raise OSError(number, os.strerror(number), str(path))
+        return original(path, *rest, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", opening)
+        with pytest.raises(DataUnavailable, match="cannot be read") as caught:
+            read()
+    assert "delete" not in str(caught.value)
+    assert ("allow reading it" in str(caught.value)) == (number == errno.EACCES)
+    assert len(read().train_labels) == 100
+
+
+def test_labels_nested_beyond_reason_are_named_as_damaged(sheets, read):
+    (sheets / "train_lables.json").write_bytes(b"[" * 100_000)
+    with pytest.raises(DataUnavailable, match=r"train_lables\.json is damaged or incomplete"):
         read()
 
 

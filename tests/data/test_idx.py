@@ -2,12 +2,13 @@
 
 import dataclasses
 import gzip
+import os
 
 import numpy as np
 import pytest
 import torch
 
-from revconsole.data import mnist
+from revconsole.data import _idx, mnist
 from revconsole.data._idx import read_family, read_idx
 from revconsole.data._statistics import channel_statistics
 from revconsole.errors import DataUnavailable
@@ -174,3 +175,20 @@ def test_an_incomplete_set_says_which_file_is_missing_and_where_to_put_them(writ
         f"(no network here); put {', '.join(f'{part}.gz' for part in PARTS)} "
         f"in {place.parent / 'MNIST' / 'raw'}"
     )
+
+
+def test_no_more_is_unpacked_than_a_file_of_the_family_may_have(tmp_path, monkeypatch):
+    monkeypatch.setattr(_idx, "MOST_BYTES", 2000)
+    bomb = tmp_path / "labels.gz"
+    bomb.write_bytes(gzip.compress(bytes((0, 0, 8, 1)) + bytes(1_000_000)))
+    with pytest.raises(DataUnavailable, match="it unpacks to more than 2,000 bytes"):
+        read_idx(bomb, dimensions=1)
+    (tmp_path / "labels").write_bytes(bytes(2001))
+    with pytest.raises(DataUnavailable, match="is larger than 2,000 bytes"):
+        read_idx(tmp_path / "labels", dimensions=1)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "labels")
+    with pytest.raises(DataUnavailable, match="is not a regular file"):
+        read_idx(tmp_path / "labels", dimensions=1)

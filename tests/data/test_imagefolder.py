@@ -5,6 +5,7 @@ import os
 import resource
 import socket
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -414,13 +415,17 @@ def test_an_error_of_the_moment_leaves_nothing_out(pets, opened, failing):
     assert opened(pets, on_bad_image="skip")[1] == []
 
 
-def test_too_little_memory_is_a_sentence_and_no_fault_of_an_image(pets, opened, monkeypatch):
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError("out of memory error when reading image file")]
+)
+def test_too_little_memory_is_a_sentence_and_no_fault_of_an_image(pets, opened, monkeypatch, error):
     def decode(content, side):
-        raise MemoryError
+        raise error
 
     monkeypatch.setattr(_decoding._pictures, "decoded", decode)
     with pytest.raises(
-        DataUnavailable, match=r"do not fit into the memory there is; lower data.image_size"
+        DataUnavailable,
+        match=r"do not fit into the memory there is \(reading .*cats/0.png\); lower data.image_size",
     ):
         opened(pets, on_bad_image="skip")
 
@@ -502,3 +507,39 @@ def test_a_class_with_nothing_to_validate_or_test_on_is_said_at_launch(tmp_path,
     (doubt,) = doubts(data, settings(dataset="imagefolder"))
     assert doubt.level == "warning"
     assert doubt.text.startswith("'few' has no image to validate or test on: ")
+
+
+def test_the_levels_of_12_bits_in_a_16_bit_file_are_doubtful(tmp_path, opened, settings):
+    draw = np.random.default_rng(1)
+    for name in ("a", "b"):
+        (tmp_path / "narrow" / name).mkdir(parents=True)
+        for index in range(10):
+            pixels = draw.integers(0, 4096, (9, 9), dtype=np.uint16)
+            Image.fromarray(pixels).save(tmp_path / "narrow" / name / f"{index}.png")
+    data, _ = opened(tmp_path / "narrow")
+    (doubt,) = doubts(data, settings(dataset="imagefolder"))
+    assert "hardly any grey levels" in doubt.text
+
+
+def test_many_may_read_and_write_the_cache_at_once(pets, opened, tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        found = [data.fingerprint for data, _ in pool.map(lambda _: opened(pets), range(16))]
+    assert len(set(found)) == 1
+    (cache,) = (tmp_path / "data" / "imagefolder").iterdir()
+    assert zipfile.ZipFile(cache).testzip() is None
+
+
+def test_an_image_that_cannot_be_decoded_does_not_have_the_others_decoded_or_kept_again(
+    pets, opened, tmp_path, monkeypatch
+):
+    (pets / "cats" / "empty.png").touch()
+    opened(pets, on_bad_image="skip")
+    (cache,) = (tmp_path / "data" / "imagefolder").iterdir()
+    before, read, original = cache.stat().st_mtime_ns, [], _decoding.decode
+    monkeypatch.setattr(
+        _decoding, "decode", lambda file, side: read.append(file) or original(file, side)
+    )
+    _, said = opened(pets, on_bad_image="skip")
+    assert "empty.png (it is empty); they are left out" in said[0]
+    assert read == [pets / "cats" / "empty.png"]
+    assert cache.stat().st_mtime_ns == before

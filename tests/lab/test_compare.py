@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from revconsole.lab import rows
 from revconsole.lab.compare import compare
 from revconsole.records.plan import Plan
@@ -73,6 +75,53 @@ def test_one_seed_each_is_warned_of_and_several_are_not():
 
     assert any("one seed each" in w for w in one.warnings)
     assert not any("one seed" in w for w in two.warnings)
+
+
+def test_runs_that_differ_in_their_seed_alone_gain_nothing_over_one_another_and_have_a_mean():
+    seeds = [
+        summary(f"a-s{n}", plan=Plan(name="a", seed=n), test_accuracy=v)
+        for n, v in enumerate((0.5, 0.6, 0.7))
+    ]
+    other = summary("b-s0", plan=Plan(name="b", model=Vit(depth=2)), test_accuracy=0.65)
+
+    compared = compare([*seeds, other])
+
+    assert [row.test_accuracy_gain for row in compared.rows] == [
+        None,
+        None,
+        None,
+        pytest.approx(0.15),
+    ]
+    assert compared.means == ("test accuracy of a over seeds 0, 1, 2: 60.00 ± 10.00 %",)
+
+
+def test_seeds_that_gave_the_very_same_weights_have_a_mean_without_a_deviation():
+    same = [
+        summary(f"a-s{n}", plan=Plan(name="a", seed=n), test_accuracy=0.5, weights_sha256="f" * 64)
+        for n in range(3)
+    ]
+
+    (mean,) = compare(same).means
+
+    assert (
+        mean == "test accuracy of a over seeds 0, 1, 2, which gave the very same weights: 50.00 %"
+    )
+
+
+def test_of_runs_that_ended_early_it_is_said_what_became_of_each():
+    plan = Plan(name="x", train={"epochs": 9})
+    runs = [
+        summary("a", state="failed", plan=plan),
+        summary("b", state="stopped", plan=plan, step=40, epoch=3),
+        summary("c", state="killed", plan=plan, step=2),
+        *(summary(name, state="failed", plan=plan) for name in "defg"),
+    ]
+
+    found = compare(runs).warnings
+
+    assert "a, d, e and 2 more: failed before the first step, without a result" in found
+    assert "b: stopped after epoch 3 of 9, with the figures of a shorter training" in found
+    assert "c: killed within the first epoch, with the figures of a shorter training" in found
 
 
 def test_unfinished_runs_are_warned_of():

@@ -12,6 +12,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from scipy import special
@@ -33,12 +34,14 @@ from revconsole.lab.report.figures import (
 )
 from revconsole.lab.report.formats import as_csv, as_html, as_latex, as_markdown
 from revconsole.lab.report.methods import paragraph
+from revconsole.lab.report.notes import BUSY
+from revconsole.lab.report.numbers import arm_rows
 from revconsole.lab.report.statistics import Difference, difference, spread
-from revconsole.lab.report.table import accuracy, arm_rows, table, verdict
+from revconsole.lab.report.table import accuracy, table, verdict
 from revconsole.records.events import EpochFinished, Finished, Measured, Started
 from revconsole.records.inspection import Attended, Attention, Inspection, Positions
 from revconsole.records.plan import Plan
-from revconsole.records.run import Confusion
+from revconsole.records.run import Confusion, Line
 from revconsole.records.samples import Picture
 from revconsole.records.sections import Additive, Data, Train, Vit
 
@@ -298,6 +301,63 @@ def test_a_quick_form_says_so_in_title_rows_notes_figures_and_methods(finished):
     assert "Quick form" in loss_curves.caption(found)
 
 
+def test_runs_that_differ_in_their_name_alone_are_one_arm_and_it_is_said(finished):
+    runs = [
+        finished(Plan(name=f"{n}-s{s}", seed=s), [0.5]) for n, s in (("a", 0), ("b", 1), ("b", 1))
+    ]
+
+    found = reported.of_runs(runs)
+    notes = table(found).notes
+
+    assert [(arm.name, len(arm.runs)) for arm in found.arms] == [("a", 2)]
+    assert "a: runs called a and b are one arm; nothing but their names differs." in notes
+    assert (
+        f"a: of runs of the same settings and seed the newest counts; left out: {runs[1].id}."
+        in notes
+    )
+
+
+def test_runs_that_have_not_finished_are_named_with_their_state(finished, store):
+    waiting = store.read(store.create(plan("a", 1), {}))
+    shown = table(reported.of_runs([finished(plan("a", 0), [0.5]), waiting]))
+
+    assert shown.rows[0][shown.headings.index("seeds")] == "1 of 2"
+    assert f"Not finished, and so not counted: a-s1 ({waiting.summary.state})." in shown.notes
+
+
+def test_a_baseline_without_a_run_is_said_and_the_differences_are_to_another(two_arms):
+    notes = table(replace(two_arms, baseline="gone")).notes
+
+    assert "The baseline gone has no finished run; differences are to plain." in notes
+
+
+def test_what_happened_to_runs_stands_below_the_table(finished):
+    patient = finished(plan("a", 0, train=Train(epochs=9, patience=1)), [0.5, 0.4])
+    lines = [
+        Line(time=0.0, level="note", text=f"4.0 {BUSY} during the last minute"),
+        Line(time=1.0, level="alarm", text="the loss is not a number"),
+    ]
+    resumed = replace(patient.summary, attempt=3)
+    notes = table(reported.of_runs([replace(patient, summary=resumed, log=tuple(lines))])).notes
+
+    for words in (
+        "Ended before the last planned epoch (train.patience): after 2 of 9.",
+        "Interrupted and resumed: a.",
+        "The machine had more to do than this run, so that seconds are not comparable: a.",
+        "Alarm of a: the loss is not a number",
+    ):
+        assert words in notes
+
+
+def test_a_busy_machine_is_recognised_by_what_runs_say_of_it(monkeypatch):
+    from revconsole.training import advice  # torch, which the other tests here do without
+
+    monkeypatch.setattr("os.getloadavg", lambda: (99.0, 99.0, 99.0))
+    setting = SimpleNamespace(device=SimpleNamespace(type="cpu"))
+
+    assert BUSY in advice.busy(setting).text
+
+
 def test_nothing_finished_is_a_sentence(store):
     run = store.read(store.create(Plan(name="a"), {}))
 
@@ -311,7 +371,7 @@ def test_the_methods_say_what_was_done(two_arms):
     for words in (
         "a vision transformer (vit; patch 4, dim 192, depth 6",
         "The arms were plain (scheme residual, backward stored)",
-        "rev (scheme additive fuse=concat, backward reversible)",
+        "rev (scheme additive (fuse concat), backward reversible)",
         "90 training, 10 validation, 30 test images of 8×8 pixels",
         "f" * 64,
         "for 2 epochs, with a batch of 128",

@@ -79,7 +79,7 @@ def test_the_demo_has_the_four_schemes_each_with_its_own_backward():
 def test_the_demo_learns(store, index):
     """A few of its epochs, at half its depth: far above chance, and still far from the end."""
     changes = {"train.epochs": 5, "model.depth": 2, "schedule.warmup_epochs": 0.5}
-    short = shelf.find("demo").overridden(changes)
+    short = shelf.find("demo").profile.overridden(changes)
     run_id = store.create(short.plans()[index], {})
 
     assert door.execute(store, run_id, store.claim(run_id, 1)) == "completed"

@@ -2,7 +2,9 @@
 
     results      the finished runs, arm by arm; everything else is made from them
     statistics   mean, spread, and the paired test of a difference
-    table        the numbers of each arm, and how people read them
+    numbers      every arm in numbers
+    table        how people read them, with `notes` below
+    alike        what runs have in common: the only way from runs to a sentence about them
     methods      a paragraph that says how it was done, from plans and facts alone
     formats/     one file each: Markdown, LaTeX, CSV, HTML; each escapes what came from outside in its own way
     figures/     one file per kind of figure, drawn with matplotlib, which only they import

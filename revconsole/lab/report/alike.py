@@ -6,7 +6,7 @@ the runs that have it (`told`). A sentence that says one run's value of all cann
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from revconsole.lab.compare import flat_settings
 from revconsole.lab.report.results import ArmResult, Results
@@ -65,7 +65,8 @@ class Alike:
         def recorded(run: Run) -> Scalar:
             return run.facts.get(key)
 
-        return self.same(recorded)
+        found: Any = self.same(recorded)
+        return cast("Scalar", found)
 
     def shared(self, section: str) -> dict[str, Any]:
         """The settings of a section, by their names in it, that mean something in every run and are the same in all."""

@@ -13,12 +13,13 @@ from revconsole.lab import format as form
 from revconsole.lab.compare import compare
 from revconsole.lab.report import wording
 from revconsole.lab.report.alike import WITHOUT_BLOCKS, Alike
+from revconsole.lab.report.notes import QUICK
+from revconsole.lab.report.numbers import gain
 from revconsole.lab.report.results import ArmResult, Results
 from revconsole.lab.report.statistics import LEVEL, Difference
-from revconsole.lab.report.table import QUICK, gain
 from revconsole.records import catalogue
 from revconsole.records.run import Run
-from revconsole.records.sections import Data, Section, Train
+from revconsole.records.sections import KINDS, Data, Section, Train
 
 BOOKKEEPING = frozenset(
     {
@@ -36,7 +37,7 @@ BOOKKEEPING = frozenset(
 """Keys of the images that have words of their own, or do not belong in a methods section."""
 ALWAYS = frozenset({"standardise", "crop_padding", "crop_most", "crop_ratio", "zca_eps", "source", "patch_side", "gap", "jitter", "cut_seed"})  # fmt: skip
 """Keys of the images that are said also where they are at their defaults, if they mean something."""
-KINDS = {
+CALLED = {
     "vit": "a vision transformer",
     "resnet": "a residual network",
     "cnn": "a convolutional network",
@@ -106,7 +107,7 @@ def _model(runs: Alike) -> str:
     if architecture is None:
         return f"We trained several models: {runs.told(lambda run: run.plan.model.architecture)}."
     details = wording.settings(runs.shared("model") | {"architecture": None})
-    name = KINDS.get(architecture, "a model")
+    name = CALLED.get(architecture, "a model")
     return f"We trained {name}{wording.in_brackets(architecture, details, _source(runs, 'model'))}."
 
 
@@ -143,10 +144,18 @@ def _told(arm: Alike, differing: tuple[str, ...], settings: Mapping[str, Mapping
     """Of each setting that the arms differ in, the arm's value; what means nothing in it is left out if it can be."""
 
     def value(key: str) -> Any:
-        return arm.same(lambda run: settings[run.id].get(key))
+        return arm.same(lambda run: _kind(run, key) if key in KINDS else settings[run.id].get(key))
 
     meant = [key for key in differing if arm.every(key)]
     return wording.settings({key: value(key) for key in meant or differing}, unset=True)
+
+
+def _kind(run: Run, section: str) -> str:
+    """A section whose kinds differ, with all its settings: `bdia (gamma 0.5, evaluation gamma 0)`."""
+    tag, _ = KINDS[section]
+    found = getattr(run.plan, section).model_dump()
+    kind = found.pop(tag)
+    return f"{kind}{wording.in_brackets(wording.settings(found))}"
 
 
 def _images(runs: Alike) -> str:

@@ -1,11 +1,10 @@
 """Results: the finished runs of a study, or some runs put together, arm by arm."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from revconsole.errors import RevconsoleError
-from revconsole.lab.compare import compare
+from revconsole.lab.compare import arm_name, compare
 from revconsole.lab.report.copies import originals
 from revconsole.lab.study import PlannedStudy, Standing
 from revconsole.records.plan import Plan
@@ -23,6 +22,10 @@ class ArmResult:
     runs: tuple[Run, ...]
     planned: int
     swept: float | None = None
+    names: tuple[str, ...] = ()
+    """What its runs are called, where that is several things and nothing but the name differs."""
+    replaced: tuple[str, ...] = ()
+    """Runs that a newer one of the same settings and seed took the place of."""
 
     @property
     def quick(self) -> bool:
@@ -60,11 +63,18 @@ class Results:
     source: str = ""
     expected: str = ""
     missing: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    """Runs that were to be in it and have not finished, each with its state."""
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """All of them."""
         return tuple(run for arm in self.arms for run in arm.runs)
+
+    @property
+    def baseline_missing(self) -> bool:
+        """Whether the baseline that was asked for has no finished run."""
+        return all(arm.name != self.baseline for arm in self.arms)
 
     @property
     def reference(self) -> ArmResult:
@@ -84,10 +94,7 @@ def of_study(
     for each in standing:
         if each.progress == "done" and each.summary is not None:
             done[each.plan.arm].append(_labelled(read(each.summary.id), each.plan))
-    arms = [
-        ArmResult(name=a.name, runs=_in_order(done[a.name]), planned=len(a.plans), swept=a.swept)
-        for a in planned.arms
-    ]
+    arms = [_arm(a.name, done[a.name], planned=len(a.plans), swept=a.swept) for a in planned.arms]
     facts = planned.study.facts
     present = [arm for arm in arms if arm.runs]
     if not present:
@@ -105,6 +112,11 @@ def of_study(
         source=facts.source,
         expected=facts.expected,
         missing=tuple(arm.name for arm in arms if not arm.runs),
+        unfinished=tuple(
+            f"{each.plan.arm}, seed {each.plan.seed} ({each.summary.state if each.summary else each.progress})"
+            for each in standing
+            if each.progress != "done"
+        ),
     )
 
 
@@ -114,16 +126,17 @@ def of_runs(runs: Sequence[Run]) -> Results:
     Raises RevconsoleError if none of them has finished, or one learns without labels.
     """
     _refuse_unlabelled(run.plan for run in runs)
-    groups: dict[str, list[Run]] = {}
+    every: dict[str, list[Run]] = {}
     for run in runs:
-        if run.summary.state == "finished":
-            groups.setdefault(run.plan.model_copy(update={"seed": 0}).digest(), []).append(run)
+        every.setdefault(run.plan.model_copy(update={"seed": 0}).digest(), []).append(run)
+    found = ([run for run in group if run.summary.state == "finished"] for group in every.values())
+    groups = {key: group for key, group in zip(every, found, strict=True) if group}
     if not groups:
         raise RevconsoleError("none of these runs has finished; a report is made of finished runs")
     names = _names([group[0] for group in groups.values()])
     arms = [
-        ArmResult(name=name, runs=_in_order(group), planned=len(group))
-        for name, group in zip(names, groups.values(), strict=True)
+        _arm(name, group, planned=len({run.plan.seed for run in every[key]}))
+        for name, (key, group) in zip(names, groups.items(), strict=True)
     ]
     return Results(
         name="report",
@@ -131,7 +144,11 @@ def of_runs(runs: Sequence[Run]) -> Results:
         arms=tuple(arms),
         baseline=names[0],
         quick=any(arm.quick for arm in arms),
-        missing=tuple(run.summary.name for run in runs if run.summary.state != "finished"),
+        unfinished=tuple(
+            f"{run.summary.name} ({run.summary.state})"
+            for run in runs
+            if run.summary.state != "finished"
+        ),
     )
 
 
@@ -152,6 +169,20 @@ def _labelled(run: Run, plan: Plan) -> Run:
     return replace(run, summary=replace(run.summary, plan=asked))
 
 
+def _arm(name: str, runs: Sequence[Run], *, planned: int, swept: float | None = None) -> ArmResult:
+    """An arm of runs that differ in nothing but their seed, or their names."""
+    kept = _in_order(runs)
+    names = dict.fromkeys(arm_name(run.summary) for run in runs)
+    return ArmResult(
+        name=name,
+        runs=kept,
+        planned=planned,
+        swept=swept,
+        names=tuple(names) if len(names) > 1 else (),
+        replaced=tuple(run.id for run in runs if run not in kept),
+    )
+
+
 def _in_order(runs: Sequence[Run]) -> tuple[Run, ...]:
     """By seed; of two runs of one seed the newer."""
     found: Mapping[int, Run] = {
@@ -160,13 +191,9 @@ def _in_order(runs: Sequence[Run]) -> tuple[Run, ...]:
     return tuple(found[seed] for seed in sorted(found))
 
 
-def _arm_name(run: Run) -> str:
-    return run.plan.arm or re.sub(rf"-s{run.plan.seed}$", "", run.summary.name)
-
-
 def _names(firsts: Sequence[Run]) -> list[str]:
     """A name for each arm, by its first run; arms that are called alike by what tells them apart as well."""
-    named = [(_arm_name(run), run.summary) for run in firsts]
+    named = [(arm_name(run.summary), run.summary) for run in firsts]
     telling: dict[str, Mapping[str, object]] = {}
     for name in {name for name, _ in named}:
         rows = compare([summary for called, summary in named if called == name]).rows

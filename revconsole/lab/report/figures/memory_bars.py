@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from revconsole.lab import format as form
 from revconsole.lab.report import drawing
+from revconsole.lab.report.numbers import arm_rows
 from revconsole.lab.report.results import Results
-from revconsole.lab.report.table import arm_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

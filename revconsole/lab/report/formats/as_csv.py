@@ -9,8 +9,8 @@ import io
 
 from revconsole.lab import format as form
 from revconsole.lab.report.document import Document
+from revconsole.lab.report.numbers import ArmRow, arm_rows, peak_of
 from revconsole.lab.report.statistics import Difference
-from revconsole.lab.report.table import ArmRow, arm_rows, peak_of
 from revconsole.records.printable import one_line
 
 SUFFIX = "csv"

@@ -1,0 +1,115 @@
+"""Notes: what is to be said below the table, of what is in it and of what is not."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from revconsole.lab.report import wording
+from revconsole.lab.report.alike import Alike
+from revconsole.lab.report.numbers import ArmRow, peak_of
+from revconsole.lab.report.results import Results
+from revconsole.lab.report.statistics import FEWEST, LEVEL
+from revconsole.records.run import Run
+
+QUICK = "quick form: fewer images and epochs than the full study, so no result of the full one"
+BUSY = "processes wanted to run"
+"""What a run says of a machine that has more to do than it has cores; see `training.advice`."""
+MOST_ALARMS = 5
+
+
+def notes(results: Results, rows: Sequence[ArmRow]) -> tuple[str, ...]:
+    """A sentence or two each."""
+    return (*_measured(results, rows), *_about_arms(results, rows), *_about_runs(results))
+
+
+def _measured(results: Results, rows: Sequence[ArmRow]) -> Iterator[str]:
+    """What the columns are."""
+    if results.quick:
+        yield f"{QUICK[:1].upper()}{QUICK[1:]}."
+    yield _accuracy_note(rows)
+    if any(row.multiply_adds_per_image is not None for row in rows):
+        yield "Operations: of the forward pass of one image; a FLOP is a multiplication or an addition, a multiply-add both."
+    yield (
+        "Kept for backward: bytes that the forward pass of one micro-batch keeps, parameters not counted. "
+        f"{_peak_note(peak_of(results))}Seconds per epoch: training steps alone, mean over epochs and seeds."
+    )
+    if any(row.support_vectors is not None for row in rows):
+        yield (
+            "A support vector machine has support vectors, training images that it keeps, in place of parameters; its "
+            "one epoch is the whole fit, it has no loss, and nothing of it depends on the seed."
+        )
+
+
+def _about_arms(results: Results, rows: Sequence[ArmRow]) -> Iterator[str]:
+    """What is odd about the arms."""
+    if results.baseline_missing:
+        yield f"The baseline {results.baseline} has no finished run; differences are to {results.reference.name}."
+    if alike := [row.name for row in rows if row.alike]:
+        yield f"Several seeds gave the very same weights, one answer that is counted once: {', '.join(alike)}."
+    for arm in results.arms:
+        if arm.names:
+            yield f"{arm.name}: runs called {wording.listed(arm.names)} are one arm; nothing but their names differs."
+        if arm.replaced:
+            yield f"{arm.name}: of runs of the same settings and seed the newest counts; left out: {', '.join(arm.replaced)}."
+    if results.missing:
+        yield f"No finished run, and so not in the table: {', '.join(results.missing)}."
+    if results.unfinished:
+        yield f"Not finished, and so not counted: {'; '.join(results.unfinished)}."
+
+
+def _about_runs(results: Results) -> Iterator[str]:
+    """What is odd about the runs that count."""
+    runs = Alike.of(results)
+    if len(runs.each(lambda run: run.summary.fingerprint)) > 1:
+        yield "The arms did not train on the same images and split: see the fingerprints."
+    if len(runs.each(lambda run: run.plan.epochs)) > 1:
+        yield "The arms have different numbers of epochs."
+    if early := runs.only(_ended_early):
+        yield f"Ended before the last planned epoch (train.patience): {early.told(_reached)}."
+    if resumed := runs.only(lambda run: run.summary.attempt > 1):
+        yield f"Interrupted and resumed: {resumed.whose}."
+    if busy := runs.only(_says(BUSY)):
+        yield f"The machine had more to do than this run, so that seconds are not comparable: {busy.whose}."
+    alarms = [(run, line.text) for run in runs.runs for line in run.log if line.level == "alarm"]
+    for run, text in alarms[:MOST_ALARMS]:
+        yield f"Alarm of {Alike((run,), results.arms).whose}: {text}"
+    if len(alarms) > MOST_ALARMS:
+        yield f"{wording.plural(len(alarms) - MOST_ALARMS, 'more alarm')}: see `revconsole show`."
+
+
+def _ended_early(run: Run) -> bool:
+    return run.plan.train.patience is not None and 0 < run.summary.epoch < run.plan.epochs
+
+
+def _reached(run: Run) -> str:
+    return f"after {run.summary.epoch} of {run.plan.epochs}"
+
+
+def _says(words: str) -> Callable[[Run], bool]:
+    return lambda run: any(words in line.text for line in run.log)
+
+
+def _accuracy_note(rows: Sequence[ArmRow]) -> str:
+    """Of what is in the table: a deviation, a difference and a test are named only where there is one."""
+    spread_ = any(row.accuracy is not None and row.accuracy.deviation is not None for row in rows)
+    mean = "mean ± sample standard deviation over seeds, " if spread_ else ""
+    parts = [f"Test accuracy: {mean}of the epoch with the best validation accuracy."]
+    gains = [row.gain for row in rows if row.gain is not None]
+    if any(gain.p is not None for gain in gains):
+        parts.append(
+            f"Differences in percentage points, with a two-sided paired t-test over seeds; p > {LEVEL:g} is not "
+            "distinguishable from chance. No correction for several comparisons."
+        )
+    elif gains:
+        parts.append("Differences in percentage points; none was tested.")
+    if any(gain.p is None for gain in gains):
+        parts.append(
+            f"A difference is tested from {FEWEST} seeds on, where both arms have the same ones; of one that was not tested nothing "
+            "is claimed."
+        )
+    return " ".join(parts)
+
+
+def _peak_note(of: str) -> str:
+    if not of:
+        return ""
+    caution = ", in which memory of runs before it in the same process may remain"
+    return f"Peak memory: the largest over seeds, {of}{caution if 'resident' in of else ''}. "

@@ -1,0 +1,87 @@
+"""Numbers: every arm of a report in numbers. Fractions, seconds and bytes."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from revconsole.lab.report.results import ArmResult, Results
+from revconsole.lab.report.statistics import Difference, Spread, difference, spread
+from revconsole.records.run import Series
+
+TEST, SECONDS, KEPT = "test_accuracy", "epoch_seconds", "kept_for_backward_bytes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmRow:
+    """One arm in numbers; None is not known. accuracy: fractions, of the best epoch on the test images."""
+
+    name: str
+    quick: bool
+    baseline: bool
+    swept: float | None
+    parameters: int | None
+    support_vectors: int | None
+    multiply_adds_per_image: int | None
+    epoch_seconds: float | None
+    kept_bytes: float | None
+    peak_bytes: float | None
+    accuracy: Spread | None
+    best_epochs: tuple[int, ...]
+    epochs: int
+    gain: Difference | None
+    alike: int
+    """Runs that are copies of another of the arm, and are not counted again."""
+    finished: int
+    planned: int
+
+
+def arm_rows(results: Results) -> tuple[ArmRow, ...]:
+    """Every arm in numbers, in the order of the study."""
+    baseline = results.reference
+    return tuple(_row(arm, baseline) for arm in results.arms)
+
+
+def gain(arm: ArmResult, baseline: ArmResult) -> Difference | None:
+    """The difference of the test accuracy to the baseline's; None where either has none."""
+    copies = arm.copied or baseline.copied
+    return difference(arm.by_seed(TEST), baseline.by_seed(TEST), copies=copies)
+
+
+def peak_of(results: Results) -> str:
+    """What the peak memory is of, in one word or several."""
+    return ", ".join(sorted({r.summary.peak_memory_of for r in results.runs} - {""}))
+
+
+def _row(arm: ArmResult, baseline: ArmResult) -> ArmRow:
+    tested, first = arm.by_seed(TEST), arm.runs[0]
+    return ArmRow(
+        name=arm.name,
+        quick=arm.quick,
+        baseline=arm is baseline,
+        swept=arm.swept,
+        parameters=first.summary.parameters,
+        support_vectors=first.summary.support_vectors,
+        multiply_adds_per_image=first.summary.multiply_adds_per_image,
+        epoch_seconds=_mean([s for run in arm.runs for s in _values(run.series.get(SECONDS))]),
+        kept_bytes=_mean(list(arm.by_seed(KEPT).values())),
+        peak_bytes=_largest([run.summary.peak_memory_bytes for run in arm.runs]),
+        accuracy=spread(list(tested.values())),
+        best_epochs=tuple(e for run in arm.runs if (e := run.summary.best_epoch) is not None),
+        epochs=max(run.plan.epochs for run in arm.runs),
+        gain=None if arm is baseline else gain(arm, baseline),
+        alike=len(arm.runs) - len(arm.originals),
+        finished=len(arm.runs),
+        planned=arm.planned,
+    )
+
+
+def _values(series: Series | None) -> list[float]:
+    return [] if series is None else series.values
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return statistics.fmean(values) if values else None
+
+
+def _largest(values: Sequence[int | None]) -> float | None:
+    return max((float(v) for v in values if v is not None), default=None)
