@@ -238,7 +238,7 @@ def test_runs_are_compared_and_watched_by_profile_and_pattern(run):
         "tiny-residual-s0", "tiny-residual-s1", "tiny-additive-s0", "tiny-additive-s1",
     ]  # fmt: skip
     assert [r["name"] for r in by_pattern] == ["tiny-residual-s0", "tiny-residual-s1"]
-    assert run("watch", "tiny-*").err.count("finished in") == 4
+    assert run("watch", "tiny-*").err.count("finished after") == 4
     Path("tiny.toml").unlink()
     reported = run("report", "tiny", "--figures", "none", "--format", "csv", "--no-weights")
     assert len(reported.out.splitlines()) == 3, "the runs of a profile that is gone"
