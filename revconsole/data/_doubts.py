@@ -22,7 +22,7 @@ from revconsole.records.sources import PATCHES
 FEW_LEVELS = 32
 """Of 256: images that use no more hold numbers of classes, or few of more bits."""
 SHARE = 0.01
-"""Of images that are twice there, or under two labels, from which it is said: the usual sets hold some."""
+"""Of images that are there twice, or under two labels, from which it is said: the usual sets hold some."""
 MANY = 0.5
 LOOKED_AT = 64
 """Values of an image that are compared first."""
@@ -105,39 +105,44 @@ def _classes(data: OpenedData) -> Iterator[Doubt]:
 
 
 def _copies(data: OpenedData, *, labelled: bool) -> Iterator[Doubt]:
-    """Images that are there under two labels, and test images that are trained on."""
-    splits = (data.train, data.test)
+    """Images that are there under two labels, and images to validate or test on that are trained on."""
+    splits = (data.train, data.validation, data.test)
     found = _alike([split.images for split in splits])
     if not found:
         return
     labels = torch.cat([split.labels for split in splits]).tolist()
-    count, tested = len(data.train), len(data.test)
-    twofold, known, example = 0, 0, ""
+    count, tested = len(data.train), len(data.train) + len(data.validation)
+    twofold, example = 0, ""
+    known = {"validation": 0, "test": 0}
     for group in found:
         trained = [place for place in group if place < count]
         classes = sorted({labels[place] for place in trained})
         if len(classes) > 1:
             twofold += len(trained)
             example = example or " and ".join(data.names[label] for label in classes[:2])
-        known += len(group) - len(trained) if trained else 0
+        if trained:
+            known["validation"] += sum(count <= place < tested for place in group)
+            known["test"] += sum(tested <= place for place in group)
     if labelled and twofold >= SHARE * count:
         say = _alarm if twofold >= MANY * count else _warning
         yield say(
             f"{twofold:,} of {count:,} training images are there under more than one label, the same picture as {example} "
             "for instance, and nothing tells those apart"
         )
-    if known >= SHARE * tested:
-        yield _warning(
-            f"{known:,} of {tested:,} test images are training images too, so the test says less than it seems to"
-        )
+    for word, split in (("validation", data.validation), ("test", data.test)):
+        if known[word] >= SHARE * len(split) > 0:
+            yield _warning(
+                f"{known[word]:,} of {len(split):,} {word} images are training images too, so the {word} says less than "
+                "it seems to"
+            )
 
 
 def _alike(parts: Sequence[Tensor]) -> list[list[int]]:
     """Places of images (N, C, S, S), counted over all parts, that are the same; only of those that have a copy."""
-    images = [part.flatten(1).cpu() for part in parts]
+    images = [part.flatten(1) for part in parts]
     size = images[0].shape[1]
-    places = torch.linspace(0, size - 1, min(size, LOOKED_AT)).long()
-    rows = np.ascontiguousarray(torch.cat([part[:, places] for part in images]).numpy())
+    places = torch.linspace(0, size - 1, min(size, LOOKED_AT), device=images[0].device).long()
+    rows = np.ascontiguousarray(torch.cat([part[:, places] for part in images]).cpu().numpy())
     keys = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
     _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
     ends = np.cumsum([len(part) for part in images])
@@ -145,7 +150,7 @@ def _alike(parts: Sequence[Tensor]) -> list[list[int]]:
     for place in np.flatnonzero(counts[inverse] > 1).tolist():
         part = int(np.searchsorted(ends, place, side="right"))
         row = images[part][place - (int(ends[part - 1]) if part else 0)]
-        groups[blake2b(row.numpy().tobytes(), digest_size=16).digest()].append(place)
+        groups[blake2b(row.cpu().numpy().tobytes(), digest_size=16).digest()].append(place)
     return [group for group in groups.values() if len(group) > 1]
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from revconsole.errors import DataUnavailable
 from revconsole.records.folder import Layout, Passed, entries, is_folder, laid_out
 
 TEST_SHARE = 0.2
-"""Of the images of a folder that has none set apart to test on: so many of each class are."""
+"""Of the images of a folder that has none set apart to test on: so many are, each class in proportion to within one."""
 DEEPEST = 32
 """Folders within a class, one in another, that are looked into."""
 TOLD = 6
@@ -59,6 +59,8 @@ def listed(root: Path, suffixes: frozenset[str]) -> Listing:
         look.labelled(part, layout.classes, apart=True) if part else ()
         for part in (layout.validation, layout.test)
     )
+    if layout.train != root:
+        look.beside(root)
     for part in layout.unlabelled:
         passed[f"without a class in {part.name}/"] += sum(1 for _ in look.images(part))
     _refuse_empty(layout, train, suffixes)
@@ -98,15 +100,21 @@ class _Look:
                     f"{part / strange[0]} is not a class to train on: those of {self.root} are "
                     f"{', '.join(classes[:10])}"
                 )
-        for entry in found:
-            if entry.name not in folders:
-                self._pass(Path(entry.name), "beside the folders of classes")
+        self._pass_all(entry.name for entry in found if entry.name not in folders)
         return tuple(
             (file, number[name])
             for name in folders
             if name in number
             for file in self.images(part / name)
         )
+
+    def beside(self, folder: Path) -> None:
+        """Count the files beside the parts."""
+        self._pass_all(entry.name for entry in entries(folder)[0] if not is_folder(entry))
+
+    def _pass_all(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._pass(Path(name), "beside the folders of classes")
 
     def images(self, folder: Path, depth: int = 0) -> Iterator[Path]:
         """Images of a folder and of those below it, in the order of their names."""

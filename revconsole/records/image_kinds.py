@@ -20,6 +20,7 @@ def suffixes() -> frozenset[str]:
     )
 
 
+@cache
 def formats() -> tuple[str, ...]:
     """The formats that are opened, whatever a file's name says."""
     Image.init()

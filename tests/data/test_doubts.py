@@ -127,17 +127,18 @@ def test_two_classes_with_the_same_pictures_are_an_alarm(said):
     )
 
 
-def test_test_images_that_are_trained_on_are_counted(said, opened):
+@pytest.mark.parametrize(("part", "size"), [("validation", 500), ("test", 1000)])
+def test_images_that_are_judged_by_and_trained_on_are_counted(said, opened, part, size):
     first = opened(dataset="synthetic").train
 
     def change(images, labels):
         images[:30], labels[:30] = first.images[:30], first.labels[:30]
         return images, labels
 
-    ((level, text),) = said(change, "test")
-    assert (level, text) == (
-        "warning",
-        "30 of 1,000 test images are training images too, so the test says less than it seems to",
+    ((level, text),) = said(change, part)
+    assert level == "warning"
+    assert text.startswith(
+        f"30 of {size:,} {part} images are training images too, so the {part} says less"
     )
 
 

@@ -297,10 +297,11 @@ def test_unlabelled_test_images_are_counted_and_what_is_tested_on_instead_is_sai
     pets.rename(tmp_path / "apart" / "Train")
     for index in range(7):
         save(tmp_path / "apart" / "Test" / f"{index}.png", 1)
+    (tmp_path / "apart" / "labels.csv").touch()
     data, _ = opened(tmp_path / "apart")
     assert data.names == ("cats", "dogs")
     assert "Train/ to train on, a fifth of it cut off to test on" in data.read
-    assert "passed over: 7 without a class in Test/" in data.read
+    assert "passed over: 7 without a class in Test/, 1 .csv" in data.read
 
 
 def test_what_was_read_tells_kinds_sizes_what_was_cut_away_and_what_shone_through(tmp_path, opened):
@@ -543,3 +544,11 @@ def test_an_image_that_cannot_be_decoded_does_not_have_the_others_decoded_or_kep
     assert "empty.png (it is empty); they are left out" in said[0]
     assert read == [pets / "cats" / "empty.png"]
     assert cache.stat().st_mtime_ns == before
+
+
+def test_a_folder_of_which_no_image_can_be_read_is_a_sentence(tmp_path, opened):
+    for name in ("a", "b"):
+        (tmp_path / "gone" / name).mkdir(parents=True)
+        (tmp_path / "gone" / name / "1.png").touch()
+    with pytest.raises(DataUnavailable, match="has no readable image to test on"):
+        opened(tmp_path / "gone", on_bad_image="skip")
