@@ -20,6 +20,7 @@ YIELDS = (
     "s per epoch",
 )
 """Columns that a narrow terminal does without; the files have them."""
+NO_FIGURES = "No figures were drawn: matplotlib is not installed; `pip install 'revconsole[report]'`, then report again."
 EVERY_FORMAT, EVERY_FIGURE = "md,tex,csv,html", "svg,png,pdf"
 
 
@@ -78,13 +79,16 @@ def report(
     for note in (shown.caption, *shown.notes):
         output.say(note)
     folder = out or Path(f"report-{results.name}{'-quick' if results.quick else ''}")
-    wanted, drawn = _words(formats), _figures(figures)
+    wanted = _words(formats)
+    drawn, undrawn = _figures(figures)
     refuse_unknown(wanted, drawn)
     inspections = lab.inspections(results) if weights and drawn else {}
-    files = write(results, folder, wanted, drawn, inspections)
+    files = write(results, folder, wanted, drawn, inspections, undrawn=undrawn)
     for sentence in left_out(results, inspections):
         output.say(sentence)
     output.say(f"{len(files)} files in {folder}")
+    if undrawn:
+        output.say(undrawn)
 
 
 def _results(lab: "Lab", subjects: list[str], *, quick: bool) -> "Results":
@@ -105,15 +109,14 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip() not in {"", "none"}]
 
 
-def _figures(text: str) -> list[str]:
-    """The formats asked for; without a wish, all of them if they can be drawn."""
+def _figures(text: str) -> tuple[list[str], str]:
+    """The formats asked for, without a wish all of them if they can be drawn; and why they cannot."""
     if text:
-        return _words(text)
+        return _words(text), ""
     from revconsole.lab.report.drawing import drawn  # not for --help
 
     try:
         with drawn():
-            return _words(EVERY_FIGURE)
-    except RevconsoleError as error:
-        output.say(f"no figures: {error}")
-        return []
+            return _words(EVERY_FIGURE), ""
+    except RevconsoleError:
+        return [], NO_FIGURES

@@ -167,7 +167,11 @@ def test_without_matplotlib_everything_but_figures_is_written(tiny, quick_runs):
     silent, asked = call(), call("--figures", "svg")
 
     assert silent.returncode == 0, silent.stderr
-    assert "no figures: figures need matplotlib" in silent.stderr
-    assert Path("report-tiny-quick/report.md").exists()
+    assert silent.stderr.splitlines()[-1].startswith(
+        "No figures were drawn: matplotlib is not installed; `pip install"
+    )
+    for word in ("md", "html", "tex"):
+        text = Path(f"report-tiny-quick/report.{word}").read_text(encoding="utf-8")
+        assert "No figures were drawn: matplotlib is not installed" in text
     assert asked.returncode == 1
     assert "pip install 'revconsole[report]'" in asked.stderr

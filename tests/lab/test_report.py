@@ -23,6 +23,7 @@ from revconsole.lab.report import writing
 from revconsole.lab.report.document import document
 from revconsole.lab.report.drawing import drawn
 from revconsole.lab.report.figures import (
+    accuracy_curves,
     accuracy_memory,
     accuracy_swept,
     attention,
@@ -43,7 +44,7 @@ from revconsole.records.inspection import Attended, Attention, Inspection, Posit
 from revconsole.records.plan import Plan
 from revconsole.records.run import Confusion, Line
 from revconsole.records.samples import Picture
-from revconsole.records.sections import Additive, Data, Train, Vit
+from revconsole.records.sections import Additive, Bdia, Data, Train, Vit
 
 MIB = 2**20
 HOSTILE = "=x|<b>&_$%#{}~^\\`*[a](b)--"
@@ -555,7 +556,7 @@ def test_a_sweep_is_drawn_over_its_values_with_every_seed(two_arms):
     assert list(means.get_xdata()) == [16, 32]
     assert list(means.get_ydata()) == pytest.approx([84.0, 81.0])
     assert list(seeds[0].get_ydata()) == pytest.approx([82.0, 84.0, 86.0])
-    assert axes.get_xlabel() == "model.dim"
+    assert axes.get_xlabel() == "model dim"
     assert nothing is None, "nothing is swept"
 
 
@@ -748,19 +749,117 @@ def test_a_report_says_which_figures_it_lacks_and_why(two_arms, seen):
     assert {"attention-1-plain.svg", "positions-1-plain.svg"} <= names
 
 
-def test_arms_that_keep_as_much_stand_side_by_side_within_the_axes(two_arms):
+def test_arms_that_keep_as_much_are_drawn_where_they_are(two_arms):
+    """On the paper, also: nothing is moved along an axis that measures."""
     arms = [replace(arm, name=f"{arm.name} {n}") for n in range(2) for arm in two_arms.arms]
     with drawn():
         figure = accuracy_memory.draw(replace(two_arms, arms=tuple(arms)))
         axes = figure.axes[0]
         figure.draw_without_rendering()
         places = [c.lines[0].get_window_extent() for c in axes.containers]
-        inside = axes.get_window_extent()
+        expected = [axes.transData.transform((size, 81))[0] for size in (8.0, 0.5)] * 2
 
-    assert all(
-        inside.x0 <= p.x0 and p.x1 <= inside.x1 and inside.y0 <= p.y0 <= inside.y1 for p in places
+    assert [(p.x0 + p.x1) / 2 for p in places] == pytest.approx(expected, abs=0.5)
+    assert all(c.lines[0].get_alpha() < 1 for c in axes.containers), "what lies below shows through"
+
+
+def test_seeds_of_a_sweep_are_drawn_where_they_are(two_arms):
+    arms = [replace(arm, swept=value) for arm, value in zip(two_arms.arms, (32, 16), strict=True)]
+    with drawn():
+        figure = accuracy_swept.draw(replace(two_arms, arms=tuple(arms), swept="model.dim"))
+        axes = figure.axes[0]
+        figure.draw_without_rendering()
+        seeds = axes.lines[0].get_window_extent()
+
+    assert (seeds.x0 + seeds.x1) / 2 == pytest.approx(
+        axes.transData.transform((16, 84))[0], abs=0.5
     )
-    assert places[2].x0 > places[0].x1 - 1
+
+
+def test_memory_is_drawn_in_the_unit_that_fits(finished):
+    runs = [
+        finished(plan(a, 0, model=Vit(depth=d)), [0.5], kept=k)
+        for a, d, k in (("a", 2, 600), ("b", 4, 4096))
+    ]
+    results = reported.of_runs(runs)
+    with drawn():
+        bars, points = memory_bars.draw(results).axes[0], accuracy_memory.draw(results).axes[0]
+
+    assert bars.get_xlabel() == points.get_xlabel() == "kept for backward (KiB)"
+    assert [bar.get_width() for bar in bars.patches] == [600 / 1024, 4.0]
+    assert [text.get_text() for text in bars.texts] == ["600 bytes", "4.00 KiB"]
+
+
+def test_captions_of_curves_say_what_the_training_was_measured_with(finished):
+    noisy = plan(
+        "noisy",
+        0,
+        model=Vit(dropout=0.1),
+        scheme=Bdia(),
+        data=Data(flip=True),
+        train=Train(epochs=2, label_smoothing=0.1),
+    )
+    results = reported.of_runs([finished(noisy, [0.5]), finished(plan("plain", 0), [0.5])])
+
+    for kind in (loss_curves, accuracy_curves):
+        assert (
+            "each before its update, with dropout 0.1, random γ = ±0.5, augmentation (flip on) and label smoothing 0.1 in "
+            "the loss (noisy); no dropout and no augmentation (plain); validation is without all that"
+        ) in kind.caption(results)
+
+
+def test_of_many_arms_the_deviation_is_drawn_at_the_last_epoch_and_it_is_said(finished):
+    runs = [
+        finished(plan(f"d{d}", s, model=Vit(depth=d)), [0.5, 0.6 + s / 10])
+        for d in (1, 2, 3, 4)
+        for s in (0, 1)
+    ]
+    results = reported.of_runs(runs)
+    with drawn():
+        left, _ = accuracy_curves.draw(results).axes
+
+    assert len(left.containers) == 4
+    assert not left.collections or all(len(c.get_paths()[0]) == 2 for c in left.collections), (
+        "bars, no bands"
+    )
+    assert "The deviation is drawn at the last epoch alone." in accuracy_curves.caption(results)
+
+
+def test_a_table_of_settings_says_what_the_arms_differ_in(finished):
+    arms = [
+        plan("vit", 0, model=Vit(depth=2), train=Train(epochs=2, clip=1.0)),
+        plan("mlp", 0, model={"architecture": "mlp"}),
+    ]
+    made = document(reported.of_runs([finished(each, [0.5]) for each in arms]))
+    rows = {row[0]: row[1:] for row in made.settings.rows}
+
+    assert made.settings.headings == ("setting", "vit", "mlp")
+    assert rows["model architecture"] == ("vit", "mlp")
+    assert rows["model depth"] == ("2", "1")
+    assert rows["model width"] == ("–", "100")
+    assert rows["scheme name"] == ("residual", "–")
+    assert rows["train clip"] == ("1", "unset")
+    assert "optimizer learning rate" not in rows
+    for module in (as_markdown, as_latex, as_html):
+        assert "What the arms differ in" in module.render(made)
+
+
+def test_a_wide_table_of_a_page_scrolls(two_arms):
+    page = as_html.render(document(two_arms))
+
+    assert '<div class="wide"><table>' in page
+    assert ".wide { overflow-x: scroll; }" in page
+
+
+def test_what_a_model_has_not_is_not_written_into_a_report(two_arms, seen):
+    plain, rev = (arm.runs[0].id for arm in two_arms.arms)
+    points = replace(seen[plain], attention="its images are not pictures", positions="it adds none")
+    writing.write(
+        two_arms, Path("out"), ["md", "tex", "html"], ["svg"], {plain: points, rev: points}
+    )
+
+    for word in ("md", "tex", "html"):
+        assert "not pictures" not in Path(f"out/report.{word}").read_text(encoding="utf-8")
 
 
 def test_arms_that_all_keep_the_same_are_not_drawn_against_it(two_arms):

@@ -75,6 +75,15 @@ class Alike:
         found = {key.partition(".")[2]: self.setting(key) for key in wanted}
         return {name: value for name, value in found.items() if value is not None}
 
+    def settings(self) -> dict[str, Any]:
+        """Every setting that means something and is the same in all, by dotted key; unset ones are None."""
+        plans = [applied(run.plan) for run in self.runs]
+        return {
+            key: value
+            for key, value in plans[0].items()
+            if all(key in plan and repr(plan[key]) == repr(value) for plan in plans)
+        }
+
     def each(self, of: Callable[[Run], T | None]) -> list[tuple[T | None, "Alike"]]:
         """Every value with the runs that have it, in order."""
         values: dict[str, T | None] = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.methods import paragraph
 from revconsole.lab.report.results import Results
-from revconsole.lab.report.table import Table, table
+from revconsole.lab.report.table import Table, settings_table, table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ class Document:
     results: Results
     table: Table
     methods: str
+    settings: Table | None = None
+    """What the arms differ in; None of a single arm."""
     read: str = ""
     """What was read, for the appendix; empty of runs from before it was recorded."""
     figures: tuple[Drawn, ...] = ()
@@ -56,6 +58,7 @@ def document(
     return Document(
         results=results,
         table=table(results),
+        settings=settings_table(results),
         methods=paragraph(results),
         read=_what_was_read(results),
         figures=figures,

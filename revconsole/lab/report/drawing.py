@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
     from matplotlib.ticker import Locator
-    from matplotlib.transforms import Transform
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":")
@@ -166,20 +165,6 @@ def legend(figure: "Figure", axes: "Axes") -> None:
         loc="outside upper center",
         ncols=columns,
     )
-
-
-def include(axes: "Axes", points: Sequence[tuple[float, float]]) -> None:
-    """Make room for points that are drawn `beside` where they are: those do not count by themselves."""
-    axes.update_datalim(points)
-    axes.autoscale_view()
-
-
-def beside(axes: "Axes", points: float) -> "Transform":
-    """Where data is drawn, so many points further to the right."""
-    from matplotlib.transforms import ScaledTranslation  # as above
-
-    inch = axes.figure.dpi_scale_trans
-    return axes.transData + ScaledTranslation(points / 72, 0, inch)
 
 
 def save(figure: "Figure", path: Path) -> None:

@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 
 from revconsole.lab import format as form
+from revconsole.lab.report import wording
+from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.notes import notes
 from revconsole.lab.report.numbers import ArmRow, arm_rows
 from revconsole.lab.report.results import Results
 from revconsole.lab.report.statistics import Difference, Spread
+
+MEANS_NOTHING = form.UNKNOWN
+"""In place of a setting that an arm does not have, or that means nothing in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +29,7 @@ def table(results: Results) -> Table:
     rows = arm_rows(results)
     columns = [
         ("arm", [f"{row.name} (quick)" if row.quick else row.name for row in rows]),
-        (results.swept, ["" if row.swept is None else f"{row.swept:g}" for row in rows]),
+        (wording.full_name(results.swept), ["" if row.swept is None else f"{row.swept:g}" for row in rows]),
         ("seeds", [_seeds(row) for row in rows]),
         ("parameters", [form.learnt(row.parameters, row.support_vectors) for row in rows]),
         ("multiply-adds = FLOPs per image", [form.both_counts(row.multiply_adds_per_image) for row in rows]),
@@ -42,6 +47,39 @@ def table(results: Results) -> Table:
         rows=tuple(zip(*(cells for _, cells in kept), strict=True)),
         notes=notes(results, rows),
     )
+
+
+def settings_table(results: Results) -> Table | None:
+    """What the arms differ in, a line for each setting and a column for each arm; None for a single arm."""
+    found = [Alike(arm.runs, results.arms).settings() for arm in results.arms]
+    keys = dict.fromkeys(key for settings in found for key in settings)
+    differing = [
+        key
+        for key in keys
+        if len({repr(settings.get(key, MEANS_NOTHING)) for settings in found}) > 1
+    ]
+    if not differing:
+        return None
+    return Table(
+        caption="What the arms differ in",
+        headings=("setting", *(arm.name for arm in results.arms)),
+        rows=tuple(
+            (
+                wording.full_name(key),
+                *(_cell(settings.get(key, MEANS_NOTHING)) for settings in found),
+            )
+            for key in differing
+        ),
+        notes=(),
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return wording.UNSET
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _known(cell: str) -> bool:

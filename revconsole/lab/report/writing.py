@@ -18,7 +18,7 @@ from revconsole.lab.report.figures import (
     memory_bars,
     positions,
 )
-from revconsole.lab.report.figures.inspected import Inspections, left_out
+from revconsole.lab.report.figures.inspected import Inspections, lost
 from revconsole.lab.report.figures.sheet import Sheet
 from revconsole.lab.report.formats import as_csv, as_html, as_latex, as_markdown
 from revconsole.lab.report.results import Results
@@ -37,10 +37,13 @@ def write(
     formats: Sequence[str],
     figures: Sequence[str],
     inspections: Inspections = NOT_SEEN,
+    *,
+    undrawn: str = "",
 ) -> list[Path]:
     """Write `report.FORMAT` for each format, and every figure in each of its formats; returns the files.
 
-    inspections: what the weights of runs show, for the figures that are made from them.
+    inspections: what the weights of runs show, for the figures that are made from them. undrawn: why there are no
+    figures, for the report to say.
     Raises UnknownName for a format, StoreError where the folder cannot be written, and RevconsoleError if there
     are figures to draw and no matplotlib.
     """
@@ -48,7 +51,8 @@ def write(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         made = draw(results, folder, figures, inspections) if figures else ()
-        written = document(results, made, folder, left_out(results, inspections))
+        lacking = (*([undrawn] if undrawn else []), *lost(results, inspections))
+        written = document(results, made, folder, lacking)
         files = [folder / path for figure in made for path in figure.files.values()]
         for word in formats:
             path = folder / f"report.{word}"

@@ -95,7 +95,7 @@ class Data(Section):
     standardise: Annotated[
         Literal["none", "per-channel", "per-pixel", "zca"], BeforeValidator(_word_for)
     ] = "per-channel"
-    """Mean 0 and deviation 1 per channel or per pixel, or decorrelated pixels; fitted to the training split."""
+    """Mean 0 and deviation 1 per channel or per pixel (a pixel's deviation counts as at least a tenth of its channel's), or decorrelated pixels; fitted to the training split."""
     zca_eps: float = Field(default=0.1, gt=0)
     """With zca: added to each variance, of pixels in [0, 1]; less decorrelates further, noise included."""
     image_size: int | None = Field(default=None, ge=4, le=1024)

@@ -13,7 +13,7 @@ NAME = "accuracy-curves"
 
 def caption(results: Results) -> str:
     """What it shows."""
-    return f"Accuracy over epochs: {curves.about(results)}"
+    return f"Accuracy over epochs: {curves.about_curves(results)}"
 
 
 def draw(results: Results) -> "Figure | None":

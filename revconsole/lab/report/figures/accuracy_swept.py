@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from revconsole.lab.report import drawing
+from revconsole.lab.report import drawing, wording
 from revconsole.lab.report.figures import curves
 from revconsole.lab.report.numbers import arm_rows
 from revconsole.lab.report.results import Results
@@ -15,13 +15,10 @@ LOGARITHMIC_FROM = 4.0
 """Values further apart than this factor, all above 0, stand on a logarithmic axis."""
 
 
-BESIDE = 6.0
-"""Points between a mean and its single seeds: behind its error bar they would not be seen."""
-
-
 def caption(results: Results) -> str:
     """What it shows."""
-    return f"Test accuracy against {results.swept}; grey dots beside a mean are its single seeds: {curves.about(results)}"
+    swept = wording.full_name(results.swept)
+    return f"Test accuracy against {swept}; grey strokes are single seeds: {curves.about(results)}"
 
 
 def draw(results: Results) -> "Figure | None":
@@ -39,10 +36,8 @@ def draw(results: Results) -> "Figure | None":
     for value, arm, _ in rows:
         single = list(results.arms[arm].by_seed("test_accuracy").values())
         axes.plot(
-            [value] * len(single), [100 * a for a in single], ".", color="#555555", markersize=5,
-            transform=drawing.beside(axes, BESIDE),
+            [value] * len(single), [100 * a for a in single], "_", color="#555555", markersize=9, zorder=3,
         )  # fmt: skip
-        drawing.include(axes, [(value, 100 * each) for each in single])
     axes.errorbar(
         values, [found.mean * 100 for _, _, found in rows],
         yerr=[(found.deviation or 0.0) * 100 for _, _, found in rows],
@@ -52,6 +47,6 @@ def draw(results: Results) -> "Figure | None":
         drawing.logarithmic(axes)
     axes.set_xticks(values, [f"{value:g}" for value in values])
     axes.minorticks_off()
-    axes.set_xlabel(results.swept)
+    axes.set_xlabel(wording.full_name(results.swept))
     axes.set_ylabel("test accuracy (%)")
     return figure

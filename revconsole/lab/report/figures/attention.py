@@ -50,7 +50,7 @@ def draw(shown: Attention) -> "Figure":
         _image(below, each)
         layer = _map(below, each, even, (min(values), max(values)))
     bar = figure.colorbar(layer, ax=[axes for row in panels for axes in row], aspect=25)
-    bar.set_label("attention (× an even share)")
+    bar.set_label("attention relative to uniform")
     return figure
 
 
@@ -79,9 +79,8 @@ def _caption(shown: Attention, whose: str, plan: Plan) -> str:
     text = (
         f"Attention of {shown.of} on the first test image of each of {len(shown.images)} classes, rolled out over "
         f"{shown.blocks} softmax attentions (Abnar and Zuidema 2020; heads averaged, the skip connection half of every "
-        f"row), of {whose}. Above the image with its class, and in brackets what it was called where that was wrong; "
-        f"below the same under its map: how many times an even share, 1/{shown.side**2} for each patch, comes from "
-        "there. One scale for all images."
+        f"row), of {whose}. Above the image with its class, and in brackets the predicted one where that was wrong; below the "
+        f"same under its map: attention relative to uniform (1/{shown.side**2} for each patch). One scale for all images."
     )
     if plan.scheme.name not in AS_DEFINED:
         text += (

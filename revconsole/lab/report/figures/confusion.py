@@ -59,7 +59,7 @@ def _caption(arm: ArmResult, found: Confusion, *, quick: bool) -> str:
     images = sum(map(sum, found.counts))
     how = "counts summed over" if len(arm.originals) > 1 else "of"
     text = (
-        f"Confusion matrix of {arm.name} on the test images: rows are true classes, columns what they were called, in "
+        f"Confusion matrix of {arm.name} on the test images: rows are true classes, columns predicted ones, in "
         f"percent of each row; {how} {seeds(arm)}, {images:,} answers, weights of the best validation epoch."
     )
     if mistakes := _mistakes(found):
@@ -98,7 +98,7 @@ def _draw(found: Confusion) -> "Figure":
     _name(axes, found.names, figure_height=tall)
     if classes <= MOST_WRITTEN:
         _write(axes, values, found)
-    axes.set_xlabel("called")
+    axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     bar = figure.colorbar(image, ax=axes, shrink=0.7, aspect=30, ticks=[0, 1, 5, 20, 50, 100])
     bar.set_label("of the true class (%)")

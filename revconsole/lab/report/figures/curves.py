@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from revconsole.lab.report import drawing
+from revconsole.lab.report import drawing, noise
+from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.results import ArmResult, Results
 from revconsole.lab.report.statistics import Spread, spread
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MOST_BANDS = 3
+"""Arms up to which each has a band; of more, the deviation is a bar at the last epoch."""
 PANELS = ("training", "validation")
 
 
@@ -31,13 +34,29 @@ def draw_pair(
     for axes, metric, word in zip(panels, metrics, PANELS, strict=True):
         for index, arm in enumerate(results.arms):
             if points := band(arm, metric):
-                _curve(axes, points, arm.name, drawing.style(index), scale)
+                _curve(
+                    axes, points, arm.name, drawing.style(index), scale, band=not _crowded(results)
+                )
         axes.set_title(word)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(drawing.whole_numbers())
     panels[0].set_ylabel(axis)
     drawing.legend(figure, panels[-1])
     return figure
+
+
+def about_curves(results: Results) -> str:
+    """The tail of a caption of these curves: also how the training was measured, and where the deviation is drawn."""
+    several = any(len(arm.originals) > 1 for arm in results.arms)
+    ends = (
+        " The deviation is drawn at the last epoch alone." if several and _crowded(results) else ""
+    )
+    return f"{about(results)}{ends}{noise.sentence(Alike.of(results))}"
+
+
+def _crowded(results: Results) -> bool:
+    """Whether bands would cover one another."""
+    return len(results.arms) > MOST_BANDS
 
 
 def about(results: Results) -> str:
@@ -50,7 +69,13 @@ def about(results: Results) -> str:
 
 
 def _curve(
-    axes: "Axes", points: Sequence[Spread], name: str, style: drawing.Style, scale: float
+    axes: "Axes",
+    points: Sequence[Spread],
+    name: str,
+    style: drawing.Style,
+    scale: float,
+    *,
+    band: bool,
 ) -> None:
     epochs = range(1, len(points) + 1)
     means = [each.mean * scale for each in points]
@@ -60,7 +85,11 @@ def _curve(
         epochs, means, style.line, color=style.colour, marker=marker, markersize=3.5, linewidth=1.4,
         label=drawing.label(name),
     )  # fmt: skip
-    if any(spreads):
+    if any(spreads) and not band:
+        axes.errorbar(
+            [epochs[-1]], [means[-1]], yerr=[spreads[-1]], color=style.colour, capsize=2.5, linewidth=1.0
+        )  # fmt: skip
+    elif any(spreads):
         low = [m - s for m, s in zip(means, spreads, strict=True)]
         high = [m + s for m, s in zip(means, spreads, strict=True)]
         axes.fill_between(epochs, low, high, color=style.colour, alpha=0.15, linewidth=0)

@@ -31,6 +31,11 @@ def of_which(arm: ArmResult, found: Inspection) -> str:
     return f"{arm.name} (run {run.id}, seed {run.plan.seed}, epoch {found.epoch}, {which})"
 
 
+def lost(results: Results, inspections: Inspections) -> tuple[str, ...]:
+    """The same of what could not be looked at; that a model has nothing to show is nothing to write in a report."""
+    return left_out(results, {run: why for run, why in inspections.items() if isinstance(why, str)})
+
+
 def left_out(results: Results, inspections: Inspections) -> tuple[str, ...]:
     """A sentence for each figure that some arms lack and each reason."""
     reasons: dict[tuple[str, str], list[str]] = {}

@@ -13,7 +13,7 @@ NAME = "loss-curves"
 
 def caption(results: Results) -> str:
     """What it shows."""
-    return f"Loss over epochs: {curves.about(results)}"
+    return f"Loss over epochs: {curves.about_curves(results)}"
 
 
 def draw(results: Results) -> "Figure | None":

@@ -25,9 +25,10 @@ def draw(results: Results) -> "Figure | None":
     rows = [(i, row) for i, row in enumerate(arm_rows(results)) if row.kept_bytes is not None]
     if not rows:
         return None
+    each, unit = form.memory_unit(max(row.kept_bytes or 0.0 for _, row in rows))
     figure, (axes,) = drawing.canvas(size=(drawing.WIDTH, MARGIN + ROW * len(rows)))
     for place, (index, row) in enumerate(rows):
-        style, size = drawing.style(index), (row.kept_bytes or 0.0) / form.MIB
+        style, size = drawing.style(index), (row.kept_bytes or 0.0) / each
         axes.barh(
             place, size, color=style.colour, alpha=0.8, hatch=style.hatch, edgecolor="white", height=0.6
         )  # fmt: skip
@@ -38,6 +39,6 @@ def draw(results: Results) -> "Figure | None":
     axes.set_yticks(range(len(rows)), [drawing.label(row.name) for _, row in rows])
     axes.invert_yaxis()
     axes.margins(x=0.2)
-    axes.set_xlabel("kept for backward (MiB)")
+    axes.set_xlabel(f"kept for backward ({unit})")
     axes.grid(visible=False, axis="y")
     return figure

@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from html import escape as escaped
 
 from revconsole.lab.report.document import Document, Drawn
+from revconsole.lab.report.table import Table
 from revconsole.records.printable import one_line
 
 SUFFIX = "html"
-LIMIT = 4000
+LIMIT = 40_000
 KINDS = {"svg": "image/svg+xml", "png": "image/png"}
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; display: block; overflow-x: auto; }
+.wide { overflow-x: scroll; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: .4rem 0; font-weight: 600; }
 th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #ccc; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 6rem; }
+td:last-child { white-space: normal; min-width: 9rem; }
 thead th { border-bottom: 2px solid #1a1a1a; white-space: normal; vertical-align: bottom; }
 figure { margin: 2rem 0; }
 img { max-width: 100%; }
@@ -34,8 +37,9 @@ def render(document: Document) -> str:
         f"<style>{STYLE}</style></head>",
         f"<body><h1>{title}</h1>",
         *(f"<p><b>{word}.</b> {escape(text)}</p>" for word, text in document.facts),
-        _table(document),
+        _table(document.table),
         *(f'<p class="note">{escape(note)}</p>' for note in document.table.notes),
+        *([_table(document.settings)] if document.settings else []),
         f"<h2>Methods</h2><p>{escape(document.methods)}</p>",
         *(_figure(figure, document) for figure in document.figures if figure.first(*KINDS)),
         *(f'<p class="note">{escape(sentence)}</p>' for sentence in document.left_out),
@@ -50,13 +54,13 @@ def escape(text: str) -> str:
     return escaped(one_line(text, LIMIT), quote=True)
 
 
-def _table(document: Document) -> str:
-    shown = document.table
+def _table(shown: Table) -> str:
+    """In a box of its own, which scrolls where the page is narrower than the table."""
     return "\n".join([
-        f"<table><caption>{escape(shown.caption)}</caption>",
+        f'<div class="wide"><table><caption>{escape(shown.caption)}</caption>',
         f"<thead>{_line(shown.headings, 'th')}</thead><tbody>",
         *(_line(row, "td") for row in shown.rows),
-        "</tbody></table>",
+        "</tbody></table></div>",
     ])  # fmt: skip
 
 

@@ -5,10 +5,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from revconsole.lab.report.document import Document, Drawn
+from revconsole.lab.report.table import Table
 from revconsole.records.printable import one_line
 
 SUFFIX = "tex"
-LIMIT = 4000
+LIMIT = 40_000
 SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#",
     "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
@@ -38,11 +39,12 @@ def render(document: Document) -> str:
     label = re.sub(r"[^a-zA-Z0-9-]", "-", document.results.name)
     parts = [
         "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.",
-        _tabular(document, label),
+        _tabular(document.table, label),
+        *([_tabular(document.settings, f"{label}-settings")] if document.settings else []),
         f"\\paragraph{{Methods.}} {escape(document.methods)}",
         *_figures(document, label),
     ]
-    parts += [escape(sentence) for sentence in document.left_out]
+    parts += [f"% {escape(sentence)}" for sentence in document.left_out]
     if document.read:
         parts.append(f"\\paragraph{{Appendix: what was read.}} {escape(document.read)}")
     return "\n\n".join(parts) + "\n"
@@ -69,8 +71,7 @@ def _sign(sign: str) -> str:
     return f"[U+{ord(sign):04X}]"
 
 
-def _tabular(document: Document, label: str) -> str:
-    shown = document.table
+def _tabular(shown: Table, label: str) -> str:
     lines = [_line(cells) for cells in (shown.headings, *shown.rows)]
     return "\n".join([
         "\\begin{table}[htbp]",
@@ -85,11 +86,16 @@ def _tabular(document: Document, label: str) -> str:
         *(f"    {line}" for line in lines[1:]),
         "    \\bottomrule",
         "  \\end{tabular}}",
-        "  \\par\\smallskip\\begin{minipage}{\\linewidth}\\footnotesize",
-        *(f"  {escape(note)}" for note in shown.notes),
-        "  \\end{minipage}",
+        *_below(shown),
         "\\end{table}",
     ])  # fmt: skip
+
+
+def _below(shown: Table) -> Iterator[str]:
+    if shown.notes:
+        yield "  \\par\\smallskip\\begin{minipage}{\\linewidth}\\footnotesize"
+        yield from (f"  {escape(note)}" for note in shown.notes)
+        yield "  \\end{minipage}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from revconsole.lab.report.document import Document
 from revconsole.records.printable import one_line
 
 SUFFIX = "md"
-LIMIT = 4000
+LIMIT = 40_000
 MEANT = re.compile(r"([\\`*_{}\[\]<>|#$~^])")
 """What begins something in Markdown, TeX formulas of GitHub and Pandoc's own signs included."""
 
@@ -22,6 +22,11 @@ def render(document: Document) -> str:
         f"**Table:** {escape(shown.caption)}",
         _grid(shown.headings, shown.rows),
         *(escape(note) for note in shown.notes),
+        *(
+            [f"**Table:** {escape(s.caption)}", _grid(s.headings, s.rows)]
+            if (s := document.settings)
+            else []
+        ),
         "## Methods",
         escape(document.methods),
     ]

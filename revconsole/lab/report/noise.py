@@ -1,0 +1,35 @@
+"""Noise: what was random in the training steps, whose losses and accuracies the curves of the training are."""
+
+from revconsole.lab.report import wording
+from revconsole.lab.report.alike import Alike
+from revconsole.records.plan import Plan
+from revconsole.records.run import Run
+from revconsole.records.sections import Bdia
+
+
+def sentence(runs: Alike) -> str:
+    """How the training's curves were measured, and what of it the validation has not."""
+    networks = runs.only(lambda run: run.plan.model.architecture != "svm")
+    if not networks:
+        return ""
+    return (
+        " Training values are means over the steps of an epoch, each before its update, with "
+        f"{networks.told(_of_run)}; validation is without all that, after the epoch."
+    )
+
+
+def _of_run(run: Run) -> str:
+    return wording.listed(_parts(run.plan)) or "no dropout and no augmentation"
+
+
+def _parts(plan: Plan) -> list[str]:
+    model, done = plan.model, plan.data.augmentations
+    shares = (("dropout", "dropout"), ("drop_path", "stochastic depth"))
+    parts = [f"{word} {share:g}" for key, word in shares if (share := getattr(model, key, 0.0))]
+    if isinstance(plan.scheme, Bdia) and plan.scheme.gamma:
+        parts.append(f"random γ = ±{plan.scheme.gamma:g}")
+    if done:
+        parts.append(f"augmentation{wording.in_brackets(wording.settings(done))}")
+    if plan.train.label_smoothing:
+        parts.append(f"label smoothing {plan.train.label_smoothing:g} in the loss")
+    return parts
