@@ -77,6 +77,7 @@ def train(
     lab.judge(planned.plans, set_in=planned.set_in, run_own_code=not dry_run)
     if dry_run:
         output.print_dry_run(planned.plans)
+        _say_time(lab, planned)
     elif detach:
         output.say_forecasts(planned.plans)
         for run_id in lab.launch(planned, "process"):
@@ -180,6 +181,13 @@ def known(lab: "Lab", ids: Sequence[str]) -> list[str]:
         with suppress(NoSuchRun):
             found.append(lab.summary(run_id).id)
     return found
+
+
+def _say_time(lab: "Lab", planned: "Planned") -> None:
+    """How long all of them would take, from what has run already: nothing is measured, torch is not loaded."""
+    found = lab.forecast(lab.standings_of(planned.plans, ()))
+    measures = f"`revconsole study run {planned.study.name} --dry-run` measures a few steps"
+    output.say(f"time: {found.sentence}{f'; {measures}' if found.unknown else ''}")
 
 
 def _lab(store: Path) -> "Lab":

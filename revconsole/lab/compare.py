@@ -28,7 +28,8 @@ class Row:
     summary: Summary
     settings: Mapping[str, Any]
     test_accuracy_gain: float | None
-    """Test accuracy minus the baseline's, as a fraction; None for the baseline or while unknown."""
+    """Test accuracy minus that of the baseline's arm with the same seed, as a fraction; None within that arm, where no
+    run of the seed is there, and while unknown."""
     kept_ratio: float | None
     """Bytes kept for backward relative to the baseline's."""
     seconds_ratio: float | None
@@ -44,7 +45,7 @@ class Comparison:
     warnings: tuple[str, ...]
     """What makes the runs hard to compare: other images, other seeds, unfinished runs."""
     means: tuple[str, ...] = ()
-    """Of runs that differ in their seed alone: the mean of the test accuracy, and its deviation."""
+    """Of runs that differ in their seed alone: the mean of the test accuracy, its deviation, and what it gains."""
 
 
 def compare(summaries: Sequence[Summary]) -> Comparison:
@@ -66,9 +67,7 @@ def compare(summaries: Sequence[Summary]) -> Comparison:
         Row(
             summary=s,
             settings={k: flat[k] for k in differing if k in flat},
-            test_accuracy_gain=_minus(
-                s.test_accuracy, baseline.test_accuracy, _no_gain(s, baseline, others)
-            ),
+            test_accuracy_gain=_gain(s, _counterpart(s, baseline, alike[0], others)),
             kept_ratio=_ratio(s.kept_for_backward_bytes, baseline.kept_for_backward_bytes),
             seconds_ratio=_ratio(s.seconds, baseline.seconds),
         )
@@ -87,22 +86,54 @@ def arm_name(summary: Summary) -> str:
     return summary.plan.arm or re.sub(rf"-s{summary.plan.seed}$", "", summary.name)
 
 
-def _no_gain(run: Summary, baseline: Summary, alike: Sequence[Summary]) -> bool:
-    """Whether nothing is gained over the baseline but another draw: it is that run, or the same with another seed."""
-    return run is baseline or (run.plan.seed != baseline.plan.seed and baseline in alike)
+def _counterpart(
+    run: Summary, baseline: Summary, reference: Sequence[Summary], alike: Sequence[Summary]
+) -> Summary | None:
+    """The run of the baseline's arm that a run is measured against, None if there is none.
+
+    reference: the arm of the baseline, alike: that of the run. It is the one of the same seed, as another seed is
+    another draw; where both arms have a single run, whatever seed that has.
+    """
+    if baseline in alike:
+        return baseline if run.plan.seed == baseline.plan.seed and run is not baseline else None
+    same = [s for s in reference if s.plan.seed == run.plan.seed]
+    if same:
+        return baseline if baseline in same else same[0]
+    return baseline if len(reference) == len(alike) == 1 else None
+
+
+def _gain(run: Summary, counterpart: Summary | None) -> float | None:
+    here, there = run.test_accuracy, counterpart.test_accuracy if counterpart else None
+    return None if here is None or there is None else here - there
 
 
 def _means(groups: Sequence[Sequence[Summary]]) -> Iterator[str]:
-    """A sentence for each group of several seeds, as far as they were tested."""
+    """A sentence for each group of several seeds, as far as they were tested; the first has the baseline."""
+    reference = _tested(groups[0])
     for alike in {id(group[0]): group for group in groups}.values():
-        tested = {s.plan.seed: s for s in alike if s.test_accuracy is not None}
+        tested = _tested(alike)
         different = originals(list(tested.values()))
         found = spread([s.test_accuracy for s in different if s.test_accuracy is not None])
         if len(tested) > 1 and found is not None:
             seeds = ", ".join(map(str, sorted(tested)))
             copies = "" if len(different) > 1 else ", which gave the very same weights"
             mean = form.mean(found.mean, found.deviation)
-            yield f"test accuracy of {arm_name(alike[0])} over seeds {seeds}{copies}: {mean}"
+            gain = _mean_gain(tested, reference)
+            more = "" if gain is None else f", {form.points(gain)} to {arm_name(groups[0][0])}"
+            yield f"test accuracy of {arm_name(alike[0])} over seeds {seeds}{copies}: {mean}{more}"
+
+
+def _tested(alike: Sequence[Summary]) -> dict[int, Summary]:
+    return {s.plan.seed: s for s in alike if s.test_accuracy is not None}
+
+
+def _mean_gain(tested: Mapping[int, Summary], reference: Mapping[int, Summary]) -> float | None:
+    """The mean of the differences seed by seed; None within one arm, and where the seeds are others."""
+    if tested == reference or tested.keys() != reference.keys():
+        return None
+    gains = [_gain(run, reference[seed]) for seed, run in tested.items()]
+    known = [gain for gain in gains if gain is not None]
+    return sum(known) / len(known)
 
 
 def flat_settings(plan: Plan) -> dict[str, Any]:
@@ -166,10 +197,6 @@ def _got(s: Summary) -> str:
         return "before the first step, without a result"
     where = f"after epoch {s.epoch} of {s.plan.epochs}" if s.epoch else "within the first epoch"
     return f"{where}, with the figures of a shorter training"
-
-
-def _minus(value: float | None, baseline: float | None, same: bool) -> float | None:
-    return None if same or value is None or baseline is None else value - baseline
 
 
 def _ratio(value: float | None, baseline: float | None) -> float | None:

@@ -122,3 +122,14 @@ def test_one_arm_that_cannot_be_built_keeps_no_other_from_being_counted(run):
     assert said.code == 2
     assert len(said.out.splitlines()) == 3
     assert said.err.count("3 heads do not divide dim") == 2
+
+
+def test_a_dry_run_says_how_long_from_what_has_run_already(run):
+    before = run("train", "mine", "--dry-run")
+    run("train", "mine", "model.dropout=0", "seeds=0")
+    after = run("train", "mine", "model.dropout=0", "--dry-run")
+
+    assert "time: not known" in before.err
+    assert "`revconsole study run mine --dry-run` measures a few steps" in before.err
+    assert "time: about" in after.err
+    assert "2 runs as long as earlier ones took" in after.err

@@ -95,6 +95,36 @@ def test_runs_that_differ_in_their_seed_alone_gain_nothing_over_one_another_and_
     assert compared.means == ("test accuracy of a over seeds 0, 1, 2: 60.00 ± 10.00 %",)
 
 
+def two_arms(plain, reversible):
+    """Runs of two arms, by seed."""
+    rev = {"scheme": Additive(), "backward": "reversible"}
+    return [
+        *(summary(f"a-s{n}", plan=Plan(name=f"a-s{n}", seed=n), test_accuracy=v) for n, v in plain.items()),
+        *(summary(f"b-s{n}", plan=Plan(name=f"b-s{n}", seed=n, **rev), test_accuracy=v) for n, v in reversible.items()),
+    ]  # fmt: skip
+
+
+def test_a_run_is_measured_against_the_baseline_of_its_own_seed_and_an_arm_by_the_mean():
+    compared = compare(two_arms({0: 0.5, 1: 0.7}, {1: 0.8, 0: 0.4}))
+
+    gains = [row.test_accuracy_gain for row in compared.rows]
+    assert gains == [None, None, pytest.approx(0.8 - 0.7), pytest.approx(0.4 - 0.5)]
+    assert compared.means[1] == "test accuracy of b over seeds 0, 1: 60.00 ± 28.28 %, +0.0 pp to a"
+
+
+def test_no_seed_is_measured_against_another_where_an_arm_has_several():
+    one_baseline = compare(two_arms({0: 0.5}, {0: 0.6, 1: 0.9}))
+    other_seeds = compare(two_arms({0: 0.5, 1: 0.6}, {2: 0.9}))
+    single = compare(two_arms({0: 0.5}, {1: 0.9}))
+
+    assert [row.test_accuracy_gain for row in one_baseline.rows] == [
+        None, pytest.approx(0.1), None,
+    ]  # fmt: skip
+    assert other_seeds.rows[2].test_accuracy_gain is None
+    assert single.rows[1].test_accuracy_gain == pytest.approx(0.4)
+    assert " pp to " not in "".join(one_baseline.means + other_seeds.means)
+
+
 def test_seeds_that_gave_the_very_same_weights_have_a_mean_without_a_deviation():
     same = [
         summary(f"a-s{n}", plan=Plan(name="a", seed=n), test_accuracy=0.5, weights_sha256="f" * 64)

@@ -95,7 +95,14 @@ class ComparisonScreen(PlottingScreen):
         compared = compare(found)
         self._show_table(compared)
         self.query_one("#warnings", Words).show_text(
-            Text("\n".join(f"! {one_line(w)}" for w in compared.warnings))
+            Text(
+                "\n".join(
+                    [
+                        *map(one_line, compared.means),
+                        *(f"! {one_line(w)}" for w in compared.warnings),
+                    ]
+                )
+            )
         )
         for name in SUBJECTS:
             view = self.query_one(f"#{name}", PlotView)
