@@ -26,8 +26,11 @@ from revconsole.errors import DataUnavailable, ProfileError
 from revconsole.records import sources
 from revconsole.records.data_rules import refuse_nonsense
 from revconsole.records.facts import DatasetFacts
+from revconsole.records.printable import one_line
 from revconsole.records.sections import Data
 
+LONGEST = 2000
+"""Characters of what was read."""
 FINGERPRINT_FORMAT = b"revconsole data 1\n"
 log = logging.getLogger(__name__)
 
@@ -147,10 +150,11 @@ def _what_was_read(images: Images, facts: DatasetFacts, *, train: int, validatio
     read = images.read or f"{facts.title}: {count + tested:,} {what}"
     unused = count - train - validation
     left = f" ({unused:,} of the others not used)" if unused else ""
-    return (
+    words = (
         f"{read}; {shape}, {len(images.names)} classes; {train:,} to train on, {validation:,} to validate on, "
         f"{tested:,} to test on{left}"
     )
+    return one_line(words, LONGEST)  # names of folders and suffixes are somebody else's
 
 
 def limited(images: Images, settings: Data) -> Images:

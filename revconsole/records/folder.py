@@ -116,9 +116,7 @@ def entries(folder: Path) -> tuple[list["os.DirEntry[str]"], Passed]:
     except FileNotFoundError:
         raise DataUnavailable(f"there is no folder {folder}; check data.folder") from None
     except OSError as error:
-        raise DataUnavailable(
-            f"{folder} cannot be read ({error.strerror}); choose another data.folder"
-        ) from error
+        raise _unreadable(folder, error) from error
     passed: Passed = Counter()
     seen = []
     for entry in listed:
@@ -132,7 +130,20 @@ def entries(folder: Path) -> tuple[list["os.DirEntry[str]"], Passed]:
 
 
 def is_folder(entry: "os.DirEntry[str]") -> bool:
-    """Whether it is a folder. Raises DataUnavailable for a link to one, wherever it leads."""
+    """Whether it is a folder. Raises DataUnavailable for a link to one, wherever it leads, and where nobody can tell."""
+    try:
+        return _is_folder(entry)
+    except OSError as error:
+        raise _unreadable(Path(entry.path), error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> DataUnavailable:
+    return DataUnavailable(
+        f"{path} cannot be read ({error.strerror}); allow it or try again, or choose another data.folder"
+    )
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
     if entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112  Path.is_dir raises where links go round
         raise DataUnavailable(
             f"{entry.path} is a link to a folder, and links are not followed; put the folder itself in its place"

@@ -552,3 +552,11 @@ def test_a_folder_of_which_no_image_can_be_read_is_a_sentence(tmp_path, opened):
         (tmp_path / "gone" / name / "1.png").touch()
     with pytest.raises(DataUnavailable, match="has no readable image to test on"):
         opened(tmp_path / "gone", on_bad_image="skip")
+
+
+def test_what_a_name_would_have_a_terminal_do_is_not_in_what_was_read(pets, opened):
+    (pets / "cats" / "one.\x1b[31mred").touch()
+    (pets / "cats" / "two.\u202etxt").touch()
+    data, _ = opened(pets)
+    assert data.read.isprintable()
+    assert "passed over: " in data.read

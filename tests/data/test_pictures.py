@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from revconsole.data._pictures import Unfit, decoded, why_not
+from revconsole.data._pictures import Unfit, _parted, decoded, why_not
 from revconsole.records.image_kinds import suffixes
 
 LEVELS = [0, 1, 128, 255]
@@ -157,6 +157,25 @@ def test_what_is_transparent_is_white(content, expected):
     found, picture = rows(content)
     assert found == grey(expected)
     assert picture.transparent
+
+
+@pytest.mark.parametrize(
+    ("mode", "colours"), [("PA", LEVELS), ("La", [0, 0, 127, 255]), ("RGBa", [0, 0, 127, 255])]
+)
+def test_alpha_is_found_in_modes_that_no_file_has_but_a_plugin_may_give(mode, colours):
+    """Premultiplied colours: 128 of alpha 128 is stored as 64, which is 127 again."""
+    if mode == "PA":
+        image = Image.fromarray(np.dstack([grid(LEVELS, np.uint8), grid(BEHIND, np.uint8)]), "PA")
+        image.putpalette([level for level in range(256) for _ in range(3)])
+    else:
+        image = (
+            layered(LEVELS, LEVELS, LEVELS, BEHIND)
+            .convert("LA" if mode == "La" else "RGBA")
+            .convert(mode)
+        )
+    rgb, alpha = _parted(image, None)
+    assert np.asarray(rgb)[:, 0].tolist() == grey(colours)
+    assert np.asarray(alpha)[:, 0].tolist() == BEHIND
 
 
 def test_an_opaque_alpha_channel_changes_nothing_and_is_not_told():

@@ -1,5 +1,8 @@
 """The classes and the parts of a folder, by names alone."""
 
+import errno
+import os
+
 import pytest
 
 from revconsole.errors import DataUnavailable
@@ -174,3 +177,16 @@ def test_the_folder_itself_may_be_a_link_and_links_in_a_circle_are_no_folder(roo
     (root.parent / "link").symlink_to(root)
     (root / "round").symlink_to(root / "round")
     assert class_names(root.parent / "link") == ("cat", "dog")
+
+
+def test_a_folder_that_cannot_be_read_now_is_a_sentence_that_blames_nobody(root, monkeypatch):
+    tree(root, "cat/1.png", "dog/1.png")
+
+    def scandir(path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(
+        DataUnavailable, match=r"cannot be read \(Input/output error\); allow it or try again"
+    ):
+        class_names(root)

@@ -39,7 +39,7 @@ class Data(Section):
     folder: str | None = Field(default=None, min_length=1)
     """Of imagefolder: where the images are; kept as an absolute path."""
     on_bad_image: Literal["skip", "fail"] = "fail"
-    """Of imagefolder: an image that cannot be read ends the run, or is left out and said so."""
+    """Of imagefolder: an image that cannot be read ends the run, or is left out and said so; an error of the disk ends it anyway."""
     source: str | None = Field(default=None, min_length=1)
     """Of context_patches: the dataset that patches are cut from."""
     source_size: int | None = Field(default=None, ge=4, le=4096)
