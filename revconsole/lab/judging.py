@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from revconsole.errors import DataUnavailable, ProfileError, RevconsoleError
+from revconsole.errors import DataUnavailable, ProfileError, RevconsoleError, UnknownName
 from revconsole.lab import engine, own_code, timm_names
 from revconsole.records import facts
 from revconsole.records.counts import counted, in_folder
@@ -62,10 +62,12 @@ def judge(
                 raise ProfileError(set_in(error.key) + whose, error.key, error.reason) from error
 
 
-def needs_torch(plan: Plan) -> bool:
+def needs_torch(plan: Plan, *, run_own_code: bool = True) -> bool:
     """Whether there is something about a plan that only the machine or the model itself can tell."""
     train, model = plan.train, plan.model
     plain = train.device in {"auto", "cpu"} and train.precision == "float32"
+    if isinstance(model, Python) and not run_own_code:
+        return not plain
     known = isinstance(model, Cct | Mlp | Svm) or (
         isinstance(model, Vit) and model.stem in WITHOUT_NORMS and model.pretrained is None
     )
@@ -76,7 +78,7 @@ def needs_torch(plan: Plan) -> bool:
 def _judge_without_torch(plan: Plan) -> None:
     match plan.model:
         case Timm(name=name, weights=weights):
-            timm_names.refuse_unknown(name)
+            _refuse_unknown_name(name)
             if weights is not None and not Path(weights).expanduser().exists():
                 raise DataUnavailable(f"there is no weights file {weights}; correct model.weights")
         case Python(function=str(function)):
@@ -86,8 +88,15 @@ def _judge_without_torch(plan: Plan) -> None:
     refuse_nonsense(plan.data, counted(plan.data).facts)
 
 
+def _refuse_unknown_name(name: str) -> None:
+    try:
+        timm_names.refuse_unknown(name)
+    except UnknownName as error:
+        raise ProfileError(PLAN, "model.name", str(error)) from None
+
+
 def _judge_with_torch(store: RunStore, run_own_code: bool, ask: AskTorch, plan: Plan) -> None:
-    if not needs_torch(plan):
+    if not needs_torch(plan, run_own_code=run_own_code):
         return
     try:
         ask(plan, store, own_code=run_own_code)

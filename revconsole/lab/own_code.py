@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from revconsole.errors import ProfileError, UnknownName
+from revconsole.records.child import working_folder
 
 KEY = "model.function"
 MOST_BYTES = 10_000_000
@@ -60,7 +61,7 @@ def _file(path: str, where: str) -> Path | None:
 
 def _spec(name: str) -> ModuleSpec | None:
     """A module of the working folder, or an installed one: whatever finds those is asked, and nothing imported."""
-    here = PathFinder.find_spec(name, [str(Path.cwd())])
+    here = PathFinder.find_spec(name, [str(working_folder())])
     try:
         return here or find_spec(name)
     except ValueError:  # a module that does not know where it is from
@@ -68,7 +69,7 @@ def _spec(name: str) -> ModuleSpec | None:
 
 
 def _absent(module: str, where: str) -> ProfileError:
-    here = Path.cwd()
+    here = working_folder()
     return ProfileError(
         where, KEY, f"there is no module {module!r} in {here} or among those installed"
     )

@@ -12,7 +12,7 @@ MADE = re.compile(r"^@register_model\ndef (\w+)\(", re.MULTILINE)
 RENAMED = re.compile(
     r"^register_model_deprecations\(__name__, \{(.*?)^\}\)", re.MULTILINE | re.DOTALL
 )
-OLD_NAME = re.compile(r"'(\w+)':")
+OLD_NAME = re.compile(r"'(\w+)'\s*:")
 
 
 def refuse_unknown(name: str) -> None:

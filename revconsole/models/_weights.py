@@ -39,9 +39,13 @@ def from_file(settings: Timm, path: Path, model: nn.Module) -> Overlay:
 
 def misfit(overlay: Overlay, model: nn.Module) -> str:
     """What the names and shapes of weights that do not fit look like beside the model's; empty for none at hand."""
-    found, own = overlay.get("state_dict"), model.state_dict()
-    if not found:
+    if "state_dict" not in overlay:
         return ""
+    heads = _heads(model)
+    found, own = (
+        {name: value for name, value in each.items() if name.rpartition(".")[0] not in heads}
+        for each in (overlay["state_dict"], model.state_dict())
+    )
     if not own.keys() & found.keys():
         return f"its keys look like {_some(found)}, and the model has {_some(own)}"
     missing, left = own.keys() - found.keys(), found.keys() - own.keys()

@@ -143,7 +143,7 @@ SMALL = ("seeds=0", "train.batch=13", "data.train_limit=73")
         ((*TIMM, "model.name=vit_tny"), 2, "there is no timm model 'vit_tny'; did you mean"),
         ((*TIMM, "model.name=hf_hub:timm/vit_tny"), 2, "there is no timm model 'vit_tny'"),
         ((*TIMM, "model.name=vit_tiny_patch16_224"), 2, "sees 16 of 28 rows and 16 of 28 columns"),
-        ((*TIMM, "model.name=test_vit", "model.weights=gone.pth"), 4, "there is no weights file gone.pth"),
+        ((*TIMM, "model.name=test_vit", "model.weights=gone.pth"), 4, "gone.pth; correct model.weights"),
         ((*OWN, "model.function=gone:model"), 2, "there is no module 'gone'"),
         ((*OWN, "model.function=mine:gone"), 2, "there is no function of mine 'gone'; did you mean 'one'?"),
         ((*OWN, "model.function=wrong:one"), 2, "wrong is not Python (wrong.py, line 1"),

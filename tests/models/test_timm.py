@@ -2,6 +2,7 @@
 
 import socket
 import time
+import zipfile
 
 import pytest
 import timm as library
@@ -280,3 +281,131 @@ def test_a_convolutional_network_is_adapted_too(tmp_path):
     assert torch.equal(
         model.state_dict()["layer1.0.conv1.weight"], source.state_dict()["layer1.0.conv1.weight"]
     )
+
+
+@pytest.mark.parametrize(
+    "prefix", ["model.", "module.", "backbone.", "net.encoder.", "_orig_mod.module."]
+)
+def test_a_prefix_that_all_names_share_is_taken_off(tmp_path, prefix):
+    """As Lightning, DataParallel, torch.compile and own classes around a network write it."""
+    source = library.create_model(TINY, img_size=32, num_classes=10)
+    theirs = {f"{prefix}{name}": value for name, value in source.state_dict().items()}
+    torch.save({"state_dict": theirs, "epoch": 3}, tmp_path / "w.ckpt")
+
+    model = build(weights=str(tmp_path / "w.ckpt"))
+
+    given = source.state_dict()
+    assert all(torch.equal(value, given[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ([1, 2], "holds a list and no named tensors"),
+        (None, "holds nothing (None) and no named tensors"),
+        (torch.zeros(3), "holds a Tensor and no named tensors"),
+        ({}, "holds no tensor"),
+        ({"state_dict": [1]}, "holds a list under 'state_dict' and no named tensors"),
+        ({"model": None, "epoch": 3}, "something else than named tensors: model, epoch"),
+        ({"student": {"a": torch.zeros(1)}, "teacher": {}}, "named tensors: student, teacher (dict)"),
+        ({0: torch.zeros(1)}, "something else than named tensors"),
+        ({"cls_token": torch.zeros(2), "lr": 0.1}, "something else than named tensors: lr (float)"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_file_with_something_else_in_it_says_what(tmp_path, content, sentence):
+    torch.save(content, tmp_path / "w.pth")
+
+    with pytest.raises(DataUnavailable) as refusal:
+        build(weights=str(tmp_path / "w.pth"))
+    assert sentence in str(refusal.value)
+    assert "model.weights" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_what_is_no_file_of_weights_says_what_it_is(tmp_path):
+    pointer, program, folder = (tmp_path / name for name in ("w.safetensors", "w.pt", "d.pth"))
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with zipfile.ZipFile(program, "w") as archive:  # as torch.jit.save lays it out
+        for name in ("data.pkl", "constants.pkl", "code/__torch__.py"):
+            archive.writestr(f"w/{name}", b"")
+    folder.mkdir()
+
+    for path, sentence in (
+        (pointer, "a pointer of git-lfs"),
+        (program, "a TorchScript archive"),
+        (folder, "is not a file"),
+    ):
+        with pytest.raises(DataUnavailable, match=sentence):
+            build(weights=str(path))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_named(tmp_path, suffix, wrong):
+    weights = library.create_model(TINY, img_size=32, num_classes=10).state_dict()
+    weights["blocks.0.mlp.fc1.bias"][:2] = wrong
+    path = tmp_path / f"w{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)(weights, path)
+
+    with pytest.raises(
+        DataUnavailable, match=r"^2 of \d+ numbers of blocks\.0\.mlp\.fc1\.bias in .* not finite"
+    ):
+        build(weights=str(path))
+
+
+def test_a_head_that_gives_way_may_hold_anything(tmp_path):
+    weights = library.create_model(TINY, img_size=32, num_classes=7).state_dict()
+    weights["head.weight"][:] = float("nan")
+    weights["head.bias"][:] = float("nan")
+    save_file(weights, tmp_path / "w.safetensors")
+
+    assert not build(weights=str(tmp_path / "w.safetensors")).head.weight.any()
+
+
+def test_what_does_not_fit_says_how_the_keys_and_the_shapes_look(tmp_path):
+    own = library.create_model(TINY, img_size=32, num_classes=10).state_dict()
+    wide = own | {"blocks.0.mlp.fc1.weight": torch.zeros(3, 5)}
+    less = {name: value for name, value in own.items() if name != "norm.weight"}
+    for name, weights, sentence in (
+        ("none", {"layers.1.w": torch.zeros(1), "b": torch.zeros(1)},
+         "its keys look like b, layers.1.w, and the model has"),
+        ("wide", wide, "blocks.0.mlp.fc1.weight is 3×5 in the file and 192×64 in the model"),
+        ("less", less, "it lacks norm.weight"),
+        ("more", own | {"extra.weight": torch.zeros(1)}, "it has extra.weight and the model has not"),
+    ):  # fmt: skip
+        torch.save(weights, tmp_path / f"{name}.pth")
+        with pytest.raises(DataUnavailable) as refusal:
+            build(weights=str(tmp_path / f"{name}.pth"))
+        assert f"{name}.pth does not fit {TINY}" in str(refusal.value)
+        assert sentence in str(refusal.value), name
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "whole"),
+    [("vit_tiny_patch16_224", 28, 32), ("test_convnext", 50, 64)],
+)
+def test_a_model_that_leaves_rows_and_columns_out_is_refused(name, size, whole):
+    """The side that is proposed is one that it sees all of."""
+    with pytest.raises(
+        ProfileError, match=rf"sees \d+ of {size} rows .* data.image_size to {whole}"
+    ):
+        build(name, size=size)
+    build(name, size=whole)
+
+
+def test_a_patch_that_divides_the_side_lets_it_see_all():
+    with pytest.raises(ProfileError, match=r"or model\.patch to 14 or 7 or 4"):
+        build("vit_tiny_patch16_224", size=28)
+    build("vit_tiny_patch16_224", size=28, patch=14)
+
+
+def test_looking_at_what_a_model_sees_changes_nothing_that_is_drawn(monkeypatch):
+    torch.manual_seed(3)
+    looked, after = build(size=32).state_dict(), torch.rand(3)
+    monkeypatch.setattr(timm, "_refuse_blind", lambda *_args, **_kwargs: None)
+    torch.manual_seed(3)
+    plain, again = build(size=32).state_dict(), torch.rand(3)
+
+    assert torch.equal(after, again)
+    assert all(torch.equal(value, plain[name]) for name, value in looked.items())

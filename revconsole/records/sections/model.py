@@ -1,5 +1,7 @@
 """Sections of the architectures."""
 
+import re
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -8,6 +10,8 @@ from revconsole.records.rule import Rule
 from revconsole.records.sections.section import Section
 
 LARGEST_GAMMA = 1e6
+HUB = re.compile(r"^(hf[-_]hub:)?timm/(?=[^/]+$)")
+"""In front of the names of timm's own models on the hub."""
 
 
 class Vit(Section):
@@ -69,7 +73,19 @@ class Timm(Section):
     pretrained_sha256: str | None = Field(default=None, max_length=64)
     """Of that run's last weights; filled in when the run is planned, and asked for before it trains."""
     weights: str | None = Field(default=None, min_length=1)
-    """Start from this weights file (.pth, .safetensors) instead."""
+    """Start from this weights file (.pth, .safetensors) instead; kept as an absolute path."""
+
+    @field_validator("name")
+    @classmethod
+    def _without_hub(cls, name: str) -> str:
+        """As the hub writes it, hf-hub:timm/NAME, it is the same model."""
+        return HUB.sub("", name)
+
+    @field_validator("weights")
+    @classmethod
+    def _absolute(cls, weights: str | None) -> str | None:
+        """A run may go on in another process, from another working folder."""
+        return None if weights is None else str(Path(weights).expanduser().absolute())
 
 
 class Resnet(Section):

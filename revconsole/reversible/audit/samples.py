@@ -18,7 +18,7 @@ from revconsole.reversible.audit.trace import ROUNDING, Found, trace
 
 OWN = "own pixels"
 OTHERS = "no other sample"
-NOISE = 16  # images of it, to see whether single pixels count
+DRAWS = 12  # of noise at most, until each pixel has counted: of nine, a pool shows one at a time
 LEVEL = 1e-12  # of logits that are all alike, to have something to divide by
 
 
@@ -83,9 +83,17 @@ def _counting(case: Case) -> Tensor | None:
 
     An image of the data may hide some: a pool takes one pixel of a black border and leaves the others.
     """
-    channels, size = case.images.shape[1:3]
+    count, channels, size = case.images.shape[:3]
+    known: Tensor | None = None
     with case.autocast():
-        return seen(case.model, channels, size, images=NOISE)
+        for draw in range(DRAWS):
+            found = seen(case.model, channels, size, images=count, draw=draw)
+            if found is None:
+                return None
+            known = found if known is None else known | found
+            if known.all():
+                break
+    return known
 
 
 def _own(found: Dependence, where: Found | None, counts: Tensor | None) -> Check:

@@ -18,14 +18,16 @@ IMAGES = 2
 """Of noise, enough for whole rows and columns; for single pixels more, as a pool or a rectifier hides some in each."""
 
 
-def seen(model: nn.Module, channels: int, size: int, *, images: int = IMAGES) -> Tensor | None:
+def seen(
+    model: nn.Module, channels: int, size: int, *, images: int = IMAGES, draw: int = 0
+) -> Tensor | None:
     """Whether each value of an image counts, bool (C, S, S), in evaluation; None where no gradient reaches the image.
 
-    images: how many of noise are looked at. The model and all generators are left as they were. Raises whatever it raises for images of this size.
+    images: how many of noise are looked at. draw: which ones. The model and all generators are left as they were. Raises whatever it raises for images of this size.
     """
     weight = next((each for each in model.parameters() if each.is_floating_point()), None)
     noise = torch.randn(
-        (images, channels, size, size), generator=torch.Generator().manual_seed(SEED)
+        (images, channels, size, size), generator=torch.Generator().manual_seed(SEED + draw)
     )
     given = noise if weight is None else noise.to(weight.device, weight.dtype)
     given.requires_grad_()
