@@ -16,6 +16,8 @@ from revconsole.records.glossary import choices
 from revconsole.records.plan import Plan
 from revconsole.records.profile import parse_assignments
 from revconsole.records.sections import KINDS, Train
+from revconsole.records.words import same
+from revconsole.records.words import shown as shown_value
 
 AS_PROFILE = ""
 """The choice that leaves a varied setting as the profile has it."""
@@ -82,9 +84,9 @@ def asked() -> tuple[Asked, ...]:
 def settings(
     fields: Sequence[Asked], typed: Mapping[str, str], kinds: Mapping[str, set[str]], other: str
 ) -> dict[str, Any]:
-    """What was typed as settings, without the fields that do not apply.
+    """What was typed as settings, without the fields that do not apply: fields and free line are one set of words.
 
-    Raises ProfileError with key `other` if the free line is not key=value.
+    Raises ProfileError with key `other` if the free line is not key=value, or says what a field says otherwise.
     """
     found: dict[str, Any] = {}
     for field in fields:
@@ -92,11 +94,16 @@ def settings(
         if text is not None and text != AS_PROFILE and applies(field, kinds):
             found |= parse_assignments([f"{field.key}={text.strip()}"])
     try:
-        return found | parse_assignments(shlex.split(other))
+        others = parse_assignments(shlex.split(other))
     except ValueError as error:
         raise ProfileError("other settings", OTHER, str(error).lower()) from None
     except ProfileError as error:
         raise ProfileError("other settings", OTHER, f"{error.key!r} {error.reason}") from None
+    for key, value in others.items():
+        if key in found and not same(found[key], value):
+            sentence = f"{key} is {shown_value(found[key])} in its field and {shown_value(value)} here; leave one out"
+            raise ProfileError("other settings", OTHER, sentence)
+    return found | others
 
 
 def kinds_of(planned: Planned) -> dict[str, set[str]]:
@@ -108,11 +115,12 @@ def kinds_of(planned: Planned) -> dict[str, set[str]]:
 
 
 def applies(field: Asked, kinds: Mapping[str, set[str]]) -> bool:
-    """Whether every run has the setting: there is no gamma beside scheme residual."""
+    """Whether some run has the setting: there is no gamma beside scheme residual alone."""
     if field.section not in KINDS or field.decides:
         return True
     classes = KINDS[field.section][1]
-    return all(field.name in classes[kind].model_fields for kind in kinds.get(field.section, ()))
+    chosen = kinds.get(field.section, ())
+    return not chosen or any(field.name in classes[kind].model_fields for kind in chosen)
 
 
 def why_not(field: Asked, kinds: Mapping[str, set[str]]) -> str:
@@ -124,20 +132,21 @@ def why_not(field: Asked, kinds: Mapping[str, set[str]]) -> str:
 
 def shown(planned: Planned, key: str) -> str:
     """The value of a key over all runs: itself, or a list if the runs differ."""
-    values = list(dict.fromkeys(_text(_value(plan, key)) for plan in planned.plans))
+    values = _values(planned, key)
     return values[0] if len(values) == 1 else f"[{', '.join(values)}]"
 
 
 def varied(planned: Planned, key: str) -> bool:
     """Whether the runs differ in a key."""
-    return len({_text(_value(plan, key)) for plan in planned.plans}) > 1
+    return len(_values(planned, key)) > 1
 
 
-def _value(plan: Plan, key: str) -> object:
-    found: object = plan
-    for part in key.split("."):
-        found = getattr(found, part, None)
-    return found
+def _values(planned: Planned, key: str) -> list[str]:
+    """The different values of a key, of the runs that have it."""
+    section, _, name = key.rpartition(".")
+    owners = [getattr(plan, section) if section else plan for plan in planned.plans]
+    found = [_text(getattr(owner, name)) for owner in owners if hasattr(owner, name)]
+    return list(dict.fromkeys(found)) or [""]
 
 
 def _text(value: object) -> str:

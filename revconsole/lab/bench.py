@@ -7,14 +7,14 @@ from typing import Any
 
 from revconsole.errors import ProfileError, UnknownName
 from revconsole.lab.compare import flat_settings
-from revconsole.lab.format import toml
 from revconsole.records import shelf
 from revconsole.records.benchmark import Bench, Configuration
 from revconsole.records.naming import title
 from revconsole.records.plan import Plan
-from revconsole.records.profile import COMMAND_LINE, PLAN_KEYS, Profile, parse_assignments
+from revconsole.records.profile import COMMAND_LINE, Profile, changed, parse_assignments
 from revconsole.records.sections import KINDS, Svm, Vit
 from revconsole.records.study import Study, Unfit
+from revconsole.records.words import spelled
 
 Table = dict[str, Any]
 
@@ -132,7 +132,7 @@ def _differing(plans: Sequence[Plan]) -> dict[str, list[str]]:
     """The keys beside scheme, backward and depth that have several values, and these."""
     flats = [flat_settings(plan) for plan in plans]
     keys = dict.fromkeys(key for flat in flats for key in flat)
-    found = {key: list(dict.fromkeys(toml(flat.get(key)) for flat in flats)) for key in keys}
+    found = {key: list(dict.fromkeys(spelled(flat.get(key)) for flat in flats)) for key in keys}
     return {
         key: values
         for key, values in found.items()
@@ -189,10 +189,9 @@ def _configuration(
         )
     if stored is not None and stored == depth:
         backward = "stored"
-    table = plan.model_dump(include=set(PLAN_KEYS - {"scheme"}), exclude_none=True)
-    changes = {"scheme": dict(scheme), "backward": backward, "seeds": plan.seed}
+    changes: Table = {"scheme": dict(scheme), "backward": backward}
     if depth is not None:
         changes["model.depth"] = depth
-    (made,) = Profile(name="bench", where=COMMAND_LINE, table=table).overridden(changes).plans()
+    made = changed(plan, changes)
     mixed = backward == "reversible" and stored
     return Configuration(plan=made, stored_blocks=stored if mixed else None)

@@ -7,7 +7,7 @@ from typing import Any
 from revconsole.errors import ProfileError
 from revconsole.lab import lengths, starts
 from revconsole.lab import study as studies
-from revconsole.records import shelf
+from revconsole.records import layer, shelf
 from revconsole.records.plan import Plan
 from revconsole.records.profile import COMMAND_LINE
 from revconsole.records.store import RunStore
@@ -26,11 +26,12 @@ class Planned:
         """The profile that a run is kept with: as it was given, or of the run alone where it is an arm of a study's own."""
         if self.study.tables:
             return studies.own_profile(plan)
-        return self.study.profile.overridden(self.settings).table
+        return self.study.profile.overridden(self.settings).merged()
 
     def set_in(self, key: str) -> str:
         """The file, or the command line, that a key was set in."""
-        return COMMAND_LINE if key in self.settings else self.study.where
+        typed = layer.typed(self.settings, COMMAND_LINE)
+        return COMMAND_LINE if key in typed.fixed.keys() | typed.varied.keys() else self.study.where
 
 
 def planned(profile: str, settings: Mapping[str, Any], store: RunStore) -> Planned:

@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 from revconsole.errors import DataUnavailable, RevconsoleError
 from revconsole.lab import format as form
-from revconsole.records.plan import LABELS, Plan
+from revconsole.records.layer import SECTIONS
+from revconsole.records.plan import Plan
 from revconsole.records.profile import COMMAND_LINE
 from revconsole.records.run import Summary
+from revconsole.records.sections.section import UNSET, Section
 from revconsole.records.study import Arm, Study
 
 Progress = Literal["done", "running", "interrupted", "to do"]
@@ -199,8 +201,20 @@ def to_launch(standing: Iterable[Standing]) -> list[Standing]:
 
 def own_profile(plan: Plan) -> dict[str, Any]:
     """A profile of one run alone: every setting as resolved, so that it can be repeated without the study."""
-    settings = plan.model_dump(exclude=set(LABELS) | {"seed"}, exclude_none=True)
-    return {"title": f"{plan.arm}, of the study {plan.study}", "seeds": [plan.seed], **settings}
+    sections = {key: _as_said(getattr(plan, key)) for key in SECTIONS}
+    return {
+        "title": f"{plan.arm}, of the study {plan.study}",
+        "seeds": [plan.seed],
+        "backward": plan.backward,
+        **sections,
+    }
+
+
+def _as_said(section: Section) -> dict[str, Any]:
+    """Every setting of a section; what is unset is said where it would not be by itself."""
+    defaults = {name: each.default for name, each in type(section).model_fields.items()}
+    said = {k: UNSET if v is None else v for k, v in section.model_dump().items()}
+    return {k: v for k, v in said.items() if v != UNSET or defaults[k] not in {None, UNSET}}
 
 
 def tally(standing: Sequence[Standing]) -> str:

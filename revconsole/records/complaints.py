@@ -1,6 +1,6 @@
 """Complaints: pydantic's report on a plan, as one sentence for the person who wrote the profile."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Any, get_args
 
@@ -10,6 +10,7 @@ from revconsole.errors import nearest
 from revconsole.records.plan import Plan
 from revconsole.records.rule import Rule
 from revconsole.records.sections import KINDS, Section
+from revconsole.records.words import LONGEST_SHOWN, shown
 
 NOUNS = {
     "int_type": "a whole number",
@@ -31,14 +32,20 @@ BOUNDS = {
 }
 
 
-def first(error: ValidationError, table: Mapping[str, Any]) -> tuple[str, str]:
-    """The dotted key and the sentence of the first problem, and how many more there are."""
+def every(error: ValidationError, table: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The dotted key and the sentence of each problem."""
     found: dict[str, list[dict[str, Any]]] = {}
     for problem in error.errors(include_url=False):
         found.setdefault(_key(dict(problem)), []).append(dict(problem))
-    key, problems = next(iter(found.items()))
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return key, _sentence(problems, table) + more
+    return [(key, _sentence(problems, table)) for key, problems in found.items()]
+
+
+def without(key: str, chosen: Sequence[str]) -> str:
+    """Why a setting does not apply to the kinds that were chosen, and which kinds have it."""
+    section, _, field = key.partition(".")
+    owners = [name for name, cls in KINDS[section][1].items() if field in cls.model_fields]
+    kinds = _and([repr(kind) for kind in chosen])
+    return f"{section} {kinds} {_has(chosen)} no {field}; {_and(owners)} {_has(owners)} it"
 
 
 def fields_of(section: str) -> list[str]:
@@ -86,9 +93,10 @@ def _sentence(problems: list[dict[str, Any]], table: Mapping[str, Any]) -> str:
     if kind == "union_tag_invalid":
         return _unknown_kind(path[0], table)
     if kind == "literal_error":
-        return f"{given!r} is not one of {problem['ctx']['expected'].replace(' or ', ', ')}"
+        return f"{shown(given)} is not one of {problem['ctx']['expected'].replace(' or ', ', ')}"
     wanted = _requirement(problems) + _or_none(path)
-    return f"{wanted}, not {str(given).lower() if isinstance(given, bool) else repr(given)}"
+    lists = "; lists go into [vary]" if isinstance(given, list) else ""
+    return f"{wanted}, not {shown(given)}{lists}"
 
 
 def _or_none(path: list[str]) -> str:
@@ -113,8 +121,8 @@ def _requirement(problems: list[dict[str, Any]]) -> str:
 
 def _unknown_kind(section: str, table: Mapping[str, Any]) -> str:
     tag, kinds = KINDS[section]
-    chosen = str(dict(table[section]).get(tag))
-    return f"there is no {section} {chosen!r}{nearest(chosen, kinds)}"
+    chosen = dict(table[section]).get(tag)
+    return f"there is no {section} {shown(chosen)}{nearest(str(chosen)[:LONGEST_SHOWN], kinds)}"
 
 
 def _unknown_field(path: list[str]) -> str:
@@ -125,9 +133,13 @@ def _unknown_field(path: list[str]) -> str:
     chosen = path[1]
     owners = [name for name, cls in kinds.items() if field in cls.model_fields]
     if owners:
-        return f"{section} {chosen!r} has no {field}; {' and '.join(owners)} {_has(owners)}"
+        return without(f"{section}.{field}", [chosen])
     return f"unknown key{nearest(field, kinds[chosen].model_fields)}"
 
 
-def _has(owners: list[str]) -> str:
-    return "has it" if len(owners) == 1 else "have it"
+def _has(owners: Sequence[str]) -> str:
+    return "has" if len(owners) == 1 else "have"
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1])] * (len(words) > 1) + [words[-1]])

@@ -284,14 +284,21 @@ def check_length(plan: Plan) -> None:
         return
     epochs = train.steps / per_epoch if train.steps else float(train.epochs)
     steps = train.steps or train.epochs * per_epoch
+    length = (
+        f"the {epochs:.3g} epochs of train.steps ({train.steps:,})"
+        if train.steps
+        else f"train.epochs ({epochs:g})"
+    )
     if schedule.warmup_steps is not None:
         if per_epoch and schedule.warmup_steps >= steps:
             raise Rule(
                 "schedule.warmup_steps",
-                f"a warm-up of {schedule.warmup_steps:,} steps leaves nothing of {steps:,}",
+                f"{schedule.warmup_steps:,} steps of warm-up must be fewer than the {steps:,} of the run; "
+                f"set schedule.warmup_steps={steps // 10}, say",
             )
     elif 0 < schedule.warmup_epochs >= epochs:
         raise Rule(
             "schedule.warmup_epochs",
-            f"a warm-up of {schedule.warmup_epochs:g} epochs leaves nothing of {epochs:g} epochs",
+            f"{schedule.warmup_epochs:g} epochs of warm-up must be fewer than {length}; "
+            f"set schedule.warmup_epochs={epochs / 10:.2g}, say",
         )

@@ -1,19 +1,19 @@
 """Profile: everything a user can set, from a TOML file and overrides, and the plans it expands to.
 
-A profile is a table of sections (see `sections.py`) plus three keys of its own: `title`, `seeds`, and
+A profile is a table of sections (see `sections`) plus three keys of its own: `title`, `seeds`, and
 `[vary]`, whose lists make a grid:
 
     [vary]
-    "model.depth" = [2, 4, 8]
-    scheme = [{ name = "momentum", gamma = 0.9 }, { name = "bdia" }]
+    model.depth = [2, 4, 8]                                             or "model.depth", or depth
+    scheme = ["residual", { name = "momentum", gamma = 0.9 }]
 
-Every problem is a ProfileError that names the file, the key and the nearest key that exists.
+What is set where is in `layer`, what wins in `settling`. Every problem is a ProfileError that names the file or the command
+line, the key and the nearest key that exists.
 """
 
-import itertools
+import math
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,274 +21,342 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from revconsole.errors import ProfileError, UnknownName, nearest
-from revconsole.records import complaints
+from revconsole.errors import ProfileError, UnknownName
+from revconsole.records import complaints, layer, settling
+from revconsole.records.layer import OWN_KEYS, PLAN_KEYS, SECTIONS, Layer
 from revconsole.records.plan import Plan
 from revconsole.records.sections import KINDS
+from revconsole.records.settling import Settled
+from revconsole.records.toml_file import Table, read_table
+from revconsole.records.words import COMMAND_LINE, parse_assignments, same, shown
 
-OWN_KEYS = frozenset({"title", "seeds", "vary"})
-PLAN_KEYS = frozenset(
-    {"backward", "model", "scheme", "data", "train", "optimizer", "schedule", "objective"}
-)
-COMMAND_LINE = "command line"
+__all__ = [
+    "COMMAND_LINE",
+    "OWN_KEYS",
+    "PLAN_KEYS",
+    "Profile",
+    "Table",
+    "apart",
+    "changed",
+    "expanded",
+    "load",
+    "parse_assignments",
+    "read_table",
+    "refuse_unknown",
+]
+
 MOST_RUNS = 1000
 """A grid larger than this is taken for a slip of the hand."""
+LARGEST_SEED = 2**32 - 1
+"""What every generator takes as it is."""
 
-Table = dict[str, Any]
+MOST_SPELLED = 5
+"""Seeds that a sentence writes out."""
+MOST_NAMED = 4
+"""Further problems that a sentence names."""
+LONGEST_NAME = 120
+Run = tuple[Table, Plan]
+"""What a run takes of `[vary]`, and its plan."""
+Problem = tuple[int, ProfileError]
+"""What is wrong, and how late the layer is that is to blame: what was typed last is said first."""
+Said = tuple[str, str]
+"""Where a setting was written, and its key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What the user asked for: `table` as in the file, `where` it came from, keys `set_later` by hand."""
+    """What the user asked for: `table` as in the file, `where` it came from, and the layers set `later` over it."""
 
     name: str
     where: str
     table: Mapping[str, Any]
-    set_later: frozenset[str] = frozenset()
+    later: tuple[Layer, ...] = ()
 
     @property
     def title(self) -> str:
         """One line on what the experiment is."""
         return str(self.table.get("title", ""))
 
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The file and what was set over it, the last word last."""
+        return (layer.written(self.table, self.where), *self.later)
+
     def plans(self) -> tuple[Plan, ...]:
         """Every run of `[vary]` × `seeds`, in the order written. Raises ProfileError."""
         return tuple(plan for _, plan in self.expanded())
 
-    def expanded(self) -> tuple[tuple[Table, Plan], ...]:
+    def expanded(self) -> tuple[Run, ...]:
         """Every run of `[vary]` × `seeds`, each with what it takes of `[vary]`. Raises ProfileError."""
-        seeds, vary = _seeds(self.table, self.where), _vary(self.table, self.where)
-        count = len(seeds)
-        for values in vary.values():
-            count *= len(values)
-        if count > MOST_RUNS:
-            raise ProfileError(
-                self.where, "vary", f"this makes {count} runs; the limit is {MOST_RUNS}"
-            )
-        return tuple(
-            (choice, self._plan(choice, seed, seeds)) for choice in _grid(vary) for seed in seeds
-        )
+        (found,) = expanded([self])
+        return found
 
     def overridden(self, assignments: Mapping[str, Any], where: str = COMMAND_LINE) -> "Profile":
-        """This profile with dotted keys set; a list for a single-valued key varies it.
+        """This profile with keys set; a list varies a key. Calls with one `where` count as one.
 
         Where the profile varies a whole section, naming its kind picks that entry of the list, and any
         other key is set in every entry. where: who sets them, for the sentence about a mistake.
         """
-        table = deepcopy(dict(self.table))
-        vary = _vary(table, self.where)
-        for key, value in assignments.items():
-            _reject_unknown(key, where)
-            vary.pop(key, None)
-            if _picked_kinds(vary, key, value):
-                continue
-            if isinstance(value, list) and key != "seeds":
-                vary[key] = value
-            elif not _set_in_varied_section(vary, key, value):
-                set_key(table, key, value, where)
-        table["vary"] = vary
-        by_hand = assignments.keys() if where == COMMAND_LINE else set()
-        return replace(self, table=table, set_later=self.set_later | by_hand)
+        new = layer.typed(deepcopy(dict(assignments)), where)
+        before = self.later[-1:]
+        if before and before[0].where == where and not new.picks_from(before[0]):
+            return replace(self, later=(*self.later[:-1], before[0].joined(new)))
+        return replace(self, later=(*self.later, new))
 
-    def _plan(self, choice: Table, seed: int, seeds: list[int]) -> Plan:
-        table = {k: deepcopy(v) for k, v in self.table.items() if k not in OWN_KEYS}
-        for key, value in choice.items():
-            set_key(table, key, value, self.where)
-        reject_unknown_sections(table, self.where)
-        _complete(table)
-        parts = [self.name, *(_label(k, v) for k, v in choice.items())]
-        if len(seeds) > 1:
-            parts.append(f"s{seed}")
-        table |= {"name": "-".join(parts)[:120], "profile": self.name, "seed": seed}
-        try:
-            return Plan.model_validate(table)
-        except UnknownName as error:
-            raise ProfileError(self._origin("data.dataset"), "data.dataset", str(error)) from None
-        except ValidationError as error:
-            key, sentence = complaints.first(error, table)
-            raise ProfileError(self._origin(key), key, sentence) from None
-
-    def _origin(self, key: str) -> str:
-        return COMMAND_LINE if key in self.set_later else self.where
+    def merged(self) -> Table:
+        """All layers as one table, as a file would say it."""
+        layers = self.layers
+        varied = settling.variation(layers)
+        table = settling.settled(layers, varied, {}).complete()
+        own = {
+            key: value for each in layers for key, value in each.fixed.items() if key in OWN_KEYS
+        }
+        vary = {key: each.values for key, each in varied.items()}
+        return own | table | ({"vary": vary} if vary else {})
 
 
 def load(path: Path) -> Profile:
-    """Read a profile file. Raises ProfileError if it is missing or not TOML."""
-    table = read_table(path)
-    profile = Profile(name=path.stem, where=str(path), table=table)
-    reject_unknown_sections({k: v for k, v in table.items() if k not in OWN_KEYS}, str(path))
-    return profile
+    """Read a profile file. Raises ProfileError if it is missing or not TOML; what it says is judged with its plans."""
+    return Profile(name=path.stem, where=str(path), table=read_table(path))
 
 
-def read_table(path: Path) -> Table:
-    """The content of a TOML file. Raises ProfileError if it is missing or not TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ProfileError(
-            str(path), "", "no such file; `revconsole profiles` lists the known ones"
-        ) from None
-    except OSError as error:
-        raise ProfileError(str(path), "", f"cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProfileError(str(path), "", f"is not valid TOML: {error}") from None
+def expanded(profiles: Sequence[Profile]) -> list[tuple[Run, ...]]:
+    """The runs of each profile, judged together.
 
-
-def parse_assignments(arguments: list[str]) -> Table:
-    """`key=value` arguments of the command line; values are TOML, bare words are text.
-
-    Raises ProfileError for an argument that is no assignment.
+    A setting has to apply to some of all these runs: beside `scheme = ["residual", "momentum"]`, a gamma is momentum's.
+    Raises ProfileError.
     """
-    found: Table = {}
-    for argument in arguments:
-        key, sign, text = argument.partition("=")
-        if not sign or not re.fullmatch(r"[A-Za-z_][\w.]*", key):
-            raise ProfileError(
-                COMMAND_LINE, argument, "is not a setting; write key=value, e.g. model.depth=4"
-            )
-        found[key] = _value(text)
-    return found
+    found = [_Expansion(profile) for profile in profiles]
+    used = {said for each in found for said in each.used()}
+    _refuse(problem for each in found for problem in each.problems(used))
+    return [tuple(each.runs()) for each in found]
 
 
-def set_key(table: Table, key: str, value: Any, where: str) -> None:
-    """Set a dotted `key`. A section that changes its kind starts afresh from that kind's defaults."""
-    _reject_unknown(key, where)
-    section, _, field = key.partition(".")
-    if not field and isinstance(value, Mapping):
-        _restart_section(table, section, value.get(KINDS.get(section, ("",))[0]))
-        for inner, inner_value in value.items():
-            set_key(table, f"{section}.{inner}", inner_value, where)
-    elif not field:
-        table[section] = value
-    else:
-        if section in KINDS and field == KINDS[section][0]:
-            _restart_section(table, section, value)
-        inner = table.setdefault(section, {})
-        if isinstance(inner, dict):
-            inner[field] = value
+def apart(
+    profiles: Sequence[Profile],
+) -> list[list[tuple[Table, tuple[Plan, ...] | ProfileError]]]:
+    """The choices of each profile, each with its runs or what is wrong with them: one hides no other.
 
-
-def _restart_section(table: Table, section: str, kind: Any) -> None:
-    if kind is None or section not in KINDS:
-        return
-    tag = KINDS[section][0]
-    present = table.get(section)
-    if not isinstance(present, Mapping) or present.get(tag, _default_kind(section)) != kind:
-        table[section] = {tag: kind}
-
-
-def _default_kind(section: str) -> str:
-    return str(getattr(Plan.model_fields[section].default, KINDS[section][0]))
-
-
-def _picked_kinds(vary: Table, key: str, value: Any) -> bool:
-    """Let a list of kinds pick from the tables that `[vary]` gives a section; False if there are none.
-
-    A kind that the profile does not vary joins with its defaults.
+    Raises ProfileError for what is wrong with all.
     """
-    section, _, field = key.partition(".")
-    entries = [entry for entry in vary.get(section, []) if isinstance(entry, Mapping)]
-    if not entries or not isinstance(value, list) or field != KINDS.get(section, ("",))[0]:
-        return False
-    known = {entry.get(field): entry for entry in entries}
-    vary[section] = [known.get(str(kind), {field: kind}) for kind in value]
-    return True
+    found = [_Expansion(profile) for profile in profiles]
+    used = {said for each in found for said in each.used()}
+    _refuse(problem for each in found for problem in each.shared(used))
+    return [list(each.apart()) for each in found]
 
 
-def _set_in_varied_section(vary: Table, key: str, value: Any) -> bool:
-    """Set a key in the tables that `[vary]` gives a section; False if it gives none."""
-    section, _, field = key.partition(".")
-    entries = [entry for entry in vary.get(section, []) if isinstance(entry, Mapping)]
-    if not field or not entries:
-        return False
-    tag = KINDS.get(section, ("",))[0]
-    if field != tag:
-        vary[section] = [{**entry, field: value} for entry in entries]
-        return True
-    chosen = [entry for entry in entries if entry.get(tag) == value]
-    vary[section] = chosen
-    if not chosen:
-        del vary[section]
-    return bool(chosen)
+def refuse_unknown(settings: Mapping[str, Any], where: str) -> None:
+    """Raise ProfileError for a key that no kind of its section has."""
+    _refuse((0, problem) for problem in layer.typed(settings, where).problems)
 
 
-def _complete(table: Table) -> None:
-    """Name the kind of each section that leaves it out, and choose `backward` if nobody did."""
-    for section, (tag, _) in KINDS.items():
-        inner = table.setdefault(section, {})
-        if isinstance(inner, dict):
-            inner.setdefault(tag, _default_kind(section))
-    scheme = table["scheme"]
-    plain = isinstance(scheme, dict) and scheme.get("name") == "residual"
-    table.setdefault("backward", "stored" if plain else "reversible")
+def changed(plan: Plan, settings: Mapping[str, Any], where: str = COMMAND_LINE) -> Plan:
+    """A plan with some settings changed, judged as every plan is. Raises ProfileError."""
+    kept = plan.model_dump(include=set(PLAN_KEYS))
+    layers = (layer.typed(kept, where), layer.typed(settings, where))
+    _refuse((1, problem) for problem in layers[1].problems)
+    table = settling.settled(layers, {}, {}).table
+    made, wrong = _validated(plan.model_dump(exclude=set(PLAN_KEYS)) | table)
+    _refuse((1, ProfileError(where, key, sentence)) for key, sentence in wrong)
+    assert made is not None  # noqa: S101  where nothing is wrong there is a plan
+    return made
 
 
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        if text.startswith("[") and text.endswith("]"):
-            return [_value(item.strip()) for item in text[1:-1].split(",") if item.strip()]
-        return text
+class _Expansion:
+    """What a profile comes to, with what is wrong about it."""
 
+    def __init__(self, profile: Profile) -> None:
+        self._profile, self._layers = profile, profile.layers
+        self._problems: list[Problem] = [
+            (number, problem)
+            for number, each in enumerate(self._layers)
+            for problem in each.problems
+        ]
+        self._varied = settling.variation(self._layers)
+        self._seeds = self._seeds_of()
+        self._choices = [] if self._too_many() else list(self._settled())
 
-def _grid(vary: dict[str, list[Any]]) -> Iterator[Table]:
-    for values in itertools.product(*vary.values()):
-        yield dict(zip(vary, values, strict=True))
+    def used(self) -> Iterator[Said]:
+        """Settings that apply to some run."""
+        for _, found in self._choices:
+            for key, number in found.layer_of.items():
+                yield self._layers[number].where, key
 
-
-def _seeds(table: Mapping[str, Any], where: str) -> list[int]:
-    seeds = table.get("seeds", [0])
-    numbers = [seeds] if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
-    good = isinstance(numbers, list) and numbers and all(type(n) is int and n >= 0 for n in numbers)
-    if not good:
-        raise ProfileError(
-            where, "seeds", f"should be a list of whole numbers from 0, not {seeds!r}"
+    def problems(self, used: set[Said]) -> list[Problem]:
+        """Everything that is wrong; `used`: settings that apply to some run of this or of another profile."""
+        invalid = next(
+            (w for choice, found in self._choices if (w := self._invalid(choice, found))), []
         )
-    return list(dict.fromkeys(numbers))
+        return self.shared(used) + invalid
+
+    def shared(self, used: set[Said]) -> list[Problem]:
+        """What is wrong whatever is chosen."""
+        return self._problems + list(self._useless(used))
+
+    def runs(self) -> Iterator[Run]:
+        """Every run with its choice; of each choice every seed."""
+        for choice, found in self._choices:
+            plan, _ = self._planned(choice, found)
+            assert plan is not None  # noqa: S101  its problems were refused
+            yield from ((choice, each) for each in self._over_seeds(plan))
+
+    def apart(self) -> Iterator[tuple[Table, tuple[Plan, ...] | ProfileError]]:
+        """Every choice with its runs, or with what is wrong."""
+        for choice, found in self._choices:
+            plan, _ = self._planned(choice, found)
+            if plan is not None:
+                yield choice, tuple(self._over_seeds(plan))
+                continue
+            try:
+                _refuse(self._invalid(choice, found))
+            except ProfileError as error:
+                yield choice, error
+
+    def _over_seeds(self, plan: Plan) -> Iterator[Plan]:
+        for seed in self._seeds:
+            words = [plan.name, f"s{seed}"] if len(self._seeds) > 1 else [plan.name]
+            name = "-".join(words)[:LONGEST_NAME]
+            yield plan.model_copy(update={"name": name, "seed": seed})
+
+    def _settled(self) -> Iterator[tuple[Table, Settled]]:
+        """Each choice without what does not apply to its kinds, and what it comes to."""
+        seen: list[Table] = []
+        for choice in settling.choices(self._varied):
+            found = settling.settled(self._layers, self._varied, choice)
+            own = {key: value for key, value in choice.items() if key not in found.left_over}
+            if len(own) < len(choice) and any(same(own, other) for other in seen):
+                continue
+            seen.append(own)
+            yield own, found
+
+    def _useless(self, used: set[Said]) -> Iterator[Problem]:
+        """Settings that no run has a use for."""
+        kinds: dict[tuple[int, str], dict[str, None]] = {}
+        for _, found in self._choices:
+            for key, number in found.left_over.items():
+                if (self._layers[number].where, key) not in used:
+                    kinds.setdefault((number, key), {})[found.kind(key.partition(".")[0])] = None
+        for (number, key), without in kinds.items():
+            sentence = complaints.without(key, list(without))
+            yield number, ProfileError(self._layers[number].where, key, sentence)
+
+    def _invalid(self, choice: Table, found: Settled) -> list[Problem]:
+        """What is wrong with a choice that is no plan."""
+        _, wrong = self._planned(choice, found)
+        return [self._blamed(choice, found, *each) for each in wrong]
+
+    def _planned(self, choice: Table, found: Settled) -> tuple[Plan | None, list[tuple[str, str]]]:
+        words = [_label(key, value, self._varied[key].values) for key, value in choice.items()]
+        name = "-".join([self._profile.name, *words])[:LONGEST_NAME]
+        return _validated(found.table | {"name": name, "profile": self._profile.name})
+
+    def _blamed(self, choice: Table, found: Settled, key: str, sentence: str) -> Problem:
+        """The first layer that brings the problem about is to blame, though the key may be in an earlier one."""
+        said = found.layer_of.get(key)
+        number = next(
+            (n for n in range(said or 0, len(self._layers)) if self._wrong_by(n, choice, key)),
+            len(self._layers) - 1,
+        )
+        if said is not None and said != number:
+            sentence += f" ({key} is from {self._layers[said].where})"
+        return number, ProfileError(self._layers[number].where, key, sentence)
+
+    def _wrong_by(self, number: int, choice: Table, key: str) -> bool:
+        """Whether the layers up to that one have a problem with a key."""
+        own = {k: v for k, v in choice.items() if self._varied[k].layer <= number}
+        found = settling.settled(self._layers[: number + 1], self._varied, own)
+        _, wrong = self._planned(own, found)
+        return key in dict(wrong)
+
+    def _seeds_of(self) -> list[int]:
+        said = [
+            (n, each.fixed["seeds"]) for n, each in enumerate(self._layers) if "seeds" in each.fixed
+        ]
+        number, seeds = said[-1] if said else (0, [0])
+        wrong = _wrong_seeds(seeds)
+        if wrong:
+            self._problems.append(
+                (number, ProfileError(self._layers[number].where, "seeds", wrong))
+            )
+            return [0]
+        return list(dict.fromkeys(seeds if isinstance(seeds, list) else [seeds]))
+
+    def _too_many(self) -> bool:
+        counts = {key: len(each.values) for key, each in self._varied.items()} | {
+            "seeds": len(self._seeds)
+        }
+        runs = math.prod(counts.values())
+        if runs <= MOST_RUNS:
+            return False
+        key = max(counts, key=lambda each: counts[each])
+        numbers = [each.layer for each in self._varied.values()]
+        numbers += [n for n, each in enumerate(self._layers) if "seeds" in each.fixed]
+        number = max(numbers)
+        sentence = f"this makes {runs} runs; the limit is {MOST_RUNS}"
+        self._problems.append((number, ProfileError(self._layers[number].where, key, sentence)))
+        return True
 
 
-def _vary(table: Mapping[str, Any], where: str) -> dict[str, list[Any]]:
-    vary = table.get("vary", {})
-    if not isinstance(vary, Mapping):
-        raise ProfileError(where, "vary", 'should be a table of lists, e.g. "model.depth" = [2, 4]')
-    for key, values in vary.items():
-        _reject_unknown(key, where)
-        if not isinstance(values, list) or not values:
-            raise ProfileError(where, f"vary.{key}", f"should be a list of values, not {values!r}")
-    return dict(vary)
+def _validated(table: Table) -> tuple[Plan | None, list[tuple[str, str]]]:
+    """The plan, or each key that is wrong with a sentence."""
+    complete = _complete(table)
+    try:
+        return Plan.model_validate(complete), []
+    except UnknownName as error:
+        return None, [("data.dataset", str(error))]
+    except ValidationError as error:
+        return None, complaints.every(error, complete)
 
 
-def _label(key: str, value: Any) -> str:
+def _complete(table: Table) -> Table:
+    """The table with the kind of each section that leaves it out, and with `backward` if nobody chose it."""
+    found = {**table}
+    for section, (tag, _) in KINDS.items():
+        inner = found.get(section, {})
+        found[section] = {tag: settling.default_kind(section), **inner}
+    plain = found["scheme"]["name"] == "residual"
+    return {"backward": "stored" if plain else "reversible", **found}
+
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    """Raise the problem of the latest layer, with the keys of all others; nothing if there is none."""
+    distinct: dict[tuple[str, str], Problem] = {}
+    for number, problem in problems:
+        distinct.setdefault((problem.where, problem.key), (number, problem))
+    ordered = [problem for _, problem in sorted(distinct.values(), key=lambda each: -each[0])]
+    if not ordered:
+        return
+    first, *others = ordered
+    named = [p.key if p.where == first.where else f"{p.key} in {p.where}" for p in others]
+    more = f" (and {len(others)} more: {', '.join(named[:MOST_NAMED])}{', …' * (len(named) > MOST_NAMED)})"
+    raise ProfileError(first.where, first.key, first.reason + (more if others else ""))
+
+
+def _wrong_seeds(seeds: Any) -> str:
+    """What is wrong with seeds, if anything is."""
+    if type(seeds) is int and seeds > 0:
+        several = ",".join(str(n) for n in range(seeds)) if seeds <= MOST_SPELLED else "0,1,2,…"
+        return f"{shown(seeds)} may be a seed or how many; write seed={shown(seeds)} or seeds=[{several}]"
+    numbers = [seeds] if type(seeds) is int else seeds
+    if not isinstance(numbers, list) or not numbers:
+        return f"should be a list of whole numbers from 0, not {shown(seeds)}"
+    if len(numbers) > MOST_RUNS:
+        return f"this makes {len(numbers)} runs; the limit is {MOST_RUNS}"
+    if not all(type(n) is int and n >= 0 for n in numbers):
+        return f"should be a list of whole numbers from 0, not {shown(seeds)}"
+    return "" if max(numbers) <= LARGEST_SEED else f"the largest seed is {LARGEST_SEED}"
+
+
+def _label(key: str, value: Any, among: Sequence[Any]) -> str:
     """A short mark of one varied value in the name of a run."""
-    if isinstance(value, Mapping):
+    if key in SECTIONS:
         tag = KINDS.get(key, ("",))[0]
-        value = value.get(tag) or "-".join(map(str, value.values()))
+        kind = value.get(tag)
+        alike = [other for other in among if other.get(tag) == kind]
+        rest = [f"{k}{v}" for k, v in value.items() if k != tag and (len(alike) > 1 or not kind)]
+        text = "-".join([str(kind), *rest] if kind else rest)
+        return re.sub(r"[^\w.+-]+", "-", text)
     text = str(value)
     last = key.rpartition(".")[2]
     plain = isinstance(value, str) or last in {"name", "architecture"}
     return re.sub(r"[^\w.+-]+", "-", text if plain else f"{last}{text}")
-
-
-def _reject_unknown(key: str, where: str) -> None:
-    """Refuse a dotted key that no kind of the section has; kinds are told apart later."""
-    section, _, field = key.partition(".")
-    if section not in PLAN_KEYS | {"seeds", "title"}:
-        known = [*PLAN_KEYS, "seeds"] if not field else [k for k in PLAN_KEYS if k != "backward"]
-        raise ProfileError(where, key, _unknown(section, known))
-    if field and field not in complaints.fields_of(section):
-        raise ProfileError(where, key, _unknown(field, complaints.fields_of(section)))
-
-
-def reject_unknown_sections(table: Mapping[str, Any], where: str) -> None:
-    """Raise ProfileError for a top-level key that no plan has."""
-    for section in table:
-        if section not in PLAN_KEYS:
-            raise ProfileError(where, section, _unknown(section, [*PLAN_KEYS, *OWN_KEYS]))
-
-
-def _unknown(name: str, known: list[str]) -> str:
-    elsewhere = [s for s in sorted(PLAN_KEYS) if name in complaints.fields_of(s)]
-    if elsewhere:
-        return f"unknown key; did you mean {' or '.join(f'{s}.{name}' for s in elsewhere)}?"
-    return f"unknown key{nearest(name, known)}"

@@ -1,14 +1,14 @@
 """Shelf: where experiments are found, profiles and studies alike. The working folder first, then what came with revconsole."""
 
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from revconsole.errors import UnknownName
+from revconsole.errors import ProfileError, UnknownName
 from revconsole.records import study as studies
 from revconsole.records.study import Study
+from revconsole.records.toml_file import read_table
 
 PACKAGE = Path(__file__).resolve().parent.parent
 UNREADABLE = "(not a readable profile)"
@@ -118,7 +118,7 @@ def _heading(path: Path) -> tuple[str, bool]:
 def _read(path: Path, _changed: int, _size: int) -> tuple[str, bool]:
     """The same, read once for each state of the file: a screen asks every second."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        content = read_table(path)
+    except ProfileError:
         return UNREADABLE, False
     return studies.heading(content), studies.is_sweep(content)

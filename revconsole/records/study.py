@@ -12,22 +12,15 @@ more in tables of its own, of which none is needed:
     settings of the file  <  those of the arm  <  those of [quick]  <  those of the command line
 """
 
-import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
 from revconsole.errors import ProfileError, nearest
 from revconsole.records.plan import Plan
-from revconsole.records.profile import (
-    OWN_KEYS,
-    Profile,
-    Table,
-    read_table,
-    reject_unknown_sections,
-)
+from revconsole.records.profile import Profile, Table, apart, expanded, read_table, refuse_unknown
 from revconsole.records.sections import KINDS
 
 STUDY_KEYS = frozenset({"study", "arm", "quick"})
@@ -156,8 +149,10 @@ class Study:
 
     def _by_arm(self, settings: Mapping[str, Any], *, quick: bool) -> dict[str, list[Plan]]:
         made: dict[tuple[str, str], list[Plan]] = {}
-        for name, profile in self._varied(settings, quick=quick):
-            for choice, plan in profile.expanded():
+        varied = list(self._varied(settings, quick=quick))
+        found = expanded([profile for _, profile in varied])
+        for (name, _), runs in zip(varied, found, strict=True):
+            for choice, plan in runs:
                 words = [name, *(word(key, value) for key, value in choice.items())]
                 called = ", ".join(word for word in words if word)
                 made.setdefault((called, repr(choice)), []).append(plan)
@@ -166,13 +161,15 @@ class Study:
 
     def _each(self, settings: Mapping[str, Any]) -> Iterator[Plan | Unfit]:
         """Every choice by itself, so that one which makes no run hides no other."""
-        for name, profile in self._varied(settings, quick=False):
-            for only in _choices(profile):
-                try:
-                    yield from only.plans()
-                except ProfileError as error:
-                    words = [name, *(word(k, v[0]) for k, v in only.table["vary"].items())]
-                    yield Unfit(name=", ".join(w for w in words if w) or self.name, error=error)
+        varied = list(self._varied(settings, quick=False))
+        found = apart([profile for _, profile in varied])
+        for (name, _), choices in zip(varied, found, strict=True):
+            for choice, made in choices:
+                if isinstance(made, ProfileError):
+                    words = [name, *(word(k, v) for k, v in choice.items())]
+                    yield Unfit(name=", ".join(w for w in words if w) or self.name, error=made)
+                else:
+                    yield from made
 
     def _labelled(self, plan: Plan, arm: str, *, quick: bool, study: bool) -> Plan:
         """The plan under its names; a file with no table of a study leaves its runs the names of a profile."""
@@ -213,7 +210,6 @@ def load(path: Path) -> Study:
 def of_table(table: Table, *, name: str, where: str) -> Study:
     """The experiment that a table describes. Raises ProfileError."""
     own = {k: v for k, v in table.items() if k not in STUDY_KEYS}
-    reject_unknown_sections({k: v for k, v in own.items() if k not in OWN_KEYS}, where)
     profile = Profile(name=name, where=where, table=own)
     facts = _facts(table.get("study", {}), where, title=str(table.get("title") or name))
     arms = _arms(table.get("arm", []), where, ladder=facts.ladder)
@@ -222,9 +218,9 @@ def of_table(table: Table, *, name: str, where: str) -> Study:
         raise ProfileError(where, "arm", "a study has arms or [vary], not both")
     if facts.ladder and not arms:
         raise ProfileError(where, "study.ladder", "is of [[arm]] tables, and there are none")
-    profile.overridden(quick, f"{where}: quick")
+    refuse_unknown(quick, f"{where}: quick")
     if facts.swept:
-        profile.overridden({facts.swept: 0}, f"{where}: study.swept")
+        refuse_unknown({facts.swept: 0}, f"{where}: study.swept")
     return Study(
         name=name,
         where=where,
@@ -297,14 +293,6 @@ def _table(value: Any, where: str, key: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ProfileError(where, key, f"should be a table, not {value!r}")
     return value
-
-
-def _choices(profile: Profile) -> Iterator[Profile]:
-    """The profile once for every choice of its `[vary]`."""
-    vary = profile.overridden({}).table["vary"]
-    for values in itertools.product(*vary.values()):
-        only = {key: [value] for key, value in zip(vary, values, strict=True)}
-        yield replace(profile, table={**profile.table, "vary": only})
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -77,6 +77,10 @@ async def test_what_was_typed_into_a_field_that_is_off_does_not_count(opened):
         await chosen(stage, "scheme.name", "additive")
         await stage.shows("launches 1 run", "train small scheme.name=additive")
         assert "gamma=" not in stage.text
+        await chosen(stage, "scheme.name", "momentum")
+        await stage.shows("launches 1 run", "train small scheme.name=momentum")
+        await stage.until(lambda: "0.9" in stage.line(" gamma "))
+        assert "gamma=" not in stage.text
 
 
 async def test_a_reversible_backward_of_residual_is_refused_beside_backward(opened):

@@ -111,7 +111,40 @@ def test_backward_defaults_to_reversible_where_the_scheme_has_an_inverse():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["depth=3"], "command line: depth: unknown key; did you mean model.depth?"),
+        (["momentum=3"], "command line: momentum: is a key of several sections; write optimizer.momentum or"),
+        (["lr=3"], "command line: lr: unknown key; did you mean optimizer.learning_rate?"),
+        (["optimizer.lr=3"], "command line: optimizer.lr: unknown key; did you mean optimizer.learning_rate?"),
+        (["Model.Depth=3"], "command line: Model.Depth: unknown key; did you mean model.depth?"),
+        (["model.c=3"], "command line: model.c: unknown key; did you mean model.C?"),
+        (["--train.epochs=4"], "--train.epochs=4: settings have no dashes: write train.epochs=4"),
+        (["train.epochs", "=", "4"], "write key=value without spaces, e.g. model.depth=4"),
+        (["train.epochs=4", "train.epochs=5"], "train.epochs: is given twice, as 4 and as 5; leave one out"),
+        (["depth=4", "model.depth=5"], "model.depth: is given twice, as 4 and as 5; leave one out"),
+        (["model=3"], "command line: model: should be an architecture by name, or a table, not 3; there are: vit,"),
+        (["optimizer=[3]"], "command line: optimizer: should be an optimizer by name, or a table, not 3"),
+        (["data=cifar10"], "command line: data: should be a table, not 'cifar10'; write data.dataset=cifar10"),
+        (["model.depth=[]"], "command line: model.depth: should be a list of values, not []"),
+        (["seeds=3"], "command line: seeds: 3 may be a seed or how many; write seed=3 or seeds=[0,1,2]"),
+        (["seeds=[4294967296]"], "command line: seeds: the largest seed is 4294967295"),
+        (["train.epochs=" + "9" * 5000], "cannot be read: a number in it has more than 4,300 digits"),
+        (["train.epochs=0x" + "f" * 6000], "should be at most 100000, not an int beyond reason"),
+        (["train.epochs=" + "[" * 5000], "should be a whole number, not '[[["),
+        (["train.epochs=" + "[" * 5000 + "]" * 5000], "train.epochs: is nested beyond reason"),
+        (
+            ["scheme.gamma=0.5", "scheme.name=[residual,additive]"],
+            "scheme.gamma: scheme 'residual' and 'additive' have no gamma; momentum and bdia have it",
+        ),
+        (
+            ["schedule.warmup_epochs=7", "schedule.name=one-cycle"],
+            "schedule.warmup_epochs: schedule 'one-cycle' has no warmup_epochs; constant, cosine, step and",
+        ),
+        (
+            ["scheme=[residual,{name=momentum,gamma=0.3}]", "scheme.gamma=0.9"],
+            "scheme.gamma: is said by the list of scheme, too; leave one out",
+        ),
+        (["scheme=[residual]", "scheme.name=[bdia]"], "scheme: and scheme.name both say which"),
+        (["model.dpeth=3", "train.epocs=4"], "did you mean 'depth'? (and 1 more: train.epocs)"),
+        (["train.epochs=soon", "model.depth=x"], "(and 1 more: train.epochs)"),
         (["model.dpeth=3"], "command line: model.dpeth: unknown key; did you mean 'depth'?"),
         (["modle.depth=3"], "command line: modle.depth: unknown key; did you mean 'model'?"),
         (["model.depth=abc"], "command line: model.depth: should be a whole number, not 'abc'"),
@@ -150,7 +183,14 @@ def test_backward_defaults_to_reversible_where_the_scheme_has_an_inverse():
         ),
         (["scheme.name=momentum", "scheme.gamma=0.0"], "divides by gamma, so gamma 0 cannot be reversed"),
         (["scheme.name=bdia", "scheme.gamma=0.3", "scheme.grid_bits=9"], "exact at gamma 0.5"),
-        (["schedule.warmup_epochs=10"], "a warm-up of 10 epochs leaves nothing of 10 epochs"),
+        (
+            ["schedule.warmup_epochs=10"],
+            "10 epochs of warm-up must be fewer than train.epochs (10); set schedule.warmup_epochs=1, say",
+        ),
+        (
+            ["schedule.warmup_steps=10", "train.steps=10"],
+            "10 steps of warm-up must be fewer than the 10 of the run; set schedule.warmup_steps=1, say",
+        ),
         (["model.pretrained=false"], "should be text in quotes or none, not false"),
         (["train.patience=soon"], "should be a whole number or none, not 'soon'"),
         (
@@ -183,7 +223,7 @@ def test_an_unknown_section_in_a_file_is_refused(tmp_path: Path):
     path.write_text("[optimiser]\nname = 'adam'\n")
 
     with pytest.raises(ProfileError, match="did you mean 'optimizer'"):
-        load(path)
+        load(path).plans()
 
 
 def test_a_file_that_is_not_toml_says_where(tmp_path: Path):

@@ -52,7 +52,7 @@ def test_a_run_ends_when_the_validation_has_not_risen_for_as_long_as_it_waits(ru
 
 
 def test_a_warm_up_without_end_is_refused(small):
-    with pytest.raises(ValidationError, match="leaves nothing of 10"):
+    with pytest.raises(ValidationError, match="fewer than the 10"):
         small(train={"steps": 10}, schedule={"name": "cosine", "warmup_steps": 10})
 
 

@@ -261,6 +261,8 @@ class LaunchScreen(Newest, Screen[None]):
             setting = self._setting(field.key)
             applies = form.applies(field, self._kinds)
             setting.switch(off="" if applies else form.why_not(field, self._kinds))
+            if not applies:  # what is no longer shown is no longer launched
+                self._typed.pop(field.key, None)
             if applies and self._planned is not None:
                 self._fill(field, setting, self._planned)
 
