@@ -61,7 +61,7 @@ class Summary:
     """Largest relative error of a gradient that a probe of the reversible backward found."""
     peak_memory_bytes: int | None = None
     peak_memory_of: str = ""
-    """What the peak is of: "allocated on cuda:0", or "resident" memory of the whole process."""
+    """What the peak is of: "allocated on cuda:0", or "resident, above what was there before"."""
     fingerprint: str | None = None
     device: str = ""
     damaged_lines: int = 0

@@ -195,6 +195,8 @@ def _peak(tally: Tally) -> tuple[int | None, str]:
     device = _text(tally.facts.get("device")) or "the device"
     if "device_peak_allocated_bytes" in tally.peaks:
         return _whole(tally.peaks["device_peak_allocated_bytes"]), f"allocated on {device}"
+    if "training_peak_bytes" in tally.peaks:
+        return _whole(tally.peaks["training_peak_bytes"]), "resident, above what was there before"
     if "resident_peak_bytes" in tally.peaks:
         return _whole(tally.peaks["resident_peak_bytes"]), "resident, whole process"
     if "resident_bytes" in tally.peaks:

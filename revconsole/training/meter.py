@@ -13,7 +13,7 @@ import torch
 
 from revconsole.errors import RunFailed
 from revconsole.records.events import Event, Measured
-from revconsole.training import probes
+from revconsole.training.footprint import Footprint
 from revconsole.training.progress import Progress
 from revconsole.training.setting import Setting
 from revconsole.training.stepping import Step
@@ -25,8 +25,15 @@ FLUSH_SECONDS = 0.5
 class Meter:
     """Steps that have been computed and not yet reported."""
 
-    def __init__(self, setting: Setting, emit: Callable[[Event], None], progress: Progress) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        emit: Callable[[Event], None],
+        progress: Progress,
+        footprint: Footprint,
+    ) -> None:
         self._setting, self._emit, self._progress = setting, emit, progress
+        self._footprint = footprint
         self._waiting: list[Step] = []
         self._since = self._latest = time.perf_counter()
 
@@ -61,7 +68,7 @@ class Meter:
 
         self._progress.running.seconds += seconds
         for step, (loss, norm, correct) in zip(steps, read, strict=True):
-            more = probes.memory(self._setting.device) if step is steps[-1] else {}
+            more = self._footprint.now() if step is steps[-1] else {}
             learnt = {"loss": loss, "learning_rate": step.rate, "gradient_norm": norm}
             values = ({} if step.machine else learnt) | {"images_per_second": speed}
             self._emit(Measured(step=step.number, epoch=step.epoch, values=values | more))

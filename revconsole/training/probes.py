@@ -6,7 +6,6 @@ Steps report what the meter reads; epochs what the evaluation finds; memory come
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +16,6 @@ from revconsole.training.facts import rebuilt_stacks
 from revconsole.training.noise import noise
 from revconsole.training.objectives import Inputs, Objective
 from revconsole.training.precision import Precision
-from revconsole.training.resident import forget_peak, most_resident
 from revconsole.training.setting import Setting
 from revconsole.training.stepping import micro_batches
 
@@ -74,8 +72,12 @@ RUN = (
     ),
     _metric(
         "resident_peak_bytes", "B", "step", "down",
-        "Most resident memory of the whole process, also within a step, since training began or a probe was made, "
-        "probes not counted; where the system cannot begin anew, since the process did.",
+        "Most resident memory of the whole process since training began, also within a step, probes not counted.",
+    ),
+    _metric(
+        "training_peak_bytes", "B", "step", "down",
+        "Most memory resident since training began above what the process held before its first step, also within a "
+        "step, with weights and optimiser state; images, libraries, earlier runs and probes are not in it.",
     ),
 )  # fmt: skip
 CUDA = (
@@ -83,7 +85,7 @@ CUDA = (
     _metric("device_reserved_bytes", "B", "step", "down", "Memory of the device that torch has reserved."),
     _metric(
         "device_peak_allocated_bytes", "B", "step", "down",
-        "Most memory of the device held by tensors since training began or a probe was made, probes not counted.",
+        "Most memory of the device held by tensors since training began, probes not counted.",
     ),
 )  # fmt: skip
 REVERSIBLE = (
@@ -110,7 +112,7 @@ SIDE_BITS = _metric(
 FITTED = (
     *(metric for metric in (*STEP, *LABELLED, *RUN) if metric.name in {
         "images_per_second", "validation_accuracy", "epoch_seconds", "validation_seconds", "test_accuracy",
-        "resident_bytes", "resident_peak_bytes",
+        "resident_bytes", "resident_peak_bytes", "training_peak_bytes",
     }),
     _metric("train_accuracy", "fraction", "epoch", "up", "Share of training images classified correctly after the fit."),
     _metric(
@@ -159,26 +161,6 @@ def _of_reconstruction(setting: Setting) -> tuple[MetricDeclared, ...]:
         return ()
     bits = any(stack.scheme.grid is not None and stack.scheme.grid.lost for stack in stacks)
     return (*REVERSIBLE, SIDE_BITS) if bits else REVERSIBLE
-
-
-def memory(device: torch.device) -> dict[str, float]:
-    """Memory in use now, and the most since `forget_peaks`, in bytes."""
-    found = {
-        "resident_bytes": float(psutil.Process().memory_info().rss),
-        "resident_peak_bytes": float(most_resident()),
-    }
-    if device.type == "cuda":
-        found["device_allocated_bytes"] = float(torch.cuda.memory_allocated(device))
-        found["device_reserved_bytes"] = float(torch.cuda.memory_reserved(device))
-        found["device_peak_allocated_bytes"] = float(torch.cuda.max_memory_allocated(device))
-    return found
-
-
-def forget_peaks(device: torch.device) -> None:
-    """Let the peaks of `memory` begin anew."""
-    forget_peak()
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
 
 
 def kept_for_backward_bytes(setting: Setting, images: Tensor, labels: Tensor) -> int:

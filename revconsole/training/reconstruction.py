@@ -31,6 +31,7 @@ from revconsole.reversible import Coupling, ReversibleSequence, Scheme
 from revconsole.training import advice, probes
 from revconsole.training.draws import seed_generators
 from revconsole.training.facts import rebuilt_stacks
+from revconsole.training.footprint import Footprint
 from revconsole.training.progress import Progress
 from revconsole.training.setting import Setting
 from revconsole.training.shortage import Shortage, let_go, tried
@@ -72,8 +73,10 @@ class Reconstruction:
 class ReversibleProbe:
     """Looks at the running model when it is due, and raises the alarm once."""
 
-    def __init__(self, setting: Setting, emit: Callable[[Event], None]) -> None:
-        self._setting, self._emit = setting, emit
+    def __init__(
+        self, setting: Setting, emit: Callable[[Event], None], footprint: Footprint
+    ) -> None:
+        self._setting, self._emit, self._footprint = setting, emit, footprint
         self._every = setting.plan.train.probe_epochs if rebuilt_stacks(setting.encoder) else 0
         self._alarmed, self._images = False, PROBE_IMAGES
 
@@ -81,15 +84,14 @@ class ReversibleProbe:
         """Measure and report, if the epoch is one of those to look at; a probe that fails is the last."""
         if not self._every or progress.epoch % self._every:
             return
-        setting, before = self._setting, probes.memory(self._setting.device)
+        setting, before = self._setting, self._footprint.now()
         try:
-            found = self._measured()
+            with self._footprint.aside():
+                found = self._measured()
         except RevconsoleError as error:
             self._every = 0
             self._emit(_gave_up(str(error)))
             return
-        finally:
-            probes.forget_peaks(setting.device)
         if isinstance(found, Shortage):
             self._every = 0
             self._emit(_gave_up(f"memory ran out with a single image; {found}"))

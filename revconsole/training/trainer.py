@@ -44,6 +44,7 @@ from revconsole.training.budget import choose_blocks
 from revconsole.training.checkpoint import Checkpoints
 from revconsole.training.evaluation import clean_training, evaluate, image_seconds
 from revconsole.training.facts import facts
+from revconsole.training.footprint import Footprint
 from revconsole.training.keeper import Keeper
 from revconsole.training.meter import Meter
 from revconsole.training.orders import SUCCESSOR, HandOverAsked, Orders, StopAsked, Stopwatch
@@ -84,12 +85,14 @@ def train(
     ):
         setting = prepare(plan, data=data, say=lambda text: emit(Logged(text=text)))
         keeper, room = Keeper(setting, checkpoints, emit), Room(setting, emit)
-        progress = introduce(setting, keeper, room, emit, store)
-        meter, (compute_step, update) = Meter(setting, emit, progress), way_to_learn(setting)
-        probe, boundary = ReversibleProbe(setting, emit), BoundaryProbe(setting, emit)
+        footprint, (compute_step, update) = Footprint(setting), way_to_learn(setting)
+        progress = introduce(setting, keeper, room, footprint, emit=emit, store=store)
+        meter = Meter(setting, emit, progress, footprint)
+        probe, boundary = ReversibleProbe(setting, emit, footprint), BoundaryProbe(setting, emit)
         boundary.look(progress)
         if progress.step == 0:
             probe.look(progress)
+            footprint.begin()  # what the probe has left in the process is none of the training's
         orders = Orders(control, emit, secure=partial(secure, meter, keeper, progress))
         try:
             for epoch in epochs_left(setting, progress, emit):
@@ -136,7 +139,13 @@ def way_to_learn(setting: Setting) -> tuple[Callable[..., Step], Callable[[Setti
 
 
 def introduce(
-    setting: Setting, keeper: Keeper, room: Room, emit: Emit, store: RunStore | None
+    setting: Setting,
+    keeper: Keeper,
+    room: Room,
+    footprint: Footprint,
+    *,
+    emit: Emit,
+    store: RunStore | None,
 ) -> Progress:
     """Restore, and say with what the run goes on, what it will measure and what is odd about it."""
     if setting.fitted:
@@ -163,8 +172,8 @@ def introduce(
             emit(advised)
 
     kept = {} if setting.fitted else kept_for_backward(setting, images, labels, room)
-    probes.forget_peaks(setting.device)
-    values = kept | probes.memory(setting.device)
+    footprint.begin()
+    values = kept | footprint.now()
     emit(Measured(step=progress.step, epoch=progress.epoch, values=values))
     return progress
 

@@ -400,4 +400,8 @@ def test_a_peak_says_what_it_is_of(store):
 
     assert peak(resident_bytes=2.0) == (2, "resident between steps, whole process")
     assert peak(resident_bytes=2.0, resident_peak_bytes=3.0) == (3, "resident, whole process")
+    assert peak(resident_peak_bytes=3.0, training_peak_bytes=1.0) == (
+        1,
+        "resident, above what was there before",
+    )
     assert peak(resident_peak_bytes=3.0, device_peak_allocated_bytes=1.0) == (1, "allocated on cpu")

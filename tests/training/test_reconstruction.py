@@ -10,6 +10,7 @@ from revconsole.records import growth
 from revconsole.records.events import Advised, EpochFinished, Measured, MetricDeclared
 from revconsole.training.draws import seed_generators
 from revconsole.training.facts import rebuilt_blocks, rebuilt_stacks
+from revconsole.training.footprint import Footprint
 from revconsole.training.progress import Progress
 from revconsole.training.reconstruction import PROBE_IMAGES, ReversibleProbe, measure
 
@@ -246,7 +247,7 @@ def test_a_probe_that_fails_is_the_last_and_leaves_the_model_as_it_was(realise):
     setting = realise(scheme={"name": "additive"}, backward="reversible")
     stack = rebuilt_stacks(setting.model)[0]
     before, said = (stack.scheme, stack.backward), []
-    probe = ReversibleProbe(setting, said.append)
+    probe = ReversibleProbe(setting, said.append, Footprint(setting))
     failing = stack[0].register_forward_pre_hook(refuse)
     stack[0].norm1.register_forward_pre_hook(refuse)
 

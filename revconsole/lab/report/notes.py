@@ -112,4 +112,4 @@ def _peak_note(of: str) -> str:
     if not of:
         return ""
     caution = ", in which memory of runs before it in the same process may remain"
-    return f"Peak memory: the largest over seeds, {of}{caution if 'resident' in of else ''}. "
+    return f"Peak memory: the largest over seeds, {of}{caution if 'whole process' in of else ''}. "
