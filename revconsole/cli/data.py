@@ -155,6 +155,9 @@ def _paces(
     for profile in profiles:
         for row in pipeline.paces(profile, settings, seconds=seconds):
             rows.append(row)
+            if row["left_out"]:
+                output.say(f"{row['run']}: {row['left_out']}")
+                continue
             output.say(
                 f"{row['run']}: the {row['bound_by']} bounds; a step takes {row['waiting']:.0%} of its time for "
                 "what the model alone would not"
@@ -174,7 +177,8 @@ def _paces(
         "device",
     ]
     yields = ["device", "size", "batch", "dataset"]
-    output.print_table(columns, [_pace_cells(row) for row in rows], yields=yields)
+    measured = [_pace_cells(row) for row in rows if not row["left_out"]]
+    output.print_table(columns, measured, yields=yields)
 
 
 def _pace_cells(row: dict[str, Any]) -> list[str]:

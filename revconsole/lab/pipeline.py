@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from revconsole.errors import ProfileError, UnknownName
+from revconsole.errors import ProfileError, RevconsoleError, UnknownName
 from revconsole.lab import engine
 from revconsole.records import catalogue, shelf
 from revconsole.records.plan import Plan
@@ -11,6 +11,7 @@ from revconsole.records.profile import COMMAND_LINE, Profile
 from revconsole.records.samples import Samples
 from revconsole.records.sections import Data, Train
 from revconsole.records.sections.data import AUGMENTATIONS
+from revconsole.records.study import Unfit
 
 ANY_SIZE = {"architecture": "vit", "patch": 1}
 """The plan's model is never built, but has to fit the images."""
@@ -70,27 +71,40 @@ def throughputs(
 def paces(profile: str, settings: Mapping[str, Any], *, seconds: float) -> Iterator[Row]:
     """Images a second of the data alone, of the model's step alone and of both, for each plan of a profile. Loads torch.
 
-    Raises UnknownName, ProfileError and what a run raises.
+    One that cannot be measured is left out, with the reason. Raises UnknownName, and of a single one ProfileError and
+    what a run raises.
     """
-    plans = shelf.find(profile).plans({"seeds": 0, **settings})
-    for plan in plans:
-        found = engine.training_pace(plan, seconds=seconds)
-        yield {
-            "run": plan.name,
-            "dataset": plan.data.dataset,
-            "augmentation": plan.data.augmentations,
-            "image_size": plan.image_size,
-            "batch": found.images,
-            "data_images_per_second": found.images / found.data_seconds,
-            "model_images_per_second": found.images / found.model_seconds,
-            "images_per_second": found.images / found.both_seconds,
-            "bound_by": found.bound_by,
-            "waiting": found.waiting,
-            "made_ahead": found.ahead,
-            "rounds": found.rounds,
-            "device": found.device,
-            "threads": found.threads,
-        }
+    found = shelf.find(profile).models({"seeds": 0, **settings})
+    for each in found:
+        try:
+            if isinstance(each, Unfit):
+                raise each.error
+            yield _pace(each, seconds)
+        except RevconsoleError as error:
+            if len(found) == 1:
+                raise
+            yield {"run": each.name, "left_out": str(error)}
+
+
+def _pace(plan: Plan, seconds: float) -> Row:
+    found = engine.training_pace(plan, seconds=seconds)
+    return {
+        "run": plan.name,
+        "left_out": "",
+        "dataset": plan.data.dataset,
+        "augmentation": plan.data.augmentations,
+        "image_size": plan.image_size,
+        "batch": found.images,
+        "data_images_per_second": found.images / found.data_seconds,
+        "model_images_per_second": found.images / found.model_seconds,
+        "images_per_second": found.images / found.both_seconds,
+        "bound_by": found.bound_by,
+        "waiting": found.waiting,
+        "made_ahead": found.ahead,
+        "rounds": found.rounds,
+        "device": found.device,
+        "threads": found.threads,
+    }
 
 
 def is_profile(word: str) -> bool:

@@ -65,6 +65,8 @@ class Forecast:
     from_runs: int = 0
     measured: int = 0
     unknown: int = 0
+    done: int = 0
+    """Runs beside these that are done, of other arms for instance."""
 
     @property
     def sentence(self) -> str:
@@ -74,11 +76,21 @@ class Forecast:
             parts.append(f"{_runs(self.from_runs)} as long as earlier ones took")
         if self.measured:
             parts.append(f"{_runs(self.measured)} from a few steps measured")
+        if not parts and not self.unknown:
+            return "nothing left"
         if not parts:
-            return "not known: nothing alike has run yet" if self.unknown else "nothing left"
+            return _unknown(self.done)
         if self.unknown:
             parts.append(f"{_runs(self.unknown)} unknown and not counted")
         return f"about {form.duration(self.seconds)} ({'; '.join(parts)})"
+
+
+def _unknown(done: int) -> str:
+    """That nothing is known of what is left; done: runs of the same study that say nothing of it."""
+    if not done:
+        return "not known: nothing alike has run yet"
+    which = f"the {done} runs done are" if done > 1 else "the run done is"
+    return f"not known: {which} of other arms"
 
 
 class Keys:
@@ -155,10 +167,11 @@ def forecast(
     """
     known = _seconds_per_epoch(summaries, keys or Keys())
     sources: list[float | RevconsoleError | None] = []
-    seconds, from_runs = 0.0, 0
+    seconds, from_runs, done = 0.0, 0, 0
     measured: dict[str, float | RevconsoleError | None] = {}
     for each in standing:
         if each.progress == "done":
+            done += 1
             continue
         key, epochs = pace_key(each.plan), each.plan.epochs
         if key in known:
@@ -173,7 +186,11 @@ def forecast(
     if sources and not from_runs and all(isinstance(s, DataUnavailable) for s in sources):
         raise next(s for s in sources if isinstance(s, DataUnavailable))
     return Forecast(
-        seconds=seconds, from_runs=from_runs, measured=counted, unknown=len(sources) - counted
+        seconds=seconds,
+        from_runs=from_runs,
+        measured=counted,
+        unknown=len(sources) - counted,
+        done=done,
     )
 
 
@@ -238,7 +255,8 @@ def memory(
     needs: bytes of a training step by pace, as far as they were counted; runs alike that finished come before them.
     """
     peaks = _peaks(summaries, keys or Keys())
-    wanted = {pace_key(each.plan): each.plan.arm for each in standing if each.progress != "done"}
+    every = list(standing)
+    wanted = {pace_key(each.plan): each.plan.arm for each in every if each.progress != "done"}
     taken = [peaks[key] for key in wanted if key in peaks]
     counted = [
         (needs[key], arm) for key, arm in wanted.items() if key in needs and key not in peaks
@@ -253,7 +271,7 @@ def memory(
         parts.append(f"at most {form.memory(most)} for a training step{whose}, as counted")
     if not wanted:
         return "nothing left"
-    return "; ".join(parts) or "not known: nothing alike has run yet"
+    return "; ".join(parts) or _unknown(sum(each.progress == "done" for each in every))
 
 
 def _peaks(summaries: Sequence[Summary], keys: Keys) -> dict[str, tuple[int, str]]:

@@ -133,3 +133,52 @@ def test_a_dry_run_says_how_long_from_what_has_run_already(run):
     assert "`revconsole study run mine --dry-run` measures a few steps" in before.err
     assert "time: about" in after.err
     assert "2 runs as long as earlier ones took" in after.err
+
+
+BLOCKS = """
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 8), nn.GELU())
+
+    def forward(self, x):
+        return x + self.layers(x)
+
+class Blocks(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.blocks = nn.Linear(64, 8), nn.Sequential(Block(), Block())
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.head(self.blocks(self.stem(x.flatten(1))))
+"""
+THREE_WAYS = """
+title = "a block without two branches, wired in three ways"
+[model]
+architecture = "python"
+function = "own_blocks:Blocks"
+[train]
+batch = 32
+threads = 1
+[vary]
+scheme = [{ name = "residual" }, { name = "additive" }, { name = "bdia" }]
+"""
+
+
+def test_a_scheme_that_does_not_suit_keeps_no_other_from_being_measured(run):
+    Path("own_blocks.py").write_text(BLOCKS, encoding="utf-8")
+    Path("own.toml").write_text(THREE_WAYS, encoding="utf-8")
+
+    benched = run("bench", "own", "--rounds", "1", "--json")
+    paced = run("data", "throughput", "own", "--seconds", "0.1", "--json")
+
+    rows = json.loads(benched.out)["rows"]
+    assert benched.code == 1
+    assert {row["scheme"] for row in rows if row["failed"]} == {"additive"}
+    assert all("needs two branches" in row["failed"] for row in rows if row["failed"])
+    assert {row["scheme"] for row in rows if row["step_seconds"]} == {"residual", "bdia"}
+    assert "Traceback" not in benched.err
+    assert [bool(row["left_out"]) for row in json.loads(paced.out)] == [False, True, False]

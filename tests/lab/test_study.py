@@ -69,6 +69,17 @@ def test_begun_runs_of_a_study_are_found_by_its_name_with_the_settings_they_had(
         to_launch(begun("other", rows))
 
 
+def test_runs_of_other_arms_are_not_said_to_be_nothing_though_they_tell_no_time():
+    rows = [row(plan(seed=n), "abc"[n]) for n in range(2)]
+    other = plan(scheme=Additive())
+
+    found = forecast(standings([plan(seed=0), plan(seed=1), other], rows), rows)
+    nothing = forecast(standings([other], []), [])
+
+    assert found.sentence == "not known: the 2 runs done are of other arms"
+    assert nothing.sentence == "not known: nothing alike has run yet"
+
+
 def test_time_is_taken_from_earlier_runs_that_differ_in_seed_and_epochs_only():
     rows = [row(plan(seed=0, epochs=10), seconds=20.0)]
     wanted = standings([plan(seed=1, epochs=5), plan(seed=2, epochs=5)], rows)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import revconsole
+from revconsole.errors import RevconsoleError
 from revconsole.records.benchmark import Bench, Benchmark, Configuration, Row, Update
 from revconsole.records.events import Scalar
 from revconsole.records.naming import title
@@ -33,9 +34,10 @@ PROCESS_SECONDS = 2.0
 def measure(bench: Bench) -> Iterator[Update]:
     """Measure a benchmark, and say after every step what is known so far; the last update is complete.
 
-    A configuration that runs out of memory says so in its row, and the others go on. Generators and the number
+    A configuration that runs out of memory, or whose scheme does not suit the model, says so in its row, and the others
+    go on. Generators and the number
     of threads are put back at the end.
-    Raises RunFailed for a device or precision that is not there, and what `build_model` raises.
+    Raises RunFailed for a device or precision that is not there, and what `build_model` raises of the first one.
     """
     train = bench.configurations[0].plan.train
     device = devices.choose(train.device)
@@ -74,7 +76,7 @@ class Ledger:
         self._done, self._began = 0.0, time.perf_counter()
 
     def failed(self, configuration: Configuration) -> bool:
-        """Whether it has run out of memory."""
+        """Whether it has run out of memory, or cannot be built."""
         return bool(self._rows[configuration].failed)
 
     def note(self, configuration: Configuration, **found: Any) -> None:
@@ -148,6 +150,8 @@ def _memories(
                 kept_bytes=memory.kept_bytes(subject, device),
                 operations=work.counted(subject, device),
             )
+        except RevconsoleError as error:  # a scheme that does not suit the model hides no other
+            ledger.note(configuration, failed=str(error))
         except (MemoryError, RuntimeError) as error:
             ledger.note(configuration, failed=_out_of_memory(error))
         yield ledger.after_memory(configuration, f"{at}memory")

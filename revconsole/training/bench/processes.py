@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import torch
 
+from revconsole.errors import RevconsoleError, RunFailed
 from revconsole.records import child
 from revconsole.records.benchmark import Configuration
 from revconsole.records.plan import Plan
@@ -47,7 +48,10 @@ def started() -> Iterator[Pipes]:
 
 
 def needs(pipes: Pipes, configuration: Configuration, batches: Sequence[int]) -> Needs:
-    """`memory.needs` in a process of its own. Raises MemoryError if that had no room or was killed."""
+    """`memory.needs` in a process of its own.
+
+    Raises MemoryError if that had no room or was killed, and RunFailed for what cannot be measured.
+    """
     asked, answers = pipes
     question = {
         "plan": configuration.plan.model_dump(mode="json"),
@@ -63,6 +67,8 @@ def needs(pipes: Pipes, configuration: Configuration, batches: Sequence[int]) ->
         answer = json.loads(line) if line else answer
     if answer is None:
         raise MemoryError
+    if "refused" in answer:
+        raise RunFailed(answer["refused"])
     if "error" in answer:
         raise RuntimeError(f"in the process that measures memory: {answer['error']}")
     return Needs(
@@ -99,6 +105,8 @@ def _answer(question: dict[str, Any], answers: IO[str]) -> None:
         )
         found = memory.needs(configuration, torch.device("cpu"), question["batches"])
         answer = {"fixed_bytes": found.fixed_bytes, "peaks": found.peaks}
+    except RevconsoleError as error:
+        answer = {"refused": str(error)}
     except Exception as error:  # noqa: BLE001  whatever it is, the other process raises it
         answer = None if ran_out(error) else {"error": f"{type(error).__name__}: {error}"}
     answers.write(json.dumps(answer) + "\n")
