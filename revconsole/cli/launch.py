@@ -154,7 +154,7 @@ def follow_to_end(tail: "Tail", until: "Callable[[], bool]" = lambda: False) -> 
 def followed(lab: "Lab", run_id: str) -> str:
     """The state in which a run of this process ended, or where it is instead: ELSEWHERE, UNRECORDED or DELETED.
 
-    Says so of all but a recorded end.
+    Says so of all but a recorded end. A run that finished with an alarm ends in the word of the alarm.
     """
     try:
         last = follow_to_end(lab.follow(run_id), until=lambda: run_id not in lab.busy())
@@ -163,7 +163,7 @@ def followed(lab: "Lab", run_id: str) -> str:
         return DELETED
     problem = lab.unrecorded(run_id)
     if last.ended and (last.state != "finished" or not problem):
-        return last.state
+        return last.alarm if last.state == "finished" and last.alarm else last.state
     if problem:
         output.say(f"{run_id} ({last.name}) came to no recorded end: {problem}")
         return UNRECORDED

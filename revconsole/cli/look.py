@@ -120,7 +120,7 @@ def watch(
         ),
     ] = None,
 ) -> None:
-    """Follow runs to their ends, wherever they train; the exit code is 0 if all finished."""
+    """Follow runs to their ends, wherever they train; the exit code is 0 if all finished, none with an alarm."""
     lab = _lab(context)
     ids = lab.find_all(runs) if runs else lab.batch() or (lab.find("@1"),)
     states: list[str] = []
@@ -128,7 +128,7 @@ def watch(
         if len(ids) > 1:
             output.say(_place(lab, ids[number:]))
         try:
-            states.append(follow_to_end(lab.follow(run_id)).state)
+            states.append(follow_to_end(lab.follow(run_id)).standing)
         except NoSuchRun as error:
             output.say(str(error))
             states.append("deleted")

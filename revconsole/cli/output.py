@@ -128,10 +128,11 @@ def print_run(run: "Run") -> None:
     from revconsole.records.times import FORECAST  # as above
 
     s = run.summary
-    state = f"{s.state}: {s.reason}" if s.reason else s.state
+    state = f"{s.standing}: {s.reason}" if s.reason else s.standing
     pairs = [
         ("run", f"{s.id} {s.name}"),
         ("state", state),
+        *([("alarm", s.alarm_text)] if s.alarm else []),
         ("epoch", f"{s.epoch} of {s.plan.epochs}, step {s.step}"),
         ("time", form.duration(s.seconds)),
         (f"best {s.plan.objective.best.words}", f"{_best(s)} at epoch {form.count(s.best_epoch)}"),
@@ -274,7 +275,7 @@ class Progress:
             test = f"  test k-NN {form.percent(s.test_knn_accuracy)}"
         kept = f"  kept for backward {form.memory(s.kept_for_backward_bytes)}"
         why = f"  {s.reason}" if s.reason else ""
-        say(f"{s.name}  {s.state} after {form.duration(s.seconds)} of training{test}{kept}{why}")
+        say(f"{s.name}  {s.standing} after {form.duration(s.seconds)} of training{test}{kept}{why}")
 
 
 def _epoch_line(run: "Run") -> str:
@@ -323,7 +324,7 @@ def _log_text(line: "Line") -> str:
 def _run_cells(s: "Summary") -> list[str]:
     eta = form.duration(s.eta_seconds) if s.eta_seconds is not None else ""
     return [
-        s.id, s.name, s.state, s.plan.model.architecture, s.plan.scheme.name, s.plan.backward,
+        s.id, s.name, s.standing, s.plan.model.architecture, s.plan.scheme.name, s.plan.backward,
         s.plan.data.dataset, f"{s.epoch}/{s.plan.epochs}", eta,
         form.percent(s.best_validation_accuracy), form.percent(s.test_accuracy),
         form.memory(s.kept_for_backward_bytes),
@@ -334,7 +335,7 @@ def _comparison_cells(row: "Row", differing: Sequence[str], *, probed: bool) -> 
     s = row.summary
     gain = "" if row.test_accuracy_gain is None else form.points(row.test_accuracy_gain)
     return [
-        s.name, s.state, *(str(row.settings.get(key, "–")) for key in differing),
+        s.name, s.standing, *(str(row.settings.get(key, "–")) for key in differing),
         form.percent(s.test_accuracy), gain, f"{s.seconds:.1f}", form.ratio(row.seconds_ratio),
         form.memory(s.kept_for_backward_bytes), form.ratio(row.kept_ratio),
         *([form.small(s.gradient_error)] if probed else []),

@@ -26,7 +26,7 @@ HIDDEN = frozenset({
 def status(run: Run, variables: dict[str, str]) -> Text:
     """State, progress, speed and accuracy on one line, then why if something went wrong."""
     s = run.summary
-    text = states.shown(s.state, variables)
+    text = states.shown(s.state, variables, alarm=s.alarm)
     steps = f"{s.step:,}/{s.steps:,}" if s.steps else f"{s.step:,}"
     parts = [
         f"epoch {s.epoch}/{s.plan.epochs}",
@@ -43,7 +43,7 @@ def status(run: Run, variables: dict[str, str]) -> Text:
         line.append(
             f"\n{one_line(s.reason, 400)}", style=themed(variables, states.COLOURS[s.state])
         )
-    elif not s.ended and (alarm := _alarm(run)):
+    elif alarm := s.alarm_text or ("" if s.ended else _alarm(run)):
         line.append(f"\n! {one_line(alarm, 400)}", style=themed(variables, "text-error"))
     return line
 

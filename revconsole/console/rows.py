@@ -105,7 +105,7 @@ def cells(
     dim = "" if not run.ended or run.state == "finished" else "dim"
     special: Mapping[str, Text] = {
         "mark": Text(MARK if marked else " ", style=themed(variables, "accent")),
-        "state": states.shown(run.state, variables, brief=True),
+        "state": states.shown(run.state, variables, alarm=run.alarm, brief=True),
         "name": Text(name, style=dim),
     }
     return tuple(
@@ -116,6 +116,6 @@ def cells(
 def matches(run: Summary, words: str) -> bool:
     """Whether every word is somewhere in what the table says of a run."""
     plan = run.plan
-    said = (run.name, run.id, run.state, plan.scheme.name, plan.backward, plan.data.dataset)
+    said = (run.name, run.id, run.standing, plan.scheme.name, plan.backward, plan.data.dataset)
     text = " ".join((*said, _architecture(run), plan.profile)).lower()
     return all(word in text for word in words.lower().split())

@@ -41,9 +41,17 @@ COLOURS: dict[State, str] = {
 
 BRIEF: dict[State, str] = {"out of memory": "memory"}
 """Words for a narrow column."""
+BRIEF_ALARMS = {"diverged": "diverged", "at chance": "chance", "wrong gradients": "gradients"}
 
 
-def shown(state: State, variables: dict[str, str], *, brief: bool = False) -> Text:
-    """Sign and word of a state, coloured with the variables of the theme. brief: for a narrow column."""
+def shown(state: State, variables: dict[str, str], *, alarm: str = "", brief: bool = False) -> Text:
+    """Sign and word of a state, coloured with the variables of the theme.
+
+    alarm: what is wrong with the run; see `Summary.alarm`. brief: for a narrow column.
+    """
     word = BRIEF.get(state, state) if brief else state
+    if alarm:
+        of_end = BRIEF_ALARMS.get(alarm, "alarm") if state == "finished" else word
+        text = f"! {of_end if brief else f'{state}, {alarm}'}"
+        return Text(text, style=themed(variables, "text-error"), no_wrap=True)
     return Text(f"{SIGNS[state]} {word}", style=themed(variables, COLOURS[state]), no_wrap=True)

@@ -124,8 +124,8 @@ def run_cell(each: Standing | None, variables: Variables) -> Text:
     run = each.summary
     if run is None:
         return Text("· to do", style="dim")
-    text = states.shown(run.state, variables, brief=True)
-    sign = states.SIGNS[run.state]
+    text = states.shown(run.state, variables, alarm=run.alarm, brief=True)
+    sign = "!" if run.alarm else states.SIGNS[run.state]
     if run.state == "finished":
         return Text(f"{sign} {shown.percent(run.test_accuracy)}", style=text.style)
     if run.state == "running":
@@ -142,7 +142,7 @@ def run_line(arm: str, each: Standing | None, variables: Variables) -> Text:
     if run is None:
         return Text(f"{where}not begun, {each.plan.epochs} epochs", style="dim")
     line = Text(where)
-    line.append_text(states.shown(run.state, variables))
+    line.append_text(states.shown(run.state, variables, alarm=run.alarm))
     parts = [
         f"epoch {run.epoch}/{run.plan.epochs}",
         f"ETA {shown.clock(run.eta_seconds)}" if run.eta_seconds is not None else "",

@@ -19,6 +19,8 @@ def row(summary: Summary) -> dict[str, Any]:
         "name": summary.name,
         "state": summary.state,
         "reason": summary.reason,
+        "alarm": summary.alarm or None,
+        "alarm_text": summary.alarm_text or None,
         "profile": plan.profile,
         "study": plan.study,
         "arm": plan.arm,

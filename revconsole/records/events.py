@@ -107,11 +107,15 @@ class Checkpointed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advised:
-    """Something the user should know: a note, a warning, or an alarm."""
+    """Something the user should know: a note, a warning, or an alarm.
+
+    `rule` names what it is about, where it may be over again: an alarm stands until a note of its rule follows.
+    """
 
     kind: ClassVar[str] = "advice"
     level: Literal["note", "warning", "alarm"]
     text: str
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

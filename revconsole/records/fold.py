@@ -47,6 +47,7 @@ class Tally:
         self.epochs: list[EpochFinished] = []
         self.latest: dict[str, float] = {}
         self.peaks: dict[str, float] = {}
+        self._alarmed: dict[str, tuple[int, str]] = {}
         self.step = 0
         self.started = False
         self.ending: Finished | Failed | HandedOver | None = None
@@ -59,6 +60,11 @@ class Tally:
     def seconds(self) -> float:
         """Of training, over all attempts, what was repeated after a crash counted again; see `times`."""
         return self._before + self._times.seconds
+
+    @property
+    def alarms(self) -> dict[str, str]:
+        """What is wrong with the run and still holds, by rule."""
+        return {rule: text for rule, (_, text) in self._alarmed.items()}
 
     def begin_attempt(self) -> None:
         """The next record belongs to a newer attempt."""
@@ -86,6 +92,8 @@ class Tally:
             case Answered(verb=verb) as event:
                 self.paused = verb == "pause" or (self.paused and verb != "continue")
                 self._times.answer(event, now)
+            case Advised(rule=rule) as event if rule:
+                self._stand(event)
             case Finished() as event:
                 self._take(event.values)
                 self.ending = event
@@ -179,8 +187,14 @@ class Tally:
     def _peak(self, name: str, size: float) -> None:
         self.peaks[name] = max(size, self.peaks.get(name, 0.0))
 
+    def _stand(self, advised: Advised) -> None:
+        self._alarmed.pop(advised.rule, None)
+        if advised.level == "alarm":
+            self._alarmed[advised.rule] = (self.step, advised.text)
+
     def _supersede(self, step: int) -> None:
         self.epochs = [e for e in self.epochs if e.step <= step]
+        self._alarmed = {r: alarm for r, alarm in self._alarmed.items() if alarm[0] <= step}
         self.step = step
         self._best = None
         for epoch in self.epochs:

@@ -54,12 +54,17 @@ LABELS = frozenset(
 )
 """What a plan is called, where it came from and what was found out about it: nothing of it decides the result."""
 
-RESUMABLE = {
-    "train": {"device", "epochs", "steps"},
-    "data": {"folder"},
+NOT_OF_THE_PAST = {
+    "train": {
+        "device", "threads", "deterministic", "epochs", "steps", "patience", "budget_mib", "overlap", "on_oom",
+        "audit", "probe_epochs", "checkpoint_epochs", "checkpoint_steps", "checkpoint_minutes",
+        "keep_checkpoints",
+    },
+    "data": {"folder", "prefetch"},
     "model": {"weights"},
-}
-"""Settings by section that change nothing of what is past: where it trains, for how long, where its files lie."""
+}  # fmt: skip
+"""Settings by section that change nothing of the steps made: where it trains and for how long, where its files lie, what
+is measured and kept on the way."""
 
 LATER = frozenset({"objective"})
 """Sections with kinds that plans had not from the beginning: at their default, a digest knows nothing of them."""
@@ -148,10 +153,10 @@ class Plan(Section):
     def past_digest(self) -> str:
         """A hash of everything that decides the steps a run has made; checkpoints carry it.
 
-        Left out beside what `digest` leaves out is what a run may be resumed with: see `RESUMABLE`.
+        Left out beside what `digest` leaves out: see `NOT_OF_THE_PAST`.
         """
         first = {}
-        for section, names in RESUMABLE.items():
+        for section, names in NOT_OF_THE_PAST.items():
             inner = getattr(self, section)
             fields = type(inner).model_fields
             defaults = {name: fields[name].default for name in names if name in fields}

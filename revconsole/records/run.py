@@ -64,9 +64,18 @@ class Summary:
     """What the peak is of: "allocated on cuda:0", or "resident, above what was there before"."""
     fingerprint: str | None = None
     device: str = ""
+    alarm: str = ""
+    """What is wrong with the run itself, in a word or two ("diverged"), while that holds; see `Advised.rule`."""
+    alarm_text: str = ""
+    """The whole sentence."""
     damaged_lines: int = 0
     weights_sha256: str = ""
     """Of the last step's weights, once the run has ended."""
+
+    @property
+    def standing(self) -> str:
+        """The state, and what is wrong with the run."""
+        return f"{self.state}, {self.alarm}" if self.alarm else self.state
 
     @property
     def ended(self) -> bool:

@@ -1,4 +1,5 @@
-"""Advice: what somebody looking over the user's shoulder would say. Cheap, true, and said once.
+"""Advice: what somebody looking over the user's shoulder would say before a run trains, and of its gradients. What is
+said while it trains is in `watching`. Cheap, true, and said once.
 
 Each function looks at one thing and returns a sentence or None. To add one: write it and list it.
 """
@@ -11,43 +12,31 @@ import torch
 
 from revconsole.data import doubts
 from revconsole.records import growth
-from revconsole.records.events import Advised, EpochFinished
+from revconsole.records.events import Advised
 from revconsole.training.facts import error_growth, rebuilt_blocks
 from revconsole.training.norms import normed_over_parts
 from revconsole.training.pairs import forecast_fit_seconds
-from revconsole.training.progress import Progress
 from revconsole.training.setting import Setting
 
-CHANCE_STEPS = 200
-"""A run is not called hopeless before."""
-NEAR = 0.01
-"""A loss so close to that of guessing, relatively, is that of guessing."""
 WRONG_ACTIVATIONS = {"float32": 0.1, "bf16": 1.0, "fp16": 1.0}
 """Relative error of rebuilt activations from which gradients may be wrong; normalised branches forgive some."""
+WRONG_GRADIENTS = "wrong gradients"
+FEW_STEPS = 5
+"""A run of fewer learns next to nothing."""
 FROZEN_SHARE = 0.05
 LEAST_PIXELS = 2
 """Side of a patch, in pixels of the images as they come, below which it is called too small."""
-WORSE_EPOCHS = 5
-"""So many in a row without a lower validation loss are no accident."""
 SLOW_SECONDS = 60.0
 """A fit that takes longer is announced."""
 
 
-def before_training(setting: Setting) -> Iterator[Advised]:
-    """What can be said before the first step."""
-    yield from of_data(setting)
+def before_training(setting: Setting, *, resumed: bool = False) -> Iterator[Advised]:
+    """What can be said before the first step. resumed: an attempt before this one has said what is true of the run."""
+    if not resumed:
+        yield from of_data(setting)
     looks = (fitted, slow_fit, crowded, busy) if setting.fitted else OF_NETWORKS
-    for look in looks:
+    for look in OF_THE_MACHINE if resumed else looks:
         advised = look(setting)
-        if advised is not None:
-            yield advised
-
-
-def after_epoch(setting: Setting, progress: Progress, epoch: EpochFinished) -> Iterator[Advised]:
-    """What can be said once an epoch has ended; without labels, guessing and over-fitting have other signs."""
-    if not setting.objective.labelled:
-        return
-    for advised in (at_chance(setting, epoch), overfitted(progress, epoch)):
         if advised is not None:
             yield advised
 
@@ -99,6 +88,18 @@ def normed_in_parts(setting: Setting) -> Advised | None:
     return _warning(
         f"BatchNorm takes its statistics over each micro-batch of {setting.micro_batch}, not over the batch of "
         f"{setting.plan.train.batch}: with train.accumulate = {parts} this network trains otherwise than without"
+    )
+
+
+def few_steps(setting: Setting) -> Advised | None:
+    """A run that is over before it has begun."""
+    steps = setting.steps
+    if steps >= FEW_STEPS:
+        return None
+    some = "1 step" if steps == 1 else f"{steps} steps"
+    return _warning(
+        f"this run makes {some} in all, too few to learn anything from; lower train.batch "
+        f"({setting.plan.train.batch:,}), or raise train.epochs"
     )
 
 
@@ -171,45 +172,6 @@ def mostly_frozen(setting: Setting) -> Advised | None:
     return _note(f"only {trained:,} of {total:,} parameters train")
 
 
-def at_chance(setting: Setting, epoch: EpochFinished) -> Advised | None:
-    """A network that has learnt nothing after a fair try; judged once, at the first epoch that is one."""
-    fair = max(CHANCE_STEPS, setting.steps_per_epoch)
-    if not epoch.step - setting.steps_per_epoch < fair <= epoch.step:
-        return None
-    of, images = (
-        ("validation", len(setting.data.validation))
-        if setting.data.validation
-        else ("train", len(setting.data.train))
-    )
-    loss, accuracy = epoch.values[f"{of}_loss"], epoch.values[f"{of}_accuracy"]
-    classes = setting.data.facts.classes
-    spread = 3 * math.sqrt((1 / classes) * (1 - 1 / classes) / images)
-    guessing = abs(accuracy - 1 / classes) <= spread and abs(loss / math.log(classes) - 1) <= NEAR
-    if not guessing:
-        return None
-    return Advised(
-        level="alarm",
-        text=f"after {epoch.step} steps the network is at chance: its {of} loss {loss:.3f} is that of "
-        f"guessing (ln {classes} = {math.log(classes):.3f}) and its accuracy {accuracy:.1%}; try a tenth of "
-        "the learning rate, or a warm-up",
-    )
-
-
-def overfitted(progress: Progress, epoch: EpochFinished) -> Advised | None:
-    """A validation loss that has long been lower while the training loss still falls; said once for each lowest."""
-    lowest = progress.lowest
-    if lowest is None or epoch.epoch - lowest.epoch != WORSE_EPOCHS:
-        return None
-    train, now = epoch.values["train_loss"], epoch.values["validation_loss"]
-    if train >= lowest.train_loss:
-        return None
-    return _warning(
-        f"over-fitting: since epoch {lowest.epoch} the training loss fell from {lowest.train_loss:.3f} to "
-        f"{train:.3f} and the validation loss rose from {lowest.loss:.3f} to {now:.3f}; augment, regularise, or end "
-        "earlier with train.patience"
-    )
-
-
 def wrong_gradients(
     setting: Setting, *, error: float, block: int, gradient_error: float | None
 ) -> Advised | None:
@@ -225,6 +187,7 @@ def wrong_gradients(
     what = "wrong" if wrong else "perhaps wrong"
     return Advised(
         level="alarm",
+        rule=WRONG_GRADIENTS,
         text=f"the gradients of this run are {what}{off}: stop it and use {growth.REMEDY}; its backward "
         f"rebuilds the input of block {block} with an error of {_times(error)} its size",
     )
@@ -245,9 +208,12 @@ def _note(text: str) -> Advised:
     return Advised(level="note", text=text)
 
 
+OF_THE_MACHINE = (crowded, busy)
+"""What may be another than when the run began."""
 OF_NETWORKS = (
     oversized_batch,
     normed_in_parts,
+    few_steps,
     mirrored,
     magnified,
     crowded,

@@ -17,6 +17,7 @@ from revconsole.training import devices
 from revconsole.training.cost import operations_of, weights_of
 from revconsole.training.evaluation import evaluated
 from revconsole.training.setting import Setting
+from revconsole.training.watching import subject_of
 
 GIT_SECONDS = 2.0
 
@@ -41,6 +42,7 @@ def facts(setting: Setting) -> dict[str, Scalar]:
         "evaluated_per_epoch": evaluated(setting)[0],
         "evaluated_at_end": evaluated(setting)[1],
         "classes": data.facts.classes,
+        **_guessing(setting),
         "fingerprint": data.fingerprint,
         "what_was_read": data.read,
         "torch": torch.__version__,
@@ -56,6 +58,17 @@ def facts(setting: Setting) -> dict[str, Scalar]:
         if growth is None
         else found | {"error_growth": growth, "rebuilt_blocks": rebuilt_blocks(setting)}
     )
+
+
+def _guessing(setting: Setting) -> dict[str, Scalar]:
+    """How well whoever knows the shares of the training labels alone would do; nothing where no label is read."""
+    subject = subject_of(setting)
+    if subject.guessing_loss is None or subject.guessing_accuracy is None:
+        return {}
+    return {
+        "guessing_loss": round(subject.guessing_loss, 6),
+        "guessing_accuracy": round(subject.guessing_accuracy, 6),
+    }
 
 
 def rebuilt_stacks(model: nn.Module) -> list[ReversibleSequence]:

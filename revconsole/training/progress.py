@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from revconsole.training.watching.seen import Seen
+
 
 @dataclass(slots=True, kw_only=True)
 class Epoch:
@@ -30,28 +32,19 @@ class Best:
 
 
 @dataclass(slots=True, kw_only=True)
-class Lowest:
-    """The epoch with the lowest validation loss, and its training loss."""
-
-    epoch: int
-    loss: float
-    train_loss: float
-
-
-@dataclass(slots=True, kw_only=True)
 class Progress:
     """A position between two optimiser steps.
 
     step:    optimiser steps taken. epoch: epochs finished, evaluation included.
-    running: the epoch under way.   loss:  the last training loss.
+    running: the epoch under way.   loss:  the last training loss. seen: what the watch has seen.
     """
 
     step: int = 0
     epoch: int = 0
     running: Epoch = field(default_factory=Epoch)
     best: Best | None = None
-    lowest: Lowest | None = None
     loss: float | None = None
+    seen: Seen = field(default_factory=Seen)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, for a checkpoint."""
@@ -60,26 +53,19 @@ class Progress:
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> Self:
         """The inverse of `to_dict`. Raises KeyError or TypeError for anything else."""
-        best, lowest = body["best"], body.get("lowest")
+        best = body["best"]
         return cls(
             step=body["step"],
             epoch=body["epoch"],
             running=Epoch(**body["running"]),
             best=Best.from_dict(best) if best else None,
-            lowest=Lowest(**lowest) if lowest else None,
             loss=body["loss"],
+            seen=Seen.from_dict(body.get("seen", {})),
         )
 
-    def finish_epoch(
-        self, *, score: float, loss: float | None = None, train_loss: float = 0.0
-    ) -> None:
-        """Close the running epoch with its score and validation loss, and remember it if it is the best so far.
-
-        loss: None of a model that has none.
-        """
+    def finish_epoch(self, *, score: float) -> None:
+        """Close the running epoch with its score, and remember it if it is the best so far."""
         self.epoch += 1
         self.running = Epoch()
         if self.best is None or score > self.best.score:
             self.best = Best(epoch=self.epoch, step=self.step, score=score)
-        if loss is not None and (self.lowest is None or loss < self.lowest.loss):
-            self.lowest = Lowest(epoch=self.epoch, loss=loss, train_loss=train_loss)

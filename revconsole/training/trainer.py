@@ -8,6 +8,7 @@
     pairs        the same of a model that is fitted, a support vector machine
     meter        reads and reports what steps computed; `probes` says what is measured, and `reconstruction`
                  looks at the reversible backward between epochs, `boundary` at the plane of data that are points
+    watching     what is said of the run while it trains
     room         what happens when memory runs out
     orders       stop, pause and continue, asked through the run folder
     keeper       when a checkpoint is made, and which one a run goes back to
@@ -54,6 +55,7 @@ from revconsole.training.reconstruction import ReversibleProbe
 from revconsole.training.room import Room, explained
 from revconsole.training.setting import Setting, prepare
 from revconsole.training.stepping import Step, compute_gradients, update_weights
+from revconsole.training.watching import Watch, subject_of
 
 Emit = Callable[[Event], None]
 Outcome = Literal["completed", "stopped", "handed over"]
@@ -87,6 +89,7 @@ def train(
         keeper, room = Keeper(setting, checkpoints, emit), Room(setting, emit)
         footprint, (compute_step, update) = Footprint(setting), way_to_learn(setting)
         progress = introduce(setting, keeper, room, footprint, emit=emit, store=store)
+        emit = watched(setting, progress, emit)
         meter = Meter(setting, emit, progress, footprint)
         probe, boundary = ReversibleProbe(setting, emit, footprint), BoundaryProbe(setting, emit)
         boundary.look(progress)
@@ -123,6 +126,18 @@ def train(
             return "handed over"
         emit(ending("completed", progress, keeper, values=values))
         return "completed"
+
+
+def watched(setting: Setting, progress: Progress, emit: Emit) -> Emit:
+    """Report through `emit` what is reported, and what the watch has to say of it."""
+    watch = Watch(subject_of(setting), progress.seen)
+
+    def report(event: Event) -> None:
+        emit(event)
+        for advised in watch.look(event):
+            emit(advised)
+
+    return emit if setting.fitted else report
 
 
 def secure(meter: Meter, keeper: Keeper, progress: Progress) -> None:
@@ -165,7 +180,11 @@ def introduce(
         emit(Logged(text=started))
     for metric in probes.declared(setting):
         emit(metric)
-    for advised in (*damages, *([chosen] if chosen else []), *advice.before_training(setting)):
+    for advised in (
+        *damages,
+        *([chosen] if chosen else []),
+        *advice.before_training(setting, resumed=progress.step > 0),
+    ):
         emit(advised)
     if progress.step == 0:
         for advised in verify.at_launch(setting):
@@ -212,7 +231,7 @@ def epochs_left(setting: Setting, progress: Progress, emit: Emit) -> Iterator[in
 
 
 def finish_epoch(setting: Setting, progress: Progress, room: Room, orders: Orders) -> list[Event]:
-    """Evaluate, close the running epoch, and say what is odd about it."""
+    """Evaluate, and close the running epoch."""
     if setting.fitted:
         return [finish_fit(setting, progress, room, orders)]
     running, watch = progress.running, Stopwatch(orders)
@@ -231,11 +250,9 @@ def finish_epoch(setting: Setting, progress: Progress, room: Room, orders: Order
     else:
         values["knn_accuracy"] = scores.accuracy
     best = setting.plan.objective.best
-    progress.finish_epoch(
-        score=best.score(values[best.metric]), loss=scores.loss, train_loss=values["train_loss"]
-    )
+    progress.finish_epoch(score=best.score(values[best.metric]))
     finished = EpochFinished(epoch=progress.epoch, step=progress.step, values=values)
-    return [finished, *advice.after_epoch(setting, progress, finished)]
+    return [finished]
 
 
 def finish_fit(setting: Setting, progress: Progress, room: Room, orders: Orders) -> EpochFinished:

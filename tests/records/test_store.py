@@ -405,3 +405,29 @@ def test_a_peak_says_what_it_is_of(store):
         "resident, above what was there before",
     )
     assert peak(resident_peak_bytes=3.0, device_peak_allocated_bytes=1.0) == (1, "allocated on cpu")
+
+
+def test_an_alarm_stands_until_it_is_taken_back_or_what_it_was_about_is_undone(store, plan):
+    run_id, attempt = begin(store, plan)
+    measure(attempt, 1, 2)
+    attempt.emit(Advised(level="alarm", text="the run has diverged", rule="diverged"))
+    attempt.emit(Advised(level="warning", text="memory grows", rule="memory grows"))
+
+    summary = store.follow(run_id).summary()
+    assert (summary.alarm, summary.alarm_text) == ("diverged", "the run has diverged")
+    assert summary.standing == "running, diverged"
+
+    attempt.emit(Advised(level="note", text="the alarm is over", rule="diverged"))
+    assert store.follow(run_id).summary().alarm == ""
+
+    measure(attempt, 3, 4)
+    attempt.emit(Advised(level="alarm", text="again", rule="diverged"))
+    attempt.emit(Finished(outcome="stopped", step=4))
+    attempt.close()
+    assert store.follow(run_id).summary().alarm == "diverged"
+    store.seal(run_id)
+    assert RunStore(store.root).list()[0].alarm == "diverged"
+
+    resumed = store.claim(run_id, 2)
+    resumed.emit(Started(facts={}, resumed_from=2))
+    assert store.follow(run_id).summary().alarm == "", "its steps are made again"

@@ -4,10 +4,8 @@ import math
 
 import pytest
 
-from revconsole.records.events import EpochFinished
 from revconsole.training import advice
 from revconsole.training.devices import threads
-from revconsole.training.progress import Progress
 
 
 def said(realise, **changes):
@@ -102,53 +100,16 @@ def test_hardly_anything_training_is_noticed(realise):
     assert advice.mostly_frozen(setting).text.startswith("only 10 of ")
 
 
-CHANCE = {"validation_loss": math.log(10) * 1.005, "validation_accuracy": 0.11}
+@pytest.mark.parametrize(
+    ("batch", "epochs", "says"), [(64, 1, "2 steps in all"), (200, 1, "1 step in all")]
+)
+def test_a_run_of_hardly_any_steps_is_noticed(realise, batch, epochs, says):
+    few = realise(train={"batch": batch, "epochs": epochs})
+    assert says in advice.few_steps(few).text
+    assert advice.few_steps(realise(train={"batch": 16, "epochs": 3})) is None
 
 
-def epoch(step=200, **values):
-    return EpochFinished(epoch=step // 4, step=step, values=CHANCE | values)
-
-
-def test_a_network_at_chance_after_a_fair_try_raises_an_alarm_once(realise):
-    setting = realise()
-    found = advice.at_chance(setting, epoch())
-
-    assert found.level == "alarm"
-    assert "after 200 steps the network is at chance" in found.text
-    assert advice.at_chance(setting, epoch(204)) is None
-
-
-def test_a_network_that_learns_or_has_only_begun_does_not(realise):
-    setting = realise()
-
-    assert advice.at_chance(setting, epoch(196)) is None
-    assert advice.at_chance(setting, epoch(validation_loss=math.log(10) * 0.98)) is None
-    assert advice.at_chance(setting, epoch(validation_loss=5.0)) is None
-    assert advice.at_chance(setting, epoch(validation_accuracy=0.5)) is None
-
-
-def told(losses):
-    """In which epochs over-fitting is spoken of, for (training, validation) losses epoch by epoch."""
-    progress, found = Progress(), []
-    for epoch, (train, validation) in enumerate(losses, start=1):
-        progress.finish_epoch(score=0.5, loss=validation, train_loss=train)
-        values = {"train_loss": train, "validation_loss": validation}
-        advised = advice.overfitted(progress, EpochFinished(epoch=epoch, step=epoch, values=values))
-        if advised is not None:
-            found.append((epoch, advised.text))
-    return found
-
-
-def test_over_fitting_is_said_once_when_the_losses_have_long_gone_apart():
-    apart = [(1.0, 1.0), (0.8, 0.9), *((0.7 - n / 20, 1.0 + n / 20) for n in range(10))]
-
-    ((epoch, text),) = told(apart)
-
-    assert epoch == 7
-    assert "since epoch 2 the training loss fell from 0.800 to 0.500" in text
-    assert "validation loss rose from 0.900 to 1.200" in text
-
-
-def test_a_validation_loss_that_still_falls_or_a_training_loss_that_does_not_is_no_over_fitting():
-    assert told([(1 / n, 1 / n) for n in range(1, 20)]) == []
-    assert told([(1.0, 1.0)] + [(1.1, 1.2)] * 20) == []
+def test_what_was_said_of_a_run_is_not_said_again_when_it_is_resumed(realise):
+    odd = realise(train={"batch": 128})
+    assert "larger than the training set" in " ".join(a.text for a in advice.before_training(odd))
+    assert "larger" not in " ".join(a.text for a in advice.before_training(odd, resumed=True))

@@ -177,7 +177,7 @@ class ComparisonScreen(PlottingScreen):
         return (
             Text(self._letters[s.id], style=f"bold {tint}"),
             Text(name),
-            states.shown(s.state, variables, brief=True),
+            states.shown(s.state, variables, alarm=s.alarm, brief=True),
             *(Text(text) for text in measured),
             *(Text(one_line(str(row.settings.get(key, shown.UNKNOWN)))) for key in keys),
         )

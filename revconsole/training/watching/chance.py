@@ -1,0 +1,111 @@
+"""A network that answers as well without its images: it knows the shares of the classes at most."""
+
+import math
+from collections.abc import Mapping
+
+from revconsole.training.watching.rate import DECAYED
+from revconsole.training.watching.seen import Seen, Subject
+
+CHANCE = "at chance"
+FAIR_STEPS = 200
+"""A run is not called hopeless before, nor within its first epoch."""
+NOTHING_LEARNT = 0.99
+"""Share of the loss of guessing above which nothing has been learnt."""
+LEARNT = 0.95
+"""The same below which something has."""
+TOO_HIGH, THROWN = 1.1, 1.5
+"""Shares of the loss of guessing above which a loss is worse than no answer, now or at one step."""
+APART = 0.005
+"""Share of the loss of guessing by which training and validation differ where only the training images are learnt."""
+FAST = 5e-3
+"""Rate of an adaptive optimiser that is far above what networks are trained with."""
+SLOW, SLOW_SGD = 1e-4, 0.1
+"""Rates below which a network that learns nothing is given more of it, not less."""
+STOOD_STILL = 0.02
+"""An adaptive optimiser moves no weight further than the sum of its rates; weights of a network are drawn from about
+this spread."""
+SHORT_PATH = 1.0
+"""Length of the path of all weights together, of another optimiser, that takes them nowhere."""
+SIGMAS = 3.0
+
+
+def judged(subject: Subject, seen: Seen, values: Mapping[str, float]) -> bool | None:
+    """Whether the network is at chance after this epoch; None where that cannot be judged, or not yet."""
+    loss, accuracy = scores(values)
+    if subject.guessing_loss is None or subject.guessing_accuracy is None:
+        return None
+    if loss is None or accuracy is None or seen.step < _fair(subject):
+        return None
+    above = accuracy - subject.guessing_accuracy
+    if above > _spread(subject) or loss < LEARNT * subject.guessing_loss:
+        return False
+    return True if loss >= NOTHING_LEARNT * subject.guessing_loss else None
+
+
+def sentence(subject: Subject, seen: Seen, values: Mapping[str, float]) -> str:
+    """What to say of a network at chance, and what to do about it."""
+    loss, accuracy = scores(values)
+    guessing, share = subject.guessing_loss or 0.0, subject.guessing_accuracy or 0.0
+    return (
+        f"after {seen.step} steps the network is at chance: its loss {loss:.3f} is no better than that of guessing by "
+        f"the shares of the classes ({guessing:.3f}), and its accuracy {accuracy:.1%} than that of the most frequent "
+        f"class ({share:.1%}); {_what_to_do(subject, seen, values)}"
+    )
+
+
+def scores(values: Mapping[str, float]) -> tuple[float | None, float | None]:
+    """Loss and accuracy of the validation, or of the training where nothing is held out."""
+    of = "validation" if "validation_accuracy" in values else "train"
+    return values.get(f"{of}_loss"), values.get(f"{of}_accuracy")
+
+
+def _what_to_do(subject: Subject, seen: Seen, values: Mapping[str, float]) -> str:
+    """The likeliest cause, by what the losses and the rate show, and what to try."""
+    if DECAYED in seen.told:
+        return "its learning rate decayed to nothing before anything was learnt: let it fall more slowly"
+    tenth, tenfold = f"{seen.most_rate / 10:.2g}", f"{10 * seen.most_rate:.2g}"
+    if seen.moved < (STOOD_STILL if subject.adaptive else SHORT_PATH):
+        return (
+            f"the learning rate is too low: with {seen.most_rate:.2g} at most, {seen.step} steps take the weights "
+            f"nowhere; try ten times it ({tenfold})"
+        )
+    if _memorises(subject, values):
+        return (
+            "it learns its training images and nothing that holds for others: the labels look random, or the "
+            "validation images are labelled otherwise; look at them with `revconsole data show`"
+        )
+    if _thrown(subject, seen, values):
+        return f"the learning rate is too high: try a tenth of it ({tenth}), or a warm-up"
+    if seen.most_rate < (SLOW if subject.adaptive else SLOW_SGD):
+        return f"the learning rate seems too low: try ten times it ({tenfold})"
+    return (
+        "the labels look random, or nothing of the images reaches the answer: look at the data with `revconsole data "
+        f"show`, and at the model with `revconsole verify`; else try a tenth of the learning rate ({tenth}), or a warm-up"
+    )
+
+
+def _thrown(subject: Subject, seen: Seen, values: Mapping[str, float]) -> bool:
+    """Whether the answers are worse than none, or once were: the rate threw the weights about."""
+    loss, guessing = scores(values)[0] or 0.0, subject.guessing_loss or 0.0
+    if loss > TOO_HIGH * guessing or (subject.adaptive and seen.most_rate > FAST):
+        return True
+    return seen.highest > THROWN * max(guessing, seen.first or 0.0)
+
+
+def _memorises(subject: Subject, values: Mapping[str, float]) -> bool:
+    """Whether the training images are answered better than by guessing, and the validation images are not."""
+    train, accuracy = values.get("train_loss"), values.get("train_accuracy")
+    if train is None or accuracy is None or "validation_accuracy" not in values:
+        return False
+    guessing, share = subject.guessing_loss or 0.0, subject.guessing_accuracy or 0.0
+    apart = values["validation_loss"] > max(guessing, train + APART * guessing)
+    return apart and (accuracy > share + _spread(subject) or train < guessing)
+
+
+def _fair(subject: Subject) -> int:
+    return subject.warmup + max(FAIR_STEPS, subject.steps_per_epoch)
+
+
+def _spread(subject: Subject) -> float:
+    share = subject.guessing_accuracy or 0.0
+    return SIGMAS * math.sqrt(share * (1 - share) / max(1, subject.images))

@@ -1,0 +1,43 @@
+"""What the rules know of a run beforehand, from its setting."""
+
+import torch
+from torch import Tensor
+
+from revconsole.data import Split
+from revconsole.records.sections import OneCycle, Sgd
+from revconsole.training.setting import Setting
+from revconsole.training.watching.seen import Subject
+
+
+def subject_of(setting: Setting) -> Subject:
+    """The lengths of a run, how its optimiser moves, and how well guessing would do on the images it is judged by."""
+    plan, rates = setting.plan, setting.rates
+    judged = setting.data.validation if len(setting.data.validation) else setting.data.train
+    loss, accuracy = guessing(setting.data.train, judged)
+    labelled = setting.objective.labelled
+    schedule, optimizer = plan.schedule, plan.optimizer
+    sgd = isinstance(optimizer, Sgd)
+    return Subject(
+        steps=setting.steps,
+        steps_per_epoch=setting.steps_per_epoch,
+        images=len(judged),
+        guessing_loss=loss if labelled else None,
+        guessing_accuracy=accuracy if labelled else None,
+        warmup=round(schedule.rise * rates.steps)
+        if isinstance(schedule, OneCycle)
+        else rates.warmup,
+        momentum=optimizer.momentum if isinstance(optimizer, Sgd) else 0.0,
+        adaptive=not sgd,
+    )
+
+
+def guessing(train: Split, judged: Split) -> tuple[float, float]:
+    """Loss in nats and accuracy, on the judged images, of whoever knows the shares of the training labels alone.
+
+    A class that no training image has counts as half an image.
+    """
+    counts = torch.bincount(train.labels.cpu(), minlength=train.classes).double()
+    shares: Tensor = counts.clamp(min=0.5) / counts.clamp(min=0.5).sum()
+    labels = judged.labels.cpu()
+    loss = -shares.log()[labels].mean()
+    return float(loss), float((labels == counts.argmax()).double().mean())
