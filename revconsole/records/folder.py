@@ -80,7 +80,7 @@ def laid_out(root: Path) -> Layout:
     of = {part: _the_only(root, parts, part) for part in ("train", "validation", "test")}
     for name in names:
         if name not in parts:
-            passed[f"folder {name}/ beside the parts"] += 1
+            passed[f"{name}/ beside the parts"] += 1
     train = of["train"] or root
     return Layout(
         root=root,
@@ -123,7 +123,7 @@ def entries(folder: Path) -> tuple[list["os.DirEntry[str]"], Passed]:
         if entry.name.startswith("."):
             passed["hidden"] += 1
         elif entry.name.casefold() in OF_SYSTEMS:
-            passed[f"folder {entry.name}/"] += 1
+            passed[f"{entry.name}/"] += 1
         else:
             seen.append(entry)
     return seen, passed
@@ -201,10 +201,14 @@ def _classes(top: Path, names: list[str]) -> tuple[str, ...]:
             else "put the images of each class in a folder of its own, e.g. cats/ and dogs/"
         )
         raise DataUnavailable(
-            f"{top} has {len(names)} folders of images where a class each is expected; {hint}"
+            f"{top} has {_folders(names)} of images where a class each is expected; {hint}"
         )
     _refuse_parts_of_other_names(top, names)
     return tuple(names)
+
+
+def _folders(names: list[str]) -> str:
+    return "1 folder" if len(names) == 1 else f"{len(names)} folders"
 
 
 def _refuse_parts_of_other_names(top: Path, names: list[str]) -> None:

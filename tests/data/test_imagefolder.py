@@ -203,7 +203,7 @@ def test_links_out_of_the_folder_are_refused_and_those_within_followed(pets, ope
     [
         (lambda root: None, "there is no folder"),
         (lambda root: root.mkdir(), "has 0 folders of images where a class each is expected"),
-        (lambda root: save(root / "one" / "1.png", 3), "has 1 folders of images"),
+        (lambda root: save(root / "one" / "1.png", 3), "has 1 folder of images"),
         (
             lambda root: [save(root / "a" / "1.png", 3), (root / "b").mkdir()],
             "class 'b' of",
@@ -287,7 +287,7 @@ def test_thumbnails_of_a_nas_are_no_images_and_are_counted(pets, opened):
         save(pets / "cats" / "@eaDir" / f"{index}.png" / "SYNOPHOTO_THUMB_S.jpg", 1)
     after, _ = opened(pets)
     assert after.fingerprint == before.fingerprint
-    assert "passed over: 1 folder @eaDir/" in after.read
+    assert "passed over: 1 @eaDir/" in after.read
 
 
 def test_unlabelled_test_images_are_counted_and_what_is_tested_on_instead_is_said(

@@ -90,15 +90,15 @@ def test_what_a_system_puts_there_is_no_class_and_is_counted(root):
     assert found.classes == ("cat", "dog")
     assert found.passed == {
         "hidden": 1,
-        "folder @eaDir/": 1,
-        "folder __MACOSX/": 1,
-        "folder #recycle/": 1,
+        "@eaDir/": 1,
+        "__MACOSX/": 1,
+        "#recycle/": 1,
     }
 
 
 def test_other_folders_beside_the_parts_are_counted(root):
     tree(root, "train/cat/1.png", "train/dog/1.png", "masks/1.png")
-    assert laid_out(root).passed == {"folder masks/ beside the parts": 1}
+    assert laid_out(root).passed == {"masks/ beside the parts": 1}
 
 
 def test_one_folder_in_each_class_is_no_part(root):
@@ -146,7 +146,7 @@ def test_one_folder_in_each_class_is_no_part(root):
         ),
         (
             ("wrap/cat/1", "wrap/dog/1"),
-            r"has 1 folders of images.*perhaps data.folder=.*wrap is meant",
+            r"has 1 folder of images.*perhaps data.folder=.*wrap is meant",
         ),
         (("train/train/cat/1", "train/train/dog/1"), r"perhaps data.folder=.*train/train is meant"),
     ],
