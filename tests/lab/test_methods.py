@@ -172,6 +172,29 @@ def test_what_all_arms_share_is_said_once_and_what_differs_is_not_said_of_all():
     assert "Training ran for 3 epochs, with a batch of 128" in text
 
 
+def test_where_any_arm_standardises_per_pixel_its_floor_is_said():
+    plain, rung = (Plan(name="p", data={"standardise": how}) for how in ("none", "per-pixel"))
+
+    for arms in ([rung], [plain, rung]):
+        text = paragraph(results(*([made(arm, f"arm{n}")] for n, arm in enumerate(arms))))
+        assert (
+            "per-pixel with deviations below a tenth of the channel's counted as that tenth" in text
+        )
+    assert "a tenth" not in paragraph(results([made(plain, "a")]))
+
+
+def test_operations_that_only_some_runs_have_are_said_of_those():
+    svm = made(Plan(name="p", model={"architecture": "svm"}), TWO, multiply_adds_per_image=None)
+
+    text = paragraph(results([made(Plan(name="p"), ONE)], [svm]))
+
+    assert (
+        f"The forward pass of one image through {ONE} takes 600 multiply-adds = 1.20 kFLOPs."
+        in text
+    )
+    assert "degree" not in told_of(TWO, text), "a power of another kernel"
+
+
 def test_perceptrons_are_not_wired_and_points_have_no_pixels():
     points = {"dataset": "circles", "standardise": "none"}
     arms = [

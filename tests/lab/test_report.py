@@ -804,7 +804,7 @@ def test_captions_of_curves_say_what_the_training_was_measured_with(finished):
     for kind in (loss_curves, accuracy_curves):
         assert (
             "each before its update, with dropout 0.1, random γ = ±0.5, augmentation (flip on) and label smoothing 0.1 in "
-            "the loss (noisy); no dropout and no augmentation (plain); validation is without all that"
+            "the loss (noisy); with neither augmentation nor dropout (plain); validation is of the whole network"
         ) in kind.caption(results)
 
 

@@ -145,6 +145,7 @@ def idle_settings(plan: Plan) -> list[str]:
         ("schedule.warmup_epochs",): getattr(plan.schedule, "warmup_steps", None) is not None,
         ("model.landmarks",): getattr(model, "attention", "") != "softmax_free",
         ("model.mlp_ratio",): getattr(model, "mlp_width", None) is not None,
+        ("model.gamma",): getattr(model, "kernel", "") == "linear",
         ("model.degree",): getattr(model, "kernel", "") != "poly",
         ("data.crop_padding",): data.augment == "none",
         ("data.crop_most", "data.crop_ratio"): data.random_resized_crop is None,

@@ -12,7 +12,7 @@ from revconsole.errors import RevconsoleError
 from revconsole.lab import format as form
 from revconsole.lab.compare import compare
 from revconsole.lab.report import wording
-from revconsole.lab.report.alike import WITHOUT_BLOCKS, Alike
+from revconsole.lab.report.alike import WITHOUT_BLOCKS, Alike, applies
 from revconsole.lab.report.notes import QUICK
 from revconsole.lab.report.numbers import gain
 from revconsole.lab.report.results import ArmResult, Results
@@ -58,7 +58,7 @@ TRAINING: Mapping[str, str] = {
 """How settings of the training are said that are neither unset nor 0."""
 OF_PLACES = frozenset({"device", "device_name", "threads", "torch", "revconsole"})
 """Facts that may change what is computed, where a run goes on in another place."""
-FLOOR = "deviations below a tenth of the channel's counted as that tenth"
+FLOOR = "per-pixel with deviations below a tenth of the channel's counted as that tenth"
 """Of the standardisation per pixel; see `data`."""
 
 
@@ -155,7 +155,8 @@ def _kind(run: Run, section: str) -> str:
     tag, _ = KINDS[section]
     found = getattr(run.plan, section).model_dump()
     kind = found.pop(tag)
-    return f"{kind}{wording.in_brackets(wording.settings(found))}"
+    meant = {name: v for name, v in found.items() if applies(run.plan, f"{section}.{name}")}
+    return f"{kind}{wording.in_brackets(wording.settings(meant))}"
 
 
 def _images(runs: Alike) -> str:
@@ -214,12 +215,12 @@ def _preparation(runs: Alike) -> str:
         if name not in BOOKKEEPING and (name in ALWAYS or value != Data.model_fields[name].default)
     }
     words = [wording.settings(done)]
-    if done.get("standardise") == "per-pixel":
-        words.append(FLOOR)
     if runs.same(lambda run: bool(run.plan.data.augmentations)) is False:
         words.append("without augmentation")
     if len(runs.each(_prepared)) > 1:
         words.append("prepared otherwise as each arm says")
+    if runs.only(lambda run: run.plan.data.standardise == "per-pixel"):
+        words.append(FLOOR)
     return ", ".join(word for word in words if word)
 
 
@@ -338,7 +339,9 @@ def _operations(runs: Alike) -> str:
             + wording.in_brackets(str(run.facts.get("multiply_adds_note", "")))
         )
     )
-    return f"The forward pass of one image takes {told}."
+    noun = "point" if runs.same(_side) == 1 else "image"
+    whose = "" if len(counted.runs) == len(runs.runs) else f" through {counted.whose}"
+    return f"The forward pass of one {noun}{whose} takes {told}."
 
 
 def _place(run: Run) -> str:

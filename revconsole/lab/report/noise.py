@@ -6,6 +6,9 @@ from revconsole.records.plan import Plan
 from revconsole.records.run import Run
 from revconsole.records.sections import Bdia
 
+UPDATE = "before each update, "
+"""Behind these words a run says of its training accuracy what was on; see `training.probes`."""
+
 
 def sentence(runs: Alike) -> str:
     """How the training's curves were measured, and what of it the validation has not."""
@@ -13,13 +16,21 @@ def sentence(runs: Alike) -> str:
     if not networks:
         return ""
     return (
-        " Training values are means over the steps of an epoch, each before its update, with "
-        f"{networks.told(_of_run)}; validation is without all that, after the epoch."
+        " Training values are means over the steps of an epoch, each before its update, "
+        f"{networks.told(_of_run)}; validation is of the whole network after the epoch, evaluated as it is."
     )
 
 
 def _of_run(run: Run) -> str:
-    return wording.listed(_parts(run.plan)) or "no dropout and no augmentation"
+    """As the run recorded it of its very model; of older ones, as their settings have it."""
+    series = run.series.get("train_accuracy")
+    recorded = "" if series is None else series.metric.meaning.partition(UPDATE)[2]
+    return recorded.rstrip(".") or _planned(run)
+
+
+def _planned(run: Run) -> str:
+    found = wording.listed(_parts(run.plan))
+    return f"with {found}" if found else "with neither augmentation nor dropout"
 
 
 def _parts(plan: Plan) -> list[str]:

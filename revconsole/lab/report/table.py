@@ -50,28 +50,28 @@ def table(results: Results) -> Table:
 
 
 def settings_table(results: Results) -> Table | None:
-    """What the arms differ in, a line for each setting and a column for each arm; None for a single arm."""
+    """What the arms differ in, a line for each setting and a column for each arm; None where that is nothing."""
     found = [Alike(arm.runs, results.arms).settings() for arm in results.arms]
     keys = dict.fromkeys(key for settings in found for key in settings)
-    differing = [
-        key
-        for key in keys
-        if len({repr(settings.get(key, MEANS_NOTHING)) for settings in found}) > 1
-    ]
+    values = {key: [settings.get(key, MEANS_NOTHING) for settings in found] for key in keys}
+    differing = {
+        key: row
+        for key, row in values.items()
+        if len(set(map(repr, row))) > 1 and any(map(_is_set, row))
+    }
     if not differing:
         return None
     return Table(
         caption="What the arms differ in",
         headings=("setting", *(arm.name for arm in results.arms)),
-        rows=tuple(
-            (
-                wording.full_name(key),
-                *(_cell(settings.get(key, MEANS_NOTHING)) for settings in found),
-            )
-            for key in differing
-        ),
+        rows=tuple((wording.full_name(key), *map(_cell, row)) for key, row in differing.items()),
         notes=(),
     )
+
+
+def _is_set(value: object) -> bool:
+    """Whether there is more to tell than that an arm does without."""
+    return value is not None and value is not False and value != MEANS_NOTHING
 
 
 def _cell(value: object) -> str:
