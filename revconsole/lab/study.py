@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from revconsole.errors import DataUnavailable, RevconsoleError
 from revconsole.lab import format as form
+from revconsole.records import idle
 from revconsole.records.layer import SECTIONS
 from revconsole.records.plan import Plan
 from revconsole.records.profile import COMMAND_LINE
@@ -218,7 +219,7 @@ def to_launch(standing: Iterable[Standing]) -> list[Standing]:
 
 def own_profile(plan: Plan) -> dict[str, Any]:
     """A profile of one run alone: every setting as resolved, so that it can be repeated without the study."""
-    sections = {key: _as_said(getattr(plan, key)) for key in SECTIONS}
+    sections = {key: _as_said(plan, key) for key in SECTIONS}
     return {
         "title": f"{plan.arm}, of the study {plan.study}",
         "seeds": [plan.seed],
@@ -227,11 +228,14 @@ def own_profile(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _as_said(section: Section) -> dict[str, Any]:
-    """Every setting of a section; what is unset is said where it would not be by itself."""
+def _as_said(plan: Plan, key: str) -> dict[str, Any]:
+    """Every setting of a section that has an effect; what is unset is said where it would not be by itself."""
+    section: Section = getattr(plan, key)
     defaults = {name: each.default for name, each in type(section).model_fields.items()}
     said = {k: UNSET if v is None else v for k, v in section.model_dump().items()}
-    return {k: v for k, v in said.items() if v != UNSET or defaults[k] not in {None, UNSET}}
+    needless = {k for k in said if idle.why(plan, f"{key}.{k}")}
+    needless |= {k for k, v in said.items() if v == UNSET and defaults[k] in {None, UNSET}}
+    return {k: v for k, v in said.items() if k not in needless}
 
 
 def tally(standing: Sequence[Standing]) -> str:

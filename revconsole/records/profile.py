@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from revconsole.errors import ProfileError, UnknownName
-from revconsole.records import complaints, layer, settling
+from revconsole.records import complaints, idle, layer, settling
 from revconsole.records.layer import OWN_KEYS, PLAN_KEYS, SECTIONS, Layer
 from revconsole.records.plan import Plan
 from revconsole.records.sections import KINDS
@@ -104,10 +104,17 @@ class Profile:
         return replace(self, later=(*self.later, new))
 
     def merged(self) -> Table:
-        """All layers as one table, as a file would say it."""
+        """All layers as one table, as a file would say it, without what no run has a use for."""
         layers = self.layers
         varied = settling.variation(layers)
         table = settling.settled(layers, varied, {}).complete()
+        used = {key for _, key in _Expansion(self).used()}
+        for section in SECTIONS:
+            inner = table.get(section, {})
+            if kept := {k: v for k, v in inner.items() if f"{section}.{k}" in used}:
+                table[section] = kept
+            else:
+                table.pop(section, None)
         own = {
             key: value for each in layers for key, value in each.fixed.items() if key in OWN_KEYS
         }
@@ -174,13 +181,16 @@ class _Expansion:
         ]
         self._varied = settling.variation(self._layers)
         self._seeds = self._seeds_of()
+        self._made: dict[int, tuple[Plan | None, list[tuple[str, str]]]] = {}
         self._choices = [] if self._too_many() else list(self._settled())
 
     def used(self) -> Iterator[Said]:
         """Settings that apply to some run."""
-        for _, found in self._choices:
+        for choice, found in self._choices:
+            plan, _ = self._planned(choice, found)
             for key, number in found.layer_of.items():
-                yield self._layers[number].where, key
+                if plan is None or idle.is_default(plan, key) or not idle.why(plan, key):
+                    yield self._layers[number].where, key
 
     def problems(self, used: set[Said]) -> list[Problem]:
         """Everything that is wrong; `used`: settings that apply to some run of this or of another profile."""
@@ -239,6 +249,13 @@ class _Expansion:
         for (number, key), without in kinds.items():
             sentence = complaints.without(key, list(without))
             yield number, ProfileError(self._layers[number].where, key, sentence)
+        for choice, found in self._choices:
+            plan, _ = self._planned(choice, found)
+            for key, number in found.layer_of.items() if plan else ():
+                # What an earlier layer said, a later one may have made idle: that was asked for.
+                later = any(found.layer_of.get(cause, -1) > number for cause in idle.causes(key))
+                if plan and not later and (self._layers[number].where, key) not in used:
+                    yield number, ProfileError(self._layers[number].where, key, idle.why(plan, key))
 
     def _invalid(self, choice: Table, found: Settled) -> list[Problem]:
         """What is wrong with a choice that is no plan."""
@@ -246,6 +263,12 @@ class _Expansion:
         return [self._blamed(choice, found, *each) for each in wrong]
 
     def _planned(self, choice: Table, found: Settled) -> tuple[Plan | None, list[tuple[str, str]]]:
+        """The plan of a choice, or what is wrong with it; made once."""
+        if id(found) not in self._made:
+            self._made[id(found)] = self._plan(choice, found)
+        return self._made[id(found)]
+
+    def _plan(self, choice: Table, found: Settled) -> tuple[Plan | None, list[tuple[str, str]]]:
         words = [_label(key, value, self._varied[key].values) for key, value in choice.items()]
         name = "-".join([self._profile.name, *words])[:LONGEST_NAME]
         return _validated(found.table | {"name": name, "profile": self._profile.name})
@@ -265,7 +288,7 @@ class _Expansion:
         """Whether the layers up to that one have a problem with a key."""
         own = {k: v for k, v in choice.items() if self._varied[k].layer <= number}
         found = settling.settled(self._layers[: number + 1], self._varied, own)
-        _, wrong = self._planned(own, found)
+        _, wrong = self._plan(own, found)
         return key in dict(wrong)
 
     def _seeds_of(self) -> list[int]:

@@ -257,3 +257,85 @@ def test_what_a_profile_comes_to_is_a_profile_again():
 
     assert outcome(again) == outcome(profile)
     assert len(again.plans()) == 8
+
+
+IDLE = [
+    (["data.crop_padding=2"], "data.augment=crop"),
+    (["data.crop_ratio=2.0"], "data.random_resized_crop=0.08"),
+    (["data.crop_most=0.9"], "data.random_resized_crop=0.08"),
+    (["data.zca_eps=0.2"], "data.standardise=zca"),
+    (["data.gap=1"], "data.dataset=context_patches data.source=cifar10 model.patch=4"),
+    (["data.cut_seed=1"], "data.dataset=context_patches data.source=cifar10 model.patch=4"),
+    (["data.on_bad_image=skip"], "data.dataset=imagefolder data.folder=/x data.image_size=8"),
+    (["model.mlp_ratio=2.0", "model.mlp_width=50"], "model.mlp_width=none"),
+    (["model.drop_path=0.1", "model.depth=1"], "model.depth=2"),
+    (["model.architecture=timm", "model.pretrained=true", "model.weights=x.pth"], "model.weights=none"),
+    (["model.architecture=svm", "model.gamma=2", "model.kernel=linear"], "model.kernel=rbf"),
+    (["model.architecture=svm", "model.degree=2"], "model.kernel=poly"),
+    (
+        ["scheme.moving=0.2", "scheme.name=coefficients", "scheme.beta=0.7", "scheme.end_alpha=none", "scheme.end_beta=none"],
+        "scheme.end_alpha=0.5",
+    ),
+    (["train.epochs=4", "train.steps=30"], "train.steps=none"),
+    (["train.budget_mib=100"], "backward=auto"),
+    (["train.overlap=true"], "scheme.name=bdia"),
+    (["train.overlap=true", "scheme.name=bdia", "train.device=cpu"], "train.device=cuda"),
+    (["train.probe_epochs=2"], "scheme.name=additive"),
+    (["schedule.warmup_epochs=1.0", "schedule.warmup_steps=3"], "schedule.warmup_steps=none"),
+    (["schedule.name=step", "schedule.factor=0.5"], "schedule.every_epochs=3"),
+    (["schedule.name=step", "schedule.every_epochs=20"], "train.epochs=40"),
+    (["objective.name=dino", "objective.local_scale=0.1", "objective.local_crops=0"], "objective.local_crops=2"),
+    (["objective.name=dino", "objective.temperature_warmup=0.5"], "objective.teacher_temperature=0.06"),
+    (["objective.name=mae", "data.mixup=0.5"], "objective.name=classification"),
+    (["objective.name=mae", "train.label_smoothing=0.1"], "objective.name=classification"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "remedy"), IDLE, ids=[" ".join(words) for words, _ in IDLE])
+def test_a_setting_without_an_effect_is_refused_and_with_its_remedy_it_is_obeyed(words, remedy):
+    said = complaint("", *words)
+    changed = {word.partition("=")[0]: word for word in [*words, *remedy.split()]}
+
+    assert any(said.startswith(f"command line: {word.partition('=')[0]}: ") for word in words)
+    assert len(made("", *changed.values())) == 1
+
+
+def test_what_the_file_says_may_be_made_idle_and_what_is_typed_beside_it_may_not():
+    text = '[data]\naugment = "crop"\ncrop_padding = 2\n[train]\nepochs = 3\n[schedule]\nwarmup_epochs = 1.0'
+
+    assert made(text, "data.augment=none")[0].data.augment == "none"
+    assert made(text, "train.steps=50")[0].train.steps == 50
+    assert complaint(text + "\n[model]\ndepth = 1\ndrop_path = 0.1").startswith(
+        "mine.toml: model.drop_path"
+    )
+    assert complaint("[train]\nsteps = 50", "train.epochs=2") == (
+        "command line: train.epochs: train.steps (50) says how long it trains; leave one out, or set train.steps=none"
+    )
+    assert complaint(text, "data.augment=none", "data.crop_padding=3").startswith(
+        "command line: data.crop_padding: pads before a random crop, and there is none"
+    )
+
+
+def test_a_setting_that_some_runs_of_a_grid_have_a_use_for_is_right():
+    text = '[vary]\nscheme = ["residual", "additive"]\n[train]\nprobe_epochs = 2'
+
+    assert [p.train.probe_epochs for p in made(text)] == [2, 2]
+    assert made("", "train.probe_epochs=0")[0].train.probe_epochs == 0, (
+        "to ask for nothing is right"
+    )
+    assert made("", "data.crop_padding=4"), "what would be so anyway is right"
+
+
+def test_what_runs_are_kept_with_can_be_run_again_although_settings_of_the_file_became_idle():
+    text = '[data]\naugment = "crop"\ncrop_padding = 2\n[train]\nepochs = 3'
+    Path("mine.toml").write_text(text, encoding="utf-8")
+    words = parse_assignments(
+        ["data.augment=none", "train.steps=50", "scheme.gamma=0.25", "scheme.name=bdia"]
+    )
+    profile = load(Path("mine.toml")).overridden(words)
+
+    again = Profile(name="again", where="again.toml", table=profile.merged())
+
+    assert "crop_padding" not in profile.merged()["data"]
+    assert again.plans()[0].scheme == profile.plans()[0].scheme
+    assert again.plans()[0].train.steps == 50
