@@ -166,7 +166,7 @@ def forecast(
     What cannot be measured is unknown: it will fail in its run, and hold up no other. Raises DataUnavailable only
     where that is so of every run.
     """
-    known = _seconds_per_epoch(summaries, keys or Keys())
+    known = _paces(summaries, keys or Keys())
     sources: list[float | RevconsoleError | None] = []
     seconds, from_runs, done = 0.0, 0, 0
     measured: dict[str, float | RevconsoleError | None] = {}
@@ -176,7 +176,8 @@ def forecast(
             continue
         key, epochs = pace_key(each.plan), each.plan.epochs
         if key in known:
-            seconds, from_runs = seconds + known[key] * epochs * _left(each), from_runs + 1
+            per_epoch, once = known[key]
+            seconds, from_runs = seconds + per_epoch * epochs * _left(each) + once, from_runs + 1
             continue
         if key not in measured:
             measured[key] = _per_epoch(each.plan, measure)
@@ -287,12 +288,15 @@ def _peaks(summaries: Sequence[Summary], keys: Keys) -> dict[str, tuple[int, str
     return found
 
 
-def _seconds_per_epoch(summaries: Sequence[Summary], keys: Keys) -> dict[str, float]:
-    """By pace, of the newest finished run."""
-    found: dict[str, float] = {}
+def _paces(summaries: Sequence[Summary], keys: Keys) -> dict[str, tuple[float, float]]:
+    """By pace, of the newest finished run: seconds of an epoch, and of what is done once."""
+    found: dict[str, tuple[float, float]] = {}
     for s in summaries:
         if s.state == "finished" and s.seconds > 0:
-            found.setdefault(keys.pace(s), s.seconds / s.plan.epochs)
+            per_epoch, once = s.seconds_per_epoch, s.seconds_at_end
+            if per_epoch is None:
+                per_epoch, once = s.seconds / s.plan.epochs, 0.0
+            found.setdefault(keys.pace(s), (per_epoch, once))
     return found
 
 

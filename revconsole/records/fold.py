@@ -7,6 +7,7 @@ dropped here, so a curve never shows a step twice.
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from revconsole.records.block import Block
@@ -131,6 +132,18 @@ class Tally:
     def step_seconds(self) -> float | None:
         """Seconds of one step, as the latest ones went; None while unknown."""
         return self._times.pace()
+
+    def seconds_per_epoch(self) -> float | None:
+        """Of all epochs, on average: steps, validation and what is done between two; None where they do not say."""
+        timed = [e.values for e in self.epochs if "epoch_seconds" in e.values]
+        if not timed:
+            return None
+        took = fmean(v["epoch_seconds"] + v.get("validation_seconds", 0.0) for v in timed)
+        return took + self._times.between()
+
+    def seconds_at_end(self) -> float:
+        """From the last epoch to the end: the last checkpoint and the test."""
+        return self._times.since_epoch() if isinstance(self.ending, Finished) else 0.0
 
     def _validation_seconds(self) -> float:
         """As timed in this attempt, or an earlier one; before any, from the image that was timed before the first step."""

@@ -38,7 +38,11 @@ class Summary:
     steps: int | None = None
     """Optimiser steps of the whole run."""
     seconds: float = 0.0
-    """Wall clock of all attempts."""
+    """Of training, over all attempts; see `times`."""
+    seconds_per_epoch: float | None = None
+    """Steps, validation and what is done between two epochs, probes too."""
+    seconds_at_end: float = 0.0
+    """From the end of the last epoch on: what a run does once, however many epochs it has."""
     eta_seconds: float | None = None
     parameters: int | None = None
     multiply_adds_per_image: int | None = None

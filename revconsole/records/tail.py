@@ -140,6 +140,8 @@ class Tail:
             step=tally.step,
             steps=_whole(facts.get("steps")),
             seconds=tally.seconds,
+            seconds_per_epoch=tally.seconds_per_epoch(),
+            seconds_at_end=tally.seconds_at_end(),
             eta_seconds=tally.eta_seconds() if state == "running" else None,
             parameters=_whole(facts.get("parameters")),
             multiply_adds_per_image=_whole(facts.get("multiply_adds_per_image")),

@@ -133,6 +133,10 @@ class Times:
             return 0.0
         return max(0.0, first[1] - self._start[1] - pace * (first[0] - self._start[0]))
 
+    def since_epoch(self) -> float:
+        """Seconds since the last epoch ended; 0 before any has."""
+        return max(0.0, self._last - self._rested - self._ends[-1].at) if self._ends else 0.0
+
     def left(self, steps: int) -> float | None:
         """Seconds until the last of so many steps of the run, and what is still to do before the next one.
 

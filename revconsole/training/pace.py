@@ -1,28 +1,40 @@
 """Pace: how long a whole run would take, from a few of its own steps on this machine.
 
-    seconds = steps · (seconds of a training step) + images evaluated · (seconds to evaluate one)
+    seconds = steps · a training step + images evaluated · an evaluation + checkpoints · one + probes · one
 
-Of a support vector machine it is the fit alone. What is done once (reading data, auditing, checkpoints, probes) is not in it.
+A step begins with the making of its batch. Of a support vector machine it is the fit alone. What is done once (importing,
+reading data, auditing) is not in it.
 """
 
 import time
+from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 
-import torch
+from torch import Tensor
 
 from revconsole.records.plan import Plan
 from revconsole.training import devices
-from revconsole.training.neighbours import MOST
+from revconsole.training.checkpoint import Checkpoints, NotSaved
+from revconsole.training.evaluation import evaluated, image_seconds
+from revconsole.training.facts import rebuilt_stacks
+from revconsole.training.keeper import Keeper
 from revconsole.training.pairs import check_pairs, forecast_fit_seconds
+from revconsole.training.progress import Progress
+from revconsole.training.reconstruction import measure
 from revconsole.training.setting import Setting, prepare
 from revconsole.training.stepping import compute_gradients, update_weights
 
-WARM_UP, TIMED = 1, 3
-"""Steps before the clock is read, as the first of all allocates and compiles, and after."""
+WARM_UP, LEAST, MOST = 1, 3, 9
+"""Steps before the clock is read, as the first of all allocates and compiles; and how many after, at least and at most."""
+ENOUGH_SECONDS = 2.0
+"""Of steps timed: beyond it the least will do."""
 
 
 def forecast_seconds(plan: Plan, *, data: Path) -> float:
-    """Seconds that a run would train and evaluate. data: the folder of the datasets. Raises what `prepare` raises."""
+    """Seconds that a run would train, evaluate, save and probe. data: the folder of the datasets. Raises what `prepare` raises."""
     with devices.threads(plan.train.threads):
         return seconds_of(prepare(plan, data=data))
 
@@ -32,35 +44,60 @@ def seconds_of(setting: Setting) -> float:
     if setting.fitted:
         check_pairs(setting)
         return forecast_fit_seconds(setting)
-    step, image = _step_seconds(setting), _image_seconds(setting)
-    opened, epochs = setting.data, setting.epochs
-    known = 0 if setting.objective.labelled else min(MOST, len(opened.train))
-    evaluated = (len(opened.validation) + known) * epochs + len(opened.test) + known
-    return step * setting.steps + image * evaluated
+    train, epochs = setting.plan.train, setting.plan.epochs
+    each, end = evaluated(setting)
+    saved = epochs // train.checkpoint_epochs + setting.steps // (
+        train.checkpoint_steps or setting.steps + 1
+    )
+    probed = (
+        epochs // train.probe_epochs + 1
+        if train.probe_epochs and rebuilt_stacks(setting.encoder)
+        else 0
+    )
+    return (
+        _step_seconds(setting) * setting.steps
+        + image_seconds(setting) * (each * epochs + end)
+        + _checkpoint_seconds(setting) * saved
+        + (measure(setting).seconds * probed if probed else 0.0)
+    )  # fmt: skip
 
 
 def _step_seconds(setting: Setting) -> float:
-    """The fastest of a few training steps: what else runs on the machine only makes a step slower."""
-    found = []
-    for number, (images, labels) in enumerate(setting.training_batches(1), start=1):
-        began = time.perf_counter()
-        step = compute_gradients(setting, number, 1, images=images, labels=labels)
-        update_weights(setting, step)
-        step.loss.item()  # waits for the device
-        found.append(time.perf_counter() - began)
-        if number == WARM_UP + TIMED:
-            break
-    return min(found[WARM_UP:] or found)
-
-
-def _image_seconds(setting: Setting) -> float:
-    """To evaluate one image, in a batch of the size that evaluation takes; the first batch only warms up."""
-    setting.model.eval()
-    seconds = 0.0
-    with torch.inference_mode(), setting.precision.autocast():
-        images, _ = next(setting.evaluation_batches(setting.data.validation))
-        for _ in range(WARM_UP + 1):
+    """The median of a few training steps, each from asking for its batch to the update."""
+    found: list[float] = []
+    with closing(_batches(setting)) as batches:
+        while len(found) < WARM_UP + MOST:
             began = time.perf_counter()
-            setting.model(images).sum().item()
-            seconds = time.perf_counter() - began
-    return seconds / len(images)
+            batch = next(batches, None)
+            if batch is None:
+                break
+            step = compute_gradients(setting, len(found) + 1, 1, images=batch[0], labels=batch[1])
+            update_weights(setting, step)
+            step.loss.item()  # waits for the device
+            found.append(time.perf_counter() - began)
+            timed = found[WARM_UP:]
+            if len(timed) >= LEAST and sum(timed) > ENOUGH_SECONDS:
+                break
+    return median(found[WARM_UP:] or found)
+
+
+def _batches(setting: Setting) -> Generator[tuple[Tensor, Tensor], None, None]:
+    """Those of the first epochs."""
+    for epoch in range(1, setting.plan.epochs + 1):
+        yield from setting.training_batches(epoch)
+
+
+def _checkpoint_seconds(setting: Setting) -> float:
+    """To write one; nothing where there is no room to try."""
+    with TemporaryDirectory() as folder:
+        keeper = Keeper(setting, Checkpoints(Path(folder)), lambda _: None)
+        return _timed(keeper.save)
+
+
+def _timed(save: Callable[[Progress], None]) -> float:
+    began = time.perf_counter()
+    try:
+        save(Progress())
+    except NotSaved:
+        return 0.0
+    return time.perf_counter() - began

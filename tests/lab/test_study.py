@@ -90,6 +90,15 @@ def test_time_is_taken_from_earlier_runs_that_differ_in_seed_and_epochs_only():
     assert found.sentence == "about 20 s (2 runs as long as earlier ones took)"
 
 
+def test_what_a_short_run_did_once_is_not_charged_to_every_epoch_of_a_long_one():
+    """One epoch of 1.5 s, and a test of 4 s after it."""
+    rows = [row(plan(epochs=1), seconds=5.5, seconds_per_epoch=1.5, seconds_at_end=4.0)]
+
+    found = forecast(standings([plan(epochs=100)], rows), rows)
+
+    assert found.seconds == pytest.approx(100 * 1.5 + 4.0)
+
+
 def test_a_run_that_counts_steps_is_forecast_by_the_epochs_they_make():
     def counted(seed, steps):
         return Plan(name="p", seed=seed, train=Train(steps=steps, epochs=1))

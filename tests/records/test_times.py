@@ -254,3 +254,15 @@ def test_there_is_none_while_it_rests_and_once_it_has_ended():
     assert run.tally.eta_seconds() is not None
     run.finish(after=1.0)
     assert run.tally.eta_seconds() is None
+
+
+def test_what_is_done_once_is_told_from_what_every_epoch_takes():
+    run = Run()
+    run.begin(importing=40.0)
+    for _ in range(3):
+        run.train(10, 5.0)
+        run.end_epoch(trained=5.0, validation=1.0, checkpoint=0.5, probe=0.25)
+    run.finish(after=7.0)
+
+    assert run.tally.seconds_per_epoch() == pytest.approx(6.75)
+    assert run.tally.seconds_at_end() == pytest.approx(0.75 + 7.0)
