@@ -825,6 +825,31 @@ def test_of_many_arms_the_deviation_is_drawn_at_the_last_epoch_and_it_is_said(fi
     assert "The deviation is drawn at the last epoch alone." in accuracy_curves.caption(results)
 
 
+def test_what_runs_of_an_arm_do_not_share_is_no_number_of_the_arm(finished):
+    runs = [
+        finished(plan("a", s), [0.5], parameters=1000 + s, multiply_adds_per_image=7)
+        for s in (0, 1)
+    ]
+
+    (row,) = arm_rows(reported.of_runs(runs))
+
+    assert (row.parameters, row.multiply_adds_per_image) == (None, 7)
+
+
+def test_peaks_of_different_kinds_are_told_apart(finished):
+    one, other = (finished(plan(a, 0, model=Vit(depth=d)), [0.5]) for a, d in (("a", 2), ("b", 4)))
+    on_gpu = replace(other, summary=replace(other.summary, peak_memory_of="allocated on cuda:0"))
+    notes = " ".join(table(reported.of_runs([one, on_gpu])).notes)
+
+    assert "(a); allocated on cuda:0 (b)" in notes
+
+
+def test_a_curve_that_ends_with_its_shortest_run_says_so(finished):
+    runs = [finished(plan("a", s), [0.5] * n) for s, n in ((0, 2), (1, 3))]
+
+    assert "ends where its shortest run ended" in loss_curves.caption(reported.of_runs(runs))
+
+
 def test_a_table_of_settings_says_what_the_arms_differ_in(finished):
     arms = [
         plan("vit", 0, model=Vit(depth=2), train=Train(epochs=2, clip=1.0)),

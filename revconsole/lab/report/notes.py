@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from revconsole.lab.report import wording
 from revconsole.lab.report.alike import Alike
-from revconsole.lab.report.numbers import ArmRow, peak_of
+from revconsole.lab.report.numbers import ArmRow
 from revconsole.lab.report.results import Results
 from revconsole.lab.report.statistics import FEWEST, LEVEL
 from revconsole.records.run import Run
@@ -29,7 +29,7 @@ def _measured(results: Results, rows: Sequence[ArmRow]) -> Iterator[str]:
         yield "Operations: of the forward pass of one image; a FLOP is a multiplication or an addition, a multiply-add both."
     yield (
         "Kept for backward: bytes that the forward pass of one micro-batch keeps, parameters not counted. "
-        f"{_peak_note(peak_of(results))}Seconds per epoch: training steps alone, mean over epochs and seeds."
+        f"{_peak_note(results)}Seconds per epoch: training steps alone, mean over epochs and seeds."
     )
     if any(row.support_vectors is not None for row in rows):
         yield (
@@ -93,6 +93,11 @@ def _accuracy_note(rows: Sequence[ArmRow]) -> str:
     spread_ = any(row.accuracy is not None and row.accuracy.deviation is not None for row in rows)
     mean = "mean ± sample standard deviation over seeds, " if spread_ else ""
     parts = [f"Test accuracy: {mean}of the epoch with the best validation accuracy."]
+    if any(row.clean is not None for row in rows):
+        parts.append(
+            "Training accuracy: of the same weights on training images that are evaluated as the test images are, without "
+            "augmentation, dropout or random signs."
+        )
     gains = [row.gain for row in rows if row.gain is not None]
     if any(gain.p is not None for gain in gains):
         parts.append(
@@ -109,8 +114,10 @@ def _accuracy_note(rows: Sequence[ArmRow]) -> str:
     return " ".join(parts)
 
 
-def _peak_note(of: str) -> str:
-    if not of:
+def _peak_note(results: Results) -> str:
+    measured = Alike.of(results).only(lambda run: bool(run.summary.peak_memory_of))
+    if not measured:
         return ""
+    of = measured.told(lambda run: run.summary.peak_memory_of)
     caution = ", in which memory of runs before it in the same process may remain"
     return f"Peak memory: the largest over seeds, {of}{caution if 'whole process' in of else ''}. "

@@ -1,7 +1,7 @@
 """Numbers: every arm of a report in numbers. Fractions, seconds and bytes."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from revconsole.lab.report.results import ArmResult, Results
@@ -9,6 +9,7 @@ from revconsole.lab.report.statistics import Difference, Spread, difference, spr
 from revconsole.records.run import Series
 
 TEST, SECONDS, KEPT = "test_accuracy", "epoch_seconds", "kept_for_backward_bytes"
+CLEAN = "train_accuracy_clean"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,8 @@ class ArmRow:
     kept_bytes: float | None
     peak_bytes: float | None
     accuracy: Spread | None
+    clean: Spread | None
+    """Of training images that are evaluated as the test images are, by the same weights."""
     best_epochs: tuple[int, ...]
     epochs: int
     gain: Difference | None
@@ -53,19 +56,20 @@ def peak_of(results: Results) -> str:
 
 
 def _row(arm: ArmResult, baseline: ArmResult) -> ArmRow:
-    tested, first = arm.by_seed(TEST), arm.runs[0]
+    tested = arm.by_seed(TEST)
     return ArmRow(
         name=arm.name,
         quick=arm.quick,
         baseline=arm is baseline,
         swept=arm.swept,
-        parameters=first.summary.parameters,
-        support_vectors=first.summary.support_vectors,
-        multiply_adds_per_image=first.summary.multiply_adds_per_image,
+        parameters=_same(run.summary.parameters for run in arm.runs),
+        support_vectors=_same(run.summary.support_vectors for run in arm.runs),
+        multiply_adds_per_image=_same(run.summary.multiply_adds_per_image for run in arm.runs),
         epoch_seconds=_mean([s for run in arm.runs for s in _values(run.series.get(SECONDS))]),
         kept_bytes=_mean(list(arm.by_seed(KEPT).values())),
         peak_bytes=_largest([run.summary.peak_memory_bytes for run in arm.runs]),
         accuracy=spread(list(tested.values())),
+        clean=spread(list(arm.by_seed(CLEAN).values())),
         best_epochs=tuple(e for run in arm.runs if (e := run.summary.best_epoch) is not None),
         epochs=max(run.plan.epochs for run in arm.runs),
         gain=None if arm is baseline else gain(arm, baseline),
@@ -73,6 +77,12 @@ def _row(arm: ArmResult, baseline: ArmResult) -> ArmRow:
         finished=len(arm.runs),
         planned=arm.planned,
     )
+
+
+def _same(values: Iterable[int | None]) -> int | None:
+    """What all runs of an arm have; None where they differ."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
 
 
 def _values(series: Series | None) -> list[float]:

@@ -36,6 +36,7 @@ def table(results: Results) -> Table:
         ("s per epoch", [_number(row.epoch_seconds) for row in rows]),
         ("kept for backward", [form.memory(row.kept_bytes) for row in rows]),
         ("peak memory", [form.memory(row.peak_bytes) for row in rows]),
+        ("training accuracy", [accuracy(row.clean) for row in rows]),
         ("test accuracy", [accuracy(row.accuracy) for row in rows]),
         ("best epoch", [_epochs(row) for row in rows]),
         (f"difference to {results.reference.name}", [_gain(row) for row in rows]),

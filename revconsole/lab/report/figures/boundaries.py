@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from revconsole.lab.report import drawing
+from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.results import Results
 from revconsole.records.boundary import DIGITS, LEVELS, Boundary
 
@@ -22,7 +23,9 @@ MARKERS = ("o", "^")
 def caption(results: Results) -> str:
     """What it shows."""
     found = _boundaries(results)
-    seed = results.arms[0].runs[0].plan.seed
+    first = Alike(tuple(arm.runs[0] for arm in results.arms), results.arms)
+    seed = first.same(lambda run: run.plan.seed)
+    which = f"seed {seed}" if seed is not None else "the lowest seed of each"
     several = {boundary.of for _, boundary in found}
     shades = {
         "probability": "shades are the probability of a class in steps of a fifth",
@@ -30,7 +33,7 @@ def caption(results: Results) -> str:
     }
     said = "; ".join(text for of, text in shades.items() if of in several)
     return (
-        f"What each arm calls the places of the plane, with test points: seed {seed}, the weights that were tested; "
+        f"What each arm calls the places of the plane, with test points: {which}, the weights that were tested; "
         f"black where the class changes, {said}."
     )
 

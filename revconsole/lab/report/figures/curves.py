@@ -51,7 +51,13 @@ def about_curves(results: Results) -> str:
     ends = (
         " The deviation is drawn at the last epoch alone." if several and _crowded(results) else ""
     )
+    if any(len(lengths) > 1 for lengths in map(_lengths, results.arms)):
+        ends += " An arm's curve ends where its shortest run ended."
     return f"{about(results)}{ends}{noise.sentence(Alike.of(results))}"
+
+
+def _lengths(arm: ArmResult) -> set[int]:
+    return {run.summary.epoch for run in arm.runs}
 
 
 def _crowded(results: Results) -> bool:

@@ -49,6 +49,9 @@ def _cells(row: ArmRow, baseline: str, swept: str, peak: str) -> dict[str, Cell]
         f"peak memory (MiB; {peak})": _mebibytes(row.peak_bytes),
         "test accuracy mean (%)": None if accuracy is None else accuracy.mean * 100,
         "test accuracy sample deviation (%)": _percent(accuracy.deviation if accuracy else None),
+        "training accuracy mean (%), without noise": None
+        if row.clean is None
+        else row.clean.mean * 100,
         "best epoch, lowest": min(row.best_epochs, default=None),
         "best epoch, highest": max(row.best_epochs, default=None),
         "epochs": row.epochs,
