@@ -4,17 +4,18 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.command import Provider
+from textual.command import CommandPalette, Provider
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
-from revconsole.console import palette, terminal
+from revconsole.console import escape, palette, terminal
+from revconsole.console.keyboard import Keyboard, Typed
 from revconsole.console.messages import Launched, Looked, Said
 from revconsole.console.one_shot import never_skipped
 from revconsole.console.reader import Reader
@@ -34,6 +35,8 @@ WAYS = (
 )
 MOST_TOAST, TOAST_EDGES = 60, 4
 """Columns of a toast, and those of them that are its edges, as Textual lays it out."""
+AWAITED = {"check", "launch", "steer", CommandPalette._GATHER_COMMANDS_GROUP}  # noqa: SLF001  it has no other name
+"""Groups of workers whose answer says what the next key means."""
 PATIENCE_SECONDS = 600.0
 """How long a departure without a terminal waits for the step under way."""
 
@@ -58,6 +61,7 @@ class Console(App[int]):
         super().__init__()
         self.lab, self._opened = lab, tuple(opened)
         self.reader = Reader(lab, lambda snapshot: self.post_message(Looked(snapshot)))
+        self.keyboard = Keyboard(self, self._settled)
         self._leaving = self._departing = False
         if terminal.still_life(os.environ):
             self.animation_level = "none"
@@ -69,6 +73,12 @@ class Console(App[int]):
     def set_timer(self, *arguments: Any, **options: Any) -> Timer:
         """As Textual's; it also resizes by such a timer."""
         return never_skipped(super().set_timer(*arguments, **options))
+
+    async def on_event(self, event: events.Event) -> None:
+        """As Textual's, one key after another."""
+        typed = isinstance(event, events.Key | events.Paste) and not event.is_forwarded
+        if not (typed and self.keyboard.keeps(cast("Typed", event))):
+            await super().on_event(event)
 
     def on_mount(self) -> None:
         """Paint first, then read."""
@@ -151,6 +161,11 @@ class Console(App[int]):
         terminal.depart(code, secure)
         self.exit(code)
 
+    def _settled(self) -> bool:
+        """Whether what earlier keys asked of threads has been answered."""
+        asked = any(w.group in AWAITED and not w.is_finished for w in self.workers)
+        return self.reader.settled and not asked and not getattr(self.screen, "pending", False)
+
     def _quit_asked(self, answer: str | None) -> None:
         if answer:
             self._leaving = True
@@ -204,6 +219,7 @@ class Console(App[int]):
 def run_console(lab: Lab, opened: Sequence[str] = ()) -> int:
     """Open the console until the user leaves; returns the exit code."""
     terminal.own_size(os.environ)
+    escape.escape_is_a_key()
     console = Console(lab, opened)
     stop_watching = terminal.watch(console.leave)
     code = console.run()

@@ -4,6 +4,7 @@ A field shows what the profile says until somebody changes it; only what was cha
 command line shown beside the form is as short as one would type it. A list in a field makes a grid of runs.
 """
 
+import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ class Asked:
     label: str
     key: str
     words: tuple[str, ...] = ()
-    hint: str = ""
+    hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What it means, by the kind of its section; by no kind where it means one thing."""
 
     @property
     def section(self) -> str:
@@ -56,7 +58,10 @@ class Asked:
 
 def asked() -> tuple[Asked, ...]:
     """The fields in the order of the form: what decides stands before what depends on it."""
-    hints = {entry["key"]: _hint(entry) for entry in reversed(glossary.entries())} | HINTS
+    hints: dict[str, dict[str, str]] = {}
+    for entry in glossary.entries():
+        hints.setdefault(entry["key"], {})[entry["of"]] = _hint(entry)
+    hints |= {key: {"": hint} for key, hint in HINTS.items()}
     scheme, model = KINDS["scheme"][1], KINDS["model"][1]
     rows: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ("architecture", "model.architecture", tuple(model)),
@@ -76,7 +81,7 @@ def asked() -> tuple[Asked, ...]:
         ("device", "train.device", ()),
     )
     return tuple(
-        Asked(label=label, key=key, words=words, hint=hints.get(key, ""))
+        Asked(label=label, key=key, words=words, hints=hints.get(key, {}))
         for label, key, words in rows
     )
 
@@ -121,6 +126,15 @@ def applies(field: Asked, kinds: Mapping[str, set[str]]) -> bool:
     classes = KINDS[field.section][1]
     chosen = kinds.get(field.section, ())
     return not chosen or any(field.name in classes[kind].model_fields for kind in chosen)
+
+
+def meaning(field: Asked, kinds: Mapping[str, set[str]]) -> str:
+    """What a field means for the kinds there are: gamma is not the same to momentum and to bdia."""
+    present = sorted(kinds.get(field.section, ()))
+    said = {kind: field.hints[kind] for kind in present if kind in field.hints}
+    if len(set(said.values())) > 1:
+        return "; ".join(f"{kind}: {hint}" for kind, hint in said.items())
+    return next(iter((said or field.hints).values()), "")
 
 
 def why_not(field: Asked, kinds: Mapping[str, set[str]]) -> str:

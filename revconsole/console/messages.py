@@ -5,9 +5,9 @@ from typing import Literal
 
 from textual.message import Message
 
+from revconsole.console.origin import Judged
 from revconsole.console.snapshot import Snapshot
 from revconsole.errors import RevconsoleError
-from revconsole.lab.planning import Planned
 from revconsole.records.samples import Samples
 
 Severity = Literal["information", "warning", "error"]
@@ -36,7 +36,7 @@ class Said(Message):
 class Checked(Message):
     """What the settings of the form would run, or what is wrong with them."""
 
-    def __init__(self, number: int, result: Planned | RevconsoleError) -> None:
+    def __init__(self, number: int, result: Judged | RevconsoleError) -> None:
         self.number, self.result = number, result
         super().__init__()
 

@@ -35,16 +35,23 @@ class Reader:
         self._tails: dict[str, Tail] = {}
         self._drawn: dict[str, tuple[Picture, tuple[Run, ...], Figure]] = {}
         self._woken, self._ended = threading.Event(), False
+        self._asked, self._answered = 1, 0
 
     def want(self, wanted: Wanted) -> None:
         """Look at these runs and figures from now on."""
         if wanted != self._wanted:
             self._wanted = wanted
-            self._woken.set()
+            self.wake()
 
     def wake(self) -> None:
         """Look now: something was asked of a run."""
+        self._asked += 1
         self._woken.set()
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has looked since it was last asked to."""
+        return self._ended or self._answered == self._asked
 
     def end(self) -> None:
         """Let `run` return."""
@@ -57,11 +64,12 @@ class Reader:
             self._woken.clear()
             if self._ended:
                 return
-            before = time.monotonic()
+            before, asked = time.monotonic(), self._asked
             snapshot = self.look()
             if snapshot != self.latest:
                 self.latest = snapshot
                 self._post(snapshot)
+            self._answered = asked
             live = any(not s.ended for s in snapshot.summaries)
             rest = LIVE_SECONDS if live else IDLE_SECONDS
             self._woken.wait(max(rest, (time.monotonic() - before) / LARGEST_SHARE))

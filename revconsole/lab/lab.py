@@ -52,6 +52,10 @@ class Lab:
         """What an experiment with overrides would run. Raises ProfileError or UnknownName."""
         return planning.planned(profile, settings or {}, self.store)
 
+    def again(self, plan: Plan, settings: Mapping[str, Any] | None = None) -> Planned:
+        """What a run would be once more: exactly its settings, with overrides. Raises ProfileError."""
+        return planning.again(plan, settings or {}, self.store)
+
     def models(
         self, profile: str, settings: Mapping[str, Any] | None = None
     ) -> tuple[Plan | Unfit, ...]:

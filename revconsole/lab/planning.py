@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from revconsole.errors import ProfileError
+from revconsole.lab import again as repeating
 from revconsole.lab import lengths, starts
 from revconsole.lab import study as studies
 from revconsole.records import layer, shelf
@@ -36,7 +37,15 @@ class Planned:
 
 def planned(profile: str, settings: Mapping[str, Any], store: RunStore) -> Planned:
     """What an experiment with overrides would run. Raises ProfileError or UnknownName."""
-    found = shelf.find(profile)
+    return _made(shelf.find(profile), settings, store)
+
+
+def again(plan: Plan, settings: Mapping[str, Any], store: RunStore) -> Planned:
+    """What a run would be once more: exactly its settings, with overrides. Raises ProfileError."""
+    return _made(repeating.experiment(plan, settings), settings, store)
+
+
+def _made(found: Study, settings: Mapping[str, Any], store: RunStore) -> Planned:
     made = Planned(study=found, settings=settings, plans=found.plans(settings))
     plans = [_completed(plan, found.where, store, made.set_in) for plan in made.plans]
     return replace(made, plans=tuple(plans))

@@ -221,8 +221,9 @@ def to_launch(standing: Iterable[Standing]) -> list[Standing]:
 def own_profile(plan: Plan) -> dict[str, Any]:
     """A profile of one run alone: every setting as resolved, so that it can be repeated without the study."""
     sections = {key: _as_said(plan, key) for key in SECTIONS}
+    of = f"{plan.arm}, of the study {plan.study}" if plan.study else plan.name
     return {
-        "title": f"{plan.arm}, of the study {plan.study}",
+        "title": of,
         "seeds": [plan.seed],
         "backward": plan.backward,
         **sections,

@@ -29,6 +29,15 @@ from revconsole.records.store import RunStore
 PATIENCE_SECONDS = 20.0
 """Generous: a busy machine may take long, a right answer never depends on it."""
 STEPS_PER_EPOCH = 10
+NAMES = {
+    "+": "plus",
+    "-": "minus",
+    "=": "equals_sign",
+    ".": "full_stop",
+    "_": "underscore",
+    "/": "slash",
+}
+CHARACTERS = {"slash": "/", "question_mark": "?", "enter": "\r", "space": " "}
 METRICS = [
     ("loss", "nats", "step", "down"),
     ("images_per_second", "images/s", "step", "up"),
@@ -169,8 +178,8 @@ class Stage:
     async def press_at_once(self, *keys: str) -> None:
         """Keys that arrive together, as over a slow line or from the clipboard of a terminal."""
         for key in keys:
-            character = {"slash": "/", "enter": "\r"}.get(key, key)
-            self.app.post_message(events.Key(key, character))
+            character = CHARACTERS.get(key, key if len(key) == 1 else None)
+            self.app.post_message(events.Key(NAMES.get(key, key), character))
         await self.pilot.pause()
 
     async def until(self, happened: Callable[[], object]) -> None:
@@ -214,10 +223,15 @@ def opened(lab: Lab) -> Opener:
 
     @asynccontextmanager
     async def _open(
-        width: int = 80, height: int = 24, runs: Sequence[str] = (), lab: Lab = usual
+        width: int = 80,
+        height: int = 24,
+        runs: Sequence[str] = (),
+        *,
+        lab: Lab = usual,
+        toasts: bool = True,
     ) -> AsyncIterator[Stage]:
         app = Console(lab, runs)
-        async with app.run_test(size=(width, height), notifications=True) as pilot:
+        async with app.run_test(size=(width, height), notifications=toasts) as pilot:
             yield Stage(app, pilot)
 
     return _open

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 from textual.widgets import Input
@@ -141,9 +142,133 @@ async def test_an_unready_form_does_not_launch(opened, lab):
         await open_form(stage)
         await typed(stage, "model.heads", "5")
         await stage.shows("heads do not divide")
-        await stage.press("ctrl+l")
-        await stage.shows("the form is not ready")
+        await stage.press("home", "ctrl+l")
+        await stage.shows("nothing launched, heads: 5 heads do not divide")
+        assert stage.app.focused is setting(stage, "model.heads").query_one(Input)
         assert lab.runs() == ()
+
+
+TWO = """
+[vary]
+scheme = [{ name = "residual" }, { name = "bdia" }]
+"""
+
+
+@pytest.fixture
+def two(lab):
+    """Beside `four` a profile of other schemes."""
+    small = Path("profiles/small.toml").read_text()
+    Path("profiles/two.toml").write_text(small + TWO)
+    Path("profiles/one-bdia.toml").write_text(small + '[scheme]\nname = "bdia"\n')
+
+
+@pytest.fixture
+def wrong(two):
+    Path("profiles/wrong.toml").write_text("[model]\npatch = 5\n")
+
+
+@pytest.mark.usefixtures("two")
+async def test_a_menu_names_what_the_profile_shown_varies_and_no_other(opened):
+    async with opened(120, 40) as stage:
+        await open_form(stage, "four")
+        await stage.until(lambda: "each: residual, addi" in stage.line(" scheme "))
+        await chosen(stage, "profile", "two")
+        await stage.shows("launches 2 runs")
+        assert "each: residual, bdia" in stage.line(" scheme ")
+        await chosen(stage, "profile", "four")
+        await stage.shows("launches 4 runs")
+        assert "each: residual, addi" in stage.line(" scheme ")
+
+
+@pytest.mark.usefixtures("two")
+async def test_a_field_that_nobody_changed_is_not_on_the_command_line(opened):
+    async with opened(120, 40) as stage:
+        await open_form(stage, "four")
+        for profile in ("one-bdia", "two", "small", "four", "small"):
+            await chosen(stage, "profile", profile)
+            await stage.until(lambda p=profile: stage.line("revconsole train").split()[2:] == [p])
+
+
+@pytest.mark.usefixtures("two")
+async def test_a_field_is_explained_for_the_kind_that_there_is(opened):
+    async with opened(160, 45) as stage:
+        await open_form(stage, "one-bdia")
+        assert "random ±g" in stage.line(" gamma ")
+        await chosen(stage, "scheme.name", "momentum")
+        await stage.until(lambda: "velocity" in stage.line(" gamma "))
+        await stage.shows("launches 1 run")
+        assert "random" not in stage.line(" gamma ")
+        await typed(stage, "other", "scheme.name=[momentum,bdia]")
+        await chosen(stage, "profile", "two")
+        await stage.shows("launches 2 runs")
+        assert "bdia: " in stage.line(" gamma ")
+        assert "momentum: " in stage.line(" gamma ")
+
+
+@pytest.mark.usefixtures("wrong")
+async def test_values_of_another_profile_are_not_shown_beside_one_that_is_wrong(opened):
+    async with opened(120, 40) as stage:
+        await open_form(stage, "one-bdia")
+        await chosen(stage, "profile", "wrong")
+        await stage.shows("not ready")
+        for label in (" scheme ", " dataset ", " backward "):
+            assert stage.line(label).split()[1] == "–"
+        assert stage.line(" epochs ").split()[1] != "2"
+
+
+async def open_form_on(stage, name):
+    await stage.shows(name)
+    await stage.press("n")
+    return await stage.shows("launches", f"as run {name}")
+
+
+async def test_a_form_opened_on_a_run_has_its_settings_and_says_in_what_they_are_unlike_its_profile(
+    opened, lab
+):
+    plan = lab.plan("four", {"model.depth": 6, "seeds": [3]}).plans[-1]
+    plan = plan.model_copy(update={"name": "mine"})
+    lab.store.create(plan, {})
+    async with opened(120, 40) as stage:
+        text = await open_form_on(stage, "mine")
+        assert "launches 1 run" in text
+        assert "6" in stage.line(" depth ").split()
+        assert "bdia" in stage.line(" scheme ").split()
+        said = " ".join(text.split())
+        assert "unlike profile four in model.depth 6 (there 2), seed 3 (there 0)" in said
+        assert "train four scheme.name=bdia model.depth=6" in said
+        assert "seeds=[3]" in said.replace("'", "")
+        (planned,) = stage.app.screen._planned.plans
+        assert planned.digest() == plan.digest()
+        await typed(stage, "model.depth", "4")
+        await stage.shows("model.depth=4")
+        (planned,) = stage.app.screen._planned.plans
+        deeper = plan.model_copy(update={"model": plan.model.model_copy(update={"depth": 4})})
+        assert (planned.name, planned.digest()) == ("mine-depth4", deeper.digest())
+        await chosen(stage, "profile", "small")
+        await stage.hides("unlike profile")
+        await stage.shows("revconsole train small")
+
+
+async def test_what_a_form_on_a_run_launches_is_that_run(opened, lab):
+    plan = lab.plan("small", {"train.epochs": 1, "optimizer.learning_rate": 0.02}).plans[0]
+    run_id = lab.store.create(plan.model_copy(update={"name": "mine"}), {})
+    async with opened(120, 40, runs=[run_id]) as stage:
+        await stage.shows("mine", "facts")
+        await stage.press_at_once("n", "ctrl+l")
+        await stage.until(lambda: len(lab.runs()) == 2)
+        assert {run.plan.digest() for run in lab.runs()} == {plan.digest()}
+        await stage.until(lambda: not lab.busy())
+
+
+async def test_a_run_whose_profile_is_gone_can_be_launched_and_has_no_command(opened, lab):
+    plan = lab.plan("small").plans[0].model_copy(update={"name": "mine", "profile": "gone"})
+    lab.store.create(plan, {})
+    async with opened(120, 40) as stage:
+        text = await open_form_on(stage, "mine")
+        assert "its profile 'gone' is not here any more" in text
+        assert "no command line makes these runs" in text
+        await stage.press("ctrl+y")
+        assert not stage.app.clipboard
 
 
 async def train_for_long(stage, lab):

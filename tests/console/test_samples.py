@@ -58,9 +58,11 @@ async def test_a_form_that_is_not_ready_has_no_samples(opened):
         await stage.shows("No runs yet")
         await stage.press("n")
         await stage.shows("launches")
-        stage.app.screen._planned = None
+        patch = stage.app.screen.query_one("#setting-model-patch Input")
+        patch.value = "nothing"
+        await stage.shows("not ready")
         await stage.press("ctrl+o")
-        await stage.shows("the form is not ready")
+        await stage.shows("no samples, patch: should be a whole number")
 
 
 async def test_a_run_shows_what_it_trains_on(opened, recorder):

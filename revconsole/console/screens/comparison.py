@@ -47,6 +47,7 @@ class ComparisonScreen(PlottingScreen):
         Binding("minus", "smooth(-1)", "Smooth less", show=False, id="comparison.rougher"),
         Binding("0", "smooth(0)", "Do not smooth", show=False, id="comparison.raw"),
         Binding("f", "fill", "Fill", id="comparison.fill"),
+        Binding("n", "launch", "New like this", show=False, id="comparison.launch"),
     ]
 
     def __init__(self, reader: Reader, run_ids: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """LaunchScreen: the form. Every change is planned by the lab in a thread and judged there, never here."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,28 +14,29 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Input, Static
 
-from revconsole.console import form
+from revconsole.console import counting, form, origin
 from revconsole.console.colours import themed
 from revconsole.console.messages import Checked, Counted, Launched, Said
 from revconsole.console.one_shot import never_skipped
+from revconsole.console.origin import Judged
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Ask, Choice
 from revconsole.console.screens.newest import Newest
-from revconsole.console.widgets.panes import Title
+from revconsole.console.widgets.panes import Origin, Title
 from revconsole.console.widgets.setting import Setting
 from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.lab import format as figures
 from revconsole.lab.lab import Launcher
 from revconsole.lab.planning import Planned
-from revconsole.lab.shell import command_line
 from revconsole.records import growth, shelf
 from revconsole.records.plan import Plan
 from revconsole.records.printable import one_line
+from revconsole.records.run import Summary
 
 PROFILE, LAUNCHER = "profile", "launcher"
 CHECK_SECONDS, COUNT_SECONDS = 0.12, 0.5
 MANY_RUNS = 12
-MOST_COUNTED = 12
+NO_COMMAND = "no command line makes these runs: they are not of one profile as it is now"
 
 
 class LaunchScreen(Newest, Screen[None]):
@@ -50,12 +51,15 @@ class LaunchScreen(Newest, Screen[None]):
         Binding("up,k", "app.focus_previous", "Previous field", show=False, id="launch.previous"),
     ]
 
-    def __init__(self, reader: Reader, profile: str = "") -> None:
+    def __init__(self, reader: Reader, run: Summary | None = None) -> None:
         super().__init__()
-        self.reader = reader
-        self._shelf = [entry.name for entry in shelf.shelved()]
-        first = next(iter(self._shelf), "")
-        self._profile = next((name for name in (profile, "demo") if name in self._shelf), first)
+        self.reader, self._run = reader, run
+        self._shelf = [(entry.name, entry.name) for entry in shelf.shelved()]
+        if run is not None:
+            self._shelf.insert(0, (f"as run {run.name}", origin.RUN))
+        known = [name for _, name in self._shelf]
+        self._profile = next((name for name in (origin.RUN, "demo", *known) if name in known), "")
+        self._command = ""
         self._fields = form.asked()
         self._typed: dict[str, str] = {}
         self._kinds: dict[str, set[str]] = {}
@@ -65,22 +69,25 @@ class LaunchScreen(Newest, Screen[None]):
         self._judging, self._eager = True, False
         self._timer: Timer | None = None
         self._counts: dict[str, int] = {}
-        self._counted = ""
+        self._judged: dict[str, str] = {}
+        self._counted = self._wrong = ""
 
     def compose(self) -> ComposeResult:
         """The fields, what they make, the command that would do the same."""
         yield Title()
         with VerticalScroll(id="settings", can_focus=False):
-            words = self._shelf or [figures.UNKNOWN]
+            offered = self._shelf or [(figures.UNKNOWN, "")]
             hint = "where the values below come from"
-            yield Setting(PROFILE, "profile", options=[(w, w) for w in words], hint=hint)
+            yield Setting(PROFILE, "profile", options=offered, hint=hint)
             for field in self._fields:
                 options = [(word, word) for word in field.words]
-                yield Setting(field.key, field.label, options=options, hint=field.hint)
+                hint = form.meaning(field, {})
+                yield Setting(field.key, field.label, options=options, hint=hint)
             hint = "more settings: key=value key=[a,b] …"
             yield Setting(form.OTHER, "other", hint=hint)
             hint = "a background process outlives this terminal"
             yield Setting(LAUNCHER, "trains in", options=form.LAUNCHERS, hint=hint)
+        yield Origin(id="origin")
         yield Static(id="outcome")
         yield Static(id="forecast")
         yield Static(id="command")
@@ -90,7 +97,9 @@ class LaunchScreen(Newest, Screen[None]):
         """Fill in the profile."""
         self.query_one(Title).say("launch")
         if not self._shelf:
-            self._show_outcome("no profile found: put one as NAME.toml into ./profiles", wrong=True)
+            self._judging = False
+            self._wrong = "no profile found: put one as NAME.toml into ./profiles"
+            self._show_outcome(self._wrong, wrong=True)
             return
         self._setting(PROFILE).fill(self._profile)
         self._setting(PROFILE).seize()
@@ -102,6 +111,7 @@ class LaunchScreen(Newest, Screen[None]):
             self._profile = event.text
             self._typed.clear()
             self._offered.clear()
+            self._blank(self._fields)
         elif event.key == LAUNCHER:
             self._show_command()
             return
@@ -115,7 +125,15 @@ class LaunchScreen(Newest, Screen[None]):
     @on(Input.Blurred)
     def _left(self) -> None:
         """A field left empty shows what the profile says again."""
+        heard = self._texts() == self._judged
         self._show_fields()
+        if heard:
+            self._judged = self._texts()
+
+    @property
+    def pending(self) -> bool:
+        """Whether the form is being judged: which fields apply, and whether it can be launched, is not known yet."""
+        return self._judging
 
     def action_back(self) -> None:
         """Leave without launching."""
@@ -126,8 +144,11 @@ class LaunchScreen(Newest, Screen[None]):
         if self._judging:
             self._eager = True
             return
+        if self._texts() != self._judged:
+            self.call_later(self.action_launch)  # what was changed is on its way here
+            return
         if self._planned is None:
-            self.post_message(Said("the form is not ready: see the line in red", "warning"))
+            self._refuse("nothing launched")
             return
         runs = len(self._planned.plans)
         if runs <= MANY_RUNS:
@@ -145,15 +166,18 @@ class LaunchScreen(Newest, Screen[None]):
 
     def action_copy(self) -> None:
         """Put the command on the clipboard."""
-        line = self._command()
-        if line:
-            self.app.copy_to_clipboard(line)
+        if self._command:
+            self.app.copy_to_clipboard(self._command + self._detached())
             self.post_message(Said("copied the command"))
+        elif self._planned is not None:
+            self.post_message(Said(NO_COMMAND, "warning"))
+        else:
+            self._refuse("no command")
 
     def action_samples(self) -> None:
         """Look at the images that the form would train on."""
         if self._planned is None:
-            self.post_message(Said("the form is not ready: see the line in red", "warning"))
+            self._refuse("no samples")
             return
         from revconsole.console.screens.samples import SamplesScreen  # only when asked for
 
@@ -167,28 +191,35 @@ class LaunchScreen(Newest, Screen[None]):
         event.stop()
         if event.number != self._number:
             return
-        self._judging = False
+        self._judging, self._wrong = False, ""
         for field in self.query(Setting):
             field.complain("")
         if isinstance(event.result, RevconsoleError):
-            self._planned = None
+            self._planned, self._command = None, ""
             self._show_fields()
             self._show_wrong(event.result)
         else:
-            self._planned, self._kinds = event.result, form.kinds_of(event.result)
-            self._show_fields()
-            self._show_plans(event.result)
+            self._take(event.result)
         self._show_command()
+        self._judged = self._texts()
         if self._eager:
             self._eager = False
             self.action_launch()
+
+    def _take(self, judged: Judged) -> None:
+        """Show what the form makes."""
+        self._planned, self._kinds = judged.planned, form.kinds_of(judged.planned)
+        self._command = judged.command
+        self.query_one(Origin).say(judged.said)
+        self._show_fields()
+        self._show_plans(judged.planned)
 
     def on_counted(self, event: Counted) -> None:
         """Show the parameters."""
         event.stop()
         self._counts |= event.counts
         if event.number == self._number and self._planned is not None:
-            self._counted = self._span(self._planned.plans)
+            self._counted = counting.span(self._planned.plans, self._counts)
             if event.problem:
                 self._counted = f"parameters unknown: {event.problem}"
             self._show_outcome(self._summary(self._planned.plans))
@@ -204,15 +235,18 @@ class LaunchScreen(Newest, Screen[None]):
     @work(thread=True, exclusive=True, exit_on_error=False, group="check")
     def _plan(self, number: int, profile: str, settings: Mapping[str, Any]) -> None:
         try:
-            result: Planned | RevconsoleError = self.reader.lab.plan(profile, settings)
+            run = self._run if profile == origin.RUN else None
+            result: Judged | RevconsoleError = origin.judge(self.reader.lab, profile, run, settings)
         except RevconsoleError as error:
             result = error
         self.post_message(Checked(number, result))
 
     def _count(self, number: int, plans: tuple[Plan, ...]) -> None:
         """Count in a thread that quitting need not wait for: it may be loading torch."""
-        new = {_shape(plan): plan for plan in plans if _shape(plan) not in self._counts}
-        work = partial(self._count_all, number, dict(list(new.items())[:MOST_COUNTED]))
+        new = {
+            counting.shape(plan): plan for plan in plans if counting.shape(plan) not in self._counts
+        }
+        work = partial(self._count_all, number, dict(list(new.items())[: counting.MOST_COUNTED]))
         threading.Thread(target=work, name="counter", daemon=True).start()
 
     def _count_all(self, number: int, plans: Mapping[str, Plan]) -> None:
@@ -241,6 +275,10 @@ class LaunchScreen(Newest, Screen[None]):
     def _setting(self, key: str) -> Setting:
         return self.query_one(f"#setting-{key.replace('.', '-')}", Setting)
 
+    def _texts(self) -> dict[str, str]:
+        """What stands in every field that decides what is launched."""
+        return {s.key: s.text for s in self.query(Setting) if s.key != LAUNCHER}
+
     def _launcher(self) -> Launcher:
         return "process" if self._setting(LAUNCHER).text == "process" else "thread"
 
@@ -253,13 +291,27 @@ class LaunchScreen(Newest, Screen[None]):
         field = next(f for f in self._fields if f.key == key)
         if field.decides and text != form.AS_PROFILE:
             self._kinds[field.section] = {text}
+            self._blank([f for f in self._fields if f.section == field.section and f is not field])
             self._show_fields()
+
+    def _blank(self, fields: Iterable[form.Asked]) -> None:
+        """Show nothing where what was shown is of another profile or kind, until what is true is known."""
+        self._planned = None
+        for field in fields:
+            if self._typed.get(field.key, form.AS_PROFILE) != form.AS_PROFILE:
+                continue
+            setting = self._setting(field.key)
+            if field.words:
+                self._offered[field.key] = (figures.UNKNOWN,)
+                self._offer_words(field, setting)
+            setting.fill(form.AS_PROFILE)
 
     def _show_fields(self) -> None:
         """Switch fields on and off; fill those nobody typed in with what the plan says."""
         for field in self._fields:
             setting = self._setting(field.key)
             applies = form.applies(field, self._kinds)
+            setting.explain(form.meaning(field, self._kinds))
             setting.switch(off="" if applies else form.why_not(field, self._kinds))
             if not applies:  # what is no longer shown is no longer launched
                 self._typed.pop(field.key, None)
@@ -278,8 +330,20 @@ class LaunchScreen(Newest, Screen[None]):
         if form.varied(planned, field.key):
             label = form.shown(planned, field.key).strip("[]")
             self._offered[field.key] = (f"each: {label}",)
+        elif self._offered.get(field.key) == (figures.UNKNOWN,):
+            del self._offered[field.key]
+        self._offer_words(field, setting)
+
+    def _offer_words(self, field: form.Asked, setting: Setting) -> None:
         extra = [(label, form.AS_PROFILE) for label in self._offered.get(field.key, ())]
         setting.offer([*extra, *((word, word) for word in field.words)])
+
+    def _refuse(self, instead: str) -> None:
+        """Say in the line in red that nothing comes of a key, and why; and go to the field to be corrected."""
+        self._show_outcome(f"{instead}, {self._wrong}" if self._wrong else instead, wrong=True)
+        wrong = self.query(Setting).filter(".-wrong")
+        if wrong:
+            wrong.first(Setting).seize()
 
     def _show_wrong(self, error: RevconsoleError) -> None:
         self._show_forecast(())
@@ -289,30 +353,19 @@ class LaunchScreen(Newest, Screen[None]):
         if key in known:
             self._setting(key).complain(reason)
             label = next((f.label for f in self._fields if f.key == key), key)
-            self._show_outcome(f"not ready, {label}: {reason}", wrong=True)
         else:
+            label = key
             self._setting(form.OTHER).complain(f"{key}: {reason}")
-            self._show_outcome(f"not ready, {key}: {reason}", wrong=True)
+        self._wrong = f"{label}: {reason}"
+        self._show_outcome(f"not ready, {self._wrong}", wrong=True)
 
     def _show_plans(self, planned: Planned) -> None:
-        self._counted = self._span(planned.plans)
+        self._counted = counting.span(planned.plans, self._counts)
         if not self._counted:
             self._counted = "counting parameters…"
             self._after(COUNT_SECONDS, partial(self._count, self._number, planned.plans))
         self._show_outcome(self._summary(planned.plans))
         self._show_forecast(planned.plans)
-
-    def _span(self, plans: tuple[Plan, ...]) -> str:
-        """Fewest and most parameters of the runs; empty while one is not counted."""
-        shapes = list(dict.fromkeys(_shape(plan) for plan in plans))[:MOST_COUNTED]
-        if not self._counts.keys() >= set(shapes):
-            return ""
-        low, high = (f([self._counts[shape] for shape in shapes]) for f in (min, max))
-        if not high:
-            return "support vectors known once it is fitted"
-        if low == high:
-            return f"{figures.count(low)} parameters"
-        return f"{figures.count(low)} to {figures.count(high)} parameters"
 
     def _summary(self, plans: tuple[Plan, ...]) -> str:
         runs = "launches 1 run" if len(plans) == 1 else f"launches {len(plans)} runs"
@@ -337,16 +390,9 @@ class LaunchScreen(Newest, Screen[None]):
         )
 
     def _show_command(self) -> None:
-        self.query_one("#command", Static).update(Text(self._command()))
+        said = NO_COMMAND if self._planned is not None else ""
+        line = self._command + self._detached() if self._command else said
+        self.query_one("#command", Static).update(Text(line))
 
-    def _command(self) -> str:
-        try:
-            line = command_line(self._profile, self._gather())
-        except RevconsoleError:
-            return ""
-        return line + (" --detach" if self._launcher() == "process" else "")
-
-
-def _shape(plan: Plan) -> str:
-    """What the number of parameters depends on."""
-    return f"{plan.model!r} {plan.scheme!r} {plan.data.dataset} {plan.image_size}"
+    def _detached(self) -> str:
+        return " --detach" if self._launcher() == "process" else ""

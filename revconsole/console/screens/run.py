@@ -48,6 +48,7 @@ class RunScreen(PlottingScreen):
         Binding("minus", "smooth(-1)", "Smooth less", show=False, id="run.rougher"),
         Binding("0", "smooth(0)", "Do not smooth", show=False, id="run.raw"),
         Binding("f", "fill", "Fill", id="run.fill"),
+        Binding("n", "launch", "New like this", show=False, id="run.launch"),
         Binding("v", "samples", "Samples", id="run.samples"),
         Binding("e", "exchange", "Memory or not", show=False, id="run.exchange"),
         Binding("space", "freeze", "Freeze", show=False, id="run.freeze"),

@@ -45,7 +45,7 @@ class RunsScreen(SteeringScreen):
         Binding("p", "pause", "Pause", show=False, id="runs.pause"),
         Binding("r", "resume", "Resume", id="runs.resume"),
         Binding("d", "hand_over", "Move to the background", show=False, id="runs.hand-over"),
-        Binding("slash", "filter", "Filter", key_display="/", priority=True, id="runs.filter"),
+        Binding("slash", "filter", "Filter", key_display="/", id="runs.filter"),
         Binding("o", "order", "Order", show=False, id="runs.order"),
         Binding("y", "copy", "Copy the id", show=False, id="runs.copy"),
         Binding("escape", "clear", "Clear filter and marks", show=False, id="runs.clear"),
@@ -110,11 +110,8 @@ class RunsScreen(SteeringScreen):
             self.app.push_screen(RunScreen(self.reader, run.id))
 
     def action_launch(self) -> None:
-        """Open the form."""
-        from revconsole.console.screens.launch import LaunchScreen  # as above
-
-        run = self.at_hand()
-        self.app.push_screen(LaunchScreen(self.reader, run.plan.profile if run else ""))
+        """Open the form: on exactly the settings of the run under the cursor, if there is one."""
+        self.launch_like(self.at_hand())
 
     def action_studies(self) -> None:
         """List the studies: several arms, each over the same seeds."""

@@ -40,6 +40,16 @@ class SteeringScreen(Newest, Screen[None]):
         """Let a background process go on with the run."""
         self._steer(steer.hand_over)
 
+    def action_launch(self) -> None:
+        """Open the form on exactly the settings of this run."""
+        self._steer(lambda *_: self.launch_like(self.at_hand()))
+
+    def launch_like(self, run: Summary | None) -> None:
+        """Open the form on a run's settings, or on a profile."""
+        from revconsole.console.screens.launch import LaunchScreen  # only when asked for
+
+        self.app.push_screen(LaunchScreen(self.reader, run))
+
     def _steer(self, verb: Callable[[Screen[Any], Reader, Summary], None]) -> None:
         run = self.at_hand()
         if run is None:

@@ -55,7 +55,7 @@ class StudyScreen(Newest, Screen[None]):
         Binding("r", "run", "Run", id="study.run"),
         Binding("s", "stop", "Stop", id="study.stop"),
         Binding("m", "measure", "Measure", id="study.measure"),
-        Binding("o", "settings", "Settings", priority=True, id="study.settings"),
+        Binding("o", "settings", "Settings", id="study.settings"),
         Binding("c", "compare", "Compare", show=False, id="study.compare"),
         Binding("v", "samples", "Samples", show=False, id="study.samples"),
         Binding("y", "copy", "Copy the command", show=False, id="study.copy"),

@@ -73,6 +73,12 @@ class Problem(Words):
         self.say(self._sentence)
 
 
+class Origin(Problem):
+    """Where the values of a form come from, if that takes more than a name."""
+
+    DEFAULT_CSS = "Origin { color: $foreground; background: $boost; max-height: 3; }"
+
+
 class Facts(VerticalScroll, can_focus=True):
     """Name and value, one pair a line."""
 

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Select, Static
+from textual.widgets._select import SelectCurrent
 
 from revconsole.lab.format import UNKNOWN
 from revconsole.records.printable import one_line
@@ -24,6 +25,16 @@ class Menu(Select[str], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "show_overlay", "Choose", id="menu.open")
     ]
+
+    def offer(self, options: Sequence[tuple[Text, str]], value: str) -> None:
+        """Have these choices, and this one chosen, as nobody did by hand.
+
+        The label is drawn in any case: a value may stay while what it is called does not.
+        """
+        with self.prevent(Select.Changed):
+            self.set_options(options)
+            self.value = value
+        self.query_one(SelectCurrent).update(next(text for text, v in options if v == value))
 
 
 class Setting(Horizontal):
@@ -63,7 +74,9 @@ class Setting(Horizontal):
         if self._options:
             box = self.query_one(Menu)
             if text in {value for _, value in self._options}:
-                self._known = box.value = text
+                self._known = text
+                with box.prevent(Select.Changed):
+                    box.value = text
         elif not self.query_one(Input).has_focus:
             self._known = self.query_one(Input).value = text
 
@@ -76,8 +89,14 @@ class Setting(Horizontal):
         self._options = tuple(options)
         values = [value for _, value in options]
         self._known = kept if kept in values else values[0]
-        box.set_options(self._prompts())
-        box.value = self._known
+        box.offer(self._prompts(), self._known)
+
+    def explain(self, hint: str) -> None:
+        """What the field means from now on: a kind of a section may mean something else by it."""
+        if hint != self._hint:
+            self._hint = hint
+            if not self.has_class("-wrong") and not self.has_class("-off"):
+                self._remark("")
 
     def complain(self, sentence: str) -> None:
         """Say what is wrong with the value; an empty sentence brings the meaning back."""

@@ -1,0 +1,102 @@
+"""A run once more: exactly its settings, with changes, and what one would type for it."""
+
+from pathlib import Path
+
+import pytest
+
+from revconsole.errors import ProfileError
+from revconsole.lab.again import differences, typed
+from revconsole.lab.lab import Lab
+from revconsole.lab.starts import run_address
+from revconsole.records import shelf
+from revconsole.records.profile import parse_assignments
+
+GRID = """
+seeds = [0, 1]
+[model]
+patch = 2
+depth = 2
+[data]
+train_limit = 64
+[vary]
+scheme = [{ name = "residual" }, { name = "bdia", gamma = 0.25, grid_bits = 9 }]
+"optimizer.learning_rate" = [0.01, 0.02]
+"""
+
+
+@pytest.fixture
+def lab(store):
+    Path("profiles").mkdir()
+    Path("profiles/grid.toml").write_text(GRID)
+    return Lab(store.root)
+
+
+def test_every_run_of_every_shipped_profile_can_be_repeated_and_typed(lab):
+    for entry in shelf.shelved():
+        for plan in shelf.find(entry.name).plans()[:3]:
+            if run_address(plan.model) is not None:
+                continue  # there is no such run here
+            again = lab.again(plan)
+            assert [each.digest() for each in again.plans] == [plan.digest()]
+            settings = typed(plan.profile, again.plans, {})
+            assert settings is not None
+            (made,) = lab.plan(plan.profile, settings).plans
+            assert made.digest() == plan.digest()
+            assert differences(plan) == ()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["model.depth=6"],
+        ["seeds=[7,8]"],
+        ["scheme.gamma=[0.5,1]"],
+        ["scheme.name=momentum"],
+        ["scheme.name=residual", "backward=stored"],
+        ["optimizer.name=sgd", "optimizer.momentum=0.5"],
+    ],
+)
+def test_changes_are_made_to_the_run_and_to_nothing_else(lab, words):
+    plan = lab.plan("grid").plans[-1]
+    settings = parse_assignments(words)
+    plans = lab.again(plan, settings).plans
+    for each in plans:
+        for key in ("train", "data", "schedule", "objective"):
+            assert getattr(each, key) == getattr(plan, key)
+        assert each.profile == "grid"
+    line = typed("grid", plans, settings)
+    assert line is not None
+    assert [p.digest() for p in lab.plan("grid", line).plans] == [p.digest() for p in plans]
+
+
+def test_a_run_is_told_from_what_its_profile_says_now(lab):
+    plan = lab.plan("grid", {"model.depth": 4, "optimizer.learning_rate": 0.5}).plans[-1]
+    unlike = {(d.key, d.here, d.there) for d in differences(plan)}
+    assert unlike == {("model.depth", 4, 2), ("optimizer.learning_rate", 0.5, 0.01)}
+    Path("profiles/grid.toml").write_text(GRID.replace("depth = 2", "depth = 4"))
+    assert {d.key for d in differences(plan)} == {"optimizer.learning_rate"}
+    Path("profiles/grid.toml").unlink()
+    assert differences(plan) is None
+    assert typed("grid", [plan], {}) is None
+    assert lab.again(plan).plans[0].digest() == plan.digest()
+
+
+def test_no_more_is_typed_than_is_needed(lab):
+    plan = lab.plan("grid", {"model.depth": 4}).plans[-1]
+    line = typed("grid", [plan], {})
+    assert line == {
+        "scheme.name": "bdia", "optimizer.learning_rate": 0.02, "model.depth": 4, "seeds": [1],
+    }  # fmt: skip
+
+
+def test_a_change_is_in_the_name(lab):
+    plan = lab.plan("grid").plans[0]
+    assert lab.again(plan).plans[0].name == plan.name
+    assert lab.again(plan, {"model.depth": 6}).plans[0].name == f"{plan.name}-depth6"
+
+
+def test_a_wrong_change_is_refused(lab):
+    plan = lab.plan("grid").plans[0]
+    with pytest.raises(ProfileError, match="heads"):
+        lab.again(plan, {"model.heads": 5})
