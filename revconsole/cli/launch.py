@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from revconsole.lab.lab import Lab
     from revconsole.lab.planning import Planned
-    from revconsole.records.run import Summary
+    from revconsole.records.run import Run, Summary
     from revconsole.records.tail import Tail
 
 ELSEWHERE, UNRECORDED, DELETED = "elsewhere", "unrecorded", "deleted"
@@ -115,31 +115,57 @@ def demo(
 def resume(
     context: typer.Context,
     run: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="Run: id or its beginning, name, or @1; without one, the newest that ended early.",
             autocompletion=complete.runs,
         ),
-    ] = "",
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="What may change of a run that has begun: data.folder, model.weights, train.device, and a larger "
+            "train.epochs or train.steps, which also lengthens a finished run.",
+        ),
+    ] = None,
     detach: Detach = False,
+    take_over: Annotated[
+        bool,
+        typer.Option(
+            "--take-over",
+            help="Take the process of a run for gone that cannot be asked from here: of another host, or a container.",
+        ),
+    ] = False,
 ) -> None:
     """Go on with a run that was stopped, failed or lost, from its last checkpoint."""
     lab = _lab(context.obj)
-    run_id = lab.find(run) if run else lab.to_resume()
+    if run is not None and "=" in run and run not in {each.name for each in lab.runs()}:
+        settings, run = [run, *(settings or [])], None
+    run_id, wanted = lab.find(run) if run else lab.to_resume(), _assignments(settings)
+    before = lab.run(run_id)
     if detach:
-        lab.resume(run_id, "process")
+        said = lab.resume(run_id, "process", wanted, take_over=take_over)
+        if said:
+            output.say(f"{before.summary.name}  {said}")
         typer.echo(run_id)
         return
     with _compared(lab) as ids, leaving.runs_secured(lab):
-        lab.resume(run_id)
+        said = lab.resume(run_id, "thread", wanted, take_over=take_over)
         ids.append(run_id)
-        states = [followed(lab, run_id)]
+        output.say(f"{before.summary.name}  {said or 'goes on from its last checkpoint'}")
+        states = [followed(lab, run_id, known=before)]
     end_as(states)
 
 
-def follow_to_end(tail: "Tail", until: "Callable[[], bool]" = lambda: False) -> "Summary":
-    """Print a line per finished epoch and every advice until the run ends, or `until`; returns its last row."""
-    progress = output.Progress()
+def follow_to_end(
+    tail: "Tail", until: "Callable[[], bool]" = lambda: False, known: "Run | None" = None
+) -> "Summary":
+    """Print a line per finished epoch and every advice until the run ends, or `until`; returns its last row.
+
+    known: the run as it was told before, of which nothing is told again.
+    """
+    progress = output.Progress(known)
     while True:
         over = until()
         run = tail.run()
@@ -151,13 +177,15 @@ def follow_to_end(tail: "Tail", until: "Callable[[], bool]" = lambda: False) -> 
         time.sleep(POLL_SECONDS)
 
 
-def followed(lab: "Lab", run_id: str) -> str:
+def followed(lab: "Lab", run_id: str, known: "Run | None" = None) -> str:
     """The state in which a run of this process ended, or where it is instead: ELSEWHERE, UNRECORDED or DELETED.
 
     Says so of all but a recorded end. A run that finished with an alarm ends in the word of the alarm.
     """
     try:
-        last = follow_to_end(lab.follow(run_id), until=lambda: run_id not in lab.busy())
+        last = follow_to_end(
+            lab.follow(run_id), until=lambda: run_id not in lab.busy(), known=known
+        )
     except NoSuchRun:
         output.say(f"{run_id} was deleted; it is not trained")
         return DELETED
@@ -174,7 +202,7 @@ def followed(lab: "Lab", run_id: str) -> str:
     return ELSEWHERE
 
 
-def known(lab: "Lab", ids: Sequence[str]) -> list[str]:
+def still_there(lab: "Lab", ids: Sequence[str]) -> list[str]:
     """Those of some runs that have not been deleted meanwhile."""
     found = []
     for run_id in ids:
@@ -219,7 +247,7 @@ def _compared(lab: "Lab") -> Iterator[list[str]]:
     try:
         yield ids
     finally:
-        if there := known(lab, ids):
+        if there := still_there(lab, ids):
             output.print_comparison(lab.compare(there), plain=True)
 
 

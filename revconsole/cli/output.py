@@ -243,11 +243,12 @@ def print_comparison(compared: "Comparison", *, plain: bool = False) -> None:
 class Progress:
     """Plain progress lines of one run: one per finished epoch, one per advice, and what was read of a folder."""
 
-    def __init__(self) -> None:
-        self._epoch = 0
-        self._told = 0.0
-        self._state = ""
-        self._read = ""
+    def __init__(self, known: "Run | None" = None) -> None:
+        """Nothing is printed of what the run is known to have done before."""
+        self._epoch, self._told, self._state, self._read = 0, 0.0, "", ""
+        if known is not None:
+            self._epoch = known.summary.epoch
+            self._told = known.log[-1].time if known.log else 0.0
 
     def show(self, run: "Run") -> None:
         """Print what is new since the last look."""
@@ -264,8 +265,8 @@ class Progress:
                 say(f"{s.name}  {_log_text(line)}")
         self._told = run.log[-1].time if run.log else 0.0
         if s.epoch > self._epoch:
-            self._epoch = s.epoch
             say(_epoch_line(run))
+        self._epoch = s.epoch  # which is smaller where the run went back to a checkpoint
 
     def close(self, run: "Run") -> None:
         """The last line of a run: how it ended."""

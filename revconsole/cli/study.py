@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from revconsole.cli import complete, leaving, output
-from revconsole.cli.launch import ELSEWHERE, Detach, Settings, end_as, followed, known
+from revconsole.cli.launch import ELSEWHERE, Detach, Settings, end_as, followed, still_there
 from revconsole.cli.shelves import print_shelf
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _followed(lab: "Lab", ids: Sequence[str]) -> list[str]:
 def _progress(lab: "Lab", ids: Sequence[str], states: Sequence[str]) -> str:
     from revconsole.lab.study import Standing  # pydantic: not for --help
 
-    there = known(lab, ids[len(states) :])
+    there = still_there(lab, ids[len(states) :])
     left = [Standing(plan=s.plan, summary=s) for s in map(lab.summary, there)]
     failed = len([state for state in states if state not in {"finished", ELSEWHERE}])
     trouble = f", {failed} not finished" if failed else ""

@@ -1,9 +1,9 @@
-"""Killing: the background process of a run is ended at once, and no other process ever is."""
+"""Killing: the background process of a run is ended at once, and no other process ever is; a waiting run never begins."""
 
 import signal
 from pathlib import Path
 
-from revconsole.errors import RevconsoleError, StoreError
+from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError
 from revconsole.lab.launchers import process
 from revconsole.records import attempt as attempts
 from revconsole.records.identity import Identity
@@ -68,3 +68,16 @@ def held_by_signal(store: RunStore, run: Summary) -> Identity | None:
     """The process that a signal (SIGSTOP, Ctrl-Z) keeps from training a run, if one does."""
     holder = attempts.owner(store.folder(run.id), run.attempt)
     return holder if holder is not None and holder.held() else None
+
+
+def take_out(store: RunStore, run_id: str, why: str) -> bool:
+    """Take the attempt that a run waits for, unless it has begun; whether it had not."""
+    queued = attempts.read_queued(store.folder(run_id) / "launch.json")
+    number = store.next_attempt(run_id)
+    if queued is not None and queued.attempt < number:
+        return False
+    try:
+        store.stop_queued(run_id, number, why)
+    except AlreadyClaimed:
+        return False
+    return True

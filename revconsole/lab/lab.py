@@ -5,8 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError
-from revconsole.lab import batches, engine, killing, planning
+from revconsole.errors import RevconsoleError, StoreError
+from revconsole.lab import batches, engine, killing, planning, resuming
 from revconsole.lab import study as studies
 from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
@@ -179,21 +179,28 @@ class Lab:
             self._start(ids, launcher)
         return ids
 
-    def resume(self, run_id: str, launcher: Launcher = "thread") -> None:
-        """Go on with a run that ended early, from its last checkpoint.
+    def resume(
+        self,
+        run_id: str,
+        launcher: Launcher = "thread",
+        settings: Mapping[str, Any] | None = None,
+        *,
+        take_over: bool = False,
+    ) -> str:
+        """Go on with a run from its last checkpoint; a sentence about what `settings` change, empty if nothing.
 
-        Raises RevconsoleError if it still runs or has nothing left to do.
+        settings, take_over: see `resuming.prepare`. Raises RevconsoleError if it still runs, has nothing left to do,
+        or did not begin.
         """
-        summary = self.summary(run_id)
-        if summary.state == "finished":
-            raise RevconsoleError(
-                f"run {run_id} ({summary.name}) is finished; there is nothing to resume"
-            )
-        if not summary.ended:
-            raise RevconsoleError(
-                f"run {run_id} ({summary.name}) is {summary.state}; stop it first"
-            )
-        self._start([run_id], launcher)
+        wanted = settings or {}
+        said = resuming.prepare(self.store, self.summary(run_id), wanted, take_over=take_over)
+        if launcher == "thread":
+            self._threads.launch([run_id], wanted)
+        else:
+            number = self.store.next_attempt(run_id)
+            child = process.launch(self.store, [run_id], wanted)
+            resuming.await_begin(self.store, run_id, number, child)
+        return said
 
     def stop(self, run_id: str, why: str = "") -> str:
         """Ask a run to stop after the step it is in; returns what will happen, for the user.
@@ -203,7 +210,7 @@ class Lab:
         summary = self.summary(run_id)
         if summary.ended:
             raise RevconsoleError(f"run {run_id} ({summary.name}) is already {summary.state}")
-        if summary.state in {"queued", "starting"} and self._taken_out(run_id, why):
+        if summary.state in {"queued", "starting"} and killing.take_out(self.store, run_id, why):
             return "taken out of the queue"
         self._threads.ask(run_id, "stop", why)
         if held := killing.held_by_signal(self.store, summary):
@@ -378,18 +385,6 @@ class Lab:
         if key not in self._paces:
             raise RevconsoleError("nothing alike has been measured")
         return self._paces[key] * plan.epochs
-
-    def _taken_out(self, run_id: str, why: str) -> bool:
-        """Take the attempt that a run waits for, unless it has begun."""
-        queued = attempts.read_queued(self.store.folder(run_id) / "launch.json")
-        number = self.store.next_attempt(run_id)
-        if queued is not None and queued[1] < number:
-            return False
-        try:
-            self.store.stop_queued(run_id, number, why)
-        except AlreadyClaimed:
-            return False
-        return True
 
     def _start(self, run_ids: list[str], launcher: Launcher) -> None:
         if launcher == "process":

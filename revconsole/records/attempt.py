@@ -7,6 +7,7 @@ write into its own attempt, which newer ones supersede.
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -14,7 +15,9 @@ import secrets
 import shutil
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from revconsole.errors import AlreadyClaimed, StoreError
@@ -40,6 +43,8 @@ NUMBER = re.compile(r"[0-9]{4}|[1-9][0-9]{4,8}")
 """The name of an attempt's folder; anything else beside them is not ours."""
 TAKEN_OVER = "taken-over.json"
 """In an attempt whose process a person has declared gone."""
+CHANGES = "changes.json"
+"""In an attempt that was begun with changes of the plan."""
 RELEASED = "released.json"
 """The claim of an attempt whose process lives, and has let go of it."""
 ENDINGS = (Finished, Failed, HandedOver)
@@ -70,7 +75,7 @@ class Attempt:
 
     @classmethod
     def claim(cls, run_folder: Path, number: int, launcher: str = "") -> Self:
-        """Become the writer of a run, as attempt `number`. launcher: kept with the claim.
+        """Become the writer of a run, as attempt `number`, with the changes it was queued with. launcher: kept.
 
         Raises AlreadyClaimed if that attempt exists, or the process of the one before still writes;
         StoreError if the folder cannot be written.
@@ -91,8 +96,16 @@ class Attempt:
         make_folder(hidden)
         log = None
         try:
-            claim = mine().to_dict() | {"launcher": launcher, "time": time.time()}
+            claim = mine().to_dict() | {
+                "launcher": launcher,
+                "parent": os.getppid(),
+                "time": time.time(),
+            }
             write_json(hidden / "claim.json", claim)
+            queued = read_queued(run_folder / "launch.json")
+            if queued is not None and queued.attempt == number and queued.changes:
+                body = {"changes": queued.changes}
+                write_json(hidden / CHANGES, body | {"sha256": checksum(body)})
             log = Log(hidden / "events.jsonl")
             hidden.rename(parent / f"{number:04d}")
         except OSError as error:
@@ -227,6 +240,40 @@ def taken_over(run_folder: Path, number: int) -> str:
         return ""
 
 
+def changes(run_folder: Path) -> list[dict[str, Any]]:
+    """What each attempt changed of the plan, in order; see `changes`. Raises OSError, or ValueError for what was edited."""
+    found = []
+    for number in numbers(run_folder):
+        path = run_folder / "attempts" / f"{number:04d}" / CHANGES
+        try:
+            body = json.loads(bounded.read(path, NOTE_BYTES))
+        except FileNotFoundError:
+            continue
+        if body.get("sha256") != checksum({"changes": body.get("changes")}):
+            raise ValueError(f"attempts/{number:04d}/{CHANGES} was changed after it was written")
+        found.append(dict(body["changes"]))
+    return found
+
+
+def log_path(run_folder: Path, number: int) -> Path:
+    """The event log of an attempt."""
+    return run_folder / "attempts" / f"{number:04d}" / "events.jsonl"
+
+
+def checksum(body: Any) -> str:
+    """SHA-256 of what a JSON file says, however it is written."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def parent(run_folder: Path, number: int) -> int | None:
+    """The pid of the process that started the one which claimed an attempt; None if that is not known."""
+    try:
+        claim = run_folder / "attempts" / f"{number:04d}" / "claim.json"
+        return int(json.loads(bounded.read(claim, NOTE_BYTES))["parent"])
+    except UNREADABLE:
+        return None
+
+
 def launcher(run_folder: Path, number: int) -> str:
     """The kind of place an attempt trains in; empty if that is not known."""
     try:
@@ -237,18 +284,23 @@ def launcher(run_folder: Path, number: int) -> str:
 
 
 class Queued(NamedTuple):
-    """Who queued which attempt of a run. refused: why it could not begin; empty if nothing is known against it."""
+    """Who queued which attempt of a run. refused: why it could not begin; empty if nothing is known against it.
+
+    changes: of the plan, that it is to begin with; see `changes`.
+    """
 
     holder: Identity
     attempt: int
     refused: str = ""
+    changes: Mapping[str, Any] = MappingProxyType({})
 
 
 def read_queued(path: Path) -> Queued | None:
     """What a launch.json says; None if there is none, the first attempt by UNKNOWN if it cannot be read now."""
     try:
         body = json.loads(bounded.read(path, NOTE_BYTES))
-        return Queued(Identity.from_dict(body), int(body["attempt"]), str(body.get("refused", "")))
+        refused, changes = str(body.get("refused", "")), dict(body.get("changes", {}))
+        return Queued(Identity.from_dict(body), int(body["attempt"]), refused, changes)
     except (FileNotFoundError, NotADirectoryError, bounded.OddFile):
         return None
     except OSError:
@@ -280,7 +332,7 @@ def overwrite(path: Path, content: bytes) -> None:
 
 
 def _refuse_if_alive(run_folder: Path, number: int) -> None:
-    if last_event_ends(run_folder / "attempts" / f"{number:04d}" / "events.jsonl"):
+    if last_event_ends(log_path(run_folder, number)):
         return
     living, holder = alive(run_folder, number), owner(run_folder, number)
     if living is None:

@@ -80,6 +80,7 @@ class Tally:
             case Started() as event:
                 self.started = True
                 self._replace(event.facts)
+                self.latest = {k: v for k, v in self.latest.items() if not k.startswith("test_")}
                 self._supersede(event.resumed_from or 0)
                 self._times.start(now, event.resumed_from or 0)
             case Measured() as event:
@@ -236,6 +237,7 @@ class Fold:
         match record.event:
             case Started(resumed_from=step):
                 self._supersede(step or 0)
+                self.confusion = None  # of a test at an end that is no longer one
             case Confused(names=names, counts=counts):
                 self.confusion = Confusion(names=tuple(names), counts=tuple(map(tuple, counts)))
             case Bounded() as event:

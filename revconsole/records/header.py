@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from revconsole.records import bounded
+from revconsole.errors import RevconsoleError
+from revconsole.records import attempt as attempts
+from revconsole.records import bounded, changes
 from revconsole.records.attempt import write_json
 from revconsole.records.bounded import RECORD_BYTES
 from revconsole.records.damage import UNREADABLE
@@ -31,24 +33,31 @@ class Header:
     created: float
     plan: Plan | None
     why: str = ""
-    stamp: tuple[int, int] = (0, 0)
-    """Of the file it was read from."""
+    stamp: tuple[int, ...] = (0, 0, 0)
+    """Of what it was read from."""
 
 
-def read_header(folder: Path) -> Header:
-    """Id, plan and time of creation of a run folder; the plan is None if it is damaged."""
-    now = stamp(folder / FILE)
+def read_header(folder: Path, *, with_changes: bool = True) -> Header:
+    """Id, plan and time of creation of a run folder; the plan is None if it is damaged.
+
+    with_changes: the plan as it is now, with what attempts changed of it; else as it was at first.
+    """
+    now = header_stamp(folder)
     if folder.is_symlink():
         return _damaged(folder, now, "its folder is a link, and no link is followed out of a store")
     try:
         body = json.loads(bounded.read(folder / FILE, RECORD_BYTES))
         changed = _changed(body)
         plan = Plan.model_validate_json(json.dumps(body["plan"]))
+        for each in attempts.changes(folder) if with_changes else ():
+            plan = changes.changed(plan, each)
         created = float(body["created"])
         if not math.isfinite(created):
             raise ValueError("a time that is none")
     except bounded.OddFile as error:
         return _damaged(folder, now, f"{FILE} {error.strerror}")
+    except RevconsoleError as error:
+        return _damaged(folder, now, f"a change of its plan cannot be applied: {error}")
     except UNREADABLE as error:
         return _damaged(folder, now, f"{FILE} cannot be read: {type(error).__name__}")
     if changed:
@@ -77,7 +86,13 @@ def stamp(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
-def _damaged(folder: Path, now: tuple[int, int], why: str) -> Header:
+def header_stamp(folder: Path) -> tuple[int, ...]:
+    """Of the plan of a run folder, and of its attempts, which may change it; zeros if the plan is not there."""
+    plan = stamp(folder / FILE)
+    return (*plan, stamp(folder / "attempts")[0] if plan != (0, 0) else 0)
+
+
+def _damaged(folder: Path, now: tuple[int, ...], why: str) -> Header:
     age = stamp(folder)[0] / 1e9
     return Header(id=folder.name, created=age, plan=None, why=why, stamp=now)
 

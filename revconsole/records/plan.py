@@ -94,6 +94,8 @@ class Plan(Section):
     optimizer: Optimizer = AdamW()
     schedule: Schedule = Cosine()
     objective: Objective = Classification()
+    lengthened: list[int] | None = None
+    """Where the run was to end before `resume` lengthened it, in steps where it counts them, else in epochs."""
     data_fingerprint: str | None = None
     """SHA-256 of the images, labels and split; filled in when the run first starts."""
     folder_images: int | None = Field(default=None, ge=1)
@@ -155,7 +157,7 @@ class Plan(Section):
 
         Left out beside what `digest` leaves out: see `NOT_OF_THE_PAST`.
         """
-        first = {}
+        first: dict[str, object] = {"lengthened": None}
         for section, names in NOT_OF_THE_PAST.items():
             inner = getattr(self, section)
             fields = type(inner).model_fields

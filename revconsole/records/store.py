@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import tomli_w
@@ -110,16 +111,30 @@ class RunStore:
         return header.plan
 
     def keep_fingerprint(self, run_id: str, fingerprint: str) -> Plan:
-        """Write the fingerprint of the data into the plan; returns the completed plan."""
+        """Write the fingerprint of the data into the plan as it was at first; returns the completed plan."""
         folder = self.folder(run_id)
-        plan = self.plan(run_id).model_copy(update={"data_fingerprint": fingerprint})
-        write_header(folder, run_id, self._header(run_id).created, plan)
-        return plan
+        header = read_header(folder, with_changes=False)
+        if header.plan is None:
+            raise StoreError(f"the plan of run {run_id} is damaged: {header.why}")
+        plan = header.plan.model_copy(update={"data_fingerprint": fingerprint})
+        write_header(folder, run_id, header.created, plan)
+        return self.plan(run_id)
 
-    def queue(self, run_id: str, number: int, holder: Identity, launcher: str) -> None:
-        """Note who will claim attempt `number`, so that a dead launcher leaves no run queued for ever."""
+    def queue(
+        self,
+        run_id: str,
+        number: int,
+        holder: Identity,
+        launcher: str,
+        changes: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Note who will claim attempt `number`, so that a dead launcher leaves no run queued for ever.
+
+        changes: of the plan, that the attempt begins with; see `changes`. Raises StoreError.
+        """
         folder = self.folder(run_id)
         body = holder.to_dict() | {"attempt": number, "launcher": launcher, "time": time.time()}
+        body |= {"changes": dict(changes)} if changes else {}
         try:
             write_json(folder / "launch.json", body)
         except OSError as error:

@@ -9,7 +9,7 @@ from revconsole.records import seal
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.events import Finished, HandedOver
 from revconsole.records.fold import Fold, Tally
-from revconsole.records.header import FILE, Header, read_header, stamp
+from revconsole.records.header import Header, header_stamp, read_header
 from revconsole.records.plan import Plan
 from revconsole.records.reading import Reading
 from revconsole.records.run import ENDED, Run, State, Summary
@@ -83,8 +83,8 @@ class Tail:
 
     def _read_header(self) -> None:
         """Read the plan again if it was replaced, or could not be read; one that is gone stays what it was."""
-        now = stamp(self._folder / FILE)
-        if now != (0, 0) and (self._header.plan is None or now != self._header.stamp):
+        now = header_stamp(self._folder)
+        if any(now) and (self._header.plan is None or now != self._header.stamp):
             self._header = read_header(self._folder)
 
     def _start_again(self) -> None:

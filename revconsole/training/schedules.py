@@ -1,6 +1,7 @@
 """The learning rate of every step, a pure function of the step: resuming needs a position and no state.
 
-Steps count from 1. With n steps in all, the first w of them warm-up, and e whole epochs behind:
+Steps count from 1. With n steps in all, the first w of them warm-up, and e whole epochs behind (of a run that was
+lengthened, n of a step is the length that the run had when that step was planned):
 
     warm-up      peak · step / w, then
     constant     peak
@@ -26,6 +27,24 @@ class Rates:
     steps_per_epoch: int
     steps: int
     """Optimiser steps of the whole run."""
+    earlier: tuple[int, ...] = ()
+    """Steps that the run was to end with before it was lengthened, ascending: up to there nothing is changed by it."""
+
+    def length_at(self, step: int) -> int:
+        """Optimiser steps of the whole run, as it was planned for that step."""
+        return next((end for end in self.earlier if step <= end), self.steps)
+
+    @property
+    def lengthening(self) -> str:
+        """What a run that was lengthened does at its old end; empty for any other."""
+        if not self.earlier:
+            return ""
+        old = self.earlier[-1]
+        return (
+            f"lengthened from {old:,} to {self.steps:,} steps: up to step {old:,} all is as it was planned, and the "
+            f"learning rate is {self.at(old):.3g} there; from step {old + 1:,} on the {self.schedule.name} schedule is "
+            f"that of {self.steps:,} steps and begins with {self.at(old + 1):.3g}"
+        )
 
     @property
     def warmup(self) -> int:
@@ -55,11 +74,12 @@ class Rates:
 
     def _half_cosine(self, step: int) -> float:
         """From 1 at the first step after the warm-up towards 0."""
-        return _half_cosine((step - 1 - self.warmup) / (self.steps - self.warmup))
+        return _half_cosine((step - 1 - self.warmup) / (self.length_at(step) - self.warmup))
 
     def _cycle(self, cycle: OneCycle, step: int) -> float:
         """The share of the peak, with the peak and the end where torch's OneCycleLR has them."""
-        peak, end = cycle.rise * self.steps - 1, self.steps - 1
+        steps = self.length_at(step)
+        peak, end = cycle.rise * steps - 1, steps - 1
         if step - 1 <= peak:
             return 1 + (cycle.start - 1) * _half_cosine((step - 1) / peak)
         return cycle.final + (1 - cycle.final) * _half_cosine((step - 1 - peak) / (end - peak))

@@ -104,7 +104,7 @@ class Setting:
         scheme = self.plan.scheme
         if isinstance(scheme, Coefficients):
             for network in {self.model, self.judged}:
-                move_weights(network, (number - 1) / (scheme.moving * self.steps))
+                move_weights(network, (number - 1) / (scheme.moving * self.rates.length_at(number)))
 
     def inputs(self, images: Tensor, labels: Tensor, number: int) -> Inputs:
         """What the loss of a batch is computed from, in step `number`; everything drawn is drawn here."""
@@ -113,7 +113,7 @@ class Setting:
 
     def progress(self, number: int) -> float:
         """The share of the run that is over before step `number`, counted from 1."""
-        return max(0, number - 1) / self.steps
+        return max(0, number - 1) / self.rates.length_at(number)
 
     def training_batches(self, epoch: int, *, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Images float32 (B, C, S, S) and labels of an epoch (from 1), beginning with batch `first`.
@@ -188,6 +188,9 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
             peak=plan.optimizer.learning_rate,
             steps_per_epoch=per_epoch,
             steps=per_epoch if fitted else plan.train.steps or per_epoch * plan.train.epochs,
+            earlier=tuple(
+                end if plan.train.steps else end * per_epoch for end in plan.lengthened or ()
+            ),
         ),
         signs=signs,
         micro_batch=plan.train.batch // plan.train.accumulate,

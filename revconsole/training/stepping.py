@@ -89,7 +89,7 @@ def update_weights(setting: Setting, step: Step) -> None:
     optimizers.set_rate(setting.optimizer, step.rate)
     setting.precision.scaler.step(setting.optimizer)
     setting.precision.scaler.update()
-    over = step.number / setting.steps
+    over = step.number / setting.rates.length_at(step.number)
     setting.objective.update(setting.model, step.carried, progress=over)
     if setting.average is not None:
         setting.average.update_parameters(setting.model)

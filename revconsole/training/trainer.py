@@ -178,6 +178,8 @@ def introduce(
     emit(Started(facts=facts(setting) | image, resumed_from=progress.step or None))
     if started:
         emit(Logged(text=started))
+    if (longer := setting.rates.lengthening) and progress.step <= setting.rates.earlier[-1]:
+        emit(Advised(level="note", text=longer))
     for metric in probes.declared(setting):
         emit(metric)
     for advised in (

@@ -8,6 +8,9 @@ imported; it claims its runs itself and writes its output into their folders. Wh
 import contextlib
 import subprocess
 import threading
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from revconsole.errors import StoreError
 from revconsole.records import child as children
@@ -16,16 +19,20 @@ from revconsole.records.identity import Identity, mine
 from revconsole.records.store import RunStore
 
 NAME = "process"
+Child = subprocess.Popen[bytes]
 
 
-def launch(store: RunStore, run_ids: list[str]) -> int:
-    """Start one detached process that trains `run_ids` one after the other; returns its pid.
+def launch(
+    store: RunStore, run_ids: list[str], changes: Mapping[str, Any] = MappingProxyType({})
+) -> Child:
+    """Start one detached process that trains `run_ids` one after the other.
 
+    changes: of their plans, that they begin with; see `changes`.
     Raises StoreError if the store cannot be written, or no process can be started.
     """
     numbered = [(run_id, store.next_attempt(run_id)) for run_id in run_ids]
     for run_id, number in numbered:  # before there is a process: a full disk starts nothing
-        store.queue(run_id, number, mine(), NAME)
+        store.queue(run_id, number, mine(), NAME, changes)
     wanted = [f"{run_id}:{number}" for run_id, number in numbered]
     root = store.root.resolve()
     try:
@@ -46,5 +53,5 @@ def launch(store: RunStore, run_ids: list[str]) -> int:
     holder = Identity.of(child.pid)
     for run_id, number in numbered:
         with contextlib.suppress(StoreError):  # it trains all the same
-            store.queue(run_id, number, holder, NAME)
-    return child.pid
+            store.queue(run_id, number, holder, NAME, changes)
+    return child

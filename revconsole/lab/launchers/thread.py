@@ -7,7 +7,10 @@ off all the same is `lost` and can be resumed.
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
+from typing import Any
 
 from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError, said
 from revconsole.lab import engine
@@ -36,11 +39,11 @@ class ThreadLauncher:
         self.problem = ""
         """Why runs that were to go on elsewhere do not; empty if they do."""
 
-    def launch(self, run_ids: list[str]) -> None:
-        """Queue runs; the first starts at once if nothing trains here."""
+    def launch(self, run_ids: list[str], changes: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Queue runs; the first starts at once if nothing trains here. changes: of their plans; see `changes`."""
         numbered = [(run_id, self._store.next_attempt(run_id)) for run_id in run_ids]
         for run_id, number in numbered:
-            self._store.queue(run_id, number, identity.mine(), NAME)
+            self._store.queue(run_id, number, identity.mine(), NAME, changes)
             self._problems.pop(run_id, None)
             self._moved.discard(run_id)
         with self._changed:

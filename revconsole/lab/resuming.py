@@ -1,0 +1,111 @@
+"""Resuming: whether an ended run may go on, with which changes, and whether it did."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError
+from revconsole.lab import format as form
+from revconsole.lab.launchers.process import Child
+from revconsole.records import attempt as attempts
+from revconsole.records import changes, clock
+from revconsole.records.control import whoami
+from revconsole.records.run import Summary
+from revconsole.records.store import RunStore
+
+BEGIN_SECONDS = 60.0
+"""How long a background process is waited for; on a loaded machine it may take longer to begin."""
+LOOK_SECONDS = 0.02
+
+
+def prepare(store: RunStore, run: Summary, wanted: Mapping[str, Any], *, take_over: bool) -> str:
+    """Make sure that a run may go on, and with what; a sentence about what changes, empty if nothing does.
+
+    take_over: take a process that cannot be asked from here for gone; that is recorded in the run.
+    Raises RevconsoleError with the reason why it may not.
+    """
+    _refuse_ended_or_alive(store, run, wanted, take_over=take_over)
+    said = ""
+    if wanted:
+        finished = run.state == "finished"
+        early = finished and run.epoch < run.plan.epochs
+        changes.check(run.plan, wanted, finished=finished, early=early)
+        changes.changed(run.plan, wanted)
+        _keep_fingerprint(store, run)
+        said = _sentence(run, wanted)
+    if take_over and attempts.alive(store.folder(run.id), run.attempt) is None:
+        attempts.take_over(store.folder(run.id), run.attempt, whoami())
+    return said
+
+
+def await_begin(store: RunStore, run_id: str, number: int, child: Child) -> None:
+    """Wait until a background process has begun an attempt. Raises RevconsoleError where it did not, and will not."""
+    folder, end = store.folder(run_id), time.monotonic() + BEGIN_SECONDS
+    while time.monotonic() < end:
+        over = child.poll() is not None
+        if number in attempts.numbers(folder):
+            if attempts.parent(folder, number) in {child.pid, None}:
+                return
+            raise AlreadyClaimed(
+                f"run {run_id} was taken by another process meanwhile; this command began nothing"
+            )
+        if over:
+            row = store.follow(run_id).summary()
+            why = f": {row.reason}" if row.reason else ""
+            raise StoreError(f"run {run_id} ({row.name}) was not resumed{why}")
+        time.sleep(LOOK_SECONDS)
+
+
+def _refuse_ended_or_alive(
+    store: RunStore, run: Summary, wanted: Mapping[str, Any], *, take_over: bool
+) -> None:
+    named = f"run {run.id} ({run.name})"
+    if run.state == "damaged":
+        raise StoreError(f"{named} is damaged and cannot be resumed: {run.reason}")
+    if run.state == "finished":
+        if not any(key in wanted for key in changes.LENGTHS):
+            raise RevconsoleError(
+                f"{named} is finished; there is nothing to resume (a larger {changes.LENGTHS[0]} would lengthen it)"
+            )
+        return
+    folder, waits = store.folder(run.id), run.state in {"queued", "starting"}
+    unasked = bool(run.attempt) and not waits and attempts.alive(folder, run.attempt) is None
+    if unasked and not attempts.last_event_ends(attempts.log_path(folder, run.attempt)):
+        if not take_over:
+            raise RevconsoleError(f"{named} is {run.state}: {_known(store, run)}")
+    elif not run.ended:
+        raise RevconsoleError(f"{named} is {run.state}; stop it first")
+
+
+def _known(store: RunStore, run: Summary) -> str:
+    """What is known of a process that cannot be asked, and what to do."""
+    folder = store.folder(run.id)
+    holder = attempts.owner(folder, run.attempt)
+    try:
+        silent = clock.age(attempts.log_path(folder, run.attempt))
+        heard = f"it was last heard of {form.duration(max(0.0, silent))} ago, at step {run.step}"
+    except OSError:
+        heard = f"its last step known here is {run.step}"
+    why = attempts.unasked(holder) if holder is not None else "nobody holds it"
+    return f"{why}; {heard}. If it is gone, `revconsole resume {run.id} --take-over` goes on from the last checkpoint"
+
+
+def _keep_fingerprint(store: RunStore, run: Summary) -> None:
+    """Let the data that a run began with be asked for, also where the disk was too full to note it in the plan."""
+    if run.plan.data_fingerprint is None and run.fingerprint is not None:
+        store.keep_fingerprint(run.id, run.fingerprint)
+
+
+def _sentence(run: Summary, wanted: Mapping[str, Any]) -> str:
+    """What changes, from what to what."""
+    parts = []
+    for key, value in wanted.items():
+        section, _, name = key.partition(".")
+        parts.append(f"{key} was {getattr(getattr(run.plan, section), name)}, is {value}")
+    if any(key in wanted for key in changes.LENGTHS):
+        unit = "step" if run.plan.train.steps else "epoch"
+        parts.append(
+            f"up to {unit} {changes.length(run.plan):,} nothing changes, beyond it the {run.plan.schedule.name} schedule "
+            "is that of the new length"
+        )
+    return "; ".join(parts)
