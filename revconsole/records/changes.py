@@ -39,7 +39,7 @@ def changed(plan: Plan, changes: Changes) -> Plan:
     try:
         return Plan.model_validate(table)
     except ValidationError as error:
-        key, sentence = complaints.first(error, table)
+        key, sentence = complaints.every(error, table)[0]
         raise ProfileError(COMMAND_LINE, key, sentence) from None
 
 
