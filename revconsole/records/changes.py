@@ -16,13 +16,13 @@ from pydantic import ValidationError
 
 from revconsole.errors import ProfileError
 from revconsole.records import complaints
-from revconsole.records.plan import RESUMABLE, Plan
+from revconsole.records.plan import Plan
 from revconsole.records.profile import COMMAND_LINE
 
 Changes = Mapping[str, Any]
 """Values by dotted key."""
 LENGTHS = ("train.epochs", "train.steps")
-KEYS = tuple(f"{section}.{name}" for section, names in RESUMABLE.items() for name in names)
+KEYS = ("data.folder", "model.weights", "train.device", *LENGTHS)
 
 
 def changed(plan: Plan, changes: Changes) -> Plan:
