@@ -2,8 +2,11 @@
 
 import os
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from textual import events, work
@@ -54,6 +57,14 @@ class Console(App[int]):
         Binding("question_mark", "help", "Help", key_display="?", id="app.help"),
         Binding("q", "quit", "Quit", id="app.quit"),
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit-always"),
+        Binding(
+            "ctrl+p",
+            "command_palette",
+            "Find any action or run by its name",
+            show=False,
+            priority=True,
+            id="app.palette",
+        ),
         Binding("ctrl+z", "suspend", "Suspend", show=False, id="app.suspend"),
     ]
 
@@ -127,10 +138,11 @@ class Console(App[int]):
         self._open((run_id,))
 
     def action_help(self) -> None:
-        """List every key."""
+        """List every key, those of the screen in front first."""
         from revconsole.console.screens import help  # noqa: A004  the screen; it imports all others
 
-        self.push_screen(help.Help((*help.groups(), ("Everywhere", Console))))
+        groups = sorted(help.groups(), key=lambda group: not isinstance(self.screen, group[1]))
+        self.push_screen(help.Help((*groups, ("Everywhere", Console))))
 
     async def action_quit(self) -> None:
         """Leave; ask first if runs train here, leave at once if asked again while they stop."""
@@ -151,6 +163,16 @@ class Console(App[int]):
             self.post_message(Said("a run trains in this console and would stand still", "warning"))
         else:
             self.action_suspend_process()
+
+    def deliver_screenshot(
+        self, filename: str | None = None, path: str | None = None, time_format: str | None = None
+    ) -> None:
+        """Save the screen as a picture, in the working folder or wherever it can be, and say where."""
+        name = filename or time.strftime(time_format or "revconsole-%Y-%m-%d-%H%M%S.svg")
+        folders = [Path(path)] if path else [Path.cwd(), Path.home(), Path(tempfile.gettempdir())]
+        folder, reason = terminal.kept(lambda f: self.save_screenshot(name, str(f)), folders)
+        said = f"saved {folder / name}" if folder else f"no screenshot: {reason}"
+        self.post_message(Said(said, "information" if folder else "error"))
 
     def leave(self, code: int) -> None:
         """Go without asking: the terminal is lost, or somebody sent a signal."""

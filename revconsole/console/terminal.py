@@ -10,8 +10,9 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 WATCH_SECONDS, GRACE_SECONDS = 0.5, 1.0
 SIGNALS = (signal.SIGHUP, signal.SIGTERM)
@@ -65,6 +66,19 @@ def on_signals(leave: Callable[[int], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
         loop.add_signal_handler(number, leave, 128 + number)
+
+
+def kept(picture: Callable[[Path], object], folders: Sequence[Path]) -> tuple[Path | None, str]:
+    """Write a picture into the first of these folders that takes it: where it is, or why it is nowhere."""
+    reasons = []
+    for folder in folders:
+        try:
+            picture(folder)
+        except OSError as error:
+            reasons.append(f"{folder}: {error.strerror or error}")
+        else:
+            return folder, ""
+    return None, "; ".join(reasons)
 
 
 def vanish(code: int) -> None:

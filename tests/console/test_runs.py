@@ -223,6 +223,37 @@ async def test_help_lists_the_keys_of_every_screen(opened):
         await stage.shows("No runs yet")
 
 
+async def test_help_begins_with_the_keys_of_the_screen_one_is_on(opened):
+    async with opened(80, 24) as stage:
+        await stage.shows("No runs yet")
+        await stage.press("t")
+        await stage.shows("studies")
+        await stage.press("question_mark")
+        text = await stage.shows("Back to the runs", "Choose the run")
+        assert text.index("Back to the runs") < text.index("Choose the run")
+
+
+async def test_a_screenshot_is_saved_where_it_can_be_and_the_place_is_said(
+    opened, recorder, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    recorder.finished("done")
+    async with opened(120, 30) as stage:
+        await stage.shows("done")
+        await stage.press("ctrl+p", *"screenshot", "enter")
+        await stage.shows("saved ", ".svg")
+        (picture,) = (tmp_path / "work").glob("*.svg")
+        assert "done" in picture.read_text()
+
+
+async def test_a_screenshot_that_cannot_be_saved_says_why(opened, tmp_path):
+    (tmp_path / "file").touch()
+    async with opened(120, 30) as stage:
+        await stage.shows("No runs yet")
+        stage.app.deliver_screenshot(path=str(tmp_path / "file"))
+        await stage.shows("no screenshot: ", "Not a directory")
+
+
 async def test_the_palette_has_every_action(opened, recorder):
     recorder.finished("done")
     async with opened() as stage:

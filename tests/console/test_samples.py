@@ -96,6 +96,14 @@ async def test_turning_goes_on_beyond_what_was_read_and_back(opened):
         await stage.shows("images 45–48 of")
 
 
+async def test_keys_that_come_while_images_are_read_act_once_they_are_there(opened):
+    async with opened() as stage:
+        await stage.shows("No runs yet")
+        stage.app.push_screen(SamplesScreen(plan_of()))
+        await stage.press_at_once(*["n"] * 14, "p")
+        await stage.shows("images 53–56 of")
+
+
 async def test_augmentation_shows_in_the_second_row_only(opened):
     async with opened() as stage:
         plain = plan_of(standardise="none")

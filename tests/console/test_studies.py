@@ -310,5 +310,5 @@ async def test_the_palette_and_the_help_have_the_keys_of_a_study(opened):
         await open_tiny(stage)
         await stage.press("ctrl+p", *"measure")
         await stage.shows("key m")
-        await stage.press("escape", "question_mark", *["j"] * 60)
+        await stage.press("escape", "question_mark")
         await stage.shows("One study", "Measure time and memory")

@@ -68,7 +68,7 @@ def _text(groups: Sequence[Group]) -> Text:
     for title, owner in groups:
         text.append(f"\n{title}\n", style="bold")
         for keys, what in _entries(owner):
-            text.append(f"  {keys:<14}", style="bold")
+            text.append(f"  {keys:<13} ", style="bold")
             text.append(f"{what}\n", style="not bold")
     return text
 
@@ -76,7 +76,7 @@ def _text(groups: Sequence[Group]) -> Text:
 def _entries(owner: type[DOMNode]) -> Iterable[tuple[str, str]]:
     for binding in owner.BINDINGS:
         if isinstance(binding, Binding) and binding.id:
-            keys = ", ".join(format_key(key) for key in binding.key.split(","))
+            keys = ", ".join(format_key(key) for key in binding.key.replace(" ", "").split(","))
             yield keys, _meaning(owner, binding)
 
 

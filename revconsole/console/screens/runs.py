@@ -110,7 +110,7 @@ class RunsScreen(SteeringScreen):
             self.app.push_screen(RunScreen(self.reader, run.id))
 
     def action_launch(self) -> None:
-        """Open the form: on exactly the settings of the run under the cursor, if there is one."""
+        """Open the form on the settings of the run under the cursor."""
         self.launch_like(self.at_hand())
 
     def action_studies(self) -> None:

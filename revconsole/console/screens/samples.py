@@ -4,6 +4,8 @@ Reading them loads torch, so it happens in a thread that quitting need not wait 
 """
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from rich.table import Table
@@ -55,6 +57,8 @@ class SamplesScreen(Newest, Screen[None]):
         self._side = 0
         self._page = self._first = 0
         self._waiting = self._backwards = False
+        self._owed: list[Callable[[], None]] = []
+        """What keys asked for while images were being read."""
 
     def compose(self) -> ComposeResult:
         """Both rows of pictures, what is known of them, keys."""
@@ -88,11 +92,13 @@ class SamplesScreen(Newest, Screen[None]):
         if event.found is None:
             self._title("not read")
             self._say(event.problem)
-            return
-        if self._backwards:
-            last = len(event.found.before) - 1
-            self._first = last - last % self._abreast
-        self._show(event.found)
+        else:
+            if self._backwards:
+                last = len(event.found.before) - 1
+                self._first = last - last % self._abreast
+            self._show(event.found)
+        while self._owed and not self._waiting:
+            self._owed.pop(0)()
 
     def action_back(self) -> None:
         """Back to where one came from."""
@@ -100,7 +106,10 @@ class SamplesScreen(Newest, Screen[None]):
 
     def action_turn(self, by: int) -> None:
         """Show other samples: those that training is shown next (1), or before (-1)."""
-        if self._waiting or self._found is None:
+        if self._waiting:
+            self._owed.append(partial(self.action_turn, by))
+            return
+        if self._found is None:
             return
         first = self._first + by * self._abreast
         if 0 <= first < len(self._found.before):
@@ -112,6 +121,9 @@ class SamplesScreen(Newest, Screen[None]):
 
     def action_facts(self) -> None:
         """Show every fact, or larger pictures."""
+        if self._waiting:
+            self._owed.append(self.action_facts)
+            return
         self.toggle_class("-full")
         self.call_after_refresh(self._fit)
 
