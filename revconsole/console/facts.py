@@ -63,13 +63,13 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         *_training(plan),
         ("seed", str(plan.seed)),
         ("parameters", shown.learnt(s.parameters, s.support_vectors)),
-        ("operations", _operations(run)),
         ("device", s.device or plan.train.device),
         ("fingerprint", (s.fingerprint or shown.UNKNOWN)[:12]),
         ("kept for backward", shown.memory(s.kept_for_backward_bytes)),
         ("peak memory", _peak(run)),
         *((name, text) for name, text in _reconstruction(run) if text),
         ("best epoch", shown.count(s.best_epoch)),
+        *([("operations", words)] if (words := _operations(run)) else []),
         ("time", f"{shown.duration(s.seconds)}, attempt {s.attempt}"),
         ("begun", time.strftime("%Y-%m-%d %H:%M", time.localtime(s.created))),
         *([("damaged lines", str(s.damaged_lines))] if s.damaged_lines else []),
@@ -78,11 +78,12 @@ def pairs(run: Run) -> list[tuple[str, str]]:
 
 
 def _operations(run: Run) -> str:
-    """Of one image, or why they are not known."""
+    """Of one image, or why they are not known; empty for runs from before they were counted."""
     counted = run.summary.multiply_adds_per_image
-    note = one_line(str(run.facts.get("multiply_adds_note", "")), 200)
-    words = note if counted is None else shown.multiply_adds(counted)
-    return f"{words} ({note})" if note and counted is not None else words or shown.UNKNOWN
+    note = one_line(str(run.facts.get("multiply_adds_note") or ""), 200)
+    if counted is None:
+        return note
+    return shown.multiply_adds(counted) + (f" ({note})" if note else "")
 
 
 def _training(plan: Plan) -> list[tuple[str, str]]:

@@ -172,6 +172,21 @@ def test_what_all_arms_share_is_said_once_and_what_differs_is_not_said_of_all():
     assert "Training ran for 3 epochs, with a batch of 128" in text
 
 
+@pytest.mark.parametrize(("seeds", "words"), [
+    ((1, 1), "tested once on the test images."),
+    ((2, 2), "; accuracies are means with the sample standard deviation over seeds."),
+    ((1, 2), "; of arms with several seeds accuracies are means with"),
+])  # fmt: skip
+def test_a_deviation_is_named_only_where_there_is_one(seeds, words):
+    other = Plan(name="p", train={"batch": 64})
+    arms = [
+        [made(p, arm, s) for s in range(n)]
+        for p, arm, n in zip((Plan(name="p"), other), (ONE, TWO), seeds, strict=True)
+    ]
+
+    assert words in paragraph(results(*arms))
+
+
 def test_where_any_arm_standardises_per_pixel_its_floor_is_said():
     plain, rung = (Plan(name="p", data={"standardise": how}) for how in ("none", "per-pixel"))
 

@@ -303,17 +303,19 @@ def _seeds(results: Results) -> str:
 
 def _tested(results: Results) -> str:
     said = "The weights of the epoch with the highest validation accuracy were tested once on the test images"
-    if any(len(arm.originals) > 1 for arm in results.arms):
-        said += "; accuracies are means with the sample standard deviation over seeds"
+    several = [len(arm.originals) > 1 for arm in results.arms]
+    if any(several):
+        where = "" if all(several) else "of arms with several seeds "
+        said += f"; {where}accuracies are means with the sample standard deviation over seeds"
     others = [arm for arm in results.arms if arm is not results.reference]
     gains = {arm.name: found for arm in others if (found := gain(arm, results.reference))}
     tested = [name for name, found in gains.items() if found.p is not None]
     if tested:
         whose = "" if len(tested) == len(others) else f" of {wording.listed(tested)}"
-        several = ", without correction for several comparisons" if len(tested) > 1 else ""
+        uncorrected = ", without correction for several comparisons" if len(tested) > 1 else ""
         said += (
             f". Differences{whose} to {results.reference.name} were tested with a two-sided paired t-test over seeds at "
-            f"{LEVEL * 100:g} %{several}"
+            f"{LEVEL * 100:g} %{uncorrected}"
         )
     untested = {name: found for name, found in gains.items() if found.p is None}
     return f"{said}.{_untested(untested, results.reference)}"
