@@ -1,5 +1,6 @@
 """The board: files of studies joined with the runs of a store, again and again at little cost."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,16 @@ def test_stopping_a_study_empties_its_queue_and_names_what_trains(lab, store):
     assert lab.summary(second).state == "stopped"
     assert lab.stop_runs([second]) == "nothing trains or waits"
     attempt.close()
+
+
+def test_seeds_that_gave_the_very_same_weights_have_no_deviation_on_the_screen(lab, tiny_study):
+    given = {("plain", 0): 0.9, ("plain", 1): 0.9, ("two streams", 0): 0.8, ("two streams", 1): 0.9}
+    rows = [
+        replace(each, weights_sha256=("f" if each.plan.arm == "plain" else each.id[0]) * 64)
+        for each in rows_of(lab, given)
+    ]
+
+    same, different = Board(lab).study(Asked(study=str(tiny_study)), rows).arms
+
+    assert (same.accuracy.n, same.accuracy.deviation) == (1, None)
+    assert different.accuracy.n == 2

@@ -350,6 +350,19 @@ def test_what_happened_to_runs_stands_below_the_table(finished):
         assert words in notes
 
 
+def test_what_an_earlier_attempt_ran_on_is_kept_with_the_run(store):
+    run_id = store.create(plan("a", 0), {})
+    for number, device in ((1, "cpu"), (2, "cuda:0")):
+        attempt = store.claim(run_id, number)
+        attempt.emit(Started(facts={"device": device, "torch": "2.9"}, resumed_from=1))
+        attempt.emit(Finished(outcome="stopped", step=1))
+        attempt.close()
+
+    run = store.read(run_id)
+
+    assert (run.facts["device"], run.earlier) == ("cuda:0", {"device": ("cpu",)})
+
+
 def test_a_busy_machine_is_recognised_by_what_runs_say_of_it(monkeypatch):
     from revconsole.training import advice  # torch, which the other tests here do without
 
