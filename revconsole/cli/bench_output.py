@@ -34,6 +34,7 @@ COLUMNS = (
     "limit", "work", "kept MiB", "peak MiB", "largest batch", "failed",
 )  # fmt: skip
 WIDTH, HEIGHT = 78, 20
+SCHEME_WIDTH = 18
 
 
 class Progress:
@@ -132,6 +133,8 @@ def _print_tables(found: "Benchmark") -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from revconsole.cli.table import wrapped  # as above
+
     screen = Console(highlight=False)
     facts = found.facts
     for depth in found.depths:
@@ -143,7 +146,8 @@ def _print_tables(found: "Benchmark") -> None:
         for row in (row for row in found.rows if row.depth == depth):
             if row.scheme != scheme:
                 scheme = row.scheme
-                table.add_row(Text(scheme.replace(":", " ").replace(",", " ")))
+                words = wrapped(scheme.replace(":", " ").replace(",", " "), SCHEME_WIDTH)
+                table.add_row(Text("\n".join(words)))
             table.add_row(Text(f"  {row.backward}"), *map(Text, _cells(found, row)))
         screen.print(Text(_title(facts, depth), style="bold"))
         screen.print(table)

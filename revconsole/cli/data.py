@@ -222,7 +222,7 @@ def _draw(found: "Samples") -> None:
     for title, shown in zip(titles, (found.before, found.after), strict=True):
         output.print_lines([title, *pictures.beside(shown, colour=colour), ""])
     output.print_table(["what", "value"], described(found), prose=["value"])
-    output.print_lines([one_line(f"what was read: {found.read}", LONGEST)])
+    output.print_sentence(one_line(f"what was read: {found.read}", LONGEST))
 
 
 def _document(found: "Samples") -> dict[str, Any]:

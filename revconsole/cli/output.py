@@ -36,17 +36,26 @@ def say(text: str) -> None:
 
     Where stderr takes no more it is dropped; where nobody holds it any more, OSError is raised.
     """
-    shown = printable(text.replace("\n", " "))
-    if sys.stderr.isatty():
-        from revconsole.cli import table  # rich: only on a terminal
-
-        shown = table.sentence(shown, table.width_of(sys.stderr))
+    shown = _in_words(printable(text.replace("\n", " ")), sys.stderr)
     try:
         print(shown, file=sys.stderr, flush=True)
     except OSError as error:
         if error.errno in LOST:
             raise
         silence(sys.stderr)
+
+
+def print_sentence(text: str) -> None:
+    """A sentence that is data, on stdout; likewise without breaking a word."""
+    print(_in_words(text, sys.stdout))
+
+
+def _in_words(text: str, stream: TextIO) -> str:
+    if not stream.isatty():
+        return text
+    from revconsole.cli import table  # rich: only on a terminal
+
+    return table.sentence(text, table.width_of(stream))
 
 
 def silence(*streams: TextIO) -> None:

@@ -15,6 +15,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
 
@@ -85,7 +86,7 @@ class _Column:
     def set_lines(self) -> None:
         """Every cell as lines of the width."""
         if self.prose:
-            self.lines = [_wrapped(cell, self.width) for cell in self.cells]
+            self.lines = [wrapped(cell, self.width) for cell in self.cells]
         else:
             self.lines = [[cell] for cell in form.told_apart(self.cells, self.width)]
 
@@ -133,14 +134,14 @@ def laid(
     )
 
 
-def width_of(stream: "object") -> int:
+def width_of(stream: TextIO) -> int:
     """Cells of a line of a terminal; COLUMNS counts, as for other programs."""
     given = os.environ.get("COLUMNS", "")
     if given.isdecimal() and int(given):
         return int(given)
     try:
-        return os.get_terminal_size(stream.fileno()).columns or 80  # type: ignore[attr-defined]
-    except (OSError, ValueError, AttributeError):
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
         return 80
 
 
@@ -249,7 +250,7 @@ def _label_lines(label: str, width: int) -> list[str]:
     return lines
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def wrapped(text: str, width: int) -> list[str]:
     """Lines of whole words; a word longer than a line loses its middle."""
     words = [
         form.shortened_path(word, width) if "/" in word else form.shortened(word, width)
@@ -265,6 +266,8 @@ def _in_lines(parts: Sequence[str], width: int, *, glue: str) -> list[str]:
         longer = f"{lines[-1]}{glue}{part}" if lines else part
         if lines and cell_len(longer) <= width:
             lines[-1] = longer
+        elif cell_len(part) > width and " " in part:
+            lines += wrapped(part, width)
         else:
             lines.append(part)
     return lines

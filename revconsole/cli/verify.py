@@ -1,9 +1,9 @@
 """The verb that looks at a model before it trains: verify."""
 
+import itertools
 import os
 import shutil
 import sys
-import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -155,19 +155,20 @@ def _show(row: "Row") -> None:
         typer.echo("\t".join(cells.values()))
         sys.stdout.flush()
         return
+    from revconsole.cli import table  # rich: only on a terminal
+
     width = max(NARROWEST, shutil.get_terminal_size().columns)
     result = cells["result"]
     mark = typer.style(MARKS[result], fg=COLOURS[result], bold=result == "failed" or None)
     colour = False if os.environ.get("NO_COLOR") else None
     indent = " " * (NAME_WIDTH + 4)
-    figure = textwrap.wrap(cells["figure"], width - len(indent)) or [""]
+    figure = table.wrapped(cells["figure"], width - len(indent))
     typer.echo(f"{mark} {cells['check']:{NAME_WIDTH}}  {figure[0]}", color=colour)
     for line in figure[1:]:
         typer.echo(f"{indent}{line}")
-    for line in textwrap.wrap(
-        cells["advice"], width - 4, initial_indent="→ ", subsequent_indent="  "
-    ):
-        typer.echo(typer.style(f"    {line}", fg=COLOURS[result]), color=colour)
+    advice = table.wrapped(cells["advice"], width - 6) if cells["advice"] else []
+    for line, lead in zip(advice, itertools.chain("→", itertools.repeat(" ")), strict=False):
+        typer.echo(typer.style(f"    {lead} {line}", fg=COLOURS[result]), color=colour)
 
 
 def _conclude(models: int, rows: Sequence["Row"], seconds: float) -> None:

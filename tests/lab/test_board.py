@@ -96,6 +96,47 @@ def test_runs_with_several_settings_of_one_arm_stand_apart(lab, tiny_study):
     assert [arm.name for arm in view.arms] == ["plain", "plain (2)"]
 
 
+def test_runs_that_something_else_launched_are_recognised_in_every_view(lab, tiny_study):
+    """18 finished runs of a study were `nothing of this study has been launched`, as `train` had launched them."""
+    foreign = [
+        row(r.plan.model_copy(update={"study": "", "arm": "", "profile": "other"}), r.id[0], test_accuracy=0.9)
+        for r in rows_of(lab, {("plain", 0): 0.9, ("two streams", 1): 0.8})
+    ]  # fmt: skip
+    board = Board(lab)
+
+    full = board.study(Asked(study=str(tiny_study)), foreign)
+    launched = board.study(Asked(study=str(tiny_study), launched=True), foreign)
+
+    assert full.tally == "2 of 4 runs done, 2 to do"
+    assert launched.tally == "2 of 2 runs done"
+    assert {arm.name for arm in launched.arms} == {"plain", "two streams"}
+
+
+def test_a_study_without_a_quick_form_has_no_share_of_one(lab):
+    Path("mine.toml").write_text('title = "a grid"\n[vary]\n"model.depth" = [1, 2]\n')
+
+    (mine,) = [entry for entry in Board(lab).entries([]) if entry.name == "mine"]
+
+    assert [share.total for share in mine.shares] == [2]
+    assert not Board(lab).study(Asked(study=mine.path), []).has_quick
+
+
+def test_a_baseline_that_is_no_arm_is_the_problem_of_the_study_and_one_left_out_is_noted(
+    lab, tiny_study
+):
+    text = tiny_study.read_text(encoding="utf-8").replace(
+        "source =", 'baseline = "two streams"\nsource ='
+    )
+    tiny_study.write_text(text, encoding="utf-8")
+    left_out = Board(lab).study(Asked(study=str(tiny_study)), [])
+    tiny_study.write_text(text.replace('"two streams"', '"two stream"', 1), encoding="utf-8")
+
+    wrong = Board(lab).study(Asked(study=str(tiny_study)), [])
+
+    assert left_out.note == ""
+    assert "there is no arm 'two stream'; did you mean 'two streams'?" in wrong.problem
+
+
 def test_what_a_run_is_known_by_is_worked_out_once(plan):
     keys, other = Keys(), plan.model_copy(update={"seed": 7})
 
