@@ -57,11 +57,13 @@ def read_header(folder: Path, *, with_changes: bool = True) -> Header:
     except bounded.OddFile as error:
         return _damaged(folder, now, f"{FILE} {error.strerror}")
     except RevconsoleError as error:
-        return _damaged(folder, now, f"a change of its plan cannot be applied: {error}")
+        return _damaged(folder, now, f"its plan cannot be read: {error}")
     except UNREADABLE as error:
         return _damaged(folder, now, f"{FILE} cannot be read: {type(error).__name__}")
-    if changed:
-        why = f"{FILE} was changed after the run was planned: {', '.join(changed)}"
+    why = f"{FILE} was changed after the run was planned: {', '.join(changed)}" if changed else ""
+    if (run := str(body.get("id", folder.name))) != folder.name:
+        why = why or f"its plan is of run {run}: the folder was renamed, or is a copy"
+    if why:
         return _damaged(folder, now, why)
     return Header(id=folder.name, created=created, plan=plan, stamp=now)
 

@@ -37,6 +37,7 @@ from revconsole.records.listing import Listing
 from revconsole.records.plan import Plan
 from revconsole.records.run import Run, Summary
 from revconsole.records.shared import create, make_folder
+from revconsole.records.strays import Stray, strays
 from revconsole.records.tail import Tail
 
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -183,7 +184,17 @@ class RunStore:
 
     def find(self, address: str) -> str:
         """The id of the run that an `address` means; see `address`. Raises NoSuchRun."""
-        return addresses.one(address, self.list(), self.root).id
+        try:
+            return addresses.one(address, self.list(), self.root).id
+        except NoSuchRun as error:
+            for stray in self.strays():
+                if address in {stray.name, stray.run_id}:
+                    raise NoSuchRun(f"{error}; there is the folder {stray.sentence}") from None
+            raise
+
+    def strays(self) -> tuple[Stray, ...]:
+        """Folders here that hold a run and are not named as one."""
+        return strays(self.root, set(self._ids()))
 
     def find_all(self, wanted: Iterable[str]) -> tuple[str, ...]:
         """The ids of the runs that some addresses mean, each once. Raises NoSuchRun."""

@@ -12,7 +12,6 @@ import errno
 import hashlib
 import json
 import os
-import pickle
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,6 +36,10 @@ FORMAT = 1
 NAME = re.compile(r"step-(\d{9})")
 MEBIBYTE = 2**20
 WEIGHTS, STATE, MANIFEST = "model.safetensors", "state.pt", "manifest.json"
+
+OS_ERROR = re.compile(r"os error (\d+)")
+"""How safetensors says which error of the system it met."""
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 State = dict[str, Any]
 
@@ -108,7 +111,7 @@ class Checkpoints:
             _force(self.folder)
         except (OSError, RuntimeError, MemoryError, SafetensorError) as error:
             shutil.rmtree(hidden, ignore_errors=True)
-            why = f"{_why(error)}, {_room(self.folder, needed)}"
+            why = _why(error, self.folder, needed)
             raise NotSaved(step, self.folder, why) from error
         return final
 
@@ -119,8 +122,14 @@ class Checkpoints:
             _verify(folder, step)
             weights = load_file(folder / WEIGHTS)
             state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
-            raise Damaged(f"{folder.name}: {error}") from error
+        except Damaged:
+            raise
+        except MemoryError:  # says nothing of the checkpoint
+            raise
+        except Exception as error:  # a file that was made to mislead makes torch raise anything
+            raise Damaged(f"{folder.name}: {type(error).__name__} {error}".rstrip()) from error
+        if not isinstance(state, dict):
+            raise Damaged(f"{folder.name}: {STATE} holds no state")
         return Loaded(step=step, weights=weights, state=state)
 
     def keep_only(self, steps: Iterable[int]) -> None:
@@ -233,9 +242,15 @@ def _room(folder: Path, needed: int) -> str:
         return text
 
 
-def _why(error: Exception) -> str:
-    """The reason in one line; torch hides that of the system behind a long text of its own."""
+def _why(error: Exception, folder: Path, needed: int) -> str:
+    """The reason in one line; torch and safetensors hide that of the system in a text of their own, or do not say it."""
+    room, text = _room(folder, needed), " ".join(str(error).split())[:120]
     if ran_out(error):
-        return "there is no memory for a copy of the weights"
-    reason = error.strerror if isinstance(error, OSError) else ""
-    return reason or f"the disk may be full ({' '.join(str(error).split())[:120]})"
+        return f"there is no memory for a copy of the weights, {room}"
+    hidden = OS_ERROR.search(text)
+    number = error.errno if isinstance(error, OSError) else int(hidden[1]) if hidden else None
+    if number in FULL:
+        return f"{os.strerror(number)}, {room}"
+    if number is not None:
+        return os.strerror(number)
+    return f"the disk may be full ({text}), {room}"

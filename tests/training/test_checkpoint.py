@@ -1,5 +1,8 @@
 """Checkpoints: whole or absent; a damaged one is recognised whatever byte of it changed."""
 
+import errno
+import hashlib
+import io
 import json
 import os
 import resource
@@ -7,10 +10,11 @@ import subprocess
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from revconsole.errors import StoreError
 from revconsole.records.events import Advised, Checkpointed, Started
-from revconsole.training.checkpoint import Checkpoints, Damaged
+from revconsole.training.checkpoint import Checkpoints, Damaged, NotSaved
 
 WEIGHTS = {"a": torch.arange(2000.0), "b": torch.ones(3, 3, dtype=torch.bfloat16)}
 STATE = {
@@ -168,3 +172,55 @@ def test_with_every_checkpoint_damaged_the_run_begins_anew(runner, small):
 
     assert again.of(Started)[0].resumed_from is None
     assert again.losses == whole.losses
+
+
+def refitted(checkpoints, step, content):
+    """Put other content into a checkpoint, and let its manifest fit."""
+    state, manifest = (checkpoints.path(step) / name for name in ("state.pt", "manifest.json"))
+    state.write_bytes(content)
+    body = json.loads(manifest.read_text())
+    body["files"]["state.pt"] = {
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    manifest.write_text(json.dumps(body))
+
+
+def saved(body):
+    made = io.BytesIO()
+    torch.save(body, made)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80", b"PK\x03\x04", saved([1, 2]), saved(None)])
+def test_a_state_that_fits_its_manifest_and_is_none_is_damage(checkpoints, content):
+    checkpoints.save(3, weights=WEIGHTS, state=STATE)
+    refitted(checkpoints, 3, content)
+    with pytest.raises(Damaged, match="step-000000003"):
+        checkpoints.load(3)
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (SafetensorError("I/O error: Input/output error (os error 5)"), "Input/output error"),
+        (OSError(errno.EROFS, "Read-only file system"), "Read-only file system"),
+    ],
+)
+def test_an_error_of_the_disk_is_not_called_a_want_of_room(checkpoints, monkeypatch, error, why):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr("revconsole.training.checkpoint.save_file", fails)
+    with pytest.raises(NotSaved) as refused:
+        checkpoints.save(3, weights=WEIGHTS, state=STATE)
+    assert refused.value.why == why
+
+
+def test_a_full_disk_is_called_one_with_what_is_needed(checkpoints, monkeypatch):
+    def fails(*_):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("revconsole.training.checkpoint.save_file", fails)
+    with pytest.raises(NotSaved, match=r"No space left on device, it takes .* MiB are free"):
+        checkpoints.save(3, weights=WEIGHTS, state=STATE)
