@@ -299,7 +299,7 @@ def _epoch_line(run: "Run") -> str:
     if (speed := values.get("images_per_second")) is not None:
         parts.append(f"{speed:,.0f} images/s")
     if s.eta_seconds is not None:
-        parts.append(f"eta {form.duration(s.eta_seconds)}")
+        parts.append(f"eta {form.eta(form.duration(s.eta_seconds), s.plan.train.patience)}")
     return "  ".join(parts)
 
 

@@ -31,7 +31,9 @@ def status(run: Run, variables: dict[str, str]) -> Text:
     parts = [
         f"epoch {s.epoch}/{s.plan.epochs}",
         f"step {steps}" if not s.ended else "",
-        f"ETA {shown.clock(s.eta_seconds)}" if s.eta_seconds is not None else "",
+        f"ETA {shown.eta(shown.clock(s.eta_seconds), s.plan.train.patience)}"
+        if s.eta_seconds is not None
+        else "",
         _speed(run.series.get("images_per_second")) if not s.ended else "",
         _best(run),
         f"test {shown.percent(s.test_accuracy)}" if s.test_accuracy is not None else "",

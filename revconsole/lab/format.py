@@ -87,6 +87,11 @@ def duration(seconds: float | None) -> str:
     return f"{whole // DAY} d {whole % DAY // HOUR} h"
 
 
+def eta(shown: str, patience: int | None) -> str:
+    """The time left as it is shown, of a run that ends earlier if nothing gets better for so many epochs."""
+    return shown if patience is None else f"{shown} or less (patience {patience})"
+
+
 def clock(seconds: float | None) -> str:
     """Seconds as a clock shows them, for narrow columns: 0:42, 12:05, 3:04:05."""
     odd = _odd(seconds)

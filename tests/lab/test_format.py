@@ -160,3 +160,8 @@ def test_paths_in_a_sentence_fit_on_a_line_each():
 )
 def test_operations_are_shown_in_both_conventions(number, text):
     assert shown.multiply_adds(number) == text
+
+
+def test_an_eta_that_patience_may_cut_short_says_so():
+    assert shown.eta("3:20", None) == "3:20"
+    assert shown.eta("3:20", 5) == "3:20 or less (patience 5)"
