@@ -71,6 +71,7 @@ class DeviceUnavailable(RevconsoleError):  # noqa: N818  the name says what happ
     """A device that a plan names is not on this machine."""
 
     exit_code = 4
+    key = "train.device"
 
 
 class NotInvertible(RevconsoleError):  # noqa: N818  the name says what happened

@@ -25,3 +25,9 @@ def span(plans: Sequence[Plan], counts: Mapping[str, int]) -> str:
     if low == high:
         return f"{shown.count(low)} parameters"
     return f"{shown.count(low)} to {shown.count(high)} parameters"
+
+
+def summary(plans: Sequence[Plan], counted: str, *, looking: bool) -> str:
+    """What a form launches. counted: of its models' parameters. looking: whether a model is still being looked at."""
+    runs = "1 run" if len(plans) == 1 else f"{len(plans)} runs"
+    return f"launches {runs} · {counted}" + (" · looking at the model…" if looking else "")

@@ -12,7 +12,7 @@ from typing import Any
 
 from revconsole.errors import ProfileError
 from revconsole.lab.planning import Planned
-from revconsole.records import catalogue, glossary
+from revconsole.records import catalogue, glossary, growth
 from revconsole.records.glossary import choices
 from revconsole.records.plan import Plan
 from revconsole.records.profile import parse_assignments
@@ -169,3 +169,13 @@ def _text(value: object) -> str:
 
 def _hint(entry: Mapping[str, str]) -> str:
     return entry["meaning"].rstrip(".").partition(";")[0]
+
+
+def reconstruction(plans: Sequence[Plan]) -> tuple[str, bool]:
+    """What to expect of the reconstruction of the run that is worst off, and whether it is worrying; empty for nothing."""
+    plan = growth.worst(plans)
+    said = "" if plan is None else growth.predicted(plan)
+    if plan is None or not said:
+        return "", False
+    many = f", worst of {len(plans)} runs" if len(plans) > 1 else ""
+    return f"reconstruction{many}: {said}", growth.worrying(plan, growth.carried(plan))

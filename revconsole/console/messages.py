@@ -34,10 +34,15 @@ class Said(Message):
 
 
 class Checked(Message):
-    """What the settings of the form would run, or what is wrong with them."""
+    """What the settings of the form would run, or what is wrong with them.
 
-    def __init__(self, number: int, result: Judged | RevconsoleError) -> None:
-        self.number, self.result = number, result
+    final: whether that is all that is judged; else a model is still being looked at.
+    """
+
+    def __init__(
+        self, number: int, result: Judged | RevconsoleError, *, final: bool = True
+    ) -> None:
+        self.number, self.result, self.final = number, result, final
         super().__init__()
 
 

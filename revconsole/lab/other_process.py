@@ -39,12 +39,18 @@ class OtherProcess:
                 self._process.kill()
                 self._process.communicate()
 
+    def _over(self) -> bool:
+        """Whether it was ended, by this thread or another."""
+        return self._ended
+
     def _answer(self, question: str) -> str:
         """One line; empty if the process has ended."""
-        if self._ended:
+        if self._over():
             return ""
         if self._process is None:
             self._process = _begun(self._module, self._does)
+            if self._over():  # meanwhile
+                self._process.kill()
         process = self._process
         if process.stdin is None or process.stdout is None:  # they are pipes
             return ""

@@ -347,3 +347,55 @@ async def test_of_several_runs_the_worst_reconstruction_is_said(opened):
     async with opened() as stage:
         await open_form(stage, "four")
         await stage.shows("reconstruction, worst of 4 runs: error grows", "bdia 0.5")
+
+
+TIMM = "scheme.name=residual model.architecture=timm data.image_size=28"
+TORCH_SECONDS = 180.0
+"""For a process to load torch, on a machine that has much else to do."""
+
+
+async def told(stage, *texts):
+    end = time.monotonic() + TORCH_SECONDS
+    while not all(text in stage.text for text in texts):
+        assert time.monotonic() < end, f"it was not told; the screen says\n{stage.text}"
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    "cases",
+    [
+        [
+            (f"{TIMM} model.name=vit_tny", "there is no timm model 'vit_tny'"),
+            (f"{TIMM} model.name=test_vit model.weights=gone.pth", "there is no weights file"),
+            ("data.train_limit=5", "holds out 0 of 5"),
+        ],
+        [
+            ("train.device=cuda:9", "there is no device 'cuda:9'"),
+            ("train.precision=fp16", "fp16 needs a GPU"),
+            (f"{TIMM} model.name=vit_tiny_patch16_224", "sees 16 of 28 rows"),
+        ],
+    ],
+    ids=["without torch", "with torch"],
+)
+async def test_runs_that_cannot_be_are_red_and_not_launched(opened, cases):
+    """The same sentence as of `train`; nothing is created, and the form is still there."""
+    async with opened(160, 45) as stage:
+        await open_form(stage)
+        for settings, said in cases:
+            await typed(stage, "other", settings)
+            await told(stage, "not ready", said)
+            await stage.press("ctrl+l")
+            await told(stage, "nothing launched", said)
+        assert not stage.app.screen.reader.lab.runs()
+
+
+async def test_keys_do_not_wait_while_a_model_is_looked_at(opened):
+    """What is typed meanwhile is judged in its turn; what was asked before is of no matter."""
+    async with opened(160, 45) as stage:
+        await open_form(stage)
+        await typed(stage, "other", f"{TIMM} model.name=vit_tiny_patch16_224")
+        await told(stage, "looking at the model")
+        await typed(stage, "other", "train.epochs=3")
+        await told(stage, "launches 1 run", "revconsole train small train.epochs=3")
+        assert "looking" not in stage.text
+        assert "sees" not in stage.text

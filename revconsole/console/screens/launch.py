@@ -16,6 +16,7 @@ from textual.widgets import Footer, Input, Static
 
 from revconsole.console import counting, form, origin
 from revconsole.console.colours import themed
+from revconsole.console.judge import Judge
 from revconsole.console.messages import Checked, Counted, Launched, Said
 from revconsole.console.one_shot import never_skipped
 from revconsole.console.origin import Judged
@@ -24,11 +25,11 @@ from revconsole.console.screens.ask import Ask, Choice
 from revconsole.console.screens.newest import Newest
 from revconsole.console.widgets.panes import Origin, Title
 from revconsole.console.widgets.setting import Setting
-from revconsole.errors import ProfileError, RevconsoleError
+from revconsole.errors import RevconsoleError
 from revconsole.lab import format as figures
 from revconsole.lab.lab import Launcher
 from revconsole.lab.planning import Planned
-from revconsole.records import growth, shelf
+from revconsole.records import shelf
 from revconsole.records.plan import Plan
 from revconsole.records.printable import one_line
 from revconsole.records.run import Summary
@@ -67,6 +68,7 @@ class LaunchScreen(Newest, Screen[None]):
         self._planned: Planned | None = None
         self._number = 0
         self._judging, self._eager = True, False
+        self._judge = Judge(reader.lab)
         self._timer: Timer | None = None
         self._counts: dict[str, int] = {}
         self._judged: dict[str, str] = {}
@@ -133,7 +135,11 @@ class LaunchScreen(Newest, Screen[None]):
     @property
     def pending(self) -> bool:
         """Whether the form is being judged: which fields apply, and whether it can be launched, is not known yet."""
-        return self._judging
+        return self._judging and self._planned is None
+
+    def on_unmount(self) -> None:
+        """Whatever is still being found out of a model is for nobody."""
+        self._judge.end()
 
     def action_back(self) -> None:
         """Leave without launching."""
@@ -191,7 +197,7 @@ class LaunchScreen(Newest, Screen[None]):
         event.stop()
         if event.number != self._number:
             return
-        self._judging, self._wrong = False, ""
+        self._judging, self._wrong = not event.final, ""
         for field in self.query(Setting):
             field.complain("")
         if isinstance(event.result, RevconsoleError):
@@ -202,7 +208,7 @@ class LaunchScreen(Newest, Screen[None]):
             self._take(event.result)
         self._show_command()
         self._judged = self._texts()
-        if self._eager:
+        if self._eager and event.final:
             self._eager = False
             self.action_launch()
 
@@ -222,7 +228,8 @@ class LaunchScreen(Newest, Screen[None]):
             self._counted = counting.span(self._planned.plans, self._counts)
             if event.problem:
                 self._counted = f"parameters unknown: {event.problem}"
-            self._show_outcome(self._summary(self._planned.plans))
+            plans = self._planned.plans
+            self._show_outcome(counting.summary(plans, self._counted, looking=self._judging))
 
     def _check(self) -> None:
         try:
@@ -236,10 +243,13 @@ class LaunchScreen(Newest, Screen[None]):
     def _plan(self, number: int, profile: str, settings: Mapping[str, Any]) -> None:
         try:
             run = self._run if profile == origin.RUN else None
-            result: Judged | RevconsoleError = origin.judge(self.reader.lab, profile, run, settings)
+            judged = origin.judge(self.reader.lab, profile, run, settings)
+            slow = partial(self.post_message, Checked(number, judged, final=False))
+            self._judge.refuse(judged.planned, wanted=lambda: number == self._number, slow=slow)
         except RevconsoleError as error:
-            result = error
-        self.post_message(Checked(number, result))
+            self.post_message(Checked(number, error))
+        else:
+            self.post_message(Checked(number, judged))
 
     def _count(self, number: int, plans: tuple[Plan, ...]) -> None:
         """Count in a thread that quitting need not wait for: it may be loading torch."""
@@ -260,6 +270,7 @@ class LaunchScreen(Newest, Screen[None]):
     @work(thread=True, exclusive=True, exit_on_error=False, group="launch")
     def _launch(self, planned: Planned, launcher: Launcher) -> None:
         try:
+            self._judge.refuse_own(planned)
             ids = self.reader.lab.launch(planned, launcher)
         except RevconsoleError as error:
             self.app.post_message(Said(str(error), "error"))
@@ -347,9 +358,8 @@ class LaunchScreen(Newest, Screen[None]):
 
     def _show_wrong(self, error: RevconsoleError) -> None:
         self._show_forecast(())
-        key = error.key if isinstance(error, ProfileError) else PROFILE
+        key, reason = getattr(error, "key", PROFILE), getattr(error, "reason", str(error))
         known = {PROFILE, form.OTHER, *(field.key for field in self._fields)}
-        reason = error.reason if isinstance(error, ProfileError) else str(error)
         if key in known:
             self._setting(key).complain(reason)
             label = next((f.label for f in self._fields if f.key == key), key)
@@ -364,23 +374,15 @@ class LaunchScreen(Newest, Screen[None]):
         if not self._counted:
             self._counted = "counting parameters…"
             self._after(COUNT_SECONDS, partial(self._count, self._number, planned.plans))
-        self._show_outcome(self._summary(planned.plans))
+        self._show_outcome(counting.summary(planned.plans, self._counted, looking=self._judging))
         self._show_forecast(planned.plans)
-
-    def _summary(self, plans: tuple[Plan, ...]) -> str:
-        runs = "launches 1 run" if len(plans) == 1 else f"launches {len(plans)} runs"
-        return f"{runs} · {self._counted}"
 
     def _show_forecast(self, plans: Sequence[Plan]) -> None:
         """What to expect of the reconstruction, of the run that is worst off."""
-        plan = growth.worst(plans)
-        said = "" if plan is None else growth.predicted(plan)
-        many = f", worst of {len(plans)} runs" if len(plans) > 1 else ""
-        bad = plan is not None and growth.worrying(plan, growth.carried(plan))
+        said, bad = form.reconstruction(plans)
         style = themed(self.app.theme_variables, "text-error") if bad else ""
-        text = Text(f"reconstruction{many}: {said}" if said else "", style=style)
         forecast = self.query_one("#forecast", Static)
-        forecast.update(text)
+        forecast.update(Text(said, style=style))
         forecast.display = bool(said)
 
     def _show_outcome(self, text: str, *, wrong: bool = False) -> None:
