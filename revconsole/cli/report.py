@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 YIELDS = (
     "multiply-adds = FLOPs per image",
     "peak memory",
+    "training accuracy",
     "best epoch",
     "parameters",
     "s per epoch",

@@ -372,6 +372,18 @@ def test_a_busy_machine_is_recognised_by_what_runs_say_of_it(monkeypatch):
     assert BUSY in advice.busy(setting).text
 
 
+def test_an_arm_in_quick_form_among_others_is_said_of_it_alone(finished):
+    quick = finished(Plan(name="q", study="s", arm="x", quick=True), [0.5])
+    found = reported.of_runs([quick, finished(plan("full", 0, model=Vit(depth=2)), [0.5])])
+    shown = table(found)
+
+    assert [row[0] for row in shown.rows] == ["x (quick)", "full"]
+    assert "quick" not in shown.caption
+    assert shown.notes[0].startswith("x: quick form")
+    assert "Quick form" not in loss_curves.caption(found)
+    assert "Of x: quick form" in paragraph(found)
+
+
 def test_nothing_finished_is_a_sentence(store):
     run = store.read(store.create(Plan(name="a"), {}))
 

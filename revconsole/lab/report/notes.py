@@ -24,6 +24,8 @@ def _measured(results: Results, rows: Sequence[ArmRow]) -> Iterator[str]:
     """What the columns are."""
     if results.quick:
         yield f"{QUICK[:1].upper()}{QUICK[1:]}."
+    elif short := [row.name for row in rows if row.quick]:
+        yield f"{wording.listed(short)}: {QUICK}."
     yield _accuracy_note(rows)
     if any(row.multiply_adds_per_image is not None for row in rows):
         yield "Operations: of the forward pass of one image; a FLOP is a multiplication or an addition, a multiply-add both."

@@ -143,7 +143,7 @@ def of_runs(runs: Sequence[Run]) -> Results:
         title=f"{', '.join(names)}",
         arms=tuple(arms),
         baseline=names[0],
-        quick=any(arm.quick for arm in arms),
+        quick=all(arm.quick for arm in arms),
         unfinished=tuple(
             f"{run.summary.name} ({run.summary.state})"
             for run in runs
