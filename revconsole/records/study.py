@@ -284,9 +284,17 @@ def _arms(tables: Any, where: str, *, ladder: bool) -> tuple[tuple[str, Table], 
             )
         if name in arms:
             raise ProfileError(where, "arm.name", f"two arms are called {name!r}")
-        kept = (kept if ladder else {}) | flattened(settings)
+        own = flattened(settings)
+        kept = (_outlasting(kept, own) if ladder else {}) | own
         arms[name] = kept
     return tuple(arms.items())
+
+
+def _outlasting(kept: Table, own: Table) -> Table:
+    """What the rungs below said, without the settings of sections that this one gives another kind."""
+    tags = {section: f"{section}.{tag}" for section, (tag, _) in KINDS.items()}
+    renewed = {s for s, tag in tags.items() if tag in own and kept.get(tag) != own[tag]}
+    return {key: value for key, value in kept.items() if key.partition(".")[0] not in renewed}
 
 
 def _table(value: Any, where: str, key: str) -> Mapping[str, Any]:

@@ -99,6 +99,26 @@ def test_each_arm_of_a_ladder_keeps_what_those_above_it_set():
     assert (smoothed.clip, smoothed.label_smoothing) == (1.0, 0.1)
 
 
+def test_a_rung_that_names_another_kind_leaves_the_settings_of_the_old_one_below():
+    rungs = LADDER.replace("train.clip = 1.0", 'scheme = { name = "momentum", gamma = 0.8 }')
+    rungs = rungs.replace("train.label_smoothing = 0.1", 'scheme.name = "additive"')
+    plain, second, third = (arm.plans[0].scheme for arm in study(rungs).expanded())
+
+    assert (plain.name, second.name, second.gamma, third.name) == (
+        "residual",
+        "momentum",
+        0.8,
+        "additive",
+    )
+
+
+def test_a_setting_of_some_arms_is_set_in_those_and_one_of_none_is_refused():
+    arms = study(ARMS).expanded({"scheme.grid_bits": 9})
+
+    assert [getattr(arm.plans[0].scheme, "grid_bits", None) for arm in arms] == [None, 9]
+    assert "scheme.gamma: scheme 'residual' has no gamma" in complaint(ARMS, {"scheme.gamma": 0.5})
+
+
 def test_each_choice_of_a_grid_is_an_arm_with_its_place_on_the_axis():
     arms = study(GRID).expanded()
 
