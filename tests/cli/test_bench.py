@@ -82,7 +82,8 @@ def test_json_keeps_its_promise_and_the_method_goes_to_stderr(run):
 
     first, *rest = said.err.splitlines()
     assert re.match(r"4 configurations, 1 round, on cpu \(.+\): about \d", first)
-    titles = [line.partition(":")[0] for line in rest]
+    progress = re.compile(r" *\d+%  ")  # said every now and then, where a machine is slow
+    titles = [line.partition(":")[0] for line in rest if not progress.match(line)]
     assert titles == ["time", "work", "kept", "peak", "limit", "batch"]
     assert "medians and quartiles" in said.err
     assert "predicted, not tried" in said.err
@@ -165,7 +166,8 @@ def test_ctrl_c_prints_what_was_measured_until_then():
 
 def test_what_has_no_room_says_so_and_ends_with_a_failure():
     settings = ("train.batch=1000000", "data.image_size=1024", "model.patch=256")  # 12 TB of images
-    command = shlex.join([sys.executable, "-m", "revconsole", "bench", *SHORT, *settings])
+    short = [word for word in SHORT if not word.startswith("train.batch=")]
+    command = shlex.join([sys.executable, "-m", "revconsole", "bench", *short, *settings])
     done = subprocess.run(
         ["bash", "-c", f"ulimit -v {256 * 2**20}; exec {command}"],  # in KiB
         capture_output=True,
