@@ -218,9 +218,40 @@ async def test_marked_runs_are_compared(opened, recorder):
 async def test_help_lists_the_keys_of_every_screen(opened):
     async with opened(80, 45) as stage:
         await stage.press("question_mark")
-        await stage.shows("One run", "Resume", "Filter")
+        await stage.shows("One run", "Go on with the run", "Type words that a run must have")
         await stage.press("escape")
         await stage.shows("No runs yet")
+
+
+def keys_shown(stage):
+    return stage.text.splitlines()[-1]
+
+
+async def test_only_keys_that_do_something_to_the_run_at_hand_are_shown(opened, recorder):
+    recorder.finished("done")
+    _, attempt = recorder.begin("alive")
+    async with opened(120, 30) as stage:
+        await stage.shows("done", "● running", "s Stop")
+        await stage.until(lambda: "Resume" not in keys_shown(stage))
+        await stage.press("down")
+        await stage.until(lambda: "Stop" not in keys_shown(stage))
+        assert "Resume" not in keys_shown(stage)
+        await stage.press("up")
+        attempt.emit(Failed(reason="the loss is not finite at step 12"))
+        attempt.close()
+        stage.app.reader.wake()
+        await stage.shows("✗ failed", "r Resume")
+        assert "Stop" not in keys_shown(stage)
+        await stage.press("enter")
+        await stage.shows("facts", "r Resume")
+        assert "Pause" not in keys_shown(stage)
+
+
+async def test_without_runs_no_key_is_shown_that_needs_one(opened):
+    async with opened(120, 30) as stage:
+        await stage.shows("No runs yet", "n New")
+        await stage.until(lambda: "Stop" not in keys_shown(stage))
+        assert not {"Mark", "Compare", "Resume", "Filter"} & set(keys_shown(stage).split())
 
 
 async def test_help_begins_with_the_keys_of_the_screen_one_is_on(opened):

@@ -152,6 +152,17 @@ def test_a_lost_terminal_ends_it(tmp_path, ignored):
     process.wait(PATIENCE_SECONDS)
 
 
+def test_keys_of_one_burst_act_in_their_order(tmp_path):
+    process, master = started(tmp_path)
+    read_until(master, b"No runs yet")
+    os.write(master, b"t\x1bn\x1b?\x1b/in order\r")
+    read_until(master, b"filter 'in order'")
+    os.write(master, b"q")
+    read_until(master, LEFT)
+    assert process.wait(PATIENCE_SECONDS) == 0
+    os.close(master)
+
+
 def test_it_is_silent_when_idle(tmp_path):
     process, master = started(tmp_path)
     read_until(master, b"No runs yet")

@@ -8,7 +8,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.widgets import DataTable, Footer
+from textual.widgets import DataTable
 
 from revconsole.console import states
 from revconsole.console.colours import as_style, of_curve
@@ -16,6 +16,7 @@ from revconsole.console.reader import Reader
 from revconsole.console.screens.plotting import PlottingScreen
 from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets import plot_view
+from revconsole.console.widgets.keys import Keys
 from revconsole.console.widgets.live_table import Column, LiveTable
 from revconsole.console.widgets.panes import Title, Words
 from revconsole.console.widgets.plot_view import PlotView
@@ -64,7 +65,7 @@ class ComparisonScreen(PlottingScreen):
                 yield PlotView(subject.title, id=name)
         yield LiveTable(id="compared")
         yield Words(id="warnings")
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys()
 
     def on_mount(self) -> None:
         """Keys go to the table."""
@@ -95,6 +96,7 @@ class ComparisonScreen(PlottingScreen):
         )
         compared = compare(found)
         self._show_table(compared)
+        self.show_keys()
         self.query_one("#warnings", Words).show_text(
             Text(
                 "\n".join(
@@ -140,6 +142,10 @@ class ComparisonScreen(PlottingScreen):
             self.maximize(
                 focused if isinstance(focused, PlotView) else self.query(PlotView).first()
             )
+
+    @on(DataTable.RowHighlighted)
+    def _moved(self) -> None:
+        self.show_keys()
 
     @on(DataTable.RowSelected)
     def _opened(self) -> None:

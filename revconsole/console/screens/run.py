@@ -7,7 +7,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from revconsole.console.facts import pairs, status
 from revconsole.console.messages import Said
@@ -15,6 +14,7 @@ from revconsole.console.reader import Reader
 from revconsole.console.screens.plotting import PlottingScreen
 from revconsole.console.snapshot import Snapshot, Wanted
 from revconsole.console.widgets.boundary_view import BoundaryView
+from revconsole.console.widgets.keys import Keys
 from revconsole.console.widgets.panes import Facts, LogTail, Title, Words
 from revconsole.console.widgets.plot_view import PlotView
 from revconsole.lab.figures import ACCURACY, ERROR, LOSS, MEMORY, Subject
@@ -71,7 +71,7 @@ class RunScreen(PlottingScreen):
                 yield PlotView(name, id=name)
             yield Facts(id="facts")
             yield LogTail(id="log")
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys()
 
     def on_screen_resume(self) -> None:
         """Read this run from now on."""
@@ -84,6 +84,7 @@ class RunScreen(PlottingScreen):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring the screen up to date."""
         run = snapshot.runs.get(self.run_id)
+        self.show_keys()
         if self._frozen:
             return
         if run is None:
@@ -134,7 +135,8 @@ class RunScreen(PlottingScreen):
         """Hold the picture still while the run goes on."""
         self._frozen = not self._frozen
         if self._frozen:
-            self.query_one(Title).say("FROZEN: space goes on", self.run_id)
+            run = self.at_hand()
+            self.query_one(Title).say("FROZEN: space goes on", run.name if run else "", self.run_id)
         else:
             self.show_snapshot(self.reader.latest)
 

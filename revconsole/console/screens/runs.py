@@ -7,13 +7,14 @@ from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import DataTable, Footer, Input
+from textual.widgets import DataTable, Input
 
 from revconsole.console import rows
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.steering import SteeringScreen
 from revconsole.console.snapshot import Snapshot, Wanted
+from revconsole.console.widgets.keys import Keys
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.console.widgets.panes import Problem, Title, Words
 from revconsole.console.widgets.prompt import Prompt
@@ -70,7 +71,7 @@ class RunsScreen(SteeringScreen):
             compact=True,
             select_on_focus=False,
         )
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys()
 
     def on_mount(self) -> None:
         """Keys go to the table."""
@@ -100,6 +101,7 @@ class RunsScreen(SteeringScreen):
         self.set_class(not runs, "-empty")
         if runs and self.focused is None:
             self.query_one(LiveTable).focus()
+        self.show_keys()
 
     def action_open(self) -> None:
         """Open the run under the cursor."""
@@ -168,6 +170,10 @@ class RunsScreen(SteeringScreen):
         else:
             self._marked.clear()
         self._redraw()
+
+    @on(DataTable.RowHighlighted)
+    def _moved(self) -> None:
+        self.show_keys()
 
     @on(DataTable.RowSelected)
     def _opened(self) -> None:

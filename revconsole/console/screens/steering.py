@@ -12,6 +12,11 @@ from revconsole.console.reader import Reader
 from revconsole.console.screens.newest import Newest
 from revconsole.records.run import Summary
 
+OF_A_RUN = frozenset({
+    "stop", "pause", "resume", "hand_over", "samples", "mark", "compare", "filter", "baseline",
+})  # fmt: skip
+"""Actions that need a run at hand."""
+
 
 class SteeringScreen(Newest, Screen[None]):
     """An abstract screen with one run at hand: its only one, or the one under the cursor."""
@@ -19,10 +24,29 @@ class SteeringScreen(Newest, Screen[None]):
     def __init__(self, reader: Reader) -> None:
         super().__init__()
         self.reader = reader
+        self._useless: frozenset[str] = frozenset()
 
     @abstractmethod
     def at_hand(self) -> Summary | None:
         """The run that the keys are about, if there is one."""
+
+    def useless(self) -> frozenset[str]:
+        """What would do nothing to the run at hand, in the state it is in."""
+        run = self.at_hand()
+        if run is None:
+            return OF_A_RUN
+        found = {"stop", "pause"} if run.ended else {"resume"}
+        found |= {"stop"} if run.state == "stopping" else set()
+        found |= {"pause"} if run.state in {"queued", "stopping", "stalled"} else set()
+        found |= {"resume"} if run.state == "finished" else set()
+        return frozenset(found)
+
+    def show_keys(self) -> None:
+        """Bring the line of keys up to date, if what they could do has changed."""
+        useless = self.useless()
+        if useless != self._useless:
+            self._useless = useless
+            self.refresh_bindings()
 
     def action_stop(self) -> None:
         """Ask the run to stop."""
