@@ -13,10 +13,11 @@ from revconsole.cli import complete, leaving, output
 from revconsole.errors import NoSuchRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from revconsole.lab.lab import Lab
     from revconsole.lab.planning import Planned
+    from revconsole.records.plan import Plan
     from revconsole.records.run import Run, Summary
     from revconsole.records.tail import Tail
 
@@ -75,6 +76,7 @@ def train(
         output.print_plans(planned.plans)
         return
     lab.judge(planned.plans, set_in=planned.set_in, run_own_code=not dry_run)
+    say_partly(planned.settings, planned.plans)
     if dry_run:
         output.print_dry_run(planned.plans)
         _say_time(lab, planned)
@@ -222,6 +224,14 @@ def _lab(store: Path) -> "Lab":
     from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
 
     return Lab(store)
+
+
+def say_partly(settings: "Mapping[str, object]", plans: "Sequence[Plan]") -> None:
+    """Say which settings only some of the runs have."""
+    from revconsole.lab import planning  # as above
+
+    for sentence in planning.partly(settings, plans):
+        output.say(sentence)
 
 
 def _assignments(settings: list[str] | None) -> dict[str, object]:

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from revconsole.cli import complete, leaving, output
-from revconsole.cli.launch import ELSEWHERE, Detach, Settings, end_as, followed, still_there
+from revconsole.cli.launch import (
+    ELSEWHERE,
+    Detach,
+    Settings,
+    end_as,
+    followed,
+    say_partly,
+    still_there,
+)
 from revconsole.cli.shelves import print_shelf
 
 if TYPE_CHECKING:
@@ -63,6 +71,7 @@ def run(
     new = [each.plan for each in standing if each.summary is None]
     lab.judge(new, set_in=planned.set_in, run_own_code=not dry_run)
     output.say(f"{planned.study.name}: {_tally(standing)}")
+    say_partly(planned.settings, planned.plans)
     _say_baseline(planned)
     if dry_run:
         _print_standings(standing)

@@ -1,6 +1,6 @@
 """Planning: an experiment with overrides, and the runs it makes, completed by what the store and the disk tell."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,9 +8,10 @@ from revconsole.errors import ProfileError
 from revconsole.lab import again as repeating
 from revconsole.lab import lengths, starts
 from revconsole.lab import study as studies
-from revconsole.records import layer, shelf
+from revconsole.records import complaints, layer, shelf
 from revconsole.records.plan import Plan
 from revconsole.records.profile import COMMAND_LINE
+from revconsole.records.sections import KINDS
 from revconsole.records.store import RunStore
 from revconsole.records.study import Arm, Study, Unfit
 
@@ -33,6 +34,24 @@ class Planned:
         """The file, or the command line, that a key was set in."""
         typed = layer.typed(self.settings, COMMAND_LINE)
         return COMMAND_LINE if key in typed.fixed.keys() | typed.varied.keys() else self.study.where
+
+
+def partly(settings: Mapping[str, Any], plans: Sequence[Plan]) -> list[str]:
+    """A sentence for each setting that only some of the runs have, as a gamma beside scheme residual and momentum."""
+    typed = layer.typed(settings, COMMAND_LINE)
+    sentences = []
+    for key in (*typed.fixed, *typed.varied):
+        section, _, name = key.partition(".")
+        if not name or section not in KINDS:
+            continue
+        lacking = [plan for plan in plans if not hasattr(getattr(plan, section), name)]
+        kinds = [str(getattr(getattr(plan, section), KINDS[section][0])) for plan in lacking]
+        if lacking:
+            reason = complaints.without(key, list(dict.fromkeys(kinds)))
+            sentences.append(
+                f"{key} is of {len(plans) - len(lacking)} of {len(plans)} runs: {reason}"
+            )
+    return sentences
 
 
 def planned(profile: str, settings: Mapping[str, Any], store: RunStore) -> Planned:

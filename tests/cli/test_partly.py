@@ -1,0 +1,18 @@
+"""A setting that only some runs of a grid have: it is theirs, and that is said."""
+
+from pathlib import Path
+
+
+def test_which_runs_a_setting_is_of_is_said_where_some_have_no_use_for_it(run):
+    Path("mine.toml").write_text("[model]\npatch = 4\n", encoding="utf-8")
+    words = ["scheme.gamma=0.8", "scheme.name=[residual,momentum]", "seeds=[0,1]"]
+
+    partly = run("train", "./mine.toml", *words, "--dry-run")
+    fully = run("train", "./mine.toml", "scheme.gamma=0.8", "scheme.name=momentum", "--dry-run")
+
+    assert partly.code == fully.code == 0
+    sentence = (
+        "scheme.gamma is of 2 of 4 runs: scheme 'residual' has no gamma; momentum and bdia have it"
+    )
+    assert sentence in " ".join(partly.err.split())
+    assert "scheme.gamma" not in fully.err
