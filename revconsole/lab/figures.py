@@ -7,6 +7,7 @@ from typing import Literal
 
 from revconsole.lab.smoothing import smoothed_pyramid
 from revconsole.records.columns import NOWHERE, Pyramid
+from revconsole.records.noise import noisy
 from revconsole.records.run import Run, Series
 
 Horizontal = Literal["step", "epoch"]
@@ -105,9 +106,8 @@ def figure(
         for name, word in subject.metrics:
             series = run.series.get(name)
             if series is not None and series.length:
-                label = " ".join(
-                    part for part in (run.summary.name if several else "", word) if part
-                )
+                of = f"{word}, noise on" if noisy(series.metric) else word
+                label = " ".join(part for part in (run.summary.name if several else "", of) if part)
                 curve = _curve(
                     series,
                     run,

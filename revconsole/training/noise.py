@@ -2,13 +2,13 @@
 
 from torch import nn
 
+from revconsole.records.noise import CLEAN
 from revconsole.records.sections import Bdia
 from revconsole.training.setting import Setting
 
 DROPOUTS = (
     nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout
 )  # fmt: skip
-CLEAN = "with neither augmentation nor dropout"
 
 
 def noise(setting: Setting) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from revconsole.records.events import Direction, MetricDeclared
+from revconsole.records.noise import BEFORE
 from revconsole.reversible import kept_for_backward
 from revconsole.training.draws import generators_kept, seed_generators
 from revconsole.training.facts import rebuilt_stacks
@@ -134,7 +135,7 @@ def declared(setting: Setting) -> tuple[MetricDeclared, ...]:
 
 
 def _judged(setting: Setting) -> tuple[MetricDeclared, ...]:
-    meaning = f"Share of training images classified correctly before each update, {noise(setting)}."
+    meaning = f"Share of training images classified correctly {BEFORE}{noise(setting)}."
     return (_metric("train_accuracy", "fraction", "epoch", "up", meaning), *LABELLED, CLEAN_TRAIN)
 
 

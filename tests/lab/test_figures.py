@@ -139,3 +139,20 @@ def test_a_curve_that_grows_is_drawn_as_if_it_had_been_there_at_once(parts, smoo
         assert [(c.ys, len(c.gaps)) for c in drawn.curves] == [
             (c.ys, len(c.gaps)) for c in at_once.curves
         ]
+
+
+def test_training_accuracy_says_where_noise_was_on():
+    def label(meaning):
+        declared = MetricDeclared(
+            name="train_accuracy", unit="fraction", per="epoch", direction="up", meaning=meaning
+        )
+        series = {"train_accuracy": Series(declared, [1], [0.5], 1)}
+        summary = Summary(
+            id="aaaaaaaa", name="a", state="running", plan=Plan(name="a"), created=0.0
+        )
+        return figure(ACCURACY, [Run(summary=summary, series=series)], width=40).curves[0].label
+
+    said = "Share of training images classified correctly before each update, "
+    assert label(f"{said}with dropout 0.1.") == "train, noise on"
+    assert label(f"{said}with neither augmentation nor dropout.") == "train"
+    assert label("Share of training images classified correctly after the fit.") == "train"
