@@ -1,5 +1,6 @@
 """What can be known before a run exists: without torch where that will do, and alike in this process and another."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -162,3 +163,24 @@ def test_weights_are_kept_where_another_process_finds_them():
     plan = Plan.model_validate({"name": "a", "model": model})
 
     assert plan.model.weights == str(Path("here.pth").absolute())
+
+
+def test_weights_of_a_run_that_do_not_fit_or_are_gone_are_said_before(tmp_path):
+    lab = Lab(tmp_path / "runs")
+    short = {
+        "scheme.name": "residual", "backward": "stored", "seeds": 0, "train.epochs": 1, "data.train_limit": 60,
+        "schedule.warmup_epochs": 0, "train.audit": False, "train.probe_epochs": 0, "model.depth": 1,
+    }  # fmt: skip
+    (run,) = lab.launch(lab.plan("demo", short))
+    assert lab.wait(120)
+    start = short | {"model.pretrained": f"run:{run}"}
+
+    assert judged(lab, lab.plan("demo", start)) is None
+    kind, sentence, code = judged(lab, lab.plan("demo", start | {"model.mlp_ratio": 3.0}))
+    assert (kind, code) == (DataUnavailable, 4)
+    assert f"the encoder of run {run} does not fit this model: blocks.0.mlp" in sentence
+    shutil.rmtree(lab.store.folder(run) / "checkpoints")
+    kind, sentence, code = judged(lab, lab.plan("demo", start))
+    assert (kind, code) == (DataUnavailable, 4)
+    assert "has no whole checkpoint to start from" in sentence
+    assert len(lab.runs()) == 1
