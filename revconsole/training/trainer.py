@@ -79,12 +79,8 @@ def train(
     Raises RevconsoleError with a sentence for everything its user can mend, OutOfMemory with what would fit, and
     NotOurs.
     """
-    wanted = plan.train
-    with (
-        explained(plan),
-        devices.threads(wanted.threads),
-        devices.deterministic(wanted.deterministic),
-    ):
+    how = plan.train
+    with explained(plan), devices.threads(how.threads), devices.deterministic(how.deterministic):
         setting = prepare(plan, data=data, say=lambda text: emit(Logged(text=text)))
         keeper, room = Keeper(setting, checkpoints, emit), Room(setting, emit)
         footprint, (compute_step, update) = Footprint(setting), way_to_learn(setting)
