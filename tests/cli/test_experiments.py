@@ -77,7 +77,7 @@ def test_a_study_is_trained_planned_and_benched_by_the_file_that_runs_it(run):
 
 
 def test_the_profile_kept_with_the_run_of_an_arm_trains_that_run_again(run):
-    run("train", "tiny", "seeds=1")
+    run("train", "tiny", "seeds=[1]")
     kept = next(iter(Path("runs").glob("*/profile.toml")))
     Path("again.toml").write_text(kept.read_text(encoding="utf-8"), encoding="utf-8")
 
