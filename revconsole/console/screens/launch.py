@@ -60,7 +60,7 @@ class LaunchScreen(Newest, Screen[None]):
             self._shelf.insert(0, (f"as run {run.name}", origin.RUN))
         known = [name for _, name in self._shelf]
         self._profile = next((name for name in (origin.RUN, "demo", *known) if name in known), "")
-        self._command = ""
+        self._line = ""
         self._fields = form.asked()
         self._typed: dict[str, str] = {}
         self._kinds: dict[str, set[str]] = {}
@@ -172,8 +172,8 @@ class LaunchScreen(Newest, Screen[None]):
 
     def action_copy(self) -> None:
         """Put the command on the clipboard."""
-        if self._command:
-            self.app.copy_to_clipboard(self._command + self._detached())
+        if self._line:
+            self.app.copy_to_clipboard(self._command())
             self.post_message(Said("copied the command"))
         elif self._planned is not None:
             self.post_message(Said(NO_COMMAND, "warning"))
@@ -201,7 +201,7 @@ class LaunchScreen(Newest, Screen[None]):
         for field in self.query(Setting):
             field.complain("")
         if isinstance(event.result, RevconsoleError):
-            self._planned, self._command = None, ""
+            self._planned, self._line = None, ""
             self._show_fields()
             self._show_wrong(event.result)
         else:
@@ -215,7 +215,7 @@ class LaunchScreen(Newest, Screen[None]):
     def _take(self, judged: Judged) -> None:
         """Show what the form makes."""
         self._planned, self._kinds = judged.planned, form.kinds_of(judged.planned)
-        self._command = judged.command
+        self._line = judged.command
         self.query_one(Origin).say(judged.said)
         self._show_fields()
         self._show_plans(judged.planned)
@@ -393,8 +393,9 @@ class LaunchScreen(Newest, Screen[None]):
 
     def _show_command(self) -> None:
         said = NO_COMMAND if self._planned is not None else ""
-        line = self._command + self._detached() if self._command else said
+        line = self._command() or said
         self.query_one("#command", Static).update(Text(line))
 
-    def _detached(self) -> str:
-        return " --detach" if self._launcher() == "process" else ""
+    def _command(self) -> str:
+        """What does the same in a shell; empty if nothing does."""
+        return self._line and self._line + (" --detach" if self._launcher() == "process" else "")
