@@ -53,6 +53,8 @@ DURABLE = (Checkpointed, *ENDINGS)
 """Events after which the log is forced to disk."""
 LAUNCH_LOG = "launch.log"
 """What a background process said before it claimed its first run; in the run folder, then in the attempt."""
+PLAN = "plan.json"
+"""What a run folder has as long as the run is there."""
 TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
 """How a system says that there is something of that name already."""
 ENDING_PATIENCE_SECONDS = 30.0
@@ -130,6 +132,8 @@ class Attempt:
             if self._ended:
                 return
             self._ended = isinstance(event, ENDINGS)
+            if self._ended or isinstance(event, Checkpointed):
+                self._put_log_back()
             outage = self._append(event)
             if isinstance(event, DURABLE):
                 outage = self._secure() or outage
@@ -159,6 +163,16 @@ class Attempt:
                 )
                 raise StoreError(self.problem) from None
             return None
+
+    def _put_log_back(self) -> None:
+        """Write the log anew where somebody deleted it, and not the run with it."""
+        with contextlib.suppress(OSError):
+            if self._log.deleted() and (self.run_folder / PLAN).exists():
+                self._log.put_back(self.folder / "events.jsonl")
+                text = (
+                    "the log was deleted while the run went on, and written anew; nothing was lost"
+                )
+                self._append(Advised(level="warning", text=text))
 
     def beat(self) -> None:
         """Show that the run moves on although there is nothing to report."""

@@ -15,6 +15,7 @@ from revconsole.records.shared import READABLE, set_mode
 MOST_BYTES = 32 * 2**20
 """Lines that may wait; later ones are lost, and counted."""
 RETRY_SECONDS = 0.5
+COPY_BYTES = 2**22
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         """Create the file. Raises FileExistsError if somebody else did, and OSError."""
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, READABLE)
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, READABLE)
         set_mode(self._file)
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
@@ -70,6 +71,30 @@ class Log:
     def touch(self) -> None:
         """Let the file look just written. Raises OSError."""
         os.utime(self._file)
+
+    def deleted(self) -> bool:
+        """Whether somebody deleted the file: what is written goes nowhere. Raises OSError."""
+        return os.fstat(self._file).st_nlink == 0
+
+    def put_back(self, path: Path) -> None:
+        """Write the file anew, with all that was written, and go on there. Raises OSError.
+
+        A file that lost its last name cannot be given one; its content is still to be had.
+        """
+        hidden = path.with_name(f".{path.name}-{os.getpid()}")
+        anew = os.open(hidden, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, READABLE)
+        try:
+            set_mode(anew)
+            place = 0
+            while block := os.pread(self._file, COPY_BYTES, place):
+                place += os.write(anew, block)
+            hidden.rename(path)
+        except OSError:
+            os.close(anew)
+            hidden.unlink(missing_ok=True)
+            raise
+        os.close(self._file)
+        self._file = anew
 
     def close(self) -> None:
         """Close the file; lines that wait are lost."""

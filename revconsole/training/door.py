@@ -4,17 +4,19 @@ import contextlib
 import fnmatch
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 import timm
 import torch
 
 from revconsole.errors import RevconsoleError, RunFailed, StoreError
-from revconsole.records.attempt import Attempt
+from revconsole.records.attempt import PLAN, Attempt
 from revconsole.records.benchmark import Bench, Update
 from revconsole.records.control import Control
 from revconsole.records.events import Event, Failed, Scalar, Started
 from revconsole.records.facts import data_folder
+from revconsole.records.header import Header, read_header, write_header
 from revconsole.records.inspection import Inspection
 from revconsole.records.plan import Plan
 from revconsole.records.samples import Pace, Samples, Throughput
@@ -156,25 +158,41 @@ def benchmark(bench: Bench) -> Iterator[Update]:
 
 def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     plan, folder = store.plan(run_id), store.folder(run_id)
+    kept = read_header(folder, with_changes=False)
     control = Control(folder, attempt)
     _forget_stale(control, attempt)
 
     def emit(event: Event) -> None:
         if isinstance(event, Started) and plan.data_fingerprint is None:
-            with contextlib.suppress(OSError):  # a full disk: the log has it as well
+            with contextlib.suppress(OSError, StoreError):  # a full disk: the log has it as well
                 store.keep_fingerprint(run_id, str(event.facts["fingerprint"]))
         attempt.emit(event)
 
-    checkpoints = Checkpoints(folder)
-    return train(plan, emit, control, checkpoints=checkpoints, data=data_folder(), store=store)
+    checkpoints, data = Checkpoints(folder), data_folder()
+    try:
+        return train(plan, emit, control, checkpoints=checkpoints, data=data, store=store)
+    finally:
+        _put_plan_back(folder, kept)
+
+
+def _put_plan_back(folder: Path, kept: Header) -> None:
+    """Write the plan anew where somebody deleted it while the run went on, and not the run with it."""
+    with contextlib.suppress(OSError):
+        if (
+            kept.plan is not None
+            and (folder / "attempts").is_dir()
+            and not (folder / PLAN).exists()
+        ):
+            write_header(folder, kept.id, kept.created, kept.plan)
 
 
 def _forget_stale(control: Control, attempt: Attempt) -> None:
     """Drop requests made to an attempt before this one, which ended without answering them."""
     claimed = (attempt.folder / "claim.json").stat().st_mtime_ns
     for request in control.pending():
-        if request.path.stat().st_mtime_ns < claimed:
-            control.answered(request)
+        with contextlib.suppress(FileNotFoundError):  # it was told, and not written
+            if request.path.stat().st_mtime_ns < claimed:
+                control.answered(request)
 
 
 def _failed(attempt: Attempt, why: str | Failed, report: str = "") -> Outcome:

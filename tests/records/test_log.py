@@ -131,3 +131,29 @@ def test_a_real_limit_on_the_size_of_files_is_survived(tmp_path):
     assert done.stdout.split() == ["True", "File", "too", "large", "0"]
     assert path.read_bytes() == b"".join(b"%099d\n" % n for n in range(7))
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_a_log_that_somebody_deletes_is_written_anew_with_all_that_was_in_it(store, plan):
+    run_id, attempt = begun(store, plan)
+    measure(attempt, 1, 2, 3)
+    (attempt.folder / "events.jsonl").unlink()
+    measure(attempt, 4)
+    attempt.emit(Checkpointed(step=4, epoch=1, file="x"))
+    measure(attempt, 5)
+    (attempt.folder / "events.jsonl").unlink()
+    attempt.emit(Finished(outcome="completed", step=5))
+    attempt.close()
+
+    run = store.read(run_id)
+    assert (run.summary.state, run.summary.damaged_lines) == ("finished", 0)
+    assert run.series["loss"].steps == [1, 2, 3, 4, 5]
+    assert "the log was deleted while the run went on" in run.log[-2].text
+
+
+def test_the_log_of_a_run_that_was_deleted_is_not_written_anew(store, plan):
+    run_id, attempt = begun(store, plan)
+    for path in (attempt.folder / "events.jsonl", store.folder(run_id) / "plan.json"):
+        path.unlink()
+    attempt.emit(Finished(outcome="completed", step=5))
+    attempt.close()
+    assert not (attempt.folder / "events.jsonl").exists()

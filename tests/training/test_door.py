@@ -213,3 +213,19 @@ def test_the_first_of_two_equal_runs_is_not_charged_for_what_came_before_it(stor
         assert found[-1] == pytest.approx(times[-1][1] - began, abs=1e-3)
 
     assert max(found) < beforehand
+
+
+def test_a_plan_that_is_deleted_while_its_run_trains_is_there_again_at_the_end(executed, small):
+    def sabotage(attempt):
+        emit = attempt.emit
+
+        def delete_then_emit(event):
+            (attempt.run_folder / "plan.json").unlink(missing_ok=True)
+            emit(event)
+
+        attempt.emit = delete_then_emit
+
+    outcome, run = executed(small(), before=sabotage)
+
+    assert (outcome, run.summary.state) == ("completed", "finished")
+    assert run.plan.name == "small"
