@@ -36,7 +36,7 @@ def test_every_scheme_trains_from_claim_to_test(executed, small, wiring):
     assert 0 < row.test_loss < 2 * math.log(10)
     assert row.kept_for_backward_bytes > 0
     assert row.parameters == door.count_parameters(run.plan)
-    assert row.peak_memory_bytes > 50e6
+    assert 0 < row.peak_memory_bytes < 50e6 < run.series["resident_peak_bytes"].last
     assert not row.damaged_lines
 
 
