@@ -24,12 +24,14 @@ def prepare(store: RunStore, run: Summary, wanted: Mapping[str, Any], *, take_ov
     take_over: take a process that cannot be asked from here for gone; that is recorded in the run.
     Raises RevconsoleError with the reason why it may not.
     """
+    if run.state != "damaged":
+        changes.check_keys(run.plan, wanted)
     _refuse_ended_or_alive(store, run, wanted, take_over=take_over)
     said = ""
     if wanted:
         finished = run.state == "finished"
         early = finished and run.epoch < run.plan.epochs
-        changes.check(run.plan, wanted, finished=finished, early=early)
+        changes.check_length(run.plan, wanted, finished=finished, early=early)
         changes.changed(run.plan, wanted)
         _keep_fingerprint(store, run)
         said = _sentence(run, wanted)

@@ -48,11 +48,8 @@ def length(plan: Plan) -> int:
     return plan.train.steps or plan.train.epochs
 
 
-def check(plan: Plan, changes: Changes, *, finished: bool, early: bool) -> None:
-    """Refuse what would change the past of a run, or nothing at all.
-
-    finished: whether it came to its end; early: before its last epoch. Raises ProfileError.
-    """
+def check_keys(plan: Plan, changes: Changes) -> None:
+    """Refuse settings that would change the past of a run. Raises ProfileError."""
     for key in changes:
         if key not in KEYS:
             raise ProfileError(
@@ -64,6 +61,13 @@ def check(plan: Plan, changes: Changes, *, finished: bool, early: bool) -> None:
         section, _, name = key.partition(".")
         if name not in type(getattr(plan, section)).model_fields:
             raise ProfileError(COMMAND_LINE, key, f"is no setting of this run's {section}")
+
+
+def check_length(plan: Plan, changes: Changes, *, finished: bool, early: bool) -> None:
+    """Refuse a length that is none beyond that of the run, or that it cannot have any more.
+
+    finished: whether the run came to its end; early: before its last epoch. Raises ProfileError.
+    """
     for key in LENGTHS:
         if key in changes:
             _check_longer(plan, key, changes[key], finished=finished, early=early)

@@ -96,6 +96,8 @@ def test_every_reader_sees_that_a_run_was_lengthened(lab):
     assert len({was, straight, rows[0].plan.digest()}) == 3, "it is the same as neither"
     with pytest.raises(RevconsoleError, match="is finished"):
         lab.resume(run.id)
+    with pytest.raises(ProfileError, match="cannot be changed of a run that has begun"):
+        lab.resume(run.id, settings={"model.depth": 2})
 
 
 def test_a_lengthened_run_that_is_interrupted_goes_on_to_its_new_end(lab):
