@@ -257,7 +257,11 @@ def taken_over(run_folder: Path, number: int) -> str:
 def changes(run_folder: Path) -> list[dict[str, Any]]:
     """What each attempt changed of the plan, in order; see `changes`. Raises OSError, or ValueError for what was edited."""
     found = []
-    for number in numbers(run_folder):
+    try:
+        made = numbers(run_folder)
+    except OSError:  # which the state of the run tells
+        made = []
+    for number in made:
         path = run_folder / "attempts" / f"{number:04d}" / CHANGES
         try:
             body = json.loads(bounded.read(path, NOTE_BYTES))
