@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -128,7 +129,7 @@ def open_streams() -> None:
 
 def refuse_dashes(words: Sequence[str]) -> None:
     """Raise ProfileError for a setting written as an option, `--train.epochs 4`: no option has a point in its name."""
-    for word, value in zip(words, [*words[1:], "…"], strict=True):
+    for word, value in pairwise([*words, "…"]):
         if match := re.fullmatch(r"--([A-Za-z_]+\.\w+)(=.*)?", word):
             said = match.group(2) or f"={value}"
             raise ProfileError(

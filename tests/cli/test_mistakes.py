@@ -226,3 +226,10 @@ def test_a_full_disk_ends_the_run_with_a_sentence(tmp_path):
     assert "room" in done.stderr
     assert not list(Path("runs").glob("*/checkpoints/.*"))
     assert {s.state for s in RunStore(Path("runs")).list()} == {"queued", "failed"}
+
+
+def test_without_a_word_the_console_is_asked_for_and_needs_a_terminal(run):
+    said = run()
+
+    assert said.code == 1
+    assert said.err.startswith("revconsole: the console needs a terminal; without one use")
