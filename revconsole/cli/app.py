@@ -1,6 +1,6 @@
 """The command line: `main` is the entry point; every verb is one function in a file of its group.
 
-Data goes to stdout, narration to stderr. Exit codes: 0 done; 1 a run failed; 2 a wrong setting or argument;
+Data goes to stdout, narration to stderr. Exit codes: 0 done; 1 a run failed, or ended in an alarm; 2 a wrong setting or argument;
 3 no such run; 4 data, device or disk unavailable; 130 interrupted.
 """
 

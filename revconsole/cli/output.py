@@ -143,7 +143,7 @@ def print_run(run: "Run") -> None:
         ("state", state),
         *([("alarm", s.alarm_text)] if s.alarm else []),
         ("epoch", f"{s.epoch} of {s.plan.epochs}, step {s.step}"),
-        ("time", form.duration(s.seconds)),
+        ("training time", form.duration(s.seconds)),
         (f"best {s.plan.objective.best.words}", f"{_best(s)} at epoch {form.count(s.best_epoch)}"),
         *_tested(s),
         ("kept for backward", form.memory(s.kept_for_backward_bytes)),

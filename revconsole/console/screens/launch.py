@@ -392,9 +392,8 @@ class LaunchScreen(Newest, Screen[None]):
         )
 
     def _show_command(self) -> None:
-        said = NO_COMMAND if self._planned is not None else ""
-        line = self._command() or said
-        self.query_one("#command", Static).update(Text(line))
+        none = NO_COMMAND if self._planned is not None else ""
+        self.query_one("#command", Static).update(Text(self._command() or none))
 
     def _command(self) -> str:
         """What does the same in a shell; empty if nothing does."""
