@@ -7,11 +7,8 @@ Data goes to stdout, narration to stderr. Exit codes: 0 done; 1 a run failed, or
 import errno
 import io
 import os
-import re
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +29,8 @@ from revconsole.cli import (
     study,
     verify,
 )
-from revconsole.errors import ProfileError, RevconsoleError, StoreError
+from revconsole.cli.dashes import refuse_dashes
+from revconsole.errors import RevconsoleError, StoreError
 
 EPILOG = "Start here: `revconsole demo` trains four small vision transformers side by side."
 
@@ -88,7 +86,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     try:
         try:
-            refuse_dashes(sys.argv[1:])
+            refuse_dashes(app, sys.argv[1:])
             app()
         finally:
             sys.stdout.flush()  # or the interpreter would, too late to say what is wrong
@@ -125,16 +123,6 @@ def open_streams() -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115  for as long as we run
-
-
-def refuse_dashes(words: Sequence[str]) -> None:
-    """Raise ProfileError for a setting written as an option, `--train.epochs 4`: no option has a point in its name."""
-    for word, value in pairwise([*words, "…"]):
-        if match := re.fullmatch(r"--([A-Za-z_]+\.\w+)(=.*)?", word):
-            said = match.group(2) or f"={value}"
-            raise ProfileError(
-                "command line", word, f"settings have no dashes: write {match.group(1)}{said}"
-            )
 
 
 def _console(store: Path) -> int:

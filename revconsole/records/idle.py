@@ -27,10 +27,14 @@ BACKWARD = ("backward", "scheme.name")
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a setting needs. causes: the keys that decide it. lacking: why it is idle in a plan, empty where it is not."""
+    """What a setting needs. causes: the keys that decide it. lacking: why it is idle in a plan, empty where it is not.
+
+    said: whether its default says something, too, which another setting may go against.
+    """
 
     causes: tuple[str, ...]
     lacking: Callable[[Plan], str]
+    said: bool = False
 
 
 def why(plan: Plan, key: str) -> str:
@@ -46,7 +50,10 @@ def causes(key: str) -> tuple[str, ...]:
 
 
 def is_default(plan: Plan, key: str) -> bool:
-    """Whether a setting of the plan is what it would be if nobody had set it."""
+    """Whether a setting of the plan is what it would be if nobody had set it, and goes against nothing."""
+    need = NEEDS.get(key)
+    if need and need.said:
+        return False
     section, _, name = key.partition(".")
     owner = getattr(plan, section)
     return bool(not name or getattr(owner, name) == type(owner).model_fields[name].default)
@@ -55,6 +62,14 @@ def is_default(plan: Plan, key: str) -> bool:
 def _crop_padding(plan: Plan) -> str:
     cropped = plan.data.augment != "none"
     return "" if cropped else "pads before a random crop, and there is none; add data.augment=crop"
+
+
+def _mirroring(plan: Plan) -> str:
+    if plan.data.augment != "crop-flip":
+        return ""
+    if plan.data.flip:
+        return "data.augment=crop-flip mirrors already; leave one out"
+    return "data.augment=crop-flip mirrors; write data.augment=crop, which does not"
 
 
 def _pieces(plan: Plan) -> str:
@@ -207,6 +222,7 @@ def _mixing(plan: Plan) -> str:
 
 NEEDS: dict[str, Need] = {
     "data.crop_padding": Need(("data.augment",), _crop_padding),
+    "data.flip": Need(("data.augment",), _mirroring, said=True),
     "data.crop_most": Need(("data.random_resized_crop",), _pieces),
     "data.crop_ratio": Need(("data.random_resized_crop",), _pieces),
     "data.zca_eps": Need(("data.standardise",), _zca),
@@ -218,7 +234,7 @@ NEEDS: dict[str, Need] = {
     "data.on_bad_image": Need(("data.dataset", "data.source"), _folder),
     "data.mixup": Need(("objective.name",), _mixing),
     "data.cutmix": Need(("objective.name",), _mixing),
-    "model.mlp_ratio": Need(("model.mlp_width",), _mlp_ratio),
+    "model.mlp_ratio": Need(("model.mlp_width",), _mlp_ratio, said=True),
     "model.drop_path": Need(("model.depth",), _drop_path),
     "model.pretrained": Need(("model.weights",), _published),
     "model.weights": Need(("model.pretrained",), _weights),
@@ -227,11 +243,11 @@ NEEDS: dict[str, Need] = {
     "scheme.moving": Need(
         ("scheme.alpha", "scheme.beta", "scheme.end_alpha", "scheme.end_beta"), _moving
     ),
-    "train.epochs": Need(("train.steps",), _epochs),
+    "train.epochs": Need(("train.steps",), _epochs, said=True),
     "train.budget_mib": Need(BACKWARD, _budget),
     "train.overlap": Need((*BACKWARD, "train.device"), _overlap),
     "train.probe_epochs": Need(BACKWARD, _probes),
-    "schedule.warmup_epochs": Need(("schedule.warmup_steps",), _warmup_epochs),
+    "schedule.warmup_epochs": Need(("schedule.warmup_steps",), _warmup_epochs, said=True),
     "schedule.every_epochs": Need(("train.epochs", "train.steps"), _steps_down),
     "schedule.factor": Need(("train.epochs", "train.steps", "schedule.every_epochs"), _steps_down),
     "objective.local_size": Need(("objective.local_crops",), _crops),

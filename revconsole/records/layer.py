@@ -197,6 +197,14 @@ class _Made:
             self._put(section, tables, into=self.varied)
 
 
+def called(name: str) -> str:
+    """The one setting that is called so, here or by other programs; empty if none is, or several are."""
+    owners = [section for section in SECTIONS if name in complaints.fields_of(section)]
+    if name in {*OWN_KEYS, *PLAN_KEYS} - {"vary"}:
+        return name
+    return f"{owners[0]}.{name}" if len(owners) == 1 else USUAL_NAMES.get(name.lower(), "")
+
+
 def tag_of(section: str) -> str:
     """The key that names the kind of a section; empty for a section without kinds."""
     return f"{section}.{KINDS[section][0]}" if section in KINDS else ""

@@ -1,0 +1,45 @@
+"""Settings that were typed as options, `--epochs 4` or `--train.epochs=4`: how they are written is said."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+import typer
+
+from revconsole.errors import ProfileError
+
+DASHED = re.compile(r"--([A-Za-z_][\w.-]*)(=.*)?", re.DOTALL)
+
+
+def refuse_dashes(app: typer.Typer, words: Sequence[str]) -> None:
+    """Raise ProfileError for a setting written as an option to a verb that takes settings."""
+    plain = words[: words.index("--")] if "--" in words else words
+    if not any(map(DASHED.fullmatch, plain)):
+        return
+    options = _options(app, plain)
+    for word, after in pairwise([*plain, "--"]):
+        match = DASHED.fullmatch(word)
+        if options and match and match.group(1) not in options and (key := _key(match.group(1))):
+            value = match.group(2) or ("=…" if after.startswith("--") else f"={after}")
+            sentence = f"settings have no dashes: write {key}{value}"
+            raise ProfileError("command line", word, sentence)
+
+
+def _options(app: typer.Typer, words: Sequence[str]) -> set[str]:
+    """What the verb that is called has of options, without their dashes; empty if it takes no settings."""
+    verb = typer.main.get_command(app)
+    options = {option.lstrip("-") for each in verb.params for option in each.opts}
+    for word in words:
+        verb = getattr(verb, "commands", {}).get(word, verb)
+    if not any("KEY=VALUE" in (getattr(each, "metavar", "") or "") for each in verb.params):
+        return set()
+    return options | {option.lstrip("-") for each in verb.params for option in each.opts} | {"help"}
+
+
+def _key(name: str) -> str:
+    """The setting that is called so; empty if there is none, or if it is of several sections."""
+    if "." in name:
+        return name
+    from revconsole.records.layer import called  # pydantic: not for --help
+
+    return called(name.replace("-", "_"))
