@@ -1,5 +1,10 @@
 """Run the command line as `python -m revconsole`."""
 
+import sys
+
+if not sys.flags.safe_path:  # -m puts the working folder first, and nothing is imported from there
+    del sys.path[0]
+
 from revconsole.cli.app import main
 
 if __name__ == "__main__":

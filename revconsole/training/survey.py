@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from revconsole.errors import NotInvertible
+from revconsole.records.child import safe_pool
 from revconsole.records.survey import Surveyed
 from revconsole.reversible import SCHEMES, Additive, Bdia, Survey, make_scheme
 from revconsole.reversible.branches import WHOLE, note
@@ -31,12 +32,13 @@ def survey_models(names: Sequence[str], *, jobs: int) -> Iterator[Surveyed]:
         yield from map(survey_model, names)
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_alone)
-    try:
-        for done in as_completed([pool.submit(survey_model, name) for name in names]):
-            yield done.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    with safe_pool():
+        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_alone)
+        try:
+            for done in as_completed([pool.submit(survey_model, name) for name in names]):
+                yield done.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def survey_model(name: str) -> Surveyed:

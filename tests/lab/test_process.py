@@ -74,6 +74,41 @@ def test_a_process_that_measures_runs_no_code_of_the_working_folder(lab, hostile
     assert not hostile.exists()
 
 
+POOL = """
+from revconsole.training.survey import survey_models
+
+if __name__ == "__main__":
+    names = ["test_vit", "test_vit2", "test_vit3", "test_vit4"]
+    print(sorted(found.model for found in survey_models(names, jobs=2)) == names)
+"""
+
+
+def test_a_pool_of_processes_runs_no_code_of_the_working_folder(tmp_path, hostile):
+    """As the command `revconsole` starts it, whose interpreter was not told to leave that folder out."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "pool.py").write_text(POOL, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(elsewhere / "pool.py")], capture_output=True, text=True, check=False
+    )
+
+    assert not hostile.exists()
+    assert done.stdout.strip() == "True", done.stderr
+
+
+def test_the_module_runs_no_code_of_the_working_folder_once_it_has_begun():
+    """`python -m revconsole` puts that folder first; what Python itself imports before is not ours to say."""
+    Path("typer.py").write_text("raise SystemExit('foreign')", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "revconsole", "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_model_of_ones_own_is_found_in_the_folder_that_one_works_in(lab):
     Path("mine.py").write_text(
         "from torch import nn\n"
