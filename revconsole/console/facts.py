@@ -45,14 +45,9 @@ def status(run: Run, variables: dict[str, str]) -> Text:
         line.append(
             f"\n{one_line(s.reason, 400)}", style=themed(variables, states.COLOURS[s.state])
         )
-    elif alarm := s.alarm_text or ("" if s.ended else _alarm(run)):
-        line.append(f"\n! {one_line(alarm, 400)}", style=themed(variables, "text-error"))
+    elif s.alarm:
+        line.append(f"\n! {one_line(s.alarm_text, 400)}", style=themed(variables, "text-error"))
     return line
-
-
-def _alarm(run: Run) -> str:
-    """The last alarm in the log; empty if there was none."""
-    return next((line.text for line in reversed(run.log) if line.level == "alarm"), "")
 
 
 def pairs(run: Run) -> list[tuple[str, str]]:

@@ -36,6 +36,8 @@ from revconsole.records.times import Times
 
 LOG_LINES = 1000
 """Lines of log kept for the screen; the file has them all."""
+UNNAMED = "alarm"
+"""The word for an alarm that does not say what it is about."""
 
 
 class Tally:
@@ -94,7 +96,7 @@ class Tally:
             case Answered(verb=verb) as event:
                 self.paused = verb == "pause" or (self.paused and verb != "continue")
                 self._times.answer(event, now)
-            case Advised(rule=rule) as event if rule:
+            case Advised() as event:
                 self._stand(event)
             case Finished() as event:
                 self._take(event.values)
@@ -202,9 +204,10 @@ class Tally:
         self.peaks[name] = max(size, self.peaks.get(name, 0.0))
 
     def _stand(self, advised: Advised) -> None:
-        self._alarmed.pop(advised.rule, None)
         if advised.level == "alarm":
-            self._alarmed[advised.rule] = (self.step, advised.text)
+            self._alarmed[advised.rule or UNNAMED] = (self.step, advised.text)
+        elif advised.level == "note":
+            self._alarmed.pop(advised.rule, None)
 
     def _supersede(self, step: int) -> None:
         self.epochs = [e for e in self.epochs if e.step <= step]

@@ -30,6 +30,10 @@ SLOW_SECONDS = 60.0
 """A fit that takes longer is announced."""
 
 
+OF_DATA = "data"
+"""Rule of what is odd about the images."""
+
+
 def before_training(setting: Setting, *, resumed: bool = False) -> Iterator[Advised]:
     """What can be said before the first step. resumed: an attempt before this one has said what is true of the run."""
     if not resumed:
@@ -45,7 +49,7 @@ def of_data(setting: Setting) -> Iterator[Advised]:
     """What is odd about the images, whatever trains on them."""
     labelled = setting.objective.labelled
     for doubt in doubts(setting.data, setting.plan.data, labelled=labelled):
-        yield Advised(level=doubt.level, text=doubt.text)
+        yield Advised(level=doubt.level, text=doubt.text, rule=OF_DATA)
 
 
 def fitted(setting: Setting) -> Advised | None:

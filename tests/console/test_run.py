@@ -183,6 +183,19 @@ async def test_an_alarm_stands_under_the_state_of_a_run_that_goes_on(opened, rec
     attempt.close()
 
 
+async def test_an_alarm_that_is_over_stands_under_the_state_no_more(opened, recorder):
+    _, attempt = recorder.begin("noisy", scheme="momentum")
+    attempt.emit(Advised(level="alarm", text="the run has diverged: stop", rule="diverged"))
+    attempt.emit(Advised(level="note", text="the alarm (diverged) is over", rule="diverged"))
+    recorder.epoch(attempt, 1)
+    async with opened() as stage:
+        await stage.shows("noisy")
+        await stage.press("enter")
+        await stage.shows("epoch 1/")
+        assert "! the run has diverged" not in stage.text
+    attempt.close()
+
+
 @EVERY_SIZE
 async def test_the_boundary_of_points_is_drawn_while_the_run_trains(
     opened, recorder, width, height

@@ -407,6 +407,20 @@ def test_a_peak_says_what_it_is_of(store):
     assert peak(resident_peak_bytes=3.0, device_peak_allocated_bytes=1.0) == (1, "allocated on cpu")
 
 
+def test_an_alarm_that_names_nothing_is_one_all_the_same_and_what_else_is_said_does_not_end_it(
+    store, plan
+):
+    run_id, attempt = begin(store, plan)
+    attempt.emit(Advised(level="alarm", text="an image is two"))
+    attempt.emit(Advised(level="note", text="the machine is busy"))
+    attempt.emit(Advised(level="alarm", text="all images are one picture", rule="data"))
+    attempt.emit(Advised(level="warning", text="few grey levels", rule="data"))
+
+    summary = store.follow(run_id).summary()
+    assert summary.alarm == "alarm, data"
+    assert summary.alarm_text == "an image is two all images are one picture"
+
+
 def test_an_alarm_stands_until_it_is_taken_back_or_what_it_was_about_is_undone(store, plan):
     run_id, attempt = begin(store, plan)
     measure(attempt, 1, 2)

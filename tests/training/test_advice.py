@@ -113,3 +113,12 @@ def test_what_was_said_of_a_run_is_not_said_again_when_it_is_resumed(realise):
     odd = realise(train={"batch": 128})
     assert "larger than the training set" in " ".join(a.text for a in advice.before_training(odd))
     assert "larger" not in " ".join(a.text for a in advice.before_training(odd, resumed=True))
+
+
+def test_an_alarm_about_the_images_has_a_rule_by_which_the_record_of_the_run_carries_it(realise):
+    setting = realise()
+    setting.data.train.images.fill_(7)
+
+    (alarm,) = [a for a in advice.before_training(setting) if a.level == "alarm"]
+    assert "do not vary" in alarm.text
+    assert alarm.rule == "data"

@@ -1,12 +1,16 @@
 """Advice while a run trains, on logs of real runs: right, at once, once, and never about a healthy run."""
 
+import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from revconsole.records.events import Advised, EpochFinished, Measured
 from revconsole.training.watching import Seen, Subject, Watch
+from revconsole.training.watching.subject import guessing
 
 WATCHED = Path(__file__).with_name("watched")
 """Made by `record.py` in it."""
@@ -194,3 +198,97 @@ def test_the_cause_is_told_by_what_the_losses_show(values, parts):
     assert advised.rule == "at chance"
     for part in parts:
         assert part in advised.text
+
+
+def ended(number: int, **values: float) -> EpochFinished:
+    return EpochFinished(epoch=number // 20, step=number, values=values)
+
+
+def told_at_chance(subject: Subject, *, before: EpochFinished | None = None, rate=1e-3, **values):
+    """What the watch says of a run that has these scores after 400 steps, the loss of each as in training."""
+    watch = Watch(subject, Seen())
+    if before is not None:
+        list(watch.look(before))
+    for number in range(1, 401):
+        list(watch.look(step(number, 2.3, rate=rate)))
+    return [advised.text for advised in watch.look(ended(400, **values))]
+
+
+CHANCE = {"validation_loss": 2.31, "validation_accuracy": 0.1}
+AT_CHANCE = {**CHANCE, "train_loss": 2.3, "train_accuracy": 0.1}
+LEARNS = {"train_loss": 0.1, "train_accuracy": 1.0}
+
+
+def test_too_few_images_to_judge_by_are_no_reason_to_call_a_network_that_learns_hopeless():
+    few = dataclasses.replace(SUBJECT, images=10)
+
+    assert told_at_chance(few, **CHANCE, **LEARNS) == []
+    assert len(told_at_chance(few, **AT_CHANCE)) == 1
+    assert len(told_at_chance(SUBJECT, **CHANCE, **LEARNS)) == 1
+
+
+def test_an_average_that_still_holds_the_first_weights_is_not_judged_where_the_weights_learn():
+    young = dataclasses.replace(SUBJECT, average=0.9999)
+    old = dataclasses.replace(SUBJECT, average=0.9)
+
+    assert told_at_chance(young, **CHANCE, **LEARNS) == []
+    assert len(told_at_chance(young, **AT_CHANCE)) == 1
+    assert len(told_at_chance(old, **CHANCE, **LEARNS)) == 1
+
+
+def test_a_network_that_had_learnt_and_is_at_chance_now_is_told_that_the_rate_is_too_high():
+    learnt = ended(
+        20, validation_loss=0.9, validation_accuracy=0.7, train_loss=0.8, train_accuracy=0.8
+    )
+
+    (text,) = told_at_chance(SUBJECT, before=learnt, **AT_CHANCE)
+    assert "the learning rate is too high: try a tenth of it (0.0001)" in text
+
+
+def test_momentum_counts_when_a_rate_is_called_low():
+    plain = dataclasses.replace(SUBJECT, adaptive=False)
+    with_momentum = dataclasses.replace(plain, momentum=0.9)
+
+    (text,) = told_at_chance(plain, rate=0.05, **AT_CHANCE)
+    assert "seems too low" in text
+    (text,) = told_at_chance(with_momentum, rate=0.05, **AT_CHANCE)
+    assert "labels look random" in text
+
+
+def test_nothing_is_advised_that_is_done_already():
+    careful = dataclasses.replace(SUBJECT, warmup=10, clipped=True)
+    for subject, remedy in (
+        (SUBJECT, "(0.0001), a warm-up, or train.clip=1"),
+        (careful, "(0.0001), or a longer warm-up"),
+    ):
+        watch = Watch(subject, Seen())
+        told = [a for n in range(1, 60) for a in watch.look(step(n, 2.3 if n < 3 else 50.0))]
+        assert told[0].text.endswith(remedy)
+
+
+def test_three_steps_to_a_tenth_are_no_rate_of_nothing():
+    rates = [0.1 * 0.1 ** (n // 250) for n in range(1000)]
+    watch = Watch(SUBJECT, Seen())
+
+    assert [a for n, r in enumerate(rates, start=1) for a in watch.look(step(n, 1.0, rate=r))] == []
+
+
+def test_one_epoch_with_a_high_validation_loss_is_no_over_fitting():
+    watch, told = Watch(SUBJECT, Seen()), []
+    for epoch in range(1, 20):
+        scores = {"validation_loss": 1.5 if epoch == 12 else 0.5, "train_loss": 1.0 / epoch}
+        told += watch.look(EpochFinished(epoch=epoch, step=20 * epoch, values=scores))
+
+    assert told == []
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_guessing_knows_the_shares_of_the_labels_it_learns_from(realise, smoothing):
+    labels = torch.tensor([0] * 98 + [1] * 2)
+    split = dataclasses.replace(realise().data.train, labels=labels, classes=2)
+
+    loss, accuracy = guessing(split, split, smoothing=smoothing)
+
+    many, few = 0.98 * (1 - smoothing) + smoothing / 2, 0.02 * (1 - smoothing) + smoothing / 2
+    assert loss == pytest.approx(-0.98 * math.log(many) - 0.02 * math.log(few))
+    assert accuracy == pytest.approx(0.98)

@@ -15,12 +15,16 @@ LEARNT = 0.95
 """The same below which something has."""
 TOO_HIGH, THROWN = 1.1, 1.5
 """Shares of the loss of guessing above which a loss is worse than no answer, now or at one step."""
+SURE = 0.15
+"""Spread of the accuracy of guessing above which there are too few images to tell whether they are answered."""
+YOUNG = 0.05
+"""Share of the first weights in an average of them with which it answers like those."""
 APART = 0.005
 """Share of the loss of guessing by which training and validation differ where only the training images are learnt."""
 FAST = 5e-3
 """Rate of an adaptive optimiser that is far above what networks are trained with."""
 SLOW, SLOW_SGD = 1e-4, 0.1
-"""Rates below which a network that learns nothing is given more of it, not less."""
+"""Rates below which a network that learns nothing is given more of it, not less; of SGD without momentum."""
 STOOD_STILL = 0.02
 """An adaptive optimiser moves no weight further than the sum of its rates; weights of a network are drawn from about
 this spread."""
@@ -39,6 +43,8 @@ def judged(subject: Subject, seen: Seen, values: Mapping[str, float]) -> bool | 
     above = accuracy - subject.guessing_accuracy
     if above > _spread(subject) or loss < LEARNT * subject.guessing_loss:
         return False
+    if _cannot_tell(subject, seen) and _learns(subject, values):
+        return None
     return True if loss >= NOTHING_LEARNT * subject.guessing_loss else None
 
 
@@ -75,18 +81,32 @@ def _what_to_do(subject: Subject, seen: Seen, values: Mapping[str, float]) -> st
             "validation images are labelled otherwise; look at them with `revconsole data show`"
         )
     if _thrown(subject, seen, values):
-        return f"the learning rate is too high: try a tenth of it ({tenth}), or a warm-up"
-    if seen.most_rate < (SLOW if subject.adaptive else SLOW_SGD):
+        return f"the learning rate is too high: try a tenth of it ({tenth}), or {subject.warm_up}"
+    if seen.most_rate < (SLOW if subject.adaptive else SLOW_SGD * (1 - subject.momentum)):
         return f"the learning rate seems too low: try ten times it ({tenfold})"
     return (
         "the labels look random, or nothing of the images reaches the answer: look at the data with `revconsole data "
-        f"show`, and at the model with `revconsole verify`; else try a tenth of the learning rate ({tenth}), or a warm-up"
+        f"show`, and at the model with `revconsole verify`; else try a tenth of the learning rate ({tenth}), or {subject.warm_up}"
     )
 
 
+def _cannot_tell(subject: Subject, seen: Seen) -> bool:
+    """Whether what is judged says little of a network that learns: few images, or an average of its weights."""
+    return _spread(subject) > SURE or subject.average**seen.step > YOUNG
+
+
+def _learns(subject: Subject, values: Mapping[str, float]) -> bool:
+    """Whether the training images are answered better than by guessing."""
+    loss, accuracy = values.get("train_loss", math.inf), values.get("train_accuracy", 0.0)
+    guessing, share = subject.guessing_loss or 0.0, subject.guessing_accuracy or 0.0
+    return loss < LEARNT * guessing or accuracy > share + _spread(subject)
+
+
 def _thrown(subject: Subject, seen: Seen, values: Mapping[str, float]) -> bool:
-    """Whether the answers are worse than none, or once were: the rate threw the weights about."""
+    """Whether the answers are worse than none, or were, or were once good: the rate threw the weights about."""
     loss, guessing = scores(values)[0] or 0.0, subject.guessing_loss or 0.0
+    if seen.lowest is not None and seen.lowest.loss < LEARNT * guessing:
+        return True
     if loss > TOO_HIGH * guessing or (subject.adaptive and seen.most_rate > FAST):
         return True
     return seen.highest > THROWN * max(guessing, seen.first or 0.0)

@@ -1,5 +1,6 @@
 """Losses that go the wrong way."""
 
+import math
 from collections.abc import Mapping
 
 from revconsole.training.watching.seen import Lowest, Seen, Subject
@@ -8,8 +9,12 @@ DIVERGED = "diverged"
 OVERFITTED = "over-fitting"
 WORSE_EPOCHS = 5
 """So many in a row without a lower validation loss are no accident."""
+APART_EPOCHS = 3
+"""So many in a row with a validation loss that is clearly higher; one such epoch is a spike."""
 NOISE = 0.02
 """Share of the loss of guessing by which losses go up and down for no reason."""
+COST = 2.0
+"""Nats that a wrong answer of a network that learns costs, about."""
 ABOVE_GUESSING, ABOVE_FIRST, ABOVE_FIRST_UNLABELLED = 2.0, 1.5, 3.0
 """How far a loss that diverged lies above that of guessing, and above the first."""
 
@@ -34,24 +39,30 @@ def divergence(subject: Subject, seen: Seen) -> str:
     return (
         f"the run has diverged: the loss began at {seen.first:.3g} and is {seen.recent(subject):.3g} at step {seen.step}"
         f"{guessing}; its weights are of no use. Stop it and try a tenth of the learning rate ({seen.most_rate / 10:.2g}), "
-        "a warm-up, or train.clip=1"
+        f"{'or ' * subject.clipped}{subject.warm_up}{'' if subject.clipped else ', or train.clip=1'}"
     )
 
 
 def over_fitting(
     subject: Subject, seen: Seen, epoch: int, values: Mapping[str, float]
 ) -> str | None:
-    """A validation loss that has long been lower while the training loss still falls."""
+    """A validation loss that has long been lower while the training loss still falls.
+
+    It has risen by more than which images are judged explains: of a mean loss l, of few answers that are wrong and
+    cost c each, the variance is about l·c a judged image.
+    """
     train, now = values.get("train_loss"), values.get("validation_loss")
     if train is None or now is None:
         return None
     lowest = seen.lowest
     if lowest is None or now < lowest.loss:
-        seen.lowest = Lowest(epoch=epoch, loss=now, train_loss=train)
+        seen.lowest, seen.apart = Lowest(epoch=epoch, loss=now, train_loss=train), 0
         return None
     noise = NOISE * (subject.guessing_loss or 0.0)
-    apart = train < lowest.train_loss - noise and now > lowest.loss + noise
-    if epoch - lowest.epoch < WORSE_EPOCHS or not apart:
+    chance = math.sqrt(COST * lowest.loss / max(1, subject.images))
+    apart = train < lowest.train_loss - noise and now > lowest.loss + noise + chance
+    seen.apart = seen.apart + 1 if apart else 0
+    if epoch - lowest.epoch < WORSE_EPOCHS or seen.apart < APART_EPOCHS:
         return None
     return (
         f"over-fitting: since epoch {lowest.epoch} the training loss fell from {lowest.train_loss:.3f} to "

@@ -22,7 +22,8 @@ class Subject:
     images (or the training images, where none are held out); guessing_accuracy: the share of images that the most
     frequent class would be right for. Both None for a run without labels.
     warmup: steps in which the rate rises. momentum: of SGD, 0 of others. adaptive: whether the optimiser scales every
-    weight's step to the rate.
+    weight's step to the rate. average: decay of the moving average of the weights that is judged, 0 for the weights
+    themselves. clipped: whether the norm of the gradient is.
     """
 
     steps: int
@@ -33,6 +34,13 @@ class Subject:
     warmup: int = 0
     momentum: float = 0.0
     adaptive: bool = True
+    average: float = 0.0
+    clipped: bool = False
+
+    @property
+    def warm_up(self) -> str:
+        """The warm-up to try where there is none, or one that did not do."""
+        return "a longer warm-up" if self.warmup else "a warm-up"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,6 +59,7 @@ class Seen:
     first: the loss before any update. highest: of any step. losses: the last ones, WINDOW at most. rate, most_rate: the learning rate
     now and at its highest. moved: how far a weight can have gone, the sum of all rates of an adaptive optimiser, the
     length of the whole path else. memory: the least resident bytes of each stretch of steps, the running one last.
+    apart: epochs in a row in which the validation loss was clearly higher than at its lowest, the training loss lower.
     standing: rules whose advice still holds; told: rules that have spoken at all.
     """
 
@@ -64,6 +73,7 @@ class Seen:
     memory: list[float] = field(default_factory=list)
     stretch: int = 0
     lowest: Lowest | None = None
+    apart: int = 0
     standing: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 

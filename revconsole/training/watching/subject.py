@@ -13,7 +13,7 @@ def subject_of(setting: Setting) -> Subject:
     """The lengths of a run, how its optimiser moves, and how well guessing would do on the images it is judged by."""
     plan, rates = setting.plan, setting.rates
     judged = setting.data.validation if len(setting.data.validation) else setting.data.train
-    loss, accuracy = guessing(setting.data.train, judged)
+    loss, accuracy = guessing(setting.data.train, judged, smoothing=plan.train.label_smoothing)
     labelled = setting.objective.labelled
     schedule, optimizer = plan.schedule, plan.optimizer
     sgd = isinstance(optimizer, Sgd)
@@ -28,16 +28,20 @@ def subject_of(setting: Setting) -> Subject:
         else rates.warmup,
         momentum=optimizer.momentum if isinstance(optimizer, Sgd) else 0.0,
         adaptive=not sgd,
+        average=plan.train.average or 0.0,
+        clipped=plan.train.clip is not None,
     )
 
 
-def guessing(train: Split, judged: Split) -> tuple[float, float]:
+def guessing(train: Split, judged: Split, *, smoothing: float = 0.0) -> tuple[float, float]:
     """Loss in nats and accuracy, on the judged images, of whoever knows the shares of the training labels alone.
 
-    A class that no training image has counts as half an image.
+    A class that no training image has counts as half an image. smoothing: of the labels, which whoever learns from
+    them answers with, too: where one class has nearly all images, that costs more than knowing nothing of an image.
     """
     counts = torch.bincount(train.labels.cpu(), minlength=train.classes).double()
     shares: Tensor = counts.clamp(min=0.5) / counts.clamp(min=0.5).sum()
+    shares = (1 - smoothing) * shares + smoothing / train.classes
     labels = judged.labels.cpu()
     loss = -shares.log()[labels].mean()
     return float(loss), float((labels == counts.argmax()).double().mean())

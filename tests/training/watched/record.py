@@ -83,6 +83,14 @@ HEALTHY: dict[str, dict[str, Any]] = {
     "dino": {"objective.name": "dino", "train.epochs": 4},
     "probe": {"train.freeze": "backbone", "train.epochs": 15, "optimizer.learning_rate": 2e-2},
     "two-classes-9-to-1": {"data.folder": "unequal", "train.epochs": 20},
+    "one-in-fifty-smoothed": {
+        "data.folder": "rare", "train.label_smoothing": 0.3, "train.epochs": 60, "train.batch": 32,
+    },
+    "average-of-first-weights": {"train.average": 0.9999, "train.epochs": 14},
+    "ten-images-to-judge-by": {
+        "data.train_limit": 100, "train.epochs": 120, "train.batch": 32, "schedule.name": "constant",
+        "model.patch": 4,
+    },
     "labels-40-percent-wrong": {"data.folder": "noisy", "train.epochs": 20},
 }  # fmt: skip
 SICK: dict[str, dict[str, Any]] = {
@@ -218,7 +226,7 @@ def _short(value: float | None) -> float | None:
 
 
 def _folders(root: Path) -> None:
-    """Folders of digits: 9 of one class for 1 of the other, with 4 of 10 labels wrong, with labels drawn."""
+    """Folders of digits: 9 of one class for 1 of the other, 50 for 1 (each of the many twice), with 4 of 10 labels wrong, with labels drawn."""
     draw = random.Random(0)
     digits = load_digits()
     images, labels = digits.images, digits.target
@@ -229,6 +237,8 @@ def _folders(root: Path) -> None:
         placed = [("noisy", noisy), ("random", wrong)]
         if label in {0, 1} and (label == 0 or number % 9 == 0):
             placed.append(("unequal", label))
+        if label == 0 or (label == 1 and number % 40 == 0):
+            placed.append(("rare", label))
         for kind, where in placed:
             into = root / kind / f"class-{where}"
             into.mkdir(parents=True, exist_ok=True)
