@@ -13,7 +13,7 @@ from revconsole.errors import ProfileError, nearest
 from revconsole.records import complaints
 from revconsole.records.sections import KINDS
 from revconsole.records.toml_file import Table
-from revconsole.records.words import same, shown, twice
+from revconsole.records.words import same, shown, spelled, twice
 
 SECTIONS = ("model", "scheme", "data", "train", "optimizer", "schedule", "objective")
 PLAN_KEYS = frozenset({"backward", *SECTIONS})
@@ -76,7 +76,7 @@ def written(table: Mapping[str, Any], where: str) -> Layer:
 
 def typed(assignments: Mapping[str, Any], where: str) -> Layer:
     """The layer of settings by hand, where a list varies a key."""
-    made = _Made(where)
+    made = _Made(where, by_hand=True)
     for key, value in assignments.items():
         made.take(key, value, into=made.varied if isinstance(value, list) else made.fixed)
     found = made.layer()
@@ -97,8 +97,9 @@ def _conflicts(typed: Layer) -> Iterator[ProfileError]:
 class _Made:
     """A layer in the making."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, *, by_hand: bool = False) -> None:
         self.where = where
+        self._by_hand = by_hand
         self.fixed: Table = {}
         self.varied: dict[str, Values] = {}
         self._problems: list[ProfileError] = []
@@ -131,6 +132,8 @@ class _Made:
         section, _, name = key.partition(".")
         if key in {"seed", "seeds"}:
             self._seeds(key, value)
+        elif key == "title" and (self._by_hand or into is self.varied):
+            self.refuse(key, "is of a file, and no run has another for it; leave it out")
         elif key in {"title", "backward"}:
             self._put(key, value, into=into)
         elif _in_small(key) != key:
@@ -147,6 +150,8 @@ class _Made:
             self._put(key, value, into=into)
 
     def _put(self, key: str, value: Any, *, into: Table) -> None:
+        if into is self.varied and (again := _repeated(value)):
+            self.refuse(key, f"has {again} twice in its list; leave one out")
         if key in into and not same(into[key], value):
             self.refuse(key, twice(into[key], value))
         into[key] = value
@@ -195,6 +200,12 @@ class _Made:
             self.refuse(section, "should be a list of values, not []")
         elif not any(problem.key.partition(".")[0] == section for problem in self._problems):
             self._put(section, tables, into=self.varied)
+
+
+def _repeated(values: Values) -> str:
+    """The first value that stands twice, as people write it; empty if none does."""
+    found = (v for n, v in enumerate(values) if any(same(v, other) for other in values[:n]))
+    return next(map(spelled, found), "")
 
 
 def called(name: str) -> str:
