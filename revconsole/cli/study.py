@@ -127,7 +127,9 @@ def _go_on(lab: "Lab", standing: Sequence["Standing"], *, detach: bool) -> None:
             output.say("Ctrl-C stops and keeps a checkpoint; the same command again goes on")
         states = _followed(lab, ids)
     if failed := [i for i, s in zip(ids, states, strict=True) if s not in {"finished", ELSEWHERE}]:
-        output.say(f"{len(failed)} of {len(ids)} runs did not finish: {', '.join(failed)}")
+        output.say(
+            f"{len(failed)} of {len(ids)} runs did not finish or have an alarm: {', '.join(failed)}"
+        )
     end_as(states)
 
 
@@ -147,7 +149,7 @@ def _progress(lab: "Lab", ids: Sequence[str], states: Sequence[str]) -> str:
     there = still_there(lab, ids[len(states) :])
     left = [Standing(plan=s.plan, summary=s) for s in map(lab.summary, there)]
     failed = len([state for state in states if state not in {"finished", ELSEWHERE}])
-    trouble = f", {failed} not finished" if failed else ""
+    trouble = f", {failed} not finished or with an alarm" if failed else ""
     return f"-- {len(states)} of {len(ids)} runs{trouble}; left: {lab.forecast(left).sentence}"
 
 
@@ -192,7 +194,8 @@ def _cells(each: "Standing") -> list[str]:
     from revconsole.lab import format as form  # as above
 
     s, epochs = each.summary, each.plan.epochs
-    state = each.progress if s is None or s.state == "finished" else s.state
+    state: str = each.progress if s is None or s.state == "finished" else s.state
+    state += f", {s.alarm}" if s and s.alarm else ""
     return [
         each.plan.arm, str(each.plan.seed), state, f"{s.epoch if s else 0}/{epochs}",
         form.percent(s.test_accuracy if s else None),

@@ -247,7 +247,9 @@ def tally(standing: Sequence[Standing]) -> str:
         queued = each.summary is not None and each.summary.state == "queued"
         counts["waiting" if queued else each.progress] += 1
     parts = [f"{count} {word}" for word, count in counts.items() if count and word != "done"]
-    return ", ".join([f"{counts['done']} of {_runs(len(standing))} done", *parts])
+    alarmed = sum(each.summary is not None and bool(each.summary.alarm) for each in standing)
+    told = [f"{alarmed} with an alarm"] if alarmed else []
+    return ", ".join([f"{counts['done']} of {_runs(len(standing))} done", *parts, *told])
 
 
 def memory(

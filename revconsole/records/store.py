@@ -36,7 +36,7 @@ from revconsole.records.identity import Identity
 from revconsole.records.listing import Listing
 from revconsole.records.plan import Plan
 from revconsole.records.run import Run, Summary
-from revconsole.records.shared import create, make_folder
+from revconsole.records.shared import ENTERED, create, make_folder, set_mode
 from revconsole.records.strays import Stray, strays
 from revconsole.records.tail import Tail
 
@@ -57,6 +57,13 @@ class RunStore:
         self._listing = Listing(root)
         self._lock = threading.Lock()
 
+    def _make_root(self, *, shared: bool) -> None:
+        """The store's folder: whatever the umask is, nobody else puts a run there, and who may read one gets to it."""
+        new = not self.root.exists()
+        self.root.mkdir(mode=ENTERED, parents=True, exist_ok=True)
+        if new and shared:
+            set_mode(self.root, ENTERED)
+
     def create(self, plan: Plan, profile: Mapping[str, Any]) -> str:
         """A new run folder, complete from the moment it appears; returns the run's id.
 
@@ -65,7 +72,7 @@ class RunStore:
         run_id = "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
         hidden, mode = self.root / f".new-{run_id}", folder_mode(os.environ.get(SHARE, ""))
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            self._make_root(shared=mode != folder_mode(""))
             make_folder(hidden, mode)
             create(hidden / "profile.toml", tomli_w.dumps(dict(profile)).encode())
             write_header(hidden, run_id, time.time(), plan)

@@ -60,3 +60,30 @@ def test_a_healthy_run_has_no_alarm(run, diverging):
     assert "alarm" not in trained.err
     (row,) = json.loads(run("ls", "--json").out)
     assert (row["state"], row["alarm"], row["alarm_text"]) == ("finished", None, None)
+
+
+STUDY = (
+    DIVERGING
+    + """
+[[arm]]
+name = "gentle"
+optimizer.learning_rate = 0.05
+[[arm]]
+name = "wild"
+"""
+)
+
+
+def test_a_study_tells_the_alarm_of_an_arm_now_and_later(run):
+    text = STUDY.replace('title = "', 'seeds = [0]\n[study]\ntitle = "', 1)
+    Path("wild.toml").write_text(text, encoding="utf-8")
+
+    trained = run("study", "run", "wild.toml")
+    assert trained.code == 1
+    assert "1 of 2 runs did not finish or have an alarm" in trained.err
+
+    shown = run("study", "show", "wild.toml")
+    assert "2 of 2 runs done, 1 with an alarm" in shown.err
+    (wild,) = [line for line in shown.out.splitlines() if line.startswith("wild")]
+    assert "done, diverged" in wild
+    assert "2 of 2 runs done, 1 with an alarm" in run("study", "run", "wild.toml").err

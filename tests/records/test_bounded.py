@@ -210,6 +210,10 @@ def test_who_may_read_a_run_does_not_depend_on_the_umask(
 
     run = store.folder(run_id)
     assert run.stat().st_mode & 0o777 == entered
+    root = store.root.stat().st_mode & 0o777
+    assert root == (0o755 if share or umask == 0o000 else 0o700), (
+        "shared runs are got at; only we add one"
+    )
     for path in run.rglob("*"):
         wanted = 0o755 if path.is_dir() else 0o644
         assert path.stat().st_mode & 0o777 == wanted, path
