@@ -430,3 +430,22 @@ def test_no_check_is_begun_once_the_time_is_up(look):
     found = look(vit(), light=True, seconds=0)
 
     assert list(found) == ["initial loss", "own pixels", "no other sample"]
+
+
+class OtherKernel(Attention):
+    """Rounds otherwise where no gradient is wanted, as torch's own attention does in evaluation."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        return y if torch.is_grad_enabled() else y * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("bits", [9, 14])
+def test_attention_that_takes_another_kernel_without_gradients_is_not_called_leaky(look, bits):
+    """The grid turns a rounding into a whole step, which is no leak between the images of a batch."""
+    attention = lambda: OtherKernel(transposed=False)  # noqa: E731
+    model = rebuilt(Bdia(grid_bits=bits), attention=attention)
+
+    found = look(model, light=True)["no other sample"]
+
+    assert found.passed, (found.figure, found.advice)

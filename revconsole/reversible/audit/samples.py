@@ -192,10 +192,12 @@ def _dependence(case: Case, sample: int) -> Dependence:
     gradient = _gradient(logits, images, sample)
     others = torch.ones(len(images), dtype=torch.bool, device=images.device)
     others[sample] = False
+    # Both passes without gradients: attention may take another kernel there, and round otherwise.
     with torch.no_grad():
-        again = _logits(case.model, _changed(images.detach(), sample))
-        scale = logits.abs().max().clamp_min(LEVEL)
-        apart = (again - logits).abs().amax(dim=1) / scale
+        before = _logits(case.model, images.detach())
+        after = _logits(case.model, _changed(images.detach(), sample))
+        scale = before.abs().max().clamp_min(LEVEL)
+        apart = (after - before).abs().amax(dim=1) / scale
     return Dependence(
         own=float(gradient[sample].max()),
         others=float(gradient[others].max()) if others.any() else 0.0,
