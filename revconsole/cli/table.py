@@ -12,7 +12,6 @@ Columns give way in this order until the rest fits:
 import os
 import re
 import sys
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -153,10 +152,14 @@ def bold(text: str) -> str:
 
 def sentence(text: str, width: int) -> str:
     """Narration broken between words; a path that is longer than a line loses its middle, all else stays whole."""
-    lines = textwrap.wrap(
-        form.fitted(text, width - 2), width, subsequent_indent="  ",
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+    lines, gap = [""], ""
+    for part in re.findall(r"\s+|\S+", form.fitted(text, width - 2)):
+        if part.isspace():
+            gap = " " * len(part)
+        elif lines[-1] and cell_len(lines[-1] + gap + part) > width:
+            lines.append(f"  {part}")
+        else:
+            lines[-1] += gap + part
     return "\n".join(lines)
 
 

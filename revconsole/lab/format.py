@@ -5,6 +5,9 @@ Nothing is rounded into flattery: an accuracy below 100 % is never shown as 100 
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
+
+from rich.cells import cell_len
 
 UNKNOWN = "–"
 ELLIPSIS = "…"
@@ -147,23 +150,32 @@ def value(number: float | None) -> str:
 
 
 def shortened(text: str, width: int, *, head: int | None = None) -> str:
-    """`text` in at most `width` characters: what does not fit is left out of its middle.
+    """`text` in at most `width` cells: what does not fit is left out of its middle.
 
-    head: how many characters of the beginning stay; by default as many as of the end.
+    A cell is a column of the terminal: a letter of Chinese, Japanese or Korean takes two, and so does an emoji.
+    head: how many cells of the beginning stay; by default as many as of the end.
     """
-    if len(text) <= width:
+    if cell_len(text) <= width:
         return text
     head = (width - 1) // 2 if head is None else head
     tail = max(width, 1) - 1 - head
-    return text[:head] + ELLIPSIS + text[len(text) - tail :]
+    return _beginning(text, head) + ELLIPSIS + _beginning(text[::-1], tail)[::-1]
+
+
+def _beginning(text: str, width: int) -> str:
+    """As much of the text as `width` cells hold."""
+    if text.isascii():
+        return text[: max(width, 0)]
+    ends = accumulate(map(cell_len, text))
+    return text[: sum(end <= width for end in ends)]
 
 
 def told_apart(names: Sequence[str], width: int) -> list[str]:
-    """Every name in at most `width` characters, left out of its middle where most of them remain different.
+    """Every name in at most `width` cells, left out of its middle where most of them remain different.
 
     The names of the runs of a grid differ at several places: `demo-bdia-learning_rate0.01-s1`.
     """
-    long = {name for name in names if len(name) > width}
+    long = {name for name in names if cell_len(name) > width}
     heads = sorted(range(max(width, 1)), key=lambda head: abs(2 * head + 1 - width))
 
     def remain(head: int) -> int:
@@ -175,32 +187,32 @@ def told_apart(names: Sequence[str], width: int) -> list[str]:
 
 
 def shortened_path(path: str, width: int) -> str:
-    """`path` in at most `width` characters: whole parts are left out of its middle, the last one never.
+    """`path` in at most `width` cells: whole parts are left out of its middle, the last one never.
 
     Only a last part that is too long by itself is shortened in its own middle.
     """
-    if len(path) <= width:
+    if cell_len(path) <= width:
         return path
     parts = path.rstrip("/").split("/")
     first, last = ("/".join(parts[:2]) if path.startswith("/") else parts[0]), parts[-1]
     tails = ["/".join(parts[n:]) for n in range(1, len(parts))]
     forms = [f"{start}{ELLIPSIS}/{tail}" for start in (f"{first}/", "") for tail in tails]
-    return next((form for form in forms if len(form) <= width), shortened(last, width))
+    return next((form for form in forms if cell_len(form) <= width), shortened(last, width))
 
 
 def fitted(sentence: str, width: int) -> str:
-    """A sentence whose paths all fit on a line of `width` characters, so that none is broken in two."""
+    """A sentence whose paths all fit on a line of `width` cells, so that none is broken in two."""
     lines = sentence.split("\n")
     return "\n".join(" ".join(_fitted(word, width) for word in line.split(" ")) for line in lines)
 
 
 def _fitted(word: str, width: int) -> str:
     """A word; one that is a path and too long is shortened between the marks around it."""
-    if len(word) <= width or "/" not in word:
+    if cell_len(word) <= width or "/" not in word:
         return word
     path = word.strip(MARKS)
     before, _, after = word.partition(path)
-    return before + shortened_path(path, width - len(before) - len(after)) + after
+    return before + shortened_path(path, width - cell_len(before) - cell_len(after)) + after
 
 
 def toml(setting: object) -> str:

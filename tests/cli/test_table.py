@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from revconsole.cli.table import laid, sentence
 from revconsole.records.plan import Plan
@@ -51,6 +52,32 @@ def test_names_that_do_not_fit_lose_their_middle_and_are_told_apart():
     assert len(set(shown)) == 8
     assert all("…" in name or name in names for name in shown)
     assert max(map(len, found.body)) <= 45
+
+
+def test_letters_of_two_cells_are_counted_as_two_and_names_keep_their_ends():
+    names = [
+        f"größe-日本語-とても長い{each}-s{seed}" for each in ("名前", "🚀🚀") for seed in (0, 1)
+    ]
+
+    found = laid(["name", "one"], [[name, f"{n}" * 12] for n, name in enumerate(names)], 32)
+
+    shown = [line.split()[0] for line in found.body]
+    assert len(set(shown)) == 4
+    assert [name[-3:] for name in shown] == ["-s0", "-s1", "-s0", "-s1"]
+    assert all("…" in name for name in shown)
+    assert max(map(cell_len, found.body)) <= 32
+
+
+def test_a_sentence_with_letters_of_two_cells_is_broken_between_its_words():
+    text = (
+        "test accuracy of 日本語の名前  over seeds 0, 1: 8.00 ± 0.00 %, 日本語の 名前 🚀🚀🚀 rocket"
+    )
+
+    lines = sentence(text, 30).splitlines()
+
+    assert max(map(cell_len, lines)) <= 30
+    assert [word for line in lines for word in line.split()] == text.split()
+    assert "日本語の名前  over" in sentence(text, 80)
 
 
 def test_what_every_row_has_is_said_once_above_and_what_nobody_knows_not_at_all():
