@@ -27,7 +27,7 @@ VERBS = [
     ("ls",), ("ls", "--json"), ("show", "@1"), ("show", "@1", "--json"),
     ("show", "@1", "--confusion"), ("compare", "@1", "@2"), ("compare", "@1", "@2", "--json"),
     ("watch", "@1"), ("show", HOSTILE), ("stop", "@1"), ("resume", "@1"),
-    ("show", "@1", "--metric", HOSTILE),
+    ("show", "@1", "--metric", HOSTILE), ("report", "@1", "@2"),
 ]  # fmt: skip
 
 
@@ -47,6 +47,7 @@ def hostile_store() -> RunStore:
         attempt.emit(Measured(step=1, epoch=1, values={"loss": 1.0, HOSTILE: 2.0}))
         attempt.emit(Logged(text=HOSTILE))
         attempt.emit(Advised(level="alarm", text=HOSTILE))
+        attempt.emit(Advised(level="alarm", text=HOSTILE, rule=HOSTILE))
         attempt.emit(Confused(step=1, names=(HOSTILE, f"b{HOSTILE}"), counts=((1, 0), (1, 1))))
         values = {"test_accuracy": 0.5}
         attempt.emit(Finished(outcome="completed", step=1, values=values, by=HOSTILE))

@@ -266,13 +266,6 @@ def test_nothing_is_advised_that_is_done_already():
         assert told[0].text.endswith(remedy)
 
 
-def test_three_steps_to_a_tenth_are_no_rate_of_nothing():
-    rates = [0.1 * 0.1 ** (n // 250) for n in range(1000)]
-    watch = Watch(SUBJECT, Seen())
-
-    assert [a for n, r in enumerate(rates, start=1) for a in watch.look(step(n, 1.0, rate=r))] == []
-
-
 def test_one_epoch_with_a_high_validation_loss_is_no_over_fitting():
     watch, told = Watch(SUBJECT, Seen()), []
     for epoch in range(1, 20):

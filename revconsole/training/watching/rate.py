@@ -3,8 +3,8 @@
 from revconsole.training.watching.seen import Seen, Subject
 
 DECAYED = "rate decayed"
-NOTHING = 0.999e-3
-"""Share of its highest value at which a rate is nothing: three steps to a tenth, which many recipes take, are not."""
+NOTHING = 1e-3
+"""Share of its highest value at which a rate is nothing."""
 LEFT = 0.2
 """Share of all steps that are still to come; at its end every schedule may reach nothing."""
 
