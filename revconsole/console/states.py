@@ -3,6 +3,7 @@
 from rich.text import Text
 
 from revconsole.console.colours import themed
+from revconsole.records.printable import one_line
 from revconsole.records.run import State
 
 SIGNS: dict[State, str] = {
@@ -43,6 +44,9 @@ BRIEF: dict[State, str] = {"out of memory": "memory"}
 """Words for a narrow column."""
 BRIEF_ALARMS = {"diverged": "diverged", "at chance": "chance", "wrong gradients": "gradients"}
 
+MOST_ALARM = 60
+"""Characters of what an alarm is about; a log that is not ours may hold anything there."""
+
 
 def shown(state: State, variables: dict[str, str], *, alarm: str = "", brief: bool = False) -> Text:
     """Sign and word of a state, coloured with the variables of the theme.
@@ -52,6 +56,6 @@ def shown(state: State, variables: dict[str, str], *, alarm: str = "", brief: bo
     word = BRIEF.get(state, state) if brief else state
     if alarm:
         of_end = BRIEF_ALARMS.get(alarm, "alarm") if state == "finished" else word
-        text = f"! {of_end if brief else f'{state}, {alarm}'}"
+        text = f"! {of_end if brief else f'{state}, {one_line(alarm, MOST_ALARM)}'}"
         return Text(text, style=themed(variables, "text-error"), no_wrap=True)
     return Text(f"{SIGNS[state]} {word}", style=themed(variables, COLOURS[state]), no_wrap=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from revconsole.console import rows
+from revconsole.console import rows, states
 
 ESSENTIAL = {"state", "name", "scheme", "epoch", "val"}
 
@@ -26,3 +26,11 @@ def test_every_word_must_be_found_in_any_case(recorder, store):
     assert rows.matches(run, "demo BDIA finished")
     assert rows.matches(run, "")
     assert not rows.matches(run, "demo additive")
+
+
+def test_an_alarm_of_a_foreign_log_is_shown_on_one_line_without_what_a_terminal_obeys():
+    text = states.shown("finished", {}, alarm="\x1b]0;owned\x07\n\u202e" + "long " * 100).plain
+
+    assert text.startswith("! finished, ")
+    assert text.isprintable()
+    assert len(text) < 80
