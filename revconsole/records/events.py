@@ -110,6 +110,7 @@ class Advised:
     """Something the user should know: a note, a warning, or an alarm.
 
     `rule` names what it is about, where it may be over again: an alarm stands until a note of its rule follows.
+    What stands before a colon in it is the word for the state of the run.
     """
 
     kind: ClassVar[str] = "advice"

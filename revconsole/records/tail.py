@@ -160,7 +160,7 @@ class Tail:
             peak_memory_of=peak[1],
             fingerprint=_text(facts.get("fingerprint")) or header.plan.data_fingerprint,
             device=_text(facts.get("device")) or "",
-            alarm=", ".join(tally.alarms),
+            alarm=", ".join(dict.fromkeys(rule.partition(":")[0] for rule in tally.alarms)),
             alarm_text=" ".join(tally.alarms.values()),
             damaged_lines=self._damaged_lines(state),
             weights_sha256=tally.ending.weights_sha256

@@ -127,7 +127,7 @@ def _advised(check: Check) -> Advised:
     return Advised(
         level="warning" if check.name == LOSS else "alarm",
         text=f"check failed, {check.name}: {check.advice} ({check.figure})",
-        rule=f"failed check of {check.name}",
+        rule=f"failed check: {check.name}",
     )
 
 

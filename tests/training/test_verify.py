@@ -121,7 +121,7 @@ def test_a_planted_mistake_is_an_alarm_at_launch(realise):
     assert alarm.text.startswith(
         "check failed, no other sample: blocks.0.attn.inner (Attention) mixes the samples of the batch"
     )
-    assert alarm.rule == "failed check of no other sample", "the record of the run carries it"
+    assert alarm.rule == "failed check: no other sample", "the record of the run carries it"
 
 
 def test_wrong_gradients_are_said_once_by_the_audit_if_no_probe_says_so(realise):
