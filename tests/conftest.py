@@ -1,6 +1,7 @@
 """Fixtures of every test: no test touches the user's runs, data or configuration."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,11 @@ from revconsole.records.attempt import read_queued
 from revconsole.records.plan import Plan
 from revconsole.records.store import RunStore
 
+# Whoever started the tests may have had these ignored (`nohup`, `&` in a script), and what they start would ignore them too.
+for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, usual)
 # Before torch is imported: a test process per core, and tensors too small to share among threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # How long an example takes says something of a busy machine, and nothing of the code.

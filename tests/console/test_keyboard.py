@@ -180,6 +180,19 @@ async def test_a_launch_that_is_asked_for_by_no_key_is_of_what_was_typed_last(op
         await stage.until(lambda: not lab.busy())
 
 
+async def test_what_changed_without_a_word_is_judged_and_launched(opened, lab):
+    """Nobody waits for word of a change that does not come."""
+    async with opened(100, 40) as stage:
+        await at_field(stage, "train.epochs")
+        entry = field(stage, "train.epochs").query_one(Input)
+        with entry.prevent(Input.Changed):
+            entry.value = "1"
+        stage.app.screen.action_launch()
+        await stage.until(lab.runs)
+        assert lab.runs()[0].plan.train.epochs == 1
+        await stage.until(lambda: not lab.busy())
+
+
 async def test_a_paste_keeps_its_place_among_the_keys(opened):
     async with opened(100, 40) as stage:
         await at_field(stage, "train.batch")

@@ -66,8 +66,8 @@ class LaunchScreen(Newest, Screen[None]):
         self._kinds: dict[str, set[str]] = {}
         self._offered: dict[str, tuple[str, ...]] = {}
         self._planned: Planned | None = None
-        self._number = 0
-        self._judging, self._eager = True, False
+        self._number, self._judging = 0, True
+        self._eager: dict[str, str] | None = None  # the form that is to be launched once judged
         self._judge = Judge(reader.lab)
         self._timer: Timer | None = None
         self._counts: dict[str, int] = {}
@@ -79,14 +79,12 @@ class LaunchScreen(Newest, Screen[None]):
         yield Title()
         with VerticalScroll(id="settings", can_focus=False):
             offered = self._shelf or [(figures.UNKNOWN, "")]
-            hint = "where the values below come from"
-            yield Setting(PROFILE, "profile", options=offered, hint=hint)
+            yield Setting(PROFILE, "profile", options=offered, hint="where these values come from")
             for field in self._fields:
                 options = [(word, word) for word in field.words]
-                hint = form.meaning(field, {})
-                yield Setting(field.key, field.label, options=options, hint=hint)
-            hint = "more settings: key=value key=[a,b] …"
-            yield Setting(form.OTHER, "other", hint=hint)
+                meaning = form.meaning(field, {})
+                yield Setting(field.key, field.label, options=options, hint=meaning)
+            yield Setting(form.OTHER, "other", hint="more settings: key=value key=[a,b] …")
             hint = "a background process outlives this terminal"
             yield Setting(LAUNCHER, "trains in", options=form.LAUNCHERS, hint=hint)
         yield Origin(id="origin")
@@ -109,19 +107,24 @@ class LaunchScreen(Newest, Screen[None]):
 
     def on_setting_edited(self, event: Setting.Edited) -> None:
         """Judge the form anew, once typing rests."""
-        if event.key == PROFILE:
-            self._profile = event.text
+        if event.key == LAUNCHER:
+            self._show_command()
+        else:
+            self._hear(event.key, event.text)
+
+    def _hear(self, key: str, text: str) -> None:
+        if key == PROFILE:
+            self._profile = text
             self._typed.clear()
             self._offered.clear()
             self._blank(self._fields)
-        elif event.key == LAUNCHER:
-            self._show_command()
-            return
-        elif event.key != form.OTHER:
-            self._typed[event.key] = event.text
-            self._decide(event.key, event.text)
+        elif key != form.OTHER:
+            self._typed[key] = text
+            self._decide(key, text)
         self._number += 1
-        self._planned, self._judging, self._eager = None, True, False
+        self._planned, self._judging = None, True
+        if self._eager != self._texts():
+            self._eager = None
         self._after(CHECK_SECONDS, self._check)
 
     @on(Input.Blurred)
@@ -147,22 +150,21 @@ class LaunchScreen(Newest, Screen[None]):
 
     def action_launch(self) -> None:
         """Launch every run of the form, once it is judged; ask first if they are many."""
+        now = self._texts()
+        for key in [] if self._judging else [k for k in now if now[k] != self._judged.get(k)]:
+            self._hear(key, now[key])  # word of it may still be on its way here
         if self._judging:
-            self._eager = True
-            return
-        if self._texts() != self._judged:
-            self.call_later(self.action_launch)  # what was changed is on its way here
+            self._eager = now
             return
         if self._planned is None:
             self._refuse("nothing launched")
             return
-        runs = len(self._planned.plans)
+        planned, runs = self._planned, len(self._planned.plans)
         if runs <= MANY_RUNS:
-            self._launch(self._planned, self._launcher())
+            self._launch(planned, self._launcher())
             return
         question, choice = f"Launch {runs} runs?", Choice(answer="go", key="y", label="Launch")
         detail = "They train one after the other. Lists in the profile and in the form multiply."
-        planned = self._planned
 
         def answered(answer: str | None) -> None:
             if answer:
@@ -208,8 +210,8 @@ class LaunchScreen(Newest, Screen[None]):
             self._take(event.result)
         self._show_command()
         self._judged = self._texts()
-        if self._eager and event.final:
-            self._eager = False
+        if self._eager is not None and event.final:
+            self._eager = None
             self.action_launch()
 
     def _take(self, judged: Judged) -> None:
@@ -225,10 +227,9 @@ class LaunchScreen(Newest, Screen[None]):
         event.stop()
         self._counts |= event.counts
         if event.number == self._number and self._planned is not None:
-            self._counted = counting.span(self._planned.plans, self._counts)
-            if event.problem:
-                self._counted = f"parameters unknown: {event.problem}"
             plans = self._planned.plans
+            unknown = f"parameters unknown: {event.problem}" if event.problem else ""
+            self._counted = unknown or counting.span(plans, self._counts)
             self._show_outcome(counting.summary(plans, self._counted, looking=self._judging))
 
     def _check(self) -> None:
@@ -380,9 +381,8 @@ class LaunchScreen(Newest, Screen[None]):
     def _show_forecast(self, plans: Sequence[Plan]) -> None:
         """What to expect of the reconstruction, of the run that is worst off."""
         said, bad = form.reconstruction(plans)
-        style = themed(self.app.theme_variables, "text-error") if bad else ""
-        forecast = self.query_one("#forecast", Static)
-        forecast.update(Text(said, style=style))
+        forecast, red = self.query_one("#forecast", Static), self.app.theme_variables
+        forecast.update(Text(said, style=themed(red, "text-error") if bad else ""))
         forecast.display = bool(said)
 
     def _show_outcome(self, text: str, *, wrong: bool = False) -> None:
