@@ -16,8 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from rich.cells import cell_len, set_cell_size
-
 from revconsole.lab import format as form
 
 GAP = 2
@@ -61,8 +59,8 @@ class _Column:
         known = [cell for cell in self.cells if cell not in {"", form.UNKNOWN}]
         self.prose = self.prose or any(len(cell) > LONG and " " in cell for cell in self.cells)
         self.right = not self.prose and bool(known) and all(map(NUMBER.fullmatch, known))
-        self.head = max(map(cell_len, _label_words(self.label)), default=0)
-        widest = max(map(cell_len, self.cells), default=0)
+        self.head = max(map(form.cells, _label_words(self.label)), default=0)
+        widest = max(map(form.cells, self.cells), default=0)
         self.natural = self.width = max(self.head, widest)
 
     def least(self, name: int, prose: int) -> int:
@@ -70,7 +68,7 @@ class _Column:
         if self.right or self.natural <= WHOLE:
             return self.natural
         if self.prose:
-            longest = max((cell_len(w) for cell in self.cells for w in cell.split()), default=0)
+            longest = max((form.cells(w) for cell in self.cells for w in cell.split()), default=0)
             return min(self.natural, max(self.head, prose, min(longest, LONGEST_WORD)))
         width = max(self.head, min(name, self.natural))
         names = list(dict.fromkeys(self.cells))
@@ -91,9 +89,11 @@ class _Column:
 
     def padded(self, text: str) -> str:
         """A line of it, on its side."""
-        if cell_len(text) > self.width:
+        if form.cells(text) > self.width:
+            from rich.cells import set_cell_size  # rich: only on a terminal
+
             return set_cell_size(text, self.width)
-        blank = " " * (self.width - cell_len(text))
+        blank = " " * (self.width - form.cells(text))
         return blank + text if self.right else text + blank
 
 
@@ -156,7 +156,7 @@ def sentence(text: str, width: int) -> str:
     for part in re.findall(r"\s+|\S+", form.fitted(text, width - 2)):
         if part.isspace():
             gap = " " * len(part)
-        elif lines[-1] and cell_len(lines[-1] + gap + part) > width:
+        elif lines[-1] and form.cells(lines[-1] + gap + part) > width:
             lines.append(f"  {part}")
         else:
             lines[-1] += gap + part
@@ -241,12 +241,12 @@ def _label_words(label: str) -> list[str]:
 
 
 def _label_lines(label: str, width: int) -> list[str]:
-    if cell_len(label) <= width:
+    if form.cells(label) <= width:
         return [label]
     lines: list[str] = [""]
     for word in _label_words(label):
         glue = "" if not lines[-1] or lines[-1].endswith((".", "_")) else " "
-        if lines[-1] and cell_len(lines[-1] + glue + word) > width:
+        if lines[-1] and form.cells(lines[-1] + glue + word) > width:
             lines.append(word)
         else:
             lines[-1] += glue + word
@@ -267,9 +267,9 @@ def _in_lines(parts: Sequence[str], width: int, *, glue: str) -> list[str]:
     lines: list[str] = []
     for part in parts:
         longer = f"{lines[-1]}{glue}{part}" if lines else part
-        if lines and cell_len(longer) <= width:
+        if lines and form.cells(longer) <= width:
             lines[-1] = longer
-        elif cell_len(part) > width and " " in part:
+        elif form.cells(part) > width and " " in part:
             lines += wrapped(part, width)
         else:
             lines.append(part)

@@ -7,8 +7,6 @@ import math
 from collections.abc import Sequence
 from itertools import accumulate
 
-from rich.cells import cell_len
-
 UNKNOWN = "–"
 ELLIPSIS = "…"
 MARKS = "'\"`()[]:;,."
@@ -17,6 +15,15 @@ KIB = 1024
 MIB = 1024 * KIB
 PREFIXES = ("", "k", "M", "G", "T", "P")
 MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def cells(text: str) -> int:
+    """Cells of a terminal that a text takes: letters of Chinese and the like, and emoji, take two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # rich: only where letters are not one cell each
+
+    return cell_len(text)
 
 
 def percent(fraction: float | None) -> str:
@@ -155,7 +162,7 @@ def shortened(text: str, width: int, *, head: int | None = None) -> str:
     A cell is a column of the terminal: a letter of Chinese, Japanese or Korean takes two, and so does an emoji.
     head: how many cells of the beginning stay; by default as many as of the end.
     """
-    if cell_len(text) <= width:
+    if cells(text) <= width:
         return text
     head = (width - 1) // 2 if head is None else head
     tail = max(width, 1) - 1 - head
@@ -166,7 +173,7 @@ def _beginning(text: str, width: int) -> str:
     """As much of the text as `width` cells hold."""
     if text.isascii():
         return text[: max(width, 0)]
-    ends = accumulate(map(cell_len, text))
+    ends = accumulate(map(cells, text))
     return text[: sum(end <= width for end in ends)]
 
 
@@ -175,7 +182,7 @@ def told_apart(names: Sequence[str], width: int) -> list[str]:
 
     The names of the runs of a grid differ at several places: `demo-bdia-learning_rate0.01-s1`.
     """
-    long = {name for name in names if cell_len(name) > width}
+    long = {name for name in names if cells(name) > width}
     heads = sorted(range(max(width, 1)), key=lambda head: abs(2 * head + 1 - width))
 
     def remain(head: int) -> int:
@@ -191,13 +198,13 @@ def shortened_path(path: str, width: int) -> str:
 
     Only a last part that is too long by itself is shortened in its own middle.
     """
-    if cell_len(path) <= width:
+    if cells(path) <= width:
         return path
     parts = path.rstrip("/").split("/")
     first, last = ("/".join(parts[:2]) if path.startswith("/") else parts[0]), parts[-1]
     tails = ["/".join(parts[n:]) for n in range(1, len(parts))]
     forms = [f"{start}{ELLIPSIS}/{tail}" for start in (f"{first}/", "") for tail in tails]
-    return next((form for form in forms if cell_len(form) <= width), shortened(last, width))
+    return next((form for form in forms if cells(form) <= width), shortened(last, width))
 
 
 def fitted(sentence: str, width: int) -> str:
@@ -208,11 +215,11 @@ def fitted(sentence: str, width: int) -> str:
 
 def _fitted(word: str, width: int) -> str:
     """A word; one that is a path and too long is shortened between the marks around it."""
-    if cell_len(word) <= width or "/" not in word:
+    if cells(word) <= width or "/" not in word:
         return word
     path = word.strip(MARKS)
     before, _, after = word.partition(path)
-    return before + shortened_path(path, width - cell_len(before) - cell_len(after)) + after
+    return before + shortened_path(path, width - cells(before) - cells(after)) + after
 
 
 def toml(setting: object) -> str:
