@@ -105,6 +105,7 @@ def demo(
     lab = _lab(context.obj)
     planned = lab.plan("demo", _assignments(settings))
     lab.judge(planned.plans, set_in=planned.set_in, run_own_code=True)
+    say_partly(planned.settings, planned.plans)
     if headless or not (sys.stdout.isatty() and sys.stdin.isatty()):
         _train_here(lab, planned)
         return

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from revconsole.console import states
@@ -24,7 +25,7 @@ SEED_WIDTH = 10
 
 def list_columns(entries: Sequence[Entry], width: int) -> list[Column]:
     """The columns of the list; what is left of `width` goes to the title."""
-    name = min(MOST_STUDY, max((len(entry.name) for entry in entries), default=LEAST_NAME))
+    name = min(MOST_STUDY, max((cell_len(entry.name) for entry in entries), default=LEAST_NAME))
     fixed = name + 1 + 2 * 9 + 8
     return [
         Column(key="name", label="study", width=name, right=False),
@@ -68,7 +69,7 @@ def arm_columns(view: View, width: int) -> list[Column]:
         Column(key=f"{SEED}{seed}", label=f"seed {seed}", width=SEED_WIDTH, right=False)
         for seed in view.seeds
     ]
-    longest = max((len(arm.name) for arm in view.arms), default=LEAST_NAME)
+    longest = max((cell_len(arm.name) for arm in view.arms), default=LEAST_NAME)
     name = min(MOST_NAME, max(LEAST_NAME, longest))
     result = Column(key="accuracy", label="test, mean ± std", width=16)
     extra = [

@@ -16,3 +16,12 @@ def test_which_runs_a_setting_is_of_is_said_where_some_have_no_use_for_it(run):
     )
     assert sentence in " ".join(partly.err.split())
     assert "scheme.gamma" not in fully.err
+
+
+def test_the_demo_says_so_too(run):
+    Path("file").write_text("", encoding="utf-8")
+
+    said = run("--store", "file", "demo", "--headless", "model.depth=[1,2]", "scheme.gamma=0.5")
+
+    assert said.code == 4, "nothing can be trained there"
+    assert "scheme.gamma is of 4 of 8 runs" in " ".join(said.err.split())
