@@ -67,7 +67,9 @@ def sentence(plan: Plan, growth: float, blocks: int) -> str:
     low, high = _errors(plan, growth)
     gamma = getattr(plan.scheme, "gamma", None)
     scheme = plan.scheme.name if gamma is None else f"{plan.scheme.name} {gamma:g}"
-    over = f"over {blocks} blocks ({scheme}, {plan.train.precision})"
+    over = (
+        f"over {blocks} {'block' if blocks == 1 else 'blocks'} ({scheme}, {plan.train.precision})"
+    )
     if low >= LOST:
         return (
             f"the activations are lost, rounding grows {growth:.1e} times {over}: "

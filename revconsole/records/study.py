@@ -169,7 +169,13 @@ class Study:
                     words = [name, *(word(k, v) for k, v in choice.items())]
                     yield Unfit(name=", ".join(w for w in words if w) or self.name, error=made)
                 else:
-                    yield from made
+                    yield from (each.model_copy(update=self._called(each, name)) for each in made)
+
+    def _called(self, plan: Plan, arm: str) -> dict[str, str]:
+        """The name of a plan of an `[[arm]]`, by which it is told from those of the others."""
+        choice = plan.name.removeprefix(self.profile.name).strip("-")
+        parts = [self.name, _slug(arm), choice] if arm else [plan.name]
+        return {"name": "-".join(part for part in parts if part)[-120:]}
 
     def _labelled(self, plan: Plan, arm: str, *, quick: bool, study: bool) -> Plan:
         """The plan under its names; a file with no table of a study leaves its runs the names of a profile."""

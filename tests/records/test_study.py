@@ -274,6 +274,12 @@ def test_one_choice_that_cannot_be_planned_hides_no_other_from_a_look():
         study(PLAIN).models({"model.patch": 3})
 
 
+def test_models_of_arms_are_called_after_their_arms():
+    found = study(ARMS).models({"seeds": 0})
+
+    assert [each.name for each in found] == ["mine-plain", "mine-two-streams"]
+
+
 def test_to_be_looked_at_arms_that_settings_level_are_one():
     levelled = study(ARMS).models({"scheme.name": "momentum", "seeds": 0})
 
