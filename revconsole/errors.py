@@ -110,9 +110,17 @@ class RunFailed(RevconsoleError):  # noqa: N818  the name says what happened
     """A training ended early for a reason its user can act on."""
 
 
+MOST_SAID = 600
+"""Letters of an error that are kept."""
+
+
 def said(error: Exception) -> str:
     """An error in one line: ours as its sentence, any other with its kind."""
-    text = " ".join(str(error).split())[:300]
+    text = " ".join(str(error).split())
+    if (
+        len(text) > MOST_SAID
+    ):  # what happened is at its end, and what it happened to at its beginning
+        text = f"{text[: MOST_SAID // 2]} … {text[-MOST_SAID // 2 :]}"
     return text if isinstance(error, RevconsoleError) else f"{type(error).__name__}: {text}"
 
 

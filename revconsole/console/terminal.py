@@ -75,7 +75,7 @@ def kept(picture: Callable[[Path], object], folders: Sequence[Path]) -> tuple[Pa
         try:
             picture(folder)
         except OSError as error:
-            reasons.append(f"{folder}: {error.strerror or error}")
+            reasons.append(f"{error.strerror or error}: {folder}")
         else:
             return folder, ""
     return None, "; ".join(reasons)

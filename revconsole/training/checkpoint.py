@@ -104,7 +104,10 @@ class Checkpoints:
             # A copy per tensor, because safetensors refuses tensors that share memory.
             copies = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in weights.items()}
             save_file(copies, hidden / WEIGHTS)
-            torch.save(state, hidden / STATE)
+            with (hidden / STATE).open(
+                "wb"
+            ) as file:  # by its path torch writes some names otherwise
+                torch.save(state, file)
             _write_manifest(hidden, step)
             shutil.rmtree(final, ignore_errors=True)
             hidden.rename(final)

@@ -46,7 +46,6 @@ threads = 1
 device = "cpu"
 checkpoint_steps = 7
 audit = false
-probe_epochs = 10
 """
 REPEATED = ("loss", "gradient_norm", "train_loss", "validation_accuracy", "test_loss")
 COLUMNS = ("fault", "times", "survived", "lost", "worst recovery")

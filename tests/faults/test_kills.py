@@ -17,7 +17,8 @@ ON_A_GRID = {"bdia", "midpoint_a", "coefficients"}
 def wired(scheme):
     """Settings of a run of this scheme, reversible where it can be."""
     grid = {"scheme.grid_bits": 9} if scheme in ON_A_GRID else {}
-    return {"scheme.name": scheme} | grid
+    probes = {} if scheme == "residual" else {"train.probe_epochs": 10}
+    return {"scheme.name": scheme} | grid | probes
 
 
 def words(settings):

@@ -268,4 +268,5 @@ def test_every_setting_is_among_those_tried():
     tried = {f"{section}.{name}".strip(".") for section, _, name in every_setting()}
     tags = {f"{section}.{tag}" for section, (tag, _) in KINDS.items()}
 
-    assert set(flat_settings(Plan(name="p"))) - tags <= tried
+    noted = {"lengthened"}  # below the table: see `notes`
+    assert set(flat_settings(Plan(name="p"))) - tags - noted <= tried

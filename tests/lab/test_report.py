@@ -338,11 +338,13 @@ def test_what_happened_to_runs_stands_below_the_table(finished):
         Line(time=0.0, level="note", text=f"4.0 {BUSY} during the last minute"),
         Line(time=1.0, level="alarm", text="the loss is not a number"),
     ]
-    resumed = replace(patient.summary, attempt=3)
+    longer = patient.plan.model_copy(update={"lengthened": [4]})
+    resumed = replace(patient.summary, attempt=3, plan=longer)
     notes = table(reported.of_runs([replace(patient, summary=resumed, log=tuple(lines))])).notes
 
     for words in (
         "Ended before the last planned epoch (train.patience): after 2 of 9.",
+        "Lengthened by resume, up to the old end as it was planned: from 4 to 9 epochs.",
         "Interrupted and resumed: a.",
         "The machine had more to do than this run, so that seconds are not comparable: a.",
         "Alarm of a: the loss is not a number",

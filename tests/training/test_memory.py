@@ -185,7 +185,7 @@ def test_an_evaluation_shrinks_and_finds_the_same(runner, shrinking):
     with little(8, training=False):
         parts = runner(shrinking(), "parts")
 
-    assert warnings(parts)[0].startswith("the validation ran out of memory with 32 images")
+    assert warnings(parts)[0].startswith("the first pass ran out of memory with 32 images")
     assert parts.ending.values == pytest.approx(whole.ending.values, rel=1e-2)
     assert [parts.losses[n] for n in range(1, 5)] == [whole.losses[n] for n in range(1, 5)]
 

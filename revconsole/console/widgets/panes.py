@@ -39,7 +39,7 @@ class Title(Words):
 
     def say(self, *parts: str) -> None:
         """Show parts with a dot between them; a path at their end has what room they leave."""
-        self._parts = tuple(f" · {one_line(part)}" for part in parts if part)
+        self._parts = tuple(f" · {one_line(part, 4000)}" for part in parts if part)
         self._show()
 
     def on_resize(self) -> None:

@@ -67,6 +67,8 @@ def _about_runs(results: Results) -> Iterator[str]:
         yield "The arms have different numbers of epochs."
     if early := runs.only(_ended_early):
         yield f"Ended before the last planned epoch (train.patience): {early.told(_reached)}."
+    if longer := runs.only(lambda run: bool(run.plan.lengthened)):
+        yield f"Lengthened by resume, up to the old end as it was planned: {longer.told(_lengthened)}."
     if resumed := runs.only(lambda run: run.summary.attempt > 1):
         yield f"Interrupted and resumed: {resumed.whose}."
     if busy := runs.only(_says(BUSY)):
@@ -80,6 +82,12 @@ def _about_runs(results: Results) -> Iterator[str]:
 
 def _ended_early(run: Run) -> bool:
     return run.plan.train.patience is not None and 0 < run.summary.epoch < run.plan.epochs
+
+
+def _lengthened(run: Run) -> str:
+    unit = "steps" if run.plan.train.steps else "epochs"
+    now = run.plan.train.steps or run.plan.epochs
+    return f"from {', '.join(map(str, run.plan.lengthened or ()))} to {now} {unit}"
 
 
 def _reached(run: Run) -> str:
