@@ -46,7 +46,10 @@ def list_rows(entries: Sequence[Entry], variables: Variables) -> list[Row]:
                 Text(name),
                 *(_share(share, variables) for share in (*entry.shares, None, None)[:2]),
                 Text("yours" if entry.own else "shipped", style="dim"),
-                Text(one_line(entry.problem), style=themed(variables, "text-error"))
+                Text(
+                    one_line(entry.problem.removeprefix(f"{entry.path}: ")),
+                    style=themed(variables, "text-error"),
+                )
                 if entry.problem
                 else Text(one_line(entry.title)),
             ),

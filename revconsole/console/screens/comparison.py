@@ -156,7 +156,7 @@ class ComparisonScreen(PlottingScreen):
         keys = compared.differing[:MOST_SETTINGS]
         names = [one_line(row.summary.name) for row in compared.rows]
         columns = _columns(keys, compared, max(map(len, names)), self.size.width)
-        room = next(column.width for column in columns if column.key == "name")
+        room = next((column.width for column in columns if column.key == "name"), 1)
         table.set_columns(columns)
         variables = self.app.theme_variables
         table.set_rows([

@@ -194,7 +194,7 @@ class RunsScreen(SteeringScreen):
         """Columns that fit, and names that can be told apart in theirs. longest: of all names, shown or not."""
         fields, variables = rows.fitting(self._width, longest), self.app.theme_variables
         columns = rows.columns(fields, self._width)
-        room = next(column.width for column in columns if column.key == "name")
+        room = next((column.width for column in columns if column.key == "name"), 1)
         names = told_apart([one_line(run.name) for run in runs], room)
         marked = set(self._marked)
         table = self.query_one(LiveTable)
