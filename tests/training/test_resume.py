@@ -151,6 +151,7 @@ def test_a_finished_run_trains_no_further(runner, small):
 
 
 WALL_CLOCK = {"images_per_second", "probe_seconds", *CLOCK}
+MEMORY = ("device_", "resident_", "training_peak_")
 ONCE_PER_ATTEMPT = {"kept_for_backward_bytes"}
 RUNS_KILLED = 5
 
@@ -170,7 +171,7 @@ def values(logs):
     found = {}
     for event in (e for log in logs for e in log.of(Measured) + log.of(EpochFinished)):
         for name, value in event.values.items():
-            if name in WALL_CLOCK | ONCE_PER_ATTEMPT or name.startswith(("device_", "resident_")):
+            if name in WALL_CLOCK | ONCE_PER_ATTEMPT or name.startswith(MEMORY):
                 continue
             assert found.setdefault((name, event.step), value) == value, (name, event.step)
     return found
