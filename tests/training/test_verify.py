@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from revconsole.errors import ProfileError, RevconsoleError, UnknownName
-from revconsole.records.events import Advised, EpochFinished
+from revconsole.records.events import Advised, EpochFinished, Started
 from revconsole.records.plan import Plan
 from revconsole.records.sections import Python
 from revconsole.training.verify import Shape, at_launch, load_own, verify, verify_own
@@ -181,7 +181,7 @@ def test_it_warns_at_the_first_start_only(small, runner):
     assert len([e for e in first.of(Advised) if "mixes the samples" in e.text]) == 1
 
     again = runner(mixing(epochs=3), "other")
-    assert again.events[0].resumed_from
+    assert again.of(Started)[0].resumed_from
     assert not [e for e in again.of(Advised) if "mixes the samples" in e.text]
 
 
