@@ -24,19 +24,27 @@ from revconsole.records.block import Block
 from revconsole.records.bounded import LOG_BYTES
 from revconsole.records.columns import Column
 from revconsole.records.damage import UNREADABLE
-from revconsole.records.events import Answered, EpochFinished, Finished, Measured, Record, Started
+from revconsole.records.events import (
+    Advised,
+    Answered,
+    EpochFinished,
+    Finished,
+    Measured,
+    Record,
+    Started,
+)
 from revconsole.records.shared import READABLE, set_mode
 
 FILE = "digest.bin"
 CHUNK_BYTES = 1 << 20
 """Of log to a chunk; what comes after the last chunk is read line by line."""
-MARK = b"rvdig002"
+MARK = b"rvdig003"
 """With the format's number; to be raised when `Block` or the events that `ORDERED` names change."""
 HEAD = struct.Struct("<8sQQIIII")
 MOST_BYTES = 1 << 28
 """Of one part of a chunk; a length beyond is damage."""
-ORDERED = (Started, Answered, Finished)
-"""Events that mean something else before a measurement than after it."""
+ORDERED = (Started, Answered, Finished, Advised)
+"""Events that mean something else before a measurement than after it: an alarm is of the step it was raised at."""
 
 
 @dataclass(slots=True)

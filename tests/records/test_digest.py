@@ -178,6 +178,19 @@ def test_followers_who_came_at_any_time_agree(some, size, data):
         assert {shown(each) for each in followers} <= {without_digest(Path(name))}
 
 
+@pytest.mark.parametrize(("resumed_from", "alarm"), [(3, ""), (5, "diverged"), (8, "diverged")])
+def test_an_alarm_is_of_the_step_it_was_raised_at(tmp_path, resumed_from, alarm):
+    first = Writer(tmp_path, 1, 700)
+    for step in range(1, 10):
+        first.emit(Measured(step=step, epoch=1, values={"loss": 1.0}))
+        if step == 5:
+            first.emit(Advised(level="alarm", text="a", rule="diverged"))
+    Writer(tmp_path, 2, 150).emit(Started(facts={}, resumed_from=resumed_from))
+
+    assert follower(tmp_path).run().summary.alarm == alarm
+    assert shown(follower(tmp_path)) == without_digest(tmp_path)
+
+
 def test_the_digest_is_what_is_read(tmp_path):
     writer = Writer(tmp_path, 1, 5000)
     for step in range(1, 101):
