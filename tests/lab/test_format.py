@@ -109,14 +109,14 @@ def test_the_runs_of_a_grid_are_told_apart_where_they_differ(width):
     assert all(len(name) <= width for name in short)
 
 
-PATH = "/home/somebody/work/question/profiles/studies/tiny.toml"
+PATH = "/home/somebody/text/question/profiles/studies/tiny.toml"
 
 
 @pytest.mark.parametrize(
     ("width", "text"),
     [
         (60, PATH),
-        (54, "/home/…/work/question/profiles/studies/tiny.toml"),
+        (54, "/home/…/text/question/profiles/studies/tiny.toml"),
         (40, "/home/…/profiles/studies/tiny.toml"),
         (25, "/home/…/studies/tiny.toml"),
         (18, "/home/…/tiny.toml"),
