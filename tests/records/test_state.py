@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 
@@ -40,9 +41,15 @@ def claimed_by(store, run_id, identity):
     path.write_text(json.dumps(identity.to_dict()), encoding="utf-8")
 
 
+def aged(path, seconds):
+    """Set back from what its file system stamps now, whatever this machine's clock says."""
+    with tempfile.TemporaryFile(dir=path.parent) as now:
+        then = os.fstat(now.fileno()).st_mtime - seconds
+    os.utime(path, (then, then))
+
+
 def silent_for(attempt, seconds):
-    then = time.time() - seconds
-    os.utime(attempt.folder / "events.jsonl", (then, then))
+    aged(attempt.folder / "events.jsonl", seconds)
 
 
 def until(happened):
@@ -225,8 +232,7 @@ def test_a_run_that_nobody_queued_is_lost_after_a_while(store, plan):
     run_id = store.create(plan, {})
     assert said(store, run_id) == ("queued", "")
 
-    then = time.time() - state.QUEUED_WITHIN_SECONDS - 1
-    os.utime(store.folder(run_id) / "plan.json", (then, then))
+    aged(store.folder(run_id) / "plan.json", state.QUEUED_WITHIN_SECONDS + 1)
 
     assert said(store, run_id)[0] == "lost"
     assert "`revconsole resume` starts it" in said(store, run_id)[1]
@@ -312,8 +318,7 @@ def test_how_long_a_run_has_been_silent_is_told_by_the_clock_that_stamps_its_log
     clock._looks.clear()
     assert said(store, run_id) == ("running", "")
 
-    then = ours() - state.STALL_SECONDS - 5
-    os.utime(attempt.folder / "events.jsonl", (then, then))
+    silent_for(attempt, state.STALL_SECONDS + 5)
     assert said(store, run_id) == ("stalled", "nothing has moved for 25 s after step 10")
 
 
