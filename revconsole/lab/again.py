@@ -109,7 +109,9 @@ def _makes(profile: Study, settings: Mapping[str, Any], plans: Sequence[Plan]) -
         made = profile.plans(settings)
     except RevconsoleError:
         return False
-    return [each.digest() for each in made] == [each.digest() for each in plans]
+    return [(each.digest(), each.where) for each in made] == [
+        (each.digest(), each.where) for each in plans
+    ]
 
 
 def _settings(plan: Plan) -> dict[str, Any]:

@@ -304,9 +304,10 @@ def _paces(summaries: Sequence[Summary], keys: Keys) -> dict[str, tuple[float, f
 
 
 def pace_key(plan: Plan) -> str:
-    """Runs that differ only in seed and in length take equally long per epoch."""
+    """Runs that differ only in seed and in length take equally long per epoch, in one place."""
     one_epoch = plan.train.model_copy(update={"epochs": 1, "steps": None})
-    return plan.model_copy(update={"seed": 0, "train": one_epoch}).digest()
+    alike = plan.model_copy(update={"seed": 0, "train": one_epoch})
+    return " ".join([alike.digest(), *map(str, plan.where)])
 
 
 def _left(each: Standing) -> float:

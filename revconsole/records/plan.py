@@ -7,6 +7,8 @@ it. A plan is made by `Profile.plans()` and read back from a run folder; it neve
 import hashlib
 import json
 import math
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -53,6 +55,9 @@ LABELS = frozenset(
     {"name", "profile", "study", "arm", "quick", "data_fingerprint", "folder_images"}
 )
 """What a plan is called, where it came from and what was found out about it: nothing of it decides the result."""
+
+WHERE = {"train": {"device"}}
+"""Settings by section that say where a run is computed: the same run may be computed anywhere."""
 
 NOT_OF_THE_PAST = {
     "train": {
@@ -142,11 +147,11 @@ class Plan(Section):
         return self.shipped.train_images
 
     def digest(self) -> str:
-        """A hash of everything that decides the result: two plans with one digest train alike.
+        """A hash of everything that decides the result: two plans with one digest train alike, wherever they do.
 
         What is at its default is left out: a setting that a later version adds changes no digest.
         """
-        content = self.model_dump(exclude=set(LABELS), exclude_defaults=True)
+        content = self._without(WHERE).model_dump(exclude=set(LABELS), exclude_defaults=True)
         for section, (tag, _) in KINDS.items():
             if section in content or section not in LATER:
                 content.setdefault(section, {})[tag] = getattr(getattr(self, section), tag)
@@ -157,13 +162,26 @@ class Plan(Section):
 
         Left out beside what `digest` leaves out: see `NOT_OF_THE_PAST`.
         """
-        first: dict[str, object] = {"lengthened": None}
-        for section, names in NOT_OF_THE_PAST.items():
+        return self._without(NOT_OF_THE_PAST).model_copy(update={"lengthened": None}).digest()
+
+    @property
+    def where(self) -> tuple[object, ...]:
+        """Where it is to be computed, which the digest leaves out; see `WHERE`."""
+        return tuple(
+            getattr(getattr(self, section), name)
+            for section, names in WHERE.items()
+            for name in sorted(names)
+        )
+
+    def _without(self, settings: Mapping[str, AbstractSet[str]]) -> Self:
+        """With some settings, by section, at their defaults, whatever they are."""
+        first: dict[str, object] = {}
+        for section, names in settings.items():
             inner = getattr(self, section)
             fields = type(inner).model_fields
             defaults = {name: fields[name].default for name in names if name in fields}
             first[section] = inner.model_copy(update=defaults)
-        return self.model_copy(update=first).digest()
+        return self.model_copy(update=first)
 
     @model_validator(mode="after")
     def _rules(self) -> Self:

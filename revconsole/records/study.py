@@ -334,7 +334,9 @@ def _refuse_twins(arms: Mapping[str, list[Plan]], where: str) -> None:
             twin = seen.setdefault(plan.digest(), arm)
             if twin != arm:
                 raise ProfileError(
-                    where, "arm", f"{twin!r} and {arm!r} would be the same runs: nothing differs"
+                    where,
+                    "arm",
+                    f"{twin!r} and {arm!r} would be the same runs: nothing that decides a result differs; leave one out",
                 )
 
 

@@ -338,6 +338,23 @@ def test_what_a_plan_is_called_is_not_in_its_digest():
     assert other.digest() == plan.digest()
 
 
+def test_where_a_run_is_computed_is_not_in_its_digest_and_old_digests_are_what_they_were():
+    tables = [{}, {"batch": 64}, {"batch": 64, "device": "cuda:1"}]
+    default, here, there = (Plan.model_validate({"name": "n", "train": t}) for t in tables)
+
+    assert default.digest().startswith("55fec5221a1826c5")  # as the version before had both
+    assert here.digest().startswith("6238eb462fefa20f")
+    assert there.digest() == here.digest() == here.past_digest()
+    assert there.where != here.where
+
+
+def test_arms_that_differ_in_nothing_but_where_they_are_computed_are_refused():
+    Path("devices.toml").write_text('[vary]\ntrain.device = ["cpu", "cuda"]\n', encoding="utf-8")
+
+    with pytest.raises(ProfileError, match="nothing that decides a result differs; leave one out"):
+        studies.load(Path("devices.toml")).plans()
+
+
 def test_kinds_of_a_section_have_digests_of_their_own_even_at_their_defaults():
     names = ["residual", "additive", "momentum", "bdia", "midpoint", "leapfrog", "hamiltonian"]
     made = [Plan.model_validate({"name": "a", "scheme": {"name": n}}).digest() for n in names]
