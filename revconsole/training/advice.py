@@ -13,6 +13,7 @@ import torch
 from revconsole.data import doubts
 from revconsole.records import growth
 from revconsole.records.events import Advised
+from revconsole.training import devices
 from revconsole.training.facts import error_growth, rebuilt_blocks
 from revconsole.training.norms import normed_over_parts
 from revconsole.training.pairs import forecast_fit_seconds
@@ -71,6 +72,14 @@ def slow_fit(setting: Setting) -> Advised | None:
         f"the fit will take {seconds / 60:,.0f} minutes or more: its time grows with the square of the images, and "
         f"there are {images:,}; data.train_limit={images // 4} would take a sixteenth"
     )
+
+
+def passed_over(setting: Setting) -> Advised | None:
+    """A run on the CPU though there is a GPU, which torch cannot use."""
+    if setting.fitted or setting.device.type != "cpu" or setting.plan.train.device != "auto":
+        return None
+    why = devices.passed_over()
+    return _warning(f"this run trains on the CPU: {why}") if why else None
 
 
 def oversized_batch(setting: Setting) -> Advised | None:
@@ -212,7 +221,7 @@ def _note(text: str) -> Advised:
     return Advised(level="note", text=text)
 
 
-OF_THE_MACHINE = (crowded, busy)
+OF_THE_MACHINE = (crowded, busy, passed_over)
 """What may be another than when the run began."""
 OF_NETWORKS = (
     oversized_batch,
@@ -222,6 +231,7 @@ OF_NETWORKS = (
     magnified,
     crowded,
     busy,
+    passed_over,
     growing_error,
     mostly_frozen,
 )

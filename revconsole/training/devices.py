@@ -1,8 +1,9 @@
 """Where to train: the device a plan names, and the switches of this process that decide bits of the results."""
 
+import logging
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -10,35 +11,66 @@ import torch
 
 from revconsole.errors import DeviceUnavailable, RunFailed
 from revconsole.records.events import Scalar
+from revconsole.training import cards
+from revconsole.training.shortage import size
 
+Say = Callable[[str], None]
+log = logging.getLogger(__name__)
 WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")
 """Where cuBLAS is told of the workspaces with which it computes the same every time."""
 
 
-def choose(name: str) -> torch.device:
-    """The device of that name; `auto` takes the first of cuda, mps, cpu that is there.
+def choose(name: str, say: Say = log.info) -> torch.device:
+    """The device of that name; `auto` takes the emptiest GPU this torch has kernels for, else mps, else the CPU.
 
-    Raises DeviceUnavailable for a device that is not there, with those that are.
+    say: takes a sentence about what was chosen of several. Begins CUDA where that is asked for or left to it.
+    Raises DeviceUnavailable for a device that is not there, with those that are, or cannot compute.
     """
-    here = available()
     if name == "auto":
-        return torch.device(here[0])
-    wanted = "cuda:0" if name == "cuda" else name
-    if wanted not in here:
-        raise DeviceUnavailable(
-            f"there is no device {name!r} on this machine; it has {', '.join(here)}: "
-            "set train.device to one of these, or to auto"
-        )
-    return torch.device(wanted)
+        return torch.device(_best(say))
+    refuse_missing(name)
+    device = torch.device("cuda:0" if name == "cuda" else name)
+    if device.type == "cuda" and (lack := cards.lacks_kernels(cards.cards()[device.index])):
+        raise DeviceUnavailable(lack)
+    return device
+
+
+def refuse_missing(name: str) -> None:
+    """Raise DeviceUnavailable where there is no such device, without beginning CUDA where there is one."""
+    here = available()
+    if name == "auto" or ("cuda:0" if name == "cuda" else name) in here:
+        return
+    why = cards.unseen() if name.startswith("cuda") else ""
+    raise DeviceUnavailable(
+        f"there is no device {name!r} on this machine; it has {', '.join(here)}: "
+        "set train.device to one of these, or to auto" + (f"; {why}" if why else "")
+    )
+
+
+def passed_over() -> str:
+    """Why `auto` takes no GPU though there is one; empty where it takes one, or none is there."""
+    found = [card for card in cards.cards() if not cards.lacks_kernels(card)]
+    if found:
+        return ""
+    return next(map(cards.lacks_kernels, cards.cards()), "") or cards.unseen()
 
 
 def available() -> list[str]:
     """Every device of this machine, the one to prefer first."""
-    cuda = (
-        [f"cuda:{n}" for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    )
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     mps = ["mps"] if torch.backends.mps.is_available() else []
-    return [*cuda, *mps, "cpu"]
+    return [*(f"cuda:{number}" for number in range(count)), *mps, "cpu"]
+
+
+def _best(say: Say) -> str:
+    able = [card for card in cards.cards() if not cards.lacks_kernels(card)]
+    if not able:
+        return next(name for name in available() if not name.startswith("cuda"))
+    best = cards.emptiest(able)
+    if len(able) > 1:
+        free = "whose free memory is not known" if best.free is None else f"{size(best.free)} free"
+        say(f"train.device=auto takes {best}, {free}, of {len(able)} GPUs")
+    return best.device
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import torch
 from torch.amp.grad_scaler import GradScaler
 
 from revconsole.errors import ProfileError
+from revconsole.training.cards import computes_in_bf16
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -46,11 +47,22 @@ def prepare(name: str, device: torch.device) -> Precision:
     """The precision of that name on that device. Raises ProfileError where the device cannot compute so."""
     if name == "fp16" and device.type == "cpu":
         raise _refusal("fp16 needs a GPU and this run is on the CPU; use bf16 or float32")
-    if name == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        raise _refusal(f"{device} cannot compute in bf16; use fp16 or float32")
+    if name == "bf16" and device.type == "cuda":
+        _refuse_emulation(device)
     return Precision(
         name=name, device=device, scaler=GradScaler(device.type, enabled=name == "fp16")
     )
+
+
+def _refuse_emulation(device: torch.device) -> None:
+    """Raise ProfileError where this very device, not whichever is the current one, has no arithmetic in bf16."""
+    capability = torch.cuda.get_device_capability(device)
+    if not computes_in_bf16(capability):
+        name, (major, minor) = torch.cuda.get_device_name(device), capability
+        raise _refusal(
+            f"{device} ({name}, compute capability {major}.{minor}) has no arithmetic in bf16, which comes with 8.0; use "
+            "fp16 or float32"
+        )
 
 
 def _refusal(reason: str) -> ProfileError:

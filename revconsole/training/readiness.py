@@ -28,11 +28,11 @@ def refuse_unready(plan: Plan, store: RunStore, *, own_code: bool) -> None:
     own_code: whether a model of somebody's own may be built, which runs their code; otherwise it is not judged.
     Raises DeviceUnavailable, ProfileError, UnknownName, NotInvertible or DataUnavailable, with one sentence.
     """
-    device = devices.choose("cpu" if isinstance(plan.model, Svm) else plan.train.device)
-    if (
-        device.type == "cpu"
-    ):  # a GPU is not asked: CUDA would begin here, before the run has set its switches
-        precision.prepare(plan.train.precision, device)
+    # A GPU is not asked for what it can: CUDA would begin here, before the run has set its switches.
+    name = "cpu" if isinstance(plan.model, Svm) else plan.train.device
+    devices.refuse_missing(name)
+    if name == "cpu" or (name == "auto" and devices.available() == ["cpu"]):
+        precision.prepare(plan.train.precision, torch.device("cpu"))
     if isinstance(plan.model, Svm) or (isinstance(plan.model, Python) and not own_code):
         return
     try:

@@ -160,7 +160,7 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
     that the plan asks for.
     """
     fitted = isinstance(plan.model, Svm)
-    device = devices.choose("cpu" if fitted else plan.train.device)
+    device = devices.choose("cpu" if fitted else plan.train.device, say)
     arithmetic = precision.prepare(plan.train.precision, device)
     opened = open_data(plan.data, folder=data, device=device, say=say)
     say(f"what was read: {opened.read}")

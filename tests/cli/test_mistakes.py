@@ -180,7 +180,7 @@ def test_what_can_be_known_before_a_run_exists_is_said_before(run, arguments, co
 def test_a_study_is_judged_before_any_of_its_runs_exists(run):
     Path("two.toml").write_text(
         '[study]\ntitle = "two"\n[train]\nepochs = 1\n[[arm]]\nname = "here"\n'
-        '[[arm]]\nname = "nowhere"\ntrain.device = "cuda:9"\n'
+        '[[arm]]\nname = "nowhere"\nmodel.depth = 3\ntrain.device = "cuda:9"\n'
     )
     for more in ((), ("--dry-run",), ("--detach",)):
         said = run("study", "run", "two.toml", *more)

@@ -31,7 +31,7 @@ class Train(Section):
     precision: Literal["float32", "bf16", "fp16"] = "float32"
     """Arithmetic of the branches; bf16 and fp16 run under autocast, fp16 with a loss scaler."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    """Where to train: auto takes cuda, then mps, then cpu."""
+    """Where to train: auto takes the emptiest GPU, then mps, then cpu; the same run wherever it is."""
     threads: int | None = Field(default=None, ge=1, le=1024)
     """CPU threads for the arithmetic; unset leaves torch's choice, which the run records."""
     budget_mib: int | None = Field(default=None, ge=1)
