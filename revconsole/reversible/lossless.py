@@ -21,8 +21,9 @@ log₂(q/p) bits a scaling, 0.15 at 9/10: the least there is. It is set aside be
 
 All of it is floating-point arithmetic that happens to be exact: whole numbers below 2²⁴ are
 float32 numbers (2⁵³ in float64), and so are their sums and products below that, and the floor of
-their correctly rounded quotient is the floor of the true one. `Grid.require_room` raises before a
-stream outgrows that. Rounding onto the grid passes gradients straight through.
+their correctly rounded quotient is the floor of the true one (see `floored` for devices that round
+otherwise). `Grid.require_room` raises before a stream outgrows that. Rounding onto the grid passes
+gradients straight through.
 
 Sources: Zhang, Lewis, Kleijn, "On Exact Bit-level Reversible Transformers Without Changing
 Architectures" (arXiv 2407.09093, ICML 2025), in floor arithmetic for any b; Maclaurin, Duvenaud,
@@ -48,6 +49,7 @@ SPREAD = 0x0101010101010101  # multiplied into a byte, copies it to all eight by
 FINEST = 20  # bits after the point that leave float32 room up to 16
 STORE_LIMIT = 2**24  # whole numbers below it are float32 numbers
 STORE_BYTES = 3  # which is also what one of them takes
+ROUND_QUOTIENTS = ("cpu", "cuda")  # devices whose quotient of two tensors is correctly rounded
 PICK = 0x8040201008040201 - (1 << 64)  # keeps bit i of byte i; as a signed word
 
 
@@ -193,6 +195,23 @@ def store_fills(ratios: tuple[Fraction, ...]) -> bool:
     return full
 
 
+def floored(whole: Tensor, divisor: int, *, rounded: bool | None = None) -> Tensor:
+    """⌊whole / divisor⌋, for whole numbers that the dtype holds.
+
+    rounded: whether the device rounds quotients correctly; None asks `ROUND_QUOTIENTS`.
+    The divisor is a tensor of the device: by a Python number CUDA divides as it multiplies by the
+    rounded reciprocal, and the floor is then one too small or too large for some numbers. Where the
+    quotient of tensors is not correctly rounded either, the remainder tells: half a unit above a
+    whole number, no rounding reaches the next multiple.
+    """
+    by = whole.new_full((1,), divisor)
+    quotient = torch.floor(whole / by)
+    if not (whole.device.type in ROUND_QUOTIENTS if rounded is None else rounded):
+        remainder = torch.sub(whole, quotient, alpha=divisor)
+        quotient += torch.floor(remainder.add_(0.5) / by)
+    return quotient
+
+
 def peak(stream: Tensor) -> Tensor:
     """The largest magnitude in the stream, on its device; nan if there is one."""
     low, high = torch.aminmax(stream.detach())
@@ -208,9 +227,9 @@ class _Multiplied(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         factor, divisor = ratio.numerator, ratio.denominator
         whole = value * 2.0**fraction
-        quotient = torch.floor(whole / divisor)
+        quotient = floored(whole, divisor)
         whole.sub_(quotient, alpha=divisor).add_(store, alpha=divisor)
-        after = torch.floor(whole / factor)
+        after = floored(whole, factor)
         whole.sub_(after, alpha=factor).add_(quotient, alpha=factor)
         ctx.ratio = ratio
         ctx.mark_non_differentiable(after)
