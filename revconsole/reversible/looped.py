@@ -10,7 +10,7 @@ In evaluation, where the scheme is the plain network, the blocks themselves are 
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -39,6 +39,16 @@ class LoopedSequence(ReversibleSequence):
     ) -> None:
         self.starts = frozenset(starts)  # first: the runs depend on it
         super().__init__(*blocks, scheme=scheme, backward=backward, left=left)
+
+    def _shorter(
+        self,
+        chosen: OrderedDict[str, nn.Module],
+        backward: Backward | Sequence[Backward],
+        left: Collection[str],
+    ) -> Self:
+        return type(self)(
+            chosen, scheme=self.scheme, backward=backward, left=left, starts=self.starts
+        )
 
     def __iter__(self) -> Iterator[Any]:
         """The blocks, or their stand-ins."""

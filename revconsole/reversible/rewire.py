@@ -18,10 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from revconsole.errors import NotInvertible
 from revconsole.reversible.ends import joins, require_end, require_same_width, wide_ends
+from revconsole.reversible.examples import Example
 from revconsole.reversible.looped import LoopedSequence
 from revconsole.reversible.scheme import Backward, Scheme, make_scheme
 from revconsole.reversible.sequence import ReversibleSequence
@@ -46,18 +47,18 @@ class Survey:
 
 
 def survey(
-    model: nn.Module, scheme: Scheme | str = "bdia", *, example: Tensor | None = None
+    model: nn.Module, scheme: Scheme | str = "bdia", *, example: Example | None = None
 ) -> Survey:
     """Look for residual stacks, without changing the model, and say which the scheme can take.
 
-    example: an input to run the model on; by default an image of the size it was made for, or a
-    small one.
+    example: what to run the model on: a tensor, a tuple of positional inputs, a dictionary of named
+    ones, or `(args, kwargs)`; by default an image of the size it was made for, or a small one.
     """
     return surveys(model, [_made(scheme)], example=example)[0]
 
 
 def surveys(
-    model: nn.Module, schemes: Sequence[Scheme], *, example: Tensor | None = None
+    model: nn.Module, schemes: Sequence[Scheme], *, example: Example | None = None
 ) -> list[Survey]:
     """A survey for each of several schemes, from one run of the model."""
     seen = _seen(model, example)
@@ -73,7 +74,7 @@ def rewire(
     scheme: Scheme | str = "bdia",
     backward: Backward = "reversible",
     *,
-    example: Tensor | None = None,
+    example: Example | None = None,
 ) -> Model:
     """Replace every fitting stack of the model by a `ReversibleSequence`; returns the same model.
 
@@ -153,7 +154,7 @@ def _worthwhile(stacks: list[Stack], left: dict[str, str]) -> list[Stack]:
     return [stack for stack in stacks if stack.longest > 1]
 
 
-def _seen(model: nn.Module, example: Tensor | None) -> _Seen:
+def _seen(model: nn.Module, example: Example | None) -> _Seen:
     try:
         run = run_once(model, example, closed=ReversibleSequence)
     except NotInvertible as failure:

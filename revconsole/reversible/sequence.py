@@ -139,11 +139,21 @@ class ReversibleSequence(nn.Sequential):
             wired = [name for name in names if name not in self.left]
             backward = tuple(b for n, b in zip(wired, backward, strict=True) if n in chosen)
         left = self.left & chosen.keys()
-        part = type(self)(
+        part = self._shorter(chosen, backward, left)
+        part.draws = self.draws
+        part.training = self.training  # not train(): parts of a block may be in another mode
+        return part
+
+    def _shorter(
+        self,
+        chosen: OrderedDict[str, nn.Module],
+        backward: Backward | Sequence[Backward],
+        left: Collection[str],
+    ) -> Self:
+        """A sequence like this one of some of its blocks."""
+        return type(self)(
             chosen, scheme=self.scheme, backward=backward, left=left, overlap=self.overlap
         )
-        part.draws = self.draws
-        return part.train(self.training)
 
     def extra_repr(self) -> str:
         """The scheme and the backward."""

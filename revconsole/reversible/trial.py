@@ -1,10 +1,10 @@
 """Running a model once to see what its modules are given, what they return, and in which order.
 
 Structure is read off a run, not off class names: which modules a container calls and with what,
-what keeps its shape, what adds to its input. A run in evaluation on one small image, real or `meta`.
+what keeps its shape, what adds to its input. A run in evaluation on a small input, real or `meta`; weights and inputs of
+floating point need gradients in it, so that nothing frozen is overlooked.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,13 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from revconsole.errors import NotInvertible
+from revconsole.reversible.examples import Example, inputs_for
 from revconsole.reversible.rest import at_rest
 from revconsole.reversible.skips import Node, Skip, skip_between
 
-SMALL, USUAL = (
-    64,
-    224,
-)  # pixels a side: the least that deep convolutional networks leave something of
 FAILURES = (
     RuntimeError, TypeError, ValueError, AssertionError, IndexError, KeyError, AttributeError,
 )  # fmt: skip
@@ -82,8 +79,10 @@ class Run:
         self.turns += 1
         self.calls.setdefault(module, []).append(call)
         stream = call.stream
-        if not isinstance(stream, Tensor) or not stream.requires_grad or not may_be_block(module):
+        if not may_be_block(module) or not _recordable(stream):
             return given, named
+        if not stream.requires_grad:  # made of nothing but integers, or without autograd
+            stream = stream.detach().requires_grad_()
         # A copy has a node of its own in the graph: the mark at which the module begins.
         call.inner = stream.clone()
         call.mark = call.inner.grad_fn
@@ -97,20 +96,20 @@ class Run:
             call.changed = call.inner._version > 0  # noqa: SLF001  the only record of a change in place
 
 
-def run_once(model: nn.Module, example: Tensor | None = None, *, closed: type[nn.Module]) -> Run:
+def run_once(model: nn.Module, example: Example | None = None, *, closed: type[nn.Module]) -> Run:
     """The calls of one run in evaluation; the model is left as it was.
 
     example: what to run it on; without one, images of the size it was made for or smaller.
     closed: modules of this class are not looked into.
     Raises NotInvertible if the model does not run, with the reason of the last attempt.
     """
-    examples = [example] if example is not None else _examples(model)
     failed: Exception | None = None
-    for x in examples:
+    for inputs in inputs_for(model, example):
         run = Run()
         try:
-            with at_rest(model), _watched(model, run, closed), torch.enable_grad():
-                model(x.detach().requires_grad_().clone())
+            with at_rest(model), _all_recorded(model), _watched(model, run, closed):
+                args, kwargs = inputs.fresh()
+                model(*args, **kwargs)
         except NotImplementedError:
             if type(model).forward is nn.Module.forward:
                 raise
@@ -122,8 +121,22 @@ def run_once(model: nn.Module, example: Tensor | None = None, *, closed: type[nn
     reason = " ".join(str(failed).split())[:160] if failed else "its input is not known"
     raise NotInvertible(
         f"{type(model).__name__} could not be run to see what it does ({reason}): "
-        "give an input as `example`"
+        "give an input as `example`: a tensor, a tuple, a dictionary or (args, kwargs)"
     )
+
+
+@contextmanager
+def _all_recorded(model: nn.Module) -> Iterator[None]:
+    """Let autograd record what comes of every weight, frozen ones too."""
+    frozen = [p for p in model.parameters() if p.is_floating_point() and not p.requires_grad]
+    try:
+        for parameter in frozen:
+            parameter.requires_grad_()
+        with torch.enable_grad():
+            yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
 
 
 @contextmanager
@@ -170,43 +183,14 @@ def _modules_outside(model: nn.Module, closed: type[nn.Module]) -> Iterator[nn.M
             waiting.extend(module.children())
 
 
+def _recordable(stream: Any) -> bool:
+    """Whether autograd, as it is set now, can record what comes of it."""
+    floats = isinstance(stream, Tensor) and stream.is_floating_point()
+    return floats and torch.is_grad_enabled()
+
+
 def may_be_block(module: nn.Module) -> bool:
     """Whether it is more than one layer of torch's own."""
     return (
         any(True for _ in module.children()) or type(module).__module__.partition(".")[0] != "torch"
     )
-
-
-def _examples(model: nn.Module) -> Iterator[Tensor]:
-    """Inputs to try, in the model's dtype on its device: images, or vectors if there is no convolution."""
-    weight = next((p for p in model.parameters() if p.is_floating_point()), None)
-    if weight is None:
-        return
-    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)), None)
-    if isinstance(first, nn.Linear) and not _declared(model):
-        yield weight.new_zeros(2, first.in_features)
-        return
-    # The first convolution sees the image, unless the model takes that apart before.
-    channels = {first.in_channels: None, 3: None} if isinstance(first, nn.Conv2d) else {3: None}
-    for depth in channels:
-        for height, width in _sizes(model, small=not weight.is_meta):
-            pixels = torch.arange(depth * height * width, device=weight.device)
-            image = (pixels * 0.7).sin().reshape(1, depth, height, width)
-            yield image.to(weight.dtype)
-
-
-def _sizes(model: nn.Module, *, small: bool) -> list[tuple[int, int]]:
-    """Sides of images to try, the likeliest first."""
-    embeddings = (getattr(module, "img_size", None) for module in model.modules())
-    fixed = next((size for size in embeddings if isinstance(size, tuple)), ())
-    made_for = _declared(model)
-    sizes = [fixed] if len(fixed) == 2 else []
-    sizes += [(SMALL, SMALL)] if small else []
-    return list(dict.fromkeys([*sizes, *made_for, (USUAL, USUAL), (SMALL, SMALL)]))
-
-
-def _declared(model: nn.Module) -> list[tuple[int, int]]:
-    """The size timm says the model was made for, if it says one."""
-    known = getattr(model, "pretrained_cfg", None)
-    size = known.get("input_size") if isinstance(known, dict) else None
-    return [(size[1], size[2])] if size and re.fullmatch(r"\d+", str(size[1])) else []
