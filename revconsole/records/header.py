@@ -23,6 +23,8 @@ FILE = "plan.json"
 FORMAT = 2
 WITHOUT_SUMS = 1
 """The format before checksums."""
+RETIRED = {"train": ("overlap",)}
+"""Settings by section that plans once had and that changed no result: they are read over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ def read_header(folder: Path, *, with_changes: bool = True) -> Header:
     try:
         body = json.loads(bounded.read(folder / FILE, RECORD_BYTES))
         changed = _changed(body)
-        plan = Plan.model_validate_json(json.dumps(body["plan"]))
+        plan = Plan.model_validate_json(json.dumps(_without_retired(body["plan"])))
         for each in attempts.changes(folder) if with_changes else ():
             plan = changes.changed(plan, each)
         created = float(body["created"])
@@ -66,6 +68,18 @@ def read_header(folder: Path, *, with_changes: bool = True) -> Header:
     if why:
         return _damaged(folder, now, why)
     return Header(id=folder.name, created=created, plan=plan, stamp=now)
+
+
+def _without_retired(plan: Any) -> Any:
+    """A plan as it was written, without settings that there no longer are."""
+    if not isinstance(plan, dict):
+        return plan
+    kept = dict(plan)
+    for section, names in RETIRED.items():
+        inner = kept.get(section)
+        if isinstance(inner, dict):
+            kept[section] = {name: value for name, value in inner.items() if name not in names}
+    return kept
 
 
 def write_header(folder: Path, run_id: str, created: float, plan: Plan) -> None:

@@ -160,13 +160,6 @@ def _rebuilds(plan: Plan) -> bool:
     return plan.backward in {"reversible", "auto"} and not isinstance(plan.scheme, Residual)
 
 
-def _overlap(plan: Plan) -> str:
-    if not _rebuilds(plan):
-        return f"nothing is reconstructed with scheme {plan.scheme.name!r} and backward {plan.backward!r}"
-    device = plan.train.device
-    return f"needs CUDA, and train.device is {device}" if device in {"cpu", "mps"} else ""
-
-
 def _probes(plan: Plan) -> str:
     if _rebuilds(plan) or not plan.train.probe_epochs:
         return ""
@@ -245,7 +238,6 @@ NEEDS: dict[str, Need] = {
     ),
     "train.epochs": Need(("train.steps",), _epochs, said=True),
     "train.budget_mib": Need(BACKWARD, _budget),
-    "train.overlap": Need((*BACKWARD, "train.device"), _overlap),
     "train.probe_epochs": Need(BACKWARD, _probes),
     "schedule.warmup_epochs": Need(("schedule.warmup_steps",), _warmup_epochs, said=True),
     "schedule.every_epochs": Need(("train.epochs", "train.steps"), _steps_down),

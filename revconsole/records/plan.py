@@ -61,7 +61,7 @@ WHERE = {"train": {"device"}}
 
 NOT_OF_THE_PAST = {
     "train": {
-        "device", "threads", "deterministic", "epochs", "steps", "patience", "budget_mib", "overlap", "on_oom",
+        "device", "threads", "deterministic", "epochs", "steps", "patience", "budget_mib", "on_oom",
         "audit", "probe_epochs", "checkpoint_epochs", "checkpoint_steps", "checkpoint_minutes",
         "keep_checkpoints",
     },

@@ -7,8 +7,8 @@
 Read `coupling` first (the update rule), then `reversal` (how a stack runs backward), then one file
 of `schemes` (`two_step` is what most of them share). Beneath: `lossless` is the exact arithmetic,
 `replay` what makes a second evaluation equal to the first, `extras` what blocks are given besides
-their stream, `lanes` two CUDA streams that overlap. Above: `sequence` is the module that a model
-holds (`looped` where the model walks over it), `rewire` how it gets there (one `trial` run, on `examples`, shows the
+their stream. Above: `sequence` is the module that a model holds (`looped` where the model walks
+over it), `rewire` how it gets there (one `trial` run, on `examples`, shows the
 `stacks`, by the `skips` in its graph; `splits` tells attention from MLP; `ends` widens the head),
 `budget` which blocks keep their activations or only their streams all the same, `kept` counts the bytes, and `audit`
 checks a whole model.

@@ -85,13 +85,17 @@ def itself(source: Tensor) -> Tensor:
     return source
 
 
-def advance(coupling: Coupling, streams: Streams, grid: Grid | None) -> tuple[Streams, Lost]:
+def advance(
+    coupling: Coupling, streams: Streams, grid: Grid | None, residual: Tensor | None = None
+) -> tuple[Streams, Lost]:
     """The streams after the coupling, and what cannot be told from them.
 
+    residual: at the source, where it is evaluated already.
     Differentiable as it stands: run under autograd it is the `stored` backward. A target keeps its
     dtype; a replaced one takes the residual's.
     """
-    residual = coupling.residual(streams[coupling.source])
+    if residual is None:
+        residual = coupling.residual(streams[coupling.source])
     remainder = parked = None
     if coupling.parks is not None:
         parked = streams[coupling.parks].detach()

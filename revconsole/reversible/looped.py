@@ -86,9 +86,7 @@ class LoopedSequence(ReversibleSequence):
             wired = [name for name in self._modules if name not in self.left]
             backward = tuple(b for n, b in zip(wired, backward, strict=True) if n in names)
         blocks = OrderedDict((name, self.get_submodule(name)) for name in names)
-        part = ReversibleSequence(
-            blocks, scheme=self.scheme, backward=backward, overlap=self.overlap
-        )
+        part = ReversibleSequence(blocks, scheme=self.scheme, backward=backward)
         part.draws = self.draws
         part.training = self.training  # not train(): parts of a block may be in another mode
         return part

@@ -13,10 +13,9 @@ hooks on them fire block by block, and frozen inputs, frozen blocks, shared para
 `torch.autograd.grad` need no special case. The graph cannot be differentiated twice.
 """
 
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -35,7 +34,6 @@ from revconsole.reversible.coupling import (
     undo,
 )
 from revconsole.reversible.extras import Extras
-from revconsole.reversible.lanes import Lanes
 from revconsole.reversible.lossless import Grid, pack_store, unpack_store
 from revconsole.reversible.replay import (
     Arithmetic,
@@ -56,34 +54,29 @@ class Tape:
     """Some blocks in a row in one forward pass, and the streams on their way back through them.
 
     first, last: index of the first and the last of the blocks. extras: what all of them are given.
-    overlap: whether each coupling is evaluated before the gradient of the one above it.
     after: the block after which the streams stood as they are here; none outside the backward.
-    ahead: that block's last coupling, evaluated already. nodes: the graph's node of each block.
     """
 
     scheme: Scheme
     first: int
     last: int
     extras: Extras
-    overlap: bool = False
     after: int | None = None
-    streams: Streams = field(default=())
-    ahead: "Turn | None" = None
-    nodes: dict[int, weakref.ReferenceType[Any]] = field(default_factory=dict)
+    streams: Streams = ()
 
-    def put(self, after: int | None, streams: Streams, ahead: "Turn | None" = None) -> None:
-        """Leave the streams for the block `after`, and its last coupling if it is evaluated."""
-        self.after, self.streams, self.ahead = after, streams, ahead
+    def put(self, after: int | None, streams: Streams) -> None:
+        """Leave the streams for the block `after`."""
+        self.after, self.streams = after, streams
 
-    def take(self, after: int) -> "tuple[Streams, Turn | None]":
-        """What was left for that block, of which the tape lets go."""
+    def take(self, after: int) -> Streams:
+        """The streams that were left for that block, of which the tape lets go."""
         if self.after != after:
             raise RuntimeError(
                 f"block {after} runs backward out of turn, the tape is at {self.after}"
             )
-        left = self.streams, self.ahead
+        streams = self.streams
         self.put(None, ())
-        return left
+        return streams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,8 +184,6 @@ class _Reversible(torch.autograd.Function):
             streams, before, kept = _forward(step, couplings, streams)
 
         ctx.step = step
-        if step.tape.overlap:
-            step.tape.nodes[step.index] = weakref.ref(ctx)
         ctx.set_materialize_grads(False)
         stores = {coupling.store for coupling in couplings if coupling.store is not None}
         ctx.mark_non_differentiable(*(streams[store] for store in stores))
@@ -204,14 +195,11 @@ class _Reversible(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
         step: Step = ctx.step
-        turn = None
-        if step.last:
-            way, streams = WayBack.of(ctx)
-        else:
-            streams, turn = step.tape.take(step.index)
-            way = WayBack.of(ctx)[0] if turn is None else turn.way
-        streams, gradients, of_others = _backward(way, streams, gradients, turn)
-        if way.leads_on and not step.tape.overlap:
+        way, streams = WayBack.of(ctx)
+        if not step.last:
+            streams = step.tape.take(step.index)
+        streams, gradients, of_others = _backward(way, streams, gradients)
+        if way.leads_on:
             step.tape.put(step.index - 1, streams)
         return (None, None, *gradients, *of_others)
 
@@ -228,10 +216,9 @@ class WayBack:
     trail: tuple[tuple[Coupling, Kept], ...]
     others: tuple[Tensor, ...]
     inputs_wanted: bool
-    lanes: Lanes
 
     @classmethod
-    def of(cls, ctx: Any, lanes: Lanes | None = None) -> "tuple[WayBack, Streams]":
+    def of(cls, ctx: Any) -> "tuple[WayBack, Streams]":
         """The way back of a node of the graph, and the streams that it keeps, if it does."""
         step: Step = ctx.step
         count, wanted = step.scheme.streams, ctx.needs_input_grad[2:]
@@ -252,7 +239,6 @@ class WayBack:
             trail=tuple(zip(couplings, kept, strict=True)),
             others=tuple(stand_ins),
             inputs_wanted=any(wanted[:count]),
-            lanes=lanes or Lanes(step.device),
         )
         return way, tuple(streams)
 
@@ -261,14 +247,13 @@ class WayBack:
         """Whether the block before this one is undone too."""
         return self.inputs_wanted and self.step.index > self.step.tape.first
 
-    def evaluated(self, number: int, streams: Streams) -> "Turn":
-        """The residual of one coupling, evaluated exactly as in the forward."""
+    def evaluated(self, number: int, streams: Streams) -> tuple[Tensor, Tensor]:
+        """A coupling's source, a leaf, and its residual with its graph, exactly as in the forward."""
         coupling, kept = self.trail[number]
         wanted = self.inputs_wanted or number > 0
         parameters = self.others[len(self.others) - len(self.step.slots) :]
         with _again(self.step, kept, parameters, streams[0].device):
-            source, residual = evaluate(coupling, streams, source_wanted=wanted)
-        return Turn(way=self, source=source, residual=residual)
+            return evaluate(coupling, streams, source_wanted=wanted)
 
     def before(self, number: int, streams: Streams, residual: Tensor) -> Streams:
         """The streams before the coupling, or still those after it where nothing is undone."""
@@ -278,21 +263,6 @@ class WayBack:
         grid = self.step.scheme.grid
         lost = kept.lost(coupling, streams[coupling.target], grid)
         return undo(coupling, streams, residual.detach(), grid, lost)
-
-    def previous(self) -> "WayBack | None":
-        """The way back of the block before, if it will be walked."""
-        node = self.step.tape.nodes.get(self.step.index - 1)
-        ctx = node() if node is not None and self.leads_on else None
-        return None if ctx is None else WayBack.of(ctx, self.lanes)[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """A coupling evaluated on the way back: its source, a leaf, and its residual with the graph."""
-
-    way: WayBack
-    source: Tensor
-    residual: Tensor
 
 
 def _stand_in(tensor: Tensor, needed: bool, *, parameter: bool) -> Tensor:
@@ -319,44 +289,19 @@ def _forward(
 
 
 def _backward(
-    way: WayBack, streams: Streams, gradients: Gradients, turn: Turn | None
+    way: WayBack, streams: Streams, gradients: Gradients
 ) -> tuple[Streams, Gradients, list[Tensor | None]]:
     """The streams before the block, their gradients, and the gradients of extras and parameters.
 
-    streams: after the block, or before its last coupling if it keeps them. turn: that coupling, if
-    it is evaluated already.
+    streams: after the block, or before its last coupling if it keeps them.
     """
     sums: list[Tensor | None] = [None] * len(way.others)
-    for number in reversed(range(len(way.trail))):
-        now = turn or way.evaluated(number, streams)
-        turn = None
-        if way.step.tape.overlap:
-            streams, turn = _look_ahead(way, number, streams, now)
-        coupling = way.trail[number][0]
-        gradients, found = retreat(coupling, gradients, now.source, now.residual, way.others)
-        way.lanes.bring_home([*gradients, *found], wait=not way.leads_on and number == 0)
+    for number, (coupling, _) in reversed(list(enumerate(way.trail))):
+        source, residual = way.evaluated(number, streams)
+        gradients, found = retreat(coupling, gradients, source, residual, way.others)
         sums = [added(total, part) for total, part in zip(sums, found, strict=True)]
-        if not way.step.tape.overlap:
-            streams = way.before(number, streams, now.residual)
+        streams = way.before(number, streams, residual)
     return streams, gradients, sums
-
-
-def _look_ahead(
-    way: WayBack, number: int, streams: Streams, now: Turn
-) -> tuple[Streams, Turn | None]:
-    """The streams before the coupling, and the coupling below it, evaluated beside its gradient."""
-    tape = way.step.tape
-    with way.lanes.next():
-        streams = way.before(number, streams, now.residual)
-        if number:
-            return streams, way.evaluated(number - 1, streams)
-        below = way.previous()
-        if below is not None:
-            ahead = below.evaluated(len(below.trail) - 1, streams)
-            tape.put(way.step.index - 1, streams, ahead)
-        elif way.leads_on:
-            tape.put(way.step.index - 1, streams)
-    return streams, None
 
 
 @contextmanager

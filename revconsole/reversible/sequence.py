@@ -56,8 +56,6 @@ class ReversibleSequence(nn.Sequential):
 
     blocks:   modules, or one OrderedDict of them, as for `nn.Sequential`.
     backward: where the backward pass finds its activations, for all blocks or for each.
-    overlap:  evaluate each block beside the gradient of the one above it, on two CUDA streams. Holds
-              two blocks' activations instead of one; changes nothing but the order of work elsewhere.
     left:     names of children that are called as they are, between runs of the others: a stage's
               first block, say, which changes the shape.
 
@@ -73,12 +71,10 @@ class ReversibleSequence(nn.Sequential):
         scheme: Scheme,
         backward: Backward | Sequence[Backward] = "reversible",
         left: Collection[str] = (),
-        overlap: bool = False,
     ) -> None:
         super().__init__(*blocks)  # type: ignore[arg-type]  # either form, as for nn.Sequential
         self.left = frozenset(left)
         self.draws: Draws = coin_flips
-        self.overlap = overlap
         self.scheme = scheme
         self.backward = backward
 
@@ -151,9 +147,7 @@ class ReversibleSequence(nn.Sequential):
         left: Collection[str],
     ) -> Self:
         """A sequence like this one of some of its blocks."""
-        return type(self)(
-            chosen, scheme=self.scheme, backward=backward, left=left, overlap=self.overlap
-        )
+        return type(self)(chosen, scheme=self.scheme, backward=backward, left=left)
 
     def extra_repr(self) -> str:
         """The scheme and the backward."""
@@ -176,7 +170,7 @@ class ReversibleSequence(nn.Sequential):
         extras, tensors = taken_apart(args, kwargs)
         for wired, blocks in self._stretches():
             if wired:
-                run = Run(self.scheme, extras, tuple(tensors), overlap=self.overlap)
+                run = Run(self.scheme, extras, tuple(tensors))
                 modes = [next(words) for _ in blocks] if self._keeps() else ["stored"] * len(blocks)
                 x = run.through(blocks, modes, x, self._draw(x, len(blocks)))
             else:
@@ -213,7 +207,6 @@ class Run:
     scheme: Scheme
     extras: Extras
     tensors: tuple[Tensor, ...]
-    overlap: bool
 
     def through(
         self,
@@ -254,13 +247,7 @@ class Run:
         stretches = groupby(range(len(backwards)), lambda index: backwards[index] == "reversible")
         for reversed_, group in stretches:
             indices = list(group)
-            tape = Tape(
-                scheme=self.scheme,
-                first=indices[0],
-                last=indices[-1],
-                extras=self.extras,
-                overlap=self.overlap,
-            )
+            tape = Tape(scheme=self.scheme, first=indices[0], last=indices[-1], extras=self.extras)
             if reversed_:
                 tapes |= dict.fromkeys(indices, tape)
         return tapes

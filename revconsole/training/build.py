@@ -14,7 +14,7 @@ from revconsole.models._views import Views, width_of, without_head
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
 from revconsole.records.sections import Python, Timm, Vit
-from revconsole.reversible import Backward, Scheme, make_scheme, rewire, sequences
+from revconsole.reversible import Backward, Scheme, make_scheme, rewire
 from revconsole.reversible.ends import joins
 from revconsole.training.freezing import freeze
 from revconsole.training.objectives import objective_of
@@ -97,12 +97,9 @@ def _wired(model: nn.Module, plan: Plan) -> nn.Module:
     """The model with its stacks rewired; the plain network with everything kept is what it already is."""
     if plan.scheme.name == "residual" and plan.backward == "stored":
         return model
-    wired = rewire(
+    return rewire(
         model, scheme=scheme_of(plan), backward=_backward(plan), example=_example(model, plan)
     )
-    for stack in sequences(wired):
-        stack.overlap = plan.train.overlap
-    return wired
 
 
 def _example(model: nn.Module, plan: Plan) -> Tensor | None:

@@ -24,31 +24,6 @@ def test_reversible_gradients_are_those_of_stored(
     assert worst_error(stored.gradients, reversible.gradients) < FLOAT64_GRADIENT
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3, 6, 7])
-def test_overlap_changes_no_bit_of_the_gradients_at_odd_and_even_depths(
-    invertible, depth, pair, train, images
-):
-    """The order of work is another; minREV's loses a block's gradient at odd depths."""
-    _, serial = pair(invertible, dtype=torch.float32, depth=depth, **RANDOM)
-    _, overlapped = pair(invertible, dtype=torch.float32, depth=depth, **RANDOM)
-    overlapped.blocks.overlap = True
-    expected, given = train(serial, images), train(overlapped, images)
-    for name, gradient in expected.gradients.items():
-        assert torch.equal(gradient, given.gradients[name]), name
-
-
-def test_overlap_evaluates_a_block_before_the_gradient_of_the_one_above(pair, images):
-    _, model = pair(Additive(), depth=3)
-    model.blocks.overlap = True
-    loss = model(images.double()).square().sum()
-    order = []
-    for index, block in enumerate(model.blocks):
-        block.norm2.register_forward_pre_hook(lambda _m, _x, at=index: order.append(f"values {at}"))
-        block.mlp.fc2.weight.register_hook(lambda _, at=index: order.append(f"gradient {at}"))
-    loss.backward()
-    assert order == ["values 2", "values 1", "gradient 2", "values 0", "gradient 1", "gradient 0"]
-
-
 def test_checkpointed_gradients_are_those_of_stored(scheme, vit, train, images):
     stored, checkpointed = (
         train(rewire(vit(**RANDOM), scheme, backward).train(), images)
@@ -244,7 +219,6 @@ def test_weights_changed_between_forward_and_backward_are_noticed(invertible, ag
 
 def test_a_loss_of_one_stream_only(pair, images, worst_error):
     """The other stream then has no gradient at all, which is not the same as zeros."""
-    from revconsole.reversible import Additive
 
     gradients = []
     for model in pair(Additive()):

@@ -54,6 +54,18 @@ def test_a_plan_that_was_changed_is_damaged_and_says_which_part(store, run, chan
         store.plan(run.name)
 
 
+def test_a_plan_with_a_setting_that_there_once_was_is_read(run, plan):
+    """Reconstruction beside gradients changed no result; a plan of before checksums still has it."""
+
+    def change(body):
+        body["plan"]["train"]["overlap"] = True
+        body["format"] = 1
+        del body["sha256"], body["parts"]
+
+    header = changed(run, change)
+    assert (header.plan, header.why) == (plan, "")
+
+
 def test_two_changed_parts_are_both_named(run):
     def change(body):
         body["plan"]["seed"] = 3

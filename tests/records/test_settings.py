@@ -282,8 +282,6 @@ IDLE = [
     (["train.epochs=4", "train.steps=30"], "train.steps=none"),
     (["train.epochs=10", "train.steps=30"], "train.steps=none"),
     (["train.budget_mib=100"], "backward=auto"),
-    (["train.overlap=true"], "scheme.name=bdia"),
-    (["train.overlap=true", "scheme.name=bdia", "train.device=cpu"], "train.device=cuda"),
     (["train.probe_epochs=2"], "scheme.name=additive"),
     (["schedule.warmup_epochs=1.0", "schedule.warmup_steps=3"], "schedule.warmup_steps=none"),
     (["schedule.warmup_epochs=0", "schedule.warmup_steps=3"], "schedule.warmup_steps=none"),

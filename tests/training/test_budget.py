@@ -1,4 +1,4 @@
-"""Backward `auto` in a run: what it chooses, says, and remembers; overlap; and weights of a scheme that move."""
+"""Backward `auto` in a run: what it chooses, says, and remembers; and weights of a scheme that move."""
 
 import pytest
 
@@ -93,9 +93,3 @@ def test_a_run_with_moving_coefficients_begins_as_the_plain_network(runner, smal
     plain = runner(small(), "plain").losses[1]
     moving = runner(small(scheme=Coefficients(), backward="reversible"), "moving").losses[1]
     assert plain == moving
-
-
-def test_overlap_is_another_order_of_the_same_work(runner, small):
-    plan = small(scheme=Additive(), backward="reversible")
-    beside = plan.model_copy(update={"train": plan.train.model_copy(update={"overlap": True})})
-    assert runner(plan, "serial").losses == runner(beside, "beside").losses

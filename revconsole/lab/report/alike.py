@@ -141,7 +141,6 @@ def idle_settings(plan: Plan) -> list[str]:
         ("scheme", "backward"): model.architecture in WITHOUT_BLOCKS,
         ("train.epochs",): train.steps is not None,
         ("train.budget_mib",): plan.backward != "auto",
-        ("train.overlap",): plan.backward not in {"reversible", "auto"},
         ("schedule.warmup_epochs",): getattr(plan.schedule, "warmup_steps", None) is not None,
         ("model.landmarks",): getattr(model, "attention", "") != "softmax_free",
         ("model.mlp_ratio",): getattr(model, "mlp_width", None) is not None,

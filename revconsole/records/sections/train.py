@@ -36,8 +36,6 @@ class Train(Section):
     """CPU threads for the arithmetic; unset leaves torch's choice, which the run records."""
     budget_mib: int | None = Field(default=None, ge=1)
     """With backward auto: what the blocks may keep for the backward pass, in MiB; unset takes 70 % of what is free."""
-    overlap: bool = False
-    """Rebuild each block beside the gradient of the one above, on two CUDA streams; holds two blocks at once."""
     audit: bool = True
     """Check the model on one batch before training (own pixels, gradients); a failed check warns."""
     probe_epochs: int = Field(default=1, ge=0)
