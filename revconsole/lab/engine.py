@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 
 from revconsole.errors import NotLoaded, loading
-from revconsole.records.attempt import Attempt
+from revconsole.records.attempt import Attempt, Outcome
 from revconsole.records.benchmark import Bench, Update
 from revconsole.records.events import Failed, Scalar
 from revconsole.records.inspection import Inspection
@@ -18,10 +18,10 @@ from revconsole.records.store import RunStore
 from revconsole.records.survey import Surveyed
 
 
-def train(store: RunStore, run_id: str, attempt: Attempt) -> bool:
-    """Train a claimed run in the calling thread, to its end; whether another process is to go on with it.
+def train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
+    """Train a claimed run in the calling thread, to its end.
 
-    Everything else about the outcome is in the run's events, or else in `attempt.problem`.
+    What is to be known of the outcome is in the run's events, or else in `attempt.problem`.
     """
     try:
         with loading():
@@ -31,8 +31,8 @@ def train(store: RunStore, run_id: str, attempt: Attempt) -> bool:
     except NotLoaded as error:
         attempt.fail(Failed(reason=str(error)), traceback.format_exc())
         attempt.close()
-        return False
-    return door.execute(store, run_id, attempt) == "handed over"
+        return "failed"
+    return door.execute(store, run_id, attempt)
 
 
 def count_parameters(plan: Plan) -> int:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from revconsole.errors import AlreadyClaimed, StoreError
 from revconsole.records import bounded
@@ -39,6 +39,8 @@ from revconsole.records.identity import UNKNOWN, Identity, mine
 from revconsole.records.log import Log, Outage
 from revconsole.records.shared import create, make_folder
 
+Outcome = Literal["completed", "stopped", "handed over", "failed", "broken", "gone"]
+"""How an attempt ended, for whoever has others to train in the same process; see `revconsole.training.door`."""
 NUMBER = re.compile(r"[0-9]{4}|[1-9][0-9]{4,8}")
 """The name of an attempt's folder; anything else beside them is not ours."""
 TAKEN_OVER = "taken-over.json"

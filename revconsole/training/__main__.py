@@ -2,7 +2,8 @@
 
 Trains the runs one after the other, each as the attempt named, unless somebody took that meanwhile, to stop the run
 say; as the next one where none is named. They train with their output in `attempts/NNNN/output.log` of their folders,
-in a child of a shepherd that sees how it ends. SIGTERM and SIGINT make it ask itself to stop, as anybody else would;
+in a child of a shepherd that sees how it ends; after a failure that leaves it unable to compute on its GPU, the rest in
+another. SIGTERM and SIGINT make it ask itself to stop, as anybody else would;
 losing the terminal is ignored. Exits 0 if every run completed.
 """
 
@@ -18,11 +19,11 @@ from types import FrameType
 
 from revconsole.errors import AlreadyClaimed, NotLoaded, RevconsoleError, StoreError, loading, said
 from revconsole.records import control
-from revconsole.records.attempt import LAUNCH_LOG, Attempt
+from revconsole.records.attempt import LAUNCH_LOG, Attempt, Outcome
 from revconsole.records.events import Failed
 from revconsole.records.shared import READABLE, set_mode
 from revconsole.records.store import RunStore
-from revconsole.training.shepherd import PASSED_ON, shepherded
+from revconsole.training.shepherd import ANEW, PASSED_ON, shepherded
 
 NAME = "process"
 
@@ -35,6 +36,8 @@ class Line:
         self.waiting = [_numbered(store, each) for each in wanted]
         self.training: str | None = None
         self.told_to_go = threading.Event()
+        self.broken = False
+        """Whether nothing more can be computed on the GPU in this process."""
         self.why = ""
 
     def go(self, signum: int, _frame: FrameType | None) -> None:
@@ -54,9 +57,13 @@ class Line:
             control.tell(folder, "stop", self.why)
 
     def work(self) -> int:
-        """Train every run; 0 if all completed."""
-        completed = [self._train(run_id, number) for run_id, number in self.waiting]
-        return 0 if all(completed) else 1
+        """Train every run; 0 if all completed, ANEW if what is left has to train in another process."""
+        completed = True
+        for place, (run_id, number) in enumerate(self.waiting, 1):
+            completed &= self._train(run_id, number)
+            if self.broken and self.waiting[place:]:
+                return ANEW
+        return 0 if completed else 1
 
     def _train(self, run_id: str, number: int) -> bool:
         if self.told_to_go.is_set():
@@ -72,12 +79,12 @@ class Line:
         if self.told_to_go.is_set():  # the signal came while it was claimed
             self._ask_to_stop(run_id)
         outcome = self._execute(run_id, attempt)
-        self.training = None
+        self.training, self.broken = None, outcome == "broken"
         if outcome == "handed over":  # asked to go where it is: in the background already
             return self._train(run_id, number + 1)
         return outcome == "completed"
 
-    def _execute(self, run_id: str, attempt: Attempt) -> str:
+    def _execute(self, run_id: str, attempt: Attempt) -> Outcome:
         """How the training of a claimed run came out; without torch it fails."""
         try:
             with suppress(OSError):  # a full disk keeps no output, and the run goes on

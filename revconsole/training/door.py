@@ -5,13 +5,12 @@ import fnmatch
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import timm
 import torch
 
 from revconsole.errors import RevconsoleError, RunFailed, StoreError
-from revconsole.records.attempt import PLAN, Attempt
+from revconsole.records.attempt import PLAN, Attempt, Outcome
 from revconsole.records.benchmark import Bench, Update
 from revconsole.records.control import Control
 from revconsole.records.events import Event, Failed, Scalar, Started
@@ -28,20 +27,22 @@ from revconsole.training import pace, readiness, survey
 from revconsole.training import samples as look
 from revconsole.training import throughput as data_pace
 from revconsole.training.bench.measure import measure
+from revconsole.training.broken import WAITING, breaks
 from revconsole.training.build import without_memory
 from revconsole.training.checkpoint import Checkpoints
 from revconsole.training.orders import NotOurs
+from revconsole.training.shortage import give_back
 from revconsole.training.trainer import train
 from revconsole.training.verify import Shape, verify, verify_own
-
-Outcome = Literal["completed", "stopped", "handed over", "failed", "gone"]
 
 
 def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     """Train a claimed run in the calling thread, to its end, and close the attempt.
 
     Nothing is raised: the record of the run is the report, and a traceback is in the attempt's crash.txt; what the
-    disk did not take of it is in `attempt.problem`. "gone" is a run that was deleted, or taken over, meanwhile.
+    disk did not take of it is in `attempt.problem`. "gone" is a run that was deleted, or taken over, meanwhile; "broken"
+    one whose failure leaves this process unable to compute on its GPU. The memory of the run is given back before the
+    attempt is closed, so whoever goes on with it, or with the next one, finds it free.
     """
     try:
         return _train(store, run_id, attempt)
@@ -52,10 +53,12 @@ def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     except (MemoryError, torch.OutOfMemoryError) as error:
         return _failed(attempt, _out_of_memory(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is, the run must not look as if it went on
-        reason = " ".join(str(error).split())[:200]
+        reason, broken = " ".join(str(error).split())[:200], breaks(error)
         why = f"{type(error).__name__}: {reason}; the traceback is in crash.txt"
-        return _failed(attempt, why, traceback.format_exc())
+        _failed(attempt, f"{why}; {WAITING}" if broken else why, traceback.format_exc())
+        return "broken" if broken else "failed"
     finally:
+        give_back()
         attempt.close()
         with contextlib.suppress(StoreError, OSError):  # sealing only saves readers work
             store.seal(run_id)

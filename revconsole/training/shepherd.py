@@ -16,21 +16,39 @@ from revconsole.records.identity import Identity
 from revconsole.records.store import RunStore
 
 PASSED_ON = (signal.SIGTERM, signal.SIGINT)
+ANEW = 75
+"""Exit status of a child that wants what it has left to be done in a new process; EX_TEMPFAIL of sysexits.h."""
 
 
 def shepherded(store: RunStore, run_ids: list[str], work: Callable[[], int]) -> int:
     """Do `work` in a child process; returns its exit status, or that of a shell for a signal.
 
-    A signal that ended it is noted in the attempt it was writing. Call it before any thread is started.
+    A signal that ended it is noted in the attempt it was writing. A child that ends with ANEW is followed by another,
+    unless it was told to go. Call it before any thread is started.
     """
+    while True:
+        told: list[int] = []
+        code = _watched(store, run_ids, work, told)
+        if code != ANEW or told:
+            return 1 if code == ANEW else code
+
+
+def _watched(store: RunStore, run_ids: list[str], work: Callable[[], int], told: list[int]) -> int:
+    """The same of one child. told: takes the signals that were passed on to it."""
     before = _memory_kills()
     child = os.fork()
     if child == 0:
         os._exit(_status_of(work))
     trainer = Identity.of(child)
-    for name in PASSED_ON:
-        signal.signal(name, lambda number, _frame: trainer.send(number))
+
+    def pass_on(number: int, _frame: object) -> None:
+        told.append(number)
+        trainer.send(number)
+
+    own = {name: signal.signal(name, pass_on) for name in PASSED_ON}
     _, status = os.waitpid(child, 0)
+    for name, handler in own.items():  # or the next child would have those of its shepherd
+        signal.signal(name, handler)
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return code

@@ -84,8 +84,19 @@ def described(error: BaseException, device: torch.device | None = None) -> Short
 def let_go(optimizer: Optimizer) -> None:
     """Give back what the failed work held: gradients, cycles, and what CUDA's allocator keeps in reserve."""
     optimizer.zero_grad(set_to_none=True)
+    give_back()
+
+
+def give_back() -> None:
+    """Give back what nobody holds any more: cycles, and what the allocators of GPU and CPU keep in reserve.
+
+    Of a GPU the process then holds its context, some hundred MB, and what cuBLAS works in.
+    """
     gc.collect()
-    torch.cuda.empty_cache()  # nothing where CUDA is not in use
+    with suppress(RuntimeError):  # of a context that is broken
+        torch.cuda.empty_cache()  # nothing where CUDA is not in use
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
     give_back_freed()
 
 

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,7 @@ from revconsole.errors import StoreError
 from revconsole.lab.lab import Lab
 from revconsole.lab.launchers import thread
 from revconsole.records import attempt as attempts
-from revconsole.records import control, log
+from revconsole.records import control, identity, log
 from revconsole.records.identity import Identity
 
 SECONDS = 180.0
@@ -107,6 +109,43 @@ def test_whatever_a_training_raises_the_next_one_trains(lab, monkeypatch):
     assert lab.wait(SECONDS)
     assert lab.unrecorded(one) == "LookupError: the first"
     assert lab.summary(two).state == "finished"
+
+
+BREAKS = """
+import torch
+
+class Broken(torch.nn.Linear):
+    def forward(self, images):
+        if torch.is_grad_enabled():
+            raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+        return super().forward(images.flatten(1))
+
+def model(size, channels, classes):
+    return Broken(size * size * channels, classes)
+"""
+
+
+def test_after_an_error_of_the_gpu_whatever_waits_and_comes_trains_in_another_process(lab, held):
+    Path("breaking.py").write_text(BREAKS)
+    Path("own.toml").write_text(
+        '[model]\narchitecture = "python"\nfunction = "breaking:model"\n[data]\ntrain_limit = 200\n'
+        "[train]\nepochs = 1\naudit = false\n"
+    )
+    gate = held(lab)
+    (broken,) = lab.launch(lab.plan("own.toml"))
+    waiting = lab.launch(lab.plan("tiny", {"seeds": [0]}))
+    gate.set()
+    assert lab.wait(SECONDS)
+    later = lab.launch(lab.plan("tiny", {"seeds": [1]}))
+
+    assert "CUDA error: unspecified launch failure" in lab.summary(broken).reason
+    for run_id in [*waiting, *later]:
+        follow, until = lab.follow(run_id), time.monotonic() + SECONDS
+        while not follow.summary().ended and time.monotonic() < until:
+            time.sleep(0.05)
+        assert lab.summary(run_id).state == "finished"
+        assert lab.moved(run_id)
+        assert attempts.owner(lab.store.folder(run_id), 1) != identity.mine()
 
 
 @pytest.mark.parametrize("library", ["torch", "timm"])

@@ -1,16 +1,25 @@
 """The door: whatever happens to a run is in its record, and nothing is raised."""
 
+import gc
 import json
 import math
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
+from revconsole.records import attempt as attempts
 from revconsole.records import control
+from revconsole.records.attempt import Attempt
 from revconsole.records.plan import Plan
 from revconsole.records.sections import Timm
 from revconsole.training import door
+from revconsole.training.broken import breaks
 
 
 @pytest.fixture
@@ -229,3 +238,112 @@ def test_a_plan_that_is_deleted_while_its_run_trains_is_there_again_at_the_end(e
 
     assert (outcome, run.summary.state) == ("completed", "finished")
     assert run.plan.name == "small"
+
+
+def parameters() -> int:
+    return sum(type(each) is torch.nn.Parameter for each in gc.get_objects())
+
+
+class Noting(Attempt):
+    """An attempt that notes how many parameters of any model there are when it is closed."""
+
+    left = -1
+
+    def close(self) -> None:
+        self.left = parameters()
+        super().close()
+
+
+CIRCULAR = """
+from torch import nn
+
+class Circular(nn.Sequential):
+    def __init__(self, *layers):
+        super().__init__(*layers)
+        self.register_forward_hook(self.seen)
+
+    def seen(self, module, images, scores):
+        return scores
+
+def model(size, channels, classes):
+    return Circular(nn.Flatten(), nn.Linear(size * size * channels, classes))
+"""
+"""A model that holds itself, as many do: it is gone only once cycles are collected."""
+
+
+@pytest.mark.parametrize("how", ["completed", "handed over", "failed"])
+def test_the_memory_of_a_run_is_given_back_before_its_attempt_is_closed(store, small, how):
+    Path("circular.py").write_text(CIRCULAR)
+    own = {"model": {"architecture": "python", "function": "circular:model"}}
+    run_id = store.create(Plan.model_validate(small().model_dump() | own), {})
+    attempt = Noting.claim(store.folder(run_id), 1)
+    if how == "failed":
+        (attempt.run_folder / "checkpoints").write_text("not a folder")
+    if how == "handed over":
+        control.tell(attempt.run_folder, "handover", "")
+    gc.collect()
+    before = parameters()
+    gc.disable()  # or it would be given back now and then anyway
+    try:
+        assert door.execute(store, run_id, attempt) == how
+    finally:
+        gc.enable()
+
+    assert attempt.left == before
+
+
+BREAKS = """
+import torch
+
+class Broken(torch.nn.Linear):
+    def forward(self, images):
+        if torch.is_grad_enabled():
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return super().forward(images.flatten(1))
+
+def model(size, channels, classes):
+    return Broken(size * size * channels, classes)
+"""
+"""A model with which every call would fail from then on."""
+
+
+def test_after_an_error_of_the_gpu_the_rest_of_a_background_process_trains_in_a_new_one(
+    store, small
+):
+    Path("breaking.py").write_text(BREAKS)
+    own = small().model_dump() | {"model": {"architecture": "python", "function": "breaking:model"}}
+    own["train"] |= {"audit": False, "probe_epochs": 0}
+    plans = [small(), Plan.model_validate(own), small(seed=1), small(seed=2)]
+    ids = [store.create(plan, {}) for plan in plans]
+
+    command = [sys.executable, "-m", "revconsole.training", str(store.root), *ids]
+    done = subprocess.run(command, env=os.environ, timeout=300, check=False)
+
+    rows = [store.read(run_id).summary for run_id in ids]
+    assert done.returncode == 1
+    assert [row.state for row in rows] == ["finished", "failed", "finished", "finished"]
+    assert "CUDA error: device-side assert triggered" in rows[1].reason
+    assert rows[1].reason.endswith("so whatever waits goes on in a new one")
+    first, broken, third, fourth = (attempts.owner(store.folder(i), 1).pid for i in ids)
+    assert first == broken != third == fourth
+
+
+@pytest.mark.parametrize(
+    ("error", "broken"),
+    [
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), True),
+        (torch.AcceleratorError("CUDA error: unspecified launch failure"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"), False),
+        (torch.AcceleratorError("CUDA error: out of memory"), False),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), False),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("CUDA error"), False),
+    ],
+)
+def test_what_breaks_a_process_is_told_from_what_does_not(error, broken):
+    around = KeyError("of somebody's own")
+    around.__cause__ = error
+
+    assert breaks(error) is broken
+    assert breaks(around) is broken

@@ -16,7 +16,7 @@ from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError, said
 from revconsole.lab import engine
 from revconsole.lab.launchers import process
 from revconsole.records import control, identity
-from revconsole.records.attempt import Attempt
+from revconsole.records.attempt import Attempt, Outcome
 from revconsole.records.events import Finished
 from revconsole.records.store import RunStore
 
@@ -36,11 +36,18 @@ class ThreadLauncher:
         self._thread: threading.Thread | None = None
         self._moved: set[str] = set()
         self._problems: dict[str, str] = {}
+        self._broken = False
         self.problem = ""
         """Why runs that were to go on elsewhere do not; empty if they do."""
 
     def launch(self, run_ids: list[str], changes: Mapping[str, Any] = MappingProxyType({})) -> None:
-        """Queue runs; the first starts at once if nothing trains here. changes: of their plans; see `changes`."""
+        """Queue runs; the first starts at once if nothing trains here. changes: of their plans; see `changes`.
+
+        Once a run has left this process unable to compute on its GPU, they train in another.
+        """
+        if self._broken:
+            self._move(run_ids, changes)
+            return
         numbered = [(run_id, self._store.next_attempt(run_id)) for run_id in run_ids]
         for run_id, number in numbered:
             self._store.queue(run_id, number, identity.mine(), NAME, changes)
@@ -129,37 +136,42 @@ class ThreadLauncher:
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: bool(self._waiting))
                 self._active, number = self._waiting.popleft()
-            moves = self._train(self._active, number)
+            outcome = self._train(self._active, number)
             with self._changed:
-                leaving, self._leaving = [*([self._active] if moves else []), *self._leaving], []
+                moves = [self._active] if outcome == "handed over" else []
+                leaving, self._leaving = [*moves, *self._leaving], []
+                if outcome == "broken":
+                    self._broken = True
+                    leaving += [run_id for run_id, _ in self._waiting]
+                    self._waiting.clear()
             if leaving:
                 self._move(leaving)
 
-    def _train(self, run_id: str, number: int) -> bool:
-        """Train one run; whether another process is to go on with it. Whatever befalls it, the next one trains."""
+    def _train(self, run_id: str, number: int) -> Outcome:
+        """Train one run. Whatever befalls it, the next one trains."""
         try:
             attempt = self._attempt = self._store.claim(run_id, number, NAME)
         except AlreadyClaimed as error:  # stopped while it waited, or taken by another process
             self._problems[run_id] = str(error)
-            return False
+            return "gone"
         except Exception as error:  # noqa: BLE001  as above
             self._problems[run_id] = said(error)
             self._store.refuse(run_id, number, said(error))
-            return False
+            return "failed"
         try:
-            moves = engine.train(self._store, run_id, attempt)
+            outcome = engine.train(self._store, run_id, attempt)
         except Exception as error:  # noqa: BLE001  as above
             self._problems[run_id] = said(error)
-            return False
+            return "failed"
         finally:
             control.forget(attempt.run_folder)
         if attempt.problem:
             self._problems[run_id] = attempt.problem
-        return moves
+        return outcome
 
-    def _move(self, run_ids: list[str]) -> None:
+    def _move(self, run_ids: list[str], changes: Mapping[str, Any] = MappingProxyType({})) -> None:
         try:
-            process.launch(self._store, run_ids)
+            process.launch(self._store, run_ids, changes)
         except (RevconsoleError, OSError) as error:
             self.problem = said(error)
             self._problems |= dict.fromkeys(run_ids, f"it cannot go on in the background: {error}")
