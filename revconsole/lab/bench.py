@@ -9,6 +9,7 @@ from revconsole.errors import ProfileError, UnknownName
 from revconsole.lab.compare import flat_settings
 from revconsole.records import shelf
 from revconsole.records.benchmark import Bench, Configuration
+from revconsole.records.layer import repeated
 from revconsole.records.naming import title
 from revconsole.records.plan import Plan
 from revconsole.records.profile import COMMAND_LINE, Profile, changed, parse_assignments
@@ -60,6 +61,7 @@ def bench_of(wanted: Wanted) -> Bench:
     residual network: the others are compared with these. What cannot be is left out, with the reason.
     Raises ProfileError or UnknownName.
     """
+    _refuse_twice(wanted)
     plans, unfit = _plans(wanted)
     asked = _schemes(wanted, plans)
     for word in wanted.backwards:
@@ -84,6 +86,19 @@ def bench_of(wanted: Wanted) -> Bench:
         memory_bytes=wanted.memory_bytes,
         left_out=tuple(left_out),
     )
+
+
+def _refuse_twice(wanted: Wanted) -> None:
+    """Raise ProfileError for a list that asks for the same twice."""
+    lists: dict[str, Sequence[Any]] = {
+        "--schemes": scheme_tables(wanted.schemes),
+        "--backwards": wanted.backwards,
+        "--depths": wanted.depths,
+        "--kept-blocks": wanted.stored_blocks,
+    }
+    for option, values in lists.items():
+        if again := repeated(list(values)):
+            raise ProfileError(COMMAND_LINE, option, f"has {again} twice in its list; leave one out")
 
 
 def scheme_tables(words: Sequence[str]) -> list[Table]:
@@ -162,7 +177,7 @@ def _depths(wanted: Wanted, plans: list[Plan]) -> list[int | None]:
             )
         return [None]
     if wanted.depths:
-        return list(dict.fromkeys(wanted.depths))
+        return list(wanted.depths)
     chosen = "model.depth" in (wanted.settings or {})
     if not wanted.profile and not chosen:
         return list(DEPTHS)

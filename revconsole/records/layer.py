@@ -150,7 +150,7 @@ class _Made:
             self._put(key, value, into=into)
 
     def _put(self, key: str, value: Any, *, into: Table) -> None:
-        if into is self.varied and (again := _repeated(value)):
+        if into is self.varied and (again := repeated(value)):
             self.refuse(key, f"has {again} twice in its list; leave one out")
         if key in into and not same(into[key], value):
             self.refuse(key, twice(into[key], value))
@@ -202,10 +202,16 @@ class _Made:
             self._put(section, tables, into=self.varied)
 
 
-def _repeated(values: Values) -> str:
+def repeated(values: Values) -> str:
     """The first value that stands twice, as people write it; empty if none does."""
-    found = (v for n, v in enumerate(values) if any(same(v, other) for other in values[:n]))
+    found = (v for n, v in enumerate(values) if any(_alike(v, other) for other in values[:n]))
     return next(map(spelled, found), "")
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two values make the same run: `0.1` and `1e-1` do, and so do `0` and `0.0`."""
+    numbers = all(type(each) in {int, float} for each in (one, other))
+    return bool(one == other) if numbers else same(one, other)
 
 
 def called(name: str) -> str:

@@ -302,7 +302,7 @@ class _Expansion:
                 (number, ProfileError(self._layers[number].where, "seeds", wrong))
             )
             return [0]
-        return list(dict.fromkeys(seeds if isinstance(seeds, list) else [seeds]))
+        return seeds if isinstance(seeds, list) else [seeds]
 
     def _too_many(self) -> bool:
         counts = {key: len(each.values) for key, each in self._varied.items()} | {
@@ -367,7 +367,10 @@ def _wrong_seeds(seeds: Any) -> str:
         return f"this makes {len(numbers)} runs; the limit is {MOST_RUNS}"
     if not all(type(n) is int and n >= 0 for n in numbers):
         return f"should be a list of whole numbers from 0, not {shown(seeds)}"
-    return "" if max(numbers) <= LARGEST_SEED else f"the largest seed is {LARGEST_SEED}"
+    if max(numbers) > LARGEST_SEED:
+        return f"the largest seed is {LARGEST_SEED}"
+    again = layer.repeated(numbers)
+    return f"has {again} twice in its list; leave one out" if again else ""
 
 
 def _label(key: str, value: Any, among: Sequence[Any]) -> str:

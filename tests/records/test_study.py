@@ -150,6 +150,7 @@ def test_the_baseline_is_the_arm_named_or_the_first():
     [
         ("[study]\nladder = true", "study.ladder: is of [[arm]] tables, and there are none"),
         (GRID + "[quick]\nmodel.dimm = 3", "quick: model.dimm: unknown key; did you mean 'dim'?"),
+        (GRID.replace("seeds = [0, 1]", "seeds = [1, 1]"), "mine.toml: seeds: has 1 twice in its list"),
         (GRID.replace('swept = "model.dim"', 'swept = "model.dimm"'), "study.swept: model.dimm: unknown key"),
         (GRID.replace("[vary]", 'baseline = "dim 13"\n[vary]'), "there is no arm 'dim 13'; did you mean 'dim 12'?"),
         ("[study]\ntitel = 'x'", "study.titel: unknown key; did you mean 'title'?"),
