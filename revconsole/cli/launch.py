@@ -15,6 +15,7 @@ from revconsole.errors import NoSuchRun
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from revconsole.lab.judging import Verdicts
     from revconsole.lab.lab import Lab
     from revconsole.lab.planning import Planned
     from revconsole.records.plan import Plan
@@ -75,18 +76,17 @@ def train(
     if print_config:
         output.print_plans(planned.plans)
         return
-    lab.judge(planned.plans, set_in=planned.set_in, run_own_code=not dry_run)
+    verdicts = lab.judge(planned.plans, set_in=planned.set_in, run_own_code=not dry_run)
+    verdicts.refuse_if_none()
     say_partly(planned.settings, planned.plans)
+    planned = planned.only(verdicts.fit)
     if dry_run:
-        output.print_dry_run(planned.plans)
+        output.print_dry_run(verdicts)
         _say_time(lab, planned)
-    elif detach:
-        output.say_forecasts(planned.plans)
-        for run_id in lab.launch(planned, "process"):
-            typer.echo(run_id)
-        output.say(
-            "training in the background; `revconsole watch` follows, `revconsole stop` ends it"
-        )
+        return
+    say_left_out(verdicts)
+    if detach:
+        _train_detached(lab, planned)
     else:
         _train_here(lab, planned)
 
@@ -104,8 +104,11 @@ def demo(
     """
     lab = _lab(context.obj)
     planned = lab.plan("demo", _assignments(settings))
-    lab.judge(planned.plans, set_in=planned.set_in, run_own_code=True)
+    verdicts = lab.judge(planned.plans, set_in=planned.set_in, run_own_code=True)
+    verdicts.refuse_if_none()
     say_partly(planned.settings, planned.plans)
+    say_left_out(verdicts)
+    planned = planned.only(verdicts.fit)
     if headless or not (sys.stdout.isatty() and sys.stdin.isatty()):
         _train_here(lab, planned)
         return
@@ -235,10 +238,23 @@ def say_partly(settings: "Mapping[str, object]", plans: "Sequence[Plan]") -> Non
         output.say(sentence)
 
 
+def say_left_out(verdicts: "Verdicts") -> None:
+    """Say which runs are left out, and why."""
+    for sentence in verdicts.sentences:
+        output.say(sentence)
+
+
 def _assignments(settings: list[str] | None) -> dict[str, object]:
     from revconsole.records.profile import parse_assignments  # as above
 
     return parse_assignments(settings or [])
+
+
+def _train_detached(lab: "Lab", planned: "Planned") -> None:
+    output.say_forecasts(planned.plans)
+    for run_id in lab.launch(planned, "process"):
+        typer.echo(run_id)
+    output.say("training in the background; `revconsole watch` follows, `revconsole stop` ends it")
 
 
 def _train_here(lab: "Lab", planned: "Planned") -> None:

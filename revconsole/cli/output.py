@@ -15,6 +15,7 @@ from revconsole.records.printable import json_text, one_line, printable
 
 if TYPE_CHECKING:
     from revconsole.lab.compare import Comparison, Row
+    from revconsole.lab.judging import Verdicts
     from revconsole.records.plan import Plan
     from revconsole.records.run import Confusion, Line, Run, Series, Summary
 
@@ -27,6 +28,8 @@ COMPARISON_YIELDS = (
 )  # fmt: skip
 LOST = {errno.EIO, errno.EPIPE}
 """Errors of writing to a terminal, or a pipe, that nobody holds any more."""
+LEFT_OUT, WHY = "left out", "left out because"
+"""What becomes of a run that cannot be trained, and the heading of the reasons."""
 CLASSES_ACROSS = 10
 """Columns of counts that fit a terminal."""
 
@@ -218,19 +221,41 @@ def print_plans(plans: Sequence["Plan"]) -> None:
         print(f"# {one_line(plan.name)}\n{printable(text, len(text))}")
 
 
-def print_dry_run(plans: Sequence["Plan"]) -> None:
-    """What would run."""
+def print_dry_run(verdicts: "Verdicts") -> None:
+    """What would run, and beside it what would not, and why."""
     columns = ["name", "architecture", "scheme", "backward", "dataset", "epochs", "batch", "seed"]
     rows = [
         [
             p.name, p.model.architecture, p.scheme.name, p.backward, p.data.dataset,
             str(p.epochs), str(p.train.batch), str(p.seed),
         ]
-        for p in plans
+        for p in verdicts.plans
     ]  # fmt: skip
-    print_table(columns, rows, yields=["dataset", "architecture", "backward", "batch", "scheme"])
-    say_forecasts(plans)
-    say(f"{len(plans)} {'run' if len(plans) == 1 else 'runs'}; nothing was started")
+    reasons = [verdicts.why_not(plan) for plan in verdicts.plans]
+    print_judged(
+        columns, rows, reasons, yields=["dataset", "architecture", "backward", "batch", "scheme"]
+    )
+    say_forecasts(verdicts.fit)
+    said = "1 run" if len(verdicts.fit) == 1 else f"{len(verdicts.fit)} runs"
+    left_out = f", {len(verdicts.unfit)} left out" if verdicts.unfit else ""
+    say(f"{said}{left_out}; nothing was started")
+
+
+def print_judged(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    reasons: Sequence[object | None],
+    *,
+    yields: Sequence[str] = (),
+    stays: Sequence[str] = (),
+) -> None:
+    """A table of runs with the reason of each that is left out, in a column of its own if there is any."""
+    if any(reason is not None for reason in reasons):
+        rows = [
+            [*row, "" if why is None else str(why)] for row, why in zip(rows, reasons, strict=True)
+        ]
+        columns = [*columns, WHY]
+    print_table(columns, rows, prose=[WHY], yields=yields, stays=[*stays, WHY])
 
 
 def print_comparison(compared: "Comparison", *, plain: bool = False) -> None:

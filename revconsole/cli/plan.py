@@ -44,22 +44,18 @@ def plan(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Count weights and operations of every model of a profile; trains nothing and needs no data files."""
-    from revconsole.lab import format as form  # pydantic and the records: not for --help
-    from revconsole.lab.lab import Lab
+    from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
     from revconsole.records.profile import parse_assignments  # as above
 
     lab = Lab(context.obj)
     plans, entries, errors = _counted(lab, lab.models(profile, parse_assignments(settings or [])))
-    if not entries:
+    if not plans:
         raise errors[0]
     if json:
         output.print_json(entries)
     else:
-        shown = [{k: form.UNKNOWN if v is None else v for k, v in e.items()} for e in entries]
-        for cells, entry in zip(shown, entries, strict=True):
-            cells["operations"] = form.multiply_adds(entry["multiply_adds_per_image"])
-        output.print_entries(shown, COLUMNS, json=False, yields=YIELDS)
-        _explain(plans, entries)
+        _print(entries)
+        _explain(plans, [entry for entry in entries if not entry["left_out"]])
     if errors:
         raise typer.Exit(errors[0].exit_code)
 
@@ -67,7 +63,7 @@ def plan(
 def _counted(
     lab: "Lab", found: "Sequence[Plan | Unfit]"
 ) -> "tuple[list[Plan], list[dict[str, Any]], list[RevconsoleError]]":
-    """What was counted of each model, and why others could not be, which is said: one hides no other."""
+    """What was counted, of which models, and a row with the reason for each other: one hides no other."""
     from revconsole.records.study import Unfit  # as above
 
     plans: list[Plan] = []
@@ -81,9 +77,20 @@ def _counted(
             plans.append(each)
         except RevconsoleError as error:
             errors.append(error)
-            if len(found) > 1:
-                output.say(f"{each.name}: {error}")
+            entries.append({"name": each.name, "left_out": str(error)})
     return plans, entries, errors
+
+
+def _print(entries: "Sequence[Mapping[str, Any]]") -> None:
+    """The table: what is not known of a model is a dash, and why it is not counted stands beside it."""
+    from revconsole.lab import format as form  # as above
+
+    rows = []
+    for entry in entries:
+        known = {key: value for key, value in entry.items() if value is not None}
+        known["operations"] = form.multiply_adds(entry.get("multiply_adds_per_image"))
+        rows.append([str(known.get(column, form.UNKNOWN)) for column in COLUMNS])
+    output.print_judged(COLUMNS, rows, [e["left_out"] or None for e in entries], yields=YIELDS)
 
 
 def _explain(plans: "Sequence[Plan]", entries: "Sequence[Mapping[str, Any]]") -> None:
@@ -105,6 +112,7 @@ def _entry(plan: "Plan", cost: "Mapping[str, Scalar]") -> dict[str, Any]:
     counted = cost["multiply_adds_per_image"]
     return {
         "name": plan.name,
+        "left_out": "",
         "architecture": plan.model.architecture,
         "scheme": plan.scheme.name,
         "objective": plan.objective.name,

@@ -12,12 +12,14 @@ from revconsole.cli.launch import (
     Settings,
     end_as,
     followed,
+    say_left_out,
     say_partly,
     still_there,
 )
 from revconsole.cli.shelves import print_shelf
 
 if TYPE_CHECKING:
+    from revconsole.lab.judging import Verdicts
     from revconsole.lab.lab import Lab
     from revconsole.lab.study import PlannedStudy, Standing
 
@@ -63,22 +65,28 @@ def run(
 ) -> None:
     """Train every run of a study one after the other; the same again goes on where it was left.
 
-    What is done already is not trained again, what was interrupted goes on from its last checkpoint, and a
-    run that fails does not hold up the others. The exit code is 1 if any failed.
+    What is done already is not trained again, what was interrupted goes on from its last checkpoint, and a run
+    that fails, or is left out because it cannot be trained here, does not hold up the others. The exit code is 1 if
+    any failed.
     """
     lab, planned = _planned(context, study, settings, quick=quick)
     standing = lab.standings(planned)
     new = [each.plan for each in standing if each.summary is None]
-    lab.judge(new, set_in=planned.set_in, run_own_code=not dry_run)
-    output.say(f"{planned.study.name}: {_tally(standing)}")
+    verdicts = lab.judge(new, set_in=planned.set_in, run_own_code=not dry_run)
+    if len(new) == len(standing):
+        verdicts.refuse_if_none()
+    output.say(f"{planned.study.name}: {_tally(standing)}{_left_out(verdicts)}")
     say_partly(planned.settings, planned.plans)
     _say_baseline(planned)
+    fit = [each for each in standing if each.summary or not verdicts.why_not(each.plan)]
     if dry_run:
-        _print_standings(standing)
-    if any(each.progress in {"to do", "interrupted"} for each in standing):
-        output.say(f"time: {lab.forecast(standing, measure=True).sentence}")
+        _print_standings(standing, verdicts)
+    else:
+        say_left_out(verdicts)
+    if any(each.progress in {"to do", "interrupted"} for each in fit):
+        output.say(f"time: {lab.forecast(fit, measure=True).sentence}")
     if not dry_run:
-        _go_on(lab, standing, detach=detach)
+        _go_on(lab, fit, detach=detach)
         output.say(f"table and figures: {_report_line(planned)}")
 
 
@@ -185,9 +193,21 @@ def _report_line(planned: "PlannedStudy") -> str:
     return command_line(planned.named, planned.settings, "report", quick=planned.quick)
 
 
-def _print_standings(standing: Sequence["Standing"]) -> None:
+def _left_out(verdicts: "Verdicts") -> str:
+    """How many runs cannot be trained, beside the tally."""
+    return f", {len(verdicts.unfit)} of them left out" if verdicts.unfit else ""
+
+
+def _print_standings(standing: Sequence["Standing"], verdicts: "Verdicts | None" = None) -> None:
+    """Every run with its state; of those that were judged, why they are left out."""
+    reasons = [
+        verdicts.why_not(each.plan) if verdicts is not None and each.summary is None else None
+        for each in standing
+    ]
     rows = [_cells(each) for each in standing]
-    output.print_table(COLUMNS, rows, yields=["time", "epoch"], stays=["seed", "state"])
+    for cells, why in zip(rows, reasons, strict=True):
+        cells[COLUMNS.index("state")] = output.LEFT_OUT if why else cells[COLUMNS.index("state")]
+    output.print_judged(COLUMNS, rows, reasons, yields=["time", "epoch"], stays=["seed", "state"])
 
 
 def _cells(each: "Standing") -> list[str]:

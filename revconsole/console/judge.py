@@ -1,10 +1,13 @@
 """Judge: what would keep the runs of a form from training, found out in a thread and, where it takes torch, a process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from revconsole.console.origin import Judged
 from revconsole.lab.examiner import Examiner
+from revconsole.lab.judging import Verdicts
 from revconsole.lab.lab import Lab
 from revconsole.lab.planning import Planned
+from revconsole.lab.study import Standing
 from revconsole.records.plan import Plan
 from revconsole.records.sections import Python
 from revconsole.records.store import RunStore
@@ -16,12 +19,13 @@ class Judge:
     def __init__(self, lab: Lab) -> None:
         self._lab, self._examiner = lab, Examiner()
 
-    def refuse(
-        self, planned: Planned, *, wanted: Callable[[], bool], slow: Callable[[], object]
-    ) -> None:
-        """Raise RevconsoleError for what would keep a run from training; no code of the user's is run.
+    def sifted(
+        self, judged: Judged, *, wanted: Callable[[], bool], slow: Callable[[], object]
+    ) -> Judged:
+        """The runs of a form that can be trained, with a sentence about the others; no code of the user's is run.
 
         wanted: whether anybody still asks. slow: called before the first model that has to be looked at.
+        Raises RevconsoleError where none can be trained.
         """
         told: list[object] = []
 
@@ -32,13 +36,38 @@ class Judge:
                 told.append(slow())
             self._examiner(plan, store, own_code=own_code)
 
-        self._lab.judge(planned.plans, set_in=planned.set_in, ask=ask)
+        planned = judged.planned
+        verdicts = self._lab.judge(planned.plans, set_in=planned.set_in, ask=ask)
+        return judged.with_runs(*_fit(planned, verdicts))
 
-    def refuse_own(self, planned: Planned) -> None:
-        """The same of models of one's own, which are built for it: for runs that are about to be launched."""
-        own = [plan for plan in planned.plans if isinstance(plan.model, Python)]
-        self._lab.judge(own, set_in=planned.set_in, run_own_code=True, ask=self._examiner)
+    def sifted_own(self, planned: Planned) -> tuple[Planned, str]:
+        """The same of runs that are about to be launched, models of one's own among them, which are built for it."""
+        if not any(isinstance(plan.model, Python) for plan in planned.plans):
+            return planned, ""
+        verdicts = self._lab.judge(
+            planned.plans, set_in=planned.set_in, run_own_code=True, ask=self._examiner
+        )
+        return _fit(planned, verdicts)
+
+    def sifted_runs(self, left: Sequence[Standing], where: str) -> tuple[list[Standing], str]:
+        """The same of what is left of a study, which is about to be launched; what has begun goes on as it is.
+
+        where: the file of the study.
+        """
+        new = [each.plan for each in left if each.summary is None]
+        verdicts = self._lab.judge(
+            new, set_in=lambda _: where, run_own_code=True, ask=self._examiner
+        )
+        if len(new) == len(left):
+            verdicts.refuse_if_none()
+        fit = [each for each in left if each.summary or not verdicts.why_not(each.plan)]
+        return fit, "; ".join(verdicts.sentences)
 
     def end(self) -> None:
         """Whatever is still being found out is for nobody."""
         self._examiner.end()
+
+
+def _fit(planned: Planned, verdicts: Verdicts) -> tuple[Planned, str]:
+    verdicts.refuse_if_none()
+    return planned.only(verdicts.fit), "; ".join(verdicts.sentences)

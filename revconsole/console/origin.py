@@ -1,7 +1,7 @@
 """Origin: where the values of the launch form come from, a profile or a run with exactly its settings. No widgets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from revconsole.lab import again
@@ -26,6 +26,11 @@ class Judged:
     command: str
     """Empty if there is none."""
     said: str = ""
+
+    def with_runs(self, fit: Planned, left_out: str) -> "Judged":
+        """The same with the runs that can be trained; left_out: which cannot, and why."""
+        said = "; ".join(part for part in (one_line(left_out, 600), self.said) if part)
+        return replace(self, planned=fit, said=said)
 
 
 def judge(lab: Lab, profile: str, run: Summary | None, settings: Mapping[str, Any]) -> Judged:

@@ -98,7 +98,9 @@ def _refuse_twice(wanted: Wanted) -> None:
     }
     for option, values in lists.items():
         if again := repeated(list(values)):
-            raise ProfileError(COMMAND_LINE, option, f"has {again} twice in its list; leave one out")
+            raise ProfileError(
+                COMMAND_LINE, option, f"has {again} twice in its list; leave one out"
+            )
 
 
 def scheme_tables(words: Sequence[str]) -> list[Table]:

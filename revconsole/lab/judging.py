@@ -1,17 +1,18 @@
 """Judging: what can be known of planned runs before one exists, found out the same way for every way to launch them.
 
-`train`, with `--dry-run` and with `--detach`, `study run` and the console's form call `judge`; nothing is created,
-downloaded or trained. First what takes no torch: the data, the name of a timm model, a weights file, a function of
+`train`, with `--dry-run` and with `--detach`, `study run`, the console's form and its studies call `judge`; nothing is
+created, downloaded or trained. First what takes no torch: the data, the name of a timm model, a weights file, a function of
 one's own. Then, of plans that need it, what only the machine and the model itself can tell.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from revconsole.errors import DataUnavailable, ProfileError, RevconsoleError, UnknownName
+from revconsole.errors import DataUnavailable, NotLoaded, ProfileError, RevconsoleError, UnknownName
 from revconsole.lab import engine, own_code, timm_names
 from revconsole.records import facts
 from revconsole.records.counts import counted, in_folder
@@ -23,6 +24,8 @@ from revconsole.records.store import RunStore
 
 PLAN = "the plan"
 """Where a setting is said to be wrong by who does not know where it was set."""
+MOST_NAMED = 4
+"""Runs that a sentence names."""
 WITHOUT_NORMS = {"linear", "shifted"}
 """Stems of a ViT that have no norm over the batch."""
 
@@ -34,6 +37,45 @@ class AskTorch(Protocol):
         """Raise RevconsoleError for what a run would raise before its first step."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """What was found of planned runs: those that can be trained here, and why others cannot."""
+
+    plans: tuple[Plan, ...]
+    errors: Mapping[str, RevconsoleError]
+    """By what the verdict depends on (see `_deciding`), the first kind of thing to be corrected first."""
+
+    def why_not(self, plan: Plan) -> RevconsoleError | None:
+        """What keeps a run from training; None if nothing does."""
+        return self.errors.get(_deciding(plan))
+
+    @property
+    def fit(self) -> tuple[Plan, ...]:
+        """The runs that can be trained."""
+        return tuple(plan for plan in self.plans if self.why_not(plan) is None)
+
+    @property
+    def unfit(self) -> tuple[tuple[Plan, RevconsoleError], ...]:
+        """Each run that cannot, with the reason."""
+        return tuple((plan, why) for plan in self.plans if (why := self.why_not(plan)) is not None)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Which runs are left out, and why: a sentence for each reason."""
+        found: dict[str, list[str]] = {}
+        for plan, why in self.unfit:
+            called = f"{plan.arm}, seed {plan.seed}" if plan.arm else plan.name
+            found.setdefault(str(why), []).append(called)
+        return tuple(f"left out: {_named(names)}: {why}" for why, names in found.items())
+
+    def refuse_if_none(self) -> None:
+        """Raise the first reason where none of the runs can be trained."""
+        if self.errors and not self.fit:
+            key, error = next(iter(self.errors.items()))
+            plan = next(plan for plan in self.plans if _deciding(plan) == key)
+            raise _of(error, plan) if len(self.errors) > 1 else error
+
+
 def judge(
     plans: Iterable[Plan],
     store: RunStore,
@@ -41,25 +83,53 @@ def judge(
     set_in: Callable[[str], str],
     run_own_code: bool = False,
     ask: AskTorch = engine.refuse_unready,
-) -> None:
-    """Raise for the first thing that would keep one of the plans from training: settings before files that lack.
+) -> Verdicts:
+    """Find out what would keep each of the plans from training: settings before files that lack.
 
+    A run that cannot be trained holds up no other; a name that does not exist is corrected before any is.
     set_in: the file or the command line that a key was set in. run_own_code: whether a model of one's own may be built.
-    Raises ProfileError, UnknownName or NotInvertible for a wrong setting (exit code 2), DataUnavailable or
-    DeviceUnavailable (4).
+    Raises ProfileError for such a name, and NotLoaded where torch cannot be imported. Other reasons are in the verdicts:
+    ProfileError or NotInvertible (exit code 2), DataUnavailable or DeviceUnavailable (4).
     """
-    different = {_deciding(plan): plan for plan in plans}.values()
+    every = tuple(plans)
+    different = {_deciding(plan): plan for plan in every}
+    errors: dict[str, RevconsoleError] = {}
     for look in (
         _judge_without_torch,
         partial(_judge_with_torch, store, run_own_code, ask),
         _judge_files,
     ):
-        for plan in different:
+        for key, plan in different.items():
+            if key in errors:
+                continue
             try:
                 look(plan)
-            except ProfileError as error:
-                whose = f", {plan.name}" if len(different) > 1 else ""
-                raise ProfileError(set_in(error.key) + whose, error.key, error.reason) from error
+            except NotLoaded:
+                raise
+            except RevconsoleError as error:
+                errors[key] = found = _placed(error, set_in)
+                if isinstance(error, ProfileError) and look is _judge_without_torch:
+                    raise (_of(found, plan) if len(different) > 1 else found) from error
+    return Verdicts(plans=every, errors=errors)
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return "; ".join(names[:MOST_NAMED]) + more
+
+
+def _placed(error: RevconsoleError, set_in: Callable[[str], str]) -> RevconsoleError:
+    """The error with the place that its setting was set in."""
+    if not isinstance(error, ProfileError):
+        return error
+    return ProfileError(set_in(error.key), error.key, error.reason)
+
+
+def _of(error: RevconsoleError, plan: Plan) -> RevconsoleError:
+    """The error with the name of the run that it is of."""
+    if not isinstance(error, ProfileError):
+        return error
+    return ProfileError(f"{error.where}, {plan.name}", error.key, error.reason)
 
 
 def needs_torch(plan: Plan, *, run_own_code: bool = True) -> bool:
@@ -101,7 +171,7 @@ def _judge_with_torch(store: RunStore, run_own_code: bool, ask: AskTorch, plan: 
     try:
         ask(plan, store, own_code=run_own_code)
     except ImportError as error:
-        raise RevconsoleError(f"torch and its libraries cannot be loaded: {error}") from error
+        raise NotLoaded(f"torch and its libraries cannot be loaded: {error}") from error
 
 
 def _judge_files(plan: Plan) -> None:

@@ -12,7 +12,7 @@ from revconsole.lab.bench import Wanted, bench_of
 from revconsole.lab.compare import Comparison, compare
 from revconsole.lab.elsewhere import elsewhere
 from revconsole.lab.estimate import Measurer
-from revconsole.lab.judging import AskTorch, judge
+from revconsole.lab.judging import AskTorch, Verdicts, judge
 from revconsole.lab.launchers import process
 from revconsole.lab.launchers.thread import ThreadLauncher
 from revconsole.lab.planning import Planned
@@ -72,9 +72,9 @@ class Lab:
         set_in: Callable[[str], str],
         run_own_code: bool = False,
         ask: AskTorch = engine.refuse_unready,
-    ) -> None:
-        """Raise for the first thing that would keep one of the plans from training; see `judging`."""
-        judge(plans, self.store, set_in=set_in, run_own_code=run_own_code, ask=ask)
+    ) -> Verdicts:
+        """What would keep each of the plans from training; see `judging`. Raises ProfileError for unknown names."""
+        return judge(plans, self.store, set_in=set_in, run_own_code=run_own_code, ask=ask)
 
     def launch(self, planned: Planned, launcher: Launcher = "thread") -> list[str]:
         """Create and queue every run of a plan; returns their ids in order."""

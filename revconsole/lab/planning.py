@@ -24,6 +24,10 @@ class Planned:
     settings: Mapping[str, Any]
     plans: tuple[Plan, ...]
 
+    def only(self, plans: Sequence[Plan]) -> "Planned":
+        """The same experiment with some of its runs."""
+        return replace(self, plans=tuple(plans))
+
     def given(self, plan: Plan) -> Mapping[str, Any]:
         """The profile that a run is kept with: as it was given, or of the run alone where it is an arm of a study's own."""
         if self.study.tables:

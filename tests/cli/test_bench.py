@@ -191,7 +191,10 @@ def test_what_has_no_room_says_so_and_ends_with_a_failure():
         (["--depths", "4,deep"], "--depths: should be whole numbers from 1, not 'deep'"),
         (["--kept-blocks", "-1"], "--kept-blocks: should be whole numbers from 0, not '-1'"),
         (["--depths", "4,8,4"], "--depths: has 4 twice in its list; leave one out"),
-        (["--schemes", "bdia,bdia"], '--schemes: has {name="bdia"} twice in its list; leave one out'),
+        (
+            ["--schemes", "bdia,bdia"],
+            '--schemes: has {name="bdia"} twice in its list; leave one out',
+        ),
         (["--figure", "f.png"], "--figure: should end in .svg or .txt"),
         (["model.dim=10"], "3 heads do not divide dim 10"),
         (["demmo"], "there is no profile 'demmo'; did you mean 'demo'?"),

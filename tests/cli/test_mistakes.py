@@ -1,6 +1,7 @@
 """Wrong input gets one sentence on stderr, an exit code, and leaves nothing behind."""
 
 import gzip
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -177,17 +178,84 @@ def test_what_can_be_known_before_a_run_exists_is_said_before(run, arguments, co
     assert sentence in run("train", *arguments).err
 
 
-def test_a_study_is_judged_before_any_of_its_runs_exists(run):
-    Path("two.toml").write_text(
-        '[study]\ntitle = "two"\n[train]\nepochs = 1\n[[arm]]\nname = "here"\n'
-        '[[arm]]\nname = "nowhere"\nmodel.depth = 3\ntrain.device = "cuda:9"\n'
-    )
-    for more in ((), ("--dry-run",), ("--detach",)):
-        said = run("study", "run", "two.toml", *more)
+ARMS = """
+seeds = [0, 1]
+[study]
+title = "three"
+[model]
+patch = 4
+dim = 16
+depth = 1
+heads = 2
+[data]
+train_limit = 200
+[train]
+epochs = 1
+batch = 512
+threads = 1
+audit = false
+[[arm]]
+name = "here"
+[[arm]]
+name = "no device"
+train = { device = "cuda:9", epochs = 2 }
+[[arm]]
+name = "no weights"
+model = { architecture = "timm", name = "test_vit", weights = "gone.pt" }
+data.image_size = 32
+"""
+NO_DEVICE, NO_WEIGHTS = "there is no device 'cuda:9'", "there is no weights file"
 
-        assert said.code == 4
-        assert "there is no device 'cuda:9'" in said.err
+
+@pytest.mark.parametrize("verb", [("study", "run"), ("train",)], ids=" ".join)
+def test_an_arm_that_cannot_be_trained_is_a_row_with_its_reason_and_holds_up_no_other(run, verb):
+    Path("three.toml").write_text(ARMS)
+    dry = run(*verb, "three.toml", "--dry-run")
+    head, *rows = [line.split("\t") for line in dry.out.splitlines()]
+
+    assert dry.code == 0, dry.err
+    assert head[-1] == "left out because"
+    reasons = [row[-1] for row in rows]
+    assert reasons[:2] == ["", ""]
+    assert all(NO_DEVICE in why for why in reasons[2:4])
+    assert all(NO_WEIGHTS in why for why in reasons[4:])
     assert not Path("runs").exists()
+
+    done = run(*verb, "three.toml")
+    assert done.code == 0, done.err
+    assert done.err.count(NO_DEVICE) == done.err.count(NO_WEIGHTS) == 1
+    assert [plan["arm"] for plan in plans()] == ["here", "here"]
+
+    again = run("study", "run", "three.toml")
+    assert again.code == 0, again.err
+    assert "2 of 6 runs done, 4 to do, 4 of them left out" in again.err
+    assert len(plans()) == 2
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--detach",)], ids=" ".join)
+def test_a_study_of_which_no_arm_can_be_trained_is_refused_before_any_of_its_runs_exists(run, more):
+    Path("three.toml").write_text(ARMS)
+
+    said = run("study", "run", "three.toml", "train.device=cuda:9", *more)
+
+    assert said.code == 4
+    assert said.err.startswith(f"revconsole: {NO_WEIGHTS}")
+    assert said.err.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+def test_a_name_that_does_not_exist_is_corrected_before_any_arm_trains(run):
+    Path("three.toml").write_text(ARMS.replace("test_vit", "test_vitt"))
+
+    said = run("study", "run", "three.toml")
+
+    assert said.code == 2
+    assert "there is no timm model 'test_vitt'; did you mean 'test_vit" in said.err
+    assert not Path("runs").exists()
+
+
+def plans():
+    return [json.loads(path.read_text())["plan"] for path in Path("runs").glob("*/plan.json")]
 
 
 def test_a_block_that_does_not_suit_its_scheme_is_said_before_a_run_exists(run):

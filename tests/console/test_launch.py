@@ -389,6 +389,17 @@ async def test_runs_that_cannot_be_are_red_and_not_launched(opened, cases):
         assert not stage.app.screen.reader.lab.runs()
 
 
+async def test_a_run_that_cannot_be_trained_holds_up_no_other_of_the_form(opened, lab):
+    async with opened(160, 45) as stage:
+        await open_form(stage)
+        await typed(stage, "other", "train.precision=[float32,fp16]")
+        await told(stage, "launches 1 run", "left out: fp16, seed 0: ", "fp16 needs a GPU")
+        await stage.press("ctrl+l")
+        await stage.until(lab.runs)
+        assert [run.plan.train.precision for run in lab.runs()] == ["float32"]
+        await stage.until(lambda: not lab.busy())
+
+
 async def test_keys_do_not_wait_while_a_model_is_looked_at(opened):
     """What is typed meanwhile is judged in its turn; what was asked before is of no matter."""
     async with opened(160, 45) as stage:

@@ -216,6 +216,20 @@ async def test_it_runs_in_this_console_to_its_end(opened, lab):
         await stage.until(lambda: not lab.busy())
 
 
+async def test_an_arm_that_cannot_be_trained_is_left_out_with_its_reason(opened, lab, tiny):
+    arm = 'scheme.name = "additive"'
+    tiny.write_text(tiny.read_text().replace(arm, f'{arm}\ntrain.device = "cuda:9"'))
+    async with opened(160, 45) as stage:
+        await open_tiny(stage)
+        await stage.press("t")
+        await stage.shows("0 of 2 runs done")
+        await stage.press("r", "y")
+        await eventually(lambda: "left out:" in stage.text)
+        assert "device 'cuda:9'" in stage.text
+        await eventually(lambda: [r.state for r in lab.runs()] == ["finished"])
+        await stage.until(lambda: not lab.busy())
+
+
 async def test_in_the_background_it_outlives_the_console_and_is_stopped_and_resumed(
     opened, lab, tiny
 ):

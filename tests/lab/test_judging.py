@@ -53,7 +53,7 @@ def test_a_name_of_somebody_else_on_the_hub_is_refused(tmp_path):
         ProfileError,
         match=r"model\.name: there is no timm model 'test_vitt'; did you mean 'test_vit",
     ):
-        lab.judge(planned.plans, set_in=planned.set_in)
+        lab.judge(planned.plans, set_in=planned.set_in).refuse_if_none()
 
 
 def test_what_needs_no_torch_is_judged_without_it(tmp_path):
@@ -61,7 +61,7 @@ def test_what_needs_no_torch_is_judged_without_it(tmp_path):
     code = (
         "import sys\nfrom pathlib import Path\nfrom revconsole.lab.lab import Lab\n"
         "lab = Lab(Path('runs'))\nplanned = lab.plan('demo')\n"
-        "lab.judge(planned.plans, set_in=planned.set_in)\n"
+        "lab.judge(planned.plans, set_in=planned.set_in).refuse_if_none()\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -109,7 +109,7 @@ def test_the_other_process_says_the_same(tmp_path):
 
 def judged(lab, planned, **how):
     try:
-        lab.judge(planned.plans, set_in=planned.set_in, **how)
+        lab.judge(planned.plans, set_in=planned.set_in, **how).refuse_if_none()
     except RevconsoleError as error:
         return type(error), str(error), error.exit_code
     return None

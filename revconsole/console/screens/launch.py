@@ -37,6 +37,7 @@ from revconsole.records.run import Summary
 PROFILE, LAUNCHER = "profile", "launcher"
 CHECK_SECONDS, COUNT_SECONDS = 0.12, 0.5
 MANY_RUNS = 12
+NO_PROFILE = "no profile found: put one as NAME.toml into ./profiles"
 NO_COMMAND = "no command line makes these runs: they are not of one profile as it is now"
 
 
@@ -97,8 +98,7 @@ class LaunchScreen(Newest, Screen[None]):
         """Fill in the profile."""
         self.query_one(Title).say("launch")
         if not self._shelf:
-            self._judging = False
-            self._wrong = "no profile found: put one as NAME.toml into ./profiles"
+            self._judging, self._wrong = False, NO_PROFILE
             self._show_outcome(self._wrong, wrong=True)
             return
         self._setting(PROFILE).fill(self._profile)
@@ -228,7 +228,7 @@ class LaunchScreen(Newest, Screen[None]):
         self._counts |= event.counts
         if event.number == self._number and self._planned is not None:
             plans = self._planned.plans
-            unknown = f"parameters unknown: {event.problem}" if event.problem else ""
+            unknown = event.problem and f"parameters unknown: {event.problem}"
             self._counted = unknown or counting.span(plans, self._counts)
             self._show_outcome(counting.summary(plans, self._counted, looking=self._judging))
 
@@ -246,7 +246,7 @@ class LaunchScreen(Newest, Screen[None]):
             run = self._run if profile == origin.RUN else None
             judged = origin.judge(self.reader.lab, profile, run, settings)
             slow = partial(self.post_message, Checked(number, judged, final=False))
-            self._judge.refuse(judged.planned, wanted=lambda: number == self._number, slow=slow)
+            judged = self._judge.sifted(judged, wanted=lambda: number == self._number, slow=slow)
         except RevconsoleError as error:
             self.post_message(Checked(number, error))
         else:
@@ -271,13 +271,15 @@ class LaunchScreen(Newest, Screen[None]):
     @work(thread=True, exclusive=True, exit_on_error=False, group="launch")
     def _launch(self, planned: Planned, launcher: Launcher) -> None:
         try:
-            self._judge.refuse_own(planned)
+            planned, left_out = self._judge.sifted_own(planned)
             ids = self.reader.lab.launch(planned, launcher)
         except RevconsoleError as error:
             self.app.post_message(Said(str(error), "error"))
             return
         self.reader.wake()
         self.app.post_message(Launched(tuple(ids)))
+        if left_out:
+            self.app.post_message(Said(left_out, "warning"))
 
     def _after(self, seconds: float, what: Any) -> None:
         if self._timer is not None:
@@ -360,8 +362,7 @@ class LaunchScreen(Newest, Screen[None]):
     def _show_wrong(self, error: RevconsoleError) -> None:
         self._show_forecast(())
         key, reason = getattr(error, "key", PROFILE), getattr(error, "reason", str(error))
-        known = {PROFILE, form.OTHER, *(field.key for field in self._fields)}
-        if key in known:
+        if key in {PROFILE, form.OTHER, *(field.key for field in self._fields)}:
             self._setting(key).complain(reason)
             label = next((f.label for f in self._fields if f.key == key), key)
         else:
@@ -387,9 +388,8 @@ class LaunchScreen(Newest, Screen[None]):
 
     def _show_outcome(self, text: str, *, wrong: bool = False) -> None:
         style = themed(self.app.theme_variables, "text-error") if wrong else "bold"
-        self.query_one("#outcome", Static).update(
-            Text(figures.fitted(one_line(text, 300), self.size.width - 2), style=style)
-        )
+        said = figures.fitted(one_line(text, 300), self.size.width - 2)
+        self.query_one("#outcome", Static).update(Text(said, style=style))
 
     def _show_command(self) -> None:
         none = NO_COMMAND if self._planned is not None else ""

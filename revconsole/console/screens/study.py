@@ -16,6 +16,7 @@ from textual.widgets import DataTable, Footer, Input, Static
 
 from revconsole.console import steer, study_rows
 from revconsole.console.colours import themed
+from revconsole.console.judge import Judge
 from revconsole.console.messages import Estimating, Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Ask, Choice
@@ -299,9 +300,15 @@ class StudyScreen(Newest, Screen[None]):
 
     def _go_on(self, left: list[Standing], launcher: Launcher) -> str:
         """In a thread."""
-        count = len(self.reader.lab.go_on(left, launcher))
+        judge = Judge(self.reader.lab)
+        try:
+            fit, left_out = judge.sifted_runs(left, self._path)
+        finally:
+            judge.end()
+        count = len(self.reader.lab.go_on(fit, launcher)) if fit else 0
         where = "in the background" if launcher == "process" else "in this console"
-        return f"{count} runs queued {where}" if count != 1 else f"1 run queued {where}"
+        queued = f"{count} runs queued {where}" if count != 1 else f"1 run queued {where}"
+        return f"{queued}; {left_out}" if left_out else queued
 
     def _measure(
         self, measurer: Measurer, standing: tuple[Standing, ...], post: Callable[[Any], object]
