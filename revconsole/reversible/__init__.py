@@ -9,7 +9,8 @@ of `schemes` (`two_step` is what most of them share). Beneath: `lossless` is the
 `replay` what makes a second evaluation equal to the first, `extras` what blocks are given besides
 their stream. Above: `sequence` is the module that a model holds (`looped` where the model walks
 over it), `rewire` how it gets there (one `trial` run, on `examples`, shows the
-`stacks`, by the `skips` in its graph; `splits` tells attention from MLP; `ends` widens the head),
+`stacks`, by the `skips` in its graph; `splits` tells attention from MLP
+by `walks` over a block; `ends` widens the head),
 `budget` which blocks keep their activations or only their streams all the same, `kept` counts the bytes, and `audit`
 checks a whole model.
 May import torch and `revconsole.errors`. To add a scheme, see `schemes`.

@@ -3,8 +3,8 @@
 A residual block with branches b₁, b₂, … computes x ← x + b₁(x), then x ← x + b₂(x), and so on; a
 vision transformer's has two, attention and MLP. Schemes wire the branches anew. A module may say
 what they are itself, with a method `branches()` that returns the callables in order. Otherwise
-`rewire` settles it from a trial run and leaves a note on the block: the name of a split into
-attention and MLP (see `splits`), or WHOLE for one branch, h(x) = block(x) − x.
+`rewire` settles it from a trial run and leaves a note on the block: a split into what its sums add
+(see `splits`), or WHOLE for one branch, h(x) = block(x) − x.
 
 A block may be given more than its stream; every branch then takes the same.
 """
@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from revconsole.reversible.rest import at_rest
-from revconsole.reversible.splits import Branch, fitting, in_turn, split
+from revconsole.reversible.splits import Branch, Split, fitting, in_turn
 
 WHOLE = "whole"
 NOTE = "revconsole_split"  # on the block, so that it survives copying and pickling
@@ -28,12 +28,11 @@ def branches(block: nn.Module) -> tuple[Branch, ...]:
     own = getattr(block, "branches", None)
     if callable(own):
         return tuple(own())
-    name = getattr(block, NOTE, None)
-    if name is None:
-        name = _on_tokens(block)
-        note(block, name)
-    parts = None if name == WHOLE else split(block, name)
-    return (partial(_whole, block),) if parts is None else parts
+    noted = getattr(block, NOTE, None)
+    if noted is None:
+        noted = _on_tokens(block)
+        note(block, noted)
+    return noted.branches(block) if isinstance(noted, Split) else (partial(_whole, block),)
 
 
 def step(block: nn.Module) -> Branch:
@@ -58,9 +57,9 @@ def residual(block: nn.Module) -> Branch:
     return in_turn(branches(block))
 
 
-def note(block: nn.Module, name: str) -> None:
-    """Leave on the block how it is taken apart: a name of `SPLITS`, or WHOLE."""
-    object.__setattr__(block, NOTE, name)
+def note(block: nn.Module, how: Split | str) -> None:
+    """Leave on the block how it is taken apart: a split, or WHOLE."""
+    object.__setattr__(block, NOTE, how)
 
 
 def _with(forward: Callable[..., Tensor], bound: Any) -> Branch:
@@ -74,15 +73,12 @@ def _whole(block: nn.Module, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     return after - x
 
 
-def _on_tokens(block: nn.Module) -> str:
+def _on_tokens(block: nn.Module) -> Split | str:
     """The split of a block that nobody has tried: found on a few tokens, WHOLE where that fails."""
-    norm = getattr(block, "norm1", None)
-    weight = next(norm.parameters(), None) if isinstance(norm, nn.Module) else None
-    if weight is None:
+    weights = [w for name, w in block.named_parameters() if w.ndim == 1 and "norm" in name]
+    if not weights:
         return WHOLE
-    tokens = weight.new_ones(1, PROBE_TOKENS, weight.numel()).cumsum(1).sin()
+    width = weights[0].numel()
+    tokens = weights[0].new_ones(1, PROBE_TOKENS, width).cumsum(1).sin()
     with at_rest(block):
-        try:
-            return fitting(block, (tokens,), {}) or WHOLE
-        except (RuntimeError, TypeError, ValueError, AssertionError):
-            return WHOLE  # it takes something else than tokens
+        return fitting(block, (tokens,), {}) or WHOLE

@@ -35,14 +35,19 @@ class Skip:
 
     ends:   the output is the input, or something done to it number by number, plus something.
     inside: the input is summed in somewhere, if not at the end.
-    sums:   how many things are added to the input on the way, where `ends`.
+    summed: the sums on the way, where `ends`: each adds one thing to the input.
     path:   the nodes between output and mark on an identity path.
     """
 
     ends: bool
     inside: bool
-    sums: int
+    summed: frozenset[Node]
     path: frozenset[Node]
+
+    @property
+    def sums(self) -> int:
+        """How many things are added to the input on the way."""
+        return len(self.summed)
 
 
 def skip_between(output: Tensor, mark: Node) -> Skip:
@@ -61,34 +66,38 @@ def skip_between(output: Tensor, mark: Node) -> Skip:
                 sums.add(node)
 
     path = _path(output.grad_fn, same, mark) if output.grad_fn in same else frozenset()
-    on_the_way = len(sums & path)
-    return Skip(ends=on_the_way > 0, inside=bool(sums), sums=on_the_way, path=path)
+    summed = frozenset(sums & path)
+    return Skip(ends=bool(summed), inside=bool(sums), summed=summed, path=path)
 
 
-def signature(output: Tensor, mark: Node) -> list[tuple[str, int]]:
-    """The operations and weights the output is made of, in order, up to layout and bracketing.
+def same_computation(one: Tensor, other: Tensor, mark: Node) -> bool:
+    """Whether two outputs are made of the same operations on the same weights, back to the mark.
 
-    Two computations of the same from the same weights have equal signatures: sums are flattened,
-    and something used twice is written out once and referred to afterwards.
+    Layout is not looked at, sums are sums however they are bracketed and ordered, and it does not
+    matter how often something is computed anew that could have been used again.
     """
-    numbers: dict[Node, int] = {mark: 0}
-    written: list[tuple[str, int]] = []
-    waiting: list[Node] = [output.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        inputs = [child for child, _ in reversed(node.next_functions) if child is not None]
-        if node not in numbers and (SUMS.fullmatch(node.name()) or LAYOUTS.fullmatch(node.name())):
-            waiting.extend(inputs)
-        elif node in numbers:
-            written.append(("again", numbers[node]))
-        elif hasattr(node, "variable"):
-            numbers[node] = len(numbers)
-            written.append(("weight", id(node.variable)))
+    known: dict[object, int] = {}
+    left, right = (_meaning(output.grad_fn, mark, known) for output in (one, other))
+    return left == right
+
+
+def _meaning(start: Node, mark: Node, known: dict[object, int]) -> tuple[int, ...]:
+    """Numbers of the terms that the node is the sum of; equal computations have equal numbers."""
+    terms: dict[Node, tuple[int, ...]] = {}
+    for node in _inputs_first(start, mark):
+        if node is mark:
+            terms[node] = (known.setdefault("mark", len(known)),)
+            continue
+        inputs = [terms[child] for child, _ in node.next_functions if child is not None]
+        if SUMS.fullmatch(node.name()):
+            terms[node] = tuple(sorted(term for each in inputs for term in each))
+        elif LAYOUTS.fullmatch(node.name()) and inputs:
+            terms[node] = inputs[0]
         else:
-            numbers[node] = len(numbers)
-            written.append((node.name(), numbers[node]))
-            waiting.extend(inputs)
-    return written
+            weight = id(node.variable) if hasattr(node, "variable") else None
+            what = (node.name(), weight, tuple(inputs))
+            terms[node] = (known.setdefault(what, len(known)),)
+    return terms[start]
 
 
 def _passes(node: Node, inputs: list[Node], depends: set[Node], same: set[Node]) -> bool:

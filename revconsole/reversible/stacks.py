@@ -18,8 +18,8 @@ from revconsole.reversible.rest import at_rest
 from revconsole.reversible.scheme import Scheme
 from revconsole.reversible.sequence import ReversibleSequence
 from revconsole.reversible.skips import Node
-from revconsole.reversible.splits import fitting
-from revconsole.reversible.trial import FAILURES, Call, Run, may_be_block
+from revconsole.reversible.splits import Split, fitting
+from revconsole.reversible.trial import Call, Run, may_be_block
 
 NO_BLOCK = "is no block"
 TURNS = "turns"
@@ -70,7 +70,7 @@ class Blocks:
 
     run: Run
     reasons: dict[nn.Module, str] = field(default_factory=dict)
-    tried: dict[object, str] = field(default_factory=dict)
+    tried: dict[object, Split | str] = field(default_factory=dict)
     settled: set[nn.Module] = field(default_factory=set)
 
     def misfit(self, module: nn.Module) -> str:
@@ -285,14 +285,11 @@ def _misfit(call: Call) -> str:
     return changes if skips else "is not residual: nothing is added to its input"
 
 
-def _split(call: Call) -> str:
+def _split(call: Call) -> Split | str:
     """The split whose branches add up to what the block computes; WHOLE if none does."""
     given = (call.stream, *call.given[1:])
     with at_rest(call.module):
-        try:
-            return fitting(call.module, given, call.named) or parts.WHOLE
-        except FAILURES:
-            return parts.WHOLE
+        return fitting(call.module, given, call.named) or parts.WHOLE
 
 
 def _look(call: Call) -> object:
@@ -300,7 +297,10 @@ def _look(call: Call) -> object:
     module = call.module
     made_of = tuple((name, type(each)) for name, each in module.named_modules())
     weights = tuple((name, each.shape) for name, each in module.named_parameters())
-    return type(module), made_of, weights, call.stream.shape, call.skip.sums
+    plain = tuple(
+        (k, v) for k, v in vars(module).items() if isinstance(v, bool | int | float | str)
+    )
+    return type(module), made_of, weights, plain, call.stream.shape, call.skip.sums
 
 
 def _chains(container: nn.Module, call: Call, run: Run) -> bool:

@@ -48,7 +48,7 @@ def test_variants_of_the_vision_transformer_fit(options):
 
 @pytest.mark.parametrize(
     ("block_fn", "count"),
-    [("ParallelScalingBlock", 1), ("ResPostBlock", 2), ("ParallelThingsBlock", 1)],
+    [("ParallelScalingBlock", 1), ("ResPostBlock", 2), ("ParallelThingsBlock", 2)],
 )
 def test_every_kind_of_block_is_taken_apart_as_far_as_it_goes(block_fn, count):
     model, images = vit(block_fn=getattr(timm.models.vision_transformer, block_fn)), IMAGES
@@ -58,19 +58,21 @@ def test_every_kind_of_block_is_taken_apart_as_far_as_it_goes(block_fn, count):
     assert torch.equal(rewire(model, "bdia")(images), expected)
 
 
-def test_a_block_with_the_right_parts_and_another_forward_is_not_taken_apart():
+def test_the_branches_are_in_the_order_of_the_block_whatever_their_parts_are_called():
     class Swapped(timm.models.vision_transformer.Block):
         def forward(self, x):
             x = x + self.mlp(self.norm2(x))
             return x + self.attn(self.norm1(x))
 
     model = vit(block_fn=Swapped)
-    assert survey(model).fit == {"blocks": 3}
-    assert len(branches(model.blocks[0])) == 1
+    assert survey(model, "additive").fit == {"blocks": 3}
     assert all(module.training for module in model.modules())
-    assert "needs two branches" in survey(model, "additive").left["blocks"]
-    with torch.device("meta"):  # nor where there are no numbers to tell
-        assert not survey(vit(block_fn=Swapped), "additive").fit
+    block, x = model.blocks[0].eval(), torch.randn(2, 17, 24)
+    first, second = branches(block)
+    assert torch.equal(first(x), block.mlp(block.norm2(x)))
+    assert torch.equal(second(x), block.attn(block.norm1(x)))
+    with torch.device("meta"):  # where there are no numbers to tell, too
+        assert survey(vit(block_fn=Swapped), "additive").fit == {"blocks": 3}
 
 
 def test_a_block_nobody_surveyed_is_tried_on_a_few_tokens():

@@ -26,6 +26,7 @@ from revconsole.errors import NotInvertible, UnknownName
 from revconsole.reversible.branches import branches
 from revconsole.reversible.coupling import Branch, Coupling, Streams
 from revconsole.reversible.lossless import Grid
+from revconsole.reversible.splits import in_turn
 
 FUSIONS = ("concat", "mean")
 
@@ -85,11 +86,14 @@ class Additive:
 
 
 def halves(block: nn.Module, index: int, scheme: str) -> tuple[Branch, Branch]:
-    """The two branches of a block. Raises NotInvertible if it has more or fewer."""
+    """The two branches of a block; of three, the first two are one.
+
+    Raises NotInvertible if it has more or fewer.
+    """
     parts = branches(block)
-    if len(parts) != 2:
+    if len(parts) not in {2, 3}:
         raise NotInvertible(
             f"the scheme {scheme} needs two branches in each block, and block {index} "
             f"({type(block).__name__}) has {len(parts)}: choose 'bdia' or 'momentum'"
         )
-    return parts[0], parts[1]
+    return in_turn(parts[:-1]), parts[-1]
