@@ -175,3 +175,20 @@ def test_without_matplotlib_everything_but_figures_is_written(tiny, quick_runs):
         assert "No figures were drawn: matplotlib is not installed" in text
     assert asked.returncode == 1
     assert "pip install 'revconsole[report]'" in asked.stderr
+
+
+def test_a_study_with_an_arm_without_labels_is_reported_without_it(run, tiny):
+    blind = '[[arm]]\nname = "blind"\nobjective.name = "mae"\n[[arm]]'
+    Path("mixed.toml").write_text(TINY.replace("[[arm]]", blind, 1), encoding="utf-8")
+    store = RunStore(Path("runs"))
+    for arm in load(Path("mixed.toml")).expanded():
+        for number, plan in enumerate(arm.plans):
+            finish(store, plan, 0.5 + number / 100)
+
+    said = run("report", "mixed", "--figures", "none", "--format", "md", "--out", "out")
+
+    assert said.code == 0, said.err
+    assert [row.split("  ")[0] for row in said.out.splitlines()[1:]] == ["plain", "two streams"]
+    assert "The baseline blind learns without labels; differences are to plain." in said.err
+    assert said.err.count("blind: learns by mae, without labels, and so has no test accuracy") == 1
+    assert "blind: learns by mae" in next(Path("out").glob("*.md")).read_text()

@@ -44,7 +44,7 @@ from revconsole.records.inspection import Attended, Attention, Inspection, Posit
 from revconsole.records.plan import Plan
 from revconsole.records.run import Confusion, Line
 from revconsole.records.samples import Picture
-from revconsole.records.sections import Additive, Bdia, Data, Train, Vit
+from revconsole.records.sections import Additive, Bdia, Data, Mae, Train, Vit
 
 MIB = 2**20
 HOSTILE = "=x|<b>&_$%#{}~^\\`*[a](b)--"
@@ -104,6 +104,20 @@ def two_arms(finished):
         for s in range(3)
     ]  # fmt: skip
     return reported.of_runs([*plain, *other])
+
+
+def test_an_arm_without_labels_is_said_in_a_line_and_keeps_no_other_from_being_reported(finished):
+    blind = finished(plan("blind", 0, objective=Mae()), [0.1])
+    plain = finished(plan("plain", 0), [0.5, 0.6], 0.8)
+
+    found = reported.of_runs([blind, plain])
+    made = table(found)
+
+    assert [row[0] for row in made.rows] == ["plain"]
+    (line,) = [note for note in made.notes if note.startswith("blind: ")]
+    assert "learns by mae, without labels, and so has no test accuracy" in line
+    with pytest.raises(RevconsoleError, match="and blind-s0 learns by mae, without labels"):
+        reported.of_runs([blind])
 
 
 def paired_p_by_hand(gains):

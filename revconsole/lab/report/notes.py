@@ -43,7 +43,17 @@ def _measured(results: Results, rows: Sequence[ArmRow]) -> Iterator[str]:
 def _about_arms(results: Results, rows: Sequence[ArmRow]) -> Iterator[str]:
     """What is odd about the arms."""
     if results.baseline_missing:
-        yield f"The baseline {results.baseline} has no finished run; differences are to {results.reference.name}."
+        why = (
+            "learns without labels"
+            if results.baseline in results.unlabelled
+            else "has no finished run"
+        )
+        yield f"The baseline {results.baseline} {why}; differences are to {results.reference.name}."
+    for name, objective in results.unlabelled.items():
+        yield (
+            f"{name}: learns by {objective}, without labels, and so has no test accuracy; train a run with "
+            "model.pretrained=run:NAME for one, or see `revconsole compare`."
+        )
     if alike := [row.name for row in rows if row.alike]:
         yield f"Several seeds gave the very same weights, one answer that is counted once: {', '.join(alike)}."
     for arm in results.arms:

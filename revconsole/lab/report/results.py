@@ -1,7 +1,7 @@
 """Results: the finished runs of a study, or some runs put together, arm by arm."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from revconsole.errors import RevconsoleError
 from revconsole.lab.compare import arm_name, compare
@@ -63,6 +63,8 @@ class Results:
     source: str = ""
     expected: str = ""
     missing: tuple[str, ...] = ()
+    unlabelled: Mapping[str, str] = field(default_factory=dict)
+    """Arms that learn without labels, and so have no test accuracy: each with its objective."""
     unfinished: tuple[str, ...] = ()
     """Runs that were to be in it and have not finished, each with its state."""
 
@@ -85,22 +87,26 @@ class Results:
 def of_study(
     planned: PlannedStudy, standing: Sequence[Standing], read: Read, others: Sequence[str] = ()
 ) -> Results:
-    """The finished runs of a study. Raises RevconsoleError if none has finished, or one learns without labels.
+    """The finished runs of a study. Raises RevconsoleError if none has finished, or all learn without labels.
 
     others: where else finished runs of it are, for whoever asked in vain.
     """
-    _refuse_unlabelled(planned.plans)
-    done: dict[str, list[Run]] = {arm.name: [] for arm in planned.arms}
-    for each in standing:
+    unlabelled = {plan.arm or plan.name: plan for plan in planned.plans if _unlabelled(plan)}
+    _refuse_all(unlabelled.values(), of=planned.plans)
+    classifying = [each for each in standing if not _unlabelled(each.plan)]
+    arms_asked = [arm for arm in planned.arms if not _unlabelled(arm.plans[0])]
+    done: dict[str, list[Run]] = {arm.name: [] for arm in arms_asked}
+    for each in classifying:
         if each.progress == "done" and each.summary is not None:
             done[each.plan.arm].append(_labelled(read(each.summary.id), each.plan))
-    arms = [_arm(a.name, done[a.name], planned=len(a.plans), swept=a.swept) for a in planned.arms]
+    arms = [_arm(a.name, done[a.name], planned=len(a.plans), swept=a.swept) for a in arms_asked]
     facts = planned.study.facts
     present = [arm for arm in arms if arm.runs]
     if not present:
         elsewhere = "; ".join([" with these settings", *others]) if others else ""
+        which = "no run with labels" if unlabelled else "no run"
         raise RevconsoleError(
-            f"no run of the study {planned.study.name} has finished{elsewhere}; `revconsole study run` trains it"
+            f"{which} of the study {planned.study.name} has finished{elsewhere}; `revconsole study run` trains it"
         )
     return Results(
         name=planned.study.name,
@@ -114,18 +120,21 @@ def of_study(
         missing=tuple(arm.name for arm in arms if not arm.runs),
         unfinished=tuple(
             f"{each.plan.arm}, seed {each.plan.seed} ({each.summary.state if each.summary else each.progress})"
-            for each in standing
+            for each in classifying
             if each.progress != "done"
         ),
+        unlabelled={name: plan.objective.name for name, plan in unlabelled.items()},
     )
 
 
 def of_runs(runs: Sequence[Run]) -> Results:
     """Some runs; those that differ in nothing but their seed are one arm, and the first arm is the baseline.
 
-    Raises RevconsoleError if none of them has finished, or one learns without labels.
+    Raises RevconsoleError if none of them has finished, or all learn without labels.
     """
-    _refuse_unlabelled(run.plan for run in runs)
+    unlabelled = [run for run in runs if _unlabelled(run.plan)]
+    _refuse_all([run.plan for run in unlabelled], of=[run.plan for run in runs])
+    runs = [run for run in runs if not _unlabelled(run.plan)]
     every: dict[str, list[Run]] = {}
     for run in runs:
         every.setdefault(run.plan.model_copy(update={"seed": 0}).digest(), []).append(run)
@@ -149,17 +158,23 @@ def of_runs(runs: Sequence[Run]) -> Results:
             for run in runs
             if run.summary.state != "finished"
         ),
+        unlabelled={arm_name(run.summary): run.plan.objective.name for run in unlabelled},
     )
 
 
-def _refuse_unlabelled(plans: Iterable[Plan]) -> None:
-    """A report is of test accuracies."""
-    for plan in plans:
-        if plan.objective.name != "classification":
-            raise RevconsoleError(
-                f"a report compares test accuracies, and {plan.name} learns by {plan.objective.name}, without labels; "
-                f"train runs with model.pretrained=run:{plan.name} and report those, or use `revconsole compare`"
-            )
+def _unlabelled(plan: Plan) -> bool:
+    """Whether its runs have no test accuracy, which is what a report is of."""
+    return plan.objective.name != "classification"
+
+
+def _refuse_all(unlabelled: Collection[Plan], *, of: Collection[Plan]) -> None:
+    """Raise RevconsoleError where no run learns with labels."""
+    plan = next(iter(unlabelled), None)
+    if plan is not None and all(map(_unlabelled, of)):
+        raise RevconsoleError(
+            f"a report compares test accuracies, and {plan.name} learns by {plan.objective.name}, without labels; "
+            f"train runs with model.pretrained=run:{plan.name} and report those, or use `revconsole compare`"
+        )
 
 
 def _labelled(run: Run, plan: Plan) -> Run:
