@@ -131,7 +131,7 @@ def resume(
         list[str] | None,
         typer.Argument(
             metavar="[KEY=VALUE]...",
-            help="What may change of a run that has begun: data.folder, model.weights, train.device, and a larger "
+            help="What may change of a run that has begun: data.folder, data.place, model.weights, train.device, and a larger "
             "train.epochs or train.steps, which also lengthens a finished run.",
         ),
     ] = None,

@@ -28,6 +28,7 @@ from revconsole.data._opening import (
     open_data,
     short,
 )
+from revconsole.data._placing import moved, unused
 from revconsole.data._points import as_pixel_levels, as_points
 from revconsole.data._standardise import Standardisation
 
@@ -44,10 +45,12 @@ __all__ = [
     "doubts",
     "evaluation_batches",
     "mirrored",
+    "moved",
     "of_classes",
     "open_data",
     "resized",
     "resized_crops",
     "short",
     "steps_per_epoch",
+    "unused",
 ]

@@ -25,6 +25,7 @@ from revconsole.data._per_image import (
     recoloured,
     rotated,
 )
+from revconsole.data._placing import moved
 from revconsole.records.sections import Data
 
 RANDOM_OPERATIONS = 2
@@ -59,7 +60,7 @@ def _windows(pixels: Tensor, how: Data, *, generator: torch.Generator) -> Tensor
     padding = how.crop_padding if how.augment != "none" else 0
     side = how.crop or pixels.shape[-1]
     last = pixels.shape[-1] + 2 * padding - side
-    rows, columns = torch.randint(0, last + 1, (2, count), generator=generator).to(device)
+    rows, columns = moved(torch.randint(0, last + 1, (2, count), generator=generator), device)
     padded = F.pad(pixels, [padding] * 4)  # (B, C, P, P)
     windows = padded.unfold(2, side, 1).unfold(3, side, 1)  # a view: (B, C, P-p+1, P-p+1, p, p)
     return windows[torch.arange(count, device=device), :, rows, columns]
@@ -70,7 +71,7 @@ def transformed(pixels: Tensor, how: Data, *, seed: int) -> Tensor:
     draws, device = torch.Generator().manual_seed(seed), pixels.device
 
     def even(shape: tuple[int, ...], low: float, high: float) -> Tensor:
-        return torch.empty(shape).uniform_(low, high, generator=draws).to(device)
+        return moved(torch.empty(shape).uniform_(low, high, generator=draws), device)
 
     count, size = len(pixels), pixels.shape[-1]
     if how.rotation:
@@ -95,10 +96,12 @@ def erased(images: Tensor, how: Data, *, seed: int) -> Tensor:
     """Standardised images (B, C, S, S), each with a rectangle at zero with that probability; written in place."""
     if how.erasing:
         draws = torch.Generator().manual_seed(seed)
-        for image in images:
+        erase = torch.zeros(len(images), 1, *images.shape[-2:], dtype=torch.bool)
+        for mask in erase:
             if float(torch.rand(1, generator=draws)) < how.erasing:
-                rows, columns = _rectangle(image.shape[-1], draws)
-                image[:, rows, columns] = 0
+                rows, columns = _rectangle(images.shape[-1], draws)
+                mask[:, rows, columns] = True
+        images.masked_fill_(moved(erase, images.device), 0)
     return images
 
 

@@ -1,4 +1,4 @@
-"""Batches of a split that lives on the device: ordered, augmented and standardised there.
+"""Batches of a split, on the device that trains: ordered, augmented and standardised there, wherever its images lie.
 
 Which images, and whatever is random about each, depend on (seed, purpose, position) alone and are drawn on the
 CPU: every device sees the same images, and batch k is the same whether or not the ones before it were made. Hence
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from revconsole.data._ahead import ahead
 from revconsole.data._augment import cropped_and_mirrored, erased, mixed, transformed
 from revconsole.data._opening import Split, middle
+from revconsole.data._placing import moved
 from revconsole.records.keys import key
 
 Batch = tuple[int, Tensor, Tensor]
@@ -74,18 +75,19 @@ def batches(
 
 def evaluation_batches(split: Split, *, batch: int) -> Iterator[Batch]:
     """All images of a split once, in their own order, their middle where crops are trained on, standardised."""
-    how = split.preparation
+    how, device = split.preparation, split.device
     parts = zip(torch.split(split.images, batch), torch.split(split.labels, batch), strict=True)
     for step, (pixels, labels) in enumerate(parts):
-        yield step, how.standardisation(middle(pixels, how.crop)), labels
+        seen = moved(middle(pixels, how.crop), device)
+        yield step, how.standardisation(seen), moved(labels, device)
 
 
 def of_classes(split: Split, classes: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
     """Every image of some classes: its number in the split, int64 (B,); the image, never augmented; its label."""
     wanted = torch.tensor(classes, device=split.labels.device)
     numbers = torch.isin(split.labels, wanted).nonzero().flatten()
-    pixels, labels = split.images[numbers], split.labels[numbers]
-    return numbers, split.preparation.standardisation(pixels), labels
+    pixels, labels = (moved(each[numbers], split.device) for each in (split.images, split.labels))
+    return moved(numbers, split.device), split.preparation.standardisation(pixels), labels
 
 
 def resized(images: Tensor, size: int) -> Tensor:
@@ -101,7 +103,7 @@ def dominant(labels: Tensor) -> Tensor:
 
 
 def _prepared(split: Split, chosen: Tensor, *, seed: int, position: int) -> tuple[Tensor, Tensor]:
-    pixels, labels = split.images[chosen], split.labels[chosen]
+    pixels, labels = (moved(each[chosen], split.device) for each in (split.images, split.labels))
     how, standardised = split.preparation.augmentation, split.preparation.standardisation
     if how is None:
         return standardised(pixels), labels

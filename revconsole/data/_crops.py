@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from revconsole.data._per_image import rescaled
+from revconsole.data._placing import moved
 
 TRIES = 10
 """At a piece that lies within the image, as torchvision; then it is the whole image."""
@@ -37,10 +38,10 @@ def resized_crops(
     first = fits.to(torch.uint8).argmax(0)
     chosen = sides[:, first, torch.arange(count)].where(fits.any(0), float(side))  # (2, B)
     corners = (even((2, count), 0, 1) * (side - chosen + 1)).floor().minimum(side - chosen)
-    return rescaled(images, corners.to(device), chosen.to(device), side=size)
+    return rescaled(images, moved(corners, device), moved(chosen, device), side=size)
 
 
 def mirrored(images: Tensor, *, draws: torch.Generator) -> Tensor:
     """Every other one of (B, C, S, S) left to right, by draws on the CPU."""
     mirror = torch.randint(0, 2, (len(images), 1, 1, 1), generator=draws).bool()
-    return torch.where(mirror.to(images.device), images.flip(-1), images)
+    return torch.where(moved(mirror, images.device), images.flip(-1), images)

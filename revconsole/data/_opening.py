@@ -1,4 +1,4 @@
-"""Opening a dataset for a run: read, limited, split, measured, fingerprinted, moved to the device.
+"""Opening a dataset for a run: read, limited, split, measured, fingerprinted, placed.
 
 The dataset's training images are put in one keyed, stratified order; the first `train_limit` of them are
 used (all, without a limit); the first `validation` fraction of those is the validation split and the rest
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from revconsole.data._images import Images
 from revconsole.data._order import stratified_order
+from revconsole.data._placing import placed
 from revconsole.data._reading import Say, read
 from revconsole.data._standardise import Standardisation, fitted
 from revconsole.data._statistics import channel_statistics
@@ -50,7 +51,7 @@ class Preparation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Split:
-    """One part of a dataset, on the device."""
+    """One part of a dataset, where `data.place` has it: on the device that trains, or in the machine's memory."""
 
     images: Tensor
     """uint8 (N, C, S, S)"""
@@ -61,6 +62,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its batches are made and a model sees them."""
+        return self.preparation.standardisation.shift.device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,12 +90,13 @@ class OpenedData:
 def open_data(
     settings: Data, *, folder: Path, device: torch.device | str, say: Say = log.info
 ) -> OpenedData:
-    """Read the dataset of `settings`, split it and move it to the device.
+    """Read the dataset of `settings`, split it and place it for batches on the device.
 
     folder: where datasets live, usually `revconsole.records.facts.data_folder()`.
     say: takes a sentence about what takes long or was left out.
     Raises UnknownName for a dataset that does not exist, ProfileError for settings that leave a split
-    empty, DataUnavailable where the files are missing and out of reach, damaged, or of another dataset.
+    empty, DataUnavailable where the files are missing and out of reach, damaged, or of another dataset, and where
+    the images do not fit where they are to lie.
     """
     try:
         return _opened(settings, folder=folder, device=device, say=say)
@@ -115,12 +122,18 @@ def _opened(settings: Data, *, folder: Path, device: torch.device | str, say: Sa
     train_images = images.train_images[train]
     mean, std = channel_statistics(train_images)
     seen = middle(train_images, settings.crop)
+    device = torch.device(device)
     standardisation = fitted(seen, settings.standardise, eps=settings.zca_eps).to(device)
+    parts = placed(
+        [train_images, images.train_images[validation], images.test_images], settings, device, say
+    )
+    pixels_of = dict(zip(("train", "validation", "test"), parts, strict=True))
 
-    def placed(pixels: Tensor, labels: Tensor, augmentation: Data | None = None) -> Split:
+    def split(name: str, labels: Tensor, augmentation: Data | None = None) -> Split:
+        pixels = pixels_of[name]
         return Split(
-            images=pixels.to(device),
-            labels=labels.to(device),
+            images=pixels,
+            labels=labels.to(pixels.device),
             classes=facts.classes,
             preparation=Preparation(
                 standardisation=standardisation, crop=settings.crop, augmentation=augmentation
@@ -128,9 +141,9 @@ def _opened(settings: Data, *, folder: Path, device: torch.device | str, say: Sa
         )
 
     return OpenedData(
-        train=placed(train_images, images.train_labels[train], settings),
-        validation=placed(images.train_images[validation], images.train_labels[validation]),
-        test=placed(images.test_images, images.test_labels),
+        train=split("train", images.train_labels[train], settings),
+        validation=split("validation", images.train_labels[validation]),
+        test=split("test", images.test_labels),
         mean=mean,
         std=std,
         fingerprint=fingerprint(settings.dataset, images, train=train, validation=validation),

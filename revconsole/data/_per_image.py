@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from revconsole.data._placing import moved
+
 GREY = (0.2989, 0.587, 0.114)
 """Of red, green and blue in brightness, as torchvision and Pillow take it (ITU-R BT.601)."""
 WHITE = 255
@@ -79,9 +81,8 @@ def randomly_augmented(
             for sign in (1, -1) if signed else (0,):
                 mine = (chosen == number) & ((signs == sign) if sign else torch.tensor(True))
                 if mine.any():
-                    where = (
-                        mine.nonzero().squeeze(1).to(pixels.device)
-                    )  # found here: no wait for a GPU
+                    # Found here: no wait for a GPU.
+                    where = moved(mine.nonzero().squeeze(1), pixels.device)
                     pixels[where] = whole._apply_image_or_video_transform(  # noqa: SLF001  as above
                         pixels[where],
                         name,

@@ -4,7 +4,7 @@ plan.json stays what it was. An attempt that was begun with changes carries them
 plan of the run gets them applied, in the order of the attempts.
 
     data.folder, model.weights   the same data and weights, elsewhere; the fingerprint of the data is asked for
-    train.device                 where the rest of the run is computed
+    train.device, data.place     where the rest of the run is computed, and where its images lie meanwhile
     train.epochs, train.steps    more of them: the run is lengthened. Up to its old end everything is as it was; beyond,
                                  what follows the length of the run (the learning rate) is that of the new length
 """
@@ -22,7 +22,7 @@ from revconsole.records.profile import COMMAND_LINE
 Changes = Mapping[str, Any]
 """Values by dotted key."""
 LENGTHS = ("train.epochs", "train.steps")
-KEYS = ("data.folder", "model.weights", "train.device", *LENGTHS)
+KEYS = ("data.folder", "data.place", "model.weights", "train.device", *LENGTHS)
 
 
 def changed(plan: Plan, changes: Changes) -> Plan:

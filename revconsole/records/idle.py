@@ -97,6 +97,11 @@ def _folder(plan: Plan) -> str:
     return f"only a folder of images has it, not {plan.data.dataset}; add data.dataset=imagefolder"
 
 
+def _place(plan: Plan) -> str:
+    device = plan.train.device
+    return f"needs a GPU, and train.device is {device}" if device == "cpu" else ""
+
+
 def _mlp_ratio(plan: Plan) -> str:
     width = getattr(plan.model, "mlp_width", None)
     return "" if width is None else f"model.mlp_width ({width}) says how wide; leave one out"
@@ -227,6 +232,7 @@ NEEDS: dict[str, Need] = {
     "data.on_bad_image": Need(("data.dataset", "data.source"), _folder),
     "data.mixup": Need(("objective.name",), _mixing),
     "data.cutmix": Need(("objective.name",), _mixing),
+    "data.place": Need(("train.device",), _place),
     "model.mlp_ratio": Need(("model.mlp_width",), _mlp_ratio, said=True),
     "model.drop_path": Need(("model.depth",), _drop_path),
     "model.pretrained": Need(("model.weights",), _published),

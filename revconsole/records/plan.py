@@ -56,7 +56,7 @@ LABELS = frozenset(
 )
 """What a plan is called, where it came from and what was found out about it: nothing of it decides the result."""
 
-WHERE = {"train": {"device"}}
+WHERE = {"train": {"device"}, "data": {"place"}}
 """Settings by section that say where a run is computed: the same run may be computed anywhere."""
 
 NOT_OF_THE_PAST = {
@@ -65,7 +65,7 @@ NOT_OF_THE_PAST = {
         "audit", "probe_epochs", "checkpoint_epochs", "checkpoint_steps", "checkpoint_minutes",
         "keep_checkpoints",
     },
-    "data": {"folder", "prefetch"},
+    "data": {"folder", "place", "prefetch"},
     "model": {"weights"},
 }  # fmt: skip
 """Settings by section that change nothing of the steps made: where it trains and for how long, where its files lie, what

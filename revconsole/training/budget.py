@@ -5,20 +5,20 @@ The choice is part of every checkpoint: a resumed run sums its gradients in the 
 
 from collections.abc import Sequence
 
-import psutil
-import torch
 from torch import Tensor
 
+from revconsole.data import unused
 from revconsole.records.events import Advised
 from revconsole.reversible import Backward, Choice, keep_within, sequences
 from revconsole.training.draws import generators_kept, seed_generators
+from revconsole.training.footprint import still_to_come
 from revconsole.training.probes import PICTURE
 from revconsole.training.setting import Setting
 from revconsole.training.stepping import loss_of, micro_batches
 
 MEBIBYTE = 2**20
 SHARE_OF_FREE = 0.7
-"""What activations may take of the free memory where no budget is given; the rest is for everything else."""
+"""What activations may take where no budget is given, of the memory that the training leaves free; see `free_budget`."""
 
 
 def choose_blocks(setting: Setting, images: Tensor, labels: Tensor) -> Advised | None:
@@ -26,7 +26,7 @@ def choose_blocks(setting: Setting, images: Tensor, labels: Tensor) -> Advised |
     if setting.plan.backward != "auto":
         return None
     asked = setting.plan.train.budget_mib
-    budget = asked * MEBIBYTE if asked else int(SHARE_OF_FREE * _free(setting.device))
+    budget = asked * MEBIBYTE if asked else free_budget(setting)
     choice = _kept_within(setting, images, labels, budget)
     whose = "train.budget_mib" if asked else f"{SHARE_OF_FREE:.0%} of the free memory"
     text = f"backward auto: {choice} ({whose})"
@@ -63,9 +63,10 @@ def _kept_within(setting: Setting, images: Tensor, labels: Tensor, budget: int) 
         raise
 
 
-def _free(device: torch.device) -> int:
-    """Bytes of memory that nothing uses, on the device or else on the machine."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return int(free)
-    return int(psutil.virtual_memory().available)
+def free_budget(setting: Setting) -> int:
+    """Bytes that activations may take: a share of what is left once gradients and optimiser state are there.
+
+    They are not there before the first step, and what torch keeps in reserve is not somebody else's.
+    """
+    left = unused(setting.device) - still_to_come(setting)
+    return max(1, int(SHARE_OF_FREE * left))

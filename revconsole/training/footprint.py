@@ -13,6 +13,7 @@ import psutil
 import torch
 from torch import Tensor
 
+from revconsole.records.sections import Sgd
 from revconsole.training.resident import forget_peak, most_resident
 from revconsole.training.setting import Setting
 
@@ -74,10 +75,32 @@ class Footprint:
         return self._most[name]
 
 
+def still_to_come(setting: Setting) -> int:
+    """Bytes of the gradients and of the optimiser's state that are not there yet; both are before the first step."""
+    gradients = sum(p.nbytes for p in trained(setting) if p.grad is None)
+    return gradients + (0 if state_present(setting) else state_needed(setting))
+
+
+def trained(setting: Setting) -> list[Tensor]:
+    """The parameters that the optimiser moves."""
+    return [p for group in setting.optimizer.param_groups for p in group["params"]]
+
+
+def state_present(setting: Setting) -> int:
+    """Bytes of the optimiser's state as it is; 0 before the first step."""
+    values = (v for state in setting.optimizer.state.values() for v in state.values())
+    return sum(value.nbytes for value in values if isinstance(value, Tensor))
+
+
+def state_needed(setting: Setting) -> int:
+    """Bytes of the optimiser's state from the first step on: so many numbers for each weight."""
+    how = setting.plan.optimizer
+    each = (1 if how.momentum else 0) if isinstance(how, Sgd) else 2
+    return each * sum(p.nbytes for p in trained(setting))
+
+
 def held(setting: Setting) -> int:
     """Bytes of weights, buffers and optimiser state, and of their moving average."""
-    states = [v for state in setting.optimizer.state.values() for v in state.values()]
     average = [] if setting.average is None else [*setting.average.parameters()]
     tensors = [*setting.model.parameters(), *setting.model.buffers(), *average]
-    tensors += [value for value in states if isinstance(value, Tensor)]
-    return sum(tensor.nbytes for tensor in tensors)
+    return sum(tensor.nbytes for tensor in tensors) + state_present(setting)

@@ -16,10 +16,11 @@ from pydantic import ValidationError
 
 from revconsole.errors import RevconsoleError
 from revconsole.records.plan import Plan
-from revconsole.records.sections import Backward, Sgd, Svm
+from revconsole.records.sections import Backward, Svm
 from revconsole.reversible import rewire, sequences
 from revconsole.training import precision, probes
 from revconsole.training.build import scheme_of
+from revconsole.training.footprint import state_needed, state_present, trained
 from revconsole.training.setting import Setting
 from revconsole.training.shortage import Shortage, let_go, tried
 
@@ -158,15 +159,9 @@ def smaller_sizes(batch: int, micro_batch: int) -> list[int]:
 
 def fixed_bytes(setting: Setting) -> int:
     """What stays in memory from step to step, and the gradients."""
-    trained = [p for group in setting.optimizer.param_groups for p in group["params"]]
-    gradients: int = sum(p.nbytes for p in trained)
-    present: int = sum(
-        value.nbytes
-        for values in setting.optimizer.state.values()
-        for value in values.values()
-        if isinstance(value, torch.Tensor)
-    )
-    state = present or gradients * _numbers_kept(setting.plan)
+    gradients: int = sum(p.nbytes for p in trained(setting))
+    present = state_present(setting)
+    state = present or state_needed(setting)
     if setting.device.type == "cuda":
         return torch.cuda.memory_allocated(setting.device) - present + state + gradients
     data = setting.data
@@ -218,13 +213,6 @@ def _allowed(plan: Plan, backward: Backward) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def _numbers_kept(plan: Plan) -> int:
-    """How many numbers the optimiser keeps for each weight."""
-    if isinstance(plan.optimizer, Sgd):
-        return 1 if plan.optimizer.momentum else 0
-    return 2
 
 
 def _switch(setting: Setting, backward: Backward) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from revconsole.data import resized
+from revconsole.data import moved, resized
 from revconsole.records.inspection import Attended, Attention, Inspection, Positions
 from revconsole.records.plan import Plan
 from revconsole.records.samples import Picture
@@ -64,7 +64,9 @@ def attention(setting: Setting, model: nn.Module, images: int) -> Attention | st
         return "its images are not pictures of one or three channels"
     chosen = _first_of_each_class(split.labels, images)
     pixels = split.images[chosen]
-    seen = resized(split.preparation.standardisation(pixels), setting.plan.image_size)
+    seen = resized(
+        split.preparation.standardisation(moved(pixels, split.device)), setting.plan.image_size
+    )
     with torch.inference_mode(), Attentions() as found:
         called = model(seen).argmax(dim=1)
     if problem := _no_rollout(found.weights, len(seen)):

@@ -29,6 +29,13 @@ TEXTS = (
 """How those say it who raise a RuntimeError or an OSError for everything."""
 ASKED = re.compile(r"allocate (\d+(?:\.\d+)?) ?(bytes|[KMGT]i?B)")
 """How CUDA, the CPU and numpy say how much was asked for."""
+OF_A_GPU = ("CUDA", "CUBLAS_STATUS", "CUDNN_STATUS", "HIP", "MPS")
+"""What is in it when the memory of a GPU ran out, and not the machine's."""
+NUMBERED = re.compile(r"GPU (\d+) has")
+ALLOCATED = re.compile(
+    r"allocated memory (\d+(?:\.\d+)?) ?(bytes|[KMGT]i?B) is allocated by PyTorch"
+)
+"""How CUDA's allocator says which device it was, and how much of it was in use."""
 UNITS = {"b": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -71,14 +78,38 @@ def tried(work: Callable[[], Result], device: torch.device | None = None) -> Res
 
 
 def described(error: BaseException, device: torch.device | None = None) -> Shortage:
-    """What the error says, and what is in use; to be called while it still holds its frames."""
+    """What the error says, and what is in use; to be called while it still holds its frames.
+
+    Whose memory ran out is told by the error: a run on a GPU may lack that of the machine, too.
+    """
     found = ASKED.search(str(error))
     asked = round(float(found[1]) * UNITS[found[2][0]]) if found else None
-    if device is not None and device.type == "cuda":
-        used, of = torch.cuda.memory_allocated(device), f"allocated on {device}"
-    else:
+    where = _whose(error, device)
+    if where is None:
         used, of = psutil.Process().memory_info().rss, "resident in the process"
+    else:
+        used, of = _allocated(where, str(error)), f"allocated on {where}"
     return Shortage(used=used, of=of, asked=asked)
+
+
+def _whose(error: BaseException, device: torch.device | None) -> torch.device | None:
+    """The GPU whose memory ran out; None where it was the machine's."""
+    text = str(error)
+    if not (isinstance(error, torch.OutOfMemoryError) or any(word in text for word in OF_A_GPU)):
+        return None
+    if device is not None and device.type != "cpu":
+        return device
+    number = NUMBERED.search(text)
+    return torch.device("mps" if "MPS" in text else f"cuda:{number[1] if number else 0}")
+
+
+def _allocated(device: torch.device, text: str) -> int:
+    """Bytes in use on a GPU: as the error says, which was said at that moment, or as torch counts."""
+    if said := ALLOCATED.search(text):
+        return round(float(said[1]) * UNITS[said[2][0]])
+    if device.type == "mps":
+        return int(torch.mps.current_allocated_memory())
+    return int(torch.cuda.memory_allocated(device)) if torch.cuda.is_available() else 0
 
 
 def let_go(optimizer: Optimizer) -> None:

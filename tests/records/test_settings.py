@@ -269,6 +269,7 @@ IDLE = [
     (["data.gap=1"], "data.dataset=context_patches data.source=cifar10 model.patch=4"),
     (["data.cut_seed=1"], "data.dataset=context_patches data.source=cifar10 model.patch=4"),
     (["data.on_bad_image=skip"], "data.dataset=imagefolder data.folder=/x data.image_size=8"),
+    (["data.place=host", "train.device=cpu"], "train.device=cuda"),
     (["model.mlp_ratio=2.0", "model.mlp_width=50"], "model.mlp_width=none"),
     (["model.mlp_ratio=4.0", "model.mlp_width=50"], "model.mlp_width=none"),
     (["model.drop_path=0.1", "model.depth=1"], "model.depth=2"),

@@ -5,7 +5,9 @@ import pytest
 from revconsole.records.events import Advised, Measured
 from revconsole.records.sections import Additive, Coefficients
 from revconsole.reversible import ReversibleSequence
+from revconsole.training.footprint import still_to_come
 from revconsole.training.setting import prepare
+from revconsole.training.stepping import compute_gradients, update_weights
 
 MODEL = {"depth": 6, "dim": 32, "patch": 1}  # 1 MiB reversed, 3 checkpointed, 16 stored
 FLOAT32_CURVE = 1e-4  # of a loss near 2, over a few steps of float32 in another order
@@ -93,3 +95,24 @@ def test_a_run_with_moving_coefficients_begins_as_the_plain_network(runner, smal
     plain = runner(small(), "plain").losses[1]
     moving = runner(small(scheme=Coefficients(), backward="reversible"), "moving").losses[1]
     assert plain == moving
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "times"),
+    [
+        ({"name": "adamw"}, 3),
+        ({"name": "sgd", "momentum": 0.9}, 2),
+        ({"name": "sgd", "momentum": 0.0}, 1),
+    ],
+)
+def test_the_budget_of_auto_leaves_room_for_gradients_and_the_optimisers_state(
+    realise, optimizer, times
+):
+    """Both are there from the first step on, after the budget was chosen."""
+    setting = realise(optimizer=optimizer, model={"dim": 64})
+    weights = sum(p.nbytes for p in setting.model.parameters())
+
+    assert still_to_come(setting) == times * weights
+    for number, (images, labels) in enumerate(setting.training_batches(1), start=1):
+        update_weights(setting, compute_gradients(setting, number, 1, images=images, labels=labels))
+    assert still_to_come(setting) == 0

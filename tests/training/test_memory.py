@@ -364,3 +364,27 @@ def test_a_process_that_really_has_no_room(tmp_path):
     assert "backward=checkpointed (predicted: " in reason
     assert "make the same batch of 192" in shrinking, done.stderr
     assert "finished Finished(outcome='completed'" in shrinking, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "device", "words"),
+    [
+        (
+            torch.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 19.20 GiB. GPU 1 has a total capacity of 12.00 GiB of which 3 GiB "
+                "is free. Of the allocated memory 2.50 GiB is allocated by PyTorch, and 1 GiB is reserved."
+            ),
+            None,
+            "2.5 GiB were allocated on cuda:1 and 19.2 GiB more were asked for",
+        ),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), "cuda:2", "allocated on cuda:2 and more was"),
+        (RuntimeError("[enforce] DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 bytes"), "cuda:0", "resident in the process"),
+        (MemoryError(), "cuda:0", "resident in the process"),
+    ],
+)  # fmt: skip
+def test_whose_memory_ran_out_is_told_by_the_error_and_not_by_where_the_run_is(
+    error, device, words
+):
+    place = None if device is None else torch.device(device)
+
+    assert words in str(described(error, place))

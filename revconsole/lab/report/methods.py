@@ -31,6 +31,7 @@ BOOKKEEPING = frozenset(
         "validation",
         "image_size",
         "folder",
+        "place",
         "prefetch",
     }
 )

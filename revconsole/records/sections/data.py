@@ -102,6 +102,8 @@ class Data(Section):
     """Resize the images to this side, in pixels; unset keeps the dataset's own."""
     prefetch: int | None = Field(default=None, ge=0, le=64)
     """Training batches made ahead in a thread, the same ones: 0 makes each when needed, unset decides by their cost."""
+    place: Literal["auto", "device", "host"] = "auto"
+    """Where the images lie: on the GPU that trains, or on the host, moved batch by batch; auto: on the GPU, if they take a quarter of its free memory or less. The batches are the same."""
     fingerprint: str | None = Field(default=None, min_length=12, max_length=64)
     """Refuse to train unless the data's fingerprint starts so: two people, the same images."""
 

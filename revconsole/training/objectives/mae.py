@@ -19,6 +19,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from revconsole.data import moved
 from revconsole.records.keys import key
 from revconsole.records.objective_rules import masked
 from revconsole.records.plan import Plan
@@ -66,7 +67,7 @@ class Masking:
         del labels
         draws = torch.Generator().manual_seed(seed)
         order = torch.rand(len(images), self.side**2, generator=draws).argsort(dim=1)
-        return images, order.to(images.device)
+        return images, moved(order, images.device)
 
     def loss(self, learner: nn.Module, inputs: Inputs, *, progress: float) -> Loss:
         """Over the hidden patches alone; every image has as many."""
