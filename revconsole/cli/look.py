@@ -13,8 +13,6 @@ from revconsole.errors import NoSuchRun, ProfileError, UnknownName
 if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
 
-MOST_STRAYS = 5
-"""Folders that are named in a sentence."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Address = Annotated[
     str, typer.Argument(help="Run: id or its beginning, name, or @1.", autocompletion=complete.runs)
@@ -36,6 +34,7 @@ def list_runs(
 ) -> None:
     """List the runs of the store, newest first. Piped, the table is tab-separated."""
     from revconsole.lab import rows  # the records: not for --help
+    from revconsole.records.strays import told  # as above
 
     lab = _lab(context)
     runs = lab.runs()
@@ -44,11 +43,8 @@ def list_runs(
         output.print_json([rows.row(summary) for summary in shown])
     else:
         output.print_runs(shown)
-    if strays := lab.store.strays():
-        folders = "1 folder is" if len(strays) == 1 else f"{len(strays)} folders are"
-        some = ", ".join(stray.sentence for stray in strays[:MOST_STRAYS])
-        more = ", …" if len(strays) > MOST_STRAYS else ""
-        output.say(f"{folders} not named as a run: {some}{more}")
+    if strays := told(lab.store.strays()):
+        output.say(strays)
 
 
 def show(

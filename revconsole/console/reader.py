@@ -16,6 +16,7 @@ from revconsole.lab.board import Board
 from revconsole.lab.figures import Figure, figure
 from revconsole.lab.lab import Lab
 from revconsole.records.run import Run
+from revconsole.records.strays import told
 from revconsole.records.tail import Tail
 
 LIVE_SECONDS, IDLE_SECONDS = 1.0, 2.0
@@ -80,6 +81,7 @@ class Reader:
         try:
             summaries = self.lab.runs()
             runs = self._runs(wanted, {s.id for s in summaries})
+            strays = told(self.lab.store.strays())
         except RevconsoleError as error:
             return replace(self.latest, complete=True, problem=str(error))
         figures = {n: self._figure(n, p, runs) for n, p in wanted.pictures.items()}
@@ -89,6 +91,7 @@ class Reader:
             runs=runs,
             figures=figures,
             studies=self._board.entries(summaries) if wanted.studies else None,
+            strays=strays,
             study=self._board.study(wanted.study, summaries) if wanted.study else None,
         )
 

@@ -41,6 +41,8 @@ class Snapshot:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     studies: tuple[Entry, ...] | None = None
     study: View | None = None
+    strays: str = ""
+    """Which folders of the store hold a run and are not named as one; empty if none."""
     problem: str = ""
     """Why the store cannot be read; empty if it can."""
 

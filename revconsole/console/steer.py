@@ -14,6 +14,8 @@ from revconsole.records.run import Summary
 
 STOP = Choice(answer="stop", key="y", label="Stop after this step")
 PAUSE = Choice(answer="pause", key="p", label="Pause")
+TAKE_OVER = Choice(answer="take over", key="y", label="Take over")
+WHAT_TAKING_OVER_DOES = "If that process is gone, the run goes on here from its last checkpoint. If it still trains, two write one run."
 TAKE_OUT = Choice(answer="stop", key="y", label="Take out of the queue")
 
 
@@ -52,13 +54,25 @@ def pause(screen: Screen[Any], reader: Reader, run: Summary) -> None:
 
 
 def resume(screen: Screen[Any], reader: Reader, run: Summary) -> None:
-    """Go on from the last checkpoint, in this console."""
+    """Go on from the last checkpoint, in this console; asks first where its process cannot be asked from here."""
 
-    def go_on() -> str:
-        reader.lab.resume(run.id)
+    def go_on(*, take_over: bool = False) -> str:
+        reader.lab.resume(run.id, take_over=take_over)
         return "goes on from its last checkpoint"
 
-    act(screen, reader, run.name, go_on)
+    def answered(answer: str | None) -> None:
+        if answer:
+            act(screen, reader, run.name, partial(go_on, take_over=True))
+
+    def go_on_or_ask() -> str:
+        known = reader.lab.unasked(run.id)
+        if not known:
+            return go_on()
+        question = Ask(f"Take {run.name} over?", f"{known}. {WHAT_TAKING_OVER_DOES}", [TAKE_OVER])
+        screen.app.call_from_thread(screen.app.push_screen, question, answered)
+        return ""
+
+    act(screen, reader, run.name, go_on_or_ask)
 
 
 def hand_over(screen: Screen[Any], reader: Reader, run: Summary) -> None:
@@ -67,14 +81,16 @@ def hand_over(screen: Screen[Any], reader: Reader, run: Summary) -> None:
 
 
 def act(screen: Screen[Any], reader: Reader, name: str, verb: Callable[[], str]) -> None:
-    """Do something with the store in a thread, say what it answered, and look at once."""
+    """Do something with the store in a thread, say what it answered if that is anything, and look at once."""
 
     def work() -> None:
         try:
-            said = Said(f"{name}: {verb()}")
+            answer = verb()
+            said = Said(f"{name}: {answer}") if answer else None
         except RevconsoleError as error:
             said = Said(str(error), "error")
-        screen.app.post_message(said)
+        if said is not None:
+            screen.app.post_message(said)
         reader.wake()
 
     screen.app.run_worker(work, thread=True, exit_on_error=False, group="steer")

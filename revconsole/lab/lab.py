@@ -252,6 +252,10 @@ class Lab:
         """Every run, newest first."""
         return self.store.list()
 
+    def unasked(self, run_id: str) -> str:
+        """What is known of the process of a run that cannot be asked from here; empty of any other run."""
+        return resuming.unasked(self.store, self.summary(run_id))
+
     def summary(self, run_id: str) -> Summary:
         """One run as a row."""
         return self.store.follow(run_id).summary()

@@ -70,17 +70,27 @@ def _refuse_ended_or_alive(
                 f"{named} is finished; there is nothing to resume (a larger {changes.LENGTHS[0]} would lengthen it)"
             )
         return
-    folder, waits = store.folder(run.id), run.state in {"queued", "starting"}
-    unasked = bool(run.attempt) and not waits and attempts.alive(folder, run.attempt) is None
-    if unasked and not attempts.last_event_ends(attempts.log_path(folder, run.attempt)):
+    if known := unasked(store, run):
         if not take_over:
-            raise RevconsoleError(f"{named} is {run.state}: {_known(store, run)}")
+            raise RevconsoleError(
+                f"{named} is {run.state}: {known}. If it is gone, `revconsole resume {run.id} --take-over` goes on "
+                "from the last checkpoint"
+            )
     elif not run.ended:
         raise RevconsoleError(f"{named} is {run.state}; stop it first")
 
 
+def unasked(store: RunStore, run: Summary) -> str:
+    """What is known of the process of a run that cannot be asked from here; empty of any other run."""
+    folder, waits = store.folder(run.id), run.state in {"queued", "starting"}
+    if not run.attempt or waits or attempts.alive(folder, run.attempt) is not None:
+        return ""
+    ended = attempts.last_event_ends(attempts.log_path(folder, run.attempt))
+    return "" if ended else _known(store, run)
+
+
 def _known(store: RunStore, run: Summary) -> str:
-    """What is known of a process that cannot be asked, and what to do."""
+    """What is known of a process that cannot be asked."""
     folder = store.folder(run.id)
     holder = attempts.owner(folder, run.attempt)
     try:
@@ -89,7 +99,7 @@ def _known(store: RunStore, run: Summary) -> str:
     except OSError:
         heard = f"its last step known here is {run.step}"
     why = attempts.unasked(holder) if holder is not None else "nobody holds it"
-    return f"{why}; {heard}. If it is gone, `revconsole resume {run.id} --take-over` goes on from the last checkpoint"
+    return f"{why}; {heard}"
 
 
 def _keep_fingerprint(store: RunStore, run: Summary) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from revconsole.records import bounded
 from revconsole.records.bounded import RECORD_BYTES
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.header import FILE
+
+MOST_TOLD = 5
+"""Folders that are named in a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,16 @@ def strays(root: Path, ids: set[str]) -> tuple[Stray, ...]:
             there = run_id in ids and os.path.lexists(root / run_id)
             found.append(Stray(name=name, run_id=run_id, copy=there))
     return tuple(found)
+
+
+def told(found: Sequence[Stray]) -> str:
+    """How many there are, and the first of them in words; empty of none."""
+    if not found:
+        return ""
+    folders = "1 folder is" if len(found) == 1 else f"{len(found)} folders are"
+    some = ", ".join(stray.sentence for stray in found[:MOST_TOLD])
+    more = ", …" if len(found) > MOST_TOLD else ""
+    return f"{folders} not named as a run: {some}{more}"
 
 
 def _run_of(folder: Path) -> str:

@@ -1,12 +1,19 @@
 """The runs screen: what the table says, live, and what its keys do."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from revconsole.console.screens import runs
 from revconsole.lab.lab import Lab
+from revconsole.records import attempt as attempts
 from revconsole.records.events import Failed
+from revconsole.records.identity import mine
 
 HOSTILE = "[bold]x[/] \x1b]52;c;aGVsbG8=\x07 \u202egnp.exe [@click=app.quit]"
+PROCESS_SECONDS = 120.0
+"""Generous: a run that begins loads torch, on a busy machine for long."""
 EVERY_SIZE = pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 45)])
 
 
@@ -311,3 +318,34 @@ async def test_a_store_that_cannot_be_read_is_said_not_raised(opened, store):
 
 def clean(stage) -> bool:
     return not any(c in stage.text for c in ("\x1b", "\x07", "\u202e"))
+
+
+async def test_a_run_of_another_host_is_taken_over_by_a_key_that_asks(opened, lab, recorder):
+    run_id, attempt = recorder.begin("far")
+    recorder.epoch(attempt, 1)
+    claim = attempt.folder / "claim.json"
+    elsewhere = replace(mine(), host="docker-3f2a", boot="b")
+    attempts.write_json(claim, elsewhere.to_dict())
+    async with opened() as stage:
+        await stage.shows("far")
+        await stage.press("r")
+        text = await stage.shows("Take far over?", "Take over [y]", "docker-3f2a")
+        assert "at step 10" in " ".join(text.split())
+        await stage.press("escape")
+        assert lab.store.next_attempt(run_id) == 2, "nothing was done"
+        await stage.press("r")
+        await stage.shows("Take far over?")
+        await stage.press("y")
+        await stage.until(lambda: lab.store.next_attempt(run_id) == 3)
+        lab.stop_all()
+        assert await asyncio.to_thread(lab.wait, PROCESS_SECONDS)
+
+
+@pytest.mark.parametrize("name", ["my best run", "ü" * 100])
+async def test_a_run_folder_that_was_renamed_is_told_as_ls_does(opened, lab, recorder, name):
+    recorder.finished("kept")
+    moved = recorder.finished("moved")
+    lab.store.folder(moved).rename(lab.store.root / name)
+    async with opened(80, 24) as stage:
+        text = await stage.shows("1 folder is not named as a run", f"its plan says {moved}")
+        assert "kept" in text

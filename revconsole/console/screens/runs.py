@@ -239,7 +239,7 @@ class RunsScreen(SteeringScreen):
             str(self.reader.lab.store.root),
         ]
         self.query_one(Title).say(*parts)
-        self.query_one(Problem).say(snapshot.problem)
+        self.query_one(Problem).say(snapshot.problem or snapshot.strays)
         self.query_one("#nothing", Words).show_text(Text(self._nothing(snapshot)))
 
     def _nothing(self, snapshot: Snapshot) -> str:

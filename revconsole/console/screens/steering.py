@@ -39,6 +39,7 @@ class SteeringScreen(Newest, Screen[None]):
         found |= {"stop"} if run.state == "stopping" else set()
         found |= {"pause"} if run.state in {"queued", "stopping", "stalled"} else set()
         found |= {"resume"} if run.state == "finished" else set()
+        found -= {"resume"} if run.state == "stalled" else set()  # it may be of a host that is gone
         return frozenset(found)
 
     def show_keys(self) -> None:
