@@ -54,6 +54,18 @@ class Inputs:
         args, kwargs = tree_map_only(Tensor, _copy, (self.args, dict(self.kwargs)))
         return args, kwargs
 
+    def doubled(self, axis: int = 0) -> Self:
+        """Every tensor that is as long along the axis as the first, twice over."""
+        first = next(tensors_in((self.args, dict(self.kwargs))), None)
+        length = first.shape[axis] if first is not None and first.ndim > axis else None
+
+        def twice(tensor: Tensor) -> Tensor:
+            fits = tensor.ndim > axis and tensor.shape[axis] == length
+            return torch.cat([tensor, tensor], axis) if fits else tensor
+
+        args, kwargs = tree_map_only(Tensor, twice, (self.args, dict(self.kwargs)))
+        return type(self)(args=args, kwargs=kwargs)
+
 
 def inputs_for(model: nn.Module, example: Example | None) -> Iterator[Inputs]:
     """The inputs of the example; without one, those to try, the likeliest first."""
@@ -62,6 +74,20 @@ def inputs_for(model: nn.Module, example: Example | None) -> Iterator[Inputs]:
         return
     for image in _images(model):
         yield Inputs.of(image)
+
+
+def tensors_in(value: Any, deep: int = 6) -> Iterator[Tensor]:
+    """Every tensor in a structure of containers and objects."""
+    if isinstance(value, Tensor):
+        yield value
+    elif deep and isinstance(value, Mapping):
+        for each in value.values():
+            yield from tensors_in(each, deep - 1)
+    elif deep and isinstance(value, list | tuple | set | frozenset):
+        for each in value:
+            yield from tensors_in(each, deep - 1)
+    elif deep and hasattr(value, "__dict__") and not isinstance(value, nn.Module | type):
+        yield from tensors_in(vars(value), deep - 1)
 
 
 def _copy(tensor: Tensor) -> Tensor:

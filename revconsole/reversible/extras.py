@@ -4,7 +4,7 @@ Every block of a call gets the same. Tensors among them may need gradients, so a
 takes them as inputs of its own and evaluates each block on stand-ins for them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,3 +63,23 @@ def _with_extras(
     branch: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Callable[[Tensor], Tensor]:
     return lambda x: branch(x, *args, **kwargs)
+
+
+def same_arguments(
+    left: tuple[tuple[Any, ...], Mapping[str, Any]],
+    right: tuple[tuple[Any, ...], Mapping[str, Any]],
+) -> bool:
+    """Whether two calls give the same besides the stream: the same tensors, equal other values."""
+    (args, kwargs), (others, named) = left, right
+    if len(args) != len(others) or kwargs.keys() != named.keys():
+        return False
+    pairs = [*zip(args, others, strict=True), *((kwargs[key], named[key]) for key in kwargs)]
+    return all(_same(one, other) for one, other in pairs)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, Tensor | nn.Module) or isinstance(other, Tensor | nn.Module):
+        return one is other
+    return bool(one == other)

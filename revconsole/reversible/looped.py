@@ -2,19 +2,23 @@
 
 `for block in self.blocks: x = block(x, rope)` runs the blocks one by one, where a scheme needs them
 together. Iterating over a `LoopedSequence` therefore yields stand-ins, as many as there are blocks,
-so that a model may count along: the first of each run computes all of it, and the others hand its
-result on, if they are given that result, and the same extra arguments, and nothing else.
+so that a model may count along: the first of each run computes all of it, and the last hands the
+result on. What they hand to one another in between has no values (see `pending`), and each takes it
+only from the one before, with the same extra arguments.
 
 In evaluation, where the scheme is the plain network, the blocks themselves are yielded.
 """
 
+import sys
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from torch import Tensor, nn
 
 from revconsole.errors import RevconsoleError
+from revconsole.reversible.extras import same_arguments
+from revconsole.reversible.pending import Pending
 from revconsole.reversible.scheme import Backward, Scheme
 from revconsole.reversible.sequence import ReversibleSequence
 
@@ -23,8 +27,8 @@ class LoopedSequence(ReversibleSequence):
     """A `ReversibleSequence` that the model iterates over; see the module.
 
     starts: names of blocks that begin a new run, because the model does something between them and
-    those before. What a model collects from between the blocks (intermediate features) is right only
-    where the blocks themselves are yielded.
+    those before. What a model collects from inside a run (intermediate features) is there only where
+    the blocks themselves are yielded; elsewhere its use raises.
     """
 
     starts: frozenset[str] = frozenset()
@@ -61,7 +65,7 @@ class LoopedSequence(ReversibleSequence):
             if not wired:
                 yield from (self._modules[name] for name in names)
                 continue
-            first = First(self if len(stretches) == 1 else self._part(names))
+            first = First(self if len(stretches) == 1 else self._part(names), names)
             yield first
             yield from (Later(first, name) for name in names[1:])
 
@@ -93,18 +97,26 @@ class LoopedSequence(ReversibleSequence):
 
 
 class First:
-    """Stands for the first block of a run and computes all of it."""
+    """Stands for the first block of a run and computes all of it.
 
-    def __init__(self, sequence: ReversibleSequence) -> None:
-        self.sequence = sequence
+    names: of the blocks of the run.
+    """
+
+    def __init__(self, sequence: ReversibleSequence, names: Sequence[str]) -> None:
+        self.sequence, self.names = sequence, names
         self.given: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
         self.after: Tensor | None = None
+        self.handed: Tensor | None = None
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """What the run makes of x."""
+        """What the run makes of x if it has no other block; else what to hand to the next."""
+        return _as_written(self._run, x, *args, **kwargs)
+
+    def _run(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         self.given = args, kwargs
         self.after = ReversibleSequence.forward(self.sequence, x, *args, **kwargs)
-        return self.after
+        self.handed = self.after if len(self.names) == 1 else Pending(x, self.names[0])
+        return self.handed
 
 
 class Later:
@@ -114,30 +126,27 @@ class Later:
         self.first, self.name = first, name
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """x, which has to be what the run returned. Raises RevconsoleError if it is not."""
-        if x is not self.first.after or not same_arguments(self.first.given, (args, kwargs)):
+        """What the run made, from its last block. Raises RevconsoleError unless x is what the block before gave."""
+        return _as_written(self._next, x, *args, **kwargs)
+
+    def _next(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        first, names = self.first, self.first.names
+        before = names[names.index(self.name) - 1]
+        straight = x is first.handed and isinstance(x, Pending) and x.block == before
+        if first.after is None or not straight or not same_arguments(first.given, (args, kwargs)):
             raise RevconsoleError(
                 f"block {self.name} is wired in one run with those before it, and the model changes "
                 "the stream between them or gives each other arguments: this cannot be rewired"
             )
-        return x
+        if self.name != names[-1]:
+            first.handed = Pending(x, self.name)
+            return first.handed
+        after, first.after, first.handed = first.after, None, None
+        return after
 
 
-def same_arguments(
-    left: tuple[tuple[Any, ...], Mapping[str, Any]],
-    right: tuple[tuple[Any, ...], Mapping[str, Any]],
-) -> bool:
-    """Whether two calls give the same besides the stream: the same tensors, equal other values."""
-    (args, kwargs), (others, named) = left, right
-    if len(args) != len(others) or kwargs.keys() != named.keys():
-        return False
-    pairs = [*zip(args, others, strict=True), *((kwargs[key], named[key]) for key in kwargs)]
-    return all(_same(one, other) for one, other in pairs)
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, Tensor | nn.Module) or isinstance(other, Tensor | nn.Module):
-        return one is other
-    return bool(one == other)
+def _as_written(compute: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    """Call it past a compiler that traces the model."""
+    compiler = sys.modules.get("torch._dynamo")
+    result: Tensor = (compute if compiler is None else compiler.disable(compute))(*args, **kwargs)
+    return result

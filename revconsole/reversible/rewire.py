@@ -21,6 +21,7 @@ from typing import TypeVar
 from torch import nn
 
 from revconsole.errors import NotInvertible
+from revconsole.reversible.crossings import crossings, in_training
 from revconsole.reversible.ends import joins, require_end, require_same_width, wide_ends
 from revconsole.reversible.examples import Example
 from revconsole.reversible.looped import LoopedSequence
@@ -90,9 +91,8 @@ def rewire(
     require_same_width(model, wired)
     stacks, left = _seen(model, example).stacks(wired)
     if not stacks:
-        tried = "; ".join(f"{path or 'the model'}: {reason}" for path, reason in left.items())
         raise NotInvertible(
-            f"{type(model).__name__} has no stack of residual blocks to rewire ({tried})"
+            f"{type(model).__name__} has no stack of residual blocks to rewire ({_told(left)})"
         )
     if backward == "reversible":
         wired.require_inverse(max(stack.longest for stack in stacks))
@@ -107,6 +107,14 @@ def rewire(
     for path, reason in left.items():
         log.warning("left %s as it was: %s", path, reason)
     return model
+
+
+def _told(left: Mapping[str, str]) -> str:
+    """What was left and why, each reason once."""
+    paths: dict[str, list[str]] = {}
+    for path, reason in left.items():
+        paths.setdefault(reason, []).append(path or "the model")
+    return "; ".join(f"{', '.join(each)}: {reason}" for reason, each in paths.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +170,8 @@ def _seen(model: nn.Module, example: Example | None) -> _Seen:
     except NotImplementedError:
         inside = {name: _seen(child, example) for name, child in model.named_children()}
         return _Seen(model=model, blocks=None, inside=inside, failure="has no forward")
-    return _Seen(model=model, blocks=Blocks(run=run), inside={}, failure="")
+    looks = [crossings(run, model), in_training(model, run.inputs, closed=ReversibleSequence)]
+    return _Seen(model=model, blocks=Blocks(run=run, looks=looks), inside={}, failure="")
 
 
 def _made(scheme: Scheme | str) -> Scheme:

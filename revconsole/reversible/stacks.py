@@ -6,14 +6,15 @@ over by its model, is a stack. Where blocks are made of blocks, the longer run w
 hierarchical model is no block, and ConvMixer's residual half is no stack.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
 from revconsole.errors import NotInvertible
 from revconsole.reversible import branches as parts
-from revconsole.reversible.looped import LoopedSequence, same_arguments
+from revconsole.reversible.crossings import Crossings
+from revconsole.reversible.looped import LoopedSequence
 from revconsole.reversible.rest import at_rest
 from revconsole.reversible.scheme import Scheme
 from revconsole.reversible.sequence import ReversibleSequence
@@ -24,6 +25,7 @@ from revconsole.reversible.trial import Call, Run, may_be_block
 NO_BLOCK = "is no block"
 TURNS = "turns"
 PARTED = "is given other arguments than its neighbours, or the model acts between them"
+ALONE = "is alone in its row"
 BOTH = 2  # sums in a block that has attention and MLP
 
 
@@ -64,11 +66,14 @@ class Stack:
 class Blocks:
     """What is known of the modules of one run of a model, whatever the scheme.
 
-    reasons: why a module is no block, empty if it is one. tried: splits that were found, by what the
+    looks: what crossed their borders, in this run and in one in training. reasons: why a module is no block, empty if it is one. tried: splits that were found, by what the
     block looks like. settled: blocks that have been noted on.
+    unsafe: residual blocks that cannot be wired all the same, for what they read or leave behind.
     """
 
     run: Run
+    looks: Sequence[Crossings] = ()
+    unsafe: set[nn.Module] = field(default_factory=set)
     reasons: dict[nn.Module, str] = field(default_factory=dict)
     tried: dict[object, Split | str] = field(default_factory=dict)
     settled: set[nn.Module] = field(default_factory=set)
@@ -89,7 +94,34 @@ class Blocks:
         calls = self.run.calls.get(module, [])
         if len(calls) != 1:
             return f"is called {len(calls)} times in a run"
-        return _misfit(calls[0])
+        reason = _misfit(calls[0])
+        if not reason and (reason := self._crossed(module)):
+            self.unsafe.add(module)
+        return reason
+
+    def _crossed(self, module: nn.Module) -> str:
+        """What crosses the borders of a block besides its stream; empty if nothing does."""
+        seen = [crossing for look in self.looks for crossing in look.get(module, ())]
+        reads = _listed(name for crossing in seen for name in crossing.reads)
+        if reads:
+            return (
+                f"reads {reads}, which it does not hold and is not given: register it on the block, "
+                "or hand it over as an argument"
+            )
+        leaves = _listed(what for crossing in seen for what in crossing.leaves)
+        if leaves:
+            return f"leaves more behind than its output: {leaves}; a wired block returns its stream alone"
+        return ""
+
+    def parted(self, first: nn.Module, second: nn.Module) -> str:
+        """Why the second does not go on exactly where the first ended; empty if it does."""
+        for look in self.looks:
+            for crossing in look.get(first, ()):
+                if crossing.used:
+                    return f"hands on what the model also uses ({_listed(crossing.used)})"
+                if crossing.goes_to is not second or not crossing.alike:
+                    return PARTED
+        return ""
 
     def mark(self, module: nn.Module) -> Node | None:
         """Where a block enters the graph."""
@@ -210,17 +242,11 @@ class Search:
             if name not in fit:
                 before = None
                 continue
-            if before is None or not self._follows(before, child):
+            if before is None or self.blocks.parted(before, child):
                 runs.append([])
             runs[-1].append(name)
             before = child
         return [tuple(run) for run in runs if len(run) > 1 or len(children) == 1]
-
-    def _follows(self, first: nn.Module, second: nn.Module) -> bool:
-        """Whether the second goes on exactly where the first ended, with the same besides."""
-        one, two = self.blocks.run.calls[first][0], self.blocks.run.calls[second][0]
-        given = (one.given[1:], one.named), (two.given[1:], two.named)
-        return one.out is two.stream and same_arguments(*given)
 
     def _longest(self, child: nn.Module, stacks: Sequence[Stack]) -> int:
         """The longest run inside a block that its own skip leads through; 0 if there is none."""
@@ -229,6 +255,16 @@ class Search:
             stack for stack in stacks if not skip.path or self.blocks.mark(stack.first) in skip.path
         ]
         return max((stack.longest for stack in through), default=0)
+
+    def _row(self, name: str, children: Mapping[str, nn.Module], reasons: Mapping[str, str]) -> str:
+        """Why a block is in no run with its neighbours."""
+        names = list(children)
+        at = names.index(name)
+        beside = [(names[at], names[at + 1])] if at + 1 < len(names) else []
+        beside += [(names[at - 1], names[at])] if at else []
+        both = [(a, b) for a, b in beside if not reasons[a] and not reasons[b]]
+        parted = [self.blocks.parted(children[a], children[b]) for a, b in both]
+        return next((why for why in parted if why), ALONE)
 
     def _tell(
         self,
@@ -249,10 +285,10 @@ class Search:
             if not reasons[name]:
                 alone = way in {"called", "looped"}
                 fit = sum(not reason for reason in reasons.values())
-                row = PARTED if way == "looped" and fit > 1 else "is alone in its row"
+                row = self._row(name, children, reasons) if fit > 1 else ALONE
                 why = row if alone else f"is residual, but the model {way}"
                 self.left[where] = f"{kind} {why}"
-            elif taken:
+            elif taken or child in self.blocks.unsafe:
                 self.left[where] = f"{kind} {reasons[name]}"
         call = self.blocks.run.once(container)
         chains = call is not None and _chains(container, call, self.blocks.run)
@@ -292,6 +328,10 @@ def _split(call: Call) -> Split | str:
         return fitting(call.module, given, call.named) or parts.WHOLE
 
 
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
 def _look(call: Call) -> object:
     """Equal for blocks that are taken apart alike: same parts, same weights' shapes, same input."""
     module = call.module
@@ -314,7 +354,7 @@ def _chains(container: nn.Module, call: Call, run: Run) -> bool:
         step = run.once(child)
         if step is None or step.stream is not at or len(step.given) != 1 or step.named:
             return False
-        at = step.out
+        at = step.handed
     return at is call.out
 
 

@@ -1,23 +1,27 @@
 """Running a model once to see what its modules are given, what they return, and in which order.
 
 Structure is read off a run, not off class names: which modules a container calls and with what,
-what keeps its shape, what adds to its input. A run in evaluation on a small input, real or `meta`; weights and inputs of
-floating point need gradients in it, so that nothing frozen is overlooked.
+what keeps its shape, what adds to its input. A run in evaluation on a small input, real or `meta`;
+weights and inputs of floating point need gradients in it, so that nothing frozen is overlooked.
 """
 
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from revconsole.errors import NotInvertible
-from revconsole.reversible.examples import Example, inputs_for
+from revconsole.reversible.examples import Example, Inputs, inputs_for, tensors_in
+from revconsole.reversible.pending import asks_for_form
 from revconsole.reversible.rest import at_rest
 from revconsole.reversible.skips import Node, Skip, skip_between
 
+Made: TypeAlias = tuple[weakref.ReferenceType[Tensor], int]  # a tensor, the number of its node
 FAILURES = (
     RuntimeError, TypeError, ValueError, AssertionError, IndexError, KeyError, AttributeError,
 )  # fmt: skip
@@ -29,7 +33,9 @@ class Call:
 
     given, named: its arguments as its caller knows them. inner: its stream as it sees it itself, and
     mark: where its stream enters the graph; None if it has no stream or autograd was off.
-    out: what it returned; turn, end: when it began and returned, counted in calls.
+    out: what it returned, and exit: that as its caller knows it; None where it leaves no graph.
+    turn, end: when it began and returned, counted in calls. used: what functions of torch were
+    called on its exit.
     """
 
     module: nn.Module
@@ -39,14 +45,21 @@ class Call:
     inner: Tensor | None = None
     mark: Node | None = None
     out: Any = None
+    exit: Tensor | None = None
     end: int = -1
     changed: bool = False
+    used: list[str] = field(default_factory=list)
     _skip: Skip | None = field(default=None)
 
     @property
     def stream(self) -> Any:
         """The first argument."""
         return self.given[0] if self.given else None
+
+    @property
+    def handed(self) -> Any:
+        """What it returned, as its caller knows it."""
+        return self.out if self.exit is None else self.exit
 
     @property
     def skip(self) -> Skip:
@@ -60,17 +73,46 @@ class Call:
 class Run:
     """Every call of one run of a model, by module.
 
-    indexed: lists from which a module was taken by its index.
+    inputs: what the model was called with. indexed: lists from which a module was taken by its index.
+    output: what the model returned. own: leaves that stand in for streams without a graph. exits: calls by the identity of their exit.
+    made: tensors with a graph that functions returned, with the number of their node.
     """
 
+    inputs: Inputs
     calls: dict[nn.Module, list[Call]] = field(default_factory=dict)
     indexed: set[nn.Module] = field(default_factory=set)
     turns: int = 0
+    looking: bool = False
+    output: Any = None
+    own: list[Tensor] = field(default_factory=list)
+    exits: dict[int, Call] = field(default_factory=dict)
+    made: list[Made] = field(default_factory=list)
 
     def once(self, module: nn.Module) -> Call | None:
         """The one call of the module; None if there was none, or more."""
         calls = self.calls.get(module, ())
         return calls[0] if len(calls) == 1 else None
+
+    def begins(
+        self, module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """A module is called: its arguments, with a copy for its stream."""
+        with self._looking():
+            return self._begins(module, given, named)
+
+    def ends(self, module: nn.Module, _: Any, __: Any, out: Any) -> Any:
+        """A module returns: what to give to its caller, with a copy for its output."""
+        with self._looking():
+            return self._ends(module, out)
+
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """What is done for a while is not the model's doing."""
+        self.looking = True
+        try:
+            yield
+        finally:
+            self.looking = False
 
     def _begins(
         self, module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]
@@ -83,17 +125,59 @@ class Run:
             return given, named
         if not stream.requires_grad:  # made of nothing but integers, or without autograd
             stream = stream.detach().requires_grad_()
+            self.own.append(stream)
         # A copy has a node of its own in the graph: the mark at which the module begins.
         call.inner = stream.clone()
         call.mark = call.inner.grad_fn
         return (call.inner, *given[1:]), named
 
-    def _ends(self, module: nn.Module, _: Any, __: Any, out: Any) -> None:
+    def _ends(self, module: nn.Module, out: Any) -> Any:
         call = next(call for call in reversed(self.calls[module]) if call.end < 0)
         call.out, call.end = out, self.turns
         self.turns += 1
         if call.inner is not None:
             call.changed = call.inner._version > 0  # noqa: SLF001  the only record of a change in place
+        self.note(out)
+        if call.mark is None or not isinstance(out, Tensor) or out.grad_fn is None:
+            return out
+        call.exit = out.clone()
+        self.exits[id(call.exit)] = call
+        self.note(call.exit)
+        return call.exit
+
+    def note(self, made: Any) -> None:
+        """Put down tensors with a graph, without keeping them alive."""
+        for each in made if isinstance(made, list | tuple) else (made,):
+            if isinstance(each, Tensor) and each.grad_fn is not None:
+                number = each.grad_fn._sequence_nr()  # noqa: SLF001  the order they were made in
+                self.made.append((weakref.ref(each), number))
+
+
+class _Uses(TorchFunctionMode):
+    """Puts down what a model does with the outputs of its modules, and all the tensors that it makes."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call the function; note on its arguments that it was called, if it asks for values."""
+        if self.run.looking:
+            return func(*args, **(kwargs or {}))
+        if not asks_for_form(func):
+            for tensor in tensors_in((args, kwargs or {}), 3):
+                call = self.run.exits.get(id(tensor))
+                if call is not None and tensor is call.exit:
+                    call.used.append(getattr(func, "__name__", "function").strip("_"))
+        made = func(*args, **(kwargs or {}))
+        self.run.note(made)
+        return made
 
 
 def run_once(model: nn.Module, example: Example | None = None, *, closed: type[nn.Module]) -> Run:
@@ -105,24 +189,29 @@ def run_once(model: nn.Module, example: Example | None = None, *, closed: type[n
     """
     failed: Exception | None = None
     for inputs in inputs_for(model, example):
-        run = Run()
         try:
-            with at_rest(model), _all_recorded(model), _watched(model, run, closed):
-                args, kwargs = inputs.fresh()
-                model(*args, **kwargs)
+            with at_rest(model):
+                return run_on(model, inputs, closed=closed)
         except NotImplementedError:
             if type(model).forward is nn.Module.forward:
                 raise
             failed = NotImplementedError("it uses something torch does not offer on this device")
         except FAILURES as error:
             failed = error
-        else:
-            return run
     reason = " ".join(str(failed).split())[:160] if failed else "its input is not known"
     raise NotInvertible(
         f"{type(model).__name__} could not be run to see what it does ({reason}): "
         "give an input as `example`: a tensor, a tuple, a dictionary or (args, kwargs)"
     )
+
+
+def run_on(model: nn.Module, inputs: Inputs, *, closed: type[nn.Module]) -> Run:
+    """The calls of one run on these inputs, with the model as it stands."""
+    run = Run(inputs=inputs)
+    args, kwargs = inputs.fresh()
+    with _all_recorded(model), _watched(model, run, closed), _Uses(run):
+        run.output = model(*args, **kwargs)
+    return run
 
 
 @contextmanager
@@ -144,8 +233,8 @@ def _watched(model: nn.Module, run: Run, closed: type[nn.Module]) -> Iterator[No
     """Hooks on every module but those inside a closed one."""
     with ExitStack() as stack:
         for module in _modules_outside(model, closed):
-            before = module.register_forward_pre_hook(run._begins, with_kwargs=True)  # noqa: SLF001  its own
-            after = module.register_forward_hook(run._ends, with_kwargs=True)  # noqa: SLF001  its own
+            before = module.register_forward_pre_hook(run.begins, with_kwargs=True)
+            after = module.register_forward_hook(run.ends, with_kwargs=True)
             stack.callback(before.remove)
             stack.callback(after.remove)
             if type(module) in {nn.ModuleList, nn.Sequential}:

@@ -1,0 +1,256 @@
+"""What goes into a block besides its arguments, and where what it makes goes: read off a run's graph.
+
+A wired block is evaluated again on stand-ins for its stream, its arguments and its parameters, and
+only its output has a gradient. Whatever else it reads, and whatever else of it is used, would have
+none, without a word. Autograd numbers its nodes in the order they are made, so the nodes of a call
+are those between its mark and its exit, and what crosses these two borders is read off the edges.
+"""
+
+import gc
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten
+
+from revconsole.reversible.examples import Inputs, tensors_in
+from revconsole.reversible.extras import same_arguments
+from revconsole.reversible.rest import at_work
+from revconsole.reversible.skips import Node
+from revconsole.reversible.trial import FAILURES, Call, Made, Run, run_on
+
+NAMED = 3  # names in a sentence
+
+
+@dataclass(slots=True, kw_only=True)
+class Crossing:
+    """What crossed the borders of one call of a module.
+
+    reads: what it read that it neither holds nor was given. leaves: what it made besides its output
+    and something else used. goes_to: the module that was given its output, and nothing else was.
+    alike: whether that module was given the same besides. used: what else was done with the output.
+    span: numbers of its first and its last node. shape: of its stream.
+    """
+
+    reads: tuple[str, ...]
+    leaves: tuple[str, ...]
+    goes_to: nn.Module | None
+    alike: bool
+    used: tuple[str, ...]
+    span: tuple[int, int]
+    shape: tuple[int, ...]
+
+
+Crossings = Mapping[nn.Module, list[Crossing]]
+
+
+def crossings(run: Run, model: nn.Module) -> Crossings:
+    """What crossed the borders of each call that autograd recorded."""
+    graph = _Graph.of(run, model)
+    found: dict[nn.Module, list[Crossing]] = {}
+    for module, calls in run.calls.items():
+        found[module] = [graph.crossing(call) for call in calls if call.exit is not None]
+    return found
+
+
+def in_training(model: nn.Module, inputs: Inputs, *, closed: type[nn.Module]) -> Crossings:
+    """The same of a run in training, and what of it is kept after; nothing if it does not run so.
+
+    Modules do other things in training, and no graph but that of the model's own is left then to
+    keep tensors alive. It is tried on twice the batch first, which batch norms may need. The model is
+    left as it was.
+    """
+    for more in (inputs.doubled(), inputs):
+        try:
+            with at_work(model):
+                return _once_more(model, more, closed)
+        except (*FAILURES, NotImplementedError):
+            continue
+    return {}
+
+
+def _once_more(model: nn.Module, inputs: Inputs, closed: type[nn.Module]) -> Crossings:
+    """The crossings of a run of which nothing is left but what the model itself keeps."""
+    run = run_on(model, inputs, closed=closed)
+    found, made = crossings(run, model), run.made
+    del run
+    kept = _kept(found, made)
+    if kept and gc.collect():
+        kept = _kept(found, made)
+    for crossing, numbers in kept:
+        inside = {n: t for n, t in numbers.items() if n != crossing.span[1]}
+        if len(inside) < len(numbers):
+            crossing.used = (*crossing.used, "kept beyond the run")
+        crossing.leaves = (*crossing.leaves, *_places(model, inside))
+    return found
+
+
+def _kept(found: Crossings, made: list[Made]) -> list[tuple[Crossing, dict[int, Tensor]]]:
+    """The tensors that are still there by their numbers, with the calls they were made in."""
+    alive = {n: tensor for ref, n in made if (tensor := ref()) is not None}
+    numbers = sorted(alive)
+    kept = []
+    for crossing in (each for calls in found.values() for each in calls):
+        first, last = crossing.span
+        inside = numbers[bisect_right(numbers, first) : bisect_right(numbers, last)]
+        if inside:
+            kept.append((crossing, {number: alive[number] for number in inside}))
+    return kept
+
+
+def _places(model: nn.Module, kept: Mapping[int, Tensor]) -> tuple[str, ...]:
+    """Where tensors are kept: attributes of modules, or a word for the last of them if none is."""
+    wanted = {id(tensor) for tensor in kept.values()}
+    held = [
+        f"{path}.{name} is kept".lstrip(".")
+        for path, module in model.named_modules()
+        for name, value in vars(module).items()
+        if any(id(each) in wanted for each in tensors_in(value, 2))
+    ]
+    if held or not kept:
+        return tuple(dict.fromkeys(held))[:NAMED]
+    shape = "×".join(map(str, kept[max(kept)].shape))
+    return (f"a tensor of {shape or 'one number'} is kept by a hook or outside of the model",)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Graph:
+    """Everything the outputs of a run are made of.
+
+    nodes: by number. users: of each node. returned: tensors that the model returned. held: names of
+    parameters. makers: nodes that are the output of a module, with its path.
+    """
+
+    run: Run
+    nodes: dict[int, Node] = field(default_factory=dict)
+    users: dict[Node, set[Node]] = field(default_factory=lambda: defaultdict(set))
+    returned: dict[int, Tensor] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+    makers: dict[Node, str] = field(default_factory=dict)
+    marks: dict[Node, Call] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, run: Run, model: nn.Module) -> "_Graph":
+        """The graph of a run that has just ended."""
+        graph = cls(run=run)
+        graph.returned = {id(tensor): tensor for tensor in tensors_in(run.output)}
+        graph.names = {id(p): n for n, p in model.named_parameters(remove_duplicate=False)}
+        paths = {module: path for path, module in model.named_modules()}
+        calls = [call for each in run.calls.values() for call in each]
+        for call in sorted(calls, key=lambda call: call.end, reverse=True):  # the innermost last
+            if isinstance(call.handed, Tensor) and call.handed.grad_fn is not None:
+                graph.makers[call.handed.grad_fn] = paths.get(call.module, "")
+            if call.mark is not None:
+                graph.marks[call.mark] = call
+        outs = [call.exit for call in calls if call.exit is not None]
+        graph._walk([*graph.returned.values(), *outs])
+        return graph
+
+    def _walk(self, tensors: Iterable[Tensor]) -> None:
+        waiting = [t.grad_fn for t in tensors if t.grad_fn is not None]
+        while waiting:
+            node = waiting.pop()
+            number = node._sequence_nr()  # noqa: SLF001  the order they were made in
+            if number in self.nodes:
+                continue
+            self.nodes[number] = node
+            for child, _ in node.next_functions:
+                if child is not None:
+                    self.users[child].add(node)
+                    if not hasattr(child, "variable"):
+                        waiting.append(child)
+
+    def crossing(self, call: Call) -> Crossing:
+        """What crossed the borders of one call."""
+        end = _exit(call)
+        span = (_number(call.mark), _number(end))
+        inside = [self.nodes[n] for n in range(span[0], span[1] + 1) if n in self.nodes]
+        users = self.users[end]
+        following = [self.marks[user] for user in users if user in self.marks]
+        others = [*call.used, *(_operation(u) for u in users if u not in self.marks)]
+        if id(call.exit) in self.returned:
+            others.append("returned by the model")
+        straight = len(following) == 1 and following[0].stream is call.exit and not others
+        to = following[0] if straight else None
+        return Crossing(
+            reads=_some(self._reads(call, inside, span)),
+            leaves=_some(self._leaves(call, inside, span)),
+            goes_to=None if to is None else to.module,
+            alike=to is not None and same_arguments(_besides(call), _besides(to)),
+            used=tuple(dict.fromkeys(others)),
+            span=span,
+            shape=tuple(call.stream.shape),
+        )
+
+    def _reads(self, call: Call, inside: Collection[Node], span: tuple[int, int]) -> Iterator[str]:
+        """Names of tensors from outside that are neither its parameters nor its arguments."""
+        given = [each for each in tree_flatten(_besides(call))[0] if isinstance(each, Tensor)]
+        known = {id(p) for p in call.module.parameters()} | {id(tensor) for tensor in given}
+        known |= {id(leaf) for leaf in self.run.own}
+        nodes = {tensor.grad_fn for tensor in given}
+        for node in inside:
+            if node is call.mark:
+                continue
+            for child, _ in node.next_functions:
+                if child is None or child in nodes:
+                    continue
+                if hasattr(child, "variable"):
+                    if id(child.variable) not in known:
+                        yield self.names.get(id(child.variable), "a weight of no module")
+                elif _number(child) < span[0]:
+                    yield self._origin(child)
+
+    def _leaves(self, call: Call, inside: Collection[Node], span: tuple[int, int]) -> Iterator[str]:
+        """What of its inside is used after its end."""
+        end = _exit(call)
+        out = {tensor.grad_fn for tensor in self.returned.values()}
+        for node in inside:
+            if node is end:
+                continue
+            if node in out:
+                yield f"what {self._maker(node)} made is returned by the model"
+            for user in self.users[node]:
+                if _number(user) > span[1]:
+                    yield f"what {self._maker(node)} made is used ({_operation(user)}) outside"
+
+    def _maker(self, node: Node) -> str:
+        return self.makers.get(node) or _operation(node)
+
+    def _origin(self, node: Node) -> str:
+        """The module whose output a tensor is or is made of."""
+        waiting, seen = [node], {node}
+        while waiting:
+            each = waiting.pop(0)
+            if self.makers.get(each):
+                return f"a tensor that comes of {self.makers[each]}"
+            for child, _ in each.next_functions:
+                if hasattr(child, "variable") and id(child.variable) in self.names:
+                    return f"a tensor that comes of {self.names[id(child.variable)]}"
+                if child is not None and child not in seen:
+                    seen.add(child)
+                    waiting.append(child)
+        return "a tensor made before it"
+
+
+def _besides(call: Call) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    return call.given[1:], dict(call.named)
+
+
+def _exit(call: Call) -> Node:
+    return None if call.exit is None else call.exit.grad_fn
+
+
+def _number(node: Node) -> int:
+    number: int = node._sequence_nr()  # noqa: SLF001  the order they were made in
+    return number
+
+
+def _operation(node: Node) -> str:
+    return str(node.name()).removesuffix("0").removesuffix("Backward").lower()
+
+
+def _some(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))[:NAMED]

@@ -1,0 +1,99 @@
+"""What a model is handed between two blocks of a run that is computed at once.
+
+The first stand-in of a run computes all of it, so that nothing is known of what lies between its
+blocks. A model that only hands it on, as `for block in blocks: x = block(x)` does, never notices.
+One that collects it, returns it, or adds it to something else would get the wrong features without
+a word; whatever is done with a `Pending` tensor but to ask for its shape or kind therefore raises.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from revconsole.errors import RevconsoleError
+
+GETTERS = (
+    "device", "dtype", "is_cpu", "is_cuda", "is_meta", "is_mps", "is_nested", "is_quantized",
+    "is_sparse", "is_xpu", "itemsize", "layout", "nbytes", "ndim", "requires_grad", "shape",
+)  # fmt: skip
+METHODS = (
+    "__len__", "dim", "element_size", "get_device", "is_complex", "is_contiguous",
+    "is_floating_point", "ndimension", "nelement", "numel", "size", "stride",
+)  # fmt: skip
+OF_THE_FORM = {
+    *(getattr(Tensor, name).__get__ for name in GETTERS if hasattr(Tensor, name)),
+    *(getattr(Tensor, name) for name in METHODS),
+    *(torch.is_complex, torch.is_floating_point, torch.numel),
+}
+
+
+def asks_for_form(function: Callable[..., Any]) -> bool:
+    """Whether a function of torch tells of a tensor only its shape and kind, and no value."""
+    return function in OF_THE_FORM
+
+
+class Pending(Tensor):
+    """Stands for the output of the block `name`, which is inside a run: it has a form and no values.
+
+    like: a tensor of its shape, dtype and device.
+    """
+
+    block: str
+
+    @staticmethod
+    def __new__(cls: type[Self], like: Tensor, name: str) -> Self:  # noqa: D102  see the class
+        made: Self = Tensor._make_wrapper_subclass(  # noqa: SLF001  torch's way
+            cls, like.shape, dtype=like.dtype, device=like.device
+        )
+        made.block = name
+        return made
+
+    def __repr__(self, **_: Any) -> str:  # type: ignore[override]
+        """Its shape, and why it has no values."""
+        return f"Pending({tuple(self.shape)}, after block {self.block}, inside a run)"
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Answer what is asked of the form. Raises RevconsoleError for everything else."""
+        if asks_for_form(func):
+            answer: Any = super().__torch_function__
+            return answer(func, types, args, dict(kwargs or {}))
+        raise RevconsoleError(_used(args, kwargs or {}, func))
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]  # torch declares another than it calls
+        cls,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """What reaches torch past Python is refused as well. Raises RevconsoleError."""
+        del types
+        raise RevconsoleError(_used(args, kwargs or {}, func))
+
+
+def _used(args: Any, kwargs: Mapping[str, Any], func: Callable[..., Any]) -> str:
+    waiting = [*args, *kwargs.values()]
+    name = "a block"
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Pending):
+            name = f"block {each.block}"
+        elif isinstance(each, list | tuple):
+            waiting.extend(each)
+    what = getattr(func, "__name__", str(func)).strip("_")
+    return (
+        f"the output of {name} is used ({what}) by something else than the next block, and in "
+        "training it is not known inside a run of wired blocks: hidden states and features from "
+        "between blocks are there in evaluation alone, or rewire the model with an `example` and "
+        "settings under which it takes them, so that the run ends there"
+    )

@@ -1,0 +1,412 @@
+"""What passes in and out of a block besides its stream is found before training, or at its first step."""
+
+import copy
+import random
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from revconsole.errors import NotInvertible, RevconsoleError
+from revconsole.reversible import Bdia, rewire, survey
+
+WIDTH = 6
+X = torch.linspace(-1, 1, 3 * 4 * WIDTH, dtype=torch.float64).reshape(3, 4, WIDTH)
+SAME = 1e-12
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.linear = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH)
+
+    def mix(self, x):
+        return self.linear(self.norm(x).tanh())
+
+    def forward(self, x):
+        return x + self.mix(x)
+
+
+class Net(nn.Module):
+    """Four blocks in a list, and what a model may do beside them."""
+
+    block = Block
+
+    def __init__(self, listed=nn.ModuleList):
+        super().__init__()
+        torch.manual_seed(0)
+        blocks = [self.block() for _ in range(4)]
+        self.blocks = listed(blocks) if listed is nn.ModuleList else listed(*blocks)
+        self.beside = nn.Linear(WIDTH, WIDTH)
+        self.double()
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return self.beside(x)
+
+
+def kept(tensors):
+    return torch.stack(tensors).sum(0)
+
+
+class Features(Net):
+    def forward(self, x):
+        features = []
+        for block in self.blocks:
+            x = block(x)
+            features.append(x)
+        return kept(features)
+
+
+class Returned(Net):
+    def forward(self, x):
+        states = [x]
+        for block in self.blocks:
+            states.append(block(states[-1]))
+        return {"last": self.beside(states[-1]), "states": states}
+
+
+class Supervised(Net):
+    """A head on the second block's output, so that a run ends there and another begins."""
+
+    def forward(self, x):
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index == 1:
+                early = self.beside(x)
+        return self.beside(x) + early
+
+
+class InPlace(Net):
+    def forward(self, x):
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index == 1:
+                x += 1.0
+        return self.beside(x)
+
+
+class Detached(Net):
+    """Statistics of what lies between two blocks, without a gradient."""
+
+    def forward(self, x):
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index == 1:
+                self.mean = x.detach().mean()
+        return self.beside(x) * self.mean
+
+
+class OnlyInTraining(Net):
+    def forward(self, x):
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index == 1:
+                x = nn.functional.dropout(x, 0.5, self.training)
+        return self.beside(x)
+
+
+@pytest.mark.parametrize("kind", [Features, Returned])
+def test_a_model_that_takes_what_lies_between_all_its_blocks_is_refused(kind):
+    with pytest.raises(NotInvertible, match=r"blocks\.0, .*hands on what the model also uses"):
+        rewire(kind(), example=X)
+    assert set(survey(kind(), example=X).left) >= {f"blocks.{i}" for i in range(4)}
+
+
+@pytest.mark.parametrize("kind", [Supervised, InPlace, Detached, OnlyInTraining])
+def test_a_run_ends_where_the_model_uses_what_lies_between(kind):
+    model, results = kind(), []
+    for backward in ("stored", "reversible"):
+        wired = rewire(copy.deepcopy(model), Bdia(), backward, example=X)
+        assert [len(run) for run in wired.blocks.runs] == [2, 2]
+        results.append(trained(wired))
+    assert_equal(*results)
+
+
+def test_with_the_plain_scheme_a_model_with_features_computes_what_it_did():
+    model = Supervised()
+    wired = rewire(copy.deepcopy(model), Bdia(gamma=0.0), "stored", example=X).train()
+    assert torch.equal(wired(X), model(X))
+
+
+class Asked(Net):
+    """Hidden states on demand."""
+
+    def forward(self, x, states=False):
+        found = []
+        for block in self.blocks:
+            x = block(x)
+            found.append(x)
+        return (self.beside(x), found) if states else self.beside(x)
+
+
+def test_features_asked_for_after_rewiring_raise_in_training_and_are_there_in_evaluation():
+    model = Asked()
+    wired = rewire(copy.deepcopy(model), example=X)
+    expected = model.eval()(X, states=True)[1]
+    assert all(map(torch.equal, expected, wired.eval()(X, states=True)[1]))
+    _, states = wired.train()(X, states=True)
+    assert states[0].shape == X.shape
+    assert "inside a run" in repr(states[0])
+    for use in (torch.sum, lambda t: t + 1, lambda t: t.detach(), lambda t: kept([t, X]), list):
+        with pytest.raises(RevconsoleError, match="output of block 1 is used"):
+            use(states[1])
+    states[3].sum().backward()
+
+
+def test_a_model_that_stops_early_raises_in_training():
+    class Short(Net):
+        depth = 4
+
+        def forward(self, x):
+            for block in list(self.blocks)[: self.depth]:
+                x = block(x)
+            return self.beside(x)
+
+    model = rewire(Short(), example=X).train()
+    model.depth = 3
+    with pytest.raises(RevconsoleError, match=r"output of block 2 is used \(linear\)"):
+        model(X)
+
+
+class Conditioned(Block):
+    def mix(self, x):
+        return super().mix(x) * self.condition
+
+
+class ByAttribute(Net):
+    block = Conditioned
+
+    def forward(self, x):
+        for block in self.blocks:
+            block.condition = self.beside(x)
+        return super().forward(x)
+
+
+class ByClosure(Net):
+    def __init__(self):
+        super().__init__()
+        for block in self.blocks:
+            block.mix = lambda x, block=block: Block.mix(block, self.beside(x))
+
+
+class ByPartial(Net):
+    def __init__(self):
+        super().__init__()
+        for block in self.blocks:
+            block.mix = partial(scaled, block, {"weights": [self.beside.weight]})
+
+
+def scaled(block, held, x):
+    return Block.mix(block, x) @ held["weights"][0]
+
+
+class Listed(Block):
+    def mix(self, x):
+        return self.others[0](super().mix(x))
+
+
+class InAList(Net):
+    block = Listed
+
+    def __init__(self):
+        super().__init__()
+        for block in self.blocks:
+            block.others = [self.beside]
+
+
+class ReadInTraining(Net):
+    block = Listed
+
+    def __init__(self):
+        super().__init__()
+        for block in self.blocks:
+            block.others = (self.choose,)
+
+    def choose(self, x):
+        return self.beside(x) if self.training else x
+
+
+class Wrapped:
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+
+class Given(Block):
+    def forward(self, x, other):
+        return x + self.mix(x) * other.tensor
+
+
+class InsideAnArgument(Net):
+    block = Given
+
+    def forward(self, x):
+        other = Wrapped(self.beside(x))
+        for block in self.blocks:
+            x = block(x, other)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        (ByAttribute, "comes of beside"),
+        (ByClosure, r"beside\.weight, beside\.bias"),
+        (ByPartial, r"beside\.weight"),
+        (InAList, r"beside\.weight, beside\.bias"),
+        (ReadInTraining, r"beside\.weight, beside\.bias"),
+        (InsideAnArgument, "comes of beside"),
+    ],
+)
+@pytest.mark.parametrize("frozen", [False, True], ids=["trained", "frozen"])
+def test_a_block_that_reads_what_it_does_not_hold_is_left_with_its_name(kind, what, frozen):
+    model = kind()
+    model.beside.requires_grad_(not frozen)
+    with pytest.raises(NotInvertible, match=f"reads .*{what}.*, which it does not hold"):
+        rewire(model, example=X)
+
+
+class Balanced(Block):
+    def mix(self, x):
+        h = super().mix(x)
+        self.loss = h.square().mean()
+        return h
+
+
+class WithLosses(Net):
+    block = Balanced
+
+
+class InALoss(Net):
+    block = Balanced
+
+    def forward(self, x):
+        return super().forward(x), sum(block.loss for block in self.blocks)
+
+
+class Told(Block):
+    told = None
+
+    def mix(self, x):
+        h = super().mix(x)
+        if self.training:
+            self.told.append(h)
+        return h
+
+
+class OutsideInTraining(Net):
+    block = Told
+
+    def __init__(self):
+        super().__init__()
+        for block in self.blocks:
+            block.told = LEFT
+
+
+LEFT: list[torch.Tensor] = []
+HOOKED: list[torch.Tensor] = []
+
+
+class ByHookInside(Net):
+    def __init__(self):
+        super().__init__()
+        for block in self.blocks:
+            block.linear.register_forward_hook(lambda _, __, out: HOOKED.append(out))
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        (WithLosses, r"blocks\.0\.loss is kept"),
+        (InALoss, "returned by the model|used"),
+        (OutsideInTraining, r"told is kept"),
+        (ByHookInside, "kept by a hook or outside of the model"),
+    ],
+)
+def test_a_block_that_leaves_more_behind_than_its_output_is_left_with_a_sentence(kind, what):
+    with pytest.raises(NotInvertible, match=f"leaves more behind than its output: .*{what}"):
+        rewire(kind(), example=X)
+    HOOKED.clear()
+
+
+class Busy(Block):
+    """It counts, remembers, draws and renormalises."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+        self.calls, self.seen, self.memory = 0, [], {"last": None}
+        self.chance, self.dice = torch.Generator(), random.Random(1)
+
+    def forward(self, x):
+        self.count += 1
+        self.calls += 1
+        self.seen.append(len(self.seen))
+        self.memory["last"] = x
+        self.new = x
+        torch.rand(1, generator=self.chance)
+        torch.rand(1)
+        self.dice.random()
+        random.random()
+        np.random.rand()  # noqa: NPY002  the generator that everybody shares
+        with torch.no_grad():
+            self.linear.weight.div_(2)
+        return super().forward(x.detach())
+
+
+class Normalised(Net):
+    block = Busy
+
+    def __init__(self):
+        super().__init__()
+        self.statistics = nn.BatchNorm1d(4).double()
+
+    def forward(self, x):
+        return super().forward(self.statistics(x))
+
+
+def test_a_survey_leaves_everything_as_it_was():
+    model = Normalised()
+    model.blocks[1].eval()
+    model.blocks[2].linear.requires_grad_(requires_grad=False)
+    state = copy.deepcopy(model.state_dict())
+    attributes = {name: set(vars(each)) for name, each in model.named_modules()}
+    modes = [each.training for each in model.modules()]
+    generators = torch.get_rng_state(), random.getstate(), shared_by_numpy()
+    block = model.blocks[0]
+    own = block.chance.get_state(), block.dice.getstate()
+
+    survey(model, example=X)
+
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in state.items())
+    assert {name: set(vars(each)) for name, each in model.named_modules()} == attributes
+    assert [each.training for each in model.modules()] == modes
+    assert torch.equal(generators[0], torch.get_rng_state())
+    assert generators[1] == random.getstate()
+    assert generators[2] == shared_by_numpy()
+    assert torch.equal(own[0], block.chance.get_state())
+    assert own[1] == block.dice.getstate()
+    assert (block.calls, block.seen, block.memory) == (0, [], {"last": None})
+    assert not any(each._forward_hooks or each._forward_pre_hooks for each in model.modules())
+    copy.deepcopy(model)
+
+
+def shared_by_numpy():
+    _, numbers, position, *_ = np.random.get_state()  # noqa: NPY002  as above
+    return numbers.tolist(), position
+
+
+def trained(model):
+    torch.manual_seed(1)
+    model.train()(X).square().sum().backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+def assert_equal(stored, reversible):
+    for name, gradient in stored.items():
+        assert gradient is not None, name
+        difference = (gradient - reversible[name]).abs().max()
+        assert difference <= SAME * (1 + gradient.abs().max()), name
