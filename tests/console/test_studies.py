@@ -328,3 +328,23 @@ async def test_the_palette_and_the_help_have_the_keys_of_a_study(opened):
         await stage.shows("key m")
         await stage.press("escape", "question_mark")
         await stage.shows("One study", "Measure time and memory")
+
+
+async def test_the_line_of_keys_fits_and_begins_with_what_does_something(opened, finished):
+    """At 80 columns, of the list, a study, its images and the form; a key that would do nothing is not in it."""
+    async with opened(80, 24) as stage:
+        await open_tiny(stage)
+        await stage.shows("⏎ Open r Run esc Back t Full/quick m Measure o Settings ? Help q Quit")
+        await stage.press("t")
+        for arm in ("plain", "two streams"):
+            finished(arm, 0, 0.9, quick=True)
+        stage.app.reader.wake()
+        await stage.shows(
+            "2 of 2 runs done", "⏎ Open esc Back t Full/quick o Settings ? Help q Quit"
+        )
+        await stage.press("v")
+        await stage.shows("esc Back n Other samples p Previous f Facts r Read again ? Help q Quit")
+        await stage.press("escape", "escape")
+        await stage.shows("⏎ Open esc Back ? Help q Quit")
+        await stage.press("escape", "n", "tab", "tab")
+        await stage.shows("^l Launch esc Back ^o Samples ^y Copy command")

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from revconsole.console import counting, form, origin
 from revconsole.console.colours import themed
@@ -23,6 +23,7 @@ from revconsole.console.origin import Judged
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Ask, Choice
 from revconsole.console.screens.newest import Newest
+from revconsole.console.widgets.keys import Keys
 from revconsole.console.widgets.panes import Origin, Title
 from revconsole.console.widgets.setting import Setting
 from revconsole.errors import RevconsoleError
@@ -45,10 +46,10 @@ class LaunchScreen(Newest, Screen[None]):
     """Pick a profile, change what should be different, launch."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="launch.back"),
         Binding("ctrl+l", "launch", "Launch", priority=True, id="launch.launch"),
-        Binding("ctrl+y", "copy", "Copy command", priority=True, id="launch.copy"),
+        Binding("escape", "back", "Back", id="launch.back"),
         Binding("ctrl+o", "samples", "Samples", priority=True, id="launch.samples"),
+        Binding("ctrl+y", "copy", "Copy command", priority=True, id="launch.copy"),
         Binding("down,j", "app.focus_next", "Next field", show=False, id="launch.next"),
         Binding("up,k", "app.focus_previous", "Previous field", show=False, id="launch.previous"),
     ]
@@ -61,7 +62,6 @@ class LaunchScreen(Newest, Screen[None]):
             self._shelf.insert(0, (f"as run {run.name}", origin.RUN))
         known = [name for _, name in self._shelf]
         self._profile = next((name for name in (origin.RUN, "demo", *known) if name in known), "")
-        self._line = ""
         self._fields = form.asked()
         self._typed: dict[str, str] = {}
         self._kinds: dict[str, set[str]] = {}
@@ -73,7 +73,7 @@ class LaunchScreen(Newest, Screen[None]):
         self._timer: Timer | None = None
         self._counts: dict[str, int] = {}
         self._judged: dict[str, str] = {}
-        self._counted = self._wrong = ""
+        self._counted = self._wrong = self._line = ""
 
     def compose(self) -> ComposeResult:
         """The fields, what they make, the command that would do the same."""
@@ -92,7 +92,7 @@ class LaunchScreen(Newest, Screen[None]):
         yield Static(id="outcome")
         yield Static(id="forecast")
         yield Static(id="command")
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys()
 
     def on_mount(self) -> None:
         """Fill in the profile."""

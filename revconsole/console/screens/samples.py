@@ -15,11 +15,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from revconsole.console.messages import Seen
 from revconsole.console.screens.newest import Newest
 from revconsole.console.widgets.gallery import Gallery, fitting
+from revconsole.console.widgets.keys import Keys
 from revconsole.console.widgets.panes import Title
 from revconsole.lab import engine
 from revconsole.lab.pictures import described, in_brief
@@ -70,7 +71,7 @@ class SamplesScreen(Newest, Screen[None]):
                     yield Gallery(id=name)
         with VerticalScroll(id="known", can_focus=False):
             yield Static(id="known-pairs")
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys()
 
     def on_mount(self) -> None:
         """Points stand beside each other, pictures one row below the other."""

@@ -7,12 +7,13 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer
+from textual.widgets import DataTable
 
 from revconsole.console import study_rows
 from revconsole.console.reader import Reader
 from revconsole.console.screens.newest import Newest
 from revconsole.console.snapshot import Snapshot, Wanted
+from revconsole.console.widgets.keys import Keys
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.console.widgets.panes import Problem, Title, Words
 from revconsole.lab.board import Entry
@@ -39,7 +40,7 @@ class StudiesScreen(Newest, Screen[None]):
         yield Problem()
         yield LiveTable(id="studies")
         yield Words(id="about")
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys()
 
     def on_mount(self) -> None:
         """Keys go to the list."""

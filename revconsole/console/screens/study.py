@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Input, Static
+from textual.widgets import DataTable, Input, Static
 
 from revconsole.console import steer, study_rows
 from revconsole.console.colours import themed
@@ -22,6 +22,7 @@ from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Ask, Choice
 from revconsole.console.screens.newest import Newest
 from revconsole.console.snapshot import Snapshot, Wanted
+from revconsole.console.widgets.keys import Keys
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.console.widgets.panes import Problem, Title, Words
 from revconsole.console.widgets.prompt import Prompt
@@ -51,10 +52,10 @@ class StudyScreen(Newest, Screen[None]):
     """What the study says of itself, the table of its runs, what is left to do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="study.back"),
-        Binding("t", "form", "Full/quick", id="study.form"),
         Binding("r", "run", "Run", id="study.run"),
         Binding("s", "stop", "Stop", id="study.stop"),
+        Binding("escape", "back", "Back", id="study.back"),
+        Binding("t", "form", "Full/quick", id="study.form"),
         Binding("m", "measure", "Measure", id="study.measure"),
         Binding("o", "settings", "Settings", id="study.settings"),
         Binding("c", "compare", "Compare", show=False, id="study.compare"),
@@ -69,6 +70,7 @@ class StudyScreen(Newest, Screen[None]):
         self._settings: dict[str, Any] = {}
         self._measurer: Measurer | None = None
         self._measuring = ""
+        self._useless: frozenset[str] = frozenset()
 
     def compose(self) -> ComposeResult:
         """Title, facts, table, what is left, the run at hand, settings, keys."""
@@ -82,7 +84,7 @@ class StudyScreen(Newest, Screen[None]):
         yield Prompt(
             placeholder="settings: train.epochs=2 seeds=[0,1] …", id="settings", compact=True
         )
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys()
 
     def on_mount(self) -> None:
         """Keys go to the table."""
@@ -122,6 +124,18 @@ class StudyScreen(Newest, Screen[None]):
             table.move_cursor(column=len(columns) - len(view.seeds))
         self._show_left(view)
         self._show_at_hand()
+        if (useless := self.useless()) != self._useless:
+            self._useless = useless
+            self.refresh_bindings()
+
+    def useless(self) -> frozenset[str]:
+        """What would do nothing: to stop where nothing trains or waits, to run where all is done or on its way."""
+        view = self._view(self.reader.latest)
+        if view is None or view.problem:
+            return frozenset({"run", "stop", "measure"})
+        left = any(each.progress in {"to do", "interrupted"} for each in view.standing)
+        found = set() if left else {"run", "measure"}
+        return frozenset(found if _going(view) else {*found, "stop"})
 
     def on_estimating(self, event: Estimating) -> None:
         """Say what is being measured."""
