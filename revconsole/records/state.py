@@ -163,7 +163,7 @@ def _living(place: Place, tally: Tally) -> Verdict:
     silence, usual = place.silence(), tally.step_seconds()
     limit = FIRST_STEP_SECONDS if usual is None else max(STALL_SECONDS, STALL_STEPS * usual)
     doubt = "its claim cannot be read now" if place.holder == UNKNOWN else ""
-    disk = _disk(place)
+    disk = _disk(place.folder)
     if silence > limit:
         still = f"nothing has moved for {silence:.0f} s after step {tally.step}"
         return "stalled", "; ".join(each for each in (still, disk or doubt) if each)
@@ -172,12 +172,16 @@ def _living(place: Place, tally: Tally) -> Verdict:
     return ("pausing" if "pause" in asked else "running"), disk or doubt
 
 
-def _disk(place: Place) -> str:
-    """What is to be said of the disk: a run goes on when it is full, and its measurements wait in memory."""
+def _disk(folder: Path) -> str:
+    """What is to be said of the disk that a folder is on."""
     try:
-        disk = os.statvfs(place.folder)
+        return said_of_disk(os.statvfs(folder))
     except OSError:
         return ""
+
+
+def said_of_disk(disk: os.statvfs_result) -> str:
+    """What keeps a run from being recorded: it goes on when the disk is full, and its measurements wait in memory."""
     if disk.f_flag & os.ST_RDONLY:
         return "the file system of the store is read-only: nothing can be seen of the run, or kept"
     if disk.f_bavail or not disk.f_blocks:  # some network file systems count nothing

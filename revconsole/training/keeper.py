@@ -133,7 +133,8 @@ class Keeper:
 
     def _apply(self, loaded: Loaded) -> Progress:
         setting = self._setting
-        if loaded.state.get("plan", setting.plan.past_digest()) != setting.plan.past_digest():
+        digest = setting.plan.past_digest()
+        if loaded.state.get("plan", digest) != digest:
             raise RunFailed(
                 f"the checkpoint of step {loaded.step} was made under another plan than the run has now; put "
                 "the plan back, or launch a new run"

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from revconsole.errors import StoreError
@@ -18,24 +19,46 @@ from revconsole.records.store import RunStore
 PASSED_ON = (signal.SIGTERM, signal.SIGINT)
 ANEW = 75
 """Exit status of a child that wants what it has left to be done in a new process; EX_TEMPFAIL of sysexits.h."""
+GROUPS, GROUP_OF_THIS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+MACHINE = Path("/proc/vmstat")
+
+Kills = dict[str, int]
+"""How many processes the kernel has killed for memory, by who counted."""
 
 
-def shepherded(store: RunStore, run_ids: list[str], work: Callable[[], int]) -> int:
+def shepherded(
+    store: RunStore,
+    run_ids: list[str],
+    work: Callable[[], int],
+    *,
+    group: Path | None = None,
+    machine: Path = MACHINE,
+) -> int:
     """Do `work` in a child process; returns its exit status, or that of a shell for a signal.
 
     A signal that ended it is noted in the attempt it was writing. A child that ends with ANEW is followed by another,
     unless it was told to go. Call it before any thread is started.
+    group: folder of the control group that counts kills for memory, by default this process's; machine: the file
+    that counts those of the machine.
     """
+    group = group_of(GROUP_OF_THIS) if group is None else group
+    kills = partial(memory_kills, group, machine)
     while True:
         told: list[int] = []
-        code = _watched(store, run_ids, work, told)
+        code = _watched(store, run_ids, work, told, kills)
         if code != ANEW or told:
             return 1 if code == ANEW else code
 
 
-def _watched(store: RunStore, run_ids: list[str], work: Callable[[], int], told: list[int]) -> int:
-    """The same of one child. told: takes the signals that were passed on to it."""
-    before = _memory_kills()
+def _watched(
+    store: RunStore,
+    run_ids: list[str],
+    work: Callable[[], int],
+    told: list[int],
+    kills: Callable[[], Kills],
+) -> int:
+    """The same of one child. told: takes the signals that were passed on to it. kills: counts those for memory."""
+    before = kills()
     child = os.fork()
     if child == 0:
         os._exit(_status_of(work))
@@ -52,8 +75,9 @@ def _watched(store: RunStore, run_ids: list[str], work: Callable[[], int], told:
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return code
+    seen = {"signal": -code, **_for_memory(-code, before, kills())}
     for run_id in run_ids:
-        _note(store, run_id, trainer, {"signal": -code, **_for_memory(-code, before)})
+        _note(store, run_id, trainer, seen)
     return 128 - code
 
 
@@ -78,12 +102,11 @@ def _note(store: RunStore, run_id: str, trainer: Identity, seen: dict[str, int |
             store.seal(run_id)
 
 
-def _for_memory(number: int, before: dict[str, int]) -> dict[str, bool]:
+def _for_memory(number: int, before: Kills, now: Kills) -> dict[str, bool]:
     """Whether the kernel ended the trainer for want of memory, or possibly did: only it knows whom it killed.
 
     In the trainer's own control group nearly certainly the trainer; on the rest of the machine anybody.
     """
-    now = _memory_kills()
     rose = {where for where, kills in now.items() if kills > before.get(where, kills)}
     killed = number == signal.SIGKILL
     return {
@@ -92,21 +115,21 @@ def _for_memory(number: int, before: dict[str, int]) -> dict[str, bool]:
     }
 
 
-def _memory_kills() -> dict[str, int]:
-    """How many processes the kernel has killed for memory: of this control group, where it counts them, and in all."""
+def memory_kills(group: Path, machine: Path) -> Kills:
+    """How many processes the kernel has killed for memory: of a control group, where it counts them, and in all."""
     found = {
-        "group": _counted(_group() / "memory.events", "oom_kill "),
-        "machine": _counted(Path("/proc/vmstat"), "oom_kill "),
+        "group": _counted(group / "memory.events", "oom_kill "),
+        "machine": _counted(machine, "oom_kill "),
     }
     return {where: kills for where, kills in found.items() if kills is not None}
 
 
-def _group() -> Path:
-    """The folder of this process's control group, of version 2."""
+def group_of(membership: Path) -> Path:
+    """The folder of a process's control group, of version 2, as its `/proc/PID/cgroup` names it."""
     with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+        for line in membership.read_text(encoding="utf-8").splitlines():
             if line.startswith("0::"):
-                return Path("/sys/fs/cgroup") / line.removeprefix("0::").lstrip("/")
+                return GROUPS / line.removeprefix("0::").lstrip("/")
     return Path("/nowhere")
 
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -366,3 +367,42 @@ def test_what_is_no_attempt_beside_the_attempts_is_passed_over(store, run):
         (store.folder(run[0]) / "attempts" / name).mkdir()
     assert store.next_attempt(run[0]) == 2
     assert said(store, run[0])[0] == "running"
+
+
+def disk(*, free=1000, blocks=5000, flags=0):
+    """What a file system says of itself."""
+    return os.statvfs_result((4096, 4096, blocks, free, free, 100, 50, 50, flags, 255))
+
+
+def test_a_disk_that_takes_nothing_more_is_said_and_one_that_counts_nothing_is_no_full_one():
+    assert state.said_of_disk(disk()) == ""
+    assert state.said_of_disk(disk(flags=os.ST_NOSUID)) == ""
+    assert state.said_of_disk(disk(free=0)).startswith("the disk of the store is full")
+    assert state.said_of_disk(disk(free=0, blocks=0)) == ""
+    for free in (0, 1000):
+        said_of_it = state.said_of_disk(disk(free=free, flags=os.ST_RDONLY | os.ST_NOSUID))
+        assert said_of_it.startswith("the file system of the store is read-only")
+
+
+READ_ONLY = """
+mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 77
+exec "$2" -c '
+import sys
+from pathlib import Path
+from revconsole.records.store import RunStore
+(row,) = RunStore(Path(sys.argv[1])).list()
+print(row.state, row.reason, sep=": ")
+' "$1"
+"""
+
+
+def test_a_run_on_a_read_only_file_system_says_that_nothing_can_be_seen_of_it(store, run):
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare here to mount anything read-only with")
+    seen = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", READ_ONLY, "sh", str(store.root), sys.executable],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    if "unshare" in seen.stderr or seen.returncode == 77:
+        pytest.skip("this system lets no ordinary user mount anything")
+    assert seen.stdout.startswith("running: the file system of the store is read-only"), seen.stderr
