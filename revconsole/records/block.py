@@ -1,6 +1,8 @@
 """Block: many measurements of one attempt, metric by metric instead of line by line."""
 
+import math
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from revconsole.records.columns import Column
 from revconsole.records.events import EpochFinished, Measured
@@ -11,9 +13,47 @@ REPORTED = "resident_bytes"
 """What comes with the last step of each report, and with what is measured before the first step."""
 PROBE = "probe_seconds"
 """How long a probe of the reversible backward took, which is no training."""
+LEFT = "seconds_left"
+"""How long a run that is fitted will still take, as it says itself: its steps do not take equally long."""
 
 Mark = tuple[int, float]
 """A step, and the seconds since the attempt began."""
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(slots=True)
+class Marks:
+    """How far an epoch has come: its first and latest report, its latest step.
+
+    said: how many seconds were said to be left, and when, since the attempt began.
+    """
+
+    first: Mark | None = None
+    latest: Mark | None = None
+    step: Mark | None = None
+    said: tuple[float, float] | None = None
+
+    def add(self, event: Measured, elapsed: float) -> None:
+        """Take in what was measured."""
+        mark = (event.step, elapsed)
+        if math.isfinite(event.values.get(LEFT, math.nan)):
+            self.said = (event.values[LEFT], elapsed)
+        if OF_STEPS.isdisjoint(event.values):
+            return
+        self.step = mark
+        if REPORTED in event.values:
+            self.first, self.latest = self.first or mark, mark
+
+    def join(self, later: "Marks", *, rested: float) -> None:
+        """Take in what came later in the epoch, by a clock that stood still for the seconds rested."""
+        self.first = self.first or _earlier(later.first, rested)
+        self.latest = _earlier(later.latest, rested) or self.latest
+        self.step = _earlier(later.step, rested) or self.step
+        self.said = _earlier(later.said, rested) or self.said
+
+
+def _earlier(mark: tuple[Number, float] | None, seconds: float) -> tuple[Number, float] | None:
+    return None if mark is None else (mark[0], mark[1] - seconds)
 
 
 @dataclass(slots=True)
@@ -24,8 +64,8 @@ class Block:
     events say; the last word, if any of them was `Measured`. elapsed: of the latest.
 
     For the clock: ends: elapsed at each of `epochs`. first_of_all: elapsed at the first event, whether it is of
-    training, as all but a `Measured` of no step are, and whether it is `REPORTED`. probed: seconds. The first and latest report and the latest step since the last
-    of `epochs`.
+    training, as all but a `Measured` of no step are, and whether it is `REPORTED`. probed: seconds. reached: how far the
+    first of `epochs` came. marks: how far the one after the last.
     """
 
     columns: dict[str, Column] = field(default_factory=dict)
@@ -36,9 +76,8 @@ class Block:
     ends: list[float] = field(default_factory=list)
     first_of_all: tuple[float, bool, bool] | None = None
     probed: float = 0.0
-    first_report: Mark | None = None
-    latest_report: Mark | None = None
-    latest_step: Mark | None = None
+    reached: Marks = field(default_factory=Marks)
+    marks: Marks = field(default_factory=Marks)
 
     @property
     def empty(self) -> bool:
@@ -56,7 +95,9 @@ class Block:
             self.first_of_all = self.first_of_all or (elapsed, True, False)
             self.epochs.append(event)
             self.ends.append(elapsed)
-            self.first_report = self.latest_report = self.latest_step = None
+            if len(self.ends) == 1:
+                self.reached = self.marks
+            self.marks = Marks()
         for name, value in event.values.items():
             column = self.columns.get(name)
             if column is None:
@@ -64,12 +105,9 @@ class Block:
             column.append(event.step, value)
 
     def _time(self, event: Measured, elapsed: float) -> None:
-        values, mark = event.values, (event.step, elapsed)
-        of_steps, reported = not OF_STEPS.isdisjoint(values), REPORTED in values
+        values = event.values
         if self.first_of_all is None:
-            self.first_of_all = (elapsed, of_steps, reported)
+            of_steps = not OF_STEPS.isdisjoint(values)
+            self.first_of_all = (elapsed, of_steps, REPORTED in values)
         self.probed += values.get(PROBE, 0.0)
-        if of_steps:
-            self.latest_step = mark
-        if of_steps and reported:
-            self.first_report, self.latest_report = self.first_report or mark, mark
+        self.marks.add(event, elapsed)

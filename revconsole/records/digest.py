@@ -15,12 +15,12 @@ import sys
 import zlib
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from revconsole.records import bounded
-from revconsole.records.block import Block
+from revconsole.records.block import Block, Marks
 from revconsole.records.bounded import LOG_BYTES
 from revconsole.records.columns import Column
 from revconsole.records.damage import UNREADABLE
@@ -38,7 +38,7 @@ from revconsole.records.shared import READABLE, set_mode
 FILE = "digest.bin"
 CHUNK_BYTES = 1 << 20
 """Of log to a chunk; what comes after the last chunk is read line by line."""
-MARK = b"rvdig003"
+MARK = b"rvdig004"
 """With the format's number; to be raised when `Block` or the events that `ORDERED` names change."""
 HEAD = struct.Struct("<8sQQIIII")
 MOST_BYTES = 1 << 28
@@ -178,7 +178,8 @@ def _packed(stretch: Stretch, binary: list[bytes]) -> dict[str, Any]:
         "ends": block.ends,
         "first_of_all": block.first_of_all,
         "probed": block.probed,
-        "marks": [block.first_report, block.latest_report, block.latest_step],
+        "reached": astuple(block.reached),
+        "marks": astuple(block.marks),
     }
 
 
@@ -201,13 +202,20 @@ def _unpacked(part: dict[str, Any], unread: memoryview) -> tuple[Stretch, memory
         part["ends"],
         None if part["first_of_all"] is None else _first(*part["first_of_all"]),
         part["probed"],
-        *(None if mark is None else (int(mark[0]), float(mark[1])) for mark in part["marks"]),
+        _marks(*part["reached"]),
+        _marks(*part["marks"]),
     )
     return Stretch([line.encode("ascii") for line in part["lines"]], block), unread
 
 
 def _first(elapsed: float, of_steps: bool, reported: bool) -> tuple[float, bool, bool]:
     return elapsed, of_steps, reported
+
+
+def _marks(*found: tuple[float, float] | None) -> Marks:
+    *steps, said = found
+    first, latest, step = (None if m is None else (int(m[0]), float(m[1])) for m in steps)
+    return Marks(first, latest, step, None if said is None else (float(said[0]), float(said[1])))
 
 
 def _epoch(epoch: int, step: int, values: dict[str, float]) -> EpochFinished:

@@ -120,13 +120,16 @@ class Tally:
         return self._best
 
     def eta_seconds(self) -> float | None:
-        """Seconds to the end of the run, all epochs, validations and the test in it; None while unknown."""
-        total, left = self.facts.get("steps"), None
-        if isinstance(total, int) and not (self.ending or self.paused):
-            left = self._times.left(total)
-        if left is None:
+        """Seconds to the end of the run, all epochs, validations and the test in it; None while any is unknown."""
+        total = self.facts.get("steps")
+        if not isinstance(total, int) or self.ending or self.paused:
             return None
-        validation, between = self._validation_seconds(), self._times.between()
+        if (said := self._times.said()) is not None:
+            return said
+        left, validation = self._times.left(total), self._validation_seconds()
+        if left is None or validation is None:
+            return None
+        between = self._times.between()
         epochs = max(0.0, self._fact("epochs") - len(self.epochs))
         evaluated, tested = self._evaluated()
         test = validation * tested / evaluated if evaluated else 0.0
@@ -148,12 +151,14 @@ class Tally:
         """From the last epoch to the end: the last checkpoint and the test."""
         return self._times.since_epoch() if isinstance(self.ending, Finished) else 0.0
 
-    def _validation_seconds(self) -> float:
+    def _validation_seconds(self) -> float | None:
         """As timed in this attempt, or an earlier one; before any, from the image that was timed before the first step."""
         timed = self._times.validation()
         if timed is None and self.epochs:
             timed = self.epochs[-1].values.get("validation_seconds")
-        return self._evaluated()[0] * self._fact("image_seconds") if timed is None else timed
+        if timed is None and "image_seconds" in self.facts:
+            timed = self._evaluated()[0] * self._fact("image_seconds")
+        return timed
 
     def _evaluated(self) -> tuple[float, float]:
         """Images that are evaluated after an epoch, and at the end."""

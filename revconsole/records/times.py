@@ -5,7 +5,8 @@ the audit) is no training. Nor are pauses, nor probes of the reversible backward
 evaluations, checkpoints and the final test are.
 
 Steps are reported many at once, all with the time of the report. So steps are timed from one report to another, as the
-last step of each marks it by the memory that comes with it, and not from step to step.
+last step of each marks it by the memory that comes with it, and not from step to step. The first step of an attempt is
+in no pace: whatever loads, compiles or allocates does so then.
 """
 
 from collections import deque
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 
-from revconsole.records.block import OF_STEPS, PROBE, REPORTED, Block, Mark
+from revconsole.records.block import OF_STEPS, PROBE, REPORTED, Block, Mark, Marks
 from revconsole.records.events import Answered, EpochFinished, Measured
 
 FORECAST = frozenset({"evaluated_per_epoch", "evaluated_at_end", "image_seconds"})
@@ -26,7 +27,7 @@ MOST_EPOCHS = 512
 class End:
     """The end of an epoch: at which step of the run, when, and what it took, each None where that is not known.
 
-    training: its steps, and how many. validation. between: what else was done since the end of the epoch before.
+    training: of how many steps. validation. between: what else was done since the end of the epoch before.
     """
 
     step: int
@@ -46,9 +47,7 @@ class Times:
         self._resting: float | None = None
         self._reports = False
         self._start: Mark = (0, 0.0)
-        self._first: Mark | None = None
-        self._latest: Mark | None = None
-        self._step: Mark | None = None
+        self._marks = Marks()
         self._ends: deque[End] = deque(maxlen=MOST_EPOCHS)
 
     @property
@@ -78,9 +77,7 @@ class Times:
         of_steps, reported = not OF_STEPS.isdisjoint(event.values), REPORTED in event.values
         self._begin(elapsed, training=of_steps, reported=reported)
         self._probed += event.values.get(PROBE, 0.0)
-        if of_steps:
-            mark = (event.step, elapsed - self._rested)
-            self._step_on(mark if reported else None, mark if reported else None, mark)
+        self._marks.add(event, elapsed - self._rested)
 
     def finish_epoch(self, event: EpochFinished, elapsed: float, *, steps: int) -> None:
         """Take in the end of an epoch of so many steps."""
@@ -90,10 +87,13 @@ class Times:
         training = values.get("epoch_seconds", at - since)
         validation = values.get("validation_seconds")
         between = max(0.0, at - since - training - (validation or 0.0)) if self._ends else None
+        passed = None if self._ends else self._passed()
+        if passed is not None and passed[1] * steps < training * passed[0]:
+            steps, training = passed
         self._ends.append(
             End(step=event.step, at=at, steps=steps, training=training, validation=validation, between=between)
         )  # fmt: skip
-        self._start, self._first, self._latest, self._step = (event.step, at), None, None, None
+        self._start, self._marks = (event.step, at), Marks()
 
     def take_block(self, block: Block, *, steps: Callable[[EpochFinished], int]) -> None:
         """Take in many measurements at once, as if they had come one by one. steps: of an epoch."""
@@ -101,19 +101,17 @@ class Times:
             elapsed, training, reported = block.first_of_all
             self._begin(elapsed, training=training, reported=reported)
         self._probed += block.probed
+        self._marks.join(block.reached, rested=self._rested)
         for event, elapsed in zip(block.epochs, block.ends, strict=True):
             self.finish_epoch(event, elapsed, steps=steps(event))
-        if block.latest_step is not None:
-            step, elapsed = block.latest_step
-            first, latest = self._unpaused(block.first_report), self._unpaused(block.latest_report)
-            self._step_on(first, latest, (step, elapsed - self._rested))
+        self._marks.join(block.marks, rested=self._rested)
         self.pass_to(block.elapsed)
 
     def pace(self) -> float | None:
         """Seconds of a step: of the later half of the time trained, and of the epoch under way; None while unknown."""
         ends = self._recent()
         steps, seconds = sum(e.steps for e in ends), sum(e.training for e in ends)
-        passed = self._passed(alone=not ends)
+        passed = self._passed()
         if passed is not None:
             steps, seconds = steps + passed[0], seconds + passed[1]
         return seconds / steps if steps > 0 else None
@@ -128,7 +126,7 @@ class Times:
         known = [e.between for e in self._recent() if e.between is not None]
         if known:
             return fmean(known)
-        pace, first = self.pace(), self._first or self._latest
+        pace, first = self.pace(), self._marks.first
         if not self._ends or pace is None or first is None:
             return 0.0
         return max(0.0, first[1] - self._start[1] - pace * (first[0] - self._start[0]))
@@ -137,18 +135,25 @@ class Times:
         """Seconds since the last epoch ended; 0 before any has."""
         return max(0.0, self._last - self._rested - self._ends[-1].at) if self._ends else 0.0
 
+    def said(self) -> float | None:
+        """Seconds to the end of the run, as it said itself in the epoch under way; None where it does not."""
+        if self._marks.said is None:
+            return None
+        left, at = self._marks.said
+        return max(0.0, left - (self._last - self._rested - at))
+
     def left(self, steps: int) -> float | None:
         """Seconds until the last of so many steps of the run, and what is still to do before the next one.
 
         Other epochs' ends are not in it. None while unknown.
         """
         pace, mark = self.pace(), self._mark()
-        if pace is None:
-            return None
         step, at = mark or self._start
+        if pace is None and step < steps:
+            return None
         passed = self._last - self._rested - at
         todo = 0.0 if mark or not self._ends else max(0.0, self.between() - passed)
-        return todo + max(0.0, pace * max(0, steps - step) - (passed if mark else 0.0))
+        return todo + max(0.0, (pace or 0.0) * max(0, steps - step) - (passed if mark else 0.0))
 
     def _begin(self, elapsed: float, *, training: bool, reported: bool) -> None:
         """Training begins with the first measurement; with the introduction, where that is of training already."""
@@ -157,25 +162,17 @@ class Times:
         self._began, self._reports = (self._introduced if training else elapsed), reported
         self._start = (self._start[0], self._began - self._rested)
 
-    def _step_on(self, first: Mark | None, latest: Mark | None, step: Mark) -> None:
-        self._first, self._latest, self._step = self._first or first, latest or self._latest, step
-
-    def _unpaused(self, mark: Mark | None) -> Mark | None:
-        return None if mark is None else (mark[0], mark[1] - self._rested)
-
     def _mark(self) -> Mark | None:
         """The last report of the epoch under way; where an attempt does not mark them, the last step."""
-        return self._latest if self._reports else self._step
+        return self._marks.latest if self._reports else self._marks.step
 
-    def _passed(self, *, alone: bool) -> tuple[int, float] | None:
-        """Steps of the epoch under way, and their seconds. alone: nothing else is known, so one report has to do."""
+    def _passed(self) -> tuple[int, float] | None:
+        """Steps of the epoch under way, and their seconds: from one report to another, where an attempt marks them."""
         mark = self._mark()
-        if mark is None:
+        since = self._marks.first if self._reports else self._start
+        if mark is None or since is None or since[0] >= mark[0]:
             return None
-        since = self._first if self._first is not None and self._first[0] < mark[0] else None
-        if since is None:
-            since = self._start if alone or not self._reports else None
-        return None if since is None else (mark[0] - since[0], mark[1] - since[1])
+        return mark[0] - since[0], mark[1] - since[1]
 
     def _recent(self) -> list[End]:
         """The epochs of the later half of the time trained, at least the last."""

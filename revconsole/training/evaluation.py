@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +27,10 @@ from revconsole.training.neighbours import (
 )
 from revconsole.training.setting import Setting
 
-WARM_UP = 1
-"""Passes before the clock is read."""
+WARM_UP, MOST_PASSES = 1, 5
+"""Passes before the clock is read, and at most after it."""
+ENOUGH_SECONDS = 0.05
+"""Of passes timed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +76,31 @@ def evaluated(setting: Setting) -> tuple[int, int]:
 
 
 def image_seconds(setting: Setting) -> float:
-    """To evaluate one image, in a batch of the size that evaluation takes; the first time only warms up."""
-    images, _ = next(setting.evaluation_batches(setting.data.validation))
-    seconds = 0.0
+    """To evaluate one image, in a batch of the size that evaluation takes.
+
+    Without labels, images that are judged have a loss as well, and those that they are compared with have none: so of
+    their share.
+    """
+    images, labels = next(setting.evaluation_batches(setting.data.validation))
     with _evaluating(setting.judged) as model, setting.precision.autocast():
-        for _ in range(WARM_UP + 1):
-            began = time.perf_counter()
-            model(images).sum().item()  # waits for the device
-            seconds = time.perf_counter() - began
+        seconds = _timed(lambda: model(images))
+        if not setting.objective.labelled:
+            inputs = setting.objective.inputs(images, labels, seed=0)
+            loss = _timed(lambda: setting.objective.loss(model, inputs, progress=1.0).mean)
+            seconds += loss * len(setting.data.validation) / evaluated(setting)[0]
     return seconds / len(images)
+
+
+def _timed(compute: Callable[[], Tensor]) -> float:
+    """Seconds of what is computed, the median of a few times; the first of all only warms up."""
+    found: list[float] = []
+    while len(found) <= WARM_UP or (
+        len(found) < WARM_UP + MOST_PASSES and sum(found[WARM_UP:]) < ENOUGH_SECONDS
+    ):
+        began = time.perf_counter()
+        compute().sum().item()  # waits for the device
+        found.append(time.perf_counter() - began)
+    return median(found[WARM_UP:])
 
 
 def _classified(

@@ -2,7 +2,8 @@
 
 Reading a number off a GPU waits for everything before it. So the steps leave their tensors here, and they are
 read together, once the oldest would otherwise be half a second old; that one wait is also what the speed is
-measured by.
+measured by. The first step is reported at once and the next ones after twice as long each time, so that a pace is known
+soon, and from steps that load and allocate nothing.
 """
 
 import math
@@ -20,6 +21,8 @@ from revconsole.training.stepping import Step
 
 FLUSH_SECONDS = 0.5
 """Nothing measured stays unreported for longer."""
+FIRST_SECONDS = 1 / 32
+"""Nor what comes right after the first step."""
 
 
 class Meter:
@@ -35,6 +38,7 @@ class Meter:
         self._setting, self._emit, self._progress = setting, emit, progress
         self._footprint = footprint
         self._waiting: list[Step] = []
+        self._longest = 0.0
         self._since = self._latest = time.perf_counter()
 
     def restart(self) -> None:
@@ -51,8 +55,9 @@ class Meter:
         now = time.perf_counter()
         last, self._latest = now - self._latest, now
         broken = self._setting.device.type == "cpu" and not _finite(step, self._setting)
-        if broken or now - self._since + last > FLUSH_SECONDS:
+        if broken or now - self._since + last > self._longest:
             self.flush()
+            self._longest = min(FLUSH_SECONDS, max(FIRST_SECONDS, 2 * self._longest))
 
     def flush(self) -> None:
         """Report every step so far. Raises RunFailed at the first that is not finite."""

@@ -5,6 +5,8 @@ them, and more than MOST_IMAGES are refused.
 """
 
 import time
+from collections.abc import Callable
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -12,6 +14,12 @@ from torch import Tensor
 from revconsole.data import of_classes
 from revconsole.errors import RunFailed
 from revconsole.models.svm import Machine, SupportVectors, fit
+from revconsole.records.block import LEFT
+from revconsole.records.events import Event, Measured
+from revconsole.training.evaluation import evaluated
+from revconsole.training.meter import FIRST_SECONDS, FLUSH_SECONDS
+from revconsole.training.orders import Orders, Stopwatch
+from revconsole.training.progress import Progress
 from revconsole.training.setting import Setting
 from revconsole.training.stepping import Step
 
@@ -19,6 +27,8 @@ MOST_IMAGES = 20_000
 """Of a pair of classes: its kernel matrix alone would have 4·10⁸ numbers, and its fit takes an hour."""
 TRIED = 500
 """Images that the time is judged by: milliseconds of work."""
+TIMING_SHARE = 0.02
+"""Of the time of a fit, that may go into timing its evaluation."""
 
 
 def machine_of(setting: Setting) -> SupportVectors:
@@ -74,7 +84,7 @@ def check_pairs(setting: Setting) -> None:
 
 def forecast_fit_seconds(setting: Setting) -> float:
     """How long the fit will take, as its time grows with the square of the images: rather too little than too much."""
-    model, train = machine_of(setting), setting.data.train
+    model = machine_of(setting)
     images, labels = next(setting.training_batches(1))
     apart = max(1, len(labels) // TRIED)
     some, wanted = images[::apart], labels[::apart]
@@ -87,9 +97,70 @@ def forecast_fit_seconds(setting: Setting) -> float:
         began = time.perf_counter()
         fit(model.settings, some, second, pair=0, numbers=numbers, gamma=gamma)
         seconds = time.perf_counter() - began
+    return seconds * sum(_work(setting)) / len(wanted) ** 2
+
+
+class FitForecast:
+    """Says now and then how long a model that is fitted will still take; nothing of one that learns by steps.
+
+    Judged by the pairs fitted so far but the first, which looks through all images, and by some images classified with
+    the support vectors found so far: rather too little than too much, until all are found.
+    """
+
+    def __init__(self, setting: Setting, emit: Callable[[Event], None], orders: Orders) -> None:
+        self._setting, self._emit, self._orders = setting, emit, orders
+        self._watch: Stopwatch | None = None
+        self._since, self._said = 0, FIRST_SECONDS / 2
+        self._kernels: list[float] = []
+        self._spent = 0.0
+
+    def look(self, progress: Progress) -> None:
+        """Report it after a step, if that is due."""
+        if not self._setting.fitted:
+            return
+        if self._watch is None:
+            self._watch, self._since = Stopwatch(self._orders), progress.step
+        seconds, last = self._watch.seconds, progress.step == self._setting.steps
+        due = progress.step > self._since and seconds > min(
+            2 * self._said, self._said + FLUSH_SECONDS
+        )
+        if last or due:
+            self._said = seconds
+            left = self._fit(progress.step, seconds) + self._evaluation(seconds, last=last)
+            values = {LEFT: left}
+            self._emit(Measured(step=progress.step, epoch=progress.epoch + 1, values=values))
+
+    def _fit(self, step: int, seconds: float) -> float:
+        """Seconds of the pairs that are left."""
+        work = _work(self._setting)
+        fitted = sum(work[self._since : step])
+        return seconds * sum(work[step:]) / fitted if fitted else 0.0
+
+    def _evaluation(self, seconds: float, *, last: bool) -> float:
+        """Seconds of all evaluations, in which each image is compared with each support vector."""
+        vectors = max(1, len(machine_of(self._setting).numbers))
+        if last or self._spent <= TIMING_SHARE * seconds:
+            self._time(vectors)
+        return median(self._kernels) * vectors * sum(evaluated(self._setting))
+
+    def _time(self, vectors: int) -> None:
+        """Time a batch of an evaluation, the second time: after a fit nothing of it is in the processor's caches."""
+        setting = self._setting
+        images, _ = next(setting.evaluation_batches(setting.data.validation))
+        for _ in range(2):
+            began = time.perf_counter()
+            with torch.inference_mode():
+                machine_of(setting)(images)
+            seconds = time.perf_counter() - began
+            self._spent += seconds
+        self._kernels.append(seconds / (len(images) * vectors))
+
+
+def _work(setting: Setting) -> list[float]:
+    """How much each pair is to fit: the square of its images."""
+    train = setting.data.train
     counts = torch.bincount(train.labels, minlength=train.classes).tolist()
-    pairs = (counts[first] + counts[other] for first, other in model.pairs)
-    return float(seconds * sum((pair / len(wanted)) ** 2 for pair in pairs))
+    return [float(counts[one] + counts[other]) ** 2 for one, other in machine_of(setting).pairs]
 
 
 def _gamma(setting: Setting) -> float:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from revconsole.records.block import LEFT
 from revconsole.records.events import Direction, MetricDeclared
 from revconsole.records.noise import BEFORE
 from revconsole.reversible import kept_for_backward
@@ -119,6 +120,11 @@ FITTED = (
     _metric(
         "support_vectors", "", "epoch", "none",
         "Training images that the fitted machine keeps and decides by, over all pairs of classes.",
+    ),
+    _metric(
+        LEFT, "s", "step", "none",
+        "What the run will still take, by its pairs of classes fitted so far; with the evaluations, by its support vectors "
+        "so far.",
     ),
 )  # fmt: skip
 """What a model that is fitted has to show; its one epoch is the whole fit."""

@@ -49,7 +49,7 @@ from revconsole.training.footprint import Footprint
 from revconsole.training.keeper import Keeper
 from revconsole.training.meter import Meter
 from revconsole.training.orders import SUCCESSOR, HandOverAsked, Orders, StopAsked, Stopwatch
-from revconsole.training.pairs import check_pairs, fit_pair, keep_machine, machine_of
+from revconsole.training.pairs import FitForecast, check_pairs, fit_pair, keep_machine, machine_of
 from revconsole.training.progress import Progress
 from revconsole.training.reconstruction import ReversibleProbe
 from revconsole.training.room import Room, explained
@@ -93,6 +93,7 @@ def train(
             probe.look(progress)
             footprint.begin()  # what the probe has left in the process is none of the training's
         orders = Orders(control, emit, secure=partial(secure, meter, keeper, progress))
+        forecast = FitForecast(setting, emit, orders)
         try:
             for epoch in epochs_left(setting, progress, emit):
                 meter.restart()
@@ -105,6 +106,7 @@ def train(
                     update(setting, step)
                     progress.step = number
                     between_steps(keeper, meter, orders, progress)
+                    forecast.look(progress)
                 meter.flush()
                 for event in finish_epoch(setting, progress, room, orders):
                     emit(event)
@@ -168,7 +170,7 @@ def introduce(
     chosen = room.fit(choose, BEFOREHAND) if progress.step == 0 else None
     image = (
         {}
-        if setting.fitted
+        if setting.fitted and progress.step < setting.steps
         else {"image_seconds": room.fit(partial(image_seconds, setting), BEFOREHAND)}
     )
     emit(Started(facts=facts(setting) | image, resumed_from=progress.step or None))

@@ -40,9 +40,12 @@ def table(ratios: Iterable[Sequence[float | None]]) -> list[str]:
     for share, column in zip(SHARES, zip(*ratios, strict=True), strict=True):
         known = [ratio for ratio in column if ratio is not None]
         right = sum(abs(ratio - 1) <= RIGHT for ratio in known)
-        lines.append(
-            f"{share:8.0%}  {statistics.median(known):6.2f}  {min(known):6.2f}  {max(known):7.2f}  {right} of {len(column)}"
+        shown = (
+            f"{statistics.median(known):6.2f}  {min(known):6.2f}  {max(known):7.2f}"
+            if known
+            else f"{'–':>6}  {'–':>6}  {'–':>7}"
         )
+        lines.append(f"{share:8.0%}  {shown}  {right} of {len(column)}")
     return lines
 
 

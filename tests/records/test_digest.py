@@ -31,7 +31,7 @@ from revconsole.records.tail import Header, Tail
 
 names = st.sampled_from([
     "loss", "validation_accuracy", "resident_bytes", "gradient_error", "ö\n", "epoch_seconds",
-    "validation_seconds", "probe_seconds",
+    "validation_seconds", "probe_seconds", "seconds_left",
 ])  # fmt: skip
 numbers = (
     st.sampled_from([math.nan, math.inf, -math.inf, -0.0])
@@ -102,7 +102,14 @@ def shown(tail: Tail) -> str:
     run = tail.run()
     series = {n: (s.metric, s.steps, s.values) for n, s in run.series.items()}
     tally, known = tail._tally, tail._tally._times
-    times = (known.pace(), known.validation(), known.between(), known.left(99), tally.seconds)
+    times = (
+        known.pace(),
+        known.validation(),
+        known.between(),
+        known.left(99),
+        known.said(),
+        tally.seconds,
+    )
     return repr((run.summary, run.facts, series, run.log, times))
 
 

@@ -174,7 +174,8 @@ def test_the_eta_has_validations_checkpoints_probes_and_the_test_in_it():
 def test_before_any_validation_it_goes_by_the_image_that_was_timed():
     run = Run(image_seconds=0.01)
     run.begin()
-    run.train(5, 2.5)
+    run.train(1, 0.5)
+    run.train(4, 2.0)
 
     assert run.tally.eta_seconds() == pytest.approx(35 * 0.5 + 4 * 1.0 + 3.0)
 
@@ -233,7 +234,8 @@ def test_after_a_resume_the_pace_is_that_of_the_new_attempt():
     run.train(5, 25.0)
     run.next_attempt(importing=9.0)
     assert run.tally.eta_seconds() is None
-    run.train(5, 2.5)
+    run.train(1, 0.5)
+    run.train(4, 2.0)
 
     # Nothing was validated in this attempt, so as long as before: the slower machine's.
     assert run.tally.eta_seconds() == pytest.approx(20 * 0.5 + 3 * 10.0 + 30.0)
@@ -251,6 +253,7 @@ def test_there_is_none_while_it_rests_and_once_it_has_ended():
     run.say(Answered(verb="pause", by="me", step=5))
     assert run.tally.eta_seconds() is None
     run.say(Answered(verb="continue", by="me", step=5), after=9.0)
+    run.train(1, 0.5)
     assert run.tally.eta_seconds() is not None
     run.finish(after=1.0)
     assert run.tally.eta_seconds() is None
@@ -266,3 +269,57 @@ def test_what_is_done_once_is_told_from_what_every_epoch_takes():
 
     assert run.tally.seconds_per_epoch() == pytest.approx(6.75)
     assert run.tally.seconds_at_end() == pytest.approx(0.75 + 7.0)
+
+
+def test_what_the_first_step_loads_and_compiles_is_in_no_pace():
+    run = Run(steps=20, epochs=2, image_seconds=0.0)
+    run.begin()
+    run.train(1, 30.0)
+    assert run.tally.eta_seconds() is None, "nothing is known of a step"
+    run.train(4, 2.0)
+    assert run.tally.eta_seconds() == pytest.approx(15 * 0.5)
+    run.train(5, 2.5)
+    run.end_epoch(trained=34.5, validation=0.0)
+
+    assert run.tally.step_seconds() == pytest.approx(0.5)
+    assert run.tally.eta_seconds() == pytest.approx(10 * 0.5)
+
+
+def test_a_run_that_says_itself_what_is_left_is_believed_until_its_epoch_ends():
+    run = Run(steps=45, epochs=1)
+    run.begin()
+    run.train(9, 9.0)
+    run.say(Measured(step=9, epoch=1, values={"seconds_left": 100.0}))
+    assert run.tally.eta_seconds() == pytest.approx(100.0)
+    run.train(1, 4.0)
+    assert run.tally.eta_seconds() == pytest.approx(96.0)
+    run.say(Answered(verb="pause", by="me", step=10))
+    run.say(Answered(verb="continue", by="me", step=10), after=3600.0)
+    run.train(35, 20.0)
+    assert run.tally.eta_seconds() == pytest.approx(76.0)
+    run.say(Measured(step=45, epoch=1, values={"seconds_left": 4.0}))
+    assert run.tally.eta_seconds() == pytest.approx(4.0)
+
+    run.end_epoch(trained=33.0, validation=1.0)
+    assert run.tally.eta_seconds() == pytest.approx(3.0)  # the test, of three times the images
+
+
+def test_before_it_says_so_nothing_is_known_of_what_a_fitted_run_still_takes():
+    facts = {name: value for name, value in FACTS.items() if name != "image_seconds"}
+    run = Run()
+    run.facts = facts
+    run.begin()
+    run.train(5, 2.5)
+    run.train(5, 2.5)
+
+    assert run.tally.eta_seconds() is None, "its evaluation may take longer than its steps"
+
+
+def test_where_only_the_test_is_left_no_pace_has_to_be_known():
+    run = Run(steps=10, epochs=1)
+    run.begin()
+    run.train(10, 5.0)
+    run.end_epoch(trained=5.0, validation=1.0)
+    run.next_attempt(importing=9.0)
+
+    assert run.tally.eta_seconds() == pytest.approx(3.0)

@@ -1,5 +1,6 @@
 """What is measured is reported, in time, once, and only while it is finite."""
 
+import itertools
 import math
 import sys
 import time
@@ -86,13 +87,32 @@ def test_a_step_that_would_be_late_is_reported_at_once(meter, emitted):
     assert [event.step for event in emitted] == [1]
 
 
-def test_memory_comes_with_the_last_step_of_a_report(meter, emitted):
+def test_the_first_step_is_reported_at_once_and_the_next_ones_soon(meter, emitted):
+    """So that a pace is known soon, in which nothing is that only the first step does."""
+    meter.restart()
     meter.add(step(1))
-    meter.add(step(2))
+    assert [event.step for event in emitted] == [1]
+    assert "resident_bytes" in emitted[0].values
+
+    waits, number = [], 1
+    while len(waits) < 7:
+        number += 1
+        meter._since -= 1 / 64  # a clock by which each step takes so long, or longer
+        meter.add(step(number))
+        if emitted[-1].step == number:
+            waits.append(number - sum(waits) - 1)
+    assert waits[0] <= 2
+    assert all(later <= 2 * max(2, earlier) for earlier, later in itertools.pairwise(waits))
+    assert max(waits) <= FLUSH_SECONDS * 64
+
+
+def test_memory_comes_with_the_last_step_of_a_report(meter, emitted):
+    for number in (1, 2, 3):
+        meter.add(step(number))
     meter.flush()
 
-    assert ["resident_bytes" in e.values for e in emitted] == [False, True]
-    assert emitted[1].values["resident_bytes"] > 50e6
+    assert ["resident_bytes" in e.values for e in emitted] == [True, False, True]
+    assert emitted[2].values["resident_bytes"] > 50e6
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the peak begin anew")
@@ -123,15 +143,16 @@ def test_the_peak_is_of_the_middle_of_a_step_where_activations_are_held(runner, 
 
 
 def test_speed_is_images_by_wall_clock_without_pauses(meter, emitted):
+    meter.add(step(1))
     meter.restart()
     began = time.perf_counter()
-    meter.add(step(1))
     meter.add(step(2))
+    meter.add(step(3))
     meter.flush()
     fastest = 16 / max(1e-9, time.perf_counter() - began)
 
-    assert emitted[0].values["images_per_second"] == emitted[1].values["images_per_second"]
-    assert emitted[0].values["images_per_second"] >= fastest
+    assert emitted[1].values["images_per_second"] == emitted[2].values["images_per_second"]
+    assert emitted[1].values["images_per_second"] >= fastest
 
 
 @pytest.mark.parametrize(("loss", "norm"), [(math.nan, 1.0), (math.inf, 1.0), (1.0, math.nan)])

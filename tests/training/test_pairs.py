@@ -4,7 +4,15 @@ import pytest
 from sklearn.svm import SVC
 
 from revconsole.errors import RevconsoleError
-from revconsole.records.events import Advised, Confused, EpochFinished, Measured, Started
+from revconsole.records.events import (
+    Advised,
+    Confused,
+    EpochFinished,
+    Measured,
+    Record,
+    Started,
+)
+from revconsole.records.fold import Tally
 from revconsole.training import pairs
 from revconsole.training.cost import cost
 from revconsole.training.forecast import plain_ways_out
@@ -128,3 +136,23 @@ def test_where_memory_runs_out_fewer_images_are_advised(machine):
     (way,) = plain_ways_out(machine())
 
     assert way.settings == "data.train_limit=64"
+
+
+@pytest.mark.parametrize("data", [{}, {"dataset": "moons"}])
+def test_a_fit_says_what_it_will_still_take_with_its_evaluations_in_it(runner, machine, data):
+    """Of two classes there is one pair, and an evaluation to come."""
+    log = runner(machine(data=data))
+    said = [e for e in log.of(Measured) if "seconds_left" in e.values]
+    assert said[-1].step == log.ending.step
+    assert log.events.index(said[-1]) < log.events.index(log.of(EpochFinished)[0])
+    assert all(event.values["seconds_left"] > 0 for event in said)
+
+    tally = Tally()
+    tally.begin_attempt()
+    for seq, event in enumerate(log.events[: log.events.index(said[-1]) + 1], 1):
+        tally.add(Record(seq=seq, time=0.0, elapsed=float(seq), event=event))
+    assert tally.eta_seconds() == pytest.approx(said[-1].values["seconds_left"])
+
+
+def test_a_run_of_steps_says_nothing_of_the_kind(runner, small):
+    assert not any("seconds_left" in e.values for e in runner(small()).of(Measured))
