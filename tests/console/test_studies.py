@@ -117,7 +117,7 @@ async def test_a_study_shows_its_facts_and_its_runs_by_arm_and_seed(opened, widt
     async with opened(width, height) as stage:
         text = await open_tiny(stage, "two ways, in seconds", "source: this test")
         assert "0 of 4 runs done, 4 to do" in text
-        for word in ("seed 0", "seed 1", "r Run", "s Stop", "m Measure", "esc Back", "q Quit"):
+        for word in ("seed 0", "seed 1", "r Run", "m Measure", "esc Back", "q Quit"):
             assert word in text
         for arm in ("plain ", "two streams "):
             assert stage.line(arm).count("to do") == 2
