@@ -83,6 +83,25 @@ def _allow_kernels(allowed: Sequence[bool]) -> None:
         getattr(torch.backends.cuda, f"enable_{kernel}_sdp")(wanted)
 
 
+@contextmanager
+def unseen_graph() -> Iterator[None]:
+    """Keep hooks on saved tensors from a graph that is dropped before anybody differentiates it.
+
+    Whoever counts, offloads or counts along with what is saved (`kept_for_backward`, `save_on_cpu`,
+    `torch.utils.checkpoint`) is to see what is kept and nothing else.
+    """
+    hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)  # noqa: SLF001  no other way to ask
+    if hooks is None:
+        yield
+        return
+    with torch.autograd.graph.saved_tensors_hooks(_nothing, _nothing):
+        yield
+
+
+def _nothing(_saved: Any) -> None:
+    """What is kept of a tensor that nobody will ask for."""
+
+
 def random_state(device: torch.device) -> tuple[Tensor, ...]:
     """The states of the generators that a computation on the device may draw from."""
     if device.type == "cpu":

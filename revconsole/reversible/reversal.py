@@ -15,7 +15,7 @@ hooks on them fire block by block, and frozen inputs, frozen blocks, shared para
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -45,6 +45,7 @@ from revconsole.reversible.replay import (
     random_replayed,
     random_state,
     statistics_kept,
+    unseen_graph,
 )
 from revconsole.reversible.scheme import Scheme
 
@@ -179,17 +180,19 @@ class _Reversible(torch.autograd.Function):
     def forward(ctx: Any, step: Step, draw: Tensor | None, *tensors: Tensor) -> Streams:
         count = step.scheme.streams
         streams, others = tensors[:count], tensors[count:]
-        couplings = step.couplings(draw, others[: len(others) - len(step.slots)])
-        with step.arithmetic(), only_statistics_change(step.block, step.index):
-            streams, before, kept = _forward(step, couplings, streams)
+        needed, extras = ctx.needs_input_grad[2:], len(others) - len(step.slots)
+        given = [_leaf(*each) for each in zip(others[:extras], needed[count:], strict=False)]
+        couplings = step.couplings(draw, given)
+        with step.arithmetic(), only_statistics_change(step.block, step.index), unseen_graph():
+            passed = _forward(step, couplings, streams, needed[:count])
 
-        ctx.step = step
+        ctx.step, ctx.needed, ctx.sources = step, needed, tuple(passed.sources)
         ctx.set_materialize_grads(False)
-        stores = {coupling.store for coupling in couplings if coupling.store is not None}
-        ctx.mark_non_differentiable(*(streams[store] for store in stores))
-        flat = [tensor for each in kept for tensor in each.flat()]
-        ctx.save_for_backward(draw, *others, *(before if step.last else ()), *flat)
-        return streams
+        wanted = zip(passed.streams, passed.wanted, strict=True)
+        ctx.mark_non_differentiable(*(stream for stream, needs in wanted if not needs))
+        flat = [tensor for each in passed.kept for tensor in each.flat()]
+        ctx.save_for_backward(draw, *others, *(passed.before if step.last else ()), *flat)
+        return passed.streams
 
     @staticmethod
     @once_differentiable
@@ -208,12 +211,14 @@ class _Reversible(torch.autograd.Function):
 class WayBack:
     """One block in one backward pass.
 
+    sources: whether the source of each coupling requires a gradient.
     others: leaves that stand in for its extra arguments and parameters, in this order.
     inputs_wanted: whether anything before the block needs a gradient.
     """
 
     step: Step
     trail: tuple[tuple[Coupling, Kept], ...]
+    sources: tuple[bool, ...]
     others: tuple[Tensor, ...]
     inputs_wanted: bool
 
@@ -221,24 +226,25 @@ class WayBack:
     def of(cls, ctx: Any) -> "tuple[WayBack, Streams]":
         """The way back of a node of the graph, and the streams that it keeps, if it does."""
         step: Step = ctx.step
-        count, wanted = step.scheme.streams, ctx.needs_input_grad[2:]
+        count, needed = step.scheme.streams, ctx.needed
         draw, *saved = ctx.saved_tensors
-        others, saved = saved[: len(wanted) - count], saved[len(wanted) - count :]
+        others, saved = saved[: len(needed) - count], saved[len(needed) - count :]
         streams, saved = (saved[:count], saved[count:]) if step.last else ([], saved)
         fours = zip(*[iter(saved)] * len(Kept.__slots__), strict=True)
         kept = [Kept(**dict(zip(Kept.__slots__, four, strict=True))) for four in fours]
 
         extras = len(others) - len(step.slots)
         stand_ins = [
-            _stand_in(other, needed, parameter=number >= extras)
-            for number, (other, needed) in enumerate(zip(others, wanted[count:], strict=True))
+            _leaf(other, needs, parameter=number >= extras)
+            for number, (other, needs) in enumerate(zip(others, needed[count:], strict=True))
         ]
         couplings = step.couplings(draw, stand_ins[:extras])
         way = cls(
             step=step,
             trail=tuple(zip(couplings, kept, strict=True)),
+            sources=ctx.sources,
             others=tuple(stand_ins),
-            inputs_wanted=any(wanted[:count]),
+            inputs_wanted=any(needed[:count]),
         )
         return way, tuple(streams)
 
@@ -250,10 +256,9 @@ class WayBack:
     def evaluated(self, number: int, streams: Streams) -> tuple[Tensor, Tensor]:
         """A coupling's source, a leaf, and its residual with its graph, exactly as in the forward."""
         coupling, kept = self.trail[number]
-        wanted = self.inputs_wanted or number > 0
         parameters = self.others[len(self.others) - len(self.step.slots) :]
         with _again(self.step, kept, parameters, streams[0].device):
-            return evaluate(coupling, streams, source_wanted=wanted)
+            return evaluate(coupling, streams, source_wanted=self.sources[number])
 
     def before(self, number: int, streams: Streams, residual: Tensor) -> Streams:
         """The streams before the coupling, or still those after it where nothing is undone."""
@@ -265,27 +270,51 @@ class WayBack:
         return undo(coupling, streams, residual.detach(), grid, lost)
 
 
-def _stand_in(tensor: Tensor, needed: bool, *, parameter: bool) -> Tensor:
+def _leaf(tensor: Tensor, needed: bool, *, parameter: bool = False) -> Tensor:
     """A leaf of a new graph with the same values."""
     if parameter:
         return nn.Parameter(tensor.detach(), requires_grad=needed)
     return tensor.detach().requires_grad_(needed)
 
 
+@dataclass(slots=True, kw_only=True)
+class Passage:
+    """One block in one forward pass.
+
+    streams: after it. before: its last coupling. wanted: whether each stream requires a gradient.
+    kept: by its couplings. sources: whether the source of each coupling required a gradient.
+    """
+
+    streams: Streams
+    before: Streams
+    wanted: list[bool]
+    kept: list[Kept] = field(default_factory=list)
+    sources: list[bool] = field(default_factory=list)
+
+
 def _forward(
-    step: Step, couplings: Sequence[Coupling], streams: Streams
-) -> tuple[Streams, Streams, list[Kept]]:
-    """The streams after the block and before its last coupling, and what each coupling keeps."""
+    step: Step, couplings: Sequence[Coupling], streams: Streams, wanted: Sequence[bool]
+) -> Passage:
+    """The block run as the backward will run it again: with a graph, of which nothing is kept.
+
+    Kernels may be others without a graph, or for inputs that require no gradient, and their numbers
+    differ in the last bits. wanted: whether each stream requires a gradient.
+    """
     device, grid = streams[0].device, step.scheme.grid
-    before, kept = streams, []
+    passed = Passage(streams=streams, before=streams, wanted=list(wanted))
     for number, coupling in enumerate(couplings):
         generators = random_state(device)
-        before = streams
-        streams, lost = advance(coupling, streams, grid)
+        passed.before, source_wanted = passed.streams, passed.wanted[coupling.source]
+        residual = evaluate(coupling, passed.streams, source_wanted=source_wanted)[1]
+        passed.sources.append(source_wanted)
+        kept_on = passed.wanted[coupling.target] and not coupling.replaces
+        passed.wanted[coupling.target] = residual.requires_grad or kept_on
+        residual = residual.detach()  # here its graph ends, and all activations with it
+        passed.streams, lost = advance(coupling, passed.streams, grid, residual)
         drawn = drawn_since(generators, device)
         lost = lost if step.undone(number, len(couplings)) else Lost()
-        kept.append(kept_of(lost, coupling, grid, drawn))
-    return streams, before, kept
+        passed.kept.append(kept_of(lost, coupling, grid, drawn))
+    return passed
 
 
 def _backward(
