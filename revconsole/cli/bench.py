@@ -25,7 +25,7 @@ What = Annotated[
 Schemes = Annotated[
     str,
     typer.Option(
-        help="Comma-separated, with options after a colon: additive,bdia:grid_bits=9. "
+        help="Comma-separated, with options after a colon: additive,momentum:grid_bits=9. "
         "[default: those of the profile, or all]",
     ),
 ]

@@ -29,17 +29,15 @@ STANDARD: Table = {
     "train": {"batch": 64},
 }
 """What is measured without a profile: 65 tokens of width 192, 64 images."""
-SCHEMES: tuple[Table, ...] = tuple(
-    {"name": name} | ({"grid_bits": 9} if name == "bdia" else {}) for name in KINDS["scheme"][1]
-)
-"""The schemes measured without a profile; bdia as it is meant to be used, exact."""
+SCHEMES: tuple[Table, ...] = tuple({"name": name} for name in KINDS["scheme"][1])
+"""The schemes measured without a profile, as they are by their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What the user asked for; what is empty means the usual.
 
-    schemes:       words such as `additive`, `bdia:grid_bits=9`; a word with no name, `gamma=0.25`, is one more
+    schemes:       words such as `additive`, `momentum:grid_bits=9`; a word with no name, `gamma=0.25`, is one more
                    option of the scheme before it.
     stored_blocks: reverse all but so many of the last blocks, wherever there is an inverse.
     """

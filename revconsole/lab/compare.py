@@ -16,6 +16,7 @@ from revconsole.records import growth
 from revconsole.records.plan import LABELS, Plan
 from revconsole.records.run import Summary
 from revconsole.records.sections import KINDS
+from revconsole.records.words import spelled
 
 MOST_NAMED = 3
 NOT_SETTINGS = LABELS | {"seed"}
@@ -153,7 +154,7 @@ def _joined(flat: dict[str, Any], plan: Plan, section: str, tag: str) -> dict[st
     """The settings with those of one section as one: kinds that differ have few keys in common."""
     inner = getattr(plan, section)
     chosen = inner.model_dump(exclude_defaults=True, exclude={tag})
-    words = [str(getattr(inner, tag)), *(f"{k}={v}" for k, v in chosen.items())]
+    words = [str(getattr(inner, tag)), *(f"{k}={spelled(v)}" for k, v in chosen.items())]
     rest = {k: v for k, v in flat.items() if not k.startswith(f"{section}.")}
     return {section: " ".join(words), **rest}
 

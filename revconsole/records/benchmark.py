@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from revconsole.records.events import Scalar
 from revconsole.records.plan import Plan
 from revconsole.records.sections import Vit
+from revconsole.records.words import spelled
 
 RECOMPUTED = 4 / 3
 """What a step costs, in plain steps, whose activations are computed twice; for forecasts of the duration only."""
@@ -27,7 +28,7 @@ class Configuration:
     def scheme(self) -> str:
         """Name of the scheme with those of its options that are not the default, as `--schemes` takes it."""
         chosen = self.plan.scheme.model_dump(exclude_defaults=True, exclude={"name"})
-        options = ",".join(f"{key}={value}" for key, value in chosen.items())
+        options = ",".join(f"{key}={spelled(value)}" for key, value in chosen.items())
         return f"{self.plan.scheme.name}:{options}" if options else self.plan.scheme.name
 
     @property

@@ -4,7 +4,8 @@ Undone in floats, every block adds a rounding and scales those that are there al
 many roundings the reconstructed input carries in the end; times the rounding of the arithmetic that is the
 relative error to expect, and steep blocks add their own slope. Under autocast the streams may stay as good as in
 float32 for a while, until differences in the last place flip roundings inside the branches; so there the
-prediction is a range. The counts are those of `revconsole.reversible`, which needs torch, as this does not.
+prediction is a range. What may be foretold at most is `revconsole.reversible.rounding`'s rule, as are the counts
+those of its schemes: that needs torch, and this does not. `refuse_lost` applies it to a plan before there is a run.
 """
 
 import cmath
@@ -13,6 +14,7 @@ import random
 from collections.abc import Sequence
 
 from revconsole.records.plan import Plan
+from revconsole.records.rule import Rule
 from revconsole.records.sections import (
     Additive,
     Bdia,
@@ -28,8 +30,16 @@ from revconsole.records.sections import (
     Vit,
 )
 
-ROUNDING = {"float32": 2.0**-24, "bf16": 2.0**-9, "fp16": 2.0**-12}
+ROUNDING = {"float32": 2.0**-24, "tf32": 2.0**-11, "bf16": 2.0**-8, "fp16": 2.0**-11}
 """Half a unit in the last place, relatively."""
+SHARE = 1 / 8
+"""Of a stream that a branch adds to it."""
+ONSET = 3
+"""Blocks undone until the rounding of the branches counts beside that of the streams."""
+LEFT, MARGIN = 0.4, 2.5
+"""Share of the digits that must be left, and what lies between the error of the streams and that of the gradient."""
+SLOPE = 0.15
+"""Of a block's residual, as an error meets it."""
 WORRYING = 1e-3
 """Relative error from which a reconstruction may spoil gradients."""
 LOST = 1.0
@@ -86,6 +96,43 @@ def worrying(plan: Plan, growth: float) -> bool:
     return low > WORRYING or high > LOST
 
 
+def refuse_lost(plan: Plan) -> None:
+    """Raise Rule if the backward could not reconstruct what it needs in the plan's precision.
+
+    Where only the built model tells its depth, that is asked when it is built.
+    """
+    blocks = depth(plan)
+    if plan.backward != "reversible" or blocks is None:
+        return
+    precision = plan.train.precision
+    error, most = foretold(plan.scheme, blocks, precision), limit(precision)
+    if error > most:
+        finer = precision != "float32" and foretold(plan.scheme, blocks, "float32") <= limit(
+            "float32"
+        )
+        others = ", train.precision = 'float32'" if finer else ""
+        raise Rule(
+            "scheme.grid_bits",
+            f"float {plan.scheme.name} loses its activations over {blocks} blocks in {precision}, by "
+            f"{min(error, 1.0):.2%} ({most:.2%} at most); set grid_bits = 9 for exact reconstruction{others}, "
+            "or backward 'checkpointed'",
+        )
+
+
+def foretold(scheme: Scheme, blocks: int, precision: str) -> float:
+    """The relative error of the activations once that many blocks are undone; see `reversible.rounding`."""
+    error = error_growth(scheme, blocks) * ROUNDING["float32"]
+    if precision != "float32" and blocks > ONSET:
+        error = max(error, error_growth(scheme, blocks - ONSET) * ROUNDING[precision] * SHARE)
+    return error
+
+
+def limit(precision: str) -> float:
+    """The most of it that may be foretold."""
+    most: float = ROUNDING[precision] ** LEFT / MARGIN
+    return most
+
+
 def wrong(plan: Plan, gradient_error: float | None) -> bool:
     """Whether a gradient with that relative error, if it was measured, is not that of the model."""
     return (
@@ -109,29 +156,44 @@ def error_growth(scheme: Scheme, blocks: int) -> float:
     if scheme.grid_bits is not None:
         return 0.0
     match scheme:
-        case Momentum(gamma=weight) | Bdia(gamma=weight):
-            count = sum(weight**-k for k in range(blocks))
-        case Leapfrog():
-            count = _carried([(-1.0, 2.0)] * blocks)
-        case MidpointA():
+        case Momentum(gamma=weight):
+            count = _divided(weight, blocks)
+        case Bdia(gamma=weight):
+            drawn = [(-1) ** block * weight for block in range(blocks)]
+            count = _carried([(g, 1.0 - g, 1.0 + g) for g in drawn])
+        case Midpoint(step=step):
+            count = _carried([(1.0, 0.0, 2.0 * step)] * blocks)
+        case Leapfrog(step=step):
+            count = _carried([(-1.0, 2.0, step**2)] * blocks)
+        case MidpointA(step=step):
             mixing = [_mixing(scheme, index) for index in range(blocks)]
-            count = _carried([(a, 1.0 - a) for a in mixing])
+            count = _carried([(a, 1.0 - a, step) for a in mixing])
         case Coefficients():
             count = _on_the_way(scheme, blocks)
-        case Additive() | Midpoint() | Hamiltonian():
-            count = float(blocks)
+        case Additive() | Hamiltonian():
+            count = math.sqrt(blocks)
     return count
 
 
-def _carried(weights: Sequence[tuple[float, float]]) -> float:
-    """Roundings at the first state, of x₊ = a·x₋ + b·x + … undone by division; weights: a and b of each block."""
-    backwards, total = weights[::-1], 0.0
-    for block in range(len(backwards)):
-        newer, older = 0.0, 1.0
-        for a, b in backwards[block + 1 :]:
-            newer, older = older, (newer - b * older) / a
-        total += abs(older)
-    return total
+def _divided(gamma: float, blocks: int) -> float:
+    """Two roundings a block, each divided by gamma at every block below."""
+    total = 0.0
+    for _ in range(blocks):
+        total = 1.0 + total / gamma / gamma
+    return 2.0 * math.sqrt(total)
+
+
+def _carried(weights: Sequence[tuple[float, float, float]]) -> float:
+    """Roundings of the worse state, of x₊ = a·x₋ + b·x + c·h(x) undone by division; weights: a, b, c of each block."""
+    newer = older = together = worst = 0.0
+    for a, b, c in reversed(weights):
+        handed_on = newer + (b * b + (c * SLOPE) ** 2) * older - 2.0 * b * together
+        made = (1.0 + abs(b) + abs(c)) ** 2
+        newer, older, together = older, handed_on / a / a + made, (together - b * older) / a
+        if not math.isfinite(older):
+            return math.inf
+        worst = max(worst, older)
+    return math.sqrt(worst)
 
 
 def _on_the_way(scheme: Coefficients, blocks: int) -> float:
@@ -143,7 +205,9 @@ def _on_the_way(scheme: Coefficients, blocks: int) -> float:
         alpha = scheme.alpha + (end_alpha - scheme.alpha) * point / 20
         beta = scheme.beta + (end_beta - scheme.beta) * point / 20
         if beta:
-            found.append(_carried([(beta, alpha)] * min(blocks, _undone_in_a_row(alpha, beta))))
+            found.append(
+                _carried([(beta, alpha, 1.0)] * min(blocks, _undone_in_a_row(alpha, beta)))
+            )
     return max(found, default=math.inf)
 
 

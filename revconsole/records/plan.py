@@ -43,12 +43,8 @@ from revconsole.records.sections import (
     Vit,
 )
 
-FLOAT_BDIA_BLOCKS = 12
-"""Deepest stack that float bdia can reconstruct: rounding doubles per block (see schemes/bdia.py)."""
-TINY_WEIGHT = 0.05
-"""The smallest weight that floats are divided by; each block multiplies rounding by its inverse."""
 EXACT_GAMMAS = frozenset({1.0, 0.5, 0.25})
-"""What bdia can scale by on a grid."""
+"""What bdia can scale by on a grid; at 0 it is the plain network, and there is none."""
 RATIO_SLACK = 1e-6
 """How far from a thousandth a decimal number may lie by being a binary one."""
 LABELS = frozenset(
@@ -73,6 +69,10 @@ is measured and kept on the way."""
 
 LATER = frozenset({"objective"})
 """Sections with kinds that plans had not from the beginning: at their default, a digest knows nothing of them."""
+
+FIRST_DEFAULTS = {("scheme", "bdia"): {"grid_bits": None}}
+"""Of a kind, what settings were by default when plans were first digested, where that has changed: to a digest they are
+that still, so that what it says of a run does not depend on which version made the run."""
 
 
 class Plan(Section):
@@ -149,12 +149,19 @@ class Plan(Section):
     def digest(self) -> str:
         """A hash of everything that decides the result: two plans with one digest train alike, wherever they do.
 
-        What is at its default is left out: a setting that a later version adds changes no digest.
+        What is at its default is left out: a setting that a later version adds changes no digest. Nor does a default that
+        a later version changes; see `FIRST_DEFAULTS`.
         """
         content = self._without(WHERE).model_dump(exclude=set(LABELS), exclude_defaults=True)
         for section, (tag, _) in KINDS.items():
+            inner = getattr(self, section)
+            kind = getattr(inner, tag)
             if section in content or section not in LATER:
-                content.setdefault(section, {})[tag] = getattr(getattr(self, section), tag)
+                content.setdefault(section, {})[tag] = kind
+            for name, first in FIRST_DEFAULTS.get((section, kind), {}).items():
+                content[section].pop(name, None)
+                if getattr(inner, name) != first:
+                    content[section][name] = getattr(inner, name)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def past_digest(self) -> str:
@@ -197,7 +204,7 @@ def _check_scheme(plan: Plan) -> None:
     scheme = plan.scheme
     if plan.backward == "reversible":
         _check_reversible(plan)
-    if isinstance(scheme, Bdia) and scheme.grid_bits is not None:
+    if isinstance(scheme, Bdia) and scheme.grid_bits is not None and scheme.gamma:
         _check_lossless(scheme)
     if isinstance(scheme, Momentum | Coefficients) and scheme.grid_bits is not None:
         _check_ratio(scheme)
@@ -209,13 +216,13 @@ def _check_lossless(scheme: Bdia) -> None:
         raise Rule(
             "scheme.gamma",
             f"bdia is exact at gamma 0.5 (1 side bit), 0.25 (2 bits) or 1 (none), not {scheme.gamma}; "
-            "or leave grid_bits unset",
+            'or compute in floats, with scheme.grid_bits = "none"',
         )
     if abs(scheme.evaluation_gamma) not in {0.0, scheme.gamma}:
         raise Rule(
             "scheme.evaluation_gamma",
             f"exact bdia evaluates at 0 or ±{scheme.gamma:g}, not {scheme.evaluation_gamma:g}; "
-            "or leave grid_bits unset",
+            'or compute in floats, with scheme.grid_bits = "none"',
         )
 
 
@@ -233,7 +240,7 @@ def _check_ratio(scheme: Momentum | Coefficients) -> None:
 
 
 def _check_reversible(plan: Plan) -> None:
-    scheme, depth = plan.scheme, getattr(plan.model, "depth", 0)
+    scheme = plan.scheme
     if isinstance(scheme, Residual):
         raise Rule(
             "backward",
@@ -246,32 +253,14 @@ def _check_reversible(plan: Plan) -> None:
             f"the inverse of {scheme.name!r} divides by gamma, so gamma 0 cannot be reversed; "
             "use backward 'stored' or 'checkpointed'",
         )
-    if isinstance(scheme, Bdia | Momentum | Coefficients) and scheme.grid_bits is None:
-        _check_float_inverse(scheme, depth)
-
-
-def _check_float_inverse(scheme: Bdia | Momentum | Coefficients, depth: int) -> None:
-    """Refuse to divide floats by what leaves nothing of them."""
-    if isinstance(scheme, Bdia) and scheme.gamma < 1 and depth > FLOAT_BDIA_BLOCKS:
-        raise Rule(
-            "scheme.grid_bits",
-            f"float bdia loses its activations beyond {FLOAT_BDIA_BLOCKS} blocks (here {depth}); "
-            "set grid_bits = 9 for exact reconstruction, or backward 'checkpointed'",
-        )
-    if isinstance(scheme, Momentum) and scheme.gamma < TINY_WEIGHT:
-        key, weight = "gamma", scheme.gamma
-    elif isinstance(scheme, Coefficients):
+    if isinstance(scheme, Coefficients):
         key = "beta" if scheme.end_beta is None else "end_beta"
-        weight = scheme.beta if scheme.end_beta is None else scheme.end_beta
-    else:
-        return
-    if abs(weight) < TINY_WEIGHT:
-        raise Rule(
-            f"scheme.{key}",
-            f"the inverse would divide by {weight:g} and lose its activations in rounding; use "
-            f"{TINY_WEIGHT} or more, set grid_bits = 9 for exact reconstruction, or backward "
-            "'checkpointed'",
-        )
+        if getattr(scheme, key) == 0:
+            raise Rule(
+                f"scheme.{key}",
+                "coefficients whose beta ends at 0 forget the older state and have no inverse; let end_beta be "
+                "0.7, say, or use backward 'stored' or 'checkpointed'",
+            )
 
 
 def _check_training(plan: Plan) -> None:

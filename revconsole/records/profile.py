@@ -22,9 +22,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from revconsole.errors import ProfileError, UnknownName
-from revconsole.records import complaints, idle, layer, settling
+from revconsole.records import complaints, growth, idle, layer, settling
 from revconsole.records.layer import OWN_KEYS, PLAN_KEYS, SECTIONS, Layer
 from revconsole.records.plan import Plan
+from revconsole.records.rule import Rule
 from revconsole.records.sections import KINDS
 from revconsole.records.settling import Settled
 from revconsole.records.toml_file import Table, read_table
@@ -324,11 +325,15 @@ def _validated(table: Table) -> tuple[Plan | None, list[tuple[str, str]]]:
     """The plan, or each key that is wrong with a sentence."""
     complete = _complete(table)
     try:
-        return Plan.model_validate(complete), []
+        plan = Plan.model_validate(complete)
+        growth.refuse_lost(plan)
+    except Rule as rule:
+        return None, [(rule.key, str(rule))]
     except UnknownName as error:
         return None, [("data.dataset", str(error))]
     except ValidationError as error:
         return None, complaints.every(error, complete)
+    return plan, []
 
 
 def _complete(table: Table) -> Table:

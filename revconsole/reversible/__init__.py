@@ -1,11 +1,12 @@
 """Reversible training on torch alone: schemes, one engine for all of them, and rewiring of models.
 
     from revconsole.reversible import Bdia, rewire
-    model = rewire(timm.create_model("vit_base_patch16_224"), scheme=Bdia(grid_bits=9))
+    model = rewire(timm.create_model("vit_base_patch16_224"), scheme="bdia")
     loss = criterion(model(images), labels); loss.backward()
 
 Read `coupling` first (the update rule), then `reversal` (how a stack runs backward), then one file
 of `schemes` (`two_step` is what most of them share). Beneath: `lossless` is the exact arithmetic,
+`rounding` the rule on what floats may lose,
 `replay` what makes a second evaluation equal to the first, `extras` what blocks are given besides
 their stream. Above: `sequence` is the module that a model holds (`looped` where the model walks
 over it), `rewire` how it gets there (one `trial` run, on `examples`, shows the

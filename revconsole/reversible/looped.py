@@ -56,8 +56,8 @@ class LoopedSequence(ReversibleSequence):
 
     def __iter__(self) -> Iterator[Any]:
         """The blocks, or their stand-ins."""
-        plain, exact = self.scheme.plain, self.scheme.grid is not None
-        if plain == "always" or (plain == "in evaluation" and not self.training and not exact):
+        plain = self.scheme.plain
+        if plain == "always" or (plain == "in evaluation" and not self.training):
             yield from self._modules.values()
             return
         stretches = self._named_stretches()

@@ -25,6 +25,7 @@ from revconsole.reversible.crossings import crossings, in_training
 from revconsole.reversible.ends import joins, require_end, require_same_width, wide_ends
 from revconsole.reversible.examples import Example
 from revconsole.reversible.looped import LoopedSequence
+from revconsole.reversible.rounding import require_digits_in
 from revconsole.reversible.scheme import Backward, Scheme, make_scheme
 from revconsole.reversible.sequence import ReversibleSequence
 from revconsole.reversible.stacks import Blocks, Search, Stack
@@ -96,6 +97,10 @@ def rewire(
         )
     if backward == "reversible":
         wired.require_inverse(max(stack.longest for stack in stacks))
+        for stack in stacks:
+            for run in stack.runs:
+                blocks = [stack.container.get_submodule(name) for name in run]
+                require_digits_in(wired, blocks, [backward] * len(run))
 
     joined_before = any(isinstance(module, ReversibleSequence) for module in model.modules())
     ends = wide_ends(model) if joins(wired) and not joined_before else {}

@@ -15,7 +15,7 @@ the plain forward.
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Self, overload
 
@@ -35,6 +35,7 @@ from revconsole.reversible.replay import (
     statistics_kept,
 )
 from revconsole.reversible.reversal import Tape, run_reversibly
+from revconsole.reversible.rounding import require_digits, require_digits_in
 from revconsole.reversible.scheme import BACKWARDS, Backward, Scheme
 from revconsole.reversible.schemes.coefficients import Coefficients
 
@@ -106,6 +107,7 @@ class ReversibleSequence(nn.Sequential):
             raise RevconsoleError(f"{len(words)} backwards were given for {blocks} blocks")
         if "reversible" in words:
             self.scheme.require_inverse(max(len(run) for run in self.runs))
+            self.require_digits(words)
         self._backward = wanted if isinstance(wanted, str) else words
 
     @property
@@ -113,6 +115,18 @@ class ReversibleSequence(nn.Sequential):
         """The backward of each block of the runs, in order."""
         backward, blocks = self.backward, sum(len(run) for run in self.runs)
         return (backward,) * blocks if isinstance(backward, str) else backward
+
+    def require_digits(
+        self, backwards: Sequence[str] | None = None, *, autocast: torch.dtype | None = None
+    ) -> None:
+        """Raise NotInvertible if rounding would leave too little of the gradients; see `rounding`.
+
+        backwards: of each block, if not as they are. autocast: what the branches will compute in.
+        The first training forward asks again, for what they really do.
+        """
+        words = iter(self.backwards if backwards is None else backwards)
+        for run in self.runs:
+            require_digits_in(self.scheme, run, [next(words) for _ in run], autocast)
 
     @property
     def runs(self) -> list[list[nn.Module]]:
@@ -168,15 +182,27 @@ class ReversibleSequence(nn.Sequential):
     def _through(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         words = iter(self.backwards)
         extras, tensors = taken_apart(args, kwargs)
+        scheme = self._scheme_for(x)
         for wired, blocks in self._stretches():
             if wired:
-                run = Run(self.scheme, extras, tuple(tensors))
+                run = Run(scheme, extras, tuple(tensors))
                 modes = [next(words) for _ in blocks] if self._keeps() else ["stored"] * len(blocks)
                 x = run.through(blocks, modes, x, self._draw(x, len(blocks)))
             else:
                 for block in blocks:
                     x = block(x, *args, **kwargs)
         return x
+
+    def _scheme_for(self, x: Tensor) -> Scheme:
+        """The scheme, without its grid where that would only keep evaluation from what it can be.
+
+        That is the network the blocks came from, to the bit, or a model in bf16, finer than whose rounding
+        no grid is. A grid is for the way back.
+        """
+        plain = self.scheme.plain == "in evaluation"
+        return (
+            _in_floats(self.scheme) if not self.training and (plain or _coarse(x)) else self.scheme
+        )
 
     def _stretches(self) -> Iterator[tuple[bool, list[nn.Module]]]:
         """The children in order, as stretches that are wired and stretches that are not."""
@@ -224,6 +250,7 @@ class Run:
             x = _onto(grid, x)
         if "reversible" in backwards:
             scheme.require_inverse(len(blocks))
+            require_digits(scheme, blocks, backwards, x)
         streams, tapes, draws = scheme.lift(x), self._tapes(backwards), _rows(signs, x, len(blocks))
 
         peaks = [] if grid is None else [peak(x)]
@@ -314,12 +341,26 @@ def move_weights(model: nn.Module, progress: float) -> None:
 
 def _onto(grid: Grid, x: Tensor) -> Tensor:
     """The embedding on the grid, in the grid's dtype."""
-    if x.dtype.itemsize < torch.float32.itemsize and not torch.is_autocast_enabled(x.device.type):
+    if _coarse(x):
         raise RevconsoleError(
             f"an exact scheme keeps its streams in float32, and this model computes in {x.dtype}: "
-            "keep the weights in float32 and use torch.autocast"
+            "keep the weights in float32 and use torch.autocast, or leave the grid (grid_bits=None)"
         )
     return grid.round(x.to(grid.dtype(x.dtype)))
+
+
+def _coarse(x: Tensor) -> bool:
+    """Whether a model computes in fewer bits than float32 throughout."""
+    coarse = x.dtype.itemsize < torch.float32.itemsize
+    return coarse and not torch.is_autocast_enabled(x.device.type)
+
+
+def _in_floats(scheme: Scheme) -> Scheme:
+    """The scheme without its grid."""
+    if scheme.grid is None:
+        return scheme
+    floats: Scheme = replace(scheme, grid_bits=None)  # type: ignore[type-var]  # as all on a grid
+    return floats
 
 
 def _rows(signs: Tensor | None, x: Tensor, blocks: int) -> Sequence[Tensor | None]:

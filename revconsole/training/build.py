@@ -4,20 +4,29 @@ Where an example has several views, the architecture is the trunk that sees each
 """
 
 import math
+from contextlib import suppress
 from importlib import import_module
 
 import torch
 from torch import Tensor, nn
 
-from revconsole.errors import RevconsoleError
+from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.models._views import Views, width_of, without_head
 from revconsole.records.keys import key
 from revconsole.records.plan import Plan
 from revconsole.records.sections import Python, Timm, Vit
-from revconsole.reversible import Backward, Scheme, make_scheme, rewire
+from revconsole.reversible import (
+    Backward,
+    ReversibleSequence,
+    Scheme,
+    make_scheme,
+    rewire,
+    sequences,
+)
 from revconsole.reversible.ends import joins
 from revconsole.training.freezing import freeze
 from revconsole.training.objectives import objective_of
+from revconsole.training.precision import TYPES
 
 
 def build_model(plan: Plan) -> nn.Module:
@@ -97,9 +106,15 @@ def _wired(model: nn.Module, plan: Plan) -> nn.Module:
     """The model with its stacks rewired; the plain network with everything kept is what it already is."""
     if plan.scheme.name == "residual" and plan.backward == "stored":
         return model
-    return rewire(
-        model, scheme=scheme_of(plan), backward=_backward(plan), example=_example(model, plan)
-    )
+    backward: Backward = "checkpointed" if plan.backward == "auto" else plan.backward
+    wired = rewire(model, scheme=scheme_of(plan), backward=backward, example=_example(model, plan))
+    autocast = TYPES.get(plan.train.precision)
+    for stack in sequences(wired):
+        if plan.backward == "auto":
+            _reverse_if_possible(stack, autocast)
+        else:
+            stack.require_digits(autocast=autocast)
+    return wired
 
 
 def _example(model: nn.Module, plan: Plan) -> Tensor | None:
@@ -112,8 +127,8 @@ def _example(model: nn.Module, plan: Plan) -> Tensor | None:
     return (pixels * 0.7).sin().reshape(shape).to(weight.dtype)
 
 
-def _backward(plan: Plan) -> Backward:
-    """What all blocks do at first; under `auto`, some then keep their streams or activations as memory allows."""
-    if plan.backward != "auto":
-        return plan.backward
-    return "checkpointed" if plan.scheme.name == "residual" else "reversible"
+def _reverse_if_possible(stack: ReversibleSequence, autocast: torch.dtype | None) -> None:
+    """What all blocks do at first under `auto`; some then keep their streams or activations as memory allows."""
+    with suppress(NotInvertible):
+        stack.require_digits(["reversible"] * len(stack.backwards), autocast=autocast)
+        stack.backward = "reversible"

@@ -15,7 +15,9 @@ import torch
 from pydantic import ValidationError
 
 from revconsole.errors import RevconsoleError
+from revconsole.records import growth
 from revconsole.records.plan import Plan
+from revconsole.records.rule import Rule
 from revconsole.records.sections import Backward, Svm
 from revconsole.reversible import rewire, sequences
 from revconsole.training import precision, probes
@@ -209,8 +211,8 @@ def _sparing(plan: Plan) -> list[Backward]:
 
 def _allowed(plan: Plan, backward: Backward) -> bool:
     try:
-        Plan.model_validate(plan.model_dump() | {"backward": backward})
-    except ValidationError:
+        growth.refuse_lost(Plan.model_validate(plan.model_dump() | {"backward": backward}))
+    except (ValidationError, Rule):
         return False
     return True
 

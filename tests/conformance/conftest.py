@@ -29,8 +29,8 @@ VARIANTS = {
         "half-first-grid9": {"gamma": 0.5, "start": "first", "grid_bits": 9},
     },
     "bdia": {
-        "floats": {},
-        "grid9": {"grid_bits": 9},
+        "floats": {"grid_bits": None},
+        "grid9": {},
         "quarter-grid9": {"gamma": 0.25, "grid_bits": 9},
         "one-grid9": {"gamma": 1.0, "grid_bits": 9},
     },

@@ -151,9 +151,11 @@ def test_residual_is_the_model_it_came_from_bit_for_bit(vit, images, train):
 def test_bdia_evaluates_as_the_model_it_came_from(vit, images, init_values):
     model = vit(init_values=init_values).eval()
     expected = model(images)
-    on_grid = rewire(copy.deepcopy(model), Bdia(grid_bits=9)).eval()(images)
-    assert torch.equal(rewire(model, Bdia()).eval()(images), expected)
-    assert 0 < (on_grid - expected).abs().max() < 0.1
+    in_floats = rewire(copy.deepcopy(model), Bdia(grid_bits=None)).eval()
+    on_grid = rewire(model, Bdia()).eval()
+    assert torch.equal(in_floats(images), expected)
+    assert torch.equal(on_grid(images), expected)
+    assert not torch.equal(on_grid.train()(images), in_floats.train()(images))
 
 
 @pytest.mark.parametrize("wiring", [Bdia(gamma=0.0), Momentum(gamma=0.0)], ids=["bdia", "momentum"])

@@ -109,10 +109,12 @@ def test_parameters_and_optimiser_state_count_towards_the_memory_of_a_batch(benc
 
 
 def test_a_configuration_is_named_as_the_command_line_takes_it():
-    plan = Plan(name="x", model=Vit(depth=3), scheme=Bdia(grid_bits=9), backward="reversible")
+    plan = Plan(name="x", model=Vit(depth=3), scheme=Bdia(), backward="reversible")
     mixed = Configuration(plan=plan, stored_blocks=1)
 
-    assert (mixed.scheme, mixed.backward) == ("bdia:grid_bits=9", "last 1 stored")
+    assert (mixed.scheme, mixed.backward) == ("bdia", "last 1 stored")
     assert (mixed.depth, mixed.batch) == (3, 128)
     assert Configuration(plan=Plan(name="x", scheme=Momentum())).scheme == "momentum"
+    floats = Plan(name="x", scheme=Bdia(grid_bits=None))
+    assert Configuration(plan=floats).scheme == "bdia:grid_bits=none"
     assert Configuration(plan=plan).cost > mixed.cost > 3

@@ -107,3 +107,32 @@ def test_what_is_past_is_the_same_for_settings_that_change_only_what_is_to_come(
 ):
     first, second = (planned(**({"name": "n"} | each)) for each in (before, after))
     assert (first.past_digest() == second.past_digest()) is same
+
+
+@pytest.mark.parametrize(
+    ("grid_bits", "digest"),
+    [
+        (None, "1995bd4e5ea05433981ad2382931d57fd1e6ed956a84932eac7cd16ba16e13c1"),
+        (9, "61e420436e901c5d7b4d27a17be1d4b8fd61223dc3ced744fdc4d66a286a0263"),
+    ],
+)
+def test_a_run_of_bdia_keeps_its_plan_and_digest_though_the_default_is_exact_now(
+    store, grid_bits, digest
+):
+    """As the versions wrote them in which bdia was float by its name."""
+    scheme = {"name": "bdia", "grid_bits": grid_bits}
+    planned_then = planned(scheme=scheme, backward="reversible")
+    assert planned_then.digest() == digest
+    run = store.folder(store.create(planned_then, {}))
+    assert json.loads((run / FILE).read_text())["plan"]["scheme"]["grid_bits"] == grid_bits
+    assert read_header(run).plan.scheme.grid_bits == grid_bits
+    assert planned(scheme={"name": "bdia"}, backward="reversible").scheme.grid_bits == 9
+
+
+def test_a_float_plan_that_a_later_rule_would_refuse_is_read(store):
+    lossy = planned(
+        scheme={"name": "momentum", "gamma": 0.5},
+        model={"architecture": "vit", "depth": 32},
+        backward="reversible",
+    )
+    assert read_header(store.folder(store.create(lossy, {}))).plan == lossy

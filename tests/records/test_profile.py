@@ -185,8 +185,16 @@ def test_backward_defaults_to_reversible_where_the_scheme_has_an_inverse():
         (["seeds=[-1]"], "seeds: should be a list of whole numbers from 0, not [-1]"),
         (["x"], "command line: x: is not a setting; write key=value, e.g. model.depth=4"),
         (
-            ["scheme.name=bdia", "model.depth=24"],
-            "float bdia loses its activations beyond 12 blocks (here 24); set grid_bits = 9",
+            ["scheme.name=bdia", "scheme.grid_bits=none", "model.depth=24"],
+            "float bdia loses its activations over 24 blocks in float32, by 100.00% (0.05% at most); set grid_bits = 9",
+        ),
+        (
+            ["scheme.name=bdia", "scheme.grid_bits=none", "model.depth=12", "train.precision=bf16"],
+            "in bf16, by 29.77% (4.35% at most); set grid_bits = 9 for exact reconstruction, train.precision = 'float32'",
+        ),
+        (
+            ["scheme.name=momentum", "scheme.gamma=0.5", "model.depth=32"],
+            "float momentum loses its activations over 32 blocks",
         ),
         (["scheme.name=momentum", "scheme.gamma=0.0"], "divides by gamma, so gamma 0 cannot be reversed"),
         (["scheme.name=bdia", "scheme.gamma=0.3", "scheme.grid_bits=9"], "exact at gamma 0.5"),

@@ -263,12 +263,13 @@ def test_arms_whose_long_names_are_cut_alike_stay_apart():
 
 
 def test_one_choice_that_cannot_be_planned_hides_no_other_from_a_look():
-    found = study(PLAIN.replace(", grid_bits = 9", "")).models({"model.depth": 24, "seeds": 0})
+    floats = PLAIN.replace("grid_bits = 9", 'grid_bits = "none"')
+    found = study(floats).models({"model.depth": 24, "seeds": 0})
 
     assert [isinstance(each, Plan) for each in found] == [True, True, False, False]
     assert [each.name for each in found[2:]] == [
-        "bdia, dropout 0",
-        "bdia, dropout 0.1",
+        "bdia grid_bits none, dropout 0",
+        "bdia grid_bits none, dropout 0.1",
     ]
     assert "float bdia loses its activations" in str(found[2].error)
     with pytest.raises(ProfileError, match="patch 3 does not divide"):

@@ -214,7 +214,7 @@ def test_momentum(x, blocks, gamma, start):
 @pytest.mark.parametrize("gamma", [0.5, 0.25, 0.6])
 def test_bdia(x, blocks, signs, gamma):
     expected = bdia(x, blocks, gamma * signs)
-    assert error(ours(Bdia(gamma=gamma), blocks, signs), x, expected) < SAME_TERMS
+    assert error(ours(Bdia(gamma=gamma, grid_bits=None), blocks, signs), x, expected) < SAME_TERMS
 
 
 def test_bdia_in_evaluation_is_the_residual_network(x, blocks):
@@ -302,7 +302,7 @@ def test_coefficients_move_in_a_straight_line_between_their_ends(x, blocks):
 
 def test_midpoint_is_bdia_at_a_constant_one(x, blocks):
     """Outputs and gradients; in the reversible backward of both."""
-    agree(Bdia(gamma=1.0), Midpoint(), x, blocks, signs=np.ones((DEPTH, BATCH)))
+    agree(Bdia(gamma=1.0, grid_bits=None), Midpoint(), x, blocks, signs=np.ones((DEPTH, BATCH)))
 
 
 def test_leapfrog_by_two_states_is_leapfrog_by_position_and_velocity(x, blocks):
@@ -344,7 +344,7 @@ def test_bdia_at_a_constant_minus_g_is_momentum_at_g_started_with_the_first_resi
     x, blocks, gamma
 ):
     """Outputs and gradients; in the reversible backward of both."""
-    left, right = Bdia(gamma=gamma), Momentum(gamma=gamma, start="first")
+    left, right = Bdia(gamma=gamma, grid_bits=None), Momentum(gamma=gamma, start="first")
     agree(left, right, x, blocks, signs=-np.ones((DEPTH, BATCH)))
 
 

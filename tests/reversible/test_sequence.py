@@ -1,5 +1,6 @@
 """The module: its face, its draws, and what it refuses."""
 
+import copy
 import gc
 import weakref
 
@@ -45,7 +46,8 @@ def test_a_slice_is_a_sequence_of_the_same_wiring():
 
 
 def test_bdia_evaluates_by_its_equation_at_an_evaluation_gamma():
-    sequence = ReversibleSequence(*blocks(4), scheme=Bdia(evaluation_gamma=-0.3)).double().eval()
+    sequence = ReversibleSequence(*blocks(4), scheme=Bdia(grid_bits=None, evaluation_gamma=-0.3))
+    sequence.double().eval()
     first, *later = [block.double() for block in blocks(4)]
     x = torch.randn(3, 4, dtype=torch.float64)
 
@@ -70,7 +72,7 @@ def test_an_unknown_backward_is_answered_with_the_nearest():
 
 
 def test_a_sequence_that_grew_too_deep_is_refused_when_it_runs():
-    sequence = ReversibleSequence(*blocks(12), scheme=Bdia())
+    sequence = ReversibleSequence(*blocks(12), scheme=Bdia(grid_bits=None))
     sequence.append(Block())
     with pytest.raises(NotInvertible, match="13 blocks"):
         sequence(torch.randn(2, 4))
@@ -144,6 +146,13 @@ def test_an_exact_scheme_in_a_half_precision_model_is_refused():
     sequence = ReversibleSequence(*blocks(4), scheme=Bdia(grid_bits=9)).bfloat16()
     with pytest.raises(RevconsoleError, match=r"use torch\.autocast"):
         sequence(torch.randn(2, 4).bfloat16())
+
+
+def test_what_was_trained_on_a_grid_is_evaluated_in_half_precision_without_it():
+    trained = ReversibleSequence(*blocks(4), scheme=Bdia())
+    halved, x = copy.deepcopy(trained).bfloat16().eval(), torch.randn(2, 4)
+    plain = nn.Sequential(*copy.deepcopy(halved)).eval()
+    assert torch.equal(halved(x.bfloat16()), plain(x.bfloat16()))
 
 
 @pytest.mark.parametrize("backward", ["stored", "checkpointed", "reversible"])

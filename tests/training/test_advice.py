@@ -34,20 +34,21 @@ def test_an_ordinary_run_gets_none(realise):
             {
                 "scheme": {"name": "momentum", "gamma": 0.1},
                 "backward": "reversible",
-                "model": {"depth": 8},
+                "model": {"depth": 7},
             },
-            "error grows to about 7e-01 of the activations over 8 blocks (momentum 0.1, float32)",
+            "error grows to about 1e-01 of the activations over 7 blocks (momentum 0.1, float32)",
         ),
         (
             {
-                "scheme": {"name": "bdia", "gamma": 0.1},
+                "scheme": {"name": "bdia", "gamma": 0.1, "grid_bits": None},
                 "backward": "reversible",
-                "model": {"depth": 8},
+                "model": {"depth": 7},
             },
             "may spoil gradients; use scheme.grid_bits=9 (exact, bit for bit) or backward=checkpointed",
         ),
     ],
 )
+@pytest.mark.usefixtures("unjudged")
 def test_what_is_odd_is_said(realise, changes, part):
     assert part in said(realise, **changes)
 

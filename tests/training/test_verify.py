@@ -124,10 +124,11 @@ def test_a_planted_mistake_is_an_alarm_at_launch(realise):
     assert alarm.rule == "failed check: no other sample", "the record of the run carries it"
 
 
+@pytest.mark.usefixtures("unjudged")
 def test_wrong_gradients_are_said_once_by_the_audit_if_no_probe_says_so(realise):
     steep = {
         "model": {"depth": 12},
-        "scheme": {"name": "bdia", "gamma": 0.25},
+        "scheme": {"name": "bdia", "gamma": 0.25, "grid_bits": None},
         "backward": "reversible",
     }
     probed = realise(**steep)

@@ -7,6 +7,7 @@ from pydantic import Field
 from revconsole.records.sections.section import Section
 
 GRID_BITS = Field(default=None, ge=1, le=20)
+PAPER_BITS = Field(default=9, ge=1, le=20)
 
 
 class Residual(Section):
@@ -45,8 +46,8 @@ class Bdia(Section):
     """Size g of the random ±g; evaluation uses 0, the plain network."""
     evaluation_gamma: float = Field(default=0.0, ge=-1, le=1)
     """Gamma of every block in evaluation instead of 0; in exact mode 0 or plus or minus gamma."""
-    grid_bits: int | None = GRID_BITS
-    """Exact mode: streams on the grid 2⁻ˡ, reconstructed bit for bit; 9 is the paper's; unset is float."""
+    grid_bits: int | None = PAPER_BITS
+    """Streams on the grid 2⁻ˡ, restored bit for bit, at gamma 0.5, 0.25 or 1; 9 is the paper's; "none" is float, at any."""
 
 
 class Midpoint(Section):

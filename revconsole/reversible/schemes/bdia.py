@@ -5,17 +5,19 @@
     inverse   x₋ = (x₊ − (1 − γ) x − (1 + γ) h(x)) / γ
     evaluate  γ = 0, its mean: the plain network, weights and all; or a constant `evaluation_gamma`
     kept      the signs drawn; on a grid b bits per activation for all blocks but first and last
-    error     in floats each rounding grows by 1/g per block below it: lost after a dozen blocks
-              at g = ½; on a grid none at all
+    error     none on the grid 2⁻⁹, the paper's and the default; in floats, which are asked for with
+              `grid_bits=None`, each rounding grows by 1/g per block below it
 
-On the grid 2⁻ˡ (`grid_bits=l`, the paper's is 9) both terms are rounded to it, and b = 1 bit at
-g = ½ (2 at ¼) makes the scaling of x₋ exact, so that reconstruction is bit-equal at any depth, in
-float32 whatever the autocast type; evaluation rounds each block's output to the same grid. The new
-state is computed as γ·x₋ + (1 + γ)·(x + h(x)) − 2γ·x, so that the block is summed in its own order.
+On the grid 2⁻ˡ (`grid_bits=l`) both terms are rounded to it, and b = 1 bit at g = ½ (2 at ¼) makes
+the scaling of x₋ exact, so that every stream is restored to the bit (`torch.equal`) at any depth, in
+float32 whatever the autocast type, and in float64 where the model is; gradients are those of
+`stored` to rounding, as sums are made in another order. Evaluation at γ = 0 needs no way back and is
+the plain network to the bit, where the paper rounds there too. The new state is computed as γ·x₋ + (1 + γ)·(x + h(x)) − 2γ·x, so that the block is summed
+in its own order. At g = 0 nothing can be undone, and there is no grid.
 
 Use it to train or fine-tune an unchanged architecture: pretrained weights carry over, and the
-random γ regularises. Use the grid beyond a dozen blocks. Not where |x| may reach 2²⁴⁻ˡ, 32,768 at
-l = 9 (it raises). A constant −g is `momentum` at g that starts with `first`.
+random γ regularises. Not where |x| may reach 2²⁴⁻ˡ, 32,768 at l = 9 (it raises), nor in a model
+whose weights are bf16 or fp16. A constant −g is `momentum` at g that starts with `first`.
 
 Source: Zhang, Lewis, Kleijn, "On Exact Bit-level Reversible Transformers Without Changing
 Architectures" (arXiv 2407.09093, ICML 2025).
@@ -32,9 +34,9 @@ from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.reversible.branches import step
 from revconsole.reversible.coupling import Branch, Coupling, Streams
 from revconsole.reversible.lossless import Grid
-from revconsole.reversible.two_step import from_both, from_newest, newest
+from revconsole.reversible.two_step import error_growth, from_both, from_newest, newest
 
-DEEPEST_IN_FLOATS = 12  # float32 loses 3 of 7 digits by then at g = ½, and all of them by 24
+PAPER = 9  # bits of the paper's grid
 LOST = {1.0: 0, 0.5: 1, 0.25: 2}  # bits per number that a scaling by ±g would lose
 
 
@@ -43,12 +45,13 @@ class Bdia:
     """x₊ = γ x₋ + (1 − γ) x + (1 + γ) h(x). Two streams that exchange roles at every block.
 
     gamma:            g in [0, 1], the magnitude of γ; the signs are drawn.
-    grid_bits:        l of the grid 2⁻ˡ, for exact reconstruction; None keeps the streams in floats.
+    grid_bits:        l of the grid 2⁻ˡ, for exact reconstruction; None keeps the streams in floats,
+                      at any g.
     evaluation_gamma: γ of every block and sample in evaluation, in [-1, 1]; 0 is the paper's.
     """
 
     gamma: float = 0.5
-    grid_bits: int | None = None
+    grid_bits: int | None = PAPER
     evaluation_gamma: float = 0.0
 
     name: ClassVar[str] = "bdia"
@@ -58,9 +61,10 @@ class Bdia:
     def __post_init__(self) -> None:
         if not 0.0 <= self.gamma <= 1.0:
             raise RevconsoleError(f"the gamma of bdia lies in [0, 1], not at {self.gamma:g}")
-        if self.grid and self.gamma and self.gamma not in LOST:
+        if self.grid and self.gamma not in LOST:
             raise RevconsoleError(
-                f"bdia on a grid scales without loss at gamma 0.5, 0.25 or 1, not at {self.gamma:g}"
+                f"bdia on a grid scales without loss at gamma 0.5, 0.25 or 1, not at {self.gamma:g}: "
+                "grid_bits=None computes in floats"
             )
         if not -1.0 <= self.evaluation_gamma <= 1.0:
             raise RevconsoleError(
@@ -68,7 +72,8 @@ class Bdia:
             )
         if self.grid and abs(self.evaluation_gamma) not in {0.0, self.gamma}:
             raise RevconsoleError(
-                f"bdia on a grid evaluates at gamma 0 or ±{self.gamma:g}, not at {self.evaluation_gamma:g}"
+                f"bdia on a grid evaluates at gamma 0 or ±{self.gamma:g}, "
+                f"not at {self.evaluation_gamma:g}: grid_bits=None computes in floats"
             )
 
     @property
@@ -78,8 +83,8 @@ class Bdia:
 
     @property
     def grid(self) -> Grid | None:
-        """The grid the streams live on, if any."""
-        return Grid.of(self.grid_bits, LOST.get(self.gamma, 0))
+        """The grid the streams live on, if any: none at g = 0."""
+        return Grid.of(self.grid_bits, LOST.get(self.gamma, 0)) if self.gamma else None
 
     def lift(self, x: Tensor) -> Streams:
         """The first block replaces one of the two."""
@@ -112,21 +117,17 @@ class Bdia:
         return newest(streams, blocks)
 
     def error_growth(self, blocks: int) -> float:
-        """Σ g⁻ᵏ over the blocks in floats; 0 on a grid; infinite at g = 0."""
+        """In floats that of signs by turns; 0 on a grid; infinite at g = 0."""
         if self.gamma == 0.0:
             return math.inf
-        return 0.0 if self.grid else sum(self.gamma**-k for k in range(blocks))
+        gammas = [(-1) ** block * self.gamma for block in range(blocks)]
+        return 0.0 if self.grid else error_growth([(g, 1.0 - g, 1.0 + g) for g in gammas])
 
     def require_inverse(self, blocks: int) -> None:
-        """Raise NotInvertible at g = 0, and beyond twelve blocks without a grid."""
+        """Raise NotInvertible at g = 0."""
+        del blocks
         if self.gamma == 0.0:
             raise NotInvertible(
                 "bdia with gamma 0 is the plain network and has no inverse: use gamma 0.5, "
                 "or backward='checkpointed'"
-            )
-        if self.grid is None and self.gamma < 1.0 and blocks > DEEPEST_IN_FLOATS:
-            raise NotInvertible(
-                f"bdia in floats multiplies rounding by {1 / self.gamma:g} per block and loses its "
-                f"activations over {blocks} blocks ({DEEPEST_IN_FLOATS} at most): set grid_bits=9, "
-                "or choose backward='checkpointed' or 'stored'"
             )

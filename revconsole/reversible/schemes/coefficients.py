@@ -23,6 +23,7 @@ import cmath
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import ClassVar, Self
 
 import torch
@@ -32,7 +33,7 @@ from revconsole.errors import NotInvertible
 from revconsole.reversible.branches import residual, step
 from revconsole.reversible.coupling import Coupling, Streams
 from revconsole.reversible.lossless import Grid, thousandths
-from revconsole.reversible.two_step import TINY, error_growth, from_both, from_newest, newest
+from revconsole.reversible.two_step import error_growth, from_both, from_newest, newest
 
 SAFE = 500.0  # growth of a rounding of float32 that leaves four digits
 PAIR = 2  # states from which the ones before are recovered
@@ -48,6 +49,18 @@ def longest(alpha: float, beta: float) -> int:
         return ENDLESS
     blocks = int(math.log(SAFE) / -math.log(smaller)) if smaller else 0
     return blocks if blocks > 1 else 0
+
+
+@lru_cache(maxsize=64)
+def _most(start: tuple[float, float], end: tuple[float, float], blocks: int) -> float:
+    """The largest error growth of α and β on their way; infinite if β never leaves 0."""
+    found = []
+    for point in range(POINTS + 1):
+        alpha, beta = (a + (b - a) * point / POINTS for a, b in zip(start, end, strict=True))
+        if beta:
+            undone = min(blocks, longest(alpha, beta))
+            found.append(error_growth([(beta, alpha, 1.0)] * undone))
+    return max(found, default=math.inf)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,25 +144,16 @@ class Coefficients:
         """The most that it becomes on the way from start to end; 0 on a grid, infinite at β = 0."""
         if self.grid:
             return 0.0
-        weights = [self.at(point / POINTS).weights for point in range(POINTS + 1)]
-        return max(
-            (
-                error_growth([(beta, alpha)] * min(blocks, longest(alpha, beta)))
-                for alpha, beta in weights
-                if beta
-            ),
-            default=math.inf,
-        )
+        start, end = self.at(0.0).weights, self.at(1.0).weights
+        return _most(start, end, blocks)
 
     def require_inverse(self, blocks: int) -> None:
-        """Raise NotInvertible if the weights end where floats cannot be divided by β."""
+        """Raise NotInvertible if β ends at 0."""
         del blocks
-        beta = self.at(1.0).weights[1]
-        if abs(beta) < TINY and (self.grid is None or beta == 0.0):
+        if self.at(1.0).weights[1] == 0.0:
             raise NotInvertible(
-                f"coefficients that end at beta {beta:g} would divide by it and lose their "
-                f"activations in rounding: let beta end at {TINY} or more, set grid_bits=9 for exact "
-                "reconstruction, or choose backward='checkpointed'"
+                "coefficients whose beta ends at 0 forget the older state, and every state would be set "
+                "aside: let end_beta be 0.7, say, or choose backward='checkpointed', which does the same"
             )
 
     @property

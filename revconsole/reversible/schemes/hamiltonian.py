@@ -5,7 +5,7 @@
     start     both are the embedding
     end       p, of the model's own width
     kept      nothing per block
-    error     linear in depth: each block's rounding arrives unamplified; on a grid none at all
+    error     with the root of the depth: each block's rounding arrives unamplified; on a grid none
 
 The couplings are those of `additive`; what differs is the step s and the end, which reads one
 stream and so leaves norm and head as they are. Use it where a two-stream network should keep the
@@ -16,6 +16,7 @@ Source: Chang et al. 2018 (arXiv 1709.03698); Gal et al. 2025 (arXiv 2512.02056)
 2.9.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -70,8 +71,8 @@ class Hamiltonian:
         return streams[1]
 
     def error_growth(self, blocks: int) -> float:
-        """One rounding per block, none amplified; 0 on a grid."""
-        return 0.0 if self.grid else float(blocks)
+        """One rounding per block, none amplified, of all signs: √blocks; 0 on a grid."""
+        return 0.0 if self.grid else math.sqrt(blocks)
 
     def require_inverse(self, blocks: int) -> None:
         """The inverse is safe at any depth."""

@@ -109,7 +109,7 @@ class MidpointA:
         if self.grid:
             return 0.0
         weights = [float(self.weight(index)) for index in range(blocks)]
-        return error_growth([(a, 1.0 - a) for a in weights])
+        return error_growth([(a, 1.0 - a, self.step) for a in weights])
 
     def require_inverse(self, blocks: int) -> None:
         """No weight is near zero."""
