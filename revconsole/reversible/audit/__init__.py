@@ -4,14 +4,16 @@
     for check in audit.audit(model, images, labels):
         print(check.level, check.name, check.figure, check.advice)
 
-Works on any module that maps images (B, C, S, S) to (B, classes); what does not apply is skipped. The model is
-copied first, so that it, its gradients and the generators are afterwards as they were. Read `check` first, then a
-file per question: `samples` (own pixels, no other sample; `trace` says in which module), `learning` (initial loss,
-gradients, one batch overfitted), `reversal` (gradients, inverse, randomness against a stored pass), `memory`.
+Works on any module that maps images (B, C, S, S) to (B, classes), or to something with these as its `.logits`; what
+does not apply is skipped. The model is copied first (`twin`), so that it, its gradients and the generators are
+afterwards as they were. Read `check` first, then a file per question: `samples` (own pixels, no other sample; `trace`
+says in which module), `batch` (images, labels, outputs), `gradients` (does each parameter get one; if not, why),
+`tokens` (attention, skips, what the head reads), `dropout`, `learning` (initial loss, units that differ, one batch
+overfitted), `reversal` (gradients, inverse, randomness against a stored pass), `wiring` (γ = 0 against the plain
+network), `memory`. `record`, `products` and `size` watch a pass.
 To add a check: a function from a Case to checks, and its name in FULL, or in LIGHT if it costs about one step.
 """
 
-import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -20,22 +22,22 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from revconsole.errors import RevconsoleError
+from revconsole.reversible.audit.batch import batch, require_batch
 from revconsole.reversible.audit.check import (
     Autocast,
     Case,
     Check,
     Level,
     generators_kept,
-    signs,
 )
+from revconsole.reversible.audit.dropout import dropout
+from revconsole.reversible.audit.gradients import FROZEN, gradients
 from revconsole.reversible.audit.learning import (
-    FROZEN,
     LOSS,
-    gradients,
     initial_loss,
     nudge_zeros,
     overfit,
+    units,
 )
 from revconsole.reversible.audit.memory import kept
 from revconsole.reversible.audit.reversal import (
@@ -45,15 +47,29 @@ from revconsole.reversible.audit.reversal import (
     replay,
 )
 from revconsole.reversible.audit.samples import samples
-from revconsole.reversible.sequence import set_draws
+from revconsole.reversible.audit.tokens import tokens
+from revconsole.reversible.audit.twin import twin_of
+from revconsole.reversible.audit.wiring import wiring
 
 __all__ = ["FROZEN", "LOSS", "RUN", "Check", "Level", "audit", "checks"]
 
 Look = Callable[[Case], list[Check]]
-LIGHT: tuple[Look, ...] = (partial(samples, thorough=False), gradients, against_stored)
+LIGHT: tuple[Look, ...] = (
+    partial(samples, thorough=False),
+    batch,
+    gradients,
+    tokens,
+    dropout,
+    against_stored,
+    wiring,
+)
 FULL: tuple[Look, ...] = (
     partial(samples, thorough=True),
+    batch,
     gradients,
+    tokens,
+    dropout,
+    wiring,
     against_stored_in_double,
     against_stored,
     replay,
@@ -94,10 +110,12 @@ def checks(
     Raises RevconsoleError if the model cannot be copied, or does not return (B, classes).
     """
     begun = time.thread_time()
-    case = Case(model=_copied(model), images=images, labels=labels, autocast=autocast)
+    require_batch(images, labels)
+    case = Case(model=twin_of(model), images=images, labels=labels, autocast=autocast)
     with generators_kept(images.device):
         first = initial_loss(case.few() if light else case)
     yield from first
+    yield from _looked(units, case)
     nudge_zeros(case.model)
     for number, look in enumerate(LIGHT if light else FULL):
         if number and time.thread_time() - begun > seconds:
@@ -105,18 +123,6 @@ def checks(
         yield from _looked(look, case)
     if not light:
         yield from _looked(partial(overfit, seconds=FIT_SECONDS), case)
-
-
-def _copied(model: nn.Module) -> nn.Module:
-    """A copy in training mode, whose random signs are the same in every pass."""
-    try:
-        twin = copy.deepcopy(model)
-    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-        raise RevconsoleError(
-            f"the audit works on a copy of the model, and a {type(model).__name__} cannot be copied: {error}"
-        ) from error
-    set_draws(twin, signs)
-    return twin.train()
 
 
 def _looked(look: Look, case: Case) -> list[Check]:

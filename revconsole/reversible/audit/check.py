@@ -3,11 +3,13 @@
 Shapes: B images, C channels, S pixels of height and width.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import random
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -55,16 +57,28 @@ class Case:
     """A model and a batch to look at it with. Checks may leave the model's weights changed.
 
     images: (B, C, S, S). labels: (B,). autocast: makes the context of the run's precision.
+    draw: which random numbers every pass gets.
     """
 
     model: nn.Module
     images: Tensor
     labels: Tensor
     autocast: Autocast = field(default=nullcontext)
+    draw: int = 0
 
     def few(self, count: int = FEW) -> "Case":
         """The same case on its first images."""
         return replace(self, images=self.images[:count], labels=self.labels[:count])
+
+    def drawn(self, draw: int) -> "Case":
+        """The same case with other random numbers."""
+        return replace(self, draw=draw)
+
+    def noisy(self) -> "Case":
+        """The same case with noise on its images, so that no pixel is the same in all."""
+        generator = torch.Generator().manual_seed(SEED)
+        noise = torch.randn(self.images.shape, generator=generator).to(self.images)
+        return replace(self, images=self.images + noise * self.images.std().clamp_min(1e-3))
 
     def double(self, model: nn.Module) -> "Case":
         """The same images in float64 for that model, without autocast."""
@@ -85,10 +99,9 @@ class Case:
 
     def logits(self) -> Tensor:
         """(B, classes), computed as in training, with the same random numbers every time."""
-        sow(self.images.device)
+        sow(self.images.device, self.draw)
         with self.autocast():
-            out: Tensor = self.model(self.images)
-            return out
+            return logits_of(self.model(self.images))
 
     def loss(self) -> Tensor:
         """Mean cross-entropy of the batch."""
@@ -118,11 +131,34 @@ def words(sequence: ReversibleSequence) -> set[str]:
     return set(sequence.backwards)
 
 
-def sow(device: torch.device) -> None:
-    """Seed the generators that a computation on the device may draw from."""
-    torch.default_generator.manual_seed(SEED)
+def logits_of(output: Any) -> Tensor:
+    """(B, classes), of what a classifier returns: a tensor, the `.logits` of a record, or the first of several.
+
+    Raises RevconsoleError where there is no tensor to be found.
+    """
+    match output:
+        case Tensor():
+            return output
+        case Mapping() if isinstance(output.get("logits"), Tensor):
+            return cast("Tensor", output["logits"])
+        case _ if isinstance(getattr(output, "logits", None), Tensor):
+            return cast("Tensor", output.logits)
+        case [Tensor() as first, *_]:
+            return first
+    raise RevconsoleError(
+        f"the model returns {type(output).__name__}, and a classifier returns (batch, classes), or something with "
+        "these as its logits"
+    )
+
+
+def sow(device: torch.device, draw: int = 0) -> None:
+    """Seed the generators that a computation on the device, or Python around it, may draw from."""
+    torch.default_generator.manual_seed(SEED + draw)
+    random.seed(SEED + draw)
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed(SEED + draw)
     if device.type != "cpu":
-        torch.get_device_module(device).manual_seed(SEED)
+        torch.get_device_module(device).manual_seed(SEED + draw)
 
 
 def signs(blocks: int, samples: int, device: torch.device) -> Tensor:
@@ -134,10 +170,17 @@ def signs(blocks: int, samples: int, device: torch.device) -> Tensor:
 
 @contextmanager
 def generators_kept(device: torch.device) -> Iterator[None]:
-    """Put the generators back to where they were."""
+    """Put the generators back to where they were, those of Python and numpy too."""
     state = random_state(device)
-    with random_replayed((state[0], state[1] if len(state) > 1 else None), device):
-        yield
+    numpy, python = sys.modules.get("numpy"), random.getstate()
+    numbers = numpy.random.get_state() if numpy else None
+    try:
+        with random_replayed((state[0], state[1] if len(state) > 1 else None), device):
+            yield
+    finally:
+        random.setstate(python)
+        if numpy:
+            numpy.random.set_state(numbers)
 
 
 @contextmanager
@@ -160,11 +203,10 @@ def without_dropout(model: nn.Module) -> None:
                 setattr(module, name, 0.0)
 
 
-def require_classifier(case: Case, logits: Any) -> None:
+def require_classifier(case: Case, logits: Tensor) -> None:
     """Raise RevconsoleError unless the model gave every image one number per class."""
-    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    count, classes = len(case.images), int(case.labels.max()) + 1
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != count:
+    shape, count, classes = tuple(logits.shape), len(case.images), int(case.labels.max()) + 1
+    if logits.ndim != 2 or len(logits) != count:
         raise RevconsoleError(
             f"the model returns {shape} for images of the shape {tuple(case.images.shape)}, and a "
             f"classifier returns (batch, classes), here ({count}, at least {classes})"
@@ -173,6 +215,7 @@ def require_classifier(case: Case, logits: Any) -> None:
         raise RevconsoleError(
             f"the model tells {logits.shape[1]} classes apart and the data has at least {classes}: "
             "give the model as many outputs as there are classes"
+            + (", or labels that begin at 0" if int(case.labels.min()) == 1 else "")
         )
 
 

@@ -2,24 +2,30 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from revconsole.reversible.audit.check import (
     Case,
     Check,
+    evaluating,
     grouped,
     require_classifier,
     without_dropout,
 )
+from revconsole.reversible.audit.size import loudest, not_finite_in
+from revconsole.reversible.audit.twin import twin_of
 
 LOSS = "initial loss"
-GRADIENTS = "gradient everywhere"
-FROZEN = "frozen parameters"
+UNITS = "units differ"
 OVERFIT = "one batch overfitted"
 HIGH = 1.0  # nats above guessing: what outputs that spread by √2 cost; heads are drawn narrower
+LOUD = 20.0  # deviation of images, standardised it is 1
+RAISED = 5.0  # times; what a layer makes of its input is about as large
+ROUNDS = 5  # steps after which what starts at zero has moved, one layer a step
 LOW = 0.5  # of guessing: nothing that was just drawn knows this much
 NUDGE = 0.02  # deviation of what replaces zeros, as weights of vision transformers are drawn
 STEPS = 150
@@ -44,16 +50,72 @@ def initial_loss(case: Case) -> list[Check]:
     figure = f"{loss:.3f} nats, ln {classes} = {guessing:.3f}"
     advice, passed = "", True
     if not math.isfinite(loss) or loss > guessing + HIGH:
-        passed = False
-        advice = (
-            "a fresh network should guess: draw the head's weights smaller, scale the images to about "
-            "unit deviation, end in a norm"
-        )
+        passed, advice = False, _loud(case)
     elif loss < LOW * guessing:
         advice = (
             "it knows these images already: pretrained on them, or the labels leak into the input?"
         )
     return [Check(name=LOSS, passed=passed, figure=figure, advice=advice)]
+
+
+def _loud(case: Case) -> str:
+    """What makes the first loss as high as it is."""
+    if place := not_finite_in(case.few()):
+        return f"{place} returns numbers that are not finite"
+    if (deviation := float(case.images.std())) > LOUD:
+        return f"the images have a deviation of {deviation:.3g}: standardise them, to mean 0 and deviation 1"
+    place, times = loudest(case.few())
+    if times > RAISED:
+        return f"{place} makes its input {times:.0f} times as large: start its weights smaller, or put a norm behind it"
+    return "a fresh network should guess, and no single module is the cause: start the head's weights smaller"
+
+
+def units(case: Case) -> list[Check]:
+    """A failure where units of a layer start alike, and so stay alike, or weights at zero keep each other there."""
+    alike = [
+        f"{name} ({type(module).__name__})"
+        for name, module in case.model.named_modules()
+        if isinstance(weight := getattr(module, "weight", None), nn.Parameter)
+        and weight.requires_grad
+        and weight.ndim > 1
+        and len(weight) > 1
+        and weight.any()
+        and (weight == weight[:1]).all()
+        and not isinstance(module, nn.Embedding)
+    ]
+    if alike:
+        advice = f"all units of {alike[0]} have the same weights and will always get the same gradient: draw them"
+        return [
+            Check(name=UNITS, passed=False, figure=f"alike in {len(alike)} layers", advice=advice)
+        ]
+    if stuck := _stuck(case):
+        names = [name for name, _ in case.model.named_parameters()]
+        advice = f"{grouped(stuck, names)} start at zero together, so that none of them ever gets a gradient: draw one"
+        return [
+            Check(name=UNITS, passed=False, figure=f"{len(stuck)} tensors stay zero", advice=advice)
+        ]
+    return []
+
+
+def _stuck(case: Case) -> list[str]:
+    """Weights that are zero and stay so, when all that get a gradient are moved."""
+    moved = replace(case.few(), model=twin_of(case.model))
+    parameters = dict(moved.model.named_parameters())
+    stuck: list[str] = []
+    for _ in range(ROUNDS):
+        zero = {n: p for n, p in parameters.items() if p.requires_grad and not p.any()}
+        if not any(p.ndim > 1 for p in zero.values()):
+            return []
+        with evaluating(moved.model):
+            found = moved.gradients()
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                if (g := found.get(name)) is not None and g.isfinite().all():
+                    parameter.sub_(RATE * g.sign())
+        stuck = [n for n in zero if (g := found[n]) is not None and not g.any()]
+        if not stuck:
+            return []
+    return [name for name in stuck if parameters[name].ndim > 1]
 
 
 def nudge_zeros(model: nn.Module) -> None:
@@ -67,114 +129,6 @@ def nudge_zeros(model: nn.Module) -> None:
             if parameter.requires_grad and not parameter.any():
                 noise = torch.randn(parameter.shape, generator=generator)
                 parameter.add_(noise.to(parameter) * NUDGE)
-
-
-def gradients(case: Case) -> list[Check]:
-    """Every parameter that is to train receives a gradient; those that are not are named in a note."""
-    names = [name for name, _ in case.model.named_parameters()]
-    found = case.few().gradients()
-    checks = [] if len(found) == len(names) else [_frozen(case.model, list(found), names)]
-    if not found:
-        return [
-            Check(
-                name=GRADIENTS,
-                passed=False,
-                figure="no parameter trains",
-                advice="requires_grad is False everywhere",
-            ),
-            *checks,
-        ]
-    broken = [name for name, g in found.items() if g is not None and not g.isfinite().all()]
-    without = [name for name, g in found.items() if g is None or not g.any()]
-    return [_received(found, broken, without, names), *checks]
-
-
-def _received(
-    found: dict[str, Tensor | None],
-    broken: Sequence[str],
-    without: Sequence[str],
-    names: Sequence[str],
-) -> Check:
-    if broken:
-        return Check(
-            name=GRADIENTS,
-            passed=False,
-            figure=f"not finite in {grouped(broken, names)}",
-            advice="look there for a division by zero, a logarithm or root of zero, or an overflow",
-        )
-    if not without:
-        return Check(name=GRADIENTS, passed=True, figure=f"all {len(found)} tensors that train")
-    return Check(
-        name=GRADIENTS,
-        passed=False,
-        figure=f"none to {len(without)} of {len(found)} tensors: {grouped(without, names)}",
-        advice=_cut(list(found), without),
-    )
-
-
-def _cut(trained: Sequence[str], without: Sequence[str]) -> str:
-    """Where the way back is likely to be cut, from the order in which the parameters stand."""
-    last = max(trained.index(name) for name in without)
-    if len(without) == len(trained):
-        return (
-            "the loss does not depend on any of them: look for detach(), .data, no_grad() or argmax"
-        )
-    if last + 1 == len(without):
-        after = trained[last + 1].rpartition(".")[0] or trained[last + 1]
-        return f"nothing flows back beyond {after}: look there for detach(), .data or no_grad()"
-    return (
-        "they are to train, but what they compute is not used, or is cut off by detach(), .data or "
-        "no_grad()"
-    )
-
-
-def _frozen(model: nn.Module, trained: Sequence[str], names: Sequence[str]) -> Check:
-    """Freezing is a choice; but some blocks of a stack that stand behind something that learns are odd."""
-    frozen = [name for name in names if name not in set(trained)]
-    weights = dict(model.named_parameters())
-    share = sum(weights[n].numel() for n in frozen) / max(
-        1, sum(p.numel() for p in weights.values())
-    )
-    odd = [path for stack, path in _stacks(model) for path in _odd(model, stack, path)]
-    figure = f"{len(frozen)} of {len(names)} tensors, {share:.1%} of the weights: {grouped(frozen, names)}"
-    if odd:
-        inside = [n for n in frozen if any(n.startswith(f"{path}.") for path in odd)]
-        return Check(
-            name=FROZEN,
-            passed=False,
-            figure=figure,
-            advice=f"learning is disabled (requires_grad is False) in {grouped(inside, names)}, and what is "
-            "before it learns: a mistake, unless these blocks are meant to stay as they are",
-        )
-    return Check(
-        name=FROZEN, passed=None, figure=figure, advice="requires_grad is False there: deliberate?"
-    )
-
-
-def _stacks(model: nn.Module) -> Iterator[tuple[nn.Module, str]]:
-    for path, module in model.named_modules():
-        if isinstance(module, nn.Sequential | nn.ModuleList) and len(module) > 1:
-            kinds = {type(block) for block in module}
-            if len(kinds) == 1 and all(any(True for _ in b.children()) for b in module):
-                yield module, path
-
-
-def _odd(model: nn.Module, stack: nn.Module, path: str) -> list[str]:
-    """Blocks that are wholly frozen while one beside them, and a module before them, is not."""
-    states = {f"{path}.{n}".lstrip("."): _learns(block) for n, block in stack.named_children()}
-    if all(states.values()) or not any(states.values()):
-        return []
-    found, learning = [], False
-    for name, module in model.named_modules():
-        own = [p.requires_grad for p in module.parameters(recurse=False)] if name else []
-        learning |= any(own)
-        if states.get(name) is False and learning:
-            found.append(name)
-    return found
-
-
-def _learns(block: nn.Module) -> bool:
-    return any(parameter.requires_grad for parameter in block.parameters())
 
 
 def overfit(case: Case, *, seconds: float) -> list[Check]:

@@ -6,7 +6,6 @@ say what they were given in the forward and again in the backward.
 Shapes: B images.
 """
 
-import copy
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from revconsole.reversible.audit.check import Case, Check, words
+from revconsole.reversible.audit.twin import twin_of
 from revconsole.reversible.replay import random_state
 from revconsole.reversible.sequence import ReversibleSequence
 
@@ -53,7 +53,7 @@ def against_stored_in_double(case: Case) -> list[Check]:
     if case.images.device.type == "mps":
         return [Check(name=DOUBLE, passed=None, figure="mps has no float64")]
     few = case.few()
-    double = few.double(copy.deepcopy(case.model).double())
+    double = few.double(twin_of(case.model).double())
     try:
         return [_compared(double, DOUBLE, DOUBLE_ERROR)]
     except RuntimeError as error:

@@ -12,7 +12,13 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from revconsole.reversible.audit.check import SEED, evaluating, generators_kept, sow
+from revconsole.reversible.audit.check import (
+    SEED,
+    evaluating,
+    generators_kept,
+    logits_of,
+    sow,
+)
 
 IMAGES = 2
 """Of noise, enough for whole rows and columns; for single pixels more, as a pool or a rectifier hides some in each."""
@@ -38,7 +44,7 @@ def seen(
         torch.enable_grad(),
     ):
         sow(given.device)
-        logits: Tensor = model(given)
+        logits = logits_of(model(given))
         if not logits.requires_grad:
             return None
         direction = torch.arange(1.0, logits[0].numel() + 1).sin().to(logits)

@@ -1,0 +1,42 @@
+"""Size: in which module the numbers of a forward pass stop being finite, or grow the most."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from revconsole.reversible.audit.check import Case
+from revconsole.reversible.audit.record import Call, recorded
+
+
+def not_finite_in(case: Case) -> str:
+    """The innermost module that is given finite numbers and returns others; empty where there is none."""
+    for call in _calls(case):
+        if _rms(call.given) < math.inf and not _rms(call.returned) < math.inf:
+            return call.called
+    return ""
+
+
+def loudest(case: Case) -> tuple[str, float]:
+    """The module without others inside that makes its input the largest number of times as large, and how many."""
+    grown = {
+        call.called: _rms(call.returned) / max(1.0, _rms(call.given))
+        for call in _calls(case)
+        if not any(True for _ in call.module.children())
+    }
+    place = max(grown, key=lambda each: grown[each], default="")
+    return place, grown.get(place, 1.0)
+
+
+def _calls(case: Case) -> list[Call]:
+    with torch.no_grad(), recorded(case.model) as record:
+        case.logits()
+    return record.calls
+
+
+def _rms(value: object) -> float:
+    """Root of the mean square; infinite where one is not finite."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return 0.0
+    found = float(value.detach().double().square().mean().sqrt()) if value.numel() else 0.0
+    return found if math.isfinite(found) else math.inf
