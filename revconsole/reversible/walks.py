@@ -180,9 +180,15 @@ class Walk(TorchFunctionMode):
                     attributes.pop(CALL, None)
                 else:
                     attributes[CALL] = compiled
+            self._let_go()
 
     def _met(self, path: Path, call: Any, /, *args: Any, **kwargs: Any) -> Any:
         return self.called(path, call, args, kwargs)
+
+    def _let_go(self) -> None:
+        """Forget the tensors: a walk is part of a cycle, and a graph would live until it is collected."""
+        self.stream = []
+        del self.input
 
     def apart(self, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result of a module, whose own functions are not looked at."""
@@ -298,6 +304,10 @@ class Leaving(Walk):
         elif not _alike(answer, result):
             raise Astray(f"its {'.'.join(path)} returns something else")
         return result
+
+    def _let_go(self) -> None:
+        super()._let_go()
+        del self.alike
 
     def require_additions(self, number: int) -> None:
         """Raise Astray unless the stream was added to so often."""

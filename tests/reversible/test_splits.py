@@ -1,7 +1,9 @@
 """Blocks taken apart at their sums: by the graph, whatever their parts are called and do."""
 
 import copy
+import gc
 import pickle
+import weakref
 
 import pytest
 import torch
@@ -189,6 +191,25 @@ class Conditioned(Parts):
         shift, gate, other, last = self.ada(c).unsqueeze(1).chunk(4, dim=-1)
         x = x + gate * self.look(self.calm(x) + shift)
         return x + last * self.think(self.quiet(x) + other)
+
+
+@pytest.fixture
+def without_collector():
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_a_branch_holds_its_stream_and_graph_no_longer_than_they_are_used(block, without_collector):
+    """A graph that waits for the collector of cycles would be there beside the next blocks'."""
+    split = fitting(block.eval(), (X,), {})
+    for branch in split.branches(block):
+        x = X.clone().requires_grad_().clone()
+        node, stream = weakref.ref(x.grad_fn), weakref.ref(x)
+        branch(x)
+        del x
+        assert stream() is None
+        assert node() is None
 
 
 def test_what_does_not_come_from_the_stream_serves_both_branches():
