@@ -113,7 +113,7 @@ def checks(
     require_batch(images, labels)
     case = Case(model=twin_of(model), images=images, labels=labels, autocast=autocast)
     with generators_kept(images.device):
-        first = initial_loss(case.few() if light else case)
+        first = initial_loss(case.few() if light else case, labels)
     yield from first
     yield from _looked(units, case)
     nudge_zeros(case.model)

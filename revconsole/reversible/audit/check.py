@@ -203,9 +203,9 @@ def without_dropout(model: nn.Module) -> None:
                 setattr(module, name, 0.0)
 
 
-def require_classifier(case: Case, logits: Tensor) -> None:
+def require_classifier(case: Case, logits: Tensor, labels: Tensor) -> None:
     """Raise RevconsoleError unless the model gave every image one number per class."""
-    shape, count, classes = tuple(logits.shape), len(case.images), int(case.labels.max()) + 1
+    shape, count, classes = tuple(logits.shape), len(case.images), int(labels.max()) + 1
     if logits.ndim != 2 or len(logits) != count:
         raise RevconsoleError(
             f"the model returns {shape} for images of the shape {tuple(case.images.shape)}, and a "
@@ -215,7 +215,7 @@ def require_classifier(case: Case, logits: Tensor) -> None:
         raise RevconsoleError(
             f"the model tells {logits.shape[1]} classes apart and the data has at least {classes}: "
             "give the model as many outputs as there are classes"
-            + (", or labels that begin at 0" if int(case.labels.min()) == 1 else "")
+            + (", or labels that begin at 0" if int(labels.min()) == 1 else "")
         )
 
 

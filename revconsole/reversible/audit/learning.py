@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from revconsole.reversible.audit.check import (
     Case,
@@ -36,14 +36,15 @@ LEARNT = 0.25  # of guessing: no constant answer gets there unless nearly all la
 IMAGES = 32
 
 
-def initial_loss(case: Case) -> list[Check]:
+def initial_loss(case: Case, labels: Tensor) -> list[Check]:
     """The loss in training mode is near that of guessing, ln(classes).
 
+    labels: of the whole batch, of which the case may be a part.
     Raises RevconsoleError if the model is no classifier of these images.
     """
     with torch.no_grad():
         logits = case.logits()
-        require_classifier(case, logits)
+        require_classifier(case, logits, labels)
         loss = float(case.loss_of(logits))
     classes = logits.shape[1]
     guessing = math.log(classes)
