@@ -15,25 +15,20 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from revconsole.errors import NotInvertible
+from revconsole.reversible.switches import Values, switched, switches
 
 Slots = tuple[tuple[tuple[nn.Module, str], ...], ...]  # per parameter, where it is held
-ATTENTION_KERNELS = ("flash", "mem_efficient", "math", "cudnn")  # of every device, despite the name
 Random = tuple[Tensor | None, Tensor | None]  # generator states of the CPU and of the device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arithmetic:
-    """The settings that decide how numbers are computed: autocast, attention kernels, precision.
-
-    kernels: which of `ATTENTION_KERNELS` may be chosen. products: of float32 matrices, as
-    `torch.get_float32_matmul_precision` has it.
-    """
+    """The settings that decide how numbers are computed: autocast, and the `switches` of torch."""
 
     device_type: str
     autocast: bool
     dtype: torch.dtype
-    kernels: tuple[bool, ...]
-    products: str
+    switches: Values
 
     @classmethod
     def now(cls, device: torch.device) -> Self:
@@ -43,44 +38,33 @@ class Arithmetic:
             device_type=kind,
             autocast=torch.is_autocast_enabled(kind),
             dtype=torch.get_autocast_dtype(kind),
-            kernels=_allowed_kernels(),
-            products=torch.get_float32_matmul_precision(),
+            switches=switches(),
         )
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Restore the settings for a `with`; autocast without its cache.
+        """Restore the settings for a `with`; autocast as in `uncached`."""
+        with switched(self.switches), self.uncached():
+            yield
+
+    @contextmanager
+    def uncached(self) -> Iterator[None]:
+        """Autocast as it was, without its cache: all that the first evaluation needs.
 
         A cast of a weight that stands in for another would stay in the cache until the caller's own
         autocast ends, and is never looked up again. Older versions of torch also find a cast made
         without a graph where one with a graph is needed.
         """
-        with ExitStack() as stack:
-            kernels, products = _allowed_kernels(), torch.get_float32_matmul_precision()
-            if kernels != self.kernels:
-                stack.callback(_allow_kernels, kernels)
-                _allow_kernels(self.kernels)
-            if products != self.products:
-                stack.callback(torch.set_float32_matmul_precision, products)
-                torch.set_float32_matmul_precision(self.products)
-            if self.autocast or torch.is_autocast_enabled(self.device_type):
-                stack.enter_context(self._autocast())
+        if self.autocast or torch.is_autocast_enabled(self.device_type):
+            with self._autocast():
+                yield
+        else:
             yield
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(
             self.device_type, dtype=self.dtype, enabled=self.autocast, cache_enabled=False
         )
-
-
-def _allowed_kernels() -> tuple[bool, ...]:
-    cuda = torch.backends.cuda
-    return tuple(getattr(cuda, f"{kernel}_sdp_enabled")() for kernel in ATTENTION_KERNELS)
-
-
-def _allow_kernels(allowed: Sequence[bool]) -> None:
-    for kernel, wanted in zip(ATTENTION_KERNELS, allowed, strict=True):
-        getattr(torch.backends.cuda, f"enable_{kernel}_sdp")(wanted)
 
 
 @contextmanager
@@ -90,7 +74,7 @@ def unseen_graph() -> Iterator[None]:
     Whoever counts, offloads or counts along with what is saved (`kept_for_backward`, `save_on_cpu`,
     `torch.utils.checkpoint`) is to see what is kept and nothing else.
     """
-    hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)  # noqa: SLF001  no other way to ask
+    hooks: object = torch._C._autograd._top_saved_tensors_default_hooks(True)  # noqa: SLF001  no other way to ask
     if hooks is None:
         yield
         return
@@ -98,8 +82,9 @@ def unseen_graph() -> Iterator[None]:
         yield
 
 
-def _nothing(_saved: Any) -> None:
+def _nothing(_saved: Any) -> Any:
     """What is kept of a tensor that nobody will ask for."""
+    return None
 
 
 def random_state(device: torch.device) -> tuple[Tensor, ...]:

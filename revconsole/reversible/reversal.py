@@ -183,7 +183,11 @@ class _Reversible(torch.autograd.Function):
         needed, extras = ctx.needs_input_grad[2:], len(others) - len(step.slots)
         given = [_leaf(*each) for each in zip(others[:extras], needed[count:], strict=False)]
         couplings = step.couplings(draw, given)
-        with step.arithmetic(), only_statistics_change(step.block, step.index), unseen_graph():
+        with (
+            step.arithmetic.uncached(),
+            only_statistics_change(step.block, step.index),
+            unseen_graph(),
+        ):
             passed = _forward(step, couplings, streams, needed[:count])
 
         ctx.step, ctx.needed, ctx.sources = step, needed, tuple(passed.sources)

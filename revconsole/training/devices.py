@@ -11,6 +11,7 @@ import torch
 
 from revconsole.errors import DeviceUnavailable, RunFailed
 from revconsole.records.events import Scalar
+from revconsole.reversible.switches import products
 from revconsole.training import cards
 from revconsole.training.shortage import size
 
@@ -120,7 +121,7 @@ def surroundings(device: torch.device) -> dict[str, Scalar]:
         "CPU threads": torch.get_num_threads(),
         "device": device.type,
         "device name": device_name(device),
-        "float32 matmul precision": torch.get_float32_matmul_precision(),
+        "float32 matmul precision": products(),
         "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
     }
 

@@ -13,6 +13,7 @@ import revconsole
 from revconsole.records.child import working_folder
 from revconsole.records.events import Scalar
 from revconsole.reversible import ReversibleSequence, sequences
+from revconsole.reversible.switches import products
 from revconsole.training import devices
 from revconsole.training.cost import operations_of, weights_of
 from revconsole.training.evaluation import evaluated
@@ -30,7 +31,7 @@ def facts(setting: Setting) -> dict[str, Scalar]:
         "device_name": devices.device_name(setting.device),
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "float32_matmul": torch.get_float32_matmul_precision(),
+        "float32_matmul": products(),
         **({} if setting.fitted else weights_of(model)),
         **operations_of(setting.plan, model),
         "steps": setting.steps,
