@@ -9,8 +9,9 @@ are those between its mark and its exit, and what crosses these two borders is r
 import gc
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 from torch import Tensor, nn
@@ -32,7 +33,9 @@ class Crossing:
     reads: what it read that it neither holds nor was given. leaves: what it made besides its output
     and something else used. goes_to: the module that was given its output, and nothing else was.
     alike: whether that module was given the same besides. used: what else was done with the output.
-    span: numbers of its first and its last node. shape: of its stream.
+    span: numbers of its first and its last node. shape: of its stream. chained: whether the module
+    did no more than call its children in order. gambles: whether random numbers of Python or NumPy
+    were drawn in it.
     """
 
     reads: tuple[str, ...]
@@ -42,6 +45,8 @@ class Crossing:
     used: tuple[str, ...]
     span: tuple[int, int]
     shape: tuple[int, ...]
+    chained: bool
+    gambles: bool
 
 
 Crossings = Mapping[nn.Module, list[Crossing]]
@@ -89,8 +94,8 @@ def _once_more(model: nn.Module, inputs: Inputs, closed: type[nn.Module]) -> Cro
 
 
 def _kept(found: Crossings, made: list[Made]) -> list[tuple[Crossing, dict[int, Tensor]]]:
-    """The tensors that are still there by their numbers, with the calls they were made in."""
-    alive = {n: tensor for ref, n in made if (tensor := ref()) is not None}
+    """The tensors that Python still holds by their numbers, with the calls they were made in."""
+    alive = _held({n: tensor for ref, n in made if (tensor := ref()) is not None})
     numbers = sorted(alive)
     kept = []
     for crossing in (each for calls in found.values() for each in calls):
@@ -99,6 +104,18 @@ def _kept(found: Crossings, made: list[Made]) -> list[tuple[Crossing, dict[int, 
         if inside:
             kept.append((crossing, {number: alive[number] for number in inside}))
     return kept
+
+
+def _held(alive: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    """Those that something of Python refers to; others are there for the graph of one of them."""
+    if not alive:
+        return {}
+    ids = {id(tensor): number for number, tensor in alive.items()}
+    held = set()
+    for holder in gc.get_referrers(*alive.values()):
+        if holder is not alive and not isinstance(holder, FrameType):
+            held |= {ids[id(each)] for each in gc.get_referents(holder) if id(each) in ids}
+    return {number: alive[number] for number in sorted(held)}
 
 
 def _places(model: nn.Module, kept: Mapping[int, Tensor]) -> tuple[str, ...]:
@@ -183,6 +200,8 @@ class _Graph:
             used=tuple(dict.fromkeys(others)),
             span=span,
             shape=tuple(call.stream.shape),
+            chained=_chained(call.module, call, self.run),
+            gambles=call.drawn[0][1] != call.drawn[1][1],
         )
 
     def _reads(self, call: Call, inside: Collection[Node], span: tuple[int, int]) -> Iterator[str]:
@@ -235,6 +254,28 @@ class _Graph:
         return "a tensor made before it"
 
 
+def _chained(container: nn.Module, call: Call, run: Run) -> bool:
+    """Whether a module does no more than call its children in order, drawing nothing between."""
+    own = [*container.parameters(recurse=False), *container.buffers(recurse=False)]
+    children = [child for child in container._modules.values() if child is not None]  # noqa: SLF001  named_children hides a block used twice
+    if own or not children or len(call.given) != 1 or call.named:
+        return False
+    at: object = call.stream if call.inner is None else call.inner
+    for child in children:
+        step = run.once(child)
+        if step is None or step.stream is not at or len(step.given) != 1 or step.named:
+            return False
+        at = step.handed
+    return at is call.out and not _draws_between(call, [run.calls[child][0] for child in children])
+
+
+def _draws_between(call: Call, children: Sequence[Call]) -> bool:
+    """Whether a module itself draws random numbers, as it may to leave out one of its children."""
+    befores = [call.drawn[0], *(child.drawn[1] for child in children)]
+    afters = [*(child.drawn[0] for child in children), call.drawn[1]]
+    return befores != afters
+
+
 def _besides(call: Call) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     return call.given[1:], dict(call.named)
 
@@ -250,6 +291,11 @@ def _number(node: Node) -> int:
 
 def _operation(node: Node) -> str:
     return str(node.name()).removesuffix("0").removesuffix("Backward").lower()
+
+
+def listed(names: Iterable[str]) -> str:
+    """Each name once, in a sentence."""
+    return ", ".join(dict.fromkeys(names))
 
 
 def _some(names: Iterable[str]) -> tuple[str, ...]:

@@ -6,12 +6,14 @@ transformers do. Everything else has to fuse its streams by their mean.
 
 import copy
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from revconsole.errors import NotInvertible
+from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.reversible.scheme import Scheme
 from revconsole.reversible.sequence import ReversibleSequence
 from revconsole.reversible.trial import Run
@@ -65,6 +67,36 @@ def wide_ends(model: Any) -> dict[str, nn.Module]:
     if isinstance(head, nn.Linear):
         ends["head"] = _wide_head(model, head)
     return ends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndsGuard:
+    """A hook on a model that notices a head that was made anew, and is too narrow for two streams."""
+
+    width: int
+
+    def __call__(self, model: Any, given: tuple[object, ...]) -> None:
+        """Raise RevconsoleError if the head does not take the streams side by side."""
+        del given
+        head = getattr(model, "head", None)
+        if isinstance(head, nn.Linear) and head.in_features != self.width:
+            raise RevconsoleError(
+                f"the head takes {head.in_features} numbers, and the scheme hands on two streams side "
+                f"by side, {self.width}: it was made anew after rewiring; call reset_classifier before "
+                "rewire, or use fuse='mean'"
+            )
+
+
+def put_ends(model: nn.Module, ends: Mapping[str, nn.Module]) -> None:
+    """Put the wide norms and the head in place of the narrow ones."""
+    for name, end in ends.items():
+        setattr(model, name, end)
+    widths = [
+        end.in_features if isinstance(end, nn.Linear) else math.prod(end.normalized_shape)  # type: ignore[arg-type]  # what a norm is
+        for end in ends.values()
+    ]
+    if widths:
+        model.register_forward_pre_hook(EndsGuard(width=widths[0]))
 
 
 def require_same_width(model: nn.Module, scheme: Scheme) -> None:

@@ -54,6 +54,12 @@ class Inputs:
         args, kwargs = tree_map_only(Tensor, _copy, (self.args, dict(self.kwargs)))
         return args, kwargs
 
+    @property
+    def batch(self) -> int:
+        """How long the first tensor is; 0 without one."""
+        first = next(tensors_in((self.args, dict(self.kwargs))), None)
+        return len(first) if first is not None and first.ndim else 0
+
     def doubled(self, axis: int = 0) -> Self:
         """Every tensor that is as long along the axis as the first, twice over."""
         first = next(tensors_in((self.args, dict(self.kwargs))), None)

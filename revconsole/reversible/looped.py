@@ -11,48 +11,23 @@ In evaluation, where the scheme is the plain network, the blocks themselves are 
 
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from revconsole.errors import RevconsoleError
 from revconsole.reversible.extras import same_arguments
 from revconsole.reversible.pending import Pending
-from revconsole.reversible.scheme import Backward, Scheme
 from revconsole.reversible.sequence import ReversibleSequence
 
 
 class LoopedSequence(ReversibleSequence):
     """A `ReversibleSequence` that the model iterates over; see the module.
 
-    starts: names of blocks that begin a new run, because the model does something between them and
-    those before. What a model collects from inside a run (intermediate features) is there only where
-    the blocks themselves are yielded; elsewhere its use raises.
+    What a model collects from inside a run (intermediate features) is there only where the blocks
+    themselves are yielded; elsewhere its use raises.
     """
-
-    starts: frozenset[str] = frozenset()
-
-    def __init__(
-        self,
-        *blocks: nn.Module | OrderedDict[str, nn.Module],
-        scheme: Scheme,
-        backward: Backward | Sequence[Backward] = "reversible",
-        left: Collection[str] = (),
-        starts: Collection[str] = (),
-    ) -> None:
-        self.starts = frozenset(starts)  # first: the runs depend on it
-        super().__init__(*blocks, scheme=scheme, backward=backward, left=left)
-
-    def _shorter(
-        self,
-        chosen: OrderedDict[str, nn.Module],
-        backward: Backward | Sequence[Backward],
-        left: Collection[str],
-    ) -> Self:
-        return type(self)(
-            chosen, scheme=self.scheme, backward=backward, left=left, starts=self.starts
-        )
 
     def __iter__(self) -> Iterator[Any]:
         """The blocks, or their stand-ins."""
@@ -69,20 +44,6 @@ class LoopedSequence(ReversibleSequence):
             yield first
             yield from (Later(first, name) for name in names[1:])
 
-    def _stretches(self) -> Iterator[tuple[bool, list[nn.Module]]]:
-        for wired, names in self._named_stretches():
-            yield wired, [self.get_submodule(name) for name in names]
-
-    def _named_stretches(self) -> list[tuple[bool, list[str]]]:
-        """The children in order, as runs, each wired, and stretches that are left."""
-        stretches: list[tuple[bool, list[str]]] = []
-        for name in self._modules:
-            wired = name not in self.left
-            if not stretches or stretches[-1][0] != wired or name in self.starts:
-                stretches.append((wired, []))
-            stretches[-1][1].append(name)
-        return stretches
-
     def _part(self, names: list[str]) -> ReversibleSequence:
         """One run by itself, with its share of the backward."""
         backward = self.backward
@@ -90,7 +51,9 @@ class LoopedSequence(ReversibleSequence):
             wired = [name for name in self._modules if name not in self.left]
             backward = tuple(b for n, b in zip(wired, backward, strict=True) if n in names)
         blocks = OrderedDict((name, self.get_submodule(name)) for name in names)
-        part = ReversibleSequence(blocks, scheme=self.scheme, backward=backward)
+        part = ReversibleSequence(
+            blocks, scheme=self.scheme, backward=backward, batch_axis=self.batch_axis
+        )
         part.draws = self.draws
         part.training = self.training  # not train(): parts of a block may be in another mode
         return part

@@ -15,15 +15,17 @@ blocks, pooling, head) is left alone.
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from torch import nn
 
 from revconsole.errors import NotInvertible
+from revconsole.reversible.axes import Axes
 from revconsole.reversible.crossings import crossings, in_training
-from revconsole.reversible.ends import joins, require_end, require_same_width, wide_ends
+from revconsole.reversible.ends import joins, put_ends, require_end, require_same_width, wide_ends
 from revconsole.reversible.examples import Example
+from revconsole.reversible.hooks import hand_over
 from revconsole.reversible.looped import LoopedSequence
 from revconsole.reversible.rounding import require_digits_in
 from revconsole.reversible.scheme import Backward, Scheme, make_scheme
@@ -49,21 +51,30 @@ class Survey:
 
 
 def survey(
-    model: nn.Module, scheme: Scheme | str = "bdia", *, example: Example | None = None
+    model: nn.Module,
+    scheme: Scheme | str = "bdia",
+    *,
+    example: Example | None = None,
+    batch_axis: int | None = None,
 ) -> Survey:
     """Look for residual stacks, without changing the model, and say which the scheme can take.
 
     example: what to run the model on: a tensor, a tuple of positional inputs, a dictionary of named
     ones, or `(args, kwargs)`; by default an image of the size it was made for, or a small one.
+    batch_axis: of the streams between blocks; found by itself where the model shows it.
     """
-    return surveys(model, [_made(scheme)], example=example)[0]
+    return surveys(model, [_made(scheme)], example=example, batch_axis=batch_axis)[0]
 
 
 def surveys(
-    model: nn.Module, schemes: Sequence[Scheme], *, example: Example | None = None
+    model: nn.Module,
+    schemes: Sequence[Scheme],
+    *,
+    example: Example | None = None,
+    batch_axis: int | None = None,
 ) -> list[Survey]:
     """A survey for each of several schemes, from one run of the model."""
-    seen = _seen(model, example)
+    seen = _seen(model, example, batch_axis)
     found = []
     for scheme in schemes:
         stacks, left = seen.stacks(scheme)
@@ -77,12 +88,13 @@ def rewire(
     backward: Backward = "reversible",
     *,
     example: Example | None = None,
+    batch_axis: int | None = None,
 ) -> Model:
     """Replace every fitting stack of the model by a `ReversibleSequence`; returns the same model.
 
     scheme: a name, with that scheme's defaults, or a value such as `Bdia(grid_bits=9)`. A model
     that is rewired already may be rewired again, except from or to another width of its head.
-    example: as for `survey`.
+    example, batch_axis: as for `survey`.
     What is left alone beside rewired stacks is logged as a warning with the reason; `survey(model,
     scheme)` tells beforehand.
     Raises NotInvertible if there is nothing to rewire, saying what was tried, or if the scheme
@@ -90,7 +102,7 @@ def rewire(
     """
     wired = _made(scheme)
     require_same_width(model, wired)
-    stacks, left = _seen(model, example).stacks(wired)
+    stacks, left = _seen(model, example, batch_axis).stacks(wired)
     if not stacks:
         raise NotInvertible(
             f"{type(model).__name__} has no stack of residual blocks to rewire ({_told(left)})"
@@ -104,8 +116,7 @@ def rewire(
 
     joined_before = any(isinstance(module, ReversibleSequence) for module in model.modules())
     ends = wide_ends(model) if joins(wired) and not joined_before else {}
-    for name, end in ends.items():
-        setattr(model, name, end)
+    put_ends(model, ends)
     for stack in stacks:
         parent, _, name = stack.path.rpartition(".")
         setattr(model.get_submodule(parent), name, _sequence(stack, wired, backward))
@@ -130,6 +141,8 @@ class _Seen:
     blocks: Blocks | None
     inside: Mapping[str, "_Seen"]
     failure: str
+    batch_axis: int | None = None
+    axes: Axes | None = None
 
     def stacks(self, scheme: Scheme) -> tuple[list[Stack], dict[str, str]]:
         """What the scheme can take, and what it leaves with the reason."""
@@ -145,7 +158,30 @@ class _Seen:
                 return [], {stack.path: str(misfit) for stack in stacks} | search.left
         if not stacks and not search.left:
             return [], {"": NOTHING}
-        return stacks, search.left
+        return self._with_axes(stacks, scheme, search.left), search.left
+
+    def _with_axes(self, stacks: list[Stack], scheme: Scheme, left: dict[str, str]) -> list[Stack]:
+        """The stacks with the axis of the batch, without those where a scheme that draws needs it in vain."""
+        if self.batch_axis is not None:
+            return [replace(stack, batch_axis=self.batch_axis) for stack in stacks]
+        found = []
+        for stack in stacks:
+            axis = self._axis(stack) if scheme.draws and stack.batch_axis is None else None
+            known = axis if stack.batch_axis is None else stack.batch_axis
+            if scheme.draws and known is None:
+                left[stack.path] = (
+                    f"does not show on which axis of its streams the batch lies, and {scheme.name} "
+                    "draws for each sample: give it as `batch_axis`"
+                )
+            else:
+                found.append(replace(stack, batch_axis=known))
+        return found
+
+    def _axis(self, stack: Stack) -> int | None:
+        """The axis of the batch in the streams of a stack."""
+        run = stack.runs[0]
+        first, last = (stack.container.get_submodule(name) for name in (run[0], run[-1]))
+        return None if self.axes is None else self.axes.batch(first, last)
 
     def _from_children(self, scheme: Scheme) -> tuple[list[Stack], dict[str, str]]:
         stacks: list[Stack] = []
@@ -167,16 +203,24 @@ def _worthwhile(stacks: list[Stack], left: dict[str, str]) -> list[Stack]:
     return [stack for stack in stacks if stack.longest > 1]
 
 
-def _seen(model: nn.Module, example: Example | None) -> _Seen:
+def _seen(model: nn.Module, example: Example | None, batch_axis: int | None) -> _Seen:
     try:
         run = run_once(model, example, closed=ReversibleSequence)
     except NotInvertible as failure:
         return _Seen(model=model, blocks=None, inside={}, failure=str(failure))
     except NotImplementedError:
-        inside = {name: _seen(child, example) for name, child in model.named_children()}
+        children = model.named_children()
+        inside = {name: _seen(child, example, batch_axis) for name, child in children}
         return _Seen(model=model, blocks=None, inside=inside, failure="has no forward")
-    looks = [crossings(run, model), in_training(model, run.inputs, closed=ReversibleSequence)]
-    return _Seen(model=model, blocks=Blocks(run=run, looks=looks), inside={}, failure="")
+    training = in_training(model, run.inputs, closed=ReversibleSequence)
+    return _Seen(
+        model=model,
+        blocks=Blocks(run=run, looks=[crossings(run, model), training]),
+        inside={},
+        failure="",
+        batch_axis=batch_axis,
+        axes=Axes.of(model, run, training, closed=ReversibleSequence),
+    )
 
 
 def _made(scheme: Scheme | str) -> Scheme:
@@ -188,13 +232,15 @@ def _sequence(stack: Stack, scheme: Scheme, backward: Backward) -> ReversibleSeq
     children = stack.container._modules  # noqa: SLF001  named_children hides a block used twice
     named = OrderedDict((name, child) for name, child in children.items() if child is not None)
     taken = {name for run in stack.runs for name in run}
-    left = [name for name in named if name not in taken]
-    if stack.looped:
-        starts = [run[0] for run in stack.runs]
-        sequence: ReversibleSequence = LoopedSequence(
-            named, scheme=scheme, backward=backward, left=left, starts=starts
-        )
-    else:
-        sequence = ReversibleSequence(named, scheme=scheme, backward=backward, left=left)
+    kind = LoopedSequence if stack.looped else ReversibleSequence
+    sequence = kind(
+        named,
+        scheme=scheme,
+        backward=backward,
+        left=[name for name in named if name not in taken],
+        starts=[run[0] for run in stack.runs],
+        batch_axis=stack.batch_axis or 0,
+    )
     sequence.training = stack.container.training
+    hand_over(stack.container, sequence)
     return sequence

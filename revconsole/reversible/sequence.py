@@ -26,6 +26,7 @@ from torch.utils.checkpoint import checkpoint
 from revconsole.errors import RevconsoleError, UnknownName
 from revconsole.reversible.coupling import Streams, advance
 from revconsole.reversible.extras import Extras, taken_apart
+from revconsole.reversible.hooks import Guard, guard, own_forward, require_as_rewired
 from revconsole.reversible.lossless import Grid, peak
 from revconsole.reversible.replay import (
     Arithmetic,
@@ -59,9 +60,12 @@ class ReversibleSequence(nn.Sequential):
     backward: where the backward pass finds its activations, for all blocks or for each.
     left:     names of children that are called as they are, between runs of the others: a stage's
               first block, say, which changes the shape.
+    starts:   names of blocks that begin a new run, because something is done between them and those
+              before.
+    batch_axis: of the streams, along which schemes that draw do so for each sample.
 
-    In training, forward hooks of a block do not run (its branches are called, those of their
-    modules run, again in the backward); in evaluation they do if the scheme's evaluation is plain.
+    In training a block with hooks of its own raises, as its branches are called and not itself (hooks
+    on modules inside it run, again in the backward); where the scheme's evaluation is plain they run.
     Raises UnknownName for a backward there is not, and NotInvertible for `reversible` with a scheme
     that cannot undo this many blocks.
     """
@@ -72,9 +76,12 @@ class ReversibleSequence(nn.Sequential):
         scheme: Scheme,
         backward: Backward | Sequence[Backward] = "reversible",
         left: Collection[str] = (),
+        starts: Collection[str] = (),
+        batch_axis: int = 0,
     ) -> None:
         super().__init__(*blocks)  # type: ignore[arg-type]  # either form, as for nn.Sequential
-        self.left = frozenset(left)
+        self.left, self.starts = frozenset(left), frozenset(starts)
+        self.batch_axis = batch_axis
         self.draws: Draws = coin_flips
         self.scheme = scheme
         self.backward = backward
@@ -89,7 +96,7 @@ class ReversibleSequence(nn.Sequential):
         self._scheme = wanted
         for name, block in self._modules.items():
             if name not in self.left and block is not None:
-                guard(block, Guard(scheme=wanted, name=name))
+                guard(block, Guard(scheme=wanted, name=name, forward=own_forward(block)))
 
     @property
     def backward(self) -> Backward | tuple[Backward, ...]:
@@ -149,19 +156,17 @@ class ReversibleSequence(nn.Sequential):
             wired = [name for name in names if name not in self.left]
             backward = tuple(b for n, b in zip(wired, backward, strict=True) if n in chosen)
         left = self.left & chosen.keys()
-        part = self._shorter(chosen, backward, left)
+        part = type(self)(
+            chosen,
+            scheme=self.scheme,
+            backward=backward,
+            left=left,
+            starts=self.starts,
+            batch_axis=self.batch_axis,
+        )
         part.draws = self.draws
         part.training = self.training  # not train(): parts of a block may be in another mode
         return part
-
-    def _shorter(
-        self,
-        chosen: OrderedDict[str, nn.Module],
-        backward: Backward | Sequence[Backward],
-        left: Collection[str],
-    ) -> Self:
-        """A sequence like this one of some of its blocks."""
-        return type(self)(chosen, scheme=self.scheme, backward=backward, left=left)
 
     def extra_repr(self) -> str:
         """The scheme and the backward."""
@@ -185,6 +190,7 @@ class ReversibleSequence(nn.Sequential):
         scheme = self._scheme_for(x)
         for wired, blocks in self._stretches():
             if wired:
+                self._require_as_rewired(blocks)
                 run = Run(scheme, extras, tuple(tensors))
                 modes = [next(words) for _ in blocks] if self._keeps() else ["stored"] * len(blocks)
                 x = run.through(blocks, modes, x, self._draw(x, len(blocks)))
@@ -205,9 +211,29 @@ class ReversibleSequence(nn.Sequential):
         )
 
     def _stretches(self) -> Iterator[tuple[bool, list[nn.Module]]]:
-        """The children in order, as stretches that are wired and stretches that are not."""
-        for wired, group in groupby(self._modules.items(), lambda each: each[0] not in self.left):
-            yield wired, [block for _, block in group]
+        """The children in order, as runs, each wired, and stretches that are left."""
+        for wired, names in self._named_stretches():
+            yield wired, [self.get_submodule(name) for name in names]
+
+    def _named_stretches(self) -> list[tuple[bool, list[str]]]:
+        """The same by name."""
+        stretches: list[tuple[bool, list[str]]] = []
+        for name in self._modules:
+            wired = name not in self.left
+            if not stretches or stretches[-1][0] != wired or name in self.starts:
+                stretches.append((wired, []))
+            stretches[-1][1].append(name)
+        return stretches
+
+    def _require_as_rewired(self, blocks: Sequence[nn.Module]) -> None:
+        """Raise RevconsoleError for hooks of blocks that would not run, and for another forward."""
+        plain = self.scheme.plain
+        if plain == "always" or (plain == "in evaluation" and not self.training):
+            return
+        for block in blocks:
+            for hook in block._forward_pre_hooks.values():  # noqa: SLF001  the guard is one of them
+                if isinstance(hook, Guard):
+                    require_as_rewired(block, hook.name, hook.forward)
 
     def _keeps(self) -> bool:
         """Whether this forward pass will be followed by a backward one."""
@@ -217,13 +243,16 @@ class ReversibleSequence(nn.Sequential):
         """Signs ±1, (blocks, B); None in evaluation and for schemes that draw nothing."""
         if not (self.scheme.draws and self.training):
             return None
-        signs = self.draws(blocks, len(x), x.device)
-        if signs.shape != (blocks, len(x)):
+        samples = x.shape[self.batch_axis]
+        signs = self.draws(blocks, samples, x.device)
+        if signs.shape != (blocks, samples):
             raise RevconsoleError(
                 f"the source of draws returned the shape {tuple(signs.shape)}; "
-                f"{blocks} blocks and {len(x)} samples need ({blocks}, {len(x)})"
+                f"{blocks} blocks and {samples} samples need ({blocks}, {samples})"
             )
-        return signs
+        beside = [1] * (x.ndim - 1)
+        beside.insert(self.batch_axis, samples)
+        return signs.reshape(blocks, *beside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +272,8 @@ class Run:
     ) -> Tensor:
         """What the scheme makes of x over these blocks, each with its backward.
 
-        signs: ±1, (blocks, B), where the scheme draws.
+        signs: ±1, (blocks, B, 1, …, 1) with B on the axis of the batch, where the
+        scheme draws.
         """
         grid, scheme = self.scheme.grid, self.scheme
         if grid is not None:
@@ -364,39 +394,5 @@ def _in_floats(scheme: Scheme) -> Scheme:
 
 
 def _rows(signs: Tensor | None, x: Tensor, blocks: int) -> Sequence[Tensor | None]:
-    """One row of signs per block, (B, 1, …, 1) in the dtype of x."""
-    if signs is None:
-        return [None] * blocks
-    return list(signs.to(x).reshape(blocks, len(x), *[1] * (x.ndim - 1)).unbind())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guard:
-    """A block's forward hook that refuses calls around its sequence which would not be the scheme's.
-
-    timm walks over the blocks itself for attention masks, intermediate features and its own
-    gradient checkpointing; under most schemes that would silently compute another network.
-    """
-
-    scheme: Scheme
-    name: str
-
-    def __call__(self, block: nn.Module, given: tuple[object, ...]) -> None:
-        """Raise RevconsoleError unless a plain call of the block is what the scheme does too."""
-        del given
-        plain = self.scheme.plain
-        if plain == "always" or (plain == "in evaluation" and not block.training):
-            return
-        raise RevconsoleError(
-            f"block {self.name} is wired by the scheme {self.scheme.name} and cannot be called by "
-            "itself: call the whole sequence, without attention masks, intermediate features or "
-            "timm's own gradient checkpointing (backward='checkpointed' is ours)"
-        )
-
-
-def guard(block: nn.Module, wanted: Guard) -> None:
-    """Put the guard on the block, in place of one that an earlier sequence left there."""
-    hooks = block._forward_pre_hooks  # noqa: SLF001  handles do not survive a copy of the model
-    for key in [key for key, hook in hooks.items() if isinstance(hook, Guard)]:
-        del hooks[key]
-    block.register_forward_pre_hook(wanted)
+    """One row of signs per block in the dtype of x; None for each where nothing is drawn."""
+    return [None] * blocks if signs is None else list(signs.to(x).unbind())

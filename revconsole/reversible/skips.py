@@ -3,13 +3,14 @@
 The graph runs from an output back to a mark put on the input. An *identity path* is a way along it
 through sums, changes of layout, cutting and joining, scalings by something that does not depend on the input, and
 activations that act on each number alone (ResNet's, after the sum). A block whose output has one is
-residual. One that sums its input in and goes on computing (ConvMixer, post-norm transformers) skips
+residual, if something that matrices or kernels make of the input is added on the way: a norm that
+takes the mean off its input is not. One that sums its input in and goes on computing (ConvMixer, post-norm transformers) skips
 `inside`. A chain of plain convolutions does neither. Only the structure is read, no number and no
 name of a module, so it works on the `meta` device as well.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -27,6 +28,8 @@ ACTIVATIONS = re.compile(
     r"(Celu|Elu|Gelu|Hardswish|Hardtanh|LeakyRelu|Mish|Prelu|Relu|Selu|Silu|Softplus|Tanh|"
     r"Threshold)Backward\d"
 )
+MULTIPLIES = re.compile(r"(Addmm|Mm|Bmm|Baddbmm|Addbmm|Mv|Addmv|Linear|\w*Conv)")
+NONE, VECTOR, MATRIX = range(3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,20 +57,38 @@ def skip_between(output: Tensor, mark: Node) -> Skip:
     """What the graph says about the way from the node `mark` to the output."""
     order = _inputs_first(output.grad_fn, mark)
     depends, same, sums = {mark}, {mark}, set()
+    learnt: set[Node] = set()  # sums of what matrices make of the input
+    weights: dict[Node, int] = {}
     for node in order:
         inputs = [child for child, _ in node.next_functions if child is not None]
+        weights[node] = _weights(node, [child for child in inputs if child not in same], weights)
         if node is mark or not any(child in depends for child in inputs):
             continue
         depends.add(node)
         if _passes(node, inputs, depends, same):
             same.add(node)
-            others = any(child in depends and child not in same for child in inputs)
+            others = [child for child in inputs if child in depends and child not in same]
             if SUMS.fullmatch(node.name()) and others:
                 sums.add(node)
+                learnt |= {node} if any(weights[child] == MATRIX for child in others) else set()
 
     path = _path(output.grad_fn, same, mark) if output.grad_fn in same else frozenset()
-    summed = frozenset(sums & path)
-    return Skip(ends=bool(summed), inside=bool(sums), summed=summed, path=path)
+    ends = bool(learnt & path)
+    summed = frozenset(sums & path) if ends else frozenset()
+    return Skip(ends=ends, inside=bool(learnt), summed=summed, path=path)
+
+
+def _weights(node: Node, inputs: list[Node], of: Mapping[Node, int]) -> int:
+    """The most that a computation has of weights: NONE, VECTOR or MATRIX.
+
+    A norm, by whatever name, only reduces its input and scales it by vectors; a branch has matrices
+    or kernels, though they may be one number wide.
+    """
+    variable = getattr(node, "variable", None)
+    if variable is not None:
+        return MATRIX if sum(size > 1 for size in variable.shape) > 1 else VECTOR
+    most = max((of[child] for child in inputs if child in of), default=NONE)
+    return MATRIX if most and MULTIPLIES.match(node.name()) else most
 
 
 def same_computation(one: Tensor, other: Tensor, mark: Node) -> bool:

@@ -6,14 +6,16 @@ over by its model, is a stack. Where blocks are made of blocks, the longer run w
 hierarchical model is no block, and ConvMixer's residual half is no stack.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from torch import Tensor, nn
 
 from revconsole.errors import NotInvertible
 from revconsole.reversible import branches as parts
-from revconsole.reversible.crossings import Crossings
+from revconsole.reversible.crossings import Crossings, listed
+from revconsole.reversible.hooks import foreign_hook
 from revconsole.reversible.looped import LoopedSequence
 from revconsole.reversible.rest import at_rest
 from revconsole.reversible.scheme import Scheme
@@ -34,13 +36,14 @@ class Stack:
     """A container with runs of blocks.
 
     path: in the model. runs: names of its children that are wired, run by run; the others are left.
-    looped: whether the model walks over the container instead of calling it.
+    looped: whether the model walks over the container instead of calling it. batch_axis: of streams.
     """
 
     path: str
     container: nn.Module
     runs: tuple[tuple[str, ...], ...]
     looped: bool
+    batch_axis: int | None = None
 
     @property
     def blocks(self) -> int:
@@ -95,30 +98,50 @@ class Blocks:
         if len(calls) != 1:
             return f"is called {len(calls)} times in a run"
         reason = _misfit(calls[0])
+        kind = foreign_hook(module)  # one of the backward hides a skip from the graph
+        if kind and not reason.startswith(TURNS):
+            self.unsafe.add(module)
+            return (
+                f"has a {kind}, which would not run: remove it, or register it on a module inside"
+            )
         if not reason and (reason := self._crossed(module)):
             self.unsafe.add(module)
         return reason
 
     def _crossed(self, module: nn.Module) -> str:
         """What crosses the borders of a block besides its stream; empty if nothing does."""
+        if kind := foreign_hook(module):
+            return (
+                f"has a {kind}, which would not run: remove it, or register it on a module inside"
+            )
         seen = [crossing for look in self.looks for crossing in look.get(module, ())]
-        reads = _listed(name for crossing in seen for name in crossing.reads)
+        if any(crossing.gambles for crossing in seen):
+            return (
+                "draws random numbers of Python or NumPy, which a second evaluation would not draw "
+                "again: draw them with torch"
+            )
+        reads = listed(name for crossing in seen for name in crossing.reads)
         if reads:
             return (
                 f"reads {reads}, which it does not hold and is not given: register it on the block, "
                 "or hand it over as an argument"
             )
-        leaves = _listed(what for crossing in seen for what in crossing.leaves)
+        leaves = listed(what for crossing in seen for what in crossing.leaves)
         if leaves:
             return f"leaves more behind than its output: {leaves}; a wired block returns its stream alone"
         return ""
+
+    def chained(self, container: nn.Module) -> bool:
+        """Whether a module of any class does no more than call its children in order, in training too."""
+        seen = [crossing for look in self.looks for crossing in look.get(container, ())]
+        return bool(seen) and all(crossing.chained for crossing in seen)
 
     def parted(self, first: nn.Module, second: nn.Module) -> str:
         """Why the second does not go on exactly where the first ended; empty if it does."""
         for look in self.looks:
             for crossing in look.get(first, ()):
                 if crossing.used:
-                    return f"hands on what the model also uses ({_listed(crossing.used)})"
+                    return f"hands on what the model also uses ({listed(crossing.used)})"
                 if crossing.goes_to is not second or not crossing.alike:
                     return PARTED
         return ""
@@ -184,7 +207,8 @@ class Search:
             self.left[path] = str(misfit)
             return []
         looped = isinstance(sequence, LoopedSequence)
-        return [Stack(path=path, container=sequence, runs=runs, looped=looped)]
+        axis = sequence.batch_axis
+        return [Stack(path=path, container=sequence, runs=runs, looped=looped, batch_axis=axis)]
 
     def _reason(self, module: nn.Module, index: int) -> str:
         """Why the scheme cannot take the module for a block; empty if it can."""
@@ -206,7 +230,8 @@ class Search:
         if len(calls) > 1:
             return f"calls its {kind.__name__} {len(calls)} times in a run"
         if calls:
-            in_order = kind.forward is nn.Sequential.forward or _chains(container, calls[0], run)
+            sequential = kind.forward is nn.Sequential.forward and "forward" not in vars(container)
+            in_order = sequential or self.blocks.chained(container)
             return "called" if in_order else f"calls it in a way of its own ({kind.__name__})"
         if container in run.indexed:
             return "takes its blocks by index"
@@ -229,6 +254,7 @@ class Search:
             for run in runs
             for name in run
             if self._longest(children[name], inner[name]) >= len(run)
+            or self._is_stage(children[name], inner[name])
         }
         return self._maximal(children, [name for name in fit if name not in finer])
 
@@ -248,13 +274,25 @@ class Search:
             before = child
         return [tuple(run) for run in runs if len(run) > 1 or len(children) == 1]
 
+    def _is_stage(self, child: nn.Module, stacks: Sequence[Stack]) -> bool:
+        """Whether blocks alike follow one another inside, along its own skip: a stage is no block."""
+        for stack in self._through(child, stacks):
+            for names in stack.runs:
+                looks = [
+                    _look(self.blocks.run.calls[stack.container.get_submodule(n)][0]) for n in names
+                ]
+                if any(one == other for one, other in pairwise(looks)):
+                    return True
+        return False
+
     def _longest(self, child: nn.Module, stacks: Sequence[Stack]) -> int:
         """The longest run inside a block that its own skip leads through; 0 if there is none."""
-        skip = self.blocks.run.calls[child][0].skip
-        through = [
-            stack for stack in stacks if not skip.path or self.blocks.mark(stack.first) in skip.path
-        ]
-        return max((stack.longest for stack in through), default=0)
+        return max((stack.longest for stack in self._through(child, stacks)), default=0)
+
+    def _through(self, child: nn.Module, stacks: Sequence[Stack]) -> list[Stack]:
+        """The stacks inside a block that its own skip leads through."""
+        path = self.blocks.run.calls[child][0].skip.path
+        return [stack for stack in stacks if not path or self.blocks.mark(stack.first) in path]
 
     def _row(self, name: str, children: Mapping[str, nn.Module], reasons: Mapping[str, str]) -> str:
         """Why a block is in no run with its neighbours."""
@@ -262,9 +300,14 @@ class Search:
         at = names.index(name)
         beside = [(names[at], names[at + 1])] if at + 1 < len(names) else []
         beside += [(names[at - 1], names[at])] if at else []
-        both = [(a, b) for a, b in beside if not reasons[a] and not reasons[b]]
-        parted = [self.blocks.parted(children[a], children[b]) for a, b in both]
-        return next((why for why in parted if why), ALONE)
+        for first, second in beside:
+            if not reasons[first] and not reasons[second]:
+                why = self.blocks.parted(children[first], children[second])
+                if why and (first == name or why == PARTED):
+                    return why
+                if why:
+                    return f"comes after block {first}, which {why}"
+        return ALONE
 
     def _tell(
         self,
@@ -290,9 +333,9 @@ class Search:
                 self.left[where] = f"{kind} {why}"
             elif taken or child in self.blocks.unsafe:
                 self.left[where] = f"{kind} {reasons[name]}"
-        call = self.blocks.run.once(container)
-        chains = call is not None and _chains(container, call, self.blocks.run)
-        listed = chains or isinstance(container, nn.Sequential | nn.ModuleList)
+        listed = self.blocks.chained(container) or isinstance(
+            container, nn.Sequential | nn.ModuleList
+        )
         told = taken or any(inner.values()) or any(_inside(key, path) for key in self.left)
         alike = len(children) > 1 and len({type(child) for child in children.values()}) == 1
         if not listed or told or not alike:
@@ -328,10 +371,6 @@ def _split(call: Call) -> Split | str:
         return fitting(call.module, given, call.named) or parts.WHOLE
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(names))
-
-
 def _look(call: Call) -> object:
     """Equal for blocks that are taken apart alike: same parts, same weights' shapes, same input."""
     module = call.module
@@ -341,21 +380,6 @@ def _look(call: Call) -> object:
         (k, v) for k, v in vars(module).items() if isinstance(v, bool | int | float | str)
     )
     return type(module), made_of, weights, plain, call.stream.shape, call.skip.sums
-
-
-def _chains(container: nn.Module, call: Call, run: Run) -> bool:
-    """Whether a module of another class does no more than call its children in order."""
-    own = [*container.parameters(recurse=False), *container.buffers(recurse=False)]
-    children = list(_children(container).values())
-    if own or not children or len(call.given) != 1 or call.named:
-        return False
-    at: object = call.stream if call.inner is None else call.inner
-    for child in children:
-        step = run.once(child)
-        if step is None or step.stream is not at or len(step.given) != 1 or step.named:
-            return False
-        at = step.handed
-    return at is call.out
 
 
 def _children(module: nn.Module) -> dict[str, nn.Module]:

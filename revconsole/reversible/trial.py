@@ -5,6 +5,8 @@ what keeps its shape, what adds to its input. A run in evaluation on a small inp
 weights and inputs of floating point need gradients in it, so that nothing frozen is overlooked.
 """
 
+import random
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,6 +15,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from revconsole.errors import NotInvertible
@@ -21,6 +24,7 @@ from revconsole.reversible.pending import asks_for_form
 from revconsole.reversible.rest import at_rest
 from revconsole.reversible.skips import Node, Skip, skip_between
 
+Stand: TypeAlias = tuple[int, int]
 Made: TypeAlias = tuple[weakref.ReferenceType[Tensor], int]  # a tensor, the number of its node
 FAILURES = (
     RuntimeError, TypeError, ValueError, AssertionError, IndexError, KeyError, AttributeError,
@@ -35,7 +39,8 @@ class Call:
     mark: where its stream enters the graph; None if it has no stream or autograd was off.
     out: what it returned, and exit: that as its caller knows it; None where it leaves no graph.
     turn, end: when it began and returned, counted in calls. used: what functions of torch were
-    called on its exit.
+    called on its exit. drawn: where the generators stood when it began and returned, torch's and
+    those of Python and NumPy.
     """
 
     module: nn.Module
@@ -49,6 +54,7 @@ class Call:
     end: int = -1
     changed: bool = False
     used: list[str] = field(default_factory=list)
+    drawn: tuple[Stand, Stand] = ((0, 0), (0, 0))
     _skip: Skip | None = field(default=None)
 
     @property
@@ -117,7 +123,9 @@ class Run:
     def _begins(
         self, module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        call = Call(module=module, given=given, named=named, turn=self.turns)
+        call = Call(
+            module=module, given=given, named=named, turn=self.turns, drawn=(_stand(), (0, 0))
+        )
         self.turns += 1
         self.calls.setdefault(module, []).append(call)
         stream = call.stream
@@ -133,7 +141,7 @@ class Run:
 
     def _ends(self, module: nn.Module, out: Any) -> Any:
         call = next(call for call in reversed(self.calls[module]) if call.end < 0)
-        call.out, call.end = out, self.turns
+        call.out, call.end, call.drawn = out, self.turns, (call.drawn[0], _stand())
         self.turns += 1
         if call.inner is not None:
             call.changed = call.inner._version > 0  # noqa: SLF001  the only record of a change in place
@@ -185,8 +193,10 @@ def run_once(model: nn.Module, example: Example | None = None, *, closed: type[n
 
     example: what to run it on; without one, images of the size it was made for or smaller.
     closed: modules of this class are not looked into.
-    Raises NotInvertible if the model does not run, with the reason of the last attempt.
+    Raises NotInvertible if the model does not run, with the reason of the last attempt, or is lazy or
+    compiled.
     """
+    _require_ready(model)
     failed: Exception | None = None
     for inputs in inputs_for(model, example):
         try:
@@ -203,6 +213,22 @@ def run_once(model: nn.Module, example: Example | None = None, *, closed: type[n
         f"{type(model).__name__} could not be run to see what it does ({reason}): "
         "give an input as `example`: a tensor, a tuple, a dictionary or (args, kwargs)"
     )
+
+
+def _require_ready(model: nn.Module) -> None:
+    """Raise NotInvertible for a model that the compiler has in hand, or whose weights have no shape yet."""
+    if hasattr(model, "_orig_mod"):
+        raise NotInvertible(
+            "the model is compiled already: rewire first, compile after, "
+            "`torch.compile(rewire(model))`"
+        )
+    for path, module in model.named_modules():
+        held = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        if any(is_lazy(each) for each in held):
+            raise NotInvertible(
+                f"{path or 'the model'} ({type(module).__name__}) has weights without a shape, which "
+                "its first input decides: run the model once on your data, then rewire it"
+            )
 
 
 def run_on(model: nn.Module, inputs: Inputs, *, closed: type[nn.Module]) -> Run:
@@ -270,6 +296,14 @@ def _modules_outside(model: nn.Module, closed: type[nn.Module]) -> Iterator[nn.M
         yield module
         if not isinstance(module, closed):
             waiting.extend(module.children())
+
+
+def _stand() -> Stand:
+    """Where the generators stand: torch's, and those of Python and NumPy."""
+    numpy = sys.modules.get("numpy")
+    _, numbers, place, *_ = ("", b"", 0) if numpy is None else numpy.random.get_state()
+    own = hash(bytes(torch.get_rng_state().numpy().data))
+    return own, hash((random.getstate(), bytes(numbers), place))
 
 
 def _recordable(stream: Any) -> bool:

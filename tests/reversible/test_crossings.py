@@ -399,6 +399,131 @@ def shared_by_numpy():
     return numbers.tolist(), position
 
 
+class KeepsTheMiddle(Net):
+    """A tensor between two blocks is kept with its graph, and all that the graph needs."""
+
+    def forward(self, x):
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index == 1:
+                self.middle = x
+        self.last = x
+        return self.beside(x)
+
+
+def test_what_is_kept_for_the_graph_of_a_kept_output_is_not_left_behind():
+    results = []
+    for backward in ("stored", "reversible"):
+        wired = rewire(KeepsTheMiddle(), Bdia(), backward, example=X)
+        assert [len(run) for run in wired.blocks.runs] == [2, 2]
+        torch.manual_seed(1)
+        loss = wired.train()(X).square().sum() + wired.last.sum() + wired.middle.square().sum()
+        loss.backward()
+        results.append({name: parameter.grad for name, parameter in wired.named_parameters()})
+    assert_equal(*results)
+
+
+class Lazy(Net):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.LazyLinear(2)
+
+    def forward(self, x):
+        return self.head(super().forward(x))
+
+
+def test_weights_without_a_shape_stay_so_and_the_sentence_says_to_run_the_model_once():
+    model = Lazy()
+    with pytest.raises(
+        NotInvertible, match=r"head \(LazyLinear\) has weights without a shape.* run"
+    ):
+        rewire(model, example=X)
+    assert model.head.has_uninitialized_params()
+    assert "without a shape" in survey(model, example=X).left[""]
+    model.head.to(torch.float64)
+    model(X)
+    assert survey(model, example=X).fit == {"blocks": 4}
+
+
+def test_a_compiled_model_is_told_to_be_rewired_first():
+    with pytest.raises(NotInvertible, match="rewire first, compile after"):
+        rewire(torch.compile(Net()), example=X)
+
+
+class Gambling(Block):
+    def forward(self, x):
+        if self.training and DICE() < 0.5:
+            return x
+        return super().forward(x)
+
+
+def DICE():  # noqa: N802  one of several below
+    return random.random()
+
+
+class LayerDrop(Net):
+    block = Gambling
+
+
+@pytest.mark.parametrize("dice", [random.random, np.random.rand], ids=["Python", "NumPy"])
+def test_a_block_that_draws_random_numbers_of_its_own_is_left(dice, monkeypatch):
+    monkeypatch.setitem(globals(), "DICE", dice)
+    with pytest.raises(NotInvertible, match="draws random numbers of Python or NumPy"):
+        rewire(LayerDrop(), example=X)
+
+
+class Dropping(nn.Sequential):
+    """A container that leaves out blocks in training."""
+
+    def forward(self, x):
+        for block in self:
+            if not self.training or torch.rand(()) < 2:
+                x = block(x)
+        return x
+
+
+class Scaling(nn.Sequential):
+    def forward(self, x):
+        x = super().forward(x)
+        return 2 * x if self.training else x
+
+
+class InOrder(nn.Sequential):
+    def forward(self, x):
+        for block in self:
+            x = block(x)
+        return x
+
+
+@pytest.mark.parametrize(("listed", "fits"), [(Dropping, 0), (Scaling, 0), (InOrder, 4)])
+def test_a_container_of_its_own_kind_is_replaced_only_if_it_does_nothing_else_in_training(
+    listed, fits
+):
+    class Called(Net):
+        def forward(self, x):
+            return self.beside(self.blocks(x))
+
+    assert survey(Called(listed), example=X).fit.get("blocks", 0) == fits
+
+
+def test_a_norm_by_hand_and_a_stage_are_no_blocks():
+    class Norm(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(WIDTH, dtype=torch.float64))
+
+        def forward(self, x):
+            return (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + 1e-5) * self.scale
+
+    def stage():
+        return nn.Sequential(Block(), Block()).double()
+
+    whole = nn.Sequential(nn.Sequential(Norm(), *stage(), Norm())).double()
+    assert survey(whole, example=X).fit == {"0": 2}
+    stages = nn.Sequential(nn.Sequential(*(stage() for _ in range(4))))
+    assert survey(stages, example=X).fit == {f"0.{i}": 2 for i in range(4)}
+
+
 def trained(model):
     torch.manual_seed(1)
     model.train()(X).square().sum().backward()

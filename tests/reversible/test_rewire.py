@@ -287,6 +287,19 @@ def test_additive_widens_the_final_norm_and_the_head(pool):
     assert model(torch.randn(2, 3, 8, 8)).shape == (2, 5)
 
 
+def test_a_head_made_anew_after_additive_is_noticed():
+    model = rewire(vit(), "additive")
+    model.reset_classifier(7)
+    with pytest.raises(RevconsoleError, match=r"head takes 24 numbers.* 48: .*before rewire"):
+        model(IMAGES)
+    fresh = vit()
+    fresh.reset_classifier(7)
+    assert rewire(fresh, "additive")(IMAGES).shape == (2, 7)
+    without = rewire(vit(), "additive")
+    without.reset_classifier(0)
+    assert without(IMAGES).shape == (2, 48)
+
+
 def test_additive_mean_leaves_the_head_alone():
     model = vit()
     norm, head = model.norm, model.head

@@ -14,6 +14,7 @@ def marked():
 
 WEIGHT = nn.Linear(4, 4)
 OTHER = nn.Linear(4, 4)
+VECTOR = nn.Parameter(torch.ones(4))
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,26 @@ def test_computations_are_compared_past_brackets_and_layout_but_not_past_order()
         if same_computation(plain(x), f(x), mark)
     ]
     assert same == [bracketed, anew]
+
+
+def _hand_written_norm(x):
+    deviation = (x.var(-1, keepdim=True) + 1e-5).sqrt()
+    return (x - x.mean(-1, keepdim=True)) / deviation * VECTOR + VECTOR
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        _hand_written_norm,
+        lambda x: x - x.mean(0),
+        lambda x: x + VECTOR * x.softmax(-1),
+        lambda x: x * WEIGHT(x).sigmoid(),
+        lambda x: VECTOR[:, None].t() * (x - x.amax(-1, keepdim=True)),
+    ],
+    ids=["norm", "centred", "without matrices", "squeeze and excite", "broad"],
+)
+def test_a_norm_or_a_gate_is_no_skip(compute):
+    x, mark = marked()
+    skip = skip_between(compute(x), mark)
+    assert not skip.ends
+    assert not skip.inside
