@@ -44,7 +44,7 @@ WORRYING = 1e-3
 """Relative error from which a reconstruction may spoil gradients."""
 LOST = 1.0
 """Relative error at which nothing is left of the activations."""
-WRONG_GRADIENTS = {"float32": 1e-2, "bf16": 0.1, "fp16": 0.1}
+WRONG_GRADIENTS = {"float32": 1e-2, "tf32": 0.1, "bf16": 0.1, "fp16": 0.1}
 """Relative error of a gradient from which a run is not the run it claims to be."""
 REMEDY = "scheme.grid_bits=9 (exact, bit for bit) or backward=checkpointed"
 

@@ -277,6 +277,11 @@ def _check_training(plan: Plan) -> None:
     check_length(plan)
     if train.precision == "fp16" and train.device == "cpu":
         raise Rule("train.precision", "fp16 needs a GPU; on the CPU use float32 or bf16")
+    if train.precision == "tf32" and train.device in {"cpu", "mps"}:
+        raise Rule(
+            "train.precision",
+            f"tf32 is arithmetic of NVIDIA GPUs, and train.device is {train.device}; use float32 or bf16",
+        )
     if plan.data.repeats > train.batch:
         raise Rule(
             "data.repeats",

@@ -19,7 +19,7 @@ from revconsole.training.norms import normed_over_parts
 from revconsole.training.pairs import forecast_fit_seconds
 from revconsole.training.setting import Setting
 
-WRONG_ACTIVATIONS = {"float32": 0.1, "bf16": 1.0, "fp16": 1.0}
+WRONG_ACTIVATIONS = {"float32": 0.1, "tf32": 1.0, "bf16": 1.0, "fp16": 1.0}
 """Relative error of rebuilt activations from which gradients may be wrong; normalised branches forgive some."""
 WRONG_GRADIENTS = "wrong gradients"
 FEW_STEPS = 5

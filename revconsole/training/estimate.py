@@ -16,7 +16,7 @@ import torch
 from revconsole.errors import DataUnavailable, RevconsoleError
 from revconsole.records.facts import data_folder
 from revconsole.records.plan import Plan
-from revconsole.training import devices, pace
+from revconsole.training import devices, pace, precision
 from revconsole.training.budget import choose_blocks
 from revconsole.training.forecast import Forecast, choice_of
 from revconsole.training.setting import Setting, prepare
@@ -24,7 +24,7 @@ from revconsole.training.setting import Setting, prepare
 
 def estimate(plan: Plan, *, data: Path) -> dict[str, Any]:
     """Seconds and bytes of a run of the plan. Raises what `prepare` raises."""
-    with devices.threads(plan.train.threads):
+    with devices.threads(plan.train.threads), precision.products(plan.train.precision):
         setting = prepare(plan, data=data)
         seconds = pace.seconds_of(setting)
         return {"seconds": seconds, "step_bytes": _step_bytes(setting)}

@@ -29,6 +29,8 @@ from revconsole.training.shortage import Shortage, let_go, tried
 FEW, MORE = 2, 4
 """Images of the two points; a single one would be refused by BatchNorm."""
 WAYS = 3
+FINE = {"float32", "tf32"}
+"""Precisions whose activations take four bytes a number."""
 MARGIN = 0.9
 """Of the memory of a GPU: what is predicted may fill so much, the rest is for what is not counted."""
 
@@ -104,7 +106,7 @@ def ways_out(setting: Setting) -> tuple[int | None, list[Way]]:
         return None, plain_ways_out(plan)
     # With the backward it has, while it has it: the others rewire the model.
     present = forecast.needed(now)
-    fine = now.precision == "float32"
+    fine = now.precision in FINE
     coarse = _possible(forecast, [replace(now, precision="bf16")] if fine else [])
     sizes = _fitting(setting, forecast, now)
     sparing = _possible(forecast, [replace(now, backward=word) for word in _sparing(plan)])
@@ -122,7 +124,7 @@ def plain_ways_out(plan: Plan) -> list[Way]:
         images = plan.data.train_limit or plan.shipped_images
         return [Way(settings=f"data.train_limit={images // 2}")] if images else []
     now = choice_of(plan, plan.train.batch // plan.train.accumulate)
-    words, fine = _sparing(plan), now.precision == "float32"
+    words, fine = _sparing(plan), now.precision in FINE
     choices = candidates(
         now,
         smaller_sizes(plan.train.batch, now.micro_batch),

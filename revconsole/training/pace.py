@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from torch import Tensor
 
 from revconsole.records.plan import Plan
-from revconsole.training import devices
+from revconsole.training import devices, precision
 from revconsole.training.checkpoint import Checkpoints, NotSaved
 from revconsole.training.evaluation import evaluated, image_seconds
 from revconsole.training.facts import rebuilt_stacks
@@ -35,7 +35,7 @@ ENOUGH_SECONDS = 2.0
 
 def forecast_seconds(plan: Plan, *, data: Path) -> float:
     """Seconds that a run would train, evaluate, save and probe. data: the folder of the datasets. Raises what `prepare` raises."""
-    with devices.threads(plan.train.threads):
+    with devices.threads(plan.train.threads), precision.products(plan.train.precision):
         return seconds_of(prepare(plan, data=data))
 
 

@@ -1,10 +1,12 @@
-"""How precisely the branches compute: float32, or bf16 and fp16 under autocast.
+"""How precisely the branches compute: float32, tf32, or bf16 and fp16 under autocast.
 
+tf32 is float32 whose products take factors of 11 significant bits, in the tensor cores of NVIDIA's GPUs from 8.0 on.
 Weights, optimiser and loss stay in float32. fp16 has few exponents, so its loss is scaled up before the
 backward and the gradients down after it; a step whose scaled gradients overflow is skipped by the scaler.
 """
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -47,21 +49,42 @@ def prepare(name: str, device: torch.device) -> Precision:
     """The precision of that name on that device. Raises ProfileError where the device cannot compute so."""
     if name == "fp16" and device.type == "cpu":
         raise _refusal("fp16 needs a GPU and this run is on the CPU; use bf16 or float32")
-    if name == "bf16" and device.type == "cuda":
-        _refuse_emulation(device)
+    if name == "tf32" and device.type != "cuda":
+        raise _refusal(
+            f"tf32 is arithmetic of NVIDIA GPUs and this run is on {device}; use float32 or bf16"
+        )
+    if name in {"bf16", "tf32"} and device.type == "cuda":
+        _refuse_emulation(name, device)
     return Precision(
         name=name, device=device, scaler=GradScaler(device.type, enabled=name == "fp16")
     )
 
 
-def _refuse_emulation(device: torch.device) -> None:
-    """Raise ProfileError where this very device, not whichever is the current one, has no arithmetic in bf16."""
+@contextmanager
+def products(name: str) -> Iterator[None]:
+    """Inside, let products of float32 be those of that precision; the switch belongs to the process, so it is put back."""
+    if name != "tf32":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    before = (torch.get_float32_matmul_precision(), cudnn.allow_tf32)
+    torch.set_float32_matmul_precision("high")
+    cudnn.allow_tf32 = True
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        cudnn.allow_tf32 = before[1]
+
+
+def _refuse_emulation(name: str, device: torch.device) -> None:
+    """Raise ProfileError where this very device, not whichever is the current one, has no arithmetic in it."""
     capability = torch.cuda.get_device_capability(device)
     if not computes_in_bf16(capability):
-        name, (major, minor) = torch.cuda.get_device_name(device), capability
+        called, (major, minor) = torch.cuda.get_device_name(device), capability
         raise _refusal(
-            f"{device} ({name}, compute capability {major}.{minor}) has no arithmetic in bf16, which comes with 8.0; use "
-            "fp16 or float32"
+            f"{device} ({called}, compute capability {major}.{minor}) has no arithmetic in {name}, which comes with 8.0; "
+            "use fp16 or float32"
         )
 
 

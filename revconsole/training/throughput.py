@@ -13,7 +13,7 @@ from torch import Tensor
 from revconsole.data import Split, batches, open_data
 from revconsole.records.plan import Plan
 from revconsole.records.samples import Pace, Throughput
-from revconsole.training import devices
+from revconsole.training import devices, precision
 from revconsole.training.setting import Setting, prepare
 from revconsole.training.stepping import compute_gradients, update_weights
 
@@ -35,7 +35,7 @@ def throughput(plan: Plan, *, data: Path, seconds: float) -> Throughput:
     device = devices.choose(plan.train.device)
     opened = open_data(plan.data, folder=data, device=device)
     took: list[float] = []
-    with devices.threads(plan.train.threads):
+    with devices.threads(plan.train.threads), precision.products(plan.train.precision):
         endless = _endless(opened.train, plan, prefetch=0)
         for _ in range(WARM_BATCHES):
             next(endless)
@@ -59,7 +59,7 @@ def pace(plan: Plan, *, data: Path, seconds: float) -> Pace:
     The data alone is made where it is asked for; for both it is made as the plan has it, ahead or not.
     Raises what `prepare` raises.
     """
-    with devices.threads(plan.train.threads):
+    with devices.threads(plan.train.threads), precision.products(plan.train.precision):
         setting = prepare(plan, data=data)
         split, ahead = setting.data.train, plan.data.prefetch
         alone, beside = _endless(split, plan, prefetch=0), _endless(split, plan, prefetch=ahead)

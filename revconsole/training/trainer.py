@@ -39,10 +39,11 @@ from revconsole.records.events import (
 )
 from revconsole.records.plan import Plan
 from revconsole.records.store import RunStore
-from revconsole.training import advice, devices, probes, starts, verify
+from revconsole.training import advice, devices, precision, probes, starts, verify
 from revconsole.training.boundary import BoundaryProbe
 from revconsole.training.budget import choose_blocks
 from revconsole.training.checkpoint import Checkpoints
+from revconsole.training.compiling import compile_parts, refuse_inexact
 from revconsole.training.evaluation import clean_training, evaluate, image_seconds
 from revconsole.training.facts import facts
 from revconsole.training.footprint import Footprint
@@ -80,8 +81,14 @@ def train(
     NotOurs.
     """
     how = plan.train
-    with explained(plan), devices.threads(how.threads), devices.deterministic(how.deterministic):
+    with (
+        explained(plan),
+        devices.threads(how.threads),
+        devices.deterministic(how.deterministic),
+        precision.products(how.precision),
+    ):
         setting = prepare(plan, data=data, say=lambda text: emit(Logged(text=text)))
+        compile_parts(setting)
         keeper, room = Keeper(setting, checkpoints, emit), Room(setting, emit)
         footprint, (compute_step, update) = Footprint(setting), way_to_learn(setting)
         progress = introduce(setting, keeper, room, footprint, emit=emit, store=store)
@@ -168,6 +175,7 @@ def introduce(
     images, labels = next(setting.training_batches(1))
     choose = partial(choose_blocks, setting, images, labels)
     chosen = room.fit(choose, BEFOREHAND) if progress.step == 0 else None
+    refuse_inexact(setting)
     image = (
         {}
         if setting.fitted and progress.step < setting.steps

@@ -55,6 +55,7 @@ TRAINING: Mapping[str, str] = {
     "train.clip": "gradients clipped to norm {:g}",
     "train.label_smoothing": "label smoothing {:g}",
     "train.precision": "in {}",
+    "train.compile": "with compiled blocks",
 }
 """How settings of the training are said that are neither unset nor 0."""
 OF_PLACES = frozenset({"device", "device_name", "threads", "torch", "revconsole"})

@@ -28,8 +28,10 @@ class Train(Section):
     """Largest norm of the gradient; unset does not clip."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of the target spread evenly over all classes."""
-    precision: Literal["float32", "bf16", "fp16"] = "float32"
-    """Arithmetic of the branches; bf16 and fp16 run under autocast, fp16 with a loss scaler."""
+    precision: Literal["float32", "tf32", "bf16", "fp16"] = "float32"
+    """Arithmetic of the branches; tf32 rounds the factors of float32 products on NVIDIA GPUs, several times faster; bf16 and fp16 run under autocast, fp16 with a loss scaler."""
+    compile: bool = False
+    """Compile the parts of each block, attention and MLP, before they are first used (torch.compile); exact schemes are checked to stay exact."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     """Where to train: auto takes the emptiest GPU, then mps, then cpu; the same run wherever it is."""
     threads: int | None = Field(default=None, ge=1, le=1024)

@@ -18,7 +18,7 @@ from revconsole.records.benchmark import Bench, Benchmark, Configuration, Row, U
 from revconsole.records.events import Scalar
 from revconsole.records.naming import title
 from revconsole.records.sections import Vit
-from revconsole.training import devices
+from revconsole.training import devices, precision
 from revconsole.training.bench import memory, processes, timing, work
 from revconsole.training.bench.memory import Needs
 from revconsole.training.bench.processes import Pipes
@@ -41,7 +41,11 @@ def measure(bench: Bench) -> Iterator[Update]:
     """
     train = bench.configurations[0].plan.train
     device = devices.choose(train.device)
-    with devices.threads(train.threads), torch.random.fork_rng(devices=[]):
+    with (
+        devices.threads(train.threads),
+        precision.products(train.precision),
+        torch.random.fork_rng(devices=[]),
+    ):
         ledger = Ledger(bench, device)
         yield ledger.update("")
         with processes.started() if device.type == "cpu" else nullcontext() as pipes:
