@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from revconsole.reversible.rest import at_rest
@@ -74,11 +75,14 @@ def _whole(block: nn.Module, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def _on_tokens(block: nn.Module) -> Split | str:
-    """The split of a block that nobody has tried: found on a few tokens, WHOLE where that fails."""
+    """The split of a block that nobody has tried: found on a few tokens, WHOLE where that fails.
+
+    Without autocast, under which sums of different types would not look like sums.
+    """
     weights = [w for name, w in block.named_parameters() if w.ndim == 1 and "norm" in name]
     if not weights:
         return WHOLE
     width = weights[0].numel()
     tokens = weights[0].new_ones(1, PROBE_TOKENS, width).cumsum(1).sin()
-    with at_rest(block):
+    with at_rest(block), torch.autocast(tokens.device.type, enabled=False):
         return fitting(block, (tokens,), {}) or WHOLE

@@ -56,8 +56,8 @@ def fitting(block: nn.Module, given: Sequence[Any], named: Mapping[str, Any]) ->
     given, named: arguments the block can be called with, in evaluation; the first is its stream.
     """
     stream, *others = given
-    x = stream.detach().requires_grad_().clone()
-    with torch.enable_grad():
+    with torch.enable_grad():  # also inside a forward that records none
+        x = stream.detach().requires_grad_().clone()
         try:
             whole, split = _watched(block, x, others, named)
             if split is None:

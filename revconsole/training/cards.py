@@ -121,6 +121,11 @@ def why_unseen(driver: Driver) -> str:
     return f"{here} (for CUDA {driver.cuda}) cannot use it: {reason or 'no reason is given'}"
 
 
+def driver_version(root: Path = Path("/")) -> str | None:
+    """Of NVIDIA's driver, as Linux says; None elsewhere."""
+    return _version(root / "proc/driver/nvidia/version")
+
+
 def _card(number: int, free: dict[str, int]) -> Card:
     known = torch.cuda.get_device_properties(number)
     return Card(

@@ -19,6 +19,8 @@ Say = Callable[[str], None]
 log = logging.getLogger(__name__)
 WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")
 """Where cuBLAS is told of the workspaces with which it computes the same every time."""
+NO_FORM = "does not have a deterministic implementation"
+"""How torch says of an operation that it cannot."""
 
 
 def choose(name: str, say: Say = log.info) -> torch.device:
@@ -90,7 +92,8 @@ def threads(count: int | None) -> Iterator[None]:
 def deterministic(wanted: bool) -> Iterator[None]:
     """Let only algorithms compute inside that give the same bits every time; other runs share this process.
 
-    Raises RunFailed where cuBLAS has begun without the workspace it needs for that.
+    Raises RunFailed where cuBLAS has begun without the workspace it needs for that, and in place of torch's error where
+    an operation inside has no such form.
     """
     if not wanted:
         yield
@@ -107,6 +110,13 @@ def deterministic(wanted: bool) -> Iterator[None]:
     cudnn.benchmark, cudnn.deterministic = False, True
     try:
         yield
+    except RuntimeError as error:
+        if NO_FORM not in str(error):
+            raise
+        raise RunFailed(
+            f"train.deterministic is set, and {str(error).partition(NO_FORM)[0].strip()} computes other bits each time on "
+            "this device; leave train.deterministic out, or do without that operation"
+        ) from None
     finally:
         torch.use_deterministic_algorithms(before[0])
         cudnn.benchmark, cudnn.deterministic = before[1:]
@@ -123,6 +133,22 @@ def surroundings(device: torch.device) -> dict[str, Scalar]:
         "device name": device_name(device),
         "float32 matmul precision": products(),
         "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        **of_cuda(device),
+    }
+
+
+def of_cuda(device: torch.device) -> dict[str, Scalar]:
+    """What decides bits on a CUDA device beside the device itself; nothing on others."""
+    if device.type != "cuda":
+        return {}
+    cudnn = torch.backends.cudnn
+    return {
+        "cuda": torch.version.cuda or torch.version.hip,
+        "cudnn": cudnn.version(),  # type: ignore[no-untyped-call]  # torch gives it no type
+        "driver": cards.driver_version(),
+        "convolutions_of_float32": str(getattr(cudnn, "conv", cudnn).fp32_precision),
+        "attention_order": ", ".join(map(str, torch._C._get_sdp_priority_order())),  # noqa: SLF001  it is said nowhere else
+        "cublas_workspace": os.environ.get(WORKSPACE, ""),
     }
 
 

@@ -13,21 +13,38 @@ from typing import IO, Any
 
 import torch
 
-from revconsole.errors import DataUnavailable, RevconsoleError
+from revconsole.data import unused
+from revconsole.errors import DataUnavailable, RevconsoleError, RunFailed
 from revconsole.records.facts import data_folder
 from revconsole.records.plan import Plan
 from revconsole.training import devices, pace, precision
 from revconsole.training.budget import choose_blocks
 from revconsole.training.forecast import Forecast, choice_of
 from revconsole.training.setting import Setting, prepare
+from revconsole.training.shortage import size
+
+SPARE = 2
+"""So many times what a step needs has to be free on a GPU before an estimate trains there."""
 
 
 def estimate(plan: Plan, *, data: Path) -> dict[str, Any]:
     """Seconds and bytes of a run of the plan. Raises what `prepare` raises."""
     with devices.threads(plan.train.threads), precision.products(plan.train.precision):
         setting = prepare(plan, data=data)
-        seconds = pace.seconds_of(setting)
-        return {"seconds": seconds, "step_bytes": _step_bytes(setting)}
+        needed = _step_bytes(setting)
+        if setting.device.type == "cuda":
+            _refuse_crowded(str(setting.device), needed, unused(setting.device))
+        return {"seconds": pace.seconds_of(setting), "step_bytes": needed}
+
+
+def _refuse_crowded(device: str, needed: int | None, free: int) -> None:
+    """Raise RunFailed where steps of an estimate might take the memory that a run on the same GPU needs next."""
+    if needed is None or free < SPARE * needed:
+        wanted = "nobody knows how much" if needed is None else size(needed)
+        raise RunFailed(
+            f"not measured: a step needs {wanted}, and {device} has {size(free)} free; twice as much is wanted, as a run "
+            "may be training there"
+        )
 
 
 def _step_bytes(setting: Setting) -> int | None:

@@ -32,6 +32,7 @@ def facts(setting: Setting) -> dict[str, Scalar]:
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "float32_matmul": products(),
+        **devices.of_cuda(setting.device),
         **({} if setting.fitted else weights_of(model)),
         **operations_of(setting.plan, model),
         "steps": setting.steps,

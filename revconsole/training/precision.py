@@ -13,6 +13,7 @@ import torch
 from torch.amp.grad_scaler import GradScaler
 
 from revconsole.errors import ProfileError
+from revconsole.reversible.switches import put, switches
 from revconsole.training.cards import computes_in_bf16
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -66,15 +67,13 @@ def products(name: str) -> Iterator[None]:
     if name != "tf32":
         yield
         return
-    cudnn = torch.backends.cudnn
-    before = (torch.get_float32_matmul_precision(), cudnn.allow_tf32)
+    before = switches()
     torch.set_float32_matmul_precision("high")
-    cudnn.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = True
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before[0])
-        cudnn.allow_tf32 = before[1]
+        put(before)
 
 
 def _refuse_emulation(name: str, device: torch.device) -> None:

@@ -7,10 +7,19 @@ import weakref
 import pytest
 import timm
 import torch
+from timm.models import vision_transformer
 from torch import nn
 
 from revconsole.errors import NotInvertible, RevconsoleError, UnknownName
-from revconsole.reversible import Additive, Bdia, Momentum, ReversibleSequence, rewire, set_draws
+from revconsole.reversible import (
+    Additive,
+    Bdia,
+    Momentum,
+    ReversibleSequence,
+    make_scheme,
+    rewire,
+    set_draws,
+)
 from revconsole.reversible.reversal import Tape
 
 
@@ -252,3 +261,17 @@ def test_the_tape_lets_go_of_the_streams_when_the_way_back_ends():
     ours = [each for each in gc.get_objects() if type(each) is Tape and id(each) not in of_others]
     assert len(ours) == 1
     assert ours[0].streams == ()
+
+
+@pytest.mark.parametrize("scheme", ["additive", "hamiltonian"])
+def test_blocks_that_nobody_has_tried_are_taken_apart_under_autocast_as_without(scheme):
+    made = []
+    for autocast in (False, True):
+        torch.manual_seed(0)
+        plain = (vision_transformer.Block(32, 4) for _ in range(2))
+        stack = ReversibleSequence(*plain, scheme=make_scheme(scheme, {})).train()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            made.append(stack(torch.ones(2, 5, 32).cumsum(1).sin()))
+
+    assert torch.isfinite(made[1]).all()
+    assert (made[0] - made[1]).abs().max() < 0.1  # bf16 has three digits

@@ -1,14 +1,15 @@
 """Device, threads, precision, optimiser: each as the plan says, or a sentence."""
 
 import os
+from contextlib import nullcontext
 
 import pytest
 import torch
 
-from revconsole.errors import ProfileError
+from revconsole.errors import ProfileError, RunFailed
 from revconsole.records.events import Started
 from revconsole.records.sections import Adam, AdamW, Sgd
-from revconsole.training import devices, optimizers, precision
+from revconsole.training import devices, estimate, optimizers, precision
 
 
 def test_auto_takes_the_first_device_there_is():
@@ -40,6 +41,44 @@ def test_deterministic_algorithms_are_put_back(monkeypatch):
         cudnn.benchmark = before
     assert not torch.are_deterministic_algorithms_enabled()
     assert devices.WORKSPACE not in os.environ
+
+
+def test_an_operation_without_a_deterministic_form_is_named_in_a_sentence():
+    numbers, place = torch.zeros(2), torch.tensor([0])
+
+    with (
+        pytest.raises(
+            RunFailed, match=r"train\.deterministic is set, and put_ computes other bits"
+        ),
+        devices.deterministic(True),
+    ):
+        numbers.put_(place, torch.ones(1))
+    with pytest.raises(RuntimeError, match="something else"), devices.deterministic(True):
+        raise RuntimeError("something else")
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_surroundings_are_read_whichever_switch_of_torch_was_used(realise):
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    try:
+        said = devices.surroundings(torch.device("cpu"))["float32 matmul precision"]
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
+
+    assert "tf32" in str(said) or said == "high"
+
+
+@pytest.mark.parametrize(
+    ("needed", "free", "measured"), [(100, 200, True), (100, 199, False), (None, 10**12, False)]
+)
+def test_an_estimate_trains_on_a_gpu_only_where_twice_its_need_is_free(needed, free, measured):
+    refused = (
+        nullcontext() if measured else pytest.raises(RunFailed, match="not measured: a step needs")
+    )
+
+    with refused:
+        estimate._refuse_crowded("cuda:0", needed, free)
 
 
 def test_a_deterministic_run_trains_and_records_it(runner, small):

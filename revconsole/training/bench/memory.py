@@ -9,6 +9,7 @@ import gc
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import psutil
 import torch
@@ -20,6 +21,7 @@ from revconsole.reversible import kept_for_backward
 from revconsole.training import optimizers
 from revconsole.training.bench.subject import Subject, images_of, realise
 from revconsole.training.resident import forget_peak, most_resident
+from revconsole.training.shortage import Shortage, give_back, tried
 
 HOW = {
     "cuda": "most memory allocated on the device during a training step, above parameters and optimiser state",
@@ -88,12 +90,12 @@ def verified_batch(
     for _ in range(TRIES):
         if batch < 1:
             return 0
-        try:
-            ((_, peak),) = needs(configuration, device, (batch,)).peaks
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
+        found = tried(partial(needs, configuration, device, (batch,)), device)
+        if isinstance(found, Shortage):  # of which no frame holds a tensor any more
+            give_back()
             batch = batch * 3 // 4
             continue
+        ((_, peak),) = found.peaks
         if peak <= room:
             return batch
         batch = min(batch - 1, batch * room // peak)
