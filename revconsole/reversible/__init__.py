@@ -39,6 +39,7 @@ from revconsole.reversible.sequence import (
     sequences,
     set_draws,
 )
+from revconsole.reversible.unwire import unwire
 
 __all__ = [
     "BACKWARDS",
@@ -68,4 +69,5 @@ __all__ = [
     "sequences",
     "set_draws",
     "survey",
+    "unwire",
 ]

@@ -9,7 +9,7 @@ what they are itself, with a method `branches()` that returns the callables in o
 A block may be given more than its stream; every branch then takes the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,10 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from revconsole.reversible.rest import at_rest
-from revconsole.reversible.splits import Branch, Split, fitting, in_turn
+from revconsole.reversible.splits import Branch, Split, fitting, in_turn, main_output
 
 WHOLE = "whole"
-NOTE = "revconsole_split"  # on the block, so that it survives copying and pickling
+NOTE, REST = (
+    "revconsole_split",
+    "revconsole_rest",
+)  # on the block, so that it survives copying and pickling
 PROBE_TOKENS = 4  # enough for attention to mix, few enough to cost nothing
 
 
@@ -39,7 +42,7 @@ def branches(block: nn.Module) -> tuple[Branch, ...]:
 def step(block: nn.Module) -> Branch:
     """The plain step x + h(x): the block's own forward, or the sum of the branches it declares."""
     if not callable(getattr(block, "branches", None)):
-        return block.forward
+        return _forward(block)
     bound: Any = block
     if not isinstance(bound, nn.Module) and isinstance(getattr(bound, "block", None), nn.Module):
         return _with(step(bound.block), bound)
@@ -63,15 +66,35 @@ def note(block: nn.Module, how: Split | str) -> None:
     object.__setattr__(block, NOTE, how)
 
 
+def called(block: Callable[..., Any]) -> Branch:
+    """The block called as a module, hooks and all: what it makes of its stream."""
+    return lambda x: main_output(block(x))
+
+
+def note_rest(block: nn.Module, rest: Sequence[Any] | None) -> None:
+    """Leave on the block what it returned after its stream: None, or something that nobody used."""
+    if rest is not None:
+        object.__setattr__(block, REST, tuple(each is not None for each in rest))
+
+
+def rest_of(block: object) -> tuple[bool, ...] | None:
+    """For each thing that the block returns after its stream whether it is one; None without a tuple."""
+    noted: tuple[bool, ...] | None = getattr(block, REST, None)
+    return noted
+
+
 def _with(forward: Callable[..., Tensor], bound: Any) -> Branch:
     """The forward of a block that is bound to what it is given besides its stream."""
     return lambda x: forward(x, *bound.args, **bound.kwargs)
 
 
+def _forward(block: nn.Module) -> Branch:
+    return lambda x, *args, **kwargs: main_output(block.forward(x, *args, **kwargs))
+
+
 def _whole(block: nn.Module, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """h(x) = block(x) − x, past the guard that refuses a call of the block by itself."""
-    after: Tensor = block.forward(x, *args, **kwargs)
-    return after - x
+    return main_output(block.forward(x, *args, **kwargs)) - x
 
 
 def _on_tokens(block: nn.Module) -> Split | str:

@@ -82,8 +82,10 @@ def _once_more(model: nn.Module, inputs: Inputs, closed: type[nn.Module]) -> Cro
     run = run_on(model, inputs, closed=closed)
     found, made = crossings(run, model), run.made
     del run
-    kept = _kept(found, made)
-    if kept and gc.collect():
+    kept, freed = _kept(found, made), 1
+    while kept and freed:
+        kept.clear()  # what it holds could not be let go of
+        freed = gc.collect()
         kept = _kept(found, made)
     for crossing, numbers in kept:
         inside = {n: t for n, t in numbers.items() if n != crossing.span[1]}

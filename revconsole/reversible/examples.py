@@ -110,8 +110,7 @@ def _images(model: nn.Module) -> Iterator[Tensor]:
         return
     first = next((m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)), None)
     if isinstance(first, nn.Linear) and not _declared(model):
-        yield weight.new_zeros(2, first.in_features)
-        return
+        yield weight.new_zeros(2, first.in_features)  # or patches, taken from an image before
     # The first convolution sees the image, unless the model takes that apart before.
     channels = {first.in_channels: None, 3: None} if isinstance(first, nn.Conv2d) else {3: None}
     for depth in channels:
@@ -123,12 +122,21 @@ def _images(model: nn.Module) -> Iterator[Tensor]:
 
 def _sizes(model: nn.Module, *, small: bool) -> list[tuple[int, int]]:
     """Sides of images to try, the likeliest first."""
-    embeddings = (getattr(module, "img_size", None) for module in model.modules())
-    fixed = next((size for size in embeddings if isinstance(size, tuple)), ())
+    holders = [*model.modules(), getattr(model, "config", None)]
+    told = [getattr(each, name, None) for name in ("img_size", "image_size") for each in holders]
+    fixed = next((_pair(size) for size in told if _pair(size)), ())
     made_for = _declared(model)
     sizes = [fixed] if len(fixed) == 2 else []
     sizes += [(SMALL, SMALL)] if small else []
     return list(dict.fromkeys([*sizes, *made_for, (USUAL, USUAL), (SMALL, SMALL)]))
+
+
+def _pair(size: Any) -> tuple[int, ...]:
+    """Height and width; nothing if it is no size."""
+    sides = (size, size) if isinstance(size, int) and size > 1 else size
+    if not isinstance(sides, tuple | list) or len(sides) != BOTH:
+        return ()
+    return tuple(sides) if all(isinstance(side, int) for side in sides) else ()
 
 
 def _declared(model: nn.Module) -> list[tuple[int, int]]:

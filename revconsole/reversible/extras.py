@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from revconsole.reversible.branches import branches
+from revconsole.reversible.splits import main_output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +52,7 @@ class Bound:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The block's own forward."""
-        after: Tensor = self.block(x, *self.args, **self.kwargs)
-        return after
+        return main_output(self.block(x, *self.args, **self.kwargs))
 
     def branches(self) -> tuple[Callable[[Tensor], Tensor], ...]:
         """What the block adds to its stream, in order."""

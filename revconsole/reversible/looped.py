@@ -17,8 +17,9 @@ from typing import Any
 from torch import Tensor
 
 from revconsole.errors import RevconsoleError
+from revconsole.reversible.branches import rest_of
 from revconsole.reversible.extras import same_arguments
-from revconsole.reversible.pending import Pending
+from revconsole.reversible.pending import Pending, Unused
 from revconsole.reversible.sequence import ReversibleSequence
 
 
@@ -41,8 +42,10 @@ class LoopedSequence(ReversibleSequence):
                 yield from (self._modules[name] for name in names)
                 continue
             first = First(self if len(stretches) == 1 else self._part(names), names)
-            yield first
-            yield from (Later(first, name) for name in names[1:])
+            stand_ins: list[First | Later] = [first, *(Later(first, name) for name in names[1:])]
+            for stand_in, name in zip(stand_ins, names, strict=True):
+                rest = rest_of(self._modules[name])
+                yield stand_in if rest is None else Several(stand_in, rest)
 
     def _part(self, names: list[str]) -> ReversibleSequence:
         """One run by itself, with its share of the backward."""
@@ -75,6 +78,10 @@ class First:
         """What the run makes of x if it has no other block; else what to hand to the next."""
         return _as_written(self._run, x, *args, **kwargs)
 
+    def __getattr__(self, name: str) -> Any:
+        """What the model asks of the block."""
+        return getattr(self.sequence.get_submodule(self.names[0]), name)
+
     def _run(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         self.given = args, kwargs
         self.after = ReversibleSequence.forward(self.sequence, x, *args, **kwargs)
@@ -92,6 +99,10 @@ class Later:
         """What the run made, from its last block. Raises RevconsoleError unless x is what the block before gave."""
         return _as_written(self._next, x, *args, **kwargs)
 
+    def __getattr__(self, name: str) -> Any:
+        """What the model asks of the block."""
+        return getattr(self.first.sequence.get_submodule(self.name), name)
+
     def _next(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         first, names = self.first, self.first.names
         before = names[names.index(self.name) - 1]
@@ -106,6 +117,27 @@ class Later:
             return first.handed
         after, first.after, first.handed = first.after, None, None
         return after
+
+
+class Several:
+    """A stand-in for a block that returns its stream and more besides, which nobody uses.
+
+    rest: for each of these whether it is something, or None.
+    """
+
+    def __init__(self, stand_in: First | Later, rest: Sequence[bool]) -> None:
+        self.stand_in, self.rest = stand_in, rest
+
+    def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """What the stand-in returns, and placeholders."""
+        return (
+            self.stand_in(x, *args, **kwargs),
+            *(Unused() if each else None for each in self.rest),
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        """What the model asks of the block."""
+        return getattr(self.stand_in, name)
 
 
 def _as_written(compute: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:

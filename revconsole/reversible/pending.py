@@ -66,6 +66,10 @@ class Pending(Tensor):
         if asks_for_form(func):
             answer: Any = super().__torch_function__
             return answer(func, types, args, dict(kwargs or {}))
+        if not all(issubclass(kind, Tensor) for kind in types):
+            return (
+                NotImplemented  # what a part of a block returns knows its own stream, see `pairs`
+            )
         raise RevconsoleError(_used(args, kwargs or {}, func))
 
     @classmethod
@@ -79,6 +83,33 @@ class Pending(Tensor):
         """What reaches torch past Python is refused as well. Raises RevconsoleError."""
         del types
         raise RevconsoleError(_used(args, kwargs or {}, func))
+
+
+class Unused:
+    """Stands for what a block returned besides its stream when the model had no use for it."""
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Raises RevconsoleError."""
+        del types, args, kwargs
+        raise cls._misused(func.__name__.strip("_"))
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._misused(name)
+
+    def __iter__(self) -> Any:
+        raise self._misused("taken apart")
+
+    def __getitem__(self, _: object) -> Any:
+        raise self._misused("taken apart")
+
+    @staticmethod
+    def _misused(how: str) -> RevconsoleError:
+        return RevconsoleError(
+            f"what a wired block returns besides its stream is used ({how}), which it was not when the "
+            "model was rewired: it is there in evaluation alone, or rewire the model with an `example` "
+            "and settings under which it is used, so that the block is left alone"
+        )
 
 
 def _used(args: Any, kwargs: Mapping[str, Any], func: Callable[..., Any]) -> str:

@@ -27,11 +27,13 @@ from revconsole.reversible.ends import joins, put_ends, require_end, require_sam
 from revconsole.reversible.examples import Example
 from revconsole.reversible.hooks import hand_over
 from revconsole.reversible.looped import LoopedSequence
+from revconsole.reversible.pairs import BlockList, PairedSequence, paired
 from revconsole.reversible.rounding import require_digits_in
 from revconsole.reversible.scheme import Backward, Scheme, make_scheme
 from revconsole.reversible.sequence import ReversibleSequence
 from revconsole.reversible.stacks import Blocks, Search, Stack
 from revconsole.reversible.trial import run_once
+from revconsole.reversible.unwire import Origin
 
 Model = TypeVar("Model", bound=nn.Module)
 NOTHING = "nothing in it that keeps its shape adds to its input twice in a row"
@@ -74,11 +76,12 @@ def surveys(
     batch_axis: int | None = None,
 ) -> list[Survey]:
     """A survey for each of several schemes, from one run of the model."""
-    seen = _seen(model, example, batch_axis)
     found = []
-    for scheme in schemes:
-        stacks, left = seen.stacks(scheme)
-        found.append(Survey(fit={stack.path: stack.blocks for stack in stacks}, left=left))
+    with paired(model, example):
+        seen = _seen(model, example, batch_axis)
+        for scheme in schemes:
+            stacks, left = seen.stacks(scheme)
+            found.append(Survey(fit={stack.path: stack.blocks for stack in stacks}, left=left))
     return found
 
 
@@ -102,6 +105,21 @@ def rewire(
     """
     wired = _made(scheme)
     require_same_width(model, wired)
+    with paired(model, example):
+        left = _rewired(model, wired, backward, example, batch_axis)
+    for path, reason in left.items():
+        log.warning("left %s as it was: %s", path, reason)
+    return model
+
+
+def _rewired(
+    model: nn.Module,
+    wired: Scheme,
+    backward: Backward,
+    example: Example | None,
+    batch_axis: int | None,
+) -> Mapping[str, str]:
+    """Put in the sequences; returns what is left alone, with the reason."""
     stacks, left = _seen(model, example, batch_axis).stacks(wired)
     if not stacks:
         raise NotInvertible(
@@ -116,13 +134,14 @@ def rewire(
 
     joined_before = any(isinstance(module, ReversibleSequence) for module in model.modules())
     ends = wide_ends(model) if joins(wired) and not joined_before else {}
+    narrow = {name: getattr(model, name) for name in ends}
     put_ends(model, ends)
     for stack in stacks:
         parent, _, name = stack.path.rpartition(".")
-        setattr(model.get_submodule(parent), name, _sequence(stack, wired, backward))
-    for path, reason in left.items():
-        log.warning("left %s as it was: %s", path, reason)
-    return model
+        sequence = _sequence(stack, wired, backward)
+        sequence.origin = Origin.of(stack.container, stack.path, narrow)
+        setattr(model.get_submodule(parent), name, sequence)
+    return left
 
 
 def _told(left: Mapping[str, str]) -> str:
@@ -232,7 +251,9 @@ def _sequence(stack: Stack, scheme: Scheme, backward: Backward) -> ReversibleSeq
     children = stack.container._modules  # noqa: SLF001  named_children hides a block used twice
     named = OrderedDict((name, child) for name, child in children.items() if child is not None)
     taken = {name for run in stack.runs for name in run}
-    kind = LoopedSequence if stack.looped else ReversibleSequence
+    paired_up = isinstance(stack.container, BlockList | PairedSequence)
+    looped = PairedSequence if paired_up else LoopedSequence
+    kind = looped if stack.looped else ReversibleSequence
     sequence = kind(
         named,
         scheme=scheme,

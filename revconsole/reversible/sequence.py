@@ -83,6 +83,7 @@ class ReversibleSequence(nn.Sequential):
         self.left, self.starts = frozenset(left), frozenset(starts)
         self.batch_axis = batch_axis
         self.draws: Draws = coin_flips
+        self.origin: Any = None  # what `rewire` put the sequence in the place of; see `unwire`
         self.scheme = scheme
         self.backward = backward
 

@@ -17,6 +17,7 @@ from revconsole.reversible import branches as parts
 from revconsole.reversible.crossings import Crossings, listed
 from revconsole.reversible.hooks import foreign_hook
 from revconsole.reversible.looped import LoopedSequence
+from revconsole.reversible.pairs import BlockList
 from revconsole.reversible.rest import at_rest
 from revconsole.reversible.scheme import Scheme
 from revconsole.reversible.sequence import ReversibleSequence
@@ -157,6 +158,7 @@ class Blocks:
             return
         self.settled.add(module)
         call = self.run.calls[module][0]
+        parts.note_rest(module, call.rest)
         if call.skip.sums < BOTH:
             parts.note(module, parts.WHOLE)
             return
@@ -233,10 +235,10 @@ class Search:
             sequential = kind.forward is nn.Sequential.forward and "forward" not in vars(container)
             in_order = sequential or self.blocks.chained(container)
             return "called" if in_order else f"calls it in a way of its own ({kind.__name__})"
-        if container in run.indexed:
+        if run.by_index(container):
             return "takes its blocks by index"
         walked = getattr(kind, "__iter__", None)
-        if walked not in {nn.Sequential.__iter__, nn.ModuleList.__iter__}:
+        if walked not in {nn.Sequential.__iter__, nn.ModuleList.__iter__, BlockList.__iter__}:
             return f"takes its blocks from a {kind.__name__}"
         turns = [call.turn for child in container.children() for call in run.calls.get(child, ())]
         return "looped" if turns == sorted(turns) else "walks over its blocks in another order"
@@ -353,6 +355,8 @@ def _misfit(call: Call) -> str:
         return "is not given its stream as the first argument"
     if not isinstance(out, Tensor):
         return f"returns a {type(out).__name__} and not one tensor"
+    if call.rest and any(not isinstance(each, Tensor | None) for each in call.rest):
+        return "returns a tuple and not one tensor"
     if out.shape != stream.shape or out.dtype != stream.dtype:
         to = _shape(out) if out.dtype == stream.dtype else f"{_shape(out)} in {out.dtype}"
         return f"{TURNS} {_shape(stream)} into {to}"

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from revconsole.errors import NotInvertible
 from revconsole.reversible.examples import Example, Inputs, inputs_for, tensors_in
-from revconsole.reversible.pending import asks_for_form
+from revconsole.reversible.pending import Pending, asks_for_form
 from revconsole.reversible.rest import at_rest
 from revconsole.reversible.skips import Node, Skip, skip_between
 
@@ -37,7 +37,8 @@ class Call:
 
     given, named: its arguments as its caller knows them. inner: its stream as it sees it itself, and
     mark: where its stream enters the graph; None if it has no stream or autograd was off.
-    out: what it returned, and exit: that as its caller knows it; None where it leaves no graph.
+    out: what it returned, the first where it returned several in a row, and rest: the others then.
+    exit: out as its caller knows it; None where it leaves no graph.
     turn, end: when it began and returned, counted in calls. used: what functions of torch were
     called on its exit. drawn: where the generators stood when it began and returned, torch's and
     those of Python and NumPy.
@@ -50,6 +51,7 @@ class Call:
     inner: Tensor | None = None
     mark: Node | None = None
     out: Any = None
+    rest: tuple[Any, ...] | None = None
     exit: Tensor | None = None
     end: int = -1
     changed: bool = False
@@ -79,14 +81,15 @@ class Call:
 class Run:
     """Every call of one run of a model, by module.
 
-    inputs: what the model was called with. indexed: lists from which a module was taken by its index.
+    inputs: what the model was called with. indexed: places that were taken from lists by index. walked: lists that were gone through.
     output: what the model returned. own: leaves that stand in for streams without a graph. exits: calls by the identity of their exit.
     made: tensors with a graph that functions returned, with the number of their node.
     """
 
     inputs: Inputs
     calls: dict[nn.Module, list[Call]] = field(default_factory=dict)
-    indexed: set[nn.Module] = field(default_factory=set)
+    indexed: dict[nn.Module, set[int]] = field(default_factory=dict)
+    walked: set[nn.Module] = field(default_factory=set)
     turns: int = 0
     looking: bool = False
     output: Any = None
@@ -98,6 +101,12 @@ class Run:
         """The one call of the module; None if there was none, or more."""
         calls = self.calls.get(module, ())
         return calls[0] if len(calls) == 1 else None
+
+    def by_index(self, modules: nn.Module) -> bool:
+        """Whether the modules of a list are taken by index, and not one or two looked at."""
+        taken = self.indexed.get(modules, set())
+        all_of_them = len(taken) >= len(list(modules.children()))
+        return bool(taken) and (all_of_them or modules not in self.walked)
 
     def begins(
         self, module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]
@@ -142,21 +151,25 @@ class Run:
     def _ends(self, module: nn.Module, out: Any) -> Any:
         call = next(call for call in reversed(self.calls[module]) if call.end < 0)
         call.out, call.end, call.drawn = out, self.turns, (call.drawn[0], _stand())
+        if type(out) in {tuple, list} and out and isinstance(out[0], Tensor):
+            call.out, call.rest = out[0], tuple(out[1:])
         self.turns += 1
         if call.inner is not None:
             call.changed = call.inner._version > 0  # noqa: SLF001  the only record of a change in place
         self.note(out)
-        if call.mark is None or not isinstance(out, Tensor) or out.grad_fn is None:
+        first = call.out
+        if call.mark is None or not isinstance(first, Tensor) or first.grad_fn is None:
             return out
-        call.exit = out.clone()
+        call.exit = first.clone()
         self.exits[id(call.exit)] = call
         self.note(call.exit)
-        return call.exit
+        return call.exit if call.rest is None else type(out)((call.exit, *call.rest))
 
     def note(self, made: Any) -> None:
         """Put down tensors with a graph, without keeping them alive."""
         for each in made if isinstance(made, list | tuple) else (made,):
-            if isinstance(each, Tensor) and each.grad_fn is not None:
+            known = isinstance(each, Tensor) and not isinstance(each, Pending)
+            if known and each.grad_fn is not None:
                 number = each.grad_fn._sequence_nr()  # noqa: SLF001  the order they were made in
                 self.made.append((weakref.ref(each), number))
 
@@ -264,21 +277,26 @@ def _watched(model: nn.Module, run: Run, closed: type[nn.Module]) -> Iterator[No
             stack.callback(before.remove)
             stack.callback(after.remove)
             if type(module) in {nn.ModuleList, nn.Sequential}:
-                stack.enter_context(_index_noticed(module, run.indexed))
+                stack.enter_context(_taking_noticed(module, run))
         yield
 
 
 @contextmanager
-def _index_noticed(module: nn.Module, indexed: set[nn.Module]) -> Iterator[None]:
-    """Put the module into the set when somebody takes one module from it by its index."""
+def _taking_noticed(module: nn.Module, run: Run) -> Iterator[None]:
+    """Put down how modules are taken from a list: by index, or by going through it."""
     kind: Any = type(module)
 
     def taken(self: Any, index: Any) -> Any:
         if isinstance(index, int):
-            indexed.add(self)
+            run.indexed.setdefault(self, set()).add(index)
         return kind.__getitem__(self, index)
 
-    module.__class__ = type(kind.__name__, (kind,), {"__getitem__": taken})
+    def gone_through(self: Any) -> Any:
+        run.walked.add(self)
+        return kind.__iter__(self)
+
+    seen = {"__getitem__": taken, "__iter__": gone_through}
+    module.__class__ = type(kind.__name__, (kind,), seen)
     try:
         yield
     finally:

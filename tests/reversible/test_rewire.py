@@ -159,10 +159,11 @@ class Adding(nn.Module):
         (lambda x, h: x * h, "is not residual"),
         (lambda _, h: h + h, "is not residual"),
         (lambda x, h: (x + h).double(), r"turns 2×4 into 2×4 in torch\.float64"),
-        (lambda x, h: (x + h, x), "returns a tuple and not one tensor"),
+        (lambda x, h: (x + h, x), "leaves more behind than its output"),
+        (lambda x, h: (x + h, {"h": h}), "returns a tuple and not one tensor"),
         (lambda x, h: (x + h).detach(), "computes without gradients"),
     ],
-    ids=["in-place", "gate", "no-skip", "dtype", "tuple", "detached"],
+    ids=["in-place", "gate", "no-skip", "dtype", "tuple", "structure", "detached"],
 )
 def test_a_block_that_does_something_else_is_left_with_the_reason(how, reason):
     model = Mixed(Adding(lambda x, h: x + h), Adding(lambda x, h: x - h), Adding(how))

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from revconsole.errors import NotInvertible, RevconsoleError
-from revconsole.reversible.branches import step
+from revconsole.reversible.branches import called, step
 from revconsole.reversible.coupling import Branch, Coupling, Streams
 from revconsole.reversible.lossless import Grid
 from revconsole.reversible.two_step import error_growth, from_both, from_newest, newest
@@ -93,7 +93,7 @@ class Bdia:
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
         """draw: ±1 per sample, (B, 1, …, 1); None in evaluation."""
         if draw is None and self.evaluation_gamma == 0.0:
-            return from_newest(index, block)
+            return from_newest(index, called(block))
         plain = step(block)
         if index == 0 or (draw is not None and self.gamma == 0.0):
             return from_newest(index, plain)

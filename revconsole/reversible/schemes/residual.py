@@ -18,6 +18,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from revconsole.errors import NotInvertible
+from revconsole.reversible.branches import called
 from revconsole.reversible.coupling import Coupling, Streams
 
 
@@ -38,7 +39,7 @@ class Residual:
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
         """The whole block in place of its input. It reads what it replaces: hence no inverse."""
         del index, draw
-        return (Coupling(target=0, source=0, residual=block, scale=0.0),)
+        return (Coupling(target=0, source=0, residual=called(block), scale=0.0),)
 
     def merge(self, streams: Streams, blocks: int) -> Tensor:
         """The one stream."""
