@@ -109,7 +109,10 @@ def unend(store: RunStore, run_id: str) -> None:
 
 def age(folder: Path) -> None:
     """Make a run folder look as if it had been left alone for an hour."""
-    then = time.time() - HOUR
+    with tempfile.TemporaryFile(
+        dir=folder
+    ) as now:  # as its file system stamps, whatever this machine's clock says
+        then = os.fstat(now.fileno()).st_mtime - HOUR
     for path in (*folder.rglob("*"), folder):
         os.utime(path, (then, then))
 
