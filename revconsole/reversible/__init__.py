@@ -7,7 +7,7 @@
 Read `coupling` first (the update rule), then `reversal` (how a stack runs backward), then one file
 of `schemes` (`two_step` is what most of them share). Beneath: `lossless` is the exact arithmetic,
 `rounding` the rule on what floats may lose,
-`replay` what makes a second evaluation equal to the first, `extras` what blocks are given besides
+`replay` what makes a second evaluation equal to the first (`switches` of torch, a block's `past`), `extras` what blocks are given besides
 their stream. Above: `sequence` is the module that a model holds (`looped` where the model walks
 over it), `rewire` how it gets there (one `trial` run, on `examples`, shows the
 `stacks`, by the `skips` in its graph; `splits` tells attention from MLP

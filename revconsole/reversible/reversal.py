@@ -35,6 +35,7 @@ from revconsole.reversible.coupling import (
 )
 from revconsole.reversible.extras import Extras
 from revconsole.reversible.lossless import Grid, pack_store, unpack_store
+from revconsole.reversible.past import Past
 from revconsole.reversible.replay import (
     Arithmetic,
     Slots,
@@ -191,6 +192,7 @@ class _Reversible(torch.autograd.Function):
             passed = _forward(step, couplings, streams, needed[:count])
 
         ctx.step, ctx.needed, ctx.sources = step, needed, tuple(passed.sources)
+        ctx.pasts = tuple(passed.pasts)
         ctx.set_materialize_grads(False)
         wanted = zip(passed.streams, passed.wanted, strict=True)
         ctx.mark_non_differentiable(*(stream for stream, needs in wanted if not needs))
@@ -215,7 +217,7 @@ class _Reversible(torch.autograd.Function):
 class WayBack:
     """One block in one backward pass.
 
-    sources: whether the source of each coupling requires a gradient.
+    sources: whether the source of each coupling requires a gradient. pasts: the block before each.
     others: leaves that stand in for its extra arguments and parameters, in this order.
     inputs_wanted: whether anything before the block needs a gradient.
     """
@@ -223,6 +225,7 @@ class WayBack:
     step: Step
     trail: tuple[tuple[Coupling, Kept], ...]
     sources: tuple[bool, ...]
+    pasts: tuple[Past, ...]
     others: tuple[Tensor, ...]
     inputs_wanted: bool
 
@@ -247,6 +250,7 @@ class WayBack:
             step=step,
             trail=tuple(zip(couplings, kept, strict=True)),
             sources=ctx.sources,
+            pasts=ctx.pasts,
             others=tuple(stand_ins),
             inputs_wanted=any(needed[:count]),
         )
@@ -261,7 +265,8 @@ class WayBack:
         """A coupling's source, a leaf, and its residual with its graph, exactly as in the forward."""
         coupling, kept = self.trail[number]
         parameters = self.others[len(self.others) - len(self.step.slots) :]
-        with _again(self.step, kept, parameters, streams[0].device):
+        past = self.pasts[number].again(self.step.index)
+        with past, _again(self.step, kept, parameters, streams[0].device):
             return evaluate(coupling, streams, source_wanted=self.sources[number])
 
     def before(self, number: int, streams: Streams, residual: Tensor) -> Streams:
@@ -287,6 +292,7 @@ class Passage:
 
     streams: after it. before: its last coupling. wanted: whether each stream requires a gradient.
     kept: by its couplings. sources: whether the source of each coupling required a gradient.
+    pasts: the block as it stood before each coupling.
     """
 
     streams: Streams
@@ -294,6 +300,7 @@ class Passage:
     wanted: list[bool]
     kept: list[Kept] = field(default_factory=list)
     sources: list[bool] = field(default_factory=list)
+    pasts: list[Past] = field(default_factory=list)
 
 
 def _forward(
@@ -307,10 +314,11 @@ def _forward(
     device, grid = streams[0].device, step.scheme.grid
     passed = Passage(streams=streams, before=streams, wanted=list(wanted))
     for number, coupling in enumerate(couplings):
-        generators = random_state(device)
+        generators, past = random_state(device), Past.now(step.block)
         passed.before, source_wanted = passed.streams, passed.wanted[coupling.source]
         residual = evaluate(coupling, passed.streams, source_wanted=source_wanted)[1]
         passed.sources.append(source_wanted)
+        passed.pasts.append(past.seal(step.index))
         kept_on = passed.wanted[coupling.target] and not coupling.replaces
         passed.wanted[coupling.target] = residual.requires_grad or kept_on
         residual = residual.detach()  # here its graph ends, and all activations with it
