@@ -213,7 +213,9 @@ def floored(whole: Tensor, divisor: int, *, rounded: bool | None = None) -> Tens
 
 
 def peak(stream: Tensor) -> Tensor:
-    """The largest magnitude in the stream, on its device; nan if there is one."""
+    """The largest magnitude in the stream, on its device; nan if there is one, 0 if there is nothing."""
+    if not stream.numel():
+        return stream.new_zeros(())
     low, high = torch.aminmax(stream.detach())
     return torch.maximum(-low, high)
 

@@ -87,3 +87,7 @@ def test_room_is_what_the_dtype_counts_exactly():
     with pytest.raises(RevconsoleError, match="below 16384"):
         Grid(fraction=10).require_room(almost, torch.float32)
     Grid(fraction=10).require_room([torch.tensor(1e6)], torch.float64)
+
+
+def test_an_empty_batch_has_no_magnitude():
+    assert peak(torch.empty(0, 5)) == 0.0
