@@ -5,6 +5,7 @@ forward that somebody puts in place later may not either, so both are refused. H
 inside a block run as ever, and those of a container go over to the sequence that takes its place.
 """
 
+import sys
 from dataclasses import dataclass, replace
 from types import MethodType
 from typing import Any
@@ -25,6 +26,7 @@ OTHERS = (
     "_is_full_backward_hook", "_state_dict_hooks", "_state_dict_pre_hooks",
     "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
 )  # fmt: skip
+RECORDING = "transformers.utils.output_capturing"
 OWN = (
     "revconsole.",
     "torch.distributed.",
@@ -32,13 +34,27 @@ OWN = (
 
 
 def foreign_hook(block: nn.Module) -> str:
-    """What kind of hook the block has that a scheme would not run; empty if it has none."""
+    """What kind of hook the block has that a scheme would not run; empty if it has none.
+
+    Hugging Face's models put hooks on their blocks for good once somebody has asked for hidden states
+    or attentions; these count only while somebody asks.
+    """
     for place, kind in KINDS.items():
         for hook in getattr(block, place).values():
             where = getattr(hook, "__module__", None) or ""
+            if where == RECORDING and not _recording():
+                continue
             if not where.startswith(OWN):
-                return kind
+                asked = " that records hidden states or attentions" if where == RECORDING else ""
+                return kind + asked
     return ""
+
+
+def _recording() -> bool:
+    """Whether the model that runs just now was asked for hidden states or attentions."""
+    library = sys.modules.get(RECORDING)
+    collector = getattr(library, "_active_collector", None)
+    return collector is None or bool(collector.get())
 
 
 def own_forward(block: nn.Module) -> Any:
@@ -54,7 +70,8 @@ def require_as_rewired(block: nn.Module, name: str, forward: Any) -> None:
     if kind := foreign_hook(block):
         raise RevconsoleError(
             f"block {name} ({type(block).__name__}) has a {kind}, which does not run in a wired "
-            "block: remove it, or register it on a module inside the block or on the whole sequence"
+            "block: remove it or ask for none in training, or register it on a module inside the block "
+            "or on the whole sequence"
         )
     if own_forward(block) is not forward:
         raise RevconsoleError(

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from revconsole.errors import NotInvertible
 from revconsole.reversible import branches as parts
 from revconsole.reversible.crossings import Crossings, listed
-from revconsole.reversible.hooks import foreign_hook
 from revconsole.reversible.looped import LoopedSequence
 from revconsole.reversible.pairs import BlockList
 from revconsole.reversible.rest import at_rest
@@ -99,7 +98,7 @@ class Blocks:
         if len(calls) != 1:
             return f"is called {len(calls)} times in a run"
         reason = _misfit(calls[0])
-        kind = foreign_hook(module)  # one of the backward hides a skip from the graph
+        kind = calls[0].hooked  # one of the backward hides a skip from the graph
         if kind and not reason.startswith(TURNS):
             self.unsafe.add(module)
             return (
@@ -111,10 +110,6 @@ class Blocks:
 
     def _crossed(self, module: nn.Module) -> str:
         """What crosses the borders of a block besides its stream; empty if nothing does."""
-        if kind := foreign_hook(module):
-            return (
-                f"has a {kind}, which would not run: remove it, or register it on a module inside"
-            )
         seen = [crossing for look in self.looks for crossing in look.get(module, ())]
         if any(crossing.gambles for crossing in seen):
             return (

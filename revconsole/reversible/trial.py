@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from revconsole.errors import NotInvertible
 from revconsole.reversible.examples import Example, Inputs, inputs_for, tensors_in
+from revconsole.reversible.hooks import foreign_hook
 from revconsole.reversible.pending import Pending, asks_for_form
 from revconsole.reversible.rest import at_rest
 from revconsole.reversible.skips import Node, Skip, skip_between
@@ -41,7 +42,7 @@ class Call:
     exit: out as its caller knows it; None where it leaves no graph.
     turn, end: when it began and returned, counted in calls. used: what functions of torch were
     called on its exit. drawn: where the generators stood when it began and returned, torch's and
-    those of Python and NumPy.
+    those of Python and NumPy. hooked: what kind of hook it had that a scheme would not run.
     """
 
     module: nn.Module
@@ -57,6 +58,7 @@ class Call:
     changed: bool = False
     used: list[str] = field(default_factory=list)
     drawn: tuple[Stand, Stand] = ((0, 0), (0, 0))
+    hooked: str = ""
     _skip: Skip | None = field(default=None)
 
     @property
@@ -136,6 +138,7 @@ class Run:
             module=module, given=given, named=named, turn=self.turns, drawn=(_stand(), (0, 0))
         )
         self.turns += 1
+        call.hooked = foreign_hook(module)
         self.calls.setdefault(module, []).append(call)
         stream = call.stream
         if not may_be_block(module) or not _recordable(stream):

@@ -121,3 +121,24 @@ def test_hooks_of_the_container_run_as_before_and_their_handles_are_good():
     handle.remove()
     assert isinstance(model.blocks, ReversibleSequence)
     assert torch.equal(2 * wired(X), model(X))
+
+
+def hugging_face(**options):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(
+        image_size=8, patch_size=4, hidden_size=8, num_hidden_layers=3, num_attention_heads=2,
+        intermediate_size=8, **options,
+    )  # fmt: skip
+    return transformers.ViTForImageClassification(config)
+
+
+def test_hidden_states_are_refused_in_training_and_no_more_than_asked_for():
+    images = torch.randn(2, 3, 8, 8)
+    model = rewire(hugging_face(), example={"pixel_values": images})
+    assert len(model.eval()(images, output_hidden_states=True).hidden_states) == 4
+    with pytest.raises(RevconsoleError, match="hook that records hidden states"):
+        model.train()(images, output_hidden_states=True)
+    model(images).logits.sum().backward()  # the library's hooks are still there, and do nothing
+    with pytest.raises(NotInvertible, match=r"has a forward hook that records hidden states"):
+        rewire(hugging_face(output_hidden_states=True), example={"pixel_values": images})
