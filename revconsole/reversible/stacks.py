@@ -28,6 +28,7 @@ NO_BLOCK = "is no block"
 TURNS = "turns"
 PARTED = "is given other arguments than its neighbours, or the model acts between them"
 ALONE = "is alone in its row"
+STAGE = "is a stage: blocks alike follow one another in it"
 BOTH = 2  # sums in a block that has attention and MLP
 
 
@@ -72,6 +73,7 @@ class Blocks:
     looks: what crossed their borders, in this run and in one in training. reasons: why a module is no block, empty if it is one. tried: splits that were found, by what the
     block looks like. settled: blocks that have been noted on.
     unsafe: residual blocks that cannot be wired all the same, for what they read or leave behind.
+    stages: what is known of modules that might be stages.
     """
 
     run: Run
@@ -80,6 +82,7 @@ class Blocks:
     reasons: dict[nn.Module, str] = field(default_factory=dict)
     tried: dict[object, Split | str] = field(default_factory=dict)
     settled: set[nn.Module] = field(default_factory=set)
+    stages: dict[nn.Module, bool] = field(default_factory=dict)
 
     def misfit(self, module: nn.Module) -> str:
         """Why the module is no residual block; empty if it is one."""
@@ -147,6 +150,23 @@ class Blocks:
         call = self.run.once(module)
         return None if call is None else call.mark
 
+    def is_stage(self, module: nn.Module) -> bool:
+        """Whether blocks alike follow one another inside, along its own skip: a stage is no block."""
+        if module not in self.stages:
+            path = self.run.calls[module][0].skip.path
+            self.stages[module] = any(
+                self._alike(one, other) and (not path or self.mark(one) in path)
+                for inside in module.modules()
+                for one, other in pairwise(_children(inside).values())
+            )
+        return self.stages[module]
+
+    def _alike(self, one: nn.Module, other: nn.Module) -> bool:
+        """Whether two modules are blocks alike, the second of which goes on where the first ended."""
+        if self.misfit(one) or self.misfit(other) or self.parted(one, other):
+            return False
+        return _look(self.run.calls[one][0]) == _look(self.run.calls[other][0])
+
     def settle(self, module: nn.Module) -> None:
         """Note on a block how it is taken apart, if nothing says so yet."""
         if module in self.settled or callable(getattr(module, "branches", None)):
@@ -211,6 +231,8 @@ class Search:
         """Why the scheme cannot take the module for a block; empty if it can."""
         if reason := self.blocks.misfit(module):
             return reason
+        if self.blocks.is_stage(module):
+            return STAGE
         self.blocks.settle(module)
         try:
             self.scheme.couplings(module, index, None)
@@ -251,7 +273,6 @@ class Search:
             for run in runs
             for name in run
             if self._longest(children[name], inner[name]) >= len(run)
-            or self._is_stage(children[name], inner[name])
         }
         return self._maximal(children, [name for name in fit if name not in finer])
 
@@ -270,17 +291,6 @@ class Search:
             runs[-1].append(name)
             before = child
         return [tuple(run) for run in runs if len(run) > 1 or len(children) == 1]
-
-    def _is_stage(self, child: nn.Module, stacks: Sequence[Stack]) -> bool:
-        """Whether blocks alike follow one another inside, along its own skip: a stage is no block."""
-        for stack in self._through(child, stacks):
-            for names in stack.runs:
-                looks = [
-                    _look(self.blocks.run.calls[stack.container.get_submodule(n)][0]) for n in names
-                ]
-                if any(one == other for one, other in pairwise(looks)):
-                    return True
-        return False
 
     def _longest(self, child: nn.Module, stacks: Sequence[Stack]) -> int:
         """The longest run inside a block that its own skip leads through; 0 if there is none."""
