@@ -91,6 +91,8 @@ def _types(streams: torch.dtype, branches: Iterable[torch.dtype], products: str)
 @lru_cache(maxsize=256)
 def _judge(scheme: Any, blocks: int, types: Types, most: float) -> None:
     streams, name, rounding = types
+    if not blocks:
+        return  # nothing is undone, not even by a scheme without an inverse
     error = foretold(scheme, blocks, _rounding(streams), rounding)
     if error <= most:
         return

@@ -327,7 +327,7 @@ def _worst(expected, given):
         ("vgg11", "nothing in it that keeps its shape adds to its input"),
         ("repvgg_a0", "is not residual: nothing is added to its input"),
         ("densenet121", "nothing in it that keeps its shape adds to its input"),
-        ("tnt_s_legacy_patch16_224", "returns a tuple and not one tensor"),
+        ("tnt_s_legacy_patch16_224", "leaves more behind than its output"),
     ],
 )
 def test_what_has_no_residual_stack_is_refused_with_the_reason(name, reason):

@@ -157,3 +157,12 @@ def test_a_grid_is_wider_in_float64_and_says_where_it_ends(vit, images):
     model(images.double()).sum().backward()
     with pytest.raises(Exception, match="use fewer grid_bits"):
         model.float()(images)
+
+
+def test_where_nothing_is_undone_there_is_nothing_to_lose():
+    """Not even by a scheme that has no inverse."""
+    for backward in ("stored", "checkpointed"):
+        model = timm.create_model("test_vit", img_size=32, num_classes=5)
+        wired = rewire(model, "residual", backward).train()
+        wired(torch.randn(2, 3, 32, 32)).sum().backward()
+        wired.blocks.require_digits(autocast=torch.bfloat16)

@@ -345,12 +345,12 @@ def test_rounding_that_outgrows_floats_is_told_from_a_wrong_inverse(look, monkey
 
 
 class Restless(nn.Module):
-    """Never computes the same twice, by a counter that nobody can see."""
+    """Never computes the same twice: a counter of its class is out of what a second evaluation repeats."""
 
     calls = 0
 
     def forward(self, x):
-        self.calls += 1
+        type(self).calls += 1
         torch.rand(self.calls)
         return x * (1 + self.calls % 2)
 
