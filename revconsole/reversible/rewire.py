@@ -31,7 +31,8 @@ from revconsole.reversible.pairs import BlockList, PairedSequence, paired
 from revconsole.reversible.rounding import require_digits_in
 from revconsole.reversible.scheme import Backward, Scheme, make_scheme
 from revconsole.reversible.sequence import ReversibleSequence
-from revconsole.reversible.stacks import Blocks, Search, Stack
+from revconsole.reversible.stack import Stack
+from revconsole.reversible.stacks import Blocks, Search
 from revconsole.reversible.trial import run_once
 from revconsole.reversible.unwire import Origin
 

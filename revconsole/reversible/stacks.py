@@ -7,7 +7,7 @@ hierarchical model is no block, and ConvMixer's residual half is no stack.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from revconsole.reversible.scheme import Scheme
 from revconsole.reversible.sequence import ReversibleSequence
 from revconsole.reversible.skips import Node
 from revconsole.reversible.splits import Split, fitting
+from revconsole.reversible.stack import Stack
 from revconsole.reversible.trial import Call, Run, may_be_block
 
 NO_BLOCK = "is no block"
@@ -30,40 +31,6 @@ PARTED = "is given other arguments than its neighbours, or the model acts betwee
 ALONE = "is alone in its row"
 STAGE = "is a stage: blocks alike follow one another in it"
 BOTH = 2  # sums in a block that has attention and MLP
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stack:
-    """A container with runs of blocks.
-
-    path: in the model. runs: names of its children that are wired, run by run; the others are left.
-    looped: whether the model walks over the container instead of calling it. batch_axis: of streams.
-    """
-
-    path: str
-    container: nn.Module
-    runs: tuple[tuple[str, ...], ...]
-    looped: bool
-    batch_axis: int | None = None
-
-    @property
-    def blocks(self) -> int:
-        """How many blocks are wired."""
-        return sum(len(run) for run in self.runs)
-
-    @property
-    def longest(self) -> int:
-        """How many blocks the longest run has."""
-        return max(len(run) for run in self.runs)
-
-    @property
-    def first(self) -> nn.Module:
-        """Its first block."""
-        return self.container.get_submodule(self.runs[0][0])
-
-    def under(self, name: str) -> "Stack":
-        """The same in a model that holds this one under a name."""
-        return replace(self, path=_join(name, self.path))
 
 
 @dataclass(slots=True, kw_only=True)

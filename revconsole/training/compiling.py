@@ -23,13 +23,13 @@ COMPILERS = ("g++", "clang++", "c++")
 MACHINE = "this machine"
 
 
-def compile_parts(setting: Setting) -> None:
-    """Let the parts of the blocks be compiled when they are first used, if the plan says so.
+def with_compiled_parts(setting: Setting) -> Setting:
+    """The setting, the parts of whose blocks are compiled when they are first used, if the plan says so.
 
     Raises ProfileError where this machine cannot, or the model has no such parts.
     """
     if not setting.plan.train.compile or setting.fitted:
-        return
+        return setting
     _refuse_unable(setting.device)
     parts = [part for block in _blocks(setting.encoder) for part in _parts(block)]
     if not parts:
@@ -41,6 +41,7 @@ def compile_parts(setting: Setting) -> None:
         )
     for part in parts:
         part.compile()
+    return setting
 
 
 def refuse_inexact(setting: Setting) -> None:

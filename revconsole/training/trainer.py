@@ -18,6 +18,7 @@ computed without, on the CPU to the bit.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -43,7 +44,7 @@ from revconsole.training import advice, devices, precision, probes, starts, veri
 from revconsole.training.boundary import BoundaryProbe
 from revconsole.training.budget import choose_blocks
 from revconsole.training.checkpoint import Checkpoints
-from revconsole.training.compiling import compile_parts, refuse_inexact
+from revconsole.training.compiling import refuse_inexact, with_compiled_parts
 from revconsole.training.evaluation import clean_training, evaluate, image_seconds
 from revconsole.training.facts import facts
 from revconsole.training.footprint import Footprint
@@ -80,15 +81,8 @@ def train(
     Raises RevconsoleError with a sentence for everything its user can mend, OutOfMemory with what would fit, and
     NotOurs.
     """
-    how = plan.train
-    with (
-        explained(plan),
-        devices.threads(how.threads),
-        devices.deterministic(how.deterministic),
-        precision.products(how.precision),
-    ):
-        setting = prepare(plan, data=data, say=lambda text: emit(Logged(text=text)))
-        compile_parts(setting)
+    with _computing_as_planned(plan):
+        setting = with_compiled_parts(prepare(plan, data=data, say=lambda t: emit(Logged(text=t))))
         keeper, room = Keeper(setting, checkpoints, emit), Room(setting, emit)
         footprint, (compute_step, update) = Footprint(setting), way_to_learn(setting)
         progress = introduce(setting, keeper, room, footprint, emit=emit, store=store)
@@ -131,6 +125,19 @@ def train(
             return "handed over"
         emit(ending("completed", progress, keeper, values=values))
         return "completed"
+
+
+@contextmanager
+def _computing_as_planned(plan: Plan) -> Iterator[None]:
+    """Threads, determinism and precision of products are the plan's; what its user can mend is a sentence."""
+    how = plan.train
+    with (
+        explained(plan),
+        devices.threads(how.threads),
+        devices.deterministic(how.deterministic),
+        precision.products(how.precision),
+    ):
+        yield
 
 
 def watched(setting: Setting, progress: Progress, emit: Emit) -> Emit:

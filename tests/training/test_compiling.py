@@ -7,7 +7,7 @@ from revconsole.errors import ProfileError
 from revconsole.records.events import Measured
 from revconsole.records.plan import Plan
 from revconsole.training import precision
-from revconsole.training.compiling import compile_parts
+from revconsole.training.compiling import with_compiled_parts
 
 ONE_BLOCK = {"depth": 2, "dim": 16, "heads": 2, "patch": 4}
 QUICK = {"epochs": 1, "audit": False, "batch": 56}
@@ -41,7 +41,7 @@ def test_an_exact_scheme_trains_compiled_as_it_does_uncompiled_and_stays_exact(r
 @pytest.mark.parametrize("wiring", [{}, EXACT], ids=["plain", "bdia"])
 def test_attention_and_mlp_of_each_block_are_compiled_and_nothing_else(realise, wiring):
     setting = realise(**wiring, train={"compile": True})
-    compile_parts(setting)
+    with_compiled_parts(setting)
 
     names = {name.rpartition("blocks.")[2] for name in compiled(setting)}
     assert names == {f"{block}.{part}" for block in range(3) for part in ("attn", "mlp")}
@@ -50,7 +50,7 @@ def test_attention_and_mlp_of_each_block_are_compiled_and_nothing_else(realise, 
 
 def test_nothing_is_compiled_unless_it_is_asked_for(realise):
     setting = realise()
-    compile_parts(setting)
+    with_compiled_parts(setting)
 
     assert compiled(setting) == set()
 
@@ -67,7 +67,7 @@ def test_a_model_without_parts_is_refused(realise, small):
     with pytest.raises(
         ProfileError, match=r"train\.compile: the blocks of Sequential have no parts"
     ):
-        compile_parts(setting)
+        with_compiled_parts(setting)
 
 
 def test_without_a_compiler_the_cpu_is_refused(realise, monkeypatch, tmp_path):
@@ -76,7 +76,7 @@ def test_without_a_compiler_the_cpu_is_refused(realise, monkeypatch, tmp_path):
     monkeypatch.delenv("CXX", raising=False)
 
     with pytest.raises(ProfileError, match=r"train\.compile: a C\+\+ compiler is needed"):
-        compile_parts(setting)
+        with_compiled_parts(setting)
 
 
 def test_tf32_is_refused_where_there_is_none_and_its_switch_is_put_back():
