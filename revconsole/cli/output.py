@@ -255,7 +255,7 @@ def print_judged(
             [*row, "" if why is None else str(why)] for row, why in zip(rows, reasons, strict=True)
         ]
         columns = [*columns, WHY]
-    print_table(columns, rows, prose=[WHY], yields=yields, stays=[*stays, WHY])
+    print_table(columns, rows, prose=[WHY, "operations"], yields=yields, stays=[*stays, WHY])
 
 
 def print_comparison(compared: "Comparison", *, plain: bool = False) -> None:

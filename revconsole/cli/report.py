@@ -74,9 +74,8 @@ def report(
     lab = Lab(context.obj)
     results = _results(lab, subjects, quick=quick)
     shown = table(results)
-    output.print_table(
-        shown.headings, shown.rows, plain=True, prose=shown.headings[-1:], yields=YIELDS
-    )
+    prose = [shown.headings[0], shown.headings[-1]]
+    output.print_table(shown.headings, shown.rows, plain=True, prose=prose, yields=YIELDS)
     for note in (shown.caption, *shown.notes):
         output.say(note)
     folder = out or Path(f"report-{results.name}{'-quick' if results.quick else ''}")
