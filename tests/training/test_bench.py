@@ -106,7 +106,9 @@ def operations_of_a_block(plan, images: int) -> tuple[int, int]:
     return 2 * images * (linear + attention), 2 * images * tokens * hidden * width
 
 
-@pytest.mark.parametrize("scheme", ["additive", "momentum", "midpoint", "bdia", "bdia:grid_bits=none"])
+@pytest.mark.parametrize(
+    "scheme", ["additive", "momentum", "midpoint", "bdia", "bdia:grid_bits=none"]
+)
 def test_reversing_computes_every_block_once_more_and_nothing_else(scheme):
     depth, device = 3, torch.device("cpu")
     wanted = bench(TINY, schemes=[scheme], depths=[depth])
