@@ -25,9 +25,8 @@ def train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     """
     try:
         with loading():
-            from revconsole.training import (
-                door,
-            )  # seconds of import: only when something is trained
+            # Seconds of import: only when something is trained.
+            from revconsole.training import door
     except NotLoaded as error:
         attempt.fail(Failed(reason=str(error)), traceback.format_exc())
         attempt.close()

@@ -152,8 +152,8 @@ class Times:
         if pace is None and step < steps:
             return None
         passed = self._last - self._rested - at
-        todo = 0.0 if mark or not self._ends else max(0.0, self.between() - passed)
-        return todo + max(0.0, (pace or 0.0) * max(0, steps - step) - (passed if mark else 0.0))
+        pending = 0.0 if mark or not self._ends else max(0.0, self.between() - passed)
+        return pending + max(0.0, (pace or 0.0) * max(0, steps - step) - (passed if mark else 0.0))
 
     def _begin(self, elapsed: float, *, training: bool, reported: bool) -> None:
         """Training begins with the first measurement; with the introduction, where that is of training already."""

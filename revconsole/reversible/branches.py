@@ -20,10 +20,8 @@ from revconsole.reversible.rest import at_rest
 from revconsole.reversible.splits import Branch, Split, fitting, in_turn, main_output
 
 WHOLE = "whole"
-NOTE, REST = (
-    "revconsole_split",
-    "revconsole_rest",
-)  # on the block, so that it survives copying and pickling
+NOTE, REST = "revconsole_split", "revconsole_rest"
+"""Attributes of the block, so that they survive copying and pickling."""
 PROBE_TOKENS = 4  # enough for attention to mix, few enough to cost nothing
 
 

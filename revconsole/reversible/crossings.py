@@ -17,8 +17,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten
 
-from revconsole.reversible.examples import Inputs, tensors_in
+from revconsole.reversible.examples import Inputs
 from revconsole.reversible.extras import same_arguments
+from revconsole.reversible.nested import tensors_in
 from revconsole.reversible.rest import at_work
 from revconsole.reversible.skips import Node
 from revconsole.reversible.trial import FAILURES, Call, Made, Run, run_on

@@ -15,12 +15,11 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from revconsole.errors import NotInvertible
+from revconsole.reversible.nested import tensors_in
 
 Example: TypeAlias = Tensor | tuple[Any, ...] | list[Any] | Mapping[str, Any]
-SMALL, USUAL = (
-    64,
-    224,
-)  # pixels a side: the least that deep convolutional networks leave something of
+SMALL, USUAL = 64, 224
+"""Pixels a side: the least that deep convolutional networks leave something of, and what most are made for."""
 BOTH = 2  # (args, kwargs)
 
 
@@ -80,20 +79,6 @@ def inputs_for(model: nn.Module, example: Example | None) -> Iterator[Inputs]:
         return
     for image in _images(model):
         yield Inputs.of(image)
-
-
-def tensors_in(value: Any, deep: int = 6) -> Iterator[Tensor]:
-    """Every tensor in a structure of containers and objects."""
-    if isinstance(value, Tensor):
-        yield value
-    elif deep and isinstance(value, Mapping):
-        for each in value.values():
-            yield from tensors_in(each, deep - 1)
-    elif deep and isinstance(value, list | tuple | set | frozenset):
-        for each in value:
-            yield from tensors_in(each, deep - 1)
-    elif deep and hasattr(value, "__dict__") and not isinstance(value, nn.Module | type):
-        yield from tensors_in(vars(value), deep - 1)
 
 
 def _copy(tensor: Tensor) -> Tensor:

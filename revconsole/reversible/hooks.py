@@ -27,10 +27,8 @@ OTHERS = (
     "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
 )  # fmt: skip
 RECORDING = "transformers.utils.output_capturing"
-OWN = (
-    "revconsole.",
-    "torch.distributed.",
-)  # ours look on, and sharded weights have their own sentence
+OWN = ("revconsole.", "torch.distributed.")
+"""Ours look on, and sharded weights have their own sentence."""
 
 
 def foreign_hook(block: nn.Module) -> str:
@@ -119,8 +117,7 @@ def guard(block: nn.Module, wanted: Guard) -> None:
     hooks = block._forward_pre_hooks  # noqa: SLF001  handles do not survive a copy of the model
     for key, hook in list(hooks.items()):
         if isinstance(hook, Guard):
-            wanted = replace(
-                wanted, forward=hook.forward
-            )  # as it was when the block was first wired
+            # The forward as it was when the block was first wired.
+            wanted = replace(wanted, forward=hook.forward)
             del hooks[key]
     block.register_forward_pre_hook(wanted)

@@ -7,8 +7,6 @@ changed in place cannot be put back and is refused, as is one with a graph that 
 the gradient through it would be lost.
 """
 
-import random
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,11 +18,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from revconsole.errors import NotInvertible
+from revconsole.reversible.outside import Outside, outside_state, put_outside, same_outside
 
 OWN = frozenset(nn.Module().__dict__) - {"training"}  # torch's own tables, hooks among them
 OPEN = (list, dict, set)  # types of values that change in place and can be put back
-
-
 PLAIN = frozenset({bool, int, float, str, type(None), tuple})  # types of values that never change
 
 
@@ -103,18 +100,18 @@ def _graphed(value: Any) -> bool:
 
 @dataclass(slots=True)
 class Past:
-    """A block as it stood before an evaluation."""
+    """A block as it stood before an evaluation.
+
+    outside: where the random numbers of Python and numpy stood; None if nothing was drawn.
+    """
 
     held: list[Held]
-    python: Any
-    numpy: Any
+    outside: Outside | None
 
     @classmethod
     def now(cls, block: nn.Module) -> "Past":
         """As it stands now."""
-        return cls(
-            [Held.of(module) for module in block.modules()], random.getstate(), _numpy_state()
-        )
+        return cls([Held.of(module) for module in block.modules()], outside_state())
 
     def seal(self, index: int) -> "Past":
         """After the first evaluation: raise for what no second one can repeat, forget what is not needed.
@@ -131,8 +128,8 @@ class Past:
                     f"leaves a tensor with a graph behind in {name!r}, whose gradient would be lost"
                 )
                 self._refuse(index, each.module, what)
-        self.python = None if random.getstate() == self.python else self.python
-        self.numpy = None if _equal(_numpy_state(), self.numpy) else self.numpy
+        if self.outside is not None and same_outside(outside_state(), self.outside):
+            self.outside = None
         return self
 
     @contextmanager
@@ -151,13 +148,9 @@ class Past:
                 stack.callback((each if same else Held.of(each.module)).put)
                 if not same:
                     each.put()
-            if self.python is not None:
-                stack.callback(random.setstate, random.getstate())
-                random.setstate(self.python)
-            if self.numpy is not None:
-                numpy: Any = sys.modules["numpy"]
-                stack.callback(numpy.random.set_state, numpy.random.get_state())
-                numpy.random.set_state(self.numpy)
+            if self.outside is not None:
+                stack.callback(put_outside, outside_state())
+                put_outside(self.outside)
             yield
 
     @staticmethod
@@ -166,15 +159,3 @@ class Past:
             f"block {index} ({type(module).__name__}) {what}, so that it cannot be evaluated twice "
             "alike: choose backward='stored'"
         )
-
-
-def _numpy_state() -> Any:
-    numpy: Any = sys.modules.get("numpy")
-    return None if numpy is None else numpy.random.get_state()
-
-
-def _equal(left: Any, right: Any) -> bool:
-    """Whether two states of numpy's global generator are the same."""
-    if left is None or right is None:
-        return left is right
-    return bool(left[2:] == right[2:] and (left[1] == right[1]).all())

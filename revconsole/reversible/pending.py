@@ -67,9 +67,8 @@ class Pending(Tensor):
             answer: Any = super().__torch_function__
             return answer(func, types, args, dict(kwargs or {}))
         if not all(issubclass(kind, Tensor) for kind in types):
-            return (
-                NotImplemented  # what a part of a block returns knows its own stream, see `pairs`
-            )
+            # What a part of a block returns knows its own stream, see `pairs`.
+            return NotImplemented
         raise RevconsoleError(_used(args, kwargs or {}, func))
 
     @classmethod

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from revconsole.errors import NotInvertible
+from revconsole.reversible.outside import outside_state, put_outside
 from revconsole.reversible.switches import Values, switched, switches
 
 Slots = tuple[tuple[tuple[nn.Module, str], ...], ...]  # per parameter, where it is held
@@ -119,6 +120,17 @@ def random_replayed(random: Random, device: torch.device) -> Iterator[None]:
             stack.callback(module.set_rng_state, module.get_rng_state(*where), *where)
             module.set_rng_state(other, *where)
         yield
+
+
+@contextmanager
+def generators_kept(device: torch.device) -> Iterator[None]:
+    """Put every global generator back to what it was, torch's of the CPU and that device, Python's, numpy's."""
+    state, outside = random_state(device), outside_state()
+    try:
+        with random_replayed((state[0], state[1] if len(state) > 1 else None), device):
+            yield
+    finally:
+        put_outside(outside)
 
 
 def held_parameters(block: nn.Module) -> tuple[Slots, list[nn.Parameter]]:

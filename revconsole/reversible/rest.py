@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from revconsole.reversible.outside import outside_state, put_outside
+
 Undo = Callable[[], None]
 FAR = 3  # objects inside objects that are looked into; what a module holds is seldom further away
 OTHERS = {"builtins", "torch", "numpy", "typing", "logging", "threading", "weakref", "enum"}
@@ -60,10 +62,7 @@ def _generators(module: nn.Module) -> Iterator[Undo]:
             kind = torch.get_device_module(device)
             where = () if device.type == "mps" else (device,)
             yield functools.partial(kind.set_rng_state, kind.get_rng_state(*where), *where)
-    yield functools.partial(random.setstate, random.getstate())
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        yield functools.partial(numpy.random.set_state, numpy.random.get_state())
+    yield functools.partial(put_outside, outside_state())
 
 
 def _remembered(root: object) -> list[Undo]:

@@ -37,9 +37,8 @@ SINGLE = 2.0**-24  # of float32
 NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 PRODUCTS = {"bf16": 2.0**-8, "tf32": 2.0**-11}  # roundings of what goes into a product of matrices
 
-Types = tuple[
-    torch.dtype, str, float
-]  # of the streams, name of what the branches round to, and how
+Types = tuple[torch.dtype, str, float]
+"""Of the streams, the name of what the branches round to, and its rounding."""
 
 
 def require_digits(

@@ -17,10 +17,8 @@ Write = Callable[[Any], object]
 Values = tuple[Any, ...]
 INHERITED = "none"  # what an operation's precision is set to in order to follow its backend's
 ATTENTION_KERNELS = ("flash", "mem_efficient", "math", "cudnn")  # of every device, despite the name
-UNREADABLE = (
-    AttributeError,
-    RuntimeError,
-)  # of another version of torch; in a mixture of both ways
+UNREADABLE = (AttributeError, RuntimeError)
+"""Raised for a switch of another version of torch, and for a mixture of both ways."""
 
 
 def _attribute(place: str, name: str) -> tuple[Read, Write]:

@@ -10,7 +10,8 @@ from torch import Tensor
 from revconsole.data import unused
 from revconsole.records.events import Advised
 from revconsole.reversible import Backward, Choice, keep_within, sequences
-from revconsole.training.draws import generators_kept, seed_generators
+from revconsole.reversible.replay import generators_kept
+from revconsole.training.draws import seed_generators
 from revconsole.training.footprint import still_to_come
 from revconsole.training.probes import PICTURE
 from revconsole.training.setting import Setting

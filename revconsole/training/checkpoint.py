@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from revconsole.records import bounded
 from revconsole.records.bounded import RECORD_BYTES
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.shared import create, make_folder, set_mode
+from revconsole.reversible.nested import tensors
 from revconsole.training.shortage import ran_out
 
 FORMAT = 1
@@ -94,7 +95,7 @@ class Checkpoints:
         written. It does not begin where there is no room, so that the log may still be written.
         """
         hidden, final = self.folder / f".tmp-{os.getpid()}-{step:09d}", self.path(step)
-        needed = sum(tensor.nbytes for tensor in _tensors([weights, state]))
+        needed = sum(tensor.nbytes for tensor in tensors([weights, state]))
         try:
             self._sweep()
             # Without its parents: a run that was deleted stays deleted.
@@ -217,17 +218,6 @@ def _still_written(hidden: Path) -> bool:
         return pid != os.getpid() and writer.create_time() <= began
     except (OSError, ValueError, IndexError, psutil.Error):
         return False
-
-
-def _tensors(body: object) -> Iterator[Tensor]:
-    """Every tensor in nested mappings and sequences."""
-    if isinstance(body, Tensor):
-        yield body
-    elif isinstance(body, Mapping):
-        yield from _tensors(list(body.values()))
-    elif isinstance(body, list | tuple):
-        for each in body:
-            yield from _tensors(each)
 
 
 def _require_room(folder: Path, needed: int) -> None:

@@ -8,8 +8,6 @@ own that draw from them.
 """
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -35,18 +33,6 @@ def seed_generators(seed: int, *, step: int, micro: int) -> None:
         torch.mps.manual_seed(number)
     random.seed(number)
     np.random.seed(number % NUMPY_SEEDS)  # noqa: NPY002  the global one is what a model may draw from
-
-
-@contextmanager
-def generators_kept(device: torch.device) -> Iterator[None]:
-    """Put every global generator back to what it was, torch's of the CPU and that device, Python's, numpy's."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  as above
-    try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002  as above
 
 
 class Signs:

@@ -11,7 +11,8 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from revconsole.errors import ProfileError
 from revconsole.records.plan import Plan
 from revconsole.reversible import set_draws
-from revconsole.training.draws import Signs, generators_kept
+from revconsole.reversible.replay import generators_kept
+from revconsole.training.draws import Signs
 from revconsole.training.objectives import Objective
 
 REFUSED = ("Expected more than 1 value per channel", "Expected more than 1 spatial element")

@@ -13,7 +13,8 @@ from revconsole.records.block import LEFT
 from revconsole.records.events import Direction, MetricDeclared
 from revconsole.records.noise import BEFORE
 from revconsole.reversible import kept_for_backward
-from revconsole.training.draws import generators_kept, seed_generators
+from revconsole.reversible.replay import generators_kept
+from revconsole.training.draws import seed_generators
 from revconsole.training.facts import rebuilt_stacks
 from revconsole.training.noise import noise
 from revconsole.training.objectives import Inputs, Objective

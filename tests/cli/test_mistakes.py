@@ -178,23 +178,7 @@ def test_what_can_be_known_before_a_run_exists_is_said_before(run, arguments, co
     assert sentence in run("train", *arguments).err
 
 
-ARMS = """
-seeds = [0, 1]
-[study]
-title = "three"
-[model]
-patch = 4
-dim = 16
-depth = 1
-heads = 2
-[data]
-train_limit = 200
-[train]
-epochs = 1
-batch = 512
-threads = 1
-audit = false
-[[arm]]
+ARMS = """[[arm]]
 name = "here"
 [[arm]]
 name = "no device"
@@ -207,10 +191,20 @@ data.image_size = 32
 NO_DEVICE, NO_WEIGHTS = "there is no device 'cuda:9'", "there is no weights file"
 
 
+@pytest.fixture
+def three(tiny_study):
+    """The tiny study with other arms, in three.toml."""
+    head, _, _ = tiny_study.read_text(encoding="utf-8").partition("[[arm]]")
+    path = Path("three.toml")
+    path.write_text(head + ARMS, encoding="utf-8")
+    return path
+
+
 @pytest.mark.parametrize("verb", [("study", "run"), ("train",)], ids=" ".join)
-def test_an_arm_that_cannot_be_trained_is_a_row_with_its_reason_and_holds_up_no_other(run, verb):
-    Path("three.toml").write_text(ARMS)
-    dry = run(*verb, "three.toml", "--dry-run")
+def test_an_arm_that_cannot_be_trained_is_a_row_with_its_reason_and_holds_up_no_other(
+    run, three, verb
+):
+    dry = run(*verb, str(three), "--dry-run")
     head, *rows = [line.split("\t") for line in dry.out.splitlines()]
 
     assert dry.code == 0, dry.err
@@ -221,22 +215,22 @@ def test_an_arm_that_cannot_be_trained_is_a_row_with_its_reason_and_holds_up_no_
     assert all(NO_WEIGHTS in why for why in reasons[4:])
     assert not Path("runs").exists()
 
-    done = run(*verb, "three.toml")
+    done = run(*verb, str(three))
     assert done.code == 0, done.err
     assert done.err.count(NO_DEVICE) == done.err.count(NO_WEIGHTS) == 1
     assert [plan["arm"] for plan in plans()] == ["here", "here"]
 
-    again = run("study", "run", "three.toml")
+    again = run("study", "run", str(three))
     assert again.code == 0, again.err
     assert "2 of 6 runs done, 4 to do, 4 of them left out" in again.err
     assert len(plans()) == 2
 
 
 @pytest.mark.parametrize("more", [(), ("--dry-run",), ("--detach",)], ids=" ".join)
-def test_a_study_of_which_no_arm_can_be_trained_is_refused_before_any_of_its_runs_exists(run, more):
-    Path("three.toml").write_text(ARMS)
-
-    said = run("study", "run", "three.toml", "train.device=cuda:9", *more)
+def test_a_study_of_which_no_arm_can_be_trained_is_refused_before_any_of_its_runs_exists(
+    run, three, more
+):
+    said = run("study", "run", str(three), "train.device=cuda:9", *more)
 
     assert said.code == 4
     assert said.err.startswith(f"revconsole: {NO_WEIGHTS}")
@@ -244,10 +238,10 @@ def test_a_study_of_which_no_arm_can_be_trained_is_refused_before_any_of_its_run
     assert not Path("runs").exists()
 
 
-def test_a_name_that_does_not_exist_is_corrected_before_any_arm_trains(run):
-    Path("three.toml").write_text(ARMS.replace("test_vit", "test_vitt"))
+def test_a_name_that_does_not_exist_is_corrected_before_any_arm_trains(run, three):
+    three.write_text(three.read_text().replace("test_vit", "test_vitt"))
 
-    said = run("study", "run", "three.toml")
+    said = run("study", "run", str(three))
 
     assert said.code == 2
     assert "there is no timm model 'test_vitt'; did you mean 'test_vit" in said.err

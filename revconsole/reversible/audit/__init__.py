@@ -28,7 +28,6 @@ from revconsole.reversible.audit.check import (
     Case,
     Check,
     Level,
-    generators_kept,
 )
 from revconsole.reversible.audit.dropout import dropout
 from revconsole.reversible.audit.gradients import FROZEN, gradients
@@ -50,6 +49,7 @@ from revconsole.reversible.audit.samples import samples
 from revconsole.reversible.audit.tokens import tokens
 from revconsole.reversible.audit.twin import twin_of
 from revconsole.reversible.audit.wiring import wiring
+from revconsole.reversible.replay import generators_kept
 
 __all__ = ["FROZEN", "LOSS", "RUN", "Check", "Level", "audit", "checks"]
 

@@ -16,10 +16,8 @@ from revconsole.reversible.audit.record import Call, Node, Record, recorded
 
 BATCH = "images and labels"
 OUTPUTS = "outputs are logits"
-LOUD, QUIET = (
-    20.0,
-    0.01,
-)  # deviation of what reaches the first weights; standardised it is 1, in [0, 1] about 0.3
+LOUD, QUIET = 20.0, 0.01
+"""Deviation of what reaches the first weights; standardised it is 1, in [0, 1] about 0.3."""
 UNLIKELY = 1e-6  # that a batch misses the upper classes by chance
 ONE_CLASS = 8  # images of one class in a row are no accident
 ALMOST = 1e-3  # of probabilities' sums, in bf16

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from revconsole.errors import RevconsoleError
-from revconsole.reversible.replay import random_replayed, random_state
 from revconsole.reversible.sequence import ReversibleSequence, sequences
 
 Level = Literal["passed", "failed", "note", "skipped"]
@@ -166,21 +165,6 @@ def signs(blocks: int, samples: int, device: torch.device) -> Tensor:
     generator = torch.Generator().manual_seed(SEED)
     drawn = torch.randint(0, 2, (blocks, samples), generator=generator)
     return drawn.mul(2).sub(1).to(device, torch.float32)
-
-
-@contextmanager
-def generators_kept(device: torch.device) -> Iterator[None]:
-    """Put the generators back to where they were, those of Python and numpy too."""
-    state = random_state(device)
-    numpy, python = sys.modules.get("numpy"), random.getstate()
-    numbers = numpy.random.get_state() if numpy else None
-    try:
-        with random_replayed((state[0], state[1] if len(state) > 1 else None), device):
-            yield
-    finally:
-        random.setstate(python)
-        if numpy:
-            numpy.random.set_state(numbers)
 
 
 @contextmanager

@@ -20,21 +20,12 @@ from revconsole.reversible.audit.reversal import everything_stored
 GRADIENTS = "gradient everywhere"
 FROZEN = "frozen parameters"
 UNREGISTERED = "registered parameters"
-DRAWS = (
-    4  # more passes, for parts that a random draw, or a choice between experts, leaves out of some
-)
+DRAWS = 4
+"""More passes, for parts that a random draw, or a choice between experts, leaves out of some."""
 UNUSED = {"never", "ignored"}
 PLAIN_CUTS = {
-    "detach()",
-    "detach_()",
-    ".data",
-    "no_grad()",
-    "item()",
-    "tolist()",
-    "numpy()",
-    "argmax()",
-}
-
+    "detach()", "detach_()", ".data", "no_grad()", "item()", "tolist()", "numpy()", "argmax()",
+}  # fmt: skip
 DEATHS = (
     (("Relu", "Threshold", "Hardtanh", "Clamp", "Hardswish", "Hardsigmoid"),
      ("everything that reaches its rectifier is on the flat side, so it is dead: start with smaller weights and a "

@@ -5,7 +5,7 @@ where a node of the graph comes from. A torch-function mode sees what Python cal
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
+
+from revconsole.reversible.nested import tensors
 
 Node: TypeAlias = Any  # torch.autograd.graph.Node, whose stubs do not say what hangs together
 TORCH = str(Path(torch.__file__).parent)
@@ -124,17 +126,6 @@ def _hooked(record: Record, name: str, module: nn.Module) -> Callable[[], None]:
 def _number() -> int:
     number: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]  # noqa: SLF001
     return number
-
-
-def tensors(value: Any) -> Iterator[Tensor]:
-    """The tensors in nested containers, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from tensors(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from tensors(each)
 
 
 class Calls(TorchFunctionMode):

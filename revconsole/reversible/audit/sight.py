@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from revconsole.reversible.audit.check import (
     SEED,
     evaluating,
-    generators_kept,
     logits_of,
     sow,
 )
+from revconsole.reversible.replay import generators_kept
 
 IMAGES = 2
 """Of noise, enough for whole rows and columns; for single pixels more, as a pool or a rectifier hides some in each."""

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from revconsole.reversible.audit.check import Case, Check, evaluating
 from revconsole.reversible.audit.gradients import stacks
 from revconsole.reversible.audit.products import Products, Seen
-from revconsole.reversible.audit.record import Call, Node, Record, recorded, tensors
+from revconsole.reversible.audit.record import Call, Node, Record, recorded
 from revconsole.reversible.audit.reversal import everything_stored
+from revconsole.reversible.nested import tensors
 from revconsole.reversible.sequence import ReversibleSequence
 
 ATTENTION = "attention"

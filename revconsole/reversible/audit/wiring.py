@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from revconsole.reversible.audit.check import Case, Check, evaluating, signs
-from revconsole.reversible.audit.record import tensors
 from revconsole.reversible.audit.reversal import everything_stored
 from revconsole.reversible.audit.twin import twin_of
 from revconsole.reversible.hooks import Guard
+from revconsole.reversible.nested import tensors
 from revconsole.reversible.schemes.bdia import Bdia
 from revconsole.reversible.schemes.residual import Residual
 from revconsole.reversible.sequence import Draws, ReversibleSequence, sequences
