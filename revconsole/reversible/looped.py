@@ -12,9 +12,9 @@ In evaluation, where the scheme is the plain network, the blocks themselves are 
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from revconsole.errors import RevconsoleError
 from revconsole.reversible.branches import rest_of
@@ -62,11 +62,46 @@ class LoopedSequence(ReversibleSequence):
         return part
 
 
-class First:
+class StandIn:
+    """What a model is given in the place of a block: it answers for the block, and is set what the block is set."""
+
+    OWN: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def block(self) -> nn.Module:
+        """The block that it stands for."""
+        raise NotImplementedError
+
+    @property
+    def computed(self) -> bool:
+        """Whether the block's run is computed, so that what the block is set would come too late."""
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        """What the model asks of the block."""
+        return getattr(self.block, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set it on the block. Raises RevconsoleError where the block's run is computed already."""
+        if name in self.OWN:
+            object.__setattr__(self, name, value)
+        elif self.computed:
+            raise RevconsoleError(
+                f"the model sets {name!r} on a {type(self.block).__name__} after the run of wired blocks that it is "
+                "in has been computed with the one before: set it before the first block is called, or leave these "
+                "blocks unwired"
+            )
+        else:
+            setattr(self.block, name, value)
+
+
+class First(StandIn):
     """Stands for the first block of a run and computes all of it.
 
     names: of the blocks of the run.
     """
+
+    OWN = frozenset({"sequence", "names", "given", "after", "handed"})
 
     def __init__(self, sequence: ReversibleSequence, names: Sequence[str]) -> None:
         self.sequence, self.names = sequence, names
@@ -78,9 +113,10 @@ class First:
         """What the run makes of x if it has no other block; else what to hand to the next."""
         return _as_written(self._run, x, *args, **kwargs)
 
-    def __getattr__(self, name: str) -> Any:
-        """What the model asks of the block."""
-        return getattr(self.sequence.get_submodule(self.names[0]), name)
+    @property
+    def block(self) -> nn.Module:
+        """The block that it stands for."""
+        return self.sequence.get_submodule(self.names[0])
 
     def _run(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         self.given = args, kwargs
@@ -89,8 +125,10 @@ class First:
         return self.handed
 
 
-class Later:
+class Later(StandIn):
     """Stands for a later block of a run, whose work the first has done."""
+
+    OWN = frozenset({"first", "name"})
 
     def __init__(self, first: First, name: str) -> None:
         self.first, self.name = first, name
@@ -99,9 +137,15 @@ class Later:
         """What the run made, from its last block. Raises RevconsoleError unless x is what the block before gave."""
         return _as_written(self._next, x, *args, **kwargs)
 
-    def __getattr__(self, name: str) -> Any:
-        """What the model asks of the block."""
-        return getattr(self.first.sequence.get_submodule(self.name), name)
+    @property
+    def block(self) -> nn.Module:
+        """The block that it stands for."""
+        return self.first.sequence.get_submodule(self.name)
+
+    @property
+    def computed(self) -> bool:
+        """Whether the first block of the run was called."""
+        return self.first.after is not None
 
     def _next(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         first, names = self.first, self.first.names
@@ -119,11 +163,13 @@ class Later:
         return after
 
 
-class Several:
+class Several(StandIn):
     """A stand-in for a block that returns its stream and more besides, which nobody uses.
 
     rest: for each of these whether it is something, or None.
     """
+
+    OWN = frozenset({"stand_in", "rest"})
 
     def __init__(self, stand_in: First | Later, rest: Sequence[bool]) -> None:
         self.stand_in, self.rest = stand_in, rest
@@ -135,9 +181,15 @@ class Several:
             *(Unused() if each else None for each in self.rest),
         )
 
-    def __getattr__(self, name: str) -> Any:
-        """What the model asks of the block."""
-        return getattr(self.stand_in, name)
+    @property
+    def block(self) -> nn.Module:
+        """The block that it stands for."""
+        return self.stand_in.block
+
+    @property
+    def computed(self) -> bool:
+        """Whether the run of the block is computed."""
+        return self.stand_in.computed
 
 
 def _as_written(compute: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:

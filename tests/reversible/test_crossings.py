@@ -172,6 +172,49 @@ def test_a_model_that_stops_early_raises_in_training():
         model(X)
 
 
+class Weighted(Block):
+    weight = 1.0
+
+    def mix(self, x):
+        return self.weight * super().mix(x)
+
+
+class SetInTheLoop(Net):
+    block = Weighted
+
+    def forward(self, x):
+        for number, block in enumerate(self.blocks):
+            block.weight = 1.0 + number
+            x = block(x)
+        return self.beside(x)
+
+
+class SetBeforeTheLoop(Net):
+    block = Weighted
+
+    def forward(self, x):
+        for number, block in enumerate(self.blocks):
+            block.weight = 1.0 + number
+        return super().forward(x)
+
+
+def test_what_a_model_sets_on_its_blocks_is_set_on_them_or_refused_where_it_comes_too_late():
+    """A wired run is computed with its first block: the later ones would have had what they had before."""
+    in_time, too_late = SetBeforeTheLoop(), SetInTheLoop()
+    expected = in_time.train()(X)
+    in_time = rewire(copy.deepcopy(in_time), "momentum", "stored", example=X).train()
+    for number, block in enumerate(in_time.blocks._modules.values()):
+        block.weight = -1.0 - number
+    in_time(X)
+    assert [block.weight for block in in_time.blocks._modules.values()] == [1.0, 2.0, 3.0, 4.0]
+
+    gamma_zero = rewire(SetBeforeTheLoop(), Bdia(gamma=0.0), "stored", example=X).train()
+    assert torch.equal(gamma_zero(X), expected)
+
+    with pytest.raises(RevconsoleError, match="sets 'weight' on a Weighted after the run"):
+        rewire(too_late, example=X).train()(X)
+
+
 class Conditioned(Block):
     def mix(self, x):
         return super().mix(x) * self.condition
