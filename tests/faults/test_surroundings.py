@@ -146,7 +146,7 @@ def test_a_clock_set_back_by_hours_changes_no_duration(site, noted, monkeypatch)
 
     run_id = site.lab.store.create(site.lab.plan("faulty").plans[0], {})
     attempt = site.lab.store.claim(run_id, 1)
-    attempt.emit(Started(facts={"steps": 1000}))
+    attempt.emit(Started(facts={"steps": 1000, "image_seconds": 0.0}))
     now = attempts.time.time
     for step in range(1, 61):
         attempt._began -= 1.0  # a second a step
