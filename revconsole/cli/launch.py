@@ -82,7 +82,7 @@ def train(
     planned = planned.only(verdicts.fit)
     if dry_run:
         output.print_dry_run(verdicts)
-        _say_time(lab, planned)
+        _say_time(lab, planned, profile)
         return
     say_left_out(verdicts)
     if detach:
@@ -217,10 +217,12 @@ def still_there(lab: "Lab", ids: Sequence[str]) -> list[str]:
     return found
 
 
-def _say_time(lab: "Lab", planned: "Planned") -> None:
+def _say_time(lab: "Lab", planned: "Planned", profile: str) -> None:
     """How long all of them would take, from what has run already: nothing is measured, torch is not loaded."""
+    from revconsole.lab.shell import command_line  # as above
+
     found = lab.forecast(lab.standings_of(planned.plans, ()))
-    measures = f"`revconsole study run {planned.study.name} --dry-run` measures a few steps"
+    measures = f"`{command_line(profile, planned.settings, 'study run')} --dry-run` measures a few steps"
     output.say(f"time: {found.sentence}{f'; {measures}' if found.unknown else ''}")
 
 

@@ -4,9 +4,9 @@ Columns give way in this order until the rest fits:
 
     what is equal in every row is said once above the table
     prose takes several lines, broken between words; labels likewise
-    names lose their middle, as long as they can be told apart
+    long names lose their middle, as long as they can be told apart; prose takes more lines
     the columns that matter least are left out, which is said below
-    names lose more of their middle
+    long words of prose lose their middle; names lose more of theirs
 """
 
 import os
@@ -26,8 +26,10 @@ LONG = 60
 """Text with spaces that is longer is prose, whatever column it stands in."""
 WHOLE = 12
 """A cell so short is never cut: a state, a duration, the name of a scheme."""
-SHORT_NAME, SHORTEST_NAME = 20, 8
-LONG_PROSE, LONGEST_WORD = 24, 20
+LONG_NAME, SHORT_NAME, SHORTEST_NAME = 32, 20, 8
+WIDE_PROSE, LONG_PROSE = 36, 24
+LONGEST_WORD, LONG_WORD = 44, 20
+"""Of prose; a longer word, and any path, loses its middle before a column is left out; all do, rather than names."""
 MOST_COMPARED = 300
 """Names for which the shortest width that tells them apart is looked for."""
 
@@ -63,13 +65,12 @@ class _Column:
         widest = max(map(form.cells, self.cells), default=0)
         self.natural = self.width = max(self.head, widest)
 
-    def least(self, name: int, prose: int) -> int:
+    def least(self, name: int, prose: int, word: int) -> int:
         """The width it can do with, of a name or of prose; a name, as long as none is taken for another."""
         if self.right or self.natural <= WHOLE:
             return self.natural
         if self.prose:
-            longest = max((form.cells(w) for cell in self.cells for w in cell.split()), default=0)
-            return min(self.natural, max(self.head, prose, min(longest, LONGEST_WORD)))
+            return min(self.natural, max(self.head, prose, self._longest_word(word)))
         width = max(self.head, min(name, self.natural))
         names = list(dict.fromkeys(self.cells))
         while (
@@ -79,6 +80,14 @@ class _Column:
         ):
             width += 1
         return width
+
+    def _longest_word(self, most: int) -> int:
+        """Cells of the longest word of its prose; a path counts as a word of moderate length."""
+        words = {word for cell in self.cells for word in cell.split()}
+        return max(
+            (min(form.cells(w), LONG_WORD if "/" in w else LONGEST_WORD, most) for w in words),
+            default=0,
+        )
 
     def set_lines(self) -> None:
         """Every cell as lines of the width."""
@@ -167,8 +176,14 @@ def _fit(columns: list[_Column], width: int, yields: Sequence[str]) -> list[str]
     """Give the columns widths that fit; takes out, and returns, those for which there is no room."""
     left_out: list[str] = []
     waiting = [label for label in yields if label in {column.label for column in columns}]
-    wishes = [(width, LONG_PROSE), (width, 0), (SHORT_NAME, 0)]
-    shorter = [(name, 0) for name in range(SHORT_NAME - 1, SHORTEST_NAME - 1, -1)]
+    wishes = [
+        (width, WIDE_PROSE, width),
+        (LONG_NAME, WIDE_PROSE, width),
+        (LONG_NAME, LONG_PROSE, width),
+        (LONG_NAME, 0, width),
+        (SHORT_NAME, 0, width),
+    ]
+    shorter = [(name, 0, LONG_WORD) for name in range(SHORT_NAME, SHORTEST_NAME - 1, -1)]
     while _total(least := [column.least(*wishes[0]) for column in columns]) > width:
         if wishes[1:]:
             del wishes[0]

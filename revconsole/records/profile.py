@@ -356,7 +356,8 @@ def _refuse(problems: Iterable[Problem]) -> None:
         return
     first, *others = ordered
     named = [p.key if p.where == first.where else f"{p.key} in {p.where}" for p in others]
-    more = f" (and {len(others)} more: {', '.join(named[:MOST_NAMED])}{', …' * (len(named) > MOST_NAMED)})"
+    what = "1 more mistake" if len(others) == 1 else f"{len(others)} more mistakes"
+    more = f" (and {what}: {', '.join(named[:MOST_NAMED])}{', …' * (len(named) > MOST_NAMED)})"
     raise ProfileError(first.where, first.key, first.reason + (more if others else ""))
 
 

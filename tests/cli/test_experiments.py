@@ -128,11 +128,13 @@ def test_one_arm_that_cannot_be_built_keeps_no_other_from_being_counted(run):
 
 def test_a_dry_run_says_how_long_from_what_has_run_already(run):
     before = run("train", "mine", "--dry-run")
+    other = run("train", "mine", "seed=5", "--dry-run")
     run("train", "mine", "model.dropout=0", "seeds=0")
     after = run("train", "mine", "model.dropout=0", "--dry-run")
 
     assert "time: not known" in before.err
     assert "`revconsole study run mine --dry-run` measures a few steps" in before.err
+    assert "`revconsole study run mine seed=5 --dry-run` measures a few steps" in other.err
     assert "time: about" in after.err
     assert "2 runs as long as earlier ones took" in after.err
 

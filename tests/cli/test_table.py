@@ -54,6 +54,22 @@ def test_names_that_do_not_fit_lose_their_middle_and_are_told_apart():
     assert max(map(len, found.body)) <= 45
 
 
+def test_a_long_name_loses_its_middle_before_prose_becomes_a_narrow_tower():
+    long = "a-rather-long-name-of-a-study-with-everything-in-it"
+    title = "One vision transformer wired in four ways on digits, and what that means for its accuracy"
+    found = laid(["name", "from", "title"], [[long, "yours", title], ["b", "shipped", "B"]], 80)
+    assert len(found.body) == 4
+    assert found.body[0].startswith("a-rather-long-na…everything-in-it  yours")
+
+
+def test_a_long_word_of_prose_is_whole_as_long_as_another_column_can_give_way():
+    key = "data.augmentation_of_the_training_split"
+    rows = [[f"run-of-a-rather-long-name-{n}", "x" * 13 + str(n), f"{key} is {n}"] for n in (1, 2)]
+    found = laid(["name", "more", "differs"], rows, 76, prose=["differs"], yields=["more"])
+    assert found.left_out == ("more",)
+    assert all(any(key in line for line in each) for each in (found.body[:1], found.body[-1:]))
+
+
 def test_letters_of_two_cells_are_counted_as_two_and_names_keep_their_ends():
     names = [
         f"größe-日本語-とても長い{each}-s{seed}" for each in ("名前", "🚀🚀") for seed in (0, 1)

@@ -259,6 +259,7 @@ def test_arms_called_alike_are_told_apart_by_the_settings_they_differ_in(finishe
         ("b", 1),
     ]
     assert found.reference.name == "a, depth 2"
+    assert found.title == "a, depth 2; a, depth 4; b"
 
 
 def test_the_numbers_of_an_arm_are_those_of_its_runs(two_arms):

@@ -228,7 +228,7 @@ def test_what_was_typed_is_judged_first_and_everything_else_is_named():
     assert said.startswith(
         "command line: data.trian_limit: unknown key; did you mean 'train_limit'?"
     )
-    assert said.endswith("(and 3 more: model.depth, modle in mine.toml, train.epocs in mine.toml)")
+    assert said.endswith("(and 3 more mistakes: model.depth, modle in mine.toml, train.epocs in mine.toml)")
 
 
 def test_a_file_that_is_no_profile_is_one_sentence_and_nothing_waits_for_it():

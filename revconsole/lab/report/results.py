@@ -149,7 +149,7 @@ def of_runs(runs: Sequence[Run]) -> Results:
     ]
     return Results(
         name="report",
-        title=f"{', '.join(names)}",
+        title=("; " if any("," in name for name in names) else ", ").join(names),
         arms=tuple(arms),
         baseline=names[0],
         quick=all(arm.quick for arm in arms),
