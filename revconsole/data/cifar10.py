@@ -27,7 +27,7 @@ FACTS = DatasetFacts(
     layouts=(
         (
             "pickles",
-            ("cifar-10-batches-py", "cifar10", "cifar10/cifar-10-batches-py"),
+            ("cifar-10-batches-py", "cifar10", "cifar10/cifar-10-batches-py", "."),
             (
                 "data_batch_1",
                 "data_batch_2",
@@ -39,7 +39,7 @@ FACTS = DatasetFacts(
         ),
         (
             "sheets",
-            ("cifar10", "cifar10/package"),
+            ("cifar10", "cifar10/package", "package", "."),
             (
                 "data_batch_1.png",
                 "data_batch_2.png",

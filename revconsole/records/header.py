@@ -16,6 +16,7 @@ from revconsole.records import attempt as attempts
 from revconsole.records import bounded, changes
 from revconsole.records.attempt import write_json
 from revconsole.records.bounded import RECORD_BYTES
+from revconsole.records.complaints import RETIRED
 from revconsole.records.damage import UNREADABLE
 from revconsole.records.plan import Plan
 
@@ -23,8 +24,6 @@ FILE = "plan.json"
 FORMAT = 2
 WITHOUT_SUMS = 1
 """The format before checksums."""
-RETIRED = {"train": ("overlap",)}
-"""Settings by section that plans once had and that changed no result: they are read over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

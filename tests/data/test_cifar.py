@@ -24,6 +24,7 @@ from revconsole.data._images import in_canonical_order
 from revconsole.data._png import CACHE
 from revconsole.data._statistics import channel_statistics
 from revconsole.errors import DataUnavailable
+from revconsole.records.facts import found
 
 BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 
@@ -157,6 +158,18 @@ def test_every_layout_gives_the_same_images_in_the_same_order(halves, read, requ
     expected = [part for half in halves for part in in_canonical_order(*half)]
     given = (images.train_images, images.train_labels, images.test_images, images.test_labels)
     assert all(map(torch.equal, given, expected))
+
+
+@pytest.mark.parametrize("place", [".", "package"])
+@pytest.mark.parametrize("layout", ["pickles", "sheets"])
+def test_an_archive_may_be_unpacked_right_where_the_data_are(tmp_path, layout, place):
+    names = next(files for name, _, files in cifar10.FACTS.layouts if name == layout)
+    unpacked = tmp_path / (place if layout == "sheets" else ".")
+    unpacked.mkdir(exist_ok=True)
+    for name in names:
+        (unpacked / name).touch()
+    here = found(cifar10.FACTS, tmp_path)
+    assert (here.layout, here.place) == (layout, unpacked)
 
 
 def test_the_canonical_order_keeps_pairs_and_forgets_the_order_they_came_in(halves):
