@@ -222,7 +222,9 @@ def _say_time(lab: "Lab", planned: "Planned", profile: str) -> None:
     from revconsole.lab.shell import command_line  # as above
 
     found = lab.forecast(lab.standings_of(planned.plans, ()))
-    measures = f"`{command_line(profile, planned.settings, 'study run')} --dry-run` measures a few steps"
+    measures = (
+        f"`{command_line(profile, planned.settings, 'study run')} --dry-run` measures a few steps"
+    )
     output.say(f"time: {found.sentence}{f'; {measures}' if found.unknown else ''}")
 
 

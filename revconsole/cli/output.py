@@ -393,7 +393,7 @@ def _print_laid(
     if laid.above:
         print(laid.above)
     print("\n".join([*map(table.bold, laid.head), *laid.body]), flush=True)
-    if laid.left_out:
+    if rows and laid.left_out:
         say(
             f"no room for: {', '.join(laid.left_out)}; a wider terminal, a pipe and --json have all"
         )

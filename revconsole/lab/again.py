@@ -11,7 +11,7 @@ from typing import Any
 from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.lab.compare import flat_settings
 from revconsole.lab.study import own_profile
-from revconsole.records import layer, shelf
+from revconsole.records import idle, layer, shelf
 from revconsole.records.plan import Plan
 from revconsole.records.profile import COMMAND_LINE, Profile
 from revconsole.records.sections import KINDS
@@ -39,7 +39,7 @@ def experiment(plan: Plan, settings: Mapping[str, Any]) -> Study:
     table, where = own_profile(plan), f"run {plan.name}"
     profile = Profile(name=_named(plan, settings), where=where, table=table)
     (same,) = profile.plans()
-    if same.digest() != plan.digest():
+    if same.digest() != idle.without_effect(plan).digest():
         raise ProfileError(where, "", "was planned by another version, and cannot be repeated")
     facts = StudyFacts(title=f"{plan.name} once more")
     name = plan.profile or plan.name

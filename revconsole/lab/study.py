@@ -220,6 +220,7 @@ def to_launch(standing: Iterable[Standing]) -> list[Standing]:
 
 def own_profile(plan: Plan) -> dict[str, Any]:
     """A profile of one run alone: every setting as resolved, so that it can be repeated without the study."""
+    plan = idle.without_effect(plan)
     sections = {key: _as_said(plan, key) for key in SECTIONS}
     of = f"{plan.arm}, of the study {plan.study}" if plan.study else plan.name
     return {

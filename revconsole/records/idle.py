@@ -6,6 +6,7 @@ may become idle by a later one, and runs of earlier versions are read back.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from revconsole.records import sources
 from revconsole.records.plan import Plan
@@ -23,6 +24,8 @@ from revconsole.records.sections import (
 )
 
 BACKWARD = ("backward", "scheme.name")
+LATE = {"schedule.every_epochs"}
+"""Idle where it comes after the last epoch, which its default might not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,19 @@ def is_default(plan: Plan, key: str) -> bool:
     section, _, name = key.partition(".")
     owner = getattr(plan, section)
     return bool(not name or getattr(owner, name) == type(owner).model_fields[name].default)
+
+
+def without_effect(plan: Plan) -> Plan:
+    """The plan with idle settings back at their defaults, so that what changes nothing tells no two runs apart."""
+    for key in NEEDS:
+        section, _, name = key.partition(".")
+        owner = getattr(plan, section)
+        fields = type(owner).model_fields
+        if name in fields and why(plan, key):
+            inner = owner.model_copy(update={name: fields[name].default})
+            reset = plan.model_copy(update={section: inner})
+            plan = plan if key in LATE and not why(reset, key) else reset
+    return plan
 
 
 def _crop_padding(plan: Plan) -> str:

@@ -224,6 +224,7 @@ class _Expansion:
                 yield choice, error
 
     def _over_seeds(self, plan: Plan) -> Iterator[Plan]:
+        plan = idle.without_effect(plan)
         for seed in self._seeds:
             words = [plan.name, f"s{seed}"] if len(self._seeds) > 1 else [plan.name]
             name = "-".join(words)[:LONGEST_NAME]

@@ -56,7 +56,9 @@ def test_names_that_do_not_fit_lose_their_middle_and_are_told_apart():
 
 def test_a_long_name_loses_its_middle_before_prose_becomes_a_narrow_tower():
     long = "a-rather-long-name-of-a-study-with-everything-in-it"
-    title = "One vision transformer wired in four ways on digits, and what that means for its accuracy"
+    title = (
+        "One vision transformer wired in four ways on digits, and what that means for its accuracy"
+    )
     found = laid(["name", "from", "title"], [[long, "yours", title], ["b", "shipped", "B"]], 80)
     assert len(found.body) == 4
     assert found.body[0].startswith("a-rather-long-na…everything-in-it  yours")

@@ -73,6 +73,35 @@ def test_changes_are_made_to_the_run_and_to_nothing_else(lab, words):
     assert [(p.digest(), p.where) for p in found] == [(p.digest(), p.where) for p in plans]
 
 
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("[train]\nepochs = 3", ["train.steps=20"]),
+        ("[data]\naugment = 'crop'\ncrop_padding = 2", ["data.augment=none"]),
+        ("[data]\nstandardise = 'zca'\nzca_eps = 0.2", ["data.standardise=none"]),
+        ("backward = 'reversible'\nscheme = 'bdia'\n[train]\nprobe_epochs = 2", ["backward=stored"]),
+        ("[schedule]\nwarmup_epochs = 2", ["schedule.warmup_steps=3"]),
+        ("[schedule]\nname = 'step'\nevery_epochs = 4", ["train.epochs=3"]),
+        ("[model]\nmlp_ratio = 2", ["model.mlp_width=16"]),
+        ("[model]\ndrop_path = 0.2\ndepth = 2", ["model.depth=1"]),
+    ],
+)  # fmt: skip
+def test_what_a_word_took_the_effect_of_tells_no_run_from_another(lab, file, words):
+    Path("profiles/mine.toml").write_text(file)
+    (plan,) = lab.plan("mine", parse_assignments(words)).plans
+    (again,) = lab.again(plan).plans
+    assert again.digest() == plan.digest()
+
+
+def test_a_length_in_epochs_is_of_no_run_that_counts_steps(lab):
+    Path("profiles/mine.toml").write_text("[train]\nepochs = 3")
+    Path("profiles/other.toml").write_text("[train]\nepochs = 4")
+    one, other = (
+        lab.plan(name, parse_assignments(["train.steps=20"])).plans[0] for name in ("mine", "other")
+    )
+    assert one.digest() == other.digest()
+
+
 def test_a_run_is_told_from_what_its_profile_says_now(lab):
     plan = lab.plan("grid", {"model.depth": 4, "optimizer.learning_rate": 0.5}).plans[-1]
     unlike = {(d.key, d.here, d.there) for d in differences(plan)}

@@ -228,7 +228,9 @@ def test_what_was_typed_is_judged_first_and_everything_else_is_named():
     assert said.startswith(
         "command line: data.trian_limit: unknown key; did you mean 'train_limit'?"
     )
-    assert said.endswith("(and 3 more mistakes: model.depth, modle in mine.toml, train.epocs in mine.toml)")
+    assert said.endswith(
+        "(and 3 more mistakes: model.depth, modle in mine.toml, train.epocs in mine.toml)"
+    )
 
 
 def test_a_file_that_is_no_profile_is_one_sentence_and_nothing_waits_for_it():
@@ -323,7 +325,7 @@ def test_what_the_file_says_may_be_made_idle_and_what_is_typed_beside_it_may_not
 def test_a_setting_that_some_runs_of_a_grid_have_a_use_for_is_right():
     text = '[vary]\nscheme = ["residual", "additive"]\n[train]\nprobe_epochs = 2'
 
-    assert [p.train.probe_epochs for p in made(text)] == [2, 2]
+    assert [p.train.probe_epochs for p in made(text)] == [1, 2]
     assert made("", "train.probe_epochs=0")[0].train.probe_epochs == 0, (
         "to ask for nothing is right"
     )
