@@ -6,7 +6,6 @@ may become idle by a later one, and runs of earlier versions are read back.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from revconsole.records import sources
 from revconsole.records.plan import Plan
