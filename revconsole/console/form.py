@@ -12,7 +12,7 @@ from typing import Any
 
 from revconsole.errors import ProfileError
 from revconsole.lab.planning import Planned
-from revconsole.records import catalogue, glossary, growth
+from revconsole.records import catalogue, glossary, growth, idle
 from revconsole.records.glossary import choices
 from revconsole.records.plan import Plan
 from revconsole.records.profile import parse_assignments
@@ -128,8 +128,14 @@ def applies(field: Asked, kinds: Mapping[str, set[str]]) -> bool:
     return not chosen or any(field.name in classes[kind].model_fields for kind in chosen)
 
 
-def meaning(field: Asked, kinds: Mapping[str, set[str]]) -> str:
-    """What a field means for the kinds there are: gamma is not the same to momentum and to bdia."""
+def meaning(field: Asked, kinds: Mapping[str, set[str]], planned: Planned | None = None) -> str:
+    """What a field means for the kinds there are: gamma is not the same to momentum and to bdia.
+
+    Where no run planned has a use for it, such as epochs beside a number of steps: why not.
+    """
+    reasons = [idle.why(plan, field.key) for plan in planned.plans] if planned else []
+    if reasons and all(reasons):
+        return reasons[0]
     present = sorted(kinds.get(field.section, ()))
     said = {kind: field.hints[kind] for kind in present if kind in field.hints}
     if len(set(said.values())) > 1:
@@ -156,10 +162,14 @@ def varied(planned: Planned, key: str) -> bool:
 
 
 def _values(planned: Planned, key: str) -> list[str]:
-    """The different values of a key, of the runs that have it."""
+    """The different values of a key, of the runs that have it and a use for it."""
     section, _, name = key.rpartition(".")
     owners = [getattr(plan, section) if section else plan for plan in planned.plans]
-    found = [_text(getattr(owner, name)) for owner in owners if hasattr(owner, name)]
+    found = [
+        _text(getattr(owner, name))
+        for plan, owner in zip(planned.plans, owners, strict=True)
+        if hasattr(owner, name) and not idle.why(plan, key)
+    ]
     return list(dict.fromkeys(found)) or [""]
 
 

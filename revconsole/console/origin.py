@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from revconsole.errors import RevconsoleError
 from revconsole.lab import again
 from revconsole.lab.format import UNKNOWN
 from revconsole.lab.lab import Lab
@@ -47,7 +48,10 @@ def judge(lab: Lab, profile: str, run: Summary | None, settings: Mapping[str, An
 def _said(run: Summary) -> str:
     """In what a run differs from the profile it was made from."""
     what, profile = f"settings of run {run.name} ({run.id})", run.plan.profile
-    found = again.differences(run.plan)
+    try:
+        found = again.differences(run.plan)
+    except RevconsoleError as error:
+        return one_line(f"{what}; its profile {profile!r} makes no runs as it is now: {error}", 600)
     if found is None:
         return one_line(f"{what}; its profile {profile!r} is not here any more", 300)
     if not found:

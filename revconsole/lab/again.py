@@ -47,11 +47,15 @@ def experiment(plan: Plan, settings: Mapping[str, Any]) -> Study:
 
 
 def differences(plan: Plan) -> tuple[Difference, ...] | None:
-    """In what a run differs from the nearest run of its profile; None if there is no such profile any more."""
+    """In what a run differs from the nearest run of its profile; None if there is no such profile any more.
+
+    Raises ProfileError if the profile makes no runs as it is now.
+    """
     try:
-        return _nearest(plan, shelf.find(plan.profile).plans())
+        found = shelf.find(plan.profile)
     except RevconsoleError:
         return None
+    return _nearest(plan, found.plans())
 
 
 def _nearest(plan: Plan, others: Sequence[Plan]) -> tuple[Difference, ...]:

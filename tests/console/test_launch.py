@@ -271,6 +271,25 @@ async def test_a_run_whose_profile_is_gone_can_be_launched_and_has_no_command(op
         assert not stage.app.clipboard
 
 
+async def test_a_run_whose_profile_makes_no_runs_any_more_says_what_is_wrong_with_it(opened, lab):
+    plan = lab.plan("small").plans[0].model_copy(update={"name": "mine", "profile": "odd"})
+    lab.store.create(plan, {})
+    Path("profiles/odd.toml").write_text("[model]\ndim = 16\nheads = 3\n")
+    async with opened(120, 40) as stage:
+        text = " ".join((await open_form_on(stage, "mine")).split())
+        assert "its profile 'odd' makes no runs as it is now" in text
+        assert "3 heads do not divide dim 16" in text
+
+
+async def test_epochs_are_not_shown_where_steps_say_how_long_a_run_is(opened, lab):
+    plan = lab.plan("small", {"train.steps": 7}).plans[0]
+    lab.store.create(plan.model_copy(update={"name": "mine"}), {})
+    async with opened(160, 45) as stage:
+        await open_form_on(stage, "mine")
+        assert "train.steps (7) says how long" in stage.line(" epochs ")
+        assert stage.line(" epochs ").split()[1] == "train.steps"
+
+
 async def train_for_long(stage, lab):
     """Launch a run that does not end by itself."""
     await open_form(stage)

@@ -325,7 +325,7 @@ class LaunchScreen(Newest, Screen[None]):
         for field in self._fields:
             setting = self._setting(field.key)
             applies = form.applies(field, self._kinds)
-            setting.explain(form.meaning(field, self._kinds))
+            setting.explain(form.meaning(field, self._kinds, self._planned))
             setting.switch(off="" if applies else form.why_not(field, self._kinds))
             if not applies:  # what is no longer shown is no longer launched
                 self._typed.pop(field.key, None)
