@@ -289,14 +289,18 @@ def _watched(model: nn.Module, run: Run, closed: type[nn.Module]) -> Iterator[No
 def _taking_noticed(module: nn.Module, run: Run) -> Iterator[None]:
     """Put down how modules are taken from a list: by index, or by going through it."""
     kind: Any = type(module)
+    indexed, walked = (
+        run.indexed,
+        run.walked,
+    )  # a class lives until Python collects cycles, the run shall not
 
     def taken(self: Any, index: Any) -> Any:
         if isinstance(index, int):
-            run.indexed.setdefault(self, set()).add(index)
+            indexed.setdefault(self, set()).add(index)
         return kind.__getitem__(self, index)
 
     def gone_through(self: Any) -> Any:
-        run.walked.add(self)
+        walked.add(self)
         return kind.__iter__(self)
 
     seen = {"__getitem__": taken, "__iter__": gone_through}

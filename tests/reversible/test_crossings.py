@@ -1,6 +1,7 @@
 """What passes in and out of a block besides its stream is found before training, or at its first step."""
 
 import copy
+import gc
 import random
 from functools import partial
 
@@ -578,3 +579,17 @@ def assert_equal(stored, reversible):
         assert gradient is not None, name
         difference = (gradient - reversible[name]).abs().max()
         assert difference <= SAME * (1 + gradient.abs().max()), name
+
+
+@pytest.mark.parametrize("listed", [nn.ModuleList, nn.Sequential])
+def test_a_healthy_model_is_wired_without_collecting_the_cycles_of_the_whole_process(listed):
+    """That takes longer than all the rest, so nothing of the run may lie in a cycle."""
+    collected = []
+    gc.disable()
+    gc.callbacks.append(lambda phase, _: collected.append(phase))
+    try:
+        rewire(Net(listed), Bdia(), example=X)
+    finally:
+        gc.callbacks.pop()
+        gc.enable()
+    assert collected == []
