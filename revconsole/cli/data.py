@@ -200,14 +200,15 @@ def _entry(key: str, known: "DatasetFacts", *, full: bool) -> dict[str, Any]:
     folder = records.data_folder()
     place = records.present(known, folder)
     needs = ", ".join(f"data.{name}" for name in known.by_settings[:1])
+    decided = "by " + needs.removeprefix("data.")
     entry: dict[str, Any] = {
         "name": key,
         "what": known.title,
-        "classes": known.classes or f"by {needs}",
-        "images": f"{known.train_images:,} + {known.test_images:,}"
+        "classes": known.classes or decided,
+        "images": f"{known.train_images:,}+{known.test_images:,}"
         if known.train_images
-        else f"by {needs}",
-        "size": f"{known.size}×{known.size}×{known.channels}" if known.size else f"by {needs}",
+        else decided,
+        "size": f"{known.size}×{known.size}×{known.channels}" if known.size else decided,
         "present": f"needs {needs}" if needs else "yes" if place else "no",
     }
     if full:

@@ -27,7 +27,10 @@ def register(app: typer.Typer) -> None:
 
 def models(
     pattern: Annotated[
-        str, typer.Argument(help="Also list timm's models that match, e.g. 'vit_*patch16*'.")
+        str,
+        typer.Argument(
+            help="Also list timm's models that match, or have it in their name, e.g. 'vit_*patch16*'."
+        ),
     ] = "",
     reversible: Annotated[
         bool,
@@ -67,9 +70,9 @@ def models(
 def _matching(pattern: str) -> list[str]:
     from revconsole.lab import engine  # as above
 
-    names = engine.timm_models(pattern)
+    names = engine.timm_models(pattern) or engine.timm_models(f"*{pattern}*")
     if not names:
-        raise UnknownName("timm model that matches", pattern, [])
+        raise UnknownName("timm model that matches", pattern, engine.timm_models("*"))
     return names
 
 

@@ -21,6 +21,8 @@ def cache(monkeypatch, tmp_path):
 
 def test_a_pattern_lists_names(run):
     assert run("models", "resmlp_12*").out.splitlines()[1].startswith(f"timm\t{TWO}")
+    assert run("models", TWO.removeprefix("res")).out.splitlines()[1].startswith(f"timm\t{TWO}")
+    assert "did you mean 'resmlp_12_224'?" in run("models", "resmpl_12_224").err
 
 
 def test_reversible_says_how_many_blocks_which_schemes_and_why_not(run):

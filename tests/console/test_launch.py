@@ -271,10 +271,15 @@ async def test_a_run_whose_profile_is_gone_can_be_launched_and_has_no_command(op
         assert not stage.app.clipboard
 
 
+@pytest.fixture
+def odd(opened):
+    Path("profiles/odd.toml").write_text("[model]\ndim = 16\nheads = 3\n")
+
+
+@pytest.mark.usefixtures("odd")
 async def test_a_run_whose_profile_makes_no_runs_any_more_says_what_is_wrong_with_it(opened, lab):
     plan = lab.plan("small").plans[0].model_copy(update={"name": "mine", "profile": "odd"})
     lab.store.create(plan, {})
-    Path("profiles/odd.toml").write_text("[model]\ndim = 16\nheads = 3\n")
     async with opened(120, 40) as stage:
         text = " ".join((await open_form_on(stage, "mine")).split())
         assert "its profile 'odd' makes no runs as it is now" in text
