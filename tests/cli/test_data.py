@@ -56,7 +56,7 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch, variable, value, want
 def test_the_list_and_the_facts_of_one_are_what_they_were(run):
     listed = run("data")
     assert listed.code == 0
-    assert "digits\tdigits\t10\t1,437 + 360\t8×8×1\tyes" in listed.out
+    assert "digits\tdigits\t10\t1,437+360\t8×8×1\tyes" in listed.out
     assert "needs data.folder" in listed.out
     assert "CC BY 4.0" in run("data", "digits").out
     (one,) = json.loads(run("data", "digits", "--json").out)

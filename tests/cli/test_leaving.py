@@ -12,7 +12,7 @@ import pytest
 
 from revconsole.lab.lab import Lab
 
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 300.0
 COMMAND = [sys.executable, "-m", "revconsole"]
 LONG = """
 title = "long enough to be told to go"

@@ -74,7 +74,7 @@ def test_ctrl_c_keeps_what_was_surveyed(cache):
     ) as process:
         assert "models surveyed, about" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "ask again to go on" in said
     (path,) = cache.rglob("models-timm-*.json")

@@ -26,7 +26,7 @@ from revconsole.records.events import (
 from revconsole.records.plan import Plan
 from revconsole.records.store import RunStore
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 120.0
 """Generous: a busy machine may take long, a right answer never depends on it."""
 STEPS_PER_EPOCH = 10
 NAMES = {

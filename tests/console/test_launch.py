@@ -374,7 +374,7 @@ async def test_of_several_runs_the_worst_reconstruction_is_said(opened):
 
 
 TIMM = "scheme.name=residual model.architecture=timm data.image_size=28"
-TORCH_SECONDS = 180.0
+TORCH_SECONDS = 300.0
 """For a process to load torch, on a machine that has much else to do."""
 
 

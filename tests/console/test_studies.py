@@ -11,7 +11,7 @@ from revconsole.console.widgets.live_table import LiveTable
 from revconsole.records.events import EpochFinished, Failed, Finished, Started
 
 EVERY_SIZE = pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 45)])
-PROCESS_SECONDS = 120.0
+PROCESS_SECONDS = 300.0
 """A process that has just begun loads torch, on a busy machine for long."""
 
 

@@ -40,7 +40,7 @@ from revconsole.lab.lab import Lab
 from revconsole.console.app import run_console
 sys.exit(run_console(Lab(Path(sys.argv[1]))))
 """
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 300.0
 ENTERED, LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
 """Of the alternate screen."""
 

@@ -22,7 +22,7 @@ from revconsole.records import attempt as attempts
 from revconsole.records.identity import Identity
 from revconsole.records.run import Run
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 PROFILE = """
 title = "everything random at once, in a few seconds"
 [model]

@@ -14,7 +14,7 @@ from revconsole.models import timm
 from revconsole.records.sections import Timm
 
 TINY = "test_vit"  # timm's own miniature, 0.4 M parameters, made for 160 px
-SOON_SECONDS = 20.0
+SOON_SECONDS = 60.0
 
 
 def build(name=TINY, *, size=32, channels=3, classes=10, **settings):

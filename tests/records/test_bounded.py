@@ -16,7 +16,7 @@ from revconsole.records.events import Finished, Measured, Started
 from revconsole.records.identity import mine
 from revconsole.records.store import RunStore
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
 """A reader that waits for a FIFO waits for ever; none that does not takes a second."""
 SPARSE = 1 << 40
 

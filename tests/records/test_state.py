@@ -401,7 +401,7 @@ def test_a_run_on_a_read_only_file_system_says_that_nothing_can_be_seen_of_it(st
         pytest.skip("no unshare here to mount anything read-only with")
     seen = subprocess.run(
         ["unshare", "-rm", "sh", "-c", READ_ONLY, "sh", str(store.root), sys.executable],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     if "unshare" in seen.stderr or seen.returncode == 77:
         pytest.skip("this system lets no ordinary user mount anything")

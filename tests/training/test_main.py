@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 300.0
 
 
 def trainer(store, *run_ids, **options):

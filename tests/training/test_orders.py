@@ -10,7 +10,7 @@ from revconsole.records.control import Control
 from revconsole.records.events import Answered, Checkpointed, Finished, HandedOver, Measured
 from revconsole.training.orders import NotOurs, Orders, StopAsked
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
 
 
 class Underway:

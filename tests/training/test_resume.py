@@ -29,7 +29,7 @@ from revconsole.training.setting import prepare
 from revconsole.training.stepping import compute_gradients
 
 CLOCK = {"epoch_seconds", "validation_seconds"}  # wall clock, the one thing that is not repeated
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
 
 
 def fingerprint(weights):
