@@ -405,4 +405,6 @@ def test_a_run_on_a_read_only_file_system_says_that_nothing_can_be_seen_of_it(st
     )  # fmt: skip
     if "unshare" in seen.stderr or seen.returncode == 77:
         pytest.skip("this system lets no ordinary user mount anything")
-    assert seen.stdout.startswith("running: the file system of the store is read-only"), seen.stderr
+    # How old its log is nobody can tell where nothing can be touched and this machine's clock is another one's.
+    assert seen.stdout.split(":")[0] in {"running", "stalled"}, seen.stderr
+    assert "the file system of the store is read-only: nothing can be seen of the run" in seen.stdout
