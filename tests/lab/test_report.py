@@ -19,7 +19,7 @@ from scipy import special
 
 from revconsole.errors import RevconsoleError, UnknownName
 from revconsole.lab.report import results as reported
-from revconsole.lab.report import writing
+from revconsole.lab.report import wording, writing
 from revconsole.lab.report.document import document
 from revconsole.lab.report.drawing import drawn
 from revconsole.lab.report.figures import (
@@ -260,6 +260,8 @@ def test_arms_called_alike_are_told_apart_by_the_settings_they_differ_in(finishe
     ]
     assert found.reference.name == "a, depth 2"
     assert found.title == "a, depth 2; a, depth 4; b"
+    assert wording.listed(["a", "b", "c"]) == "a, b and c"
+    assert wording.listed([arm.name for arm in found.arms]) == "a, depth 2; a, depth 4; and b"
 
 
 def test_the_numbers_of_an_arm_are_those_of_its_runs(two_arms):

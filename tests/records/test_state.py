@@ -407,4 +407,6 @@ def test_a_run_on_a_read_only_file_system_says_that_nothing_can_be_seen_of_it(st
         pytest.skip("this system lets no ordinary user mount anything")
     # How old its log is nobody can tell where nothing can be touched and this machine's clock is another one's.
     assert seen.stdout.split(":")[0] in {"running", "stalled"}, seen.stderr
-    assert "the file system of the store is read-only: nothing can be seen of the run" in seen.stdout
+    assert (
+        "the file system of the store is read-only: nothing can be seen of the run" in seen.stdout
+    )

@@ -55,14 +55,14 @@ def _about_arms(results: Results, rows: Sequence[ArmRow]) -> Iterator[str]:
             "model.pretrained=run:NAME for one, or see `revconsole compare`."
         )
     if alike := [row.name for row in rows if row.alike]:
-        yield f"Several seeds gave the very same weights, one answer that is counted once: {', '.join(alike)}."
+        yield f"Several seeds gave the very same weights, one answer that is counted once: {wording.row(alike)}."
     for arm in results.arms:
         if arm.names:
             yield f"{arm.name}: runs called {wording.listed(arm.names)} are one arm; nothing but their names differs."
         if arm.replaced:
             yield f"{arm.name}: of runs of the same settings and seed the newest counts; left out: {', '.join(arm.replaced)}."
     if results.missing:
-        yield f"No finished run, and so not in the table: {', '.join(results.missing)}."
+        yield f"No finished run, and so not in the table: {wording.row(results.missing)}."
     if results.unfinished:
         yield f"Not finished, and so not counted: {'; '.join(results.unfinished)}."
 

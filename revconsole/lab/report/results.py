@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from revconsole.errors import RevconsoleError
 from revconsole.lab.compare import arm_name, compare
+from revconsole.lab.report import wording
 from revconsole.lab.report.copies import originals
 from revconsole.lab.study import PlannedStudy, Standing
 from revconsole.records.plan import Plan
@@ -149,7 +150,7 @@ def of_runs(runs: Sequence[Run]) -> Results:
     ]
     return Results(
         name="report",
-        title=("; " if any("," in name for name in names) else ", ").join(names),
+        title=wording.row(names),
         arms=tuple(arms),
         baseline=names[0],
         quick=all(arm.quick for arm in arms),

@@ -40,9 +40,21 @@ def in_brackets(*words: str) -> str:
 
 
 def listed(items: Sequence[object]) -> str:
-    """Items with commas, and `and` before the last."""
-    words = [str(item) for item in items]
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+    """Items with commas, and `and` before the last; with semicolons, where one has a comma in it: `a, b; c, d; and e`."""
+    *others, last = words = [str(item) for item in items] or [""]
+    if not others:
+        return last
+    and_last = "; and " if _have_commas(words) else " and "
+    return row(others, like=words) + and_last + last
+
+
+def row(items: Sequence[str], *, like: Sequence[str] = ()) -> str:
+    """Items with commas; with semicolons, where one of them, or of those `like` them, has a comma in it."""
+    return ("; " if _have_commas([*items, *like]) else ", ").join(items)
+
+
+def _have_commas(words: Sequence[str]) -> bool:
+    return any("," in word for word in words)
 
 
 def plural(count: int, noun: str) -> str:

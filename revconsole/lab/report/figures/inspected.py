@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from revconsole.lab.report import wording
 from revconsole.lab.report.results import ArmResult, Results
 from revconsole.records.inspection import Inspection
 
@@ -46,5 +47,5 @@ def left_out(results: Results, inspections: Inspections) -> tuple[str, ...]:
             if isinstance(why, str):
                 reasons.setdefault((kind, why), []).append(arm.name)
     return tuple(
-        f"No {WORDS[kind]} of {', '.join(arms)}: {why}." for (kind, why), arms in reasons.items()
+        f"No {WORDS[kind]} of {wording.row(arms)}: {why}." for (kind, why), arms in reasons.items()
     )
