@@ -231,15 +231,22 @@ class _Expansion:
             yield plan.model_copy(update={"name": name, "seed": seed})
 
     def _settled(self) -> Iterator[tuple[Table, Settled]]:
-        """Each choice without what does not apply to its kinds, and what it comes to."""
+        """Each choice without what does not apply to its kinds or changes nothing, and what it comes to."""
         seen: list[Table] = []
         for choice in settling.choices(self._varied):
             found = settling.settled(self._layers, self._varied, choice)
-            own = {key: value for key, value in choice.items() if key not in found.left_over}
+            needless = self._idle(choice, found) | found.left_over.keys()
+            own = {key: value for key, value in choice.items() if key not in needless}
             if len(own) < len(choice) and any(same(own, other) for other in seen):
                 continue
             seen.append(own)
             yield own, found
+
+    def _idle(self, choice: Table, found: Settled) -> set[str]:
+        """What varies and changes nothing with this choice."""
+        asked = {key for key in choice if idle.causes(key)}
+        plan = self._plan(choice, found)[0] if asked else None
+        return {key for key in asked if plan and idle.why(plan, key)}
 
     def _useless(self, used: set[Said]) -> Iterator[Problem]:
         """Settings that no run has a use for."""
@@ -313,10 +320,9 @@ class _Expansion:
         runs = math.prod(counts.values())
         if runs <= MOST_RUNS:
             return False
-        key = max(counts, key=lambda each: counts[each])
-        numbers = [each.layer for each in self._varied.values()]
-        numbers += [n for n, each in enumerate(self._layers) if "seeds" in each.fixed]
-        number = max(numbers)
+        key = max(counts, key=counts.__getitem__)
+        seeded = [n for n, each in enumerate(self._layers) if "seeds" in each.fixed]
+        number = max([*seeded, *(each.layer for each in self._varied.values())])
         sentence = f"this makes {runs} runs; the limit is {MOST_RUNS}"
         self._problems.append((number, ProfileError(self._layers[number].where, key, sentence)))
         return True
@@ -357,8 +363,7 @@ def _refuse(problems: Iterable[Problem]) -> None:
         return
     first, *others = ordered
     named = [p.key if p.where == first.where else f"{p.key} in {p.where}" for p in others]
-    what = "1 more mistake" if len(others) == 1 else f"{len(others)} more mistakes"
-    more = f" (and {what}: {', '.join(named[:MOST_NAMED])}{', …' * (len(named) > MOST_NAMED)})"
+    more = f" (and {len(others)} more mistake{'s' * (len(others) > 1)}: {', '.join(named[:MOST_NAMED])}{', …' * (len(named) > MOST_NAMED)})"
     raise ProfileError(first.where, first.key, first.reason + (more if others else ""))
 
 

@@ -322,6 +322,18 @@ def test_what_the_file_says_may_be_made_idle_and_what_is_typed_beside_it_may_not
     )
 
 
+def test_what_varies_and_changes_nothing_makes_one_run_and_not_several_alike():
+    text = '[vary]\nscheme = ["residual", "additive"]\ntrain.probe_epochs = [2, 3]'
+
+    plans = made(text)
+
+    assert [(p.scheme.name, p.train.probe_epochs) for p in plans] == [
+        ("residual", 1), ("additive", 2), ("additive", 3),
+    ]  # fmt: skip
+    assert plans[0].name == "mine-residual"
+    assert len(made("[vary]\ntrain.epochs = [1, 2]", "train.steps=10")) == 1
+
+
 def test_a_setting_that_some_runs_of_a_grid_have_a_use_for_is_right():
     text = '[vary]\nscheme = ["residual", "additive"]\n[train]\nprobe_epochs = 2'
 
