@@ -1,5 +1,6 @@
 """Fixtures of every test: no test touches the user's runs, data or configuration."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -51,6 +52,17 @@ scheme.name = "additive"
 seeds = [0]
 train.epochs = 2
 """
+
+
+def pytest_collection_finish() -> None:
+    """No collection looks at what the imports made any more: every run begins with one, and those are most objects."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """At exit modules are collected as ever; some of them complain of leaks otherwise."""
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
