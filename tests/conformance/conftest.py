@@ -5,6 +5,7 @@ for `again` once for each backward that evaluates a block a second time. A new f
 picked up with its defaults; list variants here to have more of it covered.
 """
 
+import copy
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,6 +50,7 @@ VARIANTS = {
     },
 }
 NAMES = sorted(p.stem for p in Path(schemes.__file__).parent.glob("*.py") if p.stem != "__init__")
+WIRED = {}
 SCHEMES = {
     f"{name}-{variant}".strip("-"): make_scheme(name, options)
     for name in NAMES
@@ -138,16 +140,31 @@ def train():
 
 
 @pytest.fixture
-def pair(vit):
+def wire():
+    """`wire(scheme, backward, **options)`: the model of `vit(**options)` wired so, the same weights each time."""
+    return wired
+
+
+@pytest.fixture
+def pair():
     """`pair(scheme, **options)`: the same model with backward `stored` and, if not told, `reversible`."""
 
     def build(scheme, *, again="reversible", dtype=torch.float64, **options):
         return [
-            rewire(vit(**options).to(dtype), scheme, backward).train()
+            wired(scheme, backward, dtype=dtype, **options).train()
             for backward in ("stored", again)
         ]
 
     return build
+
+
+def wired(scheme, backward, *, dtype=torch.float32, **options):
+    """A copy of a model that is wired once: wiring takes several times as long as a step of it."""
+    key = (repr(scheme), backward, dtype, *sorted(options.items()))
+    if key not in WIRED:
+        WIRED[key] = rewire(small_vit(**options).to(dtype), scheme, backward)
+    torch.manual_seed(0)
+    return copy.deepcopy(WIRED[key])
 
 
 def worst(expected, given):

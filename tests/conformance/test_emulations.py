@@ -18,7 +18,6 @@ from revconsole.reversible import (
     Momentum,
     ReversibleSequence,
     make_scheme,
-    rewire,
 )
 from revconsole.reversible.lossless import floored
 from tests.conformance.conftest import SCHEMES
@@ -88,13 +87,13 @@ def without_gradient():
 
 
 @pytest.fixture
-def alike(vit, images, witness, worst_error):
+def alike(wire, images, witness, worst_error):
     """`alike(scheme, mode)`: whether both evaluations see equal streams, and the gradient's error."""
 
     def judge(scheme, mode, *, depth=12, frozen=()):
         results = []
         for backward in ("stored", "reversible"):
-            model = rewire(vit(depth=depth, **RANDOM), scheme, backward).train()
+            model = wire(scheme, backward, depth=depth, **RANDOM).train()
             for weight in model.blocks.parameters():
                 weight.data *= STEEP
             for name, weight in model.named_parameters():

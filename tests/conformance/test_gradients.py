@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from revconsole.reversible import Additive, ReversibleSequence, rewire, set_draws
+from revconsole.reversible import Additive, ReversibleSequence, set_draws
 
 FLOAT64_GRADIENT = 1e-10  # reconstruction in float64, amplified over a few blocks
 SAME_NUMBERS = 1e-4  # same activations bit for bit; bf16 gradients summed in another order
@@ -26,9 +26,9 @@ def test_reversible_gradients_are_those_of_stored(
     assert worst_error(stored.gradients, reversible.gradients) < FLOAT64_GRADIENT
 
 
-def test_checkpointed_gradients_are_those_of_stored(scheme, vit, train, images):
+def test_checkpointed_gradients_are_those_of_stored(scheme, wire, train, images):
     stored, checkpointed = (
-        train(rewire(vit(**RANDOM), scheme, backward).train(), images)
+        train(wire(scheme, backward, **RANDOM).train(), images)
         for backward in ("stored", "checkpointed")
     )
     assert torch.equal(stored.output, checkpointed.output)

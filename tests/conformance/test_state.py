@@ -26,19 +26,19 @@ def allowed(scheme, backward):
     return backward != "reversible" or scheme.error_growth(2) < float("inf")
 
 
-def test_all_backwards_give_the_same_outputs_for_the_same_draws(scheme, vit, images):
+def test_all_backwards_give_the_same_outputs_for_the_same_draws(scheme, wire, images):
     outputs = []
     for backward in BACKWARDS:
         if allowed(scheme, backward):
-            model = rewire(vit(**RANDOM), scheme, backward).train()
+            model = wire(scheme, backward, **RANDOM).train()
             torch.manual_seed(7)
             outputs.append(model(images))
     assert all(torch.equal(outputs[0], other) for other in outputs[1:])
 
 
-def test_in_evaluation_all_backwards_give_the_same_outputs(scheme, vit, images):
+def test_in_evaluation_all_backwards_give_the_same_outputs(scheme, wire, images):
     outputs = [
-        rewire(vit(**RANDOM), scheme, backward).eval()(images)
+        wire(scheme, backward, **RANDOM).eval()(images)
         for backward in BACKWARDS
         if allowed(scheme, backward)
     ]
@@ -98,12 +98,12 @@ class OneBranch(nn.Module):
         return (torch.tanh,)
 
 
-def test_bytes_kept_do_not_grow_with_depth_but_by_side_bits_and_draws(invertible, vit):
+def test_bytes_kept_do_not_grow_with_depth_but_by_side_bits_and_draws(invertible, wire):
     """The streams, and for each block but the first and the last the packed bits."""
     batch, tokens, width = 5, 17, 24  # 2,040 numbers per stream
     kept = {}
     for depth in (4, 8, 12):
-        model = rewire(vit(depth=depth), invertible, "reversible").train()
+        model = wire(invertible, "reversible", depth=depth).train()
         x = torch.randn(batch, tokens, width, requires_grad=True)
         exclude = [*model.parameters(), *model.buffers()]
         kept[depth] = kept_for_backward(lambda: model.blocks(x), exclude)  # noqa: B023  run at once
@@ -118,20 +118,20 @@ def test_bytes_kept_do_not_grow_with_depth_but_by_side_bits_and_draws(invertible
         assert bytes_kept == expected
 
 
-def test_bytes_kept_by_stored_grow_with_depth(scheme, vit):
+def test_bytes_kept_by_stored_grow_with_depth(scheme, wire):
     kept = []
     for depth in (4, 8, 16):
-        model = rewire(vit(depth=depth), scheme, "stored").train()
+        model = wire(scheme, "stored", depth=depth).train()
         x = torch.randn(2, 17, 24, requires_grad=True)
         kept.append(kept_for_backward(lambda: model.blocks(x), model.parameters()))  # noqa: B023  run at once
     per_block = (kept[2] - kept[1]) / 8
     assert per_block > 10 * x.nbytes
 
 
-def test_generator_states_are_kept_only_where_something_was_drawn(invertible, vit):
+def test_generator_states_are_kept_only_where_something_was_drawn(invertible, wire):
     kept = []
     for rate in (0.0, 0.1):
-        model = rewire(vit(proj_drop_rate=rate), invertible, "reversible").train()
+        model = wire(invertible, "reversible", proj_drop_rate=rate).train()
         x = torch.randn(2, 17, 24, requires_grad=True)
         kept.append(kept_for_backward(lambda: model.blocks(x), model.parameters()))  # noqa: B023  run at once
     drawing = 2 if invertible.name in HALVES else 1
@@ -165,8 +165,8 @@ def test_gamma_zero_is_the_plain_network(wiring, vit, images):
     assert error < 1e-14  # the same terms, summed in another order
 
 
-def test_weights_load_strictly_both_ways(scheme, vit):
-    original, wired = vit(seed=1), rewire(vit(seed=2), scheme, "stored")
+def test_weights_load_strictly_both_ways(wire, scheme, vit):
+    original, wired = vit(seed=1), wire(scheme, "stored", seed=2)
     ends = {"norm.weight", "norm.bias", "head.weight", "head.bias"}
     assert list(original.state_dict()) == list(wired.state_dict())
     wide = {n for n, t in wired.state_dict().items() if t.shape != original.state_dict()[n].shape}
@@ -176,8 +176,8 @@ def test_weights_load_strictly_both_ways(scheme, vit):
         vit(seed=3).load_state_dict(wired.state_dict(), strict=True)
 
 
-def test_copies_and_pickles_compute_the_same_and_share_nothing(invertible, vit, images, train):
-    model = rewire(vit(**RANDOM), invertible, "reversible").train()
+def test_copies_and_pickles_compute_the_same_and_share_nothing(invertible, wire, images, train):
+    model = wire(invertible, "reversible", **RANDOM).train()
     twins = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]  # made here, hence trusted
     expected = train(model, images)
     for twin in twins:
@@ -188,10 +188,10 @@ def test_copies_and_pickles_compute_the_same_and_share_nothing(invertible, vit, 
             assert torch.equal(gradient, given.gradients[name]), name
 
 
-def test_the_same_seed_gives_the_same_losses(invertible, vit, images):
+def test_the_same_seed_gives_the_same_losses(invertible, wire, images):
     curves = []
     for _ in range(2):
-        model = rewire(vit(**RANDOM), invertible, "reversible").train()
+        model = wire(invertible, "reversible", **RANDOM).train()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
         torch.manual_seed(3)
         losses = []
