@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install demo test check-tools lint types contracts tests faults format constraints clean
+.PHONY: help install demo test check-tools lint types contracts tests faults accept-gpu format constraints clean
 
 help:
 	@echo "make install      set up in .venv"
@@ -11,6 +11,7 @@ help:
 	@echo "make test         set up, then lint, types, import contracts and tests"
 	@echo "make lint | types | contracts | tests   one part of the gate"
 	@echo "make faults       inject every fault often (COUNT=25 SEED=0); figures of a large store"
+	@echo "make accept-gpu   tests and figures of this machine's GPU, into accept-gpu.json (DEVICE=cpu for a dry run)"
 	@echo "make format       format the code"
 	@echo "make constraints  refresh constraints.txt with the newest versions that install together"
 
@@ -55,6 +56,12 @@ SEED  ?= 0
 faults: check-tools
 	REVCONSOLE_FAULTS=$(COUNT) REVCONSOLE_FAULT_SEED=$(SEED) $(BIN)/pytest tests/faults
 	$(BIN)/python tests/faults/figures.py
+
+DEVICE ?=
+accept-gpu: check-tools
+	@status=0; $(if $(DEVICE),REVCONSOLE_ACCEPT_DEVICE=$(DEVICE)) $(BIN)/pytest -n 0 -m cuda tests || status=$$?; \
+	$(BIN)/python tests/acceptance/figures.py $(if $(DEVICE),--device $(DEVICE)) --json accept-gpu.json || status=$$?; \
+	exit $$status
 
 format: check-tools
 	$(BIN)/ruff format .

@@ -115,3 +115,21 @@ def store(tmp_path: Path) -> RunStore:
 @pytest.fixture
 def plan() -> Plan:
     return Plan(name="small", profile="test")
+
+
+@pytest.fixture
+def gpu() -> str:
+    """The device of tests marked `cuda`: the first GPU, or what a dry run names (`make accept-gpu DEVICE=cpu`)."""
+    import torch  # most tests need none
+
+    named = os.environ.get("REVCONSOLE_ACCEPT_DEVICE")
+    if named is None and not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    return named or "cuda:0"
+
+
+@pytest.fixture
+def only_cuda(gpu: str) -> None:
+    """For what a dry run on the CPU says nothing of."""
+    if not gpu.startswith("cuda"):
+        pytest.skip(f"{gpu} says nothing of it")
