@@ -143,8 +143,8 @@ class Grid:
     def require_room(self, peaks: Sequence[Tensor], dtype: torch.dtype) -> None:
         """Raise if a stream has outgrown the whole numbers of its dtype, |n| ≥ 2²⁴ for float32.
 
-        peaks: the largest magnitude of the stream as it enters, then after each block; together
-        they cost one synchronisation with the device.
+        peaks: the largest magnitude of the stream as it enters, then after each block; looking at
+        them waits for the device, see `room`.
         """
         room = 2.0 / torch.finfo(dtype).eps * 2.0**-self.fraction
         for block, peak in enumerate(torch.stack(list(peaks)).tolist()):

@@ -36,6 +36,7 @@ from revconsole.reversible.replay import (
     statistics_kept,
 )
 from revconsole.reversible.reversal import Tape, run_reversibly
+from revconsole.reversible.room import require_room
 from revconsole.reversible.rounding import require_digits, require_digits_in
 from revconsole.reversible.scheme import BACKWARDS, Backward, Scheme
 from revconsole.reversible.schemes.coefficients import Coefficients
@@ -283,7 +284,6 @@ class Run:
             scheme.require_inverse(len(blocks))
             require_digits(scheme, blocks, backwards, x)
         streams, tapes, draws = scheme.lift(x), self._tapes(backwards), _rows(signs, x, len(blocks))
-
         peaks = [] if grid is None else [peak(x)]
         for index, (block, backward, draw) in enumerate(zip(blocks, backwards, draws, strict=True)):
             if backward == "reversible":
@@ -295,9 +295,10 @@ class Run:
                 streams = self._stored(block, index, draw, streams, self.tensors)
             if grid is not None:
                 peaks.append(torch.maximum(peak(streams[0]), peak(streams[1])))
+        after = scheme.merge(streams, len(blocks))
         if grid is not None:
-            grid.require_room(peaks, x.dtype)
-        return scheme.merge(streams, len(blocks))
+            require_room(grid, peaks, x.dtype, after)
+        return after
 
     def _tapes(self, backwards: Sequence[str]) -> dict[int, Tape]:
         """For each block that is reversed the tape of its stretch."""
