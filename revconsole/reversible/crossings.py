@@ -36,7 +36,7 @@ class Crossing:
     alike: whether that module was given the same besides. used: what else was done with the output.
     span: numbers of its first and its last node. shape: of its stream. chained: whether the module
     did no more than call its children in order. gambles: whether random numbers of Python or NumPy
-    were drawn in it.
+    were drawn in it. altered: what of it the model set just before it was called.
     """
 
     reads: tuple[str, ...]
@@ -48,6 +48,7 @@ class Crossing:
     shape: tuple[int, ...]
     chained: bool
     gambles: bool
+    altered: str
 
 
 Crossings = Mapping[nn.Module, list[Crossing]]
@@ -205,6 +206,7 @@ class _Graph:
             shape=tuple(call.stream.shape),
             chained=_chained(call.module, call, self.run),
             gambles=call.drawn[0][1] != call.drawn[1][1],
+            altered=call.altered,
         )
 
     def _reads(self, call: Call, inside: Collection[Node], span: tuple[int, int]) -> Iterator[str]:

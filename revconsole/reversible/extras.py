@@ -14,6 +14,8 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 from revconsole.reversible.branches import branches
 from revconsole.reversible.splits import main_output
 
+NOTHING = tree_flatten(((), {}))[1]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
@@ -23,9 +25,14 @@ class Extras:
     places: tuple[int, ...]
     spec: TreeSpec
 
+    @property
+    def none(self) -> bool:
+        """Whether nothing is given; an empty list is something."""
+        return self.spec == NOTHING
+
     def bound(self, block: nn.Module, tensors: Sequence[Tensor]) -> Any:
         """The block as a function of its stream alone, computing with these tensors."""
-        if not self.leaves:
+        if self.none:
             return block
         leaves = list(self.leaves)
         for place, tensor in zip(self.places, tensors, strict=True):

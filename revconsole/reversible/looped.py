@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from revconsole.errors import RevconsoleError
 from revconsole.reversible.branches import rest_of
 from revconsole.reversible.extras import same_arguments
+from revconsole.reversible.past import Held, states
 from revconsole.reversible.pending import Pending, Unused
 from revconsole.reversible.sequence import ReversibleSequence
 
@@ -72,25 +73,14 @@ class StandIn:
         """The block that it stands for."""
         raise NotImplementedError
 
-    @property
-    def computed(self) -> bool:
-        """Whether the block's run is computed, so that what the block is set would come too late."""
-        return False
-
     def __getattr__(self, name: str) -> Any:
         """What the model asks of the block."""
         return getattr(self.block, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set it on the block. Raises RevconsoleError where the block's run is computed already."""
+        """Set it on the block."""
         if name in self.OWN:
             object.__setattr__(self, name, value)
-        elif self.computed:
-            raise RevconsoleError(
-                f"the model sets {name!r} on a {type(self.block).__name__} after the run of wired blocks that it is "
-                "in has been computed with the one before: set it before the first block is called, or leave these "
-                "blocks unwired"
-            )
         else:
             setattr(self.block, name, value)
 
@@ -98,16 +88,17 @@ class StandIn:
 class First(StandIn):
     """Stands for the first block of a run and computes all of it.
 
-    names: of the blocks of the run.
+    names: of the blocks of the run. stood: what these held after it was computed, by name.
     """
 
-    OWN = frozenset({"sequence", "names", "given", "after", "handed"})
+    OWN = frozenset({"sequence", "names", "given", "after", "handed", "stood"})
 
     def __init__(self, sequence: ReversibleSequence, names: Sequence[str]) -> None:
         self.sequence, self.names = sequence, names
         self.given: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
         self.after: Tensor | None = None
         self.handed: Tensor | None = None
+        self.stood: dict[str, list[Held]] = {}
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """What the run makes of x if it has no other block; else what to hand to the next."""
@@ -121,6 +112,7 @@ class First(StandIn):
     def _run(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         self.given = args, kwargs
         self.after = ReversibleSequence.forward(self.sequence, x, *args, **kwargs)
+        self.stood = {name: states(self.sequence.get_submodule(name)) for name in self.names[1:]}
         self.handed = self.after if len(self.names) == 1 else Pending(x, self.names[0])
         return self.handed
 
@@ -142,11 +134,6 @@ class Later(StandIn):
         """The block that it stands for."""
         return self.first.sequence.get_submodule(self.name)
 
-    @property
-    def computed(self) -> bool:
-        """Whether the first block of the run was called."""
-        return self.first.after is not None
-
     def _next(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         first, names = self.first, self.first.names
         before = names[names.index(self.name) - 1]
@@ -156,11 +143,22 @@ class Later(StandIn):
                 f"block {self.name} is wired in one run with those before it, and the model changes "
                 "the stream between them or gives each other arguments: this cannot be rewired"
             )
+        self._require_as_computed()
         if self.name != names[-1]:
             first.handed = Pending(x, self.name)
             return first.handed
         after, first.after, first.handed = first.after, None, None
         return after
+
+    def _require_as_computed(self) -> None:
+        """Raise RevconsoleError if the block is no longer what it was when its run was computed."""
+        for held in self.first.stood.pop(self.name, ()):
+            if (what := held.difference()) is not None:
+                raise RevconsoleError(
+                    f"the model sets {what!r} of a {type(held.module).__name__} of block {self.name} after the run "
+                    "of wired blocks that it is in was computed with the block before: set it before the first "
+                    "block is called, or hand it over as an argument"
+                )
 
 
 class Several(StandIn):
@@ -185,11 +183,6 @@ class Several(StandIn):
     def block(self) -> nn.Module:
         """The block that it stands for."""
         return self.stand_in.block
-
-    @property
-    def computed(self) -> bool:
-        """Whether the run of the block is computed."""
-        return self.stand_in.computed
 
 
 def _as_written(compute: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:

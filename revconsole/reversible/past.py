@@ -2,76 +2,183 @@
 
 A flag, a probability, a rate, a counter, a cached tensor: whatever a module holds as an attribute is
 put back for the second evaluation and is afterwards again what it was by then. So are the contents
-of lists and dictionaries, and the states of Python's and numpy's own random numbers. A tensor that is
-changed in place cannot be put back and is refused, as is one with a graph that a block leaves behind:
-the gradient through it would be lost.
+of what it holds, and of what it is given (see `contents`), and the states of Python's and numpy's
+own random numbers. What hooks keep is not put back: they may be there to watch. A tensor that is
+changed in place cannot be put back and is refused, as is one with a graph that a block leaves
+behind: the gradient through it would be lost.
 """
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from operator import is_
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakSet, ref
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from revconsole.errors import NotInvertible
+from revconsole.reversible.contents import FAR, PLAIN, Kind, kind_of, same
+from revconsole.reversible.nested import tensors_in
 from revconsole.reversible.outside import Outside, outside_state, put_outside, same_outside
 
 OWN = frozenset(nn.Module().__dict__) - {"training"}  # torch's own tables, hooks among them
-OPEN = (list, dict, set)  # types of values that change in place and can be put back
-PLAIN = frozenset({bool, int, float, str, type(None), tuple})  # types of values that never change
+FIRST = len(nn.Module().__dict__)  # of a module's own attributes: torch sets all of its first
+BIG = 1 << 20  # bytes of an array of numpy that is copied
+MANY = 64  # things in a list that is looked through; its own entries are kept however many they are
+
+_cyclic: WeakSet[nn.Module] = WeakSet()
+
+
+class Thing(NamedTuple):
+    """Something that a module holds, by the name of its attribute, and what it held before."""
+
+    name: str
+    itself: Any
+    kind: Kind
+    before: Any
+
+    def unchanged(self) -> bool:
+        """Whether it holds what it held."""
+        return same(self.before, self.kind.read(self.itself))
+
+    def put(self) -> None:
+        """Let it hold what it held."""
+        self.kind.write(self.itself, self.before)
+
+    def left(self) -> bool:
+        """Whether it holds a tensor with a graph that it did not hold."""
+        old = set(map(id, self.kind.inside(self.before)))
+        now = self.kind.inside(self.kind.read(self.itself))
+        return any(_graphed(each) and id(each) not in old for each in now)
+
+
+class Version(NamedTuple):
+    """A tensor that a module holds, by name, and how often it had been changed in place."""
+
+    name: str
+    tensor: Tensor
+    number: int
+
+    @property
+    def changed(self) -> bool:
+        """Whether it was changed in place since."""
+        return self.tensor._version != self.number  # noqa: SLF001  the only record of a change in place
 
 
 @dataclass(slots=True)
 class Held:
-    """The attributes of one module, what those hold that change in place, and the versions of its tensors."""
+    """What one module holds: its attributes, what these hold that changes in place, and its tensors.
+
+    weights, counts: its parameters, and how often each had been changed in place.
+    """
 
     module: nn.Module
     before: dict[str, Any]
-    contents: list[tuple[Any, Any]]
-    versions: list[tuple[str, Tensor, int]]
+    weights: tuple[Any, ...]
+    counts: list[int]
+    things: list[Thing]
+    versions: list[Version]
 
     @classmethod
-    def of(cls, module: nn.Module) -> "Held":
-        """Those of the module now."""
-        before, contents, versions = module.__dict__.copy(), [], []
-        for name, value in islice(before.items(), len(OWN), None):  # torch's own were set first
-            if type(value) in PLAIN:
-                continue
-            if isinstance(value, OPEN):
-                contents.append((value, value.copy()))
-            elif isinstance(value, Tensor):
-                versions.append((name, value, value._version))  # noqa: SLF001  the only record of a change in place
+    def of(cls, module: nn.Module, known: set[int], stray: Callable[[nn.Module], object]) -> "Held":
+        """Those of the module now.
+
+        known: identities of what need not be looked at, to which is added. stray: is given modules
+        that it holds without having registered them.
+        """
+        before = module.__dict__.copy()
+        weights = tuple(before["_parameters"].values())
+        found = cls(module, before, weights, _counts(weights), [], [])
+        for name, value in islice(before.items(), FIRST, None):
+            if type(value) not in PLAIN:
+                found.look(name, (value,), known, stray)
         buffers = before["_buffers"]
         if buffers and not (isinstance(module, _NormBase) and module.training):
-            contents.append((buffers, dict(buffers)))
-            tensors = ((n, b) for n, b in buffers.items() if b is not None)
-            versions += [(n, b, b._version) for n, b in tensors]  # noqa: SLF001  as above
-        return cls(module, before, contents, versions)
+            found.look("buffers", (buffers,), known, stray)
+            named = ((name, each) for name, each in buffers.items() if each is not None)
+            found.versions += [Version(name, each, each._version) for name, each in named]  # noqa: SLF001  as above
+        return found
+
+    def look(
+        self, name: str, held: Iterable[Any], known: set[int], stray: Callable[[nn.Module], object]
+    ) -> None:
+        """Put down what changes in place among these and in what they hold."""
+        waiting = [(value, 0) for value in held]
+        while waiting:
+            value, far = waiting.pop()
+            if type(value) in PLAIN or id(value) in known:
+                continue
+            known.add(id(value))
+            if isinstance(value, Tensor):
+                self.versions.append(Version(name, value, value._version))  # noqa: SLF001  as above
+            elif getattr(value, "nbytes", 0) > BIG:
+                continue
+            elif isinstance(value, nn.Module):
+                stray(value)
+            elif (kind := kind_of(value)) is not None and (not kind.far or far < FAR):
+                thing = Thing(name, value, kind, kind.read(value))
+                if kind.changes:
+                    self.things.append(thing)
+                inside = list(islice(kind.inside(thing.before), MANY + 1))
+                if len(inside) <= MANY:
+                    waiting += [(each, far + kind.far) for each in inside]
 
     def unchanged(self) -> bool:
         """Whether every attribute is the very object that it was; their contents are not looked at."""
         now, before = self.module.__dict__, self.before
         return len(now) == len(before) and all(map(is_, now.values(), before.values()))
 
+    def untouched(self) -> bool:
+        """Whether nothing at all is other than it was, as far as that can be seen at once."""
+        simple = not self.things and not self.versions
+        return simple and self.unchanged() and not self.replaced() and not self._rewritten()
+
+    def _rewritten(self) -> bool:
+        return self.counts != _counts(self.weights)
+
     def changed_in_place(self) -> str | None:
         """The name of a tensor that was changed in place, if there is one."""
-        return next((n for n, t, version in self.versions if t._version != version), None)  # noqa: SLF001  as above
+        if self._rewritten():
+            named = zip(
+                self.before["_parameters"], self.counts, _counts(self.weights), strict=False
+            )
+            return next((name for name, old, new in named if old != new), "weights")
+        return next((each.name for each in self.versions if each.changed), None)
+
+    def replaced(self) -> bool:
+        """Whether it has other weights than before."""
+        now = self.module.__dict__["_parameters"]
+        return len(now) != len(self.weights) or not all(map(is_, now.values(), self.weights))
 
     def left_behind(self) -> str | None:
         """The name of an attribute that holds a tensor with a graph and did not before."""
-        now, before = self.module.__dict__, self.before
-        for value, copy in self.contents:
-            old = set(map(id, _listed(copy)))
-            if any(_graphed(each) and id(each) not in old for each in _listed(value)):
-                return next((name for name, each in now.items() if each is value), None)
+        for thing in self.things:
+            if thing.left():
+                return thing.name
         if self.unchanged():
             return None
+        now, before = self.module.__dict__, self.before
         fresh = {n: v for n, v in now.items() if v is not before.get(n) and n not in OWN}
-        return next((n for n, v in fresh.items() if any(map(_graphed, _listed(v)))), None)
+        return next((n for n, v in fresh.items() if any(map(_graphed, tensors_in(v, 2)))), None)
+
+    def difference(self) -> str | None:
+        """The name of something that is not what it was, and not equal to it either."""
+        if self.untouched():
+            return None
+        now, before = self.module.__dict__, self.before
+        if not self.unchanged():
+            for name in (*before, *now):
+                if name not in before or name not in now or not same(before[name], now[name]):
+                    return name
+        if self.replaced():
+            return "weights"
+        return self.changed_in_place() or next(
+            (each.name for each in self.things if not each.unchanged()), None
+        )
 
     def put(self) -> None:
         """Give the module these attributes again, and those that change in place their contents."""
@@ -80,22 +187,27 @@ class Held:
             for name in [name for name in now if name not in OWN and name not in self.before]:
                 del now[name]
             now.update((name, value) for name, value in self.before.items() if name not in OWN)
-        for value, copy in self.contents:
-            if isinstance(value, list):
-                value[:] = copy
-            else:
-                value.clear()
-                value.update(copy)
+        for thing in self.things:
+            thing.put()
 
 
-def _listed(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return list(value) if isinstance(value, (list, tuple, set)) else [value]
+def _counts(weights: Iterable[Any]) -> list[int]:
+    return [-1 if weight is None else weight._version for weight in weights]  # noqa: SLF001  the only record of it
 
 
 def _graphed(value: Any) -> bool:
     return isinstance(value, Tensor) and value.grad_fn is not None
+
+
+def states(block: nn.Module, given: Iterable[Any] = ()) -> list[Held]:
+    """What every module of the block holds now, and, with the block's own, what the block is given."""
+    modules = list(block.modules())
+    known = set(map(id, modules))
+    held = [
+        Held.of(module, known, modules.append) for module in modules
+    ]  # `modules` grows meanwhile
+    held[0].look("arguments", given, known, modules.append)
+    return held
 
 
 @dataclass(slots=True)
@@ -109,28 +221,58 @@ class Past:
     outside: Outside | None
 
     @classmethod
-    def now(cls, block: nn.Module) -> "Past":
-        """As it stands now."""
-        return cls([Held.of(module) for module in block.modules()], outside_state())
+    def now(
+        cls, block: nn.Module, given: Iterable[Any] = (), outside: Outside | None = None
+    ) -> "Past":
+        """As it stands now. given: what it is given besides tensors. outside: where that is known."""
+        return cls(states(block, given), outside or outside_state())
 
-    def seal(self, index: int) -> "Past":
+    def seal(self, index: int, *, alone: bool = True) -> Outside:
         """After the first evaluation: raise for what no second one can repeat, forget what is not needed.
 
-        Raises NotInvertible for what was changed in place, and for tensors with a graph left behind.
+        alone: whether its output alone has a gradient. Returns where the random numbers stand now.
+        Raises NotInvertible for what was changed in place, and if so for tensors with a graph left
+        behind.
         """
         for each in self.held:
+            if each.untouched():
+                continue
             name = each.changed_in_place()
             if name is not None:
                 self._refuse(index, each.module, f"changes its {name!r} in place while it computes")
-            name = each.left_behind()
+            if each.replaced():
+                self._refuse(index, each.module, "gets other weights while it computes")
+            name = each.left_behind() if alone else None
             if name is not None:
                 what = (
                     f"leaves a tensor with a graph behind in {name!r}, whose gradient would be lost"
                 )
                 self._refuse(index, each.module, what)
-        if self.outside is not None and same_outside(outside_state(), self.outside):
+        now = outside_state()
+        if self.outside is not None and same_outside(now, self.outside):
             self.outside = None
-        return self
+        return now
+
+    def require_unhooked(self, hooked: bool, index: int) -> None:
+        """Raise NotInvertible where hooks are on the stream, as the gradient there is not this block's alone."""
+        if hooked:
+            what = "puts a hook on its stream, through which gradients of other blocks pass too"
+            self._refuse(index, self.held[0].module, what)
+
+    def require_free(self, source: "ref[Tensor]", index: int) -> None:
+        """Raise NotInvertible if somebody holds on to what was made of a leaf that the caller let go of."""
+        block = self.held[0].module
+        if source() is None or block in _cyclic:
+            return
+        gc.collect()
+        if source() is None:
+            _cyclic.add(block)  # its graph is part of a cycle, now as ever
+            return
+        what = (
+            "leaves a tensor with a graph behind, in a hook or outside of the model, whose gradient "
+            "would be lost (keep `tensor.detach()` where none is needed)"
+        )
+        self._refuse(index, block, what)
 
     @contextmanager
     def again(self, index: int) -> Iterator[None]:
@@ -140,18 +282,28 @@ class Past:
         """
         with ExitStack() as stack:
             for each in self.held:
+                if each.untouched():
+                    stack.callback(each.put)
+                    continue
                 name = each.changed_in_place()
                 if name is not None:
                     what = f"has had its {name!r} changed in place since the forward"
                     self._refuse(index, each.module, what)
-                same = not each.contents and each.unchanged()
-                stack.callback((each if same else Held.of(each.module)).put)
-                if not same:
+                if each.things or not each.unchanged():
+                    stack.callback(self._now(each).put)
                     each.put()
+                else:
+                    stack.callback(each.put)
             if self.outside is not None:
                 stack.callback(put_outside, outside_state())
                 put_outside(self.outside)
             yield
+
+    @staticmethod
+    def _now(held: Held) -> Held:
+        """The same module and things as they are now."""
+        things = [thing._replace(before=thing.kind.read(thing.itself)) for thing in held.things]
+        return Held(held.module, held.module.__dict__.copy(), held.weights, [], things, [])
 
     @staticmethod
     def _refuse(index: int, module: nn.Module, what: str) -> None:

@@ -198,21 +198,3 @@ def statistics_kept(block: nn.Module) -> Iterator[None]:
                 copies = {name: b if b is None else b.clone() for name, b in true.items()}
                 module._buffers.update(copies)  # noqa: SLF001  as above
         yield
-
-
-@contextmanager
-def only_statistics_change(block: nn.Module, index: int) -> Iterator[None]:
-    """Raise NotInvertible if the block changes a buffer that its second evaluation would read."""
-    versions = [
-        (module, name, buffer, buffer._version)  # noqa: SLF001  the only record of a change in place
-        for module in block.modules()
-        if not isinstance(module, _NormBase)
-        for name, buffer in module.named_buffers(recurse=False)
-    ]
-    yield
-    for module, name, buffer, version in versions:
-        if buffer._version != version:  # noqa: SLF001  as above
-            raise NotInvertible(
-                f"block {index} changes its buffer {name!r} ({type(module).__name__}) while it "
-                "computes and cannot be evaluated twice alike: choose backward='stored'"
-            )

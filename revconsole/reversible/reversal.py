@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -35,12 +36,12 @@ from revconsole.reversible.coupling import (
 )
 from revconsole.reversible.extras import Extras
 from revconsole.reversible.lossless import Grid, pack_store, unpack_store
+from revconsole.reversible.outside import Outside
 from revconsole.reversible.past import Past
 from revconsole.reversible.replay import (
     Arithmetic,
     Slots,
     drawn_since,
-    only_statistics_change,
     parameter_slots,
     parameters_replaced,
     random_replayed,
@@ -49,6 +50,7 @@ from revconsole.reversible.replay import (
     unseen_graph,
 )
 from revconsole.reversible.scheme import Scheme
+from revconsole.reversible.witness import require_same, sample, watched
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Tape:
 
     first, last: index of the first and the last of the blocks. extras: what all of them are given.
     after: the block after which the streams stood as they are here; none outside the backward.
+    outside: where the random numbers of Python and numpy stood after the last block, in the forward.
     """
 
     scheme: Scheme
@@ -65,6 +68,7 @@ class Tape:
     extras: Extras
     after: int | None = None
     streams: Streams = ()
+    outside: Outside | None = None
 
     def put(self, after: int | None, streams: Streams) -> None:
         """Leave the streams for the block `after`."""
@@ -184,15 +188,11 @@ class _Reversible(torch.autograd.Function):
         needed, extras = ctx.needs_input_grad[2:], len(others) - len(step.slots)
         given = [_leaf(*each) for each in zip(others[:extras], needed[count:], strict=False)]
         couplings = step.couplings(draw, given)
-        with (
-            step.arithmetic.uncached(),
-            only_statistics_change(step.block, step.index),
-            unseen_graph(),
-        ):
+        with step.arithmetic.uncached(), unseen_graph():
             passed = _forward(step, couplings, streams, needed[:count])
 
         ctx.step, ctx.needed, ctx.sources = step, needed, tuple(passed.sources)
-        ctx.pasts = tuple(passed.pasts)
+        ctx.pasts, ctx.samples = tuple(passed.pasts), tuple(passed.samples)
         ctx.set_materialize_grads(False)
         wanted = zip(passed.streams, passed.wanted, strict=True)
         ctx.mark_non_differentiable(*(stream for stream, needs in wanted if not needs))
@@ -218,7 +218,7 @@ class WayBack:
     """One block in one backward pass.
 
     sources: whether the source of each coupling requires a gradient. pasts: the block before each.
-    others: leaves that stand in for its extra arguments and parameters, in this order.
+    samples: of what each coupling added, in the first passes. others: leaves that stand in for its extra arguments and parameters, in this order.
     inputs_wanted: whether anything before the block needs a gradient.
     """
 
@@ -226,6 +226,7 @@ class WayBack:
     trail: tuple[tuple[Coupling, Kept], ...]
     sources: tuple[bool, ...]
     pasts: tuple[Past, ...]
+    samples: tuple[Tensor, ...]
     others: tuple[Tensor, ...]
     inputs_wanted: bool
 
@@ -251,6 +252,7 @@ class WayBack:
             trail=tuple(zip(couplings, kept, strict=True)),
             sources=ctx.sources,
             pasts=ctx.pasts,
+            samples=ctx.samples,
             others=tuple(stand_ins),
             inputs_wanted=any(needed[:count]),
         )
@@ -267,7 +269,17 @@ class WayBack:
         parameters = self.others[len(self.others) - len(self.step.slots) :]
         past = self.pasts[number].again(self.step.index)
         with past, _again(self.step, kept, parameters, streams[0].device):
-            return evaluate(coupling, streams, source_wanted=self.sources[number])
+            source, residual = evaluate(coupling, streams, source_wanted=self.sources[number])
+        if self.samples:
+            require_same(
+                [self.samples[number]],
+                [residual],
+                streams,
+                exact=self.step.scheme.grid is not None,
+                block=self.step.block,
+                index=self.step.index,
+            )
+        return source, residual
 
     def before(self, number: int, streams: Streams, residual: Tensor) -> Streams:
         """The streams before the coupling, or still those after it where nothing is undone."""
@@ -292,7 +304,7 @@ class Passage:
 
     streams: after it. before: its last coupling. wanted: whether each stream requires a gradient.
     kept: by its couplings. sources: whether the source of each coupling required a gradient.
-    pasts: the block as it stood before each coupling.
+    pasts: the block as it stood before each coupling. samples: of what each added, in its first passes.
     """
 
     streams: Streams
@@ -301,6 +313,7 @@ class Passage:
     kept: list[Kept] = field(default_factory=list)
     sources: list[bool] = field(default_factory=list)
     pasts: list[Past] = field(default_factory=list)
+    samples: list[Tensor] = field(default_factory=list)
 
 
 def _forward(
@@ -311,17 +324,24 @@ def _forward(
     Kernels may be others without a graph, or for inputs that require no gradient, and their numbers
     differ in the last bits. wanted: whether each stream requires a gradient.
     """
-    device, grid = streams[0].device, step.scheme.grid
+    device, grid, first = streams[0].device, step.scheme.grid, watched(step.block)
     passed = Passage(streams=streams, before=streams, wanted=list(wanted))
     for number, coupling in enumerate(couplings):
-        generators, past = random_state(device), Past.now(step.block)
+        generators = random_state(device)
+        past = Past.now(step.block, step.tape.extras.leaves, step.tape.outside)
         passed.before, source_wanted = passed.streams, passed.wanted[coupling.source]
-        residual = evaluate(coupling, passed.streams, source_wanted=source_wanted)[1]
+        source, residual = evaluate(coupling, passed.streams, source_wanted=source_wanted)
         passed.sources.append(source_wanted)
-        passed.pasts.append(past.seal(step.index))
+        step.tape.outside = past.seal(step.index)
+        passed.pasts.append(past)
         kept_on = passed.wanted[coupling.target] and not coupling.replaces
         passed.wanted[coupling.target] = residual.requires_grad or kept_on
         residual = residual.detach()  # here its graph ends, and all activations with it
+        past.require_unhooked(bool(source._backward_hooks), step.index)  # noqa: SLF001  the only list of them
+        held = ref(source)
+        del source
+        past.require_free(held, step.index)
+        passed.samples += [sample(residual)] * first
         passed.streams, lost = advance(coupling, passed.streams, grid, residual)
         drawn = drawn_since(generators, device)
         lost = lost if step.undone(number, len(couplings)) else Lost()

@@ -16,30 +16,25 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import Any, Self, overload
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from revconsole.errors import RevconsoleError, UnknownName
+from revconsole.reversible.checkpointed import run_checkpointed
 from revconsole.reversible.coupling import Streams, advance
 from revconsole.reversible.extras import Extras, taken_apart
 from revconsole.reversible.hooks import Guard, guard, own_forward, require_as_rewired
 from revconsole.reversible.lossless import Grid, peak
-from revconsole.reversible.replay import (
-    Arithmetic,
-    held_parameters,
-    only_statistics_change,
-    parameters_replaced,
-    statistics_kept,
-)
 from revconsole.reversible.reversal import Tape, run_reversibly
 from revconsole.reversible.room import require_room
 from revconsole.reversible.rounding import require_digits, require_digits_in
 from revconsole.reversible.scheme import BACKWARDS, Backward, Scheme
 from revconsole.reversible.schemes.coefficients import Coefficients
+from revconsole.reversible.witness import forgotten
 
 Draws = Callable[[int, int, torch.device], Tensor]
 
@@ -98,6 +93,7 @@ class ReversibleSequence(nn.Sequential):
         self._scheme = wanted
         for name, block in self._modules.items():
             if name not in self.left and block is not None:
+                forgotten(block)
                 guard(block, Guard(scheme=wanted, name=name, forward=own_forward(block)))
 
     @property
@@ -290,7 +286,15 @@ class Run:
                 tape = tapes[index]
                 streams = run_reversibly(tape, block, index, draw, streams, extras=self.tensors)
             elif backward == "checkpointed":
-                streams = self._checkpointed(block, index, draw, streams)
+                streams = run_checkpointed(
+                    partial(self._stored, block, index),
+                    block,
+                    index,
+                    draw,
+                    streams,
+                    extras=self.extras,
+                    tensors=self.tensors,
+                )
             else:
                 streams = self._stored(block, index, draw, streams, self.tensors)
             if grid is not None:
@@ -323,26 +327,6 @@ class Run:
         for coupling in self.scheme.couplings(bound, index, draw):
             streams, _ = advance(coupling, streams, self.scheme.grid)
         return streams
-
-    def _checkpointed(
-        self, block: nn.Module, index: int, draw: Tensor | None, streams: Streams
-    ) -> Streams:
-        """The streams after the block, with a backward that evaluates it again from those before."""
-        slots, parameters = held_parameters(block)
-        arithmetic = Arithmetic.now(streams[0].device)
-        first = [only_statistics_change(block, index)]
-        at, end = len(streams), len(streams) + len(self.tensors)
-
-        def run(draw: Tensor | None, *tensors: Tensor) -> Streams:
-            # every call but the first is made by the backward, once for each walk over the graph
-            statistics = first.pop() if first else statistics_kept(block)
-            with statistics, arithmetic(), parameters_replaced(slots, tensors[end:]):
-                return self._stored(block, index, draw, tensors[:at], tensors[at:end])
-
-        after: Streams = checkpoint(
-            run, draw, *streams, *self.tensors, *parameters, use_reentrant=False
-        )
-        return after
 
 
 def sequences(model: nn.Module) -> list[ReversibleSequence]:

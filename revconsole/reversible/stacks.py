@@ -110,6 +110,9 @@ class Blocks:
                     return f"hands on what the model also uses ({listed(crossing.used)})"
                 if crossing.goes_to is not second or not crossing.alike:
                     return PARTED
+            for crossing in look.get(second, ()):
+                if crossing.altered:
+                    return f"precedes one whose {crossing.altered!r} the model sets between the two"
         return ""
 
     def mark(self, module: nn.Module) -> Node | None:

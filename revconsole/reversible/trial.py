@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import torch
@@ -22,6 +23,7 @@ from revconsole.errors import NotInvertible
 from revconsole.reversible.examples import Example, Inputs, inputs_for
 from revconsole.reversible.hooks import foreign_hook
 from revconsole.reversible.nested import tensors_in
+from revconsole.reversible.past import Held, states
 from revconsole.reversible.pending import Pending, asks_for_form
 from revconsole.reversible.rest import at_rest
 from revconsole.reversible.skips import Node, Skip, skip_between
@@ -43,7 +45,8 @@ class Call:
     exit: out as its caller knows it; None where it leaves no graph.
     turn, end: when it began and returned, counted in calls. used: what functions of torch were
     called on its exit. drawn: where the generators stood when it began and returned, torch's and
-    those of Python and NumPy. hooked: what kind of hook it had that a scheme would not run.
+    those of Python and NumPy. hooked: what kind of hook it had that a scheme would not run. altered: what of it
+    was set between the end of the one before it in its container and its own beginning.
     """
 
     module: nn.Module
@@ -60,6 +63,7 @@ class Call:
     used: list[str] = field(default_factory=list)
     drawn: tuple[Stand, Stand] = ((0, 0), (0, 0))
     hooked: str = ""
+    altered: str = ""
     _skip: Skip | None = field(default=None)
 
     @property
@@ -86,7 +90,8 @@ class Run:
 
     inputs: what the model was called with. indexed: places that were taken from lists by index. walked: lists that were gone through.
     output: what the model returned. own: leaves that stand in for streams without a graph. exits: calls by the identity of their exit.
-    made: tensors with a graph that functions returned, with the number of their node.
+    made: tensors with a graph that functions returned, with the number of their node. nexts: the module after
+    each in its container. stood: what such a module held when the one before it ended.
     """
 
     inputs: Inputs
@@ -99,6 +104,8 @@ class Run:
     own: list[Tensor] = field(default_factory=list)
     exits: dict[int, Call] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
+    nexts: dict[nn.Module, nn.Module] = field(default_factory=dict)
+    stood: dict[nn.Module, list[Held]] = field(default_factory=dict)
 
     def once(self, module: nn.Module) -> Call | None:
         """The one call of the module; None if there was none, or more."""
@@ -140,6 +147,8 @@ class Run:
         )
         self.turns += 1
         call.hooked = foreign_hook(module)
+        differences = (held.difference() for held in self.stood.pop(module, ()))
+        call.altered = next((each for each in differences if each is not None), "")
         self.calls.setdefault(module, []).append(call)
         stream = call.stream
         if not may_be_block(module) or not _recordable(stream):
@@ -158,6 +167,8 @@ class Run:
         if type(out) in {tuple, list} and out and isinstance(out[0], Tensor):
             call.out, call.rest = out[0], tuple(out[1:])
         self.turns += 1
+        if module in self.nexts:
+            self.stood[self.nexts[module]] = states(self.nexts[module])
         if call.inner is not None:
             call.changed = call.inner._version > 0  # noqa: SLF001  the only record of a change in place
         self.note(out)
@@ -250,11 +261,21 @@ def _require_ready(model: nn.Module) -> None:
 
 def run_on(model: nn.Module, inputs: Inputs, *, closed: type[nn.Module]) -> Run:
     """The calls of one run on these inputs, with the model as it stands."""
-    run = Run(inputs=inputs)
+    run = Run(inputs=inputs, nexts=_nexts(model))
     args, kwargs = inputs.fresh()
     with _all_recorded(model), _watched(model, run, closed), _Uses(run):
         run.output = model(*args, **kwargs)
     return run
+
+
+def _nexts(model: nn.Module) -> dict[nn.Module, nn.Module]:
+    """For each module the one after it in its container, of those that may be blocks."""
+    return {
+        one: other
+        for module in model.modules()
+        for one, other in pairwise(module.children())
+        if may_be_block(one) and may_be_block(other)
+    }
 
 
 @contextmanager

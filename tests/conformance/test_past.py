@@ -1,6 +1,8 @@
 """What a block is beside its weights is, in the second evaluation, what it was in the first; or it is refused."""
 
 import random
+from collections import deque
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -54,6 +56,64 @@ class NumpyDrawing(Residual):
         return float(np.random.rand())  # noqa: NPY002  what people write
 
 
+class Dicing(Residual):
+    """A generator of its own, of the kind that `dice` makes."""
+
+    dice = random.Random
+
+    def __init__(self):
+        super().__init__()
+        self.own = [type(self).dice(3)]
+
+    def scale(self):
+        return float(self.own[0].random())
+
+
+class NumpyDicing(Dicing):
+    dice = np.random.default_rng
+
+
+class Enclosing(Residual):
+    def __init__(self):
+        super().__init__()
+        dice, calls = np.random.RandomState(3), 0
+
+        def scale():
+            nonlocal calls
+            calls += 1
+            return float(dice.rand()) / calls
+
+        self.scale = scale
+
+
+class Turning(Residual):
+    """Counts in an object, a nested dictionary, an array and a module that it has not registered."""
+
+    def __init__(self):
+        super().__init__()
+        self.counted, self.nested = SimpleNamespace(calls=0), {"in": {"calls": 0}}
+        self.array, self.turns, self.beside = np.zeros(1), deque([1.0, 2.0, 4.0]), [Counting()]
+
+    def scale(self):
+        self.counted.calls += 1
+        self.nested["in"]["calls"] += 1
+        self.array += 1
+        self.turns.rotate(1)
+        calls = self.counted.calls * self.nested["in"]["calls"] * float(self.array[0])
+        return self.turns[0] * self.beside[0].scale() / calls
+
+
+class Warming(Residual):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, x):
+        h = self.linear(x).tanh()
+        self.mean = self.mean + h.detach().abs().mean()
+        return x + h / (1 + self.mean)
+
+
 def nothing(_stack):
     pass
 
@@ -69,13 +129,18 @@ CASES = {
     "memo": (Remembering, nothing),
     "python-random": (PythonDrawing, nothing),
     "numpy-random": (NumpyDrawing, nothing),
+    "own-random": (Dicing, nothing),
+    "own-numpy-generator": (NumpyDicing, nothing),
+    "closure": (Enclosing, nothing),
+    "objects": (Turning, nothing),
+    "buffer": (Warming, nothing),
 }
 
 
 @pytest.mark.parametrize(("block", "between"), CASES.values(), ids=CASES)
-def test_state_and_draws_of_a_block_are_those_of_the_forward(block, between, worst_error):
+def test_state_and_draws_of_a_block_are_those_of_the_forward(block, between, again, worst_error):
     results, after = [], []
-    for backward in ("stored", "reversible"):
+    for backward in ("stored", again):
         torch.manual_seed(0)
         random.seed(1)
         np.random.seed(1)  # noqa: NPY002  as above
@@ -88,7 +153,7 @@ def test_state_and_draws_of_a_block_are_those_of_the_forward(block, between, wor
             between(stack)
             loss.backward()
         results.append({n: p.grad for n, p in stack.named_parameters()} | {"x": x.grad})
-        state = [(each.calls, each.rate, each.memo) for each in stack]
+        state = [(each.calls, each.rate, each.memo, each.scale()) for each in stack]
         after.append((state, random.random(), float(np.random.rand())))  # noqa: NPY002  as above
     assert worst_error(*results) < SAME_NUMBERS
     assert after[0] == after[1]
@@ -96,10 +161,10 @@ def test_state_and_draws_of_a_block_are_those_of_the_forward(block, between, wor
 
 @pytest.mark.parametrize("change", ["eval", "probability", "train"])
 def test_a_mode_changed_between_forward_and_backward_is_that_of_the_forward(
-    change, vit, images, worst_error
+    change, again, vit, images, worst_error
 ):
     gradients = []
-    for backward in ("stored", "reversible"):
+    for backward in ("stored", again):
         model = rewire(vit(proj_drop_rate=0.3, drop_path_rate=0.3), Momentum(grid_bits=9), backward)
         torch.manual_seed(1)
         loss = model(images).square().sum()
@@ -137,11 +202,101 @@ class Writing(Residual):
         return self.cache.mul_(0.5)
 
 
+class Rewriting(Residual):
+    def scale(self):
+        with torch.no_grad():
+            self.linear.bias.mul_(0.5)
+        return 1.0
+
+
+class Replacing(Residual):
+    def scale(self):
+        self.linear.weight = nn.Parameter(self.linear.weight.detach() / 2)
+        return 1.0
+
+
+class Hooked(Residual):
+    def forward(self, x):
+        if x.requires_grad:
+            x.register_hook(lambda gradient: 2 * gradient)
+        return super().forward(x)
+
+
+ELSEWHERE = []
+
+
+class LeavingElsewhere(Residual):
+    def forward(self, x):
+        ELSEWHERE.append(self.linear(x))
+        return super().forward(x)
+
+
 @pytest.mark.parametrize(
     ("block", "what"),
-    [(Leaving, "'aux'"), (Collecting, "'memo'"), (Writing, "'cache'")],
+    [
+        (Leaving, "'aux'"),
+        (Collecting, "'memo'"),
+        (Writing, "'cache'"),
+        (Rewriting, "changes its 'bias' in place"),
+        (Replacing, "other weights"),
+        (Hooked, "puts a hook on its stream"),
+        (LeavingElsewhere, "in a hook or outside of the model"),
+    ],
 )
 def test_what_no_second_evaluation_can_repeat_is_refused_and_named(block, what):
     stack = ReversibleSequence(block(), block(), scheme=Bdia(grid_bits=9))
     with pytest.raises(NotInvertible, match=f"block 0 .*{what}.*backward='stored'"):
         stack(torch.randn(3, 5, 8, requires_grad=True))
+    ELSEWHERE.clear()
+
+
+@pytest.mark.parametrize(
+    ("block", "what"), [(Writing, "'cache'"), (Hooked, "puts a hook"), (Replacing, "other weights")]
+)
+def test_a_checkpointed_block_that_cannot_be_repeated_is_refused_too(block, what):
+    stack = ReversibleSequence(block(), block(), scheme=Bdia(), backward="checkpointed")
+    with pytest.raises(NotInvertible, match=f"block 0 .*{what}.*backward='stored'"):
+        stack(torch.randn(3, 5, 8, requires_grad=True))
+
+
+def test_a_tensor_with_a_graph_may_be_left_behind_where_it_keeps_its_graph():
+    stack = ReversibleSequence(Leaving(), Leaving(), scheme=Bdia(), backward="checkpointed")
+    stack(torch.randn(3, 5, 8))
+    stack[0].aux.backward()
+    assert stack[0].linear.weight.grad is not None
+
+
+class Global(Residual):
+    """Counts on its class, where nobody looks."""
+
+    made = 0
+
+    def scale(self):
+        Global.made += 1
+        return 1.0 / Global.made
+
+
+def counting_hook(stack):
+    calls = iter(range(1, 1000))
+    for block in stack:
+        block.linear.register_forward_hook(lambda _module, _given, out: out / next(calls))
+
+
+@pytest.mark.parametrize("bits", [9, None])
+@pytest.mark.parametrize("kind", ["class", "hook"])
+def test_another_outcome_in_the_second_evaluation_raises_before_its_gradient_is_used(
+    kind, again, bits
+):
+    Global.made = 0
+    stack = ReversibleSequence(
+        *((Global if kind == "class" else Residual)() for _ in range(3)),
+        scheme=Bdia(grid_bits=bits),
+        backward=again,
+    ).double()
+    if kind == "hook":
+        counting_hook(stack)
+    x = torch.randn(3, 5, 8, dtype=torch.float64, requires_grad=True)
+    loss = stack(x).square().sum()
+    with pytest.raises(NotInvertible, match=r"block 2 .*other numbers .*backward='stored'"):
+        loss.backward()
+    assert all(parameter.grad is None for parameter in stack.parameters())

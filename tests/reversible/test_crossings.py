@@ -4,6 +4,7 @@ import copy
 import gc
 import random
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -198,6 +199,52 @@ class SetInTheLoop(Net):
         return self.beside(x)
 
 
+class SetElsewhereInTheLoop(Net):
+    """Sets it by another way than through what the loop gives it."""
+
+    block = Weighted
+
+    def forward(self, x):
+        for number, block in enumerate(self.blocks):
+            self.get_submodule(f"blocks.{number}").weight = 1.0 + number
+            x = block(x)
+        return self.beside(x)
+
+
+class SetInsideInTheLoop(Net):
+    def forward(self, x):
+        for number, block in enumerate(self.blocks):
+            block.norm.eps = 10.0 ** -(number + 1)
+            x = block(x)
+        return self.beside(x)
+
+
+class SetByReference(Net):
+    """The blocks know a thing of the model's, which it changes on its way."""
+
+    def __init__(self):
+        super().__init__()
+        self.at = SimpleNamespace(number=1.0)
+        for block in self.blocks:
+            block.linear.at = [self.at]
+            block.linear.register_forward_hook(lambda linear, _, out: out * linear.at[0].number)
+
+    def forward(self, x):
+        for number, block in enumerate(self.blocks):
+            self.at.number = 1.0 + number
+            x = block(x)
+        return self.beside(x)
+
+
+class SetLater(SetInTheLoop):
+    """Begins to do so after it was rewired."""
+
+    begun = False
+
+    def forward(self, x):
+        return super().forward(x) if self.begun else Net.forward(self, x)
+
+
 class SetBeforeTheLoop(Net):
     block = Weighted
 
@@ -209,7 +256,8 @@ class SetBeforeTheLoop(Net):
 
 def test_what_a_model_sets_on_its_blocks_is_set_on_them_or_refused_where_it_comes_too_late():
     """A wired run is computed with its first block: the later ones would have had what they had before."""
-    in_time, too_late = SetBeforeTheLoop(), SetInTheLoop()
+    in_time, too_late = SetBeforeTheLoop(), rewire(SetLater(), example=X).train()
+    too_late(X)
     expected = in_time.train()(X)
     in_time = rewire(copy.deepcopy(in_time), "momentum", "stored", example=X).train()
     for number, block in enumerate(in_time.blocks._modules.values()):
@@ -220,8 +268,25 @@ def test_what_a_model_sets_on_its_blocks_is_set_on_them_or_refused_where_it_come
     gamma_zero = rewire(SetBeforeTheLoop(), Bdia(gamma=0.0), "stored", example=X).train()
     assert torch.equal(gamma_zero(X), expected)
 
-    with pytest.raises(RevconsoleError, match="sets 'weight' on a Weighted after the run"):
-        rewire(too_late, example=X).train()(X)
+    too_late.begun = True
+    with pytest.raises(
+        RevconsoleError, match="sets 'weight' of a Weighted of block 1 after the run"
+    ):
+        too_late(X)
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        (SetInTheLoop, "weight"),
+        (SetElsewhereInTheLoop, "weight"),
+        (SetInsideInTheLoop, "eps"),
+        (SetByReference, "at"),
+    ],
+)
+def test_a_model_that_sets_something_on_each_block_before_it_calls_it_is_left(kind, what):
+    with pytest.raises(NotInvertible, match=f"precedes one whose '{what}' the model sets between"):
+        rewire(kind(), example=X)
 
 
 class Conditioned(Block):
