@@ -76,6 +76,10 @@ OURS: dict[str, Callable[..., int]] = {
 """Multiply-adds of operators that torch has no formula for."""
 
 
+COUNTED_BEFORE: dict[str, "Operations"] = {}
+"""The operations of models, by what decides them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
     """Of one image. uncounted: operators of which it is not known whether they multiply, and that no number is of."""
@@ -118,14 +122,34 @@ def operations_of(plan: Plan, model: nn.Module) -> dict[str, Scalar]:
     if isinstance(plan.model, Svm):
         return {"multiply_adds_per_image": None, "multiply_adds_note": FITTED}
     try:
-        shape = model if isinstance(plan.model, Python) else without_memory(_plain(plan))
-        weight = next(iter(shape.parameters()), torch.zeros(()))
-        image = weight.new_zeros(1, plan.facts.channels, plan.image_size, plan.image_size)
-        found = operations(shape, image)
+        found = _counted(plan, model)
     except RevconsoleError as error:
         return {"multiply_adds_per_image": None, "multiply_adds_note": str(error)}
     noted: dict[str, Scalar] = {"multiply_adds_note": found.note} if found.note else {}
     return {"multiply_adds_per_image": found.multiply_adds} | noted
+
+
+def _counted(plan: Plan, model: nn.Module) -> Operations:
+    """Once for all runs of a process that have the same model: building one takes as long as many steps of it."""
+    if isinstance(plan.model, Python):
+        return _run_on_one_image(plan, model)
+    shape = _shape(plan)
+    if shape not in COUNTED_BEFORE:
+        COUNTED_BEFORE[shape] = _run_on_one_image(plan, without_memory(_plain(plan)))
+    return COUNTED_BEFORE[shape]
+
+
+def _run_on_one_image(plan: Plan, model: nn.Module) -> Operations:
+    weight = next(iter(model.parameters()), torch.zeros(()))
+    size = plan.image_size
+    return operations(model, weight.new_zeros(1, plan.facts.channels, size, size))
+
+
+def _shape(plan: Plan) -> str:
+    """All that decides the operations of a model that is no one's own code."""
+    facts = plan.facts
+    sections = plan.model_dump_json(include={"model", "scheme", "objective"})
+    return f"{sections} {plan.data.views} {facts.channels} {facts.classes} {plan.image_size}"
 
 
 def _plain(plan: Plan) -> Plan:
