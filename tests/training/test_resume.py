@@ -48,8 +48,7 @@ def epochs(logs):
     }
 
 
-@pytest.fixture
-def random_plan(small, wiring):
+def everything_random(small, wiring):
     """Everything random at once: dropout, drop-path, augmentation, signs, accumulation, a short batch."""
     return small(
         **wiring,
@@ -57,6 +56,12 @@ def random_plan(small, wiring):
         data={"augment": "crop", "crop_padding": 1},
         train={"batch": 30, "accumulate": 3, "clip": 1.0, "label_smoothing": 0.1},
     )
+
+
+@pytest.fixture
+def random_plan(small, wiring):
+    """Of every scheme."""
+    return everything_random(small, wiring)
 
 
 def test_a_run_stopped_after_every_single_step_is_the_run_that_never_was(
@@ -91,10 +96,10 @@ class Killed(BaseException):
     """Not an Exception: nothing in the program may catch it, as nothing catches a SIGKILL."""
 
 
-def test_a_run_killed_between_checkpoints_repeats_what_it_lost(runner, random_plan):
-    plan = random_plan.model_copy(
-        update={"train": random_plan.train.model_copy(update={"epochs": 3, "checkpoint_epochs": 2})}
-    )
+def test_a_run_killed_between_checkpoints_repeats_what_it_lost(runner, small):
+    plan = everything_random(small, {"scheme": {"name": "bdia"}, "backward": "reversible"})
+    train = plan.train.model_copy(update={"epochs": 3, "checkpoint_epochs": 2})
+    plan = plan.model_copy(update={"train": train})
     whole = runner(plan, "whole")
 
     def kill_in_the_third_epoch(event):
