@@ -14,7 +14,7 @@ hooks on them fire block by block, and frozen inputs, frozen blocks, shared para
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import ref
@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from revconsole.reversible.compiled import as_compiled_before
 from revconsole.reversible.coupling import (
     Coupling,
     Gradients,
@@ -375,5 +376,6 @@ def _again(
         statistics_kept(step.block),
         random_replayed((kept.cpu, kept.device), device),
         step.arithmetic(),
+        nullcontext() if step.scheme.grid is None else as_compiled_before(step.index),
     ):
         yield

@@ -174,8 +174,8 @@ class ReversibleSequence(nn.Sequential):
         """x: (B, …). Returns what the scheme merges, (B, …), for some twice as wide.
 
         Further arguments are handed to every block, and to every branch of it.
-        Under `torch.compile` of a whole model the sequence itself runs as it is written, so that the
-        second evaluation of a branch is the first one's; branches may be compiled (`attn.compile()`).
+        Under `torch.compile` of a whole model the sequence itself runs as it is written. Branches may be
+        compiled (`attn.compile()`), and on a grid the backward raises where that would be anew; see `compiled`.
         """
         compiler = sys.modules.get("torch._dynamo")
         through = self._through if compiler is None else compiler.disable(self._through)
