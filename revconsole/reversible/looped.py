@@ -16,12 +16,13 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from revconsole.errors import RevconsoleError
+from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.reversible.branches import rest_of
 from revconsole.reversible.extras import same_arguments
 from revconsole.reversible.past import Held, states
 from revconsole.reversible.pending import Pending, Unused
 from revconsole.reversible.sequence import ReversibleSequence
+from revconsole.reversible.transforms import traced
 
 
 class LoopedSequence(ReversibleSequence):
@@ -37,6 +38,11 @@ class LoopedSequence(ReversibleSequence):
         if plain == "always" or (plain == "in evaluation" and not self.training):
             yield from self._modules.values()
             return
+        if traced():
+            raise NotInvertible(
+                "torch.jit.trace cannot follow a model that walks over its wired blocks: use "
+                "`torch.export.export`, or a scheme that is the plain network in evaluation, such as bdia"
+            )
         stretches = self._named_stretches()
         for wired, names in stretches:
             if not wired:

@@ -21,7 +21,6 @@ from weakref import ref
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from revconsole.reversible.compiled import as_compiled_before
 from revconsole.reversible.coupling import (
@@ -51,6 +50,7 @@ from revconsole.reversible.replay import (
     unseen_graph,
 )
 from revconsole.reversible.scheme import Scheme
+from revconsole.reversible.transforms import require_once
 from revconsole.reversible.witness import require_same, sample, watched
 
 
@@ -202,8 +202,8 @@ class _Reversible(torch.autograd.Function):
         return passed.streams
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
+        require_once()
         step: Step = ctx.step
         way, streams = WayBack.of(ctx)
         if not step.last:

@@ -177,7 +177,7 @@ class _Seen:
             except NotInvertible as misfit:
                 return [], {stack.path: str(misfit) for stack in stacks} | search.left
         if not stacks and not search.left:
-            return [], {"": NOTHING}
+            return [], self.blocks.repeated(self.model) or {"": NOTHING}
         return self._with_axes(stacks, scheme, search.left), search.left
 
     def _with_axes(self, stacks: list[Stack], scheme: Scheme, left: dict[str, str]) -> list[Stack]:

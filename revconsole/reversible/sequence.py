@@ -34,6 +34,7 @@ from revconsole.reversible.room import require_room
 from revconsole.reversible.rounding import require_digits, require_digits_in
 from revconsole.reversible.scheme import BACKWARDS, Backward, Scheme
 from revconsole.reversible.schemes.coefficients import Coefficients
+from revconsole.reversible.transforms import recorded, require_reach
 from revconsole.reversible.witness import forgotten
 
 Draws = Callable[[int, int, torch.device], Tensor]
@@ -274,6 +275,7 @@ class Run:
         scheme draws.
         """
         grid, scheme = self.scheme.grid, self.scheme
+        require_reach(backwards, exact=grid is not None)
         if grid is not None:
             x = _onto(grid, x)
         if "reversible" in backwards:
@@ -300,7 +302,7 @@ class Run:
             if grid is not None:
                 peaks.append(torch.maximum(peak(streams[0]), peak(streams[1])))
         after = scheme.merge(streams, len(blocks))
-        if grid is not None:
+        if grid is not None and not recorded():
             require_room(grid, peaks, x.dtype, after)
         return after
 

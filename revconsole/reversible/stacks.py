@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import nn
 
 from revconsole.errors import NotInvertible
 from revconsole.reversible import branches as parts
 from revconsole.reversible.crossings import Crossings, listed
 from revconsole.reversible.looped import LoopedSequence
+from revconsole.reversible.misfits import TURNS, misfit, not_once
 from revconsole.reversible.pairs import BlockList
 from revconsole.reversible.rest import at_rest
 from revconsole.reversible.scheme import Scheme
@@ -26,7 +27,6 @@ from revconsole.reversible.stack import Stack
 from revconsole.reversible.trial import Call, Run, may_be_block
 
 NO_BLOCK = "is no block"
-TURNS = "turns"
 PARTED = "is given other arguments than its neighbours, or the model acts between them"
 ALONE = "is alone in its row"
 STAGE = "is a stage: blocks alike follow one another in it"
@@ -66,8 +66,8 @@ class Blocks:
             return "has a recurrent layer, which cannot be evaluated again on other weights"
         calls = self.run.calls.get(module, [])
         if len(calls) != 1:
-            return f"is called {len(calls)} times in a run"
-        reason = _misfit(calls[0])
+            return not_once(module, len(calls))
+        reason = misfit(calls[0])
         kind = calls[0].hooked  # one of the backward hides a skip from the graph
         if kind and not reason.startswith(TURNS):
             self.unsafe.add(module)
@@ -77,6 +77,17 @@ class Blocks:
         if not reason and (reason := self._crossed(module)):
             self.unsafe.add(module)
         return reason
+
+    def repeated(self, model: nn.Module) -> dict[str, str]:
+        """Residual blocks that are used several times, the outermost, by path, with what to do."""
+        found: dict[str, str] = {}
+        for path, module in model.named_modules():
+            calls = self.run.calls.get(module, [])
+            weighty = may_be_block(module) and any(True for _ in module.parameters())
+            inside = any(_inside(path, outer) for outer in found)
+            if path and weighty and not inside and len(calls) > 1 and not misfit(calls[0]):
+                found[path] = f"{type(module).__name__} {not_once(module, len(calls))}"
+        return found
 
     def _crossed(self, module: nn.Module) -> str:
         """What crosses the borders of a block besides its stream; empty if nothing does."""
@@ -323,26 +334,6 @@ class Search:
             self.left[path] = f"block {name} ({type(children[name]).__name__}) {reasons[name]}"
 
 
-def _misfit(call: Call) -> str:
-    """Why what was seen in a call is not what a residual block does; empty if it is."""
-    stream, out = call.stream, call.out
-    if not isinstance(stream, Tensor) or not stream.is_floating_point():
-        return "is not given its stream as the first argument"
-    if not isinstance(out, Tensor):
-        return f"returns a {type(out).__name__} and not one tensor"
-    if call.rest and any(not isinstance(each, Tensor | None) for each in call.rest):
-        return "returns a tuple and not one tensor"
-    if out.shape != stream.shape or out.dtype != stream.dtype:
-        to = _shape(out) if out.dtype == stream.dtype else f"{_shape(out)} in {out.dtype}"
-        return f"{TURNS} {_shape(stream)} into {to}"
-    if call.mark is None or out.grad_fn is None:
-        return "computes without gradients"
-    declared = callable(getattr(call.module, "branches", None))
-    skips = declared or call.skip.ends or call.skip.inside
-    changes = "changes its input in place" if call.changed else ""
-    return changes if skips else "is not residual: nothing is added to its input"
-
-
 def _split(call: Call) -> Split | str:
     """The split whose branches add up to what the block computes; WHOLE if none does."""
     given = (call.stream, *call.given[1:])
@@ -364,10 +355,6 @@ def _look(call: Call) -> object:
 def _children(module: nn.Module) -> dict[str, nn.Module]:
     """The children by name; one that is used twice appears twice."""
     return {name: child for name, child in module._modules.items() if child is not None}  # noqa: SLF001  named_children hides a block used twice
-
-
-def _shape(tensor: Tensor) -> str:
-    return "×".join(map(str, tensor.shape))
 
 
 def _join(path: str, name: str) -> str:

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from revconsole.errors import RevconsoleError
-from revconsole.reversible import Additive, Bdia, Midpoint, ReversibleSequence, rewire
+from revconsole.errors import NotInvertible, RevconsoleError
+from revconsole.reversible import Additive, Bdia, Midpoint, Momentum, ReversibleSequence, rewire
 
 FLOAT64_GRADIENT = 1e-10  # reconstruction in float64, amplified over a few blocks
 FLOAT32_CURVE = 1e-3  # of weights after some steps of float32 in another order
@@ -276,7 +276,55 @@ def test_a_backward_for_each_block_must_be_for_each_block(vit):
         model.blocks.backward = ("stored", "reversible")
 
 
-def test_functional_transforms_are_refused_with_a_reason(pair, images):
-    _, model = pair(Midpoint())
-    with pytest.raises(RuntimeError, match="setup_context"):
+def test_functional_transforms_are_refused_with_the_way_out(again, vit, images):
+    model = rewire(vit(), Midpoint(), again).double()
+    with pytest.raises(NotInvertible, match=r"torch\.func .*backward='stored' and grid_bits=None"):
         torch.func.grad(lambda x: model(x).sum())(images.double())
+
+
+def test_the_way_out_leads_to_the_gradient(vit, images):
+    model, x = rewire(vit(), Midpoint(), "stored").double(), images.double().requires_grad_()
+    (expected,) = torch.autograd.grad(model(x).sum(), x)
+    given = torch.func.grad(lambda x: model(x).sum())(x.detach())
+    assert torch.allclose(given, expected, rtol=1e-12, atol=1e-12)
+
+
+class Walked(nn.Module):
+    """Walks over its blocks itself."""
+
+    def __init__(self, vit):
+        super().__init__()
+        self.blocks = nn.ModuleList(vit.blocks)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+TOKENS = torch.linspace(-1, 1, 2 * 5 * 24).view(2, 5, 24)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.trace:FutureWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("wiring", [Bdia(), Momentum(grid_bits=9), Midpoint()], ids=str)
+@pytest.mark.parametrize("walked", [True, False])
+def test_a_wired_model_in_evaluation_is_exported(walked, wiring, vit):
+    model = Walked(vit()) if walked else nn.Sequential(vit().blocks)
+    model = rewire(model, wiring, example=TOKENS).eval()
+    program = torch.export.export(model, (TOKENS,)).module()
+    assert torch.allclose(program(TOKENS), model(TOKENS), atol=1e-6)
+    if walked and wiring.plain != "in evaluation":
+        with pytest.raises(NotInvertible, match=r"use `torch\.export\.export`"):
+            torch.jit.trace(model, TOKENS)
+    else:
+        assert torch.equal(torch.jit.trace(model, TOKENS)(TOKENS), model(TOKENS))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.trace:FutureWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("write", [torch.jit.trace, lambda m, x: torch.export.export(m, (x,))])
+def test_a_model_that_trains_is_not_written_down(write, vit, images):
+    model = rewire(vit()).train()
+    with pytest.raises(NotInvertible, match=r"call `model\.eval\(\)` first"):
+        write(model, images)

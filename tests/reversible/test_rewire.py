@@ -354,3 +354,54 @@ def test_a_survey_draws_nothing(scheme):
     before = torch.get_rng_state()
     survey(model, scheme)
     assert torch.equal(before, torch.get_rng_state())
+
+
+class Again(nn.Module):
+    """One block, n times."""
+
+    def __init__(self, times):
+        super().__init__()
+        torch.manual_seed(0)
+        self.block, self.times = Plain(), times
+
+    def forward(self, x):
+        for _ in range(self.times):
+            x = self.block(x)
+        return x
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(6, 6)
+
+    def forward(self, x):
+        return x + self.linear(x).tanh()
+
+
+def test_one_block_used_n_times_is_refused_with_a_sentence_that_leads_to_the_right_gradient():
+    x = torch.linspace(-1, 1, 3 * 4 * 6, dtype=torch.float64).view(3, 4, 6)
+    model = Again(4).double()
+    way_out = (
+        r"block: Plain is called 4 times .* `ReversibleSequence\(\*\[block\] \* n, scheme=…\)`"
+    )
+    with pytest.raises(NotInvertible, match=way_out):
+        rewire(model, example=x)
+
+    expected, found = [], []
+    model(x).square().sum().backward()
+    expected = [weight.grad for weight in model.parameters()]
+    model.zero_grad()
+    wired = ReversibleSequence(*[model.block] * 4, scheme=Bdia(gamma=0.0), backward="checkpointed")
+    wired(x).square().sum().backward()
+    found = [weight.grad for weight in model.parameters()]
+    assert all(map(torch.allclose, expected, found))
+
+    gradients = []
+    for backward in ("stored", "reversible"):
+        model.zero_grad()
+        torch.manual_seed(1)
+        wired = ReversibleSequence(*[model.block] * 4, scheme=Bdia(), backward=backward)
+        wired(x).square().sum().backward()
+        gradients.append([weight.grad.clone() for weight in model.parameters()])
+    assert all(torch.allclose(*pair, rtol=1e-12) for pair in zip(*gradients, strict=True))

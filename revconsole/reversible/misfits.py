@@ -1,0 +1,46 @@
+"""What keeps a module from being a residual block, in words, read off its calls in a run."""
+
+from torch import Tensor, nn
+
+from revconsole.reversible.trial import Call
+
+TURNS = "turns"
+
+
+def not_once(module: nn.Module, calls: int) -> str:
+    """What to say of a module that was called never, or more than once."""
+    if calls:
+        return (
+            f"is called {calls} times in a run, and only blocks that are called once each are found: "
+            "for one block used n times call a `ReversibleSequence(*[block] * n, scheme=…)` instead"
+        )
+    if isinstance(module, nn.ModuleList):
+        return (
+            "is a list of parts that the model calls itself, and with what they return it does more "
+            "than add it to the stream they were given"
+        )
+    return "is not called in a run of the model"
+
+
+def misfit(call: Call) -> str:
+    """Why what was seen in a call is not what a residual block does; empty if it is."""
+    stream, out = call.stream, call.out
+    if not isinstance(stream, Tensor) or not stream.is_floating_point():
+        return "is not given its stream as the first argument"
+    if not isinstance(out, Tensor):
+        return f"returns a {type(out).__name__} and not one tensor"
+    if call.rest and any(not isinstance(each, Tensor | None) for each in call.rest):
+        return "returns a tuple and not one tensor"
+    if out.shape != stream.shape or out.dtype != stream.dtype:
+        to = _shape(out) if out.dtype == stream.dtype else f"{_shape(out)} in {out.dtype}"
+        return f"{TURNS} {_shape(stream)} into {to}"
+    if call.mark is None or out.grad_fn is None:
+        return "computes without gradients"
+    declared = callable(getattr(call.module, "branches", None))
+    skips = declared or call.skip.ends or call.skip.inside
+    changes = "changes its input in place" if call.changed else ""
+    return changes if skips else "is not residual: nothing is added to its input"
+
+
+def _shape(tensor: Tensor) -> str:
+    return "×".join(map(str, tensor.shape))
