@@ -275,7 +275,7 @@ class Run:
         scheme draws.
         """
         grid, scheme = self.scheme.grid, self.scheme
-        require_reach(backwards, exact=grid is not None)
+        require_reach(x, backwards, exact=grid is not None)
         if grid is not None:
             x = _onto(grid, x)
         if "reversible" in backwards:

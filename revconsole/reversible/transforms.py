@@ -1,4 +1,4 @@
-"""What a run of wired blocks cannot be part of: transforms of `torch.func`, and programs of a trace or an export.
+"""What a run of wired blocks cannot be part of: transforms of `torch.func`, traces and exports, nested tensors.
 
 In evaluation a wired model can be traced and exported. In training its backward is no operation that
 such a program could hold, and no function that `torch.func` could transform.
@@ -7,6 +7,7 @@ such a program could hold, and no function that `torch.func` could transform.
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from revconsole.errors import NotInvertible
 
@@ -21,11 +22,17 @@ def recorded() -> bool:
     return traced() or torch.compiler.is_exporting()
 
 
-def require_reach(backwards: Sequence[str], *, exact: bool) -> None:
+def require_reach(x: Tensor, backwards: Sequence[str], *, exact: bool) -> None:
     """Raise NotInvertible with the way out, if these backwards are asked for where they cannot be.
 
-    exact: whether the streams are on a grid.
+    x: the stream. exact: whether it is on a grid.
     """
+    if x.is_nested:
+        raise NotInvertible(
+            "the blocks are given a nested tensor, as `nn.TransformerEncoder` packs one in evaluation where there is "
+            "a padding mask, and two of those cannot be added: build it with enable_nested_tensor=False, or choose "
+            "a scheme that is the plain network in evaluation, such as bdia"
+        )
     ours = any(word != "stored" for word in backwards)
     if (ours or exact) and torch._C._functorch.maybe_current_level() is not None:  # noqa: SLF001  no other way to ask
         raise NotInvertible(

@@ -218,6 +218,44 @@ def test_the_encoder_of_torch_is_wired_itself(first, batch_first):
         assert torch.equal(wired[1].eval()(X, mask=mask), model.eval()(X, mask=mask))
 
 
+@pytest.fixture(params=[True, False], ids=["fast", "slow"])
+def fast_path(request):
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(request.param)
+    yield request.param
+    torch.backends.mha.set_fastpath_enabled(before)
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True:UserWarning")
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+@pytest.mark.parametrize("first", [True, False], ids=["pre-norm", "post-norm"])
+def test_the_encoder_of_torch_keeps_its_fast_path_and_trains_under_a_padding_mask(first, fast_path):
+    """As it is built by default, and so with nested tensors in evaluation where it can have them."""
+    layer = nn.TransformerEncoderLayer(D, 2, 16, norm_first=first, batch_first=True, dropout=0.0)
+    model, padded = made(lambda: nn.TransformerEncoder(layer, 3)), torch.zeros(X.shape[:2]).bool()
+    padded[0, -2:] = True
+    example = ((X,), {"src_key_padding_mask": padded})
+
+    wired = rewire(copy.deepcopy(model), "bdia", example=example).eval()
+    with torch.no_grad():
+        expected, given = (each.eval()(X, src_key_padding_mask=padded) for each in (model, wired))
+    assert torch.allclose(expected[~padded], given[~padded], atol=1e-12)
+
+    gradients = []
+    for backward in ("stored", "reversible"):
+        trained = rewire(copy.deepcopy(model), "momentum", backward, example=example).train()
+        trained(X, src_key_padding_mask=padded)[~padded].square().sum().backward()
+        gradients.append([weight.grad for weight in trained.parameters()])
+    assert all(torch.allclose(*pair, rtol=1e-9) for pair in zip(*gradients, strict=True))
+
+    with torch.no_grad():
+        if fast_path and not first:
+            with pytest.raises(NotInvertible, match="enable_nested_tensor=False"):
+                trained.eval()(X, src_key_padding_mask=padded)
+        else:
+            assert trained.eval()(X, src_key_padding_mask=padded).isfinite().all()
+
+
 def shape_of(model):
     hooks = [len(m._forward_pre_hooks) + len(m._forward_hooks) for m in model.modules()]
     kinds = [(name, type(m), sorted(vars(m))) for name, m in model.named_modules()]
