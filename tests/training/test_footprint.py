@@ -23,8 +23,8 @@ def peak(runner, small):
 
     def found(name, **wiring):
         plan = small(
-            model={"patch": 1, "dim": 128, "depth": 12}, data={"train_limit": 72},
-            train={"epochs": 1, "batch": 64}, **wiring,
+            model={"patch": 1, "dim": 128, "depth": 12}, data={"train_limit": 72, "test_limit": 20},
+            train={"epochs": 1, "batch": 64, "probe_epochs": 0}, **wiring,
         )  # fmt: skip
         log = runner(plan, name)
         seen = [e.values for e in log.of(Measured) if "training_peak_bytes" in e.values]

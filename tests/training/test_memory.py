@@ -117,10 +117,17 @@ def really_needed(plan, folder):
     return kept + sum(t.nbytes for t in tensors), kept
 
 
-@pytest.mark.parametrize("backward", ["as meant", "stored"])
-def test_the_figures_are_what_those_settings_then_need(small, wiring, tmp_path, backward):
-    changes = wiring if backward == "as meant" else wiring | {"backward": "stored"}
-    plan = small(**changes, model={"dim": 32, "depth": 6}, train={"batch": 64})
+def test_the_figures_are_what_those_settings_then_need(small, wiring, tmp_path):
+    confirm_ways_out(small(**wiring, model={"dim": 32, "depth": 6}, train={"batch": 64}), tmp_path)
+
+
+def test_so_are_those_of_a_scheme_whose_activations_are_stored(small, tmp_path):
+    changes = {"scheme": {"name": "bdia", "grid_bits": 9}, "backward": "stored"}
+    confirm_ways_out(small(**changes, model={"dim": 32, "depth": 6}, train={"batch": 64}), tmp_path)
+
+
+def confirm_ways_out(plan, tmp_path):
+    """Three ways out, each with the memory it then takes."""
     present, ways = ways_out(prepare(plan, data=tmp_path))
 
     assert len(ways) == 3
