@@ -103,24 +103,24 @@ def advance(
             streams = _with(streams, coupling.parks, torch.zeros_like(parked))
 
     old = streams[coupling.target]
-    if grid is not None:
-        residual = grid.round(residual.to(old.dtype))
+    residual = residual if grid is None else residual.to(old.dtype)
     if coupling.replaces:
-        return _with(streams, coupling.target, residual), Lost(parked=parked)
+        return _with(streams, coupling.target, _rounded(residual, grid)), Lost(parked=parked)
     if coupling.adds:
-        new = old + residual
+        on_it = grid is None or coupling.residual is itself  # as streams are already
+        new = old + residual if on_it else _on(grid).add(old, residual)
     elif coupling.flips:
-        new = residual - old
+        new = _rounded(residual, grid) - old
     elif grid is None or not (grid.lost or coupling.store):
-        new = _scaled_sum(old, coupling.scale, residual)
+        new = _scaled_sum(old, coupling.scale, _rounded(residual, grid))
     elif coupling.store is None:
         scaled, remainder = grid.shrink(old, _number(coupling.scale))
-        new = scaled + residual
+        new = grid.add(scaled, residual)
     else:
         ratio = Fraction(coupling.scale)  # type: ignore[arg-type]  # a store goes with a number
         scaled, store = grid.multiply(old, ratio, streams[coupling.store])
         streams = _with(streams, coupling.store, store)
-        new = scaled + residual
+        new = grid.add(scaled, residual)
     return _with(streams, coupling.target, new.to(old.dtype)), Lost(
         remainder=remainder, parked=parked
     )
@@ -141,10 +141,13 @@ def undo(
         return streams
 
     new = streams[coupling.target]
-    if grid is not None:
-        residual = grid.round(residual.to(new.dtype))
-    difference = residual - new if coupling.flips else new - residual
-    if coupling.adds or coupling.flips:
+    residual = residual if grid is None else residual.to(new.dtype)
+    if coupling.flips:
+        old = _rounded(residual, grid) - new
+        return _with(streams, coupling.target, old.to(new.dtype))
+    on_it = grid is None or coupling.residual is itself
+    difference = new - residual if on_it else _on(grid).subtract(new, residual)
+    if coupling.adds:
         old = difference
     elif coupling.store is not None:
         ratio = Fraction(coupling.scale)  # type: ignore[arg-type]  # a store goes with a number
@@ -153,8 +156,13 @@ def undo(
     elif lost.remainder is not None:
         old = _on(grid).grow(difference, _number(coupling.scale), lost.remainder)
     else:
-        old = difference / _number(coupling.scale)
+        old = difference.div_(_number(coupling.scale))
     return _with(streams, coupling.target, old.to(new.dtype))
+
+
+def _rounded(residual: Tensor, grid: Grid | None) -> Tensor:
+    """The residual, on the grid if there is one."""
+    return residual if grid is None else grid.round(residual)
 
 
 def _scaled_sum(old: Tensor, scale: float | Fraction | Tensor, residual: Tensor) -> Tensor:

@@ -32,10 +32,10 @@ Adams 2015, "Gradient-based Hyperparameter Optimization through Reversible Learn
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import torch
@@ -82,13 +82,28 @@ class Grid:
         """The dtype of streams on this grid: float32, or float64 where the input is."""
         return torch.promote_types(given, torch.float32)
 
+    @property
+    def unit(self) -> float:
+        """The distance between neighbours, 2⁻ˡ."""
+        return 2.0**-self.fraction
+
     def round(self, value: Tensor) -> Tensor:
         """The nearest point of the grid, ties to even; the gradient passes unchanged."""
-        rounded: Tensor = _StraightThrough.apply(value, self._nearest)
+        rounded: Tensor = _Rounded.apply(value, self)
         return rounded
 
-    def _nearest(self, value: Tensor) -> Tensor:
-        return (value * 2.0**self.fraction).round_().mul_(2.0**-self.fraction)
+    def whole(self, value: Tensor) -> Tensor:
+        """The nearest whole number n of grid units, without a gradient."""
+        return (value * 2.0**self.fraction).round_()
+
+    def add(self, value: Tensor, residual: Tensor) -> Tensor:
+        """`value + round(residual)` in one pass fewer. value: on the grid."""
+        total: Tensor = _Added.apply(value, residual, self)
+        return total
+
+    def subtract(self, value: Tensor, residual: Tensor) -> Tensor:
+        """`value - round(residual)` in one pass fewer, without a gradient. value: on the grid."""
+        return _plus(value, self.whole(residual), -self.unit)
 
     def shrink(self, value: Tensor, scale: float | Tensor) -> tuple[Tensor, Tensor]:
         """`scale · value` rounded away to the grid without loss, and its remainder.
@@ -96,16 +111,12 @@ class Grid:
         value: on the grid. scale: ±2⁻ᵇ, one number or one per sample.
         Returns the scaled value, whose gradient is `scale`, and s as uint8, shaped like `value`.
         """
-        whole: Tensor = _StraightThrough.apply(
-            value * 2.0 ** (self.fraction - self.lost), torch.ceil
-        )
-        with torch.no_grad():
-            remainder = torch.add(whole * 2.0**self.lost, value, alpha=-(2.0**self.fraction))
-        return whole * (scale * 2.0 ** (self.lost - self.fraction)), remainder.to(torch.uint8)
+        scaled, remainder = _Shrunk.apply(value, scale, self)
+        return scaled, remainder
 
     def grow(self, scaled: Tensor, scale: float | Tensor, remainder: Tensor) -> Tensor:
         """The value that `shrink` was given, bit for bit. remainder: as `shrink` returned it."""
-        return torch.sub(scaled / scale, remainder, alpha=2.0**-self.fraction)
+        return torch.div(scaled, scale).sub_(remainder, alpha=self.unit)
 
     def multiply(self, value: Tensor, ratio: Fraction, store: Tensor) -> tuple[Tensor, Tensor]:
         """`ratio · value` on the grid, and the store with what that would have lost.
@@ -114,7 +125,7 @@ class Grid:
         shaped like `value`. The gradient of the result is `ratio`; the store has none.
         """
         size = abs(ratio)
-        scaled, after = _Multiplied.apply(value, size, store, self.fraction)
+        scaled, after = _Multiplied.apply(value, size, store, self.unit)
         return scaled if ratio > 0 else -scaled, after
 
     def divide(self, scaled: Tensor, ratio: Fraction, store: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,12 +134,14 @@ class Grid:
 
     def pack(self, remainder: Tensor) -> Tensor:
         """The remainder in ⌈numel · b / 8⌉ bytes."""
-        planes = (
-            [(remainder >> bit) & 1 for bit in range(self.lost)] if self.lost > 1 else [remainder]
-        )
-        bits = torch.cat([plane.reshape(-1) for plane in planes])
-        whole = torch.nn.functional.pad(bits, (0, -bits.numel() % 8))
-        return ((whole.view(WORD) * GATHER) >> 56).to(torch.uint8)
+        bits = remainder.reshape(-1)
+        if self.lost > 1:
+            bits = torch.cat([(bits >> bit) & 1 for bit in range(self.lost)])
+        if missing := -bits.numel() % 8:
+            bits = torch.nn.functional.pad(bits, (0, missing))
+        # the top byte of each word, on a machine of little-endian words
+        top = (bits.view(WORD) * GATHER).view(torch.uint8)[7::8]
+        return top.clone(memory_format=torch.contiguous_format)
 
     def unpack(self, packed: Tensor, shape: Sequence[int]) -> Tensor:
         """The remainder of that shape which `pack` was given."""
@@ -195,20 +208,23 @@ def store_fills(ratios: tuple[Fraction, ...]) -> bool:
     return full
 
 
-def floored(whole: Tensor, divisor: int, *, rounded: bool | None = None) -> Tensor:
-    """⌊whole / divisor⌋, for whole numbers that the dtype holds.
+def floored(
+    value: Tensor, divisor: int, *, unit: float = 1.0, rounded: bool | None = None
+) -> Tensor:
+    """⌊n / divisor⌋, for whole numbers n that the dtype holds and value = n · unit.
 
+    unit: a power of two, which changes no bit of a quotient.
     rounded: whether the device rounds quotients correctly; None asks `ROUND_QUOTIENTS`.
     The divisor is a tensor of the device: by a Python number CUDA divides as it multiplies by the
     rounded reciprocal, and the floor is then one too small or too large for some numbers. Where the
     quotient of tensors is not correctly rounded either, the remainder tells: half a unit above a
     whole number, no rounding reaches the next multiple.
     """
-    by = whole.new_full((1,), divisor)
-    quotient = torch.floor(whole / by)
-    if not (whole.device.type in ROUND_QUOTIENTS if rounded is None else rounded):
-        remainder = torch.sub(whole, quotient, alpha=divisor)
-        quotient += torch.floor(remainder.add_(0.5) / by)
+    by = value.new_full((1,), divisor * unit)
+    quotient = (value / by).floor_()
+    if not (value.device.type in ROUND_QUOTIENTS if rounded is None else rounded):
+        remainder = torch.sub(value, quotient, alpha=divisor * unit)
+        quotient += torch.floor(remainder.add_(0.5 * unit) / by)
     return quotient
 
 
@@ -220,35 +236,80 @@ def peak(stream: Tensor) -> Tensor:
     return torch.maximum(-low, high)
 
 
+def peak_of_changed(streams: Sequence[Tensor], before: Sequence[Tensor]) -> Tensor:
+    """The largest magnitude in those of the streams that a block has written."""
+    alike = {stream.data_ptr() for stream in before}
+    changed = [stream for stream in streams if stream.data_ptr() not in alike] or list(streams)
+    return reduce(torch.maximum, map(peak, changed))
+
+
+def _plus(value: Tensor, whole: Tensor, unit: float) -> Tensor:
+    """`value + unit · whole`, in the memory of `whole` unless it is broadcast."""
+    return torch.add(value, whole, alpha=unit, out=whole if whole.shape == value.shape else None)
+
+
 class _Multiplied(torch.autograd.Function):
-    """See `Grid.multiply`."""
+    """See `Grid.multiply`. Numbers of the stream stay multiples of the unit, which costs no pass."""
 
     @staticmethod
     def forward(
-        ctx: Any, value: Tensor, ratio: Fraction, store: Tensor, fraction: int
+        ctx: Any, value: Tensor, ratio: Fraction, store: Tensor, unit: float
     ) -> tuple[Tensor, Tensor]:
         factor, divisor = ratio.numerator, ratio.denominator
-        whole = value * 2.0**fraction
-        quotient = floored(whole, divisor)
-        whole.sub_(quotient, alpha=divisor).add_(store, alpha=divisor)
-        after = floored(whole, factor)
-        whole.sub_(after, alpha=factor).add_(quotient, alpha=factor)
+        quotient = floored(value, divisor, unit=unit)
+        rest = torch.sub(value, quotient, alpha=divisor * unit).add_(store, alpha=divisor * unit)
+        after = floored(rest, factor, unit=unit)
+        rest.sub_(after, alpha=factor * unit).add_(quotient, alpha=factor * unit)
         ctx.ratio = ratio
         ctx.mark_non_differentiable(after)
-        return whole.mul_(2.0**-fraction), after
+        return rest, after
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, _store: Tensor) -> tuple[Tensor, None, None, None]:
         return gradient * float(ctx.ratio), None, None, None
 
 
-class _StraightThrough(torch.autograd.Function):
-    """Any rounding, with the gradient of the identity (Bengio et al. 2013)."""
+class _Shrunk(torch.autograd.Function):
+    """See `Grid.shrink`. Rounding up has the gradient of the identity (Bengio et al. 2013)."""
 
     @staticmethod
-    def forward(_ctx: Any, value: Tensor, rounding: Callable[[Tensor], Tensor]) -> Tensor:
-        return rounding(value)
+    def forward(
+        ctx: Any, value: Tensor, scale: float | Tensor, grid: Grid
+    ) -> tuple[Tensor, Tensor]:
+        exact = value * 2.0 ** (grid.fraction - grid.lost)
+        whole = torch.ceil(exact)
+        if grid.lost == 1:  # a half or nothing is lost
+            remainder = torch.ne(whole, exact).view(torch.uint8)
+        else:
+            remainder = torch.sub(whole, exact, out=exact).mul_(2.0**grid.lost).to(torch.uint8)
+        ctx.scale = scale
+        ctx.mark_non_differentiable(remainder)
+        return whole.mul_(scale * 2.0 ** (grid.lost - grid.fraction)), remainder
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, _remainder: Tensor) -> tuple[Tensor, None, None]:
+        return gradient * ctx.scale, None, None
+
+
+class _Rounded(torch.autograd.Function):
+    """See `Grid.round`."""
+
+    @staticmethod
+    def forward(_ctx: Any, value: Tensor, grid: Grid) -> Tensor:
+        return grid.whole(value).mul_(grid.unit)
 
     @staticmethod
     def backward(_ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient, None
+
+
+class _Added(torch.autograd.Function):
+    """See `Grid.add`."""
+
+    @staticmethod
+    def forward(_ctx: Any, value: Tensor, residual: Tensor, grid: Grid) -> Tensor:
+        return _plus(value, grid.whole(residual), grid.unit)
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        return gradient, gradient, None

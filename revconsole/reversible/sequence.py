@@ -28,7 +28,7 @@ from revconsole.reversible.checkpointed import run_checkpointed
 from revconsole.reversible.coupling import Streams, advance
 from revconsole.reversible.extras import Extras, taken_apart
 from revconsole.reversible.hooks import Guard, guard, own_forward, require_as_rewired
-from revconsole.reversible.lossless import Grid, peak
+from revconsole.reversible.lossless import Grid, peak, peak_of_changed
 from revconsole.reversible.reversal import Tape, run_reversibly
 from revconsole.reversible.room import require_room
 from revconsole.reversible.rounding import require_digits, require_digits_in
@@ -284,6 +284,7 @@ class Run:
         streams, tapes, draws = scheme.lift(x), self._tapes(backwards), _rows(signs, x, len(blocks))
         peaks = [] if grid is None else [peak(x)]
         for index, (block, backward, draw) in enumerate(zip(blocks, backwards, draws, strict=True)):
+            before = streams
             if backward == "reversible":
                 tape = tapes[index]
                 streams = run_reversibly(tape, block, index, draw, streams, extras=self.tensors)
@@ -300,7 +301,7 @@ class Run:
             else:
                 streams = self._stored(block, index, draw, streams, self.tensors)
             if grid is not None:
-                peaks.append(torch.maximum(peak(streams[0]), peak(streams[1])))
+                peaks.append(peak_of_changed(streams[:2], before))
         after = scheme.merge(streams, len(blocks))
         if grid is not None and not recorded():
             require_room(grid, peaks, x.dtype, after)

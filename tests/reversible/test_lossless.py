@@ -91,3 +91,14 @@ def test_room_is_what_the_dtype_counts_exactly():
 
 def test_an_empty_batch_has_no_magnitude():
     assert peak(torch.empty(0, 5)) == 0.0
+
+
+def test_a_residual_may_be_the_same_for_all_samples():
+    grid = Grid(fraction=9)
+    value = grid.round(torch.randn(3, 4))
+    residual = torch.randn(1, 4, requires_grad=True)
+    after = grid.add(value, residual)
+    assert torch.equal(after, value + grid.round(residual))
+    assert torch.equal(grid.subtract(after.detach(), residual.detach()), value)
+    after.sum().backward()
+    assert torch.equal(residual.grad, torch.full((1, 4), 3.0))
