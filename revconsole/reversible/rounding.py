@@ -50,8 +50,10 @@ def require_digits(
     """
     if scheme.grid is not None:
         return
-    coarse = {NAMES.get(p.dtype, ""): p.dtype for block in blocks for p in block.parameters()}
-    kind, found = x.device.type, [t for name, t in coarse.items() if name]
+    modules = (module for block in blocks for module in block.modules())
+    held = (p for module in modules for p in module._parameters.values())  # noqa: SLF001  parameters() takes twice as long
+    dtypes = {p.dtype for p in held if p is not None}
+    kind, found = x.device.type, [dtype for dtype in dtypes if dtype in NAMES]
     if torch.is_autocast_enabled(kind):
         found.append(torch.get_autocast_dtype(kind))
     products = "" if found or x.dtype != torch.float32 else _products(kind)

@@ -13,7 +13,7 @@ then (other additions, other results of its parts) raises a RevconsoleError.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,8 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from revconsole.errors import RevconsoleError
+from revconsole.reversible.leaving import Leaving
+from revconsole.reversible.rest import at_work
 from revconsole.reversible.skips import same_computation, skip_between
-from revconsole.reversible.walks import Answers, Astray, Leaving, Path, Watching
+from revconsole.reversible.straight import Parts, alone, module_at
+from revconsole.reversible.walks import Answers, Astray, Path, Watching
 
 Branch = Callable[..., Tensor]
 CLOSE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.float16: 4e-3}
@@ -38,16 +41,22 @@ class Split:
     """How a block is taken apart.
 
     sums: which of its additions to the stream add a branch, counted in their order. additions: how
-    many there are. answers: of the modules that lie in one branch each, and of functions.
+    many there are. answers: of the modules that lie in one branch each, and of functions. parts: the
+    modules of each branch, if the block only calls these and adds up, in evaluation and in training.
     """
 
     sums: tuple[int, ...]
     additions: int
     answers: Answers
+    parts: Parts = ()
 
     def branches(self, block: nn.Module) -> tuple[Branch, ...]:
         """What the block adds to its stream, sum by sum."""
         return tuple(partial(_alone, block, self, number) for number in range(len(self.sums)))
+
+    def ways(self) -> "tuple[Split, ...]":
+        """Itself, and before it the shorter way where there is one."""
+        return (self, replace(self, parts=())) if self.parts else (self,)
 
 
 def fitting(block: nn.Module, given: Sequence[Any], named: Mapping[str, Any]) -> Split | None:
@@ -60,14 +69,28 @@ def fitting(block: nn.Module, given: Sequence[Any], named: Mapping[str, Any]) ->
         x = stream.detach().requires_grad_().clone()
         try:
             whole, split = _watched(block, x, others, named)
-            if split is None:
-                return None
-            summed = x + in_turn(split.branches(block))(x, *others, **named)
         except FAILURES:
-            return None  # it does more between its sums than can be left out
-        if summed.shape != whole.shape or not same_computation(whole, summed, x.grad_fn):
             return None
-    return split if whole.is_meta or _close(whole.detach(), summed.detach()) else None
+        ways = split.ways() if split else ()
+        return next((each for each in ways if _fits(each, block, whole, (x, *others), named)), None)
+
+
+def _fits(
+    split: Split,
+    block: nn.Module,
+    whole: Tensor,
+    given: Sequence[Any],
+    named: Mapping[str, Any],
+) -> bool:
+    """Whether the branches add up to what the block made of what it is given."""
+    x, *others = given
+    try:
+        summed = x + in_turn(split.branches(block))(x, *others, **named)
+    except FAILURES:
+        return False  # it does more between its sums than can be left out
+    if summed.shape != whole.shape or not same_computation(whole, summed, x.grad_fn):
+        return False
+    return whole.is_meta or _close(whole.detach(), summed.detach())
 
 
 def in_turn(parts: Sequence[Branch]) -> Branch:
@@ -109,24 +132,41 @@ def _watched(
         opened |= set(inside) if node in sums else set()
     whole = {path for path, caller in first.met.items() if caller in opened and path not in opened}
 
-    again = Watching(x, whole=whole)
-    with again.over({path: modules[path] for path in whole}):
-        out = main_output(block.forward(x, *others, **named))
+    def watched() -> tuple[Tensor, Watching]:
+        walk = Watching(x, whole=whole)
+        with walk.over({path: modules[path] for path in whole}):
+            return main_output(block.forward(x, *others, **named)), walk
+
+    out, again = watched()
     sums = skip_between(out, x.grad_fn).summed
     nodes = [node for node, _ in again.nodes]
     numbers = tuple(number for number, node in enumerate(nodes) if node in sums)
     if len(numbers) != len(sums) or len(numbers) < 2:
         return out, None
-    return out, Split(sums=numbers, additions=len(nodes), answers=again.answers)
+    parts = again.straight if len(numbers) == len(nodes) else ()
+    if parts and _in_training(block, watched) != parts:
+        parts = ()
+    return out, Split(sums=numbers, additions=len(nodes), answers=again.answers, parts=parts)
+
+
+def _in_training(block: nn.Module, watched: Callable[[], tuple[Tensor, Watching]]) -> Parts:
+    """The parts of the branches in training; none if the block goes another way there."""
+    try:
+        with at_work(block):
+            return watched()[1].straight
+    except FAILURES:
+        return ()
 
 
 def _alone(
     block: nn.Module, split: Split, wanted: int, x: Tensor, *args: Any, **kwargs: Any
 ) -> Tensor:
     """One branch of the block at x."""
-    walk = Leaving(x, sums=split.sums, wanted=wanted, answers=split.answers)
     try:
-        with walk.over({path: _module(block, path) for path in split.answers.modules}):
+        if split.parts:
+            return alone(block, split.parts, wanted, x, *args, **kwargs)
+        walk = Leaving(x, sums=split.sums, wanted=wanted, answers=split.answers)
+        with walk.over({path: module_at(block, path) for path in split.answers.modules}):
             added = main_output(block.forward(x, *args, **kwargs))
         walk.require_additions(split.additions)
     except Astray as astray:
@@ -135,13 +175,6 @@ def _alone(
             f"taken apart ({astray}): choose a scheme that takes blocks whole, such as 'bdia'"
         ) from None
     return added
-
-
-def _module(block: nn.Module, path: Path) -> nn.Module:
-    module: Any = block
-    for name in path:
-        module = module._modules[name]  # noqa: SLF001  get_submodule takes a microsecond a step
-    return module  # type: ignore[no-any-return]
 
 
 def _close(left: Tensor, right: Tensor) -> bool:

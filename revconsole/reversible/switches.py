@@ -8,6 +8,7 @@ and is left alone, and the other tells.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ UNREADABLE = (AttributeError, RuntimeError)
 def _attribute(place: str, name: str) -> tuple[Read, Write]:
     """An attribute somewhere in `torch.backends`."""
 
+    @cache
     def owner() -> Any:
         found: Any = torch.backends
         for part in place.split("."):

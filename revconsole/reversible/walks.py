@@ -1,11 +1,11 @@
-"""One run of a block's forward, addition by addition, in which parts of it can be left out.
+"""One run of a block's forward, addition by addition.
 
 A walk sees the functions of torch that the block itself calls, and the calls of its modules. It
 follows the stream: the block's input, other shapes of it, and what additions to it give. `Watching`
-computes everything and puts down what it sees, `Leaving` computes one branch alone.
+computes everything and puts down what it sees; see `leaving` for walks that compute one branch alone.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -26,12 +26,10 @@ GETTERS = frozenset({
     "__get__", "__len__", "dim", "element_size", "get_device", "is_complex", "is_contiguous",
     "is_floating_point", "nelement", "numel", "size", "stride",
 })  # fmt: skip
-SHAPES = frozenset({"dim", "ndim", "dtype", "device"})
 CALL = "_compiled_call_impl"  # where torch looks for another way to call a module
 LEFT_OUT = "left out"  # in an answer, where a tensor was
 SAME_SHAPE = "left out, of the input's shape"  # in an answer, where one of that shape was
 STREAM = "the stream"  # the answer of a module that handed the stream on
-FROM_ANOTHER = "a branch takes more from another than the stream"
 
 
 class Astray(Exception):  # noqa: N818  it says where a walk went
@@ -46,69 +44,6 @@ class Answers(NamedTuple):
 
     modules: Mapping[Path, tuple[Any, ...]]
     functions: tuple[tuple[str, Any], ...]
-
-
-class Skipped:
-    """Stands for a tensor that is left out; what is made of it in torch or Python is left out too.
-
-    like: a tensor of its shape; None where that is not known.
-    """
-
-    __slots__ = ("_like", "_walk")
-
-    def __init__(self, walk: "Leaving", like: Tensor | None = None) -> None:
-        self._walk, self._like = walk, like
-
-    @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """What torch calls outside the parts that are left out."""
-        raise Astray(FROM_ANOTHER)
-
-    def __getattr__(self, name: str) -> Any:
-        """A property of tensors, or one of their methods."""
-        method = getattr(Tensor, name)
-        if name == "shape":
-            return self._sizes("__get__")
-        if self._like is not None and name in SHAPES:
-            return getattr(self._like, name)
-        if not callable(method):
-            return self
-        return lambda *args, **kwargs: self._walk.function(method, (self, *args), kwargs)
-
-    def size(self, *dims: int) -> Any:
-        """One size, or all."""
-        if dims:
-            return self if self._like is None else self._like.size(*dims)
-        return self._sizes("size")
-
-    def _sizes(self, name: str) -> Any:
-        """As many sizes as there were when the block was watched."""
-        sizes = self._walk.filled(self._walk.following(name))
-        return sizes if self._like is None else self._walk.apart(getattr, (self._like, "shape"), {})
-
-    def __iter__(self) -> Iterator[Any]:
-        items = self._walk.function(Tensor.unbind, (self,), {})
-        if isinstance(items, Skipped):
-            raise Astray("what it is made of is asked of a tensor that is left out")
-        return iter(items)
-
-    def __bool__(self) -> bool:
-        raise Astray("the value of a tensor that is left out was asked for")
-
-    __int__ = __float__ = __index__ = __len__ = __bool__
-    __hash__ = None  # type: ignore[assignment]
-
-
-def _operator(name: str) -> Callable[..., Any]:
-    return lambda self, *args: self._walk.function(getattr(Tensor, name), (self, *args), {})
-
-
-for _name in (
-    "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "rfloordiv",
-    "mod", "pow", "rpow", "matmul", "rmatmul", "neg", "abs", "getitem", "eq", "ne", "lt", "le", "gt",
-    "ge",
-):  # fmt: skip
-    setattr(Skipped, f"__{_name}__", _operator(f"__{_name}__"))
 
 
 class Walk(TorchFunctionMode):
@@ -150,7 +85,7 @@ class Walk(TorchFunctionMode):
         if func.__name__ not in ADDITIONS or len(args) != 2 or kwargs:
             return None
         first, second = (self.holds(arg) for arg in args)
-        if first == second or not all(isinstance(arg, Tensor | Skipped) for arg in args):
+        if first == second or not all(hasattr(arg, "__torch_function__") for arg in args):
             return None
         return args if first else (args[1], args[0])
 
@@ -206,7 +141,9 @@ class Watching(Walk):
 
     whole: modules that lie in one branch each and are not looked into.
     nodes: of the additions to the stream, in order, with the modules that were then being called.
-    met: modules, each with the module that called it.
+    met: modules, each with the module that called it. between: the whole ones called before the first
+    addition, before the second and so on, and after the last. bare: whether nothing else was called,
+    and each addition took what the last of them returned.
     """
 
     def __init__(self, x: Tensor, *, whole: Collection[Path] = ()) -> None:
@@ -216,13 +153,25 @@ class Watching(Walk):
         self.met: dict[Path, Path] = {}
         self.modules: dict[Path, list[Any]] = {}
         self.functions: list[tuple[str, Any]] = []
+        self.between: list[list[Path]] = [[]]
+        self.bare = True
         self._open: list[Path] = [()]
+        self._latest: Any = None
 
     @property
     def answers(self) -> Answers:
         """What the modules and functions returned."""
         modules = {path: tuple(each) for path, each in self.modules.items()}
         return Answers(modules=modules, functions=tuple(self.functions))
+
+    @property
+    def straight(self) -> tuple[tuple[Path, ...], ...]:
+        """The modules of each branch, if the block does no more than `straight` can follow; else none."""
+        *parts, after = self.between
+        called = [path for paths in parts for path in paths]
+        once = len(set(called)) == len(called) and all(parts) and not after
+        handed_on = any(STREAM in answers for answers in self.modules.values())
+        return tuple(map(tuple, parts)) if self.bare and once and not handed_on else ()
 
     def function(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The function's own result."""
@@ -231,9 +180,17 @@ class Watching(Walk):
         if summed is not None:
             self.nodes.append((result.grad_fn, tuple(self._open)))
             self.stream.append(result)
-        elif _are_several(result):
-            self.functions.append((_plain_name(func), outline(result, self.input)))
+            self.between.append([])
+            self.bare = self.bare and summed[1] is self._latest
+            return result
+        self.bare = self.bare and func.__name__ in GETTERS
+        if are_several(result):
+            self.functions.append((plain_name(func), outline(result, self.input)))
         return result
+
+    def _let_go(self) -> None:
+        super()._let_go()
+        self._latest = None
 
     def called(self, path: Path, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The module's own result."""
@@ -243,115 +200,14 @@ class Watching(Walk):
             found = self.apart(outline, (result, self.input), {})
             answer = STREAM if self.holds(result) else found
             self.modules.setdefault(path, []).append(answer)
+            self.between[-1].append(path)
+            self._latest = result
             return result
         self._open.append(path)
         try:
             return call(*args, **kwargs)
         finally:
             self._open.pop()
-
-
-class Leaving(Walk):
-    """A run that computes one branch alone.
-
-    The other branches are left out: modules and functions return placeholders, sums hand the stream
-    on. The branch's own sum gives what is added, which then takes the stream's place.
-
-    sums: the numbers of the additions that add a branch. wanted: which of these. here: whether the
-    run is in it.
-    """
-
-    def __init__(self, x: Tensor, *, sums: tuple[int, ...], wanted: int, answers: Answers) -> None:
-        super().__init__(x)
-        self.sums, self.wanted, self.answers = sums, wanted, answers
-        self.passed = 0
-        self.here = wanted == 0
-        self.calls: dict[Path, int] = {}
-        self.nothing = Skipped(self)
-        self.alike = Skipped(self, x)
-
-    def function(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The function's result, or a placeholder."""
-        name = func.__name__
-        summed = self.parts(func, args, kwargs) if name in ADDITIONS else None
-        if summed is not None:
-            self.additions += 1
-            if self.additions - 1 in self.sums:
-                return self._sum(*summed)
-        stays = self.here or name in GETTERS or (name in LAYOUTS and self.holds(args[0]))
-        if stays or not self._depends(args, kwargs):
-            result = self.computed(func, args, kwargs)
-            if _are_several(result):
-                self.following(_plain_name(func))
-            return result
-        if summed is None and self._is_next(_plain_name(func)):
-            return self.filled(self.following(_plain_name(func)))
-        return self.nothing
-
-    def called(self, path: Path, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The module's result, or a placeholder."""
-        number = self.calls.get(path, 0)
-        self.calls[path] = number + 1
-        answers = self.answers.modules[path]
-        if number >= len(answers):
-            raise Astray(f"its {'.'.join(path)} is called more often")
-        answer = answers[number]
-        if not self.here and answer != STREAM and self._depends(args, kwargs):
-            return self.filled(answer)
-        result = self.apart(call, args, kwargs)
-        if answer == STREAM:
-            self.stream.append(result)
-        elif not _alike(answer, result):
-            raise Astray(f"its {'.'.join(path)} returns something else")
-        return result
-
-    def _let_go(self) -> None:
-        super()._let_go()
-        del self.alike
-
-    def require_additions(self, number: int) -> None:
-        """Raise Astray unless the stream was added to so often."""
-        if self.additions != number:
-            raise Astray(f"its stream is added to {self.additions} times, not {number}")
-
-    def _sum(self, stream: Any, added: Any) -> Any:
-        """What a branch's sum gives."""
-        if self.here:
-            if isinstance(added, Skipped):
-                raise Astray(FROM_ANOTHER)
-            stream = added
-        self.passed += 1
-        self.here = self.passed == self.wanted
-        self.stream = [stream]
-        return stream
-
-    def _depends(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-        """Whether it is given the stream or something that is left out."""
-        for arg in args:
-            if type(arg) is Skipped or self.holds(arg):
-                return True
-            if isinstance(arg, tuple | list) and self._depends(tuple(arg), {}):
-                return True
-        return bool(kwargs) and self._depends(tuple(kwargs.values()), {})
-
-    def _is_next(self, name: str) -> bool:
-        functions = self.answers.functions
-        return self.several < len(functions) and functions[self.several][0] == name
-
-    def following(self, name: str) -> Any:
-        """The answer of the next function that returns several things, which has to be this one."""
-        if not self._is_next(name):
-            raise Astray(f"it calls {name} at another place")
-        self.several += 1
-        return self.answers.functions[self.several - 1][1]
-
-    def filled(self, answer: Any) -> Any:
-        """The answer with placeholders for tensors."""
-        if isinstance(answer, str):
-            return self.alike if answer is SAME_SHAPE or answer == SAME_SHAPE else self.nothing
-        if isinstance(answer, tuple | list):
-            return type(answer)(self.filled(each) for each in answer)
-        return answer
 
 
 def outline(returned: Any, like: Tensor) -> Any:
@@ -369,17 +225,7 @@ def outline(returned: Any, like: Tensor) -> Any:
     raise Astray(f"a part returns a {type(returned).__name__}")
 
 
-def _alike(answer: Any, returned: Any) -> bool:
-    """Whether it is the answer that was given before, whatever the tensors."""
-    if isinstance(returned, Tensor):
-        return isinstance(answer, str)
-    if isinstance(returned, tuple | list):
-        same = isinstance(answer, tuple | list) and len(answer) == len(returned)
-        return same and all(map(_alike, answer, returned))
-    return bool(answer == returned)
-
-
-def _are_several(result: Any) -> bool:
+def are_several(result: Any) -> bool:
     """Whether it is tensors or sizes."""
     several = isinstance(result, tuple | list)
     return several and (
@@ -387,6 +233,7 @@ def _are_several(result: Any) -> bool:
     )
 
 
-def _plain_name(func: Any) -> str:
+def plain_name(func: Any) -> str:
+    """The name of a function of torch."""
     name: str = func.__name__
     return "unbind" if name == "__iter__" else name

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from revconsole.errors import RevconsoleError
 from revconsole.reversible.branches import branches, note
+from revconsole.reversible.leaving import Leaving
 from revconsole.reversible.splits import fitting
 
 D = 6
@@ -121,7 +122,25 @@ class Positions(Plain):
         return self.look(self.calm(x + self.weight))
 
 
-@pytest.fixture(params=[Plain, OneNorm, SumsInside, Inline, Positions])
+class Bare(Parts):
+    """Nothing but modules, each called once, and sums."""
+
+    def __init__(self):
+        super().__init__()
+        self.bend, self.last = nn.Tanh(), nn.Dropout(0.3)
+
+    def forward(self, x):
+        x = x + self.drop(self.bend(self.look(self.calm(x))))
+        return self.last(self.think(self.quiet(x))) + x
+
+    def first(self, x):
+        return self.look(self.calm(x)).tanh()
+
+    def second(self, x):
+        return self.think(self.quiet(x))
+
+
+@pytest.fixture(params=[Plain, OneNorm, SumsInside, Inline, Positions, Bare])
 def block(request):
     torch.manual_seed(0)
     return request.param().double()
@@ -274,3 +293,60 @@ def test_a_block_that_goes_another_way_in_training_is_refused_and_not_computed_w
         first, second = branches(block.train())
         with pytest.raises(RevconsoleError, match="goes another way through its forward"):
             first(X), second(X)
+
+
+def test_a_block_that_only_calls_and_adds_is_followed_without_its_functions(monkeypatch):
+    block = Bare().double().eval()
+    note(block, fitting(block, (X,), {}))
+    monkeypatch.setattr(Leaving, "over", None)  # no walk is made
+    first, second = branches(block)
+    assert torch.equal(first(X), block.first(X))
+    assert torch.equal(second(X), block.second(X))
+
+
+class Warming(Bare):
+    """Goes another way once something has been set."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.way, self.on = way, False
+
+    def forward(self, x):
+        return self.way(self, x) if self.on else super().forward(x)
+
+
+WAYS = {
+    "before": lambda self, x: Bare.forward(self, x + self.weight),
+    "between": lambda self, x: Bare.forward(self, x) + self.weight,
+    "scaled": lambda self, x: self.think(self.quiet(x + self.drop(self.look(x)))) * 0.5 + x,
+    "longer": lambda self, x: self.last(self.think(self.quiet(y := Bare.forward(self, x)))) + y,
+    "shorter": lambda self, x: x + self.drop(self.bend(self.look(self.calm(x)))),
+    "turned": lambda self, x: self.drop(self.look(y := x + self.last(self.think(x)))) + y,
+    "normed": lambda self, x: self.quiet(Bare.forward(self, x)),
+    "asking": lambda self, x: Bare.forward(self, x) if (x + self.drop(x)).sum() > 0 else x,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_block_that_goes_another_way_later_is_refused_and_not_computed_wrongly(way):
+    block = Warming(WAYS[way]).double().eval()
+    note(block, fitting(block, (X,), {}))
+    parts = branches(block)
+    block.on = True
+    for branch in parts:
+        with pytest.raises(RevconsoleError, match="goes another way through its forward"):
+            branch(X)
+    assert all("_compiled_call_impl" not in vars(module) for module in block.modules())
+
+
+def test_a_block_with_another_way_in_training_is_walked_through_there():
+    class Scaling(Bare):
+        def forward(self, x):
+            x = x + self.drop(self.bend(self.look(self.calm(x)))) * (0.5 if self.training else 1)
+            return x + self.think(self.quiet(x))
+
+    block = Scaling().double().eval()
+    block.drop.p = 0.0
+    split = fitting(block, (X,), {})
+    first, second = split.branches(block.train())
+    torch.testing.assert_close(X + first(X) + second(X + first(X)), block(X), rtol=1e-12, atol=0)
