@@ -240,6 +240,28 @@ def test_a_classifier_that_ignores_its_input_is_named(look):
     assert "token, positions, stem, blocks, norm" in found["gradient everywhere"].figure
 
 
+class Quiet(nn.Module):
+    """Hands on hardly anything but a constant."""
+
+    def forward(self, x):
+        return 1 + 1e-5 * x.tanh()
+
+
+def test_what_cannot_learn_one_batch_names_the_one_cause_that_shows(look):
+    muffled = vit()
+    muffled.norm = Quiet()
+    found = look(muffled)
+    assert failed(found) == {"one batch overfitted"}
+    assert "from norm (Quiet) on all images look alike" in found["one batch overfitted"].advice
+    assert "'own pixels' failed before" in look(deaf())["one batch overfitted"].advice
+
+
+def deaf():
+    model = vit()
+    model.head = Deaf()
+    return model
+
+
 class Dropping(Vit):
     def forward(self, images):
         return self.head(0 * self.norm(self.stem(images).mean(dim=(2, 3))))

@@ -50,6 +50,7 @@ from revconsole.reversible.audit.tokens import tokens
 from revconsole.reversible.audit.twin import twin_of
 from revconsole.reversible.audit.wiring import wiring
 from revconsole.reversible.replay import generators_kept
+from revconsole.reversible.witness import unwatched
 
 __all__ = ["FROZEN", "LOSS", "RUN", "Check", "Level", "audit", "checks"]
 
@@ -110,24 +111,31 @@ def checks(
     Raises RevconsoleError if the model cannot be copied, or does not return (B, classes).
     """
     begun = time.thread_time()
+    wrong: list[Check] = []
     require_batch(images, labels)
     case = Case(model=twin_of(model), images=images, labels=labels, autocast=autocast)
     with generators_kept(images.device):
         first = initial_loss(case.few() if light else case, labels)
-    yield from first
-    yield from _looked(units, case)
+    yield from _noted(first, wrong)
+    yield from _noted(_looked(units, case), wrong)
     nudge_zeros(case.model)
     for number, look in enumerate(LIGHT if light else FULL):
         if number and time.thread_time() - begun > seconds:
             return
-        yield from _looked(look, case)
+        yield from _noted(_looked(look, case), wrong)
     if not light:
-        yield from _looked(partial(overfit, seconds=FIT_SECONDS), case)
+        yield from _looked(partial(overfit, seconds=FIT_SECONDS, wrong=wrong), case)
+
+
+def _noted(found: list[Check], wrong: list[Check]) -> list[Check]:
+    """What was found; what of it failed is put down."""
+    wrong += [each for each in found if each.passed is False]
+    return found
 
 
 def _looked(look: Look, case: Case) -> list[Check]:
     """What the look finds; what it raises is a finding too, and the next look goes on."""
-    with generators_kept(case.images.device):
+    with generators_kept(case.images.device), unwatched():
         try:
             return look(case)
         except Exception as error:  # noqa: BLE001  somebody's model may raise anything, and the report must say so

@@ -16,7 +16,7 @@ from revconsole.reversible.audit.check import (
     require_classifier,
     without_dropout,
 )
-from revconsole.reversible.audit.size import loudest, not_finite_in
+from revconsole.reversible.audit.size import alike_from, loudest, not_finite_in
 from revconsole.reversible.audit.twin import twin_of
 
 LOSS = "initial loss"
@@ -33,6 +33,7 @@ FAIR_STEPS = 50  # fewer, because time ran out, prove nothing
 WARMUP = 10  # steps
 RATE = 2e-3  # of Adam
 LEARNT = 0.25  # of guessing: no constant answer gets there unless nearly all labels are one
+FALLING = 0.95  # of the loss a quarter of the steps before
 IMAGES = 32
 
 
@@ -132,11 +133,12 @@ def nudge_zeros(model: nn.Module) -> None:
                 parameter.add_(noise.to(parameter) * NUDGE)
 
 
-def overfit(case: Case, *, seconds: float) -> list[Check]:
+def overfit(case: Case, *, seconds: float, wrong: Sequence[Check] = ()) -> list[Check]:
     """Up to 32 images can be learnt by heart: Adam, without dropout, in at most 150 steps.
 
     Passes once the loss is under a quarter of ln(classes), where no constant answer gets unless the labels are
     nearly all one. Changes the weights. Not judged if time runs out before 50 steps; seconds are of work in this thread.
+    wrong: what failed before, which is why this does.
     """
     case = case.few(IMAGES)
     without_dropout(case.model)
@@ -161,10 +163,22 @@ def overfit(case: Case, *, seconds: float) -> list[Check]:
             name=OVERFIT,
             passed=False,
             figure=f"{figure}; wanted {wanted:.2f}",
-            advice="it cannot even learn these few by heart: see the checks above, then the capacity, the "
-            "labels and the normalisation of the images",
+            advice=f"it cannot even learn these few by heart: {_why_not(case, losses, wrong)}",
         )
     ]
+
+
+def _why_not(case: Case, losses: Sequence[float], wrong: Sequence[Check]) -> str:
+    """The one cause that shows."""
+    if wrong:
+        return f"{wrong[0].name!r} failed before, and comes first"
+    if place := not_finite_in(case.few()):
+        return f"{place} returns numbers that are not finite"
+    if place := alike_from(case.few()):
+        return f"from {place} on all images look alike"
+    if losses[-1] < FALLING * losses[-1 - len(losses) // 4]:
+        return "its loss still falls at the end, so it learns, but slowly: give it a larger rate or more width"
+    return "every check above passes and the loss stands still: it has too few weights to tell these apart"
 
 
 def _learn(
