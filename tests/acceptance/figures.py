@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from torch.nn import functional
@@ -182,7 +183,7 @@ def cost(bench: Bench) -> Figures:
             "× plain": known.of_plain(row), "work": known.work(row), "limit": known.limit(row),
             "kept": None if row.kept_bytes is None else row.kept_bytes / MIB,
             "peak": None if row.peak_bytes is None else row.peak_bytes / MIB,
-            "largest batch in 1 GiB": known.largest_batch(row), "failed": row.failed,
+            "batch in 1 GiB": known.largest_batch(row), "failed": row.failed,
         }
         for row in known.rows
     }  # fmt: skip
@@ -348,9 +349,11 @@ def table(name: str, figures: Figures) -> Table:
     rows = {
         key: value if isinstance(value, dict) else {"": value} for key, value in figures.items()
     }
-    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-    made = Table(title=name, title_justify="left", show_header=columns != [""])
-    for column in ("", *columns):
+    told = (column for row in rows.values() for column, value in row.items() if _text(value))
+    columns = list(dict.fromkeys(told))
+    made = Table(title=name, title_justify="left", show_header=columns != [""], box=SIMPLE)
+    made.add_column("", no_wrap=columns != [""])
+    for column in columns:
         made.add_column(column, overflow="fold")
     for key, row in rows.items():
         made.add_row(key, *(_text(row.get(column)) for column in columns))
