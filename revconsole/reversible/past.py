@@ -214,11 +214,13 @@ def states(block: nn.Module, given: Iterable[Any] = ()) -> list[Held]:
 class Past:
     """A block as it stood before an evaluation.
 
-    outside: where the random numbers of Python and numpy stood; None if nothing was drawn.
+    outside: where the random numbers of Python and numpy stood; None if nothing was drawn. stood:
+    whether the evaluation left all that is held as it was.
     """
 
     held: list[Held]
     outside: Outside | None
+    stood: bool = True
 
     @classmethod
     def now(
@@ -226,6 +228,10 @@ class Past:
     ) -> "Past":
         """As it stands now. given: what it is given besides tensors. outside: where that is known."""
         return cls(states(block, given), outside or outside_state())
+
+    def later(self, block: nn.Module, given: Iterable[Any], outside: Outside | None) -> "Past":
+        """As it stands after the evaluation, for the next; nothing is looked at again where it stood."""
+        return Past(self.held, outside) if self.stood else Past.now(block, given, outside)
 
     def seal(self, index: int, *, alone: bool = True) -> Outside:
         """After the first evaluation: raise for what no second one can repeat, forget what is not needed.
@@ -237,6 +243,7 @@ class Past:
         for each in self.held:
             if each.untouched():
                 continue
+            self.stood = False
             name = each.changed_in_place()
             if name is not None:
                 self._refuse(index, each.module, f"changes its {name!r} in place while it computes")

@@ -135,12 +135,17 @@ def generators_kept(device: torch.device) -> Iterator[None]:
 
 def held_parameters(block: nn.Module) -> tuple[Slots, list[nn.Parameter]]:
     """The parameters of the block, each once, and for each the places that hold it."""
-    places: dict[nn.Parameter, list[tuple[nn.Module, str]]] = {}
+    places: dict[int, list[tuple[nn.Module, str]]] = {}
+    parameters = []
     for module in block.modules():
         for name, parameter in module._parameters.items():  # noqa: SLF001  named_parameters hides shared places
-            if parameter is not None:
-                places.setdefault(parameter, []).append((module, name))
-    return tuple(tuple(each) for each in places.values()), list(places)
+            if parameter is None:
+                continue
+            if id(parameter) not in places:
+                places[id(parameter)] = []
+                parameters.append(parameter)
+            places[id(parameter)].append((module, name))
+    return tuple(map(tuple, places.values())), parameters
 
 
 def parameter_slots(block: nn.Module) -> tuple[Slots, list[nn.Parameter]]:
@@ -156,7 +161,7 @@ def parameter_slots(block: nn.Module) -> tuple[Slots, list[nn.Parameter]]:
                 f"a block with a recurrent layer ({type(module).__name__}) cannot be evaluated "
                 "again on other weights: choose backward='checkpointed' or 'stored'"
             )
-    if any(hasattr(parameter, "device_mesh") for parameter in parameters):
+    if any(type(each) is not nn.Parameter and hasattr(each, "device_mesh") for each in parameters):
         raise NotInvertible(
             f"the weights of a block ({type(block).__name__}) are sharded block by block, and "
             "nothing gathers them for its branches: apply fully_shard to the whole "
@@ -173,7 +178,7 @@ def parameters_replaced(slots: Slots, parameters: Sequence[Tensor]) -> Iterator[
     differentiation ends at these and never reaches the true parameters, whose hooks would otherwise
     run twice.
     """
-    true = [getattr(*each[0]) for each in slots]
+    true = [module._parameters[name] for (module, name), *_ in slots]  # noqa: SLF001  as below
     _fill(slots, parameters)
     try:
         yield
@@ -190,11 +195,14 @@ def _fill(slots: Slots, parameters: Sequence[Any]) -> None:
 @contextmanager
 def statistics_kept(block: nn.Module) -> Iterator[None]:
     """Let BatchNorm update copies of its running statistics, which are then thrown away."""
-    with ExitStack() as stack:
-        for module in block.modules():
-            if isinstance(module, _NormBase) and module.training:
-                true = dict(module._buffers)  # noqa: SLF001  assignment keeps no order
-                stack.callback(module._buffers.update, true)  # noqa: SLF001  as above
-                copies = {name: b if b is None else b.clone() for name, b in true.items()}
-                module._buffers.update(copies)  # noqa: SLF001  as above
+    norms = [module for module in block.modules() if isinstance(module, _NormBase)]
+    kept = [(norm._buffers, dict(norm._buffers)) for norm in norms if norm.training]  # noqa: SLF001  assignment keeps no order
+    for buffers, true in kept:
+        buffers.update(
+            (name, each if each is None else each.clone()) for name, each in true.items()
+        )
+    try:
         yield
+    finally:
+        for buffers, true in kept:
+            buffers.update(true)

@@ -329,7 +329,8 @@ def _forward(
     passed = Passage(streams=streams, before=streams, wanted=list(wanted))
     for number, coupling in enumerate(couplings):
         generators = random_state(device)
-        past = Past.now(step.block, step.tape.extras.leaves, step.tape.outside)
+        now = passed.pasts[-1].later if passed.pasts else Past.now
+        past = now(step.block, step.tape.extras.leaves, step.tape.outside)
         passed.before, source_wanted = passed.streams, passed.wanted[coupling.source]
         source, residual = evaluate(coupling, passed.streams, source_wanted=source_wanted)
         passed.sources.append(source_wanted)

@@ -11,6 +11,8 @@ from torch import nn
 
 from revconsole.errors import NotInvertible
 from revconsole.reversible import Bdia, Momentum, ReversibleSequence, rewire
+from revconsole.reversible.outside import outside_state, same_outside
+from revconsole.reversible.past import Past
 
 SAME_NUMBERS = 1e-4  # the same activations; gradients of float32 summed in another order
 
@@ -300,3 +302,26 @@ def test_another_outcome_in_the_second_evaluation_raises_before_its_gradient_is_
     with pytest.raises(NotInvertible, match=r"block 2 .*other numbers .*backward='stored'"):
         loss.backward()
     assert all(parameter.grad is None for parameter in stack.parameters())
+
+
+def test_as_many_draws_as_a_generator_has_words_are_noticed():
+    before = outside_state()
+    assert same_outside(before, outside_state())
+    for _ in range(624):
+        random.getrandbits(32)
+    assert not same_outside(before, outside_state())
+    before = outside_state()
+    np.random.bytes(4 * 624)  # noqa: NPY002  what people write
+    assert not same_outside(before, outside_state())
+    np.random.randn()  # noqa: NPY002  as above
+    before = outside_state()
+    np.random.randn()  # noqa: NPY002  the other of a pair, which draws no word
+    assert not same_outside(before, outside_state())
+
+
+def test_a_block_that_stands_still_is_looked_at_once_for_all_its_parts(vit, images, monkeypatch):
+    looks = []
+    now = Past.now.__func__
+    monkeypatch.setattr(Past, "now", classmethod(lambda *given: looks.append(1) or now(*given)))
+    rewire(vit(depth=3), "additive", "reversible")(images)
+    assert len(looks) == 3
