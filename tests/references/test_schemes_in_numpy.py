@@ -246,18 +246,25 @@ def test_exact_bdia_keeps_the_parity_bits_of_the_paper_for_all_blocks_but_first_
     assert 0.4 < np.mean(bits) < 0.6
 
 
+SEEN = []
+"""Of nobody's: what a block holds is after a backward as the forward left it."""
+
+
+def noted(x):
+    SEEN.append(x.detach().numpy().copy())
+    return x
+
+
 def test_exact_bdia_reads_in_the_backward_the_states_of_the_paper(x, blocks, signs):
     """Each block's attention sees x₀ … x_{K−1} in the forward and x_{K−1} … x₀ again after it."""
     states, _ = exact_bdia(x, blocks, 0.5 * signs, 9)
-    model, seen = ours(Bdia(grid_bits=9), blocks, signs, "reversible"), []
+    model = ours(Bdia(grid_bits=9), blocks, signs, "reversible")
     for block in model:
         attention, mlp = block.branches()
-        block.branches = lambda a=attention, m=mlp: (
-            lambda x: seen.append(x.detach().numpy().copy()) or a(x),
-            m,
-        )
+        block.branches = lambda a=attention, m=mlp: (lambda x: a(noted(x)), m)
+    SEEN.clear()
     model(torch.tensor(x, requires_grad=True)).sum().backward()
-    for given, expected in zip(seen, states[:-1] + states[-2::-1], strict=True):
+    for given, expected in zip(SEEN, states[:-1] + states[-2::-1], strict=True):
         assert np.array_equal(given, expected)
 
 
