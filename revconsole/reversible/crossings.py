@@ -37,6 +37,7 @@ class Crossing:
     span: numbers of its first and its last node. shape: of its stream. chained: whether the module
     did no more than call its children in order. gambles: whether random numbers of Python or NumPy
     were drawn in it. altered: what of it the model set just before it was called.
+    mutates: whether it changed a list or a dictionary that it was given.
     """
 
     reads: tuple[str, ...]
@@ -49,6 +50,7 @@ class Crossing:
     chained: bool
     gambles: bool
     altered: str
+    mutates: bool
 
 
 Crossings = Mapping[nn.Module, list[Crossing]]
@@ -207,6 +209,7 @@ class _Graph:
             chained=_chained(call.module, call, self.run),
             gambles=call.drawn[0][1] != call.drawn[1][1],
             altered=call.altered,
+            mutates=call.mutates,
         )
 
     def _reads(self, call: Call, inside: Collection[Node], span: tuple[int, int]) -> Iterator[str]:

@@ -94,7 +94,7 @@ class StandIn:
 class First(StandIn):
     """Stands for the first block of a run and computes all of it.
 
-    names: of the blocks of the run. stood: what these held after it was computed, by name.
+    names: of the blocks of the run. stood: what these and their arguments held after it was computed, by name.
     """
 
     OWN = frozenset({"sequence", "names", "given", "after", "handed", "stood"})
@@ -118,7 +118,9 @@ class First(StandIn):
     def _run(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         self.given = args, kwargs
         self.after = ReversibleSequence.forward(self.sequence, x, *args, **kwargs)
-        self.stood = {name: states(self.sequence.get_submodule(name)) for name in self.names[1:]}
+        self.stood = {
+            name: states(self.sequence.get_submodule(name), self.given) for name in self.names[1:]
+        }
         self.handed = self.after if len(self.names) == 1 else Pending(x, self.names[0])
         return self.handed
 

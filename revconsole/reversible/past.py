@@ -210,6 +210,20 @@ def states(block: nn.Module, given: Iterable[Any] = ()) -> list[Held]:
     return held
 
 
+def containers(given: Any) -> list[Thing]:
+    """The lists and dictionaries among arguments, which every block gets anew in a wired run."""
+    found: list[Thing] = []
+    waiting = [given]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, tuple | list | dict):
+            kind = kind_of(each)
+            if kind is not None and kind.changes:
+                found.append(Thing("arguments", each, kind, kind.read(each)))
+            waiting += each.values() if isinstance(each, dict) else each
+    return found
+
+
 @dataclass(slots=True)
 class Past:
     """A block as it stood before an evaluation.

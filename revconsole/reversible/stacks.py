@@ -97,6 +97,11 @@ class Blocks:
                 "draws random numbers of Python or NumPy, which a second evaluation would not draw "
                 "again: draw them with torch"
             )
+        if any(crossing.mutates for crossing in seen):
+            return (
+                "changes a list or a dictionary that it is given, and in a wired run each block gets its own: "
+                "let it return what it makes, or keep it on the block"
+            )
         reads = listed(name for crossing in seen for name in crossing.reads)
         if reads:
             return (

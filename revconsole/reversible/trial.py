@@ -23,7 +23,7 @@ from revconsole.errors import NotInvertible
 from revconsole.reversible.examples import Example, Inputs, inputs_for
 from revconsole.reversible.hooks import foreign_hook
 from revconsole.reversible.nested import tensors_in
-from revconsole.reversible.past import Held, states
+from revconsole.reversible.past import Held, Thing, containers, states
 from revconsole.reversible.pending import Pending, asks_for_form
 from revconsole.reversible.rest import at_rest
 from revconsole.reversible.skips import Node, Skip, skip_between
@@ -46,7 +46,8 @@ class Call:
     turn, end: when it began and returned, counted in calls. used: what functions of torch were
     called on its exit. drawn: where the generators stood when it began and returned, torch's and
     those of Python and NumPy. hooked: what kind of hook it had that a scheme would not run. altered: what of it
-    was set between the end of the one before it in its container and its own beginning.
+    was set between the end of the one before it in its container and its own beginning. containers: lists and
+    dictionaries that it was given, and mutates: whether it changed one.
     """
 
     module: nn.Module
@@ -64,6 +65,8 @@ class Call:
     drawn: tuple[Stand, Stand] = ((0, 0), (0, 0))
     hooked: str = ""
     altered: str = ""
+    containers: list[Thing] = field(default_factory=list)
+    mutates: bool = False
     _skip: Skip | None = field(default=None)
 
     @property
@@ -147,6 +150,7 @@ class Run:
         )
         self.turns += 1
         call.hooked = foreign_hook(module)
+        call.containers = containers((given[1:], named))
         differences = (held.difference() for held in self.stood.pop(module, ()))
         call.altered = next((each for each in differences if each is not None), "")
         self.calls.setdefault(module, []).append(call)
@@ -168,7 +172,11 @@ class Run:
             call.out, call.rest = out[0], tuple(out[1:])
         self.turns += 1
         if module in self.nexts:
-            self.stood[self.nexts[module]] = states(self.nexts[module])
+            self.stood[self.nexts[module]] = states(
+                self.nexts[module], (call.given[1:], call.named)
+            )
+        call.mutates = any(not thing.unchanged() for thing in call.containers)
+        call.containers = []
         if call.inner is not None:
             call.changed = call.inner._version > 0  # noqa: SLF001  the only record of a change in place
         self.note(out)

@@ -236,6 +236,52 @@ class SetByReference(Net):
         return self.beside(x)
 
 
+class Told(Block):
+    def forward(self, x, how):
+        return x + self.mix(x) / how["depth"][0]
+
+
+class SetInAnArgument(Net):
+    """Hands every block the same thing, and changes it on the way."""
+
+    block = Told
+
+    def forward(self, x):
+        how = {"depth": np.ones(1)}
+        for block in self.blocks:
+            how["depth"] += 1
+            x = block(x, how)
+        return self.beside(x)
+
+
+class SetInAnArgumentLater(SetInAnArgument):
+    begun = False
+
+    def forward(self, x):
+        if self.begun:
+            return super().forward(x)
+        how = {"depth": np.ones(1)}
+        for block in self.blocks:
+            x = block(x, how)
+        return self.beside(x)
+
+
+class Counting(Block):
+    def forward(self, x, counted):
+        counted.append(1)
+        return x + self.mix(x) / len(counted)
+
+
+class CountsInAList(Net):
+    block = Counting
+
+    def forward(self, x):
+        counted = []
+        for block in self.blocks:
+            x = block(x, counted)
+        return self.beside(x)
+
+
 class SetLater(SetInTheLoop):
     """Begins to do so after it was rewired."""
 
@@ -275,6 +321,21 @@ def test_what_a_model_sets_on_its_blocks_is_set_on_them_or_refused_where_it_come
         too_late(X)
 
 
+def test_an_argument_that_the_model_changes_between_its_blocks_raises_where_it_comes_too_late():
+    model = rewire(SetInAnArgumentLater(), example=X).train()
+    model(X)
+    model.begun = True
+    with pytest.raises(
+        RevconsoleError, match="sets 'arguments' of a Told of block 1 after the run"
+    ):
+        model(X)
+
+
+def test_a_block_that_changes_a_list_it_is_given_is_left():
+    with pytest.raises(NotInvertible, match="changes a list or a dictionary that it is given"):
+        rewire(CountsInAList(), example=X)
+
+
 @pytest.mark.parametrize(
     ("kind", "what"),
     [
@@ -282,6 +343,7 @@ def test_what_a_model_sets_on_its_blocks_is_set_on_them_or_refused_where_it_come
         (SetElsewhereInTheLoop, "weight"),
         (SetInsideInTheLoop, "eps"),
         (SetByReference, "at"),
+        (SetInAnArgument, "arguments"),
     ],
 )
 def test_a_model_that_sets_something_on_each_block_before_it_calls_it_is_left(kind, what):
