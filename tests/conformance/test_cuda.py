@@ -101,7 +101,9 @@ def seen_twice(stack, x, word):
     """For each block what its norm was given in the forward, and again in the backward."""
     seen = [[] for _ in stack]
     for block, given in zip(stack, seen, strict=True):
-        block.norm.register_forward_pre_hook(lambda _, x, given=given: given.append(x[0].clone()))
+        block.norm.register_forward_pre_hook(
+            lambda _, x, given=given: given.append(x[0].detach().clone())
+        )
     with arithmetic(word, x.device):
         stack(x).float().square().sum().backward()
     assert {len(given) for given in seen} == {2}
