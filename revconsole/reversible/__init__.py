@@ -12,7 +12,8 @@ their stream. Above: `sequence` is the module that a model holds (`looped` where
 over it), `rewire` how it gets there (one `trial` run, on `examples`, shows the
 `stacks`, by the `skips` in its graph; `splits` tells attention from MLP
 by `walks` over a block; `ends` widens the head),
-`budget` which blocks keep their activations or only their streams all the same, `kept` counts the bytes, and `audit`
+`budget` which blocks keep their activations or a stream all the same (of the `mixtures` there are), `kept` counts the bytes that wait
+for the backward, `step_peak` the most that a step holds, and `audit`
 checks a whole model.
 May import torch and `revconsole.errors`. To add a scheme, see `schemes`.
 """
@@ -39,6 +40,7 @@ from revconsole.reversible.sequence import (
     sequences,
     set_draws,
 )
+from revconsole.reversible.step_peak import step_peak
 from revconsole.reversible.unwire import unwire
 
 __all__ = [
@@ -68,6 +70,7 @@ __all__ = [
     "rewire",
     "sequences",
     "set_draws",
+    "step_peak",
     "survey",
     "unwire",
 ]

@@ -1,68 +1,71 @@
-"""Spending a budget of memory on time: some blocks keep their activations, some their streams.
+"""Spending a budget of memory on time: some blocks keep their activations, some a stream.
 
-Undoing a block costs one more evaluation of it. A checkpoint costs the streams before the block and
-saves the end of that evaluation, from the last operation whose inputs a gradient needs: in a
-transformer block its last linear layer, a third of the work. Keeping the activations costs all of
-them and saves all of it. Any mixture of the three is right, so `keep_within` walks one path as far
-as the budget reaches: first come the checkpoints that are a bargain, then blocks keep their
-activations, the cheapest first. Of equals the last come first: what they hold is released before
-the way back needs memory of its own. With room for all it is ordinary training, with none the
-reversible one, in between the time falls block by block.
+Undoing a block costs one more evaluation of it. An anchor, one stream that is kept, saves the end of
+that evaluation, from the last operation whose inputs a gradient needs: in a transformer block its
+last linear layer, a third of the work. Keeping the activations costs all of them and saves all of it.
+Any mixture is right; `keep_within` takes the one that computes least of those whose peak fits. With
+room for all it is ordinary training, with none the reversible one. Schemes that anchor nothing, such
+as the plain network, mix blocks that are checkpointed with blocks that keep their activations.
+
+The budget is of the peak of a step, as `step_peak` counts it, not of what is kept for the backward:
+the peak is what fits or does not. `mixtures` foretells it, and it is measured before a choice is taken.
+Streams that are moved to the host and back, another way, are not offered: what they give rests on
+copies that run beside the arithmetic, which no GPU has shown.
 """
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from revconsole.reversible.kept import kept_for_backward
+from revconsole.reversible.mixtures import Mixture, Part, Words, model_of
 from revconsole.reversible.replay import statistics_kept
-from revconsole.reversible.scheme import Backward
+from revconsole.reversible.scheme import UNDONE
 from revconsole.reversible.sequence import ReversibleSequence, sequences
+from revconsole.reversible.step_peak import TURN, Trace, step_peak, traced
+from revconsole.reversible.witness import unwatched
 
-MEBIBYTE = 2**20
-BARGAIN = 0.25
-"""A checkpoint comes first where it costs less than this part of the activations. In a transformer
-block it saves a third of the evaluation for a tenth of the bytes; in a convolutional bottleneck, of
-which the last operation is cheap and the stream is wide, next to nothing for half of them."""
-SAMPLE = 4
-"""How many checkpoints are counted together: the first costs less than the others, which stand in a
-row with it. Where they are a bargain, they take no more than one block's activations."""
-
-Place = tuple[int, int]  # of a block: which sequence, which of its blocks
-Kind = tuple[Any, ...]  # blocks of one kind keep as much as one another
+KIBIBYTE, MEBIBYTE = 2**10, 2**20
+CLOSE = 0.06
+"""How far a foretold peak may be from the measured one: neighbours that are stored share a stream."""
+ALL = 0.1
+"""And where none is undone any more: the last streams are not kept then."""
+INSIDE, INSIDE_A_THREAD = 1 / 512, 16 * KIBIBYTE
+"""What of a budget is left for what operations need inside themselves, which is not counted: attention
+on the CPU takes a buffer for each thread."""
+CLOSER = 0.01
+"""And after one of them was measured, from which the others are corrected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What `keep_within` decided: `stored` of `blocks` keep their activations, `checkpointed` streams.
+    """What `keep_within` decided: of `blocks` so many keep their activations, a stream, or are checkpointed.
 
-    kept: bytes that a forward pass then keeps for its backward, measured. budget: what it may.
-    least: bytes with every block as it was.
+    peak: the most bytes that a step then holds, measured; see `step_peak`. budget: what it may.
+    least: the peak with every block as it was, or that of the choice if it is less.
     """
 
     stored: int
+    anchored: int
     checkpointed: int
     blocks: int
-    kept: int
+    peak: int
     budget: int
     least: int
 
     def __str__(self) -> str:
-        kept, budget, least = (n / MEBIBYTE for n in (self.kept, self.budget, self.least))
-        if self.least > self.budget:
+        peak, budget, least = _sizes(self.peak, self.budget, self.least)
+        if self.peak > self.budget:
             return (
-                f"{self._mixture()}: even so {least:.1f} MiB are kept, "
-                f"more than the budget of {budget:.1f} MiB"
+                f"{self._mixture()}: even so a step takes {peak} at its peak, "
+                f"more than the budget of {budget}"
             )
         return (
-            f"{self._mixture()}: {kept:.1f} MiB of the budget of {budget:.1f} MiB "
-            f"(the least: {least:.1f} MiB)"
+            f"{self._mixture()}: {peak} at the peak of a step, of the budget of {budget} "
+            f"(the least: {least})"
         )
 
     def _mixture(self) -> str:
@@ -70,9 +73,13 @@ class Choice:
             return f"all {self.blocks} blocks keep their activations"
         verb = "keep their" if self.stored > 1 else "keeps its"
         mixture = f"{self.stored or 'none'} of {self.blocks} blocks {verb} activations"
+        reversed_ = self.blocks - self.stored - self.anchored - self.checkpointed
+        if self.anchored:
+            mixture += f", {self.anchored} keep{'' if self.anchored > 1 else 's'} a stream"
         if self.checkpointed:
-            reversed_ = self.blocks - self.stored - self.checkpointed
-            return f"{mixture}, {_are(self.checkpointed)} checkpointed, {_are(reversed_)} reversed"
+            mixture += f", {_are(self.checkpointed)} checkpointed"
+        if self.anchored or self.checkpointed:
+            return f"{mixture}, {_are(reversed_)} reversed"
         return f"{mixture}, the others are computed again" if self.stored else mixture
 
 
@@ -80,121 +87,136 @@ def _are(number: int) -> str:
     return f"{number} are" if number > 1 else f"{number or 'none'} is"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """A block gets another backward, which adds about so many bytes."""
+def _sizes(*numbers: int) -> list[str]:
+    """Bytes in words, each in its unit; to the byte where different numbers would look the same."""
+    said = [_size(number) for number in numbers]
+    if len(set(said)) < len(set(numbers)):
+        return [f"{number:,} bytes" for number in numbers]
+    return said
 
-    place: Place
-    word: Backward
-    adds: int
+
+def _size(number: int) -> str:
+    if number < KIBIBYTE:
+        return f"{number} bytes"
+    if number < MEBIBYTE:
+        return f"{number / KIBIBYTE:.1f} KiB"
+    return f"{number / MEBIBYTE:.1f} MiB"
 
 
-def keep_within(
-    model: nn.Module,
-    forward: Callable[[], Any],
-    budget: int,
-    *,
-    exclude: Iterable[Tensor] = (),
-) -> Choice:
-    """Let the blocks of the model's sequences keep what spares most time and fits `budget` bytes.
+def keep_within(model: nn.Module, forward: Callable[[], Any], budget: int) -> Choice:
+    """Let the blocks of the model's sequences keep what spares most time while a step fits `budget` bytes.
 
-    forward: one training forward pass of a batch as large as will be trained on, with its autocast;
-    it is run a few times. exclude: tensors that exist anyway, its images for instance, besides
-    parameters and buffers. Blocks for which there is no room run as they did before. More budget
-    never means more to compute again. Generators and running statistics are left as they were.
-    Deterministic: it counts bytes.
+    budget: of the peak of a forward and backward, above weights, gradients, optimiser state and what
+    else is there before, images for instance; `step_peak` counts it. A choice is measured before it is
+    taken, so its peak is never more; a little is left for what operations need inside themselves. Time
+    is counted in multiply-adds.
+    forward: one training forward pass of a batch as large as will be trained on, with its autocast,
+    that returns its loss or output; it and its backward are run a few times. Blocks for which there is
+    no room run as they did before. More budget never means more to compute again. Generators, running
+    statistics and gradients are left as they were. Deterministic: it counts bytes and operations.
+    Raises RevconsoleError if nothing that `forward` returns has a gradient.
     """
     stacks = sequences(model)
-    before = [stack.backwards for stack in stacks]
-    given = list(exclude)
+    parts = _parts(stacks)
+    shared = {id(w) for part in parts for w in part.weights}
+    owned = {number: part.weights for number, part in enumerate(parts)}
+    owned[TURN] = tuple(w for w in model.parameters() if id(w) not in shared)
+    peaks: dict[Words, int] = {}
 
-    def take(steps: Iterable[Step]) -> None:
-        words = [list(each) for each in before]
-        for step in steps:
-            words[step.place[0]][step.place[1]] = step.word
-        for stack, each in zip(stacks, words, strict=True):
-            stack.backward = tuple(each)
+    def trace(words: Words) -> Trace:
+        _take(stacks, words)
+        with _undisturbed(model):
+            seen = traced(forward, owned)
+        peaks[words] = seen.peak
+        return seen
 
-    def count(steps: Iterable[Step]) -> int:
-        take(steps)
-        with _undisturbed(model):  # running statistics are copies meanwhile
-            return kept_for_backward(forward, [*model.parameters(), *model.buffers(), *given])
+    def peak(words: Words) -> int:
+        if words not in peaks:
+            _take(stacks, words)
+            with _undisturbed(model):
+                peaks[words] = step_peak(forward)
+        return peaks[words]
 
-    kept = least = count(())
-    path: Sequence[Step] = ()
-    if least <= budget:
-        path, kept = _reached(_path(_kinds(stacks), least, count), least, budget, count)
-    take(path)
-    words = [word for stack in stacks for word in stack.backwards]
+    before = tuple(part.word for part in parts)
+    found = model_of(parts, trace).mixtures() if parts else []
+    peak(before)
+    words = _fitting(found, budget, peak) or min(peaks, key=lambda words: peaks[words])
+    least = min(peaks[before], peaks[words])
+    _take(stacks, words)
     return Choice(
         stored=words.count("stored"),
+        anchored=words.count("anchored"),
         checkpointed=words.count("checkpointed"),
         blocks=len(words),
-        kept=kept,
+        peak=peaks[words],
         budget=budget,
         least=least,
     )
 
 
-def _kinds(stacks: Sequence[ReversibleSequence]) -> dict[Kind, list[Place]]:
-    """The blocks that do not keep their activations yet, by kind, each from the last to the first."""
-    kinds: dict[Kind, list[Place]] = {}
-    for number, stack in reversed(list(enumerate(stacks))):
-        blocks = [block for run in stack.runs for block in run]
-        for index, word in reversed(list(enumerate(stack.backwards))):
-            if word != "stored":
-                shapes = (tuple(p.shape) for p in blocks[index].parameters())
-                kind = (word, number, type(blocks[index]), *shapes)
-                kinds.setdefault(kind, []).append((number, index))
-    return kinds
+def _parts(stacks: Sequence[ReversibleSequence]) -> list[Part]:
+    """The blocks of all stacks, in order. Blocks of a stack with the same weights' shapes are of a kind."""
+    parts = []
+    for number, stack in enumerate(stacks):
+        words = iter(stack.backwards)
+        for run_number, run in enumerate(stack.runs):
+            for index, block in enumerate(run):
+                place = index == 0, index == len(run) - 1
+                word, weights = next(words), tuple(block.parameters())
+                kind = (word, number, type(block), *(tuple(w.shape) for w in weights))
+                parts.append(
+                    Part(
+                        kind=kind, run=(number, run_number), place=place, word=word, weights=weights
+                    )
+                )
+    return parts
 
 
-def _path(
-    kinds: Mapping[Kind, Sequence[Place]], least: int, count: Callable[[Iterable[Step]], int]
-) -> list[Step]:
-    """All steps from every block as it was to every block stored, in the order they are taken."""
-
-    def cost(places: Sequence[Place], word: Backward) -> int:
-        added = count(Step(place=place, word=word, adds=0) for place in places) - least
-        return max(added, 0) // len(places)
-
-    checkpoints, keeps = [], []
-    for (word, *_), places in kinds.items():
-        adds = cost(places[:1], "stored")
-        if word == "reversible":
-            checkpoint = cost(places[:SAMPLE], "checkpointed")
-            if checkpoint < BARGAIN * adds:
-                checkpoints += [Step(place=p, word="checkpointed", adds=checkpoint) for p in places]
-                adds -= checkpoint
-        keeps += [Step(place=place, word="stored", adds=adds) for place in places]
-    checkpoints.sort(key=lambda step: step.place, reverse=True)  # in a row they share streams
-    keeps.sort(key=lambda step: (step.adds, [-at for at in step.place]))
-    return checkpoints + keeps
+def _take(stacks: Sequence[ReversibleSequence], words: Words) -> None:
+    rest = iter(words)
+    for stack in stacks:
+        stack.backward = tuple(next(rest) for _ in stack.backwards)
 
 
-def _reached(
-    path: Sequence[Step], least: int, budget: int, count: Callable[[Iterable[Step]], int]
-) -> tuple[Sequence[Step], int]:
-    """The part of the path that fits, and what is kept at its end: counted there and a step beyond.
+def _fitting(found: Sequence[Mixture], budget: int, peak: Callable[[Words], int]) -> Words | None:
+    """The mixture that computes least of those whose measured peak fits.
 
-    Each count corrects the estimates, which know little of what neighbours share.
+    found: the least to compute first, so that foretold peaks fall.
     """
-    estimates = list(accumulate((step.adds for step in path), initial=least))
-    at, now = 0, least
-    fits, kept, too_far = 0, least, len(path) + 1
-    while too_far - fits > 1:
-        aim = bisect_right(estimates, estimates[at] + budget - now) - 1
-        at = min(max(aim, fits + 1), too_far - 1)
-        now = count(path[:at])
-        if now <= budget:
-            fits, kept = at, now
+    drift, close, best, rest = 0.0, CLOSE, None, list(found)
+    sure = countable(budget)
+    while rest:
+        foretold = (_foretold(each, drift, close) for each in rest)
+        number = next((n for n, least in enumerate(foretold) if least <= sure), None)
+        if number is None:
+            break
+        mixture, measured = rest[number], peak(rest[number].words)
+        drift, close = (measured - mixture.peak) / _stored(mixture), CLOSER
+        if measured <= sure:
+            best, rest = mixture, rest[:number]
         else:
-            too_far = at
-    return path[:fits], kept
+            del rest[number]
+    return best.words if best else None
+
+
+def countable(budget: int) -> float:
+    """The bytes of a budget that tensors may take."""
+    return budget * (1.0 - INSIDE) - INSIDE_A_THREAD * torch.get_num_threads()
+
+
+def _foretold(mixture: Mixture, drift: float, close: float) -> float:
+    """The least bytes that it may hold. drift: what those measured held more, for each block stored."""
+    close += 0.0 if UNDONE.intersection(mixture.words) else ALL
+    return (mixture.peak + drift * _stored(mixture)) * (1.0 - close)
+
+
+def _stored(mixture: Mixture) -> int:
+    return max(1, mixture.words.count("stored"))
 
 
 @contextmanager
 def _undisturbed(model: nn.Module) -> Iterator[None]:
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
-    with torch.random.fork_rng(devices=devices), statistics_kept(model), torch.enable_grad():
+    random, graph = torch.random.fork_rng(devices=devices), torch.enable_grad()
+    with random, statistics_kept(model), graph, unwatched():
         yield

@@ -15,8 +15,12 @@ from revconsole.reversible.extras import Extras
 from revconsole.reversible.past import Past
 from revconsole.reversible.replay import (
     Arithmetic,
+    Random,
+    drawn_since,
     held_parameters,
     parameters_replaced,
+    random_replayed,
+    random_state,
     statistics_kept,
 )
 from revconsole.reversible.witness import require_same, sample, watched
@@ -37,9 +41,12 @@ def run_checkpointed(
     """The streams after the block, with a backward that evaluates it again from those before.
 
     through: the block under its scheme, of its draw, the streams and the extra tensors.
+    Generator states are kept only where the block draws, unlike in torch's own.
     """
+    device = streams[0].device
+    states, drawn = random_state(device), list[Random]()
     slots, parameters = held_parameters(block)
-    arithmetic, past = Arithmetic.now(streams[0].device), Past.now(block, extras.leaves)
+    arithmetic, past = Arithmetic.now(device), Past.now(block, extras.leaves)
     hooks, watch = _hooks_on(streams), watched(block)
     at, end = len(streams), len(streams) + len(tensors)
     first: list[Tensor] = []
@@ -50,6 +57,7 @@ def run_checkpointed(
         with ExitStack() as stack:
             if calls:
                 stack.enter_context(past.again(index))
+                stack.enter_context(random_replayed(drawn[0], device))
                 stack.enter_context(statistics_kept(block))
             stack.enter_context(arithmetic())
             stack.enter_context(parameters_replaced(slots, given[end:]))
@@ -65,7 +73,9 @@ def run_checkpointed(
         return after
 
     with set_checkpoint_early_stop(False) if watch else nullcontext():
-        after: Streams = checkpoint(run, draw, *streams, *tensors, *parameters, use_reentrant=False)
+        given = (draw, *streams, *tensors, *parameters)
+        after: Streams = checkpoint(run, *given, use_reentrant=False, preserve_rng_state=False)
+    drawn.append(drawn_since(states, device))
     return after
 
 

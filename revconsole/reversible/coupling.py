@@ -135,10 +135,9 @@ def undo(
     Equal bit for bit on a grid, otherwise off by one rounding divided by the scale. A replaced
     target is left as it is unless it was parked: nothing before the coupling depended on it.
     """
-    if coupling.parks == coupling.target and lost.parked is not None:
-        return _with(streams, coupling.target, lost.parked)
-    if coupling.replaces:
-        return streams
+    at_once = put_back(coupling, streams, lost)
+    if at_once is not None:
+        return at_once
 
     new = streams[coupling.target]
     residual = residual if grid is None else residual.to(new.dtype)
@@ -163,6 +162,13 @@ def undo(
 def _rounded(residual: Tensor, grid: Grid | None) -> Tensor:
     """The residual, on the grid if there is one."""
     return residual if grid is None else grid.round(residual)
+
+
+def put_back(coupling: Coupling, streams: Streams, lost: Lost) -> Streams | None:
+    """The streams before the coupling, where its residual does not tell of them; None where it does."""
+    if coupling.parks == coupling.target and lost.parked is not None:
+        return _with(streams, coupling.target, lost.parked)
+    return streams if coupling.replaces else None
 
 
 def _scaled_sum(old: Tensor, scale: float | Fraction | Tensor, residual: Tensor) -> Tensor:
@@ -203,22 +209,27 @@ def retreat(
     parameters: that may take part in the residual; those that require no gradient get None.
     Frees the graph. Straight through the rounding, if the streams are on a grid.
     """
-    before = list(gradients)
-    found: list[Tensor | None] = [None] * len(parameters)
+    at_target = gradients[coupling.target]
+    if at_target is None or not residual.requires_grad:
+        return handed_back(coupling, gradients, None), [None] * len(parameters)
+    at_source, found = _vector_jacobian(residual, at_target, source, parameters)
+    return handed_back(coupling, gradients, at_source), found
+
+
+def handed_back(coupling: Coupling, gradients: Gradients, at_source: Tensor | None) -> Gradients:
+    """The gradients of the streams before the coupling. at_source: what its residual adds to one of them."""
     at_target = gradients[coupling.target]
     if at_target is None:
-        return gradients, found
-
+        return gradients
+    before = list(gradients)
     if coupling.replaces:
         before[coupling.target] = None
     elif coupling.flips:
         before[coupling.target] = -at_target
     elif not coupling.adds:
         before[coupling.target] = at_target * _number(coupling.scale)
-    if residual.requires_grad:
-        at_source, found = _vector_jacobian(residual, at_target, source, parameters)
-        before[coupling.source] = added(before[coupling.source], at_source)
-    return tuple(before), found
+    before[coupling.source] = added(before[coupling.source], at_source)
+    return tuple(before)
 
 
 def _vector_jacobian(

@@ -91,10 +91,10 @@ def _nothing(_saved: Any) -> Any:
 def random_state(device: torch.device) -> tuple[Tensor, ...]:
     """The states of the generators that a computation on the device may draw from."""
     if device.type == "cpu":
-        return (torch.get_rng_state(),)
+        return (torch.get_rng_state().clone(),)  # by an operation, so that it can be counted
     module = torch.get_device_module(device)
     state = module.get_rng_state() if device.type == "mps" else module.get_rng_state(device)
-    return torch.get_rng_state(), state
+    return torch.get_rng_state().clone(), state
 
 
 def drawn_since(before: Sequence[Tensor], device: torch.device) -> Random:

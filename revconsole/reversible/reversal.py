@@ -1,6 +1,7 @@
 """The `reversible` backward: one autograd Function per block, chained by a tape.
 
-In the forward a block runs without a graph. The last block keeps the streams as they stood before
+In the forward a block runs without a graph, or, `anchored`, keeps the outline of one, and the stream
+that its last residual is added to, so that this is evaluated again only as far as its gradient needs (see `early`). The last block keeps the streams as they stood before
 its last coupling, so that the first step back undoes nothing. In the backward each block is undone
 coupling by coupling, every residual being evaluated once for both the inverse and the gradient, and
 the streams so restored are handed down the tape to the block before it. The tape belongs to one
@@ -15,7 +16,7 @@ hooks on them fire block by block, and frozen inputs, frozen blocks, shared para
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import ref
 
@@ -31,11 +32,14 @@ from revconsole.reversible.coupling import (
     added,
     advance,
     evaluate,
+    handed_back,
+    itself,
+    put_back,
     retreat,
     undo,
 )
+from revconsole.reversible.early import Outline, leaf_of
 from revconsole.reversible.extras import Extras
-from revconsole.reversible.lossless import Grid, pack_store, unpack_store
 from revconsole.reversible.outside import Outside
 from revconsole.reversible.past import Past
 from revconsole.reversible.replay import (
@@ -50,6 +54,7 @@ from revconsole.reversible.replay import (
     unseen_graph,
 )
 from revconsole.reversible.scheme import Scheme
+from revconsole.reversible.trail import Kept, kept_of
 from revconsole.reversible.transforms import require_once
 from revconsole.reversible.witness import require_same, sample, watched
 
@@ -96,6 +101,7 @@ class Step:
     slots: Slots
     arithmetic: Arithmetic
     device: torch.device
+    anchored: bool
 
     @property
     def scheme(self) -> Scheme:
@@ -110,52 +116,22 @@ class Step:
     def couplings(self, draw: Tensor | None, extras: Sequence[Tensor]) -> tuple[Coupling, ...]:
         """The couplings of the block under that draw, computing with these extra tensors."""
         block = self.tape.extras.bound(self.block, extras)
-        return self.scheme.couplings(block, self.index, draw)
+        found = self.scheme.couplings(block, self.index, draw)
+        at = self.anchor(found)
+        if at is None or found[at].replaces:
+            return found
+        return (*found[:at], replace(found[at], parks=found[at].target), *found[at + 1 :])
+
+    def anchor(self, couplings: Sequence[Coupling]) -> int | None:
+        """The coupling whose target is set aside, of an anchored block: the last that evaluates something."""
+        found = [n for n, c in enumerate(couplings) if c.residual is not itself and c.store is None]
+        return found[-1] if self.anchored and found else None
 
     def undone(self, number: int, of: int) -> bool:
         """Whether coupling `number` of the block's `of` is undone: not so at either end of the tape."""
         at_the_end = self.last and number == of - 1
         at_the_start = self.index == self.tape.first and number == 0
         return not at_the_end and not at_the_start
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """What one coupling keeps for its way back; None for what it does not need.
-
-    bits: the packed remainder of its target. parked: the stream it set aside.
-    cpu, device: generator states before its residual.
-    """
-
-    bits: Tensor | None = None
-    parked: Tensor | None = None
-    cpu: Tensor | None = None
-    device: Tensor | None = None
-
-    def flat(self) -> tuple[Tensor | None, ...]:
-        """The four, in the order of the fields."""
-        return self.bits, self.parked, self.cpu, self.device
-
-    def lost(self, coupling: Coupling, like: Tensor, grid: Grid | None) -> Lost:
-        """What `undo` needs. like: the target."""
-        remainder, parked = None, self.parked
-        if grid is not None and self.bits is not None:
-            remainder = grid.unpack(self.bits, like.shape)
-        if parked is not None and coupling.parks == coupling.store:
-            parked = unpack_store(parked, like.dtype)
-        return Lost(remainder=remainder, parked=parked)
-
-
-def kept_of(
-    lost: Lost, coupling: Coupling, grid: Grid | None, generators: tuple[Tensor | None, ...]
-) -> Kept:
-    """What has to be kept so that the coupling can be undone."""
-    bits, parked = None, lost.parked
-    if grid is not None and lost.remainder is not None:
-        bits = grid.pack(lost.remainder)
-    if parked is not None and coupling.parks == coupling.store:
-        parked = pack_store(parked)
-    return Kept(bits=bits, parked=parked, cpu=generators[0], device=generators[1])
 
 
 def run_reversibly(
@@ -166,6 +142,7 @@ def run_reversibly(
     streams: Streams,
     *,
     extras: Sequence[Tensor] = (),
+    anchored: bool = False,
 ) -> Streams:
     """The streams after the block, with a backward that restores those before it."""
     slots, parameters = parameter_slots(block)
@@ -176,6 +153,7 @@ def run_reversibly(
         slots=slots,
         arithmetic=Arithmetic.now(streams[0].device),
         device=streams[0].device,
+        anchored=anchored,
     )
     after: Streams = _Reversible.apply(step, draw, *streams, *extras, *parameters)
     return after
@@ -187,13 +165,14 @@ class _Reversible(torch.autograd.Function):
         count = step.scheme.streams
         streams, others = tensors[:count], tensors[count:]
         needed, extras = ctx.needs_input_grad[2:], len(others) - len(step.slots)
-        given = [_leaf(*each) for each in zip(others[:extras], needed[count:], strict=False)]
-        couplings = step.couplings(draw, given)
+        leaves = _leaves(others if step.anchored else others[:extras], needed[count:], extras)
+        couplings = step.couplings(draw, leaves[:extras])
         with step.arithmetic.uncached(), unseen_graph():
-            passed = _forward(step, couplings, streams, needed[:count])
+            passed = _forward(step, couplings, streams, needed[:count], leaves)
 
         ctx.step, ctx.needed, ctx.sources = step, needed, tuple(passed.sources)
         ctx.pasts, ctx.samples = tuple(passed.pasts), tuple(passed.samples)
+        ctx.outlines = tuple(passed.outlines)
         ctx.set_materialize_grads(False)
         wanted = zip(passed.streams, passed.wanted, strict=True)
         ctx.mark_non_differentiable(*(stream for stream, needs in wanted if not needs))
@@ -219,7 +198,8 @@ class WayBack:
     """One block in one backward pass.
 
     sources: whether the source of each coupling requires a gradient. pasts: the block before each.
-    samples: of what each coupling added, in the first passes. others: leaves that stand in for its extra arguments and parameters, in this order.
+    samples: of what each coupling added, in the first passes. outlines: of graphs whose results are not needed.
+    others: leaves that stand in for its extra arguments and parameters, in this order.
     inputs_wanted: whether anything before the block needs a gradient.
     """
 
@@ -228,6 +208,7 @@ class WayBack:
     sources: tuple[bool, ...]
     pasts: tuple[Past, ...]
     samples: tuple[Tensor, ...]
+    outlines: tuple[Outline | None, ...]
     others: tuple[Tensor, ...]
     inputs_wanted: bool
 
@@ -243,10 +224,7 @@ class WayBack:
         kept = [Kept(**dict(zip(Kept.__slots__, four, strict=True))) for four in fours]
 
         extras = len(others) - len(step.slots)
-        stand_ins = [
-            _leaf(other, needs, parameter=number >= extras)
-            for number, (other, needs) in enumerate(zip(others, needed[count:], strict=True))
-        ]
+        stand_ins = _leaves(others, needed[count:], extras)
         couplings = step.couplings(draw, stand_ins[:extras])
         way = cls(
             step=step,
@@ -254,6 +232,7 @@ class WayBack:
             sources=ctx.sources,
             pasts=ctx.pasts,
             samples=ctx.samples,
+            outlines=ctx.outlines,
             others=tuple(stand_ins),
             inputs_wanted=any(needed[:count]),
         )
@@ -282,21 +261,38 @@ class WayBack:
             )
         return source, residual
 
-    def before(self, number: int, streams: Streams, residual: Tensor) -> Streams:
+    def retreated(
+        self, number: int, streams: Streams, gradients: Gradients
+    ) -> tuple[Gradients, list[Tensor | None], Tensor | None]:
+        """What `retreat` gives for a coupling, and its residual where that is evaluated to its end."""
+        coupling, outline = self.trail[number][0], self.outlines[number]
+        at_target = gradients[coupling.target]
+        if outline is None:
+            source, residual = self.evaluated(number, streams)
+            return *retreat(coupling, gradients, source, residual, self.others), residual
+        if at_target is None:
+            return gradients, [None] * len(self.others), None
+        if self.samples:
+            self.evaluated(number, streams)  # to its end, to be held against the first
+        at_source, found = outline.gradients(lambda: self.evaluated(number, streams), at_target)
+        return handed_back(coupling, gradients, at_source), found, None
+
+    def before(self, number: int, streams: Streams, residual: Tensor | None) -> Streams:
         """The streams before the coupling, or still those after it where nothing is undone."""
         if not self.step.undone(number, len(self.trail)):
             return streams
         coupling, kept = self.trail[number]
         grid = self.step.scheme.grid
         lost = kept.lost(coupling, streams[coupling.target], grid)
+        if residual is None:
+            return put_back(coupling, streams, lost) or streams
         return undo(coupling, streams, residual.detach(), grid, lost)
 
 
-def _leaf(tensor: Tensor, needed: bool, *, parameter: bool = False) -> Tensor:
-    """A leaf of a new graph with the same values."""
-    if parameter:
-        return nn.Parameter(tensor.detach(), requires_grad=needed)
-    return tensor.detach().requires_grad_(needed)
+def _leaves(tensors: Sequence[Tensor], needed: Sequence[bool], extras: int) -> list[Tensor]:
+    """Leaves of a new graph for extra arguments, which come first, and parameters."""
+    pairs = enumerate(zip(tensors, needed, strict=False))
+    return [leaf_of(tensor, needs, parameter=n >= extras) for n, (tensor, needs) in pairs]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -306,6 +302,7 @@ class Passage:
     streams: after it. before: its last coupling. wanted: whether each stream requires a gradient.
     kept: by its couplings. sources: whether the source of each coupling required a gradient.
     pasts: the block as it stood before each coupling. samples: of what each added, in its first passes.
+    outlines: of graphs whose results the way back does not need.
     """
 
     streams: Streams
@@ -315,15 +312,21 @@ class Passage:
     sources: list[bool] = field(default_factory=list)
     pasts: list[Past] = field(default_factory=list)
     samples: list[Tensor] = field(default_factory=list)
+    outlines: list[Outline | None] = field(default_factory=list)
 
 
 def _forward(
-    step: Step, couplings: Sequence[Coupling], streams: Streams, wanted: Sequence[bool]
+    step: Step,
+    couplings: Sequence[Coupling],
+    streams: Streams,
+    wanted: Sequence[bool],
+    leaves: Sequence[Tensor],
 ) -> Passage:
     """The block run as the backward will run it again: with a graph, of which nothing is kept.
 
     Kernels may be others without a graph, or for inputs that require no gradient, and their numbers
-    differ in the last bits. wanted: whether each stream requires a gradient.
+    differ in the last bits. wanted: whether each stream requires a gradient. leaves: that stand in
+    for extra arguments and, in an anchored block, for parameters.
     """
     device, grid, first = streams[0].device, step.scheme.grid, watched(step.block)
     passed = Passage(streams=streams, before=streams, wanted=list(wanted))
@@ -332,12 +335,18 @@ def _forward(
         now = passed.pasts[-1].later if passed.pasts else Past.now
         past = now(step.block, step.tape.extras.leaves, step.tape.outside)
         passed.before, source_wanted = passed.streams, passed.wanted[coupling.source]
-        source, residual = evaluate(coupling, passed.streams, source_wanted=source_wanted)
+        if number == step.anchor(couplings):
+            outline, source, residual = _outlined(step, coupling, passed, leaves)
+        else:
+            outline = None
+            source, residual = evaluate(coupling, passed.streams, source_wanted=source_wanted)
+        passed.outlines.append(outline)
         passed.sources.append(source_wanted)
         step.tape.outside = past.seal(step.index)
         passed.pasts.append(past)
         kept_on = passed.wanted[coupling.target] and not coupling.replaces
-        passed.wanted[coupling.target] = residual.requires_grad or kept_on
+        graph = residual.requires_grad or outline is not None
+        passed.wanted[coupling.target] = graph or kept_on
         residual = residual.detach()  # here its graph ends, and all activations with it
         past.require_unhooked(bool(source._backward_hooks), step.index)  # noqa: SLF001  the only list of them
         held = ref(source)
@@ -359,12 +368,22 @@ def _backward(
     streams: after the block, or before its last coupling if it keeps them.
     """
     sums: list[Tensor | None] = [None] * len(way.others)
-    for number, (coupling, _) in reversed(list(enumerate(way.trail))):
-        source, residual = way.evaluated(number, streams)
-        gradients, found = retreat(coupling, gradients, source, residual, way.others)
+    for number in reversed(range(len(way.trail))):
+        gradients, found, residual = way.retreated(number, streams, gradients)
         sums = [added(total, part) for total, part in zip(sums, found, strict=True)]
         streams = way.before(number, streams, residual)
     return streams, gradients, sums
+
+
+def _outlined(
+    step: Step, coupling: Coupling, passed: Passage, leaves: Sequence[Tensor]
+) -> tuple[Outline | None, Tensor, Tensor]:
+    """The outline of a residual, its source and its result."""
+    stand_ins, at = leaves[len(leaves) - len(step.slots) :], coupling.source
+    with parameters_replaced(step.slots, stand_ins):
+        return Outline.drawn(
+            coupling.residual, passed.streams[at], leaves, source_wanted=passed.wanted[at]
+        )
 
 
 @contextmanager

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from revconsole.errors import NotInvertible
+from revconsole.reversible.scheme import UNDONE
 
 LEFT = 0.4  # of the digits
 MARGIN = 2.5  # from streams that are off to a gradient that is
@@ -78,7 +79,7 @@ def require_digits_in(
 
 def longest(backwards: Sequence[str]) -> int:
     """The longest stretch of blocks that are undone one after the other."""
-    stretches = (len(list(group)) for word, group in groupby(backwards) if word == "reversible")
+    stretches = (len(list(group)) for word, group in groupby(backwards) if word in UNDONE)
     return max(stretches, default=0)
 
 

@@ -95,8 +95,11 @@ SCHEMES: Mapping[str, type[AnyScheme]] = {
     "midpoint_a": MidpointA,
     "coefficients": Coefficients,
 }
-Backward = Literal["stored", "checkpointed", "reversible"]
+Backward = Literal["stored", "checkpointed", "reversible", "anchored"]
 BACKWARDS: tuple[Backward, ...] = ("stored", "checkpointed", "reversible")
+"""Those to choose from for a whole model; single blocks may also be `anchored`."""
+UNDONE: frozenset[str] = frozenset({"reversible", "anchored"})
+"""Those that rebuild what is before a block from what is after it."""
 
 
 def make_scheme(name: str, options: Mapping[str, float | str | None] | None = None) -> Scheme:

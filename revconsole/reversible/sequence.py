@@ -8,7 +8,9 @@ of three things, with the same outputs for the same draws:
                   again up to the last value that its gradient needs
     reversible    only the last streams are kept, and each block is undone on the way back
 
-Each block may have its own; `budget` chooses them. In evaluation and under `no_grad` all three are
+Each block may have its own, and may also be `anchored`: undone, but for the stream that its last
+residual is added to, which is kept, so that this is evaluated again no further than its gradient needs.
+`budget` chooses them. In evaluation and under `no_grad` all three are
 the plain forward.
 """
 
@@ -32,7 +34,7 @@ from revconsole.reversible.lossless import Grid, peak, peak_of_changed
 from revconsole.reversible.reversal import Tape, run_reversibly
 from revconsole.reversible.room import require_room
 from revconsole.reversible.rounding import require_digits, require_digits_in
-from revconsole.reversible.scheme import BACKWARDS, Backward, Scheme
+from revconsole.reversible.scheme import BACKWARDS, UNDONE, Backward, Scheme
 from revconsole.reversible.schemes.coefficients import Coefficients
 from revconsole.reversible.transforms import recorded, require_reach
 from revconsole.reversible.witness import forgotten
@@ -107,11 +109,11 @@ class ReversibleSequence(nn.Sequential):
         blocks = sum(len(run) for run in self.runs)
         words = (wanted,) * blocks if isinstance(wanted, str) else tuple(wanted)
         for word in words:
-            if word not in BACKWARDS:
+            if word not in {*BACKWARDS, *UNDONE}:
                 raise UnknownName("backward", word, BACKWARDS)
         if len(words) != blocks:
             raise RevconsoleError(f"{len(words)} backwards were given for {blocks} blocks")
-        if "reversible" in words:
+        if UNDONE.intersection(words):
             self.scheme.require_inverse(max(len(run) for run in self.runs))
             self.require_digits(words)
         self._backward = wanted if isinstance(wanted, str) else words
@@ -278,25 +280,22 @@ class Run:
         require_reach(x, backwards, exact=grid is not None)
         if grid is not None:
             x = _onto(grid, x)
-        if "reversible" in backwards:
+        if UNDONE.intersection(backwards):
             scheme.require_inverse(len(blocks))
             require_digits(scheme, blocks, backwards, x)
         streams, tapes, draws = scheme.lift(x), self._tapes(backwards), _rows(signs, x, len(blocks))
         peaks = [] if grid is None else [peak(x)]
         for index, (block, backward, draw) in enumerate(zip(blocks, backwards, draws, strict=True)):
             before = streams
-            if backward == "reversible":
-                tape = tapes[index]
-                streams = run_reversibly(tape, block, index, draw, streams, extras=self.tensors)
+            if backward in UNDONE:
+                tape, anchored, given = tapes[index], backward == "anchored", self.tensors
+                streams = run_reversibly(
+                    tape, block, index, draw, streams, extras=given, anchored=anchored
+                )
             elif backward == "checkpointed":
+                through, given = partial(self._stored, block, index), self.tensors
                 streams = run_checkpointed(
-                    partial(self._stored, block, index),
-                    block,
-                    index,
-                    draw,
-                    streams,
-                    extras=self.extras,
-                    tensors=self.tensors,
+                    through, block, index, draw, streams, extras=self.extras, tensors=given
                 )
             else:
                 streams = self._stored(block, index, draw, streams, self.tensors)
@@ -310,7 +309,7 @@ class Run:
     def _tapes(self, backwards: Sequence[str]) -> dict[int, Tape]:
         """For each block that is reversed the tape of its stretch."""
         tapes: dict[int, Tape] = {}
-        stretches = groupby(range(len(backwards)), lambda index: backwards[index] == "reversible")
+        stretches = groupby(range(len(backwards)), lambda index: backwards[index] in UNDONE)
         for reversed_, group in stretches:
             indices = list(group)
             tape = Tape(scheme=self.scheme, first=indices[0], last=indices[-1], extras=self.extras)

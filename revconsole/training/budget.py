@@ -13,13 +13,12 @@ from revconsole.reversible import Backward, Choice, keep_within, sequences
 from revconsole.reversible.replay import generators_kept
 from revconsole.training.draws import seed_generators
 from revconsole.training.footprint import still_to_come
-from revconsole.training.probes import PICTURE
 from revconsole.training.setting import Setting
 from revconsole.training.stepping import loss_of, micro_batches
 
 MEBIBYTE = 2**20
 SHARE_OF_FREE = 0.7
-"""What activations may take where no budget is given, of the memory that the training leaves free; see `free_budget`."""
+"""What a step may take at its peak where no budget is given, of the memory that the training leaves free; see `free_budget`."""
 
 
 def choose_blocks(setting: Setting, images: Tensor, labels: Tensor) -> Advised | None:
@@ -46,7 +45,7 @@ def restore_backwards(setting: Setting, words: Sequence[Sequence[Backward]]) -> 
 
 
 def _kept_within(setting: Setting, images: Tensor, labels: Tensor, budget: int) -> Choice:
-    part, model = next(micro_batches(setting, setting.inputs(images, labels, 0))), setting.model
+    part = next(micro_batches(setting, setting.inputs(images, labels, 0)))
 
     def forward() -> Tensor:
         seed_generators(setting.plan.seed, step=0, micro=0)
@@ -56,16 +55,14 @@ def _kept_within(setting: Setting, images: Tensor, labels: Tensor, budget: int) 
     before = backwards(setting)
     try:
         with generators_kept(setting.device):
-            pictures = [each for each in part if each.ndim == PICTURE]
-            exist = [*pictures, *model.parameters(), *model.buffers()]
-            return keep_within(setting.encoder, forward, budget, exclude=exist)
+            return keep_within(setting.encoder, forward, budget)
     except BaseException:
         restore_backwards(setting, before)  # whoever tries again begins with what the plan says
         raise
 
 
 def free_budget(setting: Setting) -> int:
-    """Bytes that activations may take: a share of what is left once gradients and optimiser state are there.
+    """Bytes that a step may take at its peak: a share of what is left once gradients and optimiser state are there.
 
     They are not there before the first step, and what torch keeps in reserve is not somebody else's.
     """

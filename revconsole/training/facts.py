@@ -13,6 +13,7 @@ import revconsole
 from revconsole.records.child import working_folder
 from revconsole.records.events import Scalar
 from revconsole.reversible import ReversibleSequence, sequences
+from revconsole.reversible.scheme import UNDONE
 from revconsole.reversible.switches import products
 from revconsole.training import devices
 from revconsole.training.cost import operations_of, weights_of
@@ -75,7 +76,7 @@ def _guessing(setting: Setting) -> dict[str, Scalar]:
 
 def rebuilt_stacks(model: nn.Module) -> list[ReversibleSequence]:
     """The stacks of which at least one block is reconstructed in the backward."""
-    return [stack for stack in sequences(model) if "reversible" in stack.backwards]
+    return [stack for stack in sequences(model) if UNDONE.intersection(stack.backwards)]
 
 
 def error_growth(setting: Setting) -> float | None:
@@ -90,13 +91,13 @@ def rebuilt_blocks(setting: Setting) -> int:
 
 
 def _rebuilt_in_a_row(stack: ReversibleSequence) -> int:
-    """The longest stretch in one stack: a block whose activations or streams are kept starts anew."""
+    """The longest stretch in one stack: a block that is stored or checkpointed starts anew."""
     words = iter(stack.backwards)
     return max(
         len(list(blocks))
         for run in stack.runs
         for word, blocks in itertools.groupby(itertools.islice(words, len(run)))
-        if word == "reversible"
+        if word in UNDONE
     )
 
 

@@ -1,12 +1,20 @@
-"""A budget of bytes decides what blocks keep for the backward; gradients do not notice."""
+"""A budget of bytes decides what blocks keep for the backward; gradients do not notice.
 
-from itertools import groupby, pairwise
+Peaks are checked by the log of torch's allocator, what is computed by torch's formulas for products.
+"""
+
+import math
+from itertools import accumulate, groupby, pairwise, product
 
 import pytest
 import timm
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
+from revconsole.errors import RevconsoleError
 from revconsole.reversible import (
     Additive,
     Bdia,
@@ -14,129 +22,196 @@ from revconsole.reversible import (
     Momentum,
     ReversibleSequence,
     keep_within,
-    kept_for_backward,
     rewire,
+    step_peak,
 )
+from revconsole.reversible.budget import INSIDE, INSIDE_A_THREAD
 
-DEPTH = 6
+DEPTH = 4
 FLOAT64_GRADIENT = 1e-10  # reconstruction in float64, amplified over a few blocks
-AGAIN = {"reversible": 1.0, "checkpointed": 0.7, "stored": 0.0}  # evaluations of a block
-SOME_FORWARDS = 8  # two for the kind of block, one at the start, the rest to find the end
-ORDER = ("reversible", "checkpointed", "stored")
+SOME_FORWARDS = 9  # three to foretell, the rest to find the one that fits
+WORDS = {"r": "reversible", "a": "anchored", "c": "checkpointed", "s": "stored"}
+SCHEMES = [Additive(fuse="mean"), Bdia(), Momentum(grid_bits=9), "residual"]
 
 
-def wired(scheme=None, backward="reversible", depth=DEPTH, dropout=0.0):
+def wired(scheme=None, backward="reversible", depth=DEPTH, dropout=0.0, dtype=torch.float32):
     torch.manual_seed(0)
     model = timm.create_model(
-        "vit_tiny_patch16_224", img_size=8, patch_size=2, embed_dim=24, num_heads=2, depth=depth,
+        "vit_tiny_patch16_224", img_size=8, patch_size=1, embed_dim=24, num_heads=2, depth=depth,
         num_classes=5, proj_drop_rate=dropout,
     )  # fmt: skip
-    return rewire(model.double(), scheme or Additive(fuse="mean"), backward).train()
+    return rewire(model.to(dtype), scheme or Additive(fuse="mean"), backward).train()
 
 
 @pytest.fixture
 def images():
     torch.manual_seed(1)
-    return torch.randn(3, 3, 8, 8, dtype=torch.float64)
+    return torch.randn(3, 3, 8, 8)
 
 
 def measured(model, images):
-    return kept_for_backward(lambda: model(images), [*model.parameters(), *model.buffers(), images])
+    return step_peak(lambda: model(images))
+
+
+def allocated(model, images):
+    """The peak of a step by the log of every allocation, with gradients in their places."""
+    model(images).sum().backward()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        model(images).sum().backward()
+    events = [e for e in seen.profiler.kineto_results.events() if e.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    return max(accumulate(event.nbytes() for event in events))
+
+
+class Products(TorchDispatchMode):
+    """Adds up what matrix products, convolutions and attention compute."""
+
+    operations = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if func.overloadpacket in flop_registry:
+            self.operations += flop_registry[func.overloadpacket](
+                *args, **(kwargs or {}), out_val=out
+            )
+        return out
+
+
+def operations(model, images):
+    """What a step computes, in products."""
+    with Products() as counted:
+        model(images).sum().backward()
+    return counted.operations
 
 
 def gradients(model, images):
-    torch.manual_seed(2)
+    torch.manual_seed(7)
     model(images).square().sum().backward()
     return [p.grad for p in model.parameters()]
 
 
-def chosen(model, images, budget):
-    """The choice for a model in which every block is reversed so far."""
-    model.blocks.backward = "reversible"
-    return keep_within(model, lambda: model(images), budget, exclude=[images])
+def start(scheme):
+    return "checkpointed" if scheme == "residual" else "reversible"
 
 
-def marks(images, **options):
-    """Bytes of a model in which every block is reversed, checkpointed, stored."""
-    return [measured(wired(backward=word, **options), images) for word in ORDER]
+def chosen(model, images, budget, word="reversible"):
+    """The choice for a model in which every block is as at first so far."""
+    model.blocks.backward = word
+    return keep_within(model, lambda: model(images), budget)
 
 
-def stretches(model):
-    return [word for word, _ in groupby(model.blocks.backwards)]
+def whole(peak):
+    """The budget of which this peak leaves what operations may need inside themselves."""
+    return math.ceil((peak + INSIDE_A_THREAD * torch.get_num_threads()) / (1 - INSIDE))
 
 
-def test_more_memory_never_computes_more_again_and_never_exceeds_the_budget(images):
-    model = wired()
-    least, _, most = marks(images)
-    again, stored = [], []
-    for share in range(13):
-        budget = least + share * (most - least) // 12
-        choice = chosen(model, images, budget)
-        assert choice.kept == measured(model, images) <= budget
-        words = model.blocks.backward
-        assert (words.count("stored"), words.count("checkpointed")) == (
-            choice.stored,
-            choice.checkpointed,
+def marks(images, scheme=None):
+    """Peaks with every block as at first, and with every block stored."""
+    return [measured(wired(scheme, word), images) for word in (start(scheme), "stored")]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+def test_the_peak_is_never_above_the_budget_and_more_memory_never_computes_more(scheme, images):
+    model = wired(scheme, start(scheme))
+    least, most = marks(images, scheme)
+    computed = []
+    for share in (0.0, 0.04, 0.1, 0.3, 0.6, 1.0):
+        budget = whole(least + share * (most - least))
+        choice = chosen(model, images, budget, start(scheme))
+        assert choice.peak <= budget
+        assert allocated(model, images) == pytest.approx(
+            choice.peak, abs=INSIDE_A_THREAD * torch.get_num_threads()
         )
-        again.append(sum(AGAIN[word] for word in words))
-        stored.append(choice.stored)
-    assert again == sorted(again, reverse=True)
-    assert stored == sorted(stored)
-    assert (again[0], again[-1]) == (DEPTH, 0)
-    assert set(stored) == set(range(DEPTH + 1))
+        assert allocated(model, images) <= budget
+        words = model.blocks.backward
+        assert [words.count(word) for word in ("stored", "anchored", "checkpointed")] == [
+            choice.stored, choice.anchored, choice.checkpointed,
+        ]  # fmt: skip
+        computed.append(operations(model, images))
+    assert computed == sorted(computed, reverse=True)
+    assert choice.stored == DEPTH
+    assert computed[-1] < computed[0]
 
 
-@pytest.mark.parametrize(
-    "scheme", [Additive(fuse="mean"), Bdia(), Momentum()], ids=lambda s: s.name
-)
-def test_the_memory_of_checkpointing_buys_checkpointing_and_half_of_it_a_part(scheme, images):
-    model = wired(scheme)
-    least, checkpointed, _ = marks(images, scheme=scheme)
-    assert least < checkpointed
-    choice = chosen(model, images, checkpointed)
-    assert set(model.blocks.backward) == {"checkpointed"}
-    assert choice.kept == checkpointed
-    chosen(model, images, (least + checkpointed) // 2)
-    assert stretches(model) == ["reversible", "checkpointed"]
+@pytest.mark.parametrize(("scheme", "words"), [(SCHEMES[0], "ras"), ("residual", "cs")], ids=str)
+def test_no_other_mixture_that_fits_computes_less(scheme, words, images):
+    model = wired(scheme, start(scheme), depth=3)
+    mixtures = {}
+    for letters in product(words, repeat=3):
+        model.blocks.backward = tuple(WORDS[letter] for letter in letters)
+        mixtures[letters] = measured(model, images), operations(model, images)
+    for peak in sorted({peak for peak, _ in mixtures.values()})[::2]:
+        chosen(model, images, whole(peak + 64), start(scheme))  # an anchor takes 4 bytes more
+        least = min(cost for each, cost in mixtures.values() if each <= peak)
+        assert operations(model, images) <= least
 
 
-def test_what_is_left_after_checkpointing_lets_the_last_blocks_keep_their_activations(images):
-    model = wired()
-    _, checkpointed, most = marks(images)
-    choice = chosen(model, images, (checkpointed + most) // 2)
-    assert stretches(model) == ["checkpointed", "stored"]
-    assert 0 < choice.stored < DEPTH
-    assert choice.stored + choice.checkpointed == DEPTH
+def test_in_the_memory_of_full_checkpointing_no_more_is_computed(images):
+    plain = wired("residual", "checkpointed", depth=6)
+    model = wired(depth=6)
+    chosen(model, images, whole(measured(plain, images)))
+    assert operations(model, images) <= operations(plain, images)
 
 
-def test_one_byte_less_than_a_block_needs_is_not_enough(images):
-    model = wired()
-    least, _, most = marks(images)
-    choice = chosen(model, images, (least + most) // 2)
-    less = chosen(model, images, choice.kept - 1)
-    assert less.stored == choice.stored - 1
+def test_an_anchor_costs_one_stream_and_spares_the_last_layer_of_a_block(images):
+    model, stream = wired(), images.new_empty(3, 65, 24)
+    least = measured(model, images), operations(model, images)
+    model.blocks.backward = ("reversible", "anchored", "reversible", "reversible")
+    assert measured(model, images) - least[0] == pytest.approx(stream.nbytes, rel=0.01)
+    last_layer = 2 * stream.numel() * 4 * 24
+    assert least[1] - operations(model, images) == last_layer
 
 
-def test_a_few_forward_passes_choose_among_many_blocks_and_leave_no_room_for_another(images):
-    depth, calls = 16, []
+@pytest.mark.parametrize("word", WORDS.values())
+def test_the_peak_of_a_step_is_what_the_allocator_says(word, images):
+    model = wired(backward=word, dropout=0.1)
+    assert measured(model, images) == pytest.approx(
+        allocated(model, images), rel=0.05
+    )  # attention's own
+
+
+def test_what_was_there_before_is_not_in_the_peak_and_gradients_have_their_own_place():
+    layer, x = nn.Linear(64, 1, bias=False), torch.randn(1000, 64)
+    out, gradient = 1000 * 4, 64 * 4
+    assert out + gradient <= step_peak(lambda: layer(x)) <= 3 * out + gradient
+    assert layer.weight.grad is None
+
+
+def test_a_forward_without_a_gradient_has_no_peak():
+    with pytest.raises(RevconsoleError, match="return the loss"):
+        step_peak(lambda: torch.zeros(3))
+
+
+def test_a_few_steps_choose_among_many_blocks_and_leave_no_room_for_another(images):
+    depth, calls = 12, []
     model = wired(depth=depth)
-    least, _, most = marks(images, depth=depth)
+    least = measured(model, images)
+    model.blocks.backward = "stored"
+    most = measured(model, images)
 
     def forward():
         calls.append(1)
-        model(images)
+        return model(images)
 
-    for share in (0.03, 0.3, 0.9):
+    for share in (0.03, 0.6):
         model.blocks.backward = "reversible"
         calls.clear()
         budget = int(least + share * (most - least))
-        choice = keep_within(model, forward, budget, exclude=[images])
+        choice = keep_within(model, forward, budget)
         assert len(calls) <= SOME_FORWARDS
-        assert 0 <= budget - choice.kept < (most - least) / depth
+        assert 0 <= budget - choice.peak < whole((most - least) / depth)
+
+
+def test_what_is_kept_later_in_a_row_is_more(images):
+    model = wired()
+    least, most = marks(images)
+    chosen(model, images, (least + most) // 2)
+    undone = {"reversible": 0, "anchored": 0, "stored": 1}
+    assert [key for key, _ in groupby(undone[w] for w in model.blocks.backward)] == [0, 1]
 
 
 class Bottleneck(nn.Module):
-    """A block over (B, C, H, W) whose stream is a large part of what it stores."""
+    """Of a network in stages: its stream is wider than what is inside, and its last layer is cheap."""
 
     def __init__(self, channels, inner):
         super().__init__()
@@ -153,86 +228,93 @@ class Bottleneck(nn.Module):
         return x + self.path(x)
 
 
-def test_where_the_stream_is_most_of_what_a_block_stores_none_is_checkpointed():
-    torch.manual_seed(0)
-    model = ReversibleSequence(*[Bottleneck(16, 4) for _ in range(6)], scheme=Momentum()).train()
-    x = torch.randn(2, 16, 8, 8, requires_grad=True)
-    least = measured(model, x)
-    model.backward = "stored"
-    most = measured(model, x)
-    for share in (0.2, 0.4, 0.6, 0.8):
-        model.backward = "reversible"
-        budget = int(least + share * (most - least))
-        choice = keep_within(model, lambda: model(x), budget, exclude=[x])
-        assert choice.kept == measured(model, x) <= budget
-        assert choice.stored > 0
-        assert set(model.backward) == {"reversible", "stored"}
-
-
-def test_of_two_kinds_of_blocks_the_cheaper_keep_their_activations_first():
+def test_of_two_kinds_of_blocks_each_gets_what_spares_most():
     torch.manual_seed(0)
     narrow, wide = (
         ReversibleSequence(*[Bottleneck(16, inner) for _ in range(3)], scheme=Momentum())
         for inner in (4, 32)
     )
     model, x = nn.Sequential(narrow, wide).train(), torch.randn(2, 16, 8, 8, requires_grad=True)
-    narrow.backward, wide.backward = "stored", "checkpointed"
-    budget = measured(model, x)
-    narrow.backward = wide.backward = "reversible"
-    keep_within(model, lambda: model(x), budget, exclude=[x])
-    assert set(narrow.backward) == {"stored"}
-    assert set(wide.backward) == {"checkpointed"}
+    narrow.backward = "stored"
+    budget, by_hand = whole(measured(model, x)), operations(model, x)
+    narrow.backward, wide.backward = "reversible", "reversible"
+    keep_within(model, lambda: model(x), budget)
+    assert measured(model, x) <= budget
+    assert operations(model, x) <= by_hand
 
 
-MIXTURES = ("srrrrr", "rrrrrs", "rsrsrr", "rrsssr", "ssrrss", "crrrrr", "rrrrrc", "rcrccr", "rrccss", "cscrrs")  # fmt: skip
+MIXTURES = ("srrr", "rrrs", "rssr", "crrr", "rrrc", "rccs", "arra", "raas", "arcs", "sasa")
 
 
 @pytest.mark.parametrize("scheme", [Additive(fuse="mean"), Bdia(grid_bits=9)], ids=lambda s: s.name)
 @pytest.mark.parametrize("letters", MIXTURES)
 def test_any_mixture_of_backwards_gives_the_same_gradients(letters, scheme, images):
-    expected = gradients(wired(scheme, "stored", dropout=0.1), images)
-    model = wired(scheme, dropout=0.1)
-    model.blocks.backward = tuple(w for letter in letters for w in ORDER if w.startswith(letter))
+    images, options = images.double(), {"dropout": 0.1, "dtype": torch.float64}
+    expected = gradients(wired(scheme, "stored", **options), images)
+    model = wired(scheme, **options)
+    model.blocks.backward = tuple(WORDS[letter] for letter in letters)
     for left, right in zip(expected, gradients(model, images), strict=True):
         assert (left - right).abs().max() <= FLOAT64_GRADIENT * left.abs().max()
 
 
-def test_a_budget_below_the_least_keeps_none_and_says_so(images):
-    model, calls = wired(), []
-    choice = keep_within(model, lambda: calls.append(model(images)), 1000, exclude=[images])
-    assert len(calls) == 1
-    assert (choice.stored, choice.checkpointed) == (0, 0)
-    assert set(model.blocks.backward) == {"reversible"}
-    assert "more than the budget of 0.0 MiB" in str(choice)
+def test_a_budget_below_the_least_is_said_to_be_too_small(images):
+    model = wired()
+    least = measured(model, images)
+    choice = keep_within(model, lambda: model(images), 1000)
+    assert choice.least == choice.peak == measured(model, images) <= least
+    assert "KiB at its peak, more than the budget of 1000 bytes" in str(choice)
 
 
 @pytest.mark.parametrize(
-    ("stored", "checkpointed", "said"),
+    ("peak", "budget", "said"),
     [
-        (0, 0, "none of 16 blocks keeps its activations: "),
-        (4, 0, "4 of 16 blocks keep their activations, the others are computed again: "),
-        (3, 13, "3 of 16 blocks keep their activations, 13 are checkpointed, none is reversed: "),
-        (1, 1, "1 of 16 blocks keeps its activations, 1 is checkpointed, 14 are reversed: "),
-        (0, 9, "none of 16 blocks keeps its activations, 9 are checkpointed, 7 are reversed: "),
-        (16, 0, "all 16 blocks keep their activations: "),
+        (2**20 + 1, 2**20, "1,048,577 bytes at its peak, more than the budget of 1,048,576 bytes"),
+        (3000, 100, "2.9 KiB at its peak, more than the budget of 100 bytes"),
+        (3 * 2**20, 2**20, "3.0 MiB at its peak, more than the budget of 1.0 MiB"),
     ],
 )
-def test_a_choice_says_in_one_sentence_what_the_blocks_do(stored, checkpointed, said):
-    bytes_ = {"kept": 150 * 2**20, "budget": 160 * 2**20, "least": 18 * 2**20}
-    choice = Choice(stored=stored, checkpointed=checkpointed, blocks=16, **bytes_)
-    tail = "150.0 MiB of the budget of 160.0 MiB (the least: 18.0 MiB)"
+def test_sizes_that_differ_look_different(peak, budget, said):
+    choice = Choice(
+        stored=0, anchored=0, checkpointed=0, blocks=3, peak=peak, budget=budget, least=peak
+    )
+    assert said in str(choice)
+
+
+@pytest.mark.parametrize(
+    ("stored", "anchored", "checkpointed", "said"),
+    [
+        (0, 0, 0, "none of 16 blocks keeps its activations: "),
+        (4, 0, 0, "4 of 16 blocks keep their activations, the others are computed again: "),
+        (
+            3,
+            0,
+            13,
+            "3 of 16 blocks keep their activations, 13 are checkpointed, none is reversed: ",
+        ),
+        (1, 1, 0, "1 of 16 blocks keeps its activations, 1 keeps a stream, 14 are reversed: "),
+        (0, 9, 0, "none of 16 blocks keeps its activations, 9 keep a stream, 7 are reversed: "),
+        (16, 0, 0, "all 16 blocks keep their activations: "),
+    ],
+)
+def test_a_choice_says_in_one_sentence_what_the_blocks_do(stored, anchored, checkpointed, said):
+    bytes_ = {"peak": 150 * 2**20, "budget": 160 * 2**20, "least": 18 * 2**20}
+    choice = Choice(
+        stored=stored, anchored=anchored, checkpointed=checkpointed, blocks=16, **bytes_
+    )
+    tail = "150.0 MiB at the peak of a step, of the budget of 160.0 MiB (the least: 18.0 MiB)"
     assert str(choice) == said + tail
 
 
-def test_choosing_leaves_the_generator_where_it_was(images):
+def test_choosing_leaves_the_generator_and_the_gradients_where_they_were(images):
     model = wired(Bdia(), dropout=0.1)
     before = torch.get_rng_state()
     chosen(model, images, 10**9)
     assert torch.equal(torch.get_rng_state(), before)
+    assert all(weight.grad is None for weight in model.parameters())
 
 
 def test_the_same_model_and_budget_give_the_same_choice(images):
-    least, _, most = marks(images)
+    least, most = marks(images)
     models = [wired(), wired()]
     left, right = (chosen(model, images, (least + most) // 3) for model in models)
     assert left == right
@@ -241,11 +323,19 @@ def test_the_same_model_and_budget_give_the_same_choice(images):
 
 def test_without_an_inverse_the_other_blocks_stay_checkpointed(images):
     model = wired("residual", "checkpointed")
-    least, most = measured(model, images), measured(wired("residual", "stored"), images)
-    choices = []
-    for share in (0.0, 0.5, 1.0):
-        model.blocks.backward = "checkpointed"
-        budget = int(least + share * (most - least))
-        choices.append(keep_within(model, lambda: model(images), budget, exclude=[images]))
+    least, most = marks(images, "residual")
+    choices = [
+        chosen(model, images, whole(least + share * (most - least)), "checkpointed")
+        for share in (0.0, 0.5, 1.0)
+    ]
     assert [c.stored + c.checkpointed for c in choices] == [DEPTH] * 3
     assert all(left.stored < right.stored for left, right in pairwise(choices))
+
+
+def test_an_anchored_block_may_be_walked_over_twice(images):
+    model = wired(backward="anchored")
+    loss = model(images).square().sum()
+    loss.backward(retain_graph=True)
+    first = [p.grad.clone() for p in model.parameters()]
+    loss.backward()
+    assert all(torch.equal(2 * g, p.grad) for g, p in zip(first, model.parameters(), strict=True))

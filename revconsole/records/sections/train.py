@@ -37,7 +37,7 @@ class Train(Section):
     threads: int | None = Field(default=None, ge=1, le=1024)
     """CPU threads for the arithmetic; unset leaves torch's choice, which the run records."""
     budget_mib: int | None = Field(default=None, ge=1)
-    """With backward auto: what the blocks may keep for the backward pass, in MiB; unset takes 70 % of what is free."""
+    """With backward auto: MiB a step may take at its peak beyond weights and their state; unset takes 70 % of the free."""
     audit: bool = True
     """Check the model on one batch before training (own pixels, gradients); a failed check warns."""
     probe_epochs: int = Field(default=1, ge=0)
