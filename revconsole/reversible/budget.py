@@ -26,7 +26,6 @@ from revconsole.reversible.replay import statistics_kept
 from revconsole.reversible.scheme import UNDONE
 from revconsole.reversible.sequence import ReversibleSequence, sequences
 from revconsole.reversible.step_peak import TURN, Trace, step_peak, traced
-from revconsole.reversible.witness import unwatched
 
 KIBIBYTE, MEBIBYTE = 2**10, 2**20
 CLOSE = 0.06
@@ -217,6 +216,5 @@ def _stored(mixture: Mixture) -> int:
 @contextmanager
 def _undisturbed(model: nn.Module) -> Iterator[None]:
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
-    random, graph = torch.random.fork_rng(devices=devices), torch.enable_grad()
-    with random, statistics_kept(model), graph, unwatched():
+    with torch.random.fork_rng(devices=devices), statistics_kept(model), torch.enable_grad():
         yield

@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from revconsole.errors import RevconsoleError
+from revconsole.reversible.witness import unwatched
 
 ELEMENT = 20
 """Multiply-adds that take as long as writing one element: a few bytes against a few operations on
@@ -64,7 +65,7 @@ def step_peak(forward: Callable[[], Any]) -> int:
 def traced(forward: Callable[[], Any], parts: Mapping[int, Sequence[Tensor]]) -> Trace:
     """The same in full. parts: the weights of each, which no other part has; those of no part under TURN."""
     owners = {_address(w): part for part, weights in parts.items() for w in weights}
-    with Living(owners) as living:
+    with unwatched(), Living(owners) as living:  # as in all passes but the first
         outputs = [t for t in tree_leaves(forward()) if isinstance(t, Tensor) and t.requires_grad]
         if not outputs:
             raise RevconsoleError(
