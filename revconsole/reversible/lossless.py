@@ -42,6 +42,7 @@ import torch
 from torch import Tensor
 
 from revconsole.errors import RevconsoleError
+from revconsole.reversible.transforms import recorded
 
 WORD = torch.int64
 GATHER = 0x0102040810204080  # multiplied into eight bytes of 0 or 1, leaves them as the top byte
@@ -244,8 +245,11 @@ def peak_of_changed(streams: Sequence[Tensor], before: Sequence[Tensor]) -> Tens
 
 
 def _plus(value: Tensor, whole: Tensor, unit: float) -> Tensor:
-    """`value + unit · whole`, in the memory of `whole` unless it is broadcast."""
-    return torch.add(value, whole, alpha=unit, out=whole if whole.shape == value.shape else None)
+    """`value + unit · whole`, in the memory of `whole` unless it is broadcast, or a program is written down."""
+    own = (
+        whole.shape == value.shape and not recorded()
+    )  # what takes `out` has no gradient in a program
+    return torch.add(value, whole, alpha=unit, out=whole if own else None)
 
 
 class _Multiplied(torch.autograd.Function):

@@ -284,7 +284,8 @@ class Run:
             scheme.require_inverse(len(blocks))
             require_digits(scheme, blocks, backwards, x)
         streams, tapes, draws = scheme.lift(x), self._tapes(backwards), _rows(signs, x, len(blocks))
-        peaks = [] if grid is None else [peak(x)]
+        watched = grid is not None and not recorded()
+        peaks = [peak(x)] if watched else []
         for index, (block, backward, draw) in enumerate(zip(blocks, backwards, draws, strict=True)):
             before = streams
             if backward in UNDONE:
@@ -299,10 +300,10 @@ class Run:
                 )
             else:
                 streams = self._stored(block, index, draw, streams, self.tensors)
-            if grid is not None:
+            if watched:
                 peaks.append(peak_of_changed(streams[:2], before))
         after = scheme.merge(streams, len(blocks))
-        if grid is not None and not recorded():
+        if grid is not None and watched:
             require_room(grid, peaks, x.dtype, after)
         return after
 
