@@ -18,6 +18,7 @@ import torch
 from test_cost import Operations, Passes
 from torch.nn import functional as F
 
+from revconsole.errors import NotInvertible
 from revconsole.reversible import make_scheme, rewire
 
 PLAIN = "plain, stored"
@@ -94,7 +95,11 @@ def table(depth, dim, batch, rounds):
     """Print the rows of one depth."""
     images, labels = torch.randn(batch, 3, 32, 32), torch.randint(0, 10, (batch,))
     networks = {PLAIN: model(depth, dim)}
-    networks |= {name: model(depth, dim, wiring) for name, wiring in ROWS.items()}
+    for name, wiring in ROWS.items():
+        try:
+            networks[name] = model(depth, dim, wiring)
+        except NotInvertible as refusal:
+            print(f"| {depth} | {name} | refused: {refusal} | | | | |", flush=True)
     peaks, counts = {}, {}
     for name, network in networks.items():
         step(network, images, labels)
