@@ -1,17 +1,17 @@
 """The `reversible` backward: one autograd Function per block, chained by a tape.
 
-In the forward a block runs without a graph, or, `anchored`, keeps the outline of one, and the stream
-that its last residual is added to, so that this is evaluated again only as far as its gradient needs (see `early`). The last block keeps the streams as they stood before
-its last coupling, so that the first step back undoes nothing. In the backward each block is undone
-coupling by coupling, every residual being evaluated once for both the inverse and the gradient, and
-the streams so restored are handed down the tape to the block before it. The tape belongs to one
-forward pass, so several passes may wait for their backward, in any order.
+In the forward a block runs without a graph, or, `anchored`, keeps the outline of one, and the stream that its
+last residual is added to, so that this is evaluated again only as far as its gradient needs (see `early`). The
+last block keeps the streams as they stood before its last coupling, so that the first step back undoes nothing.
+In the backward each block is undone coupling by coupling, every residual being evaluated once for both the
+inverse and the gradient, and the streams so restored are handed down the tape to the block before it. The tape
+belongs to one forward pass, so several passes may wait for their backward, in any order.
 
-Besides the last streams, what is kept per block is its draw, what its couplings lost and the states
-of the generators it drew from: all through `save_for_backward`, nothing on `ctx`, so hooks on saved
-tensors see every byte. Parameters are inputs of the Function and their gradients are returned, so
-hooks on them fire block by block, and frozen inputs, frozen blocks, shared parameters and
-`torch.autograd.grad` need no special case. The graph cannot be differentiated twice.
+Besides the last streams, what is kept per block is its draw, what its couplings lost and the states of the
+generators it drew from: all through `save_for_backward`, nothing on `ctx`, so hooks on saved tensors see every
+byte. Parameters are inputs of the Function and their gradients are returned, so hooks on them fire block by
+block, and frozen inputs, frozen blocks, shared parameters and `torch.autograd.grad` need no special case. The
+graph cannot be differentiated twice.
 """
 
 from collections.abc import Iterator, Sequence
