@@ -83,9 +83,7 @@ class Tape:
     def take(self, after: int) -> Streams:
         """The streams that were left for that block, of which the tape lets go."""
         if self.after != after:
-            raise RuntimeError(
-                f"block {after} runs backward out of turn, the tape is at {self.after}"
-            )
+            raise RuntimeError(f"block {after} runs backward out of turn, as {self.after} is next")
         streams = self.streams
         self.put(None, ())
         return streams
