@@ -30,13 +30,13 @@ from revconsole.reversible.step_peak import TURN, Trace, step_peak, traced
 KIBIBYTE, MEBIBYTE = 2**10, 2**20
 CLOSE = 0.06
 """How far a foretold peak may be from the measured one: neighbours that are stored share a stream."""
+CLOSER = 0.01
+"""And after one of them was measured, from which the others are corrected."""
 ALL = 0.1
 """And where none is undone any more: the last streams are not kept then."""
 INSIDE, INSIDE_A_THREAD = 1 / 512, 16 * KIBIBYTE
 """What of a budget is left for what operations need inside themselves, which is not counted: attention
 on the CPU takes a buffer for each thread."""
-CLOSER = 0.01
-"""And after one of them was measured, from which the others are corrected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

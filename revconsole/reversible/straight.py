@@ -8,13 +8,12 @@ goes another way than it did when it was watched.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
-from revconsole.reversible.walks import ADDITIONS, CALL, Astray, Path
+from revconsole.reversible.walks import ADDITIONS, Astray, Path, calls_met
 
 Parts = tuple[tuple[Path, ...], ...]  # the modules of each branch, in the order of their calls
 
@@ -107,7 +106,7 @@ def alone(
     """What the branch adds to x. Raises Astray if the block goes another way than along these parts."""
     line = Line(x, wanted)
     try:
-        with _met(block, parts, line):
+        with calls_met(_met(block, parts, line)):
             returned = block.forward(x, *args, **kwargs)
         out = returned[0] if isinstance(returned, tuple | list) else returned
         if out is not line.after or line.passed != len(parts) or line.added is None:
@@ -117,28 +116,13 @@ def alone(
         line.close()
 
 
-@contextmanager
-def _met(block: nn.Module, parts: Parts, line: Line) -> Iterator[None]:
-    """Within a `with`, the modules of other branches and the last of the wanted one are not simply called."""
-    put_back = []
+def _met(block: nn.Module, parts: Parts, line: Line) -> Iterator[tuple[nn.Module, Any]]:
+    """The modules of other branches, and the last of the wanted one, with what a call of each comes to."""
     for number, paths in enumerate(parts):
-        for path in paths if number != line.wanted else paths[-1:]:
-            module = module_at(block, path)
-            attributes = module.__dict__
-            compiled = attributes.get(CALL)
-            put_back.append((attributes, compiled))
-            if number != line.wanted:
-                attributes[CALL] = line.left_out
-            else:
-                attributes[CALL] = partial(line.last, compiled or module._call_impl)  # noqa: SLF001  what a call of a module comes to
-    try:
-        yield
-    finally:
-        for attributes, compiled in put_back:
-            if compiled is None:
-                attributes.pop(CALL, None)
-            else:
-                attributes[CALL] = compiled
+        wanted = number == line.wanted
+        for path in paths[-1:] if wanted else paths:
+            made = partial(partial, line.last) if wanted else lambda _way: line.left_out
+            yield module_at(block, path), made
 
 
 def module_at(block: nn.Module, path: Path) -> nn.Module:

@@ -5,7 +5,7 @@ follows the stream: the block's input, other shapes of it, and what additions to
 computes everything and puts down what it sees; see `leaving` for walks that compute one branch alone.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -44,6 +44,25 @@ class Answers(NamedTuple):
 
     modules: Mapping[Path, tuple[Any, ...]]
     functions: tuple[tuple[str, Any], ...]
+
+
+@contextmanager
+def calls_met(met: Iterable[tuple[nn.Module, Callable[[Any], Any]]]) -> Iterator[None]:
+    """Within a `with`, a call of each module comes to what is made of its usual way."""
+    put_back = []
+    for module, made in met:
+        attributes = module.__dict__
+        compiled = attributes.get(CALL)
+        put_back.append((attributes, compiled))
+        attributes[CALL] = made(compiled or module._call_impl)  # noqa: SLF001  what a call of a module comes to
+    try:
+        yield
+    finally:
+        for attributes, compiled in reversed(put_back):
+            if compiled is None:
+                attributes.pop(CALL, None)
+            else:
+                attributes[CALL] = compiled
 
 
 class Walk(TorchFunctionMode):
@@ -99,22 +118,11 @@ class Walk(TorchFunctionMode):
     @contextmanager
     def over(self, modules: Mapping[Path, nn.Module]) -> Iterator[None]:
         """See the functions and the calls of these modules within a `with`."""
-        put_back = []
-        for path, module in modules.items():
-            attributes = module.__dict__
-            compiled = attributes.get(CALL)
-            way = compiled or module._call_impl  # noqa: SLF001  what a call of a module comes to
-            attributes[CALL] = partial(self._met, path, way)
-            put_back.append((attributes, compiled))
+        met = ((each, partial(partial, self._met, path)) for path, each in modules.items())
         try:
-            with self:
+            with calls_met(met), self:
                 yield
         finally:
-            for attributes, compiled in put_back:
-                if compiled is None:
-                    attributes.pop(CALL, None)
-                else:
-                    attributes[CALL] = compiled
             self._let_go()
 
     def _met(self, path: Path, call: Any, /, *args: Any, **kwargs: Any) -> Any:
