@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install demo test check-tools lint types contracts tests faults accept-gpu format constraints clean
+.PHONY: help install demo test check-tools lint types contracts tests faults accept-gpu pages docs format constraints clean
 
 help:
 	@echo "make install      set up in .venv"
@@ -12,6 +12,8 @@ help:
 	@echo "make lint | types | contracts | tests   one part of the gate"
 	@echo "make faults       inject every fault often (COUNT=25 SEED=0); figures of a large store"
 	@echo "make accept-gpu   tests and figures of this machine's GPU, into accept-gpu.json (DEVICE=cpu for a dry run)"
+	@echo "make docs         build the pages in docs/ into site/, strictly"
+	@echo "make pages        write anew the pages that are made from the code: settings, verbs, keys, schemes"
 	@echo "make format       format the code"
 	@echo "make constraints  refresh constraints.txt with the newest versions that install together"
 
@@ -23,6 +25,10 @@ $(VENV)/.made:
 $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing revconsole and torch with CUDA: about 5 GB, some minutes."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.documented: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 $(VENV)/.checked: $(VENV)/.installed
@@ -63,6 +69,12 @@ accept-gpu: check-tools
 	$(BIN)/python tests/acceptance/figures.py $(if $(DEVICE),--device $(DEVICE)) --json accept-gpu.json || status=$$?; \
 	exit $$status
 
+pages: install
+	$(BIN)/python docs/pages.py
+
+docs: $(VENV)/.documented pages
+	$(BIN)/mkdocs build --strict
+
 format: check-tools
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -70,10 +82,10 @@ format: check-tools
 constraints:
 	rm -rf $(VENV)-fresh
 	$(PYTHON) -m venv $(VENV)-fresh
-	$(VENV)-fresh/bin/python -m pip install --quiet --disable-pip-version-check '.[check]'
+	$(VENV)-fresh/bin/python -m pip install --quiet --disable-pip-version-check '.[check,docs]'
 	( echo "# Exact versions that were installed and tested together. Refresh with: make constraints"; \
 	  $(VENV)-fresh/bin/python -m pip freeze --exclude revconsole ) > constraints.txt
 	rm -rf $(VENV)-fresh
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis site

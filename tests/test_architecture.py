@@ -1,4 +1,4 @@
-"""The shape of the project: what may import what, what starts without torch, what the README promises."""
+"""The shape of the project: what may import what, what starts without torch, what the pages promise."""
 
 import ast
 import re
@@ -124,10 +124,10 @@ def test_every_module_begins_with_what_it_is():
     assert silent == []
 
 
-def test_the_tree_in_the_readme_is_the_real_one():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_tree_in_the_page_on_design_is_the_real_one():
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
     tree = re.search(r"```text\nrevconsole/\n(.*?)```", text, re.DOTALL)
-    assert tree, "the README draws the package as a tree"
+    assert tree, "the page draws the package as a tree"
     drawn = {line.split()[0].rstrip("/") for line in tree.group(1).splitlines() if line.strip()}
     real = {p.stem if p.is_file() else p.name for p in PACKAGE.iterdir()}
     real -= {"__init__", "__main__", "__pycache__", "py", "_profiles"}
@@ -135,17 +135,15 @@ def test_the_tree_in_the_readme_is_the_real_one():
     assert drawn == real
 
 
-def test_every_verb_is_in_the_readme():
+def test_every_verb_is_documented():
     helped = fresh(
         "import sys; sys.argv = ['revconsole', '--help']\nfrom revconsole.cli.app import main\nmain()"
     )
-    verbs = re.findall(r"^  (\w+)  +\S", helped.partition("Commands:")[2], re.MULTILINE)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    verbs = re.findall(r"^  ([\w-]+)  +\S", helped.partition("Commands:")[2], re.MULTILINE)
+    page = (ROOT / "docs" / "verbs.md").read_text(encoding="utf-8")
 
     assert len(verbs) > 10
-    assert [
-        verb for verb in verbs if f"`{verb}" not in readme and f"revconsole {verb}" not in readme
-    ] == []
+    assert [verb for verb in verbs if f"\n## revconsole {verb}\n" not in page] == []
 
 
 def test_each_profile_begins_with_its_four_facts():

@@ -53,9 +53,12 @@ def _entry(section: str, name: str, of: str, field: FieldInfo) -> dict[str, str]
 
 
 def _allowed(field: FieldInfo) -> str:
-    words = _words(field)
+    """Its choices, its range, or examples of a free text."""
+    words = ("true", "false") if field.annotation is bool else _words(field)
     if words:
         return ", ".join(words)
+    if field.examples:
+        return f"e.g. {', '.join(map(_word, field.examples))}"
     bounds = []
     for rule in field.metadata:
         match rule:

@@ -67,13 +67,14 @@ def _text(groups: Sequence[Group]) -> Text:
     text = Text()
     for title, owner in groups:
         text.append(f"\n{title}\n", style="bold")
-        for keys, what in _entries(owner):
+        for keys, what in entries(owner):
             text.append(f"  {keys:<13} ", style="bold")
             text.append(f"{what}\n", style="not bold")
     return text
 
 
-def _entries(owner: type[DOMNode]) -> Iterable[tuple[str, str]]:
+def entries(owner: type[DOMNode]) -> Iterable[tuple[str, str]]:
+    """The keys of a screen or table, each with what it does."""
     for binding in owner.BINDINGS:
         if isinstance(binding, Binding) and binding.id:
             keys = ", ".join(format_key(key) for key in binding.key.replace(" ", "").split(","))

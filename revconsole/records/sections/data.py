@@ -34,13 +34,13 @@ def _word_for(value: Any) -> Any:
 class Data(Section):
     """Which images, how they are split, and what is done to them."""
 
-    dataset: str = "digits"
+    dataset: str = Field(default="digits", examples=["digits", "cifar10", "imagefolder"])
     """Name of the dataset; `revconsole data` lists them."""
-    folder: str | None = Field(default=None, min_length=1)
+    folder: str | None = Field(default=None, min_length=1, examples=["~/photos"])
     """Of imagefolder: where the images are; kept as an absolute path."""
     on_bad_image: Literal["skip", "fail"] = "fail"
     """Of imagefolder: an image that cannot be read ends the run, or is left out and said so; an error of the disk ends it anyway."""
-    source: str | None = Field(default=None, min_length=1)
+    source: str | None = Field(default=None, min_length=1, examples=["cifar10"])
     """Of context_patches: the dataset that patches are cut from."""
     source_size: int | None = Field(default=None, ge=4, le=4096)
     """Of context_patches from imagefolder: side that its images are brought to before, in pixels."""
@@ -104,7 +104,9 @@ class Data(Section):
     """Training batches made ahead in a thread, the same ones: 0 makes each when needed, unset decides by their cost."""
     place: Literal["auto", "device", "host"] = "auto"
     """Where the images lie: on the GPU that trains, or on the host, moved batch by batch; auto: on the GPU, if they take a quarter of its free memory or less. The batches are the same."""
-    fingerprint: str | None = Field(default=None, min_length=12, max_length=64)
+    fingerprint: str | None = Field(
+        default=None, min_length=12, max_length=64, examples=["84c13c91b242"]
+    )
     """Refuse to train unless the data's fingerprint starts so: two people, the same images."""
 
     @field_validator("folder")

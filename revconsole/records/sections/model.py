@@ -50,9 +50,9 @@ class Vit(Section):
     """What the head reads: a class token, the mean of the patches, or their mean by learned weights (CCT)."""
     position: Literal["learned", "sinusoidal", "none"] = "learned"
     """Position embedding: trained, fixed two-dimensional sines (dim a multiple of 4), or none."""
-    pretrained: str | None = Field(default=None, max_length=200)
+    pretrained: str | None = Field(default=None, max_length=200, examples=["run:k7w2mq9x"])
     """Start from the encoder of a run of this store, at its best epoch: run:ID; the head is drawn anew."""
-    pretrained_sha256: str | None = Field(default=None, max_length=64)
+    pretrained_sha256: str | None = Field(default=None, max_length=64, examples=["4be1…"])
     """Of that run's last weights; filled in when the run is planned, and asked for before it trains."""
 
 
@@ -60,7 +60,10 @@ class Timm(Section):
     """Any architecture of the timm library by name, sized for the images of the run."""
 
     architecture: Literal["timm"] = "timm"
-    name: str = Field(default="vit_tiny_patch16_224", min_length=1, max_length=200)
+    name: str = Field(
+        default="vit_tiny_patch16_224", min_length=1, max_length=200,
+        examples=["vit_base_patch16_224", "resnet50"],
+    )  # fmt: skip
     """A name that `timm.create_model` knows, e.g. vit_base_patch16_224."""
     patch: int | None = Field(default=None, ge=1, le=256)
     """Patch side in pixels, where the architecture has one; unset keeps the model's own."""
@@ -68,11 +71,11 @@ class Timm(Section):
     """Dropout in front of the head."""
     drop_path: float = Field(default=0.0, ge=0, lt=1)
     """Stochastic depth, where the architecture has it."""
-    pretrained: bool | str = False
+    pretrained: bool | str = Field(default=False, examples=[False, True, "run:k7w2mq9x"])
     """Start from timm's published weights (needs the network, or them in the local hub cache), or from a run: run:ID."""
-    pretrained_sha256: str | None = Field(default=None, max_length=64)
+    pretrained_sha256: str | None = Field(default=None, max_length=64, examples=["4be1…"])
     """Of that run's last weights; filled in when the run is planned, and asked for before it trains."""
-    weights: str | None = Field(default=None, min_length=1)
+    weights: str | None = Field(default=None, min_length=1, examples=["vit.safetensors"])
     """Start from this weights file (.pth, .safetensors) instead; kept as an absolute path."""
 
     @field_validator("name")
@@ -130,7 +133,7 @@ class Svm(Section):
     """What compares two images: exp(−gamma·|x − y|²), x·y, or (gamma·x·y) to the power of degree."""
     C: float = Field(default=1.0, gt=0, le=1e6)
     """What an image on the wrong side of its margin costs; the smaller, the smoother the boundary."""
-    gamma: Literal["scale"] | float = "scale"
+    gamma: Literal["scale"] | float = Field(default="scale", examples=["scale", 0.1])
     """Of rbf and poly, a number; "scale" is 1 / (numbers of an image · variance of all of them in training)."""
     degree: int = Field(default=3, ge=1, le=20)
     """Power of the kernel poly."""
@@ -223,5 +226,5 @@ class Python(Section):
     """A model of your own: what a function of yours returns."""
 
     architecture: Literal["python"] = "python"
-    function: str | None = Field(default=None, max_length=300)
+    function: str | None = Field(default=None, max_length=300, examples=["mymodel:build"])
     """Where it comes from, as package.module:function; it may ask for size, channels and classes by these names."""

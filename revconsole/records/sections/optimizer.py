@@ -49,7 +49,7 @@ class Timm(Section):
     """Any optimiser of the timm library by name: LAMB, LION, Adan, …"""
 
     name: Literal["timm"] = "timm"
-    algorithm: str = Field(default="lamb", min_length=1, max_length=60)
+    algorithm: str = Field(default="lamb", min_length=1, max_length=60, examples=["lamb", "lion"])
     """A name that `timm.optim.list_optimizers` knows."""
     learning_rate: float = Field(default=1e-3, gt=0, le=100)
     """Peak learning rate."""

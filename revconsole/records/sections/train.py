@@ -18,7 +18,7 @@ class Train(Section):
     """End after so many epochs in a row without a better validation accuracy; unset trains to the end."""
     average: float | None = Field(default=None, gt=0, lt=1)
     """Judge a moving average of the weights with this decay per step, e.g. 0.999; unset judges the weights."""
-    freeze: str | None = Field(default=None, min_length=1)
+    freeze: str | None = Field(default=None, min_length=1, examples=["backbone", "patch_embed.*"])
     """What does not train: "backbone" for all but the head (a linear probe), or parameters, as patch_embed.*,blocks.0.*"""
     batch: int = Field(default=128, ge=1, le=1_048_576)
     """Images per optimiser step, over all micro-batches."""
@@ -32,7 +32,9 @@ class Train(Section):
     """Arithmetic of the branches; tf32 rounds the factors of float32 products on NVIDIA GPUs, several times faster; bf16 and fp16 run under autocast, fp16 with a loss scaler."""
     compile: bool = False
     """Compile the parts of each block, attention and MLP, before they are first used (torch.compile); exact schemes are checked to stay exact."""
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    device: str = Field(
+        default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", examples=["auto", "cpu", "cuda:1"]
+    )
     """Where to train: auto takes the emptiest GPU, then mps, then cpu; the same run wherever it is."""
     threads: int | None = Field(default=None, ge=1, le=1024)
     """CPU threads for the arithmetic; unset leaves torch's choice, which the run records."""

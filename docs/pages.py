@@ -1,0 +1,192 @@
+"""The pages that are made from the code: settings, verbs, keys and schemes. `python docs/pages.py` writes them.
+
+Each function returns one page as Markdown. Nothing here imports torch: schemes are read as text.
+"""
+
+import ast
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+SCHEMES = DOCS.parent / "revconsole" / "reversible" / "schemes"
+ORDER = (
+    "additive", "momentum", "bdia", "midpoint", "leapfrog", "hamiltonian", "midpoint_a", "coefficients", "residual",
+)  # fmt: skip
+ARXIV = re.compile(r"arXiv[: ]\s*(\d{4}\.\d{5})")
+SECTIONS = {
+    "backward": "Where the backward pass gets its activations.",
+    "model": "The network.",
+    "scheme": "How its residual blocks are wired; see [Schemes](schemes.md).",
+    "data": "Which images, how they are split, and what is done to them.",
+    "train": "How long, how many at once, how precisely, and where.",
+    "optimizer": "What turns gradients into steps.",
+    "schedule": "How the learning rate changes.",
+    "objective": "What is minimised.",
+}
+
+
+def settings() -> str:
+    """Every key, section by section: of which kinds it is, default, range, meaning, and when to change it."""
+    from revconsole.records.glossary import entries
+
+    because = reasons()
+    parts = [
+        "# Every setting",
+        "What a [profile](profiles.md), the command line (`key=value`) and the launch form take; `revconsole settings` prints the same. A key that several kinds have stands once for each range or meaning it has.",
+    ]
+    for section, what in SECTIONS.items():
+        rows = [
+            [
+                f"`{entry['key']}`", of, code(entry["default"]), entry["allowed"],
+                " ".join(filter(None, (entry["meaning"], because.get(entry["key"], "")))),
+            ]
+            for entry, of in merged(entry for entry in entries() if entry["section"] == section)
+        ]  # fmt: skip
+        headings = ["key", "of", "default", "allowed", "meaning, and when to change it"]
+        parts += [f"## {section}", what, table(headings, rows)]
+    return joined(parts)
+
+
+def merged(found: Iterator[dict[str, str]]) -> list[tuple[dict[str, str], str]]:
+    """Entries that say the same of several kinds as one, with the kinds."""
+    kinds: dict[tuple[str, ...], tuple[dict[str, str], list[str]]] = {}
+    for entry in found:
+        same = tuple(entry[name] for name in ("key", "default", "allowed", "meaning"))
+        kinds.setdefault(same, (entry, []))[1].append(entry["of"])
+    return [(entry, ", ".join(filter(None, of))) for entry, of in kinds.values()]
+
+
+def reasons() -> dict[str, str]:
+    """When one would change a setting, by its dotted key."""
+    found = tomllib.loads((DOCS / "reasons.toml").read_text(encoding="utf-8"))
+    flat = {key: value for key, value in found.items() if isinstance(value, str)}
+    for section, inner in found.items():
+        if isinstance(inner, dict):
+            flat |= {f"{section}.{name}": sentence for name, sentence in inner.items()}
+    return flat
+
+
+def verbs() -> str:
+    """Every verb: what it does, its arguments and options."""
+    import typer
+
+    from revconsole.cli.app import app
+
+    root = typer.main.get_command(app)
+    parts = [
+        "# Every verb",
+        "What `revconsole` can do; `revconsole VERB --help` prints the same. Results go to stdout, messages to stderr. [Exit codes](operations.md#exit-codes) say how it ended.",
+        *described(root, "revconsole", level=2),
+    ]
+    return joined(parts)
+
+
+def described(command: Any, path: str, *, level: int) -> Iterator[str]:
+    """A command, then the commands in it."""
+    context = command.context_class(command, info_name=path)
+    usage = " ".join(command.get_usage(context).removeprefix("Usage: ").split())
+    yield f"{'#' * level} {path}"
+    yield paragraphs(command.help or "")
+    yield f"```text\n{usage}\n```"
+    records = [parameter.get_help_record(context) for parameter in command.params]
+    rows = [[code(name), " ".join(what.split())] for name, what in filter(None, records)]
+    if rows:
+        yield table(["argument or option", "meaning"], rows)
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from described(inner, f"{path} {name}", level=min(level + (path != "revconsole"), 3))
+
+
+def keys() -> str:
+    """Every key of the console, screen by screen."""
+    from revconsole.console.screens.help import entries, groups
+
+    parts = [
+        "# Every key",
+        "Of [the console](console.md), as `?` shows them. In tables `j` and `k` move, in a field of text every letter is text.",
+    ]
+    for title, owner in groups():
+        rows = [[code(pressed), what] for pressed, what in entries(owner)]
+        parts += [f"## {title}", table(["key", "does"], rows)]
+    return joined(parts)
+
+
+def schemes() -> str:
+    """Each scheme as its file states it: equations, inverse, what is kept, error, when to use it, source."""
+    parts = [
+        "# Each scheme",
+        "From the head of each scheme's file. h is the whole residual of a block, A or F its attention, M or G its MLP; x₋, x and x₊ are the states before, at and after a block, γ and s settings. [Schemes](schemes.md) compares them.",
+    ]
+    for name in ORDER:
+        tree = ast.parse((SCHEMES / f"{name}.py").read_text(encoding="utf-8"))
+        parts += [f"## {name}", *stated(ast.get_docstring(tree) or "")]
+    return joined(parts)
+
+
+def stated(docstring: str) -> Iterator[str]:
+    """A docstring as Markdown: what is indented is kept as it stands, papers become links."""
+    for part in docstring.split("\n\n"):
+        if all(line.startswith("    ") for line in part.splitlines()):
+            yield "```text\n" + "\n".join(line[4:] for line in part.splitlines()) + "\n```"
+        else:
+            yield ARXIV.sub(r"[arXiv \1](https://arxiv.org/abs/\1)", " ".join(part.split()))
+
+
+def paragraphs(text: str) -> str:
+    """A help text, one line a paragraph."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown."""
+    lines = [
+        headings,
+        ["---"] * len(headings),
+        *([cell.replace("|", "\\|") for cell in row] for row in rows),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def code(text: str) -> str:
+    """As code; nothing for nothing."""
+    return f"`{text}`" if text else ""
+
+
+def joined(parts: Sequence[str]) -> str:
+    """A page, with the note that it is made."""
+    made = "<!-- Made by docs/pages.py from the code: `make pages` writes it anew. -->"
+    return "\n\n".join(filter(None, (parts[0], made, *parts[1:]))) + "\n"
+
+
+def listed() -> str:
+    """llms.txt: every page with its first sentence, in the order of the overview."""
+    lines = [
+        "# revconsole",
+        "> Train and compare vision transformers in the terminal, above all reversible ones, which recompute activations in the backward pass instead of storing them.",
+        "Every page is plain Markdown under these addresses.",
+    ]
+    overview = (DOCS / "index.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(.+?)\]\((\S+?\.md)\) \| (.+?) \|$", overview, re.MULTILINE)
+    lines.append("\n".join(f"- [{title}]({name}): {what}" for title, name, what in rows))
+    return "\n\n".join(lines) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings,
+    "verbs.md": verbs,
+    "keys.md": keys,
+    "each-scheme.md": schemes,
+    "llms.txt": listed,
+}
+
+
+def main() -> None:
+    """Write every page."""
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

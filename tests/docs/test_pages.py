@@ -1,0 +1,135 @@
+"""The pages: what is made from the code is up to date, every setting is documented, no link is dead."""
+
+import re
+import runpy
+import tomllib
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from revconsole.records import glossary, shelf
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+MADE = runpy.run_path(str(DOCS / "pages.py"))
+WRITTEN = sorted({*DOCS.glob("*.md"), *ROOT.glob("*.md"), ROOT / "profiles" / "README.md"})
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("name", MADE["PAGES"])
+def test_a_page_that_is_made_from_the_code_is_up_to_date(name):
+    stored = (DOCS / name).read_text(encoding="utf-8")
+
+    assert stored == MADE["PAGES"][name](), "`make pages` writes it anew"
+
+
+def test_every_setting_has_a_range_a_meaning_and_a_reason_to_change_it():
+    because = MADE["reasons"]()
+    entries = glossary.entries()
+    lacking = {
+        entry["key"]: word
+        for entry in entries
+        for word, said in (
+            ("range, choices or examples", entry["allowed"]),
+            ("meaning", entry["meaning"]),
+            ("reason in docs/reasons.toml", because.get(entry["key"], "")),
+        )
+        if not said.strip()
+    }
+
+    assert len(entries) > 150
+    assert lacking == {}
+
+
+def test_no_reason_is_of_a_setting_that_there_is_not():
+    assert set(MADE["reasons"]()) <= {entry["key"] for entry in glossary.entries()}
+
+
+def test_a_setting_without_a_word_is_noticed(monkeypatch):
+    silent = {"key": "data.moon", "section": "data", "of": "", "default": "1"}
+    monkeypatch.setattr(glossary, "entries", lambda: [silent | {"allowed": "", "meaning": ""}])
+
+    with pytest.raises(AssertionError):
+        test_a_page_that_is_made_from_the_code_is_up_to_date("settings.md")
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_link_is_dead(path):
+    text = FENCE.sub("", path.read_text(encoding="utf-8"))
+    dead = [link for link in LINK.findall(text) if not alive(path, link)]
+
+    assert dead == []
+
+
+def test_a_dead_link_is_noticed():
+    page = DOCS / "index.md"
+
+    assert alive(page, "first-hour.md")
+    assert alive(page, "operations.md#exit-codes")
+    assert not alive(page, "second-hour.md")
+    assert not alive(page, "operations.md#exit-prices")
+
+
+def test_every_page_can_be_reached():
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    overview = (DOCS / "index.md").read_text(encoding="utf-8")
+    names = {path.name for path in DOCS.glob("*.md")} - {"index.md"}
+
+    assert {name for name in names if f": {name}\n" not in nav} == set()
+    assert {name for name in names if f"({name})" not in overview} == set()
+
+
+def test_the_experiment_of_the_first_hour_is_the_file_beside_it():
+    file = (DOCS / "dropout.toml").read_text(encoding="utf-8")
+    page = (DOCS / "first-hour.md").read_text(encoding="utf-8")
+    excerpt = next(iter(tomls(ROOT / "README.md")))
+
+    assert file.partition("\n")[2] in page
+    assert contained(tomllib.loads(excerpt), tomllib.loads(file))
+
+
+def test_every_profile_in_a_page_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    written = [text for path in WRITTEN for text in tomls(path)]
+    for number, text in enumerate(written):
+        (tmp_path / f"p{number}.toml").write_text(text, encoding="utf-8")
+        assert shelf.find(f"p{number}.toml").expanded()
+
+    assert len(written) > 3
+
+
+def alive(path: Path, link: str) -> bool:
+    """Whether what a link of a page leads to is there: a file, and a heading in it."""
+    if re.match(r"[a-z]+:", link):
+        return link.startswith("https://arxiv.org/abs/")
+    name, _, anchor = link.partition("#")
+    there = path.parent / name if name else path
+    if not there.exists():
+        return False
+    headings = (
+        re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE) if anchor else []
+    )
+    return not anchor or anchor in map(slug, headings)
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading, as Markdown's table of contents makes it."""
+    plain = unicodedata.normalize("NFKD", heading).encode("ascii", "ignore").decode()
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", plain).strip().lower())
+
+
+def tomls(path: Path) -> list[str]:
+    """The pieces of TOML in a page."""
+    return re.findall(
+        r"^```toml\n(.*?)^```$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+
+
+def contained(part: dict, whole: dict) -> bool:
+    """Whether all that the one says the other says too."""
+    return all(
+        contained(value, whole[key]) if isinstance(value, dict) else whole[key] == value
+        for key, value in part.items()
+    )
