@@ -13,9 +13,9 @@ import hypothesis
 import psutil
 import pytest
 
-from revconsole.records.attempt import read_queued
-from revconsole.records.plan import Plan
-from revconsole.records.store import RunStore
+from revconsole.records.runs.attempt import read_queued
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.plan import Plan
 
 # Whoever started the tests may have had these ignored (`nohup`, `&` in a script), and what they start would ignore them too.
 for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):

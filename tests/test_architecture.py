@@ -58,7 +58,7 @@ def test_help_needs_neither_the_records_nor_textual():
     loaded = fresh(
         "import sys\n"
         "import revconsole.cli.app\n"
-        "print({'pydantic', 'textual', 'rich', 'revconsole.records.profile'} & set(sys.modules))"
+        "print({'pydantic', 'textual', 'rich', 'revconsole.records.settings.profile'} & set(sys.modules))"
     )
 
     assert loaded.strip() == "set()"

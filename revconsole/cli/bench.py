@@ -9,7 +9,7 @@ from revconsole.cli import bench_output, complete, output
 from revconsole.errors import ProfileError
 
 if TYPE_CHECKING:
-    from revconsole.records.benchmark import Benchmark, Update
+    from revconsole.records.findings.benchmark import Benchmark, Update
 
 COMMAND_LINE = "command line"
 
@@ -119,7 +119,7 @@ def _show(found: "Benchmark", *, json: bool, figure: str) -> None:
 
 
 def _profile_and_settings(words: list[str]) -> tuple[str, dict[str, object]]:
-    from revconsole.records.profile import parse_assignments  # pydantic: not for --help
+    from revconsole.records.settings.profile import parse_assignments  # pydantic: not for --help
 
     profile = words[0] if words and "=" not in words[0] else ""
     return profile, parse_assignments(words[1:] if profile else words)

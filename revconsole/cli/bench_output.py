@@ -14,7 +14,7 @@ from revconsole.lab import format as form
 
 if TYPE_CHECKING:
     from revconsole.lab.figures import Figure
-    from revconsole.records.benchmark import Benchmark, Row, Update
+    from revconsole.records.findings.benchmark import Benchmark, Row, Update
 
 QUIET_SECONDS = 20.0
 """Between two lines of progress where a line cannot be written over."""

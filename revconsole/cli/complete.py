@@ -15,16 +15,16 @@ def runs(incomplete: str) -> list[str]:
 
 def profiles(incomplete: str) -> list[str]:
     """Names of profiles."""
-    from revconsole.records import shelf  # completion only
+    from revconsole.records.settings import search_path  # completion only
 
-    return [entry.name for entry in shelf.shelved() if entry.name.startswith(incomplete)]
+    return [entry.name for entry in search_path.shelved() if entry.name.startswith(incomplete)]
 
 
 def studies(incomplete: str) -> list[str]:
     """Names of studies."""
-    from revconsole.records import shelf  # completion only
+    from revconsole.records.settings import search_path  # completion only
 
-    return [e.name for e in shelf.shelved_studies() if e.name.startswith(incomplete)]
+    return [e.name for e in search_path.shelved_studies() if e.name.startswith(incomplete)]
 
 
 def subjects(incomplete: str) -> list[str]:
@@ -34,7 +34,7 @@ def subjects(incomplete: str) -> list[str]:
 
 def settings(incomplete: str) -> list[str]:
     """Dotted keys, each with its equals sign."""
-    from revconsole.records import glossary  # completion only
+    from revconsole.records.settings import glossary  # completion only
 
     keys = dict.fromkeys(f"{entry['key']}=" for entry in glossary.entries())
     return [key for key in keys if key.startswith(incomplete)]

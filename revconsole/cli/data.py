@@ -12,8 +12,8 @@ from revconsole.records.printable import one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from revconsole.records.facts import DatasetFacts
-    from revconsole.records.samples import Samples
+    from revconsole.records.datasets.facts import DatasetFacts
+    from revconsole.records.findings.samples import Samples
 
 LISTING = "facts"
 """What `revconsole data` and `revconsole data NAME` stand for."""
@@ -66,7 +66,7 @@ def facts(
     json: Json = False,
 ) -> None:
     """List the datasets, and where they lie or how to get them."""
-    from revconsole.records import catalogue  # not for --help
+    from revconsole.records.datasets import catalogue  # not for --help
 
     chosen = {name: catalogue.dataset(name)} if name else catalogue.datasets()
     entries = [_entry(key, known, full=bool(name) or json) for key, known in chosen.items()]
@@ -85,8 +85,8 @@ def show(
 ) -> None:
     """Draw training images before and after augmentation; class balance, statistics, fingerprint (loads torch)."""
     from revconsole.lab import pipeline  # pydantic and the records: not for --help
-    from revconsole.records import catalogue  # as above
-    from revconsole.records.profile import parse_assignments  # as above
+    from revconsole.records.datasets import catalogue  # as above
+    from revconsole.records.settings.profile import parse_assignments  # as above
 
     points = catalogue.dataset(dataset).size == 1
     found = pipeline.samples(
@@ -119,7 +119,7 @@ def throughput(
 ) -> None:
     """Measure how many images a second the data makes and the model of a profile takes, and which bounds (loads torch)."""
     from revconsole.lab import pipeline  # as above
-    from revconsole.records.profile import parse_assignments  # as above
+    from revconsole.records.settings.profile import parse_assignments  # as above
 
     given = words or []
     settings = parse_assignments([word for word in given if "=" in word])
@@ -195,7 +195,7 @@ def _pace_cells(row: dict[str, Any]) -> list[str]:
 
 
 def _entry(key: str, known: "DatasetFacts", *, full: bool) -> dict[str, Any]:
-    from revconsole.records import facts as records  # not for --help
+    from revconsole.records.datasets import facts as records  # not for --help
 
     folder = records.data_folder()
     place = records.present(known, folder)

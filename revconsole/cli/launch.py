@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from revconsole.lab.judging import Verdicts
     from revconsole.lab.lab import Lab
     from revconsole.lab.planning import Planned
-    from revconsole.records.plan import Plan
-    from revconsole.records.run import Run, Summary
-    from revconsole.records.tail import Tail
+    from revconsole.records.runs.run import Run, Summary
+    from revconsole.records.runs.tail import Tail
+    from revconsole.records.settings.plan import Plan
 
 ELSEWHERE, UNRECORDED, DELETED = "elsewhere", "unrecorded", "deleted"
 """Where a followed run is that did not come to a recorded end here."""
@@ -249,7 +249,7 @@ def say_left_out(verdicts: "Verdicts") -> None:
 
 
 def _assignments(settings: list[str] | None) -> dict[str, object]:
-    from revconsole.records.profile import parse_assignments  # as above
+    from revconsole.records.settings.profile import parse_assignments  # as above
 
     return parse_assignments(settings or [])
 

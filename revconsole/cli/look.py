@@ -34,7 +34,7 @@ def list_runs(
 ) -> None:
     """List the runs of the store, newest first. Piped, the table is tab-separated."""
     from revconsole.lab import rows  # the records: not for --help
-    from revconsole.records.strays import told  # as above
+    from revconsole.records.runs.strays import told  # as above
 
     lab = _lab(context)
     runs = lab.runs()

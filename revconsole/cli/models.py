@@ -12,7 +12,7 @@ from revconsole.cli import output
 from revconsole.errors import UnknownName
 
 if TYPE_CHECKING:
-    from revconsole.records.survey import Surveyed
+    from revconsole.records.findings.survey import Surveyed
 
 TELL_SECONDS = 5.0
 """Between two lines of progress."""
@@ -52,7 +52,7 @@ def models(
     if reversible:
         _reversible(pattern, jobs=jobs or os.cpu_count() or 1, refresh=refresh, json=json)
         return
-    from revconsole.records import catalogue  # not for --help
+    from revconsole.records.datasets import catalogue  # not for --help
 
     entries = [
         {"kind": kind, "name": name, "what": what}

@@ -16,8 +16,8 @@ from revconsole.records.printable import json_text, one_line, printable
 if TYPE_CHECKING:
     from revconsole.lab.compare import Comparison, Row
     from revconsole.lab.judging import Verdicts
-    from revconsole.records.plan import Plan
-    from revconsole.records.run import Confusion, Line, Run, Series, Summary
+    from revconsole.records.runs.run import Confusion, Line, Run, Series, Summary
+    from revconsole.records.settings.plan import Plan
 
 RUNS_YIELD = (
     "dataset", "architecture", "backward", "kept for backward", "eta", "scheme", "best validation",
@@ -137,7 +137,7 @@ def print_runs(runs: Sequence["Summary"]) -> None:
 def print_run(run: "Run") -> None:
     """Everything about one run that fits a screen: settings, facts, measurements, the end of its log."""
     from revconsole.lab.compare import flat_settings  # keeps `ls` light
-    from revconsole.records.times import FORECAST  # as above
+    from revconsole.records.logs.times import FORECAST  # as above
 
     s = run.summary
     state = f"{s.standing}: {s.reason}" if s.reason else s.standing

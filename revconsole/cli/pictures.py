@@ -10,8 +10,8 @@ from revconsole.records.printable import one_line
 
 if TYPE_CHECKING:
     from revconsole.lab.boundary import Cell
-    from revconsole.records.boundary import Boundary
-    from revconsole.records.samples import Colour, Picture
+    from revconsole.records.findings.samples import Colour, Picture
+    from revconsole.records.logs.boundary import Boundary
 
 COLUMNS = 80
 BOUNDARY_COLUMNS = 64

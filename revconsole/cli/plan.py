@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from revconsole.lab.lab import Lab
-    from revconsole.records.events import Scalar
-    from revconsole.records.plan import Plan
-    from revconsole.records.study import Unfit
+    from revconsole.records.logs.events import Scalar
+    from revconsole.records.settings.plan import Plan
+    from revconsole.records.settings.study import Unfit
 
 UNIT = (
     "operations are of the forward pass of one image: matrix products, convolutions and attention; papers say FLOPs of "
@@ -45,7 +45,7 @@ def plan(
 ) -> None:
     """Count weights and operations of every model of a profile; trains nothing and needs no data files."""
     from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
-    from revconsole.records.profile import parse_assignments  # as above
+    from revconsole.records.settings.profile import parse_assignments  # as above
 
     lab = Lab(context.obj)
     plans, entries, errors = _counted(lab, lab.models(profile, parse_assignments(settings or [])))
@@ -64,7 +64,7 @@ def _counted(
     lab: "Lab", found: "Sequence[Plan | Unfit]"
 ) -> "tuple[list[Plan], list[dict[str, Any]], list[RevconsoleError]]":
     """What was counted, of which models, and a row with the reason for each other: one hides no other."""
-    from revconsole.records.study import Unfit  # as above
+    from revconsole.records.settings.study import Unfit  # as above
 
     plans: list[Plan] = []
     entries: list[dict[str, Any]] = []

@@ -92,12 +92,12 @@ def report(
 
 
 def _results(lab: "Lab", subjects: list[str], *, quick: bool) -> "Results":
-    from revconsole.records import shelf  # pydantic: not for --help
-    from revconsole.records.profile import COMMAND_LINE, parse_assignments  # as above
+    from revconsole.records.settings import search_path  # pydantic: not for --help
+    from revconsole.records.settings.profile import COMMAND_LINE, parse_assignments  # as above
 
     names = [word for word in subjects if "=" not in word]
     settings = parse_assignments([word for word in subjects if "=" in word])
-    if len(names) == 1 and (quick or shelf.known(names[0])):
+    if len(names) == 1 and (quick or search_path.known(names[0])):
         return lab.report_study(lab.study(names[0], settings, quick=quick))
     if settings or quick or not names:
         wanted = next(iter(settings), "--quick" if quick else "report")

@@ -9,7 +9,7 @@ from revconsole.cli import output
 from revconsole.errors import UnknownName
 
 if TYPE_CHECKING:
-    from revconsole.records.shelf import Shelved
+    from revconsole.records.settings.search_path import Shelved
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -22,9 +22,9 @@ def register(app: typer.Typer) -> None:
 
 def profiles(json: Json = False) -> None:
     """List the profiles: those of the working folder first, then those that came with revconsole."""
-    from revconsole.records import shelf  # pydantic: not for --help
+    from revconsole.records.settings import search_path  # pydantic: not for --help
 
-    print_shelf(shelf.shelved(), json=json)
+    print_shelf(search_path.shelved(), json=json)
 
 
 def print_shelf(entries: "Iterable[Shelved]", *, json: bool) -> None:
@@ -46,7 +46,7 @@ def settings(
     json: Json = False,
 ) -> None:
     """List every key that a profile or the command line can set, with default and meaning."""
-    from revconsole.records import glossary  # pydantic: not for --help
+    from revconsole.records.settings import glossary  # pydantic: not for --help
 
     entries = [entry for entry in glossary.entries() if not section or entry["section"] == section]
     if not entries:

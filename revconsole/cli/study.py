@@ -48,9 +48,9 @@ def register(app: typer.Typer) -> None:
 
 def list_studies(json: Json = False) -> None:
     """List the experiments of several runs: those of the working folder first, then those that came with revconsole."""
-    from revconsole.records import shelf  # pydantic: not for --help
+    from revconsole.records.settings import search_path  # pydantic: not for --help
 
-    print_shelf(shelf.shelved_studies(), json=json)
+    print_shelf(search_path.shelved_studies(), json=json)
 
 
 def run(
@@ -164,7 +164,7 @@ def _progress(lab: "Lab", ids: Sequence[str], states: Sequence[str]) -> str:
 def _planned(
     context: typer.Context, study: str, settings: list[str] | None, *, quick: bool
 ) -> tuple["Lab", "PlannedStudy"]:
-    from revconsole.records.profile import parse_assignments  # pydantic: not for --help
+    from revconsole.records.settings.profile import parse_assignments  # pydantic: not for --help
 
     lab = _lab(context)
     return lab, lab.study(study, parse_assignments(settings or []), quick=quick)

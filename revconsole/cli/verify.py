@@ -15,7 +15,7 @@ from revconsole.errors import ProfileError, RevconsoleError
 
 if TYPE_CHECKING:
     from revconsole.lab.verify import Row, Subject
-    from revconsole.records.study import Unfit
+    from revconsole.records.settings.study import Unfit
 
 MARKS = {"passed": "✓", "failed": "✗", "note": "!", "skipped": "–"}
 COLOURS = {"passed": "green", "failed": "red", "note": "yellow", "skipped": None}
@@ -96,7 +96,7 @@ def _rows(
 ) -> Iterator["Row"]:
     """The checks of one model; of one that cannot be built, a row that says why, and its error beside the others'."""
     from revconsole.lab import verify as lab_verify  # pydantic and the records: not for --help
-    from revconsole.records.study import Unfit  # as above
+    from revconsole.records.settings.study import Unfit  # as above
 
     try:
         if isinstance(subject, Unfit):
@@ -117,7 +117,7 @@ def _subjects(
 ) -> Sequence["Subject | Unfit"]:
     from revconsole.lab import verify as lab_verify  # pydantic and the records: not for --help
     from revconsole.lab.lab import Lab
-    from revconsole.records.profile import parse_assignments
+    from revconsole.records.settings.profile import parse_assignments
 
     assignments = parse_assignments(settings)
     if model.startswith(lab_verify.PREFIX):

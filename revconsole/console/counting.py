@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from revconsole.lab import format as shown
-from revconsole.records.plan import Plan
+from revconsole.records.settings.plan import Plan
 
 MOST_COUNTED = 12
 """Shapes that are counted of a large grid."""

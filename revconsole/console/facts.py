@@ -8,12 +8,12 @@ from revconsole.console import states
 from revconsole.console.colours import themed
 from revconsole.lab import format as shown
 from revconsole.lab import reconstruction
-from revconsole.records.events import Scalar
-from revconsole.records.naming import title
-from revconsole.records.plan import Plan
+from revconsole.records.logs.events import Scalar
+from revconsole.records.logs.times import FORECAST
 from revconsole.records.printable import one_line
-from revconsole.records.run import Run, Series
-from revconsole.records.times import FORECAST
+from revconsole.records.runs.run import Run, Series
+from revconsole.records.settings.naming import title
+from revconsole.records.settings.plan import Plan
 
 HIDDEN = frozenset({
     "steps", "steps_per_epoch", "parameters", "device", "fingerprint", "error_growth", "rebuilt_blocks",

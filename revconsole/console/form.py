@@ -12,13 +12,14 @@ from typing import Any
 
 from revconsole.errors import ProfileError
 from revconsole.lab.planning import Planned
-from revconsole.records import catalogue, glossary, growth, idle
-from revconsole.records.glossary import choices
-from revconsole.records.plan import Plan
-from revconsole.records.profile import parse_assignments
+from revconsole.records.datasets import catalogue
 from revconsole.records.sections import KINDS, Train
-from revconsole.records.words import same
-from revconsole.records.words import shown as shown_value
+from revconsole.records.settings import glossary, growth, idle
+from revconsole.records.settings.glossary import choices
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.profile import parse_assignments
+from revconsole.records.settings.words import same
+from revconsole.records.settings.words import shown as shown_value
 
 AS_PROFILE = ""
 """The choice that leaves a varied setting as the profile has it."""

@@ -8,9 +8,9 @@ from revconsole.lab.judging import Verdicts
 from revconsole.lab.lab import Lab
 from revconsole.lab.planning import Planned
 from revconsole.lab.study import Standing
-from revconsole.records.plan import Plan
+from revconsole.records.runs.store import RunStore
 from revconsole.records.sections import Python
-from revconsole.records.store import RunStore
+from revconsole.records.settings.plan import Plan
 
 
 class Judge:

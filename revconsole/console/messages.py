@@ -8,7 +8,7 @@ from textual.message import Message
 from revconsole.console.origin import Judged
 from revconsole.console.snapshot import Snapshot
 from revconsole.errors import RevconsoleError
-from revconsole.records.samples import Samples
+from revconsole.records.findings.samples import Samples
 
 Severity = Literal["information", "warning", "error"]
 

@@ -11,7 +11,7 @@ from revconsole.lab.lab import Lab
 from revconsole.lab.planning import Planned
 from revconsole.lab.shell import command_line
 from revconsole.records.printable import one_line
-from revconsole.records.run import Summary
+from revconsole.records.runs.run import Summary
 
 RUN = "@run"
 """What stands in the place of a profile's name for the run one came from; no profile is called so."""

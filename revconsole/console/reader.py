@@ -15,9 +15,9 @@ from revconsole.errors import NoSuchRun, RevconsoleError
 from revconsole.lab.board import Board
 from revconsole.lab.figures import Figure, figure
 from revconsole.lab.lab import Lab
-from revconsole.records.run import Run
-from revconsole.records.strays import told
-from revconsole.records.tail import Tail
+from revconsole.records.runs.run import Run
+from revconsole.records.runs.strays import told
+from revconsole.records.runs.tail import Tail
 
 LIVE_SECONDS, IDLE_SECONDS = 1.0, 2.0
 LARGEST_SHARE = 0.2

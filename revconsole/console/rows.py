@@ -10,7 +10,7 @@ from revconsole.console.colours import themed
 from revconsole.console.widgets.live_table import Column
 from revconsole.lab import format as shown
 from revconsole.records.printable import one_line
-from revconsole.records.run import Summary
+from revconsole.records.runs.run import Summary
 
 Variables = dict[str, str]
 LEAST_NAME, TELLING_NAME, MOST_NAME = 12, 24, 44

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from revconsole.lab.board import Asked, Entry, View
 from revconsole.lab.figures import Figure, Horizontal, Subject
-from revconsole.records.run import Run, Summary
+from revconsole.records.runs.run import Run, Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Ask, Choice
 from revconsole.errors import RevconsoleError
-from revconsole.records.run import Summary
+from revconsole.records.runs.run import Summary
 
 STOP = Choice(answer="stop", key="y", label="Stop after this step")
 PAUSE = Choice(answer="pause", key="p", label="Pause")

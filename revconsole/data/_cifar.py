@@ -26,7 +26,7 @@ from revconsole.data._content import opened as regular
 from revconsole.data._files import download_files, obtained
 from revconsole.data._images import Images, damaged, in_canonical_order, unreadable, verified
 from revconsole.data._png import read_folders, read_png
-from revconsole.records.facts import DatasetFacts, Found
+from revconsole.records.datasets.facts import DatasetFacts, Found
 
 Half = tuple[Tensor, Tensor]
 """Images uint8 (N, 3, 32, 32) and labels int64 (N,)."""

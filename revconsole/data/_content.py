@@ -8,7 +8,7 @@ import os
 from io import BufferedReader
 from pathlib import Path
 
-from revconsole.records import bounded
+from revconsole.records.files import bounded
 
 MOST_BYTES = 1 << 40
 """Of a file that is read in pieces."""

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from revconsole.data._opening import OpenedData
+from revconsole.records.datasets.sources import PATCHES
 from revconsole.records.sections import Data
-from revconsole.records.sources import PATCHES
 
 FEW_LEVELS = 32
 """Of 256: images that use no more hold numbers of classes, or few of more bits."""

@@ -15,7 +15,7 @@ from urllib.error import HTTPError
 from urllib.request import build_opener
 
 from revconsole.errors import DataUnavailable
-from revconsole.records.facts import DatasetFacts, Found, found, how_to_get, what_lacks
+from revconsole.records.datasets.facts import DatasetFacts, Found, found, how_to_get, what_lacks
 
 REPLY_SECONDS = 20.0  # a server that is silent for so long is taken to be out of reach
 BLOCK = 1 << 20  # bytes read at a time

@@ -14,7 +14,7 @@ from torch import Tensor
 from revconsole.data._content import content_of
 from revconsole.data._files import Download, obtained
 from revconsole.data._images import Images, damaged, unreadable, verified
-from revconsole.records.facts import DatasetFacts
+from revconsole.records.datasets.facts import DatasetFacts
 
 MOST_BYTES = 1 << 28
 """Of one file, packed or not: the images of MNIST take 47 million."""

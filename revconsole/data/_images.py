@@ -14,8 +14,8 @@ from torch import Tensor
 
 from revconsole.data._statistics import channel_statistics
 from revconsole.errors import DataUnavailable
-from revconsole.records.bounded import OddFile
-from revconsole.records.facts import DatasetFacts
+from revconsole.records.datasets.facts import DatasetFacts
+from revconsole.records.files.bounded import OddFile
 
 # Published means and deviations have four digits, and half a grey level is 2e-3: another set is further away.
 SAME_STATISTIC = 5e-4

@@ -24,11 +24,11 @@ from revconsole.data._reading import Say, read
 from revconsole.data._standardise import Standardisation, fitted
 from revconsole.data._statistics import channel_statistics
 from revconsole.errors import DataUnavailable, ProfileError
-from revconsole.records import sources
-from revconsole.records.data_rules import refuse_nonsense
-from revconsole.records.facts import DatasetFacts
+from revconsole.records.datasets import sources
+from revconsole.records.datasets.facts import DatasetFacts
 from revconsole.records.printable import one_line
 from revconsole.records.sections import Data
+from revconsole.records.settings.data_rules import refuse_nonsense
 
 LONGEST = 2000
 """Characters of what was read."""
@@ -92,7 +92,7 @@ def open_data(
 ) -> OpenedData:
     """Read the dataset of `settings`, split it and place it for batches on the device.
 
-    folder: where datasets live, usually `revconsole.records.facts.data_folder()`.
+    folder: where datasets live, usually `revconsole.records.datasets.facts.data_folder()`.
     say: takes a sentence about what takes long or was left out.
     Raises UnknownName for a dataset that does not exist, ProfileError for settings that leave a split
     empty, DataUnavailable where the files are missing and out of reach, damaged, or of another dataset, and where

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from revconsole.records.image_kinds import formats
+from revconsole.records.datasets.image_kinds import formats
 
 BACKGROUND = (255, 255, 255)
 """What is behind transparent pixels."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from revconsole.data._images import Images, verified
 from revconsole.errors import DataUnavailable
-from revconsole.records.facts import DatasetFacts
+from revconsole.records.datasets.facts import DatasetFacts
 from revconsole.records.keys import key
 
 LEVELS_PER_UNIT = 64

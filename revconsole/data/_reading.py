@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 from revconsole.data._images import Images
-from revconsole.records import catalogue
+from revconsole.records.datasets import catalogue
 from revconsole.records.sections import Data
 
 Say = Callable[[str], None]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from revconsole.data._cifar import read_cifar
 from revconsole.data._images import Images
-from revconsole.records.facts import DatasetFacts
+from revconsole.records.datasets.facts import DatasetFacts
 
 FACTS = DatasetFacts(
     title="CIFAR-100",

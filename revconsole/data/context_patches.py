@@ -21,10 +21,10 @@ from torch import Tensor
 from revconsole.data._images import Images
 from revconsole.data._reading import Say
 from revconsole.data._reading import read as read_source
-from revconsole.records.facts import DatasetFacts
+from revconsole.records.datasets.facts import DatasetFacts
+from revconsole.records.datasets.sources import source_of
 from revconsole.records.keys import key
 from revconsole.records.sections import Data
-from revconsole.records.sources import source_of
 
 FACTS = DatasetFacts(
     title="relative position of two patches",

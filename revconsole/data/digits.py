@@ -11,7 +11,7 @@ import torch
 
 from revconsole.data._images import Images, verified
 from revconsole.data._order import stratified_order
-from revconsole.records.facts import DatasetFacts
+from revconsole.records.datasets.facts import DatasetFacts
 
 FACTS = DatasetFacts(
     title="digits",

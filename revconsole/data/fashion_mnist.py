@@ -9,7 +9,7 @@ from pathlib import Path
 from revconsole.data._files import download_files
 from revconsole.data._idx import read_family
 from revconsole.data._images import Images
-from revconsole.records.facts import DatasetFacts
+from revconsole.records.datasets.facts import DatasetFacts
 
 FACTS = DatasetFacts(
     title="Fashion-MNIST",

@@ -26,9 +26,9 @@ from revconsole.data._order import stratified_order
 from revconsole.data._pictures import BACKGROUND_WORD
 from revconsole.data._reading import Say
 from revconsole.errors import DataUnavailable
-from revconsole.records.facts import DatasetFacts
-from revconsole.records.image_files import TEST_SHARE, Labelled, Listing, listed
-from revconsole.records.image_kinds import suffixes
+from revconsole.records.datasets.facts import DatasetFacts
+from revconsole.records.datasets.image_files import TEST_SHARE, Labelled, Listing, listed
+from revconsole.records.datasets.image_kinds import suffixes
 from revconsole.records.sections import Data
 
 FACTS = DatasetFacts(

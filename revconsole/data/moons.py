@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from revconsole.data._images import Images
 from revconsole.data._points import Plane, read_points
-from revconsole.records.facts import DatasetFacts
+from revconsole.records.datasets.facts import DatasetFacts
 
 FACTS = DatasetFacts(
     title="moons",

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from revconsole.data._images import Images, verified
-from revconsole.records.facts import DatasetFacts
+from revconsole.records.datasets.facts import DatasetFacts
 from revconsole.records.keys import key
 
 FACTS = DatasetFacts(

@@ -11,11 +11,11 @@ from typing import Any
 from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.lab.compare import flat_settings
 from revconsole.lab.study import own_profile
-from revconsole.records import idle, layer, shelf
-from revconsole.records.plan import Plan
-from revconsole.records.profile import COMMAND_LINE, Profile
 from revconsole.records.sections import KINDS
-from revconsole.records.study import Study, StudyFacts
+from revconsole.records.settings import idle, layer, search_path
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.profile import COMMAND_LINE, Profile
+from revconsole.records.settings.study import Study, StudyFacts
 
 LONGEST_NAME = 120
 MOST_TRIED = 8
@@ -52,7 +52,7 @@ def differences(plan: Plan) -> tuple[Difference, ...] | None:
     Raises ProfileError if the profile makes no runs as it is now.
     """
     try:
-        found = shelf.find(plan.profile)
+        found = search_path.find(plan.profile)
     except RevconsoleError:
         return None
     return _nearest(plan, found.plans())
@@ -79,7 +79,7 @@ def typed(
     lists = dict(layer.typed(settings, COMMAND_LINE).varied)
     lists |= {key: settings[key] for key in ("seeds",) if key in settings}
     try:
-        found = shelf.find(profile)
+        found = search_path.find(profile)
         own = {key: v for key, v in _own(found, plans[0]).items() if not _listed(key, lists)}
         wanted = own | lists
         if not _makes(found, wanted, plans):

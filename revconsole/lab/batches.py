@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from revconsole.records import attempt as attempts
-from revconsole.records.run import Summary
-from revconsole.records.store import RunStore
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs.run import Summary
+from revconsole.records.runs.store import RunStore
 
 WAITING = frozenset({"queued"})
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from revconsole.errors import ProfileError, UnknownName
 from revconsole.lab.compare import flat_settings
-from revconsole.records import shelf
-from revconsole.records.benchmark import Bench, Configuration
-from revconsole.records.layer import repeated
-from revconsole.records.naming import title
-from revconsole.records.plan import Plan
-from revconsole.records.profile import COMMAND_LINE, Profile, changed, parse_assignments
+from revconsole.records.findings.benchmark import Bench, Configuration
 from revconsole.records.sections import KINDS, Svm, Vit
-from revconsole.records.study import Study, Unfit
-from revconsole.records.words import spelled
+from revconsole.records.settings import search_path
+from revconsole.records.settings.layer import repeated
+from revconsole.records.settings.naming import title
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.profile import COMMAND_LINE, Profile, changed, parse_assignments
+from revconsole.records.settings.study import Study, Unfit
+from revconsole.records.settings.words import spelled
 
 Table = dict[str, Any]
 
@@ -118,7 +118,7 @@ def scheme_tables(words: Sequence[str]) -> list[Table]:
 def _plans(wanted: Wanted) -> tuple[list[Plan], list[str]]:
     """The plans of the profile, which may differ in scheme, backward and depth alone; and why others are left out."""
     experiment = (
-        shelf.find(wanted.profile)
+        search_path.find(wanted.profile)
         if wanted.profile
         else Study.of_profile(Profile(name="bench", where="the standard benchmark", table=STANDARD))
     )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from revconsole.lab.figures import MIB, Curve, Figure
-from revconsole.records.benchmark import Benchmark, Row
+from revconsole.records.findings.benchmark import Benchmark, Row
 
 
 def figures(benchmark: Benchmark) -> list[Figure]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from revconsole.records.benchmark import Benchmark, Row
+from revconsole.records.findings.benchmark import Benchmark, Row
 
 
 def document(benchmark: Benchmark) -> dict[str, Any]:

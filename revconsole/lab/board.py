@@ -10,9 +10,9 @@ from revconsole.errors import RevconsoleError
 from revconsole.lab.report.copies import originals
 from revconsole.lab.report.statistics import Spread, spread
 from revconsole.lab.study import PlannedStudy, Standing, tally
-from revconsole.records import shelf
-from revconsole.records.run import Summary
-from revconsole.records.study import StudyFacts
+from revconsole.records.runs.run import Summary
+from revconsole.records.settings import search_path
+from revconsole.records.settings.study import StudyFacts
 
 if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
@@ -99,7 +99,7 @@ class Board:
 
     def entries(self, runs: Sequence[Summary]) -> tuple[Entry, ...]:
         """Every study that can be named, with how far it has come."""
-        shelved = [(each, *self._forms(each)) for each in shelf.shelved_studies()]
+        shelved = [(each, *self._forms(each)) for each in search_path.shelved_studies()]
         plans = [plan for _, _, forms in shelved for form in forms for plan in form.plans]
         standing = iter(
             self._lab.standings_of(plans, runs)
@@ -140,7 +140,7 @@ class Board:
             memory=self._lab.memory(standing, runs),
         )
 
-    def _forms(self, shelved: shelf.Shelved) -> tuple[str, tuple[PlannedStudy, ...]]:
+    def _forms(self, shelved: search_path.Shelved) -> tuple[str, tuple[PlannedStudy, ...]]:
         """What is wrong with a study, and its full and its quick form, if it has one."""
         path = str(shelved.path)
         try:

@@ -6,7 +6,7 @@ class whose initial it is, a capital where the model calls that place the other 
 
 from dataclasses import dataclass
 
-from revconsole.records.boundary import LEVELS, Boundary, Point
+from revconsole.records.logs.boundary import LEVELS, Boundary, Point
 from revconsole.records.printable import one_line
 
 Colour = tuple[int, int, int]

@@ -12,11 +12,11 @@ from typing import Any
 from revconsole.lab import format as form
 from revconsole.lab.report.copies import originals
 from revconsole.lab.report.statistics import spread
-from revconsole.records import growth
-from revconsole.records.plan import LABELS, Plan
-from revconsole.records.run import Summary
+from revconsole.records.runs.run import Summary
 from revconsole.records.sections import KINDS
-from revconsole.records.words import spelled
+from revconsole.records.settings import growth
+from revconsole.records.settings.plan import LABELS, Plan
+from revconsole.records.settings.words import spelled
 
 MOST_NAMED = 3
 NOT_SETTINGS = LABELS | {"seed"}

@@ -6,9 +6,9 @@ from typing import Any
 
 from revconsole.lab.compare import flat_settings
 from revconsole.lab.study import Keys, PlannedStudy, belongs
-from revconsole.records.plan import Plan
-from revconsole.records.run import Summary
-from revconsole.records.study import Study
+from revconsole.records.runs.run import Summary
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.study import Study
 
 FOUND_OUT = "model.pretrained_sha256"
 

@@ -8,14 +8,14 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 
 from revconsole.errors import NotLoaded, loading
-from revconsole.records.attempt import Attempt, Outcome
-from revconsole.records.benchmark import Bench, Update
-from revconsole.records.events import Failed, Scalar
-from revconsole.records.inspection import Inspection
-from revconsole.records.plan import Plan
-from revconsole.records.samples import Pace, Samples, Throughput
-from revconsole.records.store import RunStore
-from revconsole.records.survey import Surveyed
+from revconsole.records.findings.benchmark import Bench, Update
+from revconsole.records.findings.inspection import Inspection
+from revconsole.records.findings.samples import Pace, Samples, Throughput
+from revconsole.records.findings.survey import Surveyed
+from revconsole.records.logs.events import Failed, Scalar
+from revconsole.records.runs.attempt import Attempt, Outcome
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.plan import Plan
 
 
 def train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:

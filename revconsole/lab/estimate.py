@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from revconsole.errors import DataUnavailable, RevconsoleError
 from revconsole.lab.other_process import OtherProcess
-from revconsole.records.plan import Plan
+from revconsole.records.settings.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Measurer:
     """The process. It begins with the first question and ends with `end`, from any thread."""
 
     def __init__(self) -> None:
-        self._process = OtherProcess("revconsole.training.estimate", "measures")
+        self._process = OtherProcess("revconsole.training.questions.estimate", "measures")
 
     def ask(self, plan: Plan) -> Estimate:
         """Measure a few steps of a plan. Raises DataUnavailable, or RevconsoleError where it cannot be measured."""

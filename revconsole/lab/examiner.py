@@ -3,16 +3,16 @@
 import json
 
 from revconsole.lab.other_process import OtherProcess
-from revconsole.records import verdict
-from revconsole.records.plan import Plan
-from revconsole.records.store import RunStore
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings import verdict
+from revconsole.records.settings.plan import Plan
 
 
 class Examiner:
     """The process, to be given to `judge` as whom to ask. It begins with the first question and ends with `end`."""
 
     def __init__(self) -> None:
-        self._process = OtherProcess("revconsole.training.examination", "examines models")
+        self._process = OtherProcess("revconsole.training.questions.examination", "examines models")
 
     def __call__(self, plan: Plan, store: RunStore, *, own_code: bool) -> None:
         """Raise RevconsoleError for what a run of the plan would raise before its first step; see `AskTorch`."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from revconsole.lab.smoothing import smoothed_pyramid
-from revconsole.records.columns import NOWHERE, Pyramid
-from revconsole.records.noise import noisy
-from revconsole.records.run import Run, Series
+from revconsole.records.logs.columns import NOWHERE, Pyramid
+from revconsole.records.logs.noise import noisy
+from revconsole.records.runs.run import Run, Series
 
 Horizontal = Literal["step", "epoch"]
 MIB = 1024 * 1024

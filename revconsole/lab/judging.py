@@ -14,13 +14,13 @@ from typing import Protocol
 
 from revconsole.errors import DataUnavailable, NotLoaded, ProfileError, RevconsoleError, UnknownName
 from revconsole.lab import engine, own_code, timm_names
-from revconsole.records import facts
-from revconsole.records.counts import counted, in_folder
-from revconsole.records.data_rules import refuse_nonsense
-from revconsole.records.plan import Plan
+from revconsole.records.datasets import facts
+from revconsole.records.datasets.counts import counted, in_folder
 from revconsole.records.reach import reachable
+from revconsole.records.runs.store import RunStore
 from revconsole.records.sections import Cct, Classification, Mlp, Python, Svm, Timm, Vit
-from revconsole.records.store import RunStore
+from revconsole.records.settings.data_rules import refuse_nonsense
+from revconsole.records.settings.plan import Plan
 
 PLAN = "the plan"
 """Where a setting is said to be wrong by who does not know where it was set."""

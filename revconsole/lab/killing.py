@@ -5,10 +5,10 @@ from pathlib import Path
 
 from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError
 from revconsole.lab.launchers import process
-from revconsole.records import attempt as attempts
-from revconsole.records.identity import Identity
-from revconsole.records.run import Summary
-from revconsole.records.store import RunStore
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs.identity import Identity
+from revconsole.records.runs.run import Summary
+from revconsole.records.runs.store import RunStore
 
 TRAINER = "revconsole.training"
 """The module that a background process runs."""

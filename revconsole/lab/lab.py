@@ -21,17 +21,17 @@ from revconsole.lab.report.figures.inspected import shown_run
 from revconsole.lab.report.results import Results
 from revconsole.lab.shell import command_line
 from revconsole.lab.study import Forecast, PlannedStudy, Standing
-from revconsole.records import address as addresses
-from revconsole.records import attempt as attempts
-from revconsole.records import shelf
-from revconsole.records.benchmark import Update
-from revconsole.records.events import Scalar
-from revconsole.records.inspection import Inspection
-from revconsole.records.plan import Plan
-from revconsole.records.run import Run, Summary
-from revconsole.records.store import RunStore
-from revconsole.records.study import Unfit
-from revconsole.records.tail import Tail
+from revconsole.records.findings.benchmark import Update
+from revconsole.records.findings.inspection import Inspection
+from revconsole.records.logs.events import Scalar
+from revconsole.records.runs import address as addresses
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs.run import Run, Summary
+from revconsole.records.runs.store import RunStore
+from revconsole.records.runs.tail import Tail
+from revconsole.records.settings import search_path
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.study import Unfit
 
 Launcher = Literal["thread", "process"]
 SHOWN_IMAGES = 6
@@ -86,7 +86,7 @@ class Lab:
         self, name: str, settings: Mapping[str, Any] | None = None, *, quick: bool = False
     ) -> PlannedStudy:
         """What a study, or its quick form, would run. Raises ProfileError or UnknownName."""
-        found = shelf.find(name, "study")
+        found = search_path.find(name, "study")
         arms = tuple(
             planning.completed_arm(arm, found.where, self.store)
             for arm in found.expanded(settings, quick=quick)

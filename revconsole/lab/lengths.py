@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from revconsole.errors import ProfileError
-from revconsole.records.counts import counted, in_folder
-from revconsole.records.plan import Plan, check_length
-from revconsole.records.rule import Rule
+from revconsole.records.datasets.counts import counted, in_folder
+from revconsole.records.sections.rule import Rule
+from revconsole.records.settings.plan import Plan, check_length
 
 
 def counted_steps(plan: Plan, *, set_in: Callable[[str], str]) -> Plan:

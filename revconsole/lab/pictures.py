@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from revconsole.records.samples import Colour, Picture, Samples
+    from revconsole.records.findings.samples import Colour, Picture, Samples
 
 RAMP = " .:-=+*#%@"
 UPPER = "▀"

@@ -5,13 +5,14 @@ from typing import Any
 
 from revconsole.errors import ProfileError, RevconsoleError, UnknownName
 from revconsole.lab import engine
-from revconsole.records import catalogue, shelf
-from revconsole.records.plan import Plan
-from revconsole.records.profile import COMMAND_LINE, Profile
-from revconsole.records.samples import Samples
+from revconsole.records.datasets import catalogue
+from revconsole.records.findings.samples import Samples
 from revconsole.records.sections import Data, Train
 from revconsole.records.sections.data import AUGMENTATIONS
-from revconsole.records.study import Unfit
+from revconsole.records.settings import search_path
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.profile import COMMAND_LINE, Profile
+from revconsole.records.settings.study import Unfit
 
 ANY_SIZE = {"architecture": "vit", "patch": 1}
 """The plan's model is never built, but has to fit the images."""
@@ -74,7 +75,7 @@ def paces(profile: str, settings: Mapping[str, Any], *, seconds: float) -> Itera
     One that cannot be measured is left out, with the reason. Raises UnknownName, and of a single one ProfileError and
     what a run raises.
     """
-    found = shelf.find(profile).models({"seeds": 0, **settings})
+    found = search_path.find(profile).models({"seeds": 0, **settings})
     for each in found:
         try:
             if isinstance(each, Unfit):
@@ -112,7 +113,7 @@ def is_profile(word: str) -> bool:
     if word in catalogue.datasets():
         return False
     try:
-        shelf.path_of(word)
+        search_path.path_of(word)
     except UnknownName as error:
         known = [*catalogue.datasets(), *error.known]
         raise UnknownName("dataset or profile", word, known) from None

@@ -8,12 +8,12 @@ from revconsole.errors import ProfileError
 from revconsole.lab import again as repeating
 from revconsole.lab import lengths, starts
 from revconsole.lab import study as studies
-from revconsole.records import complaints, layer, shelf
-from revconsole.records.plan import Plan
-from revconsole.records.profile import COMMAND_LINE
+from revconsole.records.runs.store import RunStore
 from revconsole.records.sections import KINDS
-from revconsole.records.store import RunStore
-from revconsole.records.study import Arm, Study, Unfit
+from revconsole.records.settings import complaints, layer, search_path
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.profile import COMMAND_LINE
+from revconsole.records.settings.study import Arm, Study, Unfit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def partly(settings: Mapping[str, Any], plans: Sequence[Plan]) -> list[str]:
 
 def planned(profile: str, settings: Mapping[str, Any], store: RunStore) -> Planned:
     """What an experiment with overrides would run. Raises ProfileError or UnknownName."""
-    return _made(shelf.find(profile), settings, store)
+    return _made(search_path.find(profile), settings, store)
 
 
 def again(plan: Plan, settings: Mapping[str, Any], store: RunStore) -> Planned:
@@ -78,7 +78,7 @@ def models(
     profile: str, settings: Mapping[str, Any] | None, store: RunStore
 ) -> tuple[Plan | Unfit, ...]:
     """What an experiment would train, what cannot be planned beside it; see `Lab.models`."""
-    found = shelf.find(profile)
+    found = search_path.find(profile)
 
     def looked_at(each: Plan | Unfit) -> Plan | Unfit:
         if isinstance(each, Unfit):

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from revconsole.lab import format as form
-from revconsole.records import growth
-from revconsole.records.plan import Plan
-from revconsole.records.run import Run
+from revconsole.records.runs.run import Run
+from revconsole.records.settings import growth
+from revconsole.records.settings.plan import Plan
 
 
 def expected(run: Run) -> str:

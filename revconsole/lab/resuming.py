@@ -7,11 +7,12 @@ from typing import Any
 from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError
 from revconsole.lab import format as form
 from revconsole.lab.launchers.process import Child
-from revconsole.records import attempt as attempts
-from revconsole.records import changes, clock
-from revconsole.records.control import whoami
-from revconsole.records.run import Summary
-from revconsole.records.store import RunStore
+from revconsole.records.files import clock
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs.control import whoami
+from revconsole.records.runs.run import Summary
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings import changes
 
 BEGIN_SECONDS = 60.0
 """How long a background process is waited for; on a loaded machine it may take longer to begin."""

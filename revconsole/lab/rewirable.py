@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from revconsole.lab import engine
-from revconsole.records import survey
-from revconsole.records.survey import Surveyed
+from revconsole.records.findings import survey
+from revconsole.records.findings.survey import Surveyed
 
 SAVE_SECONDS = 10.0
 """So much work at most is lost when the survey is interrupted by force."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from revconsole.lab.compare import Comparison, flat_settings
-from revconsole.records.run import Confusion, Run, Summary
+from revconsole.records.runs.run import Confusion, Run, Summary
 
 
 def row(summary: Summary) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from revconsole.records.words import assignment
+from revconsole.records.settings.words import assignment
 
 
 def command_line(

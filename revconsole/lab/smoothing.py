@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from revconsole.records.columns import Pyramid
-from revconsole.records.run import Series
+from revconsole.records.logs.columns import Pyramid
+from revconsole.records.runs.run import Series
 
 
 @dataclass

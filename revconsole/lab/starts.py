@@ -1,9 +1,9 @@
 """Starts: which run a plan begins from, found in the store and written into the plan, so that a result is traceable."""
 
 from revconsole.errors import NoSuchRun, ProfileError
-from revconsole.records.model_rules import RUN, run_address
-from revconsole.records.plan import Plan
-from revconsole.records.store import RunStore
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.model_rules import RUN, run_address
+from revconsole.records.settings.plan import Plan
 
 KEY = "model.pretrained"
 ALIKE = (

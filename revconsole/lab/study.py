@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 from revconsole.errors import DataUnavailable, RevconsoleError
 from revconsole.lab import format as form
-from revconsole.records import idle
-from revconsole.records.layer import SECTIONS
-from revconsole.records.plan import Plan
-from revconsole.records.profile import COMMAND_LINE
-from revconsole.records.run import Summary
+from revconsole.records.runs.run import Summary
 from revconsole.records.sections.section import UNSET, Section
-from revconsole.records.study import Arm, Study
+from revconsole.records.settings import idle
+from revconsole.records.settings.layer import SECTIONS
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.profile import COMMAND_LINE
+from revconsole.records.settings.study import Arm, Study
 
 Progress = Literal["done", "running", "interrupted", "to do"]
 DAMAGED = "damaged"

@@ -8,9 +8,9 @@ from typing import Any
 from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.lab import engine
 from revconsole.lab.pipeline import ANY_SIZE
-from revconsole.records.plan import Plan
-from revconsole.records.profile import COMMAND_LINE, Profile
-from revconsole.records.study import Study, Unfit
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.profile import COMMAND_LINE, Profile
+from revconsole.records.settings.study import Study, Unfit
 
 PREFIX = "python:"
 OWN_SETTINGS, WIRING = ("data.", "train."), ("scheme", "backward")

@@ -18,12 +18,12 @@ from pathlib import Path
 from types import FrameType
 
 from revconsole.errors import AlreadyClaimed, NotLoaded, RevconsoleError, StoreError, loading, said
-from revconsole.records import control
-from revconsole.records.attempt import LAUNCH_LOG, Attempt, Outcome
-from revconsole.records.events import Failed
-from revconsole.records.shared import READABLE, set_mode
-from revconsole.records.store import RunStore
-from revconsole.training.shepherd import ANEW, PASSED_ON, shepherded
+from revconsole.records.files.shared import READABLE, set_mode
+from revconsole.records.logs.events import Failed
+from revconsole.records.runs import control
+from revconsole.records.runs.attempt import LAUNCH_LOG, Attempt, Outcome
+from revconsole.records.runs.store import RunStore
+from revconsole.training.supervisor import ANEW, PASSED_ON, shepherded
 
 NAME = "process"
 

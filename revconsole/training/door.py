@@ -10,30 +10,30 @@ import timm
 import torch
 
 from revconsole.errors import RevconsoleError, RunFailed, StoreError
-from revconsole.records.attempt import PLAN, Attempt, Outcome
-from revconsole.records.benchmark import Bench, Update
-from revconsole.records.control import Control
-from revconsole.records.events import Event, Failed, Scalar, Started
-from revconsole.records.facts import data_folder
-from revconsole.records.header import Header, read_header, write_header
-from revconsole.records.inspection import Inspection
-from revconsole.records.plan import Plan
-from revconsole.records.samples import Pace, Samples, Throughput
-from revconsole.records.store import RunStore
-from revconsole.records.survey import Surveyed
-from revconsole.training import cost as operations
-from revconsole.training import inspection as look_inside
-from revconsole.training import pace, readiness, survey
-from revconsole.training import samples as look
-from revconsole.training import throughput as data_pace
+from revconsole.records.datasets.facts import data_folder
+from revconsole.records.findings.benchmark import Bench, Update
+from revconsole.records.findings.inspection import Inspection
+from revconsole.records.findings.samples import Pace, Samples, Throughput
+from revconsole.records.findings.survey import Surveyed
+from revconsole.records.logs.events import Event, Failed, Scalar, Started
+from revconsole.records.runs.attempt import PLAN, Attempt, Outcome
+from revconsole.records.runs.control import Control
+from revconsole.records.runs.header import Header, read_header, write_header
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.plan import Plan
 from revconsole.training.bench.measure import measure
-from revconsole.training.broken import WAITING, breaks
-from revconsole.training.build import without_memory
-from revconsole.training.checkpoint import Checkpoints
-from revconsole.training.orders import NotOurs
-from revconsole.training.shortage import give_back
+from revconsole.training.checkpoints.checkpoint import Checkpoints
+from revconsole.training.checks import cost as operations
+from revconsole.training.machine.broken import WAITING, breaks
+from revconsole.training.machine.shortage import give_back
+from revconsole.training.questions import inspection as look_inside
+from revconsole.training.questions import pace, readiness, survey
+from revconsole.training.questions import samples as look
+from revconsole.training.questions import throughput as data_pace
+from revconsole.training.questions.verify import Shape, verify, verify_own
+from revconsole.training.requests import NotOurs
+from revconsole.training.setup.build import without_memory
 from revconsole.training.trainer import train
-from revconsole.training.verify import Shape, verify, verify_own
 
 
 def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:

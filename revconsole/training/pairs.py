@@ -14,14 +14,14 @@ from torch import Tensor
 from revconsole.data import of_classes
 from revconsole.errors import RunFailed
 from revconsole.models.svm import Machine, SupportVectors, fit
-from revconsole.records.block import LEFT
-from revconsole.records.events import Event, Measured
-from revconsole.training.evaluation import evaluated
-from revconsole.training.meter import FIRST_SECONDS, FLUSH_SECONDS
-from revconsole.training.orders import Orders, Stopwatch
-from revconsole.training.progress import Progress
-from revconsole.training.setting import Setting
-from revconsole.training.stepping import Step
+from revconsole.records.logs.block import LEFT
+from revconsole.records.logs.events import Event, Measured
+from revconsole.training.probes.meter import FIRST_SECONDS, FLUSH_SECONDS
+from revconsole.training.requests import Orders, Stopwatch
+from revconsole.training.setup.setting import Setting
+from revconsole.training.step.evaluation import evaluated
+from revconsole.training.step.progress import Progress
+from revconsole.training.step.stepping import Step
 
 MOST_IMAGES = 20_000
 """Of a pair of classes: its kernel matrix alone would have 4·10⁸ numbers, and its fit takes an hour."""

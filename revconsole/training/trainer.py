@@ -1,17 +1,15 @@
-"""The training loop. Read this first; every name in it is a file beside it.
+"""The training loop. Read this first; every name below is a room or a file beside it.
 
-    setting      the plan, realised: device, images, model, optimiser
-    objectives   what is minimised: classification, or what needs no labels
-    starts       first weights from another run
-    progress     where the run is; part of every checkpoint
-    stepping     the gradients of a batch, and the update they make
-    pairs        the same of a model that is fitted, a support vector machine
-    meter        reads and reports what steps computed; `probes` says what is measured, and `reconstruction`
-                 looks at the reversible backward between epochs, `boundary` at the plane of data that are points
-    watching     what is said of the run while it trains
-    room         what happens when memory runs out
-    orders       stop, pause and continue, asked through the run folder
-    keeper       when a checkpoint is made, and which one a run goes back to
+    setup/        the plan, realised: device, images, model, optimiser, schedule, draws
+    objectives/   what is minimised: classification, or what needs no labels
+    checkpoints/  when one is made, which one a run goes back to, and first weights from another run
+    step/         the gradients of a batch and the update they make, evaluation, and where the run is
+    pairs         the same of a model that is fitted, a support vector machine
+    probes/       what is measured, and the meter that reads it off the steps without holding them up
+    checks/       with what the run trains, what is odd about it, and whether its backward is right
+    watching/     what is said of the run while it trains
+    memory/       what happens when memory runs out, and the budget of `auto`
+    requests      stop, pause and continue, asked through the run folder
 
 Everything random is keyed by its position (`draws`), so a run that was interrupted computes what it would have
 computed without, on the CPU to the bit.
@@ -26,8 +24,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from revconsole.records.control import Control
-from revconsole.records.events import (
+from revconsole.records.logs.events import (
     Advised,
     Confused,
     EpochFinished,
@@ -38,25 +35,30 @@ from revconsole.records.events import (
     Measured,
     Started,
 )
-from revconsole.records.plan import Plan
-from revconsole.records.store import RunStore
-from revconsole.training import advice, devices, precision, probes, starts, verify
-from revconsole.training.boundary import BoundaryProbe
-from revconsole.training.budget import choose_blocks
-from revconsole.training.checkpoint import Checkpoints
-from revconsole.training.compiling import refuse_inexact, with_compiled_parts
-from revconsole.training.evaluation import clean_training, evaluate, image_seconds
-from revconsole.training.facts import facts
-from revconsole.training.footprint import Footprint
-from revconsole.training.keeper import Keeper
-from revconsole.training.meter import Meter
-from revconsole.training.orders import SUCCESSOR, HandOverAsked, Orders, StopAsked, Stopwatch
+from revconsole.records.runs.control import Control
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.plan import Plan
+from revconsole.training.checkpoints import starts
+from revconsole.training.checkpoints.checkpoint import Checkpoints
+from revconsole.training.checkpoints.policy import Keeper
+from revconsole.training.checks import advice
+from revconsole.training.checks.compiling import refuse_inexact, with_compiled_parts
+from revconsole.training.checks.facts import facts
+from revconsole.training.checks.reconstruction import ReversibleProbe
+from revconsole.training.machine import devices, precision
+from revconsole.training.memory.budget import choose_blocks
+from revconsole.training.memory.oom_retry import Room, explained
 from revconsole.training.pairs import FitForecast, check_pairs, fit_pair, keep_machine, machine_of
-from revconsole.training.progress import Progress
-from revconsole.training.reconstruction import ReversibleProbe
-from revconsole.training.room import Room, explained
-from revconsole.training.setting import Setting, prepare
-from revconsole.training.stepping import Step, compute_gradients, update_weights
+from revconsole.training.probes.boundary import BoundaryProbe
+from revconsole.training.probes.meter import Meter
+from revconsole.training.probes.metrics import metrics
+from revconsole.training.questions import verify
+from revconsole.training.requests import SUCCESSOR, HandOverAsked, Orders, StopAsked, Stopwatch
+from revconsole.training.setup.setting import Setting, prepare
+from revconsole.training.step.evaluation import clean_training, evaluate, image_seconds
+from revconsole.training.step.footprint import Footprint
+from revconsole.training.step.progress import Progress
+from revconsole.training.step.stepping import Step, compute_gradients, update_weights
 from revconsole.training.watching import Watch, subject_of
 
 Emit = Callable[[Event], None]
@@ -193,7 +195,7 @@ def introduce(
         emit(Logged(text=started))
     if (longer := setting.rates.lengthening) and progress.step <= setting.rates.earlier[-1]:
         emit(Advised(level="note", text=longer))
-    for metric in probes.declared(setting):
+    for metric in metrics.declared(setting):
         emit(metric)
     for advised in (
         *damages,
@@ -216,7 +218,7 @@ def kept_for_backward(
     setting: Setting, images: Tensor, labels: Tensor, room: Room
 ) -> dict[str, float]:
     """What the forward pass of these images keeps, as a metric."""
-    count = partial(probes.kept_for_backward_bytes, setting, images, labels)
+    count = partial(metrics.kept_for_backward_bytes, setting, images, labels)
     kept = room.fit(count, BEFOREHAND)
     return {"kept_for_backward_bytes": float(kept)}
 

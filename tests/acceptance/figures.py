@@ -25,17 +25,20 @@ from torch.profiler import ProfilerActivity, profile
 
 from revconsole.data import batches, open_data
 from revconsole.lab.bench import Wanted, bench_of
-from revconsole.records.plan import Plan
+from revconsole.records.runs.store import RunStore
 from revconsole.records.sections import KINDS, Data
-from revconsole.records.store import RunStore
+from revconsole.records.settings.plan import Plan
 from revconsole.reversible.lossless import floored
-from revconsole.training import devices, door, precision, probes, reconstruction
+from revconsole.training import door
 from revconsole.training.bench.measure import measure
-from revconsole.training.budget import choose_blocks
-from revconsole.training.compiling import with_compiled_parts
-from revconsole.training.setting import Setting, prepare
-from revconsole.training.shortage import give_back
-from revconsole.training.stepping import compute_gradients, update_weights
+from revconsole.training.checks import reconstruction
+from revconsole.training.checks.compiling import with_compiled_parts
+from revconsole.training.machine import devices, precision
+from revconsole.training.machine.shortage import give_back
+from revconsole.training.memory.budget import choose_blocks
+from revconsole.training.probes.metrics import metrics
+from revconsole.training.setup.setting import Setting, prepare
+from revconsole.training.step.stepping import compute_gradients, update_weights
 
 MIB = 2**20
 EXACT = 9
@@ -253,7 +256,7 @@ def budget(bench: Bench) -> Figures:
         setting = bench.setting(bench.plan(backward="auto", train={"budget_mib": given}))
         images, labels = next(setting.training_batches(1))
         chosen = choose_blocks(setting, images, labels)
-        kept = probes.kept_for_backward_bytes(setting, images, labels) / MIB
+        kept = metrics.kept_for_backward_bytes(setting, images, labels) / MIB
         said_of = chosen.text if chosen else ""
         found[f"{given} MiB"] = {
             "given": given,

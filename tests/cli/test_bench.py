@@ -12,7 +12,7 @@ import pytest
 
 from revconsole.cli import bench_output
 from revconsole.errors import StoreError
-from revconsole.records.benchmark import Bench, Benchmark, Row
+from revconsole.records.findings.benchmark import Bench, Benchmark, Row
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20

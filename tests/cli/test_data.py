@@ -8,7 +8,7 @@ from PIL import Image
 
 from revconsole.cli import pictures
 from revconsole.lab.pictures import RAMP, shaded
-from revconsole.records.samples import Picture
+from revconsole.records.findings.samples import Picture
 
 BLACK, GREY, WHITE, RED = (0, 0, 0), (128, 128, 128), (255, 255, 255), (255, 0, 0)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from revconsole.records.events import (
+from revconsole.records.logs.events import (
     Advised,
     Confused,
     Finished,
@@ -18,9 +18,9 @@ from revconsole.records.events import (
     MetricDeclared,
     Started,
 )
-from revconsole.records.plan import Plan
 from revconsole.records.printable import HIDDEN_CATEGORIES
-from revconsole.records.store import RunStore
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.plan import Plan
 
 HOSTILE = "\x1b]0;owned\x07\x9b31m\u202eevil\ud800\x00\r\x7f\u2028"
 VERBS = [

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from revconsole.records.plan import Plan
-from revconsole.records.store import RunStore
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.plan import Plan
 
 GRID = f"seeds=[{','.join(map(str, range(1001)))}]"
 

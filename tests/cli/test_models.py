@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from revconsole.records import survey
+from revconsole.records.findings import survey
 
 TWO = "resmlp_12_224"
 

@@ -4,8 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from revconsole.records.plan import Plan
-from revconsole.records.store import RunStore
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.plan import Plan
 
 PAGE = Path(__file__).parents[2] / "docs" / "files.md"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from revconsole.records.events import EpochFinished, Finished, Measured, Started
-from revconsole.records.store import RunStore
-from revconsole.records.study import load
+from revconsole.records.logs.events import EpochFinished, Finished, Measured, Started
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.study import load
 
 TINY = """
 seeds = [0, 1]

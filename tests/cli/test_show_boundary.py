@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from revconsole.records.events import Bounded, Started
+from revconsole.records.logs.events import Bounded, Started
 
 
 @pytest.fixture

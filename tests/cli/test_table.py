@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from revconsole.cli.table import laid, sentence
-from revconsole.records.plan import Plan
 from revconsole.records.sections import Additive, Bdia, Residual
+from revconsole.records.settings.plan import Plan
 from tests.cli.test_verbs import finished
 
 ROOT = str(Path(__file__).resolve().parents[2])

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from revconsole.records.events import Advised, EpochFinished, Finished, Measured, Started
-from revconsole.records.plan import Plan
+from revconsole.records.logs.events import Advised, EpochFinished, Finished, Measured, Started
+from revconsole.records.runs.store import RunStore
 from revconsole.records.sections import Additive
-from revconsole.records.store import RunStore
+from revconsole.records.settings.plan import Plan
 
 TINY = """
 title = "trains in a second"

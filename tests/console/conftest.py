@@ -13,8 +13,7 @@ from textual.pilot import Pilot
 
 from revconsole.console.app import Console
 from revconsole.lab.lab import Lab
-from revconsole.records.attempt import Attempt
-from revconsole.records.events import (
+from revconsole.records.logs.events import (
     Advised,
     EpochFinished,
     Finished,
@@ -23,8 +22,9 @@ from revconsole.records.events import (
     MetricDeclared,
     Started,
 )
-from revconsole.records.plan import Plan
-from revconsole.records.store import RunStore
+from revconsole.records.runs.attempt import Attempt
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.plan import Plan
 
 PATIENCE_SECONDS = 120.0
 """Generous: a busy machine may take long, a right answer never depends on it."""

@@ -8,7 +8,7 @@ import pytest
 from revconsole.console import form
 from revconsole.errors import ProfileError
 from revconsole.lab.lab import Lab, command_line
-from revconsole.records.profile import parse_assignments
+from revconsole.records.settings.profile import parse_assignments
 
 FIELDS = form.asked()
 

@@ -18,7 +18,7 @@ from revconsole.console import keyboard
 from revconsole.console.escape import Behind, Parser
 from revconsole.console.keyboard import Keyboard
 from revconsole.console.widgets.setting import Setting
-from revconsole.records.profile import parse_assignments
+from revconsole.records.settings.profile import parse_assignments
 
 SEEDS = range(int(os.environ.get("BURSTS", "1")))
 MOVES = ["tab", "shift+tab", "down", "up", "enter", "escape", "space", "question_mark", "ctrl+p"]

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from revconsole.records.events import Advised, Bounded, EpochFinished, Started
-from revconsole.records.plan import Plan
+from revconsole.records.logs.events import Advised, Bounded, EpochFinished, Started
+from revconsole.records.settings.plan import Plan
 
 EVERY_SIZE = pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 45)])
 

@@ -7,9 +7,9 @@ import pytest
 
 from revconsole.console.screens import runs
 from revconsole.lab.lab import Lab
-from revconsole.records import attempt as attempts
-from revconsole.records.events import Failed
-from revconsole.records.identity import mine
+from revconsole.records.logs.events import Failed
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs.identity import mine
 
 HOSTILE = "[bold]x[/] \x1b]52;c;aGVsbG8=\x07 \u202egnp.exe [@click=app.quit]"
 PROCESS_SECONDS = 300.0

@@ -9,7 +9,7 @@ from revconsole.console.screens.samples import SamplesScreen
 from revconsole.console.widgets.gallery import Gallery
 from revconsole.lab import engine
 from revconsole.lab.pictures import RAMP, UPPER
-from revconsole.records.plan import Plan
+from revconsole.records.settings.plan import Plan
 
 
 def plan_of(**data) -> Plan:

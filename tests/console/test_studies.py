@@ -8,7 +8,7 @@ import time
 import pytest
 
 from revconsole.console.widgets.live_table import LiveTable
-from revconsole.records.events import EpochFinished, Failed, Finished, Started
+from revconsole.records.logs.events import EpochFinished, Failed, Finished, Started
 
 EVERY_SIZE = pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 45)])
 PROCESS_SECONDS = 300.0

@@ -8,9 +8,9 @@ from revconsole.data import batches, dominant, evaluation_batches, open_data
 from revconsole.data._opening import Preparation, Split
 from revconsole.data._standardise import Standardisation
 from revconsole.errors import ProfileError
-from revconsole.records.data_rules import refuse_nonsense
-from revconsole.records.plan import Plan
 from revconsole.records.sections import Data
+from revconsole.records.settings.data_rules import refuse_nonsense
+from revconsole.records.settings.plan import Plan
 
 EVERY_KIND = {
     "crop": 9,
@@ -327,7 +327,7 @@ def test_crops_are_standardised_by_what_the_middles_are(settings, tmp_path, how)
 
 
 def test_a_plan_trains_and_judges_crops_of_one_size(tmp_path):
-    from revconsole.training.setting import prepare
+    from revconsole.training.setup.setting import prepare
 
     data = {"dataset": "digits", "train_limit": 60, "crop": 6, "flip": True}
     model = {"architecture": "vit", "patch": 3, "dim": 8, "depth": 1, "heads": 1}
@@ -363,7 +363,7 @@ def test_crops_that_cannot_be_cut_get_one_sentence(data, sentence):
 
 
 def test_points_are_not_cut(settings):
-    from revconsole.records import catalogue
+    from revconsole.records.datasets import catalogue
 
     with pytest.raises(ProfileError, match="has points, not pictures"):
         refuse_nonsense(

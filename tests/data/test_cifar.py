@@ -24,7 +24,7 @@ from revconsole.data._images import in_canonical_order
 from revconsole.data._png import CACHE
 from revconsole.data._statistics import channel_statistics
 from revconsole.errors import DataUnavailable
-from revconsole.records.facts import found
+from revconsole.records.datasets.facts import found
 
 BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 

@@ -6,7 +6,7 @@ import torch
 
 from revconsole.data import open_data, synthetic
 from revconsole.data.context_patches import DIRECTIONS, NAMES, cut, places
-from revconsole.records.plan import Plan
+from revconsole.records.settings.plan import Plan
 
 
 @pytest.fixture

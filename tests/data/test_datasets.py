@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from revconsole.data import digits, fashion_mnist, open_data, synthetic
-from revconsole.records import catalogue
-from revconsole.records.facts import present
+from revconsole.records.datasets import catalogue
+from revconsole.records.datasets.facts import present
 from revconsole.records.sections import Data
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")

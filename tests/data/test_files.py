@@ -11,7 +11,7 @@ import pytest
 from revconsole.data import cifar10, fashion_mnist, mnist
 from revconsole.data._files import download_files
 from revconsole.errors import DataUnavailable
-from revconsole.records.facts import data_folder, found, how_to_get, present
+from revconsole.records.datasets.facts import data_folder, found, how_to_get, present
 
 CONTENT = b"sixty images" * 5000
 

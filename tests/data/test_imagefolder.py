@@ -15,10 +15,10 @@ from PIL import Image
 from revconsole.data import _decoding, doubts, open_data
 from revconsole.data._pictures import decoded
 from revconsole.errors import DataUnavailable
-from revconsole.records import folder as listing
-from revconsole.records import sources
-from revconsole.records.plan import Plan
+from revconsole.records.datasets import folder as listing
+from revconsole.records.datasets import sources
 from revconsole.records.sections import Data
+from revconsole.records.settings.plan import Plan
 
 JPEG_ERROR = 6  # grey levels by which a flat colour may be off after compression
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from revconsole.data._pictures import Unfit, _parted, decoded, why_not
-from revconsole.records.image_kinds import suffixes
+from revconsole.records.datasets.image_kinds import suffixes
 
 LEVELS = [0, 1, 128, 255]
 WIDE = [0, 257, 32896, 65535]

@@ -10,8 +10,8 @@ import torch
 from revconsole.data import _opening, evaluation_batches, open_data
 from revconsole.data._standardise import LEAST_SHARE, fitted
 from revconsole.errors import ProfileError
-from revconsole.records import data_rules
-from revconsole.records.plan import Plan
+from revconsole.records.settings import data_rules
+from revconsole.records.settings.plan import Plan
 
 FLOAT32 = 2e-5  # relative: shift, scale and whitening are rounded to float32 before they are used
 WAYS = ["none", "per-channel", "per-pixel", "zca"]

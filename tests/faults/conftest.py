@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from revconsole.lab.lab import Lab
-from revconsole.records import attempt as attempts
-from revconsole.records.identity import Identity
-from revconsole.records.run import Run
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs.identity import Identity
+from revconsole.records.runs.run import Run
 
 PATIENCE_SECONDS = 300.0
 PROFILE = """

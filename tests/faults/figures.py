@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from revconsole.lab.figures import LOSS, figure
-from revconsole.records.attempt import write_json
-from revconsole.records.events import EpochFinished, Finished, Measured, Started
-from revconsole.records.identity import Identity, mine
-from revconsole.records.plan import Plan
+from revconsole.records.logs.events import EpochFinished, Finished, Measured, Started
+from revconsole.records.runs.attempt import write_json
+from revconsole.records.runs.identity import Identity, mine
+from revconsole.records.runs.store import RunStore
 from revconsole.records.sections import AdamW, Additive, Bdia, Data, Train, Vit
-from revconsole.records.store import RunStore
+from revconsole.records.settings.plan import Plan
 
 HOUR = 3600.0
 SCHEMES = (Additive(), Bdia(grid_bits=9), Bdia(gamma=1.0))
@@ -42,7 +42,7 @@ print(f"imports {imported - before:.3f}", len(found), resource.getrusage(resourc
 """
 OPEN = """
 import sys, time
-from revconsole.records.store import RunStore
+from revconsole.records.runs.store import RunStore
 from pathlib import Path
 start = time.perf_counter()
 run = RunStore(Path(sys.argv[1])).read(sys.argv[2])

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from revconsole.errors import RevconsoleError
-from revconsole.records import profile, shelf
-from revconsole.records.complaints import fields_of
-from revconsole.records.profile import PLAN_KEYS
+from revconsole.records.settings import profile, search_path
+from revconsole.records.settings.complaints import fields_of
+from revconsole.records.settings.profile import PLAN_KEYS
 
 EXAMPLES = int(os.environ.get("REVCONSOLE_FAULTS", "4")) * 50
 FUZZ = settings(
@@ -55,21 +55,21 @@ def harmless(work):
 @FUZZ
 @given(st.dictionaries(keys, values, max_size=5))
 def test_any_override_of_a_profile_is_a_plan_or_a_sentence(table):
-    known = shelf.find("demo")
+    known = search_path.find("demo")
     harmless(lambda: known.plans(table))
 
 
 @FUZZ
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=40), max_size=4))
 def test_any_words_on_the_command_line_are_settings_or_a_sentence(words):
-    harmless(lambda: shelf.find("demo").plans(profile.parse_assignments(words)))
+    harmless(lambda: search_path.find("demo").plans(profile.parse_assignments(words)))
 
 
 @FUZZ
 @given(keys, st.text(st.characters(codec="utf-8"), max_size=40))
 def test_any_value_of_a_key_is_a_setting_or_a_sentence(key, text):
     words = [f"{key}={text}"]
-    harmless(lambda: shelf.find("demo").plans(profile.parse_assignments(words)))
+    harmless(lambda: search_path.find("demo").plans(profile.parse_assignments(words)))
 
 
 @FUZZ
@@ -77,4 +77,4 @@ def test_any_value_of_a_key_is_a_setting_or_a_sentence(key, text):
 def test_any_file_is_a_profile_or_a_sentence(content):
     path = Path("fuzzed.toml")
     path.write_bytes(content)
-    harmless(lambda: shelf.find(str(path)).plans())
+    harmless(lambda: search_path.find(str(path)).plans())

@@ -6,7 +6,7 @@ import signal
 import psutil
 import pytest
 
-from revconsole.records import control
+from revconsole.records.runs import control
 from revconsole.records.sections import KINDS
 
 STEPS = 310

@@ -20,10 +20,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from revconsole.errors import NoSuchRun, StoreError
-from revconsole.records import digest, index
-from revconsole.records.events import Failed, Finished, Logged, Measured, Record, Started, encode
-from revconsole.records.identity import mine
-from revconsole.records.store import RunStore
+from revconsole.records.logs import column_cache
+from revconsole.records.logs.events import (
+    Failed,
+    Finished,
+    Logged,
+    Measured,
+    Record,
+    Started,
+    encode,
+)
+from revconsole.records.runs import store_cache
+from revconsole.records.runs.identity import mine
+from revconsole.records.runs.store import RunStore
 
 COMPLETE = os.environ.get("REVCONSOLE_FAULTS") == "complete"
 RUNS = 10_000 if COMPLETE else 500
@@ -32,8 +41,8 @@ LINES = 250_000 if COMPLETE else 12_500
 WRITER = """
 import sys
 from pathlib import Path
-from revconsole.records.events import Finished, Measured, Started
-from revconsole.records.store import RunStore
+from revconsole.records.logs.events import Finished, Measured, Started
+from revconsole.records.runs.store import RunStore
 attempt = RunStore(Path(sys.argv[1])).claim(sys.argv[2], 1)
 attempt.emit(Started(facts={"steps": int(sys.argv[3])}))
 for step in range(1, int(sys.argv[3]) + 1):
@@ -44,7 +53,7 @@ attempt.emit(Finished(outcome="completed", step=step))
 READER = """
 import sys
 from pathlib import Path
-from revconsole.records.store import RunStore
+from revconsole.records.runs.store import RunStore
 store = RunStore(Path(sys.argv[1]))
 tail = store.follow(sys.argv[2])
 lengths = [0]
@@ -94,7 +103,7 @@ def many(tmp_path_factory):
     with made.without_syncing():
         store = made.many_runs(root, RUNS)
     rows = store.list()
-    assert (root / index.FILE).exists()
+    assert (root / store_cache.FILE).exists()
     return root, rows
 
 
@@ -133,7 +142,7 @@ def few(tmp_path):
         made.train(store, run_id, 3)
         made.age(store.folder(run_id))
     store.list()
-    assert (store.root / index.FILE).exists()
+    assert (store.root / store_cache.FILE).exists()
     return store
 
 
@@ -172,10 +181,10 @@ def test_a_run_that_has_not_ended_is_not_in_the_index(few, state):
     else:
         few.claim(run_id, 1).emit(Started(facts={}))
     made.age(few.folder(run_id))
-    (few.root / index.FILE).unlink()
+    (few.root / store_cache.FILE).unlink()
     RunStore(few.root).list()
 
-    kept = index.read(few.root)
+    kept = store_cache.read(few.root)
     assert len(kept) == 40
     assert run_id not in kept
 
@@ -183,7 +192,7 @@ def test_a_run_that_has_not_ended_is_not_in_the_index(few, state):
 def test_two_writers_of_the_index_harm_nothing(few):
     rows = few.list()
     listing = (
-        "import sys; from pathlib import Path; from revconsole.records.store import RunStore\n"
+        "import sys; from pathlib import Path; from revconsole.records.runs.store import RunStore\n"
     )
     listing += "for _ in range(20):\n    Path(sys.argv[1], 'index.json').unlink(missing_ok=True)\n"
     listing += "    assert len(RunStore(Path(sys.argv[1])).list()) == 40\n"
@@ -193,14 +202,14 @@ def test_two_writers_of_the_index_harm_nothing(few):
 
     assert [process.wait() for process in both] == [0, 0]
     assert RunStore(few.root).list() == rows
-    assert len(index.read(few.root)) == 40
+    assert len(store_cache.read(few.root)) == 40
     assert [p.name for p in few.root.iterdir() if p.name.startswith(".")] == []
 
 
 def test_a_store_that_cannot_be_written_is_listed_all_the_same(few):
     rows = few.list()
-    (few.root / index.FILE).unlink()
-    (few.root / index.FILE).mkdir()  # nothing can replace it, whoever one is
+    (few.root / store_cache.FILE).unlink()
+    (few.root / store_cache.FILE).mkdir()  # nothing can replace it, whoever one is
 
     assert RunStore(few.root).list() == rows
     assert [p.name for p in few.root.iterdir() if p.name.startswith(".")] == []
@@ -235,8 +244,8 @@ def harm(path: Path, kind: str, where: float | None, what) -> None:
 
 FILES = [
     "plan.json", "summary.json", "launch.json", "attempts/0001/claim.json",
-    "attempts/0001/exit.json", "attempts/0001/events.jsonl", "attempts/0001/digest.bin",
-    "../index.json",
+    "attempts/0001/exit.json", "attempts/0001/events.jsonl", "attempts/0001/column_cache.bin",
+    "../store_cache.json",
 ]  # fmt: skip
 
 
@@ -258,7 +267,7 @@ def test_a_damaged_file_is_not_raised_and_the_other_runs_are_unaffected(
             store.seal(run_id)
     made.age(store.folder(good))
     before = {row.id: row for row in store.list()}
-    index.write(store.root, {good: store._listing._kept[good]})
+    store_cache.write(store.root, {good: store._listing._kept[good]})
 
     harm(store.folder(bad) / file, *how)
 
@@ -266,9 +275,14 @@ def test_a_damaged_file_is_not_raised_and_the_other_runs_are_unaffected(
     assert rows[good] == before[good]
     assert set(rows) == {bad, good}
     run = store.read(bad)
-    if file in {"summary.json", "launch.json", "../index.json", "attempts/0001/digest.bin"}:
+    if file in {
+        "summary.json",
+        "launch.json",
+        "../store_cache.json",
+        "attempts/0001/column_cache.bin",
+    }:
         assert run.series["loss"].steps == [1, 2, 3]
-    if file in {"summary.json", "../index.json", "attempts/0001/digest.bin"}:
+    if file in {"summary.json", "../store_cache.json", "attempts/0001/column_cache.bin"}:
         assert rows[bad] == before[bad]
     if file.endswith("events.jsonl"):
         assert set(run.series["loss"].steps if run.series else ()) <= {1, 2, 3}
@@ -344,12 +358,12 @@ def test_a_run_of_many_points_is_opened_by_parsing_hardly_any(store):
     with made.without_syncing():
         run_id = made.long_run(store, LINES)
     folder = store.folder(run_id) / "attempts" / "0001"
-    *_, last = digest.chunks(folder)
+    *_, last = column_cache.chunks(folder)
     left = (folder / "events.jsonl").stat().st_size - last.stop
 
-    assert left < digest.CHUNK_BYTES + 1000
+    assert left < column_cache.CHUNK_BYTES + 1000
     with_digest = store.read(run_id)
-    (folder / digest.FILE).unlink()
+    (folder / column_cache.FILE).unlink()
     without = store.read(run_id)
     assert with_digest.series["loss"].length == LINES
     assert with_digest == without

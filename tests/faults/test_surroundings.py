@@ -14,7 +14,7 @@ CLAIM = """
 import sys, time
 from pathlib import Path
 from revconsole.errors import AlreadyClaimed
-from revconsole.records.store import RunStore
+from revconsole.records.runs.store import RunStore
 store = RunStore(Path(sys.argv[1]))
 sys.stdin.readline()
 try:
@@ -141,8 +141,8 @@ def test_of_twenty_writers_one_wins_and_the_others_say_so(site, noted):
 
 
 def test_a_clock_set_back_by_hours_changes_no_duration(site, noted, monkeypatch):
-    from revconsole.records import attempt as attempts
-    from revconsole.records.events import Measured, Started
+    from revconsole.records.logs.events import Measured, Started
+    from revconsole.records.runs import attempt as attempts
 
     run_id = site.lab.store.create(site.lab.plan("faulty").plans[0], {})
     attempt = site.lab.store.claim(run_id, 1)

@@ -8,8 +8,8 @@ from revconsole.errors import ProfileError
 from revconsole.lab.again import differences, typed
 from revconsole.lab.lab import Lab
 from revconsole.lab.starts import run_address
-from revconsole.records import shelf
-from revconsole.records.profile import parse_assignments
+from revconsole.records.settings import search_path
+from revconsole.records.settings.profile import parse_assignments
 
 GRID = """
 seeds = [0, 1]
@@ -32,8 +32,8 @@ def lab(store):
 
 
 def test_every_run_of_every_shipped_profile_can_be_repeated_and_typed(lab):
-    for entry in shelf.shelved():
-        for plan in shelf.find(entry.name).plans()[:3]:
+    for entry in search_path.shelved():
+        for plan in search_path.find(entry.name).plans()[:3]:
             if run_address(plan.model) is not None:
                 continue  # there is no such run here
             again = lab.again(plan)

@@ -5,10 +5,10 @@ import subprocess
 import pytest
 
 from revconsole.lab import batches
-from revconsole.records import identity
-from revconsole.records.events import Started
-from revconsole.records.identity import Identity
-from revconsole.records.plan import Plan
+from revconsole.records.logs.events import Started
+from revconsole.records.runs import identity
+from revconsole.records.runs.identity import Identity
+from revconsole.records.settings.plan import Plan
 
 STARTED = {"steps": 10, "steps_per_epoch": 10, "device": "cpu", "fingerprint": "7d"}
 

@@ -7,7 +7,7 @@ import pytest
 from revconsole.errors import ProfileError, UnknownName
 from revconsole.lab.bench import Wanted, bench_of, scheme_tables
 from revconsole.lab.bench_figures import figures
-from revconsole.records.benchmark import Bench, Benchmark, Row
+from revconsole.records.findings.benchmark import Bench, Benchmark, Row
 from revconsole.records.sections import KINDS
 
 MIB = 2**20

@@ -8,9 +8,9 @@ import pytest
 from revconsole.lab.board import Asked, Board
 from revconsole.lab.lab import Lab
 from revconsole.lab.study import Keys, memory, pace_key, standings, tally
-from revconsole.records.events import Started
-from revconsole.records.plan import Plan
-from revconsole.records.run import Summary
+from revconsole.records.logs.events import Started
+from revconsole.records.runs.run import Summary
+from revconsole.records.settings.plan import Plan
 
 MIB = 2**20
 

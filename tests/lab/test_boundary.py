@@ -6,10 +6,10 @@ from revconsole.lab.boundary import drawn, legend, letters
 from revconsole.lab.report import drawing
 from revconsole.lab.report import results as reported
 from revconsole.lab.report.figures import boundaries
-from revconsole.records.boundary import Boundary, following
-from revconsole.records.events import Bounded, Finished, Record, Started, decode, encode
-from revconsole.records.fold import Fold
-from revconsole.records.plan import Plan
+from revconsole.records.logs.boundary import Boundary, following
+from revconsole.records.logs.events import Bounded, Finished, Record, Started, decode, encode
+from revconsole.records.runs.history import Fold
+from revconsole.records.settings.plan import Plan
 
 POINTS = ((-0.9, 0.9, 0), (0.9, 0.9, 0), (0.9, -0.9, 1))
 

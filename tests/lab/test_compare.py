@@ -6,9 +6,9 @@ import pytest
 
 from revconsole.lab import rows
 from revconsole.lab.compare import compare
-from revconsole.records.plan import Plan
-from revconsole.records.run import Summary
+from revconsole.records.runs.run import Summary
 from revconsole.records.sections import Additive, Bdia, Vit
+from revconsole.records.settings.plan import Plan
 
 
 def summary(name, *, plan=None, **given):

@@ -7,7 +7,7 @@ import pytest
 from revconsole.errors import DataUnavailable, RevconsoleError
 from revconsole.lab.estimate import Measurer
 from revconsole.lab.lab import Lab
-from revconsole.records.plan import Plan
+from revconsole.records.settings.plan import Plan
 
 SMALL = {
     "name": "small",

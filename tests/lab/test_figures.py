@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from revconsole.lab.figures import ACCURACY, ERROR, LOSS, MEMORY, decimate, figure, powers
-from revconsole.records.columns import Column
-from revconsole.records.events import MetricDeclared
-from revconsole.records.plan import Plan
-from revconsole.records.run import Run, Series, Summary
+from revconsole.records.logs.columns import Column
+from revconsole.records.logs.events import MetricDeclared
+from revconsole.records.runs.run import Run, Series, Summary
+from revconsole.records.settings.plan import Plan
 
 
 def run(name="a", **columns):

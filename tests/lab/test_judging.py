@@ -20,8 +20,9 @@ from revconsole.lab import own_code, timm_names
 from revconsole.lab.examiner import Examiner
 from revconsole.lab.judging import needs_torch
 from revconsole.lab.lab import Lab
-from revconsole.records import catalogue, verdict
-from revconsole.records.plan import Plan
+from revconsole.records.datasets import catalogue
+from revconsole.records.settings import verdict
+from revconsole.records.settings.plan import Plan
 
 OF_TIMM = {"model.architecture": "timm", "scheme.name": "residual", "data.image_size": 32}
 

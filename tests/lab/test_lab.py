@@ -10,9 +10,9 @@ import pytest
 from revconsole.errors import RevconsoleError
 from revconsole.lab.lab import Lab
 from revconsole.lab.shell import command_line
-from revconsole.records.attempt import read_queued
-from revconsole.records.identity import Identity
-from revconsole.records.run import Run
+from revconsole.records.runs.attempt import read_queued
+from revconsole.records.runs.identity import Identity
+from revconsole.records.runs.run import Run
 
 TINY = """
 title = "a network that trains in a second"

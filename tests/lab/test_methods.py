@@ -11,9 +11,9 @@ from revconsole.lab.report.document import document
 from revconsole.lab.report.formats import as_csv, as_html, as_latex, as_markdown
 from revconsole.lab.report.methods import paragraph
 from revconsole.lab.report.results import ArmResult, Results
-from revconsole.records.plan import Plan
-from revconsole.records.run import Run, Summary
+from revconsole.records.runs.run import Run, Summary
 from revconsole.records.sections import KINDS, Data, Train
+from revconsole.records.settings.plan import Plan
 
 ONE, TWO = "ARMONE", "ARMTWO"
 FACTS = {

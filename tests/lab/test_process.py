@@ -9,7 +9,7 @@ import pytest
 
 from revconsole.lab.lab import Lab
 from revconsole.records import child
-from revconsole.records.attempt import LAUNCH_LOG, read_queued
+from revconsole.records.runs.attempt import LAUNCH_LOG, read_queued
 
 TINY = """
 title = "a network that trains in a second"
@@ -75,7 +75,7 @@ def test_a_process_that_measures_runs_no_code_of_the_working_folder(lab, hostile
 
 
 POOL = """
-from revconsole.training.survey import survey_models
+from revconsole.training.questions.survey import survey_models
 
 if __name__ == "__main__":
     names = ["test_vit", "test_vit2", "test_vit3", "test_vit4"]

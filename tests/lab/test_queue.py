@@ -14,9 +14,10 @@ import pytest
 from revconsole.errors import StoreError
 from revconsole.lab.lab import Lab
 from revconsole.lab.launchers import thread
-from revconsole.records import attempt as attempts
-from revconsole.records import control, identity, log
-from revconsole.records.identity import Identity
+from revconsole.records.logs import log
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs import control, identity
+from revconsole.records.runs.identity import Identity
 
 SECONDS = 180.0
 """No wait here takes so long unless something is broken."""

@@ -5,10 +5,10 @@ import math
 import pytest
 
 from revconsole.lab import reconstruction
-from revconsole.records import growth
-from revconsole.records.events import MetricDeclared
-from revconsole.records.plan import Plan
-from revconsole.records.run import Run, Series, Summary
+from revconsole.records.logs.events import MetricDeclared
+from revconsole.records.runs.run import Run, Series, Summary
+from revconsole.records.settings import growth
+from revconsole.records.settings.plan import Plan
 
 
 def plan(label="a", *, depth=48, backward="reversible", precision="float32", **scheme):

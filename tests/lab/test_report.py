@@ -39,12 +39,12 @@ from revconsole.lab.report.notes import BUSY
 from revconsole.lab.report.numbers import arm_rows
 from revconsole.lab.report.statistics import Difference, difference, spread
 from revconsole.lab.report.table import accuracy, table, verdict
-from revconsole.records.events import EpochFinished, Finished, Measured, Started
-from revconsole.records.inspection import Attended, Attention, Inspection, Positions
-from revconsole.records.plan import Plan
-from revconsole.records.run import Confusion, Line
-from revconsole.records.samples import Picture
+from revconsole.records.findings.inspection import Attended, Attention, Inspection, Positions
+from revconsole.records.findings.samples import Picture
+from revconsole.records.logs.events import EpochFinished, Finished, Measured, Started
+from revconsole.records.runs.run import Confusion, Line
 from revconsole.records.sections import Additive, Bdia, Data, Mae, Train, Vit
+from revconsole.records.settings.plan import Plan
 
 MIB = 2**20
 HOSTILE = "=x|<b>&_$%#{}~^\\`*[a](b)--"
@@ -383,7 +383,7 @@ def test_what_an_earlier_attempt_ran_on_is_kept_with_the_run(store):
 
 
 def test_a_busy_machine_is_recognised_by_what_runs_say_of_it(monkeypatch):
-    from revconsole.training import advice  # torch, which the other tests here do without
+    from revconsole.training.checks import advice  # torch, which the other tests here do without
 
     monkeypatch.setattr("os.getloadavg", lambda: (99.0, 99.0, 99.0))
     setting = SimpleNamespace(device=SimpleNamespace(type="cpu"))

@@ -12,11 +12,11 @@ from PIL import Image
 from revconsole.errors import AlreadyClaimed, ProfileError, RevconsoleError, StoreError
 from revconsole.lab import resuming
 from revconsole.lab.lab import Lab
-from revconsole.records import attempt as attempts
-from revconsole.records.events import Finished, Measured, Started
-from revconsole.records.identity import mine
-from revconsole.records.profile import Profile
-from revconsole.training.schedules import Rates
+from revconsole.records.logs.events import Finished, Measured, Started
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs.identity import mine
+from revconsole.records.settings.profile import Profile
+from revconsole.training.setup.schedules import Rates
 
 SECONDS = 180.0
 PROFILE = """

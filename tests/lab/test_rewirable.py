@@ -3,7 +3,7 @@
 import pytest
 
 from revconsole.lab import rewirable
-from revconsole.records.survey import Surveyed
+from revconsole.records.findings.survey import Surveyed
 
 FOUND = [
     Surveyed(model="a1", family="a", blocks=4, blocks_of_two=4, blocks_joined=4),

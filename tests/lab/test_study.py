@@ -5,10 +5,10 @@ import pytest
 from revconsole.errors import DataUnavailable, RevconsoleError, RunFailed
 from revconsole.lab.lab import Lab
 from revconsole.lab.study import begun, forecast, own_profile, standings, tally, to_launch
-from revconsole.records.plan import Plan
-from revconsole.records.profile import Profile
-from revconsole.records.run import Summary
+from revconsole.records.runs.run import Summary
 from revconsole.records.sections import Additive, Train
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.profile import Profile
 
 SECONDS = 60.0
 

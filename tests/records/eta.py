@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from revconsole.records.events import Record, decode
-from revconsole.records.fold import Tally
+from revconsole.records.logs.events import Record, decode
+from revconsole.records.runs.history import Tally
 
 SHARES = (0.10, 0.25, 0.50, 0.75, 0.90)
 RIGHT = 0.20

@@ -15,12 +15,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from revconsole.records.block import LEFT, OF_STEPS, REPORTED
-from revconsole.records.control import Control
-from revconsole.records.events import Answered, EpochFinished, Event, Finished, Measured, Started
-from revconsole.records.plan import Plan
-from revconsole.records.times import FORECAST
-from revconsole.training.checkpoint import Checkpoints
+from revconsole.records.logs.block import LEFT, OF_STEPS, REPORTED
+from revconsole.records.logs.events import (
+    Answered,
+    EpochFinished,
+    Event,
+    Finished,
+    Measured,
+    Started,
+)
+from revconsole.records.logs.times import FORECAST
+from revconsole.records.runs.control import Control
+from revconsole.records.settings.plan import Plan
+from revconsole.training.checkpoints.checkpoint import Checkpoints
 from revconsole.training.trainer import train
 
 VIT = {"architecture": "vit", "patch": 4, "dim": 32, "depth": 4, "heads": 2}

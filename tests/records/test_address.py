@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from revconsole.errors import NoSuchRun
-from revconsole.records.address import one, several, to_resume
-from revconsole.records.plan import Plan
-from revconsole.records.run import Summary
+from revconsole.records.runs.address import one, several, to_resume
+from revconsole.records.runs.run import Summary
+from revconsole.records.settings.plan import Plan
 
 ROOT = Path("runs")
 

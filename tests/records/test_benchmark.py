@@ -2,7 +2,7 @@
 
 import pytest
 
-from revconsole.records.benchmark import (
+from revconsole.records.findings.benchmark import (
     Bench,
     Benchmark,
     Configuration,
@@ -10,8 +10,8 @@ from revconsole.records.benchmark import (
     predicted_batch,
     spread,
 )
-from revconsole.records.plan import Plan
 from revconsole.records.sections import Bdia, Momentum, Vit
+from revconsole.records.settings.plan import Plan
 
 MIB = 2**20
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from revconsole.errors import StoreError
-from revconsole.records import bounded, index
-from revconsole.records.bounded import OddFile
-from revconsole.records.control import Control
-from revconsole.records.events import Finished, Measured, Started
-from revconsole.records.identity import mine
-from revconsole.records.store import RunStore
+from revconsole.records.files import bounded
+from revconsole.records.files.bounded import OddFile
+from revconsole.records.logs.events import Finished, Measured, Started
+from revconsole.records.runs import store_cache
+from revconsole.records.runs.control import Control
+from revconsole.records.runs.identity import mine
+from revconsole.records.runs.store import RunStore
 
 PATIENCE_SECONDS = 300.0
 """A reader that waits for a FIFO waits for ever; none that does not takes a second."""
@@ -62,7 +63,7 @@ ODD = [fifo, device, loop, elsewhere, folder, sparse, listening]
 FILES = [
     "plan.json", "summary.json", "launch.json", "attempts", "attempts/0001", "control",
     "attempts/0001/claim.json", "attempts/0001/exit.json", "attempts/0001/events.jsonl",
-    "attempts/0001/digest.bin", "../index.json",
+    "attempts/0001/digest.bin", "../store_cache.json",
 ]  # fmt: skip
 
 
@@ -177,10 +178,10 @@ def test_the_index_is_as_private_as_the_runs_it_has_rows_of(store, plan, monkeyp
         for path in (store.folder(run_id), *store.folder(run_id).rglob("*")):
             os.utime(path, (old, old))
     store.list()
-    index.write(store.root, store._listing._kept)
-    kept = store.root / index.FILE
+    store_cache.write(store.root, store._listing._kept)
+    kept = store.root / store_cache.FILE
 
-    assert len(index.read(store.root)) == 2
+    assert len(store_cache.read(store.root)) == 2
     assert kept.stat().st_mode & 0o777 == mode
 
     monkeypatch.setenv("REVCONSOLE_SHARE", "")
@@ -188,9 +189,9 @@ def test_the_index_is_as_private_as_the_runs_it_has_rows_of(store, plan, monkeyp
     for path in (private, *private.rglob("*")):
         os.utime(path, (old, old))
     store.list()
-    index.write(store.root, store._listing._kept)
+    store_cache.write(store.root, store._listing._kept)
 
-    assert len(index.read(store.root)) == 3
+    assert len(store_cache.read(store.root)) == 3
     assert kept.stat().st_mode & 0o777 == 0o600, "one private run makes it private"
 
 

@@ -3,10 +3,11 @@
 import pytest
 
 from revconsole.errors import UnknownName
-from revconsole.records import catalogue, glossary
+from revconsole.records.datasets import catalogue
 from revconsole.records.keys import key
 from revconsole.records.printable import one_line, printable
 from revconsole.records.sections import KINDS
+from revconsole.records.settings import glossary
 
 
 def test_the_catalogue_is_what_the_profile_offers():

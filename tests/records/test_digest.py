@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from revconsole.records import digest
-from revconsole.records.digest import DigestWriter
-from revconsole.records.events import (
+from revconsole.records.logs import column_cache
+from revconsole.records.logs.column_cache import DigestWriter
+from revconsole.records.logs.events import (
     Advised,
     Answered,
     Checkpointed,
@@ -26,8 +26,8 @@ from revconsole.records.events import (
     Started,
     encode,
 )
-from revconsole.records.plan import Plan
-from revconsole.records.tail import Header, Tail
+from revconsole.records.runs.tail import Header, Tail
+from revconsole.records.settings.plan import Plan
 
 names = st.sampled_from([
     "loss", "validation_accuracy", "resident_bytes", "gradient_error", "ö\n", "epoch_seconds",
@@ -114,7 +114,7 @@ def shown(tail: Tail) -> str:
 
 
 def without_digest(run_folder: Path) -> str:
-    for path in run_folder.rglob(digest.FILE):
+    for path in run_folder.rglob(column_cache.FILE):
         path.unlink()
     return shown(follower(run_folder))
 
@@ -157,7 +157,7 @@ def test_a_log_cut_or_changed_after_its_digest_was_written_is_believed(attempts,
 def test_a_damaged_digest_changes_nothing(attempts, size, data):
     with TemporaryDirectory() as name:
         written(Path(name), attempts, size)
-        for path in Path(name).rglob(digest.FILE):
+        for path in Path(name).rglob(column_cache.FILE):
             whole = path.read_bytes()
             at = data.draw(st.integers(0, len(whole)))
             other = data.draw(st.binary(max_size=9))
@@ -202,9 +202,9 @@ def test_the_digest_is_what_is_read(tmp_path):
     writer = Writer(tmp_path, 1, 5000)
     for step in range(1, 101):
         writer.emit(Measured(step=step, epoch=1, values={"loss": 1.0, "resident_bytes": math.nan}))
-    chunk = next(digest.chunks(writer.folder))
+    chunk = next(column_cache.chunks(writer.folder))
     chunk.stretches[0].block.columns["loss"].values[0] = 7.0
-    (writer.folder / digest.FILE).write_bytes(digest.pack(chunk))
+    (writer.folder / column_cache.FILE).write_bytes(column_cache.pack(chunk))
 
     run = follower(tmp_path).run()
 
@@ -221,7 +221,7 @@ def test_a_digest_goes_on_after_half_a_line_and_after_a_value_no_column_can_hold
         if step == 20:
             writer.emit(Measured(step=2**70, epoch=1, values={"loss": 1.0}))
 
-    stretches = [(chunk.start, chunk.stop) for chunk in digest.chunks(writer.folder)]
+    stretches = [(chunk.start, chunk.stop) for chunk in column_cache.chunks(writer.folder)]
 
     assert len(stretches) > 4
     assert stretches[-1][1] > writer.log.stat().st_size - 1000
@@ -230,7 +230,7 @@ def test_a_digest_goes_on_after_half_a_line_and_after_a_value_no_column_can_hold
 
 def test_a_disk_that_takes_no_digest_does_not_harm_the_run(tmp_path):
     writer = Writer(tmp_path, 1, 300)
-    (writer.folder / digest.FILE).mkdir()
+    (writer.folder / column_cache.FILE).mkdir()
 
     for step in range(1, 40):
         writer.emit(Measured(step=step, epoch=1, values={"loss": 1.0}))
@@ -243,9 +243,9 @@ def test_a_chunk_with_a_good_checksum_and_nonsense_inside_is_passed_over(tmp_pat
     writer = Writer(tmp_path, 1, 1 << 20)
     writer.emit(Logged(text="one"))
     line = writer.log.read_bytes()
-    head = (digest.MARK, 0, len(line), zlib.crc32(line), len(body), 0)
-    crc = zlib.crc32(body, zlib.crc32(digest.HEAD.pack(*head, 0)))
-    (writer.folder / digest.FILE).write_bytes(digest.HEAD.pack(*head, crc) + body)
+    head = (column_cache.MARK, 0, len(line), zlib.crc32(line), len(body), 0)
+    crc = zlib.crc32(body, zlib.crc32(column_cache.HEAD.pack(*head, 0)))
+    (writer.folder / column_cache.FILE).write_bytes(column_cache.HEAD.pack(*head, crc) + body)
 
     assert [line.text for line in follower(tmp_path).run().log] == (
         [] if body == b"[]" else ["one"]

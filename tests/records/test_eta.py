@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from revconsole.records.events import KINDS, Record
+from revconsole.records.logs.events import KINDS, Record
 
 LOGS = Path(__file__).with_name("finished_runs.jsonl.gz")
 RIGHT = {0.5: 0.9, 0.75: 0.9, 0.9: 0.8}

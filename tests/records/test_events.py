@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revconsole.records.events import (
+from revconsole.records.logs.events import (
     Advised,
     Damaged,
     Finished,

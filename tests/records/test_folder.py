@@ -6,7 +6,7 @@ import os
 import pytest
 
 from revconsole.errors import DataUnavailable
-from revconsole.records.folder import class_names, laid_out, part_of
+from revconsole.records.datasets.folder import class_names, laid_out, part_of
 
 
 @pytest.fixture

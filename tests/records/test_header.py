@@ -5,8 +5,8 @@ import json
 import pytest
 
 from revconsole.errors import StoreError
-from revconsole.records.header import FILE, read_header
-from revconsole.records.plan import Plan
+from revconsole.records.runs.header import FILE, read_header
+from revconsole.records.settings.plan import Plan
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ import sys
 import pytest
 
 from revconsole.errors import StoreError
-from revconsole.records import attempt as attempts
-from revconsole.records import log
-from revconsole.records.events import Checkpointed, Finished, Measured, Started
+from revconsole.records.logs import log
+from revconsole.records.logs.events import Checkpointed, Finished, Measured, Started
+from revconsole.records.runs import attempt as attempts
 
 WRITE = os.write
 ROOM = """
 import resource, signal, sys
 from pathlib import Path
-from revconsole.records import log
+from revconsole.records.logs import log
 log.RETRY_SECONDS = 0.0
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 made = log.Log(Path(sys.argv[1]))

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from revconsole.errors import ProfileError
-from revconsole.records.profile import Profile, parse_assignments
+from revconsole.records.settings.profile import Profile, parse_assignments
 
 
 def plans(*arguments):

@@ -1,11 +1,11 @@
 """Objectives in a plan: old plans stay what they were, and the rows of a run say by what it was judged."""
 
-from revconsole.records import glossary
-from revconsole.records.events import EpochFinished, Record
-from revconsole.records.fold import Tally
-from revconsole.records.objective_rules import local_size, masked
-from revconsole.records.plan import Plan
-from revconsole.records.profile import Profile
+from revconsole.records.logs.events import EpochFinished, Record
+from revconsole.records.runs.history import Tally
+from revconsole.records.settings import glossary
+from revconsole.records.settings.objective_rules import local_size, masked
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.profile import Profile
 
 BEFORE = "55fec5221a1826c5a352872664653ddff44c83136127f5a480d775d1747a1d86"
 """The digest of a plan at its defaults before there were objectives."""

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from revconsole.errors import ProfileError, UnknownName
-from revconsole.records import shelf
-from revconsole.records.plan import Plan
-from revconsole.records.profile import Profile, load, parse_assignments
+from revconsole.records.settings import search_path
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.profile import Profile, load, parse_assignments
 
 
 def profile(**table):
@@ -252,19 +252,19 @@ def test_a_file_that_is_not_toml_says_where(tmp_path: Path):
 
 def test_a_missing_file_says_what_to_do_next(tmp_path: Path):
     with pytest.raises(ProfileError, match="no such file; `revconsole profiles` lists"):
-        shelf.find(str(tmp_path / "none.toml"))
+        search_path.find(str(tmp_path / "none.toml"))
 
 
 def test_an_unknown_profile_names_the_nearest(tmp_path: Path):
     with pytest.raises(UnknownName, match="there is no profile 'dmeo'; did you mean 'demo'"):
-        shelf.find("dmeo")
+        search_path.find("dmeo")
 
 
 def test_a_profile_of_the_working_folder_comes_first():
     Path("demo.toml").write_text('title = "mine"\n')
 
-    assert shelf.find("demo").facts.title == "mine"
-    assert {e.name: e.title for e in shelf.shelved()}["demo"] == "mine"
+    assert search_path.find("demo").facts.title == "mine"
+    assert {e.name: e.title for e in search_path.shelved()}["demo"] == "mine"
 
 
 def test_plans_that_differ_only_in_name_train_alike():

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from revconsole.errors import ProfileError
-from revconsole.records import profile as profiles
-from revconsole.records import shelf
-from revconsole.records.plan import Plan
-from revconsole.records.profile import Profile, load, parse_assignments
-from revconsole.records.words import assignment
+from revconsole.records.settings import profile as profiles
+from revconsole.records.settings import search_path
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.profile import Profile, load, parse_assignments
+from revconsole.records.settings.words import assignment
 
 TYPED = {
     "scheme.name": ["residual", "momentum", "bdia", ["residual", "momentum"], ["bdia", "additive"]],
@@ -248,12 +248,12 @@ def test_a_file_that_is_no_profile_is_one_sentence_and_nothing_waits_for_it():
             load(Path(f"{name}.toml")).plans()
     with pytest.raises(ProfileError, match="not a regular file"):
         profiles.read_table(Path("/dev/zero"))
-    assert "demo" in {entry.name for entry in shelf.shelved()}
+    assert "demo" in {entry.name for entry in search_path.shelved()}
 
 
 def test_what_a_profile_comes_to_is_a_profile_again():
     words = ["scheme.name=[residual,bdia]", "scheme.gamma=0.25", "dropout=[0,0.1]", "seeds=[4,5]"]
-    profile = shelf.find("vit-cifar100").profile.overridden(parse_assignments(words))
+    profile = search_path.find("vit-cifar100").profile.overridden(parse_assignments(words))
 
     again = Profile(name=profile.name, where="p.toml", table=profile.merged())
 

@@ -14,9 +14,10 @@ from dataclasses import replace
 import pytest
 
 from revconsole.errors import AlreadyClaimed
-from revconsole.records import bounded, clock, control, state
-from revconsole.records.events import Failed, Finished, HandedOver, Measured, Started
-from revconsole.records.identity import UNKNOWN, Identity, mine
+from revconsole.records.files import bounded, clock
+from revconsole.records.logs.events import Failed, Finished, HandedOver, Measured, Started
+from revconsole.records.runs import control, state
+from revconsole.records.runs.identity import UNKNOWN, Identity, mine
 
 
 @pytest.fixture
@@ -389,7 +390,7 @@ mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 77
 exec "$2" -c '
 import sys
 from pathlib import Path
-from revconsole.records.store import RunStore
+from revconsole.records.runs.store import RunStore
 (row,) = RunStore(Path(sys.argv[1])).list()
 print(row.state, row.reason, sep=": ")
 ' "$1"

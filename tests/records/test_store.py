@@ -11,10 +11,7 @@ from pathlib import Path
 import pytest
 
 from revconsole.errors import AlreadyClaimed, NoSuchRun, StoreError, UnknownName
-from revconsole.records import control, seal
-from revconsole.records.attempt import write_json
-from revconsole.records.control import Control
-from revconsole.records.events import (
+from revconsole.records.logs.events import (
     Advised,
     Answered,
     EpochFinished,
@@ -26,9 +23,12 @@ from revconsole.records.events import (
     Started,
     encode,
 )
-from revconsole.records.identity import Identity, mine
-from revconsole.records.plan import Plan
-from revconsole.records.store import RunStore
+from revconsole.records.runs import control, row_cache
+from revconsole.records.runs.attempt import write_json
+from revconsole.records.runs.control import Control
+from revconsole.records.runs.identity import Identity, mine
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.plan import Plan
 
 
 def begin(store: RunStore, plan: Plan, **facts):
@@ -342,7 +342,7 @@ def test_a_sealed_row_equals_the_folded_one_and_goes_stale_with_the_log(store, p
     body["row"]["test_accuracy"] = 0.1
     write_json(store.folder(run_id) / "summary.json", body)
     assert RunStore(store.root).list() == folded, "a damaged seal is not read"
-    body["crc"] = seal.checksum(body["row"])
+    body["crc"] = row_cache.checksum(body["row"])
     write_json(store.folder(run_id) / "summary.json", body)
     assert RunStore(store.root).list()[0].test_accuracy == 0.1, "the seal is what is read"
     later = Finished(outcome="completed", step=2, values={"test_accuracy": 0.8})

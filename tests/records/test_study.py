@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from revconsole.errors import ProfileError, UnknownName
-from revconsole.records import shelf
-from revconsole.records import study as studies
-from revconsole.records.plan import Plan
-from revconsole.records.study import Study
+from revconsole.records.settings import search_path
+from revconsole.records.settings import study as studies
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.study import Study
 
 SHIPPED = sorted(
     (Path(__file__).parent.parent.parent / "profiles" / "studies").glob("*.toml"),
@@ -193,10 +193,10 @@ def test_a_study_is_found_by_name_or_path_and_an_unknown_name_gets_the_nearest()
     Path("studies").mkdir()
     Path("mine.toml").write_text(ARMS, encoding="utf-8")
 
-    assert shelf.find("mine").facts.title == "two ways"
-    assert shelf.find("./mine.toml").name == "mine"
+    assert search_path.find("mine").facts.title == "two ways"
+    assert search_path.find("./mine.toml").name == "mine"
     with pytest.raises(UnknownName, match="did you mean 'mnist-patch'"):
-        shelf.find("mnist-pach", "study")
+        search_path.find("mnist-pach", "study")
 
 
 PLAIN = """
@@ -294,13 +294,13 @@ def test_profiles_and_studies_are_found_alike_and_listed_for_what_they_are():
     Path("plain.toml").write_text('title = "a profile"', encoding="utf-8")
     Path("pyproject.toml").write_text('[project]\nname = "other"', encoding="utf-8")
 
-    profiles = [(e.name, e.own) for e in shelf.shelved()]
-    swept = [(e.name, e.own) for e in shelf.shelved_studies()]
+    profiles = [(e.name, e.own) for e in search_path.shelved()]
+    swept = [(e.name, e.own) for e in search_path.shelved_studies()]
     assert profiles[:3] == [("grid", True), ("mine", True), ("plain", True)]
     assert swept[:2] == [("grid", True), ("mine", True)]
     assert {own for _, own in profiles[3:] + swept[2:]} == {False}
     assert {"demo", "circles"} <= {name for name, _ in swept}
-    assert shelf.find("circles").arms, "a shipped study by the name of a profile"
+    assert search_path.find("circles").arms, "a shipped study by the name of a profile"
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)

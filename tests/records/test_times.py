@@ -2,7 +2,7 @@
 
 import pytest
 
-from revconsole.records.events import (
+from revconsole.records.logs.events import (
     Answered,
     Checkpointed,
     EpochFinished,
@@ -13,7 +13,7 @@ from revconsole.records.events import (
     Record,
     Started,
 )
-from revconsole.records.fold import Tally
+from revconsole.records.runs.history import Tally
 
 FACTS = {
     "steps": 40, "epochs": 4, "steps_per_epoch": 10, "evaluated_per_epoch": 100, "evaluated_at_end": 300,

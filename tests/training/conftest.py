@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from revconsole.records.control import Control
-from revconsole.records.events import Event, Finished, Measured
-from revconsole.records.plan import Plan
+from revconsole.records.logs.events import Event, Finished, Measured
+from revconsole.records.runs.control import Control
 from revconsole.records.sections import KINDS
+from revconsole.records.settings.plan import Plan
 from revconsole.reversible import rounding
-from revconsole.training.checkpoint import Checkpoints
-from revconsole.training.setting import prepare
+from revconsole.training.checkpoints.checkpoint import Checkpoints
+from revconsole.training.setup.setting import prepare
 from revconsole.training.trainer import train
 
 MERGED = {"data", "train", "model"}

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from revconsole.training import advice
-from revconsole.training.devices import threads
+from revconsole.training.checks import advice
+from revconsole.training.machine.devices import threads
 
 
 def said(realise, **changes):

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from revconsole.records.sections import KINDS
-from revconsole.training.build import build_model, without_memory
-from revconsole.training.cost import cost
+from revconsole.training.checks.cost import cost
+from revconsole.training.setup.build import build_model, without_memory
 
 MINE = """
 from torch import nn

@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 from revconsole.errors import StoreError
 from revconsole.models import swin
-from revconsole.records.inspection import Attention, Positions
+from revconsole.records.findings.inspection import Attention, Positions
 from revconsole.records.sections import Swin
-from revconsole.training.attention import Attentions, rollout, softmax_weights
-from revconsole.training.evaluation import evaluate
-from revconsole.training.inspection import _no_rollout, attention, inspect, positions
-from revconsole.training.reopening import reopen
+from revconsole.training.checkpoints.reopening import reopen
+from revconsole.training.questions.attention import Attentions, rollout, softmax_weights
+from revconsole.training.questions.inspection import _no_rollout, attention, inspect, positions
+from revconsole.training.step.evaluation import evaluate
 
 ROUNDING = 1e-6
 """Of sums and products of at most 17 float32 numbers below 1."""

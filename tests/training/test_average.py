@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from revconsole.records.events import EpochFinished
-from revconsole.training.evaluation import evaluate
-from revconsole.training.setting import prepare
-from revconsole.training.stepping import compute_gradients, update_weights
+from revconsole.records.logs.events import EpochFinished
+from revconsole.training.setup.setting import prepare
+from revconsole.training.step.evaluation import evaluate
+from revconsole.training.step.stepping import compute_gradients, update_weights
 
 DECAY = 0.75
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from revconsole.records.events import Advised, EpochFinished
-from revconsole.training.build import build_model
-from revconsole.training.evaluation import evaluate
+from revconsole.records.logs.events import Advised, EpochFinished
+from revconsole.training.setup.build import build_model
+from revconsole.training.step.evaluation import evaluate
 
 
 def scores_of(realise, weights):

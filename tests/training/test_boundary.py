@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from revconsole.data import as_points
-from revconsole.records.events import Bounded, EpochFinished
-from revconsole.training import boundary
-from revconsole.training.boundary import SIDE, BoundaryProbe, levels, places
-from revconsole.training.progress import Progress
-from revconsole.training.setting import prepare
+from revconsole.records.logs.events import Bounded, EpochFinished
+from revconsole.training.probes.boundary import SIDE, BoundaryProbe, levels, places
+from revconsole.training.probes.metrics import boundary
+from revconsole.training.setup.setting import prepare
+from revconsole.training.step.progress import Progress
 
 POINTS = {"data": {"dataset": "circles", "train_limit": 400}, "train": {"batch": 40, "epochs": 3}}
 MLP = {"architecture": "mlp", "width": 8}

@@ -2,12 +2,12 @@
 
 import pytest
 
-from revconsole.records.events import Advised, Measured
+from revconsole.records.logs.events import Advised, Measured
 from revconsole.records.sections import Additive, Coefficients
 from revconsole.reversible import ReversibleSequence
-from revconsole.training.footprint import still_to_come
-from revconsole.training.setting import prepare
-from revconsole.training.stepping import compute_gradients, update_weights
+from revconsole.training.setup.setting import prepare
+from revconsole.training.step.footprint import still_to_come
+from revconsole.training.step.stepping import compute_gradients, update_weights
 
 MODEL = {"depth": 6, "dim": 32, "patch": 1}
 FLOAT32_CURVE = 1e-4  # of a loss near 2, over a few steps of float32 in another order

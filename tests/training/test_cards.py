@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from revconsole.training import cards, devices
-from revconsole.training.cards import Card, Driver
+from revconsole.training.machine import cards, devices
+from revconsole.training.machine.cards import Card, Driver
 
 GIB = 2**30
 CUDA_13 = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]

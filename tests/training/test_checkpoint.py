@@ -13,8 +13,8 @@ import torch
 from safetensors import SafetensorError
 
 from revconsole.errors import StoreError
-from revconsole.records.events import Advised, Checkpointed, Started
-from revconsole.training.checkpoint import Checkpoints, Damaged, NotSaved
+from revconsole.records.logs.events import Advised, Checkpointed, Started
+from revconsole.training.checkpoints.checkpoint import Checkpoints, Damaged, NotSaved
 
 WEIGHTS = {"a": torch.arange(2000.0), "b": torch.ones(3, 3, dtype=torch.bfloat16)}
 STATE = {
@@ -211,7 +211,7 @@ def test_an_error_of_the_disk_is_not_called_a_want_of_room(checkpoints, monkeypa
     def fails(*_):
         raise error
 
-    monkeypatch.setattr("revconsole.training.checkpoint.save_file", fails)
+    monkeypatch.setattr("revconsole.training.checkpoints.checkpoint.save_file", fails)
     with pytest.raises(NotSaved) as refused:
         checkpoints.save(3, weights=WEIGHTS, state=STATE)
     assert refused.value.why == why
@@ -221,6 +221,6 @@ def test_a_full_disk_is_called_one_with_what_is_needed(checkpoints, monkeypatch)
     def fails(*_):
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr("revconsole.training.checkpoint.save_file", fails)
+    monkeypatch.setattr("revconsole.training.checkpoints.checkpoint.save_file", fails)
     with pytest.raises(NotSaved, match=r"No space left on device, it takes .* MiB are free"):
         checkpoints.save(3, weights=WEIGHTS, state=STATE)

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from revconsole.errors import ProfileError
-from revconsole.records.events import Measured
-from revconsole.records.plan import Plan
-from revconsole.training import precision
-from revconsole.training.compiling import with_compiled_parts
+from revconsole.records.logs.events import Measured
+from revconsole.records.settings.plan import Plan
+from revconsole.training.checks.compiling import with_compiled_parts
+from revconsole.training.machine import precision
 
 ONE_BLOCK = {"depth": 2, "dim": 16, "heads": 2, "patch": 4}
 QUICK = {"epochs": 1, "audit": False, "batch": 56}

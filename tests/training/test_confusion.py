@@ -2,9 +2,9 @@
 
 import torch
 
-from revconsole.records.events import Confused, Finished, Record
-from revconsole.records.fold import Fold
-from revconsole.training.evaluation import evaluate
+from revconsole.records.logs.events import Confused, Finished, Record
+from revconsole.records.runs.history import Fold
+from revconsole.training.step.evaluation import evaluate
 
 
 def test_the_counts_are_those_of_a_loop_over_the_images(realise):

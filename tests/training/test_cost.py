@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from revconsole.errors import RevconsoleError
-from revconsole.records.events import Started
-from revconsole.records.plan import Plan
+from revconsole.records.logs.events import Started
+from revconsole.records.settings.plan import Plan
 from revconsole.training import door
-from revconsole.training.cost import FITTED, Operations, cost, operations, operations_of
+from revconsole.training.checks.cost import FITTED, Operations, cost, operations, operations_of
 
 KEYS = {"parameters", "trainable_parameters", "multiply_adds_per_image"}
 

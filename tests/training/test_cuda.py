@@ -13,11 +13,12 @@ import torch
 
 from revconsole.data import batches, open_data, unused
 from revconsole.errors import RunFailed
-from revconsole.records import control
-from revconsole.records.events import EpochFinished, Measured
+from revconsole.records.logs.events import EpochFinished, Measured
+from revconsole.records.runs import control
 from revconsole.records.sections import Data
-from revconsole.training import devices, door, precision
-from revconsole.training.stepping import compute_gradients, update_weights
+from revconsole.training import door
+from revconsole.training.machine import devices, precision
+from revconsole.training.step.stepping import compute_gradients, update_weights
 
 pytestmark = pytest.mark.cuda
 

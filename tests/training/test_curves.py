@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from revconsole.records.sections import Timm
-from revconsole.training.probes import kept_for_backward_bytes
-from revconsole.training.setting import prepare
-from revconsole.training.stepping import compute_gradients, update_weights
+from revconsole.training.probes.metrics import kept_for_backward_bytes
+from revconsole.training.setup.setting import prepare
+from revconsole.training.step.stepping import compute_gradients, update_weights
 
 STEPS = 12
 LONG = {"epochs": 3}

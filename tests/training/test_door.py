@@ -13,13 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
-from revconsole.records import attempt as attempts
-from revconsole.records import control
-from revconsole.records.attempt import Attempt
-from revconsole.records.plan import Plan
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs import control
+from revconsole.records.runs.attempt import Attempt
 from revconsole.records.sections import Timm
+from revconsole.records.settings.plan import Plan
 from revconsole.training import door
-from revconsole.training.broken import breaks
+from revconsole.training.machine.broken import breaks
 
 
 @pytest.fixture

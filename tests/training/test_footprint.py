@@ -5,8 +5,8 @@ import sys
 import pytest
 import torch
 
-from revconsole.records.events import Measured
-from revconsole.training.footprint import Footprint, held
+from revconsole.records.logs.events import Measured
+from revconsole.training.step.footprint import Footprint, held
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux lets the peak begin anew"

@@ -5,8 +5,8 @@ import torch
 
 from revconsole.errors import ProfileError
 from revconsole.records.sections import Timm
-from revconsole.training.build import build_model
-from revconsole.training.facts import facts
+from revconsole.training.checks.facts import facts
+from revconsole.training.setup.build import build_model
 
 
 def changed(runner, plan):

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from revconsole.records import growth
 from revconsole.records.sections import KINDS
+from revconsole.records.settings import growth
 from revconsole.reversible import make_scheme, rounding
 
 ROUNDING = 1e-12

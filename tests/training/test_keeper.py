@@ -7,9 +7,8 @@ from collections import namedtuple
 import pytest
 
 from revconsole.errors import StoreError
-from revconsole.records import control
-from revconsole.records.events import Advised, Checkpointed, EpochFinished, Finished
-from revconsole.training import orders
+from revconsole.records.logs.events import Advised, Checkpointed, EpochFinished, Finished
+from revconsole.records.runs import control
 
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024  as shutil's
 
@@ -114,7 +113,7 @@ def test_a_run_that_ends_without_any_checkpoint_fails(runner, small, disk):
 
 
 def test_a_stop_whose_checkpoint_cannot_be_written_fails_loudly(runner, small, disk, monkeypatch):
-    monkeypatch.setattr(orders, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(requests, "LOOK_SECONDS", 0.0)
     control.ask(runner.place(), "stop")
     disk.set(True)
     with pytest.raises(StoreError, match="cannot write the checkpoint of step 1 "):

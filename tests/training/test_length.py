@@ -6,7 +6,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from revconsole.lab.lengths import counted_steps
-from revconsole.records.events import Advised, EpochFinished, Started
+from revconsole.records.logs.events import Advised, EpochFinished, Started
 
 PER_EPOCH = 4  # 112 images in batches of 32
 

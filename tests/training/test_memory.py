@@ -12,15 +12,16 @@ import pytest
 import torch
 from torch import nn
 
-from revconsole.records.events import Advised, Finished, Measured
-from revconsole.records.plan import Plan
+from revconsole.records.logs.events import Advised, Finished, Measured
 from revconsole.records.sections import Timm
-from revconsole.training import door, probes
-from revconsole.training.forecast import ways_out
-from revconsole.training.room import Room
-from revconsole.training.setting import prepare
-from revconsole.training.shortage import OutOfMemory, Shortage, described, ran_out, tried
-from revconsole.training.stepping import compute_gradients, update_weights
+from revconsole.records.settings.plan import Plan
+from revconsole.training import door
+from revconsole.training.machine.shortage import OutOfMemory, Shortage, described, ran_out, tried
+from revconsole.training.memory.forecast import ways_out
+from revconsole.training.memory.oom_retry import Room
+from revconsole.training.probes.metrics import metrics
+from revconsole.training.setup.setting import prepare
+from revconsole.training.step.stepping import compute_gradients, update_weights
 
 SUMMATION_ORDER = 2e-5  # relative; float32 sums of a batch, taken in parts, differ in the last bits
 COUNTED = 0.05  # relative; what a few images keep, extrapolated, against a count of all
@@ -108,7 +109,7 @@ def really_needed(plan, folder):
     """A count of its own: the planned model is built and takes a step, and everything that is there is added up."""
     setting = prepare(plan, data=folder)
     images, labels = next(setting.training_batches(1))
-    kept = probes.kept_for_backward_bytes(setting, images, labels)
+    kept = metrics.kept_for_backward_bytes(setting, images, labels)
     update_weights(setting, compute_gradients(setting, 1, 1, images=images, labels=labels))
     state = [t for each in setting.optimizer.state.values() for t in each.values()]
     tensors = [*setting.model.parameters(), *setting.model.buffers(), *state]
@@ -280,7 +281,7 @@ def test_counting_what_is_kept_keeps_nothing(realise):
     images, labels = next(setting.training_batches(1))
     seen = []
     setting.model.head.register_forward_pre_hook(lambda _, x: seen.append(weakref.ref(x[0])))
-    kept = tried(lambda: probes.kept_for_backward_bytes(setting, images, labels))
+    kept = tried(lambda: metrics.kept_for_backward_bytes(setting, images, labels))
     gc.collect()
 
     assert kept > 0
@@ -327,9 +328,9 @@ SCRIPT = """
 import gc, resource, sys
 from pathlib import Path
 import psutil, torch
-from revconsole.records.control import Control
-from revconsole.records.plan import Plan
-from revconsole.training.checkpoint import Checkpoints
+from revconsole.records.runs.control import Control
+from revconsole.records.settings.plan import Plan
+from revconsole.training.checkpoints.checkpoint import Checkpoints
 from revconsole.training.trainer import train
 
 def attempt(on_oom, accumulate, folder):

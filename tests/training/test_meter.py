@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from revconsole.errors import RunFailed
-from revconsole.records.events import EpochFinished, Measured, MetricDeclared, Started
-from revconsole.training.footprint import Footprint
-from revconsole.training.meter import FLUSH_SECONDS, Meter
-from revconsole.training.progress import Progress
-from revconsole.training.stepping import Step
+from revconsole.records.logs.events import EpochFinished, Measured, MetricDeclared, Started
+from revconsole.training.probes.meter import FLUSH_SECONDS, Meter
+from revconsole.training.step.footprint import Footprint
+from revconsole.training.step.progress import Progress
+from revconsole.training.step.stepping import Step
 
 PER_STEP = {"loss", "learning_rate", "gradient_norm", "images_per_second"}
 PER_EPOCH = {

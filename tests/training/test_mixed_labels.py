@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from revconsole.data import dominant
-from revconsole.records import control
-from revconsole.records.events import Started
-from revconsole.training import advice, orders
-from revconsole.training.stepping import compute_gradients
+from revconsole.records.logs.events import Started
+from revconsole.records.runs import control
+from revconsole.training.checks import advice
+from revconsole.training.step.stepping import compute_gradients
 
 SUMMATION_ORDER = 2e-5  # relative, as for whole labels
 EVERYTHING = {
@@ -55,7 +55,7 @@ def test_mixed_batches_may_be_taken_in_parts(realise):
 def test_a_run_augmented_in_every_way_and_stopped_is_the_run_that_never_was(
     runner, small, monkeypatch, scheme
 ):
-    monkeypatch.setattr(orders, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(requests, "LOOK_SECONDS", 0.0)
     backward = "stored" if scheme == "residual" else "reversible"
     plan = small(
         data=EVERYTHING | {"standardise": "zca"}, scheme={"name": scheme}, backward=backward

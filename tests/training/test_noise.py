@@ -2,11 +2,11 @@
 
 import pytest
 
-from revconsole.records.events import Finished, MetricDeclared
+from revconsole.records.logs.events import Finished, MetricDeclared
 from revconsole.records.sections import Timm
-from revconsole.training.evaluation import evaluate, evaluated
-from revconsole.training.noise import noise
-from revconsole.training.setting import prepare
+from revconsole.training.setup.setting import prepare
+from revconsole.training.step.evaluation import evaluate, evaluated
+from revconsole.training.step.noise import noise
 
 
 @pytest.mark.parametrize(

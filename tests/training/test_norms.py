@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from revconsole.errors import ProfileError
-from revconsole.records.events import Advised, EpochFinished, Started
-from revconsole.training import norms
-from revconsole.training.build import build_model
+from revconsole.records.logs.events import Advised, EpochFinished, Started
 from revconsole.training.objectives import objective_of
+from revconsole.training.setup import norms
+from revconsole.training.setup.build import build_model
 
 SINGLE = {"dataset": "digits", "train_limit": 73}  # 66 to train on, 7 to validate on
 NORMED = """

@@ -6,15 +6,16 @@ from pydantic import ValidationError
 
 from revconsole.errors import DataUnavailable, ProfileError
 from revconsole.lab.starts import resolved
-from revconsole.records.events import Advised, Checkpointed, Measured, MetricDeclared
-from revconsole.records.model_rules import run_address
-from revconsole.training import door, starts
-from revconsole.training.build import build_learner
-from revconsole.training.checkpoint import Checkpoints
-from revconsole.training.evaluation import evaluate
-from revconsole.training.neighbours import vote
-from revconsole.training.setting import prepare
-from revconsole.training.stepping import compute_gradients, update_weights
+from revconsole.records.logs.events import Advised, Checkpointed, Measured, MetricDeclared
+from revconsole.records.settings.model_rules import run_address
+from revconsole.training import door
+from revconsole.training.checkpoints import starts
+from revconsole.training.checkpoints.checkpoint import Checkpoints
+from revconsole.training.setup.build import build_learner
+from revconsole.training.setup.setting import prepare
+from revconsole.training.step.evaluation import evaluate
+from revconsole.training.step.neighbours import vote
+from revconsole.training.step.stepping import compute_gradients, update_weights
 
 MAE = {"name": "mae", "decoder_dim": 16, "decoder_depth": 1, "decoder_heads": 2}
 DINO = {"name": "dino", "output": 24, "hidden": 16, "bottleneck": 8, "local_crops": 1}

@@ -6,7 +6,7 @@ from torch import nn
 
 from revconsole.errors import ProfileError, UnknownName
 from revconsole.records.sections import AdamW, Sgd, TimmOptimizer
-from revconsole.training import optimizers
+from revconsole.training.setup import optimizers
 
 
 def moved(optimizer, model):

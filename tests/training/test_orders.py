@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
-from revconsole.records import control
-from revconsole.records.control import Control
-from revconsole.records.events import Answered, Checkpointed, Finished, HandedOver, Measured
-from revconsole.training.orders import NotOurs, Orders, StopAsked
+from revconsole.records.logs.events import Answered, Checkpointed, Finished, HandedOver, Measured
+from revconsole.records.runs import control
+from revconsole.records.runs.control import Control
+from revconsole.training.requests import NotOurs, Orders, StopAsked
 
 PATIENCE_SECONDS = 300.0
 

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from revconsole.training import pace
-from revconsole.training import setting as settings
+from revconsole.training.questions import pace
+from revconsole.training.setup import setting as settings
 
 BATCH_SECONDS = 0.05
 

@@ -4,7 +4,7 @@ import pytest
 from sklearn.svm import SVC
 
 from revconsole.errors import RevconsoleError
-from revconsole.records.events import (
+from revconsole.records.logs.events import (
     Advised,
     Confused,
     EpochFinished,
@@ -12,12 +12,12 @@ from revconsole.records.events import (
     Record,
     Started,
 )
-from revconsole.records.fold import Tally
+from revconsole.records.runs.history import Tally
 from revconsole.training import pairs
-from revconsole.training.cost import cost
-from revconsole.training.forecast import plain_ways_out
-from revconsole.training.pace import forecast_seconds
-from revconsole.training.verify import verify
+from revconsole.training.checks.cost import cost
+from revconsole.training.memory.forecast import plain_ways_out
+from revconsole.training.questions.pace import forecast_seconds
+from revconsole.training.questions.verify import verify
 
 SVM = {"architecture": "svm"}
 
@@ -111,7 +111,7 @@ def test_too_many_images_are_refused_with_a_number_that_fits(runner, machine, mo
 
 def test_a_fit_that_takes_long_is_announced(runner, machine, monkeypatch):
     assert not [a for a in runner(machine()).of(Advised) if a.level == "warning"]
-    monkeypatch.setattr("revconsole.training.advice.SLOW_SECONDS", 0.0)
+    monkeypatch.setattr("revconsole.training.checks.advice.SLOW_SECONDS", 0.0)
 
     assert any("square of the images" in a.text for a in runner(machine(), "b").of(Advised))
 

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from revconsole.records import control
-from revconsole.records.events import Measured
+from revconsole.records.logs.events import Measured
+from revconsole.records.runs import control
 
 AUGMENTED = {
     "augment": "crop", "crop_padding": 1, "rand_augment": 5, "erasing": 0.5, "mixup": 0.5, "image_size": 12,

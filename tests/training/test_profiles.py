@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from revconsole.records import profile, shelf
+from revconsole.records.settings import profile, search_path
 from revconsole.training import door
 
 FOLDER = Path(__file__).resolve().parents[2] / "profiles"
@@ -64,7 +64,7 @@ def test_there_is_one_per_scheme_and_dataset():
 
 
 def test_the_demo_has_the_four_schemes_each_with_its_own_backward():
-    plans = shelf.find("demo").plans()
+    plans = search_path.find("demo").plans()
 
     assert [(p.scheme.name, p.backward) for p in plans] == [
         ("residual", "stored"),
@@ -79,7 +79,7 @@ def test_the_demo_has_the_four_schemes_each_with_its_own_backward():
 def test_the_demo_learns(store, index):
     """A few of its epochs, at half its depth: far above chance, and still far from the end."""
     changes = {"train.epochs": 5, "model.depth": 2, "schedule.warmup_epochs": 0.5}
-    short = shelf.find("demo").profile.overridden(changes)
+    short = search_path.find("demo").profile.overridden(changes)
     run_id = store.create(short.plans()[index], {})
 
     assert door.execute(store, run_id, store.claim(run_id, 1)) == "completed"

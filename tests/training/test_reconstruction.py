@@ -8,13 +8,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from revconsole.errors import RevconsoleError
-from revconsole.records import growth
-from revconsole.records.events import Advised, EpochFinished, Measured, MetricDeclared
-from revconsole.training.draws import seed_generators
-from revconsole.training.facts import rebuilt_blocks, rebuilt_stacks
-from revconsole.training.footprint import Footprint
-from revconsole.training.progress import Progress
-from revconsole.training.reconstruction import PROBE_IMAGES, ReversibleProbe, measure
+from revconsole.records.logs.events import Advised, EpochFinished, Measured, MetricDeclared
+from revconsole.records.settings import growth
+from revconsole.training.checks.reconstruction import PROBE_IMAGES, ReversibleProbe, measure
+from revconsole.training.setup.draws import seed_generators
+from revconsole.training.setup.rebuilt import rebuilt_blocks, rebuilt_stacks
+from revconsole.training.step.footprint import Footprint
+from revconsole.training.step.progress import Progress
 
 FLOAT32_GRADIENT = 1e-6
 """Two orders of summation in float32 differ by less, relatively, in models this small."""

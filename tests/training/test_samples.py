@@ -3,8 +3,8 @@
 import torch
 
 from revconsole.data import batches, open_data
-from revconsole.records.plan import Plan
-from revconsole.training.samples import samples
+from revconsole.records.settings.plan import Plan
+from revconsole.training.questions.samples import samples
 
 STEP = 1 / 255
 

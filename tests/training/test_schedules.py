@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from revconsole.records.sections import Constant, Cosine, Exponential, OneCycle, Step
-from revconsole.training.schedules import Rates
+from revconsole.training.setup.schedules import Rates
 
 ROUNDING = 1e-12  # float64
 

@@ -6,18 +6,18 @@ import sys
 
 import pytest
 
-from revconsole.records.plan import Plan
-from revconsole.records.store import RunStore
-from revconsole.training.shepherd import GROUPS, group_of, memory_kills
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.plan import Plan
+from revconsole.training.supervisor import GROUPS, group_of, memory_kills
 
 EVENTS = "low 0\nhigh 12\nmax 40\noom 9\noom_kill {}\noom_group_kill 7\n"
 VMSTAT = "nr_free_pages 1\noom_kill {}\nnuma_hit 5\n"
 TRAINER = """
 import os, signal, sys
 from pathlib import Path
-from revconsole.records.events import Measured, Started
-from revconsole.records.store import RunStore
-from revconsole.training.shepherd import shepherded
+from revconsole.records.logs.events import Measured, Started
+from revconsole.records.runs.store import RunStore
+from revconsole.training.supervisor import shepherded
 
 root, run_id, group, machine, counter, now, number = sys.argv[1:]
 store = RunStore(Path(root))

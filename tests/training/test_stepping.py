@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from revconsole.training.draws import Signs
-from revconsole.training.stepping import compute_gradients, update_weights
+from revconsole.training.setup.draws import Signs
+from revconsole.training.step.stepping import compute_gradients, update_weights
 
 SUMMATION_ORDER = 2e-5  # relative; float32 sums of a batch, taken in parts, differ in the last bits
 

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from revconsole.errors import ProfileError, RunFailed
-from revconsole.records.events import Started
+from revconsole.records.logs.events import Started
 from revconsole.records.sections import Adam, AdamW, Sgd
-from revconsole.training import devices, estimate, optimizers, precision
+from revconsole.training.machine import devices, precision
+from revconsole.training.questions import estimate
+from revconsole.training.setup import optimizers
 
 
 def test_auto_takes_the_first_device_there_is():

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from revconsole.errors import ProfileError, RevconsoleError, UnknownName
-from revconsole.records.events import Advised, EpochFinished, Started
-from revconsole.records.plan import Plan
+from revconsole.records.logs.events import Advised, EpochFinished, Started
 from revconsole.records.sections import Python
-from revconsole.training.verify import Shape, at_launch, load_own, verify, verify_own
+from revconsole.records.settings.plan import Plan
+from revconsole.training.questions.verify import Shape, at_launch, load_own, verify, verify_own
 
 BATCH_FIRST = """
 import torch

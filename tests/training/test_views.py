@@ -8,11 +8,11 @@ import torch
 
 from revconsole.errors import RevconsoleError
 from revconsole.models._views import Views, width_of, without_head
-from revconsole.records.events import Advised, Measured
-from revconsole.records.plan import Plan
-from revconsole.training import forecast
-from revconsole.training.build import build_model, without_memory
-from revconsole.training.cost import cost
+from revconsole.records.logs.events import Advised, Measured
+from revconsole.records.settings.plan import Plan
+from revconsole.training.checks.cost import cost
+from revconsole.training.memory import forecast
+from revconsole.training.setup.build import build_model, without_memory
 
 PATCHES = {"dataset": "context_patches", "source": "synthetic", "train_limit": 128, "views": 2}
 SMALL = [
@@ -70,7 +70,7 @@ def test_weights_count_once_and_operations_twice(model):
     counted = cost(plan)
     trunk = build_model(plan).trunk
     width = width_of(trunk, torch.zeros(1, 3, 8, 8))
-    from revconsole.training.cost import operations
+    from revconsole.training.checks.cost import operations
 
     assert counted["parameters"] == sum(p.numel() for p in trunk.parameters()) + 8 * (2 * width + 1)
     assert counted["multiply_adds_per_image"] == (
@@ -111,7 +111,7 @@ def test_positions_and_tokens_of_the_trunk_are_spared_from_decay(paired):
 
 
 def test_what_would_fit_is_counted_for_two_views_too(paired, tmp_path):
-    from revconsole.training.setting import prepare
+    from revconsole.training.setup.setting import prepare
 
     setting = prepare(paired(), data=tmp_path)
     present, ways = forecast.ways_out(setting)

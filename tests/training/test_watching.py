@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from revconsole.records.events import Advised, EpochFinished, Measured
+from revconsole.records.logs.events import Advised, EpochFinished, Measured
 from revconsole.training.watching import Seen, Subject, Watch
 from revconsole.training.watching.subject import guessing
 

@@ -24,7 +24,7 @@ from revconsole.lab import format as shown
 from revconsole.lab.compare import Comparison, Row, compare
 from revconsole.lab.figures import TRAINING_LOSS, VALIDATION
 from revconsole.records.printable import one_line
-from revconsole.records.run import Summary
+from revconsole.records.runs.run import Summary
 
 SUBJECTS = {"overlay-loss": TRAINING_LOSS, "overlay-validation": VALIDATION}
 MOST_SETTINGS = 8

@@ -30,10 +30,10 @@ from revconsole.errors import RevconsoleError
 from revconsole.lab import format as figures
 from revconsole.lab.lab import Launcher
 from revconsole.lab.planning import Planned
-from revconsole.records import shelf
-from revconsole.records.plan import Plan
 from revconsole.records.printable import one_line
-from revconsole.records.run import Summary
+from revconsole.records.runs.run import Summary
+from revconsole.records.settings import search_path
+from revconsole.records.settings.plan import Plan
 
 PROFILE, LAUNCHER = "profile", "launcher"
 CHECK_SECONDS, COUNT_SECONDS = 0.12, 0.5
@@ -57,7 +57,7 @@ class LaunchScreen(Newest, Screen[None]):
     def __init__(self, reader: Reader, run: Summary | None = None) -> None:
         super().__init__()
         self.reader, self._run = reader, run
-        self._shelf = [(entry.name, entry.name) for entry in shelf.shelved()]
+        self._shelf = [(entry.name, entry.name) for entry in search_path.shelved()]
         if run is not None:
             self._shelf.insert(0, (f"as run {run.name}", origin.RUN))
         known = [name for _, name in self._shelf]

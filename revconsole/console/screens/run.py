@@ -18,7 +18,7 @@ from revconsole.console.widgets.keys import Keys
 from revconsole.console.widgets.panes import Facts, LogTail, Title, Words
 from revconsole.console.widgets.plot_view import PlotView
 from revconsole.lab.figures import ACCURACY, ERROR, LOSS, MEMORY, Subject
-from revconsole.records.run import Summary
+from revconsole.records.runs.run import Summary
 
 SUBJECTS: dict[str, Subject] = {
     "loss": LOSS,

@@ -20,7 +20,7 @@ from revconsole.console.widgets.panes import Problem, Title, Words
 from revconsole.console.widgets.prompt import Prompt
 from revconsole.lab.format import told_apart
 from revconsole.records.printable import one_line
-from revconsole.records.run import Summary
+from revconsole.records.runs.run import Summary
 
 MOST_COMPARED = 8
 MOST_SHOWN = 500

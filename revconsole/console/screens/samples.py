@@ -24,10 +24,10 @@ from revconsole.console.widgets.keys import Keys
 from revconsole.console.widgets.panes import Title
 from revconsole.lab import engine
 from revconsole.lab.pictures import described, in_brief
-from revconsole.records import catalogue
-from revconsole.records.plan import Plan
+from revconsole.records.datasets import catalogue
+from revconsole.records.findings.samples import Samples
 from revconsole.records.printable import one_line
-from revconsole.records.samples import Samples
+from revconsole.records.settings.plan import Plan
 
 LONGEST = 2000
 """Characters of what was read."""

@@ -10,7 +10,7 @@ from revconsole.console import steer
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.newest import Newest
-from revconsole.records.run import Summary
+from revconsole.records.runs.run import Summary
 
 OF_A_RUN = frozenset({
     "stop", "pause", "resume", "hand_over", "samples", "mark", "compare", "filter", "baseline",

@@ -33,7 +33,7 @@ from revconsole.lab.lab import Launcher
 from revconsole.lab.shell import command_line
 from revconsole.lab.study import Standing, to_launch
 from revconsole.records.printable import one_line
-from revconsole.records.profile import parse_assignments
+from revconsole.records.settings.profile import parse_assignments
 
 FORMS = ("full form", "quick form", "as launched")
 BACKGROUND = Choice(answer="process", key="b", label="In the background")

@@ -8,7 +8,7 @@ from textual.widgets import Static
 
 from revconsole.console.colours import as_style
 from revconsole.lab.boundary import drawn, letters
-from revconsole.records.boundary import Boundary
+from revconsole.records.logs.boundary import Boundary
 from revconsole.records.printable import one_line
 
 WIDEST = 4

@@ -11,8 +11,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from revconsole.lab.pictures import UPPER, Pixels, enlarged, paired, shaded
+from revconsole.records.findings.samples import Colour, Picture
 from revconsole.records.printable import one_line
-from revconsole.records.samples import Colour, Picture
 
 MOST_STYLES = 20_000
 """Pairs of colours kept, some screens of them."""

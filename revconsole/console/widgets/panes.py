@@ -13,7 +13,7 @@ from textual.widgets import RichLog, Static
 from revconsole.console.colours import themed
 from revconsole.lab.format import fitted, shortened_path
 from revconsole.records.printable import one_line
-from revconsole.records.run import Line
+from revconsole.records.runs.run import Line
 
 NAME = "revconsole"
 LEAST_PATH = 12

@@ -14,9 +14,9 @@ from typing import Any
 
 from revconsole.errors import StoreError
 from revconsole.records import child as children
-from revconsole.records.attempt import LAUNCH_LOG
-from revconsole.records.identity import Identity, mine
-from revconsole.records.store import RunStore
+from revconsole.records.runs.attempt import LAUNCH_LOG
+from revconsole.records.runs.identity import Identity, mine
+from revconsole.records.runs.store import RunStore
 
 NAME = "process"
 Child = subprocess.Popen[bytes]

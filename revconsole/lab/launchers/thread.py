@@ -15,10 +15,10 @@ from typing import Any
 from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError, said
 from revconsole.lab import engine
 from revconsole.lab.launchers import process
-from revconsole.records import control, identity
-from revconsole.records.attempt import Attempt, Outcome
-from revconsole.records.events import Finished
-from revconsole.records.store import RunStore
+from revconsole.records.logs.events import Finished
+from revconsole.records.runs import control, identity
+from revconsole.records.runs.attempt import Attempt, Outcome
+from revconsole.records.runs.store import RunStore
 
 NAME = "thread"
 

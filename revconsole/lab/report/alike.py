@@ -11,10 +11,10 @@ from typing import Any, TypeVar, cast
 from revconsole.lab.compare import flat_settings
 from revconsole.lab.report.results import ArmResult, Results
 from revconsole.lab.report.wording import listed
-from revconsole.records import sources
-from revconsole.records.events import Scalar
-from revconsole.records.plan import Plan
-from revconsole.records.run import Run
+from revconsole.records.datasets import sources
+from revconsole.records.logs.events import Scalar
+from revconsole.records.runs.run import Run
+from revconsole.records.settings.plan import Plan
 
 T = TypeVar("T")
 WITHOUT_BLOCKS = frozenset({"cnn", "mlp", "svm"})

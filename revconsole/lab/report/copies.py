@@ -5,7 +5,7 @@ Such are the runs of a support vector machine, and whatever ended with the very 
 
 from collections.abc import Sequence
 
-from revconsole.records.run import Summary
+from revconsole.records.runs.run import Summary
 
 
 def originals(runs: Sequence[Summary]) -> tuple[Summary, ...]:

@@ -17,8 +17,8 @@ from revconsole.lab.report.notes import QUICK
 from revconsole.lab.report.numbers import gain
 from revconsole.lab.report.results import ArmResult, Results
 from revconsole.lab.report.statistics import LEVEL, Difference
-from revconsole.records import catalogue
-from revconsole.records.run import Run
+from revconsole.records.datasets import catalogue
+from revconsole.records.runs.run import Run
 from revconsole.records.sections import KINDS, Data, Section, Train
 
 BOOKKEEPING = frozenset(

@@ -2,9 +2,9 @@
 
 from revconsole.lab.report import wording
 from revconsole.lab.report.alike import Alike
-from revconsole.records.plan import Plan
-from revconsole.records.run import Run
+from revconsole.records.runs.run import Run
 from revconsole.records.sections import Bdia
+from revconsole.records.settings.plan import Plan
 
 UPDATE = "before each update, "
 """Behind these words a run says of its training accuracy what was on; see `training.probes`."""

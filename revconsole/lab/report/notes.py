@@ -7,7 +7,7 @@ from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.numbers import ArmRow
 from revconsole.lab.report.results import Results
 from revconsole.lab.report.statistics import FEWEST, LEVEL
-from revconsole.records.run import Run
+from revconsole.records.runs.run import Run
 
 QUICK = "quick form: fewer images and epochs than the full study, so no result of the full one"
 BUSY = "processes wanted to run"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from revconsole.lab.report.results import ArmResult, Results
 from revconsole.lab.report.statistics import Difference, Spread, difference, spread
-from revconsole.records.run import Series
+from revconsole.records.runs.run import Series
 
 TEST, SECONDS, KEPT = "test_accuracy", "epoch_seconds", "kept_for_backward_bytes"
 CLEAN = "train_accuracy_clean"

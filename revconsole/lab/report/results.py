@@ -8,9 +8,9 @@ from revconsole.lab.compare import arm_name, compare
 from revconsole.lab.report import wording
 from revconsole.lab.report.copies import originals
 from revconsole.lab.study import PlannedStudy, Standing
-from revconsole.records.plan import Plan
-from revconsole.records.run import Run
-from revconsole.records.study import LONGEST_NAME, word
+from revconsole.records.runs.run import Run
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.study import LONGEST_NAME, word
 
 Read = Callable[[str], Run]
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from revconsole.records.rule import Rule
+from revconsole.records.sections.rule import Rule
 from revconsole.records.sections.section import Section
 
 LARGEST_GAMMA = 1e6

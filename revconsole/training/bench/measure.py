@@ -14,16 +14,16 @@ from torch import Tensor
 
 import revconsole
 from revconsole.errors import RevconsoleError
-from revconsole.records.benchmark import Bench, Benchmark, Configuration, Row, Update
-from revconsole.records.events import Scalar
-from revconsole.records.naming import title
+from revconsole.records.findings.benchmark import Bench, Benchmark, Configuration, Row, Update
+from revconsole.records.logs.events import Scalar
 from revconsole.records.sections import Vit
-from revconsole.training import devices, precision
+from revconsole.records.settings.naming import title
 from revconsole.training.bench import memory, processes, timing, work
 from revconsole.training.bench.memory import Needs
 from revconsole.training.bench.processes import Pipes
 from revconsole.training.bench.subject import Subject, images_of, realise, share_weights
-from revconsole.training.shortage import ran_out
+from revconsole.training.machine import devices, precision
+from revconsole.training.machine.shortage import ran_out
 
 MEMORY_STEPS = 4.0
 """What measuring memory and work of a configuration takes, in its own steps: for the forecast only."""

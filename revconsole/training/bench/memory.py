@@ -16,12 +16,12 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from revconsole.records.benchmark import Configuration, predicted_batch
+from revconsole.records.findings.benchmark import Configuration, predicted_batch
 from revconsole.reversible import kept_for_backward
-from revconsole.training import optimizers
 from revconsole.training.bench.subject import Subject, images_of, realise
-from revconsole.training.resident import forget_peak, most_resident
-from revconsole.training.shortage import Shortage, give_back, tried
+from revconsole.training.machine.resident import forget_peak, most_resident
+from revconsole.training.machine.shortage import Shortage, give_back, tried
+from revconsole.training.setup import optimizers
 
 HOW = {
     "cuda": "most memory allocated on the device during a training step, above parameters and optimiser state",

@@ -19,11 +19,11 @@ import torch
 
 from revconsole.errors import RevconsoleError, RunFailed
 from revconsole.records import child
-from revconsole.records.benchmark import Configuration
-from revconsole.records.plan import Plan
+from revconsole.records.findings.benchmark import Configuration
+from revconsole.records.settings.plan import Plan
 from revconsole.training.bench import memory
 from revconsole.training.bench.memory import Needs
-from revconsole.training.shortage import ran_out
+from revconsole.training.machine.shortage import ran_out
 
 Pipes = tuple[IO[str], IO[str]]
 """Where questions go, and where answers come from."""

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from revconsole.records.benchmark import Configuration
+from revconsole.records.findings.benchmark import Configuration
 from revconsole.records.keys import key
 from revconsole.reversible import Backward, ReversibleSequence
-from revconsole.training import precision
-from revconsole.training.build import build_model
-from revconsole.training.precision import Precision
+from revconsole.training.machine import precision
+from revconsole.training.machine.precision import Precision
+from revconsole.training.setup.build import build_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ encoder is what remains, and which is judged by the nearest neighbours of its fe
 
 from importlib import import_module
 
-from revconsole.records.plan import Plan
+from revconsole.records.settings.plan import Plan
 from revconsole.training.objectives.objective import Inputs, Loss, Objective
 
 __all__ = ["Inputs", "Loss", "Objective", "objective_of"]

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from revconsole.data import dominant
-from revconsole.records.plan import Plan
+from revconsole.records.settings.plan import Plan
 from revconsole.training.objectives.objective import Inputs, Loss
 
 

@@ -21,9 +21,9 @@ from torch.nn import functional as F
 
 from revconsole.data import moved
 from revconsole.records.keys import key
-from revconsole.records.objective_rules import masked
-from revconsole.records.plan import Plan
 from revconsole.records.sections import Mae
+from revconsole.records.settings.objective_rules import masked
+from revconsole.records.settings.plan import Plan
 from revconsole.training.objectives._encoder import embedded, encoded, features, headless, spared
 from revconsole.training.objectives.objective import Inputs, Loss
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from revconsole.data import Split
 from revconsole.records.sections import OneCycle, Sgd
-from revconsole.training.setting import Setting
+from revconsole.training.setup.setting import Setting
 from revconsole.training.watching.seen import Subject
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from revconsole.records.events import Advised, EpochFinished, Event, Measured
+from revconsole.records.logs.events import Advised, EpochFinished, Event, Measured
 from revconsole.training.watching import chance, loss, memory, rate
 from revconsole.training.watching.seen import Seen, Subject
 

@@ -19,12 +19,12 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from revconsole.errors import RevconsoleError
-from revconsole.records.control import Control
-from revconsole.records.events import EpochFinished, Measured
-from revconsole.records.facts import data_folder
-from revconsole.records.profile import Profile
-from revconsole.training.checkpoint import Checkpoints
-from revconsole.training.setting import prepare
+from revconsole.records.datasets.facts import data_folder
+from revconsole.records.logs.events import EpochFinished, Measured
+from revconsole.records.runs.control import Control
+from revconsole.records.settings.profile import Profile
+from revconsole.training.checkpoints.checkpoint import Checkpoints
+from revconsole.training.setup.setting import prepare
 from revconsole.training.trainer import train
 from revconsole.training.watching import subject_of
 

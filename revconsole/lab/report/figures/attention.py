@@ -7,8 +7,8 @@ from revconsole.lab.report import drawing
 from revconsole.lab.report.figures.inspected import Inspections, inspected, of_which
 from revconsole.lab.report.figures.sheet import Sheet, file_name
 from revconsole.lab.report.results import Results
-from revconsole.records.inspection import Attended, Attention
-from revconsole.records.plan import Plan
+from revconsole.records.findings.inspection import Attended, Attention
+from revconsole.records.settings.plan import Plan
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from revconsole.lab.report import drawing
 from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.results import Results
-from revconsole.records.boundary import DIGITS, LEVELS, Boundary
+from revconsole.records.logs.boundary import DIGITS, LEVELS, Boundary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

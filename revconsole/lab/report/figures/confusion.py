@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from revconsole.lab.report import drawing
 from revconsole.lab.report.figures.sheet import Sheet, file_name, seeds
 from revconsole.lab.report.results import ArmResult, Results
-from revconsole.records.run import Confusion
+from revconsole.records.runs.run import Confusion
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

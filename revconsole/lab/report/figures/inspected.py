@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from revconsole.lab.report import wording
 from revconsole.lab.report.results import ArmResult, Results
-from revconsole.records.inspection import Inspection
+from revconsole.records.findings.inspection import Inspection
 
 Inspections = Mapping[str, Inspection | str]
 """Run → what its weights show, or why nothing could be seen."""

@@ -11,7 +11,7 @@ from revconsole.lab.report.figures.inspected import Inspections, inspected, of_w
 from revconsole.lab.report.figures.sheet import Sheet, file_name
 from revconsole.lab.report.results import Results
 from revconsole.lab.report.wording import listed
-from revconsole.records.inspection import Inspection, Positions, Rows
+from revconsole.records.findings.inspection import Inspection, Positions, Rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

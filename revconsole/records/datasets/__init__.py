@@ -1,0 +1,1 @@
+"""What is known about a dataset without opening it, and without torch."""

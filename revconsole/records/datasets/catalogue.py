@@ -1,0 +1,64 @@
+"""Catalogue: what can be named (schemes, architectures, datasets), read from the source files.
+
+Every member of a catalogue folder is one file whose docstring begins with what it is. The files are parsed,
+not imported, so listing them costs milliseconds and never loads torch.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from revconsole.errors import UnknownName
+from revconsole.records.datasets.facts import DatasetFacts
+
+PACKAGE = Path(__file__).resolve().parent.parent.parent
+
+
+def schemes() -> dict[str, str]:
+    """Name and first docstring line of every scheme."""
+    return _titles(PACKAGE / "reversible" / "schemes")
+
+
+def architectures() -> dict[str, str]:
+    """Name and first docstring line of every architecture."""
+    return _titles(PACKAGE / "models")
+
+
+@cache
+def datasets() -> dict[str, DatasetFacts]:
+    """Facts of every dataset, by name."""
+    folder = PACKAGE / "data"
+    facts = {path.stem: _facts(path) for path in _members(folder)}
+    return {name: found for name, found in facts.items() if found is not None}
+
+
+def dataset(name: str) -> DatasetFacts:
+    """Facts of one dataset. Raises UnknownName with the nearest name."""
+    try:
+        return datasets()[name]
+    except KeyError:
+        raise UnknownName("dataset", name, datasets()) from None
+
+
+def _members(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
+
+
+@cache
+def _titles(folder: Path) -> dict[str, str]:
+    return {path.stem: _title(path) for path in _members(folder)}
+
+
+def _title(path: Path) -> str:
+    document = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return document.partition("\n")[0]
+
+
+def _facts(path: Path) -> DatasetFacts | None:
+    """The arguments of `FACTS = DatasetFacts(...)`, which are literals."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="FACTS")], value=ast.Call(keywords=arguments)):
+                given = {a.arg: ast.literal_eval(a.value) for a in arguments if a.arg}
+                return DatasetFacts(**given)
+    return None

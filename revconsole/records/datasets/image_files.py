@@ -1,0 +1,196 @@
+"""Every image of a folder, by its name, in a fixed order, and what is passed over. No image is opened."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from revconsole.errors import DataUnavailable
+from revconsole.records.datasets.folder import Layout, Passed, entries, is_folder, laid_out
+
+TEST_SHARE = 0.2
+"""Of the images of a folder that has none set apart to test on: so many are, each class in proportion to within one."""
+DEEPEST = 32
+"""Folders within a class, one in another, that are looked into."""
+TOLD = 6
+"""Of what is passed over, so many kinds are told by name."""
+
+Labelled = tuple[tuple[Path, int], ...]
+"""Files, each with the number of its class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Every image of a folder, in the order of the names.
+
+    validation, test: empty where the folder leaves them to be cut from `train`. passed: what is passed over, in words.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    train: Labelled
+    validation: Labelled
+    test: Labelled
+    passed: str
+    parts: str
+    """What is trained, validated and tested on, by the names of the folders."""
+    links: int
+    """Files that are links to others within the folder."""
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Images to train on, held out to validate on (0 where the run holds out its own) and tested on."""
+        train, validation, test = map(len, (self.train, self.validation, self.test))
+        cut = 0 if test else round(TEST_SHARE * train)
+        return train - cut, validation, test or cut
+
+
+def listed(root: Path, suffixes: frozenset[str]) -> Listing:
+    """Every image below a folder: every file of one of these suffixes.
+
+    Raises DataUnavailable, with the place, for what is not as it should be.
+    """
+    layout = laid_out(root)
+    passed: Passed = Counter(layout.passed)
+    look = _Look(root, suffixes, passed)
+    train = look.labelled(layout.train, layout.classes, apart=layout.train != root)
+    validation, test = (
+        look.labelled(part, layout.classes, apart=True) if part else ()
+        for part in (layout.validation, layout.test)
+    )
+    if layout.train != root:
+        look.beside(root)
+    for part in layout.unlabelled:
+        passed[f"without a class in {part.name}/"] += sum(1 for _ in look.images(part))
+    _refuse_empty(layout, train, suffixes)
+    parts = _parts(layout, validation=bool(validation), test=bool(test))
+    if not test:
+        validation, test = (), validation
+    return Listing(
+        root=root,
+        classes=layout.classes,
+        train=train,
+        validation=validation,
+        test=test,
+        passed=_told(passed),
+        parts=parts,
+        links=look.links,
+    )
+
+
+class _Look:
+    """A look through the folders below a root, which counts what it passes over."""
+
+    def __init__(self, root: Path, suffixes: frozenset[str], passed: Passed) -> None:
+        self.inside = os.path.realpath(root)
+        self.suffixes, self.passed = suffixes, passed
+        self.root, self.links = root, 0
+
+    def labelled(self, part: Path, classes: tuple[str, ...], *, apart: bool) -> Labelled:
+        """The images of the classes in a part. apart: whether every folder in it has to be a class."""
+        number = {name: label for label, name in enumerate(classes)}
+        found, passed = entries(part)
+        folders = [entry.name for entry in found if is_folder(entry)]
+        strange = [name for name in folders if name not in number]
+        if apart:
+            self.passed.update(passed)
+            if strange:
+                raise DataUnavailable(
+                    f"{part / strange[0]} is not a class to train on: those of {self.root} are "
+                    f"{', '.join(classes[:10])}"
+                )
+        self._pass_all(entry.name for entry in found if entry.name not in folders)
+        return tuple(
+            (file, number[name])
+            for name in folders
+            if name in number
+            for file in self.images(part / name)
+        )
+
+    def beside(self, folder: Path) -> None:
+        """Count the files beside the parts."""
+        self._pass_all(entry.name for entry in entries(folder)[0] if not is_folder(entry))
+
+    def _pass_all(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._pass(Path(name), "beside the folders of classes")
+
+    def images(self, folder: Path, depth: int = 0) -> Iterator[Path]:
+        """Images of a folder and of those below it, in the order of their names."""
+        if depth > DEEPEST:
+            raise DataUnavailable(
+                f"below {folder.parents[depth - 1]} there are folders more than {DEEPEST} deep; "
+                "put the images of a class directly into its folder"
+            )
+        found, passed = entries(folder)
+        self.passed.update(passed)
+        for entry in found:
+            path = Path(entry.path)
+            if is_folder(entry):
+                yield from self.images(path, depth + 1)
+            elif path.suffix.lower() not in self.suffixes:
+                self._pass(path)
+            elif self._is_one(entry):
+                yield path
+
+    def _pass(self, file: Path, where: str = "") -> None:
+        if file.suffix.lower() in self.suffixes and where:
+            self.passed[where] += 1
+        else:
+            self.passed[file.suffix.lower()[:12] or "no suffix"] += 1
+
+    def _is_one(self, entry: "os.DirEntry[str]") -> bool:
+        """Whether it may be opened; a link that leads nowhere may, and then cannot be read."""
+        if entry.is_symlink():
+            if not Path(os.path.realpath(entry.path)).is_relative_to(self.inside):
+                raise DataUnavailable(
+                    f"{entry.path} is a link to a file outside {self.inside}; put a copy in its place"
+                )
+            self.links += 1
+            return True
+        if entry.is_file(follow_symlinks=False):
+            return True
+        self.passed["no regular file"] += 1
+        return False
+
+
+def _refuse_empty(layout: Layout, train: Labelled, suffixes: frozenset[str]) -> None:
+    empty = set(range(len(layout.classes))) - {label for _, label in train}
+    if not empty:
+        return
+    name = layout.classes[min(empty)]
+    passed: Passed = Counter()
+    for _ in _Look(layout.root, suffixes, passed).images(layout.train / name):
+        pass
+    there = f" (there are: {told})" if (told := _told(passed)) else ""
+    raise DataUnavailable(
+        f"class {name!r} of {layout.root} has no image to train on{there}; "
+        "add some (.jpg, .png, .tif, .webp, or another that Pillow reads) or remove its folder"
+    )
+
+
+def _parts(layout: Layout, *, validation: bool, test: bool) -> str:
+    """What is trained, validated and tested on. validation, test: whether there are such images."""
+    if layout.train == layout.root:
+        return "a fifth is cut off to test on"
+    names = [f"{layout.train.name}/ to train on"]
+    if test and layout.test:
+        names += (
+            [f"{layout.validation.name}/ to validate on"]
+            if validation and layout.validation
+            else []
+        )
+        names += [f"{layout.test.name}/ to test on"]
+    elif validation and layout.validation:
+        names += [f"{layout.validation.name}/ to test on"]
+    else:
+        names += ["a fifth of it cut off to test on"]
+    return ", ".join(names)
+
+
+def _told(passed: Passed) -> str:
+    """What is passed over, the most frequent first."""
+    counted = [f"{count:,} {what}" for what, count in passed.most_common() if count]
+    more = f" and {len(counted) - TOLD:,} other kinds" if len(counted) > TOLD else ""
+    return ", ".join(counted[:TOLD]) + more

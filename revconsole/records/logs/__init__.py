@@ -1,0 +1,1 @@
+"""The event log of an attempt: its lines, its columns, and the times in it."""

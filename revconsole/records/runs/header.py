@@ -1,0 +1,136 @@
+"""Header: the plan.json of a run, which says what the run was asked to do.
+
+It carries a checksum, and one for each of its parts, so that a plan that was edited or damaged is not taken for the
+one that was planned, and whoever looks is told which part it was.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from revconsole.errors import RevconsoleError
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.files import bounded
+from revconsole.records.settings import changes
+from revconsole.records.runs.attempt import write_json
+from revconsole.records.files.bounded import RECORD_BYTES
+from revconsole.records.settings.complaints import RETIRED
+from revconsole.records.files.damage import UNREADABLE
+from revconsole.records.settings.plan import Plan
+
+FILE = "plan.json"
+FORMAT = 2
+WITHOUT_SUMS = 1
+"""The format before checksums."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What hardly ever changes about a run; `plan` is None, and `why` says so, if it is damaged."""
+
+    id: str
+    created: float
+    plan: Plan | None
+    why: str = ""
+    stamp: tuple[int, ...] = (0, 0, 0)
+    """Of what it was read from."""
+
+
+def read_header(folder: Path, *, with_changes: bool = True) -> Header:
+    """Id, plan and time of creation of a run folder; the plan is None if it is damaged.
+
+    with_changes: the plan as it is now, with what attempts changed of it; else as it was at first.
+    """
+    now = header_stamp(folder)
+    if folder.is_symlink():
+        return _damaged(folder, now, "its folder is a link, and no link is followed out of a store")
+    try:
+        body = json.loads(bounded.read(folder / FILE, RECORD_BYTES))
+        changed = _changed(body)
+        plan = Plan.model_validate_json(json.dumps(_without_retired(body["plan"])))
+        for each in attempts.changes(folder) if with_changes else ():
+            plan = changes.changed(plan, each)
+        created = float(body["created"])
+        if not math.isfinite(created):
+            raise ValueError("a time that is none")
+    except bounded.OddFile as error:
+        return _damaged(folder, now, f"{FILE} {error.strerror}")
+    except RevconsoleError as error:
+        return _damaged(folder, now, f"its plan cannot be read: {error}")
+    except UNREADABLE as error:
+        return _damaged(folder, now, f"{FILE} cannot be read: {type(error).__name__}")
+    why = f"{FILE} was changed after the run was planned: {', '.join(changed)}" if changed else ""
+    if (run := str(body.get("id", folder.name))) != folder.name:
+        why = why or f"its plan is of run {run}: the folder was renamed, or is a copy"
+    if why:
+        return _damaged(folder, now, why)
+    return Header(id=folder.name, created=created, plan=plan, stamp=now)
+
+
+def _without_retired(plan: Any) -> Any:
+    """A plan as it was written, without settings that there no longer are."""
+    if not isinstance(plan, dict):
+        return plan
+    kept = dict(plan)
+    for section, names in RETIRED.items():
+        inner = kept.get(section)
+        if isinstance(inner, dict):
+            kept[section] = {name: value for name, value in inner.items() if name not in names}
+    return kept
+
+
+def write_header(folder: Path, run_id: str, created: float, plan: Plan) -> None:
+    """Write or replace the plan.json of a run folder. Raises OSError."""
+    body = {
+        "format": FORMAT,
+        "id": run_id,
+        "created": created,
+        "plan": plan.model_dump(mode="json"),
+    }
+    write_json(folder / FILE, body | {"sha256": _sum(body), "parts": _sums(body)})
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """When a file or folder last changed, in nanoseconds, and its length; zeros if it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+def header_stamp(folder: Path) -> tuple[int, ...]:
+    """Of the plan of a run folder, and of its attempts, which may change it; zeros if the plan is not there."""
+    plan = stamp(folder / FILE)
+    return (*plan, stamp(folder / "attempts")[0] if plan != (0, 0) else 0)
+
+
+def _damaged(folder: Path, now: tuple[int, ...], why: str) -> Header:
+    age = stamp(folder)[0] / 1e9
+    return Header(id=folder.name, created=age, plan=None, why=why, stamp=now)
+
+
+def _changed(body: dict[str, Any]) -> list[str]:
+    """Which parts are not what was written; empty if all are."""
+    content = {key: value for key, value in body.items() if key not in {"sha256", "parts"}}
+    if "sha256" not in body and content["format"] == WITHOUT_SUMS:
+        return []
+    if content["format"] == FORMAT and body.get("sha256") == _sum(content):
+        return []
+    before, now = body.get("parts", {}), _sums(content)
+    return sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k)) or [
+        "its checksum"
+    ]
+
+
+def _sums(body: dict[str, Any]) -> dict[str, str]:
+    """A short checksum of every part: the sections of the plan, and what stands beside the plan."""
+    beside = {key: value for key, value in body.items() if key != "plan"}
+    return {key: _sum(value)[:8] for key, value in (beside | body["plan"]).items()}
+
+
+def _sum(body: Any) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,331 @@
+"""Fold: from events to what they amount to. `Tally` keeps what a row shows, `Fold` every point as well.
+
+A new attempt that resumed from step k supersedes whatever older attempts wrote beyond k: those points are
+dropped here, so a curve never shows a step twice.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from revconsole.records.logs.block import Block
+from revconsole.records.logs.boundary import Boundary, following
+from revconsole.records.logs.columns import Column
+from revconsole.records.logs.events import (
+    Advised,
+    Answered,
+    Bounded,
+    Checkpointed,
+    Confused,
+    EpochFinished,
+    Failed,
+    Finished,
+    HandedOver,
+    Logged,
+    Measured,
+    MetricDeclared,
+    Record,
+    Scalar,
+    Started,
+)
+from revconsole.records.runs.run import Confusion, Line, Series
+from revconsole.records.sections import Classification, Criterion
+from revconsole.records.logs.times import Times
+
+LOG_LINES = 1000
+"""Lines of log kept for the screen; the file has them all."""
+UNNAMED = "alarm"
+"""The word for an alarm that does not say what it is about."""
+
+
+class Tally:
+    """The latest and the best of one run, in constant memory per epoch. best: what is best, by default the accuracy."""
+
+    def __init__(self, best: Criterion = Classification.best) -> None:
+        self._criterion = best
+        self.facts: dict[str, Scalar] = {}
+        self.earlier: dict[str, tuple[Scalar, ...]] = {}
+        self.epochs: list[EpochFinished] = []
+        self.latest: dict[str, float] = {}
+        self.peaks: dict[str, float] = {}
+        self._alarmed: dict[str, tuple[int, str]] = {}
+        self.step = 0
+        self.started = False
+        self.ending: Finished | Failed | HandedOver | None = None
+        self.paused = False
+        self._times, self._before = Times(), 0.0
+        self._first: float | None = None
+        self._best: EpochFinished | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Of training, over all attempts, what was repeated after a crash counted again; see `times`."""
+        return self._before + self._times.seconds
+
+    @property
+    def alarms(self) -> dict[str, str]:
+        """What is wrong with the run and still holds, by rule."""
+        return {rule: text for rule, (_, text) in self._alarmed.items()}
+
+    def begin_attempt(self) -> None:
+        """The next record belongs to a newer attempt."""
+        self._before, self._first, self._times = self.seconds, None, Times()
+        self.started, self.ending, self.paused = False, None, False
+
+    def add(self, record: Record) -> None:
+        """Take one record in, in the order written."""
+        now = self._elapsed(record)
+        self._times.pass_to(now)
+        match record.event:
+            case Started() as event:
+                self.started = True
+                self._replace(event.facts)
+                self.latest = {k: v for k, v in self.latest.items() if not k.startswith("test_")}
+                self._supersede(event.resumed_from or 0)
+                self._times.start(now, event.resumed_from or 0)
+            case Measured() as event:
+                self.step = event.step
+                self._take(event.values)
+                self._times.measure(event, now)
+            case EpochFinished() as event:
+                self.step = max(self.step, event.step)
+                self._times.finish_epoch(event, now, steps=self._finish(event))
+                self._take(event.values)
+            case Answered(verb=verb) as event:
+                self.paused = verb == "pause" or (self.paused and verb != "continue")
+                self._times.answer(event, now)
+            case Advised() as event:
+                self._stand(event)
+            case Finished() as event:
+                self._take(event.values)
+                self.ending = event
+            case Failed() | HandedOver() as event:
+                self.ending = event
+            case _:
+                pass
+
+    def add_block(self, block: Block) -> None:
+        """Take in many measurements at once, as if they had been added one by one."""
+        self.step = block.step if block.measured else max(self.step, block.step)
+        self._times.take_block(block, steps=self._finish)
+        for name, column in block.columns.items():
+            self.latest[name] = column.values[-1]
+            if _peaks(name):
+                self._peak(name, _largest(column.values))
+
+    def best(self) -> EpochFinished | None:
+        """The best epoch, the first of equals."""
+        return self._best
+
+    def eta_seconds(self) -> float | None:
+        """Seconds to the end of the run, all epochs, validations and the test in it; None while any is unknown."""
+        total = self.facts.get("steps")
+        if not isinstance(total, int) or self.ending or self.paused:
+            return None
+        if (said := self._times.said()) is not None:
+            return said
+        left, validation = self._times.left(total), self._validation_seconds()
+        if left is None or validation is None:
+            return None
+        between = self._times.between()
+        epochs = max(0.0, self._fact("epochs") - len(self.epochs))
+        evaluated, tested = self._evaluated()
+        test = validation * tested / evaluated if evaluated else 0.0
+        return left + epochs * (validation + between) + test
+
+    def step_seconds(self) -> float | None:
+        """Seconds of one step, as the latest ones went; None while unknown."""
+        return self._times.pace()
+
+    def seconds_per_epoch(self) -> float | None:
+        """Of all epochs, on average: steps, validation and what is done between two; None where they do not say."""
+        timed = [e.values for e in self.epochs if "epoch_seconds" in e.values]
+        if not timed:
+            return None
+        took = fmean(v["epoch_seconds"] + v.get("validation_seconds", 0.0) for v in timed)
+        return took + self._times.between()
+
+    def seconds_at_end(self) -> float:
+        """From the last epoch to the end: the last checkpoint and the test."""
+        return self._times.since_epoch() if isinstance(self.ending, Finished) else 0.0
+
+    def _validation_seconds(self) -> float | None:
+        """As timed in this attempt, or an earlier one; before any, from the image that was timed before the first step."""
+        timed = self._times.validation()
+        if timed is None and self.epochs:
+            timed = self.epochs[-1].values.get("validation_seconds")
+        if timed is None and "image_seconds" in self.facts:
+            timed = self._evaluated()[0] * self._fact("image_seconds")
+        return timed
+
+    def _evaluated(self) -> tuple[float, float]:
+        """Images that are evaluated after an epoch, and at the end."""
+        each, end = self._fact("evaluated_per_epoch"), self._fact("evaluated_at_end")
+        return each or self._fact("validation_images"), end or self._fact("test_images")
+
+    def _fact(self, name: str) -> float:
+        value = self.facts.get(name)
+        return value if isinstance(value, int | float) else 0.0
+
+    def _finish(self, epoch: EpochFinished) -> int:
+        """Keep the epoch; returns its steps."""
+        before = self.epochs[-1].step if self.epochs else 0
+        self.epochs.append(epoch)
+        self._best = self._better(self._best, epoch)
+        return max(0, epoch.step - before)
+
+    def _replace(self, facts: Mapping[str, Scalar]) -> None:
+        """Take in the facts of an attempt, and remember what those that it changes were."""
+        for name, value in facts.items():
+            before = self.facts.get(name, value)
+            if before != value:
+                self.earlier[name] = (*self.earlier.get(name, ()), before)
+        self.facts |= facts
+
+    def _better(self, best: EpochFinished | None, new: EpochFinished) -> EpochFinished | None:
+        """Whichever has the better value; the older one if they are equal."""
+        metric, score = self._criterion.metric, self._criterion.score
+        if metric not in new.values:
+            return best
+        higher = best is None or score(new.values[metric]) > score(best.values[metric])
+        return new if higher else best
+
+    def _elapsed(self, record: Record) -> float:
+        """Seconds of the attempt until a record, by the wall clock only where nothing else was written."""
+        if record.elapsed is not None:
+            return record.elapsed
+        self._first = record.time if self._first is None else self._first
+        return max(0.0, record.time - self._first)
+
+    def _take(self, values: Mapping[str, float]) -> None:
+        self.latest |= values
+        for name, value in values.items():
+            if _peaks(name):
+                self._peak(name, math.inf if math.isnan(value) else value)
+
+    def _peak(self, name: str, size: float) -> None:
+        self.peaks[name] = max(size, self.peaks.get(name, 0.0))
+
+    def _stand(self, advised: Advised) -> None:
+        if advised.level == "alarm":
+            self._alarmed[advised.rule or UNNAMED] = (self.step, advised.text)
+        elif advised.level == "note":
+            self._alarmed.pop(advised.rule, None)
+
+    def _supersede(self, step: int) -> None:
+        self.epochs = [e for e in self.epochs if e.step <= step]
+        self._alarmed = {r: alarm for r, alarm in self._alarmed.items() if alarm[0] <= step}
+        self.step = step
+        self._best = None
+        for epoch in self.epochs:
+            self._best = self._better(self._best, epoch)
+
+
+class Fold:
+    """All of one run: the tally, every metric as a series, and the log."""
+
+    def __init__(self, best: Criterion = Classification.best) -> None:
+        self.tally = Tally(best)
+        self._criterion = best
+        self._metrics: dict[str, MetricDeclared] = {}
+        self._columns: dict[str, Column] = {}
+        self._log: deque[Line] = deque(maxlen=LOG_LINES)
+        self.confusion: Confusion | None = None
+        self.boundary: Boundary | None = None
+
+    def begin_attempt(self) -> None:
+        """The next record belongs to a newer attempt."""
+        self.tally.begin_attempt()
+
+    def add(self, record: Record) -> None:
+        """Take one record in, in the order written."""
+        self.tally.add(record)
+        match record.event:
+            case Started(resumed_from=step):
+                self._supersede(step or 0)
+                self.confusion = None  # of a test at an end that is no longer one
+            case Confused(names=names, counts=counts):
+                self.confusion = Confusion(names=tuple(names), counts=tuple(map(tuple, counts)))
+            case Bounded() as event:
+                self.boundary = following(self.boundary, event)
+            case MetricDeclared() as metric:
+                self._metrics[metric.name] = metric
+            case Measured(step=step, values=values) | EpochFinished(step=step, values=values):
+                self._append(step, values)
+            case Finished(step=step, values=values):
+                self._append(step, values)
+            case _:
+                pass
+        self._log.extend(_lines(record, self._criterion))
+
+    def add_block(self, block: Block) -> None:
+        """Take in many measurements at once, as if they had been added one by one."""
+        self.tally.add_block(block)
+        for name, column in block.columns.items():
+            self._column(name).extend(column)
+
+    def series(self) -> dict[str, Series]:
+        """Every metric with at least one point. Costs nothing per point."""
+        return {
+            name: Series(self._metric(name), c.steps, c.values, len(c.values), c.pyramid)
+            for name, c in self._columns.items()
+        }
+
+    def log(self) -> tuple[Line, ...]:
+        """The last lines of the log, oldest first."""
+        return tuple(self._log)
+
+    def _append(self, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._column(name).append(step, value)
+
+    def _column(self, name: str) -> Column:
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = Column()
+        return column
+
+    def _metric(self, name: str) -> MetricDeclared:
+        unknown = MetricDeclared(name=name, unit="", per="step", direction="none", meaning="")
+        return self._metrics.get(name, unknown)
+
+    def _supersede(self, step: int) -> None:
+        """Drop points beyond `step`."""
+        self._columns = {name: column.until(step) for name, column in self._columns.items()}
+
+
+def _peaks(name: str) -> bool:
+    """Whether the largest value of a metric counts."""
+    return name.endswith(("_bytes", "_error"))
+
+
+def _largest(values: Sequence[float]) -> float:
+    """The largest of some values, where one that is not a number is larger than all."""
+    if not math.isnan(sum(values)):
+        return max(values)
+    return max(math.inf if math.isnan(value) else value for value in values)
+
+
+def _lines(record: Record, best: Criterion) -> Iterable[Line]:
+    def line(level: Any, text: str) -> Line:
+        return Line(time=record.time, level=level, text=text)
+
+    match record.event:
+        case Logged(text=text):
+            yield line("log", text)
+        case Advised(level=level, text=text):
+            yield line(level, text)
+        case Answered(verb=verb, by=by, step=step):
+            yield line("note", f"{verb} at step {step}, asked by {by}")
+        case Checkpointed(step=step, best=True):
+            yield line("log", f"checkpoint of step {step}: best {best.words} so far")
+        case HandedOver(step=step, to=to):
+            yield line("note", f"handed over to {to} at step {step}")
+        case Failed(reason=reason):
+            yield line("alarm", reason)
+        case Finished(outcome=outcome, step=step, by=by):
+            yield line("log", f"{outcome} at step {step}" + (f", asked by {by}" if by else ""))
+        case _:
+            return

@@ -1,0 +1,100 @@
+"""Listing: the rows of all runs of a store, look by look, where a run that ended costs three stats and no reading."""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.files import clock
+from revconsole.records.runs import store_cache
+from revconsole.records.runs.header import Header, read_header, stamp
+from revconsole.records.runs.store_cache import Entry
+from revconsole.records.runs.run import Summary
+from revconsole.records.runs.tail import Tail, damaged_row
+
+SETTLED_SECONDS = 2.0
+"""How long a run must have been left alone before its row is kept: the coarsest time stamp of a file system."""
+KEEPABLE = frozenset({"finished", "stopped", "failed", "out of memory"})
+"""States that the log itself tells; the others depend on who looks, and when."""
+UNSAVED_RUNS, UNSAVED_SECONDS = 32, 0.1
+"""Rows that were not in the index, and the work on them, after which it is written anew."""
+
+
+class Listing:
+    """The rows of one store. Not safe to share between threads."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._kept: dict[str, Entry] = {}
+        self._loaded = False
+        self._tails: dict[str, Tail] = {}
+        self._unsaved, self._work = 0, 0.0
+
+    def rows(self, ids: Iterable[str]) -> list[Summary]:
+        """One row for each of these runs that exists."""
+        if not self._loaded:
+            self._loaded, self._kept = True, store_cache.read(self._root)
+        before, self._kept = self._kept, {}
+        tails, self._tails = self._tails, {}
+        found = []
+        for run_id in ids:
+            row = self._known(run_id, before) or self._read_safely(run_id, tails.get(run_id))
+            if row is not None:
+                found.append(row)
+        self._save()
+        return found
+
+    def _known(self, run_id: str, before: dict[str, Entry]) -> Summary | None:
+        """The row of a run that has not changed since."""
+        entry = before.get(run_id)
+        if entry is None:
+            return None
+        if entry.signature != store_cache.signature(f"{self._root}/{run_id}", entry.row.attempt):
+            return None
+        self._kept[run_id] = entry
+        return entry.row
+
+    def _read_safely(self, run_id: str, tail: Tail | None) -> Summary | None:
+        """As `_read`; whatever is odd about one run, the others are listed."""
+        try:
+            return self._read(run_id, tail)
+        except Exception as error:  # noqa: BLE001  the row says what it was
+            why = f"it cannot be read: {type(error).__name__}"
+            created = stamp(self._root / run_id)[0] / 1e9
+            return damaged_row(Header(id=run_id, created=created, plan=None, why=why))
+
+    def _read(self, run_id: str, tail: Tail | None) -> Summary | None:
+        """The row of any other run; None if it has been deleted."""
+        folder, start = self._root / run_id, time.perf_counter()
+        began = clock.now_at(self._root)
+        tail = tail or Tail(read_header(folder), folder, series=False)
+        row = tail.summary()
+        if row.state == "damaged" and not folder.is_dir():
+            return None
+        if not self._keep(row, began):
+            self._tails[run_id] = tail
+        else:
+            self._unsaved += 1
+            self._work += time.perf_counter() - start
+        return row
+
+    def _keep(self, row: Summary, began: float) -> bool:
+        """Keep the row of a run that ended a while ago and is not queued again; whether that was possible."""
+        if row.state not in KEEPABLE or _asked_for(self._root / row.id, row.attempt):
+            return False
+        made_from = store_cache.signature(f"{self._root}/{row.id}", row.attempt)
+        if made_from is None or not store_cache.settled(made_from, began - SETTLED_SECONDS):
+            return False
+        self._kept[row.id] = Entry(made_from, row)
+        return True
+
+    def _save(self) -> None:
+        if self._unsaved >= UNSAVED_RUNS or self._work >= UNSAVED_SECONDS:
+            self._unsaved, self._work = 0, 0.0
+            store_cache.write(self._root, self._kept)
+
+
+def _asked_for(folder: Path, attempt: int) -> bool:
+    """Whether somebody queued the run again: how that ends depends on whether the launcher lives."""
+    queued = attempts.read_queued(folder / "launch.json")
+    return queued is not None and queued[1] > attempt

@@ -1,0 +1,236 @@
+"""RunStore: a folder of run folders. One writer per run, any number of readers, no locks to read.
+
+<store>/<id>/plan.json           what is to be done, and the data's fingerprint once known
+             profile.toml        the settings as they were given
+             launch.json         who queued it, until somebody claims it
+             attempts/0001/      claim.json, events.jsonl (the only truth), output.log, crash.txt,
+                                 digest.bin (derived: the log by columns, for logs of more than a MiB)
+             control/            requests to the trainer
+             checkpoints/        written and read by training
+             summary.json        derived: the folded row, valid while the log has the length it names
+        index.json               derived: the rows of runs that have ended, each valid while its run is unchanged
+"""
+
+import json
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import tomli_w
+
+from revconsole.errors import NoSuchRun, StoreError, UnknownName
+from revconsole.records.runs import address as addresses
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs import identity
+from revconsole.records.runs.attempt import Attempt, overwrite, write_json
+from revconsole.records.runs.control import whoami
+from revconsole.records.logs.events import Finished
+from revconsole.records.runs.header import Header, read_header, write_header
+from revconsole.records.runs.identity import Identity
+from revconsole.records.runs.run_table import Listing
+from revconsole.records.settings.plan import Plan
+from revconsole.records.runs.run import Run, Summary
+from revconsole.records.files.shared import ENTERED, create, make_folder, set_mode
+from revconsole.records.runs.strays import Stray, strays
+from revconsole.records.runs.tail import Tail
+
+ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+"""Letters and digits that cannot be taken for one another when an id is read out."""
+ID_LENGTH = 8
+ENVIRONMENT = "REVCONSOLE_STORE"
+SHARE = "REVCONSOLE_SHARE"
+MODES = {"": 0o700, "group": 0o750, "all": 0o755}
+"""Who may enter a run's folder, and so read what is in it: its owner, the owner's group, everybody."""
+
+
+class RunStore:
+    """Creates, lists, reads and follows runs. Safe to share between threads."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._listing = Listing(root)
+        self._lock = threading.Lock()
+
+    def _make_root(self, *, shared: bool) -> None:
+        """The store's folder: whatever the umask is, nobody else puts a run there, and who may read one gets to it."""
+        new = not self.root.exists()
+        self.root.mkdir(mode=ENTERED, parents=True, exist_ok=True)
+        if new and shared:
+            set_mode(self.root, ENTERED)
+
+    def create(self, plan: Plan, profile: Mapping[str, Any]) -> str:
+        """A new run folder, complete from the moment it appears; returns the run's id.
+
+        Raises StoreError if the store cannot be written, and UnknownName for a wrong `REVCONSOLE_SHARE`.
+        """
+        run_id = "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
+        hidden, mode = self.root / f".new-{run_id}", folder_mode(os.environ.get(SHARE, ""))
+        try:
+            self._make_root(shared=mode != folder_mode(""))
+            make_folder(hidden, mode)
+            create(hidden / "profile.toml", tomli_w.dumps(dict(profile)).encode())
+            write_header(hidden, run_id, time.time(), plan)
+            hidden.rename(self.root / run_id)
+        except OSError as error:
+            raise StoreError(
+                f"cannot create a run in {self.root}: {error.strerror}; choose another store with --store "
+                f"or {ENVIRONMENT}"
+            ) from None
+        return run_id
+
+    def folder(self, run_id: str) -> Path:
+        """The folder of a run. Raises NoSuchRun for anything that is not the id of one here."""
+        path = self.root / run_id
+        if not _is_id(run_id) or not path.is_dir():
+            raise NoSuchRun(
+                f"there is no run {run_id!r} in {self.root}; `revconsole ls` lists them"
+            )
+        return path
+
+    def list(self) -> tuple[Summary, ...]:
+        """Every run, newest first; a run that cannot be read is listed as damaged."""
+        with self._lock:
+            found = self._listing.rows(self._ids())
+        return tuple(sorted(found, key=lambda s: (-s.created, s.id)))
+
+    def read(self, run_id: str) -> Run:
+        """Everything about one run. Raises NoSuchRun, or StoreError if its plan is damaged."""
+        return self.follow(run_id).run()
+
+    def follow(self, run_id: str) -> Tail:
+        """A tail of one run, for one reader: each `run()` reads only what is new."""
+        return Tail(self._header(run_id), self.root / run_id, series=True)
+
+    def seal(self, run_id: str) -> None:
+        """Keep the row of a run that has ended, so that listing it again costs one small file."""
+        Tail(self._header(run_id), self.root / run_id, series=False).seal()
+
+    def plan(self, run_id: str) -> Plan:
+        """What a run was asked to do."""
+        header = self._header(run_id)
+        if header.plan is None:
+            raise StoreError(f"the plan of run {run_id} is damaged: {header.why}")
+        return header.plan
+
+    def keep_fingerprint(self, run_id: str, fingerprint: str) -> Plan:
+        """Write the fingerprint of the data into the plan as it was at first; returns the completed plan."""
+        folder = self.folder(run_id)
+        header = read_header(folder, with_changes=False)
+        if header.plan is None:
+            raise StoreError(f"the plan of run {run_id} is damaged: {header.why}")
+        plan = header.plan.model_copy(update={"data_fingerprint": fingerprint})
+        write_header(folder, run_id, header.created, plan)
+        return self.plan(run_id)
+
+    def queue(
+        self,
+        run_id: str,
+        number: int,
+        holder: Identity,
+        launcher: str,
+        changes: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Note who will claim attempt `number`, so that a dead launcher leaves no run queued for ever.
+
+        changes: of the plan, that the attempt begins with; see `changes`. Raises StoreError.
+        """
+        folder = self.folder(run_id)
+        body = holder.to_dict() | {"attempt": number, "launcher": launcher, "time": time.time()}
+        body |= {"changes": dict(changes)} if changes else {}
+        try:
+            write_json(folder / "launch.json", body)
+        except OSError as error:
+            raise StoreError(
+                f"cannot queue run {run_id}: {folder} cannot be written: {error.strerror}; make room, "
+                "or mend the permissions"
+            ) from None
+
+    def refuse(self, run_id: str, number: int, why: str) -> None:
+        """Note why nobody could begin attempt `number`, so that the run does not wait for ever.
+
+        A full disk takes it as well: it is written over what `queue` noted. Nothing is raised; a run that is gone
+        needs no note.
+        """
+        path = self.root / run_id / "launch.json"
+        body = identity.mine().to_dict() | {"attempt": number, "time": time.time(), "refused": why}
+        with suppress(OSError):
+            overwrite(path, json.dumps(body).encode())
+
+    def next_attempt(self, run_id: str) -> int:
+        """The number that the next writer of a run would claim. Raises StoreError."""
+        try:
+            return max(attempts.numbers(self.folder(run_id)), default=0) + 1
+        except OSError as error:
+            raise StoreError(
+                f"cannot read the attempts of run {run_id}: {error.strerror}"
+            ) from None
+
+    def claim(self, run_id: str, number: int, launcher: str = "") -> Attempt:
+        """Become the writer of a run, as attempt `number`. launcher: the kind of place it trains in.
+
+        Whoever queues a run notes `next_attempt` then: if somebody else took that number meanwhile (to
+        resume the run, or to stop it in the queue), this raises AlreadyClaimed.
+        """
+        return Attempt.claim(self.folder(run_id), number, launcher)
+
+    def stop_queued(self, run_id: str, number: int, why: str = "") -> None:
+        """Record a run that nobody trains as stopped, by taking the attempt that it waits for.
+
+        Raises AlreadyClaimed if it has begun.
+        """
+        step = self.follow(run_id).summary().step
+        attempt = self.claim(run_id, number)
+        attempt.emit(Finished(outcome="stopped", step=step, by=whoami(why)))
+        attempt.close()
+
+    def find(self, address: str) -> str:
+        """The id of the run that an `address` means; see `address`. Raises NoSuchRun."""
+        try:
+            return addresses.one(address, self.list(), self.root).id
+        except NoSuchRun as error:
+            for stray in self.strays():
+                if address in {stray.name, stray.run_id}:
+                    raise NoSuchRun(f"{error}; there is the folder {stray.sentence}") from None
+            raise
+
+    def strays(self) -> tuple[Stray, ...]:
+        """Folders here that hold a run and are not named as one."""
+        return strays(self.root, set(self._ids()))
+
+    def find_all(self, wanted: Iterable[str]) -> tuple[str, ...]:
+        """The ids of the runs that some addresses mean, each once. Raises NoSuchRun."""
+        runs = self.list()
+        found = [s.id for each in wanted for s in addresses.several(each, runs, self.root)]
+        return tuple(dict.fromkeys(found))
+
+    def _ids(self) -> Iterable[str]:
+        try:
+            return [entry.name for entry in os.scandir(self.root) if _is_id(entry.name)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(f"cannot read the store {self.root}: {error.strerror}") from None
+
+    def _header(self, run_id: str) -> Header:
+        """Raises NoSuchRun, also if the run is deleted meanwhile."""
+        header = read_header(self.folder(run_id))
+        if header.plan is None:
+            self.folder(run_id)
+        return header
+
+
+def folder_mode(share: str) -> int:
+    """The mode of a new run's folder. Raises UnknownName."""
+    if share not in MODES:
+        raise UnknownName(f"value of {SHARE}", share, [name for name in MODES if name])
+    return MODES[share]
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == ID_LENGTH and all(c in ALPHABET for c in text)

@@ -1,0 +1,218 @@
+"""Tail: reads the growing event logs of one run, attempt by attempt, and says what they amount to."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs import row_cache
+from revconsole.records.files.damage import UNREADABLE
+from revconsole.records.logs.events import Finished, HandedOver
+from revconsole.records.runs.history import Fold, Tally
+from revconsole.records.runs.header import Header, header_stamp, read_header
+from revconsole.records.settings.plan import Plan
+from revconsole.records.logs.reading import Reading
+from revconsole.records.runs.run import ENDED, Run, State, Summary
+from revconsole.records.runs.state import Place, Verdict, judged, waiting
+
+
+class Tail:
+    """One reader of one run. `series=False` keeps no points, only what a row shows."""
+
+    def __init__(self, header: Header, folder: Path, *, series: bool) -> None:
+        self._header, self._folder, self._series = header, folder, series
+        self._seal: Summary | None = None
+        self._seal_checked = (0, 0)
+        self._start_again()
+
+    def summary(self) -> Summary:
+        """The run as one row, now."""
+        self._read_header()
+        kept = self._sealed_row()
+        if kept is not None:
+            place = Place(self._folder, kept.attempt)
+            state, reason = waiting(place) or (kept.state, kept.reason)
+            return replace(kept, state=state, reason=reason)
+        self._read_new()
+        return self._row()
+
+    def seal(self) -> None:
+        """Keep the row of an ended run beside its log, for whoever lists it next."""
+        summary = self.summary()
+        if summary.ended and summary.attempt and not isinstance(self._tally.ending, HandedOver):
+            row_cache.write(self._folder, summary, self._log_length()[1])
+
+    def run(self) -> Run:
+        """The run with every point and the log, now. Needs `series=True`."""
+        self._read_header()
+        self._read_new()
+        fold = self._fold
+        if isinstance(fold, Tally):
+            return Run(summary=self._row(), facts=dict(fold.facts))
+        return Run(
+            summary=self._row(),
+            facts=dict(fold.tally.facts),
+            earlier=dict(fold.tally.earlier),
+            series=fold.series(),
+            log=fold.log(),
+            confusion=fold.confusion,
+            boundary=fold.boundary,
+        )
+
+    @property
+    def _tally(self) -> Tally:
+        return self._fold if isinstance(self._fold, Tally) else self._fold.tally
+
+    def _sealed_row(self) -> Summary | None:
+        """The kept row, if there is one of this very log and the log itself was not needed yet."""
+        if self._attempt or self._header.plan is None:
+            return None
+        length = self._log_length()
+        if length != self._seal_checked:
+            self._seal_checked = length
+            self._seal = row_cache.read(self._folder, self._header.plan, *length)
+        return self._seal
+
+    def _log_length(self) -> tuple[int, int]:
+        """Number of the newest attempt and the bytes of its log; zeros before the first."""
+        number = max(self._numbers(), default=0)
+        try:
+            return number, self._log_path(number).stat().st_size
+        except OSError:
+            return number, 0
+
+    def _read_header(self) -> None:
+        """Read the plan again if it was replaced, or could not be read; one that is gone stays what it was."""
+        now = header_stamp(self._folder)
+        if any(now) and (self._header.plan is None or now != self._header.stamp):
+            self._header = read_header(self._folder)
+
+    def _start_again(self) -> None:
+        plan = self._header.plan
+        best = Plan.model_fields["objective"].default.best if plan is None else plan.objective.best
+        self._fold: Fold | Tally = Fold(best) if self._series else Tally(best)
+        self._attempt, self._damaged = 0, 0
+        self._reading: Reading | None = None
+
+    def _read_new(self) -> None:
+        if not self._read_attempts():  # the log was replaced by a shorter one
+            self._start_again()
+            self._read_attempts()
+
+    def _read_attempts(self) -> bool:
+        """Take in what is new; False if what was read before is not what is there."""
+        for number in self._numbers():
+            if number > self._attempt:
+                if self._reading is not None:
+                    if not self._reading.look():
+                        return False
+                    self._damaged += self._reading.damaged + self._reading.doubtful
+                self._attempt = number
+                self._reading = Reading(self._log_path(number).parent, self._fold)
+                self._fold.begin_attempt()
+        return self._reading is None or self._reading.look()
+
+    def _numbers(self) -> list[int]:
+        try:
+            return attempts.numbers(self._folder)
+        except OSError:  # out of reach
+            return []
+
+    def _log_path(self, number: int) -> Path:
+        return self._folder / "attempts" / f"{number:04d}" / "events.jsonl"
+
+    def _row(self) -> Summary:
+        header, tally = self._header, self._tally
+        if header.plan is None:
+            return damaged_row(header)
+        state, reason = self._verdict()
+        best, latest, facts = tally.best(), tally.latest, tally.facts
+        peak = _peak(tally)
+        return Summary(
+            id=header.id,
+            name=header.plan.name,
+            state=state,
+            reason=reason,
+            plan=header.plan,
+            created=header.created,
+            attempt=self._attempt,
+            epoch=tally.epochs[-1].epoch if tally.epochs else 0,
+            step=tally.step,
+            steps=_whole(facts.get("steps")),
+            seconds=tally.seconds,
+            seconds_per_epoch=tally.seconds_per_epoch(),
+            seconds_at_end=tally.seconds_at_end(),
+            eta_seconds=tally.eta_seconds() if state == "running" else None,
+            parameters=_whole(facts.get("parameters")),
+            multiply_adds_per_image=_whole(facts.get("multiply_adds_per_image")),
+            support_vectors=_whole(latest.get("support_vectors")),
+            best_validation_accuracy=best.values.get("validation_accuracy") if best else None,
+            best_validation_loss=best.values.get("validation_loss") if best else None,
+            best_knn_accuracy=best.values.get("knn_accuracy") if best else None,
+            best_epoch=best.epoch if best else None,
+            test_accuracy=latest.get("test_accuracy"),
+            test_knn_accuracy=latest.get("test_knn_accuracy"),
+            test_loss=latest.get("test_loss"),
+            loss=latest.get("loss"),
+            kept_for_backward_bytes=_whole(latest.get("kept_for_backward_bytes")),
+            gradient_error=tally.peaks.get("gradient_error"),
+            peak_memory_bytes=peak[0],
+            peak_memory_of=peak[1],
+            fingerprint=_text(facts.get("fingerprint")) or header.plan.data_fingerprint,
+            device=_text(facts.get("device")) or "",
+            alarm=", ".join(dict.fromkeys(rule.partition(":")[0] for rule in tally.alarms)),
+            alarm_text=" ".join(tally.alarms.values()),
+            damaged_lines=self._damaged_lines(state),
+            weights_sha256=tally.ending.weights_sha256
+            if isinstance(tally.ending, Finished)
+            else "",
+        )
+
+    def _verdict(self) -> Verdict:
+        if self._reading is not None and self._reading.odd:
+            return "damaged", self._reading.odd
+        try:
+            state, reason = judged(Place(self._folder, self._attempt), self._tally)
+        except UNREADABLE as error:
+            return "damaged", f"its state cannot be told: {type(error).__name__}"
+        if state == "lost" and self._reading is not None and self._reading.unread:
+            return "stalled", f"its log cannot be read now: {self._reading.unread}"
+        return state, reason
+
+    def _damaged_lines(self, state: State) -> int:
+        """A bad line at the end of the log may still come right, until nobody writes there any more."""
+        if self._reading is None:
+            return self._damaged
+        final = self._reading.doubtful if state in ENDED else 0
+        return self._damaged + self._reading.damaged + final
+
+
+def damaged_row(header: Header) -> Summary:
+    """The row of a run whose plan, or whatever else, cannot be read; `why` says what."""
+    return Summary(
+        id=header.id, name=header.id, state="damaged", reason=header.why,
+        plan=Plan(name=header.id), created=header.created,
+    )  # fmt: skip
+
+
+def _peak(tally: Tally) -> tuple[int | None, str]:
+    device = _text(tally.facts.get("device")) or "the device"
+    if "device_peak_allocated_bytes" in tally.peaks:
+        return _whole(tally.peaks["device_peak_allocated_bytes"]), f"allocated on {device}"
+    if "training_peak_bytes" in tally.peaks:
+        return _whole(tally.peaks["training_peak_bytes"]), "resident, above what was there before"
+    if "resident_peak_bytes" in tally.peaks:
+        return _whole(tally.peaks["resident_peak_bytes"]), "resident, whole process"
+    if "resident_bytes" in tally.peaks:
+        return _whole(tally.peaks["resident_bytes"]), "resident between steps, whole process"
+    return None, ""
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, int):
+        return int(value)
+    return int(value) if isinstance(value, float) and math.isfinite(value) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,147 @@
+"""Complaints: pydantic's report on a plan, as one sentence for the person who wrote the profile."""
+
+from collections.abc import Mapping, Sequence
+from types import NoneType
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from revconsole.errors import nearest
+from revconsole.records.sections import KINDS, Section
+from revconsole.records.sections.rule import Rule
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.words import LONGEST_SHOWN, shown
+
+NOUNS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text in quotes",
+    "string_too_short": "some text",
+    "bool_type": "true or false",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "finite_number": "a finite number",
+    "string_pattern_mismatch": "auto, cpu, mps, cuda, or cuda:0, cuda:1, …",
+}
+BOUNDS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+RETIRED = {"train": ("overlap",)}
+"""Settings by section that there once were and that changed no result: plans of old runs are read without them."""
+
+
+def every(error: ValidationError, table: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The dotted key and the sentence of each problem."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for problem in error.errors(include_url=False):
+        found.setdefault(_key(dict(problem)), []).append(dict(problem))
+    return [(key, _sentence(problems, table)) for key, problems in found.items()]
+
+
+def without(key: str, chosen: Sequence[str]) -> str:
+    """Why a setting does not apply to the kinds that were chosen, and which kinds have it."""
+    section, _, field = key.partition(".")
+    owners = [name for name, cls in KINDS[section][1].items() if field in cls.model_fields]
+    kinds = _and([repr(kind) for kind in chosen])
+    return f"{section} {kinds} {_has(chosen)} no {field}; {_and(owners)} {_has(owners)} it"
+
+
+def fields_of(section: str) -> list[str]:
+    """Every key that some kind of `section` has; empty for a single value such as `backward`."""
+    kinds = KINDS.get(section, ("", {}))[1].values() or [_section_class(section)]
+    return sorted({name for kind in kinds if kind is not None for name in kind.model_fields})
+
+
+def _section_class(section: str) -> type[Section] | None:
+    annotation = Plan.model_fields[section].annotation if section in Plan.model_fields else None
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+
+
+def _rule(problem: dict[str, Any]) -> Rule | None:
+    cause = problem.get("ctx", {}).get("error")
+    return cause if isinstance(cause, Rule) else None
+
+
+def _path(problem: dict[str, Any]) -> list[str]:
+    """Section, kind if it has kinds, and field, without which of its types the field was taken for."""
+    path = [str(part) for part in problem["loc"]]
+    return path[: 3 if path[0] in KINDS else 2]
+
+
+def _key(problem: dict[str, Any]) -> str:
+    rule = _rule(problem)
+    return rule.key if rule else _dotted(_path(problem))
+
+
+def _dotted(path: list[str]) -> str:
+    """The key as the user wrote it: pydantic puts the kind of a section between section and field."""
+    if path[0] not in KINDS:
+        return ".".join(path)
+    return ".".join([path[0], *path[2:]]) if len(path) > 1 else f"{path[0]}.{KINDS[path[0]][0]}"
+
+
+def _sentence(problems: list[dict[str, Any]], table: Mapping[str, Any]) -> str:
+    """What is wrong with one setting; one of several types has a problem for each."""
+    problem = problems[0]
+    if rule := _rule(problem):
+        return str(rule)
+    path, kind, given = _path(problem), problem["type"], problem.get("input")
+    if kind == "extra_forbidden":
+        return _unknown_field(path)
+    if kind == "union_tag_invalid":
+        return _unknown_kind(path[0], table)
+    if kind == "literal_error":
+        return f"{shown(given)} is not one of {problem['ctx']['expected'].replace(' or ', ', ')}"
+    wanted = _requirement(problems) + _or_none(path)
+    lists = "; lists go into [vary]" if isinstance(given, list) else ""
+    return f"{wanted}, not {shown(given)}{lists}"
+
+
+def _or_none(path: list[str]) -> str:
+    """Words for a setting that may also be unset."""
+    kinds = KINDS.get(path[0], ("", {}))[1]
+    owner = kinds.get(path[1]) if kinds and len(path) > 1 else _section_class(path[0])
+    field = owner.model_fields.get(path[-1]) if owner else None
+    return " or none" if field and NoneType in get_args(field.annotation) else ""
+
+
+def _requirement(problems: list[dict[str, Any]]) -> str:
+    """What a value should be, without saying what it was."""
+    kind, message = problems[0]["type"], str(problems[0]["msg"])
+    if kind in BOUNDS:
+        name, words = BOUNDS[kind]
+        return f"should be {words} {problems[0]['ctx'][name]}"
+    if kind in NOUNS:
+        nouns = [NOUNS[each["type"]] for each in problems if each["type"] in NOUNS]
+        return f"should be {' or '.join(nouns)}"
+    return f"{message[:1].lower()}{message[1:]}"
+
+
+def _unknown_kind(section: str, table: Mapping[str, Any]) -> str:
+    tag, kinds = KINDS[section]
+    chosen = dict(table[section]).get(tag)
+    return f"there is no {section} {shown(chosen)}{nearest(str(chosen)[:LONGEST_SHOWN], kinds)}"
+
+
+def _unknown_field(path: list[str]) -> str:
+    section, field = path[0], path[-1]
+    kinds = KINDS.get(section, ("", {}))[1]
+    if not kinds:
+        return f"unknown key{nearest(field, fields_of(section))}"
+    chosen = path[1]
+    owners = [name for name, cls in kinds.items() if field in cls.model_fields]
+    if owners:
+        return without(f"{section}.{field}", [chosen])
+    return f"unknown key{nearest(field, kinds[chosen].model_fields)}"
+
+
+def _has(owners: Sequence[str]) -> str:
+    return "has" if len(owners) == 1 else "have"
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1])] * (len(words) > 1) + [words[-1]])

@@ -1,0 +1,273 @@
+"""Idle settings: those that are there and change nothing beside others, and what would give them an effect.
+
+A profile refuses them, since whoever sets one expects something of it. A plan does not: what an earlier layer said
+may become idle by a later one, and runs of earlier versions are read back.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from revconsole.records.datasets import sources
+from revconsole.records.sections import (
+    Cct,
+    Coefficients,
+    Conformer,
+    Dino,
+    Mae,
+    Residual,
+    Step,
+    Svm,
+    Timm,
+    Vit,
+)
+from revconsole.records.settings.plan import Plan
+
+BACKWARD = ("backward", "scheme.name")
+LATE = {"schedule.every_epochs"}
+"""Idle where it comes after the last epoch, which its default might not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a setting needs. causes: the keys that decide it. lacking: why it is idle in a plan, empty where it is not.
+
+    said: whether its default says something, too, which another setting may go against.
+    """
+
+    causes: tuple[str, ...]
+    lacking: Callable[[Plan], str]
+    said: bool = False
+
+
+def why(plan: Plan, key: str) -> str:
+    """Why a setting of the plan changes nothing, and what to do; empty where it has an effect."""
+    need = NEEDS.get(key)
+    return need.lacking(plan) if need else ""
+
+
+def causes(key: str) -> tuple[str, ...]:
+    """The keys that decide whether a setting is idle."""
+    need = NEEDS.get(key)
+    return need.causes if need else ()
+
+
+def is_default(plan: Plan, key: str) -> bool:
+    """Whether a setting of the plan is what it would be if nobody had set it, and goes against nothing."""
+    need = NEEDS.get(key)
+    if need and need.said:
+        return False
+    section, _, name = key.partition(".")
+    owner = getattr(plan, section)
+    return bool(not name or getattr(owner, name) == type(owner).model_fields[name].default)
+
+
+def without_effect(plan: Plan) -> Plan:
+    """The plan with idle settings back at their defaults, so that what changes nothing tells no two runs apart."""
+    for key in NEEDS:
+        section, _, name = key.partition(".")
+        owner = getattr(plan, section)
+        fields = type(owner).model_fields
+        if name in fields and why(plan, key):
+            inner = owner.model_copy(update={name: fields[name].default})
+            reset = plan.model_copy(update={section: inner})
+            plan = plan if key in LATE and not why(reset, key) else reset
+    return plan
+
+
+def _crop_padding(plan: Plan) -> str:
+    cropped = plan.data.augment != "none"
+    return "" if cropped else "pads before a random crop, and there is none; add data.augment=crop"
+
+
+def _mirroring(plan: Plan) -> str:
+    if plan.data.augment != "crop-flip":
+        return ""
+    if plan.data.flip:
+        return "data.augment=crop-flip mirrors already; leave one out"
+    return "data.augment=crop-flip mirrors; write data.augment=crop, which does not"
+
+
+def _pieces(plan: Plan) -> str:
+    if plan.data.random_resized_crop is not None:
+        return ""
+    return (
+        "is of data.random_resized_crop, which is not set; add data.random_resized_crop=0.08, say"
+    )
+
+
+def _zca(plan: Plan) -> str:
+    chosen = plan.data.standardise
+    return "" if chosen == "zca" else f"is of data.standardise=zca alone, not of {chosen!r}"
+
+
+def _patches(plan: Plan) -> str:
+    if plan.data.dataset == sources.PATCHES:
+        return ""
+    return f"only context_patches has it, not {plan.data.dataset}; add data.dataset=context_patches"
+
+
+def _folder(plan: Plan) -> str:
+    if sources.FOLDER in {plan.data.dataset, plan.data.source}:
+        return ""
+    return f"only a folder of images has it, not {plan.data.dataset}; add data.dataset=imagefolder"
+
+
+def _place(plan: Plan) -> str:
+    device = plan.train.device
+    return f"needs a GPU, and train.device is {device}" if device == "cpu" else ""
+
+
+def _mlp_ratio(plan: Plan) -> str:
+    width = getattr(plan.model, "mlp_width", None)
+    return "" if width is None else f"model.mlp_width ({width}) says how wide; leave one out"
+
+
+def _drop_path(plan: Plan) -> str:
+    model = plan.model
+    if isinstance(model, Vit | Cct | Conformer) and model.depth == 1:
+        return "rises from 0 at the first block to this at the last, and there is only one"
+    return ""
+
+
+def _published(plan: Plan) -> str:
+    model = plan.model
+    if isinstance(model, Timm) and model.pretrained is True and model.weights is not None:
+        return "model.weights names a file to start from instead; leave one out"
+    return ""
+
+
+def _weights(plan: Plan) -> str:
+    if isinstance(plan.model, Timm) and isinstance(plan.model.pretrained, str):
+        return "model.pretrained names a run to start from instead; leave one out"
+    return ""
+
+
+def _kernel_gamma(plan: Plan) -> str:
+    linear = isinstance(plan.model, Svm) and plan.model.kernel == "linear"
+    return "the kernel 'linear' has no gamma; rbf and poly have it" if linear else ""
+
+
+def _degree(plan: Plan) -> str:
+    if not isinstance(plan.model, Svm) or plan.model.kernel == "poly":
+        return ""
+    return f"is of model.kernel=poly alone, not of {plan.model.kernel!r}"
+
+
+def _moving(plan: Plan) -> str:
+    scheme = plan.scheme
+    if not isinstance(scheme, Coefficients):
+        return ""
+    ends = (scheme.end_alpha in {None, scheme.alpha}, scheme.end_beta in {None, scheme.beta})
+    return "neither weight moves; set scheme.end_alpha or scheme.end_beta" if all(ends) else ""
+
+
+def _epochs(plan: Plan) -> str:
+    steps = plan.train.steps
+    if steps is None:
+        return ""
+    return (
+        f"train.steps ({steps:,}) says how long it trains; leave one out, or set train.steps=none"
+    )
+
+
+def _budget(plan: Plan) -> str:
+    chosen = plan.backward
+    return "" if chosen == "auto" else f"is of backward=auto alone, not of {chosen!r}"
+
+
+def _rebuilds(plan: Plan) -> bool:
+    """Whether any block is reconstructed."""
+    return plan.backward in {"reversible", "auto"} and not isinstance(plan.scheme, Residual)
+
+
+def _probes(plan: Plan) -> str:
+    if _rebuilds(plan) or not plan.train.probe_epochs:
+        return ""
+    return (
+        f"nothing is reconstructed with scheme {plan.scheme.name!r} and backward {plan.backward!r}, "
+        "so there is no error to measure; leave it out"
+    )
+
+
+def _warmup_epochs(plan: Plan) -> str:
+    steps = getattr(plan.schedule, "warmup_steps", None)
+    return (
+        "" if steps is None else f"schedule.warmup_steps ({steps:,}) says how long; leave one out"
+    )
+
+
+def _steps_down(plan: Plan) -> str:
+    schedule = plan.schedule
+    counted = plan.train.steps is None or plan.steps_per_epoch
+    if not isinstance(schedule, Step) or not counted or schedule.every_epochs < plan.epochs:
+        return ""
+    return (
+        f"the rate is lowered every {schedule.every_epochs} epochs (schedule.every_epochs), and there are "
+        f"{plan.epochs}; lower schedule.every_epochs"
+    )
+
+
+def _crops(plan: Plan) -> str:
+    none = isinstance(plan.objective, Dino) and not plan.objective.local_crops
+    return "there are no small crops; raise objective.local_crops" if none else ""
+
+
+def _warmup_temperature(plan: Plan) -> str:
+    none = isinstance(plan.objective, Dino) and not plan.objective.temperature_warmup
+    return "there is no warm-up; raise objective.temperature_warmup" if none else ""
+
+
+def _temperature_warmup(plan: Plan) -> str:
+    dino = plan.objective
+    if not isinstance(dino, Dino) or dino.warmup_temperature != dino.teacher_temperature:
+        return ""
+    return (
+        f"it would go from {dino.warmup_temperature:g} to {dino.teacher_temperature:g}; "
+        "set objective.warmup_temperature or objective.teacher_temperature"
+    )
+
+
+def _mixing(plan: Plan) -> str:
+    if not isinstance(plan.objective, Mae | Dino):
+        return ""
+    return f"mixes labels with the images, and {plan.objective.name!r} reads none; leave it out"
+
+
+NEEDS: dict[str, Need] = {
+    "data.crop_padding": Need(("data.augment",), _crop_padding),
+    "data.flip": Need(("data.augment",), _mirroring, said=True),
+    "data.crop_most": Need(("data.random_resized_crop",), _pieces),
+    "data.crop_ratio": Need(("data.random_resized_crop",), _pieces),
+    "data.zca_eps": Need(("data.standardise",), _zca),
+    "data.source_size": Need(("data.dataset",), _patches),
+    "data.patch_side": Need(("data.dataset",), _patches),
+    "data.gap": Need(("data.dataset",), _patches),
+    "data.jitter": Need(("data.dataset",), _patches),
+    "data.cut_seed": Need(("data.dataset",), _patches),
+    "data.on_bad_image": Need(("data.dataset", "data.source"), _folder),
+    "data.mixup": Need(("objective.name",), _mixing),
+    "data.cutmix": Need(("objective.name",), _mixing),
+    "data.place": Need(("train.device",), _place),
+    "model.mlp_ratio": Need(("model.mlp_width",), _mlp_ratio, said=True),
+    "model.drop_path": Need(("model.depth",), _drop_path),
+    "model.pretrained": Need(("model.weights",), _published),
+    "model.weights": Need(("model.pretrained",), _weights),
+    "model.gamma": Need(("model.kernel",), _kernel_gamma),
+    "model.degree": Need(("model.kernel",), _degree),
+    "scheme.moving": Need(
+        ("scheme.alpha", "scheme.beta", "scheme.end_alpha", "scheme.end_beta"), _moving
+    ),
+    "train.epochs": Need(("train.steps",), _epochs, said=True),
+    "train.budget_mib": Need(BACKWARD, _budget),
+    "train.probe_epochs": Need(BACKWARD, _probes),
+    "schedule.warmup_epochs": Need(("schedule.warmup_steps",), _warmup_epochs, said=True),
+    "schedule.every_epochs": Need(("train.epochs", "train.steps"), _steps_down),
+    "schedule.factor": Need(("train.epochs", "train.steps", "schedule.every_epochs"), _steps_down),
+    "objective.local_size": Need(("objective.local_crops",), _crops),
+    "objective.local_scale": Need(("objective.local_crops",), _crops),
+    "objective.warmup_temperature": Need(("objective.temperature_warmup",), _warmup_temperature),
+    "objective.temperature_warmup": Need(
+        ("objective.warmup_temperature", "objective.teacher_temperature"), _temperature_warmup
+    ),
+}
+"""Settings that are not always of use. What a support vector machine has no use for is said by its run instead."""

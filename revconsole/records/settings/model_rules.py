@@ -1,0 +1,239 @@
+"""What the settings of an architecture ask of one another, of the image and of the scheme."""
+
+import re
+from typing import TYPE_CHECKING
+
+from revconsole.records.sections import (
+    Additive,
+    Cct,
+    Cnn,
+    Conformer,
+    Hamiltonian,
+    Mlp,
+    Python,
+    Residual,
+    Resnet,
+    Section,
+    Svm,
+    Swin,
+    Timm,
+    Uniformer,
+    Vit,
+)
+from revconsole.records.sections.rule import Rule
+
+if TYPE_CHECKING:
+    from revconsole.records.settings.plan import Plan
+
+RUN = "run:"
+FUNCTION = re.compile(r"[\w.]+:\w+")
+POWERS = frozenset({2, 4, 8, 16, 32, 64, 128, 256})
+"""Sides of a patch that a row of halvings can make."""
+
+
+def check_model(plan: "Plan") -> None:
+    """Raise Rule for the first setting of the model that fits nothing else."""
+    model, size = plan.model, plan.image_size
+    _check_start(model)
+    match model:
+        case Vit():
+            _check_vit(model, size)
+            if model.token_merging:
+                _check_merging(model)
+                _require_plain(plan, "merged tokens cannot be told apart again")
+        case Cct():
+            _check_heads(model.heads, model.dim)
+            _check_sines(model.position, model.dim)
+            if model.kernel % 2 == 0:
+                raise Rule("model.kernel", f"a kernel has an odd side, not {model.kernel}")
+        case Conformer():
+            _check_conformer(model, size)
+            _require_plain(plan, "the blocks of conformer pass on two streams already")
+        case Uniformer():
+            _check_patch(2 * model.patch, size, shown=model.patch, factor=2)
+            _check_heads(model.heads, 2 * model.dim)
+        case Cnn() | Mlp() | Svm():
+            _require_plain(
+                plan,
+                f"{model.architecture} has no residual blocks to wire otherwise",
+            )
+        case Python():
+            _check_function(model.function)
+        case Resnet():
+            _require_one_branch(plan)
+        case _:
+            pass
+    _check_fitted(plan)
+    _check_views(plan)
+    _check_joined(plan)
+
+
+def run_address(model: Section) -> str | None:
+    """What `model.pretrained` says of the run to start from, without `run:`; None where it names none."""
+    said = getattr(model, "pretrained", None)
+    return said.removeprefix(RUN) if isinstance(said, str) else None
+
+
+def _check_start(model: Section) -> None:
+    said, address = getattr(model, "pretrained", None), run_address(model)
+    if address is not None and (not address or not str(said).startswith(RUN)):
+        others = ", or true for published weights" if isinstance(model, Timm) else ""
+        raise Rule(
+            "model.pretrained",
+            f"write run: and the id or name of a run of this store{others}, not {said!r}",
+        )
+    if address is None and getattr(model, "pretrained_sha256", None) is not None:
+        raise Rule("model.pretrained_sha256", "is of a run that model.pretrained names")
+
+
+def _check_vit(vit: Vit, size: int) -> None:
+    _check_patch(vit.patch, size)
+    _check_heads(vit.heads, vit.dim)
+    _check_sines(vit.position, vit.dim)
+    if vit.stem in {"conv", "resnet"} and vit.patch not in POWERS:
+        raise Rule(
+            "model.patch",
+            f"stem {vit.stem!r} halves the side step by step, so patch is 2, 4, 8, …, not {vit.patch}",
+        )
+    if vit.stem == "shifted" and vit.patch == 1:
+        raise Rule("model.patch", "stem 'shifted' moves by half a patch, so patch is at least 2")
+    tokens = (size // vit.patch) ** 2 + (vit.pool == "cls")
+    if vit.attention == "local" and tokens == 1:
+        raise Rule(
+            "model.attention",
+            "'local' lets no token see itself, and there is only one; use a smaller patch",
+        )
+    _check_landmarks(vit, tokens)
+
+
+def _check_landmarks(vit: Vit, tokens: int) -> None:
+    if vit.landmarks is None:
+        return
+    if vit.attention != "softmax_free":
+        raise Rule(
+            "model.landmarks",
+            f"only attention 'softmax_free' has landmarks, not {vit.attention!r}; leave them out",
+        )
+    if vit.landmarks > tokens:
+        raise Rule(
+            "model.landmarks", f"{vit.landmarks} landmarks are more than the {tokens} tokens"
+        )
+
+
+def _check_merging(vit: Vit) -> None:
+    if vit.attention != "softmax":
+        raise Rule(
+            "model.token_merging",
+            f"tokens are merged with attention 'softmax' only, not {vit.attention!r}",
+        )
+    if vit.pool != "cls":
+        raise Rule(
+            "model.token_merging",
+            f"merged tokens stand for several patches each, which pool {vit.pool!r} would not weigh; "
+            "use pool 'cls'",
+        )
+
+
+def _check_conformer(model: Conformer, size: int) -> None:
+    _check_patch(model.patch, size)
+    _check_heads(model.heads, model.dim)
+    if model.patch % 2:
+        raise Rule("model.patch", f"conformer needs an even patch, not {model.patch}")
+    if model.channels % 4:
+        raise Rule("model.channels", f"channels is a multiple of 4, and {model.channels} is not")
+
+
+def _check_fitted(plan: "Plan") -> None:
+    """Refuse what means something only where weights move step by step, and would change what is said to be fitted."""
+    if not isinstance(plan.model, Svm):
+        return
+    train = plan.train
+    if plan.data.augmentations:
+        raise Rule(
+            f"data.{next(iter(plan.data.augmentations))}",
+            "svm is fitted to each image once, as it is, so nothing is augmented; leave it out",
+        )
+    for name in ("average", "freeze"):
+        if getattr(train, name) is not None:
+            raise Rule(f"train.{name}", "svm has no weights that move step by step; leave it out")
+    if train.device not in {"auto", "cpu"}:
+        raise Rule("train.device", f"svm is fitted on the CPU, not on {train.device}; leave it out")
+
+
+def _check_function(source: str | None) -> None:
+    if source is None or not FUNCTION.fullmatch(source):
+        said = "is not set" if source is None else f"is {source!r}"
+        raise Rule(
+            "model.function",
+            f"{said}; write where your model comes from as package.module:function",
+        )
+
+
+def _require_plain(plan: "Plan", because: str) -> None:
+    """Refuse every scheme but the plain network, and every backward that would wire it."""
+    plain = isinstance(plan.scheme, Residual)
+    if plain and plan.backward == "stored":
+        return
+    raise Rule(
+        "backward" if plain else "scheme.name",
+        f"{because}; use scheme 'residual' with backward 'stored'",
+    )
+
+
+def _require_one_branch(plan: "Plan") -> None:
+    if isinstance(plan.scheme, Additive | Hamiltonian):
+        raise Rule(
+            "scheme.name",
+            f"a block of resnet has one branch, and {plan.scheme.name} needs two; use bdia or momentum",
+        )
+
+
+def _check_views(plan: "Plan") -> None:
+    if plan.data.views > 1 and isinstance(plan.model, Conformer | Mlp | Python):
+        raise Rule(
+            "data.views",
+            f"{plan.model.architecture} has no features that a head could read of both views; "
+            "use another architecture, or views 1",
+        )
+
+
+def _check_joined(plan: "Plan") -> None:
+    """Two streams side by side fit one norm and one head, right after the one stack."""
+    model, scheme = plan.model, plan.scheme
+    pooled = isinstance(model, Vit) and model.pool == "sequence"
+    staged = isinstance(model, Cct | Swin | Uniformer)
+    if isinstance(scheme, Additive) and scheme.fuse == "concat" and (pooled or staged):
+        what = "pool 'sequence'" if pooled else model.architecture
+        raise Rule(
+            "scheme.fuse",
+            f"two streams side by side do not fit what follows the blocks with {what}; "
+            'set scheme.fuse = "mean"',
+        )
+
+
+def _check_patch(patch: int, size: int, *, shown: int | None = None, factor: int = 1) -> None:
+    """Refuse a patch that leaves a rest; `shown` is the setting, `factor` times as large in pixels."""
+    if size % patch == 0:
+        return
+    fitting = [str(n // factor) for n in range(factor, size + 1, factor) if size % n == 0]
+    times = "" if factor == 1 else f"{factor} × "
+    raise Rule(
+        "model.patch",
+        f"{times}patch {patch if shown is None else shown} does not divide the image side of {size} "
+        f"pixels; these do: {', '.join(fitting) or 'none, change data.image_size'}",
+    )
+
+
+def _check_heads(heads: int, dim: int) -> None:
+    if dim % heads:
+        fitting = [str(n) for n in range(1, min(dim, 64) + 1) if dim % n == 0]
+        raise Rule(
+            "model.heads", f"{heads} heads do not divide dim {dim}; these do: {', '.join(fitting)}"
+        )
+
+
+def _check_sines(position: str, dim: int) -> None:
+    if position == "sinusoidal" and dim % 4:
+        raise Rule(
+            "model.dim", f"sinusoidal positions need dim to be a multiple of 4, and {dim} is not"
+        )

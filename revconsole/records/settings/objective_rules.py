@@ -1,0 +1,114 @@
+"""What an objective without labels asks of the model, the image and the training."""
+
+import math
+from typing import TYPE_CHECKING
+
+from revconsole.records.sections import Classification, Dino, Mae, Vit
+from revconsole.records.sections.rule import Rule
+
+if TYPE_CHECKING:
+    from revconsole.records.settings.plan import Plan
+
+
+def check_objective(plan: "Plan") -> None:
+    """Raise Rule for the first setting that the objective cannot do with."""
+    if isinstance(plan.objective, Classification):
+        return
+    model = _encoder(plan)
+    match plan.objective:
+        case Mae() as mae:
+            _check_mae(plan, model, mae)
+        case Dino() as dino:
+            _check_dino(plan, model, dino)
+
+
+def masked(patches: int, ratio: float) -> int:
+    """How many of so many patches are hidden: at least one, and at least one is seen."""
+    return min(max(patches - int(patches * (1 - ratio)), 1), patches - 1)
+
+
+def local_size(plan: "Plan", dino: Dino) -> int:
+    """Side of a small crop, in pixels: as asked, or the multiple of a patch next to half the image."""
+    if dino.local_size is not None:
+        return dino.local_size
+    patch = getattr(plan.model, "patch", 1)
+    return max(1, round(plan.image_size / (2 * patch))) * int(patch)
+
+
+def _encoder(plan: "Plan") -> Vit:
+    """The model, if it can be pre-trained so."""
+    model, name = plan.model, plan.objective.name
+    if not isinstance(model, Vit):
+        raise Rule(
+            "objective.name",
+            f"{name!r} pre-trains architecture 'vit' alone, not {model.architecture!r}; set model.architecture=vit",
+        )
+    if model.pretrained is not None:
+        raise Rule(
+            "model.pretrained",
+            f"{name!r} begins with drawn weights; use objective 'classification' to go on from a run",
+        )
+    if plan.train.label_smoothing:
+        raise Rule("train.label_smoothing", f"{name!r} reads no labels; leave it out")
+    if plan.train.freeze == "backbone":
+        raise Rule(
+            "train.freeze", f"{name!r} has no head that could train alone; name what to freeze"
+        )
+    return model
+
+
+def _check_mae(plan: "Plan", model: Vit, mae: Mae) -> None:
+    patches = (plan.image_size // model.patch) ** 2
+    if model.stem != "linear":
+        raise Rule(
+            "model.stem",
+            f"'mae' hides patches, and stem {model.stem!r} lets a token see the pixels around its own; use 'linear'",
+        )
+    if model.token_merging:
+        raise Rule(
+            "model.token_merging",
+            "'mae' paints from every visible patch, and merged tokens are fewer; set it to 0",
+        )
+    if patches < 2:
+        raise Rule(
+            "model.patch", "'mae' hides some patches and shows others, and there is only one"
+        )
+    seen = patches - masked(patches, mae.mask_ratio) + (model.pool == "cls")
+    if model.attention == "local" and seen < 2:
+        raise Rule(
+            "objective.mask_ratio",
+            "attention 'local' lets no token see itself, and only one would be left; hide fewer patches",
+        )
+    if mae.decoder_dim % math.lcm(4, mae.decoder_heads):
+        raise Rule(
+            "objective.decoder_dim",
+            f"is a multiple of 4, for its positions, and of the {mae.decoder_heads} decoder_heads, "
+            f"and {mae.decoder_dim} is not; {math.lcm(4, mae.decoder_heads)} is the least",
+        )
+
+
+def _check_dino(plan: "Plan", model: Vit, dino: Dino) -> None:
+    side = local_size(plan, dino)
+    if plan.train.average is not None:
+        raise Rule(
+            "train.average",
+            "the teacher of 'dino' is a moving average of the weights already; leave it out",
+        )
+    if side % model.patch or side > plan.image_size:
+        raise Rule(
+            "objective.local_size",
+            f"a small crop is a multiple of the patch of {model.patch} pixels and no larger than the image of "
+            f"{plan.image_size}, not {side}",
+        )
+    if dino.local_scale > dino.global_scale:
+        raise Rule(
+            "objective.local_scale",
+            f"a small crop shows less than a large one, which shows {dino.global_scale:g} or more of the image; "
+            f"{dino.local_scale:g} is more",
+        )
+    tokens = (side // model.patch) ** 2 + (model.pool == "cls")
+    if dino.local_crops and model.attention == "local" and tokens < 2:
+        raise Rule(
+            "objective.local_size",
+            "attention 'local' lets no token see itself, and a small crop would have only one; make it larger",
+        )

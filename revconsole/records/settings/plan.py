@@ -1,0 +1,323 @@
+"""Plan: one run, completely determined.
+
+Every default is resolved and every cross-field rule has been checked, so whoever holds a plan can train
+it. A plan is made by `Profile.plans()` and read back from a run folder; it never changes.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from revconsole.records.datasets import catalogue, sources
+from revconsole.records.datasets.facts import DatasetFacts
+from revconsole.records.sections import (
+    KINDS,
+    AdamW,
+    Backward,
+    Bdia,
+    Classification,
+    Coefficients,
+    Cosine,
+    Data,
+    Model,
+    Momentum,
+    Objective,
+    OneCycle,
+    Optimizer,
+    Residual,
+    Schedule,
+    Scheme,
+    Section,
+    Sgd,
+    Svm,
+    Train,
+    Vit,
+)
+from revconsole.records.sections.rule import Rule
+from revconsole.records.settings.data_rules import check_data
+from revconsole.records.settings.model_rules import check_model
+from revconsole.records.settings.objective_rules import check_objective
+
+EXACT_GAMMAS = frozenset({1.0, 0.5, 0.25})
+"""What bdia can scale by on a grid; at 0 it is the plain network, and there is none."""
+RATIO_SLACK = 1e-6
+"""How far from a thousandth a decimal number may lie by being a binary one."""
+LABELS = frozenset(
+    {"name", "profile", "study", "arm", "quick", "data_fingerprint", "folder_images"}
+)
+"""What a plan is called, where it came from and what was found out about it: nothing of it decides the result."""
+
+WHERE = {"train": {"device"}, "data": {"place"}}
+"""Settings by section that say where a run is computed: the same run may be computed anywhere."""
+
+NOT_OF_THE_PAST = {
+    "train": {
+        "device", "threads", "deterministic", "epochs", "steps", "patience", "budget_mib", "on_oom",
+        "audit", "probe_epochs", "checkpoint_epochs", "checkpoint_steps", "checkpoint_minutes",
+        "keep_checkpoints",
+    },
+    "data": {"folder", "place", "prefetch"},
+    "model": {"weights"},
+}  # fmt: skip
+"""Settings by section that change nothing of the steps made: where it trains and for how long, where its files lie, what
+is measured and kept on the way."""
+
+LATER = frozenset({"objective"})
+"""Sections with kinds that plans had not from the beginning: at their default, a digest knows nothing of them."""
+
+FIRST_DEFAULTS = {("scheme", "bdia"): {"grid_bits": None}}
+"""Of a kind, what settings were by default when plans were first digested, where that has changed: to a digest they are
+that still, so that what it says of a run does not depend on which version made the run."""
+
+
+class Plan(Section):
+    """One run: what to train on which data, from which seed."""
+
+    name: str = Field(min_length=1, max_length=120)
+    """What people call the run; not unique."""
+    profile: str = Field(default="", max_length=120)
+    """The profile it was made from."""
+    study: str = Field(default="", max_length=120)
+    """The study it belongs to."""
+    arm: str = Field(default="", max_length=120)
+    """Which arm of the study: what its runs have in common beside the seed."""
+    quick: bool = False
+    """Whether it is of the study's short form, whose results are not those of the full one."""
+    seed: int = Field(default=0, ge=0)
+    """Source of every random draw but the split."""
+    backward: Backward = "stored"
+    """Where the backward pass gets its activations: kept, recomputed, reconstructed."""
+    model: Model = Vit()
+    scheme: Scheme = Residual()
+    data: Data = Data()
+    train: Train = Train()
+    optimizer: Optimizer = AdamW()
+    schedule: Schedule = Cosine()
+    objective: Objective = Classification()
+    lengthened: list[int] | None = None
+    """Where the run was to end before `resume` lengthened it, in steps where it counts them, else in epochs."""
+    data_fingerprint: str | None = None
+    """SHA-256 of the images, labels and split; filled in when the run first starts."""
+    folder_images: int | None = Field(default=None, ge=1)
+    """Of a folder, where the length counts steps: images of an epoch, as they were counted when the run was planned."""
+
+    @property
+    def facts(self) -> DatasetFacts:
+        """Facts of the dataset (classes, channels, size as shipped).
+
+        Raises DataUnavailable where its classes are those of a folder that is not there.
+        """
+        return sources.facts_of(self.data)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square images the model sees, in pixels."""
+        return sources.image_size(self.data)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of an epoch, the held-out images left out; 0 for a folder, whose images nobody has counted."""
+        if self.folder_images is not None:
+            return math.ceil(self.folder_images / self.train.batch)
+        images = min(self.data.train_limit or self.shipped_images, self.shipped_images)
+        return math.ceil((images - self.data.held_out(images)) / self.train.batch)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that the run begins; a support vector machine is fitted in one."""
+        if isinstance(self.model, Svm):
+            return 1
+        if self.train.steps is None:
+            return self.train.epochs
+        return math.ceil(self.train.steps / max(1, self.steps_per_epoch))
+
+    @property
+    def shipped(self) -> DatasetFacts:
+        """What its dataset, or the one that is cut, ships; 0 images for a folder, as no file is looked at."""
+        return catalogue.dataset(self.data.source or self.data.dataset)
+
+    @property
+    def shipped_images(self) -> int:
+        """Training images of the dataset, 0 for a folder; no file is looked at."""
+        return self.shipped.train_images
+
+    def digest(self) -> str:
+        """A hash of everything that decides the result: two plans with one digest train alike, wherever they do.
+
+        What is at its default is left out: a setting that a later version adds changes no digest. Nor does a default that
+        a later version changes; see `FIRST_DEFAULTS`.
+        """
+        content = self._without(WHERE).model_dump(exclude=set(LABELS), exclude_defaults=True)
+        for section, (tag, _) in KINDS.items():
+            inner = getattr(self, section)
+            kind = getattr(inner, tag)
+            if section in content or section not in LATER:
+                content.setdefault(section, {})[tag] = kind
+            for name, first in FIRST_DEFAULTS.get((section, kind), {}).items():
+                content[section].pop(name, None)
+                if getattr(inner, name) != first:
+                    content[section][name] = getattr(inner, name)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def past_digest(self) -> str:
+        """A hash of everything that decides the steps a run has made; checkpoints carry it.
+
+        Left out beside what `digest` leaves out: see `NOT_OF_THE_PAST`.
+        """
+        return self._without(NOT_OF_THE_PAST).model_copy(update={"lengthened": None}).digest()
+
+    @property
+    def where(self) -> tuple[object, ...]:
+        """Where it is to be computed, which the digest leaves out; see `WHERE`."""
+        return tuple(
+            getattr(getattr(self, section), name)
+            for section, names in WHERE.items()
+            for name in sorted(names)
+        )
+
+    def _without(self, settings: Mapping[str, AbstractSet[str]]) -> Self:
+        """With some settings, by section, at their defaults, whatever they are."""
+        first: dict[str, object] = {}
+        for section, names in settings.items():
+            inner = getattr(self, section)
+            fields = type(inner).model_fields
+            defaults = {name: fields[name].default for name in names if name in fields}
+            first[section] = inner.model_copy(update=defaults)
+        return self.model_copy(update=first)
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        check_data(self.data)
+        check_model(self)
+        check_objective(self)
+        _check_scheme(self)
+        _check_training(self)
+        return self
+
+
+def _check_scheme(plan: Plan) -> None:
+    scheme = plan.scheme
+    if plan.backward == "reversible":
+        _check_reversible(plan)
+    if isinstance(scheme, Bdia) and scheme.grid_bits is not None and scheme.gamma:
+        _check_lossless(scheme)
+    if isinstance(scheme, Momentum | Coefficients) and scheme.grid_bits is not None:
+        _check_ratio(scheme)
+
+
+def _check_lossless(scheme: Bdia) -> None:
+    """On a grid a state is scaled by a power of two, and by one only."""
+    if scheme.gamma not in EXACT_GAMMAS:
+        raise Rule(
+            "scheme.gamma",
+            f"bdia is exact at gamma 0.5 (1 side bit), 0.25 (2 bits) or 1 (none), not {scheme.gamma}; "
+            'or compute in floats, with scheme.grid_bits = "none"',
+        )
+    if abs(scheme.evaluation_gamma) not in {0.0, scheme.gamma}:
+        raise Rule(
+            "scheme.evaluation_gamma",
+            f"exact bdia evaluates at 0 or ±{scheme.gamma:g}, not {scheme.evaluation_gamma:g}; "
+            'or compute in floats, with scheme.grid_bits = "none"',
+        )
+
+
+def _check_ratio(scheme: Momentum | Coefficients) -> None:
+    """On a grid a weight is divided by as a ratio of whole numbers."""
+    names = ("gamma",) if isinstance(scheme, Momentum) else ("beta", "end_beta")
+    for name in names:
+        value = getattr(scheme, name)
+        if value is not None and abs(value * 1000 - round(value * 1000)) > RATIO_SLACK:
+            raise Rule(
+                f"scheme.{name}",
+                f"exact mode takes {name} with at most three decimals, not {value}; "
+                f"write {round(value, 3):g}, or leave grid_bits unset",
+            )
+
+
+def _check_reversible(plan: Plan) -> None:
+    scheme = plan.scheme
+    if isinstance(scheme, Residual):
+        raise Rule(
+            "backward",
+            "scheme 'residual' has no inverse; use backward 'stored', 'checkpointed' or 'auto', "
+            "or another scheme",
+        )
+    if isinstance(scheme, Momentum | Bdia) and scheme.gamma == 0:
+        raise Rule(
+            "scheme.gamma",
+            f"the inverse of {scheme.name!r} divides by gamma, so gamma 0 cannot be reversed; "
+            "use backward 'stored' or 'checkpointed'",
+        )
+    if isinstance(scheme, Coefficients):
+        key = "beta" if scheme.end_beta is None else "end_beta"
+        if getattr(scheme, key) == 0:
+            raise Rule(
+                f"scheme.{key}",
+                "coefficients whose beta ends at 0 forget the older state and have no inverse; let end_beta be "
+                "0.7, say, or use backward 'stored' or 'checkpointed'",
+            )
+
+
+def _check_training(plan: Plan) -> None:
+    train = plan.train
+    if train.batch % train.accumulate:
+        raise Rule(
+            "train.accumulate",
+            f"{train.accumulate} micro-batches do not divide batch {train.batch}",
+        )
+    if isinstance(plan.optimizer, Sgd) and plan.optimizer.nesterov and not plan.optimizer.momentum:
+        raise Rule(
+            "optimizer.nesterov", "looks ahead along the momentum, which is 0; set it to 0.9, say"
+        )
+    check_length(plan)
+    if train.precision == "fp16" and train.device == "cpu":
+        raise Rule("train.precision", "fp16 needs a GPU; on the CPU use float32 or bf16")
+    if train.precision == "tf32" and train.device in {"cpu", "mps"}:
+        raise Rule(
+            "train.precision",
+            f"tf32 is arithmetic of NVIDIA GPUs, and train.device is {train.device}; use float32 or bf16",
+        )
+    if plan.data.repeats > train.batch:
+        raise Rule(
+            "data.repeats",
+            f"{plan.data.repeats} copies of an image do not fit into a batch of {train.batch}",
+        )
+    data, shipped = plan.data, plan.shipped
+    for name, what, images, limit in (
+        ("train_limit", "training", shipped.train_images, data.train_limit),
+        ("test_limit", "test", shipped.test_images, data.test_limit),
+    ):
+        if images and limit and limit > images:
+            raise Rule(f"data.{name}", f"{data.dataset} has {images} {what} images, not {limit}")
+
+
+def check_length(plan: Plan) -> None:
+    """Refuse a warm-up that lasts to the end, where it is known how many steps make an epoch."""
+    train, schedule, per_epoch = plan.train, plan.schedule, plan.steps_per_epoch
+    if isinstance(schedule, OneCycle) or (train.steps is not None and not per_epoch):
+        return
+    epochs = train.steps / per_epoch if train.steps else float(train.epochs)
+    steps = train.steps or train.epochs * per_epoch
+    length = (
+        f"the {epochs:.3g} epochs of train.steps ({train.steps:,})"
+        if train.steps
+        else f"train.epochs ({epochs:g})"
+    )
+    if schedule.warmup_steps is not None:
+        if per_epoch and schedule.warmup_steps >= steps:
+            raise Rule(
+                "schedule.warmup_steps",
+                f"{schedule.warmup_steps:,} steps of warm-up must be fewer than the {steps:,} of the run; "
+                f"set schedule.warmup_steps={steps // 10}, say",
+            )
+    elif 0 < schedule.warmup_epochs >= epochs:
+        raise Rule(
+            "schedule.warmup_epochs",
+            f"{schedule.warmup_epochs:g} epochs of warm-up must be fewer than {length}; "
+            f"set schedule.warmup_epochs={epochs / 10:.2g}, say",
+        )

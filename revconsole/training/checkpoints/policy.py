@@ -1,0 +1,226 @@
+"""Keeper: when a checkpoint is made, which are kept, and which a run goes back to."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+
+from revconsole.errors import RunFailed
+from revconsole.records.logs.events import Advised, Checkpointed, Event, Scalar
+from revconsole.training.checkpoints.checkpoint import Checkpoints, Damaged, Loaded, NotSaved
+from revconsole.training.machine import devices
+from revconsole.training.memory.budget import backwards, restore_backwards
+from revconsole.training.setup.setting import Setting
+from revconsole.training.step.progress import Progress
+
+MINUTE = 60.0
+
+
+class Keeper:
+    """The checkpoints of one run, and the weights, optimiser and scaler that go into them."""
+
+    def __init__(
+        self, setting: Setting, checkpoints: Checkpoints, emit: Callable[[Event], None]
+    ) -> None:
+        self._setting, self._checkpoints, self._emit = setting, checkpoints, emit
+        self._saved: tuple[int, int] | None = None
+        self._last_weights = ""
+        self._restart(0)
+
+    def restore(self) -> tuple[Progress, list[Advised]]:
+        """Go on from the newest whole checkpoint, or from the beginning; and what was damaged on the way.
+
+        Raises RunFailed for a checkpoint of another model.
+        """
+        warnings: list[Advised] = []
+        for step in self._checkpoints.steps():
+            try:
+                loaded = self._checkpoints.load(step)
+            except Damaged as damage:
+                self._checkpoints.set_aside(step)
+                warnings.append(_damaged(damage))
+            else:
+                progress = self._apply(loaded)
+                return progress, [*warnings, *self._surroundings(loaded)]
+        return Progress(), warnings
+
+    def due(self, step: int) -> bool:
+        """Whether the plan wants a checkpoint after this step, within an epoch; counted from the last attempt."""
+        train = self._setting.plan.train
+        steps, minutes = train.checkpoint_steps, train.checkpoint_minutes
+        return (
+            (steps is not None and step - self._since >= steps)
+            or (minutes is not None and time.monotonic() - self._began >= minutes * MINUTE)
+            # Or what is lost would be computed with other micro-batches.
+            or self._setting.micro_batch != self._micro_batch
+        )
+
+    def save_if_possible(self, progress: Progress) -> None:
+        """Make a checkpoint; where it cannot be written, say so, and let the run go on until the next is due."""
+        try:
+            self.save(progress)
+        except NotSaved as failure:
+            self._emit(_not_saved(progress.step, failure))
+
+    def save(self, progress: Progress) -> None:
+        """Make a checkpoint, unless the newest is of this very position. Raises NotSaved."""
+        position = (progress.step, progress.epoch)
+        self._restart(progress.step)
+        if position == self._saved:
+            return
+        setting, best = self._setting, progress.best
+        path = self._checkpoints.save(
+            progress.step,
+            weights=setting.model.state_dict(),
+            state={
+                "optimizer": setting.optimizer.state_dict(),
+                "scaler": setting.precision.scaler.state_dict(),
+                "progress": progress.to_dict(),
+                "backwards": backwards(setting),
+                "micro_batch": setting.micro_batch,
+                "average": None if setting.average is None else setting.average.state_dict(),
+                "surroundings": devices.surroundings(setting.device),
+                "plan": setting.plan.past_digest(),
+            },
+        )
+        self._saved = position
+        is_best = best is not None and best.step == progress.step
+        file = str(path.relative_to(path.parent.parent))
+        self._emit(Checkpointed(step=progress.step, epoch=progress.epoch, file=file, best=is_best))
+        newest = self._checkpoints.steps()[: setting.plan.train.keep_checkpoints]
+        self._checkpoints.keep_only([*newest, *([best.step] if best else [])])
+
+    def end_epoch(self, progress: Progress) -> None:
+        """Make the checkpoint that is due after an epoch: every so many, the best, and the last.
+
+        Raises NotSaved only if all training is done and there is no checkpoint at all.
+        """
+        plan, best = self._setting.plan, progress.best
+        last = progress.epoch == self._setting.epochs
+        due = progress.epoch % plan.train.checkpoint_epochs == 0 or last
+        if last and not self._checkpoints.steps():
+            self.save(progress)
+        elif due or (best is not None and best.epoch == progress.epoch):
+            self.save_if_possible(progress)
+
+    def last_weights(self) -> str:
+        """SHA-256 of the last step's weights and buffers, also when the model holds the best epoch's."""
+        return self._last_weights or weights_sha256(self._setting.model)
+
+    def go_to_best(self, progress: Progress) -> None:
+        """Put the weights of the best epoch into the model; the last ones stay where none was scored.
+
+        No checkpoint is made after it: these weights are not those of the last step.
+        """
+        best = progress.best
+        self._last_weights = self.last_weights()
+        self._saved = (progress.step, progress.epoch)
+        if best is None or best.step == progress.step:
+            return
+        if best.step not in self._checkpoints.steps():
+            self._emit(_best_missing(best.epoch))
+            return
+        try:
+            loaded = self._checkpoints.load(best.step)
+        except Damaged as damage:
+            self._emit(_damaged(damage))
+            return
+        load_weights(self._setting, loaded)
+        self._setting.reach(best.step)
+
+    def _apply(self, loaded: Loaded) -> Progress:
+        setting = self._setting
+        digest = setting.plan.past_digest()
+        if loaded.state.get("plan", digest) != digest:
+            raise RunFailed(
+                f"the checkpoint of step {loaded.step} was made under another plan than the run has now; put "
+                "the plan back, or launch a new run"
+            )
+        try:
+            load_weights(self._setting, loaded)
+            setting.optimizer.load_state_dict(loaded.state["optimizer"])
+            if setting.precision.scaled:
+                setting.precision.scaler.load_state_dict(loaded.state["scaler"])
+            progress = Progress.from_dict(loaded.state["progress"])
+            if setting.plan.backward == "auto":
+                restore_backwards(setting, loaded.state["backwards"])
+            setting.micro_batch = loaded.state.get("micro_batch", setting.micro_batch)
+            setting.reach(max(progress.step, 1))
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise RunFailed(
+                f"the checkpoint of step {loaded.step} does not fit the model this version builds "
+                f"({reason}); resume with the versions the run began with, or launch a new run"
+            ) from error
+        self._saved = (progress.step, progress.epoch)
+        self._restart(progress.step)
+        return progress
+
+    def _restart(self, step: int) -> None:
+        """Count from here to the next checkpoint."""
+        self._since, self._began = step, time.monotonic()
+        self._micro_batch = self._setting.micro_batch
+
+    def _surroundings(self, loaded: Loaded) -> list[Advised]:
+        """Take the checkpoint's number of threads over where the plan names none; warn of what differs still."""
+        before: Mapping[str, Scalar] = loaded.state.get("surroundings", {})
+        threads = before.get("CPU threads")
+        named = self._setting.plan.train.threads is not None
+        if isinstance(threads, int) and not named and threads <= (os.cpu_count() or 1):
+            torch.set_num_threads(threads)
+        now = devices.surroundings(self._setting.device)
+        changed = [
+            f"{k} was {before[k]}, is {now[k]}" for k in now if before.get(k, now[k]) != now[k]
+        ]
+        return [_other_surroundings(changed)] if changed else []
+
+
+def load_weights(setting: Setting, loaded: Loaded) -> None:
+    """Put the weights of a checkpoint into the model, and their average where there is one.
+
+    Raises RuntimeError or KeyError for those of another model.
+    """
+    setting.model.load_state_dict(loaded.weights)
+    if setting.average is not None:
+        setting.average.load_state_dict(loaded.state["average"])
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """Of every entry of the `state_dict`, in its order: name, type, shape, bytes."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        there = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {there.dtype} {tuple(there.shape)}\n".encode())
+        digest.update(there.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _other_surroundings(changed: list[str]) -> Advised:
+    return Advised(
+        level="warning",
+        text=f"since the checkpoint something changed that decides bits: {'; '.join(changed)}; what follows is "
+        "not to the bit what the uninterrupted run would have computed",
+    )
+
+
+def _not_saved(step: int, failure: NotSaved) -> Advised:
+    return Advised(
+        level="warning",
+        text=f"the checkpoint of step {step} was not written: {failure.why}; training goes on and tries again "
+        "when the next is due",
+    )
+
+
+def _best_missing(epoch: int) -> Advised:
+    return Advised(
+        level="warning",
+        text=f"the weights of the best epoch, {epoch}, could not be written in its time; those of the last step "
+        "are tested instead",
+    )
+
+
+def _damaged(damage: Damaged) -> Advised:
+    return Advised(level="warning", text=f"a checkpoint is damaged and not used: {damage}")

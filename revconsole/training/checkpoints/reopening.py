@@ -1,0 +1,71 @@
+"""Reopening: a run's data and model as they were at the end of its best epoch. Nothing of the run is changed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from revconsole.errors import StoreError
+from revconsole.records.settings.plan import Plan
+from revconsole.training.checkpoints.checkpoint import Checkpoints, Damaged, Loaded
+from revconsole.training.checkpoints.policy import load_weights
+from revconsole.training.setup.build import drawn
+from revconsole.training.setup.setting import Setting, prepare
+from revconsole.training.step.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reopened:
+    """The setting on the CPU in float32, with the weights of a step. best: whether its epoch is the best one."""
+
+    setting: Setting
+    epoch: int
+    step: int
+    best: bool
+
+
+def reopen(plan: Plan, checkpoints: Checkpoints, *, data: Path) -> Reopened:
+    """The best epoch's checkpoint, or the newest where that was not kept.
+
+    data: the folder that datasets live in.
+    Raises StoreError where no checkpoint is left or fits, RunFailed for other data than the run had, and what
+    `prepare` raises.
+    """
+    loaded = best_checkpoint(checkpoints)
+    progress = Progress.from_dict(loaded.state["progress"])
+    here = plan.train.model_copy(update={"device": "cpu", "precision": "float32"})
+    setting = prepare(drawn(plan).model_copy(update={"train": here}), data=data)
+    try:
+        load_weights(setting, loaded)
+    except (RuntimeError, KeyError) as error:
+        raise StoreError(
+            f"the checkpoint of step {loaded.step} does not fit the model this version builds"
+        ) from error
+    setting.reach(max(loaded.step, 1))
+    return Reopened(
+        setting=setting,
+        epoch=progress.epoch,
+        step=loaded.step,
+        best=progress.best is None or progress.best.step == loaded.step,
+    )
+
+
+def best_checkpoint(checkpoints: Checkpoints) -> Loaded:
+    """The newest whole checkpoint, or the best that it knows of, where that is whole as well.
+
+    Raises StoreError where none is left.
+    """
+    for step in checkpoints.steps():
+        newest = _whole(checkpoints, step)
+        if newest is None:
+            continue
+        best = Progress.from_dict(newest.state["progress"]).best
+        if best is None or best.step == step or best.step not in checkpoints.steps():
+            return newest
+        return _whole(checkpoints, best.step) or newest
+    raise StoreError("no checkpoint of it is left")
+
+
+def _whole(checkpoints: Checkpoints, step: int) -> Loaded | None:
+    try:
+        return checkpoints.load(step)
+    except Damaged:
+        return None

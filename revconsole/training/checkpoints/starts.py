@@ -1,0 +1,147 @@
+"""Starts: the first weights of a run that begins where another run of the store ended, its head apart.
+
+The other run's best epoch counts, and of a learner without labels its encoder: see `Objective.prefix`. Loading is
+strict: whatever is missing, left over or of another shape is refused, not half used. The head is drawn anew, and a
+trained table of positions is resampled where the number of patches differs.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from timm.layers import resample_abs_pos_embed
+from torch import Tensor, nn
+
+from revconsole.errors import DataUnavailable, StoreError
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.model_rules import run_address
+from revconsole.records.settings.plan import Plan
+from revconsole.training.checkpoints.checkpoint import Checkpoints, Loaded
+from revconsole.training.checkpoints.reopening import best_checkpoint
+from revconsole.training.objectives import objective_of
+from revconsole.training.setup.freezing import head_of
+from revconsole.training.setup.setting import Setting
+
+POSITIONS = "pos_embed"
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstWeights:
+    """Weights to start from, by name, as the model takes them, and a sentence about where they are from."""
+
+    weights: Weights
+    sentence: str
+
+
+def begin(setting: Setting, store: RunStore | None) -> str:
+    """Put the weights in that the plan wants to start from; returns a sentence about it, empty if it wants none.
+
+    Raises NoSuchRun, and DataUnavailable for a run that is another than planned, has no whole checkpoint or does
+    not fit.
+    """
+    found = first_weights(setting.plan, setting.model, store)
+    if found is None:
+        return ""
+    setting.model.load_state_dict(found.weights)
+    if setting.average is not None:
+        setting.average.module.load_state_dict(setting.model.state_dict())
+    return found.sentence
+
+
+def first_weights(plan: Plan, model: nn.Module, store: RunStore | None) -> FirstWeights | None:
+    """What `model`, that of the plan, is to start from; None where the plan names no run. Raises as `begin` does."""
+    address = run_address(plan.model)
+    if address is None:
+        return None
+    if store is None:
+        raise DataUnavailable(f"there is no store to look for run {address} in")
+    run_id = store.find(address)
+    source = store.plan(run_id)
+    _refuse_another(plan, store, run_id)
+    try:
+        best = best_checkpoint(Checkpoints(store.folder(run_id)))
+    except StoreError:
+        raise DataUnavailable(
+            f"run {run_id} has no whole checkpoint to start from; correct model.pretrained"
+        ) from None
+    return FirstWeights(
+        weights=_fitted(plan, model, _encoder(source, best), run_id),
+        sentence=f"starts from the encoder of run {run_id} ({source.name}) as it was after step {best.step}; "
+        "the head is new",
+    )
+
+
+def _refuse_another(plan: Plan, store: RunStore, run_id: str) -> None:
+    wanted = getattr(plan.model, "pretrained_sha256", None)
+    now = store.follow(run_id).summary().weights_sha256
+    if wanted is not None and wanted != now:
+        raise DataUnavailable(
+            f"run {run_id} has gone on since this run was planned: its last weights were {wanted[:12]} and are "
+            f"{now[:12] or 'not there'}; plan again"
+        )
+
+
+def _encoder(source: Plan, loaded: Loaded) -> Weights:
+    """The encoder as it was judged, by the names that it has alone."""
+    weights, prefix = loaded.weights, objective_of(source).prefix
+    if source.train.average is not None:
+        weights, prefix = loaded.state["average"], f"module.{prefix}"
+    return {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
+
+
+def _fitted(plan: Plan, model: nn.Module, found: Weights, run_id: str) -> Weights:
+    """The found weights as the model takes them, with its own head."""
+    own, heads = model.state_dict(), _head_names(model)
+    weights = {name: w for name, w in found.items() if name not in heads}
+    if getattr(plan.model, "position", "") == "sinusoidal":
+        weights |= {POSITIONS: own[POSITIONS]}  # fixed, and known for every size
+    elif POSITIONS in weights and POSITIONS in own:
+        weights[POSITIONS] = _resampled(model, weights[POSITIONS], own[POSITIONS])
+    problem = _misfit(weights, {name: w for name, w in own.items() if name not in heads})
+    if problem:
+        raise DataUnavailable(
+            f"the encoder of run {run_id} does not fit this model: {problem}; correct model.pretrained, or the "
+            "model's settings"
+        )
+    _refuse_not_finite(weights, run_id)
+    return weights | {name: own[name] for name in heads}
+
+
+def _refuse_not_finite(weights: Weights, run_id: str) -> None:
+    for name, weight in weights.items():
+        if weight.is_floating_point() and not weight.isfinite().all():
+            raise DataUnavailable(
+                f"the encoder of run {run_id} holds numbers that are not finite in {name}: it had diverged; correct "
+                "model.pretrained"
+            )
+
+
+def _resampled(model: Any, found: Tensor, own: Tensor) -> Tensor:
+    """A table of positions (1, tokens, D) for another number of patches; as it is where that cannot be done."""
+    first = 0 if getattr(model, "no_embed_class", False) else int(model.num_prefix_tokens)
+    patches = found.shape[1] - first
+    if found.shape[1] == own.shape[1] or patches <= 0 or int(patches**0.5) ** 2 != patches:
+        return found
+    size = list(model.patch_embed.grid_size)
+    resampled: Tensor = resample_abs_pos_embed(found, new_size=size, num_prefix_tokens=first)
+    return resampled
+
+
+def _misfit(found: Weights, own: Weights) -> str:
+    """What is the first thing wrong, if anything."""
+    missing, left = (sorted(a.keys() - b.keys()) for a, b in ((own, found), (found, own)))
+    if missing or left:
+        return f"it has no {missing[0]}" if missing else f"here is no {left[0]}"
+    for name, weight in own.items():
+        if found[name].shape != weight.shape:
+            there, here = ("×".join(map(str, w.shape)) for w in (found[name], weight))
+            return f"{name} is {there} there and {here} here"
+    return ""
+
+
+def _head_names(model: nn.Module) -> set[str]:
+    head = head_of(model)
+    if head is None:
+        return set()
+    own = {id(parameter) for parameter in head.parameters()}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in own}

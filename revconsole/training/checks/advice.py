@@ -1,0 +1,237 @@
+"""Advice: what somebody looking over the user's shoulder would say before a run trains, and of its gradients. What is
+said while it trains is in `watching`. Cheap, true, and said once.
+
+Each function looks at one thing and returns a sentence or None. To add one: write it and list it.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+
+import torch
+
+from revconsole.data import doubts
+from revconsole.records.logs.events import Advised
+from revconsole.records.settings import growth
+from revconsole.training.machine import devices
+from revconsole.training.pairs import forecast_fit_seconds
+from revconsole.training.setup.norms import normed_over_parts
+from revconsole.training.setup.rebuilt import error_growth, rebuilt_blocks
+from revconsole.training.setup.setting import Setting
+
+WRONG_ACTIVATIONS = {"float32": 0.1, "tf32": 1.0, "bf16": 1.0, "fp16": 1.0}
+"""Relative error of rebuilt activations from which gradients may be wrong; normalised branches forgive some."""
+WRONG_GRADIENTS = "wrong gradients"
+FEW_STEPS = 5
+"""A run of fewer learns next to nothing."""
+FROZEN_SHARE = 0.05
+LEAST_PIXELS = 2
+"""Side of a patch, in pixels of the images as they come, below which it is called too small."""
+SLOW_SECONDS = 60.0
+"""A fit that takes longer is announced."""
+
+
+OF_DATA = "data"
+"""Rule of what is odd about the images."""
+
+
+def before_training(setting: Setting, *, resumed: bool = False) -> Iterator[Advised]:
+    """What can be said before the first step. resumed: an attempt before this one has said what is true of the run."""
+    if not resumed:
+        yield from of_data(setting)
+    looks = (fitted, slow_fit, crowded, busy) if setting.fitted else OF_NETWORKS
+    for look in OF_THE_MACHINE if resumed else looks:
+        advised = look(setting)
+        if advised is not None:
+            yield advised
+
+
+def of_data(setting: Setting) -> Iterator[Advised]:
+    """What is odd about the images, whatever trains on them."""
+    labelled = setting.objective.labelled
+    for doubt in doubts(setting.data, setting.plan.data, labelled=labelled):
+        yield Advised(level=doubt.level, text=doubt.text, rule=OF_DATA)
+
+
+def fitted(setting: Setting) -> Advised | None:
+    """Settings that a profile has, and a support vector machine does not."""
+    pairs = setting.steps
+    return _note(
+        f"a support vector machine is fitted, {'one pair' if pairs == 1 else f'{pairs} pairs'} of classes: what the profile "
+        "says of epochs, batch, optimiser and schedule plays no part, and there is no loss and no gradient"
+    )
+
+
+def slow_fit(setting: Setting) -> Advised | None:
+    """A fit that takes minutes or more."""
+    seconds = forecast_fit_seconds(setting)
+    if seconds < SLOW_SECONDS:
+        return None
+    images = len(setting.data.train)
+    return _warning(
+        f"the fit will take {seconds / 60:,.0f} minutes or more: its time grows with the square of the images, and "
+        f"there are {images:,}; data.train_limit={images // 4} would take a sixteenth"
+    )
+
+
+def passed_over(setting: Setting) -> Advised | None:
+    """A run on the CPU though there is a GPU, which torch cannot use."""
+    if setting.fitted or setting.device.type != "cpu" or setting.plan.train.device != "auto":
+        return None
+    why = devices.passed_over()
+    return _warning(f"this run trains on the CPU: {why}") if why else None
+
+
+def oversized_batch(setting: Setting) -> Advised | None:
+    """A batch larger than the training set."""
+    batch, images = setting.plan.train.batch, len(setting.data.train)
+    if batch <= images:
+        return None
+    return _warning(
+        f"the batch of {batch:,} is larger than the training set of {images:,} images, so every epoch is "
+        "one step; lower train.batch"
+    )
+
+
+def normed_in_parts(setting: Setting) -> Advised | None:
+    """A BatchNorm that sees a part of the batch at a time."""
+    parts = setting.plan.train.accumulate
+    if parts == 1 or not normed_over_parts(setting.model):
+        return None
+    return _warning(
+        f"BatchNorm takes its statistics over each micro-batch of {setting.micro_batch}, not over the batch of "
+        f"{setting.plan.train.batch}: with train.accumulate = {parts} this network trains otherwise than without"
+    )
+
+
+def few_steps(setting: Setting) -> Advised | None:
+    """A run that is over before it has begun."""
+    steps = setting.steps
+    if steps >= FEW_STEPS:
+        return None
+    some = "1 step" if steps == 1 else f"{steps} steps"
+    return _warning(
+        f"this run makes {some} in all, too few to learn anything from; lower train.batch "
+        f"({setting.plan.train.batch:,}), or raise train.epochs"
+    )
+
+
+def mirrored(setting: Setting) -> Advised | None:
+    """Mirroring images whose label does not survive it."""
+    data = setting.plan.data
+    if not data.mirrors or setting.data.facts.mirror or not setting.objective.labelled:
+        return None
+    what, instead = (
+        ("flip", "data.flip = false") if data.flip else ("crop-flip", 'data.augment = "crop"')
+    )
+    return _warning(
+        f"{what} mirrors images, and an image of {data.dataset} mirrored left to right may be "
+        f"another class; use {instead}"
+    )
+
+
+def magnified(setting: Setting) -> Advised | None:
+    """Patches that hold hardly more than a pixel of the images as they come."""
+    plan = setting.plan
+    patch, size, own = getattr(plan.model, "patch", None), plan.image_size, plan.facts.size
+    if patch is None or size <= own or patch * own >= LEAST_PIXELS * size:
+        return None
+    return _warning(
+        f"the images are enlarged from {own} to {size} pixels, so a patch of {patch} pixels shows "
+        f"{patch * own / size:.1f} of theirs and there are {(size // patch) ** 2:,} patches; a larger model.patch "
+        "or a smaller data.image_size costs less and shows as much"
+    )
+
+
+def crowded(setting: Setting) -> Advised | None:
+    """More threads than cores."""
+    threads, cores = torch.get_num_threads(), os.cpu_count() or 1
+    if setting.device.type != "cpu" or threads <= cores:
+        return None
+    return _warning(
+        f"{threads} threads on {cores} cores get in each other's way; lower train.threads"
+    )
+
+
+def busy(setting: Setting) -> Advised | None:
+    """A machine with more to do than cores."""
+    cores = os.cpu_count() or 1
+    if setting.device.type != "cpu" or not hasattr(os, "getloadavg"):
+        return None
+    load = os.getloadavg()[0]
+    if load <= cores:
+        return None
+    return _note(
+        f"{load:.1f} processes wanted to run during the last minute and there are {cores} cores: this run "
+        "will be slower than on a quiet machine"
+    )
+
+
+def growing_error(setting: Setting) -> Advised | None:
+    """Reconstruction whose rounding grows too far with depth."""
+    plan, carried = setting.plan, error_growth(setting)
+    if carried is None or not growth.worrying(plan, carried):
+        return None
+    return _warning(f"reconstruction: {growth.sentence(plan, carried, rebuilt_blocks(setting))}")
+
+
+def mostly_frozen(setting: Setting) -> Advised | None:
+    """Hardly anything trains."""
+    counts = [(p.numel(), p.requires_grad) for p in setting.model.parameters()]
+    total = sum(count for count, _ in counts)
+    trained = sum(count for count, trains in counts if trains)
+    if trained > FROZEN_SHARE * total:
+        return None
+    return _note(f"only {trained:,} of {total:,} parameters train")
+
+
+def wrong_gradients(
+    setting: Setting, *, error: float, block: int, gradient_error: float | None
+) -> Advised | None:
+    """A probe that found the reversible backward to compute something else.
+
+    error: of the worst activations, in that block; gradient_error: of the whole gradient, if it was found.
+    """
+    plan = setting.plan
+    wrong = growth.wrong(plan, gradient_error)
+    if not wrong and error <= WRONG_ACTIVATIONS[plan.train.precision]:
+        return None
+    off = "" if gradient_error is None else f", off by {_times(gradient_error)} their size"
+    what = "wrong" if wrong else "perhaps wrong"
+    return Advised(
+        level="alarm",
+        rule=WRONG_GRADIENTS,
+        text=f"the gradients of this run are {what}{off}: stop it and use {growth.REMEDY}; its backward "
+        f"rebuilds the input of block {block} with an error of {_times(error)} its size",
+    )
+
+
+def _times(error: float) -> str:
+    """A relative error as a reader takes it in."""
+    if not math.isfinite(error):
+        return "no finite multiple of"
+    return f"{error:.1%} of" if error < 10 else f"{error:.1e} times"
+
+
+def _warning(text: str) -> Advised:
+    return Advised(level="warning", text=text)
+
+
+def _note(text: str) -> Advised:
+    return Advised(level="note", text=text)
+
+
+OF_THE_MACHINE = (crowded, busy, passed_over)
+"""What may be another than when the run began."""
+OF_NETWORKS = (
+    oversized_batch,
+    normed_in_parts,
+    few_steps,
+    mirrored,
+    magnified,
+    crowded,
+    busy,
+    passed_over,
+    growing_error,
+    mostly_frozen,
+)

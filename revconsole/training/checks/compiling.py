@@ -1,0 +1,87 @@
+"""Compiling: the parts of a model's blocks (attention, MLP, …) through `torch.compile`, each by itself.
+
+The blocks are not compiled as a whole, nor is the model: a reversible sequence evaluates each part a second time in the
+backward, and has to find the same kernels. Parts that are one layer are left: there is nothing to fuse. The plain
+network is compiled the same way, so that arms differ in their scheme and in nothing else.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from revconsole.errors import ProfileError, RunFailed
+from revconsole.reversible import sequences
+from revconsole.training.checks import reconstruction
+from revconsole.training.setup.rebuilt import rebuilt_stacks
+from revconsole.training.setup.setting import Setting
+
+COMPILERS = ("g++", "clang++", "c++")
+"""What torch looks for, where the environment names none (CXX)."""
+MACHINE = "this machine"
+
+
+def with_compiled_parts(setting: Setting) -> Setting:
+    """The setting, the parts of whose blocks are compiled when they are first used, if the plan says so.
+
+    Raises ProfileError where this machine cannot, or the model has no such parts.
+    """
+    if not setting.plan.train.compile or setting.fitted:
+        return setting
+    _refuse_unable(setting.device)
+    parts = [part for block in _blocks(setting.encoder) for part in _parts(block)]
+    if not parts:
+        raise ProfileError(
+            "the plan",
+            "train.compile",
+            f"the blocks of {type(setting.encoder).__name__} have no parts to compile apart, as an attention or an MLP; "
+            "leave it out",
+        )
+    for part in parts:
+        part.compile()
+    return setting
+
+
+def refuse_inexact(setting: Setting) -> None:
+    """Raise RunFailed where an exact scheme is not exact with what was compiled, found on a few images.
+
+    The compiler makes other kernels where a graph is recorded than where none is, and nobody promises that they agree.
+    """
+    exact = getattr(setting.plan.scheme, "grid_bits", None) is not None
+    if not (setting.plan.train.compile and exact and rebuilt_stacks(setting.encoder)):
+        return
+    found = reconstruction.measure(setting)
+    if found.error != 0:
+        raise RunFailed(
+            f"compiled for {setting.device}, block {found.block} is not reconstructed bit for bit (relative error "
+            f"{found.error:.1g}), which scheme.grid_bits promises; leave train.compile or scheme.grid_bits out"
+        )
+
+
+def _blocks(model: nn.Module) -> Iterator[nn.Module]:
+    """Those of the reversible sequences; of a plain network everything that stands in a row."""
+    stacks: list[nn.Module] = [*sequences(model)]
+    rows = stacks or [m for m in model.modules() if isinstance(m, nn.Sequential | nn.ModuleList)]
+    for row in rows:
+        yield from row.children()
+
+
+def _parts(block: nn.Module) -> Iterator[nn.Module]:
+    """What a block is made of, but for single layers."""
+    for part in block.children():
+        several = any(True for _ in part.children())
+        if several and not isinstance(part, nn.ModuleList | nn.ModuleDict):
+            yield part
+
+
+def _refuse_unable(device: torch.device) -> None:
+    if device.type != "cpu" or os.environ.get("CXX") or any(map(shutil.which, COMPILERS)):
+        return
+    raise ProfileError(
+        MACHINE,
+        "train.compile",
+        f"a C++ compiler is needed to compile for the CPU, and there is none ({', '.join(COMPILERS)}): install one, or "
+        "leave it out",
+    )

@@ -1,0 +1,235 @@
+"""Cost: what a model weighs and computes, known before anything is trained.
+
+Operations are multiply-adds (one multiplication and one addition are one) of matrix products, convolutions and
+attention in the forward pass of one image in evaluation; norms, activations and poolings, about one in a hundred,
+are left out. Many papers call this number FLOPs; those that count both operations say twice as many.
+
+A model is run on the `meta` device: its shapes without its numbers. One of somebody's own, whose code may look at
+numbers, is run as it is. An operator of which nobody knows whether it multiplies is named, never passed over.
+
+Of an objective without labels the weights are those of all that trains or teaches, and the operations those of the
+encoder on a whole image: what is hidden from it, its decoder and its further crops are left out.
+
+Only the count of weights depends on the scheme; what a reversible backward computes again is measured by
+`revconsole bench`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from revconsole.errors import RevconsoleError
+from revconsole.records.logs.events import Scalar
+from revconsole.records.sections import Python, Svm
+from revconsole.records.settings.plan import Plan
+from revconsole.training.setup.build import without_memory
+
+FITTED = (
+    "a support vector machine computes with its support vectors, which are known once it is fitted"
+)
+COUNTED = ("parameters", "trainable_parameters", "multiply_adds_per_image")
+NO_PRODUCTS = frozenset({
+    "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "zeros", "zeros_like", "new_zeros", "ones",
+    "ones_like", "new_ones", "full", "full_like", "new_full", "scalar_tensor", "arange", "linspace", "eye", "tril",
+    "triu", "tril_indices", "triu_indices", "rand", "rand_like", "randn", "randn_like", "randint", "randperm", "normal_",
+    "uniform_", "bernoulli", "bernoulli_", "multinomial", "lift_fresh", "lift_fresh_copy", "clone", "copy_", "_to_copy",
+    "_unsafe_view", "as_strided_", "transpose_", "t_", "squeeze_", "unsqueeze_", "detach_", "resize_", "cat", "stack", "split", "unsafe_split", "unsafe_chunk", "roll", "flip",
+    "repeat", "repeat_interleave", "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad1d",
+    "replication_pad2d", "im2col", "col2im", "pixel_shuffle", "pixel_unshuffle", "index", "_unsafe_index", "index_put", "index_put_",
+    "index_select", "index_add", "index_add_", "index_copy", "index_copy_", "index_fill", "index_fill_", "take", "gather",
+    "scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce", "scatter_reduce_", "masked_select",
+    "masked_scatter", "masked_fill_", "nonzero", "embedding", "one_hot", "sort", "argsort", "topk", "unique", "_unique2",
+    "bucketize", "searchsorted", "sum", "mean", "prod", "var", "var_mean", "std", "std_mean", "max", "min", "amax",
+    "amin", "aminmax", "argmax", "argmin", "any", "all", "median", "norm", "linalg_vector_norm", "cumsum", "cumprod",
+    "logsumexp", "logcumsumexp", "count_nonzero", "_softmax", "_safe_softmax", "_log_softmax", "native_dropout",
+    "native_layer_norm", "native_group_norm", "native_batch_norm", "_native_batch_norm_legit",
+    "_native_batch_norm_legit_no_training", "_native_batch_norm_legit_functional", "cudnn_batch_norm",
+    "miopen_batch_norm", "_batch_norm_impl_index", "_fused_rms_norm", "rms_norm", "max_pool2d_with_indices",
+    "max_pool3d_with_indices", "adaptive_max_pool2d", "adaptive_max_pool3d", "avg_pool2d", "avg_pool3d",
+    "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
+    "_upsample_nearest_exact2d", "upsample_bilinear2d", "_upsample_bilinear2d_aa", "upsample_bicubic2d",
+    "_upsample_bicubic2d_aa", "upsample_linear1d", "upsample_trilinear3d", "grid_sampler_2d", "grid_sampler_3d",
+    "hardswish", "hardswish_", "fill_", "zero_", "_local_scalar_dense", "equal", "is_same_size", "set_", "_assert_async",
+    "_linalg_check_errors",
+    "_thnn_fused_lstm_cell", "_thnn_fused_gru_cell",
+})  # fmt: skip
+"""torch's operators that move, compare, add up or normalise numbers, beside those that work number by number."""
+
+
+def _recurrent(x: Tensor, of_input: Tensor, of_state: Tensor, *_: object) -> int:
+    """x: (steps, B, width) or (B, steps, width)."""
+    return x.numel() // x.shape[-1] * (of_input.numel() + of_state.numel())
+
+
+OURS: dict[str, Callable[..., int]] = {
+    "mv": lambda matrix, _: int(matrix.numel()),
+    "dot": lambda vector, _: int(vector.numel()),
+    "addmv": lambda _, matrix, __: int(matrix.numel()),
+    "mkldnn_rnn_layer": _recurrent,
+}
+"""Multiply-adds of operators that torch has no formula for."""
+
+
+COUNTED_BEFORE: dict[str, "Operations"] = {}
+"""The operations of models, by what decides them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operations:
+    """Of one image. uncounted: operators of which it is not known whether they multiply, and that no number is of."""
+
+    multiply_adds: int
+    uncounted: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """What is to be said beside the number; empty where it is whole."""
+        return f"not counted: {', '.join(self.uncounted)}" if self.uncounted else ""
+
+
+def cost(plan: Plan) -> Mapping[str, Scalar]:
+    """`parameters`, `trainable_parameters`, `multiply_adds_per_image` and what `operations_of` says beside it.
+
+    None of each for a model that is fitted: it is made of images that nobody has chosen yet.
+    Raises what `build_model` raises.
+    """
+    if isinstance(plan.model, Svm):
+        return dict.fromkeys(COUNTED) | {"multiply_adds_note": FITTED}
+    model = without_memory(_plain(plan))
+    return weights_of(model) | operations_of(plan, model)
+
+
+def weights_of(model: nn.Module) -> dict[str, Scalar]:
+    """The parameters of a network, trained or not."""
+    weights = list(model.parameters())
+    return {
+        "parameters": sum(weight.numel() for weight in weights),
+        "trainable_parameters": sum(w.numel() for w in weights if w.requires_grad),
+    }
+
+
+def operations_of(plan: Plan, model: nn.Module) -> dict[str, Scalar]:
+    """`multiply_adds_per_image`, and `multiply_adds_note`: why it is None, or what it leaves out. Raises nothing.
+
+    model: of the plan; only one of somebody's own is run, the others are built anew without weights.
+    """
+    if isinstance(plan.model, Svm):
+        return {"multiply_adds_per_image": None, "multiply_adds_note": FITTED}
+    try:
+        found = _counted(plan, model)
+    except RevconsoleError as error:
+        return {"multiply_adds_per_image": None, "multiply_adds_note": str(error)}
+    noted: dict[str, Scalar] = {"multiply_adds_note": found.note} if found.note else {}
+    return {"multiply_adds_per_image": found.multiply_adds} | noted
+
+
+def _counted(plan: Plan, model: nn.Module) -> Operations:
+    """Once for all runs of a process that have the same model: building one takes as long as many steps of it."""
+    if isinstance(plan.model, Python):
+        return _run_on_one_image(plan, model)
+    shape = _shape(plan)
+    if shape not in COUNTED_BEFORE:
+        COUNTED_BEFORE[shape] = _run_on_one_image(plan, without_memory(_plain(plan)))
+    return COUNTED_BEFORE[shape]
+
+
+def _run_on_one_image(plan: Plan, model: nn.Module) -> Operations:
+    weight = next(iter(model.parameters()), torch.zeros(()))
+    size = plan.image_size
+    return operations(model, weight.new_zeros(1, plan.facts.channels, size, size))
+
+
+def _shape(plan: Plan) -> str:
+    """All that decides the operations of a model that is no one's own code."""
+    facts = plan.facts
+    sections = plan.model_dump_json(include={"model", "scheme", "objective"})
+    return f"{sections} {plan.data.views} {facts.channels} {facts.classes} {plan.image_size}"
+
+
+def _plain(plan: Plan) -> Plan:
+    """The plan without grid and inverse: neither changes what is counted."""
+    scheme = plan.scheme
+    if "grid_bits" in type(scheme).model_fields:
+        scheme = scheme.model_copy(update={"grid_bits": None})
+    return plan.model_copy(update={"scheme": scheme, "backward": "stored"})
+
+
+def operations(model: nn.Module, image: Tensor) -> Operations:
+    """What one forward pass in evaluation multiplies; `image` is (1, C, S, S).
+
+    Raises RevconsoleError for a model that cannot be run on it.
+    """
+    modes = {module: module.training for module in model.modules()}
+    counter = _Counter()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), _every_product_visible(), counter:
+            model.eval()(image)
+    except Exception as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise RevconsoleError(
+            f"{type(model).__name__} could not be run on one image to count its operations ({reason})"
+        ) from error
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return Operations(
+        multiply_adds=counter.floating_point_operations // 2,
+        uncounted=tuple(sorted(counter.others)),
+    )
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up products as they are computed, by torch's own formulas, which count both operations."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.floating_point_operations = 0
+        self.others: set[str] = set()
+
+    def __torch_dispatch__(
+        self, operator: Any, _types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        named = kwargs or {}
+        packet = operator._overloadpacket  # noqa: SLF001  the key of torch's registry
+        if packet not in flop_registry:
+            with self:
+                parts = operator.decompose(*args, **named)
+            if parts is not NotImplemented:
+                return parts
+        made = operator(*args, **named)
+        if packet in flop_registry:
+            self.floating_point_operations += int(
+                flop_registry[packet](*args, **named, out_val=made)
+            )
+        elif (name := _name(operator)) in OURS:
+            self.floating_point_operations += 2 * OURS[name](*args)
+        elif _may_multiply(operator):
+            self.others.add(str(packet))
+        return made
+
+
+def _may_multiply(operator: Any) -> bool:
+    harmless = operator.is_view or torch.Tag.pointwise in operator.tags
+    return not harmless and _name(operator) not in NO_PRODUCTS
+
+
+def _name(operator: Any) -> str:
+    """Without its namespace if that is torch's own."""
+    return str(operator._schema.name).removeprefix("aten::")  # noqa: SLF001  the name that torch gave it
+
+
+@contextmanager
+def _every_product_visible() -> Iterator[None]:
+    """Without torch's fused transformer layer for evaluation, one operation that hides its products."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

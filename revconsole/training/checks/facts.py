@@ -1,0 +1,83 @@
+"""Facts: with what a run was trained, recorded in its first event. Never environment variables."""
+
+import platform
+import socket
+import subprocess
+
+import timm
+import torch
+
+import revconsole
+from revconsole.records.child import working_folder
+from revconsole.records.logs.events import Scalar
+from revconsole.reversible.switches import products
+from revconsole.training.checks.cost import operations_of, weights_of
+from revconsole.training.machine import devices
+from revconsole.training.setup.rebuilt import error_growth, rebuilt_blocks
+from revconsole.training.setup.setting import Setting
+from revconsole.training.step.evaluation import evaluated
+from revconsole.training.watching import subject_of
+
+GIT_SECONDS = 2.0
+
+
+def facts(setting: Setting) -> dict[str, Scalar]:
+    """What a reader needs to know to repeat the run, or to doubt it."""
+    model, data = setting.model, setting.data
+    found: dict[str, Scalar] = {
+        "device": str(setting.device),
+        "device_name": devices.device_name(setting.device),
+        "threads": torch.get_num_threads(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "float32_matmul": products(),
+        **devices.of_cuda(setting.device),
+        **({} if setting.fitted else weights_of(model)),
+        **operations_of(setting.plan, model),
+        "steps": setting.steps,
+        "epochs": setting.epochs,
+        "steps_per_epoch": setting.steps_per_epoch,
+        "train_images": len(data.train),
+        "validation_images": len(data.validation),
+        "test_images": len(data.test),
+        "evaluated_per_epoch": evaluated(setting)[0],
+        "evaluated_at_end": evaluated(setting)[1],
+        "classes": data.facts.classes,
+        **_guessing(setting),
+        "fingerprint": data.fingerprint,
+        "what_was_read": data.read,
+        "torch": torch.__version__,
+        "timm": timm.__version__,
+        "revconsole": revconsole.__version__,
+        "python": platform.python_version(),
+        "host": socket.gethostname(),
+        "commit": _commit(),
+    }
+    growth = error_growth(setting)
+    return (
+        found
+        if growth is None
+        else found | {"error_growth": growth, "rebuilt_blocks": rebuilt_blocks(setting)}
+    )
+
+
+def _guessing(setting: Setting) -> dict[str, Scalar]:
+    """How well whoever knows the shares of the training labels alone would do; nothing where no label is read."""
+    subject = subject_of(setting)
+    if subject.guessing_loss is None or subject.guessing_accuracy is None:
+        return {}
+    return {
+        "guessing_loss": round(subject.guessing_loss, 6),
+        "guessing_accuracy": round(subject.guessing_accuracy, 6),
+    }
+
+
+def _commit() -> str | None:
+    """Commit of the working folder, if it is a git repository."""
+    command = ["git", "-C", str(working_folder()), "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(  # noqa: S603  fixed words, no shell
+            command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip() or None

@@ -1,0 +1,282 @@
+"""Reconstruction: how far the reversible backward of the running model is from the truth.
+
+A falling loss proves nothing: a network learns, worse, from gradients that are partly noise. So every
+`train.probe_epochs` epochs, and once before the first step, a few images go through the model twice with the same
+draws, once as it trains and once with all activations kept, and three things are reported:
+
+    reconstruction error   max|x̂ − x| / max|x|, x a stream in the forward and x̂ as the backward rebuilt it,
+                           the largest over all blocks
+    gradient error         ‖g − g₀‖ / ‖g₀‖, g the whole gradient and g₀ that with all activations kept
+    side bits              their mean; far from one half, they could be packed into fewer
+
+The engine itself is measured: for one pass its scheme is replaced by one that lets a `Trace` see what goes into
+each residual, in the forward and again in the backward. Ordinary steps keep nothing for it.
+"""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from revconsole.errors import RevconsoleError
+from revconsole.records.logs.events import Advised, Event, Measured
+from revconsole.reversible import Coupling, ReversibleSequence, Scheme
+from revconsole.training.checks import advice
+from revconsole.training.machine.shortage import Shortage, let_go, tried
+from revconsole.training.probes.metrics import metrics
+from revconsole.training.setup.draws import seed_generators
+from revconsole.training.setup.rebuilt import rebuilt_stacks
+from revconsole.training.setup.setting import Setting
+from revconsole.training.step.footprint import Footprint
+from revconsole.training.step.progress import Progress
+from revconsole.training.step.stepping import loss_of
+
+Place = tuple[int, int, int]
+"""A coupling: stack, block of the stack, coupling of the block."""
+PROBE_IMAGES = 8
+"""Few enough that their activations fit where a batch's would not; the errors hardly depend on how many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconstruction:
+    """What one probe found.
+
+    error:          of the worst stream, relative. block: whose input that is, counted from 0 over all stacks.
+    gradient_error: relative; None where the gradient itself is not finite, as after an overflow of fp16.
+    side_bit_mean:  None where no bits are kept. seconds: of wall clock that all this took.
+    """
+
+    error: float
+    block: int
+    gradient_error: float | None
+    side_bit_mean: float | None
+    seconds: float
+
+    def values(self) -> dict[str, float]:
+        """As metrics."""
+        found = {
+            "reconstruction_error": self.error,
+            "reconstruction_worst_block": float(self.block),
+            "gradient_error": self.gradient_error,
+            "side_bit_mean": self.side_bit_mean,
+            "probe_seconds": self.seconds,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class ReversibleProbe:
+    """Looks at the running model when it is due, and raises the alarm once."""
+
+    def __init__(
+        self, setting: Setting, emit: Callable[[Event], None], footprint: Footprint
+    ) -> None:
+        self._setting, self._emit, self._footprint = setting, emit, footprint
+        self._every = setting.plan.train.probe_epochs if rebuilt_stacks(setting.encoder) else 0
+        self._alarmed, self._images = False, PROBE_IMAGES
+
+    def look(self, progress: Progress) -> None:
+        """Measure and report, if the epoch is one of those to look at; a probe that fails is the last."""
+        if not self._every or progress.epoch % self._every:
+            return
+        setting, before = self._setting, self._footprint.now()
+        try:
+            with self._footprint.aside():
+                found = self._measured()
+        except RevconsoleError as error:
+            self._every = 0
+            self._emit(_gave_up(str(error)))
+            return
+        if isinstance(found, Shortage):
+            self._every = 0
+            self._emit(_gave_up(f"memory ran out with a single image; {found}"))
+            return
+        values = found.values() | before
+        self._emit(Measured(step=progress.step, epoch=progress.epoch, values=values))
+        advised = advice.wrong_gradients(
+            setting, error=found.error, block=found.block, gradient_error=found.gradient_error
+        )
+        if advised is not None and not self._alarmed:
+            self._alarmed = True
+            self._emit(advised)
+
+    def _measured(self) -> Reconstruction | Shortage:
+        """What is found, with fewer images from here on if memory runs out."""
+        while True:
+            found = tried(partial(measure, self._setting, self._images), self._setting.device)
+            if not isinstance(found, Shortage):
+                return found
+            let_go(self._setting.optimizer)
+            self._images = min(self._images, self._setting.micro_batch) // 2
+            if not self._images:
+                return found
+
+
+def measure(setting: Setting, most: int = PROBE_IMAGES) -> Reconstruction:
+    """Probe the model as it is. Leaves weights, gradients, generators and running statistics as they were."""
+    began = time.perf_counter()
+    images, labels = next(setting.training_batches(1))
+    size = min(most, setting.micro_batch)
+    stacks = rebuilt_stacks(setting.encoder)
+    trace = Trace()
+    with traced(stacks, trace):
+        gradient = _gradient(setting, images[:size], labels[:size], trace)
+    with stored(stacks):
+        truth = _gradient(setting, images[:size], labels[:size], Trace())
+    error, block = trace.worst()
+    return Reconstruction(
+        error=error,
+        block=block
+        % sum(len(stack.backwards) for stack in stacks),  # of several passes, each counts on
+        gradient_error=_relative(gradient, truth),
+        side_bit_mean=trace.side_bit_mean(),
+        seconds=time.perf_counter() - began,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Trace:
+    """What went into the residuals in the forward, compared with what goes into them in the backward.
+
+    returning: whether the pass is on its way back. blocks: how many there were on the way out.
+    """
+
+    returning: bool = False
+    blocks: int = 0
+    _sources: dict[Place, list[tuple[int, Tensor]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    _errors: list[tuple[int, Tensor]] = field(default_factory=list)
+    _bits: list[Tensor] = field(default_factory=list)
+
+    def enter(self) -> int:
+        """The number of the block that comes next, on the way out."""
+        self.blocks += not self.returning
+        return self.blocks - 1
+
+    def see(self, source: Tensor, *, at: Place, block: int) -> None:
+        """The source of the coupling at a place, as it is now; the last one seen there comes back first."""
+        waiting, now = self._sources[at], source.detach()
+        if not self.returning:
+            waiting.append((block, now.clone()))
+        elif waiting:
+            number, then = waiting.pop()
+            size = then.float().abs().max().clamp_min(torch.finfo(torch.float32).tiny)
+            self._errors.append((number, (now.float() - then.float()).abs().max() / size))
+
+    def keep(self, bits: Tensor) -> None:
+        """Side bits about to be packed, each a 0 or a 1."""
+        self._bits.append(bits.float().mean())
+
+    def worst(self) -> tuple[float, int]:
+        """The largest error and its block; an error that is not a number is larger than any."""
+        if not self._errors:
+            return 0.0, 0
+        errors = torch.stack([error for _, error in self._errors]).tolist()
+        largest = max(range(len(errors)), key=lambda n: (math.isnan(errors[n]), errors[n]))
+        return errors[largest], self._errors[largest][0]
+
+    def side_bit_mean(self) -> float | None:
+        """The mean of all side bits; None if there were none."""
+        return torch.stack(self._bits).mean().item() if self._bits else None
+
+
+class TracedGrid:
+    """A grid whose remainders a trace sees as they are packed."""
+
+    def __init__(self, grid: Any, trace: Trace) -> None:
+        self._grid, self._trace = grid, trace
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the grid's."""
+        return getattr(self._grid, name)
+
+    def pack(self, remainder: Tensor) -> Tensor:
+        """As the grid packs it."""
+        for plane in range(self._grid.lost):
+            self._trace.keep((remainder >> plane) & 1)
+        packed: Tensor = self._grid.pack(remainder)
+        return packed
+
+
+class TracedScheme:
+    """A scheme whose residuals' inputs a trace sees. stack: which stack it serves."""
+
+    def __init__(self, scheme: Scheme, trace: Trace, *, stack: int) -> None:
+        self._scheme, self._trace, self._stack = scheme, trace, stack
+        self.grid = None if scheme.grid is None else TracedGrid(scheme.grid, trace)
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the scheme's."""
+        return getattr(self._scheme, name)
+
+    def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
+        """As the scheme makes them, seen through."""
+        made, number = self._scheme.couplings(block, index, draw), self._trace.enter()
+        places = [(self._stack, index, n) for n in range(len(made))]
+        return tuple(self._seen(c, at, number) for c, at in zip(made, places, strict=True))
+
+    def _seen(self, coupling: Coupling, at: Place, block: int) -> Coupling:
+        def residual(source: Tensor) -> Tensor:
+            self._trace.see(source, at=at, block=block)
+            return coupling.residual(source)
+
+        return replace(coupling, residual=residual)
+
+
+@contextmanager
+def traced(stacks: Sequence[ReversibleSequence], trace: Trace) -> Iterator[None]:
+    """Let the trace see what the stacks compute."""
+    with ExitStack() as exits:
+        for number, stack in enumerate(stacks):
+            exits.callback(setattr, stack, "scheme", stack.scheme)
+            seen = TracedScheme(stack.scheme, trace, stack=number)
+            stack.scheme = cast("Scheme", seen)  # by __getattr__, which no protocol sees
+        yield
+
+
+@contextmanager
+def stored(stacks: Sequence[ReversibleSequence]) -> Iterator[None]:
+    """Let the stacks keep all activations."""
+    with ExitStack() as exits:
+        for stack in stacks:
+            exits.callback(setattr, stack, "backward", stack.backward)
+            stack.backward = "stored"
+        yield
+
+
+def _gradient(setting: Setting, images: Tensor, labels: Tensor, trace: Trace) -> list[Tensor]:
+    """The gradient of the loss of these images, scaled as in training, for each parameter that trains."""
+    model = setting.model
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    with metrics.undisturbed(model, setting.device):
+        seed_generators(setting.plan.seed, step=0, micro=0)
+        setting.signs.aim(step=0, batch=len(labels), first=0)
+        loss = loss_of(setting, setting.inputs(images, labels, 0), 0).mean
+        trace.returning = True
+        scaled = loss * setting.precision.scaler.get_scale()
+        found: Sequence[Tensor | None] = torch.autograd.grad(scaled, parameters, allow_unused=True)
+    return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+
+
+def _relative(gradient: Sequence[Tensor], truth: Sequence[Tensor]) -> float | None:
+    """‖gradient − truth‖ / ‖truth‖; None if the truth is not finite or nothing."""
+    size = torch.nn.utils.get_total_norm(truth).item()
+    if not math.isfinite(size) or size == 0.0:
+        return None
+    apart = [found - true for found, true in zip(gradient, truth, strict=True)]
+    return torch.nn.utils.get_total_norm(apart).item() / size
+
+
+def _gave_up(why: str) -> Advised:
+    reason = " ".join(why.split())[:200]
+    return Advised(
+        level="warning",
+        text=f"the probe of the reversible backward could not measure and is off from here on: {reason}",
+    )

@@ -1,0 +1,174 @@
+"""Where to train: the device a plan names, and the switches of this process that decide bits of the results."""
+
+import logging
+import os
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import torch
+
+from revconsole.errors import DeviceUnavailable, RunFailed
+from revconsole.records.logs.events import Scalar
+from revconsole.reversible.switches import products
+from revconsole.training.machine import cards
+from revconsole.training.machine.shortage import size
+
+Say = Callable[[str], None]
+log = logging.getLogger(__name__)
+WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")
+"""Where cuBLAS is told of the workspaces with which it computes the same every time."""
+NO_FORM = "does not have a deterministic implementation"
+"""How torch says of an operation that it cannot."""
+
+
+def choose(name: str, say: Say = log.info) -> torch.device:
+    """The device of that name; `auto` takes the emptiest GPU this torch has kernels for, else mps, else the CPU.
+
+    say: takes a sentence about what was chosen of several. Begins CUDA where that is asked for or left to it.
+    Raises DeviceUnavailable for a device that is not there, with those that are, or cannot compute.
+    """
+    if name == "auto":
+        return torch.device(_best(say))
+    refuse_missing(name)
+    device = torch.device("cuda:0" if name == "cuda" else name)
+    if device.type == "cuda" and (lack := cards.lacks_kernels(cards.cards()[device.index])):
+        raise DeviceUnavailable(lack)
+    return device
+
+
+def refuse_missing(name: str) -> None:
+    """Raise DeviceUnavailable where there is no such device, without beginning CUDA where there is one."""
+    here = available()
+    if name == "auto" or ("cuda:0" if name == "cuda" else name) in here:
+        return
+    why = cards.unseen() if name.startswith("cuda") else ""
+    raise DeviceUnavailable(
+        f"there is no device {name!r} on this machine; it has {', '.join(here)}: "
+        "set train.device to one of these, or to auto" + (f"; {why}" if why else "")
+    )
+
+
+def passed_over() -> str:
+    """Why `auto` takes no GPU though there is one; empty where it takes one, or none is there."""
+    found = [card for card in cards.cards() if not cards.lacks_kernels(card)]
+    if found:
+        return ""
+    return next(map(cards.lacks_kernels, cards.cards()), "") or cards.unseen()
+
+
+def available() -> list[str]:
+    """Every device of this machine, the one to prefer first."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return [*(f"cuda:{number}" for number in range(count)), *mps, "cpu"]
+
+
+def _best(say: Say) -> str:
+    able = [card for card in cards.cards() if not cards.lacks_kernels(card)]
+    if not able:
+        return next(name for name in available() if not name.startswith("cuda"))
+    best = cards.emptiest(able)
+    if len(able) > 1:
+        free = "whose free memory is not known" if best.free is None else f"{size(best.free)} free"
+        say(f"train.device=auto takes {best}, {free}, of {len(able)} GPUs")
+    return best.device
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Use `count` CPU threads inside; the number belongs to the process, so it is put back."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)  # a resumed run may have changed it inside
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Let only algorithms compute inside that give the same bits every time; other runs share this process.
+
+    Raises RunFailed where cuBLAS has begun without the workspace it needs for that, and in place of torch's error where
+    an operation inside has no such form.
+    """
+    if not wanted:
+        yield
+        return
+    cudnn, given = torch.backends.cudnn, os.environ.get(WORKSPACE)
+    if _cuda_in_use() and given not in WORKSPACES:
+        raise RunFailed(
+            "train.deterministic has to be there before CUDA is first used, and this process has used it; "
+            "launch the run in a process of its own (--detach)"
+        )
+    before = (torch.are_deterministic_algorithms_enabled(), cudnn.benchmark, cudnn.deterministic)
+    os.environ[WORKSPACE] = given if given in WORKSPACES else WORKSPACES[0]
+    torch.use_deterministic_algorithms(True)
+    cudnn.benchmark, cudnn.deterministic = False, True
+    try:
+        yield
+    except RuntimeError as error:
+        if NO_FORM not in str(error):
+            raise
+        raise RunFailed(
+            f"train.deterministic is set, and {str(error).partition(NO_FORM)[0].strip()} computes other bits each time on "
+            "this device; leave train.deterministic out, or do without that operation"
+        ) from None
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        cudnn.benchmark, cudnn.deterministic = before[1:]
+        if not _cuda_in_use():  # what cuBLAS began with stays
+            _put_back(given)
+
+
+def surroundings(device: torch.device) -> dict[str, Scalar]:
+    """Everything about this process and machine that decides the bits of a result."""
+    return {
+        "torch": str(torch.__version__),
+        "CPU threads": torch.get_num_threads(),
+        "device": device.type,
+        "device name": device_name(device),
+        "float32 matmul precision": products(),
+        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        **of_cuda(device),
+    }
+
+
+def of_cuda(device: torch.device) -> dict[str, Scalar]:
+    """What decides bits on a CUDA device beside the device itself; nothing on others."""
+    if device.type != "cuda":
+        return {}
+    cudnn = torch.backends.cudnn
+    return {
+        "cuda": torch.version.cuda or torch.version.hip,
+        "cudnn": cudnn.version(),  # type: ignore[no-untyped-call]  # torch gives it no type
+        "driver": cards.driver_version(),
+        "convolutions_of_float32": str(getattr(cudnn, "conv", cudnn).fp32_precision),
+        "attention_order": ", ".join(map(str, torch._C._get_sdp_priority_order())),  # noqa: SLF001  it is said nowhere else
+        "cublas_workspace": os.environ.get(WORKSPACE, ""),
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """What the device calls itself; on Linux a CPU says its model."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _cuda_in_use() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]  # torch gives it no type
+
+
+def _put_back(workspace: str | None) -> None:
+    if workspace is None:
+        os.environ.pop(WORKSPACE, None)
+    else:
+        os.environ[WORKSPACE] = workspace

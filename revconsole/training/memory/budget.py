@@ -1,0 +1,70 @@
+"""Backward `auto`: which blocks keep their activations or streams, chosen once, at the first step of a run.
+
+The choice is part of every checkpoint: a resumed run sums its gradients in the order it began with.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from revconsole.data import unused
+from revconsole.records.logs.events import Advised
+from revconsole.reversible import Backward, Choice, keep_within, sequences
+from revconsole.reversible.replay import generators_kept
+from revconsole.training.setup.draws import seed_generators
+from revconsole.training.setup.setting import Setting
+from revconsole.training.step.footprint import still_to_come
+from revconsole.training.step.stepping import loss_of, micro_batches
+
+MEBIBYTE = 2**20
+SHARE_OF_FREE = 0.7
+"""What a step may take at its peak where no budget is given, of the memory that the training leaves free; see `free_budget`."""
+
+
+def choose_blocks(setting: Setting, images: Tensor, labels: Tensor) -> Advised | None:
+    """With backward `auto`, let the blocks keep what spares most time within the budget, and say so."""
+    if setting.plan.backward != "auto":
+        return None
+    asked = setting.plan.train.budget_mib
+    budget = asked * MEBIBYTE if asked else free_budget(setting)
+    choice = _kept_within(setting, images, labels, budget)
+    whose = "train.budget_mib" if asked else f"{SHARE_OF_FREE:.0%} of the free memory"
+    text = f"backward auto: {choice} ({whose})"
+    return Advised(level="warning" if choice.least > choice.budget else "note", text=text)
+
+
+def backwards(setting: Setting) -> list[list[Backward]]:
+    """The backward of each block of each sequence, for a checkpoint."""
+    return [list(stack.backwards) for stack in sequences(setting.encoder)]
+
+
+def restore_backwards(setting: Setting, words: Sequence[Sequence[Backward]]) -> None:
+    """Put back what `backwards` found. Raises ValueError if the sequences are others."""
+    for stack, each in zip(sequences(setting.encoder), words, strict=True):
+        stack.backward = tuple(each)
+
+
+def _kept_within(setting: Setting, images: Tensor, labels: Tensor, budget: int) -> Choice:
+    part = next(micro_batches(setting, setting.inputs(images, labels, 0)))
+
+    def forward() -> Tensor:
+        seed_generators(setting.plan.seed, step=0, micro=0)
+        setting.signs.aim(step=0, batch=len(labels), first=0)
+        return loss_of(setting, part, 0).mean
+
+    before = backwards(setting)
+    try:
+        with generators_kept(setting.device):
+            return keep_within(setting.encoder, forward, budget)
+    except BaseException:
+        restore_backwards(setting, before)  # whoever tries again begins with what the plan says
+        raise
+
+
+def free_budget(setting: Setting) -> int:
+    """Bytes that a step may take at its peak: a share of what is left once gradients and optimiser state are there.
+
+    They are not there before the first step, and what torch keeps in reserve is not somebody else's.
+    """
+    left = unused(setting.device) - still_to_come(setting)
+    return max(1, int(SHARE_OF_FREE * left))

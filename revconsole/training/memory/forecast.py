@@ -1,0 +1,232 @@
+"""Forecast: what a training step would need with other settings; counted on a few images, and not guessed.
+
+    needed = what stays (parameters, buffers, optimiser, gradients, images of the dataset)
+           + what the forward keeps for its backward, which is a line in the number of images
+
+Two points make the line. What a step needs besides, for a moment, is not in it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from pydantic import ValidationError
+
+from revconsole.errors import RevconsoleError
+from revconsole.records.sections import Backward, Svm
+from revconsole.records.sections.rule import Rule
+from revconsole.records.settings import growth
+from revconsole.records.settings.plan import Plan
+from revconsole.reversible import rewire, sequences
+from revconsole.training.machine import precision
+from revconsole.training.machine.shortage import Shortage, let_go, tried
+from revconsole.training.probes.metrics import metrics
+from revconsole.training.setup.build import scheme_of
+from revconsole.training.setup.setting import Setting
+from revconsole.training.step.footprint import state_needed, state_present, trained
+
+FEW, MORE = 2, 4
+"""Images of the two points; a single one would be refused by BatchNorm."""
+WAYS = 3
+FINE = {"float32", "tf32"}
+"""Precisions whose activations take four bytes a number."""
+MARGIN = 0.9
+"""Of the memory of a GPU: what is predicted may fill so much, the rest is for what is not counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The settings that decide what a step needs."""
+
+    micro_batch: int
+    backward: Backward
+    precision: str
+
+    def beyond(self, now: "Choice", batch: int) -> str:
+        """What differs from `now`, as one types it."""
+        said = {
+            "train.accumulate": batch // self.micro_batch,
+            "backward": self.backward,
+            "train.precision": self.precision,
+        }
+        changed = [self.micro_batch != now.micro_batch, self.backward != now.backward]
+        changed.append(self.precision != now.precision)
+        return " ".join(f"{k}={v}" for (k, v), c in zip(said.items(), changed, strict=True) if c)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Settings to paste, and the bytes a step then needs; None where that could not be counted."""
+
+    settings: str
+    needed: int | None = None
+
+
+class Forecast:
+    """Counts what the model at hand would need. Rewires it in place: it trains no further."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting, self._fixed = setting, fixed_bytes(setting)
+        images, labels = next(setting.training_batches(1))
+        self._images, self._labels = images[:MORE].clone(), labels[:MORE].clone()
+        self._lines: dict[tuple[Backward, str], dict[int, int]] = {}
+
+    def needed(self, choice: Choice) -> int | None:
+        """Bytes; None where there is no memory even to count. Raises RevconsoleError if the model cannot do that."""
+        kind = (choice.backward, choice.precision)
+        if kind not in self._lines:
+            found = tried(partial(self._line, *kind), self._setting.device)
+            let_go(self._setting.optimizer)
+            self._lines[kind] = {} if isinstance(found, Shortage) else found
+        points = self._lines[kind]
+        return self._fixed + along(points, choice.micro_batch) if points else None
+
+    def _line(self, backward: Backward, word: str) -> dict[int, int]:
+        setting = self._setting
+        _switch(setting, backward)
+        arithmetic = precision.prepare(word, setting.device)
+        counts = {min(FEW, len(self._labels)), len(self._labels)}
+        return {
+            n: metrics.kept_by(setting, self._images[:n], self._labels[:n], arithmetic)
+            for n in counts
+        }
+
+
+def ways_out(setting: Setting) -> tuple[int | None, list[Way]]:
+    """What a step needs as it is, and up to three settings with which it needs less.
+
+    None and ways without figures where there is no memory even to look.
+    """
+    if setting.fitted:
+        return None, plain_ways_out(setting.plan)
+    plan, now = setting.plan, choice_of(setting.plan, setting.micro_batch)
+    forecast = tried(partial(Forecast, setting), setting.device)
+    if isinstance(forecast, Shortage):
+        return None, plain_ways_out(plan)
+    # With the backward it has, while it has it: the others rewire the model.
+    present = forecast.needed(now)
+    fine = now.precision in FINE
+    coarse = _possible(forecast, [replace(now, precision="bf16")] if fine else [])
+    sizes = _fitting(setting, forecast, now)
+    sparing = _possible(forecast, [replace(now, backward=word) for word in _sparing(plan)])
+    found = []
+    for choice in candidates(now, sizes, sparing=sparing, coarse=coarse):
+        needed = forecast.needed(choice)
+        if needed is None or present is None or needed < present:
+            found.append(Way(settings=choice.beyond(now, plan.train.batch), needed=needed))
+    return present, found[:WAYS]
+
+
+def plain_ways_out(plan: Plan) -> list[Way]:
+    """The same for a plan that could not be realised: without figures. What is fitted needs fewer images."""
+    if isinstance(plan.model, Svm):
+        images = plan.data.train_limit or plan.shipped_images
+        return [Way(settings=f"data.train_limit={images // 2}")] if images else []
+    now = choice_of(plan, plan.train.batch // plan.train.accumulate)
+    words, fine = _sparing(plan), now.precision in FINE
+    choices = candidates(
+        now,
+        smaller_sizes(plan.train.batch, now.micro_batch),
+        sparing=replace(now, backward=words[0]) if words else None,
+        coarse=replace(now, precision="bf16") if fine else None,
+    )
+    return [Way(settings=c.beyond(now, plan.train.batch)) for c in choices][:WAYS]
+
+
+def choice_of(plan: Plan, micro_batch: int) -> Choice:
+    """As the plan has it, with micro-batches of that size."""
+    return Choice(micro_batch=micro_batch, backward=plan.backward, precision=plan.train.precision)
+
+
+def candidates(
+    now: Choice, sizes: Sequence[int], *, sparing: Choice | None, coarse: Choice | None
+) -> Iterator[Choice]:
+    """What may need less: each alone, then together, then still smaller.
+
+    sizes: of micro-batches, the largest first. sparing, coarse: as now, but with another backward, in bf16.
+    """
+    smaller = [replace(now, micro_batch=size) for size in sizes[:1]]
+    yield from smaller
+    yield from (choice for choice in (sparing, coarse) if choice)
+    if sparing and coarse:
+        yield replace(sparing, precision=coarse.precision)
+    for other in (choice for choice in (sparing, coarse) if choice):
+        yield from (replace(other, micro_batch=choice.micro_batch) for choice in smaller)
+    yield from (replace(now, micro_batch=size) for size in sizes[1:])
+
+
+def smaller_sizes(batch: int, micro_batch: int) -> list[int]:
+    """Sizes of at most half a micro-batch that divide the batch, the largest first."""
+    return [n for n in range(micro_batch // 2, 0, -1) if batch % n == 0]
+
+
+def fixed_bytes(setting: Setting) -> int:
+    """What stays in memory from step to step, and the gradients."""
+    gradients: int = sum(p.nbytes for p in trained(setting))
+    present = state_present(setting)
+    state = present or state_needed(setting)
+    if setting.device.type == "cuda":
+        return torch.cuda.memory_allocated(setting.device) - present + state + gradients
+    data = setting.data
+    images: int = sum(split.images.nbytes for split in (data.train, data.validation, data.test))
+    model: int = sum(t.nbytes for t in (*setting.model.parameters(), *setting.model.buffers()))
+    return model + gradients + state + images
+
+
+def along(points: dict[int, int], images: int) -> int:
+    """The value at a number of images of the line through two points; of one point, its own."""
+    (few, less), (more, most) = min(points.items()), max(points.items())
+    if few == more or images in points:
+        return points.get(images, most)
+    return max(0, round(less + (images - few) * (most - less) / (more - few)))
+
+
+def _fitting(setting: Setting, forecast: Forecast, now: Choice) -> list[int]:
+    """Smaller sizes, from the largest on that fits a GPU's memory; elsewhere nobody knows what would."""
+    sizes = smaller_sizes(setting.plan.train.batch, now.micro_batch)
+    if setting.device.type != "cuda":
+        return sizes
+    free, _ = torch.cuda.mem_get_info(setting.device)
+    room = MARGIN * (free + torch.cuda.memory_reserved(setting.device))
+    needs = [forecast.needed(replace(now, micro_batch=n)) for n in sizes]
+    return [
+        n for n, need in zip(sizes, needs, strict=True) if need is not None and need <= room
+    ] or sizes[-1:]
+
+
+def _possible(forecast: Forecast, choices: Sequence[Choice]) -> Choice | None:
+    """The first that this model can do on this device."""
+    for choice in choices:
+        with suppress(RevconsoleError):
+            forecast.needed(choice)
+            return choice
+    return None
+
+
+def _sparing(plan: Plan) -> list[Backward]:
+    """Backwards that keep less than the plan's, the least first, as far as the plan tells."""
+    words: list[Backward] = ["reversible", "checkpointed"]
+    allowed = [word for word in words if _allowed(plan, word)]
+    return allowed[: allowed.index(plan.backward)] if plan.backward in allowed else allowed
+
+
+def _allowed(plan: Plan, backward: Backward) -> bool:
+    try:
+        growth.refuse_lost(Plan.model_validate(plan.model_dump() | {"backward": backward}))
+    except (ValidationError, Rule):
+        return False
+    return True
+
+
+def _switch(setting: Setting, backward: Backward) -> None:
+    """Let the model's blocks have another backward; a plain network is wired first."""
+    if backward in {"auto", setting.plan.backward}:
+        return
+    stacks = sequences(setting.encoder)
+    if not stacks:
+        encoder = getattr(setting.encoder, "trunk", setting.encoder)  # of several views
+        rewire(encoder, scheme=scheme_of(setting.plan), backward=backward)
+    for stack in stacks:
+        stack.backward = backward

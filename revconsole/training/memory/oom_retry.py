@@ -1,0 +1,122 @@
+"""Room: lets work fit into memory, or says what would.
+
+With `train.on_oom = "shrink"` the micro-batch is halved and the work done again; the batch of an optimiser step
+stays what it was, in more parts. Otherwise, and where a single image is too much, the run ends with ways out.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from revconsole.records.logs.events import Advised, Event
+from revconsole.records.settings.plan import Plan
+from revconsole.training.machine.shortage import (
+    OutOfMemory,
+    Shortage,
+    described,
+    let_go,
+    ran_out,
+    size,
+    tried,
+)
+from revconsole.training.memory.forecast import Way, plain_ways_out, smaller_sizes, ways_out
+from revconsole.training.setup.setting import Setting
+
+Result = TypeVar("Result")
+
+
+class Room:
+    """The memory of one run."""
+
+    def __init__(self, setting: Setting, emit: Callable[[Event], None]) -> None:
+        self._setting, self._emit = setting, emit
+
+    def fit(self, work: Callable[[], Result], doing: str) -> Result:
+        """What `work` returns, with smaller micro-batches if it has to be and the plan lets it.
+
+        work: changes nothing but gradients and running statistics, which are put back, and goes by
+        `setting.micro_batch`. doing: what it is, for the sentence about it.
+        Raises OutOfMemory.
+        """
+        setting = self._setting
+        while True:
+            before = self._statistics()
+            outcome = tried(work, setting.device)
+            if not isinstance(outcome, Shortage):
+                return outcome
+            let_go(setting.optimizer)
+            setting.precision.begin_anew()
+            for buffer, was in before:
+                buffer.copy_(was)
+            self._shrink(outcome, doing)
+
+    def _statistics(self) -> list[tuple[Tensor, Tensor]]:
+        """Buffers, and what is in them; a forward pass that is done again must not count twice."""
+        if not self._shrinks:
+            return []
+        return [(buffer, buffer.clone()) for buffer in self._setting.model.buffers()]
+
+    @property
+    def _shrinks(self) -> bool:
+        return self._setting.plan.train.on_oom == "shrink"
+
+    def _shrink(self, shortage: Shortage, doing: str) -> None:
+        setting = self._setting
+        sizes = [
+            size
+            for size in smaller_sizes(setting.plan.train.batch, setting.micro_batch)
+            if size >= setting.least_images
+        ]
+        if not (self._shrinks and sizes):
+            present, ways = ways_out(setting)
+            now = f", with {_images(setting.micro_batch)} at once"
+            if present is not None:
+                now += f", where it is predicted to need {size(present)}"
+            raise OutOfMemory(sentence(setting.plan, shortage, doing + now, ways))
+        before, setting.micro_batch = setting.micro_batch, sizes[0]
+        self._emit(_shrunk(setting, shortage, doing, before))
+
+
+@contextmanager
+def explained(plan: Plan) -> Iterator[None]:
+    """Raise OutOfMemory, with ways out, for a lack of memory wherever else it shows."""
+    try:
+        yield
+    except OutOfMemory:
+        raise
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not ran_out(error):
+            raise
+        shortage = described(error)
+        raise OutOfMemory(sentence(plan, shortage, "the run", plain_ways_out(plan))) from None
+
+
+def sentence(plan: Plan, shortage: Shortage, what: str, ways: Sequence[Way]) -> str:
+    """What happened, and what to type next."""
+    said = f"{what}: memory ran out; {shortage}"
+    if not ways:
+        return f"{said}. Nothing but a smaller model or smaller images needs less"
+    listed = "; or ".join(
+        way.settings + ("" if way.needed is None else f" (predicted: {size(way.needed)})")
+        for way in ways
+    )
+    return f"{said}. Add to `revconsole train {plan.profile or 'PROFILE'}`: {listed}"
+
+
+def _shrunk(setting: Setting, shortage: Shortage, doing: str, before: int) -> Advised:
+    now, batch = setting.micro_batch, setting.plan.train.batch
+    text = (
+        f"{doing} ran out of memory with {_images(before)} at once ({shortage}); from here on "
+        f"{batch // now} micro-batches of {_images(now)} make the same batch of {batch}, and the bits of what "
+        "follows differ from those of an unsplit run"
+    )
+    if any(isinstance(module, _BatchNorm) for module in setting.model.modules()):
+        text += f"; BatchNorm now takes its statistics over {_images(now)}, no longer over {before}"
+    return Advised(level="warning", text=text)
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"

@@ -1,0 +1,119 @@
+"""Boundary: what the model makes of the plane, of data that are points of two classes, between epochs.
+
+The middle of each place of a grid goes through the model as a test image does; neither weights nor random draws are
+touched. A line of the log is about 2.4 kB, and a long run writes MOST_LOOKS of them.
+
+Shapes: G places of the grid, row by row from the top.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from revconsole.data import as_pixel_levels, as_points, resized
+from revconsole.records.logs.boundary import DIGITS, LEVELS
+from revconsole.records.logs.events import Bounded, Event
+from revconsole.training.setup.setting import Setting
+from revconsole.training.step.progress import Progress
+
+SIDE = 48
+"""Places of the grid each way."""
+MOST_LOOKS = 50
+MOST_POINTS = 200
+AT_ONCE = 256
+ROOM = 0.08
+"""Around the training points, as a share of how far they reach."""
+
+Box = tuple[float, float, float, float]
+
+
+class BoundaryProbe:
+    """Looks at the plane when it is due; at nothing where the data are not points of two classes."""
+
+    def __init__(self, setting: Setting, emit: Callable[[Event], None]) -> None:
+        self._setting, self._emit = setting, emit
+        self._applies = (
+            setting.data.test.images.shape[1:] == (2, 1, 1) and len(setting.data.names) == 2
+        )
+        self._said_points = False
+        self._latest: tuple[int, int] | None = None
+
+    def look(self, progress: Progress) -> None:
+        """Report the boundary, if it is due after this epoch: evenly, and always the first and the last."""
+        epoch, epochs = progress.epoch, self._setting.epochs
+        due = epoch * MOST_LOOKS // epochs > (epoch - 1) * MOST_LOOKS // epochs
+        if self._applies and (due or epoch in {0, epochs} or not self._said_points):
+            self._report(progress.step, epoch)
+
+    def look_at_best(self, progress: Progress) -> None:
+        """Report the boundary of the weights that are tested."""
+        best = progress.best
+        if self._applies:
+            step, epoch = (best.step, best.epoch) if best else (progress.step, progress.epoch)
+            self._report(step, epoch, tested=True)
+
+    def _report(self, step: int, epoch: int, *, tested: bool = False) -> None:
+        setting = self._setting
+        first, second = setting.data.names
+        box = box_around(as_points(setting.data.train.images))
+        self._emit(
+            Bounded(
+                step=step,
+                epoch=epoch,
+                tested=tested,
+                box=box,
+                columns=SIDE,
+                rows=SIDE,
+                cells="".join(DIGITS[n] for n in levels(setting, places(box)).tolist()),
+                of="margin" if setting.fitted else "probability",
+                names=(first, second),
+                points=() if self._said_points else some_points(setting),
+            )
+        )
+        self._said_points = True
+
+
+def box_around(points: Tensor) -> Box:
+    """Left, right, bottom and top of all points (N, 2), with some room, to two decimals."""
+    low, high = points.amin(0), points.amax(0)
+    room = (high - low) * ROOM
+    (left, bottom), (right, top) = (low - room).tolist(), (high + room).tolist()
+    return round(left, 2), round(right, 2), round(bottom, 2), round(top, 2)
+
+
+def places(box: Box) -> Tensor:
+    """The middle of every place of the grid, (G, 2)."""
+    left, right, bottom, top = box
+    middles = (torch.arange(SIDE) + 0.5) / SIDE
+    across, down = left + middles * (right - left), top - middles * (top - bottom)
+    return torch.cartesian_prod(down, across).flip(1)
+
+
+def levels(setting: Setting, points: Tensor) -> Tensor:
+    """What the judged model says to each point (G, 2), as the number of a digit (G,); see `records.boundary`."""
+    model, prepare = setting.judged, setting.data.test.preparation.standardisation
+    pixels = as_pixel_levels(points).to(setting.device)
+    found = []
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for part in torch.split(pixels, AT_ONCE):
+                with setting.precision.autocast():
+                    scores = model(resized(prepare(part), setting.plan.image_size)).float()
+                found.append(scores[:, 1] - scores[:, 0])
+    finally:
+        model.train()
+    lead = torch.cat(found).cpu()
+    share = (lead + 1) / 2 if setting.fitted else lead.sigmoid()
+    return (share.nan_to_num(0.5) * LEVELS).floor().clamp(0, LEVELS - 1).to(torch.int64)
+
+
+def some_points(setting: Setting) -> list[tuple[float, float, int]]:
+    """The first test points: two coordinates and a class of each."""
+    test = setting.data.test
+    points = as_points(test.images[:MOST_POINTS]).cpu()
+    return [
+        (round(x, 3), round(y, 3), label)
+        for (x, y), label in zip(points.tolist(), test.labels[:MOST_POINTS].tolist(), strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""What is asked about a plan or a run without training it."""

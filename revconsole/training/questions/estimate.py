@@ -1,0 +1,79 @@
+"""Estimate: `python -m revconsole.training.questions.estimate` reads plans, a line of JSON each, and answers each with a line.
+
+seconds of the whole run, from a few of its steps (see `pace`)
+step_bytes: what a training step needs, from what a few images keep (see `forecast`); null is unknown
+error, unavailable: why it cannot be measured, and whether for lack of data
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from revconsole.data import unused
+from revconsole.errors import DataUnavailable, RevconsoleError, RunFailed
+from revconsole.records.datasets.facts import data_folder
+from revconsole.records.settings.plan import Plan
+from revconsole.training.machine import devices, precision
+from revconsole.training.machine.shortage import size
+from revconsole.training.memory.budget import choose_blocks
+from revconsole.training.memory.forecast import Forecast, choice_of
+from revconsole.training.questions import pace
+from revconsole.training.setup.setting import Setting, prepare
+
+SPARE = 2
+"""So many times what a step needs has to be free on a GPU before an estimate trains there."""
+
+
+def estimate(plan: Plan, *, data: Path) -> dict[str, Any]:
+    """Seconds and bytes of a run of the plan. Raises what `prepare` raises."""
+    with devices.threads(plan.train.threads), precision.products(plan.train.precision):
+        setting = prepare(plan, data=data)
+        needed = _step_bytes(setting)
+        if setting.device.type == "cuda":
+            _refuse_crowded(str(setting.device), needed, unused(setting.device))
+        return {"seconds": pace.seconds_of(setting), "step_bytes": needed}
+
+
+def _refuse_crowded(device: str, needed: int | None, free: int) -> None:
+    """Raise RunFailed where steps of an estimate might take the memory that a run on the same GPU needs next."""
+    if needed is None or free < SPARE * needed:
+        wanted = "nobody knows how much" if needed is None else size(needed)
+        raise RunFailed(
+            f"not measured: a step needs {wanted}, and {device} has {size(free)} free; twice as much is wanted, as a run "
+            "may be training there"
+        )
+
+
+def _step_bytes(setting: Setting) -> int | None:
+    images, labels = next(setting.training_batches(1))
+    choose_blocks(setting, images, labels)
+    now = choice_of(setting.plan, setting.micro_batch)
+    return Forecast(setting).needed(now)
+
+
+def serve(questions: IO[str], answers: IO[str]) -> None:
+    """Answer until there is no question."""
+    for line in questions:
+        answers.write(json.dumps(_answer(line)) + "\n")
+        answers.flush()
+
+
+def _answer(line: str) -> dict[str, Any]:
+    try:
+        return estimate(Plan.model_validate_json(line), data=data_folder())
+    except RevconsoleError as error:
+        return {"error": str(error), "unavailable": isinstance(error, DataUnavailable)}
+    except (MemoryError, torch.OutOfMemoryError):
+        return {"error": "it needs more memory than there is", "unavailable": False}
+    except Exception as error:  # noqa: BLE001  whatever it is, the other process says it
+        return {"error": f"{type(error).__name__}: {error}", "unavailable": False}
+
+
+if __name__ == "__main__":
+    own = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever else is printed is no answer
+    serve(sys.stdin, own)

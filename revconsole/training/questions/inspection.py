@@ -1,0 +1,125 @@
+"""Inspection: what the weights of a checkpoint show of positions and attention, on images of the run's own test.
+
+Shapes: B images, N tokens of which G² are patches, D width, S pixels of height and width.
+"""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from revconsole.data import moved, resized
+from revconsole.records.findings.inspection import Attended, Attention, Inspection, Positions
+from revconsole.records.findings.samples import Picture
+from revconsole.records.settings.plan import Plan
+from revconsole.training.checkpoints.checkpoint import Checkpoints
+from revconsole.training.checkpoints.reopening import reopen
+from revconsole.training.machine import devices
+from revconsole.training.questions.attention import Attentions, rollout
+from revconsole.training.questions.samples import colours
+from revconsole.training.setup.setting import Setting
+
+
+def inspect(plan: Plan, checkpoints: Checkpoints, *, data: Path, images: int) -> Inspection:
+    """The first test image of each of the first `images` classes goes through the best epoch's weights.
+
+    data: the folder that datasets live in. Raises what `reopen` raises.
+    """
+    with devices.threads(plan.train.threads):
+        found = reopen(plan, checkpoints, data=data)
+        model = found.setting.judged.eval()
+        return Inspection(
+            epoch=found.epoch,
+            step=found.step,
+            best=found.best,
+            positions=positions(model),
+            attention=attention(found.setting, model, images),
+        )
+
+
+def positions(model: nn.Module) -> Positions | str:
+    """The position encodings that a model adds to its tokens, or why there are none to show."""
+    table = getattr(model, "pos_embed", None)
+    if not isinstance(table, Tensor) or table.ndim != 3:
+        return "it adds no position encodings to its tokens"
+    side, before = _grid(table.shape[1])
+    if side < 2:
+        return "it has one token"
+    patches = table.detach()[0, before:]
+    directions = F.normalize(patches, dim=-1)
+    return Positions(
+        kind="learned" if table.requires_grad else "fixed",
+        side=side,
+        table=patches.tolist(),
+        similarity=(directions @ directions.T).tolist(),
+    )
+
+
+def attention(setting: Setting, model: nn.Module, images: int) -> Attention | str:
+    """The rollout of some test images, or why there is none to show."""
+    split, names = setting.data.test, setting.data.names
+    if split.images.shape[1] not in {1, 3}:
+        return "its images are not pictures of one or three channels"
+    chosen = _first_of_each_class(split.labels, images)
+    pixels = split.images[chosen]
+    seen = resized(
+        split.preparation.standardisation(moved(pixels, split.device)), setting.plan.image_size
+    )
+    with torch.inference_mode(), Attentions() as found:
+        called = model(seen).argmax(dim=1)
+    if problem := _no_rollout(found.weights, len(seen)):
+        return problem
+    rolled = rollout(found.weights)
+    side, before = _grid(rolled.shape[-1])
+    of_class = getattr(model, "cls_token", None) is not None
+    shares = (rolled[:, 0] if of_class else rolled.mean(dim=1))[:, before:]
+    shares = shares / shares.sum(dim=-1, keepdim=True)
+    return Attention(
+        of="the class token" if of_class else "the mean over all tokens",
+        blocks=len(found.weights),
+        side=side,
+        images=tuple(
+            Attended(
+                picture=Picture(rows=colours(image), caption=names[label]),
+                truth=names[label],
+                called=names[answer],
+                shares=share.tolist(),
+            )
+            for image, label, answer, share in zip(
+                pixels.float().div(255).expand(-1, 3, -1, -1),
+                split.labels[chosen].tolist(),
+                called.tolist(),
+                shares.reshape(-1, side, side),
+                strict=True,
+            )
+        ),
+    )
+
+
+def _no_rollout(weights: list[Tensor], images: int) -> str:
+    """Why there is nothing to roll out; empty where there is."""
+    if not weights:
+        return "no softmax attention over the whole image was found in it"
+    shapes = {tuple(each.shape[-2:]) for each in weights}
+    if any(each.ndim != 4 or len(each) != images for each in weights):
+        return "its attention looks at windows of the image, not at all of it"
+    if len(shapes) > 1:
+        return "the number of its tokens changes from block to block"
+    ((rows, columns),) = shapes
+    if rows != columns:
+        return "its attention is not of tokens to themselves"
+    return "" if _grid(rows)[0] > 1 else "it has one token"
+
+
+def _grid(tokens: int) -> tuple[int, int]:
+    """Tokens on a side of the square grid, and how many tokens stand before it."""
+    side = math.isqrt(tokens)
+    return side, tokens - side * side
+
+
+def _first_of_each_class(labels: Tensor, most: int) -> Tensor:
+    """Indices of the first image of each class, of `most` classes at most, in the order of classes."""
+    there = torch.unique(labels)[:most]
+    return torch.stack([(labels == label).nonzero()[0, 0] for label in there])

@@ -1,0 +1,134 @@
+"""Samples: the data of a plan to look at, before and after preparation, without a model.
+
+Shapes: B images, C channels, S pixels of height and width.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from revconsole.data import (
+    OpenedData,
+    Preparation,
+    Split,
+    Standardisation,
+    batches,
+    dominant,
+    doubts,
+    open_data,
+    resized,
+)
+from revconsole.records.findings.samples import Colour, Picture, Samples
+from revconsole.records.settings.plan import Plan
+from revconsole.training.objectives import objective_of
+
+CLASS_COLOURS: tuple[Colour, ...] = ((255, 190, 80), (70, 110, 200))
+"""Of points: the first bright and the second dark, so that they differ without colour, too."""
+MOST_POINTS = 600
+
+
+def samples(plan: Plan, *, data: Path, count: int, side: int, page: int = 0) -> Samples:
+    """Some training images in the order a run of the plan is shown them, each at most `side` pixels wide.
+
+    data: the folder that datasets live in. page: of so many images each, from 0; epoch follows epoch.
+    Raises what `open_data` raises.
+    """
+    notes: list[str] = []
+    opened = open_data(plan.data, folder=data, device="cpu", say=notes.append)
+    points = opened.train.images.shape[-1] == 1
+    labelled = objective_of(plan).labelled
+    notes += [
+        f"{doubt.level}: {doubt.text}" for doubt in doubts(opened, plan.data, labelled=labelled)
+    ]
+    size = min(MOST_POINTS if points else count, len(opened.train))
+    before, plain = _page(_unprepared(opened.train), plan, size, page)
+    after, labels = _page(opened.train, plan, size, page)
+    seen = _stretched(resized(after, plan.image_size), points=points)
+    draw = _scatter if points else _pictures
+    return Samples(
+        dataset=plan.data.dataset,
+        shape=(*opened.train.images.shape[1:],),
+        before=draw(before, plain, opened.names, side),
+        after=draw(seen, labels, opened.names, side),
+        counts=_counts(opened),
+        mean=opened.mean,
+        std=opened.std,
+        fingerprint=opened.fingerprint,
+        read=opened.read,
+        notes=tuple(notes),
+    )
+
+
+def _page(split: Split, plan: Plan, size: int, page: int) -> tuple[Tensor, Tensor]:
+    """As many images and their classes, cut from the very batches of training; an epoch's last page may be shorter."""
+    epoch, number = divmod(page, -(-len(split) // size))
+    first, skipped = divmod(number * size, plan.train.batch)
+    images, labels = split.images[:0], split.labels[:0]
+    for _, more, classes in batches(
+        split, batch=plan.train.batch, seed=plan.seed, epoch=epoch, first=first
+    ):
+        images, labels = torch.cat([images, more]), torch.cat([labels, dominant(classes)])
+        if len(labels) >= skipped + size:
+            break
+    return images[skipped : skipped + size], labels[skipped : skipped + size]
+
+
+def _unprepared(split: Split) -> Split:
+    """The same images, in the same order, as they are stored, in [0, 1]."""
+    how = split.preparation.augmentation
+    repeats = None if how is None else type(how)(repeats=how.repeats)
+    plain = Standardisation(shift=torch.zeros(1, 1, 1), scale=torch.full((1, 1, 1), 255.0))
+    return replace(split, preparation=Preparation(standardisation=plain, augmentation=repeats))
+
+
+def _stretched(images: Tensor, *, points: bool) -> Tensor:
+    """Each image (each coordinate, of points) brought to [0, 1]."""
+    dims = (0, 2, 3) if points else (1, 2, 3)
+    low, high = images.amin(dims, keepdim=True), images.amax(dims, keepdim=True)
+    return (images - low) / (high - low).clamp_min(1e-9)
+
+
+def _pictures(
+    images: Tensor, labels: Tensor, names: tuple[str, ...], side: int
+) -> tuple[Picture, ...]:
+    """One picture of each image; of six channels, both patches side by side."""
+    if images.shape[-1] > side:
+        images = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+    channels = images.shape[1]
+    if channels not in {1, 3}:
+        images = torch.cat(images.chunk(2, dim=1), dim=-1)
+    coloured = images if images.shape[1] == 3 else images[:, :1].expand(-1, 3, -1, -1)
+    return tuple(
+        Picture(rows=colours(image), caption=names[label])
+        for image, label in zip(coloured, labels.tolist(), strict=True)
+    )
+
+
+def colours(image: Tensor) -> tuple[tuple[Colour, ...], ...]:
+    """Red, green and blue of every pixel of an image (3, S, S) of [0, 1]."""
+    levels = image.clamp(0, 1).mul(255).round().to(torch.int64).permute(1, 2, 0).tolist()
+    return tuple(tuple((red, green, blue) for red, green, blue in row) for row in levels)
+
+
+def _scatter(
+    images: Tensor, labels: Tensor, names: tuple[str, ...], side: int
+) -> tuple[Picture, ...]:
+    """One picture of all points, the second coordinate upwards."""
+    canvas = torch.zeros(3, side, side)
+    places = images.flatten(1).clamp(0, 1).mul(side - 1).round().long()
+    for (right, up), label in zip(places.tolist(), labels.tolist(), strict=True):
+        canvas[:, side - 1 - up, right] = torch.tensor(CLASS_COLOURS[label % 2]) / 255
+    return (Picture(rows=colours(canvas), caption=f"{names[0]} bright, {names[1]} dark"),)
+
+
+def _counts(opened: OpenedData) -> dict[str, dict[str, int]]:
+    """How many images of each class, in each split."""
+    found = {}
+    splits = {"training": opened.train, "validation": opened.validation, "test": opened.test}
+    for part, split in splits.items():
+        counts = torch.bincount(split.labels, minlength=len(opened.names)).tolist()
+        found[part] = dict(zip(opened.names, counts, strict=True))
+    return found

@@ -1,0 +1,97 @@
+"""Which of timm's models can be rewired: each is built without memory for weights and run once.
+
+Models share nothing, so they are surveyed in as many processes as are asked for.
+"""
+
+import contextlib
+import logging
+import multiprocessing
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+import timm
+import torch
+from torch import nn
+
+from revconsole.errors import NotInvertible
+from revconsole.records.child import safe_pool
+from revconsole.records.findings.survey import Surveyed
+from revconsole.reversible import SCHEMES, Additive, Bdia, Survey, make_scheme
+from revconsole.reversible.branches import WHOLE, note
+from revconsole.reversible.ends import joins
+from revconsole.reversible.rewire import surveys
+
+# One scheme stands for each way of asking: any block, attention and MLP apart, both streams joined.
+ASKED = (Bdia(), Additive(fuse="mean"), Additive(fuse="concat"))
+
+
+def survey_models(names: Sequence[str], *, jobs: int) -> Iterator[Surveyed]:
+    """What each model allows, in the order they are done; `jobs` processes, 1 for none of its own."""
+    if jobs == 1 or len(names) < 2 * jobs:
+        yield from map(survey_model, names)
+        return
+    context = multiprocessing.get_context("spawn")
+    with safe_pool():
+        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_alone)
+        try:
+            for done in as_completed([pool.submit(survey_model, name) for name in names]):
+                yield done.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def survey_model(name: str) -> Surveyed:
+    """What one model allows."""
+    family = timm.models.model_entrypoint(name).__module__.rpartition(".")[2]
+    try:
+        with _quietly(), torch.device("meta"):
+            one, two, joined = surveys(timm.create_model(name), ASKED)
+    except Exception as error:  # noqa: BLE001  timm's constructors raise anything; one must not end the list
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        return Surveyed(model=name, family=family, left={"": f"could not be built ({reason})"})
+    return Surveyed(
+        model=name,
+        family=family,
+        blocks=_blocks(one),
+        blocks_of_two=_blocks(two),
+        blocks_joined=_blocks(joined),
+        stacks=dict(one.fit),
+        left=dict(one.left),
+    )
+
+
+def scheme_groups() -> dict[str, list[str]]:
+    """Names of the schemes by what they ask of a block: `one` branch, or `two`."""
+    block = nn.Identity()
+    note(block, WHOLE)
+    groups: dict[str, list[str]] = {"one": [], "two": []}
+    for name in SCHEMES:
+        try:
+            make_scheme(name).couplings(block, 0, None)
+        except NotInvertible:
+            groups["two"].append(name)
+        else:
+            groups["one"].append(name)
+    groups["joined"] = [name for name in groups["two"] if joins(make_scheme(name))]
+    return groups
+
+
+def _blocks(found: Survey) -> int:
+    return sum(found.fit.values())
+
+
+def _alone() -> None:
+    torch.set_num_threads(1)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the notes of timm's constructors."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)

@@ -1,0 +1,137 @@
+"""Throughput: how many images a second the data of a plan makes alone, its model takes alone, and both do together."""
+
+import statistics
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from itertools import chain, count
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from revconsole.data import Split, batches, open_data
+from revconsole.records.findings.samples import Pace, Throughput
+from revconsole.records.settings.plan import Plan
+from revconsole.training.machine import devices, precision
+from revconsole.training.setup.setting import Setting, prepare
+from revconsole.training.step.stepping import compute_gradients, update_weights
+
+Endless = Generator[tuple[Tensor, Tensor], None, None]
+"""Images and labels."""
+
+WARM_BATCHES = 2
+"""Not measured: libraries are loaded and memory is found in them, and batches made ahead begin to wait."""
+LEAST_BATCHES = 5
+IN_A_ROW = 3
+"""Batches of one kind before the next kind's turn: what else the machine does meets all kinds alike."""
+
+
+def throughput(plan: Plan, *, data: Path, seconds: float) -> Throughput:
+    """Prepare training batches for that long, and at least five of them.
+
+    data: the folder that datasets live in. Raises what `open_data` raises.
+    """
+    device = devices.choose(plan.train.device)
+    opened = open_data(plan.data, folder=data, device=device)
+    took: list[float] = []
+    with devices.threads(plan.train.threads), precision.products(plan.train.precision):
+        endless = _endless(opened.train, plan, prefetch=0)
+        for _ in range(WARM_BATCHES):
+            next(endless)
+        while len(took) < LEAST_BATCHES or sum(took) < seconds:
+            took.append(_timed(lambda: next(endless), device))
+        threads = torch.get_num_threads()
+    return Throughput(
+        device=str(device),
+        threads=threads,
+        images=min(plan.train.batch, len(opened.train)),
+        batches=len(took),
+        median_seconds=statistics.median(took),
+        least_seconds=min(took),
+        most_seconds=max(took),
+    )
+
+
+def pace(plan: Plan, *, data: Path, seconds: float) -> Pace:
+    """Time the data alone, the model's step alone and both, in turn and equally often, that long for each on average.
+
+    The data alone is made where it is asked for; for both it is made as the plan has it, ahead or not.
+    Raises what `prepare` raises.
+    """
+    with devices.threads(plan.train.threads), precision.products(plan.train.precision):
+        setting = prepare(plan, data=data)
+        split, ahead = setting.data.train, plan.data.prefetch
+        alone, beside = _endless(split, plan, prefetch=0), _endless(split, plan, prefetch=ahead)
+        same = next(alone)
+        kinds: tuple[Callable[[], object], ...] = (
+            lambda: next(alone),
+            lambda: _step(setting, *same),
+            lambda: _step(setting, *next(beside)),
+        )
+        with closing(alone), closing(beside):
+            took = _in_turn(kinds, setting.device, seconds)
+        threads = torch.get_num_threads()
+    of_data, of_model, of_both = map(statistics.median, took)
+    return Pace(
+        device=str(setting.device),
+        threads=threads,
+        images=len(same[0]),
+        rounds=len(took[0]) // IN_A_ROW,
+        ahead=ahead != 0,
+        data_seconds=of_data,
+        model_seconds=of_model,
+        both_seconds=of_both,
+    )
+
+
+def _in_turn(
+    kinds: tuple[Callable[[], object], ...], device: torch.device, seconds: float
+) -> list[list[float]]:
+    """Seconds that each took each time, to and fro, the first of each turn unmeasured."""
+    took: list[list[float]] = [[] for _ in kinds]
+    for kind in kinds:
+        for _ in range(WARM_BATCHES):
+            kind()
+    turn = 0
+    while len(took[0]) < LEAST_BATCHES or sum(map(sum, took)) < len(kinds) * seconds:
+        order = list(zip(kinds, took, strict=True))
+        for kind, found in order if turn % 2 else reversed(order):
+            kind()
+            found += [_timed(kind, device) for _ in range(IN_A_ROW)]
+        turn += 1
+    return took
+
+
+def _step(setting: Setting, images: Tensor, labels: Tensor) -> None:
+    """One training step; the loss is read, as in a run on the CPU, and so waited for."""
+    step = compute_gradients(setting, 1, 1, images=images, labels=labels)
+    update_weights(setting, step)
+    step.loss.item()
+
+
+def _endless(split: Split, plan: Plan, *, prefetch: int | None) -> Endless:
+    """Full batches without end, epoch after epoch, at the size that the model sees."""
+    size = min(plan.train.batch, len(split))
+    epochs = (
+        batches(
+            split,
+            batch=size,
+            seed=plan.seed,
+            epoch=epoch,
+            drop_last=True,
+            size=plan.image_size,
+            prefetch=prefetch,
+        )
+        for epoch in count()
+    )
+    for _, images, labels in chain.from_iterable(epochs):
+        yield images, labels
+
+
+def _timed(work: Callable[[], object], device: torch.device) -> float:
+    began = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began

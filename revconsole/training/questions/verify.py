@@ -1,0 +1,148 @@
+"""Verify: a plan, or somebody's own model, realised and audited on one batch of its own data.
+
+What is checked, and how, is in `revconsole.reversible.audit`. At launch a light form of it runs and warns.
+
+Shapes: B images, C channels, S pixels of height and width.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from revconsole.data import batches, dominant, open_data, resized
+from revconsole.errors import ProfileError, RevconsoleError
+from revconsole.models._own import WHERE, blamed, made, working_folder_importable
+from revconsole.records.keys import key
+from revconsole.records.logs.events import Advised
+from revconsole.records.sections import Classification, Svm
+from revconsole.records.settings.plan import Plan
+from revconsole.reversible.audit import FROZEN, LOSS, RUN, Check, checks
+from revconsole.training.machine import devices, precision
+from revconsole.training.machine.shortage import let_go, ran_out
+from revconsole.training.setup.setting import Setting, prepare
+
+MOST_IMAGES = 64
+"""Of a batch: enough for every check."""
+LAUNCH_SECONDS = 2.0
+"""Of work, after which a launch begins no further check: a large model is tried on the first only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Random images for a model whose data is not at hand: side in pixels, channels, classes."""
+
+    size: int
+    channels: int
+    classes: int
+
+
+def verify(plan: Plan, *, data: Path, light: bool = False) -> Iterator[Check]:
+    """Realise a plan and audit its model in the plan's precision, on the first batch of its first epoch.
+
+    Of a plan without labels the network is checked as a classifier: it is what remains. data: the folder that
+    datasets live in.
+    Raises what `prepare` raises, and ProfileError for a model that is fitted.
+    """
+    if isinstance(plan.model, Svm):
+        raise ProfileError(
+            plan.name,
+            "model.architecture",
+            "svm is fitted and has no gradient, so there is nothing here to verify; name another architecture",
+        )
+    with devices.threads(plan.train.threads):
+        setting = prepare(plan.model_copy(update={"objective": Classification()}), data=data)
+        yield from _checks(setting, light=light)
+
+
+def at_launch(setting: Setting) -> Iterator[Advised]:
+    """What the light form finds wrong, for the log of a run; nothing if the plan turns it off.
+
+    The run is left as it was, to the bit, and goes on whatever is found. What the probe of a reversible run says
+    of its gradients before the first step is not said twice, nor what `train.freeze` freezes. The checks are a
+    classifier's: a learner without labels is let be, and `verify` looks at its network.
+    """
+    if not setting.plan.train.audit or setting.fitted or not setting.objective.labelled:
+        return
+    try:
+        for check in _checks(setting, light=True, seconds=LAUNCH_SECONDS):
+            probed = check.name == RUN and setting.plan.train.probe_epochs
+            asked_for = check.name == FROZEN and setting.plan.train.freeze
+            if check.level in {"failed", "note"} and not probed and not asked_for:
+                yield _advised(check)
+    except (RevconsoleError, RuntimeError, MemoryError) as error:
+        reason = "memory ran out" if ran_out(error) else str(error).partition("\n")[0]
+    else:
+        return
+    let_go(setting.optimizer)
+    yield Advised(level="note", text=f"the model was not checked before training: {reason}")
+
+
+def verify_own(
+    source: str, plan: Plan, *, data: Path, shape: Shape | None = None, light: bool = False
+) -> Iterator[Check]:
+    """Audit the model that `python:package.module:function` returns.
+
+    plan: whose data, seed, precision, device and threads are used. shape: of random images instead.
+    Raises ProfileError or UnknownName for a source that names no model, and RevconsoleError, with where it
+    happened, for what the function or the model raises; the traceback is then in a file.
+    """
+    with devices.threads(plan.train.threads), working_folder_importable(), blamed(source):
+        device = devices.choose(plan.train.device)
+        arithmetic = precision.prepare(plan.train.precision, device)
+        images, labels, classes = (
+            _batch(plan, device, data) if shape is None else _random(plan, device, shape)
+        )
+        channels, size = images.shape[1:3]
+        model = load_own(source, size=size, channels=channels, classes=classes).to(device)
+        yield from checks(model, images, labels, light=light, autocast=arithmetic.autocast)
+
+
+def load_own(source: str, **offered: int) -> nn.Module:
+    """The model that a function of somebody's own returns, given those of `offered` that it asks for."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(key(0, "init"))
+        return made(source, where=WHERE, key="", **offered)
+
+
+def _checks(setting: Setting, *, light: bool, seconds: float = math.inf) -> Iterator[Check]:
+    images, labels = next(setting.training_batches(1))
+    return checks(
+        setting.model,
+        images[:MOST_IMAGES],
+        dominant(labels)[:MOST_IMAGES],
+        light=light,
+        autocast=setting.precision.autocast,
+        seconds=seconds,
+    )
+
+
+def _advised(check: Check) -> Advised:
+    """A high first loss costs some steps; whatever else fails makes the run not what it says it is."""
+    if check.level == "note":
+        return Advised(level="note", text=f"{check.name}: {check.figure}; {check.advice}")
+    return Advised(
+        level="warning" if check.name == LOSS else "alarm",
+        text=f"check failed, {check.name}: {check.advice} ({check.figure})",
+        rule=f"failed check: {check.name}",
+    )
+
+
+def _batch(plan: Plan, device: torch.device, data: Path) -> tuple[Tensor, Tensor, int]:
+    """The first images of the plan's data, as a run would see them, (B, C, S, S), their labels, and the classes."""
+    opened = open_data(plan.data, folder=data, device=device)
+    order = batches(opened.train, batch=plan.train.batch, seed=plan.seed, epoch=0, first=0)
+    _, images, labels = next(iter(order))
+    images, labels = images[:MOST_IMAGES], dominant(labels)[:MOST_IMAGES]
+    return resized(images, plan.image_size), labels, opened.train.classes
+
+
+def _random(plan: Plan, device: torch.device, shape: Shape) -> tuple[Tensor, Tensor, int]:
+    generator = torch.Generator().manual_seed(key(plan.seed, "images"))
+    size = (MOST_IMAGES, shape.channels, shape.size, shape.size)
+    images = torch.randn(size, generator=generator)
+    labels = torch.arange(MOST_IMAGES) % shape.classes
+    return images.to(device), labels.to(device), shape.classes

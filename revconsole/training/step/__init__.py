@@ -1,0 +1,1 @@
+"""One step of training, its evaluation, and what it needs of memory."""
