@@ -9,6 +9,7 @@ import pytest
 from revconsole.errors import StoreError
 from revconsole.records.logs.events import Advised, Checkpointed, EpochFinished, Finished
 from revconsole.records.runs import control
+from revconsole.training import requests
 
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024  as shutil's
 

@@ -6,6 +6,7 @@ import torch
 from revconsole.data import dominant
 from revconsole.records.logs.events import Started
 from revconsole.records.runs import control
+from revconsole.training import requests
 from revconsole.training.checks import advice
 from revconsole.training.step.stepping import compute_gradients
 

@@ -24,7 +24,7 @@ from revconsole.records.logs.events import (
 )
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import control
-from revconsole.training import door
+from revconsole.training import door, requests
 from revconsole.training.machine import devices
 from revconsole.training.setup.setting import prepare
 from revconsole.training.step.stepping import compute_gradients
