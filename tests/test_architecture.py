@@ -97,6 +97,18 @@ def test_the_reversible_core_stands_on_torch_alone():
     assert loaded.strip() == "set()"
 
 
+def test_no_two_classes_share_a_name():
+    classes = [
+        (node.name, str(path.relative_to(ROOT)))
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    names = [name for name, _ in classes]
+
+    assert not [each for each in classes if names.count(each[0]) > 1]
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_names_are_words_of_the_field_and_files_stay_short(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))

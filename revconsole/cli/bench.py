@@ -68,12 +68,12 @@ def bench(
 
     Ctrl-C ends it early and prints what has been measured.
     """
-    from revconsole.lab.bench import Wanted  # pydantic and the records: not for --help
+    from revconsole.lab.bench import WantedBenchmark  # pydantic and the records: not for --help
     from revconsole.lab.lab import Lab  # as above
 
     bench_output.require_drawable(figure)
     profile, settings = _profile_and_settings(what or [])
-    wanted = Wanted(
+    wanted = WantedBenchmark(
         profile=profile,
         settings=settings | ({"train.threads": threads} if threads else {}),
         schemes=_words(schemes),
@@ -94,7 +94,7 @@ def bench(
 
 def _followed(updates: Iterator["Update"]) -> "Benchmark | None":
     """Show progress to the end, or to Ctrl-C; what was measured until then."""
-    progress, last = bench_output.Progress(), None
+    progress, last = bench_output.BenchProgress(), None
     try:
         for last in updates:
             progress.show(last)

@@ -14,7 +14,7 @@ from revconsole.lab import format as form
 
 if TYPE_CHECKING:
     from revconsole.lab.figures import Figure
-    from revconsole.records.findings.benchmark import Benchmark, Row, Update
+    from revconsole.records.findings.benchmark import Benchmark, BenchmarkRow, Update
 
 QUIET_SECONDS = 20.0
 """Between two lines of progress where a line cannot be written over."""
@@ -37,7 +37,7 @@ WIDTH, HEIGHT = 78, 20
 SCHEME_WIDTH = 18
 
 
-class Progress:
+class BenchProgress:
     """How far a benchmark is, on stderr: one line that is written over, or a line every now and then."""
 
     def __init__(self) -> None:
@@ -164,7 +164,7 @@ def _title(facts: Any, depth: int | None) -> str:
     return f"{blocks}{size}, batch {facts['batch']}, {facts['precision']}, {facts['device']}"
 
 
-def _cells(found: "Benchmark", row: "Row") -> list[str]:
+def _cells(found: "Benchmark", row: "BenchmarkRow") -> list[str]:
     step = row.step
     return [
         form.UNKNOWN if step is None else _milliseconds(step.median),
@@ -179,7 +179,7 @@ def _cells(found: "Benchmark", row: "Row") -> list[str]:
     ]
 
 
-def _line(found: "Benchmark", row: "Row") -> list[str]:
+def _line(found: "Benchmark", row: "BenchmarkRow") -> list[str]:
     """For a pipe: plain numbers, nothing where one is not known."""
     step, largest = row.step, found.largest_batch(row)
     numbers = [

@@ -171,7 +171,7 @@ def follow_to_end(
 
     known: the run as it was told before, of which nothing is told again.
     """
-    progress = output.Progress(known)
+    progress = output.TrainProgress(known)
     while True:
         over = until()
         run = tail.run()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
 
 
-class Asked(BaseException):
+class AskedToLeave(BaseException):
     """A signal wants the command to leave."""
 
 
@@ -37,19 +37,19 @@ class Signals:
         self._insisted = self._waiting = False
 
     def take(self, number: int, _frame: FrameType | None) -> None:
-        """Raise Asked for the first signal, and for another Ctrl-C or SIGTERM while `insisted` waits."""
+        """Raise AskedToLeave for the first signal, and for another Ctrl-C or SIGTERM while `insisted` waits."""
         name = signal.Signals(number)
         if self.over:
             return
         if self.first is None:
             self.first = name
-            raise Asked
+            raise AskedToLeave
         if name is signal.SIGHUP:
             output.silence(sys.stdout, sys.stderr)
         elif self.first is not signal.SIGHUP:
             self._insisted = True
             if self._waiting:
-                raise Asked
+                raise AskedToLeave
 
     def insisted(self, lab: "Lab") -> bool:
         """Wait for the runs of this process; whether somebody asked again, and does not want to."""
@@ -57,7 +57,7 @@ class Signals:
             self._waiting = True
             if not self._insisted:
                 lab.wait()
-        except Asked:
+        except AskedToLeave:
             return True
         finally:
             self._waiting = False
@@ -76,7 +76,7 @@ def runs_secured(lab: "Lab") -> Iterator[None]:
             yield
             lab.wait()  # a run is over before its thread is: leaving while that frees a large model aborts the process
             signals.over = True
-        except Asked:
+        except AskedToLeave:
             raise typer.Exit(_left(lab, signals)) from None
         except OSError as error:
             signals.first = signals.first or signal.SIGHUP

@@ -81,7 +81,7 @@ def _reversible(pattern: str, *, jobs: int, refresh: bool, json: bool) -> None:
 
     names = _matching(pattern)
     found: list[Surveyed] = []
-    progress = Progress(len(names))
+    progress = SurveyProgress(len(names))
     try:
         for each in rewirable.surveyed(names, jobs=jobs, refresh=refresh):
             found.append(each)
@@ -138,7 +138,7 @@ def _say_rest(reasons: Sequence[tuple[str, list[str]]], groups: dict[str, list[s
         output.say(f"not rewirable, {why}: {len(which)} ({shown})")
 
 
-class Progress:
+class SurveyProgress:
     """How many of the models are done and how long the rest will take, on stderr."""
 
     def __init__(self, total: int) -> None:

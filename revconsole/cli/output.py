@@ -14,9 +14,9 @@ from revconsole.lab import format as form
 from revconsole.records.printable import json_text, one_line, printable
 
 if TYPE_CHECKING:
-    from revconsole.lab.compare import Comparison, Row
+    from revconsole.lab.compare import ComparedRun, Comparison
     from revconsole.lab.judging import Verdicts
-    from revconsole.records.runs.run import Confusion, Line, Run, Series, Summary
+    from revconsole.records.runs.run import Confusion, LogLine, Run, Series, Summary
     from revconsole.records.settings.plan import Plan
 
 RUNS_YIELD = (
@@ -274,7 +274,7 @@ def print_comparison(compared: "Comparison", *, plain: bool = False) -> None:
         say(f"note: {warning}")
 
 
-class Progress:
+class TrainProgress:
     """Plain progress lines of one run: one per finished epoch, one per advice, and what was read of a folder."""
 
     def __init__(self, known: "Run | None" = None) -> None:
@@ -352,7 +352,7 @@ def _tested(s: "Summary") -> list[tuple[str, str]]:
     ]
 
 
-def _log_text(line: "Line") -> str:
+def _log_text(line: "LogLine") -> str:
     return line.text if line.level in {"log", "note"} else f"{line.level}: {line.text}"
 
 
@@ -366,7 +366,7 @@ def _run_cells(s: "Summary") -> list[str]:
     ]  # fmt: skip
 
 
-def _comparison_cells(row: "Row", differing: Sequence[str], *, probed: bool) -> list[str]:
+def _comparison_cells(row: "ComparedRun", differing: Sequence[str], *, probed: bool) -> list[str]:
     s = row.summary
     gain = "" if row.test_accuracy_gain is None else form.points(row.test_accuracy_gain)
     return [

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
     from revconsole.records.logs.events import Scalar
     from revconsole.records.settings.plan import Plan
-    from revconsole.records.settings.study import Unfit
+    from revconsole.records.settings.study import UnfitChoice
 
 UNIT = (
     "operations are of the forward pass of one image: matrix products, convolutions and attention; papers say FLOPs of "
@@ -61,17 +61,17 @@ def plan(
 
 
 def _counted(
-    lab: "Lab", found: "Sequence[Plan | Unfit]"
+    lab: "Lab", found: "Sequence[Plan | UnfitChoice]"
 ) -> "tuple[list[Plan], list[dict[str, Any]], list[RevconsoleError]]":
     """What was counted, of which models, and a row with the reason for each other: one hides no other."""
-    from revconsole.records.settings.study import Unfit  # as above
+    from revconsole.records.settings.study import UnfitChoice  # as above
 
     plans: list[Plan] = []
     entries: list[dict[str, Any]] = []
     errors: list[RevconsoleError] = []
     for each in found:
         try:
-            if isinstance(each, Unfit):
+            if isinstance(each, UnfitChoice):
                 raise each.error
             entries.append(_entry(each, lab.cost(each)))
             plans.append(each)

@@ -14,8 +14,8 @@ from revconsole.cli import complete, output
 from revconsole.errors import ProfileError, RevconsoleError
 
 if TYPE_CHECKING:
-    from revconsole.lab.verify import Row, Subject
-    from revconsole.records.settings.study import Unfit
+    from revconsole.lab.verify import ModelToVerify, Row
+    from revconsole.records.settings.study import UnfitChoice
 
 MARKS = {"passed": "✓", "failed": "✗", "note": "!", "skipped": "–"}
 COLOURS = {"passed": "green", "failed": "red", "note": "yellow", "skipped": None}
@@ -92,14 +92,14 @@ def verify(
 
 
 def _rows(
-    subject: "Subject | Unfit", errors: list[RevconsoleError], *, light: bool
+    subject: "ModelToVerify | UnfitChoice", errors: list[RevconsoleError], *, light: bool
 ) -> Iterator["Row"]:
     """The checks of one model; of one that cannot be built, a row that says why, and its error beside the others'."""
     from revconsole.lab import verify as lab_verify  # pydantic and the records: not for --help
-    from revconsole.records.settings.study import Unfit  # as above
+    from revconsole.records.settings.study import UnfitChoice  # as above
 
     try:
-        if isinstance(subject, Unfit):
+        if isinstance(subject, UnfitChoice):
             raise subject.error
         output.say(_introduction(subject))
         yield from subject.rows(light=light)
@@ -114,7 +114,7 @@ def _subjects(
     settings: list[str],
     dataset: str,
     shape: dict[str, int],
-) -> Sequence["Subject | Unfit"]:
+) -> Sequence["ModelToVerify | UnfitChoice"]:
     from revconsole.lab import verify as lab_verify  # pydantic and the records: not for --help
     from revconsole.lab.lab import Lab
     from revconsole.records.settings.profile import parse_assignments
@@ -132,7 +132,7 @@ def _subjects(
     return lab_verify.of_plans(Lab(context.obj).models(model, assignments))
 
 
-def _introduction(subject: "Subject") -> str:
+def _introduction(subject: "ModelToVerify") -> str:
     plan = subject.plan
     if subject.shape:
         sizes = "{size}×{size} pixels, {channels} channels, {classes} classes".format(

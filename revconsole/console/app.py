@@ -22,7 +22,7 @@ from revconsole.console.keyboard import Keyboard, Typed
 from revconsole.console.messages import Launched, Looked, Said
 from revconsole.console.one_shot import never_skipped
 from revconsole.console.reader import Reader
-from revconsole.console.screens.ask import Ask, Choice
+from revconsole.console.screens.ask import Answer, Ask
 from revconsole.console.screens.runs import RunsScreen
 from revconsole.console.screens.too_small import TooSmall, too_small
 from revconsole.console.snapshot import Live
@@ -32,9 +32,9 @@ from revconsole.lab.lab import Lab
 from revconsole.records.printable import printable
 
 WAYS = (
-    Choice(answer="on", key="b", label="Run on in the background"),
-    Choice(answer="stop", key="y", label="Stop after this step"),
-    Choice(answer="now", key="x", label="Stop now, without a checkpoint"),
+    Answer(answer="on", key="b", label="Run on in the background"),
+    Answer(answer="stop", key="y", label="Stop after this step"),
+    Answer(answer="now", key="x", label="Stop now, without a checkpoint"),
 )
 MOST_TOAST, TOAST_EDGES = 60, 4
 """Columns of a toast, and those of them that are its edges, as Textual lays it out."""

@@ -32,7 +32,7 @@ LAUNCHERS = (("this console", "thread"), ("background process", "process"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class FormField:
     """One field: its label, the dotted key it sets, its words if it is one of several."""
 
     label: str
@@ -57,7 +57,7 @@ class Asked:
         return self.section in KINDS and KINDS[self.section][0] == self.name
 
 
-def asked() -> tuple[Asked, ...]:
+def asked() -> tuple[FormField, ...]:
     """The fields in the order of the form: what decides stands before what depends on it."""
     hints: dict[str, dict[str, str]] = {}
     for entry in glossary.entries():
@@ -82,13 +82,13 @@ def asked() -> tuple[Asked, ...]:
         ("device", "train.device", ()),
     )
     return tuple(
-        Asked(label=label, key=key, words=words, hints=hints.get(key, {}))
+        FormField(label=label, key=key, words=words, hints=hints.get(key, {}))
         for label, key, words in rows
     )
 
 
 def settings(
-    fields: Sequence[Asked], typed: Mapping[str, str], kinds: Mapping[str, set[str]], other: str
+    fields: Sequence[FormField], typed: Mapping[str, str], kinds: Mapping[str, set[str]], other: str
 ) -> dict[str, Any]:
     """What was typed as settings, without the fields that do not apply: fields and free line are one set of words.
 
@@ -120,7 +120,7 @@ def kinds_of(planned: Planned) -> dict[str, set[str]]:
     }
 
 
-def applies(field: Asked, kinds: Mapping[str, set[str]]) -> bool:
+def applies(field: FormField, kinds: Mapping[str, set[str]]) -> bool:
     """Whether some run has the setting: there is no gamma beside scheme residual alone."""
     if field.section not in KINDS or field.decides:
         return True
@@ -129,7 +129,7 @@ def applies(field: Asked, kinds: Mapping[str, set[str]]) -> bool:
     return not chosen or any(field.name in classes[kind].model_fields for kind in chosen)
 
 
-def meaning(field: Asked, kinds: Mapping[str, set[str]], planned: Planned | None = None) -> str:
+def meaning(field: FormField, kinds: Mapping[str, set[str]], planned: Planned | None = None) -> str:
     """What a field means for the kinds there are: gamma is not the same to momentum and to bdia.
 
     Where no run planned has a use for it, such as epochs beside a number of steps: why not.
@@ -144,7 +144,7 @@ def meaning(field: Asked, kinds: Mapping[str, set[str]], planned: Planned | None
     return next(iter((said or field.hints).values()), "")
 
 
-def why_not(field: Asked, kinds: Mapping[str, set[str]]) -> str:
+def why_not(field: FormField, kinds: Mapping[str, set[str]]) -> str:
     """Why a field does not apply."""
     classes = KINDS[field.section][1]
     without = [k for k in sorted(kinds[field.section]) if field.name not in classes[k].model_fields]

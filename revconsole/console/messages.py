@@ -46,7 +46,7 @@ class Checked(Message):
         super().__init__()
 
 
-class Counted(Message):
+class ModelCounted(Message):
     """Parameters by the shape of the model, or why they could not be counted."""
 
     def __init__(self, number: int, counts: Mapping[str, int], problem: str = "") -> None:
@@ -62,7 +62,7 @@ class Launched(Message):
         super().__init__()
 
 
-class Seen(Message):
+class SamplesRead(Message):
     """Samples of the data were read, or why they could not be."""
 
     def __init__(self, number: int, *, found: Samples | None = None, problem: str = "") -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from revconsole.console.snapshot import Picture, Snapshot, Wanted
+from revconsole.console.snapshot import Snapshot, WantedByScreen, WantedFigure
 from revconsole.errors import NoSuchRun, RevconsoleError
 from revconsole.lab.board import Board
 from revconsole.lab.figures import Figure, figure
@@ -31,14 +31,14 @@ class Reader:
 
     def __init__(self, lab: Lab, post: Callable[[Snapshot], object]) -> None:
         self.lab, self.latest = lab, Snapshot()
-        self._post, self._wanted = post, Wanted()
+        self._post, self._wanted = post, WantedByScreen()
         self._board = Board(lab)
         self._tails: dict[str, Tail] = {}
-        self._drawn: dict[str, tuple[Picture, tuple[Run, ...], Figure]] = {}
+        self._drawn: dict[str, tuple[WantedFigure, tuple[Run, ...], Figure]] = {}
         self._woken, self._ended = threading.Event(), False
         self._asked, self._answered = 1, 0
 
-    def want(self, wanted: Wanted) -> None:
+    def want(self, wanted: WantedByScreen) -> None:
         """Look at these runs and figures from now on."""
         if wanted != self._wanted:
             self._wanted = wanted
@@ -95,7 +95,7 @@ class Reader:
             study=self._board.study(wanted.study, summaries) if wanted.study else None,
         )
 
-    def _runs(self, wanted: Wanted, existing: set[str]) -> Mapping[str, Run]:
+    def _runs(self, wanted: WantedByScreen, existing: set[str]) -> Mapping[str, Run]:
         drawn = (run_id for picture in wanted.pictures.values() for run_id in picture.run_ids)
         ids = [i for i in dict.fromkeys((*wanted.run_ids, *drawn)) if i in existing]
         runs = {}
@@ -108,7 +108,7 @@ class Reader:
             del self._tails[old]
         return runs
 
-    def _figure(self, name: str, picture: Picture, runs: Mapping[str, Run]) -> Figure:
+    def _figure(self, name: str, picture: WantedFigure, runs: Mapping[str, Run]) -> Figure:
         """The figure of a picture; the one drawn before if nothing changed since."""
         shown = tuple(runs[run_id] for run_id in picture.run_ids if run_id in runs)
         before = self._drawn.get(name)

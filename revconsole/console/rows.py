@@ -7,7 +7,7 @@ from rich.text import Text
 
 from revconsole.console import states
 from revconsole.console.colours import themed
-from revconsole.console.widgets.live_table import Column
+from revconsole.console.widgets.live_table import TableColumn
 from revconsole.lab import format as shown
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Summary
@@ -22,7 +22,7 @@ MARK = "◆"
 class Field:
     """A column of the runs table and how a run fills it. The lower `rank`, the longer it stays."""
 
-    column: Column
+    column: TableColumn
     rank: int
     text: Callable[[Summary], str]
 
@@ -36,7 +36,7 @@ def _field(
     *,
     right: bool = True,
 ) -> Field:
-    column = Column(key=key, label=label, width=width, right=right)
+    column = TableColumn(key=key, label=label, width=width, right=right)
     return Field(column=column, rank=rank, text=text)
 
 
@@ -86,12 +86,12 @@ def fitting(width: int, longest: int = 0) -> list[Field]:
     return [field for field in FIELDS if field in kept]
 
 
-def columns(fields: list[Field], width: int) -> list[Column]:
+def columns(fields: list[Field], width: int) -> list[TableColumn]:
     """Their columns; what is left of `width` goes to the name."""
     taken = sum(f.column.width + 1 for f in fields if f.column.key != "name")
     name = min(MOST_NAME, max(LEAST_NAME, width - 2 - taken))
     return [
-        Column(key="name", label="name", width=name, right=False)
+        TableColumn(key="name", label="name", width=name, right=False)
         if field.column.key == "name"
         else field.column
         for field in fields

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from revconsole.lab.board import Asked, Entry, View
-from revconsole.lab.figures import Figure, Horizontal, Subject
+from revconsole.lab.board import AskedStudy, StudyEntry, View
+from revconsole.lab.figures import Figure, FigureSubject, Horizontal
 from revconsole.records.runs.run import Run, Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class WantedFigure:
     """A figure a screen wants: of what, of which runs, for how many columns."""
 
-    subject: Subject
+    subject: FigureSubject
     run_ids: tuple[str, ...]
     width: int
     horizontal: Horizontal = "step"
@@ -21,14 +21,14 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WantedByScreen:
     """What a screen shows beside the rows: whole runs, figures by a name of its own, studies."""
 
     run_ids: tuple[str, ...] = ()
-    pictures: Mapping[str, Picture] = field(default_factory=dict)
+    pictures: Mapping[str, WantedFigure] = field(default_factory=dict)
     studies: bool = False
     """Whether every study on the shelf is to be in it."""
-    study: Asked | None = None
+    study: AskedStudy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Snapshot:
     summaries: tuple[Summary, ...] = ()
     runs: Mapping[str, Run] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
-    studies: tuple[Entry, ...] | None = None
+    studies: tuple[StudyEntry, ...] | None = None
     study: View | None = None
     strays: str = ""
     """Which folders of the store hold a run and are not named as one; empty if none."""

@@ -8,15 +8,15 @@ from textual.screen import Screen
 
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
-from revconsole.console.screens.ask import Ask, Choice
+from revconsole.console.screens.ask import Answer, Ask
 from revconsole.errors import RevconsoleError
 from revconsole.records.runs.run import Summary
 
-STOP = Choice(answer="stop", key="y", label="Stop after this step")
-PAUSE = Choice(answer="pause", key="p", label="Pause")
-TAKE_OVER = Choice(answer="take over", key="y", label="Take over")
+STOP = Answer(answer="stop", key="y", label="Stop after this step")
+PAUSE = Answer(answer="pause", key="p", label="Pause")
+TAKE_OVER = Answer(answer="take over", key="y", label="Take over")
 WHAT_TAKING_OVER_DOES = "If that process is gone, the run goes on here from its last checkpoint. If it still trains, two write one run."
-TAKE_OUT = Choice(answer="stop", key="y", label="Take out of the queue")
+TAKE_OUT = Answer(answer="stop", key="y", label="Take out of the queue")
 
 
 def stop(screen: Screen[Any], reader: Reader, run: Summary) -> None:
@@ -103,7 +103,7 @@ def _ask(
     *,
     question: str,
     detail: str,
-    choices: list[Choice],
+    choices: list[Answer],
 ) -> None:
     verbs = {"stop": reader.lab.stop, "pause": reader.lab.pause}
 

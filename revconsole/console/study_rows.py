@@ -7,9 +7,9 @@ from rich.text import Text
 
 from revconsole.console import states
 from revconsole.console.colours import themed
-from revconsole.console.widgets.live_table import Column
+from revconsole.console.widgets.live_table import TableColumn
 from revconsole.lab import format as shown
-from revconsole.lab.board import ArmStanding, Entry, Share, View
+from revconsole.lab.board import ArmStanding, Share, StudyEntry, View
 from revconsole.lab.report.table import accuracy
 from revconsole.lab.study import Standing
 from revconsole.records.printable import one_line
@@ -23,20 +23,22 @@ SEED_WIDTH = 10
 """Of `■ stopped` and `◔ stalled`, and a cell to spare."""
 
 
-def list_columns(entries: Sequence[Entry], width: int) -> list[Column]:
+def list_columns(entries: Sequence[StudyEntry], width: int) -> list[TableColumn]:
     """The columns of the list; what is left of `width` goes to the title."""
     name = min(MOST_STUDY, max((cell_len(entry.name) for entry in entries), default=LEAST_NAME))
     fixed = name + 1 + 2 * 9 + 8
     return [
-        Column(key="name", label="study", width=name, right=False),
-        Column(key="full", label="full", width=8),
-        Column(key="quick", label="quick", width=8),
-        Column(key="from", label="from", width=7, right=False),
-        Column(key="title", label="what it asks", width=max(20, width - fixed - 2), right=False),
+        TableColumn(key="name", label="study", width=name, right=False),
+        TableColumn(key="full", label="full", width=8),
+        TableColumn(key="quick", label="quick", width=8),
+        TableColumn(key="from", label="from", width=7, right=False),
+        TableColumn(
+            key="title", label="what it asks", width=max(20, width - fixed - 2), right=False
+        ),
     ]
 
 
-def list_rows(entries: Sequence[Entry], variables: Variables) -> list[Row]:
+def list_rows(entries: Sequence[StudyEntry], variables: Variables) -> list[Row]:
     """Every study: how many of its runs are done, in either form."""
     names = shown.told_apart([one_line(entry.name) for entry in entries], MOST_STUDY)
     return [
@@ -66,32 +68,32 @@ def _share(share: Share | None, variables: Variables) -> Text:
     return Text(f"{share.done}/{share.total}{going}", style=themed(variables, name))
 
 
-def arm_columns(view: View, width: int) -> list[Column]:
+def arm_columns(view: View, width: int) -> list[TableColumn]:
     """Arms by seeds. Memory and gain are left out where there is no room for them."""
     seeds = [
-        Column(key=f"{SEED}{seed}", label=f"seed {seed}", width=SEED_WIDTH, right=False)
+        TableColumn(key=f"{SEED}{seed}", label=f"seed {seed}", width=SEED_WIDTH, right=False)
         for seed in view.seeds
     ]
     longest = max((cell_len(arm.name) for arm in view.arms), default=LEAST_NAME)
     name = min(MOST_NAME, max(LEAST_NAME, longest))
-    result = Column(key="accuracy", label="test, mean ± std", width=16)
+    result = TableColumn(key="accuracy", label="test, mean ± std", width=16)
     extra = [
-        Column(key="gain", label="gain", width=8),
-        Column(key="kept", label="kept MiB", width=8),
+        TableColumn(key="gain", label="gain", width=8),
+        TableColumn(key="kept", label="kept MiB", width=8),
     ]
     room = width - 1 - (name + 1) - 17 - len(seeds) * (SEED_WIDTH + 1)
     if room < 0:
         name = max(LEAST_NAME, name + room)
     kept = extra[: max(0, room) // 9]
     return [
-        Column(key="arm", label="arm", width=name, right=False),
+        TableColumn(key="arm", label="arm", width=name, right=False),
         result,
         *kept,
         *seeds,
     ]
 
 
-def arm_rows(view: View, columns: Sequence[Column], variables: Variables) -> list[Row]:
+def arm_rows(view: View, columns: Sequence[TableColumn], variables: Variables) -> list[Row]:
     """Every arm: mean and deviation over the seeds that are done, and the state of each run."""
     room = next(column.width for column in columns if column.key == "arm")
     names = shown.told_apart([one_line(arm.name) or shown.UNKNOWN for arm in view.arms], room)

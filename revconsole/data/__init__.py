@@ -23,8 +23,8 @@ from revconsole.data._crops import mirrored, resized_crops
 from revconsole.data._doubts import doubts
 from revconsole.data._opening import (
     OpenedData,
+    OpenedSplit,
     Preparation,
-    Split,
     open_data,
     short,
 )
@@ -35,8 +35,8 @@ from revconsole.data._standardise import Standardisation
 __all__ = [
     "Batch",
     "OpenedData",
+    "OpenedSplit",
     "Preparation",
-    "Split",
     "Standardisation",
     "as_pixel_levels",
     "as_points",

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from revconsole.data._ahead import ahead
 from revconsole.data._augment import cropped_and_mirrored, erased, mixed, transformed
-from revconsole.data._opening import Split, middle
+from revconsole.data._opening import OpenedSplit, middle
 from revconsole.data._placing import moved
 from revconsole.records.keys import key
 
@@ -37,7 +37,7 @@ def steps_per_epoch(images: int, *, batch: int, drop_last: bool = False, least: 
 
 
 def batches(
-    split: Split,
+    split: OpenedSplit,
     *,
     batch: int,
     seed: int,
@@ -73,7 +73,7 @@ def batches(
     return ahead(made, range(first, steps), most=prefetch)
 
 
-def evaluation_batches(split: Split, *, batch: int) -> Iterator[Batch]:
+def evaluation_batches(split: OpenedSplit, *, batch: int) -> Iterator[Batch]:
     """All images of a split once, in their own order, their middle where crops are trained on, standardised."""
     how, device = split.preparation, split.device
     parts = zip(torch.split(split.images, batch), torch.split(split.labels, batch), strict=True)
@@ -82,7 +82,7 @@ def evaluation_batches(split: Split, *, batch: int) -> Iterator[Batch]:
         yield step, how.standardisation(seen), moved(labels, device)
 
 
-def of_classes(split: Split, classes: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+def of_classes(split: OpenedSplit, classes: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
     """Every image of some classes: its number in the split, int64 (B,); the image, never augmented; its label."""
     wanted = torch.tensor(classes, device=split.labels.device)
     numbers = torch.isin(split.labels, wanted).nonzero().flatten()
@@ -102,7 +102,9 @@ def dominant(labels: Tensor) -> Tensor:
     return labels if labels.ndim == 1 else labels.argmax(dim=1)
 
 
-def _prepared(split: Split, chosen: Tensor, *, seed: int, position: int) -> tuple[Tensor, Tensor]:
+def _prepared(
+    split: OpenedSplit, chosen: Tensor, *, seed: int, position: int
+) -> tuple[Tensor, Tensor]:
     pixels, labels = (moved(each[chosen], split.device) for each in (split.images, split.labels))
     how, standardised = split.preparation.augmentation, split.preparation.standardisation
     if how is None:

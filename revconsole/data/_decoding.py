@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from revconsole.data import _pictures
 from revconsole.data._cache import keep, kept
 from revconsole.data._content import content_of, digest_of
-from revconsole.data._pictures import Picture, Pixels, why_not
+from revconsole.data._pictures import DecodedImage, Pixels, why_not
 from revconsole.data._reading import Say
 
 RECIPE = 2
@@ -89,7 +89,7 @@ class _Kept(NamedTuple):
     told: tuple[Told, ...]
 
 
-def decode(file: Path, side: int) -> tuple[bytes, Picture] | Unreadable:
+def decode(file: Path, side: int) -> tuple[bytes, DecodedImage] | Unreadable:
     """The image with the SHA-256 of its file, or why there is none. Raises MemoryError with the name of the file."""
     try:
         content = content_of(file, most=MOST_BYTES)
@@ -166,7 +166,7 @@ def _decode_all(
     )
 
 
-def _told(picture: Picture) -> Told:
+def _told(picture: DecodedImage) -> Told:
     return Told(picture.kind, picture.width, picture.height, picture.transparent, picture.frames)
 
 

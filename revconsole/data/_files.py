@@ -15,7 +15,13 @@ from urllib.error import HTTPError
 from urllib.request import build_opener
 
 from revconsole.errors import DataUnavailable
-from revconsole.records.datasets.facts import DatasetFacts, Found, found, how_to_get, what_lacks
+from revconsole.records.datasets.facts import (
+    DatasetFacts,
+    DatasetFiles,
+    found,
+    how_to_get,
+    what_lacks,
+)
 
 REPLY_SECONDS = 20.0  # a server that is silent for so long is taken to be out of reach
 BLOCK = 1 << 20  # bytes read at a time
@@ -26,7 +32,7 @@ Download = Callable[[Path], None]
 log = logging.getLogger(__name__)
 
 
-def obtained(facts: DatasetFacts, *, folder: Path, download: Download) -> Found:
+def obtained(facts: DatasetFacts, *, folder: Path, download: Download) -> DatasetFiles:
     """The files of a dataset, found on this machine or downloaded below `folder`.
 
     Raises DataUnavailable, with where to put which file, where neither works.

@@ -50,7 +50,7 @@ class Preparation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Split:
+class OpenedSplit:
     """One part of a dataset, where `data.place` has it: on the device that trains, or in the machine's memory."""
 
     images: Tensor
@@ -73,9 +73,9 @@ class Split:
 class OpenedData:
     """A dataset ready for a run. `mean` and `std` are those of the training split, in [0, 1] units."""
 
-    train: Split
-    validation: Split
-    test: Split
+    train: OpenedSplit
+    validation: OpenedSplit
+    test: OpenedSplit
     mean: tuple[float, ...]
     std: tuple[float, ...]
     fingerprint: str
@@ -129,9 +129,9 @@ def _opened(settings: Data, *, folder: Path, device: torch.device | str, say: Sa
     )
     pixels_of = dict(zip(("train", "validation", "test"), parts, strict=True))
 
-    def split(name: str, labels: Tensor, augmentation: Data | None = None) -> Split:
+    def split(name: str, labels: Tensor, augmentation: Data | None = None) -> OpenedSplit:
         pixels = pixels_of[name]
-        return Split(
+        return OpenedSplit(
             images=pixels,
             labels=labels.to(pixels.device),
             classes=facts.classes,

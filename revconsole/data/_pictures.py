@@ -30,12 +30,12 @@ MIN_IS_WHITE, UNSIGNED = 0, 1
 Pixels = NDArray[np.uint8]
 
 
-class Unfit(ValueError):  # noqa: N818  the name says what the image is
+class UnfitImage(ValueError):  # noqa: N818  the name says what the image is
     """An image that cannot be made 8-bit RGB without guessing; says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class DecodedImage:
     """An image, uint8 (3, S, S), and what its file held."""
 
     pixels: Pixels
@@ -49,17 +49,17 @@ class Picture:
     """Whether there are more than the one that was taken."""
 
 
-def decoded(content: bytes, side: int) -> Picture:
+def decoded(content: bytes, side: int) -> DecodedImage:
     """The middle square of an image file, scaled to a side.
 
-    Raises Unfit, and whatever Pillow's decoders raise.
+    Raises UnfitImage, and whatever Pillow's decoders raise.
     """
     with Image.open(BytesIO(content), formats=formats()) as image:
         (width, height), bits = image.size, _bits(image)
         kind = f"{image.format} {bits}-bit {_colours(image)}"
         frames = image.format != "PSD" and bool(getattr(image, "is_animated", False))
         rgb, transparent = _rgb(image, bits, side)
-    return Picture(
+    return DecodedImage(
         pixels=_planes(ImageOps.fit(rgb, (side, side))),
         kind=kind,
         width=width,
@@ -106,7 +106,7 @@ def _rgb(image: Image.Image, bits: int, side: int | None = None) -> tuple[Image.
 
 
 def _refuse_unknown_range(image: Image.Image, bits: int) -> None:
-    """Raise Unfit where nobody knows which value is white: floating point, 32 bits, or with a sign."""
+    """Raise UnfitImage where nobody knows which value is white: floating point, 32 bits, or with a sign."""
     half_floats = "BC6H" in str(getattr(image, "pixel_format", ""))
     signed = _first(_tag(image, SAMPLE_FORMAT), UNSIGNED) != UNSIGNED or (
         image.format == "FITS" and bits > 8
@@ -118,7 +118,7 @@ def _refuse_unknown_range(image: Image.Image, bits: int) -> None:
         if half_floats or image.mode == "F"
         else "numbers with a sign or of 32 bits"
     )
-    raise Unfit(
+    raise UnfitImage(
         f"its pixels are {kind}, and nothing says which of them is white; save it with 8 or 16 bits, without a sign"
     )
 
@@ -166,7 +166,7 @@ def _transparent_colour(image: Image.Image, bits: int) -> object:
     if colour is None or image.mode == "P":
         return None
     if image.mode == "RGB" and bits > 8:
-        raise Unfit(
+        raise UnfitImage(
             "one of its 16-bit colours stands for transparent, which is not read exactly; save it with an alpha channel"
         )
     return colour * OF_LOW_DEPTH.get(_raw_mode(image)[0], 1) if image.mode == "L" else colour

@@ -27,7 +27,7 @@ from revconsole.data._pictures import BACKGROUND_WORD
 from revconsole.data._reading import Say
 from revconsole.errors import DataUnavailable
 from revconsole.records.datasets.facts import DatasetFacts
-from revconsole.records.datasets.image_files import TEST_SHARE, Labelled, Listing, listed
+from revconsole.records.datasets.image_files import TEST_SHARE, ImageList, Labelled, listed
 from revconsole.records.datasets.image_kinds import suffixes
 from revconsole.records.sections import Data
 
@@ -90,7 +90,7 @@ def _report(found: Decoded, files: Sequence[Path], settings: Data, say: Say) -> 
     say(f"{what}; they are left out")
 
 
-def _what_was_read(listing: Listing, found: Decoded) -> str:
+def _what_was_read(listing: ImageList, found: Decoded) -> str:
     """The files in one line: kinds, sizes, what was done to them, what was passed over."""
     kinds = Counter(told.kind for told in found.told).most_common()
     more = f" and {len(kinds) - NAMED:,} other kinds" if len(kinds) > NAMED else ""
@@ -119,7 +119,7 @@ def _done(told: Sequence[Told]) -> Iterator[str]:
         yield f"the first frame of {several:,} that have more"
 
 
-def _left(listing: Listing, found: Decoded) -> Iterator[str]:
+def _left(listing: ImageList, found: Decoded) -> Iterator[str]:
     if listing.links:
         yield f"{listing.links:,} of them by links within the folder"
     if found.bad:
@@ -129,7 +129,7 @@ def _left(listing: Listing, found: Decoded) -> Iterator[str]:
 
 
 def _assembled(
-    listing: Listing, parts: tuple[Labelled, Labelled, Labelled], found: Decoded
+    listing: ImageList, parts: tuple[Labelled, Labelled, Labelled], found: Decoded
 ) -> Images:
     """Images and labels, those that could be read, in training (then validation) and test."""
     pixels = torch.from_numpy(found.pixels)
@@ -163,7 +163,7 @@ def _cut(train: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch
     return train & ~test, test
 
 
-def _refuse_lost_classes(listing: Listing, labels: torch.Tensor) -> None:
+def _refuse_lost_classes(listing: ImageList, labels: torch.Tensor) -> None:
     counts = torch.bincount(labels, minlength=len(listing.classes))
     if counts.min() < 2:
         name = listing.classes[int(counts.argmin())]

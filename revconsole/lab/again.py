@@ -23,7 +23,7 @@ MOST_TRIED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class ChangedSetting:
     """A setting of a run that its profile has otherwise, as both would be written."""
 
     key: str
@@ -46,7 +46,7 @@ def experiment(plan: Plan, settings: Mapping[str, Any]) -> Study:
     return Study(name=name, where=where, facts=facts, profile=profile, arms=(), quick={})
 
 
-def differences(plan: Plan) -> tuple[Difference, ...] | None:
+def differences(plan: Plan) -> tuple[ChangedSetting, ...] | None:
     """In what a run differs from the nearest run of its profile; None if there is no such profile any more.
 
     Raises ProfileError if the profile makes no runs as it is now.
@@ -58,13 +58,13 @@ def differences(plan: Plan) -> tuple[Difference, ...] | None:
     return _nearest(plan, found.plans())
 
 
-def _nearest(plan: Plan, others: Sequence[Plan]) -> tuple[Difference, ...]:
+def _nearest(plan: Plan, others: Sequence[Plan]) -> tuple[ChangedSetting, ...]:
     here = _settings(plan)
-    found: list[list[Difference]] = []
+    found: list[list[ChangedSetting]] = []
     for other in others:
         there = _settings(other)
         keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
-        found.append([Difference(key=k, here=here.get(k), there=there.get(k)) for k in keys])
+        found.append([ChangedSetting(key=k, here=here.get(k), there=there.get(k)) for k in keys])
     nearest = min(found, key=len)
     return tuple(nearest)
 

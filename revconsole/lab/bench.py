@@ -14,7 +14,7 @@ from revconsole.records.settings.layer import repeated
 from revconsole.records.settings.naming import title
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE, Profile, changed, parse_assignments
-from revconsole.records.settings.study import Study, Unfit
+from revconsole.records.settings.study import Study, UnfitChoice
 from revconsole.records.settings.words import spelled
 
 Table = dict[str, Any]
@@ -34,7 +34,7 @@ SCHEMES: tuple[Table, ...] = tuple({"name": name} for name in KINDS["scheme"][1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WantedBenchmark:
     """What the user asked for; what is empty means the usual.
 
     schemes:       words such as `additive`, `momentum:grid_bits=9`; a word with no name, `gamma=0.25`, is one more
@@ -52,7 +52,7 @@ class Wanted:
     rounds: int = 7
 
 
-def bench_of(wanted: Wanted) -> Bench:
+def bench_of(wanted: WantedBenchmark) -> Bench:
     """Every configuration, by depth, scheme and backward.
 
     Whatever was asked for, each scheme is also measured with all activations stored, and so is the plain
@@ -86,7 +86,7 @@ def bench_of(wanted: Wanted) -> Bench:
     )
 
 
-def _refuse_twice(wanted: Wanted) -> None:
+def _refuse_twice(wanted: WantedBenchmark) -> None:
     """Raise ProfileError for a list that asks for the same twice."""
     lists: dict[str, Sequence[Any]] = {
         "--schemes": scheme_tables(wanted.schemes),
@@ -102,7 +102,7 @@ def _refuse_twice(wanted: Wanted) -> None:
 
 
 def scheme_tables(words: Sequence[str]) -> list[Table]:
-    """The schemes that words of `--schemes` mean; see `Wanted`. Raises UnknownName or ProfileError."""
+    """The schemes that words of `--schemes` mean; see `WantedBenchmark`. Raises UnknownName or ProfileError."""
     tables: list[Table] = []
     for word in words:
         name, colon, options = word.partition(":")
@@ -115,7 +115,7 @@ def scheme_tables(words: Sequence[str]) -> list[Table]:
     return tables
 
 
-def _plans(wanted: Wanted) -> tuple[list[Plan], list[str]]:
+def _plans(wanted: WantedBenchmark) -> tuple[list[Plan], list[str]]:
     """The plans of the profile, which may differ in scheme, backward and depth alone; and why others are left out."""
     experiment = (
         search_path.find(wanted.profile)
@@ -139,7 +139,7 @@ def _plans(wanted: Wanted) -> tuple[list[Plan], list[str]]:
             "a benchmark measures one model and varies scheme, backward and depth alone, and here "
             f"{several}; give one value of each, e.g. {example}",
         )
-    unfit = [f"{each.name}: {each.error.reason}" for each in found if isinstance(each, Unfit)]
+    unfit = [f"{each.name}: {each.error.reason}" for each in found if isinstance(each, UnfitChoice)]
     return plans, unfit
 
 
@@ -159,7 +159,7 @@ def _alternatives(values: Sequence[str]) -> str:
     return f"{', '.join(values[:-1])} or {values[-1]}"
 
 
-def _schemes(wanted: Wanted, plans: list[Plan]) -> list[Table]:
+def _schemes(wanted: WantedBenchmark, plans: list[Plan]) -> list[Table]:
     if wanted.schemes:
         return scheme_tables(wanted.schemes)
     if not wanted.profile:
@@ -167,7 +167,7 @@ def _schemes(wanted: Wanted, plans: list[Plan]) -> list[Table]:
     return [p.scheme.model_dump(exclude_defaults=True) | {"name": p.scheme.name} for p in plans]
 
 
-def _depths(wanted: Wanted, plans: list[Plan]) -> list[int | None]:
+def _depths(wanted: WantedBenchmark, plans: list[Plan]) -> list[int | None]:
     """The depths asked for; None where the architecture decides it."""
     model = plans[0].model
     if not isinstance(model, Vit):
@@ -184,7 +184,7 @@ def _depths(wanted: Wanted, plans: list[Plan]) -> list[int | None]:
     return list(dict.fromkeys(p.model.depth for p in plans if isinstance(p.model, Vit)))
 
 
-def _ways(wanted: Wanted, scheme: Table) -> Iterator[tuple[str, int | None]]:
+def _ways(wanted: WantedBenchmark, scheme: Table) -> Iterator[tuple[str, int | None]]:
     """Backwards, and how many blocks each keeps; the plain network is only reversed if that was asked for."""
     for backward in wanted.backwards or BACKWARDS:
         if wanted.backwards or scheme != PLAIN or backward != "reversible":

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from revconsole.lab.figures import MIB, Curve, Figure
-from revconsole.records.findings.benchmark import Benchmark, Row
+from revconsole.records.findings.benchmark import Benchmark, BenchmarkRow
 
 
 def figures(benchmark: Benchmark) -> list[Figure]:
@@ -34,7 +34,7 @@ def _time_against_memory(benchmark: Benchmark, depth: int | None) -> Figure:
     )
 
 
-def _trade(benchmark: Benchmark, rows: Sequence[Row], label: str, peaks: bool) -> Curve:
+def _trade(benchmark: Benchmark, rows: Sequence[BenchmarkRow], label: str, peaks: bool) -> Curve:
     points = []
     for row in rows:
         size, time = row.peak_bytes if peaks else row.kept_bytes, benchmark.of_plain(row)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from revconsole.records.findings.benchmark import Benchmark, Row
+from revconsole.records.findings.benchmark import Benchmark, BenchmarkRow
 
 
 def document(benchmark: Benchmark) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def document(benchmark: Benchmark) -> dict[str, Any]:
     }
 
 
-def _row(benchmark: Benchmark, row: Row) -> dict[str, Any]:
+def _row(benchmark: Benchmark, row: BenchmarkRow) -> dict[str, Any]:
     step = row.step
     return {
         "scheme": row.scheme,

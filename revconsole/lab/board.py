@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from revconsole.errors import RevconsoleError
 from revconsole.lab.report.copies import originals
-from revconsole.lab.report.statistics import Spread, spread
+from revconsole.lab.report.statistics import MeanSpread, spread
 from revconsole.lab.study import PlannedStudy, Standing, tally
 from revconsole.records.runs.run import Summary
 from revconsole.records.settings import search_path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class AskedStudy:
     """Which study, in which form. launched: its runs with the settings they were launched with, whatever those were."""
 
     study: str
@@ -39,7 +39,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class StudyEntry:
     """A study on the shelf. shares: of the full form and, if it has one, of the quick one; none of a file that is wrong."""
 
     name: str
@@ -62,7 +62,7 @@ class ArmStanding:
     name: str
     by_seed: Mapping[int, Standing]
     baseline: bool = False
-    accuracy: Spread | None = None
+    accuracy: MeanSpread | None = None
     gain: float | None = None
     kept_bytes: float | None = None
 
@@ -71,7 +71,7 @@ class ArmStanding:
 class View:
     """One study: what it says of itself, its runs, and what is still to come."""
 
-    asked: Asked
+    asked: AskedStudy
     name: str
     facts: StudyFacts | None = None
     has_quick: bool = False
@@ -97,7 +97,7 @@ class Board:
         self._lab = lab
         self._planned: dict[str, tuple[int, PlannedStudy | RevconsoleError]] = {}
 
-    def entries(self, runs: Sequence[Summary]) -> tuple[Entry, ...]:
+    def entries(self, runs: Sequence[Summary]) -> tuple[StudyEntry, ...]:
         """Every study that can be named, with how far it has come."""
         shelved = [(each, *self._forms(each)) for each in search_path.shelved_studies()]
         plans = [plan for _, _, forms in shelved for form in forms for plan in form.plans]
@@ -105,7 +105,7 @@ class Board:
             self._lab.standings_of(plans, runs)
         )  # at once: every look at the runs costs
         return tuple(
-            Entry(
+            StudyEntry(
                 name=each.name,
                 title=each.title,
                 path=str(each.path),
@@ -116,7 +116,7 @@ class Board:
             for each, problem, forms in shelved
         )
 
-    def study(self, asked: Asked, runs: Sequence[Summary]) -> View:
+    def study(self, asked: AskedStudy, runs: Sequence[Summary]) -> View:
         """One study. What is wrong with it, or with the settings, is in `problem`."""
         name = Path(asked.study).stem
         try:
@@ -144,14 +144,14 @@ class Board:
         """What is wrong with a study, and its full and its quick form, if it has one."""
         path = str(shelved.path)
         try:
-            full = self._plan(Asked(study=path))
+            full = self._plan(AskedStudy(study=path))
             if not full.study.has_quick:
                 return "", (full,)
-            return "", (full, self._plan(Asked(study=path, quick=True)))
+            return "", (full, self._plan(AskedStudy(study=path, quick=True)))
         except RevconsoleError as error:
             return str(error), ()
 
-    def _plan(self, asked: Asked) -> PlannedStudy:
+    def _plan(self, asked: AskedStudy) -> PlannedStudy:
         """The study as asked for, planned anew only if its file has changed. Raises RevconsoleError."""
         key = f"{asked.study} {asked.quick} {sorted(asked.settings.items())!r}"
         try:
@@ -165,7 +165,7 @@ class Board:
             raise before[1]
         return before[1]
 
-    def _made(self, asked: Asked) -> PlannedStudy | RevconsoleError:
+    def _made(self, asked: AskedStudy) -> PlannedStudy | RevconsoleError:
         try:
             return self._lab.study(asked.study, asked.settings, quick=asked.quick)
         except RevconsoleError as error:
@@ -212,7 +212,7 @@ def _accuracies(by_seed: Mapping[int, Standing]) -> dict[int, float]:
     return {seed: s.test_accuracy for seed, s in done.items() if s and s.test_accuracy is not None}
 
 
-def _spread(by_seed: Mapping[int, Standing]) -> Spread | None:
+def _spread(by_seed: Mapping[int, Standing]) -> MeanSpread | None:
     """Over the seeds that are done; seeds that gave the very same weights are one answer."""
     done = [e.summary for e in by_seed.values() if e.progress == "done" and e.summary]
     found = [s.test_accuracy for s in originals(done) if s.test_accuracy is not None]

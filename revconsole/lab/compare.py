@@ -23,7 +23,7 @@ NOT_SETTINGS = LABELS | {"seed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ComparedRun:
     """One run among others. `settings` holds only the keys in which the compared runs differ."""
 
     summary: Summary
@@ -41,7 +41,7 @@ class Row:
 class Comparison:
     """Rows in the order asked for; the first is the baseline."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedRun, ...]
     differing: tuple[str, ...]
     warnings: tuple[str, ...]
     """What makes the runs hard to compare: other images, other seeds, unfinished runs."""
@@ -65,7 +65,7 @@ def compare(summaries: Sequence[Summary]) -> Comparison:
     differing = tuple(k for k in keys if len({repr(flat.get(k)) for flat in flats}) > 1)
     baseline = summaries[0]
     rows = tuple(
-        Row(
+        ComparedRun(
             summary=s,
             settings={k: flat[k] for k in differing if k in flat},
             test_accuracy_gain=_gain(s, _counterpart(s, baseline, alike[0], others)),

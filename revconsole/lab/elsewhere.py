@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from revconsole.lab.compare import flat_settings
-from revconsole.lab.study import Keys, PlannedStudy, belongs
+from revconsole.lab.study import PlannedStudy, RunKeys, belongs
 from revconsole.records.runs.run import Summary
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.study import Study
@@ -22,7 +22,9 @@ class Elsewhere:
     runs: int
 
 
-def elsewhere(planned: PlannedStudy, summaries: Iterable[Summary], keys: Keys) -> list[Elsewhere]:
+def elsewhere(
+    planned: PlannedStudy, summaries: Iterable[Summary], keys: RunKeys
+) -> list[Elsewhere]:
     """Where finished runs of the study are that are not among the planned ones; where most are first."""
     study, wanted = planned.study, {plan.digest() for plan in planned.plans}
     finished = [s for s in summaries if s.state == "finished" and belongs(s.plan, study.name)]

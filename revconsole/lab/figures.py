@@ -42,7 +42,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class FigureSubject:
     """What a figure shows: metrics by name, in order, with the words for title and axis."""
 
     title: str
@@ -53,10 +53,10 @@ class Subject:
 
 
 NATS = "nats"
-LOSS = Subject(
+LOSS = FigureSubject(
     title="loss", y_label=NATS, metrics=(("loss", "train"), ("validation_loss", "validation"))
 )
-ACCURACY = Subject(
+ACCURACY = FigureSubject(
     title="accuracy",
     y_label="%",
     metrics=(
@@ -66,7 +66,7 @@ ACCURACY = Subject(
     ),
     scale=100.0,
 )
-MEMORY = Subject(
+MEMORY = FigureSubject(
     title="memory",
     y_label="MiB",
     metrics=(
@@ -76,20 +76,20 @@ MEMORY = Subject(
     ),
     scale=1 / MIB,
 )
-ERROR = Subject(
+ERROR = FigureSubject(
     title="error",
     y_label="relative",
     metrics=(("reconstruction_error", "reconstruction"), ("gradient_error", "gradient")),
     logarithmic=True,
 )
-VALIDATION = Subject(
+VALIDATION = FigureSubject(
     title="validation accuracy", y_label="%", metrics=(("validation_accuracy", ""),), scale=100.0
 )
-TRAINING_LOSS = Subject(title="training loss", y_label=NATS, metrics=(("loss", ""),))
+TRAINING_LOSS = FigureSubject(title="training loss", y_label=NATS, metrics=(("loss", ""),))
 
 
 def figure(
-    subject: Subject,
+    subject: FigureSubject,
     runs: Sequence[Run],
     *,
     width: int,
@@ -128,7 +128,7 @@ def figure(
     )
 
 
-def _y_label(subject: Subject, runs: Sequence[Run]) -> str:
+def _y_label(subject: FigureSubject, runs: Sequence[Run]) -> str:
     """The subject's unit, or those in which the runs measured it: not every loss is in nats."""
     if subject.y_label != NATS:
         return subject.y_label

@@ -18,7 +18,7 @@ from revconsole.records.datasets import facts
 from revconsole.records.datasets.counts import counted, in_folder
 from revconsole.records.reach import reachable
 from revconsole.records.runs.store import RunStore
-from revconsole.records.sections import Cct, Classification, Mlp, Python, Svm, Timm, Vit
+from revconsole.records.sections import Cct, ClassificationSection, Mlp, Python, Svm, TimmModel, Vit
 from revconsole.records.settings.data_rules import refuse_nonsense
 from revconsole.records.settings.plan import Plan
 
@@ -141,13 +141,13 @@ def needs_torch(plan: Plan, *, run_own_code: bool = True) -> bool:
     known = isinstance(model, Cct | Mlp | Svm) or (
         isinstance(model, Vit) and model.stem in WITHOUT_NORMS and model.pretrained is None
     )
-    classifies = isinstance(plan.objective, Classification)
+    classifies = isinstance(plan.objective, ClassificationSection)
     return not (plain and known and classifies and train.freeze is None and plan.data.views == 1)
 
 
 def _judge_without_torch(plan: Plan) -> None:
     match plan.model:
-        case Timm(name=name, weights=weights):
+        case TimmModel(name=name, weights=weights):
             _refuse_unknown_name(name)
             if weights is not None and not Path(weights).expanduser().exists():
                 raise DataUnavailable(f"there is no weights file {weights}; correct model.weights")

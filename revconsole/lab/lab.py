@@ -8,7 +8,7 @@ from typing import Any, Literal
 from revconsole.errors import RevconsoleError, StoreError
 from revconsole.lab import batches, engine, killing, planning, resuming
 from revconsole.lab import study as studies
-from revconsole.lab.bench import Wanted, bench_of
+from revconsole.lab.bench import WantedBenchmark, bench_of
 from revconsole.lab.compare import Comparison, compare
 from revconsole.lab.elsewhere import elsewhere
 from revconsole.lab.estimate import Measurer
@@ -20,7 +20,7 @@ from revconsole.lab.report import results
 from revconsole.lab.report.figures.inspected import shown_run
 from revconsole.lab.report.results import Results
 from revconsole.lab.shell import command_line
-from revconsole.lab.study import Forecast, PlannedStudy, Standing
+from revconsole.lab.study import PlannedStudy, Standing, StudyForecast
 from revconsole.records.findings.benchmark import Update
 from revconsole.records.findings.inspection import Inspection
 from revconsole.records.logs.events import Scalar
@@ -31,7 +31,7 @@ from revconsole.records.runs.store import RunStore
 from revconsole.records.runs.tail import Tail
 from revconsole.records.settings import search_path
 from revconsole.records.settings.plan import Plan
-from revconsole.records.settings.study import Unfit
+from revconsole.records.settings.study import UnfitChoice
 
 Launcher = Literal["thread", "process"]
 SHOWN_IMAGES = 6
@@ -44,7 +44,7 @@ class Lab:
     def __init__(self, store: Path) -> None:
         self.store = RunStore(store)
         self._threads = ThreadLauncher(self.store)
-        self._keys = studies.Keys()
+        self._keys = studies.RunKeys()
         self._paces: dict[str, float] = {}
         self._needs: dict[str, int] = {}
 
@@ -58,7 +58,7 @@ class Lab:
 
     def models(
         self, profile: str, settings: Mapping[str, Any] | None = None
-    ) -> tuple[Plan | Unfit, ...]:
+    ) -> tuple[Plan | UnfitChoice, ...]:
         """What an experiment would train, to be looked at: what cannot be planned stands beside the rest.
 
         Raises ProfileError where nothing can be, or UnknownName.
@@ -118,7 +118,7 @@ class Lab:
         runs: Sequence[Summary] | None = None,
         *,
         measure: bool = False,
-    ) -> Forecast:
+    ) -> StudyForecast:
         """How long what is left of a study will take; to `measure` loads torch and trains a few steps."""
         known = self._measured if measure else self._measured_before
         return studies.forecast(standing, self._listed(runs), known, self._keys)
@@ -321,7 +321,7 @@ class Lab:
         """Weights, weights that learn and multiply-adds per image; loads torch."""
         return engine.cost(plan)
 
-    def bench(self, wanted: Wanted) -> Iterator[Update]:
+    def bench(self, wanted: WantedBenchmark) -> Iterator[Update]:
         """Measure schemes and backwards side by side, step by step; loads torch. Raises what `bench_of` raises."""
         return engine.benchmark(bench_of(wanted))
 

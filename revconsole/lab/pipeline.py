@@ -12,7 +12,7 @@ from revconsole.records.sections.data import AUGMENTATIONS
 from revconsole.records.settings import search_path
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE, Profile
-from revconsole.records.settings.study import Unfit
+from revconsole.records.settings.study import UnfitChoice
 
 ANY_SIZE = {"architecture": "vit", "patch": 1}
 """The plan's model is never built, but has to fit the images."""
@@ -78,7 +78,7 @@ def paces(profile: str, settings: Mapping[str, Any], *, seconds: float) -> Itera
     found = search_path.find(profile).models({"seeds": 0, **settings})
     for each in found:
         try:
-            if isinstance(each, Unfit):
+            if isinstance(each, UnfitChoice):
                 raise each.error
             yield _pace(each, seconds)
         except RevconsoleError as error:

@@ -13,7 +13,7 @@ from revconsole.records.sections import KINDS
 from revconsole.records.settings import complaints, layer, search_path
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE
-from revconsole.records.settings.study import Arm, Study, Unfit
+from revconsole.records.settings.study import Arm, Study, UnfitChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,17 +76,17 @@ def _made(found: Study, settings: Mapping[str, Any], store: RunStore) -> Planned
 
 def models(
     profile: str, settings: Mapping[str, Any] | None, store: RunStore
-) -> tuple[Plan | Unfit, ...]:
+) -> tuple[Plan | UnfitChoice, ...]:
     """What an experiment would train, what cannot be planned beside it; see `Lab.models`."""
     found = search_path.find(profile)
 
-    def looked_at(each: Plan | Unfit) -> Plan | Unfit:
-        if isinstance(each, Unfit):
+    def looked_at(each: Plan | UnfitChoice) -> Plan | UnfitChoice:
+        if isinstance(each, UnfitChoice):
             return each
         try:
             return _completed(each, found.where, store)
         except ProfileError as error:
-            return Unfit(name=each.name, error=error)
+            return UnfitChoice(name=each.name, error=error)
 
     return tuple(looked_at(each) for each in found.models(settings))
 

@@ -31,7 +31,7 @@ REASONS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class FamilyTally:
     """One family: models, and how many of them can be rewired with which schemes."""
 
     family: str
@@ -61,7 +61,7 @@ def surveyed(names: Sequence[str], *, jobs: int, refresh: bool) -> Iterator[Surv
         survey.keep(path, list(known.values()))
 
 
-def tallies(found: Sequence[Surveyed]) -> list[Tally]:
+def tallies(found: Sequence[Surveyed]) -> list[FamilyTally]:
     """One row per family, the largest first, and the total."""
     families = [family for family, _ in Counter(each.family for each in found).most_common()]
     rows = [_tally(name, [each for each in found if each.family == name]) for name in families]
@@ -83,8 +83,8 @@ def reason(model: Surveyed) -> str:
     return next((what for pattern, what in REASONS if re.search(pattern, told)), told[:80])
 
 
-def _tally(family: str, found: Sequence[Surveyed]) -> Tally:
-    return Tally(
+def _tally(family: str, found: Sequence[Surveyed]) -> FamilyTally:
+    return FamilyTally(
         family=family,
         models=len(found),
         any_block=sum(each.blocks > 0 for each in found),

@@ -59,7 +59,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
+class StudyForecast:
     """How long what is left will take, and where the number comes from: how many runs are known from what."""
 
     seconds: float
@@ -94,7 +94,7 @@ def _unknown(done: int) -> str:
     return f"not known: {which} of other arms"
 
 
-class Keys:
+class RunKeys:
     """Digest and pace of runs, each worked out once: of ten thousand runs that takes seconds."""
 
     def __init__(self) -> None:
@@ -115,10 +115,10 @@ class Keys:
 
 
 def standings(
-    plans: Iterable[Plan], summaries: Sequence[Summary], keys: Keys | None = None
+    plans: Iterable[Plan], summaries: Sequence[Summary], keys: RunKeys | None = None
 ) -> tuple[Standing, ...]:
     """Each plan with its run: a finished one before a living one before one that ended early, else the newest."""
-    known = keys or Keys()
+    known = keys or RunKeys()
     found: dict[str, list[Summary]] = {}
     for summary in summaries:
         if summary.state != DAMAGED:
@@ -137,7 +137,7 @@ def belongs(plan: Plan, study: str) -> bool:
 def begun(
     study: str,
     summaries: Sequence[Summary],
-    keys: Keys | None = None,
+    keys: RunKeys | None = None,
     planned: Iterable[Plan] = (),
 ) -> tuple[Standing, ...]:
     """The runs of a study that were launched, each plan once, the oldest first.
@@ -145,7 +145,7 @@ def begun(
     These are all that were launched from its file, however its settings were changed, and whatever else trained one
     of the `planned` runs, in whose names they are shown.
     """
-    known = keys or Keys()
+    known = keys or RunKeys()
     called = {plan.digest(): plan for plan in planned}
     found: dict[str, Plan] = {}
     for s in reversed(summaries):
@@ -159,14 +159,14 @@ def forecast(
     standing: Iterable[Standing],
     summaries: Sequence[Summary],
     measure: Callable[[Plan], float] | None = None,
-    keys: Keys | None = None,
-) -> Forecast:
+    keys: RunKeys | None = None,
+) -> StudyForecast:
     """How long the runs that are not done will take. `measure` tells it of a plan that nothing is known of.
 
     What cannot be measured is unknown: it will fail in its run, and hold up no other. Raises DataUnavailable only
     where that is so of every run.
     """
-    known = _paces(summaries, keys or Keys())
+    known = _paces(summaries, keys or RunKeys())
     sources: list[float | RevconsoleError | None] = []
     seconds, from_runs, done = 0.0, 0, 0
     measured: dict[str, float | RevconsoleError | None] = {}
@@ -187,7 +187,7 @@ def forecast(
     counted = sum(isinstance(source, float) for source in sources)
     if sources and not from_runs and all(isinstance(s, DataUnavailable) for s in sources):
         raise next(s for s in sources if isinstance(s, DataUnavailable))
-    return Forecast(
+    return StudyForecast(
         seconds=seconds,
         from_runs=from_runs,
         measured=counted,
@@ -257,13 +257,13 @@ def memory(
     standing: Iterable[Standing],
     summaries: Sequence[Summary],
     needs: Mapping[str, int],
-    keys: Keys | None = None,
+    keys: RunKeys | None = None,
 ) -> str:
     """What the runs that are not done will take at once, as people read it.
 
     needs: bytes of a training step by pace, as far as they were counted; runs alike that finished come before them.
     """
-    peaks = _peaks(summaries, keys or Keys())
+    peaks = _peaks(summaries, keys or RunKeys())
     every = list(standing)
     wanted = {pace_key(each.plan): each.plan.arm for each in every if each.progress != "done"}
     taken = [peaks[key] for key in wanted if key in peaks]
@@ -283,7 +283,7 @@ def memory(
     return "; ".join(parts) or _unknown(sum(each.progress == "done" for each in every))
 
 
-def _peaks(summaries: Sequence[Summary], keys: Keys) -> dict[str, tuple[int, str]]:
+def _peaks(summaries: Sequence[Summary], keys: RunKeys) -> dict[str, tuple[int, str]]:
     """By pace, of the newest finished run: bytes, and what they are of."""
     found: dict[str, tuple[int, str]] = {}
     for s in summaries:
@@ -292,7 +292,7 @@ def _peaks(summaries: Sequence[Summary], keys: Keys) -> dict[str, tuple[int, str
     return found
 
 
-def _paces(summaries: Sequence[Summary], keys: Keys) -> dict[str, tuple[float, float]]:
+def _paces(summaries: Sequence[Summary], keys: RunKeys) -> dict[str, tuple[float, float]]:
     """By pace, of the newest finished run: seconds of an epoch, and of what is done once."""
     found: dict[str, tuple[float, float]] = {}
     for s in summaries:

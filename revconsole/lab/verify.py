@@ -10,7 +10,7 @@ from revconsole.lab import engine
 from revconsole.lab.pipeline import ANY_SIZE
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE, Profile
-from revconsole.records.settings.study import Study, Unfit
+from revconsole.records.settings.study import Study, UnfitChoice
 
 PREFIX = "python:"
 OWN_SETTINGS, WIRING = ("data.", "train."), ("scheme", "backward")
@@ -22,7 +22,7 @@ Row = Mapping[str, str | bool | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class ModelToVerify:
     """One model to verify.
 
     own: where somebody's own model comes from, else empty. shape: of random images in place of the plan's data.
@@ -51,11 +51,12 @@ def unsuitable(name: str, error: RevconsoleError) -> Row:
     }  # fmt: skip
 
 
-def of_plans(plans: Sequence[Plan | Unfit]) -> tuple[Subject | Unfit, ...]:
+def of_plans(plans: Sequence[Plan | UnfitChoice]) -> tuple[ModelToVerify | UnfitChoice, ...]:
     """One subject for each model: seeds, rates and schedules make no other model of it."""
     found = {_model(each) if isinstance(each, Plan) else each: each for each in reversed(plans)}
     return tuple(
-        Subject(plan=each) if isinstance(each, Plan) else each for each in reversed(found.values())
+        ModelToVerify(plan=each) if isinstance(each, Plan) else each
+        for each in reversed(found.values())
     )
 
 
@@ -65,7 +66,7 @@ def of_own(
     *,
     dataset: str | None = None,
     shape: Mapping[str, int] | None = None,
-) -> tuple[Subject | Unfit, ...]:
+) -> tuple[ModelToVerify | UnfitChoice, ...]:
     """Somebody's own model, on the images of a dataset (digits, if none is named) or on random ones.
 
     It is checked as it is, or wired as settings of scheme and backward say. shape: any of size, channels and classes;
@@ -92,7 +93,7 @@ def of_own(
     if wired:
         return of_plans(experiment.models({**data, **settings}))
     plan = experiment.plans({**data, **settings})[0]
-    return (Subject(plan=plan, own=source, shape=SHAPE | wanted if wanted else None),)
+    return (ModelToVerify(plan=plan, own=source, shape=SHAPE | wanted if wanted else None),)
 
 
 def _refuse_foreign(settings: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ LEAST_SUM = 1e-6
 """Of the weights of a token: an approximation may miss one whose landmarks are all far away."""
 
 
-class Attention(nn.Module):
+class MixingAttention(nn.Module):
     """Projections around a mixture that takes queries, keys and values, each (B, H, N, K).
 
     shared: queries and keys are one, so a kernel of their distance is symmetric.
@@ -124,10 +124,10 @@ class Linear(nn.Module):
 
 def attention(
     kind: str, dim: int, heads: int, *, dropout: float, landmarks: int | None = None
-) -> Attention:
+) -> MixingAttention:
     """Attention of one of the kinds `local`, `softmax_free` (with so many landmarks) and `linear`."""
     if kind == "local":
-        return Attention(dim, heads, Local(heads, dim // heads), dropout=dropout)
+        return MixingAttention(dim, heads, Local(heads, dim // heads), dropout=dropout)
     if kind == "softmax_free":
-        return Attention(dim, heads, Gaussian(landmarks), dropout=dropout, shared=True)
-    return Attention(dim, heads, Linear(), dropout=dropout)
+        return MixingAttention(dim, heads, Gaussian(landmarks), dropout=dropout, shared=True)
+    return MixingAttention(dim, heads, Linear(), dropout=dropout)

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from revconsole.errors import DataUnavailable, ProfileError
 from revconsole.models import _weights_file as weights_file
 from revconsole.records.reach import reachable
-from revconsole.records.sections import Timm
+from revconsole.records.sections import TimmModel
 
 Overlay = dict[str, Any]
 
 
-def from_file(settings: Timm, path: Path, model: nn.Module) -> Overlay:
+def from_file(settings: TimmModel, path: Path, model: nn.Module) -> Overlay:
     """The weights of a local file; a head with another number of classes gives way to one of zeros.
 
     Loading stays strict otherwise: a file for another architecture is refused, not half used. A prefix that all names
@@ -80,7 +80,7 @@ def _bare(found: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     return bare or found
 
 
-def published(settings: Timm, model: nn.Module) -> Overlay:
+def published(settings: TimmModel, model: nn.Module) -> Overlay:
     """The published weights: the copy in the local hub cache, else whatever timm downloads.
 
     Raises ProfileError where there are none, and DataUnavailable at once for none here and no network.
@@ -105,7 +105,7 @@ def published(settings: Timm, model: nn.Module) -> Overlay:
     return {}
 
 
-def unreachable(settings: Timm, address: str) -> DataUnavailable:
+def unreachable(settings: TimmModel, address: str) -> DataUnavailable:
     """The one sentence about published weights that cannot be had."""
     host = urlsplit(address).hostname or address
     return DataUnavailable(

@@ -16,7 +16,7 @@ from torch import nn
 
 from revconsole.errors import DataUnavailable, ProfileError, UnknownName
 from revconsole.models import _weights
-from revconsole.records.sections import Timm
+from revconsole.records.sections import TimmModel
 from revconsole.reversible.audit.sight import left_out, seen
 
 Arguments = dict[str, Any]
@@ -27,7 +27,7 @@ HALVINGS = 32
 UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
 
 
-def build(settings: Timm, *, size: int, channels: int, classes: int) -> nn.Module:
+def build(settings: TimmModel, *, size: int, channels: int, classes: int) -> nn.Module:
     """The model, with drawn, published or given weights; its head has `classes` outputs.
 
     Raises UnknownName for a name timm does not have, ProfileError for a setting the architecture does not
@@ -54,14 +54,14 @@ def build(settings: Timm, *, size: int, channels: int, classes: int) -> nn.Modul
     return model
 
 
-def refuse_unpublished(settings: Timm) -> None:
+def refuse_unpublished(settings: TimmModel) -> None:
     """Raise ProfileError where nobody has published weights, DataUnavailable where they are out of reach."""
     _refuse_unknown(settings.name)
     with torch.device("meta"):
         _weights.published(settings, timm.create_model(settings.name))
 
 
-def _create(settings: Timm, arguments: Arguments) -> tuple[nn.Module, Arguments]:
+def _create(settings: TimmModel, arguments: Arguments) -> tuple[nn.Module, Arguments]:
     """The model with drawn weights, and the arguments it accepted: some take images of any size."""
     try:
         return _timm_model(settings.name, arguments), arguments
@@ -79,7 +79,7 @@ def _create(settings: Timm, arguments: Arguments) -> tuple[nn.Module, Arguments]
 
 
 def _with_weights(
-    settings: Timm, arguments: Arguments, overlay: _weights.Overlay, model: nn.Module
+    settings: TimmModel, arguments: Arguments, overlay: _weights.Overlay, model: nn.Module
 ) -> nn.Module:
     """The model, as `model` is, with the weights that `overlay` names."""
     more = {"pretrained": True, "pretrained_cfg_overlay": overlay}
@@ -118,7 +118,7 @@ def _refuse_unknown(name: str) -> None:
         raise UnknownName("timm model", name, timm.list_models())
 
 
-def _refuse_unseen(model: nn.Module, settings: Timm, *, size: int, channels: int) -> None:
+def _refuse_unseen(model: nn.Module, settings: TimmModel, *, size: int, channels: int) -> None:
     """Raise ProfileError unless the model turns an image of this size into logits.
 
     Only some of timm's constructors check the size; the others fail in the middle of a forward pass.
@@ -141,13 +141,13 @@ def _refuse_unseen(model: nn.Module, settings: Timm, *, size: int, channels: int
         model.train(training)
 
 
-def _as_published(model: nn.Module, settings: Timm, size: int) -> bool:
+def _as_published(model: nn.Module, settings: TimmModel, size: int) -> bool:
     """Whether it is given images of the side it was made for, of which it leaves nothing out."""
     made_for = _weights.configuration(model).get("input_size") or (0, 0, 0)
     return settings.patch is None and made_for[-1] == size
 
 
-def _refuse_blind(model: nn.Module, settings: Timm, *, size: int, channels: int) -> None:
+def _refuse_blind(model: nn.Module, settings: TimmModel, *, size: int, channels: int) -> None:
     """Raise ProfileError where rows or columns of the image change nothing in what the model says.
 
     A patch or a stride that does not divide the side drops the rest, and timm's models train without it.
@@ -174,5 +174,5 @@ def _patch(model: nn.Module) -> int:
     return int(side[0] if isinstance(side, tuple) else side or 0)
 
 
-def _refusal(settings: Timm, key: str, reason: str) -> ProfileError:
+def _refusal(settings: TimmModel, key: str, reason: str) -> ProfileError:
     return ProfileError("the plan", key, f"{settings.name} {reason}")

@@ -18,7 +18,7 @@ checks a whole model.
 May import torch and `revconsole.errors`. To add a scheme, see `schemes`.
 """
 
-from revconsole.reversible.budget import Choice, keep_within
+from revconsole.reversible.budget import BudgetChoice, keep_within
 from revconsole.reversible.coupling import Coupling
 from revconsole.reversible.kept import kept_for_backward
 from revconsole.reversible.rewire import Survey, rewire, survey
@@ -49,7 +49,7 @@ __all__ = [
     "Additive",
     "Backward",
     "Bdia",
-    "Choice",
+    "BudgetChoice",
     "Coefficients",
     "Coupling",
     "Draws",

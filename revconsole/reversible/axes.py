@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from revconsole.reversible.crossings import Crossings
 from revconsole.reversible.rest import as_it_was, at_rest
-from revconsole.reversible.trial import FAILURES, Call, Run, run_on
+from revconsole.reversible.trial import FAILURES, ModuleCall, TrialRun, run_on
 
 INPUT_AXES = (0, 1)
 Shapes = Mapping[nn.Module, tuple[int, ...]]
@@ -31,13 +31,13 @@ class Axes:
     """
 
     model: nn.Module
-    run: Run
+    run: TrialRun
     closed: type[nn.Module]
     longer: dict[int, Shapes]
 
     @classmethod
     def of(
-        cls, model: nn.Module, run: Run, training: Crossings, *, closed: type[nn.Module]
+        cls, model: nn.Module, run: TrialRun, training: Crossings, *, closed: type[nn.Module]
     ) -> Self:
         """What is known from a run in evaluation and one in training, for which the batch was doubled."""
         shapes = {module: calls[0].shape for module, calls in training.items() if calls}
@@ -57,7 +57,7 @@ class Axes:
             met = (axis for axis in self._lengthened(begin) if not _meet(begin, end, axis))
             return next(met, None)
 
-    def _lengthened(self, begin: Call) -> Iterator[int]:
+    def _lengthened(self, begin: ModuleCall) -> Iterator[int]:
         """Axes of the stream that are twice as long on inputs that are twice as long along an axis."""
         before = tuple(begin.stream.shape)
         for axis in INPUT_AXES:
@@ -89,7 +89,7 @@ class Axes:
         return self.longer[axis]
 
 
-def _meet(begin: Call, end: Call, axis: int) -> bool:
+def _meet(begin: ModuleCall, end: ModuleCall, axis: int) -> bool:
     """Whether positions along the axis depend on one another in the blocks of a run."""
     out, stream = end.out, begin.inner
     if stream is None or out.is_meta or out.ndim != stream.ndim or stream.shape[axis] == 1:

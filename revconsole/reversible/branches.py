@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from revconsole.reversible.rest import at_rest
-from revconsole.reversible.splits import Branch, Split, fitting, in_turn, main_output
+from revconsole.reversible.splits import BlockSplit, Branch, fitting, in_turn, main_output
 
 WHOLE = "whole"
 NOTE, REST = "revconsole_split", "revconsole_rest"
@@ -34,7 +34,7 @@ def branches(block: nn.Module) -> tuple[Branch, ...]:
     if noted is None:
         noted = _on_tokens(block)
         note(block, noted)
-    return noted.branches(block) if isinstance(noted, Split) else (partial(_whole, block),)
+    return noted.branches(block) if isinstance(noted, BlockSplit) else (partial(_whole, block),)
 
 
 def step(block: nn.Module) -> Branch:
@@ -59,7 +59,7 @@ def residual(block: nn.Module) -> Branch:
     return in_turn(branches(block))
 
 
-def note(block: nn.Module, how: Split | str) -> None:
+def note(block: nn.Module, how: BlockSplit | str) -> None:
     """Leave on the block how it is taken apart: a split, or WHOLE."""
     object.__setattr__(block, NOTE, how)
 
@@ -95,7 +95,7 @@ def _whole(block: nn.Module, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     return main_output(block.forward(x, *args, **kwargs)) - x
 
 
-def _on_tokens(block: nn.Module) -> Split | str:
+def _on_tokens(block: nn.Module) -> BlockSplit | str:
     """The split of a block that nobody has tried: found on a few tokens, WHOLE where that fails.
 
     Without autocast, under which sums of different types would not look like sums.

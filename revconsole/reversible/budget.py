@@ -21,11 +21,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from revconsole.reversible.mixtures import Mixture, Part, Words, model_of
+from revconsole.reversible.mixtures import BlockCosts, Mixture, Words, model_of
 from revconsole.reversible.replay import statistics_kept
 from revconsole.reversible.scheme import UNDONE
 from revconsole.reversible.sequence import ReversibleSequence, sequences
-from revconsole.reversible.step_peak import TURN, Trace, step_peak, traced
+from revconsole.reversible.step_peak import TURN, StepTrace, step_peak, traced
 
 KIBIBYTE, MEBIBYTE = 2**10, 2**20
 CLOSE = 0.06
@@ -40,7 +40,7 @@ on the CPU takes a buffer for each thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class BudgetChoice:
     """What `keep_within` decided: of `blocks` so many keep their activations, a stream, or are checkpointed.
 
     peak: the most bytes that a step then holds, measured; see `step_peak`. budget: what it may.
@@ -102,7 +102,7 @@ def _size(number: int) -> str:
     return f"{number / MEBIBYTE:.1f} MiB"
 
 
-def keep_within(model: nn.Module, forward: Callable[[], Any], budget: int) -> Choice:
+def keep_within(model: nn.Module, forward: Callable[[], Any], budget: int) -> BudgetChoice:
     """Let the blocks of the model's sequences keep what spares most time while a step fits `budget` bytes.
 
     budget: of the peak of a forward and backward, above weights, gradients, optimiser state and what
@@ -122,7 +122,7 @@ def keep_within(model: nn.Module, forward: Callable[[], Any], budget: int) -> Ch
     owned[TURN] = tuple(w for w in model.parameters() if id(w) not in shared)
     peaks: dict[Words, int] = {}
 
-    def trace(words: Words) -> Trace:
+    def trace(words: Words) -> StepTrace:
         _take(stacks, words)
         with _undisturbed(model):
             seen = traced(forward, owned)
@@ -142,7 +142,7 @@ def keep_within(model: nn.Module, forward: Callable[[], Any], budget: int) -> Ch
     words = _fitting(found, budget, peak) or min(peaks, key=lambda words: peaks[words])
     least = min(peaks[before], peaks[words])
     _take(stacks, words)
-    return Choice(
+    return BudgetChoice(
         stored=words.count("stored"),
         anchored=words.count("anchored"),
         checkpointed=words.count("checkpointed"),
@@ -153,7 +153,7 @@ def keep_within(model: nn.Module, forward: Callable[[], Any], budget: int) -> Ch
     )
 
 
-def _parts(stacks: Sequence[ReversibleSequence]) -> list[Part]:
+def _parts(stacks: Sequence[ReversibleSequence]) -> list[BlockCosts]:
     """The blocks of all stacks, in order. Blocks of a stack with the same weights' shapes are of a kind."""
     parts = []
     for number, stack in enumerate(stacks):
@@ -164,7 +164,7 @@ def _parts(stacks: Sequence[ReversibleSequence]) -> list[Part]:
                 word, weights = next(words), tuple(block.parameters())
                 kind = (word, number, type(block), *(tuple(w.shape) for w in weights))
                 parts.append(
-                    Part(
+                    BlockCosts(
                         kind=kind, run=(number, run_number), place=place, word=word, weights=weights
                     )
                 )

@@ -22,7 +22,7 @@ from revconsole.reversible.extras import same_arguments
 from revconsole.reversible.nested import tensors_in
 from revconsole.reversible.rest import at_work
 from revconsole.reversible.skips import Node
-from revconsole.reversible.trial import FAILURES, Call, Made, Run, run_on
+from revconsole.reversible.trial import FAILURES, Made, ModuleCall, TrialRun, run_on
 
 NAMED = 3  # names in a sentence
 
@@ -56,7 +56,7 @@ class Crossing:
 Crossings = Mapping[nn.Module, list[Crossing]]
 
 
-def crossings(run: Run, model: nn.Module) -> Crossings:
+def crossings(run: TrialRun, model: nn.Module) -> Crossings:
     """What crossed the borders of each call that autograd recorded."""
     graph = _Graph.of(run, model)
     found: dict[nn.Module, list[Crossing]] = {}
@@ -147,16 +147,16 @@ class _Graph:
     parameters. makers: nodes that are the output of a module, with its path.
     """
 
-    run: Run
+    run: TrialRun
     nodes: dict[int, Node] = field(default_factory=dict)
     users: dict[Node, set[Node]] = field(default_factory=lambda: defaultdict(set))
     returned: dict[int, Tensor] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
     makers: dict[Node, str] = field(default_factory=dict)
-    marks: dict[Node, Call] = field(default_factory=dict)
+    marks: dict[Node, ModuleCall] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, run: Run, model: nn.Module) -> "_Graph":
+    def of(cls, run: TrialRun, model: nn.Module) -> "_Graph":
         """The graph of a run that has just ended."""
         graph = cls(run=run)
         graph.returned = {id(tensor): tensor for tensor in tensors_in(run.output)}
@@ -186,7 +186,7 @@ class _Graph:
                     if not hasattr(child, "variable"):
                         waiting.append(child)
 
-    def crossing(self, call: Call) -> Crossing:
+    def crossing(self, call: ModuleCall) -> Crossing:
         """What crossed the borders of one call."""
         end = _exit(call)
         span = (_number(call.mark), _number(end))
@@ -212,7 +212,9 @@ class _Graph:
             mutates=call.mutates,
         )
 
-    def _reads(self, call: Call, inside: Collection[Node], span: tuple[int, int]) -> Iterator[str]:
+    def _reads(
+        self, call: ModuleCall, inside: Collection[Node], span: tuple[int, int]
+    ) -> Iterator[str]:
         """Names of tensors from outside that are neither its parameters nor its arguments."""
         given = [each for each in tree_flatten(_besides(call))[0] if isinstance(each, Tensor)]
         known = {id(p) for p in call.module.parameters()} | {id(tensor) for tensor in given}
@@ -230,7 +232,9 @@ class _Graph:
                 elif _number(child) < span[0]:
                     yield self._origin(child)
 
-    def _leaves(self, call: Call, inside: Collection[Node], span: tuple[int, int]) -> Iterator[str]:
+    def _leaves(
+        self, call: ModuleCall, inside: Collection[Node], span: tuple[int, int]
+    ) -> Iterator[str]:
         """What of its inside is used after its end."""
         end = _exit(call)
         out = {tensor.grad_fn for tensor in self.returned.values()}
@@ -262,7 +266,7 @@ class _Graph:
         return "a tensor made before it"
 
 
-def _chained(container: nn.Module, call: Call, run: Run) -> bool:
+def _chained(container: nn.Module, call: ModuleCall, run: TrialRun) -> bool:
     """Whether a module does no more than call its children in order, drawing nothing between."""
     own = [*container.parameters(recurse=False), *container.buffers(recurse=False)]
     children = [child for child in container._modules.values() if child is not None]  # noqa: SLF001  named_children hides a block used twice
@@ -277,18 +281,18 @@ def _chained(container: nn.Module, call: Call, run: Run) -> bool:
     return at is call.out and not _draws_between(call, [run.calls[child][0] for child in children])
 
 
-def _draws_between(call: Call, children: Sequence[Call]) -> bool:
+def _draws_between(call: ModuleCall, children: Sequence[ModuleCall]) -> bool:
     """Whether a module itself draws random numbers, as it may to leave out one of its children."""
     befores = [call.drawn[0], *(child.drawn[1] for child in children)]
     afters = [*(child.drawn[0] for child in children), call.drawn[1]]
     return befores != afters
 
 
-def _besides(call: Call) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+def _besides(call: ModuleCall) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     return call.given[1:], dict(call.named)
 
 
-def _exit(call: Call) -> Node:
+def _exit(call: ModuleCall) -> Node:
     return None if call.exit is None else call.exit.grad_fn
 
 

@@ -16,7 +16,7 @@ from torch import nn
 from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.reversible.scheme import Scheme
 from revconsole.reversible.sequence import ReversibleSequence
-from revconsole.reversible.trial import Run
+from revconsole.reversible.trial import TrialRun
 
 NORMS = ("norm", "fc_norm")
 
@@ -26,7 +26,7 @@ def joins(scheme: Scheme) -> bool:
     return getattr(scheme, "fuse", None) == "concat"
 
 
-def require_end(model: nn.Module, blocks: list[list[nn.Module]], run: Run | None) -> None:
+def require_end(model: nn.Module, blocks: list[list[nn.Module]], run: TrialRun | None) -> None:
     """Raise NotInvertible unless the model's one stack leads straight to a norm and a linear head.
 
     blocks: the runs of the model. run: what was seen of the model, if it was run.

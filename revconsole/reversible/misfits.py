@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from revconsole.reversible.trial import Call
+from revconsole.reversible.trial import ModuleCall
 
 TURNS = "turns"
 
@@ -22,7 +22,7 @@ def not_once(module: nn.Module, calls: int) -> str:
     return "is not called in a run of the model"
 
 
-def misfit(call: Call) -> str:
+def misfit(call: ModuleCall) -> str:
     """Why what was seen in a call is not what a residual block does; empty if it is."""
     stream, out = call.stream, call.out
     if not isinstance(stream, Tensor) or not stream.is_floating_point():

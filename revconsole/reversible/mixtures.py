@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from revconsole.reversible.scheme import UNDONE, Backward
-from revconsole.reversible.step_peak import Trace
+from revconsole.reversible.step_peak import StepTrace
 
 Words = tuple[Backward, ...]
 Kind = tuple[Any, ...]
@@ -31,7 +31,7 @@ ORDER: Mapping[Backward, int] = {"reversible": 0, "anchored": 0, "checkpointed":
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class BlockCosts:
     """A block.
 
     kind: equal for blocks that keep and compute as much. run: the blocks it is in a row with. place:
@@ -75,13 +75,13 @@ class Habits:
 class Model:
     """What was traced."""
 
-    parts: Sequence[Part]
-    base: Trace
+    parts: Sequence[BlockCosts]
+    base: StepTrace
     habits: Mapping[Key, Mapping[Backward, Habits]]
 
     def mixtures(self) -> list[Mixture]:
         """Those that no other beats in both, by what they compute, the least first."""
-        ways = [Way(peak=self.base.aside)]
+        ways = [MixtureSoFar(peak=self.base.aside)]
         for number, part in enumerate(self.parts):
             ways = _best(on for way in ways for on in self._on(way, number, part))
         turned = [self._turned(way) for way in ways]
@@ -91,7 +91,7 @@ class Model:
                 least.append(Mixture(words=way.all_words(), peak=way.peak, work=way.work))
         return least
 
-    def _on(self, way: "Way", number: int, part: Part) -> Iterator["Way"]:
+    def _on(self, way: "MixtureSoFar", number: int, part: BlockCosts) -> Iterator["MixtureSoFar"]:
         """The way with this block besides."""
         previous = self.parts[number - 1] if number else part
         follows = number > 0 and previous.run == part.run
@@ -103,27 +103,27 @@ class Model:
             forward = self.base.most_forward.get(number, 0) + way.keeps
             top = self.base.at_backward.get(number, 0) + keeps + habits.rises
             work, peak = way.work + habits.work, max(way.peak, forward, top)
-            yield Way(before=way, word=word, keeps=keeps, work=work, peak=peak)
+            yield MixtureSoFar(before=way, word=word, keeps=keeps, work=work, peak=peak)
 
-    def _spared(self, part: Part, word: Backward | None) -> int:
+    def _spared(self, part: BlockCosts, word: Backward | None) -> int:
         """Bytes of an anchor that this block does without where no block that is undone follows."""
         if word != "anchored" or part.place[1]:
             return 0
         return max(0, self.habits[part.key][word].keeps)
 
-    def _turned(self, way: "Way") -> "Way":
+    def _turned(self, way: "MixtureSoFar") -> "MixtureSoFar":
         """The way at its end, where the loss is computed."""
         return replace(way, peak=max(way.peak, self.base.at_turn + way.keeps))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class MixtureSoFar:
     """A mixture of the blocks so far. before: the way without the last of them, which has this word.
 
     keeps: bytes more than were traced. peak: the most so far.
     """
 
-    before: "Way | None" = None
+    before: "MixtureSoFar | None" = None
     word: Backward | None = None
     keeps: int = 0
     work: int = 0
@@ -132,22 +132,22 @@ class Way:
     def all_words(self) -> Words:
         """From the first block on."""
         found: list[Backward] = []
-        way: Way | None = self
+        way: MixtureSoFar | None = self
         while way is not None and way.word is not None:
             found.append(way.word)
             way = way.before
         return tuple(reversed(found))
 
 
-def _best(ways: Iterator[Way]) -> list[Way]:
+def _best(ways: Iterator[MixtureSoFar]) -> list[MixtureSoFar]:
     """Of ways that end alike those that no other beats in what they keep, compute and rise to."""
-    groups: dict[Backward | None, list[Way]] = {}
+    groups: dict[Backward | None, list[MixtureSoFar]] = {}
     for way in ways:
         groups.setdefault(way.word, []).append(way)
-    found: list[Way] = []
+    found: list[MixtureSoFar] = []
     for group in groups.values():
         group.sort(key=lambda way: (way.work, way.keeps, way.peak))
-        kept: list[Way] = []
+        kept: list[MixtureSoFar] = []
         for way in group:
             if not any(k.keeps <= way.keeps and k.peak <= way.peak for k in kept):
                 kept.append(way)
@@ -155,7 +155,7 @@ def _best(ways: Iterator[Way]) -> list[Way]:
     return found
 
 
-def model_of(parts: Sequence[Part], trace: Callable[[Words], Trace]) -> Model:
+def model_of(parts: Sequence[BlockCosts], trace: Callable[[Words], StepTrace]) -> Model:
     """What a few traced steps say of these blocks. trace: a step in which they have these backwards."""
     words = tuple(part.word for part in parts)
     learnt = Learnt(parts=parts, base=trace(words))
@@ -171,8 +171,8 @@ def model_of(parts: Sequence[Part], trace: Callable[[Words], Trace]) -> Model:
 class Learnt:
     """What was found out so far."""
 
-    parts: Sequence[Part]
-    base: Trace
+    parts: Sequence[BlockCosts]
+    base: StepTrace
     habits: dict[Key, dict[Backward, Habits]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -189,7 +189,7 @@ class Learnt:
             having[part.key if word == "anchored" else part.kind] = number
         return sorted(having.values())
 
-    def learn(self, word: Backward, having: Sequence[int], seen: Trace) -> None:
+    def learn(self, word: Backward, having: Sequence[int], seen: StepTrace) -> None:
         """From a step in which these blocks have another backward."""
         before = 0
         for number in having:
@@ -204,9 +204,9 @@ class Learnt:
             elif habits.work < self.habits[part.key][part.word].work:  # or else it spares nothing
                 self.habits[part.key][word] = habits
 
-    def _shift(self, seen: Trace, number: int) -> int:
+    def _shift(self, seen: StepTrace, number: int) -> int:
         return seen.at_backward.get(number, 0) - self.base.at_backward.get(number, 0)
 
-    def _habits(self, seen: Trace, number: int, keeps: int) -> Habits:
+    def _habits(self, seen: StepTrace, number: int, keeps: int) -> Habits:
         rises = seen.most_backward.get(number, 0) - seen.at_backward.get(number, 0)
         return Habits(keeps=keeps, rises=rises, work=seen.work.get(number, 0))

@@ -2,7 +2,7 @@
 
 The layers are a list of lists of parts, and no module computes a whole block. Where a run of the
 model shows that each part is given the stream, and that what it returns is added to the stream and
-used for nothing else, such a list is a `Block`, whose branches are its parts. The list of them is
+used for nothing else, such a list is a `PairedBlock`, whose branches are its parts. The list of them is
 then walked over like any other (`looped`), except that what it yields is a stand-in for each part:
 the first computes the block, or the run that the block is in, and the sum of the last with its
 stream is the result. What a part's stand-in returns can be added to its stream and nothing else.
@@ -27,7 +27,7 @@ from revconsole.reversible.trial import FAILURES
 from revconsole.reversible.walks import ADDITIONS
 
 
-class Block(nn.ModuleList):
+class PairedBlock(nn.ModuleList):
     """The parts of one block: x ← x + part(x), one after the other.
 
     takes: for each part whether it is given what the block is given besides the stream.
@@ -59,14 +59,16 @@ class BlockList(nn.ModuleList):
 
     def __init__(self, blocks: nn.ModuleList, takes: Sequence[bool]) -> None:
         super().__init__()
-        self._modules.update((name, Block(each, takes)) for name, each in _lists(blocks).items())
+        self._modules.update(
+            (name, PairedBlock(each, takes)) for name, each in _lists(blocks).items()
+        )
         self.training = blocks.training
         self.origin = (blocks,)
 
     def __iter__(self) -> Iterator[Any]:
         """The stand-ins of the parts, block by block."""
         for name, block in self._modules.items():
-            if isinstance(block, Block):
+            if isinstance(block, PairedBlock):
                 yield parts_of(block, name, block.takes)
 
 
@@ -76,7 +78,7 @@ class PairedSequence(LoopedSequence):
     def __iter__(self) -> Iterator[Any]:
         """Block by block its parts, which their model unpacks."""
         for stand_in, (name, block) in zip(super().__iter__(), self._modules.items(), strict=True):
-            if isinstance(block, Block) and stand_in is not block:
+            if isinstance(block, PairedBlock) and stand_in is not block:
                 yield parts_of(stand_in, name, block.takes)
             else:
                 yield stand_in
@@ -98,25 +100,29 @@ def paired(model: nn.Module, example: Example | None) -> Iterator[None]:
                 _put(model, path, module.origin[0])
 
 
-def parts_of(block: Callable[..., Tensor], name: str, takes: Sequence[bool]) -> tuple["Part", ...]:
+def parts_of(
+    block: Callable[..., Tensor], name: str, takes: Sequence[bool]
+) -> tuple["PartStandIn", ...]:
     """Stand-ins for the parts of a block, which compute it by one call."""
-    parts: list[Part] = []
+    parts: list[PartStandIn] = []
     for number, gives in enumerate(takes):
         before = parts[-1] if parts else None
         parts.append(
-            Part(block, f"{name}.{number}", before, takes=gives, last=number + 1 == len(takes))
+            PartStandIn(
+                block, f"{name}.{number}", before, takes=gives, last=number + 1 == len(takes)
+            )
         )
     return tuple(parts)
 
 
-class Part:
+class PartStandIn:
     """Stands for one part of a block: the first calls the block, the last gives its result away."""
 
     def __init__(
         self,
         block: Callable[..., Tensor],
         name: str,
-        before: "Part | None",
+        before: "PartStandIn | None",
         *,
         takes: bool,
         last: bool,
@@ -139,7 +145,7 @@ class Part:
         return Addend(self.name, x, self.handed)
 
     def _follow(
-        self, before: "Part", x: Tensor, given: tuple[tuple[Any, ...], Mapping[str, Any]]
+        self, before: "PartStandIn", x: Tensor, given: tuple[tuple[Any, ...], Mapping[str, Any]]
     ) -> None:
         expected = before.given if self.takes else ((), {})
         if x is not before.handed or not same_arguments(expected, given):
@@ -200,7 +206,7 @@ def _found(model: nn.Module, example: Example | None) -> dict[str, tuple[bool, .
     places = [id(_at(model, path)) for path in lists]
     wanted = [path for path in lists if places.count(id(_at(model, path))) == 1]
     while wanted:
-        seen = {path: _Seen() for path in wanted}
+        seen = {path: _PartsSeen() for path in wanted}
         if not _run(model, example, seen):
             return {}
         broken = [path for path, each in seen.items() if each.broken]
@@ -211,7 +217,7 @@ def _found(model: nn.Module, example: Example | None) -> dict[str, tuple[bool, .
     return {}
 
 
-class _Seen:
+class _PartsSeen:
     """What was done with the parts of one list of lists in a run, in order.
 
     calls: list and part, the stream, what was given besides, and the sum.
@@ -246,7 +252,7 @@ class _Seen:
 class _Listening(nn.ModuleList):
     """A list of parts while it is found out what is done with them."""
 
-    heard: tuple[str, _Seen]
+    heard: tuple[str, _PartsSeen]
 
     def __iter__(self) -> Iterator[Any]:
         """Stand-ins that compute their part."""
@@ -256,7 +262,7 @@ class _Listening(nn.ModuleList):
 
 
 def _heard(
-    seen: _Seen, place: tuple[str, str], part: nn.Module, x: Any, *args: Any, **kwargs: Any
+    seen: _PartsSeen, place: tuple[str, str], part: nn.Module, x: Any, *args: Any, **kwargs: Any
 ) -> Any:
     """What the part returns, as an addend if it may be one."""
     returned = part(x, *args, **kwargs)
@@ -272,7 +278,7 @@ def _heard(
 class _Heard(Addend):
     """An addend that tells where something else was done with it."""
 
-    def __init__(self, seen: _Seen, name: str, x: Tensor, after: Tensor) -> None:
+    def __init__(self, seen: _PartsSeen, name: str, x: Tensor, after: Tensor) -> None:
         super().__init__(name, x, after)
         self._seen = seen
 
@@ -282,7 +288,7 @@ class _Heard(Addend):
         return super().misused(how)
 
 
-def _run(model: nn.Module, example: Example | None, seen: Mapping[str, _Seen]) -> bool:
+def _run(model: nn.Module, example: Example | None, seen: Mapping[str, _PartsSeen]) -> bool:
     """Run the model on the first input that it takes; whether there is one."""
     for inputs in inputs_for(model, example):
         with at_rest(model), _listening(model, seen), torch.no_grad():
@@ -302,7 +308,7 @@ def _run(model: nn.Module, example: Example | None, seen: Mapping[str, _Seen]) -
 
 
 @contextmanager
-def _listening(model: nn.Module, seen: Mapping[str, _Seen]) -> Iterator[None]:
+def _listening(model: nn.Module, seen: Mapping[str, _PartsSeen]) -> Iterator[None]:
     lists = [
         (each, name, s)
         for path, s in seen.items()

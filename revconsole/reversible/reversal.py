@@ -90,7 +90,7 @@ class Tape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class UndoneBlock:
     """One block in one forward pass: all that its backward needs and is not a tensor."""
 
     tape: Tape
@@ -144,7 +144,7 @@ def run_reversibly(
 ) -> Streams:
     """The streams after the block, with a backward that restores those before it."""
     slots, parameters = parameter_slots(block)
-    step = Step(
+    step = UndoneBlock(
         tape=tape,
         block=block,
         index=index,
@@ -159,7 +159,7 @@ def run_reversibly(
 
 class _Reversible(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, step: Step, draw: Tensor | None, *tensors: Tensor) -> Streams:
+    def forward(ctx: Any, step: UndoneBlock, draw: Tensor | None, *tensors: Tensor) -> Streams:
         count = step.scheme.streams
         streams, others = tensors[:count], tensors[count:]
         needed, extras = ctx.needs_input_grad[2:], len(others) - len(step.slots)
@@ -181,7 +181,7 @@ class _Reversible(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
         require_once()
-        step: Step = ctx.step
+        step: UndoneBlock = ctx.step
         way, streams = WayBack.of(ctx)
         if not step.last:
             streams = step.tape.take(step.index)
@@ -201,7 +201,7 @@ class WayBack:
     inputs_wanted: whether anything before the block needs a gradient.
     """
 
-    step: Step
+    step: UndoneBlock
     trail: tuple[tuple[Coupling, Kept], ...]
     sources: tuple[bool, ...]
     pasts: tuple[Past, ...]
@@ -213,7 +213,7 @@ class WayBack:
     @classmethod
     def of(cls, ctx: Any) -> "tuple[WayBack, Streams]":
         """The way back of a node of the graph, and the streams that it keeps, if it does."""
-        step: Step = ctx.step
+        step: UndoneBlock = ctx.step
         count, needed = step.scheme.streams, ctx.needed
         draw, *saved = ctx.saved_tensors
         others, saved = saved[: len(needed) - count], saved[len(needed) - count :]
@@ -314,7 +314,7 @@ class Passage:
 
 
 def _forward(
-    step: Step,
+    step: UndoneBlock,
     couplings: Sequence[Coupling],
     streams: Streams,
     wanted: Sequence[bool],
@@ -374,7 +374,7 @@ def _backward(
 
 
 def _outlined(
-    step: Step, coupling: Coupling, passed: Passage, leaves: Sequence[Tensor]
+    step: UndoneBlock, coupling: Coupling, passed: Passage, leaves: Sequence[Tensor]
 ) -> tuple[Outline | None, Tensor, Tensor]:
     """The outline of a residual, its source and its result."""
     stand_ins, at = leaves[len(leaves) - len(step.slots) :], coupling.source
@@ -386,7 +386,7 @@ def _outlined(
 
 @contextmanager
 def _again(
-    step: Step, kept: Kept, parameters: Sequence[Tensor], device: torch.device
+    step: UndoneBlock, kept: Kept, parameters: Sequence[Tensor], device: torch.device
 ) -> Iterator[None]:
     """Evaluate a residual of the block a second time exactly as the first."""
     with (

@@ -154,12 +154,12 @@ def _told(left: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
+class _SurveyedModel:
     """One run of a model; of its children where it does not run by itself."""
 
     model: nn.Module
     blocks: Blocks | None
-    inside: Mapping[str, "_Seen"]
+    inside: Mapping[str, "_SurveyedModel"]
     failure: str
     batch_axis: int | None = None
     axes: Axes | None = None
@@ -223,17 +223,17 @@ def _worthwhile(stacks: list[Stack], left: dict[str, str]) -> list[Stack]:
     return [stack for stack in stacks if stack.longest > 1]
 
 
-def _seen(model: nn.Module, example: Example | None, batch_axis: int | None) -> _Seen:
+def _seen(model: nn.Module, example: Example | None, batch_axis: int | None) -> _SurveyedModel:
     try:
         run = run_once(model, example, closed=ReversibleSequence)
     except NotInvertible as failure:
-        return _Seen(model=model, blocks=None, inside={}, failure=str(failure))
+        return _SurveyedModel(model=model, blocks=None, inside={}, failure=str(failure))
     except NotImplementedError:
         children = model.named_children()
         inside = {name: _seen(child, example, batch_axis) for name, child in children}
-        return _Seen(model=model, blocks=None, inside=inside, failure="has no forward")
+        return _SurveyedModel(model=model, blocks=None, inside=inside, failure="has no forward")
     training = in_training(model, run.inputs, closed=ReversibleSequence)
-    return _Seen(
+    return _SurveyedModel(
         model=model,
         blocks=Blocks(run=run, looks=[crossings(run, model), training]),
         inside={},

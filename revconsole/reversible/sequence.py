@@ -192,7 +192,7 @@ class ReversibleSequence(nn.Sequential):
         for wired, blocks in self._stretches():
             if wired:
                 self._require_as_rewired(blocks)
-                run = Run(scheme, extras, tuple(tensors))
+                run = WiredRun(scheme, extras, tuple(tensors))
                 modes = [next(words) for _ in blocks] if self._keeps() else ["stored"] * len(blocks)
                 x = run.through(blocks, modes, x, self._draw(x, len(blocks)))
             else:
@@ -257,7 +257,7 @@ class ReversibleSequence(nn.Sequential):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class WiredRun:
     """Blocks in a row under one scheme, for one forward pass."""
 
     scheme: Scheme

@@ -37,7 +37,7 @@ FAILURES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
+class BlockSplit:
     """How a block is taken apart.
 
     sums: which of its additions to the stream add a branch, counted in their order. additions: how
@@ -54,12 +54,12 @@ class Split:
         """What the block adds to its stream, sum by sum."""
         return tuple(partial(_alone, block, self, number) for number in range(len(self.sums)))
 
-    def ways(self) -> "tuple[Split, ...]":
+    def ways(self) -> "tuple[BlockSplit, ...]":
         """Itself, and before it the shorter way where there is one."""
         return (self, replace(self, parts=())) if self.parts else (self,)
 
 
-def fitting(block: nn.Module, given: Sequence[Any], named: Mapping[str, Any]) -> Split | None:
+def fitting(block: nn.Module, given: Sequence[Any], named: Mapping[str, Any]) -> BlockSplit | None:
     """The split whose branches add up to the block's forward; None if there is none.
 
     given, named: arguments the block can be called with, in evaluation; the first is its stream.
@@ -76,7 +76,7 @@ def fitting(block: nn.Module, given: Sequence[Any], named: Mapping[str, Any]) ->
 
 
 def _fits(
-    split: Split,
+    split: BlockSplit,
     block: nn.Module,
     whole: Tensor,
     given: Sequence[Any],
@@ -116,7 +116,7 @@ def main_output(returned: Any) -> Tensor:
 
 def _watched(
     block: nn.Module, x: Tensor, others: Sequence[Any], named: Mapping[str, Any]
-) -> tuple[Tensor, Split | None]:
+) -> tuple[Tensor, BlockSplit | None]:
     """The block's output, and the split that its additions suggest.
 
     A module in which the stream is added to lies open. One that is called from there, or by the
@@ -146,7 +146,7 @@ def _watched(
     parts = again.straight if len(numbers) == len(nodes) else ()
     if parts and _in_training(block, watched) != parts:
         parts = ()
-    return out, Split(sums=numbers, additions=len(nodes), answers=again.answers, parts=parts)
+    return out, BlockSplit(sums=numbers, additions=len(nodes), answers=again.answers, parts=parts)
 
 
 def _in_training(block: nn.Module, watched: Callable[[], tuple[Tensor, Watching]]) -> Parts:
@@ -159,7 +159,7 @@ def _in_training(block: nn.Module, watched: Callable[[], tuple[Tensor, Watching]
 
 
 def _alone(
-    block: nn.Module, split: Split, wanted: int, x: Tensor, *args: Any, **kwargs: Any
+    block: nn.Module, split: BlockSplit, wanted: int, x: Tensor, *args: Any, **kwargs: Any
 ) -> Tensor:
     """One branch of the block at x."""
     try:

@@ -22,9 +22,9 @@ from revconsole.reversible.rest import at_rest
 from revconsole.reversible.scheme import Scheme
 from revconsole.reversible.sequence import ReversibleSequence
 from revconsole.reversible.skips import Node
-from revconsole.reversible.splits import Split, fitting
+from revconsole.reversible.splits import BlockSplit, fitting
 from revconsole.reversible.stack import Stack
-from revconsole.reversible.trial import Call, Run, may_be_block
+from revconsole.reversible.trial import ModuleCall, TrialRun, may_be_block
 
 NO_BLOCK = "is no block"
 PARTED = "is given other arguments than its neighbours, or the model acts between them"
@@ -43,11 +43,11 @@ class Blocks:
     stages: what is known of modules that might be stages.
     """
 
-    run: Run
+    run: TrialRun
     looks: Sequence[Crossings] = ()
     unsafe: set[nn.Module] = field(default_factory=set)
     reasons: dict[nn.Module, str] = field(default_factory=dict)
-    tried: dict[object, Split | str] = field(default_factory=dict)
+    tried: dict[object, BlockSplit | str] = field(default_factory=dict)
     settled: set[nn.Module] = field(default_factory=set)
     stages: dict[nn.Module, bool] = field(default_factory=dict)
 
@@ -339,14 +339,14 @@ class Search:
             self.left[path] = f"block {name} ({type(children[name]).__name__}) {reasons[name]}"
 
 
-def _split(call: Call) -> Split | str:
+def _split(call: ModuleCall) -> BlockSplit | str:
     """The split whose branches add up to what the block computes; WHOLE if none does."""
     given = (call.stream, *call.given[1:])
     with at_rest(call.module):
         return fitting(call.module, given, call.named) or parts.WHOLE
 
 
-def _look(call: Call) -> object:
+def _look(call: ModuleCall) -> object:
     """Equal for blocks that are taken apart alike: same parts, same weights' shapes, same input."""
     module = call.module
     made_of = tuple((name, type(each)) for name, each in module.named_modules())

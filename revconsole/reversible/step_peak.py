@@ -29,7 +29,7 @@ ASIDE, TURN = -2, -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class StepTrace:
     """What a forward and its backward hold and compute, parts of the model told apart by their weights.
 
     peak: the most bytes. most_forward: by part, the most in its forward. at_backward, most_backward:
@@ -62,7 +62,7 @@ def step_peak(forward: Callable[[], Any]) -> int:
     return traced(forward, {}).peak
 
 
-def traced(forward: Callable[[], Any], parts: Mapping[int, Sequence[Tensor]]) -> Trace:
+def traced(forward: Callable[[], Any], parts: Mapping[int, Sequence[Tensor]]) -> StepTrace:
     """The same in full. parts: the weights of each, which no other part has; those of no part under TURN."""
     owners = {_address(w): part for part, weights in parts.items() for w in weights}
     with unwatched(), Living(owners) as living:  # as in all passes but the first
@@ -81,7 +81,7 @@ def traced(forward: Callable[[], Any], parts: Mapping[int, Sequence[Tensor]]) ->
         finally:
             for hook in hooks:
                 hook.remove()
-    seen: Trace = living.trace()
+    seen: StepTrace = living.trace()
     return seen
 
 
@@ -106,10 +106,10 @@ class Living(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's is 
         """The backward begins."""
         self._part, self._back = TURN, True
 
-    def trace(self) -> Trace:
+    def trace(self) -> StepTrace:
         """What was seen."""
         highs = self._highs
-        return Trace(
+        return StepTrace(
             peak=self.most,
             most_forward={part: high for (back, part), high in highs.items() if not back},
             at_backward=self._entries,

@@ -23,7 +23,7 @@ class Stand:
 
     __slots__ = ("line", "value")
 
-    def __init__(self, line: "Line", value: Tensor | None = None) -> None:
+    def __init__(self, line: "StraightStream", value: Tensor | None = None) -> None:
         self.line, self.value = line, value
 
     @classmethod
@@ -55,7 +55,7 @@ class Stand:
     __rmatmul__ = __lt__ = __le__ = __gt__ = __ge__ = _otherwise
 
 
-class Line:
+class StraightStream:
     """The stream on its way through a block of which one branch is computed.
 
     stream: at this point; `after` once the branch is added. passed: how many branches are. added: what
@@ -104,7 +104,7 @@ def alone(
     block: nn.Module, parts: Parts, wanted: int, x: Tensor, /, *args: Any, **kwargs: Any
 ) -> Tensor:
     """What the branch adds to x. Raises Astray if the block goes another way than along these parts."""
-    line = Line(x, wanted)
+    line = StraightStream(x, wanted)
     try:
         with calls_met(_met(block, parts, line)):
             returned = block.forward(x, *args, **kwargs)
@@ -116,7 +116,7 @@ def alone(
         line.close()
 
 
-def _met(block: nn.Module, parts: Parts, line: Line) -> Iterator[tuple[nn.Module, Any]]:
+def _met(block: nn.Module, parts: Parts, line: StraightStream) -> Iterator[tuple[nn.Module, Any]]:
     """The modules of other branches, and the last of the wanted one, with what a call of each comes to."""
     for number, paths in enumerate(parts):
         wanted = number == line.wanted

@@ -36,7 +36,7 @@ FAILURES = (
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class ModuleCall:
     """One call of a module in the run.
 
     given, named: its arguments as its caller knows them. inner: its stream as it sees it itself, and
@@ -88,7 +88,7 @@ class Call:
 
 
 @dataclass(slots=True, kw_only=True)
-class Run:
+class TrialRun:
     """Every call of one run of a model, by module.
 
     inputs: what the model was called with. indexed: places that were taken from lists by index. walked: lists that were gone through.
@@ -98,19 +98,19 @@ class Run:
     """
 
     inputs: Inputs
-    calls: dict[nn.Module, list[Call]] = field(default_factory=dict)
+    calls: dict[nn.Module, list[ModuleCall]] = field(default_factory=dict)
     indexed: dict[nn.Module, set[int]] = field(default_factory=dict)
     walked: set[nn.Module] = field(default_factory=set)
     turns: int = 0
     looking: bool = False
     output: Any = None
     own: list[Tensor] = field(default_factory=list)
-    exits: dict[int, Call] = field(default_factory=dict)
+    exits: dict[int, ModuleCall] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
     nexts: dict[nn.Module, nn.Module] = field(default_factory=dict)
     stood: dict[nn.Module, list[Held]] = field(default_factory=dict)
 
-    def once(self, module: nn.Module) -> Call | None:
+    def once(self, module: nn.Module) -> ModuleCall | None:
         """The one call of the module; None if there was none, or more."""
         calls = self.calls.get(module, ())
         return calls[0] if len(calls) == 1 else None
@@ -145,7 +145,7 @@ class Run:
     def _begins(
         self, module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        call = Call(
+        call = ModuleCall(
             module=module, given=given, named=named, turn=self.turns, drawn=(_stand(), (0, 0))
         )
         self.turns += 1
@@ -200,7 +200,7 @@ class Run:
 class _Uses(TorchFunctionMode):
     """Puts down what a model does with the outputs of its modules, and all the tensors that it makes."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: TrialRun) -> None:
         super().__init__()
         self.run = run
 
@@ -224,7 +224,9 @@ class _Uses(TorchFunctionMode):
         return made
 
 
-def run_once(model: nn.Module, example: Example | None = None, *, closed: type[nn.Module]) -> Run:
+def run_once(
+    model: nn.Module, example: Example | None = None, *, closed: type[nn.Module]
+) -> TrialRun:
     """The calls of one run in evaluation; the model is left as it was.
 
     example: what to run it on; without one, images of the size it was made for or smaller.
@@ -267,9 +269,9 @@ def _require_ready(model: nn.Module) -> None:
             )
 
 
-def run_on(model: nn.Module, inputs: Inputs, *, closed: type[nn.Module]) -> Run:
+def run_on(model: nn.Module, inputs: Inputs, *, closed: type[nn.Module]) -> TrialRun:
     """The calls of one run on these inputs, with the model as it stands."""
-    run = Run(inputs=inputs, nexts=_nexts(model))
+    run = TrialRun(inputs=inputs, nexts=_nexts(model))
     args, kwargs = inputs.fresh()
     with _all_recorded(model), _watched(model, run, closed), _Uses(run):
         run.output = model(*args, **kwargs)
@@ -301,7 +303,7 @@ def _all_recorded(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _watched(model: nn.Module, run: Run, closed: type[nn.Module]) -> Iterator[None]:
+def _watched(model: nn.Module, run: TrialRun, closed: type[nn.Module]) -> Iterator[None]:
     """Hooks on every module but those inside a closed one."""
     with ExitStack() as stack:
         for module in _modules_outside(model, closed):
@@ -315,7 +317,7 @@ def _watched(model: nn.Module, run: Run, closed: type[nn.Module]) -> Iterator[No
 
 
 @contextmanager
-def _taking_noticed(module: nn.Module, run: Run) -> Iterator[None]:
+def _taking_noticed(module: nn.Module, run: TrialRun) -> Iterator[None]:
     """Put down how modules are taken from a list: by index, or by going through it."""
     kind: Any = type(module)
     indexed, walked = (

@@ -15,7 +15,7 @@ from revconsole.errors import RevconsoleError
 from revconsole.reversible import branches
 from revconsole.reversible.ends import EndsGuard
 from revconsole.reversible.hooks import Guard
-from revconsole.reversible.pairs import Block, BlockList
+from revconsole.reversible.pairs import BlockList, PairedBlock
 from revconsole.reversible.sequence import ReversibleSequence
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -73,7 +73,7 @@ def _plain(sequence: ReversibleSequence) -> nn.Module:
     """The container with the blocks that the sequence has by now."""
     container = nn.Sequential() if sequence.origin is None else sequence.origin.container
     blocks = {
-        name: block.origin[0] if isinstance(block, Block) else block
+        name: block.origin[0] if isinstance(block, PairedBlock) else block
         for name, block in sequence._modules.items()  # noqa: SLF001  a block used twice is there twice
     }
     container._modules.clear()  # noqa: SLF001  no public way to replace them all

@@ -2,7 +2,7 @@
 
 Trains the runs one after the other, each as the attempt named, unless somebody took that meanwhile, to stop the run
 say; as the next one where none is named. They train with their output in `attempts/NNNN/output.log` of their folders,
-in a child of a shepherd that sees how it ends; after a failure that leaves it unable to compute on its GPU, the rest in
+in a child of a supervisor that sees how it ends; after a failure that leaves it unable to compute on its GPU, the rest in
 another. SIGTERM and SIGINT make it ask itself to stop, as anybody else would;
 losing the terminal is ignored. Exits 0 if every run completed.
 """
@@ -23,12 +23,12 @@ from revconsole.records.logs.events import Failed
 from revconsole.records.runs import control
 from revconsole.records.runs.attempt import LAUNCH_LOG, Attempt, Outcome
 from revconsole.records.runs.store import RunStore
-from revconsole.training.supervisor import ANEW, PASSED_ON, shepherded
+from revconsole.training.supervisor import ANEW, PASSED_ON, supervised
 
 NAME = "process"
 
 
-class Line:
+class RunQueue:
     """The runs this process is to train, and whether somebody told it to go."""
 
     def __init__(self, store: RunStore, wanted: list[str]) -> None:
@@ -106,11 +106,11 @@ def main(arguments: list[str]) -> int:
     store, *wanted = arguments
     try:
         opened = RunStore(Path(store))
-        line = Line(opened, wanted)
+        line = RunQueue(opened, wanted)
         for name in PASSED_ON:
             signal.signal(name, line.go)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        return shepherded(opened, [run_id for run_id, _ in line.waiting], line.work)
+        return supervised(opened, [run_id for run_id, _ in line.waiting], line.work)
     except RevconsoleError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

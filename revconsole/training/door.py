@@ -22,7 +22,7 @@ from revconsole.records.runs.header import Header, read_header, write_header
 from revconsole.records.runs.store import RunStore
 from revconsole.records.settings.plan import Plan
 from revconsole.training.bench.measure import measure
-from revconsole.training.checkpoints.checkpoint import Checkpoints
+from revconsole.training.checkpoints.checkpoint import CheckpointStore
 from revconsole.training.checks import cost as operations
 from revconsole.training.machine.broken import WAITING, breaks
 from revconsole.training.machine.shortage import give_back
@@ -140,7 +140,7 @@ def samples(plan: Plan, *, count: int, side: int, page: int = 0) -> Samples:
 
 def inspect(store: RunStore, run_id: str, *, images: int) -> Inspection:
     """What the kept weights of a run show; see `inspection`."""
-    checkpoints = Checkpoints(store.folder(run_id))
+    checkpoints = CheckpointStore(store.folder(run_id))
     return look_inside.inspect(store.plan(run_id), checkpoints, data=data_folder(), images=images)
 
 
@@ -171,7 +171,7 @@ def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
                 store.keep_fingerprint(run_id, str(event.facts["fingerprint"]))
         attempt.emit(event)
 
-    checkpoints, data = Checkpoints(folder), data_folder()
+    checkpoints, data = CheckpointStore(folder), data_folder()
     try:
         return train(plan, emit, control, checkpoints=checkpoints, data=data, store=store)
     finally:

@@ -17,11 +17,11 @@ from revconsole.models.svm import Machine, SupportVectors, fit
 from revconsole.records.logs.block import LEFT
 from revconsole.records.logs.events import Event, Measured
 from revconsole.training.probes.meter import FIRST_SECONDS, FLUSH_SECONDS
-from revconsole.training.requests import Orders, Stopwatch
-from revconsole.training.setup.setting import Setting
+from revconsole.training.requests import Requests, Stopwatch
+from revconsole.training.setup.setting import TrainingState
 from revconsole.training.step.evaluation import evaluated
 from revconsole.training.step.progress import Progress
-from revconsole.training.step.stepping import Step
+from revconsole.training.step.stepping import TrainingStep
 
 MOST_IMAGES = 20_000
 """Of a pair of classes: its kernel matrix alone would have 4·10⁸ numbers, and its fit takes an hour."""
@@ -31,13 +31,15 @@ TIMING_SHARE = 0.02
 """Of the time of a fit, that may go into timing its evaluation."""
 
 
-def machine_of(setting: Setting) -> SupportVectors:
+def machine_of(setting: TrainingState) -> SupportVectors:
     """The model of a setting that is fitted."""
     assert isinstance(setting.model, SupportVectors)  # noqa: S101  whoever asks has looked at `setting.fitted`
     return setting.model
 
 
-def fit_pair(setting: Setting, number: int, epoch: int, *, images: Tensor, labels: Tensor) -> Step:
+def fit_pair(
+    setting: TrainingState, number: int, epoch: int, *, images: Tensor, labels: Tensor
+) -> TrainingStep:
     """Fit the pair of step `number`, from 1, to all images of its two classes. Nothing is changed."""
     model = machine_of(setting)
     pair = number - 1
@@ -45,7 +47,7 @@ def fit_pair(setting: Setting, number: int, epoch: int, *, images: Tensor, label
     second = labels == model.pairs[pair][1]
     gamma = model.gamma.item() or _gamma(setting)
     found = fit(model.settings, images, second, pair=pair, numbers=numbers, gamma=gamma)
-    return Step(
+    return TrainingStep(
         number=number,
         epoch=epoch,
         images=len(labels),
@@ -57,13 +59,13 @@ def fit_pair(setting: Setting, number: int, epoch: int, *, images: Tensor, label
     )
 
 
-def keep_machine(setting: Setting, step: Step) -> None:
+def keep_machine(setting: TrainingState, step: TrainingStep) -> None:
     """Take what was fitted into the model."""
     assert isinstance(step.machine, Machine)  # noqa: S101  a step of `fit_pair`
     machine_of(setting).add(step.machine)
 
 
-def check_pairs(setting: Setting) -> None:
+def check_pairs(setting: TrainingState) -> None:
     """Raise RunFailed for a machine that could not be fitted: a class without images, or a pair with too many."""
     train, names = setting.data.train, setting.data.names
     counts = torch.bincount(train.labels, minlength=train.classes)
@@ -82,7 +84,7 @@ def check_pairs(setting: Setting) -> None:
         )
 
 
-def forecast_fit_seconds(setting: Setting) -> float:
+def forecast_fit_seconds(setting: TrainingState) -> float:
     """How long the fit will take, as its time grows with the square of the images: rather too little than too much."""
     model = machine_of(setting)
     images, labels = next(setting.training_batches(1))
@@ -107,7 +109,9 @@ class FitForecast:
     the support vectors found so far: rather too little than too much, until all are found.
     """
 
-    def __init__(self, setting: Setting, emit: Callable[[Event], None], orders: Orders) -> None:
+    def __init__(
+        self, setting: TrainingState, emit: Callable[[Event], None], orders: Requests
+    ) -> None:
         self._setting, self._emit, self._orders = setting, emit, orders
         self._watch: Stopwatch | None = None
         self._since, self._said = 0, FIRST_SECONDS / 2
@@ -156,14 +160,14 @@ class FitForecast:
         self._kernels.append(seconds / (len(images) * vectors))
 
 
-def _work(setting: Setting) -> list[float]:
+def _work(setting: TrainingState) -> list[float]:
     """How much each pair is to fit: the square of its images."""
     train = setting.data.train
     counts = torch.bincount(train.labels, minlength=train.classes).tolist()
     return [float(counts[one] + counts[other]) ** 2 for one, other in machine_of(setting).pairs]
 
 
-def _gamma(setting: Setting) -> float:
+def _gamma(setting: TrainingState) -> float:
     """The plan's gamma; "scale" is worked out from all training images, whatever their classes."""
     gamma = machine_of(setting).settings.gamma
     if not isinstance(gamma, str):

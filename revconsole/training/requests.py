@@ -1,4 +1,4 @@
-"""Orders: obeys what people ask of a run through its folder, between two steps."""
+"""Requests: obeys what people ask of a run through its folder, between two steps."""
 
 import time
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class NotOurs(Exception):  # noqa: N818  not an error of the run, which has gone
     """The run's folder is gone, or another process has taken the run over: nothing may be written."""
 
 
-class Orders:
+class Requests:
     """Looks for requests now and then, and obeys them.
 
     secure: brings everything into safety; called before the run rests or ends.
@@ -92,7 +92,7 @@ class Orders:
 class Stopwatch:
     """Seconds by the wall clock since it was made, without the pauses that were asked for meanwhile."""
 
-    def __init__(self, orders: Orders) -> None:
+    def __init__(self, orders: Requests) -> None:
         self._orders = orders
         self._began = time.perf_counter() - orders.rested
 

@@ -1,4 +1,4 @@
-"""Shepherd: a small process that sees how a trainer ends, for a trainer that is killed cannot say.
+"""Supervisor: a small process that sees how a trainer ends, for a trainer that is killed cannot say.
 
 It is the trainer's parent, holds nothing and loads no torch. If it is killed itself the trainer goes on.
 """
@@ -26,7 +26,7 @@ Kills = dict[str, int]
 """How many processes the kernel has killed for memory, by who counted."""
 
 
-def shepherded(
+def supervised(
     store: RunStore,
     run_ids: list[str],
     work: Callable[[], int],
@@ -70,7 +70,7 @@ def _watched(
 
     own = {name: signal.signal(name, pass_on) for name in PASSED_ON}
     _, status = os.waitpid(child, 0)
-    for name, handler in own.items():  # or the next child would have those of its shepherd
+    for name, handler in own.items():  # or the next child would have those of its supervisor
         signal.signal(name, handler)
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:

@@ -39,26 +39,26 @@ from revconsole.records.runs.control import Control
 from revconsole.records.runs.store import RunStore
 from revconsole.records.settings.plan import Plan
 from revconsole.training.checkpoints import starts
-from revconsole.training.checkpoints.checkpoint import Checkpoints
-from revconsole.training.checkpoints.policy import Keeper
+from revconsole.training.checkpoints.checkpoint import CheckpointStore
+from revconsole.training.checkpoints.policy import CheckpointPolicy
 from revconsole.training.checks import advice
 from revconsole.training.checks.compiling import refuse_inexact, with_compiled_parts
 from revconsole.training.checks.facts import facts
 from revconsole.training.checks.reconstruction import ReversibleProbe
 from revconsole.training.machine import devices, precision
 from revconsole.training.memory.budget import choose_blocks
-from revconsole.training.memory.oom_retry import Room, explained
+from revconsole.training.memory.oom_retry import OomRetry, explained
 from revconsole.training.pairs import FitForecast, check_pairs, fit_pair, keep_machine, machine_of
+from revconsole.training.probes import metrics
 from revconsole.training.probes.boundary import BoundaryProbe
 from revconsole.training.probes.meter import Meter
-from revconsole.training.probes.metrics import metrics
 from revconsole.training.questions import verify
-from revconsole.training.requests import SUCCESSOR, HandOverAsked, Orders, StopAsked, Stopwatch
-from revconsole.training.setup.setting import Setting, prepare
+from revconsole.training.requests import SUCCESSOR, HandOverAsked, Requests, StopAsked, Stopwatch
+from revconsole.training.setup.setting import TrainingState, prepare
 from revconsole.training.step.evaluation import clean_training, evaluate, image_seconds
 from revconsole.training.step.footprint import Footprint
 from revconsole.training.step.progress import Progress
-from revconsole.training.step.stepping import Step, compute_gradients, update_weights
+from revconsole.training.step.stepping import TrainingStep, compute_gradients, update_weights
 from revconsole.training.watching import Watch, subject_of
 
 Emit = Callable[[Event], None]
@@ -73,7 +73,7 @@ def train(
     emit: Emit,
     control: Control,
     *,
-    checkpoints: Checkpoints,
+    checkpoints: CheckpointStore,
     data: Path,
     store: RunStore | None = None,
 ) -> Outcome:
@@ -85,7 +85,7 @@ def train(
     """
     with _computing_as_planned(plan):
         setting = with_compiled_parts(prepare(plan, data=data, say=lambda t: emit(Logged(text=t))))
-        keeper, room = Keeper(setting, checkpoints, emit), Room(setting, emit)
+        keeper, room = CheckpointPolicy(setting, checkpoints, emit), OomRetry(setting, emit)
         footprint, (compute_step, update) = Footprint(setting), way_to_learn(setting)
         progress = introduce(setting, keeper, room, footprint, emit=emit, store=store)
         emit = watched(setting, progress, emit)
@@ -95,7 +95,7 @@ def train(
         if progress.step == 0:
             probe.look(progress)
             footprint.begin()  # what the probe has left in the process is none of the training's
-        orders = Orders(control, emit, secure=partial(secure, meter, keeper, progress))
+        orders = Requests(control, emit, secure=partial(secure, meter, keeper, progress))
         forecast = FitForecast(setting, emit, orders)
         try:
             for epoch in epochs_left(setting, progress, emit):
@@ -142,7 +142,7 @@ def _computing_as_planned(plan: Plan) -> Iterator[None]:
         yield
 
 
-def watched(setting: Setting, progress: Progress, emit: Emit) -> Emit:
+def watched(setting: TrainingState, progress: Progress, emit: Emit) -> Emit:
     """Report through `emit` what is reported, and what the watch has to say of it."""
     watch = Watch(subject_of(setting), progress.seen)
 
@@ -154,13 +154,15 @@ def watched(setting: Setting, progress: Progress, emit: Emit) -> Emit:
     return emit if setting.fitted else report
 
 
-def secure(meter: Meter, keeper: Keeper, progress: Progress) -> None:
+def secure(meter: Meter, keeper: CheckpointPolicy, progress: Progress) -> None:
     """Bring everything into safety, before the run rests or ends."""
     meter.flush()
     keeper.save(progress)
 
 
-def way_to_learn(setting: Setting) -> tuple[Callable[..., Step], Callable[[Setting, Step], None]]:
+def way_to_learn(
+    setting: TrainingState,
+) -> tuple[Callable[..., TrainingStep], Callable[[TrainingState, TrainingStep], None]]:
     """What computes a step and changes nothing, and what then changes the model."""
     if setting.fitted:
         return fit_pair, keep_machine
@@ -168,9 +170,9 @@ def way_to_learn(setting: Setting) -> tuple[Callable[..., Step], Callable[[Setti
 
 
 def introduce(
-    setting: Setting,
-    keeper: Keeper,
-    room: Room,
+    setting: TrainingState,
+    keeper: CheckpointPolicy,
+    room: OomRetry,
     footprint: Footprint,
     *,
     emit: Emit,
@@ -215,7 +217,7 @@ def introduce(
 
 
 def kept_for_backward(
-    setting: Setting, images: Tensor, labels: Tensor, room: Room
+    setting: TrainingState, images: Tensor, labels: Tensor, room: OomRetry
 ) -> dict[str, float]:
     """What the forward pass of these images keeps, as a metric."""
     count = partial(metrics.kept_for_backward_bytes, setting, images, labels)
@@ -223,7 +225,9 @@ def kept_for_backward(
     return {"kept_for_backward_bytes": float(kept)}
 
 
-def between_steps(keeper: Keeper, meter: Meter, orders: Orders, progress: Progress) -> None:
+def between_steps(
+    keeper: CheckpointPolicy, meter: Meter, orders: Requests, progress: Progress
+) -> None:
     """Make the checkpoint that is due, and do what was asked; neither counts as training."""
     if keeper.due(progress.step):
         meter.flush()
@@ -233,7 +237,7 @@ def between_steps(keeper: Keeper, meter: Meter, orders: Orders, progress: Progre
         meter.restart()
 
 
-def epochs_left(setting: Setting, progress: Progress, emit: Emit) -> Iterator[int]:
+def epochs_left(setting: TrainingState, progress: Progress, emit: Emit) -> Iterator[int]:
     """The epochs to train, from 1, until the last or until none has been better for as long as the plan waits."""
     plan = setting.plan
     patience = plan.train.patience
@@ -247,7 +251,9 @@ def epochs_left(setting: Setting, progress: Progress, emit: Emit) -> Iterator[in
         yield epoch
 
 
-def finish_epoch(setting: Setting, progress: Progress, room: Room, orders: Orders) -> list[Event]:
+def finish_epoch(
+    setting: TrainingState, progress: Progress, room: OomRetry, orders: Requests
+) -> list[Event]:
     """Evaluate, and close the running epoch."""
     if setting.fitted:
         return [finish_fit(setting, progress, room, orders)]
@@ -272,7 +278,9 @@ def finish_epoch(setting: Setting, progress: Progress, room: Room, orders: Order
     return [finished]
 
 
-def finish_fit(setting: Setting, progress: Progress, room: Room, orders: Orders) -> EpochFinished:
+def finish_fit(
+    setting: TrainingState, progress: Progress, room: OomRetry, orders: Requests
+) -> EpochFinished:
     """Evaluate a model that was fitted, on the images it was fitted to as well; it has no loss."""
     seconds, listen = progress.running.seconds, partial(orders.obey, progress.step)
     watch = Stopwatch(orders)
@@ -292,7 +300,7 @@ def finish_fit(setting: Setting, progress: Progress, room: Room, orders: Orders)
 
 
 def final_test(
-    setting: Setting, progress: Progress, room: Room, orders: Orders, emit: Emit
+    setting: TrainingState, progress: Progress, room: OomRetry, orders: Requests, emit: Emit
 ) -> dict[str, float]:
     """Loss and accuracy on the test images, and the accuracy on training images as they are.
 
@@ -317,7 +325,7 @@ def final_test(
 def ending(
     outcome: Literal["completed", "stopped"],
     progress: Progress,
-    keeper: Keeper,
+    keeper: CheckpointPolicy,
     *,
     by: str = "",
     values: Mapping[str, float] = MappingProxyType({}),

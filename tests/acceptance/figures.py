@@ -24,7 +24,7 @@ from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
 from revconsole.data import batches, open_data
-from revconsole.lab.bench import Wanted, bench_of
+from revconsole.lab.bench import WantedBenchmark, bench_of
 from revconsole.records.runs.store import RunStore
 from revconsole.records.sections import KINDS, Data
 from revconsole.records.settings.plan import Plan
@@ -36,8 +36,8 @@ from revconsole.training.checks.compiling import with_compiled_parts
 from revconsole.training.machine import devices, precision
 from revconsole.training.machine.shortage import give_back
 from revconsole.training.memory.budget import choose_blocks
-from revconsole.training.probes.metrics import metrics
-from revconsole.training.setup.setting import Setting, prepare
+from revconsole.training.probes import metrics
+from revconsole.training.setup.setting import TrainingState, prepare
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
 MIB = 2**20
@@ -80,7 +80,7 @@ class Bench:
             table[name] = table[name] | value if merged else value
         return Plan.model_validate(table)
 
-    def setting(self, plan: Plan) -> Setting:
+    def setting(self, plan: Plan) -> TrainingState:
         setting = prepare(plan, data=self.folder, say=lambda _: None)
         return with_compiled_parts(setting)
 
@@ -171,7 +171,7 @@ def cost(bench: Bench) -> Figures:
     settings = {"train.device": bench.device} | (
         {"model.dim": 16, "model.heads": 2} if bench.short else {}
     )
-    wanted = Wanted(
+    wanted = WantedBenchmark(
         settings=settings | ({"train.batch": 4} if bench.short else {}),
         schemes=["residual", "additive", f"bdia:grid_bits={EXACT}", f"momentum:grid_bits={EXACT}"][: 2 if bench.short else 4],
         depths=(2,) if bench.short else (4, 16, 32),
@@ -267,7 +267,7 @@ def budget(bench: Bench) -> Figures:
     return found
 
 
-def _peak(bench: Bench, setting: Setting) -> float | None:
+def _peak(bench: Bench, setting: TrainingState) -> float | None:
     if not bench.cuda:
         return None
     _steps(setting, 1)
@@ -300,7 +300,7 @@ def _run(bench: Bench, on_oom: str) -> str:
     return f"{outcome} {store.read(run_id).summary.reason}".strip()
 
 
-def _steps(setting: Setting, count: int) -> float:
+def _steps(setting: TrainingState, count: int) -> float:
     """Seconds of so many steps of one batch."""
     images, labels = next(setting.training_batches(1))
     began = time.perf_counter()

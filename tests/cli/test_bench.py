@@ -12,7 +12,7 @@ import pytest
 
 from revconsole.cli import bench_output
 from revconsole.errors import StoreError
-from revconsole.records.findings.benchmark import Bench, Benchmark, Row
+from revconsole.records.findings.benchmark import Bench, Benchmark, BenchmarkRow
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20
@@ -26,7 +26,7 @@ SHORT = (
 def measured() -> Benchmark:
     """Two depths of two schemes, as after three rounds; the last row ran out of memory."""
     rows = [
-        Row(
+        BenchmarkRow(
             scheme=scheme, backward=backward, depth=depth, batch=64, parameters=10, fixed_bytes=10 * MIB,
             seconds=tuple(s * depth for s in seconds), forward_seconds=tuple(s * depth / 4 for s in seconds),
             operations=operations * depth, kept_bytes=kept * depth * MIB, peaks=((16, kept * depth * MIB), (64, 4 * kept * depth * MIB)),
@@ -41,7 +41,9 @@ def measured() -> Benchmark:
         )
     ]  # fmt: skip
     rows.append(
-        Row(scheme="additive", backward="stored", depth=1024, batch=64, failed="out of memory")
+        BenchmarkRow(
+            scheme="additive", backward="stored", depth=1024, batch=64, failed="out of memory"
+        )
     )
     facts = {
         "device": "cpu",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from revconsole.cli.table import laid, sentence
-from revconsole.records.sections import Additive, Bdia, Residual
+from revconsole.records.sections import AdditiveSection, BdiaSection, ResidualSection
 from revconsole.records.settings.plan import Plan
 from tests.cli.test_verbs import finished
 
@@ -175,7 +175,7 @@ def grid(store, monkeypatch) -> list[str]:
     """Runs with long names that differ in their middle, in ./runs."""
     monkeypatch.setenv("REVCONSOLE_STORE", str(store.root))
     made = []
-    for scheme in (Residual(), Additive(), Bdia(grid_bits=9)):
+    for scheme in (ResidualSection(), AdditiveSection(), BdiaSection(grid_bits=9)):
         for dropout in (0.0, 0.1, 0.2):
             for seed in (0, 1):
                 name = f"mine-of-a-long-name-{scheme.name}-dropout{dropout:g}-s{seed}"

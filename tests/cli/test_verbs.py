@@ -8,7 +8,7 @@ import pytest
 
 from revconsole.records.logs.events import Advised, EpochFinished, Finished, Measured, Started
 from revconsole.records.runs.store import RunStore
-from revconsole.records.sections import Additive
+from revconsole.records.sections import AdditiveSection
 from revconsole.records.settings.plan import Plan
 
 TINY = """
@@ -50,7 +50,7 @@ def pair() -> list[str]:
     store = RunStore(Path("runs"))
     return [
         finished(store, Plan(name="plain"), 0.9),
-        finished(store, Plan(name="rev", scheme=Additive(), backward="reversible"), 0.95),
+        finished(store, Plan(name="rev", scheme=AdditiveSection(), backward="reversible"), 0.95),
     ]
 
 

@@ -17,7 +17,7 @@ from textual.widgets import Button, DataTable, Input
 from revconsole.console import keyboard
 from revconsole.console.escape import Behind, Parser
 from revconsole.console.keyboard import Keyboard
-from revconsole.console.widgets.setting import Setting
+from revconsole.console.widgets.setting import SettingField
 from revconsole.records.settings.profile import parse_assignments
 
 SEEDS = range(int(os.environ.get("BURSTS", "1")))
@@ -121,7 +121,7 @@ def pytest_generate_tests(metafunc):
 
 
 def field(stage, key):
-    return stage.app.screen.query_one(f"#setting-{key.replace('.', '-')}", Setting)
+    return stage.app.screen.query_one(f"#setting-{key.replace('.', '-')}", SettingField)
 
 
 async def at_field(stage, key):

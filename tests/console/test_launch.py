@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from revconsole.console.widgets.setting import Menu, Setting
+from revconsole.console.widgets.setting import Menu, SettingField
 
 
 async def open_form(stage, profile="small"):
@@ -18,8 +18,8 @@ async def open_form(stage, profile="small"):
     await stage.shows("launches", f"train {profile}")
 
 
-def setting(stage, key) -> Setting:
-    return stage.app.screen.query_one(f"#setting-{key.replace('.', '-')}", Setting)
+def setting(stage, key) -> SettingField:
+    return stage.app.screen.query_one(f"#setting-{key.replace('.', '-')}", SettingField)
 
 
 async def typed(stage, key, text):

@@ -3,17 +3,19 @@
 from dataclasses import replace
 
 from revconsole.console.reader import Reader
-from revconsole.console.snapshot import Picture, Wanted
+from revconsole.console.snapshot import WantedByScreen, WantedFigure
 from revconsole.lab.figures import LOSS
 from revconsole.lab.lab import Lab
 
-PICTURE = Picture(subject=LOSS, run_ids=(), width=40)
+PICTURE = WantedFigure(subject=LOSS, run_ids=(), width=40)
 
 
 def test_two_looks_at_the_same_store_are_equal(lab, recorder):
     run_id = recorder.finished("done")
     reader = Reader(lab, lambda _: None)
-    reader.want(Wanted(run_ids=(run_id,), pictures={"loss": replace(PICTURE, run_ids=(run_id,))}))
+    reader.want(
+        WantedByScreen(run_ids=(run_id,), pictures={"loss": replace(PICTURE, run_ids=(run_id,))})
+    )
     assert reader.look() == reader.look()
 
 
@@ -22,13 +24,13 @@ def test_a_figure_is_drawn_anew_only_if_its_run_or_its_width_changed(lab, record
     recorder.epoch(attempt, 1)
     reader = Reader(lab, lambda _: None)
     picture = replace(PICTURE, run_ids=(run_id,))
-    reader.want(Wanted(pictures={"loss": picture}))
+    reader.want(WantedByScreen(pictures={"loss": picture}))
     first = reader.look().figures["loss"]
     assert reader.look().figures["loss"] is first
     recorder.epoch(attempt, 2)
     second = reader.look().figures["loss"]
     assert len(second.curves[0].xs) > len(first.curves[0].xs)
-    reader.want(Wanted(pictures={"loss": replace(picture, width=4)}))
+    reader.want(WantedByScreen(pictures={"loss": replace(picture, width=4)}))
     assert len(reader.look().figures["loss"].curves[0].xs) < len(second.curves[0].xs)
     attempt.close()
 
@@ -36,7 +38,7 @@ def test_a_figure_is_drawn_anew_only_if_its_run_or_its_width_changed(lab, record
 def test_a_run_that_is_gone_is_left_out(lab, recorder):
     run_id = recorder.finished("done")
     reader = Reader(lab, lambda _: None)
-    reader.want(Wanted(run_ids=(run_id, "22222222")))
+    reader.want(WantedByScreen(run_ids=(run_id, "22222222")))
     assert set(reader.look().runs) == {run_id}
 
 

@@ -10,7 +10,7 @@ from torchvision.transforms import v2
 from revconsole.data import batches
 from revconsole.data._ahead import WORTH_SECONDS, ahead
 from revconsole.data._augment import erased, mixed
-from revconsole.data._opening import Preparation, Split
+from revconsole.data._opening import OpenedSplit, Preparation
 from revconsole.data._standardise import Standardisation
 from revconsole.records.sections import Data
 
@@ -26,7 +26,7 @@ def split():
 
     def made(labels=40, **changes):
         generator = torch.Generator().manual_seed(0)
-        return Split(
+        return OpenedSplit(
             images=torch.randint(0, 256, (40, 3, 12, 12), generator=generator).to(torch.uint8),
             labels=torch.arange(labels) % 4,
             classes=4,

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from revconsole.data import batches, dominant, evaluation_batches, open_data
-from revconsole.data._opening import Preparation, Split
+from revconsole.data._opening import OpenedSplit, Preparation
 from revconsole.data._standardise import Standardisation
 from revconsole.errors import ProfileError
 from revconsole.records.sections import Data
@@ -42,7 +42,7 @@ def split():
         generator = torch.Generator().manual_seed(0)
         coarse = torch.rand(60, channels, 4, 4, generator=generator)
         smooth = torch.nn.functional.interpolate(coarse, size=12, mode="bilinear")
-        return Split(
+        return OpenedSplit(
             images=(20 + 200 * smooth).to(torch.uint8),
             labels=torch.arange(60),
             classes=60,

@@ -6,7 +6,7 @@ import torch
 
 from revconsole.data import batches, evaluation_batches, open_data, steps_per_epoch
 from revconsole.data._augment import cropped_and_mirrored
-from revconsole.data._opening import Preparation, Split
+from revconsole.data._opening import OpenedSplit, Preparation
 from revconsole.data._standardise import Standardisation
 from revconsole.records.keys import key
 from revconsole.records.sections import Data
@@ -20,7 +20,7 @@ def split():
 
     def made(augment="none", crop_padding=2, **more):
         generator = torch.Generator().manual_seed(0)
-        return Split(
+        return OpenedSplit(
             images=torch.randint(1, 256, (50, 3, 6, 6), generator=generator).to(torch.uint8),
             labels=torch.arange(50),
             classes=50,

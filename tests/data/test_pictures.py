@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from revconsole.data._pictures import Unfit, _parted, decoded, why_not
+from revconsole.data._pictures import UnfitImage, _parted, decoded, why_not
 from revconsole.records.datasets.image_kinds import suffixes
 
 LEVELS = [0, 1, 128, 255]
@@ -112,7 +112,7 @@ def test_more_than_eight_bits_are_scaled_by_the_range_of_the_file(content):
 )
 def test_an_image_without_a_range_is_refused_and_never_clipped(content):
     with pytest.raises(
-        Unfit, match="nothing says which of them is white; save it with 8 or 16 bits"
+        UnfitImage, match="nothing says which of them is white; save it with 8 or 16 bits"
     ):
         decoded(content, SIDE)
 
@@ -185,7 +185,7 @@ def test_an_opaque_alpha_channel_changes_nothing_and_is_not_told():
 
 def test_a_transparent_16_bit_colour_is_refused_as_its_pixels_are_not_read_exactly():
     lines = [struct.pack(">HHH", v, v, v) * SIDE for v in WIDE]
-    with pytest.raises(Unfit, match="save it with an alpha channel"):
+    with pytest.raises(UnfitImage, match="save it with an alpha channel"):
         decoded(png(16, 2, lines, struct.pack(">HHH", 1, 1, 1)), SIDE)
 
 

@@ -21,11 +21,11 @@ from revconsole.records.logs.events import EpochFinished, Finished, Measured, St
 from revconsole.records.runs.attempt import write_json
 from revconsole.records.runs.identity import Identity, mine
 from revconsole.records.runs.store import RunStore
-from revconsole.records.sections import AdamW, Additive, Bdia, Data, Train, Vit
+from revconsole.records.sections import AdamW, AdditiveSection, BdiaSection, Data, Train, Vit
 from revconsole.records.settings.plan import Plan
 
 HOUR = 3600.0
-SCHEMES = (Additive(), Bdia(grid_bits=9), Bdia(gamma=1.0))
+SCHEMES = (AdditiveSection(), BdiaSection(grid_bits=9), BdiaSection(gamma=1.0))
 LIST = """
 import sys, time
 before = time.perf_counter()

@@ -83,7 +83,7 @@ def test_a_kill_at_any_moment_is_told_and_survived(site, noted, often, where, co
 
 
 @pytest.mark.slow
-def test_a_killed_shepherd_leaves_its_trainer_alone(site, noted, complete):
+def test_a_killed_supervisor_leaves_its_trainer_alone(site, noted, complete):
     run_id = site.detached()
     site.reaches(run_id, 5)
     trainer = site.trainer(run_id)

@@ -25,8 +25,8 @@ from revconsole.records.logs.events import (
     Failed,
     Finished,
     Logged,
+    LoggedEvent,
     Measured,
-    Record,
     Started,
     encode,
 )
@@ -147,7 +147,7 @@ def few(tmp_path):
 
 
 def change_log(store, run_id):
-    late = Record(seq=99, time=1.0, elapsed=9.0, event=Failed(reason="at last"))
+    late = LoggedEvent(seq=99, time=1.0, elapsed=9.0, event=Failed(reason="at last"))
     with (store.folder(run_id) / "attempts" / "0001" / "events.jsonl").open("ab") as file:
         file.write(encode(late))
 

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 
 from revconsole.errors import ProfileError, UnknownName
-from revconsole.lab.bench import Wanted, bench_of, scheme_tables
+from revconsole.lab.bench import WantedBenchmark, bench_of, scheme_tables
 from revconsole.lab.bench_figures import figures
-from revconsole.records.findings.benchmark import Bench, Benchmark, Row
+from revconsole.records.findings.benchmark import Bench, Benchmark, BenchmarkRow
 from revconsole.records.sections import KINDS
 
 MIB = 2**20
 
 
 def measured(**changes) -> list[tuple[int | None, str, str]]:
-    bench = bench_of(Wanted(memory_bytes=MIB, **changes))
+    bench = bench_of(WantedBenchmark(memory_bytes=MIB, **changes))
     return [(c.depth, c.scheme, c.backward) for c in bench.configurations]
 
 
@@ -51,7 +51,7 @@ def test_options_of_a_scheme_may_be_several():
 
 def test_what_cannot_be_reversed_is_left_out_with_the_reason():
     bench = bench_of(
-        Wanted(
+        WantedBenchmark(
             memory_bytes=MIB,
             schemes=["residual", "bdia:grid_bits=none"],
             backwards=["reversible"],
@@ -68,7 +68,9 @@ def test_blocks_may_be_kept_from_none_to_all():
     found = measured(
         schemes=["additive"], backwards=["stored"], depths=[4], stored_blocks=[0, 1, 4]
     )
-    bench = bench_of(Wanted(memory_bytes=MIB, schemes=["additive"], depths=[4], stored_blocks=[5]))
+    bench = bench_of(
+        WantedBenchmark(memory_bytes=MIB, schemes=["additive"], depths=[4], stored_blocks=[5])
+    )
 
     assert [backward for _, scheme, backward in found if scheme == "additive"] == [
         "stored",
@@ -83,7 +85,7 @@ def test_a_profile_brings_its_model_schemes_and_depth():
         'title = "mine"\n[model]\ndim = 32\nheads = 2\n[train]\nbatch = 12\naccumulate = 3\n[vary]\n'
         '"model.depth" = [2, 3]\nscheme = [{name = "momentum", gamma = 0.5}, {name = "additive"}]\n'
     )
-    bench = bench_of(Wanted(memory_bytes=MIB, profile="mine", backwards=["stored"]))
+    bench = bench_of(WantedBenchmark(memory_bytes=MIB, profile="mine", backwards=["stored"]))
 
     assert [(c.depth, c.scheme, c.batch) for c in bench.configurations] == [
         (depth, scheme, 4)
@@ -106,7 +108,7 @@ def test_a_profile_brings_its_model_schemes_and_depth():
 )  # fmt: skip
 def test_a_mistake_is_one_sentence(changes, error, sentence):
     with pytest.raises(error) as caught:
-        bench_of(Wanted(memory_bytes=MIB, **changes))
+        bench_of(WantedBenchmark(memory_bytes=MIB, **changes))
 
     assert sentence in str(caught.value)
 
@@ -114,7 +116,7 @@ def test_a_mistake_is_one_sentence(changes, error, sentence):
 def test_the_figures_go_from_everything_reversed_to_everything_stored_and_along_depth():
     def row(scheme, backward, depth, peak, seconds):
         size = int(peak * MIB)
-        return Row(
+        return BenchmarkRow(
             scheme=scheme, backward=backward, depth=depth, batch=8, kept_bytes=size // 2,
             peaks=((8, size),), seconds=(seconds,), forward_seconds=(seconds / 3,),
         )  # fmt: skip

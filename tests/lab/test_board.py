@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from revconsole.lab.board import Asked, Board
+from revconsole.lab.board import AskedStudy, Board
 from revconsole.lab.lab import Lab
-from revconsole.lab.study import Keys, memory, pace_key, standings, tally
+from revconsole.lab.study import RunKeys, memory, pace_key, standings, tally
 from revconsole.records.logs.events import Started
 from revconsole.records.runs.run import Summary
 from revconsole.records.settings.plan import Plan
@@ -63,7 +63,7 @@ def test_a_file_that_is_wrong_says_so_and_hides_no_other(lab):
 
 
 def test_a_file_that_changes_is_read_anew(lab, tiny_study):
-    board, asked = Board(lab), Asked(study=str(tiny_study.absolute()))
+    board, asked = Board(lab), AskedStudy(study=str(tiny_study.absolute()))
     before = board.study(asked, [])
     text = tiny_study.read_text(encoding="utf-8")
     tiny_study.write_text(text.replace("seeds = [0, 1]", "seeds = [0, 1, 2]"), encoding="utf-8")
@@ -72,7 +72,7 @@ def test_a_file_that_changes_is_read_anew(lab, tiny_study):
 
 
 def test_a_gain_is_said_only_where_both_arms_have_the_same_seeds(lab, tiny_study):
-    asked = Asked(study=str(tiny_study))
+    asked = AskedStudy(study=str(tiny_study))
     one = {("plain", 0): 0.9, ("plain", 1): 0.8, ("two streams", 0): 0.95}
 
     some = Board(lab).study(asked, rows_of(lab, one))
@@ -91,7 +91,7 @@ def test_runs_with_several_settings_of_one_arm_stand_apart(lab, tiny_study):
     ]
     rows[1] = row(rows[1].plan, "z", test_accuracy=0.7)
 
-    view = Board(lab).study(Asked(study=str(tiny_study), launched=True), rows)
+    view = Board(lab).study(AskedStudy(study=str(tiny_study), launched=True), rows)
 
     assert [arm.name for arm in view.arms] == ["plain", "plain (2)"]
 
@@ -104,8 +104,8 @@ def test_runs_that_something_else_launched_are_recognised_in_every_view(lab, tin
     ]  # fmt: skip
     board = Board(lab)
 
-    full = board.study(Asked(study=str(tiny_study)), foreign)
-    launched = board.study(Asked(study=str(tiny_study), launched=True), foreign)
+    full = board.study(AskedStudy(study=str(tiny_study)), foreign)
+    launched = board.study(AskedStudy(study=str(tiny_study), launched=True), foreign)
 
     assert full.tally == "2 of 4 runs done, 2 to do"
     assert launched.tally == "2 of 2 runs done"
@@ -118,7 +118,7 @@ def test_a_study_without_a_quick_form_has_no_share_of_one(lab):
     (mine,) = [entry for entry in Board(lab).entries([]) if entry.name == "mine"]
 
     assert [share.total for share in mine.shares] == [2]
-    assert not Board(lab).study(Asked(study=mine.path), []).has_quick
+    assert not Board(lab).study(AskedStudy(study=mine.path), []).has_quick
 
 
 def test_a_baseline_that_is_no_arm_is_the_problem_of_the_study_and_one_left_out_is_noted(
@@ -128,17 +128,17 @@ def test_a_baseline_that_is_no_arm_is_the_problem_of_the_study_and_one_left_out_
         "source =", 'baseline = "two streams"\nsource ='
     )
     tiny_study.write_text(text, encoding="utf-8")
-    left_out = Board(lab).study(Asked(study=str(tiny_study)), [])
+    left_out = Board(lab).study(AskedStudy(study=str(tiny_study)), [])
     tiny_study.write_text(text.replace('"two streams"', '"two stream"', 1), encoding="utf-8")
 
-    wrong = Board(lab).study(Asked(study=str(tiny_study)), [])
+    wrong = Board(lab).study(AskedStudy(study=str(tiny_study)), [])
 
     assert left_out.note == ""
     assert "there is no arm 'two stream'; did you mean 'two streams'?" in wrong.problem
 
 
 def test_what_a_run_is_known_by_is_worked_out_once(plan):
-    keys, other = Keys(), plan.model_copy(update={"seed": 7})
+    keys, other = RunKeys(), plan.model_copy(update={"seed": 7})
 
     first = keys.digest(row(plan)), keys.pace(row(plan))
 
@@ -189,7 +189,7 @@ def test_seeds_that_gave_the_very_same_weights_have_no_deviation_on_the_screen(l
         for each in rows_of(lab, given)
     ]
 
-    same, different = Board(lab).study(Asked(study=str(tiny_study)), rows).arms
+    same, different = Board(lab).study(AskedStudy(study=str(tiny_study)), rows).arms
 
     assert (same.accuracy.n, same.accuracy.deviation) == (1, None)
     assert different.accuracy.n == 2

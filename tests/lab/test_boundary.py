@@ -7,8 +7,8 @@ from revconsole.lab.report import drawing
 from revconsole.lab.report import results as reported
 from revconsole.lab.report.figures import boundaries
 from revconsole.records.logs.boundary import Boundary, following
-from revconsole.records.logs.events import Bounded, Finished, Record, Started, decode, encode
-from revconsole.records.runs.history import Fold
+from revconsole.records.logs.events import Bounded, Finished, LoggedEvent, Started, decode, encode
+from revconsole.records.runs.history import History
 from revconsole.records.settings.plan import Plan
 
 POINTS = ((-0.9, 0.9, 0), (0.9, 0.9, 0), (0.9, -0.9, 1))
@@ -79,9 +79,9 @@ def test_the_legend_is_one_line_whatever_a_class_is_called():
 
 
 def test_the_points_are_said_once_and_kept():
-    fold = Fold()
+    fold = History()
     for seq, event in enumerate((halves(), halves(epoch=3, points=(), tested=True)), start=1):
-        fold.add(decode(encode(Record(seq=seq, time=0.0, event=event))))
+        fold.add(decode(encode(LoggedEvent(seq=seq, time=0.0, event=event))))
 
     assert (fold.boundary.epoch, fold.boundary.tested) == (3, True)
     assert fold.boundary.points == POINTS

@@ -7,7 +7,7 @@ import pytest
 from revconsole.lab import rows
 from revconsole.lab.compare import compare
 from revconsole.records.runs.run import Summary
-from revconsole.records.sections import Additive, Bdia, Vit
+from revconsole.records.sections import AdditiveSection, BdiaSection, Vit
 from revconsole.records.settings.plan import Plan
 
 
@@ -20,7 +20,7 @@ def test_only_settings_that_differ_are_listed():
     compared = compare(
         [
             summary("a", plan=Plan(name="a")),
-            summary("b", plan=Plan(name="b", scheme=Additive(), backward="reversible")),
+            summary("b", plan=Plan(name="b", scheme=AdditiveSection(), backward="reversible")),
         ]
     )
 
@@ -33,8 +33,8 @@ def test_only_settings_that_differ_are_listed():
 def test_a_setting_of_one_kind_is_listed_by_its_key():
     compared = compare(
         [
-            summary("a", plan=Plan(name="a", scheme=Bdia(gamma=0.5))),
-            summary("b", plan=Plan(name="b", scheme=Bdia(gamma=0.25))),
+            summary("a", plan=Plan(name="a", scheme=BdiaSection(gamma=0.5))),
+            summary("b", plan=Plan(name="b", scheme=BdiaSection(gamma=0.25))),
         ]
     )
 
@@ -97,7 +97,7 @@ def test_runs_that_differ_in_their_seed_alone_gain_nothing_over_one_another_and_
 
 def two_arms(plain, reversible):
     """Runs of two arms, by seed."""
-    rev = {"scheme": Additive(), "backward": "reversible"}
+    rev = {"scheme": AdditiveSection(), "backward": "reversible"}
     return [
         *(summary(f"a-s{n}", plan=Plan(name=f"a-s{n}", seed=n), test_accuracy=v) for n, v in plain.items()),
         *(summary(f"b-s{n}", plan=Plan(name=f"b-s{n}", seed=n, **rev), test_accuracy=v) for n, v in reversible.items()),
@@ -161,7 +161,7 @@ def test_unfinished_runs_are_warned_of():
 
 
 def test_a_row_is_plain_json_with_the_promised_keys():
-    plan = Plan(name="x", scheme=Bdia(), backward="reversible", model=Vit(depth=2), seed=3)
+    plan = Plan(name="x", scheme=BdiaSection(), backward="reversible", model=Vit(depth=2), seed=3)
     row = rows.row(summary("x", plan=plan, test_accuracy=0.5, parameters=7, test_loss=float("nan")))
 
     assert json.loads(json.dumps(row, allow_nan=False)) == row
@@ -179,7 +179,7 @@ def test_a_row_is_plain_json_with_the_promised_keys():
 
 
 def test_wrong_gradients_are_warned_of_and_right_ones_are_not():
-    plan = Plan(name="b", scheme=Bdia(grid_bits=9), backward="reversible")
+    plan = Plan(name="b", scheme=BdiaSection(grid_bits=9), backward="reversible")
     right = compare([summary("a"), summary("b", plan=plan, gradient_error=3e-7)])
     wrong = compare([summary("a"), summary("b", plan=plan, gradient_error=0.209)])
 

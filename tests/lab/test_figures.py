@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from revconsole.lab.figures import ACCURACY, ERROR, LOSS, MEMORY, decimate, figure, powers
-from revconsole.records.logs.columns import Column
+from revconsole.records.logs.columns import MetricColumn
 from revconsole.records.logs.events import MetricDeclared
 from revconsole.records.runs.run import Run, Series, Summary
 from revconsole.records.settings.plan import Plan
@@ -124,7 +124,7 @@ def test_a_pyramid_gives_the_same_picture_as_looking_at_every_value(some, times,
 @given(st.lists(st.lists(rough, max_size=150), max_size=6), st.sampled_from([0.0, 0.9]))
 def test_a_curve_that_grows_is_drawn_as_if_it_had_been_there_at_once(parts, smoothing):
     metric = MetricDeclared(name="loss", unit="", per="step", direction="down", meaning="")
-    column, whole = Column(), []
+    column, whole = MetricColumn(), []
     for part in parts:
         for value in part:
             column.append(len(whole), value)

@@ -37,13 +37,13 @@ from revconsole.lab.report.formats import as_csv, as_html, as_latex, as_markdown
 from revconsole.lab.report.methods import paragraph
 from revconsole.lab.report.notes import BUSY
 from revconsole.lab.report.numbers import arm_rows
-from revconsole.lab.report.statistics import Difference, difference, spread
+from revconsole.lab.report.statistics import MeanDifference, difference, spread
 from revconsole.lab.report.table import accuracy, table, verdict
-from revconsole.records.findings.inspection import Attended, Attention, Inspection, Positions
+from revconsole.records.findings.inspection import Attended, AttentionRollout, Inspection, Positions
 from revconsole.records.findings.samples import Picture
 from revconsole.records.logs.events import EpochFinished, Finished, Measured, Started
-from revconsole.records.runs.run import Confusion, Line
-from revconsole.records.sections import Additive, Bdia, Data, Mae, Train, Vit
+from revconsole.records.runs.run import Confusion, LogLine
+from revconsole.records.sections import AdditiveSection, BdiaSection, Data, Mae, Train, Vit
 from revconsole.records.settings.plan import Plan
 
 MIB = 2**20
@@ -98,7 +98,7 @@ def two_arms(finished):
     plain = [finished(plan("plain", s), [0.5, 0.6], 0.80 + s / 100) for s in range(3)]
     other = [
         finished(
-            plan("rev", s, scheme=Additive(), backward="reversible"),
+            plan("rev", s, scheme=AdditiveSection(), backward="reversible"),
             [0.7, 0.6], 0.82 + 2 * s / 100, kept=MIB / 2, seconds=3.0,
         )
         for s in range(3)
@@ -230,7 +230,7 @@ def test_no_format_speaks_of_a_test_that_nobody_made(finished, seeds):
 
 
 def test_a_tiny_p_is_not_printed_as_nothing():
-    assert "p < 0.001" in verdict(Difference(mean=0.1, pairs=9, p=1e-9))
+    assert "p < 0.001" in verdict(MeanDifference(mean=0.1, pairs=9, p=1e-9))
 
 
 def test_an_accuracy_is_in_percent_and_never_rounded_up_to_all():
@@ -352,8 +352,8 @@ def test_a_baseline_without_a_run_is_said_and_the_differences_are_to_another(two
 def test_what_happened_to_runs_stands_below_the_table(finished):
     patient = finished(plan("a", 0, train=Train(epochs=9, patience=1)), [0.5, 0.4])
     lines = [
-        Line(time=0.0, level="note", text=f"4.0 {BUSY} during the last minute"),
-        Line(time=1.0, level="alarm", text="the loss is not a number"),
+        LogLine(time=0.0, level="note", text=f"4.0 {BUSY} during the last minute"),
+        LogLine(time=1.0, level="alarm", text="the loss is not a number"),
     ]
     longer = patient.plan.model_copy(update={"lengthened": [4]})
     resumed = replace(patient.summary, attempt=3, plan=longer)
@@ -465,7 +465,7 @@ def hostile(finished):
     """An arm whose name every format would obey if it were not told otherwise."""
     runs = [
         finished(Plan(name="b", arm="plain"), [0.5]),
-        finished(Plan(name="h", arm=HOSTILE, scheme=Additive()), [0.4]),
+        finished(Plan(name="h", arm=HOSTILE, scheme=AdditiveSection()), [0.4]),
     ]
     return document(reported.of_runs(runs))
 
@@ -662,7 +662,7 @@ def seen(two_arms):
     shown = Inspection(
         epoch=2, step=20, best=True,
         positions=Positions(kind="fixed", side=2, table=table, similarity=similarity),
-        attention=Attention(of="the class token", blocks=3, side=2, images=(image, image)),
+        attention=AttentionRollout(of="the class token", blocks=3, side=2, images=(image, image)),
     )  # fmt: skip
     plain, rev = (arm.runs[0].id for arm in two_arms.arms)
     return {plain: shown, rev: "no checkpoint of it is left"}
@@ -839,7 +839,7 @@ def test_captions_of_curves_say_what_the_training_was_measured_with(finished):
         "noisy",
         0,
         model=Vit(dropout=0.1),
-        scheme=Bdia(),
+        scheme=BdiaSection(),
         data=Data(flip=True),
         train=Train(epochs=2, label_smoothing=0.1),
     )
@@ -973,12 +973,12 @@ def test_the_latex_compiles_with_names_that_latex_would_obey(two_arms, seen):
 def test_the_appendix_says_what_was_read_once_and_of_whom_where_it_differs(finished):
     first = finished(plan("plain", 0), [0.5, 0.6], what_was_read="20 images (20 PNG 16-bit grey)")
     same = finished(
-        plan("rev", 0, scheme=Additive()),
+        plan("rev", 0, scheme=AdditiveSection()),
         [0.5, 0.6],
         what_was_read="20 images (20 PNG 16-bit grey)",
     )
     other = finished(
-        plan("rev", 1, scheme=Additive()), [0.5, 0.6], what_was_read="19 images & more"
+        plan("rev", 1, scheme=AdditiveSection()), [0.5, 0.6], what_was_read="19 images & more"
     )
     for runs, read in (
         ([first, same], "20 images (20 PNG 16-bit grey)"),

@@ -6,7 +6,7 @@ from revconsole.errors import DataUnavailable, RevconsoleError, RunFailed
 from revconsole.lab.lab import Lab
 from revconsole.lab.study import begun, forecast, own_profile, standings, tally, to_launch
 from revconsole.records.runs.run import Summary
-from revconsole.records.sections import Additive, Train
+from revconsole.records.sections import AdditiveSection, Train
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import Profile
 
@@ -71,7 +71,7 @@ def test_begun_runs_of_a_study_are_found_by_its_name_with_the_settings_they_had(
 
 def test_runs_of_other_arms_are_not_said_to_be_nothing_though_they_tell_no_time():
     rows = [row(plan(seed=n), "abc"[n]) for n in range(2)]
-    other = plan(scheme=Additive())
+    other = plan(scheme=AdditiveSection())
 
     found = forecast(standings([plan(seed=0), plan(seed=1), other], rows), rows)
     nothing = forecast(standings([other], []), [])
@@ -123,7 +123,7 @@ def test_time_of_what_nothing_is_known_of_is_measured_once_for_all_seeds():
 
 def test_unknown_time_is_said_and_not_guessed():
     rows = [row(plan(seed=0), seconds=20.0)]
-    other = plan(scheme=Additive())
+    other = plan(scheme=AdditiveSection())
 
     assert "not known" in forecast(standings([other], rows), rows).sentence
     mixed = forecast(standings([plan(seed=1), other], rows), rows).sentence
@@ -148,8 +148,8 @@ def test_data_that_every_run_lacks_is_said_before_any_of_them_begins():
     measure = refuse(DataUnavailable("no images"))
 
     with pytest.raises(DataUnavailable):
-        forecast(standings([plan(scheme=Additive())], rows), rows, measure)
-    mixed = forecast(standings([plan(seed=1), plan(scheme=Additive())], rows), rows, measure)
+        forecast(standings([plan(scheme=AdditiveSection())], rows), rows, measure)
+    mixed = forecast(standings([plan(seed=1), plan(scheme=AdditiveSection())], rows), rows, measure)
     assert (mixed.from_runs, mixed.unknown) == (1, 1)
 
 
@@ -170,7 +170,7 @@ def test_the_tally_counts_every_run():
 
 
 def test_the_profile_of_one_run_of_a_study_makes_that_run():
-    one = plan(seed=3, scheme=Additive(), backward="reversible")
+    one = plan(seed=3, scheme=AdditiveSection(), backward="reversible")
 
     (again,) = Profile(name="again", where="again.toml", table=own_profile(one)).plans()
 

@@ -11,14 +11,16 @@ from safetensors.torch import save_file
 
 from revconsole.errors import DataUnavailable, ProfileError, UnknownName
 from revconsole.models import timm
-from revconsole.records.sections import Timm
+from revconsole.records.sections import TimmModel
 
 TINY = "test_vit"  # timm's own miniature, 0.4 M parameters, made for 160 px
 SOON_SECONDS = 60.0
 
 
 def build(name=TINY, *, size=32, channels=3, classes=10, **settings):
-    return timm.build(Timm(name=name, **settings), size=size, channels=channels, classes=classes)
+    return timm.build(
+        TimmModel(name=name, **settings), size=size, channels=channels, classes=classes
+    )
 
 
 @pytest.fixture
@@ -212,7 +214,7 @@ def test_published_weights_in_the_local_cache_need_no_network(tmp_path):
 
     assert torch.equal(model.blocks[0].mlp.fc1.weight, source.blocks[0].mlp.fc1.weight)
     assert not model.head.weight.any()
-    kept = timm.build(Timm(name=TINY, pretrained=True), size=160, channels=3, classes=1000)
+    kept = timm.build(TimmModel(name=TINY, pretrained=True), size=160, channels=3, classes=1000)
     assert torch.equal(kept.head.weight, source.head.weight)
 
 

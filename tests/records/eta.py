@@ -9,21 +9,21 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from revconsole.records.logs.events import Record, decode
-from revconsole.records.runs.history import Tally
+from revconsole.records.logs.events import LoggedEvent, decode
+from revconsole.records.runs.history import RunningSummary
 
 SHARES = (0.10, 0.25, 0.50, 0.75, 0.90)
 RIGHT = 0.20
 
 
-def shown_over_true(records: Sequence[Record], share: float) -> float | None:
+def shown_over_true(records: Sequence[LoggedEvent], share: float) -> float | None:
     """The ETA at the last word before a share of the time has passed, over what was left then; None if none was shown.
 
     The time is that from the first measurement to the end.
     """
     first = next(r for r in records if r.event.kind == "measured")
     began, ended = first.elapsed, records[-1].elapsed
-    tally, now = Tally(), began
+    tally, now = RunningSummary(), began
     tally.begin_attempt()
     for record in records:
         if record.elapsed > began + share * (ended - began):

@@ -27,7 +27,7 @@ from revconsole.records.logs.events import (
 from revconsole.records.logs.times import FORECAST
 from revconsole.records.runs.control import Control
 from revconsole.records.settings.plan import Plan
-from revconsole.training.checkpoints.checkpoint import Checkpoints
+from revconsole.training.checkpoints.checkpoint import CheckpointStore
 from revconsole.training.trainer import train
 
 VIT = {"architecture": "vit", "patch": 4, "dim": 32, "depth": 4, "heads": 2}
@@ -98,7 +98,7 @@ def record(name: str, given: dict[str, Any]) -> list[Any]:
         place.mkdir()
         train(
             Plan.model_validate(given | {"name": name}), emit, Control(place),
-            checkpoints=Checkpoints(place), data=Path(folder),
+            checkpoints=CheckpointStore(place), data=Path(folder),
         )  # fmt: skip
     return found
 

@@ -5,19 +5,21 @@ import pytest
 from revconsole.records.findings.benchmark import (
     Bench,
     Benchmark,
+    BenchmarkRow,
     Configuration,
-    Row,
     predicted_batch,
     spread,
 )
-from revconsole.records.sections import Bdia, Momentum, Vit
+from revconsole.records.sections import BdiaSection, MomentumSection, Vit
 from revconsole.records.settings.plan import Plan
 
 MIB = 2**20
 
 
-def row(scheme: str, backward: str, seconds=(), *, depth=4, **more) -> Row:
-    return Row(scheme=scheme, backward=backward, depth=depth, batch=8, seconds=seconds, **more)
+def row(scheme: str, backward: str, seconds=(), *, depth=4, **more) -> BenchmarkRow:
+    return BenchmarkRow(
+        scheme=scheme, backward=backward, depth=depth, batch=8, seconds=seconds, **more
+    )
 
 
 @pytest.fixture
@@ -109,12 +111,12 @@ def test_parameters_and_optimiser_state_count_towards_the_memory_of_a_batch(benc
 
 
 def test_a_configuration_is_named_as_the_command_line_takes_it():
-    plan = Plan(name="x", model=Vit(depth=3), scheme=Bdia(), backward="reversible")
+    plan = Plan(name="x", model=Vit(depth=3), scheme=BdiaSection(), backward="reversible")
     mixed = Configuration(plan=plan, stored_blocks=1)
 
     assert (mixed.scheme, mixed.backward) == ("bdia", "last 1 stored")
     assert (mixed.depth, mixed.batch) == (3, 128)
-    assert Configuration(plan=Plan(name="x", scheme=Momentum())).scheme == "momentum"
-    floats = Plan(name="x", scheme=Bdia(grid_bits=None))
+    assert Configuration(plan=Plan(name="x", scheme=MomentumSection())).scheme == "momentum"
+    floats = Plan(name="x", scheme=BdiaSection(grid_bits=None))
     assert Configuration(plan=floats).scheme == "bdia:grid_bits=none"
     assert Configuration(plan=plan).cost > mixed.cost > 3

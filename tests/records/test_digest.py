@@ -20,9 +20,9 @@ from revconsole.records.logs.events import (
     Failed,
     Finished,
     Logged,
+    LoggedEvent,
     Measured,
     MetricDeclared,
-    Record,
     Started,
     encode,
 )
@@ -82,7 +82,7 @@ class Writer:
 
     def emit(self, event) -> None:
         self.seq += 1
-        record = Record(seq=self.seq, time=1e9 + self.seq, event=event, elapsed=self.seq / 3)
+        record = LoggedEvent(seq=self.seq, time=1e9 + self.seq, event=event, elapsed=self.seq / 3)
         line = encode(record)
         self.append(line)
         self.digest.add(record, line)

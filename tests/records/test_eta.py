@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from revconsole.records.logs.events import KINDS, Record
+from revconsole.records.logs.events import KINDS, LoggedEvent
 
 LOGS = Path(__file__).with_name("finished_runs.jsonl.gz")
 RIGHT = {0.5: 0.9, 0.75: 0.9, 0.9: 0.8}
@@ -34,7 +34,7 @@ def runs():
     for line in gzip.decompress(LOGS.read_bytes()).splitlines():
         name, events = json.loads(line)
         found[name] = [
-            Record(seq=n, time=0.0, elapsed=elapsed, event=KINDS[kind](**given))
+            LoggedEvent(seq=n, time=0.0, elapsed=elapsed, event=KINDS[kind](**given))
             for n, (kind, elapsed, given) in enumerate(events, 1)
         ]
     return found

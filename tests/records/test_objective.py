@@ -1,7 +1,7 @@
 """Objectives in a plan: old plans stay what they were, and the rows of a run say by what it was judged."""
 
-from revconsole.records.logs.events import EpochFinished, Record
-from revconsole.records.runs.history import Tally
+from revconsole.records.logs.events import EpochFinished, LoggedEvent
+from revconsole.records.runs.history import RunningSummary
 from revconsole.records.settings import glossary
 from revconsole.records.settings.objective_rules import local_size, masked
 from revconsole.records.settings.plan import Plan
@@ -58,9 +58,9 @@ def test_the_best_epoch_is_by_the_objectives_own_measure():
     ]
     best = {}
     for name in ("mae", "dino"):
-        tally = Tally(plan(objective={"name": name}).objective.best)
+        tally = RunningSummary(plan(objective={"name": name}).objective.best)
         for epoch in epochs:
-            tally.add(Record(event=epoch, time=0.0, seq=epoch.epoch))
+            tally.add(LoggedEvent(event=epoch, time=0.0, seq=epoch.epoch))
         best[name] = tally.best().epoch
 
     assert best == {"mae": 2, "dino": 1}

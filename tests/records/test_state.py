@@ -170,7 +170,7 @@ def test_another_host_is_lost_only_after_a_long_silence(store, run):
         ({"signal": "nine"}, "lost", "its process is gone"),
     ],
 )
-def test_what_the_shepherd_saw_is_told(store, run, child, seen, state, reason):
+def test_what_the_supervisor_saw_is_told(store, run, child, seen, state, reason):
     claimed_by(store, run[0], Identity.of(child.pid))
     child.kill()
     child.wait()

@@ -9,11 +9,11 @@ from revconsole.records.logs.events import (
     Failed,
     Finished,
     HandedOver,
+    LoggedEvent,
     Measured,
-    Record,
     Started,
 )
-from revconsole.records.runs.history import Tally
+from revconsole.records.runs.history import RunningSummary
 
 FACTS = {
     "steps": 40, "epochs": 4, "steps_per_epoch": 10, "evaluated_per_epoch": 100, "evaluated_at_end": 300,
@@ -25,13 +25,13 @@ class Run:
     """Writes the events of attempts by a clock that stands still unless told to go on."""
 
     def __init__(self, **facts):
-        self.tally, self.now, self.facts = Tally(), 0.0, FACTS | facts
+        self.tally, self.now, self.facts = RunningSummary(), 0.0, FACTS | facts
         self.step = self.epoch = 0
         self.tally.begin_attempt()
 
     def say(self, event, after=0.0):
         self.now += after
-        self.tally.add(Record(seq=1, time=0.0, elapsed=self.now, event=event))
+        self.tally.add(LoggedEvent(seq=1, time=0.0, elapsed=self.now, event=event))
 
     def begin(self, importing=0.0, reading=0.0, resumed_from=None):
         self.say(Started(facts=self.facts, resumed_from=resumed_from), after=importing)

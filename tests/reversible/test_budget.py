@@ -18,7 +18,7 @@ from revconsole.errors import RevconsoleError
 from revconsole.reversible import (
     Additive,
     Bdia,
-    Choice,
+    BudgetChoice,
     Momentum,
     ReversibleSequence,
     keep_within,
@@ -275,7 +275,7 @@ def test_a_budget_below_the_least_is_said_to_be_too_small(images):
     ],
 )
 def test_sizes_that_differ_look_different(peak, budget, said):
-    choice = Choice(
+    choice = BudgetChoice(
         stored=0, anchored=0, checkpointed=0, blocks=3, peak=peak, budget=budget, least=peak
     )
     assert said in str(choice)
@@ -299,7 +299,7 @@ def test_sizes_that_differ_look_different(peak, budget, said):
 )
 def test_a_choice_says_in_one_sentence_what_the_blocks_do(stored, anchored, checkpointed, said):
     bytes_ = {"peak": 150 * 2**20, "budget": 160 * 2**20, "least": 18 * 2**20}
-    choice = Choice(
+    choice = BudgetChoice(
         stored=stored, anchored=anchored, checkpointed=checkpointed, blocks=16, **bytes_
     )
     tail = "150.0 MiB at the peak of a step, of the budget of 160.0 MiB (the least: 18.0 MiB)"

@@ -12,7 +12,7 @@ from revconsole.records.runs.control import Control
 from revconsole.records.sections import KINDS
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible import rounding
-from revconsole.training.checkpoints.checkpoint import Checkpoints
+from revconsole.training.checkpoints.checkpoint import CheckpointStore
 from revconsole.training.setup.setting import prepare
 from revconsole.training.trainer import train
 
@@ -64,8 +64,8 @@ class Runner:
         place.mkdir(exist_ok=True)
         return place
 
-    def checkpoints(self, name: str = "run") -> Checkpoints:
-        return Checkpoints(self.place(name))
+    def checkpoints(self, name: str = "run") -> CheckpointStore:
+        return CheckpointStore(self.place(name))
 
 
 @pytest.fixture

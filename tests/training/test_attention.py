@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from revconsole.errors import StoreError
 from revconsole.models import swin
-from revconsole.records.findings.inspection import Attention, Positions
+from revconsole.records.findings.inspection import AttentionRollout, Positions
 from revconsole.records.sections import Swin
 from revconsole.training.checkpoints.reopening import reopen
 from revconsole.training.questions.attention import Attentions, rollout, softmax_weights
@@ -108,7 +108,7 @@ def test_a_map_is_of_the_class_token_where_there_is_one_and_sums_to_one(realise,
 
     found = attention(setting, setting.model.eval(), 4)
 
-    assert isinstance(found, Attention)
+    assert isinstance(found, AttentionRollout)
     assert found.of == ("the class token" if pool == "cls" else "the mean over all tokens")
     assert (found.side, found.blocks) == (4, 3)
     assert [each.truth for each in found.images] == ["0", "1", "2", "3"]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from revconsole.lab.bench import Wanted, bench_of
+from revconsole.lab.bench import WantedBenchmark, bench_of
 from revconsole.training.bench import memory, work
 from revconsole.training.bench.measure import measure
 from revconsole.training.bench.subject import images_of, realise, share_weights
@@ -29,7 +29,7 @@ ON_A_GRID = 1 + 1 / 16
 
 def bench(settings, **changes):
     usual = {"memory_bytes": 2**30, "rounds": 1, "depths": [2]}
-    return bench_of(Wanted(settings=settings, **usual | changes))
+    return bench_of(WantedBenchmark(settings=settings, **usual | changes))
 
 
 def last(wanted):

@@ -5,8 +5,8 @@ import torch
 
 from revconsole.data import as_points
 from revconsole.records.logs.events import Bounded, EpochFinished
+from revconsole.training.probes import boundary
 from revconsole.training.probes.boundary import SIDE, BoundaryProbe, levels, places
-from revconsole.training.probes.metrics import boundary
 from revconsole.training.setup.setting import prepare
 from revconsole.training.step.progress import Progress
 

@@ -3,7 +3,7 @@
 import pytest
 
 from revconsole.records.logs.events import Advised, Measured
-from revconsole.records.sections import Additive, Coefficients
+from revconsole.records.sections import AdditiveSection, CoefficientsSection
 from revconsole.reversible import ReversibleSequence
 from revconsole.training.setup.setting import prepare
 from revconsole.training.step.footprint import still_to_come
@@ -14,7 +14,7 @@ FLOAT32_CURVE = 1e-4  # of a loss near 2, over a few steps of float32 in another
 
 
 def test_auto_spends_its_budget_and_trains_as_stored_does(runner, small):
-    scheme = Additive(fuse="mean")
+    scheme = AdditiveSection(fuse="mean")
     stored = runner(small(backward="stored", scheme=scheme, model=MODEL), "stored")
     plan = small(backward="auto", scheme=scheme, model=MODEL, train={"budget_mib": 6})
     auto = runner(plan, "auto")
@@ -28,13 +28,13 @@ def test_auto_spends_its_budget_and_trains_as_stored_does(runner, small):
 
 
 def test_without_a_budget_auto_takes_a_share_of_what_is_free(runner, small):
-    log = runner(small(backward="auto", scheme=Additive()))
+    log = runner(small(backward="auto", scheme=AdditiveSection()))
     assert any("of the free memory" in e.text for e in log.of(Advised))
 
 
 def test_a_resumed_run_keeps_the_choice_it_began_with(runner, small):
     train = {"budget_mib": 6, "epochs": 2}
-    plan = small(backward="auto", scheme=Additive(), model=MODEL, train=train)
+    plan = small(backward="auto", scheme=AdditiveSection(), model=MODEL, train=train)
     whole = runner(plan, "whole")
     assert "keep a stream" in next(
         e.text for e in whole.of(Advised) if e.text.startswith("backward auto")
@@ -60,7 +60,7 @@ def test_a_resumed_run_keeps_the_choice_it_began_with(runner, small):
 def test_coefficients_move_from_their_start_to_their_end_over_their_share_of_the_steps(
     small, tmp_path
 ):
-    setting = prepare(small(scheme=Coefficients(moving=0.5)), data=tmp_path)
+    setting = prepare(small(scheme=CoefficientsSection(moving=0.5)), data=tmp_path)
     stack = next(m for m in setting.model.modules() if isinstance(m, ReversibleSequence))
     half = setting.steps // 2
     seen = {}
@@ -75,7 +75,7 @@ def test_coefficients_move_from_their_start_to_their_end_over_their_share_of_the
 
 def test_a_run_with_moving_coefficients_begins_as_the_plain_network(runner, small):
     plain = runner(small(), "plain").losses[1]
-    moving = runner(small(scheme=Coefficients(), backward="reversible"), "moving").losses[1]
+    moving = runner(small(scheme=CoefficientsSection(), backward="reversible"), "moving").losses[1]
     assert plain == moving
 
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from revconsole.errors import StoreError
 from revconsole.records.logs.events import Advised, Checkpointed, Started
-from revconsole.training.checkpoints.checkpoint import Checkpoints, Damaged, NotSaved
+from revconsole.training.checkpoints.checkpoint import CheckpointStore, DamagedCheckpoint, NotSaved
 
 WEIGHTS = {"a": torch.arange(2000.0), "b": torch.ones(3, 3, dtype=torch.bfloat16)}
 STATE = {
@@ -26,7 +26,7 @@ FILES = ["model.safetensors", "state.pt", "manifest.json"]
 
 @pytest.fixture
 def checkpoints(tmp_path):
-    return Checkpoints(tmp_path)
+    return CheckpointStore(tmp_path)
 
 
 def test_what_was_saved_is_loaded(checkpoints):
@@ -54,7 +54,7 @@ def test_one_flipped_bit_anywhere_is_noticed(checkpoints, name, place):
     content[int(place * len(content))] ^= 0x10
     path.write_bytes(content)
 
-    with pytest.raises(Damaged, match="step-000000003"):
+    with pytest.raises(DamagedCheckpoint, match="step-000000003"):
         checkpoints.load(3)
 
 
@@ -62,18 +62,18 @@ def test_one_flipped_bit_anywhere_is_noticed(checkpoints, name, place):
 def test_a_file_cut_short_or_missing_is_noticed(checkpoints, name):
     path = checkpoints.save(3, weights=WEIGHTS, state=STATE) / name
     path.write_bytes(path.read_bytes()[:-7])
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedCheckpoint):
         checkpoints.load(3)
 
     path.unlink()
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedCheckpoint):
         checkpoints.load(3)
 
 
 def test_a_checkpoint_under_the_name_of_another_step_is_noticed(checkpoints):
     checkpoints.save(3, weights=WEIGHTS, state=STATE).rename(checkpoints.path(4))
 
-    with pytest.raises(Damaged, match="is of step 3"):
+    with pytest.raises(DamagedCheckpoint, match="is of step 3"):
         checkpoints.load(4)
 
 
@@ -84,7 +84,7 @@ def test_a_state_that_would_run_code_is_refused(checkpoints, tmp_path):
 
     checkpoints.save(3, weights=WEIGHTS, state={"optimizer": Evil()})
 
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedCheckpoint):
         checkpoints.load(3)
     assert not (tmp_path / "proof").exists()
 
@@ -196,7 +196,7 @@ def saved(body):
 def test_a_state_that_fits_its_manifest_and_is_none_is_damage(checkpoints, content):
     checkpoints.save(3, weights=WEIGHTS, state=STATE)
     refitted(checkpoints, 3, content)
-    with pytest.raises(Damaged, match="step-000000003"):
+    with pytest.raises(DamagedCheckpoint, match="step-000000003"):
         checkpoints.load(3)
 
 

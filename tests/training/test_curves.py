@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from revconsole.records.sections import Timm
+from revconsole.records.sections import TimmModel
 from revconsole.training.probes.metrics import kept_for_backward_bytes
 from revconsole.training.setup.setting import prepare
 from revconsole.training.step.stepping import compute_gradients, update_weights
@@ -162,7 +162,7 @@ def test_measuring_leaves_generators_and_gradients_alone(realise):
 
 
 def test_measuring_leaves_running_statistics_alone(small, tmp_path):
-    plan = small().model_copy(update={"model": Timm(name="resnet10t")})
+    plan = small().model_copy(update={"model": TimmModel(name="resnet10t")})
     setting = prepare(plan, data=tmp_path)
     before = {name: buffer.clone() for name, buffer in setting.model.named_buffers()}
     kept_for_backward_bytes(setting, *next(setting.training_batches(1)))

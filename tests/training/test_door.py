@@ -16,7 +16,7 @@ from PIL import Image
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import control
 from revconsole.records.runs.attempt import Attempt
-from revconsole.records.sections import Timm
+from revconsole.records.sections import TimmModel
 from revconsole.records.settings.plan import Plan
 from revconsole.training import door
 from revconsole.training.machine.broken import breaks
@@ -173,7 +173,7 @@ def test_parameters_are_counted_without_data_weights_or_memory(monkeypatch):
 
 
 def test_a_convolutional_network_trains_as_it_is(executed, small):
-    plan = small().model_copy(update={"model": Timm(name="resnet10t")})
+    plan = small().model_copy(update={"model": TimmModel(name="resnet10t")})
     outcome, run = executed(plan)
 
     assert outcome == "completed"
@@ -182,7 +182,7 @@ def test_a_convolutional_network_trains_as_it_is(executed, small):
 
 def test_a_scheme_that_does_not_suit_the_architecture_is_refused(executed, small):
     plan = small(scheme={"name": "additive"}, backward="reversible")
-    outcome, run = executed(plan.model_copy(update={"model": Timm(name="resnet10t")}))
+    outcome, run = executed(plan.model_copy(update={"model": TimmModel(name="resnet10t")}))
 
     assert outcome == "failed"
     assert "has no stack of residual blocks to rewire" in run.summary.reason

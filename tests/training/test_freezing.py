@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from revconsole.errors import ProfileError
-from revconsole.records.sections import Timm
+from revconsole.records.sections import TimmModel
 from revconsole.training.checks.facts import facts
 from revconsole.training.setup.build import build_model
 
@@ -49,7 +49,7 @@ def test_nothing_left_to_train_is_refused(realise):
 
 def test_a_frozen_batch_norm_keeps_its_statistics_and_normalises_by_them(runner, small):
     probe = small(train={"freeze": "backbone", "epochs": 1})
-    probe = probe.model_copy(update={"model": Timm(name="resnet10t")})
+    probe = probe.model_copy(update={"model": TimmModel(name="resnet10t")})
 
     assert changed(runner, probe) == {"fc.weight", "fc.bias"}
     model, images = build_model(probe), torch.randn(4, 1, 8, 8)
@@ -60,7 +60,7 @@ def test_a_frozen_batch_norm_keeps_its_statistics_and_normalises_by_them(runner,
 def test_a_batch_norm_that_trains_follows_its_batches(runner, small):
     free = small(train={"freeze": "conv1.0.*", "epochs": 1})
 
-    names = changed(runner, free.model_copy(update={"model": Timm(name="resnet10t")}))
+    names = changed(runner, free.model_copy(update={"model": TimmModel(name="resnet10t")}))
 
     assert {"bn1.weight", "bn1.running_mean"} <= names
     assert "conv1.0.weight" not in names

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from revconsole.records.logs.events import Advised, Finished, Measured
-from revconsole.records.sections import Timm
+from revconsole.records.sections import TimmModel
 from revconsole.records.settings.plan import Plan
 from revconsole.training import door
 from revconsole.training.machine.shortage import OutOfMemory, Shortage, described, ran_out, tried
 from revconsole.training.memory.forecast import ways_out
-from revconsole.training.memory.oom_retry import Room
-from revconsole.training.probes.metrics import metrics
+from revconsole.training.memory.oom_retry import OomRetry
+from revconsole.training.probes import metrics
 from revconsole.training.setup.setting import prepare
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
@@ -218,7 +218,9 @@ def test_the_smaller_size_is_part_of_the_checkpoint(runner, shrinking):
 
 
 def test_running_statistics_do_not_count_the_step_that_failed(small, tmp_path):
-    plan = small(train={"on_oom": "shrink"}).model_copy(update={"model": Timm(name="resnet10t")})
+    plan = small(train={"on_oom": "shrink"}).model_copy(
+        update={"model": TimmModel(name="resnet10t")}
+    )
     setting = prepare(plan, data=tmp_path)
     images, labels = next(setting.training_batches(1))
     seen, said = [], []
@@ -230,7 +232,7 @@ def test_running_statistics_do_not_count_the_step_that_failed(small, tmp_path):
             raise torch.OutOfMemoryError(CUDA_SAYS)
         return step
 
-    Room(setting, said.append).fit(work, "step 1")
+    OomRetry(setting, said.append).fit(work, "step 1")
 
     assert all(torch.equal(seen[1][name], seen[0][name]) for name in seen[0])
     assert "BatchNorm now takes its statistics over 16 images, no longer over 32" in said[0].text

@@ -13,7 +13,7 @@ from revconsole.records.logs.events import EpochFinished, Measured, MetricDeclar
 from revconsole.training.probes.meter import FLUSH_SECONDS, Meter
 from revconsole.training.step.footprint import Footprint
 from revconsole.training.step.progress import Progress
-from revconsole.training.step.stepping import Step
+from revconsole.training.step.stepping import TrainingStep
 
 PER_STEP = {"loss", "learning_rate", "gradient_norm", "images_per_second"}
 PER_EPOCH = {
@@ -27,7 +27,7 @@ PER_EPOCH = {
 
 
 def step(number, *, loss=1.0, norm=2.0):
-    return Step(
+    return TrainingStep(
         number=number, epoch=1, images=8, rate=0.5,
         loss=torch.tensor(loss), correct=torch.tensor(3), norm=torch.tensor(norm),
     )  # fmt: skip

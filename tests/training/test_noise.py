@@ -3,7 +3,7 @@
 import pytest
 
 from revconsole.records.logs.events import Finished, MetricDeclared
-from revconsole.records.sections import Timm
+from revconsole.records.sections import TimmModel
 from revconsole.training.setup.setting import prepare
 from revconsole.training.step.evaluation import evaluate, evaluated
 from revconsole.training.step.noise import noise
@@ -26,7 +26,7 @@ def test_what_was_on_is_named(realise, changes, said):
 
 
 def test_dropout_of_a_model_that_no_section_of_ours_describes_is_found(small, tmp_path):
-    plan = small().model_copy(update={"model": Timm(name="resnet10t", drop_path=0.1)})
+    plan = small().model_copy(update={"model": TimmModel(name="resnet10t", drop_path=0.1)})
 
     assert "drop-path 0.1" in noise(prepare(plan, data=tmp_path))
 

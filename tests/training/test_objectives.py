@@ -10,7 +10,7 @@ from revconsole.records.logs.events import Advised, Checkpointed, Measured, Metr
 from revconsole.records.settings.model_rules import run_address
 from revconsole.training import door
 from revconsole.training.checkpoints import starts
-from revconsole.training.checkpoints.checkpoint import Checkpoints
+from revconsole.training.checkpoints.checkpoint import CheckpointStore
 from revconsole.training.setup.build import build_learner
 from revconsole.training.setup.setting import prepare
 from revconsole.training.step.evaluation import evaluate
@@ -267,7 +267,7 @@ def started(runner, store, plan):
 
 def test_the_encoder_is_taken_and_the_head_is_new(runner, store, small, source):
     weights = started(runner, store, small(model=VIT | {"pretrained": f"run:{source}"}))
-    checkpoint = Checkpoints(store.folder(source))
+    checkpoint = CheckpointStore(store.folder(source))
     there = checkpoint.load(checkpoint.steps()[0]).weights
     fresh = build_learner(small(model=VIT)).state_dict()
 

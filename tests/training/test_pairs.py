@@ -8,11 +8,11 @@ from revconsole.records.logs.events import (
     Advised,
     Confused,
     EpochFinished,
+    LoggedEvent,
     Measured,
-    Record,
     Started,
 )
-from revconsole.records.runs.history import Tally
+from revconsole.records.runs.history import RunningSummary
 from revconsole.training import pairs
 from revconsole.training.checks.cost import cost
 from revconsole.training.memory.forecast import plain_ways_out
@@ -147,10 +147,10 @@ def test_a_fit_says_what_it_will_still_take_with_its_evaluations_in_it(runner, m
     assert log.events.index(said[-1]) < log.events.index(log.of(EpochFinished)[0])
     assert all(event.values["seconds_left"] > 0 for event in said)
 
-    tally = Tally()
+    tally = RunningSummary()
     tally.begin_attempt()
     for seq, event in enumerate(log.events[: log.events.index(said[-1]) + 1], 1):
-        tally.add(Record(seq=seq, time=0.0, elapsed=float(seq), event=event))
+        tally.add(LoggedEvent(seq=seq, time=0.0, elapsed=float(seq), event=event))
     assert tally.eta_seconds() == pytest.approx(said[-1].values["seconds_left"])
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from revconsole.records.sections import Constant, Cosine, Exponential, OneCycle, Step
+from revconsole.records.sections import Constant, Cosine, Exponential, OneCycle, StepSchedule
 from revconsole.training.setup.schedules import Rates
 
 ROUNDING = 1e-12  # float64
@@ -15,14 +15,14 @@ def rates(schedule, *, epochs=10):
     return Rates(schedule=schedule, peak=0.2, steps_per_epoch=5, steps=5 * epochs)
 
 
-@pytest.mark.parametrize("kind", [Constant, Cosine, Step, Exponential])
+@pytest.mark.parametrize("kind", [Constant, Cosine, StepSchedule, Exponential])
 def test_a_warm_up_rises_linearly_to_the_peak(kind):
     rising = rates(kind(warmup_epochs=2.0))
 
     assert [rising.at(n) for n in range(1, 11)] == pytest.approx([0.02 * n for n in range(1, 11)])
 
 
-@pytest.mark.parametrize("kind", [Constant, Cosine, Step, Exponential])
+@pytest.mark.parametrize("kind", [Constant, Cosine, StepSchedule, Exponential])
 def test_without_a_warm_up_the_first_step_is_at_the_peak(kind):
     assert rates(kind()).at(1) == 0.2
 
@@ -44,7 +44,7 @@ def test_cosine_falls_from_the_peak_to_its_final_share():
 
 
 def test_step_falls_by_the_factor_at_the_border_of_an_epoch():
-    falling = rates(Step(every_epochs=3, factor=0.1))
+    falling = rates(StepSchedule(every_epochs=3, factor=0.1))
 
     assert falling.at(15) == pytest.approx(0.2)
     assert falling.at(16) == pytest.approx(0.02)

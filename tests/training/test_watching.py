@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from revconsole.records.logs.events import Advised, EpochFinished, Measured
-from revconsole.training.watching import Seen, Subject, Watch
+from revconsole.training.watching import Watch, WatchedRun, WatchedSoFar
 from revconsole.training.watching.subject import guessing
 
 WATCHED = Path(__file__).with_name("watched")
@@ -40,7 +40,7 @@ def events(log):
 def said(name: str) -> list[tuple[int, Advised]]:
     """What the watch says of a recorded run, each with the step at which it says it."""
     log = logged(name)
-    watch = Watch(Subject(**log["subject"]), Seen())
+    watch = Watch(WatchedRun(**log["subject"]), WatchedSoFar())
     return [(event.step, advised) for event in events(log) for advised in watch.look(event)]
 
 
@@ -99,19 +99,19 @@ def test_a_divergence_is_said_at_once(name):
 @pytest.mark.parametrize("name", [*names(healthy=False), "vit"])
 def test_a_run_that_is_resumed_anywhere_is_told_the_same_and_nothing_twice(name):
     log, whole = logged(name), said(name)
-    subject, stream = Subject(**log["subject"]), list(events(log))
+    subject, stream = WatchedRun(**log["subject"]), list(events(log))
     for cut in range(0, len(stream), 7):
-        first, told = Watch(subject, Seen()), []
+        first, told = Watch(subject, WatchedSoFar()), []
         for event in stream[:cut]:
             told += [(event.step, advised) for advised in first.look(event)]
         kept = json.loads(json.dumps(first.seen.to_dict()))
-        second = Watch(subject, Seen.from_dict(kept))
+        second = Watch(subject, WatchedSoFar.from_dict(kept))
         for event in stream[cut:]:
             told += [(event.step, advised) for advised in second.look(event)]
         assert told == whole
 
 
-SUBJECT = Subject(
+SUBJECT = WatchedRun(
     steps=1000, steps_per_epoch=20, images=1000, guessing_loss=2.3, guessing_accuracy=0.1
 )
 
@@ -123,7 +123,7 @@ def step(number: int, loss: float, rate: float = 1e-3) -> Measured:
 
 def test_an_alarm_is_taken_back_when_a_diverged_run_learns_again():
     losses = [2.3, *[50.0] * 40, *[1.0] * 40]
-    watch = Watch(SUBJECT, Seen())
+    watch = Watch(SUBJECT, WatchedSoFar())
 
     told = [a for n, loss in enumerate(losses, start=1) for a in watch.look(step(n, loss))]
 
@@ -132,20 +132,20 @@ def test_an_alarm_is_taken_back_when_a_diverged_run_learns_again():
 
 def test_a_spike_is_no_divergence():
     losses = [2.3, *[2.0] * 30, *[80.0] * 9, *[2.0] * 30]
-    watch = Watch(SUBJECT, Seen())
+    watch = Watch(SUBJECT, WatchedSoFar())
 
     assert [a for n, loss in enumerate(losses, start=1) for a in watch.look(step(n, loss))] == []
 
 
 def test_a_loss_that_falls_from_far_above_is_no_divergence():
     losses = [40.0 * 0.95**n for n in range(60)]
-    watch = Watch(SUBJECT, Seen())
+    watch = Watch(SUBJECT, WatchedSoFar())
 
     assert [a for n, loss in enumerate(losses, start=1) for a in watch.look(step(n, loss))] == []
 
 
 def test_a_run_is_not_judged_while_its_rate_still_rises():
-    warming = Subject(
+    warming = WatchedRun(
         steps=1000, steps_per_epoch=20, images=1000, guessing_loss=2.3, guessing_accuracy=0.1,
         warmup=900,
     )  # fmt: skip
@@ -156,7 +156,7 @@ def test_a_run_is_not_judged_while_its_rate_still_rises():
         "train_accuracy": 0.1,
     }
     for subject, says in ((SUBJECT, 1), (warming, 0)):
-        watch, told = Watch(subject, Seen()), []
+        watch, told = Watch(subject, WatchedSoFar()), []
         for number in range(1, 401):
             told += watch.look(step(number, 2.3, rate=1e-6 * number))
             if number % 20 == 0:
@@ -189,7 +189,7 @@ def test_a_run_is_not_judged_while_its_rate_still_rises():
     ],
 )
 def test_the_cause_is_told_by_what_the_losses_show(values, parts):
-    watch = Watch(SUBJECT, Seen())
+    watch = Watch(SUBJECT, WatchedSoFar())
     for number in range(1, 201):
         assert list(watch.look(step(number, 2.3))) == []
 
@@ -204,9 +204,11 @@ def ended(number: int, **values: float) -> EpochFinished:
     return EpochFinished(epoch=number // 20, step=number, values=values)
 
 
-def told_at_chance(subject: Subject, *, before: EpochFinished | None = None, rate=1e-3, **values):
+def told_at_chance(
+    subject: WatchedRun, *, before: EpochFinished | None = None, rate=1e-3, **values
+):
     """What the watch says of a run that has these scores after 400 steps, the loss of each as in training."""
-    watch = Watch(subject, Seen())
+    watch = Watch(subject, WatchedSoFar())
     if before is not None:
         list(watch.look(before))
     for number in range(1, 401):
@@ -261,13 +263,13 @@ def test_nothing_is_advised_that_is_done_already():
         (SUBJECT, "(0.0001), a warm-up, or train.clip=1"),
         (careful, "(0.0001), or a longer warm-up"),
     ):
-        watch = Watch(subject, Seen())
+        watch = Watch(subject, WatchedSoFar())
         told = [a for n in range(1, 60) for a in watch.look(step(n, 2.3 if n < 3 else 50.0))]
         assert told[0].text.endswith(remedy)
 
 
 def test_one_epoch_with_a_high_validation_loss_is_no_over_fitting():
-    watch, told = Watch(SUBJECT, Seen()), []
+    watch, told = Watch(SUBJECT, WatchedSoFar()), []
     for epoch in range(1, 20):
         scores = {"validation_loss": 1.5 if epoch == 12 else 0.5, "train_loss": 1.0 / epoch}
         told += watch.look(EpochFinished(epoch=epoch, step=20 * epoch, values=scores))

@@ -17,7 +17,7 @@ from revconsole.records.printable import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Answer:
     """One way to answer: `answer` is what the asker gets, `key` the letter that picks it."""
 
     answer: str
@@ -25,7 +25,7 @@ class Choice:
     label: str
 
 
-CANCEL = Choice(answer="", key="n", label="Cancel")
+CANCEL = Answer(answer="", key="n", label="Cancel")
 MOST_ABREAST = 3
 """Answers that fit beside each other; more stand in a column."""
 
@@ -39,7 +39,7 @@ class Ask(Newest, ModalScreen[str]):
         Binding("right,l,down,j", "app.focus_next", "Next", show=False, id="ask.next"),
     ]
 
-    def __init__(self, question: str, detail: str, choices: Sequence[Choice]) -> None:
+    def __init__(self, question: str, detail: str, choices: Sequence[Answer]) -> None:
         super().__init__()
         self._question, self._detail = question, detail
         self._choices = (*choices, CANCEL)

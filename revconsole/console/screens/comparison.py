@@ -14,14 +14,14 @@ from revconsole.console import states
 from revconsole.console.colours import as_style, of_curve
 from revconsole.console.reader import Reader
 from revconsole.console.screens.plotting import PlottingScreen
-from revconsole.console.snapshot import Snapshot, Wanted
+from revconsole.console.snapshot import Snapshot, WantedByScreen
 from revconsole.console.widgets import plot_view
-from revconsole.console.widgets.keys import Keys
-from revconsole.console.widgets.live_table import Column, LiveTable
+from revconsole.console.widgets.keys import KeyBar
+from revconsole.console.widgets.live_table import LiveTable, TableColumn
 from revconsole.console.widgets.panes import Title, Words
 from revconsole.console.widgets.plot_view import PlotView
 from revconsole.lab import format as shown
-from revconsole.lab.compare import Comparison, Row, compare
+from revconsole.lab.compare import ComparedRun, Comparison, compare
 from revconsole.lab.figures import TRAINING_LOSS, VALIDATION
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Summary
@@ -65,7 +65,7 @@ class ComparisonScreen(PlottingScreen):
                 yield PlotView(subject.title, id=name)
         yield LiveTable(id="compared")
         yield Words(id="warnings")
-        yield Keys()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Keys go to the table."""
@@ -115,7 +115,7 @@ class ComparisonScreen(PlottingScreen):
     def look(self) -> None:
         """Ask for overlays that fit the plots."""
         wanted = self.pictures(SUBJECTS, self._places, smoothed=frozenset(SUBJECTS))
-        self.reader.want(Wanted(pictures=wanted))
+        self.reader.want(WantedByScreen(pictures=wanted))
         self.show_snapshot(self.reader.latest)
 
     def action_open(self) -> None:
@@ -165,7 +165,7 @@ class ComparisonScreen(PlottingScreen):
         ])  # fmt: skip
 
     def _cells(
-        self, row: Row, name: str, keys: Sequence[str], variables: dict[str, str]
+        self, row: ComparedRun, name: str, keys: Sequence[str], variables: dict[str, str]
     ) -> tuple[Text, ...]:
         s = row.summary
         number = self._places[s.id]
@@ -190,28 +190,30 @@ class ComparisonScreen(PlottingScreen):
         )
 
 
-def _columns(keys: Sequence[str], compared: Comparison, longest: int, width: int) -> list[Column]:
+def _columns(
+    keys: Sequence[str], compared: Comparison, longest: int, width: int
+) -> list[TableColumn]:
     """Measurements first, then the settings that differ. Names, up to the longest, have what room is left."""
     settings = []
     for key in keys:
         values = [str(row.settings.get(key, "")) for row in compared.rows]
         label = key.removesuffix(".name")
         width = min(32, max(len(label), *(len(value) for value in values)))
-        settings.append(Column(key=key, label=label, width=width, right=False))
-    letter = Column(key="letter", label="", width=1, right=False)
+        settings.append(TableColumn(key=key, label=label, width=width, right=False))
+    letter = TableColumn(key="letter", label="", width=1, right=False)
     others = [
-        Column(key="state", label="state", width=10, right=False),
-        Column(key="epoch", label="epoch", width=7),
-        Column(key="best", label="val", width=7),
-        Column(key="test", label="test", width=7),
-        Column(key="gain", label="gain", width=8),
-        Column(key="kept", label="kept MiB", width=8),
-        Column(key="ratio", label="ratio", width=6),
-        Column(key="time", label="time", width=7),
-        Column(key="error", label="grad error", width=10),
-        Column(key="parameters", label="parameters", width=11),
+        TableColumn(key="state", label="state", width=10, right=False),
+        TableColumn(key="epoch", label="epoch", width=7),
+        TableColumn(key="best", label="val", width=7),
+        TableColumn(key="test", label="test", width=7),
+        TableColumn(key="gain", label="gain", width=8),
+        TableColumn(key="kept", label="kept MiB", width=8),
+        TableColumn(key="ratio", label="ratio", width=6),
+        TableColumn(key="time", label="time", width=7),
+        TableColumn(key="error", label="grad error", width=10),
+        TableColumn(key="parameters", label="parameters", width=11),
         *settings,
     ]
     free = width - 2 - sum(column.width + 1 for column in (letter, *others))
     name = min(max(longest, LEAST_NAME), max(TELLING_NAME, free))
-    return [letter, Column(key="name", label="name", width=name, right=False), *others]
+    return [letter, TableColumn(key="name", label="name", width=name, right=False), *others]

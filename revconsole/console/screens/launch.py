@@ -17,15 +17,15 @@ from textual.widgets import Input, Static
 from revconsole.console import counting, form, origin
 from revconsole.console.colours import themed
 from revconsole.console.judge import Judge
-from revconsole.console.messages import Checked, Counted, Launched, Said
+from revconsole.console.messages import Checked, Launched, ModelCounted, Said
 from revconsole.console.one_shot import never_skipped
 from revconsole.console.origin import Judged
 from revconsole.console.reader import Reader
-from revconsole.console.screens.ask import Ask, Choice
+from revconsole.console.screens.ask import Answer, Ask
 from revconsole.console.screens.newest import Newest
-from revconsole.console.widgets.keys import Keys
-from revconsole.console.widgets.panes import Origin, Title
-from revconsole.console.widgets.setting import Setting
+from revconsole.console.widgets.keys import KeyBar
+from revconsole.console.widgets.panes import FormOrigin, Title
+from revconsole.console.widgets.setting import SettingField
 from revconsole.errors import RevconsoleError
 from revconsole.lab import format as figures
 from revconsole.lab.lab import Launcher
@@ -80,19 +80,21 @@ class LaunchScreen(Newest, Screen[None]):
         yield Title()
         with VerticalScroll(id="settings", can_focus=False):
             offered = self._shelf or [(figures.UNKNOWN, "")]
-            yield Setting(PROFILE, "profile", options=offered, hint="where these values come from")
+            yield SettingField(
+                PROFILE, "profile", options=offered, hint="where these values come from"
+            )
             for field in self._fields:
                 options = [(word, word) for word in field.words]
                 meaning = form.meaning(field, {})
-                yield Setting(field.key, field.label, options=options, hint=meaning)
-            yield Setting(form.OTHER, "other", hint="more settings: key=value key=[a,b] …")
+                yield SettingField(field.key, field.label, options=options, hint=meaning)
+            yield SettingField(form.OTHER, "other", hint="more settings: key=value key=[a,b] …")
             hint = "a background process outlives this terminal"
-            yield Setting(LAUNCHER, "trains in", options=form.LAUNCHERS, hint=hint)
-        yield Origin(id="origin")
+            yield SettingField(LAUNCHER, "trains in", options=form.LAUNCHERS, hint=hint)
+        yield FormOrigin(id="origin")
         yield Static(id="outcome")
         yield Static(id="forecast")
         yield Static(id="command")
-        yield Keys()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Fill in the profile."""
@@ -105,7 +107,7 @@ class LaunchScreen(Newest, Screen[None]):
         self._setting(PROFILE).seize()
         self._check()
 
-    def on_setting_edited(self, event: Setting.Edited) -> None:
+    def on_setting_edited(self, event: SettingField.Edited) -> None:
         """Judge the form anew, once typing rests."""
         if event.key == LAUNCHER:
             self._show_command()
@@ -163,7 +165,7 @@ class LaunchScreen(Newest, Screen[None]):
         if runs <= MANY_RUNS:
             self._launch(planned, self._launcher())
             return
-        question, choice = f"Launch {runs} runs?", Choice(answer="go", key="y", label="Launch")
+        question, choice = f"Launch {runs} runs?", Answer(answer="go", key="y", label="Launch")
         detail = "They train one after the other. Lists in the profile and in the form multiply."
 
         def answered(answer: str | None) -> None:
@@ -200,7 +202,7 @@ class LaunchScreen(Newest, Screen[None]):
         if event.number != self._number:
             return
         self._judging, self._wrong = not event.final, ""
-        for field in self.query(Setting):
+        for field in self.query(SettingField):
             field.complain("")
         if isinstance(event.result, RevconsoleError):
             self._planned, self._line = None, ""
@@ -218,11 +220,11 @@ class LaunchScreen(Newest, Screen[None]):
         """Show what the form makes."""
         self._planned, self._kinds = judged.planned, form.kinds_of(judged.planned)
         self._line = judged.command
-        self.query_one(Origin).say(judged.said)
+        self.query_one(FormOrigin).say(judged.said)
         self._show_fields()
         self._show_plans(judged.planned)
 
-    def on_counted(self, event: Counted) -> None:
+    def on_model_counted(self, event: ModelCounted) -> None:
         """Show the parameters."""
         event.stop()
         self._counts |= event.counts
@@ -264,9 +266,11 @@ class LaunchScreen(Newest, Screen[None]):
         try:
             counts = {s: self.reader.lab.count_parameters(plan) for s, plan in plans.items()}
         except Exception as error:  # noqa: BLE001  whatever it is, it must not end up on the screen
-            self.post_message(Counted(number, {}, one_line(str(error) or type(error).__name__)))
+            self.post_message(
+                ModelCounted(number, {}, one_line(str(error) or type(error).__name__))
+            )
         else:
-            self.post_message(Counted(number, counts))
+            self.post_message(ModelCounted(number, counts))
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="launch")
     def _launch(self, planned: Planned, launcher: Launcher) -> None:
@@ -286,12 +290,12 @@ class LaunchScreen(Newest, Screen[None]):
             self._timer.stop()
         self._timer = never_skipped(self.set_timer(seconds, what))
 
-    def _setting(self, key: str) -> Setting:
-        return self.query_one(f"#setting-{key.replace('.', '-')}", Setting)
+    def _setting(self, key: str) -> SettingField:
+        return self.query_one(f"#setting-{key.replace('.', '-')}", SettingField)
 
     def _texts(self) -> dict[str, str]:
         """What stands in every field that decides what is launched."""
-        return {s.key: s.text for s in self.query(Setting) if s.key != LAUNCHER}
+        return {s.key: s.text for s in self.query(SettingField) if s.key != LAUNCHER}
 
     def _launcher(self) -> Launcher:
         return "process" if self._setting(LAUNCHER).text == "process" else "thread"
@@ -308,7 +312,7 @@ class LaunchScreen(Newest, Screen[None]):
             self._blank([f for f in self._fields if f.section == field.section and f is not field])
             self._show_fields()
 
-    def _blank(self, fields: Iterable[form.Asked]) -> None:
+    def _blank(self, fields: Iterable[form.FormField]) -> None:
         """Show nothing where what was shown is of another profile or kind, until what is true is known."""
         self._planned = None
         for field in fields:
@@ -332,14 +336,14 @@ class LaunchScreen(Newest, Screen[None]):
             if applies and self._planned is not None:
                 self._fill(field, setting, self._planned)
 
-    def _fill(self, field: form.Asked, setting: Setting, planned: Planned) -> None:
+    def _fill(self, field: form.FormField, setting: SettingField, planned: Planned) -> None:
         if field.words:
             self._offer(field, setting, planned)
         if self._typed.get(field.key, form.AS_PROFILE) == form.AS_PROFILE:
             varied = field.words and form.varied(planned, field.key)
             setting.fill(form.AS_PROFILE if varied else form.shown(planned, field.key))
 
-    def _offer(self, field: form.Asked, setting: Setting, planned: Planned) -> None:
+    def _offer(self, field: form.FormField, setting: SettingField, planned: Planned) -> None:
         """Where the profile varies a menu's setting, offer to leave it so."""
         if form.varied(planned, field.key):
             label = form.shown(planned, field.key).strip("[]")
@@ -348,16 +352,16 @@ class LaunchScreen(Newest, Screen[None]):
             del self._offered[field.key]
         self._offer_words(field, setting)
 
-    def _offer_words(self, field: form.Asked, setting: Setting) -> None:
+    def _offer_words(self, field: form.FormField, setting: SettingField) -> None:
         extra = [(label, form.AS_PROFILE) for label in self._offered.get(field.key, ())]
         setting.offer([*extra, *((word, word) for word in field.words)])
 
     def _refuse(self, instead: str) -> None:
         """Say in the line in red that nothing comes of a key, and why; and go to the field to be corrected."""
         self._show_outcome(f"{instead}, {self._wrong}" if self._wrong else instead, wrong=True)
-        wrong = self.query(Setting).filter(".-wrong")
+        wrong = self.query(SettingField).filter(".-wrong")
         if wrong:
-            wrong.first(Setting).seize()
+            wrong.first(SettingField).seize()
 
     def _show_wrong(self, error: RevconsoleError) -> None:
         self._show_forecast(())

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 
 from revconsole.console.reader import Reader
 from revconsole.console.screens.steering import SteeringScreen
-from revconsole.console.snapshot import Picture
+from revconsole.console.snapshot import WantedFigure
 from revconsole.console.widgets.plot_view import PlotView
-from revconsole.lab.figures import Horizontal, Subject
+from revconsole.lab.figures import FigureSubject, Horizontal
 
 SMOOTHINGS = (0.0, 0.6, 0.8, 0.9, 0.95, 0.98)
 """Weights of the past that the keys step through."""
@@ -26,12 +26,16 @@ class PlottingScreen(SteeringScreen):
         """Ask the reader for what this screen shows, as it is now to be drawn."""
 
     def pictures(
-        self, subjects: Mapping[str, Subject], run_ids: Iterable[str], *, smoothed: frozenset[str]
-    ) -> dict[str, Picture]:
+        self,
+        subjects: Mapping[str, FigureSubject],
+        run_ids: Iterable[str],
+        *,
+        smoothed: frozenset[str],
+    ) -> dict[str, WantedFigure]:
         """One picture per plot, as wide as it is; only plots in `smoothed` obey the smoothing."""
         weight = SMOOTHINGS[self._smoothing]
         return {
-            name: Picture(
+            name: WantedFigure(
                 subject=subject,
                 run_ids=tuple(run_ids),
                 width=self.query_one(f"#{name}", PlotView).columns,

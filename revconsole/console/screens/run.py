@@ -12,15 +12,15 @@ from revconsole.console.facts import pairs, status
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.plotting import PlottingScreen
-from revconsole.console.snapshot import Snapshot, Wanted
+from revconsole.console.snapshot import Snapshot, WantedByScreen
 from revconsole.console.widgets.boundary_view import BoundaryView
-from revconsole.console.widgets.keys import Keys
+from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.panes import Facts, LogTail, Title, Words
 from revconsole.console.widgets.plot_view import PlotView
-from revconsole.lab.figures import ACCURACY, ERROR, LOSS, MEMORY, Subject
+from revconsole.lab.figures import ACCURACY, ERROR, LOSS, MEMORY, FigureSubject
 from revconsole.records.runs.run import Summary
 
-SUBJECTS: dict[str, Subject] = {
+SUBJECTS: dict[str, FigureSubject] = {
     "loss": LOSS,
     "error": ERROR,
     "accuracy": ACCURACY,
@@ -71,7 +71,7 @@ class RunScreen(PlottingScreen):
                 yield PlotView(name, id=name)
             yield Facts(id="facts")
             yield LogTail(id="log")
-        yield Keys()
+        yield KeyBar()
 
     def on_screen_resume(self) -> None:
         """Read this run from now on."""
@@ -110,7 +110,7 @@ class RunScreen(PlottingScreen):
     def look(self) -> None:
         """Ask for figures that fit the plots."""
         wanted = self.pictures(SUBJECTS, [self.run_id], smoothed=frozenset({"loss"}))
-        self.reader.want(Wanted(run_ids=(self.run_id,), pictures=wanted))
+        self.reader.want(WantedByScreen(run_ids=(self.run_id,), pictures=wanted))
         self.show_snapshot(self.reader.latest)
 
     def action_fill(self) -> None:

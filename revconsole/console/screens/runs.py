@@ -13,8 +13,8 @@ from revconsole.console import rows
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.steering import SteeringScreen
-from revconsole.console.snapshot import Snapshot, Wanted
-from revconsole.console.widgets.keys import Keys
+from revconsole.console.snapshot import Snapshot, WantedByScreen
+from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.console.widgets.panes import Problem, Title, Words
 from revconsole.console.widgets.prompt import Prompt
@@ -71,7 +71,7 @@ class RunsScreen(SteeringScreen):
             compact=True,
             select_on_focus=False,
         )
-        yield Keys()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Keys go to the table."""
@@ -80,7 +80,7 @@ class RunsScreen(SteeringScreen):
 
     def on_screen_resume(self) -> None:
         """Only rows are needed here."""
-        self.reader.want(Wanted())
+        self.reader.want(WantedByScreen())
         self._redraw()
 
     def on_resize(self, event: events.Resize) -> None:

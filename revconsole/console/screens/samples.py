@@ -17,10 +17,10 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Static
 
-from revconsole.console.messages import Seen
+from revconsole.console.messages import SamplesRead
 from revconsole.console.screens.newest import Newest
 from revconsole.console.widgets.gallery import Gallery, fitting
-from revconsole.console.widgets.keys import Keys
+from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.panes import Title
 from revconsole.lab import engine
 from revconsole.lab.pictures import described, in_brief
@@ -71,7 +71,7 @@ class SamplesScreen(Newest, Screen[None]):
                     yield Gallery(id=name)
         with VerticalScroll(id="known", can_focus=False):
             yield Static(id="known-pairs")
-        yield Keys()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Points stand beside each other, pictures one row below the other."""
@@ -83,7 +83,7 @@ class SamplesScreen(Newest, Screen[None]):
         self.set_class(event.size.height >= ROOMY, "-full")
         self.call_after_refresh(self._fit)
 
-    def on_seen(self, event: Seen) -> None:
+    def on_samples_read(self, event: SamplesRead) -> None:
         """Show what was read, or why it could not be."""
         event.stop()
         if event.number != self._number:
@@ -145,9 +145,9 @@ class SamplesScreen(Newest, Screen[None]):
             found = engine.samples(plan, count=BLOCK, side=side, page=page)
         except Exception as error:  # noqa: BLE001  whatever it is, it must not end the console
             problem = str(error) or type(error).__name__
-            self.post_message(Seen(number, problem=problem))
+            self.post_message(SamplesRead(number, problem=problem))
         else:
-            self.post_message(Seen(number, found=found))
+            self.post_message(SamplesRead(number, found=found))
 
     @property
     def _points(self) -> bool:

@@ -12,11 +12,11 @@ from textual.widgets import DataTable
 from revconsole.console import study_rows
 from revconsole.console.reader import Reader
 from revconsole.console.screens.newest import Newest
-from revconsole.console.snapshot import Snapshot, Wanted
-from revconsole.console.widgets.keys import Keys
+from revconsole.console.snapshot import Snapshot, WantedByScreen
+from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.console.widgets.panes import Problem, Title, Words
-from revconsole.lab.board import Entry
+from revconsole.lab.board import StudyEntry
 from revconsole.lab.format import fitted, shortened_path
 from revconsole.records.printable import one_line
 
@@ -40,7 +40,7 @@ class StudiesScreen(Newest, Screen[None]):
         yield Problem()
         yield LiveTable(id="studies")
         yield Words(id="about")
-        yield Keys()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Keys go to the list."""
@@ -48,7 +48,7 @@ class StudiesScreen(Newest, Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Read studies from now on."""
-        self.reader.want(Wanted(studies=True))
+        self.reader.want(WantedByScreen(studies=True))
         self.show_snapshot(self.reader.latest)
 
     def on_resize(self, _: events.Resize) -> None:
@@ -85,7 +85,7 @@ class StudiesScreen(Newest, Screen[None]):
 
             self.app.push_screen(StudyScreen(self.reader, path))
 
-    def _show_about(self, entries: tuple[Entry, ...]) -> None:
+    def _show_about(self, entries: tuple[StudyEntry, ...]) -> None:
         """Title and file of the study under the cursor, in full."""
         path = self.query_one(LiveTable).selected
         entry = next((e for e in entries if e.path == path), None)

@@ -19,15 +19,15 @@ from revconsole.console.colours import themed
 from revconsole.console.judge import Judge
 from revconsole.console.messages import Estimating, Said
 from revconsole.console.reader import Reader
-from revconsole.console.screens.ask import Ask, Choice
+from revconsole.console.screens.ask import Answer, Ask
 from revconsole.console.screens.newest import Newest
-from revconsole.console.snapshot import Snapshot, Wanted
-from revconsole.console.widgets.keys import Keys
+from revconsole.console.snapshot import Snapshot, WantedByScreen
+from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.console.widgets.panes import Problem, Title, Words
 from revconsole.console.widgets.prompt import Prompt
 from revconsole.errors import RevconsoleError
-from revconsole.lab.board import Asked, View
+from revconsole.lab.board import AskedStudy, View
 from revconsole.lab.estimate import Measurer
 from revconsole.lab.lab import Launcher
 from revconsole.lab.shell import command_line
@@ -36,10 +36,10 @@ from revconsole.records.printable import one_line
 from revconsole.records.settings.profile import parse_assignments
 
 FORMS = ("full form", "quick form", "as launched")
-BACKGROUND = Choice(answer="process", key="b", label="In the background")
-HERE = Choice(answer="thread", key="y", label="In this console")
-MEASURE = Choice(answer="measure", key="m", label="Measure time and memory first")
-STOP = Choice(answer="stop", key="y", label="Stop them")
+BACKGROUND = Answer(answer="process", key="b", label="In the background")
+HERE = Answer(answer="thread", key="y", label="In this console")
+MEASURE = Answer(answer="measure", key="m", label="Measure time and memory first")
+STOP = Answer(answer="stop", key="y", label="Stop them")
 WHAT_HAPPENS = (
     "They train one after the other; one that fails does not hold up the others. In the background they outlive this "
     "console. In this console they go on in the background when you quit or the line is lost."
@@ -84,7 +84,7 @@ class StudyScreen(Newest, Screen[None]):
         yield Prompt(
             placeholder="settings: train.epochs=2 seeds=[0,1] …", id="settings", compact=True
         )
-        yield Keys()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Keys go to the table."""
@@ -282,11 +282,11 @@ class StudyScreen(Newest, Screen[None]):
         self.query_one(LiveTable).focus()
 
     def _look(self) -> None:
-        self.reader.want(Wanted(study=self._asked()))
+        self.reader.want(WantedByScreen(study=self._asked()))
         self.show_snapshot(self.reader.latest)
 
-    def _asked(self) -> Asked:
-        return Asked(
+    def _asked(self) -> AskedStudy:
+        return AskedStudy(
             study=self._path,
             quick=self._form == 1,
             launched=self._form == 2,

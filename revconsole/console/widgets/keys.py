@@ -15,7 +15,7 @@ class Idle(Protocol):
         """Actions that would do nothing."""
 
 
-class Keys(Footer):
+class KeyBar(Footer):
     """As Textual's, without keys that would do nothing."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from textual.widgets import DataTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class TableColumn:
     """One column: its key, its heading with unit, its width in cells."""
 
     key: str
@@ -39,7 +39,7 @@ class LiveTable(DataTable[Text]):
     def __init__(self, *, id: str, by_cell: bool = False) -> None:  # noqa: A002  Textual's word
         cursor: Literal["row", "cell"] = "cell" if by_cell else "row"
         super().__init__(id=id, cursor_type=cursor, cell_padding=0, zebra_stripes=False)
-        self._columns: tuple[Column, ...] = ()
+        self._columns: tuple[TableColumn, ...] = ()
         self._shown: dict[str, tuple[Text, ...]] = {}
 
     @property
@@ -56,7 +56,7 @@ class LiveTable(DataTable[Text]):
             return None
         return self.coordinate_to_cell_key(self.cursor_coordinate).column_key.value
 
-    def set_columns(self, columns: Sequence[Column]) -> None:
+    def set_columns(self, columns: Sequence[TableColumn]) -> None:
         """Have these columns; rows are drawn anew if they differ from the present ones."""
         if tuple(columns) == self._columns:
             return
@@ -131,7 +131,7 @@ class LiveTable(DataTable[Text]):
         self.sort(first, key=lambda cell: rank[id(cell)])
 
 
-def _cell(text: Text, column: Column) -> Text:
+def _cell(text: Text, column: TableColumn) -> Text:
     """A cell that is cut with an ellipsis, with its gap to the left."""
     cell = text.copy()
     cell.truncate(column.width, overflow="ellipsis")

@@ -13,7 +13,7 @@ from textual.widgets import RichLog, Static
 from revconsole.console.colours import themed
 from revconsole.lab.format import fitted, shortened_path
 from revconsole.records.printable import one_line
-from revconsole.records.runs.run import Line
+from revconsole.records.runs.run import LogLine
 
 NAME = "revconsole"
 LEAST_PATH = 12
@@ -73,10 +73,10 @@ class Problem(Words):
         self.say(self._sentence)
 
 
-class Origin(Problem):
+class FormOrigin(Problem):
     """Where the values of a form come from, if that takes more than a name."""
 
-    DEFAULT_CSS = "Origin { color: $foreground; background: $boost; max-height: 3; }"
+    DEFAULT_CSS = "FormOrigin { color: $foreground; background: $boost; max-height: 3; }"
 
 
 class Facts(VerticalScroll, can_focus=True):
@@ -107,7 +107,7 @@ class LogTail(RichLog):
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's word
         super().__init__(id=id, max_lines=2000, wrap=True, markup=False, min_width=20)
-        self._lines: tuple[Line, ...] = ()
+        self._lines: tuple[LogLine, ...] = ()
 
     def on_resize(self, event: events.Resize) -> None:
         """Wrap the lines anew."""
@@ -116,7 +116,7 @@ class LogTail(RichLog):
             self.clear()
             self.show_lines(lines)
 
-    def show_lines(self, lines: tuple[Line, ...]) -> None:
+    def show_lines(self, lines: tuple[LogLine, ...]) -> None:
         """Append what is new since the last call."""
         known = self._known(lines)
         if known is None:
@@ -126,7 +126,7 @@ class LogTail(RichLog):
         for line in lines[known:]:
             self.write(self._shown(line))
 
-    def _known(self, lines: tuple[Line, ...]) -> int | None:
+    def _known(self, lines: tuple[LogLine, ...]) -> int | None:
         """How many of `lines` are on screen already; None if the log is another one."""
         if not self._lines:
             return 0
@@ -135,7 +135,7 @@ class LogTail(RichLog):
                 return index + 1
         return None
 
-    def _shown(self, line: Line) -> Text:
+    def _shown(self, line: LogLine) -> Text:
         text = Text(time.strftime("%H:%M:%S ", time.localtime(line.time)), style="dim")
         style = themed(self.app.theme_variables, COLOURS.get(line.level, ""))
         word = "" if line.level == "log" else f"{line.level}: "

@@ -37,7 +37,7 @@ class Menu(Select[str], inherit_bindings=False):
         self.query_one(SelectCurrent).update(next(text for text, v in options if v == value))
 
 
-class Setting(Horizontal):
+class SettingField(Horizontal):
     """A field. With options it is a menu, without them a line of text."""
 
     class Edited(Message):

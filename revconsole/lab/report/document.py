@@ -10,7 +10,7 @@ from revconsole.lab.report.table import Table, settings_table, table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
+class DrawnFigure:
     """A figure with its files, relative to the report, in each format it was drawn in."""
 
     name: str
@@ -35,7 +35,7 @@ class Document:
     """What the arms differ in; None of a single arm."""
     read: str = ""
     """What was read, for the appendix; empty of runs from before it was recorded."""
-    figures: tuple[Drawn, ...] = ()
+    figures: tuple[DrawnFigure, ...] = ()
     folder: Path = field(default_factory=Path)
     """Where the files of figures are relative to."""
     left_out: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Document:
 
 def document(
     results: Results,
-    figures: tuple[Drawn, ...] = (),
+    figures: tuple[DrawnFigure, ...] = (),
     folder: Path = Path(),
     left_out: tuple[str, ...] = (),
 ) -> Document:

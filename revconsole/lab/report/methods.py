@@ -16,7 +16,7 @@ from revconsole.lab.report.alike import WITHOUT_BLOCKS, Alike, applies
 from revconsole.lab.report.notes import QUICK
 from revconsole.lab.report.numbers import gain
 from revconsole.lab.report.results import ArmResult, Results
-from revconsole.lab.report.statistics import LEVEL, Difference
+from revconsole.lab.report.statistics import LEVEL, MeanDifference
 from revconsole.records.datasets import catalogue
 from revconsole.records.runs.run import Run
 from revconsole.records.sections import KINDS, Data, Section, Train
@@ -323,7 +323,7 @@ def _tested(results: Results) -> str:
     return f"{said}.{_untested(untested, results.reference)}"
 
 
-def _untested(gains: Mapping[str, Difference], reference: ArmResult) -> str:
+def _untested(gains: Mapping[str, MeanDifference], reference: ArmResult) -> str:
     if not gains:
         return ""
     reasons: dict[str, list[str]] = {}

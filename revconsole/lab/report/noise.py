@@ -3,7 +3,7 @@
 from revconsole.lab.report import wording
 from revconsole.lab.report.alike import Alike
 from revconsole.records.runs.run import Run
-from revconsole.records.sections import Bdia
+from revconsole.records.sections import BdiaSection
 from revconsole.records.settings.plan import Plan
 
 UPDATE = "before each update, "
@@ -37,7 +37,7 @@ def _parts(plan: Plan) -> list[str]:
     model, done = plan.model, plan.data.augmentations
     shares = (("dropout", "dropout"), ("drop_path", "stochastic depth"))
     parts = [f"{word} {share:g}" for key, word in shares if (share := getattr(model, key, 0.0))]
-    if isinstance(plan.scheme, Bdia) and plan.scheme.gamma:
+    if isinstance(plan.scheme, BdiaSection) and plan.scheme.gamma:
         parts.append(f"random γ = ±{plan.scheme.gamma:g}")
     if done:
         parts.append(f"augmentation{wording.in_brackets(wording.settings(done))}")

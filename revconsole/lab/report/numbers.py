@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from revconsole.lab.report.results import ArmResult, Results
-from revconsole.lab.report.statistics import Difference, Spread, difference, spread
+from revconsole.lab.report.statistics import MeanDifference, MeanSpread, difference, spread
 from revconsole.records.runs.run import Series
 
 TEST, SECONDS, KEPT = "test_accuracy", "epoch_seconds", "kept_for_backward_bytes"
@@ -26,12 +26,12 @@ class ArmRow:
     epoch_seconds: float | None
     kept_bytes: float | None
     peak_bytes: float | None
-    accuracy: Spread | None
-    clean: Spread | None
+    accuracy: MeanSpread | None
+    clean: MeanSpread | None
     """Of training images that are evaluated as the test images are, by the same weights."""
     best_epochs: tuple[int, ...]
     epochs: int
-    gain: Difference | None
+    gain: MeanDifference | None
     alike: int
     """Runs that are copies of another of the arm, and are not counted again."""
     finished: int
@@ -44,7 +44,7 @@ def arm_rows(results: Results) -> tuple[ArmRow, ...]:
     return tuple(_row(arm, baseline) for arm in results.arms)
 
 
-def gain(arm: ArmResult, baseline: ArmResult) -> Difference | None:
+def gain(arm: ArmResult, baseline: ArmResult) -> MeanDifference | None:
     """The difference of the test accuracy to the baseline's; None where either has none."""
     copies = arm.copied or baseline.copied
     return difference(arm.by_seed(TEST), baseline.by_seed(TEST), copies=copies)

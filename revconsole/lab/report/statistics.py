@@ -16,7 +16,7 @@ FEWEST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class MeanSpread:
     """Mean of n values, and their sample deviation, which one value does not have."""
 
     mean: float
@@ -25,7 +25,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class MeanDifference:
     """Mean of values minus baseline. p: two-sided, None where `why_untested` says why."""
 
     mean: float
@@ -39,17 +39,17 @@ class Difference:
         return self.p is not None and self.p <= LEVEL and self.pairs >= FEWEST
 
 
-def spread(values: Sequence[float]) -> Spread | None:
+def spread(values: Sequence[float]) -> MeanSpread | None:
     """Mean and sample deviation (divided by n - 1); None of no values."""
     if not values:
         return None
     deviation = statistics.stdev(values) if len(values) > 1 else None
-    return Spread(mean=statistics.fmean(values), deviation=deviation, n=len(values))
+    return MeanSpread(mean=statistics.fmean(values), deviation=deviation, n=len(values))
 
 
 def difference(
     values: Mapping[int, float], baseline: Mapping[int, float], *, copies: bool = False
-) -> Difference | None:
+) -> MeanDifference | None:
     """Values minus baseline, both by seed; None if either has none.
 
     Tested in pairs of one seed, where both have the very same seeds: other seeds are other runs, and no pairs.
@@ -59,16 +59,16 @@ def difference(
         return None
     mean = statistics.fmean(values.values()) - statistics.fmean(baseline.values())
     if copies:
-        return Difference(mean=mean, pairs=0, why_untested="one answer for several seeds")
+        return MeanDifference(mean=mean, pairs=0, why_untested="one answer for several seeds")
     if values.keys() != baseline.keys():
-        return Difference(mean=mean, pairs=0, why_untested="other seeds")
+        return MeanDifference(mean=mean, pairs=0, why_untested="other seeds")
     gains = [values[seed] - baseline[seed] for seed in values]
     if len(gains) < FEWEST:
         seeds = "1 seed" if len(gains) == 1 else f"{len(gains)} seeds"
-        return Difference(mean=mean, pairs=len(gains), why_untested=seeds)
+        return MeanDifference(mean=mean, pairs=len(gains), why_untested=seeds)
     if math.isclose(max(gains), min(gains), abs_tol=1e-12):
-        return Difference(mean=mean, pairs=len(gains), why_untested="the same for every seed")
-    return Difference(mean=mean, pairs=len(gains), p=_paired_p(values, baseline))
+        return MeanDifference(mean=mean, pairs=len(gains), why_untested="the same for every seed")
+    return MeanDifference(mean=mean, pairs=len(gains), p=_paired_p(values, baseline))
 
 
 def _paired_p(values: Mapping[int, float], baseline: Mapping[int, float]) -> float:

@@ -8,7 +8,7 @@ from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.notes import notes
 from revconsole.lab.report.numbers import ArmRow, arm_rows
 from revconsole.lab.report.results import Results
-from revconsole.lab.report.statistics import Difference, Spread
+from revconsole.lab.report.statistics import MeanDifference, MeanSpread
 
 MEANS_NOTHING = form.UNKNOWN
 """In place of a setting that an arm does not have, or that means nothing in it."""
@@ -87,12 +87,12 @@ def _known(cell: str) -> bool:
     return cell not in {"", form.UNKNOWN}
 
 
-def accuracy(found: Spread | None) -> str:
+def accuracy(found: MeanSpread | None) -> str:
     """A mean of fractions and its deviation in percent."""
     return form.UNKNOWN if found is None else form.mean(found.mean, found.deviation)
 
 
-def verdict(gain: Difference) -> str:
+def verdict(gain: MeanDifference) -> str:
     """A difference in percentage points, and whether it is told from chance, or why that was not tested."""
     points = f"{gain.mean * 100:+.2f} pp"
     if gain.p is None:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from revconsole.errors import StoreError, UnknownName
 from revconsole.lab.report import drawing
-from revconsole.lab.report.document import Drawn, document
+from revconsole.lab.report.document import DrawnFigure, document
 from revconsole.lab.report.figures import (
     accuracy_curves,
     accuracy_memory,
@@ -65,7 +65,7 @@ def write(
 
 def draw(
     results: Results, folder: Path, figures: Sequence[str], inspections: Inspections = NOT_SEEN
-) -> tuple[Drawn, ...]:
+) -> tuple[DrawnFigure, ...]:
     """Every kind of figure that applies, in each format; files are relative to the folder."""
     made = []
     with drawing.drawn():
@@ -75,7 +75,9 @@ def draw(
             for path in files.values():
                 drawing.save(sheet.figure, folder / path)
             width = float(sheet.figure.get_figwidth()) / drawing.WIDTH
-            made.append(Drawn(name=sheet.name, caption=sheet.caption, files=files, width=width))
+            made.append(
+                DrawnFigure(name=sheet.name, caption=sheet.caption, files=files, width=width)
+            )
     return tuple(made)
 
 

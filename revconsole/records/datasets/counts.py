@@ -10,14 +10,14 @@ from revconsole.records.sections.data import Data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class ImageCount:
     """facts: of what is trained on, the images of a folder counted. trained: images of an epoch."""
 
     facts: DatasetFacts
     trained: int
 
 
-def counted(data: Data) -> Counted:
+def counted(data: Data) -> ImageCount:
     """What the settings take of what is there. Images that turn out to be unreadable are counted.
 
     Raises UnknownName, and DataUnavailable where a folder is not as it should be.
@@ -29,9 +29,9 @@ def counted(data: Data) -> Counted:
         train, held_out, test = listed(Path(data.folder or "."), suffixes()).counts
         known = replace(known, train_images=train + held_out, test_images=test)
     if data.dataset == sources.FOLDER and held_out:  # its own; the fraction plays no part
-        return Counted(facts=known, trained=min(data.train_limit or train, train))
+        return ImageCount(facts=known, trained=min(data.train_limit or train, train))
     taken = min(data.train_limit or known.train_images, known.train_images)
-    return Counted(facts=known, trained=taken - data.held_out(taken))
+    return ImageCount(facts=known, trained=taken - data.held_out(taken))
 
 
 def in_folder(data: Data) -> bool:

@@ -48,7 +48,7 @@ class DatasetFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class DatasetFiles:
     """Where the files of a dataset are, and in which layout."""
 
     place: Path
@@ -64,7 +64,7 @@ def data_folder() -> Path:
     return platformdirs.user_cache_path("revconsole") / "data"
 
 
-def found(facts: DatasetFacts, folder: Path) -> Found | None:
+def found(facts: DatasetFacts, folder: Path) -> DatasetFiles | None:
     """The first layout that is complete somewhere, or None; always None for a dataset without layouts.
 
     Raises DataUnavailable where a place may not be looked into.
@@ -73,7 +73,7 @@ def found(facts: DatasetFacts, folder: Path) -> Found | None:
         for place in places:
             files = tuple(folder / place / name for name in names)
             if all(map(_is_there, files, names)):
-                return Found(place=folder / place, layout=layout, files=files)
+                return DatasetFiles(place=folder / place, layout=layout, files=files)
     return None
 
 

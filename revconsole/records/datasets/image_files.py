@@ -21,7 +21,7 @@ Labelled = tuple[tuple[Path, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class ImageList:
     """Every image of a folder, in the order of the names.
 
     validation, test: empty where the folder leaves them to be cut from `train`. passed: what is passed over, in words.
@@ -46,7 +46,7 @@ class Listing:
         return train - cut, validation, test or cut
 
 
-def listed(root: Path, suffixes: frozenset[str]) -> Listing:
+def listed(root: Path, suffixes: frozenset[str]) -> ImageList:
     """Every image below a folder: every file of one of these suffixes.
 
     Raises DataUnavailable, with the place, for what is not as it should be.
@@ -67,7 +67,7 @@ def listed(root: Path, suffixes: frozenset[str]) -> Listing:
     parts = _parts(layout, validation=bool(validation), test=bool(test))
     if not test:
         validation, test = (), validation
-    return Listing(
+    return ImageList(
         root=root,
         classes=layout.classes,
         train=train,

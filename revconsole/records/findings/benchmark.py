@@ -68,7 +68,7 @@ class Bench:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class TimingSpread:
     """Median and quartiles of some timings, in seconds."""
 
     median: float
@@ -77,7 +77,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class BenchmarkRow:
     """One configuration, measured so far; what is empty or None was not reached or cannot be measured here."""
 
     scheme: str
@@ -103,7 +103,7 @@ class Row:
     failed: str = ""
 
     @property
-    def step(self) -> Spread | None:
+    def step(self) -> TimingSpread | None:
         """Seconds of a step."""
         return spread(self.seconds)
 
@@ -133,7 +133,7 @@ class Benchmark:
     bench: Bench
     facts: Mapping[str, Scalar]
     how: Mapping[str, str]
-    rows: tuple[Row, ...] = field(default_factory=tuple)
+    rows: tuple[BenchmarkRow, ...] = field(default_factory=tuple)
     complete: bool = False
 
     @property
@@ -141,32 +141,32 @@ class Benchmark:
         """In the order measured."""
         return tuple(dict.fromkeys(row.depth for row in self.rows))
 
-    def stored(self, scheme: str, depth: int | None) -> Row | None:
+    def stored(self, scheme: str, depth: int | None) -> BenchmarkRow | None:
         """The row of a scheme with all activations kept."""
         found = (r for r in self.rows if (r.scheme, r.depth) == (scheme, depth))
         return next((r for r in found if r.backward == "stored"), None)
 
-    def of_plain(self, row: Row) -> float | None:
+    def of_plain(self, row: BenchmarkRow) -> float | None:
         """Median step over that of the plain residual network, all activations kept."""
         return _quotient(row, self.stored("residual", row.depth))
 
-    def work(self, row: Row) -> float | None:
+    def work(self, row: BenchmarkRow) -> float | None:
         """Operations over those of the plain residual network, all activations kept."""
         plain = self.stored("residual", row.depth)
         if plain is None or not plain.operations or row.operations is None:
             return None
         return row.operations / plain.operations
 
-    def of_own(self, row: Row) -> float | None:
+    def of_own(self, row: BenchmarkRow) -> float | None:
         """Median step over that of the same scheme with all activations kept."""
         return _quotient(row, self.stored(row.scheme, row.depth))
 
-    def limit(self, row: Row) -> float | None:
+    def limit(self, row: BenchmarkRow) -> float | None:
         """1 + the share of the forward in a step of this scheme with all activations kept."""
         stored = self.stored(row.scheme, row.depth)
         return stored.limit if stored else None
 
-    def largest_batch(self, row: Row) -> int | None:
+    def largest_batch(self, row: BenchmarkRow) -> int | None:
         """The largest batch that fits `bench.memory_bytes`: tried where possible, else predicted."""
         if row.verified_batch is not None:
             return row.verified_batch
@@ -183,14 +183,14 @@ class Update:
     benchmark: Benchmark
 
 
-def spread(seconds: Sequence[float]) -> Spread | None:
+def spread(seconds: Sequence[float]) -> TimingSpread | None:
     """Median and quartiles, by linear interpolation between timings; None without any."""
     if not seconds:
         return None
     if len(seconds) == 1:
-        return Spread(median=seconds[0], low=seconds[0], high=seconds[0])
+        return TimingSpread(median=seconds[0], low=seconds[0], high=seconds[0])
     low, median, high = statistics.quantiles(seconds, n=4, method="inclusive")
-    return Spread(median=median, low=low, high=high)
+    return TimingSpread(median=median, low=low, high=high)
 
 
 def predicted_batch(peaks: Sequence[tuple[int, int]], memory_bytes: int) -> int | None:
@@ -207,7 +207,7 @@ def predicted_batch(peaks: Sequence[tuple[int, int]], memory_bytes: int) -> int 
     return max(0, math.floor(small + (memory_bytes - low) / per_image))
 
 
-def _quotient(row: Row, reference: Row | None) -> float | None:
+def _quotient(row: BenchmarkRow, reference: BenchmarkRow | None) -> float | None:
     if reference is None or row.step is None or reference.step is None:
         return None
     return row.step.median / reference.step.median

@@ -39,7 +39,7 @@ class Attended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attention:
+class AttentionRollout:
     """Attention rolled out over blocks. of: whose it is. blocks: how many softmax attentions it went through."""
 
     of: Literal["the class token", "the mean over all tokens"]
@@ -59,4 +59,4 @@ class Inspection:
     step: int
     best: bool
     positions: Positions | str
-    attention: Attention | str
+    attention: AttentionRollout | str

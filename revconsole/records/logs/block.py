@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from revconsole.records.logs.columns import Column
+from revconsole.records.logs.columns import MetricColumn
 from revconsole.records.logs.events import EpochFinished, Measured
 
 OF_STEPS = frozenset({"loss", "images_per_second"})
@@ -57,7 +57,7 @@ def _earlier(mark: tuple[Number, float] | None, seconds: float) -> tuple[Number,
 
 
 @dataclass(slots=True)
-class Block:
+class MeasuredBlock:
     """What consecutive `Measured` and `EpochFinished` events amount to.
 
     columns: the points of each metric, in the order in which the metrics came up. step: as far as these
@@ -68,7 +68,7 @@ class Block:
     first of `epochs` came. marks: how far the one after the last.
     """
 
-    columns: dict[str, Column] = field(default_factory=dict)
+    columns: dict[str, MetricColumn] = field(default_factory=dict)
     epochs: list[EpochFinished] = field(default_factory=list)
     measured: bool = False
     step: int = 0
@@ -101,7 +101,7 @@ class Block:
         for name, value in event.values.items():
             column = self.columns.get(name)
             if column is None:
-                column = self.columns[name] = Column()
+                column = self.columns[name] = MetricColumn()
             column.append(event.step, value)
 
     def _time(self, event: Measured, elapsed: float) -> None:

@@ -1,4 +1,4 @@
-"""Digest: the log of an attempt once more, by columns, so that a reader need not parse a million lines.
+"""Column cache: the log of an attempt once more, by columns, so that a reader need not parse a million lines.
 
 Derived, and may be deleted. The writer appends a chunk to `digest.bin` for each MiB of log. A chunk names the
 bytes of the log that it stands for and their CRC-32; a reader that finds other bytes there, or a chunk that is not
@@ -23,15 +23,15 @@ from revconsole.records.files import bounded
 from revconsole.records.files.bounded import LOG_BYTES
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.files.shared import READABLE, set_mode
-from revconsole.records.logs.block import Block, Marks
-from revconsole.records.logs.columns import Column
+from revconsole.records.logs.block import Marks, MeasuredBlock
+from revconsole.records.logs.columns import MetricColumn
 from revconsole.records.logs.events import (
     Advised,
     Answered,
     EpochFinished,
     Finished,
+    LoggedEvent,
     Measured,
-    Record,
     Started,
 )
 
@@ -39,7 +39,7 @@ FILE = "digest.bin"
 CHUNK_BYTES = 1 << 20
 """Of log to a chunk; what comes after the last chunk is read line by line."""
 MARK = b"rvdig004"
-"""With the format's number; to be raised when `Block` or the events that `ORDERED` names change."""
+"""With the format's number; to be raised when `MeasuredBlock` or the events that `ORDERED` names change."""
 HEAD = struct.Struct("<8sQQIIII")
 MOST_BYTES = 1 << 28
 """Of one part of a chunk; a length beyond is damage."""
@@ -52,7 +52,7 @@ class Stretch:
     """Some consecutive lines of the log, reordered harmlessly: first those kept as they are, then the block."""
 
     lines: list[bytes] = field(default_factory=list)
-    block: Block = field(default_factory=Block)
+    block: MeasuredBlock = field(default_factory=MeasuredBlock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class DigestWriter:
         self._chunk_bytes, self._written = chunk_bytes, 0
         self._begin(0)
 
-    def add(self, record: Record, line: bytes) -> None:
+    def add(self, record: LoggedEvent, line: bytes) -> None:
         """Take in a line that was appended to the log."""
         try:
             self._take(record, line)
@@ -86,7 +86,7 @@ class DigestWriter:
         self._start = self._stop = start
         self._crc, self._stretches = 0, [Stretch()]
 
-    def _take(self, record: Record, line: bytes) -> None:
+    def _take(self, record: LoggedEvent, line: bytes) -> None:
         self._stop += len(line)
         self._crc = zlib.crc32(line, self._crc)
         event, newest = record.event, self._stretches[-1]
@@ -185,15 +185,15 @@ def _packed(stretch: Stretch, binary: list[bytes]) -> dict[str, Any]:
 
 def _unpacked(part: dict[str, Any], unread: memoryview) -> tuple[Stretch, memoryview]:
     """A stretch, and the columns of the others."""
-    columns: dict[str, Column] = {}
+    columns: dict[str, MetricColumn] = {}
     for name, count, same, ascending in part["columns"]:
         if same == name:
             steps, unread = _array("q", unread, count)
         else:
             steps = columns[same].steps
         values, unread = _array("d", unread, count)
-        columns[name] = Column(steps, values, ascending=ascending)
-    block = Block(
+        columns[name] = MetricColumn(steps, values, ascending=ascending)
+    block = MeasuredBlock(
         columns,
         [_epoch(*each) for each in part["epochs"]],
         part["measured"],

@@ -111,7 +111,7 @@ class Pyramid:
                 self._levels[number].append(below.extremes(start, start + BRANCHES))
 
 
-class Column:
+class MetricColumn:
     """The points of one metric, in the order measured: 16 bytes each. `ascending` is said of the steps."""
 
     __slots__ = ("_pyramid", "ascending", "steps", "values")
@@ -142,7 +142,7 @@ class Column:
         self.steps.append(step)
         self.values.append(value)
 
-    def extend(self, more: "Column") -> None:
+    def extend(self, more: "MetricColumn") -> None:
         """Many points more."""
         if self.steps and more.steps and more.steps[0] < self.steps[-1]:
             self.ascending = False
@@ -150,12 +150,12 @@ class Column:
         self.steps.extend(more.steps)
         self.values.extend(more.values)
 
-    def until(self, step: int) -> "Column":
+    def until(self, step: int) -> "MetricColumn":
         """A new column without the points beyond `step`: readers may still hold windows onto this one."""
         if self.ascending:
             keep = bisect_right(self.steps, step)
-            return Column(self.steps[:keep], self.values[:keep])
-        kept = Column()
+            return MetricColumn(self.steps[:keep], self.values[:keep])
+        kept = MetricColumn()
         for at, value in zip(self.steps, self.values, strict=True):
             if at <= step:
                 kept.append(at, value)

@@ -212,7 +212,7 @@ NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class LoggedEvent:
     """An event with its place in the log of one attempt, and when it was written.
 
     time: seconds since 1970, by a clock that may be set. elapsed: seconds since the attempt began, by one
@@ -225,11 +225,11 @@ class Record:
     elapsed: float | None = None
 
 
-class Damaged(ValueError):  # noqa: N818  the name says what happened
+class DamagedLine(ValueError):  # noqa: N818  the name says what happened
     """A line of an event log that is not what was written."""
 
 
-def encode(record: Record) -> bytes:
+def encode(record: LoggedEvent) -> bytes:
     """One whole line, newline included."""
     event = record.event
     body: dict[str, Any] = {"seq": record.seq, "time": round(record.time, 6)}
@@ -241,11 +241,11 @@ def encode(record: Record) -> bytes:
     return b'%s,"crc":"%08x"}\n' % (text, zlib.crc32(text))
 
 
-def decode(line: bytes) -> Record:
-    """The record of one line. Raises Damaged if a byte was lost or changed."""
+def decode(line: bytes) -> LoggedEvent:
+    """The record of one line. Raises DamagedLine if a byte was lost or changed."""
     text, mark, tail = line.rstrip(b"\n").rpartition(b',"crc":"')
     if not mark or tail != b'%08x"}' % zlib.crc32(text):
-        raise Damaged("checksum does not match")
+        raise DamagedLine("checksum does not match")
     try:
         body = json.loads(text + b"}")
         cls = KINDS[body.pop("kind")]
@@ -255,9 +255,9 @@ def decode(line: bytes) -> Record:
             body.pop("elapsed", None),
         )
         event = cls(**{k: _restored(v, k) for k, v in body.items()})
-        return Record(seq=seq, time=time, event=event, elapsed=elapsed)
+        return LoggedEvent(seq=seq, time=time, event=event, elapsed=elapsed)
     except (KeyError, TypeError, ValueError) as error:
-        raise Damaged(f"not an event: {error}") from None
+        raise DamagedLine(f"not an event: {error}") from None
 
 
 def _plain(value: Any) -> Any:

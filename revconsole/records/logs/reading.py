@@ -14,8 +14,8 @@ from revconsole.records.files import bounded
 from revconsole.records.files.bounded import LOG_BYTES
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.logs import column_cache
-from revconsole.records.logs.block import Block
-from revconsole.records.logs.events import Record, decode
+from revconsole.records.logs.block import MeasuredBlock
+from revconsole.records.logs.events import LoggedEvent, decode
 from revconsole.records.logs.log import MOST_BYTES
 
 LINE_BYTES = MOST_BYTES
@@ -29,10 +29,10 @@ DOUBT_BYTES = 1 << 16
 class Taker(Protocol):
     """What takes records in: a `Tally` or a `Fold`."""
 
-    def add(self, record: Record) -> None:
+    def add(self, record: LoggedEvent) -> None:
         """One record."""
 
-    def add_block(self, block: Block) -> None:
+    def add_block(self, block: MeasuredBlock) -> None:
         """Many measurements."""
 
 

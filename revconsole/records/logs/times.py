@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 
-from revconsole.records.logs.block import OF_STEPS, PROBE, REPORTED, Block, Mark, Marks
+from revconsole.records.logs.block import OF_STEPS, PROBE, REPORTED, Mark, Marks, MeasuredBlock
 from revconsole.records.logs.events import Answered, EpochFinished, Measured
 
 FORECAST = frozenset({"evaluated_per_epoch", "evaluated_at_end", "image_seconds"})
@@ -95,7 +95,7 @@ class Times:
         )  # fmt: skip
         self._start, self._marks = (event.step, at), Marks()
 
-    def take_block(self, block: Block, *, steps: Callable[[EpochFinished], int]) -> None:
+    def take_block(self, block: MeasuredBlock, *, steps: Callable[[EpochFinished], int]) -> None:
         """Take in many measurements at once, as if they had come one by one. steps: of an epoch."""
         if block.first_of_all is not None:
             elapsed, training, reported = block.first_of_all

@@ -32,7 +32,7 @@ from revconsole.records.logs.events import (
     Failed,
     Finished,
     HandedOver,
-    Record,
+    LoggedEvent,
     encode,
 )
 from revconsole.records.runs.identity import UNKNOWN, Identity, mine
@@ -146,7 +146,7 @@ class Attempt:
         """Write one line, and count it into the digest unless it was lost."""
         self._seq += 1
         elapsed = time.monotonic() - self._began
-        record = Record(seq=self._seq, time=time.time(), event=event, elapsed=elapsed)
+        record = LoggedEvent(seq=self._seq, time=time.time(), event=event, elapsed=elapsed)
         line, lost = encode(record), self._log.lost
         outage = self._log.append(line)
         if self._log.lost == lost:

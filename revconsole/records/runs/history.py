@@ -1,4 +1,4 @@
-"""Fold: from events to what they amount to. `Tally` keeps what a row shows, `Fold` every point as well.
+"""History: from events to what they amount to. `RunningSummary` keeps what a row shows, `History` every point as well.
 
 A new attempt that resumed from step k supersedes whatever older attempts wrote beyond k: those points are
 dropped here, so a curve never shows a step twice.
@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from revconsole.records.logs.block import Block
+from revconsole.records.logs.block import MeasuredBlock
 from revconsole.records.logs.boundary import Boundary, following
-from revconsole.records.logs.columns import Column
+from revconsole.records.logs.columns import MetricColumn
 from revconsole.records.logs.events import (
     Advised,
     Answered,
@@ -26,12 +26,12 @@ from revconsole.records.logs.events import (
     Logged,
     Measured,
     MetricDeclared,
-    Record,
+    LoggedEvent,
     Scalar,
     Started,
 )
-from revconsole.records.runs.run import Confusion, Line, Series
-from revconsole.records.sections import Classification, Criterion
+from revconsole.records.runs.run import Confusion, LogLine, Series
+from revconsole.records.sections import ClassificationSection, Criterion
 from revconsole.records.logs.times import Times
 
 LOG_LINES = 1000
@@ -40,10 +40,10 @@ UNNAMED = "alarm"
 """The word for an alarm that does not say what it is about."""
 
 
-class Tally:
+class RunningSummary:
     """The latest and the best of one run, in constant memory per epoch. best: what is best, by default the accuracy."""
 
-    def __init__(self, best: Criterion = Classification.best) -> None:
+    def __init__(self, best: Criterion = ClassificationSection.best) -> None:
         self._criterion = best
         self.facts: dict[str, Scalar] = {}
         self.earlier: dict[str, tuple[Scalar, ...]] = {}
@@ -74,7 +74,7 @@ class Tally:
         self._before, self._first, self._times = self.seconds, None, Times()
         self.started, self.ending, self.paused = False, None, False
 
-    def add(self, record: Record) -> None:
+    def add(self, record: LoggedEvent) -> None:
         """Take one record in, in the order written."""
         now = self._elapsed(record)
         self._times.pass_to(now)
@@ -106,7 +106,7 @@ class Tally:
             case _:
                 pass
 
-    def add_block(self, block: Block) -> None:
+    def add_block(self, block: MeasuredBlock) -> None:
         """Take in many measurements at once, as if they had been added one by one."""
         self.step = block.step if block.measured else max(self.step, block.step)
         self._times.take_block(block, steps=self._finish)
@@ -192,7 +192,7 @@ class Tally:
         higher = best is None or score(new.values[metric]) > score(best.values[metric])
         return new if higher else best
 
-    def _elapsed(self, record: Record) -> float:
+    def _elapsed(self, record: LoggedEvent) -> float:
         """Seconds of the attempt until a record, by the wall clock only where nothing else was written."""
         if record.elapsed is not None:
             return record.elapsed
@@ -223,15 +223,15 @@ class Tally:
             self._best = self._better(self._best, epoch)
 
 
-class Fold:
+class History:
     """All of one run: the tally, every metric as a series, and the log."""
 
-    def __init__(self, best: Criterion = Classification.best) -> None:
-        self.tally = Tally(best)
+    def __init__(self, best: Criterion = ClassificationSection.best) -> None:
+        self.tally = RunningSummary(best)
         self._criterion = best
         self._metrics: dict[str, MetricDeclared] = {}
-        self._columns: dict[str, Column] = {}
-        self._log: deque[Line] = deque(maxlen=LOG_LINES)
+        self._columns: dict[str, MetricColumn] = {}
+        self._log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.confusion: Confusion | None = None
         self.boundary: Boundary | None = None
 
@@ -239,7 +239,7 @@ class Fold:
         """The next record belongs to a newer attempt."""
         self.tally.begin_attempt()
 
-    def add(self, record: Record) -> None:
+    def add(self, record: LoggedEvent) -> None:
         """Take one record in, in the order written."""
         self.tally.add(record)
         match record.event:
@@ -260,7 +260,7 @@ class Fold:
                 pass
         self._log.extend(_lines(record, self._criterion))
 
-    def add_block(self, block: Block) -> None:
+    def add_block(self, block: MeasuredBlock) -> None:
         """Take in many measurements at once, as if they had been added one by one."""
         self.tally.add_block(block)
         for name, column in block.columns.items():
@@ -273,7 +273,7 @@ class Fold:
             for name, c in self._columns.items()
         }
 
-    def log(self) -> tuple[Line, ...]:
+    def log(self) -> tuple[LogLine, ...]:
         """The last lines of the log, oldest first."""
         return tuple(self._log)
 
@@ -281,10 +281,10 @@ class Fold:
         for name, value in values.items():
             self._column(name).append(step, value)
 
-    def _column(self, name: str) -> Column:
+    def _column(self, name: str) -> MetricColumn:
         column = self._columns.get(name)
         if column is None:
-            column = self._columns[name] = Column()
+            column = self._columns[name] = MetricColumn()
         return column
 
     def _metric(self, name: str) -> MetricDeclared:
@@ -308,9 +308,9 @@ def _largest(values: Sequence[float]) -> float:
     return max(math.inf if math.isnan(value) else value for value in values)
 
 
-def _lines(record: Record, best: Criterion) -> Iterable[Line]:
-    def line(level: Any, text: str) -> Line:
-        return Line(time=record.time, level=level, text=text)
+def _lines(record: LoggedEvent, best: Criterion) -> Iterable[LogLine]:
+    def line(level: Any, text: str) -> LogLine:
+        return LogLine(time=record.time, level=level, text=text)
 
     match record.event:
         case Logged(text=text):

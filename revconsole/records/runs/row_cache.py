@@ -1,4 +1,4 @@
-"""Seal: the folded row of a run that ended, kept beside its log so that listing need not read the log again.
+"""Row cache: the row of a run that ended, kept beside its log so that listing need not read the log again.
 
 Derived, and may be deleted. It names the attempt and the length of the log it was made from and is ignored as
 soon as either differs.

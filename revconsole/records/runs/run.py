@@ -127,7 +127,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class LogLine:
     """One line of the run's log: when, how serious, what."""
 
     time: float
@@ -165,7 +165,7 @@ class Run:
     earlier: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
     """Of facts that an attempt changed, what the attempts before it had recorded, in order."""
     series: Mapping[str, Series] = field(default_factory=dict)
-    log: tuple[Line, ...] = ()
+    log: tuple[LogLine, ...] = ()
     confusion: Confusion | None = None
     """Of the test, once there was one."""
     boundary: Boundary | None = None

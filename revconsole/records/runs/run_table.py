@@ -1,4 +1,4 @@
-"""Listing: the rows of all runs of a store, look by look, where a run that ended costs three stats and no reading."""
+"""Run table: the rows of all runs of a store, look by look, where a run that ended costs three stats and no reading."""
 
 import time
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from revconsole.records.runs import attempt as attempts
 from revconsole.records.files import clock
 from revconsole.records.runs import store_cache
 from revconsole.records.runs.header import Header, read_header, stamp
-from revconsole.records.runs.store_cache import Entry
+from revconsole.records.runs.store_cache import CachedRow
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.tail import Tail, damaged_row
 
@@ -20,12 +20,12 @@ UNSAVED_RUNS, UNSAVED_SECONDS = 32, 0.1
 """Rows that were not in the index, and the work on them, after which it is written anew."""
 
 
-class Listing:
+class RunTable:
     """The rows of one store. Not safe to share between threads."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._kept: dict[str, Entry] = {}
+        self._kept: dict[str, CachedRow] = {}
         self._loaded = False
         self._tails: dict[str, Tail] = {}
         self._unsaved, self._work = 0, 0.0
@@ -44,7 +44,7 @@ class Listing:
         self._save()
         return found
 
-    def _known(self, run_id: str, before: dict[str, Entry]) -> Summary | None:
+    def _known(self, run_id: str, before: dict[str, CachedRow]) -> Summary | None:
         """The row of a run that has not changed since."""
         entry = before.get(run_id)
         if entry is None:
@@ -85,7 +85,7 @@ class Listing:
         made_from = store_cache.signature(f"{self._root}/{row.id}", row.attempt)
         if made_from is None or not store_cache.settled(made_from, began - SETTLED_SECONDS):
             return False
-        self._kept[row.id] = Entry(made_from, row)
+        self._kept[row.id] = CachedRow(made_from, row)
         return True
 
     def _save(self) -> None:

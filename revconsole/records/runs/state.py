@@ -18,7 +18,7 @@ from revconsole.records.files import bounded, clock
 from revconsole.records.files.bounded import NOTE_BYTES, RECORD_BYTES
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.logs.events import Failed, Finished, HandedOver
-from revconsole.records.runs.history import Tally
+from revconsole.records.runs.history import RunningSummary
 from revconsole.records.runs.identity import UNKNOWN, Identity
 from revconsole.records.runs.run import State
 
@@ -67,7 +67,7 @@ class Place:
             return 0.0
 
 
-def judged(place: Place, tally: Tally) -> Verdict:
+def judged(place: Place, tally: RunningSummary) -> Verdict:
     """The state of a run, and why if it is not what everybody hopes for."""
     if not place.attempt:
         waits = waiting(place)
@@ -151,7 +151,7 @@ def _ended(ending: Finished | Failed | HandedOver) -> Verdict:
             return "lost", f"handed over to {to} at step {step}, which never began; {GOES_ON}"
 
 
-def _living(place: Place, tally: Tally) -> Verdict:
+def _living(place: Place, tally: RunningSummary) -> Verdict:
     if place.holder is not None and place.holder.held():
         pid = place.holder.pid
         return "stalled", f"process {pid} is held by a signal; `kill -CONT {pid}` lets it go on"
@@ -189,7 +189,7 @@ def said_of_disk(disk: os.statvfs_result) -> str:
     return "the disk of the store is full: make room, what is measured waits in memory"
 
 
-def _gone(place: Place, tally: Tally) -> Verdict:
+def _gone(place: Place, tally: RunningSummary) -> Verdict:
     """The process went without a word: who knows why."""
     after = f"after step {tally.step}"
     seen = _seen(place)

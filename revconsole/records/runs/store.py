@@ -33,7 +33,7 @@ from revconsole.records.runs.control import whoami
 from revconsole.records.logs.events import Finished
 from revconsole.records.runs.header import Header, read_header, write_header
 from revconsole.records.runs.identity import Identity
-from revconsole.records.runs.run_table import Listing
+from revconsole.records.runs.run_table import RunTable
 from revconsole.records.settings.plan import Plan
 from revconsole.records.runs.run import Run, Summary
 from revconsole.records.files.shared import ENTERED, create, make_folder, set_mode
@@ -54,7 +54,7 @@ class RunStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._listing = Listing(root)
+        self._listing = RunTable(root)
         self._lock = threading.Lock()
 
     def _make_root(self, *, shared: bool) -> None:

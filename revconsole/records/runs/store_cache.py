@@ -1,4 +1,4 @@
-"""Index: the rows of a store's ended runs in one file, so that listing ten thousand of them reads one file.
+"""Store cache: the rows of a store's ended runs in one file, so that listing ten thousand of them reads one file.
 
 Derived, and may be deleted. A row is believed only while its run has the signature it was made under (times and
 sizes of the folders and files a row comes from). It is replaced in one step, without a lock: of two processes that
@@ -44,7 +44,7 @@ Signature = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CachedRow:
     """The row of an ended run, and the signature of the run folder it was made from."""
 
     signature: Signature
@@ -74,7 +74,7 @@ def settled(signature: Signature, since: float) -> bool:
     return max(signature[:3]) < since * 1e9
 
 
-def read(root: Path) -> dict[str, Entry]:
+def read(root: Path) -> dict[str, CachedRow]:
     """The rows of a store's index by run; none if there is no index, or not one of this version."""
     try:
         head, _, body = bounded.read(root / FILE, INDEX_BYTES).partition(b"\n")
@@ -85,7 +85,7 @@ def read(root: Path) -> dict[str, Entry]:
         return {}
 
 
-def write(root: Path, entries: Mapping[str, Entry]) -> None:
+def write(root: Path, entries: Mapping[str, CachedRow]) -> None:
     """Replace the index. A store that cannot be written does without."""
     body = json.dumps(_packed(entries), separators=(",", ":")).encode()
     hidden = root / f".{FILE}-{secrets.token_hex(4)}"
@@ -99,7 +99,7 @@ def write(root: Path, entries: Mapping[str, Entry]) -> None:
         hidden.unlink(missing_ok=True)
 
 
-def _mode(root: Path, entries: Mapping[str, Entry]) -> int:
+def _mode(root: Path, entries: Mapping[str, CachedRow]) -> int:
     """Readable by those who may enter every run that it has a row of."""
     mode, group = OWNER_ALONE | 0o044, os.getegid()
     for run_id in entries:
@@ -123,7 +123,7 @@ def _sections() -> list[type[Section]]:
     return sorted(Section.__subclasses__(), key=lambda cls: cls.__name__)
 
 
-def _packed(entries: Mapping[str, Entry]) -> dict[str, Any]:
+def _packed(entries: Mapping[str, CachedRow]) -> dict[str, Any]:
     """Rows as lists; sections of plans, which many runs share, once."""
     sections: dict[str, int] = {}
 
@@ -144,7 +144,7 @@ def _packed(entries: Mapping[str, Entry]) -> dict[str, Any]:
     return {"sections": [json.loads(text) for text in sections], "rows": rows}
 
 
-def _entries(body: dict[str, Any]) -> dict[str, Entry]:
+def _entries(body: dict[str, Any]) -> dict[str, CachedRow]:
     kinds = {cls.__name__: cls for cls in _sections()}
     sections = [kinds[kind].model_validate(values) for kind, values in body["sections"]]
     found = {}
@@ -152,7 +152,7 @@ def _entries(body: dict[str, Any]) -> dict[str, Entry]:
         for place in SHARED:
             settings[place] = sections[settings[place]]
         row = _row(columns, _plan(settings))
-        found[row.id] = Entry(tuple(made_from), row)
+        found[row.id] = CachedRow(tuple(made_from), row)
     return found
 
 

@@ -8,7 +8,7 @@ from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import row_cache
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.logs.events import Finished, HandedOver
-from revconsole.records.runs.history import Fold, Tally
+from revconsole.records.runs.history import History, RunningSummary
 from revconsole.records.runs.header import Header, header_stamp, read_header
 from revconsole.records.settings.plan import Plan
 from revconsole.records.logs.reading import Reading
@@ -47,7 +47,7 @@ class Tail:
         self._read_header()
         self._read_new()
         fold = self._fold
-        if isinstance(fold, Tally):
+        if isinstance(fold, RunningSummary):
             return Run(summary=self._row(), facts=dict(fold.facts))
         return Run(
             summary=self._row(),
@@ -60,8 +60,8 @@ class Tail:
         )
 
     @property
-    def _tally(self) -> Tally:
-        return self._fold if isinstance(self._fold, Tally) else self._fold.tally
+    def _tally(self) -> RunningSummary:
+        return self._fold if isinstance(self._fold, RunningSummary) else self._fold.tally
 
     def _sealed_row(self) -> Summary | None:
         """The kept row, if there is one of this very log and the log itself was not needed yet."""
@@ -90,7 +90,7 @@ class Tail:
     def _start_again(self) -> None:
         plan = self._header.plan
         best = Plan.model_fields["objective"].default.best if plan is None else plan.objective.best
-        self._fold: Fold | Tally = Fold(best) if self._series else Tally(best)
+        self._fold: History | RunningSummary = History(best) if self._series else RunningSummary(best)
         self._attempt, self._damaged = 0, 0
         self._reading: Reading | None = None
 
@@ -195,7 +195,7 @@ def damaged_row(header: Header) -> Summary:
     )  # fmt: skip
 
 
-def _peak(tally: Tally) -> tuple[int | None, str]:
+def _peak(tally: RunningSummary) -> tuple[int | None, str]:
     device = _text(tally.facts.get("device")) or "the device"
     if "device_peak_allocated_bytes" in tally.peaks:
         return _whole(tally.peaks["device_peak_allocated_bytes"]), f"allocated on {device}"

@@ -19,55 +19,62 @@ from revconsole.records.sections.model import (
     Resnet,
     Svm,
     Swin,
-    Timm,
+    TimmModel,
     Uniformer,
     Vit,
 )
-from revconsole.records.sections.objective import Classification, Criterion, Dino, Mae
-from revconsole.records.sections.optimizer import Adam, AdamW, Sgd
-from revconsole.records.sections.optimizer import Timm as TimmOptimizer
-from revconsole.records.sections.schedule import Constant, Cosine, Exponential, OneCycle, Step
+from revconsole.records.sections.objective import ClassificationSection, Criterion, Dino, Mae
+from revconsole.records.sections.optimizer import Adam, AdamW, Sgd, TimmOptimizer
+from revconsole.records.sections.schedule import (
+    Constant,
+    Cosine,
+    Exponential,
+    OneCycle,
+    StepSchedule,
+)
 from revconsole.records.sections.scheme import (
-    Additive,
-    Bdia,
-    Coefficients,
-    Hamiltonian,
-    Leapfrog,
-    Midpoint,
-    MidpointA,
-    Momentum,
-    Residual,
+    AdditiveSection,
+    BdiaSection,
+    CoefficientsSection,
+    HamiltonianSection,
+    LeapfrogSection,
+    MidpointASection,
+    MidpointSection,
+    MomentumSection,
+    ResidualSection,
 )
 from revconsole.records.sections.section import Section
 from revconsole.records.sections.train import Train
 
 Backward = Literal["stored", "checkpointed", "reversible", "auto"]
 Model = Annotated[
-    Vit | Timm | Cct | Conformer | Uniformer | Swin | Resnet | Cnn | Mlp | Svm | Python,
+    Vit | TimmModel | Cct | Conformer | Uniformer | Swin | Resnet | Cnn | Mlp | Svm | Python,
     Field(discriminator="architecture"),
 ]
 Scheme = Annotated[
-    Residual
-    | Additive
-    | Momentum
-    | Bdia
-    | Midpoint
-    | Leapfrog
-    | Hamiltonian
-    | MidpointA
-    | Coefficients,
+    ResidualSection
+    | AdditiveSection
+    | MomentumSection
+    | BdiaSection
+    | MidpointSection
+    | LeapfrogSection
+    | HamiltonianSection
+    | MidpointASection
+    | CoefficientsSection,
     Field(discriminator="name"),
 ]
 Optimizer = Annotated[AdamW | Adam | Sgd | TimmOptimizer, Field(discriminator="name")]
-Schedule = Annotated[Constant | Cosine | Step | Exponential | OneCycle, Field(discriminator="name")]
-Objective = Annotated[Classification | Mae | Dino, Field(discriminator="name")]
+Schedule = Annotated[
+    Constant | Cosine | StepSchedule | Exponential | OneCycle, Field(discriminator="name")
+]
+Objective = Annotated[ClassificationSection | Mae | Dino, Field(discriminator="name")]
 
 KINDS: dict[str, tuple[str, dict[str, type[Section]]]] = {
     "model": (
         "architecture",
         {
             "vit": Vit,
-            "timm": Timm,
+            "timm": TimmModel,
             "cct": Cct,
             "conformer": Conformer,
             "uniformer": Uniformer,
@@ -82,15 +89,15 @@ KINDS: dict[str, tuple[str, dict[str, type[Section]]]] = {
     "scheme": (
         "name",
         {
-            "residual": Residual,
-            "additive": Additive,
-            "momentum": Momentum,
-            "bdia": Bdia,
-            "midpoint": Midpoint,
-            "leapfrog": Leapfrog,
-            "hamiltonian": Hamiltonian,
-            "midpoint_a": MidpointA,
-            "coefficients": Coefficients,
+            "residual": ResidualSection,
+            "additive": AdditiveSection,
+            "momentum": MomentumSection,
+            "bdia": BdiaSection,
+            "midpoint": MidpointSection,
+            "leapfrog": LeapfrogSection,
+            "hamiltonian": HamiltonianSection,
+            "midpoint_a": MidpointASection,
+            "coefficients": CoefficientsSection,
         },
     ),
     "optimizer": ("name", {"adamw": AdamW, "adam": Adam, "sgd": Sgd, "timm": TimmOptimizer}),
@@ -99,12 +106,12 @@ KINDS: dict[str, tuple[str, dict[str, type[Section]]]] = {
         {
             "constant": Constant,
             "cosine": Cosine,
-            "step": Step,
+            "step": StepSchedule,
             "exponential": Exponential,
             "one-cycle": OneCycle,
         },
     ),
-    "objective": ("name", {"classification": Classification, "mae": Mae, "dino": Dino}),
+    "objective": ("name", {"classification": ClassificationSection, "mae": Mae, "dino": Dino}),
 }
 """For each section with several kinds: the key that tells them apart, and the kinds."""
 
@@ -112,13 +119,13 @@ __all__ = [
     "KINDS",
     "Adam",
     "AdamW",
-    "Additive",
+    "AdditiveSection",
     "Backward",
-    "Bdia",
+    "BdiaSection",
     "Cct",
-    "Classification",
+    "ClassificationSection",
     "Cnn",
-    "Coefficients",
+    "CoefficientsSection",
     "Conformer",
     "Constant",
     "Cosine",
@@ -126,28 +133,28 @@ __all__ = [
     "Data",
     "Dino",
     "Exponential",
-    "Hamiltonian",
-    "Leapfrog",
+    "HamiltonianSection",
+    "LeapfrogSection",
     "Mae",
-    "Midpoint",
-    "MidpointA",
+    "MidpointASection",
+    "MidpointSection",
     "Mlp",
     "Model",
-    "Momentum",
+    "MomentumSection",
     "Objective",
     "OneCycle",
     "Optimizer",
     "Python",
-    "Residual",
+    "ResidualSection",
     "Resnet",
     "Schedule",
     "Scheme",
     "Section",
     "Sgd",
-    "Step",
+    "StepSchedule",
     "Svm",
     "Swin",
-    "Timm",
+    "TimmModel",
     "TimmOptimizer",
     "Train",
     "Uniformer",

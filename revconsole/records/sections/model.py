@@ -56,7 +56,7 @@ class Vit(Section):
     """Of that run's last weights; filled in when the run is planned, and asked for before it trains."""
 
 
-class Timm(Section):
+class TimmModel(Section):
     """Any architecture of the timm library by name, sized for the images of the run."""
 
     architecture: Literal["timm"] = "timm"

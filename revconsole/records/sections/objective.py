@@ -25,7 +25,7 @@ class Criterion:
         return value if self.higher else -value
 
 
-class Classification(Section):
+class ClassificationSection(Section):
     """Tell the classes apart: cross-entropy of the labels."""
 
     best: ClassVar[Criterion] = Criterion(metric="validation_accuracy", higher=True)

@@ -45,7 +45,7 @@ class Sgd(Section):
     """L2 penalty, added to the gradient."""
 
 
-class Timm(Section):
+class TimmOptimizer(Section):
     """Any optimiser of the timm library by name: LAMB, LION, Adan, …"""
 
     name: Literal["timm"] = "timm"

@@ -29,7 +29,7 @@ class Cosine(Section):
     """Last learning rate as a fraction of the peak."""
 
 
-class Step(Section):
+class StepSchedule(Section):
     """Multiply by `factor` every `every_epochs` epochs."""
 
     name: Literal["step"] = "step"

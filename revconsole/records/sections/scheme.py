@@ -10,13 +10,13 @@ GRID_BITS = Field(default=None, ge=1, le=20)
 PAPER_BITS = Field(default=9, ge=1, le=20)
 
 
-class Residual(Section):
+class ResidualSection(Section):
     """x ← x + h(x): the plain network; has no inverse."""
 
     name: Literal["residual"] = "residual"
 
 
-class Additive(Section):
+class AdditiveSection(Section):
     """x₁ ← x₁ + F(x₂), x₂ ← x₂ + G(x₁): two streams, RevViT (Mangalam et al. 2022)."""
 
     name: Literal["additive"] = "additive"
@@ -26,7 +26,7 @@ class Additive(Section):
     """Exact mode: streams on the grid 2⁻ˡ, reconstructed bit for bit at no cost in memory; unset is float."""
 
 
-class Momentum(Section):
+class MomentumSection(Section):
     """v ← γv + (1−γ)h(x), x ← x + v: Momentum ResNet (Sander et al. 2021)."""
 
     name: Literal["momentum"] = "momentum"
@@ -38,7 +38,7 @@ class Momentum(Section):
     """Exact mode: streams on the grid 2⁻ˡ and a store of the bits that gamma drops; unset is float."""
 
 
-class Bdia(Section):
+class BdiaSection(Section):
     """x₊ ← γx₋ + (1−γ)x + (1+γ)h(x), γ = ±g per sample and block (Zhang et al. 2025)."""
 
     name: Literal["bdia"] = "bdia"
@@ -50,7 +50,7 @@ class Bdia(Section):
     """Streams on the grid 2⁻ˡ, restored bit for bit, at gamma 0.5, 0.25 or 1; 9 is the paper's; "none" is float, at any."""
 
 
-class Midpoint(Section):
+class MidpointSection(Section):
     """x₊ ← x₋ + 2h·f(x): the explicit midpoint rule (Chang et al. 2018)."""
 
     name: Literal["midpoint"] = "midpoint"
@@ -60,7 +60,7 @@ class Midpoint(Section):
     """Exact mode: streams on the grid 2⁻ˡ, reconstructed bit for bit at no cost in memory; unset is float."""
 
 
-class Leapfrog(Section):
+class LeapfrogSection(Section):
     """x₊ ← 2x − x₋ + h²·f(x): the leapfrog rule of second order (Chang et al. 2018)."""
 
     name: Literal["leapfrog"] = "leapfrog"
@@ -70,7 +70,7 @@ class Leapfrog(Section):
     """Exact mode: streams on the grid 2⁻ˡ, reconstructed bit for bit at no cost in memory; unset is float."""
 
 
-class Hamiltonian(Section):
+class HamiltonianSection(Section):
     """q ← q + h·A(p), p ← p + h·M(q): attention and MLP as the two halves (Gal et al. 2025)."""
 
     name: Literal["hamiltonian"] = "hamiltonian"
@@ -80,7 +80,7 @@ class Hamiltonian(Section):
     """Exact mode: streams on the grid 2⁻ˡ, reconstructed bit for bit at no cost in memory; unset is float."""
 
 
-class MidpointA(Section):
+class MidpointASection(Section):
     """x₊ ← a·x₋ + (1−a)·x + h·f(x), a drawn once per block (Gal et al. 2025)."""
 
     name: Literal["midpoint_a"] = "midpoint_a"
@@ -94,7 +94,7 @@ class MidpointA(Section):
     """Exact mode: streams on the grid 2⁻ˡ and a store of the bits that a drops; unset is float."""
 
 
-class Coefficients(Section):
+class CoefficientsSection(Section):
     """x₊ ← β·x₋ + α·x + f(x): from the pretrained network to a reversible one (Dr2Net, MEFT)."""
 
     name: Literal["coefficients"] = "coefficients"

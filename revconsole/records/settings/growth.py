@@ -14,16 +14,16 @@ import random
 from collections.abc import Sequence
 
 from revconsole.records.sections import (
-    Additive,
-    Bdia,
+    AdditiveSection,
+    BdiaSection,
     Cct,
-    Coefficients,
-    Hamiltonian,
-    Leapfrog,
-    Midpoint,
-    MidpointA,
-    Momentum,
-    Residual,
+    CoefficientsSection,
+    HamiltonianSection,
+    LeapfrogSection,
+    MidpointASection,
+    MidpointSection,
+    MomentumSection,
+    ResidualSection,
     Scheme,
     Vit,
 )
@@ -51,7 +51,7 @@ REMEDY = "scheme.grid_bits=9 (exact, bit for bit) or backward=checkpointed"
 
 def predicted(plan: Plan) -> str:
     """What to expect of the reconstruction, in words; empty where nothing is reconstructed."""
-    if plan.backward not in {"reversible", "auto"} or isinstance(plan.scheme, Residual):
+    if plan.backward not in {"reversible", "auto"} or isinstance(plan.scheme, ResidualSection):
         return ""
     blocks = depth(plan)
     if blocks is None and carried(plan) > 0:
@@ -151,26 +151,26 @@ def error_growth(scheme: Scheme, blocks: int) -> float:
 
     0 where reconstruction is exact, infinite where there is none.
     """
-    if isinstance(scheme, Residual) or getattr(scheme, "gamma", 1.0) == 0:
+    if isinstance(scheme, ResidualSection) or getattr(scheme, "gamma", 1.0) == 0:
         return math.inf
     if scheme.grid_bits is not None:
         return 0.0
     match scheme:
-        case Momentum(gamma=weight):
+        case MomentumSection(gamma=weight):
             count = _divided(weight, blocks)
-        case Bdia(gamma=weight):
+        case BdiaSection(gamma=weight):
             drawn = [(-1) ** block * weight for block in range(blocks)]
             count = _carried([(g, 1.0 - g, 1.0 + g) for g in drawn])
-        case Midpoint(step=step):
+        case MidpointSection(step=step):
             count = _carried([(1.0, 0.0, 2.0 * step)] * blocks)
-        case Leapfrog(step=step):
+        case LeapfrogSection(step=step):
             count = _carried([(-1.0, 2.0, step**2)] * blocks)
-        case MidpointA(step=step):
+        case MidpointASection(step=step):
             mixing = [_mixing(scheme, index) for index in range(blocks)]
             count = _carried([(a, 1.0 - a, step) for a in mixing])
-        case Coefficients():
+        case CoefficientsSection():
             count = _on_the_way(scheme, blocks)
-        case Additive() | Hamiltonian():
+        case AdditiveSection() | HamiltonianSection():
             count = math.sqrt(blocks)
     return count
 
@@ -196,7 +196,7 @@ def _carried(weights: Sequence[tuple[float, float, float]]) -> float:
     return math.sqrt(worst)
 
 
-def _on_the_way(scheme: Coefficients, blocks: int) -> float:
+def _on_the_way(scheme: CoefficientsSection, blocks: int) -> float:
     """The most that the moving weights carry anywhere between start and end."""
     end_alpha = scheme.alpha if scheme.end_alpha is None else scheme.end_alpha
     end_beta = scheme.beta if scheme.end_beta is None else scheme.end_beta
@@ -221,7 +221,7 @@ def _undone_in_a_row(alpha: float, beta: float) -> int:
     return blocks if blocks > 1 else 0
 
 
-def _mixing(scheme: MidpointA, index: int) -> float:
+def _mixing(scheme: MidpointASection, index: int) -> float:
     """The a that midpoint_a draws for a block."""
     source = random.Random(f"midpoint_a {scheme.draw} {index}")
     sign = source.choice((-1, 1))

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from revconsole.records.datasets import sources
 from revconsole.records.sections import (
     Cct,
-    Coefficients,
+    CoefficientsSection,
     Conformer,
     Dino,
     Mae,
-    Residual,
-    Step,
+    ResidualSection,
+    StepSchedule,
     Svm,
-    Timm,
+    TimmModel,
     Vit,
 )
 from revconsole.records.settings.plan import Plan
@@ -131,13 +131,13 @@ def _drop_path(plan: Plan) -> str:
 
 def _published(plan: Plan) -> str:
     model = plan.model
-    if isinstance(model, Timm) and model.pretrained is True and model.weights is not None:
+    if isinstance(model, TimmModel) and model.pretrained is True and model.weights is not None:
         return "model.weights names a file to start from instead; leave one out"
     return ""
 
 
 def _weights(plan: Plan) -> str:
-    if isinstance(plan.model, Timm) and isinstance(plan.model.pretrained, str):
+    if isinstance(plan.model, TimmModel) and isinstance(plan.model.pretrained, str):
         return "model.pretrained names a run to start from instead; leave one out"
     return ""
 
@@ -155,7 +155,7 @@ def _degree(plan: Plan) -> str:
 
 def _moving(plan: Plan) -> str:
     scheme = plan.scheme
-    if not isinstance(scheme, Coefficients):
+    if not isinstance(scheme, CoefficientsSection):
         return ""
     ends = (scheme.end_alpha in {None, scheme.alpha}, scheme.end_beta in {None, scheme.beta})
     return "neither weight moves; set scheme.end_alpha or scheme.end_beta" if all(ends) else ""
@@ -177,7 +177,7 @@ def _budget(plan: Plan) -> str:
 
 def _rebuilds(plan: Plan) -> bool:
     """Whether any block is reconstructed."""
-    return plan.backward in {"reversible", "auto"} and not isinstance(plan.scheme, Residual)
+    return plan.backward in {"reversible", "auto"} and not isinstance(plan.scheme, ResidualSection)
 
 
 def _probes(plan: Plan) -> str:
@@ -199,7 +199,7 @@ def _warmup_epochs(plan: Plan) -> str:
 def _steps_down(plan: Plan) -> str:
     schedule = plan.schedule
     counted = plan.train.steps is None or plan.steps_per_epoch
-    if not isinstance(schedule, Step) or not counted or schedule.every_epochs < plan.epochs:
+    if not isinstance(schedule, StepSchedule) or not counted or schedule.every_epochs < plan.epochs:
         return ""
     return (
         f"the rate is lowered every {schedule.every_epochs} epochs (schedule.every_epochs), and there are "

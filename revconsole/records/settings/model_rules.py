@@ -4,19 +4,19 @@ import re
 from typing import TYPE_CHECKING
 
 from revconsole.records.sections import (
-    Additive,
+    AdditiveSection,
     Cct,
     Cnn,
     Conformer,
-    Hamiltonian,
+    HamiltonianSection,
     Mlp,
     Python,
-    Residual,
+    ResidualSection,
     Resnet,
     Section,
     Svm,
     Swin,
-    Timm,
+    TimmModel,
     Uniformer,
     Vit,
 )
@@ -77,7 +77,7 @@ def run_address(model: Section) -> str | None:
 def _check_start(model: Section) -> None:
     said, address = getattr(model, "pretrained", None), run_address(model)
     if address is not None and (not address or not str(said).startswith(RUN)):
-        others = ", or true for published weights" if isinstance(model, Timm) else ""
+        others = ", or true for published weights" if isinstance(model, TimmModel) else ""
         raise Rule(
             "model.pretrained",
             f"write run: and the id or name of a run of this store{others}, not {said!r}",
@@ -171,7 +171,7 @@ def _check_function(source: str | None) -> None:
 
 def _require_plain(plan: "Plan", because: str) -> None:
     """Refuse every scheme but the plain network, and every backward that would wire it."""
-    plain = isinstance(plan.scheme, Residual)
+    plain = isinstance(plan.scheme, ResidualSection)
     if plain and plan.backward == "stored":
         return
     raise Rule(
@@ -181,7 +181,7 @@ def _require_plain(plan: "Plan", because: str) -> None:
 
 
 def _require_one_branch(plan: "Plan") -> None:
-    if isinstance(plan.scheme, Additive | Hamiltonian):
+    if isinstance(plan.scheme, AdditiveSection | HamiltonianSection):
         raise Rule(
             "scheme.name",
             f"a block of resnet has one branch, and {plan.scheme.name} needs two; use bdia or momentum",
@@ -202,7 +202,7 @@ def _check_joined(plan: "Plan") -> None:
     model, scheme = plan.model, plan.scheme
     pooled = isinstance(model, Vit) and model.pool == "sequence"
     staged = isinstance(model, Cct | Swin | Uniformer)
-    if isinstance(scheme, Additive) and scheme.fuse == "concat" and (pooled or staged):
+    if isinstance(scheme, AdditiveSection) and scheme.fuse == "concat" and (pooled or staged):
         what = "pool 'sequence'" if pooled else model.architecture
         raise Rule(
             "scheme.fuse",

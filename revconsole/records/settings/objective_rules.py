@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from revconsole.records.sections import Classification, Dino, Mae, Vit
+from revconsole.records.sections import ClassificationSection, Dino, Mae, Vit
 from revconsole.records.sections.rule import Rule
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def check_objective(plan: "Plan") -> None:
     """Raise Rule for the first setting that the objective cannot do with."""
-    if isinstance(plan.objective, Classification):
+    if isinstance(plan.objective, ClassificationSection):
         return
     model = _encoder(plan)
     match plan.objective:

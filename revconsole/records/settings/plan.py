@@ -19,17 +19,17 @@ from revconsole.records.sections import (
     KINDS,
     AdamW,
     Backward,
-    Bdia,
-    Classification,
-    Coefficients,
+    BdiaSection,
+    ClassificationSection,
+    CoefficientsSection,
     Cosine,
     Data,
     Model,
-    Momentum,
+    MomentumSection,
     Objective,
     OneCycle,
     Optimizer,
-    Residual,
+    ResidualSection,
     Schedule,
     Scheme,
     Section,
@@ -93,12 +93,12 @@ class Plan(Section):
     backward: Backward = "stored"
     """Where the backward pass gets its activations: kept, recomputed, reconstructed."""
     model: Model = Vit()
-    scheme: Scheme = Residual()
+    scheme: Scheme = ResidualSection()
     data: Data = Data()
     train: Train = Train()
     optimizer: Optimizer = AdamW()
     schedule: Schedule = Cosine()
-    objective: Objective = Classification()
+    objective: Objective = ClassificationSection()
     lengthened: list[int] | None = None
     """Where the run was to end before `resume` lengthened it, in steps where it counts them, else in epochs."""
     data_fingerprint: str | None = None
@@ -204,13 +204,13 @@ def _check_scheme(plan: Plan) -> None:
     scheme = plan.scheme
     if plan.backward == "reversible":
         _check_reversible(plan)
-    if isinstance(scheme, Bdia) and scheme.grid_bits is not None and scheme.gamma:
+    if isinstance(scheme, BdiaSection) and scheme.grid_bits is not None and scheme.gamma:
         _check_lossless(scheme)
-    if isinstance(scheme, Momentum | Coefficients) and scheme.grid_bits is not None:
+    if isinstance(scheme, MomentumSection | CoefficientsSection) and scheme.grid_bits is not None:
         _check_ratio(scheme)
 
 
-def _check_lossless(scheme: Bdia) -> None:
+def _check_lossless(scheme: BdiaSection) -> None:
     """On a grid a state is scaled by a power of two, and by one only."""
     if scheme.gamma not in EXACT_GAMMAS:
         raise Rule(
@@ -226,9 +226,9 @@ def _check_lossless(scheme: Bdia) -> None:
         )
 
 
-def _check_ratio(scheme: Momentum | Coefficients) -> None:
+def _check_ratio(scheme: MomentumSection | CoefficientsSection) -> None:
     """On a grid a weight is divided by as a ratio of whole numbers."""
-    names = ("gamma",) if isinstance(scheme, Momentum) else ("beta", "end_beta")
+    names = ("gamma",) if isinstance(scheme, MomentumSection) else ("beta", "end_beta")
     for name in names:
         value = getattr(scheme, name)
         if value is not None and abs(value * 1000 - round(value * 1000)) > RATIO_SLACK:
@@ -241,19 +241,19 @@ def _check_ratio(scheme: Momentum | Coefficients) -> None:
 
 def _check_reversible(plan: Plan) -> None:
     scheme = plan.scheme
-    if isinstance(scheme, Residual):
+    if isinstance(scheme, ResidualSection):
         raise Rule(
             "backward",
             "scheme 'residual' has no inverse; use backward 'stored', 'checkpointed' or 'auto', "
             "or another scheme",
         )
-    if isinstance(scheme, Momentum | Bdia) and scheme.gamma == 0:
+    if isinstance(scheme, MomentumSection | BdiaSection) and scheme.gamma == 0:
         raise Rule(
             "scheme.gamma",
             f"the inverse of {scheme.name!r} divides by gamma, so gamma 0 cannot be reversed; "
             "use backward 'stored' or 'checkpointed'",
         )
-    if isinstance(scheme, Coefficients):
+    if isinstance(scheme, CoefficientsSection):
         key = "beta" if scheme.end_beta is None else "end_beta"
         if getattr(scheme, key) == 0:
             raise Rule(

@@ -1,4 +1,4 @@
-"""Shelf: where experiments are found, profiles and studies alike. The working folder first, then what came with revconsole."""
+"""Where experiments are found, profiles and studies alike. The working folder first, then what came with revconsole."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -61,7 +61,7 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unfit:
+class UnfitChoice:
     """A choice of settings that makes no run, and why."""
 
     name: str
@@ -119,13 +119,13 @@ class Study:
         """Every run, arm by arm. Raises ProfileError."""
         return tuple(plan for arm in self.expanded(settings) for plan in arm.plans)
 
-    def models(self, settings: Mapping[str, Any] | None = None) -> tuple[Plan | Unfit, ...]:
+    def models(self, settings: Mapping[str, Any] | None = None) -> tuple[Plan | UnfitChoice, ...]:
         """What can be looked at without training: runs that are alike once, and beside them what cannot be planned.
 
         Raises ProfileError where that is so of every choice.
         """
         found = list(self._each(settings or {}))
-        unfit = [each for each in found if isinstance(each, Unfit)]
+        unfit = [each for each in found if isinstance(each, UnfitChoice)]
         if unfit and len(unfit) == len(found):
             raise unfit[0].error
         return tuple(
@@ -166,7 +166,7 @@ class Study:
         names = _distinct([called for called, _ in made])
         return dict(zip(names, made.values(), strict=True))
 
-    def _each(self, settings: Mapping[str, Any]) -> Iterator[Plan | Unfit]:
+    def _each(self, settings: Mapping[str, Any]) -> Iterator[Plan | UnfitChoice]:
         """Every choice by itself, so that one which makes no run hides no other."""
         varied = list(self._varied(settings, quick=False))
         found = apart([profile for _, profile in varied])
@@ -174,7 +174,9 @@ class Study:
             for choice, made in choices:
                 if isinstance(made, ProfileError):
                     words = [name, *(word(k, v) for k, v in choice.items())]
-                    yield Unfit(name=", ".join(w for w in words if w) or self.name, error=made)
+                    yield UnfitChoice(
+                        name=", ".join(w for w in words if w) or self.name, error=made
+                    )
                 else:
                     yield from (each.model_copy(update=self._called(each, name)) for each in made)
 

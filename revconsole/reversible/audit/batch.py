@@ -12,7 +12,7 @@ from torch import Tensor
 
 from revconsole.errors import RevconsoleError
 from revconsole.reversible.audit.check import Case, Check, evaluating
-from revconsole.reversible.audit.record import Call, Node, Record, recorded
+from revconsole.reversible.audit.record import Node, PassRecord, RecordedCall, recorded
 
 BATCH = "images and labels"
 OUTPUTS = "outputs are logits"
@@ -60,7 +60,7 @@ def batch(case: Case) -> list[Check]:
     return [_images(case, record), _outputs(case, out, record)]
 
 
-def _images(case: Case, record: Record) -> Check:
+def _images(case: Case, record: PassRecord) -> Check:
     images, labels = case.images, case.labels
     figure = f"{len(images)} images, {len(torch.unique(labels))} classes"
     if not images.isfinite().all():
@@ -92,7 +92,7 @@ def _doubts(images: Tensor, labels: Tensor) -> Iterator[str]:
         yield f"channel {still[0]} has one value everywhere"
 
 
-def _reaches(record: Record) -> Iterator[str]:
+def _reaches(record: PassRecord) -> Iterator[str]:
     """What is wrong with the size of what the first weights are given; a norm takes any."""
     first = _first_weights(record)
     if first is None or "norm" in type(first.module).__name__.lower():
@@ -106,7 +106,7 @@ def _reaches(record: Record) -> Iterator[str]:
         )
 
 
-def _first_weights(record: Record) -> Call | None:
+def _first_weights(record: PassRecord) -> RecordedCall | None:
     """The first call of a module that has weights itself, and what it was given."""
     return min(
         (
@@ -122,7 +122,7 @@ def _first_weights(record: Record) -> Call | None:
     )
 
 
-def _outputs(case: Case, out: Tensor, record: Record) -> Check:
+def _outputs(case: Case, out: Tensor, record: PassRecord) -> Check:
     classes = out.shape[1]
     figure = f"{classes} classes"
     last = _last(out.grad_fn)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from revconsole.reversible.audit.check import Case, Check, evaluating, grouped
-from revconsole.reversible.audit.record import Cut, Node, Record, leaves, recorded
+from revconsole.reversible.audit.record import Cut, Node, PassRecord, leaves, recorded
 from revconsole.reversible.audit.reversal import everything_stored
 
 GRADIENTS = "gradient everywhere"
@@ -129,7 +129,7 @@ class Cause:
     case: whose pass it was. record: what was noted. loss: with its graph, which is walked once for all parameters.
     """
 
-    def __init__(self, case: Case, record: Record, loss: Tensor) -> None:
+    def __init__(self, case: Case, record: PassRecord, loss: Tensor) -> None:
         self.model, self.record = case.model, record
         self.parameters = dict(case.model.named_parameters())
         self.reached = leaves([loss.grad_fn])[1]
@@ -292,7 +292,7 @@ def _edges(
     return found
 
 
-def _unregistered(model: nn.Module, loss: Tensor, record: Record) -> list[Check]:
+def _unregistered(model: nn.Module, loss: Tensor, record: PassRecord) -> list[Check]:
     """A failure where the loss depends on a tensor that wants a gradient and is no parameter of the model."""
     if loss.grad_fn is None:
         return []

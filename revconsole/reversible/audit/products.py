@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from revconsole.reversible.audit.record import Record, note_dropped
+from revconsole.reversible.audit.record import PassRecord, note_dropped
 
 ROUNDING = 1e-2  # of a sum of weights: bf16 has three digits
 PRODUCTS = {"bmm", "mm"}
@@ -22,7 +22,7 @@ SURE = 0.999  # of an attention weight that leaves the others nothing
 
 
 @dataclass(slots=True)
-class Attention:
+class AttentionSeen:
     """Of one module's attention, over all its calls.
 
     wrong: the weights sum to 1, but not over what they are multiplied with. causal: no token attends to a later one.
@@ -35,7 +35,7 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
+class RandomTensor:
     """A tensor made of random numbers alone. keeps: the share of ones, where it was asked for."""
 
     tensor: Tensor
@@ -43,23 +43,23 @@ class Drawn:
 
 
 @dataclass(slots=True)
-class Seen:
+class AttentionProducts:
     """By module its attention, and the share of its softmaxes that leave all to one."""
 
-    attention: dict[str, Attention] = field(default_factory=dict)
+    attention: dict[str, AttentionSeen] = field(default_factory=dict)
     certain: dict[str, float] = field(default_factory=dict)
 
 
 class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
     """Looks at every product of a pass. attention: look for it (in evaluation); otherwise for dropout."""
 
-    def __init__(self, record: Record, model: nn.Module, *, attention: bool) -> None:
+    def __init__(self, record: PassRecord, model: nn.Module, *, attention: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.held = {
             t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())
         }
-        self.record, self.attention, self.seen = record, attention, Seen()
-        self.drawn: dict[int, Drawn] = {}
+        self.record, self.attention, self.seen = record, attention, AttentionProducts()
+        self.drawn: dict[int, RandomTensor] = {}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
@@ -94,7 +94,7 @@ class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
         right, other = _sums(factor, over), _sums(factor, -3 - over)
         if not right and not other:
             return
-        found = self.seen.attention.setdefault(self.record.now(), Attention())
+        found = self.seen.attention.setdefault(self.record.now(), AttentionSeen())
         found.wrong |= other and not right
         rows = factor if over == -1 else factor.transpose(-1, -2)
         if right:
@@ -110,13 +110,13 @@ class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
         elif torch.Tag.nondeterministic_seeded in func.tags and isinstance(result, Tensor):
             keeps = next((a for a in args if isinstance(a, float)), None)
             keeps = keeps if name == "bernoulli_" else None
-            self.drawn[id(result)] = Drawn(tensor=result, keeps=keeps)
+            self.drawn[id(result)] = RandomTensor(tensor=result, keeps=keeps)
         elif name in {"mul", "masked_fill", "where"} and drawn and len(drawn) < len(given):
             self._kept(drawn[0], result, [each for each in given if id(each) not in self.drawn])
         elif drawn and len(drawn) == len(given) and isinstance(result, Tensor):
-            self.drawn[id(result)] = Drawn(tensor=result, keeps=drawn[0].keeps)
+            self.drawn[id(result)] = RandomTensor(tensor=result, keeps=drawn[0].keeps)
 
-    def _kept(self, mask: Drawn, result: Tensor, data: list[Tensor]) -> None:
+    def _kept(self, mask: RandomTensor, result: Tensor, data: list[Tensor]) -> None:
         before = max(float((each != 0).float().mean()) for each in data)
         if mask.keeps is not None:
             note_dropped(self.record, 1 - mask.keeps)

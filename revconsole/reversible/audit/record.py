@@ -27,7 +27,7 @@ SHAPES_ONLY = ("_like", "new_", "is_", "size", "dim", "numel", "__get__", "__boo
 
 
 @dataclass(slots=True)
-class Call:
+class RecordedCall:
     """A module's call: from which number of a node to which, what it was given first, and what it returned."""
 
     name: str
@@ -61,11 +61,11 @@ class Cut:
 
 
 @dataclass(slots=True)
-class Record:
+class PassRecord:
     """The calls of a pass in the order they ended, what cut gradients, and the tensors used by Python."""
 
-    calls: list[Call] = field(default_factory=list)
-    open: list[Call] = field(default_factory=list)
+    calls: list[RecordedCall] = field(default_factory=list)
+    open: list[RecordedCall] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
     used: set[int] = field(default_factory=set)
     unrecorded: set[int] = field(default_factory=set)
@@ -83,12 +83,12 @@ class Record:
 
 
 @contextmanager
-def recorded(model: nn.Module, *, python: bool = False) -> Iterator[Record]:
+def recorded(model: nn.Module, *, python: bool = False) -> Iterator[PassRecord]:
     """What the model does inside the `with`; attention is computed step by step, and no short cut is taken.
 
     python: look at what Python calls too, for `cuts`, `used` and `dropped`, which costs a little more.
     """
-    record = Record()
+    record = PassRecord()
     fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
         for name, module in model.named_modules():
@@ -101,10 +101,10 @@ def recorded(model: nn.Module, *, python: bool = False) -> Iterator[Record]:
         yield record
 
 
-def _hooked(record: Record, name: str, module: nn.Module) -> Callable[[], None]:
+def _hooked(record: PassRecord, name: str, module: nn.Module) -> Callable[[], None]:
     def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
         given = next(tensors((args, kwargs)), None)
-        record.open.append(Call(name=name, module=module, start=_number(), given=given))
+        record.open.append(RecordedCall(name=name, module=module, start=_number(), given=given))
 
     def leave(_module: nn.Module, _args: Any, output: Any) -> None:
         call = record.open.pop()
@@ -131,7 +131,7 @@ def _number() -> int:
 class Calls(TorchFunctionMode):
     """Notes what Python asks of tensors: where a gradient is cut off, and how much is dropped."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: PassRecord) -> None:
         super().__init__()
         self.record = record
 
@@ -164,7 +164,7 @@ class Calls(TorchFunctionMode):
             note_dropped(self.record, share)
 
 
-def note_dropped(record: Record, share: float) -> None:
+def note_dropped(record: PassRecord, share: float) -> None:
     """That the module at work drops that share of something."""
     record.dropped[record.now()] = max(share, record.dropped.get(record.now(), 0.0))
 

@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from revconsole.reversible.audit.check import Case, Check, evaluating, logits_of, sow
 from revconsole.reversible.audit.sight import left_out, seen
 from revconsole.reversible.audit.size import not_finite_in
-from revconsole.reversible.audit.trace import ROUNDING, Found, trace
+from revconsole.reversible.audit.trace import ROUNDING, MixingFindings, trace
 
 OWN = "own pixels"
 OTHERS = "no other sample"
@@ -98,7 +98,7 @@ def _counting(case: Case) -> Tensor | None:
     return known
 
 
-def _own(found: Dependence, where: Found | None, counts: Tensor | None) -> Check:
+def _own(found: Dependence, where: MixingFindings | None, counts: Tensor | None) -> Check:
     if not found.sees:
         figure = "the output stays the same when the image changes, and its gradient is zero"
         return Check(name=OWN, passed=False, figure=figure, advice=_blindness(where))
@@ -131,7 +131,7 @@ def _percent(counts: Tensor) -> str:
     return f"{share:.0%}" if counts.all() else f"{min(99, int(100 * share))}%"
 
 
-def _blindness(where: Found | None) -> str:
+def _blindness(where: MixingFindings | None) -> str:
     if where is None:
         return ""
     if where.mixing:
@@ -143,7 +143,7 @@ def _blindness(where: Found | None) -> str:
     return "no module is given anything that depends on the image"
 
 
-def _others(found: Dependence, where: Found | None, *, mixes: bool, alone: bool) -> Check:
+def _others(found: Dependence, where: MixingFindings | None, *, mixes: bool, alone: bool) -> Check:
     if alone:
         return Check(name=OTHERS, passed=None, figure="the batch has one image")
     if not mixes:
@@ -231,7 +231,7 @@ def _changed(images: Tensor, sample: int) -> Tensor:
     return changed
 
 
-def _traced(case: Case, sample: int) -> Found:
+def _traced(case: Case, sample: int) -> MixingFindings:
     return trace(case.model, case.images, _changed(case.images, sample), sample)
 
 

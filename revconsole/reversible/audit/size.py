@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from revconsole.reversible.audit.check import Case
-from revconsole.reversible.audit.record import Call, recorded
+from revconsole.reversible.audit.record import RecordedCall, recorded
 
 APART, ALIKE = 1e-2, 1e-3  # of the size of the numbers: how far images are from one another
 
@@ -49,7 +49,7 @@ def _apart(value: object) -> float:
     return 0.0 if size in {0.0, math.inf} else _rms(value - value.mean(0, keepdim=True)) / size
 
 
-def _calls(case: Case) -> list[Call]:
+def _calls(case: Case) -> list[RecordedCall]:
     with torch.no_grad(), recorded(case.model) as record:
         case.logits()
     return record.calls

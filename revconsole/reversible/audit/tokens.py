@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from revconsole.reversible.audit.check import Case, Check, evaluating
 from revconsole.reversible.audit.gradients import stacks
-from revconsole.reversible.audit.products import Products, Seen
-from revconsole.reversible.audit.record import Call, Node, Record, recorded
+from revconsole.reversible.audit.products import AttentionProducts, Products
+from revconsole.reversible.audit.record import Node, PassRecord, RecordedCall, recorded
 from revconsole.reversible.audit.reversal import everything_stored
 from revconsole.reversible.nested import tensors
 from revconsole.reversible.sequence import ReversibleSequence
@@ -79,7 +79,7 @@ class Read:
     alone: tuple[int, int]
 
 
-def _attention(found: Seen, read: Read) -> Check:
+def _attention(found: AttentionProducts, read: Read) -> Check:
     seen = found.attention
     if not seen:
         return Check(name=ATTENTION, passed=None, figure="there is none")
@@ -208,7 +208,7 @@ def _skips(marks: dict[str, Through], skipless: Sequence[str]) -> Check:
 # ------------------------------------------------------------------------------ what is read
 
 
-def _streams(record: Record, count: int) -> Iterator[Stream]:
+def _streams(record: PassRecord, count: int) -> Iterator[Stream]:
     """The tokens that modules were given and returned, in the order of the calls."""
     for call in sorted(record.calls, key=lambda each: each.start):
         yield from _stream(call, call.given, count)
@@ -216,7 +216,7 @@ def _streams(record: Record, count: int) -> Iterator[Stream]:
         yield from _stream(call, call.returned, count)
 
 
-def _stream(call: Call, value: object, count: int) -> Iterator[Stream]:
+def _stream(call: RecordedCall, value: object, count: int) -> Iterator[Stream]:
     if isinstance(value, Tensor) and value.ndim == 3 and value.requires_grad:
         axis = next((1 - at for at in (0, 1) if value.shape[at] == count), None)
         if axis is not None and value.shape[axis] > 1:

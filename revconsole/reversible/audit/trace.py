@@ -19,7 +19,7 @@ ROUNDING = 1e-5  # relative; kernels may round a row otherwise when another one 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class MixingFindings:
     """Names of modules, with their class; "" where there is none.
 
     mixing: the innermost one whose output for a sample depends on another while its input does not.
@@ -34,7 +34,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class TracedCall:
     """One call of a module: the tensors it was given and returned."""
 
     name: str
@@ -53,7 +53,7 @@ class Change:
     others_out: bool
 
 
-def trace(model: nn.Module, images: Tensor, changed: Tensor, sample: int) -> Found:
+def trace(model: nn.Module, images: Tensor, changed: Tensor, sample: int) -> MixingFindings:
     """Where two batches (B, …) that differ in one sample stop being independent, or different."""
     before, after = _calls(model, images), _calls(model, changed)
     count = len(images)
@@ -64,7 +64,7 @@ def trace(model: nn.Module, images: Tensor, changed: Tensor, sample: int) -> Fou
     mixing = next((c for c, change in pairs if change.others_out and not change.others_in), None)
     last = max((i for i, (_, change) in enumerate(pairs) if change.own_out), default=-1)
     blind = next((c for c, change in pairs[last + 1 :] if change.own_in and c.name), None)
-    return Found(
+    return MixingFindings(
         mixing=_called(mixing),
         blind=_called(blind),
         seen=_called(pairs[last][0]) if last >= 0 else "",
@@ -72,9 +72,9 @@ def trace(model: nn.Module, images: Tensor, changed: Tensor, sample: int) -> Fou
     )
 
 
-def _calls(model: nn.Module, images: Tensor) -> list[Call]:
+def _calls(model: nn.Module, images: Tensor) -> list[TracedCall]:
     """Every call of a module in a forward pass, inner ones before the outer."""
-    calls: list[Call] = []
+    calls: list[TracedCall] = []
     entered: list[list[Tensor]] = []
 
     def enter(_module: nn.Module, args: Any, kwargs: Any) -> None:
@@ -85,7 +85,9 @@ def _calls(model: nn.Module, images: Tensor) -> list[Call]:
 
             def leave(module: nn.Module, _args: Any, output: Any, name: str = name) -> None:
                 returned = list(_tensors(output))
-                calls.append(Call(name=name, module=module, given=entered.pop(), returned=returned))
+                calls.append(
+                    TracedCall(name=name, module=module, given=entered.pop(), returned=returned)
+                )
 
             stack.callback(module.register_forward_pre_hook(enter, with_kwargs=True).remove)
             stack.callback(module.register_forward_hook(leave).remove)
@@ -106,7 +108,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(each)
 
 
-def _change(before: Call, after: Call, sample: int, count: int) -> Change:
+def _change(before: TracedCall, after: TracedCall, sample: int, count: int) -> Change:
     own_in, others_in = _differ(before.given, after.given, sample, count)
     own_out, others_out = _differ(before.returned, after.returned, sample, count)
     return Change(own_in=own_in, own_out=own_out, others_in=others_in, others_out=others_out)
@@ -138,7 +140,7 @@ def _rows(tensor: Tensor, count: int) -> Tensor | None:
     return tensor.double().reshape(count, -1) if tensor.numel() else None
 
 
-def _called(call: Call | None) -> str:
+def _called(call: TracedCall | None) -> str:
     if call is None:
         return ""
     return f"{call.name} ({type(call.module).__name__})" if call.name else "the model's own forward"

@@ -14,14 +14,20 @@ from torch import Tensor
 
 import revconsole
 from revconsole.errors import RevconsoleError
-from revconsole.records.findings.benchmark import Bench, Benchmark, Configuration, Row, Update
+from revconsole.records.findings.benchmark import (
+    Bench,
+    Benchmark,
+    BenchmarkRow,
+    Configuration,
+    Update,
+)
 from revconsole.records.logs.events import Scalar
 from revconsole.records.sections import Vit
 from revconsole.records.settings.naming import title
 from revconsole.training.bench import memory, processes, timing, work
 from revconsole.training.bench.memory import Needs
 from revconsole.training.bench.processes import Pipes
-from revconsole.training.bench.subject import Subject, images_of, realise, share_weights
+from revconsole.training.bench.subject import BenchedModel, images_of, realise, share_weights
 from revconsole.training.machine import devices, precision
 from revconsole.training.machine.shortage import ran_out
 
@@ -64,7 +70,7 @@ class Ledger:
         self.bench, self.device = bench, device
         self._facts, self._how = _facts(bench, device), _how(bench, device)
         self._rows = {
-            c: Row(
+            c: BenchmarkRow(
                 scheme=c.scheme,
                 backward=c.backward,
                 depth=c.depth,
@@ -187,7 +193,7 @@ def _times(ledger: Ledger, configurations: list[Configuration], at: str) -> Iter
 
 
 def _time_once(
-    ledger: Ledger, subject: Subject, batch: tuple[Tensor, Tensor], *, record: bool
+    ledger: Ledger, subject: BenchedModel, batch: tuple[Tensor, Tensor], *, record: bool
 ) -> None:
     try:
         forward, whole = timing.timed_step(subject, *batch)

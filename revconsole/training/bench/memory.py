@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from revconsole.records.findings.benchmark import Configuration, predicted_batch
 from revconsole.reversible import kept_for_backward
-from revconsole.training.bench.subject import Subject, images_of, realise
+from revconsole.training.bench.subject import BenchedModel, images_of, realise
 from revconsole.training.machine.resident import forget_peak, most_resident
 from revconsole.training.machine.shortage import Shortage, give_back, tried
 from revconsole.training.setup import optimizers
@@ -47,7 +47,7 @@ class Needs:
     peaks: tuple[tuple[int, int], ...] = ()
 
 
-def kept_bytes(subject: Subject, device: torch.device) -> int:
+def kept_bytes(subject: BenchedModel, device: torch.device) -> int:
     """What the forward of one batch keeps for its backward; parameters, buffers and images are not counted."""
     images, labels = images_of(subject.configuration, subject.configuration.batch, device)
     known = (*subject.model.parameters(), *subject.model.buffers(), images, labels)
@@ -102,7 +102,9 @@ def verified_batch(
     return None
 
 
-def _train_step(subject: Subject, optimizer: Optimizer, batch: int, device: torch.device) -> None:
+def _train_step(
+    subject: BenchedModel, optimizer: Optimizer, batch: int, device: torch.device
+) -> None:
     images, labels = images_of(subject.configuration, batch, device)
     torch.autograd.backward(subject.loss(images, labels))
     optimizer.step()

@@ -19,7 +19,7 @@ from revconsole.training.setup.build import build_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class BenchedModel:
     """A model on its device, in training mode, and the arithmetic it computes in."""
 
     configuration: Configuration
@@ -37,13 +37,13 @@ class Subject:
         self.model.zero_grad(set_to_none=True)
 
 
-def realise(configuration: Configuration, device: torch.device) -> Subject:
+def realise(configuration: Configuration, device: torch.device) -> BenchedModel:
     """The configuration on a device. Raises what `build_model` raises."""
     plan = configuration.plan
     model = build_model(plan).to(device)
     if configuration.stored_blocks is not None:
         _store_last(model, configuration.stored_blocks)
-    return Subject(
+    return BenchedModel(
         configuration=configuration,
         model=model,
         precision=precision.prepare(plan.train.precision, device),

@@ -5,7 +5,7 @@ import time
 import torch
 from torch import Tensor
 
-from revconsole.training.bench.subject import Subject
+from revconsole.training.bench.subject import BenchedModel
 
 HOW = {
     "cuda": "CUDA events around the forward and the backward of one batch",
@@ -14,7 +14,7 @@ HOW = {
 }
 
 
-def timed_step(subject: Subject, images: Tensor, labels: Tensor) -> tuple[float, float]:
+def timed_step(subject: BenchedModel, images: Tensor, labels: Tensor) -> tuple[float, float]:
     """Seconds of the forward, and of forward and backward; no gradients are left behind."""
     step = _by_events if images.device.type == "cuda" else _by_the_wall
     times = step(subject, images, labels)
@@ -22,7 +22,7 @@ def timed_step(subject: Subject, images: Tensor, labels: Tensor) -> tuple[float,
     return times
 
 
-def _by_the_wall(subject: Subject, images: Tensor, labels: Tensor) -> tuple[float, float]:
+def _by_the_wall(subject: BenchedModel, images: Tensor, labels: Tensor) -> tuple[float, float]:
     began = _now(images.device)
     loss = subject.loss(images, labels)
     turned = _now(images.device)
@@ -36,7 +36,7 @@ def _now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def _by_events(subject: Subject, images: Tensor, labels: Tensor) -> tuple[float, float]:
+def _by_events(subject: BenchedModel, images: Tensor, labels: Tensor) -> tuple[float, float]:
     """Events, because waiting between forward and backward would itself cost time."""
     began, turned, ended = (torch.Event(images.device, enable_timing=True) for _ in range(3))
     torch.cuda.synchronize(images.device)

@@ -6,7 +6,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from revconsole.training.bench.subject import Subject, images_of
+from revconsole.training.bench.subject import BenchedModel, images_of
 
 HOW = (
     "floating-point operations of matrix products, convolutions and attention in the same forward and backward, "
@@ -32,7 +32,7 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's is
         return result
 
 
-def counted(subject: Subject, device: torch.device) -> int:
+def counted(subject: BenchedModel, device: torch.device) -> int:
     """Operations of one forward and backward of the benchmark's batch; no gradients are left behind."""
     images, labels = images_of(subject.configuration, subject.configuration.batch, device)
     counter = Counter()

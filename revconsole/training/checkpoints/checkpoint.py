@@ -65,11 +65,11 @@ class NotSaved(StoreError):  # noqa: N818  the name says what happened
         )
 
 
-class Damaged(Exception):  # noqa: N818  the name says what happened
+class DamagedCheckpoint(Exception):  # noqa: N818  the name says what happened
     """A checkpoint is not what was written; the message says which file and why."""
 
 
-class Checkpoints:
+class CheckpointStore:
     """The checkpoints of one run. One writer, the trainer."""
 
     def __init__(self, run_folder: Path) -> None:
@@ -120,20 +120,22 @@ class Checkpoints:
         return final
 
     def load(self, step: int) -> Loaded:
-        """Read and verify the checkpoint of a step. Raises Damaged."""
+        """Read and verify the checkpoint of a step. Raises DamagedCheckpoint."""
         folder = self.path(step)
         try:
             _verify(folder, step)
             weights = load_file(folder / WEIGHTS)
             state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
-        except Damaged:
+        except DamagedCheckpoint:
             raise
         except MemoryError:  # says nothing of the checkpoint
             raise
         except Exception as error:  # a file that was made to mislead makes torch raise anything
-            raise Damaged(f"{folder.name}: {type(error).__name__} {error}".rstrip()) from error
+            raise DamagedCheckpoint(
+                f"{folder.name}: {type(error).__name__} {error}".rstrip()
+            ) from error
         if not isinstance(state, dict):
-            raise Damaged(f"{folder.name}: {STATE} holds no state")
+            raise DamagedCheckpoint(f"{folder.name}: {STATE} holds no state")
         return Loaded(step=step, weights=weights, state=state)
 
     def keep_only(self, steps: Iterable[int]) -> None:
@@ -171,7 +173,7 @@ def _write_manifest(folder: Path, step: int) -> None:
 
 
 def _verify(folder: Path, step: int) -> None:
-    """Raise Damaged unless every file is as its manifest says."""
+    """Raise DamagedCheckpoint unless every file is as its manifest says."""
     try:
         body = json.loads(bounded.read(folder / MANIFEST, RECORD_BYTES))
         files = {
@@ -180,18 +182,20 @@ def _verify(folder: Path, step: int) -> None:
         }
         claimed, version = body["step"], body["format"]
     except UNREADABLE as error:
-        raise Damaged(f"{folder.name}: its manifest cannot be read") from error
+        raise DamagedCheckpoint(f"{folder.name}: its manifest cannot be read") from error
     if claimed != step or version != FORMAT:
-        raise Damaged(f"{folder.name}: its manifest is of step {claimed}, format {version}")
+        raise DamagedCheckpoint(
+            f"{folder.name}: its manifest is of step {claimed}, format {version}"
+        )
     for name, (size, digest) in files.items():
         try:
             found, length = _measured(folder / name, int(size))
         except (OSError, ValueError, TypeError) as error:
-            raise Damaged(f"{folder.name}: {name} cannot be read: {error}") from error
+            raise DamagedCheckpoint(f"{folder.name}: {name} cannot be read: {error}") from error
         if length != size:
-            raise Damaged(f"{folder.name}: {name} is cut short")
+            raise DamagedCheckpoint(f"{folder.name}: {name} is cut short")
         if found != digest:
-            raise Damaged(f"{folder.name}: the content of {name} has changed")
+            raise DamagedCheckpoint(f"{folder.name}: the content of {name} has changed")
 
 
 def _measured(path: Path, most: int) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Keeper: when a checkpoint is made, which are kept, and which a run goes back to."""
+"""Checkpoint policy: when a checkpoint is made, which are kept, and which a run goes back to."""
 
 import hashlib
 import os
@@ -10,20 +10,25 @@ from torch import nn
 
 from revconsole.errors import RunFailed
 from revconsole.records.logs.events import Advised, Checkpointed, Event, Scalar
-from revconsole.training.checkpoints.checkpoint import Checkpoints, Damaged, Loaded, NotSaved
+from revconsole.training.checkpoints.checkpoint import (
+    CheckpointStore,
+    DamagedCheckpoint,
+    Loaded,
+    NotSaved,
+)
 from revconsole.training.machine import devices
 from revconsole.training.memory.budget import backwards, restore_backwards
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 from revconsole.training.step.progress import Progress
 
 MINUTE = 60.0
 
 
-class Keeper:
+class CheckpointPolicy:
     """The checkpoints of one run, and the weights, optimiser and scaler that go into them."""
 
     def __init__(
-        self, setting: Setting, checkpoints: Checkpoints, emit: Callable[[Event], None]
+        self, setting: TrainingState, checkpoints: CheckpointStore, emit: Callable[[Event], None]
     ) -> None:
         self._setting, self._checkpoints, self._emit = setting, checkpoints, emit
         self._saved: tuple[int, int] | None = None
@@ -39,7 +44,7 @@ class Keeper:
         for step in self._checkpoints.steps():
             try:
                 loaded = self._checkpoints.load(step)
-            except Damaged as damage:
+            except DamagedCheckpoint as damage:
                 self._checkpoints.set_aside(step)
                 warnings.append(_damaged(damage))
             else:
@@ -125,7 +130,7 @@ class Keeper:
             return
         try:
             loaded = self._checkpoints.load(best.step)
-        except Damaged as damage:
+        except DamagedCheckpoint as damage:
             self._emit(_damaged(damage))
             return
         load_weights(self._setting, loaded)
@@ -178,7 +183,7 @@ class Keeper:
         return [_other_surroundings(changed)] if changed else []
 
 
-def load_weights(setting: Setting, loaded: Loaded) -> None:
+def load_weights(setting: TrainingState, loaded: Loaded) -> None:
     """Put the weights of a checkpoint into the model, and their average where there is one.
 
     Raises RuntimeError or KeyError for those of another model.
@@ -222,5 +227,5 @@ def _best_missing(epoch: int) -> Advised:
     )
 
 
-def _damaged(damage: Damaged) -> Advised:
+def _damaged(damage: DamagedCheckpoint) -> Advised:
     return Advised(level="warning", text=f"a checkpoint is damaged and not used: {damage}")

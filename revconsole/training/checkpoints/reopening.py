@@ -5,10 +5,10 @@ from pathlib import Path
 
 from revconsole.errors import StoreError
 from revconsole.records.settings.plan import Plan
-from revconsole.training.checkpoints.checkpoint import Checkpoints, Damaged, Loaded
+from revconsole.training.checkpoints.checkpoint import CheckpointStore, DamagedCheckpoint, Loaded
 from revconsole.training.checkpoints.policy import load_weights
 from revconsole.training.setup.build import drawn
-from revconsole.training.setup.setting import Setting, prepare
+from revconsole.training.setup.setting import TrainingState, prepare
 from revconsole.training.step.progress import Progress
 
 
@@ -16,13 +16,13 @@ from revconsole.training.step.progress import Progress
 class Reopened:
     """The setting on the CPU in float32, with the weights of a step. best: whether its epoch is the best one."""
 
-    setting: Setting
+    setting: TrainingState
     epoch: int
     step: int
     best: bool
 
 
-def reopen(plan: Plan, checkpoints: Checkpoints, *, data: Path) -> Reopened:
+def reopen(plan: Plan, checkpoints: CheckpointStore, *, data: Path) -> Reopened:
     """The best epoch's checkpoint, or the newest where that was not kept.
 
     data: the folder that datasets live in.
@@ -48,7 +48,7 @@ def reopen(plan: Plan, checkpoints: Checkpoints, *, data: Path) -> Reopened:
     )
 
 
-def best_checkpoint(checkpoints: Checkpoints) -> Loaded:
+def best_checkpoint(checkpoints: CheckpointStore) -> Loaded:
     """The newest whole checkpoint, or the best that it knows of, where that is whole as well.
 
     Raises StoreError where none is left.
@@ -64,8 +64,8 @@ def best_checkpoint(checkpoints: Checkpoints) -> Loaded:
     raise StoreError("no checkpoint of it is left")
 
 
-def _whole(checkpoints: Checkpoints, step: int) -> Loaded | None:
+def _whole(checkpoints: CheckpointStore, step: int) -> Loaded | None:
     try:
         return checkpoints.load(step)
-    except Damaged:
+    except DamagedCheckpoint:
         return None

@@ -15,11 +15,11 @@ from revconsole.errors import DataUnavailable, StoreError
 from revconsole.records.runs.store import RunStore
 from revconsole.records.settings.model_rules import run_address
 from revconsole.records.settings.plan import Plan
-from revconsole.training.checkpoints.checkpoint import Checkpoints, Loaded
+from revconsole.training.checkpoints.checkpoint import CheckpointStore, Loaded
 from revconsole.training.checkpoints.reopening import best_checkpoint
 from revconsole.training.objectives import objective_of
 from revconsole.training.setup.freezing import head_of
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 
 POSITIONS = "pos_embed"
 Weights = dict[str, Tensor]
@@ -33,7 +33,7 @@ class FirstWeights:
     sentence: str
 
 
-def begin(setting: Setting, store: RunStore | None) -> str:
+def begin(setting: TrainingState, store: RunStore | None) -> str:
     """Put the weights in that the plan wants to start from; returns a sentence about it, empty if it wants none.
 
     Raises NoSuchRun, and DataUnavailable for a run that is another than planned, has no whole checkpoint or does
@@ -59,7 +59,7 @@ def first_weights(plan: Plan, model: nn.Module, store: RunStore | None) -> First
     source = store.plan(run_id)
     _refuse_another(plan, store, run_id)
     try:
-        best = best_checkpoint(Checkpoints(store.folder(run_id)))
+        best = best_checkpoint(CheckpointStore(store.folder(run_id)))
     except StoreError:
         raise DataUnavailable(
             f"run {run_id} has no whole checkpoint to start from; correct model.pretrained"

@@ -17,7 +17,7 @@ from revconsole.training.machine import devices
 from revconsole.training.pairs import forecast_fit_seconds
 from revconsole.training.setup.norms import normed_over_parts
 from revconsole.training.setup.rebuilt import error_growth, rebuilt_blocks
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 
 WRONG_ACTIVATIONS = {"float32": 0.1, "tf32": 1.0, "bf16": 1.0, "fp16": 1.0}
 """Relative error of rebuilt activations from which gradients may be wrong; normalised branches forgive some."""
@@ -35,7 +35,7 @@ OF_DATA = "data"
 """Rule of what is odd about the images."""
 
 
-def before_training(setting: Setting, *, resumed: bool = False) -> Iterator[Advised]:
+def before_training(setting: TrainingState, *, resumed: bool = False) -> Iterator[Advised]:
     """What can be said before the first step. resumed: an attempt before this one has said what is true of the run."""
     if not resumed:
         yield from of_data(setting)
@@ -46,14 +46,14 @@ def before_training(setting: Setting, *, resumed: bool = False) -> Iterator[Advi
             yield advised
 
 
-def of_data(setting: Setting) -> Iterator[Advised]:
+def of_data(setting: TrainingState) -> Iterator[Advised]:
     """What is odd about the images, whatever trains on them."""
     labelled = setting.objective.labelled
     for doubt in doubts(setting.data, setting.plan.data, labelled=labelled):
         yield Advised(level=doubt.level, text=doubt.text, rule=OF_DATA)
 
 
-def fitted(setting: Setting) -> Advised | None:
+def fitted(setting: TrainingState) -> Advised | None:
     """Settings that a profile has, and a support vector machine does not."""
     pairs = setting.steps
     return _note(
@@ -62,7 +62,7 @@ def fitted(setting: Setting) -> Advised | None:
     )
 
 
-def slow_fit(setting: Setting) -> Advised | None:
+def slow_fit(setting: TrainingState) -> Advised | None:
     """A fit that takes minutes or more."""
     seconds = forecast_fit_seconds(setting)
     if seconds < SLOW_SECONDS:
@@ -74,7 +74,7 @@ def slow_fit(setting: Setting) -> Advised | None:
     )
 
 
-def passed_over(setting: Setting) -> Advised | None:
+def passed_over(setting: TrainingState) -> Advised | None:
     """A run on the CPU though there is a GPU, which torch cannot use."""
     if setting.fitted or setting.device.type != "cpu" or setting.plan.train.device != "auto":
         return None
@@ -82,7 +82,7 @@ def passed_over(setting: Setting) -> Advised | None:
     return _warning(f"this run trains on the CPU: {why}") if why else None
 
 
-def oversized_batch(setting: Setting) -> Advised | None:
+def oversized_batch(setting: TrainingState) -> Advised | None:
     """A batch larger than the training set."""
     batch, images = setting.plan.train.batch, len(setting.data.train)
     if batch <= images:
@@ -93,7 +93,7 @@ def oversized_batch(setting: Setting) -> Advised | None:
     )
 
 
-def normed_in_parts(setting: Setting) -> Advised | None:
+def normed_in_parts(setting: TrainingState) -> Advised | None:
     """A BatchNorm that sees a part of the batch at a time."""
     parts = setting.plan.train.accumulate
     if parts == 1 or not normed_over_parts(setting.model):
@@ -104,7 +104,7 @@ def normed_in_parts(setting: Setting) -> Advised | None:
     )
 
 
-def few_steps(setting: Setting) -> Advised | None:
+def few_steps(setting: TrainingState) -> Advised | None:
     """A run that is over before it has begun."""
     steps = setting.steps
     if steps >= FEW_STEPS:
@@ -116,7 +116,7 @@ def few_steps(setting: Setting) -> Advised | None:
     )
 
 
-def mirrored(setting: Setting) -> Advised | None:
+def mirrored(setting: TrainingState) -> Advised | None:
     """Mirroring images whose label does not survive it."""
     data = setting.plan.data
     if not data.mirrors or setting.data.facts.mirror or not setting.objective.labelled:
@@ -130,7 +130,7 @@ def mirrored(setting: Setting) -> Advised | None:
     )
 
 
-def magnified(setting: Setting) -> Advised | None:
+def magnified(setting: TrainingState) -> Advised | None:
     """Patches that hold hardly more than a pixel of the images as they come."""
     plan = setting.plan
     patch, size, own = getattr(plan.model, "patch", None), plan.image_size, plan.facts.size
@@ -143,7 +143,7 @@ def magnified(setting: Setting) -> Advised | None:
     )
 
 
-def crowded(setting: Setting) -> Advised | None:
+def crowded(setting: TrainingState) -> Advised | None:
     """More threads than cores."""
     threads, cores = torch.get_num_threads(), os.cpu_count() or 1
     if setting.device.type != "cpu" or threads <= cores:
@@ -153,7 +153,7 @@ def crowded(setting: Setting) -> Advised | None:
     )
 
 
-def busy(setting: Setting) -> Advised | None:
+def busy(setting: TrainingState) -> Advised | None:
     """A machine with more to do than cores."""
     cores = os.cpu_count() or 1
     if setting.device.type != "cpu" or not hasattr(os, "getloadavg"):
@@ -167,7 +167,7 @@ def busy(setting: Setting) -> Advised | None:
     )
 
 
-def growing_error(setting: Setting) -> Advised | None:
+def growing_error(setting: TrainingState) -> Advised | None:
     """Reconstruction whose rounding grows too far with depth."""
     plan, carried = setting.plan, error_growth(setting)
     if carried is None or not growth.worrying(plan, carried):
@@ -175,7 +175,7 @@ def growing_error(setting: Setting) -> Advised | None:
     return _warning(f"reconstruction: {growth.sentence(plan, carried, rebuilt_blocks(setting))}")
 
 
-def mostly_frozen(setting: Setting) -> Advised | None:
+def mostly_frozen(setting: TrainingState) -> Advised | None:
     """Hardly anything trains."""
     counts = [(p.numel(), p.requires_grad) for p in setting.model.parameters()]
     total = sum(count for count, _ in counts)
@@ -186,7 +186,7 @@ def mostly_frozen(setting: Setting) -> Advised | None:
 
 
 def wrong_gradients(
-    setting: Setting, *, error: float, block: int, gradient_error: float | None
+    setting: TrainingState, *, error: float, block: int, gradient_error: float | None
 ) -> Advised | None:
     """A probe that found the reversible backward to compute something else.
 

@@ -16,14 +16,14 @@ from revconsole.errors import ProfileError, RunFailed
 from revconsole.reversible import sequences
 from revconsole.training.checks import reconstruction
 from revconsole.training.setup.rebuilt import rebuilt_stacks
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 
 COMPILERS = ("g++", "clang++", "c++")
 """What torch looks for, where the environment names none (CXX)."""
 MACHINE = "this machine"
 
 
-def with_compiled_parts(setting: Setting) -> Setting:
+def with_compiled_parts(setting: TrainingState) -> TrainingState:
     """The setting, the parts of whose blocks are compiled when they are first used, if the plan says so.
 
     Raises ProfileError where this machine cannot, or the model has no such parts.
@@ -44,7 +44,7 @@ def with_compiled_parts(setting: Setting) -> Setting:
     return setting
 
 
-def refuse_inexact(setting: Setting) -> None:
+def refuse_inexact(setting: TrainingState) -> None:
     """Raise RunFailed where an exact scheme is not exact with what was compiled, found on a few images.
 
     The compiler makes other kernels where a graph is recorded than where none is, and nobody promises that they agree.

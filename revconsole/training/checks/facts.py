@@ -14,14 +14,14 @@ from revconsole.reversible.switches import products
 from revconsole.training.checks.cost import operations_of, weights_of
 from revconsole.training.machine import devices
 from revconsole.training.setup.rebuilt import error_growth, rebuilt_blocks
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 from revconsole.training.step.evaluation import evaluated
 from revconsole.training.watching import subject_of
 
 GIT_SECONDS = 2.0
 
 
-def facts(setting: Setting) -> dict[str, Scalar]:
+def facts(setting: TrainingState) -> dict[str, Scalar]:
     """What a reader needs to know to repeat the run, or to doubt it."""
     model, data = setting.model, setting.data
     found: dict[str, Scalar] = {
@@ -60,7 +60,7 @@ def facts(setting: Setting) -> dict[str, Scalar]:
     )
 
 
-def _guessing(setting: Setting) -> dict[str, Scalar]:
+def _guessing(setting: TrainingState) -> dict[str, Scalar]:
     """How well whoever knows the shares of the training labels alone would do; nothing where no label is read."""
     subject = subject_of(setting)
     if subject.guessing_loss is None or subject.guessing_accuracy is None:

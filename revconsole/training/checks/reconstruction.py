@@ -9,7 +9,7 @@ draws, once as it trains and once with all activations kept, and three things ar
     gradient error         ‖g − g₀‖ / ‖g₀‖, g the whole gradient and g₀ that with all activations kept
     side bits              their mean; far from one half, they could be packed into fewer
 
-The engine itself is measured: for one pass its scheme is replaced by one that lets a `Trace` see what goes into
+The engine itself is measured: for one pass its scheme is replaced by one that lets a `ResidualTrace` see what goes into
 each residual, in the forward and again in the backward. Ordinary steps keep nothing for it.
 """
 
@@ -30,10 +30,10 @@ from revconsole.records.logs.events import Advised, Event, Measured
 from revconsole.reversible import Coupling, ReversibleSequence, Scheme
 from revconsole.training.checks import advice
 from revconsole.training.machine.shortage import Shortage, let_go, tried
-from revconsole.training.probes.metrics import metrics
+from revconsole.training.probes import metrics
 from revconsole.training.setup.draws import seed_generators
 from revconsole.training.setup.rebuilt import rebuilt_stacks
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 from revconsole.training.step.footprint import Footprint
 from revconsole.training.step.progress import Progress
 from revconsole.training.step.stepping import loss_of
@@ -75,7 +75,7 @@ class ReversibleProbe:
     """Looks at the running model when it is due, and raises the alarm once."""
 
     def __init__(
-        self, setting: Setting, emit: Callable[[Event], None], footprint: Footprint
+        self, setting: TrainingState, emit: Callable[[Event], None], footprint: Footprint
     ) -> None:
         self._setting, self._emit, self._footprint = setting, emit, footprint
         self._every = setting.plan.train.probe_epochs if rebuilt_stacks(setting.encoder) else 0
@@ -118,17 +118,17 @@ class ReversibleProbe:
                 return found
 
 
-def measure(setting: Setting, most: int = PROBE_IMAGES) -> Reconstruction:
+def measure(setting: TrainingState, most: int = PROBE_IMAGES) -> Reconstruction:
     """Probe the model as it is. Leaves weights, gradients, generators and running statistics as they were."""
     began = time.perf_counter()
     images, labels = next(setting.training_batches(1))
     size = min(most, setting.micro_batch)
     stacks = rebuilt_stacks(setting.encoder)
-    trace = Trace()
+    trace = ResidualTrace()
     with traced(stacks, trace):
         gradient = _gradient(setting, images[:size], labels[:size], trace)
     with stored(stacks):
-        truth = _gradient(setting, images[:size], labels[:size], Trace())
+        truth = _gradient(setting, images[:size], labels[:size], ResidualTrace())
     error, block = trace.worst()
     return Reconstruction(
         error=error,
@@ -141,7 +141,7 @@ def measure(setting: Setting, most: int = PROBE_IMAGES) -> Reconstruction:
 
 
 @dataclass(slots=True, kw_only=True)
-class Trace:
+class ResidualTrace:
     """What went into the residuals in the forward, compared with what goes into them in the backward.
 
     returning: whether the pass is on its way back. blocks: how many there were on the way out.
@@ -190,7 +190,7 @@ class Trace:
 class TracedGrid:
     """A grid whose remainders a trace sees as they are packed."""
 
-    def __init__(self, grid: Any, trace: Trace) -> None:
+    def __init__(self, grid: Any, trace: ResidualTrace) -> None:
         self._grid, self._trace = grid, trace
 
     def __getattr__(self, name: str) -> Any:
@@ -208,7 +208,7 @@ class TracedGrid:
 class TracedScheme:
     """A scheme whose residuals' inputs a trace sees. stack: which stack it serves."""
 
-    def __init__(self, scheme: Scheme, trace: Trace, *, stack: int) -> None:
+    def __init__(self, scheme: Scheme, trace: ResidualTrace, *, stack: int) -> None:
         self._scheme, self._trace, self._stack = scheme, trace, stack
         self.grid = None if scheme.grid is None else TracedGrid(scheme.grid, trace)
 
@@ -231,7 +231,7 @@ class TracedScheme:
 
 
 @contextmanager
-def traced(stacks: Sequence[ReversibleSequence], trace: Trace) -> Iterator[None]:
+def traced(stacks: Sequence[ReversibleSequence], trace: ResidualTrace) -> Iterator[None]:
     """Let the trace see what the stacks compute."""
     with ExitStack() as exits:
         for number, stack in enumerate(stacks):
@@ -251,7 +251,9 @@ def stored(stacks: Sequence[ReversibleSequence]) -> Iterator[None]:
         yield
 
 
-def _gradient(setting: Setting, images: Tensor, labels: Tensor, trace: Trace) -> list[Tensor]:
+def _gradient(
+    setting: TrainingState, images: Tensor, labels: Tensor, trace: ResidualTrace
+) -> list[Tensor]:
     """The gradient of the loss of these images, scaled as in training, for each parameter that trains."""
     model = setting.model
     parameters = [p for p in model.parameters() if p.requires_grad]

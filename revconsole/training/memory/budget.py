@@ -9,10 +9,10 @@ from torch import Tensor
 
 from revconsole.data import unused
 from revconsole.records.logs.events import Advised
-from revconsole.reversible import Backward, Choice, keep_within, sequences
+from revconsole.reversible import Backward, BudgetChoice, keep_within, sequences
 from revconsole.reversible.replay import generators_kept
 from revconsole.training.setup.draws import seed_generators
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 from revconsole.training.step.footprint import still_to_come
 from revconsole.training.step.stepping import loss_of, micro_batches
 
@@ -21,7 +21,7 @@ SHARE_OF_FREE = 0.7
 """What a step may take at its peak where no budget is given, of the memory that the training leaves free; see `free_budget`."""
 
 
-def choose_blocks(setting: Setting, images: Tensor, labels: Tensor) -> Advised | None:
+def choose_blocks(setting: TrainingState, images: Tensor, labels: Tensor) -> Advised | None:
     """With backward `auto`, let the blocks keep what spares most time within the budget, and say so."""
     if setting.plan.backward != "auto":
         return None
@@ -33,18 +33,20 @@ def choose_blocks(setting: Setting, images: Tensor, labels: Tensor) -> Advised |
     return Advised(level="warning" if choice.least > choice.budget else "note", text=text)
 
 
-def backwards(setting: Setting) -> list[list[Backward]]:
+def backwards(setting: TrainingState) -> list[list[Backward]]:
     """The backward of each block of each sequence, for a checkpoint."""
     return [list(stack.backwards) for stack in sequences(setting.encoder)]
 
 
-def restore_backwards(setting: Setting, words: Sequence[Sequence[Backward]]) -> None:
+def restore_backwards(setting: TrainingState, words: Sequence[Sequence[Backward]]) -> None:
     """Put back what `backwards` found. Raises ValueError if the sequences are others."""
     for stack, each in zip(sequences(setting.encoder), words, strict=True):
         stack.backward = tuple(each)
 
 
-def _kept_within(setting: Setting, images: Tensor, labels: Tensor, budget: int) -> Choice:
+def _kept_within(
+    setting: TrainingState, images: Tensor, labels: Tensor, budget: int
+) -> BudgetChoice:
     part = next(micro_batches(setting, setting.inputs(images, labels, 0)))
 
     def forward() -> Tensor:
@@ -61,7 +63,7 @@ def _kept_within(setting: Setting, images: Tensor, labels: Tensor, budget: int) 
         raise
 
 
-def free_budget(setting: Setting) -> int:
+def free_budget(setting: TrainingState) -> int:
     """Bytes that a step may take at its peak: a share of what is left once gradients and optimiser state are there.
 
     They are not there before the first step, and what torch keeps in reserve is not somebody else's.

@@ -22,9 +22,9 @@ from revconsole.records.settings.plan import Plan
 from revconsole.reversible import rewire, sequences
 from revconsole.training.machine import precision
 from revconsole.training.machine.shortage import Shortage, let_go, tried
-from revconsole.training.probes.metrics import metrics
+from revconsole.training.probes import metrics
 from revconsole.training.setup.build import scheme_of
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 from revconsole.training.step.footprint import state_needed, state_present, trained
 
 FEW, MORE = 2, 4
@@ -37,14 +37,14 @@ MARGIN = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class MemorySettings:
     """The settings that decide what a step needs."""
 
     micro_batch: int
     backward: Backward
     precision: str
 
-    def beyond(self, now: "Choice", batch: int) -> str:
+    def beyond(self, now: "MemorySettings", batch: int) -> str:
         """What differs from `now`, as one types it."""
         said = {
             "train.accumulate": batch // self.micro_batch,
@@ -57,23 +57,23 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class Suggestion:
     """Settings to paste, and the bytes a step then needs; None where that could not be counted."""
 
     settings: str
     needed: int | None = None
 
 
-class Forecast:
+class MemoryForecast:
     """Counts what the model at hand would need. Rewires it in place: it trains no further."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: TrainingState) -> None:
         self._setting, self._fixed = setting, fixed_bytes(setting)
         images, labels = next(setting.training_batches(1))
         self._images, self._labels = images[:MORE].clone(), labels[:MORE].clone()
         self._lines: dict[tuple[Backward, str], dict[int, int]] = {}
 
-    def needed(self, choice: Choice) -> int | None:
+    def needed(self, choice: MemorySettings) -> int | None:
         """Bytes; None where there is no memory even to count. Raises RevconsoleError if the model cannot do that."""
         kind = (choice.backward, choice.precision)
         if kind not in self._lines:
@@ -94,7 +94,7 @@ class Forecast:
         }
 
 
-def ways_out(setting: Setting) -> tuple[int | None, list[Way]]:
+def ways_out(setting: TrainingState) -> tuple[int | None, list[Suggestion]]:
     """What a step needs as it is, and up to three settings with which it needs less.
 
     None and ways without figures where there is no memory even to look.
@@ -102,7 +102,7 @@ def ways_out(setting: Setting) -> tuple[int | None, list[Way]]:
     if setting.fitted:
         return None, plain_ways_out(setting.plan)
     plan, now = setting.plan, choice_of(setting.plan, setting.micro_batch)
-    forecast = tried(partial(Forecast, setting), setting.device)
+    forecast = tried(partial(MemoryForecast, setting), setting.device)
     if isinstance(forecast, Shortage):
         return None, plain_ways_out(plan)
     # With the backward it has, while it has it: the others rewire the model.
@@ -115,15 +115,15 @@ def ways_out(setting: Setting) -> tuple[int | None, list[Way]]:
     for choice in candidates(now, sizes, sparing=sparing, coarse=coarse):
         needed = forecast.needed(choice)
         if needed is None or present is None or needed < present:
-            found.append(Way(settings=choice.beyond(now, plan.train.batch), needed=needed))
+            found.append(Suggestion(settings=choice.beyond(now, plan.train.batch), needed=needed))
     return present, found[:WAYS]
 
 
-def plain_ways_out(plan: Plan) -> list[Way]:
+def plain_ways_out(plan: Plan) -> list[Suggestion]:
     """The same for a plan that could not be realised: without figures. What is fitted needs fewer images."""
     if isinstance(plan.model, Svm):
         images = plan.data.train_limit or plan.shipped_images
-        return [Way(settings=f"data.train_limit={images // 2}")] if images else []
+        return [Suggestion(settings=f"data.train_limit={images // 2}")] if images else []
     now = choice_of(plan, plan.train.batch // plan.train.accumulate)
     words, fine = _sparing(plan), now.precision in FINE
     choices = candidates(
@@ -132,17 +132,23 @@ def plain_ways_out(plan: Plan) -> list[Way]:
         sparing=replace(now, backward=words[0]) if words else None,
         coarse=replace(now, precision="bf16") if fine else None,
     )
-    return [Way(settings=c.beyond(now, plan.train.batch)) for c in choices][:WAYS]
+    return [Suggestion(settings=c.beyond(now, plan.train.batch)) for c in choices][:WAYS]
 
 
-def choice_of(plan: Plan, micro_batch: int) -> Choice:
+def choice_of(plan: Plan, micro_batch: int) -> MemorySettings:
     """As the plan has it, with micro-batches of that size."""
-    return Choice(micro_batch=micro_batch, backward=plan.backward, precision=plan.train.precision)
+    return MemorySettings(
+        micro_batch=micro_batch, backward=plan.backward, precision=plan.train.precision
+    )
 
 
 def candidates(
-    now: Choice, sizes: Sequence[int], *, sparing: Choice | None, coarse: Choice | None
-) -> Iterator[Choice]:
+    now: MemorySettings,
+    sizes: Sequence[int],
+    *,
+    sparing: MemorySettings | None,
+    coarse: MemorySettings | None,
+) -> Iterator[MemorySettings]:
     """What may need less: each alone, then together, then still smaller.
 
     sizes: of micro-batches, the largest first. sparing, coarse: as now, but with another backward, in bf16.
@@ -162,7 +168,7 @@ def smaller_sizes(batch: int, micro_batch: int) -> list[int]:
     return [n for n in range(micro_batch // 2, 0, -1) if batch % n == 0]
 
 
-def fixed_bytes(setting: Setting) -> int:
+def fixed_bytes(setting: TrainingState) -> int:
     """What stays in memory from step to step, and the gradients."""
     gradients: int = sum(p.nbytes for p in trained(setting))
     present = state_present(setting)
@@ -183,7 +189,7 @@ def along(points: dict[int, int], images: int) -> int:
     return max(0, round(less + (images - few) * (most - less) / (more - few)))
 
 
-def _fitting(setting: Setting, forecast: Forecast, now: Choice) -> list[int]:
+def _fitting(setting: TrainingState, forecast: MemoryForecast, now: MemorySettings) -> list[int]:
     """Smaller sizes, from the largest on that fits a GPU's memory; elsewhere nobody knows what would."""
     sizes = smaller_sizes(setting.plan.train.batch, now.micro_batch)
     if setting.device.type != "cuda":
@@ -196,7 +202,7 @@ def _fitting(setting: Setting, forecast: Forecast, now: Choice) -> list[int]:
     ] or sizes[-1:]
 
 
-def _possible(forecast: Forecast, choices: Sequence[Choice]) -> Choice | None:
+def _possible(forecast: MemoryForecast, choices: Sequence[MemorySettings]) -> MemorySettings | None:
     """The first that this model can do on this device."""
     for choice in choices:
         with suppress(RevconsoleError):
@@ -220,7 +226,7 @@ def _allowed(plan: Plan, backward: Backward) -> bool:
     return True
 
 
-def _switch(setting: Setting, backward: Backward) -> None:
+def _switch(setting: TrainingState, backward: Backward) -> None:
     """Let the model's blocks have another backward; a plain network is wired first."""
     if backward in {"auto", setting.plan.backward}:
         return

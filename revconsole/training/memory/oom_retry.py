@@ -1,4 +1,4 @@
-"""Room: lets work fit into memory, or says what would.
+"""Retrying with smaller micro-batches: lets work fit into memory, or says what would.
 
 With `train.on_oom = "shrink"` the micro-batch is halved and the work done again; the batch of an optimiser step
 stays what it was, in more parts. Otherwise, and where a single image is too much, the run ends with ways out.
@@ -22,16 +22,16 @@ from revconsole.training.machine.shortage import (
     size,
     tried,
 )
-from revconsole.training.memory.forecast import Way, plain_ways_out, smaller_sizes, ways_out
-from revconsole.training.setup.setting import Setting
+from revconsole.training.memory.forecast import Suggestion, plain_ways_out, smaller_sizes, ways_out
+from revconsole.training.setup.setting import TrainingState
 
 Result = TypeVar("Result")
 
 
-class Room:
+class OomRetry:
     """The memory of one run."""
 
-    def __init__(self, setting: Setting, emit: Callable[[Event], None]) -> None:
+    def __init__(self, setting: TrainingState, emit: Callable[[Event], None]) -> None:
         self._setting, self._emit = setting, emit
 
     def fit(self, work: Callable[[], Result], doing: str) -> Result:
@@ -94,7 +94,7 @@ def explained(plan: Plan) -> Iterator[None]:
         raise OutOfMemory(sentence(plan, shortage, "the run", plain_ways_out(plan))) from None
 
 
-def sentence(plan: Plan, shortage: Shortage, what: str, ways: Sequence[Way]) -> str:
+def sentence(plan: Plan, shortage: Shortage, what: str, ways: Sequence[Suggestion]) -> str:
     """What happened, and what to type next."""
     said = f"{what}: memory ran out; {shortage}"
     if not ways:
@@ -106,7 +106,7 @@ def sentence(plan: Plan, shortage: Shortage, what: str, ways: Sequence[Way]) -> 
     return f"{said}. Add to `revconsole train {plan.profile or 'PROFILE'}`: {listed}"
 
 
-def _shrunk(setting: Setting, shortage: Shortage, doing: str, before: int) -> Advised:
+def _shrunk(setting: TrainingState, shortage: Shortage, doing: str, before: int) -> Advised:
     now, batch = setting.micro_batch, setting.plan.train.batch
     text = (
         f"{doing} ran out of memory with {_images(before)} at once ({shortage}); from here on "

@@ -14,7 +14,7 @@ from torch import Tensor
 from revconsole.data import as_pixel_levels, as_points, resized
 from revconsole.records.logs.boundary import DIGITS, LEVELS
 from revconsole.records.logs.events import Bounded, Event
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 from revconsole.training.step.progress import Progress
 
 SIDE = 48
@@ -31,7 +31,7 @@ Box = tuple[float, float, float, float]
 class BoundaryProbe:
     """Looks at the plane when it is due; at nothing where the data are not points of two classes."""
 
-    def __init__(self, setting: Setting, emit: Callable[[Event], None]) -> None:
+    def __init__(self, setting: TrainingState, emit: Callable[[Event], None]) -> None:
         self._setting, self._emit = setting, emit
         self._applies = (
             setting.data.test.images.shape[1:] == (2, 1, 1) and len(setting.data.names) == 2
@@ -90,7 +90,7 @@ def places(box: Box) -> Tensor:
     return torch.cartesian_prod(down, across).flip(1)
 
 
-def levels(setting: Setting, points: Tensor) -> Tensor:
+def levels(setting: TrainingState, points: Tensor) -> Tensor:
     """What the judged model says to each point (G, 2), as the number of a digit (G,); see `records.boundary`."""
     model, prepare = setting.judged, setting.data.test.preparation.standardisation
     pixels = as_pixel_levels(points).to(setting.device)
@@ -109,7 +109,7 @@ def levels(setting: Setting, points: Tensor) -> Tensor:
     return (share.nan_to_num(0.5) * LEVELS).floor().clamp(0, LEVELS - 1).to(torch.int64)
 
 
-def some_points(setting: Setting) -> list[tuple[float, float, int]]:
+def some_points(setting: TrainingState) -> list[tuple[float, float, int]]:
     """The first test points: two coordinates and a class of each."""
     test = setting.data.test
     points = as_points(test.images[:MOST_POINTS]).cpu()

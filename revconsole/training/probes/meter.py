@@ -14,10 +14,10 @@ import torch
 
 from revconsole.errors import RunFailed
 from revconsole.records.logs.events import Event, Measured
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 from revconsole.training.step.footprint import Footprint
 from revconsole.training.step.progress import Progress
-from revconsole.training.step.stepping import Step
+from revconsole.training.step.stepping import TrainingStep
 
 FLUSH_SECONDS = 0.5
 """Nothing measured stays unreported for longer."""
@@ -30,14 +30,14 @@ class Meter:
 
     def __init__(
         self,
-        setting: Setting,
+        setting: TrainingState,
         emit: Callable[[Event], None],
         progress: Progress,
         footprint: Footprint,
     ) -> None:
         self._setting, self._emit, self._progress = setting, emit, progress
         self._footprint = footprint
-        self._waiting: list[Step] = []
+        self._waiting: list[TrainingStep] = []
         self._longest = 0.0
         self._since = self._latest = time.perf_counter()
 
@@ -45,7 +45,7 @@ class Meter:
         """Begin to measure speed now: what went before (evaluation, a pause) was not training."""
         self._since = self._latest = time.perf_counter()
 
-    def add(self, step: Step) -> None:
+    def add(self, step: TrainingStep) -> None:
         """Take the measurements of a step in, before its update is made.
 
         Raises RunFailed for a loss or gradient that is not finite: at once on the CPU, where looking costs
@@ -79,7 +79,7 @@ class Meter:
             self._emit(Measured(step=step.number, epoch=step.epoch, values=values | more))
             self._count(step, loss, norm, correct)
 
-    def _count(self, step: Step, loss: float, norm: float, correct: float) -> None:
+    def _count(self, step: TrainingStep, loss: float, norm: float, correct: float) -> None:
         """Add a step to the running epoch."""
         if not math.isfinite(loss) or not (math.isfinite(norm) or self._setting.precision.scaled):
             raise not_finite(self._setting, self._progress, step, loss)
@@ -90,13 +90,15 @@ class Meter:
         self._progress.loss = loss
 
 
-def _finite(step: Step, setting: Setting) -> bool:
+def _finite(step: TrainingStep, setting: TrainingState) -> bool:
     return math.isfinite(step.loss.item()) and (
         setting.precision.scaled or math.isfinite(step.norm.item())
     )
 
 
-def not_finite(setting: Setting, progress: Progress, step: Step, loss: float) -> RunFailed:
+def not_finite(
+    setting: TrainingState, progress: Progress, step: TrainingStep, loss: float
+) -> RunFailed:
     """The sentence about a loss or a gradient that became infinite or NaN."""
     train = setting.plan.train
     what = f"the loss became {loss}" if not math.isfinite(loss) else "the gradient is not finite"

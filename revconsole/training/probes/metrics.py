@@ -18,7 +18,7 @@ from revconsole.training.machine.precision import Precision
 from revconsole.training.objectives import Inputs, Objective
 from revconsole.training.setup.draws import seed_generators
 from revconsole.training.setup.rebuilt import rebuilt_stacks
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 from revconsole.training.step.noise import noise
 from revconsole.training.step.stepping import micro_batches
 
@@ -131,7 +131,7 @@ FITTED = (
 """What a model that is fitted has to show; its one epoch is the whole fit."""
 
 
-def declared(setting: Setting) -> tuple[MetricDeclared, ...]:
+def declared(setting: TrainingState) -> tuple[MetricDeclared, ...]:
     """Every metric that a run of this setting measures."""
     if setting.fitted:
         return FITTED
@@ -141,7 +141,7 @@ def declared(setting: Setting) -> tuple[MetricDeclared, ...]:
     return (*losses, *STEP, *judged, *RUN, *cuda, *_of_reconstruction(setting))
 
 
-def _judged(setting: Setting) -> tuple[MetricDeclared, ...]:
+def _judged(setting: TrainingState) -> tuple[MetricDeclared, ...]:
     meaning = f"Share of training images classified correctly {BEFORE}{noise(setting)}."
     return (_metric("train_accuracy", "fraction", "epoch", "up", meaning), *LABELLED, CLEAN_TRAIN)
 
@@ -163,7 +163,7 @@ def _losses(objective: Objective, noisy: str) -> tuple[MetricDeclared, ...]:
     )
 
 
-def _of_reconstruction(setting: Setting) -> tuple[MetricDeclared, ...]:
+def _of_reconstruction(setting: TrainingState) -> tuple[MetricDeclared, ...]:
     stacks = rebuilt_stacks(setting.encoder)
     if not stacks or not setting.plan.train.probe_epochs:
         return ()
@@ -171,7 +171,7 @@ def _of_reconstruction(setting: Setting) -> tuple[MetricDeclared, ...]:
     return (*REVERSIBLE, SIDE_BITS) if bits else REVERSIBLE
 
 
-def kept_for_backward_bytes(setting: Setting, images: Tensor, labels: Tensor) -> int:
+def kept_for_backward_bytes(setting: TrainingState, images: Tensor, labels: Tensor) -> int:
     """What the forward pass of the batch's first micro-batch keeps, measured on that very pass.
 
     Leaves generators, running statistics and gradients as they were.
@@ -180,12 +180,12 @@ def kept_for_backward_bytes(setting: Setting, images: Tensor, labels: Tensor) ->
     return _kept(setting, part, setting.precision)
 
 
-def kept_by(setting: Setting, images: Tensor, labels: Tensor, precision: Precision) -> int:
+def kept_by(setting: TrainingState, images: Tensor, labels: Tensor, precision: Precision) -> int:
     """What the forward pass of these images keeps, as above, in a precision that may be another."""
     return _kept(setting, setting.inputs(images, labels, 0), precision)
 
 
-def _kept(setting: Setting, part: Inputs, precision: Precision) -> int:
+def _kept(setting: TrainingState, part: Inputs, precision: Precision) -> int:
     model, pictures = setting.model, [each for each in part if each.ndim == PICTURE]
 
     def forward() -> Tensor:

@@ -20,9 +20,9 @@ from revconsole.records.settings.plan import Plan
 from revconsole.training.machine import devices, precision
 from revconsole.training.machine.shortage import size
 from revconsole.training.memory.budget import choose_blocks
-from revconsole.training.memory.forecast import Forecast, choice_of
+from revconsole.training.memory.forecast import MemoryForecast, choice_of
 from revconsole.training.questions import pace
-from revconsole.training.setup.setting import Setting, prepare
+from revconsole.training.setup.setting import TrainingState, prepare
 
 SPARE = 2
 """So many times what a step needs has to be free on a GPU before an estimate trains there."""
@@ -48,11 +48,11 @@ def _refuse_crowded(device: str, needed: int | None, free: int) -> None:
         )
 
 
-def _step_bytes(setting: Setting) -> int | None:
+def _step_bytes(setting: TrainingState) -> int | None:
     images, labels = next(setting.training_batches(1))
     choose_blocks(setting, images, labels)
     now = choice_of(setting.plan, setting.micro_batch)
-    return Forecast(setting).needed(now)
+    return MemoryForecast(setting).needed(now)
 
 
 def serve(questions: IO[str], answers: IO[str]) -> None:

@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from revconsole.data import moved, resized
-from revconsole.records.findings.inspection import Attended, Attention, Inspection, Positions
+from revconsole.records.findings.inspection import Attended, AttentionRollout, Inspection, Positions
 from revconsole.records.findings.samples import Picture
 from revconsole.records.settings.plan import Plan
-from revconsole.training.checkpoints.checkpoint import Checkpoints
+from revconsole.training.checkpoints.checkpoint import CheckpointStore
 from revconsole.training.checkpoints.reopening import reopen
 from revconsole.training.machine import devices
 from revconsole.training.questions.attention import Attentions, rollout
 from revconsole.training.questions.samples import colours
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 
 
-def inspect(plan: Plan, checkpoints: Checkpoints, *, data: Path, images: int) -> Inspection:
+def inspect(plan: Plan, checkpoints: CheckpointStore, *, data: Path, images: int) -> Inspection:
     """The first test image of each of the first `images` classes goes through the best epoch's weights.
 
     data: the folder that datasets live in. Raises what `reopen` raises.
@@ -57,7 +57,7 @@ def positions(model: nn.Module) -> Positions | str:
     )
 
 
-def attention(setting: Setting, model: nn.Module, images: int) -> Attention | str:
+def attention(setting: TrainingState, model: nn.Module, images: int) -> AttentionRollout | str:
     """The rollout of some test images, or why there is none to show."""
     split, names = setting.data.test, setting.data.names
     if split.images.shape[1] not in {1, 3}:
@@ -76,7 +76,7 @@ def attention(setting: Setting, model: nn.Module, images: int) -> Attention | st
     of_class = getattr(model, "cls_token", None) is not None
     shares = (rolled[:, 0] if of_class else rolled.mean(dim=1))[:, before:]
     shares = shares / shares.sum(dim=-1, keepdim=True)
-    return Attention(
+    return AttentionRollout(
         of="the class token" if of_class else "the mean over all tokens",
         blocks=len(found.weights),
         side=side,

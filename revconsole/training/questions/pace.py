@@ -16,13 +16,13 @@ from tempfile import TemporaryDirectory
 from torch import Tensor
 
 from revconsole.records.settings.plan import Plan
-from revconsole.training.checkpoints.checkpoint import Checkpoints, NotSaved
-from revconsole.training.checkpoints.policy import Keeper
+from revconsole.training.checkpoints.checkpoint import CheckpointStore, NotSaved
+from revconsole.training.checkpoints.policy import CheckpointPolicy
 from revconsole.training.checks.reconstruction import measure
 from revconsole.training.machine import devices, precision
 from revconsole.training.pairs import check_pairs, forecast_fit_seconds
 from revconsole.training.setup.rebuilt import rebuilt_stacks
-from revconsole.training.setup.setting import Setting, prepare
+from revconsole.training.setup.setting import TrainingState, prepare
 from revconsole.training.step.evaluation import evaluated, image_seconds
 from revconsole.training.step.progress import Progress
 from revconsole.training.step.stepping import compute_gradients, update_weights
@@ -39,7 +39,7 @@ def forecast_seconds(plan: Plan, *, data: Path) -> float:
         return seconds_of(prepare(plan, data=data))
 
 
-def seconds_of(setting: Setting) -> float:
+def seconds_of(setting: TrainingState) -> float:
     """The same of a plan that is realised already. It trains a few steps."""
     if setting.fitted:
         check_pairs(setting)
@@ -62,7 +62,7 @@ def seconds_of(setting: Setting) -> float:
     )  # fmt: skip
 
 
-def _step_seconds(setting: Setting) -> float:
+def _step_seconds(setting: TrainingState) -> float:
     """The median of a few training steps, each from asking for its batch to the update."""
     found: list[float] = []
     with closing(_batches(setting)) as batches:
@@ -81,16 +81,16 @@ def _step_seconds(setting: Setting) -> float:
     return median(found[WARM_UP:] or found)
 
 
-def _batches(setting: Setting) -> Generator[tuple[Tensor, Tensor], None, None]:
+def _batches(setting: TrainingState) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Those of the first epochs."""
     for epoch in range(1, setting.plan.epochs + 1):
         yield from setting.training_batches(epoch)
 
 
-def _checkpoint_seconds(setting: Setting) -> float:
+def _checkpoint_seconds(setting: TrainingState) -> float:
     """To write one; nothing where there is no room to try."""
     with TemporaryDirectory() as folder:
-        keeper = Keeper(setting, Checkpoints(Path(folder)), lambda _: None)
+        keeper = CheckpointPolicy(setting, CheckpointStore(Path(folder)), lambda _: None)
         return _timed(keeper.save)
 
 

@@ -13,7 +13,7 @@ from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.models import timm
 from revconsole.records.datasets.counts import counted
 from revconsole.records.runs.store import RunStore
-from revconsole.records.sections import Python, Svm, Timm
+from revconsole.records.sections import Python, Svm, TimmModel
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible.audit.sight import left_out, seen
 from revconsole.training.checkpoints import starts
@@ -43,7 +43,7 @@ def refuse_unready(plan: Plan, store: RunStore, *, own_code: bool) -> None:
         if not ran_out(error):
             raise  # for want of room nothing can be told here; the run will know
 
-    if isinstance(plan.model, Timm) and plan.model.pretrained is True:
+    if isinstance(plan.model, TimmModel) and plan.model.pretrained is True:
         timm.refuse_unpublished(plan.model)
 
 
@@ -62,7 +62,7 @@ def _judge_model(plan: Plan, store: RunStore) -> None:
 def _built(plan: Plan) -> nn.Module:
     """The learner, with weights of a file but without any that are downloaded or another run's."""
     none: dict[str, object] = {"pretrained_sha256": None}
-    none["pretrained"] = False if isinstance(plan.model, Timm) else None
+    none["pretrained"] = False if isinstance(plan.model, TimmModel) else None
     known = {name: value for name, value in none.items() if hasattr(plan.model, name)}
     try:
         return build_learner(plan.model_copy(update={"model": plan.model.model_copy(update=known)}))

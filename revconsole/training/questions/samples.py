@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from revconsole.data import (
     OpenedData,
+    OpenedSplit,
     Preparation,
-    Split,
     Standardisation,
     batches,
     dominant,
@@ -62,7 +62,7 @@ def samples(plan: Plan, *, data: Path, count: int, side: int, page: int = 0) -> 
     )
 
 
-def _page(split: Split, plan: Plan, size: int, page: int) -> tuple[Tensor, Tensor]:
+def _page(split: OpenedSplit, plan: Plan, size: int, page: int) -> tuple[Tensor, Tensor]:
     """As many images and their classes, cut from the very batches of training; an epoch's last page may be shorter."""
     epoch, number = divmod(page, -(-len(split) // size))
     first, skipped = divmod(number * size, plan.train.batch)
@@ -76,7 +76,7 @@ def _page(split: Split, plan: Plan, size: int, page: int) -> tuple[Tensor, Tenso
     return images[skipped : skipped + size], labels[skipped : skipped + size]
 
 
-def _unprepared(split: Split) -> Split:
+def _unprepared(split: OpenedSplit) -> OpenedSplit:
     """The same images, in the same order, as they are stored, in [0, 1]."""
     how = split.preparation.augmentation
     repeats = None if how is None else type(how)(repeats=how.repeats)

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from revconsole.data import Split, batches, open_data
+from revconsole.data import OpenedSplit, batches, open_data
 from revconsole.records.findings.samples import Pace, Throughput
 from revconsole.records.settings.plan import Plan
 from revconsole.training.machine import devices, precision
-from revconsole.training.setup.setting import Setting, prepare
+from revconsole.training.setup.setting import TrainingState, prepare
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
 Endless = Generator[tuple[Tensor, Tensor], None, None]
@@ -103,14 +103,14 @@ def _in_turn(
     return took
 
 
-def _step(setting: Setting, images: Tensor, labels: Tensor) -> None:
+def _step(setting: TrainingState, images: Tensor, labels: Tensor) -> None:
     """One training step; the loss is read, as in a run on the CPU, and so waited for."""
     step = compute_gradients(setting, 1, 1, images=images, labels=labels)
     update_weights(setting, step)
     step.loss.item()
 
 
-def _endless(split: Split, plan: Plan, *, prefetch: int | None) -> Endless:
+def _endless(split: OpenedSplit, plan: Plan, *, prefetch: int | None) -> Endless:
     """Full batches without end, epoch after epoch, at the size that the model sees."""
     size = min(plan.train.batch, len(split))
     epochs = (

@@ -18,12 +18,12 @@ from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.models._own import WHERE, blamed, made, working_folder_importable
 from revconsole.records.keys import key
 from revconsole.records.logs.events import Advised
-from revconsole.records.sections import Classification, Svm
+from revconsole.records.sections import ClassificationSection, Svm
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible.audit import FROZEN, LOSS, RUN, Check, checks
 from revconsole.training.machine import devices, precision
 from revconsole.training.machine.shortage import let_go, ran_out
-from revconsole.training.setup.setting import Setting, prepare
+from revconsole.training.setup.setting import TrainingState, prepare
 
 MOST_IMAGES = 64
 """Of a batch: enough for every check."""
@@ -54,11 +54,11 @@ def verify(plan: Plan, *, data: Path, light: bool = False) -> Iterator[Check]:
             "svm is fitted and has no gradient, so there is nothing here to verify; name another architecture",
         )
     with devices.threads(plan.train.threads):
-        setting = prepare(plan.model_copy(update={"objective": Classification()}), data=data)
+        setting = prepare(plan.model_copy(update={"objective": ClassificationSection()}), data=data)
         yield from _checks(setting, light=light)
 
 
-def at_launch(setting: Setting) -> Iterator[Advised]:
+def at_launch(setting: TrainingState) -> Iterator[Advised]:
     """What the light form finds wrong, for the log of a run; nothing if the plan turns it off.
 
     The run is left as it was, to the bit, and goes on whatever is found. What the probe of a reversible run says
@@ -108,7 +108,7 @@ def load_own(source: str, **offered: int) -> nn.Module:
         return made(source, where=WHERE, key="", **offered)
 
 
-def _checks(setting: Setting, *, light: bool, seconds: float = math.inf) -> Iterator[Check]:
+def _checks(setting: TrainingState, *, light: bool, seconds: float = math.inf) -> Iterator[Check]:
     images, labels = next(setting.training_batches(1))
     return checks(
         setting.model,

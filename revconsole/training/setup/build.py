@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.models._views import Views, width_of, without_head
 from revconsole.records.keys import key
-from revconsole.records.sections import Python, Timm, Vit
+from revconsole.records.sections import Python, TimmModel, Vit
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible import (
     Backward,
@@ -72,7 +72,7 @@ def drawn(plan: Plan) -> Plan:
     """The plan with drawn weights, where it would read them from a file or a run."""
     none: dict[str, object] = {"pretrained_sha256": None}
     match plan.model:
-        case Timm():
+        case TimmModel():
             none |= {"pretrained": False, "weights": None}
         case Vit():
             none |= {"pretrained": None}

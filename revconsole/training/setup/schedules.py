@@ -15,7 +15,14 @@ lengthened, n of a step is the length that the run had when that step was planne
 import math
 from dataclasses import dataclass
 
-from revconsole.records.sections import Constant, Cosine, Exponential, OneCycle, Schedule, Step
+from revconsole.records.sections import (
+    Constant,
+    Cosine,
+    Exponential,
+    OneCycle,
+    Schedule,
+    StepSchedule,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +72,7 @@ class Rates:
                 return self.peak
             case Cosine(final=final):
                 return self.peak * (final + (1 - final) * self._half_cosine(step))
-            case Step(every_epochs=every, factor=factor):
+            case StepSchedule(every_epochs=every, factor=factor):
                 return self.peak * factor ** (epochs_behind // every)
             case Exponential(factor=factor):
                 return self.peak * factor**epochs_behind

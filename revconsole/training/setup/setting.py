@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from revconsole.data import (
     OpenedData,
-    Split,
+    OpenedSplit,
     batches,
     evaluation_batches,
     of_classes,
@@ -29,7 +29,7 @@ from revconsole.data import (
 from revconsole.errors import RunFailed
 from revconsole.models.svm import SupportVectors
 from revconsole.records.keys import key
-from revconsole.records.sections import Coefficients, Svm
+from revconsole.records.sections import CoefficientsSection, Svm
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible import move_weights, set_draws
 from revconsole.training.machine import devices, precision
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
-class Setting:
+class TrainingState:
     """A plan, realised on a device of this machine.
 
     micro_batch: images that go through the model at once. The one thing here that may change: it shrinks when
@@ -103,7 +103,7 @@ class Setting:
     def reach(self, number: int) -> None:
         """Move the scheme's weights to where they are in step `number`, counted from 1."""
         scheme = self.plan.scheme
-        if isinstance(scheme, Coefficients):
+        if isinstance(scheme, CoefficientsSection):
             for network in {self.model, self.judged}:
                 move_weights(network, (number - 1) / (scheme.moving * self.rates.length_at(number)))
 
@@ -147,13 +147,13 @@ class Setting:
             _, images, labels = of_classes(self.data.train, pair)
             yield resized(images, self.plan.image_size), labels
 
-    def evaluation_batches(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
+    def evaluation_batches(self, split: OpenedSplit) -> Iterator[tuple[Tensor, Tensor]]:
         """All of a split in order, in batches of the size that training holds in memory."""
         for _, images, labels in evaluation_batches(split, batch=self.micro_batch):
             yield resized(images, self.plan.image_size), labels
 
 
-def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) -> Setting:
+def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) -> TrainingState:
     """Realise a plan: device, images, model, optimiser.
 
     data: the folder that datasets live in. say: takes a sentence about data that takes long or was left out.
@@ -176,7 +176,7 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
         if isinstance(model, SupportVectors)
         else steps_per_epoch(len(opened.train), batch=plan.train.batch, least=least)
     )
-    return Setting(
+    return TrainingState(
         plan=plan,
         device=device,
         precision=arithmetic,

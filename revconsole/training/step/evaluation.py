@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from revconsole.data import Split
+from revconsole.data import OpenedSplit
 from revconsole.records.keys import key
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 from revconsole.training.step.neighbours import (
     MOST,
     evenly,
@@ -46,7 +46,7 @@ class Scores:
         return self.confusion.trace().item() / self.confusion.sum().item()
 
 
-def evaluate(setting: Setting, split: Split, listen: Callable[[], object]) -> Scores:
+def evaluate(setting: TrainingState, split: OpenedSplit, listen: Callable[[], object]) -> Scores:
     """Judge the model, or the moving average of its weights where there is one, on a split.
 
     listen: called between batches; what it raises ends the evaluation, with the model in training mode.
@@ -56,7 +56,7 @@ def evaluate(setting: Setting, split: Split, listen: Callable[[], object]) -> Sc
         return judge(setting, model, split, listen)
 
 
-def clean_training(setting: Setting) -> Split | None:
+def clean_training(setting: TrainingState) -> OpenedSplit | None:
     """The training images that are evaluated at the end, to tell learning from noise; None where nothing is to tell.
 
     A fitted model is evaluated on all of them anyway, and without labels nothing is classified.
@@ -66,7 +66,7 @@ def clean_training(setting: Setting) -> Split | None:
     return evenly(setting.data.train, max(1, len(setting.data.test)))
 
 
-def evaluated(setting: Setting) -> tuple[int, int]:
+def evaluated(setting: TrainingState) -> tuple[int, int]:
     """How many images are evaluated after each epoch, and how many at the end of the run."""
     data, clean = setting.data, clean_training(setting)
     if setting.fitted:
@@ -75,7 +75,7 @@ def evaluated(setting: Setting) -> tuple[int, int]:
     return len(data.validation) + known, len(data.test) + known + (len(clean) if clean else 0)
 
 
-def image_seconds(setting: Setting) -> float:
+def image_seconds(setting: TrainingState) -> float:
     """To evaluate one image, in a batch of the size that evaluation takes.
 
     Without labels, images that are judged have a loss as well, and those that they are compared with have none: so of
@@ -104,7 +104,7 @@ def _timed(compute: Callable[[], Tensor]) -> float:
 
 
 def _classified(
-    setting: Setting, model: nn.Module, split: Split, listen: Callable[[], object]
+    setting: TrainingState, model: nn.Module, split: OpenedSplit, listen: Callable[[], object]
 ) -> Scores:
     loss, counts = _nothing(setting)
     for images, labels in setting.evaluation_batches(split):
@@ -117,7 +117,7 @@ def _classified(
 
 
 def _by_neighbours(
-    setting: Setting, model: nn.Module, split: Split, listen: Callable[[], object]
+    setting: TrainingState, model: nn.Module, split: OpenedSplit, listen: Callable[[], object]
 ) -> Scores:
     """What is drawn for an image (mask, crops) depends on its place in the split, and a temperature is that of the end.
 
@@ -138,7 +138,7 @@ def _by_neighbours(
     return Scores(loss=loss.item() / len(split), confusion=counts.cpu())
 
 
-def _nothing(setting: Setting) -> tuple[Tensor, Tensor]:
+def _nothing(setting: TrainingState) -> tuple[Tensor, Tensor]:
     classes = setting.data.facts.classes
     counts = torch.zeros(classes, classes, dtype=torch.int64, device=setting.device)
     return torch.zeros((), device=setting.device), counts

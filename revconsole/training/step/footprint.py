@@ -15,7 +15,7 @@ from torch import Tensor
 
 from revconsole.records.sections import Sgd
 from revconsole.training.machine.resident import forget_peak, most_resident
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 
 PEAK = "training_peak_bytes"
 DEVICE_PEAK = "device_peak_allocated_bytes"
@@ -24,7 +24,7 @@ DEVICE_PEAK = "device_peak_allocated_bytes"
 class Footprint:
     """Memory in use by the training of a setting, and the most since `begin`, in bytes."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: TrainingState) -> None:
         self._setting, self._process = setting, psutil.Process()
         self._most: dict[str, float] = {}
         self.begin()
@@ -75,31 +75,31 @@ class Footprint:
         return self._most[name]
 
 
-def still_to_come(setting: Setting) -> int:
+def still_to_come(setting: TrainingState) -> int:
     """Bytes of the gradients and of the optimiser's state that are not there yet; both are before the first step."""
     gradients = sum(p.nbytes for p in trained(setting) if p.grad is None)
     return gradients + (0 if state_present(setting) else state_needed(setting))
 
 
-def trained(setting: Setting) -> list[Tensor]:
+def trained(setting: TrainingState) -> list[Tensor]:
     """The parameters that the optimiser moves."""
     return [p for group in setting.optimizer.param_groups for p in group["params"]]
 
 
-def state_present(setting: Setting) -> int:
+def state_present(setting: TrainingState) -> int:
     """Bytes of the optimiser's state as it is; 0 before the first step."""
     values = (v for state in setting.optimizer.state.values() for v in state.values())
     return sum(value.nbytes for value in values if isinstance(value, Tensor))
 
 
-def state_needed(setting: Setting) -> int:
+def state_needed(setting: TrainingState) -> int:
     """Bytes of the optimiser's state from the first step on: so many numbers for each weight."""
     how = setting.plan.optimizer
     each = (1 if how.momentum else 0) if isinstance(how, Sgd) else 2
     return each * sum(p.nbytes for p in trained(setting))
 
 
-def held(setting: Setting) -> int:
+def held(setting: TrainingState) -> int:
     """Bytes of weights, buffers and optimiser state, and of their moving average."""
     average = [] if setting.average is None else [*setting.average.parameters()]
     tensors = [*setting.model.parameters(), *setting.model.buffers(), *average]

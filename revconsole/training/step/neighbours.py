@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from revconsole.data import Split
-from revconsole.training.setup.setting import Setting
+from revconsole.data import OpenedSplit
+from revconsole.training.setup.setting import TrainingState
 
 NEIGHBOURS = 20
 TEMPERATURE = 0.07
@@ -33,7 +33,7 @@ def vote(features: Tensor, known: Tensor, labels: Tensor, classes: int) -> Tenso
 
 
 def known_features(
-    setting: Setting, model: nn.Module, listen: Callable[[], object]
+    setting: TrainingState, model: nn.Module, listen: Callable[[], object]
 ) -> tuple[Tensor, Tensor]:
     """Features (R, D), of length 1, and labels (R,) of training images."""
     found, labels = [], []
@@ -44,14 +44,14 @@ def known_features(
     return torch.cat(found), torch.cat(labels)
 
 
-def features_of(setting: Setting, model: nn.Module, images: Tensor) -> Tensor:
+def features_of(setting: TrainingState, model: nn.Module, images: Tensor) -> Tensor:
     """(B, D), of length 1."""
     with setting.precision.autocast():
         features: Tensor = model(images)
     return F.normalize(features.float(), dim=1)
 
 
-def evenly(split: Split, most: int) -> Split:
+def evenly(split: OpenedSplit, most: int) -> OpenedSplit:
     """At most so many images of a split, evenly spread over it."""
     every = -(-len(split) // most)
     return replace(split, images=split.images[::every], labels=split.labels[::every])

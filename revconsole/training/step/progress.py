@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from revconsole.training.watching.seen import Seen
+from revconsole.training.watching.seen import WatchedSoFar
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Progress:
     running: Epoch = field(default_factory=Epoch)
     best: Best | None = None
     loss: float | None = None
-    seen: Seen = field(default_factory=Seen)
+    seen: WatchedSoFar = field(default_factory=WatchedSoFar)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, for a checkpoint."""
@@ -60,7 +60,7 @@ class Progress:
             running=Epoch(**body["running"]),
             best=Best.from_dict(best) if best else None,
             loss=body["loss"],
-            seen=Seen.from_dict(body.get("seen", {})),
+            seen=WatchedSoFar.from_dict(body.get("seen", {})),
         )
 
     def finish_epoch(self, *, score: float) -> None:

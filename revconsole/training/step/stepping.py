@@ -14,11 +14,11 @@ from revconsole.training.objectives import Inputs, Loss
 from revconsole.training.setup import optimizers
 from revconsole.training.setup.draws import seed_generators
 from revconsole.training.setup.norms import part_sizes
-from revconsole.training.setup.setting import Setting
+from revconsole.training.setup.setting import TrainingState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class TrainingStep:
     """What one step computed; tensors stay on the device, so that reading them is left to the meter.
 
     loss: mean over the batch, smoothing included. correct: images whose class came first, in training mode; of a
@@ -39,8 +39,8 @@ class Step:
 
 
 def compute_gradients(
-    setting: Setting, number: int, epoch: int, *, images: Tensor, labels: Tensor
-) -> Step:
+    setting: TrainingState, number: int, epoch: int, *, images: Tensor, labels: Tensor
+) -> TrainingStep:
     """Fill `.grad` with the gradient of the mean loss over the batch, clipped, and say what it was.
 
     labels: classes (B,), or shares of them (B, C); see `revconsole.data.Batch`.
@@ -66,7 +66,7 @@ def compute_gradients(
         carried += [] if found.carried is None else [found.carried * weight]
 
     scaler.unscale_(setting.optimizer)
-    return Step(
+    return TrainingStep(
         number=number,
         epoch=epoch,
         images=batch,
@@ -78,13 +78,13 @@ def compute_gradients(
     )
 
 
-def loss_of(setting: Setting, part: Inputs, number: int) -> Loss:
+def loss_of(setting: TrainingState, part: Inputs, number: int) -> Loss:
     """The loss of a micro-batch in step `number`, in the precision of the plan."""
     with setting.precision.autocast():
         return setting.objective.loss(setting.model, part, progress=setting.progress(number))
 
 
-def update_weights(setting: Setting, step: Step) -> None:
+def update_weights(setting: TrainingState, step: TrainingStep) -> None:
     """Move the weights along the gradient, and what follows them."""
     optimizers.set_rate(setting.optimizer, step.rate)
     setting.precision.scaler.step(setting.optimizer)
@@ -95,13 +95,13 @@ def update_weights(setting: Setting, step: Step) -> None:
         setting.average.update_parameters(setting.model)
 
 
-def micro_batches(setting: Setting, inputs: Inputs) -> Iterator[Inputs]:
+def micro_batches(setting: TrainingState, inputs: Inputs) -> Iterator[Inputs]:
     """The batch in parts of the micro-batch size, the last perhaps smaller, or larger where it would be too small."""
     sizes = part_sizes(len(inputs[0]), setting.micro_batch, setting.least_images)
     return zip(*(torch.split(each, sizes) for each in inputs), strict=True)
 
 
-def _clipped_norm(setting: Setting) -> Tensor:
+def _clipped_norm(setting: TrainingState) -> Tensor:
     """Norm of the gradient before it is clipped to `train.clip`."""
     parameters = [p for group in setting.optimizer.param_groups for p in group["params"]]
     gradients = [p.grad for p in parameters if p.grad is not None]

@@ -9,8 +9,8 @@ training did. To add one: a file with a `look`, and its line in `watch.RULES`.
     memory    a process that grows and grows
 """
 
-from revconsole.training.watching.seen import Seen, Subject
+from revconsole.training.watching.seen import WatchedRun, WatchedSoFar
 from revconsole.training.watching.subject import subject_of
 from revconsole.training.watching.watch import Watch
 
-__all__ = ["Seen", "Subject", "Watch", "subject_of"]
+__all__ = ["Watch", "WatchedRun", "WatchedSoFar", "subject_of"]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from revconsole.training.watching.rate import DECAYED
-from revconsole.training.watching.seen import Seen, Subject
+from revconsole.training.watching.seen import WatchedRun, WatchedSoFar
 
 CHANCE = "at chance"
 FAIR_STEPS = 200
@@ -33,7 +33,7 @@ SHORT_PATH = 1.0
 SIGMAS = 3.0
 
 
-def judged(subject: Subject, seen: Seen, values: Mapping[str, float]) -> bool | None:
+def judged(subject: WatchedRun, seen: WatchedSoFar, values: Mapping[str, float]) -> bool | None:
     """Whether the network is at chance after this epoch; None where that cannot be judged, or not yet."""
     loss, accuracy = scores(values)
     if subject.guessing_loss is None or subject.guessing_accuracy is None:
@@ -48,7 +48,7 @@ def judged(subject: Subject, seen: Seen, values: Mapping[str, float]) -> bool | 
     return True if loss >= NOTHING_LEARNT * subject.guessing_loss else None
 
 
-def sentence(subject: Subject, seen: Seen, values: Mapping[str, float]) -> str:
+def sentence(subject: WatchedRun, seen: WatchedSoFar, values: Mapping[str, float]) -> str:
     """What to say of a network at chance, and what to do about it."""
     loss, accuracy = scores(values)
     guessing, share = subject.guessing_loss or 0.0, subject.guessing_accuracy or 0.0
@@ -65,7 +65,7 @@ def scores(values: Mapping[str, float]) -> tuple[float | None, float | None]:
     return values.get(f"{of}_loss"), values.get(f"{of}_accuracy")
 
 
-def _what_to_do(subject: Subject, seen: Seen, values: Mapping[str, float]) -> str:
+def _what_to_do(subject: WatchedRun, seen: WatchedSoFar, values: Mapping[str, float]) -> str:
     """The likeliest cause, by what the losses and the rate show, and what to try."""
     if DECAYED in seen.told:
         return "its learning rate decayed to nothing before anything was learnt: let it fall more slowly"
@@ -90,19 +90,19 @@ def _what_to_do(subject: Subject, seen: Seen, values: Mapping[str, float]) -> st
     )
 
 
-def _cannot_tell(subject: Subject, seen: Seen) -> bool:
+def _cannot_tell(subject: WatchedRun, seen: WatchedSoFar) -> bool:
     """Whether what is judged says little of a network that learns: few images, or an average of its weights."""
     return _spread(subject) > SURE or subject.average**seen.step > YOUNG
 
 
-def _learns(subject: Subject, values: Mapping[str, float]) -> bool:
+def _learns(subject: WatchedRun, values: Mapping[str, float]) -> bool:
     """Whether the training images are answered better than by guessing."""
     loss, accuracy = values.get("train_loss", math.inf), values.get("train_accuracy", 0.0)
     guessing, share = subject.guessing_loss or 0.0, subject.guessing_accuracy or 0.0
     return loss < LEARNT * guessing or accuracy > share + _spread(subject)
 
 
-def _thrown(subject: Subject, seen: Seen, values: Mapping[str, float]) -> bool:
+def _thrown(subject: WatchedRun, seen: WatchedSoFar, values: Mapping[str, float]) -> bool:
     """Whether the answers are worse than none, or were, or were once good: the rate threw the weights about."""
     loss, guessing = scores(values)[0] or 0.0, subject.guessing_loss or 0.0
     if seen.lowest is not None and seen.lowest.loss < LEARNT * guessing:
@@ -112,7 +112,7 @@ def _thrown(subject: Subject, seen: Seen, values: Mapping[str, float]) -> bool:
     return seen.highest > THROWN * max(guessing, seen.first or 0.0)
 
 
-def _memorises(subject: Subject, values: Mapping[str, float]) -> bool:
+def _memorises(subject: WatchedRun, values: Mapping[str, float]) -> bool:
     """Whether the training images are answered better than by guessing, and the validation images are not."""
     train, accuracy = values.get("train_loss"), values.get("train_accuracy")
     if train is None or accuracy is None or "validation_accuracy" not in values:
@@ -122,10 +122,10 @@ def _memorises(subject: Subject, values: Mapping[str, float]) -> bool:
     return apart and (accuracy > share + _spread(subject) or train < guessing)
 
 
-def _fair(subject: Subject) -> int:
+def _fair(subject: WatchedRun) -> int:
     return subject.warmup + max(FAIR_STEPS, subject.steps_per_epoch)
 
 
-def _spread(subject: Subject) -> float:
+def _spread(subject: WatchedRun) -> float:
     share = subject.guessing_accuracy or 0.0
     return SIGMAS * math.sqrt(share * (1 - share) / max(1, subject.images))

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from revconsole.training.watching.seen import Lowest, Seen, Subject
+from revconsole.training.watching.seen import Lowest, WatchedRun, WatchedSoFar
 
 DIVERGED = "diverged"
 OVERFITTED = "over-fitting"
@@ -19,7 +19,7 @@ ABOVE_GUESSING, ABOVE_FIRST, ABOVE_FIRST_UNLABELLED = 2.0, 1.5, 3.0
 """How far a loss that diverged lies above that of guessing, and above the first."""
 
 
-def diverged(subject: Subject, seen: Seen) -> bool:
+def diverged(subject: WatchedRun, seen: WatchedSoFar) -> bool:
     """Whether the loss of most of the last steps is far above guessing, and above where it began."""
     recent = seen.recent(subject)
     if seen.first is None or recent is None:
@@ -29,7 +29,7 @@ def diverged(subject: Subject, seen: Seen) -> bool:
     return recent > max(ABOVE_GUESSING * subject.guessing_loss, ABOVE_FIRST * seen.first)
 
 
-def divergence(subject: Subject, seen: Seen) -> str:
+def divergence(subject: WatchedRun, seen: WatchedSoFar) -> str:
     """What to say of it."""
     guessing = (
         ""
@@ -44,7 +44,7 @@ def divergence(subject: Subject, seen: Seen) -> str:
 
 
 def over_fitting(
-    subject: Subject, seen: Seen, epoch: int, values: Mapping[str, float]
+    subject: WatchedRun, seen: WatchedSoFar, epoch: int, values: Mapping[str, float]
 ) -> str | None:
     """A validation loss that has long been lower while the training loss still falls.
 

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from revconsole.training.watching.seen import MOST_STEPS_TO_JUDGE, Seen
+from revconsole.training.watching.seen import MOST_STEPS_TO_JUDGE, WatchedSoFar
 
 GROWS = "memory grows"
 STRETCHES = 3
@@ -11,7 +11,7 @@ SHARE, BYTES = 0.01, 16 * 2**20
 """What the least memory of a stretch must grow by, of itself and at least."""
 
 
-def grows(seen: Seen) -> str | None:
+def grows(seen: WatchedSoFar) -> str | None:
     """Least memories that rise from stretch to stretch of the run."""
     sizes = seen.full_stretches()[-STRETCHES - 1 :]
     if len(sizes) <= STRETCHES or seen.stretch <= STRETCHES + 1:

@@ -1,6 +1,6 @@
 """A learning rate with which nothing more is learnt."""
 
-from revconsole.training.watching.seen import Seen, Subject
+from revconsole.training.watching.seen import WatchedRun, WatchedSoFar
 
 DECAYED = "rate decayed"
 NOTHING = 1e-3
@@ -9,7 +9,7 @@ LEFT = 0.2
 """Share of all steps that are still to come; at its end every schedule may reach nothing."""
 
 
-def decayed(subject: Subject, seen: Seen) -> str | None:
+def decayed(subject: WatchedRun, seen: WatchedSoFar) -> str | None:
     """A rate that is nothing although much of the run is left."""
     left = subject.steps - seen.step
     if seen.rate >= NOTHING * seen.most_rate or left < LEFT * subject.steps:

@@ -15,7 +15,7 @@ MOST_STEPS_TO_JUDGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class WatchedRun:
     """What is known of a run before it trains.
 
     guessing_loss: nats per image of whoever knows the shares of the training labels and no image, on the validation
@@ -53,7 +53,7 @@ class Lowest:
 
 
 @dataclass(slots=True, kw_only=True)
-class Seen:
+class WatchedSoFar:
     """What the rules have seen of a run. Part of every checkpoint, so that a resumed run says nothing twice.
 
     first: the loss before any update. highest: of any step. losses: the last ones, WINDOW at most. rate, most_rate: the learning rate
@@ -87,12 +87,12 @@ class Seen:
         """Plain numbers and words, for a checkpoint."""
         return asdict(self)
 
-    def recent(self, subject: Subject) -> float | None:
+    def recent(self, subject: WatchedRun) -> float | None:
         """The median loss of the last steps; None before there are enough, which at the end of a run are fewer."""
         enough = WINDOW if self.step < subject.steps else FEWEST
         return statistics.median(self.losses) if len(self.losses) >= enough else None
 
-    def add_step(self, subject: Subject, step: int, values: Mapping[str, float]) -> None:
+    def add_step(self, subject: WatchedRun, step: int, values: Mapping[str, float]) -> None:
         """Take the measurements of a step in."""
         self.step = step
         if (loss := values.get("loss")) is not None:
@@ -107,7 +107,7 @@ class Seen:
         if (resident := _held(values)) is not None:
             self._add_memory(subject, step, resident)
 
-    def _add_memory(self, subject: Subject, step: int, resident: float) -> None:
+    def _add_memory(self, subject: WatchedRun, step: int, resident: float) -> None:
         stretch = (step - 1) // min(max(1, subject.steps_per_epoch), MOST_STEPS_TO_JUDGE)
         if not self.memory or stretch > self.stretch:
             self.memory, self.stretch = [*self.memory[-4:], resident], stretch

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from revconsole.data import Split
+from revconsole.data import OpenedSplit
 from revconsole.records.sections import OneCycle, Sgd
-from revconsole.training.setup.setting import Setting
-from revconsole.training.watching.seen import Subject
+from revconsole.training.setup.setting import TrainingState
+from revconsole.training.watching.seen import WatchedRun
 
 
-def subject_of(setting: Setting) -> Subject:
+def subject_of(setting: TrainingState) -> WatchedRun:
     """The lengths of a run, how its optimiser moves, and how well guessing would do on the images it is judged by."""
     plan, rates = setting.plan, setting.rates
     judged = setting.data.validation if len(setting.data.validation) else setting.data.train
@@ -17,7 +17,7 @@ def subject_of(setting: Setting) -> Subject:
     labelled = setting.objective.labelled
     schedule, optimizer = plan.schedule, plan.optimizer
     sgd = isinstance(optimizer, Sgd)
-    return Subject(
+    return WatchedRun(
         steps=setting.steps,
         steps_per_epoch=setting.steps_per_epoch,
         images=len(judged),
@@ -33,7 +33,9 @@ def subject_of(setting: Setting) -> Subject:
     )
 
 
-def guessing(train: Split, judged: Split, *, smoothing: float = 0.0) -> tuple[float, float]:
+def guessing(
+    train: OpenedSplit, judged: OpenedSplit, *, smoothing: float = 0.0
+) -> tuple[float, float]:
     """Loss in nats and accuracy, on the judged images, of whoever knows the shares of the training labels alone.
 
     A class that no training image has counts as half an image. smoothing: of the labels, which whoever learns from

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from revconsole.records.logs.events import Advised, EpochFinished, Event, Measured
 from revconsole.training.watching import chance, loss, memory, rate
-from revconsole.training.watching.seen import Seen, Subject
+from revconsole.training.watching.seen import WatchedRun, WatchedSoFar
 
 
 class Watch:
     """The rules on one run. seen: what they saw of it before, in an attempt that this one goes on with."""
 
-    def __init__(self, subject: Subject, seen: Seen) -> None:
+    def __init__(self, subject: WatchedRun, seen: WatchedSoFar) -> None:
         self.subject, self.seen = subject, seen
 
     def look(self, event: Event) -> Iterator[Advised]:
@@ -68,7 +68,7 @@ class Watch:
         )
 
 
-def _recovered(subject: Subject, seen: Seen) -> bool:
+def _recovered(subject: WatchedRun, seen: WatchedSoFar) -> bool:
     """Well below where it was called diverged, so that one onset is not told twice."""
     recent = seen.recent(subject)
     limit = subject.guessing_loss if subject.guessing_loss is not None else seen.first

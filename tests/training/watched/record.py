@@ -23,7 +23,7 @@ from revconsole.records.datasets.facts import data_folder
 from revconsole.records.logs.events import EpochFinished, Measured
 from revconsole.records.runs.control import Control
 from revconsole.records.settings.profile import Profile
-from revconsole.training.checkpoints.checkpoint import Checkpoints
+from revconsole.training.checkpoints.checkpoint import CheckpointStore
 from revconsole.training.setup.setting import prepare
 from revconsole.training.trainer import train
 from revconsole.training.watching import subject_of
@@ -197,7 +197,11 @@ def _recorded(name: str, settings: dict[str, Any], folder: Path) -> dict[str, An
     failed = ""
     try:
         train(
-            plan, events.append, Control(place), checkpoints=Checkpoints(place), data=data_folder()
+            plan,
+            events.append,
+            Control(place),
+            checkpoints=CheckpointStore(place),
+            data=data_folder(),
         )
     except RevconsoleError as error:
         failed = str(error)

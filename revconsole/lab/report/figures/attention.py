@@ -7,7 +7,7 @@ from revconsole.lab.report import drawing
 from revconsole.lab.report.figures.inspected import Inspections, inspected, of_which
 from revconsole.lab.report.figures.sheet import Sheet, file_name
 from revconsole.lab.report.results import Results
-from revconsole.records.findings.inspection import Attended, Attention
+from revconsole.records.findings.inspection import Attended, AttentionRollout
 from revconsole.records.settings.plan import Plan
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ LARGEST, MARGIN, TITLE = 1.6, 0.9, 0.4
 def sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
     """A figure for each arm that attends with a softmax over a whole image."""
     for place, found in inspected(results, inspections):
-        if isinstance(found.attention, Attention):
+        if isinstance(found.attention, AttentionRollout):
             arm = results.arms[place]
             yield Sheet(
                 name=file_name(NAME, place, arm),
@@ -36,7 +36,7 @@ def sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
             )
 
 
-def draw(shown: Attention) -> "Figure":
+def draw(shown: AttentionRollout) -> "Figure":
     """Each image above the same image under its map; one scale for all."""
     count = len(shown.images)
     side = min(LARGEST, (drawing.WIDTH - MARGIN) / count)
@@ -75,7 +75,7 @@ def _title(each: Attended) -> str:
     return truth if each.truth == each.called else f"{truth}\n({called})"
 
 
-def _caption(shown: Attention, whose: str, plan: Plan) -> str:
+def _caption(shown: AttentionRollout, whose: str, plan: Plan) -> str:
     text = (
         f"Attention of {shown.of} on the first test image of each of {len(shown.images)} classes, rolled out over "
         f"{shown.blocks} softmax attentions (Abnar and Zuidema 2020; heads averaged, the skip connection half of every "

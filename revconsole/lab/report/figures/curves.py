@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from revconsole.lab.report import drawing, noise
 from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.results import ArmResult, Results
-from revconsole.lab.report.statistics import Spread, spread
+from revconsole.lab.report.statistics import MeanSpread, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ MOST_BANDS = 3
 PANELS = ("training", "validation")
 
 
-def band(arm: ArmResult, metric: str) -> list[Spread]:
+def band(arm: ArmResult, metric: str) -> list[MeanSpread]:
     """Mean and deviation over seeds for each epoch that every run has."""
     series = [run.series[metric].values for run in arm.runs if metric in run.series]
     found = [spread(values) for values in zip(*series, strict=False)]
@@ -76,7 +76,7 @@ def about(results: Results) -> str:
 
 def _curve(
     axes: "Axes",
-    points: Sequence[Spread],
+    points: Sequence[MeanSpread],
     name: str,
     style: drawing.Style,
     scale: float,

@@ -10,7 +10,7 @@ import io
 from revconsole.lab import format as form
 from revconsole.lab.report.document import Document
 from revconsole.lab.report.numbers import ArmRow, arm_rows, peak_of
-from revconsole.lab.report.statistics import Difference
+from revconsole.lab.report.statistics import MeanDifference
 from revconsole.records.printable import one_line
 
 SUFFIX = "csv"
@@ -72,7 +72,7 @@ def _text(text: str) -> str:
     return f"'{plain}" if plain.startswith(FORMULA) else plain
 
 
-def _told(gain: Difference | None) -> str:
+def _told(gain: MeanDifference | None) -> str:
     """Whether a difference is told from chance, or why nobody knows."""
     if gain is None:
         return ""

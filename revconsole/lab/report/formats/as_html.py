@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from html import escape as escaped
 
-from revconsole.lab.report.document import Document, Drawn
+from revconsole.lab.report.document import Document, DrawnFigure
 from revconsole.lab.report.table import Table
 from revconsole.records.printable import one_line
 
@@ -68,7 +68,7 @@ def _line(cells: Sequence[str], tag: str) -> str:
     return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
 
-def _figure(figure: Drawn, document: Document) -> str:
+def _figure(figure: DrawnFigure, document: Document) -> str:
     path = figure.first(*KINDS)
     if path is None:
         return ""

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from revconsole.lab.report.document import Document, Drawn
+from revconsole.lab.report.document import Document, DrawnFigure
 from revconsole.lab.report.table import Table
 from revconsole.records.printable import one_line
 
@@ -110,7 +110,7 @@ def _figures(document: Document, label: str) -> Iterator[str]:
             yield "\\clearpage"
 
 
-def _figure(figure: Drawn, label: str) -> str:
+def _figure(figure: DrawnFigure, label: str) -> str:
     path = figure.first("pdf", "png")
     return "\n".join([
         "\\begin{figure}[htbp]",
@@ -122,5 +122,5 @@ def _figure(figure: Drawn, label: str) -> str:
     ])  # fmt: skip
 
 
-def _width(figure: Drawn) -> str:
+def _width(figure: DrawnFigure) -> str:
     return "\\linewidth" if figure.width >= 1 else f"{figure.width:.2f}\\linewidth"

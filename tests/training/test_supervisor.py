@@ -17,7 +17,7 @@ import os, signal, sys
 from pathlib import Path
 from revconsole.records.logs.events import Measured, Started
 from revconsole.records.runs.store import RunStore
-from revconsole.training.supervisor import shepherded
+from revconsole.training.supervisor import supervised
 
 root, run_id, group, machine, counter, now, number = sys.argv[1:]
 store = RunStore(Path(root))
@@ -30,7 +30,7 @@ def work():
         Path(counter).write_text(now)
     os.kill(os.getpid(), int(number))
 
-sys.exit(shepherded(store, [run_id], work, group=Path(group), machine=Path(machine)))
+sys.exit(supervised(store, [run_id], work, group=Path(group), machine=Path(machine)))
 """
 
 
