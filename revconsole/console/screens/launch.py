@@ -36,6 +36,7 @@ from revconsole.records.settings import search_path
 from revconsole.records.settings.plan import Plan
 
 PROFILE, LAUNCHER = "profile", "launcher"
+WHENCE = "where these values come from"
 CHECK_SECONDS, COUNT_SECONDS = 0.12, 0.5
 MANY_RUNS = 12
 NO_PROFILE = "no profile found: put one as NAME.toml into ./profiles"
@@ -80,9 +81,7 @@ class LaunchScreen(Newest, Screen[None]):
         yield Title()
         with VerticalScroll(id="settings", can_focus=False):
             offered = self._shelf or [(figures.UNKNOWN, "")]
-            yield SettingField(
-                PROFILE, "profile", options=offered, hint="where these values come from"
-            )
+            yield SettingField(PROFILE, "profile", options=offered, hint=WHENCE)
             for field in self._fields:
                 options = [(word, word) for word in field.words]
                 meaning = form.meaning(field, {})
@@ -107,7 +106,7 @@ class LaunchScreen(Newest, Screen[None]):
         self._setting(PROFILE).seize()
         self._check()
 
-    def on_setting_edited(self, event: SettingField.Edited) -> None:
+    def on_setting_field_edited(self, event: SettingField.Edited) -> None:
         """Judge the form anew, once typing rests."""
         if event.key == LAUNCHER:
             self._show_command()
@@ -266,9 +265,8 @@ class LaunchScreen(Newest, Screen[None]):
         try:
             counts = {s: self.reader.lab.count_parameters(plan) for s, plan in plans.items()}
         except Exception as error:  # noqa: BLE001  whatever it is, it must not end up on the screen
-            self.post_message(
-                ModelCounted(number, {}, one_line(str(error) or type(error).__name__))
-            )
+            why = one_line(str(error) or type(error).__name__)
+            self.post_message(ModelCounted(number, {}, why))
         else:
             self.post_message(ModelCounted(number, counts))
 
@@ -359,19 +357,22 @@ class LaunchScreen(Newest, Screen[None]):
     def _refuse(self, instead: str) -> None:
         """Say in the line in red that nothing comes of a key, and why; and go to the field to be corrected."""
         self._show_outcome(f"{instead}, {self._wrong}" if self._wrong else instead, wrong=True)
-        wrong = self.query(SettingField).filter(".-wrong")
-        if wrong:
+        if wrong := self.query(SettingField).filter(".-wrong"):
             wrong.first(SettingField).seize()
 
     def _show_wrong(self, error: RevconsoleError) -> None:
         self._show_forecast(())
         key, reason = getattr(error, "key", PROFILE), getattr(error, "reason", str(error))
-        if key in {PROFILE, form.OTHER, *(field.key for field in self._fields)}:
+        labels = {
+            PROFILE: PROFILE,
+            form.OTHER: form.OTHER,
+            **{f.key: f.label for f in self._fields},
+        }
+        if key in labels:
             self._setting(key).complain(reason)
-            label = next((f.label for f in self._fields if f.key == key), key)
         else:
-            label = key
             self._setting(form.OTHER).complain(f"{key}: {reason}")
+        label = labels.get(key, key)
         self._wrong = f"{label}: {reason}"
         self._show_outcome(f"not ready, {self._wrong}", wrong=True)
 
