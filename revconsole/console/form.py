@@ -112,6 +112,12 @@ def settings(
     return found | others
 
 
+def label(fields: Sequence[FormField], key: str) -> str:
+    """What the form calls a key that has a field of its own; empty if it has none."""
+    own = {"profile": "profile", OTHER: OTHER, **{field.key: field.label for field in fields}}
+    return own.get(key, "")
+
+
 def kinds_of(planned: Planned) -> dict[str, set[str]]:
     """Which kinds of each section the runs have."""
     return {

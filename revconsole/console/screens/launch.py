@@ -36,7 +36,6 @@ from revconsole.records.settings import search_path
 from revconsole.records.settings.plan import Plan
 
 PROFILE, LAUNCHER = "profile", "launcher"
-WHENCE = "where these values come from"
 CHECK_SECONDS, COUNT_SECONDS = 0.12, 0.5
 MANY_RUNS = 12
 NO_PROFILE = "no profile found: put one as NAME.toml into ./profiles"
@@ -81,7 +80,7 @@ class LaunchScreen(Newest, Screen[None]):
         yield Title()
         with VerticalScroll(id="settings", can_focus=False):
             offered = self._shelf or [(figures.UNKNOWN, "")]
-            yield SettingField(PROFILE, "profile", options=offered, hint=WHENCE)
+            yield SettingField(PROFILE, "profile", options=offered, hint="where values come from")
             for field in self._fields:
                 options = [(word, word) for word in field.words]
                 meaning = form.meaning(field, {})
@@ -363,17 +362,12 @@ class LaunchScreen(Newest, Screen[None]):
     def _show_wrong(self, error: RevconsoleError) -> None:
         self._show_forecast(())
         key, reason = getattr(error, "key", PROFILE), getattr(error, "reason", str(error))
-        labels = {
-            PROFILE: PROFILE,
-            form.OTHER: form.OTHER,
-            **{f.key: f.label for f in self._fields},
-        }
-        if key in labels:
+        label = form.label(self._fields, key)
+        if label:
             self._setting(key).complain(reason)
         else:
             self._setting(form.OTHER).complain(f"{key}: {reason}")
-        label = labels.get(key, key)
-        self._wrong = f"{label}: {reason}"
+        self._wrong = f"{label or key}: {reason}"
         self._show_outcome(f"not ready, {self._wrong}", wrong=True)
 
     def _show_plans(self, planned: Planned) -> None:
