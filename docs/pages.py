@@ -30,7 +30,7 @@ SECTIONS = {
 
 def settings() -> str:
     """Every key, section by section: of which kinds it is, default, range, meaning, and when to change it."""
-    from revconsole.records.glossary import entries
+    from revconsole.records.settings.glossary import entries
 
     because = reasons()
     parts = [
