@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from revconsole.records import glossary, shelf
+from revconsole.records.settings import glossary, search_path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -95,7 +95,7 @@ def test_every_profile_in_a_page_is_one(tmp_path, monkeypatch):
     written = [text for path in WRITTEN for text in tomls(path)]
     for number, text in enumerate(written):
         (tmp_path / f"p{number}.toml").write_text(text, encoding="utf-8")
-        assert shelf.find(f"p{number}.toml").expanded()
+        assert search_path.find(f"p{number}.toml").expanded()
 
     assert len(written) > 3
 
