@@ -15,6 +15,7 @@ import time
 
 import timm
 import torch
+from peers import peers
 from test_cost import Operations, Passes
 from torch.nn import functional as F
 
@@ -91,7 +92,7 @@ def ratios(networks, images, labels, rounds):
     return found
 
 
-def table(depth, dim, batch, rounds):
+def table(depth, dim, batch, rounds, *, beside):
     """Print the rows of one depth."""
     images, labels = torch.randn(batch, 3, 32, 32), torch.randint(0, 10, (batch,))
     networks = {PLAIN: model(depth, dim)}
@@ -100,6 +101,7 @@ def table(depth, dim, batch, rounds):
             networks[name] = model(depth, dim, wiring)
         except NotInvertible as refusal:
             print(f"| {depth} | {name} | refused: {refusal} | | | | |", flush=True)
+    networks |= dict(peers(lambda: model(depth, dim)) if beside else ())
     peaks, counts = {}, {}
     for name, network in networks.items():
         step(network, images, labels)
@@ -125,12 +127,15 @@ def main():
     parser.add_argument("depths", nargs="*", type=int, default=[4, 16, 32])
     for name, default in {"dim": 192, "batch": 64, "rounds": 7}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument(
+        "--peers", action="store_true", help="other libraries beside, of those installed"
+    )
     words = parser.parse_args()
     torch.set_num_threads(1)
     print("| depth | wiring | step / plain | its CPU time | work | passes a block | peak MiB |")
     print("|---" * 7 + "|")
     for depth in words.depths:
-        table(depth, words.dim, words.batch, words.rounds)
+        table(depth, words.dim, words.batch, words.rounds, beside=words.peers)
 
 
 if __name__ == "__main__":
