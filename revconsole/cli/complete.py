@@ -8,7 +8,7 @@ def runs(incomplete: str) -> list[str]:
     """Ids and names of runs in the store."""
     from revconsole.lab.lab import Lab  # completion only
 
-    found = Lab(Path(os.environ.get("REVCONSOLE_STORE", "runs"))).runs()
+    found = Lab(Path(os.environ.get("REVCONSOLE_STORE", "runs"))).store.list()
     names = [word for summary in found for word in (summary.id, summary.name)]
     return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
 

@@ -146,10 +146,10 @@ def resume(
 ) -> None:
     """Go on with a run that was stopped, failed or lost, from its last checkpoint."""
     lab = _lab(context.obj)
-    if run is not None and "=" in run and run not in {each.name for each in lab.runs()}:
+    if run is not None and "=" in run and run not in {each.name for each in lab.store.list()}:
         settings, run = [run, *(settings or [])], None
-    run_id, wanted = lab.find(run) if run else lab.to_resume(), _assignments(settings)
-    before = lab.run(run_id)
+    run_id, wanted = lab.store.find(run) if run else lab.to_resume(), _assignments(settings)
+    before = lab.store.read(run_id)
     if detach:
         said = lab.resume(run_id, "process", wanted, take_over=take_over)
         if said:
@@ -190,7 +190,7 @@ def followed(lab: "Lab", run_id: str, known: "Run | None" = None) -> str:
     """
     try:
         last = follow_to_end(
-            lab.follow(run_id), until=lambda: run_id not in lab.busy(), known=known
+            lab.store.follow(run_id), until=lambda: run_id not in lab.busy(), known=known
         )
     except NoSuchRun:
         output.say(f"{run_id} was deleted; it is not trained")

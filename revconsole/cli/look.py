@@ -37,7 +37,7 @@ def list_runs(
     from revconsole.records.runs.strays import told  # as above
 
     lab = _lab(context)
-    runs = lab.runs()
+    runs = lab.store.list()
     shown = runs[:limit] if limit else runs
     if json:
         output.print_json([rows.row(summary) for summary in shown])
@@ -65,7 +65,7 @@ def show(
     from revconsole.lab import rows  # the records: not for --help
 
     lab = _lab(context)
-    found = lab.run(lab.find(run))
+    found = lab.store.read(lab.store.find(run))
     if boundary:
         if found.boundary is None:
             raise ProfileError(
@@ -107,7 +107,7 @@ def compare(
     from revconsole.lab import rows  # the records: not for --help
 
     lab = _lab(context)
-    compared = lab.compare(lab.find_all(runs))
+    compared = lab.compare(lab.store.find_all(runs))
     if json:
         output.print_json(rows.comparison(compared))
     else:
@@ -126,13 +126,13 @@ def watch(
 ) -> None:
     """Follow runs to their ends, wherever they train; the exit code is 0 if all finished, none with an alarm."""
     lab = _lab(context)
-    ids = lab.find_all(runs) if runs else lab.batch() or (lab.find("@1"),)
+    ids = lab.store.find_all(runs) if runs else lab.batch() or (lab.store.find("@1"),)
     states: list[str] = []
     for number, run_id in enumerate(ids):
         if len(ids) > 1:
             output.say(_place(lab, ids[number:]))
         try:
-            states.append(follow_to_end(lab.follow(run_id)).standing)
+            states.append(follow_to_end(lab.store.follow(run_id)).standing)
         except NoSuchRun as error:
             output.say(str(error))
             states.append("deleted")

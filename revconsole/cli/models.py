@@ -68,16 +68,17 @@ def models(
 
 
 def _matching(pattern: str) -> list[str]:
-    from revconsole.lab import engine  # as above
+    from revconsole.lab.torch_api import training  # as above
 
-    names = engine.timm_models(pattern) or engine.timm_models(f"*{pattern}*")
+    names = training.timm_models(pattern) or training.timm_models(f"*{pattern}*")
     if not names:
-        raise UnknownName("timm model that matches", pattern, engine.timm_models("*"))
+        raise UnknownName("timm model that matches", pattern, training.timm_models("*"))
     return names
 
 
 def _reversible(pattern: str, *, jobs: int, refresh: bool, json: bool) -> None:
-    from revconsole.lab import engine, rewirable  # as above
+    from revconsole.lab import rewirable  # as above
+    from revconsole.lab.torch_api import training  # as above
 
     names = _matching(pattern)
     found: list[Surveyed] = []
@@ -91,10 +92,10 @@ def _reversible(pattern: str, *, jobs: int, refresh: bool, json: bool) -> None:
         raise
     found.sort(key=lambda each: each.model)
     tallies, reasons = rewirable.tallies(found), rewirable.reasons(found)
-    groups = engine.scheme_groups()
+    groups = training.scheme_groups()
     if json:
         body = {
-            "timm": engine.timm_version(),
+            "timm": training.timm_version(),
             "schemes": groups,
             "families": [asdict(tally) for tally in tallies],
             "reasons": [{"reason": why, "models": which} for why, which in reasons],

@@ -11,7 +11,6 @@ from revconsole.errors import RevconsoleError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from revconsole.lab.lab import Lab
     from revconsole.records.logs.events import Scalar
     from revconsole.records.settings.plan import Plan
     from revconsole.records.settings.study import UnfitChoice
@@ -47,8 +46,8 @@ def plan(
     from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
     from revconsole.records.settings.profile import parse_assignments  # as above
 
-    lab = Lab(context.obj)
-    plans, entries, errors = _counted(lab, lab.models(profile, parse_assignments(settings or [])))
+    found = Lab(context.obj).models(profile, parse_assignments(settings or []))
+    plans, entries, errors = _counted(found)
     if not plans:
         raise errors[0]
     if json:
@@ -61,9 +60,10 @@ def plan(
 
 
 def _counted(
-    lab: "Lab", found: "Sequence[Plan | UnfitChoice]"
+    found: "Sequence[Plan | UnfitChoice]",
 ) -> "tuple[list[Plan], list[dict[str, Any]], list[RevconsoleError]]":
     """What was counted, of which models, and a row with the reason for each other: one hides no other."""
+    from revconsole.lab.torch_api import training  # as above
     from revconsole.records.settings.study import UnfitChoice  # as above
 
     plans: list[Plan] = []
@@ -73,7 +73,7 @@ def _counted(
         try:
             if isinstance(each, UnfitChoice):
                 raise each.error
-            entries.append(_entry(each, lab.cost(each)))
+            entries.append(_entry(each, training.cost(each)))
             plans.append(each)
         except RevconsoleError as error:
             errors.append(error)

@@ -102,7 +102,7 @@ def _results(lab: "Lab", subjects: list[str], *, quick: bool) -> "Results":
     if settings or quick or not names:
         wanted = next(iter(settings), "--quick" if quick else "report")
         raise ProfileError(COMMAND_LINE, wanted, "belongs to one study; `study list` names them")
-    return lab.report_runs(lab.find_all(names))
+    return lab.report_runs(lab.store.find_all(names))
 
 
 def _words(text: str) -> list[str]:

@@ -67,7 +67,7 @@ def _not_over(lab: "Lab", address: str) -> Sequence[str]:
 
     Raises NoSuchRun if all of them have.
     """
-    ids = lab.find_all([address])
+    ids = lab.store.find_all([address])
     going = [run_id for run_id in reversed(ids) if not lab.summary(run_id).ended]
     if len(ids) > 1 and not going:
         raise NoSuchRun(f"all {len(ids)} runs that answer to {address!r} have ended")

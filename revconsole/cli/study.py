@@ -99,7 +99,7 @@ def show(
 ) -> None:
     """Show what a study asks, its runs, and how far they have come."""
     lab, planned = _planned(context, study, settings, quick=quick)
-    runs = lab.runs()
+    runs = lab.store.list()
     standing = lab.standings(planned, runs)
     if json:
         output.print_json(_body(planned, standing))

@@ -263,7 +263,7 @@ def _what_goes_on(lab: Lab) -> str:
     if lab.hand_over_problem():
         return f"{printable(lab.hand_over_problem())}\n"
     try:
-        going = [run for run in lab.runs() if not run.ended and run.id not in lab.busy()]
+        going = [run for run in lab.store.list() if not run.ended and run.id not in lab.busy()]
     except RevconsoleError:
         return ""
     if len(going) == 1:

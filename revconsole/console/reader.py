@@ -79,7 +79,7 @@ class Reader:
         """What is true now. A store that cannot be read leaves the last rows and says why."""
         wanted = self._wanted
         try:
-            summaries = self.lab.runs()
+            summaries = self.lab.store.list()
             runs = self._runs(wanted, {s.id for s in summaries})
             strays = told(self.lab.store.strays())
         except RevconsoleError as error:
@@ -101,7 +101,11 @@ class Reader:
         runs = {}
         for run_id in ids:
             with suppress(NoSuchRun):  # deleted since it was listed
-                tail = self._tails.pop(run_id) if run_id in self._tails else self.lab.follow(run_id)
+                tail = (
+                    self._tails.pop(run_id)
+                    if run_id in self._tails
+                    else self.lab.store.follow(run_id)
+                )
                 self._tails[run_id] = tail  # last in line to be forgotten
                 runs[run_id] = tail.run()
         for old in list(self._tails)[: -max(MOST_TAILS, len(ids))]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from revconsole.errors import DataUnavailable, NotLoaded, ProfileError, RevconsoleError, UnknownName
-from revconsole.lab import engine, own_code, timm_names
+from revconsole.lab import own_code, timm_names
+from revconsole.lab.torch_api import training
 from revconsole.records.datasets import facts
 from revconsole.records.datasets.counts import counted, in_folder
 from revconsole.records.reach import reachable
@@ -82,13 +83,13 @@ def judge(
     *,
     set_in: Callable[[str], str],
     run_own_code: bool = False,
-    ask: AskTorch = engine.refuse_unready,
+    ask: AskTorch | None = None,
 ) -> Verdicts:
     """Find out what would keep each of the plans from training: settings before files that lack.
 
     A run that cannot be trained holds up no other; a name that does not exist is corrected before any is.
     set_in: the file or the command line that a key was set in. run_own_code: whether a model of one's own may be built.
-    Raises ProfileError for such a name, and NotLoaded where torch cannot be imported. Other reasons are in the verdicts:
+    ask: other than by this process itself. Raises ProfileError for such a name, and NotLoaded where torch cannot be imported. Other reasons are in the verdicts:
     ProfileError or NotInvertible (exit code 2), DataUnavailable or DeviceUnavailable (4).
     """
     every = tuple(plans)
@@ -165,11 +166,13 @@ def _refuse_unknown_name(name: str) -> None:
         raise ProfileError(PLAN, "model.name", str(error)) from None
 
 
-def _judge_with_torch(store: RunStore, run_own_code: bool, ask: AskTorch, plan: Plan) -> None:
+def _judge_with_torch(
+    store: RunStore, run_own_code: bool, ask: AskTorch | None, plan: Plan
+) -> None:
     if not needs_torch(plan, run_own_code=run_own_code):
         return
     try:
-        ask(plan, store, own_code=run_own_code)
+        (ask or training.refuse_unready)(plan, store, own_code=run_own_code)
     except ImportError as error:
         raise NotLoaded(f"torch and its libraries cannot be loaded: {error}") from error
 

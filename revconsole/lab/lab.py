@@ -1,12 +1,12 @@
 """Lab: the verbs of revconsole. The command line and the console only spell them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from revconsole.errors import RevconsoleError, StoreError
-from revconsole.lab import batches, engine, killing, planning, resuming
+from revconsole.lab import batches, killing, planning, resuming
 from revconsole.lab import study as studies
 from revconsole.lab.bench import WantedBenchmark, bench_of
 from revconsole.lab.compare import Comparison, compare
@@ -21,14 +21,13 @@ from revconsole.lab.report.figures.inspected import shown_run
 from revconsole.lab.report.results import Results
 from revconsole.lab.shell import command_line
 from revconsole.lab.study import PlannedStudy, Standing, StudyForecast
+from revconsole.lab.torch_api import training
 from revconsole.records.findings.benchmark import Update
 from revconsole.records.findings.inspection import Inspection
-from revconsole.records.logs.events import Scalar
 from revconsole.records.runs import address as addresses
 from revconsole.records.runs import attempt as attempts
-from revconsole.records.runs.run import Run, Summary
+from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store import RunStore
-from revconsole.records.runs.tail import Tail
 from revconsole.records.settings import search_path
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.study import UnfitChoice
@@ -71,7 +70,7 @@ class Lab:
         *,
         set_in: Callable[[str], str],
         run_own_code: bool = False,
-        ask: AskTorch = engine.refuse_unready,
+        ask: AskTorch | None = None,
     ) -> Verdicts:
         """What would keep each of the plans from training; see `judging`. Raises ProfileError for unknown names."""
         return judge(plans, self.store, set_in=set_in, run_own_code=run_own_code, ask=ask)
@@ -134,7 +133,9 @@ class Lab:
 
         Yields the name of an arm before it is measured and, where it cannot be, again with the reason.
         """
-        known = {self._keys.pace(s) for s in self.runs() if s.state == "finished"} | {*self._paces}
+        known = {self._keys.pace(s) for s in self.store.list() if s.state == "finished"} | {
+            *self._paces
+        }
         for each in standing:
             plan, key = each.plan, studies.pace_key(each.plan)
             if each.progress == "done" or key in known:
@@ -154,14 +155,12 @@ class Lab:
         """Stop runs one after the other, those that wait first; returns what will happen, for the user."""
         going = [s for s in map(self.summary, run_ids) if not s.ended and s.state != "stopping"]
         waiting = [s for s in going if s.state in {"queued", "starting"}]
-        training = [s for s in going if s not in waiting]
-        for each in [*reversed(waiting), *training]:
+        begun = [s for s in going if s not in waiting]
+        for each in [*reversed(waiting), *begun]:
             with suppress(RevconsoleError):  # it has ended by itself meanwhile
                 self.stop(each.id, why)
         parts = [f"{len(waiting)} taken out of the queue"] if waiting else []
-        parts += (
-            [f"{len(training)} will stop after the step and keep a checkpoint"] if training else []
-        )
+        parts += [f"{len(begun)} will stop after the step and keep a checkpoint"] if begun else []
         return ", ".join(parts) or "nothing trains or waits"
 
     def go_on(self, standing: Sequence[Standing], launcher: Launcher = "thread") -> list[str]:
@@ -248,10 +247,6 @@ class Lab:
         self._threads.ask(run_id, "continue" if paused else "pause")
         return "goes on" if paused else "will pause after this step"
 
-    def runs(self) -> tuple[Summary, ...]:
-        """Every run, newest first."""
-        return self.store.list()
-
     def unasked(self, run_id: str) -> str:
         """What is known of the process of a run that cannot be asked from here; empty of any other run."""
         return resuming.unasked(self.store, self.summary(run_id))
@@ -260,29 +255,13 @@ class Lab:
         """One run as a row."""
         return self.store.follow(run_id).summary()
 
-    def run(self, run_id: str) -> Run:
-        """One run with every point."""
-        return self.store.read(run_id)
-
-    def follow(self, run_id: str) -> Tail:
-        """A tail of one run, for one reader."""
-        return self.store.follow(run_id)
-
-    def find(self, address: str) -> str:
-        """The id that an address means. Raises NoSuchRun."""
-        return self.store.find(address)
-
-    def find_all(self, wanted: Iterable[str]) -> tuple[str, ...]:
-        """The ids of all runs that some addresses mean, each once. Raises NoSuchRun."""
-        return self.store.find_all(wanted)
-
     def to_resume(self) -> str:
         """The id of the newest run that ended early. Raises NoSuchRun."""
-        return addresses.to_resume(self.runs()).id
+        return addresses.to_resume(self.store.list()).id
 
     def batch(self) -> tuple[str, ...]:
         """The runs that one launch, the newest that is not over, still trains: the one in training first, then its queue."""
-        return batches.newest(self.store, self.runs())
+        return batches.newest(self.store, self.store.list())
 
     def compare(self, run_ids: Sequence[str]) -> Comparison:
         """Several runs as one table; the first is the baseline."""
@@ -299,31 +278,23 @@ class Lab:
 
     def report_study(self, planned: PlannedStudy) -> Results:
         """What came of a study, arm by arm. Raises RevconsoleError if none of its runs has finished."""
-        runs = self.runs()
+        runs = self.store.list()
         standing = self.standings(planned, runs)
         in_vain = all(each.progress != "done" for each in standing)
         others = self.elsewhere(planned, "report", runs) if in_vain else []
-        return results.of_study(planned, standing, self.run, others)
+        return results.of_study(planned, standing, self.store.read, others)
 
     def report_runs(self, run_ids: Sequence[str]) -> Results:
         """What came of some runs; those that differ in their seed alone are one arm. Raises RevconsoleError."""
-        return results.of_runs([self.run(run_id) for run_id in run_ids])
+        return results.of_runs([self.store.read(run_id) for run_id in run_ids])
 
     def inspections(self, reported: Results) -> dict[str, Inspection | str]:
         """What the weights of a run of each arm show, or why they cannot be seen; loads torch."""
         return {run: self._inspected(run) for run in map(shown_run, reported.arms)}
 
-    def count_parameters(self, plan: Plan) -> int:
-        """Parameters of a planned model; loads torch, so call it from a thread."""
-        return engine.count_parameters(plan)
-
-    def cost(self, plan: Plan) -> Mapping[str, Scalar]:
-        """Weights, weights that learn and multiply-adds per image; loads torch."""
-        return engine.cost(plan)
-
     def bench(self, wanted: WantedBenchmark) -> Iterator[Update]:
         """Measure schemes and backwards side by side, step by step; loads torch. Raises what `bench_of` raises."""
-        return engine.benchmark(bench_of(wanted))
+        return training.measure(bench_of(wanted))
 
     def busy(self) -> tuple[str, ...]:
         """Runs that train or wait in this process: quitting would end them."""
@@ -371,16 +342,16 @@ class Lab:
         return self._threads.wait(seconds)
 
     def _listed(self, runs: Sequence[Summary] | None) -> Sequence[Summary]:
-        return self.runs() if runs is None else runs
+        return self.store.list() if runs is None else runs
 
     def _inspected(self, run_id: str) -> Inspection | str:
         try:
-            return engine.inspect(self.store, run_id, images=SHOWN_IMAGES)
+            return training.inspect(self.store, run_id, images=SHOWN_IMAGES)
         except RevconsoleError as error:
             return str(error)
 
     def _measured(self, plan: Plan) -> float:
-        seconds = engine.forecast_seconds(plan)
+        seconds = training.forecast_seconds(plan)
         self._paces[studies.pace_key(plan)] = seconds / plan.epochs
         return seconds
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from revconsole.errors import ProfileError, RevconsoleError, UnknownName
-from revconsole.lab import engine
+from revconsole.lab.torch_api import training
 from revconsole.records.datasets import catalogue
+from revconsole.records.datasets.facts import data_folder
 from revconsole.records.findings.samples import Samples
 from revconsole.records.sections import Data, Train
 from revconsole.records.sections.data import AUGMENTATIONS
@@ -49,7 +50,7 @@ def plan_of(dataset: str, settings: Mapping[str, Any]) -> Plan:
 
 def samples(dataset: str, settings: Mapping[str, Any], *, count: int, side: int) -> Samples:
     """Some training images, each at most `side` pixels wide. Loads torch."""
-    return engine.samples(plan_of(dataset, settings), count=count, side=side)
+    return training.samples(plan_of(dataset, settings), data=data_folder(), count=count, side=side)
 
 
 def throughputs(
@@ -88,7 +89,7 @@ def paces(profile: str, settings: Mapping[str, Any], *, seconds: float) -> Itera
 
 
 def _pace(plan: Plan, seconds: float) -> Row:
-    found = engine.training_pace(plan, seconds=seconds)
+    found = training.training_pace(plan, data=data_folder(), seconds=seconds)
     return {
         "run": plan.name,
         "left_out": "",
@@ -123,7 +124,7 @@ def is_profile(word: str) -> bool:
 def _measured(dataset: str, settings: Mapping[str, Any], seconds: float) -> Row:
     plan = plan_of(dataset, settings)
     try:
-        found = engine.throughput(plan, seconds=seconds)
+        found = training.throughput(plan, data=data_folder(), seconds=seconds)
     except ProfileError as error:
         return {"left_out": error.reason}
     return {

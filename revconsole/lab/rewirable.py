@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from revconsole.lab import engine
+from revconsole.lab.torch_api import training
 from revconsole.records.findings import survey
 from revconsole.records.findings.survey import Surveyed
 
@@ -46,12 +46,12 @@ def surveyed(names: Sequence[str], *, jobs: int, refresh: bool) -> Iterator[Surv
 
     Interrupted, it goes on where it stopped when it is asked again.
     """
-    path = survey.kept_file(f"timm-{engine.timm_version()}")
+    path = survey.kept_file(f"timm-{training.timm_version()}")
     known = {} if refresh else survey.kept(path)
     yield from (known[name] for name in names if name in known)
     saved = time.monotonic()
     try:
-        for each in engine.survey_models([n for n in names if n not in known], jobs=jobs):
+        for each in training.survey_models([n for n in names if n not in known], jobs=jobs):
             known[each.model] = each
             if time.monotonic() - saved > SAVE_SECONDS:
                 survey.keep(path, list(known.values()))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from revconsole.errors import ProfileError, RevconsoleError
-from revconsole.lab import engine
 from revconsole.lab.pipeline import ANY_SIZE
+from revconsole.lab.torch_api import training
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE, Profile
 from revconsole.records.settings.study import Study, UnfitChoice
@@ -39,7 +39,7 @@ class ModelToVerify:
 
     def rows(self, *, light: bool) -> Iterator[Row]:
         """Each check as a row: model, check, result, passed, figure, advice. Loads torch. Raises RevconsoleError."""
-        for found in engine.verify(self.plan, own=self.own, shape=self.shape, light=light):
+        for found in training.audited(self.plan, own=self.own, shape=self.shape, light=light):
             yield {"model": self.plan.name, **found}
 
 

@@ -90,12 +90,12 @@ class RunQueue:
             with suppress(OSError):  # a full disk keeps no output, and the run goes on
                 _redirect_output(attempt)
             with loading():
-                from revconsole.training import door  # only once the run is known to be ours
+                from revconsole.training import api  # only once the run is known to be ours
         except NotLoaded as error:
             attempt.fail(Failed(reason=str(error)), traceback.format_exc())
             attempt.close()
             return "failed"
-        return door.execute(self.store, run_id, attempt)
+        return api.execute(self.store, run_id, attempt)
 
 
 def main(arguments: list[str]) -> int:

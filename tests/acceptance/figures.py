@@ -29,7 +29,7 @@ from revconsole.records.runs.store import RunStore
 from revconsole.records.sections import KINDS, Data
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible.lossless import floored
-from revconsole.training import door
+from revconsole.training import api
 from revconsole.training.bench.measure import measure
 from revconsole.training.checks import reconstruction
 from revconsole.training.checks.compiling import with_compiled_parts
@@ -296,7 +296,7 @@ def after_a_run(bench: Bench) -> Figures:
 def _run(bench: Bench, on_oom: str) -> str:
     store = RunStore(bench.folder / "runs")
     run_id = store.create(bench.plan(train={"on_oom": on_oom}), {})
-    outcome = door.execute(store, run_id, store.claim(run_id, 1))
+    outcome = api.execute(store, run_id, store.claim(run_id, 1))
     return f"{outcome} {store.read(run_id).summary.reason}".strip()
 
 

@@ -43,7 +43,7 @@ def begun(lab):
     command = [*COMMAND, "--store", str(lab.store.root), "train", "long"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         end = time.monotonic() + PATIENCE_SECONDS
-        while not any(run.step > 10 for run in lab.runs()):
+        while not any(run.step > 10 for run in lab.store.list()):
             assert time.monotonic() < end
             time.sleep(0.02)
         yield process
@@ -63,7 +63,7 @@ def test_two_signals_in_any_order_lose_nothing(lab, begun, order, apart):
     assert begun.returncode in {128 + signal.SIGTERM, 128 + signal.SIGHUP}
     assert not apart or begun.returncode == 128 + signal.Signals[order[0]]
     assert "Traceback" not in said
-    (run,) = lab.runs()
+    (run,) = lab.store.list()
     if (
         begun.returncode == 128 + signal.SIGTERM
     ):  # at no distance the system chooses which comes first
@@ -115,7 +115,7 @@ def test_a_run_whose_reader_went_away_before_its_first_word_goes_on_in_the_backg
     with subprocess.Popen(command, stderr=writer, stdout=writer) as process:
         os.close(writer)
         assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGHUP
-    (run,) = lab.runs()
+    (run,) = lab.store.list()
     assert not run.ended
     end = time.monotonic() + PATIENCE_SECONDS
     while lab.summary(run.id).step < 3:
@@ -135,4 +135,4 @@ def test_a_run_trains_on_where_its_words_find_no_room(lab):
     )
     assert done.returncode == 0
     assert done.stdout.startswith("name")
-    assert [run.state for run in lab.runs()] == ["finished"]
+    assert [run.state for run in lab.store.list()] == ["finished"]

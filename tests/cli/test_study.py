@@ -76,7 +76,7 @@ def test_a_run_that_fails_holds_up_no_other_and_the_exit_code_says_so(run):
 
     assert said.code == 1
     assert "2 of 2 runs did not finish" in said.err
-    states = {summary.state for summary in Lab(Path("runs")).runs()}
+    states = {summary.state for summary in Lab(Path("runs")).store.list()}
     assert states == {"failed"}
 
 
@@ -90,26 +90,26 @@ def test_one_failure_among_others_is_counted(run, tiny):
 
     assert said.code == 1
     assert "1 of 2 runs did not finish" in said.err
-    assert sorted(s.state for s in Lab(Path("runs")).runs()) == ["failed", "finished"]
+    assert sorted(s.state for s in Lab(Path("runs")).store.list()) == ["failed", "finished"]
 
 
 def test_a_study_that_was_killed_goes_on_where_it_was(run):
     command = [sys.executable, "-m", "revconsole", "study", "run", "tiny", "train.epochs=60"]
     child = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     lab, end = Lab(Path("runs")), time.monotonic() + SECONDS
-    while not any(s.state == "running" and s.epoch >= 2 for s in lab.runs()):
+    while not any(s.state == "running" and s.epoch >= 2 for s in lab.store.list()):
         assert child.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < end
         time.sleep(0.02)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    assert {s.state for s in lab.runs()} == {"lost"}
+    assert {s.state for s in lab.store.list()} == {"lost"}
 
     said = run("study", "resume", "tiny")
 
     assert said.code == 0, said.err
     assert "0 of 4 runs done, 4 interrupted" in said.err
-    rows = lab.runs()
+    rows = lab.store.list()
     assert [s.state for s in rows] == ["finished"] * 4
     assert sorted(s.attempt for s in rows) == [1, 1, 1, 2], "the one that trained goes on"
 

@@ -155,10 +155,10 @@ async def test_a_launch_key_launches_the_form_as_it_stands_after_the_keys_before
     async with opened(100, 40) as stage:
         await at_field(stage, "other")
         await stage.press_at_once(*words, "ctrl+l")
-        await stage.until(lab.runs)
+        await stage.until(lab.store.list)
         wanted = lab.plan("small", parse_assignments(words.split())).plans[0]
-        assert [run.plan for run in lab.runs()] == [wanted]
-        lab.stop(lab.runs()[0].id)
+        assert [run.plan for run in lab.store.list()] == [wanted]
+        lab.stop(lab.store.list()[0].id)
         await stage.until(lambda: not lab.busy())
 
 
@@ -167,7 +167,7 @@ async def test_a_launch_key_after_words_that_are_wrong_launches_nothing(opened, 
         await at_field(stage, "other")
         await stage.press_at_once(*"model.heads=5", "ctrl+l")
         await stage.shows("nothing launched, heads: 5 heads do not divide dim 16")
-        assert lab.runs() == ()
+        assert lab.store.list() == ()
 
 
 async def test_a_launch_that_is_asked_for_by_no_key_is_of_what_was_typed_last(opened, lab):
@@ -175,8 +175,8 @@ async def test_a_launch_that_is_asked_for_by_no_key_is_of_what_was_typed_last(op
         await at_field(stage, "train.epochs")
         field(stage, "train.epochs").query_one(Input).value = "1"
         stage.app.screen.action_launch()
-        await stage.until(lab.runs)
-        assert lab.runs()[0].plan.train.epochs == 1
+        await stage.until(lab.store.list)
+        assert lab.store.list()[0].plan.train.epochs == 1
         await stage.until(lambda: not lab.busy())
 
 
@@ -188,8 +188,8 @@ async def test_what_changed_without_a_word_is_judged_and_launched(opened, lab):
         with entry.prevent(Input.Changed):
             entry.value = "1"
         stage.app.screen.action_launch()
-        await stage.until(lab.runs)
-        assert lab.runs()[0].plan.train.epochs == 1
+        await stage.until(lab.store.list)
+        assert lab.store.list()[0].plan.train.epochs == 1
         await stage.until(lambda: not lab.busy())
 
 

@@ -132,7 +132,7 @@ async def test_the_form_launches_and_shows_the_run_to_its_end(opened, lab):
         await open_form(stage)
         await stage.press("ctrl+l")
         await stage.shows("memory", "facts")
-        await stage.until(lambda: lab.runs() and lab.runs()[0].state == "finished")
+        await stage.until(lambda: lab.store.list() and lab.store.list()[0].state == "finished")
         await stage.shows("✓ finished", "test ")
         await stage.until(lambda: not lab.busy())
 
@@ -145,7 +145,7 @@ async def test_an_unready_form_does_not_launch(opened, lab):
         await stage.press("home", "ctrl+l")
         await stage.shows("nothing launched, heads: 5 heads do not divide")
         assert stage.app.focused is setting(stage, "model.heads").query_one(Input)
-        assert lab.runs() == ()
+        assert lab.store.list() == ()
 
 
 TWO = """
@@ -255,8 +255,8 @@ async def test_what_a_form_on_a_run_launches_is_that_run(opened, lab):
     async with opened(120, 40, runs=[run_id]) as stage:
         await stage.shows("mine", "facts")
         await stage.press_at_once("n", "ctrl+l")
-        await stage.until(lambda: len(lab.runs()) == 2)
-        assert {run.plan.digest() for run in lab.runs()} == {plan.digest()}
+        await stage.until(lambda: len(lab.store.list()) == 2)
+        assert {run.plan.digest() for run in lab.store.list()} == {plan.digest()}
         await stage.until(lambda: not lab.busy())
 
 
@@ -301,7 +301,7 @@ async def train_for_long(stage, lab):
     await typed(stage, "train.epochs", "5000")
     await stage.shows("train.epochs=5000", "launches 1 run")
     await stage.press("ctrl+l")
-    await stage.until(lambda: lab.runs() and lab.runs()[0].state == "running")
+    await stage.until(lambda: lab.store.list() and lab.store.list()[0].state == "running")
 
 
 async def test_quitting_while_a_run_trains_asks_and_stops_it(opened, lab):
@@ -314,7 +314,7 @@ async def test_quitting_while_a_run_trains_asks_and_stops_it(opened, lab):
         assert lab.busy()
         await stage.press("q", "y")
         await stage.until(lambda: not lab.busy())
-        assert lab.runs()[0].state == "stopped"
+        assert lab.store.list()[0].state == "stopped"
         await stage.until(lambda: not stage.app.is_running)
         assert stage.app.return_code == 0
 
@@ -326,12 +326,12 @@ async def test_quitting_may_leave_the_run_to_a_background_process(opened, lab):
         await stage.shows("Run on in the background [b]", "Stop now, without a checkpoint [x]")
         await stage.press("b")
         await stage.until(lambda: not stage.app.is_running)
-    (run,) = lab.runs()
+    (run,) = lab.store.list()
     assert not run.ended
     assert not lab.busy()
     lab.stop(run.id)
     end = time.monotonic() + 90  # a process that has just begun loads torch before it listens
-    while lab.runs()[0].state != "stopped":
+    while lab.store.list()[0].state != "stopped":
         assert time.monotonic() < end
         await asyncio.sleep(0.1)
 
@@ -341,8 +341,8 @@ async def test_quitting_at_once_records_the_stop(opened, lab):
         await train_for_long(stage, lab)
         await stage.press("q", "x")
         await stage.until(lambda: not stage.app.is_running)
-    assert lab.runs()[0].state == "stopped"
-    assert lab.runs()[0].reason.endswith("(quit the console)")
+    assert lab.store.list()[0].state == "stopped"
+    assert lab.store.list()[0].reason.endswith("(quit the console)")
 
 
 async def test_a_key_moves_a_run_to_the_background(opened, lab):
@@ -350,10 +350,10 @@ async def test_a_key_moves_a_run_to_the_background(opened, lab):
         await train_for_long(stage, lab)
         await stage.press("d")
         await stage.until(lambda: not lab.busy())
-        assert not lab.runs()[0].ended
+        assert not lab.store.list()[0].ended
         await stage.press("q")
         await stage.until(lambda: not stage.app.is_running)
-    lab.stop(lab.runs()[0].id)
+    lab.stop(lab.store.list()[0].id)
 
 
 async def test_what_to_expect_of_the_reconstruction_is_said_before_the_launch(opened):
@@ -410,7 +410,7 @@ async def test_runs_that_cannot_be_are_red_and_not_launched(opened, cases):
             await told(stage, "not ready", said)
             await stage.press("ctrl+l")
             await told(stage, "nothing launched", said)
-        assert not stage.app.screen.reader.lab.runs()
+        assert not stage.app.screen.reader.lab.store.list()
 
 
 async def test_a_run_that_cannot_be_trained_holds_up_no_other_of_the_form(opened, lab):
@@ -419,8 +419,8 @@ async def test_a_run_that_cannot_be_trained_holds_up_no_other_of_the_form(opened
         await typed(stage, "other", "train.precision=[float32,fp16]")
         await told(stage, "launches 1 run", "left out: fp16, seed 0: ", "fp16 needs a GPU")
         await stage.press("ctrl+l")
-        await stage.until(lab.runs)
-        assert [run.plan.train.precision for run in lab.runs()] == ["float32"]
+        await stage.until(lab.store.list)
+        assert [run.plan.train.precision for run in lab.store.list()] == ["float32"]
         await stage.until(lambda: not lab.busy())
 
 

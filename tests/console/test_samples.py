@@ -7,8 +7,9 @@ import pytest
 
 from revconsole.console.screens.samples import SamplesScreen
 from revconsole.console.widgets.gallery import Gallery
-from revconsole.lab import engine
 from revconsole.lab.pictures import RAMP, UPPER
+from revconsole.lab.torch_api import training
+from revconsole.records.datasets.facts import data_folder
 from revconsole.records.settings.plan import Plan
 
 
@@ -21,7 +22,7 @@ def plan_of(**data) -> Plan:
 @pytest.fixture(scope="module", autouse=True)
 def _torch_is_loaded():
     """Once, and not while a test waits for it."""
-    engine.samples(plan_of(), count=1, side=8)
+    training.samples(plan_of(), data=data_folder(), count=1, side=8)
 
 
 async def looked_at(stage, plan, *texts):

@@ -199,7 +199,7 @@ async def test_the_question_before_it_runs_says_the_estimate_and_what_happens(
         assert "2 runs as long as earlier ones took" in " ".join(text.split())
         assert "they outlive this" in text
         await stage.press("escape")
-        assert len(lab.runs()) == 2
+        assert len(lab.store.list()) == 2
 
 
 async def test_it_runs_in_this_console_to_its_end(opened, lab):
@@ -209,7 +209,7 @@ async def test_it_runs_in_this_console_to_its_end(opened, lab):
         await stage.shows("0 of 2 runs done")
         await stage.press("r", "y")
         await stage.shows("2 runs queued")
-        await eventually(lambda: [r.state for r in lab.runs()] == ["finished"] * 2)
+        await eventually(lambda: [r.state for r in lab.store.list()] == ["finished"] * 2)
         await stage.shows("2 of 2 runs done", "✓ ")
         await stage.press("r")
         await stage.shows("every run of the quick form is done")
@@ -226,7 +226,7 @@ async def test_an_arm_that_cannot_be_trained_is_left_out_with_its_reason(opened,
         await stage.press("r", "y")
         await eventually(lambda: "left out:" in stage.text)
         assert "device 'cuda:9'" in stage.text
-        await eventually(lambda: [r.state for r in lab.runs()] == ["finished"])
+        await eventually(lambda: [r.state for r in lab.store.list()] == ["finished"])
         await stage.until(lambda: not lab.busy())
 
 
@@ -242,7 +242,7 @@ async def test_in_the_background_it_outlives_the_console_and_is_stopped_and_resu
         await stage.shows("2 runs queued")
         await stage.press("q")
         await stage.until(lambda: not stage.app.is_running)
-    await eventually(lambda: "running" in {run.state for run in lab.runs()})
+    await eventually(lambda: "running" in {run.state for run in lab.store.list()})
     async with opened() as stage:
         await open_tiny(stage)
         await stage.press("t")
@@ -252,7 +252,7 @@ async def test_in_the_background_it_outlives_the_console_and_is_stopped_and_resu
         await stage.press("s")
         await stage.shows("Stop the 2 runs of tiny", "keeps a checkpoint")
         await stage.press("y")
-        await eventually(lambda: {run.state for run in lab.runs()} == {"stopped"})
+        await eventually(lambda: {run.state for run in lab.store.list()} == {"stopped"})
         await stage.shows("2 interrupted")
         await stage.press("r")
         await stage.shows("Train 2 runs of tiny, quick form?")

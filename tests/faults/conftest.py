@@ -70,31 +70,31 @@ class Site:
 
     def terminal(self, *settings: str) -> "tuple[str, subprocess.Popen[bytes]]":
         """A run in a thread of the command line."""
-        known = {run.id for run in self.lab.runs()}
+        known = {run.id for run in self.lab.store.list()}
         process = subprocess.Popen(
             self.command("train", "faulty", *settings),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env=os.environ, start_new_session=True,
         )  # fmt: skip
         self.commands.append(process)
-        self.until(lambda: {run.id for run in self.lab.runs()} - known)
-        return next(run.id for run in self.lab.runs() if run.id not in known), process
+        self.until(lambda: {run.id for run in self.lab.store.list()} - known)
+        return next(run.id for run in self.lab.store.list() if run.id not in known), process
 
     def until(self, happened: Callable[[], object]) -> float:
         """Wait for something; returns how long it took."""
         began = time.monotonic()
         while not happened():
             assert time.monotonic() - began < PATIENCE_SECONDS, [
-                (run.id, run.state, run.reason, run.step) for run in self.lab.runs()
+                (run.id, run.state, run.reason, run.step) for run in self.lab.store.list()
             ]
             time.sleep(0.01)
         return time.monotonic() - began
 
     def reaches(self, run_id: str, step: int) -> Run:
         """Wait until a run has come so far, or has ended."""
-        tail = self.lab.follow(run_id)
+        tail = self.lab.store.follow(run_id)
         self.until(lambda: tail.summary().step >= step or tail.summary().ended)
-        return self.lab.run(run_id)
+        return self.lab.store.read(run_id)
 
     def trainer(self, run_id: str) -> Identity:
         """The process that writes a run."""
@@ -106,7 +106,7 @@ class Site:
     def kill(self, run_id: str) -> Run:
         """SIGKILL the process that writes a run; returns what could be read of the run until then."""
         trainer = self.trainer(run_id)
-        known = self.lab.run(run_id)
+        known = self.lab.store.read(run_id)
         assert trainer.send(signal.SIGKILL)
         assert trainer.wait(PATIENCE_SECONDS)
         return known
@@ -114,13 +114,13 @@ class Site:
     def finish(self, run_id: str) -> Run:
         """Wait for the end of a run."""
         self.until(lambda: self.lab.summary(run_id).ended)
-        return self.lab.run(run_id)
+        return self.lab.store.read(run_id)
 
     def resume(self, run_id: str) -> float:
         """Go on in a background process; returns the seconds until it takes its next step."""
         before = self.lab.summary(run_id)
         self.lab.resume(run_id, "process")
-        tail = self.lab.follow(run_id)
+        tail = self.lab.store.follow(run_id)
 
         def moves() -> bool:
             now = tail.summary()
@@ -143,7 +143,7 @@ class Site:
 
     def regains(self, run_id: str, read: Run) -> None:
         """Wait until everything that was once read of a run is there again, with the same values."""
-        self.until(lambda: self.lost(read, self.lab.run(run_id)) == 0)
+        self.until(lambda: self.lost(read, self.lab.store.read(run_id)) == 0)
 
     @staticmethod
     def same(left: Run, right: Run) -> None:
@@ -175,7 +175,7 @@ def site(tmp_path) -> Iterator[Site]:
     seed = int(os.environ.get("REVCONSOLE_FAULT_SEED", "0"))
     made = Site(tmp_path / "runs", random.Random(seed))
     yield made
-    for run in made.lab.runs():
+    for run in made.lab.store.list():
         if not run.ended and run.attempt and made.trainer(run.id).pid != os.getpid():
             made.trainer(run.id).send(signal.SIGKILL)
     for command in made.commands:

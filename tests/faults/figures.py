@@ -35,7 +35,7 @@ imported = time.perf_counter()
 lab = Lab(Path(sys.argv[1]))
 for _ in range(3):
     start = time.perf_counter()
-    found = lab.runs()
+    found = lab.store.list()
     print(f"{time.perf_counter() - start:.3f}", end=" ")
 import resource
 print(f"imports {imported - before:.3f}", len(found), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

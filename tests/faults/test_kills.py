@@ -43,7 +43,7 @@ def test_five_kills_and_two_hand_overs_change_no_bit(site, noted, scheme, comple
         assert not before.summary.ended, "killed before its end"
         read = site.kill(killed)
         worst = max(worst, site.resume(killed))
-        assert site.lab.run(killed).summary.attempt == kill + 2
+        assert site.lab.store.read(killed).summary.attempt == kill + 2
         site.regains(killed, read)
 
     runs = [site.finish(run_id) for run_id in (whole, killed, handed)]

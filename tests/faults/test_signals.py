@@ -79,8 +79,8 @@ def terminal():
 @pytest.mark.slow
 def test_a_command_that_loses_its_terminal_hands_its_run_over(site, noted, terminal, complete):
     shell = terminal(site.command("train", "faulty"))
-    site.until(site.lab.runs)
-    run_id = site.lab.runs()[0].id
+    site.until(site.lab.store.list)
+    run_id = site.lab.store.list()[0].id
     site.reaches(run_id, 5)
     shell.hang_up()
     gone = site.until(lambda: shell.process.poll() is not None)
@@ -95,9 +95,9 @@ def test_a_command_that_loses_its_terminal_hands_its_run_over(site, noted, termi
 def test_a_console_that_loses_its_terminal_hands_its_run_over(site, noted, terminal):
     console = terminal(site.command("demo", "scheme.name=additive", "train.epochs=300"))
     console.shows(b"\x1b[?1049h")
-    site.until(site.lab.runs)
-    run_id = site.lab.runs()[0].id
-    tail = site.lab.follow(run_id)
+    site.until(site.lab.store.list)
+    run_id = site.lab.store.list()[0].id
+    tail = site.lab.store.follow(run_id)
     while tail.summary().step < 5:
         console.drain(0.1)
     console.hang_up()
@@ -214,14 +214,14 @@ def test_the_parent_console_may_be_killed(site, noted, terminal, complete):
     background = site.detached()
     site.reaches(background, 1)
     console = terminal(site.command("demo", "scheme.name=additive", "train.epochs=300"))
-    site.until(lambda: len(site.lab.runs()) == 2)
-    inside = next(run.id for run in site.lab.runs() if run.id != background)
-    tail = site.lab.follow(inside)
+    site.until(lambda: len(site.lab.store.list()) == 2)
+    inside = next(run.id for run in site.lab.store.list() if run.id != background)
+    tail = site.lab.store.follow(inside)
     while tail.summary().step < 5:
         console.drain(0.1)
     console.process.kill()
     console.process.wait()
-    read = site.lab.run(inside)
+    read = site.lab.store.read(inside)
     assert read.summary.state == "lost"
     worst = site.resume(inside)
     site.regains(inside, read)

@@ -41,7 +41,7 @@ def test_a_disk_that_fills_up_and_is_cleared_costs_nothing(site, noted, complete
     limited(site.trainer(run_id), full)
     site.until(lambda: log.stat().st_size == full)
     time.sleep(1.0)
-    stuck = site.lab.run(run_id)
+    stuck = site.lab.store.read(run_id)
     assert stuck.summary.damaged_lines == 0
     assert not stuck.summary.ended, "the training goes on"
 
@@ -115,7 +115,7 @@ def test_a_run_deleted_underneath_ends_its_process_and_leaves_nothing(site, note
     shutil.rmtree(site.lab.store.folder(run_id))
     took = site.until(lambda: not trainer.alive())
     assert not (site.lab.store.root / run_id).exists()
-    assert site.lab.runs() == ()
+    assert site.lab.store.list() == ()
     noted("run folder deleted", 1, worst=took)
 
 

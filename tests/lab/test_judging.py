@@ -184,4 +184,4 @@ def test_weights_of_a_run_that_do_not_fit_or_are_gone_are_said_before(tmp_path):
     kind, sentence, code = judged(lab, lab.plan("demo", start))
     assert (kind, code) == (DataUnavailable, 4)
     assert "has no whole checkpoint to start from" in sentence
-    assert len(lab.runs()) == 1
+    assert len(lab.store.list()) == 1

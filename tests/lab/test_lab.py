@@ -10,6 +10,7 @@ import pytest
 from revconsole.errors import RevconsoleError
 from revconsole.lab.lab import Lab
 from revconsole.lab.shell import command_line
+from revconsole.lab.torch_api import training
 from revconsole.records.runs.attempt import read_queued
 from revconsole.records.runs.identity import Identity
 from revconsole.records.runs.run import Run
@@ -45,7 +46,7 @@ def lab(tmp_path):
 
 def until(lab: Lab, run_id: str, wanted) -> Run:
     """Follow a run until `wanted(run)`; its tail is looked at as fast as the thread scheduler allows."""
-    tail, end = lab.follow(run_id), time.monotonic() + SECONDS
+    tail, end = lab.store.follow(run_id), time.monotonic() + SECONDS
     while time.monotonic() < end:
         run = tail.run()
         if wanted(run):
@@ -67,10 +68,10 @@ def test_a_launched_run_trains_to_its_end(lab):
 
     assert lab.wait(SECONDS)
 
-    run = lab.run(run_id)
+    run = lab.store.read(run_id)
     assert (run.summary.state, run.summary.epoch) == ("finished", 2)
     assert 0 <= run.summary.test_accuracy <= 1
-    assert run.summary.parameters == lab.count_parameters(run.plan)
+    assert run.summary.parameters == training.count_parameters(run.plan)
     assert run.summary.kept_for_backward_bytes > 0
     assert len(run.summary.fingerprint) == 64
     assert run.plan.data_fingerprint is None or run.plan.data_fingerprint == run.summary.fingerprint
@@ -103,7 +104,7 @@ def test_a_stopped_run_says_by_whom_and_goes_on_where_it_was(lab):
     lab.resume(run_id)
     until(lab, run_id, lambda run: run.summary.attempt == 2 and run.summary.step > stopped.step + 2)
 
-    run = lab.run(run_id)
+    run = lab.store.read(run_id)
     assert run.series["loss"].steps == list(range(1, run.series["loss"].length + 1))
 
 
@@ -183,7 +184,7 @@ def test_what_trains_and_waits_here_goes_on_in_the_background_to_the_same_number
     assert not lab.summary(moved).ended, "not lost for a moment"
     run = until(lab, waits, lambda run: run.summary.ended)
     assert (run.summary.state, run.summary.attempt) == ("finished", 1)
-    once, twice = lab.run(whole), lab.run(moved)
+    once, twice = lab.store.read(whole), lab.store.read(moved)
     assert (twice.summary.state, twice.summary.attempt) == ("finished", 2)
     for name in ("loss", "gradient_norm", "validation_accuracy", "test_loss"):
         assert twice.series[name].steps == once.series[name].steps
@@ -251,9 +252,9 @@ def test_leaving_at_once_is_recorded_as_a_stop(lab):
 
     assert [lab.summary(r).state for r in (first, second)] == ["stopped", "stopped"]
     assert lab.summary(first).reason.endswith("(left)")
-    step = lab.run(first).series["loss"].length
+    step = lab.store.read(first).series["loss"].length
     time.sleep(0.5)
-    assert lab.run(first).series["loss"].length == step, "nothing is written after the end"
+    assert lab.store.read(first).series["loss"].length == step, "nothing is written after the end"
 
 
 def test_what_has_ended_cannot_be_stopped_and_what_is_finished_not_resumed(lab):

@@ -97,14 +97,14 @@ def test_a_full_disk_at_claim_is_the_reason_and_takes_the_note_of_it(lab, held, 
 
 
 def test_whatever_a_training_raises_the_next_one_trains(lab, monkeypatch):
-    train, broken = thread.engine.train, ["the first"]
+    execute, broken = thread.training.execute, ["the first"]
 
     def breaks_once(*arguments):
         if broken:
             raise LookupError(broken.pop())
-        return train(*arguments)
+        return execute(*arguments)
 
-    monkeypatch.setattr(thread.engine, "train", breaks_once)
+    monkeypatch.setattr(thread.training, "execute", breaks_once, raising=False)
     one, two, *_ = lab.launch(lab.plan("tiny", {"seeds": [0]}))
 
     assert lab.wait(SECONDS)
@@ -141,7 +141,7 @@ def test_after_an_error_of_the_gpu_whatever_waits_and_comes_trains_in_another_pr
 
     assert "CUDA error: unspecified launch failure" in lab.summary(broken).reason
     for run_id in [*waiting, *later]:
-        follow, until = lab.follow(run_id), time.monotonic() + SECONDS
+        follow, until = lab.store.follow(run_id), time.monotonic() + SECONDS
         while not follow.summary().ended and time.monotonic() < until:
             time.sleep(0.05)
         assert lab.summary(run_id).state == "finished"
@@ -163,10 +163,10 @@ def test_without_torch_a_run_fails_with_the_reason_and_the_command_ends(lab, tmp
 
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
-    assert {run.state for run in lab.runs()} == {"failed"}
-    assert all("OSError: libcudnn.so.9: no such file" in run.reason for run in lab.runs())
+    assert {run.state for run in lab.store.list()} == {"failed"}
+    assert all("OSError: libcudnn.so.9: no such file" in run.reason for run in lab.store.list())
 
-    run_id = lab.runs()[0].id
+    run_id = lab.store.list()[0].id
     detached = [sys.executable, "-m", "revconsole.training", str(lab.store.root), run_id]
     done = subprocess.run(detached, env=environment, timeout=SECONDS, check=False)
     assert done.returncode == 1
@@ -204,7 +204,7 @@ def test_a_run_of_this_process_hears_what_no_disk_takes(lab, monkeypatch):
 
     monkeypatch.setattr(control, "ask", full)
     run_id, *_ = lab.launch(lab.plan("tiny", {"seeds": [0], "train.epochs": 5000}))
-    tail = lab.follow(run_id)
+    tail = lab.store.follow(run_id)
     while not tail.summary().step:
         assert lab.busy()
 

@@ -47,13 +47,13 @@ def lab(tmp_path):
 def trained(lab, **settings):
     (run_id,) = lab.launch(lab.plan("tiny", {k.replace("__", "."): v for k, v in settings.items()}))
     assert lab.wait(SECONDS)
-    return lab.run(run_id)
+    return lab.store.read(run_id)
 
 
 def resumed(lab, run_id, **settings):
     said = lab.resume(run_id, settings={k.replace("__", "."): v for k, v in settings.items()})
     assert lab.wait(SECONDS)
-    return lab.run(run_id), said
+    return lab.store.read(run_id), said
 
 
 def test_a_finished_run_is_lengthened_and_nothing_of_its_past_changes(lab):
@@ -86,9 +86,9 @@ def test_every_reader_sees_that_a_run_was_lengthened(lab):
     assert lab.wait(SECONDS)
 
     rows = (
-        lab.runs()[0],
+        lab.store.list()[0],
         lab.summary(run.id),
-        lab.run(run.id).summary,
+        lab.store.read(run.id).summary,
         Lab(lab.store.root).runs()[0],
     )
     assert {(row.plan.train.epochs, tuple(row.plan.lengthened)) for row in rows} == {(3, (2,))}
@@ -103,7 +103,7 @@ def test_every_reader_sees_that_a_run_was_lengthened(lab):
 def test_a_lengthened_run_that_is_interrupted_goes_on_to_its_new_end(lab):
     run = trained(lab)
     lab.resume(run.id, settings={"train.epochs": 2000})
-    tail = lab.follow(run.id)
+    tail = lab.store.follow(run.id)
     while tail.summary().step < run.summary.step + 4:
         assert lab.busy()
     lab.stop(run.id)
@@ -119,7 +119,10 @@ def test_a_lengthened_run_that_is_interrupted_goes_on_to_its_new_end(lab):
         assert lab.busy()
     lab.stop(run.id)
     assert lab.wait(SECONDS)
-    assert (lab.summary(run.id).plan.train.epochs, lab.run(run.id).plan.lengthened) == (2000, [2])
+    assert (lab.summary(run.id).plan.train.epochs, lab.store.read(run.id).plan.lengthened) == (
+        2000,
+        [2],
+    )
 
 
 @pytest.mark.parametrize(

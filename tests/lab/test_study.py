@@ -195,15 +195,15 @@ def test_a_study_trains_each_run_once_and_goes_on_with_what_was_interrupted(lab)
     assert [each.progress for each in lab.standings(planned)] == [
         "interrupted", "done", "to do", "to do"
     ]  # fmt: skip
-    before = {s.id for s in lab.runs()}
+    before = {s.id for s in lab.store.list()}
 
     ids = lab.go_on(lab.standings(planned))
     assert lab.wait(SECONDS)
 
     assert len(ids) == 3
     assert ids[0] == early, "what was interrupted goes on and is not begun anew"
-    assert {s.state for s in lab.runs()} == {"finished"}
-    assert len(lab.runs()) == len(planned.plans) == len(before | set(ids))
+    assert {s.state for s in lab.store.list()} == {"finished"}
+    assert len(lab.store.list()) == len(planned.plans) == len(before | set(ids))
     assert lab.go_on(lab.standings(planned)) == []
 
 
@@ -212,4 +212,4 @@ def test_a_measured_forecast_is_a_time_and_leaves_no_run_behind(lab):
 
     assert 0.0 < found.seconds < SECONDS
     assert found.measured == 4
-    assert lab.runs() == ()
+    assert lab.store.list() == ()

@@ -7,7 +7,7 @@ from torch import nn
 from revconsole.errors import RevconsoleError
 from revconsole.records.logs.events import Started
 from revconsole.records.settings.plan import Plan
-from revconsole.training import door
+from revconsole.training import api
 from revconsole.training.checks.cost import FITTED, Operations, cost, operations, operations_of
 
 KEYS = {"parameters", "trainable_parameters", "multiply_adds_per_image"}
@@ -181,7 +181,7 @@ def test_every_scheme_can_be_counted(small, wiring):
 
     wider = 16 * 10 if wiring["scheme"]["name"] == "additive" else 0
     assert wired["multiply_adds_per_image"] == plain["multiply_adds_per_image"] + wider
-    assert wired["parameters"] == door.count_parameters(small(**wiring))
+    assert wired["parameters"] == api.count_parameters(small(**wiring))
     assert set(wired) == KEYS
 
 

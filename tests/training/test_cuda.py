@@ -16,7 +16,7 @@ from revconsole.errors import RunFailed
 from revconsole.records.logs.events import EpochFinished, Measured
 from revconsole.records.runs import control
 from revconsole.records.sections import Data
-from revconsole.training import door
+from revconsole.training import api
 from revconsole.training.machine import devices, precision
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
@@ -81,7 +81,7 @@ def executed(store):
 
     def made(plan):
         run_id = store.create(plan, {})
-        outcome = door.execute(store, run_id, store.claim(run_id, 1))
+        outcome = api.execute(store, run_id, store.claim(run_id, 1))
         return outcome, store.read(run_id).summary
 
     return made

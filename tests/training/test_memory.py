@@ -15,7 +15,7 @@ from torch import nn
 from revconsole.records.logs.events import Advised, Finished, Measured
 from revconsole.records.sections import TimmModel
 from revconsole.records.settings.plan import Plan
-from revconsole.training import door
+from revconsole.training import api
 from revconsole.training.machine.shortage import OutOfMemory, Shortage, described, ran_out, tried
 from revconsole.training.memory.forecast import ways_out
 from revconsole.training.memory.oom_retry import OomRetry
@@ -80,7 +80,7 @@ def warnings(log):
 
 def executed(store, plan):
     run_id = store.create(plan, {})
-    door.execute(store, run_id, store.claim(run_id, store.next_attempt(run_id)))
+    api.execute(store, run_id, store.claim(run_id, store.next_attempt(run_id)))
     return store.read(run_id)
 
 

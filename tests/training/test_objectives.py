@@ -8,7 +8,7 @@ from revconsole.errors import DataUnavailable, ProfileError
 from revconsole.lab.starts import resolved
 from revconsole.records.logs.events import Advised, Checkpointed, Measured, MetricDeclared
 from revconsole.records.settings.model_rules import run_address
-from revconsole.training import door
+from revconsole.training import api
 from revconsole.training.checkpoints import starts
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
 from revconsole.training.setup.build import build_learner
@@ -207,7 +207,7 @@ def test_nothing_is_said_of_guessing_nor_of_a_classifiers_accuracy(runner, unlab
 @BOTH
 def test_the_best_epoch_is_chosen_as_the_objective_says(store, unlabelled, objective):
     run_id = store.create(unlabelled(objective, train={"epochs": 3}), {})
-    assert door.execute(store, run_id, store.claim(run_id, 1)) == "completed"
+    assert api.execute(store, run_id, store.claim(run_id, 1)) == "completed"
     run = store.read(run_id)
     losses, accuracies = (run.series[n].values for n in ("validation_loss", "knn_accuracy"))
     best = losses.index(min(losses)) if objective is MAE else accuracies.index(max(accuracies))
@@ -232,14 +232,14 @@ def test_epochs_are_judged_by_the_same_masks_and_crops(unlabelled, tmp_path, obj
 def test_pre_training_then_fine_tuning(store, unlabelled, small, objective):
     plan = unlabelled(objective)
     source = store.create(plan, {})
-    assert door.execute(store, source, store.claim(source, 1)) == "completed"
+    assert api.execute(store, source, store.claim(source, 1)) == "completed"
 
     tuned = small(model=VIT | {"pretrained": f"run:{plan.name}"}, train={"audit": False})
     tuned = resolved(tuned, store, where="here")
     assert run_address(tuned.model) == source
     assert tuned.model.pretrained_sha256 == store.read(source).summary.weights_sha256
     run_id = store.create(tuned, {})
-    assert door.execute(store, run_id, store.claim(run_id, 1)) == "completed"
+    assert api.execute(store, run_id, store.claim(run_id, 1)) == "completed"
     run = store.read(run_id)
 
     assert run.summary.test_accuracy is not None
@@ -254,7 +254,7 @@ def test_pre_training_then_fine_tuning(store, unlabelled, small, objective):
 def source(store, unlabelled):
     """The id of a finished run without labels."""
     run_id = store.create(unlabelled(MAE, train={"epochs": 1}), {})
-    assert door.execute(store, run_id, store.claim(run_id, 1)) == "completed"
+    assert api.execute(store, run_id, store.claim(run_id, 1)) == "completed"
     return run_id
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from revconsole.records.settings import profile, search_path
-from revconsole.training import door
+from revconsole.training import api
 
 FOLDER = Path(__file__).resolve().parents[2] / "profiles"
 PROFILES = sorted(FOLDER.glob("*.toml"))
@@ -36,7 +36,7 @@ def test_it_plans_models_that_can_be_built(path):
     plans = profile.load(path).plans()
 
     least = SMALL.get(path.stem, 10_000)
-    assert all(door.count_parameters(plan) >= least for plan in plans)
+    assert all(api.count_parameters(plan) >= least for plan in plans)
     assert len({plan.name for plan in plans}) == len(plans)
 
 
@@ -82,5 +82,5 @@ def test_the_demo_learns(store, index):
     short = search_path.find("demo").profile.overridden(changes)
     run_id = store.create(short.plans()[index], {})
 
-    assert door.execute(store, run_id, store.claim(run_id, 1)) == "completed"
+    assert api.execute(store, run_id, store.claim(run_id, 1)) == "completed"
     assert store.read(run_id).summary.test_accuracy > 0.3  # guessing is right one time in ten

@@ -24,7 +24,7 @@ from revconsole.records.logs.events import (
 )
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import control
-from revconsole.training import door, requests
+from revconsole.training import api, requests
 from revconsole.training.machine import devices
 from revconsole.training.setup.setting import prepare
 from revconsole.training.step.stepping import compute_gradients
@@ -137,7 +137,7 @@ def test_a_process_killed_by_sigkill_is_resumed_to_the_same_curve(store, small):
     assert store.read(killed).summary.state == "killed"
 
     for run_id in (killed, whole):
-        outcome = door.execute(store, run_id, store.claim(run_id, store.next_attempt(run_id)))
+        outcome = api.execute(store, run_id, store.claim(run_id, store.next_attempt(run_id)))
         assert outcome == "completed"
     again, once = store.read(killed), store.read(whole)
     assert again.summary.attempt == 2

@@ -30,6 +30,7 @@ from revconsole.errors import RevconsoleError
 from revconsole.lab import format as figures
 from revconsole.lab.lab import Launcher
 from revconsole.lab.planning import Planned
+from revconsole.lab.torch_api import training
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Summary
 from revconsole.records.settings import search_path
@@ -262,7 +263,7 @@ class LaunchScreen(Newest, Screen[None]):
 
     def _count_all(self, number: int, plans: Mapping[str, Plan]) -> None:
         try:
-            counts = {s: self.reader.lab.count_parameters(plan) for s, plan in plans.items()}
+            counts = {s: training.count_parameters(plan) for s, plan in plans.items()}
         except Exception as error:  # noqa: BLE001  whatever it is, it must not end up on the screen
             why = one_line(str(error) or type(error).__name__)
             self.post_message(ModelCounted(number, {}, why))

@@ -22,9 +22,10 @@ from revconsole.console.screens.newest import Newest
 from revconsole.console.widgets.gallery import Gallery, fitting
 from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.panes import Title
-from revconsole.lab import engine
 from revconsole.lab.pictures import described, in_brief
+from revconsole.lab.torch_api import training
 from revconsole.records.datasets import catalogue
+from revconsole.records.datasets.facts import data_folder
 from revconsole.records.findings.samples import Samples
 from revconsole.records.printable import one_line
 from revconsole.records.settings.plan import Plan
@@ -142,7 +143,7 @@ class SamplesScreen(Newest, Screen[None]):
     def _read(self, number: int, plan: Plan, side: int, page: int) -> None:
         """In a thread."""
         try:
-            found = engine.samples(plan, count=BLOCK, side=side, page=page)
+            found = training.samples(plan, data=data_folder(), count=BLOCK, side=side, page=page)
         except Exception as error:  # noqa: BLE001  whatever it is, it must not end the console
             problem = str(error) or type(error).__name__
             self.post_message(SamplesRead(number, problem=problem))

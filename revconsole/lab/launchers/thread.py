@@ -6,16 +6,17 @@ off all the same is `lost` and can be resumed.
 """
 
 import threading
+import traceback
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
-from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError, said
-from revconsole.lab import engine
+from revconsole.errors import AlreadyClaimed, NotLoaded, RevconsoleError, StoreError, said
 from revconsole.lab.launchers import process
-from revconsole.records.logs.events import Finished
+from revconsole.lab.torch_api import training
+from revconsole.records.logs.events import Failed, Finished
 from revconsole.records.runs import control, identity
 from revconsole.records.runs.attempt import Attempt, Outcome
 from revconsole.records.runs.store import RunStore
@@ -159,7 +160,11 @@ class ThreadLauncher:
             self._store.refuse(run_id, number, said(error))
             return "failed"
         try:
-            outcome = engine.train(self._store, run_id, attempt)
+            outcome = training.execute(self._store, run_id, attempt)
+        except NotLoaded as error:
+            attempt.fail(Failed(reason=str(error)), traceback.format_exc())
+            attempt.close()
+            outcome = "failed"
         except Exception as error:  # noqa: BLE001  as above
             self._problems[run_id] = said(error)
             return "failed"

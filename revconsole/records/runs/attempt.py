@@ -40,7 +40,7 @@ from revconsole.records.logs.log import Log, Outage
 from revconsole.records.files.shared import create, make_folder
 
 Outcome = Literal["completed", "stopped", "handed over", "failed", "broken", "gone"]
-"""How an attempt ended, for whoever has others to train in the same process; see `revconsole.training.door`."""
+"""How an attempt ended, for whoever has others to train in the same process; see `revconsole.training.api`."""
 NUMBER = re.compile(r"[0-9]{4}|[1-9][0-9]{4,8}")
 """The name of an attempt's folder; anything else beside them is not ours."""
 TAKEN_OVER = "taken-over.json"

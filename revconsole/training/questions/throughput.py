@@ -53,7 +53,7 @@ def throughput(plan: Plan, *, data: Path, seconds: float) -> Throughput:
     )
 
 
-def pace(plan: Plan, *, data: Path, seconds: float) -> Pace:
+def training_pace(plan: Plan, *, data: Path, seconds: float) -> Pace:
     """Time the data alone, the model's step alone and both, in turn and equally often, that long for each on average.
 
     The data alone is made where it is asked for; for both it is made as the plan has it, ahead or not.

@@ -18,7 +18,7 @@ from revconsole.records.runs import control
 from revconsole.records.runs.attempt import Attempt
 from revconsole.records.sections import TimmModel
 from revconsole.records.settings.plan import Plan
-from revconsole.training import door
+from revconsole.training import api
 from revconsole.training.machine.broken import breaks
 
 
@@ -30,7 +30,7 @@ def executed(store):
         run_id = store.create(plan, {})
         attempt = store.claim(run_id, store.next_attempt(run_id))
         before(attempt)
-        return door.execute(store, run_id, attempt), store.read(run_id)
+        return api.execute(store, run_id, attempt), store.read(run_id)
 
     return made
 
@@ -44,7 +44,7 @@ def test_every_scheme_trains_from_claim_to_test(executed, small, wiring):
     assert 0 <= row.test_accuracy <= 1
     assert 0 < row.test_loss < 2 * math.log(10)
     assert row.kept_for_backward_bytes > 0
-    assert row.parameters == door.count_parameters(run.plan)
+    assert row.parameters == api.count_parameters(run.plan)
     assert 0 < row.peak_memory_bytes < 50e6 < run.series["resident_peak_bytes"].last
     assert not row.damaged_lines
 
@@ -137,7 +137,7 @@ def test_a_run_folder_that_vanishes_ends_the_run(executed, small, store):
     attempt = store.claim(run_id, 1)
     shutil.rmtree(store.root / run_id)
 
-    assert door.execute(store, run_id, attempt) == "failed"
+    assert api.execute(store, run_id, attempt) == "failed"
 
 
 def test_a_request_to_an_earlier_attempt_is_forgotten(small, store):
@@ -147,7 +147,7 @@ def test_a_request_to_an_earlier_attempt_is_forgotten(small, store):
     claim = attempt.folder / "claim.json"
     claim.write_text(json.dumps(json.loads(claim.read_text())))  # later than the request
 
-    assert door.execute(store, run_id, attempt) == "completed"
+    assert api.execute(store, run_id, attempt) == "completed"
 
 
 def test_a_request_made_while_the_run_starts_is_obeyed(small, store):
@@ -155,7 +155,7 @@ def test_a_request_made_while_the_run_starts_is_obeyed(small, store):
     attempt = store.claim(run_id, 1)
     control.ask(store.folder(run_id), "stop")
 
-    assert door.execute(store, run_id, attempt) == "stopped"
+    assert api.execute(store, run_id, attempt) == "stopped"
     assert store.read(run_id).summary.state == "stopped"
 
 
@@ -169,7 +169,7 @@ def test_parameters_are_counted_without_data_weights_or_memory(monkeypatch):
         }
     )
 
-    assert door.count_parameters(big) == 303_311_882  # ViT-L/16 with 10 classes
+    assert api.count_parameters(big) == 303_311_882  # ViT-L/16 with 10 classes
 
 
 def test_a_convolutional_network_trains_as_it_is(executed, small):
@@ -189,9 +189,9 @@ def test_a_scheme_that_does_not_suit_the_architecture_is_refused(executed, small
 
 
 def test_two_streams_side_by_side_widen_the_norm_and_the_head(small):
-    plain = door.count_parameters(small())
-    wide = door.count_parameters(small(scheme={"name": "additive"}, backward="reversible"))
-    mean = door.count_parameters(
+    plain = api.count_parameters(small())
+    wide = api.count_parameters(small(scheme={"name": "additive"}, backward="reversible"))
+    mean = api.count_parameters(
         small(scheme={"name": "additive", "fuse": "mean"}, backward="reversible")
     )
 
@@ -200,9 +200,9 @@ def test_two_streams_side_by_side_widen_the_norm_and_the_head(small):
 
 
 def test_timm_models_are_listed_by_pattern():
-    assert "vit_tiny_patch16_224" in door.timm_models("vit_tiny*")
-    assert all(name.startswith("vit_tiny") for name in door.timm_models("vit_tiny*"))
-    assert len(door.timm_models("")) > 500
+    assert "vit_tiny_patch16_224" in api.timm_models("vit_tiny*")
+    assert all(name.startswith("vit_tiny") for name in api.timm_models("vit_tiny*"))
+    assert len(api.timm_models("")) > 500
 
 
 def test_the_first_of_two_equal_runs_is_not_charged_for_what_came_before_it(store, small):
@@ -213,7 +213,7 @@ def test_the_first_of_two_equal_runs_is_not_charged_for_what_came_before_it(stor
         run_id = store.create(small(train={"audit": False}), {})
         attempt = store.claim(run_id, 1)
         attempt._began -= importing
-        door.execute(store, run_id, attempt)
+        api.execute(store, run_id, attempt)
         events = (store.folder(run_id) / "attempts/0001/events.jsonl").read_text().splitlines()
         times = [(line["kind"], line["elapsed"]) for line in map(json.loads, events)]
         began = next(elapsed for kind, elapsed in times if kind == "measured")
@@ -285,7 +285,7 @@ def test_the_memory_of_a_run_is_given_back_before_its_attempt_is_closed(store, s
     before = parameters()
     gc.disable()  # or it would be given back now and then anyway
     try:
-        assert door.execute(store, run_id, attempt) == how
+        assert api.execute(store, run_id, attempt) == how
     finally:
         gc.enable()
 

@@ -1,9 +1,9 @@
-"""The door of this package: what the console may call, in a thread of its own. Importing it loads torch."""
+"""What the lab may call of this package, in a thread of its own. Importing it loads torch."""
 
 import contextlib
 import fnmatch
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import timm
@@ -11,11 +11,8 @@ import torch
 
 from revconsole.errors import RevconsoleError, RunFailed, StoreError
 from revconsole.records.datasets.facts import data_folder
-from revconsole.records.findings.benchmark import Bench, Update
 from revconsole.records.findings.inspection import Inspection
-from revconsole.records.findings.samples import Pace, Samples, Throughput
-from revconsole.records.findings.survey import Surveyed
-from revconsole.records.logs.events import Event, Failed, Scalar, Started
+from revconsole.records.logs.events import Event, Failed, Started
 from revconsole.records.runs.attempt import PLAN, Attempt, Outcome
 from revconsole.records.runs.control import Control
 from revconsole.records.runs.header import Header, read_header, write_header
@@ -23,17 +20,23 @@ from revconsole.records.runs.store import RunStore
 from revconsole.records.settings.plan import Plan
 from revconsole.training.bench.measure import measure
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
-from revconsole.training.checks import cost as operations
+from revconsole.training.checks.cost import cost
 from revconsole.training.machine.broken import WAITING, breaks
 from revconsole.training.machine.shortage import give_back
-from revconsole.training.questions import inspection as look_inside
-from revconsole.training.questions import pace, readiness, survey
-from revconsole.training.questions import samples as look
-from revconsole.training.questions import throughput as data_pace
+from revconsole.training.questions import inspection, pace
+from revconsole.training.questions.readiness import refuse_unready
+from revconsole.training.questions.samples import samples
+from revconsole.training.questions.survey import scheme_groups, survey_models
+from revconsole.training.questions.throughput import throughput, training_pace
 from revconsole.training.questions.verify import Shape, verify, verify_own
 from revconsole.training.requests import NotOurs
 from revconsole.training.setup.build import without_memory
 from revconsole.training.trainer import train
+
+__all__ = [
+    "audited", "cost", "count_parameters", "execute", "forecast_seconds", "inspect", "measure", "refuse_unready",
+    "samples", "scheme_groups", "survey_models", "throughput", "timm_models", "timm_version", "training_pace",
+]  # fmt: skip
 
 
 def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
@@ -72,22 +75,12 @@ def count_parameters(plan: Plan) -> int:
     return sum(parameter.numel() for parameter in without_memory(plan).parameters())
 
 
-def cost(plan: Plan) -> Mapping[str, Scalar]:
-    """Weights and operations of the planned model; see `cost`."""
-    return operations.cost(plan)
-
-
 def forecast_seconds(plan: Plan) -> float:
-    """How long a run would take, from a few of its steps; see `pace`. Raises RunFailed where memory runs out."""
+    """Seconds that a run would take, from a few of its steps. Raises RunFailed where memory runs out."""
     try:
         return pace.forecast_seconds(plan, data=data_folder())
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise RunFailed(f"{plan.name} needs more memory than there is") from error
-
-
-def refuse_unready(plan: Plan, store: RunStore, *, own_code: bool) -> None:
-    """Raise what a run of the plan would before its first step; see `readiness`."""
-    readiness.refuse_unready(plan, store, own_code=own_code)
 
 
 def timm_models(pattern: str) -> list[str]:
@@ -98,16 +91,6 @@ def timm_models(pattern: str) -> list[str]:
 def timm_version() -> str:
     """The version of the timm library."""
     return str(timm.__version__)
-
-
-def survey_models(names: Sequence[str], *, jobs: int) -> Iterator[Surveyed]:
-    """Which of timm's models can be rewired; see `survey`."""
-    return survey.survey_models(names, jobs=jobs)
-
-
-def scheme_groups() -> dict[str, list[str]]:
-    """Names of the schemes by what they ask of a block; see `survey`."""
-    return survey.scheme_groups()
 
 
 def audited(
@@ -133,30 +116,13 @@ def audited(
         }
 
 
-def samples(plan: Plan, *, count: int, side: int, page: int = 0) -> Samples:
-    """The data of a plan to look at; see `samples`."""
-    return look.samples(plan, data=data_folder(), count=count, side=side, page=page)
-
-
 def inspect(store: RunStore, run_id: str, *, images: int) -> Inspection:
-    """What the kept weights of a run show; see `inspection`."""
+    """What the kept weights of a run show of its positions, and of its attention on some test images.
+
+    Raises RevconsoleError where no checkpoint is left, or the data is out of reach or has changed.
+    """
     checkpoints = CheckpointStore(store.folder(run_id))
-    return look_inside.inspect(store.plan(run_id), checkpoints, data=data_folder(), images=images)
-
-
-def throughput(plan: Plan, *, seconds: float) -> Throughput:
-    """How fast the data of a plan is prepared; see `throughput`."""
-    return data_pace.throughput(plan, data=data_folder(), seconds=seconds)
-
-
-def training_pace(plan: Plan, *, seconds: float) -> Pace:
-    """How fast the data and the model of a plan are, alone and together; see `throughput`."""
-    return data_pace.pace(plan, data=data_folder(), seconds=seconds)
-
-
-def benchmark(bench: Bench) -> Iterator[Update]:
-    """Measure a benchmark in the calling thread; see `measure`."""
-    return measure(bench)
+    return inspection.inspect(store.plan(run_id), checkpoints, data=data_folder(), images=images)
 
 
 def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
