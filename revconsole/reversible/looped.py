@@ -48,8 +48,11 @@ class LoopedSequence(ReversibleSequence):
             if not wired:
                 yield from (self._modules[name] for name in names)
                 continue
-            first = First(self if len(stretches) == 1 else self._part(names), names)
-            stand_ins: list[First | Later] = [first, *(Later(first, name) for name in names[1:])]
+            first = RunsAll(self if len(stretches) == 1 else self._part(names), names)
+            stand_ins: list[RunsAll | PassesThrough] = [
+                first,
+                *(PassesThrough(first, name) for name in names[1:]),
+            ]
             for stand_in, name in zip(stand_ins, names, strict=True):
                 rest = rest_of(self._modules[name])
                 yield stand_in if rest is None else Several(stand_in, rest)
@@ -58,7 +61,7 @@ class LoopedSequence(ReversibleSequence):
         """One run by itself, with its share of the backward."""
         backward = self.backward
         if not isinstance(backward, str):
-            wired = [name for name in self._modules if name not in self.left]
+            wired = [name for name in self._modules if name not in self.unwired]
             backward = tuple(b for n, b in zip(wired, backward, strict=True) if n in names)
         blocks = OrderedDict((name, self.get_submodule(name)) for name in names)
         part = ReversibleSequence(
@@ -91,20 +94,21 @@ class StandIn:
             setattr(self.block, name, value)
 
 
-class First(StandIn):
+class RunsAll(StandIn):
     """Stands for the first block of a run and computes all of it.
 
-    names: of the blocks of the run. stood: what these and their arguments held after it was computed, by name.
+    names: of the blocks of the run. fields_then: by name, what the blocks after the first and their arguments held
+    when the run was computed.
     """
 
-    OWN = frozenset({"sequence", "names", "given", "after", "handed", "stood"})
+    OWN = frozenset({"sequence", "names", "arguments", "after", "handed", "fields_then"})
 
     def __init__(self, sequence: ReversibleSequence, names: Sequence[str]) -> None:
         self.sequence, self.names = sequence, names
-        self.given: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
+        self.arguments: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
         self.after: Tensor | None = None
         self.handed: Tensor | None = None
-        self.stood: dict[str, list[Held]] = {}
+        self.fields_then: dict[str, list[Held]] = {}
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """What the run makes of x if it has no other block; else what to hand to the next."""
@@ -116,21 +120,22 @@ class First(StandIn):
         return self.sequence.get_submodule(self.names[0])
 
     def _run(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        self.given = args, kwargs
+        self.arguments = args, kwargs
         self.after = ReversibleSequence.forward(self.sequence, x, *args, **kwargs)
-        self.stood = {
-            name: states(self.sequence.get_submodule(name), self.given) for name in self.names[1:]
+        self.fields_then = {
+            name: states(self.sequence.get_submodule(name), self.arguments)
+            for name in self.names[1:]
         }
         self.handed = self.after if len(self.names) == 1 else Pending(x, self.names[0])
         return self.handed
 
 
-class Later(StandIn):
+class PassesThrough(StandIn):
     """Stands for a later block of a run, whose work the first has done."""
 
     OWN = frozenset({"first", "name"})
 
-    def __init__(self, first: First, name: str) -> None:
+    def __init__(self, first: RunsAll, name: str) -> None:
         self.first, self.name = first, name
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -146,7 +151,11 @@ class Later(StandIn):
         first, names = self.first, self.first.names
         before = names[names.index(self.name) - 1]
         straight = x is first.handed and isinstance(x, Pending) and x.block == before
-        if first.after is None or not straight or not same_arguments(first.given, (args, kwargs)):
+        if (
+            first.after is None
+            or not straight
+            or not same_arguments(first.arguments, (args, kwargs))
+        ):
             raise RevconsoleError(
                 f"block {self.name} is wired in one run with those before it, and the model changes "
                 "the stream between them or gives each other arguments: this cannot be rewired"
@@ -160,7 +169,7 @@ class Later(StandIn):
 
     def _require_as_computed(self) -> None:
         """Raise RevconsoleError if the block is no longer what it was when its run was computed."""
-        for held in self.first.stood.pop(self.name, ()):
+        for held in self.first.fields_then.pop(self.name, ()):
             if (what := held.difference()) is not None:
                 raise RevconsoleError(
                     f"the model sets {what!r} of a {type(held.module).__name__} of block {self.name} after the run "
@@ -177,7 +186,7 @@ class Several(StandIn):
 
     OWN = frozenset({"stand_in", "rest"})
 
-    def __init__(self, stand_in: First | Later, rest: Sequence[bool]) -> None:
+    def __init__(self, stand_in: RunsAll | PassesThrough, rest: Sequence[bool]) -> None:
         self.stand_in, self.rest = stand_in, rest
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> tuple[Any, ...]:

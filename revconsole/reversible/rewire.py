@@ -46,11 +46,11 @@ class Survey:
     """The stacks of a model: those that can be rewired, with their depth, and what is left alone.
 
     fit:  path in the model → number of blocks that are wired.
-    left: path in the model → why it is left alone; of a stack that fits, single blocks may be left.
+    unwired: path in the model → why it stays as it is; single blocks of a stack that fits may be among them.
     """
 
     fit: Mapping[str, int]
-    left: Mapping[str, str]
+    unwired: Mapping[str, str]
 
 
 def survey(
@@ -81,8 +81,10 @@ def surveys(
     with paired(model, example):
         seen = _seen(model, example, batch_axis)
         for scheme in schemes:
-            stacks, left = seen.stacks(scheme)
-            found.append(Survey(fit={stack.path: stack.blocks for stack in stacks}, left=left))
+            stacks, unwired = seen.stacks(scheme)
+            found.append(
+                Survey(fit={stack.path: stack.blocks for stack in stacks}, unwired=unwired)
+            )
     return found
 
 
@@ -107,8 +109,8 @@ def rewire(
     wired = _made(scheme)
     require_same_width(model, wired)
     with paired(model, example):
-        left = _rewired(model, wired, backward, example, batch_axis)
-    for path, reason in left.items():
+        unwired = _rewired(model, wired, backward, example, batch_axis)
+    for path, reason in unwired.items():
         log.warning("left %s as it was: %s", path, reason)
     return model
 
@@ -121,10 +123,10 @@ def _rewired(
     batch_axis: int | None,
 ) -> Mapping[str, str]:
     """Put in the sequences; returns what is left alone, with the reason."""
-    stacks, left = _seen(model, example, batch_axis).stacks(wired)
+    stacks, unwired = _seen(model, example, batch_axis).stacks(wired)
     if not stacks:
         raise NotInvertible(
-            f"{type(model).__name__} has no stack of residual blocks to rewire ({_told(left)})"
+            f"{type(model).__name__} has no stack of residual blocks to rewire ({_told(unwired)})"
         )
     if backward == "reversible":
         wired.require_inverse(max(stack.longest for stack in stacks))
@@ -142,13 +144,13 @@ def _rewired(
         sequence = _sequence(stack, wired, backward)
         sequence.origin = Origin.of(stack.container, stack.path, narrow)
         setattr(model.get_submodule(parent), name, sequence)
-    return left
+    return unwired
 
 
-def _told(left: Mapping[str, str]) -> str:
+def _told(unwired: Mapping[str, str]) -> str:
     """What was left and why, each reason once."""
     paths: dict[str, list[str]] = {}
-    for path, reason in left.items():
+    for path, reason in unwired.items():
         paths.setdefault(reason, []).append(path or "the model")
     return "; ".join(f"{', '.join(each)}: {reason}" for reason, each in paths.items())
 
@@ -169,18 +171,20 @@ class _SurveyedModel:
         if self.blocks is None:
             return self._from_children(scheme)
         search = Search(blocks=self.blocks, scheme=scheme)
-        stacks = _worthwhile(search.below(self.model, ""), search.left)
+        stacks = _worthwhile(search.below(self.model, ""), search.unwired)
         runs = [[s.container.get_submodule(n) for n in run] for s in stacks for run in s.runs]
         if stacks and joins(scheme):
             try:
                 require_end(self.model, runs, self.blocks.run)
             except NotInvertible as misfit:
-                return [], {stack.path: str(misfit) for stack in stacks} | search.left
-        if not stacks and not search.left:
+                return [], {stack.path: str(misfit) for stack in stacks} | search.unwired
+        if not stacks and not search.unwired:
             return [], self.blocks.repeated(self.model) or {"": NOTHING}
-        return self._with_axes(stacks, scheme, search.left), search.left
+        return self._with_axes(stacks, scheme, search.unwired), search.unwired
 
-    def _with_axes(self, stacks: list[Stack], scheme: Scheme, left: dict[str, str]) -> list[Stack]:
+    def _with_axes(
+        self, stacks: list[Stack], scheme: Scheme, unwired: dict[str, str]
+    ) -> list[Stack]:
         """The stacks with the axis of the batch, without those where a scheme that draws needs it in vain."""
         if self.batch_axis is not None:
             return [replace(stack, batch_axis=self.batch_axis) for stack in stacks]
@@ -189,7 +193,7 @@ class _SurveyedModel:
             axis = self._axis(stack) if scheme.draws and stack.batch_axis is None else None
             known = axis if stack.batch_axis is None else stack.batch_axis
             if scheme.draws and known is None:
-                left[stack.path] = (
+                unwired[stack.path] = (
                     f"does not show on which axis of its streams the batch lies, and {scheme.name} "
                     "draws for each sample: give it as `batch_axis`"
                 )
@@ -205,21 +209,21 @@ class _SurveyedModel:
 
     def _from_children(self, scheme: Scheme) -> tuple[list[Stack], dict[str, str]]:
         stacks: list[Stack] = []
-        left = {} if self.inside else {"": self.failure}
+        unwired = {} if self.inside else {"": self.failure}
         for name, seen in self.inside.items():
             found, alone = seen.stacks(scheme)
             stacks.extend(stack.under(name) for stack in found)
-            left |= {f"{name}.{path}".rstrip("."): reason for path, reason in alone.items()}
-        return stacks, left
+            unwired |= {f"{name}.{path}".rstrip("."): reason for path, reason in alone.items()}
+        return stacks, unwired
 
 
-def _worthwhile(stacks: list[Stack], left: dict[str, str]) -> list[Stack]:
+def _worthwhile(stacks: list[Stack], unwired: dict[str, str]) -> list[Stack]:
     """The stacks without those of a single block, unless there are no others."""
     if all(stack.longest == 1 for stack in stacks):
         return stacks
     for stack in stacks:
         if stack.longest == 1:
-            left[stack.path] = f"{type(stack.first).__name__} is alone in its row"
+            unwired[stack.path] = f"{type(stack.first).__name__} is alone in its row"
     return [stack for stack in stacks if stack.longest > 1]
 
 
@@ -259,7 +263,7 @@ def _sequence(stack: Stack, scheme: Scheme, backward: Backward) -> ReversibleSeq
         named,
         scheme=scheme,
         backward=backward,
-        left=[name for name in named if name not in taken],
+        unwired=[name for name in named if name not in taken],
         starts=[run[0] for run in stack.runs],
         batch_axis=stack.batch_axis or 0,
     )

@@ -57,7 +57,7 @@ class ReversibleSequence(nn.Sequential):
 
     blocks:   modules, or one OrderedDict of them, as for `nn.Sequential`.
     backward: where the backward pass finds its activations, for all blocks or for each.
-    left:     names of children that are called as they are, between runs of the others: a stage's
+    unwired:  names of children that are called as they are, between runs of the others: a stage's
               first block, say, which changes the shape.
     starts:   names of blocks that begin a new run, because something is done between them and those
               before.
@@ -74,12 +74,12 @@ class ReversibleSequence(nn.Sequential):
         *blocks: nn.Module | OrderedDict[str, nn.Module],
         scheme: Scheme,
         backward: Backward | Sequence[Backward] = "reversible",
-        left: Collection[str] = (),
+        unwired: Collection[str] = (),
         starts: Collection[str] = (),
         batch_axis: int = 0,
     ) -> None:
         super().__init__(*blocks)  # type: ignore[arg-type]  # either form, as for nn.Sequential
-        self.left, self.starts = frozenset(left), frozenset(starts)
+        self.unwired, self.starts = frozenset(unwired), frozenset(starts)
         self.batch_axis = batch_axis
         self.draws: Draws = coin_flips
         self.origin: Any = None  # what `rewire` put the sequence in the place of; see `unwire`
@@ -95,7 +95,7 @@ class ReversibleSequence(nn.Sequential):
     def scheme(self, wanted: Scheme) -> None:
         self._scheme = wanted
         for name, block in self._modules.items():
-            if name not in self.left and block is not None:
+            if name not in self.unwired and block is not None:
                 forgotten(block)
                 guard(block, Guard(scheme=wanted, name=name, forward=own_forward(block)))
 
@@ -154,14 +154,14 @@ class ReversibleSequence(nn.Sequential):
         chosen = OrderedDict(list(self._modules.items())[index])
         backward = self.backward
         if not isinstance(backward, str):
-            wired = [name for name in names if name not in self.left]
+            wired = [name for name in names if name not in self.unwired]
             backward = tuple(b for n, b in zip(wired, backward, strict=True) if n in chosen)
-        left = self.left & chosen.keys()
+        unwired = self.unwired & chosen.keys()
         part = type(self)(
             chosen,
             scheme=self.scheme,
             backward=backward,
-            left=left,
+            unwired=unwired,
             starts=self.starts,
             batch_axis=self.batch_axis,
         )
@@ -212,7 +212,7 @@ class ReversibleSequence(nn.Sequential):
         )
 
     def _stretches(self) -> Iterator[tuple[bool, list[nn.Module]]]:
-        """The children in order, as runs, each wired, and stretches that are left."""
+        """The children in order, as runs, each wired, and stretches that are called as they are."""
         for wired, names in self._named_stretches():
             yield wired, [self.get_submodule(name) for name in names]
 
@@ -220,7 +220,7 @@ class ReversibleSequence(nn.Sequential):
         """The same by name."""
         stretches: list[tuple[bool, list[str]]] = []
         for name in self._modules:
-            wired = name not in self.left
+            wired = name not in self.unwired
             if not stretches or stretches[-1][0] != wired or name in self.starts:
                 stretches.append((wired, []))
             stretches[-1][1].append(name)

@@ -175,7 +175,7 @@ class Search:
 
     blocks: Blocks
     scheme: Scheme
-    left: dict[str, str] = field(default_factory=dict)
+    unwired: dict[str, str] = field(default_factory=dict)
 
     def below(self, container: nn.Module, path: str) -> list[Stack]:
         """The stacks in a module and in what it holds."""
@@ -190,8 +190,8 @@ class Search:
         taken = {name for run in runs for name in run}
 
         for name in taken:
-            for gone in [key for key in self.left if _inside(key, _join(path, name))]:
-                del self.left[gone]
+            for gone in [key for key in self.unwired if _inside(key, _join(path, name))]:
+                del self.unwired[gone]
         self._tell(container, path, children, reasons, taken=taken, inner=inner, way=way)
         below = [stack for name in children if name not in taken for stack in inner[name]]
         if not runs:
@@ -207,7 +207,7 @@ class Search:
             for index, block in enumerate(block for run in sequence.runs for block in run):
                 self.scheme.couplings(block, index, None)
         except NotInvertible as misfit:
-            self.left[path] = str(misfit)
+            self.unwired[path] = str(misfit)
             return []
         looped = isinstance(sequence, LoopedSequence)
         axis = sequence.batch_axis
@@ -323,20 +323,20 @@ class Search:
                 fit = sum(not reason for reason in reasons.values())
                 row = self._row(name, children, reasons) if fit > 1 else ALONE
                 why = row if alone else f"is residual, but the model {way}"
-                self.left[where] = f"{kind} {why}"
+                self.unwired[where] = f"{kind} {why}"
             elif taken or child in self.blocks.unsafe:
-                self.left[where] = f"{kind} {reasons[name]}"
+                self.unwired[where] = f"{kind} {reasons[name]}"
         listed = self.blocks.chained(container) or isinstance(
             container, nn.Sequential | nn.ModuleList
         )
-        told = taken or any(inner.values()) or any(_inside(key, path) for key in self.left)
+        told = taken or any(inner.values()) or any(_inside(key, path) for key in self.unwired)
         alike = len(children) > 1 and len({type(child) for child in children.values()}) == 1
         if not listed or told or not alike:
             return
         told_best = [name for name in children if not reasons[name].startswith(TURNS)]
         name = next(iter(told_best or children))
         if any(True for _ in children[name].children()) and reasons[name] != NO_BLOCK:
-            self.left[path] = f"block {name} ({type(children[name]).__name__}) {reasons[name]}"
+            self.unwired[path] = f"block {name} ({type(children[name]).__name__}) {reasons[name]}"
 
 
 def _split(call: ModuleCall) -> BlockSplit | str:

@@ -22,7 +22,7 @@ from revconsole.training.bench.measure import measure
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
 from revconsole.training.checks.cost import cost
 from revconsole.training.machine.broken import WAITING, breaks
-from revconsole.training.machine.shortage import give_back
+from revconsole.training.machine.shortage import empty_caches
 from revconsole.training.questions import inspection, pace
 from revconsole.training.questions.readiness import refuse_unready
 from revconsole.training.questions.samples import samples
@@ -61,7 +61,7 @@ def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
         _failed(attempt, f"{why}; {WAITING}" if broken else why, traceback.format_exc())
         return "broken" if broken else "failed"
     finally:
-        give_back()
+        empty_caches()
         attempt.close()
         with contextlib.suppress(StoreError, OSError):  # sealing only saves readers work
             store.seal(run_id)

@@ -18,7 +18,7 @@ from revconsole.records.logs.block import LEFT
 from revconsole.records.logs.events import Event, Measured
 from revconsole.training.probes.meter import FIRST_SECONDS, FLUSH_SECONDS
 from revconsole.training.requests import Requests, Stopwatch
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.evaluation import evaluated
 from revconsole.training.step.progress import Progress
 from revconsole.training.step.stepping import TrainingStep
@@ -31,21 +31,21 @@ TIMING_SHARE = 0.02
 """Of the time of a fit, that may go into timing its evaluation."""
 
 
-def machine_of(setting: TrainingState) -> SupportVectors:
+def machine_of(state: TrainingState) -> SupportVectors:
     """The model of a setting that is fitted."""
-    assert isinstance(setting.model, SupportVectors)  # noqa: S101  whoever asks has looked at `setting.fitted`
-    return setting.model
+    assert isinstance(state.model, SupportVectors)  # noqa: S101  whoever asks has looked at `state.fitted`
+    return state.model
 
 
 def fit_pair(
-    setting: TrainingState, number: int, epoch: int, *, images: Tensor, labels: Tensor
+    state: TrainingState, number: int, epoch: int, *, images: Tensor, labels: Tensor
 ) -> TrainingStep:
     """Fit the pair of step `number`, from 1, to all images of its two classes. Nothing is changed."""
-    model = machine_of(setting)
+    model = machine_of(state)
     pair = number - 1
-    numbers, _, _ = of_classes(setting.data.train, model.pairs[pair])
+    numbers, _, _ = of_classes(state.data.train, model.pairs[pair])
     second = labels == model.pairs[pair][1]
-    gamma = model.gamma.item() or _gamma(setting)
+    gamma = model.gamma.item() or _gamma(state)
     found = fit(model.settings, images, second, pair=pair, numbers=numbers, gamma=gamma)
     return TrainingStep(
         number=number,
@@ -59,15 +59,15 @@ def fit_pair(
     )
 
 
-def keep_machine(setting: TrainingState, step: TrainingStep) -> None:
+def keep_machine(state: TrainingState, step: TrainingStep) -> None:
     """Take what was fitted into the model."""
     assert isinstance(step.machine, Machine)  # noqa: S101  a step of `fit_pair`
-    machine_of(setting).add(step.machine)
+    machine_of(state).add(step.machine)
 
 
-def check_pairs(setting: TrainingState) -> None:
+def check_pairs(state: TrainingState) -> None:
     """Raise RunFailed for a machine that could not be fitted: a class without images, or a pair with too many."""
-    train, names = setting.data.train, setting.data.names
+    train, names = state.data.train, state.data.names
     counts = torch.bincount(train.labels, minlength=train.classes)
     if not counts.all():
         empty = names[int(counts.argmin())]
@@ -84,22 +84,22 @@ def check_pairs(setting: TrainingState) -> None:
         )
 
 
-def forecast_fit_seconds(setting: TrainingState) -> float:
+def forecast_fit_seconds(state: TrainingState) -> float:
     """How long the fit will take, as its time grows with the square of the images: rather too little than too much."""
-    model = machine_of(setting)
-    images, labels = next(setting.training_batches(1))
+    model = machine_of(state)
+    images, labels = next(state.training_batches(1))
     apart = max(1, len(labels) // TRIED)
     some, wanted = images[::apart], labels[::apart]
     if bool((wanted == wanted[0]).all()):
         some, wanted = images, labels
     numbers = torch.arange(len(wanted))
-    second, gamma = wanted == model.pairs[0][1], _gamma(setting)
+    second, gamma = wanted == model.pairs[0][1], _gamma(state)
     seconds = 0.0
     for _ in range(2):  # the first time imports
         began = time.perf_counter()
         fit(model.settings, some, second, pair=0, numbers=numbers, gamma=gamma)
         seconds = time.perf_counter() - began
-    return seconds * sum(_work(setting)) / len(wanted) ** 2
+    return seconds * sum(_work(state)) / len(wanted) ** 2
 
 
 class FitForecast:
@@ -110,9 +110,9 @@ class FitForecast:
     """
 
     def __init__(
-        self, setting: TrainingState, emit: Callable[[Event], None], orders: Requests
+        self, state: TrainingState, emit: Callable[[Event], None], requests: Requests
     ) -> None:
-        self._setting, self._emit, self._orders = setting, emit, orders
+        self._state, self._emit, self._requests = state, emit, requests
         self._watch: Stopwatch | None = None
         self._since, self._said = 0, FIRST_SECONDS / 2
         self._kernels: list[float] = []
@@ -120,11 +120,11 @@ class FitForecast:
 
     def look(self, progress: Progress) -> None:
         """Report it after a step, if that is due."""
-        if not self._setting.fitted:
+        if not self._state.fitted:
             return
         if self._watch is None:
-            self._watch, self._since = Stopwatch(self._orders), progress.step
-        seconds, last = self._watch.seconds, progress.step == self._setting.steps
+            self._watch, self._since = Stopwatch(self._requests), progress.step
+        seconds, last = self._watch.seconds, progress.step == self._state.steps
         due = progress.step > self._since and seconds > min(
             2 * self._said, self._said + FLUSH_SECONDS
         )
@@ -136,47 +136,47 @@ class FitForecast:
 
     def _fit(self, step: int, seconds: float) -> float:
         """Seconds of the pairs that are left."""
-        work = _work(self._setting)
+        work = _work(self._state)
         fitted = sum(work[self._since : step])
         return seconds * sum(work[step:]) / fitted if fitted else 0.0
 
     def _evaluation(self, seconds: float, *, last: bool) -> float:
         """Seconds of all evaluations, in which each image is compared with each support vector."""
-        vectors = max(1, len(machine_of(self._setting).numbers))
+        vectors = max(1, len(machine_of(self._state).numbers))
         if last or self._spent <= TIMING_SHARE * seconds:
             self._time(vectors)
-        return median(self._kernels) * vectors * sum(evaluated(self._setting))
+        return median(self._kernels) * vectors * sum(evaluated(self._state))
 
     def _time(self, vectors: int) -> None:
         """Time a batch of an evaluation, the second time: after a fit nothing of it is in the processor's caches."""
-        setting = self._setting
-        images, _ = next(setting.evaluation_batches(setting.data.validation))
+        state = self._state
+        images, _ = next(state.evaluation_batches(state.data.validation))
         for _ in range(2):
             began = time.perf_counter()
             with torch.inference_mode():
-                machine_of(setting)(images)
+                machine_of(state)(images)
             seconds = time.perf_counter() - began
             self._spent += seconds
         self._kernels.append(seconds / (len(images) * vectors))
 
 
-def _work(setting: TrainingState) -> list[float]:
+def _work(state: TrainingState) -> list[float]:
     """How much each pair is to fit: the square of its images."""
-    train = setting.data.train
+    train = state.data.train
     counts = torch.bincount(train.labels, minlength=train.classes).tolist()
-    return [float(counts[one] + counts[other]) ** 2 for one, other in machine_of(setting).pairs]
+    return [float(counts[one] + counts[other]) ** 2 for one, other in machine_of(state).pairs]
 
 
-def _gamma(setting: TrainingState) -> float:
+def _gamma(state: TrainingState) -> float:
     """The plan's gamma; "scale" is worked out from all training images, whatever their classes."""
-    gamma = machine_of(setting).settings.gamma
+    gamma = machine_of(state).settings.gamma
     if not isinstance(gamma, str):
         return float(gamma)
     total = squares = count = 0.0
-    for images, _ in setting.evaluation_batches(setting.data.train):
+    for images, _ in state.evaluation_batches(state.data.train):
         total += images.double().sum().item()
         squares += images.double().square().sum().item()
         count += images.numel()
     variance = squares / count - (total / count) ** 2
-    inputs = machine_of(setting).vectors.shape[1]
+    inputs = machine_of(state).vectors.shape[1]
     return 1 / (inputs * variance) if variance > 0 else 1.0

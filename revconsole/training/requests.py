@@ -6,7 +6,7 @@ from collections.abc import Callable
 from revconsole.records.logs.events import Answered, Event
 from revconsole.records.runs.control import Control, Request
 
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 """How often the folder is looked into; a request waits no longer than that and one step."""
 SUCCESSOR = "a background process"
 
@@ -45,17 +45,17 @@ class Requests:
         self.rested = 0.0
         """Seconds of all pauses so far."""
 
-    def obey(self, step: int) -> bool:
+    def poll(self, step: int) -> bool:
         """Do what was asked since the last look, if that was long enough ago; call it after `step`.
 
         A pause returns, with True, only when it is over. Raises StopAsked or HandOverAsked once the request is
         answered, and NotOurs.
         """
         now = time.monotonic()
-        if now - self._looked < LOOK_SECONDS:
+        if now - self._looked < POLL_SECONDS:
             return False
         self._looked = now
-        if not self._control.moving():
+        if not self._control.heartbeat():
             raise NotOurs
         for request in self._control.pending():
             if request.verb != "continue":
@@ -70,14 +70,14 @@ class Requests:
         """Sleep until somebody asks to continue or to stop."""
         began = time.perf_counter()
         while True:
-            if not self._control.moving():
+            if not self._control.heartbeat():
                 raise NotOurs
             for request in self._control.pending():
                 self._answer(request, step)
                 if request.verb == "continue":
                     self.rested += time.perf_counter() - began
                     return
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def _answer(self, request: Request, step: int) -> None:
         """Record that the request is obeyed, and take it out of the folder."""
@@ -92,11 +92,11 @@ class Requests:
 class Stopwatch:
     """Seconds by the wall clock since it was made, without the pauses that were asked for meanwhile."""
 
-    def __init__(self, orders: Requests) -> None:
-        self._orders = orders
-        self._began = time.perf_counter() - orders.rested
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+        self._began = time.perf_counter() - requests.rested
 
     @property
     def seconds(self) -> float:
         """So far."""
-        return time.perf_counter() - self._orders.rested - self._began
+        return time.perf_counter() - self._requests.rested - self._began

@@ -54,7 +54,7 @@ from revconsole.training.probes.boundary import BoundaryProbe
 from revconsole.training.probes.meter import Meter
 from revconsole.training.questions import verify
 from revconsole.training.requests import SUCCESSOR, HandOverAsked, Requests, StopAsked, Stopwatch
-from revconsole.training.setup.setting import TrainingState, prepare
+from revconsole.training.setup.training_state import TrainingState, prepare
 from revconsole.training.step.evaluation import clean_training, evaluate, image_seconds
 from revconsole.training.step.footprint import Footprint
 from revconsole.training.step.progress import Progress
@@ -84,48 +84,48 @@ def train(
     NotOurs.
     """
     with _computing_as_planned(plan):
-        setting = with_compiled_parts(prepare(plan, data=data, say=lambda t: emit(Logged(text=t))))
-        keeper, room = CheckpointPolicy(setting, checkpoints, emit), OomRetry(setting, emit)
-        footprint, (compute_step, update) = Footprint(setting), way_to_learn(setting)
-        progress = introduce(setting, keeper, room, footprint, emit=emit, store=store)
-        emit = watched(setting, progress, emit)
-        meter = Meter(setting, emit, progress, footprint)
-        probe, boundary = ReversibleProbe(setting, emit, footprint), BoundaryProbe(setting, emit)
+        state = with_compiled_parts(prepare(plan, data=data, say=lambda t: emit(Logged(text=t))))
+        policy, retry = CheckpointPolicy(state, checkpoints, emit), OomRetry(state, emit)
+        footprint, (compute_step, update) = Footprint(state), way_to_learn(state)
+        progress = introduce(state, policy, retry, footprint, emit=emit, store=store)
+        emit = watched(state, progress, emit)
+        meter = Meter(state, emit, progress, footprint)
+        probe, boundary = ReversibleProbe(state, emit, footprint), BoundaryProbe(state, emit)
         boundary.look(progress)
         if progress.step == 0:
             probe.look(progress)
             footprint.begin()  # what the probe has left in the process is none of the training's
-        orders = Requests(control, emit, secure=partial(secure, meter, keeper, progress))
-        forecast = FitForecast(setting, emit, orders)
+        requests = Requests(control, emit, secure=partial(secure, meter, policy, progress))
+        forecast = FitForecast(state, emit, requests)
         try:
-            for epoch in epochs_left(setting, progress, emit):
+            for epoch in epochs_left(state, progress, emit):
                 meter.restart()
-                done = progress.step - (epoch - 1) * setting.steps_per_epoch
-                for images, labels in setting.training_batches(epoch, first=done):
+                done = progress.step - (epoch - 1) * state.steps_per_epoch
+                for images, labels in state.training_batches(epoch, first=done):
                     number = progress.step + 1
                     compute = partial(compute_step, images=images, labels=labels)
-                    step = room.fit(partial(compute, setting, number, epoch), f"step {number}")
+                    step = retry.run(partial(compute, state, number, epoch), f"step {number}")
                     meter.add(step)
-                    update(setting, step)
+                    update(state, step)
                     progress.step = number
-                    between_steps(keeper, meter, orders, progress)
+                    between_steps(policy, meter, requests, progress)
                     forecast.look(progress)
                 meter.flush()
-                for event in finish_epoch(setting, progress, room, orders):
+                for event in finish_epoch(state, progress, retry, requests):
                     emit(event)
                 probe.look(progress)
                 boundary.look(progress)
-                keeper.end_epoch(progress)
-            keeper.go_to_best(progress)
+                policy.end_epoch(progress)
+            policy.go_to_best(progress)
             boundary.look_at_best(progress)
-            values = final_test(setting, progress, room, orders, emit)
+            values = final_test(state, progress, retry, requests, emit)
         except StopAsked as stop:
-            emit(ending("stopped", progress, keeper, by=stop.by))
+            emit(ending("stopped", progress, policy, by=stop.by))
             return "stopped"
         except HandOverAsked:
             emit(HandedOver(step=progress.step, to=SUCCESSOR))
             return "handed over"
-        emit(ending("completed", progress, keeper, values=values))
+        emit(ending("completed", progress, policy, values=values))
         return "completed"
 
 
@@ -142,74 +142,74 @@ def _computing_as_planned(plan: Plan) -> Iterator[None]:
         yield
 
 
-def watched(setting: TrainingState, progress: Progress, emit: Emit) -> Emit:
+def watched(state: TrainingState, progress: Progress, emit: Emit) -> Emit:
     """Report through `emit` what is reported, and what the watch has to say of it."""
-    watch = Watch(subject_of(setting), progress.seen)
+    watch = Watch(subject_of(state), progress.seen)
 
     def report(event: Event) -> None:
         emit(event)
         for advised in watch.look(event):
             emit(advised)
 
-    return emit if setting.fitted else report
+    return emit if state.fitted else report
 
 
-def secure(meter: Meter, keeper: CheckpointPolicy, progress: Progress) -> None:
+def secure(meter: Meter, policy: CheckpointPolicy, progress: Progress) -> None:
     """Bring everything into safety, before the run rests or ends."""
     meter.flush()
-    keeper.save(progress)
+    policy.save(progress)
 
 
 def way_to_learn(
-    setting: TrainingState,
+    state: TrainingState,
 ) -> tuple[Callable[..., TrainingStep], Callable[[TrainingState, TrainingStep], None]]:
     """What computes a step and changes nothing, and what then changes the model."""
-    if setting.fitted:
+    if state.fitted:
         return fit_pair, keep_machine
     return compute_gradients, update_weights
 
 
 def introduce(
-    setting: TrainingState,
-    keeper: CheckpointPolicy,
-    room: OomRetry,
+    state: TrainingState,
+    policy: CheckpointPolicy,
+    retry: OomRetry,
     footprint: Footprint,
     *,
     emit: Emit,
     store: RunStore | None,
 ) -> Progress:
     """Restore, and say with what the run goes on, what it will measure and what is odd about it."""
-    if setting.fitted:
-        check_pairs(setting)
-    progress, damages = keeper.restore()
-    started = starts.begin(setting, store) if progress.step == 0 else ""
-    images, labels = next(setting.training_batches(1))
-    choose = partial(choose_blocks, setting, images, labels)
-    chosen = room.fit(choose, BEFOREHAND) if progress.step == 0 else None
-    refuse_inexact(setting)
+    if state.fitted:
+        check_pairs(state)
+    progress, damages = policy.restore()
+    started = starts.begin(state, store) if progress.step == 0 else ""
+    images, labels = next(state.training_batches(1))
+    choose = partial(choose_blocks, state, images, labels)
+    chosen = retry.run(choose, BEFOREHAND) if progress.step == 0 else None
+    refuse_inexact(state)
     image = (
         {}
-        if setting.fitted and progress.step < setting.steps
-        else {"image_seconds": room.fit(partial(image_seconds, setting), BEFOREHAND)}
+        if state.fitted and progress.step < state.steps
+        else {"image_seconds": retry.run(partial(image_seconds, state), BEFOREHAND)}
     )
-    emit(Started(facts=facts(setting) | image, resumed_from=progress.step or None))
+    emit(Started(facts=facts(state) | image, resumed_from=progress.step or None))
     if started:
         emit(Logged(text=started))
-    if (longer := setting.rates.lengthening) and progress.step <= setting.rates.earlier[-1]:
+    if (longer := state.rates.lengthening) and progress.step <= state.rates.earlier[-1]:
         emit(Advised(level="note", text=longer))
-    for metric in metrics.declared(setting):
+    for metric in metrics.declared(state):
         emit(metric)
     for advised in (
         *damages,
         *([chosen] if chosen else []),
-        *advice.before_training(setting, resumed=progress.step > 0),
+        *advice.before_training(state, resumed=progress.step > 0),
     ):
         emit(advised)
     if progress.step == 0:
-        for advised in verify.at_launch(setting):
+        for advised in verify.at_launch(state):
             emit(advised)
 
-    kept = {} if setting.fitted else kept_for_backward(setting, images, labels, room)
+    kept = {} if state.fitted else kept_for_backward(state, images, labels, retry)
     footprint.begin()
     values = kept | footprint.now()
     emit(Measured(step=progress.step, epoch=progress.epoch, values=values))
@@ -217,31 +217,31 @@ def introduce(
 
 
 def kept_for_backward(
-    setting: TrainingState, images: Tensor, labels: Tensor, room: OomRetry
+    state: TrainingState, images: Tensor, labels: Tensor, retry: OomRetry
 ) -> dict[str, float]:
     """What the forward pass of these images keeps, as a metric."""
-    count = partial(metrics.kept_for_backward_bytes, setting, images, labels)
-    kept = room.fit(count, BEFOREHAND)
+    count = partial(metrics.kept_for_backward_bytes, state, images, labels)
+    kept = retry.run(count, BEFOREHAND)
     return {"kept_for_backward_bytes": float(kept)}
 
 
 def between_steps(
-    keeper: CheckpointPolicy, meter: Meter, orders: Requests, progress: Progress
+    policy: CheckpointPolicy, meter: Meter, requests: Requests, progress: Progress
 ) -> None:
     """Make the checkpoint that is due, and do what was asked; neither counts as training."""
-    if keeper.due(progress.step):
+    if policy.due(progress.step):
         meter.flush()
-        keeper.save_if_possible(progress)
+        policy.save_if_possible(progress)
         meter.restart()
-    if orders.obey(progress.step):
+    if requests.poll(progress.step):
         meter.restart()
 
 
-def epochs_left(setting: TrainingState, progress: Progress, emit: Emit) -> Iterator[int]:
+def epochs_left(state: TrainingState, progress: Progress, emit: Emit) -> Iterator[int]:
     """The epochs to train, from 1, until the last or until none has been better for as long as the plan waits."""
-    plan = setting.plan
+    plan = state.plan
     patience = plan.train.patience
-    for epoch in range(progress.epoch + 1, setting.epochs + 1):
+    for epoch in range(progress.epoch + 1, state.epochs + 1):
         best = progress.best
         if patience is not None and best is not None and progress.epoch - best.epoch >= patience:
             what = plan.objective.best.words
@@ -252,41 +252,41 @@ def epochs_left(setting: TrainingState, progress: Progress, emit: Emit) -> Itera
 
 
 def finish_epoch(
-    setting: TrainingState, progress: Progress, room: OomRetry, orders: Requests
+    state: TrainingState, progress: Progress, retry: OomRetry, requests: Requests
 ) -> list[Event]:
     """Evaluate, and close the running epoch."""
-    if setting.fitted:
-        return [finish_fit(setting, progress, room, orders)]
-    running, watch = progress.running, Stopwatch(orders)
-    listen = partial(orders.obey, progress.step)
-    validate = partial(evaluate, setting, setting.data.validation, listen)
-    scores = room.fit(validate, "the validation")
+    if state.fitted:
+        return [finish_fit(state, progress, retry, requests)]
+    running, watch = progress.running, Stopwatch(requests)
+    listen = partial(requests.poll, progress.step)
+    validate = partial(evaluate, state, state.data.validation, listen)
+    scores = retry.run(validate, "the validation")
     values = {
         "train_loss": running.loss / running.images,
         "epoch_seconds": running.seconds,
         "validation_seconds": watch.seconds,
         "validation_loss": scores.loss,
     }
-    if setting.objective.labelled:
+    if state.objective.labelled:
         values["train_accuracy"] = running.correct / running.images
         values["validation_accuracy"] = scores.accuracy
     else:
         values["knn_accuracy"] = scores.accuracy
-    best = setting.plan.objective.best
+    best = state.plan.objective.best
     progress.finish_epoch(score=best.score(values[best.metric]))
     finished = EpochFinished(epoch=progress.epoch, step=progress.step, values=values)
     return [finished]
 
 
 def finish_fit(
-    setting: TrainingState, progress: Progress, room: OomRetry, orders: Requests
+    state: TrainingState, progress: Progress, retry: OomRetry, requests: Requests
 ) -> EpochFinished:
     """Evaluate a model that was fitted, on the images it was fitted to as well; it has no loss."""
-    seconds, listen = progress.running.seconds, partial(orders.obey, progress.step)
-    watch = Stopwatch(orders)
-    training = room.fit(partial(evaluate, setting, setting.data.train, listen), "the evaluation")
-    validation = room.fit(
-        partial(evaluate, setting, setting.data.validation, listen), "the validation"
+    seconds, listen = progress.running.seconds, partial(requests.poll, progress.step)
+    watch = Stopwatch(requests)
+    training = retry.run(partial(evaluate, state, state.data.train, listen), "the evaluation")
+    validation = retry.run(
+        partial(evaluate, state, state.data.validation, listen), "the validation"
     )
     progress.finish_epoch(score=validation.accuracy)
     values = {
@@ -294,30 +294,30 @@ def finish_fit(
         "epoch_seconds": seconds,
         "validation_seconds": watch.seconds,
         "validation_accuracy": validation.accuracy,
-        "support_vectors": float(len(machine_of(setting).numbers)),
+        "support_vectors": float(len(machine_of(state).numbers)),
     }
     return EpochFinished(epoch=progress.epoch, step=progress.step, values=values)
 
 
 def final_test(
-    setting: TrainingState, progress: Progress, room: OomRetry, orders: Requests, emit: Emit
+    state: TrainingState, progress: Progress, retry: OomRetry, requests: Requests, emit: Emit
 ) -> dict[str, float]:
     """Loss and accuracy on the test images, and the accuracy on training images as they are.
 
     Which class was taken for which is reported if they are few enough.
     """
-    listen, training = partial(orders.obey, progress.step), clean_training(setting)
-    test = partial(evaluate, setting, setting.data.test, listen)
-    scores = room.fit(test, "the test")
-    if setting.objective.labelled and setting.data.facts.classes <= MOST_CLASSES:
+    listen, training = partial(requests.poll, progress.step), clean_training(state)
+    test = partial(evaluate, state, state.data.test, listen)
+    scores = retry.run(test, "the test")
+    if state.objective.labelled and state.data.facts.classes <= MOST_CLASSES:
         counts = scores.confusion.tolist()
-        emit(Confused(step=progress.step, names=list(setting.data.names), counts=counts))
-    name = "test_accuracy" if setting.objective.labelled else "test_knn_accuracy"
+        emit(Confused(step=progress.step, names=list(state.data.names), counts=counts))
+    name = "test_accuracy" if state.objective.labelled else "test_knn_accuracy"
     values = {name: scores.accuracy}
-    if not setting.fitted:
+    if not state.fitted:
         values["test_loss"] = scores.loss
     if training is not None:
-        judged = room.fit(partial(evaluate, setting, training, listen), "the evaluation")
+        judged = retry.run(partial(evaluate, state, training, listen), "the evaluation")
         values["train_accuracy_clean"] = judged.accuracy
     return values
 
@@ -325,7 +325,7 @@ def final_test(
 def ending(
     outcome: Literal["completed", "stopped"],
     progress: Progress,
-    keeper: CheckpointPolicy,
+    policy: CheckpointPolicy,
     *,
     by: str = "",
     values: Mapping[str, float] = MappingProxyType({}),
@@ -336,5 +336,5 @@ def ending(
         step=progress.step,
         by=by,
         values=values,
-        weights_sha256=keeper.last_weights(),
+        weights_sha256=policy.last_weights(),
     )

@@ -34,10 +34,10 @@ from revconsole.training.bench.measure import measure
 from revconsole.training.checks import reconstruction
 from revconsole.training.checks.compiling import with_compiled_parts
 from revconsole.training.machine import devices, precision
-from revconsole.training.machine.shortage import give_back
+from revconsole.training.machine.shortage import empty_caches
 from revconsole.training.memory.budget import choose_blocks
 from revconsole.training.probes import metrics
-from revconsole.training.setup.setting import TrainingState, prepare
+from revconsole.training.setup.training_state import TrainingState, prepare
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
 MIB = 2**20
@@ -271,7 +271,7 @@ def _peak(bench: Bench, setting: TrainingState) -> float | None:
     if not bench.cuda:
         return None
     _steps(setting, 1)
-    give_back()
+    empty_caches()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     _steps(setting, 1)
@@ -318,7 +318,7 @@ def said(work: Callable[[], Any]) -> Any:
     except Exception as error:  # noqa: BLE001  the others go on
         return {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
     finally:
-        give_back()
+        empty_caches()
 
 
 SECTIONS = (

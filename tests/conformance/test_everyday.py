@@ -250,7 +250,7 @@ def test_children_that_are_left_run_as_they_are_between_the_runs(batch_norm_bloc
         children = OrderedDict(zip(names, blocks, strict=True))
         children["wider"] = nn.Linear(4, 6)
         return (
-            ReversibleSequence(children, scheme=Midpoint(), backward=backward, left={"wider"})
+            ReversibleSequence(children, scheme=Midpoint(), backward=backward, unwired={"wider"})
             .double()
             .train()
         )
@@ -266,7 +266,7 @@ def test_children_that_are_left_run_as_they_are_between_the_runs(batch_norm_bloc
     assert worst_error(gradients[0], gradients[1]) < FLOAT64_GRADIENT
     assert worst_error(gradients[0], gradients[2]) < FLOAT64_GRADIENT
     part = built(("reversible", "stored", *["reversible"] * 3))[1:4]
-    assert part.left == {"wider"}
+    assert part.unwired == {"wider"}
     assert part.backward == ("stored", "reversible")
 
 

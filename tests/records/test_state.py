@@ -216,9 +216,9 @@ def test_who_asked_and_why_is_recorded(store, run):
 def test_a_trainer_notices_that_its_run_went_elsewhere(store, run):
     run_id, attempt = run
     ear = control.Control(store.folder(run_id), attempt)
-    assert ear.moving()
+    assert ear.heartbeat()
     (store.folder(run_id) / "attempts" / "0002").mkdir()
-    assert not ear.moving()
+    assert not ear.heartbeat()
 
 
 def test_a_signal_reaches_the_very_process_and_no_other(child):

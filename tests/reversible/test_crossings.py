@@ -123,7 +123,7 @@ class OnlyInTraining(Net):
 def test_a_model_that_takes_what_lies_between_all_its_blocks_is_refused(kind):
     with pytest.raises(NotInvertible, match=r"blocks\.0, .*hands on what the model also uses"):
         rewire(kind(), example=X)
-    assert set(survey(kind(), example=X).left) >= {f"blocks.{i}" for i in range(4)}
+    assert set(survey(kind(), example=X).unwired) >= {f"blocks.{i}" for i in range(4)}
 
 
 @pytest.mark.parametrize("kind", [Supervised, InPlace, Detached, OnlyInTraining])
@@ -618,7 +618,7 @@ def test_weights_without_a_shape_stay_so_and_the_sentence_says_to_run_the_model_
     ):
         rewire(model, example=X)
     assert model.head.has_uninitialized_params()
-    assert "without a shape" in survey(model, example=X).left[""]
+    assert "without a shape" in survey(model, example=X).unwired[""]
     model.head.to(torch.float64)
     model(X)
     assert survey(model, example=X).fit == {"blocks": 4}

@@ -113,7 +113,7 @@ def test_a_model_that_does_not_run_on_an_image_asks_for_an_example():
     assert survey(Other(), example=torch.randn(2, 2, 3, 8, 8)).fit == {"net.blocks": 3}
     assert (
         "is called 2 times"
-        in survey(Twofold(), example=torch.randn(2, 2, 3, 8, 8)).left["net.blocks"]
+        in survey(Twofold(), example=torch.randn(2, 2, 3, 8, 8)).unwired["net.blocks"]
     )
 
 
@@ -126,7 +126,7 @@ def test_stacks_inside_other_models_are_found_and_what_is_left_alone_is_logged(c
     model = Twin()
     found = survey(model)
     assert found.fit == {"left.blocks": 3, "right.layer1": 2}
-    assert set(found.left) == {f"right.layer{i}.1" for i in (2, 3, 4)}
+    assert set(found.unwired) == {f"right.layer{i}.1" for i in (2, 3, 4)}
     rewire(model)
     assert isinstance(model.left.blocks, ReversibleSequence)
     assert "left right.layer4.1 as it was: BasicBlock is alone in its row" in caplog.text
@@ -169,7 +169,7 @@ def test_a_block_that_does_something_else_is_left_with_the_reason(how, reason):
     model = Mixed(Adding(lambda x, h: x + h), Adding(lambda x, h: x - h), Adding(how))
     found = survey(model, example=torch.randn(2, 4))
     assert found.fit == {"blocks": 2}
-    assert re.search(reason, found.left["blocks.2"])
+    assert re.search(reason, found.unwired["blocks.2"])
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_model_that_walks_by_index_is_refused():
 
     found = survey(Looping(by_index), example=torch.randn(2, 4))
     assert not found.fit
-    assert "takes its blocks by index" in found.left["blocks.0"]
+    assert "takes its blocks by index" in found.unwired["blocks.0"]
 
 
 def test_a_walk_that_changes_its_ways_after_rewiring_is_caught():

@@ -13,7 +13,7 @@ from revconsole.records.sections import KINDS
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible import rounding
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
-from revconsole.training.setup.setting import prepare
+from revconsole.training.setup.training_state import prepare
 from revconsole.training.trainer import train
 
 MERGED = {"data", "train", "model"}

@@ -186,7 +186,7 @@ def test_a_run_is_reopened_at_its_best_epoch(runner, small, average):
     best = reopen(plan, runner.checkpoints(), data=runner.folder)
     before = sorted(path.name for path in runner.place().rglob("*"))
 
-    scores = evaluate(best.setting, best.setting.data.test, lambda: None)
+    scores = evaluate(best.state, best.state.data.test, lambda: None)
     assert best.best
     assert scores.accuracy == log.ending.values["test_accuracy"]
     inspect(plan, runner.checkpoints(), data=runner.folder, images=2)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from revconsole.records.logs.events import EpochFinished
-from revconsole.training.setup.setting import prepare
+from revconsole.training.setup.training_state import prepare
 from revconsole.training.step.evaluation import evaluate
 from revconsole.training.step.stepping import compute_gradients, update_weights
 

@@ -5,7 +5,7 @@ import pytest
 from revconsole.records.logs.events import Advised, Measured
 from revconsole.records.sections import AdditiveSection, CoefficientsSection
 from revconsole.reversible import ReversibleSequence
-from revconsole.training.setup.setting import prepare
+from revconsole.training.setup.training_state import prepare
 from revconsole.training.step.footprint import still_to_come
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
@@ -65,7 +65,7 @@ def test_coefficients_move_from_their_start_to_their_end_over_their_share_of_the
     half = setting.steps // 2
     seen = {}
     for number in (1, 1 + half // 2, 1 + half, setting.steps):
-        setting.reach(number)
+        setting.set_scheme_progress(number)
         seen[number] = stack.scheme.weights
     assert seen[1] == (1.0, 0.0)
     assert seen[1 + half // 2] == pytest.approx((0.65, 0.35))

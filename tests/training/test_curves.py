@@ -5,7 +5,7 @@ import torch
 
 from revconsole.records.sections import TimmModel
 from revconsole.training.probes.metrics import kept_for_backward_bytes
-from revconsole.training.setup.setting import prepare
+from revconsole.training.setup.training_state import prepare
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
 STEPS = 12

@@ -114,7 +114,7 @@ def test_a_run_that_ends_without_any_checkpoint_fails(runner, small, disk):
 
 
 def test_a_stop_whose_checkpoint_cannot_be_written_fails_loudly(runner, small, disk, monkeypatch):
-    monkeypatch.setattr(requests, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(requests, "POLL_SECONDS", 0.0)
     control.ask(runner.place(), "stop")
     disk.set(True)
     with pytest.raises(StoreError, match="cannot write the checkpoint of step 1 "):

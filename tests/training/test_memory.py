@@ -16,11 +16,17 @@ from revconsole.records.logs.events import Advised, Finished, Measured
 from revconsole.records.sections import TimmModel
 from revconsole.records.settings.plan import Plan
 from revconsole.training import api
-from revconsole.training.machine.shortage import OutOfMemory, Shortage, described, ran_out, tried
-from revconsole.training.memory.forecast import ways_out
+from revconsole.training.machine.shortage import (
+    OutOfMemory,
+    Shortage,
+    catching_oom,
+    described,
+    ran_out,
+)
+from revconsole.training.memory.forecast import suggestions
 from revconsole.training.memory.oom_retry import OomRetry
 from revconsole.training.probes import metrics
-from revconsole.training.setup.setting import prepare
+from revconsole.training.setup.training_state import prepare
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
 SUMMATION_ORDER = 2e-5  # relative; float32 sums of a batch, taken in parts, differ in the last bits
@@ -129,7 +135,7 @@ def test_so_are_those_of_a_scheme_whose_activations_are_stored(small, tmp_path):
 
 def confirm_ways_out(plan, tmp_path):
     """Three ways out, each with the memory it then takes."""
-    present, ways = ways_out(prepare(plan, data=tmp_path))
+    present, ways = suggestions(prepare(plan, data=tmp_path))
 
     assert len(ways) == 3
     assert len({way.settings for way in ways}) == 3
@@ -147,7 +153,7 @@ def test_what_is_in_use_already_is_not_advised(small, tmp_path):
         backward="reversible",
         train={"precision": "bf16", "accumulate": 2},
     )
-    _, ways = ways_out(prepare(plan, data=tmp_path))
+    _, ways = suggestions(prepare(plan, data=tmp_path))
 
     assert [way.settings for way in ways] == [f"train.accumulate={n}" for n in (4, 8, 16)]
 
@@ -232,7 +238,7 @@ def test_running_statistics_do_not_count_the_step_that_failed(small, tmp_path):
             raise torch.OutOfMemoryError(CUDA_SAYS)
         return step
 
-    OomRetry(setting, said.append).fit(work, "step 1")
+    OomRetry(setting, said.append).run(work, "step 1")
 
     assert all(torch.equal(seen[1][name], seen[0][name]) for name in seen[0])
     assert "BatchNorm now takes its statistics over 16 images, no longer over 32" in said[0].text
@@ -283,7 +289,7 @@ def test_counting_what_is_kept_keeps_nothing(realise):
     images, labels = next(setting.training_batches(1))
     seen = []
     setting.model.head.register_forward_pre_hook(lambda _, x: seen.append(weakref.ref(x[0])))
-    kept = tried(lambda: metrics.kept_for_backward_bytes(setting, images, labels))
+    kept = catching_oom(lambda: metrics.kept_for_backward_bytes(setting, images, labels))
     gc.collect()
 
     assert kept > 0
@@ -316,11 +322,11 @@ def test_what_is_not_a_lack_of_memory_is_not_taken_for_one(error):
 
     assert not ran_out(error)
     with pytest.raises(type(error)):
-        tried(work)
+        catching_oom(work)
 
 
 def test_the_allocator_of_the_cpu_is_understood():
-    found = tried(lambda: torch.empty(2**58, dtype=torch.uint8))
+    found = catching_oom(lambda: torch.empty(2**58, dtype=torch.uint8))
 
     assert isinstance(found, Shortage)
     assert found.asked == 2**58

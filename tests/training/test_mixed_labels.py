@@ -56,7 +56,7 @@ def test_mixed_batches_may_be_taken_in_parts(realise):
 def test_a_run_augmented_in_every_way_and_stopped_is_the_run_that_never_was(
     runner, small, monkeypatch, scheme
 ):
-    monkeypatch.setattr(requests, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(requests, "POLL_SECONDS", 0.0)
     backward = "stored" if scheme == "residual" else "reversible"
     plan = small(
         data=EVERYTHING | {"standardise": "zca"}, scheme={"name": scheme}, backward=backward

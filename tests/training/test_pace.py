@@ -5,7 +5,7 @@ import time
 import pytest
 
 from revconsole.training.questions import pace
-from revconsole.training.setup import setting as settings
+from revconsole.training.setup import training_state as settings
 
 BATCH_SECONDS = 0.05
 

@@ -15,7 +15,7 @@ from revconsole.records.logs.events import (
 from revconsole.records.runs.history import RunningSummary
 from revconsole.training import pairs
 from revconsole.training.checks.cost import cost
-from revconsole.training.memory.forecast import plain_ways_out
+from revconsole.training.memory.forecast import plain_suggestions
 from revconsole.training.questions.pace import forecast_seconds
 from revconsole.training.questions.verify import verify
 
@@ -133,7 +133,7 @@ def test_it_cannot_be_verified(machine, tmp_path):
 
 
 def test_where_memory_runs_out_fewer_images_are_advised(machine):
-    (way,) = plain_ways_out(machine())
+    (way,) = plain_suggestions(machine())
 
     assert way.settings == "data.train_limit=64"
 

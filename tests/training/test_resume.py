@@ -26,7 +26,7 @@ from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import control
 from revconsole.training import api, requests
 from revconsole.training.machine import devices
-from revconsole.training.setup.setting import prepare
+from revconsole.training.setup.training_state import prepare
 from revconsole.training.step.stepping import compute_gradients
 
 CLOCK = {"epoch_seconds", "validation_seconds"}  # wall clock, the one thing that is not repeated
@@ -68,7 +68,7 @@ def random_plan(small, wiring):
 def test_a_run_stopped_after_every_single_step_is_the_run_that_never_was(
     runner, random_plan, monkeypatch
 ):
-    monkeypatch.setattr(requests, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(requests, "POLL_SECONDS", 0.0)
     whole = runner(random_plan, "whole")
 
     def stop_after_evaluation(event):
@@ -244,7 +244,7 @@ def sha256_of(weights, runner, plan):
 
 
 def test_a_stopped_run_has_the_hash_of_where_it_stopped(runner, small, monkeypatch):
-    monkeypatch.setattr(requests, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(requests, "POLL_SECONDS", 0.0)
     control.ask(runner.place(), "stop")
     log = runner(small())
 

@@ -44,11 +44,11 @@ def test_a_short_last_micro_batch_weighs_what_it_holds(realise):
 
 def test_signs_are_the_same_in_parts_as_at_once():
     signs, device = Signs(3), torch.device("cpu")
-    signs.aim(step=7, batch=10, first=0)
+    signs.at_step(step=7, batch=10, first=0)
     whole = signs(4, 10, device)
     parts = []
     for first, samples in ((0, 4), (4, 4), (8, 2)):
-        signs.aim(step=7, batch=10, first=first)
+        signs.at_step(step=7, batch=10, first=first)
         parts.append(signs(4, samples, device))
 
     assert torch.equal(torch.cat(parts, dim=1), whole)
@@ -57,9 +57,9 @@ def test_signs_are_the_same_in_parts_as_at_once():
 
 def test_each_step_and_each_sequence_of_a_model_has_signs_of_its_own():
     signs, device = Signs(3), torch.device("cpu")
-    signs.aim(step=7, batch=64, first=0)
+    signs.at_step(step=7, batch=64, first=0)
     first, second = signs(4, 64, device), signs(4, 64, device)
-    signs.aim(step=8, batch=64, first=0)
+    signs.at_step(step=8, batch=64, first=0)
     later = signs(4, 64, device)
 
     assert not torch.equal(first, second)

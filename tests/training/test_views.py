@@ -111,10 +111,10 @@ def test_positions_and_tokens_of_the_trunk_are_spared_from_decay(paired):
 
 
 def test_what_would_fit_is_counted_for_two_views_too(paired, tmp_path):
-    from revconsole.training.setup.setting import prepare
+    from revconsole.training.setup.training_state import prepare
 
     setting = prepare(paired(), data=tmp_path)
-    present, ways = forecast.ways_out(setting)
+    present, ways = forecast.suggestions(setting)
     assert present > 0
     assert any(way.needed and "checkpointed" in way.settings for way in ways)
 

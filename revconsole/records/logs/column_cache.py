@@ -65,7 +65,7 @@ class Chunk:
     stretches: tuple[Stretch, ...]
 
 
-class DigestWriter:
+class ColumnCacheWriter:
     """Follows the writer of a log. Never raises: without a digest everything is the same, only slower."""
 
     def __init__(self, folder: Path, chunk_bytes: int = CHUNK_BYTES) -> None:

@@ -61,7 +61,7 @@ class Reading:
                     self.unread = ""
                     return True
                 if not self._offset:
-                    self._read_digest(file)
+                    self._read_columns(file)
                 self._read_lines(file)
         except bounded.OddFile as error:
             self.odd = f"{path.name} {error.strerror}"
@@ -79,7 +79,7 @@ class Reading:
             return True
         return (size, moved) == self._seen and size - self._offset > DOUBT_BYTES
 
-    def _read_digest(self, file: BinaryIO) -> None:
+    def _read_columns(self, file: BinaryIO) -> None:
         """Take in chunks as long as they stand for the very bytes that the log has."""
         for chunk in column_cache.chunks(self._folder):
             place = self._read_lines(file, until=chunk.start)

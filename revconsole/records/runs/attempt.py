@@ -24,7 +24,7 @@ from revconsole.errors import AlreadyClaimed, StoreError
 from revconsole.records.files import bounded
 from revconsole.records.files.bounded import LOG_BYTES, NOTE_BYTES
 from revconsole.records.files.damage import UNREADABLE
-from revconsole.records.logs.column_cache import DigestWriter
+from revconsole.records.logs.column_cache import ColumnCacheWriter
 from revconsole.records.logs.events import (
     Advised,
     Checkpointed,
@@ -75,7 +75,7 @@ class Attempt:
         self._successor = self.folder.with_name(f"{number + 1:04d}")
         self._lock, self._seq, self._ended = threading.Lock(), 0, False
         self._began = time.monotonic()
-        self._log, self._digest = log, DigestWriter(self.folder)
+        self._log, self._columns = log, ColumnCacheWriter(self.folder)
 
     @classmethod
     def claim(cls, run_folder: Path, number: int, launcher: str = "") -> Self:
@@ -150,7 +150,7 @@ class Attempt:
         line, lost = encode(record), self._log.lost
         outage = self._log.append(line)
         if self._log.lost == lost:
-            self._digest.add(record, line)
+            self._columns.add(record, line)
         return outage
 
     def _secure(self) -> Outage | None:

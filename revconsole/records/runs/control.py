@@ -46,7 +46,7 @@ class Control:
         self._folder, self._attempt = folder / "control", attempt
         self._obeyed: set[Path] = set()
 
-    def moving(self) -> bool:
+    def heartbeat(self) -> bool:
         """Show that the run moves on; returns whether it is still this trainer's to move."""
         if self._attempt is None:
             return True

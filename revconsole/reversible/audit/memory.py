@@ -30,7 +30,7 @@ def kept(case: Case) -> list[Check]:
     held = predicted = 0
     for sequence in case.sequences:
         x = _input(case, sequence)
-        if x is None or sequence.left:
+        if x is None or sequence.unwired:
             return [Check(name=KEPT, passed=None, figure="predicted for blocks on their own only")]
         with case.autocast():
             held += measured(sequence, x)

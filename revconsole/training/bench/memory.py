@@ -20,7 +20,7 @@ from revconsole.records.findings.benchmark import Configuration, predicted_batch
 from revconsole.reversible import kept_for_backward
 from revconsole.training.bench.subject import BenchedModel, images_of, realise
 from revconsole.training.machine.resident import forget_peak, most_resident
-from revconsole.training.machine.shortage import Shortage, give_back, tried
+from revconsole.training.machine.shortage import Shortage, catching_oom, empty_caches
 from revconsole.training.setup import optimizers
 
 HOW = {
@@ -90,9 +90,9 @@ def verified_batch(
     for _ in range(TRIES):
         if batch < 1:
             return 0
-        found = tried(partial(needs, configuration, device, (batch,)), device)
+        found = catching_oom(partial(needs, configuration, device, (batch,)), device)
         if isinstance(found, Shortage):  # of which no frame holds a tensor any more
-            give_back()
+            empty_caches()
             batch = batch * 3 // 4
             continue
         ((_, peak),) = found.peaks

@@ -18,7 +18,7 @@ from revconsole.training.checkpoints.checkpoint import (
 )
 from revconsole.training.machine import devices
 from revconsole.training.memory.budget import backwards, restore_backwards
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.progress import Progress
 
 MINUTE = 60.0
@@ -28,9 +28,9 @@ class CheckpointPolicy:
     """The checkpoints of one run, and the weights, optimiser and scaler that go into them."""
 
     def __init__(
-        self, setting: TrainingState, checkpoints: CheckpointStore, emit: Callable[[Event], None]
+        self, state: TrainingState, checkpoints: CheckpointStore, emit: Callable[[Event], None]
     ) -> None:
-        self._setting, self._checkpoints, self._emit = setting, checkpoints, emit
+        self._state, self._checkpoints, self._emit = state, checkpoints, emit
         self._saved: tuple[int, int] | None = None
         self._last_weights = ""
         self._restart(0)
@@ -54,13 +54,13 @@ class CheckpointPolicy:
 
     def due(self, step: int) -> bool:
         """Whether the plan wants a checkpoint after this step, within an epoch; counted from the last attempt."""
-        train = self._setting.plan.train
+        train = self._state.plan.train
         steps, minutes = train.checkpoint_steps, train.checkpoint_minutes
         return (
             (steps is not None and step - self._since >= steps)
             or (minutes is not None and time.monotonic() - self._began >= minutes * MINUTE)
             # Or what is lost would be computed with other micro-batches.
-            or self._setting.micro_batch != self._micro_batch
+            or self._state.micro_batch != self._micro_batch
         )
 
     def save_if_possible(self, progress: Progress) -> None:
@@ -76,26 +76,26 @@ class CheckpointPolicy:
         self._restart(progress.step)
         if position == self._saved:
             return
-        setting, best = self._setting, progress.best
+        state, best = self._state, progress.best
         path = self._checkpoints.save(
             progress.step,
-            weights=setting.model.state_dict(),
+            weights=state.model.state_dict(),
             state={
-                "optimizer": setting.optimizer.state_dict(),
-                "scaler": setting.precision.scaler.state_dict(),
+                "optimizer": state.optimizer.state_dict(),
+                "scaler": state.precision.scaler.state_dict(),
                 "progress": progress.to_dict(),
-                "backwards": backwards(setting),
-                "micro_batch": setting.micro_batch,
-                "average": None if setting.average is None else setting.average.state_dict(),
-                "surroundings": devices.surroundings(setting.device),
-                "plan": setting.plan.past_digest(),
+                "backwards": backwards(state),
+                "micro_batch": state.micro_batch,
+                "average": None if state.average is None else state.average.state_dict(),
+                "surroundings": devices.surroundings(state.device),
+                "plan": state.plan.past_digest(),
             },
         )
         self._saved = position
         is_best = best is not None and best.step == progress.step
         file = str(path.relative_to(path.parent.parent))
         self._emit(Checkpointed(step=progress.step, epoch=progress.epoch, file=file, best=is_best))
-        newest = self._checkpoints.steps()[: setting.plan.train.keep_checkpoints]
+        newest = self._checkpoints.steps()[: state.plan.train.keep_checkpoints]
         self._checkpoints.keep_only([*newest, *([best.step] if best else [])])
 
     def end_epoch(self, progress: Progress) -> None:
@@ -103,8 +103,8 @@ class CheckpointPolicy:
 
         Raises NotSaved only if all training is done and there is no checkpoint at all.
         """
-        plan, best = self._setting.plan, progress.best
-        last = progress.epoch == self._setting.epochs
+        plan, best = self._state.plan, progress.best
+        last = progress.epoch == self._state.epochs
         due = progress.epoch % plan.train.checkpoint_epochs == 0 or last
         if last and not self._checkpoints.steps():
             self.save(progress)
@@ -113,7 +113,7 @@ class CheckpointPolicy:
 
     def last_weights(self) -> str:
         """SHA-256 of the last step's weights and buffers, also when the model holds the best epoch's."""
-        return self._last_weights or weights_sha256(self._setting.model)
+        return self._last_weights or weights_sha256(self._state.model)
 
     def go_to_best(self, progress: Progress) -> None:
         """Put the weights of the best epoch into the model; the last ones stay where none was scored.
@@ -133,27 +133,27 @@ class CheckpointPolicy:
         except DamagedCheckpoint as damage:
             self._emit(_damaged(damage))
             return
-        load_weights(self._setting, loaded)
-        self._setting.reach(best.step)
+        load_weights(self._state, loaded)
+        self._state.set_scheme_progress(best.step)
 
     def _apply(self, loaded: Loaded) -> Progress:
-        setting = self._setting
-        digest = setting.plan.past_digest()
+        state = self._state
+        digest = state.plan.past_digest()
         if loaded.state.get("plan", digest) != digest:
             raise RunFailed(
                 f"the checkpoint of step {loaded.step} was made under another plan than the run has now; put "
                 "the plan back, or launch a new run"
             )
         try:
-            load_weights(self._setting, loaded)
-            setting.optimizer.load_state_dict(loaded.state["optimizer"])
-            if setting.precision.scaled:
-                setting.precision.scaler.load_state_dict(loaded.state["scaler"])
+            load_weights(self._state, loaded)
+            state.optimizer.load_state_dict(loaded.state["optimizer"])
+            if state.precision.scaled:
+                state.precision.scaler.load_state_dict(loaded.state["scaler"])
             progress = Progress.from_dict(loaded.state["progress"])
-            if setting.plan.backward == "auto":
-                restore_backwards(setting, loaded.state["backwards"])
-            setting.micro_batch = loaded.state.get("micro_batch", setting.micro_batch)
-            setting.reach(max(progress.step, 1))
+            if state.plan.backward == "auto":
+                restore_backwards(state, loaded.state["backwards"])
+            state.micro_batch = loaded.state.get("micro_batch", state.micro_batch)
+            state.set_scheme_progress(max(progress.step, 1))
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise RunFailed(
@@ -167,30 +167,30 @@ class CheckpointPolicy:
     def _restart(self, step: int) -> None:
         """Count from here to the next checkpoint."""
         self._since, self._began = step, time.monotonic()
-        self._micro_batch = self._setting.micro_batch
+        self._micro_batch = self._state.micro_batch
 
     def _surroundings(self, loaded: Loaded) -> list[Advised]:
         """Take the checkpoint's number of threads over where the plan names none; warn of what differs still."""
         before: Mapping[str, Scalar] = loaded.state.get("surroundings", {})
         threads = before.get("CPU threads")
-        named = self._setting.plan.train.threads is not None
+        named = self._state.plan.train.threads is not None
         if isinstance(threads, int) and not named and threads <= (os.cpu_count() or 1):
             torch.set_num_threads(threads)
-        now = devices.surroundings(self._setting.device)
+        now = devices.surroundings(self._state.device)
         changed = [
             f"{k} was {before[k]}, is {now[k]}" for k in now if before.get(k, now[k]) != now[k]
         ]
         return [_other_surroundings(changed)] if changed else []
 
 
-def load_weights(setting: TrainingState, loaded: Loaded) -> None:
+def load_weights(state: TrainingState, loaded: Loaded) -> None:
     """Put the weights of a checkpoint into the model, and their average where there is one.
 
     Raises RuntimeError or KeyError for those of another model.
     """
-    setting.model.load_state_dict(loaded.weights)
-    if setting.average is not None:
-        setting.average.load_state_dict(loaded.state["average"])
+    state.model.load_state_dict(loaded.weights)
+    if state.average is not None:
+        state.average.load_state_dict(loaded.state["average"])
 
 
 def weights_sha256(model: nn.Module) -> str:

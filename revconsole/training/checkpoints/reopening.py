@@ -8,7 +8,7 @@ from revconsole.records.settings.plan import Plan
 from revconsole.training.checkpoints.checkpoint import CheckpointStore, DamagedCheckpoint, Loaded
 from revconsole.training.checkpoints.policy import load_weights
 from revconsole.training.setup.build import drawn
-from revconsole.training.setup.setting import TrainingState, prepare
+from revconsole.training.setup.training_state import TrainingState, prepare
 from revconsole.training.step.progress import Progress
 
 
@@ -16,7 +16,7 @@ from revconsole.training.step.progress import Progress
 class Reopened:
     """The setting on the CPU in float32, with the weights of a step. best: whether its epoch is the best one."""
 
-    setting: TrainingState
+    state: TrainingState
     epoch: int
     step: int
     best: bool
@@ -32,16 +32,16 @@ def reopen(plan: Plan, checkpoints: CheckpointStore, *, data: Path) -> Reopened:
     loaded = best_checkpoint(checkpoints)
     progress = Progress.from_dict(loaded.state["progress"])
     here = plan.train.model_copy(update={"device": "cpu", "precision": "float32"})
-    setting = prepare(drawn(plan).model_copy(update={"train": here}), data=data)
+    state = prepare(drawn(plan).model_copy(update={"train": here}), data=data)
     try:
-        load_weights(setting, loaded)
+        load_weights(state, loaded)
     except (RuntimeError, KeyError) as error:
         raise StoreError(
             f"the checkpoint of step {loaded.step} does not fit the model this version builds"
         ) from error
-    setting.reach(max(loaded.step, 1))
+    state.set_scheme_progress(max(loaded.step, 1))
     return Reopened(
-        setting=setting,
+        state=state,
         epoch=progress.epoch,
         step=loaded.step,
         best=progress.best is None or progress.best.step == loaded.step,

@@ -19,7 +19,7 @@ from revconsole.training.checkpoints.checkpoint import CheckpointStore, Loaded
 from revconsole.training.checkpoints.reopening import best_checkpoint
 from revconsole.training.objectives import objective_of
 from revconsole.training.setup.freezing import head_of
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 
 POSITIONS = "pos_embed"
 Weights = dict[str, Tensor]
@@ -33,18 +33,18 @@ class FirstWeights:
     sentence: str
 
 
-def begin(setting: TrainingState, store: RunStore | None) -> str:
+def begin(state: TrainingState, store: RunStore | None) -> str:
     """Put the weights in that the plan wants to start from; returns a sentence about it, empty if it wants none.
 
     Raises NoSuchRun, and DataUnavailable for a run that is another than planned, has no whole checkpoint or does
     not fit.
     """
-    found = first_weights(setting.plan, setting.model, store)
+    found = first_weights(state.plan, state.model, store)
     if found is None:
         return ""
-    setting.model.load_state_dict(found.weights)
-    if setting.average is not None:
-        setting.average.module.load_state_dict(setting.model.state_dict())
+    state.model.load_state_dict(found.weights)
+    if state.average is not None:
+        state.average.module.load_state_dict(state.model.state_dict())
     return found.sentence
 
 

@@ -17,7 +17,7 @@ from revconsole.training.machine import devices
 from revconsole.training.pairs import forecast_fit_seconds
 from revconsole.training.setup.norms import normed_over_parts
 from revconsole.training.setup.rebuilt import error_growth, rebuilt_blocks
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 
 WRONG_ACTIVATIONS = {"float32": 0.1, "tf32": 1.0, "bf16": 1.0, "fp16": 1.0}
 """Relative error of rebuilt activations from which gradients may be wrong; normalised branches forgive some."""
@@ -35,56 +35,56 @@ OF_DATA = "data"
 """Rule of what is odd about the images."""
 
 
-def before_training(setting: TrainingState, *, resumed: bool = False) -> Iterator[Advised]:
+def before_training(state: TrainingState, *, resumed: bool = False) -> Iterator[Advised]:
     """What can be said before the first step. resumed: an attempt before this one has said what is true of the run."""
     if not resumed:
-        yield from of_data(setting)
-    looks = (fitted, slow_fit, crowded, busy) if setting.fitted else OF_NETWORKS
+        yield from of_data(state)
+    looks = (fitted, slow_fit, crowded, busy) if state.fitted else OF_NETWORKS
     for look in OF_THE_MACHINE if resumed else looks:
-        advised = look(setting)
+        advised = look(state)
         if advised is not None:
             yield advised
 
 
-def of_data(setting: TrainingState) -> Iterator[Advised]:
+def of_data(state: TrainingState) -> Iterator[Advised]:
     """What is odd about the images, whatever trains on them."""
-    labelled = setting.objective.labelled
-    for doubt in doubts(setting.data, setting.plan.data, labelled=labelled):
+    labelled = state.objective.labelled
+    for doubt in doubts(state.data, state.plan.data, labelled=labelled):
         yield Advised(level=doubt.level, text=doubt.text, rule=OF_DATA)
 
 
-def fitted(setting: TrainingState) -> Advised | None:
+def fitted(state: TrainingState) -> Advised | None:
     """Settings that a profile has, and a support vector machine does not."""
-    pairs = setting.steps
+    pairs = state.steps
     return _note(
         f"a support vector machine is fitted, {'one pair' if pairs == 1 else f'{pairs} pairs'} of classes: what the profile "
         "says of epochs, batch, optimiser and schedule plays no part, and there is no loss and no gradient"
     )
 
 
-def slow_fit(setting: TrainingState) -> Advised | None:
+def slow_fit(state: TrainingState) -> Advised | None:
     """A fit that takes minutes or more."""
-    seconds = forecast_fit_seconds(setting)
+    seconds = forecast_fit_seconds(state)
     if seconds < SLOW_SECONDS:
         return None
-    images = len(setting.data.train)
+    images = len(state.data.train)
     return _warning(
         f"the fit will take {seconds / 60:,.0f} minutes or more: its time grows with the square of the images, and "
         f"there are {images:,}; data.train_limit={images // 4} would take a sixteenth"
     )
 
 
-def passed_over(setting: TrainingState) -> Advised | None:
+def passed_over(state: TrainingState) -> Advised | None:
     """A run on the CPU though there is a GPU, which torch cannot use."""
-    if setting.fitted or setting.device.type != "cpu" or setting.plan.train.device != "auto":
+    if state.fitted or state.device.type != "cpu" or state.plan.train.device != "auto":
         return None
     why = devices.passed_over()
     return _warning(f"this run trains on the CPU: {why}") if why else None
 
 
-def oversized_batch(setting: TrainingState) -> Advised | None:
+def oversized_batch(state: TrainingState) -> Advised | None:
     """A batch larger than the training set."""
-    batch, images = setting.plan.train.batch, len(setting.data.train)
+    batch, images = state.plan.train.batch, len(state.data.train)
     if batch <= images:
         return None
     return _warning(
@@ -93,33 +93,33 @@ def oversized_batch(setting: TrainingState) -> Advised | None:
     )
 
 
-def normed_in_parts(setting: TrainingState) -> Advised | None:
+def normed_in_parts(state: TrainingState) -> Advised | None:
     """A BatchNorm that sees a part of the batch at a time."""
-    parts = setting.plan.train.accumulate
-    if parts == 1 or not normed_over_parts(setting.model):
+    parts = state.plan.train.accumulate
+    if parts == 1 or not normed_over_parts(state.model):
         return None
     return _warning(
-        f"BatchNorm takes its statistics over each micro-batch of {setting.micro_batch}, not over the batch of "
-        f"{setting.plan.train.batch}: with train.accumulate = {parts} this network trains otherwise than without"
+        f"BatchNorm takes its statistics over each micro-batch of {state.micro_batch}, not over the batch of "
+        f"{state.plan.train.batch}: with train.accumulate = {parts} this network trains otherwise than without"
     )
 
 
-def few_steps(setting: TrainingState) -> Advised | None:
+def few_steps(state: TrainingState) -> Advised | None:
     """A run that is over before it has begun."""
-    steps = setting.steps
+    steps = state.steps
     if steps >= FEW_STEPS:
         return None
     some = "1 step" if steps == 1 else f"{steps} steps"
     return _warning(
         f"this run makes {some} in all, too few to learn anything from; lower train.batch "
-        f"({setting.plan.train.batch:,}), or raise train.epochs"
+        f"({state.plan.train.batch:,}), or raise train.epochs"
     )
 
 
-def mirrored(setting: TrainingState) -> Advised | None:
+def mirrored(state: TrainingState) -> Advised | None:
     """Mirroring images whose label does not survive it."""
-    data = setting.plan.data
-    if not data.mirrors or setting.data.facts.mirror or not setting.objective.labelled:
+    data = state.plan.data
+    if not data.mirrors or state.data.facts.mirror or not state.objective.labelled:
         return None
     what, instead = (
         ("flip", "data.flip = false") if data.flip else ("crop-flip", 'data.augment = "crop"')
@@ -130,9 +130,9 @@ def mirrored(setting: TrainingState) -> Advised | None:
     )
 
 
-def magnified(setting: TrainingState) -> Advised | None:
+def magnified(state: TrainingState) -> Advised | None:
     """Patches that hold hardly more than a pixel of the images as they come."""
-    plan = setting.plan
+    plan = state.plan
     patch, size, own = getattr(plan.model, "patch", None), plan.image_size, plan.facts.size
     if patch is None or size <= own or patch * own >= LEAST_PIXELS * size:
         return None
@@ -143,20 +143,20 @@ def magnified(setting: TrainingState) -> Advised | None:
     )
 
 
-def crowded(setting: TrainingState) -> Advised | None:
+def crowded(state: TrainingState) -> Advised | None:
     """More threads than cores."""
     threads, cores = torch.get_num_threads(), os.cpu_count() or 1
-    if setting.device.type != "cpu" or threads <= cores:
+    if state.device.type != "cpu" or threads <= cores:
         return None
     return _warning(
         f"{threads} threads on {cores} cores get in each other's way; lower train.threads"
     )
 
 
-def busy(setting: TrainingState) -> Advised | None:
+def busy(state: TrainingState) -> Advised | None:
     """A machine with more to do than cores."""
     cores = os.cpu_count() or 1
-    if setting.device.type != "cpu" or not hasattr(os, "getloadavg"):
+    if state.device.type != "cpu" or not hasattr(os, "getloadavg"):
         return None
     load = os.getloadavg()[0]
     if load <= cores:
@@ -167,17 +167,17 @@ def busy(setting: TrainingState) -> Advised | None:
     )
 
 
-def growing_error(setting: TrainingState) -> Advised | None:
+def growing_error(state: TrainingState) -> Advised | None:
     """Reconstruction whose rounding grows too far with depth."""
-    plan, carried = setting.plan, error_growth(setting)
+    plan, carried = state.plan, error_growth(state)
     if carried is None or not growth.worrying(plan, carried):
         return None
-    return _warning(f"reconstruction: {growth.sentence(plan, carried, rebuilt_blocks(setting))}")
+    return _warning(f"reconstruction: {growth.sentence(plan, carried, rebuilt_blocks(state))}")
 
 
-def mostly_frozen(setting: TrainingState) -> Advised | None:
+def mostly_frozen(state: TrainingState) -> Advised | None:
     """Hardly anything trains."""
-    counts = [(p.numel(), p.requires_grad) for p in setting.model.parameters()]
+    counts = [(p.numel(), p.requires_grad) for p in state.model.parameters()]
     total = sum(count for count, _ in counts)
     trained = sum(count for count, trains in counts if trains)
     if trained > FROZEN_SHARE * total:
@@ -186,13 +186,13 @@ def mostly_frozen(setting: TrainingState) -> Advised | None:
 
 
 def wrong_gradients(
-    setting: TrainingState, *, error: float, block: int, gradient_error: float | None
+    state: TrainingState, *, error: float, block: int, gradient_error: float | None
 ) -> Advised | None:
     """A probe that found the reversible backward to compute something else.
 
     error: of the worst activations, in that block; gradient_error: of the whole gradient, if it was found.
     """
-    plan = setting.plan
+    plan = state.plan
     wrong = growth.wrong(plan, gradient_error)
     if not wrong and error <= WRONG_ACTIVATIONS[plan.train.precision]:
         return None

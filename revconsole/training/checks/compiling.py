@@ -16,46 +16,46 @@ from revconsole.errors import ProfileError, RunFailed
 from revconsole.reversible import sequences
 from revconsole.training.checks import reconstruction
 from revconsole.training.setup.rebuilt import rebuilt_stacks
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 
 COMPILERS = ("g++", "clang++", "c++")
 """What torch looks for, where the environment names none (CXX)."""
 MACHINE = "this machine"
 
 
-def with_compiled_parts(setting: TrainingState) -> TrainingState:
+def with_compiled_parts(state: TrainingState) -> TrainingState:
     """The setting, the parts of whose blocks are compiled when they are first used, if the plan says so.
 
     Raises ProfileError where this machine cannot, or the model has no such parts.
     """
-    if not setting.plan.train.compile or setting.fitted:
-        return setting
-    _refuse_unable(setting.device)
-    parts = [part for block in _blocks(setting.encoder) for part in _parts(block)]
+    if not state.plan.train.compile or state.fitted:
+        return state
+    _refuse_unable(state.device)
+    parts = [part for block in _blocks(state.encoder) for part in _parts(block)]
     if not parts:
         raise ProfileError(
             "the plan",
             "train.compile",
-            f"the blocks of {type(setting.encoder).__name__} have no parts to compile apart, as an attention or an MLP; "
+            f"the blocks of {type(state.encoder).__name__} have no parts to compile apart, as an attention or an MLP; "
             "leave it out",
         )
     for part in parts:
         part.compile()
-    return setting
+    return state
 
 
-def refuse_inexact(setting: TrainingState) -> None:
+def refuse_inexact(state: TrainingState) -> None:
     """Raise RunFailed where an exact scheme is not exact with what was compiled, found on a few images.
 
     The compiler makes other kernels where a graph is recorded than where none is, and nobody promises that they agree.
     """
-    exact = getattr(setting.plan.scheme, "grid_bits", None) is not None
-    if not (setting.plan.train.compile and exact and rebuilt_stacks(setting.encoder)):
+    exact = getattr(state.plan.scheme, "grid_bits", None) is not None
+    if not (state.plan.train.compile and exact and rebuilt_stacks(state.encoder)):
         return
-    found = reconstruction.measure(setting)
+    found = reconstruction.measure(state)
     if found.error != 0:
         raise RunFailed(
-            f"compiled for {setting.device}, block {found.block} is not reconstructed bit for bit (relative error "
+            f"compiled for {state.device}, block {found.block} is not reconstructed bit for bit (relative error "
             f"{found.error:.1g}), which scheme.grid_bits promises; leave train.compile or scheme.grid_bits out"
         )
 

@@ -14,35 +14,35 @@ from revconsole.reversible.switches import products
 from revconsole.training.checks.cost import operations_of, weights_of
 from revconsole.training.machine import devices
 from revconsole.training.setup.rebuilt import error_growth, rebuilt_blocks
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.evaluation import evaluated
 from revconsole.training.watching import subject_of
 
 GIT_SECONDS = 2.0
 
 
-def facts(setting: TrainingState) -> dict[str, Scalar]:
+def facts(state: TrainingState) -> dict[str, Scalar]:
     """What a reader needs to know to repeat the run, or to doubt it."""
-    model, data = setting.model, setting.data
+    model, data = state.model, state.data
     found: dict[str, Scalar] = {
-        "device": str(setting.device),
-        "device_name": devices.device_name(setting.device),
+        "device": str(state.device),
+        "device_name": devices.device_name(state.device),
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "float32_matmul": products(),
-        **devices.of_cuda(setting.device),
-        **({} if setting.fitted else weights_of(model)),
-        **operations_of(setting.plan, model),
-        "steps": setting.steps,
-        "epochs": setting.epochs,
-        "steps_per_epoch": setting.steps_per_epoch,
+        **devices.of_cuda(state.device),
+        **({} if state.fitted else weights_of(model)),
+        **operations_of(state.plan, model),
+        "steps": state.steps,
+        "epochs": state.epochs,
+        "steps_per_epoch": state.steps_per_epoch,
         "train_images": len(data.train),
         "validation_images": len(data.validation),
         "test_images": len(data.test),
-        "evaluated_per_epoch": evaluated(setting)[0],
-        "evaluated_at_end": evaluated(setting)[1],
+        "evaluated_per_epoch": evaluated(state)[0],
+        "evaluated_at_end": evaluated(state)[1],
         "classes": data.facts.classes,
-        **_guessing(setting),
+        **_guessing(state),
         "fingerprint": data.fingerprint,
         "what_was_read": data.read,
         "torch": torch.__version__,
@@ -52,17 +52,17 @@ def facts(setting: TrainingState) -> dict[str, Scalar]:
         "host": socket.gethostname(),
         "commit": _commit(),
     }
-    growth = error_growth(setting)
+    growth = error_growth(state)
     return (
         found
         if growth is None
-        else found | {"error_growth": growth, "rebuilt_blocks": rebuilt_blocks(setting)}
+        else found | {"error_growth": growth, "rebuilt_blocks": rebuilt_blocks(state)}
     )
 
 
-def _guessing(setting: TrainingState) -> dict[str, Scalar]:
+def _guessing(state: TrainingState) -> dict[str, Scalar]:
     """How well whoever knows the shares of the training labels alone would do; nothing where no label is read."""
-    subject = subject_of(setting)
+    subject = subject_of(state)
     if subject.guessing_loss is None or subject.guessing_accuracy is None:
         return {}
     return {

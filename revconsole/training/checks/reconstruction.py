@@ -29,11 +29,11 @@ from revconsole.errors import RevconsoleError
 from revconsole.records.logs.events import Advised, Event, Measured
 from revconsole.reversible import Coupling, ReversibleSequence, Scheme
 from revconsole.training.checks import advice
-from revconsole.training.machine.shortage import Shortage, let_go, tried
+from revconsole.training.machine.shortage import Shortage, catching_oom, release_memory
 from revconsole.training.probes import metrics
 from revconsole.training.setup.draws import seed_generators
 from revconsole.training.setup.rebuilt import rebuilt_stacks
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.footprint import Footprint
 from revconsole.training.step.progress import Progress
 from revconsole.training.step.stepping import loss_of
@@ -75,17 +75,17 @@ class ReversibleProbe:
     """Looks at the running model when it is due, and raises the alarm once."""
 
     def __init__(
-        self, setting: TrainingState, emit: Callable[[Event], None], footprint: Footprint
+        self, state: TrainingState, emit: Callable[[Event], None], footprint: Footprint
     ) -> None:
-        self._setting, self._emit, self._footprint = setting, emit, footprint
-        self._every = setting.plan.train.probe_epochs if rebuilt_stacks(setting.encoder) else 0
+        self._state, self._emit, self._footprint = state, emit, footprint
+        self._every = state.plan.train.probe_epochs if rebuilt_stacks(state.encoder) else 0
         self._alarmed, self._images = False, PROBE_IMAGES
 
     def look(self, progress: Progress) -> None:
         """Measure and report, if the epoch is one of those to look at; a probe that fails is the last."""
         if not self._every or progress.epoch % self._every:
             return
-        setting, before = self._setting, self._footprint.now()
+        state, before = self._state, self._footprint.now()
         try:
             with self._footprint.aside():
                 found = self._measured()
@@ -100,7 +100,7 @@ class ReversibleProbe:
         values = found.values() | before
         self._emit(Measured(step=progress.step, epoch=progress.epoch, values=values))
         advised = advice.wrong_gradients(
-            setting, error=found.error, block=found.block, gradient_error=found.gradient_error
+            state, error=found.error, block=found.block, gradient_error=found.gradient_error
         )
         if advised is not None and not self._alarmed:
             self._alarmed = True
@@ -109,26 +109,26 @@ class ReversibleProbe:
     def _measured(self) -> Reconstruction | Shortage:
         """What is found, with fewer images from here on if memory runs out."""
         while True:
-            found = tried(partial(measure, self._setting, self._images), self._setting.device)
+            found = catching_oom(partial(measure, self._state, self._images), self._state.device)
             if not isinstance(found, Shortage):
                 return found
-            let_go(self._setting.optimizer)
-            self._images = min(self._images, self._setting.micro_batch) // 2
+            release_memory(self._state.optimizer)
+            self._images = min(self._images, self._state.micro_batch) // 2
             if not self._images:
                 return found
 
 
-def measure(setting: TrainingState, most: int = PROBE_IMAGES) -> Reconstruction:
+def measure(state: TrainingState, most: int = PROBE_IMAGES) -> Reconstruction:
     """Probe the model as it is. Leaves weights, gradients, generators and running statistics as they were."""
     began = time.perf_counter()
-    images, labels = next(setting.training_batches(1))
-    size = min(most, setting.micro_batch)
-    stacks = rebuilt_stacks(setting.encoder)
+    images, labels = next(state.training_batches(1))
+    size = min(most, state.micro_batch)
+    stacks = rebuilt_stacks(state.encoder)
     trace = ResidualTrace()
     with traced(stacks, trace):
-        gradient = _gradient(setting, images[:size], labels[:size], trace)
+        gradient = _gradient(state, images[:size], labels[:size], trace)
     with stored(stacks):
-        truth = _gradient(setting, images[:size], labels[:size], ResidualTrace())
+        truth = _gradient(state, images[:size], labels[:size], ResidualTrace())
     error, block = trace.worst()
     return Reconstruction(
         error=error,
@@ -252,17 +252,17 @@ def stored(stacks: Sequence[ReversibleSequence]) -> Iterator[None]:
 
 
 def _gradient(
-    setting: TrainingState, images: Tensor, labels: Tensor, trace: ResidualTrace
+    state: TrainingState, images: Tensor, labels: Tensor, trace: ResidualTrace
 ) -> list[Tensor]:
     """The gradient of the loss of these images, scaled as in training, for each parameter that trains."""
-    model = setting.model
+    model = state.model
     parameters = [p for p in model.parameters() if p.requires_grad]
-    with metrics.undisturbed(model, setting.device):
-        seed_generators(setting.plan.seed, step=0, micro=0)
-        setting.signs.aim(step=0, batch=len(labels), first=0)
-        loss = loss_of(setting, setting.inputs(images, labels, 0), 0).mean
+    with metrics.undisturbed(model, state.device):
+        seed_generators(state.plan.seed, step=0, micro=0)
+        state.signs.at_step(step=0, batch=len(labels), first=0)
+        loss = loss_of(state, state.inputs(images, labels, 0), 0).mean
         trace.returning = True
-        scaled = loss * setting.precision.scaler.get_scale()
+        scaled = loss * state.precision.scaler.get_scale()
         found: Sequence[Tensor | None] = torch.autograd.grad(scaled, parameters, allow_unused=True)
     return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
 

@@ -5,7 +5,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from revconsole.training.machine.shortage import give_back_freed
+from revconsole.training.machine.shortage import trim_heap
 
 RESET_PEAK = "5"
 """Written to Linux's clear_refs, it resets the peak of the resident memory (proc(5))."""
@@ -19,6 +19,6 @@ def most_resident() -> int:
 
 def forget_peak() -> None:
     """Let the peak begin anew, at what is in use; Linux only."""
-    give_back_freed()  # or it would be used unseen
+    trim_heap()  # or it would be used unseen
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text(RESET_PEAK, encoding="ascii")

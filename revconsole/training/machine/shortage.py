@@ -1,7 +1,7 @@
 """Shortage: what is known when memory runs out, and how its remains are let go.
 
 An exception holds the frames it came through, and those hold the tensors that filled the memory. So whoever
-goes on after one does it here: `tried` returns when the exception is gone, and `let_go` gives back the rest.
+goes on after one does it here: `catching_oom` returns when the exception is gone, and `release_memory` gives back the rest.
 """
 
 import ctypes
@@ -66,7 +66,9 @@ def ran_out(error: BaseException) -> bool:
     return isinstance(error, RuntimeError | OSError) and any(t in str(error) for t in TEXTS)
 
 
-def tried(work: Callable[[], Result], device: torch.device | None = None) -> Result | Shortage:
+def catching_oom(
+    work: Callable[[], Result], device: torch.device | None = None
+) -> Result | Shortage:
     """What `work` returns, or the shortage that ended it, of which no frame is left."""
     try:
         return work()
@@ -112,13 +114,13 @@ def _allocated(device: torch.device, text: str) -> int:
     return int(torch.cuda.memory_allocated(device)) if torch.cuda.is_available() else 0
 
 
-def let_go(optimizer: Optimizer) -> None:
+def release_memory(optimizer: Optimizer) -> None:
     """Give back what the failed work held: gradients, cycles, and what CUDA's allocator keeps in reserve."""
     optimizer.zero_grad(set_to_none=True)
-    give_back()
+    empty_caches()
 
 
-def give_back() -> None:
+def empty_caches() -> None:
     """Give back what nobody holds any more: cycles, and what the allocators of GPU and CPU keep in reserve.
 
     Of a GPU the process then holds its context, some hundred MB, and what cuBLAS works in.
@@ -128,10 +130,10 @@ def give_back() -> None:
         torch.cuda.empty_cache()  # nothing where CUDA is not in use
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
-    give_back_freed()
+    trim_heap()
 
 
-def give_back_freed() -> None:
+def trim_heap() -> None:
     """Let glibc hold nothing back of what was freed; elsewhere nothing."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

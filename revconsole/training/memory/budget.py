@@ -12,7 +12,7 @@ from revconsole.records.logs.events import Advised
 from revconsole.reversible import Backward, BudgetChoice, keep_within, sequences
 from revconsole.reversible.replay import generators_kept
 from revconsole.training.setup.draws import seed_generators
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.footprint import still_to_come
 from revconsole.training.step.stepping import loss_of, micro_batches
 
@@ -21,52 +21,50 @@ SHARE_OF_FREE = 0.7
 """What a step may take at its peak where no budget is given, of the memory that the training leaves free; see `free_budget`."""
 
 
-def choose_blocks(setting: TrainingState, images: Tensor, labels: Tensor) -> Advised | None:
+def choose_blocks(state: TrainingState, images: Tensor, labels: Tensor) -> Advised | None:
     """With backward `auto`, let the blocks keep what spares most time within the budget, and say so."""
-    if setting.plan.backward != "auto":
+    if state.plan.backward != "auto":
         return None
-    asked = setting.plan.train.budget_mib
-    budget = asked * MEBIBYTE if asked else free_budget(setting)
-    choice = _kept_within(setting, images, labels, budget)
+    asked = state.plan.train.budget_mib
+    budget = asked * MEBIBYTE if asked else free_budget(state)
+    choice = _kept_within(state, images, labels, budget)
     whose = "train.budget_mib" if asked else f"{SHARE_OF_FREE:.0%} of the free memory"
     text = f"backward auto: {choice} ({whose})"
     return Advised(level="warning" if choice.least > choice.budget else "note", text=text)
 
 
-def backwards(setting: TrainingState) -> list[list[Backward]]:
+def backwards(state: TrainingState) -> list[list[Backward]]:
     """The backward of each block of each sequence, for a checkpoint."""
-    return [list(stack.backwards) for stack in sequences(setting.encoder)]
+    return [list(stack.backwards) for stack in sequences(state.encoder)]
 
 
-def restore_backwards(setting: TrainingState, words: Sequence[Sequence[Backward]]) -> None:
+def restore_backwards(state: TrainingState, words: Sequence[Sequence[Backward]]) -> None:
     """Put back what `backwards` found. Raises ValueError if the sequences are others."""
-    for stack, each in zip(sequences(setting.encoder), words, strict=True):
+    for stack, each in zip(sequences(state.encoder), words, strict=True):
         stack.backward = tuple(each)
 
 
-def _kept_within(
-    setting: TrainingState, images: Tensor, labels: Tensor, budget: int
-) -> BudgetChoice:
-    part = next(micro_batches(setting, setting.inputs(images, labels, 0)))
+def _kept_within(state: TrainingState, images: Tensor, labels: Tensor, budget: int) -> BudgetChoice:
+    part = next(micro_batches(state, state.inputs(images, labels, 0)))
 
     def forward() -> Tensor:
-        seed_generators(setting.plan.seed, step=0, micro=0)
-        setting.signs.aim(step=0, batch=len(labels), first=0)
-        return loss_of(setting, part, 0).mean
+        seed_generators(state.plan.seed, step=0, micro=0)
+        state.signs.at_step(step=0, batch=len(labels), first=0)
+        return loss_of(state, part, 0).mean
 
-    before = backwards(setting)
+    before = backwards(state)
     try:
-        with generators_kept(setting.device):
-            return keep_within(setting.encoder, forward, budget)
+        with generators_kept(state.device):
+            return keep_within(state.encoder, forward, budget)
     except BaseException:
-        restore_backwards(setting, before)  # whoever tries again begins with what the plan says
+        restore_backwards(state, before)  # whoever tries again begins with what the plan says
         raise
 
 
-def free_budget(setting: TrainingState) -> int:
+def free_budget(state: TrainingState) -> int:
     """Bytes that a step may take at its peak: a share of what is left once gradients and optimiser state are there.
 
     They are not there before the first step, and what torch keeps in reserve is not somebody else's.
     """
-    left = unused(setting.device) - still_to_come(setting)
+    left = unused(state.device) - still_to_come(state)
     return max(1, int(SHARE_OF_FREE * left))

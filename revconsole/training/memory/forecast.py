@@ -21,10 +21,10 @@ from revconsole.records.settings import growth
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible import rewire, sequences
 from revconsole.training.machine import precision
-from revconsole.training.machine.shortage import Shortage, let_go, tried
+from revconsole.training.machine.shortage import Shortage, catching_oom, release_memory
 from revconsole.training.probes import metrics
 from revconsole.training.setup.build import scheme_of
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.footprint import state_needed, state_present, trained
 
 FEW, MORE = 2, 4
@@ -67,9 +67,9 @@ class Suggestion:
 class MemoryForecast:
     """Counts what the model at hand would need. Rewires it in place: it trains no further."""
 
-    def __init__(self, setting: TrainingState) -> None:
-        self._setting, self._fixed = setting, fixed_bytes(setting)
-        images, labels = next(setting.training_batches(1))
+    def __init__(self, state: TrainingState) -> None:
+        self._state, self._fixed = state, fixed_bytes(state)
+        images, labels = next(state.training_batches(1))
         self._images, self._labels = images[:MORE].clone(), labels[:MORE].clone()
         self._lines: dict[tuple[Backward, str], dict[int, int]] = {}
 
@@ -77,39 +77,39 @@ class MemoryForecast:
         """Bytes; None where there is no memory even to count. Raises RevconsoleError if the model cannot do that."""
         kind = (choice.backward, choice.precision)
         if kind not in self._lines:
-            found = tried(partial(self._line, *kind), self._setting.device)
-            let_go(self._setting.optimizer)
+            found = catching_oom(partial(self._line, *kind), self._state.device)
+            release_memory(self._state.optimizer)
             self._lines[kind] = {} if isinstance(found, Shortage) else found
         points = self._lines[kind]
         return self._fixed + along(points, choice.micro_batch) if points else None
 
     def _line(self, backward: Backward, word: str) -> dict[int, int]:
-        setting = self._setting
-        _switch(setting, backward)
-        arithmetic = precision.prepare(word, setting.device)
+        state = self._state
+        _switch(state, backward)
+        arithmetic = precision.prepare(word, state.device)
         counts = {min(FEW, len(self._labels)), len(self._labels)}
         return {
-            n: metrics.kept_by(setting, self._images[:n], self._labels[:n], arithmetic)
+            n: metrics.kept_by(state, self._images[:n], self._labels[:n], arithmetic)
             for n in counts
         }
 
 
-def ways_out(setting: TrainingState) -> tuple[int | None, list[Suggestion]]:
+def suggestions(state: TrainingState) -> tuple[int | None, list[Suggestion]]:
     """What a step needs as it is, and up to three settings with which it needs less.
 
     None and ways without figures where there is no memory even to look.
     """
-    if setting.fitted:
-        return None, plain_ways_out(setting.plan)
-    plan, now = setting.plan, choice_of(setting.plan, setting.micro_batch)
-    forecast = tried(partial(MemoryForecast, setting), setting.device)
+    if state.fitted:
+        return None, plain_suggestions(state.plan)
+    plan, now = state.plan, choice_of(state.plan, state.micro_batch)
+    forecast = catching_oom(partial(MemoryForecast, state), state.device)
     if isinstance(forecast, Shortage):
-        return None, plain_ways_out(plan)
+        return None, plain_suggestions(plan)
     # With the backward it has, while it has it: the others rewire the model.
     present = forecast.needed(now)
     fine = now.precision in FINE
     coarse = _possible(forecast, [replace(now, precision="bf16")] if fine else [])
-    sizes = _fitting(setting, forecast, now)
+    sizes = _fitting(state, forecast, now)
     sparing = _possible(forecast, [replace(now, backward=word) for word in _sparing(plan)])
     found = []
     for choice in candidates(now, sizes, sparing=sparing, coarse=coarse):
@@ -119,7 +119,7 @@ def ways_out(setting: TrainingState) -> tuple[int | None, list[Suggestion]]:
     return present, found[:WAYS]
 
 
-def plain_ways_out(plan: Plan) -> list[Suggestion]:
+def plain_suggestions(plan: Plan) -> list[Suggestion]:
     """The same for a plan that could not be realised: without figures. What is fitted needs fewer images."""
     if isinstance(plan.model, Svm):
         images = plan.data.train_limit or plan.shipped_images
@@ -168,17 +168,17 @@ def smaller_sizes(batch: int, micro_batch: int) -> list[int]:
     return [n for n in range(micro_batch // 2, 0, -1) if batch % n == 0]
 
 
-def fixed_bytes(setting: TrainingState) -> int:
+def fixed_bytes(state: TrainingState) -> int:
     """What stays in memory from step to step, and the gradients."""
-    gradients: int = sum(p.nbytes for p in trained(setting))
-    present = state_present(setting)
-    state = present or state_needed(setting)
-    if setting.device.type == "cuda":
-        return torch.cuda.memory_allocated(setting.device) - present + state + gradients
-    data = setting.data
+    gradients: int = sum(p.nbytes for p in trained(state))
+    present = state_present(state)
+    optimizer_bytes = present or state_needed(state)
+    if state.device.type == "cuda":
+        return torch.cuda.memory_allocated(state.device) - present + optimizer_bytes + gradients
+    data = state.data
     images: int = sum(split.images.nbytes for split in (data.train, data.validation, data.test))
-    model: int = sum(t.nbytes for t in (*setting.model.parameters(), *setting.model.buffers()))
-    return model + gradients + state + images
+    model: int = sum(t.nbytes for t in (*state.model.parameters(), *state.model.buffers()))
+    return model + gradients + optimizer_bytes + images
 
 
 def along(points: dict[int, int], images: int) -> int:
@@ -189,13 +189,13 @@ def along(points: dict[int, int], images: int) -> int:
     return max(0, round(less + (images - few) * (most - less) / (more - few)))
 
 
-def _fitting(setting: TrainingState, forecast: MemoryForecast, now: MemorySettings) -> list[int]:
+def _fitting(state: TrainingState, forecast: MemoryForecast, now: MemorySettings) -> list[int]:
     """Smaller sizes, from the largest on that fits a GPU's memory; elsewhere nobody knows what would."""
-    sizes = smaller_sizes(setting.plan.train.batch, now.micro_batch)
-    if setting.device.type != "cuda":
+    sizes = smaller_sizes(state.plan.train.batch, now.micro_batch)
+    if state.device.type != "cuda":
         return sizes
-    free, _ = torch.cuda.mem_get_info(setting.device)
-    room = MARGIN * (free + torch.cuda.memory_reserved(setting.device))
+    free, _ = torch.cuda.mem_get_info(state.device)
+    room = MARGIN * (free + torch.cuda.memory_reserved(state.device))
     needs = [forecast.needed(replace(now, micro_batch=n)) for n in sizes]
     return [
         n for n, need in zip(sizes, needs, strict=True) if need is not None and need <= room
@@ -226,13 +226,13 @@ def _allowed(plan: Plan, backward: Backward) -> bool:
     return True
 
 
-def _switch(setting: TrainingState, backward: Backward) -> None:
+def _switch(state: TrainingState, backward: Backward) -> None:
     """Let the model's blocks have another backward; a plain network is wired first."""
-    if backward in {"auto", setting.plan.backward}:
+    if backward in {"auto", state.plan.backward}:
         return
-    stacks = sequences(setting.encoder)
+    stacks = sequences(state.encoder)
     if not stacks:
-        encoder = getattr(setting.encoder, "trunk", setting.encoder)  # of several views
-        rewire(encoder, scheme=scheme_of(setting.plan), backward=backward)
+        encoder = getattr(state.encoder, "trunk", state.encoder)  # of several views
+        rewire(encoder, scheme=scheme_of(state.plan), backward=backward)
     for stack in stacks:
         stack.backward = backward

@@ -16,14 +16,19 @@ from revconsole.records.settings.plan import Plan
 from revconsole.training.machine.shortage import (
     OutOfMemory,
     Shortage,
+    catching_oom,
     described,
-    let_go,
     ran_out,
+    release_memory,
     size,
-    tried,
 )
-from revconsole.training.memory.forecast import Suggestion, plain_ways_out, smaller_sizes, ways_out
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.memory.forecast import (
+    Suggestion,
+    plain_suggestions,
+    smaller_sizes,
+    suggestions,
+)
+from revconsole.training.setup.training_state import TrainingState
 
 Result = TypeVar("Result")
 
@@ -31,24 +36,24 @@ Result = TypeVar("Result")
 class OomRetry:
     """The memory of one run."""
 
-    def __init__(self, setting: TrainingState, emit: Callable[[Event], None]) -> None:
-        self._setting, self._emit = setting, emit
+    def __init__(self, state: TrainingState, emit: Callable[[Event], None]) -> None:
+        self._state, self._emit = state, emit
 
-    def fit(self, work: Callable[[], Result], doing: str) -> Result:
+    def run(self, work: Callable[[], Result], doing: str) -> Result:
         """What `work` returns, with smaller micro-batches if it has to be and the plan lets it.
 
         work: changes nothing but gradients and running statistics, which are put back, and goes by
-        `setting.micro_batch`. doing: what it is, for the sentence about it.
+        `state.micro_batch`. doing: what it is, for the sentence about it.
         Raises OutOfMemory.
         """
-        setting = self._setting
+        state = self._state
         while True:
             before = self._statistics()
-            outcome = tried(work, setting.device)
+            outcome = catching_oom(work, state.device)
             if not isinstance(outcome, Shortage):
                 return outcome
-            let_go(setting.optimizer)
-            setting.precision.begin_anew()
+            release_memory(state.optimizer)
+            state.precision.begin_anew()
             for buffer, was in before:
                 buffer.copy_(was)
             self._shrink(outcome, doing)
@@ -57,27 +62,27 @@ class OomRetry:
         """Buffers, and what is in them; a forward pass that is done again must not count twice."""
         if not self._shrinks:
             return []
-        return [(buffer, buffer.clone()) for buffer in self._setting.model.buffers()]
+        return [(buffer, buffer.clone()) for buffer in self._state.model.buffers()]
 
     @property
     def _shrinks(self) -> bool:
-        return self._setting.plan.train.on_oom == "shrink"
+        return self._state.plan.train.on_oom == "shrink"
 
     def _shrink(self, shortage: Shortage, doing: str) -> None:
-        setting = self._setting
+        state = self._state
         sizes = [
             size
-            for size in smaller_sizes(setting.plan.train.batch, setting.micro_batch)
-            if size >= setting.least_images
+            for size in smaller_sizes(state.plan.train.batch, state.micro_batch)
+            if size >= state.least_images
         ]
         if not (self._shrinks and sizes):
-            present, ways = ways_out(setting)
-            now = f", with {_images(setting.micro_batch)} at once"
+            present, ways = suggestions(state)
+            now = f", with {_images(state.micro_batch)} at once"
             if present is not None:
                 now += f", where it is predicted to need {size(present)}"
-            raise OutOfMemory(sentence(setting.plan, shortage, doing + now, ways))
-        before, setting.micro_batch = setting.micro_batch, sizes[0]
-        self._emit(_shrunk(setting, shortage, doing, before))
+            raise OutOfMemory(sentence(state.plan, shortage, doing + now, ways))
+        before, state.micro_batch = state.micro_batch, sizes[0]
+        self._emit(_shrunk(state, shortage, doing, before))
 
 
 @contextmanager
@@ -91,7 +96,7 @@ def explained(plan: Plan) -> Iterator[None]:
         if not ran_out(error):
             raise
         shortage = described(error)
-        raise OutOfMemory(sentence(plan, shortage, "the run", plain_ways_out(plan))) from None
+        raise OutOfMemory(sentence(plan, shortage, "the run", plain_suggestions(plan))) from None
 
 
 def sentence(plan: Plan, shortage: Shortage, what: str, ways: Sequence[Suggestion]) -> str:
@@ -106,14 +111,14 @@ def sentence(plan: Plan, shortage: Shortage, what: str, ways: Sequence[Suggestio
     return f"{said}. Add to `revconsole train {plan.profile or 'PROFILE'}`: {listed}"
 
 
-def _shrunk(setting: TrainingState, shortage: Shortage, doing: str, before: int) -> Advised:
-    now, batch = setting.micro_batch, setting.plan.train.batch
+def _shrunk(state: TrainingState, shortage: Shortage, doing: str, before: int) -> Advised:
+    now, batch = state.micro_batch, state.plan.train.batch
     text = (
         f"{doing} ran out of memory with {_images(before)} at once ({shortage}); from here on "
         f"{batch // now} micro-batches of {_images(now)} make the same batch of {batch}, and the bits of what "
         "follows differ from those of an unsplit run"
     )
-    if any(isinstance(module, _BatchNorm) for module in setting.model.modules()):
+    if any(isinstance(module, _BatchNorm) for module in state.model.modules()):
         text += f"; BatchNorm now takes its statistics over {_images(now)}, no longer over {before}"
     return Advised(level="warning", text=text)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from revconsole.data import as_pixel_levels, as_points, resized
 from revconsole.records.logs.boundary import DIGITS, LEVELS
 from revconsole.records.logs.events import Bounded, Event
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.progress import Progress
 
 SIDE = 48
@@ -31,17 +31,15 @@ Box = tuple[float, float, float, float]
 class BoundaryProbe:
     """Looks at the plane when it is due; at nothing where the data are not points of two classes."""
 
-    def __init__(self, setting: TrainingState, emit: Callable[[Event], None]) -> None:
-        self._setting, self._emit = setting, emit
-        self._applies = (
-            setting.data.test.images.shape[1:] == (2, 1, 1) and len(setting.data.names) == 2
-        )
+    def __init__(self, state: TrainingState, emit: Callable[[Event], None]) -> None:
+        self._state, self._emit = state, emit
+        self._applies = state.data.test.images.shape[1:] == (2, 1, 1) and len(state.data.names) == 2
         self._said_points = False
         self._latest: tuple[int, int] | None = None
 
     def look(self, progress: Progress) -> None:
         """Report the boundary, if it is due after this epoch: evenly, and always the first and the last."""
-        epoch, epochs = progress.epoch, self._setting.epochs
+        epoch, epochs = progress.epoch, self._state.epochs
         due = epoch * MOST_LOOKS // epochs > (epoch - 1) * MOST_LOOKS // epochs
         if self._applies and (due or epoch in {0, epochs} or not self._said_points):
             self._report(progress.step, epoch)
@@ -54,9 +52,9 @@ class BoundaryProbe:
             self._report(step, epoch, tested=True)
 
     def _report(self, step: int, epoch: int, *, tested: bool = False) -> None:
-        setting = self._setting
-        first, second = setting.data.names
-        box = box_around(as_points(setting.data.train.images))
+        state = self._state
+        first, second = state.data.names
+        box = box_around(as_points(state.data.train.images))
         self._emit(
             Bounded(
                 step=step,
@@ -65,10 +63,10 @@ class BoundaryProbe:
                 box=box,
                 columns=SIDE,
                 rows=SIDE,
-                cells="".join(DIGITS[n] for n in levels(setting, places(box)).tolist()),
-                of="margin" if setting.fitted else "probability",
+                cells="".join(DIGITS[n] for n in levels(state, places(box)).tolist()),
+                of="margin" if state.fitted else "probability",
                 names=(first, second),
-                points=() if self._said_points else some_points(setting),
+                points=() if self._said_points else some_points(state),
             )
         )
         self._said_points = True
@@ -90,28 +88,28 @@ def places(box: Box) -> Tensor:
     return torch.cartesian_prod(down, across).flip(1)
 
 
-def levels(setting: TrainingState, points: Tensor) -> Tensor:
+def levels(state: TrainingState, points: Tensor) -> Tensor:
     """What the judged model says to each point (G, 2), as the number of a digit (G,); see `records.boundary`."""
-    model, prepare = setting.judged, setting.data.test.preparation.standardisation
-    pixels = as_pixel_levels(points).to(setting.device)
+    model, prepare = state.judged, state.data.test.preparation.standardisation
+    pixels = as_pixel_levels(points).to(state.device)
     found = []
     model.eval()
     try:
         with torch.inference_mode():
             for part in torch.split(pixels, AT_ONCE):
-                with setting.precision.autocast():
-                    scores = model(resized(prepare(part), setting.plan.image_size)).float()
+                with state.precision.autocast():
+                    scores = model(resized(prepare(part), state.plan.image_size)).float()
                 found.append(scores[:, 1] - scores[:, 0])
     finally:
         model.train()
     lead = torch.cat(found).cpu()
-    share = (lead + 1) / 2 if setting.fitted else lead.sigmoid()
+    share = (lead + 1) / 2 if state.fitted else lead.sigmoid()
     return (share.nan_to_num(0.5) * LEVELS).floor().clamp(0, LEVELS - 1).to(torch.int64)
 
 
-def some_points(setting: TrainingState) -> list[tuple[float, float, int]]:
+def some_points(state: TrainingState) -> list[tuple[float, float, int]]:
     """The first test points: two coordinates and a class of each."""
-    test = setting.data.test
+    test = state.data.test
     points = as_points(test.images[:MOST_POINTS]).cpu()
     return [
         (round(x, 3), round(y, 3), label)

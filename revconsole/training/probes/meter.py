@@ -14,7 +14,7 @@ import torch
 
 from revconsole.errors import RunFailed
 from revconsole.records.logs.events import Event, Measured
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.footprint import Footprint
 from revconsole.training.step.progress import Progress
 from revconsole.training.step.stepping import TrainingStep
@@ -30,12 +30,12 @@ class Meter:
 
     def __init__(
         self,
-        setting: TrainingState,
+        state: TrainingState,
         emit: Callable[[Event], None],
         progress: Progress,
         footprint: Footprint,
     ) -> None:
-        self._setting, self._emit, self._progress = setting, emit, progress
+        self._state, self._emit, self._progress = state, emit, progress
         self._footprint = footprint
         self._waiting: list[TrainingStep] = []
         self._longest = 0.0
@@ -54,7 +54,7 @@ class Meter:
         self._waiting.append(step)
         now = time.perf_counter()
         last, self._latest = now - self._latest, now
-        broken = self._setting.device.type == "cpu" and not _finite(step, self._setting)
+        broken = self._state.device.type == "cpu" and not _finite(step, self._state)
         if broken or now - self._since + last > self._longest:
             self.flush()
             self._longest = min(FLUSH_SECONDS, max(FIRST_SECONDS, 2 * self._longest))
@@ -81,8 +81,8 @@ class Meter:
 
     def _count(self, step: TrainingStep, loss: float, norm: float, correct: float) -> None:
         """Add a step to the running epoch."""
-        if not math.isfinite(loss) or not (math.isfinite(norm) or self._setting.precision.scaled):
-            raise not_finite(self._setting, self._progress, step, loss)
+        if not math.isfinite(loss) or not (math.isfinite(norm) or self._state.precision.scaled):
+            raise not_finite(self._state, self._progress, step, loss)
         running = self._progress.running
         running.images += step.images
         running.correct += round(correct)
@@ -90,17 +90,17 @@ class Meter:
         self._progress.loss = loss
 
 
-def _finite(step: TrainingStep, setting: TrainingState) -> bool:
+def _finite(step: TrainingStep, state: TrainingState) -> bool:
     return math.isfinite(step.loss.item()) and (
-        setting.precision.scaled or math.isfinite(step.norm.item())
+        state.precision.scaled or math.isfinite(step.norm.item())
     )
 
 
 def not_finite(
-    setting: TrainingState, progress: Progress, step: TrainingStep, loss: float
+    state: TrainingState, progress: Progress, step: TrainingStep, loss: float
 ) -> RunFailed:
     """The sentence about a loss or a gradient that became infinite or NaN."""
-    train = setting.plan.train
+    train = state.plan.train
     what = f"the loss became {loss}" if not math.isfinite(loss) else "the gradient is not finite"
     before = (
         "it was so from the start"

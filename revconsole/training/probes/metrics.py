@@ -18,7 +18,7 @@ from revconsole.training.machine.precision import Precision
 from revconsole.training.objectives import Inputs, Objective
 from revconsole.training.setup.draws import seed_generators
 from revconsole.training.setup.rebuilt import rebuilt_stacks
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.noise import noise
 from revconsole.training.step.stepping import micro_batches
 
@@ -131,18 +131,18 @@ FITTED = (
 """What a model that is fitted has to show; its one epoch is the whole fit."""
 
 
-def declared(setting: TrainingState) -> tuple[MetricDeclared, ...]:
+def declared(state: TrainingState) -> tuple[MetricDeclared, ...]:
     """Every metric that a run of this setting measures."""
-    if setting.fitted:
+    if state.fitted:
         return FITTED
-    cuda = CUDA if setting.device.type == "cuda" else ()
-    judged = _judged(setting) if setting.objective.labelled else UNLABELLED
-    losses = _losses(setting.objective, noise(setting))
-    return (*losses, *STEP, *judged, *RUN, *cuda, *_of_reconstruction(setting))
+    cuda = CUDA if state.device.type == "cuda" else ()
+    judged = _judged(state) if state.objective.labelled else UNLABELLED
+    losses = _losses(state.objective, noise(state))
+    return (*losses, *STEP, *judged, *RUN, *cuda, *_of_reconstruction(state))
 
 
-def _judged(setting: TrainingState) -> tuple[MetricDeclared, ...]:
-    meaning = f"Share of training images classified correctly {BEFORE}{noise(setting)}."
+def _judged(state: TrainingState) -> tuple[MetricDeclared, ...]:
+    meaning = f"Share of training images classified correctly {BEFORE}{noise(state)}."
     return (_metric("train_accuracy", "fraction", "epoch", "up", meaning), *LABELLED, CLEAN_TRAIN)
 
 
@@ -163,38 +163,38 @@ def _losses(objective: Objective, noisy: str) -> tuple[MetricDeclared, ...]:
     )
 
 
-def _of_reconstruction(setting: TrainingState) -> tuple[MetricDeclared, ...]:
-    stacks = rebuilt_stacks(setting.encoder)
-    if not stacks or not setting.plan.train.probe_epochs:
+def _of_reconstruction(state: TrainingState) -> tuple[MetricDeclared, ...]:
+    stacks = rebuilt_stacks(state.encoder)
+    if not stacks or not state.plan.train.probe_epochs:
         return ()
     bits = any(stack.scheme.grid is not None and stack.scheme.grid.lost for stack in stacks)
     return (*REVERSIBLE, SIDE_BITS) if bits else REVERSIBLE
 
 
-def kept_for_backward_bytes(setting: TrainingState, images: Tensor, labels: Tensor) -> int:
+def kept_for_backward_bytes(state: TrainingState, images: Tensor, labels: Tensor) -> int:
     """What the forward pass of the batch's first micro-batch keeps, measured on that very pass.
 
     Leaves generators, running statistics and gradients as they were.
     """
-    part = next(micro_batches(setting, setting.inputs(images, labels, 0)))
-    return _kept(setting, part, setting.precision)
+    part = next(micro_batches(state, state.inputs(images, labels, 0)))
+    return _kept(state, part, state.precision)
 
 
-def kept_by(setting: TrainingState, images: Tensor, labels: Tensor, precision: Precision) -> int:
+def kept_by(state: TrainingState, images: Tensor, labels: Tensor, precision: Precision) -> int:
     """What the forward pass of these images keeps, as above, in a precision that may be another."""
-    return _kept(setting, setting.inputs(images, labels, 0), precision)
+    return _kept(state, state.inputs(images, labels, 0), precision)
 
 
-def _kept(setting: TrainingState, part: Inputs, precision: Precision) -> int:
-    model, pictures = setting.model, [each for each in part if each.ndim == PICTURE]
+def _kept(state: TrainingState, part: Inputs, precision: Precision) -> int:
+    model, pictures = state.model, [each for each in part if each.ndim == PICTURE]
 
     def forward() -> Tensor:
         with precision.autocast():
-            return setting.objective.loss(model, part, progress=0.0).mean
+            return state.objective.loss(model, part, progress=0.0).mean
 
-    with undisturbed(model, setting.device):
-        seed_generators(setting.plan.seed, step=0, micro=0)
-        setting.signs.aim(step=0, batch=len(part[0]), first=0)
+    with undisturbed(model, state.device):
+        seed_generators(state.plan.seed, step=0, micro=0)
+        state.signs.at_step(step=0, batch=len(part[0]), first=0)
         return kept_for_backward(
             forward, exclude=(*model.parameters(), *model.buffers(), *pictures)
         )

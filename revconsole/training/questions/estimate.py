@@ -22,7 +22,7 @@ from revconsole.training.machine.shortage import size
 from revconsole.training.memory.budget import choose_blocks
 from revconsole.training.memory.forecast import MemoryForecast, choice_of
 from revconsole.training.questions import pace
-from revconsole.training.setup.setting import TrainingState, prepare
+from revconsole.training.setup.training_state import TrainingState, prepare
 
 SPARE = 2
 """So many times what a step needs has to be free on a GPU before an estimate trains there."""
@@ -31,11 +31,11 @@ SPARE = 2
 def estimate(plan: Plan, *, data: Path) -> dict[str, Any]:
     """Seconds and bytes of a run of the plan. Raises what `prepare` raises."""
     with devices.threads(plan.train.threads), precision.products(plan.train.precision):
-        setting = prepare(plan, data=data)
-        needed = _step_bytes(setting)
-        if setting.device.type == "cuda":
-            _refuse_crowded(str(setting.device), needed, unused(setting.device))
-        return {"seconds": pace.seconds_of(setting), "step_bytes": needed}
+        state = prepare(plan, data=data)
+        needed = _step_bytes(state)
+        if state.device.type == "cuda":
+            _refuse_crowded(str(state.device), needed, unused(state.device))
+        return {"seconds": pace.seconds_of(state), "step_bytes": needed}
 
 
 def _refuse_crowded(device: str, needed: int | None, free: int) -> None:
@@ -48,11 +48,11 @@ def _refuse_crowded(device: str, needed: int | None, free: int) -> None:
         )
 
 
-def _step_bytes(setting: TrainingState) -> int | None:
-    images, labels = next(setting.training_batches(1))
-    choose_blocks(setting, images, labels)
-    now = choice_of(setting.plan, setting.micro_batch)
-    return MemoryForecast(setting).needed(now)
+def _step_bytes(state: TrainingState) -> int | None:
+    images, labels = next(state.training_batches(1))
+    choose_blocks(state, images, labels)
+    now = choice_of(state.plan, state.micro_batch)
+    return MemoryForecast(state).needed(now)
 
 
 def serve(questions: IO[str], answers: IO[str]) -> None:

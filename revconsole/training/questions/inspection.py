@@ -19,7 +19,7 @@ from revconsole.training.checkpoints.reopening import reopen
 from revconsole.training.machine import devices
 from revconsole.training.questions.attention import Attentions, rollout
 from revconsole.training.questions.samples import colours
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 
 
 def inspect(plan: Plan, checkpoints: CheckpointStore, *, data: Path, images: int) -> Inspection:
@@ -29,13 +29,13 @@ def inspect(plan: Plan, checkpoints: CheckpointStore, *, data: Path, images: int
     """
     with devices.threads(plan.train.threads):
         found = reopen(plan, checkpoints, data=data)
-        model = found.setting.judged.eval()
+        model = found.state.judged.eval()
         return Inspection(
             epoch=found.epoch,
             step=found.step,
             best=found.best,
             positions=positions(model),
-            attention=attention(found.setting, model, images),
+            attention=attention(found.state, model, images),
         )
 
 
@@ -57,15 +57,15 @@ def positions(model: nn.Module) -> Positions | str:
     )
 
 
-def attention(setting: TrainingState, model: nn.Module, images: int) -> AttentionRollout | str:
+def attention(state: TrainingState, model: nn.Module, images: int) -> AttentionRollout | str:
     """The rollout of some test images, or why there is none to show."""
-    split, names = setting.data.test, setting.data.names
+    split, names = state.data.test, state.data.names
     if split.images.shape[1] not in {1, 3}:
         return "its images are not pictures of one or three channels"
     chosen = _first_of_each_class(split.labels, images)
     pixels = split.images[chosen]
     seen = resized(
-        split.preparation.standardisation(moved(pixels, split.device)), setting.plan.image_size
+        split.preparation.standardisation(moved(pixels, split.device)), state.plan.image_size
     )
     with torch.inference_mode(), Attentions() as found:
         called = model(seen).argmax(dim=1)

@@ -22,7 +22,7 @@ from revconsole.training.checks.reconstruction import measure
 from revconsole.training.machine import devices, precision
 from revconsole.training.pairs import check_pairs, forecast_fit_seconds
 from revconsole.training.setup.rebuilt import rebuilt_stacks
-from revconsole.training.setup.setting import TrainingState, prepare
+from revconsole.training.setup.training_state import TrainingState, prepare
 from revconsole.training.step.evaluation import evaluated, image_seconds
 from revconsole.training.step.progress import Progress
 from revconsole.training.step.stepping import compute_gradients, update_weights
@@ -39,40 +39,40 @@ def forecast_seconds(plan: Plan, *, data: Path) -> float:
         return seconds_of(prepare(plan, data=data))
 
 
-def seconds_of(setting: TrainingState) -> float:
+def seconds_of(state: TrainingState) -> float:
     """The same of a plan that is realised already. It trains a few steps."""
-    if setting.fitted:
-        check_pairs(setting)
-        return forecast_fit_seconds(setting)
-    train, epochs = setting.plan.train, setting.plan.epochs
-    each, end = evaluated(setting)
-    saved = epochs // train.checkpoint_epochs + setting.steps // (
-        train.checkpoint_steps or setting.steps + 1
+    if state.fitted:
+        check_pairs(state)
+        return forecast_fit_seconds(state)
+    train, epochs = state.plan.train, state.plan.epochs
+    each, end = evaluated(state)
+    saved = epochs // train.checkpoint_epochs + state.steps // (
+        train.checkpoint_steps or state.steps + 1
     )
     probed = (
         epochs // train.probe_epochs + 1
-        if train.probe_epochs and rebuilt_stacks(setting.encoder)
+        if train.probe_epochs and rebuilt_stacks(state.encoder)
         else 0
     )
     return (
-        _step_seconds(setting) * setting.steps
-        + image_seconds(setting) * (each * epochs + end)
-        + _checkpoint_seconds(setting) * saved
-        + (measure(setting).seconds * probed if probed else 0.0)
+        _step_seconds(state) * state.steps
+        + image_seconds(state) * (each * epochs + end)
+        + _checkpoint_seconds(state) * saved
+        + (measure(state).seconds * probed if probed else 0.0)
     )  # fmt: skip
 
 
-def _step_seconds(setting: TrainingState) -> float:
+def _step_seconds(state: TrainingState) -> float:
     """The median of a few training steps, each from asking for its batch to the update."""
     found: list[float] = []
-    with closing(_batches(setting)) as batches:
+    with closing(_batches(state)) as batches:
         while len(found) < WARM_UP + MOST:
             began = time.perf_counter()
             batch = next(batches, None)
             if batch is None:
                 break
-            step = compute_gradients(setting, len(found) + 1, 1, images=batch[0], labels=batch[1])
-            update_weights(setting, step)
+            step = compute_gradients(state, len(found) + 1, 1, images=batch[0], labels=batch[1])
+            update_weights(state, step)
             step.loss.item()  # waits for the device
             found.append(time.perf_counter() - began)
             timed = found[WARM_UP:]
@@ -81,17 +81,17 @@ def _step_seconds(setting: TrainingState) -> float:
     return median(found[WARM_UP:] or found)
 
 
-def _batches(setting: TrainingState) -> Generator[tuple[Tensor, Tensor], None, None]:
+def _batches(state: TrainingState) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Those of the first epochs."""
-    for epoch in range(1, setting.plan.epochs + 1):
-        yield from setting.training_batches(epoch)
+    for epoch in range(1, state.plan.epochs + 1):
+        yield from state.training_batches(epoch)
 
 
-def _checkpoint_seconds(setting: TrainingState) -> float:
+def _checkpoint_seconds(state: TrainingState) -> float:
     """To write one; nothing where there is no room to try."""
     with TemporaryDirectory() as folder:
-        keeper = CheckpointPolicy(setting, CheckpointStore(Path(folder)), lambda _: None)
-        return _timed(keeper.save)
+        policy = CheckpointPolicy(state, CheckpointStore(Path(folder)), lambda _: None)
+        return _timed(policy.save)
 
 
 def _timed(save: Callable[[Progress], None]) -> float:

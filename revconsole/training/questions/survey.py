@@ -57,7 +57,7 @@ def survey_model(name: str) -> Surveyed:
         blocks_of_two=_blocks(two),
         blocks_joined=_blocks(joined),
         stacks=dict(one.fit),
-        left=dict(one.left),
+        left=dict(one.unwired),
     )
 
 

@@ -14,7 +14,7 @@ from revconsole.data import OpenedSplit, batches, open_data
 from revconsole.records.findings.samples import Pace, Throughput
 from revconsole.records.settings.plan import Plan
 from revconsole.training.machine import devices, precision
-from revconsole.training.setup.setting import TrainingState, prepare
+from revconsole.training.setup.training_state import TrainingState, prepare
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
 Endless = Generator[tuple[Tensor, Tensor], None, None]
@@ -60,21 +60,21 @@ def training_pace(plan: Plan, *, data: Path, seconds: float) -> Pace:
     Raises what `prepare` raises.
     """
     with devices.threads(plan.train.threads), precision.products(plan.train.precision):
-        setting = prepare(plan, data=data)
-        split, ahead = setting.data.train, plan.data.prefetch
+        state = prepare(plan, data=data)
+        split, ahead = state.data.train, plan.data.prefetch
         alone, beside = _endless(split, plan, prefetch=0), _endless(split, plan, prefetch=ahead)
         same = next(alone)
         kinds: tuple[Callable[[], object], ...] = (
             lambda: next(alone),
-            lambda: _step(setting, *same),
-            lambda: _step(setting, *next(beside)),
+            lambda: _step(state, *same),
+            lambda: _step(state, *next(beside)),
         )
         with closing(alone), closing(beside):
-            took = _in_turn(kinds, setting.device, seconds)
+            took = _in_turn(kinds, state.device, seconds)
         threads = torch.get_num_threads()
     of_data, of_model, of_both = map(statistics.median, took)
     return Pace(
-        device=str(setting.device),
+        device=str(state.device),
         threads=threads,
         images=len(same[0]),
         rounds=len(took[0]) // IN_A_ROW,
@@ -103,10 +103,10 @@ def _in_turn(
     return took
 
 
-def _step(setting: TrainingState, images: Tensor, labels: Tensor) -> None:
+def _step(state: TrainingState, images: Tensor, labels: Tensor) -> None:
     """One training step; the loss is read, as in a run on the CPU, and so waited for."""
-    step = compute_gradients(setting, 1, 1, images=images, labels=labels)
-    update_weights(setting, step)
+    step = compute_gradients(state, 1, 1, images=images, labels=labels)
+    update_weights(state, step)
     step.loss.item()
 
 

@@ -22,8 +22,8 @@ from revconsole.records.sections import ClassificationSection, Svm
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible.audit import FROZEN, LOSS, RUN, Check, checks
 from revconsole.training.machine import devices, precision
-from revconsole.training.machine.shortage import let_go, ran_out
-from revconsole.training.setup.setting import TrainingState, prepare
+from revconsole.training.machine.shortage import ran_out, release_memory
+from revconsole.training.setup.training_state import TrainingState, prepare
 
 MOST_IMAGES = 64
 """Of a batch: enough for every check."""
@@ -54,30 +54,30 @@ def verify(plan: Plan, *, data: Path, light: bool = False) -> Iterator[Check]:
             "svm is fitted and has no gradient, so there is nothing here to verify; name another architecture",
         )
     with devices.threads(plan.train.threads):
-        setting = prepare(plan.model_copy(update={"objective": ClassificationSection()}), data=data)
-        yield from _checks(setting, light=light)
+        state = prepare(plan.model_copy(update={"objective": ClassificationSection()}), data=data)
+        yield from _checks(state, light=light)
 
 
-def at_launch(setting: TrainingState) -> Iterator[Advised]:
+def at_launch(state: TrainingState) -> Iterator[Advised]:
     """What the light form finds wrong, for the log of a run; nothing if the plan turns it off.
 
     The run is left as it was, to the bit, and goes on whatever is found. What the probe of a reversible run says
     of its gradients before the first step is not said twice, nor what `train.freeze` freezes. The checks are a
     classifier's: a learner without labels is let be, and `verify` looks at its network.
     """
-    if not setting.plan.train.audit or setting.fitted or not setting.objective.labelled:
+    if not state.plan.train.audit or state.fitted or not state.objective.labelled:
         return
     try:
-        for check in _checks(setting, light=True, seconds=LAUNCH_SECONDS):
-            probed = check.name == RUN and setting.plan.train.probe_epochs
-            asked_for = check.name == FROZEN and setting.plan.train.freeze
+        for check in _checks(state, light=True, seconds=LAUNCH_SECONDS):
+            probed = check.name == RUN and state.plan.train.probe_epochs
+            asked_for = check.name == FROZEN and state.plan.train.freeze
             if check.level in {"failed", "note"} and not probed and not asked_for:
                 yield _advised(check)
     except (RevconsoleError, RuntimeError, MemoryError) as error:
         reason = "memory ran out" if ran_out(error) else str(error).partition("\n")[0]
     else:
         return
-    let_go(setting.optimizer)
+    release_memory(state.optimizer)
     yield Advised(level="note", text=f"the model was not checked before training: {reason}")
 
 
@@ -108,14 +108,14 @@ def load_own(source: str, **offered: int) -> nn.Module:
         return made(source, where=WHERE, key="", **offered)
 
 
-def _checks(setting: TrainingState, *, light: bool, seconds: float = math.inf) -> Iterator[Check]:
-    images, labels = next(setting.training_batches(1))
+def _checks(state: TrainingState, *, light: bool, seconds: float = math.inf) -> Iterator[Check]:
+    images, labels = next(state.training_batches(1))
     return checks(
-        setting.model,
+        state.model,
         images[:MOST_IMAGES],
         dominant(labels)[:MOST_IMAGES],
         light=light,
-        autocast=setting.precision.autocast,
+        autocast=state.precision.autocast,
         seconds=seconds,
     )
 

@@ -42,14 +42,14 @@ class Signs:
         self._seed = seed
         self._step, self._batch, self._first, self._sequence = 0, 0, 0, 0
 
-    def aim(self, *, step: int, batch: int, first: int) -> None:
+    def at_step(self, *, step: int, batch: int, first: int) -> None:
         """The next forward pass is for the images from `first` on, of the `batch` images of a step."""
         self._step, self._batch, self._first, self._sequence = step, batch, first, 0
 
     def __call__(self, blocks: int, samples: int, device: torch.device) -> Tensor:
         """±1, (blocks, samples); drawn on the CPU, so the same on every device.
 
-        Each call after an `aim` is for the model's next sequence and has a key of its own.
+        Each call after an `at_step` is for the model's next sequence and has a key of its own.
         """
         seed = key(self._seed, "gamma", self._step, self._sequence)
         generator = torch.Generator().manual_seed(seed)

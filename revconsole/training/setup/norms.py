@@ -122,7 +122,7 @@ def _trains_on(images: int, objective: Objective, model: nn.Module, plan: Plan) 
     labels = torch.zeros(images, dtype=torch.int64, device=device)
     buffers, signs = [(buffer, buffer.clone()) for buffer in model.buffers()], Signs(plan.seed)
     set_draws(model, signs)
-    signs.aim(step=0, batch=images, first=0)
+    signs.at_step(step=0, batch=images, first=0)
     try:
         with generators_kept(device), torch.no_grad():
             objective.loss(model, objective.inputs(pixels, labels, seed=0), progress=0.0)

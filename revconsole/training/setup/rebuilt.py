@@ -6,7 +6,7 @@ from torch import nn
 
 from revconsole.reversible import ReversibleSequence, sequences
 from revconsole.reversible.scheme import UNDONE
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 
 
 def rebuilt_stacks(model: nn.Module) -> list[ReversibleSequence]:
@@ -14,15 +14,15 @@ def rebuilt_stacks(model: nn.Module) -> list[ReversibleSequence]:
     return [stack for stack in sequences(model) if UNDONE.intersection(stack.backwards)]
 
 
-def error_growth(setting: TrainingState) -> float | None:
+def error_growth(state: TrainingState) -> float | None:
     """How many roundings the deepest reconstruction carries; None where nothing is reconstructed."""
-    stacks = rebuilt_stacks(setting.encoder)
+    stacks = rebuilt_stacks(state.encoder)
     return max((s.scheme.error_growth(_rebuilt_in_a_row(s)) for s in stacks), default=None)
 
 
-def rebuilt_blocks(setting: TrainingState) -> int:
+def rebuilt_blocks(state: TrainingState) -> int:
     """The longest stretch of blocks that are reconstructed from one another."""
-    return max((_rebuilt_in_a_row(s) for s in rebuilt_stacks(setting.encoder)), default=0)
+    return max((_rebuilt_in_a_row(s) for s in rebuilt_stacks(state.encoder)), default=0)
 
 
 def _rebuilt_in_a_row(stack: ReversibleSequence) -> int:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from revconsole.data import OpenedSplit
 from revconsole.records.keys import key
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.neighbours import (
     MOST,
     evenly,
@@ -46,48 +46,48 @@ class Scores:
         return self.confusion.trace().item() / self.confusion.sum().item()
 
 
-def evaluate(setting: TrainingState, split: OpenedSplit, listen: Callable[[], object]) -> Scores:
+def evaluate(state: TrainingState, split: OpenedSplit, listen: Callable[[], object]) -> Scores:
     """Judge the model, or the moving average of its weights where there is one, on a split.
 
     listen: called between batches; what it raises ends the evaluation, with the model in training mode.
     """
-    judge = _classified if setting.objective.labelled else _by_neighbours
-    with _evaluating(setting.judged) as model:
-        return judge(setting, model, split, listen)
+    judge = _classified if state.objective.labelled else _by_neighbours
+    with _evaluating(state.judged) as model:
+        return judge(state, model, split, listen)
 
 
-def clean_training(setting: TrainingState) -> OpenedSplit | None:
+def clean_training(state: TrainingState) -> OpenedSplit | None:
     """The training images that are evaluated at the end, to tell learning from noise; None where nothing is to tell.
 
     A fitted model is evaluated on all of them anyway, and without labels nothing is classified.
     """
-    if setting.fitted or not setting.objective.labelled:
+    if state.fitted or not state.objective.labelled:
         return None
-    return evenly(setting.data.train, max(1, len(setting.data.test)))
+    return evenly(state.data.train, max(1, len(state.data.test)))
 
 
-def evaluated(setting: TrainingState) -> tuple[int, int]:
+def evaluated(state: TrainingState) -> tuple[int, int]:
     """How many images are evaluated after each epoch, and how many at the end of the run."""
-    data, clean = setting.data, clean_training(setting)
-    if setting.fitted:
+    data, clean = state.data, clean_training(state)
+    if state.fitted:
         return len(data.train) + len(data.validation), len(data.test)
-    known = 0 if setting.objective.labelled else evenly_many(len(data.train), MOST)
+    known = 0 if state.objective.labelled else evenly_many(len(data.train), MOST)
     return len(data.validation) + known, len(data.test) + known + (len(clean) if clean else 0)
 
 
-def image_seconds(setting: TrainingState) -> float:
+def image_seconds(state: TrainingState) -> float:
     """To evaluate one image, in a batch of the size that evaluation takes.
 
     Without labels, images that are judged have a loss as well, and those that they are compared with have none: so of
     their share.
     """
-    images, labels = next(setting.evaluation_batches(setting.data.validation))
-    with _evaluating(setting.judged) as model, setting.precision.autocast():
+    images, labels = next(state.evaluation_batches(state.data.validation))
+    with _evaluating(state.judged) as model, state.precision.autocast():
         seconds = _timed(lambda: model(images))
-        if not setting.objective.labelled:
-            inputs = setting.objective.inputs(images, labels, seed=0)
-            loss = _timed(lambda: setting.objective.loss(model, inputs, progress=1.0).mean)
-            seconds += loss * len(setting.data.validation) / evaluated(setting)[0]
+        if not state.objective.labelled:
+            inputs = state.objective.inputs(images, labels, seed=0)
+            loss = _timed(lambda: state.objective.loss(model, inputs, progress=1.0).mean)
+            seconds += loss * len(state.data.validation) / evaluated(state)[0]
     return seconds / len(images)
 
 
@@ -104,11 +104,11 @@ def _timed(compute: Callable[[], Tensor]) -> float:
 
 
 def _classified(
-    setting: TrainingState, model: nn.Module, split: OpenedSplit, listen: Callable[[], object]
+    state: TrainingState, model: nn.Module, split: OpenedSplit, listen: Callable[[], object]
 ) -> Scores:
-    loss, counts = _nothing(setting)
-    for images, labels in setting.evaluation_batches(split):
-        with setting.precision.autocast():
+    loss, counts = _nothing(state)
+    for images, labels in state.evaluation_batches(split):
+        with state.precision.autocast():
             logits = model(images)
         loss += F.cross_entropy(logits.float(), labels, reduction="sum")
         _count(counts, labels, logits.argmax(dim=1))
@@ -117,31 +117,31 @@ def _classified(
 
 
 def _by_neighbours(
-    setting: TrainingState, model: nn.Module, split: OpenedSplit, listen: Callable[[], object]
+    state: TrainingState, model: nn.Module, split: OpenedSplit, listen: Callable[[], object]
 ) -> Scores:
     """What is drawn for an image (mask, crops) depends on its place in the split, and a temperature is that of the end.
 
     So epochs are judged alike.
     """
-    known, known_labels = known_features(setting, model, listen)
-    loss, counts = _nothing(setting)
+    known, known_labels = known_features(state, model, listen)
+    loss, counts = _nothing(state)
     done = 0
-    for images, labels in setting.evaluation_batches(split):
-        seed = key(setting.plan.seed, "judged", done)
-        inputs = setting.objective.inputs(images, labels, seed=seed)
-        with setting.precision.autocast():
-            loss += setting.objective.loss(model, inputs, progress=1.0).mean * len(images)
-        called = vote(features_of(setting, model, images), known, known_labels, len(counts))
+    for images, labels in state.evaluation_batches(split):
+        seed = key(state.plan.seed, "judged", done)
+        inputs = state.objective.inputs(images, labels, seed=seed)
+        with state.precision.autocast():
+            loss += state.objective.loss(model, inputs, progress=1.0).mean * len(images)
+        called = vote(features_of(state, model, images), known, known_labels, len(counts))
         _count(counts, labels, called)
         done += len(images)
         listen()
     return Scores(loss=loss.item() / len(split), confusion=counts.cpu())
 
 
-def _nothing(setting: TrainingState) -> tuple[Tensor, Tensor]:
-    classes = setting.data.facts.classes
-    counts = torch.zeros(classes, classes, dtype=torch.int64, device=setting.device)
-    return torch.zeros((), device=setting.device), counts
+def _nothing(state: TrainingState) -> tuple[Tensor, Tensor]:
+    classes = state.data.facts.classes
+    counts = torch.zeros(classes, classes, dtype=torch.int64, device=state.device)
+    return torch.zeros((), device=state.device), counts
 
 
 def _count(counts: Tensor, labels: Tensor, called: Tensor) -> None:

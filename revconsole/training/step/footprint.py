@@ -15,7 +15,7 @@ from torch import Tensor
 
 from revconsole.records.sections import Sgd
 from revconsole.training.machine.resident import forget_peak, most_resident
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 
 PEAK = "training_peak_bytes"
 DEVICE_PEAK = "device_peak_allocated_bytes"
@@ -24,8 +24,8 @@ DEVICE_PEAK = "device_peak_allocated_bytes"
 class Footprint:
     """Memory in use by the training of a setting, and the most since `begin`, in bytes."""
 
-    def __init__(self, setting: TrainingState) -> None:
-        self._setting, self._process = setting, psutil.Process()
+    def __init__(self, state: TrainingState) -> None:
+        self._state, self._process = state, psutil.Process()
         self._most: dict[str, float] = {}
         self.begin()
 
@@ -33,12 +33,12 @@ class Footprint:
         """What the process holds now is no part of the training, but for the weights and the optimiser's state."""
         gc.collect()
         self._forget()
-        self._rest = self._resident() - held(self._setting)
+        self._rest = self._resident() - held(self._state)
         self._most.pop(PEAK, None)
 
     def now(self) -> dict[str, float]:
         """As metrics; the peaks only ever grow."""
-        resident, most, device = self._resident(), most_resident(), self._setting.device
+        resident, most, device = self._resident(), most_resident(), self._state.device
         peak = max(resident, most if most > self._stale else 0)
         found = {
             "resident_bytes": float(resident),
@@ -64,8 +64,8 @@ class Footprint:
         """Let the peaks begin anew; where the system has no such thing, the old one is known for stale."""
         forget_peak()
         self._stale = most_resident()
-        if self._setting.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._setting.device)
+        if self._state.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._state.device)
 
     def _resident(self) -> int:
         return int(self._process.memory_info().rss)
@@ -75,32 +75,32 @@ class Footprint:
         return self._most[name]
 
 
-def still_to_come(setting: TrainingState) -> int:
+def still_to_come(state: TrainingState) -> int:
     """Bytes of the gradients and of the optimiser's state that are not there yet; both are before the first step."""
-    gradients = sum(p.nbytes for p in trained(setting) if p.grad is None)
-    return gradients + (0 if state_present(setting) else state_needed(setting))
+    gradients = sum(p.nbytes for p in trained(state) if p.grad is None)
+    return gradients + (0 if state_present(state) else state_needed(state))
 
 
-def trained(setting: TrainingState) -> list[Tensor]:
+def trained(state: TrainingState) -> list[Tensor]:
     """The parameters that the optimiser moves."""
-    return [p for group in setting.optimizer.param_groups for p in group["params"]]
+    return [p for group in state.optimizer.param_groups for p in group["params"]]
 
 
-def state_present(setting: TrainingState) -> int:
+def state_present(state: TrainingState) -> int:
     """Bytes of the optimiser's state as it is; 0 before the first step."""
-    values = (v for state in setting.optimizer.state.values() for v in state.values())
+    values = (v for of_weight in state.optimizer.state.values() for v in of_weight.values())
     return sum(value.nbytes for value in values if isinstance(value, Tensor))
 
 
-def state_needed(setting: TrainingState) -> int:
+def state_needed(state: TrainingState) -> int:
     """Bytes of the optimiser's state from the first step on: so many numbers for each weight."""
-    how = setting.plan.optimizer
+    how = state.plan.optimizer
     each = (1 if how.momentum else 0) if isinstance(how, Sgd) else 2
-    return each * sum(p.nbytes for p in trained(setting))
+    return each * sum(p.nbytes for p in trained(state))
 
 
-def held(setting: TrainingState) -> int:
+def held(state: TrainingState) -> int:
     """Bytes of weights, buffers and optimiser state, and of their moving average."""
-    average = [] if setting.average is None else [*setting.average.parameters()]
-    tensors = [*setting.model.parameters(), *setting.model.buffers(), *average]
-    return sum(tensor.nbytes for tensor in tensors) + state_present(setting)
+    average = [] if state.average is None else [*state.average.parameters()]
+    tensors = [*state.model.parameters(), *state.model.buffers(), *average]
+    return sum(tensor.nbytes for tensor in tensors) + state_present(state)

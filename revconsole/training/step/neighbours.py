@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from revconsole.data import OpenedSplit
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 
 NEIGHBOURS = 20
 TEMPERATURE = 0.07
@@ -33,20 +33,20 @@ def vote(features: Tensor, known: Tensor, labels: Tensor, classes: int) -> Tenso
 
 
 def known_features(
-    setting: TrainingState, model: nn.Module, listen: Callable[[], object]
+    state: TrainingState, model: nn.Module, listen: Callable[[], object]
 ) -> tuple[Tensor, Tensor]:
     """Features (R, D), of length 1, and labels (R,) of training images."""
     found, labels = [], []
-    for images, of in setting.evaluation_batches(evenly(setting.data.train, MOST)):
-        found.append(features_of(setting, model, images))
+    for images, of in state.evaluation_batches(evenly(state.data.train, MOST)):
+        found.append(features_of(state, model, images))
         labels.append(of)
         listen()
     return torch.cat(found), torch.cat(labels)
 
 
-def features_of(setting: TrainingState, model: nn.Module, images: Tensor) -> Tensor:
+def features_of(state: TrainingState, model: nn.Module, images: Tensor) -> Tensor:
     """(B, D), of length 1."""
-    with setting.precision.autocast():
+    with state.precision.autocast():
         features: Tensor = model(images)
     return F.normalize(features.float(), dim=1)
 

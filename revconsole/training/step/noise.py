@@ -4,21 +4,21 @@ from torch import nn
 
 from revconsole.records.logs.noise import CLEAN
 from revconsole.records.sections import BdiaSection
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 
 DROPOUTS = (
     nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout
 )  # fmt: skip
 
 
-def noise(setting: TrainingState) -> str:
+def noise(state: TrainingState) -> str:
     """How the training images went through the model, as a clause; from the model itself, whoever wrote it."""
-    plan = setting.plan
+    plan = state.plan
     done = plan.data.augmentations
     augmented = ", ".join(f"{name} {value}" for name, value in done.items())
     scheme = plan.scheme
     signs = ["bdia's random signs"] if isinstance(scheme, BdiaSection) and scheme.gamma else []
-    drawn = [*_dropped(setting.model), *signs]
+    drawn = [*_dropped(state.model), *signs]
     parts = [f"augmented ({augmented})"] if augmented else []
     parts += [f"with {' and '.join(drawn)}"] if drawn else []
     return " and ".join(parts) or CLEAN

@@ -14,7 +14,7 @@ from revconsole.training.objectives import Inputs, Loss
 from revconsole.training.setup import optimizers
 from revconsole.training.setup.draws import seed_generators
 from revconsole.training.setup.norms import part_sizes
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class TrainingStep:
 
 
 def compute_gradients(
-    setting: TrainingState, number: int, epoch: int, *, images: Tensor, labels: Tensor
+    state: TrainingState, number: int, epoch: int, *, images: Tensor, labels: Tensor
 ) -> TrainingStep:
     """Fill `.grad` with the gradient of the mean loss over the batch, clipped, and say what it was.
 
@@ -50,62 +50,62 @@ def compute_gradients(
     parts. What is drawn per micro-batch (dropout, drop-path) then differs, what is drawn per image (masks, crops, the
     signs of bdia) does not.
     """
-    scaler, batch = setting.precision.scaler, len(images)
-    setting.optimizer.zero_grad(set_to_none=True)
-    setting.reach(number)
+    scaler, batch = state.precision.scaler, len(images)
+    state.optimizer.zero_grad(set_to_none=True)
+    state.set_scheme_progress(number)
     loss, correct = images.new_zeros(()), labels.new_zeros((), dtype=torch.int64)
     carried = []
-    for micro, part in enumerate(micro_batches(setting, setting.inputs(images, labels, number))):
-        seed_generators(setting.plan.seed, step=number, micro=micro)
-        setting.signs.aim(step=number, batch=batch, first=micro * setting.micro_batch)
-        found, weight = loss_of(setting, part, number), len(part[0]) / batch
+    for micro, part in enumerate(micro_batches(state, state.inputs(images, labels, number))):
+        seed_generators(state.plan.seed, step=number, micro=micro)
+        state.signs.at_step(step=number, batch=batch, first=micro * state.micro_batch)
+        found, weight = loss_of(state, part, number), len(part[0]) / batch
         share = found.mean * weight
         torch.autograd.backward(scaler.scale(share))
         loss += share.detach()
         correct += 0 if found.correct is None else found.correct
         carried += [] if found.carried is None else [found.carried * weight]
 
-    scaler.unscale_(setting.optimizer)
+    scaler.unscale_(state.optimizer)
     return TrainingStep(
         number=number,
         epoch=epoch,
         images=batch,
-        rate=setting.rates.at(number),
+        rate=state.rates.at(number),
         loss=loss,
         correct=correct,
-        norm=_clipped_norm(setting),
+        norm=_clipped_norm(state),
         carried=torch.stack(carried).sum(dim=0) if carried else None,
     )
 
 
-def loss_of(setting: TrainingState, part: Inputs, number: int) -> Loss:
+def loss_of(state: TrainingState, part: Inputs, number: int) -> Loss:
     """The loss of a micro-batch in step `number`, in the precision of the plan."""
-    with setting.precision.autocast():
-        return setting.objective.loss(setting.model, part, progress=setting.progress(number))
+    with state.precision.autocast():
+        return state.objective.loss(state.model, part, progress=state.progress(number))
 
 
-def update_weights(setting: TrainingState, step: TrainingStep) -> None:
+def update_weights(state: TrainingState, step: TrainingStep) -> None:
     """Move the weights along the gradient, and what follows them."""
-    optimizers.set_rate(setting.optimizer, step.rate)
-    setting.precision.scaler.step(setting.optimizer)
-    setting.precision.scaler.update()
-    over = step.number / setting.rates.length_at(step.number)
-    setting.objective.update(setting.model, step.carried, progress=over)
-    if setting.average is not None:
-        setting.average.update_parameters(setting.model)
+    optimizers.set_rate(state.optimizer, step.rate)
+    state.precision.scaler.step(state.optimizer)
+    state.precision.scaler.update()
+    over = step.number / state.rates.length_at(step.number)
+    state.objective.update(state.model, step.carried, progress=over)
+    if state.average is not None:
+        state.average.update_parameters(state.model)
 
 
-def micro_batches(setting: TrainingState, inputs: Inputs) -> Iterator[Inputs]:
+def micro_batches(state: TrainingState, inputs: Inputs) -> Iterator[Inputs]:
     """The batch in parts of the micro-batch size, the last perhaps smaller, or larger where it would be too small."""
-    sizes = part_sizes(len(inputs[0]), setting.micro_batch, setting.least_images)
+    sizes = part_sizes(len(inputs[0]), state.micro_batch, state.least_images)
     return zip(*(torch.split(each, sizes) for each in inputs), strict=True)
 
 
-def _clipped_norm(setting: TrainingState) -> Tensor:
+def _clipped_norm(state: TrainingState) -> Tensor:
     """Norm of the gradient before it is clipped to `train.clip`."""
-    parameters = [p for group in setting.optimizer.param_groups for p in group["params"]]
+    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
-    if setting.plan.train.clip is not None:
-        torch.nn.utils.clip_grads_with_norm_(parameters, setting.plan.train.clip, norm)
+    if state.plan.train.clip is not None:
+        torch.nn.utils.clip_grads_with_norm_(parameters, state.plan.train.clip, norm)
     return norm

@@ -5,21 +5,21 @@ from torch import Tensor
 
 from revconsole.data import OpenedSplit
 from revconsole.records.sections import OneCycle, Sgd
-from revconsole.training.setup.setting import TrainingState
+from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.watching.seen import WatchedRun
 
 
-def subject_of(setting: TrainingState) -> WatchedRun:
+def subject_of(state: TrainingState) -> WatchedRun:
     """The lengths of a run, how its optimiser moves, and how well guessing would do on the images it is judged by."""
-    plan, rates = setting.plan, setting.rates
-    judged = setting.data.validation if len(setting.data.validation) else setting.data.train
-    loss, accuracy = guessing(setting.data.train, judged, smoothing=plan.train.label_smoothing)
-    labelled = setting.objective.labelled
+    plan, rates = state.plan, state.rates
+    judged = state.data.validation if len(state.data.validation) else state.data.train
+    loss, accuracy = guessing(state.data.train, judged, smoothing=plan.train.label_smoothing)
+    labelled = state.objective.labelled
     schedule, optimizer = plan.schedule, plan.optimizer
     sgd = isinstance(optimizer, Sgd)
     return WatchedRun(
-        steps=setting.steps,
-        steps_per_epoch=setting.steps_per_epoch,
+        steps=state.steps,
+        steps_per_epoch=state.steps_per_epoch,
         images=len(judged),
         guessing_loss=loss if labelled else None,
         guessing_accuracy=accuracy if labelled else None,

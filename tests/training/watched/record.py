@@ -24,7 +24,7 @@ from revconsole.records.logs.events import EpochFinished, Measured
 from revconsole.records.runs.control import Control
 from revconsole.records.settings.profile import Profile
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
-from revconsole.training.setup.setting import prepare
+from revconsole.training.setup.training_state import prepare
 from revconsole.training.trainer import train
 from revconsole.training.watching import subject_of
 

@@ -95,28 +95,28 @@ def test_requests_that_cannot_be_read_are_left_alone(tmp_path):
     emitted = []
     (tmp_path / "control").mkdir()
     (tmp_path / "control" / "1-stop-x.json").write_text("{half")
-    orders = Requests(Control(tmp_path), emitted.append, secure=lambda: None)
+    requests = Requests(Control(tmp_path), emitted.append, secure=lambda: None)
 
-    assert orders.obey(1) is False
+    assert requests.poll(1) is False
     assert emitted == []
 
 
 def test_the_folder_is_looked_into_a_few_times_a_second_only(tmp_path):
-    orders = Requests(Control(tmp_path), lambda _: None, secure=lambda: None)
-    orders.obey(1)
+    requests = Requests(Control(tmp_path), lambda _: None, secure=lambda: None)
+    requests.poll(1)
     control.ask(tmp_path, "stop")
-    assert orders.obey(2) is False  # at once after the first look
+    assert requests.poll(2) is False  # at once after the first look
 
     with pytest.raises(StopAsked):
-        Requests(Control(tmp_path), lambda _: None, secure=lambda: None).obey(3)
+        Requests(Control(tmp_path), lambda _: None, secure=lambda: None).poll(3)
 
 
 def test_asking_to_go_on_does_nothing_to_a_run_that_goes(tmp_path):
     emitted = []
     control.ask(tmp_path, "continue")
-    orders = Requests(Control(tmp_path), emitted.append, secure=lambda: pytest.fail("not needed"))
+    requests = Requests(Control(tmp_path), emitted.append, secure=lambda: pytest.fail("not needed"))
 
-    assert orders.obey(4) is False
+    assert requests.poll(4) is False
     assert [event.verb for event in emitted] == ["continue"]
 
 
@@ -135,9 +135,9 @@ def test_a_run_handed_over_is_secured_and_goes_on_from_that_very_step(long, runn
 def test_a_run_that_was_deleted_or_taken_over_is_left_alone(store, plan):
     run_id = store.create(plan, {})
     attempt = store.claim(run_id, 1)
-    orders = Requests(Control(store.folder(run_id), attempt), pytest.fail, secure=pytest.fail)
-    orders.obey(1)
+    requests = Requests(Control(store.folder(run_id), attempt), pytest.fail, secure=pytest.fail)
+    requests.poll(1)
     (store.folder(run_id) / "attempts" / "0002").mkdir()
-    orders._looked = 0.0
+    requests._looked = 0.0
     with pytest.raises(NotOurs):
-        orders.obey(2)
+        requests.poll(2)

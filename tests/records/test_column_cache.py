@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from revconsole.records.logs import column_cache
-from revconsole.records.logs.column_cache import DigestWriter
+from revconsole.records.logs.column_cache import ColumnCacheWriter
 from revconsole.records.logs.events import (
     Advised,
     Answered,
@@ -78,7 +78,7 @@ class Writer:
         self.folder.mkdir(parents=True)
         self.log, self.seq = self.folder / "events.jsonl", 0
         self.log.touch()
-        self.digest = DigestWriter(self.folder, chunk_bytes)
+        self.digest = ColumnCacheWriter(self.folder, chunk_bytes)
 
     def emit(self, event) -> None:
         self.seq += 1

@@ -100,7 +100,7 @@ class TrainingState:
         steps = self.plan.train.steps
         return self.plan.train.epochs if steps is None else math.ceil(steps / self.steps_per_epoch)
 
-    def reach(self, number: int) -> None:
+    def set_scheme_progress(self, number: int) -> None:
         """Move the scheme's weights to where they are in step `number`, counted from 1."""
         scheme = self.plan.scheme
         if isinstance(scheme, CoefficientsSection):
