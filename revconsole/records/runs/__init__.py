@@ -1,0 +1,1 @@
+"""Runs in their folders: who writes one, what is true of one now, and the table of all."""
