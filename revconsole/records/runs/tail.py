@@ -90,7 +90,9 @@ class Tail:
     def _start_again(self) -> None:
         plan = self._header.plan
         best = Plan.model_fields["objective"].default.best if plan is None else plan.objective.best
-        self._fold: History | RunningSummary = History(best) if self._series else RunningSummary(best)
+        self._fold: History | RunningSummary = (
+            History(best) if self._series else RunningSummary(best)
+        )
         self._attempt, self._damaged = 0, 0
         self._reading: Reading | None = None
 
