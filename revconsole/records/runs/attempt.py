@@ -24,6 +24,7 @@ from revconsole.errors import AlreadyClaimed, StoreError
 from revconsole.records.files import bounded
 from revconsole.records.files.bounded import LOG_BYTES, NOTE_BYTES
 from revconsole.records.files.damage import UNREADABLE
+from revconsole.records.files.shared import create, make_folder
 from revconsole.records.logs.column_cache import ColumnCacheWriter
 from revconsole.records.logs.events import (
     Advised,
@@ -35,9 +36,8 @@ from revconsole.records.logs.events import (
     LoggedEvent,
     encode,
 )
-from revconsole.records.runs.identity import UNKNOWN, Identity, mine
 from revconsole.records.logs.log import Log, Outage
-from revconsole.records.files.shared import create, make_folder
+from revconsole.records.runs.identity import UNKNOWN, Identity, mine
 
 Outcome = Literal["completed", "stopped", "handed over", "failed", "broken", "gone"]
 """How an attempt ended, for whoever has others to train in the same process; see `revconsole.training.api`."""

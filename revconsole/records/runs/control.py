@@ -18,10 +18,10 @@ from typing import Literal, get_args
 
 from revconsole.errors import StoreError
 from revconsole.records.files import bounded
-from revconsole.records.runs.attempt import Attempt
 from revconsole.records.files.bounded import NOTE_BYTES
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.files.shared import create, make_folder
+from revconsole.records.runs.attempt import Attempt
 
 Verb = Literal["stop", "pause", "continue", "handover"]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from revconsole.errors import RevconsoleError
-from revconsole.records.runs import attempt as attempts
 from revconsole.records.files import bounded
-from revconsole.records.settings import changes
-from revconsole.records.runs.attempt import write_json
 from revconsole.records.files.bounded import RECORD_BYTES
-from revconsole.records.settings.complaints import RETIRED
 from revconsole.records.files.damage import UNREADABLE
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs.attempt import write_json
+from revconsole.records.settings import changes
+from revconsole.records.settings.complaints import RETIRED
 from revconsole.records.settings.plan import Plan
 
 FILE = "plan.json"

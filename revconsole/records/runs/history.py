@@ -24,15 +24,15 @@ from revconsole.records.logs.events import (
     Finished,
     HandedOver,
     Logged,
+    LoggedEvent,
     Measured,
     MetricDeclared,
-    LoggedEvent,
     Scalar,
     Started,
 )
+from revconsole.records.logs.times import Times
 from revconsole.records.runs.run import Confusion, LogLine, Series
 from revconsole.records.sections import ClassificationSection, Criterion
-from revconsole.records.logs.times import Times
 
 LOG_LINES = 1000
 """Lines of log kept for the screen; the file has them all."""

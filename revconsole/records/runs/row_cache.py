@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from revconsole.records.files import bounded
-from revconsole.records.runs.attempt import write_json
 from revconsole.records.files.bounded import RECORD_BYTES
 from revconsole.records.files.damage import UNREADABLE
-from revconsole.records.settings.plan import Plan
+from revconsole.records.runs.attempt import write_json
 from revconsole.records.runs.run import Summary
+from revconsole.records.settings.plan import Plan
 
 FORMAT = 6
 FILE = "summary.json"

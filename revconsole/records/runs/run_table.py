@@ -4,12 +4,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from revconsole.records.runs import attempt as attempts
 from revconsole.records.files import clock
+from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import store_cache
 from revconsole.records.runs.header import Header, read_header, stamp
-from revconsole.records.runs.store_cache import CachedRow
 from revconsole.records.runs.run import Summary
+from revconsole.records.runs.store_cache import CachedRow
 from revconsole.records.runs.tail import Tail, damaged_row
 
 SETTLED_SECONDS = 2.0

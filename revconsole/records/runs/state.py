@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from revconsole.records.runs import attempt as attempts
 from revconsole.records.files import bounded, clock
 from revconsole.records.files.bounded import NOTE_BYTES, RECORD_BYTES
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.logs.events import Failed, Finished, HandedOver
+from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs.history import RunningSummary
 from revconsole.records.runs.identity import UNKNOWN, Identity
 from revconsole.records.runs.run import State

@@ -25,20 +25,20 @@ from typing import Any
 import tomli_w
 
 from revconsole.errors import NoSuchRun, StoreError, UnknownName
+from revconsole.records.files.shared import ENTERED, create, make_folder, set_mode
+from revconsole.records.logs.events import Finished
 from revconsole.records.runs import address as addresses
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import identity
 from revconsole.records.runs.attempt import Attempt, overwrite, write_json
 from revconsole.records.runs.control import whoami
-from revconsole.records.logs.events import Finished
 from revconsole.records.runs.header import Header, read_header, write_header
 from revconsole.records.runs.identity import Identity
-from revconsole.records.runs.run_table import RunTable
-from revconsole.records.settings.plan import Plan
 from revconsole.records.runs.run import Run, Summary
-from revconsole.records.files.shared import ENTERED, create, make_folder, set_mode
+from revconsole.records.runs.run_table import RunTable
 from revconsole.records.runs.strays import Stray, strays
 from revconsole.records.runs.tail import Tail
+from revconsole.records.settings.plan import Plan
 
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 """Letters and digits that cannot be taken for one another when an id is read out."""

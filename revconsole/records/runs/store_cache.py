@@ -17,10 +17,10 @@ from typing import Any
 from revconsole.records.files import bounded
 from revconsole.records.files.bounded import INDEX_BYTES
 from revconsole.records.files.damage import UNREADABLE
-from revconsole.records.settings.plan import Plan
+from revconsole.records.files.shared import set_mode
 from revconsole.records.runs.run import Summary
 from revconsole.records.sections import Section
-from revconsole.records.files.shared import set_mode
+from revconsole.records.settings.plan import Plan
 
 FILE = "index.json"
 OWNER_ALONE = 0o600
