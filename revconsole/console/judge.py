@@ -9,7 +9,7 @@ from revconsole.lab.lab import Lab
 from revconsole.lab.planning import Planned
 from revconsole.lab.study import Standing
 from revconsole.records.runs.store import RunStore
-from revconsole.records.sections import Python
+from revconsole.records.sections.model import Python
 from revconsole.records.settings.plan import Plan
 
 

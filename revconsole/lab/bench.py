@@ -8,7 +8,8 @@ from typing import Any
 from revconsole.errors import ProfileError, UnknownName
 from revconsole.lab.compare import flat_settings
 from revconsole.records.findings.benchmark import Bench, Configuration
-from revconsole.records.sections import KINDS, Svm, Vit
+from revconsole.records.sections import KINDS
+from revconsole.records.sections.model import Svm, Vit
 from revconsole.records.settings import search_path
 from revconsole.records.settings.layer import repeated
 from revconsole.records.settings.naming import title

@@ -19,7 +19,8 @@ from revconsole.records.datasets import facts
 from revconsole.records.datasets.counts import counted, in_folder
 from revconsole.records.reach import reachable
 from revconsole.records.runs.store import RunStore
-from revconsole.records.sections import Cct, ClassificationSection, Mlp, Python, Svm, TimmModel, Vit
+from revconsole.records.sections.model import Cct, Mlp, Python, Svm, TimmModel, Vit
+from revconsole.records.sections.objective import ClassificationSection
 from revconsole.records.settings.data_rules import refuse_nonsense
 from revconsole.records.settings.plan import Plan
 

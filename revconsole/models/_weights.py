@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from revconsole.errors import DataUnavailable, ProfileError
 from revconsole.models import _weights_file as weights_file
 from revconsole.records.reach import reachable
-from revconsole.records.sections import TimmModel
+from revconsole.records.sections.model import TimmModel
 
 Overlay = dict[str, Any]
 

@@ -13,7 +13,7 @@ from torch import nn
 from revconsole.models._pooling import SequencePool
 from revconsole.models._stems import Stem, convolutional_tokens, side_of_tokens
 from revconsole.models.vit import fix_positions
-from revconsole.records.sections import Cct
+from revconsole.records.sections.model import Cct
 
 
 def build(settings: Cct, *, size: int, channels: int, classes: int) -> nn.Module:

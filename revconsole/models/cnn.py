@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from revconsole.records.sections import Cnn
+from revconsole.records.sections.model import Cnn
 
 CHANNELS = (32, 64, 64)
 WIDE = 1000

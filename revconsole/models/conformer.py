@@ -15,7 +15,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from revconsole.records.sections import Conformer
+from revconsole.records.sections.model import Conformer
 
 SQUEEZE = 4
 """How much narrower a bottleneck is than the features."""

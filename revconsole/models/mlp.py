@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from revconsole.records.sections import Mlp
+from revconsole.records.sections.model import Mlp
 
 
 def build(settings: Mlp, *, size: int, channels: int, classes: int) -> nn.Module:

@@ -9,7 +9,7 @@ from torch import nn
 
 from revconsole.errors import ProfileError
 from revconsole.models._own import blamed, made, working_folder_importable
-from revconsole.records.sections import Python
+from revconsole.records.sections.model import Python
 
 KEY = "model.function"
 

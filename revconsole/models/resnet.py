@@ -7,7 +7,7 @@ convolution blocks.
 import timm
 from torch import nn
 
-from revconsole.records.sections import Resnet
+from revconsole.records.sections.model import Resnet
 
 
 def build(settings: Resnet, *, size: int, channels: int, classes: int) -> nn.Module:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from revconsole.records.sections import Svm
+from revconsole.records.sections.model import Svm
 
 CACHE_MIB = 200
 GROWING = ("numbers", "vectors", "coefficients")

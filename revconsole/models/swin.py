@@ -11,7 +11,7 @@ from timm.models.swin_transformer import SwinTransformer
 from torch import nn
 
 from revconsole.errors import ProfileError
-from revconsole.records.sections import Swin
+from revconsole.records.sections.model import Swin
 
 MINI: dict[str, Any] = {
     "patch_size": 2, "window_size": 4, "embed_dim": 96, "depths": (2, 6, 4), "num_heads": (3, 6, 12),

@@ -16,7 +16,7 @@ from torch import nn
 
 from revconsole.errors import DataUnavailable, ProfileError, UnknownName
 from revconsole.models import _weights
-from revconsole.records.sections import TimmModel
+from revconsole.records.sections.model import TimmModel
 from revconsole.reversible.audit.sight import left_out, seen
 
 Arguments = dict[str, Any]

@@ -16,7 +16,7 @@ from timm.layers import DropPath, calculate_drop_path_rates
 from timm.models.vision_transformer import Attention
 from torch import Tensor, nn
 
-from revconsole.records.sections import Uniformer
+from revconsole.records.sections.model import Uniformer
 
 Branch = Callable[[Tensor], Tensor]
 

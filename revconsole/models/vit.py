@@ -18,7 +18,7 @@ from revconsole.models._attention import attention
 from revconsole.models._merging import MergingBlocks
 from revconsole.models._pooling import SequencePool
 from revconsole.models._stems import stem
-from revconsole.records.sections import Vit
+from revconsole.records.sections.model import Vit
 
 
 def build(settings: Vit, *, size: int, channels: int, classes: int) -> nn.Module:

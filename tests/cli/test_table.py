@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from revconsole.cli.table import laid, sentence
-from revconsole.records.sections import AdditiveSection, BdiaSection, ResidualSection
+from revconsole.records.sections.scheme import AdditiveSection, BdiaSection, ResidualSection
 from revconsole.records.settings.plan import Plan
 from tests.cli.test_verbs import finished
 

@@ -8,7 +8,7 @@ import pytest
 
 from revconsole.records.logs.events import Advised, EpochFinished, Finished, Measured, Started
 from revconsole.records.runs.store import RunStore
-from revconsole.records.sections import AdditiveSection
+from revconsole.records.sections.scheme import AdditiveSection
 from revconsole.records.settings.plan import Plan
 
 TINY = """

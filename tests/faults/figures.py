@@ -21,7 +21,10 @@ from revconsole.records.logs.events import EpochFinished, Finished, Measured, St
 from revconsole.records.runs.attempt import write_json
 from revconsole.records.runs.identity import Identity, mine
 from revconsole.records.runs.store import RunStore
-from revconsole.records.sections import AdamW, AdditiveSection, BdiaSection, Data, Train, Vit
+from revconsole.records.sections import Data, Train
+from revconsole.records.sections.model import Vit
+from revconsole.records.sections.optimizer import AdamW
+from revconsole.records.sections.scheme import AdditiveSection, BdiaSection
 from revconsole.records.settings.plan import Plan
 
 HOUR = 3600.0

@@ -7,7 +7,8 @@ import pytest
 from revconsole.lab import rows
 from revconsole.lab.compare import compare
 from revconsole.records.runs.run import Summary
-from revconsole.records.sections import AdditiveSection, BdiaSection, Vit
+from revconsole.records.sections.model import Vit
+from revconsole.records.sections.scheme import AdditiveSection, BdiaSection
 from revconsole.records.settings.plan import Plan
 
 

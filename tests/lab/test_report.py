@@ -43,7 +43,10 @@ from revconsole.records.findings.inspection import Attended, AttentionRollout, I
 from revconsole.records.findings.samples import Picture
 from revconsole.records.logs.events import EpochFinished, Finished, Measured, Started
 from revconsole.records.runs.run import Confusion, LogLine
-from revconsole.records.sections import AdditiveSection, BdiaSection, Data, Mae, Train, Vit
+from revconsole.records.sections import Data, Train
+from revconsole.records.sections.model import Vit
+from revconsole.records.sections.objective import Mae
+from revconsole.records.sections.scheme import AdditiveSection, BdiaSection
 from revconsole.records.settings.plan import Plan
 
 MIB = 2**20

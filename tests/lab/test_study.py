@@ -6,7 +6,8 @@ from revconsole.errors import DataUnavailable, RevconsoleError, RunFailed
 from revconsole.lab.lab import Lab
 from revconsole.lab.study import begun, forecast, own_profile, standings, tally, to_launch
 from revconsole.records.runs.run import Summary
-from revconsole.records.sections import AdditiveSection, Train
+from revconsole.records.sections import Train
+from revconsole.records.sections.scheme import AdditiveSection
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import Profile
 

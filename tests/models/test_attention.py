@@ -7,7 +7,7 @@ import torch
 
 from revconsole.models._attention import Gaussian, Linear, Local
 from revconsole.models.vit import build
-from revconsole.records.sections import Vit
+from revconsole.records.sections.model import Vit
 
 KINDS = ("local", "softmax_free", "linear")
 CLOSE = {"rtol": 1e-10, "atol": 1e-12}  # float64, some tens of roundings

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from revconsole.models import cct
-from revconsole.records.sections import Cct
+from revconsole.records.sections.model import Cct
 
 SEVEN = {"convolutions": 1, "depth": 7, "dim": 256, "heads": 4, "mlp_ratio": 2.0}
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from revconsole.models import cnn
-from revconsole.records.sections import Cnn
+from revconsole.records.sections.model import Cnn
 
 
 def build(*, size=32, channels=3, classes=10, **settings):

@@ -4,7 +4,7 @@ import torch
 
 from revconsole.models import conformer
 from revconsole.models.conformer import Down, Up
-from revconsole.records.sections import Conformer
+from revconsole.records.sections.model import Conformer
 
 
 def build(*, size=16, channels=3, classes=5, **settings):

@@ -5,7 +5,7 @@ import torch
 
 from revconsole.models._merging import MergingBlocks, merge
 from revconsole.models.vit import build
-from revconsole.records.sections import Vit
+from revconsole.records.sections.model import Vit
 
 
 def tokens(count=9, width=4):

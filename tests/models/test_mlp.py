@@ -5,7 +5,7 @@ import torch
 
 from revconsole.models import mlp
 from revconsole.models.mlp import ByHand
-from revconsole.records.sections import Mlp
+from revconsole.records.sections.model import Mlp
 
 SAME = 1e-12  # float64: a few roundings
 

@@ -9,7 +9,7 @@ import torch
 
 from revconsole.errors import ProfileError, RevconsoleError, UnknownName
 from revconsole.models import python
-from revconsole.records.sections import Python
+from revconsole.records.sections.model import Python
 
 MINE = """
 import torch

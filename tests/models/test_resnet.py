@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from revconsole.models import resnet
-from revconsole.records.sections import Resnet
+from revconsole.records.sections.model import Resnet
 from revconsole.reversible import Bdia, Momentum, survey
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from revconsole.models._stems import ShiftedPatches, convolutional_tokens, side_of_tokens, stem
 from revconsole.models.vit import build
-from revconsole.records.sections import Vit
+from revconsole.records.sections.model import Vit
 
 KINDS = ("shifted", "conv", "resnet")
 

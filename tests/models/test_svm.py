@@ -8,7 +8,7 @@ from sklearn.svm import SVC
 
 from revconsole.models import svm
 from revconsole.models.svm import fit
-from revconsole.records.sections import Svm
+from revconsole.records.sections.model import Svm
 
 ROUNDING = (
     1e-6  # of libsvm's solution, which is found to a tolerance of 1e-3 in the same way by both

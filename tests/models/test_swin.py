@@ -5,7 +5,7 @@ import torch
 
 from revconsole.errors import ProfileError
 from revconsole.models import swin
-from revconsole.records.sections import Swin
+from revconsole.records.sections.model import Swin
 from revconsole.reversible import survey
 
 

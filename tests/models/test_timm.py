@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from revconsole.errors import DataUnavailable, ProfileError, UnknownName
 from revconsole.models import timm
-from revconsole.records.sections import TimmModel
+from revconsole.records.sections.model import TimmModel
 
 TINY = "test_vit"  # timm's own miniature, 0.4 M parameters, made for 160 px
 SOON_SECONDS = 60.0

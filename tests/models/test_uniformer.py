@@ -3,7 +3,7 @@
 import torch
 
 from revconsole.models import uniformer
-from revconsole.records.sections import Uniformer
+from revconsole.records.sections.model import Uniformer
 
 
 def build(*, size=16, channels=1, classes=3, **settings):

@@ -6,7 +6,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from revconsole.models import vit
-from revconsole.records.sections import Vit
+from revconsole.records.sections.model import Vit
 
 TINY = {"patch": 4, "dim": 8, "depth": 3, "heads": 2, "mlp_ratio": 1.0}
 

@@ -10,7 +10,8 @@ from revconsole.records.findings.benchmark import (
     predicted_batch,
     spread,
 )
-from revconsole.records.sections import BdiaSection, MomentumSection, Vit
+from revconsole.records.sections.model import Vit
+from revconsole.records.sections.scheme import BdiaSection, MomentumSection
 from revconsole.records.settings.plan import Plan
 
 MIB = 2**20

@@ -16,7 +16,7 @@ from PIL import Image
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import control
 from revconsole.records.runs.attempt import Attempt
-from revconsole.records.sections import TimmModel
+from revconsole.records.sections.model import TimmModel
 from revconsole.records.settings.plan import Plan
 from revconsole.training import api
 from revconsole.training.machine.broken import breaks

@@ -3,7 +3,7 @@
 import pytest
 
 from revconsole.records.logs.events import Advised, Measured
-from revconsole.records.sections import AdditiveSection, CoefficientsSection
+from revconsole.records.sections.scheme import AdditiveSection, CoefficientsSection
 from revconsole.reversible import ReversibleSequence
 from revconsole.training.setup.training_state import prepare
 from revconsole.training.step.footprint import still_to_come

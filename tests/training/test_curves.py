@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from revconsole.records.sections import TimmModel
+from revconsole.records.sections.model import TimmModel
 from revconsole.training.probes.metrics import kept_for_backward_bytes
 from revconsole.training.setup.training_state import prepare
 from revconsole.training.step.stepping import compute_gradients, update_weights

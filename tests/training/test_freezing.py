@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from revconsole.errors import ProfileError
-from revconsole.records.sections import TimmModel
+from revconsole.records.sections.model import TimmModel
 from revconsole.training.checks.facts import facts
 from revconsole.training.setup.build import build_model
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from revconsole.records.logs.events import Advised, Finished, Measured
-from revconsole.records.sections import TimmModel
+from revconsole.records.sections.model import TimmModel
 from revconsole.records.settings.plan import Plan
 from revconsole.training import api
 from revconsole.training.machine.shortage import (

@@ -3,7 +3,7 @@
 import pytest
 
 from revconsole.records.logs.events import Finished, MetricDeclared
-from revconsole.records.sections import TimmModel
+from revconsole.records.sections.model import TimmModel
 from revconsole.training.setup.training_state import prepare
 from revconsole.training.step.evaluation import evaluate, evaluated
 from revconsole.training.step.noise import noise

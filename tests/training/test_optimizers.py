@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from revconsole.errors import ProfileError, UnknownName
-from revconsole.records.sections import AdamW, Sgd, TimmOptimizer
+from revconsole.records.sections.optimizer import AdamW, Sgd, TimmOptimizer
 from revconsole.training.setup import optimizers
 
 

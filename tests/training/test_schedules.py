@@ -5,7 +5,13 @@ import math
 import pytest
 import torch
 
-from revconsole.records.sections import Constant, Cosine, Exponential, OneCycle, StepSchedule
+from revconsole.records.sections.schedule import (
+    Constant,
+    Cosine,
+    Exponential,
+    OneCycle,
+    StepSchedule,
+)
 from revconsole.training.setup.schedules import Rates
 
 ROUNDING = 1e-12  # float64

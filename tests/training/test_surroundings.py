@@ -8,7 +8,7 @@ import torch
 
 from revconsole.errors import ProfileError, RunFailed
 from revconsole.records.logs.events import Started
-from revconsole.records.sections import Adam, AdamW, Sgd
+from revconsole.records.sections.optimizer import Adam, AdamW, Sgd
 from revconsole.training.machine import devices, precision
 from revconsole.training.questions import estimate
 from revconsole.training.setup import optimizers

@@ -9,7 +9,7 @@ from torch import nn
 
 from revconsole.errors import ProfileError, RevconsoleError, UnknownName
 from revconsole.records.logs.events import Advised, EpochFinished, Started
-from revconsole.records.sections import Python
+from revconsole.records.sections.model import Python
 from revconsole.records.settings.plan import Plan
 from revconsole.training.questions.verify import Shape, at_launch, load_own, verify, verify_own
 

@@ -3,7 +3,7 @@
 from revconsole.lab.report import wording
 from revconsole.lab.report.alike import Alike
 from revconsole.records.runs.run import Run
-from revconsole.records.sections import BdiaSection
+from revconsole.records.sections.scheme import BdiaSection
 from revconsole.records.settings.plan import Plan
 
 UPDATE = "before each update, "

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from revconsole.records.logs.events import Scalar
-from revconsole.records.sections import Vit
+from revconsole.records.sections.model import Vit
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.words import spelled
 

@@ -32,7 +32,7 @@ from revconsole.records.logs.events import (
 )
 from revconsole.records.logs.times import Times
 from revconsole.records.runs.run import Confusion, LogLine, Series
-from revconsole.records.sections import ClassificationSection, Criterion
+from revconsole.records.sections.objective import ClassificationSection, Criterion
 
 LOG_LINES = 1000
 """Lines of log kept for the screen; the file has them all."""

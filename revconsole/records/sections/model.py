@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -228,3 +228,19 @@ class Python(Section):
     architecture: Literal["python"] = "python"
     function: str | None = Field(default=None, max_length=300, examples=["mymodel:build"])
     """Where it comes from, as package.module:function; it may ask for size, channels and classes by these names."""
+
+
+Model = Annotated[
+    Vit
+    | TimmModel
+    | Cct
+    | Conformer
+    | Uniformer
+    | Swin
+    | Resnet
+    | Cnn
+    | Mlp
+    | Svm
+    | Python,
+    Field(discriminator="architecture"),
+]  # fmt: skip

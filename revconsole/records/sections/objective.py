@@ -1,7 +1,7 @@
 """Sections of the objectives: what a run minimises."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -80,3 +80,11 @@ class Dino(Section):
     """Least share of the image in a large crop, and most in a small one."""
     local_scale: float = Field(default=0.05, gt=0, le=1)
     """Least share of the image in a small crop."""
+
+
+Objective = Annotated[
+    ClassificationSection
+    | Mae
+    | Dino,
+    Field(discriminator="name"),
+]  # fmt: skip

@@ -1,6 +1,6 @@
 """Sections of the optimisers."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -57,3 +57,12 @@ class TimmOptimizer(Section):
     """Decay as the algorithm has it; biases, norms, tokens and positions are spared."""
     layer_decay: float | None = LAYER_DECAY
     """Multiply the learning rate by this for every layer below the head (fine-tuning); unset treats all alike."""
+
+
+Optimizer = Annotated[
+    AdamW
+    | Adam
+    | Sgd
+    | TimmOptimizer,
+    Field(discriminator="name"),
+]  # fmt: skip

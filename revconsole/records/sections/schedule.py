@@ -1,6 +1,6 @@
 """Sections of the learning rate's schedules."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -65,3 +65,13 @@ class OneCycle(Section):
     """First learning rate as a fraction of the peak."""
     final: float = Field(default=0.0, ge=0, le=1)
     """Last learning rate as a fraction of the peak."""
+
+
+Schedule = Annotated[
+    Constant
+    | Cosine
+    | StepSchedule
+    | Exponential
+    | OneCycle,
+    Field(discriminator="name"),
+]  # fmt: skip

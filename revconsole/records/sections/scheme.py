@@ -1,6 +1,6 @@
 """Sections of the schemes."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -110,3 +110,17 @@ class CoefficientsSection(Section):
     """Share of the training steps over which the weights move, in a straight line."""
     grid_bits: int | None = GRID_BITS
     """Exact mode: streams on the grid 2⁻ˡ and a store of the bits that β drops; unset is float."""
+
+
+Scheme = Annotated[
+    ResidualSection
+    | AdditiveSection
+    | MomentumSection
+    | BdiaSection
+    | MidpointSection
+    | LeapfrogSection
+    | HamiltonianSection
+    | MidpointASection
+    | CoefficientsSection,
+    Field(discriminator="name"),
+]

@@ -13,10 +13,12 @@ import math
 import random
 from collections.abc import Sequence
 
-from revconsole.records.sections import (
+from revconsole.records.sections import Scheme
+from revconsole.records.sections.model import Cct, Vit
+from revconsole.records.sections.rule import Rule
+from revconsole.records.sections.scheme import (
     AdditiveSection,
     BdiaSection,
-    Cct,
     CoefficientsSection,
     HamiltonianSection,
     LeapfrogSection,
@@ -24,10 +26,7 @@ from revconsole.records.sections import (
     MidpointSection,
     MomentumSection,
     ResidualSection,
-    Scheme,
-    Vit,
 )
-from revconsole.records.sections.rule import Rule
 from revconsole.records.settings.plan import Plan
 
 ROUNDING = {"float32": 2.0**-24, "tf32": 2.0**-11, "bf16": 2.0**-8, "fp16": 2.0**-11}

@@ -8,18 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from revconsole.records.datasets import sources
-from revconsole.records.sections import (
-    Cct,
-    CoefficientsSection,
-    Conformer,
-    Dino,
-    Mae,
-    ResidualSection,
-    StepSchedule,
-    Svm,
-    TimmModel,
-    Vit,
-)
+from revconsole.records.sections.model import Cct, Conformer, Svm, TimmModel, Vit
+from revconsole.records.sections.objective import Dino, Mae
+from revconsole.records.sections.schedule import StepSchedule
+from revconsole.records.sections.scheme import CoefficientsSection, ResidualSection
 from revconsole.records.settings.plan import Plan
 
 BACKWARD = ("backward", "scheme.name")

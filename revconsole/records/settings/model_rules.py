@@ -3,17 +3,14 @@
 import re
 from typing import TYPE_CHECKING
 
-from revconsole.records.sections import (
-    AdditiveSection,
+from revconsole.records.sections import Section
+from revconsole.records.sections.model import (
     Cct,
     Cnn,
     Conformer,
-    HamiltonianSection,
     Mlp,
     Python,
-    ResidualSection,
     Resnet,
-    Section,
     Svm,
     Swin,
     TimmModel,
@@ -21,6 +18,7 @@ from revconsole.records.sections import (
     Vit,
 )
 from revconsole.records.sections.rule import Rule
+from revconsole.records.sections.scheme import AdditiveSection, HamiltonianSection, ResidualSection
 
 if TYPE_CHECKING:
     from revconsole.records.settings.plan import Plan

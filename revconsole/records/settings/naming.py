@@ -1,6 +1,7 @@
 """What people call the model of a plan: the architecture, and which member of its family."""
 
-from revconsole.records.sections import Model, Svm
+from revconsole.records.sections import Model
+from revconsole.records.sections.model import Svm
 
 TELLING = ("name", "layers", "variant", "function")
 """Settings that say which member of its family a model is."""

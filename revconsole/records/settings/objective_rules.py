@@ -3,7 +3,8 @@
 import math
 from typing import TYPE_CHECKING
 
-from revconsole.records.sections import ClassificationSection, Dino, Mae, Vit
+from revconsole.records.sections.model import Vit
+from revconsole.records.sections.objective import ClassificationSection, Dino, Mae
 from revconsole.records.sections.rule import Rule
 
 if TYPE_CHECKING:

@@ -17,28 +17,27 @@ from revconsole.records.datasets import catalogue, sources
 from revconsole.records.datasets.facts import DatasetFacts
 from revconsole.records.sections import (
     KINDS,
-    AdamW,
     Backward,
-    BdiaSection,
-    ClassificationSection,
-    CoefficientsSection,
-    Cosine,
     Data,
     Model,
-    MomentumSection,
     Objective,
-    OneCycle,
     Optimizer,
-    ResidualSection,
     Schedule,
     Scheme,
     Section,
-    Sgd,
-    Svm,
     Train,
-    Vit,
 )
+from revconsole.records.sections.model import Svm, Vit
+from revconsole.records.sections.objective import ClassificationSection
+from revconsole.records.sections.optimizer import AdamW, Sgd
 from revconsole.records.sections.rule import Rule
+from revconsole.records.sections.schedule import Cosine, OneCycle
+from revconsole.records.sections.scheme import (
+    BdiaSection,
+    CoefficientsSection,
+    MomentumSection,
+    ResidualSection,
+)
 from revconsole.records.settings.data_rules import check_data
 from revconsole.records.settings.model_rules import check_model
 from revconsole.records.settings.objective_rules import check_objective

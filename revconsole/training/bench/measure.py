@@ -22,7 +22,7 @@ from revconsole.records.findings.benchmark import (
     Update,
 )
 from revconsole.records.logs.events import Scalar
-from revconsole.records.sections import Vit
+from revconsole.records.sections.model import Vit
 from revconsole.records.settings.naming import title
 from revconsole.training.bench import memory, processes, timing, work
 from revconsole.training.bench.memory import Needs

@@ -26,7 +26,7 @@ from torch.utils.flop_counter import flop_registry
 
 from revconsole.errors import RevconsoleError
 from revconsole.records.logs.events import Scalar
-from revconsole.records.sections import Python, Svm
+from revconsole.records.sections.model import Python, Svm
 from revconsole.records.settings.plan import Plan
 from revconsole.training.setup.build import without_memory
 

@@ -15,7 +15,8 @@ import torch
 from pydantic import ValidationError
 
 from revconsole.errors import RevconsoleError
-from revconsole.records.sections import Backward, Svm
+from revconsole.records.sections import Backward
+from revconsole.records.sections.model import Svm
 from revconsole.records.sections.rule import Rule
 from revconsole.records.settings import growth
 from revconsole.records.settings.plan import Plan

@@ -28,7 +28,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from revconsole.data import mirrored, resized_crops
 from revconsole.records.keys import key
-from revconsole.records.sections import Dino
+from revconsole.records.sections.objective import Dino
 from revconsole.records.settings.objective_rules import local_size
 from revconsole.records.settings.plan import Plan
 from revconsole.training.objectives._encoder import features, headless, spared

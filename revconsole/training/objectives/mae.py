@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from revconsole.data import moved
 from revconsole.records.keys import key
-from revconsole.records.sections import Mae
+from revconsole.records.sections.objective import Mae
 from revconsole.records.settings.objective_rules import masked
 from revconsole.records.settings.plan import Plan
 from revconsole.training.objectives._encoder import embedded, encoded, features, headless, spared

@@ -13,7 +13,7 @@ from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.models import timm
 from revconsole.records.datasets.counts import counted
 from revconsole.records.runs.store import RunStore
-from revconsole.records.sections import Python, Svm, TimmModel
+from revconsole.records.sections.model import Python, Svm, TimmModel
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible.audit.sight import left_out, seen
 from revconsole.training.checkpoints import starts

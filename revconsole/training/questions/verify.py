@@ -18,7 +18,8 @@ from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.models._own import WHERE, blamed, made, working_folder_importable
 from revconsole.records.keys import key
 from revconsole.records.logs.events import Advised
-from revconsole.records.sections import ClassificationSection, Svm
+from revconsole.records.sections.model import Svm
+from revconsole.records.sections.objective import ClassificationSection
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible.audit import FROZEN, LOSS, RUN, Check, checks
 from revconsole.training.machine import devices, precision

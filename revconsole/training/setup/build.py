@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.models._views import Views, width_of, without_head
 from revconsole.records.keys import key
-from revconsole.records.sections import Python, TimmModel, Vit
+from revconsole.records.sections.model import Python, TimmModel, Vit
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible import (
     Backward,

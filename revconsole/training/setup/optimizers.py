@@ -13,8 +13,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from revconsole.errors import ProfileError, UnknownName
-from revconsole.records.sections import Adam, AdamW, Sgd, TimmOptimizer
 from revconsole.records.sections import Optimizer as Settings
+from revconsole.records.sections.optimizer import Adam, AdamW, Sgd, TimmOptimizer
 
 SCALE = "lr_scale"
 """timm's word for a group's share of the learning rate."""

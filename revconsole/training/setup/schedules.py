@@ -15,12 +15,12 @@ lengthened, n of a step is the length that the run had when that step was planne
 import math
 from dataclasses import dataclass
 
-from revconsole.records.sections import (
+from revconsole.records.sections import Schedule
+from revconsole.records.sections.schedule import (
     Constant,
     Cosine,
     Exponential,
     OneCycle,
-    Schedule,
     StepSchedule,
 )
 

@@ -29,7 +29,8 @@ from revconsole.data import (
 from revconsole.errors import RunFailed
 from revconsole.models.svm import SupportVectors
 from revconsole.records.keys import key
-from revconsole.records.sections import CoefficientsSection, Svm
+from revconsole.records.sections.model import Svm
+from revconsole.records.sections.scheme import CoefficientsSection
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible import move_weights, set_draws
 from revconsole.training.machine import devices, precision

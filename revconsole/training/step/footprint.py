@@ -13,7 +13,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from revconsole.records.sections import Sgd
+from revconsole.records.sections.optimizer import Sgd
 from revconsole.training.machine.resident import forget_peak, most_resident
 from revconsole.training.setup.training_state import TrainingState
 

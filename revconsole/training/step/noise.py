@@ -3,7 +3,7 @@
 from torch import nn
 
 from revconsole.records.logs.noise import CLEAN
-from revconsole.records.sections import BdiaSection
+from revconsole.records.sections.scheme import BdiaSection
 from revconsole.training.setup.training_state import TrainingState
 
 DROPOUTS = (

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from revconsole.data import OpenedSplit
-from revconsole.records.sections import OneCycle, Sgd
+from revconsole.records.sections.optimizer import Sgd
+from revconsole.records.sections.schedule import OneCycle
 from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.watching.seen import WatchedRun
 
