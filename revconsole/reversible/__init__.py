@@ -9,7 +9,7 @@ of `schemes` (`two_step` is what most of them share). Beneath: `lossless` is the
 `rounding` the rule on what floats may lose,
 `replay` what makes a second evaluation equal to the first (`switches` of torch, a block's `past`), `extras` what blocks are given besides
 their stream. Above: `sequence` is the module that a model holds (`looped` where the model walks
-over it), `rewire` how it gets there (one `trial` run, on `examples`, shows the
+over it, `repeated` where it calls one block several times), `rewire` how it gets there (one `trial` run, on `examples`, shows the
 `stacks`, by the `skips` in its graph; `splits` tells attention from MLP
 by `walks` over a block; `ends` widens the head),
 `budget` which blocks keep their activations or a stream all the same (of the `mixtures` there are), `kept` counts the bytes that wait

@@ -20,9 +20,10 @@ from torch.utils._pytree import tree_flatten
 from revconsole.reversible.examples import Inputs
 from revconsole.reversible.extras import same_arguments
 from revconsole.reversible.nested import tensors_in
+from revconsole.reversible.proxies import itself
 from revconsole.reversible.rest import at_work
 from revconsole.reversible.skips import Node
-from revconsole.reversible.trial import FAILURES, Made, ModuleCall, TrialRun, run_on
+from revconsole.reversible.trial import FAILURES, Made, ModuleCall, TrialRun, has_graph, run_on
 
 NAMED = 3  # names in a sentence
 
@@ -127,9 +128,10 @@ def _held(alive: Mapping[int, Tensor]) -> dict[int, Tensor]:
 def _places(model: nn.Module, kept: Mapping[int, Tensor]) -> tuple[str, ...]:
     """Where tensors are kept: attributes of modules, or a word for the last of them if none is."""
     wanted = {id(tensor) for tensor in kept.values()}
+    modules = {itself(module): path for path, module in reversed(list(model.named_modules()))}
     held = [
         f"{path}.{name} is kept".lstrip(".")
-        for path, module in model.named_modules()
+        for module, path in reversed(modules.items())
         for name, value in vars(module).items()
         if any(id(each) in wanted for each in tensors_in(value, 2))
     ]
@@ -164,7 +166,7 @@ class _Graph:
         paths = {module: path for path, module in model.named_modules()}
         calls = [call for each in run.calls.values() for call in each]
         for call in sorted(calls, key=lambda call: call.end, reverse=True):  # the innermost last
-            if isinstance(call.handed, Tensor) and call.handed.grad_fn is not None:
+            if has_graph(call.handed):
                 graph.makers[call.handed.grad_fn] = paths.get(call.module, "")
             if call.mark is not None:
                 graph.marks[call.mark] = call

@@ -6,6 +6,7 @@ inside a block run as ever, and those of a container go over to the sequence tha
 """
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MethodType
 from typing import Any
@@ -21,6 +22,7 @@ KINDS = {
     "_backward_hooks": "backward hook",
     "_backward_pre_hooks": "backward pre-hook",
 }
+BACKWARD = {place: kind for place, kind in KINDS.items() if "backward" in place}
 OTHERS = (
     "_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks_with_kwargs",
     "_is_full_backward_hook", "_state_dict_hooks", "_state_dict_pre_hooks",
@@ -31,13 +33,13 @@ OWN = ("revconsole.", "torch.distributed.")
 """Ours look on, and sharded weights have their own sentence."""
 
 
-def foreign_hook(block: nn.Module) -> str:
-    """What kind of hook the block has that a scheme would not run; empty if it has none.
+def foreign_hook(block: nn.Module, kinds: Mapping[str, str] = KINDS) -> str:
+    """Which of these kinds of hooks the block has that a scheme would not run; empty if it has none.
 
     Hugging Face's models put hooks on their blocks for good once somebody has asked for hidden states
     or attentions; these count only while somebody asks.
     """
-    for place, kind in KINDS.items():
+    for place, kind in kinds.items():
         for hook in getattr(block, place).values():
             where = getattr(hook, "__module__", None) or ""
             if where == RECORDING and not _recording():

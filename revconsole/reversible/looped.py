@@ -34,8 +34,7 @@ class LoopedSequence(ReversibleSequence):
 
     def __iter__(self) -> Iterator[Any]:
         """The blocks, or their stand-ins."""
-        plain = self.scheme.plain
-        if plain == "always" or (plain == "in evaluation" and not self.training):
+        if self.called_one_by_one:
             yield from self._modules.values()
             return
         if traced():
@@ -43,7 +42,7 @@ class LoopedSequence(ReversibleSequence):
                 "torch.jit.trace cannot follow a model that walks over its wired blocks: use "
                 "`torch.export.export`, or a scheme that is the plain network in evaluation, such as bdia"
             )
-        stretches = self._named_stretches()
+        stretches = self.named_stretches()
         for wired, names in stretches:
             if not wired:
                 yield from (self._modules[name] for name in names)
@@ -97,17 +96,17 @@ class StandIn:
 class RunsAll(StandIn):
     """Stands for the first block of a run and computes all of it.
 
-    names: of the blocks of the run. fields_then: by name, what the blocks after the first and their arguments held
-    when the run was computed.
+    names: of the blocks of the run. reached: the one whose output was handed on last. fields_then: by name, what the
+    blocks after the first and their arguments held when the run was computed.
     """
 
-    OWN = frozenset({"sequence", "names", "arguments", "after", "handed", "fields_then"})
+    OWN = frozenset({"sequence", "names", "arguments", "after", "reached", "fields_then"})
 
     def __init__(self, sequence: ReversibleSequence, names: Sequence[str]) -> None:
         self.sequence, self.names = sequence, names
         self.arguments: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
         self.after: Tensor | None = None
-        self.handed: Tensor | None = None
+        self.reached = ""
         self.fields_then: dict[str, list[Held]] = {}
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -117,17 +116,23 @@ class RunsAll(StandIn):
     @property
     def block(self) -> nn.Module:
         """The block that it stands for."""
-        return self.sequence.get_submodule(self.names[0])
+        return self.sequence.named_blocks[self.names[0]]
 
     def _run(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         self.arguments = args, kwargs
         self.after = ReversibleSequence.forward(self.sequence, x, *args, **kwargs)
-        self.fields_then = {
-            name: states(self.sequence.get_submodule(name), self.arguments)
-            for name in self.names[1:]
-        }
-        self.handed = self.after if len(self.names) == 1 else Pending(x, self.names[0])
-        return self.handed
+        if len(self.names) == 1:
+            return self.after
+        blocks = self.sequence.named_blocks
+        later = {name: blocks[name] for name in self.names[1:]}
+        held = {block: states(block, self.arguments) for block in set(later.values())}
+        self.fields_then = {name: held[block] for name, block in later.items()}
+        return self.hand_on(x, self.names[0])
+
+    def hand_on(self, x: Tensor, name: str) -> Pending:
+        """What the model is given for the output of that block."""
+        self.reached = name
+        return Pending(x, name, run=self)
 
 
 class PassesThrough(StandIn):
@@ -145,12 +150,12 @@ class PassesThrough(StandIn):
     @property
     def block(self) -> nn.Module:
         """The block that it stands for."""
-        return self.first.sequence.get_submodule(self.name)
+        return self.first.sequence.named_blocks[self.name]
 
     def _next(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         first, names = self.first, self.first.names
         before = names[names.index(self.name) - 1]
-        straight = x is first.handed and isinstance(x, Pending) and x.block == before
+        straight = isinstance(x, Pending) and x.run is first and x.block == before == first.reached
         if (
             first.after is None
             or not straight
@@ -162,9 +167,8 @@ class PassesThrough(StandIn):
             )
         self._require_as_computed()
         if self.name != names[-1]:
-            first.handed = Pending(x, self.name)
-            return first.handed
-        after, first.after, first.handed = first.after, None, None
+            return first.hand_on(x, self.name)
+        after, first.after = first.after, None
         return after
 
     def _require_as_computed(self) -> None:

@@ -37,17 +37,18 @@ def asks_for_form(function: Callable[..., Any]) -> bool:
 class Pending(Tensor):
     """Stands for the output of the block `name`, which is inside a run: it has a form and no values.
 
-    like: a tensor of its shape, dtype and device.
+    like: a tensor of its shape, dtype and device. run: of whoever hands it on, to know it again.
     """
 
     block: str
+    run: object
 
     @staticmethod
-    def __new__(cls: type[Self], like: Tensor, name: str) -> Self:  # noqa: D102  see the class
+    def __new__(cls: type[Self], like: Tensor, name: str, *, run: object = None) -> Self:  # noqa: D102  see the class
         made: Self = Tensor._make_wrapper_subclass(  # noqa: SLF001  torch's way
             cls, like.shape, dtype=like.dtype, device=like.device
         )
-        made.block = name
+        made.block, made.run = name, run
         return made
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]

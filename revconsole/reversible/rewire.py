@@ -14,7 +14,8 @@ blocks, pooling, head) is left alone.
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -28,12 +29,14 @@ from revconsole.reversible.examples import Example
 from revconsole.reversible.hooks import hand_over
 from revconsole.reversible.looped import LoopedSequence
 from revconsole.reversible.pairs import BlockList, PairedSequence, paired
+from revconsole.reversible.repeated import RepeatedSequence
 from revconsole.reversible.rounding import require_digits_in
 from revconsole.reversible.scheme import Backward, Scheme, make_scheme
 from revconsole.reversible.sequence import ReversibleSequence
 from revconsole.reversible.stack import Stack
 from revconsole.reversible.stacks import Blocks, Search
-from revconsole.reversible.trial import run_once
+from revconsole.reversible.trial import TrialRun, run_once
+from revconsole.reversible.turns import Turn, Turns, in_turns, left_alone, replaced
 from revconsole.reversible.unwire import Origin
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -78,8 +81,7 @@ def surveys(
 ) -> list[Survey]:
     """A survey for each of several schemes, from one run of the model."""
     found = []
-    with paired(model, example):
-        seen = _seen(model, example, batch_axis)
+    with _searched(model, example, batch_axis) as seen:
         for scheme in schemes:
             stacks, unwired = seen.stacks(scheme)
             found.append(
@@ -108,8 +110,8 @@ def rewire(
     """
     wired = _made(scheme)
     require_same_width(model, wired)
-    with paired(model, example):
-        unwired = _rewired(model, wired, backward, example, batch_axis)
+    with _searched(model, example, batch_axis) as seen:
+        unwired = _rewired(model, wired, backward, seen)
     for path, reason in unwired.items():
         log.warning("left %s as it was: %s", path, reason)
     return model
@@ -119,11 +121,10 @@ def _rewired(
     model: nn.Module,
     wired: Scheme,
     backward: Backward,
-    example: Example | None,
-    batch_axis: int | None,
+    seen: "_SurveyedModel",
 ) -> Mapping[str, str]:
     """Put in the sequences; returns what is left alone, with the reason."""
-    stacks, unwired = _seen(model, example, batch_axis).stacks(wired)
+    stacks, unwired = seen.stacks(wired)
     if not stacks:
         raise NotInvertible(
             f"{type(model).__name__} has no stack of residual blocks to rewire ({_told(unwired)})"
@@ -132,7 +133,7 @@ def _rewired(
         wired.require_inverse(max(stack.longest for stack in stacks))
         for stack in stacks:
             for run in stack.runs:
-                blocks = [stack.container.get_submodule(name) for name in run]
+                blocks = [stack.block(name) for name in run]
                 require_digits_in(wired, blocks, [backward] * len(run))
 
     joined_before = any(isinstance(module, ReversibleSequence) for module in model.modules())
@@ -140,10 +141,13 @@ def _rewired(
     narrow = {name: getattr(model, name) for name in ends}
     put_ends(model, ends)
     for stack in stacks:
-        parent, _, name = stack.path.rpartition(".")
         sequence = _sequence(stack, wired, backward)
         sequence.origin = Origin.of(stack.container, stack.path, narrow)
-        setattr(model.get_submodule(parent), name, sequence)
+        if isinstance(sequence, RepeatedSequence):
+            replaced(model, stack.container, sequence)
+        else:
+            parent, _, name = stack.path.rpartition(".")
+            setattr(model.get_submodule(parent), name, sequence)
     return unwired
 
 
@@ -172,14 +176,14 @@ class _SurveyedModel:
             return self._from_children(scheme)
         search = Search(blocks=self.blocks, scheme=scheme)
         stacks = _worthwhile(search.below(self.model, ""), search.unwired)
-        runs = [[s.container.get_submodule(n) for n in run] for s in stacks for run in s.runs]
+        runs = [[s.block(n) for n in run] for s in stacks for run in s.runs]
         if stacks and joins(scheme):
             try:
                 require_end(self.model, runs, self.blocks.run)
             except NotInvertible as misfit:
                 return [], {stack.path: str(misfit) for stack in stacks} | search.unwired
         if not stacks and not search.unwired:
-            return [], self.blocks.repeated(self.model) or {"": NOTHING}
+            return [], left_alone(self.model, self.blocks.run) or {"": NOTHING}
         return self._with_axes(stacks, scheme, search.unwired), search.unwired
 
     def _with_axes(
@@ -204,7 +208,7 @@ class _SurveyedModel:
     def _axis(self, stack: Stack) -> int | None:
         """The axis of the batch in the streams of a stack."""
         run = stack.runs[0]
-        first, last = (stack.container.get_submodule(name) for name in (run[0], run[-1]))
+        first, last = map(stack.block, (run[0], run[-1]))
         return None if self.axes is None else self.axes.batch(first, last)
 
     def _from_children(self, scheme: Scheme) -> tuple[list[Stack], dict[str, str]]:
@@ -227,14 +231,29 @@ def _worthwhile(stacks: list[Stack], unwired: dict[str, str]) -> list[Stack]:
     return [stack for stack in stacks if stack.longest > 1]
 
 
-def _seen(model: nn.Module, example: Example | None, batch_axis: int | None) -> _SurveyedModel:
+@contextmanager
+def _searched(
+    model: nn.Module, example: Example | None, batch_axis: int | None
+) -> Iterator[_SurveyedModel]:
+    """What is seen of a model, which within a `with` has blocks in a row where there are others in truth."""
+    with ExitStack() as stack:
+        stack.enter_context(paired(model, example))
+        yield _seen(model, example, batch_axis, stack)
+
+
+def _seen(
+    model: nn.Module, example: Example | None, batch_axis: int | None, until: ExitStack
+) -> _SurveyedModel:
+    def once() -> TrialRun:
+        return run_once(model, example, closed=ReversibleSequence)
+
     try:
-        run = run_once(model, example, closed=ReversibleSequence)
+        run = in_turns(model, once(), once, until)
     except NotInvertible as failure:
         return _SurveyedModel(model=model, blocks=None, inside={}, failure=str(failure))
     except NotImplementedError:
         children = model.named_children()
-        inside = {name: _seen(child, example, batch_axis) for name, child in children}
+        inside = {name: _seen(child, example, batch_axis, until) for name, child in children}
         return _SurveyedModel(model=model, blocks=None, inside=inside, failure="has no forward")
     training = in_training(model, run.inputs, closed=ReversibleSequence)
     return _SurveyedModel(
@@ -253,8 +272,12 @@ def _made(scheme: Scheme | str) -> Scheme:
 
 def _sequence(stack: Stack, scheme: Scheme, backward: Backward) -> ReversibleSequence:
     """The container's children under their names, wired."""
+    if isinstance(stack.container, Turns | RepeatedSequence):
+        return _repeated(stack, stack.container, scheme, backward)
     children = stack.container._modules  # noqa: SLF001  named_children hides a block used twice
-    named = OrderedDict((name, child) for name, child in children.items() if child is not None)
+    named = OrderedDict(
+        (name, _block(child)) for name, child in children.items() if child is not None
+    )
     taken = {name for run in stack.runs for name in run}
     paired_up = isinstance(stack.container, BlockList | PairedSequence)
     looped = PairedSequence if paired_up else LoopedSequence
@@ -269,4 +292,27 @@ def _sequence(stack: Stack, scheme: Scheme, backward: Backward) -> ReversibleSeq
     )
     sequence.training = stack.container.training
     hand_over(stack.container, sequence)
+    return sequence
+
+
+def _block(child: nn.Module) -> nn.Module:
+    """The child, or the block of which it is a turn."""
+    return child.settled() if isinstance(child, Turn) else child
+
+
+def _repeated(
+    stack: Stack, container: Turns | RepeatedSequence, scheme: Scheme, backward: Backward
+) -> RepeatedSequence:
+    """The block that is called several times, wired."""
+    for turn in container.children() if isinstance(container, Turns) else ():
+        _block(turn)
+    sequence = RepeatedSequence(
+        container.proxied[0],
+        len(stack.runs[0]),
+        scheme=scheme,
+        backward=backward,
+        batch_axis=stack.batch_axis or 0,
+    )
+    if isinstance(container, RepeatedSequence):
+        hand_over(container, sequence)
     return sequence

@@ -10,13 +10,12 @@ of three things, with the same outputs for the same draws:
 
 Each block may have its own, and may also be `anchored`: undone, but for the stream that its last
 residual is added to, which is kept, so that this is evaluated again no further than its gradient needs.
-`budget` chooses them. In evaluation and under `no_grad` all three are
-the plain forward.
+`budget` chooses them. In evaluation and under `no_grad` all three are the plain forward.
 """
 
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -65,8 +64,7 @@ class ReversibleSequence(nn.Sequential):
 
     In training a block with hooks of its own raises, as its branches are called and not itself (hooks
     on modules inside it run, again in the backward); where the scheme's evaluation is plain they run.
-    Raises UnknownName for a backward there is not, and NotInvertible for `reversible` with a scheme
-    that cannot undo this many blocks.
+    Raises UnknownName for an unknown backward, NotInvertible for what cannot undo this many blocks.
     """
 
     def __init__(
@@ -94,10 +92,30 @@ class ReversibleSequence(nn.Sequential):
     @scheme.setter
     def scheme(self, wanted: Scheme) -> None:
         self._scheme = wanted
-        for name, block in self._modules.items():
-            if name not in self.unwired and block is not None:
+        for name, block in self.named_blocks.items():
+            if name not in self.unwired:
                 forgotten(block)
                 guard(block, Guard(scheme=wanted, name=name, forward=own_forward(block)))
+
+    @property
+    def named_blocks(self) -> Mapping[str, nn.Module]:
+        """What the sequence calls, by name, in order; a block used several times is there several times."""
+        return dict(self._modules)
+
+    def placed(self, path: str) -> list[tuple[str, nn.Module]]:
+        """Each block once, with its path in a model that has the sequence at this path."""
+        return [(f"{path}.{name}".lstrip("."), block) for name, block in self.named_children()]
+
+    @property
+    def plain_now(self) -> bool:
+        """Whether calling the blocks one after the other gives what the scheme does now."""
+        plain = self.scheme.plain
+        return plain == "always" or (plain == "in evaluation" and not self.training)
+
+    @property
+    def called_one_by_one(self) -> bool:
+        """Whether who calls its blocks one after the other gets all that the sequence is for."""
+        return self.plain_now and not (self._keeps() and set(self.backwards) != {"stored"})
 
     @property
     def backward(self) -> Backward | tuple[Backward, ...]:
@@ -206,20 +224,19 @@ class ReversibleSequence(nn.Sequential):
         That is the network the blocks came from, to the bit, or a model in bf16, finer than whose rounding
         no grid is. A grid is for the way back.
         """
-        plain = self.scheme.plain == "in evaluation"
-        return (
-            _in_floats(self.scheme) if not self.training and (plain or _coarse(x)) else self.scheme
-        )
+        floats = not self.training and (self.scheme.plain == "in evaluation" or _coarse(x))
+        return _in_floats(self.scheme) if floats else self.scheme
 
     def _stretches(self) -> Iterator[tuple[bool, list[nn.Module]]]:
         """The children in order, as runs, each wired, and stretches that are called as they are."""
-        for wired, names in self._named_stretches():
-            yield wired, [self.get_submodule(name) for name in names]
+        named = self.named_blocks
+        for wired, names in self.named_stretches():
+            yield wired, [named[name] for name in names]
 
-    def _named_stretches(self) -> list[tuple[bool, list[str]]]:
+    def named_stretches(self) -> list[tuple[bool, list[str]]]:
         """The same by name."""
         stretches: list[tuple[bool, list[str]]] = []
-        for name in self._modules:
+        for name in self.named_blocks:
             wired = name not in self.unwired
             if not stretches or stretches[-1][0] != wired or name in self.starts:
                 stretches.append((wired, []))
@@ -228,8 +245,7 @@ class ReversibleSequence(nn.Sequential):
 
     def _require_as_rewired(self, blocks: Sequence[nn.Module]) -> None:
         """Raise RevconsoleError for hooks of blocks that would not run, and for another forward."""
-        plain = self.scheme.plain
-        if plain == "always" or (plain == "in evaluation" and not self.training):
+        if self.plain_now:
             return
         for block in blocks:
             for hook in block._forward_pre_hooks.values():  # noqa: SLF001  the guard is one of them
@@ -349,10 +365,7 @@ def set_draws(model: nn.Module, source: Draws) -> None:
 
 
 def move_weights(model: nn.Module, progress: float) -> None:
-    """Move the weights of every scheme that has some to move; see `Coefficients.at`.
-
-    progress: 0 is where they start, 1 where they end.
-    """
+    """Move the weights of every scheme that has some, from 0 to 1; see `Coefficients.at`."""
     for sequence in sequences(model):
         if isinstance(sequence.scheme, Coefficients):
             sequence.scheme = sequence.scheme.at(progress)

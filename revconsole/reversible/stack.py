@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
+from revconsole.reversible.sequence import ReversibleSequence
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
@@ -29,10 +31,16 @@ class Stack:
         """How many blocks the longest run has."""
         return max(len(run) for run in self.runs)
 
+    def block(self, name: str) -> nn.Module:
+        """The block of that name."""
+        if isinstance(self.container, ReversibleSequence):
+            return self.container.named_blocks[name]
+        return self.container.get_submodule(name)
+
     @property
     def first(self) -> nn.Module:
         """Its first block."""
-        return self.container.get_submodule(self.runs[0][0])
+        return self.block(self.runs[0][0])
 
     def under(self, name: str) -> "Stack":
         """The same in a model that holds this one under a name."""

@@ -24,7 +24,8 @@ from revconsole.reversible.sequence import ReversibleSequence
 from revconsole.reversible.skips import Node
 from revconsole.reversible.splits import BlockSplit, fitting
 from revconsole.reversible.stack import Stack
-from revconsole.reversible.trial import ModuleCall, TrialRun, may_be_block
+from revconsole.reversible.trial import ModuleCall, TrialRun, all_recorded, may_be_block
+from revconsole.reversible.turns import Turns
 
 NO_BLOCK = "is no block"
 PARTED = "is given other arguments than its neighbours, or the model acts between them"
@@ -77,17 +78,6 @@ class Blocks:
         if not reason and (reason := self._crossed(module)):
             self.unsafe.add(module)
         return reason
-
-    def repeated(self, model: nn.Module) -> dict[str, str]:
-        """Residual blocks that are used several times, the outermost, by path, with what to do."""
-        found: dict[str, str] = {}
-        for path, module in model.named_modules():
-            calls = self.run.calls.get(module, [])
-            weighty = may_be_block(module) and any(True for _ in module.parameters())
-            inside = any(_inside(path, outer) for outer in found)
-            if path and weighty and not inside and len(calls) > 1 and not misfit(calls[0]):
-                found[path] = f"{type(module).__name__} {not_once(module, len(calls))}"
-        return found
 
     def _crossed(self, module: nn.Module) -> str:
         """What crosses the borders of a block besides its stream; empty if nothing does."""
@@ -171,16 +161,23 @@ class Blocks:
 
 @dataclass(slots=True, kw_only=True)
 class Search:
-    """The stacks that a scheme can take, and what is left alone with the reason, by path."""
+    """The stacks that a scheme can take, and what is left alone with the reason, by path.
+
+    turns: those that were met.
+    """
 
     blocks: Blocks
     scheme: Scheme
     unwired: dict[str, str] = field(default_factory=dict)
+    turns: set[nn.Module] = field(default_factory=set)
 
     def below(self, container: nn.Module, path: str) -> list[Stack]:
         """The stacks in a module and in what it holds."""
         if isinstance(container, ReversibleSequence):
             return self._again(container, path)
+        if container in self.turns:
+            return []  # it has several names
+        self.turns |= {container} if isinstance(container, Turns) else set()
         children = _children(container)
         inner = {name: self.below(child, _join(path, name)) for name, child in children.items()}
         reasons = {n: self._reason(child, i) for i, (n, child) in enumerate(children.items())}
@@ -188,6 +185,12 @@ class Search:
         way = self._way(container, path) if fit else ""
         runs = self._runs(children, fit, inner) if fit and way in {"called", "looped"} else []
         taken = {name for run in runs for name in run}
+        if isinstance(container, Turns) and (
+            not runs or (uneven := container.uneven(runs)) or container.unfit(self.blocks.looks)
+        ):
+            self._tell(container, path, children, reasons, taken=taken, inner=inner, way=way)
+            self._tell_once(container, path, uneven if runs else "")
+            return [stack for name in children for stack in inner[name]]
 
         for name in taken:
             for gone in [key for key in self.unwired if _inside(key, _join(path, name))]:
@@ -199,10 +202,18 @@ class Search:
         own = Stack(path=path, container=container, runs=tuple(runs), looped=way == "looped")
         return [*below, own]
 
+    def _tell_once(self, turns: Turns, path: str, why: str) -> None:
+        """Put down once, for the block, what is said of its calls. why: it is not wired, if nothing was said."""
+        said = [self.unwired.pop(key) for key in list(self.unwired) if _inside(key, path)]
+        if why := turns.unfit(self.blocks.looks) or next(iter(said), why):
+            kind, count = type(turns.proxied[0]).__name__, len(list(turns.children()))
+            self.unwired[path] = (
+                f"{kind} is called {count} times in a run, and {why.removeprefix(f'{kind} ')}"
+            )
+
     def _again(self, sequence: ReversibleSequence, path: str) -> list[Stack]:
         """A sequence that is wired already, with the runs it has."""
-        names = {id(block): name for name, block in sequence._modules.items()}  # noqa: SLF001  named_children hides a block used twice
-        runs = tuple(tuple(names[id(block)] for block in run) for run in sequence.runs)
+        runs = tuple(tuple(names) for wired, names in sequence.named_stretches() if wired)
         try:
             for index, block in enumerate(block for run in sequence.runs for block in run):
                 self.scheme.couplings(block, index, None)
@@ -241,7 +252,12 @@ class Search:
         if run.by_index(container):
             return "takes its blocks by index"
         walked = getattr(kind, "__iter__", None)
-        if walked not in {nn.Sequential.__iter__, nn.ModuleList.__iter__, BlockList.__iter__}:
+        if walked not in {
+            nn.Sequential.__iter__,
+            nn.ModuleList.__iter__,
+            BlockList.__iter__,
+            Turns.__iter__,
+        }:
             return f"takes its blocks from a {kind.__name__}"
         turns = [call.turn for child in container.children() for call in run.calls.get(child, ())]
         return "looped" if turns == sorted(turns) else "walks over its blocks in another order"
@@ -327,7 +343,7 @@ class Search:
             elif taken or child in self.blocks.unsafe:
                 self.unwired[where] = f"{kind} {reasons[name]}"
         listed = self.blocks.chained(container) or isinstance(
-            container, nn.Sequential | nn.ModuleList
+            container, nn.Sequential | nn.ModuleList | Turns
         )
         told = taken or any(inner.values()) or any(_inside(key, path) for key in self.unwired)
         alike = len(children) > 1 and len({type(child) for child in children.values()}) == 1
@@ -342,7 +358,7 @@ class Search:
 def _split(call: ModuleCall) -> BlockSplit | str:
     """The split whose branches add up to what the block computes; WHOLE if none does."""
     given = (call.stream, *call.given[1:])
-    with at_rest(call.module):
+    with at_rest(call.module), all_recorded(call.module):
         return fitting(call.module, given, call.named) or parts.WHOLE
 
 

@@ -181,7 +181,7 @@ class TrialRun:
             call.changed = call.inner._version > 0  # noqa: SLF001  the only record of a change in place
         self.note(out)
         first = call.out
-        if call.mark is None or not isinstance(first, Tensor) or first.grad_fn is None:
+        if call.mark is None or not has_graph(first):
             return out
         call.exit = first.clone()
         self.exits[id(call.exit)] = call
@@ -191,8 +191,7 @@ class TrialRun:
     def note(self, made: Any) -> None:
         """Put down tensors with a graph, without keeping them alive."""
         for each in made if isinstance(made, list | tuple) else (made,):
-            known = isinstance(each, Tensor) and not isinstance(each, Pending)
-            if known and each.grad_fn is not None:
+            if has_graph(each):
                 number = each.grad_fn._sequence_nr()  # noqa: SLF001  the order they were made in
                 self.made.append((weakref.ref(each), number))
 
@@ -273,7 +272,7 @@ def run_on(model: nn.Module, inputs: Inputs, *, closed: type[nn.Module]) -> Tria
     """The calls of one run on these inputs, with the model as it stands."""
     run = TrialRun(inputs=inputs, nexts=_nexts(model))
     args, kwargs = inputs.fresh()
-    with _all_recorded(model), _watched(model, run, closed), _Uses(run):
+    with all_recorded(model), _watched(model, run, closed), _Uses(run):
         run.output = model(*args, **kwargs)
     return run
 
@@ -289,7 +288,7 @@ def _nexts(model: nn.Module) -> dict[nn.Module, nn.Module]:
 
 
 @contextmanager
-def _all_recorded(model: nn.Module) -> Iterator[None]:
+def all_recorded(model: nn.Module) -> Iterator[None]:
     """Let autograd record what comes of every weight, frozen ones too."""
     frozen = [p for p in model.parameters() if p.is_floating_point() and not p.requires_grad]
     try:
@@ -363,9 +362,16 @@ def _stand() -> Stand:
     return own, hash((random.getstate(), bytes(numbers), place))
 
 
+def has_graph(made: Any) -> bool:
+    """Whether it is a tensor with a graph, as far as it has values."""
+    known = isinstance(made, Tensor) and not isinstance(made, Pending)
+    return known and made.grad_fn is not None
+
+
 def _recordable(stream: Any) -> bool:
     """Whether autograd, as it is set now, can record what comes of it."""
-    floats = isinstance(stream, Tensor) and stream.is_floating_point()
+    known = isinstance(stream, Tensor) and not isinstance(stream, Pending)
+    floats = known and stream.is_floating_point()
     return floats and torch.is_grad_enabled()
 
 

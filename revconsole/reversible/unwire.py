@@ -16,7 +16,9 @@ from revconsole.reversible import branches
 from revconsole.reversible.ends import EndsGuard
 from revconsole.reversible.hooks import Guard
 from revconsole.reversible.pairs import BlockList, PairedBlock
+from revconsole.reversible.repeated import RepeatedSequence
 from revconsole.reversible.sequence import ReversibleSequence
+from revconsole.reversible.turns import Turns, replaced
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -40,6 +42,8 @@ class Origin:
             kept: Origin | None = container.origin
             return kept
         plain = container.origin[0] if isinstance(container, BlockList) else container
+        if isinstance(container, Turns):
+            plain = container.proxied[0]
         return cls(container=plain, path=path, ends=ends)
 
 
@@ -59,8 +63,11 @@ def unwire(model: Model) -> Model:
     for path, sequence in list(model.named_modules()):
         if not isinstance(sequence, ReversibleSequence):
             continue
-        parent, _, name = path.rpartition(".")
-        setattr(model.get_submodule(parent), name, _plain(sequence))
+        if isinstance(sequence, RepeatedSequence):
+            replaced(model, sequence, sequence.given_back())
+        else:
+            parent, _, name = path.rpartition(".")
+            setattr(model.get_submodule(parent), name, _plain(sequence))
         if sequence.origin is not None and sequence.origin.ends:
             root = path.removesuffix(sequence.origin.path).rstrip(".")
             _narrowed(model.get_submodule(root), sequence.origin.ends)

@@ -45,6 +45,8 @@ GRID = f"seeds=[{','.join(map(str, range(1001)))}]"
         (["stop", "nobody"], 3, "answers to 'nobody'"),
         (["compare", "nobody"], 3, "answers to 'nobody'"),
         (["data", "cfar10"], 2, "there is no dataset 'cfar10'; did you mean 'cifar10'?"),
+        (["data", "show", "imagefolder", "data.folder=gone/images"], 2, "data.folder: there is no folder"),
+        (["data", "show", "context_patches", "data.source=imagefolder", "data.folder=gone"], 2, "there is no folder"),
         (["settings", "sheme"], 2, "there is no section 'sheme'; did you mean 'scheme'?"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",

@@ -87,6 +87,21 @@ def _encoder(**options):
     return nn.TransformerEncoder(layer, 3, norm=nn.LayerNorm(16), enable_nested_tensor=False)
 
 
+class Universal(nn.Module):
+    """One layer of torch's, three times, after Dehghani et al. (2018), without their halting."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, norm_first=True)
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x):
+        """x: (B, T, 16). Returns (B, 5)."""
+        for _ in range(3):
+            x = self.layer(x)
+        return self.head(x.mean(1))
+
+
 ZOO = {
     "transformers ViT": (_hf("ViTForImageClassification", "ViTConfig", **VIT), IMAGES),
     "transformers DeiT": (_hf("DeiTForImageClassification", "DeiTConfig", **VIT), IMAGES),
@@ -122,6 +137,11 @@ ZOO = {
     "transformers ALBERT": (
         _hf("AlbertForMaskedLM", "AlbertConfig", vocab_size=40, embedding_size=8, **WIDTH), ((TOKENS,), {})
     ),
+    "transformers ALBERT, groups": (
+        _hf("AlbertForMaskedLM", "AlbertConfig", vocab_size=40, embedding_size=8,
+            **{**WIDTH, "num_hidden_layers": 6}, num_hidden_groups=2, inner_group_num=2), ((TOKENS,), {})
+    ),
+    "universal transformer": (Universal, WORDS),
     "vit-pytorch ViT": (_lucid("vit", "ViT", **LUCID), IMAGES),
     "vit-pytorch SimpleViT": (_lucid("simple_vit", "SimpleViT", **LUCID), IMAGES),
     "vit-pytorch DeepViT": (_lucid("deepvit", "DeepViT", **LUCID), IMAGES),
@@ -162,8 +182,8 @@ ZOO = {
     "timm ConvNeXt": (_timm("convnext_atto", depths=(2, 2, 2, 2), dims=(8, 8, 16, 16)), LARGE),
 }  # fmt: skip
 SHORT = (
-    "transformers ViT", "transformers Swin", "transformers GPT-2, cache", "vit-pytorch ViT",
-    "torchvision ViT",
+    "transformers ViT", "transformers Swin", "transformers GPT-2, cache", "transformers ALBERT",
+    "universal transformer", "vit-pytorch ViT", "torchvision ViT",
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE.parent.parent / "examples"
 WIRINGS = ("bdia", "hamiltonian")
 NEEDED = {"transformers": "transformers", "vit-pytorch": "vit_pytorch"}
+ONLY = {"transformers ALBERT": ("bdia",)}  # normalised after its sums
 REFUSED = {"transformers GPT-2, cache": "leaves more behind than its output"}
 
 
@@ -47,7 +48,7 @@ def test_a_model_of_another_library_is_right_or_refused(name):
         assert not found
         assert REFUSED[name] in reason
         return
-    assert found.keys() == set(WIRINGS)
+    assert found.keys() == set(ONLY.get(name, WIRINGS))
     assert max(found.values()) < 1e-10
     assert evaluation < 1e-12
 

@@ -258,11 +258,16 @@ def test_a_folder_is_kept_as_an_absolute_path(monkeypatch, tmp_path):
     ("data", "sentence"),
     [
         ({"dataset": "imagefolder", "image_size": 16}, "say where the images are"),
-        ({"dataset": "imagefolder", "folder": "x"}, "say what side to bring them to"),
+        ({"dataset": "imagefolder", "folder": "pets"}, "say what side to bring them to"),
+        ({"dataset": "imagefolder", "folder": "pest/cats"}, "no folder .*pest/cats.* 'pets'"),
+        ({"dataset": "context_patches", "source": "imagefolder", "folder": "pest"}, "no folder"),
         ({"folder": "x"}, "add data.dataset=imagefolder"),
     ],
 )
-def test_what_a_folder_needs_is_asked_for(data, sentence):
+def test_what_a_folder_needs_is_asked_for_after_the_folder_itself(
+    data, sentence, pets, monkeypatch
+):
+    monkeypatch.chdir(pets.parent)
     with pytest.raises(ValueError, match=sentence):
         Plan.model_validate({"name": "asked", "data": data})
 

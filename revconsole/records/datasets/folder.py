@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from revconsole.errors import DataUnavailable
+from revconsole.errors import DataUnavailable, nearest
 
 Part = Literal["train", "validation", "test"]
 
@@ -114,7 +114,7 @@ def entries(folder: Path) -> tuple[list["os.DirEntry[str]"], Passed]:
         with os.scandir(folder) as found:
             listed = sorted(found, key=lambda entry: entry.name)
     except FileNotFoundError:
-        raise DataUnavailable(f"there is no folder {folder}; check data.folder") from None
+        raise DataUnavailable(no_folder(folder)) from None
     except OSError as error:
         raise _unreadable(folder, error) from error
     passed: Passed = Counter()
@@ -127,6 +127,17 @@ def entries(folder: Path) -> tuple[list["os.DirEntry[str]"], Passed]:
         else:
             seen.append(entry)
     return seen, passed
+
+
+def no_folder(folder: Path) -> str:
+    """What to say of a folder that is not there, with the nearest name where the path goes wrong."""
+    known = next(parent for parent in folder.parents if os.path.exists(parent))  # noqa: PTH110  Path.exists raises where it may not look
+    name = folder.relative_to(known).parts[0]
+    try:
+        beside = [each.name for each in known.iterdir() if each.is_dir()]
+    except OSError:
+        beside = []
+    return f"there is no folder {folder}; check data.folder{nearest(name, beside)}"
 
 
 def is_folder(entry: "os.DirEntry[str]") -> bool:

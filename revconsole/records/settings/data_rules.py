@@ -1,8 +1,11 @@
 """What the settings of the data ask of one another, and of the images they are about."""
 
+from pathlib import Path
+
 from revconsole.errors import ProfileError, nearest
 from revconsole.records.datasets import catalogue, sources
 from revconsole.records.datasets.facts import DatasetFacts
+from revconsole.records.datasets.folder import no_folder
 from revconsole.records.sections import Data
 from revconsole.records.sections.rule import Rule
 
@@ -18,13 +21,14 @@ USUAL_SHARE = Data.model_fields["validation"].default
 
 
 def check_data(data: Data) -> None:
-    """No file is looked at: a plan is also read back where its data is not."""
+    """No file is looked at where all is well: a plan is also read back where its data is not."""
     if sources.FOLDER in {data.dataset, data.source}:
         if data.folder is None:
             raise Rule("data.folder", "say where the images are, e.g. data.folder=~/photographs")
     elif data.folder is not None:
         raise Rule("data.folder", "only imagefolder reads a folder; add data.dataset=imagefolder")
     if data.dataset == sources.FOLDER and data.image_size is None:
+        _require_folder(data)
         raise Rule(
             "data.image_size",
             "images of a folder may differ in size; say what side to bring them to, e.g. data.image_size=64",
@@ -43,6 +47,12 @@ def check_data(data: Data) -> None:
         _check_crop(data.crop, data)
     if data.random_resized_crop is not None:
         _check_pieces(data.random_resized_crop, data)
+
+
+def _require_folder(data: Data) -> None:
+    """A folder that is not there comes first: nobody wants to be asked next what to do with its images."""
+    if data.folder is not None and not Path(data.folder).is_dir():
+        raise Rule("data.folder", no_folder(Path(data.folder)))
 
 
 def _check_crop(side: int, data: Data) -> None:
@@ -90,6 +100,7 @@ def _check_patches(data: Data) -> None:
         )
     size, needed = sources.source_size(data), sources.extent(data)
     if not size:
+        _require_folder(data)
         raise Rule(
             "data.source_size",
             "images of a folder may differ in size; say what side to bring them to before they are cut, "

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from revconsole.reversible.audit.check import Case, Check, evaluating, grouped
 from revconsole.reversible.audit.record import Cut, Node, PassRecord, leaves, recorded
 from revconsole.reversible.audit.reversal import everything_stored
+from revconsole.reversible.proxies import BlockProxy
 
 GRADIENTS = "gradient everywhere"
 FROZEN = "frozen parameters"
@@ -345,7 +346,10 @@ def _frozen(model: nn.Module, trained: Sequence[str], names: Sequence[str]) -> C
 def stacks(model: nn.Module) -> Iterator[tuple[nn.Module, str]]:
     """Containers of several blocks of one class, with their paths."""
     for path, module in model.named_modules():
-        if isinstance(module, nn.Sequential | nn.ModuleList) and len(module) > 1:
+        listed = isinstance(module, nn.Sequential | nn.ModuleList) and not isinstance(
+            module, BlockProxy
+        )
+        if listed and len(module) > 1:
             children = list(module.children())
             if len({type(b) for b in children}) == 1 and all(any(b.children()) for b in children):
                 yield module, path

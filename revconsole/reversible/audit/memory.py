@@ -57,7 +57,7 @@ def prediction(sequence: ReversibleSequence, x: Tensor, *, draws: bool) -> int:
     That is: the bits a scaling on the grid drops and streams set aside (none at the first and the last coupling,
     which are not undone), the signs drawn; and, if the blocks draw, a generator state per evaluation.
     """
-    scheme, blocks = sequence.scheme, list(sequence)
+    scheme, blocks = sequence.scheme, list(sequence.named_blocks.values())
     if scheme.grid is not None:
         x = x.to(scheme.grid.dtype(x.dtype))
     streams = scheme.lift(x)

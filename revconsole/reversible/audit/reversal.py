@@ -228,8 +228,8 @@ def _witnessed(case: Case) -> Iterator[list[Witness]]:
     with ExitStack() as stack:
         for path, sequence in case.model.named_modules():
             if isinstance(sequence, ReversibleSequence):
-                for name, block in sequence.named_children():
-                    witness = Witness(block=f"{path}.{name}".lstrip("."))
+                for called, block in sequence.placed(path):
+                    witness = Witness(block=called)
                     witnesses.append(witness)
                     _watch(block, witness, stack)
         yield witnesses

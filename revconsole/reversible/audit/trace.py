@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from revconsole.reversible.audit.check import sow
+from revconsole.reversible.pending import Pending
 
 ROUNDING = 1e-5  # relative; kernels may round a row otherwise when another one changes
 
@@ -99,6 +100,8 @@ def _calls(model: nn.Module, images: Tensor) -> list[TracedCall]:
 
 def _tensors(value: Any) -> Iterator[Tensor]:
     """Copies of the tensors in nested containers: what comes later may change them in place."""
+    if isinstance(value, Pending):
+        return
     if isinstance(value, Tensor):
         yield value.detach().clone()
     elif isinstance(value, Mapping):

@@ -64,11 +64,11 @@ def _outputs(case: Case, scheme: Bdia | Residual) -> Tensor:
 def _lost(model: nn.Module) -> str:
     for path, module in model.named_modules():
         if isinstance(module, ReversibleSequence):
-            for name, block in module.named_children():
+            for called, block in module.placed(path):
                 before = [h for h in block._forward_pre_hooks.values() if not isinstance(h, Guard)]  # noqa: SLF001
                 if before or block._forward_hooks:  # noqa: SLF001  torch has no other list of them
                     return (
-                        f"{path}.{name} has a forward hook, which does not run in training: put it on a module inside "
+                        f"{called} has a forward hook, which does not run in training: put it on a module inside "
                         "the block"
                     )
     paths = [path for path, m in model.named_modules() if isinstance(m, ReversibleSequence)]
@@ -102,13 +102,14 @@ def _kept(model: nn.Module) -> Iterator[tuple[str, bool]]:
     """Tensors in attributes of modules in the sequences' blocks, by name, and whether they have a graph."""
     for path, sequence in model.named_modules():
         if isinstance(sequence, ReversibleSequence):
-            for inner, module in sequence.named_modules():
-                for name, value in vars(module).items():
-                    if inner and not name.startswith("_"):
-                        yield from (
-                            (f"{path}.{inner}.{name}".lstrip("."), tensor.grad_fn is not None)
-                            for tensor in tensors(value)
-                        )
+            for called, block in sequence.placed(path):
+                for inner, module in block.named_modules(prefix=called):
+                    for name, value in vars(module).items():
+                        if not name.startswith("_"):
+                            yield from (
+                                (f"{inner}.{name}", tensor.grad_fn is not None)
+                                for tensor in tensors(value)
+                            )
 
 
 def _signs(case: Case) -> list[Check]:

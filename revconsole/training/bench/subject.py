@@ -54,8 +54,9 @@ def _store_last(model: nn.Module, stored: int) -> None:
     """Let the last blocks of each stack keep their activations, and reverse the rest."""
     for stack in model.modules():
         if isinstance(stack, ReversibleSequence):
-            reverse: list[Backward] = ["reversible"] * max(0, len(stack) - stored)
-            keep: list[Backward] = ["stored"] * min(stored, len(stack))
+            blocks = len(stack.backwards)
+            reverse: list[Backward] = ["reversible"] * max(0, blocks - stored)
+            keep: list[Backward] = ["stored"] * min(stored, blocks)
             stack.backward = (*reverse, *keep)
 
 

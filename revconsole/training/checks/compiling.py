@@ -62,10 +62,12 @@ def refuse_inexact(state: TrainingState) -> None:
 
 def _blocks(model: nn.Module) -> Iterator[nn.Module]:
     """Those of the reversible sequences; of a plain network everything that stands in a row."""
-    stacks: list[nn.Module] = [*sequences(model)]
-    rows = stacks or [m for m in model.modules() if isinstance(m, nn.Sequential | nn.ModuleList)]
-    for row in rows:
-        yield from row.children()
+    if stacks := sequences(model):
+        yield from (block for stack in stacks for _, block in stack.placed(""))
+        return
+    for module in model.modules():
+        if isinstance(module, nn.Sequential | nn.ModuleList):
+            yield from module.children()
 
 
 def _parts(block: nn.Module) -> Iterator[nn.Module]:
