@@ -34,7 +34,7 @@ def list_runs(
 ) -> None:
     """List the runs of the store, newest first. Piped, the table is tab-separated."""
     from revconsole.lab import rows  # the records: not for --help
-    from revconsole.records.runs.strays import told  # as above
+    from revconsole.records.runs.strays import described  # as above
 
     lab = _lab(context)
     runs = lab.store.list()
@@ -43,7 +43,7 @@ def list_runs(
         output.print_json([rows.row(summary) for summary in shown])
     else:
         output.print_runs(shown)
-    if strays := told(lab.store.strays()):
+    if strays := described(lab.store.strays()):
         output.say(strays)
 
 

@@ -16,7 +16,7 @@ from revconsole.lab.board import Board
 from revconsole.lab.figures import Figure, figure
 from revconsole.lab.lab import Lab
 from revconsole.records.runs.run import Run
-from revconsole.records.runs.strays import told
+from revconsole.records.runs.strays import described
 from revconsole.records.runs.tail import Tail
 
 LIVE_SECONDS, IDLE_SECONDS = 1.0, 2.0
@@ -81,7 +81,7 @@ class Reader:
         try:
             summaries = self.lab.store.list()
             runs = self._runs(wanted, {s.id for s in summaries})
-            strays = told(self.lab.store.strays())
+            strays = described(self.lab.store.strays())
         except RevconsoleError as error:
             return replace(self.latest, complete=True, problem=str(error))
         figures = {n: self._figure(n, p, runs) for n, p in wanted.pictures.items()}

@@ -99,7 +99,7 @@ def _known(store: RunStore, run: Summary) -> str:
         heard = f"it was last heard of {form.duration(max(0.0, silent))} ago, at step {run.step}"
     except OSError:
         heard = f"its last step known here is {run.step}"
-    why = attempts.unasked(holder) if holder is not None else "nobody holds it"
+    why = attempts.why_unknown(holder) if holder is not None else "nobody holds it"
     return f"{why}; {heard}"
 
 

@@ -64,7 +64,7 @@ def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
         empty_caches()
         attempt.close()
         with contextlib.suppress(StoreError, OSError):  # sealing only saves readers work
-            store.seal(run_id)
+            store.cache_row(run_id)
 
 
 def count_parameters(plan: Plan) -> int:

@@ -99,7 +99,7 @@ def _note(store: RunStore, run_id: str, trainer: Identity, seen: dict[str, int |
         number = max(attempts.numbers(folder), default=0)
         if attempts.owner(folder, number) == trainer:
             write_json(folder / "attempts" / f"{number:04d}" / "exit.json", seen)
-            store.seal(run_id)
+            store.cache_row(run_id)
 
 
 def _for_memory(number: int, before: Kills, now: Kills) -> dict[str, bool]:

@@ -93,7 +93,7 @@ def many_runs(root: Path, count: int) -> RunStore:
         if number % 500 == 2:
             unend(store, run_id)
         else:
-            store.seal(run_id)
+            store.cache_row(run_id)
         if number % 500 == 3:
             (store.folder(run_id) / "plan.json").write_bytes(b"\0" * 100)
         age(store.folder(run_id))

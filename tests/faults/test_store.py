@@ -264,7 +264,7 @@ def test_a_damaged_file_is_not_raised_and_the_other_runs_are_unaffected(
         made.train(store, run_id, 3)
         store.queue(run_id, 1, mine(), "thread")
         if sealed:
-            store.seal(run_id)
+            store.cache_row(run_id)
     made.age(store.folder(good))
     before = {row.id: row for row in store.list()}
     store_cache.write(store.root, {good: store._listing._kept[good]})

@@ -205,7 +205,7 @@ def test_who_may_read_a_run_does_not_depend_on_the_umask(
     try:
         run_id = finished(store, plan)
         store.queue(run_id, 2, mine(), "thread")
-        store.seal(run_id)
+        store.cache_row(run_id)
     finally:
         os.umask(before)
 

@@ -101,13 +101,13 @@ def shown(tail: Tail) -> str:
     """Everything that a reader can see of a run; a text, because NaN equals nothing."""
     run = tail.run()
     series = {n: (s.metric, s.steps, s.values) for n, s in run.series.items()}
-    tally, known = tail._tally, tail._tally._times
+    tally, known = tail._running, tail._running._times
     times = (
         known.pace(),
         known.validation(),
         known.between(),
-        known.left(99),
-        known.said(),
+        known.remaining(99),
+        known.announced_remaining(),
         tally.seconds,
     )
     return repr((run.summary, run.facts, series, run.log, times))

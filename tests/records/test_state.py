@@ -376,12 +376,12 @@ def disk(*, free=1000, blocks=5000, flags=0):
 
 
 def test_a_disk_that_takes_nothing_more_is_said_and_one_that_counts_nothing_is_no_full_one():
-    assert state.said_of_disk(disk()) == ""
-    assert state.said_of_disk(disk(flags=os.ST_NOSUID)) == ""
-    assert state.said_of_disk(disk(free=0)).startswith("the disk of the store is full")
-    assert state.said_of_disk(disk(free=0, blocks=0)) == ""
+    assert state.disk_warning(disk()) == ""
+    assert state.disk_warning(disk(flags=os.ST_NOSUID)) == ""
+    assert state.disk_warning(disk(free=0)).startswith("the disk of the store is full")
+    assert state.disk_warning(disk(free=0, blocks=0)) == ""
     for free in (0, 1000):
-        said_of_it = state.said_of_disk(disk(free=free, flags=os.ST_RDONLY | os.ST_NOSUID))
+        said_of_it = state.disk_warning(disk(free=free, flags=os.ST_RDONLY | os.ST_NOSUID))
         assert said_of_it.startswith("the file system of the store is read-only")
 
 

@@ -222,7 +222,7 @@ def test_an_ended_run_that_waits_to_be_resumed_is_queued(store, plan, dead, seal
     store.queue(run_id, 1, mine(), "thread")
     attempt.emit(Finished(outcome="stopped", step=9, by="me@here"))
     if sealed:
-        store.seal(run_id)
+        store.cache_row(run_id)
     assert store.list()[0].state == "stopped", "the queue entry of its own attempt is spent"
 
     store.queue(run_id, 2, mine(), "thread")
@@ -333,7 +333,7 @@ def test_a_sealed_row_equals_the_folded_one_and_goes_stale_with_the_log(store, p
     measure(attempt, 1, 2)
     attempt.emit(Finished(outcome="completed", step=2, values={"test_accuracy": 0.75}))
     folded = RunStore(store.root).list()
-    store.seal(run_id)
+    store.cache_row(run_id)
     assert (store.folder(run_id) / "summary.json").exists()
 
     assert RunStore(store.root).list() == folded
@@ -441,7 +441,7 @@ def test_an_alarm_stands_until_it_is_taken_back_or_what_it_was_about_is_undone(s
     attempt.emit(Finished(outcome="stopped", step=4))
     attempt.close()
     assert store.follow(run_id).summary().alarm == "diverged"
-    store.seal(run_id)
+    store.cache_row(run_id)
     assert RunStore(store.root).list()[0].alarm == "diverged"
 
     resumed = store.claim(run_id, 2)

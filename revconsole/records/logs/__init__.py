@@ -1,1 +1,1 @@
-"""The event log of an attempt: its lines, its columns, and the times in it."""
+"""The event log of one attempt: encoding and reading lines, metric columns, and training times."""

@@ -1,4 +1,4 @@
-"""Block: many measurements of one attempt, metric by metric instead of line by line."""
+"""MeasuredBlock: many consecutive measurements of one attempt, stored metric by metric instead of line by line."""
 
 import math
 from dataclasses import dataclass, field
@@ -8,36 +8,36 @@ from revconsole.records.logs.columns import MetricColumn
 from revconsole.records.logs.events import EpochFinished, Measured
 
 OF_STEPS = frozenset({"loss", "images_per_second"})
-"""What training steps measure, one or both, and nothing else does."""
+"""Metrics that only training steps measure; a step measures at least one of them."""
 REPORTED = "resident_bytes"
-"""What comes with the last step of each report, and with what is measured before the first step."""
+"""Metric that accompanies the last step of each report, and the measurements before the first step."""
 PROBE = "probe_seconds"
-"""How long a probe of the reversible backward took, which is no training."""
+"""Metric: seconds that a probe of the reversible backward took; they do not count as training."""
 LEFT = "seconds_left"
-"""How long a run that is fitted will still take, as it says itself: its steps do not take equally long."""
+"""Metric: remaining seconds as a fitted model (SVM) estimates them itself, because its steps differ in length."""
 
 Mark = tuple[int, float]
-"""A step, and the seconds since the attempt began."""
+"""(step, seconds since the attempt began)."""
 Number = TypeVar("Number", int, float)
 
 
 @dataclass(slots=True)
 class Marks:
-    """How far an epoch has come: its first and latest report, its latest step.
+    """Progress within one epoch: its first report, its latest report and its latest step.
 
-    said: how many seconds were said to be left, and when, since the attempt began.
+    announced: (remaining seconds as the run itself estimates them, seconds since the attempt began when it said so).
     """
 
     first: Mark | None = None
     latest: Mark | None = None
     step: Mark | None = None
-    said: tuple[float, float] | None = None
+    announced: tuple[float, float] | None = None
 
     def add(self, event: Measured, elapsed: float) -> None:
-        """Take in what was measured."""
+        """Update the marks from one measurement. elapsed: seconds since the attempt began."""
         mark = (event.step, elapsed)
         if math.isfinite(event.values.get(LEFT, math.nan)):
-            self.said = (event.values[LEFT], elapsed)
+            self.announced = (event.values[LEFT], elapsed)
         if OF_STEPS.isdisjoint(event.values):
             return
         self.step = mark
@@ -45,11 +45,11 @@ class Marks:
             self.first, self.latest = self.first or mark, mark
 
     def join(self, later: "Marks", *, rested: float) -> None:
-        """Take in what came later in the epoch, by a clock that stood still for the seconds rested."""
+        """Merge the marks of a later part of the same epoch. rested: paused seconds to subtract from its clock."""
         self.first = self.first or _earlier(later.first, rested)
         self.latest = _earlier(later.latest, rested) or self.latest
         self.step = _earlier(later.step, rested) or self.step
-        self.said = _earlier(later.said, rested) or self.said
+        self.announced = _earlier(later.announced, rested) or self.announced
 
 
 def _earlier(mark: tuple[Number, float] | None, seconds: float) -> tuple[Number, float] | None:
@@ -58,14 +58,15 @@ def _earlier(mark: tuple[Number, float] | None, seconds: float) -> tuple[Number,
 
 @dataclass(slots=True)
 class MeasuredBlock:
-    """What consecutive `Measured` and `EpochFinished` events amount to.
+    """The combined content of consecutive `Measured` and `EpochFinished` events.
 
-    columns: the points of each metric, in the order in which the metrics came up. step: as far as these
-    events say; the last word, if any of them was `Measured`. elapsed: of the latest.
+    columns: the points of each metric, in order of first appearance. step: the newest step; a `Measured` event
+    overrides an epoch's. elapsed: seconds since the attempt began at the latest event.
 
-    For the clock: ends: elapsed at each of `epochs`. first_of_all: elapsed at the first event, whether it is of
-    training, as all but a `Measured` of no step are, and whether it is `REPORTED`. probed: seconds. reached: how far the
-    first of `epochs` came. marks: how far the one after the last.
+    Fields for `Times`: ends: elapsed seconds at each of `epochs`. first_of_all: for the first event (elapsed seconds,
+    whether it belongs to training, whether it carries `REPORTED`); only a `Measured` without step metrics does not
+    belong to training. probed: seconds spent in probes. reached: marks within the first of `epochs`. marks: marks
+    after the last of `epochs`.
     """
 
     columns: dict[str, MetricColumn] = field(default_factory=dict)
@@ -81,11 +82,11 @@ class MeasuredBlock:
 
     @property
     def empty(self) -> bool:
-        """Whether there was no event."""
+        """Whether the block holds no event."""
         return not (self.measured or self.epochs)
 
     def add(self, event: Measured | EpochFinished, elapsed: float) -> None:
-        """Take the next event in. Raises what an array raises if it cannot hold a step or a value."""
+        """Append one event. Raises what `array` raises if it cannot hold a step or a value."""
         self.elapsed = max(self.elapsed, elapsed)
         if isinstance(event, Measured):
             self.measured, self.step = True, event.step

@@ -1,4 +1,6 @@
-"""Boundary: which class a model calls each place of the plane, as a coarse grid, and some test points to draw on it."""
+"""Boundary: the class a model predicts at each place of the plane, as a coarse grid, with some test points to draw on
+it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,19 +8,21 @@ from dataclasses import dataclass
 from revconsole.records.logs.events import Bounded
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-"""One for a place: 0 is surely the first class, z surely the second; from i on it is called the second."""
+"""One digit per place: 0 is certainly the first class, z certainly the second; from i on the prediction is the
+second.
+"""
 LEVELS = len(DIGITS)
 Point = tuple[float, float, int]
-"""Two coordinates and a class, 0 or 1."""
+"""(x, y, class), with class 0 or 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boundary:
-    """The plane as a model saw it at one step.
+    """The predictions of a model over the plane at one step.
 
-    box: left, right, bottom, top. cells: a digit for each of columns × rows places, line by line from the top left.
-    of: what the digits are, the "probability" of the second class, or where it lies in the "margin" of a support
-    vector machine. tested: whether it is of the weights that were tested, of the best epoch.
+    box: left, right, bottom, top. cells: one digit for each of columns × rows places, row by row from the top left.
+    of: quantity that the digits encode, the "probability" of the second class or the "margin" of a support vector
+    machine. tested: whether the grid belongs to the tested weights, those of the best epoch.
     """
 
     step: int
@@ -33,24 +37,26 @@ class Boundary:
     points: tuple[Point, ...]
 
     def level(self, across: float, down: float) -> int:
-        """The digit at a place of the box, as a number; across and down are shares of it, 0 to 1 from the top left."""
+        """The digit, as a number, at a place given as fractions (0 to 1) of the box from its top left corner."""
         column = min(self.columns - 1, max(0, int(across * self.columns)))
         row = min(self.rows - 1, max(0, int(down * self.rows)))
         return DIGITS.index(self.cells[row * self.columns + column])
 
     def share(self, point: Point) -> tuple[float, float]:
-        """Where a point lies: across and down, as `level` takes it."""
+        """The fractions (across, down) of the box at which a point lies, as `level` takes them."""
         left, right, bottom, top = self.box
         x, y, _ = point
         return (x - left) / (right - left), (top - y) / (top - bottom)
 
 
 def following(before: Boundary | None, event: Bounded) -> Boundary:
-    """What an event says; it names the points only if it is the first of an attempt."""
+    """The boundary that an event describes. Only the first event of an attempt carries points; later ones reuse
+    `before`'s.
+    """
     first, second = event.names
     left, right, bottom, top = event.box
     if len(event.cells) != event.columns * event.rows or not set(event.cells) <= set(DIGITS):
-        raise ValueError("a grid that is none")
+        raise ValueError("the grid does not have columns × rows digits")
     return Boundary(
         step=event.step,
         epoch=event.epoch,
@@ -65,5 +71,5 @@ def following(before: Boundary | None, event: Bounded) -> Boundary:
     )
 
 
-def _points(given: Sequence[Sequence[float]]) -> tuple[Point, ...]:
-    return tuple((float(x), float(y), int(label)) for x, y, label in given)
+def _points(points: Sequence[Sequence[float]]) -> tuple[Point, ...]:
+    return tuple((float(x), float(y), int(label)) for x, y, label in points)

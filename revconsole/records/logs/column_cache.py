@@ -1,11 +1,12 @@
-"""Column cache: the log of an attempt once more, by columns, so that a reader need not parse a million lines.
+"""Column cache: a second copy of an attempt's log, by columns, so that a reader need not parse a million JSON lines.
 
-Derived, and may be deleted. The writer appends a chunk to `digest.bin` for each MiB of log. A chunk names the
-bytes of the log that it stands for and their CRC-32; a reader that finds other bytes there, or a chunk that is not
-whole, reads the log itself from that place on. So a digest can make reading faster, never different.
+The cache is derived and may be deleted. The writer appends a chunk to `digest.bin` for each MiB of log. A chunk names
+the byte range of the log it replaces and the CRC-32 of those bytes; a reader that finds other bytes in the log, or an
+incomplete chunk, reads the log itself from there on. The cache can make reading faster but never change the result.
 
-A chunk is a head (`HEAD`: mark and format, first byte and end of the stretch of log, its CRC-32, lengths of the
-two parts, CRC-32 of everything before and after), a JSON part and the columns: little-endian 64-bit integers and floats.
+A chunk consists of a head (`HEAD`: mark with format number, first byte and end of the log range, its CRC-32, lengths
+of the two parts, CRC-32 of everything before and after), a JSON part, and the columns as little-endian 64-bit
+integers and floats.
 """
 
 import json
@@ -37,19 +38,25 @@ from revconsole.records.logs.events import (
 
 FILE = "digest.bin"
 CHUNK_BYTES = 1 << 20
-"""Of log to a chunk; what comes after the last chunk is read line by line."""
+"""Bytes of log per chunk; whatever follows the last chunk is read line by line."""
 MARK = b"rvdig004"
-"""With the format's number; to be raised when `MeasuredBlock` or the events that `ORDERED` names change."""
+"""First bytes of a chunk, with the format number; raise it when `MeasuredBlock` or the events in `ORDERED` change."""
 HEAD = struct.Struct("<8sQQIIII")
 MOST_BYTES = 1 << 28
-"""Of one part of a chunk; a length beyond is damage."""
+"""Largest accepted length of one part of a chunk; a greater length means damage."""
 ORDERED = (Started, Answered, Finished, Advised)
-"""Events that mean something else before a measurement than after it: an alarm is of the step it was raised at."""
+"""Events whose position among measurements matters: an alarm, for example, belongs to the step at which it was
+raised.
+"""
 
 
 @dataclass(slots=True)
 class Stretch:
-    """Some consecutive lines of the log, reordered harmlessly: first those kept as they are, then the block."""
+    """Consecutive lines of the log, reordered: first the lines kept verbatim, then all measurements as one block.
+
+    Only the order between a verbatim line and a measurement before it is lost. `History` ignores that order except
+    for the events in `ORDERED`, and such an event that follows a measurement starts a new stretch.
+    """
 
     lines: list[bytes] = field(default_factory=list)
     block: MeasuredBlock = field(default_factory=MeasuredBlock)
@@ -57,7 +64,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """What `log[start:stop]` says, if its CRC-32 is `crc`."""
+    """The content of `log[start:stop]`, valid while the CRC-32 of those bytes is `crc`."""
 
     start: int
     stop: int
@@ -66,7 +73,7 @@ class Chunk:
 
 
 class ColumnCacheWriter:
-    """Follows the writer of a log. Never raises: without a digest everything is the same, only slower."""
+    """Writes the cache of a log as the log grows. Never raises: without a cache, reading is only slower."""
 
     def __init__(self, folder: Path, chunk_bytes: int = CHUNK_BYTES) -> None:
         self._log, self._file = folder / "events.jsonl", folder / FILE
@@ -74,7 +81,7 @@ class ColumnCacheWriter:
         self._begin(0)
 
     def add(self, record: LoggedEvent, line: bytes) -> None:
-        """Take in a line that was appended to the log."""
+        """Account for a line that was just appended to the log."""
         try:
             self._take(record, line)
             if self._stop - self._start >= self._chunk_bytes:
@@ -92,7 +99,9 @@ class ColumnCacheWriter:
         event, newest = record.event, self._stretches[-1]
         if isinstance(event, Measured | EpochFinished):
             if record.elapsed is None or event.step < 0:
-                raise ValueError("nothing that a block could hold")
+                raise ValueError(
+                    "a block cannot hold an event without elapsed time or with a negative step"
+                )
             newest.block.add(event, round(record.elapsed, 6))
         elif isinstance(event, ORDERED) and not newest.block.empty:
             self._stretches.append(Stretch([line]))
@@ -112,13 +121,13 @@ class ColumnCacheWriter:
         with os.fdopen(os.open(self._file, os.O_WRONLY | os.O_CREAT, READABLE), "wb") as file:
             set_mode(file.fileno())
             file.seek(self._written)
-            file.truncate()  # what could not be finished when it was last tried
+            file.truncate()  # the remains of a chunk whose write failed
             file.write(packed)
         self._written += len(packed)
 
 
 def chunks(folder: Path) -> Iterator[Chunk]:
-    """The whole chunks of a digest, up to the first that is not."""
+    """The chunks of a cache file, up to the first that is incomplete or damaged."""
     try:
         with bounded.opened(folder / FILE, LOG_BYTES) as file:
             while (chunk := _read(file)) is not None:
@@ -128,7 +137,7 @@ def chunks(folder: Path) -> Iterator[Chunk]:
 
 
 def pack(chunk: Chunk) -> bytes:
-    """The bytes of a chunk."""
+    """The bytes of a chunk: head, JSON part, columns."""
     binary: list[bytes] = []
     parts = json.dumps([_packed(s, binary) for s in chunk.stretches], separators=(",", ":"))
     meta, body = parts.encode(), b"".join(binary)
@@ -148,7 +157,9 @@ def _read(file: BinaryIO) -> Chunk | None:
     meta, body = file.read(meta_bytes), file.read(body_bytes)
     if crc != zlib.crc32(body, zlib.crc32(meta, zlib.crc32(HEAD.pack(*fields, 0)))):
         return None
-    unread = memoryview(body)
+    unread = memoryview(
+        body
+    )  # each column takes its bytes off the front, in the order `_packed` wrote them
     stretches = []
     for part in json.loads(meta):
         stretch, unread = _unpacked(part, unread)
@@ -157,15 +168,15 @@ def _read(file: BinaryIO) -> Chunk | None:
 
 
 def _packed(stretch: Stretch, binary: list[bytes]) -> dict[str, Any]:
-    """The JSON part of a stretch; its columns go to `binary`, steps that two metrics share only once."""
+    """The JSON part of a stretch. Appends its columns to `binary`; metrics with equal steps store the steps once."""
     block = stretch.block
     columns: list[tuple[str, int, str, bool]] = []
-    known: dict[bytes, str] = {}
+    owner_of_steps: dict[bytes, str] = {}
     for name, column in block.columns.items():
         steps = _little(column.steps).tobytes()
-        same = known.setdefault(steps, name)
-        columns.append((name, len(column.values), same, column.ascending))
-        if same == name:
+        owner = owner_of_steps.setdefault(steps, name)
+        columns.append((name, len(column.values), owner, column.ascending))
+        if owner == name:
             binary.append(steps)
         binary.append(_little(column.values).tobytes())
     return {
@@ -184,18 +195,18 @@ def _packed(stretch: Stretch, binary: list[bytes]) -> dict[str, Any]:
 
 
 def _unpacked(part: dict[str, Any], unread: memoryview) -> tuple[Stretch, memoryview]:
-    """A stretch, and the columns of the others."""
+    """One stretch, and the remaining bytes of the chunk."""
     columns: dict[str, MetricColumn] = {}
-    for name, count, same, ascending in part["columns"]:
-        if same == name:
+    for name, count, owner, ascending in part["columns"]:
+        if owner == name:
             steps, unread = _array("q", unread, count)
         else:
-            steps = columns[same].steps
+            steps = columns[owner].steps
         values, unread = _array("d", unread, count)
         columns[name] = MetricColumn(steps, values, ascending=ascending)
     block = MeasuredBlock(
         columns,
-        [_epoch(*each) for each in part["epochs"]],
+        [_epoch(*epoch) for epoch in part["epochs"]],
         part["measured"],
         part["step"],
         part["elapsed"],
@@ -209,13 +220,19 @@ def _unpacked(part: dict[str, Any], unread: memoryview) -> tuple[Stretch, memory
 
 
 def _first(elapsed: float, of_steps: bool, reported: bool) -> tuple[float, bool, bool]:
+    """The three values with the types of `MeasuredBlock.first_of_all`: JSON gave a list."""
     return elapsed, of_steps, reported
 
 
-def _marks(*found: tuple[float, float] | None) -> Marks:
-    *steps, said = found
+def _marks(*fields: tuple[float, float] | None) -> Marks:
+    *steps, announced = fields
     first, latest, step = (None if m is None else (int(m[0]), float(m[1])) for m in steps)
-    return Marks(first, latest, step, None if said is None else (float(said[0]), float(said[1])))
+    return Marks(
+        first,
+        latest,
+        step,
+        None if announced is None else (float(announced[0]), float(announced[1])),
+    )
 
 
 def _epoch(epoch: int, step: int, values: dict[str, float]) -> EpochFinished:
@@ -223,13 +240,13 @@ def _epoch(epoch: int, step: int, values: dict[str, float]) -> EpochFinished:
 
 
 def _array(kind: str, unread: memoryview, count: int) -> tuple[Any, memoryview]:
-    found = array(kind)
-    found.frombytes(unread[: 8 * count])
-    return _little(found), unread[8 * count :]
+    column = array(kind)
+    column.frombytes(unread[: 8 * count])
+    return _little(column), unread[8 * count :]
 
 
 def _little(column: Any) -> Any:
-    """The column with the byte order of the file, or back."""
+    """The column in little-endian byte order, or back from it; a copy on big-endian machines only."""
     if sys.byteorder == "big":
         column = column[:]
         column.byteswap()

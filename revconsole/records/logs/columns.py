@@ -1,4 +1,4 @@
-"""Columns: the points of one metric in memory, and a pyramid over them that makes reducing them cheap."""
+"""Columns: the points of one metric in memory, with a pyramid of extremes that makes decimation cheap."""
 
 import math
 import threading
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 BRANCHES = 64
-"""Entries of one level of a pyramid that make one of the next."""
+"""Entries of one pyramid level that are summarised by one entry of the next."""
 NOWHERE = -1
 
 
 @dataclass(slots=True)
 class Extremes:
-    """Lowest and highest finite value with their indices, and the index of the first that is not finite.
+    """The lowest and the highest finite value with their indices, and the index of the first non-finite value.
 
-    Of equal values the first counts. Where there is nothing, the index is NOWHERE.
+    Among equal values the first counts. A missing index is NOWHERE.
     """
 
     low: float = math.inf
@@ -27,14 +27,16 @@ class Extremes:
 
     @property
     def points(self) -> tuple[tuple[int, float], ...]:
-        """(index, value) of lowest and highest in order; one if they coincide, none if nothing is finite."""
+        """(index, value) of the lowest and highest value by index; one pair if they coincide, none if nothing is
+        finite.
+        """
         if self.low_at == NOWHERE:
             return ()
         low, high = (self.low_at, self.low), (self.high_at, self.high)
         return (low,) if self.low_at == self.high_at else (min(low, high), max(low, high))
 
     def join(self, later: "Extremes") -> None:
-        """Take in those of values that come after."""
+        """Merge the extremes of values that come later in the column."""
         if later.low < self.low:
             self.low, self.low_at = later.low, later.low_at
         if later.high > self.high:
@@ -45,7 +47,7 @@ class Extremes:
 
 @dataclass(slots=True)
 class Level:
-    """Extremes of consecutive blocks, as columns; only of blocks that are full, so they never change."""
+    """Extremes of consecutive blocks of a column. Only full blocks are stored, so entries never change."""
 
     low: "array[float]" = field(default_factory=lambda: array("d"))
     low_at: "array[int]" = field(default_factory=lambda: array("q"))
@@ -53,16 +55,16 @@ class Level:
     high_at: "array[int]" = field(default_factory=lambda: array("q"))
     gap_at: "array[int]" = field(default_factory=lambda: array("q"))
 
-    def append(self, found: Extremes) -> None:
-        """The extremes of the next block."""
-        self.low.append(found.low)
-        self.low_at.append(found.low_at)
-        self.high.append(found.high)
-        self.high_at.append(found.high_at)
-        self.gap_at.append(found.gap_at)
+    def append(self, extremes: Extremes) -> None:
+        """Append the extremes of the next block."""
+        self.low.append(extremes.low)
+        self.low_at.append(extremes.low_at)
+        self.high.append(extremes.high)
+        self.high_at.append(extremes.high_at)
+        self.gap_at.append(extremes.gap_at)
 
     def extremes(self, start: int, stop: int) -> Extremes:
-        """Over some blocks."""
+        """Extremes over the blocks [start, stop), which must not be empty."""
         lows, highs, gaps = self.low[start:stop], self.high[start:stop], self.gap_at[start:stop]
         low, high = min(lows), max(highs)
         return Extremes(
@@ -75,9 +77,9 @@ class Level:
 
 
 class Pyramid:
-    """Extremes of any stretch of a growing column in logarithmic time. Safe to share between threads.
+    """Extremes of any range of a growing column in logarithmic time. Safe to share between threads.
 
-    It grows when asked, by what was appended since, so a column that nobody draws costs nothing.
+    The pyramid grows only when it is queried, so a column that nobody draws costs nothing.
     """
 
     def __init__(self, values: Sequence[float]) -> None:
@@ -85,16 +87,16 @@ class Pyramid:
         self._lock = threading.Lock()
 
     def extremes(self, start: int, stop: int) -> Extremes:
-        """Of `values[start:stop]`, which must not be empty."""
+        """Extremes of `values[start:stop]`, which must not be empty."""
         with self._lock:
             self._grow(stop)
-            found = Extremes()
+            extremes = Extremes()
             for level, first, last in _cover(start, stop, len(self._levels)):
                 if level:
-                    found.join(self._levels[level - 1].extremes(first, last))
+                    extremes.join(self._levels[level - 1].extremes(first, last))
                 else:
-                    found.join(_extremes(self._values[first:last], first))
-        return found
+                    extremes.join(_extremes(self._values[first:last], first))
+        return extremes
 
     def _grow(self, length: int) -> None:
         """Complete every block that lies within the first `length` values."""
@@ -112,7 +114,7 @@ class Pyramid:
 
 
 class MetricColumn:
-    """The points of one metric, in the order measured: 16 bytes each. `ascending` is said of the steps."""
+    """The points of one metric in the order measured, 16 bytes each. ascending: whether the steps never decrease."""
 
     __slots__ = ("_pyramid", "ascending", "steps", "values")
 
@@ -130,20 +132,20 @@ class MetricColumn:
 
     @property
     def pyramid(self) -> Pyramid:
-        """The extremes of the values; one for as long as the column lasts."""
+        """The pyramid over the values, made once and kept."""
         if self._pyramid is None:
             self._pyramid = Pyramid(self.values)
         return self._pyramid
 
     def append(self, step: int, value: float) -> None:
-        """One point more."""
+        """Append one point."""
         if self.steps and step < self.steps[-1]:
             self.ascending = False
         self.steps.append(step)
         self.values.append(value)
 
     def extend(self, more: "MetricColumn") -> None:
-        """Many points more."""
+        """Append the points of another column."""
         if self.steps and more.steps and more.steps[0] < self.steps[-1]:
             self.ascending = False
         self.ascending = self.ascending and more.ascending
@@ -151,34 +153,36 @@ class MetricColumn:
         self.values.extend(more.values)
 
     def until(self, step: int) -> "MetricColumn":
-        """A new column without the points beyond `step`: readers may still hold windows onto this one."""
+        """A new column with the points up to `step`; this one stays as it is, because readers may hold windows onto
+        it.
+        """
         if self.ascending:
             keep = bisect_right(self.steps, step)
             return MetricColumn(self.steps[:keep], self.values[:keep])
-        kept = MetricColumn()
+        shorter = MetricColumn()
         for at, value in zip(self.steps, self.values, strict=True):
             if at <= step:
-                kept.append(at, value)
-        return kept
+                shorter.append(at, value)
+        return shorter
 
 
 def _extremes(values: Sequence[float], start: int) -> Extremes:
-    """Of a few values, the first of which has index `start`."""
+    """Extremes of a short list of values; `start` is the index of the first one in the column."""
     if math.isfinite(sum(values)):
         low, high = min(values), max(values)
         return Extremes(low, start + values.index(low), high, start + values.index(high))
     finite = [i for i, value in enumerate(values) if math.isfinite(value)]
     gap = next((i for i, value in enumerate(values) if not math.isfinite(value)), None)
-    found = Extremes(gap_at=NOWHERE if gap is None else start + gap)
+    extremes = Extremes(gap_at=NOWHERE if gap is None else start + gap)
     if finite:
         low_at, high_at = min(finite, key=values.__getitem__), max(finite, key=values.__getitem__)
-        found.low, found.low_at = values[low_at], start + low_at
-        found.high, found.high_at = values[high_at], start + high_at
-    return found
+        extremes.low, extremes.low_at = values[low_at], start + low_at
+        extremes.high, extremes.high_at = values[high_at], start + high_at
+    return extremes
 
 
 def _cover(start: int, stop: int, levels: int) -> list[tuple[int, int, int]]:
-    """(level, first, last) of the fewest full blocks, in order, that make up a stretch; level 0 is values."""
+    """(level, first, last) of the fewest full blocks, in order, that tile [start, stop); level 0 means single values."""
     before, after = [], []
     level = 0
     while level < levels:

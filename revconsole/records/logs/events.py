@@ -1,8 +1,9 @@
-"""Events: what a run says of itself, one line of a log file each.
+"""Events: what a run records about itself, one line of the log file each.
 
 A line is one JSON object: `seq` (counts from 1 within an attempt), `time` (seconds since 1970), `elapsed` (seconds
-since the attempt began, by a clock that nobody sets), `kind`, the event's own fields, and last `crc`, the CRC-32 of every byte before `,"crc"`. Non-finite numbers are the strings
-"NaN", "Infinity", "-Infinity", so that the file stays JSON for every tool.
+since the attempt began, by a monotonic clock), `kind`, the event's own fields, and last `crc`, the CRC-32 of every
+byte before `,"crc"`. Non-finite numbers are written as the strings "NaN", "Infinity" and "-Infinity", so the file is
+valid JSON.
 """
 
 import json
@@ -18,10 +19,10 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """An attempt begins. `facts` says with what: device, versions, parameters, fingerprint, …
+    """An attempt begins.
 
-    `resumed_from` is the last step of the checkpoint it goes on from: what older attempts wrote beyond that
-    step is superseded.
+    facts: device, versions, parameters, fingerprint and more. resumed_from: last step of the checkpoint from which it
+    continues; whatever older attempts wrote beyond that step is superseded.
     """
 
     kind: ClassVar[str] = "started"
@@ -31,9 +32,9 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricDeclared:
-    """A metric explains itself, so that old runs stay readable.
+    """The declaration of a metric, which keeps old runs readable.
 
-    `per` is "step" or "epoch"; `direction` says which way is better; `meaning` is one sentence.
+    per: "step" or "epoch". direction: which way is better. meaning: one sentence.
     """
 
     kind: ClassVar[str] = "metric"
@@ -76,9 +77,9 @@ class Confused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounded:
-    """What the model calls each place of the plane, of data that are points; see `boundary`.
+    """The model's predictions over the plane, for datasets of points; see `boundary`.
 
-    `points` are given once an attempt.
+    points: given only in the first such event of an attempt.
     """
 
     kind: ClassVar[str] = "boundary"
@@ -96,7 +97,7 @@ class Bounded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpointed:
-    """A checkpoint of `step` is safe on disk as `file`, inside the run folder."""
+    """The checkpoint of `step` is on disk as `file`, relative to the run folder."""
 
     kind: ClassVar[str] = "checkpoint"
     step: int
@@ -107,10 +108,10 @@ class Checkpointed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advised:
-    """Something the user should know: a note, a warning, or an alarm.
+    """A note, a warning or an alarm for the user.
 
-    `rule` names what it is about, where it may be over again: an alarm stands until a note of its rule follows.
-    What stands before a colon in it is the word for the state of the run.
+    rule: identifies the condition. An alarm stands until a note with the same rule follows. The part before a colon
+    is the word that the run's state shows.
     """
 
     kind: ClassVar[str] = "advice"
@@ -121,7 +122,7 @@ class Advised:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logged:
-    """A line for people."""
+    """A line of text for the user."""
 
     kind: ClassVar[str] = "log"
     text: str
@@ -129,7 +130,7 @@ class Logged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """A request from the control folder was obeyed at `step`: stop, pause or continue."""
+    """The trainer carried out a request (stop, pause or continue) from the control folder at `step`."""
 
     kind: ClassVar[str] = "answer"
     verb: str
@@ -139,7 +140,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedOver:
-    """This attempt ends at `step` on purpose: another process goes on from its checkpoint."""
+    """The attempt ends on purpose at `step`; another process continues from its checkpoint."""
 
     kind: ClassVar[str] = "handed-over"
     step: int
@@ -148,9 +149,9 @@ class HandedOver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The run ended early: `reason` is a sentence; a traceback, if any, is in crash.txt.
+    """The run ended early.
 
-    `cause` is "memory" where there was not enough of it.
+    reason: a sentence; a traceback, if there is one, is in crash.txt. cause: "memory" if memory ran out.
     """
 
     kind: ClassVar[str] = "failed"
@@ -160,9 +161,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The run ended well: "completed", or "stopped" by somebody. `values` are the final metrics.
+    """The run ended well: "completed", or "stopped" on request.
 
-    `weights_sha256` is over the last step's weights and buffers, in the order of the `state_dict`.
+    values: final metrics. weights_sha256: hash of the last step's weights and buffers in the order of the
+    `state_dict`.
     """
 
     kind: ClassVar[str] = "finished"
@@ -213,10 +215,10 @@ NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedEvent:
-    """An event with its place in the log of one attempt, and when it was written.
+    """An event with its position in the log of one attempt and its time.
 
-    time: seconds since 1970, by a clock that may be set. elapsed: seconds since the attempt began, by one
-    that may not; None in logs of before it was recorded.
+    time: seconds since 1970, by the wall clock. elapsed: seconds since the attempt began, by a monotonic clock; None
+    in logs written before it was recorded.
     """
 
     seq: int
@@ -226,11 +228,11 @@ class LoggedEvent:
 
 
 class DamagedLine(ValueError):  # noqa: N818  the name says what happened
-    """A line of an event log that is not what was written."""
+    """A line of an event log differs from what was written."""
 
 
 def encode(record: LoggedEvent) -> bytes:
-    """One whole line, newline included."""
+    """The line of a record, with its newline."""
     event = record.event
     body: dict[str, Any] = {"seq": record.seq, "time": round(record.time, 6)}
     if record.elapsed is not None:
@@ -242,7 +244,7 @@ def encode(record: LoggedEvent) -> bytes:
 
 
 def decode(line: bytes) -> LoggedEvent:
-    """The record of one line. Raises DamagedLine if a byte was lost or changed."""
+    """The record of one line. Raises DamagedLine if the checksum fails or the content is not an event."""
     text, mark, tail = line.rstrip(b"\n").rpartition(b',"crc":"')
     if not mark or tail != b'%08x"}' % zlib.crc32(text):
         raise DamagedLine("checksum does not match")
@@ -269,7 +271,7 @@ def _plain(value: Any) -> Any:
 
 
 def _restored(value: Any, name: str) -> Any:
-    """Numbers of a `values` map; everything else is what it was."""
+    """Numbers of a `values` map with their non-finite strings converted back; any other field unchanged."""
     if name == "values":
         return {k: NON_FINITE[v] if isinstance(v, str) else float(v) for k, v in value.items()}
     return value

@@ -1,7 +1,7 @@
-"""Log: a file of lines that only grows, and that a full disk does not stop.
+"""Log: an append-only file of lines that survives a full disk.
 
-A line that cannot be written waits in memory with those after it, and is written when there is room again. What has
-been written stays: the file ends in a whole line, or in the beginning of one that is completed first of all.
+A line that cannot be written waits in memory, with all lines after it, and is written when there is space again. The
+file always ends in a whole line, or in the beginning of one that is completed before anything else is written.
 """
 
 import os
@@ -13,14 +13,14 @@ from pathlib import Path
 from revconsole.records.files.shared import READABLE, set_mode
 
 MOST_BYTES = 32 * 2**20
-"""Lines that may wait; later ones are lost, and counted."""
+"""Bytes of lines that may wait in memory; later lines are lost and counted."""
 RETRY_SECONDS = 0.5
 COPY_BYTES = 2**22
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A time in which nothing could be written, now over: how long, why, and how many lines were lost."""
+    """A period, now over, in which nothing could be written: its length, its cause and the number of lines lost."""
 
     seconds: float
     why: str
@@ -28,13 +28,13 @@ class Outage:
 
 
 class Log:
-    """Write access to a log that does not exist yet. Not safe from several threads.
+    """Write access to a new log file. Not thread-safe.
 
-    lost: lines that found no room in memory either.
+    lost: number of lines that found no space on disk or in memory.
     """
 
     def __init__(self, path: Path) -> None:
-        """Create the file. Raises FileExistsError if somebody else did, and OSError."""
+        """Create the file. Raises FileExistsError if it exists already, and OSError."""
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, READABLE)
         set_mode(self._file)
         self._waiting: deque[bytes] = deque()
@@ -43,7 +43,7 @@ class Log:
         self._since, self._tried, self._why = 0.0, float("-inf"), ""
 
     def append(self, line: bytes) -> Outage | None:
-        """Write a line, or keep it for later; the outage that this ended, if it did."""
+        """Write a line, or keep it for later. Returns the outage that this write ended, if there was one."""
         if self._bytes + len(line) > MOST_BYTES:
             self.lost += 1
         else:
@@ -54,7 +54,8 @@ class Log:
         return self._write_waiting()
 
     def secure(self, patience: float) -> Outage | None:
-        """Force every line to disk, trying again for so many seconds; the outage that this ended, if it did.
+        """Force every line to disk, retrying for `patience` seconds. Returns the outage that this ended, if there was
+        one.
 
         Raises OSError.
         """
@@ -69,35 +70,35 @@ class Log:
             time.sleep(RETRY_SECONDS)
 
     def touch(self) -> None:
-        """Let the file look just written. Raises OSError."""
+        """Set the modification time of the file to now. Raises OSError."""
         os.utime(self._file)
 
     def deleted(self) -> bool:
-        """Whether somebody deleted the file: what is written goes nowhere. Raises OSError."""
+        """Whether the file was deleted, so that writes are lost. Raises OSError."""
         return os.fstat(self._file).st_nlink == 0
 
     def put_back(self, path: Path) -> None:
-        """Write the file anew, with all that was written, and go on there. Raises OSError.
+        """Recreate a deleted file at `path` with everything written so far, and continue there. Raises OSError.
 
-        A file that lost its last name cannot be given one; its content is still to be had.
+        A file without a name cannot be linked again, but its content is readable through the open descriptor.
         """
         hidden = path.with_name(f".{path.name}-{os.getpid()}")
-        anew = os.open(hidden, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, READABLE)
+        replacement = os.open(hidden, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, READABLE)
         try:
-            set_mode(anew)
+            set_mode(replacement)
             place = 0
             while block := os.pread(self._file, COPY_BYTES, place):
-                place += os.write(anew, block)
+                place += os.write(replacement, block)
             hidden.rename(path)
         except OSError:
-            os.close(anew)
+            os.close(replacement)
             hidden.unlink(missing_ok=True)
             raise
         os.close(self._file)
-        self._file = anew
+        self._file = replacement
 
     def close(self) -> None:
-        """Close the file; lines that wait are lost."""
+        """Close the file; lines that still wait are lost."""
         os.close(self._file)
 
     def _write_waiting(self) -> Outage | None:

@@ -1,13 +1,13 @@
-"""Noise: whether what a run measured of its training images was measured with augmentation, dropout or random signs."""
+"""Noise: whether a run measured its training metrics under augmentation, dropout or random signs."""
 
 from revconsole.records.logs.events import MetricDeclared
 
 CLEAN = "with neither augmentation nor dropout"
-"""How a metric of training says that there was none."""
+"""The clause in a training metric's meaning that excludes noise."""
 BEFORE = "before each update, "
-"""What stands before the clause that says it."""
+"""The words that precede that clause."""
 
 
 def noisy(metric: MetricDeclared) -> bool:
-    """Whether a metric says that there was some; older runs do not say."""
+    """Whether the metric declares that it was measured with noise; older runs declare nothing."""
     return BEFORE in metric.meaning and CLEAN not in metric.meaning

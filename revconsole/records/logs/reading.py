@@ -1,8 +1,9 @@
-"""Reading: one event log, look by look.
+"""Reading: incremental reading of one event log.
 
-Each look re-opens the log and reads from the end of the last good line, up to the last newline: a line still being
-written is not there yet. Nor is a whole line whose checksum fails, as long as no good one follows: a network file
-system may show zeros where bytes are on their way. Once a good one follows, it is damaged: counted and passed over.
+Each poll re-opens the log and reads from the end of the last good line up to the last newline, so a line that is
+still being written is ignored. A whole line whose checksum fails is kept as doubtful until a good line follows,
+because a network file system may show zeros where bytes are still on their way. Once a good line follows, the
+doubtful one counts as damaged and is skipped.
 """
 
 import os
@@ -19,25 +20,29 @@ from revconsole.records.logs.events import LoggedEvent, decode
 from revconsole.records.logs.log import MOST_BYTES
 
 LINE_BYTES = MOST_BYTES
-"""Most of a line: a writer keeps no longer one."""
+"""Longest line that a writer produces."""
 BLOCK_BYTES = 1 << 22
-"""Read at once."""
+"""Bytes read at once."""
 DOUBT_BYTES = 1 << 16
-"""What is doubtful is read again at every look, more than this only once the log has changed."""
+"""Doubtful bytes that every poll reads again; a larger doubtful tail is read again only when the log has changed."""
 
 
 class Taker(Protocol):
-    """What takes records in: a `Tally` or a `Fold`."""
+    """A consumer of records: `RunningSummary` or `History`."""
 
     def add(self, record: LoggedEvent) -> None:
-        """One record."""
+        """Process one record."""
 
     def add_block(self, block: MeasuredBlock) -> None:
-        """Many measurements."""
+        """Process many measurements."""
 
 
 class Reading:
-    """One reader's place in the log of one attempt. `damaged` counts bad lines, `doubtful` those that may still come."""
+    """One reader's position in the log of one attempt.
+
+    damaged: number of bad lines. doubtful: number of lines at the end of the log whose checksum fails and that may be
+    incomplete writes.
+    """
 
     def __init__(self, folder: Path, taker: Taker) -> None:
         self._folder, self._taker = folder, taker
@@ -45,12 +50,12 @@ class Reading:
         self._seen: tuple[int, int] | None = None
         self.damaged, self.doubtful = 0, 0
         self.odd = ""
-        """What stands in the place of the log, if it is no log."""
+        """What is found in place of the log if it is not a regular file; empty otherwise."""
         self.unread = ""
-        """Why the log could not be read at the last look; empty if it could."""
+        """Why the last poll could not read the log; empty if it could."""
 
-    def look(self) -> bool:
-        """Take in what is new; False if the log is not the one that was read before, but shorter."""
+    def poll(self) -> bool:
+        """Process new lines. Returns False if the log is shorter than before, so it is not the same log."""
         path = self._folder / "events.jsonl"
         try:
             with bounded.opened(path, LOG_BYTES) as file:
@@ -66,7 +71,7 @@ class Reading:
         except bounded.OddFile as error:
             self.odd = f"{path.name} {error.strerror}"
             return True
-        except OSError as error:  # gone, or out of reach: what was read stays true
+        except OSError as error:  # missing or unreachable: what was read stays valid
             self.unread = "" if isinstance(error, FileNotFoundError) else str(error.strerror)
             return True
         self.unread = ""
@@ -74,13 +79,14 @@ class Reading:
         return True
 
     def _nothing_new(self, size: int, moved: int) -> bool:
+        """Whether the log has the length already read, or only a large doubtful tail that has not changed."""
         if size == self._offset:
             self.doubtful = 0
             return True
         return (size, moved) == self._seen and size - self._offset > DOUBT_BYTES
 
     def _read_columns(self, file: BinaryIO) -> None:
-        """Take in chunks as long as they stand for the very bytes that the log has."""
+        """Process cached chunks for as long as each matches the bytes of the log."""
         for chunk in column_cache.chunks(self._folder):
             place = self._read_lines(file, until=chunk.start)
             if place != chunk.start or not _stands_for(chunk, file):
@@ -94,7 +100,7 @@ class Reading:
             self.damaged, self.doubtful = self.damaged + self.doubtful, 0
 
     def _read_lines(self, file: BinaryIO, until: int | None = None) -> int:
-        """Take in whole lines, up to the end of the log or not beyond `until`; returns where they end."""
+        """Process whole lines up to the end of the log, or up to `until`. Returns the offset where they end."""
         file.seek(self._offset)
         place, rest, size = self._offset, b"", BLOCK_BYTES
         self.doubtful = 0
@@ -108,13 +114,13 @@ class Reading:
                     self._offset = place
                 else:
                     self.doubtful += 1
-            if len(rest) > LINE_BYTES:  # nobody writes such a line: what comes after it is not read
+            if len(rest) > LINE_BYTES:  # no writer produces such a line: stop here
                 self.doubtful += 1
                 break
         return place
 
     def _take(self, line: bytes) -> bool:
-        """Whether a line was good."""
+        """Process one line; returns whether it was good."""
         try:
             self._taker.add(decode(line))
         except UNREADABLE:
@@ -123,7 +129,7 @@ class Reading:
 
 
 def _stands_for(chunk: column_cache.Chunk, file: BinaryIO) -> bool:
-    """Whether a stretch of the log is what a chunk was made from."""
+    """Whether the bytes of the log in the chunk's range have the chunk's checksum."""
     file.seek(chunk.start)
     block = file.read(chunk.stop - chunk.start)
     return len(block) == chunk.stop - chunk.start and zlib.crc32(block) == chunk.crc

@@ -1,12 +1,12 @@
 """Times: how long an attempt has trained, and how fast, from the times of its events.
 
-Training begins with the attempt's first measurement: what comes before it (importing torch, claiming, reading data,
-the audit) is no training. Nor are pauses, nor probes of the reversible backward, which plain runs do not have. Steps,
-evaluations, checkpoints and the final test are.
+Training begins with the attempt's first measurement: importing torch, claiming the run, reading data and the audit
+come before it. Pauses do not count, nor do probes of the reversible backward, which plain runs do not have. Steps,
+evaluations, checkpoints and the final test count.
 
-Steps are reported many at once, all with the time of the report. So steps are timed from one report to another, as the
-last step of each marks it by the memory that comes with it, and not from step to step. The first step of an attempt is
-in no pace: whatever loads, compiles or allocates does so then.
+Many steps are reported at once, all with the time of the report. The pace is therefore measured from one report to
+the next (the last step of a report carries the memory metric), not from step to step. The first step of an attempt is
+excluded because it loads, compiles and allocates.
 """
 
 from collections import deque
@@ -18,16 +18,17 @@ from revconsole.records.logs.block import OF_STEPS, PROBE, REPORTED, Mark, Marks
 from revconsole.records.logs.events import Answered, EpochFinished, Measured
 
 FORECAST = frozenset({"evaluated_per_epoch", "evaluated_at_end", "image_seconds"})
-"""Facts of a run that only its ETA is made of: images evaluated after each epoch and at the end, seconds for one."""
+"""Facts of a run that only serve its ETA: images evaluated per epoch and at the end, seconds per image."""
 MOST_EPOCHS = 512
-"""Of the latest, by which the pace is judged."""
+"""Number of latest epochs that the pace may be computed from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """The end of an epoch: at which step of the run, when, and what it took, each None where that is not known.
+    """One finished epoch. Times are in seconds without pauses; None means unknown.
 
-    training: of how many steps. validation. between: what else was done since the end of the epoch before.
+    step: step of the run at its end. at: time of its end. training: seconds for the last `steps` steps. validation:
+    seconds of its validation. between: other seconds since the end of the epoch before.
     """
 
     step: int
@@ -39,7 +40,7 @@ class End:
 
 
 class Times:
-    """The times of one attempt, in seconds since it began, pauses taken out."""
+    """The times of one attempt, in seconds since it began, without pauses."""
 
     def __init__(self) -> None:
         self._introduced = self._last = self._rested = self._probed = 0.0
@@ -52,35 +53,35 @@ class Times:
 
     @property
     def seconds(self) -> float:
-        """Of training, so far."""
+        """Seconds of training so far."""
         if self._began is None:
             return 0.0
         rested = self._rested + (0.0 if self._resting is None else self._last - self._resting)
         return max(0.0, self._last - self._began - rested - self._probed)
 
     def pass_to(self, elapsed: float) -> None:
-        """Something happened then."""
+        """Move the clock forward to `elapsed`."""
         self._last = max(self._last, elapsed)
 
     def start(self, elapsed: float, step: int) -> None:
-        """The attempt has said with what it goes on, after so many steps of the run."""
+        """Record that the attempt continues after `step` steps of the run."""
         self._introduced, self._start = elapsed, (step, elapsed)
 
     def answer(self, event: Answered, elapsed: float) -> None:
-        """A pause begins, or whatever else was asked ends it."""
+        """Record an answered request: a pause begins, any other request ends one."""
         if self._resting is not None:
             self._rested += elapsed - self._resting
         self._resting = elapsed if event.verb == "pause" else None
 
     def measure(self, event: Measured, elapsed: float) -> None:
-        """Take in the measurements of a step, of a probe, or those before the first step."""
+        """Record the measurements of a step or of a probe, or those before the first step."""
         of_steps, reported = not OF_STEPS.isdisjoint(event.values), REPORTED in event.values
         self._begin(elapsed, training=of_steps, reported=reported)
         self._probed += event.values.get(PROBE, 0.0)
         self._marks.add(event, elapsed - self._rested)
 
     def finish_epoch(self, event: EpochFinished, elapsed: float, *, steps: int) -> None:
-        """Take in the end of an epoch of so many steps."""
+        """Record the end of an epoch of `steps` steps."""
         self._begin(elapsed, training=True, reported=False)
         at, values = elapsed - self._rested, event.values
         since = self._ends[-1].at if self._ends else self._start[1]
@@ -96,7 +97,7 @@ class Times:
         self._start, self._marks = (event.step, at), Marks()
 
     def take_block(self, block: MeasuredBlock, *, steps: Callable[[EpochFinished], int]) -> None:
-        """Take in many measurements at once, as if they had come one by one. steps: of an epoch."""
+        """Record many measurements as if they had arrived one by one. steps: number of steps of an epoch."""
         if block.first_of_all is not None:
             elapsed, training, reported = block.first_of_all
             self._begin(elapsed, training=training, reported=reported)
@@ -108,7 +109,7 @@ class Times:
         self.pass_to(block.elapsed)
 
     def pace(self) -> float | None:
-        """Seconds of a step: of the later half of the time trained, and of the epoch under way; None while unknown."""
+        """Seconds per step over the later half of the time trained and the current epoch; None while unknown."""
         ends = self._recent()
         steps, seconds = sum(e.steps for e in ends), sum(e.training for e in ends)
         passed = self._passed()
@@ -117,35 +118,35 @@ class Times:
         return seconds / steps if steps > 0 else None
 
     def validation(self) -> float | None:
-        """Seconds of a validation; None before any was timed."""
-        known = [e.validation for e in self._recent() if e.validation is not None]
-        return fmean(known) if known else None
+        """Mean seconds of a recent validation; None before the first was timed."""
+        timed = [e.validation for e in self._recent() if e.validation is not None]
+        return fmean(timed) if timed else None
 
     def between(self) -> float:
-        """Seconds of what is done between two epochs, beside the validation."""
-        known = [e.between for e in self._recent() if e.between is not None]
-        if known:
-            return fmean(known)
+        """Mean seconds between two epochs, without the validation."""
+        timed = [e.between for e in self._recent() if e.between is not None]
+        if timed:
+            return fmean(timed)
         pace, first = self.pace(), self._marks.first
         if not self._ends or pace is None or first is None:
             return 0.0
         return max(0.0, first[1] - self._start[1] - pace * (first[0] - self._start[0]))
 
     def since_epoch(self) -> float:
-        """Seconds since the last epoch ended; 0 before any has."""
+        """Seconds since the last epoch ended; 0 before the first has."""
         return max(0.0, self._last - self._rested - self._ends[-1].at) if self._ends else 0.0
 
-    def said(self) -> float | None:
-        """Seconds to the end of the run, as it said itself in the epoch under way; None where it does not."""
-        if self._marks.said is None:
+    def announced_remaining(self) -> float | None:
+        """Remaining seconds as the run itself estimated them in the current epoch; None if it did not."""
+        if self._marks.announced is None:
             return None
-        left, at = self._marks.said
+        left, at = self._marks.announced
         return max(0.0, left - (self._last - self._rested - at))
 
-    def left(self, steps: int) -> float | None:
-        """Seconds until the last of so many steps of the run, and what is still to do before the next one.
+    def remaining(self, steps: int) -> float | None:
+        """Seconds until step `steps` of the run, with the rest of the pause between epochs; None while unknown.
 
-        Other epochs' ends are not in it. None while unknown.
+        The validations of later epochs are not included.
         """
         pace, mark = self.pace(), self._mark()
         step, at = mark or self._start
@@ -156,18 +157,22 @@ class Times:
         return pending + max(0.0, (pace or 0.0) * max(0, steps - step) - (passed if mark else 0.0))
 
     def _begin(self, elapsed: float, *, training: bool, reported: bool) -> None:
-        """Training begins with the first measurement; with the introduction, where that is of training already."""
+        """Start the training clock at the first measurement, or at the introduction if that measurement is a training
+        step.
+        """
         if self._began is not None:
             return
         self._began, self._reports = (self._introduced if training else elapsed), reported
         self._start = (self._start[0], self._began - self._rested)
 
     def _mark(self) -> Mark | None:
-        """The last report of the epoch under way; where an attempt does not mark them, the last step."""
+        """The last report of the current epoch; the last step where the attempt marks no reports."""
         return self._marks.latest if self._reports else self._marks.step
 
     def _passed(self) -> tuple[int, float] | None:
-        """Steps of the epoch under way, and their seconds: from one report to another, where an attempt marks them."""
+        """(steps, seconds) of the current epoch between its first and last report; from its start where no reports
+        are marked.
+        """
         mark = self._mark()
         since = self._marks.first if self._reports else self._start
         if mark is None or since is None or since[0] >= mark[0]:
@@ -175,6 +180,6 @@ class Times:
         return mark[0] - since[0], mark[1] - since[1]
 
     def _recent(self) -> list[End]:
-        """The epochs of the later half of the time trained, at least the last."""
+        """The epochs that ended in the later half of the time trained, at least the last one."""
         half = (self._last - self._rested + (self._began or 0.0)) / 2
         return [e for e in self._ends if e.at > half] or list(self._ends)[-1:]

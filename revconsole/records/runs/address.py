@@ -1,9 +1,9 @@
-"""Address: what people type where a run is asked for, and the runs that it means.
+"""Address: the text that names one or several runs on the command line.
 
 rmj5rat3 or its beginning   one run, by its id
 @1                          the newest run of the store, @2 the one before
-mine-bdia-s0                the runs of that name
-mine                        the runs that were launched from that profile or study
+mine-bdia-s0                the runs with that name
+mine                        the runs launched from that profile or study
 'mine-*dropout0.1*'         the runs whose names match a pattern
 mine@1                      the newest of the runs that `mine` means
 """
@@ -23,30 +23,34 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def several(address: str, runs: Sequence[Summary], root: Path) -> list[Summary]:
-    """The runs that an address means, the oldest first. runs: of the store at `root`, the newest first. Raises NoSuchRun."""
+    """The runs that an address means, oldest first. runs: all runs of the store at `root`, newest first. Raises
+    NoSuchRun.
+    """
     name, sign, number = address.rpartition("@")
     if sign and number.isdecimal():
-        among = several(name, runs, root)[::-1] if name else runs
-        return [_nth(address, int(number), among, root)]
-    found = _matching(address, runs)
-    if not found:
-        close = nearest(address, {s.name for s in runs} | {s.plan.profile for s in runs} - {""})
-        hint = close if "did you mean" in close else ""
+        candidates = several(name, runs, root)[::-1] if name else runs
+        return [_nth(address, int(number), candidates, root)]
+    matches = _matching(address, runs)
+    if not matches:
+        suggestion = nearest(address, {s.name for s in runs} | {s.plan.profile for s in runs} - {""})
+        hint = suggestion if "did you mean" in suggestion else ""
         raise NoSuchRun(
             f"no run in {root} answers to {address!r}{hint}; `revconsole ls` lists them"
         )
-    return found[::-1]
+    return matches[::-1]
 
 
 def one(address: str, runs: Sequence[Summary], root: Path) -> Summary:
-    """The run that an address means. Raises NoSuchRun, saying which an ambiguous one could mean and what to type."""
-    found = several(address, runs, root)[::-1]
-    if len(found) == 1:
-        return found[0]
-    some = ", ".join(_introduced(s) for s in found[:MOST_LISTED])
-    more = ", …" if len(found) > MOST_LISTED else ""
+    """The only run that an address means. Raises NoSuchRun; for an ambiguous address the message lists the
+    candidates.
+    """
+    matches = several(address, runs, root)[::-1]
+    if len(matches) == 1:
+        return matches[0]
+    listed = ", ".join(_introduced(s) for s in matches[:MOST_LISTED])
+    more = ", …" if len(matches) > MOST_LISTED else ""
     raise NoSuchRun(
-        f"{len(found)} runs answer to {address!r}: {some}{more}; type an id, or {address}@1 for the newest of them"
+        f"{len(matches)} runs answer to {address!r}: {listed}{more}; type an id, or {address}@1 for the newest of them"
     )
 
 
@@ -59,29 +63,30 @@ def to_resume(runs: Sequence[Summary]) -> Summary:
 
 
 def _matching(address: str, runs: Sequence[Summary]) -> list[Summary]:
-    """The runs of the first way to read an address in which it means any."""
+    """The runs that match under the first reading of the address that matches any."""
     pattern = re.compile(fnmatch.translate(address)) if set(address) & set("*?[") else None
-    ways = (
+    readings = (
         lambda s: s.id == address,
         lambda s: s.name == address,
         lambda s: address in {s.plan.profile, s.plan.study},
         lambda s: pattern is not None and pattern.match(s.name) is not None,
         lambda s: s.id.startswith(address),
     )
-    each = ([s for s in runs if way(s)] for way in ways) if address else ()
-    return next((found for found in each if found), [])
+    groups = ([s for s in runs if reading(s)] for reading in readings) if address else ()
+    return next((group for group in groups if group), [])
 
 
 def _nth(address: str, number: int, runs: Sequence[Summary], root: Path) -> Summary:
+    """Run `number` of the list, counting from 1. Raises NoSuchRun."""
     if not 1 <= number <= len(runs):
         raise NoSuchRun(f"{address!r} is no run: @1 is the newest of {len(runs)} in {root}")
     return runs[number - 1]
 
 
 def _introduced(s: Summary) -> str:
-    """A run among others of its name."""
-    called = one_line(s.name)
-    return f"{s.id} ({called}, {s.state}, {_ago(time.time() - s.created)})"
+    """One candidate of an ambiguous address: id, name, state, age."""
+    name = one_line(s.name)
+    return f"{s.id} ({name}, {s.state}, {_ago(time.time() - s.created)})"
 
 
 def _ago(seconds: float) -> str:

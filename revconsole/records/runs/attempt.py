@@ -1,8 +1,8 @@
-"""Attempt: the one writer of a part of a run.
+"""Attempt: the only writer of one part of a run.
 
-An attempt is a folder `attempts/0001` that appears by one rename with its claim inside; the rename fails if
-another process was first, so the number is both lock and fence. A process that lost its claim can only ever
-write into its own attempt, which newer ones supersede.
+An attempt is a folder `attempts/0001` that appears by one rename with its claim inside. The rename fails if another
+process was first, so the number is both lock and fence. A process that lost its claim can only write into its own
+attempt, which newer attempts supersede.
 """
 
 import contextlib
@@ -40,34 +40,34 @@ from revconsole.records.logs.log import Log, Outage
 from revconsole.records.runs.identity import UNKNOWN, Identity, mine
 
 Outcome = Literal["completed", "stopped", "handed over", "failed", "broken", "gone"]
-"""How an attempt ended, for whoever has others to train in the same process; see `revconsole.training.api`."""
+"""How an attempt ended; `revconsole.training.api` decides by it whether to train the next run in the same process."""
 NUMBER = re.compile(r"[0-9]{4}|[1-9][0-9]{4,8}")
-"""The name of an attempt's folder; anything else beside them is not ours."""
+"""Name of an attempt's folder; any other name beside them is ignored."""
 TAKEN_OVER = "taken-over.json"
-"""In an attempt whose process a person has declared gone."""
+"""File in an attempt whose process a person has declared dead."""
 CHANGES = "changes.json"
-"""In an attempt that was begun with changes of the plan."""
+"""File in an attempt that began with changes to the plan."""
 RELEASED = "released.json"
-"""The claim of an attempt whose process lives, and has let go of it."""
+"""Name of the claim after a living process has given it up."""
 ENDINGS = (Finished, Failed, HandedOver)
-"""Events after which an attempt writes nothing more."""
+"""Events after which an attempt writes nothing."""
 DURABLE = (Checkpointed, *ENDINGS)
 """Events after which the log is forced to disk."""
 LAUNCH_LOG = "launch.log"
-"""What a background process said before it claimed its first run; in the run folder, then in the attempt."""
+"""Output of a background process before it claimed its first run; in the run folder, then in the attempt."""
 PLAN = "plan.json"
-"""What a run folder has as long as the run is there."""
+"""A file that every existing run folder has."""
 TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
-"""How a system says that there is something of that name already."""
+"""Error numbers that mean that the name exists already."""
 ENDING_PATIENCE_SECONDS = 30.0
-"""How long the end of a run waits for room on a full disk."""
+"""Seconds for which the last event of a run waits for space on a full disk."""
 
 
 class Attempt:
-    """Write access to one run: claims it, appends events, keeps crash reports."""
+    """Write access to one run: claims it, appends events, writes crash reports."""
 
     def __init__(self, run_folder: Path, number: int, log: Log) -> None:
-        """Write an attempt that `claim` made. log: open, in its folder."""
+        """Write an attempt made by `claim`. log: the open log in its folder."""
         self.run_folder, self.number = run_folder, number
         self.folder = run_folder / "attempts" / f"{number:04d}"
         self.problem = ""
@@ -79,13 +79,13 @@ class Attempt:
 
     @classmethod
     def claim(cls, run_folder: Path, number: int, launcher: str = "") -> Self:
-        """Become the writer of a run, as attempt `number`, with the changes it was queued with. launcher: kept.
+        """Become the writer of a run as attempt `number`, with the plan changes it was queued with.
 
-        Raises AlreadyClaimed if that attempt exists, or the process of the one before still writes;
-        StoreError if the folder cannot be written.
+        launcher: recorded in the claim. Raises AlreadyClaimed if the attempt exists or the process of the previous
+        one still writes, and StoreError if the folder cannot be written.
         """
         if number > 1:
-            _refuse_if_alive(run_folder, number - 1)
+            _require_dead(run_folder, number - 1)
         try:
             return cls._take(run_folder, number, launcher)
         except OSError as error:
@@ -93,7 +93,9 @@ class Attempt:
 
     @classmethod
     def _take(cls, run_folder: Path, number: int, launcher: str) -> Self:
-        """Make the folder of the attempt with all that it needs, then give it its name: there is no half of it."""
+        """Fill a hidden folder with everything an attempt needs, then rename it, so that no partial attempt ever
+        exists.
+        """
         parent = run_folder / "attempts"
         make_folder(parent, exist_ok=True)
         hidden = parent / f".{number:04d}-{secrets.token_hex(4)}"
@@ -124,11 +126,11 @@ class Attempt:
         return cls(run_folder, number, log)
 
     def emit(self, event: Event) -> None:
-        """Append one event as one whole line; safe from any thread.
+        """Append one event as one line. Thread-safe.
 
-        On a full disk the lines wait in memory, and the run goes on. What comes after the end of the attempt is
-        dropped: whoever ended it may not be the thread that trains.
-        Raises StoreError if the end itself finds no room for a while.
+        On a full disk the lines wait in memory and the run continues. Events after the end of the attempt are
+        dropped, because a thread other than the training thread may have ended it. Raises StoreError if the last
+        event cannot be written within `ENDING_PATIENCE_SECONDS`.
         """
         with self._lock:
             if self._ended:
@@ -140,10 +142,10 @@ class Attempt:
             if isinstance(event, DURABLE):
                 outage = self._secure() or outage
             if outage is not None:
-                self._append(_told(outage))
+                self._append(_outage_warning(outage))
 
     def _append(self, event: Event) -> Outage | None:
-        """Write one line, and count it into the digest unless it was lost."""
+        """Write one line and add it to the column cache, unless the line was lost."""
         self._seq += 1
         elapsed = time.monotonic() - self._began
         record = LoggedEvent(seq=self._seq, time=time.time(), event=event, elapsed=elapsed)
@@ -154,7 +156,7 @@ class Attempt:
         return outage
 
     def _secure(self) -> Outage | None:
-        """Force the log to disk; only the end of the attempt insists on it."""
+        """Force the log to disk. Only the last event of the attempt insists on success."""
         try:
             return self._log.secure(ENDING_PATIENCE_SECONDS if self._ended else 0.0)
         except OSError as error:
@@ -167,7 +169,7 @@ class Attempt:
             return None
 
     def _put_log_back(self) -> None:
-        """Write the log anew where somebody deleted it, and not the run with it."""
+        """Recreate the log if it was deleted while the run folder still exists."""
         with contextlib.suppress(OSError):
             if self._log.deleted() and (self.run_folder / PLAN).exists():
                 self._log.put_back(self.folder / "events.jsonl")
@@ -177,18 +179,18 @@ class Attempt:
                 self._append(Advised(level="warning", text=text))
 
     def beat(self) -> None:
-        """Show that the run moves on although there is nothing to report."""
+        """Update the log's modification time, which shows that the run is alive."""
         with contextlib.suppress(OSError):
             self._log.touch()
 
     def newest(self) -> bool:
-        """Whether there is still something to write: the run is there, and neither ended nor taken over."""
+        """Whether this attempt may still write: its folder exists, it has not ended, and no newer attempt exists."""
         return not self._ended and self.folder.is_dir() and not self._successor.exists()
 
     def fail(self, failed: Failed, report: str = "") -> None:
-        """End the attempt with a failure; `problem` says so where the disk does not take it.
+        """End the attempt with a failure; `problem` is set if the disk does not accept it.
 
-        report: a traceback for whoever mends the fault, kept in crash.txt.
+        report: a traceback, written to crash.txt.
         """
         if report:
             with contextlib.suppress(OSError):  # a full disk must not hide the reason
@@ -197,21 +199,22 @@ class Attempt:
             self.emit(failed)
 
     def close(self) -> None:
-        """Close the log, and let the run go where its end could not be written; nothing may be emitted afterwards."""
+        """Close the log, and give up the claim if the end could not be written. Nothing may be emitted afterwards."""
         self._log.close()
         if self.problem:
             with contextlib.suppress(OSError):
                 (self.folder / "claim.json").rename(self.folder / RELEASED)
 
 
-def _told(outage: Outage) -> Advised:
+def _outage_warning(outage: Outage) -> Advised:
+    """The warning that reports an outage of the log."""
     lost = f"{outage.lost} lines of the log were lost" if outage.lost else "nothing was lost"
     text = f"the log could not be written for {outage.seconds:.0f} s ({outage.why}); {lost}"
     return Advised(level="warning", text=text)
 
 
 def numbers(run_folder: Path) -> list[int]:
-    """Numbers of the attempts of a run, ascending. Raises OSError where they cannot be read."""
+    """Numbers of the attempts of a run, ascending. Raises OSError if they cannot be read."""
     try:
         names = bounded.folders(run_folder / "attempts")
     except FileNotFoundError:
@@ -220,7 +223,7 @@ def numbers(run_folder: Path) -> list[int]:
 
 
 def owner(run_folder: Path, number: int) -> Identity | None:
-    """Who claimed an attempt: None if nobody holds it, UNKNOWN if the claim cannot be read now."""
+    """The process that claimed an attempt: None if there is no claim, UNKNOWN if the claim cannot be read."""
     try:
         claim = run_folder / "attempts" / f"{number:04d}" / "claim.json"
         return Identity.from_dict(json.loads(bounded.read(claim, NOTE_BYTES)))
@@ -231,7 +234,7 @@ def owner(run_folder: Path, number: int) -> Identity | None:
 
 
 def alive(run_folder: Path, number: int) -> bool | None:
-    """Whether the process that claimed an attempt still runs; None if that cannot be told from here, or now."""
+    """Whether the process that claimed an attempt runs; None if that cannot be determined from this machine."""
     holder = owner(run_folder, number)
     if holder is None or taken_over(run_folder, number):
         return False
@@ -239,7 +242,7 @@ def alive(run_folder: Path, number: int) -> bool | None:
 
 
 def take_over(run_folder: Path, number: int, by: str) -> None:
-    """Declare that whoever claimed an attempt is gone, on the word of a person. Raises StoreError."""
+    """Record that a person declared the process of an attempt dead. Raises StoreError."""
     path = run_folder / "attempts" / f"{number:04d}" / TAKEN_OVER
     try:
         write_json(path, {"by": by, "time": time.time()})
@@ -248,7 +251,7 @@ def take_over(run_folder: Path, number: int, by: str) -> None:
 
 
 def taken_over(run_folder: Path, number: int) -> str:
-    """Who declared that the process of an attempt is gone; empty if nobody did."""
+    """Who declared the process of an attempt dead; empty if nobody did."""
     try:
         path = run_folder / "attempts" / f"{number:04d}" / TAKEN_OVER
         return str(json.loads(bounded.read(path, NOTE_BYTES))["by"])
@@ -257,13 +260,15 @@ def taken_over(run_folder: Path, number: int) -> str:
 
 
 def changes(run_folder: Path) -> list[dict[str, Any]]:
-    """What each attempt changed of the plan, in order; see `changes`. Raises OSError, or ValueError for what was edited."""
-    found = []
+    """The plan changes of each attempt, in order; see `settings.changes`. Raises OSError, and ValueError for an
+    edited file.
+    """
+    changes_by_attempt = []
     try:
-        made = numbers(run_folder)
-    except OSError:  # which the state of the run tells
-        made = []
-    for number in made:
+        existing = numbers(run_folder)
+    except OSError:  # the state of the run reports this
+        existing = []
+    for number in existing:
         path = run_folder / "attempts" / f"{number:04d}" / CHANGES
         try:
             body = json.loads(bounded.read(path, NOTE_BYTES))
@@ -271,22 +276,22 @@ def changes(run_folder: Path) -> list[dict[str, Any]]:
             continue
         if body.get("sha256") != checksum({"changes": body.get("changes")}):
             raise ValueError(f"attempts/{number:04d}/{CHANGES} was changed after it was written")
-        found.append(dict(body["changes"]))
-    return found
+        changes_by_attempt.append(dict(body["changes"]))
+    return changes_by_attempt
 
 
 def log_path(run_folder: Path, number: int) -> Path:
-    """The event log of an attempt."""
+    """Path of the event log of an attempt."""
     return run_folder / "attempts" / f"{number:04d}" / "events.jsonl"
 
 
 def checksum(body: Any) -> str:
-    """SHA-256 of what a JSON file says, however it is written."""
+    """SHA-256 of a JSON value, independent of its formatting."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def parent(run_folder: Path, number: int) -> int | None:
-    """The pid of the process that started the one which claimed an attempt; None if that is not known."""
+    """Process id of the parent of the process that claimed an attempt; None if unknown."""
     try:
         claim = run_folder / "attempts" / f"{number:04d}" / "claim.json"
         return int(json.loads(bounded.read(claim, NOTE_BYTES))["parent"])
@@ -295,7 +300,7 @@ def parent(run_folder: Path, number: int) -> int | None:
 
 
 def launcher(run_folder: Path, number: int) -> str:
-    """The kind of place an attempt trains in; empty if that is not known."""
+    """Name of the launcher of an attempt ("thread", "process"); empty if unknown."""
     try:
         claim = run_folder / "attempts" / f"{number:04d}" / "claim.json"
         return str(json.loads(bounded.read(claim, NOTE_BYTES)).get("launcher", ""))
@@ -304,9 +309,10 @@ def launcher(run_folder: Path, number: int) -> str:
 
 
 class Queued(NamedTuple):
-    """Who queued which attempt of a run. refused: why it could not begin; empty if nothing is known against it.
+    """A queued attempt of a run.
 
-    changes: of the plan, that it is to begin with; see `changes`.
+    holder: the process that queued it. refused: why it could not begin; empty otherwise. changes: plan changes that
+    it begins with; see `settings.changes`.
     """
 
     holder: Identity
@@ -316,7 +322,7 @@ class Queued(NamedTuple):
 
 
 def read_queued(path: Path) -> Queued | None:
-    """What a launch.json says; None if there is none, the first attempt by UNKNOWN if it cannot be read now."""
+    """The content of a launch.json; None if there is none, attempt 1 held by UNKNOWN if it cannot be read now."""
     try:
         body = json.loads(bounded.read(path, NOTE_BYTES))
         refused, changes = str(body.get("refused", "")), dict(body.get("changes", {}))
@@ -330,7 +336,7 @@ def read_queued(path: Path) -> Queued | None:
 
 
 def write_json(path: Path, body: dict[str, Any]) -> None:
-    """Replace a JSON file in one step: readers see the old or the new one, never half."""
+    """Replace a JSON file by one rename, so that readers see the old or the new content. Raises OSError."""
     hidden = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
         create(hidden, json.dumps(body, indent=1).encode())
@@ -341,7 +347,7 @@ def write_json(path: Path, body: dict[str, Any]) -> None:
 
 
 def overwrite(path: Path, content: bytes) -> None:
-    """Replace the content of a small file where it lies, which asks a full disk for no new room. Raises OSError."""
+    """Replace the content of a small file in place, which needs no space on a full disk. Raises OSError."""
     file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         os.pwrite(file, content, 0)
@@ -351,32 +357,32 @@ def overwrite(path: Path, content: bytes) -> None:
         os.close(file)
 
 
-def _refuse_if_alive(run_folder: Path, number: int) -> None:
+def _require_dead(run_folder: Path, number: int) -> None:
     if last_event_ends(log_path(run_folder, number)):
         return
-    living, holder = alive(run_folder, number), owner(run_folder, number)
-    if living is None:
-        raise AlreadyClaimed(f"run {run_folder.name}: {unasked(holder or UNKNOWN)}")
-    if living and holder is not None:
+    running, holder = alive(run_folder, number), owner(run_folder, number)
+    if running is None:
+        raise AlreadyClaimed(f"run {run_folder.name}: {why_unknown(holder or UNKNOWN)}")
+    if running and holder is not None:
         raise AlreadyClaimed(
             f"run {run_folder.name} is being written by process {holder.pid} on {holder.host}; "
             "stop it first"
         )
 
 
-def unasked(holder: Identity) -> str:
-    """Why nobody can tell from here whether a process lives, and what is known of it."""
+def why_unknown(holder: Identity) -> str:
+    """Why this machine cannot determine whether a process runs, with what is known about it."""
     if holder == UNKNOWN:
         return "its claim cannot be read now, so whether its process lives is not known"
-    mine_too = holder.host == mine().host
-    where = "another pid namespace of this machine" if mine_too else f"another host, {holder.host}"
-    same_boot = not mine_too and holder.boot == mine().boot
+    same_host = holder.host == mine().host
+    where = "another pid namespace of this machine" if same_host else f"another host, {holder.host}"
+    same_boot = not same_host and holder.boot == mine().boot
     hint = ", which is this machine under another name, or a container of it" if same_boot else ""
     return f"process {holder.pid} of {where}{hint}, holds it, and cannot be asked from here"
 
 
 def last_event_ends(path: Path) -> bool:
-    """Whether an event log closes with the end of its attempt."""
+    """Whether the last event of a log ends its attempt."""
     try:
         with bounded.opened(path, LOG_BYTES) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 65536))

@@ -1,8 +1,7 @@
-"""Control: requests to a run, as files in its folder, so that any console on any host can ask.
+"""Control: requests to a run as files in its folder, so that a console on any host can send them.
 
-A request is published by one rename and answered by the trainer with an `Answered` event; the file is then
-removed. Asking twice is harmless. The same folder shows whether the trainer is still wanted: its run may have been
-deleted, or passed to a newer attempt.
+A request is published by one rename; the trainer answers it with an `Answered` event and removes the file. Sending it
+twice is harmless. The same folder tells the trainer whether its run was deleted or passed to a newer attempt.
 """
 
 import getpass
@@ -28,26 +27,26 @@ Verb = Literal["stop", "pause", "continue", "handover"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What somebody asked of a run, and who."""
+    """A request to a run, and who made it."""
 
     verb: Verb
     by: str
     path: Path
 
 
-_TOLD: dict[Path, list[Request]] = {}
-"""Requests to the trainers of this process that no disk took, by the folder they would be in."""
+_UNWRITTEN: dict[Path, list[Request]] = {}
+"""Requests to trainers of this process that could not be written to disk, by control folder."""
 
 
 class Control:
-    """The trainer's ear: reads the requests of one run folder. attempt: what it writes; None in a dry run."""
+    """The trainer's view of the requests in one run folder. attempt: the attempt it writes; None in a dry run."""
 
     def __init__(self, folder: Path, attempt: Attempt | None = None) -> None:
         self._folder, self._attempt = folder / "control", attempt
-        self._obeyed: set[Path] = set()
+        self._done: set[Path] = set()
 
     def heartbeat(self) -> bool:
-        """Show that the run moves on; returns whether it is still this trainer's to move."""
+        """Show that the run is alive. Returns whether this trainer still owns the run."""
         if self._attempt is None:
             return True
         self._attempt.beat()
@@ -56,21 +55,21 @@ class Control:
     def pending(self) -> tuple[Request, ...]:
         """Requests not yet answered, oldest first. Costs one directory listing.
 
-        A folder that cannot be read now holds none: they wait.
+        A folder that cannot be read now yields none; its requests wait.
         """
-        told = tuple(_TOLD.get(self._folder, ()))
+        unwritten = tuple(_UNWRITTEN.get(self._folder, ()))
         try:
             names = sorted(bounded.files(self._folder))
-        except OSError:  # nobody has asked anything, or the folder cannot be looked into just now
-            return told
+        except OSError:  # there are no requests, or the folder cannot be read now
+            return unwritten
         paths = (self._folder / name for name in names if name.endswith(".json"))
-        found = (_read(path) for path in paths if path not in self._obeyed)
-        return (*told, *(request for request in found if request is not None))
+        requests = (_read(path) for path in paths if path not in self._done)
+        return (*unwritten, *(request for request in requests if request is not None))
 
     def answered(self, request: Request) -> None:
-        """Remove a request that has been obeyed; one that cannot be removed is not obeyed twice."""
-        self._obeyed.add(request.path)
-        _TOLD.pop(self._folder, None)
+        """Remove a request that has been carried out, and remember it in case its file cannot be removed."""
+        self._done.add(request.path)
+        _UNWRITTEN.pop(self._folder, None)
         with suppress(OSError):
             request.path.unlink(missing_ok=True)
 
@@ -78,7 +77,7 @@ class Control:
 def ask(folder: Path, verb: Verb, why: str = "") -> None:
     """Publish a request in a run folder. Raises StoreError if the folder cannot be written.
 
-    why: what made somebody ask, e.g. "SIGTERM"; it is recorded behind the name.
+    why: the cause of the request, e.g. "SIGTERM"; it is recorded behind the user's name.
     """
     control = folder / "control"
     path = control / f"{time.time_ns():020d}-{verb}-{secrets.token_hex(3)}.json"
@@ -92,19 +91,19 @@ def ask(folder: Path, verb: Verb, why: str = "") -> None:
 
 
 def tell(folder: Path, verb: Verb, why: str = "") -> None:
-    """Ask the same of a trainer in this very process, where the folder of its run takes no file."""
+    """Pass a request in memory to a trainer of this process, for a run folder that cannot be written."""
     control = folder / "control"
     request = Request(verb=verb, by=whoami(why), path=control / f"told-{verb}")
-    _TOLD.setdefault(control, []).append(request)
+    _UNWRITTEN.setdefault(control, []).append(request)
 
 
 def forget(folder: Path) -> None:
-    """Drop what was told to the trainer of a run that is over."""
-    _TOLD.pop(folder / "control", None)
+    """Drop the in-memory requests for a run that is over."""
+    _UNWRITTEN.pop(folder / "control", None)
 
 
 def whoami(why: str = "") -> str:
-    """`user@host`, for the record of who stopped a run; with `why` in brackets."""
+    """`user@host`, recorded as the author of a request; `why` follows in brackets."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -1,7 +1,7 @@
-"""Header: the plan.json of a run, which says what the run was asked to do.
+"""Header: the plan.json of a run, which states what the run was asked to do.
 
-It carries a checksum, and one for each of its parts, so that a plan that was edited or damaged is not taken for the
-one that was planned, and whoever looks is told which part it was.
+The file carries a checksum of the whole and one of each part, so that an edited or damaged plan is rejected and the
+message names the part.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ from revconsole.records.settings.plan import Plan
 FILE = "plan.json"
 FORMAT = 2
 WITHOUT_SUMS = 1
-"""The format before checksums."""
+"""Number of the format without checksums."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What hardly ever changes about a run; `plan` is None, and `why` says so, if it is damaged."""
+    """The parts of a run that hardly ever change. plan: None if it is damaged; `why` then says how."""
 
     id: str
     created: float
@@ -40,9 +40,9 @@ class Header:
 
 
 def read_header(folder: Path, *, with_changes: bool = True) -> Header:
-    """Id, plan and time of creation of a run folder; the plan is None if it is damaged.
+    """Id, plan and creation time of a run folder; the plan is None if it is damaged.
 
-    with_changes: the plan as it is now, with what attempts changed of it; else as it was at first.
+    with_changes: apply the plan changes of all attempts; otherwise the plan is the original one.
     """
     now = header_stamp(folder)
     if folder.is_symlink():
@@ -51,11 +51,11 @@ def read_header(folder: Path, *, with_changes: bool = True) -> Header:
         body = json.loads(bounded.read(folder / FILE, RECORD_BYTES))
         changed = _changed(body)
         plan = Plan.model_validate_json(json.dumps(_without_retired(body["plan"])))
-        for each in attempts.changes(folder) if with_changes else ():
-            plan = changes.changed(plan, each)
+        for change in attempts.changes(folder) if with_changes else ():
+            plan = changes.changed(plan, change)
         created = float(body["created"])
         if not math.isfinite(created):
-            raise ValueError("a time that is none")
+            raise ValueError("the creation time is not finite")
     except bounded.OddFile as error:
         return _damaged(folder, now, f"{FILE} {error.strerror}")
     except RevconsoleError as error:
@@ -71,15 +71,15 @@ def read_header(folder: Path, *, with_changes: bool = True) -> Header:
 
 
 def _without_retired(plan: Any) -> Any:
-    """A plan as it was written, without settings that there no longer are."""
+    """A plan as it was written, without settings that no longer exist."""
     if not isinstance(plan, dict):
         return plan
-    kept = dict(plan)
+    known = dict(plan)
     for section, names in RETIRED.items():
-        inner = kept.get(section)
+        inner = known.get(section)
         if isinstance(inner, dict):
-            kept[section] = {name: value for name, value in inner.items() if name not in names}
-    return kept
+            known[section] = {name: value for name, value in inner.items() if name not in names}
+    return known
 
 
 def write_header(folder: Path, run_id: str, created: float, plan: Plan) -> None:
@@ -103,7 +103,7 @@ def stamp(path: Path) -> tuple[int, int]:
 
 
 def header_stamp(folder: Path) -> tuple[int, ...]:
-    """Of the plan of a run folder, and of its attempts, which may change it; zeros if the plan is not there."""
+    """Modification times and size of the plan and the attempts, which may change it; zeros if there is no plan."""
     plan = stamp(folder / FILE)
     return (*plan, stamp(folder / "attempts")[0] if plan != (0, 0) else 0)
 
@@ -114,7 +114,7 @@ def _damaged(folder: Path, now: tuple[int, ...], why: str) -> Header:
 
 
 def _changed(body: dict[str, Any]) -> list[str]:
-    """Which parts are not what was written; empty if all are."""
+    """Names of the parts that differ from what was written; empty if none does."""
     content = {key: value for key, value in body.items() if key not in {"sha256", "parts"}}
     if "sha256" not in body and content["format"] == WITHOUT_SUMS:
         return []
@@ -127,7 +127,7 @@ def _changed(body: dict[str, Any]) -> list[str]:
 
 
 def _sums(body: dict[str, Any]) -> dict[str, str]:
-    """A short checksum of every part: the sections of the plan, and what stands beside the plan."""
+    """A short checksum of every section of the plan and of every other part of the file."""
     beside = {key: value for key, value in body.items() if key != "plan"}
     return {key: _sum(value)[:8] for key, value in (beside | body["plan"]).items()}
 

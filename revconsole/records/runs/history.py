@@ -1,7 +1,8 @@
-"""History: from events to what they amount to. `RunningSummary` keeps what a row shows, `History` every point as well.
+"""History: the combined content of a run's events. `RunningSummary` keeps what a table row shows, `History` every
+point.
 
-A new attempt that resumed from step k supersedes whatever older attempts wrote beyond k: those points are
-dropped here, so a curve never shows a step twice.
+A new attempt that resumed from step k supersedes whatever older attempts wrote beyond k. Those points are dropped
+here, so a curve never shows a step twice.
 """
 
 import math
@@ -35,13 +36,16 @@ from revconsole.records.runs.run import Confusion, LogLine, Series
 from revconsole.records.sections.objective import ClassificationSection, Criterion
 
 LOG_LINES = 1000
-"""Lines of log kept for the screen; the file has them all."""
+"""Log lines kept for the screen; the file has all of them."""
 UNNAMED = "alarm"
-"""The word for an alarm that does not say what it is about."""
+"""Name of an alarm that carries no rule."""
 
 
 class RunningSummary:
-    """The latest and the best of one run, in constant memory per epoch. best: what is best, by default the accuracy."""
+    """Latest and best values of one run; memory grows only with the number of epochs.
+
+    best: criterion for the best epoch, by default the validation accuracy.
+    """
 
     def __init__(self, best: Criterion = ClassificationSection.best) -> None:
         self._criterion = best
@@ -61,21 +65,21 @@ class RunningSummary:
 
     @property
     def seconds(self) -> float:
-        """Of training, over all attempts, what was repeated after a crash counted again; see `times`."""
+        """Seconds of training over all attempts; work repeated after a crash counts twice. See `times`."""
         return self._before + self._times.seconds
 
     @property
     def alarms(self) -> dict[str, str]:
-        """What is wrong with the run and still holds, by rule."""
+        """Texts of the alarms that still stand, by rule."""
         return {rule: text for rule, (_, text) in self._alarmed.items()}
 
     def begin_attempt(self) -> None:
-        """The next record belongs to a newer attempt."""
+        """Announce that the next record belongs to a newer attempt."""
         self._before, self._first, self._times = self.seconds, None, Times()
         self.started, self.ending, self.paused = False, None, False
 
     def add(self, record: LoggedEvent) -> None:
-        """Take one record in, in the order written."""
+        """Process one record. Records must come in the order written."""
         now = self._elapsed(record)
         self._times.pass_to(now)
         match record.event:
@@ -107,7 +111,7 @@ class RunningSummary:
                 pass
 
     def add_block(self, block: MeasuredBlock) -> None:
-        """Take in many measurements at once, as if they had been added one by one."""
+        """Process many measurements as if they had been added one by one."""
         self.step = block.step if block.measured else max(self.step, block.step)
         self._times.take_block(block, steps=self._finish)
         for name, column in block.columns.items():
@@ -116,31 +120,33 @@ class RunningSummary:
                 self._peak(name, _largest(column.values))
 
     def best(self) -> EpochFinished | None:
-        """The best epoch, the first of equals."""
+        """The best epoch so far, the earliest among equals; None before the first."""
         return self._best
 
     def eta_seconds(self) -> float | None:
-        """Seconds to the end of the run, all epochs, validations and the test in it; None while any is unknown."""
+        """Remaining seconds of the run with all epochs, validations and the test; None if any part is unknown."""
         total = self.facts.get("steps")
         if not isinstance(total, int) or self.ending or self.paused:
             return None
-        if (said := self._times.said()) is not None:
-            return said
-        left, validation = self._times.left(total), self._validation_seconds()
-        if left is None or validation is None:
+        if (announced := self._times.announced_remaining()) is not None:
+            return announced
+        steps_seconds, validation = self._times.remaining(total), self._validation_seconds()
+        if steps_seconds is None or validation is None:
             return None
         between = self._times.between()
         epochs = max(0.0, self._fact("epochs") - len(self.epochs))
         evaluated, tested = self._evaluated()
         test = validation * tested / evaluated if evaluated else 0.0
-        return left + epochs * (validation + between) + test
+        return steps_seconds + epochs * (validation + between) + test
 
     def step_seconds(self) -> float | None:
-        """Seconds of one step, as the latest ones went; None while unknown."""
+        """Seconds per step, from recent steps; None while unknown."""
         return self._times.pace()
 
     def seconds_per_epoch(self) -> float | None:
-        """Of all epochs, on average: steps, validation and what is done between two; None where they do not say."""
+        """Mean seconds per epoch with steps, validation and the time between epochs; None if no epoch recorded its
+        time.
+        """
         timed = [e.values for e in self.epochs if "epoch_seconds" in e.values]
         if not timed:
             return None
@@ -148,11 +154,13 @@ class RunningSummary:
         return took + self._times.between()
 
     def seconds_at_end(self) -> float:
-        """From the last epoch to the end: the last checkpoint and the test."""
+        """Seconds from the last epoch to the end of the run: the last checkpoint and the test."""
         return self._times.since_epoch() if isinstance(self.ending, Finished) else 0.0
 
     def _validation_seconds(self) -> float | None:
-        """As timed in this attempt, or an earlier one; before any, from the image that was timed before the first step."""
+        """Seconds of a validation: timed in this attempt, else in an earlier one, else estimated from
+        `image_seconds`.
+        """
         timed = self._times.validation()
         if timed is None and self.epochs:
             timed = self.epochs[-1].values.get("validation_seconds")
@@ -161,23 +169,24 @@ class RunningSummary:
         return timed
 
     def _evaluated(self) -> tuple[float, float]:
-        """Images that are evaluated after an epoch, and at the end."""
-        each, end = self._fact("evaluated_per_epoch"), self._fact("evaluated_at_end")
-        return each or self._fact("validation_images"), end or self._fact("test_images")
+        """(images evaluated after an epoch, images evaluated at the end)."""
+        per_epoch, at_end = self._fact("evaluated_per_epoch"), self._fact("evaluated_at_end")
+        return per_epoch or self._fact("validation_images"), at_end or self._fact("test_images")
 
     def _fact(self, name: str) -> float:
+        """A numeric fact; 0 if it is missing or not a number."""
         value = self.facts.get(name)
         return value if isinstance(value, int | float) else 0.0
 
     def _finish(self, epoch: EpochFinished) -> int:
-        """Keep the epoch; returns its steps."""
+        """Store the epoch; returns its number of steps."""
         before = self.epochs[-1].step if self.epochs else 0
         self.epochs.append(epoch)
         self._best = self._better(self._best, epoch)
         return max(0, epoch.step - before)
 
     def _replace(self, facts: Mapping[str, Scalar]) -> None:
-        """Take in the facts of an attempt, and remember what those that it changes were."""
+        """Merge the facts of an attempt, and remember the earlier values of those it changes."""
         for name, value in facts.items():
             before = self.facts.get(name, value)
             if before != value:
@@ -185,7 +194,7 @@ class RunningSummary:
         self.facts |= facts
 
     def _better(self, best: EpochFinished | None, new: EpochFinished) -> EpochFinished | None:
-        """Whichever has the better value; the older one if they are equal."""
+        """The epoch with the better value; the older one if they are equal."""
         metric, score = self._criterion.metric, self._criterion.score
         if metric not in new.values:
             return best
@@ -193,7 +202,7 @@ class RunningSummary:
         return new if higher else best
 
     def _elapsed(self, record: LoggedEvent) -> float:
-        """Seconds of the attempt until a record, by the wall clock only where nothing else was written."""
+        """Seconds from the beginning of the attempt to a record; by the wall clock only for old logs."""
         if record.elapsed is not None:
             return record.elapsed
         self._first = record.time if self._first is None else self._first
@@ -209,12 +218,14 @@ class RunningSummary:
         self.peaks[name] = max(size, self.peaks.get(name, 0.0))
 
     def _stand(self, advised: Advised) -> None:
+        """Record an alarm, or clear one when a note with its rule arrives."""
         if advised.level == "alarm":
             self._alarmed[advised.rule or UNNAMED] = (self.step, advised.text)
         elif advised.level == "note":
             self._alarmed.pop(advised.rule, None)
 
     def _supersede(self, step: int) -> None:
+        """Drop epochs and alarms beyond `step`."""
         self.epochs = [e for e in self.epochs if e.step <= step]
         self._alarmed = {r: alarm for r, alarm in self._alarmed.items() if alarm[0] <= step}
         self.step = step
@@ -224,10 +235,10 @@ class RunningSummary:
 
 
 class History:
-    """All of one run: the tally, every metric as a series, and the log."""
+    """Everything about one run: its running summary, every metric as a series, and the last log lines."""
 
     def __init__(self, best: Criterion = ClassificationSection.best) -> None:
-        self.tally = RunningSummary(best)
+        self.running = RunningSummary(best)
         self._criterion = best
         self._metrics: dict[str, MetricDeclared] = {}
         self._columns: dict[str, MetricColumn] = {}
@@ -236,16 +247,16 @@ class History:
         self.boundary: Boundary | None = None
 
     def begin_attempt(self) -> None:
-        """The next record belongs to a newer attempt."""
-        self.tally.begin_attempt()
+        """Announce that the next record belongs to a newer attempt."""
+        self.running.begin_attempt()
 
     def add(self, record: LoggedEvent) -> None:
-        """Take one record in, in the order written."""
-        self.tally.add(record)
+        """Process one record. Records must come in the order written."""
+        self.running.add(record)
         match record.event:
             case Started(resumed_from=step):
                 self._supersede(step or 0)
-                self.confusion = None  # of a test at an end that is no longer one
+                self.confusion = None  # it belongs to a test that the resumed run repeats
             case Confused(names=names, counts=counts):
                 self.confusion = Confusion(names=tuple(names), counts=tuple(map(tuple, counts)))
             case Bounded() as event:
@@ -261,13 +272,13 @@ class History:
         self._log.extend(_lines(record, self._criterion))
 
     def add_block(self, block: MeasuredBlock) -> None:
-        """Take in many measurements at once, as if they had been added one by one."""
-        self.tally.add_block(block)
+        """Process many measurements as if they had been added one by one."""
+        self.running.add_block(block)
         for name, column in block.columns.items():
             self._column(name).extend(column)
 
     def series(self) -> dict[str, Series]:
-        """Every metric with at least one point. Costs nothing per point."""
+        """Every metric with at least one point, as windows onto the columns; no point is copied."""
         return {
             name: Series(self._metric(name), c.steps, c.values, len(c.values), c.pyramid)
             for name, c in self._columns.items()
@@ -297,12 +308,12 @@ class History:
 
 
 def _peaks(name: str) -> bool:
-    """Whether the largest value of a metric counts."""
+    """Whether the largest value of this metric is kept."""
     return name.endswith(("_bytes", "_error"))
 
 
 def _largest(values: Sequence[float]) -> float:
-    """The largest of some values, where one that is not a number is larger than all."""
+    """The largest of the values; NaN counts as infinite."""
     if not math.isnan(sum(values)):
         return max(values)
     return max(math.inf if math.isnan(value) else value for value in values)

@@ -1,7 +1,8 @@
-"""Identity: which process, of which boot, of which machine; and whether it still lives.
+"""Identity: which process, of which boot, of which machine, and whether it still runs.
 
-A pid alone lies: it is reused, and it means nothing on another host, or in another pid namespace (a container) of this
-one. Start ticks (field 22 of /proc/PID/stat, counted since boot) do not move when the wall clock is set.
+A process id alone is not enough: it is reused, and it has no meaning on another host or in another pid namespace (a
+container) of this one. Start ticks (field 22 of /proc/PID/stat, counted since boot) do not move when the wall clock
+is set.
 """
 
 import os
@@ -16,14 +17,14 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """One process, told apart from every other that ever ran."""
+    """One process, distinguished from every other that ever ran."""
 
     host: str
     boot: str
     pid: int
     start: int
     namespace: str = ""
-    """Where the pid counts; empty where that is not known."""
+    """Pid namespace in which `pid` is valid; empty if unknown."""
 
     @classmethod
     def of(cls, pid: int) -> Self:
@@ -48,11 +49,11 @@ class Identity:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For a JSON file."""
+        """The fields as a JSON object."""
         return asdict(self)
 
     def alive(self) -> bool | None:
-        """Whether the process still runs; None if it cannot be asked from here, as it is of another host or namespace."""
+        """Whether the process runs; None if it belongs to another host or pid namespace."""
         if self.host != socket.gethostname():
             return None
         if self.boot != _boot():
@@ -62,13 +63,14 @@ class Identity:
         return _start(self.pid) == self.start
 
     def of_earlier_boot(self) -> bool:
-        """Whether this machine was restarted since."""
+        """Whether this machine has restarted since the process began."""
         return self.host == socket.gethostname() and self.boot != _boot()
 
     def send(self, number: int) -> bool:
-        """Send a signal to this very process and to no other that got its pid; False if it is gone, or not of here.
+        """Send a signal to this process and to no other with its pid. Returns False if it is gone or not on this
+        machine.
 
-        Raises PermissionError if it is somebody else's.
+        Raises PermissionError if it belongs to another user.
         """
         if not self.alive():
             return False
@@ -76,7 +78,7 @@ class Identity:
             process = os.pidfd_open(self.pid)
         except ProcessLookupError:
             return False
-        except (AttributeError, OSError):  # macOS, or a kernel before 5.3
+        except (AttributeError, OSError):  # macOS, or Linux before 5.3
             return self._send_by_pid(number)
         try:
             if not self.alive():
@@ -89,12 +91,10 @@ class Identity:
         return True
 
     def _send_by_pid(self, number: int) -> bool:
-        import psutil  # only where a process has no descriptor
+        import psutil  # needed only on systems without pidfd
 
         try:
-            process = psutil.Process(
-                self.pid
-            )  # which knows when it began, and signals no later one
+            process = psutil.Process(self.pid)  # psutil checks the start time before a signal
             if not self.alive():
                 return False
             process.send_signal(number)
@@ -105,8 +105,8 @@ class Identity:
         return True
 
     def command(self) -> list[str]:
-        """The words that the process was started with; none if it is gone, or not of here."""
-        import psutil  # only to signal it
+        """Command line of the process; empty if it is gone or not on this machine."""
+        import psutil  # needed only before a signal
 
         if not self.alive():
             return []
@@ -116,7 +116,7 @@ class Identity:
             return []
 
     def wait(self, seconds: float) -> bool:
-        """Wait until the process of this machine is gone; False if `seconds` passed first."""
+        """Wait until the process of this machine has ended; returns False after `seconds`."""
         end = time.monotonic() + seconds
         while self.alive():
             if time.monotonic() > end:
@@ -125,12 +125,12 @@ class Identity:
         return True
 
     def held(self) -> bool:
-        """Whether a signal (SIGSTOP, Ctrl-Z) keeps the living process of this machine from running."""
+        """Whether the process of this machine is suspended by a signal (SIGSTOP, Ctrl-Z)."""
         return bool(self.alive()) and _stat(self.pid)[:1] in (["T"], ["t"])
 
 
 UNKNOWN = Identity(host="", boot="", pid=0, start=0)
-"""Whoever made a claim that cannot be read now: nobody can tell whether they live."""
+"""Identity read from a claim that cannot be read now; whether that process runs is unknown."""
 
 
 def mine() -> Identity:
@@ -150,7 +150,7 @@ def _boot() -> str:
 
 @cache
 def _namespace() -> str:
-    """The pid namespace of this process; empty where there is no such thing."""
+    """The pid namespace of this process; empty on systems without namespaces."""
     try:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
@@ -158,7 +158,7 @@ def _namespace() -> str:
 
 
 def _start(pid: int) -> int | None:
-    """Start ticks of a living process; None if there is none, or only its unreaped remains."""
+    """Start ticks of a running process; None if there is none or only a zombie."""
     fields = _stat(pid)
     if not fields:
         return None if Path("/proc/self/stat").exists() else _start_elsewhere(pid)
@@ -166,7 +166,7 @@ def _start(pid: int) -> int | None:
 
 
 def _stat(pid: int) -> list[str]:
-    """What /proc says of a process, from its state on; empty if it says nothing."""
+    """Fields of /proc/PID/stat from the process state on; empty if the process or /proc does not exist."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -175,6 +175,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def _start_elsewhere(pid: int) -> int | None:
+    """Start time in milliseconds on systems without /proc; None if there is no such process."""
     import psutil  # only where there is no /proc
 
     try:

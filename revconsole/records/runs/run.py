@@ -1,4 +1,4 @@
-"""Run: what the events of one run amount to, as immutable values that may cross threads."""
+"""Run: the combined content of one run's events, as immutable values that may cross threads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,44 +16,44 @@ State = Literal[
 ENDED: frozenset[str] = frozenset(
     {"finished", "stopped", "failed", "out of memory", "killed", "lost", "damaged"}
 )
-"""States that nothing but a resume can change."""
+"""States that only a resume can change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """One row of the runs table. Accuracies are fractions, memory is in bytes, None is "not yet measured"."""
+    """One row of the runs table. Accuracies are fractions, memory is in bytes, None means not yet measured."""
 
     id: str
     name: str
     state: State
     reason: str = ""
-    """Why it failed, stalls, was stopped or killed or is lost; empty otherwise."""
+    """Why the run failed, stalls, was stopped or killed, or is lost; empty otherwise."""
     plan: Plan
     created: float
-    """Seconds since 1970."""
+    """Creation time in seconds since 1970."""
     attempt: int = 0
     epoch: int = 0
-    """Epochs finished."""
+    """Number of finished epochs."""
     step: int = 0
     steps: int | None = None
     """Optimiser steps of the whole run."""
     seconds: float = 0.0
-    """Of training, over all attempts; see `times`."""
+    """Seconds of training over all attempts; see `times`."""
     seconds_per_epoch: float | None = None
-    """Steps, validation and what is done between two epochs, probes too."""
+    """Mean seconds of steps, validation, probes and the work between two epochs."""
     seconds_at_end: float = 0.0
-    """From the end of the last epoch on: what a run does once, however many epochs it has."""
+    """Seconds from the end of the last epoch to the end of the run; independent of the number of epochs."""
     eta_seconds: float | None = None
     parameters: int | None = None
     multiply_adds_per_image: int | None = None
-    """Of the forward pass; None where nothing could count them, or the run is older than the count."""
+    """Multiply-adds of the forward pass; None if they could not be counted, or in runs older than the count."""
     support_vectors: int | None = None
-    """Of a support vector machine, once it is fitted; it has no parameters."""
+    """Number of support vectors of a fitted support vector machine, which has no parameters."""
     best_validation_accuracy: float | None = None
-    """Of the best epoch, as the three below."""
+    """Validation accuracy of the best epoch; the loss and the neighbour accuracy are of the same epoch."""
     best_validation_loss: float | None = None
     best_knn_accuracy: float | None = None
-    """Of the nearest neighbours; None for a run that learns from labels."""
+    """Accuracy of a nearest-neighbour classifier on the features; None for a run that learns from labels."""
     best_epoch: int | None = None
     test_accuracy: float | None = None
     test_knn_accuracy: float | None = None
@@ -62,34 +62,34 @@ class Summary:
     """Training loss of the last step."""
     kept_for_backward_bytes: int | None = None
     gradient_error: float | None = None
-    """Largest relative error of a gradient that a probe of the reversible backward found."""
+    """Largest relative gradient error found by a probe of the reversible backward."""
     peak_memory_bytes: int | None = None
     peak_memory_of: str = ""
-    """What the peak is of: "allocated on cuda:0", or "resident, above what was there before"."""
+    """Meaning of the peak: "allocated on cuda:0", or "resident, above what was there before"."""
     fingerprint: str | None = None
     device: str = ""
     alarm: str = ""
-    """What is wrong with the run itself, in a word or two ("diverged"), while that holds; see `Advised.rule`."""
+    """Standing alarms in a word or two ("diverged"); see `Advised.rule`."""
     alarm_text: str = ""
-    """The whole sentence."""
+    """Standing alarms as full sentences."""
     damaged_lines: int = 0
     weights_sha256: str = ""
-    """Of the last step's weights, once the run has ended."""
+    """Hash of the last step's weights, once the run has ended."""
 
     @property
     def standing(self) -> str:
-        """The state, and what is wrong with the run."""
+        """The state, followed by the alarms: "running, diverged"."""
         return f"{self.state}, {self.alarm}" if self.alarm else self.state
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come unless somebody resumes it."""
+        """Whether the run can only continue by a resume."""
         return self.state in ENDED
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One metric over steps: a window of fixed length onto columns that only ever grow."""
+    """One metric over steps: a window of fixed length onto columns that only grow."""
 
     metric: MetricDeclared
     _steps: Sequence[int]
@@ -99,36 +99,36 @@ class Series:
 
     @property
     def steps(self) -> list[int]:
-        """A copy of the optimiser steps, ascending; for metrics per epoch the last step of the epoch."""
+        """A copy of the optimiser steps, ascending; a metric per epoch has the last step of each epoch."""
         return list(self._steps[: self.length])
 
     @property
     def values(self) -> list[float]:
-        """A copy of the values, one per step, in the metric's unit; may be NaN or infinite."""
+        """A copy of the values, one per step, in the metric's unit; NaN and infinities are possible."""
         return list(self._values[: self.length])
 
     @property
     def pyramid(self) -> Pyramid:
-        """The extremes of any stretch of the values, without a copy; may know values beyond the window."""
+        """Extremes of any range of the values, without a copy; may include values beyond the window."""
         return self._pyramid or Pyramid(self._values)
 
     def step_at(self, index: int) -> int:
-        """The step of one point."""
+        """The step of the point at `index`."""
         return self._steps[index]
 
     def values_from(self, index: int) -> Sequence[float]:
-        """A copy of the values of the window from one on."""
+        """A copy of the window's values from `index` on."""
         return self._values[index : self.length]
 
     @property
     def last(self) -> float | None:
-        """The newest value."""
+        """The newest value; None if the series is empty."""
         return self._values[self.length - 1] if self.length else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
-    """One line of the run's log: when, how serious, what."""
+    """One line of the run's log: time in seconds since 1970, level, text."""
 
     time: float
     level: Literal["log", "note", "warning", "alarm"]
@@ -137,46 +137,46 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confusion:
-    """Which class was taken for which in a test: `counts[i][j]` images of class i were called j."""
+    """Confusion matrix of a test: `counts[i][j]` images of class i were predicted as class j."""
 
     names: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
 
     @property
     def accuracies(self) -> dict[str, float | None]:
-        """Of every class, the fraction of its images that were called so; None where there were none."""
+        """Fraction of correctly predicted images by class name; None for a class without images."""
         return {
             name: row[number] / sum(row) if sum(row) else None
             for number, (name, row) in enumerate(zip(self.names, self.counts, strict=True))
         }
 
     def mistaken(self, number: int) -> str | None:
-        """What the images of a class are called most often if not that; None where all were right."""
+        """The wrong class most often predicted for images of class `number`; None if all were right."""
         wrong = [0 if other == number else count for other, count in enumerate(self.counts[number])]
         return self.names[wrong.index(max(wrong))] if any(wrong) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Everything known of one run at one moment."""
+    """Everything known about one run at one moment."""
 
     summary: Summary
     facts: Mapping[str, Scalar] = field(default_factory=dict)
     earlier: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
-    """Of facts that an attempt changed, what the attempts before it had recorded, in order."""
+    """Earlier values, in order, of facts that a later attempt changed."""
     series: Mapping[str, Series] = field(default_factory=dict)
     log: tuple[LogLine, ...] = ()
     confusion: Confusion | None = None
-    """Of the test, once there was one."""
+    """Confusion matrix of the test; None before it."""
     boundary: Boundary | None = None
-    """The latest, of data that are points of the plane."""
+    """The latest decision boundary, for datasets of points in the plane."""
 
     @property
     def id(self) -> str:
-        """The run's id."""
+        """The id of the run."""
         return self.summary.id
 
     @property
     def plan(self) -> Plan:
-        """What it was asked to do."""
+        """The plan of the run."""
         return self.summary.plan

@@ -1,4 +1,4 @@
-"""Run table: the rows of all runs of a store, look by look, where a run that ended costs three stats and no reading."""
+"""Run table: the rows of all runs of a store; a run that ended long ago costs three `stat` calls and no reading."""
 
 import time
 from collections.abc import Iterable
@@ -13,15 +13,15 @@ from revconsole.records.runs.store_cache import CachedRow
 from revconsole.records.runs.tail import Tail, damaged_row
 
 SETTLED_SECONDS = 2.0
-"""How long a run must have been left alone before its row is kept: the coarsest time stamp of a file system."""
+"""Age that a run's last change must have before its row is cached: the coarsest file-system timestamp."""
 KEEPABLE = frozenset({"finished", "stopped", "failed", "out of memory"})
-"""States that the log itself tells; the others depend on who looks, and when."""
+"""States determined by the log alone; the others also depend on the present machine and time."""
 UNSAVED_RUNS, UNSAVED_SECONDS = 32, 0.1
-"""Rows that were not in the index, and the work on them, after which it is written anew."""
+"""Numbers of new rows, and seconds of work on them, after which the store cache is rewritten."""
 
 
 class RunTable:
-    """The rows of one store. Not safe to share between threads."""
+    """The rows of one store. Not thread-safe."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -31,21 +31,21 @@ class RunTable:
         self._unsaved, self._work = 0, 0.0
 
     def rows(self, ids: Iterable[str]) -> list[Summary]:
-        """One row for each of these runs that exists."""
+        """The rows of those of the given runs that exist."""
         if not self._loaded:
             self._loaded, self._kept = True, store_cache.read(self._root)
         before, self._kept = self._kept, {}
         tails, self._tails = self._tails, {}
-        found = []
+        rows = []
         for run_id in ids:
             row = self._known(run_id, before) or self._read_safely(run_id, tails.get(run_id))
             if row is not None:
-                found.append(row)
+                rows.append(row)
         self._save()
-        return found
+        return rows
 
     def _known(self, run_id: str, before: dict[str, CachedRow]) -> Summary | None:
-        """The row of a run that has not changed since."""
+        """The cached row of a run that has not changed since; None otherwise."""
         entry = before.get(run_id)
         if entry is None:
             return None
@@ -55,16 +55,16 @@ class RunTable:
         return entry.row
 
     def _read_safely(self, run_id: str, tail: Tail | None) -> Summary | None:
-        """As `_read`; whatever is odd about one run, the others are listed."""
+        """The row from `_read`; a row that says "damaged" if reading raises, so that one odd run hides no other."""
         try:
             return self._read(run_id, tail)
-        except Exception as error:  # noqa: BLE001  the row says what it was
+        except Exception as error:  # noqa: BLE001  the row names the exception
             why = f"it cannot be read: {type(error).__name__}"
             created = stamp(self._root / run_id)[0] / 1e9
             return damaged_row(Header(id=run_id, created=created, plan=None, why=why))
 
     def _read(self, run_id: str, tail: Tail | None) -> Summary | None:
-        """The row of any other run; None if it has been deleted."""
+        """The row of a run that is not cached; None if the run has been deleted."""
         folder, start = self._root / run_id, time.perf_counter()
         began = clock.now_at(self._root)
         tail = tail or Tail(read_header(folder), folder, series=False)
@@ -79,13 +79,13 @@ class RunTable:
         return row
 
     def _keep(self, row: Summary, began: float) -> bool:
-        """Keep the row of a run that ended a while ago and is not queued again; whether that was possible."""
+        """Cache the row if the run ended long enough ago and is not queued again; returns whether it did."""
         if row.state not in KEEPABLE or _asked_for(self._root / row.id, row.attempt):
             return False
-        made_from = store_cache.signature(f"{self._root}/{row.id}", row.attempt)
-        if made_from is None or not store_cache.settled(made_from, began - SETTLED_SECONDS):
+        source = store_cache.signature(f"{self._root}/{row.id}", row.attempt)
+        if source is None or not store_cache.settled(source, began - SETTLED_SECONDS):
             return False
-        self._kept[row.id] = CachedRow(made_from, row)
+        self._kept[row.id] = CachedRow(source, row)
         return True
 
     def _save(self) -> None:
@@ -95,6 +95,6 @@ class RunTable:
 
 
 def _asked_for(folder: Path, attempt: int) -> bool:
-    """Whether somebody queued the run again: how that ends depends on whether the launcher lives."""
+    """Whether a newer attempt of the run is queued; its state then depends on whether the launcher runs."""
     queued = attempts.read_queued(folder / "launch.json")
     return queued is not None and queued[1] > attempt

@@ -1,8 +1,8 @@
-"""State: what is true of a run now. The log is believed for how it ended, the machine for whether it lives.
+"""State: what is true of a run now. The log tells how it ended, the machine tells whether it runs.
 
-A run is alive if the very process that claimed it is: same host, boot, pid namespace and start. It runs if it also
-moves: its log is written, or touched, as the training goes from step to step. On another host, or in another namespace,
-only the moving can be seen. What cannot be read now is not known, which is never taken for a death.
+A run is alive if the process that claimed it is: same host, boot, pid namespace and start time. It is running if it
+also progresses: its log is written, or touched, as the training goes from step to step. For another host or namespace
+only the progress is visible. A file that cannot be read now means "unknown", never "dead".
 """
 
 import json
@@ -23,13 +23,13 @@ from revconsole.records.runs.identity import UNKNOWN, Identity
 from revconsole.records.runs.run import State
 
 FOREIGN_SILENCE_SECONDS = 600.0
-"""A run of another host that has not moved for so long is taken for lost."""
+"""Seconds without progress after which a run of another host counts as lost."""
 STALL_STEPS, STALL_SECONDS = 20, 20.0
-"""A run stalls if it has not moved for so many of its usual steps, and for so many seconds."""
+"""A run is stalled after this many of its usual steps, and at least this many seconds, without progress."""
 FIRST_STEP_SECONDS = 300.0
-"""The same before any step is known: a first one may compile, or fill caches."""
+"""Seconds without progress after which a run without a timed step is stalled; the first step may compile."""
 QUEUED_WITHIN_SECONDS = 60.0
-"""A launcher makes all its runs and then queues them: longer than this takes nobody."""
+"""Grace period between creating a run and queueing it: a launcher creates all runs before it queues them."""
 POSSIBLY = "possibly for memory: the system killed some process of the machine for it meanwhile"
 GOES_ON = "`revconsole resume` goes on"
 TAKEN_ON = "if it is gone, `revconsole resume --take-over` goes on"
@@ -39,7 +39,7 @@ Verdict = tuple[State, str]
 
 @dataclass(frozen=True)
 class Place:
-    """Where one attempt of a run is kept; attempt 0 is before the first."""
+    """The location of one attempt; number 0 stands for the time before the first."""
 
     run_folder: Path
     attempt: int
@@ -51,38 +51,38 @@ class Place:
 
     @cached_property
     def holder(self) -> Identity | None:
-        """Who claimed it; None if nobody holds it, UNKNOWN if the claim cannot be read now."""
+        """The process that claimed the attempt; None if there is no claim, UNKNOWN if it cannot be read now."""
         return attempts.owner(self.run_folder, self.attempt)
 
     @cached_property
     def alive(self) -> bool | None:
-        """Whether that process runs; None if it cannot be told from here, or now."""
+        """Whether the holder runs; None if that cannot be determined from this machine."""
         return attempts.alive(self.run_folder, self.attempt)
 
     def silence(self) -> float:
-        """Seconds since the run last moved, by the clock that its log is stamped by; 0 if that was set back since."""
+        """Seconds since the run last progressed, by the clock of the log's file system; 0 if that clock was set back."""
         try:
             return max(0.0, clock.age(self.folder / "events.jsonl"))
         except OSError:
             return 0.0
 
 
-def judged(place: Place, tally: RunningSummary) -> Verdict:
-    """The state of a run, and why if it is not what everybody hopes for."""
+def judged(place: Place, running: RunningSummary) -> Verdict:
+    """The state of a run, with a reason if it is not healthy."""
     if not place.attempt:
-        waits = waiting(place)
-        refused = waits is not None and waits[0] == "failed"
-        return (None if refused else _unread(place)) or waits or _unclaimed(place)
-    if tally.ending is not None:
-        return _begins_again(place, tally.ending) or _ended(tally.ending)
+        queued = waiting(place)
+        refused = queued is not None and queued[0] == "failed"
+        return (None if refused else _unreadable(place)) or queued or _unclaimed(place)
+    if running.ending is not None:
+        return _begins_again(place, running.ending) or _ended(running.ending)
     alive = place.alive
     if alive is None:
         alive = place.holder == UNKNOWN or place.silence() < FOREIGN_SILENCE_SECONDS
-    return _living(place, tally) if alive else waiting(place) or _gone(place, tally)
+    return _living(place, running) if alive else waiting(place) or _gone(place, running)
 
 
-def _unread(place: Place) -> Verdict | None:
-    """What is to be said of attempts that cannot be read now."""
+def _unreadable(place: Place) -> Verdict | None:
+    """The verdict on attempts that cannot be read; None if they can."""
     try:
         attempts.numbers(place.run_folder)
     except NotADirectoryError:
@@ -93,7 +93,7 @@ def _unread(place: Place) -> Verdict | None:
 
 
 def waiting(place: Place) -> Verdict | None:
-    """What the launcher that queued an attempt after this one makes of the run; None if none did."""
+    """The verdict on a run with a queued newer attempt; None if there is none."""
     queued = attempts.read_queued(place.run_folder / "launch.json")
     if queued is None or queued.attempt <= place.attempt:
         return None
@@ -103,24 +103,24 @@ def waiting(place: Place) -> Verdict | None:
         return "queued", "its launch.json cannot be read now"
     if queued.holder.alive() is not False:
         return "queued", ""
-    dead = f"its launcher ended before the run began{_said(place)}; `revconsole resume` starts it"
+    dead = f"its launcher ended before the run began{_launch_output(place)}; `revconsole resume` starts it"
     return None if place.attempt else ("lost", dead)
 
 
-def _said(place: Place) -> str:
-    """The last line of what the background process said that was to train the run, in brackets."""
+def _launch_output(place: Place) -> str:
+    """The last line, in brackets, that the background process wrote before it claimed the run; empty if none."""
     try:
-        said = bounded.read(place.run_folder / attempts.LAUNCH_LOG, RECORD_BYTES).decode(
+        output = bounded.read(place.run_folder / attempts.LAUNCH_LOG, RECORD_BYTES).decode(
             errors="replace"
         )
     except OSError:
         return ""
-    lines = said.split("\n")
+    lines = output.split("\n")
     return next((f" ({line.strip()[:300]})" for line in reversed(lines) if line.strip()), "")
 
 
 def _unclaimed(place: Place) -> Verdict:
-    """The state of a run that nobody has queued: its launcher is about to, or was killed before it could."""
+    """The verdict on a run that was never queued: its launcher is about to queue it, or died first."""
     try:
         age = clock.age(place.run_folder / "plan.json")
     except OSError:
@@ -131,10 +131,10 @@ def _unclaimed(place: Place) -> Verdict:
 
 
 def _begins_again(place: Place, ending: Finished | Failed | HandedOver) -> Verdict | None:
-    """The state of a run that waits for another attempt; one that is handed over does not wait in a queue."""
-    found = waiting(place)
-    moves = found is not None and found[0] == "queued" and isinstance(ending, HandedOver)
-    return ("starting", "") if moves else found
+    """The verdict on an ended run with a queued attempt; a run that is handed over is "starting", not "queued"."""
+    verdict = waiting(place)
+    handing_over = verdict is not None and verdict[0] == "queued" and isinstance(ending, HandedOver)
+    return ("starting", "") if handing_over else verdict
 
 
 def _ended(ending: Finished | Failed | HandedOver) -> Verdict:
@@ -151,37 +151,38 @@ def _ended(ending: Finished | Failed | HandedOver) -> Verdict:
             return "lost", f"handed over to {to} at step {step}, which never began; {GOES_ON}"
 
 
-def _living(place: Place, tally: RunningSummary) -> Verdict:
+def _living(place: Place, running: RunningSummary) -> Verdict:
+    """The verdict on a run whose process is alive."""
     if place.holder is not None and place.holder.held():
         pid = place.holder.pid
         return "stalled", f"process {pid} is held by a signal; `kill -CONT {pid}` lets it go on"
-    asked = _asked(place.run_folder)
+    asked = _requested(place.run_folder)
     if "stop" in asked:
         return "stopping", ""
-    if tally.paused:
+    if running.paused:
         return "paused", ""
-    silence, usual = place.silence(), tally.step_seconds()
+    silence, usual = place.silence(), running.step_seconds()
     limit = FIRST_STEP_SECONDS if usual is None else max(STALL_SECONDS, STALL_STEPS * usual)
     doubt = "its claim cannot be read now" if place.holder == UNKNOWN else ""
     disk = _disk(place.folder)
     if silence > limit:
-        still = f"nothing has moved for {silence:.0f} s after step {tally.step}"
-        return "stalled", "; ".join(each for each in (still, disk or doubt) if each)
-    if not tally.started:
+        silent = f"nothing has moved for {silence:.0f} s after step {running.step}"
+        return "stalled", "; ".join(part for part in (silent, disk or doubt) if part)
+    if not running.started:
         return "starting", doubt
     return ("pausing" if "pause" in asked else "running"), disk or doubt
 
 
 def _disk(folder: Path) -> str:
-    """What is to be said of the disk that a folder is on."""
+    """A warning about the disk of a folder; empty if there is none."""
     try:
-        return said_of_disk(os.statvfs(folder))
+        return disk_warning(os.statvfs(folder))
     except OSError:
         return ""
 
 
-def said_of_disk(disk: os.statvfs_result) -> str:
-    """What keeps a run from being recorded: it goes on when the disk is full, and its measurements wait in memory."""
+def disk_warning(disk: os.statvfs_result) -> str:
+    """A warning that explains why a run is not recorded; empty if the disk is writable and has space."""
     if disk.f_flag & os.ST_RDONLY:
         return "the file system of the store is read-only: nothing can be seen of the run, or kept"
     if disk.f_bavail or not disk.f_blocks:  # some network file systems count nothing
@@ -189,21 +190,21 @@ def said_of_disk(disk: os.statvfs_result) -> str:
     return "the disk of the store is full: make room, what is measured waits in memory"
 
 
-def _gone(place: Place, tally: RunningSummary) -> Verdict:
-    """The process went without a word: who knows why."""
-    after = f"after step {tally.step}"
-    seen = _seen(place)
-    if seen is None:
+def _gone(place: Place, running: RunningSummary) -> Verdict:
+    """The verdict on a run whose process ended without an event."""
+    after = f"after step {running.step}"
+    exit_record = _exit_record(place)
+    if exit_record is None:
         return "lost", _why_lost(place, after)
-    number, memory = seen
+    number, memory = exit_record
     if memory == "memory":
         return "out of memory", f"the system killed it for memory {after}; {GOES_ON}"
-    perhaps = f", {POSSIBLY}" if memory else ""
-    return "killed", f"by {_name(number)} {after}{perhaps}; {GOES_ON}"
+    suspicion = f", {POSSIBLY}" if memory else ""
+    return "killed", f"by {_name(number)} {after}{suspicion}; {GOES_ON}"
 
 
 def _why_lost(place: Place, after: str) -> str:
-    """What is known of a process that nobody saw go, or that does not hold its run any more."""
+    """What is known about a process whose exit was not observed, or that gave up its run."""
     holder = place.holder
     if not place.run_folder.is_dir():
         return f"its folder was deleted {after}"
@@ -223,8 +224,10 @@ def _whence(holder: Identity) -> str:
     return f"another pid namespace of {holder.host}" if here else holder.host
 
 
-def _seen(place: Place) -> tuple[int, str] | None:
-    """The signal that ended the attempt, and whether for want of memory ("memory", "possibly", ""), if somebody saw it."""
+def _exit_record(place: Place) -> tuple[int, str] | None:
+    """(signal, cause) from exit.json, where the cause is "memory", "possibly" or ""; None if the exit was not
+    observed.
+    """
     try:
         body = json.loads(bounded.read(place.folder / "exit.json", NOTE_BYTES))
         possibly = "possibly" if body.get("possibly_memory") else ""
@@ -240,8 +243,8 @@ def _name(number: int) -> str:
         return f"signal {number}"
 
 
-def _asked(run_folder: Path) -> set[str]:
-    """What has been asked of the run and not been answered yet."""
+def _requested(run_folder: Path) -> set[str]:
+    """Verbs of requests to the run that are not yet answered."""
     try:
         names = bounded.files(run_folder / "control")
     except OSError:

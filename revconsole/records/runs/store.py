@@ -41,31 +41,31 @@ from revconsole.records.runs.tail import Tail
 from revconsole.records.settings.plan import Plan
 
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-"""Letters and digits that cannot be taken for one another when an id is read out."""
+"""Letters and digits that are not mistaken for one another when an id is read aloud."""
 ID_LENGTH = 8
 ENVIRONMENT = "REVCONSOLE_STORE"
 SHARE = "REVCONSOLE_SHARE"
 MODES = {"": 0o700, "group": 0o750, "all": 0o755}
-"""Who may enter a run's folder, and so read what is in it: its owner, the owner's group, everybody."""
+"""Mode of a run folder by the value of REVCONSOLE_SHARE: readable by its owner, the group, everybody."""
 
 
 class RunStore:
-    """Creates, lists, reads and follows runs. Safe to share between threads."""
+    """Creates, lists, reads and follows runs. Thread-safe."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._listing = RunTable(root)
+        self._table = RunTable(root)
         self._lock = threading.Lock()
 
     def _make_root(self, *, shared: bool) -> None:
-        """The store's folder: whatever the umask is, nobody else puts a run there, and who may read one gets to it."""
+        """Create the store's folder: only the owner may create runs; with `shared`, others may pass through it."""
         new = not self.root.exists()
         self.root.mkdir(mode=ENTERED, parents=True, exist_ok=True)
         if new and shared:
             set_mode(self.root, ENTERED)
 
     def create(self, plan: Plan, profile: Mapping[str, Any]) -> str:
-        """A new run folder, complete from the moment it appears; returns the run's id.
+        """Create a run folder, complete from the moment it appears; returns the run's id.
 
         Raises StoreError if the store cannot be written, and UnknownName for a wrong `REVCONSOLE_SHARE`.
         """
@@ -85,7 +85,7 @@ class RunStore:
         return run_id
 
     def folder(self, run_id: str) -> Path:
-        """The folder of a run. Raises NoSuchRun for anything that is not the id of one here."""
+        """The folder of a run. Raises NoSuchRun unless `run_id` is the id of a run in this store."""
         path = self.root / run_id
         if not _is_id(run_id) or not path.is_dir():
             raise NoSuchRun(
@@ -94,32 +94,32 @@ class RunStore:
         return path
 
     def list(self) -> tuple[Summary, ...]:
-        """Every run, newest first; a run that cannot be read is listed as damaged."""
+        """Rows of all runs, newest first; a run that cannot be read is listed as damaged."""
         with self._lock:
-            found = self._listing.rows(self._ids())
-        return tuple(sorted(found, key=lambda s: (-s.created, s.id)))
+            rows = self._table.rows(self._ids())
+        return tuple(sorted(rows, key=lambda s: (-s.created, s.id)))
 
     def read(self, run_id: str) -> Run:
-        """Everything about one run. Raises NoSuchRun, or StoreError if its plan is damaged."""
+        """Everything about one run. Raises NoSuchRun, and StoreError if its plan is damaged."""
         return self.follow(run_id).run()
 
     def follow(self, run_id: str) -> Tail:
-        """A tail of one run, for one reader: each `run()` reads only what is new."""
+        """A reader of one run for one thread; each `run()` reads only new lines."""
         return Tail(self._header(run_id), self.root / run_id, series=True)
 
-    def seal(self, run_id: str) -> None:
-        """Keep the row of a run that has ended, so that listing it again costs one small file."""
-        Tail(self._header(run_id), self.root / run_id, series=False).seal()
+    def cache_row(self, run_id: str) -> None:
+        """Cache the row of an ended run, so that listing it reads one small file."""
+        Tail(self._header(run_id), self.root / run_id, series=False).cache_row()
 
     def plan(self, run_id: str) -> Plan:
-        """What a run was asked to do."""
+        """The plan of a run. Raises NoSuchRun, and StoreError if the plan is damaged."""
         header = self._header(run_id)
         if header.plan is None:
             raise StoreError(f"the plan of run {run_id} is damaged: {header.why}")
         return header.plan
 
     def keep_fingerprint(self, run_id: str, fingerprint: str) -> Plan:
-        """Write the fingerprint of the data into the plan as it was at first; returns the completed plan."""
+        """Write the data's fingerprint into the original plan; returns the plan with all later changes."""
         folder = self.folder(run_id)
         header = read_header(folder, with_changes=False)
         if header.plan is None:
@@ -136,9 +136,9 @@ class RunStore:
         launcher: str,
         changes: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """Note who will claim attempt `number`, so that a dead launcher leaves no run queued for ever.
+        """Record who will claim attempt `number`, so that a dead launcher leaves no run queued forever.
 
-        changes: of the plan, that the attempt begins with; see `changes`. Raises StoreError.
+        changes: plan changes that the attempt begins with; see `settings.changes`. Raises StoreError.
         """
         folder = self.folder(run_id)
         body = holder.to_dict() | {"attempt": number, "launcher": launcher, "time": time.time()}
@@ -152,10 +152,10 @@ class RunStore:
             ) from None
 
     def refuse(self, run_id: str, number: int, why: str) -> None:
-        """Note why nobody could begin attempt `number`, so that the run does not wait for ever.
+        """Record why attempt `number` cannot begin, so that the run does not wait forever.
 
-        A full disk takes it as well: it is written over what `queue` noted. Nothing is raised; a run that is gone
-        needs no note.
+        The note overwrites the one of `queue` in place, which works on a full disk. Never raises; a deleted run needs
+        no note.
         """
         path = self.root / run_id / "launch.json"
         body = identity.mine().to_dict() | {"attempt": number, "time": time.time(), "refused": why}
@@ -163,7 +163,7 @@ class RunStore:
             overwrite(path, json.dumps(body).encode())
 
     def next_attempt(self, run_id: str) -> int:
-        """The number that the next writer of a run would claim. Raises StoreError."""
+        """The number that the next writer of a run claims. Raises StoreError."""
         try:
             return max(attempts.numbers(self.folder(run_id)), default=0) + 1
         except OSError as error:
@@ -172,15 +172,15 @@ class RunStore:
             ) from None
 
     def claim(self, run_id: str, number: int, launcher: str = "") -> Attempt:
-        """Become the writer of a run, as attempt `number`. launcher: the kind of place it trains in.
+        """Become the writer of a run as attempt `number`. launcher: name of the launcher.
 
-        Whoever queues a run notes `next_attempt` then: if somebody else took that number meanwhile (to
-        resume the run, or to stop it in the queue), this raises AlreadyClaimed.
+        The caller takes the number from `next_attempt` when it queues the run. Raises AlreadyClaimed if another
+        process took that number meanwhile, to resume the run or to stop it in the queue.
         """
         return Attempt.claim(self.folder(run_id), number, launcher)
 
     def stop_queued(self, run_id: str, number: int, why: str = "") -> None:
-        """Record a run that nobody trains as stopped, by taking the attempt that it waits for.
+        """Record a queued run as stopped by claiming the attempt that it waits for.
 
         Raises AlreadyClaimed if it has begun.
         """
@@ -190,7 +190,7 @@ class RunStore:
         attempt.close()
 
     def find(self, address: str) -> str:
-        """The id of the run that an `address` means; see `address`. Raises NoSuchRun."""
+        """The id of the run that an address means; see `address`. Raises NoSuchRun."""
         try:
             return addresses.one(address, self.list(), self.root).id
         except NoSuchRun as error:
@@ -200,14 +200,14 @@ class RunStore:
             raise
 
     def strays(self) -> tuple[Stray, ...]:
-        """Folders here that hold a run and are not named as one."""
+        """Folders of the store that hold a run but are not named by its id."""
         return strays(self.root, set(self._ids()))
 
-    def find_all(self, wanted: Iterable[str]) -> tuple[str, ...]:
-        """The ids of the runs that some addresses mean, each once. Raises NoSuchRun."""
+    def find_all(self, texts: Iterable[str]) -> tuple[str, ...]:
+        """Ids of the runs that the addresses mean, each once. Raises NoSuchRun."""
         runs = self.list()
-        found = [s.id for each in wanted for s in addresses.several(each, runs, self.root)]
-        return tuple(dict.fromkeys(found))
+        ids = [s.id for text in texts for s in addresses.several(text, runs, self.root)]
+        return tuple(dict.fromkeys(ids))
 
     def _ids(self) -> Iterable[str]:
         try:
@@ -218,7 +218,7 @@ class RunStore:
             raise StoreError(f"cannot read the store {self.root}: {error.strerror}") from None
 
     def _header(self, run_id: str) -> Header:
-        """Raises NoSuchRun, also if the run is deleted meanwhile."""
+        """The header of a run. Raises NoSuchRun, also if the run is deleted meanwhile."""
         header = read_header(self.folder(run_id))
         if header.plan is None:
             self.folder(run_id)
@@ -226,7 +226,7 @@ class RunStore:
 
 
 def folder_mode(share: str) -> int:
-    """The mode of a new run's folder. Raises UnknownName."""
+    """Mode of a new run folder for a value of REVCONSOLE_SHARE. Raises UnknownName."""
     if share not in MODES:
         raise UnknownName(f"value of {SHARE}", share, [name for name in MODES if name])
     return MODES[share]

@@ -1,8 +1,8 @@
-"""Store cache: the rows of a store's ended runs in one file, so that listing ten thousand of them reads one file.
+"""Store cache: the rows of a store's ended runs in one file, so that listing ten thousand runs reads one file.
 
-Derived, and may be deleted. A row is believed only while its run has the signature it was made under (times and
-sizes of the folders and files a row comes from). It is replaced in one step, without a lock: of two processes that
-write it at once one wins, and what both wrote is true.
+The file is derived and may be deleted. A row is used only while its run has the signature under which it was stored:
+times and sizes of the folders and files that the row comes from. The file is replaced by one rename without a lock;
+of two processes that write at once one wins, and both contents are valid.
 """
 
 import json
@@ -25,12 +25,12 @@ from revconsole.records.settings.plan import Plan
 FILE = "index.json"
 OWNER_ALONE = 0o600
 FORMAT = 3
-"""To be raised when the same log would make another row."""
+"""Number of the format; raise it when the same log would give another row."""
 COLUMNS = tuple(f.name for f in fields(Summary) if f.name != "plan")
 
 FILL = tuple(getattr(Summary, name).__set__ for name in COLUMNS)
 FILL_PLAN = Summary.__dict__["plan"].__set__
-"""What puts a value into a new row, which is frozen to everybody else."""
+"""Slot descriptors of Summary: they set the fields of a new row, although the class is frozen."""
 SETTINGS = tuple(Plan.model_fields)
 SETTINGS_GIVEN = set(SETTINGS)
 SHARED = tuple(
@@ -38,27 +38,28 @@ SHARED = tuple(
     for place, field in enumerate(Plan.model_fields.values())
     if isinstance(field.get_default(call_default_factory=True), Section)
 )
-"""Which of the settings of a plan are sections."""
+"""Positions of the plan's settings that are sections; each distinct section is stored once."""
 
 Signature = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CachedRow:
-    """The row of an ended run, and the signature of the run folder it was made from."""
+    """The row of an ended run, and the signature of the run folder that it was made from."""
 
     signature: Signature
     row: Summary
 
 
 def signature(folder: str, attempt: int) -> Signature | None:
-    """Times of change in nanoseconds, then a size, of what a row is made from; None if it is not all there.
+    """Modification times in nanoseconds and the log's size, for everything a row is made from; None if any is
+    missing.
 
-    A plan or a launch.json that is replaced shows in the time of the run folder, a new attempt in that of
-    `attempts`, and the log is looked at itself.
+    A replaced plan or launch.json shows in the time of the run folder, a new attempt in the time of `attempts`, and
+    the log is examined itself.
     """
     try:
-        run = os.stat(folder)  # noqa: PTH116  to make 30,000 paths takes longer than to look there
+        run = os.stat(folder)  # noqa: PTH116  building 30,000 Path objects takes longer than their stat calls
         tries = os.stat(folder + "/attempts")  # noqa: PTH116
         log = os.stat(f"{folder}/attempts/{attempt:04d}/events.jsonl")  # noqa: PTH116
     except OSError:
@@ -67,15 +68,15 @@ def signature(folder: str, attempt: int) -> Signature | None:
 
 
 def settled(signature: Signature, since: float) -> bool:
-    """Whether the last change was before `since` (seconds since 1970), so that any other would show.
+    """Whether the last change is older than `since` (seconds since 1970), so that any later change would show.
 
-    Time stamps are coarse: two changes within one tick look like one.
+    Timestamps are coarse: two changes within one tick look like one.
     """
     return max(signature[:3]) < since * 1e9
 
 
 def read(root: Path) -> dict[str, CachedRow]:
-    """The rows of a store's index by run; none if there is no index, or not one of this version."""
+    """The cached rows by run id; empty if there is no cache file or its format differs."""
     try:
         head, _, body = bounded.read(root / FILE, INDEX_BYTES).partition(b"\n")
         if json.loads(head) != _head(body):
@@ -86,12 +87,12 @@ def read(root: Path) -> dict[str, CachedRow]:
 
 
 def write(root: Path, entries: Mapping[str, CachedRow]) -> None:
-    """Replace the index. A store that cannot be written does without."""
+    """Replace the cache file. Does nothing if the store cannot be written."""
     body = json.dumps(_packed(entries), separators=(",", ":")).encode()
     hidden = root / f".{FILE}-{secrets.token_hex(4)}"
     try:
-        made = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ALONE)
-        with os.fdopen(made, "wb") as file:
+        descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ALONE)
+        with os.fdopen(descriptor, "wb") as file:
             file.write(json.dumps(_head(body)).encode() + b"\n" + body)
             set_mode(file.fileno(), _mode(root, entries))
         hidden.replace(root / FILE)
@@ -100,21 +101,21 @@ def write(root: Path, entries: Mapping[str, CachedRow]) -> None:
 
 
 def _mode(root: Path, entries: Mapping[str, CachedRow]) -> int:
-    """Readable by those who may enter every run that it has a row of."""
+    """File mode that lets only those read the cache who may enter every run in it."""
     mode, group = OWNER_ALONE | 0o044, os.getegid()
     for run_id in entries:
-        found = os.stat(f"{root}/{run_id}")  # noqa: PTH116  as above
-        shared = found.st_mode & 0o055
-        mode &= OWNER_ALONE | (shared if found.st_gid == group else shared & 0o005)
+        status = os.stat(f"{root}/{run_id}")  # noqa: PTH116  faster than Path for thousands of runs
+        shared = status.st_mode & 0o055
+        mode &= OWNER_ALONE | (shared if status.st_gid == group else shared & 0o005)
     return mode
 
 
 def _head(body: bytes) -> dict[str, Any]:
-    """What an index begins with. `fields`: a row and a plan must have the same ones as those that were written."""
-    known = [*COLUMNS, *(f"{c.__name__}.{name}" for c in _sections() for name in c.model_fields)]
+    """First line of the cache file. `fields` changes with the fields of Summary and of the sections."""
+    names = [*COLUMNS, *(f"{c.__name__}.{name}" for c in _sections() for name in c.model_fields)]
     return {
         "format": FORMAT,
-        "fields": f"{zlib.crc32(' '.join(known).encode()):08x}",
+        "fields": f"{zlib.crc32(' '.join(names).encode()):08x}",
         "crc": f"{zlib.crc32(body):08x}",
     }
 
@@ -124,7 +125,7 @@ def _sections() -> list[type[Section]]:
 
 
 def _packed(entries: Mapping[str, CachedRow]) -> dict[str, Any]:
-    """Rows as lists; sections of plans, which many runs share, once."""
+    """Rows as lists; sections, which many plans share, are stored once and referred to by position."""
     sections: dict[str, int] = {}
 
     def packed(value: Any) -> Any:
@@ -145,15 +146,16 @@ def _packed(entries: Mapping[str, CachedRow]) -> dict[str, Any]:
 
 
 def _entries(body: dict[str, Any]) -> dict[str, CachedRow]:
+    """The inverse of `_packed`. Raises one of UNREADABLE for other content."""
     kinds = {cls.__name__: cls for cls in _sections()}
     sections = [kinds[kind].model_validate(values) for kind, values in body["sections"]]
-    found = {}
-    for made_from, columns, settings in body["rows"]:
+    entries = {}
+    for source, columns, settings in body["rows"]:
         for place in SHARED:
             settings[place] = sections[settings[place]]
         row = _row(columns, _plan(settings))
-        found[row.id] = CachedRow(tuple(made_from), row)
-    return found
+        entries[row.id] = CachedRow(tuple(source), row)
+    return entries
 
 
 def _row(columns: list[Any], plan: Plan) -> Summary:

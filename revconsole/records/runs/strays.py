@@ -1,4 +1,6 @@
-"""Strays: folders of a store that hold a run and are not named as one, for they were renamed or copied by hand."""
+"""Strays: folders of a store that hold a run but are not named by its id, because they were renamed or copied by
+hand.
+"""
 
 import json
 import os
@@ -11,13 +13,16 @@ from revconsole.records.files.bounded import RECORD_BYTES
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.runs.header import FILE
 
-MOST_TOLD = 5
-"""Folders that are named in a sentence."""
+MOST_LISTED = 5
+"""Number of folders listed in the sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stray:
-    """A folder by its name, the run that its plan says it is, and whether that run is there as well."""
+    """One such folder.
+
+    name: of the folder. run_id: id in its plan. copy: whether the run of that id exists as well.
+    """
 
     name: str
     run_id: str
@@ -25,39 +30,39 @@ class Stray:
 
     @property
     def sentence(self) -> str:
-        """What it is, and what to do."""
+        """The folder's name with an explanation and the remedy."""
         if self.copy:
             return f"{self.name} (a copy of {self.run_id})"
         return f"{self.name} (its plan says {self.run_id}; give it that name to have it listed)"
 
 
 def strays(root: Path, ids: set[str]) -> tuple[Stray, ...]:
-    """Folders of a store that hold a run, by name. ids: what runs may be called and are, which are passed over."""
+    """Folders of a store that hold a run under another name. ids: valid run names, which are skipped."""
     try:
         names = sorted(name for name in bounded.folders(root) if name not in ids)
     except OSError:
         return ()
-    found = []
+    folders = []
     for name in names:
         run_id = "" if name.startswith(".") else _run_of(root / name)
         if run_id:
-            there = run_id in ids and os.path.lexists(root / run_id)
-            found.append(Stray(name=name, run_id=run_id, copy=there))
-    return tuple(found)
+            exists = run_id in ids and os.path.lexists(root / run_id)
+            folders.append(Stray(name=name, run_id=run_id, copy=exists))
+    return tuple(folders)
 
 
-def told(found: Sequence[Stray]) -> str:
-    """How many there are, and the first of them in words; empty of none."""
-    if not found:
+def described(folders: Sequence[Stray]) -> str:
+    """A sentence with the number of folders and the first few of them; empty if there are none."""
+    if not folders:
         return ""
-    folders = "1 folder is" if len(found) == 1 else f"{len(found)} folders are"
-    some = ", ".join(stray.sentence for stray in found[:MOST_TOLD])
-    more = ", …" if len(found) > MOST_TOLD else ""
-    return f"{folders} not named as a run: {some}{more}"
+    subject = "1 folder is" if len(folders) == 1 else f"{len(subject)} folders are"
+    listed = ", ".join(stray.sentence for stray in folders[:MOST_LISTED])
+    more = ", …" if len(folders) > MOST_LISTED else ""
+    return f"{subject} not named as a run: {listed}{more}"
 
 
 def _run_of(folder: Path) -> str:
-    """The id in the plan of a folder; empty if it holds no run."""
+    """The id in the plan of a folder; empty if the folder holds no run."""
     try:
         return str(json.loads(bounded.read(folder / FILE, RECORD_BYTES))["id"])
     except UNREADABLE:

@@ -1,80 +1,80 @@
-"""Tail: reads the growing event logs of one run, attempt by attempt, and says what they amount to."""
+"""Tail: reads the growing event logs of one run, attempt by attempt, and combines them."""
 
 import math
 from dataclasses import replace
 from pathlib import Path
 
-from revconsole.records.files.damage import UNREADABLE
-from revconsole.records.logs.events import Finished, HandedOver
-from revconsole.records.logs.reading import Reading
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import row_cache
-from revconsole.records.runs.header import Header, header_stamp, read_header
+from revconsole.records.files.damage import UNREADABLE
+from revconsole.records.logs.events import Finished, HandedOver
 from revconsole.records.runs.history import History, RunningSummary
+from revconsole.records.runs.header import Header, header_stamp, read_header
+from revconsole.records.settings.plan import Plan
+from revconsole.records.logs.reading import Reading
 from revconsole.records.runs.run import ENDED, Run, State, Summary
 from revconsole.records.runs.state import Place, Verdict, judged, waiting
-from revconsole.records.settings.plan import Plan
 
 
 class Tail:
-    """One reader of one run. `series=False` keeps no points, only what a row shows."""
+    """One reader of one run. series: keep every point; False keeps only what a table row shows."""
 
     def __init__(self, header: Header, folder: Path, *, series: bool) -> None:
         self._header, self._folder, self._series = header, folder, series
-        self._seal: Summary | None = None
-        self._seal_checked = (0, 0)
+        self._cached_row: Summary | None = None
+        self._cached_at = (0, 0)
         self._start_again()
 
     def summary(self) -> Summary:
-        """The run as one row, now."""
+        """The present table row of the run."""
         self._read_header()
-        kept = self._sealed_row()
-        if kept is not None:
-            place = Place(self._folder, kept.attempt)
-            state, reason = waiting(place) or (kept.state, kept.reason)
-            return replace(kept, state=state, reason=reason)
+        cached = self._read_cached_row()
+        if cached is not None:
+            place = Place(self._folder, cached.attempt)
+            state, reason = waiting(place) or (cached.state, cached.reason)
+            return replace(cached, state=state, reason=reason)
         self._read_new()
         return self._row()
 
-    def seal(self) -> None:
-        """Keep the row of an ended run beside its log, for whoever lists it next."""
+    def cache_row(self) -> None:
+        """Cache the row of an ended run beside its log."""
         summary = self.summary()
-        if summary.ended and summary.attempt and not isinstance(self._tally.ending, HandedOver):
+        if summary.ended and summary.attempt and not isinstance(self._running.ending, HandedOver):
             row_cache.write(self._folder, summary, self._log_length()[1])
 
     def run(self) -> Run:
-        """The run with every point and the log, now. Needs `series=True`."""
+        """The run with every point and its log lines. Needs `series=True`."""
         self._read_header()
         self._read_new()
-        fold = self._fold
-        if isinstance(fold, RunningSummary):
-            return Run(summary=self._row(), facts=dict(fold.facts))
+        history = self._history
+        if isinstance(history, RunningSummary):
+            return Run(summary=self._row(), facts=dict(history.facts))
         return Run(
             summary=self._row(),
-            facts=dict(fold.tally.facts),
-            earlier=dict(fold.tally.earlier),
-            series=fold.series(),
-            log=fold.log(),
-            confusion=fold.confusion,
-            boundary=fold.boundary,
+            facts=dict(history.running.facts),
+            earlier=dict(history.running.earlier),
+            series=history.series(),
+            log=history.log(),
+            confusion=history.confusion,
+            boundary=history.boundary,
         )
 
     @property
-    def _tally(self) -> RunningSummary:
-        return self._fold if isinstance(self._fold, RunningSummary) else self._fold.tally
+    def _running(self) -> RunningSummary:
+        return self._history if isinstance(self._history, RunningSummary) else self._history.running
 
-    def _sealed_row(self) -> Summary | None:
-        """The kept row, if there is one of this very log and the log itself was not needed yet."""
+    def _read_cached_row(self) -> Summary | None:
+        """The cached row, while it matches the log's length and the log itself has not been read."""
         if self._attempt or self._header.plan is None:
             return None
         length = self._log_length()
-        if length != self._seal_checked:
-            self._seal_checked = length
-            self._seal = row_cache.read(self._folder, self._header.plan, *length)
-        return self._seal
+        if length != self._cached_at:
+            self._cached_at = length
+            self._cached_row = row_cache.read(self._folder, self._header.plan, *length)
+        return self._cached_row
 
     def _log_length(self) -> tuple[int, int]:
-        """Number of the newest attempt and the bytes of its log; zeros before the first."""
+        """(number of the newest attempt, bytes of its log); zeros before the first attempt."""
         number = max(self._numbers(), default=0)
         try:
             return number, self._log_path(number).stat().st_size
@@ -82,7 +82,7 @@ class Tail:
             return number, 0
 
     def _read_header(self) -> None:
-        """Read the plan again if it was replaced, or could not be read; one that is gone stays what it was."""
+        """Re-read the plan if it changed or was unreadable; a plan that was deleted meanwhile is kept."""
         now = header_stamp(self._folder)
         if any(now) and (self._header.plan is None or now != self._header.stamp):
             self._header = read_header(self._folder)
@@ -90,9 +90,7 @@ class Tail:
     def _start_again(self) -> None:
         plan = self._header.plan
         best = Plan.model_fields["objective"].default.best if plan is None else plan.objective.best
-        self._fold: History | RunningSummary = (
-            History(best) if self._series else RunningSummary(best)
-        )
+        self._history: History | RunningSummary = History(best) if self._series else RunningSummary(best)
         self._attempt, self._damaged = 0, 0
         self._reading: Reading | None = None
 
@@ -102,34 +100,34 @@ class Tail:
             self._read_attempts()
 
     def _read_attempts(self) -> bool:
-        """Take in what is new; False if what was read before is not what is there."""
+        """Process new lines. Returns False if the log is no longer the one read before."""
         for number in self._numbers():
             if number > self._attempt:
                 if self._reading is not None:
-                    if not self._reading.look():
+                    if not self._reading.poll():
                         return False
                     self._damaged += self._reading.damaged + self._reading.doubtful
                 self._attempt = number
-                self._reading = Reading(self._log_path(number).parent, self._fold)
-                self._fold.begin_attempt()
-        return self._reading is None or self._reading.look()
+                self._reading = Reading(self._log_path(number).parent, self._history)
+                self._history.begin_attempt()
+        return self._reading is None or self._reading.poll()
 
     def _numbers(self) -> list[int]:
         try:
             return attempts.numbers(self._folder)
-        except OSError:  # out of reach
+        except OSError:  # unreachable at present
             return []
 
     def _log_path(self, number: int) -> Path:
         return self._folder / "attempts" / f"{number:04d}" / "events.jsonl"
 
     def _row(self) -> Summary:
-        header, tally = self._header, self._tally
+        header, running = self._header, self._running
         if header.plan is None:
             return damaged_row(header)
         state, reason = self._verdict()
-        best, latest, facts = tally.best(), tally.latest, tally.facts
-        peak = _peak(tally)
+        best, latest, facts = running.best(), running.latest, running.facts
+        peak = _peak(running)
         return Summary(
             id=header.id,
             name=header.plan.name,
@@ -138,13 +136,13 @@ class Tail:
             plan=header.plan,
             created=header.created,
             attempt=self._attempt,
-            epoch=tally.epochs[-1].epoch if tally.epochs else 0,
-            step=tally.step,
+            epoch=running.epochs[-1].epoch if running.epochs else 0,
+            step=running.step,
             steps=_whole(facts.get("steps")),
-            seconds=tally.seconds,
-            seconds_per_epoch=tally.seconds_per_epoch(),
-            seconds_at_end=tally.seconds_at_end(),
-            eta_seconds=tally.eta_seconds() if state == "running" else None,
+            seconds=running.seconds,
+            seconds_per_epoch=running.seconds_per_epoch(),
+            seconds_at_end=running.seconds_at_end(),
+            eta_seconds=running.eta_seconds() if state == "running" else None,
             parameters=_whole(facts.get("parameters")),
             multiply_adds_per_image=_whole(facts.get("multiply_adds_per_image")),
             support_vectors=_whole(latest.get("support_vectors")),
@@ -157,16 +155,16 @@ class Tail:
             test_loss=latest.get("test_loss"),
             loss=latest.get("loss"),
             kept_for_backward_bytes=_whole(latest.get("kept_for_backward_bytes")),
-            gradient_error=tally.peaks.get("gradient_error"),
+            gradient_error=running.peaks.get("gradient_error"),
             peak_memory_bytes=peak[0],
             peak_memory_of=peak[1],
             fingerprint=_text(facts.get("fingerprint")) or header.plan.data_fingerprint,
             device=_text(facts.get("device")) or "",
-            alarm=", ".join(dict.fromkeys(rule.partition(":")[0] for rule in tally.alarms)),
-            alarm_text=" ".join(tally.alarms.values()),
+            alarm=", ".join(dict.fromkeys(rule.partition(":")[0] for rule in running.alarms)),
+            alarm_text=" ".join(running.alarms.values()),
             damaged_lines=self._damaged_lines(state),
-            weights_sha256=tally.ending.weights_sha256
-            if isinstance(tally.ending, Finished)
+            weights_sha256=running.ending.weights_sha256
+            if isinstance(running.ending, Finished)
             else "",
         )
 
@@ -174,7 +172,7 @@ class Tail:
         if self._reading is not None and self._reading.odd:
             return "damaged", self._reading.odd
         try:
-            state, reason = judged(Place(self._folder, self._attempt), self._tally)
+            state, reason = judged(Place(self._folder, self._attempt), self._running)
         except UNREADABLE as error:
             return "damaged", f"its state cannot be told: {type(error).__name__}"
         if state == "lost" and self._reading is not None and self._reading.unread:
@@ -182,7 +180,7 @@ class Tail:
         return state, reason
 
     def _damaged_lines(self, state: State) -> int:
-        """A bad line at the end of the log may still come right, until nobody writes there any more."""
+        """Number of damaged lines. A bad last line counts only once the run has ended and nothing can complete it."""
         if self._reading is None:
             return self._damaged
         final = self._reading.doubtful if state in ENDED else 0
@@ -190,23 +188,23 @@ class Tail:
 
 
 def damaged_row(header: Header) -> Summary:
-    """The row of a run whose plan, or whatever else, cannot be read; `why` says what."""
+    """The row of a run that cannot be read; `header.why` is the reason."""
     return Summary(
         id=header.id, name=header.id, state="damaged", reason=header.why,
         plan=Plan(name=header.id), created=header.created,
     )  # fmt: skip
 
 
-def _peak(tally: RunningSummary) -> tuple[int | None, str]:
-    device = _text(tally.facts.get("device")) or "the device"
-    if "device_peak_allocated_bytes" in tally.peaks:
-        return _whole(tally.peaks["device_peak_allocated_bytes"]), f"allocated on {device}"
-    if "training_peak_bytes" in tally.peaks:
-        return _whole(tally.peaks["training_peak_bytes"]), "resident, above what was there before"
-    if "resident_peak_bytes" in tally.peaks:
-        return _whole(tally.peaks["resident_peak_bytes"]), "resident, whole process"
-    if "resident_bytes" in tally.peaks:
-        return _whole(tally.peaks["resident_bytes"]), "resident between steps, whole process"
+def _peak(running: RunningSummary) -> tuple[int | None, str]:
+    device = _text(running.facts.get("device")) or "the device"
+    if "device_peak_allocated_bytes" in running.peaks:
+        return _whole(running.peaks["device_peak_allocated_bytes"]), f"allocated on {device}"
+    if "training_peak_bytes" in running.peaks:
+        return _whole(running.peaks["training_peak_bytes"]), "resident, above what was there before"
+    if "resident_peak_bytes" in running.peaks:
+        return _whole(running.peaks["resident_peak_bytes"]), "resident, whole process"
+    if "resident_bytes" in running.peaks:
+        return _whole(running.peaks["resident_bytes"]), "resident between steps, whole process"
     return None, ""
 
 
