@@ -32,7 +32,9 @@ def several(address: str, runs: Sequence[Summary], root: Path) -> list[Summary]:
         return [_nth(address, int(number), candidates, root)]
     matches = _matching(address, runs)
     if not matches:
-        suggestion = nearest(address, {s.name for s in runs} | {s.plan.profile for s in runs} - {""})
+        suggestion = nearest(
+            address, {s.name for s in runs} | {s.plan.profile for s in runs} - {""}
+        )
         hint = suggestion if "did you mean" in suggestion else ""
         raise NoSuchRun(
             f"no run in {root} answers to {address!r}{hint}; `revconsole ls` lists them"

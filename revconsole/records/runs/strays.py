@@ -55,7 +55,7 @@ def described(folders: Sequence[Stray]) -> str:
     """A sentence with the number of folders and the first few of them; empty if there are none."""
     if not folders:
         return ""
-    subject = "1 folder is" if len(folders) == 1 else f"{len(subject)} folders are"
+    subject = "1 folder is" if len(folders) == 1 else f"{len(folders)} folders are"
     listed = ", ".join(stray.sentence for stray in folders[:MOST_LISTED])
     more = ", …" if len(folders) > MOST_LISTED else ""
     return f"{subject} not named as a run: {listed}{more}"

@@ -4,16 +4,16 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from revconsole.records.runs import attempt as attempts
-from revconsole.records.runs import row_cache
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.logs.events import Finished, HandedOver
-from revconsole.records.runs.history import History, RunningSummary
-from revconsole.records.runs.header import Header, header_stamp, read_header
-from revconsole.records.settings.plan import Plan
 from revconsole.records.logs.reading import Reading
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs import row_cache
+from revconsole.records.runs.header import Header, header_stamp, read_header
+from revconsole.records.runs.history import History, RunningSummary
 from revconsole.records.runs.run import ENDED, Run, State, Summary
 from revconsole.records.runs.state import Place, Verdict, judged, waiting
+from revconsole.records.settings.plan import Plan
 
 
 class Tail:
@@ -90,7 +90,9 @@ class Tail:
     def _start_again(self) -> None:
         plan = self._header.plan
         best = Plan.model_fields["objective"].default.best if plan is None else plan.objective.best
-        self._history: History | RunningSummary = History(best) if self._series else RunningSummary(best)
+        self._history: History | RunningSummary = (
+            History(best) if self._series else RunningSummary(best)
+        )
         self._attempt, self._damaged = 0, 0
         self._reading: Reading | None = None
 
