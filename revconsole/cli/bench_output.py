@@ -13,7 +13,7 @@ from revconsole.errors import ProfileError, StoreError
 from revconsole.lab import format as form
 
 if TYPE_CHECKING:
-    from revconsole.lab.figures import Figure
+    from revconsole.lab.curves.figures import Figure
     from revconsole.records.findings.benchmark import Benchmark, BenchmarkRow, Update
 
 QUIET_SECONDS = 20.0
@@ -102,7 +102,7 @@ def draw(found: "Benchmark", place: str) -> None:
     from rich.console import Console  # only where something is drawn
     from rich.text import Text
 
-    from revconsole.lab.bench_figures import figures
+    from revconsole.lab.curves.benchmarks import figures
 
     drawn = [Text.from_ansi(_drawn(figure)) for figure in figures(found)]
     if place == "-":
@@ -204,33 +204,10 @@ def _milliseconds(seconds: float) -> str:
 
 def _drawn(figure: "Figure") -> str:
     """A figure as text with colours, its legend below."""
-    import plotext as plt  # 20 ms: only when something is drawn
+    from revconsole.lab.curves import canvas  # as above
+    from revconsole.lab.curves.colours import of_curve
 
-    from revconsole.console.colours import of_curve
-    from revconsole.console.widgets import ticks
-
-    plt.clear_figure()
-    plt.theme("clear")
-    plt.plotsize(WIDTH, HEIGHT)
-    plt.title(figure.title)
-    plt.xlabel(figure.x_label)
-    plt.ylabel(figure.y_label)
-    xs = [x for curve in figure.curves for x in curve.xs]
-    ys = [y for curve in figure.curves for y in curve.ys]
-    for put_limits, put_ticks, low, high, most in (
-        (plt.xlim, plt.xticks, *ticks.limits([0.0, *xs]), WIDTH // 12),
-        (plt.ylim, plt.yticks, *ticks.limits(ys), HEIGHT // 3),
-    ):
-        places = ticks.round_ticks(low, high, most)
-        put_limits(low, high)
-        put_ticks(places, [ticks.label(place, places) for place in places])
-    for number, curve in enumerate(figure.curves):
-        tint, sign = of_curve(number, dark=True), chr(ord("A") + number % 26)
-        plt.plot(curve.xs, curve.ys, marker="braille", color=tint)
-        for x, y in zip(curve.xs, curve.ys, strict=True):
-            plt.text(sign, x=x, y=y, color=tint, background="default", alignment="center")
-    legend = "\n".join(
-        f"  {chr(ord('A') + number % 26)}  {curve.label}"
-        for number, curve in enumerate(figure.curves)
-    )
-    return f"{plt.build()}\n{legend}\n"
+    signs = [canvas.letter(number) for number in range(len(figure.curves))]
+    marks = [(sign, of_curve(number, dark=True)) for number, sign in enumerate(signs)]
+    legend = "".join(f"\n  {s}  {c.label}" for s, c in zip(signs, figure.curves, strict=True))
+    return f"{canvas.drawn(figure, marks, WIDTH, HEIGHT, measured_points=True)}{legend}\n"

@@ -13,7 +13,7 @@ from dataclasses import replace
 from revconsole.console.snapshot import Snapshot, WantedByScreen, WantedFigure
 from revconsole.errors import NoSuchRun, RevconsoleError
 from revconsole.lab.board import Board
-from revconsole.lab.figures import Figure, figure
+from revconsole.lab.curves.figures import Figure, figure
 from revconsole.lab.lab import Lab
 from revconsole.records.runs.run import Run
 from revconsole.records.runs.strays import described

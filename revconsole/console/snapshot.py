@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from revconsole.lab.board import AskedStudy, StudyEntry, View
-from revconsole.lab.figures import Figure, FigureSubject, Horizontal
+from revconsole.lab.curves.figures import Figure, FigureSubject, Horizontal
 from revconsole.records.runs.run import Run, Summary
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from revconsole.console.reader import Reader
 from revconsole.console.snapshot import WantedByScreen, WantedFigure
-from revconsole.lab.figures import LOSS
+from revconsole.lab.curves.figures import LOSS
 from revconsole.lab.lab import Lab
 
 PICTURE = WantedFigure(subject=LOSS, run_ids=(), width=40)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from revconsole.lab.figures import LOSS, figure
+from revconsole.lab.curves.figures import LOSS, figure
 from revconsole.records.logs.events import EpochFinished, Finished, Measured, Started
 from revconsole.records.runs.attempt import write_json
 from revconsole.records.runs.identity import Identity, mine

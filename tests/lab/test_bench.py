@@ -6,7 +6,7 @@ import pytest
 
 from revconsole.errors import ProfileError, UnknownName
 from revconsole.lab.bench import WantedBenchmark, bench_of, scheme_tables
-from revconsole.lab.bench_figures import figures
+from revconsole.lab.curves.benchmarks import figures
 from revconsole.records.findings.benchmark import Bench, Benchmark, BenchmarkRow
 from revconsole.records.sections import KINDS
 

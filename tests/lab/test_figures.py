@@ -5,11 +5,17 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from revconsole.lab.figures import ACCURACY, ERROR, LOSS, MEMORY, decimate, figure, powers
-from revconsole.records.logs.columns import MetricColumn
+from revconsole.lab.curves.figures import ACCURACY, ERROR, LOSS, MEMORY, decimated, figure, powers
+from revconsole.records.logs.columns import MetricColumn, Pyramid
 from revconsole.records.logs.events import MetricDeclared
 from revconsole.records.runs.run import Run, Series, Summary
 from revconsole.records.settings.plan import Plan
+
+
+def decimate(steps, values, columns):
+    """Steps and values that are drawn, and the steps of gaps."""
+    kept, bad = decimated(Pyramid(values), len(values), columns)
+    return [steps[i] for i, _ in kept], [y for _, y in kept], [steps[i] for i in bad]
 
 
 def run(name="a", **columns):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from revconsole.lab.smoothing import smoothed
+from revconsole.lab.curves.smoothing import smoothed
 
 ROUNDING = 1e-12
 """A few operations in float64."""

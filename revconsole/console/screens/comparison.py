@@ -11,18 +11,18 @@ from textual.containers import Container
 from textual.widgets import DataTable
 
 from revconsole.console import states
-from revconsole.console.colours import as_style, of_curve
 from revconsole.console.reader import Reader
 from revconsole.console.screens.plotting import PlottingScreen
 from revconsole.console.snapshot import Snapshot, WantedByScreen
-from revconsole.console.widgets import plot_view
 from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.live_table import LiveTable, TableColumn
 from revconsole.console.widgets.panes import Title, Words
 from revconsole.console.widgets.plot_view import PlotView
 from revconsole.lab import format as shown
 from revconsole.lab.compare import ComparedRun, Comparison, compare
-from revconsole.lab.figures import TRAINING_LOSS, VALIDATION
+from revconsole.lab.curves import canvas
+from revconsole.lab.curves.colours import as_style, of_curve
+from revconsole.lab.curves.figures import TRAINING_LOSS, VALIDATION
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Summary
 
@@ -54,7 +54,7 @@ class ComparisonScreen(PlottingScreen):
     def __init__(self, reader: Reader, run_ids: Sequence[str]) -> None:
         super().__init__(reader)
         self._ids = list(run_ids)
-        self._letters = {run_id: plot_view.letter(n) for n, run_id in enumerate(run_ids)}
+        self._letters = {run_id: canvas.letter(n) for n, run_id in enumerate(run_ids)}
         self._places = {run_id: n for n, run_id in enumerate(run_ids)}
 
     def compose(self) -> ComposeResult:

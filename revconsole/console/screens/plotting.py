@@ -7,7 +7,7 @@ from revconsole.console.reader import Reader
 from revconsole.console.screens.steering import SteeringScreen
 from revconsole.console.snapshot import WantedFigure
 from revconsole.console.widgets.plot_view import PlotView
-from revconsole.lab.figures import FigureSubject, Horizontal
+from revconsole.lab.curves.figures import FigureSubject, Horizontal
 
 SMOOTHINGS = (0.0, 0.6, 0.8, 0.9, 0.95, 0.98)
 """Weights of the past that the keys step through."""

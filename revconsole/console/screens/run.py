@@ -17,7 +17,7 @@ from revconsole.console.widgets.boundary_view import BoundaryView
 from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.panes import Facts, LogTail, Title, Words
 from revconsole.console.widgets.plot_view import PlotView
-from revconsole.lab.figures import ACCURACY, ERROR, LOSS, MEMORY, FigureSubject
+from revconsole.lab.curves.figures import ACCURACY, ERROR, LOSS, MEMORY, FigureSubject
 from revconsole.records.runs.run import Summary
 
 SUBJECTS: dict[str, FigureSubject] = {

@@ -6,8 +6,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from revconsole.console.colours import as_style
 from revconsole.lab.boundary import drawn, letters
+from revconsole.lab.curves.colours import as_style
 from revconsole.records.logs.boundary import Boundary
 from revconsole.records.printable import one_line
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from revconsole.console.widgets import ticks
-from revconsole.console.widgets.plot_view import letter_places, letters, pieces
-from revconsole.lab.figures import Curve
+from revconsole.lab.curves import ticks
+from revconsole.lab.curves.canvas import letter_places, letters, pieces
+from revconsole.lab.curves.figures import Curve
 
 ROUNDING = 1e-9
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from revconsole.lab.smoothing import smoothed_pyramid
+from revconsole.lab.curves.smoothing import smoothed_pyramid
 from revconsole.records.logs.columns import NOWHERE, Pyramid
 from revconsole.records.logs.noise import noisy
 from revconsole.records.runs.run import Run, Series
@@ -158,7 +158,7 @@ def _curve(
 ) -> Curve:
     smooth = smoothing > 0 and series.metric.per == "step"
     pyramid = smoothed_pyramid(series, smoothing) if smooth else series.pyramid
-    kept, bad = _columns(pyramid, series.length, width)
+    kept, bad = decimated(pyramid, series.length, width)
     xs = [series.step_at(index) for index, _ in kept]
     gaps = [series.step_at(index) for index in bad]
     per_epoch = run.facts.get("steps_per_epoch")
@@ -172,21 +172,13 @@ def _curve(
     )
 
 
-def decimate(
-    steps: Sequence[int], values: Sequence[float], columns: int
-) -> tuple[list[int], list[float], list[int]]:
-    """At most two points per column: the lowest and the highest of each, so no spike is lost.
-
-    Returns steps, values, and the steps whose values are not finite (at most one per column).
-    """
-    kept, bad = _columns(Pyramid(values), len(values), columns)
-    return [steps[i] for i, _ in kept], [y for _, y in kept], [steps[i] for i in bad]
-
-
-def _columns(
+def decimated(
     pyramid: Pyramid, length: int, columns: int
 ) -> tuple[list[tuple[int, float]], list[int]]:
-    """(index, value) of the lowest and highest per column, in order, and the first index not finite."""
+    """At most two points per column, the lowest and the highest, so that no spike is lost; and what is not finite.
+
+    Returns (index, value) of the points in order, and the index of the first value of each column that is not finite.
+    """
     size = max(1, math.ceil(length / max(1, columns)))
     kept: list[tuple[int, float]] = []
     bad: list[int] = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from revconsole.lab.figures import MIB, Curve, Figure
+from revconsole.lab.curves.figures import MIB, Curve, Figure
 from revconsole.records.findings.benchmark import Benchmark, BenchmarkRow
 
 
