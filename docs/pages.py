@@ -74,8 +74,10 @@ def verbs() -> str:
     import typer
 
     from revconsole.cli.app import app
+    from revconsole.cli.verbs import verb
 
     root = typer.main.get_command(app)
+    root.commands.update({name: verb(name) for name in root.commands})
     parts = [
         "# Every verb",
         "What `revconsole` can do; `revconsole VERB --help` prints the same. Results go to stdout, messages to stderr. [Exit codes](operations.md#exit-codes) say how it ended.",

@@ -1,4 +1,4 @@
-"""The command line: `main` is the entry point; every verb is one function in a file of its group.
+"""The command line: `main` is the entry point; every verb is one function in a file of its group, found by its name in `verbs`.
 
 Data goes to stdout, narration to stderr. Exit codes: 0 done; 1 a run failed, or ended in an alarm; 2 a wrong setting or argument;
 3 no such run; 4 data, device or disk unavailable; 130 interrupted.
@@ -15,22 +15,10 @@ from typing import Annotated
 import typer
 
 from revconsole import __version__
-from revconsole.cli import (
-    bench,
-    data,
-    launch,
-    look,
-    models,
-    output,
-    plan,
-    report,
-    shelves,
-    steer,
-    study,
-    verify,
-)
+from revconsole.cli import verbs
 from revconsole.cli.dashes import refuse_dashes
 from revconsole.errors import RevconsoleError, StoreError
+from revconsole.records.printable import one_line
 
 EPILOG = "Start here: `revconsole demo` trains four small vision transformers side by side."
 
@@ -39,6 +27,7 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 app = typer.Typer(
     name="revconsole",
+    cls=verbs.DeferredVerbs,
     help="Train and compare vision transformers, above all reversible ones. "
     "Without a command, the console opens.",
     epilog=EPILOG,
@@ -47,17 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-launch.register(app)
-verify.register(app)
-plan.register(app)
-look.register(app)
-steer.register(app)
-bench.register(app)
-models.register(app)
-data.register(app)
-shelves.register(app)
-study.register(app)
-report.register(app)
+verbs.register(app)
 
 
 @app.callback()
@@ -90,24 +69,8 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()  # or the interpreter would, too late to say what is wrong
-    except RevconsoleError as error:
-        from revconsole.records.printable import one_line  # only when something went wrong
-
-        output.say(f"revconsole: {one_line(str(error), 2000)}")
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output went away (`revconsole ls | head`): nothing is left to say.
-        output.silence(sys.stdout)
-        sys.exit(0)
-    except OSError as error:
-        if error.errno not in NO_ROOM or error.filename is not None:
-            raise
-        with suppress(OSError):
-            typer.echo(f"revconsole: the output cannot be written: {error.strerror}", err=True)
-        output.silence(sys.stdout, sys.stderr)
-        sys.exit(StoreError.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (RevconsoleError, OSError, KeyboardInterrupt) as error:
+        sys.exit(_ended_by(error))
 
 
 def open_streams() -> None:
@@ -131,6 +94,27 @@ def _console(store: Path) -> int:
             "the console needs a terminal; without one use `revconsole train`, `ls`, `show`, `compare`"
         )
     from revconsole.console.app import run_console  # textual: only when the console opens
-    from revconsole.lab.lab import Lab  # pydantic: as above
+    from revconsole.lab.lab import Lab
 
     return run_console(Lab(store))
+
+
+def _ended_by(error: RevconsoleError | OSError | KeyboardInterrupt) -> int:
+    """The exit code, once what went wrong is said."""
+    from revconsole.cli import output  # pydantic: only when something went wrong
+
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    if isinstance(error, RevconsoleError):
+        output.say(f"revconsole: {one_line(str(error), 2000)}")
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        # The reader of our output went away (`revconsole ls | head`): nothing is left to say.
+        output.silence(sys.stdout)
+        return 0
+    if error.errno not in NO_ROOM or error.filename is not None:
+        raise error
+    with suppress(OSError):
+        typer.echo(f"revconsole: the output cannot be written: {error.strerror}", err=True)
+    output.silence(sys.stdout, sys.stderr)
+    return StoreError.exit_code

@@ -1,15 +1,18 @@
 """The verb bench: schemes, backwards and depths side by side on this device."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from revconsole.cli import bench_output, complete, output
+from revconsole.cli.arguments import listed
 from revconsole.errors import ProfileError
-
-if TYPE_CHECKING:
-    from revconsole.records.findings.benchmark import Benchmark, Update
+from revconsole.lab.bench import WantedBenchmark
+from revconsole.lab.bench_rows import document
+from revconsole.lab.lab import Lab
+from revconsole.records.findings.benchmark import Benchmark, Update
+from revconsole.records.settings.profile import parse_assignments
 
 COMMAND_LINE = "command line"
 
@@ -68,16 +71,13 @@ def bench(
 
     Ctrl-C ends it early and prints what has been measured.
     """
-    from revconsole.lab.bench import WantedBenchmark  # pydantic and the records: not for --help
-    from revconsole.lab.lab import Lab  # as above
-
     bench_output.require_drawable(figure)
     profile, settings = _profile_and_settings(what or [])
     wanted = WantedBenchmark(
         profile=profile,
         settings=settings | ({"train.threads": threads} if threads else {}),
-        schemes=_words(schemes),
-        backwards=_words(backwards),
+        schemes=listed(schemes),
+        backwards=listed(backwards),
         depths=_numbers("--depths", depths, least=1),
         stored_blocks=_numbers("--kept-blocks", kept_blocks, least=0),
         rounds=rounds,
@@ -92,7 +92,7 @@ def bench(
         raise typer.Exit(1)
 
 
-def _followed(updates: Iterator["Update"]) -> "Benchmark | None":
+def _followed(updates: Iterator[Update]) -> Benchmark | None:
     """Show progress to the end, or to Ctrl-C; what was measured until then."""
     progress, last = bench_output.BenchProgress(), None
     try:
@@ -106,10 +106,8 @@ def _followed(updates: Iterator["Update"]) -> "Benchmark | None":
     return last.benchmark if last else None
 
 
-def _show(found: "Benchmark", *, json: bool, figure: str) -> None:
+def _show(found: Benchmark, *, json: bool, figure: str) -> None:
     if json:
-        from revconsole.lab.bench_rows import document  # only here
-
         output.print_json(document(found))
     else:
         bench_output.print_benchmark(found)
@@ -119,20 +117,14 @@ def _show(found: "Benchmark", *, json: bool, figure: str) -> None:
 
 
 def _profile_and_settings(words: list[str]) -> tuple[str, dict[str, object]]:
-    from revconsole.records.settings.profile import parse_assignments  # pydantic: not for --help
-
     profile = words[0] if words and "=" not in words[0] else ""
     return profile, parse_assignments(words[1:] if profile else words)
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _numbers(option: str, text: str, *, least: int) -> list[int]:
     """Whole numbers of a comma-separated list. Raises ProfileError."""
     found = []
-    for word in _words(text):
+    for word in listed(text):
         if not word.isdecimal() or int(word) < least:
             raise ProfileError(
                 COMMAND_LINE, option, f"should be whole numbers from {least}, not {word!r}"

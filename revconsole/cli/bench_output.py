@@ -4,17 +4,19 @@ import io
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from revconsole.cli import output
+from revconsole.cli.table import wrapped
 from revconsole.errors import ProfileError, StoreError
 from revconsole.lab import format as form
-
-if TYPE_CHECKING:
-    from revconsole.lab.curves.figures import Figure
-    from revconsole.records.findings.benchmark import Benchmark, BenchmarkRow, Update
+from revconsole.lab.curves import canvas
+from revconsole.lab.curves.benchmarks import figures
+from revconsole.lab.curves.colours import of_curve
+from revconsole.lab.curves.figures import Figure
+from revconsole.records.findings.benchmark import Benchmark, BenchmarkRow, Update
 
 QUIET_SECONDS = 20.0
 """Between two lines of progress where a line cannot be written over."""
@@ -45,7 +47,7 @@ class BenchProgress:
         self._said = 0.0
         self._begun = False
 
-    def show(self, update: "Update") -> None:
+    def show(self, update: Update) -> None:
         """Say how long it will take, once; then how far it is."""
         left = form.duration(update.seconds_left)
         if not self._begun:
@@ -70,7 +72,7 @@ class BenchProgress:
             typer.echo("\r\x1b[K", nl=False, err=True)
 
 
-def print_benchmark(found: "Benchmark") -> None:
+def print_benchmark(found: Benchmark) -> None:
     """Every row, on stdout."""
     if sys.stdout.isatty():
         _print_tables(found)
@@ -78,7 +80,7 @@ def print_benchmark(found: "Benchmark") -> None:
         output.print_table(COLUMNS, [_line(found, row) for row in found.rows])
 
 
-def explain(found: "Benchmark") -> None:
+def explain(found: Benchmark) -> None:
     """With what and how it was measured, and what was not, on stderr."""
     for title, sentence in found.how.items():
         output.say(f"{title}: {sentence}")
@@ -97,12 +99,10 @@ def require_drawable(place: str) -> None:
         )
 
 
-def draw(found: "Benchmark", place: str) -> None:
+def draw(found: Benchmark, place: str) -> None:
     """The figures, into a file or, for `-`, on stderr. Raises StoreError for a file that cannot be written."""
     from rich.console import Console  # only where something is drawn
     from rich.text import Text
-
-    from revconsole.lab.curves.benchmarks import figures
 
     drawn = [Text.from_ansi(_drawn(figure)) for figure in figures(found)]
     if place == "-":
@@ -128,12 +128,10 @@ def draw(found: "Benchmark", place: str) -> None:
     output.say(f"drawn in {place}")
 
 
-def _print_tables(found: "Benchmark") -> None:
+def _print_tables(found: Benchmark) -> None:
     from rich.console import Console  # rich: only on a terminal
     from rich.table import Table
     from rich.text import Text
-
-    from revconsole.cli.table import wrapped  # as above
 
     screen = Console(highlight=False)
     facts = found.facts
@@ -164,7 +162,7 @@ def _title(facts: Any, depth: int | None) -> str:
     return f"{blocks}{size}, batch {facts['batch']}, {facts['precision']}, {facts['device']}"
 
 
-def _cells(found: "Benchmark", row: "BenchmarkRow") -> list[str]:
+def _cells(found: Benchmark, row: BenchmarkRow) -> list[str]:
     step = row.step
     return [
         form.UNKNOWN if step is None else _milliseconds(step.median),
@@ -179,7 +177,7 @@ def _cells(found: "Benchmark", row: "BenchmarkRow") -> list[str]:
     ]
 
 
-def _line(found: "Benchmark", row: "BenchmarkRow") -> list[str]:
+def _line(found: Benchmark, row: BenchmarkRow) -> list[str]:
     """For a pipe: plain numbers, nothing where one is not known."""
     step, largest = row.step, found.largest_batch(row)
     numbers = [
@@ -202,11 +200,8 @@ def _milliseconds(seconds: float) -> str:
     return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
 
 
-def _drawn(figure: "Figure") -> str:
+def _drawn(figure: Figure) -> str:
     """A figure as text with colours, its legend below."""
-    from revconsole.lab.curves import canvas  # as above
-    from revconsole.lab.curves.colours import of_curve
-
     signs = [canvas.letter(number) for number in range(len(figure.curves))]
     marks = [(sign, of_curve(number, dark=True)) for number, sign in enumerate(signs)]
     legend = "".join(f"\n  {s}  {c.label}" for s, c in zip(signs, figure.curves, strict=True))

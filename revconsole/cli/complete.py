@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
+from revconsole.lab.lab import Lab
+from revconsole.records.settings import glossary, search_path
+
 
 def runs(incomplete: str) -> list[str]:
     """Ids and names of runs in the store."""
-    from revconsole.lab.lab import Lab  # completion only
-
     found = Lab(Path(os.environ.get("REVCONSOLE_STORE", "runs"))).store.list()
     names = [word for summary in found for word in (summary.id, summary.name)]
     return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
@@ -15,15 +16,11 @@ def runs(incomplete: str) -> list[str]:
 
 def profiles(incomplete: str) -> list[str]:
     """Names of profiles."""
-    from revconsole.records.settings import search_path  # completion only
-
     return [entry.name for entry in search_path.shelved() if entry.name.startswith(incomplete)]
 
 
 def studies(incomplete: str) -> list[str]:
     """Names of studies."""
-    from revconsole.records.settings import search_path  # completion only
-
     return [e.name for e in search_path.shelved_studies() if e.name.startswith(incomplete)]
 
 
@@ -34,7 +31,5 @@ def subjects(incomplete: str) -> list[str]:
 
 def settings(incomplete: str) -> list[str]:
     """Dotted keys, each with its equals sign."""
-    from revconsole.records.settings import glossary  # completion only
-
     keys = dict.fromkeys(f"{entry['key']}=" for entry in glossary.entries())
     return [key for key in keys if key.startswith(incomplete)]

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import typer
 
+from revconsole.cli.verbs import VERBS, verb
 from revconsole.errors import ProfileError
 
 DASHED = re.compile(r"--([A-Za-z_][\w.-]*)(=.*)?", re.DOTALL)
@@ -27,13 +29,15 @@ def refuse_dashes(app: typer.Typer, words: Sequence[str]) -> None:
 
 def _options(app: typer.Typer, words: Sequence[str]) -> set[str]:
     """What the verb that is called has of options, without their dashes; empty if it takes no settings."""
-    verb = typer.main.get_command(app)
-    options = {option.lstrip("-") for each in verb.params for option in each.opts}
-    for word in words:
-        verb = getattr(verb, "commands", {}).get(word, verb)
-    if not any("KEY=VALUE" in (getattr(each, "metavar", "") or "") for each in verb.params):
+    root = typer.main.get_command(app)
+    named = next((word for word in words if word in VERBS), "")
+    called: Any = verb(named) if named else root
+    for word in words[words.index(named) + 1 :] if named else ():
+        called = getattr(called, "commands", {}).get(word, called)
+    if not any("KEY=VALUE" in (getattr(each, "metavar", "") or "") for each in called.params):
         return set()
-    return options | {option.lstrip("-") for each in verb.params for option in each.opts} | {"help"}
+    known = {option.lstrip("-") for each in (*root.params, *called.params) for option in each.opts}
+    return known | {"help"}
 
 
 def _key(name: str) -> str:

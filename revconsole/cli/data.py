@@ -1,19 +1,21 @@
 """The verb data: the datasets, their facts, what they look like, and how fast they are prepared."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from revconsole.cli import output, pictures
+from revconsole.cli.arguments import Json
+from revconsole.lab import pipeline
 from revconsole.lab.pictures import described
+from revconsole.records.datasets import catalogue
+from revconsole.records.datasets import facts as records
+from revconsole.records.datasets.facts import DatasetFacts
+from revconsole.records.findings.samples import Samples
 from revconsole.records.printable import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from revconsole.records.datasets.facts import DatasetFacts
-    from revconsole.records.findings.samples import Samples
+from revconsole.records.settings.profile import parse_assignments
 
 LISTING = "facts"
 """What `revconsole data` and `revconsole data NAME` stand for."""
@@ -26,7 +28,6 @@ LONGEST = 2000
 READY = ("digits", "synthetic")
 """Measured where no dataset is named: they are on every machine."""
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Words = Annotated[
     list[str] | None,
     typer.Argument(
@@ -66,8 +67,6 @@ def facts(
     json: Json = False,
 ) -> None:
     """List the datasets, and where they lie or how to get them."""
-    from revconsole.records.datasets import catalogue  # not for --help
-
     chosen = {name: catalogue.dataset(name)} if name else catalogue.datasets()
     entries = [_entry(key, known, full=bool(name) or json) for key, known in chosen.items()]
     if name and not json:
@@ -84,14 +83,10 @@ def show(
     json: Json = False,
 ) -> None:
     """Draw training images before and after augmentation; class balance, statistics, fingerprint (loads torch)."""
-    from revconsole.lab import pipeline  # pydantic and the records: not for --help
-    from revconsole.records.datasets import catalogue  # as above
-    from revconsole.records.settings.profile import parse_assignments  # as above
-
     points = catalogue.dataset(dataset).size == 1
     found = pipeline.samples(
         dataset,
-        parse_assignments(words or []),
+        parse_assignments(words),
         count=MOST_SAMPLES,
         side=POINTS_SIDE if points else SIDE,
     )
@@ -118,9 +113,6 @@ def throughput(
     json: Json = False,
 ) -> None:
     """Measure how many images a second the data makes and the model of a profile takes, and which bounds (loads torch)."""
-    from revconsole.lab import pipeline  # as above
-    from revconsole.records.settings.profile import parse_assignments  # as above
-
     given = words or []
     settings = parse_assignments([word for word in given if "=" in word])
     named = [word for word in given if "=" not in word]
@@ -146,11 +138,7 @@ def throughput(
     output.print_table(columns, measured, yields=["device", "batch", "size"], stays=["images/s"])
 
 
-def _paces(
-    profiles: list[str], settings: "Mapping[str, Any]", *, seconds: float, json: bool
-) -> None:
-    from revconsole.lab import pipeline  # as above
-
+def _paces(profiles: list[str], settings: Mapping[str, Any], *, seconds: float, json: bool) -> None:
     rows = []
     for profile in profiles:
         for row in pipeline.paces(profile, settings, seconds=seconds):
@@ -194,9 +182,7 @@ def _pace_cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _entry(key: str, known: "DatasetFacts", *, full: bool) -> dict[str, Any]:
-    from revconsole.records.datasets import facts as records  # not for --help
-
+def _entry(key: str, known: DatasetFacts, *, full: bool) -> dict[str, Any]:
     folder = records.data_folder()
     place = records.present(known, folder)
     needs = ", ".join(f"data.{name}" for name in known.by_settings[:1])
@@ -217,7 +203,7 @@ def _entry(key: str, known: "DatasetFacts", *, full: bool) -> dict[str, Any]:
     return entry
 
 
-def _draw(found: "Samples") -> None:
+def _draw(found: Samples) -> None:
     colour = pictures.in_colour()
     titles = ("as stored", "as trained on, each stretched to its own range")
     for title, shown in zip(titles, (found.before, found.after), strict=True):
@@ -226,7 +212,7 @@ def _draw(found: "Samples") -> None:
     output.print_sentence(one_line(f"what was read: {found.read}", LONGEST))
 
 
-def _document(found: "Samples") -> dict[str, Any]:
+def _document(found: Samples) -> dict[str, Any]:
     return {
         "dataset": found.dataset,
         "channels": found.shape[0],

@@ -2,50 +2,29 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from revconsole.cli import complete, leaving, output
+from revconsole.cli.arguments import Detach, Profile, Settings
 from revconsole.errors import NoSuchRun
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from revconsole.lab.judging import Verdicts
-    from revconsole.lab.lab import Lab
-    from revconsole.lab.planning import Planned
-    from revconsole.records.runs.run import Run, Summary
-    from revconsole.records.runs.tail import Tail
-    from revconsole.records.settings.plan import Plan
+from revconsole.lab import planning
+from revconsole.lab.judging import Verdicts
+from revconsole.lab.lab import Lab
+from revconsole.lab.planning import Planned
+from revconsole.lab.shell import command_line
+from revconsole.records.runs.run import Run, Summary
+from revconsole.records.runs.tail import Tail
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.profile import parse_assignments
 
 ELSEWHERE, UNRECORDED, DELETED = "elsewhere", "unrecorded", "deleted"
 """Where a followed run is that did not come to a recorded end here."""
 POLL_SECONDS = 0.25
 """How often a followed run is looked at."""
-
-Profile = Annotated[
-    str,
-    typer.Argument(
-        help="Name or path of a profile (see `profiles`).", autocompletion=complete.profiles
-    ),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[KEY=VALUE]...",
-        help="Settings to change, e.g. model.depth=4 train.epochs=5; a list makes a grid: "
-        "scheme.name=[additive,bdia]. `settings` lists every key.",
-        autocompletion=complete.settings,
-    ),
-]
-Detach = Annotated[
-    bool,
-    typer.Option("--detach", help="Train in a process that outlives this terminal; print the ids."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -71,8 +50,8 @@ def train(
 
     Ctrl-C stops after the current step and keeps a checkpoint; `resume` goes on from there.
     """
-    lab = _lab(context.obj)
-    planned = lab.plan(profile, _assignments(settings))
+    lab = Lab(context.obj)
+    planned = lab.plan(profile, parse_assignments(settings))
     if print_config:
         output.print_plans(planned.plans)
         return
@@ -102,8 +81,8 @@ def demo(
 
     On a terminal the console opens on the runs as they train; otherwise progress lines and a table.
     """
-    lab = _lab(context.obj)
-    planned = lab.plan("demo", _assignments(settings))
+    lab = Lab(context.obj)
+    planned = lab.plan("demo", parse_assignments(settings))
     verdicts = lab.judge(planned.plans, set_in=planned.set_in, run_own_code=True)
     verdicts.refuse_if_none()
     say_partly(planned.settings, planned.plans)
@@ -145,10 +124,10 @@ def resume(
     ] = False,
 ) -> None:
     """Go on with a run that was stopped, failed or lost, from its last checkpoint."""
-    lab = _lab(context.obj)
+    lab = Lab(context.obj)
     if run is not None and "=" in run and run not in {each.name for each in lab.store.list()}:
         settings, run = [run, *(settings or [])], None
-    run_id, wanted = lab.store.find(run) if run else lab.to_resume(), _assignments(settings)
+    run_id, wanted = lab.store.find(run) if run else lab.to_resume(), parse_assignments(settings)
     before = lab.store.read(run_id)
     if detach:
         said = lab.resume(run_id, "process", wanted, take_over=take_over)
@@ -165,8 +144,8 @@ def resume(
 
 
 def follow_to_end(
-    tail: "Tail", until: "Callable[[], bool]" = lambda: False, known: "Run | None" = None
-) -> "Summary":
+    tail: Tail, until: Callable[[], bool] = lambda: False, known: Run | None = None
+) -> Summary:
     """Print a line per finished epoch and every advice until the run ends, or `until`; returns its last row.
 
     known: the run as it was told before, of which nothing is told again.
@@ -183,7 +162,7 @@ def follow_to_end(
         time.sleep(POLL_SECONDS)
 
 
-def followed(lab: "Lab", run_id: str, known: "Run | None" = None) -> str:
+def followed(lab: Lab, run_id: str, known: Run | None = None) -> str:
     """The state in which a run of this process ended, or where it is instead: ELSEWHERE, UNRECORDED or DELETED.
 
     Says so of all but a recorded end. A run that finished with an alarm ends in the word of the alarm.
@@ -208,7 +187,7 @@ def followed(lab: "Lab", run_id: str, known: "Run | None" = None) -> str:
     return ELSEWHERE
 
 
-def still_there(lab: "Lab", ids: Sequence[str]) -> list[str]:
+def still_there(lab: Lab, ids: Sequence[str]) -> list[str]:
     """Those of some runs that have not been deleted meanwhile."""
     found = []
     for run_id in ids:
@@ -217,10 +196,8 @@ def still_there(lab: "Lab", ids: Sequence[str]) -> list[str]:
     return found
 
 
-def _say_time(lab: "Lab", planned: "Planned", profile: str) -> None:
+def _say_time(lab: Lab, planned: Planned, profile: str) -> None:
     """How long all of them would take, from what has run already: nothing is measured, torch is not loaded."""
-    from revconsole.lab.shell import command_line  # as above
-
     found = lab.forecast(lab.standings_of(planned.plans, ()))
     measures = (
         f"`{command_line(profile, planned.settings, 'study run')} --dry-run` measures a few steps"
@@ -228,40 +205,26 @@ def _say_time(lab: "Lab", planned: "Planned", profile: str) -> None:
     output.say(f"time: {found.sentence}{f'; {measures}' if found.unknown else ''}")
 
 
-def _lab(store: Path) -> "Lab":
-    from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
-
-    return Lab(store)
-
-
-def say_partly(settings: "Mapping[str, object]", plans: "Sequence[Plan]") -> None:
+def say_partly(settings: Mapping[str, object], plans: Sequence[Plan]) -> None:
     """Say which settings only some of the runs have."""
-    from revconsole.lab import planning  # as above
-
     for sentence in planning.partly(settings, plans):
         output.say(sentence)
 
 
-def say_left_out(verdicts: "Verdicts") -> None:
+def say_left_out(verdicts: Verdicts) -> None:
     """Say which runs are left out, and why."""
     for sentence in verdicts.sentences:
         output.say(sentence)
 
 
-def _assignments(settings: list[str] | None) -> dict[str, object]:
-    from revconsole.records.settings.profile import parse_assignments  # as above
-
-    return parse_assignments(settings or [])
-
-
-def _train_detached(lab: "Lab", planned: "Planned") -> None:
+def _train_detached(lab: Lab, planned: Planned) -> None:
     output.say_forecasts(planned.plans)
     for run_id in lab.launch(planned, "process"):
         typer.echo(run_id)
     output.say("training in the background; `revconsole watch` follows, `revconsole stop` ends it")
 
 
-def _train_here(lab: "Lab", planned: "Planned") -> None:
+def _train_here(lab: Lab, planned: Planned) -> None:
     with _compared(lab) as ids, leaving.runs_secured(lab):
         ids.extend(lab.launch(planned, "thread"))
         output.say_forecasts(planned.plans)
@@ -272,7 +235,7 @@ def _train_here(lab: "Lab", planned: "Planned") -> None:
 
 
 @contextmanager
-def _compared(lab: "Lab") -> Iterator[list[str]]:
+def _compared(lab: Lab) -> Iterator[list[str]]:
     """Compare the runs of the list that is given, however the training ends."""
     ids: list[str] = []
     try:

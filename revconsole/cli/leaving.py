@@ -12,15 +12,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import typer
 
 from revconsole.cli import output
 from revconsole.errors import RevconsoleError
-
-if TYPE_CHECKING:
-    from revconsole.lab.lab import Lab
+from revconsole.lab.lab import Lab
 
 
 class AskedToLeave(BaseException):
@@ -51,7 +48,7 @@ class Signals:
             if self._waiting:
                 raise AskedToLeave
 
-    def insisted(self, lab: "Lab") -> bool:
+    def insisted(self, lab: Lab) -> bool:
         """Wait for the runs of this process; whether somebody asked again, and does not want to."""
         try:
             self._waiting = True
@@ -65,7 +62,7 @@ class Signals:
 
 
 @contextmanager
-def runs_secured(lab: "Lab") -> Iterator[None]:
+def runs_secured(lab: Lab) -> Iterator[None]:
     """Around whatever launches runs in this process and waits for them.
 
     Raises typer.Exit once they are safe, and what is raised within once they go on in a background process.
@@ -90,7 +87,7 @@ def runs_secured(lab: "Lab") -> Iterator[None]:
             raise
 
 
-def _left(lab: "Lab", signals: Signals) -> int:
+def _left(lab: Lab, signals: Signals) -> int:
     """Bring the runs into safety as the first signal wants it; the exit code."""
     first = signals.first or signal.SIGHUP
     if first is signal.SIGHUP:
@@ -101,7 +98,7 @@ def _left(lab: "Lab", signals: Signals) -> int:
     return 128 + first
 
 
-def _stop(lab: "Lab", signals: Signals, why: str) -> None:
+def _stop(lab: Lab, signals: Signals, why: str) -> None:
     """Stop the runs gracefully; a second signal does not wait for the step."""
     _say("stopping after this step; press Ctrl-C again to leave at once")
     lab.stop_all(why)
@@ -113,7 +110,7 @@ def _stop(lab: "Lab", signals: Signals, why: str) -> None:
         os._exit(128 + (signals.first or 0))  # the step under way would hold an orderly exit up
 
 
-def _hand_over(lab: "Lab", why: str) -> None:
+def _hand_over(lab: Lab, why: str) -> None:
     """Let the runs go on in the background, and wait until they have gone."""
     try:
         lab.hand_all_over(why)

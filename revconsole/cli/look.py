@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from revconsole.cli import complete, output, pictures
+from revconsole.cli.arguments import Json
 from revconsole.cli.launch import follow_to_end
 from revconsole.errors import NoSuchRun, ProfileError, UnknownName
+from revconsole.lab import rows
+from revconsole.lab.lab import Lab
+from revconsole.records.runs.strays import described
 
-if TYPE_CHECKING:
-    from revconsole.lab.lab import Lab
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Address = Annotated[
     str, typer.Argument(help="Run: id or its beginning, name, or @1.", autocompletion=complete.runs)
 ]
@@ -33,10 +33,7 @@ def list_runs(
     limit: Annotated[int, typer.Option(help="Newest runs only; 0 lists all.", min=0)] = 0,
 ) -> None:
     """List the runs of the store, newest first. Piped, the table is tab-separated."""
-    from revconsole.lab import rows  # the records: not for --help
-    from revconsole.records.runs.strays import described  # as above
-
-    lab = _lab(context)
+    lab = Lab(context.obj)
     runs = lab.store.list()
     shown = runs[:limit] if limit else runs
     if json:
@@ -62,9 +59,7 @@ def show(
     ] = False,
 ) -> None:
     """Show one run: settings, facts, measurements, log."""
-    from revconsole.lab import rows  # the records: not for --help
-
-    lab = _lab(context)
+    lab = Lab(context.obj)
     found = lab.store.read(lab.store.find(run))
     if boundary:
         if found.boundary is None:
@@ -104,9 +99,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Put runs beside each other: what differs in their settings, and what came of it."""
-    from revconsole.lab import rows  # the records: not for --help
-
-    lab = _lab(context)
+    lab = Lab(context.obj)
     compared = lab.compare(lab.store.find_all(runs))
     if json:
         output.print_json(rows.comparison(compared))
@@ -125,7 +118,7 @@ def watch(
     ] = None,
 ) -> None:
     """Follow runs to their ends, wherever they train; the exit code is 0 if all finished, none with an alarm."""
-    lab = _lab(context)
+    lab = Lab(context.obj)
     ids = lab.store.find_all(runs) if runs else lab.batch() or (lab.store.find("@1"),)
     states: list[str] = []
     for number, run_id in enumerate(ids):
@@ -140,14 +133,8 @@ def watch(
         raise typer.Exit(1)
 
 
-def _place(lab: "Lab", ids: Sequence[str]) -> str:
+def _place(lab: Lab, ids: Sequence[str]) -> str:
     """Which run is followed now, and how many come after it."""
     run = lab.summary(ids[0])
     after = f", {len(ids) - 1} after it" if ids[1:] else ", the last"
     return f"-- {run.name} is {run.state}{after}"
-
-
-def _lab(context: typer.Context) -> "Lab":
-    from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
-
-    return Lab(context.obj)

@@ -4,15 +4,18 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from revconsole.cli import output
+from revconsole.cli.arguments import Json
 from revconsole.errors import UnknownName
-
-if TYPE_CHECKING:
-    from revconsole.records.findings.survey import Surveyed
+from revconsole.lab import format as form
+from revconsole.lab import rewirable
+from revconsole.lab.torch_api import training
+from revconsole.records.datasets import catalogue
+from revconsole.records.findings.survey import Surveyed
 
 TELL_SECONDS = 5.0
 """Between two lines of progress."""
@@ -46,14 +49,12 @@ def models(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Survey again what is kept for --reversible.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    json: Json = False,
 ) -> None:
     """List architectures and schemes; with a pattern, timm's models by name (loads torch)."""
     if reversible:
         _reversible(pattern, jobs=jobs or os.cpu_count() or 1, refresh=refresh, json=json)
         return
-    from revconsole.records.datasets import catalogue  # not for --help
-
     entries = [
         {"kind": kind, "name": name, "what": what}
         for kind, titles in (
@@ -68,8 +69,6 @@ def models(
 
 
 def _matching(pattern: str) -> list[str]:
-    from revconsole.lab.torch_api import training  # as above
-
     names = training.timm_models(pattern) or training.timm_models(f"*{pattern}*")
     if not names:
         raise UnknownName("timm model that matches", pattern, training.timm_models("*"))
@@ -77,9 +76,6 @@ def _matching(pattern: str) -> list[str]:
 
 
 def _reversible(pattern: str, *, jobs: int, refresh: bool, json: bool) -> None:
-    from revconsole.lab import rewirable  # as above
-    from revconsole.lab.torch_api import training  # as above
-
     names = _matching(pattern)
     found: list[Surveyed] = []
     progress = SurveyProgress(len(names))
@@ -111,9 +107,7 @@ def _reversible(pattern: str, *, jobs: int, refresh: bool, json: bool) -> None:
     _say_rest(reasons, groups)
 
 
-def _print_models(found: Sequence["Surveyed"]) -> None:
-    from revconsole.lab import rewirable  # as above
-
+def _print_models(found: Sequence[Surveyed]) -> None:
     output.print_table(
         ["model", "blocks", "of two", "joined", "stacks, or why not"],
         [
@@ -154,8 +148,6 @@ class SurveyProgress:
             self.kept = done
         if now - self.told < TELL_SECONDS:
             return
-        from revconsole.lab import format as form  # keeps --help light
-
         self.told = now
         pace = (now - self.start) / max(1, done - self.kept)
         left = form.duration(pace * (self.total - done))

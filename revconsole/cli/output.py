@@ -8,16 +8,16 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from revconsole.lab import format as form
+from revconsole.lab import reconstruction
+from revconsole.lab.compare import ComparedRun, Comparison, flat_settings
+from revconsole.lab.judging import Verdicts
+from revconsole.records.logs.times import FORECAST
 from revconsole.records.printable import json_text, one_line, printable
-
-if TYPE_CHECKING:
-    from revconsole.lab.compare import ComparedRun, Comparison
-    from revconsole.lab.judging import Verdicts
-    from revconsole.records.runs.run import Confusion, LogLine, Run, Series, Summary
-    from revconsole.records.settings.plan import Plan
+from revconsole.records.runs.run import Confusion, LogLine, Run, Series, Summary
+from revconsole.records.settings.plan import Plan
 
 RUNS_YIELD = (
     "dataset", "architecture", "backward", "kept for backward", "eta", "scheme", "best validation",
@@ -123,7 +123,7 @@ def print_table(
             print("\t".join(row))
 
 
-def print_runs(runs: Sequence["Summary"]) -> None:
+def print_runs(runs: Sequence[Summary]) -> None:
     """The runs table."""
     columns = [
         "id", "name", "state", "architecture", "scheme", "backward", "dataset", "epoch", "eta",
@@ -134,11 +134,8 @@ def print_runs(runs: Sequence["Summary"]) -> None:
     print_table(columns, [_run_cells(s) for s in runs], yields=RUNS_YIELD, stays=["state"])
 
 
-def print_run(run: "Run") -> None:
+def print_run(run: Run) -> None:
     """Everything about one run that fits a screen: settings, facts, measurements, the end of its log."""
-    from revconsole.lab.compare import flat_settings  # keeps `ls` light
-    from revconsole.records.logs.times import FORECAST  # as above
-
     s = run.summary
     state = f"{s.standing}: {s.reason}" if s.reason else s.standing
     pairs = [
@@ -168,7 +165,7 @@ def print_run(run: "Run") -> None:
         say(_log_text(line))
 
 
-def print_confusion(confusion: "Confusion") -> None:
+def print_confusion(confusion: Confusion) -> None:
     """A row for every class: its accuracy, what it is mistaken for, and what its images were called.
 
     A terminal gets the counts of a few classes only; a pipe gets all.
@@ -188,30 +185,26 @@ def print_confusion(confusion: "Confusion") -> None:
     print_table(["class", "accuracy", "mistaken for", *names], rows, stays=["mistaken for", *names])
 
 
-def _reconstruction(run: "Run") -> list[tuple[str, str]]:
-    from revconsole.lab import reconstruction  # as above
-
+def _reconstruction(run: Run) -> list[tuple[str, str]]:
     return [
         ("reconstruction", reconstruction.expected(run)),
         ("measured error", reconstruction.measured(run)),
     ]
 
 
-def say_forecasts(plans: Sequence["Plan"]) -> None:
+def say_forecasts(plans: Sequence[Plan]) -> None:
     """What to expect of the reconstruction of each, before anything runs."""
-    from revconsole.lab import reconstruction  # as above
-
     for line in reconstruction.forecasts(plans):
         say(line)
 
 
-def print_series(series: "Series") -> None:
+def print_series(series: Series) -> None:
     """Step and value of one metric, exact to the last bit of the value."""
     for step, value in zip(series.steps, series.values, strict=True):
         print(f"{step}\t{value!r}")
 
 
-def print_plans(plans: Sequence["Plan"]) -> None:
+def print_plans(plans: Sequence[Plan]) -> None:
     """Every plan as TOML, each under its name."""
     import tomli_w  # only here
 
@@ -221,7 +214,7 @@ def print_plans(plans: Sequence["Plan"]) -> None:
         print(f"# {one_line(plan.name)}\n{printable(text, len(text))}")
 
 
-def print_dry_run(verdicts: "Verdicts") -> None:
+def print_dry_run(verdicts: Verdicts) -> None:
     """What would run, and beside it what would not, and why."""
     columns = ["name", "architecture", "scheme", "backward", "dataset", "epochs", "batch", "seed"]
     rows = [
@@ -258,7 +251,7 @@ def print_judged(
     print_table(columns, rows, prose=[WHY, "operations"], yields=yields, stays=[*stays, WHY])
 
 
-def print_comparison(compared: "Comparison", *, plain: bool = False) -> None:
+def print_comparison(compared: Comparison, *, plain: bool = False) -> None:
     """The comparison, settings that differ first; its warnings go to stderr."""
     probed = any(row.summary.gradient_error is not None for row in compared.rows)
     columns = [
@@ -277,14 +270,14 @@ def print_comparison(compared: "Comparison", *, plain: bool = False) -> None:
 class TrainProgress:
     """Plain progress lines of one run: one per finished epoch, one per advice, and what was read of a folder."""
 
-    def __init__(self, known: "Run | None" = None) -> None:
+    def __init__(self, known: Run | None = None) -> None:
         """Nothing is printed of what the run is known to have done before."""
         self._epoch, self._told, self._state, self._read = 0, 0.0, "", ""
         if known is not None:
             self._epoch = known.summary.epoch
             self._told = known.log[-1].time if known.log else 0.0
 
-    def show(self, run: "Run") -> None:
+    def show(self, run: Run) -> None:
         """Print what is new since the last look."""
         s = run.summary
         if s.state != self._state and s.state in {"starting", "paused", "stopping"}:
@@ -302,7 +295,7 @@ class TrainProgress:
             say(_epoch_line(run))
         self._epoch = s.epoch  # which is smaller where the run went back to a checkpoint
 
-    def close(self, run: "Run") -> None:
+    def close(self, run: Run) -> None:
         """The last line of a run: how it ended."""
         s = run.summary
         test = f"  test {form.percent(s.test_accuracy)}" if s.test_accuracy is not None else ""
@@ -313,7 +306,7 @@ class TrainProgress:
         say(f"{s.name}  {s.standing} after {form.duration(s.seconds)} of training{test}{kept}{why}")
 
 
-def _epoch_line(run: "Run") -> str:
+def _epoch_line(run: Run) -> str:
     s = run.summary
     values = {name: series.last for name, series in run.series.items()}
     parts = [
@@ -335,7 +328,7 @@ def _validated(values: Mapping[str, float | None]) -> str:
     return f"validation loss {loss or 0.0:.4f}  k-NN {form.percent(knn)}"
 
 
-def _best(s: "Summary") -> str:
+def _best(s: Summary) -> str:
     """What the best epoch was chosen by."""
     if s.plan.objective.best.metric == "validation_loss":
         return form.UNKNOWN if s.best_validation_loss is None else f"{s.best_validation_loss:.4f}"
@@ -343,7 +336,7 @@ def _best(s: "Summary") -> str:
     return form.percent(s.best_knn_accuracy if accuracy is None else accuracy)
 
 
-def _tested(s: "Summary") -> list[tuple[str, str]]:
+def _tested(s: Summary) -> list[tuple[str, str]]:
     if s.plan.objective.name == "classification":
         return [("test accuracy", form.percent(s.test_accuracy))]
     return [
@@ -352,11 +345,11 @@ def _tested(s: "Summary") -> list[tuple[str, str]]:
     ]
 
 
-def _log_text(line: "LogLine") -> str:
+def _log_text(line: LogLine) -> str:
     return line.text if line.level in {"log", "note"} else f"{line.level}: {line.text}"
 
 
-def _run_cells(s: "Summary") -> list[str]:
+def _run_cells(s: Summary) -> list[str]:
     eta = form.duration(s.eta_seconds) if s.eta_seconds is not None else ""
     return [
         s.id, s.name, s.standing, s.plan.model.architecture, s.plan.scheme.name, s.plan.backward,
@@ -366,7 +359,7 @@ def _run_cells(s: "Summary") -> list[str]:
     ]  # fmt: skip
 
 
-def _comparison_cells(row: "ComparedRun", differing: Sequence[str], *, probed: bool) -> list[str]:
+def _comparison_cells(row: ComparedRun, differing: Sequence[str], *, probed: bool) -> list[str]:
     s = row.summary
     gain = "" if row.test_accuracy_gain is None else form.points(row.test_accuracy_gain)
     return [

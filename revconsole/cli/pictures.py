@@ -3,15 +3,12 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from revconsole.lab.boundary import Cell, drawn, legend
 from revconsole.lab.pictures import UPPER, paired, shaded
+from revconsole.records.findings.samples import Colour, Picture
+from revconsole.records.logs.boundary import Boundary
 from revconsole.records.printable import one_line
-
-if TYPE_CHECKING:
-    from revconsole.lab.boundary import Cell
-    from revconsole.records.findings.samples import Colour, Picture
-    from revconsole.records.logs.boundary import Boundary
 
 COLUMNS = 80
 BOUNDARY_COLUMNS = 64
@@ -23,7 +20,7 @@ def in_colour() -> bool:
     return sys.stdout.isatty() and not plain
 
 
-def beside(pictures: Sequence["Picture"], *, colour: bool, columns: int = COLUMNS) -> list[str]:
+def beside(pictures: Sequence[Picture], *, colour: bool, columns: int = COLUMNS) -> list[str]:
     """Lines with as many of the pictures beside each other as fit, each with its caption below."""
     width = max(len(picture.rows[0]) for picture in pictures)
     shown = pictures[: max(1, (columns + 1) // (width + 1))]
@@ -33,7 +30,7 @@ def beside(pictures: Sequence["Picture"], *, colour: bool, columns: int = COLUMN
     return [*lines, " ".join(captions).rstrip()]
 
 
-def coloured(picture: "Picture") -> list[str]:
+def coloured(picture: Picture) -> list[str]:
     """The upper pixel in the colour of the character, the lower in that behind it."""
     return [
         "".join(f"\x1b[{_code(38, a)};{_code(48, b)}m{UPPER}" for a, b in zip(up, low, strict=True))
@@ -42,10 +39,8 @@ def coloured(picture: "Picture") -> list[str]:
     ]
 
 
-def of_boundary(boundary: "Boundary") -> list[str]:
+def of_boundary(boundary: Boundary) -> list[str]:
     """The plane of a run, its boxes as tall as wide, under a line that says what the signs are."""
-    from revconsole.lab.boundary import drawn, legend  # the records: not for --help
-
     colour = in_colour()
     lines = [legend(boundary)]
     for row in drawn(boundary, columns=BOUNDARY_COLUMNS, lines=BOUNDARY_COLUMNS // 2):
@@ -56,9 +51,9 @@ def of_boundary(boundary: "Boundary") -> list[str]:
     return lines
 
 
-def _tinted(cell: "Cell") -> str:
+def _tinted(cell: Cell) -> str:
     return f"\x1b[{_code(38, cell.ink)};{_code(48, cell.ground)}m{cell.sign}"
 
 
-def _code(ground: int, colour: "Colour") -> str:
+def _code(ground: int, colour: Colour) -> str:
     return f"{ground};2;{colour[0]};{colour[1]};{colour[2]}"

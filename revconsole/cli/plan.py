@@ -1,19 +1,21 @@
 """The verb that says what runs would cost before they train: plan."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import typer
 
 from revconsole.cli import output
-from revconsole.cli.launch import Profile, Settings
+from revconsole.cli.arguments import Json, Profile, Settings
 from revconsole.errors import RevconsoleError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from revconsole.records.logs.events import Scalar
-    from revconsole.records.settings.plan import Plan
-    from revconsole.records.settings.study import UnfitChoice
+from revconsole.lab import format as form
+from revconsole.lab import rows
+from revconsole.lab.lab import Lab
+from revconsole.lab.torch_api import training
+from revconsole.records.logs.events import Scalar
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.profile import parse_assignments
+from revconsole.records.settings.study import UnfitChoice
 
 UNIT = (
     "operations are of the forward pass of one image: matrix products, convolutions and attention; papers say FLOPs of "
@@ -40,13 +42,10 @@ def plan(
     context: typer.Context,
     profile: Profile,
     settings: Settings = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    json: Json = False,
 ) -> None:
     """Count weights and operations of every model of a profile; trains nothing and needs no data files."""
-    from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
-    from revconsole.records.settings.profile import parse_assignments  # as above
-
-    found = Lab(context.obj).models(profile, parse_assignments(settings or []))
+    found = Lab(context.obj).models(profile, parse_assignments(settings))
     plans, entries, errors = _counted(found)
     if not plans:
         raise errors[0]
@@ -60,12 +59,9 @@ def plan(
 
 
 def _counted(
-    found: "Sequence[Plan | UnfitChoice]",
-) -> "tuple[list[Plan], list[dict[str, Any]], list[RevconsoleError]]":
+    found: Sequence[Plan | UnfitChoice],
+) -> tuple[list[Plan], list[dict[str, Any]], list[RevconsoleError]]:
     """What was counted, of which models, and a row with the reason for each other: one hides no other."""
-    from revconsole.lab.torch_api import training  # as above
-    from revconsole.records.settings.study import UnfitChoice  # as above
-
     plans: list[Plan] = []
     entries: list[dict[str, Any]] = []
     errors: list[RevconsoleError] = []
@@ -81,10 +77,8 @@ def _counted(
     return plans, entries, errors
 
 
-def _print(entries: "Sequence[Mapping[str, Any]]") -> None:
+def _print(entries: Sequence[Mapping[str, Any]]) -> None:
     """The table: what is not known of a model is a dash, and why it is not counted stands beside it."""
-    from revconsole.lab import format as form  # as above
-
     rows = []
     for entry in entries:
         known = {key: value for key, value in entry.items() if value is not None}
@@ -93,7 +87,7 @@ def _print(entries: "Sequence[Mapping[str, Any]]") -> None:
     output.print_judged(COLUMNS, rows, [e["left_out"] or None for e in entries], yields=YIELDS)
 
 
-def _explain(plans: "Sequence[Plan]", entries: "Sequence[Mapping[str, Any]]") -> None:
+def _explain(plans: Sequence[Plan], entries: Sequence[Mapping[str, Any]]) -> None:
     """The unit, and what was not counted."""
     for each, entry in zip(plans, entries, strict=True):
         if each.model.architecture == "svm":
@@ -105,10 +99,8 @@ def _explain(plans: "Sequence[Plan]", entries: "Sequence[Mapping[str, Any]]") ->
         output.say(LEFT_OUT)
 
 
-def _entry(plan: "Plan", cost: "Mapping[str, Scalar]") -> dict[str, Any]:
+def _entry(plan: Plan, cost: Mapping[str, Scalar]) -> dict[str, Any]:
     """What `--json` says of a model."""
-    from revconsole.lab import rows  # as above
-
     counted = cost["multiply_adds_per_image"]
     return {
         "name": plan.name,
@@ -121,7 +113,7 @@ def _entry(plan: "Plan", cost: "Mapping[str, Scalar]") -> dict[str, Any]:
     }
 
 
-def fitted(plan: "Plan") -> str:
+def fitted(plan: Plan) -> str:
     """What can be said of a support vector machine beforehand, and what cannot."""
     facts = plan.facts
     pairs, numbers = facts.classes * (facts.classes - 1) // 2, facts.channels * plan.image_size**2

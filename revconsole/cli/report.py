@@ -1,16 +1,21 @@
 """The verb that reports: table, figures and methods of a study, or of some runs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from revconsole.cli import complete, output
+from revconsole.cli.arguments import listed
 from revconsole.errors import ProfileError, RevconsoleError
-
-if TYPE_CHECKING:
-    from revconsole.lab.lab import Lab
-    from revconsole.lab.report.results import Results
+from revconsole.lab.lab import Lab
+from revconsole.lab.report.drawing import drawn
+from revconsole.lab.report.figures.inspected import left_out
+from revconsole.lab.report.results import Results
+from revconsole.lab.report.table import table
+from revconsole.lab.report.writing import refuse_unknown, write
+from revconsole.records.settings import search_path
+from revconsole.records.settings.profile import COMMAND_LINE, parse_assignments
 
 YIELDS = (
     "multiply-adds = FLOPs per image",
@@ -66,11 +71,6 @@ def report(
     Accuracy is mean ± sample deviation over seeds, differences are tested in pairs of one seed, and a paragraph
     of methods is written from what the runs recorded.
     """
-    from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
-    from revconsole.lab.report.figures.inspected import left_out  # as above
-    from revconsole.lab.report.table import table  # as above
-    from revconsole.lab.report.writing import refuse_unknown, write  # as above
-
     lab = Lab(context.obj)
     results = _results(lab, subjects, quick=quick)
     shown = table(results)
@@ -79,7 +79,7 @@ def report(
     for note in (shown.caption, *shown.notes):
         output.say(note)
     folder = out or Path(f"report-{results.name}{'-quick' if results.quick else ''}")
-    wanted = _words(formats)
+    wanted = _formats(formats)
     drawn, undrawn = _figures(figures)
     refuse_unknown(wanted, drawn)
     inspections = lab.inspections(results) if weights and drawn else {}
@@ -91,10 +91,7 @@ def report(
         output.say(undrawn)
 
 
-def _results(lab: "Lab", subjects: list[str], *, quick: bool) -> "Results":
-    from revconsole.records.settings import search_path  # pydantic: not for --help
-    from revconsole.records.settings.profile import COMMAND_LINE, parse_assignments  # as above
-
+def _results(lab: Lab, subjects: list[str], *, quick: bool) -> Results:
     names = [word for word in subjects if "=" not in word]
     settings = parse_assignments([word for word in subjects if "=" in word])
     if len(names) == 1 and (quick or search_path.known(names[0])):
@@ -105,18 +102,16 @@ def _results(lab: "Lab", subjects: list[str], *, quick: bool) -> "Results":
     return lab.report_runs(lab.store.find_all(names))
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip() not in {"", "none"}]
+def _formats(text: str) -> list[str]:
+    return [word for word in listed(text) if word != "none"]
 
 
 def _figures(text: str) -> tuple[list[str], str]:
     """The formats asked for, without a wish all of them if they can be drawn; and why they cannot."""
     if text:
-        return _words(text), ""
-    from revconsole.lab.report.drawing import drawn  # not for --help
-
+        return _formats(text), ""
     try:
         with drawn():
-            return _words(EVERY_FIGURE), ""
+            return _formats(EVERY_FIGURE), ""
     except RevconsoleError:
         return [], NO_FIGURES

@@ -1,17 +1,15 @@
 """Verbs that list what can be named: profiles, settings."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from revconsole.cli import output
+from revconsole.cli.arguments import Json
 from revconsole.errors import UnknownName
-
-if TYPE_CHECKING:
-    from revconsole.records.settings.search_path import Shelved
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+from revconsole.records.settings import glossary, search_path
+from revconsole.records.settings.search_path import Shelved
 
 
 def register(app: typer.Typer) -> None:
@@ -22,12 +20,10 @@ def register(app: typer.Typer) -> None:
 
 def profiles(json: Json = False) -> None:
     """List the profiles: those of the working folder first, then those that came with revconsole."""
-    from revconsole.records.settings import search_path  # pydantic: not for --help
-
     print_shelf(search_path.shelved(), json=json)
 
 
-def print_shelf(entries: "Iterable[Shelved]", *, json: bool) -> None:
+def print_shelf(entries: Iterable[Shelved], *, json: bool) -> None:
     """Experiments, and whose each is."""
     rows = [
         {
@@ -46,8 +42,6 @@ def settings(
     json: Json = False,
 ) -> None:
     """List every key that a profile or the command line can set, with default and meaning."""
-    from revconsole.records.settings import glossary  # pydantic: not for --help
-
     entries = [entry for entry in glossary.entries() if not section or entry["section"] == section]
     if not entries:
         raise UnknownName("section", section, {e["section"] for e in glossary.entries()})

@@ -1,17 +1,13 @@
 """Verbs that steer runs: stop, pause, hand-over."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import typer
 
 from revconsole.cli import complete, output
 from revconsole.errors import NoSuchRun
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from revconsole.lab.lab import Lab
+from revconsole.lab.lab import Lab
 
 Addresses = Annotated[
     list[str],
@@ -54,15 +50,13 @@ def hand_over(context: typer.Context, runs: Addresses) -> None:
     _each(context, runs, lambda lab, run_id: lab.hand_over(run_id))
 
 
-def _each(context: typer.Context, runs: list[str], verb: "Callable[[Lab, str], str]") -> None:
-    from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
-
+def _each(context: typer.Context, runs: list[str], verb: Callable[[Lab, str], str]) -> None:
     lab = Lab(context.obj)
     for run_id in dict.fromkeys(run_id for run in runs for run_id in _not_over(lab, run)):
         output.say(f"{run_id} {verb(lab, run_id)}")
 
 
-def _not_over(lab: "Lab", address: str) -> Sequence[str]:
+def _not_over(lab: Lab, address: str) -> Sequence[str]:
     """The runs that an address means; of several those that have not ended, the last in the queue first.
 
     Raises NoSuchRun if all of them have.

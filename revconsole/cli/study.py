@@ -1,15 +1,14 @@
 """Verbs of studies: study list, run, show, resume."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from revconsole.cli import complete, leaving, output
+from revconsole.cli.arguments import Detach, Json, Settings
 from revconsole.cli.launch import (
     ELSEWHERE,
-    Detach,
-    Settings,
     end_as,
     followed,
     say_left_out,
@@ -17,11 +16,14 @@ from revconsole.cli.launch import (
     still_there,
 )
 from revconsole.cli.shelves import print_shelf
-
-if TYPE_CHECKING:
-    from revconsole.lab.judging import Verdicts
-    from revconsole.lab.lab import Lab
-    from revconsole.lab.study import PlannedStudy, Standing
+from revconsole.lab import format as form
+from revconsole.lab import rows
+from revconsole.lab.judging import Verdicts
+from revconsole.lab.lab import Lab
+from revconsole.lab.shell import command_line
+from revconsole.lab.study import PlannedStudy, Standing, tally
+from revconsole.records.settings import search_path
+from revconsole.records.settings.profile import parse_assignments
 
 Name = Annotated[
     str,
@@ -32,24 +34,21 @@ Name = Annotated[
     ),
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="The short form: minutes on two CPU cores.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 COLUMNS = ["arm", "seed", "state", "epoch", "test accuracy", "time", "run"]
-GROUP = typer.Typer(help="Repeat a whole sweep: several arms, each over the same seeds.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    GROUP.command(name="list")(list_studies)
-    GROUP.command()(run)
-    GROUP.command()(show)
-    GROUP.command()(resume)
-    app.add_typer(GROUP, name="study", no_args_is_help=True)
+    group = typer.Typer(help="Repeat a whole sweep: several arms, each over the same seeds.")
+    group.command(name="list")(list_studies)
+    group.command()(run)
+    group.command()(show)
+    group.command()(resume)
+    app.add_typer(group, name="study", no_args_is_help=True)
 
 
 def list_studies(json: Json = False) -> None:
     """List the experiments of several runs: those of the working folder first, then those that came with revconsole."""
-    from revconsole.records.settings import search_path  # pydantic: not for --help
-
     print_shelf(search_path.shelved_studies(), json=json)
 
 
@@ -75,7 +74,7 @@ def run(
     verdicts = lab.judge(new, set_in=planned.set_in, run_own_code=not dry_run)
     if len(new) == len(standing):
         verdicts.refuse_if_none()
-    output.say(f"{planned.study.name}: {_tally(standing)}{_left_out(verdicts)}")
+    output.say(f"{planned.study.name}: {tally(standing)}{_left_out(verdicts)}")
     say_partly(planned.settings, planned.plans)
     _say_baseline(planned)
     fit = [each for each in standing if each.summary or not verdicts.why_not(each.plan)]
@@ -109,7 +108,7 @@ def show(
         if text := getattr(facts, word):
             output.say(f"{word}: {text}")
     _print_standings(standing)
-    output.say(f"{_tally(standing)}; time left: {lab.forecast(standing, runs).sentence}")
+    output.say(f"{tally(standing)}; time left: {lab.forecast(standing, runs).sentence}")
     _say_baseline(planned)
     for line in lab.elsewhere(planned, "study show", runs):
         output.say(f"with other words, {line}")
@@ -119,11 +118,11 @@ def resume(context: typer.Context, study: Name, detach: Detach = False) -> None:
     """Go on with every run of a study that was launched and has not finished, with the settings it had then."""
     lab, planned = _planned(context, study, None, quick=False)
     standing = lab.begun(planned)
-    output.say(f"{planned.study.name}: {_tally(standing)}")
+    output.say(f"{planned.study.name}: {tally(standing)}")
     _go_on(lab, standing, detach=detach)
 
 
-def _go_on(lab: "Lab", standing: Sequence["Standing"], *, detach: bool) -> None:
+def _go_on(lab: Lab, standing: Sequence[Standing], *, detach: bool) -> None:
     if detach:
         for run_id in lab.go_on(standing, "process"):
             typer.echo(run_id)
@@ -141,7 +140,7 @@ def _go_on(lab: "Lab", standing: Sequence["Standing"], *, detach: bool) -> None:
     end_as(states)
 
 
-def _followed(lab: "Lab", ids: Sequence[str]) -> list[str]:
+def _followed(lab: Lab, ids: Sequence[str]) -> list[str]:
     """Follow runs to their ends, one after the other; how they ended."""
     states: list[str] = []
     for run_id in ids:
@@ -151,9 +150,7 @@ def _followed(lab: "Lab", ids: Sequence[str]) -> list[str]:
     return states
 
 
-def _progress(lab: "Lab", ids: Sequence[str], states: Sequence[str]) -> str:
-    from revconsole.lab.study import Standing  # pydantic: not for --help
-
+def _progress(lab: Lab, ids: Sequence[str], states: Sequence[str]) -> str:
     there = still_there(lab, ids[len(states) :])
     left = [Standing(plan=s.plan, summary=s) for s in map(lab.summary, there)]
     failed = len([state for state in states if state not in {"finished", ELSEWHERE}])
@@ -163,42 +160,26 @@ def _progress(lab: "Lab", ids: Sequence[str], states: Sequence[str]) -> str:
 
 def _planned(
     context: typer.Context, study: str, settings: list[str] | None, *, quick: bool
-) -> tuple["Lab", "PlannedStudy"]:
-    from revconsole.records.settings.profile import parse_assignments  # pydantic: not for --help
-
-    lab = _lab(context)
-    return lab, lab.study(study, parse_assignments(settings or []), quick=quick)
+) -> tuple[Lab, PlannedStudy]:
+    lab = Lab(context.obj)
+    return lab, lab.study(study, parse_assignments(settings), quick=quick)
 
 
-def _lab(context: typer.Context) -> "Lab":
-    from revconsole.lab.lab import Lab  # pydantic and the records: not for --help
-
-    return Lab(context.obj)
-
-
-def _say_baseline(planned: "PlannedStudy") -> None:
+def _say_baseline(planned: PlannedStudy) -> None:
     if said := planned.study.left_out(planned.arms):
         output.say(said)
 
 
-def _tally(standing: Sequence["Standing"]) -> str:
-    from revconsole.lab.study import tally  # as above
-
-    return tally(standing)
-
-
-def _report_line(planned: "PlannedStudy") -> str:
-    from revconsole.lab.shell import command_line  # as above
-
+def _report_line(planned: PlannedStudy) -> str:
     return command_line(planned.named, planned.settings, "report", quick=planned.quick)
 
 
-def _left_out(verdicts: "Verdicts") -> str:
+def _left_out(verdicts: Verdicts) -> str:
     """How many runs cannot be trained, beside the tally."""
     return f", {len(verdicts.unfit)} of them left out" if verdicts.unfit else ""
 
 
-def _print_standings(standing: Sequence["Standing"], verdicts: "Verdicts | None" = None) -> None:
+def _print_standings(standing: Sequence[Standing], verdicts: Verdicts | None = None) -> None:
     """Every run with its state; of those that were judged, why they are left out."""
     reasons = [
         verdicts.why_not(each.plan) if verdicts is not None and each.summary is None else None
@@ -210,9 +191,7 @@ def _print_standings(standing: Sequence["Standing"], verdicts: "Verdicts | None"
     output.print_judged(COLUMNS, rows, reasons, yields=["time", "epoch"], stays=["seed", "state"])
 
 
-def _cells(each: "Standing") -> list[str]:
-    from revconsole.lab import format as form  # as above
-
+def _cells(each: Standing) -> list[str]:
     s, epochs = each.summary, each.plan.epochs
     state: str = each.progress if s is None or s.state == "finished" else s.state
     state += f", {s.alarm}" if s and s.alarm else ""
@@ -223,9 +202,7 @@ def _cells(each: "Standing") -> list[str]:
     ]  # fmt: skip
 
 
-def _body(planned: "PlannedStudy", standing: Sequence["Standing"]) -> dict[str, object]:
-    from revconsole.lab import rows  # as above
-
+def _body(planned: PlannedStudy, standing: Sequence[Standing]) -> dict[str, object]:
     runs = [
         {
             "arm": each.plan.arm,

@@ -6,16 +6,19 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from revconsole.cli import complete, output
+from revconsole.cli import complete, output, table
+from revconsole.cli.arguments import Json
 from revconsole.errors import ProfileError, RevconsoleError
-
-if TYPE_CHECKING:
-    from revconsole.lab.verify import ModelToVerify, Row
-    from revconsole.records.settings.study import UnfitChoice
+from revconsole.lab import verify as lab_verify
+from revconsole.lab.lab import Lab
+from revconsole.lab.verify import ModelToVerify, Row
+from revconsole.records.printable import one_line
+from revconsole.records.settings.profile import parse_assignments
+from revconsole.records.settings.study import UnfitChoice
 
 MARKS = {"passed": "✓", "failed": "✗", "note": "!", "skipped": "–"}
 COLOURS = {"passed": "green", "failed": "red", "note": "yellow", "skipped": None}
@@ -52,7 +55,7 @@ def verify(
     model: Model,
     settings: Settings = None,
     quick: Annotated[bool, typer.Option("--quick", help="Only what runs at every launch.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    json: Json = False,
     dataset: Annotated[
         str, typer.Option(help="Images for your own model.", show_default="digits")
     ] = "",
@@ -92,12 +95,9 @@ def verify(
 
 
 def _rows(
-    subject: "ModelToVerify | UnfitChoice", errors: list[RevconsoleError], *, light: bool
-) -> Iterator["Row"]:
+    subject: ModelToVerify | UnfitChoice, errors: list[RevconsoleError], *, light: bool
+) -> Iterator[Row]:
     """The checks of one model; of one that cannot be built, a row that says why, and its error beside the others'."""
-    from revconsole.lab import verify as lab_verify  # pydantic and the records: not for --help
-    from revconsole.records.settings.study import UnfitChoice  # as above
-
     try:
         if isinstance(subject, UnfitChoice):
             raise subject.error
@@ -114,11 +114,7 @@ def _subjects(
     settings: list[str],
     dataset: str,
     shape: dict[str, int],
-) -> Sequence["ModelToVerify | UnfitChoice"]:
-    from revconsole.lab import verify as lab_verify  # pydantic and the records: not for --help
-    from revconsole.lab.lab import Lab
-    from revconsole.records.settings.profile import parse_assignments
-
+) -> Sequence[ModelToVerify | UnfitChoice]:
     assignments = parse_assignments(settings)
     if model.startswith(lab_verify.PREFIX):
         return lab_verify.of_own(model, assignments, dataset=dataset or None, shape=shape)
@@ -132,7 +128,7 @@ def _subjects(
     return lab_verify.of_plans(Lab(context.obj).models(model, assignments))
 
 
-def _introduction(subject: "ModelToVerify") -> str:
+def _introduction(subject: ModelToVerify) -> str:
     plan = subject.plan
     if subject.shape:
         sizes = "{size}×{size} pixels, {channels} channels, {classes} classes".format(
@@ -146,17 +142,13 @@ def _introduction(subject: "ModelToVerify") -> str:
     return f"{plan.name}: {plan.model.architecture}, {plan.scheme.name}, {plan.backward}, on {plan.data.dataset}{instead}"
 
 
-def _show(row: "Row") -> None:
+def _show(row: Row) -> None:
     """One line as soon as it is known, and what to do below it; tab-separated in a pipe."""
-    from revconsole.records.printable import one_line  # as above
-
     cells = {column: one_line(str(row[column])) for column in COLUMNS}
     if not sys.stdout.isatty():
         typer.echo("\t".join(cells.values()))
         sys.stdout.flush()
         return
-    from revconsole.cli import table  # rich: only on a terminal
-
     width = max(NARROWEST, shutil.get_terminal_size().columns)
     result = cells["result"]
     mark = typer.style(MARKS[result], fg=COLOURS[result], bold=result == "failed" or None)
@@ -171,7 +163,7 @@ def _show(row: "Row") -> None:
         typer.echo(typer.style(f"    {lead} {line}", fg=COLOURS[result]), color=colour)
 
 
-def _conclude(models: int, rows: Sequence["Row"], seconds: float) -> None:
+def _conclude(models: int, rows: Sequence[Row], seconds: float) -> None:
     """How it went, on stderr, and the exit code."""
     count = {word: sum(row["result"] == word for row in rows) for word in MARKS}
     parts = [f"{count['passed']} passed", f"{count['failed']} failed"]

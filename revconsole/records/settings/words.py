@@ -26,13 +26,13 @@ BARE_POINT = re.compile(r"([+-]?)(\d[\d_]*)?\.(\d[\d_]*)?([eE][+-]?\d+)?")
 LONGEST_SHOWN = 60
 
 
-def parse_assignments(arguments: Iterable[str]) -> Table:
-    """`key=value` words; values are TOML, bare words are text.
+def parse_assignments(arguments: Iterable[str] | None) -> Table:
+    """`key=value` words, None for none; values are TOML, bare words are text.
 
     Raises ProfileError for words that are no assignments and for a key that is given two values.
     """
     found: Table = {}
-    words = list(arguments)
+    words = list(arguments or ())
     for word in words:
         key, sign, text = word.partition("=")
         match = KEY.fullmatch(key.strip())
