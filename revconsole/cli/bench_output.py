@@ -32,7 +32,7 @@ HEAD = (
     "largest\nbatch",
 )
 COLUMNS = (
-    "depth", "scheme", "backward", "step ms", "lower quartile ms", "upper quartile ms", "of plain", "of own",
+    "depth", "scheme", "backward", "step ms", "lower quartile ms", "upper quartile ms", "vs plain", "vs stored",
     "limit", "work", "kept MiB", "peak MiB", "largest batch", "failed",
 )  # fmt: skip
 WIDTH, HEIGHT = 78, 20

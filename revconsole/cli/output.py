@@ -24,7 +24,7 @@ RUNS_YIELD = (
 )  # fmt: skip
 """Columns of the runs table that a narrow terminal does without, the first one first."""
 COMPARISON_YIELDS = (
-    "of it", "of baseline", "gradient error", "parameters", "seconds", "kept for backward", "state",
+    "memory ratio", "time ratio", "gradient error", "parameters", "seconds", "kept for backward", "state",
 )  # fmt: skip
 LOST = {errno.EIO, errno.EPIPE}
 """Errors of writing to a terminal, or a pipe, that nobody holds any more."""
@@ -255,8 +255,8 @@ def print_comparison(compared: Comparison, *, plain: bool = False) -> None:
     """The comparison, settings that differ first; its warnings go to stderr."""
     probed = any(row.summary.gradient_error is not None for row in compared.rows)
     columns = [
-        "name", "state", *compared.differing, "test accuracy", "gain", "seconds", "of baseline",
-        "kept for backward", "of it", *(["gradient error"] if probed else []), "parameters", "seed",
+        "name", "state", *compared.differing, "test accuracy", "gain", "seconds", "time ratio",
+        "kept for backward", "memory ratio", *(["gradient error"] if probed else []), "parameters", "seed",
     ]  # fmt: skip
     rows = [_comparison_cells(row, compared.differing, probed=probed) for row in compared.rows]
     settings = [key for key in reversed(compared.differing) if key not in {"scheme", "backward"}]

@@ -64,5 +64,5 @@ def _not_over(lab: Lab, address: str) -> Sequence[str]:
     ids = lab.store.find_all([address])
     going = [run_id for run_id in reversed(ids) if not lab.summary(run_id).ended]
     if len(ids) > 1 and not going:
-        raise NoSuchRun(f"all {len(ids)} runs that answer to {address!r} have ended")
+        raise NoSuchRun(f"all {len(ids)} runs that match {address!r} have ended")
     return going if len(ids) > 1 else ids

@@ -82,11 +82,11 @@ class Console(App[int]):
         return RunsScreen(self.reader)
 
     def set_timer(self, *arguments: Any, **options: Any) -> Timer:
-        """As Textual's; it also resizes by such a timer."""
+        """Set a timer as Textual does; Textual also resizes by such a timer."""
         return never_skipped(super().set_timer(*arguments, **options))
 
     async def on_event(self, event: events.Event) -> None:
-        """As Textual's, one key after another."""
+        """Handle an event as Textual does, but one key after another."""
         typed = isinstance(event, events.Key | events.Paste) and not event.is_forwarded
         if not (typed and self.keyboard.keeps(cast("Typed", event))):
             await super().on_event(event)
@@ -152,8 +152,8 @@ class Console(App[int]):
             return
         runs = "1 run trains" if len(busy) == 1 else f"{len(busy)} runs train or wait"
         detail = (
-            "In the background they go on from the very step, with the same numbers, and `revconsole` shows them again. "
-            "Stopped after their step they keep a checkpoint; stopped now they go back to their last one."
+            "In the background they continue without losing a step; start `revconsole` again to see them. "
+            "If they stop after the current step, they write a checkpoint; if they stop now, they can resume from the last one."
         )
         self.push_screen(Ask(f"{runs} in this console", detail, WAYS), self._quit_asked)
 

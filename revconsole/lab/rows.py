@@ -85,7 +85,7 @@ def details(run: Run) -> dict[str, Any]:
 
 
 def _confusion(found: Confusion | None) -> dict[str, Any] | None:
-    """Rows are the classes that images are of, columns what they were called."""
+    """The confusion matrix: rows are true classes, columns predicted classes."""
     if found is None:
         return None
     return {

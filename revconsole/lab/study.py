@@ -89,9 +89,9 @@ class StudyForecast:
 def _unknown(done: int) -> str:
     """That nothing is known of what is left; done: runs of the same study that say nothing of it."""
     if not done:
-        return "not known: nothing alike has run yet"
+        return "unknown until one run of each kind is done"
     which = f"the {done} runs done are" if done > 1 else "the run done is"
-    return f"not known: {which} of other arms"
+    return f"unknown: {which} of other arms"
 
 
 class RunKeys:

@@ -99,7 +99,7 @@ def test_a_pipe_gets_numbers_separated_by_tabs(measured, capsys):
     assert dict(zip(head, rows[3], strict=True)) == {
         "depth": "4", "scheme": "bdia:gamma=0.25,grid_bits=9", "backward": "reversible",
         "step ms": "1.2e+04", "lower quartile ms": "1.2e+04", "upper quartile ms": "1.2e+04",
-        "of plain": "2", "of own": "1.5", "limit": "1.25", "work": "1.333", "kept MiB": "4", "peak MiB": "16",
+        "vs plain": "2", "vs stored": "1.5", "limit": "1.25", "work": "1.333", "kept MiB": "4", "peak MiB": "16",
         "largest batch": "32728", "failed": "",
     }  # fmt: skip
     assert rows[-1][-1] == "out of memory"

@@ -272,7 +272,7 @@ def test_a_pattern_stops_what_is_not_over_and_says_where_nothing_is(run, pair):
     assert said.code == 0, said.err
     assert all(f"{run_id} taken out of the queue" in said.err for run_id in waiting)
     again = run("stop", "mine-*")
-    assert (again.code, "all 2 runs that answer to 'mine-*' have ended" in again.err) == (3, True)
+    assert (again.code, "all 2 runs that match 'mine-*' have ended" in again.err) == (3, True)
 
 
 def test_lists_name_what_there_is(run):

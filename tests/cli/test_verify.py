@@ -77,7 +77,7 @@ def test_each_model_of_a_profile_is_checked_once_in_tab_separated_lines(run):
     assert all(len(row) == len(head) for row in rows)
     assert len({row[0] for row in rows}) == 2
     skipped = {row[1] for row in rows if row[2] == "skipped" and "additive" in row[0]}
-    assert skipped == {"randomness replayed", "skip connections", "wired as plain", "dropout"}
+    assert skipped == {"dropout masks repeated", "skip connections", "wired as plain", "dropout"}
     assert "2 models: 23 passed, 0 failed, 11 did not apply" in said.err
 
 
@@ -88,8 +88,8 @@ def test_settings_and_the_quick_form_reach_the_audit(run):
     assert said.code == 0, said.err
     assert [row["check"] for row in rows] == [
         "initial loss",
-        "own pixels",
-        "no other sample",
+        "uses its input",
+        "no leak across batch",
         "images and labels",
         "outputs are logits",
         "gradient everywhere",
@@ -113,8 +113,8 @@ def test_a_failed_check_is_exit_code_one_and_says_what_to_do(run):
 
     rows = {row[1]: row for row in (line.split("\t") for line in said.out.splitlines())}
     assert said.code == 1
-    assert rows["own pixels"][2] == "failed"
-    assert rows["own pixels"][4].startswith("1 (Linear) ignores what it is given")
+    assert rows["uses its input"][2] == "failed"
+    assert rows["uses its input"][4].startswith("1 (Linear) ignores what it is given")
     assert rows["frozen parameters"][2] == "note"
     assert "own_models:constant: on digits, 8×8 pixels" in said.err
     assert "2 failed" in said.err or "1 failed" in said.err
@@ -217,7 +217,7 @@ def test_on_a_terminal_advice_stands_under_its_check_with_marks():
     assert ended.returncode == 1
     lines = shown.splitlines()
     assert lines[0].startswith("✓ initial loss")
-    assert lines[1].startswith("✗ own pixels ")
+    assert lines[1].startswith("✗ uses its input ")
     assert any(line.startswith("    → 1 (Linear) ignores") for line in lines)
     assert any(line.startswith("! frozen parameters ") for line in lines)
     assert max(map(len, lines)) <= 60

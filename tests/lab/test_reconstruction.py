@@ -72,7 +72,7 @@ def test_a_model_whose_depth_is_not_known_says_so_unless_it_is_exact():
     floats = Plan.model_validate(timm | {"scheme": {"name": "momentum"}})
     exact = Plan.model_validate(timm | {"scheme": {"name": "momentum", "grid_bits": 9}})
 
-    assert growth.predicted(floats) == "its error is known when the model is built"
+    assert growth.predicted(floats) == "its error is measured when the model is built"
     assert growth.predicted(exact) == "exact, bit for bit"
     built = run(floats, {"error_growth": 12.0, "rebuilt_blocks": 12})
     assert "over 12 blocks" in reconstruction.expected(built)

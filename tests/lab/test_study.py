@@ -77,8 +77,8 @@ def test_runs_of_other_arms_are_not_said_to_be_nothing_though_they_tell_no_time(
     found = forecast(standings([plan(seed=0), plan(seed=1), other], rows), rows)
     nothing = forecast(standings([other], []), [])
 
-    assert found.sentence == "not known: the 2 runs done are of other arms"
-    assert nothing.sentence == "not known: nothing alike has run yet"
+    assert found.sentence == "unknown: the 2 runs done are of other arms"
+    assert nothing.sentence == "unknown until one run of each kind is done"
 
 
 def test_time_is_taken_from_earlier_runs_that_differ_in_seed_and_epochs_only():

@@ -55,9 +55,9 @@ def test_runs_of_one_name_are_told_apart_and_what_to_type_is_said():
         one("mine", RUNS, ROOT)
 
     said = str(caught.value)
-    assert "2 runs answer to 'mine': hhhhhhhh (mine, finished," in said
+    assert "'mine' is ambiguous (2 runs: hhhhhhhh (mine, finished," in said
     assert "gggggggg (mine, stopped," in said
-    assert "type an id, or mine@1 for the newest" in said
+    assert "use an id, or mine@1 for the newest" in said
     assert one("mine@1", RUNS, ROOT).id == "hhhhhhhh"
 
 

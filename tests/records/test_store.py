@@ -415,8 +415,10 @@ def test_an_alarm_that_names_nothing_is_one_all_the_same_and_what_else_is_said_d
     attempt.emit(Advised(level="note", text="the machine is busy"))
     attempt.emit(Advised(level="alarm", text="all images are one picture", rule="data"))
     attempt.emit(Advised(level="warning", text="few grey levels", rule="data"))
-    attempt.emit(Advised(level="alarm", text="pixels mix", rule="failed check: own pixels"))
-    attempt.emit(Advised(level="alarm", text="samples mix", rule="failed check: no other sample"))
+    attempt.emit(Advised(level="alarm", text="pixels mix", rule="failed check: uses its input"))
+    attempt.emit(
+        Advised(level="alarm", text="samples mix", rule="failed check: no leak across batch")
+    )
 
     summary = store.follow(run_id).summary()
     assert summary.alarm == "alarm, data, failed check"

@@ -111,8 +111,8 @@ def test_a_good_model_passes_and_what_does_not_apply_is_skipped(look):
 
     assert {name: check.level for name, check in found.items()} == {
         "initial loss": "passed",
-        "own pixels": "passed",
-        "no other sample": "passed",
+        "uses its input": "passed",
+        "no leak across batch": "passed",
         "images and labels": "passed",
         "outputs are logits": "passed",
         "gradient everywhere": "passed",
@@ -124,7 +124,7 @@ def test_a_good_model_passes_and_what_does_not_apply_is_skipped(look):
         "gradient as stored, float64": "skipped",
         "gradient as stored": "skipped",
         "inverse error": "skipped",
-        "randomness replayed": "skipped",
+        "dropout masks repeated": "skipped",
         "bytes kept": "skipped",
         "one batch overfitted": "passed",
     }
@@ -144,39 +144,43 @@ def test_a_good_reversible_model_passes_every_check(look, scheme, half):
 
     others = {name for name, check in found.items() if check.level != "passed"}
     assert others == {"skip connections"}  # a scheme adds the branches itself
-    assert found["randomness replayed"].figure == "4 of 4 draws repeated"
+    assert found["dropout masks repeated"].figure == "4 of 4 draws repeated"
 
 
 @pytest.mark.parametrize("light", [True, False])
 def test_torchs_attention_without_batch_first_is_named(look, light):
     found = look(vit(Torchs), light=light)
 
-    check = found["no other sample"]
+    check = found["no leak across batch"]
     assert check.passed is False
     assert check.advice.startswith("blocks.0.attn.inner (MultiheadAttention) mixes the samples")
     assert "batch_first=True" in check.advice
-    assert look(vit(lambda: Torchs(batch_first=True)), light=True)["no other sample"].passed
+    assert look(vit(lambda: Torchs(batch_first=True)), light=True)["no leak across batch"].passed
 
 
 def test_a_class_token_that_never_meets_a_patch_is_blamed_on_the_attention(look):
     found = look(vit(Torchs, pool="token"), light=True)
 
-    assert {"own pixels", "no other sample"} <= failed(found)
-    assert "blocks.0.attn.inner (MultiheadAttention)" in found["own pixels"].advice
-    assert "batch_first=True" in found["own pixels"].advice
+    assert {"uses its input", "no leak across batch"} <= failed(found)
+    assert "blocks.0.attn.inner (MultiheadAttention)" in found["uses its input"].advice
+    assert "batch_first=True" in found["uses its input"].advice
 
 
 def test_attention_after_a_stray_transpose_is_named(look):
     found = look(vit(lambda: Attention(transposed=True)), light=True)
 
-    assert found["no other sample"].advice.startswith("blocks.0.attn (Attention) mixes the samples")
+    assert found["no leak across batch"].advice.startswith(
+        "blocks.0.attn (Attention) mixes the samples"
+    )
 
 
 def test_attention_of_one_late_block_over_the_batch_is_named(look):
     model = vit()
     model.blocks[2].attn = Attention(transposed=True)
 
-    assert look(model, light=True)["no other sample"].advice.startswith("blocks.2.attn (Attention)")
+    assert look(model, light=True)["no leak across batch"].advice.startswith(
+        "blocks.2.attn (Attention)"
+    )
 
 
 class Detached(nn.Module):
@@ -190,7 +194,7 @@ def test_a_leak_without_a_gradient_is_seen_by_changing_an_image(look):
     model = vit()
     model.norm = nn.Sequential(Detached(), model.norm)
 
-    check = look(model, light=True)["no other sample"]
+    check = look(model, light=True)["no leak across batch"]
     assert check.passed is False
     assert "gradient to other images 0 " in check.figure
     assert check.advice.startswith("norm.0 (Detached) mixes the samples")
@@ -202,9 +206,9 @@ def test_batch_norm_may_mix_in_training_but_not_in_evaluation(look, tracked):
     model.stem = nn.Sequential(model.stem, nn.BatchNorm2d(WIDTH, track_running_stats=tracked))
 
     found = look(model)
-    assert found["no other sample"].passed is tracked
-    assert ("stem.1 (BatchNorm2d)" in found["no other sample"].advice) is not tracked
-    assert failed(found) == (set() if tracked else {"no other sample"})
+    assert found["no leak across batch"].passed is tracked
+    assert ("stem.1 (BatchNorm2d)" in found["no leak across batch"].advice) is not tracked
+    assert failed(found) == (set() if tracked else {"no leak across batch"})
 
 
 class CentredInTraining(nn.Module):
@@ -216,7 +220,7 @@ def test_other_mixing_in_training_is_a_note(look):
     model = vit()
     model.norm = nn.Sequential(CentredInTraining(), model.norm)
 
-    check = look(model)["no other sample, training"]
+    check = look(model)["no leak across batch, training"]
     assert check.level == "note"
     assert "norm.0 (CentredInTraining)" in check.advice
 
@@ -235,8 +239,8 @@ def test_a_classifier_that_ignores_its_input_is_named(look):
     model.head = Deaf()
 
     found = look(model)
-    assert failed(found) == {"own pixels", "gradient everywhere", "one batch overfitted"}
-    assert found["own pixels"].advice.startswith("head (Deaf) ignores what it is given")
+    assert failed(found) == {"uses its input", "gradient everywhere", "one batch overfitted"}
+    assert found["uses its input"].advice.startswith("head (Deaf) ignores what it is given")
     assert "token, positions, stem, blocks, norm" in found["gradient everywhere"].figure
 
 
@@ -253,7 +257,7 @@ def test_what_cannot_learn_one_batch_names_the_one_cause_that_shows(look):
     found = look(muffled)
     assert failed(found) == {"one batch overfitted"}
     assert "from norm (Quiet) on all images look alike" in found["one batch overfitted"].advice
-    assert "'own pixels' failed before" in look(deaf())["one batch overfitted"].advice
+    assert "'uses its input' failed before" in look(deaf())["one batch overfitted"].advice
 
 
 def deaf():
@@ -269,7 +273,7 @@ class Dropping(Vit):
 
 def test_an_image_that_is_dropped_between_modules_is_followed_as_far_as_it_goes(look):
     found = look(Dropping(), light=True)
-    assert "still counts in what norm (LayerNorm) returns" in found["own pixels"].advice
+    assert "still counts in what norm (LayerNorm) returns" in found["uses its input"].advice
 
 
 def test_a_frozen_stem_is_a_note(look):
@@ -326,7 +330,7 @@ def test_a_cut_way_back_is_placed(look):
 
     found = look(model, light=True)
     assert "detach() in norm.0 (Cut), test_audit.py line" in found["gradient everywhere"].advice
-    assert found["own pixels"].level == "note"
+    assert found["uses its input"].level == "note"
 
 
 def test_zeros_that_were_meant_are_not_called_dead(look):
@@ -351,7 +355,7 @@ def test_first_losses_far_from_guessing_are_called_so(look, batch):
         )
 
     assert "initial loss" in failed(look(loud, light=True))
-    assert {"initial loss", "own pixels"} <= failed(look(broken, light=True))
+    assert {"initial loss", "uses its input"} <= failed(look(broken, light=True))
     assert look(known, light=True)["initial loss"].level == "note"
 
 
@@ -383,9 +387,9 @@ def test_a_block_that_computes_otherwise_the_second_time_is_caught(look):
 
     found = look(model)
     assert {"gradient as stored", "gradient as stored, float64", "inverse error"} <= failed(found)
-    assert "randomness replayed" in failed(found)
+    assert "dropout masks repeated" in failed(found)
     assert "does not compute the same twice" in found["gradient as stored"].advice
-    assert found["randomness replayed"].advice.startswith("blocks.1.mlp.2 drew other numbers")
+    assert found["dropout masks repeated"].advice.startswith("blocks.1.mlp.2 drew other numbers")
 
 
 class Hoarder(ReversibleSequence):
@@ -435,8 +439,8 @@ def test_the_model_its_gradients_modes_and_the_generator_are_left_alone(look):
 def test_the_light_form_does_the_cheap_checks_only(look):
     assert list(look(rebuilt(Momentum()), light=True)) == [
         "initial loss",
-        "own pixels",
-        "no other sample",
+        "uses its input",
+        "no leak across batch",
         "images and labels",
         "outputs are logits",
         "gradient everywhere",
@@ -468,7 +472,7 @@ def test_what_a_check_makes_the_model_raise_is_a_finding_and_the_others_go_on(lo
 def test_no_check_is_begun_once_the_time_is_up(look):
     found = look(vit(), light=True, seconds=0)
 
-    assert list(found) == ["initial loss", "own pixels", "no other sample"]
+    assert list(found) == ["initial loss", "uses its input", "no leak across batch"]
 
 
 class OtherKernel(Attention):
@@ -485,6 +489,6 @@ def test_attention_that_takes_another_kernel_without_gradients_is_not_called_lea
     attention = lambda: OtherKernel(transposed=False)  # noqa: E731
     model = rebuilt(Bdia(grid_bits=bits), attention=attention)
 
-    found = look(model, light=True)["no other sample"]
+    found = look(model, light=True)["no leak across batch"]
 
     assert found.passed, (found.figure, found.advice)

@@ -167,7 +167,7 @@ def softmax_over_queries_in_one_block():
     return model
 
 
-@broken("no other sample", "blocks.0.attn (Attention)")
+@broken("no leak across batch", "blocks.0.attn (Attention)")
 def softmax_over_the_batch():
     return Vit(lambda: Block(lambda: Attention(over=0)))
 
@@ -177,7 +177,7 @@ def attention_over_heads():
     return Vit(lambda: Block(lambda: Attention(heads_first=False)))
 
 
-@broken("no other sample", "blocks.0.attn.inner (MultiheadAttention)", "batch_first=True")
+@broken("no leak across batch", "blocks.0.attn.inner (MultiheadAttention)", "batch_first=True")
 def torchs_attention_over_the_batch():
     return Vit(lambda: Block(Torchs))
 
@@ -198,7 +198,7 @@ def causal_flag_with_mean_pooling():
     return Vit(lambda: Block(FusedCausal))
 
 
-@broken("own pixels")
+@broken("uses its input")
 def causal_mask_before_a_first_class_token():
     return Vit(lambda: Block(lambda: Attention(causal=True)), pool="token")
 
@@ -333,7 +333,7 @@ def last_block_never_called():
     return OneTooFew()
 
 
-@broken("own pixels", "head.0 (Plus) ignores")
+@broken("uses its input", "head.0 (Plus) ignores")
 def image_ignored():
     return Vit(head=nn.Sequential(Plus(torch.ones_like), nn.Linear(D, 10)))
 
@@ -414,19 +414,19 @@ def attention_dropout_of_nearly_all():
     return Vit(lambda: Block(lambda: Torchs(batch_first=True, dropout=0.95)))
 
 
-@broken("no other sample", "stem.1 (BatchNorm2d)", "running statistics")
+@broken("no leak across batch", "stem.1 (BatchNorm2d)", "running statistics")
 def batch_norm_without_statistics():
     model = Vit()
     model.stem = nn.Sequential(model.stem, nn.BatchNorm2d(D, track_running_stats=False))
     return model
 
 
-@broken("no other sample", "norm.0 (Plus)")
+@broken("no leak across batch", "norm.0 (Plus)")
 def mean_over_the_batch():
     return before_norm(lambda x: x - x.mean(dim=0))
 
 
-@broken("no other sample", "the model's own forward")
+@broken("no leak across batch", "the model's own forward")
 def reshaped_in_place_of_transposed():
     model = Vit(lambda: Block(lambda: Torchs(batch_first=True)))
     model.embed = lambda images: (
@@ -477,7 +477,7 @@ def one_image_of_two_classes():
     return Vit()
 
 
-@broken("own pixels", "6 of 8 rows")
+@broken("uses its input", "6 of 8 rows")
 def patch_that_does_not_divide():
     return nn.Sequential(nn.Conv2d(1, D, 3, 3), nn.Flatten(), nn.Linear(4 * D, 10))
 

@@ -338,7 +338,7 @@ from pathlib import Path
 import psutil, torch
 from revconsole.records.runs.control import Control
 from revconsole.records.settings.plan import Plan
-from revconsole.training.checkpoints.checkpoint import Checkpoints
+from revconsole.training.checkpoints.checkpoint import CheckpointStore
 from revconsole.training.trainer import train
 
 def attempt(on_oom, accumulate, folder):
@@ -351,7 +351,7 @@ def attempt(on_oom, accumulate, folder):
     folder.mkdir()
     try:
         train(plan, lambda event: print(event.kind, event, flush=True), Control(folder),
-              checkpoints=Checkpoints(folder), data=folder)
+              checkpoints=CheckpointStore(folder), data=folder)
     except MemoryError as error:
         print("ended", error)
 

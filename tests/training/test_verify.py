@@ -119,9 +119,9 @@ def test_a_planted_mistake_is_an_alarm_at_launch(realise):
     (alarm,) = at_launch(setting)
     assert alarm.level == "alarm"
     assert alarm.text.startswith(
-        "check failed, no other sample: blocks.0.attn.inner (Attention) mixes the samples of the batch"
+        "check failed, no leak across batch: blocks.0.attn.inner (Attention) mixes the samples of the batch"
     )
-    assert alarm.rule == "failed check: no other sample", "the record of the run carries it"
+    assert alarm.rule == "failed check: no leak across batch", "the record of the run carries it"
 
 
 @pytest.mark.usefixtures("unjudged")
@@ -207,7 +207,7 @@ def test_somebody_elses_good_model_passes(look):
 
 
 def test_somebody_elses_swapped_axes_are_named(look):
-    check = look("swapped", light=True)["no other sample"]
+    check = look("swapped", light=True)["no leak across batch"]
 
     assert check.passed is False
     assert "blocks.layers.0.self_attn (MultiheadAttention) mixes" in check.advice
@@ -231,8 +231,8 @@ def test_attention_over_the_batch_is_named_and_the_repaired_model_passes():
 
     assert failures("repaired") == {}
     broken = failures("broken")
-    assert "mixes the samples of the batch" in broken["no other sample"]
-    assert "blocks.layers.0.self_attn" in broken["own pixels"]
+    assert "mixes the samples of the batch" in broken["no leak across batch"]
+    assert "blocks.layers.0.self_attn" in broken["uses its input"]
 
 
 def test_the_generator_of_the_process_is_left_alone(look):

@@ -68,7 +68,7 @@ class ComparisonScreen(PlottingScreen):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Keys go to the table."""
+        """Focus the table."""
         self.query_one(LiveTable).focus()
 
     def on_screen_resume(self) -> None:
@@ -76,7 +76,7 @@ class ComparisonScreen(PlottingScreen):
         self.look()
 
     def on_resize(self, _: events.Resize) -> None:
-        """Columns depend on the width. A screen that is on its way out has no widgets any more."""
+        """Columns depend on the width. A screen that is being closed has no widgets."""
         if self.children:
             self.show_snapshot(self.reader.latest)
 
@@ -127,14 +127,14 @@ class ComparisonScreen(PlottingScreen):
             self.app.push_screen(RunScreen(self.reader, run_id))
 
     def action_baseline(self) -> None:
-        """Measure the others against the run under the cursor."""
+        """Make the run under the cursor the baseline."""
         run_id = self.query_one(LiveTable).selected
         if run_id is not None:
             self._ids = [run_id, *(i for i in self._ids if i != run_id)]
             self.show_snapshot(self.reader.latest)
 
     def action_fill(self) -> None:
-        """Give the focused pane the whole screen, or back."""
+        """Maximise the focused pane, or restore it."""
         if self.maximized is not None:
             self.minimize()
         else:

@@ -27,7 +27,7 @@ Group = tuple[str, type[DOMNode]]
 
 
 class Help(Newest, ModalScreen[None]):
-    """Lists keys, a group per screen."""
+    """The list of keys, one group per screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q", "dismiss", "Close", id="help.close"),

@@ -146,11 +146,11 @@ class LaunchScreen(Newest, Screen[None]):
         self._judge.end()
 
     def action_back(self) -> None:
-        """Leave without launching."""
+        """Close the form without launching."""
         self.app.pop_screen()
 
     def action_launch(self) -> None:
-        """Launch every run of the form, once it is judged; ask first if they are many."""
+        """Launch the runs of the form once it is checked; ask first if there are many."""
         now = self._texts()
         for key in [] if self._judging else [k for k in now if now[k] != self._judged.get(k)]:
             self._hear(key, now[key])  # word of it may still be on its way here
@@ -174,7 +174,7 @@ class LaunchScreen(Newest, Screen[None]):
         self.app.push_screen(Ask(question, detail, [choice]), answered)
 
     def action_copy(self) -> None:
-        """Put the command on the clipboard."""
+        """Copy the command."""
         if self._line:
             self.app.copy_to_clipboard(self._command())
             self.post_message(Said("copied the command"))
@@ -184,7 +184,7 @@ class LaunchScreen(Newest, Screen[None]):
             self._refuse("no command")
 
     def action_samples(self) -> None:
-        """Look at the images that the form would train on."""
+        """Show the images that the form would train on."""
         if self._planned is None:
             self._refuse("no samples")
             return

@@ -46,19 +46,19 @@ class PlottingScreen(SteeringScreen):
         }
 
     def action_back(self) -> None:
-        """Step out: of a filled pane first, then of the screen."""
+        """Close the maximised pane first, then the screen."""
         if self.maximized is not None:
             self.minimize()
         else:
             self.app.pop_screen()
 
     def action_horizontal(self) -> None:
-        """Count the horizontal axis in steps or in epochs."""
+        """Switch the horizontal axis between steps and epochs."""
         self._horizontal = "epoch" if self._horizontal == "step" else "step"
         self.look()
 
     def action_smooth(self, by: int) -> None:
-        """Smooth more (1), less (-1) or not at all (0)."""
+        """Smooth the curves more (1), less (-1) or not at all (0)."""
         step = self._smoothing + by if by else 0
         self._smoothing = min(max(step, 0), len(SMOOTHINGS) - 1)
         self.look()

@@ -114,7 +114,7 @@ class RunScreen(PlottingScreen):
         self.show_snapshot(self.reader.latest)
 
     def action_fill(self) -> None:
-        """Give the focused pane the whole screen, or back."""
+        """Maximise the focused pane, or restore it."""
         if self.maximized is not None:
             self.minimize()
         elif self.focused is not None:
@@ -123,16 +123,16 @@ class RunScreen(PlottingScreen):
             self.maximize(self.query_one("#loss"))
 
     def action_exchange(self) -> None:
-        """Show the memory in place of the error or boundary, or back, where there is room for one of them."""
+        """Switch between memory and reconstruction error (or decision boundary) where only one fits."""
         if self.has_class("-probed") or self.has_class("-bounded"):
             self.toggle_class("-exchanged")
 
     def action_samples(self) -> None:
-        """Look at the images it trains on."""
+        """Show the images it trains on."""
         self._steer(_show_samples)
 
     def action_freeze(self) -> None:
-        """Hold the picture still while the run goes on."""
+        """Freeze the screen while the run continues."""
         self._frozen = not self._frozen
         if self._frozen:
             run = self.at_hand()
@@ -141,7 +141,7 @@ class RunScreen(PlottingScreen):
             self.show_snapshot(self.reader.latest)
 
     def action_copy(self) -> None:
-        """Put the run's id on the clipboard."""
+        """Copy the run's id."""
         self.app.copy_to_clipboard(self.run_id)
         self.post_message(Said(f"copied {self.run_id}"))
 

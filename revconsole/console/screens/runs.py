@@ -74,7 +74,7 @@ class RunsScreen(SteeringScreen):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Keys go to the table."""
+        """Focus the table."""
         self.add_class("-empty")
         self.app.theme_changed_signal.subscribe(self, lambda _: self._redraw())
 
@@ -84,7 +84,7 @@ class RunsScreen(SteeringScreen):
         self._redraw()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Show the columns that fit. A screen that is on its way out has no widgets any more."""
+        """Show the columns that fit. A screen that is being closed has no widgets."""
         if not self.children:
             return
         self._width = event.size.width
@@ -112,17 +112,17 @@ class RunsScreen(SteeringScreen):
             self.app.push_screen(RunScreen(self.reader, run.id))
 
     def action_launch(self) -> None:
-        """Open the form on the settings of the run under the cursor."""
+        """Open the launch form with the settings of the run under the cursor."""
         self.launch_like(self.at_hand())
 
     def action_studies(self) -> None:
-        """List the studies: several arms, each over the same seeds."""
+        """List the studies, each of several arms over the same seeds."""
         from revconsole.console.screens.studies import StudiesScreen  # as above
 
         self.app.push_screen(StudiesScreen(self.reader))
 
     def action_mark(self) -> None:
-        """Choose the run for comparison, or no longer."""
+        """Mark or unmark the run for comparison."""
         run = self.at_hand()
         if run is None:
             return
@@ -147,23 +147,23 @@ class RunsScreen(SteeringScreen):
         self.app.push_screen(ComparisonScreen(self.reader, chosen))
 
     def action_filter(self) -> None:
-        """Type words that a run must have."""
+        """Filter the runs by words."""
         self.query_one(Prompt).open()
 
     def action_order(self) -> None:
-        """Take the next order of rows."""
+        """Change the sort order."""
         self._order = (self._order + 1) % len(ORDERS)
         self._redraw()
 
     def action_copy(self) -> None:
-        """Put the run's id on the clipboard."""
+        """Copy the run's id."""
         run = self.at_hand()
         if run is not None:
             self.app.copy_to_clipboard(run.id)
             self.post_message(Said(f"copied {run.id}"))
 
     def action_clear(self) -> None:
-        """Step out: first of the filter, then of the marks."""
+        """Clear the filter first, then the marks."""
         if self._words or self.query_one(Prompt).display:
             self.query_one(Prompt).value = ""
             self._close_filter()

@@ -103,11 +103,11 @@ class SamplesScreen(Newest, Screen[None]):
             self._owed.pop(0)()
 
     def action_back(self) -> None:
-        """Back to where one came from."""
+        """Go back to the screen before."""
         self.app.pop_screen()
 
     def action_turn(self, by: int) -> None:
-        """Show other samples: those that training is shown next (1), or before (-1)."""
+        """Show the next samples in training order (1), or the previous ones (-1)."""
         if self._waiting:
             self._owed.append(partial(self.action_turn, by))
             return
@@ -122,7 +122,7 @@ class SamplesScreen(Newest, Screen[None]):
             self.action_read()
 
     def action_facts(self) -> None:
-        """Show every fact, or larger pictures."""
+        """Show all facts, or larger images."""
         if self._waiting:
             self._owed.append(self.action_facts)
             return
@@ -130,7 +130,7 @@ class SamplesScreen(Newest, Screen[None]):
         self.call_after_refresh(self._fit)
 
     def action_read(self) -> None:
-        """Read the data anew, for instance after it was put in its place."""
+        """Read the data again, for instance after a download."""
         self._number += 1
         self._waiting = True
         self._title("reading…")
@@ -141,7 +141,7 @@ class SamplesScreen(Newest, Screen[None]):
         threading.Thread(target=self._read, args=work, name="samples", daemon=True).start()
 
     def _read(self, number: int, plan: Plan, side: int, page: int) -> None:
-        """In a thread."""
+        """Runs in a worker thread."""
         try:
             found = training.samples(plan, data=data_folder(), count=BLOCK, side=side, page=page)
         except Exception as error:  # noqa: BLE001  whatever it is, it must not end the console

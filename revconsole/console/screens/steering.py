@@ -50,27 +50,27 @@ class SteeringScreen(Newest, Screen[None]):
             self.refresh_bindings()
 
     def action_stop(self) -> None:
-        """Ask the run to stop."""
+        """Stop the run after its current step."""
         self._steer(steer.stop)
 
     def action_pause(self) -> None:
-        """Ask the run to hold, or to go on."""
+        """Pause the run, or let it continue."""
         self._steer(steer.pause)
 
     def action_resume(self) -> None:
-        """Go on with the run, if it ended early."""
+        """Resume the run, if it ended early."""
         self._steer(steer.resume)
 
     def action_hand_over(self) -> None:
-        """Let a background process go on with the run."""
+        """Move the run to a background process."""
         self._steer(steer.hand_over)
 
     def action_launch(self) -> None:
-        """Open the form on exactly the settings of this run."""
+        """Open the launch form with this run's settings."""
         self._steer(lambda *_: self.launch_like(self.at_hand()))
 
     def launch_like(self, run: Summary | None) -> None:
-        """Open the form on a run's settings, or on a profile."""
+        """Open the launch form with a run's settings, or with a profile."""
         from revconsole.console.screens.launch import LaunchScreen  # only when asked for
 
         self.app.push_screen(LaunchScreen(self.reader, run))

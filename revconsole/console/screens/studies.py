@@ -43,7 +43,7 @@ class StudiesScreen(Newest, Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Keys go to the list."""
+        """Focus the list."""
         self.query_one(LiveTable).focus()
 
     def on_screen_resume(self) -> None:
@@ -52,7 +52,7 @@ class StudiesScreen(Newest, Screen[None]):
         self.show_snapshot(self.reader.latest)
 
     def on_resize(self, _: events.Resize) -> None:
-        """Columns depend on the width. A screen that is on its way out has no widgets any more."""
+        """Columns depend on the width. A screen that is being closed has no widgets."""
         if self.children:
             self.show_snapshot(self.reader.latest)
 
@@ -70,7 +70,7 @@ class StudiesScreen(Newest, Screen[None]):
         self._show_about(entries)
 
     def action_back(self) -> None:
-        """Back to the runs."""
+        """Go back to the runs."""
         self.app.pop_screen()
 
     @on(DataTable.RowHighlighted)

@@ -87,7 +87,7 @@ class StudyScreen(Newest, Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Keys go to the table."""
+        """Focus the table."""
         self.query_one(LiveTable).focus()
 
     def on_screen_resume(self) -> None:
@@ -95,7 +95,7 @@ class StudyScreen(Newest, Screen[None]):
         self._look()
 
     def on_resize(self, _: events.Resize) -> None:
-        """Columns depend on the width. A screen that is on its way out has no widgets any more."""
+        """Columns depend on the width. A screen that is being closed has no widgets."""
         if self.children:
             self.show_snapshot(self.reader.latest)
 
@@ -147,7 +147,7 @@ class StudyScreen(Newest, Screen[None]):
         self.show_snapshot(self.reader.latest)
 
     def action_back(self) -> None:
-        """Out of the settings first, then of the screen; what was begun goes on."""
+        """Leave the settings first, then the screen; runs continue."""
         if self.query_one(Prompt).display:
             self._close_settings()
         else:
@@ -161,7 +161,7 @@ class StudyScreen(Newest, Screen[None]):
         self._look()
 
     def action_run(self) -> None:
-        """Train what is not done: new, or from its last checkpoint. Asks first, with the estimate."""
+        """Start or resume the runs that are not done; asks first and shows the estimate."""
         view = self._view(self.reader.latest)
         if view is None or view.problem:
             return
@@ -184,7 +184,7 @@ class StudyScreen(Newest, Screen[None]):
         self.app.push_screen(Ask(question, detail, choices), partial(self._run_asked, left))
 
     def action_stop(self) -> None:
-        """Stop what trains and waits of this study."""
+        """Stop the runs of this study that are training or queued."""
         view = self._view(self.reader.latest)
         going = _going(view) if view else []
         if view is None or not going:
@@ -201,7 +201,7 @@ class StudyScreen(Newest, Screen[None]):
         self.app.push_screen(Ask(question, WHAT_STOPS, [STOP]), answered)
 
     def action_measure(self) -> None:
-        """Measure time and memory of what nothing is known of, in a process of its own."""
+        """Estimate time and memory of the remaining runs, in a separate process."""
         view = self._view(self.reader.latest)
         if self._measurer is not None or view is None or not view.standing:
             return
@@ -211,7 +211,7 @@ class StudyScreen(Newest, Screen[None]):
         self.show_snapshot(self.reader.latest)
 
     def action_settings(self) -> None:
-        """Change settings of every run, as on the command line."""
+        """Change settings of all runs, as on the command line."""
         self.query_one(Prompt).open()
 
     def action_open(self) -> None:
@@ -225,7 +225,7 @@ class StudyScreen(Newest, Screen[None]):
         self.app.push_screen(RunScreen(self.reader, each.summary.id))
 
     def action_compare(self) -> None:
-        """Compare the arms: their runs of the seed under the cursor, or of the first."""
+        """Compare the arms: the runs with the seed under the cursor, or with the first seed."""
         view = self._view(self.reader.latest)
         if view is None or not view.seeds:
             return
@@ -242,7 +242,7 @@ class StudyScreen(Newest, Screen[None]):
         self.app.push_screen(ComparisonScreen(self.reader, ids))
 
     def action_samples(self) -> None:
-        """Look at the images that the arm under the cursor trains on."""
+        """Show the images that the arm under the cursor trains on."""
         view = self._view(self.reader.latest)
         arm = next((a for a in view.arms if a.name == self._at_hand()[0]), None) if view else None
         if arm is not None:
@@ -252,7 +252,7 @@ class StudyScreen(Newest, Screen[None]):
             self.app.push_screen(SamplesScreen(plan, arm.name))
 
     def action_copy(self) -> None:
-        """Put the command that runs this form on the clipboard."""
+        """Copy the command that runs this form."""
         verb = "study resume" if self._form == 2 else "study run"
         settings = {} if self._form == 2 else self._settings
         line = command_line(self._path, settings, verb, quick=self._form == 1)
@@ -313,7 +313,7 @@ class StudyScreen(Newest, Screen[None]):
             steer.act(self, self.reader, self._called, partial(self._go_on, left, launcher))
 
     def _go_on(self, left: list[Standing], launcher: Launcher) -> str:
-        """In a thread."""
+        """Runs in a worker thread."""
         judge = Judge(self.reader.lab)
         try:
             fit, left_out = judge.sifted_runs(left, self._path)
@@ -327,7 +327,7 @@ class StudyScreen(Newest, Screen[None]):
     def _measure(
         self, measurer: Measurer, standing: tuple[Standing, ...], post: Callable[[Any], object]
     ) -> None:
-        """In a thread that quitting need not wait for."""
+        """Runs in a daemon thread, so that quitting need not wait for it."""
         try:
             for arm, error in self.reader.lab.estimate(standing, measurer):
                 post(Said(f"{arm}: {error}", "error") if error else Estimating(arm))

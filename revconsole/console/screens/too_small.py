@@ -19,7 +19,7 @@ class TooSmall(Newest, Screen[None]):
         yield Static()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Say how far it is from enough. A screen that is on its way out has no widgets any more."""
+        """Say how far it is from enough. A screen that is being closed has no widgets."""
         if not self.children:
             return
         width, height = event.size

@@ -52,7 +52,7 @@ def one(address: str, runs: Sequence[Summary], root: Path) -> Summary:
     listed = ", ".join(_introduced(s) for s in matches[:MOST_LISTED])
     more = ", …" if len(matches) > MOST_LISTED else ""
     raise NoSuchRun(
-        f"{len(matches)} runs answer to {address!r}: {listed}{more}; type an id, or {address}@1 for the newest of them"
+        f"{address!r} is ambiguous ({len(matches)} runs: {listed}{more}): use an id, or {address}@1 for the newest of them"
     )
 
 

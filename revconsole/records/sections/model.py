@@ -51,7 +51,7 @@ class Vit(Section):
     position: Literal["learned", "sinusoidal", "none"] = "learned"
     """Position embedding: trained, fixed two-dimensional sines (dim a multiple of 4), or none."""
     pretrained: str | None = Field(default=None, max_length=200, examples=["run:k7w2mq9x"])
-    """Start from the encoder of a run of this store, at its best epoch: run:ID; the head is drawn anew."""
+    """Start from the encoder of a run of this store, at its best epoch: run:ID; the head is re-initialised."""
     pretrained_sha256: str | None = Field(default=None, max_length=64, examples=["4be1…"])
     """Of that run's last weights; filled in when the run is planned, and asked for before it trains."""
 

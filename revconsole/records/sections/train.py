@@ -41,7 +41,7 @@ class Train(Section):
     budget_mib: int | None = Field(default=None, ge=1)
     """With backward auto: MiB a step may take at its peak beyond weights and their state; unset takes 70 % of the free."""
     audit: bool = True
-    """Check the model on one batch before training (own pixels, gradients); a failed check warns."""
+    """Check the model on one batch before training (the output depends on its own image and on no other, gradients); a failed check warns."""
     probe_epochs: int = Field(default=1, ge=0)
     """Epochs between two measurements of the reconstruction's and gradients' error; 0 measures none."""
     checkpoint_epochs: int = Field(default=1, ge=1)

@@ -54,7 +54,7 @@ def predicted(plan: Plan) -> str:
         return ""
     blocks = depth(plan)
     if blocks is None and carried(plan) > 0:
-        return "its error is known when the model is built"
+        return "its error is measured when the model is built"
     said = sentence(plan, carried(plan), blocks or 1)
     return f"with every block reversed, {said}" if plan.backward == "auto" else said
 

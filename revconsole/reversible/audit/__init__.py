@@ -6,7 +6,7 @@
 
 Works on any module that maps images (B, C, S, S) to (B, classes), or to something with these as its `.logits`; what
 does not apply is skipped. The model is copied first (`twin`), so that it, its gradients and the generators are
-afterwards as they were. Read `check` first, then a file per question: `samples` (own pixels, no other sample; `trace`
+afterwards as they were. Read `check` first, then a file per question: `samples` (uses its input, no leak across batch; `trace`
 says in which module), `batch` (images, labels, outputs), `gradients` (does each parameter get one; if not, why),
 `tokens` (attention, skips, what the head reads), `dropout`, `learning` (initial loss, units that differ, one batch
 overfitted), `reversal` (gradients, inverse, randomness against a stored pass), `wiring` (γ = 0 against the plain

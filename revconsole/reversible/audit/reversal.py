@@ -22,7 +22,7 @@ from revconsole.reversible.sequence import ReversibleSequence
 DOUBLE = "gradient as stored, float64"
 RUN = "gradient as stored"
 INVERSE = "inverse error"
-REPLAY = "randomness replayed"
+REPLAY = "dropout masks repeated"
 DOUBLE_ERROR = (
     1e-8  # half the digits of float64: a wrong formula is off by far more, rounding by less
 )

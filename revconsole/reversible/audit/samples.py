@@ -17,8 +17,8 @@ from revconsole.reversible.audit.sight import left_out, seen
 from revconsole.reversible.audit.size import not_finite_in
 from revconsole.reversible.audit.trace import ROUNDING, MixingFindings, trace
 
-OWN = "own pixels"
-OTHERS = "no other sample"
+OWN = "uses its input"
+OTHERS = "no leak across batch"
 MOST = 0.9  # of the pixels: a stride that leaves a border of one or two out is an ordinary convolution's
 DRAWS = 12  # of noise at most, until each pixel has counted: of nine, a pool shows one at a time
 LEVEL = 1e-12  # of logits that are all alike, to have something to divide by
@@ -50,7 +50,7 @@ class Dependence:
 
 
 def samples(case: Case, *, thorough: bool) -> list[Check]:
-    """In evaluation: own pixels, and no other sample; thorough looks at three samples, not one."""
+    """In evaluation: own image, and no other sample of the batch; thorough looks at three samples, not one."""
     few = case.few()
     count = len(few.images)
     chosen = sorted({0, count // 2, count - 1}) if thorough else [count // 2]

@@ -162,8 +162,8 @@ def busy(state: TrainingState) -> Advised | None:
     if load <= cores:
         return None
     return _note(
-        f"{load:.1f} processes wanted to run during the last minute and there are {cores} cores: this run "
-        "will be slower than on a quiet machine"
+        f"load average {load:.1f} on {cores} cores: timings of this run are not comparable with those of a "
+        "quiet machine"
     )
 
 
