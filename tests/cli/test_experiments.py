@@ -132,7 +132,7 @@ def test_a_dry_run_says_how_long_from_what_has_run_already(run):
     run("train", "mine", "model.dropout=0", "seeds=0")
     after = run("train", "mine", "model.dropout=0", "--dry-run")
 
-    assert "time: not known" in before.err
+    assert "time: unknown" in before.err
     assert "`revconsole study run mine --dry-run` measures a few steps" in before.err
     assert "`revconsole study run mine seed=5 --dry-run` measures a few steps" in other.err
     assert "time: about" in after.err

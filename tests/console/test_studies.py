@@ -188,7 +188,7 @@ async def test_the_question_before_it_runs_says_the_estimate_and_what_happens(
         await open_tiny(stage)
         await stage.press("r")
         text = await stage.shows("Train 4 runs of tiny, full form?", "Measure time and memory")
-        assert "Time: not known" in text
+        assert "Time: unknown" in text
         await stage.press("escape")
         finished("plain", 0, 0.9)
         finished("two streams", 0, 0.9)

@@ -157,7 +157,7 @@ def test_memory_is_that_of_runs_alike_or_as_counted_and_never_guessed():
     assert said([], {pace_key(plans[0]): 5 * MIB}) == (
         "at most 5.00 MiB for a training step (plain), as counted"
     )
-    assert said([], {}).startswith("not known")
+    assert said([], {}).startswith("unknown")
 
 
 def test_runs_that_wait_are_told_from_runs_that_train():

@@ -126,7 +126,7 @@ def test_unknown_time_is_said_and_not_guessed():
     rows = [row(plan(seed=0), seconds=20.0)]
     other = plan(scheme=AdditiveSection())
 
-    assert "not known" in forecast(standings([other], rows), rows).sentence
+    assert "unknown" in forecast(standings([other], rows), rows).sentence
     mixed = forecast(standings([plan(seed=1), other], rows), rows).sentence
     assert "1 run unknown and not counted" in mixed
 
