@@ -1,8 +1,8 @@
-"""Child processes: this interpreter with a module of this package, in a folder of our choice.
+"""Child processes: this interpreter with a module of this package, in a chosen working folder.
 
-Neither the folder somebody works in nor an empty entry of PYTHONPATH is searched for modules: a file there called
-like one of our dependencies would run in its place. A model of somebody's own is imported from that folder all the
-same, because it was asked for by name; `working_folder` says which folder that is, in every process.
+Neither the user's working folder nor an empty entry of PYTHONPATH is searched for modules, because a file there named
+like a dependency would run in its place. A user's own model is imported from that folder nevertheless, because it was
+requested by name; `working_folder` gives that folder in every process.
 """
 
 import os
@@ -12,38 +12,38 @@ from contextlib import contextmanager
 from pathlib import Path
 
 WORKING_FOLDER = "REVCONSOLE_WORKING_FOLDER"
-"""In the environment of a child: the folder that somebody worked in who started it."""
+"""Environment variable of a child: the working folder of the user who started it."""
 PATHS = ("REVCONSOLE_STORE", "REVCONSOLE_DATA")
-"""Variables that name a folder, relative to the working folder perhaps."""
+"""Environment variables that name a folder, possibly relative to the working folder."""
 SAFE_PATH = "PYTHONSAFEPATH"
-"""What -P says, in the environment: for children of children, and for those that Python starts itself."""
+"""Environment variable equivalent to -P; children of children and those that Python starts inherit it."""
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """The words that start `module` in a new interpreter. -P: nothing is imported from its folder."""
+    """Arguments that start `module` in a new interpreter. With -P nothing is imported from the working folder."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def environment() -> dict[str, str]:
-    """The environment of a child that has another working folder: every path in it absolute."""
-    here = working_folder()
-    found = dict(os.environ) | {WORKING_FOLDER: str(here), SAFE_PATH: "1"}
+    """The environment of a child with another working folder: every path in it is absolute."""
+    folder = working_folder()
+    variables = dict(os.environ) | {WORKING_FOLDER: str(folder), SAFE_PATH: "1"}
     for name in PATHS:
-        if found.get(name, "").strip():
-            found[name] = str(here / Path(found[name].strip()).expanduser())
-    entries = [entry for entry in found.get("PYTHONPATH", "").split(os.pathsep) if entry]
+        if variables.get(name, "").strip():
+            variables[name] = str(folder / Path(variables[name].strip()).expanduser())
+    entries = [entry for entry in variables.get("PYTHONPATH", "").split(os.pathsep) if entry]
     if entries:
-        found["PYTHONPATH"] = os.pathsep.join(str(here / entry) for entry in entries)
+        variables["PYTHONPATH"] = os.pathsep.join(str(folder / entry) for entry in entries)
     else:
-        found.pop("PYTHONPATH", None)
-    return found
+        variables.pop("PYTHONPATH", None)
+    return variables
 
 
 @contextmanager
 def safe_pool() -> Iterator[None]:
-    """While it lasts, what multiprocessing starts imports nothing from the working folder either.
+    """A context in which processes started by multiprocessing import nothing from the working folder.
 
-    Its children run `python -c`, which puts that folder first; they inherit the environment of this process.
+    They run `python -c`, which puts that folder first; they inherit the environment of this process.
     """
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"
@@ -57,5 +57,5 @@ def safe_pool() -> Iterator[None]:
 
 
 def working_folder() -> Path:
-    """The folder that somebody works in who uses revconsole; that of a child's parent in a child."""
+    """The user's working folder; in a child, that of its parent."""
     return Path(os.environ.get(WORKING_FOLDER) or Path.cwd())

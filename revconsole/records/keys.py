@@ -1,7 +1,8 @@
-"""Keyed randomness: every draw of a run comes from (seed, purpose, position), so a resume needs a position only.
+"""Keyed randomness: every draw of a run depends only on (seed, purpose, position), so resuming needs no generator
+state.
 
-Carried generator states are not used anywhere: they depend on how many draws came before, hence on worker
-counts, micro-batches and interruptions. A key depends on nothing but what is drawn.
+A carried generator state would depend on the number of earlier draws, hence on worker counts, micro-batches and
+interruptions.
 """
 
 from hashlib import blake2b
@@ -10,7 +11,7 @@ from hashlib import blake2b
 def key(seed: int, purpose: str, *position: int) -> int:
     """A 63-bit seed for the draws of one `purpose` at one `position` (epoch, step, index, …).
 
-    BLAKE2b, so that neighbouring positions are unrelated and Python's salted `hash` plays no part.
+    BLAKE2b makes neighbouring positions unrelated; Python's salted `hash` is not used.
     """
     text = "/".join((str(seed), purpose, *map(str, position)))
     digest = blake2b(text.encode(), digest_size=8).digest()

@@ -1,7 +1,7 @@
-"""Printable text: whatever came from outside is shown as text, never obeyed by the terminal.
+"""Printable text: external text is displayed as text and never interpreted by the terminal.
 
-Run names, log lines and dataset labels may carry escape sequences, control characters or bidirectional
-overrides; rich and textual pass those through. Everything shown goes through `printable`.
+Run names, log lines and dataset labels may contain escape sequences, control characters or bidirectional overrides;
+rich and textual pass those through. Everything shown goes through `printable`.
 """
 
 import json
@@ -12,27 +12,27 @@ from typing import Any
 KEPT = {"\n", "\t"}
 NOT_PRINTED = re.compile(r"[^\n -~]")
 HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Controls, format characters (bidi, zero width), lone surrogates, private and unassigned, line separators."""
+"""Unicode categories: controls, formats (bidi, zero width), surrogates, private use, unassigned, separators."""
 
 
 def printable(text: str, limit: int = 4000) -> str:
-    """`text` with every character a terminal might obey replaced by `�`, cut at `limit` characters."""
+    """The text with every character that a terminal might interpret replaced by `�`, cut at `limit` characters."""
     shown = "".join(c if c in KEPT or _harmless(c) else "�" for c in text[:limit])
     return shown + "…" if len(text) > limit else shown
 
 
 def one_line(text: str, limit: int = 200) -> str:
-    """As `printable`, on one line."""
+    """The text on one line, made safe by `printable`."""
     return printable(" ".join(text.split()), limit)
 
 
 def json_text(body: Any) -> str:
-    """`body` as JSON, in which nothing could be obeyed by a terminal: such characters are escaped, and read back alike.
+    """`body` as JSON, with every character that a terminal might interpret escaped.
 
-    A lone surrogate, which is no character and which strict readers refuse, becomes U+FFFD.
+    A lone surrogate, which strict readers refuse, becomes U+FFFD.
     """
     text = json.dumps(body, indent=2, ensure_ascii=False)
-    return NOT_PRINTED.sub(lambda found: _escaped(found[0]), text)
+    return NOT_PRINTED.sub(lambda match: _escaped(match[0]), text)
 
 
 def _escaped(character: str) -> str:

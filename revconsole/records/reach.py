@@ -1,15 +1,15 @@
-"""Reach: whether a server answers, asked once and soon, before anything waits for it."""
+"""Reach: whether a server answers, checked once with a short timeout."""
 
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, build_opener
 
 REPLY_SECONDS = 5.0
-"""A server that does not answer so soon is taken for out of reach."""
+"""Seconds after which a silent server counts as unreachable."""
 
 
 def reachable(address: str) -> bool:
-    """Whether a server answers there, through whatever proxy the environment names now."""
+    """Whether a server answers at this address, through the proxy named by the environment."""
     parts = urlsplit(address)
     root = f"{parts.scheme}://{parts.netloc}"
     try:

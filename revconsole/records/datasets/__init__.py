@@ -1,1 +1,1 @@
-"""What is known about a dataset without opening it, and without torch."""
+"""Facts about datasets, available without opening data files and without torch."""

@@ -1,7 +1,7 @@
-"""Catalogue: what can be named (schemes, architectures, datasets), read from the source files.
+"""Catalogue: the names of schemes, architectures and datasets, read from the source files.
 
-Every member of a catalogue folder is one file whose docstring begins with what it is. The files are parsed,
-not imported, so listing them costs milliseconds and never loads torch.
+Every member of a catalogue folder is one file whose docstring begins with a description. The files are parsed, not
+imported, so listing them takes milliseconds and never loads torch.
 """
 
 import ast
@@ -15,12 +15,12 @@ PACKAGE = Path(__file__).resolve().parent.parent.parent
 
 
 def schemes() -> dict[str, str]:
-    """Name and first docstring line of every scheme."""
+    """First docstring line of every scheme, by name."""
     return _titles(PACKAGE / "reversible" / "schemes")
 
 
 def architectures() -> dict[str, str]:
-    """Name and first docstring line of every architecture."""
+    """First docstring line of every architecture, by name."""
     return _titles(PACKAGE / "models")
 
 
@@ -29,7 +29,7 @@ def datasets() -> dict[str, DatasetFacts]:
     """Facts of every dataset, by name."""
     folder = PACKAGE / "data"
     facts = {path.stem: _facts(path) for path in _members(folder)}
-    return {name: found for name, found in facts.items() if found is not None}
+    return {name: facts_of_one for name, facts_of_one in facts.items() if facts_of_one is not None}
 
 
 def dataset(name: str) -> DatasetFacts:
@@ -55,10 +55,10 @@ def _title(path: Path) -> str:
 
 
 def _facts(path: Path) -> DatasetFacts | None:
-    """The arguments of `FACTS = DatasetFacts(...)`, which are literals."""
+    """The arguments of `FACTS = DatasetFacts(...)`, which must be literals; None if the file has none."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         match node:
             case ast.Assign(targets=[ast.Name(id="FACTS")], value=ast.Call(keywords=arguments)):
-                given = {a.arg: ast.literal_eval(a.value) for a in arguments if a.arg}
-                return DatasetFacts(**given)
+                values = {a.arg: ast.literal_eval(a.value) for a in arguments if a.arg}
+                return DatasetFacts(**values)
     return None

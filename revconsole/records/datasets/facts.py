@@ -1,8 +1,8 @@
-"""What is known about a dataset without opening it: facts, and whether its files are on this machine.
+"""DatasetFacts: what is known about a dataset without opening it, and whether its files are on this machine.
 
-Each file in `revconsole/data/` that names a dataset has `FACTS = DatasetFacts(...)` with literal arguments
-only, so that the catalogue reads them without importing torch. Nothing here opens a data file: that a file
-is there says nothing about its content, which `revconsole.data` checks when it reads.
+Each file in `revconsole/data/` that names a dataset has `FACTS = DatasetFacts(...)` with literal arguments, so that
+the catalogue reads them without importing torch. Nothing here opens a data file; `revconsole.data` checks the content
+when it reads.
 """
 
 import os
@@ -30,26 +30,26 @@ class DatasetFacts:
     source: str
     licence: str
     mean: tuple[float, ...]
-    """Per channel over all training images, in [0, 1] units: identifies the dataset, not used to train."""
+    """Mean per channel over all training images in [0, 1] units; identifies the dataset, not used in training."""
     std: tuple[float, ...]
     train_per_class: tuple[int, ...]
-    """Training images of each class; one number stands for every class."""
+    """Training images of each class; a single number applies to every class."""
     test_per_class: tuple[int, ...]
     layouts: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = ()
     """Each accepted layout, in order of search: its name, the places it may be in (relative to the data
     folder, or absolute), its files (`x/` is a folder). The last is the one to get by hand."""
     by_settings: tuple[str, ...] = ()
-    """Settings of `data` that decide what is in it; the facts that they decide are 0 or empty here."""
+    """Settings in `data` that determine the content; facts that depend on them are 0 or empty here."""
     debian_package: str = ""
     download_megabytes: int = 0
-    """10⁶ bytes a download takes; 0 where nothing is downloaded."""
+    """Size of a download in 10⁶ bytes; 0 if nothing is downloaded."""
     download_from: tuple[str, ...] = ()
-    """Where a download comes from, the first that answers."""
+    """Addresses of a download, tried in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetFiles:
-    """Where the files of a dataset are, and in which layout."""
+    """The files of a dataset on this machine, and their layout."""
 
     place: Path
     layout: str
@@ -57,7 +57,7 @@ class DatasetFiles:
 
 
 def data_folder() -> Path:
-    """The folder that datasets live in: `REVCONSOLE_DATA`, else the user's cache. It may not exist yet."""
+    """The folder of all datasets: `REVCONSOLE_DATA`, or the user's cache. It may not exist yet."""
     chosen = os.environ.get("REVCONSOLE_DATA", "").strip()
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -65,9 +65,9 @@ def data_folder() -> Path:
 
 
 def found(facts: DatasetFacts, folder: Path) -> DatasetFiles | None:
-    """The first layout that is complete somewhere, or None; always None for a dataset without layouts.
+    """The first complete layout, or None; always None for a dataset without layouts.
 
-    Raises DataUnavailable where a place may not be looked into.
+    Raises DataUnavailable if a place may not be read.
     """
     for layout, places, names in facts.layouts:
         for place in places:
@@ -78,15 +78,15 @@ def found(facts: DatasetFacts, folder: Path) -> DatasetFiles | None:
 
 
 def present(facts: DatasetFacts, folder: Path) -> Path | None:
-    """The folder that holds the dataset, `folder` itself where it needs no files, or None."""
+    """The folder that holds the dataset (`folder` itself if it needs no files), or None."""
     if not facts.layouts:
         return folder
-    here = found(facts, folder)
-    return here.place if here else None
+    complete = found(facts, folder)
+    return complete.place if complete else None
 
 
 def how_to_get(facts: DatasetFacts, folder: Path) -> str:
-    """The tail of a sentence: which files to put where, and the Debian package where there is one."""
+    """The instruction which files to put where, with the Debian package if there is one."""
     _, places, names = facts.layouts[-1]
     advice = f"put {', '.join(names)} in {folder / places[0]}"
     if facts.debian_package:
@@ -95,7 +95,7 @@ def how_to_get(facts: DatasetFacts, folder: Path) -> str:
 
 
 def what_lacks(facts: DatasetFacts, folder: Path) -> str:
-    """The files that the most nearly complete place lacks, or nothing where no place has any."""
+    """The files missing from the most nearly complete place; empty if no place has any."""
     most, sentence = 0, ""
     for _, places, names in facts.layouts:
         for place in places:

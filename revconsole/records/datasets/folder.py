@@ -1,10 +1,10 @@
-"""A folder of images, by the names of the folders in it: its classes and its parts. No image is opened.
+"""A folder of images: its classes and parts, determined from folder names. No image is opened.
 
-Two layouts: `CLASS/…` for every class, or those below a part to train on, with parts to validate and to test on beside
-it. A part is known by any of its usual names, in any case (`train`, `Training`, `val`, `test_set`, …), where it holds
-folders. What may be a part and may be classes is refused, with what to do.
+There are two layouts: `CLASS/…` for every class, or class folders below a training part, with validation and test
+parts beside it. A part is recognised by any of its usual names in any case (`train`, `Training`, `val`, `test_set`,
+…) if it contains folders. An ambiguous folder is refused with a remedy.
 
-No link to a folder is followed, wherever it leads; only the folder itself may be reached by one.
+Links to folders are not followed; only the top folder itself may be reached by one.
 """
 
 import os
@@ -29,27 +29,27 @@ USUAL: dict[str, Part] = {
     **dict.fromkeys(("test", "testing", "tst"), "test"),
 }
 ENDINGS = re.compile("(?<=.)(data|dataset|folder|images|imgs|part|set|split)$")
-"""What people add to these words: `train_set`, `test-images`."""
+"""Suffixes that people add to these words: `train_set`, `test-images`."""
 OF_SYSTEMS = frozenset(
     {
         "#recycle", "#snapshot", "$recycle.bin", "@eadir", "@recycle", "@tmp", "__macosx", "__pycache__",
         "_thumbnails", "_thumbs", "lost+found", "system volume information", "thumbnails",
     }
 )  # fmt: skip
-"""Folders that a system puts there: a NAS, a desktop, an archive."""
+"""Names of folders created by systems: a NAS, a desktop, an archive."""
 NAMED = 3
-"""Of several names, so many are told."""
+"""Number of names listed in a sentence."""
 
 Passed = Counter[str]
-"""What is passed over, in words, and how often."""
+"""Count of ignored entries by description."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where the classes of a folder are, and its parts.
+    """The parts of a folder and its classes.
 
-    train: the folder that holds a folder of each class. validation, test: None where they are to be cut from it.
-    unlabelled: parts without a folder for each class. passed: what else is there, and belongs to nothing.
+    train: folder that contains one folder per class. validation, test: None if they are to be cut from `train`.
+    unlabelled: parts without class folders. passed: ignored entries.
     """
 
     root: Path
@@ -62,71 +62,71 @@ class Layout:
 
 
 def class_names(root: Path) -> tuple[str, ...]:
-    """The classes, sorted by name, from the names of folders alone. Raises what `laid_out` raises."""
+    """Names of the classes, sorted, from folder names only. Raises as `laid_out` does."""
     return laid_out(root).classes
 
 
 def laid_out(root: Path) -> Layout:
     """The classes and parts of a folder.
 
-    Raises DataUnavailable, with the place, where there are fewer than two classes, where what may be a part may be a
-    class, or where the folder cannot be read.
+    Raises DataUnavailable, naming the place, if there are fewer than two classes, if a folder may be a part or a
+    class, or if the folder cannot be read.
     """
     names, passed = folders(root)
     parts = [name for name in names if part_of(name)]
     nested = [name for name in parts if folders(root / name)[0]]
     if not any(part_of(name) == "train" for name in nested):
         return _classes_alone(root, names, parts=parts, nested=nested, passed=passed)
-    of = {part: _the_only(root, parts, part) for part in ("train", "validation", "test")}
+    folder_of = {part: _the_only(root, parts, part) for part in ("train", "validation", "test")}
     for name in names:
         if name not in parts:
             passed[f"{name}/ beside the parts"] += 1
-    train = of["train"] or root
+    train = folder_of["train"] or root
     return Layout(
         root=root,
         classes=_classes(train, folders(train)[0]),
         train=train,
-        validation=_labelled(of["validation"], nested),
-        test=_labelled(of["test"], nested),
-        unlabelled=tuple(part for part in of.values() if part and part.name not in nested),
+        validation=_labelled(folder_of["validation"], nested),
+        test=_labelled(folder_of["test"], nested),
+        unlabelled=tuple(part for part in folder_of.values() if part and part.name not in nested),
         passed=passed,
     )
 
 
 def part_of(name: str) -> Part | None:
-    """The part that a folder of that name usually holds, if any."""
+    """The part that a folder of this name usually holds; None if there is none."""
     bare = re.sub(r"[\s._-]", "", name.casefold())
     return USUAL.get(bare) or USUAL.get(ENDINGS.sub("", bare))
 
 
 def folders(folder: Path) -> tuple[list[str], Passed]:
-    """Names of the folders in a folder, sorted; and what is passed over. Raises what `entries` raises."""
-    found, passed = entries(folder)
-    return [entry.name for entry in found if is_folder(entry)], passed
+    """Sorted names of the subfolders, and the ignored entries. Raises as `entries` does."""
+    visible, passed = entries(folder)
+    return [entry.name for entry in visible if is_folder(entry)], passed
 
 
 def entries(folder: Path) -> tuple[list["os.DirEntry[str]"], Passed]:
-    """What is in a folder, in the order of the names; and what is passed over: hidden, or a system's own.
+    """The entries of a folder by name, and the ignored ones: hidden or created by a system.
 
-    Raises DataUnavailable where the folder cannot be read.
+    Raises DataUnavailable if the folder cannot be read.
     """
     try:
-        with os.scandir(folder) as found:
-            listed = sorted(found, key=lambda entry: entry.name)
+        with os.scandir(folder) as scan:
+            listed = sorted(scan, key=lambda entry: entry.name)
     except FileNotFoundError:
         raise DataUnavailable(no_folder(folder)) from None
     except OSError as error:
         raise _unreadable(folder, error) from error
     passed: Passed = Counter()
-    seen = []
+    visible = []
     for entry in listed:
         if entry.name.startswith("."):
             passed["hidden"] += 1
         elif entry.name.casefold() in OF_SYSTEMS:
             passed[f"{entry.name}/"] += 1
         else:
-            seen.append(entry)
-    return seen, passed
+            visible.append(entry)
+    return visible, passed
 
 
 def no_folder(folder: Path) -> str:
@@ -141,7 +141,7 @@ def no_folder(folder: Path) -> str:
 
 
 def is_folder(entry: "os.DirEntry[str]") -> bool:
-    """Whether it is a folder. Raises DataUnavailable for a link to one, wherever it leads, and where nobody can tell."""
+    """Whether the entry is a folder. Raises DataUnavailable for a link to a folder, and if the entry cannot be read."""
     try:
         return _is_folder(entry)
     except OSError as error:
@@ -165,7 +165,9 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 def _classes_alone(
     root: Path, names: list[str], *, parts: list[str], nested: list[str], passed: Passed
 ) -> Layout:
-    """The layout without parts. A part that holds no folder is an unlabelled one; `train` may be a vehicle."""
+    """The layout of a folder without parts. A part without subfolders is unlabelled, except `train`, which may be a
+    vehicle.
+    """
     if nested:
         raise DataUnavailable(
             f"{root / nested[0]} holds folders, as a part of a set does, and there is no part to train on beside it; "
@@ -173,7 +175,7 @@ def _classes_alone(
         )
     if parts and (len(parts) == len(names) or len({part_of(name) for name in parts}) > 1):
         raise DataUnavailable(
-            f"{_told(parts)} of {root} are parts of a set, and hold no folder for each class; "
+            f"{_listed(parts)} of {root} are parts of a set, and hold no folder for each class; "
             "put the images of each class in a folder of its own, e.g. train/cats/ and train/dogs/"
         )
     unlabelled = [name for name in parts if part_of(name) != "train"]
@@ -188,11 +190,11 @@ def _classes_alone(
 
 
 def _the_only(root: Path, parts: list[str], part: Part) -> Path | None:
-    """The folder that holds a part. Raises DataUnavailable where two claim to."""
+    """The folder that holds a part; None if there is none. Raises DataUnavailable if there are two."""
     names = [name for name in parts if part_of(name) == part]
     if len(names) > 1:
         raise DataUnavailable(
-            f"{_told(names)} of {root} may both be what to {part.replace('validation', 'validate')} on; "
+            f"{_listed(names)} of {root} may both be what to {part.replace('validation', 'validate')} on; "
             "keep one of them, or put their images together"
         )
     return root / names[0] if names else None
@@ -203,7 +205,7 @@ def _labelled(part: Path | None, nested: list[str]) -> Path | None:
 
 
 def _classes(top: Path, names: list[str]) -> tuple[str, ...]:
-    """The same names, if they can be those of classes. Raises DataUnavailable."""
+    """The names, checked to be those of classes. Raises DataUnavailable."""
     if len(names) < 2:
         inner = folders(top / names[0])[0] if names else []
         hint = (
@@ -223,45 +225,46 @@ def _folders(names: list[str]) -> str:
 
 
 def _refuse_parts_of_other_names(top: Path, names: list[str]) -> None:
-    """Raise DataUnavailable where all hold the same folders, as parts do, or hold folders and have a part in their name.
+    """Raise DataUnavailable if the folders look like parts: all hold the same folders, or hold folders and contain a
+    part's name.
 
-    One folder within each is common (`CLASS/images/…`), and no part: that would have two classes.
+    A single folder within each is common (`CLASS/images/…`) and not a part, which has at least two classes.
     """
     inner = _only_folders(top / names[0])
-    same, whole = inner, inner
+    common, nested = inner, inner
     for name in names[1:]:
-        if not whole:
+        if not nested:
             return
         inner = _only_folders(top / name)
-        same, whole = same & inner, inner
-    if whole and len(same) > 1:
+        common, nested = common & inner, inner
+    if nested and len(common) > 1:
         raise DataUnavailable(
-            f"{_told(names)} of {top} all hold the same folders ({_told(sorted(same))}): parts of a set do, and classes "
+            f"{_listed(names)} of {top} all hold the same folders ({_listed(sorted(common))}): parts of a set do, and classes "
             f"do not; name them train/ and test/, choose one, e.g. data.folder={top / names[0]}, or put all images of "
             "a class directly into its folder"
         )
-    worded = [name for name in names if USUAL.keys() & set(re.split("[^a-z]+", name.casefold()))]
-    if whole and worded:
+    part_like = [name for name in names if USUAL.keys() & set(re.split("[^a-z]+", name.casefold()))]
+    if nested and part_like:
         raise DataUnavailable(
-            f"{top / worded[0]} holds folders and is named as a part of a set; name the parts of {top} train/ and "
+            f"{top / part_like[0]} holds folders and is named as a part of a set; name the parts of {top} train/ and "
             "test/, with a folder of each class directly in them, or rename it"
         )
 
 
 def _only_folders(folder: Path) -> set[str]:
-    """Names of the folders in a folder without files; empty where there is a file, too. No more is read than needed."""
-    found = set()
-    with suppress(OSError), os.scandir(folder) as listed:  # said when its files are listed
-        for entry in listed:
+    """Names of the subfolders of a folder without files; empty if there is a file. Stops reading at the first file."""
+    names = set()
+    with suppress(OSError), os.scandir(folder) as scan:  # listing its files reports this
+        for entry in scan:
             if entry.name.startswith(".") or entry.name.casefold() in OF_SYSTEMS:
                 continue
             if not entry.is_dir(follow_symlinks=False):
                 return set()
-            found.add(entry.name.casefold())
-    return found
+            names.add(entry.name.casefold())
+    return names
 
 
-def _told(names: Iterable[str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     first = list(names)
     more = f" and {len(first) - NAMED:,} more" if len(first) > NAMED else ""
     return ", ".join(first[:NAMED]) + more

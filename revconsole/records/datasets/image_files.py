@@ -1,4 +1,4 @@
-"""Every image of a folder, by its name, in a fixed order, and what is passed over. No image is opened."""
+"""Every image file of a folder in a fixed order, and the ignored entries. No image is opened."""
 
 import os
 from collections import Counter
@@ -10,21 +10,21 @@ from revconsole.errors import DataUnavailable
 from revconsole.records.datasets.folder import Layout, Passed, entries, is_folder, laid_out
 
 TEST_SHARE = 0.2
-"""Of the images of a folder that has none set apart to test on: so many are, each class in proportion to within one."""
+"""Fraction of the images used as the test part of a folder without one, per class to within one image."""
 DEEPEST = 32
-"""Folders within a class, one in another, that are looked into."""
-TOLD = 6
-"""Of what is passed over, so many kinds are told by name."""
+"""Deepest nesting of folders within a class."""
+MOST_LISTED = 6
+"""Number of kinds of ignored entries listed by name."""
 
 Labelled = tuple[tuple[Path, int], ...]
-"""Files, each with the number of its class."""
+"""Files, each with its class number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageList:
     """Every image of a folder, in the order of the names.
 
-    validation, test: empty where the folder leaves them to be cut from `train`. passed: what is passed over, in words.
+    validation, test: empty if they are to be cut from `train`. passed: description of the ignored entries.
     """
 
     root: Path
@@ -34,35 +34,35 @@ class ImageList:
     test: Labelled
     passed: str
     parts: str
-    """What is trained, validated and tested on, by the names of the folders."""
+    """Description of the parts used for training, validation and test, by folder names."""
     links: int
-    """Files that are links to others within the folder."""
+    """Number of files that are links to other files in the folder."""
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """Images to train on, held out to validate on (0 where the run holds out its own) and tested on."""
+        """(training images, validation images of the folder's own part or 0, test images)."""
         train, validation, test = map(len, (self.train, self.validation, self.test))
         cut = 0 if test else round(TEST_SHARE * train)
         return train - cut, validation, test or cut
 
 
 def listed(root: Path, suffixes: frozenset[str]) -> ImageList:
-    """Every image below a folder: every file of one of these suffixes.
+    """Every file below a folder that has one of these suffixes.
 
-    Raises DataUnavailable, with the place, for what is not as it should be.
+    Raises DataUnavailable, naming the place, for an invalid layout.
     """
     layout = laid_out(root)
     passed: Passed = Counter(layout.passed)
-    look = _Look(root, suffixes, passed)
-    train = look.labelled(layout.train, layout.classes, apart=layout.train != root)
+    scan = _Scan(root, suffixes, passed)
+    train = scan.labelled(layout.train, layout.classes, apart=layout.train != root)
     validation, test = (
-        look.labelled(part, layout.classes, apart=True) if part else ()
+        scan.labelled(part, layout.classes, apart=True) if part else ()
         for part in (layout.validation, layout.test)
     )
     if layout.train != root:
-        look.beside(root)
+        scan.beside(root)
     for part in layout.unlabelled:
-        passed[f"without a class in {part.name}/"] += sum(1 for _ in look.images(part))
+        passed[f"without a class in {part.name}/"] += sum(1 for _ in scan.images(part))
     _refuse_empty(layout, train, suffixes)
     parts = _parts(layout, validation=bool(validation), test=bool(test))
     if not test:
@@ -73,14 +73,14 @@ def listed(root: Path, suffixes: frozenset[str]) -> ImageList:
         train=train,
         validation=validation,
         test=test,
-        passed=_told(passed),
+        passed=_described(passed),
         parts=parts,
-        links=look.links,
+        links=scan.links,
     )
 
 
-class _Look:
-    """A look through the folders below a root, which counts what it passes over."""
+class _Scan:
+    """A traversal of the folders below a root that counts ignored entries."""
 
     def __init__(self, root: Path, suffixes: frozenset[str], passed: Passed) -> None:
         self.inside = os.path.realpath(root)
@@ -88,19 +88,19 @@ class _Look:
         self.root, self.links = root, 0
 
     def labelled(self, part: Path, classes: tuple[str, ...], *, apart: bool) -> Labelled:
-        """The images of the classes in a part. apart: whether every folder in it has to be a class."""
+        """The images of a part with their class numbers. apart: whether every folder in the part must be a class."""
         number = {name: label for label, name in enumerate(classes)}
-        found, passed = entries(part)
-        folders = [entry.name for entry in found if is_folder(entry)]
-        strange = [name for name in folders if name not in number]
+        visible, passed = entries(part)
+        folders = [entry.name for entry in visible if is_folder(entry)]
+        unknown = [name for name in folders if name not in number]
         if apart:
             self.passed.update(passed)
-            if strange:
+            if unknown:
                 raise DataUnavailable(
-                    f"{part / strange[0]} is not a class to train on: those of {self.root} are "
+                    f"{part / unknown[0]} is not a class to train on: those of {self.root} are "
                     f"{', '.join(classes[:10])}"
                 )
-        self._pass_all(entry.name for entry in found if entry.name not in folders)
+        self._pass_all(entry.name for entry in visible if entry.name not in folders)
         return tuple(
             (file, number[name])
             for name in folders
@@ -117,15 +117,15 @@ class _Look:
             self._pass(Path(name), "beside the folders of classes")
 
     def images(self, folder: Path, depth: int = 0) -> Iterator[Path]:
-        """Images of a folder and of those below it, in the order of their names."""
+        """Images in a folder and its subfolders, in the order of their names."""
         if depth > DEEPEST:
             raise DataUnavailable(
                 f"below {folder.parents[depth - 1]} there are folders more than {DEEPEST} deep; "
                 "put the images of a class directly into its folder"
             )
-        found, passed = entries(folder)
+        visible, passed = entries(folder)
         self.passed.update(passed)
-        for entry in found:
+        for entry in visible:
             path = Path(entry.path)
             if is_folder(entry):
                 yield from self.images(path, depth + 1)
@@ -141,7 +141,7 @@ class _Look:
             self.passed[file.suffix.lower()[:12] or "no suffix"] += 1
 
     def _is_one(self, entry: "os.DirEntry[str]") -> bool:
-        """Whether it may be opened; a link that leads nowhere may, and then cannot be read."""
+        """Whether an entry is a file that may be opened; a dangling link counts, and fails when it is read."""
         if entry.is_symlink():
             if not Path(os.path.realpath(entry.path)).is_relative_to(self.inside):
                 raise DataUnavailable(
@@ -161,17 +161,17 @@ def _refuse_empty(layout: Layout, train: Labelled, suffixes: frozenset[str]) -> 
         return
     name = layout.classes[min(empty)]
     passed: Passed = Counter()
-    for _ in _Look(layout.root, suffixes, passed).images(layout.train / name):
+    for _ in _Scan(layout.root, suffixes, passed).images(layout.train / name):
         pass
-    there = f" (there are: {told})" if (told := _told(passed)) else ""
+    present = f" (there are: {listing})" if (listing := _described(passed)) else ""
     raise DataUnavailable(
-        f"class {name!r} of {layout.root} has no image to train on{there}; "
+        f"class {name!r} of {layout.root} has no image to train on{present}; "
         "add some (.jpg, .png, .tif, .webp, or another that Pillow reads) or remove its folder"
     )
 
 
 def _parts(layout: Layout, *, validation: bool, test: bool) -> str:
-    """What is trained, validated and tested on. validation, test: whether there are such images."""
+    """Description of the parts used. validation, test: whether those parts have images."""
     if layout.train == layout.root:
         return "a fifth is cut off to test on"
     names = [f"{layout.train.name}/ to train on"]
@@ -189,8 +189,8 @@ def _parts(layout: Layout, *, validation: bool, test: bool) -> str:
     return ", ".join(names)
 
 
-def _told(passed: Passed) -> str:
-    """What is passed over, the most frequent first."""
+def _described(passed: Passed) -> str:
+    """Ignored entries by description, most frequent first."""
     counted = [f"{count:,} {what}" for what, count in passed.most_common() if count]
-    more = f" and {len(counted) - TOLD:,} other kinds" if len(counted) > TOLD else ""
-    return ", ".join(counted[:TOLD]) + more
+    more = f" and {len(counted) - MOST_LISTED:,} other kinds" if len(counted) > MOST_LISTED else ""
+    return ", ".join(counted[:MOST_LISTED]) + more

@@ -1,27 +1,27 @@
-"""Kinds of image files that Pillow reads on this machine. Importing it loads Pillow."""
+"""Image formats that Pillow reads on this machine. Importing this module loads Pillow."""
 
 from functools import cache
 
 from PIL import Image
 
 NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"})
-"""Formats that Pillow knows by name only, or hands to another program."""
+"""Formats that Pillow only identifies, or passes to another program."""
 
 
 @cache
 def suffixes() -> frozenset[str]:
-    """Suffixes, in lower case, of all images that Pillow reads on this machine."""
+    """Lower-case file suffixes of all images that Pillow reads on this machine."""
     Image.init()
     read = formats()
     return frozenset(
         suffix
         for suffix, name in Image.registered_extensions().items()
-        if name in read or name == "MPO"  # which the reader of JPEG opens
+        if name in read or name == "MPO"  # the JPEG reader opens MPO
     )
 
 
 @cache
 def formats() -> tuple[str, ...]:
-    """The formats that are opened, whatever a file's name says."""
+    """Formats that are opened, independent of the file's name."""
     Image.init()
     return tuple(name for name in Image.ID if name not in NO_PICTURES)

@@ -1,4 +1,4 @@
-"""Facts of what a profile trains on, where its settings decide them: a folder of images, patches of another set."""
+"""Dataset facts that depend on settings: a folder of images, or patches of another dataset."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,54 +10,54 @@ from revconsole.records.sections.data import Data
 FOLDER = "imagefolder"
 PATCHES = "context_patches"
 STACKED = 2
-"""Patches of an example, one behind the other in its channels."""
+"""Number of patches of an example, stacked along its channels."""
 
 
 def facts_of(data: Data) -> DatasetFacts:
-    """Facts of the dataset as these settings make it.
+    """Facts of the dataset under these settings.
 
-    A folder's classes are read from its names; how many images it has is 0 until they are read.
-    Raises UnknownName, and DataUnavailable where a folder is not there.
+    The classes of a folder come from its names; its number of images stays 0 until they are counted. Raises
+    UnknownName, and DataUnavailable if a folder is missing.
     """
-    known = catalogue.dataset(data.dataset)
+    facts = catalogue.dataset(data.dataset)
     if data.dataset == FOLDER:
         classes = folder.class_names(Path(data.folder or "."))
-        return replace(known, classes=len(classes), size=data.image_size or 0)
+        return replace(facts, classes=len(classes), size=data.image_size or 0)
     if data.dataset == PATCHES:
         source = catalogue.dataset(data.source or "")
         return replace(
-            known,
+            facts,
             channels=STACKED * source.channels,
             size=data.patch_side,
             train_images=source.train_images,
             test_images=source.test_images,
         )
-    return known
+    return facts
 
 
 def image_size(data: Data) -> int:
-    """Side of the images a model sees, in pixels; no folder is looked into."""
+    """Side of the images the model sees, in pixels. Reads no folder."""
     own = data.patch_side if data.dataset == PATCHES else catalogue.dataset(data.dataset).size
     return data.crop or data.image_size or own
 
 
 def uncropped_size(data: Data) -> int:
-    """Side of the images that pieces are cropped from, in pixels; 0 where nobody said."""
+    """Side of the images before cropping, in pixels; 0 if the settings do not determine it."""
     if data.dataset == FOLDER:
         return data.image_size or 0
     return data.patch_side if data.dataset == PATCHES else catalogue.dataset(data.dataset).size
 
 
 def source_of(data: Data) -> Data:
-    """The settings of the images that patches are cut from."""
+    """The data settings of the dataset that patches are cut from."""
     return data.model_copy(update={"dataset": data.source, "image_size": data.source_size})
 
 
 def source_size(data: Data) -> int:
-    """Side of the images that patches are cut from, in pixels; 0 where nobody said."""
+    """Side of the images that patches are cut from, in pixels; 0 if the settings do not determine it."""
     return data.source_size or catalogue.dataset(data.source or "").size
 
 
 def extent(data: Data) -> int:
-    """Pixels each way that a patch, its neighbours on both sides and their jitter take."""
+    """Side of the square, in pixels, that a patch, its neighbours on both sides and their jitter need."""
     return 3 * data.patch_side + 2 * data.gap + 2 * data.jitter

@@ -1,1 +1,1 @@
-"""Files of a store: read within bounds, written so that its readers may read, and the clock of where they lie."""
+"""Files of a store: bounded reading, permissions, and the clock of the file system."""

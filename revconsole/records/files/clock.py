@@ -1,6 +1,8 @@
-"""Clock: what time it is where a store lies, for times of change are stamped there, by a file server say.
+"""Clock: the time at the place where a store lies, because a file server stamps modification times with its own
+clock.
 
-The clocks of two machines differ by seconds or, set wrongly, by days; the age of a file is told by one of them alone.
+The clocks of two machines differ by seconds or, if set wrongly, by days; the age of a file is measured by one clock
+only.
 """
 
 import os
@@ -10,32 +12,33 @@ from contextlib import suppress
 from pathlib import Path
 
 KEPT_SECONDS = 60.0
-"""How long a look at the other clock is good for; meanwhile time is counted by one that nobody sets."""
+"""Seconds for which one reading of the other clock is used; meanwhile the monotonic clock counts."""
 
-_looks: dict[int, tuple[float, float]] = {}
-"""By device: when it was looked at, by the clock that nobody sets, and what the file system said then."""
+_readings: dict[int, tuple[float, float]] = {}
+"""By device: (monotonic time of the reading, time by the file system's clock at that moment)."""
 
 
 def now_at(folder: Path) -> float:
-    """Seconds since 1970 by the clock of the file system of a folder.
+    """Seconds since 1970 by the clock of a folder's file system.
 
-    A file without a name is made there, once a minute at most. Where nothing can be written, the clock of this machine.
+    A temporary file is created there at most once per `KEPT_SECONDS`. If nothing can be written, the clock of this
+    machine counts.
     """
     with suppress(OSError):
         device, now = folder.stat().st_dev, time.monotonic()
-        look = _looks.get(device)
-        if look is None or not 0 <= now - look[0] < KEPT_SECONDS:
-            look = _looks[device] = (now, _stamped(folder))
-        return look[1] + now - look[0]
+        reading = _readings.get(device)
+        if reading is None or not 0 <= now - reading[0] < KEPT_SECONDS:
+            reading = _readings[device] = (now, _stamped(folder))
+        return reading[1] + now - reading[0]
     return time.time()
 
 
 def age(path: Path) -> float:
-    """Seconds since a file was last changed; below 0 for one of the future. Raises OSError."""
+    """Seconds since a file was last changed; negative for a time in the future. Raises OSError."""
     return now_at(path.parent) - path.stat().st_mtime
 
 
 def _stamped(folder: Path) -> float:
-    """The time that a new file gets. Raises OSError."""
+    """The modification time that a new file in the folder gets. Raises OSError."""
     with tempfile.TemporaryFile(dir=folder) as file:
         return os.fstat(file.fileno()).st_mtime

@@ -1,4 +1,4 @@
-"""Damage: what bytes that are not what was written raise on their way into our objects."""
+"""Damage: the exceptions that damaged or foreign content can raise while it is parsed."""
 
 UNREADABLE = (
     OSError,
@@ -6,6 +6,6 @@ UNREADABLE = (
     TypeError,
     LookupError,
     AttributeError,
-    ArithmeticError,  # a number too large for an integer column, or infinite where a whole one is due
-    RecursionError,  # brackets without end
+    ArithmeticError,  # a number too large for an integer column, or an infinite one
+    RecursionError,  # deeply nested brackets
 )

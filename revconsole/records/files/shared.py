@@ -1,6 +1,6 @@
-"""Shared files: the mode of a run's folder alone decides who may read the run, whatever the umask is.
+"""Shared files: the mode of a run's folder alone decides who may read the run, independent of the umask.
 
-Everything inside may be read by all who may enter, and written by its owner.
+Everything inside is readable for all who may enter the folder, and writable for its owner.
 """
 
 import os
@@ -12,7 +12,7 @@ ENTERED = 0o755
 
 
 def make_folder(path: Path, mode: int = ENTERED, *, exist_ok: bool = False) -> None:
-    """A new folder of this very mode. Raises OSError."""
+    """Create a folder with exactly this mode. Raises OSError."""
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:
@@ -23,7 +23,7 @@ def make_folder(path: Path, mode: int = ENTERED, *, exist_ok: bool = False) -> N
 
 
 def create(path: Path, content: bytes) -> None:
-    """A new file, forced to disk. Raises OSError, also if there is one."""
+    """Create a file and force it to disk. Raises OSError, also if it exists."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, READABLE), "wb") as file:
         set_mode(file.fileno(), READABLE)
         file.write(content)
@@ -32,6 +32,6 @@ def create(path: Path, content: bytes) -> None:
 
 
 def set_mode(file: Path | int, mode: int = READABLE) -> None:
-    """Give a file or folder, or an open one, its mode, as far as its file system knows modes."""
+    """Set the mode of a path or descriptor; ignored by file systems without modes."""
     with suppress(PermissionError):
         os.chmod(file, mode)  # noqa: PTH101  of an open file, too

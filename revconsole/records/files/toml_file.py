@@ -1,4 +1,4 @@
-"""TOML: a file, or a value, that somebody else wrote, read within bounds; whatever is wrong with it is one sentence."""
+"""TOML: reads a file or value written by a user within bounds, and reports any fault in one sentence."""
 
 import os
 import tomllib
@@ -9,9 +9,9 @@ from revconsole.errors import ProfileError
 from revconsole.records.files import bounded
 
 LARGEST_BYTES = 1 << 20
-"""A profile says a few hundred words; a file beyond this is something else."""
+"""Largest accepted profile; a profile has a few hundred words."""
 MOST_DIGITS = 4300
-"""Digits of the longest number that Python reads."""
+"""Digits of the longest integer that Python parses."""
 TOO_DEEP = "its tables or lists are nested beyond reason"
 TOO_LONG = f"a number in it has more than {MOST_DIGITS:,} digits"
 
@@ -21,13 +21,13 @@ Table = dict[str, Any]
 def read_table(path: Path) -> Table:
     """The content of a TOML file.
 
-    Raises ProfileError for what is missing, no regular file, larger than `LARGEST_BYTES` or not TOML; a pipe or a
-    device is not opened to be read.
+    Raises ProfileError if the file is missing, not regular, larger than `LARGEST_BYTES` or not TOML. Pipes and
+    devices are never read.
     """
     where = str(path)
     try:
-        found = Path(os.path.realpath(path))  # a profile may be a link, unlike a file of the store
-        text = bounded.read(found, LARGEST_BYTES).decode("utf-8-sig")
+        target = Path(os.path.realpath(path))  # a profile may be a link, unlike a file of the store
+        text = bounded.read(target, LARGEST_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         raise ProfileError(
             where, "", "no such file; `revconsole profiles` lists the known ones"
@@ -43,7 +43,7 @@ def read_table(path: Path) -> Table:
 
 
 def parsed(text: str) -> Table:
-    """TOML as a table. Raises ValueError with one sentence, also for depths and numbers beyond reason."""
+    """A TOML text as a table. Raises ValueError with one sentence, also for excessive nesting and numbers."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -55,7 +55,7 @@ def parsed(text: str) -> Table:
 
 
 def _why(error: OSError) -> str:
-    """Why a file cannot be read."""
+    """The sentence for a file that cannot be read."""
     if isinstance(error, bounded.OddFile):
         return f"{error.strerror}, so it is no profile"
     return f"cannot be read: {error.strerror}"

@@ -1,1 +1,1 @@
-"""What is measured or looked at outside of a run, as values that the lab may hold."""
+"""Results measured outside runs (benchmarks, samples, inspections, surveys), as torch-free values."""

@@ -1,6 +1,6 @@
-"""Benchmark: what `revconsole bench` is asked for, what it measured, and the arithmetic on that; torch-free.
+"""Benchmark: the request, the results and the arithmetic of `revconsole bench`; torch-free.
 
-Times are seconds, memory is in bytes. Raw timings are kept, one per round, so that every ratio can be made again.
+Times are in seconds, memory in bytes. One timing per round is kept, so every ratio can be recomputed.
 """
 
 import math
@@ -14,43 +14,45 @@ from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.words import spelled
 
 RECOMPUTED = 4 / 3
-"""What a step costs, in plain steps, whose activations are computed twice; for forecasts of the duration only."""
+"""Cost of a step that recomputes all activations, in plain steps; used only to forecast the duration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """One thing to measure. `stored_blocks`, beside backward `reversible`, is how many of the last blocks keep theirs."""
+    """One configuration to measure. stored_blocks: with backward `reversible`, the number of last blocks that store
+    activations.
+    """
 
     plan: Plan
     stored_blocks: int | None = None
 
     @property
     def scheme(self) -> str:
-        """Name of the scheme with those of its options that are not the default, as `--schemes` takes it."""
+        """Name of the scheme with its non-default options, in the syntax of `--schemes`."""
         chosen = self.plan.scheme.model_dump(exclude_defaults=True, exclude={"name"})
         options = ",".join(f"{key}={spelled(value)}" for key, value in chosen.items())
         return f"{self.plan.scheme.name}:{options}" if options else self.plan.scheme.name
 
     @property
     def backward(self) -> str:
-        """Where the activations come from, in words."""
+        """The source of the activations, in words."""
         if self.stored_blocks is None:
             return self.plan.backward
         return f"last {self.stored_blocks} stored"
 
     @property
     def depth(self) -> int | None:
-        """Blocks of the model, where the plan says so."""
+        """Number of blocks; None if the plan does not determine it."""
         return self.plan.model.depth if isinstance(self.plan.model, Vit) else None
 
     @property
     def batch(self) -> int:
-        """Images that go through the model at once."""
+        """Images per forward pass."""
         return self.plan.train.batch // self.plan.train.accumulate
 
     @property
     def cost(self) -> float:
-        """Roughly, against others of the same benchmark."""
+        """Rough duration relative to other configurations of the same benchmark."""
         blocks = self.depth or 1
         stored = blocks if self.plan.backward == "stored" else self.stored_blocks or 0
         return stored + (blocks - stored) * RECOMPUTED
@@ -58,12 +60,12 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What to measure. `left_out`: combinations that cannot be, each with its reason."""
+    """A benchmark to run. left_out: impossible combinations, each with its reason."""
 
     configurations: tuple[Configuration, ...]
     rounds: int
     memory_bytes: int
-    """The memory that the largest batch should fit into."""
+    """Memory that the largest batch must fit into."""
     left_out: tuple[str, ...] = ()
 
 
@@ -78,7 +80,7 @@ class TimingSpread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkRow:
-    """One configuration, measured so far; what is empty or None was not reached or cannot be measured here."""
+    """The measurements of one configuration so far; empty or None means not reached or not measurable here."""
 
     scheme: str
     backward: str
@@ -87,40 +89,42 @@ class BenchmarkRow:
     stored_blocks: int | None = None
     parameters: int | None = None
     seconds: tuple[float, ...] = ()
-    """Forward and backward of one batch, one number per round."""
+    """Seconds of forward and backward of one batch, one number per round."""
     forward_seconds: tuple[float, ...] = ()
-    """The forward part of the same steps."""
+    """Seconds of the forward in the same steps."""
     operations: int | None = None
-    """Floating-point operations of the same forward and backward, counted."""
+    """Floating-point operations of the forward and backward, counted."""
     kept_bytes: int | None = None
-    """What the forward keeps for the backward."""
+    """Bytes that the forward keeps for the backward."""
     fixed_bytes: int | None = None
-    """Parameters, buffers and the optimiser's state: there at any batch."""
+    """Bytes of parameters, buffers and optimiser state, independent of the batch."""
     peaks: tuple[tuple[int, int], ...] = ()
     """(batch, most bytes in use during a step above the fixed ones), by batch."""
     verified_batch: int | None = None
-    """The largest batch that was tried and fitted; None where none was tried."""
+    """Largest batch that ran and fitted; None if none was tried."""
     failed: str = ""
 
     @property
     def step(self) -> TimingSpread | None:
-        """Seconds of a step."""
+        """Median and quartiles of the seconds of a step; None without timings."""
         return spread(self.seconds)
 
     @property
     def peak_bytes(self) -> int | None:
-        """Most bytes in use during a step of the benchmark's batch, above the fixed ones."""
+        """Peak bytes of a step with the benchmark's batch, above `fixed_bytes`."""
         return dict(self.peaks).get(self.batch)
 
     @property
     def limit(self) -> float | None:
-        """1 + the forward's share of a step: one recomputation cannot cost less. Meant for stored rows."""
+        """1 + the forward's share of a step, the least that one recomputation can cost. Meaningful for stored rows."""
         if not self.seconds:
             return None
         return 1 + statistics.median(self.forward_seconds) / statistics.median(self.seconds)
 
     def largest_batch(self, memory_bytes: int) -> int | None:
-        """Largest batch predicted to fit, 0 if none does; None where peaks do not tell. See `predicted_batch`."""
+        """Largest batch predicted to fit, 0 if none does; None if the peaks do not determine it. See
+        `predicted_batch`.
+        """
         if self.fixed_bytes is None:
             return None
         return predicted_batch(self.peaks, memory_bytes - self.fixed_bytes)
@@ -128,7 +132,7 @@ class BenchmarkRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """Everything measured so far. `facts`: with what; `how`: one sentence per kind of number."""
+    """All measurements so far. facts: hardware and versions. how: one sentence per kind of number."""
 
     bench: Bench
     facts: Mapping[str, Scalar]
@@ -138,36 +142,36 @@ class Benchmark:
 
     @property
     def depths(self) -> tuple[int | None, ...]:
-        """In the order measured."""
+        """Depths in the order measured."""
         return tuple(dict.fromkeys(row.depth for row in self.rows))
 
     def stored(self, scheme: str, depth: int | None) -> BenchmarkRow | None:
-        """The row of a scheme with all activations kept."""
-        found = (r for r in self.rows if (r.scheme, r.depth) == (scheme, depth))
-        return next((r for r in found if r.backward == "stored"), None)
+        """The row of a scheme that stores all activations; None if there is none."""
+        candidates = (r for r in self.rows if (r.scheme, r.depth) == (scheme, depth))
+        return next((r for r in candidates if r.backward == "stored"), None)
 
     def of_plain(self, row: BenchmarkRow) -> float | None:
-        """Median step over that of the plain residual network, all activations kept."""
+        """Median step time relative to the plain residual network with all activations stored."""
         return _quotient(row, self.stored("residual", row.depth))
 
     def work(self, row: BenchmarkRow) -> float | None:
-        """Operations over those of the plain residual network, all activations kept."""
+        """Operations relative to the plain residual network with all activations stored."""
         plain = self.stored("residual", row.depth)
         if plain is None or not plain.operations or row.operations is None:
             return None
         return row.operations / plain.operations
 
     def of_own(self, row: BenchmarkRow) -> float | None:
-        """Median step over that of the same scheme with all activations kept."""
+        """Median step time relative to the same scheme with all activations stored."""
         return _quotient(row, self.stored(row.scheme, row.depth))
 
     def limit(self, row: BenchmarkRow) -> float | None:
-        """1 + the share of the forward in a step of this scheme with all activations kept."""
+        """1 + the forward's share of a step of this scheme with all activations stored."""
         stored = self.stored(row.scheme, row.depth)
         return stored.limit if stored else None
 
     def largest_batch(self, row: BenchmarkRow) -> int | None:
-        """The largest batch that fits `bench.memory_bytes`: tried where possible, else predicted."""
+        """Largest batch that fits `bench.memory_bytes`: tried if possible, else predicted."""
         if row.verified_batch is not None:
             return row.verified_batch
         return row.largest_batch(self.bench.memory_bytes)
@@ -175,7 +179,7 @@ class Benchmark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """How far a benchmark is. `share` is done, in [0, 1]; `seconds_left` a forecast."""
+    """Progress of a benchmark. share: finished fraction. seconds_left: forecast."""
 
     what: str
     share: float
@@ -184,7 +188,7 @@ class Update:
 
 
 def spread(seconds: Sequence[float]) -> TimingSpread | None:
-    """Median and quartiles, by linear interpolation between timings; None without any."""
+    """Median and quartiles, by linear interpolation between timings; None without timings."""
     if not seconds:
         return None
     if len(seconds) == 1:
@@ -194,9 +198,9 @@ def spread(seconds: Sequence[float]) -> TimingSpread | None:
 
 
 def predicted_batch(peaks: Sequence[tuple[int, int]], memory_bytes: int) -> int | None:
-    """Largest batch whose peak fits, on the straight line through the smallest and the largest measured batch.
+    """Largest batch whose peak fits, on the line through the smallest and the largest measured batch.
 
-    None where there are not two, or where the peak does not grow with the batch.
+    None if fewer than two batches were measured, or if the peak does not grow with the batch.
     """
     if len(peaks) < 2:
         return None

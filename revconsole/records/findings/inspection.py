@@ -1,6 +1,6 @@
-"""Inspection: what the kept weights of a run show: how its positions resemble each other, where its attention lies.
+"""Inspection: similarity of the position encodings and attention maps of a run's kept weights.
 
-Plain values, so that they may be drawn without torch. Shapes: G tokens on a side of the grid, N = G² tokens, D width.
+Plain values, which can be drawn without torch. Shapes: G tokens per side of the grid, N = G² tokens, D width.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ Rows = Sequence[Sequence[float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Positions:
-    """Position encodings of the patches' tokens, row by row of the image; that of a class token is left out.
+    """Position encodings of the patch tokens, row by row of the image, without the class token.
 
-    table: (N, D). similarity: (N, N), the cosine of every position with every other.
+    table: (N, D). similarity: (N, N), cosine similarity of every pair of positions.
     """
 
     kind: Literal["learned", "fixed"]
@@ -27,7 +27,7 @@ class Positions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attended:
-    """One test image, its class, what it was called, and the share of the attention that each patch has, (G, G).
+    """One test image with its class, the predicted class, and each patch's share of the attention, (G, G).
 
     The shares sum to 1 over the patches.
     """
@@ -40,7 +40,7 @@ class Attended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionRollout:
-    """Attention rolled out over blocks. of: whose it is. blocks: how many softmax attentions it went through."""
+    """Attention rolled out over blocks. of: whose attention. blocks: number of softmax attentions included."""
 
     of: Literal["the class token", "the mean over all tokens"]
     blocks: int
@@ -50,9 +50,9 @@ class AttentionRollout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What one checkpoint shows. best: whether it is of the best epoch, the one that was tested.
+    """The inspection of one checkpoint. best: whether it belongs to the best epoch, the tested one.
 
-    positions, attention: or the reason why there are none.
+    positions, attention: the result, or the reason why there is none.
     """
 
     epoch: int

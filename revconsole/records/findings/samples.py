@@ -1,4 +1,4 @@
-"""What a dataset looks like (pictures before and after preparation, class balance, statistics), and how fast it is."""
+"""Samples: pictures, class balance and statistics of a dataset, and the speed of its preparation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """Colours row by row, and a word under it."""
+    """An image as rows of colours, with a caption."""
 
     rows: tuple[tuple[Colour, ...], ...]
     caption: str
@@ -20,10 +20,9 @@ class Picture:
 class Samples:
     """A dataset as a run opens it.
 
-    before: images as they are stored. after: the same as a model is shown them in training, augmented and
-    standardised, each stretched to its own darkest and brightest value. counts: images of each class, by part.
-    mean, std: per channel of the training split, in [0, 1] units. read: what was read, in one line. notes: what
-    was left out, if anything.
+    before: images as stored. after: the same images as the model sees them in training, augmented and standardised,
+    each stretched to its own range of values. counts: images of each class, by part. mean, std: per channel of the
+    training split, in [0, 1] units. read: description of the files, in one line. notes: omissions, if any.
     """
 
     dataset: str
@@ -40,7 +39,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throughput:
-    """How fast the data alone is prepared: seconds of a batch, the median and the extremes of so many."""
+    """Speed of data preparation alone: median, minimum and maximum seconds of a batch over `batches` batches."""
 
     device: str
     threads: int
@@ -52,15 +51,16 @@ class Throughput:
 
     @property
     def images_per_second(self) -> float:
-        """At the median."""
+        """Images per second at the median batch time."""
         return self.images / self.median_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How fast training goes: seconds of a batch, medians, of the data alone, of the model's step alone, and of both.
+    """Speed of training: median seconds of a batch for the data alone, the model's step alone, and both together.
 
-    images: in a batch. rounds: in which each of the three was timed in turn. ahead: whether batches were made ahead.
+    images: per batch. rounds: number of rounds in which the three were timed in turn. ahead: whether batches were
+    prepared ahead.
     """
 
     device: str
@@ -74,10 +74,10 @@ class Pace:
 
     @property
     def waiting(self) -> float:
-        """The share of a training step that the model alone would not take."""
+        """Fraction of a training step spent beyond the model's own time."""
         return max(0.0, 1 - self.model_seconds / self.both_seconds)
 
     @property
     def bound_by(self) -> Literal["data", "model"]:
-        """Which of the two is slower, hence sets the pace."""
+        """The slower of the two, which limits the speed."""
         return "data" if self.data_seconds > self.model_seconds else "model"

@@ -1,4 +1,4 @@
-"""What the survey of one model found, and the file that keeps the surveys of a whole library."""
+"""Survey: which blocks of one library model can be rewired, and the cache file for a whole library."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,12 @@ from revconsole import __version__
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surveyed:
-    """What of one model can be rewired.
+    """The rewirable blocks of one model.
 
-    family: the file of the library that holds it. blocks: how many are wired by a scheme that takes
-    any block; blocks_of_two: by one that needs attention and MLP apart; blocks_joined: if it also
-    hands both streams on side by side. stacks: path → blocks, for any block. left: path → why not.
+    family: file of the library that defines it. blocks: number of blocks wired by a scheme that accepts any block;
+    blocks_of_two: by a scheme that needs attention and MLP apart; blocks_joined: by one that also concatenates both
+    streams. stacks: path → number of blocks, for any block. left: path → reason why it stays unwired. The field names
+    are keys of the cache file.
     """
 
     model: str
@@ -29,12 +30,12 @@ class Surveyed:
 
 
 def kept_file(library: str) -> Path:
-    """Where the surveys of one version of the library by this version of revconsole are kept."""
+    """Path of the survey cache for one version of the library and of revconsole."""
     return platformdirs.user_cache_path("revconsole") / f"models-{library}-{__version__}.json"
 
 
 def kept(path: Path) -> dict[str, Surveyed]:
-    """The surveys in a file by model; none if it is missing or damaged, as they can be made again."""
+    """The cached surveys by model; empty if the file is missing or damaged."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
         return {entry["model"]: Surveyed(**entry) for entry in entries}
@@ -43,11 +44,11 @@ def kept(path: Path) -> dict[str, Surveyed]:
 
 
 def keep(path: Path, surveys: Sequence[Surveyed]) -> None:
-    """Replace the file; a cache that cannot be written is done without."""
+    """Replace the cache file; does nothing if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
-        part.write_text(json.dumps([asdict(each) for each in surveys]), encoding="utf-8")
+        part.write_text(json.dumps([asdict(survey) for survey in surveys]), encoding="utf-8")
         part.replace(path)
     except OSError:
         return

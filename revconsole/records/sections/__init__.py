@@ -1,9 +1,8 @@
-"""Sections of a profile, one class each, a file per key of the profile: everything a user can set, its range, its default, its meaning.
+"""Sections of a profile, one class each: every setting with its range, default and meaning.
 
-The string under each field is its documentation: `--help`, the launch form and `revconsole show` print it.
-Sections with several kinds (`model`, `scheme`, `optimizer`, `schedule`, `objective`) are told apart by one key, so a
-setting exists only where it means something: there is no gamma beside `name = "residual"`. The union at the end of
-their file is the list of the kinds: to add one, a class and its line there.
+The string under each field is its documentation; `--help`, the launch form and `revconsole show` print it. Sections
+with several kinds (`model`, `scheme`, `optimizer`, `schedule`, `objective`) are distinguished by one key, so a
+setting exists only where it has a meaning: there is no gamma beside `name = "residual"`.
 """
 
 from typing import Any, Literal, get_args
@@ -34,7 +33,7 @@ KINDS: dict[str, tuple[str, dict[str, type[Section]]]] = {
     "schedule": _kinds(Schedule),
     "objective": _kinds(Objective),
 }
-"""For each section with several kinds: the key that tells them apart, and the kinds."""
+"""For each section with several kinds: the key that distinguishes them, and the section classes by kind."""
 
 __all__ = [
     "KINDS",

@@ -1,4 +1,4 @@
-"""The section of the images."""
+"""Section of the images: dataset, split, augmentation, standardisation."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,7 +21,7 @@ AUGMENTATIONS = (
     "cutmix",
     "repeats",
 )
-"""The settings that change training images at random, in the order they do."""
+"""Settings that change training images at random, in the order in which they apply."""
 
 
 def _word_for(value: Any) -> Any:
@@ -37,23 +37,29 @@ class Data(Section):
     dataset: str = Field(default="digits", examples=["digits", "cifar10", "imagefolder"])
     """Name of the dataset; `revconsole data` lists them."""
     folder: str | None = Field(default=None, min_length=1, examples=["~/photos"])
-    """Of imagefolder: where the images are; kept as an absolute path."""
+    """With imagefolder: folder of the images; kept as an absolute path."""
     on_bad_image: Literal["skip", "fail"] = "fail"
-    """Of imagefolder: an image that cannot be read ends the run, or is left out and said so; an error of the disk ends it anyway."""
+    """With imagefolder: whether an unreadable image ends the run or is skipped and reported; a disk error always ends
+    it.
+    """
     source: str | None = Field(default=None, min_length=1, examples=["cifar10"])
-    """Of context_patches: the dataset that patches are cut from."""
+    """With context_patches: dataset that patches are cut from."""
     source_size: int | None = Field(default=None, ge=4, le=4096)
-    """Of context_patches from imagefolder: side that its images are brought to before, in pixels."""
+    """With context_patches from imagefolder: side to which its images are resized first, in pixels."""
     patch_side: int = Field(default=8, ge=2, le=1024)
-    """Of context_patches: side of a patch, in pixels."""
+    """With context_patches: side of a patch, in pixels."""
     gap: int = Field(default=2, ge=0, le=1024)
-    """Of context_patches: pixels between two patches; without a gap, their edges give the answer away."""
+    """With context_patches: pixels between two patches; without a gap, their edges reveal the answer."""
     jitter: int = Field(default=1, ge=0, le=1024)
-    """Of context_patches: pixels that each patch is moved by, at most, each way."""
+    """With context_patches: largest shift of each patch in each direction, in pixels."""
     views: Literal[1, 2] = 1
-    """Of context_patches: 1 stacks both patches as channels; 2 shows each to one shared network, with a head over both."""
+    """With context_patches: 1 stacks both patches as channels; 2 passes each through one shared network, with a head
+    over both.
+    """
     cut_seed: int = Field(default=0, ge=0)
-    """Of context_patches: seed of the cuts, apart from the run's: the same source and seed, the same patches."""
+    """With context_patches: seed of the cuts, independent of the run's seed; the same source and seed give the same
+    patches.
+    """
     validation: float = Field(default=0.1, gt=0, lt=1)
     """Fraction of the training images held out to choose the best epoch."""
     split_seed: int = Field(default=0, ge=0)
@@ -107,30 +113,32 @@ class Data(Section):
     fingerprint: str | None = Field(
         default=None, min_length=12, max_length=64, examples=["84c13c91b242"]
     )
-    """Refuse to train unless the data's fingerprint starts so: two people, the same images."""
+    """Refuse to train unless the fingerprint of the data starts with this text, so that two people use the same
+    images.
+    """
 
     @field_validator("folder")
     @classmethod
     def _absolute(cls, folder: str | None) -> str | None:
-        """A run may go on in another process, from another working folder."""
+        """An absolute path, because the run may continue in a process with another working folder."""
         return None if folder is None else str(Path(folder).expanduser().absolute())
 
     def held_out(self, images: int) -> int:
-        """How many of so many training images are validated on."""
+        """Number of validation images among `images` training images."""
         return round(self.validation * images)
 
     @property
     def mirrors(self) -> bool:
-        """Whether training images are mirrored."""
+        """Whether training images are mirrored at random."""
         return self.flip or self.augment == "crop-flip"
 
     @property
     def mixes(self) -> bool:
-        """Whether training images are mixed, and their labels with them."""
+        """Whether training images and their labels are mixed."""
         return self.mixup > 0 or self.cutmix > 0
 
     @property
     def augmentations(self) -> dict[str, str | int | float | bool]:
-        """What is done to the training images, each with its setting; empty if nothing is."""
+        """The active augmentations with their settings; empty if there are none."""
         done = {name: getattr(self, name) for name in AUGMENTATIONS}
         return {n: v for n, v in done.items() if v != type(self).model_fields[n].default}

@@ -1,4 +1,4 @@
-"""Sections of the architectures."""
+"""Sections of the architectures, one class each."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from revconsole.records.sections.section import Section
 
 LARGEST_GAMMA = 1e6
 HUB = re.compile(r"^(hf[-_]hub:)?timm/(?=[^/]+$)")
-"""In front of the names of timm's own models on the hub."""
+"""Prefix of the names of timm's models on the Hugging Face hub."""
 
 
 class Vit(Section):
@@ -53,7 +53,7 @@ class Vit(Section):
     pretrained: str | None = Field(default=None, max_length=200, examples=["run:k7w2mq9x"])
     """Start from the encoder of a run of this store, at its best epoch: run:ID; the head is re-initialised."""
     pretrained_sha256: str | None = Field(default=None, max_length=64, examples=["4be1…"])
-    """Of that run's last weights; filled in when the run is planned, and asked for before it trains."""
+    """Hash of that run's last weights; recorded when the run is planned and required before it trains."""
 
 
 class TimmModel(Section):
@@ -74,20 +74,20 @@ class TimmModel(Section):
     pretrained: bool | str = Field(default=False, examples=[False, True, "run:k7w2mq9x"])
     """Start from timm's published weights (needs the network, or them in the local hub cache), or from a run: run:ID."""
     pretrained_sha256: str | None = Field(default=None, max_length=64, examples=["4be1…"])
-    """Of that run's last weights; filled in when the run is planned, and asked for before it trains."""
+    """Hash of that run's last weights; recorded when the run is planned and required before it trains."""
     weights: str | None = Field(default=None, min_length=1, examples=["vit.safetensors"])
     """Start from this weights file (.pth, .safetensors) instead; kept as an absolute path."""
 
     @field_validator("name")
     @classmethod
     def _without_hub(cls, name: str) -> str:
-        """As the hub writes it, hf-hub:timm/NAME, it is the same model."""
+        """The name without the hub's prefix, hf-hub:timm/NAME."""
         return HUB.sub("", name)
 
     @field_validator("weights")
     @classmethod
     def _absolute(cls, weights: str | None) -> str | None:
-        """A run may go on in another process, from another working folder."""
+        """An absolute path, because the run may continue in a process with another working folder."""
         return None if weights is None else str(Path(weights).expanduser().absolute())
 
 
@@ -141,7 +141,7 @@ class Svm(Section):
     @field_validator("gamma", mode="before")
     @classmethod
     def _scale_or_number(cls, gamma: Any) -> Any:
-        """One sentence in place of one for each of the two."""
+        """Check both alternatives at once, so that the user gets one sentence instead of one for each."""
         number = isinstance(gamma, int | float) and not isinstance(gamma, bool)
         if gamma == "scale" or (number and 0 < gamma <= LARGEST_GAMMA):
             return gamma

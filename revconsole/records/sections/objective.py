@@ -1,4 +1,4 @@
-"""Sections of the objectives: what a run minimises."""
+"""Sections of the objectives, which define what a run minimises."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -10,14 +10,14 @@ from revconsole.records.sections.section import Section
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:
-    """By which metric of the validation an epoch is better than another."""
+    """The validation metric that decides which epoch is better."""
 
     metric: str
     higher: bool
 
     @property
     def words(self) -> str:
-        """As it is said in a sentence."""
+        """The metric's name as words."""
         return self.metric.replace("_", " ").replace("knn", "k-NN")
 
     def score(self, value: float) -> float:
@@ -61,9 +61,11 @@ class Dino(Section):
     bottleneck: int = Field(default=128, ge=1, le=65_536)
     """Width in front of the last, weight-normed layer."""
     momentum: float = Field(default=0.996, ge=0, le=1)
-    """Of the teacher's weights at the first step; rises to 1 by half a cosine."""
+    """Momentum of the teacher's weights at the first step; rises to 1 along half a cosine."""
     centre_momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Of the mean of the teacher's outputs, which is taken off them so that none of them wins for every image."""
+    """Momentum of the mean of the teacher's outputs, which is subtracted from them so that no output wins for every
+    image.
+    """
     student_temperature: float = Field(default=0.1, gt=0, le=10)
     """Divides the student's outputs."""
     teacher_temperature: float = Field(default=0.04, gt=0, le=10)

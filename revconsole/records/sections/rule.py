@@ -1,8 +1,8 @@
-"""Rule: a cross-field rule of a plan that is broken, as the key to change and one sentence."""
+"""Rule: a violated rule between settings, as the key to change and one sentence."""
 
 
 class Rule(ValueError):  # noqa: N818  pydantic turns it into an error of the profile
-    """A cross-field rule is broken: the key to change, and the sentence."""
+    """A rule between settings is violated: the key to change, and a sentence."""
 
     def __init__(self, key: str, sentence: str) -> None:
         self.key = key

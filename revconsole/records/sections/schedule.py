@@ -1,4 +1,4 @@
-"""Sections of the learning rate's schedules."""
+"""Sections of the learning-rate schedules."""
 
 from typing import Annotated, Literal
 

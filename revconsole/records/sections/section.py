@@ -1,4 +1,4 @@
-"""What all sections have in common."""
+"""Section: the base class of all sections of a profile."""
 
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -6,11 +6,11 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict, model_validator
 
 UNSET = "none"
-"""What unsets a setting that may be unset: TOML and a command line have no other word for it."""
+"""Word that unsets an optional setting; TOML has no null."""
 
 
 class Section(BaseModel):
-    """A frozen table of a profile: unknown keys are errors, numbers are not guessed from text."""
+    """A frozen table of a profile: unknown keys are errors, and text is not converted to numbers."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, allow_inf_nan=False

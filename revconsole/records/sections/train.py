@@ -1,4 +1,4 @@
-"""The section of the training."""
+"""Section of the training: length, batch, precision, device, checkpoints."""
 
 from typing import Literal
 
