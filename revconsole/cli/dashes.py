@@ -44,6 +44,6 @@ def _key(name: str) -> str:
     """The setting that is called so; empty if there is none, or if it is of several sections."""
     if "." in name:
         return name
-    from revconsole.records.settings.layer import called  # pydantic: not for --help
+    from revconsole.records.settings.layer import setting_named  # pydantic: not for --help
 
-    return called(name.replace("-", "_"))
+    return setting_named(name.replace("-", "_"))

@@ -267,7 +267,7 @@ def test_a_damaged_file_is_not_raised_and_the_other_runs_are_unaffected(
             store.cache_row(run_id)
     made.age(store.folder(good))
     before = {row.id: row for row in store.list()}
-    store_cache.write(store.root, {good: store._listing._kept[good]})
+    store_cache.write(store.root, {good: store._table._kept[good]})
 
     harm(store.folder(bad) / file, *how)
 

@@ -178,7 +178,7 @@ def test_the_index_is_as_private_as_the_runs_it_has_rows_of(store, plan, monkeyp
         for path in (store.folder(run_id), *store.folder(run_id).rglob("*")):
             os.utime(path, (old, old))
     store.list()
-    store_cache.write(store.root, store._listing._kept)
+    store_cache.write(store.root, store._table._kept)
     kept = store.root / store_cache.FILE
 
     assert len(store_cache.read(store.root)) == 2
@@ -189,7 +189,7 @@ def test_the_index_is_as_private_as_the_runs_it_has_rows_of(store, plan, monkeyp
     for path in (private, *private.rglob("*")):
         os.utime(path, (old, old))
     store.list()
-    store_cache.write(store.root, store._listing._kept)
+    store_cache.write(store.root, store._table._kept)
 
     assert len(store_cache.read(store.root)) == 3
     assert kept.stat().st_mode & 0o777 == 0o600, "one private run makes it private"

@@ -317,7 +317,7 @@ def test_how_long_a_run_has_been_silent_is_told_by_the_clock_that_stamps_its_log
     run_id, attempt = run
     ours = time.time
     monkeypatch.setattr(time, "time", lambda: ours() + ahead)
-    clock._looks.clear()
+    clock._readings.clear()
     assert said(store, run_id) == ("running", "")
 
     silent_for(attempt, state.STALL_SECONDS + 5)

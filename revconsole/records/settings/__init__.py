@@ -1,1 +1,3 @@
-"""From what a person wrote to plans: profiles, studies, rules between settings, and the sentences when one is broken."""
+"""Settings: from profiles and studies to plans, with the rules between settings and the messages when one is
+violated.
+"""

@@ -1,12 +1,12 @@
-"""Changes: what `resume` may change of a run without changing its past, and the plan that comes of it.
+"""Changes: what `resume` may change of a run without changing its past, and the resulting plan.
 
-plan.json stays what it was. An attempt that was begun with changes carries them in its folder, and whoever reads the
-plan of the run gets them applied, in the order of the attempts.
+plan.json stays as it was. An attempt that begins with changes stores them in its folder, and every reader of the plan
+applies them in the order of the attempts.
 
-    data.folder, model.weights   the same data and weights, elsewhere; the fingerprint of the data is asked for
-    train.device, data.place     where the rest of the run is computed, and where its images lie meanwhile
-    train.epochs, train.steps    more of them: the run is lengthened. Up to its old end everything is as it was; beyond,
-                                 what follows the length of the run (the learning rate) is that of the new length
+    data.folder, model.weights   the same data and weights in another place; the data's fingerprint is checked
+    train.device, data.place     where the rest of the run is computed, and where its images are kept
+    train.epochs, train.steps    a greater length. Up to the old end everything stays as it was; beyond it, whatever
+                                 depends on the length (the learning rate) follows the new length
 """
 
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE
 
 Changes = Mapping[str, Any]
-"""Values by dotted key."""
+"""New values by dotted key."""
 LENGTHS = ("train.epochs", "train.steps")
 KEYS = ("data.folder", "data.place", "model.weights", "train.device", *LENGTHS)
 
 
 def changed(plan: Plan, changes: Changes) -> Plan:
-    """The plan with changes; one whose length changes remembers its old end.
+    """The plan with changes applied; a changed length is added to `lengthened`.
 
-    Raises ProfileError for what no plan allows, and DataUnavailable.
+    Raises ProfileError for an invalid plan, and DataUnavailable.
     """
     table = plan.model_dump()
     for key, value in changes.items():
@@ -44,12 +44,12 @@ def changed(plan: Plan, changes: Changes) -> Plan:
 
 
 def length(plan: Plan) -> int:
-    """How long a run is, in what it counts: steps where the plan names them, else epochs."""
+    """Length of a run in its own unit: steps if the plan sets them, else epochs."""
     return plan.train.steps or plan.train.epochs
 
 
 def check_keys(plan: Plan, changes: Changes) -> None:
-    """Refuse settings that would change the past of a run. Raises ProfileError."""
+    """Raise ProfileError for settings that would change the past of a run."""
     for key in changes:
         if key not in KEYS:
             raise ProfileError(
@@ -64,9 +64,9 @@ def check_keys(plan: Plan, changes: Changes) -> None:
 
 
 def check_length(plan: Plan, changes: Changes, *, finished: bool, early: bool) -> None:
-    """Refuse a length that is none beyond that of the run, or that it cannot have any more.
+    """Raise ProfileError unless a new length is greater than the run's and still possible.
 
-    finished: whether the run came to its end; early: before its last epoch. Raises ProfileError.
+    finished: whether the run completed. early: whether it ended before its last epoch.
     """
     for key in LENGTHS:
         if key in changes:

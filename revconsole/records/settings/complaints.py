@@ -1,4 +1,4 @@
-"""Complaints: pydantic's report on a plan, as one sentence for the person who wrote the profile."""
+"""Complaints: turns pydantic's report on a plan into one sentence per problem."""
 
 from collections.abc import Mapping, Sequence
 from types import NoneType
@@ -31,19 +31,19 @@ BOUNDS = {
     "less_than_equal": ("le", "at most"),
 }
 RETIRED = {"train": ("overlap",)}
-"""Settings by section that there once were and that changed no result: plans of old runs are read without them."""
+"""Removed settings by section that never changed a result; plans of old runs are read without them."""
 
 
 def every(error: ValidationError, table: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The dotted key and the sentence of each problem."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    """(dotted key, sentence) for each problem."""
+    by_key: dict[str, list[dict[str, Any]]] = {}
     for problem in error.errors(include_url=False):
-        found.setdefault(_key(dict(problem)), []).append(dict(problem))
-    return [(key, _sentence(problems, table)) for key, problems in found.items()]
+        by_key.setdefault(_key(dict(problem)), []).append(dict(problem))
+    return [(key, _sentence(problems, table)) for key, problems in by_key.items()]
 
 
 def without(key: str, chosen: Sequence[str]) -> str:
-    """Why a setting does not apply to the kinds that were chosen, and which kinds have it."""
+    """Why a setting does not apply to the chosen kinds, and which kinds have it."""
     section, _, field = key.partition(".")
     owners = [name for name, cls in KINDS[section][1].items() if field in cls.model_fields]
     kinds = _and([repr(kind) for kind in chosen])
@@ -67,7 +67,7 @@ def _rule(problem: dict[str, Any]) -> Rule | None:
 
 
 def _path(problem: dict[str, Any]) -> list[str]:
-    """Section, kind if it has kinds, and field, without which of its types the field was taken for."""
+    """Section, kind (if it has kinds) and field, without the union member that pydantic appends."""
     path = [str(part) for part in problem["loc"]]
     return path[: 3 if path[0] in KINDS else 2]
 
@@ -78,31 +78,31 @@ def _key(problem: dict[str, Any]) -> str:
 
 
 def _dotted(path: list[str]) -> str:
-    """The key as the user wrote it: pydantic puts the kind of a section between section and field."""
+    """The key as the user wrote it, without the kind that pydantic inserts between section and field."""
     if path[0] not in KINDS:
         return ".".join(path)
     return ".".join([path[0], *path[2:]]) if len(path) > 1 else f"{path[0]}.{KINDS[path[0]][0]}"
 
 
 def _sentence(problems: list[dict[str, Any]], table: Mapping[str, Any]) -> str:
-    """What is wrong with one setting; one of several types has a problem for each."""
+    """What is wrong with one setting. A setting with several types has one problem per type."""
     problem = problems[0]
     if rule := _rule(problem):
         return str(rule)
-    path, kind, given = _path(problem), problem["type"], problem.get("input")
+    path, kind, value = _path(problem), problem["type"], problem.get("input")
     if kind == "extra_forbidden":
         return _unknown_field(path)
     if kind == "union_tag_invalid":
         return _unknown_kind(path[0], table)
     if kind == "literal_error":
-        return f"{shown(given)} is not one of {problem['ctx']['expected'].replace(' or ', ', ')}"
-    wanted = _requirement(problems) + _or_none(path)
-    lists = "; lists go into [vary]" if isinstance(given, list) else ""
-    return f"{wanted}, not {shown(given)}{lists}"
+        return f"{shown(value)} is not one of {problem['ctx']['expected'].replace(' or ', ', ')}"
+    requirement = _requirement(problems) + _or_none(path)
+    lists = "; lists go into [vary]" if isinstance(value, list) else ""
+    return f"{requirement}, not {shown(value)}{lists}"
 
 
 def _or_none(path: list[str]) -> str:
-    """Words for a setting that may also be unset."""
+    """The words " or none" if the setting may be unset; else empty."""
     kinds = KINDS.get(path[0], ("", {}))[1]
     owner = kinds.get(path[1]) if kinds and len(path) > 1 else _section_class(path[0])
     field = owner.model_fields.get(path[-1]) if owner else None
@@ -110,13 +110,13 @@ def _or_none(path: list[str]) -> str:
 
 
 def _requirement(problems: list[dict[str, Any]]) -> str:
-    """What a value should be, without saying what it was."""
+    """What a value should be, without the value itself."""
     kind, message = problems[0]["type"], str(problems[0]["msg"])
     if kind in BOUNDS:
         name, words = BOUNDS[kind]
         return f"should be {words} {problems[0]['ctx'][name]}"
     if kind in NOUNS:
-        nouns = [NOUNS[each["type"]] for each in problems if each["type"] in NOUNS]
+        nouns = [NOUNS[problem["type"]] for problem in problems if problem["type"] in NOUNS]
         return f"should be {' or '.join(nouns)}"
     return f"{message[:1].lower()}{message[1:]}"
 

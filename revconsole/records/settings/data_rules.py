@@ -1,4 +1,4 @@
-"""What the settings of the data ask of one another, and of the images they are about."""
+"""Rules between the data settings, and between them and the images."""
 
 from pathlib import Path
 
@@ -16,12 +16,12 @@ OF_PICTURES = frozenset(
 )  # fmt: skip
 OF_COLOURS = frozenset({"rand_augment", "colour_jitter"})
 MOST_WHITENED = 4096
-"""Values of an image that zca takes: its eigen-decomposition costs their cube, a minute at this size."""
+"""Most values per image for zca; its eigen-decomposition costs their cube, a minute at this size."""
 USUAL_SHARE = Data.model_fields["validation"].default
 
 
 def check_data(data: Data) -> None:
-    """No file is looked at where all is well: a plan is also read back where its data is not."""
+    """Raise Rule for the first violated rule. Reads no file, because plans are also read where their data is missing."""
     if sources.FOLDER in {data.dataset, data.source}:
         if data.folder is None:
             raise Rule("data.folder", "say where the images are, e.g. data.folder=~/photographs")
@@ -84,19 +84,20 @@ def _check_pieces(least: float, data: Data) -> None:
 
 
 def _check_patches(data: Data) -> None:
-    known = [
+    sources_with_images = [
         name
         for name, facts in catalogue.datasets().items()
         if facts.size > 1 or name == sources.FOLDER
     ]
     if data.source is None:
         raise Rule(
-            "data.source", f"say what to cut the patches from; there are: {', '.join(known)}"
+            "data.source",
+            f"say what to cut the patches from; there are: {', '.join(sources_with_images)}",
         )
-    if data.source not in known:
+    if data.source not in sources_with_images:
         raise Rule(
             "data.source",
-            f"there is no set of images {data.source!r}{nearest(data.source, known)}",
+            f"there is no set of images {data.source!r}{nearest(data.source, sources_with_images)}",
         )
     size, needed = sources.source_size(data), sources.extent(data)
     if not size:
@@ -117,9 +118,9 @@ def _check_patches(data: Data) -> None:
 
 
 def refuse_nonsense(settings: Data, facts: DatasetFacts) -> None:
-    """Raise ProfileError where `settings` ask for more images than there are or leave a split empty.
+    """Raise ProfileError if `settings` request more images than exist, or leave a split empty.
 
-    facts: of the images as they are; of a folder, as they were counted.
+    facts: of the images as stored; for a folder, as counted.
     """
     limit = settings.train_limit
     if limit is not None and not 2 <= limit <= facts.train_images:
@@ -140,8 +141,9 @@ def refuse_nonsense(settings: Data, facts: DatasetFacts) -> None:
 
 
 def _refuse_empty_split(settings: Data, total: int) -> None:
-    """Refuse a fraction held out that leaves nothing to validate on, or nothing to train on; `data.train_limit`
-    is at fault where it is what makes the images so few.
+    """Raise ProfileError for a validation fraction that leaves the training or validation split empty.
+
+    The error names `data.train_limit` if a larger limit would solve it.
     """
     held_out = settings.held_out(total)
     if 0 < held_out < total:
@@ -162,7 +164,7 @@ def _refuse_empty_split(settings: Data, total: int) -> None:
 
 
 def _refuse_unsuitable(settings: Data, facts: DatasetFacts) -> None:
-    """Raise ProfileError where images of that shape cannot be prepared so."""
+    """Raise ProfileError for augmentation or standardisation that does not suit images of this shape."""
 
     def refusal(name: str, sentence: str) -> ProfileError:
         return ProfileError(settings.dataset, f"data.{name}", sentence)

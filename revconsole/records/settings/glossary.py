@@ -1,4 +1,4 @@
-"""Glossary: every key that can be set, with kind, default, range and meaning, read from the sections."""
+"""Glossary: every setting with its kind, default, range and meaning, read from the sections."""
 
 from collections.abc import Iterator
 from typing import get_args
@@ -13,14 +13,14 @@ SECTIONS = ("model", "scheme", "data", "train", "optimizer", "schedule", "object
 
 
 def entries() -> list[dict[str, str]]:
-    """One entry per key: `key`, `section`, `of` (which kind has it), `default`, `allowed`, `meaning`."""
+    """One entry per key: `key`, `section`, `of` (kind that has it), `default`, `allowed`, `meaning`."""
     backward = _entry("", "backward", "", Plan.model_fields["backward"])
     backward["default"] = "reversible where the scheme has an inverse"
     return [backward, *(entry for section in SECTIONS for entry in _section(section))]
 
 
 def choices(section: type[Section], name: str) -> tuple[str, ...]:
-    """The allowed words of a field that is one of several, for menus; empty for free fields."""
+    """The allowed words of a field with fixed choices, for menus; empty for other fields."""
     return _words(section.model_fields[name])
 
 
@@ -53,7 +53,7 @@ def _entry(section: str, name: str, of: str, field: FieldInfo) -> dict[str, str]
 
 
 def _allowed(field: FieldInfo) -> str:
-    """Its choices, its range, or examples of a free text."""
+    """The choices of a field, its range, or examples of free text."""
     words = ("true", "false") if field.annotation is bool else _words(field)
     if words:
         return ", ".join(words)
@@ -74,7 +74,7 @@ def _allowed(field: FieldInfo) -> str:
 
 
 def _words(field: FieldInfo) -> tuple[str, ...]:
-    """The values of a field that takes one of several, words or numbers."""
+    """The allowed values of a field with fixed choices, as text."""
     return tuple(str(word) for word in get_args(field.annotation) if isinstance(word, str | int))
 
 

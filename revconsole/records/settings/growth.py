@@ -40,16 +40,16 @@ LEFT, MARGIN = 0.4, 2.5
 SLOPE = 0.15
 """Of a block's residual, as an error meets it."""
 WORRYING = 1e-3
-"""Relative error from which a reconstruction may spoil gradients."""
+"""Relative error above which a reconstruction may spoil gradients."""
 LOST = 1.0
-"""Relative error at which nothing is left of the activations."""
+"""Relative error at which the activations carry no information."""
 WRONG_GRADIENTS = {"float32": 1e-2, "tf32": 0.1, "bf16": 0.1, "fp16": 0.1}
-"""Relative error of a gradient from which a run is not the run it claims to be."""
+"""Relative gradient error above which a run does not train the model it claims to, by precision."""
 REMEDY = "scheme.grid_bits=9 (exact, bit for bit) or backward=checkpointed"
 
 
 def predicted(plan: Plan) -> str:
-    """What to expect of the reconstruction, in words; empty where nothing is reconstructed."""
+    """The expected reconstruction error in words; empty if nothing is reconstructed."""
     if plan.backward not in {"reversible", "auto"} or isinstance(plan.scheme, ResidualSection):
         return ""
     blocks = depth(plan)
@@ -60,17 +60,17 @@ def predicted(plan: Plan) -> str:
 
 
 def depth(plan: Plan) -> int | None:
-    """Blocks of the deepest stack; None where only the built model tells."""
+    """Number of blocks of the deepest stack; None if only the built model tells."""
     return plan.model.depth if isinstance(plan.model, Vit | Cct) else None
 
 
 def carried(plan: Plan) -> float:
-    """The error growth of the plan; that of one block where only the built model tells how many there are."""
+    """The error growth of the plan; for one block if the depth is unknown before the model is built."""
     return error_growth(plan.scheme, depth(plan) or 1)
 
 
 def sentence(plan: Plan, growth: float, blocks: int) -> str:
-    """What that many roundings carried through that many blocks mean for the run."""
+    """The consequence of this error growth over this many blocks, in words."""
     if growth == 0:
         return "exact, bit for bit"
     low, high = _errors(plan, growth)
@@ -85,20 +85,24 @@ def sentence(plan: Plan, growth: float, blocks: int) -> str:
             f"the gradients will be wrong; use {REMEDY}"
         )
     size = f"about {low:.0e}" if low == high else f"between {low:.0e} and {min(high, LOST):.0e}"
-    said = f"error grows to {size} of the activations {over}"
-    return f"{said}, which may spoil gradients; use {REMEDY}" if worrying(plan, growth) else said
+    prediction = f"error grows to {size} of the activations {over}"
+    return (
+        f"{prediction}, which may spoil gradients; use {REMEDY}"
+        if worrying(plan, growth)
+        else prediction
+    )
 
 
 def worrying(plan: Plan, growth: float) -> bool:
-    """Whether that many roundings are too many to train with unwarned."""
+    """Whether this error growth requires a warning."""
     low, high = _errors(plan, growth)
     return low > WORRYING or high > LOST
 
 
 def refuse_lost(plan: Plan) -> None:
-    """Raise Rule if the backward could not reconstruct what it needs in the plan's precision.
+    """Raise Rule if the backward could not reconstruct the activations in the plan's precision.
 
-    Where only the built model tells its depth, that is asked when it is built.
+    If the depth is unknown, the check is made when the model is built.
     """
     blocks = depth(plan)
     if plan.backward != "reversible" or blocks is None:
@@ -133,14 +137,14 @@ def limit(precision: str) -> float:
 
 
 def wrong(plan: Plan, gradient_error: float | None) -> bool:
-    """Whether a gradient with that relative error, if it was measured, is not that of the model."""
+    """Whether a measured relative gradient error exceeds the limit for the plan's precision."""
     return (
         gradient_error is not None and not gradient_error <= WRONG_GRADIENTS[plan.train.precision]
     )
 
 
 def worst(plans: Sequence[Plan]) -> Plan | None:
-    """The plan of which the reconstruction is predicted to be worst; None if none reconstructs."""
+    """The plan with the worst predicted reconstruction; None if none reconstructs."""
     rebuilt = [plan for plan in plans if predicted(plan)]
     return max(rebuilt, key=lambda plan: _errors(plan, carried(plan)), default=None)
 
@@ -228,5 +232,5 @@ def _mixing(scheme: MidpointASection, index: int) -> float:
 
 
 def _errors(plan: Plan, growth: float) -> tuple[float, float]:
-    """The relative error to expect, and the one at which roundings of the branches carry as well."""
+    """(error if only the streams round in float32, error if the branches' precision rounds them too)."""
     return growth * ROUNDING["float32"], growth * ROUNDING[plan.train.precision]

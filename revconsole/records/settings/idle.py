@@ -1,7 +1,7 @@
-"""Idle settings: those that are there and change nothing beside others, and what would give them an effect.
+"""Idle settings: settings that have no effect beside others, with the change that would give them one.
 
-A profile refuses them, since whoever sets one expects something of it. A plan does not: what an earlier layer said
-may become idle by a later one, and runs of earlier versions are read back.
+A profile refuses them, because whoever sets one expects an effect. A plan accepts them: a later layer may make an
+earlier setting idle, and runs of earlier versions must be readable.
 """
 
 from collections.abc import Callable
@@ -16,37 +16,38 @@ from revconsole.records.settings.plan import Plan
 
 BACKWARD = ("backward", "scheme.name")
 LATE = {"schedule.every_epochs"}
-"""Idle where it comes after the last epoch, which its default might not."""
+"""Settings that are idle only if they take effect after the last epoch, which their defaults may not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a setting needs. causes: the keys that decide it. lacking: why it is idle in a plan, empty where it is not.
+    """The condition under which a setting has an effect.
 
-    said: whether its default says something, too, which another setting may go against.
+    causes: keys that decide it. lacking: why the setting is idle in a plan; empty if it is not. has_default_effect:
+    whether its default has an effect too, which another setting may contradict.
     """
 
     causes: tuple[str, ...]
     lacking: Callable[[Plan], str]
-    said: bool = False
+    has_default_effect: bool = False
 
 
 def why(plan: Plan, key: str) -> str:
-    """Why a setting of the plan changes nothing, and what to do; empty where it has an effect."""
+    """Why a setting of the plan has no effect, with a remedy; empty if it has one."""
     need = NEEDS.get(key)
     return need.lacking(plan) if need else ""
 
 
 def causes(key: str) -> tuple[str, ...]:
-    """The keys that decide whether a setting is idle."""
+    """Keys that decide whether a setting is idle."""
     need = NEEDS.get(key)
     return need.causes if need else ()
 
 
 def is_default(plan: Plan, key: str) -> bool:
-    """Whether a setting of the plan is what it would be if nobody had set it, and goes against nothing."""
+    """Whether a setting has its default value and contradicts no other setting."""
     need = NEEDS.get(key)
-    if need and need.said:
+    if need and need.has_default_effect:
         return False
     section, _, name = key.partition(".")
     owner = getattr(plan, section)
@@ -54,7 +55,7 @@ def is_default(plan: Plan, key: str) -> bool:
 
 
 def without_effect(plan: Plan) -> Plan:
-    """The plan with idle settings back at their defaults, so that what changes nothing tells no two runs apart."""
+    """The plan with idle settings at their defaults, so that settings without effect do not distinguish two runs."""
     for key in NEEDS:
         section, _, name = key.partition(".")
         owner = getattr(plan, section)
@@ -227,7 +228,7 @@ def _mixing(plan: Plan) -> str:
 
 NEEDS: dict[str, Need] = {
     "data.crop_padding": Need(("data.augment",), _crop_padding),
-    "data.flip": Need(("data.augment",), _mirroring, said=True),
+    "data.flip": Need(("data.augment",), _mirroring, has_default_effect=True),
     "data.crop_most": Need(("data.random_resized_crop",), _pieces),
     "data.crop_ratio": Need(("data.random_resized_crop",), _pieces),
     "data.zca_eps": Need(("data.standardise",), _zca),
@@ -240,7 +241,7 @@ NEEDS: dict[str, Need] = {
     "data.mixup": Need(("objective.name",), _mixing),
     "data.cutmix": Need(("objective.name",), _mixing),
     "data.place": Need(("train.device",), _place),
-    "model.mlp_ratio": Need(("model.mlp_width",), _mlp_ratio, said=True),
+    "model.mlp_ratio": Need(("model.mlp_width",), _mlp_ratio, has_default_effect=True),
     "model.drop_path": Need(("model.depth",), _drop_path),
     "model.pretrained": Need(("model.weights",), _published),
     "model.weights": Need(("model.pretrained",), _weights),
@@ -249,10 +250,12 @@ NEEDS: dict[str, Need] = {
     "scheme.moving": Need(
         ("scheme.alpha", "scheme.beta", "scheme.end_alpha", "scheme.end_beta"), _moving
     ),
-    "train.epochs": Need(("train.steps",), _epochs, said=True),
+    "train.epochs": Need(("train.steps",), _epochs, has_default_effect=True),
     "train.budget_mib": Need(BACKWARD, _budget),
     "train.probe_epochs": Need(BACKWARD, _probes),
-    "schedule.warmup_epochs": Need(("schedule.warmup_steps",), _warmup_epochs, said=True),
+    "schedule.warmup_epochs": Need(
+        ("schedule.warmup_steps",), _warmup_epochs, has_default_effect=True
+    ),
     "schedule.every_epochs": Need(("train.epochs", "train.steps"), _steps_down),
     "schedule.factor": Need(("train.epochs", "train.steps", "schedule.every_epochs"), _steps_down),
     "objective.local_size": Need(("objective.local_crops",), _crops),
@@ -262,4 +265,4 @@ NEEDS: dict[str, Need] = {
         ("objective.warmup_temperature", "objective.teacher_temperature"), _temperature_warmup
     ),
 }
-"""Settings that are not always of use. What a support vector machine has no use for is said by its run instead."""
+"""Settings that can be idle. A run of a support vector machine reports its unused settings itself."""

@@ -1,8 +1,8 @@
-"""Layers: settings by the place they were written in, each under its dotted key whatever way it was written.
+"""Layers: settings grouped by origin, each under its dotted key.
 
     the file  <  an arm  <  [quick]  <  the command line or the form
 
-What they come to together, and what wins, is in `settling`.
+`settling` combines layers and decides precedence.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,15 +25,16 @@ USUAL_NAMES = {
     "num_heads": "model.heads", "embed_dim": "model.dim", "patch_size": "model.patch", "img_size": "data.image_size",
     "amp": "train.precision", "gpu": "train.device", "bits": "scheme.grid_bits", "dropout_rate": "model.dropout",
 }  # fmt: skip
-"""What other programs call a setting."""
+"""Names that other programs use for a setting."""
 Values = list[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """Settings from one place.
+    """Settings from one origin.
 
-    fixed: by dotted key. varied: lists, by dotted key or of a whole section. problems: what was wrong with the rest.
+    fixed: values by dotted key. varied: lists by dotted key, or of a whole section. problems: errors in the remaining
+    settings.
     """
 
     where: str
@@ -42,17 +43,17 @@ class Layer:
     problems: tuple[ProfileError, ...] = ()
 
     def joined(self, later: "Layer") -> "Layer":
-        """Both as one layer; a key of the later replaces the same key of this one."""
-        given = later.fixed.keys() | later.varied.keys()
+        """Both layers as one; a key of the later layer replaces the same key of this one."""
+        replaced = later.fixed.keys() | later.varied.keys()
         both = Layer(
             where=self.where,
-            fixed={k: v for k, v in self.fixed.items() if k not in given} | later.fixed,
-            varied={k: v for k, v in self.varied.items() if k not in given} | later.varied,
+            fixed={k: v for k, v in self.fixed.items() if k not in replaced} | later.fixed,
+            varied={k: v for k, v in self.varied.items() if k not in replaced} | later.varied,
         )
         return replace(both, problems=(*self.problems, *later.problems, *_conflicts(both)))
 
     def picks_from(self, earlier: "Layer") -> bool:
-        """Whether it names a kind of a section that the earlier layer varies as a whole."""
+        """Whether this layer names a kind of a section that the earlier layer varies as a whole."""
         tags = {section: f"{section}.{tag}" for section, (tag, _) in KINDS.items()}
         return any(
             tags.get(key) in self.fixed.keys() | self.varied.keys() for key in earlier.varied
@@ -61,30 +62,30 @@ class Layer:
 
 def written(table: Mapping[str, Any], where: str) -> Layer:
     """The layer of a file: its sections, and lists under `vary`."""
-    made = _Made(where)
+    builder = _LayerBuilder(where)
     for key, value in table.items():
         if key != "vary":
-            made.take(key, value, into=made.fixed)
+            builder.take(key, value, into=builder.fixed)
     vary = table.get("vary", {})
     if not isinstance(vary, Mapping):
-        made.refuse("vary", 'should be a table of lists, e.g. "model.depth" = [2, 4]')
+        builder.refuse("vary", 'should be a table of lists, e.g. "model.depth" = [2, 4]')
         vary = {}
     for key, values in vary.items():
-        made.vary(key, values)
-    return made.layer()
+        builder.vary(key, values)
+    return builder.layer()
 
 
 def typed(assignments: Mapping[str, Any], where: str) -> Layer:
-    """The layer of settings by hand, where a list varies a key."""
-    made = _Made(where, by_hand=True)
+    """The layer of settings from a command line or form, where a list varies a key."""
+    builder = _LayerBuilder(where, by_hand=True)
     for key, value in assignments.items():
-        made.take(key, value, into=made.varied if isinstance(value, list) else made.fixed)
-    found = made.layer()
-    return replace(found, problems=(*found.problems, *_conflicts(found)))
+        builder.take(key, value, into=builder.varied if isinstance(value, list) else builder.fixed)
+    typed_layer = builder.layer()
+    return replace(typed_layer, problems=(*typed_layer.problems, *_conflicts(typed_layer)))
 
 
 def _conflicts(typed: Layer) -> Iterator[ProfileError]:
-    """What was typed twice, once to be fixed and once to vary."""
+    """Errors for keys that are both fixed and varied."""
     for key, value in typed.fixed.items():
         section, _, name = key.partition(".")
         if key in typed.varied:
@@ -94,8 +95,8 @@ def _conflicts(typed: Layer) -> Iterator[ProfileError]:
             yield ProfileError(typed.where, key, sentence)
 
 
-class _Made:
-    """A layer in the making."""
+class _LayerBuilder:
+    """Builds a layer setting by setting."""
 
     def __init__(self, where: str, *, by_hand: bool = False) -> None:
         self.where = where
@@ -105,7 +106,7 @@ class _Made:
         self._problems: list[ProfileError] = []
 
     def layer(self) -> Layer:
-        """What it has become."""
+        """The finished layer."""
         for section, (tag, _) in KINDS.items():
             if section in self.varied and f"{section}.{tag}" in self.varied:
                 self.refuse(section, f"and {section}.{tag} both say which; leave one out")
@@ -114,11 +115,11 @@ class _Made:
         )
 
     def refuse(self, key: str, sentence: str) -> None:
-        """Note what is wrong with a key."""
+        """Record an error for a key."""
         self._problems.append(ProfileError(self.where, key, sentence))
 
     def vary(self, key: str, values: Any) -> None:
-        """Take what `[vary]` says of a key; of a section, a table has the lists of several keys."""
+        """Add an entry of `[vary]`; a table under a section holds lists for several of its keys."""
         if key in SECTIONS and isinstance(values, Mapping):
             for inner, inner_values in values.items():
                 self.vary(f"{key}.{inner}", inner_values)
@@ -128,7 +129,7 @@ class _Made:
             self.take(key, values, into=self.varied)
 
     def take(self, key: str, value: Any, *, into: Table) -> None:
-        """Take a setting under its dotted key, whatever way it was written; what cannot be is noted."""
+        """Add a setting under its dotted key; an invalid one is recorded as a problem."""
         section, _, name = key.partition(".")
         if key in {"seed", "seeds"}:
             self._seeds(key, value)
@@ -136,8 +137,8 @@ class _Made:
             self.refuse(key, "is of a file, and no run has another for it; leave it out")
         elif key in {"title", "backward"}:
             self._put(key, value, into=into)
-        elif _in_small(key) != key:
-            self.refuse(key, f"unknown key; did you mean {_in_small(key)}?")
+        elif _case_corrected(key) != key:
+            self.refuse(key, f"unknown key; did you mean {_case_corrected(key)}?")
         elif section not in SECTIONS:
             self._bare(key, value, into=into)
         elif not name:
@@ -164,7 +165,7 @@ class _Made:
         )
 
     def _bare(self, key: str, value: Any, *, into: Table) -> None:
-        """A key without its section, which it finds if only one has such a key."""
+        """Add a key without its section, if exactly one section has such a key."""
         owners = [s for s in SECTIONS if key in complaints.fields_of(s)]
         if len(owners) == 1:
             self._put(f"{owners[0]}.{key}", value, into=into)
@@ -176,7 +177,7 @@ class _Made:
             self.refuse(key, _unknown(key.partition(".")[0], [*PLAN_KEYS, "seeds"]))
 
     def _section(self, section: str, value: Any, *, into: Table) -> None:
-        """A whole section: a table, the name of its kind, or a list of these."""
+        """Add a whole section: a table, the name of a kind, or a list of these."""
         tag = KINDS[section][0] if section in KINDS else ""
         if isinstance(value, Mapping):
             for inner, inner_value in value.items():
@@ -189,10 +190,10 @@ class _Made:
             self.refuse(section, _no_section(section, value))
 
     def _entries(self, section: str, values: Values) -> None:
-        """A list of kinds, by name or as tables."""
+        """Add a list of kinds, given by name or as tables."""
         tables: Values = []
         for value in values:
-            inner = _Made(self.where)
+            inner = _LayerBuilder(self.where)
             inner.take(section, value, into=inner.fixed)
             self._problems += inner._problems
             tables.append({key.partition(".")[2]: v for key, v in inner.fixed.items()})
@@ -203,19 +204,19 @@ class _Made:
 
 
 def repeated(values: Values) -> str:
-    """The first value that stands twice, as people write it; empty if none does."""
-    found = (v for n, v in enumerate(values) if any(_alike(v, other) for other in values[:n]))
-    return next(map(spelled, found), "")
+    """The first value that occurs twice, in typed form; empty if none does."""
+    duplicates = (v for n, v in enumerate(values) if any(_alike(v, other) for other in values[:n]))
+    return next(map(spelled, duplicates), "")
 
 
 def _alike(one: Any, other: Any) -> bool:
-    """Whether two values make the same run: `0.1` and `1e-1` do, and so do `0` and `0.0`."""
-    numbers = all(type(each) in {int, float} for each in (one, other))
+    """Whether two values give the same run: `0.1` and `1e-1` do, and so do `0` and `0.0`."""
+    numbers = all(type(value) in {int, float} for value in (one, other))
     return bool(one == other) if numbers else same(one, other)
 
 
-def called(name: str) -> str:
-    """The one setting that is called so, here or by other programs; empty if none is, or several are."""
+def setting_named(name: str) -> str:
+    """The only setting with this name, here or in other programs; empty if there is none or several."""
     owners = [section for section in SECTIONS if name in complaints.fields_of(section)]
     if name in {*OWN_KEYS, *PLAN_KEYS} - {"vary"}:
         return name
@@ -232,8 +233,8 @@ def is_tag(key: str) -> bool:
     return key == tag_of(key.partition(".")[0])
 
 
-def _in_small(key: str) -> str:
-    """The known key that differs in capitals alone; the key itself if there is none."""
+def _case_corrected(key: str) -> str:
+    """The known key that differs only in case; the key itself if there is none."""
     first, _, name = key.partition(".")
     section = first.lower() if first.lower() in PLAN_KEYS else first
     small = {known.lower(): known for known in complaints.fields_of(section)}
@@ -250,8 +251,10 @@ def _no_section(section: str, value: Any) -> str:
         kinds = ", ".join(KINDS[section][1])
         return f"should be {noun} by name, or a table, not {shown(value)}; there are: {kinds}"
     first = {"data": "dataset"}.get(section, "epochs")
-    said = f"{section}.{first}={value}" if isinstance(value, str | int) else f"{section}.{first}=…"
-    return f"should be a table, not {shown(value)}; write {said}"
+    example = (
+        f"{section}.{first}={value}" if isinstance(value, str | int) else f"{section}.{first}=…"
+    )
+    return f"should be a table, not {shown(value)}; write {example}"
 
 
 def _unknown(name: str, known: Sequence[str], section: str = "") -> str:

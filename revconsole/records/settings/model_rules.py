@@ -1,4 +1,4 @@
-"""What the settings of an architecture ask of one another, of the image and of the scheme."""
+"""Rules between the settings of an architecture, the image and the scheme."""
 
 import re
 from typing import TYPE_CHECKING
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 RUN = "run:"
 FUNCTION = re.compile(r"[\w.]+:\w+")
 POWERS = frozenset({2, 4, 8, 16, 32, 64, 128, 256})
-"""Sides of a patch that a row of halvings can make."""
+"""Patch sides that repeated halving can produce."""
 
 
 def check_model(plan: "Plan") -> None:
-    """Raise Rule for the first setting of the model that fits nothing else."""
+    """Raise Rule for the first violated rule about the model."""
     model, size = plan.model, plan.image_size
     _check_start(model)
     match model:
@@ -67,18 +67,18 @@ def check_model(plan: "Plan") -> None:
 
 
 def run_address(model: Section) -> str | None:
-    """What `model.pretrained` says of the run to start from, without `run:`; None where it names none."""
-    said = getattr(model, "pretrained", None)
-    return said.removeprefix(RUN) if isinstance(said, str) else None
+    """Address of the run in `model.pretrained`, without `run:`; None if it names no run."""
+    pretrained = getattr(model, "pretrained", None)
+    return pretrained.removeprefix(RUN) if isinstance(pretrained, str) else None
 
 
 def _check_start(model: Section) -> None:
-    said, address = getattr(model, "pretrained", None), run_address(model)
-    if address is not None and (not address or not str(said).startswith(RUN)):
-        others = ", or true for published weights" if isinstance(model, TimmModel) else ""
+    pretrained, address = getattr(model, "pretrained", None), run_address(model)
+    if address is not None and (not address or not str(pretrained).startswith(RUN)):
+        alternative = ", or true for published weights" if isinstance(model, TimmModel) else ""
         raise Rule(
             "model.pretrained",
-            f"write run: and the id or name of a run of this store{others}, not {said!r}",
+            f"write run: and the id or name of a run of this store{alternative}, not {pretrained!r}",
         )
     if address is None and getattr(model, "pretrained_sha256", None) is not None:
         raise Rule("model.pretrained_sha256", "is of a run that model.pretrained names")
@@ -142,7 +142,7 @@ def _check_conformer(model: Conformer, size: int) -> None:
 
 
 def _check_fitted(plan: "Plan") -> None:
-    """Refuse what means something only where weights move step by step, and would change what is said to be fitted."""
+    """Refuse settings that need step-by-step training, beside a fitted model."""
     if not isinstance(plan.model, Svm):
         return
     train = plan.train
@@ -160,10 +160,10 @@ def _check_fitted(plan: "Plan") -> None:
 
 def _check_function(source: str | None) -> None:
     if source is None or not FUNCTION.fullmatch(source):
-        said = "is not set" if source is None else f"is {source!r}"
+        fault = "is not set" if source is None else f"is {source!r}"
         raise Rule(
             "model.function",
-            f"{said}; write where your model comes from as package.module:function",
+            f"{fault}; write where your model comes from as package.module:function",
         )
 
 
@@ -196,7 +196,7 @@ def _check_views(plan: "Plan") -> None:
 
 
 def _check_joined(plan: "Plan") -> None:
-    """Two streams side by side fit one norm and one head, right after the one stack."""
+    """Refuse concatenated streams where the norm and head after the stack cannot take them."""
     model, scheme = plan.model, plan.scheme
     pooled = isinstance(model, Vit) and model.pool == "sequence"
     staged = isinstance(model, Cct | Swin | Uniformer)
@@ -210,7 +210,7 @@ def _check_joined(plan: "Plan") -> None:
 
 
 def _check_patch(patch: int, size: int, *, shown: int | None = None, factor: int = 1) -> None:
-    """Refuse a patch that leaves a rest; `shown` is the setting, `factor` times as large in pixels."""
+    """Refuse a patch that does not divide the side. `shown` is the setting; the patch is `factor` times as large."""
     if size % patch == 0:
         return
     fitting = [str(n // factor) for n in range(factor, size + 1, factor) if size % n == 0]

@@ -1,4 +1,4 @@
-"""What an objective without labels asks of the model, the image and the training."""
+"""Rules between an objective without labels and the model, the image and the training."""
 
 import math
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def check_objective(plan: "Plan") -> None:
-    """Raise Rule for the first setting that the objective cannot do with."""
+    """Raise Rule for the first setting that the objective does not allow."""
     if isinstance(plan.objective, ClassificationSection):
         return
     model = _encoder(plan)
@@ -24,12 +24,12 @@ def check_objective(plan: "Plan") -> None:
 
 
 def masked(patches: int, ratio: float) -> int:
-    """How many of so many patches are hidden: at least one, and at least one is seen."""
+    """Number of hidden patches: at least one, and at least one stays visible."""
     return min(max(patches - int(patches * (1 - ratio)), 1), patches - 1)
 
 
 def local_size(plan: "Plan", dino: Dino) -> int:
-    """Side of a small crop, in pixels: as asked, or the multiple of a patch next to half the image."""
+    """Side of a small crop in pixels: as set, or the multiple of a patch nearest to half the image."""
     if dino.local_size is not None:
         return dino.local_size
     patch = getattr(plan.model, "patch", 1)
@@ -37,7 +37,7 @@ def local_size(plan: "Plan", dino: Dino) -> int:
 
 
 def _encoder(plan: "Plan") -> Vit:
-    """The model, if it can be pre-trained so."""
+    """The model, checked to be one that can be pre-trained. Raises Rule."""
     model, name = plan.model, plan.objective.name
     if not isinstance(model, Vit):
         raise Rule(
@@ -74,8 +74,8 @@ def _check_mae(plan: "Plan", model: Vit, mae: Mae) -> None:
         raise Rule(
             "model.patch", "'mae' hides some patches and shows others, and there is only one"
         )
-    seen = patches - masked(patches, mae.mask_ratio) + (model.pool == "cls")
-    if model.attention == "local" and seen < 2:
+    visible = patches - masked(patches, mae.mask_ratio) + (model.pool == "cls")
+    if model.attention == "local" and visible < 2:
         raise Rule(
             "objective.mask_ratio",
             "attention 'local' lets no token see itself, and only one would be left; hide fewer patches",

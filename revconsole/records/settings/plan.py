@@ -1,7 +1,7 @@
 """Plan: one run, completely determined.
 
-Every default is resolved and every cross-field rule has been checked, so whoever holds a plan can train
-it. A plan is made by `Profile.plans()` and read back from a run folder; it never changes.
+All defaults are resolved and all rules between settings are checked, so every plan can be trained. A plan is made by
+`Profile.plans()` or read from a run folder, and never changes.
 """
 
 import hashlib
@@ -43,16 +43,16 @@ from revconsole.records.settings.model_rules import check_model
 from revconsole.records.settings.objective_rules import check_objective
 
 EXACT_GAMMAS = frozenset({1.0, 0.5, 0.25})
-"""What bdia can scale by on a grid; at 0 it is the plain network, and there is none."""
+"""Gammas for which bdia is exact on a grid; 0 is the plain network without a grid."""
 RATIO_SLACK = 1e-6
-"""How far from a thousandth a decimal number may lie by being a binary one."""
+"""Tolerance for a decimal with three digits that is stored in binary."""
 LABELS = frozenset(
     {"name", "profile", "study", "arm", "quick", "data_fingerprint", "folder_images"}
 )
-"""What a plan is called, where it came from and what was found out about it: nothing of it decides the result."""
+"""Names, origin and later findings of a plan, which do not decide the result."""
 
 WHERE = {"train": {"device"}, "data": {"place"}}
-"""Settings by section that say where a run is computed: the same run may be computed anywhere."""
+"""Settings by section that only say where a run is computed."""
 
 NOT_OF_THE_PAST = {
     "train": {
@@ -63,32 +63,34 @@ NOT_OF_THE_PAST = {
     "data": {"folder", "place", "prefetch"},
     "model": {"weights"},
 }  # fmt: skip
-"""Settings by section that change nothing of the steps made: where it trains and for how long, where its files lie, what
-is measured and kept on the way."""
+"""Settings by section that do not affect the steps already made: device, length, file locations, measurements and
+checkpoints.
+"""
 
 LATER = frozenset({"objective"})
-"""Sections with kinds that plans had not from the beginning: at their default, a digest knows nothing of them."""
+"""Sections with kinds that early plans lacked; at their default, they do not enter the digest."""
 
 FIRST_DEFAULTS = {("scheme", "bdia"): {"grid_bits": None}}
-"""Of a kind, what settings were by default when plans were first digested, where that has changed: to a digest they are
-that still, so that what it says of a run does not depend on which version made the run."""
+"""Original defaults of settings whose default has changed. A digest still treats these as the defaults, so it does
+not depend on the version that made the run.
+"""
 
 
 class Plan(Section):
     """One run: what to train on which data, from which seed."""
 
     name: str = Field(min_length=1, max_length=120)
-    """What people call the run; not unique."""
+    """Name of the run; not unique."""
     profile: str = Field(default="", max_length=120)
-    """The profile it was made from."""
+    """Profile that the run was made from."""
     study: str = Field(default="", max_length=120)
-    """The study it belongs to."""
+    """Study that the run belongs to."""
     arm: str = Field(default="", max_length=120)
-    """Which arm of the study: what its runs have in common beside the seed."""
+    """Arm of the study; its runs differ only in the seed."""
     quick: bool = False
-    """Whether it is of the study's short form, whose results are not those of the full one."""
+    """Whether the run belongs to the study's short form, whose results differ from the full form's."""
     seed: int = Field(default=0, ge=0)
-    """Source of every random draw but the split."""
+    """Seed of every random draw except the split."""
     backward: Backward = "stored"
     """Where the backward pass gets its activations: kept, recomputed, reconstructed."""
     model: Model = Vit()
@@ -99,17 +101,17 @@ class Plan(Section):
     schedule: Schedule = Cosine()
     objective: Objective = ClassificationSection()
     lengthened: list[int] | None = None
-    """Where the run was to end before `resume` lengthened it, in steps where it counts them, else in epochs."""
+    """Earlier lengths of a run that `resume` lengthened, in steps if the run counts steps, else in epochs."""
     data_fingerprint: str | None = None
     """SHA-256 of the images, labels and split; filled in when the run first starts."""
     folder_images: int | None = Field(default=None, ge=1)
-    """Of a folder, where the length counts steps: images of an epoch, as they were counted when the run was planned."""
+    """Images per epoch of a folder, counted when a run with a length in steps was planned."""
 
     @property
     def facts(self) -> DatasetFacts:
-        """Facts of the dataset (classes, channels, size as shipped).
+        """Facts of the dataset (classes, channels, original size).
 
-        Raises DataUnavailable where its classes are those of a folder that is not there.
+        Raises DataUnavailable if the classes come from a folder that is missing.
         """
         return sources.facts_of(self.data)
 
@@ -120,7 +122,7 @@ class Plan(Section):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimiser steps of an epoch, the held-out images left out; 0 for a folder, whose images nobody has counted."""
+        """Optimiser steps per epoch, without held-out images; 0 for a folder whose images have not been counted."""
         if self.folder_images is not None:
             return math.ceil(self.folder_images / self.train.batch)
         images = min(self.data.train_limit or self.shipped_images, self.shipped_images)
@@ -128,7 +130,7 @@ class Plan(Section):
 
     @property
     def epochs(self) -> int:
-        """Epochs that the run begins; a support vector machine is fitted in one."""
+        """Number of epochs that the run begins; a support vector machine is fitted in one."""
         if isinstance(self.model, Svm):
             return 1
         if self.train.steps is None:
@@ -137,19 +139,21 @@ class Plan(Section):
 
     @property
     def shipped(self) -> DatasetFacts:
-        """What its dataset, or the one that is cut, ships; 0 images for a folder, as no file is looked at."""
+        """Facts of the dataset, or of the source of patches, as shipped; a folder has 0 images, because no file is
+        read.
+        """
         return catalogue.dataset(self.data.source or self.data.dataset)
 
     @property
     def shipped_images(self) -> int:
-        """Training images of the dataset, 0 for a folder; no file is looked at."""
+        """Training images of the dataset as shipped; 0 for a folder."""
         return self.shipped.train_images
 
     def digest(self) -> str:
-        """A hash of everything that decides the result: two plans with one digest train alike, wherever they do.
+        """A hash of everything that decides the result: plans with equal digests train alike on any device.
 
-        What is at its default is left out: a setting that a later version adds changes no digest. Nor does a default that
-        a later version changes; see `FIRST_DEFAULTS`.
+        Settings at their defaults are left out, so that a setting added by a later version changes no digest. A
+        default that a later version changes does not change it either; see `FIRST_DEFAULTS`.
         """
         content = self._without(WHERE).model_dump(exclude=set(LABELS), exclude_defaults=True)
         for section, (tag, _) in KINDS.items():
@@ -164,15 +168,15 @@ class Plan(Section):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def past_digest(self) -> str:
-        """A hash of everything that decides the steps a run has made; checkpoints carry it.
+        """A hash of everything that decides the steps a run has already made; checkpoints carry it.
 
-        Left out beside what `digest` leaves out: see `NOT_OF_THE_PAST`.
+        Settings in `NOT_OF_THE_PAST` are left out as well.
         """
         return self._without(NOT_OF_THE_PAST).model_copy(update={"lengthened": None}).digest()
 
     @property
     def where(self) -> tuple[object, ...]:
-        """Where it is to be computed, which the digest leaves out; see `WHERE`."""
+        """Values of the settings in `WHERE`, which the digest leaves out."""
         return tuple(
             getattr(getattr(self, section), name)
             for section, names in WHERE.items()
@@ -180,7 +184,7 @@ class Plan(Section):
         )
 
     def _without(self, settings: Mapping[str, AbstractSet[str]]) -> Self:
-        """With some settings, by section, at their defaults, whatever they are."""
+        """The plan with the given settings, by section, at their defaults."""
         first: dict[str, object] = {}
         for section, names in settings.items():
             inner = getattr(self, section)
@@ -210,7 +214,7 @@ def _check_scheme(plan: Plan) -> None:
 
 
 def _check_lossless(scheme: BdiaSection) -> None:
-    """On a grid a state is scaled by a power of two, and by one only."""
+    """Raise Rule unless the scale of a state on a grid is a power of two, and the same everywhere."""
     if scheme.gamma not in EXACT_GAMMAS:
         raise Rule(
             "scheme.gamma",
@@ -226,7 +230,7 @@ def _check_lossless(scheme: BdiaSection) -> None:
 
 
 def _check_ratio(scheme: MomentumSection | CoefficientsSection) -> None:
-    """On a grid a weight is divided by as a ratio of whole numbers."""
+    """Raise Rule unless each weight divided by on a grid is a ratio of small integers."""
     names = ("gamma",) if isinstance(scheme, MomentumSection) else ("beta", "end_beta")
     for name in names:
         value = getattr(scheme, name)
@@ -296,7 +300,7 @@ def _check_training(plan: Plan) -> None:
 
 
 def check_length(plan: Plan) -> None:
-    """Refuse a warm-up that lasts to the end, where it is known how many steps make an epoch."""
+    """Raise Rule for a warm-up as long as the run, if the steps per epoch are known."""
     train, schedule, per_epoch = plan.train, plan.schedule, plan.steps_per_epoch
     if isinstance(schedule, OneCycle) or (train.steps is not None and not per_epoch):
         return

@@ -1,14 +1,14 @@
-"""Profile: everything a user can set, from a TOML file and overrides, and the plans it expands to.
+"""Profile: settings from a TOML file and overrides, and the plans that they expand to.
 
-A profile is a table of sections (see `sections`) plus three keys of its own: `title`, `seeds`, and
-`[vary]`, whose lists make a grid:
+A profile is a table of sections (see `sections`) plus three keys of its own: `title`, `seeds`, and `[vary]`, whose
+lists make a grid:
 
     [vary]
     model.depth = [2, 4, 8]                                             or "model.depth", or depth
     scheme = ["residual", { name = "momentum", gamma = 0.9 }]
 
-What is set where is in `layer`, what wins in `settling`. Every problem is a ProfileError that names the file or the command
-line, the key and the nearest key that exists.
+`layer` keeps where each setting comes from, `settling` decides precedence. Every problem is a ProfileError that names
+the file or the command line, the key and the nearest known key.
 """
 
 import math
@@ -47,26 +47,26 @@ __all__ = [
 ]
 
 MOST_RUNS = 1000
-"""A grid larger than this is taken for a slip of the hand."""
+"""Largest accepted grid; a larger one is taken for a mistake."""
 LARGEST_SEED = 2**32 - 1
-"""What every generator takes as it is."""
+"""Largest seed that every random generator accepts unchanged."""
 
 MOST_SPELLED = 5
-"""Seeds that a sentence writes out."""
+"""Number of seeds listed in a sentence."""
 MOST_NAMED = 4
-"""Further problems that a sentence names."""
+"""Number of further problems listed in a sentence."""
 LONGEST_NAME = 120
 Run = tuple[Table, Plan]
-"""What a run takes of `[vary]`, and its plan."""
+"""(values chosen from `[vary]`, plan)."""
 Problem = tuple[int, ProfileError]
-"""What is wrong, and how late the layer is that is to blame: what was typed last is said first."""
+"""(number of the responsible layer, error); the latest layer is reported first."""
 Said = tuple[str, str]
-"""Where a setting was written, and its key."""
+"""(origin of a setting, dotted key)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What the user asked for: `table` as in the file, `where` it came from, and the layers set `later` over it."""
+    """A profile as requested: `table` as in the file, `where` it came from, and `later` layers set over it."""
 
     name: str
     where: str
@@ -75,12 +75,12 @@ class Profile:
 
     @property
     def title(self) -> str:
-        """One line on what the experiment is."""
+        """One line that describes the experiment."""
         return str(self.table.get("title", ""))
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The file and what was set over it, the last word last."""
+        """The layer of the file and those set over it, in increasing precedence."""
         return (layer.written(self.table, self.where), *self.later)
 
     def plans(self) -> tuple[Plan, ...]:
@@ -88,15 +88,15 @@ class Profile:
         return tuple(plan for _, plan in self.expanded())
 
     def expanded(self) -> tuple[Run, ...]:
-        """Every run of `[vary]` × `seeds`, each with what it takes of `[vary]`. Raises ProfileError."""
-        (found,) = expanded([self])
-        return found
+        """Every run of `[vary]` × `seeds` with its values of `[vary]`. Raises ProfileError."""
+        (runs,) = expanded([self])
+        return runs
 
     def overridden(self, assignments: Mapping[str, Any], where: str = COMMAND_LINE) -> "Profile":
-        """This profile with keys set; a list varies a key. Calls with one `where` count as one.
+        """A copy of the profile with keys set; a list varies a key. Calls with the same `where` form one layer.
 
-        Where the profile varies a whole section, naming its kind picks that entry of the list, and any
-        other key is set in every entry. where: who sets them, for the sentence about a mistake.
+        If the profile varies a whole section, naming a kind selects that entry of the list, and any other key is set
+        in every entry. where: origin of the settings, for error messages.
         """
         new = layer.typed(deepcopy(dict(assignments)), where)
         before = self.later[-1:]
@@ -105,7 +105,7 @@ class Profile:
         return replace(self, later=(*self.later, new))
 
     def merged(self) -> Table:
-        """All layers as one table, as a file would say it, without what no run has a use for."""
+        """All layers as one table in the form of a file, without settings that no run uses."""
         layers = self.layers
         varied = settling.variation(layers)
         table = settling.settled(layers, varied, {}).complete()
@@ -117,40 +117,45 @@ class Profile:
             else:
                 table.pop(section, None)
         own = {
-            key: value for each in layers for key, value in each.fixed.items() if key in OWN_KEYS
+            key: value
+            for one_layer in layers
+            for key, value in one_layer.fixed.items()
+            if key in OWN_KEYS
         }
-        vary = {key: each.values for key, each in varied.items()}
+        vary = {key: one_layer.values for key, one_layer in varied.items()}
         return own | table | ({"vary": vary} if vary else {})
 
 
 def load(path: Path) -> Profile:
-    """Read a profile file. Raises ProfileError if it is missing or not TOML; what it says is judged with its plans."""
+    """Read a profile file. Raises ProfileError if it is missing or not TOML; its content is checked when it is
+    expanded.
+    """
     return Profile(name=path.stem, where=str(path), table=read_table(path))
 
 
 def expanded(profiles: Sequence[Profile]) -> list[tuple[Run, ...]]:
-    """The runs of each profile, judged together.
+    """The runs of each profile, checked together. Raises ProfileError.
 
-    A setting has to apply to some of all these runs: beside `scheme = ["residual", "momentum"]`, a gamma is momentum's.
-    Raises ProfileError.
+    A setting must apply to at least one of all these runs: beside `scheme = ["residual", "momentum"]`, a gamma
+    belongs to momentum.
     """
-    found = [_Expansion(profile) for profile in profiles]
-    used = {said for each in found for said in each.used()}
-    _refuse(problem for each in found for problem in each.problems(used))
-    return [tuple(each.runs()) for each in found]
+    expansions = [_Expansion(profile) for profile in profiles]
+    used = {origin for expansion in expansions for origin in expansion.used()}
+    _refuse(problem for expansion in expansions for problem in expansion.problems(used))
+    return [tuple(expansion.runs()) for expansion in expansions]
 
 
 def apart(
     profiles: Sequence[Profile],
 ) -> list[list[tuple[Table, tuple[Plan, ...] | ProfileError]]]:
-    """The choices of each profile, each with its runs or what is wrong with them: one hides no other.
+    """The choices of each profile, each with its runs or its error, so that one error hides no other choice.
 
-    Raises ProfileError for what is wrong with all.
+    Raises ProfileError for an error common to all choices.
     """
-    found = [_Expansion(profile) for profile in profiles]
-    used = {said for each in found for said in each.used()}
-    _refuse(problem for each in found for problem in each.shared(used))
-    return [list(each.apart()) for each in found]
+    expansions = [_Expansion(profile) for profile in profiles]
+    used = {origin for expansion in expansions for origin in expansion.used()}
+    _refuse(problem for expansion in expansions for problem in expansion.shared(used))
+    return [list(expansion.apart()) for expansion in expansions]
 
 
 def refuse_unknown(settings: Mapping[str, Any], where: str) -> None:
@@ -159,19 +164,19 @@ def refuse_unknown(settings: Mapping[str, Any], where: str) -> None:
 
 
 def changed(plan: Plan, settings: Mapping[str, Any], where: str = COMMAND_LINE) -> Plan:
-    """A plan with some settings changed, judged as every plan is. Raises ProfileError."""
-    kept = plan.model_dump(include=set(PLAN_KEYS))
-    layers = (layer.typed(kept, where), layer.typed(settings, where))
+    """A plan with some settings changed and all rules checked again. Raises ProfileError."""
+    present = plan.model_dump(include=set(PLAN_KEYS))
+    layers = (layer.typed(present, where), layer.typed(settings, where))
     _refuse((1, problem) for problem in layers[1].problems)
     table = settling.settled(layers, {}, {}).table
-    made, wrong = _validated(plan.model_dump(exclude=set(PLAN_KEYS)) | table)
-    _refuse((1, ProfileError(where, key, sentence)) for key, sentence in wrong)
-    assert made is not None  # noqa: S101  where nothing is wrong there is a plan
-    return made
+    new_plan, errors = _validated(plan.model_dump(exclude=set(PLAN_KEYS)) | table)
+    _refuse((1, ProfileError(where, key, sentence)) for key, sentence in errors)
+    assert new_plan is not None  # noqa: S101  where nothing is wrong there is a plan
+    return new_plan
 
 
 class _Expansion:
-    """What a profile comes to, with what is wrong about it."""
+    """The plans of a profile, with its problems."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile, self._layers = profile, profile.layers
@@ -186,7 +191,7 @@ class _Expansion:
         self._choices = [] if self._too_many() else list(self._settled())
 
     def used(self) -> Iterator[Said]:
-        """Settings that apply to some run."""
+        """Settings that have an effect in some run."""
         for choice, found in self._choices:
             plan, _ = self._planned(choice, found)
             for key, number in found.layer_of.items():
@@ -194,25 +199,25 @@ class _Expansion:
                     yield self._layers[number].where, key
 
     def problems(self, used: set[Said]) -> list[Problem]:
-        """Everything that is wrong; `used`: settings that apply to some run of this or of another profile."""
+        """All problems. used: settings that have an effect in some run of this or another profile."""
         invalid = next(
             (w for choice, found in self._choices if (w := self._invalid(choice, found))), []
         )
         return self.shared(used) + invalid
 
     def shared(self, used: set[Said]) -> list[Problem]:
-        """What is wrong whatever is chosen."""
+        """Problems that do not depend on the choice."""
         return self._problems + list(self._useless(used))
 
     def runs(self) -> Iterator[Run]:
-        """Every run with its choice; of each choice every seed."""
+        """Every run with its choice: for each choice, every seed."""
         for choice, found in self._choices:
             plan, _ = self._planned(choice, found)
             assert plan is not None  # noqa: S101  its problems were refused
             yield from ((choice, each) for each in self._over_seeds(plan))
 
     def apart(self) -> Iterator[tuple[Table, tuple[Plan, ...] | ProfileError]]:
-        """Every choice with its runs, or with what is wrong."""
+        """Every choice with its runs, or with its error."""
         for choice, found in self._choices:
             plan, _ = self._planned(choice, found)
             if plan is not None:
@@ -231,25 +236,25 @@ class _Expansion:
             yield plan.model_copy(update={"name": name, "seed": seed})
 
     def _settled(self) -> Iterator[tuple[Table, Settled]]:
-        """Each choice without what does not apply to its kinds or changes nothing, and what it comes to."""
-        seen: list[Table] = []
+        """Each distinct choice, without values that do not apply or have no effect, and its settled layers."""
+        earlier: list[Table] = []
         for choice in settling.choices(self._varied):
             found = settling.settled(self._layers, self._varied, choice)
             needless = self._idle(choice, found) | found.left_over.keys()
             own = {key: value for key, value in choice.items() if key not in needless}
-            if len(own) < len(choice) and any(same(own, other) for other in seen):
+            if len(own) < len(choice) and any(same(own, other) for other in earlier):
                 continue
-            seen.append(own)
+            earlier.append(own)
             yield own, found
 
     def _idle(self, choice: Table, found: Settled) -> set[str]:
-        """What varies and changes nothing with this choice."""
-        asked = {key for key in choice if idle.causes(key)}
-        plan = self._plan(choice, found)[0] if asked else None
-        return {key for key in asked if plan and idle.why(plan, key)}
+        """Varied keys that have no effect in this choice."""
+        candidates = {key for key in choice if idle.causes(key)}
+        plan = self._plan(choice, found)[0] if candidates else None
+        return {key for key in candidates if plan and idle.why(plan, key)}
 
     def _useless(self, used: set[Said]) -> Iterator[Problem]:
-        """Settings that no run has a use for."""
+        """Problems for settings that have no effect in any run."""
         kinds: dict[tuple[int, str], dict[str, None]] = {}
         for _, found in self._choices:
             for key, number in found.left_over.items():
@@ -261,18 +266,18 @@ class _Expansion:
         for choice, found in self._choices:
             plan, _ = self._planned(choice, found)
             for key, number in found.layer_of.items() if plan else ():
-                # What an earlier layer said, a later one may have made idle: that was asked for.
+                # A later layer may make an earlier setting idle on purpose: that is no problem.
                 later = any(found.layer_of.get(cause, -1) > number for cause in idle.causes(key))
                 if plan and not later and (self._layers[number].where, key) not in used:
                     yield number, ProfileError(self._layers[number].where, key, idle.why(plan, key))
 
     def _invalid(self, choice: Table, found: Settled) -> list[Problem]:
-        """What is wrong with a choice that is no plan."""
+        """Problems of a choice that gives no valid plan."""
         _, wrong = self._planned(choice, found)
         return [self._blamed(choice, found, *each) for each in wrong]
 
     def _planned(self, choice: Table, found: Settled) -> tuple[Plan | None, list[tuple[str, str]]]:
-        """The plan of a choice, or what is wrong with it; made once."""
+        """The plan of a choice or its errors; computed once."""
         if id(found) not in self._made:
             self._made[id(found)] = self._plan(choice, found)
         return self._made[id(found)]
@@ -283,32 +288,32 @@ class _Expansion:
         return _validated(found.table | {"name": name, "profile": self._profile.name})
 
     def _blamed(self, choice: Table, found: Settled, key: str, sentence: str) -> Problem:
-        """The first layer that brings the problem about is to blame, though the key may be in an earlier one."""
-        said = found.layer_of.get(key)
+        """The problem, attributed to the first layer that causes it, even if the key is in an earlier layer."""
+        origin = found.layer_of.get(key)
         number = next(
-            (n for n in range(said or 0, len(self._layers)) if self._wrong_by(n, choice, key)),
+            (n for n in range(origin or 0, len(self._layers)) if self._wrong_by(n, choice, key)),
             len(self._layers) - 1,
         )
-        if said is not None and said != number:
-            sentence += f" ({key} is from {self._layers[said].where})"
+        if origin is not None and origin != number:
+            sentence += f" ({key} is from {self._layers[origin].where})"
         return number, ProfileError(self._layers[number].where, key, sentence)
 
     def _wrong_by(self, number: int, choice: Table, key: str) -> bool:
-        """Whether the layers up to that one have a problem with a key."""
+        """Whether the layers up to `number` already have a problem with the key."""
         own = {k: v for k, v in choice.items() if self._varied[k].layer <= number}
         found = settling.settled(self._layers[: number + 1], self._varied, own)
         _, wrong = self._plan(own, found)
         return key in dict(wrong)
 
     def _seeds_of(self) -> list[int]:
-        said = [
+        seeds_by_layer = [
             (n, each.fixed["seeds"]) for n, each in enumerate(self._layers) if "seeds" in each.fixed
         ]
-        number, seeds = said[-1] if said else (0, [0])
-        wrong = _wrong_seeds(seeds)
-        if wrong:
+        number, seeds = seeds_by_layer[-1] if seeds_by_layer else (0, [0])
+        fault = _wrong_seeds(seeds)
+        if fault:
             self._problems.append(
-                (number, ProfileError(self._layers[number].where, "seeds", wrong))
+                (number, ProfileError(self._layers[number].where, "seeds", fault))
             )
             return [0]
         return seeds if isinstance(seeds, list) else [seeds]
@@ -329,7 +334,7 @@ class _Expansion:
 
 
 def _validated(table: Table) -> tuple[Plan | None, list[tuple[str, str]]]:
-    """The plan, or each key that is wrong with a sentence."""
+    """The plan, or (key, sentence) for each error."""
     complete = _complete(table)
     try:
         plan = Plan.model_validate(complete)
@@ -344,17 +349,17 @@ def _validated(table: Table) -> tuple[Plan | None, list[tuple[str, str]]]:
 
 
 def _complete(table: Table) -> Table:
-    """The table with the kind of each section that leaves it out, and with `backward` if nobody chose it."""
-    found = {**table}
+    """The table with the default kind of each section, and with `backward` if it is unset."""
+    complete = {**table}
     for section, (tag, _) in KINDS.items():
-        inner = found.get(section, {})
-        found[section] = {tag: settling.default_kind(section), **inner}
-    plain = found["scheme"]["name"] == "residual"
-    return {"backward": "stored" if plain else "reversible", **found}
+        inner = complete.get(section, {})
+        complete[section] = {tag: settling.default_kind(section), **inner}
+    plain = complete["scheme"]["name"] == "residual"
+    return {"backward": "stored" if plain else "reversible", **complete}
 
 
 def _refuse(problems: Iterable[Problem]) -> None:
-    """Raise the problem of the latest layer, with the keys of all others; nothing if there is none."""
+    """Raise the problem of the latest layer, listing the keys of the others; return if there is none."""
     distinct: dict[tuple[str, str], Problem] = {}
     for number, problem in problems:
         distinct.setdefault((problem.where, problem.key), (number, problem))
@@ -368,7 +373,7 @@ def _refuse(problems: Iterable[Problem]) -> None:
 
 
 def _wrong_seeds(seeds: Any) -> str:
-    """What is wrong with seeds, if anything is."""
+    """What is wrong with the seeds; empty if nothing is."""
     if type(seeds) is int and seeds > 0:
         several = ",".join(str(n) for n in range(seeds)) if seeds <= MOST_SPELLED else "0,1,2,…"
         return f"{shown(seeds)} may be a seed or how many; write seed={shown(seeds)} or seeds=[{several}]"
@@ -386,7 +391,7 @@ def _wrong_seeds(seeds: Any) -> str:
 
 
 def _label(key: str, value: Any, among: Sequence[Any]) -> str:
-    """A short mark of one varied value in the name of a run."""
+    """The part of a run's name that stands for one varied value."""
     if key in SECTIONS:
         tag = KINDS.get(key, ("",))[0]
         kind = value.get(tag)

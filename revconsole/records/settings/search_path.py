@@ -1,4 +1,4 @@
-"""Where experiments are found, profiles and studies alike. The working folder first, then what came with revconsole."""
+"""Search path: the folders in which profiles and studies are found, the working folder before the shipped ones."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,67 +16,73 @@ UNREADABLE = "(not a readable profile)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelved:
-    """One experiment on the shelf: what to call it, its title (or what is wrong with it), its file."""
+    """One experiment on the search path: its name, its title (or what is wrong with it), its file."""
 
     name: str
     title: str
     path: Path
     sweep: bool = False
-    """Whether it makes more than one run, or calls itself a study."""
+    """Whether the experiment has more than one run, or a table of a study."""
 
     @property
     def own(self) -> bool:
-        """Whether it is the user's, or came with revconsole."""
+        """Whether the file belongs to the user rather than to revconsole."""
         return not self.path.is_relative_to(shipped())
 
 
 def folders() -> list[Path]:
-    """Where profiles are looked for, first come first served.
+    """Folders that are searched for profiles, in order of precedence.
 
-    The shipped ones lie inside an installed wheel, or else beside the package in a clone.
+    Shipped profiles lie inside an installed wheel, or beside the package in a clone.
     """
     return [Path.cwd(), Path.cwd() / "profiles", shipped()]
 
 
 def study_folders() -> list[Path]:
-    """Where studies are looked for as well: in `studies` of each profiles' folder."""
+    """Additional folders that are searched for studies: `studies` in each folder of profiles."""
     return [folder / "studies" for folder in folders()[1:]]
 
 
 def shipped() -> Path:
-    """Where the profiles that came with revconsole lie; in a clone that may be the working folder's own."""
+    """The folder of the shipped profiles; in a clone it may be the working folder's own."""
     inside, beside = PACKAGE / "_profiles", PACKAGE.parent / "profiles"
     return inside if inside.is_dir() else beside
 
 
 def shelved() -> list[Shelved]:
-    """Every profile that can be named, the user's own first. In the working folder itself only TOML with a title counts."""
-    return _ordered(_found(folders()))
+    """Every profile that can be named, the user's own first. In the working folder only TOML files with a title
+    count.
+    """
+    return _ordered(_experiments(folders()))
 
 
 def shelved_studies() -> list[Shelved]:
-    """Every experiment of several runs that can be named, and every file among the studies; the user's own first."""
-    among = {*study_folders()}
-    return _ordered(each for each in _every() if each.sweep or each.path.parent in among)
+    """Every experiment with several runs, and every file in a folder of studies; the user's own first."""
+    folders_of_studies = {*study_folders()}
+    return _ordered(
+        entry
+        for entry in _all_experiments()
+        if entry.sweep or entry.path.parent in folders_of_studies
+    )
 
 
 def find(name: str, kind: str = "profile") -> Study:
-    """The experiment of that name, or at that path. Raises ProfileError, or UnknownName of some kind."""
+    """The experiment with that name or path. Raises ProfileError, and UnknownName for a name of this `kind`."""
     return studies.load(path_of(name, kind))
 
 
 def path_of(name: str, kind: str = "profile") -> Path:
-    """The file that a name means, or the path that it is. Raises UnknownName, of some kind."""
+    """The file that a name or path refers to. Raises UnknownName."""
     if name.endswith(".toml") or "/" in name:
         return Path(name).expanduser()
     for folder in (*folders(), *study_folders()):
         if (folder / f"{name}.toml").is_file():
             return folder / f"{name}.toml"
-    raise UnknownName(kind, name, {entry.name for entry in _every()})
+    raise UnknownName(kind, name, {entry.name for entry in _all_experiments()})
 
 
 def known(name: str) -> bool:
-    """Whether a name is that of an experiment, or a path to one."""
+    """Whether a name refers to an experiment, or is a path."""
     try:
         path_of(name)
     except UnknownName:
@@ -84,12 +90,12 @@ def known(name: str) -> bool:
     return True
 
 
-def _every() -> Iterable[Shelved]:
-    return _found([*folders(), *study_folders()])
+def _all_experiments() -> Iterable[Shelved]:
+    return _experiments([*folders(), *study_folders()])
 
 
-def _found(places: Iterable[Path]) -> Iterator[Shelved]:
-    """The experiments in some folders; of a name the first."""
+def _experiments(places: Iterable[Path]) -> Iterator[Shelved]:
+    """The experiments in some folders; the first of each name."""
     names: set[str] = set()
     for folder in places:
         for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
@@ -106,7 +112,7 @@ def _ordered(entries: Iterable[Shelved]) -> list[Shelved]:
 
 
 def _heading(path: Path) -> tuple[str, bool]:
-    """The title of a file, and whether it is a sweep."""
+    """(title of a file, whether it is a sweep)."""
     try:
         changed = path.stat()
     except OSError:
@@ -116,7 +122,7 @@ def _heading(path: Path) -> tuple[str, bool]:
 
 @lru_cache(maxsize=1024)
 def _read(path: Path, _changed: int, _size: int) -> tuple[str, bool]:
-    """The same, read once for each state of the file: a screen asks every second."""
+    """(title, whether it is a sweep), cached per state of the file, because a screen asks every second."""
     try:
         content = read_table(path)
     except ProfileError:

@@ -1,8 +1,8 @@
-"""Settling: what layers of settings come to together, for every choice of what varies.
+"""Settling: combines layers of settings into one table, for every choice of the varied values.
 
-Within a layer the order of settings has no meaning: the kinds of the sections are settled first, then the rest. A
-section that a layer gives another kind starts afresh from that kind's defaults, without what earlier layers said of the
-old one; what the layer itself says is never dropped: where its kind does not have it, it is left over.
+Within a layer the order of settings has no meaning: kinds of sections are settled first, then the rest. If a layer
+gives a section another kind, the section starts from that kind's defaults and drops the settings of earlier layers.
+Settings of the layer itself are never dropped: those that the kind does not have are left over.
 """
 
 import itertools
@@ -19,64 +19,66 @@ from revconsole.records.settings.words import same
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What layers come to with one choice of what varies.
+    """The combined layers for one choice of the varied values.
 
-    table: the sections. layer_of: which layer has said a key. left_over: keys that the chosen kinds do not have, each
-    with the layer that says it.
+    table: the sections. layer_of: number of the layer that set a key. left_over: keys that the chosen kinds do not
+    have, with the number of their layer.
     """
 
     table: Table
     layer_of: dict[str, int]
     left_over: dict[str, int]
     unused: Table = field(default_factory=dict)
-    """The values of what is left over."""
+    """Values of the left-over keys."""
 
     def kind(self, section: str) -> str:
-        """The kind that a section has."""
+        """The kind of a section."""
         return str(self.table.get(section, {}).get(KINDS[section][0], default_kind(section)))
 
     def complete(self) -> Table:
-        """The sections with what is left over, too: some other choice may have a use for it."""
-        found = {key: dict(v) if isinstance(v, dict) else v for key, v in self.table.items()}
+        """The sections including left-over keys, which another choice may use."""
+        complete = {key: dict(v) if isinstance(v, dict) else v for key, v in self.table.items()}
         for key, value in self.unused.items():
             section, _, name = key.partition(".")
-            found.setdefault(section, {})[name] = value
-        return found
+            complete.setdefault(section, {})[name] = value
+        return complete
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Varied:
-    """A key, or a whole section, that varies: which layer varies it, over what."""
+    """A key or whole section that varies: the number of its layer, and its values."""
 
     layer: int
     values: Values
 
 
 def variation(layers: Sequence[Layer]) -> dict[str, Varied]:
-    """What varies in the end, in the order written: a later layer fixes or replaces what an earlier one varies."""
-    found: dict[str, Varied] = {}
+    """The keys that vary in the end, in the order written; a later layer fixes or replaces what an earlier one
+    varies.
+    """
+    varied: dict[str, Varied] = {}
     for number, layer in enumerate(layers):
         for key, value in layer.fixed.items():
-            _fix(found, key, value, number)
+            _fix(varied, key, value, number)
         for key, values in layer.varied.items():
-            _vary(found, key, values, number)
-    return found
+            _vary(varied, key, values, number)
+    return varied
 
 
 def choices(varied: Mapping[str, Varied]) -> Iterator[Table]:
-    """Every combination of what varies."""
-    for values in itertools.product(*(each.values for each in varied.values())):
+    """Every combination of the varied values."""
+    for values in itertools.product(*(entry.values for entry in varied.values())):
         yield dict(zip(varied, values, strict=True))
 
 
 def settled(layers: Sequence[Layer], varied: Mapping[str, Varied], choice: Table) -> Settled:
-    """What all layers come to, with one choice."""
+    """All layers combined, for one choice."""
     working = _Settling()
     for number, layer in enumerate(layers):
         own = {key: choice[key] for key in choice if varied[key].layer == number}
         chosen = _flat(own)
         kinds = {key.partition(".")[0] for key in chosen if is_tag(key)}
-        # A kind that the layer varies is the kind that its other settings are of, unless they name one too.
+        # A kind varied by this layer also applies to the layer's fixed settings of that section, unless they fix a kind.
         later = {
             key: value
             for key, value in layer.fixed.items()
@@ -88,7 +90,7 @@ def settled(layers: Sequence[Layer], varied: Mapping[str, Varied], choice: Table
 
 
 class _Settling:
-    """Sections as they fill."""
+    """Sections that fill layer by layer."""
 
     def __init__(self) -> None:
         self._table: Table = {}
@@ -109,7 +111,7 @@ class _Settling:
                 del self._waiting[key]
 
     def result(self) -> Settled:
-        """What it has come to."""
+        """The settled layers."""
         return Settled(
             table=self._table,
             layer_of=self._layer_of,
@@ -135,8 +137,8 @@ class _Settling:
         if section not in KINDS:
             return True
         kind = self._present(section)
-        known = KINDS[section][1].get(kind) if isinstance(kind, str) else None
-        return known is None or name in known.model_fields
+        section_class = KINDS[section][1].get(kind) if isinstance(kind, str) else None
+        return section_class is None or name in section_class.model_fields
 
     def _set(self, key: str, value: Any, number: int) -> None:
         section, _, name = key.partition(".")
@@ -148,44 +150,46 @@ class _Settling:
 
 
 def default_kind(section: str) -> str:
-    """The kind of a section that nobody names."""
+    """The default kind of a section."""
     return str(getattr(Plan.model_fields[section].default, KINDS[section][0]))
 
 
-def _fix(found: dict[str, Varied], key: str, value: Any, number: int) -> None:
-    """Let a fixed key end what varied it, pick from a section that varied, or be set in each of its tables."""
+def _fix(varied: dict[str, Varied], key: str, value: Any, number: int) -> None:
+    """Apply a fixed key: it ends its own variation, selects tables of a varied section, or is set in each of them."""
     section, _, name = key.partition(".")
-    found.pop(key, None)
-    tables = _tables(found, section, number)
+    varied.pop(key, None)
+    tables = _tables(varied, section, number)
     if not tables:
         return
     if is_tag(key):
         tables = [table for table in tables if table.get(name) == value]
     else:
         tables = [{**t, name: value} if _has(section, t, name) else t for t in tables]
-    _replace(found, section, tables)
+    _replace(varied, section, tables)
 
 
-def _vary(found: dict[str, Varied], key: str, values: Values, number: int) -> None:
-    """Let a list vary a key from here on; a list of kinds picks from the tables that a section varied over."""
+def _vary(varied: dict[str, Varied], key: str, values: Values, number: int) -> None:
+    """Apply a varied key from this layer on; a list of kinds selects among the tables of a varied section."""
     section, _, name = key.partition(".")
-    tables = _tables(found, section, number)
+    tables = _tables(varied, section, number)
     if is_tag(key) and tables:
-        found.pop(key, None)
-        known = [[t for t in tables if t.get(name) == kind] or [{name: kind}] for kind in values]
-        _replace(found, section, list(itertools.chain(*known)))
+        varied.pop(key, None)
+        tables_by_kind = [
+            [t for t in tables if t.get(name) == kind] or [{name: kind}] for kind in values
+        ]
+        _replace(varied, section, list(itertools.chain(*tables_by_kind)))
         return
     if name and tables:
-        _replace(found, section, [{k: v for k, v in t.items() if k != name} for t in tables])
+        _replace(varied, section, [{k: v for k, v in t.items() if k != name} for t in tables])
     if not name:
-        found.pop(tag_of(section), None)
-    found.pop(key, None)
-    found[key] = Varied(layer=number, values=values)
+        varied.pop(tag_of(section), None)
+    varied.pop(key, None)
+    varied[key] = Varied(layer=number, values=values)
 
 
-def _tables(found: Mapping[str, Varied], section: str, number: int) -> Values:
-    """The tables that an earlier layer varies a section over; none if it varies no whole section."""
-    before = found.get(section)
+def _tables(varied: Mapping[str, Varied], section: str, number: int) -> Values:
+    """The tables over which an earlier layer varies a section; empty if no whole section varies."""
+    before = varied.get(section)
     return (
         before.values
         if before is not None and before.layer < number and section in SECTIONS
@@ -193,19 +197,19 @@ def _tables(found: Mapping[str, Varied], section: str, number: int) -> Values:
     )
 
 
-def _replace(found: dict[str, Varied], section: str, tables: Values) -> None:
+def _replace(varied: dict[str, Varied], section: str, tables: Values) -> None:
     distinct = [t for n, t in enumerate(tables) if not any(same(t, other) for other in tables[:n])]
     if distinct:
-        found[section] = Varied(layer=found[section].layer, values=distinct)
+        varied[section] = Varied(layer=varied[section].layer, values=distinct)
     else:
-        del found[section]
+        del varied[section]
 
 
 def _has(section: str, table: Mapping[str, Any], name: str) -> bool:
-    """Whether the kind that a table names has a setting; one that names none may have it."""
+    """Whether the kind named by a table has a setting; a table without a kind may have it."""
     kind = table.get(KINDS[section][0]) if section in KINDS else None
-    known = KINDS[section][1].get(kind) if isinstance(kind, str) else None
-    return known is None or name in known.model_fields
+    section_class = KINDS[section][1].get(kind) if isinstance(kind, str) else None
+    return section_class is None or name in section_class.model_fields
 
 
 def _flat(choice: Mapping[str, Any]) -> Table:

@@ -1,12 +1,12 @@
-"""Study: one experiment in several arms, each over the same seeds; the file that a sweep is repeated from.
+"""Study: one experiment with several arms, each run over the same seeds; one file reproduces a sweep.
 
-Every profile (see `profile`) is one: its arms are the choices of `[vary]`, the first of them the baseline. It may say
-more in tables of its own, of which none is needed:
+Every profile (see `profile`) is a study: its arms are the choices of `[vary]`, the first of them the baseline. It may
+have optional tables of its own:
 
-    [study]   title, if it is to be another than the profile's; source, expected, time, hardware: the facts about it.
-              baseline: the arm that differences are to, else the first. swept: the key on the horizontal axis.
-              ladder: each arm keeps what those above it set.
-    [[arm]]   name, and the settings that make it, instead of `[vary]`
+    [study]   title, if different from the profile's; source, expected, time, hardware: facts about the study.
+              baseline: the arm that differences refer to, else the first. swept: the key on the horizontal axis.
+              ladder: each arm keeps the settings of those above it.
+    [[arm]]   name, and the settings of the arm, instead of `[vary]`
     [quick]   settings of the short form
 
     settings of the file  <  those of the arm  <  those of [quick]  <  those of the command line
@@ -36,7 +36,7 @@ LONGEST_NAME = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyFacts:
-    """What a study says about itself."""
+    """The `[study]` table of a study."""
 
     title: str
     source: str = ""
@@ -44,16 +44,16 @@ class StudyFacts:
     time: str = ""
     hardware: str = ""
     baseline: str = ""
-    """The arm that differences are taken to; the first if empty."""
+    """Name of the arm that differences refer to; empty for the first."""
     swept: str = ""
-    """The key that arms differ in by a number, e.g. model.dim: the horizontal axis of a figure."""
+    """Numeric setting in which the arms differ, e.g. model.dim: the horizontal axis of a figure."""
     ladder: bool = False
     """Whether each arm keeps the settings of those above it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """What is run over every seed. swept: where it stands on the horizontal axis, if the study has one."""
+    """One arm: its runs over all seeds. swept: its value on the horizontal axis, if the study has one."""
 
     name: str
     plans: tuple[Plan, ...]
@@ -62,7 +62,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnfitChoice:
-    """A choice of settings that makes no run, and why."""
+    """A choice of settings that gives no valid plan, with the error."""
 
     name: str
     error: ProfileError
@@ -70,7 +70,7 @@ class UnfitChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """An experiment as in its file. `arms`: name and settings of each, `quick`: settings of the short form."""
+    """A study as in its file. arms: name and settings of each. quick: settings of the short form."""
 
     name: str
     where: str
@@ -79,11 +79,11 @@ class Study:
     arms: tuple[tuple[str, Table], ...]
     quick: Mapping[str, Any]
     tables: frozenset[str] = frozenset()
-    """Which of `[study]`, `[[arm]]` and `[quick]` its file has."""
+    """Which of the tables `[study]`, `[[arm]]` and `[quick]` the file has."""
 
     @classmethod
     def of_profile(cls, profile: Profile) -> Self:
-        """The experiment that a profile is by itself."""
+        """The study that a profile is by itself."""
         return cls(
             name=profile.name,
             where=profile.where,
@@ -95,7 +95,7 @@ class Study:
 
     @property
     def has_quick(self) -> bool:
-        """Whether there is a short form."""
+        """Whether the study has a short form."""
         return "quick" in self.tables
 
     def expanded(
@@ -109,10 +109,12 @@ class Study:
         return tuple(
             Arm(
                 name=arm,
-                plans=tuple(self._labelled(plan, arm, quick=quick, study=study) for plan in made),
-                swept=self._swept(made[0], arm),
+                plans=tuple(
+                    self._labelled(plan, arm, quick=quick, study=study) for plan in arm_plans
+                ),
+                swept=self._swept(arm_plans[0], arm),
             )
-            for arm, made in plans.items()
+            for arm, arm_plans in plans.items()
         )
 
     def plans(self, settings: Mapping[str, Any] | None = None) -> tuple[Plan, ...]:
@@ -120,32 +122,34 @@ class Study:
         return tuple(plan for arm in self.expanded(settings) for plan in arm.plans)
 
     def models(self, settings: Mapping[str, Any] | None = None) -> tuple[Plan | UnfitChoice, ...]:
-        """What can be looked at without training: runs that are alike once, and beside them what cannot be planned.
+        """The distinct plans that can be examined without training, and the choices that give none.
 
-        Raises ProfileError where that is so of every choice.
+        Raises ProfileError if no choice gives a plan.
         """
-        found = list(self._each(settings or {}))
-        unfit = [each for each in found if isinstance(each, UnfitChoice)]
-        if unfit and len(unfit) == len(found):
+        entries = list(self._choices(settings or {}))
+        unfit = [entry for entry in entries if isinstance(entry, UnfitChoice)]
+        if unfit and len(unfit) == len(entries):
             raise unfit[0].error
         return tuple(
-            {each.digest() if isinstance(each, Plan) else id(each): each for each in found}.values()
+            {
+                entry.digest() if isinstance(entry, Plan) else id(entry): entry for entry in entries
+            }.values()
         )
 
     def baseline(self, arms: Sequence[Arm]) -> Arm:
-        """The arm that differences are taken to: the one named, or the first where settings leave that one out."""
+        """The arm that differences refer to: the named one, or the first if the named one is absent."""
         named = [arm for arm in arms if arm.name == self.facts.baseline]
         return (named or list(arms))[0]
 
     def left_out(self, arms: Sequence[Arm]) -> str:
-        """That the baseline of the file is not among these arms, in a sentence; empty if it is."""
-        wanted = self.facts.baseline
-        if not wanted or any(arm.name == wanted for arm in arms):
+        """A sentence if the baseline of the file is not among these arms; else empty."""
+        baseline = self.facts.baseline
+        if not baseline or any(arm.name == baseline for arm in arms):
             return ""
-        return f"the baseline {wanted!r} is not among these arms: differences are to {self.baseline(arms).name!r}"
+        return f"the baseline {baseline!r} is not among these arms: differences are to {self.baseline(arms).name!r}"
 
     def _varied(self, settings: Mapping[str, Any], *, quick: bool) -> Iterator[tuple[str, Profile]]:
-        """The profile of each `[[arm]]` with what comes after it, or the one of a file without arms."""
+        """The name and overridden profile of each `[[arm]]`; one nameless profile for a file without arms."""
         if quick and not self.has_quick:
             raise ProfileError(self.where, "quick", "there is no [quick] in it; leave --quick out")
         for name, own in self.arms or (("", {}),):
@@ -155,39 +159,39 @@ class Study:
             yield name, profile.overridden(settings)
 
     def _by_arm(self, settings: Mapping[str, Any], *, quick: bool) -> dict[str, list[Plan]]:
-        made: dict[tuple[str, str], list[Plan]] = {}
+        plans_of: dict[tuple[str, str], list[Plan]] = {}
         varied = list(self._varied(settings, quick=quick))
-        found = expanded([profile for _, profile in varied])
-        for (name, _), runs in zip(varied, found, strict=True):
+        runs_by_profile = expanded([profile for _, profile in varied])
+        for (name, _), runs in zip(varied, runs_by_profile, strict=True):
             for choice, plan in runs:
                 words = [name, *(word(key, value) for key, value in choice.items())]
-                called = ", ".join(word for word in words if word)
-                made.setdefault((called, repr(choice)), []).append(plan)
-        names = _distinct([called for called, _ in made])
-        return dict(zip(names, made.values(), strict=True))
+                arm = ", ".join(word for word in words if word)
+                plans_of.setdefault((arm, repr(choice)), []).append(plan)
+        names = _distinct([arm for arm, _ in plans_of])
+        return dict(zip(names, plans_of.values(), strict=True))
 
-    def _each(self, settings: Mapping[str, Any]) -> Iterator[Plan | UnfitChoice]:
-        """Every choice by itself, so that one which makes no run hides no other."""
+    def _choices(self, settings: Mapping[str, Any]) -> Iterator[Plan | UnfitChoice]:
+        """Every choice by itself, so that an invalid one hides no other."""
         varied = list(self._varied(settings, quick=False))
-        found = apart([profile for _, profile in varied])
-        for (name, _), choices in zip(varied, found, strict=True):
-            for choice, made in choices:
-                if isinstance(made, ProfileError):
+        choices_by_profile = apart([profile for _, profile in varied])
+        for (name, _), choices in zip(varied, choices_by_profile, strict=True):
+            for choice, outcome in choices:
+                if isinstance(outcome, ProfileError):
                     words = [name, *(word(k, v) for k, v in choice.items())]
                     yield UnfitChoice(
-                        name=", ".join(w for w in words if w) or self.name, error=made
+                        name=", ".join(w for w in words if w) or self.name, error=outcome
                     )
                 else:
-                    yield from (each.model_copy(update=self._called(each, name)) for each in made)
+                    yield from (plan.model_copy(update=self._named(plan, name)) for plan in outcome)
 
-    def _called(self, plan: Plan, arm: str) -> dict[str, str]:
-        """The name of a plan of an `[[arm]]`, by which it is told from those of the others."""
+    def _named(self, plan: Plan, arm: str) -> dict[str, str]:
+        """A name for a plan that includes its `[[arm]]`."""
         choice = plan.name.removeprefix(self.profile.name).strip("-")
         parts = [self.name, _slug(arm), choice] if arm else [plan.name]
         return {"name": "-".join(part for part in parts if part)[-120:]}
 
     def _labelled(self, plan: Plan, arm: str, *, quick: bool, study: bool) -> Plan:
-        """The plan under its names; a file with no table of a study leaves its runs the names of a profile."""
+        """The plan with its labels; a file without tables of a study keeps the names of a profile."""
         parts = [self.name, _slug(arm), *(["quick"] if quick else []), f"s{plan.seed}"]
         name = "-".join(part for part in parts if part)[-120:] if self.tables else plan.name
         labels = {"name": name, "profile": self.name, "study": self.name if study else ""}
@@ -206,24 +210,26 @@ class Study:
         return float(value)
 
     def _refuse_baseline(self, arms: Mapping[str, Any], *, quick: bool) -> None:
-        """A baseline that the file has is right even where the command line leaves it out."""
-        wanted = self.facts.baseline
-        if not wanted or wanted in arms:
+        """Raise ProfileError if the baseline is no arm of the file, even without the command line."""
+        baseline = self.facts.baseline
+        if not baseline or baseline in arms:
             return
-        known = dict(self.arms) or self._by_arm({}, quick=quick)
-        if wanted not in known:
+        arms_of_file = dict(self.arms) or self._by_arm({}, quick=quick)
+        if baseline not in arms_of_file:
             raise ProfileError(
-                self.where, "study.baseline", f"there is no arm {wanted!r}{nearest(wanted, known)}"
+                self.where,
+                "study.baseline",
+                f"there is no arm {baseline!r}{nearest(baseline, arms_of_file)}",
             )
 
 
 def load(path: Path) -> Study:
-    """Read the file of an experiment: any profile. Raises ProfileError."""
+    """Read a study or profile file. Raises ProfileError."""
     return of_table(read_table(path), name=path.stem, where=str(path))
 
 
 def of_table(table: Table, *, name: str, where: str) -> Study:
-    """The experiment that a table describes. Raises ProfileError."""
+    """The study that a table describes. Raises ProfileError."""
     own = {k: v for k, v in table.items() if k not in STUDY_KEYS}
     profile = Profile(name=name, where=where, table=own)
     facts = _facts(table.get("study", {}), where, title=str(table.get("title") or name))
@@ -248,7 +254,7 @@ def of_table(table: Table, *, name: str, where: str) -> Study:
 
 
 def is_sweep(table: Mapping[str, Any]) -> bool:
-    """Whether the table of a file makes more than one run, or says of itself that it is a study."""
+    """Whether the table of a file gives more than one run, or has a table of a study."""
     seeds = table.get("seeds")
     return bool(
         STUDY_KEYS & table.keys() or table.get("vary") or (isinstance(seeds, list) and seeds[1:])
@@ -265,7 +271,7 @@ def heading(table: Mapping[str, Any]) -> str:
 
 
 def flattened(table: Mapping[str, Any]) -> Table:
-    """Settings by dotted key, however they were grouped."""
+    """Settings by dotted key, independent of their grouping."""
     flat: Table = {}
     for key, value in table.items():
         inner = {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, Mapping) else None
@@ -274,13 +280,13 @@ def flattened(table: Mapping[str, Any]) -> Table:
 
 
 def _facts(table: Any, where: str, *, title: str) -> StudyFacts:
-    """What `[study]` says; title: of the profile, which counts where the table has none."""
-    known = {field.name: field for field in fields(StudyFacts)}
+    """The facts in `[study]`. title: of the profile, used if the table has none."""
+    known_fields = {field.name: field for field in fields(StudyFacts)}
     for key, value in _table(table, where, "study").items():
-        if key not in known:
-            raise ProfileError(where, f"study.{key}", f"unknown key{nearest(key, known)}")
-        wanted, noun = (bool, "true or false") if key == "ladder" else (str, "text in quotes")
-        if not isinstance(value, wanted):
+        if key not in known_fields:
+            raise ProfileError(where, f"study.{key}", f"unknown key{nearest(key, known_fields)}")
+        required, noun = (bool, "true or false") if key == "ladder" else (str, "text in quotes")
+        if not isinstance(value, required):
             raise ProfileError(where, f"study.{key}", f"should be {noun}, not {value!r}")
     return StudyFacts(**{"title": title} | {k: v for k, v in table.items() if v != ""})
 
@@ -289,7 +295,7 @@ def _arms(tables: Any, where: str, *, ladder: bool) -> tuple[tuple[str, Table], 
     if not isinstance(tables, list):
         raise ProfileError(where, "arm", "is a list of tables: write [[arm]], with two brackets")
     arms: dict[str, Table] = {}
-    kept: Table = {}
+    inherited: Table = {}
     for table in tables:
         settings = dict(_table(table, where, "arm"))
         name = settings.pop("name", None)
@@ -300,16 +306,16 @@ def _arms(tables: Any, where: str, *, ladder: bool) -> tuple[tuple[str, Table], 
         if name in arms:
             raise ProfileError(where, "arm.name", f"two arms are called {name!r}")
         own = flattened(settings)
-        kept = (_outlasting(kept, own) if ladder else {}) | own
-        arms[name] = kept
+        inherited = (_inherited(inherited, own) if ladder else {}) | own
+        arms[name] = inherited
     return tuple(arms.items())
 
 
-def _outlasting(kept: Table, own: Table) -> Table:
-    """What the rungs below said, without the settings of sections that this one gives another kind."""
+def _inherited(inherited: Table, own: Table) -> Table:
+    """The settings of the arms above, without those of sections that this arm gives another kind."""
     tags = {section: f"{section}.{tag}" for section, (tag, _) in KINDS.items()}
-    renewed = {s for s, tag in tags.items() if tag in own and kept.get(tag) != own[tag]}
-    return {key: value for key, value in kept.items() if key.partition(".")[0] not in renewed}
+    renewed = {s for s, tag in tags.items() if tag in own and inherited.get(tag) != own[tag]}
+    return {key: value for key, value in inherited.items() if key.partition(".")[0] not in renewed}
 
 
 def _table(value: Any, where: str, key: str) -> Mapping[str, Any]:
@@ -319,28 +325,28 @@ def _table(value: Any, where: str, key: str) -> Mapping[str, Any]:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """The names no longer than a name may be, those that are cut to the same with a number."""
-    made: dict[str, None] = {}
+    """The names cut to `LONGEST_NAME`, with numbers where cut names coincide."""
+    names_so_far: dict[str, None] = {}
     for name in names:
         number, short = 1, name[:LONGEST_NAME]
-        while short in made:
+        while short in names_so_far:
             number += 1
             tail = f" ({number})"
             short = name[: LONGEST_NAME - len(tail)] + tail
-        made[short] = None
-    return list(made)
+        names_so_far[short] = None
+    return list(names_so_far)
 
 
 def _refuse_twins(arms: Mapping[str, list[Plan]], where: str) -> None:
-    """Raise ProfileError where two arms would be the same runs, as after a setting that levels them."""
-    seen: dict[str, str] = {}
+    """Raise ProfileError if two arms would be the same runs, for example after an override that equalises them."""
+    arm_of: dict[str, str] = {}
     for arm, plans in arms.items():
         if len(plans) > len({plan.seed for plan in plans}):
             raise ProfileError(
                 where, "vary", f"two choices are called {arm!r}; name them with [[arm]]"
             )
         for plan in plans:
-            twin = seen.setdefault(plan.digest(), arm)
+            twin = arm_of.setdefault(plan.digest(), arm)
             if twin != arm:
                 raise ProfileError(
                     where,
@@ -350,7 +356,7 @@ def _refuse_twins(arms: Mapping[str, list[Plan]], where: str) -> None:
 
 
 def word(key: str, value: Any) -> str:
-    """One choice of `[vary]` as people say it: `dim 16`, `bdia gamma 0.5`."""
+    """One choice of `[vary]` in words: `dim 16`, `bdia gamma 0.5`."""
     last = key.rpartition(".")[2]
     if isinstance(value, Mapping):
         tag = KINDS.get(key, ("",))[0]

@@ -1,4 +1,4 @@
-"""Verdict: what is wrong with a plan, as a line that one process writes and another one reads."""
+"""Verdict: the error of a plan as one line of JSON that another process reads."""
 
 import json
 
@@ -14,7 +14,7 @@ KINDS = {kind.__name__: kind for kind in (DataUnavailable, DeviceUnavailable, No
 
 
 def as_line(error: RevconsoleError | None) -> str:
-    """The error in one line; of none, that nothing is wrong."""
+    """The error in one line of JSON; `{}` for None."""
     match error:
         case None:
             return json.dumps({})
@@ -25,9 +25,9 @@ def as_line(error: RevconsoleError | None) -> str:
 
 
 def raise_from(line: str) -> None:
-    """Raise the error that a line tells of, if it does; of another kind than these, a RevconsoleError."""
-    told = json.loads(line)
-    if "key" in told:
-        raise ProfileError(told["where"], told["key"], told["reason"])
-    if told:
-        raise KINDS.get(told["kind"], RevconsoleError)(told["reason"])
+    """Raise the error described by a line; unknown kinds become RevconsoleError. Returns if there is none."""
+    body = json.loads(line)
+    if "key" in body:
+        raise ProfileError(body["where"], body["key"], body["reason"])
+    if body:
+        raise KINDS.get(body["kind"], RevconsoleError)(body["reason"])

@@ -1,4 +1,4 @@
-"""Words: `key=value` as it is typed on a command line or in a form, to settings and back."""
+"""Words: conversion between typed `key=value` words and settings."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from revconsole.records.files.toml_file import TOO_LONG, Table, parsed
 COMMAND_LINE = "command line"
 KEY = re.compile(r"""["']?([A-Za-z_][\w.]*)["']?""")
 PLAIN = re.compile(r"[\w.+:/*-]+")
-"""A word that needs no quotes, in a list either."""
+"""A word that needs no quotes, even in a list."""
 PYTHONIC = {
     "True": True,
     "TRUE": True,
@@ -20,18 +20,18 @@ PYTHONIC = {
     "None": "none",
     "NONE": "none",
 }
-"""As people who come from Python write what TOML has other words for."""
+"""Python spellings of values that TOML spells differently."""
 BARE_POINT = re.compile(r"([+-]?)(\d[\d_]*)?\.(\d[\d_]*)?([eE][+-]?\d+)?")
-"""A number that begins or ends with its point, which TOML does not take."""
+"""A number with a leading or trailing point, which TOML does not accept."""
 LONGEST_SHOWN = 60
 
 
 def parse_assignments(arguments: Iterable[str] | None) -> Table:
-    """`key=value` words, None for none; values are TOML, bare words are text.
+    """Settings from `key=value` words; values are TOML, bare words are text.
 
-    Raises ProfileError for words that are no assignments and for a key that is given two values.
+    Raises ProfileError for words that are no assignments and for a key with two values.
     """
-    found: Table = {}
+    settings: Table = {}
     words = list(arguments or ())
     for word in words:
         key, sign, text = word.partition("=")
@@ -39,29 +39,29 @@ def parse_assignments(arguments: Iterable[str] | None) -> Table:
         if not sign or not match:
             raise ProfileError(COMMAND_LINE, _short(word), _no_assignment(word, words))
         key, value = match.group(1), _value(text.strip(), match.group(1))
-        if key in found and not same(found[key], value):
-            raise ProfileError(COMMAND_LINE, key, twice(found[key], value))
-        found[key] = value
-    return found
+        if key in settings and not same(settings[key], value):
+            raise ProfileError(COMMAND_LINE, key, twice(settings[key], value))
+        settings[key] = value
+    return settings
 
 
 def twice(one: Any, other: Any) -> str:
-    """What is said of a key with two values."""
+    """The sentence for a key with two values."""
     return f"is given twice, as {shown(one)} and as {shown(other)}; leave one out"
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are one: `1` and `true` are not, though Python calls them equal."""
+    """Whether two values have equal type and content: `1` and `true` differ, although Python calls them equal."""
     return type(one) is type(other) and bool(one == other) and repr(one) == repr(other)
 
 
 def assignment(key: str, value: Any) -> str:
-    """The word that `parse_assignments` reads back as this value of this key."""
+    """The word that `parse_assignments` reads back as this value."""
     return f"{key}={spelled(value)}"
 
 
 def shown(value: Any) -> str:
-    """A value within a sentence: as people write it, and cut if it is long."""
+    """A value for use in a sentence, shortened if it is long."""
     if isinstance(value, bool):
         return str(value).lower()
     try:
@@ -88,7 +88,7 @@ def _no_assignment(word: str, words: list[str]) -> str:
 
 
 def _value(text: str, key: str) -> Any:
-    """What the text of a value means; text that is no TOML means itself."""
+    """The value of a text; text that is not TOML is itself the value. Raises ProfileError."""
     try:
         return _meant(text)
     except RecursionError:
@@ -104,7 +104,7 @@ def _meant(text: str) -> Any:
         return float(text)
     if "\n" not in text and "\r" not in text:  # a second line would be another key
         try:
-            # Twice within brackets, so that a comment swallows one of them: in `a/b#c` it is part of a name.
+            # Parsed twice within brackets: a `#` comments out the first closing bracket, so `a/b#c` stays plain text.
             (value,) = parsed(f"v = [{text}]\nagain = [{text}\n]")["v"]
         except ValueError as error:
             if str(error) == TOO_LONG:
@@ -121,7 +121,7 @@ def _meant(text: str) -> Any:
 
 
 def _items(text: str) -> list[str]:
-    """What stands between commas, those within brackets and quotes aside."""
+    """The parts between commas outside brackets and quotes."""
     items, depth, quote = [""], 0, ""
     for letter in text:
         if quote or letter in "\"'":
@@ -139,7 +139,7 @@ def _has_digits(match: re.Match[str] | None) -> bool:
 
 
 def spelled(value: Any) -> str:
-    """A value as it is typed."""
+    """A value in typed form."""
     if isinstance(value, str):
         return value if _stays(value) else _quoted(value)
     if isinstance(value, list | tuple) and all(_plain(item) for item in value):
