@@ -1,13 +1,12 @@
 """Profile: settings from a TOML file and overrides, and the plans that they expand to.
 
-A profile is a table of sections (see `sections`) plus three keys of its own: `title`, `seeds`, and `[vary]`, whose
-lists make a grid:
+A profile has the tables in `sections` plus `title`, `seeds` and `[vary]`, whose lists make a grid:
 
     [vary]
     model.depth = [2, 4, 8]                                             or "model.depth", or depth
     scheme = ["residual", { name = "momentum", gamma = 0.9 }]
 
-`layer` keeps where each setting comes from, `settling` decides precedence. Every problem is a ProfileError that names
+`layer` keeps the origin of each setting, `settling` decides precedence. Every problem is a ProfileError that names
 the file or the command line, the key and the nearest known key.
 """
 
@@ -93,10 +92,11 @@ class Profile:
         return runs
 
     def overridden(self, assignments: Mapping[str, Any], where: str = COMMAND_LINE) -> "Profile":
-        """A copy of the profile with keys set; a list varies a key. Calls with the same `where` form one layer.
+        """A copy of the profile with keys set; a list varies a key. Calls with one `where` (named in errors) form one
+        layer.
 
         If the profile varies a whole section, naming a kind selects that entry of the list, and any other key is set
-        in every entry. where: origin of the settings, for error messages.
+        in every entry.
         """
         new = layer.typed(deepcopy(dict(assignments)), where)
         before = self.later[-1:]
@@ -164,7 +164,7 @@ def refuse_unknown(settings: Mapping[str, Any], where: str) -> None:
 
 
 def changed(plan: Plan, settings: Mapping[str, Any], where: str = COMMAND_LINE) -> Plan:
-    """A plan with some settings changed and all rules checked again. Raises ProfileError."""
+    """A plan with some settings changed and all rules checked. Raises ProfileError."""
     present = plan.model_dump(include=set(PLAN_KEYS))
     layers = (layer.typed(present, where), layer.typed(settings, where))
     _refuse((1, problem) for problem in layers[1].problems)
@@ -236,7 +236,7 @@ class _Expansion:
             yield plan.model_copy(update={"name": name, "seed": seed})
 
     def _settled(self) -> Iterator[tuple[Table, Settled]]:
-        """Each distinct choice, without values that do not apply or have no effect, and its settled layers."""
+        """Each distinct choice without inapplicable or idle values, and its settled layers."""
         earlier: list[Table] = []
         for choice in settling.choices(self._varied):
             found = settling.settled(self._layers, self._varied, choice)
@@ -359,7 +359,7 @@ def _complete(table: Table) -> Table:
 
 
 def _refuse(problems: Iterable[Problem]) -> None:
-    """Raise the problem of the latest layer, listing the keys of the others; return if there is none."""
+    """Raise the problem of the latest layer, listing the keys of the others, if there is any problem."""
     distinct: dict[tuple[str, str], Problem] = {}
     for number, problem in problems:
         distinct.setdefault((problem.where, problem.key), (number, problem))
