@@ -116,20 +116,13 @@ class Profile:
                 table[section] = kept
             else:
                 table.pop(section, None)
-        own = {
-            key: value
-            for one_layer in layers
-            for key, value in one_layer.fixed.items()
-            if key in OWN_KEYS
-        }
-        vary = {key: one_layer.values for key, one_layer in varied.items()}
+        own = {key: value for one in layers for key, value in one.fixed.items() if key in OWN_KEYS}
+        vary = {key: lists.values for key, lists in varied.items()}
         return own | table | ({"vary": vary} if vary else {})
 
 
 def load(path: Path) -> Profile:
-    """Read a profile file. Raises ProfileError if it is missing or not TOML; its content is checked when it is
-    expanded.
-    """
+    """Read a profile file. Raises ProfileError if it is missing or not TOML; expanding it checks the content."""
     return Profile(name=path.stem, where=str(path), table=read_table(path))
 
 
