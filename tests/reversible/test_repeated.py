@@ -24,6 +24,7 @@ from revconsole.reversible import (
     survey,
     unwire,
 )
+from revconsole.reversible.audit import audit
 
 D = 6
 X = torch.randn(3, 5, D, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -522,6 +523,27 @@ def test_a_budget_chooses_among_the_calls():
     assert_alike(gradients(model), expected)
     model.block.backward = "anchored"
     assert_alike(gradients(model), expected)
+
+
+class Vit(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.block = nn.Conv2d(1, D, 2, 2), Two()
+        self.positions = nn.Parameter(torch.randn(1, 16, D) * 0.02)
+        self.norm, self.head = nn.LayerNorm(D), nn.Linear(D, 10)
+
+    def forward(self, images):
+        x = four_times(self, self.stem(images).flatten(2).transpose(1, 2) + self.positions)
+        return self.head(self.norm(x).mean(1))
+
+
+def test_the_audit_finds_such_a_model_good_and_measures_its_inverse():
+    torch.manual_seed(0)
+    images = torch.randn(8, 1, 8, 8)
+    model = rewire(Vit(), Bdia(), example=images)
+    checks = {check.name: check for check in audit(model, images, torch.arange(8))}
+    assert [check for check in checks.values() if check.passed is False] == []
+    assert checks["inverse error"].figure == "0 in all 1 blocks, bit for bit"
 
 
 def test_a_model_without_such_a_block_is_run_no_more_often_than_before():

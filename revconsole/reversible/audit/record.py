@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from revconsole.reversible.nested import tensors
+from revconsole.reversible.pending import Pending
 
 Node: TypeAlias = Any  # torch.autograd.graph.Node, whose stubs do not say what hangs together
 TORCH = str(Path(torch.__file__).parent)
@@ -103,12 +104,12 @@ def recorded(model: nn.Module, *, python: bool = False) -> Iterator[PassRecord]:
 
 def _hooked(record: PassRecord, name: str, module: nn.Module) -> Callable[[], None]:
     def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
-        given = next(tensors((args, kwargs)), None)
+        given = next(_valued((args, kwargs)), None)
         record.open.append(RecordedCall(name=name, module=module, start=_number(), given=given))
 
     def leave(_module: nn.Module, _args: Any, output: Any) -> None:
         call = record.open.pop()
-        call.end, call.returned = _number(), next(tensors(output), None)
+        call.end, call.returned = _number(), next(_valued(output), None)
         record.calls.append(call)
 
     handles = (
@@ -121,6 +122,11 @@ def _hooked(record: PassRecord, name: str, module: nn.Module) -> Callable[[], No
             handle.remove()
 
     return remove
+
+
+def _valued(value: object) -> Iterator[Tensor]:
+    """The tensors in nested containers, but for what a wired run hands on inside, which has no values."""
+    return (each for each in tensors(value) if not isinstance(each, Pending))
 
 
 def _number() -> int:

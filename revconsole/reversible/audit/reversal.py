@@ -145,18 +145,23 @@ class Witness:
     """What the modules of one block were given first and again, and the generators when they drew.
 
     given: per module, its first input at each call. drew: per module, the states before each draw.
-    entered: the states when the modules now at work were called.
+    entered: the states when the modules now at work were called. times: that a run calls the block.
     """
 
     block: str
+    times: int = 1
     entered: dict[str, bytes] = field(default_factory=dict)
     given: dict[str, list[Tensor]] = field(default_factory=dict)
     drew: dict[str, list[bytes]] = field(default_factory=dict)
 
     def error(self) -> float | None:
-        """Largest relative difference of a module's second input from its first; None if none was called twice."""
-        errors = [_relative(*pair) for pair in self.given.values() if len(pair) == 2]
-        return max(errors, default=None)
+        """Largest relative difference of a module's second input from its first; None if none was called twice.
+
+        A block that a run calls several times is evaluated again in the reverse order.
+        """
+        whole = [given for given in self.given.values() if len(given) == 2 * self.times]
+        pairs = [(given[n], given[-1 - n]) for given in whole for n in range(self.times)]
+        return max((_relative(*pair) for pair in pairs), default=None)
 
 
 def _relative(first: Tensor, again: Tensor) -> float:
@@ -229,7 +234,8 @@ def _witnessed(case: Case) -> Iterator[list[Witness]]:
         for path, sequence in case.model.named_modules():
             if isinstance(sequence, ReversibleSequence):
                 for called, block in sequence.placed(path):
-                    witness = Witness(block=called)
+                    times = list(sequence.named_blocks.values()).count(block)
+                    witness = Witness(block=called, times=times)
                     witnesses.append(witness)
                     _watch(block, witness, stack)
         yield witnesses
