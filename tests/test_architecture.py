@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "revconsole"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -24,34 +22,28 @@ def fresh(code: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--help"],
-        ["train", "--help"],
-        ["ls"],
-        ["ls", "--json"],
-        ["show", "@1"],
-        ["compare", "@1"],
-        ["profiles"],
-        ["data"],
-        ["models"],
-        ["settings"],
-        ["train", "demo", "--dry-run"],
-    ],
-    ids=" ".join,
-)
-def test_a_verb_that_trains_nothing_never_imports_torch(arguments, store, plan):
-    store.create(plan, {})
-    heavy = fresh(
-        "import sys\n"
-        f"sys.argv = ['revconsole', '--store', {str(store.root)!r}, *{arguments!r}]\n"
-        "from revconsole.cli.app import main\n"
-        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-        "print('heavy:', {'torch', 'timm', 'sklearn', 'numpy'} & set(sys.modules))\n"
-    ).splitlines()[-1]
+LIGHT = (
+    "--help", "train --help", "study --help", "ls", "ls --json", "show @1", "compare @1", "profiles", "data",
+    "models", "settings", "study list", "study show mnist-patch", "train demo --dry-run",
+)  # fmt: skip
+EACH_VERB = """
+import sys
+from revconsole.cli.app import main
+for verb in {verbs}:
+    sys.argv = ['revconsole', '--store', {store!r}, *verb.split()]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, (verb, end.code)
+    heavy = {{'torch', 'timm', 'sklearn', 'numpy', 'matplotlib'}} & set(sys.modules)
+    assert not heavy, (verb, heavy)
+"""
 
-    assert heavy == "heavy: set()"
+
+def test_a_verb_that_trains_nothing_never_imports_torch(store, plan):
+    store.create(plan, {})
+
+    assert fresh(EACH_VERB.format(verbs=LIGHT, store=str(store.root)))
 
 
 def test_help_needs_neither_the_records_nor_textual():
@@ -97,11 +89,17 @@ def test_the_reversible_core_stands_on_torch_alone():
     assert loaded.strip() == "set()"
 
 
+def definitions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
 def test_no_two_classes_share_a_name():
     classes = [
         (node.name, str(path.relative_to(ROOT)))
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in definitions(path)
         if isinstance(node, ast.ClassDef)
     ]
     names = [name for name, _ in classes]
@@ -109,25 +107,25 @@ def test_no_two_classes_share_a_name():
     assert not [each for each in classes if names.count(each[0]) > 1]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_names_are_words_of_the_field_and_files_stay_short(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = [path.stem] + [
-        node.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    ]
-    words = {word for name in names for word in re.findall(r"[a-z]+|[A-Z][a-z]*", name)}
-    too_long = {
-        node.name: node.end_lineno - node.lineno + 1
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.end_lineno - node.lineno + 1 > MOST_FUNCTION_LINES
+def test_names_are_words_of_the_field():
+    names = [path.stem for path in SOURCES]
+    names += [node.name for path in SOURCES for node in definitions(path)]
+    words = {name: re.findall(r"[a-z]+|[A-Z][a-z]*", name) for name in names}
+
+    assert [n for n in names if {word.lower() for word in words[n]} & set(FORBIDDEN_WORDS)] == []
+
+
+def test_files_and_functions_stay_short():
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    functions = {
+        f"{path}:{node.name}": node.end_lineno - node.lineno + 1
+        for path in SOURCES
+        for node in definitions(path)
+        if not isinstance(node, ast.ClassDef)
     }
 
-    assert not {word.lower() for word in words} & set(FORBIDDEN_WORDS)
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
-    assert not too_long
+    assert {path: n for path, n in lines.items() if n > MOST_LINES} == {}
+    assert {name: n for name, n in functions.items() if n > MOST_FUNCTION_LINES} == {}
 
 
 def test_every_module_begins_with_what_it_is():

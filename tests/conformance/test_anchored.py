@@ -10,10 +10,11 @@ WORDS = ("anchored", "reversible", "anchored", "anchored")
 
 
 @pytest.mark.parametrize("words", [WORDS, "anchored"], ids=["mixed", "all"])
-def test_gradients_are_those_of_autograd(words, invertible, vit, images, train):
+def test_gradients_are_those_of_autograd(words, representative, wire, images, train):
     found = []
     for backward in ("stored", words):
-        model = rewire(vit(proj_drop_rate=0.1, drop_path_rate=0.3).double(), invertible, "stored")
+        rates = {"proj_drop_rate": 0.1, "drop_path_rate": 0.3}
+        model = wire(representative, "stored", dtype=torch.float64, **rates)
         for stack in sequences(model.train()):
             stack.backward = backward
         found.append(train(model, images.double()))

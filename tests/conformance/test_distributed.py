@@ -57,23 +57,6 @@ def in_process(rank, port, works, results):
         torch.save(found, results)
 
 
-@pytest.fixture
-def together(tmp_path):
-    """`together({name: (work, wiring)})`: for each name what `work` returned in the first of two processes."""
-
-    def run(works):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        results = tmp_path / "found.pt"
-        torch.multiprocessing.start_processes(
-            in_process, (port, works, results), nprocs=PROCESSES, start_method="spawn"
-        )
-        return torch.load(results, weights_only=True)
-
-    return run
-
-
 def with_ddp(rank, wiring):
     model = built(wiring)
     order = []
@@ -115,23 +98,41 @@ def with_sharded_blocks(rank, wiring):
     return ""
 
 
+WORKS = {name: (with_ddp, wiring) for name, wiring in WIRINGS.items()} | {
+    "sharded": (with_fsdp, WIRINGS["additive"]),
+    "sharded, a mixture": (with_fsdp_and_a_mixture, WIRINGS["additive"]),
+    "sharded, block by block": (with_sharded_blocks, WIRINGS["additive"]),
+}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What each of the works returned in the first of two processes, which both do all of them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    results = tmp_path_factory.mktemp("distributed") / "found.pt"
+    torch.multiprocessing.set_forkserver_preload(["torch", "timm"])
+    torch.multiprocessing.start_processes(
+        in_process, (port, WORKS, results), nprocs=PROCESSES, start_method="forkserver"
+    )
+    return torch.load(results, weights_only=True)
+
+
+@pytest.mark.parametrize("name", WIRINGS)
 def test_data_parallel_gradients_are_those_of_the_joined_batch_and_come_block_by_block(
-    together, worst_error
+    name, found, worst_error
 ):
-    found = together({name: (with_ddp, wiring) for name, wiring in WIRINGS.items()})
-    for name, wiring in WIRINGS.items():
-        assert worst_error(joined(wiring), found[name]["gradients"]) < FLOAT64_GRADIENT
-        order = found[name]["order"]
-        assert order == sorted(order, reverse=True)
-        assert set(order) == set(range(DEPTH))
+    assert worst_error(joined(WIRINGS[name]), found[name]["gradients"]) < FLOAT64_GRADIENT
+    order = found[name]["order"]
+    assert order == sorted(order, reverse=True)
+    assert set(order) == set(range(DEPTH))
 
 
-def test_fully_sharded_gradients_are_those_of_the_joined_batch_and_sharded_blocks_are_refused(
-    together, worst_error
-):
-    wiring = WIRINGS["additive"]
-    works = {"whole": with_fsdp, "mixture": with_fsdp_and_a_mixture, "blocks": with_sharded_blocks}
-    found = together({name: (work, wiring) for name, work in works.items()})
-    assert worst_error(joined(wiring), found["whole"]) < FLOAT64_GRADIENT
-    assert worst_error(joined(wiring), found["mixture"]) < FLOAT64_GRADIENT
-    assert "apply fully_shard to the whole ReversibleSequence" in found["blocks"]
+@pytest.mark.parametrize("name", ["sharded", "sharded, a mixture"])
+def test_fully_sharded_gradients_are_those_of_the_joined_batch(name, found, worst_error):
+    assert worst_error(joined(WIRINGS["additive"]), found[name]) < FLOAT64_GRADIENT
+
+
+def test_blocks_that_are_sharded_one_by_one_are_refused(found):
+    assert "apply fully_shard to the whole ReversibleSequence" in found["sharded, block by block"]

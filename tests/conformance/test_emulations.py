@@ -33,6 +33,8 @@ GRID = {name: scheme for name, scheme in SCHEMES.items() if scheme.grid is not N
     "coefficients-0.41": Coefficients(end_beta=0.41, progress=1.0, grid_bits=9),
 }
 EVERY_EXACT_SCHEME = pytest.mark.parametrize("wiring", GRID.values(), ids=GRID)
+FIRST = {scheme.name: scheme for scheme in reversed(GRID.values())}
+"""One variant of each: which kernels a branch takes does not hang on the numbers of a scheme."""
 
 
 class ReciprocalDivision(TorchDispatchMode):
@@ -90,10 +92,10 @@ def without_gradient():
 def alike(wire, images, witness, worst_error):
     """`alike(scheme, mode)`: whether both evaluations see equal streams, and the gradient's error."""
 
-    def judge(scheme, mode, *, depth=12, frozen=()):
+    def judge(scheme, mode, *, frozen=()):
         results = []
         for backward in ("stored", "reversible"):
-            model = wire(scheme, backward, depth=depth, **RANDOM).train()
+            model = wire(scheme, backward, depth=5, **RANDOM).train()
             for weight in model.blocks.parameters():
                 weight.data *= STEEP
             for name, weight in model.named_parameters():
@@ -125,13 +127,13 @@ FROZEN = {
 }
 
 
-@EVERY_EXACT_SCHEME
+@pytest.mark.parametrize("wiring", FIRST.values(), ids=FIRST)
 @pytest.mark.parametrize("mode", [without_graph, without_gradient])
 @pytest.mark.parametrize("frozen", FROZEN.values(), ids=FROZEN)
 def test_kernels_that_differ_where_autograd_does_not_record_lose_no_bit(
     wiring, mode, frozen, alike
 ):
-    equal, error = alike(wiring, mode, depth=5, frozen=frozen)
+    equal, error = alike(wiring, mode, frozen=frozen)
     assert equal
     assert error < SAME_NUMBERS
 

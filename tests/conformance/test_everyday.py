@@ -47,9 +47,11 @@ def furthest(left, right):
 
 @pytest.mark.parametrize("habit", [{"accumulate": 3}, {"clip": 0.1}], ids=str)
 def test_accumulating_and_clipping_train_the_weights_that_stored_trains(
-    invertible, habit, pair, images
+    representative, habit, pair, images
 ):
-    stored, reversible = (taught(m, images.double(), **habit) for m in pair(invertible, **RANDOM))
+    stored, reversible = (
+        taught(m, images.double(), **habit) for m in pair(representative, **RANDOM)
+    )
     assert furthest(stored, reversible) < FLOAT64_GRADIENT
 
 
@@ -62,9 +64,9 @@ def test_a_gradient_scaler_under_autocast_trains_as_stored_does(exact, pair, ima
     assert furthest(*weights) < FLOAT32_CURVE
 
 
-def test_an_average_of_the_weights_is_a_model_of_its_own(invertible, pair, images):
+def test_an_average_of_the_weights_is_a_model_of_its_own(representative, pair, images):
     averages = []
-    for model in pair(invertible):
+    for model in pair(representative):
         ema = torch.optim.swa_utils.AveragedModel(
             model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.9)
         )
@@ -75,8 +77,8 @@ def test_an_average_of_the_weights_is_a_model_of_its_own(invertible, pair, image
     assert (averages[0] - averages[1]).abs().max() < FLOAT64_GRADIENT
 
 
-def test_a_trained_copy_leaves_the_original_alone(invertible, pair, images):
-    _, model = pair(invertible)
+def test_a_trained_copy_leaves_the_original_alone(representative, pair, images):
+    _, model = pair(representative)
     before = copy.deepcopy(model.state_dict())
     taught(copy.deepcopy(model), images.double())
     assert furthest(before, model.state_dict()) == 0.0
@@ -151,9 +153,9 @@ class Settings:
 
 
 def test_the_backward_uses_the_attention_kernels_and_the_precision_of_the_forward(
-    invertible, again, pair, images
+    representative, again, pair, images
 ):
-    _, model = pair(invertible, again=again, dtype=torch.float32)
+    _, model = pair(representative, again=again, dtype=torch.float32)
     settings, precision = Settings(model), torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision("medium")
@@ -185,8 +187,8 @@ class Convolution(nn.Module):
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
-def test_images_in_any_layout(layout, invertible, worst_error):
-    if isinstance(invertible, Additive) or invertible.name == "hamiltonian":
+def test_images_in_any_layout(layout, representative, worst_error):
+    if isinstance(representative, Additive) or representative.name == "hamiltonian":
         pytest.skip("one branch")
     gradients, strides = [], []
     for backward in ("stored", "reversible"):
@@ -194,7 +196,7 @@ def test_images_in_any_layout(layout, invertible, worst_error):
         blocks = [Convolution(6) for _ in range(4)]
         for block in blocks if backward == "reversible" else ():
             block.convolution.register_forward_pre_hook(lambda _, x: strides.append(x[0].stride()))
-        model = ReversibleSequence(*blocks, scheme=invertible, backward=backward)
+        model = ReversibleSequence(*blocks, scheme=representative, backward=backward)
         model = model.double().to(memory_format=layout).train()
         x = torch.randn(2, 6, 5, 5, dtype=torch.float64).contiguous(memory_format=layout)
         torch.manual_seed(1)
@@ -224,12 +226,14 @@ class Biased(nn.Module):
         return x
 
 
-def test_further_arguments_reach_every_block_and_get_their_gradients(invertible, worst_error):
+def test_further_arguments_reach_every_block_and_get_their_gradients(representative, worst_error):
     gradients = []
     for backward in ("stored", "checkpointed", "reversible"):
         torch.manual_seed(0)
         blocks = [Biased(4) for _ in range(3)]
-        model = ReversibleSequence(*blocks, scheme=invertible, backward=backward).double().train()
+        model = (
+            ReversibleSequence(*blocks, scheme=representative, backward=backward).double().train()
+        )
         x, bias, unused = (torch.randn(2, 3, 4, dtype=torch.float64) for _ in range(3))
         bias.requires_grad_()
         torch.manual_seed(1)

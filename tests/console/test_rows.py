@@ -1,18 +1,15 @@
 """Which columns fit, and what filter words find."""
 
-import pytest
-
 from revconsole.console import rows, states
 
 ESSENTIAL = {"state", "name", "scheme", "epoch", "val"}
 
 
-@pytest.mark.parametrize("width", range(60, 200))
-def test_columns_never_take_more_than_the_width(width):
-    fields = rows.fitting(width)
-    columns = rows.columns(fields, width)
-    assert sum(column.width + 1 for column in columns) <= width
-    assert {column.label for column in columns} >= ESSENTIAL
+def test_columns_never_take_more_than_the_width():
+    for width in range(60, 200):
+        columns = rows.columns(rows.fitting(width), width)
+        assert sum(column.width + 1 for column in columns) <= width
+        assert {column.label for column in columns} >= ESSENTIAL
 
 
 def test_eighty_columns_show_backward_and_test_accuracy_too():
