@@ -1,18 +1,32 @@
 """Fixtures of every test: no test touches the user's runs, data or configuration."""
 
+import ast
+import errno
+import fcntl
 import gc
+import importlib.util
 import os
 import random
+import resource
+import select
 import signal
+import socket
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import psutil
 import pytest
 
+from revconsole.records import child
+from revconsole.records.runs import identity
 from revconsole.records.runs.attempt import read_queued
 from revconsole.records.runs.store import RunStore
 from revconsole.records.settings.plan import Plan
@@ -133,3 +147,123 @@ def only_cuda(gpu: str) -> None:
     """For what a dry run on the CPU says nothing of."""
     if not gpu.startswith("cuda"):
         pytest.skip(f"{gpu} says nothing of it")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The part of a file of source that is there on one system."""
+
+    name: str
+
+    def reached(self, part: ast.AST) -> Iterator[ast.AST]:
+        """A part of a program and all in it, without the branches that ask for another system."""
+        yield part
+        for inner in self._within(part) or ast.iter_child_nodes(part):
+            yield from self.reached(inner)
+
+    def names(self, statements: list[ast.stmt]) -> Iterator[str]:
+        """What the statements of a stub define, but for what is in classes."""
+        for each in statements:
+            if isinstance(each, ast.If):
+                yield from self.names(self._within(each) or [*each.body, *each.orelse])
+            elif isinstance(each, ast.FunctionDef | ast.ClassDef):
+                yield each.name
+            elif isinstance(each, ast.ImportFrom):
+                yield from (alias.asname or alias.name for alias in each.names)
+            elif isinstance(each, ast.AnnAssign):
+                yield ast.unparse(each.target)
+
+    def _within(self, part: ast.AST) -> list[ast.stmt]:
+        """The branch that is taken here; empty where that is no question of the system."""
+        if not isinstance(part, ast.If) or (here := self._holds(part.test)) is None:
+            return []
+        return (part.body if here else part.orelse) or [ast.Pass()]
+
+    def _holds(self, test: ast.expr) -> bool | None:
+        """Whether a condition on system and version holds; None where it asks for something else."""
+        if isinstance(test, ast.BoolOp):
+            parts = [self._holds(part) for part in test.values]
+            of = all if isinstance(test.op, ast.And) else any
+            return None if None in parts else of(parts)
+        asked = ast.unparse(test)
+        if not asked.startswith(("sys.platform ", "sys.version_info ")):
+            return None
+        system = type("sys", (), {"platform": self.name, "version_info": sys.version_info})
+        return bool(eval(asked, {"sys": system}))
+
+
+SYSTEM_MODULES = (os, signal, errno, fcntl, resource, select, socket, time)
+
+
+@cache
+def _alone_on_linux() -> frozenset[str]:
+    """`module.name` of what the standard library has on Linux and not on macOS, as the stubs of mypy know it."""
+    found = importlib.util.find_spec("mypy")
+    assert found is not None
+    assert found.origin is not None
+    stubs = Path(found.origin).parent / "typeshed" / "stdlib"
+    names: set[str] = set()
+    for module in SYSTEM_MODULES:
+        own = stubs / f"{module.__name__}.pyi"
+        path = own if own.exists() else stubs / module.__name__ / "__init__.pyi"
+        stub = ast.parse(path.read_text(encoding="utf-8")).body
+        lacking = {*Platform("linux").names(stub)} - {*Platform("darwin").names(stub)}
+        names |= {f"{module.__name__}.{name}" for name in lacking}
+    return frozenset(names)
+
+
+@pytest.fixture
+def alone_on_linux() -> frozenset[str]:
+    return _alone_on_linux()
+
+
+@pytest.fixture
+def on_macos() -> Platform:
+    return Platform("darwin")
+
+
+SYSCTL = """#!/bin/sh
+case "$2" in
+  kern.bootsessionuuid) echo 5B0C8F36-6C9C-4C39-9D1C-5F0C3F0E7C11;;
+  machdep.cpu.brand_string) echo Apple M9;;
+  *) exit 1;;
+esac
+"""
+
+
+@pytest.fixture
+def macos(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """This machine as if it were a Mac, as far as one can take from Linux what a Mac has not."""
+    for full in _alone_on_linux():
+        module, _, name = full.partition(".")
+        monkeypatch.delattr(sys.modules[module], name, raising=False)
+    monkeypatch.setattr(tempfile, "_O_TMPFILE_WORKS", False)  # as it found when it was imported
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(child, "FORKS", False)
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)  # which Linux refuses
+    for name, holds in (("LINUX", False), ("MACOS", True), ("OSX", True)):
+        monkeypatch.setattr(psutil, name, holds)
+    for name in ("open", "stat", "readlink", "exists"):  # psutil itself is left what it needs
+        monkeypatch.setattr(Path, name, _without_kernel_files(getattr(Path, name)))
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "sysctl").write_text(SYSCTL, encoding="utf-8")
+    (programs / "sysctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    _forget_machine()
+    yield
+    _forget_machine()
+
+
+def _forget_machine() -> None:
+    for known in (identity._boot, identity._namespace, identity._own_start):
+        known.cache_clear()
+
+
+def _without_kernel_files(method: Any) -> Any:
+    def looked_up(path: Path, *args: Any, **named: Any) -> Any:
+        if str(path).startswith(("/proc", "/sys")):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        return method(path, *args, **named)
+
+    return looked_up

@@ -19,6 +19,10 @@ SAFE_PATH = "PYTHONSAFEPATH"
 """Environment variable equivalent to -P; children of children and those that Python starts inherit it."""
 
 
+FORKS = sys.platform != "darwin"
+"""Whether a process may fork and go on in the child: macOS's libraries, Metal above all, do not stand it."""
+
+
 def command(module: str, *arguments: str) -> list[str]:
     """Arguments that start `module` in a new interpreter. With -P nothing is imported from the working folder."""
     return [sys.executable, "-P", "-m", module, *arguments]

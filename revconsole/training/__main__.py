@@ -2,9 +2,10 @@
 
 Trains the runs one after the other, each as the attempt named, unless somebody took that meanwhile, to stop the run
 say; as the next one where none is named. They train with their output in `attempts/NNNN/output.log` of their folders,
-in a child of a supervisor that sees how it ends; after a failure that leaves it unable to compute on its GPU, the rest in
-another. SIGTERM and SIGINT make it ask itself to stop, as anybody else would;
-losing the terminal is ignored. Exits 0 if every run completed.
+in a child of a supervisor that sees how it ends; on macOS, where a fork may not go on, that child begins anew as a
+process of its own. After a failure that leaves it unable to compute on its GPU, the rest trains in another child.
+SIGTERM and SIGINT make it ask itself to stop, as anybody else would; losing the terminal is ignored. Exits 0 if every
+run completed.
 """
 
 import faulthandler
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from revconsole.errors import AlreadyClaimed, NotLoaded, RevconsoleError, StoreError, loading, said
+from revconsole.records import child
 from revconsole.records.files.shared import READABLE, set_mode
 from revconsole.records.logs.events import Failed
 from revconsole.records.runs import control
@@ -26,6 +28,8 @@ from revconsole.records.runs.store import RunStore
 from revconsole.training.supervisor import ANEW, PASSED_ON, supervised
 
 NAME = "process"
+SUPERVISED = "REVCONSOLE_SUPERVISED"
+"""In the environment of a process that another one has begun under a supervisor."""
 
 
 class RunQueue:
@@ -64,6 +68,15 @@ class RunQueue:
             if self.broken and self.waiting[place:]:
                 return ANEW
         return 0 if completed else 1
+
+    def begin_anew(self) -> int:
+        """Let a new process of the same words take the place of this one, to train the runs; 1 if it was told to go."""
+        # A signal that comes from now on waits for the new process, which takes it once it can.
+        signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+        if not self.told_to_go.is_set():
+            os.environ[SUPERVISED] = "1"
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  no shell
+        return 1
 
     def _train(self, run_id: str, number: int) -> bool:
         if self.told_to_go.is_set():
@@ -110,7 +123,11 @@ def main(arguments: list[str]) -> int:
         for name in PASSED_ON:
             signal.signal(name, line.go)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        return supervised(opened, [run_id for run_id, _ in line.waiting], line.work)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+        if os.environ.pop(SUPERVISED, ""):
+            return line.work()
+        work = line.work if child.FORKS else line.begin_anew
+        return supervised(opened, [run_id for run_id, _ in line.waiting], work)
     except RevconsoleError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -1,10 +1,12 @@
 """The benchmark measures every configuration, leaves the process as it was, and counts what it says it counts."""
 
+import json
+
 import pytest
 import torch
 
 from revconsole.lab.bench import WantedBenchmark, bench_of
-from revconsole.training.bench import memory, work
+from revconsole.training.bench import memory, processes, work
 from revconsole.training.bench.measure import measure
 from revconsole.training.bench.subject import images_of, realise, share_weights
 
@@ -208,3 +210,17 @@ def test_on_cuda_the_largest_batch_has_been_tried():
         assert row.verified_batch is not None
         assert 0 < row.verified_batch <= row.largest_batch(2**28)
     assert "tried with a step" in found.how["batch"]
+
+
+def test_where_no_process_may_fork_memory_is_measured_in_a_new_one(tmp_path):
+    """Linux hands the peak of these tests on to the new process, so whether that of the step shows is not asked."""
+    (configuration, *_) = bench(TINY, schemes=["residual"]).configurations
+    plan = configuration.plan.model_dump(mode="json")
+    question = {"plan": plan, "stored_blocks": 0, "batches": [2], "threads": 1}
+
+    with (tmp_path / "answers").open("w") as answers:
+        assert processes.anew(json.dumps(question), answers) == 0
+
+    answer = json.loads((tmp_path / "answers").read_text())
+    assert answer.keys() == {"fixed_bytes", "peaks"}
+    assert answer["fixed_bytes"] > 0

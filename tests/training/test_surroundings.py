@@ -1,6 +1,9 @@
 """Device, threads, precision, optimiser: each as the plan says, or a sentence."""
 
 import os
+import platform
+import resource
+import sys
 from contextlib import nullcontext
 
 import pytest
@@ -9,7 +12,7 @@ import torch
 from revconsole.errors import ProfileError, RunFailed
 from revconsole.records.logs.events import Started
 from revconsole.records.sections.optimizer import Adam, AdamW, Sgd
-from revconsole.training.machine import devices, precision
+from revconsole.training.machine import devices, precision, resident
 from revconsole.training.questions import estimate
 from revconsole.training.setup import optimizers
 
@@ -142,3 +145,28 @@ def test_images_may_be_resized(realise):
     assert images.mean().item() == pytest.approx(plain.mean().item(), abs=0.02)
     evaluated, _ = next(setting.evaluation_batches(setting.data.test))
     assert evaluated.shape[-1] == 12
+
+
+def test_a_cpu_says_its_model_or_at_least_its_kind(macos, monkeypatch):
+    assert devices.device_name(torch.device("cpu")) == "Apple M9"
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert devices.device_name(torch.device("cpu")) == (platform.processor() or platform.machine())
+
+
+def test_the_most_resident_memory_is_in_bytes_on_either_system(monkeypatch):
+    """Linux counts KiB, macOS bytes."""
+    of_linux = resident.most_resident()
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    monkeypatch.setattr(sys, "platform", "darwin")
+
+    assert of_linux / 1024 == pytest.approx(most, rel=0.1)
+    assert resident.most_resident() == pytest.approx(most, rel=0.1)
+
+
+def test_a_run_trains_on_macos_with_the_same_bits(request, runner, small):
+    """Without peaks that begin anew, files of the kernel and the names that Linux alone has."""
+    plan = small(train={"epochs": 1})
+    here = runner(plan, "here").losses
+    request.getfixturevalue("macos")
+
+    assert runner(plan, "there").losses == here

@@ -22,6 +22,9 @@ INDEX_BYTES = 1 << 28
 LOG_BYTES = 1 << 32
 """Largest accepted event log; a million steps of four metrics take 212 MiB."""
 
+ODD = {errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EOPNOTSUPP}
+"""How opening fails at a link (EMLINK on FreeBSD) and at a socket (EOPNOTSUPP on macOS and the BSDs)."""
+
 
 class OddFile(OSError):  # noqa: N818  the name says what is there
     """A link, a special file or an oversized file stands where a regular file should be; `strerror` says which."""
@@ -35,7 +38,7 @@ def opened(path: Path, most: int) -> BufferedReader:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link; a socket
+        if error.errno in ODD:
             raise OddFile(error.errno, "is not a regular file", str(path)) from None
         raise
     status = os.fstat(descriptor)

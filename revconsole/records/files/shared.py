@@ -3,7 +3,9 @@
 Everything inside is readable for all who may enter the folder, and writable for its owner.
 """
 
+import fcntl
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,7 +30,16 @@ def create(path: Path, content: bytes) -> None:
         set_mode(file.fileno(), READABLE)
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        force(file.fileno())
+
+
+def force(file: int) -> None:
+    """Force an open file, or the entries of an open folder, to disk. Raises OSError."""
+    if sys.platform == "darwin":  # where fsync leaves it in the cache of the disk
+        with suppress(OSError):  # not every file system can
+            fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(file)
 
 
 def set_mode(file: Path | int, mode: int = READABLE) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from revconsole.records.files.shared import READABLE, set_mode
+from revconsole.records.files.shared import READABLE, force, set_mode
 
 MOST_BYTES = 32 * 2**20
 """Bytes of lines that may wait in memory; later lines are lost and counted."""
@@ -63,7 +63,7 @@ class Log:
         while True:
             outage = self._write_waiting()
             if not self._waiting:
-                os.fsync(self._file)
+                force(self._file)
                 return outage
             if time.monotonic() > end:
                 raise OSError(self._why)

@@ -24,7 +24,7 @@ from revconsole.errors import AlreadyClaimed, StoreError
 from revconsole.records.files import bounded
 from revconsole.records.files.bounded import LOG_BYTES, NOTE_BYTES
 from revconsole.records.files.damage import UNREADABLE
-from revconsole.records.files.shared import create, make_folder
+from revconsole.records.files.shared import create, force, make_folder
 from revconsole.records.logs.column_cache import ColumnCacheWriter
 from revconsole.records.logs.events import (
     Advised,
@@ -352,7 +352,7 @@ def overwrite(path: Path, content: bytes) -> None:
     try:
         os.pwrite(file, content, 0)
         os.ftruncate(file, len(content))
-        os.fsync(file)
+        force(file)
     finally:
         os.close(file)
 

@@ -1,18 +1,27 @@
 """Identity: which process, of which boot, of which machine, and whether it still runs.
 
 A process id alone is not enough: it is reused, and it has no meaning on another host or in another pid namespace (a
-container) of this one. Start ticks (field 22 of /proc/PID/stat, counted since boot) do not move when the wall clock
-is set.
+container) of this one. The boot of the machine and the start time of the process stand beside it. psutil tells the
+start time on every system; the part of it that moves when the wall clock is set is taken off.
 """
 
 import os
 import signal
 import socket
+import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
+
+from revconsole.records.sysctl import sysctl
+
+BOOT_ID, NAMESPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+"""Files in which Linux identifies its boot and the pid namespace of the reader."""
+HUNDREDTHS = 100
+"""Ticks per second of a start time; Linux counts in the same unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,24 +83,31 @@ class Identity:
         """
         if not self.alive():
             return False
-        try:
-            process = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            return False
-        except (AttributeError, OSError):  # macOS, or Linux before 5.3
-            return self._send_by_pid(number)
-        try:
-            if not self.alive():
+        if sys.platform == "linux":
+            with suppress(AttributeError):  # a Python built for an older kernel
+                return self._send_by_descriptor(number)
+        return self._send_by_pid(number)
+
+    if sys.platform == "linux":
+
+        def _send_by_descriptor(self, number: int) -> bool:
+            """Send through a pidfd, which stays with its process when the pid is reused."""
+            try:
+                process = os.pidfd_open(self.pid)
+            except OSError:  # the process is gone, or Linux is older than 5.3
+                return self._send_by_pid(number)
+            try:
+                if not self.alive():
+                    return False
+                signal.pidfd_send_signal(process, number)
+            except ProcessLookupError:
                 return False
-            signal.pidfd_send_signal(process, number)
-        except ProcessLookupError:
-            return False
-        finally:
-            os.close(process)
-        return True
+            finally:
+                os.close(process)
+            return True
 
     def _send_by_pid(self, number: int) -> bool:
-        import psutil  # needed only on systems without pidfd
+        import psutil  # as in `_start`
 
         try:
             process = psutil.Process(self.pid)  # psutil checks the start time before a signal
@@ -106,7 +122,7 @@ class Identity:
 
     def command(self) -> list[str]:
         """Command line of the process; empty if it is gone or not on this machine."""
-        import psutil  # needed only before a signal
+        import psutil  # as in `_start`
 
         if not self.alive():
             return []
@@ -126,7 +142,15 @@ class Identity:
 
     def held(self) -> bool:
         """Whether the process of this machine is suspended by a signal (SIGSTOP, Ctrl-Z)."""
-        return bool(self.alive()) and _stat(self.pid)[:1] in (["T"], ["t"])
+        import psutil  # as in `_start`
+
+        if not self.alive():
+            return False
+        try:
+            status = psutil.Process(self.pid).status()
+        except psutil.Error:
+            return False
+        return status in {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP}
 
 
 UNKNOWN = Identity(host="", boot="", pid=0, start=0)
@@ -140,45 +164,54 @@ def mine() -> Identity:
 
 @cache
 def _boot() -> str:
+    """Identifier of this boot of the machine, of Linux or macOS; empty on systems that have none."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
-        import psutil  # only where there is no /proc
-
-        return str(int(psutil.boot_time()))
+        return sysctl("kern.bootsessionuuid")
 
 
 @cache
 def _namespace() -> str:
     """The pid namespace of this process; empty on systems without namespaces."""
     try:
-        return str(Path("/proc/self/ns/pid").readlink())
+        return str(NAMESPACE.readlink())
     except OSError:
         return ""
 
 
 def _start(pid: int) -> int | None:
-    """Start ticks of a running process; None if there is none or only a zombie."""
-    fields = _stat(pid)
-    if not fields:
-        return None if Path("/proc/self/stat").exists() else _start_elsewhere(pid)
-    return None if fields[0] in {"Z", "X"} else int(fields[19])
+    """Start time of a running process in hundredths of a second; None if there is none or only a zombie.
 
-
-def _stat(pid: int) -> list[str]:
-    """Fields of /proc/PID/stat from the process state on; empty if the process or /proc does not exist."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    return stat.rpartition(")")[2].split()
-
-
-def _start_elsewhere(pid: int) -> int | None:
-    """Start time in milliseconds on systems without /proc; None if there is no such process."""
-    import psutil  # only where there is no /proc
+    Counted from the boot on Linux, and from 1970 on other systems.
+    """
+    import psutil  # 50 ms, which a list of ended runs does not need
 
     try:
-        return int(psutil.Process(pid).create_time() * 1000)
-    except psutil.Error:
+        process = psutil.Process(pid)
+        with process.oneshot():  # one reading for both
+            if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
+                return None
+            shift = _shift()
+            began = process.create_time() - shift
+    except (psutil.Error, ValueError):  # ValueError: a claim may name any number
         return None
+    return round(began * HUNDREDTHS) if shift == _shift() else _start(pid)
+
+
+def _shift() -> float:
+    """Seconds by which setting the wall clock moves every creation time that psutil returns."""
+    import psutil  # as in `_start`
+
+    if psutil.LINUX:  # psutil adds the time of the boot, as the clock has it now
+        return psutil.boot_time()
+    here = os.getpid()
+    return psutil.Process(here).create_time() - _own_start(here)
+
+
+@cache
+def _own_start(here: int) -> float:
+    """Creation time of this process as psutil first returned it. here: its pid, which a fork changes."""
+    import psutil  # as in `_start`
+
+    return psutil.Process(here).create_time()

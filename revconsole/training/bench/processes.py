@@ -2,7 +2,7 @@
 
 What other configurations left behind in an allocator would be used again, and hide what the next one needs. So
 this module, run with `python -m`, imports torch once and then forks itself for every line of JSON that it is
-given; the child answers with one line. (Pools of the standard library import the caller's main module in every
+given, or where no process may fork starts itself once more; the child answers with one line. (Pools of the standard library import the caller's main module in every
 child, so that it would depend on how revconsole was started.)
 """
 
@@ -27,6 +27,8 @@ from revconsole.training.machine.shortage import ran_out
 
 Pipes = tuple[IO[str], IO[str]]
 """Where questions go, and where answers come from."""
+ONCE = "--once"
+"""The argument of a process that answers one question and ends."""
 
 
 @contextmanager
@@ -78,20 +80,34 @@ def needs(pipes: Pipes, configuration: Configuration, batches: Sequence[int]) ->
 
 
 def serve() -> None:
-    """Fork for every line of stdin, until there is none; null is the answer of a child that had no room or was killed.
-
-    The answers have the old stdout for themselves: whatever else is printed goes to stderr.
-    """
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    """A child for every line of stdin, until there is none; null is the answer of one that had no room or was killed."""
+    answers = _stdout()
     for line in sys.stdin:
-        forked = os.fork()
-        if forked == 0:
-            _answer(json.loads(line), answers)
-        _, status = os.waitpid(forked, 0)
+        status = _forked(line, answers) if child.FORKS else anew(line, answers)
         if status != 0:
             answers.write("null\n")
             answers.flush()
+
+
+def _stdout() -> IO[str]:
+    """The old stdout, for answers alone: whatever else is printed goes to stderr from now on."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return answers
+
+
+def _forked(line: str, answers: IO[str]) -> int:
+    """Let a fork of this process answer; its status, 0 if it did."""
+    forked = os.fork()
+    if forked == 0:
+        _answer(json.loads(line), answers)
+    return os.waitpid(forked, 0)[1]
+
+
+def anew(line: str, answers: IO[str]) -> int:
+    """Let a new process answer; its status, 0 if it did. answers: an open file that it inherits."""
+    command = child.command("revconsole.training.bench.processes", ONCE)
+    return subprocess.run(command, input=line, stdout=answers, text=True, check=False).returncode  # noqa: S603  as above
 
 
 def _answer(question: dict[str, Any], answers: IO[str]) -> None:
@@ -115,4 +131,6 @@ def _answer(question: dict[str, Any], answers: IO[str]) -> None:
 
 
 if __name__ == "__main__":
+    if ONCE in sys.argv:
+        _answer(json.load(sys.stdin), _stdout())
     serve()

@@ -29,7 +29,7 @@ from revconsole.errors import StoreError
 from revconsole.records.files import bounded
 from revconsole.records.files.bounded import RECORD_BYTES
 from revconsole.records.files.damage import UNREADABLE
-from revconsole.records.files.shared import create, make_folder, set_mode
+from revconsole.records.files.shared import create, force, make_folder, set_mode
 from revconsole.reversible.nested import tensors
 from revconsole.training.machine.shortage import ran_out
 
@@ -209,7 +209,7 @@ def _force(path: Path) -> None:
     """Force a file, or the entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        force(descriptor)
     finally:
         os.close(descriptor)
 

@@ -11,6 +11,7 @@ import torch
 
 from revconsole.errors import DeviceUnavailable, RunFailed
 from revconsole.records.logs.events import Scalar
+from revconsole.records.sysctl import sysctl
 from revconsole.reversible.switches import products
 from revconsole.training.machine import cards
 from revconsole.training.machine.shortage import size
@@ -19,6 +20,8 @@ Say = Callable[[str], None]
 log = logging.getLogger(__name__)
 WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")
 """Where cuBLAS is told of the workspaces with which it computes the same every time."""
+PROCESSORS = Path("/proc/cpuinfo")
+"""Where Linux describes its CPUs."""
 NO_FORM = "does not have a deterministic implementation"
 """How torch says of an operation that it cannot."""
 
@@ -153,14 +156,14 @@ def of_cuda(device: torch.device) -> dict[str, Scalar]:
 
 
 def device_name(device: torch.device) -> str:
-    """What the device calls itself; on Linux a CPU says its model."""
+    """What the device calls itself; on Linux and macOS a CPU says its model."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        for line in PROCESSORS.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
 
 
 def _cuda_in_use() -> bool:
