@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install demo test check-tools lint types contracts tests faults accept-gpu pages docs format constraints clean
+.PHONY: help install demo test check-tools lint types contracts tests faults accept-gpu pages pictures docs format constraints clean
 
 help:
 	@echo "make install      set up in .venv"
@@ -14,6 +14,7 @@ help:
 	@echo "make accept-gpu   tests and figures of this machine's GPU, into accept-gpu.json (DEVICE=cpu for a dry run)"
 	@echo "make docs         build the pages in docs/ into site/, strictly"
 	@echo "make pages        write anew the pages that are made from the code: settings, verbs, keys, schemes"
+	@echo "make pictures     draw the pictures of README and docs anew, from recorded runs"
 	@echo "make format       format the code"
 	@echo "make constraints  refresh constraints.txt with the newest versions that install together"
 
@@ -71,6 +72,9 @@ accept-gpu: check-tools
 
 pages: install
 	$(BIN)/python docs/pages.py
+
+pictures: install
+	$(BIN)/python docs/pictures.py
 
 docs: $(VENV)/.documented pages
 	$(BIN)/mkdocs build --strict

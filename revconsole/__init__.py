@@ -11,4 +11,4 @@ records     the vocabulary: profiles, plans, events, the run store; never import
 errors      every exception
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -73,21 +73,28 @@ class Scheme(Protocol):
         """Raise NotInvertible, saying what to use instead, if that many blocks cannot be undone."""
 
 
-SCHEMES: Mapping[str, type[Scheme]] = {
-    kind.name: kind
-    for kind in (
-        Residual,
-        Additive,
-        Momentum,
-        Bdia,
-        Midpoint,
-        Leapfrog,
-        Hamiltonian,
-        MidpointA,
-        Coefficients,
-    )
+AnyScheme = (
+    Residual
+    | Additive
+    | Momentum
+    | Bdia
+    | Midpoint
+    | Leapfrog
+    | Hamiltonian
+    | MidpointA
+    | Coefficients
+)
+SCHEMES: Mapping[str, type[AnyScheme]] = {
+    "residual": Residual,
+    "additive": Additive,
+    "momentum": Momentum,
+    "bdia": Bdia,
+    "midpoint": Midpoint,
+    "leapfrog": Leapfrog,
+    "hamiltonian": Hamiltonian,
+    "midpoint_a": MidpointA,
+    "coefficients": Coefficients,
 }
-"""Every scheme by its name: to add one, its class."""
 Backward = Literal["stored", "checkpointed", "reversible", "anchored"]
 BACKWARDS: tuple[Backward, ...] = ("stored", "checkpointed", "reversible")
 """Those to choose from for a whole model; single blocks may also be `anchored`."""
@@ -102,10 +109,9 @@ def make_scheme(name: str, options: Mapping[str, float | str | None] | None = No
     """
     if name not in SCHEMES:
         raise UnknownName("scheme", name, SCHEMES)
-    kind: Any = SCHEMES[name]
-    known = [field.name for field in fields(kind)]
-    for option in options or {}:
+    given: dict[str, Any] = dict(options or {})
+    known = [field.name for field in fields(SCHEMES[name])]
+    for option in given:
         if option not in known:
             raise UnknownName(f"option of the scheme {name}", option, known)
-    scheme: Scheme = kind(**(options or {}))
-    return scheme
+    return SCHEMES[name](**given)

@@ -167,7 +167,7 @@ def _attended_twice(bench: Bench, dtype: torch.dtype, width: int, dropout: float
 
 
 def cost(bench: Bench) -> Figures:
-    """Time, work and memory of schemes and backwards by depth, as `revconsole bench` measures; the README's table."""
+    """Time, work and memory of schemes and backwards by depth, as `revconsole bench` measures; the table of docs/cost.md."""
     settings = {"train.device": bench.device} | (
         {"model.dim": 16, "model.heads": 2} if bench.short else {}
     )

@@ -12,6 +12,7 @@ from revconsole.records.settings import glossary, search_path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+HOUR = DOCS / "first-hour.md"
 MADE = runpy.run_path(str(DOCS / "pages.py"))
 WRITTEN = sorted({*DOCS.glob("*.md"), *ROOT.glob("*.md"), ROOT / "profiles" / "README.md"})
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -81,13 +82,12 @@ def test_every_page_can_be_reached():
     assert {name for name in names if f"({name})" not in overview} == set()
 
 
-def test_the_experiment_of_the_first_hour_is_the_file_beside_it():
-    file = (DOCS / "dropout.toml").read_text(encoding="utf-8")
-    page = (DOCS / "first-hour.md").read_text(encoding="utf-8")
-    excerpt = next(iter(tomls(ROOT / "README.md")))
+def test_the_experiment_of_the_first_hour_is_the_one_that_comes_with_the_program():
+    shipped = tomllib.loads((ROOT / "profiles" / "bdia-dropout.toml").read_text(encoding="utf-8"))
+    whole, excerpt = (tomllib.loads(tomls(path)[0]) for path in (HOUR, ROOT / "README.md"))
 
-    assert file.partition("\n")[2] in page
-    assert contained(tomllib.loads(excerpt), tomllib.loads(file))
+    assert whole == shipped
+    assert contained(excerpt, shipped)
 
 
 def test_every_profile_in_a_page_is_one(tmp_path, monkeypatch):

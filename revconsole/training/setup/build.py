@@ -83,7 +83,8 @@ def drawn(plan: Plan) -> Plan:
 
 def scheme_of(plan: Plan) -> Scheme:
     """The plan's scheme, as the reversible core knows it."""
-    return make_scheme(plan.scheme.name, plan.scheme.options())
+    options = plan.scheme.model_dump(exclude={"name", "moving"})
+    return make_scheme(plan.scheme.name, options)
 
 
 def _shared(model: nn.Module, plan: Plan) -> nn.Module:

@@ -1,0 +1,217 @@
+"""The pictures of README and docs: real screens of the console, on recorded runs. `python docs/pictures.py` draws them.
+
+`pictures/runs.json.gz` holds the runs of the profiles `demo` and `bdia-dropout`, as their folders were: the plan, and the
+log, of the latter without its steps.
+`python docs/pictures.py record STORE` keeps those of a store in it.
+"""
+
+import asyncio
+import gzip
+import html
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from revconsole.console.app import Console
+from revconsole.console.screens.study import StudyScreen
+from revconsole.lab.lab import Lab
+from revconsole.records.logs.events import Event, LoggedEvent, Measured, Started, decode, encode
+from revconsole.records.runs.header import read_header, write_header
+from revconsole.records.settings.plan import Plan
+
+DOCS = Path(__file__).parent
+PICTURES = DOCS / "pictures"
+RECORDED = PICTURES / "runs.json.gz"
+STUDY = DOCS.parent / "profiles" / "bdia-dropout.toml"
+COMPARED = ("demo-residual", "demo-additive", "demo-momentum", "demo-bdia")
+"""Runs that are shown by themselves, and keep all their steps."""
+EVERY_STEP = {
+    "loss",
+    "learning_rate",
+    "gradient_norm",
+    "images_per_second",
+    "resident_bytes",
+    "resident_peak_bytes",
+}
+PATIENCE_SECONDS = 120.0
+FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """One picture: how large the terminal is, what is opened and done there, and what is on the screen when it is taken."""
+
+    title: str
+    columns: int
+    rows: int
+    opened: tuple[str, ...] = ()
+    study: bool = False
+    shows: tuple[str, ...] = ()
+
+
+SHOTS = {
+    "runs": Shot(title="revconsole", columns=120, rows=22, shows=("dropout", "finished")),
+    "run": Shot(
+        title="revconsole: one run",
+        columns=110,
+        rows=32,
+        opened=("demo-momentum",),
+        shows=("loss", "completed"),
+    ),
+    "compare": Shot(
+        title="revconsole: a comparison", columns=140, rows=32, opened=COMPARED, shows=("gain",)
+    ),
+    "study": Shot(title="revconsole: a study", columns=94, rows=15, study=True, shows=("seed 2",)),
+}
+
+
+def drawn(folder: Path) -> dict[str, str]:
+    """Every picture as SVG, by name. folder: an empty one, which becomes the working folder of the console."""
+    restore(folder / "runs")
+    with chdir(folder), greenwich():
+        lab = Lab(Path("runs"))
+        return {name: asyncio.run(taken(lab, shot)) for name, shot in SHOTS.items()}
+
+
+@contextmanager
+def greenwich() -> Iterator[None]:
+    """The clock of a log is the same wherever one draws."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    try:
+        yield
+    finally:
+        os.environ.pop("TZ")
+        if before is not None:
+            os.environ["TZ"] = before
+        time.tzset()
+
+
+def restore(store: Path) -> None:
+    """Put the recorded runs into a store."""
+    for run in json.loads(gzip.decompress(RECORDED.read_bytes())):
+        place = store / run["id"]
+        attempt = place / "attempts" / "0001"
+        attempt.mkdir(parents=True)
+        write_header(place, run["id"], run["created"], Plan.model_validate(run["plan"]))
+        (attempt / "events.jsonl").write_text(run["events"], encoding="utf-8")
+
+
+async def taken(lab: Lab, shot: Shot) -> str:
+    """The screen of one shot, once it shows all that it should."""
+    ids = {run.name: run.id for run in lab.store.list()}
+    app = Console(lab, [ids[name] for name in shot.opened])
+    async with app.run_test(size=(shot.columns, shot.rows)) as pilot:
+        if shot.study:
+            app.push_screen(StudyScreen(app.reader, str(STUDY)))
+        await settled(app, pilot, shot)
+        return cleaned(app.export_screenshot(title=shot.title))
+
+
+async def settled(app: Console, pilot: Pilot[int], shot: Shot) -> None:
+    """Wait until the screen shows what it should, and the same twice."""
+    end, before = time.monotonic() + PATIENCE_SECONDS, ""
+    while True:
+        await pilot.pause(0.1)
+        now = text(app.export_screenshot())
+        if (
+            now == before
+            and app.reader.settled
+            and all(word.replace(" ", "") in now for word in shot.shows)
+        ):
+            return
+        if time.monotonic() > end:
+            raise SystemExit(f"the screen does not show {shot.shows}:\n{now}")
+        before = now
+
+
+def cleaned(svg: str) -> str:
+    """Without fonts from elsewhere: no reader of a page asks another host for anything."""
+    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"font-family: [^;]*;", f"font-family: {FONTS};", svg)
+    return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
+
+
+def text(svg: str) -> str:
+    """What a picture says, line by line and without blanks: colours and where they change do not count."""
+    lines: dict[float, str] = {}
+    for height, words in re.findall(
+        r'<text class="[^"]*-r\d+"[^>]* y="([\d.]+)"[^>]*>(.*?)</text>', svg
+    ):
+        lines[float(height)] = lines.get(float(height), "") + html.unescape(words)
+    return "\n".join(re.sub(r"\s", "", lines[height]) for height in sorted(lines))
+
+
+def recorded(store: Path) -> Iterator[dict[str, object]]:
+    """The runs of a store, as they are kept: of most of them no steps but the last of each epoch."""
+    for folder in sorted(path for path in store.iterdir() if (path / "plan.json").exists()):
+        header = read_header(folder)
+        if header.plan is None:
+            continue
+        whole = header.plan.name in COMPARED
+        path = folder / "attempts" / "0001" / "events.jsonl"
+        log = path.read_bytes() if path.exists() else b""
+        kept = thinned([decode(line) for line in log.splitlines()], whole=whole)
+        yield {
+            "id": folder.name,
+            "created": header.created,
+            "plan": header.plan.model_dump(mode="json"),
+            "events": b"".join(map(encode, kept)).decode(),
+        }
+
+
+def thinned(records: list[LoggedEvent], *, whole: bool) -> list[LoggedEvent]:
+    """The records worth keeping, counted anew; without steps only what is rarely measured in them."""
+    kept = [
+        replace(r, event=without_place(r.event if whole else without_step(r.event)))
+        for r in records
+    ]
+    kept = [r for r in kept if not isinstance(r.event, Measured) or r.event.values]
+    return [replace(r, seq=n) for n, r in enumerate(kept, 1)]
+
+
+def without_step(event: Event) -> Event:
+    """A measurement without what every step has."""
+    if not isinstance(event, Measured):
+        return event
+    return replace(
+        event,
+        values={name: value for name, value in event.values.items() if name not in EVERY_STEP},
+    )
+
+
+def without_place(event: Event) -> Event:
+    """Numbers of five digits, and nothing about the machine but its kind."""
+    if isinstance(event, Measured):
+        return replace(
+            event, values={name: float(f"{value:.5g}") for name, value in event.values.items()}
+        )
+    if isinstance(event, Started):
+        return replace(event, facts={**event.facts, "host": "here", "commit": None})
+    return event
+
+
+def main(arguments: list[str]) -> None:
+    """Draw every picture, or keep the runs of a store."""
+    if arguments[:1] == ["record"]:
+        body = json.dumps(list(recorded(Path(arguments[1]))), separators=(",", ":"))
+        RECORDED.write_bytes(gzip.compress(body.encode(), mtime=0))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for name, svg in drawn(Path(folder)).items():
+            (PICTURES / f"{name}.svg").write_text(svg, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
