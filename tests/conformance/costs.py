@@ -16,7 +16,7 @@ import time
 import timm
 import torch
 from peers import peers
-from test_cost import Operations, Passes
+from test_cost import FlopCounter, Passes
 from torch.nn import functional as F
 
 from revconsole.errors import NotInvertible
@@ -71,9 +71,9 @@ def peak(run):
 
 def counted(network, images, labels):
     """Operations, and passes over memory."""
-    with Operations() as work, Passes(len(images) * TOKENS * network.embed_dim) as passes:
+    with FlopCounter() as work, Passes(len(images) * TOKENS * network.embed_dim) as passes:
         step(network, images, labels)
-    return work.operations, sum(passes.count.values())
+    return work.get_total_flops(), sum(passes.count.values())
 
 
 def ratios(networks, images, labels, rounds):

@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from revconsole.reversible import make_scheme, rewire
-from revconsole.training.bench.work import Counter as Operations
+from revconsole.training.machine.flops import FlopCounter
 
 PASSES = {
     # per block, beyond those of the plain network's two branches, forward and backward and in any dtype
@@ -87,14 +87,14 @@ def test_a_reversed_step_works_one_forward_of_its_blocks_more(vit, name, options
     def step(depth, scheme=None):
         model = vit(depth=depth)
         model = model if scheme is None else rewire(model, scheme, "reversible")
-        return step_within(Operations(), model.train(), x).operations
+        return step_within(FlopCounter(), model.train(), x).get_total_flops()
 
-    with Operations() as counter, torch.no_grad():
+    with FlopCounter() as counter, torch.no_grad():
         vit(depth=1)(x)
-    one = counter.operations
-    with Operations() as counter, torch.no_grad():
+    one = counter.get_total_flops()
+    with FlopCounter() as counter, torch.no_grad():
         vit(depth=2)(x)
-    forward_of_a_block = counter.operations - one
+    forward_of_a_block = counter.get_total_flops() - one
     scheme = make_scheme(name, options)
     reversed_block = (step(4, scheme) - step(2, scheme)) / 2
     plain_block = (step(4) - step(2)) / 2

@@ -70,6 +70,30 @@ def test_a_recurrent_layer_is_counted_on_the_cpu_as_without_numbers():
     assert real == empty == Operations(multiply_adds=by_hand)
 
 
+def test_products_with_vectors_are_counted():
+    """torch has no formula for them; numpy would say the same of their shapes."""
+    vector = torch.arange(8.0)
+
+    def compute(_, x):
+        return x[0] @ vector, x[0][:5] @ vector, torch.addmv(vector, x[0], vector), vector @ vector
+
+    assert operations(Layers(compute), torch.zeros(1, 1, 8, 8)) == Operations(
+        multiply_adds=64 + 40 + 64 + 8
+    )
+
+
+def test_nobody_else_in_this_process_meets_a_hook_of_the_counter():
+    """torch's own sets some on every module there is, and a run may train in another thread."""
+    hooks = torch.nn.modules.module
+
+    def compute(_, x):
+        assert not hooks._global_forward_pre_hooks
+        assert not hooks._global_forward_hooks
+        return x @ x
+
+    assert operations(Layers(compute), torch.zeros(1, 1, 8, 8)).multiply_adds == 8**3
+
+
 def test_what_nobody_knows_how_to_count_is_named():
     found = operations(
         Layers(lambda _, x: torch.fft.fft(x @ x).real + x.relu().softmax(1)),

@@ -1,8 +1,8 @@
 """Cost: what a model weighs and computes, known before anything is trained.
 
 Operations are multiply-adds (one multiplication and one addition are one) of matrix products, convolutions and
-attention in the forward pass of one image in evaluation; norms, activations and poolings, about one in a hundred,
-are left out. Many papers call this number FLOPs; those that count both operations say twice as many.
+attention in the forward pass of one image in evaluation, as torch counts them; norms, activations and poolings, about
+one in a hundred, are left out. Many papers call this number FLOPs; those that count both operations say twice as many.
 
 A model is run on the `meta` device: its shapes without its numbers. One of somebody's own, whose code may look at
 numbers, is run as it is. An operator of which nobody knows whether it multiplies is named, never passed over.
@@ -14,7 +14,7 @@ Only the count of weights depends on the scheme; what a reversible backward comp
 `revconsole bench`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +22,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from revconsole.errors import RevconsoleError
 from revconsole.records.logs.events import Scalar
 from revconsole.records.sections.model import Python, Svm
 from revconsole.records.settings.plan import Plan
+from revconsole.training.machine.flops import KNOWN, FlopCounter
 from revconsole.training.setup.build import without_memory
 
 FITTED = (
@@ -60,20 +60,6 @@ NO_PRODUCTS = frozenset({
     "_thnn_fused_lstm_cell", "_thnn_fused_gru_cell",
 })  # fmt: skip
 """torch's operators that move, compare, add up or normalise numbers, beside those that work number by number."""
-
-
-def _recurrent(x: Tensor, of_input: Tensor, of_state: Tensor, *_: object) -> int:
-    """x: (steps, B, width) or (B, steps, width)."""
-    return x.numel() // x.shape[-1] * (of_input.numel() + of_state.numel())
-
-
-OURS: dict[str, Callable[..., int]] = {
-    "mv": lambda matrix, _: int(matrix.numel()),
-    "dot": lambda vector, _: int(vector.numel()),
-    "addmv": lambda _, matrix, __: int(matrix.numel()),
-    "mkldnn_rnn_layer": _recurrent,
-}
-"""Multiply-adds of operators that torch has no formula for."""
 
 
 COUNTED_BEFORE: dict[str, "Operations"] = {}
@@ -166,9 +152,15 @@ def operations(model: nn.Module, image: Tensor) -> Operations:
     Raises RevconsoleError for a model that cannot be run on it.
     """
     modes = {module: module.training for module in model.modules()}
-    counter = _Counter()
+    counter, others = FlopCounter(), _Others()
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), _every_product_visible(), counter:
+        with (
+            torch.no_grad(),
+            torch.random.fork_rng(devices=[]),
+            _every_product_visible(),
+            others,
+            counter,
+        ):
             model.eval()(image)
     except Exception as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
@@ -179,39 +171,28 @@ def operations(model: nn.Module, image: Tensor) -> Operations:
         for module, mode in modes.items():
             module.training = mode
     return Operations(
-        multiply_adds=counter.floating_point_operations // 2,
-        uncounted=tuple(sorted(counter.others)),
+        multiply_adds=counter.get_total_flops() // 2,
+        uncounted=tuple(sorted(others.names)),
     )
 
 
-class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up products as they are computed, by torch's own formulas, which count both operations."""
+class _Others(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Names the operators that torch's counter passes on uncounted and that may multiply.
+
+    Entered before the counter, so it sees what the counter could not take apart.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.floating_point_operations = 0
-        self.others: set[str] = set()
+        self.names: set[str] = set()
 
     def __torch_dispatch__(
         self, operator: Any, _types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        named = kwargs or {}
         packet = operator._overloadpacket  # noqa: SLF001  the key of torch's registry
-        if packet not in flop_registry:
-            with self:
-                parts = operator.decompose(*args, **named)
-            if parts is not NotImplemented:
-                return parts
-        made = operator(*args, **named)
-        if packet in flop_registry:
-            self.floating_point_operations += int(
-                flop_registry[packet](*args, **named, out_val=made)
-            )
-        elif (name := _name(operator)) in OURS:
-            self.floating_point_operations += 2 * OURS[name](*args)
-        elif _may_multiply(operator):
-            self.others.add(str(packet))
-        return made
+        if packet not in KNOWN and _may_multiply(operator):
+            self.names.add(str(packet))
+        return operator(*args, **(kwargs or {}))
 
 
 def _may_multiply(operator: Any) -> bool:
