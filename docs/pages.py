@@ -12,9 +12,6 @@ from typing import Any
 
 DOCS = Path(__file__).parent
 SCHEMES = DOCS.parent / "revconsole" / "reversible" / "schemes"
-ORDER = (
-    "additive", "momentum", "bdia", "midpoint", "leapfrog", "hamiltonian", "midpoint_a", "coefficients", "residual",
-)  # fmt: skip
 ARXIV = re.compile(r"arXiv[: ]\s*(\d{4}\.\d{5})")
 SECTIONS = {
     "backward": "Where the backward pass gets its activations.",
@@ -117,11 +114,13 @@ def keys() -> str:
 
 def schemes() -> str:
     """Each scheme as its file states it: equations, inverse, what is kept, error, when to use it, source."""
+    from revconsole.records.sections import KINDS
+
     parts = [
         "# Each scheme",
         "From the head of each scheme's file. h is the whole residual of a block, A or F its attention, M or G its MLP; x₋, x and x₊ are the states before, at and after a block, γ and s settings. [Schemes](schemes.md) compares them.",
     ]
-    for name in ORDER:
+    for name in sorted(KINDS["scheme"][1], key="residual".__eq__):  # the plain network last
         tree = ast.parse((SCHEMES / f"{name}.py").read_text(encoding="utf-8"))
         parts += [f"## {name}", *stated(ast.get_docstring(tree) or "")]
     return joined(parts)

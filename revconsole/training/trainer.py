@@ -257,21 +257,14 @@ def finish_epoch(
     """Evaluate, and close the running epoch."""
     if state.fitted:
         return [finish_fit(state, progress, retry, requests)]
-    running, watch = progress.running, Stopwatch(requests)
-    listen = partial(requests.poll, progress.step)
+    watch, listen = Stopwatch(requests), partial(requests.poll, progress.step)
     validate = partial(evaluate, state, state.data.validation, listen)
     scores = retry.run(validate, "the validation")
-    values = {
-        "train_loss": running.loss / running.images,
-        "epoch_seconds": running.seconds,
-        "validation_seconds": watch.seconds,
-        "validation_loss": scores.loss,
-    }
-    if state.objective.labelled:
-        values["train_accuracy"] = running.correct / running.images
-        values["validation_accuracy"] = scores.accuracy
-    else:
-        values["knn_accuracy"] = scores.accuracy
+    values = metrics.of_epoch(
+        metrics.FinishedEpoch(
+            state=state, trained=progress.running, scores=scores, seconds=watch.seconds
+        )
+    )
     best = state.plan.objective.best
     progress.finish_epoch(score=best.score(values[best.metric]))
     finished = EpochFinished(epoch=progress.epoch, step=progress.step, values=values)

@@ -13,6 +13,7 @@ from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from revconsole.reversible import (
+    SCHEMES,
     Additive,
     Bdia,
     Coefficients,
@@ -193,6 +194,10 @@ def ours(scheme, blocks, signs=None, backward="stored"):
 
 def error(model, x, expected):
     return np.abs(model(torch.tensor(x)).detach().numpy() - expected).max()
+
+
+def test_every_scheme_is_computed_a_second_time_in_this_file():
+    assert [name for name in SCHEMES if f"test_{name}" not in globals()] == []
 
 
 def test_residual(x, blocks):

@@ -1,10 +1,12 @@
-"""Probes: what is measured, and how each number explains itself. To add one: a line here, and its value.
+"""Probes: what is measured, and how each number explains itself.
 
-Steps report what the meter reads; epochs what the evaluation finds; memory comes with every reading.
+Epochs report what `OF_EPOCH` computes from the epoch and its evaluation: to add a metric, its declaration and its line
+there. Steps report what the meter reads; memory comes with every reading.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +21,9 @@ from revconsole.training.objectives import Inputs, Objective
 from revconsole.training.setup.draws import seed_generators
 from revconsole.training.setup.rebuilt import rebuilt_stacks
 from revconsole.training.setup.training_state import TrainingState
+from revconsole.training.step.evaluation import Scores
 from revconsole.training.step.noise import noise
+from revconsole.training.step.progress import Epoch
 from revconsole.training.step.stepping import micro_batches
 
 PICTURE = 4
@@ -129,6 +133,36 @@ FITTED = (
     ),
 )  # fmt: skip
 """What a model that is fitted has to show; its one epoch is the whole fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedEpoch:
+    """An epoch of training steps, and how the model was judged after it."""
+
+    state: TrainingState
+    trained: Epoch
+    scores: Scores
+    """Of the validation images."""
+    seconds: float
+    """Of wall clock that the evaluation took."""
+
+
+OF_EPOCH: Mapping[str, Callable[[FinishedEpoch], float]] = {
+    "train_loss": lambda epoch: epoch.trained.loss / epoch.trained.images,
+    "train_accuracy": lambda epoch: epoch.trained.correct / epoch.trained.images,
+    "epoch_seconds": lambda epoch: epoch.trained.seconds,
+    "validation_seconds": lambda epoch: epoch.seconds,
+    "validation_loss": lambda epoch: epoch.scores.loss,
+    "validation_accuracy": lambda epoch: epoch.scores.accuracy,
+    "knn_accuracy": lambda epoch: epoch.scores.accuracy,
+}
+"""The value of each metric that is known at the end of an epoch."""
+
+
+def of_epoch(epoch: FinishedEpoch) -> dict[str, float]:
+    """Those of the run's metrics that are known at the end of an epoch."""
+    names = [metric.name for metric in declared(epoch.state) if metric.name in OF_EPOCH]
+    return {name: OF_EPOCH[name](epoch) for name in names}
 
 
 def declared(state: TrainingState) -> tuple[MetricDeclared, ...]:
