@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from revconsole.reversible.mixtures import BlockCosts, Mixture, Words, model_of
 from revconsole.reversible.replay import statistics_kept
@@ -216,5 +217,6 @@ def _stored(mixture: Mixture) -> int:
 @contextmanager
 def _undisturbed(model: nn.Module) -> Iterator[None]:
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
-    with torch.random.fork_rng(devices=devices), statistics_kept(model), torch.enable_grad():
+    norms = [module for module in model.modules() if isinstance(module, _NormBase)]
+    with torch.random.fork_rng(devices=devices), statistics_kept(norms), torch.enable_grad():
         yield

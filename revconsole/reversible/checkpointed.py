@@ -7,17 +7,17 @@ its attributes and what they hold, the random numbers of torch, Python and numpy
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from revconsole.reversible.coupling import Streams
 from revconsole.reversible.extras import Extras
+from revconsole.reversible.inventory import Inventory
 from revconsole.reversible.past import Past
 from revconsole.reversible.replay import (
     Arithmetic,
     Random,
-    drawn_since,
-    held_parameters,
+    drawn,
     parameters_replaced,
     random_replayed,
     random_state,
@@ -30,7 +30,7 @@ Through = Callable[[Tensor | None, Streams, Sequence[Tensor]], Streams]
 
 def run_checkpointed(
     through: Through,
-    block: nn.Module,
+    inventory: Inventory,
     index: int,
     draw: Tensor | None,
     streams: Streams,
@@ -43,10 +43,9 @@ def run_checkpointed(
     through: the block under its scheme, of its draw, the streams and the extra tensors.
     Generator states are kept only where the block draws, unlike in torch's own.
     """
-    device = streams[0].device
-    states, drawn = random_state(device), list[Random]()
-    slots, parameters = held_parameters(block)
-    arithmetic, past = Arithmetic.now(device), Past.now(block, extras.leaves)
+    block, device = inventory.block, streams[0].device
+    before, draws = random_state(device), list[Random]()
+    arithmetic, past = Arithmetic.now(device), Past.now(inventory, extras.leaves)
     hooks, watch = _hooks_on(streams), watched(block)
     at, end = len(streams), len(streams) + len(tensors)
     first: list[Tensor] = []
@@ -57,10 +56,10 @@ def run_checkpointed(
         with ExitStack() as stack:
             if calls:
                 stack.enter_context(past.again(index))
-                stack.enter_context(random_replayed(drawn[0], device))
-                stack.enter_context(statistics_kept(block))
+                stack.enter_context(random_replayed(draws[0], device))
+                stack.enter_context(statistics_kept(inventory.norms))
             stack.enter_context(arithmetic())
-            stack.enter_context(parameters_replaced(slots, given[end:]))
+            stack.enter_context(parameters_replaced(inventory.slots, given[end:]))
             after = through(draw, given[:at], given[at:end])
             if not calls:
                 past.seal(index, alone=False)
@@ -73,9 +72,9 @@ def run_checkpointed(
         return after
 
     with set_checkpoint_early_stop(False) if watch else nullcontext():
-        given = (draw, *streams, *tensors, *parameters)
+        given = (draw, *streams, *tensors, *inventory.parameters)
         after: Streams = checkpoint(run, *given, use_reentrant=False, preserve_rng_state=False)
-    drawn.append(drawn_since(states, device))
+    draws.append(drawn(before, random_state(device)))
     return after
 
 

@@ -7,7 +7,7 @@ first, and on a grid one of them is enough for wrong gradients in every block be
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -17,8 +17,7 @@ ANEW = "torch.compile stance is 'fail_on_recompile'"
 """How torch says that it would compile."""
 
 
-@contextmanager
-def as_compiled_before(index: int) -> Iterator[None]:
+def as_compiled_before(index: int) -> AbstractContextManager[None]:
     """Inside, nothing is compiled anew. Raises RevconsoleError, naming the block of that index, where something would be.
 
     Where this process has compiled nothing, or somebody has said what the compiler is to do, it does nothing.
@@ -26,8 +25,12 @@ def as_compiled_before(index: int) -> Iterator[None]:
     compiler = sys.modules.get("torch._dynamo.eval_frame")
     unused = compiler is None or not compiler.cached_backends
     if unused or compiler._stance.stance != "default":  # type: ignore[union-attr]  # noqa: SLF001  it is said nowhere else
-        yield
-        return
+        return nullcontext()
+    return _as_compiled_before(index)
+
+
+@contextmanager
+def _as_compiled_before(index: int) -> Iterator[None]:
     try:
         with torch.compiler.set_stance("fail_on_recompile"):
             yield

@@ -25,6 +25,7 @@ Source: Gomez et al. 2017, "The Reversible Residual Network", generalised by a s
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -69,8 +70,7 @@ class Coupling:
         return not isinstance(self.scale, Tensor) and self.scale == -1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
+class Lost(NamedTuple):
     """What the streams after a coupling no longer tell of those before; None for nothing.
 
     remainder: of scaling the target on a grid, uint8. parked: the stream that was set aside.

@@ -131,5 +131,5 @@ def _nothing(_saved: Any) -> Any:
 def leaf_of(tensor: Tensor, needed: bool, *, parameter: bool = False) -> Tensor:
     """A leaf of a new graph with the same values."""
     if parameter:
-        return nn.Parameter(tensor.detach(), requires_grad=needed)
+        return nn.Parameter(tensor, requires_grad=needed)  # of the same numbers, detached
     return tensor.detach().requires_grad_(needed)

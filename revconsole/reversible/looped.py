@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.reversible.branches import rest_of
 from revconsole.reversible.extras import same_arguments
-from revconsole.reversible.past import Held, states
+from revconsole.reversible.inventory import Holdings
 from revconsole.reversible.pending import Pending, Unused
 from revconsole.reversible.sequence import ReversibleSequence
 from revconsole.reversible.transforms import traced
@@ -66,7 +66,7 @@ class LoopedSequence(ReversibleSequence):
         part = ReversibleSequence(
             blocks, scheme=self.scheme, backward=backward, batch_axis=self.batch_axis
         )
-        part.draws = self.draws
+        part.draws, part.inventories = self.draws, self.inventories
         part.training = self.training  # not train(): parts of a block may be in another mode
         return part
 
@@ -96,18 +96,18 @@ class StandIn:
 class RunsAll(StandIn):
     """Stands for the first block of a run and computes all of it.
 
-    names: of the blocks of the run. reached: the one whose output was handed on last. fields_then: by name, what the
+    names: of the blocks of the run. reached: the one whose output was handed on last. held_then: by name, what the
     blocks after the first and their arguments held when the run was computed.
     """
 
-    OWN = frozenset({"sequence", "names", "arguments", "after", "reached", "fields_then"})
+    OWN = frozenset({"sequence", "names", "arguments", "after", "reached", "held_then"})
 
     def __init__(self, sequence: ReversibleSequence, names: Sequence[str]) -> None:
         self.sequence, self.names = sequence, names
         self.arguments: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
         self.after: Tensor | None = None
         self.reached = ""
-        self.fields_then: dict[str, list[Held]] = {}
+        self.held_then: dict[str, Holdings] = {}
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """What the run makes of x if it has no other block; else what to hand to the next."""
@@ -123,10 +123,12 @@ class RunsAll(StandIn):
         self.after = ReversibleSequence.forward(self.sequence, x, *args, **kwargs)
         if len(self.names) == 1:
             return self.after
-        blocks = self.sequence.named_blocks
+        blocks, given = self.sequence.named_blocks, self.arguments if args or kwargs else ()
         later = {name: blocks[name] for name in self.names[1:]}
-        held = {block: states(block, self.arguments) for block in set(later.values())}
-        self.fields_then = {name: held[block] for name, block in later.items()}
+        held = {
+            block: self.sequence.inventories.of(block).now(given) for block in set(later.values())
+        }
+        self.held_then = {name: held[block] for name, block in later.items()}
         return self.hand_on(x, self.names[0])
 
     def hand_on(self, x: Tensor, name: str) -> Pending:
@@ -173,7 +175,8 @@ class PassesThrough(StandIn):
 
     def _require_as_computed(self) -> None:
         """Raise RevconsoleError if the block is no longer what it was when its run was computed."""
-        for held in self.first.fields_then.pop(self.name, ()):
+        holdings = self.first.held_then.pop(self.name, None)
+        for held in () if holdings is None else holdings.suspects():
             if (what := held.difference()) is not None:
                 raise RevconsoleError(
                     f"the model sets {what!r} of a {type(held.module).__name__} of block {self.name} after the run "

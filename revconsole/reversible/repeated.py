@@ -34,8 +34,8 @@ class RepeatedSequence(BlockProxy, ReversibleSequence):
 
     OWN = frozenset(
         {
-            *BlockProxy.OWN, "unwired", "starts", "batch_axis", "draws", "origin", "scheme", "_scheme",
-            "backward", "_backward",
+            *BlockProxy.OWN, "unwired", "starts", "batch_axis", "draws", "inventories", "origin", "scheme",
+            "_scheme", "backward", "_backward",
         }
     )  # fmt: skip
 

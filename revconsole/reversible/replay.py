@@ -6,20 +6,21 @@ statistics alone. Each part costs nothing, or next to it, where a model does not
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.modules.batchnorm import _NormBase
 
-from revconsole.errors import NotInvertible
+from revconsole.reversible.inventory import Slots
 from revconsole.reversible.outside import outside_state, put_outside
 from revconsole.reversible.switches import Values, switched, switches
 
-Slots = tuple[tuple[tuple[nn.Module, str], ...], ...]  # per parameter, where it is held
 Random = tuple[Tensor | None, Tensor | None]  # generator states of the CPU and of the device
+NOTHING = nullcontext()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,45 +43,39 @@ class Arithmetic:
             switches=switches(),
         )
 
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __call__(self) -> AbstractContextManager[Any]:
         """Restore the settings for a `with`; autocast as in `uncached`."""
+        if switches() == self.switches:
+            return self.uncached()
+        return self._restored()
+
+    @contextmanager
+    def _restored(self) -> Iterator[None]:
         with switched(self.switches), self.uncached():
             yield
 
-    @contextmanager
-    def uncached(self) -> Iterator[None]:
+    def uncached(self) -> AbstractContextManager[Any]:
         """Autocast as it was, without its cache: all that the first evaluation needs.
 
         A cast of a weight that stands in for another would stay in the cache until the caller's own
         autocast ends, and is never looked up again. Older versions of torch also find a cast made
         without a graph where one with a graph is needed.
         """
-        if self.autocast or torch.is_autocast_enabled(self.device_type):
-            with self._autocast():
-                yield
-        else:
-            yield
-
-    def _autocast(self) -> torch.autocast:
+        if not self.autocast and not torch.is_autocast_enabled(self.device_type):
+            return NOTHING
         return torch.autocast(
             self.device_type, dtype=self.dtype, enabled=self.autocast, cache_enabled=False
         )
 
 
-@contextmanager
-def unseen_graph() -> Iterator[None]:
+def unseen_graph() -> AbstractContextManager[None]:
     """Keep hooks on saved tensors from a graph that is dropped before anybody differentiates it.
 
     Whoever counts, offloads or counts along with what is saved (`kept_for_backward`, `save_on_cpu`,
     `torch.utils.checkpoint`) is to see what is kept and nothing else.
     """
     hooks: object = torch._C._autograd._top_saved_tensors_default_hooks(True)  # noqa: SLF001  no other way to ask
-    if hooks is None:
-        yield
-        return
-    with torch.autograd.graph.saved_tensors_hooks(_nothing, _nothing):
-        yield
+    return NOTHING if hooks is None else saved_tensors_hooks(_nothing, _nothing)
 
 
 def _nothing(_saved: Any) -> Any:
@@ -91,24 +86,31 @@ def _nothing(_saved: Any) -> Any:
 def random_state(device: torch.device) -> tuple[Tensor, ...]:
     """The states of the generators that a computation on the device may draw from."""
     if device.type == "cpu":
-        return (torch.get_rng_state().clone(),)  # by an operation, so that it can be counted
+        return (torch.get_rng_state(),)
     module = torch.get_device_module(device)
     state = module.get_rng_state() if device.type == "mps" else module.get_rng_state(device)
-    return torch.get_rng_state().clone(), state
+    return torch.get_rng_state(), state
 
 
-def drawn_since(before: Sequence[Tensor], device: torch.device) -> Random:
-    """The states in `before` from which something has been drawn by now; None for the others."""
+def drawn(before: Sequence[Tensor], after: Sequence[Tensor]) -> Random:
+    """The states in `before` from which something has been drawn until those after; None for the others.
+
+    Copied, as what an operation makes can be counted.
+    """
     kept = [
-        None if torch.equal(old, new) else old
-        for old, new in zip(before, random_state(device), strict=True)
+        None if torch.equal(old, new) else old.clone()
+        for old, new in zip(before, after, strict=True)
     ]
     return kept[0], kept[1] if len(kept) > 1 else None
 
 
-@contextmanager
-def random_replayed(random: Random, device: torch.device) -> Iterator[None]:
+def random_replayed(random: Random, device: torch.device) -> AbstractContextManager[None]:
     """Draw from the given states again, and put the generators back where they are now."""
+    return _replayed(random, device) if any(s is not None for s in random) else NOTHING
+
+
+@contextmanager
+def _replayed(random: Random, device: torch.device) -> Iterator[None]:
     cpu, other = random
     with ExitStack() as stack:
         if cpu is not None:
@@ -133,43 +135,6 @@ def generators_kept(device: torch.device) -> Iterator[None]:
         put_outside(outside)
 
 
-def held_parameters(block: nn.Module) -> tuple[Slots, list[nn.Parameter]]:
-    """The parameters of the block, each once, and for each the places that hold it."""
-    places: dict[int, list[tuple[nn.Module, str]]] = {}
-    parameters = []
-    for module in block.modules():
-        for name, parameter in module._parameters.items():  # noqa: SLF001  named_parameters hides shared places
-            if parameter is None:
-                continue
-            if id(parameter) not in places:
-                places[id(parameter)] = []
-                parameters.append(parameter)
-            places[id(parameter)].append((module, name))
-    return tuple(map(tuple, places.values())), parameters
-
-
-def parameter_slots(block: nn.Module) -> tuple[Slots, list[nn.Parameter]]:
-    """What `held_parameters` finds, if leaves of another graph can stand in for the parameters.
-
-    Raises NotInvertible for recurrent layers, which hold theirs in another place besides, and for
-    weights of which this process holds a part.
-    """
-    slots, parameters = held_parameters(block)
-    for module in block.modules():
-        if isinstance(module, nn.RNNBase):
-            raise NotInvertible(
-                f"a block with a recurrent layer ({type(module).__name__}) cannot be evaluated "
-                "again on other weights: choose backward='checkpointed' or 'stored'"
-            )
-    if any(type(each) is not nn.Parameter and hasattr(each, "device_mesh") for each in parameters):
-        raise NotInvertible(
-            f"the weights of a block ({type(block).__name__}) are sharded block by block, and "
-            "nothing gathers them for its branches: apply fully_shard to the whole "
-            "ReversibleSequence or the whole model instead"
-        )
-    return slots, parameters
-
-
 @contextmanager
 def parameters_replaced(slots: Slots, parameters: Sequence[Tensor]) -> Iterator[None]:
     """Let the block compute with other tensors in place of its parameters.
@@ -192,10 +157,13 @@ def _fill(slots: Slots, parameters: Sequence[Any]) -> None:
             module._parameters[name] = parameter  # noqa: SLF001  setattr would check and register anew
 
 
+def statistics_kept(norms: Sequence[_NormBase]) -> AbstractContextManager[None]:
+    """Let these update copies of their running statistics, which are then thrown away."""
+    return _statistics_kept(norms) if norms else NOTHING
+
+
 @contextmanager
-def statistics_kept(block: nn.Module) -> Iterator[None]:
-    """Let BatchNorm update copies of its running statistics, which are then thrown away."""
-    norms = [module for module in block.modules() if isinstance(module, _NormBase)]
+def _statistics_kept(norms: Sequence[_NormBase]) -> Iterator[None]:
     kept = [(norm._buffers, dict(norm._buffers)) for norm in norms if norm.training]  # noqa: SLF001  assignment keeps no order
     for buffers, true in kept:
         buffers.update(

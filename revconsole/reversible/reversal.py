@@ -16,7 +16,7 @@ graph cannot be differentiated twice.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import ref
 
@@ -33,103 +33,25 @@ from revconsole.reversible.coupling import (
     advance,
     evaluate,
     handed_back,
-    itself,
     put_back,
     retreat,
     undo,
 )
 from revconsole.reversible.early import Outline, leaf_of
-from revconsole.reversible.extras import Extras
-from revconsole.reversible.outside import Outside
 from revconsole.reversible.past import Past
 from revconsole.reversible.replay import (
     Arithmetic,
-    Slots,
-    drawn_since,
-    parameter_slots,
+    drawn,
     parameters_replaced,
     random_replayed,
     random_state,
     statistics_kept,
     unseen_graph,
 )
-from revconsole.reversible.scheme import Scheme
+from revconsole.reversible.tape import Tape, UndoneBlock
 from revconsole.reversible.trail import Kept, kept_of
 from revconsole.reversible.transforms import require_once
 from revconsole.reversible.witness import require_same, sample, watched
-
-
-@dataclass(slots=True, kw_only=True)
-class Tape:
-    """Some blocks in a row in one forward pass, and the streams on their way back through them.
-
-    first, last: index of the first and the last of the blocks. extras: what all of them are given.
-    after: the block after which the streams stood as they are here; none outside the backward.
-    outside: where the random numbers of Python and numpy stood after the last block, in the forward.
-    """
-
-    scheme: Scheme
-    first: int
-    last: int
-    extras: Extras
-    after: int | None = None
-    streams: Streams = ()
-    outside: Outside | None = None
-
-    def put(self, after: int | None, streams: Streams) -> None:
-        """Leave the streams for the block `after`."""
-        self.after, self.streams = after, streams
-
-    def take(self, after: int) -> Streams:
-        """The streams that were left for that block, of which the tape lets go."""
-        if self.after != after:
-            raise RuntimeError(f"block {after} runs backward out of turn, as {self.after} is next")
-        streams = self.streams
-        self.put(None, ())
-        return streams
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UndoneBlock:
-    """One block in one forward pass: all that its backward needs and is not a tensor."""
-
-    tape: Tape
-    block: nn.Module
-    index: int
-    slots: Slots
-    arithmetic: Arithmetic
-    device: torch.device
-    anchored: bool
-
-    @property
-    def scheme(self) -> Scheme:
-        """The scheme of the pass."""
-        return self.tape.scheme
-
-    @property
-    def last(self) -> bool:
-        """Whether this block keeps the streams, as no block follows that could restore them."""
-        return self.index == self.tape.last
-
-    def couplings(self, draw: Tensor | None, extras: Sequence[Tensor]) -> tuple[Coupling, ...]:
-        """The couplings of the block under that draw, computing with these extra tensors."""
-        block = self.tape.extras.bound(self.block, extras)
-        found = self.scheme.couplings(block, self.index, draw)
-        at = self.anchor(found)
-        if at is None or found[at].replaces:
-            return found
-        return (*found[:at], replace(found[at], parks=found[at].target), *found[at + 1 :])
-
-    def anchor(self, couplings: Sequence[Coupling]) -> int | None:
-        """The coupling whose target is set aside, of an anchored block: the last that evaluates something."""
-        found = [n for n, c in enumerate(couplings) if c.residual is not itself and c.store is None]
-        return found[-1] if self.anchored and found else None
-
-    def undone(self, number: int, of: int) -> bool:
-        """Whether coupling `number` of the block's `of` is undone: not so at either end of the tape."""
-        at_the_end = self.last and number == of - 1
-        at_the_start = self.index == self.tape.first and number == 0
-        return not at_the_end and not at_the_start
 
 
 def run_reversibly(
@@ -143,17 +65,17 @@ def run_reversibly(
     anchored: bool = False,
 ) -> Streams:
     """The streams after the block, with a backward that restores those before it."""
-    slots, parameters = parameter_slots(block)
+    inventory = tape.inventories.of(block)
+    inventory.require_stand_ins()
     step = UndoneBlock(
         tape=tape,
-        block=block,
+        inventory=inventory,
         index=index,
-        slots=slots,
         arithmetic=Arithmetic.now(streams[0].device),
         device=streams[0].device,
         anchored=anchored,
     )
-    after: Streams = _Reversible.apply(step, draw, *streams, *extras, *parameters)
+    after: Streams = _Reversible.apply(step, draw, *streams, *extras, *inventory.parameters)
     return after
 
 
@@ -162,7 +84,7 @@ class _Reversible(torch.autograd.Function):
     def forward(ctx: Any, step: UndoneBlock, draw: Tensor | None, *tensors: Tensor) -> Streams:
         count = step.scheme.streams
         streams, others = tensors[:count], tensors[count:]
-        needed, extras = ctx.needs_input_grad[2:], len(others) - len(step.slots)
+        needed, extras = ctx.needs_input_grad[2:], len(others) - len(step.inventory.slots)
         leaves = _leaves(others if step.anchored else others[:extras], needed[count:], extras)
         couplings = step.couplings(draw, leaves[:extras])
         with step.arithmetic.uncached(), unseen_graph():
@@ -171,10 +93,11 @@ class _Reversible(torch.autograd.Function):
         ctx.step, ctx.needed, ctx.sources = step, needed, tuple(passed.sources)
         ctx.pasts, ctx.samples = tuple(passed.pasts), tuple(passed.samples)
         ctx.outlines = tuple(passed.outlines)
+        ctx.couplings = None if draw is not None or extras else couplings  # as these hold tensors
         ctx.set_materialize_grads(False)
         wanted = zip(passed.streams, passed.wanted, strict=True)
         ctx.mark_non_differentiable(*(stream for stream, needs in wanted if not needs))
-        flat = [tensor for each in passed.kept for tensor in each.flat()]
+        flat = [tensor for each in passed.kept for tensor in each]
         ctx.save_for_backward(draw, *others, *(passed.before if step.last else ()), *flat)
         return passed.streams
 
@@ -218,12 +141,11 @@ class WayBack:
         draw, *saved = ctx.saved_tensors
         others, saved = saved[: len(needed) - count], saved[len(needed) - count :]
         streams, saved = (saved[:count], saved[count:]) if step.last else ([], saved)
-        fours = zip(*[iter(saved)] * len(Kept.__slots__), strict=True)
-        kept = [Kept(**dict(zip(Kept.__slots__, four, strict=True))) for four in fours]
+        kept = [Kept(*fields) for fields in zip(*[iter(saved)] * len(Kept._fields), strict=True)]
 
-        extras = len(others) - len(step.slots)
+        extras = len(others) - len(step.inventory.slots)
         stand_ins = _leaves(others, needed[count:], extras)
-        couplings = step.couplings(draw, stand_ins[:extras])
+        couplings = ctx.couplings or step.couplings(draw, stand_ins[:extras])
         way = cls(
             step=step,
             trail=tuple(zip(couplings, kept, strict=True)),
@@ -244,7 +166,7 @@ class WayBack:
     def evaluated(self, number: int, streams: Streams) -> tuple[Tensor, Tensor]:
         """A coupling's source, a leaf, and its residual with its graph, exactly as in the forward."""
         coupling, kept = self.trail[number]
-        parameters = self.others[len(self.others) - len(self.step.slots) :]
+        parameters = self.others[len(self.others) - len(self.step.inventory.slots) :]
         past = self.pasts[number].again(self.step.index)
         with past, _again(self.step, kept, parameters, streams[0].device):
             source, residual = evaluate(coupling, streams, source_wanted=self.sources[number])
@@ -328,10 +250,9 @@ def _forward(
     """
     device, grid, first = streams[0].device, step.scheme.grid, watched(step.block)
     passed = Passage(streams=streams, before=streams, wanted=list(wanted))
+    generators = random_state(device)
     for number, coupling in enumerate(couplings):
-        generators = random_state(device)
-        now = passed.pasts[-1].later if passed.pasts else Past.now
-        past = now(step.block, step.tape.extras.leaves, step.tape.outside)
+        past = _past(step, passed)
         passed.before, source_wanted = passed.streams, passed.wanted[coupling.source]
         if number == step.anchor(couplings):
             outline, source, residual = _outlined(step, coupling, passed, leaves)
@@ -350,12 +271,23 @@ def _forward(
         held = ref(source)
         del source
         past.require_free(held, step.index)
-        passed.samples += [sample(residual)] * first
+        if first:
+            passed.samples.append(sample(residual))
         passed.streams, lost = advance(coupling, passed.streams, grid, residual)
-        drawn = drawn_since(generators, device)
+        now = random_state(device)
         lost = lost if step.undone(number, len(couplings)) else Lost()
-        passed.kept.append(kept_of(lost, coupling, grid, drawn))
+        passed.kept.append(kept_of(lost, coupling, grid, drawn(generators, now)))
+        generators = now
     return passed
+
+
+def _past(step: UndoneBlock, passed: Passage) -> Past:
+    """The block as it stands before its next coupling."""
+    tape, before = step.tape, passed.pasts[-1] if passed.pasts else None
+    if before is not None and before.stood and tape.outside is not None:
+        return before.after(tape.outside)
+    inventory = step.inventory if before is None else tape.inventories.of(step.block)
+    return Past.now(inventory, tape.extras.leaves, tape.outside)
 
 
 def _backward(
@@ -377,8 +309,8 @@ def _outlined(
     step: UndoneBlock, coupling: Coupling, passed: Passage, leaves: Sequence[Tensor]
 ) -> tuple[Outline | None, Tensor, Tensor]:
     """The outline of a residual, its source and its result."""
-    stand_ins, at = leaves[len(leaves) - len(step.slots) :], coupling.source
-    with parameters_replaced(step.slots, stand_ins):
+    stand_ins, at = leaves[len(leaves) - len(step.inventory.slots) :], coupling.source
+    with parameters_replaced(step.inventory.slots, stand_ins):
         return Outline.drawn(
             coupling.residual, passed.streams[at], leaves, source_wanted=passed.wanted[at]
         )
@@ -390,8 +322,8 @@ def _again(
 ) -> Iterator[None]:
     """Evaluate a residual of the block a second time exactly as the first."""
     with (
-        parameters_replaced(step.slots, parameters),
-        statistics_kept(step.block),
+        parameters_replaced(step.inventory.slots, parameters),
+        statistics_kept(step.inventory.norms),
         random_replayed((kept.cpu, kept.device), device),
         step.arithmetic(),
         nullcontext() if step.scheme.grid is None else as_compiled_before(step.index),

@@ -16,26 +16,20 @@ residual is added to, which is kept, so that this is evaluated again no further 
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from itertools import groupby
+from dataclasses import replace
 from typing import Any, Self, overload
 
 import torch
 from torch import Tensor, nn
 
 from revconsole.errors import RevconsoleError, UnknownName
-from revconsole.reversible.checkpointed import run_checkpointed
-from revconsole.reversible.coupling import Streams, advance
-from revconsole.reversible.extras import Extras, taken_apart
+from revconsole.reversible.extras import taken_apart
 from revconsole.reversible.hooks import Guard, guard, own_forward, require_as_rewired
-from revconsole.reversible.lossless import Grid, peak, peak_of_changed
-from revconsole.reversible.reversal import Tape, run_reversibly
-from revconsole.reversible.room import require_room
-from revconsole.reversible.rounding import require_digits, require_digits_in
+from revconsole.reversible.inventory import Inventories
+from revconsole.reversible.rounding import require_digits_in
 from revconsole.reversible.scheme import BACKWARDS, UNDONE, Backward, Scheme
 from revconsole.reversible.schemes.coefficients import Coefficients
-from revconsole.reversible.transforms import recorded, require_reach
+from revconsole.reversible.wired_run import WiredRun, coarse
 from revconsole.reversible.witness import forgotten
 
 Draws = Callable[[int, int, torch.device], Tensor]
@@ -79,6 +73,7 @@ class ReversibleSequence(nn.Sequential):
         super().__init__(*blocks)  # type: ignore[arg-type]  # either form, as for nn.Sequential
         self.unwired, self.starts = frozenset(unwired), frozenset(starts)
         self.batch_axis = batch_axis
+        self.inventories = Inventories()
         self.draws: Draws = coin_flips
         self.origin: Any = None  # what `rewire` put the sequence in the place of; see `unwire`
         self.scheme = scheme
@@ -210,7 +205,7 @@ class ReversibleSequence(nn.Sequential):
         for wired, blocks in self._stretches():
             if wired:
                 self._require_as_rewired(blocks)
-                run = WiredRun(scheme, extras, tuple(tensors))
+                run = WiredRun(scheme, extras, tuple(tensors), self.inventories)
                 modes = [next(words) for _ in blocks] if self._keeps() else ["stored"] * len(blocks)
                 x = run.through(blocks, modes, x, self._draw(x, len(blocks)))
             else:
@@ -224,7 +219,7 @@ class ReversibleSequence(nn.Sequential):
         That is the network the blocks came from, to the bit, or a model in bf16, finer than whose rounding
         no grid is. A grid is for the way back.
         """
-        floats = not self.training and (self.scheme.plain == "in evaluation" or _coarse(x))
+        floats = not self.training and (self.scheme.plain == "in evaluation" or coarse(x))
         return _in_floats(self.scheme) if floats else self.scheme
 
     def _stretches(self) -> Iterator[tuple[bool, list[nn.Module]]]:
@@ -242,6 +237,12 @@ class ReversibleSequence(nn.Sequential):
                 stretches.append((wired, []))
             stretches[-1][1].append(name)
         return stretches
+
+    def _replicate_for_data_parallel(self) -> Self:
+        """As torch's, which makes other blocks for each pass: nothing of them is kept."""
+        replica: Self = super()._replicate_for_data_parallel()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        replica.inventories = Inventories()
+        return replica
 
     def _require_as_rewired(self, blocks: Sequence[nn.Module]) -> None:
         """Raise RevconsoleError for hooks of blocks that would not run, and for another forward."""
@@ -272,82 +273,6 @@ class ReversibleSequence(nn.Sequential):
         return signs.reshape(blocks, *beside)
 
 
-@dataclass(frozen=True, slots=True)
-class WiredRun:
-    """Blocks in a row under one scheme, for one forward pass."""
-
-    scheme: Scheme
-    extras: Extras
-    tensors: tuple[Tensor, ...]
-
-    def through(
-        self,
-        blocks: Sequence[nn.Module],
-        backwards: Sequence[str],
-        x: Tensor,
-        signs: Tensor | None,
-    ) -> Tensor:
-        """What the scheme makes of x over these blocks, each with its backward.
-
-        signs: ±1, (blocks, B, 1, …, 1) with B on the axis of the batch, where the
-        scheme draws.
-        """
-        grid, scheme = self.scheme.grid, self.scheme
-        require_reach(x, backwards, exact=grid is not None)
-        if grid is not None:
-            x = _onto(grid, x)
-        if UNDONE.intersection(backwards):
-            scheme.require_inverse(len(blocks))
-            require_digits(scheme, blocks, backwards, x)
-        streams, tapes, draws = scheme.lift(x), self._tapes(backwards), _rows(signs, x, len(blocks))
-        watched = grid is not None and not recorded()
-        peaks = [peak(x)] if watched else []
-        for index, (block, backward, draw) in enumerate(zip(blocks, backwards, draws, strict=True)):
-            before = streams
-            if backward in UNDONE:
-                tape, anchored, given = tapes[index], backward == "anchored", self.tensors
-                streams = run_reversibly(
-                    tape, block, index, draw, streams, extras=given, anchored=anchored
-                )
-            elif backward == "checkpointed":
-                through, given = partial(self._stored, block, index), self.tensors
-                streams = run_checkpointed(
-                    through, block, index, draw, streams, extras=self.extras, tensors=given
-                )
-            else:
-                streams = self._stored(block, index, draw, streams, self.tensors)
-            if watched:
-                peaks.append(peak_of_changed(streams[:2], before))
-        after = scheme.merge(streams, len(blocks))
-        if grid is not None and watched:
-            require_room(grid, peaks, x.dtype, after)
-        return after
-
-    def _tapes(self, backwards: Sequence[str]) -> dict[int, Tape]:
-        """For each block that is reversed the tape of its stretch."""
-        tapes: dict[int, Tape] = {}
-        stretches = groupby(range(len(backwards)), lambda index: backwards[index] in UNDONE)
-        for reversed_, group in stretches:
-            indices = list(group)
-            tape = Tape(scheme=self.scheme, first=indices[0], last=indices[-1], extras=self.extras)
-            if reversed_:
-                tapes |= dict.fromkeys(indices, tape)
-        return tapes
-
-    def _stored(
-        self,
-        block: nn.Module,
-        index: int,
-        draw: Tensor | None,
-        streams: Streams,
-        extras: Sequence[Tensor],
-    ) -> Streams:
-        bound = self.extras.bound(block, extras)
-        for coupling in self.scheme.couplings(bound, index, draw):
-            streams, _ = advance(coupling, streams, self.scheme.grid)
-        return streams
-
-
 def sequences(model: nn.Module) -> list[ReversibleSequence]:
     """Every `ReversibleSequence` of the model, in the order of its modules."""
     return [module for module in model.modules() if isinstance(module, ReversibleSequence)]
@@ -371,30 +296,9 @@ def move_weights(model: nn.Module, progress: float) -> None:
             sequence.scheme = sequence.scheme.at(progress)
 
 
-def _onto(grid: Grid, x: Tensor) -> Tensor:
-    """The embedding on the grid, in the grid's dtype."""
-    if _coarse(x):
-        raise RevconsoleError(
-            f"an exact scheme keeps its streams in float32, and this model computes in {x.dtype}: "
-            "keep the weights in float32 and use torch.autocast, or leave the grid (grid_bits=None)"
-        )
-    return grid.round(x.to(grid.dtype(x.dtype)))
-
-
-def _coarse(x: Tensor) -> bool:
-    """Whether a model computes in fewer bits than float32 throughout."""
-    coarse = x.dtype.itemsize < torch.float32.itemsize
-    return coarse and not torch.is_autocast_enabled(x.device.type)
-
-
 def _in_floats(scheme: Scheme) -> Scheme:
     """The scheme without its grid."""
     if scheme.grid is None:
         return scheme
     floats: Scheme = replace(scheme, grid_bits=None)  # type: ignore[type-var]  # as all on a grid
     return floats
-
-
-def _rows(signs: Tensor | None, x: Tensor, blocks: int) -> Sequence[Tensor | None]:
-    """One row of signs per block in the dtype of x; None for each where nothing is drawn."""
-    return [None] * blocks if signs is None else list(signs.to(x).unbind())

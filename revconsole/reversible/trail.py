@@ -1,6 +1,6 @@
 """What a coupling of a reversed block leaves for its way back."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -8,8 +8,7 @@ from revconsole.reversible.coupling import Coupling, Lost
 from revconsole.reversible.lossless import Grid, pack_store, unpack_store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Kept(NamedTuple):
     """What one coupling keeps for its way back; None for what it does not need.
 
     bits: the packed remainder of its target. parked: the stream it set aside.
@@ -20,10 +19,6 @@ class Kept:
     parked: Tensor | None = None
     cpu: Tensor | None = None
     device: Tensor | None = None
-
-    def flat(self) -> tuple[Tensor | None, ...]:
-        """The four, in the order of the fields."""
-        return self.bits, self.parked, self.cpu, self.device
 
     def lost(self, coupling: Coupling, like: Tensor, grid: Grid | None) -> Lost:
         """What `undo` needs. like: the target."""

@@ -21,9 +21,9 @@ from torch.overrides import TorchFunctionMode
 
 from revconsole.errors import NotInvertible
 from revconsole.reversible.examples import Example, Inputs, inputs_for
+from revconsole.reversible.held import Held, Thing, containers, states
 from revconsole.reversible.hooks import foreign_hook
 from revconsole.reversible.nested import tensors_in
-from revconsole.reversible.past import Held, Thing, containers, states
 from revconsole.reversible.pending import Pending, asks_for_form
 from revconsole.reversible.rest import at_rest
 from revconsole.reversible.skips import Node, Skip, skip_between

@@ -325,3 +325,20 @@ def test_a_block_that_stands_still_is_looked_at_once_for_all_its_parts(vit, imag
     monkeypatch.setattr(Past, "now", classmethod(lambda *given: looks.append(1) or now(*given)))
     rewire(vit(depth=3), "additive", "reversible")(images)
     assert len(looks) == 3
+
+
+@pytest.mark.parametrize("kind", [np.random.PCG64, np.random.Philox, np.random.MT19937])
+def test_numpys_shared_generator_may_be_of_any_kind(kind, again, worst_error):
+    usual, results = np.random.get_bit_generator(), []
+    try:
+        for backward in ("stored", again):
+            np.random.set_bit_generator(kind(3))
+            torch.manual_seed(0)
+            stack = ReversibleSequence(
+                NumpyDrawing(), NumpyDrawing(), scheme=Bdia(), backward=backward
+            )
+            stack(torch.ones(2, 3, 8)).square().sum().backward()
+            results.append({name: p.grad for name, p in stack.named_parameters()})
+    finally:
+        np.random.set_bit_generator(usual)
+    assert worst_error(*results) < SAME_NUMBERS

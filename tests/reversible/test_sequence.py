@@ -20,7 +20,7 @@ from revconsole.reversible import (
     rewire,
     set_draws,
 )
-from revconsole.reversible.reversal import Tape
+from revconsole.reversible.tape import Tape
 
 
 class Block(nn.Module):
