@@ -1,1 +1,1 @@
-"""The only package that runs a model. Read `trainer.py` first."""
+"""Training: the only package that runs a model in order to train it. Read `trainer.py` first."""

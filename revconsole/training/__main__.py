@@ -1,11 +1,11 @@
 """The detached trainer: `python -m revconsole.training STORE RUN_ID[:ATTEMPT] [RUN_ID[:ATTEMPT] …]`.
 
-Trains the runs one after the other, each as the attempt named, unless somebody took that meanwhile, to stop the run
-say; as the next one where none is named. They train with their output in `attempts/NNNN/output.log` of their folders,
-in a child of a supervisor that sees how it ends; on macOS, where a fork may not go on, that child begins anew as a
-process of its own. After a failure that leaves it unable to compute on its GPU, the rest trains in another child.
-SIGTERM and SIGINT make it ask itself to stop, as anybody else would; losing the terminal is ignored. Exits 0 if every
-run completed.
+Trains the runs one after the other. Each is claimed as the given attempt, or as the next one if none is given, and is
+skipped if another process took that attempt meanwhile, for example to stop the run. The runs train in a child of a
+supervisor that observes how it ends, with their output in `attempts/NNNN/output.log`; on macOS, where a forked child
+cannot continue, it starts itself again as a new process. After a failure that leaves the child unable to use its GPU,
+the remaining runs train in another child. SIGTERM and SIGINT make the trainer send itself a stop request; losing the
+terminal is ignored. The exit status is 0 if every run completed.
 """
 
 import faulthandler
@@ -33,19 +33,19 @@ SUPERVISED = "REVCONSOLE_SUPERVISED"
 
 
 class RunQueue:
-    """The runs this process is to train, and whether somebody told it to go."""
+    """The runs that this process is to train, and whether it has been told to stop."""
 
-    def __init__(self, store: RunStore, wanted: list[str]) -> None:
+    def __init__(self, store: RunStore, addresses: list[str]) -> None:
         self.store = store
-        self.waiting = [_numbered(store, each) for each in wanted]
+        self.waiting = [_numbered(store, address) for address in addresses]
         self.training: str | None = None
         self.told_to_go = threading.Event()
         self.broken = False
-        """Whether nothing more can be computed on the GPU in this process."""
+        """Whether this process can no longer use its GPU."""
         self.why = ""
 
     def go(self, signum: int, _frame: FrameType | None) -> None:
-        """Stop the run under way at its next step, and begin no other; a second signal ends at once."""
+        """Signal handler: stop the current run at its next step and start no other; a second signal ends the process."""
         self.why = signal.Signals(signum).name
         self.told_to_go.set()
         signal.signal(signum, signal.SIG_DFL)
@@ -53,7 +53,7 @@ class RunQueue:
             self._ask_to_stop(self.training)
 
     def _ask_to_stop(self, run_id: str) -> None:
-        """As anybody would; where the disk takes no request, by word of mouth."""
+        """Send a stop request through the run's folder, or in memory if the disk does not accept it."""
         folder = self.store.root / run_id
         try:
             control.ask(folder, "stop", self.why)
@@ -61,7 +61,7 @@ class RunQueue:
             control.tell(folder, "stop", self.why)
 
     def work(self) -> int:
-        """Train every run; 0 if all completed, ANEW if what is left has to train in another process."""
+        """Train every run. Returns 0 if all completed, or ANEW if the rest must train in another process."""
         completed = True
         for place, (run_id, number) in enumerate(self.waiting, 1):
             completed &= self._train(run_id, number)
@@ -83,27 +83,27 @@ class RunQueue:
             return False
         try:
             attempt = self.store.claim(run_id, number, NAME)
-        except AlreadyClaimed:  # to be stopped, or trained elsewhere
+        except AlreadyClaimed:  # another process stops or trains it
             return False
-        except Exception as error:  # noqa: BLE001  it is deleted, the disk is full: whatever it is, the next one trains
+        except Exception as error:  # noqa: BLE001  deleted run, full disk: the next run must still train
             self.store.refuse(run_id, number, said(error))
             return False
         self.training = run_id
-        if self.told_to_go.is_set():  # the signal came while it was claimed
+        if self.told_to_go.is_set():  # the signal arrived during the claim
             self._ask_to_stop(run_id)
         outcome = self._execute(run_id, attempt)
         self.training, self.broken = None, outcome == "broken"
-        if outcome == "handed over":  # asked to go where it is: in the background already
+        if outcome == "handed over":  # a hand-over to the background, where this process is already
             return self._train(run_id, number + 1)
         return outcome == "completed"
 
     def _execute(self, run_id: str, attempt: Attempt) -> Outcome:
-        """How the training of a claimed run came out; without torch it fails."""
+        """The outcome of training a claimed run; it fails if torch cannot be imported."""
         try:
-            with suppress(OSError):  # a full disk keeps no output, and the run goes on
+            with suppress(OSError):  # on a full disk the output is lost and the run goes on
                 _redirect_output(attempt)
             with loading():
-                from revconsole.training import api  # only once the run is known to be ours
+                from revconsole.training import api  # loads torch, so only after the claim
         except NotLoaded as error:
             attempt.fail(Failed(reason=str(error)), traceback.format_exc())
             attempt.close()
@@ -112,34 +112,34 @@ class RunQueue:
 
 
 def main(arguments: list[str]) -> int:
-    """Train the runs named on the command line; the exit status."""
+    """Train the runs named on the command line; returns the exit status."""
     if len(arguments) < 2:
         sys.stderr.write("usage: python -m revconsole.training STORE RUN_ID[:ATTEMPT] …\n")
         return 2
-    store, *wanted = arguments
+    store, *addresses = arguments
     try:
-        opened = RunStore(Path(store))
-        line = RunQueue(opened, wanted)
+        run_store = RunStore(Path(store))
+        queue = RunQueue(run_store, addresses)
         for name in PASSED_ON:
-            signal.signal(name, line.go)
+            signal.signal(name, queue.go)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         if os.environ.pop(SUPERVISED, ""):
-            return line.work()
-        work = line.work if child.FORKS else line.begin_anew
-        return supervised(opened, [run_id for run_id, _ in line.waiting], work)
+            return queue.work()
+        work = queue.work if child.FORKS else queue.begin_anew
+        return supervised(run_store, [run_id for run_id, _ in queue.waiting], work)
     except RevconsoleError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
 
 
-def _numbered(store: RunStore, wanted: str) -> tuple[str, int]:
-    run_id, _, number = wanted.partition(":")
+def _numbered(store: RunStore, address: str) -> tuple[str, int]:
+    run_id, _, number = address.partition(":")
     return run_id, int(number) if number.isdecimal() else store.next_attempt(run_id)
 
 
 def _redirect_output(attempt: Attempt) -> None:
-    """Send what this process prints, from C as well, to the attempt's output.log; a crash of torch's too."""
+    """Redirect stdout and stderr of this process, also from C code, to the attempt's output.log."""
     sys.stdout.flush()
     sys.stderr.flush()
     log = os.open(attempt.folder / "output.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, READABLE)
@@ -148,7 +148,7 @@ def _redirect_output(attempt: Attempt) -> None:
         os.dup2(log, descriptor)
     os.close(log)
     faulthandler.enable()
-    with suppress(OSError):  # what was said before the claim belongs to the attempt
+    with suppress(OSError):  # output from before the claim belongs to the attempt
         (attempt.run_folder / LAUNCH_LOG).rename(attempt.folder / LAUNCH_LOG)
 
 

@@ -1,4 +1,4 @@
-"""What the lab may call of this package, in a thread of its own. Importing it loads torch."""
+"""The functions of this package that the lab calls, each in its own thread. Importing this module loads torch."""
 
 import contextlib
 import fnmatch
@@ -40,12 +40,12 @@ __all__ = [
 
 
 def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
-    """Train a claimed run in the calling thread, to its end, and close the attempt.
+    """Train a claimed run to its end in the calling thread, and close the attempt.
 
-    Nothing is raised: the record of the run is the report, and a traceback is in the attempt's crash.txt; what the
-    disk did not take of it is in `attempt.problem`. "gone" is a run that was deleted, or taken over, meanwhile; "broken"
-    one whose failure leaves this process unable to compute on its GPU. The memory of the run is given back before the
-    attempt is closed, so whoever goes on with it, or with the next one, finds it free.
+    Never raises. The run's log is the report, a traceback is in the attempt's crash.txt, and `attempt.problem` holds
+    what the disk did not accept. "gone" means that the run was deleted or taken over meanwhile; "broken" means that
+    this process can no longer use its GPU. Memory is released before the attempt is closed, so that the next run
+    finds it free.
     """
     try:
         return _train(store, run_id, attempt)
@@ -55,7 +55,7 @@ def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
         return _failed(attempt, str(error))
     except (MemoryError, torch.OutOfMemoryError) as error:
         return _failed(attempt, _out_of_memory(error))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is, the run must not look as if it went on
+    except (Exception, SystemExit) as error:  # noqa: BLE001  the run must not look as if it were still training
         reason, broken = " ".join(str(error).split())[:200], breaks(error)
         why = f"{type(error).__name__}: {reason}; the traceback is in crash.txt"
         _failed(attempt, f"{why}; {WAITING}" if broken else why, traceback.format_exc())
@@ -63,20 +63,20 @@ def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     finally:
         empty_caches()
         attempt.close()
-        with contextlib.suppress(StoreError, OSError):  # sealing only saves readers work
+        with contextlib.suppress(StoreError, OSError):  # the cached row only saves readers work
             store.cache_row(run_id)
 
 
 def count_parameters(plan: Plan) -> int:
-    """Parameters of the planned model, trained or not, 0 of one that is fitted; needs no data and no memory for weights.
+    """Number of parameters of the planned model, trained or not; 0 for a fitted model. Allocates no weights.
 
-    Raises what `build_model` raises.
+    Raises as `build_model` does.
     """
     return sum(parameter.numel() for parameter in without_memory(plan).parameters())
 
 
 def forecast_seconds(plan: Plan) -> float:
-    """Seconds that a run would take, from a few of its steps. Raises RunFailed where memory runs out."""
+    """Seconds that a run would take, measured on a few of its steps. Raises RunFailed if memory runs out."""
     try:
         return pace.forecast_seconds(plan, data=data_folder())
     except (MemoryError, torch.OutOfMemoryError) as error:
@@ -84,7 +84,7 @@ def forecast_seconds(plan: Plan) -> float:
 
 
 def timm_models(pattern: str) -> list[str]:
-    """Names of timm's architectures that match a shell pattern, such as `vit_*`; all for an empty one."""
+    """Names of timm's architectures that match a shell pattern such as `vit_*`; all for an empty pattern."""
     return [name for name in timm.list_models() if fnmatch.fnmatch(name, pattern or "*")]
 
 
@@ -96,17 +96,17 @@ def timm_version() -> str:
 def audited(
     plan: Plan, *, own: str, shape: Mapping[str, int] | None, light: bool
 ) -> Iterator[dict[str, str | bool | None]]:
-    """Audit the planned model, or the model `own` on the plan's data, each check as it is done.
+    """Audit the planned model, or the user's model `own` on the plan's data; yields each check when it is done.
 
-    shape: of random images instead. Raises what `verify` and `verify_own` raise.
+    shape: of random images to use instead of data. Raises as `verify` and `verify_own` do.
     """
     data, pixels = data_folder(), Shape(**shape) if shape else None
-    found = (
+    results = (
         verify_own(own, plan, data=data, shape=pixels, light=light)
         if own
         else verify(plan, data=data, light=light)
     )
-    for check in found:
+    for check in results:
         yield {
             "check": check.name,
             "result": check.level,
@@ -117,9 +117,9 @@ def audited(
 
 
 def inspect(store: RunStore, run_id: str, *, images: int) -> Inspection:
-    """What the kept weights of a run show of its positions, and of its attention on some test images.
+    """Position encodings and attention of a run's kept weights on some test images.
 
-    Raises RevconsoleError where no checkpoint is left, or the data is out of reach or has changed.
+    Raises RevconsoleError if no checkpoint is left, or if the data is unreachable or has changed.
     """
     checkpoints = CheckpointStore(store.folder(run_id))
     return inspection.inspect(store.plan(run_id), checkpoints, data=data_folder(), images=images)
@@ -127,13 +127,13 @@ def inspect(store: RunStore, run_id: str, *, images: int) -> Inspection:
 
 def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     plan, folder = store.plan(run_id), store.folder(run_id)
-    kept = read_header(folder, with_changes=False)
+    original = read_header(folder, with_changes=False)
     control = Control(folder, attempt)
     _forget_stale(control, attempt)
 
     def emit(event: Event) -> None:
         if isinstance(event, Started) and plan.data_fingerprint is None:
-            with contextlib.suppress(OSError, StoreError):  # a full disk: the log has it as well
+            with contextlib.suppress(OSError, StoreError):  # on a full disk only the log has it
                 store.keep_fingerprint(run_id, str(event.facts["fingerprint"]))
         attempt.emit(event)
 
@@ -141,31 +141,31 @@ def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     try:
         return train(plan, emit, control, checkpoints=checkpoints, data=data, store=store)
     finally:
-        _put_plan_back(folder, kept)
+        _put_plan_back(folder, original)
 
 
-def _put_plan_back(folder: Path, kept: Header) -> None:
-    """Write the plan anew where somebody deleted it while the run went on, and not the run with it."""
+def _put_plan_back(folder: Path, original: Header) -> None:
+    """Recreate plan.json if it was deleted during the run while the run's attempts remain."""
     with contextlib.suppress(OSError):
         if (
-            kept.plan is not None
+            original.plan is not None
             and (folder / "attempts").is_dir()
             and not (folder / PLAN).exists()
         ):
-            write_header(folder, kept.id, kept.created, kept.plan)
+            write_header(folder, original.id, original.created, original.plan)
 
 
 def _forget_stale(control: Control, attempt: Attempt) -> None:
-    """Drop requests made to an attempt before this one, which ended without answering them."""
+    """Drop requests made to an earlier attempt that ended without answering them."""
     claimed = (attempt.folder / "claim.json").stat().st_mtime_ns
     for request in control.pending():
-        with contextlib.suppress(FileNotFoundError):  # it was told, and not written
+        with contextlib.suppress(FileNotFoundError):  # an in-memory request has no file
             if request.path.stat().st_mtime_ns < claimed:
                 control.answered(request)
 
 
 def _failed(attempt: Attempt, why: str | Failed, report: str = "") -> Outcome:
-    """Record how the run ended, if the disk still takes it."""
+    """Record the failure of the run, if the disk accepts it."""
     attempt.fail(Failed(reason=why) if isinstance(why, str) else why, report)
     return "failed"
 

@@ -1,7 +1,7 @@
-"""Pairs: how a support vector machine is fitted; a pair of classes is a step, and between two of them a run can stop.
+"""Pairs: fitting a support vector machine. Each pair of classes is one step; a run can stop between two pairs.
 
-The time of a pair grows with the square of its images at least, so what is said beforehand is measured on a few of
-them, and more than MOST_IMAGES are refused.
+The time of a pair grows at least quadratically with its images. Forecasts are therefore measured on a few of them,
+and pairs with more than MOST_IMAGES are refused.
 """
 
 import time
@@ -24,29 +24,29 @@ from revconsole.training.step.progress import Progress
 from revconsole.training.step.stepping import TrainingStep
 
 MOST_IMAGES = 20_000
-"""Of a pair of classes: its kernel matrix alone would have 4·10⁸ numbers, and its fit takes an hour."""
+"""Most images of a pair of classes; its kernel matrix has 4·10⁸ entries, and its fit takes about an hour."""
 TRIED = 500
-"""Images that the time is judged by: milliseconds of work."""
+"""Images used to measure the time of a fit: milliseconds of work."""
 TIMING_SHARE = 0.02
-"""Of the time of a fit, that may go into timing its evaluation."""
+"""Fraction of the fitting time that may be spent on timing evaluations."""
 
 
 def machine_of(state: TrainingState) -> SupportVectors:
-    """The model of a setting that is fitted."""
-    assert isinstance(state.model, SupportVectors)  # noqa: S101  whoever asks has looked at `state.fitted`
+    """The support vector machine of a fitted training state."""
+    assert isinstance(state.model, SupportVectors)  # noqa: S101  callers check `state.fitted`
     return state.model
 
 
 def fit_pair(
     state: TrainingState, number: int, epoch: int, *, images: Tensor, labels: Tensor
 ) -> TrainingStep:
-    """Fit the pair of step `number`, from 1, to all images of its two classes. Nothing is changed."""
+    """Fit the pair of step `number` (from 1) to all images of its two classes. Has no side effects."""
     model = machine_of(state)
     pair = number - 1
     numbers, _, _ = of_classes(state.data.train, model.pairs[pair])
     second = labels == model.pairs[pair][1]
     gamma = model.gamma.item() or _gamma(state)
-    found = fit(model.settings, images, second, pair=pair, numbers=numbers, gamma=gamma)
+    machine = fit(model.settings, images, second, pair=pair, numbers=numbers, gamma=gamma)
     return TrainingStep(
         number=number,
         epoch=epoch,
@@ -55,18 +55,18 @@ def fit_pair(
         loss=images.new_zeros(()),
         correct=labels.new_zeros(()),
         norm=images.new_zeros(()),
-        machine=found,
+        machine=machine,
     )
 
 
 def keep_machine(state: TrainingState, step: TrainingStep) -> None:
-    """Take what was fitted into the model."""
+    """Add the machine fitted in a step to the model."""
     assert isinstance(step.machine, Machine)  # noqa: S101  a step of `fit_pair`
     machine_of(state).add(step.machine)
 
 
 def check_pairs(state: TrainingState) -> None:
-    """Raise RunFailed for a machine that could not be fitted: a class without images, or a pair with too many."""
+    """Raise RunFailed if the machine cannot be fitted: a class has no images, or a pair has too many."""
     train, names = state.data.train, state.data.names
     counts = torch.bincount(train.labels, minlength=train.classes)
     if not counts.all():
@@ -85,28 +85,28 @@ def check_pairs(state: TrainingState) -> None:
 
 
 def forecast_fit_seconds(state: TrainingState) -> float:
-    """How long the fit will take, as its time grows with the square of the images: rather too little than too much."""
+    """Estimated seconds of the fit, quadratic in the images; usually an underestimate."""
     model = machine_of(state)
     images, labels = next(state.training_batches(1))
-    apart = max(1, len(labels) // TRIED)
-    some, wanted = images[::apart], labels[::apart]
-    if bool((wanted == wanted[0]).all()):
-        some, wanted = images, labels
-    numbers = torch.arange(len(wanted))
-    second, gamma = wanted == model.pairs[0][1], _gamma(state)
+    stride = max(1, len(labels) // TRIED)
+    sample, sample_labels = images[::stride], labels[::stride]
+    if bool((sample_labels == sample_labels[0]).all()):
+        sample, sample_labels = images, labels
+    numbers = torch.arange(len(sample_labels))
+    second, gamma = sample_labels == model.pairs[0][1], _gamma(state)
     seconds = 0.0
-    for _ in range(2):  # the first time imports
+    for _ in range(2):  # the first fit also imports
         began = time.perf_counter()
-        fit(model.settings, some, second, pair=0, numbers=numbers, gamma=gamma)
+        fit(model.settings, sample, second, pair=0, numbers=numbers, gamma=gamma)
         seconds = time.perf_counter() - began
-    return seconds * sum(_work(state)) / len(wanted) ** 2
+    return seconds * sum(_work(state)) / len(sample_labels) ** 2
 
 
 class FitForecast:
-    """Says now and then how long a model that is fitted will still take; nothing of one that learns by steps.
+    """Periodically reports how long a fit will still take; reports nothing for networks.
 
-    Judged by the pairs fitted so far but the first, which looks through all images, and by some images classified with
-    the support vectors found so far: rather too little than too much, until all are found.
+    The estimate uses the pairs fitted so far (without the first, which reads all images) and timed evaluations with
+    the support vectors so far. It is usually an underestimate until the last pair.
     """
 
     def __init__(
@@ -118,8 +118,8 @@ class FitForecast:
         self._kernels: list[float] = []
         self._spent = 0.0
 
-    def look(self, progress: Progress) -> None:
-        """Report it after a step, if that is due."""
+    def report_if_due(self, progress: Progress) -> None:
+        """Report the remaining time after a step, if a report is due."""
         if not self._state.fitted:
             return
         if self._watch is None:
@@ -130,25 +130,25 @@ class FitForecast:
         )
         if last or due:
             self._said = seconds
-            left = self._fit(progress.step, seconds) + self._evaluation(seconds, last=last)
-            values = {LEFT: left}
+            remaining = self._fit(progress.step, seconds) + self._evaluation(seconds, last=last)
+            values = {LEFT: remaining}
             self._emit(Measured(step=progress.step, epoch=progress.epoch + 1, values=values))
 
     def _fit(self, step: int, seconds: float) -> float:
-        """Seconds of the pairs that are left."""
+        """Estimated seconds of the remaining pairs."""
         work = _work(self._state)
         fitted = sum(work[self._since : step])
         return seconds * sum(work[step:]) / fitted if fitted else 0.0
 
     def _evaluation(self, seconds: float, *, last: bool) -> float:
-        """Seconds of all evaluations, in which each image is compared with each support vector."""
+        """Estimated seconds of all evaluations, in which each image is compared with each support vector."""
         vectors = max(1, len(machine_of(self._state).numbers))
         if last or self._spent <= TIMING_SHARE * seconds:
             self._time(vectors)
         return median(self._kernels) * vectors * sum(evaluated(self._state))
 
     def _time(self, vectors: int) -> None:
-        """Time a batch of an evaluation, the second time: after a fit nothing of it is in the processor's caches."""
+        """Time one evaluation batch, the second of two, because the fit has emptied the processor's caches."""
         state = self._state
         images, _ = next(state.evaluation_batches(state.data.validation))
         for _ in range(2):
@@ -161,14 +161,14 @@ class FitForecast:
 
 
 def _work(state: TrainingState) -> list[float]:
-    """How much each pair is to fit: the square of its images."""
+    """Relative fitting time of each pair: the square of its number of images."""
     train = state.data.train
     counts = torch.bincount(train.labels, minlength=train.classes).tolist()
     return [float(counts[one] + counts[other]) ** 2 for one, other in machine_of(state).pairs]
 
 
 def _gamma(state: TrainingState) -> float:
-    """The plan's gamma; "scale" is worked out from all training images, whatever their classes."""
+    """The plan's gamma; for "scale", 1 / (inputs · variance of all training images)."""
     gamma = machine_of(state).settings.gamma
     if not isinstance(gamma, str):
         return float(gamma)

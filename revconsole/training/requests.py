@@ -1,4 +1,4 @@
-"""Requests: obeys what people ask of a run through its folder, between two steps."""
+"""Requests: carries out stop, pause, continue and hand-over requests from the run folder, between two steps."""
 
 import time
 from collections.abc import Callable
@@ -7,16 +7,16 @@ from revconsole.records.logs.events import Answered, Event
 from revconsole.records.runs.control import Control, Request
 
 POLL_SECONDS = 0.2
-"""How often the folder is looked into; a request waits no longer than that and one step."""
+"""Interval between two reads of the folder; a request waits at most this long plus one step."""
 SUCCESSOR = "a background process"
 
 
 class Ending(Exception):  # noqa: N818  not an error: somebody asked
-    """The run is to end here, secured."""
+    """The run is to end here, after its state has been saved."""
 
 
 class StopAsked(Ending):
-    """Somebody wants the run to stop."""
+    """A user or signal requested that the run stop."""
 
     def __init__(self, by: str) -> None:
         self.by = by
@@ -24,17 +24,17 @@ class StopAsked(Ending):
 
 
 class HandOverAsked(Ending):
-    """Another process is to go on."""
+    """Another process is to continue the run."""
 
 
 class NotOurs(Exception):  # noqa: N818  not an error of the run, which has gone elsewhere
-    """The run's folder is gone, or another process has taken the run over: nothing may be written."""
+    """The run's folder is gone or another process took the run over; nothing more may be written."""
 
 
 class Requests:
-    """Looks for requests now and then, and obeys them.
+    """Polls the run folder for requests and carries them out.
 
-    secure: brings everything into safety; called before the run rests or ends.
+    secure: saves the state of the run; called before a pause or an end.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class Requests:
         self._control, self._emit, self._secure = control, emit, secure
         self._looked = float("-inf")
         self.rested = 0.0
-        """Seconds of all pauses so far."""
+        """Total seconds of pauses so far."""
 
     def poll(self, step: int) -> bool:
-        """Do what was asked since the last look, if that was long enough ago; call it after `step`.
+        """Carry out new requests after `step`, unless the last poll was less than `POLL_SECONDS` ago.
 
-        A pause returns, with True, only when it is over. Raises StopAsked or HandOverAsked once the request is
-        answered, and NotOurs.
+        Returns True after a pause, once it is over. Raises StopAsked or HandOverAsked after answering such a request,
+        and NotOurs.
         """
         now = time.monotonic()
         if now - self._looked < POLL_SECONDS:
@@ -67,7 +67,7 @@ class Requests:
         return False
 
     def _rest(self, step: int) -> None:
-        """Sleep until somebody asks to continue or to stop."""
+        """Sleep until a request to continue or to stop arrives."""
         began = time.perf_counter()
         while True:
             if not self._control.heartbeat():
@@ -80,7 +80,7 @@ class Requests:
             time.sleep(POLL_SECONDS)
 
     def _answer(self, request: Request, step: int) -> None:
-        """Record that the request is obeyed, and take it out of the folder."""
+        """Record that a request was carried out and remove it. Raises StopAsked or HandOverAsked for those requests."""
         self._emit(Answered(verb=request.verb, by=request.by, step=step))
         self._control.answered(request)
         if request.verb == "stop":
@@ -90,7 +90,7 @@ class Requests:
 
 
 class Stopwatch:
-    """Seconds by the wall clock since it was made, without the pauses that were asked for meanwhile."""
+    """Seconds of wall clock since its creation, without pauses."""
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
@@ -98,5 +98,5 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """So far."""
+        """Seconds so far."""
         return time.perf_counter() - self._requests.rested - self._began

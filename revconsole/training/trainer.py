@@ -1,18 +1,18 @@
-"""The training loop. Read this first; every name below is a room or a file beside it.
+"""The training loop. Read this first; the names below are sub-packages and modules beside it.
 
     setup/        the plan, realised: device, images, model, optimiser, schedule, draws
-    objectives/   what is minimised: classification, or what needs no labels
-    checkpoints/  when one is made, which one a run goes back to, and first weights from another run
-    step/         the gradients of a batch and the update they make, evaluation, and where the run is
-    pairs         the same of a model that is fitted, a support vector machine
-    probes/       what is measured, and the meter that reads it off the steps without holding them up
-    checks/       with what the run trains, what is odd about it, and whether its backward is right
-    watching/     what is said of the run while it trains
-    memory/       what happens when memory runs out, and the budget of `auto`
-    requests      stop, pause and continue, asked through the run folder
+    objectives/   what is minimised: classification, or an objective without labels
+    checkpoints/  when one is written, which one a run returns to, and initial weights from another run
+    step/         the gradients of a batch and the update, evaluation, and the position of the run
+    pairs         the same for a fitted model, a support vector machine
+    probes/       the metrics, and the meter that reads them without stalling the device
+    checks/       recorded facts, advice, and tests of the reversible backward
+    watching/     rules that warn while a run trains
+    memory/       retries when memory runs out, and the budget of `auto`
+    requests      stop, pause and continue, through the run folder
 
-Everything random is keyed by its position (`draws`), so a run that was interrupted computes what it would have
-computed without, on the CPU to the bit.
+Every random draw is keyed by its position (`draws`), so an interrupted run computes the same numbers as an
+uninterrupted one, on the CPU to the bit.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -65,7 +65,7 @@ Emit = Callable[[Event], None]
 Outcome = Literal["completed", "stopped", "handed over"]
 BEFOREHAND = "the first pass"
 MOST_CLASSES = 256
-"""Of a confusion matrix that is recorded."""
+"""Most classes for which a confusion matrix is recorded."""
 
 
 def train(
@@ -77,28 +77,27 @@ def train(
     data: Path,
     store: RunStore | None = None,
 ) -> Outcome:
-    """Train one model as `plan` says, from where `checkpoints` left off; report through `emit`.
+    """Train one model according to `plan` from its newest checkpoint; report through `emit`.
 
-    data: folder of the datasets. store: of the run that the plan may start from.
-    Raises RevconsoleError with a sentence for everything its user can mend, OutOfMemory with what would fit, and
-    NotOurs.
+    data: folder of the datasets. store: of a run that the plan may start from. Raises RevconsoleError for faults the
+    user can correct, OutOfMemory with settings that would fit, and NotOurs.
     """
     with _computing_as_planned(plan):
         state = with_compiled_parts(prepare(plan, data=data, say=lambda t: emit(Logged(text=t))))
         policy, retry = CheckpointPolicy(state, checkpoints, emit), OomRetry(state, emit)
-        footprint, (compute_step, update) = Footprint(state), way_to_learn(state)
-        progress = introduce(state, policy, retry, footprint, emit=emit, store=store)
+        footprint, (compute_step, update) = Footprint(state), step_functions(state)
+        progress = start_run(state, policy, retry, footprint, emit=emit, store=store)
         emit = watched(state, progress, emit)
         meter = Meter(state, emit, progress, footprint)
         probe, boundary = ReversibleProbe(state, emit, footprint), BoundaryProbe(state, emit)
-        boundary.look(progress)
+        boundary.report_if_due(progress)
         if progress.step == 0:
-            probe.look(progress)
-            footprint.begin()  # what the probe has left in the process is none of the training's
-        requests = Requests(control, emit, secure=partial(secure, meter, policy, progress))
+            probe.measure_if_due(progress)
+            footprint.begin()  # memory left by the probe does not belong to the training
+        requests = Requests(control, emit, secure=partial(flush_and_save, meter, policy, progress))
         forecast = FitForecast(state, emit, requests)
         try:
-            for epoch in epochs_left(state, progress, emit):
+            for epoch in remaining_epochs(state, progress, emit):
                 meter.restart()
                 done = progress.step - (epoch - 1) * state.steps_per_epoch
                 for images, labels in state.training_batches(epoch, first=done):
@@ -109,15 +108,15 @@ def train(
                     update(state, step)
                     progress.step = number
                     between_steps(policy, meter, requests, progress)
-                    forecast.look(progress)
+                    forecast.report_if_due(progress)
                 meter.flush()
                 for event in finish_epoch(state, progress, retry, requests):
                     emit(event)
-                probe.look(progress)
-                boundary.look(progress)
+                probe.measure_if_due(progress)
+                boundary.report_if_due(progress)
                 policy.end_epoch(progress)
             policy.go_to_best(progress)
-            boundary.look_at_best(progress)
+            boundary.report_best(progress)
             values = final_test(state, progress, retry, requests, emit)
         except StopAsked as stop:
             emit(ending("stopped", progress, policy, by=stop.by))
@@ -131,45 +130,45 @@ def train(
 
 @contextmanager
 def _computing_as_planned(plan: Plan) -> Iterator[None]:
-    """Threads, determinism and precision of products are the plan's; what its user can mend is a sentence."""
-    how = plan.train
+    """A context with the plan's threads, determinism and product precision, in which lack of memory is explained."""
+    settings = plan.train
     with (
         explained(plan),
-        devices.threads(how.threads),
-        devices.deterministic(how.deterministic),
-        precision.products(how.precision),
+        devices.threads(settings.threads),
+        devices.deterministic(settings.deterministic),
+        precision.products(settings.precision),
     ):
         yield
 
 
 def watched(state: TrainingState, progress: Progress, emit: Emit) -> Emit:
-    """Report through `emit` what is reported, and what the watch has to say of it."""
+    """An `emit` that also passes each event to the watch and emits its advice."""
     watch = Watch(subject_of(state), progress.seen)
 
     def report(event: Event) -> None:
         emit(event)
-        for advised in watch.look(event):
+        for advised in watch.check(event):
             emit(advised)
 
     return emit if state.fitted else report
 
 
-def secure(meter: Meter, policy: CheckpointPolicy, progress: Progress) -> None:
-    """Bring everything into safety, before the run rests or ends."""
+def flush_and_save(meter: Meter, policy: CheckpointPolicy, progress: Progress) -> None:
+    """Flush metrics and write a checkpoint before a pause or the end."""
     meter.flush()
     policy.save(progress)
 
 
-def way_to_learn(
+def step_functions(
     state: TrainingState,
 ) -> tuple[Callable[..., TrainingStep], Callable[[TrainingState, TrainingStep], None]]:
-    """What computes a step and changes nothing, and what then changes the model."""
+    """(compute, update): `compute` returns the step of a batch without changing the model, `update` applies it."""
     if state.fitted:
         return fit_pair, keep_machine
     return compute_gradients, update_weights
 
 
-def introduce(
+def start_run(
     state: TrainingState,
     policy: CheckpointPolicy,
     retry: OomRetry,
@@ -178,7 +177,7 @@ def introduce(
     emit: Emit,
     store: RunStore | None,
 ) -> Progress:
-    """Restore, and say with what the run goes on, what it will measure and what is odd about it."""
+    """Restore the checkpoint, then emit Started, metric declarations, warnings and the first memory figures."""
     if state.fitted:
         check_pairs(state)
     progress, damages = policy.restore()
@@ -187,12 +186,12 @@ def introduce(
     choose = partial(choose_blocks, state, images, labels)
     chosen = retry.run(choose, BEFOREHAND) if progress.step == 0 else None
     refuse_inexact(state)
-    image = (
+    image_time = (
         {}
         if state.fitted and progress.step < state.steps
         else {"image_seconds": retry.run(partial(image_seconds, state), BEFOREHAND)}
     )
-    emit(Started(facts=facts(state) | image, resumed_from=progress.step or None))
+    emit(Started(facts=facts(state) | image_time, resumed_from=progress.step or None))
     if started:
         emit(Logged(text=started))
     if (longer := state.rates.lengthening) and progress.step <= state.rates.earlier[-1]:
@@ -219,7 +218,7 @@ def introduce(
 def kept_for_backward(
     state: TrainingState, images: Tensor, labels: Tensor, retry: OomRetry
 ) -> dict[str, float]:
-    """What the forward pass of these images keeps, as a metric."""
+    """Bytes that the forward pass of these images keeps for its backward, as a metric."""
     count = partial(metrics.kept_for_backward_bytes, state, images, labels)
     kept = retry.run(count, BEFOREHAND)
     return {"kept_for_backward_bytes": float(kept)}
@@ -228,7 +227,7 @@ def kept_for_backward(
 def between_steps(
     policy: CheckpointPolicy, meter: Meter, requests: Requests, progress: Progress
 ) -> None:
-    """Make the checkpoint that is due, and do what was asked; neither counts as training."""
+    """Write a checkpoint if one is due, and carry out requests; neither counts as training time."""
     if policy.due(progress.step):
         meter.flush()
         policy.save_if_possible(progress)
@@ -237,8 +236,8 @@ def between_steps(
         meter.restart()
 
 
-def epochs_left(state: TrainingState, progress: Progress, emit: Emit) -> Iterator[int]:
-    """The epochs to train, from 1, until the last or until none has been better for as long as the plan waits."""
+def remaining_epochs(state: TrainingState, progress: Progress, emit: Emit) -> Iterator[int]:
+    """Epochs to train, from 1, until the last epoch or `train.patience` epochs without a better score."""
     plan = state.plan
     patience = plan.train.patience
     for epoch in range(progress.epoch + 1, state.epochs + 1):
@@ -254,7 +253,7 @@ def epochs_left(state: TrainingState, progress: Progress, emit: Emit) -> Iterato
 def finish_epoch(
     state: TrainingState, progress: Progress, retry: OomRetry, requests: Requests
 ) -> list[Event]:
-    """Evaluate, and close the running epoch."""
+    """Validate and close the current epoch; returns its event."""
     if state.fitted:
         return [finish_fit(state, progress, retry, requests)]
     watch, listen = Stopwatch(requests), partial(requests.poll, progress.step)
@@ -274,7 +273,7 @@ def finish_epoch(
 def finish_fit(
     state: TrainingState, progress: Progress, retry: OomRetry, requests: Requests
 ) -> EpochFinished:
-    """Evaluate a model that was fitted, on the images it was fitted to as well; it has no loss."""
+    """Evaluate a fitted model on the training and validation images; it has no loss."""
     seconds, listen = progress.running.seconds, partial(requests.poll, progress.step)
     watch = Stopwatch(requests)
     training = retry.run(partial(evaluate, state, state.data.train, listen), "the evaluation")
@@ -295,9 +294,9 @@ def finish_fit(
 def final_test(
     state: TrainingState, progress: Progress, retry: OomRetry, requests: Requests, emit: Emit
 ) -> dict[str, float]:
-    """Loss and accuracy on the test images, and the accuracy on training images as they are.
+    """Loss and accuracy on the test images, and the accuracy on training images without augmentation.
 
-    Which class was taken for which is reported if they are few enough.
+    The confusion matrix is emitted if there are at most MOST_CLASSES classes.
     """
     listen, training = partial(requests.poll, progress.step), clean_training(state)
     test = partial(evaluate, state, state.data.test, listen)
@@ -323,7 +322,7 @@ def ending(
     by: str = "",
     values: Mapping[str, float] = MappingProxyType({}),
 ) -> Finished:
-    """The end of a run, with the sum of its last weights."""
+    """The last event of a run, with the hash of its last weights."""
     return Finished(
         outcome=outcome,
         step=progress.step,

@@ -265,9 +265,9 @@ def test_a_probe_that_fails_is_the_last_and_leaves_the_model_as_it_was(realise):
     failing = stack[0].register_forward_pre_hook(refuse)
     stack[0].norm1.register_forward_pre_hook(refuse)
 
-    probe.look(Progress())
+    probe.measure_if_due(Progress())
     failing.remove()
-    probe.look(Progress(epoch=1))
+    probe.measure_if_due(Progress(epoch=1))
 
     assert len(said) == 1
     assert "could not measure" in said[0].text

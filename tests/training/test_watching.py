@@ -41,7 +41,7 @@ def said(name: str) -> list[tuple[int, Advised]]:
     """What the watch says of a recorded run, each with the step at which it says it."""
     log = logged(name)
     watch = Watch(WatchedRun(**log["subject"]), WatchedSoFar())
-    return [(event.step, advised) for event in events(log) for advised in watch.look(event)]
+    return [(event.step, advised) for event in events(log) for advised in watch.check(event)]
 
 
 @pytest.mark.parametrize("name", names(healthy=True))
@@ -103,11 +103,11 @@ def test_a_run_that_is_resumed_anywhere_is_told_the_same_and_nothing_twice(name)
     for cut in range(0, len(stream), 7):
         first, told = Watch(subject, WatchedSoFar()), []
         for event in stream[:cut]:
-            told += [(event.step, advised) for advised in first.look(event)]
+            told += [(event.step, advised) for advised in first.check(event)]
         kept = json.loads(json.dumps(first.seen.to_dict()))
         second = Watch(subject, WatchedSoFar.from_dict(kept))
         for event in stream[cut:]:
-            told += [(event.step, advised) for advised in second.look(event)]
+            told += [(event.step, advised) for advised in second.check(event)]
         assert told == whole
 
 
@@ -125,7 +125,7 @@ def test_an_alarm_is_taken_back_when_a_diverged_run_learns_again():
     losses = [2.3, *[50.0] * 40, *[1.0] * 40]
     watch = Watch(SUBJECT, WatchedSoFar())
 
-    told = [a for n, loss in enumerate(losses, start=1) for a in watch.look(step(n, loss))]
+    told = [a for n, loss in enumerate(losses, start=1) for a in watch.check(step(n, loss))]
 
     assert [(a.level, a.rule) for a in told] == [("alarm", "diverged"), ("note", "diverged")]
 
@@ -134,14 +134,14 @@ def test_a_spike_is_no_divergence():
     losses = [2.3, *[2.0] * 30, *[80.0] * 9, *[2.0] * 30]
     watch = Watch(SUBJECT, WatchedSoFar())
 
-    assert [a for n, loss in enumerate(losses, start=1) for a in watch.look(step(n, loss))] == []
+    assert [a for n, loss in enumerate(losses, start=1) for a in watch.check(step(n, loss))] == []
 
 
 def test_a_loss_that_falls_from_far_above_is_no_divergence():
     losses = [40.0 * 0.95**n for n in range(60)]
     watch = Watch(SUBJECT, WatchedSoFar())
 
-    assert [a for n, loss in enumerate(losses, start=1) for a in watch.look(step(n, loss))] == []
+    assert [a for n, loss in enumerate(losses, start=1) for a in watch.check(step(n, loss))] == []
 
 
 def test_a_run_is_not_judged_while_its_rate_still_rises():
@@ -158,10 +158,10 @@ def test_a_run_is_not_judged_while_its_rate_still_rises():
     for subject, says in ((SUBJECT, 1), (warming, 0)):
         watch, told = Watch(subject, WatchedSoFar()), []
         for number in range(1, 401):
-            told += watch.look(step(number, 2.3, rate=1e-6 * number))
+            told += watch.check(step(number, 2.3, rate=1e-6 * number))
             if number % 20 == 0:
                 ended = EpochFinished(epoch=number // 20, step=number, values=chance)
-                told += watch.look(ended)
+                told += watch.check(ended)
         assert len(told) == says
 
 
@@ -191,9 +191,9 @@ def test_a_run_is_not_judged_while_its_rate_still_rises():
 def test_the_cause_is_told_by_what_the_losses_show(values, parts):
     watch = Watch(SUBJECT, WatchedSoFar())
     for number in range(1, 201):
-        assert list(watch.look(step(number, 2.3))) == []
+        assert list(watch.check(step(number, 2.3))) == []
 
-    (advised,) = watch.look(EpochFinished(epoch=10, step=200, values=values))
+    (advised,) = watch.check(EpochFinished(epoch=10, step=200, values=values))
 
     assert advised.rule == "at chance"
     for part in parts:
@@ -210,10 +210,10 @@ def told_at_chance(
     """What the watch says of a run that has these scores after 400 steps, the loss of each as in training."""
     watch = Watch(subject, WatchedSoFar())
     if before is not None:
-        list(watch.look(before))
+        list(watch.check(before))
     for number in range(1, 401):
-        list(watch.look(step(number, 2.3, rate=rate)))
-    return [advised.text for advised in watch.look(ended(400, **values))]
+        list(watch.check(step(number, 2.3, rate=rate)))
+    return [advised.text for advised in watch.check(ended(400, **values))]
 
 
 CHANCE = {"validation_loss": 2.31, "validation_accuracy": 0.1}
@@ -264,7 +264,7 @@ def test_nothing_is_advised_that_is_done_already():
         (careful, "(0.0001), or a longer warm-up"),
     ):
         watch = Watch(subject, WatchedSoFar())
-        told = [a for n in range(1, 60) for a in watch.look(step(n, 2.3 if n < 3 else 50.0))]
+        told = [a for n in range(1, 60) for a in watch.check(step(n, 2.3 if n < 3 else 50.0))]
         assert told[0].text.endswith(remedy)
 
 
@@ -272,7 +272,7 @@ def test_one_epoch_with_a_high_validation_loss_is_no_over_fitting():
     watch, told = Watch(SUBJECT, WatchedSoFar()), []
     for epoch in range(1, 20):
         scores = {"validation_loss": 1.5 if epoch == 12 else 0.5, "train_loss": 1.0 / epoch}
-        told += watch.look(EpochFinished(epoch=epoch, step=20 * epoch, values=scores))
+        told += watch.check(EpochFinished(epoch=epoch, step=20 * epoch, values=scores))
 
     assert told == []
 

@@ -1,1 +1,1 @@
-"""The benchmark: `subject` is what is measured, `timing`, `memory` and `work` measure it, `measure` is the whole course."""
+"""Bench: `subject` is what is measured, `timing`, `memory` and `work` measure it, `measure` runs the benchmark."""

@@ -1,4 +1,4 @@
-"""Measure: the whole course of a benchmark, depth by depth: first what each step needs, then how long it takes."""
+"""Measure: runs a benchmark, depth by depth: first the memory of each configuration, then its times."""
 
 import platform
 import time
@@ -32,18 +32,17 @@ from revconsole.training.machine import devices, precision
 from revconsole.training.machine.shortage import ran_out
 
 MEMORY_STEPS = 4.0
-"""What measuring memory and work of a configuration takes, in its own steps: for the forecast only."""
+"""Duration of measuring memory and work of a configuration, in its own steps; used only for forecasts."""
 PROCESS_SECONDS = 2.0
-"""What starting a process for it takes, on the CPU: likewise."""
+"""Duration of starting a process for it on the CPU; used only for forecasts."""
 
 
 def measure(bench: Bench) -> Iterator[Update]:
-    """Measure a benchmark, and say after every step what is known so far; the last update is complete.
+    """Run a benchmark; yields the results so far after every step. The last update is complete.
 
-    A configuration that runs out of memory, or whose scheme does not suit the model, says so in its row, and the others
-    go on. Generators and the number
-    of threads are put back at the end.
-    Raises RunFailed for a device or precision that is not there, and what `build_model` raises of the first one.
+    A configuration that runs out of memory, or whose scheme does not suit the model, says so in its row, and the
+    others continue. Generators and the number of threads are restored. Raises RunFailed for a missing device or
+    precision, and for the first configuration as `build_model` does.
     """
     train = bench.configurations[0].plan.train
     device = devices.choose(train.device)
@@ -64,7 +63,7 @@ def measure(bench: Bench) -> Iterator[Update]:
 
 
 class Ledger:
-    """What has been measured, and how much is left. Making one measures a step, for the forecast."""
+    """The results and the remaining work. Creating one times a step, for the forecast."""
 
     def __init__(self, bench: Bench, device: torch.device) -> None:
         self.bench, self.device = bench, device
@@ -86,12 +85,12 @@ class Ledger:
         self._done, self._began = 0.0, time.perf_counter()
 
     def failed(self, configuration: Configuration) -> bool:
-        """Whether it has run out of memory, or cannot be built."""
+        """Whether the configuration ran out of memory or cannot be built."""
         return bool(self._rows[configuration].failed)
 
-    def note(self, configuration: Configuration, **found: Any) -> None:
-        """Put something into the row of a configuration."""
-        self._rows[configuration] = replace(self._rows[configuration], **found)
+    def note(self, configuration: Configuration, **values: Any) -> None:
+        """Set fields in the row of a configuration."""
+        self._rows[configuration] = replace(self._rows[configuration], **values)
 
     def add_step(self, configuration: Configuration, forward: float, whole: float) -> None:
         """Add the timings of one step, in seconds."""
@@ -103,17 +102,17 @@ class Ledger:
         )
 
     def after_memory(self, configuration: Configuration, what: str) -> Update:
-        """Everything so far, now that the memory of a configuration has been measured."""
+        """The update after measuring the memory of a configuration."""
         self._done += self._memory_seconds(configuration)
         return self.update(what)
 
     def after_step(self, configuration: Configuration, what: str) -> Update:
-        """Everything so far, after one step of a configuration."""
+        """The update after one step of a configuration."""
         self._done += self._seconds(configuration)
         return self.update(what)
 
     def update(self, what: str, *, complete: bool = False) -> Update:
-        """Everything so far. The forecast is corrected by how long things have taken."""
+        """All results so far, with a forecast corrected by the time already taken."""
         passed = time.perf_counter() - self._began
         pace = passed / self._done if self._done else 1.0
         share = 1.0 if complete else min(1.0, self._done / self._total)
@@ -131,7 +130,7 @@ class Ledger:
         )
 
     def _seconds(self, configuration: Configuration) -> float:
-        """Forecast of one step."""
+        """Forecast seconds of one step."""
         return configuration.cost * self._seconds_per_cost
 
     def _memory_seconds(self, configuration: Configuration) -> float:
@@ -142,9 +141,9 @@ class Ledger:
 def _memories(
     ledger: Ledger, configurations: list[Configuration], at: str, pipes: Pipes | None
 ) -> Iterator[Update]:
-    """Bytes kept, peaks, largest batch and operations of each configuration.
+    """Measure bytes kept, peaks, largest batch and operations of each configuration.
 
-    The peaks come first: where there is no room, the process that measures them is the one to be killed.
+    The peaks are measured first, in another process, which is the one that is killed if memory runs out.
     """
     device = ledger.device
     for configuration in configurations:
@@ -160,7 +159,7 @@ def _memories(
                 kept_bytes=memory.kept_bytes(subject, device),
                 operations=work.counted(subject, device),
             )
-        except RevconsoleError as error:  # a scheme that does not suit the model hides no other
+        except RevconsoleError as error:  # an unsuitable scheme must not end the benchmark
             ledger.note(configuration, failed=str(error))
         except (MemoryError, RuntimeError) as error:
             ledger.note(configuration, failed=_out_of_memory(error))
@@ -168,7 +167,7 @@ def _memories(
 
 
 def _needs(configuration: Configuration, device: torch.device, pipes: Pipes | None) -> Needs:
-    """Peaks at the benchmark's batch and at a quarter of it (at 1 and 2 for a single image), where measurable."""
+    """Peaks at the benchmark's batch and at a quarter of it (at 1 and 2 for a single image), if measurable."""
     batch = configuration.batch
     batches = () if device.type == "mps" else (max(1, batch // 4), max(2, batch))
     if pipes is not None:
@@ -177,7 +176,9 @@ def _needs(configuration: Configuration, device: torch.device, pipes: Pipes | No
 
 
 def _times(ledger: Ledger, configurations: list[Configuration], at: str) -> Iterator[Update]:
-    """Every configuration once per round, to and fro: what drifts meets them all alike. Round 0 warms up."""
+    """Time every configuration once per round in alternating order, so that drift affects all alike. Round 0 warms
+    up.
+    """
     device, rounds = ledger.device, ledger.bench.rounds
     subjects = [realise(c, device) for c in configurations if not ledger.failed(c)]
     if not subjects:
@@ -205,7 +206,7 @@ def _time_once(
 
 
 def _out_of_memory(error: BaseException) -> str:
-    """What to say of it. Anything but a lack of memory is raised again."""
+    """The words for lack of memory. Raises any other error again."""
     if not ran_out(error):
         raise error
     if torch.cuda.is_available():
@@ -214,7 +215,7 @@ def _out_of_memory(error: BaseException) -> str:
 
 
 def _step_seconds(configuration: Configuration, device: torch.device) -> float:
-    """One step of a configuration, after one to warm up; a guess where it has no room."""
+    """Seconds of one step of a configuration after one warm-up; a guess if memory runs out."""
     seconds = 1.0
     try:
         subject = realise(configuration, device)
@@ -222,14 +223,14 @@ def _step_seconds(configuration: Configuration, device: torch.device) -> float:
         for _ in range(2):
             _, seconds = timing.timed_step(subject, images, labels)
     except (MemoryError, RuntimeError) as error:
-        _out_of_memory(error)  # its row will say so
+        _out_of_memory(error)  # measuring its memory reports this
     return seconds
 
 
 def _facts(bench: Bench, device: torch.device) -> dict[str, Scalar]:
     first = bench.configurations[0]
     model = first.plan.model
-    found: dict[str, Scalar] = {
+    recorded: dict[str, Scalar] = {
         "device": str(device),
         "device_name": devices.device_name(device),
         "threads": torch.get_num_threads(),
@@ -244,9 +245,9 @@ def _facts(bench: Bench, device: torch.device) -> dict[str, Scalar]:
         "python": platform.python_version(),
     }
     if not isinstance(model, Vit):
-        return found | {"model": title(model)}
+        return recorded | {"model": title(model)}
     patches = (first.plan.image_size // model.patch) ** 2
-    return found | {
+    return recorded | {
         "width": model.dim,
         "heads": model.heads,
         "tokens": patches + (model.pool == "cls"),

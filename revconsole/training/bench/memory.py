@@ -1,7 +1,7 @@
-"""Memory: what a step needs. Measured apart from the times, which measuring memory would disturb.
+"""Memory: the needs of a step, measured separately from its times, which such measurements would disturb.
 
-On CUDA the allocator knows its own peak. On the CPU the system knows the most memory that a process has had
-resident; see `processes` for whose.
+On CUDA the allocator knows its own peak. On the CPU the system knows the peak resident memory of a process;
+`processes` provides fresh ones.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from revconsole.records.findings.benchmark import Configuration, predicted_batch
 from revconsole.reversible import kept_for_backward
 from revconsole.training.bench.subject import BenchedModel, images_of, realise
-from revconsole.training.machine.resident import forget_peak, most_resident
+from revconsole.training.machine.resident import most_resident, reset_peak
 from revconsole.training.machine.shortage import Shortage, catching_oom, empty_caches
 from revconsole.training.setup import optimizers
 
@@ -30,35 +30,35 @@ HOW = {
     "mps": "not measured on this device",
 }
 WARM_BATCH = 2
-"""Images of the step before the measured one: it loads kernels, starts threads, gives the optimiser its state."""
+"""Images of the warm-up step, which loads kernels, starts threads and creates the optimiser's state."""
 TRIES = 4
-"""How often a batch that does not fit is made smaller."""
+"""Number of times that a batch that does not fit is reduced."""
 NOISE = 2 * 2**20
-"""Bytes. A resident peak below this is the allocator's coming and going, and tells nothing."""
+"""Bytes of resident peak below which a measurement is only fluctuation of the allocator."""
 M_MMAP_THRESHOLD, GIVEN_BACK = -3, 2**16
-"""From glibc's malloc.h: its word for the size from which memory is given back when it is freed; and our size."""
+"""glibc's M_MMAP_THRESHOLD: the size from which freed memory is returned to the system; and our value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """Bytes that are there at any batch, and the peak above them at some batches; see `Row`."""
+    """Bytes needed at any batch, and the peaks above them at some batches; see `BenchmarkRow`."""
 
     fixed_bytes: int
     peaks: tuple[tuple[int, int], ...] = ()
 
 
 def kept_bytes(subject: BenchedModel, device: torch.device) -> int:
-    """What the forward of one batch keeps for its backward; parameters, buffers and images are not counted."""
+    """Bytes that the forward of one batch keeps for its backward, without parameters, buffers and images."""
     images, labels = images_of(subject.configuration, subject.configuration.batch, device)
-    known = (*subject.model.parameters(), *subject.model.buffers(), images, labels)
-    return kept_for_backward(lambda: subject.loss(images, labels), exclude=known)
+    excluded = (*subject.model.parameters(), *subject.model.buffers(), images, labels)
+    return kept_for_backward(lambda: subject.loss(images, labels), exclude=excluded)
 
 
 def needs(configuration: Configuration, device: torch.device, batches: Sequence[int]) -> Needs:
     """Build, warm up, and train one step at each batch, in order of size.
 
-    On the CPU this is for a process that has done nothing else; see `processes`.
-    Raises MemoryError, torch.OutOfMemoryError or RuntimeError (as torch does on the CPU) if there is no room.
+    On the CPU the process must be fresh; see `processes`. Raises MemoryError, torch.OutOfMemoryError or RuntimeError
+    (as torch does on the CPU) if memory runs out.
     """
     watch = _allocated if device.type == "cuda" else _resident
     if device.type == "cpu":
@@ -79,26 +79,26 @@ def needs(configuration: Configuration, device: torch.device, batches: Sequence[
 def verified_batch(
     configuration: Configuration, device: torch.device, needed: Needs, memory_bytes: int
 ) -> int | None:
-    """The largest batch found to fit by training one step with it: the predicted one, or somewhat smaller.
+    """The largest batch that fits according to a training step: the predicted one, or a smaller one.
 
-    None off CUDA, and where nothing tried has fitted.
+    None on devices other than CUDA, and if no attempt fitted.
     """
-    room = memory_bytes - needed.fixed_bytes
-    batch = predicted_batch(needed.peaks, room)
+    available = memory_bytes - needed.fixed_bytes
+    batch = predicted_batch(needed.peaks, available)
     if device.type != "cuda" or batch is None:
         return None
     for _ in range(TRIES):
         if batch < 1:
             return 0
-        found = catching_oom(partial(needs, configuration, device, (batch,)), device)
-        if isinstance(found, Shortage):  # of which no frame holds a tensor any more
+        outcome = catching_oom(partial(needs, configuration, device, (batch,)), device)
+        if isinstance(outcome, Shortage):  # holds no frame, so the tensors can be freed
             empty_caches()
             batch = batch * 3 // 4
             continue
-        ((_, peak),) = found.peaks
-        if peak <= room:
+        ((_, peak),) = outcome.peaks
+        if peak <= available:
             return batch
-        batch = min(batch - 1, batch * room // peak)
+        batch = min(batch - 1, batch * available // peak)
     return None
 
 
@@ -122,7 +122,7 @@ def _fixed(model: nn.Module, optimizer: Optimizer) -> int:
 
 
 def _allocated(device: torch.device) -> Callable[[], int | None]:
-    """Start to watch CUDA's allocator; the function says its peak since then."""
+    """Reset CUDA's peak; returns a function that gives the peak since then."""
     torch.cuda.synchronize(device)
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
@@ -135,20 +135,20 @@ def _allocated(device: torch.device) -> Callable[[], int | None]:
 
 
 def _resident(_: torch.device) -> Callable[[], int | None]:
-    """Start to watch this process; the function says its peak since then, None where that cannot be seen."""
+    """Reset the process's peak; returns a function that gives the peak since then, None if it is not visible."""
     gc.collect()
-    forget_peak()
+    reset_peak()
     earlier, before = most_resident(), psutil.Process().memory_info().rss
 
     def peak() -> int | None:
         most = most_resident()
-        seen = most > earlier and most - before > NOISE
-        return most - before if seen else None
+        visible = most > earlier and most - before > NOISE
+        return most - before if visible else None
 
     return peak
 
 
 def _give_memory_back_at_once() -> None:
-    """Let glibc hold nothing back that was freed, where it would blocks of up to 32 MiB; elsewhere nothing."""
+    """Make glibc return freed blocks at once instead of keeping up to 32 MiB; no effect elsewhere."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, GIVEN_BACK)

@@ -1,9 +1,9 @@
-"""Processes: a fresh one for every measurement of resident memory, without importing torch anew for each.
+"""Processes: a fresh process for every measurement of resident memory, without importing torch for each.
 
-What other configurations left behind in an allocator would be used again, and hide what the next one needs. So
-this module, run with `python -m`, imports torch once and then forks itself for every line of JSON that it is
-given, or where no process may fork starts itself once more; the child answers with one line. (Pools of the standard library import the caller's main module in every
-child, so that it would depend on how revconsole was started.)
+Memory left in an allocator by other configurations would be reused and hide what the next one needs. This module, run
+with `python -m`, therefore imports torch once and forks for every line of JSON it receives (or, where forking is not
+possible, starts itself again); the child answers with one line. (Pools of the standard library import the caller's
+main module in every child, which would depend on how revconsole was started.)
 """
 
 import json
@@ -26,14 +26,14 @@ from revconsole.training.bench.memory import Needs
 from revconsole.training.machine.shortage import ran_out
 
 Pipes = tuple[IO[str], IO[str]]
-"""Where questions go, and where answers come from."""
+"""(stream of questions, stream of answers)."""
 ONCE = "--once"
-"""The argument of a process that answers one question and ends."""
+"""Argument of a process that answers one question and ends."""
 
 
 @contextmanager
 def started() -> Iterator[Pipes]:
-    """The process that forks, for as long as the context lasts; a child that still measures ends with it."""
+    """The forking process, for the duration of the context; a child that is still measuring ends with it."""
     with subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
         child.command("revconsole.training.bench.processes"),
         env=child.environment(),
@@ -50,11 +50,11 @@ def started() -> Iterator[Pipes]:
 
 
 def needs(pipes: Pipes, configuration: Configuration, batches: Sequence[int]) -> Needs:
-    """`memory.needs` in a process of its own.
+    """The result of `memory.needs` in a process of its own.
 
-    Raises MemoryError if that had no room or was killed, and RunFailed for what cannot be measured.
+    Raises MemoryError if the process ran out of memory or was killed, and RunFailed for what cannot be measured.
     """
-    asked, answers = pipes
+    questions, answers = pipes
     question = {
         "plan": configuration.plan.model_dump(mode="json"),
         "stored_blocks": configuration.stored_blocks,
@@ -63,8 +63,8 @@ def needs(pipes: Pipes, configuration: Configuration, batches: Sequence[int]) ->
     }
     answer: dict[str, Any] | None = {"error": "it has ended"}
     with suppress(BrokenPipeError):
-        asked.write(json.dumps(question) + "\n")
-        asked.flush()
+        questions.write(json.dumps(question) + "\n")
+        questions.flush()
         line = answers.readline()
         answer = json.loads(line) if line else answer
     if answer is None:
@@ -80,7 +80,7 @@ def needs(pipes: Pipes, configuration: Configuration, batches: Sequence[int]) ->
 
 
 def serve() -> None:
-    """A child for every line of stdin, until there is none; null is the answer of one that had no room or was killed."""
+    """Answer every line of stdin in a child; the answer is null if the child ran out of memory or was killed."""
     answers = _stdout()
     for line in sys.stdin:
         status = _forked(line, answers) if child.FORKS else anew(line, answers)
@@ -90,7 +90,7 @@ def serve() -> None:
 
 
 def _stdout() -> IO[str]:
-    """The old stdout, for answers alone: whatever else is printed goes to stderr from now on."""
+    """The original stdout for the answers; other output goes to stderr from now on."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return answers
@@ -111,7 +111,7 @@ def anew(line: str, answers: IO[str]) -> int:
 
 
 def _answer(question: dict[str, Any], answers: IO[str]) -> None:
-    """In the child: measure, say so, and end without what an interpreter does at its end."""
+    """In the child: measure, write the answer, and exit without the interpreter's finalisation."""
     answer: dict[str, Any] | None
     try:
         torch.set_num_threads(question["threads"])
@@ -119,11 +119,11 @@ def _answer(question: dict[str, Any], answers: IO[str]) -> None:
             plan=Plan.model_validate_json(json.dumps(question["plan"])),
             stored_blocks=question["stored_blocks"],
         )
-        found = memory.needs(configuration, torch.device("cpu"), question["batches"])
-        answer = {"fixed_bytes": found.fixed_bytes, "peaks": found.peaks}
+        measured = memory.needs(configuration, torch.device("cpu"), question["batches"])
+        answer = {"fixed_bytes": measured.fixed_bytes, "peaks": measured.peaks}
     except RevconsoleError as error:
         answer = {"refused": str(error)}
-    except Exception as error:  # noqa: BLE001  whatever it is, the other process raises it
+    except Exception as error:  # noqa: BLE001  the other process raises it
         answer = None if ran_out(error) else {"error": f"{type(error).__name__}: {error}"}
     answers.write(json.dumps(answer) + "\n")
     answers.flush()

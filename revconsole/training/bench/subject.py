@@ -1,4 +1,4 @@
-"""Subject: one configuration of a benchmark, realised, and one step of it.
+"""Subject: one configuration of a benchmark, realised, and its loss.
 
 Shapes: B images of a batch, C channels, S pixels of height and width.
 """
@@ -20,7 +20,7 @@ from revconsole.training.setup.build import build_model
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchedModel:
-    """A model on its device, in training mode, and the arithmetic it computes in."""
+    """A model on its device, in training mode, with its precision."""
 
     configuration: Configuration
     model: nn.Module
@@ -38,7 +38,7 @@ class BenchedModel:
 
 
 def realise(configuration: Configuration, device: torch.device) -> BenchedModel:
-    """The configuration on a device. Raises what `build_model` raises."""
+    """The configuration on a device. Raises as `build_model` does."""
     plan = configuration.plan
     model = build_model(plan).to(device)
     if configuration.stored_blocks is not None:
@@ -51,7 +51,7 @@ def realise(configuration: Configuration, device: torch.device) -> BenchedModel:
 
 
 def _store_last(model: nn.Module, stored: int) -> None:
-    """Let the last blocks of each stack keep their activations, and reverse the rest."""
+    """Make the last blocks of each stack store activations and reverse the others."""
     for stack in model.modules():
         if isinstance(stack, ReversibleSequence):
             blocks = len(stack.backwards)
@@ -73,11 +73,11 @@ def images_of(
 
 
 def share_weights(models: Iterable[nn.Module]) -> None:
-    """Let all models use the first one's parameters, wherever name and shape agree: they take the room of one."""
-    known: dict[str, nn.Parameter] = {}
+    """Let all models share the first one's parameters of equal name and shape, so that they take the memory of one."""
+    shared: dict[str, nn.Parameter] = {}
     for model in models:
         for name, parameter in list(model.named_parameters()):
-            same = known.setdefault(name, parameter)
-            if same.shape == parameter.shape:
+            first = shared.setdefault(name, parameter)
+            if first.shape == parameter.shape:
                 owner, _, attribute = name.rpartition(".")
-                setattr(model.get_submodule(owner), attribute, same)
+                setattr(model.get_submodule(owner), attribute, first)

@@ -1,4 +1,4 @@
-"""Timing: one step of a subject, by a clock that has waited for the device."""
+"""Timing: the seconds of one step, measured after waiting for the device."""
 
 import time
 
@@ -15,7 +15,7 @@ HOW = {
 
 
 def timed_step(subject: BenchedModel, images: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Seconds of the forward, and of forward and backward; no gradients are left behind."""
+    """(seconds of the forward, seconds of forward and backward); leaves no gradients."""
     step = _by_events if images.device.type == "cuda" else _by_the_wall
     times = step(subject, images, labels)
     subject.forget()
@@ -37,7 +37,7 @@ def _now(device: torch.device) -> float:
 
 
 def _by_events(subject: BenchedModel, images: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Events, because waiting between forward and backward would itself cost time."""
+    """Times by CUDA events, because waiting between forward and backward would itself cost time."""
     began, turned, ended = (torch.Event(images.device, enable_timing=True) for _ in range(3))
     torch.cuda.synchronize(images.device)
     began.record()

@@ -1,4 +1,4 @@
-"""Work: the operations of a step, counted. They are the same on every machine and at any load, as times are not."""
+"""Work: the counted operations of a step, which do not depend on machine and load as times do."""
 
 import torch
 
@@ -12,7 +12,7 @@ HOW = (
 
 
 def counted(subject: BenchedModel, device: torch.device) -> int:
-    """Operations of one forward and backward of the benchmark's batch; no gradients are left behind."""
+    """Operations of one forward and backward of the benchmark's batch; leaves no gradients."""
     images, labels = images_of(subject.configuration, subject.configuration.batch, device)
     with FlopCounter() as counter:
         torch.autograd.backward(subject.loss(images, labels))

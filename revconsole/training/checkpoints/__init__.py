@@ -1,1 +1,1 @@
-"""Checkpoints: when they are made, how they are written, and how a run goes on from one."""
+"""Checkpoints: when they are written, how they are stored, and how a run continues from one."""

@@ -1,11 +1,11 @@
-"""Checkpoints of one run: whole or absent, whatever happens while one is written.
+"""Checkpoints of one run: complete or absent, even if writing is interrupted.
 
     checkpoints/step-000001234/  model.safetensors   weights and buffers, by timm's names
                                  state.pt            optimiser, scaler, progress: plain types and tensors
                                  manifest.json       size and SHA-256 of both, written last
 
-A checkpoint is written into a hidden folder, forced to disk, and appears by one rename. There is no pointer to
-the newest that could go stale: the newest folder whose files match its manifest is it. Loading runs no code.
+A checkpoint is written into a hidden folder, forced to disk, and appears by one rename. There is no pointer to the
+newest that could be stale: it is the newest folder whose files match its manifest. Loading executes no code.
 """
 
 import errno
@@ -39,7 +39,7 @@ MEBIBYTE = 2**20
 WEIGHTS, STATE, MANIFEST = "model.safetensors", "state.pt", "manifest.json"
 
 OS_ERROR = re.compile(r"os error (\d+)")
-"""How safetensors says which error of the system it met."""
+"""How safetensors states the number of a system error."""
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 State = dict[str, Any]
@@ -47,7 +47,7 @@ State = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A checkpoint as read back, on the CPU."""
+    """A verified checkpoint, on the CPU."""
 
     step: int
     weights: dict[str, Tensor]
@@ -55,7 +55,7 @@ class Loaded:
 
 
 class NotSaved(StoreError):  # noqa: N818  the name says what happened
-    """A checkpoint could not be written. why: in one line, with the room it needs and the room there is."""
+    """A checkpoint could not be written. why: the reason in one line, with needed and free space."""
 
     def __init__(self, step: int, folder: Path, why: str) -> None:
         self.why = why
@@ -66,17 +66,17 @@ class NotSaved(StoreError):  # noqa: N818  the name says what happened
 
 
 class DamagedCheckpoint(Exception):  # noqa: N818  the name says what happened
-    """A checkpoint is not what was written; the message says which file and why."""
+    """A checkpoint differs from what was written; the message names the file and the fault."""
 
 
 class CheckpointStore:
-    """The checkpoints of one run. One writer, the trainer."""
+    """The checkpoints of one run. Only its trainer writes."""
 
     def __init__(self, run_folder: Path) -> None:
         self.folder = run_folder / "checkpoints"
 
     def steps(self) -> list[int]:
-        """Steps that have a checkpoint, whole or damaged, newest first."""
+        """Steps that have a checkpoint, intact or damaged, newest first."""
         try:
             names = bounded.folders(self.folder)
         except FileNotFoundError:
@@ -91,23 +91,22 @@ class CheckpointStore:
     def save(self, step: int, *, weights: Mapping[str, Tensor], state: State) -> Path:
         """Write the checkpoint of a step, replacing a damaged one; returns its folder.
 
-        state: plain types and tensors only. Raises NotSaved, leaving nothing behind, if it cannot be
-        written. It does not begin where there is no room, so that the log may still be written.
+        state: plain types and tensors only. Raises NotSaved if it cannot be written, leaving nothing behind. Writing
+        is not started without enough space, so that the log can still be written.
         """
         hidden, final = self.folder / f".tmp-{os.getpid()}-{step:09d}", self.path(step)
         needed = sum(tensor.nbytes for tensor in tensors([weights, state]))
         try:
             self._sweep()
-            # Without its parents: a run that was deleted stays deleted.
+            # Parents are not created, so that a deleted run stays deleted.
             make_folder(self.folder, exist_ok=True)
             make_folder(hidden)
             _require_room(self.folder, needed)
             # A copy per tensor, because safetensors refuses tensors that share memory.
             copies = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in weights.items()}
             save_file(copies, hidden / WEIGHTS)
-            with (hidden / STATE).open(
-                "wb"
-            ) as file:  # by its path torch writes some names otherwise
+            # Given a path, torch would store its name in the file.
+            with (hidden / STATE).open("wb") as file:
                 torch.save(state, file)
             _write_manifest(hidden, step)
             shutil.rmtree(final, ignore_errors=True)
@@ -128,9 +127,9 @@ class CheckpointStore:
             state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
         except DamagedCheckpoint:
             raise
-        except MemoryError:  # says nothing of the checkpoint
+        except MemoryError:  # not a fault of the checkpoint
             raise
-        except Exception as error:  # a file that was made to mislead makes torch raise anything
+        except Exception as error:  # a malicious file can make torch raise anything
             raise DamagedCheckpoint(
                 f"{folder.name}: {type(error).__name__} {error}".rstrip()
             ) from error
@@ -139,20 +138,20 @@ class CheckpointStore:
         return Loaded(step=step, weights=weights, state=state)
 
     def keep_only(self, steps: Iterable[int]) -> None:
-        """Delete every checkpoint but those."""
-        wanted = set(steps)
+        """Delete all checkpoints except those of the given steps."""
+        kept_steps = set(steps)
         for step in self.steps():
-            if step not in wanted:
+            if step not in kept_steps:
                 shutil.rmtree(self.path(step), ignore_errors=True)
 
     def set_aside(self, step: int) -> None:
-        """Rename a damaged checkpoint, for whoever wants to look at it."""
+        """Rename a damaged checkpoint, so that it is ignored but can be examined."""
         aside = self.folder / f"damaged-{step:09d}"
         shutil.rmtree(aside, ignore_errors=True)
         self.path(step).rename(aside)
 
     def _sweep(self) -> None:
-        """Remove what a killed writer left half-done, and nothing of one that still writes."""
+        """Remove unfinished folders of killed writers, but not of one that still writes."""
         for path in self.folder.glob(".tmp-*"):
             if not _still_written(path):
                 shutil.rmtree(path, ignore_errors=True)
@@ -173,7 +172,7 @@ def _write_manifest(folder: Path, step: int) -> None:
 
 
 def _verify(folder: Path, step: int) -> None:
-    """Raise DamagedCheckpoint unless every file is as its manifest says."""
+    """Raise DamagedCheckpoint unless every file matches the manifest."""
     try:
         body = json.loads(bounded.read(folder / MANIFEST, RECORD_BYTES))
         files = {
@@ -189,12 +188,12 @@ def _verify(folder: Path, step: int) -> None:
         )
     for name, (size, digest) in files.items():
         try:
-            found, length = _measured(folder / name, int(size))
+            actual, length = _measured(folder / name, int(size))
         except (OSError, ValueError, TypeError) as error:
             raise DamagedCheckpoint(f"{folder.name}: {name} cannot be read: {error}") from error
         if length != size:
             raise DamagedCheckpoint(f"{folder.name}: {name} is cut short")
-        if found != digest:
+        if actual != digest:
             raise DamagedCheckpoint(f"{folder.name}: the content of {name} has changed")
 
 
@@ -215,7 +214,7 @@ def _force(path: Path) -> None:
 
 
 def _still_written(hidden: Path) -> bool:
-    """Whether another process that lives made this folder; a later one may only have its number."""
+    """Whether the folder belongs to another running process, rather than a later one with the same pid."""
     try:
         pid, began = int(hidden.name.split("-")[1]), hidden.stat().st_mtime
         writer = psutil.Process(pid)
@@ -225,13 +224,13 @@ def _still_written(hidden: Path) -> bool:
 
 
 def _require_room(folder: Path, needed: int) -> None:
-    """Raise OSError if the disk has not so many bytes left."""
+    """Raise OSError if the disk has fewer free bytes than needed."""
     if shutil.disk_usage(folder).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _room(folder: Path, needed: int) -> str:
-    """How much a checkpoint takes, and how much there is, as far as the system says."""
+    """Needed and free space, in a clause."""
     text = f"it takes {needed / MEBIBYTE:,.1f} MiB"
     try:
         return f"{text} and {shutil.disk_usage(folder).free / MEBIBYTE:,.1f} MiB are free"
@@ -240,14 +239,14 @@ def _room(folder: Path, needed: int) -> str:
 
 
 def _why(error: Exception, folder: Path, needed: int) -> str:
-    """The reason in one line; torch and safetensors hide that of the system in a text of their own, or do not say it."""
-    room, text = _room(folder, needed), " ".join(str(error).split())[:120]
+    """The reason in one line; torch and safetensors wrap or hide the system's error."""
+    space, text = _room(folder, needed), " ".join(str(error).split())[:120]
     if ran_out(error):
-        return f"there is no memory for a copy of the weights, {room}"
+        return f"there is no memory for a copy of the weights, {space}"
     hidden = OS_ERROR.search(text)
     number = error.errno if isinstance(error, OSError) else int(hidden[1]) if hidden else None
     if number in FULL:
-        return f"{os.strerror(number)}, {room}"
+        return f"{os.strerror(number)}, {space}"
     if number is not None:
         return os.strerror(number)
-    return f"the disk may be full ({text}), {room}"
+    return f"the disk may be full ({text}), {space}"

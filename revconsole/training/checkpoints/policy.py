@@ -1,4 +1,4 @@
-"""Checkpoint policy: when a checkpoint is made, which are kept, and which a run goes back to."""
+"""CheckpointPolicy: when a checkpoint is written, which are kept, and which a run returns to."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ MINUTE = 60.0
 
 
 class CheckpointPolicy:
-    """The checkpoints of one run, and the weights, optimiser and scaler that go into them."""
+    """Writes and restores the checkpoints of one run: weights, optimiser, scaler and progress."""
 
     def __init__(
         self, state: TrainingState, checkpoints: CheckpointStore, emit: Callable[[Event], None]
@@ -36,7 +36,7 @@ class CheckpointPolicy:
         self._restart(0)
 
     def restore(self) -> tuple[Progress, list[Advised]]:
-        """Go on from the newest whole checkpoint, or from the beginning; and what was damaged on the way.
+        """Continue from the newest intact checkpoint, or from the start. Returns warnings about damaged ones.
 
         Raises RunFailed for a checkpoint of another model.
         """
@@ -53,25 +53,25 @@ class CheckpointPolicy:
         return Progress(), warnings
 
     def due(self, step: int) -> bool:
-        """Whether the plan wants a checkpoint after this step, within an epoch; counted from the last attempt."""
+        """Whether a checkpoint within the epoch is due after this step, by steps or time since the last one."""
         train = self._state.plan.train
         steps, minutes = train.checkpoint_steps, train.checkpoint_minutes
         return (
             (steps is not None and step - self._since >= steps)
             or (minutes is not None and time.monotonic() - self._began >= minutes * MINUTE)
-            # Or what is lost would be computed with other micro-batches.
+            # After a shrink, so that lost steps are recomputed with the same micro-batches.
             or self._state.micro_batch != self._micro_batch
         )
 
     def save_if_possible(self, progress: Progress) -> None:
-        """Make a checkpoint; where it cannot be written, say so, and let the run go on until the next is due."""
+        """Write a checkpoint; if that fails, emit a warning and let the run go on until the next one."""
         try:
             self.save(progress)
         except NotSaved as failure:
             self._emit(_not_saved(progress.step, failure))
 
     def save(self, progress: Progress) -> None:
-        """Make a checkpoint, unless the newest is of this very position. Raises NotSaved."""
+        """Write a checkpoint unless the newest has this position already. Raises NotSaved."""
         position = (progress.step, progress.epoch)
         self._restart(progress.step)
         if position == self._saved:
@@ -99,9 +99,9 @@ class CheckpointPolicy:
         self._checkpoints.keep_only([*newest, *([best.step] if best else [])])
 
     def end_epoch(self, progress: Progress) -> None:
-        """Make the checkpoint that is due after an epoch: every so many, the best, and the last.
+        """Write the checkpoint due after an epoch: every `checkpoint_epochs`, the best, and the last.
 
-        Raises NotSaved only if all training is done and there is no checkpoint at all.
+        Raises NotSaved only if training is finished and no checkpoint exists.
         """
         plan, best = self._state.plan, progress.best
         last = progress.epoch == self._state.epochs
@@ -112,13 +112,13 @@ class CheckpointPolicy:
             self.save_if_possible(progress)
 
     def last_weights(self) -> str:
-        """SHA-256 of the last step's weights and buffers, also when the model holds the best epoch's."""
+        """SHA-256 of the last step's weights and buffers, even if the model now holds the best epoch's."""
         return self._last_weights or weights_sha256(self._state.model)
 
     def go_to_best(self, progress: Progress) -> None:
-        """Put the weights of the best epoch into the model; the last ones stay where none was scored.
+        """Load the weights of the best epoch; keep the last ones if no epoch was scored.
 
-        No checkpoint is made after it: these weights are not those of the last step.
+        No checkpoint is written afterwards, because these are not the weights of the last step.
         """
         best = progress.best
         self._last_weights = self.last_weights()
@@ -165,12 +165,12 @@ class CheckpointPolicy:
         return progress
 
     def _restart(self, step: int) -> None:
-        """Count from here to the next checkpoint."""
+        """Reset the intervals to the next checkpoint."""
         self._since, self._began = step, time.monotonic()
         self._micro_batch = self._state.micro_batch
 
     def _surroundings(self, loaded: Loaded) -> list[Advised]:
-        """Take the checkpoint's number of threads over where the plan names none; warn of what differs still."""
+        """Adopt the checkpoint's number of threads if the plan names none; warn about remaining differences."""
         before: Mapping[str, Scalar] = loaded.state.get("surroundings", {})
         threads = before.get("CPU threads")
         named = self._state.plan.train.threads is not None
@@ -184,9 +184,9 @@ class CheckpointPolicy:
 
 
 def load_weights(state: TrainingState, loaded: Loaded) -> None:
-    """Put the weights of a checkpoint into the model, and their average where there is one.
+    """Load the weights of a checkpoint into the model, and into their moving average if there is one.
 
-    Raises RuntimeError or KeyError for those of another model.
+    Raises RuntimeError or KeyError for a checkpoint of another model.
     """
     state.model.load_state_dict(loaded.weights)
     if state.average is not None:
@@ -194,12 +194,12 @@ def load_weights(state: TrainingState, loaded: Loaded) -> None:
 
 
 def weights_sha256(model: nn.Module) -> str:
-    """Of every entry of the `state_dict`, in its order: name, type, shape, bytes."""
+    """SHA-256 over name, type, shape and bytes of every entry of the `state_dict`, in its order."""
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
-        there = tensor.detach().cpu().contiguous()
-        digest.update(f"{name} {there.dtype} {tuple(there.shape)}\n".encode())
-        digest.update(there.reshape(-1).view(torch.uint8).numpy())
+        host_copy = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {host_copy.dtype} {tuple(host_copy.shape)}\n".encode())
+        digest.update(host_copy.reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

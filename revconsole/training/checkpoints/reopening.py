@@ -1,4 +1,4 @@
-"""Reopening: a run's data and model as they were at the end of its best epoch. Nothing of the run is changed."""
+"""Reopening: a run's data and model as at the end of its best epoch. Changes nothing of the run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from revconsole.training.step.progress import Progress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reopened:
-    """The setting on the CPU in float32, with the weights of a step. best: whether its epoch is the best one."""
+    """The training state on the CPU in float32 with the weights of a step. best: whether its epoch is the best."""
 
     state: TrainingState
     epoch: int
@@ -23,16 +23,15 @@ class Reopened:
 
 
 def reopen(plan: Plan, checkpoints: CheckpointStore, *, data: Path) -> Reopened:
-    """The best epoch's checkpoint, or the newest where that was not kept.
+    """The state at the best epoch's checkpoint, or at the newest if that is missing.
 
-    data: the folder that datasets live in.
-    Raises StoreError where no checkpoint is left or fits, RunFailed for other data than the run had, and what
-    `prepare` raises.
+    data: folder of the datasets. Raises StoreError if no checkpoint is left or fits, RunFailed if the data differs,
+    and as `prepare` does.
     """
     loaded = best_checkpoint(checkpoints)
     progress = Progress.from_dict(loaded.state["progress"])
-    here = plan.train.model_copy(update={"device": "cpu", "precision": "float32"})
-    state = prepare(drawn(plan).model_copy(update={"train": here}), data=data)
+    on_cpu = plan.train.model_copy(update={"device": "cpu", "precision": "float32"})
+    state = prepare(drawn(plan).model_copy(update={"train": on_cpu}), data=data)
     try:
         load_weights(state, loaded)
     except (RuntimeError, KeyError) as error:
@@ -49,9 +48,9 @@ def reopen(plan: Plan, checkpoints: CheckpointStore, *, data: Path) -> Reopened:
 
 
 def best_checkpoint(checkpoints: CheckpointStore) -> Loaded:
-    """The newest whole checkpoint, or the best that it knows of, where that is whole as well.
+    """The best checkpoint named by the newest intact one, or that one itself.
 
-    Raises StoreError where none is left.
+    Raises StoreError if none is left.
     """
     for step in checkpoints.steps():
         newest = _whole(checkpoints, step)
@@ -65,6 +64,7 @@ def best_checkpoint(checkpoints: CheckpointStore) -> Loaded:
 
 
 def _whole(checkpoints: CheckpointStore, step: int) -> Loaded | None:
+    """The checkpoint of a step; None if it is damaged."""
     try:
         return checkpoints.load(step)
     except DamagedCheckpoint:

@@ -1,8 +1,8 @@
-"""Starts: the first weights of a run that begins where another run of the store ended, its head apart.
+"""Starts: initial weights from the end of another run in the store, without its head.
 
-The other run's best epoch counts, and of a learner without labels its encoder: see `Objective.prefix`. Loading is
-strict: whatever is missing, left over or of another shape is refused, not half used. The head is drawn anew, and a
-trained table of positions is resampled where the number of patches differs.
+The other run's best epoch is used, and from a learner without labels its encoder; see `Objective.prefix`. Loading is
+strict: missing, surplus or misshapen weights are refused. The head is drawn anew, and a trained table of positions is
+resampled if the number of patches differs.
 """
 
 from dataclasses import dataclass
@@ -27,29 +27,29 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstWeights:
-    """Weights to start from, by name, as the model takes them, and a sentence about where they are from."""
+    """Initial weights by the model's names, and a sentence about their origin."""
 
     weights: Weights
     sentence: str
 
 
 def begin(state: TrainingState, store: RunStore | None) -> str:
-    """Put the weights in that the plan wants to start from; returns a sentence about it, empty if it wants none.
+    """Load the initial weights that the plan names; returns a sentence about them, empty if it names none.
 
-    Raises NoSuchRun, and DataUnavailable for a run that is another than planned, has no whole checkpoint or does
+    Raises NoSuchRun, and DataUnavailable for a run that has changed since planning, has no intact checkpoint or does
     not fit.
     """
-    found = first_weights(state.plan, state.model, store)
-    if found is None:
+    initial = first_weights(state.plan, state.model, store)
+    if initial is None:
         return ""
-    state.model.load_state_dict(found.weights)
+    state.model.load_state_dict(initial.weights)
     if state.average is not None:
         state.average.module.load_state_dict(state.model.state_dict())
-    return found.sentence
+    return initial.sentence
 
 
 def first_weights(plan: Plan, model: nn.Module, store: RunStore | None) -> FirstWeights | None:
-    """What `model`, that of the plan, is to start from; None where the plan names no run. Raises as `begin` does."""
+    """The initial weights for `model`, the plan's model; None if the plan names no run. Raises as `begin` does."""
     address = run_address(plan.model)
     if address is None:
         return None
@@ -72,29 +72,29 @@ def first_weights(plan: Plan, model: nn.Module, store: RunStore | None) -> First
 
 
 def _refuse_another(plan: Plan, store: RunStore, run_id: str) -> None:
-    wanted = getattr(plan.model, "pretrained_sha256", None)
+    planned = getattr(plan.model, "pretrained_sha256", None)
     now = store.follow(run_id).summary().weights_sha256
-    if wanted is not None and wanted != now:
+    if planned is not None and planned != now:
         raise DataUnavailable(
-            f"run {run_id} has gone on since this run was planned: its last weights were {wanted[:12]} and are "
+            f"run {run_id} has gone on since this run was planned: its last weights were {planned[:12]} and are "
             f"{now[:12] or 'not there'}; plan again"
         )
 
 
 def _encoder(source: Plan, loaded: Loaded) -> Weights:
-    """The encoder as it was judged, by the names that it has alone."""
+    """The encoder of the judged weights, by the encoder's own names."""
     weights, prefix = loaded.weights, objective_of(source).prefix
     if source.train.average is not None:
         weights, prefix = loaded.state["average"], f"module.{prefix}"
     return {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
 
 
-def _fitted(plan: Plan, model: nn.Module, found: Weights, run_id: str) -> Weights:
-    """The found weights as the model takes them, with its own head."""
+def _fitted(plan: Plan, model: nn.Module, loaded: Weights, run_id: str) -> Weights:
+    """Weights for the model: the loaded encoder with the model's own head. Raises DataUnavailable."""
     own, heads = model.state_dict(), _head_names(model)
-    weights = {name: w for name, w in found.items() if name not in heads}
+    weights = {name: w for name, w in loaded.items() if name not in heads}
     if getattr(plan.model, "position", "") == "sinusoidal":
-        weights |= {POSITIONS: own[POSITIONS]}  # fixed, and known for every size
+        weights |= {POSITIONS: own[POSITIONS]}  # fixed sines of the model's own size
     elif POSITIONS in weights and POSITIONS in own:
         weights[POSITIONS] = _resampled(model, weights[POSITIONS], own[POSITIONS])
     problem = _misfit(weights, {name: w for name, w in own.items() if name not in heads})
@@ -116,25 +116,25 @@ def _refuse_not_finite(weights: Weights, run_id: str) -> None:
             )
 
 
-def _resampled(model: Any, found: Tensor, own: Tensor) -> Tensor:
-    """A table of positions (1, tokens, D) for another number of patches; as it is where that cannot be done."""
+def _resampled(model: Any, table: Tensor, own: Tensor) -> Tensor:
+    """A table of positions (1, tokens, D) for another number of patches; unchanged if that is impossible."""
     first = 0 if getattr(model, "no_embed_class", False) else int(model.num_prefix_tokens)
-    patches = found.shape[1] - first
-    if found.shape[1] == own.shape[1] or patches <= 0 or int(patches**0.5) ** 2 != patches:
-        return found
+    patches = table.shape[1] - first
+    if table.shape[1] == own.shape[1] or patches <= 0 or int(patches**0.5) ** 2 != patches:
+        return table
     size = list(model.patch_embed.grid_size)
-    resampled: Tensor = resample_abs_pos_embed(found, new_size=size, num_prefix_tokens=first)
+    resampled: Tensor = resample_abs_pos_embed(table, new_size=size, num_prefix_tokens=first)
     return resampled
 
 
-def _misfit(found: Weights, own: Weights) -> str:
-    """What is the first thing wrong, if anything."""
-    missing, left = (sorted(a.keys() - b.keys()) for a, b in ((own, found), (found, own)))
-    if missing or left:
-        return f"it has no {missing[0]}" if missing else f"here is no {left[0]}"
+def _misfit(loaded: Weights, own: Weights) -> str:
+    """The first difference in names or shapes; empty if there is none."""
+    missing, surplus = (sorted(a.keys() - b.keys()) for a, b in ((own, loaded), (loaded, own)))
+    if missing or surplus:
+        return f"it has no {missing[0]}" if missing else f"here is no {surplus[0]}"
     for name, weight in own.items():
-        if found[name].shape != weight.shape:
-            there, here = ("×".join(map(str, w.shape)) for w in (found[name], weight))
+        if loaded[name].shape != weight.shape:
+            there, here = ("×".join(map(str, w.shape)) for w in (loaded[name], weight))
             return f"{name} is {there} there and {here} here"
     return ""
 

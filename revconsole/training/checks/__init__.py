@@ -1,1 +1,1 @@
-"""What is said of a run besides its metrics: with what it trains, what is odd, and whether its backward is right."""
+"""Checks: recorded facts of a run, advice before it trains, and tests of its backward."""

@@ -1,7 +1,7 @@
-"""Advice: what somebody looking over the user's shoulder would say before a run trains, and of its gradients. What is
-said while it trains is in `watching`. Cheap, true, and said once.
+"""Advice: what an experienced colleague would say before a run trains, and about its gradients.
 
-Each function looks at one thing and returns a sentence or None. To add one: write it and list it.
+`watching` has the advice given during training. Each function examines one thing and returns a sentence or None. To
+add one, write it and list it in `OF_NETWORKS`.
 """
 
 import math
@@ -20,41 +20,41 @@ from revconsole.training.setup.rebuilt import error_growth, rebuilt_blocks
 from revconsole.training.setup.training_state import TrainingState
 
 WRONG_ACTIVATIONS = {"float32": 0.1, "tf32": 1.0, "bf16": 1.0, "fp16": 1.0}
-"""Relative error of rebuilt activations from which gradients may be wrong; normalised branches forgive some."""
+"""Relative error of rebuilt activations above which gradients may be wrong, by precision."""
 WRONG_GRADIENTS = "wrong gradients"
 FEW_STEPS = 5
-"""A run of fewer learns next to nothing."""
+"""A run with fewer steps learns next to nothing."""
 FROZEN_SHARE = 0.05
 LEAST_PIXELS = 2
-"""Side of a patch, in pixels of the images as they come, below which it is called too small."""
+"""Side of a patch, in pixels of the original images, below which it is called too small."""
 SLOW_SECONDS = 60.0
-"""A fit that takes longer is announced."""
+"""A longer fit is announced."""
 
 
 OF_DATA = "data"
-"""Rule of what is odd about the images."""
+"""Rule name of advice about the images."""
 
 
 def before_training(state: TrainingState, *, resumed: bool = False) -> Iterator[Advised]:
-    """What can be said before the first step. resumed: an attempt before this one has said what is true of the run."""
+    """The advice before the first step. resumed: omit what an earlier attempt has said already."""
     if not resumed:
         yield from of_data(state)
-    looks = (fitted, slow_fit, crowded, busy) if state.fitted else OF_NETWORKS
-    for look in OF_THE_MACHINE if resumed else looks:
-        advised = look(state)
+    checks = (fitted, slow_fit, crowded, busy) if state.fitted else OF_NETWORKS
+    for check in OF_THE_MACHINE if resumed else checks:
+        advised = check(state)
         if advised is not None:
             yield advised
 
 
 def of_data(state: TrainingState) -> Iterator[Advised]:
-    """What is odd about the images, whatever trains on them."""
+    """Advice about the images, independent of the model."""
     labelled = state.objective.labelled
     for doubt in doubts(state.data, state.plan.data, labelled=labelled):
         yield Advised(level=doubt.level, text=doubt.text, rule=OF_DATA)
 
 
 def fitted(state: TrainingState) -> Advised | None:
-    """Settings that a profile has, and a support vector machine does not."""
+    """A note that a support vector machine ignores most settings."""
     pairs = state.steps
     return _note(
         f"a support vector machine is fitted, {'one pair' if pairs == 1 else f'{pairs} pairs'} of classes: what the profile "
@@ -63,7 +63,7 @@ def fitted(state: TrainingState) -> Advised | None:
 
 
 def slow_fit(state: TrainingState) -> Advised | None:
-    """A fit that takes minutes or more."""
+    """A warning if the fit takes minutes or more."""
     seconds = forecast_fit_seconds(state)
     if seconds < SLOW_SECONDS:
         return None
@@ -75,7 +75,7 @@ def slow_fit(state: TrainingState) -> Advised | None:
 
 
 def passed_over(state: TrainingState) -> Advised | None:
-    """A run on the CPU though there is a GPU, which torch cannot use."""
+    """A warning if the run is on the CPU although there is a GPU, which torch cannot use."""
     if state.fitted or state.device.type != "cpu" or state.plan.train.device != "auto":
         return None
     why = devices.passed_over()
@@ -83,7 +83,7 @@ def passed_over(state: TrainingState) -> Advised | None:
 
 
 def oversized_batch(state: TrainingState) -> Advised | None:
-    """A batch larger than the training set."""
+    """A warning if the batch is larger than the training set."""
     batch, images = state.plan.train.batch, len(state.data.train)
     if batch <= images:
         return None
@@ -94,7 +94,7 @@ def oversized_batch(state: TrainingState) -> Advised | None:
 
 
 def normed_in_parts(state: TrainingState) -> Advised | None:
-    """A BatchNorm that sees a part of the batch at a time."""
+    """A warning if BatchNorm sees only a part of the batch at a time."""
     parts = state.plan.train.accumulate
     if parts == 1 or not normed_over_parts(state.model):
         return None
@@ -105,33 +105,33 @@ def normed_in_parts(state: TrainingState) -> Advised | None:
 
 
 def few_steps(state: TrainingState) -> Advised | None:
-    """A run that is over before it has begun."""
+    """A warning if the run has too few steps to learn."""
     steps = state.steps
     if steps >= FEW_STEPS:
         return None
-    some = "1 step" if steps == 1 else f"{steps} steps"
+    steps_words = "1 step" if steps == 1 else f"{steps} steps"
     return _warning(
-        f"this run makes {some} in all, too few to learn anything from; lower train.batch "
+        f"this run makes {steps_words} in all, too few to learn anything from; lower train.batch "
         f"({state.plan.train.batch:,}), or raise train.epochs"
     )
 
 
 def mirrored(state: TrainingState) -> Advised | None:
-    """Mirroring images whose label does not survive it."""
+    """A warning if images are mirrored although that may change their class."""
     data = state.plan.data
     if not data.mirrors or state.data.facts.mirror or not state.objective.labelled:
         return None
-    what, instead = (
+    setting, alternative = (
         ("flip", "data.flip = false") if data.flip else ("crop-flip", 'data.augment = "crop"')
     )
     return _warning(
-        f"{what} mirrors images, and an image of {data.dataset} mirrored left to right may be "
-        f"another class; use {instead}"
+        f"{setting} mirrors images, and an image of {data.dataset} mirrored left to right may be "
+        f"another class; use {alternative}"
     )
 
 
 def magnified(state: TrainingState) -> Advised | None:
-    """Patches that hold hardly more than a pixel of the images as they come."""
+    """A warning if a patch shows hardly more than one pixel of the original images."""
     plan = state.plan
     patch, size, own = getattr(plan.model, "patch", None), plan.image_size, plan.facts.size
     if patch is None or size <= own or patch * own >= LEAST_PIXELS * size:
@@ -144,7 +144,7 @@ def magnified(state: TrainingState) -> Advised | None:
 
 
 def crowded(state: TrainingState) -> Advised | None:
-    """More threads than cores."""
+    """A warning if there are more threads than cores."""
     threads, cores = torch.get_num_threads(), os.cpu_count() or 1
     if state.device.type != "cpu" or threads <= cores:
         return None
@@ -154,7 +154,7 @@ def crowded(state: TrainingState) -> Advised | None:
 
 
 def busy(state: TrainingState) -> Advised | None:
-    """A machine with more to do than cores."""
+    """A note if the machine's load exceeds its cores."""
     cores = os.cpu_count() or 1
     if state.device.type != "cpu" or not hasattr(os, "getloadavg"):
         return None
@@ -168,7 +168,7 @@ def busy(state: TrainingState) -> Advised | None:
 
 
 def growing_error(state: TrainingState) -> Advised | None:
-    """Reconstruction whose rounding grows too far with depth."""
+    """A warning if the rounding error of the reconstruction grows too far with depth."""
     plan, carried = state.plan, error_growth(state)
     if carried is None or not growth.worrying(plan, carried):
         return None
@@ -176,7 +176,7 @@ def growing_error(state: TrainingState) -> Advised | None:
 
 
 def mostly_frozen(state: TrainingState) -> Advised | None:
-    """Hardly anything trains."""
+    """A note if hardly any parameters train."""
     counts = [(p.numel(), p.requires_grad) for p in state.model.parameters()]
     total = sum(count for count, _ in counts)
     trained = sum(count for count, trains in counts if trains)
@@ -188,9 +188,10 @@ def mostly_frozen(state: TrainingState) -> Advised | None:
 def wrong_gradients(
     state: TrainingState, *, error: float, block: int, gradient_error: float | None
 ) -> Advised | None:
-    """A probe that found the reversible backward to compute something else.
+    """An alarm if a probe found wrong gradients.
 
-    error: of the worst activations, in that block; gradient_error: of the whole gradient, if it was found.
+    error: largest relative error of activations, in block `block`. gradient_error: of the whole gradient; None if
+    unknown.
     """
     plan = state.plan
     wrong = growth.wrong(plan, gradient_error)
@@ -207,7 +208,7 @@ def wrong_gradients(
 
 
 def _times(error: float) -> str:
-    """A relative error as a reader takes it in."""
+    """A relative error in words: a percentage, or a multiple."""
     if not math.isfinite(error):
         return "no finite multiple of"
     return f"{error:.1%} of" if error < 10 else f"{error:.1e} times"
@@ -222,7 +223,7 @@ def _note(text: str) -> Advised:
 
 
 OF_THE_MACHINE = (crowded, busy, passed_over)
-"""What may be another than when the run began."""
+"""Checks that are repeated after a resume, because the machine may have changed."""
 OF_NETWORKS = (
     oversized_batch,
     normed_in_parts,

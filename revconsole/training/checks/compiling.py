@@ -1,8 +1,8 @@
-"""Compiling: the parts of a model's blocks (attention, MLP, …) through `torch.compile`, each by itself.
+"""Compiling: passes the parts of a model's blocks (attention, MLP, …) through `torch.compile`, each by itself.
 
-The blocks are not compiled as a whole, nor is the model: a reversible sequence evaluates each part a second time in the
-backward, and has to find the same kernels. Parts that are one layer are left: there is nothing to fuse. The plain
-network is compiled the same way, so that arms differ in their scheme and in nothing else.
+Neither whole blocks nor the model are compiled: a reversible sequence evaluates each part a second time in the
+backward and must find the same kernels. Single layers are skipped, because there is nothing to fuse. The plain
+network is compiled in the same way, so that arms differ only in their scheme.
 """
 
 import os
@@ -19,14 +19,14 @@ from revconsole.training.setup.rebuilt import rebuilt_stacks
 from revconsole.training.setup.training_state import TrainingState
 
 COMPILERS = ("g++", "clang++", "c++")
-"""What torch looks for, where the environment names none (CXX)."""
+"""Compilers that torch looks for if the variable CXX is unset."""
 MACHINE = "this machine"
 
 
 def with_compiled_parts(state: TrainingState) -> TrainingState:
-    """The setting, the parts of whose blocks are compiled when they are first used, if the plan says so.
+    """The training state with block parts that compile at first use, if the plan requests it.
 
-    Raises ProfileError where this machine cannot, or the model has no such parts.
+    Raises ProfileError if this machine cannot compile, or if the model has no such parts.
     """
     if not state.plan.train.compile or state.fitted:
         return state
@@ -45,23 +45,23 @@ def with_compiled_parts(state: TrainingState) -> TrainingState:
 
 
 def refuse_inexact(state: TrainingState) -> None:
-    """Raise RunFailed where an exact scheme is not exact with what was compiled, found on a few images.
+    """Raise RunFailed if an exact scheme is not exact with compiled parts, tested on a few images.
 
-    The compiler makes other kernels where a graph is recorded than where none is, and nobody promises that they agree.
+    The compiler builds different kernels with and without recording a graph, and does not promise that they agree.
     """
     exact = getattr(state.plan.scheme, "grid_bits", None) is not None
     if not (state.plan.train.compile and exact and rebuilt_stacks(state.encoder)):
         return
-    found = reconstruction.measure(state)
-    if found.error != 0:
+    probe = reconstruction.measure(state)
+    if probe.error != 0:
         raise RunFailed(
-            f"compiled for {state.device}, block {found.block} is not reconstructed bit for bit (relative error "
-            f"{found.error:.1g}), which scheme.grid_bits promises; leave train.compile or scheme.grid_bits out"
+            f"compiled for {state.device}, block {probe.block} is not reconstructed bit for bit (relative error "
+            f"{probe.error:.1g}), which scheme.grid_bits promises; leave train.compile or scheme.grid_bits out"
         )
 
 
 def _blocks(model: nn.Module) -> Iterator[nn.Module]:
-    """Those of the reversible sequences; of a plain network everything that stands in a row."""
+    """The blocks of the reversible sequences; for a plain network, all children of sequences and lists."""
     if stacks := sequences(model):
         yield from (block for stack in stacks for _, block in stack.placed(""))
         return
@@ -71,7 +71,7 @@ def _blocks(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def _parts(block: nn.Module) -> Iterator[nn.Module]:
-    """What a block is made of, but for single layers."""
+    """The parts of a block, without single layers."""
     for part in block.children():
         several = any(True for _ in part.children())
         if several and not isinstance(part, nn.ModuleList | nn.ModuleDict):

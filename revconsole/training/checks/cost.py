@@ -59,31 +59,30 @@ NO_PRODUCTS = frozenset({
     "_linalg_check_errors",
     "_thnn_fused_lstm_cell", "_thnn_fused_gru_cell",
 })  # fmt: skip
-"""torch's operators that move, compare, add up or normalise numbers, beside those that work number by number."""
+"""torch's operators without products: they move, compare, sum or normalise. Pointwise ones carry a tag instead."""
 
 
 COUNTED_BEFORE: dict[str, "Operations"] = {}
-"""The operations of models, by what decides them."""
+"""Operation counts already made in this process, by `_shape`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
-    """Of one image. uncounted: operators of which it is not known whether they multiply, and that no number is of."""
+    """The operations for one image. uncounted: operators that may multiply and have no formula."""
 
     multiply_adds: int
     uncounted: tuple[str, ...] = ()
 
     @property
     def note(self) -> str:
-        """What is to be said beside the number; empty where it is whole."""
+        """What the number leaves out; empty if it is complete."""
         return f"not counted: {', '.join(self.uncounted)}" if self.uncounted else ""
 
 
 def cost(plan: Plan) -> Mapping[str, Scalar]:
-    """`parameters`, `trainable_parameters`, `multiply_adds_per_image` and what `operations_of` says beside it.
+    """`parameters`, `trainable_parameters`, `multiply_adds_per_image` and the notes of `operations_of`.
 
-    None of each for a model that is fitted: it is made of images that nobody has chosen yet.
-    Raises what `build_model` raises.
+    All are None for a fitted model, which depends on the images. Raises as `build_model` does.
     """
     if isinstance(plan.model, Svm):
         return dict.fromkeys(COUNTED) | {"multiply_adds_note": FITTED}
@@ -92,7 +91,7 @@ def cost(plan: Plan) -> Mapping[str, Scalar]:
 
 
 def weights_of(model: nn.Module) -> dict[str, Scalar]:
-    """The parameters of a network, trained or not."""
+    """The number of parameters of a network, and how many of them train."""
     weights = list(model.parameters())
     return {
         "parameters": sum(weight.numel() for weight in weights),
@@ -101,22 +100,24 @@ def weights_of(model: nn.Module) -> dict[str, Scalar]:
 
 
 def operations_of(plan: Plan, model: nn.Module) -> dict[str, Scalar]:
-    """`multiply_adds_per_image`, and `multiply_adds_note`: why it is None, or what it leaves out. Raises nothing.
+    """`multiply_adds_per_image`, and `multiply_adds_note` if it is None or incomplete. Never raises.
 
-    model: of the plan; only one of somebody's own is run, the others are built anew without weights.
+    model: the plan's; only a user's own model is run, others are rebuilt without weights.
     """
     if isinstance(plan.model, Svm):
         return {"multiply_adds_per_image": None, "multiply_adds_note": FITTED}
     try:
-        found = _counted(plan, model)
+        operation_count = _counted(plan, model)
     except RevconsoleError as error:
         return {"multiply_adds_per_image": None, "multiply_adds_note": str(error)}
-    noted: dict[str, Scalar] = {"multiply_adds_note": found.note} if found.note else {}
-    return {"multiply_adds_per_image": found.multiply_adds} | noted
+    noted: dict[str, Scalar] = (
+        {"multiply_adds_note": operation_count.note} if operation_count.note else {}
+    )
+    return {"multiply_adds_per_image": operation_count.multiply_adds} | noted
 
 
 def _counted(plan: Plan, model: nn.Module) -> Operations:
-    """Once for all runs of a process that have the same model: building one takes as long as many steps of it."""
+    """The operation count, cached per model, because building one takes as long as many steps."""
     if isinstance(plan.model, Python):
         return _run_on_one_image(plan, model)
     shape = _shape(plan)
@@ -132,14 +133,14 @@ def _run_on_one_image(plan: Plan, model: nn.Module) -> Operations:
 
 
 def _shape(plan: Plan) -> str:
-    """All that decides the operations of a model that is no one's own code."""
+    """A key of everything that determines the operations of a built-in model."""
     facts = plan.facts
     sections = plan.model_dump_json(include={"model", "scheme", "objective"})
     return f"{sections} {plan.data.views} {facts.channels} {facts.classes} {plan.image_size}"
 
 
 def _plain(plan: Plan) -> Plan:
-    """The plan without grid and inverse: neither changes what is counted."""
+    """The plan without grid and inverse, which do not affect the count."""
     scheme = plan.scheme
     if "grid_bits" in type(scheme).model_fields:
         scheme = scheme.model_copy(update={"grid_bits": None})
@@ -147,9 +148,9 @@ def _plain(plan: Plan) -> Plan:
 
 
 def operations(model: nn.Module, image: Tensor) -> Operations:
-    """What one forward pass in evaluation multiplies; `image` is (1, C, S, S).
+    """The products in one forward pass in evaluation mode; `image` is (1, C, S, S).
 
-    Raises RevconsoleError for a model that cannot be run on it.
+    Raises RevconsoleError if the model cannot run on it.
     """
     modes = {module: module.training for module in model.modules()}
     counter, others = FlopCounter(), _Others()
@@ -201,13 +202,13 @@ def _may_multiply(operator: Any) -> bool:
 
 
 def _name(operator: Any) -> str:
-    """Without its namespace if that is torch's own."""
+    """Name of an operator, without the prefix of torch's own."""
     return str(operator._schema.name).removeprefix("aten::")  # noqa: SLF001  the name that torch gave it
 
 
 @contextmanager
 def _every_product_visible() -> Iterator[None]:
-    """Without torch's fused transformer layer for evaluation, one operation that hides its products."""
+    """A context without torch's fused transformer layer, which hides its products."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

@@ -1,4 +1,4 @@
-"""Facts: with what a run was trained, recorded in its first event. Never environment variables."""
+"""Facts: with what a run was trained, recorded in its first event. Environment variables are never recorded."""
 
 import platform
 import socket
@@ -22,9 +22,9 @@ GIT_SECONDS = 2.0
 
 
 def facts(state: TrainingState) -> dict[str, Scalar]:
-    """What a reader needs to know to repeat the run, or to doubt it."""
+    """What a reader needs to repeat or question the run."""
     model, data = state.model, state.data
-    found: dict[str, Scalar] = {
+    recorded: dict[str, Scalar] = {
         "device": str(state.device),
         "device_name": devices.device_name(state.device),
         "threads": torch.get_num_threads(),
@@ -54,14 +54,14 @@ def facts(state: TrainingState) -> dict[str, Scalar]:
     }
     growth = error_growth(state)
     return (
-        found
+        recorded
         if growth is None
-        else found | {"error_growth": growth, "rebuilt_blocks": rebuilt_blocks(state)}
+        else recorded | {"error_growth": growth, "rebuilt_blocks": rebuilt_blocks(state)}
     )
 
 
 def _guessing(state: TrainingState) -> dict[str, Scalar]:
-    """How well whoever knows the shares of the training labels alone would do; nothing where no label is read."""
+    """Loss and accuracy of guessing by class frequency; empty for an objective without labels."""
     subject = subject_of(state)
     if subject.guessing_loss is None or subject.guessing_accuracy is None:
         return {}
@@ -72,7 +72,7 @@ def _guessing(state: TrainingState) -> dict[str, Scalar]:
 
 
 def _commit() -> str | None:
-    """Commit of the working folder, if it is a git repository."""
+    """Git commit of the working folder; None if it is not a repository."""
     command = ["git", "-C", str(working_folder()), "rev-parse", "HEAD"]
     try:
         answer = subprocess.run(  # noqa: S603  fixed words, no shell

@@ -1,16 +1,16 @@
 """Reconstruction: how far the reversible backward of the running model is from the truth.
 
-A falling loss proves nothing: a network learns, worse, from gradients that are partly noise. So every
-`train.probe_epochs` epochs, and once before the first step, a few images go through the model twice with the same
-draws, once as it trains and once with all activations kept, and three things are reported:
+A falling loss proves nothing, because a network also learns, less well, from gradients that are partly noise. Before
+the first step and after every `train.probe_epochs` epochs, a few images therefore pass through the model twice with
+the same draws, once as in training and once with all activations stored. Three values are reported:
 
-    reconstruction error   max|x̂ − x| / max|x|, x a stream in the forward and x̂ as the backward rebuilt it,
+    reconstruction error   max|x̂ − x| / max|x|, x a stream in the forward and x̂ as rebuilt in the backward,
                            the largest over all blocks
-    gradient error         ‖g − g₀‖ / ‖g₀‖, g the whole gradient and g₀ that with all activations kept
-    side bits              their mean; far from one half, they could be packed into fewer
+    gradient error         ‖g − g₀‖ / ‖g₀‖, g the whole gradient and g₀ the one with stored activations
+    side bits              their mean; a value far from one half means they could be packed into fewer bits
 
-The engine itself is measured: for one pass its scheme is replaced by one that lets a `ResidualTrace` see what goes into
-each residual, in the forward and again in the backward. Ordinary steps keep nothing for it.
+The production code itself is measured: for one pass its scheme is replaced by one that shows a `ResidualTrace` the
+input of each residual, in the forward and again in the backward. Ordinary steps keep nothing for it.
 """
 
 import math
@@ -39,18 +39,18 @@ from revconsole.training.step.progress import Progress
 from revconsole.training.step.stepping import loss_of
 
 Place = tuple[int, int, int]
-"""A coupling: stack, block of the stack, coupling of the block."""
+"""(stack, block of the stack, coupling of the block)."""
 PROBE_IMAGES = 8
-"""Few enough that their activations fit where a batch's would not; the errors hardly depend on how many."""
+"""Images of a probe: few, so that their activations fit; the errors hardly depend on the number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconstruction:
-    """What one probe found.
+    """The result of one probe.
 
-    error:          of the worst stream, relative. block: whose input that is, counted from 0 over all stacks.
-    gradient_error: relative; None where the gradient itself is not finite, as after an overflow of fp16.
-    side_bit_mean:  None where no bits are kept. seconds: of wall clock that all this took.
+    error:          largest relative error of a stream. block: whose input that is, counted from 0 over all stacks.
+    gradient_error: relative; None if the gradient itself is not finite, as after an overflow of fp16.
+    side_bit_mean:  None if no bits are kept. seconds: wall clock of the probe.
     """
 
     error: float
@@ -60,19 +60,19 @@ class Reconstruction:
     seconds: float
 
     def values(self) -> dict[str, float]:
-        """As metrics."""
-        found = {
+        """The known values as metrics."""
+        metric_values = {
             "reconstruction_error": self.error,
             "reconstruction_worst_block": float(self.block),
             "gradient_error": self.gradient_error,
             "side_bit_mean": self.side_bit_mean,
             "probe_seconds": self.seconds,
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in metric_values.items() if value is not None}
 
 
 class ReversibleProbe:
-    """Looks at the running model when it is due, and raises the alarm once."""
+    """Measures the running model when a probe is due, and raises the alarm once."""
 
     def __init__(
         self, state: TrainingState, emit: Callable[[Event], None], footprint: Footprint
@@ -81,45 +81,45 @@ class ReversibleProbe:
         self._every = state.plan.train.probe_epochs if rebuilt_stacks(state.encoder) else 0
         self._alarmed, self._images = False, PROBE_IMAGES
 
-    def look(self, progress: Progress) -> None:
-        """Measure and report, if the epoch is one of those to look at; a probe that fails is the last."""
+    def measure_if_due(self, progress: Progress) -> None:
+        """Measure and report if a probe is due after this epoch; a failed probe is the last."""
         if not self._every or progress.epoch % self._every:
             return
         state, before = self._state, self._footprint.now()
         try:
             with self._footprint.aside():
-                found = self._measured()
+                result = self._measured()
         except RevconsoleError as error:
             self._every = 0
             self._emit(_gave_up(str(error)))
             return
-        if isinstance(found, Shortage):
+        if isinstance(result, Shortage):
             self._every = 0
-            self._emit(_gave_up(f"memory ran out with a single image; {found}"))
+            self._emit(_gave_up(f"memory ran out with a single image; {result}"))
             return
-        values = found.values() | before
+        values = result.values() | before
         self._emit(Measured(step=progress.step, epoch=progress.epoch, values=values))
         advised = advice.wrong_gradients(
-            state, error=found.error, block=found.block, gradient_error=found.gradient_error
+            state, error=result.error, block=result.block, gradient_error=result.gradient_error
         )
         if advised is not None and not self._alarmed:
             self._alarmed = True
             self._emit(advised)
 
     def _measured(self) -> Reconstruction | Shortage:
-        """What is found, with fewer images from here on if memory runs out."""
+        """The result, with fewer images from here on if memory runs out."""
         while True:
-            found = catching_oom(partial(measure, self._state, self._images), self._state.device)
-            if not isinstance(found, Shortage):
-                return found
+            result = catching_oom(partial(measure, self._state, self._images), self._state.device)
+            if not isinstance(result, Shortage):
+                return result
             release_memory(self._state.optimizer)
             self._images = min(self._images, self._state.micro_batch) // 2
             if not self._images:
-                return found
+                return result
 
 
 def measure(state: TrainingState, most: int = PROBE_IMAGES) -> Reconstruction:
-    """Probe the model as it is. Leaves weights, gradients, generators and running statistics as they were."""
+    """Probe the model; leaves weights, gradients, generators and running statistics unchanged."""
     began = time.perf_counter()
     images, labels = next(state.training_batches(1))
     size = min(most, state.micro_batch)
@@ -130,10 +130,10 @@ def measure(state: TrainingState, most: int = PROBE_IMAGES) -> Reconstruction:
     with stored(stacks):
         truth = _gradient(state, images[:size], labels[:size], ResidualTrace())
     error, block = trace.worst()
+    blocks = sum(len(stack.backwards) for stack in stacks)
     return Reconstruction(
         error=error,
-        block=block
-        % sum(len(stack.backwards) for stack in stacks),  # of several passes, each counts on
+        block=block % blocks,  # a later pass through the same stacks continues the count
         gradient_error=_relative(gradient, truth),
         side_bit_mean=trace.side_bit_mean(),
         seconds=time.perf_counter() - began,
@@ -142,9 +142,9 @@ def measure(state: TrainingState, most: int = PROBE_IMAGES) -> Reconstruction:
 
 @dataclass(slots=True, kw_only=True)
 class ResidualTrace:
-    """What went into the residuals in the forward, compared with what goes into them in the backward.
+    """Compares the inputs of residuals in the forward with those in the backward.
 
-    returning: whether the pass is on its way back. blocks: how many there were on the way out.
+    returning: whether the backward has begun. blocks: number of blocks seen in the forward.
     """
 
     returning: bool = False
@@ -156,26 +156,28 @@ class ResidualTrace:
     _bits: list[Tensor] = field(default_factory=list)
 
     def enter(self) -> int:
-        """The number of the block that comes next, on the way out."""
+        """The number of the next block in the forward."""
         self.blocks += not self.returning
         return self.blocks - 1
 
     def see(self, source: Tensor, *, at: Place, block: int) -> None:
-        """The source of the coupling at a place, as it is now; the last one seen there comes back first."""
-        waiting, now = self._sources[at], source.detach()
+        """Record the input of a coupling's residual (forward), or compare it with the recorded one (backward, last in
+        first out).
+        """
+        recorded, present = self._sources[at], source.detach()
         if not self.returning:
-            waiting.append((block, now.clone()))
-        elif waiting:
-            number, then = waiting.pop()
-            size = then.float().abs().max().clamp_min(torch.finfo(torch.float32).tiny)
-            self._errors.append((number, (now.float() - then.float()).abs().max() / size))
+            recorded.append((block, present.clone()))
+        elif recorded:
+            number, original = recorded.pop()
+            size = original.float().abs().max().clamp_min(torch.finfo(torch.float32).tiny)
+            self._errors.append((number, (present.float() - original.float()).abs().max() / size))
 
     def keep(self, bits: Tensor) -> None:
-        """Side bits about to be packed, each a 0 or a 1."""
+        """Record side bits (0 or 1) about to be packed."""
         self._bits.append(bits.float().mean())
 
     def worst(self) -> tuple[float, int]:
-        """The largest error and its block; an error that is not a number is larger than any."""
+        """(largest error, its block); NaN counts as the largest."""
         if not self._errors:
             return 0.0, 0
         errors = torch.stack([error for _, error in self._errors]).tolist()
@@ -183,22 +185,22 @@ class ResidualTrace:
         return errors[largest], self._errors[largest][0]
 
     def side_bit_mean(self) -> float | None:
-        """The mean of all side bits; None if there were none."""
+        """Mean of all side bits; None if there were none."""
         return torch.stack(self._bits).mean().item() if self._bits else None
 
 
 class TracedGrid:
-    """A grid whose remainders a trace sees as they are packed."""
+    """A grid whose remainders are shown to a trace when they are packed."""
 
     def __init__(self, grid: Any, trace: ResidualTrace) -> None:
         self._grid, self._trace = grid, trace
 
     def __getattr__(self, name: str) -> Any:
-        """Everything else is the grid's."""
+        """Delegate every other attribute to the grid."""
         return getattr(self._grid, name)
 
     def pack(self, remainder: Tensor) -> Tensor:
-        """As the grid packs it."""
+        """Pack a remainder as the grid does, after recording its bits."""
         for plane in range(self._grid.lost):
             self._trace.keep((remainder >> plane) & 1)
         packed: Tensor = self._grid.pack(remainder)
@@ -206,23 +208,23 @@ class TracedGrid:
 
 
 class TracedScheme:
-    """A scheme whose residuals' inputs a trace sees. stack: which stack it serves."""
+    """A scheme whose residual inputs are shown to a trace. stack: number of the stack it serves."""
 
     def __init__(self, scheme: Scheme, trace: ResidualTrace, *, stack: int) -> None:
         self._scheme, self._trace, self._stack = scheme, trace, stack
         self.grid = None if scheme.grid is None else TracedGrid(scheme.grid, trace)
 
     def __getattr__(self, name: str) -> Any:
-        """Everything else is the scheme's."""
+        """Delegate every other attribute to the scheme."""
         return getattr(self._scheme, name)
 
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
-        """As the scheme makes them, seen through."""
-        made, number = self._scheme.couplings(block, index, draw), self._trace.enter()
-        places = [(self._stack, index, n) for n in range(len(made))]
-        return tuple(self._seen(c, at, number) for c, at in zip(made, places, strict=True))
+        """The scheme's couplings with traced residuals."""
+        couplings, number = self._scheme.couplings(block, index, draw), self._trace.enter()
+        places = [(self._stack, index, n) for n in range(len(couplings))]
+        return tuple(self._traced(c, at, number) for c, at in zip(couplings, places, strict=True))
 
-    def _seen(self, coupling: Coupling, at: Place, block: int) -> Coupling:
+    def _traced(self, coupling: Coupling, at: Place, block: int) -> Coupling:
         def residual(source: Tensor) -> Tensor:
             self._trace.see(source, at=at, block=block)
             return coupling.residual(source)
@@ -232,18 +234,19 @@ class TracedScheme:
 
 @contextmanager
 def traced(stacks: Sequence[ReversibleSequence], trace: ResidualTrace) -> Iterator[None]:
-    """Let the trace see what the stacks compute."""
+    """A context in which a trace sees what the stacks compute."""
     with ExitStack() as exits:
         for number, stack in enumerate(stacks):
             exits.callback(setattr, stack, "scheme", stack.scheme)
-            seen = TracedScheme(stack.scheme, trace, stack=number)
-            stack.scheme = cast("Scheme", seen)  # by __getattr__, which no protocol sees
+            traced_scheme = TracedScheme(stack.scheme, trace, stack=number)
+            # Complete through __getattr__, which mypy cannot see.
+            stack.scheme = cast("Scheme", traced_scheme)
         yield
 
 
 @contextmanager
 def stored(stacks: Sequence[ReversibleSequence]) -> Iterator[None]:
-    """Let the stacks keep all activations."""
+    """A context in which the stacks store all activations."""
     with ExitStack() as exits:
         for stack in stacks:
             exits.callback(setattr, stack, "backward", stack.backward)
@@ -254,7 +257,7 @@ def stored(stacks: Sequence[ReversibleSequence]) -> Iterator[None]:
 def _gradient(
     state: TrainingState, images: Tensor, labels: Tensor, trace: ResidualTrace
 ) -> list[Tensor]:
-    """The gradient of the loss of these images, scaled as in training, for each parameter that trains."""
+    """The gradient of these images' loss for each trained parameter, scaled as in training."""
     model = state.model
     parameters = [p for p in model.parameters() if p.requires_grad]
     with metrics.undisturbed(model, state.device):
@@ -263,17 +266,24 @@ def _gradient(
         loss = loss_of(state, state.inputs(images, labels, 0), 0).mean
         trace.returning = True
         scaled = loss * state.precision.scaler.get_scale()
-        found: Sequence[Tensor | None] = torch.autograd.grad(scaled, parameters, allow_unused=True)
-    return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+        gradients: Sequence[Tensor | None] = torch.autograd.grad(
+            scaled, parameters, allow_unused=True
+        )
+    return [
+        torch.zeros_like(p) if g is None else g for p, g in zip(parameters, gradients, strict=True)
+    ]
 
 
 def _relative(gradient: Sequence[Tensor], truth: Sequence[Tensor]) -> float | None:
-    """‖gradient − truth‖ / ‖truth‖; None if the truth is not finite or nothing."""
+    """‖gradient − truth‖ / ‖truth‖; None if the truth is not finite or zero."""
     size = torch.nn.utils.get_total_norm(truth).item()
     if not math.isfinite(size) or size == 0.0:
         return None
-    apart = [found - true for found, true in zip(gradient, truth, strict=True)]
-    return torch.nn.utils.get_total_norm(apart).item() / size
+    differences = [
+        gradient_part - truth_part
+        for gradient_part, truth_part in zip(gradient, truth, strict=True)
+    ]
+    return torch.nn.utils.get_total_norm(differences).item() / size
 
 
 def _gave_up(why: str) -> Advised:

@@ -1,1 +1,1 @@
-"""The machine a run trains on: its devices, their precision, and what is known when memory runs out."""
+"""The machine a run trains on: devices, precision, and what is known when memory runs out."""

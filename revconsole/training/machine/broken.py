@@ -1,7 +1,7 @@
-"""Broken: whether an error leaves this process unable to compute anything more on its GPU.
+"""Broken: whether an error leaves this process unable to use its GPU.
 
-After an illegal access, a failed assertion on the device or an error of its memory, every later call of CUDA fails with
-the same words: the context is lost until the process ends. So whatever waits has to train in another process.
+After an illegal access, a failed device assertion or a memory error of the device, every later CUDA call fails in the
+same way, because the context is lost until the process ends. Waiting runs must then train in another process.
 """
 
 from collections.abc import Iterator
@@ -18,15 +18,15 @@ TEXTS = (
     "CUBLAS_STATUS_",
     "CUDNN_STATUS_",
 )
-"""How those begin it who raise a RuntimeError for everything; torch has a class of its own for most."""
+"""Beginnings of device errors that are raised as plain RuntimeErrors; torch has an own class for most."""
 WAITING = (
     "nothing more can be computed on it in this process, so whatever waits goes on in a new one"
 )
 
 
 def breaks(error: BaseException) -> bool:
-    """Whether it, or what it came of, is an error of the device that is no lack of memory."""
-    return any(_of_the_device(each) for each in _chain(error))
+    """Whether an error, or one that caused it, is a device error other than lack of memory."""
+    return any(_of_the_device(cause) for cause in _chain(error))
 
 
 def _of_the_device(error: BaseException) -> bool:
@@ -36,9 +36,9 @@ def _of_the_device(error: BaseException) -> bool:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    now: BaseException | None = error
-    while now is not None and id(now) not in seen:
-        seen.add(id(now))
-        yield now
-        now = now.__cause__ or now.__context__
+    visited: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in visited:
+        visited.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__

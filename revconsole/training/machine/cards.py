@@ -1,6 +1,6 @@
-"""Cards: what is known of the CUDA devices of this machine, and why torch may see none of them.
+"""Cards: the CUDA devices of this machine, and the reason if torch sees none.
 
-What is known is data; each judgement is a function of it, so that it can be tried without any such device.
+The facts are plain data, and each judgement is a function of them, so that it can be tested without a GPU.
 """
 
 import os
@@ -15,16 +15,16 @@ import torch
 ASKING_SECONDS = 10.0
 MEBIBYTE = 2**20
 LEAST_DRIVER = {"13": 580, "12": 525, "11": 450}
-"""By major version of CUDA, the oldest driver that runs it (NVIDIA: CUDA Compatibility, minor version compatibility)."""
+"""Oldest driver for each major CUDA version (NVIDIA: CUDA Compatibility, minor version compatibility)."""
 OLDER_BUILD = "a torch built for CUDA 12.6 (its wheels are tagged cu126), which runs from driver 525 and compute capability 5.0 on"
 BF16_FROM = (8, 0)
-"""Compute capability: below it bf16 is emulated in float32, slower than that and less exact."""
+"""Compute capability below which bf16 is emulated in float32, slower and less exactly."""
 BUILT_FOR = re.compile(r"(sm|compute)_(\d+)(\d)([af]?)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """A CUDA device that torch sees. capability: major and minor. free: bytes that nobody uses; None is not known."""
+    """A CUDA device that torch sees. capability: (major, minor). free: unused bytes; None if unknown."""
 
     device: str
     name: str
@@ -37,9 +37,9 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """What a machine says of its NVIDIA driver, where it has one.
+    """The NVIDIA driver of a machine.
 
-    version: None where the machine does not say. error: why torch cannot use it. hidden: CUDA_VISIBLE_DEVICES.
+    version: None if unknown. error: why torch cannot use it. hidden: value of CUDA_VISIBLE_DEVICES.
     """
 
     version: str | None
@@ -50,53 +50,54 @@ class Driver:
 
 
 def cards() -> list[Card]:
-    """Every CUDA device that torch sees; begins CUDA, but on no device."""
+    """Every CUDA device that torch sees. Initialises CUDA, but creates no context on a device."""
     if not torch.cuda.is_available():
         return []
     count, free = torch.cuda.device_count(), _free() if torch.cuda.device_count() > 1 else {}
     return [_card(number, free) for number in range(count)]
 
 
-def emptiest(found: Sequence[Card]) -> Card:
-    """The one with most free memory; the first of several, or where that is not known of all."""
-    if any(card.free is None for card in found):
-        return found[0]
-    return max(found, key=lambda card: card.free or 0)
+def emptiest(candidates: Sequence[Card]) -> Card:
+    """The card with the most free memory; the first one of several, or if any free memory is unknown."""
+    if any(card.free is None for card in candidates):
+        return candidates[0]
+    return max(candidates, key=lambda card: card.free or 0)
 
 
 def lacks_kernels(card: Card, built_for: Sequence[str] | None = None) -> str:
-    """Why this torch has no kernel that the card can run, in a sentence; empty where it has.
+    """Why this torch has no kernel for the card, in a sentence; empty if it has one.
 
-    built_for: as torch lists it, `sm_90` for machine code of one capability, `compute_90` for what is compiled there.
+    built_for: in torch's notation, `sm_90` for machine code of one capability, `compute_90` for code compiled on the
+    machine.
     """
     names = torch.cuda.get_arch_list() if built_for is None else built_for
     if torch.version.hip is not None or not names or any(_runs(card.capability, n) for n in names):
         return ""
     major, minor = card.capability
     oldest = min(_capability(name) for name in names)
-    way = OLDER_BUILD if card.capability < oldest else "a newer torch"
+    remedy = OLDER_BUILD if card.capability < oldest else "a newer torch"
     return (
         f"{card} has compute capability {major}.{minor}, for which torch {torch.__version__} has no kernels "
-        f"(it has {', '.join(names)}): install {way}, or set train.device to another device"
+        f"(it has {', '.join(names)}): install {remedy}, or set train.device to another device"
     )
 
 
 def computes_in_bf16(capability: tuple[int, int]) -> bool:
-    """Whether a card of that capability has arithmetic in bf16, and does not emulate it; AMD's all have it."""
+    """Whether a card of this capability computes in bf16 without emulation; all of AMD's do."""
     return torch.version.hip is not None or capability >= BF16_FROM
 
 
 def unseen(root: Path = Path("/")) -> str:
-    """Why torch sees none of the NVIDIA cards of this machine; empty where it sees one or there is no driver.
+    """Why torch sees none of the NVIDIA cards of this machine; empty if it sees one or there is no driver.
 
-    root: where the system says what it has. Begins CUDA where there is a driver.
+    root: file system root of the machine's descriptions. Initialises CUDA if there is a driver.
     """
-    said = root / "proc/driver/nvidia/version"
-    if torch.cuda.is_available() or not (said.exists() or (root / "dev/nvidia0").exists()):
+    version_file = root / "proc/driver/nvidia/version"
+    if torch.cuda.is_available() or not (version_file.exists() or (root / "dev/nvidia0").exists()):
         return ""
     return why_unseen(
         Driver(
-            version=_version(said),
+            version=_version(version_file),
             error=_error(),
             hidden=os.environ.get("CUDA_VISIBLE_DEVICES"),
         )
@@ -104,40 +105,40 @@ def unseen(root: Path = Path("/")) -> str:
 
 
 def why_unseen(driver: Driver) -> str:
-    """Why torch cannot use a driver that is there, and what to do, in a sentence."""
-    there = f"driver {driver.version}" if driver.version else "driver"
-    here = f"this machine has NVIDIA's {there}, and torch {driver.build}"
+    """Why torch cannot use an installed driver, with a remedy, in a sentence."""
+    driver_words = f"driver {driver.version}" if driver.version else "driver"
+    prefix = f"this machine has NVIDIA's {driver_words}, and torch {driver.build}"
     if driver.cuda is None:
-        return f"{here} is built without CUDA: install {OLDER_BUILD}, or a newer one"
-    least = LEAST_DRIVER.get(driver.cuda.partition(".")[0])
-    if driver.version and least and int(driver.version.partition(".")[0]) < least:
+        return f"{prefix} is built without CUDA: install {OLDER_BUILD}, or a newer one"
+    required = LEAST_DRIVER.get(driver.cuda.partition(".")[0])
+    if driver.version and required and int(driver.version.partition(".")[0]) < required:
         return (
-            f"{here} is built for CUDA {driver.cuda}, which needs driver {least} or newer: update the driver, or install "
+            f"{prefix} is built for CUDA {driver.cuda}, which needs driver {required} or newer: update the driver, or install "
             f"{OLDER_BUILD}"
         )
     if driver.hidden is not None:
-        return f"{here} sees no card, as CUDA_VISIBLE_DEVICES is {driver.hidden!r}: unset it, or name a card"
+        return f"{prefix} sees no card, as CUDA_VISIBLE_DEVICES is {driver.hidden!r}: unset it, or name a card"
     reason = " ".join(driver.error.split()).partition(". ")[0].rstrip(".")
-    return f"{here} (for CUDA {driver.cuda}) cannot use it: {reason or 'no reason is given'}"
+    return f"{prefix} (for CUDA {driver.cuda}) cannot use it: {reason or 'no reason is given'}"
 
 
 def driver_version(root: Path = Path("/")) -> str | None:
-    """Of NVIDIA's driver, as Linux says; None elsewhere."""
+    """Version of the NVIDIA driver on Linux; None elsewhere."""
     return _version(root / "proc/driver/nvidia/version")
 
 
 def _card(number: int, free: dict[str, int]) -> Card:
-    known = torch.cuda.get_device_properties(number)
+    properties = torch.cuda.get_device_properties(number)
     return Card(
         device=f"cuda:{number}",
-        name=known.name,
-        capability=(known.major, known.minor),
-        free=free.get(str(getattr(known, "uuid", ""))),
+        name=properties.name,
+        capability=(properties.major, properties.minor),
+        free=free.get(str(getattr(properties, "uuid", ""))),
     )
 
 
 def _free() -> dict[str, int]:
-    """Free bytes by the card's own id, as NVIDIA's tool says: to ask CUDA would begin a context on every card."""
+    """Free bytes by card id according to nvidia-smi; asking CUDA would create a context on every card."""
     command = ["nvidia-smi", "--query-gpu=uuid,memory.free", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(  # noqa: S603  fixed words, no shell
@@ -149,17 +150,17 @@ def _free() -> dict[str, int]:
 
 
 def free_of(answer: str) -> dict[str, int]:
-    """Bytes by id, of lines such as `GPU-b9…, 8100`; a line that is none is passed over."""
-    found = re.findall(r"^(?:GPU-)?([\w-]+), *(\d+)\s*$", answer, flags=re.MULTILINE)
-    return {name: int(mebibytes) * MEBIBYTE for name, mebibytes in found}
+    """Bytes by card id from lines such as `GPU-b9…, 8100`; other lines are skipped."""
+    lines = re.findall(r"^(?:GPU-)?([\w-]+), *(\d+)\s*$", answer, flags=re.MULTILINE)
+    return {name: int(mebibytes) * MEBIBYTE for name, mebibytes in lines}
 
 
-def _version(said: Path) -> str | None:
+def _version(file: Path) -> str | None:
     try:
-        found = re.search(r"\d{3}\.\d+(\.\d+)?", said.read_text(encoding="utf-8"))
+        match = re.search(r"\d{3}\.\d+(\.\d+)?", file.read_text(encoding="utf-8"))
     except OSError:
         return None
-    return found[0] if found else None
+    return match[0] if match else None
 
 
 def _error() -> str:
@@ -171,18 +172,22 @@ def _error() -> str:
 
 
 def _capability(name: str) -> tuple[int, int]:
-    found = BUILT_FOR.fullmatch(name)
-    return (int(found[2]), int(found[3])) if found else (0, 0)
+    match = BUILT_FOR.fullmatch(name)
+    return (int(match[2]), int(match[3])) if match else (0, 0)
 
 
 def _runs(capability: tuple[int, int], name: str) -> bool:
-    """Machine code runs on later minor versions of its major one, portable code on everything later."""
-    found = BUILT_FOR.fullmatch(name)
-    if found is None:
+    """Whether a card can run code built for `name`.
+
+    Machine code (sm) runs on its own and later minor versions of its major version, portable code (compute) on all
+    later ones.
+    """
+    match = BUILT_FOR.fullmatch(name)
+    if match is None:
         return False
     built = _capability(name)
-    if found[4] == "a":
+    if match[4] == "a":
         return built == capability
-    if found[1] == "compute":
+    if match[1] == "compute":
         return built <= capability
     return built[0] == capability[0] and built <= capability

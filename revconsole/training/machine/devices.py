@@ -1,4 +1,4 @@
-"""Where to train: the device a plan names, and the switches of this process that decide bits of the results."""
+"""Devices: the device a plan names, and the process-wide switches that affect the bits of results."""
 
 import logging
 import os
@@ -23,14 +23,14 @@ WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")
 PROCESSORS = Path("/proc/cpuinfo")
 """Where Linux describes its CPUs."""
 NO_FORM = "does not have a deterministic implementation"
-"""How torch says of an operation that it cannot."""
+"""Words of torch's error for an operation without a deterministic implementation."""
 
 
 def choose(name: str, say: Say = log.info) -> torch.device:
     """The device of that name; `auto` takes the emptiest GPU this torch has kernels for, else mps, else the CPU.
 
-    say: takes a sentence about what was chosen of several. Begins CUDA where that is asked for or left to it.
-    Raises DeviceUnavailable for a device that is not there, with those that are, or cannot compute.
+    say: receives a sentence about a choice among several. Initialises CUDA if the name requires or allows it. Raises
+    DeviceUnavailable for a device that does not exist, listing the existing ones, or that cannot compute.
     """
     if name == "auto":
         return torch.device(_best(say))
@@ -42,27 +42,27 @@ def choose(name: str, say: Say = log.info) -> torch.device:
 
 
 def refuse_missing(name: str) -> None:
-    """Raise DeviceUnavailable where there is no such device, without beginning CUDA where there is one."""
-    here = available()
-    if name == "auto" or ("cuda:0" if name == "cuda" else name) in here:
+    """Raise DeviceUnavailable if there is no such device, without initialising CUDA if there is."""
+    existing = available()
+    if name == "auto" or ("cuda:0" if name == "cuda" else name) in existing:
         return
     why = cards.unseen() if name.startswith("cuda") else ""
     raise DeviceUnavailable(
-        f"there is no device {name!r} on this machine; it has {', '.join(here)}: "
+        f"there is no device {name!r} on this machine; it has {', '.join(existing)}: "
         "set train.device to one of these, or to auto" + (f"; {why}" if why else "")
     )
 
 
 def passed_over() -> str:
-    """Why `auto` takes no GPU though there is one; empty where it takes one, or none is there."""
-    found = [card for card in cards.cards() if not cards.lacks_kernels(card)]
-    if found:
+    """Why `auto` takes no GPU although there is one; empty if it takes one or there is none."""
+    usable = [card for card in cards.cards() if not cards.lacks_kernels(card)]
+    if usable:
         return ""
     return next(map(cards.lacks_kernels, cards.cards()), "") or cards.unseen()
 
 
 def available() -> list[str]:
-    """Every device of this machine, the one to prefer first."""
+    """Every device of this machine, in order of preference."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     mps = ["mps"] if torch.backends.mps.is_available() else []
     return [*(f"cuda:{number}" for number in range(count)), *mps, "cpu"]
@@ -81,7 +81,7 @@ def _best(say: Say) -> str:
 
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """Use `count` CPU threads inside; the number belongs to the process, so it is put back."""
+    """A context with `count` CPU threads; the process-wide number is restored afterwards."""
     before = torch.get_num_threads()
     if count is not None:
         torch.set_num_threads(count)
@@ -92,23 +92,23 @@ def threads(count: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def deterministic(wanted: bool) -> Iterator[None]:
-    """Let only algorithms compute inside that give the same bits every time; other runs share this process.
+def deterministic(enabled: bool) -> Iterator[None]:
+    """A context in which only deterministic algorithms run; the process-wide switches are restored afterwards.
 
-    Raises RunFailed where cuBLAS has begun without the workspace it needs for that, and in place of torch's error where
-    an operation inside has no such form.
+    Raises RunFailed if cuBLAS was initialised without the workspace it needs, and in place of torch's error if an
+    operation has no deterministic implementation.
     """
-    if not wanted:
+    if not enabled:
         yield
         return
-    cudnn, given = torch.backends.cudnn, os.environ.get(WORKSPACE)
-    if _cuda_in_use() and given not in WORKSPACES:
+    cudnn, workspace = torch.backends.cudnn, os.environ.get(WORKSPACE)
+    if _cuda_in_use() and workspace not in WORKSPACES:
         raise RunFailed(
             "train.deterministic has to be there before CUDA is first used, and this process has used it; "
             "launch the run in a process of its own (--detach)"
         )
     before = (torch.are_deterministic_algorithms_enabled(), cudnn.benchmark, cudnn.deterministic)
-    os.environ[WORKSPACE] = given if given in WORKSPACES else WORKSPACES[0]
+    os.environ[WORKSPACE] = workspace if workspace in WORKSPACES else WORKSPACES[0]
     torch.use_deterministic_algorithms(True)
     cudnn.benchmark, cudnn.deterministic = False, True
     try:
@@ -123,12 +123,12 @@ def deterministic(wanted: bool) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0])
         cudnn.benchmark, cudnn.deterministic = before[1:]
-        if not _cuda_in_use():  # what cuBLAS began with stays
-            _put_back(given)
+        if not _cuda_in_use():  # cuBLAS keeps the workspace it was initialised with
+            _put_back(workspace)
 
 
 def surroundings(device: torch.device) -> dict[str, Scalar]:
-    """Everything about this process and machine that decides the bits of a result."""
+    """Everything about this process and machine that affects the bits of a result."""
     return {
         "torch": str(torch.__version__),
         "CPU threads": torch.get_num_threads(),
@@ -141,7 +141,7 @@ def surroundings(device: torch.device) -> dict[str, Scalar]:
 
 
 def of_cuda(device: torch.device) -> dict[str, Scalar]:
-    """What decides bits on a CUDA device beside the device itself; nothing on others."""
+    """What affects bits on a CUDA device besides the device itself; empty for other devices."""
     if device.type != "cuda":
         return {}
     cudnn = torch.backends.cudnn
@@ -150,7 +150,7 @@ def of_cuda(device: torch.device) -> dict[str, Scalar]:
         "cudnn": cudnn.version(),  # type: ignore[no-untyped-call]  # torch gives it no type
         "driver": cards.driver_version(),
         "convolutions_of_float32": str(getattr(cudnn, "conv", cudnn).fp32_precision),
-        "attention_order": ", ".join(map(str, torch._C._get_sdp_priority_order())),  # noqa: SLF001  it is said nowhere else
+        "attention_order": ", ".join(map(str, torch._C._get_sdp_priority_order())),  # noqa: SLF001  no public function gives it
         "cublas_workspace": os.environ.get(WORKSPACE, ""),
     }
 

@@ -1,8 +1,8 @@
-"""How precisely the branches compute: float32, tf32, or bf16 and fp16 under autocast.
+"""Precision of the branches: float32, tf32, or bf16 and fp16 under autocast.
 
-tf32 is float32 whose products take factors of 11 significant bits, in the tensor cores of NVIDIA's GPUs from 8.0 on.
-Weights, optimiser and loss stay in float32. fp16 has few exponents, so its loss is scaled up before the
-backward and the gradients down after it; a step whose scaled gradients overflow is skipped by the scaler.
+tf32 is float32 whose products take factors of 11 significant bits, in the tensor cores of NVIDIA GPUs from compute
+capability 8.0. Weights, optimiser and loss stay in float32. fp16 has a small exponent range, so its loss is scaled up
+before the backward and the gradients down after it; the scaler skips a step whose scaled gradients overflow.
 """
 
 from collections.abc import Iterator
@@ -26,28 +26,30 @@ class Precision:
     name: str
     device: torch.device
     scaler: GradScaler
-    """Passes everything through unless the precision is fp16."""
+    """Loss scaler; disabled unless the precision is fp16."""
 
     @property
     def scaled(self) -> bool:
-        """Whether gradients may overflow harmlessly, because the scaler skips such a step."""
+        """Whether gradients may overflow without harm, because the scaler skips such a step."""
         return self.scaler.is_enabled()
 
-    def begin_anew(self) -> None:
-        """Let the gradients of a step that was not finished be unscaled again; the scale stays."""
+    def reset_unscaling(self) -> None:
+        """Allow the gradients of an unfinished step to be unscaled again, with the same scale."""
         if self.scaled:
-            self.scaler.scale(torch.zeros((), device=self.device))  # or there may be no scale yet
+            self.scaler.scale(
+                torch.zeros((), device=self.device)
+            )  # creates the scale if there is none yet
             self.scaler.update(self.scaler.get_scale())
 
     def autocast(self) -> AbstractContextManager[object]:
-        """For a `with` around the forward pass and the loss."""
+        """A context for the forward pass and the loss."""
         if self.name not in TYPES:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=TYPES[self.name])
 
 
 def prepare(name: str, device: torch.device) -> Precision:
-    """The precision of that name on that device. Raises ProfileError where the device cannot compute so."""
+    """The precision of that name on a device. Raises ProfileError if the device does not support it."""
     if name == "fp16" and device.type == "cpu":
         raise _refusal("fp16 needs a GPU and this run is on the CPU; use bf16 or float32")
     if name == "tf32" and device.type != "cuda":
@@ -63,7 +65,7 @@ def prepare(name: str, device: torch.device) -> Precision:
 
 @contextmanager
 def products(name: str) -> Iterator[None]:
-    """Inside, let products of float32 be those of that precision; the switch belongs to the process, so it is put back."""
+    """A context in which float32 products have this precision; the process-wide switch is restored afterwards."""
     if name != "tf32":
         yield
         return
@@ -77,12 +79,12 @@ def products(name: str) -> Iterator[None]:
 
 
 def _refuse_emulation(name: str, device: torch.device) -> None:
-    """Raise ProfileError where this very device, not whichever is the current one, has no arithmetic in it."""
+    """Raise ProfileError if this device (not the current one) has no arithmetic of that name."""
     capability = torch.cuda.get_device_capability(device)
     if not computes_in_bf16(capability):
-        called, (major, minor) = torch.cuda.get_device_name(device), capability
+        card, (major, minor) = torch.cuda.get_device_name(device), capability
         raise _refusal(
-            f"{device} ({called}, compute capability {major}.{minor}) has no arithmetic in {name}, which comes with 8.0; "
+            f"{device} ({card}, compute capability {major}.{minor}) has no arithmetic in {name}, which comes with 8.0; "
             "use fp16 or float32"
         )
 

@@ -1,4 +1,4 @@
-"""Resident memory: the most this process has had, as the system counts it between one look and the next."""
+"""Resident memory: the peak of this process, as counted by the system between two resets."""
 
 import resource
 import sys
@@ -12,13 +12,13 @@ RESET_PEAK = "5"
 
 
 def most_resident() -> int:
-    """The peak in bytes since `forget_peak`; where that cannot be, since the process began."""
+    """Peak resident bytes since `reset_peak`; since process start on systems without a resettable peak."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
 
 
-def forget_peak() -> None:
-    """Let the peak begin anew, at what is in use; Linux only."""
-    trim_heap()  # or it would be used unseen
+def reset_peak() -> None:
+    """Reset the peak to the current usage (Linux)."""
+    trim_heap()  # freed memory that glibc keeps would be reused without raising the peak
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text(RESET_PEAK, encoding="ascii")

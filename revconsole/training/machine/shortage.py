@@ -1,7 +1,8 @@
-"""Shortage: what is known when memory runs out, and how its remains are let go.
+"""Shortage: what is known when memory runs out, and how to release it.
 
-An exception holds the frames it came through, and those hold the tensors that filled the memory. So whoever
-goes on after one does it here: `catching_oom` returns when the exception is gone, and `release_memory` gives back the rest.
+An exception holds the frames it came through, and those hold the tensors that filled the memory. A caller that
+continues after one therefore uses `catching_oom`, which returns when the exception is gone, and then
+`release_memory`.
 """
 
 import ctypes
@@ -20,22 +21,22 @@ Result = TypeVar("Result")
 TEXTS = (
     "allocate memory",  # torch's allocator of the CPU, and the system
     "std::bad_alloc",
-    "could not create a primitive",  # oneDNN, on the CPU, of whatever it has no room for
+    "could not create a primitive",  # oneDNN on the CPU
     "could not execute a primitive",
     "out of memory",  # the drivers of CUDA and of MPS
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
 )
-"""How those say it who raise a RuntimeError or an OSError for everything."""
+"""Texts of lack of memory in libraries that raise a plain RuntimeError or OSError."""
 ASKED = re.compile(r"allocate (\d+(?:\.\d+)?) ?(bytes|[KMGT]i?B)")
-"""How CUDA, the CPU and numpy say how much was asked for."""
+"""How CUDA, the CPU allocator and numpy state the requested size."""
 OF_A_GPU = ("CUDA", "CUBLAS_STATUS", "CUDNN_STATUS", "HIP", "MPS")
-"""What is in it when the memory of a GPU ran out, and not the machine's."""
+"""Words in errors about the memory of a GPU."""
 NUMBERED = re.compile(r"GPU (\d+) has")
 ALLOCATED = re.compile(
     r"allocated memory (\d+(?:\.\d+)?) ?(bytes|[KMGT]i?B) is allocated by PyTorch"
 )
-"""How CUDA's allocator says which device it was, and how much of it was in use."""
+"""How CUDA's allocator states its allocated memory."""
 UNITS = {"b": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -45,9 +46,9 @@ class OutOfMemory(MemoryError):  # noqa: N818  the name says what happened
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortage:
-    """Memory ran out. used: bytes in use at that moment. asked: how many more; None where nobody said.
+    """A lack of memory.
 
-    of: whose memory `used` is.
+    used: bytes in use at that moment. of: meaning of `used`. asked: requested bytes; None if unknown.
     """
 
     used: int
@@ -60,7 +61,7 @@ class Shortage:
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether it says that memory ran out; torch has a class of its own for that on CUDA only."""
+    """Whether an error means lack of memory; torch has a class of its own for it on CUDA only."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError | OSError) and any(t in str(error) for t in TEXTS)
@@ -69,7 +70,7 @@ def ran_out(error: BaseException) -> bool:
 def catching_oom(
     work: Callable[[], Result], device: torch.device | None = None
 ) -> Result | Shortage:
-    """What `work` returns, or the shortage that ended it, of which no frame is left."""
+    """The result of `work`, or the shortage that ended it; the shortage keeps no frame or tensor alive."""
     try:
         return work()
     except (MemoryError, RuntimeError, OSError) as error:
@@ -80,12 +81,12 @@ def catching_oom(
 
 
 def described(error: BaseException, device: torch.device | None = None) -> Shortage:
-    """What the error says, and what is in use; to be called while it still holds its frames.
+    """The shortage that an error describes. Call it while the error still holds its frames.
 
-    Whose memory ran out is told by the error: a run on a GPU may lack that of the machine, too.
+    The error itself tells whose memory ran out: a run on a GPU may lack memory of the machine.
     """
-    found = ASKED.search(str(error))
-    asked = round(float(found[1]) * UNITS[found[2][0]]) if found else None
+    request = ASKED.search(str(error))
+    asked = round(float(request[1]) * UNITS[request[2][0]]) if request else None
     where = _whose(error, device)
     if where is None:
         used, of = psutil.Process().memory_info().rss, "resident in the process"
@@ -95,7 +96,7 @@ def described(error: BaseException, device: torch.device | None = None) -> Short
 
 
 def _whose(error: BaseException, device: torch.device | None) -> torch.device | None:
-    """The GPU whose memory ran out; None where it was the machine's."""
+    """The GPU whose memory ran out; None if it was the machine's."""
     text = str(error)
     if not (isinstance(error, torch.OutOfMemoryError) or any(word in text for word in OF_A_GPU)):
         return None
@@ -106,40 +107,40 @@ def _whose(error: BaseException, device: torch.device | None) -> torch.device | 
 
 
 def _allocated(device: torch.device, text: str) -> int:
-    """Bytes in use on a GPU: as the error says, which was said at that moment, or as torch counts."""
-    if said := ALLOCATED.search(text):
-        return round(float(said[1]) * UNITS[said[2][0]])
+    """Bytes in use on a GPU: as stated in the error, else as torch counts now."""
+    if statement := ALLOCATED.search(text):
+        return round(float(statement[1]) * UNITS[statement[2][0]])
     if device.type == "mps":
         return int(torch.mps.current_allocated_memory())
     return int(torch.cuda.memory_allocated(device)) if torch.cuda.is_available() else 0
 
 
 def release_memory(optimizer: Optimizer) -> None:
-    """Give back what the failed work held: gradients, cycles, and what CUDA's allocator keeps in reserve."""
+    """Release what failed work held: gradients, reference cycles and the reserve of the allocators."""
     optimizer.zero_grad(set_to_none=True)
     empty_caches()
 
 
 def empty_caches() -> None:
-    """Give back what nobody holds any more: cycles, and what the allocators of GPU and CPU keep in reserve.
+    """Release unreferenced memory: reference cycles, and the reserves of the GPU and CPU allocators.
 
-    Of a GPU the process then holds its context, some hundred MB, and what cuBLAS works in.
+    On a GPU the process then holds only its context (some hundred MB) and the workspace of cuBLAS.
     """
     gc.collect()
-    with suppress(RuntimeError):  # of a context that is broken
-        torch.cuda.empty_cache()  # nothing where CUDA is not in use
+    with suppress(RuntimeError):  # the CUDA context may be broken
+        torch.cuda.empty_cache()  # no effect if CUDA is not in use
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
     trim_heap()
 
 
 def trim_heap() -> None:
-    """Let glibc hold nothing back of what was freed; elsewhere nothing."""
+    """malloc_trim: return freed memory to the system (glibc only)."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def size(count: int) -> str:
-    """Bytes as people read them."""
+    """A number of bytes in MiB or GiB, with three digits."""
     unit, word = (UNITS["G"], "GiB") if count >= UNITS["G"] else (UNITS["M"], "MiB")
     return f"{count / unit:.3g} {word}" if count < 1000 * unit else f"{count / unit:,.0f} {word}"

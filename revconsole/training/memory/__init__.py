@@ -1,1 +1,1 @@
-"""Making a run fit: what a step would need, which blocks keep their activations, and smaller micro-batches."""
+"""Memory: forecasts of a step's memory, the choice of stored blocks, and retries with smaller micro-batches."""

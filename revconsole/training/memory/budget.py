@@ -1,6 +1,6 @@
-"""Backward `auto`: which blocks keep their activations or streams, chosen once, at the first step of a run.
+"""Budget of backward `auto`: which blocks keep activations or streams, chosen once at the first step of a run.
 
-The choice is part of every checkpoint: a resumed run sums its gradients in the order it began with.
+The choice is stored in every checkpoint, so that a resumed run sums its gradients in the same order.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ from revconsole.training.step.stepping import loss_of, micro_batches
 
 MEBIBYTE = 2**20
 SHARE_OF_FREE = 0.7
-"""What a step may take at its peak where no budget is given, of the memory that the training leaves free; see `free_budget`."""
+"""Fraction of the free memory that a step's peak may take if no budget is set; see `free_budget`."""
 
 
 def choose_blocks(state: TrainingState, images: Tensor, labels: Tensor) -> Advised | None:
-    """With backward `auto`, let the blocks keep what spares most time within the budget, and say so."""
+    """With backward `auto`, choose the blocks that store most within the budget; returns a note about it."""
     if state.plan.backward != "auto":
         return None
-    asked = state.plan.train.budget_mib
-    budget = asked * MEBIBYTE if asked else free_budget(state)
+    budget_mib = state.plan.train.budget_mib
+    budget = budget_mib * MEBIBYTE if budget_mib else free_budget(state)
     choice = _kept_within(state, images, labels, budget)
-    whose = "train.budget_mib" if asked else f"{SHARE_OF_FREE:.0%} of the free memory"
+    whose = "train.budget_mib" if budget_mib else f"{SHARE_OF_FREE:.0%} of the free memory"
     text = f"backward auto: {choice} ({whose})"
     return Advised(level="warning" if choice.least > choice.budget else "note", text=text)
 
@@ -39,9 +39,9 @@ def backwards(state: TrainingState) -> list[list[Backward]]:
 
 
 def restore_backwards(state: TrainingState, words: Sequence[Sequence[Backward]]) -> None:
-    """Put back what `backwards` found. Raises ValueError if the sequences are others."""
-    for stack, each in zip(sequences(state.encoder), words, strict=True):
-        stack.backward = tuple(each)
+    """Restore the result of `backwards`. Raises ValueError if the sequences differ."""
+    for stack, stack_words in zip(sequences(state.encoder), words, strict=True):
+        stack.backward = tuple(stack_words)
 
 
 def _kept_within(state: TrainingState, images: Tensor, labels: Tensor, budget: int) -> BudgetChoice:
@@ -57,14 +57,14 @@ def _kept_within(state: TrainingState, images: Tensor, labels: Tensor, budget: i
         with generators_kept(state.device):
             return keep_within(state.encoder, forward, budget)
     except BaseException:
-        restore_backwards(state, before)  # whoever tries again begins with what the plan says
+        restore_backwards(state, before)  # a retry starts from the plan's choice
         raise
 
 
 def free_budget(state: TrainingState) -> int:
-    """Bytes that a step may take at its peak: a share of what is left once gradients and optimiser state are there.
+    """Bytes that a step's peak may take: a share of the free memory, minus gradients and optimiser state.
 
-    They are not there before the first step, and what torch keeps in reserve is not somebody else's.
+    Before the first step those do not exist yet. Memory reserved by torch counts as free.
     """
-    left = unused(state.device) - still_to_come(state)
-    return max(1, int(SHARE_OF_FREE * left))
+    free = unused(state.device) - still_to_come(state)
+    return max(1, int(SHARE_OF_FREE * free))

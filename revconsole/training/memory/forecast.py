@@ -1,9 +1,9 @@
-"""Forecast: what a training step would need with other settings; counted on a few images, and not guessed.
+"""Forecast: the memory of a training step under other settings, counted on a few images.
 
-    needed = what stays (parameters, buffers, optimiser, gradients, images of the dataset)
-           + what the forward keeps for its backward, which is a line in the number of images
+    needed = fixed part (parameters, buffers, optimiser, gradients, images of the dataset)
+           + what the forward keeps for its backward, which is linear in the number of images
 
-Two points make the line. What a step needs besides, for a moment, is not in it.
+Two measured points give the line. Temporary memory within a step is not included.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,44 +29,46 @@ from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.footprint import state_needed, state_present, trained
 
 FEW, MORE = 2, 4
-"""Images of the two points; a single one would be refused by BatchNorm."""
+"""Numbers of images at the two points; BatchNorm would refuse a single one."""
 WAYS = 3
 FINE = {"float32", "tf32"}
-"""Precisions whose activations take four bytes a number."""
+"""Precisions whose activations take four bytes per number."""
 MARGIN = 0.9
-"""Of the memory of a GPU: what is predicted may fill so much, the rest is for what is not counted."""
+"""Fraction of a GPU's memory that a prediction may fill; the rest covers what is not counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemorySettings:
-    """The settings that decide what a step needs."""
+    """The settings that determine the memory of a step."""
 
     micro_batch: int
     backward: Backward
     precision: str
 
     def beyond(self, now: "MemorySettings", batch: int) -> str:
-        """What differs from `now`, as one types it."""
-        said = {
+        """The overrides that turn `now` into this choice, as command-line text."""
+        overrides = {
             "train.accumulate": batch // self.micro_batch,
             "backward": self.backward,
             "train.precision": self.precision,
         }
         changed = [self.micro_batch != now.micro_batch, self.backward != now.backward]
         changed.append(self.precision != now.precision)
-        return " ".join(f"{k}={v}" for (k, v), c in zip(said.items(), changed, strict=True) if c)
+        return " ".join(
+            f"{k}={v}" for (k, v), c in zip(overrides.items(), changed, strict=True) if c
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """Settings to paste, and the bytes a step then needs; None where that could not be counted."""
+    """Settings to add on the command line, and the bytes a step then needs; None if they could not be counted."""
 
     settings: str
     needed: int | None = None
 
 
 class MemoryForecast:
-    """Counts what the model at hand would need. Rewires it in place: it trains no further."""
+    """Counts the memory of the present model under other settings. Rewires the model, so it cannot train afterwards."""
 
     def __init__(self, state: TrainingState) -> None:
         self._state, self._fixed = state, fixed_bytes(state)
@@ -75,14 +77,16 @@ class MemoryForecast:
         self._lines: dict[tuple[Backward, str], dict[int, int]] = {}
 
     def needed(self, choice: MemorySettings) -> int | None:
-        """Bytes; None where there is no memory even to count. Raises RevconsoleError if the model cannot do that."""
+        """Bytes of a step; None if there is not even memory to count. Raises RevconsoleError for an impossible
+        choice.
+        """
         kind = (choice.backward, choice.precision)
         if kind not in self._lines:
-            found = catching_oom(partial(self._line, *kind), self._state.device)
+            line = catching_oom(partial(self._line, *kind), self._state.device)
             release_memory(self._state.optimizer)
-            self._lines[kind] = {} if isinstance(found, Shortage) else found
+            self._lines[kind] = {} if isinstance(line, Shortage) else line
         points = self._lines[kind]
-        return self._fixed + along(points, choice.micro_batch) if points else None
+        return self._fixed + interpolated(points, choice.micro_batch) if points else None
 
     def _line(self, backward: Backward, word: str) -> dict[int, int]:
         state = self._state
@@ -96,9 +100,9 @@ class MemoryForecast:
 
 
 def suggestions(state: TrainingState) -> tuple[int | None, list[Suggestion]]:
-    """What a step needs as it is, and up to three settings with which it needs less.
+    """(bytes of a step at present, up to three settings that need less).
 
-    None and ways without figures where there is no memory even to look.
+    If there is not even memory to count: None, and suggestions without figures.
     """
     if state.fitted:
         return None, plain_suggestions(state.plan)
@@ -106,22 +110,22 @@ def suggestions(state: TrainingState) -> tuple[int | None, list[Suggestion]]:
     forecast = catching_oom(partial(MemoryForecast, state), state.device)
     if isinstance(forecast, Shortage):
         return None, plain_suggestions(plan)
-    # With the backward it has, while it has it: the others rewire the model.
+    # The present backward is counted first, because counting another one rewires the model.
     present = forecast.needed(now)
     fine = now.precision in FINE
     coarse = _possible(forecast, [replace(now, precision="bf16")] if fine else [])
     sizes = _fitting(state, forecast, now)
     sparing = _possible(forecast, [replace(now, backward=word) for word in _sparing(plan)])
-    found = []
+    smaller = []
     for choice in candidates(now, sizes, sparing=sparing, coarse=coarse):
         needed = forecast.needed(choice)
         if needed is None or present is None or needed < present:
-            found.append(Suggestion(settings=choice.beyond(now, plan.train.batch), needed=needed))
-    return present, found[:WAYS]
+            smaller.append(Suggestion(settings=choice.beyond(now, plan.train.batch), needed=needed))
+    return present, smaller[:WAYS]
 
 
 def plain_suggestions(plan: Plan) -> list[Suggestion]:
-    """The same for a plan that could not be realised: without figures. What is fitted needs fewer images."""
+    """Suggestions without figures, for a plan that could not be realised. A fitted model needs fewer images."""
     if isinstance(plan.model, Svm):
         images = plan.data.train_limit or plan.shipped_images
         return [Suggestion(settings=f"data.train_limit={images // 2}")] if images else []
@@ -137,7 +141,7 @@ def plain_suggestions(plan: Plan) -> list[Suggestion]:
 
 
 def choice_of(plan: Plan, micro_batch: int) -> MemorySettings:
-    """As the plan has it, with micro-batches of that size."""
+    """The plan's settings with micro-batches of that size."""
     return MemorySettings(
         micro_batch=micro_batch, backward=plan.backward, precision=plan.train.precision
     )
@@ -150,9 +154,9 @@ def candidates(
     sparing: MemorySettings | None,
     coarse: MemorySettings | None,
 ) -> Iterator[MemorySettings]:
-    """What may need less: each alone, then together, then still smaller.
+    """Settings that may need less: each change alone, then combined, then still smaller micro-batches.
 
-    sizes: of micro-batches, the largest first. sparing, coarse: as now, but with another backward, in bf16.
+    sizes: of micro-batches, largest first. sparing, coarse: the present settings with another backward, in bf16.
     """
     smaller = [replace(now, micro_batch=size) for size in sizes[:1]]
     yield from smaller
@@ -165,12 +169,12 @@ def candidates(
 
 
 def smaller_sizes(batch: int, micro_batch: int) -> list[int]:
-    """Sizes of at most half a micro-batch that divide the batch, the largest first."""
+    """Divisors of the batch up to half the micro-batch, largest first."""
     return [n for n in range(micro_batch // 2, 0, -1) if batch % n == 0]
 
 
 def fixed_bytes(state: TrainingState) -> int:
-    """What stays in memory from step to step, and the gradients."""
+    """Bytes that stay from step to step, including gradients."""
     gradients: int = sum(p.nbytes for p in trained(state))
     present = state_present(state)
     optimizer_bytes = present or state_needed(state)
@@ -182,8 +186,8 @@ def fixed_bytes(state: TrainingState) -> int:
     return model + gradients + optimizer_bytes + images
 
 
-def along(points: dict[int, int], images: int) -> int:
-    """The value at a number of images of the line through two points; of one point, its own."""
+def interpolated(points: dict[int, int], images: int) -> int:
+    """Linear interpolation through two measured points (images → bytes); with one point, that value."""
     (few, less), (more, most) = min(points.items()), max(points.items())
     if few == more or images in points:
         return points.get(images, most)
@@ -191,20 +195,20 @@ def along(points: dict[int, int], images: int) -> int:
 
 
 def _fitting(state: TrainingState, forecast: MemoryForecast, now: MemorySettings) -> list[int]:
-    """Smaller sizes, from the largest on that fits a GPU's memory; elsewhere nobody knows what would."""
+    """Smaller micro-batches, starting with the largest predicted to fit a GPU; all of them on other devices."""
     sizes = smaller_sizes(state.plan.train.batch, now.micro_batch)
     if state.device.type != "cuda":
         return sizes
     free, _ = torch.cuda.mem_get_info(state.device)
-    room = MARGIN * (free + torch.cuda.memory_reserved(state.device))
+    available = MARGIN * (free + torch.cuda.memory_reserved(state.device))
     needs = [forecast.needed(replace(now, micro_batch=n)) for n in sizes]
     return [
-        n for n, need in zip(sizes, needs, strict=True) if need is not None and need <= room
+        n for n, need in zip(sizes, needs, strict=True) if need is not None and need <= available
     ] or sizes[-1:]
 
 
 def _possible(forecast: MemoryForecast, choices: Sequence[MemorySettings]) -> MemorySettings | None:
-    """The first that this model can do on this device."""
+    """The first choice that this model and device allow; None if there is none."""
     for choice in choices:
         with suppress(RevconsoleError):
             forecast.needed(choice)
@@ -228,12 +232,12 @@ def _allowed(plan: Plan, backward: Backward) -> bool:
 
 
 def _switch(state: TrainingState, backward: Backward) -> None:
-    """Let the model's blocks have another backward; a plain network is wired first."""
+    """Give the model's blocks another backward, wiring a plain network first."""
     if backward in {"auto", state.plan.backward}:
         return
     stacks = sequences(state.encoder)
     if not stacks:
-        encoder = getattr(state.encoder, "trunk", state.encoder)  # of several views
+        encoder = getattr(state.encoder, "trunk", state.encoder)  # a model of several views
         rewire(encoder, scheme=scheme_of(state.plan), backward=backward)
     for stack in stacks:
         stack.backward = backward

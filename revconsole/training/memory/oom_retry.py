@@ -1,7 +1,7 @@
-"""Retrying with smaller micro-batches: lets work fit into memory, or says what would.
+"""OomRetry: repeats work with smaller micro-batches when memory runs out, or says what would fit.
 
-With `train.on_oom = "shrink"` the micro-batch is halved and the work done again; the batch of an optimiser step
-stays what it was, in more parts. Otherwise, and where a single image is too much, the run ends with ways out.
+With `train.on_oom = "shrink"` the micro-batch is halved and the work repeated; the batch of an optimiser step stays
+the same, in more parts. Otherwise, and if a single image is too much, the run ends with suggestions.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -34,17 +34,16 @@ Result = TypeVar("Result")
 
 
 class OomRetry:
-    """The memory of one run."""
+    """Runs the work of one training, with retries."""
 
     def __init__(self, state: TrainingState, emit: Callable[[Event], None]) -> None:
         self._state, self._emit = state, emit
 
     def run(self, work: Callable[[], Result], doing: str) -> Result:
-        """What `work` returns, with smaller micro-batches if it has to be and the plan lets it.
+        """The result of `work`, repeated with smaller micro-batches if necessary and allowed by the plan.
 
-        work: changes nothing but gradients and running statistics, which are put back, and goes by
-        `state.micro_batch`. doing: what it is, for the sentence about it.
-        Raises OutOfMemory.
+        work: changes only gradients and running statistics, which are restored, and reads `state.micro_batch`. doing:
+        a name for the work, used in messages. Raises OutOfMemory.
         """
         state = self._state
         while True:
@@ -53,13 +52,13 @@ class OomRetry:
             if not isinstance(outcome, Shortage):
                 return outcome
             release_memory(state.optimizer)
-            state.precision.begin_anew()
+            state.precision.reset_unscaling()
             for buffer, was in before:
                 buffer.copy_(was)
             self._shrink(outcome, doing)
 
     def _statistics(self) -> list[tuple[Tensor, Tensor]]:
-        """Buffers, and what is in them; a forward pass that is done again must not count twice."""
+        """Buffers with copies of their values, so that a repeated forward pass does not update them twice."""
         if not self._shrinks:
             return []
         return [(buffer, buffer.clone()) for buffer in self._state.model.buffers()]
@@ -87,7 +86,7 @@ class OomRetry:
 
 @contextmanager
 def explained(plan: Plan) -> Iterator[None]:
-    """Raise OutOfMemory, with ways out, for a lack of memory wherever else it shows."""
+    """A context that raises OutOfMemory with suggestions for any other lack of memory."""
     try:
         yield
     except OutOfMemory:
@@ -99,16 +98,17 @@ def explained(plan: Plan) -> Iterator[None]:
         raise OutOfMemory(sentence(plan, shortage, "the run", plain_suggestions(plan))) from None
 
 
-def sentence(plan: Plan, shortage: Shortage, what: str, ways: Sequence[Suggestion]) -> str:
-    """What happened, and what to type next."""
-    said = f"{what}: memory ran out; {shortage}"
-    if not ways:
-        return f"{said}. Nothing but a smaller model or smaller images needs less"
-    listed = "; or ".join(
-        way.settings + ("" if way.needed is None else f" (predicted: {size(way.needed)})")
-        for way in ways
+def sentence(plan: Plan, shortage: Shortage, what: str, suggested: Sequence[Suggestion]) -> str:
+    """What happened, and which settings to add."""
+    problem = f"{what}: memory ran out; {shortage}"
+    if not suggested:
+        return f"{problem}. Nothing but a smaller model or smaller images needs less"
+    alternatives = "; or ".join(
+        suggestion.settings
+        + ("" if suggestion.needed is None else f" (predicted: {size(suggestion.needed)})")
+        for suggestion in suggested
     )
-    return f"{said}. Add to `revconsole train {plan.profile or 'PROFILE'}`: {listed}"
+    return f"{problem}. Add to `revconsole train {plan.profile or 'PROFILE'}`: {alternatives}"
 
 
 def _shrunk(state: TrainingState, shortage: Shortage, doing: str, before: int) -> Advised:

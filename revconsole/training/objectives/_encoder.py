@@ -1,7 +1,7 @@
-"""A vision transformer of timm's as an encoder: its tokens, at any size of the image, and its features.
+"""Encoder: a vision transformer of timm without its head, from images of any size to tokens and features.
 
 Shapes: B images, C channels, S pixels of height and width, N patches, T = N + 1 or + 0 tokens, D width, W width of
-the features (2·D where a scheme hands on two streams side by side).
+the features (2·D if a scheme concatenates two streams).
 """
 
 from typing import Any
@@ -12,18 +12,18 @@ from torch import Tensor, nn
 
 
 def headless(network: Any) -> int:
-    """Take the head off; returns the width of what it read."""
+    """Remove the head of a network; returns the width of its input."""
     width = int(network.head.in_features)
     network.reset_classifier(0)
     return width
 
 
 def embedded(encoder: Any, images: Tensor) -> Tensor:
-    """Tokens (B, T, D) with their positions, which are resampled for images of another size than the encoder's."""
+    """Tokens (B, T, D) with position encodings, resampled for images of another size than the encoder's."""
     x = encoder.patch_embed(images)
     same = x.shape[1] == encoder.patch_embed.num_patches
     if same or encoder.pos_embed is None:
-        tokens: Tensor = encoder._pos_embed(x)  # noqa: SLF001  timm's own way from patches to tokens
+        tokens: Tensor = encoder._pos_embed(x)  # noqa: SLF001  timm has no public function for it
         return tokens
     side = int(x.shape[1] ** 0.5)
     positions = resample_abs_pos_embed(
@@ -39,19 +39,19 @@ def embedded(encoder: Any, images: Tensor) -> Tensor:
 
 
 def encoded(encoder: Any, tokens: Tensor) -> Tensor:
-    """Tokens (B, T, D) through all blocks and the norm behind them, (B, T', W)."""
+    """Tokens (B, T, D) after all blocks and the final norm, (B, T', W)."""
     after: Tensor = encoder.norm(encoder.blocks(encoder.norm_pre(tokens)))
     return after
 
 
 def features(encoder: Any, images: Tensor) -> Tensor:
-    """What a head would read of images (B, C, S, S), (B, W)."""
+    """Features (B, W) of images (B, C, S, S): the input of a head."""
     tokens = encoded(encoder, embedded(encoder, images))
     pooled: Tensor = encoder.forward_head(tokens, pre_logits=True)
     return pooled
 
 
 def spared(encoder: nn.Module, prefix: str) -> set[str]:
-    """Names of parameters that the encoder asks not to decay."""
+    """Names of parameters that the encoder excludes from decay, with a prefix."""
     named = getattr(encoder, "no_weight_decay", None)
     return {f"{prefix}{name}" for name in named()} if callable(named) else set()

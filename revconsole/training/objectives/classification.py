@@ -12,7 +12,7 @@ from revconsole.training.objectives.objective import Inputs, Loss
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classification:
-    """See `Objective`. smoothing: share of the target that is spread over all classes."""
+    """The objective of classification; see `Objective`. smoothing: share of the target spread over all classes."""
 
     smoothing: float
     labelled: bool = True
@@ -21,31 +21,31 @@ class Classification:
     prefix: str = ""
 
     def learner(self, network: nn.Module, *, seed: int) -> nn.Module:
-        """The network."""
+        """The network itself."""
         del seed
         return network
 
     def encoder(self, learner: nn.Module) -> nn.Module:
-        """The network, head included."""
+        """The network, including its head."""
         return learner
 
     def inputs(self, images: Tensor, labels: Tensor, *, seed: int) -> Inputs:
-        """Images and labels, as classes (B,) or shares of them (B, K)."""
+        """Images, and labels as classes (B,) or class shares (B, K)."""
         del seed
         return images, labels
 
     def loss(self, learner: nn.Module, inputs: Inputs, *, progress: float) -> Loss:
-        """As in every text-book."""
+        """Mean cross-entropy with label smoothing."""
         del progress
-        images, wanted = inputs
+        images, targets = inputs
         logits = learner(images)  # (M, K)
-        mean = F.cross_entropy(logits.float(), wanted, label_smoothing=self.smoothing)
-        return Loss(mean=mean, correct=(logits.detach().argmax(dim=1) == dominant(wanted)).sum())
+        mean = F.cross_entropy(logits.float(), targets, label_smoothing=self.smoothing)
+        return Loss(mean=mean, correct=(logits.detach().argmax(dim=1) == dominant(targets)).sum())
 
     def update(self, learner: nn.Module, carried: Tensor | None, *, progress: float) -> None:
-        """Nothing."""
+        """No update besides the optimiser's."""
 
 
 def objective_of(plan: Plan) -> Classification:
-    """With the plan's label smoothing."""
+    """The objective with the plan's label smoothing."""
     return Classification(smoothing=plan.train.label_smoothing)

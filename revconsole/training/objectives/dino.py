@@ -1,14 +1,16 @@
-"""Self-distillation: a student predicts, from one crop of an image, what its own moving average says of another.
+"""Self-distillation: a student predicts, from one crop of an image, the output of its own moving average for another
+crop.
 
     loss  = mean over pairs of different crops of −Σ pₜ · log pₛ
-    pₜ    = softmax((teacher(large crop) − centre) / teacher's temperature), without a gradient
-    pₛ    = softmax(student(any crop) / student's temperature)
-    after each step   teacher ← m · teacher + (1 − m) · student,   centre ← c · centre + (1 − c) · mean of the teacher's
+    pₜ    = softmax((teacher(large crop) − centre) / teacher temperature), without a gradient
+    pₛ    = softmax(student(any crop) / student temperature)
+    after each step   teacher ← m · teacher + (1 − m) · student,   centre ← c · centre + (1 − c) · mean of the
+    teacher's
 
-Centering keeps one output from winning for every image, the teacher's low temperature keeps all from being equal.
-m rises to 1 by half a cosine. The teacher is never trained and always evaluates; it is the encoder that remains.
-Rectangles and mirrorings are drawn anew for each crop; what the images section does (colour, blur, erasing) is done
-once, before, and the same in all crops.
+Centring keeps one output from winning for every image; the teacher's low temperature keeps the outputs from becoming
+equal. m rises to 1 along half a cosine. The teacher is never trained and always in evaluation mode; its encoder is
+used later. Rectangles and mirrorings are drawn for each crop; the augmentations of the data section (colour, blur,
+erasing) are applied once, before, and are equal in all crops.
 Source: Caron et al. 2021, "Emerging Properties in Self-Supervised Vision Transformers", arXiv:2104.14294.
 
 Shapes: B images, C channels, S pixels of height and width, W width of the features, K outputs.
@@ -34,14 +36,16 @@ from revconsole.records.settings.plan import Plan
 from revconsole.training.objectives._encoder import features, headless, spared
 from revconsole.training.objectives.objective import Inputs, Loss
 
-LARGE = 2  # crops that both networks see
-RATIO = 4 / 3  # most of a crop's sides, as torchvision's
-SPREAD = 0.02  # of the head's first weights, as in the paper's code
+LARGE = 2  # crops for both networks
+RATIO = 4 / 3  # largest ratio of a crop's sides, as in torchvision
+SPREAD = 0.02  # deviation of the head's initial weights, as in the paper's code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distillation:
-    """See `Objective`. local: side of a small crop in pixels. mirrored: whether crops are mirrored at random."""
+    """The objective of self-distillation; see `Objective`. local: side of a small crop in pixels. mirrored: whether
+    crops are mirrored at random.
+    """
 
     settings: Dino
     local: int
@@ -60,59 +64,66 @@ class Distillation:
             return Distiller(network, self.settings)
 
     def encoder(self, learner: nn.Module) -> nn.Module:
-        """The student, without its projection head."""
+        """The student without its projection head."""
         return learner.get_submodule("encoder")
 
     def inputs(self, images: Tensor, labels: Tensor, *, seed: int) -> Inputs:
         """Two large crops of each image, then the small ones."""
         del labels
-        how, draws = self.settings, torch.Generator().manual_seed(seed)
-        large, small = (how.global_scale, 1.0), (how.local_scale, how.global_scale)
-        wanted = [(images.shape[-1], large)] * LARGE + [(self.local, small)] * how.local_crops
+        settings, draws = self.settings, torch.Generator().manual_seed(seed)
+        large, small = (settings.global_scale, 1.0), (settings.local_scale, settings.global_scale)
+        sizes_and_shares = [(images.shape[-1], large)] * LARGE + [
+            (self.local, small)
+        ] * settings.local_crops
         crops = (
             resized_crops(images, size=size, shares=shares, ratio=RATIO, draws=draws)
-            for size, shares in wanted
+            for size, shares in sizes_and_shares
         )
         return tuple(mirrored(crop, draws=draws) if self.mirrored else crop for crop in crops)
 
     def loss(self, learner: nn.Module, inputs: Inputs, *, progress: float) -> Loss:
-        """Over all pairs of a large crop for the teacher and another crop for the student."""
-        both = cast("Distiller", learner)
+        """Mean over all pairs of a large crop for the teacher and another crop for the student."""
+        distiller = cast("Distiller", learner)
         with torch.no_grad():
-            taught = [both.teach(crops).float() for crops in inputs[:LARGE]]
-        # One pass per crop: what a scheme draws for an image is drawn for each of them.
-        said = [both.student(crops).float() for crops in inputs]
-        temperature, centre = self.temperature(progress), both.centre
-        targets = [F.softmax((output - centre) / temperature, dim=-1) for output in taught]
+            teacher_outputs = [distiller.teach(crops).float() for crops in inputs[:LARGE]]
+        # One pass per crop, because a scheme draws its signs per image of a pass.
+        student_outputs = [distiller.student(crops).float() for crops in inputs]
+        temperature, centre = self.temperature(progress), distiller.centre
+        targets = [F.softmax((output - centre) / temperature, dim=-1) for output in teacher_outputs]
         logs = [
-            F.log_softmax(output / self.settings.student_temperature, dim=-1) for output in said
+            F.log_softmax(output / self.settings.student_temperature, dim=-1)
+            for output in student_outputs
         ]
         pairs = [(t, s) for t, s in product(range(LARGE), range(len(inputs))) if t != s]
         losses = [-(targets[t] * logs[s]).sum(dim=-1).mean() for t, s in pairs]
-        return Loss(mean=torch.stack(losses).mean(), carried=torch.stack(taught).mean(dim=(0, 1)))
+        return Loss(
+            mean=torch.stack(losses).mean(), carried=torch.stack(teacher_outputs).mean(dim=(0, 1))
+        )
 
     def update(self, learner: nn.Module, carried: Tensor | None, *, progress: float) -> None:
-        """Move teacher and centre. carried: mean of the teacher's outputs, (K,)."""
-        both = cast("Distiller", learner)
-        both.follow(self.momentum(progress))
+        """Update teacher and centre. carried: mean of the teacher's outputs, (K,)."""
+        distiller = cast("Distiller", learner)
+        distiller.follow(self.momentum(progress))
         if carried is not None:
-            both.centre.lerp_(carried, 1 - self.settings.centre_momentum)
+            distiller.centre.lerp_(carried, 1 - self.settings.centre_momentum)
 
     def momentum(self, progress: float) -> float:
-        """Of the teacher: from the plan's to 1."""
+        """Momentum of the teacher: from the plan's value to 1."""
         return 1 - (1 - self.settings.momentum) * (math.cos(math.pi * progress) + 1) / 2
 
     def temperature(self, progress: float) -> float:
-        """Of the teacher: from the warm-up's to the plan's, in a straight line."""
-        how = self.settings
-        if progress >= how.temperature_warmup:
-            return how.teacher_temperature
-        done = progress / how.temperature_warmup
-        return how.warmup_temperature + done * (how.teacher_temperature - how.warmup_temperature)
+        """Temperature of the teacher: from the warm-up's value to the plan's, linearly."""
+        settings = self.settings
+        if progress >= settings.temperature_warmup:
+            return settings.teacher_temperature
+        done = progress / settings.temperature_warmup
+        return settings.warmup_temperature + done * (
+            settings.teacher_temperature - settings.warmup_temperature
+        )
 
 
 class Distiller(nn.Module):
-    """Student, teacher and centre. As a function it gives the teacher's features of whole images."""
+    """Student, teacher and centre. Its forward pass gives the teacher's features of whole images."""
 
     centre: Tensor
 
@@ -131,18 +142,18 @@ class Distiller(nn.Module):
         return features(self.teacher["encoder"], images)
 
     def student(self, crops: Tensor) -> Tensor:
-        """Outputs (B, K)."""
-        said: Tensor = self.projection(features(self.encoder, crops))
-        return said
+        """The student's outputs, (B, K)."""
+        outputs: Tensor = self.projection(features(self.encoder, crops))
+        return outputs
 
     def teach(self, crops: Tensor) -> Tensor:
-        """Outputs (B, K)."""
-        said: Tensor = self.teacher["projection"](features(self.teacher["encoder"], crops))
-        return said
+        """The teacher's outputs, (B, K)."""
+        outputs: Tensor = self.teacher["projection"](features(self.teacher["encoder"], crops))
+        return outputs
 
     @torch.no_grad()
     def follow(self, momentum: float) -> None:
-        """Move the teacher's weights towards the student's; running statistics are the student's."""
+        """Move the teacher's weights towards the student's and copy its running statistics."""
         student = nn.ModuleDict({"encoder": self.encoder, "projection": self.projection})
         for own, new in zip(self.teacher.parameters(), student.parameters(), strict=True):
             own.lerp_(new, 1 - momentum)
@@ -150,18 +161,20 @@ class Distiller(nn.Module):
             statistic.copy_(now)
 
     def train(self, mode: bool = True) -> Self:
-        """As ever, but for the teacher, which drops nothing."""
+        """Set the mode of the student; the teacher stays in evaluation mode."""
         super().train(mode)
         self.teacher.eval()
         return self
 
     def no_weight_decay(self) -> set[str]:
-        """What the encoder spares."""
+        """Names of parameters that the encoder excludes from decay."""
         return spared(self.encoder, "encoder.")
 
 
 def projection(width: int, settings: Dino) -> nn.Sequential:
-    """Three layers to a bottleneck, brought to length 1, and a layer whose rows have length 1: (B, W) to (B, K)."""
+    """The projection head (B, W) → (B, K): three layers to a unit-length bottleneck, then a layer with unit-length
+    rows.
+    """
     layers = nn.Sequential(
         nn.Linear(width, settings.hidden),
         nn.GELU(),
@@ -179,20 +192,20 @@ def projection(width: int, settings: Dino) -> nn.Sequential:
     last: Any = weight_norm(layers[-1])
     lengths = last.parametrizations.weight.original0
     lengths.data.fill_(1)
-    lengths.requires_grad_(False)  # or the loss could be lowered by longer rows alone
+    lengths.requires_grad_(False)  # otherwise longer rows alone would lower the loss
     return layers
 
 
 class UnitLength(nn.Module):
-    """Vectors at length 1."""
+    """Scales vectors to length 1."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, D)."""
+        """Vectors (B, D) scaled to length 1."""
         return F.normalize(x.float(), dim=-1)
 
 
 def objective_of(plan: Plan) -> Distillation:
-    """Of a plan for `vit`."""
+    """The objective of a plan; its model is a vit."""
     settings = cast("Dino", plan.objective)
     return Distillation(
         settings=settings, local=local_size(plan, settings), mirrored=plan.data.mirrors

@@ -1,12 +1,13 @@
-"""Masked autoencoder: most patches are hidden, an encoder sees the rest, a small decoder paints the hidden ones.
+"""Masked autoencoder: most patches are hidden, an encoder sees the rest, and a small decoder reconstructs the hidden
+ones.
 
-    loss = mean over hidden patches of ‖painted − pixels‖² / numbers of a patch
+    loss = mean over hidden patches of ‖painted − pixels‖² / values per patch
 
-The encoder never sees a mask token, so it computes a quarter of the tokens at the usual ratio. Pixels are those that
-a classifier would see, each patch brought to mean 0 and deviation 1 if the plan says so.
+The encoder never sees a mask token, so it processes a quarter of the tokens at the usual ratio. The pixels are those
+that a classifier would see, each patch normalised to mean 0 and deviation 1 if the plan says so.
 Source: He et al. 2022, "Masked Autoencoders Are Scalable Vision Learners", arXiv:2111.06377.
 
-Shapes: B images, C channels, S pixels of height and width, P side of a patch, N patches, V of them visible, D width of
+Shapes: B images, C channels, S pixels of height and width, P side of a patch, N patches, V visible ones, D width of
 the encoder's tokens, W of its outputs, E of the decoder's tokens.
 """
 
@@ -27,18 +28,18 @@ from revconsole.records.settings.plan import Plan
 from revconsole.training.objectives._encoder import embedded, encoded, features, headless, spared
 from revconsole.training.objectives.objective import Inputs, Loss
 
-SPREAD = 0.02  # of the first weights, as timm's and the paper's
+SPREAD = 0.02  # deviation of the initial weights, as in timm and the paper
 EPSILON = 1e-6  # added to the variance of a patch, as in the paper's code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Masking:
-    """See `Objective`."""
+    """The objective of the masked autoencoder; see `Objective`."""
 
     settings: Mae
     patch: int
     side: int
-    """Patches along a side of the image."""
+    """Number of patches along a side of the image."""
     channels: int
     labelled: bool = False
     unit: str = "squared error"
@@ -47,7 +48,7 @@ class Masking:
 
     @property
     def visible(self) -> int:
-        """Patches that the encoder sees."""
+        """Number of patches that the encoder sees."""
         patches = self.side**2
         return patches - masked(patches, self.settings.mask_ratio)
 
@@ -63,24 +64,24 @@ class Masking:
         return learner.get_submodule("encoder")
 
     def inputs(self, images: Tensor, labels: Tensor, *, seed: int) -> Inputs:
-        """Images, and their patches in random order (B, N): the first V are seen."""
+        """Images, and their patch numbers in random order (B, N); the first V are visible."""
         del labels
         draws = torch.Generator().manual_seed(seed)
         order = torch.rand(len(images), self.side**2, generator=draws).argsort(dim=1)
         return images, moved(order, images.device)
 
     def loss(self, learner: nn.Module, inputs: Inputs, *, progress: float) -> Loss:
-        """Over the hidden patches alone; every image has as many."""
+        """Mean squared error over the hidden patches; every image has the same number of them."""
         del progress
         images, order = inputs
-        seen, hidden = order[:, : self.visible], order[:, self.visible :]
-        painted = cast("Autoencoder", learner).paint(images, seen)
-        wanted = self._targets(images)
-        errors = (painted.float() - wanted).square().mean(dim=-1)  # (B, N)
+        visible, hidden = order[:, : self.visible], order[:, self.visible :]
+        painted = cast("Autoencoder", learner).paint(images, visible)
+        targets = self._targets(images)
+        errors = (painted.float() - targets).square().mean(dim=-1)  # (B, N)
         return Loss(mean=errors.gather(1, hidden).mean())
 
     def update(self, learner: nn.Module, carried: Tensor | None, *, progress: float) -> None:
-        """Nothing."""
+        """No update besides the optimiser's."""
 
     def _targets(self, images: Tensor) -> Tensor:
         """Pixels of every patch, (B, N, C·P²)."""
@@ -92,7 +93,7 @@ class Masking:
 
 
 class Autoencoder(nn.Module):
-    """An encoder of visible patches and a decoder of all. As a function it gives the features of whole images."""
+    """An encoder of visible patches and a decoder of all. Its forward pass gives the features of whole images."""
 
     positions: Tensor
 
@@ -124,7 +125,7 @@ class Autoencoder(nn.Module):
         return features(self.encoder, images)
 
     def paint(self, images: Tensor, seen: Tensor) -> Tensor:
-        """What every patch may look like, (B, N, C·P²), from those whose numbers `seen` (B, V) gives."""
+        """Reconstructed pixels of every patch, (B, N, C·P²), from the patches with numbers `seen` (B, V)."""
         tokens = embedded(self.encoder, images)
         first, patches = tokens[:, : self.prefix], tokens[:, self.prefix :]
         visible = patches.gather(1, _wide(seen, patches))
@@ -138,12 +139,12 @@ class Autoencoder(nn.Module):
         return painted[:, self.prefix :]
 
     def no_weight_decay(self) -> set[str]:
-        """What the encoder spares, and the mask token."""
+        """Names of parameters without decay: the encoder's, and the mask token."""
         return {"mask_token", *spared(self.encoder, "encoder.")}
 
 
 def objective_of(plan: Plan) -> Masking:
-    """Of a plan for `vit`."""
+    """The objective of a plan; its model is a vit."""
     settings, patch = cast("Mae", plan.objective), getattr(plan.model, "patch", 1)
     return Masking(
         settings=settings,
@@ -160,5 +161,5 @@ def _drawn(module: nn.Module) -> None:
 
 
 def _wide(index: Tensor, x: Tensor) -> Tensor:
-    """(B, V) as (B, V, E), to take whole tokens."""
+    """Indices (B, V) expanded to (B, V, E), to gather whole tokens."""
     return index[..., None].expand(-1, -1, x.shape[-1])

@@ -1,6 +1,6 @@
-"""What the training loop knows of an objective.
+"""Objective: the interface between the training loop and what is minimised.
 
-Shapes: B images of a batch, M of a micro-batch, C channels, S pixels of height and width.
+Shapes: B images of a batch, M of a micro-batch, C channels, S pixels of height and width, D width of the features.
 """
 
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from typing import Protocol
 from torch import Tensor, nn
 
 Inputs = tuple[Tensor, ...]
-"""What the loss of some images is computed from; each tensor has the images first, so that all are split alike."""
+"""The inputs of the loss for some images; the first dimension of each tensor is the images, so that all split alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
     """The loss of a micro-batch.
 
-    mean: over its images, with a gradient. correct: images whose class came first, int64 (); None without labels.
-    carried: a mean over its images that the update of the learner wants of the whole batch.
+    mean: over its images, with a gradient. correct: images predicted correctly, int64 (); None without labels.
+    carried: a mean over its images; the update of the learner receives its mean over the whole batch.
     """
 
     mean: Tensor
@@ -30,31 +30,31 @@ class Objective(Protocol):
 
     @property
     def labelled(self) -> bool:
-        """Whether it reads labels; if not, the learner's forward pass gives features (B, D) and no logits."""
+        """Whether the loss uses labels. Otherwise the learner's forward pass gives features (B, D) instead of logits."""
 
     @property
     def unit(self) -> str:
-        """Of the loss."""
+        """Unit of the loss."""
 
     @property
     def meaning(self) -> str:
-        """Of the loss, as the middle of a sentence."""
+        """Meaning of the loss, as the middle of a sentence."""
 
     @property
     def prefix(self) -> str:
-        """Of the encoder that is to be used later, in the learner's `state_dict`."""
+        """Prefix of the encoder's keys in the learner's `state_dict`; fine-tuning strips it."""
 
     def learner(self, network: nn.Module, *, seed: int) -> nn.Module:
-        """The network with whatever it learns by, which is drawn from the seed."""
+        """The network with the objective's additions, which are drawn from `seed`."""
 
     def encoder(self, learner: nn.Module) -> nn.Module:
-        """The part whose blocks are wired and trained: the network, or what is left of it."""
+        """The part of the learner whose blocks are wired."""
 
     def inputs(self, images: Tensor, labels: Tensor, *, seed: int) -> Inputs:
-        """Whatever is random about images (B, C, S, S), drawn from the seed for all of them at once, on the CPU."""
+        """All random inputs (masks, crops) for images (B, C, S, S) of the whole batch, drawn on the CPU from `seed`."""
 
     def loss(self, learner: nn.Module, inputs: Inputs, *, progress: float) -> Loss:
-        """Of a micro-batch; changes nothing. progress: the share of the run that is over, from 0 to 1."""
+        """The loss of a micro-batch. Has no side effects. progress: finished fraction of the run."""
 
     def update(self, learner: nn.Module, carried: Tensor | None, *, progress: float) -> None:
-        """What follows the optimiser's step. carried: over the whole batch."""
+        """Update the learner after the optimiser's step. carried: mean over the whole batch."""

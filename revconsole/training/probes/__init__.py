@@ -1,1 +1,1 @@
-"""What is measured while a run trains, and how each number explains itself."""
+"""Probes: what is measured while a run trains, and the declaration of each metric."""

@@ -1,9 +1,9 @@
-"""Boundary: what the model makes of the plane, of data that are points of two classes, between epochs.
+"""Boundary: the model's predictions over the plane between epochs, for datasets of points of two classes.
 
-The middle of each place of a grid goes through the model as a test image does; neither weights nor random draws are
-touched. A line of the log is about 2.4 kB, and a long run writes MOST_LOOKS of them.
+The centre of each cell of a grid passes through the model like a test image; weights and random draws are not
+affected. A log line has about 2.4 kB, and a long run writes MOST_LOOKS of them.
 
-Shapes: G places of the grid, row by row from the top.
+Shapes: G cells of the grid, row by row from the top.
 """
 
 from collections.abc import Callable
@@ -18,18 +18,18 @@ from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.progress import Progress
 
 SIDE = 48
-"""Places of the grid each way."""
-MOST_LOOKS = 50
+"""Cells of the grid in each direction."""
+MOST_REPORTS = 50
 MOST_POINTS = 200
 AT_ONCE = 256
 ROOM = 0.08
-"""Around the training points, as a share of how far they reach."""
+"""Margin around the training points, as a fraction of their extent."""
 
 Box = tuple[float, float, float, float]
 
 
 class BoundaryProbe:
-    """Looks at the plane when it is due; at nothing where the data are not points of two classes."""
+    """Reports the boundary when it is due; does nothing unless the data are points of two classes."""
 
     def __init__(self, state: TrainingState, emit: Callable[[Event], None]) -> None:
         self._state, self._emit = state, emit
@@ -37,15 +37,15 @@ class BoundaryProbe:
         self._said_points = False
         self._latest: tuple[int, int] | None = None
 
-    def look(self, progress: Progress) -> None:
-        """Report the boundary, if it is due after this epoch: evenly, and always the first and the last."""
+    def report_if_due(self, progress: Progress) -> None:
+        """Report the boundary after this epoch if due: at even intervals, and always at the first and last epoch."""
         epoch, epochs = progress.epoch, self._state.epochs
-        due = epoch * MOST_LOOKS // epochs > (epoch - 1) * MOST_LOOKS // epochs
+        due = epoch * MOST_REPORTS // epochs > (epoch - 1) * MOST_REPORTS // epochs
         if self._applies and (due or epoch in {0, epochs} or not self._said_points):
             self._report(progress.step, epoch)
 
-    def look_at_best(self, progress: Progress) -> None:
-        """Report the boundary of the weights that are tested."""
+    def report_best(self, progress: Progress) -> None:
+        """Report the boundary of the tested weights."""
         best = progress.best
         if self._applies:
             step, epoch = (best.step, best.epoch) if best else (progress.step, progress.epoch)
@@ -73,15 +73,15 @@ class BoundaryProbe:
 
 
 def box_around(points: Tensor) -> Box:
-    """Left, right, bottom and top of all points (N, 2), with some room, to two decimals."""
+    """Left, right, bottom and top of all points (N, 2), with a margin, to two decimals."""
     low, high = points.amin(0), points.amax(0)
-    room = (high - low) * ROOM
-    (left, bottom), (right, top) = (low - room).tolist(), (high + room).tolist()
+    margin = (high - low) * ROOM
+    (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
     return round(left, 2), round(right, 2), round(bottom, 2), round(top, 2)
 
 
 def places(box: Box) -> Tensor:
-    """The middle of every place of the grid, (G, 2)."""
+    """The centre of every cell of the grid, (G, 2)."""
     left, right, bottom, top = box
     middles = (torch.arange(SIDE) + 0.5) / SIDE
     across, down = left + middles * (right - left), top - middles * (top - bottom)
@@ -89,26 +89,26 @@ def places(box: Box) -> Tensor:
 
 
 def levels(state: TrainingState, points: Tensor) -> Tensor:
-    """What the judged model says to each point (G, 2), as the number of a digit (G,); see `records.boundary`."""
+    """The judged model's answer at each point (G, 2), as the number of a digit (G,); see `records.logs.boundary`."""
     model, prepare = state.judged, state.data.test.preparation.standardisation
     pixels = as_pixel_levels(points).to(state.device)
-    found = []
+    leads = []
     model.eval()
     try:
         with torch.inference_mode():
             for part in torch.split(pixels, AT_ONCE):
                 with state.precision.autocast():
                     scores = model(resized(prepare(part), state.plan.image_size)).float()
-                found.append(scores[:, 1] - scores[:, 0])
+                leads.append(scores[:, 1] - scores[:, 0])
     finally:
         model.train()
-    lead = torch.cat(found).cpu()
-    share = (lead + 1) / 2 if state.fitted else lead.sigmoid()
-    return (share.nan_to_num(0.5) * LEVELS).floor().clamp(0, LEVELS - 1).to(torch.int64)
+    lead = torch.cat(leads).cpu()
+    certainty = (lead + 1) / 2 if state.fitted else lead.sigmoid()
+    return (certainty.nan_to_num(0.5) * LEVELS).floor().clamp(0, LEVELS - 1).to(torch.int64)
 
 
 def some_points(state: TrainingState) -> list[tuple[float, float, int]]:
-    """The first test points: two coordinates and a class of each."""
+    """The first test points as (x, y, class)."""
     test = state.data.test
     points = as_points(test.images[:MOST_POINTS]).cpu()
     return [

@@ -1,9 +1,8 @@
-"""Meter: reads what the steps computed and reports it, without holding up the device.
+"""Meter: reads the results of steps and reports them, without stalling the device.
 
-Reading a number off a GPU waits for everything before it. So the steps leave their tensors here, and they are
-read together, once the oldest would otherwise be half a second old; that one wait is also what the speed is
-measured by. The first step is reported at once and the next ones after twice as long each time, so that a pace is known
-soon, and from steps that load and allocate nothing.
+Reading a number from a GPU waits for all work before it. Steps therefore leave their tensors here, and they are read
+together once the oldest is half a second old; that single wait also measures the speed. The first step is reported at
+once and later ones at doubling intervals, so that a pace is known early, from steps that neither load nor allocate.
 """
 
 import math
@@ -20,9 +19,9 @@ from revconsole.training.step.progress import Progress
 from revconsole.training.step.stepping import TrainingStep
 
 FLUSH_SECONDS = 0.5
-"""Nothing measured stays unreported for longer."""
+"""Longest time that a measurement stays unreported."""
 FIRST_SECONDS = 1 / 32
-"""Nor what comes right after the first step."""
+"""Longest time right after the first step."""
 
 
 class Meter:
@@ -42,14 +41,14 @@ class Meter:
         self._since = self._latest = time.perf_counter()
 
     def restart(self) -> None:
-        """Begin to measure speed now: what went before (evaluation, a pause) was not training."""
+        """Restart the speed measurement; what went before (evaluation, a pause) was not training."""
         self._since = self._latest = time.perf_counter()
 
     def add(self, step: TrainingStep) -> None:
-        """Take the measurements of a step in, before its update is made.
+        """Take in the results of a step before its update.
 
-        Raises RunFailed for a loss or gradient that is not finite: at once on the CPU, where looking costs
-        nothing, elsewhere with the next flush.
+        Raises RunFailed for a loss or gradient that is not finite: at once on the CPU, where reading is free, on
+        other devices at the next flush.
         """
         self._waiting.append(step)
         now = time.perf_counter()
@@ -80,7 +79,7 @@ class Meter:
             self._count(step, loss, norm, correct)
 
     def _count(self, step: TrainingStep, loss: float, norm: float, correct: float) -> None:
-        """Add a step to the running epoch."""
+        """Add a step to the current epoch."""
         if not math.isfinite(loss) or not (math.isfinite(norm) or self._state.precision.scaled):
             raise not_finite(self._state, self._progress, step, loss)
         running = self._progress.running
@@ -99,7 +98,7 @@ def _finite(step: TrainingStep, state: TrainingState) -> bool:
 def not_finite(
     state: TrainingState, progress: Progress, step: TrainingStep, loss: float
 ) -> RunFailed:
-    """The sentence about a loss or a gradient that became infinite or NaN."""
+    """The error for a loss or gradient that became infinite or NaN, with likely causes."""
     train = state.plan.train
     what = f"the loss became {loss}" if not math.isfinite(loss) else "the gradient is not finite"
     before = (

@@ -27,7 +27,7 @@ from revconsole.training.step.progress import Epoch
 from revconsole.training.step.stepping import micro_batches
 
 PICTURE = 4
-"""Dimensions of a batch of images, which exist anyway."""
+"""Dimensions of a batch of images, which exist independently of the forward pass."""
 
 
 def _metric(name: str, unit: str, per: str, direction: Direction, meaning: str) -> MetricDeclared:
@@ -132,7 +132,7 @@ FITTED = (
         "so far.",
     ),
 )  # fmt: skip
-"""What a model that is fitted has to show; its one epoch is the whole fit."""
+"""Metrics of a fitted model; its only epoch is the whole fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +166,7 @@ def of_epoch(epoch: FinishedEpoch) -> dict[str, float]:
 
 
 def declared(state: TrainingState) -> tuple[MetricDeclared, ...]:
-    """Every metric that a run of this setting measures."""
+    """The declarations of every metric that this run measures."""
     if state.fitted:
         return FITTED
     cuda = CUDA if state.device.type == "cuda" else ()
@@ -206,21 +206,21 @@ def _of_reconstruction(state: TrainingState) -> tuple[MetricDeclared, ...]:
 
 
 def kept_for_backward_bytes(state: TrainingState, images: Tensor, labels: Tensor) -> int:
-    """What the forward pass of the batch's first micro-batch keeps, measured on that very pass.
+    """Bytes that the forward of the batch's first micro-batch keeps for its backward, measured on that pass.
 
-    Leaves generators, running statistics and gradients as they were.
+    Leaves generators, running statistics and gradients unchanged.
     """
     part = next(micro_batches(state, state.inputs(images, labels, 0)))
     return _kept(state, part, state.precision)
 
 
 def kept_by(state: TrainingState, images: Tensor, labels: Tensor, precision: Precision) -> int:
-    """What the forward pass of these images keeps, as above, in a precision that may be another."""
+    """Bytes that the forward of these images keeps for its backward, in the given precision."""
     return _kept(state, state.inputs(images, labels, 0), precision)
 
 
 def _kept(state: TrainingState, part: Inputs, precision: Precision) -> int:
-    model, pictures = state.model, [each for each in part if each.ndim == PICTURE]
+    model, pictures = state.model, [tensor for tensor in part if tensor.ndim == PICTURE]
 
     def forward() -> Tensor:
         with precision.autocast():
@@ -236,7 +236,7 @@ def _kept(state: TrainingState, part: Inputs, precision: Precision) -> int:
 
 @contextmanager
 def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Put generators and buffers back to what they were."""
+    """A context that restores generators and buffers."""
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     try:
         with generators_kept(device):

@@ -1,1 +1,1 @@
-"""What is asked about a plan or a run without training it."""
+"""Questions: what can be measured or checked about a plan or run without training it."""

@@ -1,7 +1,7 @@
-"""Attention: the weights of every softmax attention of one forward pass, and their rollout over blocks.
+"""Attention: the weights of every softmax attention in a forward pass, and their rollout over blocks.
 
-Fused kernels never hold the weights, so they are computed once more from the same queries and keys, beside the pass,
-which computes what it would have computed without.
+Fused kernels do not expose the weights, so they are computed again from the same queries and keys. The forward pass
+itself is unchanged.
 
 Shapes: B images, H heads, N tokens, K width per head.
 """
@@ -17,9 +17,9 @@ from torch.overrides import TorchFunctionMode
 
 
 class Attentions(TorchFunctionMode):
-    """A context in which every softmax attention leaves its weights, float32 (B, H, N, N), in `weights`.
+    """A context that collects the weights, float32 (B, H, N, N), of every softmax attention in `weights`.
 
-    Attention counts that goes through `scaled_dot_product_attention`, whichever module calls it.
+    It sees every call of `scaled_dot_product_attention`, from any module.
     """
 
     def __init__(self) -> None:
@@ -33,10 +33,10 @@ class Attentions(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        given = kwargs or {}
+        arguments = kwargs or {}
         if func is F.scaled_dot_product_attention:
-            self.weights.append(softmax_weights(*args, **given))
-        return func(*args, **given)
+            self.weights.append(softmax_weights(*args, **arguments))
+        return func(*args, **arguments)
 
 
 def softmax_weights(  # noqa: PLR0917  the kernel takes them by position
@@ -49,7 +49,7 @@ def softmax_weights(  # noqa: PLR0917  the kernel takes them by position
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """softmax(Q Kᵀ · scale + mask) of queries and keys (B, H, N, K), by default of scale 1/√K; float32."""
+    """softmax(Q Kᵀ · scale + mask) of queries and keys (B, H, N, K), float32; the default scale is 1/√K."""
     if enable_gqa:
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], dim=-3)
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
@@ -64,15 +64,15 @@ def softmax_weights(  # noqa: PLR0917  the kernel takes them by position
 
 
 def rollout(weights: Sequence[Tensor]) -> Tensor:
-    """How much of every token comes from which token of the first block, (B, N, N); rows sum to 1.
+    """How much of every token comes from each token of the first block, (B, N, N); rows sum to 1.
 
-    weights: (B, H, N, N) of each block, the first block first. Heads are averaged, and the skip connection counts
-    as half of every row. Source: Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers".
+    weights: (B, H, N, N) of each block, first block first. Heads are averaged, and the skip connection counts as half
+    of every row. Source: Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers".
     """
     first = weights[0].mean(dim=1)
     identity = torch.eye(first.shape[-1], device=first.device)
     rolled = identity.expand_as(first)
-    for each in weights:
-        mixed = (each.mean(dim=1) + identity) / 2
+    for block_weights in weights:
+        mixed = (block_weights.mean(dim=1) + identity) / 2
         rolled = mixed / mixed.sum(dim=-1, keepdim=True) @ rolled
     return rolled

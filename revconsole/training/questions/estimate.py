@@ -1,7 +1,8 @@
-"""Estimate: `python -m revconsole.training.questions.estimate` reads plans, a line of JSON each, and answers each with a line.
+"""Estimate: `python -m revconsole.training.questions.estimate` reads plans as lines of JSON and answers each with a
+line.
 
-seconds of the whole run, from a few of its steps (see `pace`)
-step_bytes: what a training step needs, from what a few images keep (see `forecast`); null is unknown
+seconds: of the whole run, from a few of its steps (see `pace`)
+step_bytes: memory of a training step, from what a few images keep (see `forecast`); null if unknown
 error, unavailable: why it cannot be measured, and whether for lack of data
 """
 
@@ -25,11 +26,11 @@ from revconsole.training.questions import pace
 from revconsole.training.setup.training_state import TrainingState, prepare
 
 SPARE = 2
-"""So many times what a step needs has to be free on a GPU before an estimate trains there."""
+"""Multiple of a step's memory that must be free on a GPU before an estimate trains there."""
 
 
 def estimate(plan: Plan, *, data: Path) -> dict[str, Any]:
-    """Seconds and bytes of a run of the plan. Raises what `prepare` raises."""
+    """Seconds and bytes of a run of the plan. Raises as `prepare` does."""
     with devices.threads(plan.train.threads), precision.products(plan.train.precision):
         state = prepare(plan, data=data)
         needed = _step_bytes(state)
@@ -39,11 +40,11 @@ def estimate(plan: Plan, *, data: Path) -> dict[str, Any]:
 
 
 def _refuse_crowded(device: str, needed: int | None, free: int) -> None:
-    """Raise RunFailed where steps of an estimate might take the memory that a run on the same GPU needs next."""
+    """Raise RunFailed if an estimate might take memory that a run on the same GPU needs."""
     if needed is None or free < SPARE * needed:
-        wanted = "nobody knows how much" if needed is None else size(needed)
+        need = "nobody knows how much" if needed is None else size(needed)
         raise RunFailed(
-            f"not measured: a step needs {wanted}, and {device} has {size(free)} free; twice as much is wanted, as a run "
+            f"not measured: a step needs {need}, and {device} has {size(free)} free; twice as much is wanted, as a run "
             "may be training there"
         )
 
@@ -56,7 +57,7 @@ def _step_bytes(state: TrainingState) -> int | None:
 
 
 def serve(questions: IO[str], answers: IO[str]) -> None:
-    """Answer until there is no question."""
+    """Answer questions until the input ends."""
     for line in questions:
         answers.write(json.dumps(_answer(line)) + "\n")
         answers.flush()
@@ -69,11 +70,11 @@ def _answer(line: str) -> dict[str, Any]:
         return {"error": str(error), "unavailable": isinstance(error, DataUnavailable)}
     except (MemoryError, torch.OutOfMemoryError):
         return {"error": "it needs more memory than there is", "unavailable": False}
-    except Exception as error:  # noqa: BLE001  whatever it is, the other process says it
+    except Exception as error:  # noqa: BLE001  the other process reports it
         return {"error": f"{type(error).__name__}: {error}", "unavailable": False}
 
 
 if __name__ == "__main__":
     own = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever else is printed is no answer
+    os.dup2(2, 1)  # other output must not mix with the answers
     serve(sys.stdin, own)

@@ -1,6 +1,7 @@
-"""Examination: `python -m revconsole.training.questions.examination` reads plans, a line of JSON each, and answers each with a line.
+"""Examination: `python -m revconsole.training.questions.examination` reads plans as lines of JSON and answers each
+with a line.
 
-What it answers is in `revconsole.records.settings.verdict`; what it looks at, in `readiness`.
+`revconsole.records.settings.verdict` defines the answer; `readiness` makes the checks.
 """
 
 import json
@@ -17,25 +18,25 @@ from revconsole.training.questions.readiness import refuse_unready
 
 
 def serve(questions: IO[str], answers: IO[str]) -> None:
-    """Answer until there is no question."""
+    """Answer questions until the input ends."""
     for line in questions:
         answers.write(verdict.as_line(_problem(line)) + "\n")
         answers.flush()
 
 
 def _problem(line: str) -> RevconsoleError | None:
-    asked = json.loads(line)
+    question = json.loads(line)
     try:
-        plan, store = Plan.model_validate(asked["plan"]), RunStore(Path(asked["store"]))
-        refuse_unready(plan, store, own_code=asked["own_code"])
+        plan, store = Plan.model_validate(question["plan"]), RunStore(Path(question["store"]))
+        refuse_unready(plan, store, own_code=question["own_code"])
     except RevconsoleError as error:
         return error
-    except Exception as error:  # noqa: BLE001  whatever it is, the other process says it
+    except Exception as error:  # noqa: BLE001  the other process reports it
         return RevconsoleError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
     return None
 
 
 if __name__ == "__main__":
     own = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever else is printed is no answer
+    os.dup2(2, 1)  # other output must not mix with the answers
     serve(sys.stdin, own)

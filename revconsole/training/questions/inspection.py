@@ -1,4 +1,4 @@
-"""Inspection: what the weights of a checkpoint show of positions and attention, on images of the run's own test.
+"""Inspection: position encodings and attention of a checkpoint's weights, on test images of the run.
 
 Shapes: B images, N tokens of which G² are patches, D width, S pixels of height and width.
 """
@@ -23,31 +23,31 @@ from revconsole.training.setup.training_state import TrainingState
 
 
 def inspect(plan: Plan, checkpoints: CheckpointStore, *, data: Path, images: int) -> Inspection:
-    """The first test image of each of the first `images` classes goes through the best epoch's weights.
+    """Pass the first test image of each of the first `images` classes through the best epoch's weights.
 
-    data: the folder that datasets live in. Raises what `reopen` raises.
+    data: folder of the datasets. Raises as `reopen` does.
     """
     with devices.threads(plan.train.threads):
-        found = reopen(plan, checkpoints, data=data)
-        model = found.state.judged.eval()
+        reopened = reopen(plan, checkpoints, data=data)
+        model = reopened.state.judged.eval()
         return Inspection(
-            epoch=found.epoch,
-            step=found.step,
-            best=found.best,
+            epoch=reopened.epoch,
+            step=reopened.step,
+            best=reopened.best,
             positions=positions(model),
-            attention=attention(found.state, model, images),
+            attention=attention(reopened.state, model, images),
         )
 
 
 def positions(model: nn.Module) -> Positions | str:
-    """The position encodings that a model adds to its tokens, or why there are none to show."""
+    """The position encodings that a model adds to its tokens, or why there are none."""
     table = getattr(model, "pos_embed", None)
     if not isinstance(table, Tensor) or table.ndim != 3:
         return "it adds no position encodings to its tokens"
-    side, before = _grid(table.shape[1])
+    side, prefix_tokens = _grid(table.shape[1])
     if side < 2:
         return "it has one token"
-    patches = table.detach()[0, before:]
+    patches = table.detach()[0, prefix_tokens:]
     directions = F.normalize(patches, dim=-1)
     return Positions(
         kind="learned" if table.requires_grad else "fixed",
@@ -58,39 +58,39 @@ def positions(model: nn.Module) -> Positions | str:
 
 
 def attention(state: TrainingState, model: nn.Module, images: int) -> AttentionRollout | str:
-    """The rollout of some test images, or why there is none to show."""
+    """The attention rollout of some test images, or why there is none."""
     split, names = state.data.test, state.data.names
     if split.images.shape[1] not in {1, 3}:
         return "its images are not pictures of one or three channels"
     chosen = _first_of_each_class(split.labels, images)
     pixels = split.images[chosen]
-    seen = resized(
+    inputs = resized(
         split.preparation.standardisation(moved(pixels, split.device)), state.plan.image_size
     )
-    with torch.inference_mode(), Attentions() as found:
-        called = model(seen).argmax(dim=1)
-    if problem := _no_rollout(found.weights, len(seen)):
+    with torch.inference_mode(), Attentions() as attentions:
+        predictions = model(inputs).argmax(dim=1)
+    if problem := _no_rollout(attentions.weights, len(inputs)):
         return problem
-    rolled = rollout(found.weights)
-    side, before = _grid(rolled.shape[-1])
+    rolled = rollout(attentions.weights)
+    side, prefix_tokens = _grid(rolled.shape[-1])
     of_class = getattr(model, "cls_token", None) is not None
-    shares = (rolled[:, 0] if of_class else rolled.mean(dim=1))[:, before:]
+    shares = (rolled[:, 0] if of_class else rolled.mean(dim=1))[:, prefix_tokens:]
     shares = shares / shares.sum(dim=-1, keepdim=True)
     return AttentionRollout(
         of="the class token" if of_class else "the mean over all tokens",
-        blocks=len(found.weights),
+        blocks=len(attentions.weights),
         side=side,
         images=tuple(
             Attended(
                 picture=Picture(rows=colours(image), caption=names[label]),
                 truth=names[label],
-                called=names[answer],
+                called=names[prediction],
                 shares=share.tolist(),
             )
-            for image, label, answer, share in zip(
+            for image, label, prediction, share in zip(
                 pixels.float().div(255).expand(-1, 3, -1, -1),
                 split.labels[chosen].tolist(),
-                called.tolist(),
+                predictions.tolist(),
                 shares.reshape(-1, side, side),
                 strict=True,
             )
@@ -99,11 +99,11 @@ def attention(state: TrainingState, model: nn.Module, images: int) -> AttentionR
 
 
 def _no_rollout(weights: list[Tensor], images: int) -> str:
-    """Why there is nothing to roll out; empty where there is."""
+    """Why the attention cannot be rolled out; empty if it can."""
     if not weights:
         return "no softmax attention over the whole image was found in it"
-    shapes = {tuple(each.shape[-2:]) for each in weights}
-    if any(each.ndim != 4 or len(each) != images for each in weights):
+    shapes = {tuple(matrix.shape[-2:]) for matrix in weights}
+    if any(matrix.ndim != 4 or len(matrix) != images for matrix in weights):
         return "its attention looks at windows of the image, not at all of it"
     if len(shapes) > 1:
         return "the number of its tokens changes from block to block"
@@ -114,12 +114,12 @@ def _no_rollout(weights: list[Tensor], images: int) -> str:
 
 
 def _grid(tokens: int) -> tuple[int, int]:
-    """Tokens on a side of the square grid, and how many tokens stand before it."""
+    """(tokens per side of the square grid, tokens before the grid)."""
     side = math.isqrt(tokens)
     return side, tokens - side * side
 
 
 def _first_of_each_class(labels: Tensor, most: int) -> Tensor:
-    """Indices of the first image of each class, of `most` classes at most, in the order of classes."""
-    there = torch.unique(labels)[:most]
-    return torch.stack([(labels == label).nonzero()[0, 0] for label in there])
+    """Indices of the first image of each class, for at most `most` classes, in class order."""
+    classes = torch.unique(labels)[:most]
+    return torch.stack([(labels == label).nonzero()[0, 0] for label in classes])

@@ -1,9 +1,9 @@
-"""Pace: how long a whole run would take, from a few of its own steps on this machine.
+"""Pace: the duration of a whole run, from a few of its own steps on this machine.
 
-    seconds = steps · a training step + images evaluated · an evaluation + checkpoints · one + probes · one
+    seconds = steps · training step + evaluated images · evaluation + checkpoints · one + probes · one
 
-A step begins with the making of its batch. Of a support vector machine it is the fit alone. What is done once (importing,
-reading data, auditing) is not in it.
+A step includes the preparation of its batch. For a support vector machine only the fit counts. Work done once
+(importing, reading data, auditing) is not included.
 """
 
 import time
@@ -28,24 +28,26 @@ from revconsole.training.step.progress import Progress
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
 WARM_UP, LEAST, MOST = 1, 3, 9
-"""Steps before the clock is read, as the first of all allocates and compiles; and how many after, at least and at most."""
+"""Untimed steps, which allocate and compile, and the least and most timed steps after them."""
 ENOUGH_SECONDS = 2.0
-"""Of steps timed: beyond it the least will do."""
+"""Total of timed steps after which LEAST of them suffice."""
 
 
 def forecast_seconds(plan: Plan, *, data: Path) -> float:
-    """Seconds that a run would train, evaluate, save and probe. data: the folder of the datasets. Raises what `prepare` raises."""
+    """Seconds that a run would train, evaluate, save and probe. data: folder of the datasets. Raises as `prepare`
+    does.
+    """
     with devices.threads(plan.train.threads), precision.products(plan.train.precision):
         return seconds_of(prepare(plan, data=data))
 
 
 def seconds_of(state: TrainingState) -> float:
-    """The same of a plan that is realised already. It trains a few steps."""
+    """Seconds of a run from its realised state; trains a few steps on it."""
     if state.fitted:
         check_pairs(state)
         return forecast_fit_seconds(state)
     train, epochs = state.plan.train, state.plan.epochs
-    each, end = evaluated(state)
+    per_epoch, at_end = evaluated(state)
     saved = epochs // train.checkpoint_epochs + state.steps // (
         train.checkpoint_steps or state.steps + 1
     )
@@ -56,39 +58,39 @@ def seconds_of(state: TrainingState) -> float:
     )
     return (
         _step_seconds(state) * state.steps
-        + image_seconds(state) * (each * epochs + end)
+        + image_seconds(state) * (per_epoch * epochs + at_end)
         + _checkpoint_seconds(state) * saved
         + (measure(state).seconds * probed if probed else 0.0)
     )  # fmt: skip
 
 
 def _step_seconds(state: TrainingState) -> float:
-    """The median of a few training steps, each from asking for its batch to the update."""
-    found: list[float] = []
+    """Median seconds of a few training steps, each from requesting its batch to the update."""
+    timings: list[float] = []
     with closing(_batches(state)) as batches:
-        while len(found) < WARM_UP + MOST:
+        while len(timings) < WARM_UP + MOST:
             began = time.perf_counter()
             batch = next(batches, None)
             if batch is None:
                 break
-            step = compute_gradients(state, len(found) + 1, 1, images=batch[0], labels=batch[1])
+            step = compute_gradients(state, len(timings) + 1, 1, images=batch[0], labels=batch[1])
             update_weights(state, step)
             step.loss.item()  # waits for the device
-            found.append(time.perf_counter() - began)
-            timed = found[WARM_UP:]
+            timings.append(time.perf_counter() - began)
+            timed = timings[WARM_UP:]
             if len(timed) >= LEAST and sum(timed) > ENOUGH_SECONDS:
                 break
-    return median(found[WARM_UP:] or found)
+    return median(timings[WARM_UP:] or timings)
 
 
 def _batches(state: TrainingState) -> Generator[tuple[Tensor, Tensor], None, None]:
-    """Those of the first epochs."""
+    """Training batches of the plan's epochs, from the first on."""
     for epoch in range(1, state.plan.epochs + 1):
         yield from state.training_batches(epoch)
 
 
 def _checkpoint_seconds(state: TrainingState) -> float:
-    """To write one; nothing where there is no room to try."""
+    """Seconds to write a checkpoint; 0 if there is no space to try."""
     with TemporaryDirectory() as folder:
         policy = CheckpointPolicy(state, CheckpointStore(Path(folder)), lambda _: None)
         return _timed(policy.save)

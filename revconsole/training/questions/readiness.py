@@ -1,7 +1,7 @@
-"""Readiness: whether a plan can be trained here, as far as its device, its model and its first weights tell.
+"""Readiness: whether a plan can be trained here, according to its device, model and initial weights.
 
-The model is built as a run would build it and let go again; nothing is trained, downloaded or created. What needs no
-torch to be known (data, names, files) is judged before, in `revconsole.lab.judging`.
+The model is built as in a run and discarded; nothing is trained, downloaded or created. What needs no torch (data,
+names, files) is checked earlier, in `revconsole.lab.judging`.
 
 Shapes: B images, C channels, S pixels of height and width.
 """
@@ -25,12 +25,12 @@ from revconsole.training.setup.build import build_learner
 
 
 def refuse_unready(plan: Plan, store: RunStore, *, own_code: bool) -> None:
-    """Raise what a run of the plan would raise before its first step, as far as it can be told without its images.
+    """Raise what a run of the plan would raise before its first step, as far as that is known without its images.
 
-    own_code: whether a model of somebody's own may be built, which runs their code; otherwise it is not judged.
-    Raises DeviceUnavailable, ProfileError, UnknownName, NotInvertible or DataUnavailable, with one sentence.
+    own_code: whether a user's own model may be built, which executes their code; otherwise it is not checked. Raises
+    DeviceUnavailable, ProfileError, UnknownName, NotInvertible or DataUnavailable, with one sentence.
     """
-    # A GPU is not asked for what it can: CUDA would begin here, before the run has set its switches.
+    # A GPU is not queried, because that would initialise CUDA before the run has set its switches.
     name = "cpu" if isinstance(plan.model, Svm) else plan.train.device
     devices.refuse_missing(name)
     if name == "cpu" or (name == "auto" and devices.available() == ["cpu"]):
@@ -41,7 +41,7 @@ def refuse_unready(plan: Plan, store: RunStore, *, own_code: bool) -> None:
         _judge_model(plan, store)
     except (MemoryError, RuntimeError) as error:
         if not ran_out(error):
-            raise  # for want of room nothing can be told here; the run will know
+            raise  # without memory nothing can be checked here; the run itself will
 
     if isinstance(plan.model, TimmModel) and plan.model.pretrained is True:
         timm.refuse_unpublished(plan.model)
@@ -60,12 +60,14 @@ def _judge_model(plan: Plan, store: RunStore) -> None:
 
 
 def _built(plan: Plan) -> nn.Module:
-    """The learner, with weights of a file but without any that are downloaded or another run's."""
+    """The learner with weights of a file, but without downloaded ones or those of another run."""
     none: dict[str, object] = {"pretrained_sha256": None}
     none["pretrained"] = False if isinstance(plan.model, TimmModel) else None
-    known = {name: value for name, value in none.items() if hasattr(plan.model, name)}
+    applicable = {name: value for name, value in none.items() if hasattr(plan.model, name)}
     try:
-        return build_learner(plan.model_copy(update={"model": plan.model.model_copy(update=known)}))
+        return build_learner(
+            plan.model_copy(update={"model": plan.model.model_copy(update=applicable)})
+        )
     except (RevconsoleError, MemoryError):
         raise
     except Exception as error:
@@ -78,11 +80,11 @@ def _built(plan: Plan) -> nn.Module:
 
 
 def _refuse_blind(plan: Plan, model: nn.Module) -> None:
-    """Raise ProfileError where rows or columns of an image change nothing in what somebody's own model says."""
+    """Raise ProfileError if rows or columns of an image do not affect the output of a user's own model."""
     if not objective_of(plan).labelled:
         return
-    found = seen(model, plan.facts.channels, plan.image_size)
-    if found is not None and (missed := left_out(found)):
+    sight = seen(model, plan.facts.channels, plan.image_size)
+    if sight is not None and (missed := left_out(sight)):
         raise ProfileError(
             "the plan",
             "data.image_size",

@@ -1,4 +1,4 @@
-"""Samples: the data of a plan to look at, before and after preparation, without a model.
+"""Samples: the data of a plan for display, before and after preparation, without a model.
 
 Shapes: B images, C channels, S pixels of height and width.
 """
@@ -26,15 +26,15 @@ from revconsole.records.settings.plan import Plan
 from revconsole.training.objectives import objective_of
 
 CLASS_COLOURS: tuple[Colour, ...] = ((255, 190, 80), (70, 110, 200))
-"""Of points: the first bright and the second dark, so that they differ without colour, too."""
+"""Colours of points: the first bright and the second dark, so that they also differ without colour."""
 MOST_POINTS = 600
 
 
 def samples(plan: Plan, *, data: Path, count: int, side: int, page: int = 0) -> Samples:
-    """Some training images in the order a run of the plan is shown them, each at most `side` pixels wide.
+    """Some training images in the order in which a run sees them, each at most `side` pixels wide.
 
-    data: the folder that datasets live in. page: of so many images each, from 0; epoch follows epoch.
-    Raises what `open_data` raises.
+    data: folder of the datasets. page: page of `count` images, from 0; it continues over epochs. Raises as
+    `open_data` does.
     """
     notes: list[str] = []
     opened = open_data(plan.data, folder=data, device="cpu", say=notes.append)
@@ -46,13 +46,13 @@ def samples(plan: Plan, *, data: Path, count: int, side: int, page: int = 0) -> 
     size = min(MOST_POINTS if points else count, len(opened.train))
     before, plain = _page(_unprepared(opened.train), plan, size, page)
     after, labels = _page(opened.train, plan, size, page)
-    seen = _stretched(resized(after, plan.image_size), points=points)
+    prepared = _stretched(resized(after, plan.image_size), points=points)
     draw = _scatter if points else _pictures
     return Samples(
         dataset=plan.data.dataset,
         shape=(*opened.train.images.shape[1:],),
         before=draw(before, plain, opened.names, side),
-        after=draw(seen, labels, opened.names, side),
+        after=draw(prepared, labels, opened.names, side),
         counts=_counts(opened),
         mean=opened.mean,
         std=opened.std,
@@ -63,7 +63,7 @@ def samples(plan: Plan, *, data: Path, count: int, side: int, page: int = 0) -> 
 
 
 def _page(split: OpenedSplit, plan: Plan, size: int, page: int) -> tuple[Tensor, Tensor]:
-    """As many images and their classes, cut from the very batches of training; an epoch's last page may be shorter."""
+    """The images and classes of a page, taken from the training batches; an epoch's last page may be shorter."""
     epoch, number = divmod(page, -(-len(split) // size))
     first, skipped = divmod(number * size, plan.train.batch)
     images, labels = split.images[:0], split.labels[:0]
@@ -77,15 +77,15 @@ def _page(split: OpenedSplit, plan: Plan, size: int, page: int) -> tuple[Tensor,
 
 
 def _unprepared(split: OpenedSplit) -> OpenedSplit:
-    """The same images, in the same order, as they are stored, in [0, 1]."""
-    how = split.preparation.augmentation
-    repeats = None if how is None else type(how)(repeats=how.repeats)
+    """The split without preparation: the same images in the same order, in [0, 1]."""
+    augmentation = split.preparation.augmentation
+    repeats = None if augmentation is None else type(augmentation)(repeats=augmentation.repeats)
     plain = Standardisation(shift=torch.zeros(1, 1, 1), scale=torch.full((1, 1, 1), 255.0))
     return replace(split, preparation=Preparation(standardisation=plain, augmentation=repeats))
 
 
 def _stretched(images: Tensor, *, points: bool) -> Tensor:
-    """Each image (each coordinate, of points) brought to [0, 1]."""
+    """Each image (each coordinate, for points) scaled to [0, 1]."""
     dims = (0, 2, 3) if points else (1, 2, 3)
     low, high = images.amin(dims, keepdim=True), images.amax(dims, keepdim=True)
     return (images - low) / (high - low).clamp_min(1e-9)
@@ -94,7 +94,7 @@ def _stretched(images: Tensor, *, points: bool) -> Tensor:
 def _pictures(
     images: Tensor, labels: Tensor, names: tuple[str, ...], side: int
 ) -> tuple[Picture, ...]:
-    """One picture of each image; of six channels, both patches side by side."""
+    """One picture per image; for six channels, both patches side by side."""
     if images.shape[-1] > side:
         images = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
     channels = images.shape[1]
@@ -108,7 +108,7 @@ def _pictures(
 
 
 def colours(image: Tensor) -> tuple[tuple[Colour, ...], ...]:
-    """Red, green and blue of every pixel of an image (3, S, S) of [0, 1]."""
+    """Red, green and blue of every pixel of an image (3, S, S) in [0, 1]."""
     levels = image.clamp(0, 1).mul(255).round().to(torch.int64).permute(1, 2, 0).tolist()
     return tuple(tuple((red, green, blue) for red, green, blue in row) for row in levels)
 
@@ -116,7 +116,7 @@ def colours(image: Tensor) -> tuple[tuple[Colour, ...], ...]:
 def _scatter(
     images: Tensor, labels: Tensor, names: tuple[str, ...], side: int
 ) -> tuple[Picture, ...]:
-    """One picture of all points, the second coordinate upwards."""
+    """One picture of all points, with the second coordinate upwards."""
     canvas = torch.zeros(3, side, side)
     places = images.flatten(1).clamp(0, 1).mul(side - 1).round().long()
     for (right, up), label in zip(places.tolist(), labels.tolist(), strict=True):
@@ -125,10 +125,10 @@ def _scatter(
 
 
 def _counts(opened: OpenedData) -> dict[str, dict[str, int]]:
-    """How many images of each class, in each split."""
-    found = {}
+    """Number of images of each class, by split."""
+    by_split = {}
     splits = {"training": opened.train, "validation": opened.validation, "test": opened.test}
     for part, split in splits.items():
         counts = torch.bincount(split.labels, minlength=len(opened.names)).tolist()
-        found[part] = dict(zip(opened.names, counts, strict=True))
-    return found
+        by_split[part] = dict(zip(opened.names, counts, strict=True))
+    return by_split

@@ -1,6 +1,6 @@
-"""Which of timm's models can be rewired: each is built without memory for weights and run once.
+"""Survey: which of timm's models can be rewired; each is built without memory for weights and run once.
 
-Models share nothing, so they are surveyed in as many processes as are asked for.
+Models are independent, so they can be surveyed in several processes.
 """
 
 import contextlib
@@ -22,12 +22,12 @@ from revconsole.reversible.branches import WHOLE, note
 from revconsole.reversible.ends import joins
 from revconsole.reversible.rewire import surveys
 
-# One scheme stands for each way of asking: any block, attention and MLP apart, both streams joined.
-ASKED = (Bdia(), Additive(fuse="mean"), Additive(fuse="concat"))
+# One scheme for each requirement: any block; attention and MLP apart; both streams concatenated.
+REQUIREMENTS = (Bdia(), Additive(fuse="mean"), Additive(fuse="concat"))
 
 
 def survey_models(names: Sequence[str], *, jobs: int) -> Iterator[Surveyed]:
-    """What each model allows, in the order they are done; `jobs` processes, 1 for none of its own."""
+    """The survey of each model, in order of completion. jobs: number of processes; 1 uses this one."""
     if jobs == 1 or len(names) < 2 * jobs:
         yield from map(survey_model, names)
         return
@@ -42,27 +42,27 @@ def survey_models(names: Sequence[str], *, jobs: int) -> Iterator[Surveyed]:
 
 
 def survey_model(name: str) -> Surveyed:
-    """What one model allows."""
+    """The survey of one model."""
     family = timm.models.model_entrypoint(name).__module__.rpartition(".")[2]
     try:
         with _quietly(), torch.device("meta"):
-            one, two, joined = surveys(timm.create_model(name), ASKED)
+            any_block, two_branches, joined = surveys(timm.create_model(name), REQUIREMENTS)
     except Exception as error:  # noqa: BLE001  timm's constructors raise anything; one must not end the list
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         return Surveyed(model=name, family=family, left={"": f"could not be built ({reason})"})
     return Surveyed(
         model=name,
         family=family,
-        blocks=_blocks(one),
-        blocks_of_two=_blocks(two),
+        blocks=_blocks(any_block),
+        blocks_of_two=_blocks(two_branches),
         blocks_joined=_blocks(joined),
-        stacks=dict(one.fit),
-        left=dict(one.unwired),
+        stacks=dict(any_block.fit),
+        left=dict(any_block.unwired),
     )
 
 
 def scheme_groups() -> dict[str, list[str]]:
-    """Names of the schemes by what they ask of a block: `one` branch, or `two`."""
+    """Names of the schemes by their requirement: `one` branch, `two`, or both streams `joined`."""
     block = nn.Identity()
     note(block, WHOLE)
     groups: dict[str, list[str]] = {"one": [], "two": []}
@@ -77,8 +77,8 @@ def scheme_groups() -> dict[str, list[str]]:
     return groups
 
 
-def _blocks(found: Survey) -> int:
-    return sum(found.fit.values())
+def _blocks(one_survey: Survey) -> int:
+    return sum(one_survey.fit.values())
 
 
 def _alone() -> None:
@@ -87,7 +87,7 @@ def _alone() -> None:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the notes of timm's constructors."""
+    """A context that suppresses messages of timm's constructors."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():

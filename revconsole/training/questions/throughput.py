@@ -1,4 +1,4 @@
-"""Throughput: how many images a second the data of a plan makes alone, its model takes alone, and both do together."""
+"""Throughput: images per second of a plan's data alone, its model alone, and both together."""
 
 import statistics
 import time
@@ -18,19 +18,19 @@ from revconsole.training.setup.training_state import TrainingState, prepare
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
 Endless = Generator[tuple[Tensor, Tensor], None, None]
-"""Images and labels."""
+"""An endless iterator of (images, labels)."""
 
 WARM_BATCHES = 2
-"""Not measured: libraries are loaded and memory is found in them, and batches made ahead begin to wait."""
+"""Unmeasured batches, during which libraries load and prefetching starts."""
 LEAST_BATCHES = 5
 IN_A_ROW = 3
-"""Batches of one kind before the next kind's turn: what else the machine does meets all kinds alike."""
+"""Batches of one kind per turn; taking turns exposes all kinds to the same load of the machine."""
 
 
 def throughput(plan: Plan, *, data: Path, seconds: float) -> Throughput:
-    """Prepare training batches for that long, and at least five of them.
+    """Prepare training batches for `seconds`, at least five of them.
 
-    data: the folder that datasets live in. Raises what `open_data` raises.
+    data: folder of the datasets. Raises as `open_data` does.
     """
     device = devices.choose(plan.train.device)
     opened = open_data(plan.data, folder=data, device=device)
@@ -54,10 +54,10 @@ def throughput(plan: Plan, *, data: Path, seconds: float) -> Throughput:
 
 
 def training_pace(plan: Plan, *, data: Path, seconds: float) -> Pace:
-    """Time the data alone, the model's step alone and both, in turn and equally often, that long for each on average.
+    """Time the data alone, the model's step alone and both together, in turns, `seconds` each on average.
 
-    The data alone is made where it is asked for; for both it is made as the plan has it, ahead or not.
-    Raises what `prepare` raises.
+    The data alone is prepared on demand; together with the model it is prepared as in the plan, ahead or not. Raises
+    as `prepare` does.
     """
     with devices.threads(plan.train.threads), precision.products(plan.train.precision):
         state = prepare(plan, data=data)
@@ -88,7 +88,7 @@ def training_pace(plan: Plan, *, data: Path, seconds: float) -> Pace:
 def _in_turn(
     kinds: tuple[Callable[[], object], ...], device: torch.device, seconds: float
 ) -> list[list[float]]:
-    """Seconds that each took each time, to and fro, the first of each turn unmeasured."""
+    """Seconds of each repetition of each kind, in alternating order; the first repetition of each turn is unmeasured."""
     took: list[list[float]] = [[] for _ in kinds]
     for kind in kinds:
         for _ in range(WARM_BATCHES):
@@ -96,22 +96,22 @@ def _in_turn(
     turn = 0
     while len(took[0]) < LEAST_BATCHES or sum(map(sum, took)) < len(kinds) * seconds:
         order = list(zip(kinds, took, strict=True))
-        for kind, found in order if turn % 2 else reversed(order):
+        for kind, timings in order if turn % 2 else reversed(order):
             kind()
-            found += [_timed(kind, device) for _ in range(IN_A_ROW)]
+            timings += [_timed(kind, device) for _ in range(IN_A_ROW)]
         turn += 1
     return took
 
 
 def _step(state: TrainingState, images: Tensor, labels: Tensor) -> None:
-    """One training step; the loss is read, as in a run on the CPU, and so waited for."""
+    """One training step, including the wait for its loss."""
     step = compute_gradients(state, 1, 1, images=images, labels=labels)
     update_weights(state, step)
     step.loss.item()
 
 
 def _endless(split: OpenedSplit, plan: Plan, *, prefetch: int | None) -> Endless:
-    """Full batches without end, epoch after epoch, at the size that the model sees."""
+    """Full batches of the model's image size, epoch after epoch."""
     size = min(plan.train.batch, len(split))
     epochs = (
         batches(

@@ -1,6 +1,6 @@
-"""Verify: a plan, or somebody's own model, realised and audited on one batch of its own data.
+"""Verify: a plan or a user's own model, realised and audited on one batch of its data.
 
-What is checked, and how, is in `revconsole.reversible.audit`. At launch a light form of it runs and warns.
+`revconsole.reversible.audit` defines the checks. A light form runs at launch and warns.
 
 Shapes: B images, C channels, S pixels of height and width.
 """
@@ -27,14 +27,14 @@ from revconsole.training.machine.shortage import ran_out, release_memory
 from revconsole.training.setup.training_state import TrainingState, prepare
 
 MOST_IMAGES = 64
-"""Of a batch: enough for every check."""
+"""Images of the audited batch; enough for every check."""
 LAUNCH_SECONDS = 2.0
-"""Of work, after which a launch begins no further check: a large model is tried on the first only."""
+"""Seconds of work after which a launch starts no further check; a large model gets only the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """Random images for a model whose data is not at hand: side in pixels, channels, classes."""
+    """Random images for a model without data: side in pixels, channels, classes."""
 
     size: int
     channels: int
@@ -44,9 +44,8 @@ class Shape:
 def verify(plan: Plan, *, data: Path, light: bool = False) -> Iterator[Check]:
     """Realise a plan and audit its model in the plan's precision, on the first batch of its first epoch.
 
-    Of a plan without labels the network is checked as a classifier: it is what remains. data: the folder that
-    datasets live in.
-    Raises what `prepare` raises, and ProfileError for a model that is fitted.
+    For a plan without labels the network is checked as a classifier, its later use. data: folder of the datasets.
+    Raises as `prepare` does, and ProfileError for a fitted model.
     """
     if isinstance(plan.model, Svm):
         raise ProfileError(
@@ -60,11 +59,11 @@ def verify(plan: Plan, *, data: Path, light: bool = False) -> Iterator[Check]:
 
 
 def at_launch(state: TrainingState) -> Iterator[Advised]:
-    """What the light form finds wrong, for the log of a run; nothing if the plan turns it off.
+    """Advice from the light audit, for the log of a run; none if the plan turns it off.
 
-    The run is left as it was, to the bit, and goes on whatever is found. What the probe of a reversible run says
-    of its gradients before the first step is not said twice, nor what `train.freeze` freezes. The checks are a
-    classifier's: a learner without labels is let be, and `verify` looks at its network.
+    The run is left unchanged to the bit and goes on in any case. Findings that the probe of a reversible run reports
+    itself are omitted, as are parameters frozen by `train.freeze`. The checks apply to classifiers, so a learner
+    without labels is skipped.
     """
     if not state.plan.train.audit or state.fitted or not state.objective.labelled:
         return
@@ -87,9 +86,9 @@ def verify_own(
 ) -> Iterator[Check]:
     """Audit the model that `python:package.module:function` returns.
 
-    plan: whose data, seed, precision, device and threads are used. shape: of random images instead.
-    Raises ProfileError or UnknownName for a source that names no model, and RevconsoleError, with where it
-    happened, for what the function or the model raises; the traceback is then in a file.
+    plan: source of data, seed, precision, device and threads. shape: of random images to use instead. Raises
+    ProfileError or UnknownName for a source that names no model, and RevconsoleError, with the place, for errors in
+    the user's code; the traceback is then in a file.
     """
     with devices.threads(plan.train.threads), working_folder_importable(), blamed(source):
         device = devices.choose(plan.train.device)
@@ -103,7 +102,7 @@ def verify_own(
 
 
 def load_own(source: str, **offered: int) -> nn.Module:
-    """The model that a function of somebody's own returns, given those of `offered` that it asks for."""
+    """The model returned by a user's function, called with those of the `offered` arguments that it accepts."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(key(0, "init"))
         return made(source, where=WHERE, key="", **offered)
@@ -122,7 +121,7 @@ def _checks(state: TrainingState, *, light: bool, seconds: float = math.inf) -> 
 
 
 def _advised(check: Check) -> Advised:
-    """A high first loss costs some steps; whatever else fails makes the run not what it says it is."""
+    """Advice for a failed check: a high first loss is a warning, any other failure an alarm."""
     if check.level == "note":
         return Advised(level="note", text=f"{check.name}: {check.figure}; {check.advice}")
     return Advised(
@@ -133,7 +132,7 @@ def _advised(check: Check) -> Advised:
 
 
 def _batch(plan: Plan, device: torch.device, data: Path) -> tuple[Tensor, Tensor, int]:
-    """The first images of the plan's data, as a run would see them, (B, C, S, S), their labels, and the classes."""
+    """The first images of the plan's data as a run sees them, (B, C, S, S), their labels, and the number of classes."""
     opened = open_data(plan.data, folder=data, device=device)
     order = batches(opened.train, batch=plan.train.batch, seed=plan.seed, epoch=0, first=0)
     _, images, labels = next(iter(order))

@@ -1,1 +1,1 @@
-"""What a run needs before its first step and keeps to its last: model, optimiser, schedule, draws."""
+"""What a run needs from its first step to its last: model, optimiser, schedule, draws."""

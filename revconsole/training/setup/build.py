@@ -1,6 +1,6 @@
-"""The model of a plan: an architecture, then the wiring of its blocks. The two know nothing of each other.
+"""Build: the model of a plan, as an architecture and then the wiring of its blocks, which are independent.
 
-Where an example has several views, the architecture is the trunk that sees each of them (`models/_views`).
+If an example has several views, the architecture is the trunk that processes each of them (`models/_views`).
 """
 
 import math
@@ -30,13 +30,12 @@ from revconsole.training.setup.freezing import freeze
 
 
 def build_model(plan: Plan) -> nn.Module:
-    """The model with its first weights, on the default device, in training mode; a head reads its features.
+    """The model with its initial weights, on the default device, in training mode.
 
-    Weights of a run that it is to start from are loaded later, where the store is known (`starts`).
-    Weights are drawn from (seed, "init") on the CPU, architecture first: every scheme starts from the same
-    blocks, and the generators of the process are left as they were.
-    Raises UnknownName, ProfileError or DataUnavailable (see the architecture), and NotInvertible where the
-    scheme does not suit it.
+    Weights are drawn from (seed, "init") on the CPU, architecture first, so that every scheme starts from the same
+    blocks; the generators of the process are left unchanged. Weights of another run are loaded later, when the store
+    is known (`starts`). Raises UnknownName, ProfileError or DataUnavailable (see the architecture), and NotInvertible
+    if the scheme does not suit it.
     """
     architecture = import_module(f"revconsole.models.{plan.model.architecture}")
     facts, views = plan.facts, plan.data.views
@@ -54,22 +53,21 @@ def build_model(plan: Plan) -> nn.Module:
 
 
 def build_learner(plan: Plan) -> nn.Module:
-    """The model with whatever the plan's objective adds to it. Raises what `build_model` raises."""
+    """The model with the additions of the plan's objective. Raises as `build_model` does."""
     return objective_of(plan).learner(build_model(plan), seed=plan.seed)
 
 
 def without_memory(plan: Plan) -> nn.Module:
-    """The planned learner with its shapes and without its weights, on the `meta` device; no file is read.
+    """The planned learner on the `meta` device: shapes without weights. No file is read.
 
-    A model of somebody's own is built as it is: their code may look at values.
-    Raises what `build_model` raises.
+    A user's own model is built on the CPU, because its code may read values. Raises as `build_model` does.
     """
     with torch.device("cpu" if isinstance(plan.model, Python) else "meta"):
         return build_learner(drawn(plan))
 
 
 def drawn(plan: Plan) -> Plan:
-    """The plan with drawn weights, where it would read them from a file or a run."""
+    """The plan with random initial weights in place of weights from a file or run."""
     none: dict[str, object] = {"pretrained_sha256": None}
     match plan.model:
         case TimmModel():
@@ -88,7 +86,7 @@ def scheme_of(plan: Plan) -> Scheme:
 
 
 def _shared(model: nn.Module, plan: Plan) -> nn.Module:
-    """The model as a trunk for every view, wired, with one head over all."""
+    """The model as a wired trunk for every view, with one head over all."""
     trunk = without_head(model)
     image = _example(trunk, plan)
     if image is None:
@@ -103,7 +101,7 @@ def _shared(model: nn.Module, plan: Plan) -> nn.Module:
 
 
 def _wired(model: nn.Module, plan: Plan) -> nn.Module:
-    """The model with its stacks rewired; the plain network with everything kept is what it already is."""
+    """The model with its stacks rewired; unchanged for the plain network with stored activations."""
     if plan.scheme.name == "residual" and plan.backward == "stored":
         return model
     backward: Backward = "checkpointed" if plan.backward == "auto" else plan.backward
@@ -118,8 +116,10 @@ def _wired(model: nn.Module, plan: Plan) -> nn.Module:
 
 
 def _example(model: nn.Module, plan: Plan) -> Tensor | None:
-    """One image (1, C, S, S), or one view, of the run's size, of the model's type and device; None without weights."""
-    weight = next((each for each in model.parameters() if each.is_floating_point()), None)
+    """One image (1, C, S, S), or one view, in the model's type and device; None for a model without weights."""
+    weight = next(
+        (parameter for parameter in model.parameters() if parameter.is_floating_point()), None
+    )
     if weight is None:
         return None
     shape = (1, plan.facts.channels // plan.data.views, plan.image_size, plan.image_size)
@@ -128,7 +128,7 @@ def _example(model: nn.Module, plan: Plan) -> Tensor | None:
 
 
 def _reverse_if_possible(stack: ReversibleSequence, autocast: torch.dtype | None) -> None:
-    """What all blocks do at first under `auto`; some then keep their streams or activations as memory allows."""
+    """The initial choice of `auto`: reverse all blocks if the precision allows it; memory decides later."""
     with suppress(NotInvertible):
         stack.require_digits(["reversible"] * len(stack.backwards), autocast=autocast)
         stack.backward = "reversible"

@@ -1,4 +1,4 @@
-"""Freezing: parameters that keep their first values, by pattern or all but the head."""
+"""Freezing: parameters that keep their initial values, selected by pattern or as everything but the head."""
 
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -10,28 +10,30 @@ from revconsole.errors import ProfileError
 
 BACKBONE = "backbone"
 HEADS = ("get_classifier", "head", "fc", "classifier")
-"""Where models keep their head: timm's method, and the usual names."""
+"""Names under which models keep their head: timm's method first, then the usual attributes."""
 KEY = "train.freeze"
 
 
-def freeze(model: nn.Module, asked: str | None) -> None:
-    """Stop the asked-for parameters from training; a batch norm that is frozen keeps its statistics and normalises by them.
+def freeze(model: nn.Module, selection: str | None) -> None:
+    """Exclude parameters from training; a frozen batch norm keeps its statistics and normalises by them.
 
-    asked: `backbone` for all but the head, or shell patterns of parameter names, separated by commas.
-    Raises ProfileError for a pattern that fits nothing, a model without a head, or where nothing would be left.
+    selection: `backbone` for everything but the head, or shell patterns of parameter names, separated by commas. Raises
+    ProfileError for a pattern without a match, a model without a head, or if nothing would train.
     """
-    if asked is None:
+    if selection is None:
         return
     names = [name for name, _ in model.named_parameters()]
-    frozen = _backbone(model) if asked == BACKBONE else _matching(asked, names)
+    frozen = _backbone(model) if selection == BACKBONE else _matching(selection, names)
     for name, parameter in model.named_parameters():
         if name in frozen:
             parameter.requires_grad_(False)
     for module in model.modules():
         if _frozen_norm(module):
-            module.register_forward_pre_hook(_by_its_statistics)
+            module.register_forward_pre_hook(_keep_in_evaluation)
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ProfileError("the plan", KEY, f"{asked!r} freezes everything, so nothing would train")
+        raise ProfileError(
+            "the plan", KEY, f"{selection!r} freezes everything, so nothing would train"
+        )
 
 
 def _frozen_norm(module: nn.Module) -> bool:
@@ -40,32 +42,32 @@ def _frozen_norm(module: nn.Module) -> bool:
     return not any(parameter.requires_grad for parameter in module.parameters())
 
 
-def _by_its_statistics(module: nn.Module, _: object) -> None:
-    """A hook, as whoever puts the model back into training puts all of its modules there."""
+def _keep_in_evaluation(module: nn.Module, _: object) -> None:
+    """Pre-forward hook: keeps a frozen BatchNorm in evaluation mode, because model.train() would reset it."""
     module.training = False
 
 
 def head_of(model: nn.Module) -> nn.Module | None:
-    """The part that tells classes apart, if it can be told."""
+    """The classifier head of a model; None if it cannot be identified."""
     return next((part for name in HEADS if (part := _part(model, name)) is not None), None)
 
 
-def _matching(asked: str, names: list[str]) -> set[str]:
+def _matching(patterns: str, names: list[str]) -> set[str]:
     frozen: set[str] = set()
-    for pattern in filter(None, (part.strip() for part in asked.split(","))):
-        found = {name for name in names if fnmatchcase(name, pattern)}
-        if not found:
+    for pattern in filter(None, (part.strip() for part in patterns.split(","))):
+        matches = {name for name in names if fnmatchcase(name, pattern)}
+        if not matches:
             near = get_close_matches(pattern, [BACKBONE, *names], n=3, cutoff=0.0)
             hint = " or ".join(repr(name) for name in near)
             raise ProfileError(
                 "the plan", KEY, f"no parameter is called {pattern!r}; did you mean {hint}?"
             )
-        frozen |= found
+        frozen |= matches
     return frozen
 
 
 def _backbone(model: nn.Module) -> set[str]:
-    """Names of all parameters outside the head."""
+    """Names of all parameters outside the head. Raises ProfileError if the model has no head."""
     head = head_of(model)
     if head is None:
         raise ProfileError(
@@ -78,7 +80,7 @@ def _backbone(model: nn.Module) -> set[str]:
 
 
 def _part(model: nn.Module, name: str) -> nn.Module | None:
-    """A part of the model, from an attribute or a method, if it has parameters."""
+    """A submodule with parameters, from an attribute or a method of the model; None if there is none."""
     part = getattr(model, name, None)
     if callable(part) and not isinstance(part, nn.Module):
         part = part()

@@ -1,7 +1,7 @@
-"""Norms over the batch: how many images a network needs at once to train, and what that asks of the batches.
+"""Norms over the batch: the least number of images a network trains on, and what follows for the batches.
 
-A BatchNorm over a map of one pixel takes its statistics over the images alone, and of a single image there are none:
-torch refuses to compute it. An epoch whose images do not divide by the batch may end with such a one.
+A BatchNorm over a map of one pixel computes its statistics over the images alone; for a single image torch refuses.
+An epoch whose images do not divide by the batch may end with a single one.
 """
 
 import torch
@@ -16,13 +16,13 @@ from revconsole.training.objectives import Objective
 from revconsole.training.setup.draws import Signs
 
 REFUSED = ("Expected more than 1 value per channel", "Expected more than 1 spatial element")
-"""How torch says that a norm has nothing to normalise."""
+"""Texts of torch's error for a norm with a single value."""
 FAR = 64
-"""How far from the batch asked for another is looked for."""
+"""Largest distance from the requested batch at which another batch is suggested."""
 
 
 def refuse_single(plan: Plan, least: int, images: int) -> None:
-    """Raise ProfileError where every micro-batch is of fewer images than the network needs."""
+    """Raise ProfileError if every micro-batch has fewer images than the network needs."""
     train = plan.train
     if images < least:
         raise ProfileError(
@@ -44,7 +44,7 @@ def refuse_single(plan: Plan, least: int, images: int) -> None:
 
 
 def refuse_rest(plan: Plan, least: int, images: int) -> None:
-    """Raise ProfileError where an epoch of so many images ends with fewer than the network needs."""
+    """Raise ProfileError if an epoch of `images` images ends with fewer than the network needs."""
     if shortest(plan, images, plan.train.batch) >= least:
         return
     raise ProfileError(
@@ -56,10 +56,10 @@ def refuse_rest(plan: Plan, least: int, images: int) -> None:
 
 
 def least_images(objective: Objective, model: nn.Module, plan: Plan) -> int:
-    """1, or 2 where the network cannot train on a single image.
+    """The least number of images the network trains on: 1, or 2 if a single image fails.
 
-    Tried, with noise of the plan's size, without a gradient; model and generators are left as they were.
-    Raises ProfileError where two images are too few as well: a norm over a single number of each.
+    Determined by a forward pass of zeros without gradients; model and generators are left unchanged. Raises
+    ProfileError if two images are too few as well, because a norm sees a single number per image.
     """
     if not any(isinstance(module, _NormBase | nn.GroupNorm) for module in model.modules()):
         return 1
@@ -75,35 +75,33 @@ def least_images(objective: Objective, model: nn.Module, plan: Plan) -> int:
 
 
 def shortest(plan: Plan, images: int, batch: int) -> int:
-    """Images of the smallest micro-batch that a run of the plan meets with that batch."""
+    """Images of the smallest micro-batch of a run with that batch."""
     micro = max(1, batch // plan.train.accumulate)
-    left = images % batch
+    remainder = images % batch
     cut = plan.train.steps is not None and plan.train.steps < -(-images // batch)
-    if not left or cut:
+    if not remainder or cut:
         return min(micro, images)
-    return min(left % micro or micro, left, micro)
+    return min(remainder % micro or micro, remainder, micro)
 
 
 def part_sizes(images: int, micro_batch: int, least: int) -> list[int]:
-    """How many images each micro-batch of a batch has: alike but for the last, which is joined to the one before it
-    where it would be fewer than `least`.
-    """
+    """Images of each micro-batch of a batch; a last one smaller than `least` is joined to the one before it."""
     sizes = [micro_batch] * (images // micro_batch)
-    left = images % micro_batch
-    if left and sizes and left < least:
-        sizes[-1] += left
-    elif left:
-        sizes.append(left)
+    remainder = images % micro_batch
+    if remainder and sizes and remainder < least:
+        sizes[-1] += remainder
+    elif remainder:
+        sizes.append(remainder)
     return sizes
 
 
 def normed_over_parts(model: nn.Module) -> bool:
-    """Whether the network has norms whose statistics are those of the images that go through at once."""
+    """Whether the network has norms with statistics over the images of one forward pass."""
     return any(isinstance(module, _BatchNorm) and module.training for module in model.modules())
 
 
 def _remedy(plan: Plan, least: int, images: int) -> str:
-    """The nearest batch that leaves no image alone."""
+    """The suggestion of the nearest batch that leaves no image alone."""
     parts, batch = plan.train.accumulate, plan.train.batch
     near = sorted(range(max(1, batch - FAR), batch + FAR), key=lambda other: abs(other - batch))
     for other in near:
@@ -114,8 +112,10 @@ def _remedy(plan: Plan, least: int, images: int) -> str:
 
 
 def _trains_on(images: int, objective: Objective, model: nn.Module, plan: Plan) -> bool:
-    """Whether the loss of so many images can be computed in training mode; what fails otherwise is no matter here."""
-    weight = next((each for each in model.parameters() if each.is_floating_point()), None)
+    """Whether the loss of `images` images can be computed in training mode; other errors are ignored here."""
+    weight = next(
+        (parameter for parameter in model.parameters() if parameter.is_floating_point()), None
+    )
     device, kind = (torch.device("cpu"), None) if weight is None else (weight.device, weight.dtype)
     shape = (images, plan.facts.channels, plan.image_size, plan.image_size)
     pixels = torch.zeros(shape, device=device, dtype=kind)
@@ -126,7 +126,7 @@ def _trains_on(images: int, objective: Objective, model: nn.Module, plan: Plan) 
     try:
         with generators_kept(device), torch.no_grad():
             objective.loss(model, objective.inputs(pixels, labels, seed=0), progress=0.0)
-    except Exception as error:  # noqa: BLE001  what else is wrong shows where it matters
+    except Exception as error:  # noqa: BLE001  any other fault shows when training starts
         return not any(text in str(error) for text in REFUSED)
     finally:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The optimiser a plan names, over the parameters that train."""
+"""Optimisers: the optimiser named in a plan, over the parameters that train."""
 
 from typing import Any
 
@@ -17,19 +17,19 @@ from revconsole.records.sections import Optimizer as Settings
 from revconsole.records.sections.optimizer import Adam, AdamW, Sgd, TimmOptimizer
 
 SCALE = "lr_scale"
-"""timm's word for a group's share of the learning rate."""
+"""timm's key for a parameter group's factor of the learning rate."""
 Groups = list[dict[str, Any]]
 
 
 def build(settings: Settings, model: nn.Module) -> Optimizer:
-    """The optimiser; its learning rate is set before every step, by the schedule.
+    """The optimiser of a plan. The schedule sets its learning rate before every step.
 
-    AdamW and timm's spare from decay what has one dimension (biases, norms, scales) and what the model names:
-    tokens and positions. Adam and SGD add the penalty to every gradient, as their definitions have it.
-    Raises UnknownName for an algorithm timm does not have, ProfileError for what a model or algorithm does not allow.
+    AdamW and timm's optimisers apply no decay to one-dimensional parameters (biases, norms, scales) and to those the
+    model names (tokens, positions). Adam and SGD add the penalty to every gradient, as defined. Raises UnknownName
+    for an algorithm timm does not have, and ProfileError for an unsupported combination.
     """
     rate = settings.learning_rate
-    if not any(True for _ in model.parameters()):  # what is fitted has nothing to move
+    if not any(True for _ in model.parameters()):  # a fitted model has no parameters
         return torch.optim.SGD([{"params": []}], lr=rate)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     match settings:
@@ -51,13 +51,13 @@ def build(settings: Settings, model: nn.Module) -> Optimizer:
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:
-    """The learning rate of the next step; each group takes its share of it."""
+    """Set the learning rate of the next step, times each group's factor."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get(SCALE, 1.0)
 
 
 def _groups(settings: AdamW | TimmOptimizer, model: nn.Module) -> Groups:
-    """With and without weight decay, and by layer where the learning rate falls with depth."""
+    """Parameter groups with and without weight decay, by layer if the learning rate falls with depth."""
     decay, spared = settings.weight_decay, _spared(model)
     if settings.layer_decay is None:
         groups: Groups = param_groups_weight_decay(model, decay, no_weight_decay_list=spared)
@@ -79,17 +79,17 @@ def _by_timm(settings: TimmOptimizer, groups: Groups) -> Optimizer:
     if name not in list_optimizers():
         raise UnknownName("optimiser of timm", settings.algorithm, list_optimizers())
     try:
-        made: Optimizer = create_optimizer_v2(groups, opt=name, lr=settings.learning_rate)
+        optimizer: Optimizer = create_optimizer_v2(groups, opt=name, lr=settings.learning_rate)
     except (ImportError, AssertionError, TypeError, ValueError, RuntimeError) as error:
         raise ProfileError(
             "the plan",
             "optimizer.algorithm",
             f"timm cannot make {name}: {' '.join(str(error).split())[:160]}",
         ) from error
-    return made
+    return optimizer
 
 
 def _spared(model: nn.Module) -> set[str]:
-    """Names of parameters that the model itself asks not to decay."""
+    """Names of parameters that the model excludes from decay."""
     named = getattr(model, "no_weight_decay", None)
     return set(named()) if callable(named) else set()

@@ -27,7 +27,7 @@ from revconsole.records.sections.schedule import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """A schedule, laid over a run of known length."""
+    """A schedule applied to a run of known length."""
 
     schedule: Schedule
     peak: float
@@ -35,15 +35,15 @@ class Rates:
     steps: int
     """Optimiser steps of the whole run."""
     earlier: tuple[int, ...] = ()
-    """Steps that the run was to end with before it was lengthened, ascending: up to there nothing is changed by it."""
+    """Lengths in steps before the run was lengthened, ascending; rates up to the last of them stay as they were."""
 
     def length_at(self, step: int) -> int:
-        """Optimiser steps of the whole run, as it was planned for that step."""
+        """Length of the run in steps, as planned when that step was trained."""
         return next((end for end in self.earlier if step <= end), self.steps)
 
     @property
     def lengthening(self) -> str:
-        """What a run that was lengthened does at its old end; empty for any other."""
+        """What a lengthened run does at its old end, in a sentence; empty for any other run."""
         if not self.earlier:
             return ""
         old = self.earlier[-1]
@@ -55,7 +55,7 @@ class Rates:
 
     @property
     def warmup(self) -> int:
-        """Steps of linear rise."""
+        """Number of steps of linear rise."""
         if isinstance(self.schedule, OneCycle):
             return 0
         if self.schedule.warmup_steps is not None:
@@ -63,7 +63,7 @@ class Rates:
         return round(self.schedule.warmup_epochs * self.steps_per_epoch)
 
     def at(self, step: int) -> float:
-        """The learning rate of that step."""
+        """The learning rate of a step."""
         if step <= self.warmup:
             return self.peak * step / self.warmup
         epochs_behind = (step - 1) // self.steps_per_epoch
@@ -80,11 +80,11 @@ class Rates:
                 return self.peak * self._cycle(cycle, step)
 
     def _half_cosine(self, step: int) -> float:
-        """From 1 at the first step after the warm-up towards 0."""
+        """From 1 at the first step after the warm-up towards 0 at the end."""
         return _half_cosine((step - 1 - self.warmup) / (self.length_at(step) - self.warmup))
 
     def _cycle(self, cycle: OneCycle, step: int) -> float:
-        """The share of the peak, with the peak and the end where torch's OneCycleLR has them."""
+        """The rate as a fraction of the peak, with peak and end at the steps of torch's OneCycleLR."""
         steps = self.length_at(step)
         peak, end = cycle.rise * steps - 1, steps - 1
         if step - 1 <= peak:
@@ -93,5 +93,5 @@ class Rates:
 
 
 def _half_cosine(way: float) -> float:
-    """From 1 down to 0 as `way` goes from 0 to 1."""
+    """Half a cosine from 1 to 0 as `way` goes from 0 to 1."""
     return (1 + math.cos(math.pi * way)) / 2

@@ -1,4 +1,4 @@
-"""Setting: everything a training step needs that stays the same from the first step to the last.
+"""TrainingState: everything a training step needs that does not change from the first step to the last.
 
 Shapes: B images of a batch, C channels, S pixels of height and width.
 """
@@ -46,10 +46,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class TrainingState:
-    """A plan, realised on a device of this machine.
+    """A plan realised on a device of this machine.
 
-    micro_batch: images that go through the model at once. The one thing here that may change: it shrinks when
-    memory runs out, if the plan says so.
+    micro_batch: images per forward pass. It is the only field that may change: it shrinks when memory runs out, if
+    the plan allows it.
     """
 
     plan: Plan
@@ -58,15 +58,15 @@ class TrainingState:
     data: OpenedData
     objective: Objective
     model: nn.Module
-    """What trains, all of it: the network, and what the objective adds to it."""
+    """The module that is trained: the network plus the objective's head or decoder."""
     optimizer: Optimizer
     rates: Rates
     signs: Signs
     micro_batch: int
     least_images: int = 1
-    """That the model can train on at once; what an epoch or a batch leaves beneath it is joined to what is before."""
+    """Least images per forward pass; a smaller rest of an epoch or batch is joined to the part before it."""
     average: AveragedModel | None = None
-    """The moving average of the weights, where the plan wants one; buffers are the model's own."""
+    """Moving average of the weights, if the plan has one; its buffers are the model's."""
 
     @property
     def encoder(self) -> nn.Module:
@@ -80,12 +80,12 @@ class TrainingState:
 
     @property
     def fitted(self) -> bool:
-        """Whether the model is fitted, pair by pair of classes, and has no gradient and no loss; see `pairs`."""
+        """Whether the model is fitted pair by pair of classes, without gradient and loss; see `pairs`."""
         return isinstance(self.model, SupportVectors)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimiser steps of one epoch; a last, smaller batch counts."""
+        """Optimiser steps per epoch, including a last smaller batch."""
         return self.rates.steps_per_epoch
 
     @property
@@ -95,34 +95,33 @@ class TrainingState:
 
     @property
     def epochs(self) -> int:
-        """Epochs that the run begins, the last perhaps cut short."""
+        """Number of epochs that the run begins; the last may be cut short."""
         if self.fitted:
             return 1
         steps = self.plan.train.steps
         return self.plan.train.epochs if steps is None else math.ceil(steps / self.steps_per_epoch)
 
     def set_scheme_progress(self, number: int) -> None:
-        """Move the scheme's weights to where they are in step `number`, counted from 1."""
+        """Set the scheme's moving weights (α, β) to their values in step `number`, from 1."""
         scheme = self.plan.scheme
         if isinstance(scheme, CoefficientsSection):
             for network in {self.model, self.judged}:
                 move_weights(network, (number - 1) / (scheme.moving * self.rates.length_at(number)))
 
     def inputs(self, images: Tensor, labels: Tensor, number: int) -> Inputs:
-        """What the loss of a batch is computed from, in step `number`; everything drawn is drawn here."""
+        """The inputs of the loss for a batch in step `number`, including all random draws."""
         seed = key(self.plan.seed, "objective", number)
         return self.objective.inputs(images, labels, seed=seed)
 
     def progress(self, number: int) -> float:
-        """The share of the run that is over before step `number`, counted from 1."""
+        """Fraction of the run that is finished before step `number`, from 1."""
         return max(0, number - 1) / self.rates.length_at(number)
 
     def training_batches(self, epoch: int, *, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images float32 (B, C, S, S) and labels of an epoch (from 1), beginning with batch `first`.
+        """Images float32 (B, C, S, S) and labels of an epoch (from 1), starting with batch `first`.
 
-        Labels are classes (B,), or shares of them (B, classes); see `revconsole.data.Batch`.
-        The last epoch of a run that counts steps ends with the last step. Of a model that is fitted, a batch is
-        all images of a pair of classes.
+        Labels are classes (B,) or class shares (B, K); see `revconsole.data.Batch`. The last epoch of a run with a
+        length in steps ends with the last step. For a fitted model a batch is all images of a pair of classes.
         """
         plan = self.plan
         if isinstance(self.model, SupportVectors):
@@ -138,9 +137,9 @@ class TrainingState:
             size=plan.image_size,
             prefetch=plan.data.prefetch,
         )
-        left = self.steps - (epoch - 1) * self.steps_per_epoch - first
+        remaining = self.steps - (epoch - 1) * self.steps_per_epoch - first
         with closing(order):
-            for _, images, labels in itertools.islice(order, left):
+            for _, images, labels in itertools.islice(order, remaining):
                 yield images, labels
 
     def _pairs(self, model: SupportVectors, first: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -149,7 +148,7 @@ class TrainingState:
             yield resized(images, self.plan.image_size), labels
 
     def evaluation_batches(self, split: OpenedSplit) -> Iterator[tuple[Tensor, Tensor]]:
-        """All of a split in order, in batches of the size that training holds in memory."""
+        """All images of a split in order, in batches of the micro-batch size."""
         for _, images, labels in evaluation_batches(split, batch=self.micro_batch):
             yield resized(images, self.plan.image_size), labels
 
@@ -157,9 +156,8 @@ class TrainingState:
 def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) -> TrainingState:
     """Realise a plan: device, images, model, optimiser.
 
-    data: the folder that datasets live in. say: takes a sentence about data that takes long or was left out.
-    Raises what `choose`, `open_data` and `build_learner` raise, and RunFailed if the images are not those
-    that the plan asks for.
+    data: folder of the datasets. say: receives a sentence about slow or omitted data. Raises as `choose`, `open_data`
+    and `build_learner` do, and RunFailed if the images are not those that the plan requires.
     """
     fitted = isinstance(plan.model, Svm)
     device = devices.choose("cpu" if fitted else plan.train.device, say)
@@ -172,7 +170,7 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
     least = 1 if fitted else norms.least_images(objective, model, plan)
     norms.refuse_single(plan, least, len(opened.train))
     set_draws(model, signs)
-    per_epoch = (
+    steps_in_epoch = (
         len(model.pairs)
         if isinstance(model, SupportVectors)
         else steps_per_epoch(len(opened.train), batch=plan.train.batch, least=least)
@@ -188,10 +186,12 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
         rates=Rates(
             schedule=plan.schedule,
             peak=plan.optimizer.learning_rate,
-            steps_per_epoch=per_epoch,
-            steps=per_epoch if fitted else plan.train.steps or per_epoch * plan.train.epochs,
+            steps_per_epoch=steps_in_epoch,
+            steps=steps_in_epoch
+            if fitted
+            else plan.train.steps or steps_in_epoch * plan.train.epochs,
             earlier=tuple(
-                end if plan.train.steps else end * per_epoch for end in plan.lengthened or ()
+                end if plan.train.steps else end * steps_in_epoch for end in plan.lengthened or ()
             ),
         ),
         signs=signs,
@@ -207,16 +207,16 @@ def _average(decay: float | None, model: nn.Module) -> AveragedModel | None:
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
 
-def _refuse_other_data(plan: Plan, found: str) -> None:
-    """Raise RunFailed unless the images, labels and split are those of the plan."""
-    wanted, earlier = plan.data.fingerprint, plan.data_fingerprint
-    if wanted is not None and not found.startswith(wanted.lower()):
+def _refuse_other_data(plan: Plan, fingerprint: str) -> None:
+    """Raise RunFailed unless the images, labels and split have the plan's fingerprint."""
+    required, earlier = plan.data.fingerprint, plan.data_fingerprint
+    if required is not None and not fingerprint.startswith(required.lower()):
         raise RunFailed(
-            f"the fingerprint of {plan.data.dataset} here is {found[:12]}, and the profile asks for "
-            f"{wanted[:12]}: other images or another split; change data.fingerprint or the data"
+            f"the fingerprint of {plan.data.dataset} here is {fingerprint[:12]}, and the profile asks for "
+            f"{required[:12]}: other images or another split; change data.fingerprint or the data"
         )
-    if earlier is not None and found != earlier:
+    if earlier is not None and fingerprint != earlier:
         raise RunFailed(
             f"{plan.data.dataset} has changed since this run began: its fingerprint was {earlier[:12]} "
-            f"and is {found[:12]}; restore the files, or launch a new run"
+            f"and is {fingerprint[:12]}; restore the files, or launch a new run"
         )

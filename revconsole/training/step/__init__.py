@@ -1,1 +1,1 @@
-"""One step of training, its evaluation, and what it needs of memory."""
+"""One training step, its evaluation, and its memory."""

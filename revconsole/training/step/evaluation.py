@@ -1,6 +1,6 @@
-"""Evaluation: loss, accuracy and confusion over a whole split, in evaluation mode.
+"""Evaluation: loss, accuracy and confusion matrix over a whole split, in evaluation mode.
 
-Without labels in the loss, the accuracy is that of the nearest neighbours (`neighbours`).
+For an objective without labels the accuracy is that of the nearest neighbours (`neighbours`).
 
 Shapes: B images of a batch, K classes.
 """
@@ -21,35 +21,35 @@ from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.neighbours import (
     MOST,
     evenly,
-    evenly_many,
+    evenly_count,
     features_of,
     known_features,
     vote,
 )
 
 WARM_UP, MOST_PASSES = 1, 5
-"""Passes before the clock is read, and at most after it."""
+"""Untimed passes before timing, and the most timed passes."""
 ENOUGH_SECONDS = 0.05
-"""Of passes timed."""
+"""Total of timed passes after which timing stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Mean loss, without smoothing, and how many images of each class (row) were called what: int64 (K, K)."""
+    """Mean loss without smoothing, and the confusion matrix int64 (K, K): row is the class, column the prediction."""
 
     loss: float
     confusion: Tensor
 
     @property
     def accuracy(self) -> float:
-        """The fraction of images whose class came first."""
+        """Fraction of images predicted correctly."""
         return self.confusion.trace().item() / self.confusion.sum().item()
 
 
 def evaluate(state: TrainingState, split: OpenedSplit, listen: Callable[[], object]) -> Scores:
-    """Judge the model, or the moving average of its weights where there is one, on a split.
+    """Evaluate the model, or the moving average of its weights if there is one, on a split.
 
-    listen: called between batches; what it raises ends the evaluation, with the model in training mode.
+    listen: called between batches; an exception from it ends the evaluation, with the model in training mode.
     """
     judge = _classified if state.objective.labelled else _by_neighbours
     with _evaluating(state.judged) as model:
@@ -57,9 +57,9 @@ def evaluate(state: TrainingState, split: OpenedSplit, listen: Callable[[], obje
 
 
 def clean_training(state: TrainingState) -> OpenedSplit | None:
-    """The training images that are evaluated at the end, to tell learning from noise; None where nothing is to tell.
+    """Training images evaluated without augmentation at the end, to compare with the noisy metric; else None.
 
-    A fitted model is evaluated on all of them anyway, and without labels nothing is classified.
+    None for a fitted model, which is evaluated on all of them, and for an objective without labels.
     """
     if state.fitted or not state.objective.labelled:
         return None
@@ -67,19 +67,21 @@ def clean_training(state: TrainingState) -> OpenedSplit | None:
 
 
 def evaluated(state: TrainingState) -> tuple[int, int]:
-    """How many images are evaluated after each epoch, and how many at the end of the run."""
+    """(images evaluated after each epoch, images evaluated at the end)."""
     data, clean = state.data, clean_training(state)
     if state.fitted:
         return len(data.train) + len(data.validation), len(data.test)
-    known = 0 if state.objective.labelled else evenly_many(len(data.train), MOST)
-    return len(data.validation) + known, len(data.test) + known + (len(clean) if clean else 0)
+    neighbour_images = 0 if state.objective.labelled else evenly_count(len(data.train), MOST)
+    return len(data.validation) + neighbour_images, len(data.test) + neighbour_images + (
+        len(clean) if clean else 0
+    )
 
 
 def image_seconds(state: TrainingState) -> float:
-    """To evaluate one image, in a batch of the size that evaluation takes.
+    """Seconds to evaluate one image in a batch of the evaluation's size.
 
-    Without labels, images that are judged have a loss as well, and those that they are compared with have none: so of
-    their share.
+    For an objective without labels, only the judged images have a loss, not the training images they are compared
+    with; the time of the loss is weighted by their share.
     """
     images, labels = next(state.evaluation_batches(state.data.validation))
     with _evaluating(state.judged) as model, state.precision.autocast():
@@ -92,21 +94,21 @@ def image_seconds(state: TrainingState) -> float:
 
 
 def _timed(compute: Callable[[], Tensor]) -> float:
-    """Seconds of what is computed, the median of a few times; the first of all only warms up."""
-    found: list[float] = []
-    while len(found) <= WARM_UP or (
-        len(found) < WARM_UP + MOST_PASSES and sum(found[WARM_UP:]) < ENOUGH_SECONDS
+    """Median seconds of a computation over a few repetitions after one warm-up."""
+    timings: list[float] = []
+    while len(timings) <= WARM_UP or (
+        len(timings) < WARM_UP + MOST_PASSES and sum(timings[WARM_UP:]) < ENOUGH_SECONDS
     ):
         began = time.perf_counter()
         compute().sum().item()  # waits for the device
-        found.append(time.perf_counter() - began)
-    return median(found[WARM_UP:])
+        timings.append(time.perf_counter() - began)
+    return median(timings[WARM_UP:])
 
 
 def _classified(
     state: TrainingState, model: nn.Module, split: OpenedSplit, listen: Callable[[], object]
 ) -> Scores:
-    loss, counts = _nothing(state)
+    loss, counts = _zero_totals(state)
     for images, labels in state.evaluation_batches(split):
         with state.precision.autocast():
             logits = model(images)
@@ -119,33 +121,35 @@ def _classified(
 def _by_neighbours(
     state: TrainingState, model: nn.Module, split: OpenedSplit, listen: Callable[[], object]
 ) -> Scores:
-    """What is drawn for an image (mask, crops) depends on its place in the split, and a temperature is that of the end.
-
-    So epochs are judged alike.
+    """Scores by nearest neighbours. Random draws are seeded by image index and the temperature is the final one, so
+    epochs are comparable.
     """
-    known, known_labels = known_features(state, model, listen)
-    loss, counts = _nothing(state)
+    reference, reference_labels = known_features(state, model, listen)
+    loss, counts = _zero_totals(state)
     done = 0
     for images, labels in state.evaluation_batches(split):
         seed = key(state.plan.seed, "judged", done)
         inputs = state.objective.inputs(images, labels, seed=seed)
         with state.precision.autocast():
             loss += state.objective.loss(model, inputs, progress=1.0).mean * len(images)
-        called = vote(features_of(state, model, images), known, known_labels, len(counts))
-        _count(counts, labels, called)
+        predictions = vote(
+            features_of(state, model, images), reference, reference_labels, len(counts)
+        )
+        _count(counts, labels, predictions)
         done += len(images)
         listen()
     return Scores(loss=loss.item() / len(split), confusion=counts.cpu())
 
 
-def _nothing(state: TrainingState) -> tuple[Tensor, Tensor]:
+def _zero_totals(state: TrainingState) -> tuple[Tensor, Tensor]:
+    """A zero loss and a zero confusion matrix on the run's device."""
     classes = state.data.facts.classes
     counts = torch.zeros(classes, classes, dtype=torch.int64, device=state.device)
     return torch.zeros((), device=state.device), counts
 
 
-def _count(counts: Tensor, labels: Tensor, called: Tensor) -> None:
-    cells = labels * len(counts) + called
+def _count(counts: Tensor, labels: Tensor, predictions: Tensor) -> None:
+    cells = labels * len(counts) + predictions
     counts.view(-1).index_add_(0, cells, torch.ones_like(cells))
 
 

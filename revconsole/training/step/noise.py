@@ -1,4 +1,4 @@
-"""Noise: what is drawn anew for each training image, and is off when images are evaluated."""
+"""Noise: the random transformations of training images that are switched off in evaluation."""
 
 from torch import nn
 
@@ -12,10 +12,10 @@ DROPOUTS = (
 
 
 def noise(state: TrainingState) -> str:
-    """How the training images went through the model, as a clause; from the model itself, whoever wrote it."""
+    """How training images pass through the model, as a clause; read from the model itself, also for users' models."""
     plan = state.plan
-    done = plan.data.augmentations
-    augmented = ", ".join(f"{name} {value}" for name, value in done.items())
+    augmentations = plan.data.augmentations
+    augmented = ", ".join(f"{name} {value}" for name, value in augmentations.items())
     scheme = plan.scheme
     signs = ["bdia's random signs"] if isinstance(scheme, BdiaSection) and scheme.gamma else []
     drawn = [*_dropped(state.model), *signs]
@@ -25,7 +25,7 @@ def noise(state: TrainingState) -> str:
 
 
 def _dropped(model: nn.Module) -> list[str]:
-    """Kinds of dropout, each with its largest probability; a path is dropped by modules that call it `drop_prob`."""
+    """Kinds of dropout with their largest probability; modules that drop paths have an attribute `drop_prob`."""
     modules = list(model.modules())
     rates = {
         "dropout": [m.p for m in modules if isinstance(m, DROPOUTS)],

@@ -1,4 +1,4 @@
-"""Progress: where a run is. With weights, optimiser and scaler it decides everything that follows."""
+"""Progress: the position of a run. Together with weights, optimiser and scaler it determines everything that follows."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -8,7 +8,7 @@ from revconsole.training.watching.seen import WatchedSoFar
 
 @dataclass(slots=True, kw_only=True)
 class Epoch:
-    """Sums over the images of the running epoch so far."""
+    """Sums over the images of the current epoch so far."""
 
     images: int = 0
     correct: int = 0
@@ -18,7 +18,7 @@ class Epoch:
 
 @dataclass(slots=True, kw_only=True)
 class Best:
-    """The best epoch by validation, the first of equals. score: larger is better; see `Criterion`."""
+    """The best epoch by validation, the first among equals. score: larger is better; see `Criterion`."""
 
     epoch: int
     step: int
@@ -26,7 +26,7 @@ class Best:
 
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> Self:
-        """From a checkpoint; older ones know of accuracies alone."""
+        """The best epoch from a checkpoint; early checkpoints hold an accuracy instead of a score."""
         score = body["score"] if "score" in body else body["accuracy"]
         return cls(epoch=body["epoch"], step=body["step"], score=score)
 
@@ -35,8 +35,8 @@ class Best:
 class Progress:
     """A position between two optimiser steps.
 
-    step:    optimiser steps taken. epoch: epochs finished, evaluation included.
-    running: the epoch under way.   loss:  the last training loss. seen: what the watch has seen.
+    step:    optimiser steps taken. epoch: epochs finished, including their evaluation.
+    running: the current epoch.     loss:  the last training loss. seen: state of the watch.
     """
 
     step: int = 0
@@ -47,7 +47,7 @@ class Progress:
     seen: WatchedSoFar = field(default_factory=WatchedSoFar)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, for a checkpoint."""
+        """The fields as plain numbers, for a checkpoint."""
         return asdict(self)
 
     @classmethod
@@ -64,7 +64,7 @@ class Progress:
         )
 
     def finish_epoch(self, *, score: float) -> None:
-        """Close the running epoch with its score, and remember it if it is the best so far."""
+        """Close the current epoch with its score, and record it if it is the best so far."""
         self.epoch += 1
         self.running = Epoch()
         if self.best is None or score > self.best.score:

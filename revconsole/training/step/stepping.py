@@ -1,6 +1,6 @@
-"""One optimiser step: the gradients of a batch, over its micro-batches, and the update they make.
+"""Stepping: one optimiser step, as the gradients of a batch over its micro-batches and the update.
 
-Shapes: B images of the batch.
+Shapes: B images of the batch, K classes.
 """
 
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ from revconsole.training.setup.training_state import TrainingState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingStep:
-    """What one step computed; tensors stay on the device, so that reading them is left to the meter.
+    """The results of one step; tensors stay on the device until the meter reads them.
 
-    loss: mean over the batch, smoothing included. correct: images whose class came first, in training mode; of a
-    mixed image, the class with the larger share; 0 without labels.
-    norm: of the whole gradient, before clipping. carried: what the objective wants for its update, if anything.
+    loss: mean over the batch, including smoothing. correct: images predicted correctly in training mode (for a mixed
+    image, the class with the larger share); 0 without labels. norm: of the whole gradient before clipping. carried:
+    data for the objective's update, if any.
     """
 
     number: int
@@ -35,20 +35,19 @@ class TrainingStep:
     norm: Tensor
     carried: Tensor | None = None
     machine: Machine | None = None
-    """What was fitted to a pair of classes, of a model that has no gradient; see `pairs`."""
+    """The machine fitted to a pair of classes, for a model without gradient; see `pairs`."""
 
 
 def compute_gradients(
     state: TrainingState, number: int, epoch: int, *, images: Tensor, labels: Tensor
 ) -> TrainingStep:
-    """Fill `.grad` with the gradient of the mean loss over the batch, clipped, and say what it was.
+    """Set `.grad` to the clipped gradient of the mean loss over the batch; returns the step's results.
 
-    labels: classes (B,), or shares of them (B, C); see `revconsole.data.Batch`.
+    labels: classes (B,) or class shares (B, K); see `revconsole.data.Batch`.
 
-    Micro-batches weigh as many images as they hold, so a short one counts for what it is. Nothing is changed but
-    gradients and running statistics, and nothing depends on earlier calls: a step may be computed again, in other
-    parts. What is drawn per micro-batch (dropout, drop-path) then differs, what is drawn per image (masks, crops, the
-    signs of bdia) does not.
+    Each micro-batch is weighted by its number of images. Only gradients and running statistics change, and nothing
+    depends on earlier calls, so a step may be recomputed with other micro-batches. Draws per micro-batch (dropout,
+    drop-path) then differ; draws per image (masks, crops, signs of bdia) do not.
     """
     scaler, batch = state.precision.scaler, len(images)
     state.optimizer.zero_grad(set_to_none=True)
@@ -58,12 +57,12 @@ def compute_gradients(
     for micro, part in enumerate(micro_batches(state, state.inputs(images, labels, number))):
         seed_generators(state.plan.seed, step=number, micro=micro)
         state.signs.at_step(step=number, batch=batch, first=micro * state.micro_batch)
-        found, weight = loss_of(state, part, number), len(part[0]) / batch
-        share = found.mean * weight
+        result, weight = loss_of(state, part, number), len(part[0]) / batch
+        share = result.mean * weight
         torch.autograd.backward(scaler.scale(share))
         loss += share.detach()
-        correct += 0 if found.correct is None else found.correct
-        carried += [] if found.carried is None else [found.carried * weight]
+        correct += 0 if result.correct is None else result.correct
+        carried += [] if result.carried is None else [result.carried * weight]
 
     scaler.unscale_(state.optimizer)
     return TrainingStep(
@@ -85,24 +84,24 @@ def loss_of(state: TrainingState, part: Inputs, number: int) -> Loss:
 
 
 def update_weights(state: TrainingState, step: TrainingStep) -> None:
-    """Move the weights along the gradient, and what follows them."""
+    """Apply the optimiser step, then the objective's update and the moving average."""
     optimizers.set_rate(state.optimizer, step.rate)
     state.precision.scaler.step(state.optimizer)
     state.precision.scaler.update()
-    over = step.number / state.rates.length_at(step.number)
-    state.objective.update(state.model, step.carried, progress=over)
+    finished = step.number / state.rates.length_at(step.number)
+    state.objective.update(state.model, step.carried, progress=finished)
     if state.average is not None:
         state.average.update_parameters(state.model)
 
 
 def micro_batches(state: TrainingState, inputs: Inputs) -> Iterator[Inputs]:
-    """The batch in parts of the micro-batch size, the last perhaps smaller, or larger where it would be too small."""
+    """The batch split into micro-batches; the last may be smaller, or larger to reach the least size."""
     sizes = part_sizes(len(inputs[0]), state.micro_batch, state.least_images)
-    return zip(*(torch.split(each, sizes) for each in inputs), strict=True)
+    return zip(*(torch.split(tensor, sizes) for tensor in inputs), strict=True)
 
 
 def _clipped_norm(state: TrainingState) -> Tensor:
-    """Norm of the gradient before it is clipped to `train.clip`."""
+    """Norm of the gradient before clipping it to `train.clip`."""
     parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)

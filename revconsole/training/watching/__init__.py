@@ -1,12 +1,12 @@
-"""What is said of a run while it trains: rules over the very events that it records.
+"""Watching: rules that warn while a run trains, based on the events it records.
 
-`Watch` feeds each event to every rule. A rule sees numbers alone, so a log that is read again tells it the same as the
-training did. To add one: a file with a `look`, and its line in `watch.RULES`.
+`Watch` passes each event to every rule. Rules use only recorded numbers, so reading a log again gives the same
+warnings. To add a rule, write a file with a function and call it in `watch`.
 
-    loss      diverged; over-fitting
-    chance    a network that knows the shares of the classes and nothing else
+    loss      divergence; over-fitting
+    chance    a network that knows only the class frequencies
     rate      a learning rate that has decayed to nothing
-    memory    a process that grows and grows
+    memory    a process whose memory keeps growing
 """
 
 from revconsole.training.watching.seen import WatchedRun, WatchedSoFar

@@ -1,4 +1,4 @@
-"""A network that answers as well without its images: it knows the shares of the classes at most."""
+"""Chance: a network that predicts no better than the class frequencies."""
 
 import math
 from collections.abc import Mapping
@@ -8,33 +8,32 @@ from revconsole.training.watching.seen import WatchedRun, WatchedSoFar
 
 CHANCE = "at chance"
 FAIR_STEPS = 200
-"""A run is not called hopeless before, nor within its first epoch."""
+"""Least steps, and at least one epoch, before a run is judged."""
 NOTHING_LEARNT = 0.99
-"""Share of the loss of guessing above which nothing has been learnt."""
+"""Fraction of the guessing loss above which nothing has been learnt."""
 LEARNT = 0.95
-"""The same below which something has."""
+"""Fraction of the guessing loss below which something has been learnt."""
 TOO_HIGH, THROWN = 1.1, 1.5
-"""Shares of the loss of guessing above which a loss is worse than no answer, now or at one step."""
+"""Multiples of the guessing loss above which the present loss, or the loss of any step, is worse than guessing."""
 SURE = 0.15
-"""Spread of the accuracy of guessing above which there are too few images to tell whether they are answered."""
+"""Spread of the guessing accuracy above which there are too few images to judge."""
 YOUNG = 0.05
-"""Share of the first weights in an average of them with which it answers like those."""
+"""Weight of the initial weights in a moving average above which it behaves like them."""
 APART = 0.005
-"""Share of the loss of guessing by which training and validation differ where only the training images are learnt."""
+"""Fraction of the guessing loss by which training and validation differ if only the training images are learnt."""
 FAST = 5e-3
-"""Rate of an adaptive optimiser that is far above what networks are trained with."""
+"""Learning rate far above what adaptive optimisers are used with."""
 SLOW, SLOW_SGD = 1e-4, 0.1
-"""Rates below which a network that learns nothing is given more of it, not less; of SGD without momentum."""
+"""Learning rates below which a network that learns nothing needs a higher one; for SGD without momentum."""
 STOOD_STILL = 0.02
-"""An adaptive optimiser moves no weight further than the sum of its rates; weights of a network are drawn from about
-this spread."""
+"""Sum of the rates of an adaptive optimiser, the most a weight can move; initial weights have about this spread."""
 SHORT_PATH = 1.0
-"""Length of the path of all weights together, of another optimiser, that takes them nowhere."""
+"""Length of the path of all weights, for other optimisers, that is too short to matter."""
 SIGMAS = 3.0
 
 
 def judged(subject: WatchedRun, seen: WatchedSoFar, values: Mapping[str, float]) -> bool | None:
-    """Whether the network is at chance after this epoch; None where that cannot be judged, or not yet."""
+    """Whether the network is at chance after this epoch; None if that cannot be judged, or not yet."""
     loss, accuracy = scores(values)
     if subject.guessing_loss is None or subject.guessing_accuracy is None:
         return None
@@ -49,7 +48,7 @@ def judged(subject: WatchedRun, seen: WatchedSoFar, values: Mapping[str, float])
 
 
 def sentence(subject: WatchedRun, seen: WatchedSoFar, values: Mapping[str, float]) -> str:
-    """What to say of a network at chance, and what to do about it."""
+    """The alarm about a network at chance, with a remedy."""
     loss, accuracy = scores(values)
     guessing, share = subject.guessing_loss or 0.0, subject.guessing_accuracy or 0.0
     return (
@@ -60,13 +59,13 @@ def sentence(subject: WatchedRun, seen: WatchedSoFar, values: Mapping[str, float
 
 
 def scores(values: Mapping[str, float]) -> tuple[float | None, float | None]:
-    """Loss and accuracy of the validation, or of the training where nothing is held out."""
-    of = "validation" if "validation_accuracy" in values else "train"
-    return values.get(f"{of}_loss"), values.get(f"{of}_accuracy")
+    """(loss, accuracy) of the validation, or of the training if nothing is held out."""
+    split = "validation" if "validation_accuracy" in values else "train"
+    return values.get(f"{split}_loss"), values.get(f"{split}_accuracy")
 
 
 def _what_to_do(subject: WatchedRun, seen: WatchedSoFar, values: Mapping[str, float]) -> str:
-    """The likeliest cause, by what the losses and the rate show, and what to try."""
+    """The likeliest cause according to losses and rate, and what to try."""
     if DECAYED in seen.told:
         return "its learning rate decayed to nothing before anything was learnt: let it fall more slowly"
     tenth, tenfold = f"{seen.most_rate / 10:.2g}", f"{10 * seen.most_rate:.2g}"
@@ -91,19 +90,19 @@ def _what_to_do(subject: WatchedRun, seen: WatchedSoFar, values: Mapping[str, fl
 
 
 def _cannot_tell(subject: WatchedRun, seen: WatchedSoFar) -> bool:
-    """Whether what is judged says little of a network that learns: few images, or an average of its weights."""
+    """Whether the scores say little about learning: few images, or an average of young weights."""
     return _spread(subject) > SURE or subject.average**seen.step > YOUNG
 
 
 def _learns(subject: WatchedRun, values: Mapping[str, float]) -> bool:
-    """Whether the training images are answered better than by guessing."""
+    """Whether the training images are predicted better than by guessing."""
     loss, accuracy = values.get("train_loss", math.inf), values.get("train_accuracy", 0.0)
     guessing, share = subject.guessing_loss or 0.0, subject.guessing_accuracy or 0.0
     return loss < LEARNT * guessing or accuracy > share + _spread(subject)
 
 
 def _thrown(subject: WatchedRun, seen: WatchedSoFar, values: Mapping[str, float]) -> bool:
-    """Whether the answers are worse than none, or were, or were once good: the rate threw the weights about."""
+    """Whether predictions are or were worse than guessing, or were once good: the rate is too high."""
     loss, guessing = scores(values)[0] or 0.0, subject.guessing_loss or 0.0
     if seen.lowest is not None and seen.lowest.loss < LEARNT * guessing:
         return True
@@ -113,7 +112,7 @@ def _thrown(subject: WatchedRun, seen: WatchedSoFar, values: Mapping[str, float]
 
 
 def _memorises(subject: WatchedRun, values: Mapping[str, float]) -> bool:
-    """Whether the training images are answered better than by guessing, and the validation images are not."""
+    """Whether the training images are predicted better than by guessing, and the validation images are not."""
     train, accuracy = values.get("train_loss"), values.get("train_accuracy")
     if train is None or accuracy is None or "validation_accuracy" not in values:
         return False

@@ -1,4 +1,4 @@
-"""Losses that go the wrong way."""
+"""Loss: divergence and over-fitting."""
 
 import math
 from collections.abc import Mapping
@@ -8,19 +8,19 @@ from revconsole.training.watching.seen import Lowest, WatchedRun, WatchedSoFar
 DIVERGED = "diverged"
 OVERFITTED = "over-fitting"
 WORSE_EPOCHS = 5
-"""So many in a row without a lower validation loss are no accident."""
+"""Epochs in a row without a lower validation loss that are not accidental."""
 APART_EPOCHS = 3
-"""So many in a row with a validation loss that is clearly higher; one such epoch is a spike."""
+"""Epochs in a row with a clearly higher validation loss; a single one is a spike."""
 NOISE = 0.02
-"""Share of the loss of guessing by which losses go up and down for no reason."""
+"""Fraction of the guessing loss by which losses fluctuate."""
 COST = 2.0
-"""Nats that a wrong answer of a network that learns costs, about."""
+"""Typical loss in nats of a wrong prediction of a trained network."""
 ABOVE_GUESSING, ABOVE_FIRST, ABOVE_FIRST_UNLABELLED = 2.0, 1.5, 3.0
-"""How far a loss that diverged lies above that of guessing, and above the first."""
+"""Multiples of the guessing loss and of the first loss above which a loss has diverged."""
 
 
 def diverged(subject: WatchedRun, seen: WatchedSoFar) -> bool:
-    """Whether the loss of most of the last steps is far above guessing, and above where it began."""
+    """Whether the median of the last losses is far above guessing and above the first loss."""
     recent = seen.recent(subject)
     if seen.first is None or recent is None:
         return False
@@ -30,7 +30,7 @@ def diverged(subject: WatchedRun, seen: WatchedSoFar) -> bool:
 
 
 def divergence(subject: WatchedRun, seen: WatchedSoFar) -> str:
-    """What to say of it."""
+    """The alarm about a diverged run, with a remedy."""
     guessing = (
         ""
         if subject.guessing_loss is None
@@ -46,26 +46,26 @@ def divergence(subject: WatchedRun, seen: WatchedSoFar) -> str:
 def over_fitting(
     subject: WatchedRun, seen: WatchedSoFar, epoch: int, values: Mapping[str, float]
 ) -> str | None:
-    """A validation loss that has long been lower while the training loss still falls.
+    """A warning if the validation loss has been rising for long while the training loss falls; else None.
 
-    It has risen by more than which images are judged explains: of a mean loss l, of few answers that are wrong and
-    cost c each, the variance is about l·c a judged image.
+    The rise must exceed the sampling noise: with mean loss l from few wrong predictions that cost c each, the
+    variance is about l·c per judged image.
     """
-    train, now = values.get("train_loss"), values.get("validation_loss")
-    if train is None or now is None:
+    train, validation = values.get("train_loss"), values.get("validation_loss")
+    if train is None or validation is None:
         return None
     lowest = seen.lowest
-    if lowest is None or now < lowest.loss:
-        seen.lowest, seen.apart = Lowest(epoch=epoch, loss=now, train_loss=train), 0
+    if lowest is None or validation < lowest.loss:
+        seen.lowest, seen.apart = Lowest(epoch=epoch, loss=validation, train_loss=train), 0
         return None
     noise = NOISE * (subject.guessing_loss or 0.0)
     chance = math.sqrt(COST * lowest.loss / max(1, subject.images))
-    apart = train < lowest.train_loss - noise and now > lowest.loss + noise + chance
+    apart = train < lowest.train_loss - noise and validation > lowest.loss + noise + chance
     seen.apart = seen.apart + 1 if apart else 0
     if epoch - lowest.epoch < WORSE_EPOCHS or seen.apart < APART_EPOCHS:
         return None
     return (
         f"over-fitting: since epoch {lowest.epoch} the training loss fell from {lowest.train_loss:.3f} to "
-        f"{train:.3f} and the validation loss rose from {lowest.loss:.3f} to {now:.3f}; augment, regularise, or end "
+        f"{train:.3f} and the validation loss rose from {lowest.loss:.3f} to {validation:.3f}; augment, regularise, or end "
         "earlier with train.patience"
     )

@@ -1,4 +1,4 @@
-"""A process that needs more memory with every epoch."""
+"""Memory: a process whose memory grows with every epoch."""
 
 from itertools import pairwise
 
@@ -6,13 +6,13 @@ from revconsole.training.watching.seen import MOST_STEPS_TO_JUDGE, WatchedSoFar
 
 GROWS = "memory grows"
 STRETCHES = 3
-"""So many in a row, each larger than the one before, are no accident; the first of a run is not looked at."""
+"""Stretches in a row, each larger than the one before, that are not accidental; the first of a run is ignored."""
 SHARE, BYTES = 0.01, 16 * 2**20
-"""What the least memory of a stretch must grow by, of itself and at least."""
+"""Growth of a stretch's least memory, as a fraction of it and in bytes, that counts."""
 
 
 def grows(seen: WatchedSoFar) -> str | None:
-    """Least memories that rise from stretch to stretch of the run."""
+    """A warning if the least memory rises from stretch to stretch; else None."""
     sizes = seen.full_stretches()[-STRETCHES - 1 :]
     if len(sizes) <= STRETCHES or seen.stretch <= STRETCHES + 1:
         return None

@@ -1,4 +1,4 @@
-"""What the rules judge by: what is known of a run beforehand, and what they have seen of it."""
+"""Seen: the facts of a run, and the state that the rules accumulate."""
 
 import math
 import statistics
@@ -9,21 +9,20 @@ from typing import Any, Self
 WINDOW = 20
 """Steps whose losses are judged together."""
 FEWEST = 5
-"""The same in a run that has ended before there were so many."""
+"""Steps that suffice at the end of a run with fewer than WINDOW."""
 MOST_STEPS_TO_JUDGE = 500
-"""A long epoch is looked at this often for memory that grows."""
+"""Longest stretch of steps, within a long epoch, whose least memory is recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedRun:
-    """What is known of a run before it trains.
+    """The facts of a run known before it trains.
 
-    guessing_loss: nats per image of whoever knows the shares of the training labels and no image, on the validation
-    images (or the training images, where none are held out); guessing_accuracy: the share of images that the most
-    frequent class would be right for. Both None for a run without labels.
-    warmup: steps in which the rate rises. momentum: of SGD, 0 of others. adaptive: whether the optimiser scales every
-    weight's step to the rate. average: decay of the moving average of the weights that is judged, 0 for the weights
-    themselves. clipped: whether the norm of the gradient is.
+    guessing_loss: nats per validation image (training image, if none is held out) of a prediction by the training
+    labels' frequencies. guessing_accuracy: share of the most frequent class. Both are None for a run without labels.
+    warmup: steps in which the rate rises. momentum: of SGD, 0 for other optimisers. adaptive: whether the optimiser
+    scales every weight's step to the rate. average: decay of the judged moving average of the weights, 0 without one.
+    clipped: whether the gradient norm is clipped.
     """
 
     steps: int
@@ -39,7 +38,7 @@ class WatchedRun:
 
     @property
     def warm_up(self) -> str:
-        """The warm-up to try where there is none, or one that did not do."""
+        """Words for the warm-up to try."""
         return "a longer warm-up" if self.warmup else "a warm-up"
 
 
@@ -54,13 +53,13 @@ class Lowest:
 
 @dataclass(slots=True, kw_only=True)
 class WatchedSoFar:
-    """What the rules have seen of a run. Part of every checkpoint, so that a resumed run says nothing twice.
+    """The accumulated state of the rules. It is part of every checkpoint, so that a resumed run repeats no warning.
 
-    first: the loss before any update. highest: of any step. losses: the last ones, WINDOW at most. rate, most_rate: the learning rate
-    now and at its highest. moved: how far a weight can have gone, the sum of all rates of an adaptive optimiser, the
-    length of the whole path else. memory: the least resident bytes of each stretch of steps, the running one last.
-    apart: epochs in a row in which the validation loss was clearly higher than at its lowest, the training loss lower.
-    standing: rules whose advice still holds; told: rules that have spoken at all.
+    first: loss before any update. highest: of any step. losses: the last ones, at most WINDOW. rate, most_rate: the
+    learning rate now and at its highest. moved: the most that a weight can have moved (sum of the rates of an
+    adaptive optimiser, otherwise length of the path). memory: least resident bytes of each stretch of steps, the
+    current one last. apart: epochs in a row with a validation loss clearly above its lowest and a lower training
+    loss. standing: rules whose alarm still stands. told: rules that have warned.
     """
 
     first: float | None = None
@@ -84,16 +83,16 @@ class WatchedSoFar:
         return cls(**{**body, "lowest": Lowest(**lowest) if lowest else None})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and words, for a checkpoint."""
+        """The fields as plain numbers and words, for a checkpoint."""
         return asdict(self)
 
     def recent(self, subject: WatchedRun) -> float | None:
-        """The median loss of the last steps; None before there are enough, which at the end of a run are fewer."""
+        """Median loss of the last steps; None before there are WINDOW, or FEWEST at the end of a run."""
         enough = WINDOW if self.step < subject.steps else FEWEST
         return statistics.median(self.losses) if len(self.losses) >= enough else None
 
     def add_step(self, subject: WatchedRun, step: int, values: Mapping[str, float]) -> None:
-        """Take the measurements of a step in."""
+        """Update the state with the measurements of a step."""
         self.step = step
         if (loss := values.get("loss")) is not None:
             self.first = loss if self.first is None else self.first
@@ -115,10 +114,10 @@ class WatchedSoFar:
             self.memory[-1] = min(self.memory[-1], resident)
 
     def full_stretches(self) -> Sequence[float]:
-        """The least memory of each stretch that is over, but the first of the run, in which everything is new."""
+        """Least memory of each finished stretch."""
         return self.memory[:-1]
 
 
 def _held(values: Mapping[str, float]) -> float | None:
-    """Bytes held between steps, on the device where it counts them."""
+    """Bytes held between steps, on the device if it counts them."""
     return values.get("device_allocated_bytes", values.get("resident_bytes"))

@@ -1,4 +1,4 @@
-"""What the rules know of a run beforehand, from its setting."""
+"""Subject: the facts of a run that the rules need, from its training state."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from revconsole.training.watching.seen import WatchedRun
 
 
 def subject_of(state: TrainingState) -> WatchedRun:
-    """The lengths of a run, how its optimiser moves, and how well guessing would do on the images it is judged by."""
+    """Length, optimiser and guessing scores of a run."""
     plan, rates = state.plan, state.rates
     judged = state.data.validation if len(state.data.validation) else state.data.train
     loss, accuracy = guessing(state.data.train, judged, smoothing=plan.train.label_smoothing)
@@ -37,10 +37,10 @@ def subject_of(state: TrainingState) -> WatchedRun:
 def guessing(
     train: OpenedSplit, judged: OpenedSplit, *, smoothing: float = 0.0
 ) -> tuple[float, float]:
-    """Loss in nats and accuracy, on the judged images, of whoever knows the shares of the training labels alone.
+    """(loss in nats, accuracy) on the judged images of a prediction by the training labels' frequencies.
 
-    A class that no training image has counts as half an image. smoothing: of the labels, which whoever learns from
-    them answers with, too: where one class has nearly all images, that costs more than knowing nothing of an image.
+    A class without training images counts as half an image. smoothing: label smoothing, which such a prediction would
+    adopt; if one class has nearly all images, that costs more than uniform guessing.
     """
     counts = torch.bincount(train.labels.cpu(), minlength=train.classes).double()
     shares: Tensor = counts.clamp(min=0.5) / counts.clamp(min=0.5).sum()

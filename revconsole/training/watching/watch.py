@@ -1,4 +1,4 @@
-"""Watch: shows every event of a run to the rules, and passes on what they say, once for each onset."""
+"""Watch: passes every event of a run to the rules and returns their advice, once per onset."""
 
 from collections.abc import Iterator
 
@@ -8,13 +8,13 @@ from revconsole.training.watching.seen import WatchedRun, WatchedSoFar
 
 
 class Watch:
-    """The rules on one run. seen: what they saw of it before, in an attempt that this one goes on with."""
+    """The rules on one run. seen: their state, also from an earlier attempt."""
 
     def __init__(self, subject: WatchedRun, seen: WatchedSoFar) -> None:
         self.subject, self.seen = subject, seen
 
-    def look(self, event: Event) -> Iterator[Advised]:
-        """What is to be said after an event."""
+    def check(self, event: Event) -> Iterator[Advised]:
+        """The advice after an event."""
         match event:
             case Measured(step=step, values=values) if step:
                 self.seen.add_step(self.subject, step, values)
@@ -46,7 +46,7 @@ class Watch:
             yield self._taken_back(chance.CHANCE, "the network has begun to learn")
 
     def _warn(self, rule: str, text: str | None) -> Iterator[Advised]:
-        """A warning is given once in a run: what it warns of comes and goes with the noise."""
+        """A warning, given once per run, because its condition comes and goes with noise."""
         if text is not None and rule not in self.seen.told:
             self.seen.told.append(rule)
             yield Advised(level="warning", text=text, rule=rule)
@@ -69,7 +69,7 @@ class Watch:
 
 
 def _recovered(subject: WatchedRun, seen: WatchedSoFar) -> bool:
-    """Well below where it was called diverged, so that one onset is not told twice."""
+    """Whether the loss is below the guessing loss again, well below the limit for divergence."""
     recent = seen.recent(subject)
     limit = subject.guessing_loss if subject.guessing_loss is not None else seen.first
     return recent is not None and limit is not None and recent < limit
