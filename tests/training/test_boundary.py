@@ -70,7 +70,7 @@ def test_a_long_run_reports_it_less_often(planned, tmp_path):
     for epoch in range(1001):
         probe.report_if_due(Progress(epoch=epoch))
 
-    assert len(said) == boundary.MOST_LOOKS + 1
+    assert len(said) == boundary.MOST_REPORTS + 1
     assert [said[0].epoch, said[-1].epoch] == [0, 1000]
 
 

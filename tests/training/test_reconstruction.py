@@ -239,13 +239,13 @@ def test_good_gradients_raise_none(runner, small):
 
 @pytest.mark.usefixtures("unjudged")
 def test_the_seconds_of_a_probe_are_in_no_epoch(runner, small, monkeypatch):
-    look = ReversibleProbe.look
+    look = ReversibleProbe.measure_if_due
 
     def slowly(probe, progress):
         time.sleep(SLOW_PROBE_SECONDS)
         look(probe, progress)
 
-    monkeypatch.setattr(ReversibleProbe, "look", slowly)
+    monkeypatch.setattr(ReversibleProbe, "measure_if_due", slowly)
     log = runner(
         small(
             scheme={"name": "additive"},

@@ -1,7 +1,7 @@
 """Boundary: the model's predictions over the plane between epochs, for datasets of points of two classes.
 
 The centre of each cell of a grid passes through the model like a test image; weights and random draws are not
-affected. A log line has about 2.4 kB, and a long run writes MOST_LOOKS of them.
+affected. A log line has about 2.4 kB, and a long run writes MOST_REPORTS of them.
 
 Shapes: G cells of the grid, row by row from the top.
 """
