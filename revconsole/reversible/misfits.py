@@ -5,15 +5,14 @@ from torch import Tensor, nn
 from revconsole.reversible.trial import ModuleCall
 
 TURNS = "turns"
-WITHOUT = "computes without gradients"
 
 
 def not_once(module: nn.Module, calls: int) -> str:
     """What to say of a module that was called never, or more than once."""
     if calls:
         return (
-            f"is called {calls} times in a run, and not each time by its name in the model: call it so, or "
-            "call a `ReversibleSequence(*[block] * n, scheme=…)` instead"
+            f"is called {calls} times in a run, and not through its name in the model (but in a list of Python, "
+            "say), or the model asks what it is: call a `ReversibleSequence(*[block] * n, scheme=…)` instead"
         )
     if isinstance(module, nn.ModuleList):
         return (
@@ -36,7 +35,7 @@ def misfit(call: ModuleCall) -> str:
         to = _shape(out) if out.dtype == stream.dtype else f"{_shape(out)} in {out.dtype}"
         return f"{TURNS} {_shape(stream)} into {to}"
     if call.mark is None or out.grad_fn is None:
-        return WITHOUT
+        return "computes without gradients"
     declared = callable(getattr(call.module, "branches", None))
     skips = declared or call.skip.ends or call.skip.inside
     changes = "changes its input in place" if call.changed else ""

@@ -17,7 +17,7 @@ from torch import nn
 from revconsole.errors import NotInvertible
 from revconsole.reversible.branches import NOTE, REST
 from revconsole.reversible.hooks import KINDS, OTHERS
-from revconsole.reversible.misfits import WITHOUT, misfit, not_once
+from revconsole.reversible.misfits import misfit, not_once
 from revconsole.reversible.proxies import BlockProxy
 from revconsole.reversible.sequence import ReversibleSequence
 from revconsole.reversible.trial import ModuleCall, TrialRun, may_be_block
@@ -121,8 +121,13 @@ class Placed:
     )
 
     @classmethod
-    def of(cls, block: nn.Module, calls: int, model: nn.Module) -> "Placed":
-        """In a list that holds it as often as it is called, in the places there; or wherever it is."""
+    def of(cls, block: nn.Module, model: nn.Module, run: TrialRun) -> "Placed":
+        """In a list that holds it as often as it is called, in the places there; or wherever it is.
+
+        A list becomes a sequence itself, in which other blocks may stand between; so it has to be
+        called or walked over, in the way of torch.
+        """
+        calls = len(run.calls[block])
         places: dict[nn.Module, list[str]] = {}
         for holder in model.modules():
             names = [name for name, child in holder._modules.items() if child is block]  # noqa: SLF001  named_children hides a block used twice
@@ -130,7 +135,8 @@ class Placed:
                 places[holder] = names
         placed = cls(block=block)
         for holder, names in places.items():
-            if len(names) == calls and isinstance(holder, nn.ModuleList | nn.Sequential):
+            listed = type(holder) in {nn.ModuleList, nn.Sequential} and holder is not model
+            if listed and len(names) == calls and not run.by_index(holder):
                 turns = Turn.of(block, calls)
                 placed.ways.append(
                     (turns, [(holder, n, t) for n, t in zip(names, turns, strict=True)])
@@ -166,7 +172,7 @@ def in_turns(
 
     again: runs the model. until: puts back the blocks when it closes.
     """
-    placed = [Placed.of(block, len(run.calls[block]), model) for block in _repeated(model, run)]
+    placed = [Placed.of(block, model, run) for block in _repeated(model, run)]
     while placed:
         for each in placed:
             each.put()
@@ -208,17 +214,16 @@ def _nested(calls: Sequence[ModuleCall]) -> bool:
 
 
 def left_alone(model: nn.Module, run: TrialRun) -> dict[str, str]:
-    """Residual blocks that were called several times in a run, the outermost, by path, with the reason."""
+    """Modules that were called several times in a run, the outermost, by path, with why they are no blocks in a row."""
     found: dict[str, str] = {}
     for path, module in model.named_modules():
         calls = run.calls.get(module, [])
-        weighty = may_be_block(module) and any(True for _ in module.parameters())
+        whole = any(True for _ in module.children()) and any(True for _ in module.parameters())
         inside = any(path.startswith(f"{outer}.") for outer in found)
-        if not path or not weighty or inside or len(calls) < 2:
-            continue
-        reason = misfit(calls[0]) or not_once(module, len(calls))
-        if reason == WITHOUT or not misfit(calls[0]):
-            found[path] = f"{type(module).__name__} {reason}"
+        if path and whole and not inside and len(calls) > 1:
+            reason, kind = misfit(calls[0]), type(module).__name__
+            often = f"is called {len(calls)} times in a run, and {reason}"
+            found[path] = f"{kind} {often if reason else not_once(module, len(calls))}"
     return found
 
 

@@ -80,6 +80,18 @@ class Normalised(nn.Module):
         return x + self.linear(self.norm(x))
 
 
+class Backwards(nn.Sequential):
+    """A container with a way of its own, in which one block stands four times."""
+
+    def __init__(self):
+        super().__init__(*[Two()] * 4)
+
+    def forward(self, x):
+        for block in reversed(self):
+            x = block(x)
+        return x
+
+
 class Net(nn.Module):
     """`walk` says how its block is called."""
 
@@ -129,6 +141,12 @@ def looped(model, x):
     return x
 
 
+def by_index(model, x):
+    for number in range(4):
+        x = model.block[number](x)
+    return x
+
+
 def called(model, x):
     return model.block(x)
 
@@ -140,6 +158,7 @@ def under_two_names(model, x):
 def made(walk, block, *, seed=0):
     torch.manual_seed(seed)
     model = Net(walk, block())
+    model.past = [model.block]
     if walk is under_two_names:
         model.other = model.block
     with torch.no_grad():
@@ -185,9 +204,11 @@ def assert_alike(found, expected, *, rtol=1e-9):
         (first_of_several, Telling, [Momentum()]),
         (masked, Two, [FLOATS, MEAN]),
         (parted, Two, [FLOATS, MEAN]),
-        (under_checkpoint, Part, [FLOATS]),
+        (under_checkpoint, lambda: Part(0.3), [FLOATS]),
         (under_two_names, Two, [FLOATS, MEAN]),
         (looped, listed, [FLOATS, MEAN]),
+        (by_index, listed, [FLOATS]),
+        (called, Backwards, [FLOATS]),
         (called, in_a_row, [FLOATS, MEAN]),
         (called, alternating, [FLOATS, MEAN]),
     ],
@@ -195,7 +216,8 @@ def assert_alike(found, expected, *, rtol=1e-9):
 def test_a_block_used_several_times_is_wired_without_changing_a_line(walk, block, schemes):
     model = made(walk, block)
     keys, names = list(model.state_dict()), [n for n, _ in model.named_parameters()]
-    assert survey(model, schemes[0], example=X).fit == {"block": 4}
+    path = "block.0" if block is Backwards or walk is by_index else "block"
+    assert survey(model, schemes[0], example=X).fit == {path: 4}
     expected = copy.deepcopy(model).eval()(X)
     for scheme in schemes:
         wired = {
@@ -257,6 +279,18 @@ def in_turn(model, x):
     return x
 
 
+def past_its_name(model, x):
+    for block in [model.past[0]] * 4:
+        x = block(x)
+    return x
+
+
+def by_keyword(model, x):
+    for _ in range(4):
+        x = model.block(x=x)
+    return x
+
+
 def more_in_training(model, x):
     for _ in range(4 + model.training):
         x = model.block(x)
@@ -281,6 +315,12 @@ class Unwired(Part):
         (by_step, Two, "called 4 times in a run, and is given other arguments"),
         (set_between, Part, "Part is called 4 times .* precedes one whose 'eps' the model sets"),
         (in_turn, Two, "block, other: Two is called 2 times in a run, and .* acts between them"),
+        (past_its_name, Two, r"called 4 times .* not through its name .*`ReversibleSequence\("),
+        (
+            by_keyword,
+            Two,
+            "Two is called 4 times in a run, and is not given its stream as the first",
+        ),
         (more_in_training, Two, "not as often in training as in evaluation"),
         (four_times, hooked, "has a forward hook, which would not run"),
         (four_times, Unwired, "Unwired is called 4 times in a run, and has a 'unwired' of its own"),

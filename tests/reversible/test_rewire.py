@@ -347,6 +347,13 @@ def test_modes_and_frozen_parameters_survive():
     assert not any(p.requires_grad for p in model.blocks[1].parameters())
 
 
+def test_blocks_whose_weights_are_frozen_are_taken_apart_like_others():
+    model = vit()
+    model.blocks.requires_grad_(False)
+    assert survey(model, "additive").fit == {"blocks": 3}
+    assert not any(weight.requires_grad for weight in model.blocks.parameters())
+
+
 @pytest.mark.parametrize("scheme", ["bdia", "additive"])
 def test_a_survey_draws_nothing(scheme):
     """Or the weights of a model would depend on whether somebody looked at it before."""
