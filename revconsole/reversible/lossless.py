@@ -31,7 +31,6 @@ Adams 2015, "Gradient-based Hyperparameter Optimization through Reversible Learn
 1502.03492), section 3.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -41,6 +40,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from revconsole import arithmetic
 from revconsole.errors import RevconsoleError
 from revconsole.reversible.transforms import recorded
 
@@ -173,11 +173,11 @@ class Grid:
 
 def thousandths(name: str, value: float) -> Fraction:
     """A weight as the ratio that exact arithmetic scales by. Raises if it is finer than that."""
-    ratio = Fraction(round(value * 1000), 1000)
-    if not math.isclose(float(ratio), value, abs_tol=1e-9):
+    ratio = arithmetic.thousandth(value)
+    if ratio is None:
         raise RevconsoleError(
             f"exact mode takes {name} with at most three decimals, not {value!r}: "
-            f"write {float(ratio):g}, or leave grid_bits unset"
+            f"write {round(value, 3):g}, or leave grid_bits unset"
         )
     return ratio
 

@@ -27,14 +27,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from revconsole.arithmetic import SINGLE, foretold, limit
 from revconsole.errors import NotInvertible
 from revconsole.reversible.scheme import UNDONE
 
-LEFT = 0.4  # of the digits
-MARGIN = 2.5  # from streams that are off to a gradient that is
-SHARE = 1 / 8  # of a stream that a branch adds to it
-ONSET = 3  # blocks
-SINGLE = 2.0**-24  # of float32
 NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 PRODUCTS = {"bf16": 2.0**-8, "tf32": 2.0**-11}  # roundings of what goes into a product of matrices
 
@@ -95,7 +91,7 @@ def _judge(scheme: Any, blocks: int, types: Types, most: float) -> None:
     streams, name, rounding = types
     if not blocks:
         return  # nothing is undone, not even by a scheme without an inverse
-    error = foretold(scheme, blocks, _rounding(streams), rounding)
+    error = foretold(scheme.error_growth, blocks, streams=_rounding(streams), branches=rounding)
     if error <= most:
         return
     raise NotInvertible(
@@ -111,26 +107,9 @@ def _instead(scheme: Any, blocks: int, types: Types) -> str:
     streams, _, rounding = types
     if rounding <= SINGLE:
         return ""
-    fine = foretold(scheme, blocks, SINGLE, SINGLE) <= limit(SINGLE)
+    fine = foretold(scheme.error_growth, blocks, streams=SINGLE, branches=SINGLE) <= limit(SINGLE)
     where = "" if streams == torch.float32 else " with weights in float32 under autocast"
     return where + (", compute in float32" if fine else "")
-
-
-def foretold(scheme: Any, blocks: int, streams: float, branches: float) -> float:
-    """The relative error of the activations once that many blocks are undone.
-
-    streams, branches: their roundings.
-    """
-    error: float = scheme.error_growth(blocks) * streams
-    if branches > streams and blocks > ONSET:
-        error = max(error, scheme.error_growth(blocks - ONSET) * branches * SHARE)
-    return error
-
-
-def limit(rounding: float) -> float:
-    """The most of it that may be foretold where the coarsest type rounds so."""
-    most: float = max(rounding, SINGLE) ** LEFT / MARGIN
-    return most
 
 
 def _rounding(dtype: torch.dtype) -> float:

@@ -73,28 +73,21 @@ class Scheme(Protocol):
         """Raise NotInvertible, saying what to use instead, if that many blocks cannot be undone."""
 
 
-AnyScheme = (
-    Residual
-    | Additive
-    | Momentum
-    | Bdia
-    | Midpoint
-    | Leapfrog
-    | Hamiltonian
-    | MidpointA
-    | Coefficients
-)
-SCHEMES: Mapping[str, type[AnyScheme]] = {
-    "residual": Residual,
-    "additive": Additive,
-    "momentum": Momentum,
-    "bdia": Bdia,
-    "midpoint": Midpoint,
-    "leapfrog": Leapfrog,
-    "hamiltonian": Hamiltonian,
-    "midpoint_a": MidpointA,
-    "coefficients": Coefficients,
+SCHEMES: Mapping[str, type[Scheme]] = {
+    kind.name: kind
+    for kind in (
+        Residual,
+        Additive,
+        Momentum,
+        Bdia,
+        Midpoint,
+        Leapfrog,
+        Hamiltonian,
+        MidpointA,
+        Coefficients,
+    )
 }
+"""Every scheme by its name: to add one, its class."""
 Backward = Literal["stored", "checkpointed", "reversible", "anchored"]
 BACKWARDS: tuple[Backward, ...] = ("stored", "checkpointed", "reversible")
 """Those to choose from for a whole model; single blocks may also be `anchored`."""
@@ -109,9 +102,10 @@ def make_scheme(name: str, options: Mapping[str, float | str | None] | None = No
     """
     if name not in SCHEMES:
         raise UnknownName("scheme", name, SCHEMES)
-    given: dict[str, Any] = dict(options or {})
-    known = [field.name for field in fields(SCHEMES[name])]
-    for option in given:
+    kind: Any = SCHEMES[name]
+    known = [field.name for field in fields(kind)]
+    for option in options or {}:
         if option not in known:
             raise UnknownName(f"option of the scheme {name}", option, known)
-    return SCHEMES[name](**given)
+    scheme: Scheme = kind(**(options or {}))
+    return scheme

@@ -6,22 +6,77 @@
 
 Two streams exchange roles at every block: the new state is written over the older one, which is one
 coupling with scale a. The schemes bdia, midpoint, leapfrog, midpoint_a and coefficients are its
-members, momentum is one in other coordinates. Without the residual the states grow by the roots of
+members, momentum is one in other coordinates. What schemes of two streams have in common is `TwoStreams`, and with a
+store of lost bits beside them `TwoStreamsAndStore`. Without the residual the states grow by the roots of
 r² − b·r − a, and an error made on the way back grows by their inverses: b = 1 − a has the roots
 1 and −a.
 """
 
-import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from revconsole.reversible.coupling import Branch, Coupling, Streams
-from revconsole.reversible.lossless import store_fills
+from revconsole.reversible.lossless import Grid, store_fills
 
 STORE = 2  # the third stream, where there is one
-SLOPE = 0.15  # of a block's residual, in the mean over the directions of an error: ViTs, fresh and rough
+
+
+class TwoStreams:
+    """What a scheme of two streams is unless it says otherwise: both begin as the embedding, the newest is handed on.
+
+    grid_bits: l of the grid 2⁻ˡ, for exact reconstruction; None keeps floats.
+    """
+
+    __slots__ = ()
+
+    draws: ClassVar[bool] = False
+    grid_bits: int | None
+
+    @property
+    def streams(self) -> int:
+        """Two."""
+        return 2
+
+    @property
+    def plain(self) -> str:
+        """The blocks called one after the other are another network."""
+        return "never"
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid the streams live on, if any."""
+        return Grid.of(self.grid_bits)
+
+    def lift(self, x: Tensor) -> Streams:
+        """Both streams are the embedding; the first block replaces one of the two, or moves it."""
+        return (x, x)
+
+    def merge(self, streams: Streams, blocks: int) -> Tensor:
+        """The newest state."""
+        return newest(streams, blocks)
+
+    def require_inverse(self, blocks: int) -> None:
+        """The inverse is safe at any depth."""
+        del blocks
+
+
+class TwoStreamsAndStore(TwoStreams):
+    """On a grid a third stream stores the bits that a scaling drops."""
+
+    __slots__ = ()
+
+    @property
+    def streams(self) -> int:
+        """Two states, and on a grid the store."""
+        return 2 if self.grid is None else 3
+
+    def lift(self, x: Tensor) -> Streams:
+        """The first block replaces one of the two; a store starts empty."""
+        return (x, x) if self.grid is None else (x, x, torch.zeros_like(x))
 
 
 def from_newest(index: int, residual: Branch) -> tuple[Coupling, ...]:
@@ -64,21 +119,3 @@ def from_both(
 def newest(streams: Streams, blocks: int) -> Tensor:
     """The state after that many blocks."""
     return streams[blocks % 2]
-
-
-def error_growth(weights: Sequence[tuple[float, float, float]]) -> float:
-    """How many roundings the worse of the two states carries once these blocks are undone.
-
-    weights: a, b and c of each block. An inverse, x₋ = (x₊ − b·x − c·h(x)) / a, makes roundings of its
-    own, of the state and of what b and c weigh, and hands on those of both states it reads. They are
-    of all signs, so that their squares add up.
-    """
-    newer = older = together = worst = 0.0  # variances and covariance, in squared roundings
-    for a, b, c in reversed(weights):
-        made = (1.0 + abs(b) + abs(c)) ** 2
-        handed_on = newer + (b * b + (c * SLOPE) ** 2) * older - 2.0 * b * together
-        newer, older, together = older, handed_on / a / a + made, (together - b * older) / a
-        if not math.isfinite(older):
-            return math.inf
-        worst = max(worst, older)
-    return math.sqrt(worst)

@@ -13,8 +13,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from revconsole.arithmetic import limit
 from revconsole.errors import NotInvertible
-from revconsole.reversible.rounding import limit
 
 PASSES = 2  # of a block that are watched: what changes from call to call shows in these
 NUMBERS = 64  # that are kept of a tensor

@@ -4,6 +4,7 @@ import pytest
 import timm
 import torch
 
+from revconsole import arithmetic
 from revconsole.errors import NotInvertible
 from revconsole.reversible import (
     Additive,
@@ -14,7 +15,6 @@ from revconsole.reversible import (
     MidpointA,
     Momentum,
     rewire,
-    rounding,
 )
 
 FLOATS = Bdia(grid_bits=None)
@@ -103,7 +103,7 @@ def test_what_is_admitted_is_good(wiring, depth, types):
 def test_what_is_refused_is_bad(wiring, depth, types, monkeypatch):
     with pytest.raises(NotInvertible, match=f"undoing {depth} blocks .* set grid_bits=9"):
         error(wiring, depth, types)
-    monkeypatch.setattr(rounding, "MARGIN", 1e-9)
+    monkeypatch.setattr(arithmetic, "MARGIN", 1e-9)
     assert error(wiring, depth, types) >= BAD.get(types, 0.02)
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from revconsole import arithmetic
 from revconsole.records.logs.events import Event, Finished, Measured
 from revconsole.records.runs.control import Control
 from revconsole.records.sections import KINDS
 from revconsole.records.settings.plan import Plan
-from revconsole.reversible import rounding
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
 from revconsole.training.setup.training_state import prepare
 from revconsole.training.trainer import train
@@ -70,8 +70,8 @@ class Runner:
 
 @pytest.fixture
 def unjudged(monkeypatch):
-    """As if the blocks were far steeper than the rule of `rounding` knows, which refuses what is noisy here."""
-    monkeypatch.setattr(rounding, "MARGIN", 1e-9)
+    """As if the blocks were far steeper than the rule of `arithmetic` knows, which refuses what is noisy here."""
+    monkeypatch.setattr(arithmetic, "MARGIN", 1e-9)
 
 
 @pytest.fixture

@@ -1,44 +1,123 @@
 """Sections of the schemes."""
 
-from typing import Annotated, Literal
+import math
+from abc import abstractmethod
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from revconsole import arithmetic
+from revconsole.records.sections.rule import Rule
 from revconsole.records.sections.section import Section
 
 GRID_BITS = Field(default=None, ge=1, le=20)
 PAPER_BITS = Field(default=9, ge=1, le=20)
 
 
-class ResidualSection(Section):
+class SchemeSection(Section):
+    """What is known of a scheme by its settings alone, before there is a model."""
+
+    of_two: ClassVar[bool] = False
+    """Whether it needs blocks of two branches, attention and MLP."""
+
+    @property
+    def joins(self) -> bool:
+        """Whether the head is handed two streams side by side."""
+        return False
+
+    def options(self) -> dict[str, Any]:
+        """The options of the scheme as the reversible core knows it."""
+        return self.model_dump(exclude={"name"})
+
+    @abstractmethod
+    def error_growth(self, blocks: int) -> float:
+        """How many roundings the reconstructed input of that many blocks carries; see `arithmetic`."""
+
+    def check(self) -> None:
+        """Raise Rule for settings that do not fit one another."""
+
+    def check_inverse(self) -> None:
+        """Raise Rule if there is no inverse, saying what to use instead."""
+
+    def _check_ratios(self, *names: str) -> None:
+        """Raise Rule if exact mode cannot scale by one of these settings."""
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and arithmetic.thousandth(value) is None:
+                raise Rule(
+                    f"scheme.{name}",
+                    f"exact mode takes {name} with at most three decimals, not {value}; "
+                    f"write {round(value, 3):g}, or leave grid_bits unset",
+                )
+
+
+def _check_gamma(scheme: str, gamma: float) -> None:
+    """Raise Rule for a gamma of 0, by which the inverse would divide."""
+    if gamma == 0:
+        raise Rule(
+            "scheme.gamma",
+            f"the inverse of {scheme!r} divides by gamma, so gamma 0 cannot be reversed; "
+            "use backward 'stored' or 'checkpointed'",
+        )
+
+
+class ResidualSection(SchemeSection):
     """x ← x + h(x): the plain network; has no inverse."""
 
     name: Literal["residual"] = "residual"
 
+    def error_growth(self, blocks: int) -> float:  # noqa: ARG002, D102  see SchemeSection
+        return math.inf
 
-class AdditiveSection(Section):
+    def check_inverse(self) -> None:  # noqa: D102  see SchemeSection
+        raise Rule(
+            "backward",
+            "scheme 'residual' has no inverse; use backward 'stored', 'checkpointed' or 'auto', "
+            "or another scheme",
+        )
+
+
+class AdditiveSection(SchemeSection):
     """x₁ ← x₁ + F(x₂), x₂ ← x₂ + G(x₁): two streams, RevViT (Mangalam et al. 2022)."""
 
+    of_two: ClassVar[bool] = True
     name: Literal["additive"] = "additive"
     fuse: Literal["concat", "mean"] = "concat"
     """How the two streams meet before the head: side by side (head twice as wide) or averaged."""
     grid_bits: int | None = GRID_BITS
     """Exact mode: streams on the grid 2⁻ˡ, reconstructed bit for bit at no cost in memory; unset is float."""
 
+    @property
+    def joins(self) -> bool:  # noqa: D102  see SchemeSection
+        return self.fuse == "concat"
 
-class MomentumSection(Section):
+    def error_growth(self, blocks: int) -> float:  # noqa: D102  see SchemeSection
+        return arithmetic.unamplified(blocks, exact=self.grid_bits is not None)
+
+
+class MomentumSection(SchemeSection):
     """v ← γv + (1−γ)h(x), x ← x + v: Momentum ResNet (Sander et al. 2021)."""
 
     name: Literal["momentum"] = "momentum"
     gamma: float = Field(default=0.9, ge=0, lt=1)
     """Share of the velocity kept per block; the inverse divides by it once per block."""
     start: Literal["zero", "first"] = "zero"
-    """Initial velocity: zero, or the first block's residual f₀(x₀)."""
+    """Initial velocity: zero, or the first block's residual h₀(x₀)."""
     grid_bits: int | None = GRID_BITS
     """Exact mode: streams on the grid 2⁻ˡ and a store of the bits that gamma drops; unset is float."""
 
+    def error_growth(self, blocks: int) -> float:  # noqa: D102  see SchemeSection
+        return arithmetic.momentum(blocks, gamma=self.gamma, exact=self.grid_bits is not None)
 
-class BdiaSection(Section):
+    def check(self) -> None:  # noqa: D102  see SchemeSection
+        if self.grid_bits is not None:
+            self._check_ratios("gamma")
+
+    def check_inverse(self) -> None:  # noqa: D102  see SchemeSection
+        _check_gamma(self.name, self.gamma)
+
+
+class BdiaSection(SchemeSection):
     """x₊ ← γx₋ + (1−γ)x + (1+γ)h(x), γ = ±g per sample and block (Zhang et al. 2025)."""
 
     name: Literal["bdia"] = "bdia"
@@ -49,43 +128,76 @@ class BdiaSection(Section):
     grid_bits: int | None = PAPER_BITS
     """Streams on the grid 2⁻ˡ, restored bit for bit, at gamma 0.5, 0.25 or 1; 9 is the paper's; "none" is float, at any."""
 
+    def error_growth(self, blocks: int) -> float:  # noqa: D102  see SchemeSection
+        return arithmetic.bdia(blocks, gamma=self.gamma, exact=self.grid_bits is not None)
 
-class MidpointSection(Section):
-    """x₊ ← x₋ + 2h·f(x): the explicit midpoint rule (Chang et al. 2018)."""
+    def check(self) -> None:
+        """On a grid a state is scaled by a power of two, and by one only."""
+        if self.grid_bits is None or not self.gamma:
+            return
+        if self.gamma not in arithmetic.LOST_BITS:
+            raise Rule(
+                "scheme.gamma",
+                f"bdia is exact at gamma 0.5 (1 side bit), 0.25 (2 bits) or 1 (none), not {self.gamma}; "
+                'or compute in floats, with scheme.grid_bits = "none"',
+            )
+        if abs(self.evaluation_gamma) not in {0.0, self.gamma}:
+            raise Rule(
+                "scheme.evaluation_gamma",
+                f"exact bdia evaluates at 0 or ±{self.gamma:g}, not {self.evaluation_gamma:g}; "
+                'or compute in floats, with scheme.grid_bits = "none"',
+            )
+
+    def check_inverse(self) -> None:  # noqa: D102  see SchemeSection
+        _check_gamma(self.name, self.gamma)
+
+
+class MidpointSection(SchemeSection):
+    """x₊ ← x₋ + 2s·h(x): the explicit midpoint rule (Chang et al. 2018)."""
 
     name: Literal["midpoint"] = "midpoint"
     step: float = Field(default=1.0, gt=0, le=4)
-    """Step size h; half of it makes the two states move like a plain network of the same depth."""
+    """Step size s; half of it makes the two states move like a plain network of the same depth."""
     grid_bits: int | None = GRID_BITS
     """Exact mode: streams on the grid 2⁻ˡ, reconstructed bit for bit at no cost in memory; unset is float."""
 
+    def error_growth(self, blocks: int) -> float:  # noqa: D102  see SchemeSection
+        return arithmetic.midpoint(blocks, step=self.step, exact=self.grid_bits is not None)
 
-class LeapfrogSection(Section):
-    """x₊ ← 2x − x₋ + h²·f(x): the leapfrog rule of second order (Chang et al. 2018)."""
+
+class LeapfrogSection(SchemeSection):
+    """x₊ ← 2x − x₋ + s²·h(x): the leapfrog rule of second order (Chang et al. 2018)."""
 
     name: Literal["leapfrog"] = "leapfrog"
     step: float = Field(default=1.0, gt=0, le=4)
-    """Step size h; the residual enters with its square."""
+    """Step size s; the residual enters with its square."""
     grid_bits: int | None = GRID_BITS
     """Exact mode: streams on the grid 2⁻ˡ, reconstructed bit for bit at no cost in memory; unset is float."""
 
+    def error_growth(self, blocks: int) -> float:  # noqa: D102  see SchemeSection
+        return arithmetic.leapfrog(blocks, step=self.step, exact=self.grid_bits is not None)
 
-class HamiltonianSection(Section):
-    """q ← q + h·A(p), p ← p + h·M(q): attention and MLP as the two halves (Gal et al. 2025)."""
 
+class HamiltonianSection(SchemeSection):
+    """q ← q + s·A(p), p ← p + s·M(q): attention and MLP as the two halves (Gal et al. 2025)."""
+
+    of_two: ClassVar[bool] = True
     name: Literal["hamiltonian"] = "hamiltonian"
     step: float = Field(default=1.0, gt=0, le=4)
-    """Step size h."""
+    """Step size s."""
     grid_bits: int | None = GRID_BITS
     """Exact mode: streams on the grid 2⁻ˡ, reconstructed bit for bit at no cost in memory; unset is float."""
 
+    def error_growth(self, blocks: int) -> float:  # noqa: D102  see SchemeSection
+        return arithmetic.unamplified(blocks, exact=self.grid_bits is not None)
 
-class MidpointASection(Section):
-    """x₊ ← a·x₋ + (1−a)·x + h·f(x), a drawn once per block (Gal et al. 2025)."""
+
+class MidpointASection(SchemeSection):
+    """x₊ ← a·x₋ + (1−a)·x + s·h(x), a drawn once per block (Gal et al. 2025)."""
 
     name: Literal["midpoint_a"] = "midpoint_a"
     step: float = Field(default=1.0, gt=0, le=4)
-    """Step size h."""
+    """Step size s."""
     spread: float = Field(default=0.5, ge=0, le=0.9)
     """Each a is ±1 plus a number drawn evenly from ±spread."""
     draw: int = Field(default=0, ge=0)
@@ -93,9 +205,18 @@ class MidpointASection(Section):
     grid_bits: int | None = GRID_BITS
     """Exact mode: streams on the grid 2⁻ˡ and a store of the bits that a drops; unset is float."""
 
+    def error_growth(self, blocks: int) -> float:  # noqa: D102  see SchemeSection
+        return arithmetic.midpoint_a(
+            blocks,
+            step=self.step,
+            spread=self.spread,
+            draw=self.draw,
+            exact=self.grid_bits is not None,
+        )
 
-class CoefficientsSection(Section):
-    """x₊ ← β·x₋ + α·x + f(x): from the pretrained network to a reversible one (Dr2Net, MEFT)."""
+
+class CoefficientsSection(SchemeSection):
+    """x₊ ← β·x₋ + α·x + h(x): from the pretrained network to a reversible one (Dr2Net, MEFT)."""
 
     name: Literal["coefficients"] = "coefficients"
     alpha: float = Field(default=1.0, ge=-2, le=2)
@@ -110,6 +231,31 @@ class CoefficientsSection(Section):
     """Share of the training steps over which the weights move, in a straight line."""
     grid_bits: int | None = GRID_BITS
     """Exact mode: streams on the grid 2⁻ˡ and a store of the bits that β drops; unset is float."""
+
+    def options(self) -> dict[str, Any]:
+        """Those of the scheme; how fast the weights move is the training's."""
+        return self.model_dump(exclude={"name", "moving"})
+
+    def error_growth(self, blocks: int) -> float:  # noqa: D102  see SchemeSection
+        start = (self.alpha, self.beta)
+        ends = zip(start, (self.end_alpha, self.end_beta), strict=True)
+        alpha, beta = (first if last is None else last for first, last in ends)
+        return arithmetic.coefficients(
+            blocks, start=start, end=(alpha, beta), exact=self.grid_bits is not None
+        )
+
+    def check(self) -> None:  # noqa: D102  see SchemeSection
+        if self.grid_bits is not None:
+            self._check_ratios("beta", "end_beta")
+
+    def check_inverse(self) -> None:  # noqa: D102  see SchemeSection
+        key = "beta" if self.end_beta is None else "end_beta"
+        if getattr(self, key) == 0:
+            raise Rule(
+                f"scheme.{key}",
+                "coefficients whose beta ends at 0 forget the older state and have no inverse; let end_beta be "
+                "0.7, say, or use backward 'stored' or 'checkpointed'",
+            )
 
 
 Scheme = Annotated[

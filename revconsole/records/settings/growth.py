@@ -1,44 +1,22 @@
-"""Growth: how far rounding grows while a stack is undone, foretold from the settings alone.
+"""Growth: how far rounding grows while a stack is undone, foretold from the settings alone, in words.
 
-Undone in floats, every block adds a rounding and scales those that are there already. `error_growth` counts how
-many roundings the reconstructed input carries in the end; times the rounding of the arithmetic that is the
-relative error to expect, and steep blocks add their own slope. Under autocast the streams may stay as good as in
-float32 for a while, until differences in the last place flip roundings inside the branches; so there the
-prediction is a range. What may be foretold at most is `revconsole.reversible.rounding`'s rule, as are the counts
-those of its schemes: that needs torch, and this does not. `refuse_lost` applies it to a plan before there is a run.
+The growth of a scheme (see `revconsole.arithmetic`) times the rounding of the arithmetic is the relative error to expect;
+steep blocks add their own slope. Under autocast the streams may stay as good as in float32 for a while, until
+differences in the last place flip roundings inside the branches; so there the prediction is a range. `refuse_lost`
+applies the rule on what may be foretold at most to a plan, before there is a run.
 """
 
-import cmath
-import math
-import random
 from collections.abc import Sequence
 
+from revconsole import arithmetic
 from revconsole.records.sections import Scheme
 from revconsole.records.sections.model import Cct, Vit
 from revconsole.records.sections.rule import Rule
-from revconsole.records.sections.scheme import (
-    AdditiveSection,
-    BdiaSection,
-    CoefficientsSection,
-    HamiltonianSection,
-    LeapfrogSection,
-    MidpointASection,
-    MidpointSection,
-    MomentumSection,
-    ResidualSection,
-)
+from revconsole.records.sections.scheme import ResidualSection
 from revconsole.records.settings.plan import Plan
 
-ROUNDING = {"float32": 2.0**-24, "tf32": 2.0**-11, "bf16": 2.0**-8, "fp16": 2.0**-11}
+ROUNDING = {"float32": arithmetic.SINGLE, "tf32": 2.0**-11, "bf16": 2.0**-8, "fp16": 2.0**-11}
 """Half a unit in the last place, relatively."""
-SHARE = 1 / 8
-"""Of a stream that a branch adds to it."""
-ONSET = 3
-"""Blocks undone until the rounding of the branches counts beside that of the streams."""
-LEFT, MARGIN = 0.4, 2.5
-"""Share of the digits that must be left, and what lies between the error of the streams and that of the gradient."""
-SLOPE = 0.15
-"""Of a block's residual, as an error meets it."""
 WORRYING = 1e-3
 """Relative error above which a reconstruction may spoil gradients."""
 LOST = 1.0
@@ -66,7 +44,7 @@ def depth(plan: Plan) -> int | None:
 
 def carried(plan: Plan) -> float:
     """The error growth of the plan; for one block if the depth is unknown before the model is built."""
-    return error_growth(plan.scheme, depth(plan) or 1)
+    return plan.scheme.error_growth(depth(plan) or 1)
 
 
 def sentence(plan: Plan, growth: float, blocks: int) -> str:
@@ -108,11 +86,10 @@ def refuse_lost(plan: Plan) -> None:
     if plan.backward != "reversible" or blocks is None:
         return
     precision = plan.train.precision
-    error, most = foretold(plan.scheme, blocks, precision), limit(precision)
+    error, most = foretold(plan.scheme, blocks, precision), arithmetic.limit(ROUNDING[precision])
     if error > most:
-        finer = precision != "float32" and foretold(plan.scheme, blocks, "float32") <= limit(
-            "float32"
-        )
+        single = arithmetic.limit(arithmetic.SINGLE)
+        finer = precision != "float32" and foretold(plan.scheme, blocks, "float32") <= single
         others = ", train.precision = 'float32'" if finer else ""
         raise Rule(
             "scheme.grid_bits",
@@ -123,17 +100,10 @@ def refuse_lost(plan: Plan) -> None:
 
 
 def foretold(scheme: Scheme, blocks: int, precision: str) -> float:
-    """The relative error of the activations once that many blocks are undone; see `reversible.rounding`."""
-    error = error_growth(scheme, blocks) * ROUNDING["float32"]
-    if precision != "float32" and blocks > ONSET:
-        error = max(error, error_growth(scheme, blocks - ONSET) * ROUNDING[precision] * SHARE)
-    return error
-
-
-def limit(precision: str) -> float:
-    """The most of it that may be foretold."""
-    most: float = ROUNDING[precision] ** LEFT / MARGIN
-    return most
+    """The relative error of the activations once that many blocks are undone, with streams in float32."""
+    return arithmetic.foretold(
+        scheme.error_growth, blocks, streams=arithmetic.SINGLE, branches=ROUNDING[precision]
+    )
 
 
 def wrong(plan: Plan, gradient_error: float | None) -> bool:
@@ -147,88 +117,6 @@ def worst(plans: Sequence[Plan]) -> Plan | None:
     """The plan with the worst predicted reconstruction; None if none reconstructs."""
     rebuilt = [plan for plan in plans if predicted(plan)]
     return max(rebuilt, key=lambda plan: _errors(plan, carried(plan)), default=None)
-
-
-def error_growth(scheme: Scheme, blocks: int) -> float:
-    """How many roundings the reconstructed input of that many blocks carries.
-
-    0 where reconstruction is exact, infinite where there is none.
-    """
-    if isinstance(scheme, ResidualSection) or getattr(scheme, "gamma", 1.0) == 0:
-        return math.inf
-    if scheme.grid_bits is not None:
-        return 0.0
-    match scheme:
-        case MomentumSection(gamma=weight):
-            count = _divided(weight, blocks)
-        case BdiaSection(gamma=weight):
-            drawn = [(-1) ** block * weight for block in range(blocks)]
-            count = _carried([(g, 1.0 - g, 1.0 + g) for g in drawn])
-        case MidpointSection(step=step):
-            count = _carried([(1.0, 0.0, 2.0 * step)] * blocks)
-        case LeapfrogSection(step=step):
-            count = _carried([(-1.0, 2.0, step**2)] * blocks)
-        case MidpointASection(step=step):
-            mixing = [_mixing(scheme, index) for index in range(blocks)]
-            count = _carried([(a, 1.0 - a, step) for a in mixing])
-        case CoefficientsSection():
-            count = _on_the_way(scheme, blocks)
-        case AdditiveSection() | HamiltonianSection():
-            count = math.sqrt(blocks)
-    return count
-
-
-def _divided(gamma: float, blocks: int) -> float:
-    """Two roundings a block, each divided by gamma at every block below."""
-    total = 0.0
-    for _ in range(blocks):
-        total = 1.0 + total / gamma / gamma
-    return 2.0 * math.sqrt(total)
-
-
-def _carried(weights: Sequence[tuple[float, float, float]]) -> float:
-    """Roundings of the worse state, of x₊ = a·x₋ + b·x + c·h(x) undone by division; weights: a, b, c of each block."""
-    newer = older = together = worst = 0.0
-    for a, b, c in reversed(weights):
-        handed_on = newer + (b * b + (c * SLOPE) ** 2) * older - 2.0 * b * together
-        made = (1.0 + abs(b) + abs(c)) ** 2
-        newer, older, together = older, handed_on / a / a + made, (together - b * older) / a
-        if not math.isfinite(older):
-            return math.inf
-        worst = max(worst, older)
-    return math.sqrt(worst)
-
-
-def _on_the_way(scheme: CoefficientsSection, blocks: int) -> float:
-    """The most that the moving weights carry anywhere between start and end."""
-    end_alpha = scheme.alpha if scheme.end_alpha is None else scheme.end_alpha
-    end_beta = scheme.beta if scheme.end_beta is None else scheme.end_beta
-    found = []
-    for point in range(21):
-        alpha = scheme.alpha + (end_alpha - scheme.alpha) * point / 20
-        beta = scheme.beta + (end_beta - scheme.beta) * point / 20
-        if beta:
-            found.append(
-                _carried([(beta, alpha, 1.0)] * min(blocks, _undone_in_a_row(alpha, beta)))
-            )
-    return max(found, default=math.inf)
-
-
-def _undone_in_a_row(alpha: float, beta: float) -> int:
-    """Blocks until a rounding has grown five hundredfold, where states are set aside; 0 for fewer than two."""
-    roots = (alpha + sign * cmath.sqrt(alpha * alpha + 4 * beta) for sign in (1, -1))
-    smaller = min(abs(root) / 2 for root in roots)
-    if smaller >= 1:
-        return 1_000_000
-    blocks = int(math.log(500) / -math.log(smaller)) if smaller else 0
-    return blocks if blocks > 1 else 0
-
-
-def _mixing(scheme: MidpointASection, index: int) -> float:
-    """The a that midpoint_a draws for a block."""
-    source = random.Random(f"midpoint_a {scheme.draw} {index}")
-    sign = source.choice((-1, 1))
-    return round(64 * (sign + source.uniform(-scheme.spread, scheme.spread))) / 64
 
 
 def _errors(plan: Plan, growth: float) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from revconsole.records.sections.model import (
     Vit,
 )
 from revconsole.records.sections.rule import Rule
-from revconsole.records.sections.scheme import AdditiveSection, HamiltonianSection, ResidualSection
+from revconsole.records.sections.scheme import ResidualSection
 
 if TYPE_CHECKING:
     from revconsole.records.settings.plan import Plan
@@ -179,7 +179,7 @@ def _require_plain(plan: "Plan", because: str) -> None:
 
 
 def _require_one_branch(plan: "Plan") -> None:
-    if isinstance(plan.scheme, AdditiveSection | HamiltonianSection):
+    if plan.scheme.of_two:
         raise Rule(
             "scheme.name",
             f"a block of resnet has one branch, and {plan.scheme.name} needs two; use bdia or momentum",
@@ -200,7 +200,7 @@ def _check_joined(plan: "Plan") -> None:
     model, scheme = plan.model, plan.scheme
     pooled = isinstance(model, Vit) and model.pool == "sequence"
     staged = isinstance(model, Cct | Swin | Uniformer)
-    if isinstance(scheme, AdditiveSection) and scheme.fuse == "concat" and (pooled or staged):
+    if scheme.joins and (pooled or staged):
         what = "pool 'sequence'" if pooled else model.architecture
         raise Rule(
             "scheme.fuse",

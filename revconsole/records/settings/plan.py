@@ -32,20 +32,11 @@ from revconsole.records.sections.objective import ClassificationSection
 from revconsole.records.sections.optimizer import AdamW, Sgd
 from revconsole.records.sections.rule import Rule
 from revconsole.records.sections.schedule import Cosine, OneCycle
-from revconsole.records.sections.scheme import (
-    BdiaSection,
-    CoefficientsSection,
-    MomentumSection,
-    ResidualSection,
-)
+from revconsole.records.sections.scheme import ResidualSection
 from revconsole.records.settings.data_rules import check_data
 from revconsole.records.settings.model_rules import check_model
 from revconsole.records.settings.objective_rules import check_objective
 
-EXACT_GAMMAS = frozenset({1.0, 0.5, 0.25})
-"""Gammas for which bdia is exact on a grid; 0 is the plain network without a grid."""
-RATIO_SLACK = 1e-6
-"""Tolerance for a decimal with three digits that is stored in binary."""
 LABELS = frozenset(
     {"name", "profile", "study", "arm", "quick", "data_fingerprint", "folder_images"}
 )
@@ -198,72 +189,11 @@ class Plan(Section):
         check_data(self.data)
         check_model(self)
         check_objective(self)
-        _check_scheme(self)
+        if self.backward == "reversible":
+            self.scheme.check_inverse()
+        self.scheme.check()
         _check_training(self)
         return self
-
-
-def _check_scheme(plan: Plan) -> None:
-    scheme = plan.scheme
-    if plan.backward == "reversible":
-        _check_reversible(plan)
-    if isinstance(scheme, BdiaSection) and scheme.grid_bits is not None and scheme.gamma:
-        _check_lossless(scheme)
-    if isinstance(scheme, MomentumSection | CoefficientsSection) and scheme.grid_bits is not None:
-        _check_ratio(scheme)
-
-
-def _check_lossless(scheme: BdiaSection) -> None:
-    """Raise Rule unless the scale of a state on a grid is a power of two, and the same everywhere."""
-    if scheme.gamma not in EXACT_GAMMAS:
-        raise Rule(
-            "scheme.gamma",
-            f"bdia is exact at gamma 0.5 (1 side bit), 0.25 (2 bits) or 1 (none), not {scheme.gamma}; "
-            'or compute in floats, with scheme.grid_bits = "none"',
-        )
-    if abs(scheme.evaluation_gamma) not in {0.0, scheme.gamma}:
-        raise Rule(
-            "scheme.evaluation_gamma",
-            f"exact bdia evaluates at 0 or ±{scheme.gamma:g}, not {scheme.evaluation_gamma:g}; "
-            'or compute in floats, with scheme.grid_bits = "none"',
-        )
-
-
-def _check_ratio(scheme: MomentumSection | CoefficientsSection) -> None:
-    """Raise Rule unless each weight divided by on a grid is a ratio of small integers."""
-    names = ("gamma",) if isinstance(scheme, MomentumSection) else ("beta", "end_beta")
-    for name in names:
-        value = getattr(scheme, name)
-        if value is not None and abs(value * 1000 - round(value * 1000)) > RATIO_SLACK:
-            raise Rule(
-                f"scheme.{name}",
-                f"exact mode takes {name} with at most three decimals, not {value}; "
-                f"write {round(value, 3):g}, or leave grid_bits unset",
-            )
-
-
-def _check_reversible(plan: Plan) -> None:
-    scheme = plan.scheme
-    if isinstance(scheme, ResidualSection):
-        raise Rule(
-            "backward",
-            "scheme 'residual' has no inverse; use backward 'stored', 'checkpointed' or 'auto', "
-            "or another scheme",
-        )
-    if isinstance(scheme, MomentumSection | BdiaSection) and scheme.gamma == 0:
-        raise Rule(
-            "scheme.gamma",
-            f"the inverse of {scheme.name!r} divides by gamma, so gamma 0 cannot be reversed; "
-            "use backward 'stored' or 'checkpointed'",
-        )
-    if isinstance(scheme, CoefficientsSection):
-        key = "beta" if scheme.end_beta is None else "end_beta"
-        if getattr(scheme, key) == 0:
-            raise Rule(
-                f"scheme.{key}",
-                "coefficients whose beta ends at 0 forget the older state and have no inverse; let end_beta be "
-                "0.7, say, or use backward 'stored' or 'checkpointed'",
-            )
 
 
 def _check_training(plan: Plan) -> None:

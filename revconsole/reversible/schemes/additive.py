@@ -16,24 +16,24 @@ Source: Gomez et al. 2017 (RevNet); Mangalam et al. 2022, "Reversible Vision Tra
 (arXiv 2302.04869).
 """
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from revconsole import arithmetic
 from revconsole.errors import NotInvertible, UnknownName
 from revconsole.reversible.branches import branches
 from revconsole.reversible.coupling import Branch, Coupling, Streams
-from revconsole.reversible.lossless import Grid
 from revconsole.reversible.splits import in_turn
+from revconsole.reversible.two_step import TwoStreams
 
 FUSIONS = ("concat", "mean")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Additive:
+class Additive(TwoStreams):
     """x₁ ← x₁ + F(x₂), x₂ ← x₂ + G(x₁).
 
     fuse: `concat` gives the head both streams, (…, 2D); `mean` their average, (…, D).
@@ -44,22 +44,10 @@ class Additive:
     grid_bits: int | None = None
 
     name: ClassVar[str] = "additive"
-    streams: ClassVar[int] = 2
-    draws: ClassVar[bool] = False
-    plain: ClassVar[str] = "never"
 
     def __post_init__(self) -> None:
         if self.fuse not in FUSIONS:
             raise UnknownName("fuse of the scheme additive", self.fuse, FUSIONS)
-
-    @property
-    def grid(self) -> Grid | None:
-        """The grid the streams live on, if any; nothing is lost on it."""
-        return Grid.of(self.grid_bits)
-
-    def lift(self, x: Tensor) -> Streams:
-        """Both streams start as the embedding."""
-        return (x, x)
 
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
         """F into the first stream, then G into the second."""
@@ -78,12 +66,8 @@ class Additive:
         return (streams[0] + streams[1]) / 2
 
     def error_growth(self, blocks: int) -> float:
-        """One rounding per block, none amplified, of all signs: √blocks; 0 on a grid."""
-        return 0.0 if self.grid else math.sqrt(blocks)
-
-    def require_inverse(self, blocks: int) -> None:
-        """The inverse is safe at any depth."""
-        del blocks
+        """See `arithmetic.unamplified`; 0 on a grid."""
+        return arithmetic.unamplified(blocks, exact=self.grid is not None)
 
 
 def halves(block: nn.Module, index: int, scheme: str) -> tuple[Branch, Branch]:

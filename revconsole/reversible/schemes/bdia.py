@@ -23,25 +23,24 @@ Source: Zhang, Lewis, Kleijn, "On Exact Bit-level Reversible Transformers Withou
 Architectures" (arXiv 2407.09093, ICML 2025).
 """
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from revconsole import arithmetic
 from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.reversible.branches import called, step
-from revconsole.reversible.coupling import Branch, Coupling, Streams
+from revconsole.reversible.coupling import Branch, Coupling
 from revconsole.reversible.lossless import Grid
-from revconsole.reversible.two_step import error_growth, from_both, from_newest, newest
+from revconsole.reversible.two_step import TwoStreams, from_both, from_newest
 
 PAPER = 9  # bits of the paper's grid
-LOST = {1.0: 0, 0.5: 1, 0.25: 2}  # bits per number that a scaling by ±g would lose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bdia:
+class Bdia(TwoStreams):
     """x₊ = γ x₋ + (1 − γ) x + (1 + γ) h(x). Two streams that exchange roles at every block.
 
     gamma:            g in [0, 1], the magnitude of γ; the signs are drawn.
@@ -55,13 +54,12 @@ class Bdia:
     evaluation_gamma: float = 0.0
 
     name: ClassVar[str] = "bdia"
-    streams: ClassVar[int] = 2
     draws: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.gamma <= 1.0:
             raise RevconsoleError(f"the gamma of bdia lies in [0, 1], not at {self.gamma:g}")
-        if self.grid and self.gamma not in LOST:
+        if self.grid and self.gamma not in arithmetic.LOST_BITS:
             raise RevconsoleError(
                 f"bdia on a grid scales without loss at gamma 0.5, 0.25 or 1, not at {self.gamma:g}: "
                 "grid_bits=None computes in floats"
@@ -84,11 +82,9 @@ class Bdia:
     @property
     def grid(self) -> Grid | None:
         """The grid the streams live on, if any: none at g = 0."""
-        return Grid.of(self.grid_bits, LOST.get(self.gamma, 0)) if self.gamma else None
-
-    def lift(self, x: Tensor) -> Streams:
-        """The first block replaces one of the two."""
-        return (x, x)
+        return (
+            Grid.of(self.grid_bits, arithmetic.LOST_BITS.get(self.gamma, 0)) if self.gamma else None
+        )
 
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
         """draw: ±1 per sample, (B, 1, …, 1); None in evaluation."""
@@ -112,16 +108,9 @@ class Bdia:
         gamma = self.evaluation_gamma
         return lambda x: torch.add((1.0 + gamma) * plain(x), x, alpha=-2.0 * gamma)
 
-    def merge(self, streams: Streams, blocks: int) -> Tensor:
-        """The newest state."""
-        return newest(streams, blocks)
-
     def error_growth(self, blocks: int) -> float:
         """In floats that of signs by turns; 0 on a grid; infinite at g = 0."""
-        if self.gamma == 0.0:
-            return math.inf
-        gammas = [(-1) ** block * self.gamma for block in range(blocks)]
-        return 0.0 if self.grid else error_growth([(g, 1.0 - g, 1.0 + g) for g in gammas])
+        return arithmetic.bdia(blocks, gamma=self.gamma, exact=self.grid is not None)
 
     def require_inverse(self, blocks: int) -> None:
         """Raise NotInvertible at g = 0."""

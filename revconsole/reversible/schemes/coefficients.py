@@ -19,52 +19,25 @@ Dual-Residual Networks for Memory-Efficient Finetuning" (arXiv 2401.04105); Liao
 "Make Pre-trained Model Reversible" (arXiv 2306.00477).
 """
 
-import cmath
-import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
 from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
+from revconsole import arithmetic
 from revconsole.errors import NotInvertible
 from revconsole.reversible.branches import residual, step
-from revconsole.reversible.coupling import Coupling, Streams
-from revconsole.reversible.lossless import Grid, thousandths
-from revconsole.reversible.two_step import error_growth, from_both, from_newest, newest
+from revconsole.reversible.coupling import Coupling
+from revconsole.reversible.lossless import thousandths
+from revconsole.reversible.two_step import TwoStreamsAndStore, from_both, from_newest
 
-SAFE = 500.0  # growth of a rounding of float32 that leaves four digits
 PAIR = 2  # states from which the ones before are recovered
-ENDLESS = 1_000_000  # blocks
-POINTS = 20  # of the way from start to end at which the error is foretold
-
-
-def longest(alpha: float, beta: float) -> int:
-    """How many blocks floats may undo in a row before a rounding has grown by SAFE; 0 for too few."""
-    roots = (alpha + sign * cmath.sqrt(alpha * alpha + 4 * beta) for sign in (1, -1))
-    smaller = min(abs(root) / 2 for root in roots)
-    if smaller >= 1.0:
-        return ENDLESS
-    blocks = int(math.log(SAFE) / -math.log(smaller)) if smaller else 0
-    return blocks if blocks > 1 else 0
-
-
-@lru_cache(maxsize=64)
-def _most(start: tuple[float, float], end: tuple[float, float], blocks: int) -> float:
-    """The largest error growth of α and β on their way; infinite if β never leaves 0."""
-    found = []
-    for point in range(POINTS + 1):
-        alpha, beta = (a + (b - a) * point / POINTS for a, b in zip(start, end, strict=True))
-        if beta:
-            undone = min(blocks, longest(alpha, beta))
-            found.append(error_growth([(beta, alpha, 1.0)] * undone))
-    return max(found, default=math.inf)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Coefficients:
+class Coefficients(TwoStreamsAndStore):
     """x₊ = β·x₋ + α·x + h(x).
 
     alpha, beta: the weights at the start. end_alpha, end_beta: where they move to; None stays.
@@ -80,7 +53,6 @@ class Coefficients:
     progress: float = 0.0
 
     name: ClassVar[str] = "coefficients"
-    draws: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.grid_bits is not None:
@@ -105,20 +77,6 @@ class Coefficients:
         """As long as the network is the one it came from, its blocks may be called by themselves."""
         return "always" if self.weights == (1.0, 0.0) and self.grid is None else "never"
 
-    @property
-    def streams(self) -> int:
-        """Two states, and on a grid the store."""
-        return 2 if self.grid is None else 3
-
-    @property
-    def grid(self) -> Grid | None:
-        """The grid the streams live on, if any."""
-        return Grid.of(self.grid_bits)
-
-    def lift(self, x: Tensor) -> Streams:
-        """The first block replaces one of the two; a store starts empty."""
-        return (x, x) if self.grid is None else (x, x, torch.zeros_like(x))
-
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
         """A plain step first, weighted ones from then on."""
         del draw
@@ -133,19 +91,13 @@ class Coefficients:
         if self.grid:
             ratio = Fraction(round(beta * 1000), 1000)
             return from_both(index, update, scale=ratio, earlier=(ratio,) * (index - 1))
-        undone = longest(alpha, beta)
+        undone = arithmetic.longest_undone(alpha, beta)
         return from_both(index, update, scale=beta, parks=(index - 1) % (undone + PAIR) >= undone)
-
-    def merge(self, streams: Streams, blocks: int) -> Tensor:
-        """The newest state."""
-        return newest(streams, blocks)
 
     def error_growth(self, blocks: int) -> float:
         """The most that it becomes on the way from start to end; 0 on a grid, infinite at β = 0."""
-        if self.grid:
-            return 0.0
         start, end = self.at(0.0).weights, self.at(1.0).weights
-        return _most(start, end, blocks)
+        return arithmetic.coefficients(blocks, start=start, end=end, exact=self.grid is not None)
 
     def require_inverse(self, blocks: int) -> None:
         """Raise NotInvertible if β ends at 0."""

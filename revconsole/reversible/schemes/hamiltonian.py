@@ -16,19 +16,19 @@ Source: Chang et al. 2018 (arXiv 1709.03698); Gal et al. 2025 (arXiv 2512.02056)
 2.9.
 """
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
 
+from revconsole import arithmetic
 from revconsole.reversible.coupling import Coupling, Streams
-from revconsole.reversible.lossless import Grid
 from revconsole.reversible.schemes.additive import halves
+from revconsole.reversible.two_step import TwoStreams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hamiltonian:
+class Hamiltonian(TwoStreams):
     """q ← q + s·A(p), p ← p + s·M(q). The streams are (q, p).
 
     step: s. grid_bits: l of the grid 2⁻ˡ, for exact reconstruction; None keeps floats.
@@ -38,18 +38,6 @@ class Hamiltonian:
     grid_bits: int | None = None
 
     name: ClassVar[str] = "hamiltonian"
-    streams: ClassVar[int] = 2
-    draws: ClassVar[bool] = False
-    plain: ClassVar[str] = "never"
-
-    @property
-    def grid(self) -> Grid | None:
-        """The grid the streams live on, if any; nothing is lost on it."""
-        return Grid.of(self.grid_bits)
-
-    def lift(self, x: Tensor) -> Streams:
-        """Position and momentum start as the embedding."""
-        return (x, x)
 
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
         """Attention moves the position, then the MLP the momentum."""
@@ -71,9 +59,5 @@ class Hamiltonian:
         return streams[1]
 
     def error_growth(self, blocks: int) -> float:
-        """One rounding per block, none amplified, of all signs: √blocks; 0 on a grid."""
-        return 0.0 if self.grid else math.sqrt(blocks)
-
-    def require_inverse(self, blocks: int) -> None:
-        """The inverse is safe at any depth."""
-        del blocks
+        """See `arithmetic.unamplified`; 0 on a grid."""
+        return arithmetic.unamplified(blocks, exact=self.grid is not None)

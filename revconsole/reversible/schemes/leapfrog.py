@@ -21,14 +21,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from revconsole import arithmetic
 from revconsole.reversible.branches import residual
-from revconsole.reversible.coupling import Coupling, Streams
-from revconsole.reversible.lossless import Grid
-from revconsole.reversible.two_step import error_growth, from_both, from_newest, newest
+from revconsole.reversible.coupling import Coupling
+from revconsole.reversible.two_step import TwoStreams, from_both, from_newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leapfrog:
+class Leapfrog(TwoStreams):
     """x₊ = 2x − x₋ + s²·h(x).
 
     step: s. grid_bits: l of the grid 2⁻ˡ, for exact reconstruction; None keeps floats.
@@ -38,18 +38,6 @@ class Leapfrog:
     grid_bits: int | None = None
 
     name: ClassVar[str] = "leapfrog"
-    streams: ClassVar[int] = 2
-    draws: ClassVar[bool] = False
-    plain: ClassVar[str] = "never"
-
-    @property
-    def grid(self) -> Grid | None:
-        """The grid the streams live on, if any; nothing is lost on it."""
-        return Grid.of(self.grid_bits)
-
-    def lift(self, x: Tensor) -> Streams:
-        """Both states are the embedding: the motion starts at rest."""
-        return (x, x)
 
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
         """The older state is reflected in the newest and pushed by the residual."""
@@ -59,14 +47,6 @@ class Leapfrog:
             return from_newest(index, lambda x: torch.add(x, h(x), alpha=square))
         return from_both(index, lambda x: torch.add(2.0 * x, h(x), alpha=square), scale=-1.0)
 
-    def merge(self, streams: Streams, blocks: int) -> Tensor:
-        """The newest state."""
-        return newest(streams, blocks)
-
     def error_growth(self, blocks: int) -> float:
-        """See `two_step.error_growth`; 0 on a grid."""
-        return 0.0 if self.grid else error_growth([(-1.0, 2.0, self.step**2)] * blocks)
-
-    def require_inverse(self, blocks: int) -> None:
-        """The inverse is safe at any depth."""
-        del blocks
+        """See `arithmetic.leapfrog`; 0 on a grid."""
+        return arithmetic.leapfrog(blocks, step=self.step, exact=self.grid is not None)

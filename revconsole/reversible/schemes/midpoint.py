@@ -22,14 +22,14 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from revconsole import arithmetic
 from revconsole.reversible.branches import residual
-from revconsole.reversible.coupling import Coupling, Streams
-from revconsole.reversible.lossless import Grid
-from revconsole.reversible.two_step import error_growth, from_both, from_newest, newest
+from revconsole.reversible.coupling import Coupling
+from revconsole.reversible.two_step import TwoStreams, from_both, from_newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Midpoint:
+class Midpoint(TwoStreams):
     """x₊ = x₋ + 2s·h(x).
 
     step: s. grid_bits: l of the grid 2⁻ˡ, for exact reconstruction; None keeps floats.
@@ -39,18 +39,6 @@ class Midpoint:
     grid_bits: int | None = None
 
     name: ClassVar[str] = "midpoint"
-    streams: ClassVar[int] = 2
-    draws: ClassVar[bool] = False
-    plain: ClassVar[str] = "never"
-
-    @property
-    def grid(self) -> Grid | None:
-        """The grid the streams live on, if any; nothing is lost on it."""
-        return Grid.of(self.grid_bits)
-
-    def lift(self, x: Tensor) -> Streams:
-        """The first block replaces one of the two."""
-        return (x, x)
 
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
         """An explicit Euler step first, midpoint steps from then on."""
@@ -60,14 +48,6 @@ class Midpoint:
             return from_newest(index, lambda x: x + step * h(x))
         return from_both(index, lambda x: (2.0 * step) * h(x), scale=1.0)
 
-    def merge(self, streams: Streams, blocks: int) -> Tensor:
-        """The newest state."""
-        return newest(streams, blocks)
-
     def error_growth(self, blocks: int) -> float:
-        """See `two_step.error_growth`; 0 on a grid."""
-        return 0.0 if self.grid else error_growth([(1.0, 0.0, 2.0 * self.step)] * blocks)
-
-    def require_inverse(self, blocks: int) -> None:
-        """The inverse is safe at any depth."""
-        del blocks
+        """See `arithmetic.midpoint`; 0 on a grid."""
+        return arithmetic.midpoint(blocks, step=self.step, exact=self.grid is not None)

@@ -17,35 +17,24 @@ are the same network everywhere.
 Source: Gal et al. 2025 (arXiv 2512.02056), equation 3.6, w = ½.
 """
 
-import random
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from revconsole import arithmetic
 from revconsole.errors import RevconsoleError
 from revconsole.reversible.branches import residual
-from revconsole.reversible.coupling import Coupling, Streams
-from revconsole.reversible.lossless import Grid
-from revconsole.reversible.two_step import error_growth, from_both, from_newest, newest
+from revconsole.reversible.coupling import Coupling
+from revconsole.reversible.two_step import TwoStreamsAndStore, from_both, from_newest
 
-PARTS = 64  # the a's are whole multiples of one part in so many
 WIDEST = 0.9
 
 
-@lru_cache(maxsize=4096)
-def weight(draw: int, index: int, spread: float) -> Fraction:
-    """A of one block."""
-    source = random.Random(f"midpoint_a {draw} {index}")
-    sign = source.choice((-1, 1))
-    return Fraction(round(PARTS * (sign + source.uniform(-spread, spread))), PARTS)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MidpointA:
+class MidpointA(TwoStreamsAndStore):
     """x₊ = a·x₋ + (1 − a)·x + s·h(x).
 
     step: s. spread: w in [0, 0.9]. draw: which draw of the a's, a whole number.
@@ -58,8 +47,6 @@ class MidpointA:
     grid_bits: int | None = None
 
     name: ClassVar[str] = "midpoint_a"
-    draws: ClassVar[bool] = False
-    plain: ClassVar[str] = "never"
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.spread <= WIDEST:
@@ -68,23 +55,9 @@ class MidpointA:
                 "the inverse divides by weights as small as 1 − spread"
             )
 
-    @property
-    def streams(self) -> int:
-        """Two states, and on a grid the store."""
-        return 2 if self.grid is None else 3
-
-    @property
-    def grid(self) -> Grid | None:
-        """The grid the streams live on, if any."""
-        return Grid.of(self.grid_bits)
-
     def weight(self, index: int) -> Fraction:
-        """A of the block `index`."""
-        return weight(self.draw, index, self.spread)
-
-    def lift(self, x: Tensor) -> Streams:
-        """The first block replaces one of the two; a store starts empty."""
-        return (x, x) if self.grid is None else (x, x, torch.zeros_like(x))
+        """The weight a of the block `index`."""
+        return arithmetic.mixing_weight(self.draw, index, self.spread)
 
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
         """An explicit Euler step first, mixed midpoint steps from then on."""
@@ -100,17 +73,12 @@ class MidpointA:
             earlier=[self.weight(block) for block in range(1, index)] if self.grid else (),
         )
 
-    def merge(self, streams: Streams, blocks: int) -> Tensor:
-        """The newest state."""
-        return newest(streams, blocks)
-
     def error_growth(self, blocks: int) -> float:
         """As the a's of these blocks have it; 0 on a grid."""
-        if self.grid:
-            return 0.0
-        weights = [float(self.weight(index)) for index in range(blocks)]
-        return error_growth([(a, 1.0 - a, self.step) for a in weights])
-
-    def require_inverse(self, blocks: int) -> None:
-        """No weight is near zero."""
-        del blocks
+        return arithmetic.midpoint_a(
+            blocks,
+            step=self.step,
+            spread=self.spread,
+            draw=self.draw,
+            exact=self.grid is not None,
+        )

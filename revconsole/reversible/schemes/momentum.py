@@ -19,24 +19,23 @@ scaled by γ as a ratio of whole numbers in floor arithmetic, right for negative
 Source: Sander, Ablin, Blondel, Peyré 2021, "Momentum Residual Neural Networks" (arXiv 2102.07870).
 """
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
+from revconsole import arithmetic
 from revconsole.errors import NotInvertible, RevconsoleError, UnknownName
 from revconsole.reversible.branches import residual
 from revconsole.reversible.coupling import Branch, Coupling, Streams, itself
-from revconsole.reversible.lossless import Grid, store_fills, thousandths
-from revconsole.reversible.two_step import STORE
+from revconsole.reversible.lossless import store_fills, thousandths
+from revconsole.reversible.two_step import STORE, TwoStreamsAndStore
 
 STARTS = ("zero", "first")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Momentum:
+class Momentum(TwoStreamsAndStore):
     """v ← γ v + (1 − γ) h(x), x ← x + v. The streams are (x, v), on a grid (x, v, store).
 
     gamma: γ in [0, 1). start: the initial velocity, `zero` or `first`, h₀(x₀).
@@ -48,8 +47,6 @@ class Momentum:
     grid_bits: int | None = None
 
     name: ClassVar[str] = "momentum"
-    draws: ClassVar[bool] = False
-    plain: ClassVar[str] = "never"
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.gamma < 1.0:
@@ -58,20 +55,6 @@ class Momentum:
             raise UnknownName("start of the scheme momentum", self.start, STARTS)
         if self.grid:
             thousandths("gamma", self.gamma)
-
-    @property
-    def streams(self) -> int:
-        """Position and velocity, and on a grid the store."""
-        return 2 if self.grid is None else 3
-
-    @property
-    def grid(self) -> Grid | None:
-        """The grid the streams live on, if any."""
-        return Grid.of(self.grid_bits)
-
-    def lift(self, x: Tensor) -> Streams:
-        """The first block replaces the velocity; a store starts empty."""
-        return (x, x) if self.grid is None else (x, x, torch.zeros_like(x))
 
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
         """The velocity from the block, then the position from the velocity."""
@@ -98,13 +81,8 @@ class Momentum:
         return streams[0]
 
     def error_growth(self, blocks: int) -> float:
-        """Two roundings a block, γ⁻ᵏ times larger k blocks below; infinite at γ = 0, 0 on a grid."""
-        if self.gamma == 0.0:
-            return math.inf
-        total = 0.0
-        for _ in range(blocks):
-            total = 1.0 + total / self.gamma / self.gamma
-        return 0.0 if self.grid else 2.0 * math.sqrt(total)
+        """See `arithmetic.momentum`; infinite at γ = 0, 0 on a grid."""
+        return arithmetic.momentum(blocks, gamma=self.gamma, exact=self.grid is not None)
 
     def require_inverse(self, blocks: int) -> None:
         """Raise NotInvertible at γ = 0."""

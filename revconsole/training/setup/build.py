@@ -81,8 +81,7 @@ def drawn(plan: Plan) -> Plan:
 
 def scheme_of(plan: Plan) -> Scheme:
     """The plan's scheme, as the reversible core knows it."""
-    options = plan.scheme.model_dump(exclude={"name", "moving"})
-    return make_scheme(plan.scheme.name, options)
+    return make_scheme(plan.scheme.name, plan.scheme.options())
 
 
 def _shared(model: nn.Module, plan: Plan) -> nn.Module:
