@@ -1,12 +1,12 @@
-"""Datasets, one file each, and the way a run opens them.
+"""Datasets, one file each, and how a run opens them.
 
-A file without an underscore is a dataset: its docstring's first line says what it is, `FACTS` what is known
-of it (literals only, read without importing torch), and `read(folder)` returns its images or raises
-DataUnavailable with a sentence that says what to do. Where `FACTS.by_settings` names settings that decide what
-is in it, it is `read(folder, settings, say)`. To add one, add such a file.
+A file without an underscore is a dataset. Its docstring's first line describes it, `FACTS` holds what is known about
+it (literals only, read without importing torch), and `read(folder)` returns its images or raises DataUnavailable with
+a remedy. If `FACTS.by_settings` names settings that determine the content, the function is `read(folder, settings,
+say)`. To add a dataset, add such a file.
 
 Read `_opening` first (splits, fingerprint), then `_standardise` and `_batches` (order, augmentation). The other
-underscore files read formats. May import torch, torchvision, numpy, scikit-learn, and of revconsole
+underscore files read formats. The package may import torch, torchvision, numpy, scikit-learn, and of revconsole
 `records` and `errors`.
 """
 

@@ -1,8 +1,8 @@
-"""Batches made ahead: in a thread, while the model computes on those before; the same ones in the same order.
+"""Ahead: batches prepared in a thread while the model computes; the same batches in the same order.
 
-A thread and not processes: torch lets go of Python's lock while it computes, images stay where they are, and nothing
-is left behind when a run is killed. What is made may draw from generators of its own only, for torch's global one
-belongs to the model's step.
+A thread suffices, because torch releases Python's lock while it computes; the images are not copied, and nothing
+remains when a run is killed. The function that makes a batch may only draw from generators of its own, because
+torch's global generator belongs to the model's step.
 """
 
 import time
@@ -15,30 +15,30 @@ from typing import TypeVar
 Made = TypeVar("Made")
 
 USUAL = 2
-"""So many are waiting where nobody says how many: one is taken while the next is made."""
+"""Batches that wait by default: one is consumed while the next is made."""
 LOOKED_AT = 2
-"""Before it is decided whether a thread is worth it: the first also loads libraries."""
+"""Batches timed before deciding whether a thread is worthwhile; the first also loads libraries."""
 WORTH_SECONDS = 2e-3
-"""Of the processor, for a batch: below it handing over and sharing Python's lock cost more than waiting."""
+"""Processor seconds per batch below which the hand-over and Python's lock cost more than the thread gains."""
 
 
 def ahead(
     make: Callable[[int], Made], steps: range, *, most: int | None = None
 ) -> Generator[Made, None, None]:
-    """What `make` returns for each step, in order.
+    """The result of `make` for each step, in order.
 
-    most: how many are made before they are asked for; 0 makes each when it is, None decides by how long they take.
-    What `make` raises is raised when its step is asked for. The thread ends when the iterator does, or is closed.
+    most: number of results made in advance; 0 makes each on demand, None decides by their duration. An exception from
+    `make` is raised when its step is requested. The thread ends with the iterator.
     """
-    left = iter(steps)
-    for step in islice(left, LOOKED_AT if most is None else 1):
+    remaining = iter(steps)
+    for step in islice(remaining, LOOKED_AT if most is None else 1):
         began = time.thread_time()
-        made = make(step)
-        took = time.thread_time() - began
-        yield made
+        result = make(step)
+        seconds = time.thread_time() - began
+        yield result
     if most is None and len(steps) > LOOKED_AT:
-        most = USUAL if took >= WORTH_SECONDS else 0
-    yield from _in_a_thread(make, left, most) if most else map(make, left)
+        most = USUAL if seconds >= WORTH_SECONDS else 0
+    yield from _in_a_thread(make, remaining, most) if most else map(make, remaining)
 
 
 def _in_a_thread(make: Callable[[int], Made], steps: Iterator[int], most: int) -> Iterator[Made]:

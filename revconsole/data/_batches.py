@@ -1,8 +1,9 @@
-"""Batches of a split, on the device that trains: ordered, augmented and standardised there, wherever its images lie.
+"""Batches of a split on the training device: ordered, augmented and standardised there, wherever its images are
+stored.
 
-Which images, and whatever is random about each, depend on (seed, purpose, position) alone and are drawn on the
-CPU: every device sees the same images, and batch k is the same whether or not the ones before it were made. Hence
-they may be made ahead, in a thread (`_ahead`).
+The choice of images and all randomness depend only on (seed, purpose, position) and are drawn on the CPU. Every
+device sees the same images, and batch k does not depend on earlier batches, so batches can be prepared ahead in a
+thread (`_ahead`).
 
 Shapes: N images of a split, B of a batch, C channels, S pixels of height and width.
 """
@@ -20,20 +21,20 @@ from revconsole.data._placing import moved
 from revconsole.records.keys import key
 
 Batch = tuple[int, Tensor, Tensor]
-"""Step within the epoch from 0, images float32 (B, C, S, S), labels, both on the device.
+"""(step within the epoch from 0, images float32 (B, C, S, S), labels), both tensors on the device.
 
-Labels are classes, int64 (B,); where images are mixed they are each image's shares of the classes, float32
-(B, classes). `cross_entropy` takes both; `dominant` makes classes of either.
+Labels are classes, int64 (B,); for mixed images they are class shares, float32 (B, classes). `cross_entropy` accepts
+both; `dominant` converts either to classes.
 """
 
 
 def steps_per_epoch(images: int, *, batch: int, drop_last: bool = False, least: int = 1) -> int:
-    """How many batches an epoch of that many images has; a last smaller one counts unless dropped.
+    """Number of batches in an epoch of `images` images, including a smaller last one unless dropped.
 
-    least: a last one with fewer images than this is joined to the one before it.
+    least: a last batch with fewer images is joined to the one before it.
     """
-    whole, left = divmod(images, batch)
-    return whole + (0 if drop_last or not left or (whole and left < least) else 1)
+    whole, remainder = divmod(images, batch)
+    return whole + (0 if drop_last or not remainder or (whole and remainder < least) else 1)
 
 
 def batches(
@@ -48,77 +49,82 @@ def batches(
     size: int | None = None,
     prefetch: int | None = 0,
 ) -> Generator[Batch, None, None]:
-    """One epoch of a split in keyed random order, prepared as the split says.
+    """The batches of one epoch in keyed random order, prepared as the split says.
 
     epoch: from 0. The order is keyed by (seed, "order", epoch).
-    first: the step to begin with; the skipped ones cost nothing and change nothing.
-    drop_last: leave out a last batch with fewer than `batch` images; by default it is kept.
-    least: a last batch with fewer images than this is joined to the one before it.
-    size: side that images are brought to in the end; None leaves them.
-    prefetch: how many are made ahead in a thread, see `ahead`; neither this nor the device changes what is in them.
-    Augmentation is keyed by (seed, purpose, epoch · steps per epoch + step), purposes being "augment" for crops and
+    first: first step to yield; skipped steps cost nothing and do not affect the others.
+    drop_last: omit a last batch with fewer than `batch` images; by default it is kept.
+    least: a last batch with fewer images is joined to the one before it.
+    size: final side of the images; None keeps it.
+    prefetch: batches prepared ahead in a thread, see `ahead`; neither this nor the device affects their content.
+    Augmentation is keyed by (seed, purpose, epoch · steps per epoch + step) with the purposes "augment" for crops and
     mirrorings, "transform", "erase" and "mix".
     """
-    how = split.preparation.augmentation
+    augmentation = split.preparation.augmentation
     steps = steps_per_epoch(len(split), batch=batch, drop_last=drop_last, least=least)
-    repeats = 1 if how is None else how.repeats
+    repeats = 1 if augmentation is None else augmentation.repeats
     order = _order(len(split), repeats, key(seed, "order", epoch)).to(split.images.device)
 
-    def made(step: int) -> Batch:
+    def make(step: int) -> Batch:
         end = len(order) if step == steps - 1 and not drop_last else (step + 1) * batch
         chosen = _apart(order[step * batch : end], repeats)
         images, labels = _prepared(split, chosen, seed=seed, position=epoch * steps + step)
         return step, images if size is None else resized(images, size), labels
 
-    return ahead(made, range(first, steps), most=prefetch)
+    return ahead(make, range(first, steps), most=prefetch)
 
 
 def evaluation_batches(split: OpenedSplit, *, batch: int) -> Iterator[Batch]:
-    """All images of a split once, in their own order, their middle where crops are trained on, standardised."""
-    how, device = split.preparation, split.device
+    """All images of a split in their own order, cropped to the middle if crops are trained on, standardised."""
+    preparation, device = split.preparation, split.device
     parts = zip(torch.split(split.images, batch), torch.split(split.labels, batch), strict=True)
     for step, (pixels, labels) in enumerate(parts):
-        seen = moved(middle(pixels, how.crop), device)
-        yield step, how.standardisation(seen), moved(labels, device)
+        cropped = moved(middle(pixels, preparation.crop), device)
+        yield step, preparation.standardisation(cropped), moved(labels, device)
 
 
 def of_classes(split: OpenedSplit, classes: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Every image of some classes: its number in the split, int64 (B,); the image, never augmented; its label."""
-    wanted = torch.tensor(classes, device=split.labels.device)
-    numbers = torch.isin(split.labels, wanted).nonzero().flatten()
-    pixels, labels = (moved(each[numbers], split.device) for each in (split.images, split.labels))
+    """All images of some classes: numbers in the split, int64 (B,); images, not augmented; labels."""
+    chosen = torch.tensor(classes, device=split.labels.device)
+    numbers = torch.isin(split.labels, chosen).nonzero().flatten()
+    pixels, labels = (
+        moved(tensor[numbers], split.device) for tensor in (split.images, split.labels)
+    )
     return moved(numbers, split.device), split.preparation.standardisation(pixels), labels
 
 
 def resized(images: Tensor, size: int) -> Tensor:
-    """Images (B, C, S, S) at another side, antialiased where they shrink; those that have it as they are."""
+    """Images (B, C, S, S) at another side, antialiased when they shrink; unchanged if they have it already."""
     if images.shape[-1] == size:
         return images
     return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
 
 
 def dominant(labels: Tensor) -> Tensor:
-    """The class of each image, int64 (B,); of a mixed one the class with the largest share."""
+    """The class of each image, int64 (B,); for a mixed image the class with the largest share."""
     return labels if labels.ndim == 1 else labels.argmax(dim=1)
 
 
 def _prepared(
     split: OpenedSplit, chosen: Tensor, *, seed: int, position: int
 ) -> tuple[Tensor, Tensor]:
-    pixels, labels = (moved(each[chosen], split.device) for each in (split.images, split.labels))
-    how, standardised = split.preparation.augmentation, split.preparation.standardisation
-    if how is None:
-        return standardised(pixels), labels
+    pixels, labels = (
+        moved(tensor[chosen], split.device) for tensor in (split.images, split.labels)
+    )
+    settings, standardise = split.preparation.augmentation, split.preparation.standardisation
+    if settings is None:
+        return standardise(pixels), labels
 
     draws = torch.Generator().manual_seed(key(seed, "augment", position))
-    pixels = cropped_and_mirrored(pixels, how, generator=draws)
-    pixels = transformed(pixels, how, seed=key(seed, "transform", position))
-    images = erased(standardised(pixels), how, seed=key(seed, "erase", position))
-    return mixed(images, labels, how, classes=split.classes, seed=key(seed, "mix", position))
+    pixels = cropped_and_mirrored(pixels, settings, generator=draws)
+    pixels = transformed(pixels, settings, seed=key(seed, "transform", position))
+    images = erased(standardise(pixels), settings, seed=key(seed, "erase", position))
+    return mixed(images, labels, settings, classes=split.classes, seed=key(seed, "mix", position))
 
 
 def _order(count: int, repeats: int, seed: int) -> Tensor:
-    """Indices of an epoch's images, int64 (N,); repeated, N / repeats of them in as many steps.
+    """Indices of an epoch's images, int64 (N,); with repeats, N / repeats distinct images in the same number of
+    steps.
 
     Repeated augmentation: Hoffer et al. 2020, arXiv:1901.09335.
     """
@@ -127,7 +133,7 @@ def _order(count: int, repeats: int, seed: int) -> Tensor:
 
 
 def _apart(chosen: Tensor, repeats: int) -> Tensor:
-    """A batch with copies of an image apart: neighbours are mixed, and an image mixed with itself is not."""
+    """A batch with copies of an image moved apart, because mixing an image with itself has no effect."""
     if repeats == 1:
         return chosen
     return torch.cat([chosen[first::repeats] for first in range(repeats)])

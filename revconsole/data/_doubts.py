@@ -1,6 +1,6 @@
-"""Doubts: what is odd about a dataset as it was opened, whatever was trained on it. Cheap, true, and said once.
+"""Doubts: what is odd about a dataset as opened, independent of the model.
 
-Each function looks at one thing and gives sentences. To add one: write it and list it.
+Each function examines one thing and yields sentences. To add one, write it and call it in `doubts`.
 
 Shapes: N images, C channels, S pixels of height and width.
 """
@@ -20,18 +20,18 @@ from revconsole.records.datasets.sources import PATCHES
 from revconsole.records.sections import Data
 
 FEW_LEVELS = 32
-"""Of 256: images that use no more hold numbers of classes, or few of more bits."""
+"""Number of grey levels below which images probably hold class numbers, or a part of 16 bits."""
 SHARE = 0.01
-"""Of images that are there twice, or under two labels, from which it is said: the usual sets hold some."""
+"""Fraction of duplicate or doubly labelled images above which it is reported; common datasets contain some."""
 MANY = 0.5
 LOOKED_AT = 64
-"""Values of an image that are compared first."""
+"""Pixels of an image that are compared first."""
 NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubt:
-    """A sentence about the data, and how bad it is."""
+    """A sentence about the data, with its severity."""
 
     level: Literal["warning", "alarm"]
     text: str
@@ -52,11 +52,11 @@ def doubts(data: OpenedData, settings: Data, *, labelled: bool = True) -> Iterat
 
 
 def _variation(data: OpenedData) -> Iterator[Doubt]:
-    """Images that are all the same, channels that never vary, and hardly any grey levels."""
+    """Doubts about identical images, constant channels and few grey levels."""
     images = data.train.images
     low, high = images.amin((0, 2, 3)).tolist(), images.amax((0, 2, 3)).tolist()
-    same = [channel for channel in range(len(low)) if low[channel] == high[channel]]
-    if len(same) == len(low):
+    constant = [channel for channel in range(len(low)) if low[channel] == high[channel]]
+    if len(constant) == len(low):
         yield _alarm(
             f"the {len(images):,} training images do not vary: every pixel is {_one_or_each(low)} of 255, and there is "
             "nothing to learn from them"
@@ -67,8 +67,8 @@ def _variation(data: OpenedData) -> Iterator[Doubt]:
         yield _alarm(
             f"the {len(images):,} training images are all the same picture, and there is nothing to learn from them"
         )
-    elif same:
-        named = ", ".join(f"channel {channel + 1} is {low[channel]} of 255" for channel in same)
+    elif constant:
+        named = ", ".join(f"channel {channel + 1} is {low[channel]} of 255" for channel in constant)
         yield _warning(f"not all channels of the training images vary: {named} everywhere")
     elif max(high) - min(low) < FEW_LEVELS and images.shape[-1] > 1:
         yield _warning(
@@ -78,51 +78,51 @@ def _variation(data: OpenedData) -> Iterator[Doubt]:
 
 
 def _classes(data: OpenedData) -> Iterator[Doubt]:
-    """Classes that a part has no image of."""
+    """Doubts about classes without an image in some part."""
     names, parts = data.names, {"train": data.train, "validate": data.validation, "test": data.test}
-    lacking = {}
+    missing_in = {}
     for word, split in parts.items():
         counts = torch.bincount(split.labels, minlength=len(names)).tolist()
-        lacking[word] = [name for name, count in zip(names, counts, strict=False) if not count]
-    seen = len(names) - len(lacking["train"])
-    if seen < 2:
+        missing_in[word] = [name for name, count in zip(names, counts, strict=False) if not count]
+    present = len(names) - len(missing_in["train"])
+    if present < 2:
         yield _alarm(
             f"all training images are of one class, {_first_named(data)}, and there is nothing to tell apart"
         )
         return
-    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for word, none in lacking.items():
-        alike[tuple(none)].append(word)
-    told = [
-        f"{_listed(none)} {_has(none)} no image to {' or '.join(words)} on"
-        for none, words in alike.items()
-        if none
+    parts_without: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for word, missing in missing_in.items():
+        parts_without[tuple(missing)].append(word)
+    sentences = [
+        f"{_listed(missing)} {_has(missing)} no image to {' or '.join(words)} on"
+        for missing, words in parts_without.items()
+        if missing
     ]
-    if told:
+    if sentences:
         yield _warning(
-            f"{'; '.join(told)}: what is measured there says nothing of {_those(lacking)}"
+            f"{'; '.join(sentences)}: what is measured there says nothing of {_those(missing_in)}"
         )
 
 
 def _copies(data: OpenedData, *, labelled: bool) -> Iterator[Doubt]:
-    """Images that are there under two labels, and images to validate or test on that are trained on."""
+    """Doubts about images with two labels, and about validation or test images that are also training images."""
     splits = (data.train, data.validation, data.test)
-    found = _alike([split.images for split in splits])
-    if not found:
+    groups = _alike([split.images for split in splits])
+    if not groups:
         return
     labels = torch.cat([split.labels for split in splits]).tolist()
     count, tested = len(data.train), len(data.train) + len(data.validation)
     twofold, example = 0, ""
-    known = {"validation": 0, "test": 0}
-    for group in found:
+    leaked = {"validation": 0, "test": 0}
+    for group in groups:
         trained = [place for place in group if place < count]
         classes = sorted({labels[place] for place in trained})
         if len(classes) > 1:
             twofold += len(trained)
             example = example or " and ".join(data.names[label] for label in classes[:2])
         if trained:
-            known["validation"] += sum(count <= place < tested for place in group)
-            known["test"] += sum(tested <= place for place in group)
+            leaked["validation"] += sum(count <= place < tested for place in group)
+            leaked["test"] += sum(tested <= place for place in group)
     if labelled and twofold >= SHARE * count:
         say = _alarm if twofold >= MANY * count else _warning
         yield say(
@@ -130,15 +130,15 @@ def _copies(data: OpenedData, *, labelled: bool) -> Iterator[Doubt]:
             "for instance, and nothing tells those apart"
         )
     for word, split in (("validation", data.validation), ("test", data.test)):
-        if known[word] >= SHARE * len(split) > 0:
+        if leaked[word] >= SHARE * len(split) > 0:
             yield _warning(
-                f"{known[word]:,} of {len(split):,} {word} images are training images too, so the {word} says less than "
+                f"{leaked[word]:,} of {len(split):,} {word} images are training images too, so the {word} says less than "
                 "it seems to"
             )
 
 
 def _alike(parts: Sequence[Tensor]) -> list[list[int]]:
-    """Places of images (N, C, S, S), counted over all parts, that are the same; only of those that have a copy."""
+    """Groups of positions, counted over all parts, at which images (N, C, S, S) are identical."""
     images = [part.flatten(1) for part in parts]
     size = images[0].shape[1]
     places = torch.linspace(0, size - 1, min(size, LOOKED_AT), device=images[0].device).long()

@@ -1,8 +1,8 @@
-"""Getting the files of a dataset: found on this machine, else downloaded with their checksum.
+"""Files of a dataset: found on this machine, or downloaded and verified by checksum.
 
-A download goes to a temporary folder beside its final place and is moved only once its checksum is right,
-so an interrupted one leaves nothing that a later run could believe. The addresses and checksums are
-torchvision's; the transfer is not, because torchvision's waits for ever and writes to the final name.
+A download goes to a temporary folder beside its destination and is moved when its checksum is right, so an
+interrupted download is never used. Addresses and checksums are torchvision's; the transfer is not, because
+torchvision's waits forever and writes to the final name.
 """
 
 import hashlib
@@ -23,11 +23,11 @@ from revconsole.records.datasets.facts import (
     what_lacks,
 )
 
-REPLY_SECONDS = 20.0  # a server that is silent for so long is taken to be out of reach
+REPLY_SECONDS = 20.0  # a server that is silent for longer counts as unreachable
 BLOCK = 1 << 20  # bytes read at a time
 
 Download = Callable[[Path], None]
-"""Puts the files of a dataset below the data folder it is given; OSError where it cannot."""
+"""A function that puts the files of a dataset below the data folder. Raises OSError if it cannot."""
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,11 @@ log = logging.getLogger(__name__)
 def obtained(facts: DatasetFacts, *, folder: Path, download: Download) -> DatasetFiles:
     """The files of a dataset, found on this machine or downloaded below `folder`.
 
-    Raises DataUnavailable, with where to put which file, where neither works.
+    Raises DataUnavailable, saying which file to put where, if neither works.
     """
-    here = found(facts, folder)
-    if here is not None:
-        return here
+    files = found(facts, folder)
+    if files is not None:
+        return files
 
     try:
         download(folder)
@@ -51,20 +51,20 @@ def obtained(facts: DatasetFacts, *, folder: Path, download: Download) -> Datase
             f"{how_to_get(facts, folder)}"
         ) from error
 
-    here = found(facts, folder)
-    if here is None:
+    files = found(facts, folder)
+    if files is None:
         raise DataUnavailable(
             f"the download of {facts.title} lacks files; {how_to_get(facts, folder)}"
         )
-    return here
+    return files
 
 
 def download_files(
     mirrors: Sequence[str], checksums: Iterable[tuple[str, str]], *, into: Path
 ) -> None:
-    """Download each (file name, md5) from the first mirror that has it; files that are right stay.
+    """Download each (file name, md5) from the first mirror that has it; verified files stay.
 
-    Raises OSError where no mirror gives the file with that checksum.
+    Raises OSError if no mirror gives the file with that checksum.
     """
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".arriving-", dir=into) as arriving:
@@ -76,9 +76,9 @@ def download_files(
 
 
 def download_file(addresses: Sequence[str], *, md5: str, to: Path) -> Path:
-    """Download to the file `to` from the first address that works, and check it.
+    """Download to the file `to` from the first address that works, and verify it.
 
-    Raises OSError, that of the last address, where none gives a file with this checksum.
+    Raises the OSError of the last address if none gives a file with this checksum.
     """
     failure: OSError | HTTPException | None = None
     for address in addresses:
@@ -95,7 +95,7 @@ def download_file(addresses: Sequence[str], *, md5: str, to: Path) -> Path:
 
 
 def has_checksum(file: Path, md5: str) -> bool:
-    """Whether the file is there with exactly this content."""
+    """Whether the file exists with exactly this content."""
     if not file.is_file():
         return False
     with file.open("rb") as opened:
@@ -103,7 +103,7 @@ def has_checksum(file: Path, md5: str) -> bool:
 
 
 def _reason(error: object) -> str:
-    """What went wrong, without numbers and nesting: a URLError carries the error of the socket."""
+    """The cause of an error, without numbers and nesting: a URLError carries the socket's error."""
     inner = getattr(error, "reason", None)
     if isinstance(inner, OSError):
         return _reason(inner)
@@ -115,11 +115,11 @@ def _md5() -> "hashlib._Hash":
 
 
 def _transfer(address: str, to: Path) -> None:
-    # A fresh opener reads the proxy settings of now; `urlopen` keeps those of the first download.
+    # A new opener reads the present proxy settings; `urlopen` keeps those of the first download.
     try:
         reply = build_opener().open(address, timeout=REPLY_SECONDS)
     except HTTPError as refusal:
-        refusal.close()  # it holds the connection open
+        refusal.close()  # otherwise it keeps the connection open
         raise
     with reply, to.open("wb") as file:
         while block := reply.read(BLOCK):

@@ -17,19 +17,19 @@ from revconsole.data._images import Images, damaged, unreadable, verified
 from revconsole.records.datasets.facts import DatasetFacts
 
 MOST_BYTES = 1 << 28
-"""Of one file, packed or not: the images of MNIST take 47 million."""
+"""Largest accepted file, packed or not; the images of MNIST have 47 million bytes."""
 
 
 def read_family(
     facts: DatasetFacts, names: tuple[str, ...], *, folder: Path, download: Download
 ) -> Images:
-    """A dataset of the MNIST family, from wherever its four files are; downloaded where they are not.
+    """A dataset of the MNIST family from its four files, which are downloaded if missing.
 
-    Raises DataUnavailable where they cannot be had, are damaged, or hold another dataset.
+    Raises DataUnavailable if they cannot be obtained, are damaged, or hold another dataset.
     """
-    here = obtained(facts, folder=folder, download=download)
+    files = obtained(facts, folder=folder, download=download)
     train_images, train_labels, test_images, test_labels = (
-        read_idx(file, dimensions=3 if "images" in file.name else 1) for file in here.files
+        read_idx(file, dimensions=3 if "images" in file.name else 1) for file in files.files
     )
     images = Images(
         train_images=train_images.unsqueeze(1),
@@ -38,13 +38,13 @@ def read_family(
         test_labels=test_labels.long(),
         names=names,
     )
-    return verified(images, facts, origin=str(here.place))
+    return verified(images, facts, origin=str(files.place))
 
 
 def read_idx(file: Path, *, dimensions: int) -> Tensor:
     """The uint8 array of one IDX file, plain or gzip (by its name).
 
-    Raises DataUnavailable where the file is truncated, damaged or of another kind.
+    Raises DataUnavailable if the file is truncated, damaged or of another kind.
     """
     content = _content(file)
     header = 4 + 4 * dimensions
@@ -74,6 +74,6 @@ def _content(file: Path) -> bytearray:
 
 
 def _unpacked(packed: bytes) -> bytes:
-    """What is in a gzip file, and no more than one byte too much of it."""
+    """The content of a gzip file, at most one byte more than MOST_BYTES."""
     with gzip.GzipFile(fileobj=io.BytesIO(packed)) as opened:
         return opened.read(MOST_BYTES + 1)

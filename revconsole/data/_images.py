@@ -1,4 +1,4 @@
-"""A dataset as read: every image and label, and the test that it is the dataset it claims to be.
+"""Images: a dataset as read, and the check that it is the dataset it claims to be.
 
 Shapes: N images, C channels, S pixels of height and width.
 """
@@ -17,7 +17,7 @@ from revconsole.errors import DataUnavailable
 from revconsole.records.datasets.facts import DatasetFacts
 from revconsole.records.files.bounded import OddFile
 
-# Published means and deviations have four digits, and half a grey level is 2e-3: another set is further away.
+# Published means and deviations have four digits, and half a grey level is 2e-3; another dataset differs by more.
 SAME_STATISTIC = 5e-4
 
 
@@ -32,18 +32,17 @@ class Images:
     test_images: Tensor
     test_labels: Tensor
     names: tuple[str, ...]
-    """What each label is called."""
+    """Name of each class."""
     read: str = ""
-    """What the files were, in words, where there is more to say than how many images of what size."""
+    """Description of the files, beyond the number and size of the images; may be empty."""
     held_out: int = 0
-    """So many of the last training images are the validation images that the dataset itself sets apart."""
+    """Number of last training images that the dataset itself sets apart for validation."""
 
 
 def verified(images: Images, facts: DatasetFacts, *, origin: str) -> Images:
-    """The same images, once shapes, class counts, means and deviations are those in `facts`.
+    """The images, after checking shapes, class counts, means and deviations against `facts`.
 
-    origin: where they were read, for the message.
-    Raises DataUnavailable with the first difference.
+    origin: source of the files, for the message. Raises DataUnavailable with the first difference.
     """
     halves = (
         (
@@ -69,9 +68,9 @@ def verified(images: Images, facts: DatasetFacts, *, origin: str) -> Images:
             raise _refusal(facts, origin, f"the {half} labels have other class counts")
 
     mean, std = channel_statistics(images.train_images)
-    for what, got, known in (("means", mean, facts.mean), ("deviations", std, facts.std)):
-        if max(abs(a - b) for a, b in zip(got, known, strict=True)) > SAME_STATISTIC:
-            figures = ", ".join(f"{value:.4f}" for value in got)
+    for what, measured, published in (("means", mean, facts.mean), ("deviations", std, facts.std)):
+        if max(abs(a - b) for a, b in zip(measured, published, strict=True)) > SAME_STATISTIC:
+            figures = ", ".join(f"{value:.4f}" for value in measured)
             raise _refusal(
                 facts, origin, f"the channel {what} of the training images are {figures}"
             )
@@ -79,10 +78,10 @@ def verified(images: Images, facts: DatasetFacts, *, origin: str) -> Images:
 
 
 def in_canonical_order(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Images and labels in an order that depends on their content only.
+    """Images and labels in an order that depends only on their content.
 
-    For datasets that circulate in several layouts, each with its own order. Ordering by a digest rather
-    than by the pixels keeps any first few images a fair sample of classes and brightness.
+    Used for datasets that circulate in several layouts with different orders. Ordering by a hash rather than by
+    pixels keeps every first part a fair sample of classes and brightness.
     """
     pixels = images.numpy()
     digests = [
@@ -94,14 +93,14 @@ def in_canonical_order(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def damaged(file: Path, reason: str) -> DataUnavailable:
-    """The error for a file that is there and cannot be what it should be."""
+    """The error for a file whose content is wrong."""
     return DataUnavailable(
         f"{file} is damaged or incomplete ({reason}); delete it and get it again"
     )
 
 
 def unreadable(file: Path, error: OSError) -> DataUnavailable:
-    """The error for a file that is there and that the system does not let us read, now or ever."""
+    """The error for an existing file that the system does not let us read."""
     if isinstance(error, OddFile):
         remedy = "put the right file in its place"
     elif error.errno in {errno.EACCES, errno.EPERM}:
@@ -118,10 +117,10 @@ def _class_counts(labels: Tensor, classes: int) -> tuple[int, ...]:
 
 
 def _refusal(facts: DatasetFacts, origin: str, difference: str) -> DataUnavailable:
-    known = ", ".join(f"{value:.4f}" for value in facts.mean)
+    mean = ", ".join(f"{value:.4f}" for value in facts.mean)
     spread = ", ".join(f"{value:.4f}" for value in facts.std)
     return DataUnavailable(
         f"{origin} does not hold {facts.title}: {difference}, where the real one has "
         f"{facts.train_images:,} + {facts.test_images:,} images of shape {(facts.channels, facts.size, facts.size)}, "
-        f"mean {known}, deviation {spread}; replace the files"
+        f"mean {mean}, deviation {spread}; replace the files"
     )

@@ -1,9 +1,9 @@
 """Opening a dataset for a run: read, limited, split, measured, fingerprinted, placed.
 
-The dataset's training images are put in one keyed, stratified order; the first `train_limit` of them are
-used (all, without a limit); the first `validation` fraction of those is the validation split and the rest
-the training split. The test split is the dataset's own, or the first `test_limit` of it in such an order. None
-of it depends on a run's training seed.
+The training images are put in one keyed, stratified order. The first `train_limit` of them are used (all, without a
+limit); the first `validation` fraction of those is the validation split and the rest the training split. The test
+split is the dataset's own, or its first `test_limit` images in such an order. Nothing depends on a run's training
+seed.
 
 Shapes: N images, C channels, S pixels of height and width.
 """
@@ -31,27 +31,27 @@ from revconsole.records.sections import Data
 from revconsole.records.settings.data_rules import refuse_nonsense
 
 LONGEST = 2000
-"""Characters of what was read."""
+"""Most characters in the description of what was read."""
 FINGERPRINT_FORMAT = b"revconsole data 1\n"
 log = logging.getLogger(__name__)
 
-SHORT = 12  # hexadecimal digits of a fingerprint that are shown: one collision in 2⁴⁸
+SHORT = 12  # hexadecimal digits of a fingerprint that are shown, 48 bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Preparation:
-    """How pixels become what a model sees: augmented if they train, else cropped, then standardised."""
+    """How pixels become a model's input: augmented if they train, else cropped, then standardised."""
 
     standardisation: Standardisation
     crop: int | None = None
-    """Side of the middle that images are judged by; None for whole ones. Training images are cropped at random."""
+    """Side of the middle crop in evaluation; None keeps images whole. Training images are cropped at random."""
     augmentation: Data | None = None
-    """What the profile says of it; None for images that are not trained on."""
+    """Settings of the augmentation; None for images that are not trained on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenedSplit:
-    """One part of a dataset, where `data.place` has it: on the device that trains, or in the machine's memory."""
+    """One part of a dataset, stored on the training device or in the machine's memory, as `data.place` says."""
 
     images: Tensor
     """uint8 (N, C, S, S)"""
@@ -65,13 +65,13 @@ class OpenedSplit:
 
     @property
     def device(self) -> torch.device:
-        """Where its batches are made and a model sees them."""
+        """The device on which batches are made and the model computes."""
         return self.preparation.standardisation.shift.device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenedData:
-    """A dataset ready for a run. `mean` and `std` are those of the training split, in [0, 1] units."""
+    """A dataset ready for a run. mean, std: of the training split, in [0, 1] units."""
 
     train: OpenedSplit
     validation: OpenedSplit
@@ -82,9 +82,9 @@ class OpenedData:
     """sha256, 64 hexadecimal digits, of the exact images, labels and split; the first 12 are shown."""
     facts: DatasetFacts
     names: tuple[str, ...]
-    """What each label is called."""
+    """Name of each class."""
     read: str
-    """What was read, in one line for people."""
+    """Description of what was read, in one line."""
 
 
 def open_data(
@@ -92,11 +92,10 @@ def open_data(
 ) -> OpenedData:
     """Read the dataset of `settings`, split it and place it for batches on the device.
 
-    folder: where datasets live, usually `revconsole.records.datasets.facts.data_folder()`.
-    say: takes a sentence about what takes long or was left out.
-    Raises UnknownName for a dataset that does not exist, ProfileError for settings that leave a split
-    empty, DataUnavailable where the files are missing and out of reach, damaged, or of another dataset, and where
-    the images do not fit where they are to lie.
+    folder: folder of the datasets, usually `revconsole.records.datasets.facts.data_folder()`. say: receives a
+    sentence about slow or omitted data. Raises UnknownName for an unknown dataset, ProfileError for settings that
+    leave a split empty, and DataUnavailable if files are missing and unreachable, damaged, or of another dataset, or
+    if the images do not fit into memory.
     """
     try:
         return _opened(settings, folder=folder, device=device, say=say)
@@ -109,21 +108,21 @@ def open_data(
 
 
 def _opened(settings: Data, *, folder: Path, device: torch.device | str, say: Say) -> OpenedData:
-    known = sources.facts_of(settings)
-    if known.train_images:
-        refuse_nonsense(settings, known)
+    expected_facts = sources.facts_of(settings)
+    if expected_facts.train_images:
+        refuse_nonsense(settings, expected_facts)
     images = limited(read(settings, folder=folder, say=say), settings)
     facts = replace(
-        known, train_images=len(images.train_labels), test_images=len(images.test_labels)
+        expected_facts, train_images=len(images.train_labels), test_images=len(images.test_labels)
     )
     refuse_nonsense(settings, facts)
 
     train, validation = split_indices(images.train_labels, settings, held_out=images.held_out)
     train_images = images.train_images[train]
     mean, std = channel_statistics(train_images)
-    seen = middle(train_images, settings.crop)
+    cropped = middle(train_images, settings.crop)
     device = torch.device(device)
-    standardisation = fitted(seen, settings.standardise, eps=settings.zca_eps).to(device)
+    standardisation = fitted(cropped, settings.standardise, eps=settings.zca_eps).to(device)
     parts = placed(
         [train_images, images.train_images[validation], images.test_images], settings, device, say
     )
@@ -157,21 +156,21 @@ def _what_was_read(images: Images, facts: DatasetFacts, *, train: int, validatio
     _, channels, height, width = images.train_images.shape
     count, tested = len(images.train_labels), len(images.test_labels)
     points = height == width == 1
-    what, each = ("points", "coordinate") if points else ("images", "channel")
-    shape = f"{channels} {each if channels == 1 else f'{each}s'}"
+    noun, unit = ("points", "coordinate") if points else ("images", "channel")
+    shape = f"{channels} {unit if channels == 1 else f'{unit}s'}"
     shape = shape if points else f"{height}×{width} pixels, {shape}"
-    read = images.read or f"{facts.title}: {count + tested:,} {what}"
+    read = images.read or f"{facts.title}: {count + tested:,} {noun}"
     unused = count - train - validation
-    left = f" ({unused:,} of the others not used)" if unused else ""
+    omitted = f" ({unused:,} of the others not used)" if unused else ""
     words = (
         f"{read}; {shape}, {len(images.names)} classes; {train:,} to train on, {validation:,} to validate on, "
-        f"{tested:,} to test on{left}"
+        f"{tested:,} to test on{omitted}"
     )
-    return one_line(words, LONGEST)  # names of folders and suffixes are somebody else's
+    return one_line(words, LONGEST)  # folder names and suffixes are untrusted text
 
 
 def limited(images: Images, settings: Data) -> Images:
-    """The images with no more of the test split than `test_limit`. Raises ProfileError if there are fewer."""
+    """The images with at most `test_limit` test images. Raises ProfileError if there are fewer."""
     limit, count = settings.test_limit, len(images.test_labels)
     if limit is None:
         return images
@@ -179,14 +178,14 @@ def limited(images: Images, settings: Data) -> Images:
         reason = f"{limit:,} is out of range; the dataset has {count:,} test images"
         raise ProfileError(settings.dataset, "data.test_limit", reason)
     order = stratified_order(images.test_labels, settings.split_seed)[:limit]
-    kept = order.sort().values
+    chosen = order.sort().values
     return replace(
-        images, test_images=images.test_images[kept], test_labels=images.test_labels[kept]
+        images, test_images=images.test_images[chosen], test_labels=images.test_labels[chosen]
     )
 
 
 def middle(pixels: Tensor, side: int | None) -> Tensor:
-    """The middle square (…, side, side) of images (…, S, S), rounded as torchvision does; all of them for None."""
+    """The middle square (…, side, side) of images (…, S, S), rounded as in torchvision; unchanged for None."""
     if side is None or side == pixels.shape[-1]:
         return pixels
     first = round((pixels.shape[-1] - side) / 2)
@@ -194,9 +193,9 @@ def middle(pixels: Tensor, side: int | None) -> Tensor:
 
 
 def split_indices(labels: Tensor, settings: Data, *, held_out: int = 0) -> tuple[Tensor, Tensor]:
-    """Indices of the training and of the validation split, ascending, disjoint, int64 each.
+    """Indices of the training and the validation split, ascending, disjoint, int64 each.
 
-    held_out: so many of the last are validated on because the dataset says so; the fraction then plays no part.
+    held_out: number of last images that the dataset sets apart for validation; the fraction is then ignored.
     """
     if held_out:
         count = len(labels) - held_out
@@ -208,12 +207,12 @@ def split_indices(labels: Tensor, settings: Data, *, held_out: int = 0) -> tuple
 
 
 def fingerprint(name: str, images: Images, *, train: Tensor, validation: Tensor) -> str:
-    """sha256 of what a run is trained, chosen and tested on; 64 hexadecimal digits.
+    """SHA-256 of everything a run is trained, selected and tested on, 64 hexadecimal digits.
 
-    Hashed in this order: the format line; the dataset's name and a newline; then, each preceded by its
-    shape as text and a newline: training images, training labels, test images, test labels, indices of
-    the training split, indices of the validation split. Images as bytes in (N, C, S, S) order, whole
-    numbers as little-endian 64-bit. Device, machine, torch, augmentation and training seed play no part.
+    Hashed in this order: the format line; the dataset's name and a newline; then, each preceded by its shape as text
+    and a newline: training images, training labels, test images, test labels, indices of the training split, indices
+    of the validation split. Images are bytes in (N, C, S, S) order, integers little-endian 64-bit. Device, machine,
+    torch, augmentation and training seed do not enter.
     """
     digest = hashlib.sha256(FINGERPRINT_FORMAT)
     digest.update(f"{name}\n".encode())

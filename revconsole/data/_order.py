@@ -1,8 +1,8 @@
-"""One keyed, stratified order of a training set, from which every split is cut.
+"""Order: one keyed, stratified order of a training set, from which every split is cut.
 
-Each image gets a rank from (seed, "split", index) alone, hence the same on every machine and version.
-Any first n images of the order hold each class in proportion, to within one image, and a longer first
-part contains every shorter one: a quick run on 1,000 images sees a subset of what one on 2,000 sees.
+Each image gets a rank from (seed, "split", index) alone, hence the same on every machine and version. The first n
+images contain each class in proportion, to within one image, and a longer first part contains every shorter one: a
+quick run on 1,000 images sees a subset of one on 2,000.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from revconsole.records.keys import key
 
 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:
-    """The indices of all N labels, int64 (N,), in that order."""
+    """The indices of all N labels, int64 (N,), in the keyed order."""
     classes = labels.numpy()
     rank = np.array([key(seed, "split", index) for index in range(len(classes))], dtype=np.int64)
 
@@ -23,6 +23,6 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
     place = np.empty(len(classes), dtype=np.float64)
     place[by_class] = np.arange(len(classes)) - starts[classes[by_class]]
 
-    # An image's depth within its class, 0 to 1: sorting by it deals the classes out evenly.
+    # Relative position of an image within its class, 0 to 1: sorting by it interleaves the classes evenly.
     depth = (place + 0.5) / counts[classes]
     return torch.from_numpy(np.lexsort((rank, depth)))

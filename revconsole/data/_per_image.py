@@ -1,8 +1,8 @@
-"""Operations on a whole batch with a parameter for each image, as torchvision has them for one image at a time.
+"""Per-image operations on a whole batch, as torchvision has them for one image at a time.
 
-Called once per image, torchvision's transforms take longer than a training step of a small model. What they compute
-is the same to a grey level (to four where brightness, contrast and saturation follow one another, as torchvision
-rounds after each), which the tests compare.
+Called once per image, torchvision's transforms take longer than a training step of a small model. The results agree
+to one grey level (to four for successive changes of brightness, contrast and saturation, because torchvision rounds
+after each); tests compare them.
 
 Shapes: B images, C channels, S pixels of height and width; images are float32 in grey levels, 0 to 255.
 """
@@ -14,14 +14,14 @@ from torch.nn import functional as F
 from revconsole.data._placing import moved
 
 GREY = (0.2989, 0.587, 0.114)
-"""Of red, green and blue in brightness, as torchvision and Pillow take it (ITU-R BT.601)."""
+"""Weights of red, green and blue in brightness, as in torchvision and Pillow (ITU-R BT.601)."""
 WHITE = 255
 
 
 def rescaled(images: Tensor, corners: Tensor, sides: Tensor, *, side: int) -> Tensor:
-    """A piece of each image brought to `side` pixels each way, (B, C, side, side), antialiased where it shrinks.
+    """A piece of each image scaled to (B, C, side, side), antialiased when it shrinks.
 
-    corners: upper left ones, rows and columns (2, B). sides: heights and widths (2, B), all within the image.
+    corners: upper left corners, rows and columns (2, B). sides: heights and widths (2, B), within the image.
     """
     down, across = (
         _triangles(corner, extent, images.shape[-1], side)
@@ -31,16 +31,18 @@ def rescaled(images: Tensor, corners: Tensor, sides: Tensor, *, side: int) -> Te
 
 
 def rotated(images: Tensor, degrees: Tensor) -> Tensor:
-    """Each image turned anticlockwise about its centre by its own of `degrees` (B,); what comes from outside is black."""
+    """Each image rotated anticlockwise about its centre by its angle in `degrees` (B,); pixels from outside are
+    black.
+    """
     cosine, sine = degrees.deg2rad().cos(), degrees.deg2rad().sin()
-    none = torch.zeros_like(sine)
-    turn = torch.stack([cosine, -sine, none, sine, cosine, none], dim=1).view(-1, 2, 3)
+    zero = torch.zeros_like(sine)
+    turn = torch.stack([cosine, -sine, zero, sine, cosine, zero], dim=1).view(-1, 2, 3)
     grid = F.affine_grid(turn, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
 
 def recoloured(images: Tensor, factors: Tensor) -> Tensor:
-    """Brightness, contrast and saturation of each image times its own of `factors` (3, B), in this order."""
+    """Brightness, contrast and saturation of each image multiplied by its `factors` (3, B), in this order."""
     brightness, contrast, saturation = factors.view(3, -1, 1, 1, 1)
     images = (images * brightness).clamp(0, WHITE)
     images = _blended(images, _grey(images).mean((1, 2, 3), keepdim=True), contrast)
@@ -48,7 +50,7 @@ def recoloured(images: Tensor, factors: Tensor) -> Tensor:
 
 
 def blurred(images: Tensor, deviations: Tensor, *, reach: int) -> Tensor:
-    """Each image under a Gaussian of its own of `deviations` (B,), in pixels, cut off at `reach`; mirrored at the edge."""
+    """Each image blurred by a Gaussian of its own deviation (B,) in pixels, cut off at `reach`, mirrored at the edge."""
     count, channels = images.shape[:2]
     offsets = torch.arange(-reach, reach + 1, device=images.device)
     weights = torch.exp(-0.5 * (offsets / deviations.view(-1, 1)) ** 2)
@@ -63,38 +65,38 @@ def blurred(images: Tensor, deviations: Tensor, *, reach: int) -> Tensor:
 def randomly_augmented(
     pixels: Tensor, magnitude: int, *, operations: int, draws: torch.Generator
 ) -> Tensor:
-    """RandAugment (Cubuk et al. 2020) of uint8 images, which torchvision does to all that draw the same at once.
+    """RandAugment (Cubuk et al. 2020) of uint8 images, with torchvision applied to all images that draw the same.
 
-    `draws` is on the CPU; for each of the operations it draws which (B,), then their signs (B,).
+    `draws` is on the CPU; for each operation it draws the kinds (B,), then their signs (B,).
     """
     from torchvision.transforms import v2  # deferred: slow to import, and most runs do without
 
-    whole = v2.RandAugment(1, magnitude)
-    space = whole._AUGMENTATION_SPACE  # noqa: SLF001  the operations have no public list
+    augmenter = v2.RandAugment(1, magnitude)
+    space = augmenter._AUGMENTATION_SPACE  # noqa: SLF001  the operations have no public list
     pixels = pixels.clone()
     for _ in range(operations):
         chosen = torch.randint(0, len(space), (len(pixels),), generator=draws)
         signs = torch.randint(0, 2, (len(pixels),), generator=draws) * 2 - 1
         for number, (name, (strengths, signed)) in enumerate(space.items()):
-            listed = strengths(whole.num_magnitude_bins, *pixels.shape[-2:])
+            listed = strengths(augmenter.num_magnitude_bins, *pixels.shape[-2:])
             strength = 0.0 if listed is None else float(listed[magnitude])
             for sign in (1, -1) if signed else (0,):
-                mine = (chosen == number) & ((signs == sign) if sign else torch.tensor(True))
-                if mine.any():
-                    # Found here: no wait for a GPU.
-                    where = moved(mine.nonzero().squeeze(1), pixels.device)
-                    pixels[where] = whole._apply_image_or_video_transform(  # noqa: SLF001  as above
+                selected = (chosen == number) & ((signs == sign) if sign else torch.tensor(True))
+                if selected.any():
+                    # Indices come from the CPU, so no GPU synchronisation is needed.
+                    where = moved(selected.nonzero().squeeze(1), pixels.device)
+                    pixels[where] = augmenter._apply_image_or_video_transform(  # noqa: SLF001  as above
                         pixels[where],
                         name,
                         strength * (sign or 1),
-                        interpolation=whole.interpolation,
-                        fill=whole._fill,  # noqa: SLF001  as above
+                        interpolation=augmenter.interpolation,
+                        fill=augmenter._fill,  # noqa: SLF001  as above
                     )
     return pixels
 
 
 def _triangles(corners: Tensor, sides: Tensor, size: int, side: int) -> Tensor:
-    """Weights (B, side, S) of the pixels of a line in those of a piece of it at another scale, bilinear."""
+    """Weights (B, side, S) that interpolate a piece of a line to `side` pixels, bilinear and antialiased."""
     scale = (sides / side).view(-1, 1, 1)
     centres = scale * (torch.arange(side, device=sides.device) + 0.5).view(1, -1, 1)
     places = torch.arange(size, device=sides.device) - corners.view(-1, 1, 1)  # in the piece

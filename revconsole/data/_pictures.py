@@ -1,7 +1,7 @@
-"""One image file as 8-bit RGB: upright, its whole range of grey levels kept, on white where it is transparent.
+"""One image file as 8-bit RGB: upright, with its full range of grey levels, on white where it is transparent.
 
-What has more than 8 bits is scaled by the range that its file declares, and refused where it declares none; nothing is
-clipped. Colour spaces are Pillow's to convert. Of an animation, the first frame is taken.
+Values of more than 8 bits are scaled by the range that the file declares, and refused if it declares none; nothing is
+clipped. Pillow converts colour spaces. Of an animation the first frame is used.
 """
 
 from dataclasses import dataclass
@@ -14,29 +14,29 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from revconsole.records.datasets.image_kinds import formats
 
 BACKGROUND = (255, 255, 255)
-"""What is behind transparent pixels."""
+"""Colour behind transparent pixels."""
 BACKGROUND_WORD = "white"
 COLOURS = {
     "1": "bilevel", "L": "grey", "LA": "grey", "La": "grey", "I": "grey", "F": "grey", "P": "palette", "PA": "palette",
     "RGBA": "RGB", "RGBa": "RGB", "RGBX": "RGB",
 }  # fmt: skip
 OF_LOW_DEPTH = {"L;2": 85, "L;4": 17}
-"""Pillow scales grey levels of 2 and of 4 bits by so much, but not the one that is transparent."""
+"""Factor by which Pillow scales 2- and 4-bit grey levels, but not the transparent one."""
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
-"""Numbers of tags of TIFF."""
+"""Numbers of TIFF tags."""
 MIN_IS_WHITE, UNSIGNED = 0, 1
-"""Values of the latter two."""
+"""Values of the tags PHOTOMETRIC and SAMPLE_FORMAT."""
 
 Pixels = NDArray[np.uint8]
 
 
 class UnfitImage(ValueError):  # noqa: N818  the name says what the image is
-    """An image that cannot be made 8-bit RGB without guessing; says why, and what to do."""
+    """An image that cannot be converted to 8-bit RGB without guessing; the message says why, with a remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedImage:
-    """An image, uint8 (3, S, S), and what its file held."""
+    """An image, uint8 (3, S, S), and the properties of its file."""
 
     pixels: Pixels
     kind: str
@@ -44,9 +44,9 @@ class DecodedImage:
     width: int
     height: int
     transparent: bool
-    """Whether any pixel was, and the background shows through."""
+    """Whether any pixel is transparent, so that the background shows."""
     frames: bool
-    """Whether there are more than the one that was taken."""
+    """Whether the file has more frames than the one used."""
 
 
 def decoded(content: bytes, side: int) -> DecodedImage:
@@ -70,13 +70,13 @@ def decoded(content: bytes, side: int) -> DecodedImage:
 
 
 def whole(content: bytes) -> Pixels:
-    """All pixels of a PNG image, uint8 (3, height, width). Raises what `decoded` raises."""
+    """All pixels of a PNG image, uint8 (3, height, width). Raises as `decoded` does."""
     with Image.open(BytesIO(content), formats=("PNG",)) as image:
         return _planes(_rgb(image, _bits(image))[0])
 
 
 def why_not(error: Exception) -> str:
-    """Why an image cannot be read, in words for people."""
+    """Why an image cannot be read, in words."""
     if isinstance(error, Image.DecompressionBombError):
         return (
             f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, the most that are read; "
@@ -92,11 +92,13 @@ def _planes(image: Image.Image) -> Pixels:
 
 
 def _rgb(image: Image.Image, bits: int, side: int | None = None) -> tuple[Image.Image, bool]:
-    """The image upright, as RGB on the background, and whether that shows. side: in pixels, more are not needed."""
+    """(the upright image as RGB on the background, whether the background shows). side: pixels needed; allows a
+    faster draft.
+    """
     _refuse_unknown_range(image, bits)
     key, negative = _transparent_colour(image, bits), _tag(image, PHOTOMETRIC) == MIN_IS_WHITE
     if side is not None:
-        image.draft("RGB", (side, side))  # of a large JPEG
+        image.draft("RGB", (side, side))  # decodes a large JPEG at reduced size
     upright = ImageOps.exif_transpose(image)
     levels = _first_bits(upright, bits, negative=negative) if bits > 8 else upright
     rgb, alpha = _parted(levels, _shown(upright, key))
@@ -106,7 +108,7 @@ def _rgb(image: Image.Image, bits: int, side: int | None = None) -> tuple[Image.
 
 
 def _refuse_unknown_range(image: Image.Image, bits: int) -> None:
-    """Raise UnfitImage where nobody knows which value is white: floating point, 32 bits, or with a sign."""
+    """Raise UnfitImage if the value of white is unknown: floating point, 32 bits, or signed."""
     half_floats = "BC6H" in str(getattr(image, "pixel_format", ""))
     signed = _first(_tag(image, SAMPLE_FORMAT), UNSIGNED) != UNSIGNED or (
         image.format == "FITS" and bits > 8
@@ -124,7 +126,7 @@ def _refuse_unknown_range(image: Image.Image, bits: int) -> None:
 
 
 def _bits(image: Image.Image) -> int:
-    """Bits of a sample in the file."""
+    """Bits per sample in the file."""
     if image.mode == "1":
         return 1
     if image.mode == "I" and image.format in {"PNG", "PPM"}:
@@ -146,13 +148,13 @@ def _tag(image: Image.Image, number: int) -> object:
 
 
 def _first(value: object, otherwise: int) -> int:
-    """The first of the numbers of a tag, which is of the first channel."""
+    """The first number of a tag, which belongs to the first channel."""
     numbers = value if isinstance(value, tuple) else (value,)
     return numbers[0] if numbers and isinstance(numbers[0], int) else otherwise
 
 
 def _raw_mode(image: Image.Image) -> tuple[str, int]:
-    """How the file has its samples, where Pillow says so, and of PPM the brightest; known until they are loaded."""
+    """(Pillow's name for the file's sample layout, for PPM the brightest value); known before pixels are loaded."""
     tiles = getattr(image, "tile", None) or ()
     args = tiles[0][3] if tiles else ""
     args = args if isinstance(args, tuple) else (args,)
@@ -161,7 +163,7 @@ def _raw_mode(image: Image.Image) -> tuple[str, int]:
 
 
 def _transparent_colour(image: Image.Image, bits: int) -> object:
-    """The one grey level, or colour, that stands for "nothing here"; None where there is none."""
+    """The grey level or colour that marks transparent pixels; None if there is none."""
     colour = image.info.get("transparency")
     if colour is None or image.mode == "P":
         return None
@@ -173,7 +175,7 @@ def _transparent_colour(image: Image.Image, bits: int) -> object:
 
 
 def _first_bits(image: Image.Image, bits: int, *, negative: bool) -> Image.Image:
-    """The first 8 bits of grey levels; Pillow gives those of colours itself."""
+    """The highest 8 bits of grey levels; Pillow converts colours itself."""
     if image.mode != "I" and not image.mode.startswith("I;16"):
         return image
     levels = (np.asarray(image).astype(np.uint32) >> (bits - 8)).astype(np.uint8)
@@ -181,7 +183,7 @@ def _first_bits(image: Image.Image, bits: int, *, negative: bool) -> Image.Image
 
 
 def _shown(image: Image.Image, key: object) -> Image.Image | None:
-    """Alpha of an image of which one colour is transparent."""
+    """Alpha channel of an image with one transparent colour."""
     if key is None:
         return None
     values = np.asarray(image.convert("L") if image.mode == "1" else image)
@@ -194,10 +196,12 @@ def _shown(image: Image.Image, key: object) -> Image.Image | None:
 def _parted(
     image: Image.Image, alpha: Image.Image | None
 ) -> tuple[Image.Image, Image.Image | None]:
-    """Colours, and alpha where any pixel is not opaque."""
+    """(colours, alpha); alpha is None if every pixel is opaque."""
     image.info.pop("transparency", None) if image.mode != "P" else None
     if alpha is None and image.has_transparency_data:
-        whole = image.convert("LA") if image.mode == "La" else image  # which Pillow would make grey
+        whole = (
+            image.convert("LA") if image.mode == "La" else image
+        )  # Pillow would convert La to grey
         image = whole.convert("RGBA")
         alpha = image.getchannel("A")
     opaque = alpha is None or alpha.getextrema()[0] == 255

@@ -1,7 +1,7 @@
-"""Placing: where the images of a run lie, and how what is made on the CPU gets to the device that trains.
+"""Placing: where the images of a run are stored, and how CPU results reach the training device.
 
-Images that lie in the machine's memory are picked out there, a batch at a time, and moved through pages that the
-system does not swap, so nobody waits for the copy. Which images, and their bits, are the same either way.
+Images in the machine's memory are selected there batch by batch and transferred through pinned memory, so nothing
+waits for the copy. The choice of images and their bits are the same either way.
 
 Shapes: N images, B of a batch.
 """
@@ -17,13 +17,13 @@ from revconsole.errors import DataUnavailable
 from revconsole.records.sections import Data
 
 SHARE_OF_FREE = 0.25
-"""Of the free memory of a device, what `auto` lets the images take; the rest is for the training."""
+"""Fraction of a device's free memory that `auto` gives to images; the rest is for the training."""
 
 
 def placed(parts: Sequence[Tensor], settings: Data, device: torch.device, say: Say) -> list[Tensor]:
-    """Images (N, C, S, S) of each split where `data.place` has them.
+    """Images (N, C, S, S) of each split, stored as `data.place` says.
 
-    say: takes a sentence where `auto` leaves them in the machine's memory. Raises DataUnavailable where they do not fit.
+    say: receives a sentence if `auto` leaves them in the machine's memory. Raises DataUnavailable if they do not fit.
     """
     if device.type == "cpu":
         return list(parts)
@@ -45,12 +45,12 @@ def placed(parts: Sequence[Tensor], settings: Data, device: torch.device, say: S
 
 
 def beside_the_model(place: str, images: int, free: int) -> bool:
-    """Whether `images` bytes lie on the device that trains, of which `free` bytes are unused."""
+    """Whether `images` bytes are stored on the training device, which has `free` unused bytes."""
     return place == "device" or (place == "auto" and images <= SHARE_OF_FREE * free)
 
 
 def unused(device: torch.device) -> int:
-    """Bytes that nothing uses, on the device or else on the machine; what torch keeps in reserve is unused."""
+    """Unused bytes on the device, or on the machine; torch's reserve counts as unused."""
     if device.type != "cuda":
         return int(psutil.virtual_memory().available)
     free, _ = torch.cuda.mem_get_info(device)
@@ -58,7 +58,7 @@ def unused(device: torch.device) -> int:
 
 
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on a device. From the CPU to a GPU it waits for nothing: a step is not held up by what it draws."""
+    """The tensor on a device. Transfers from CPU to GPU are asynchronous, so a step does not wait for its draws."""
     if device.type == "cuda" and tensor.device.type == "cpu":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

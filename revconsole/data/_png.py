@@ -1,4 +1,4 @@
-"""PNG images: one file, or folders of them, `train/CLASS/*.png` and `test/CLASS/*.png`, with a cache beside.
+"""PNG images: one file, or folders `train/CLASS/*.png` and `test/CLASS/*.png` with a cache beside them.
 
 Shapes: N images, 3 channels, S pixels of height and width.
 """
@@ -18,32 +18,32 @@ from revconsole.data._pictures import whole, why_not
 CACHE = "revconsole-cache.npz"
 
 MOST_BYTES = 1 << 28
-"""Of one image: a sheet of 10,000 takes some 20 MiB."""
+"""Largest accepted image; a sheet of 10,000 has about 20 MiB."""
 
 log = logging.getLogger(__name__)
 
 Halves = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Training and test half, each images uint8 (N, 3, S, S) and labels int64 (N,)."""
+"""(training half, test half), each (images uint8 (N, 3, S, S), labels int64 (N,))."""
 
 
 def read_png(file: Path) -> Tensor:
-    """One image as uint8 (3, height, width). Raises DataUnavailable where it is damaged."""
+    """One image as uint8 (3, height, width). Raises DataUnavailable if it is damaged."""
     try:
         pixels = whole(content_of(file, most=MOST_BYTES))
     except OSError as error:
         if error.errno is not None:
             raise unreadable(file, error) from error
-        raise damaged(file, why_not(error)) from error  # Pillow's own
+        raise damaged(file, why_not(error)) from error  # raised by Pillow itself
     except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise damaged(file, why_not(error)) from error
     return torch.from_numpy(pixels.copy())
 
 
 def read_folders(place: Path, names: tuple[str, ...], *, side: int) -> Halves:
-    """Both halves; the first time from the images, then from a cache that a changed folder outdates.
+    """Both halves, from a cache if it matches the folders, else from the images.
 
-    names: the folders of the classes, in the order of their labels.
-    Raises DataUnavailable where a class or an image is missing, damaged or of another size.
+    names: class folders in the order of their labels. Raises DataUnavailable if a class or image is missing, damaged
+    or of another size.
     """
     files = {half: _listed(place / half, names) for half in ("train", "test")}
     try:
@@ -64,12 +64,12 @@ def read_folders(place: Path, names: tuple[str, ...], *, side: int) -> Halves:
 
 def _listed(half: Path, names: tuple[str, ...]) -> list[tuple[Path, int]]:
     try:
-        found = {folder.name for folder in half.iterdir() if folder.is_dir()}
+        present = {folder.name for folder in half.iterdir() if folder.is_dir()}
     except OSError as error:
         raise unreadable(half, error) from error
-    if found != set(names):
-        strange = sorted(found ^ set(names))
-        raise damaged(half, f"its folders are not the {len(names)} classes, see {strange[0]!r}")
+    if present != set(names):
+        differing = sorted(present ^ set(names))
+        raise damaged(half, f"its folders are not the {len(names)} classes, see {differing[0]!r}")
     return [
         (file, label)
         for label, name in enumerate(names)

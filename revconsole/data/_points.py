@@ -1,9 +1,8 @@
 """Points of the plane as images: two channels, the coordinates, of one pixel each.
 
-So everything that is made for images takes them: splits, statistics, fingerprint, batches, models. Coordinates are
-kept in the 256 levels of a pixel, which are 1/64 of a unit apart from −2 to almost 2: a
-quarter of the least noise in any of these sets, hence nothing that a decision boundary could show.
-What is lost in precision is gained in sums that are exact, and in the same bytes on every machine.
+Everything made for images then applies: splits, statistics, fingerprint, batches, models. Coordinates are stored in
+the 256 levels of a pixel, spaced 1/64 from −2 to almost 2. That is a quarter of the least noise in these datasets,
+too little to affect a decision boundary. In return, sums are exact and bytes are equal on every machine.
 
 Shapes: N points.
 """
@@ -21,17 +20,17 @@ from revconsole.records.keys import key
 
 LEVELS_PER_UNIT = 64
 ORIGIN = 128
-"""The level of coordinate 0; level 0 is coordinate −2."""
+"""Level of coordinate 0; level 0 is coordinate −2."""
 SEEDS = 2**32
-"""numpy's older generator, which scikit-learn draws from, takes so many."""
+"""Number of seeds of numpy's older generator, which scikit-learn uses."""
 
 Plane = NDArray[np.float64]
 Draw = Callable[[int, int], tuple[Plane, NDArray[np.int64]]]
-"""Count and seed to that many points (N, 2) and their labels (N,)."""
+"""A function from (count, seed) to points (N, 2) and labels (N,)."""
 
 
 def read_points(facts: DatasetFacts, names: tuple[str, ...], draw: Draw) -> Images:
-    """The set, drawn: training and test points from seeds of their own, fixed for everybody."""
+    """The dataset, generated: training and test points from fixed seeds of their own."""
     train, train_labels = draw(facts.train_images, key(0, "points", 0) % SEEDS)
     test, test_labels = draw(facts.test_images, key(0, "points", 1) % SEEDS)
     images = Images(
@@ -45,9 +44,9 @@ def read_points(facts: DatasetFacts, names: tuple[str, ...], draw: Draw) -> Imag
 
 
 def as_pixels(points: Plane) -> torch.Tensor:
-    """Points (N, 2) as uint8 (N, 2, 1, 1); what lies outside the plane is put on its edge.
+    """Points (N, 2) as uint8 (N, 2, 1, 1); points outside the plane are moved to its edge.
 
-    Raises DataUnavailable for what is no number: it would become a point somewhere.
+    Raises DataUnavailable for coordinates that are not finite.
     """
     if not np.isfinite(points).all():
         raise DataUnavailable(
@@ -59,10 +58,10 @@ def as_pixels(points: Plane) -> torch.Tensor:
 
 
 def as_pixel_levels(points: torch.Tensor) -> torch.Tensor:
-    """Points float (N, 2) as pixels float32 (N, 2, 1, 1) that are not rounded, for what lies between those of the set."""
+    """Points float (N, 2) as unrounded pixels float32 (N, 2, 1, 1), for points between those of the dataset."""
     return (points.float() * LEVELS_PER_UNIT + ORIGIN).view(-1, 2, 1, 1)
 
 
 def as_points(pixels: torch.Tensor) -> torch.Tensor:
-    """Pixels (N, 2, 1, 1), whole levels or not, as points float32 (N, 2): the way back, for drawing."""
+    """Pixels (N, 2, 1, 1), rounded or not, as points float32 (N, 2)."""
     return (pixels.flatten(1).float() - ORIGIN) / LEVELS_PER_UNIT

@@ -1,4 +1,4 @@
-"""Reading a dataset by its name, whether or not the settings decide what is in it."""
+"""Reading a dataset by name, whether or not settings determine its content."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -9,17 +9,17 @@ from revconsole.records.datasets import catalogue
 from revconsole.records.sections import Data
 
 Say = Callable[[str], None]
-"""Takes a sentence about what takes long or was left out."""
+"""A function that receives a sentence about slow or omitted data."""
 
 
 def read(settings: Data, *, folder: Path, say: Say) -> Images:
     """All images of the dataset of `settings`.
 
-    folder: where datasets live. Raises UnknownName and what the dataset's own `read` raises.
+    folder: folder of the datasets. Raises UnknownName, and as the dataset's own `read` does.
     """
-    known = catalogue.dataset(settings.dataset)
+    facts = catalogue.dataset(settings.dataset)
     module = import_module(f"revconsole.data.{settings.dataset}")
     images: Images = (
-        module.read(folder, settings, say) if known.by_settings else module.read(folder)
+        module.read(folder, settings, say) if facts.by_settings else module.read(folder)
     )
     return images

@@ -1,14 +1,14 @@
-"""Standardisation: what is subtracted from pixels, what they are divided by, and how they are decorrelated.
+"""Standardisation: shift, scale and decorrelation of pixels.
 
-Everything is fitted to the training split alone and applied to every split alike:
+Everything is fitted to the training split alone and applied to every split:
 
     none          x / 255
     per-channel   (x − mean) / deviation, one of each per channel
     per-pixel     the same, one of each per pixel of each channel
     zca           W (x / 255 − mean image),  W = U (Λ + ε)^(−1/2) Uᵀ,  with U Λ Uᵀ the covariance of pixels in [0, 1]
 
-zca follows Krizhevsky 2009, appendix A, with the ε of Coates, Ng and Lee 2011: it leaves directions of variance
-well below ε nearly alone instead of blowing their noise up.
+zca follows Krizhevsky 2009, appendix A, with the ε of Coates, Ng and Lee 2011, which keeps directions with a variance
+well below ε from being amplified.
 
 Shapes: N images, B of a batch, C channels, S pixels of height and width, D = C·S·S.
 """
@@ -27,10 +27,11 @@ Standardise = Literal["none", "per-channel", "per-pixel", "zca"]
 
 LEVELS = 255
 LEAST_DEVIATION = 1 / LEVELS
-"""A channel that never varies is divided by one grey level and stays finite."""
+"""Least deviation of a channel, one grey level, so that a constant channel stays finite."""
 LEAST_SHARE = 0.1
-"""A pixel counts as varying at least so much as its channel: the edge of MNIST is black in training, and a test
-image with a grey pixel there would otherwise be hundreds of deviations away."""
+"""Least deviation of a pixel as a share of its channel's. The edge of MNIST is black in training; a grey test pixel
+there would otherwise be hundreds of deviations away.
+"""
 CHUNK = 1024  # images whose products are summed at a time
 
 
@@ -46,33 +47,33 @@ class Standardisation:
     whitening: Tensor | None = None
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """Pixels uint8 (B, C, S, S) to float32 of the same shape."""
+        """Pixels uint8 (B, C, S, S) to standardised float32 of the same shape."""
         values = pixels.to(torch.float32).sub_(self.shift).div_(self.scale)
         if self.whitening is None:
             return values
         return (values.flatten(1) @ self.whitening).view_as(values)
 
     def to(self, device: torch.device | str) -> "Standardisation":
-        """The same on a device."""
+        """A copy on a device."""
         whitening = None if self.whitening is None else self.whitening.to(device)
         return Standardisation(
             shift=self.shift.to(device), scale=self.scale.to(device), whitening=whitening
         )
 
 
-def fitted(images: Tensor, how: Standardise, *, eps: float) -> Standardisation:
+def fitted(images: Tensor, kind: Standardise, *, eps: float) -> Standardisation:
     """Fit to uint8 training images (N, C, S, S) on the CPU.
 
-    eps: of zca, added to each eigenvalue. What is summed are whole numbers in float64 or int64, so that no order
-    of summation, hence no number of threads, changes a bit.
+    eps: for zca, added to each eigenvalue. Sums are over integers in float64 or int64, so neither the order of
+    summation nor the number of threads changes a bit.
     """
     channels = images.shape[1]
-    if how == "none":
+    if kind == "none":
         return _of([0.0] * channels, [1.0] * channels)
     mean, std = channel_statistics(images)
-    if how == "per-channel":
+    if kind == "per-channel":
         return _of(list(mean), [max(deviation, LEAST_DEVIATION) for deviation in std])
-    if how == "per-pixel":
+    if kind == "per-pixel":
         least = torch.tensor(std).mul(LEAST_SHARE).clamp_min(LEAST_DEVIATION).view(-1, 1, 1)
         return _per_pixel(images, least)
     return _zca(images, eps)
@@ -104,7 +105,7 @@ def _zca(images: Tensor, eps: float) -> Standardisation:
     mean, covariance = _moments(images)
     with _one_thread():
         values, vectors = torch.linalg.eigh(covariance)
-    # Rounding leaves eigenvalues of exactly zero a little below it.
+    # Rounding can make zero eigenvalues slightly negative.
     gains = (values.clamp_min(0) + eps).rsqrt()
     whitening = (vectors * gains) @ vectors.T
     return Standardisation(
@@ -117,7 +118,7 @@ def _zca(images: Tensor, eps: float) -> Standardisation:
 def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (D,) and covariance (D, D) of pixels in [0, 1], float64.
 
-    Products of grey levels are whole numbers, and a hundred billion of them still fit 53 bits.
+    Products of grey levels are integers, and the sum of a hundred billion of them still fits 53 bits.
     """
     count, size = len(images), images[0].numel()
     total = torch.zeros(size, dtype=torch.float64)
@@ -133,7 +134,7 @@ def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Decompose on one thread: how work is shared changes the last bits, and a resumed run needs the same."""
+    """A context with one thread: the division of work changes the last bits, and a resumed run needs the same ones."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -73,7 +73,7 @@ NAMES = (
 
 
 def read(folder: Path) -> Images:
-    """All images. Raises DataUnavailable where they are missing and out of reach, or damaged."""
+    """All images. Raises DataUnavailable if they are missing and unreachable, or damaged."""
     from torchvision.datasets import CIFAR10  # deferred: slow to import
 
     return read_cifar(FACTS, NAMES, folder=folder, official=CIFAR10)

@@ -142,7 +142,7 @@ NAMES = (
 
 
 def read(folder: Path) -> Images:
-    """All images. Raises DataUnavailable where they are missing and out of reach, or damaged."""
+    """All images. Raises DataUnavailable if they are missing and unreachable, or damaged."""
     from torchvision.datasets import CIFAR100  # deferred: slow to import
 
     return read_cifar(FACTS, NAMES, folder=folder, official=CIFAR100)

@@ -34,7 +34,7 @@ FACTOR = 0.5  # radius of the inner circle
 
 
 def read(folder: Path) -> Images:  # noqa: ARG001  every dataset is read from the data folder; this one has no file
-    """All points, generated."""
+    """All points, generated from fixed seeds."""
     return read_points(FACTS, NAMES, _draw)
 
 

@@ -56,14 +56,14 @@ NAMES = (
 DIRECTIONS = np.array(
     [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)], dtype=np.int64
 )
-"""Of each class: down, right."""
+"""Direction of each class: (down, right)."""
 
 Places = NDArray[np.int64]
 """Upper left corners (N, 2): row, column."""
 
 
 def read(folder: Path, settings: Data, say: Say) -> Images:
-    """A pair from each image of the source, in the source's order and parts. Raises what the source's `read` raises."""
+    """One pair from each image of the source, in the source's order and parts. Raises as the source's `read` does."""
     source = read_source(source_of(settings), folder=folder, say=say)
     train, train_labels = cut(source.train_images, settings, part=0)
     test, test_labels = cut(source.test_images, settings, part=1)
@@ -81,7 +81,7 @@ def read(folder: Path, settings: Data, say: Say) -> Images:
 def cut(images: Tensor, settings: Data, *, part: int) -> tuple[Tensor, Tensor]:
     """Pairs uint8 (N, 2C, p, p) and labels int64 (N,), from uint8 images (N, C, S, S).
 
-    part: 0 for training and 1 for test images, whose draws are unrelated.
+    part: 0 for training and 1 for test images, whose draws are independent.
     """
     first, second, labels = places(len(images), images.shape[-1], settings, part=part)
     patches = [_patches(images, corners, settings.patch_side) for corners in (first, second)]
@@ -91,22 +91,22 @@ def cut(images: Tensor, settings: Data, *, part: int) -> tuple[Tensor, Tensor]:
 def places(
     count: int, size: int, settings: Data, *, part: int
 ) -> tuple[Places, Places, NDArray[np.int64]]:
-    """Where both patches of each image lie, and in which direction the second is seen from the first.
+    """Corners of both patches of each image, and the direction of the second from the first.
 
-    Keyed by (cut_seed, "patches", part); both corners are jittered, each coordinate by itself.
+    Keyed by (cut_seed, "patches", part); each coordinate of both corners has its own jitter.
     """
     random = np.random.Generator(np.random.PCG64(key(settings.cut_seed, "patches", part)))
     labels = random.integers(0, len(DIRECTIONS), count)
     step, jitter = settings.patch_side + settings.gap, settings.jitter
     room = size - settings.patch_side - step - jitter
     centres = random.integers(step + jitter, room + 1, (count, 2))
-    shaken = random.integers(-jitter, jitter + 1, (2, count, 2))
+    jitters = random.integers(-jitter, jitter + 1, (2, count, 2))
     neighbours = centres + step * DIRECTIONS[labels]
-    return centres + shaken[0], neighbours + shaken[1], labels
+    return centres + jitters[0], neighbours + jitters[1], labels
 
 
 def _patches(images: Tensor, corners: Places, side: int) -> Tensor:
-    """The patch (C, p, p) of each image at its corner, (N, C, p, p)."""
+    """The patch of each image at its corner, (N, C, p, p)."""
     count, channels = images.shape[:2]
     reach = torch.arange(side)
     rows, columns = torch.from_numpy(corners).unbind(1)

@@ -67,7 +67,7 @@ NAMES = (
 
 
 def read(folder: Path) -> Images:
-    """All images. Raises DataUnavailable where they are missing and out of reach, or damaged."""
+    """All images. Raises DataUnavailable if they are missing and unreachable, or damaged."""
     return read_family(FACTS, NAMES, folder=folder, download=_download)
 
 

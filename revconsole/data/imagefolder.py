@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from revconsole.data._decoding import Decoded, Told, decoded
+from revconsole.data._decoding import Decoded, FileProperties, decoded
 from revconsole.data._images import Images
 from revconsole.data._order import stratified_order
 from revconsole.data._pictures import BACKGROUND_WORD
@@ -50,7 +50,7 @@ FACTS = DatasetFacts(
 
 TEST_SEED = 0
 NAMED = 5
-"""Of the images that cannot be read, and of kinds of images, so many are named."""
+"""Number of unreadable images, and of kinds of images, listed by name."""
 ADVICE = {
     "damaged": "repair them or move them out of the folder, or leave them out with data.on_bad_image = skip",
     "denied": "allow reading them, or leave them out with data.on_bad_image = skip",
@@ -59,81 +59,81 @@ ADVICE = {
 
 
 def read(folder: Path, settings: Data, say: Say) -> Images:
-    """All images.
+    """All images of the folder.
 
-    Raises DataUnavailable where the folder is not as it should be, or an image cannot be read and
-    `data.on_bad_image` is "fail".
+    Raises DataUnavailable if the folder has no valid layout, or if an image cannot be read and `data.on_bad_image` is
+    "fail".
     """
     listing, side = listed(Path(settings.folder or "."), suffixes()), settings.image_size or 0
     parts = (listing.train, listing.validation, listing.test)
     files = [file for part in parts for file, _ in part]
     name = hashlib.sha256(str(listing.root).encode(errors="replace")).hexdigest()[:16]
-    found = decoded(files, folder / "imagefolder" / f"{name}-{side}.npz", side=side, say=say)
-    _report(found, files, settings, say)
-    return _assembled(listing, parts, found)
+    images = decoded(files, folder / "imagefolder" / f"{name}-{side}.npz", side=side, say=say)
+    _report(images, files, settings, say)
+    return _assembled(listing, parts, images)
 
 
-def _report(found: Decoded, files: Sequence[Path], settings: Data, say: Say) -> None:
-    """Say, or raise as DataUnavailable, which images cannot be read.
+def _report(images: Decoded, files: Sequence[Path], settings: Data, say: Say) -> None:
+    """Report which images cannot be read, or raise DataUnavailable.
 
-    What could not be read at this moment is not left out: the next run would have other images.
+    Images that could not be read at this moment are never left out, because the next run would have other images.
     """
-    if not found.bad:
+    if not images.bad:
         return
-    faults = Counter(bad.fault for bad in found.bad.values())
-    named = "; ".join(f"{files[n]} ({bad.reason})" for n, bad in list(found.bad.items())[:NAMED])
-    more = f"; and {len(found.bad) - NAMED:,} more" if len(found.bad) > NAMED else ""
-    what = f"{len(found.bad):,} of {len(files):,} images cannot be read: {named}{more}"
+    faults = Counter(bad.fault for bad in images.bad.values())
+    named = "; ".join(f"{files[n]} ({bad.reason})" for n, bad in list(images.bad.items())[:NAMED])
+    more = f"; and {len(images.bad) - NAMED:,} more" if len(images.bad) > NAMED else ""
+    what = f"{len(images.bad):,} of {len(files):,} images cannot be read: {named}{more}"
     if settings.on_bad_image == "fail" or "moment" in faults:
         fault = next(fault for fault in ("moment", "denied", "damaged") if fault in faults)
         raise DataUnavailable(f"{what}; {ADVICE[fault]}")
     say(f"{what}; they are left out")
 
 
-def _what_was_read(listing: ImageList, found: Decoded) -> str:
-    """The files in one line: kinds, sizes, what was done to them, what was passed over."""
-    kinds = Counter(told.kind for told in found.told).most_common()
+def _what_was_read(listing: ImageList, images: Decoded) -> str:
+    """The files in one line: kinds, sizes, conversions, ignored entries."""
+    kinds = Counter(file.kind for file in images.properties).most_common()
     more = f" and {len(kinds) - NAMED:,} other kinds" if len(kinds) > NAMED else ""
     named = ", ".join(f"{count:,} {kind}" for kind, count in kinds[:NAMED]) + more
     return "; ".join(
         (
-            f"{len(found.told):,} images ({named})",
-            *_done(found.told),
+            f"{len(images.properties):,} images ({named})",
+            *_conversions(images.properties),
             listing.parts,
-            *_left(listing, found),
+            *_omissions(listing, images),
         )
     )
 
 
-def _done(told: Sequence[Told]) -> Iterator[str]:
-    small, large = (pick(told, key=lambda t: t.width * t.height) for pick in (min, max))
+def _conversions(properties: Sequence[FileProperties]) -> Iterator[str]:
+    small, large = (pick(properties, key=lambda t: t.width * t.height) for pick in (min, max))
     low, high = (f"{t.width}×{t.height}" for t in (small, large))
     yield f"of {low} pixels" if low == high else f"of {low} to {high} pixels"
-    away = [1 - min(t.width, t.height) / max(t.width, t.height) for t in told]
+    away = [1 - min(t.width, t.height) / max(t.width, t.height) for t in properties]
     if any(away):
         most = f", up to {max(away):.0%} of one" if max(away) > min(away) else ""
         yield f"the middle square of each, {sum(away) / len(away):.0%} of the pictures cut away{most}"
-    if transparent := sum(t.transparent for t in told):
+    if transparent := sum(t.transparent for t in properties):
         yield f"{transparent:,} with transparent pixels, put on {BACKGROUND_WORD}"
-    if several := sum(t.frames for t in told):
+    if several := sum(t.frames for t in properties):
         yield f"the first frame of {several:,} that have more"
 
 
-def _left(listing: ImageList, found: Decoded) -> Iterator[str]:
+def _omissions(listing: ImageList, images: Decoded) -> Iterator[str]:
     if listing.links:
         yield f"{listing.links:,} of them by links within the folder"
-    if found.bad:
-        yield f"{len(found.bad):,} left out, which cannot be read"
+    if images.bad:
+        yield f"{len(images.bad):,} left out, which cannot be read"
     if listing.passed:
         yield f"passed over: {listing.passed}"
 
 
 def _assembled(
-    listing: ImageList, parts: tuple[Labelled, Labelled, Labelled], found: Decoded
+    listing: ImageList, parts: tuple[Labelled, Labelled, Labelled], images: Decoded
 ) -> Images:
-    """Images and labels, those that could be read, in training (then validation) and test."""
-    pixels = torch.from_numpy(found.pixels)
-    good = torch.from_numpy(found.good)
+    """Images and labels of the readable files, as training (then validation) and test."""
+    pixels = torch.from_numpy(images.pixels)
+    good = torch.from_numpy(images.good)
     labels = torch.tensor([label for part in parts for _, label in part], dtype=torch.int64)[good]
     ends = np.cumsum([len(part) for part in parts])
     train = good < int(ends[0])
@@ -150,13 +150,13 @@ def _assembled(
         test_images=pixels[test],
         test_labels=labels[test],
         names=listing.classes,
-        read=_what_was_read(listing, found),
+        read=_what_was_read(listing, images),
         held_out=int(held_out.sum()),
     )
 
 
 def _cut(train: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Masks of what stays to train on, and of the fifth that is tested on, each class in proportion to within one image."""
+    """Masks of the training images, and of the fifth used for testing, per class to within one image."""
     order = stratified_order(labels, TEST_SEED)
     test = torch.zeros_like(train)
     test[order[: round(TEST_SHARE * len(labels))]] = True

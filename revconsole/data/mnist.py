@@ -57,7 +57,7 @@ NAMES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
 
 def read(folder: Path) -> Images:
-    """All images. Raises DataUnavailable where they are missing and out of reach, or damaged."""
+    """All images. Raises DataUnavailable if they are missing and unreachable, or damaged."""
     return read_family(FACTS, NAMES, folder=folder, download=_download)
 
 

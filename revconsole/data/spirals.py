@@ -38,7 +38,7 @@ FIRST = 0.2  # distance from the origin where the arms begin
 
 
 def read(folder: Path) -> Images:  # noqa: ARG001  every dataset is read from the data folder; this one has no file
-    """All points, generated."""
+    """All points, generated from fixed seeds."""
     return read_points(FACTS, NAMES, _draw)
 
 

@@ -37,7 +37,7 @@ NOISE = 48  # grey levels, at most, each way
 
 
 def read(folder: Path) -> Images:  # noqa: ARG001  every dataset is read from the data folder; this one has no file
-    """All images, generated."""
+    """All images, generated from a fixed seed."""
     random = np.random.Generator(np.random.PCG64(key(0, "images")))
     square = FACTS.size // SQUARES
     patterns = random.integers(-128, 128, (FACTS.classes, FACTS.channels, SQUARES, SQUARES))
@@ -53,11 +53,11 @@ def read(folder: Path) -> Images:  # noqa: ARG001  every dataset is read from th
         images[index] = (128 + pattern + noise).clip(0, 255)
 
     pixels, classes = torch.from_numpy(images), torch.from_numpy(labels)
-    made = Images(
+    images_and_labels = Images(
         train_images=pixels[: FACTS.train_images],
         train_labels=classes[: FACTS.train_images],
         test_images=pixels[FACTS.train_images :],
         test_labels=classes[FACTS.train_images :],
         names=NAMES,
     )
-    return verified(made, FACTS, origin="the generator")
+    return verified(images_and_labels, FACTS, origin="the generator")

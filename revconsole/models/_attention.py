@@ -1,6 +1,6 @@
-"""Attention other than softmax, in the place of timm's: what mixes the tokens of a vision transformer's block.
+"""Attention other than softmax, in place of timm's: how a vision transformer's block mixes tokens.
 
-Projections to heads and back are the same for all; a mixture says what happens between them.
+Projections to heads and back are common to all; a mixture computes what happens between them.
 
 Shapes: B batch, H heads, N tokens, K width per head, D = H·K.
 """
@@ -13,13 +13,13 @@ from torch.nn import functional as F
 
 ITERATIONS = 20
 LEAST_SUM = 1e-6
-"""Of the weights of a token: an approximation may miss one whose landmarks are all far away."""
+"""Least sum of a token's weights; the approximation may give zero if all landmarks are far away."""
 
 
 class MixingAttention(nn.Module):
     """Projections around a mixture that takes queries, keys and values, each (B, H, N, K).
 
-    shared: queries and keys are one, so a kernel of their distance is symmetric.
+    shared: queries and keys are equal, so a kernel of their distance is symmetric.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class MixingAttention(nn.Module):
         self.proj_drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, attn_mask: None = None, is_causal: bool = False) -> Tensor:
-        """x: (B, N, D) to the same; no mask is taken."""
+        """Attention output (B, N, D) of tokens x (B, N, D); masks are ignored."""
         del attn_mask, is_causal
         B, N, D = x.shape
         parts = self.qkv(x).reshape(B, N, -1, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
@@ -45,10 +45,10 @@ class MixingAttention(nn.Module):
 
 
 class Local(nn.Module):
-    """Locality self-attention: softmax with a temperature of its own per head, no token seeing itself.
+    """Locality self-attention: softmax with a learned temperature per head, in which no token attends to itself.
 
-    The temperature starts at √K, the usual one. Source: Lee et al. 2021, "Vision Transformer for
-    Small-Size Datasets", LSA.
+    The temperature starts at √K, the usual one. Source: Lee et al. 2021, "Vision Transformer for Small-Size
+    Datasets", LSA.
     """
 
     def __init__(self, heads: int, width: int) -> None:
@@ -56,7 +56,7 @@ class Local(nn.Module):
         self.scale = nn.Parameter(torch.full((heads,), width**-0.5))
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """(B, H, N, K)."""
+        """Mixed values (B, H, N, K)."""
         others = ~torch.eye(q.shape[-2], dtype=torch.bool, device=q.device)
         q = (q * self.scale[:, None, None]).to(v.dtype)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=others, scale=1.0)
@@ -77,7 +77,7 @@ class Gaussian(nn.Module):
         self.landmarks = landmarks
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """(B, H, N, K); with landmarks k is not looked at, it is q."""
+        """Mixed values (B, H, N, K). With landmarks, k equals q and is not used."""
         if self.landmarks is None:
             weights = gaussian(q, k)
             rows, columns = weights.sum(-1, keepdim=True), weights.sum(-2, keepdim=True)
@@ -90,17 +90,17 @@ class Gaussian(nn.Module):
 
 
 def gaussian(q: Tensor, k: Tensor) -> Tensor:
-    """exp(−‖qᵢ − kⱼ‖² / 2√K), (B, H, N, M)."""
+    """Kernel exp(−‖qᵢ − kⱼ‖² / 2√K), (B, H, N, M)."""
     squares = q.square().sum(-1).unsqueeze(-1) + k.square().sum(-1).unsqueeze(-2)
     distances = (squares - 2 * q @ k.transpose(-1, -2)).clamp_min(0)
     return torch.exp(-distances / (2 * math.sqrt(q.shape[-1])))
 
 
 def inverse(a: Tensor) -> Tensor:
-    """The pseudo-inverse of symmetric matrices (…, L, L) by X ← 2X − X A X, as the paper has it.
+    """Pseudo-inverse of symmetric matrices (…, L, L) by X ← 2X − X A X, as in the paper.
 
-    Directions in which A is smaller than a thousandth of its largest are not inverted in so few iterations, which is
-    what keeps noise from being amplified.
+    Directions in which A is smaller than about a thousandth of its largest are not inverted in ITERATIONS steps,
+    which keeps noise from being amplified.
     """
     x = a / a.sum(-1, keepdim=True).amax(-2, keepdim=True).square()  # ‖A‖₁ bounds the eigenvalues
     for _ in range(ITERATIONS):
@@ -115,17 +115,17 @@ class Linear(nn.Module):
     """
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """(B, H, N, K)."""
+        """Mixed values (B, H, N, K)."""
         q, k = F.elu(q) + 1, F.elu(k) + 1
-        together = k.transpose(-1, -2) @ v  # (B, H, K, K)
+        summed = k.transpose(-1, -2) @ v  # (B, H, K, K)
         norms = q @ k.sum(-2).unsqueeze(-1)  # (B, H, N, 1)
-        return (q @ together) / norms
+        return (q @ summed) / norms
 
 
 def attention(
     kind: str, dim: int, heads: int, *, dropout: float, landmarks: int | None = None
 ) -> MixingAttention:
-    """Attention of one of the kinds `local`, `softmax_free` (with so many landmarks) and `linear`."""
+    """Attention of kind `local`, `softmax_free` (with that many landmarks) or `linear`."""
     if kind == "local":
         return MixingAttention(dim, heads, Local(heads, dim // heads), dropout=dropout)
     if kind == "softmax_free":

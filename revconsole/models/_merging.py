@@ -1,9 +1,9 @@
-"""Token merging: each block joins the tokens that are most alike, so that later blocks have fewer.
+"""Token merging: each block merges the most similar tokens, so that later blocks have fewer.
 
-Tokens are dealt into two hands by turns; each of the first hand finds its nearest of the second by the angle
-between their keys, and the closest pairs become one token, the mean weighted by how many patches each stands
-for. Attention counts a token as often as it has patches, by adding the logarithm. The class token is never
-merged. No block can be undone, since what was joined cannot be told apart.
+Tokens are split alternately into two sets. Each token of the first set finds its nearest in the second by the angle
+between their keys, and the closest pairs become one token, the mean weighted by the number of patches each
+represents. Attention counts a token as often as it has patches, by adding the logarithm. The class token is never
+merged. A block cannot be inverted, because merged tokens cannot be separated.
 Source: Bolya et al. 2023, "Token Merging: Your ViT But Faster".
 
 Shapes: B batch, N tokens, D width, H heads, K width per head.
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 
 class MergingBlocks(nn.Sequential):
-    """Blocks of timm's vision transformer, with `merged` tokens fewer after the attention of each.
+    """Blocks of timm's vision transformer that remove `merged` tokens after each attention.
 
     The blocks and their weights keep their names. The first token is the class token.
     """
@@ -28,7 +28,7 @@ class MergingBlocks(nn.Sequential):
         self.merged = merged
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, N, D) to (B, N', D); half of the patches' tokens go at most, in each block."""
+        """Tokens (B, N, D) to (B, N', D); each block removes at most half of the patch tokens."""
         sizes = x.new_ones(*x.shape[:2], 1)
         for block in self:
             x, sizes = self._through(block, x, sizes)
@@ -42,40 +42,42 @@ class MergingBlocks(nn.Sequential):
 
 
 def merge(x: Tensor, keys: Tensor, sizes: Tensor, *, merged: int) -> tuple[Tensor, Tensor]:
-    """Join `merged` pairs of tokens (B, N, D) that have the most similar keys (B, N, K).
+    """Merge the `merged` pairs of tokens (B, N, D) with the most similar keys (B, N, K).
 
-    sizes: (B, N, 1), patches that each token stands for. Returns tokens and sizes, `merged` fewer; the first
-    stays first.
+    sizes: (B, N, 1), patches that each token represents. Returns tokens and sizes, `merged` fewer; the first stays
+    first.
     """
     merged = min(merged, (x.shape[1] - 1) // 2)
     if merged == 0:
         return x, sizes
     with torch.no_grad():
-        gone, left, into = _pairs(keys, merged)
+        merged_tokens, remaining, targets = _pairs(keys, merged)
 
     totals = x * sizes
     first, second = totals[:, ::2], totals[:, 1::2]
     first_sizes, second_sizes = sizes[:, ::2], sizes[:, 1::2]
-    second = second.scatter_add(1, _wide(into, second), _taken(first, gone))
-    second_sizes = second_sizes.scatter_add(1, into[..., None], _taken(first_sizes, gone))
-    totals = torch.cat([_taken(first, left), second], dim=1)
-    sizes = torch.cat([_taken(first_sizes, left), second_sizes], dim=1)
+    second = second.scatter_add(1, _wide(targets, second), _taken(first, merged_tokens))
+    second_sizes = second_sizes.scatter_add(
+        1, targets[..., None], _taken(first_sizes, merged_tokens)
+    )
+    totals = torch.cat([_taken(first, remaining), second], dim=1)
+    sizes = torch.cat([_taken(first_sizes, remaining), second_sizes], dim=1)
     return totals / sizes, sizes
 
 
 def _pairs(keys: Tensor, merged: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Who of the first hand is merged, who stays (in order), and into whom of the second hand the former go."""
+    """(merged tokens of the first set, remaining ones in order, targets in the second set of the former)."""
     directions = F.normalize(keys, dim=-1)
     likeness = directions[:, ::2] @ directions[:, 1::2].transpose(1, 2)
     likeness[:, 0] = -torch.inf  # the class token has no like
     best, nearest = likeness.max(dim=-1)
     order = best.argsort(dim=-1, descending=True)
-    gone, left = order[:, :merged], order[:, merged:].sort(dim=-1).values
-    return gone, left, nearest.gather(1, gone)
+    merged_tokens, remaining = order[:, :merged], order[:, merged:].sort(dim=-1).values
+    return merged_tokens, remaining, nearest.gather(1, merged_tokens)
 
 
 def _attend(attention: Any, x: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax attention that counts each token by its size, (B, N, D), and its mean keys (B, N, K)."""
+    """Softmax attention weighted by token size, (B, N, D), and the mean keys (B, N, K)."""
     B, N, D = x.shape
     heads = attention.num_heads
     q, k, v = attention.qkv(x).reshape(B, N, 3, heads, D // heads).permute(2, 0, 3, 1, 4)
@@ -91,5 +93,5 @@ def _taken(x: Tensor, index: Tensor) -> Tensor:
 
 
 def _wide(index: Tensor, x: Tensor) -> Tensor:
-    """(B, n) as (B, n, D), to take whole tokens."""
+    """Indices (B, n) expanded to (B, n, D), to gather whole tokens."""
     return index[..., None].expand(-1, -1, x.shape[-1])

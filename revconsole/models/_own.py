@@ -1,4 +1,4 @@
-"""Somebody's own code: finding the function that makes a model, calling it, and blaming it for what it raises."""
+"""Own code: finds and calls a user's function that makes a model, and attributes its errors to it."""
 
 import inspect
 import sys
@@ -22,11 +22,10 @@ WHERE = "command line"
 
 
 def made(source: str, *, where: str = WHERE, key: str = "", **offered: int) -> nn.Module:
-    """The model that `package.module:function`, with or without `python:` before it, returns.
+    """The model returned by `package.module:function`, with or without the prefix `python:`.
 
-    offered: what the function is given by name, where it asks for it. where, key: what to correct if the source
-    names no function.
-    Raises ProfileError or UnknownName for such a source, and RevconsoleError if no module is returned.
+    offered: arguments passed by name if the function accepts them. where, key: named in the error if the source is no
+    function. Raises ProfileError or UnknownName for such a source, and RevconsoleError if the result is no module.
     """
     path, _, name = source.removeprefix(PREFIX).rpartition(":")
     key = key or source
@@ -43,7 +42,7 @@ def made(source: str, *, where: str = WHERE, key: str = "", **offered: int) -> n
 
 @contextmanager
 def working_folder_importable() -> Iterator[None]:
-    """The folder one works in comes first where modules are looked for."""
+    """A context in which the working folder comes first in the module search path."""
     before = list(sys.path)
     sys.path.insert(0, str(working_folder()))
     try:
@@ -54,7 +53,7 @@ def working_folder_importable() -> Iterator[None]:
 
 @contextmanager
 def blamed(source: str) -> Iterator[None]:
-    """Turn what somebody's own code raises into a sentence with its place, and keep the traceback."""
+    """A context that turns errors of a user's code into a sentence with their place, and saves the traceback."""
     try:
         yield
     except RevconsoleError:
@@ -89,7 +88,7 @@ def _function(path: str, name: str, *, where: str, key: str) -> Callable[..., An
 
 
 def _asked(make: Callable[..., Any]) -> set[str]:
-    """Names of the arguments that a function takes; none where it does not say."""
+    """Names of the arguments that a function accepts; empty if unknown."""
     try:
         return set(inspect.signature(make).parameters)
     except (TypeError, ValueError):
@@ -97,7 +96,7 @@ def _asked(make: Callable[..., Any]) -> set[str]:
 
 
 def _place(error: Exception) -> str:
-    """The last line of the traceback that is neither ours nor torch's."""
+    """The last line of the traceback outside revconsole and torch, in brackets."""
     skipped = tuple(str(Path(module.__file__ or "").parent) for module in (revconsole, torch))
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [f for f in frames if not f.filename.startswith((*skipped, "<frozen"))]

@@ -1,4 +1,4 @@
-"""Sequence pooling: one vector out of all tokens, by weights that the tokens themselves decide."""
+"""Sequence pooling: one vector from all tokens, with weights computed from the tokens."""
 
 from torch import Tensor, nn
 
@@ -14,6 +14,6 @@ class SequencePool(nn.Module):
         self.score = nn.Linear(dim, 1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, N, D) to (B, D)."""
+        """Tokens (B, N, D) to a vector (B, D)."""
         weights: Tensor = self.score(tokens).softmax(dim=1)
         return (weights.transpose(1, 2) @ tokens).squeeze(1)

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 NARROWEST = 8
-"""Channels of the first layer of a narrow network."""
+"""Least number of channels of the first layer."""
 
 
 class Stem(nn.Module):
-    """Layers that turn (B, C, S, S) into features (B, D, side, side), which are then read as tokens (B, N, D)."""
+    """Layers that turn (B, C, S, S) into features (B, D, side, side), which are read as tokens (B, N, D)."""
 
     def __init__(self, layers: nn.Module, *, size: int, side: int) -> None:
         super().__init__()
@@ -25,13 +25,13 @@ class Stem(nn.Module):
         self.layers = layers
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, C, S, S) to (B, N, D)."""
+        """Images (B, C, S, S) to tokens (B, N, D)."""
         tokens: Tensor = self.layers(images).flatten(2).transpose(1, 2)
         return tokens
 
 
 class ShiftedPatches(nn.Module):
-    """Shifted patch tokenisation: the image and four copies moved by half a patch, cut, normed and projected.
+    """Shifted patch tokenisation: the image and four copies shifted by half a patch, cut, normed and projected.
 
     Source: Lee et al. 2021, "Vision Transformer for Small-Size Datasets", SPT.
     """
@@ -44,7 +44,7 @@ class ShiftedPatches(nn.Module):
         self.proj = nn.Linear(width, dim)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, C, S, S) to (B, D, S/P, S/P)."""
+        """Images (B, C, S, S) to features (B, D, S/P, S/P)."""
         half = self.patch // 2
         corners = [(x, y) for x in (half, -half) for y in (half, -half)]
         moved = [F.pad(images, (x, -x, y, -y)) for x, y in corners]
@@ -54,7 +54,7 @@ class ShiftedPatches(nn.Module):
 
 
 def stem(kind: str, *, size: int, channels: int, dim: int, patch: int) -> Stem:
-    """A stem of one of the kinds `shifted`, `conv` and `resnet`, with (size / patch)² tokens."""
+    """A stem of kind `shifted`, `conv` or `resnet`, with (size / patch)² tokens."""
     if kind == "shifted":
         layers: nn.Module = ShiftedPatches(channels, dim, patch)
     elif kind == "conv":
@@ -65,7 +65,7 @@ def stem(kind: str, *, size: int, channels: int, dim: int, patch: int) -> Stem:
 
 
 def early_convolutions(channels: int, dim: int, patch: int) -> nn.Sequential:
-    """3×3 convolutions of stride 2 with batch norm until a patch is a pixel, then a 1×1 one.
+    """3×3 convolutions of stride 2 with batch norm until a patch is one pixel, then a 1×1 convolution.
 
     Source: Xiao et al. 2021, "Early Convolutions Help Transformers See Better".
     """
@@ -76,7 +76,7 @@ def early_convolutions(channels: int, dim: int, patch: int) -> nn.Sequential:
 
 
 def residual_convolutions(channels: int, dim: int, patch: int) -> nn.Sequential:
-    """A small residual network, one basic block per halving of the side, then a 1×1 convolution.
+    """A small residual network with one basic block per halving of the side, then a 1×1 convolution.
 
     Source: the hybrid of Dosovitskiy et al. 2021, sized for small images.
     """
@@ -114,7 +114,7 @@ def convolutional_tokens(
 
 
 def side_of_tokens(size: int, *, convolutions: int, kernel: int) -> int:
-    """Tokens along a side after `convolutional_tokens`."""
+    """Number of tokens along a side after `convolutional_tokens`."""
     stride, around = _cct_steps(kernel)
     for _ in range(convolutions):
         size = (size + 2 * around - kernel) // stride + 1
@@ -123,7 +123,7 @@ def side_of_tokens(size: int, *, convolutions: int, kernel: int) -> int:
 
 
 def _cct_steps(kernel: int) -> tuple[int, int]:
-    """Stride and border of a convolution: larger kernels move by more than a pixel."""
+    """(stride, padding) of a convolution; larger kernels have a stride above 1."""
     return max(1, kernel // 2 - 1), max(1, kernel // 2)
 
 
@@ -131,8 +131,8 @@ def _widths(dim: int, patch: int) -> list[int]:
     """Channels after each halving of the side: doubling, up to `dim`."""
     halvings = patch.bit_length() - 1
     return [
-        dim if left == 0 else min(dim, max(NARROWEST, dim >> left))
-        for left in reversed(range(halvings))
+        dim if remaining == 0 else min(dim, max(NARROWEST, dim >> remaining))
+        for remaining in reversed(range(halvings))
     ]
 
 

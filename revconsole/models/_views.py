@@ -1,4 +1,4 @@
-"""Several views of one example, each seen by the same trunk: features side by side, and one linear head.
+"""Views: several views of one example pass through the same trunk; one linear head reads their joint features.
 
 Doersch, Gupta and Efros 2015, arXiv:1505.05192, late fusion: both patches go through one network with shared weights.
 
@@ -14,7 +14,7 @@ from revconsole.errors import RevconsoleError
 
 
 class Views(nn.Module):
-    """A trunk from images (B, C, S, S) to features (B, F), and a head that reads those of every view."""
+    """A trunk from images (B, C, S, S) to features (B, F), and a head over the features of every view."""
 
     def __init__(self, trunk: nn.Module, *, views: int, width: int, classes: int) -> None:
         super().__init__()
@@ -23,21 +23,21 @@ class Views(nn.Module):
         self.head = nn.Linear(views * width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, V·C, S, S) to logits; one view after the other, so that draws and batch norms are of one view."""
+        """Views (B, V·C, S, S) to logits; one view at a time, so that draws and batch norms apply to one view."""
         features = [self.trunk(view) for view in images.chunk(self.views, dim=1)]
         logits: Tensor = self.head(torch.cat(features, dim=1))
         return logits
 
     def no_weight_decay(self) -> set[str]:
-        """What the trunk asks not to decay."""
+        """Names of parameters that the trunk excludes from decay."""
         named = getattr(self.trunk, "no_weight_decay", None)
         return {f"trunk.{name}" for name in named()} if callable(named) else set()
 
 
 def without_head(model: Any) -> nn.Module:
-    """The same model with features (B, F) in the place of logits.
+    """The model with features (B, F) in place of logits.
 
-    Raises RevconsoleError for one whose head is nowhere to be found.
+    Raises RevconsoleError if its head cannot be found.
     """
     if callable(getattr(model, "reset_classifier", None)):
         model.reset_classifier(0)
@@ -50,12 +50,12 @@ def without_head(model: Any) -> nn.Module:
             f"{type(model).__name__} has no linear head that could make way for one over two views; "
             "leave data.views at 1"
         )
-    found: nn.Module = model
-    return found
+    trunk: nn.Module = model
+    return trunk
 
 
 def width_of(trunk: nn.Module, image: Tensor) -> int:
-    """How many features the trunk has of an image (1, C, S, S). Raises RevconsoleError if they are no vector."""
+    """Number of features of the trunk for an image (1, C, S, S). Raises RevconsoleError if they are no vector."""
     training = trunk.training
     try:
         with torch.no_grad():

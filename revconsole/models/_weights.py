@@ -1,7 +1,7 @@
-"""Where the first weights of a timm model come from, as what timm calls an overlay of its configuration.
+"""Weights: the initial weights of a timm model, as an overlay of timm's configuration.
 
-timm and its hub retry for most of a minute before they report that there is no network, and load a file whose
-head differs without noticing that nothing else fits. Both are settled here, before timm is asked.
+timm and its hub retry for most of a minute before they report a missing network, and load a file with another head
+without noticing that nothing else fits. Both cases are handled here, before timm is called.
 """
 
 from collections.abc import Iterable
@@ -23,43 +23,42 @@ Overlay = dict[str, Any]
 
 
 def from_file(settings: TimmModel, path: Path, model: nn.Module) -> Overlay:
-    """The weights of a local file; a head with another number of classes gives way to one of zeros.
+    """The weights of a local file; a head with another number of classes is replaced by zeros.
 
-    Loading stays strict otherwise: a file for another architecture is refused, not half used. A prefix that all names
-    have in common is taken off where what is left is the model's, and a file that holds the same tensors in the same
-    order under names of its own is taken too, as other libraries write them.
-    Raises DataUnavailable for a file that is missing, holds no weights, or holds numbers that are not finite. No
-    code in it is run.
+    Otherwise loading is strict: a file for another architecture is refused. A prefix common to all names is removed
+    if the remaining names are the model's. A file with the same tensors in the same order under other names, as other
+    libraries write them, is accepted. Raises DataUnavailable for a file that is missing, holds no weights, or holds
+    values that are not finite. No code in the file is executed.
     """
-    found = weights_file.read(path, taker=settings.name)
-    found = _with_own_head(_renamed(_bare(found, model), model), model)
-    weights_file.refuse_not_finite(found, path)
-    return {"state_dict": found, "custom_load": False} | _as_made(model)
+    weights = weights_file.read(path, taker=settings.name)
+    weights = _with_own_head(_renamed(_bare(weights, model), model), model)
+    weights_file.refuse_not_finite(weights, path)
+    return {"state_dict": weights, "custom_load": False} | _as_made(model)
 
 
 def misfit(overlay: Overlay, model: nn.Module) -> str:
-    """What the names and shapes of weights that do not fit look like beside the model's; empty for none at hand."""
+    """How names and shapes of weights differ from the model's; empty if the overlay holds no weights."""
     if "state_dict" not in overlay:
         return ""
     heads = _heads(model)
-    found, own = (
-        {name: value for name, value in each.items() if name.rpartition(".")[0] not in heads}
-        for each in (overlay["state_dict"], model.state_dict())
+    loaded, own = (
+        {name: value for name, value in tensors.items() if name.rpartition(".")[0] not in heads}
+        for tensors in (overlay["state_dict"], model.state_dict())
     )
-    if not own.keys() & found.keys():
-        return f"its keys look like {_some(found)}, and the model has {_some(own)}"
-    missing, left = own.keys() - found.keys(), found.keys() - own.keys()
+    if not own.keys() & loaded.keys():
+        return f"its keys look like {_some(loaded)}, and the model has {_some(own)}"
+    missing, surplus = own.keys() - loaded.keys(), loaded.keys() - own.keys()
     parts = [f"it lacks {_some(missing)}"] if missing else []
-    parts += [f"it has {_some(left)} and the model has not"] if left else []
+    parts += [f"it has {_some(surplus)} and the model has not"] if surplus else []
     for name in own:
-        if name in found and found[name].shape != own[name].shape and not parts:
-            there, here = (_shape(each[name]) for each in (found, own))
-            parts.append(f"{name} is {there} in the file and {here} in the model")
+        if name in loaded and loaded[name].shape != own[name].shape and not parts:
+            in_file, in_model = (_shape(tensors[name]) for tensors in (loaded, own))
+            parts.append(f"{name} is {in_file} in the file and {in_model} in the model")
     return ", ".join(parts)
 
 
 def _some(names: Iterable[str]) -> str:
-    """The first two, and how many more."""
+    """The first two names, and the number of others."""
     listed = list(names)
     more = len(listed) - 2
     return ", ".join(sorted(listed)[:2]) + (f" and {more} more" if more > 0 else "")
@@ -69,44 +68,48 @@ def _shape(tensor: Tensor) -> str:
     return "×".join(map(str, tensor.shape)) or "one number"
 
 
-def _bare(found: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """`found` without the prefix that all of its names have, such as `model.`, where the model has what is left."""
-    own, bare = model.state_dict().keys(), found
+def _bare(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """The weights without a prefix common to all names, such as `model.`, if the remaining names are the model's."""
+    own, bare = model.state_dict().keys(), weights
     while bare and not own & bare.keys():
         first = {name.partition(".")[0] for name in bare}
         if len(first) > 1 or any("." not in name for name in bare):
-            return found
+            return weights
         bare = {name.partition(".")[2]: value for name, value in bare.items()}
-    return bare or found
+    return bare or weights
 
 
 def published(settings: TimmModel, model: nn.Module) -> Overlay:
-    """The published weights: the copy in the local hub cache, else whatever timm downloads.
+    """The published weights: the copy in the local hub cache, or else a download by timm.
 
-    Raises ProfileError where there are none, and DataUnavailable at once for none here and no network.
+    Raises ProfileError if there are none, and DataUnavailable at once if there is no copy and no network.
     """
-    known = configuration(model)
-    hub = known.get("hf_hub_id")
+    settings_of_timm = configuration(model)
+    hub = settings_of_timm.get("hf_hub_id")
     if hub:
-        for name in (known.get("hf_hub_filename"), "model.safetensors", "pytorch_model.bin"):
+        for name in (
+            settings_of_timm.get("hf_hub_filename"),
+            "model.safetensors",
+            "pytorch_model.bin",
+        ):
             cached = try_to_load_from_cache(hub, name) if name else None
             if isinstance(cached, str):
                 return {"file": cached, "custom_load": False}
-    address = constants.ENDPOINT if hub else known.get("url")
+    address = constants.ENDPOINT if hub else settings_of_timm.get("url")
     if not address:
         raise ProfileError(
             "the plan",
             "model.pretrained",
             f"nobody has published weights for {settings.name}; leave it out",
         )
-    disable_progress_bars()  # the terminal belongs to the console
+    disable_progress_bars()  # a progress bar would disturb the console
     if constants.HF_HUB_OFFLINE or not reachable(str(address)):
         raise unreachable(settings, str(address))
     return {}
 
 
 def unreachable(settings: TimmModel, address: str) -> DataUnavailable:
-    """The one sentence about published weights that cannot be had."""
+    """The error for published weights that cannot be obtained."""
     host = urlsplit(address).hostname or address
     return DataUnavailable(
         f"the published weights of {settings.name} are not in the local cache and {host} cannot be "
@@ -114,36 +117,36 @@ def unreachable(settings: TimmModel, address: str) -> DataUnavailable:
     )
 
 
-def _renamed(found: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """`found` under the model's names, if it has none of them and every tensor has its counterpart in order."""
+def _renamed(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """The weights under the model's names, if none of their names match and every tensor has a counterpart in order."""
     own, heads = model.state_dict(), _heads(model)
-    if own.keys() & found.keys() or len(own) != len(found):
-        return found
-    pairs = list(zip(own.items(), found.items(), strict=True))
+    if own.keys() & weights.keys() or len(own) != len(weights):
+        return weights
+    pairs = list(zip(own.items(), weights.items(), strict=True))
     alike = all(
         mine.rpartition(".")[2] == theirs.rpartition(".")[2]
         and (a.shape == b.shape or mine.rpartition(".")[0] in heads)
         for (mine, a), (theirs, b) in pairs
     )
-    return {mine: value for (mine, _), (_, value) in pairs} if alike else found
+    return {mine: value for (mine, _), (_, value) in pairs} if alike else weights
 
 
-def _with_own_head(found: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """`found` with a head of zeros wherever the file has none or one of another size."""
+def _with_own_head(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """The weights with a head of zeros if the file has none or one of another size."""
     own = model.state_dict()
     for head in _heads(model):
         weight = f"{head}.weight"
-        if weight in own and (weight not in found or found[weight].shape != own[weight].shape):
+        if weight in own and (weight not in weights or weights[weight].shape != own[weight].shape):
             names = [name for name in (weight, f"{head}.bias") if name in own]
-            found = found | {name: torch.zeros_like(own[name]) for name in names}
-    return found
+            weights = weights | {name: torch.zeros_like(own[name]) for name in names}
+    return weights
 
 
 def renew_head(model: nn.Module) -> nn.Module:
-    """`model` with a head of zeros, unless published weights have as many classes as it.
+    """The model with a head of zeros, unless the published weights have as many classes.
 
-    So that a network that knows images begins as a guess, and no random head sends its noise down into it, as
-    the reference code of vision transformers fine-tunes (Dosovitskiy et al. 2021, arXiv 2010.11929, section 3.2).
+    A pretrained network thus starts from an uninformed guess, and no random head sends noise into it, as in the
+    reference fine-tuning of vision transformers (Dosovitskiy et al. 2021, arXiv 2010.11929, section 3.2).
     """
     if configuration(model).get("num_classes") != model.num_classes:
         for head in _heads(model):
@@ -159,11 +162,11 @@ def _heads(model: nn.Module) -> tuple[str, ...]:
 
 
 def _as_made(model: nn.Module) -> Overlay:
-    """What keeps timm from dropping the head: as many classes as the model has."""
+    """The overlay that keeps timm from dropping the head: the model's own number of classes."""
     return {"num_classes": model.num_classes, "label_offset": 0}
 
 
 def configuration(model: nn.Module) -> Overlay:
-    """What timm knows of the model's published weights: classes, side of the images, where they are."""
-    known = model.pretrained_cfg
-    return dict(known) if isinstance(known, dict) else {}
+    """Timm's facts about the model's published weights: classes, image side, address."""
+    settings = model.pretrained_cfg
+    return dict(settings) if isinstance(settings, dict) else {}

@@ -1,7 +1,7 @@
-"""A file of weights: named tensors, read without running what is in it; anything else is one sentence.
+"""A file of weights: named tensors, read without executing its content; any fault is one sentence.
 
-Taken are .safetensors, and what `torch.save` wrote of tensors only. Of a checkpoint that holds more, the weights are
-what timm takes for them: `state_dict_ema`, `model_ema`, `state_dict` or `model`.
+Accepted are .safetensors, and files of `torch.save` with tensors only. In a checkpoint that holds more, the weights
+are under `state_dict_ema`, `model_ema`, `state_dict` or `model`, as timm assumes.
 """
 
 import pickle
@@ -26,7 +26,7 @@ MOST_NAMED = 4
 
 
 def read(path: Path, *, taker: str) -> Weights:
-    """The tensors by name, on the CPU. taker: what is to have them. Raises DataUnavailable."""
+    """The tensors by name, on the CPU. taker: the model they are for, named in errors. Raises DataUnavailable."""
     _refuse_other_files(path)
     try:
         content = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
@@ -37,18 +37,18 @@ def read(path: Path, *, taker: str) -> Weights:
         raise DataUnavailable(
             f"{path} is not a file of weights that {taker} could load; {TAKES}"
         ) from error
-    found: Weights = clean_state_dict(_weights_in(content, path))
-    return found
+    weights: Weights = clean_state_dict(_weights_in(content, path))
+    return weights
 
 
 def _unpickled(path: Path) -> Any:
-    """What `torch.save` wrote; the settings that timm and others keep beside the weights are let pass."""
+    """The content written by `torch.save`; argparse settings beside the weights are tolerated."""
     with torch.serialization.safe_globals([Namespace]):
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def refuse_not_finite(weights: Weights, path: Path) -> None:
-    """Raise DataUnavailable for the first tensor that holds nan or inf, by name."""
+    """Raise DataUnavailable for the first tensor that holds nan or inf."""
     for name, tensor in weights.items():
         if not (tensor.is_floating_point() or tensor.is_complex()):
             continue
@@ -61,7 +61,7 @@ def refuse_not_finite(weights: Weights, path: Path) -> None:
 
 
 def _refuse_other_files(path: Path) -> None:
-    """What can be told from outside: nothing there, a folder, a pointer, a program."""
+    """Raise DataUnavailable for a missing file, a folder, a git-lfs pointer or a TorchScript archive."""
     if not path.is_file():
         lacks = f"{path} is not a file" if path.exists() else f"there is no weights file {path}"
         raise DataUnavailable(f"{lacks}; correct model.weights")
@@ -86,25 +86,27 @@ def _refuse_other_files(path: Path) -> None:
 
 
 def _weights_in(content: Any, path: Path) -> dict[str, Any]:
-    """The named tensors of what was saved. Raises DataUnavailable, with what is there instead."""
+    """The named tensors in the content of a file. Raises DataUnavailable, saying what it holds instead."""
     if not isinstance(content, dict):
         what = "nothing (None)" if content is None else f"a {type(content).__name__}"
         raise DataUnavailable(f"{path} holds {what} and no named tensors; correct model.weights")
     part = next((p for p in PARTS if content.get(p) is not None), None)
-    found = content if part is None else content[part]
+    entries = content if part is None else content[part]
     inside = "" if part is None else f" under {part!r}"
-    if not isinstance(found, dict):
+    if not isinstance(entries, dict):
         raise DataUnavailable(
-            f"{path} holds a {type(found).__name__}{inside} and no named tensors; correct model.weights"
+            f"{path} holds a {type(entries).__name__}{inside} and no named tensors; correct model.weights"
         )
-    if not found:
+    if not entries:
         raise DataUnavailable(f"{path} holds no tensor{inside}; correct model.weights")
-    others = [str(name) for name, value in found.items() if not isinstance(value, Tensor)]
-    if others or not all(isinstance(name, str) for name in found):
+    others = [str(name) for name, value in entries.items() if not isinstance(value, Tensor)]
+    if others or not all(isinstance(name, str) for name in entries):
         few = ", ".join(others[:MOST_NAMED]) + (", …" if len(others) > MOST_NAMED else "")
-        kind = type(found[others[0]]).__name__ if others and others[0] in found else "other keys"
+        kind = (
+            type(entries[others[0]]).__name__ if others and others[0] in entries else "other keys"
+        )
         raise DataUnavailable(
             f"{path} holds something else than named tensors{inside}: {few} ({kind}); save the state_dict() alone, or "
             "under 'state_dict', for model.weights"
         )
-    return found
+    return entries

@@ -17,10 +17,10 @@ from revconsole.records.sections.model import Cct
 
 
 def build(settings: Cct, *, size: int, channels: int, classes: int) -> nn.Module:
-    """The network with freshly drawn weights, on the current default device."""
+    """The network with random initial weights, on the current default device."""
     shape = {"convolutions": settings.convolutions, "kernel": settings.kernel}
     side = side_of_tokens(size, **shape)
-    made = Stem(convolutional_tokens(channels, settings.dim, **shape), size=size, side=side)
+    token_stem = Stem(convolutional_tokens(channels, settings.dim, **shape), size=size, side=side)
     model: Any = VisionTransformer(
         img_size=size,
         patch_size=max(1, size // side),
@@ -38,7 +38,7 @@ def build(settings: Cct, *, size: int, channels: int, classes: int) -> nn.Module
         pos_drop_rate=settings.dropout,
         proj_drop_rate=settings.dropout,
         drop_path_rate=settings.drop_path,
-        embed_layer=lambda **_: made,
+        embed_layer=lambda **_: token_stem,
     )
     model.attn_pool = SequencePool(settings.dim)
     if settings.position == "sinusoidal":

@@ -15,7 +15,7 @@ WIDE = 1000
 
 
 def build(settings: Cnn, *, size: int, channels: int, classes: int) -> nn.Module:
-    """The network with freshly drawn weights, on the current default device."""
+    """The network with random initial weights, on the current default device."""
     layers: list[nn.Module] = []
     for index, (before, after) in enumerate(pairwise((channels, *CHANNELS))):
         layers.append(nn.Conv2d(before, after, 5, padding=2))

@@ -18,16 +18,16 @@ from torch.nn import functional as F
 from revconsole.records.sections.model import Conformer
 
 SQUEEZE = 4
-"""How much narrower a bottleneck is than the features."""
+"""Ratio of a block's channels to those of its bottleneck."""
 
 
 def build(settings: Conformer, *, size: int, channels: int, classes: int) -> nn.Module:
-    """The network with freshly drawn weights, on the current default device."""
+    """The network with random initial weights, on the current default device."""
     return Coupled(settings, size=size, channels=channels, classes=classes)
 
 
 class Coupled(nn.Module):
-    """The whole network."""
+    """The whole network: stem, coupled blocks, and one head per branch."""
 
     def __init__(self, settings: Conformer, *, size: int, channels: int, classes: int) -> None:
         super().__init__()
@@ -50,11 +50,11 @@ class Coupled(nn.Module):
             nn.init.trunc_normal_(weight, std=0.02)
 
     def no_weight_decay(self) -> set[str]:
-        """What the optimiser spares: the class token, as timm's models do."""
+        """Names of parameters without decay: the class token, as in timm's models."""
         return {"cls_token"}
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, channels, 2S, 2S) to logits (B, classes)."""
+        """Images (B, channels, 2S, 2S) to logits (B, classes)."""
         features = self.stem(images)
         patches = self.patch_embed(features).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)
@@ -80,7 +80,7 @@ class CoupledBlock(nn.Module):
         self.fusion = Bottleneck(settings.channels)
 
     def forward(self, features: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, C, S, S) and tokens (B, N, D)."""
+        """Features (B, C, S, S) and tokens (B, N, D) to the same shapes."""
         features, within = self.features(features)
         tokens = self.tokens(tokens + self.down(within, tokens))
         features, _ = self.fusion(features, self.up(tokens))
@@ -88,7 +88,7 @@ class CoupledBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1, 3×3, 1×1 convolutions around a skip; something may be added within."""
+    """1×1, 3×3, 1×1 convolutions around a skip connection; features may be added in the middle."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class Bottleneck(nn.Module):
         self.bn3 = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor, added: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """x: (B, C, S, S); added: (B, C/4, S, S). Returns the like of x, and the like of added."""
+        """Output (B, C, S, S) of x (B, C, S, S), and inner features (B, C/4, S, S). added: (B, C/4, S, S) or None."""
         y = F.relu(self.bn1(self.conv1(x)))
         y = y if added is None else y + added
         within = F.relu(self.bn2(self.conv2(y)))
@@ -109,7 +109,7 @@ class Bottleneck(nn.Module):
 
 
 class Down(nn.Module):
-    """From features to tokens: as wide, averaged over each patch, normed."""
+    """From features to tokens: projected to the tokens' width, averaged over each patch, normed."""
 
     def __init__(self, channels: int, dim: int, stride: int) -> None:
         super().__init__()
@@ -118,13 +118,13 @@ class Down(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, features: Tensor, tokens: Tensor) -> Tensor:
-        """(B, C, S, S) to (B, N, D); the class token, which has no place, gets its own back."""
+        """Features (B, C, S, S) to tokens (B, N, D); the class token has no place and is passed through."""
         patches = self.pool(self.project(features)).flatten(2).transpose(1, 2)
         return torch.cat([tokens[:, :1], F.gelu(self.norm(patches))], dim=1)
 
 
 class Up(nn.Module):
-    """From tokens to features: as narrow, each patch of a grid of `side` × `side` spread over its pixels."""
+    """From tokens to features: projected to the bottleneck's channels, each patch of the grid spread over its pixels."""
 
     def __init__(self, dim: int, channels: int, stride: int, side: int) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class Up(nn.Module):
         self.side = side
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, N, D) to (B, C, S, S)."""
+        """Tokens (B, N, D) to features (B, C, S, S)."""
         grid = tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, self.side, self.side)
         features = F.relu(self.norm(self.project(grid)))
         return F.interpolate(features, scale_factor=self.stride)

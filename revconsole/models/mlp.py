@@ -1,9 +1,10 @@
 """Fully connected network with tanh between its layers; its gradient is torch's, or written by hand.
 
-By hand, with layers z = W a + b and a = tanh(z): the gradient δ of the last z comes from the loss, and going
-down, ∂W = δᵀ a, ∂b = Σ δ, and δ ← (δ W) ∘ (1 − a²) for the layer below. Both ways give the same numbers.
+By hand, with layers z = W a + b and a = tanh(z): the gradient δ of the last z comes from the loss. For each layer
+from the last to the first, ∂W = δᵀ a, ∂b = Σ δ, and δ ← (δ W) ∘ (1 − a²) for the layer below. Both ways give the same
+numbers.
 
-Shapes: B batch, I inputs of a layer, O outputs of a layer.
+Shapes: B batch, I inputs of a layer, O outputs of a layer, C classes.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from revconsole.records.sections.model import Mlp
 
 
 def build(settings: Mlp, *, size: int, channels: int, classes: int) -> nn.Module:
-    """The network with freshly drawn weights, on the current default device; it reads the pixels in a row."""
+    """The network with random initial weights, on the current default device; its input is the flattened image."""
     widths = [channels * size * size, *[settings.width] * settings.depth, classes]
     return Perceptron(widths, by_hand=settings.gradients == "by_hand")
 
@@ -26,7 +27,7 @@ def build(settings: Mlp, *, size: int, channels: int, classes: int) -> nn.Module
 class Perceptron(nn.Module):
     """Linear layers of these widths, with tanh between them.
 
-    by_hand: whether the gradient is the one written here; it is computed in the precision of the weights.
+    by_hand: use the gradient written here, which is computed in the precision of the weights.
     """
 
     def __init__(self, widths: Sequence[int], *, by_hand: bool) -> None:
@@ -35,9 +36,9 @@ class Perceptron(nn.Module):
         self.by_hand = by_hand
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, …) to logits (B, C)."""
+        """Images (B, …) to logits (B, C)."""
         a = images.flatten(1)
-        weights = list(self.parameters())  # of each layer in turn, the matrix and the bias
+        weights = list(self.parameters())  # matrix and bias of each layer in turn
         if not (self.by_hand and torch.is_grad_enabled()):
             return _activations(a, weights)[-1]
         with torch.autocast(a.device.type, enabled=False):
@@ -46,18 +47,18 @@ class Perceptron(nn.Module):
 
 
 class ByHand(torch.autograd.Function):
-    """The whole network as one function whose gradient is written out."""
+    """The whole network as one autograd function with an explicit gradient."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, *weights: Tensor) -> Tensor:
-        """a: (B, I); weights: (O, I) and (O,) of each layer in turn."""
+        """Logits (B, C) of inputs a (B, I); weights: (O, I) and (O,) of each layer in turn."""
         activations = _activations(a, weights)
         ctx.save_for_backward(*activations[:-1], *weights)
         return activations[-1]
 
     @staticmethod
     def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, ...]:
-        """delta: gradient of the logits, (B, C). Returns those of the input and of every weight."""
+        """Gradients of the input and of every weight. delta: gradient of the logits, (B, C)."""
         layers = len(ctx.saved_tensors) // 3
         activations, weights = ctx.saved_tensors[:layers], ctx.saved_tensors[layers:]
         gradients: list[Tensor] = []
@@ -72,7 +73,7 @@ class ByHand(torch.autograd.Function):
 
 
 def _activations(a: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
-    """The input, what each hidden layer passes on, and the logits."""
+    """The input, the output of each hidden layer, and the logits."""
     activations = [a]
     for W, b in zip(weights[:-2:2], weights[1:-2:2], strict=True):
         activations.append(F.linear(activations[-1], W, b).tanh())

@@ -1,7 +1,7 @@
 """A model of your own: what `package.module:function` returns, in the working folder or installed.
 
-The function is called with those of `size`, `channels` and `classes` that it asks for by name, under the run's
-seed. Any torch.nn.Module will do that turns images (B, channels, size, size) into logits (B, classes).
+The function is called with those of `size`, `channels` and `classes` that it accepts by name, under the run's seed.
+It returns any torch.nn.Module from images (B, channels, size, size) to logits (B, classes).
 """
 
 import torch
@@ -15,10 +15,10 @@ KEY = "model.function"
 
 
 def build(settings: Python, *, size: int, channels: int, classes: int) -> nn.Module:
-    """The model as the function makes it, on the current default device.
+    """The model returned by the function, on the current default device.
 
-    Raises ProfileError or UnknownName for a function that is not there, ProfileError for a model that gives
-    something else than logits of the data's classes, and RevconsoleError, with the place, for what the code raises.
+    Raises ProfileError or UnknownName for a missing function, ProfileError for a model whose output is not the data's
+    number of logits, and RevconsoleError, with the place, for errors in the user's code.
     """
     source = str(settings.function)
     with working_folder_importable(), blamed(source):
@@ -37,8 +37,10 @@ def build(settings: Python, *, size: int, channels: int, classes: int) -> nn.Mod
 
 
 def _answer(model: nn.Module, channels: int, size: int) -> tuple[int, ...]:
-    """The shape of what the model says to one image, in evaluation."""
-    weight = next((each for each in model.parameters() if each.is_floating_point()), None)
+    """Shape of the model's output for one image, in evaluation mode."""
+    weight = next(
+        (parameter for parameter in model.parameters() if parameter.is_floating_point()), None
+    )
     image = torch.zeros(1, channels, size, size)
     if weight is not None:
         image = image.to(weight.device, weight.dtype)

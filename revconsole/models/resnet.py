@@ -1,7 +1,7 @@
 """Residual network of convolutions, 18, 34 or 50 layers (He et al. 2016), timm's.
 
-Its basic and bottleneck blocks are the journal's identity blocks; those that change the shape are its
-convolution blocks.
+Its basic and bottleneck blocks are the paper's identity blocks; those that change the shape are its projection
+blocks.
 """
 
 import timm
@@ -11,7 +11,7 @@ from revconsole.records.sections.model import Resnet
 
 
 def build(settings: Resnet, *, size: int, channels: int, classes: int) -> nn.Module:
-    """The network with freshly drawn weights, on the current default device; images may have any size."""
+    """The network with random initial weights, on the current default device; accepts images of any size."""
     del size
     model: nn.Module = timm.create_model(
         f"resnet{settings.layers}",

@@ -1,12 +1,12 @@
 """Support vector machine: a binary machine for each pair of classes, fitted by scikit-learn's SVC.
 
-    f(x) = Σ cₛ k(x, s) + b over the support vectors s of a pair;   f > 0 calls x the second class of the pair
+    f(x) = Σ cₛ k(x, s) + b over the support vectors s of a pair;   f > 0 predicts the second class of the pair
 
-Each pair has a vote; of classes with equally many, the one with the larger sum of f wins, as scikit-learn's
-`decision_function` has it. That SVC does the same for several classes, but all pairs in one call that nobody can
-stop. What was fitted are arrays, the buffers of a module: checkpoints, sums and evaluation take them as they are.
+Each pair has one vote; among classes with equal votes the larger sum of f wins, as in scikit-learn's
+`decision_function`. SVC itself handles several classes, but fits all pairs in one call that cannot be interrupted.
+The fitted arrays are buffers of a module, so checkpoints, hashes and evaluation handle them unchanged.
 
-Shapes: B images, N numbers of an image, U support vectors of all pairs together, P pairs, C classes.
+Shapes: B images, N values of an image, U support vectors of all pairs together, P pairs, C classes.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ from revconsole.records.sections.model import Svm
 
 CACHE_MIB = 200
 GROWING = ("numbers", "vectors", "coefficients")
-"""Buffers that are as long as there are support vectors."""
+"""Buffers whose length is the number of support vectors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What was fitted to one pair. numbers: of its support vectors (S,) among the training images."""
+    """The machine fitted to one pair. numbers: positions of its support vectors (S,) among the training images."""
 
     pair: int
     numbers: Tensor
@@ -37,12 +37,12 @@ class Machine:
 
 
 def build(settings: Svm, *, size: int, channels: int, classes: int) -> nn.Module:
-    """The machine before anything is fitted, for which nothing speaks for any class."""
+    """The machine before any fit, which favours no class."""
     return SupportVectors(settings, inputs=channels * size * size, classes=classes)
 
 
 class SupportVectors(nn.Module):
-    """All pairs of classes. Computes in float64, as libsvm does."""
+    """The machines of all pairs of classes. Computes in float64, as libsvm does."""
 
     def __init__(self, settings: Svm, *, inputs: int, classes: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class SupportVectors(nn.Module):
         self.register_buffer("gamma", torch.zeros((), dtype=torch.float64))
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, …) to scores (B, C): of two classes −f/2 and f/2, of more the votes."""
+        """Images (B, …) to scores (B, C): −f/2 and f/2 for two classes, votes for more."""
         f = self.decisions(images)
         if self.classes == 2:
             return torch.cat([-f, f], dim=1) / 2
@@ -74,16 +74,16 @@ class SupportVectors(nn.Module):
         return scores
 
     def decisions(self, images: Tensor) -> Tensor:
-        """The number f of each pair, (B, P)."""
+        """The value f of each pair, (B, P)."""
         x = images.flatten(1).double()
         return self._kernel(x) @ self.coefficients.T + self.intercepts
 
     def add(self, machine: Machine) -> None:
-        """Take in what was fitted to a pair; support vectors that other pairs have as well are kept once."""
-        known = torch.isin(machine.numbers, self.numbers)
-        fresh = machine.numbers[~known]
+        """Add the machine of one pair; support vectors shared with other pairs are stored once."""
+        stored = torch.isin(machine.numbers, self.numbers)
+        fresh = machine.numbers[~stored]
         self.numbers = torch.cat([self.numbers, fresh])
-        self.vectors = torch.cat([self.vectors, machine.vectors[~known]])
+        self.vectors = torch.cat([self.vectors, machine.vectors[~stored]])
         more = self.coefficients.new_zeros(len(self.pairs), len(fresh))
         self.coefficients = torch.cat([self.coefficients, more], dim=1)
         order = self.numbers.argsort()
@@ -93,7 +93,7 @@ class SupportVectors(nn.Module):
         self.gamma.fill_(machine.gamma)
 
     def _kernel(self, x: Tensor) -> Tensor:
-        """Every image compared with every support vector, (B, U)."""
+        """Kernel of every image and every support vector, (B, U)."""
         settings = self.settings
         if settings.kernel == "rbf":
             return torch.exp(-self.gamma * torch.cdist(x, self.vectors).square())
@@ -103,30 +103,32 @@ class SupportVectors(nn.Module):
         return (self.gamma * products).pow(settings.degree)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
-        """Make room for as many support vectors as were fitted."""
+        """Resize the buffers to the number of support vectors in the checkpoint."""
         for name in GROWING:
-            kept = state_dict.get(prefix + name)
-            if kept is not None:
-                setattr(self, name, torch.empty_like(kept, device=self.intercepts.device))
+            saved = state_dict.get(prefix + name)
+            if saved is not None:
+                setattr(self, name, torch.empty_like(saved, device=self.intercepts.device))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def fit(
     settings: Svm, images: Tensor, second: Tensor, *, pair: int, numbers: Tensor, gamma: float
 ) -> Machine:
-    """Fit one pair. images: (B, …), numbered in the training split; second: which are of the pair's second class."""
-    from sklearn.svm import SVC  # two seconds to import: only where one is fitted
+    """Fit one pair. images: (B, …); numbers: their positions in the training split; second: whether each has the
+    pair's second class.
+    """
+    from sklearn.svm import SVC  # takes two seconds to import
 
     x = images.flatten(1).double().numpy()
-    found = SVC(
+    classifier = SVC(
         C=settings.C, kernel=settings.kernel, gamma=gamma, degree=settings.degree, cache_size=CACHE_MIB
     ).fit(x, second.numpy())  # fmt: skip
-    chosen = torch.from_numpy(found.support_).long()
+    support = torch.from_numpy(classifier.support_).long()
     return Machine(
         pair=pair,
-        numbers=numbers[chosen],
-        vectors=torch.from_numpy(x)[chosen],
-        coefficients=torch.from_numpy(found.dual_coef_[0]),
-        intercept=float(found.intercept_[0]),
+        numbers=numbers[support],
+        vectors=torch.from_numpy(x)[support],
+        coefficients=torch.from_numpy(classifier.dual_coef_[0]),
+        intercept=float(classifier.intercept_[0]),
         gamma=gamma,
     )

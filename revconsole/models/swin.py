@@ -1,7 +1,7 @@
 """Transformer of shifted windows in stages (Liu et al. 2021), timm's: tiny, small, and one for 32 pixels.
 
-`mini` has patches of 2, windows of 4, stages of 2, 6 and 4 blocks with 3, 6 and 12 heads and an MLP twice as
-wide (after Lee et al. 2021); tiny and small are the paper's, at whatever size the images have.
+`mini` has patches of 2, windows of 4, stages of 2, 6 and 4 blocks with 3, 6 and 12 heads and an MLP twice as wide
+(after Lee et al. 2021); tiny and small are the paper's, for any image size.
 """
 
 from typing import Any
@@ -22,9 +22,9 @@ PATCHES = {"mini": 2, "tiny": 4, "small": 4}
 
 
 def build(settings: Swin, *, size: int, channels: int, classes: int) -> nn.Module:
-    """The network with freshly drawn weights, on the current default device.
+    """The network with random initial weights, on the current default device.
 
-    Raises ProfileError for images that do not fall into whole patches, or leave the last stage nothing.
+    Raises ProfileError for images that do not divide into patches, or are too small for the last stage.
     """
     patch = PATCHES[settings.variant]
     least = patch * 2 ** (2 if settings.variant == "mini" else 3)

@@ -1,8 +1,8 @@
 """Any architecture of the timm library by name, sized for the images of the run.
 
-timm's models disagree on what they accept: a convolutional network takes images of any side and has no patch;
-a transformer wants both. What a model does not take and nobody asked for is left out; what somebody asked for
-is refused by name.
+timm's models differ in the arguments they accept: a convolutional network takes images of any side and has no patch,
+a transformer needs both. An argument that a model does not accept is dropped if the user did not set it, and refused
+by name if they did.
 """
 
 import re
@@ -21,17 +21,17 @@ from revconsole.reversible.audit.sight import left_out, seen
 
 Arguments = dict[str, Any]
 ASKED_FOR = {"patch_size": "patch", "drop_path_rate": "drop_path", "drop_rate": "dropout"}
-"""timm's word for each setting that a model may lack, and ours."""
+"""timm's argument for each setting that a model may lack, and the setting."""
 HALVINGS = 32
-"""Sides that are a multiple of it can be halved as often as models without a patch do."""
+"""Sides that are multiples of it can be halved as often as models without patches do."""
 UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
 
 
 def build(settings: TimmModel, *, size: int, channels: int, classes: int) -> nn.Module:
-    """The model, with drawn, published or given weights; its head has `classes` outputs.
+    """The model with random, published or given weights; its head has `classes` outputs.
 
-    Raises UnknownName for a name timm does not have, ProfileError for a setting the architecture does not
-    take or an image it cannot see, DataUnavailable for weights that cannot be had.
+    Raises UnknownName for a name timm does not have, ProfileError for a setting that the architecture does not accept
+    or an unsuitable image size, and DataUnavailable for weights that cannot be obtained.
     """
     _refuse_unknown(settings.name)
     arguments: Arguments = {"in_chans": channels, "num_classes": classes, "img_size": size}
@@ -55,14 +55,14 @@ def build(settings: TimmModel, *, size: int, channels: int, classes: int) -> nn.
 
 
 def refuse_unpublished(settings: TimmModel) -> None:
-    """Raise ProfileError where nobody has published weights, DataUnavailable where they are out of reach."""
+    """Raise ProfileError if there are no published weights, and DataUnavailable if they are unreachable."""
     _refuse_unknown(settings.name)
     with torch.device("meta"):
         _weights.published(settings, timm.create_model(settings.name))
 
 
 def _create(settings: TimmModel, arguments: Arguments) -> tuple[nn.Module, Arguments]:
-    """The model with drawn weights, and the arguments it accepted: some take images of any size."""
+    """(the model with random weights, the arguments it accepts); some models take images of any size."""
     try:
         return _timm_model(settings.name, arguments), arguments
     except TypeError as error:
@@ -81,11 +81,11 @@ def _create(settings: TimmModel, arguments: Arguments) -> tuple[nn.Module, Argum
 def _with_weights(
     settings: TimmModel, arguments: Arguments, overlay: _weights.Overlay, model: nn.Module
 ) -> nn.Module:
-    """The model, as `model` is, with the weights that `overlay` names."""
+    """A model built as `model`, with the weights in `overlay`."""
     more = {"pretrained": True, "pretrained_cfg_overlay": overlay}
     try:
         with warnings.catch_warnings():
-            # about how timm's code for tables of relative positions is written: nothing a user can do
+            # timm's own code for relative positions triggers this warning; users cannot act on it
             warnings.filterwarnings("ignore", module=r"timm\.layers\.interpolate")
             return _timm_model(settings.name, arguments | more)
     except (
@@ -113,7 +113,7 @@ def _timm_model(name: str, arguments: Arguments) -> nn.Module:
 
 
 def _refuse_unknown(name: str) -> None:
-    """Raise UnknownName with the nearest of timm's more than a thousand names."""
+    """Raise UnknownName with the nearest of timm's names."""
     if not timm.is_model(name):
         raise UnknownName("timm model", name, timm.list_models())
 
@@ -121,7 +121,7 @@ def _refuse_unknown(name: str) -> None:
 def _refuse_unseen(model: nn.Module, settings: TimmModel, *, size: int, channels: int) -> None:
     """Raise ProfileError unless the model turns an image of this size into logits.
 
-    Only some of timm's constructors check the size; the others fail in the middle of a forward pass.
+    Only some of timm's constructors check the size; the others fail during a forward pass.
     """
     weight = next(model.parameters())
     image = torch.zeros(1, channels, size, size, device=weight.device, dtype=weight.dtype)
@@ -142,34 +142,34 @@ def _refuse_unseen(model: nn.Module, settings: TimmModel, *, size: int, channels
 
 
 def _as_published(model: nn.Module, settings: TimmModel, size: int) -> bool:
-    """Whether it is given images of the side it was made for, of which it leaves nothing out."""
+    """Whether the model gets images of the side it was made for, all of whose pixels it uses."""
     made_for = _weights.configuration(model).get("input_size") or (0, 0, 0)
     return settings.patch is None and made_for[-1] == size
 
 
 def _refuse_blind(model: nn.Module, settings: TimmModel, *, size: int, channels: int) -> None:
-    """Raise ProfileError where rows or columns of the image change nothing in what the model says.
+    """Raise ProfileError if rows or columns of the image do not affect the output.
 
-    A patch or a stride that does not divide the side drops the rest, and timm's models train without it.
+    A patch or stride that does not divide the side drops the rest, and timm's models train without it.
     """
     try:
-        found = seen(model, channels, size)
-    except RuntimeError:  # no gradient can be had of it, so nothing is known
+        sight = seen(model, channels, size)
+    except RuntimeError:  # the model has no gradient, so nothing is known
         return
-    missed = "" if found is None else left_out(found)
-    if missed:
+    ignored = "" if sight is None else left_out(sight)
+    if ignored:
         patch = _patch(model)
         step = patch or HALVINGS
         whole = -(-size // step) * step
         smaller = [str(side) for side in range(patch - 1, 1, -1) if size % side == 0]
         either = f", or model.patch to {' or '.join(smaller[:3])}" if smaller else ""
         raise _refusal(
-            settings, "data.image_size", f"sees {missed}; set data.image_size to {whole}{either}"
+            settings, "data.image_size", f"sees {ignored}; set data.image_size to {whole}{either}"
         )
 
 
 def _patch(model: nn.Module) -> int:
-    """Side of its patches; 0 where it has none."""
+    """Side of the model's patches; 0 if it has none."""
     side = getattr(getattr(model, "patch_embed", None), "patch_size", 0)
     return int(side[0] if isinstance(side, tuple) else side or 0)
 

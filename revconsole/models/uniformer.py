@@ -1,10 +1,9 @@
 """Local convolutional blocks, then global attention blocks (after UniFormer, Li et al. 2022), for small images.
 
-Every block adds two things to its features: what it mixes, with a depthwise convolution first that tells
-places apart, and what an MLP of 1×1 convolutions makes of each place. The first stage mixes neighbours (a
-depthwise 5×5 convolution between two 1×1 ones), the second everything (attention). Blocks name their two
-branches, so that every scheme can wire them; the streams of `additive` have to be fused by their mean, since a
-second stage follows.
+Every block adds two branches to its features: a mixture of places, preceded by a depthwise convolution that encodes
+positions, and an MLP of 1×1 convolutions for each place. The first stage mixes neighbours (a depthwise 5×5
+convolution between two 1×1 ones), the second all places (attention). Blocks name their two branches, so every scheme
+can wire them; `additive` must fuse its streams by their mean, because a second stage follows.
 
 Shapes: B batch, C channels, S side of the features.
 """
@@ -22,12 +21,12 @@ Branch = Callable[[Tensor], Tensor]
 
 
 def build(settings: Uniformer, *, size: int, channels: int, classes: int) -> nn.Module:
-    """The network with freshly drawn weights, on the current default device."""
+    """The network with random initial weights, on the current default device."""
     return LocalGlobal(settings, size=size, channels=channels, classes=classes)
 
 
 class LocalGlobal(nn.Module):
-    """The whole network."""
+    """The whole network: stem, local stage, reduction, global stage, head."""
 
     def __init__(self, settings: Uniformer, *, size: int, channels: int, classes: int) -> None:
         super().__init__()
@@ -51,7 +50,7 @@ class LocalGlobal(nn.Module):
         nn.init.trunc_normal_(self.head.weight, std=0.02)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, channels, side, side) to logits (B, classes)."""
+        """Images (B, channels, side, side) to logits (B, classes)."""
         x = self.local_blocks(self.stem(images))
         x = self.global_blocks(self.reduction(x))
         logits: Tensor = self.head(self.norm(x).mean(dim=(2, 3)))
@@ -59,7 +58,7 @@ class LocalGlobal(nn.Module):
 
 
 class MixingBlock(nn.Module):
-    """A residual block whose two branches mix places, and widen each place by itself."""
+    """A residual block with two branches: one mixes places, the other is an MLP for each place."""
 
     def __init__(
         self, channels: int, mixture: nn.Module, mlp_ratio: float, drop_path: float
@@ -76,11 +75,11 @@ class MixingBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def branches(self) -> tuple[Branch, Branch]:
-        """What the block adds to its features, in order."""
+        """The two branches that the block adds to its features, in order."""
         return self._mixed, self._widened
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, S, S) to the same."""
+        """Features (B, C, S, S) to the same shape."""
         for branch in self.branches():
             x = x + branch(x)
         return x
@@ -96,7 +95,7 @@ class MixingBlock(nn.Module):
 
 
 class Neighbours(nn.Sequential):
-    """Attention of a place to its neighbours with weights that are learned once: a depthwise 5×5 convolution."""
+    """A mixture of each place with its neighbours by a depthwise 5×5 convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(
@@ -107,19 +106,19 @@ class Neighbours(nn.Sequential):
 
 
 class Everything(nn.Module):
-    """Softmax attention of every place to every other."""
+    """A mixture of all places by softmax attention."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
         self.attention = Attention(channels, num_heads=heads, qkv_bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, S, S) to the same."""
+        """Features (B, C, S, S) to the same shape."""
         tokens = self.attention(x.flatten(2).transpose(1, 2))
         mixed: Tensor = tokens.transpose(1, 2).reshape(x.shape)
         return mixed
 
 
 def _reduced(before: int, after: int, factor: int) -> Any:
-    """As many times fewer places on a side, normed."""
+    """A strided convolution with batch norm that divides the side by `factor`."""
     return nn.Sequential(nn.Conv2d(before, after, factor, stride=factor), nn.BatchNorm2d(after))

@@ -1,8 +1,8 @@
 """Vision transformer built on timm's layers (Dosovitskiy et al. 2020), for images of any size.
 
-The plain pre-norm network: patches, tokens, `depth` blocks of attention and MLP, one linear head. Its parts can
-be chosen: the stem (`_stems`), what mixes the tokens (`_attention`), merging of tokens (`_merging`), pooling
-(`_pooling`). Wiring the blocks otherwise is the business of a scheme, so there is no reversible model here.
+The plain pre-norm network: patches, tokens, `depth` blocks of attention and MLP, one linear head. Its parts can be
+chosen: the stem (`_stems`), the mixture of tokens (`_attention`), merging of tokens (`_merging`), pooling
+(`_pooling`). Schemes rewire the blocks, so there is no reversible model here.
 
 Shapes: S side of the image, P side of a patch, D width.
 """
@@ -22,10 +22,10 @@ from revconsole.records.sections.model import Vit
 
 
 def build(settings: Vit, *, size: int, channels: int, classes: int) -> nn.Module:
-    """The network with freshly drawn weights, on the current default device.
+    """The network with random initial weights, on the current default device.
 
-    Dropout acts where the paper has it: on the tokens after the positions are added, after the projection
-    of each attention and after both layers of each MLP; never on attention weights or before the head.
+    Dropout acts as in the paper: on the tokens after the positions are added, after the projection of each attention,
+    and after both layers of each MLP; never on attention weights or before the head.
     """
     model: Any = VisionTransformer(
         img_size=size,
@@ -60,7 +60,7 @@ def build(settings: Vit, *, size: int, channels: int, classes: int) -> nn.Module
 
 
 def fix_positions(model: Any, side: int, dim: int) -> None:
-    """Put fixed sines and cosines in the place of the model's trained positions."""
+    """Replace the model's trained positions by fixed sines and cosines."""
     positions = sinusoidal_positions(side, dim, with_token=model.cls_token is not None)
     del model.pos_embed
     model.register_buffer("pos_embed", positions)
@@ -76,22 +76,24 @@ def sinusoidal_positions(side: int, dim: int, *, with_token: bool) -> Tensor:
 
 
 def _ratio(settings: Vit) -> float:
-    """What timm multiplies `dim` by; half a unit more than the width, since it rounds down."""
+    """Timm's factor for `dim`; for a width, half a unit more, because timm rounds down."""
     if settings.mlp_width is None:
         return settings.mlp_ratio
     return (settings.mlp_width + 0.5) / settings.dim
 
 
 def _stem(settings: Vit, size: int, channels: int) -> Any:
-    """What timm calls to make the layer that embeds patches."""
+    """The function that timm calls to make the patch embedding."""
     if settings.stem == "linear":
         return PatchEmbed
-    made = stem(settings.stem, size=size, channels=channels, dim=settings.dim, patch=settings.patch)
-    return lambda **_: made
+    layer = stem(
+        settings.stem, size=size, channels=channels, dim=settings.dim, patch=settings.patch
+    )
+    return lambda **_: layer
 
 
 def _replace_attention(model: Any, settings: Vit) -> None:
-    """Give each block another attention, initialised as timm's."""
+    """Give each block another attention, initialised like timm's."""
     for block in model.blocks:
         block.attn = attention(
             settings.attention,
@@ -99,4 +101,4 @@ def _replace_attention(model: Any, settings: Vit) -> None:
             settings.heads,
             dropout=settings.dropout,
             landmarks=settings.landmarks,
-        ).apply(model._init_weights)  # noqa: SLF001  how timm initialises one module
+        ).apply(model._init_weights)  # noqa: SLF001  timm has no public function for it
