@@ -1,16 +1,16 @@
-"""Spending a budget of memory on time: some blocks keep their activations, some a stream.
+"""Budget: which blocks store their activations or a stream, so that a step is fast and fits into memory.
 
-Undoing a block costs one more evaluation of it. An anchor, one stream that is kept, saves the end of
-that evaluation, from the last operation whose inputs a gradient needs: in a transformer block its
-last linear layer, a third of the work. Keeping the activations costs all of them and saves all of it.
-Any mixture is right; `keep_within` takes the one that computes least of those whose peak fits. With
-room for all it is ordinary training, with none the reversible one. Schemes that anchor nothing, such
-as the plain network, mix blocks that are checkpointed with blocks that keep their activations.
+Undoing a block costs one more evaluation of it. An anchor, one stored stream, saves the end of that evaluation, from
+the last operation whose inputs a gradient needs: in a transformer block its last linear layer, a third of the work.
+Storing the activations takes the memory of all of them and saves the whole evaluation. Any mixture is correct;
+`keep_within` takes the one that computes least among those whose peak fits. With enough memory for all this is
+ordinary training, with none the fully reversible one. Schemes without anchors, such as the plain network, mix
+checkpointed blocks with blocks that store activations.
 
-The budget is of the peak of a step, as `step_peak` counts it, not of what is kept for the backward:
-the peak is what fits or does not. `mixtures` foretells it, and it is measured before a choice is taken.
-Streams that are moved to the host and back, another way, are not offered: what they give rests on
-copies that run beside the arithmetic, which no GPU has shown.
+The budget limits the peak of a step, as counted by `step_peak`, not what is kept for the backward, because the peak
+decides whether a step fits. `mixtures` predicts it, and it is measured before a choice is made. Moving streams to the
+host and back is not offered: its benefit depends on copies beside the computation, which have not been measured on a
+GPU.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,22 +30,23 @@ from revconsole.reversible.step_peak import TURN, StepTrace, step_peak, traced
 
 KIBIBYTE, MEBIBYTE = 2**10, 2**20
 CLOSE = 0.06
-"""How far a foretold peak may be from the measured one: neighbours that are stored share a stream."""
+"""Relative error of a predicted peak before any mixture was measured: neighbouring stored blocks share a stream."""
 CLOSER = 0.01
-"""And after one of them was measured, from which the others are corrected."""
+"""Relative error after one mixture was measured, which corrects the predictions of the others."""
 ALL = 0.1
-"""And where none is undone any more: the last streams are not kept then."""
+"""Additional relative error for mixtures in which no block is undone: they do not keep the last streams."""
 INSIDE, INSIDE_A_THREAD = 1 / 512, 16 * KIBIBYTE
-"""What of a budget is left for what operations need inside themselves, which is not counted: attention
-on the CPU takes a buffer for each thread."""
+"""Share of a budget, and bytes per CPU thread, reserved for memory inside operations, which is not counted: attention
+on the CPU takes a buffer for each thread.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetChoice:
-    """What `keep_within` decided: of `blocks` so many keep their activations, a stream, or are checkpointed.
+    """The decision of `keep_within`: of `blocks`, how many store activations, store a stream, or are checkpointed.
 
-    peak: the most bytes that a step then holds, measured; see `step_peak`. budget: what it may.
-    least: the peak with every block as it was, or that of the choice if it is less.
+    peak: measured peak bytes of a step; see `step_peak`. budget: its limit. least: the peak with every block as it
+    was, or that of the choice if it is lower.
     """
 
     stored: int
@@ -88,7 +89,7 @@ def _are(number: int) -> str:
 
 
 def _sizes(*numbers: int) -> list[str]:
-    """Bytes in words, each in its unit; to the byte where different numbers would look the same."""
+    """Sizes in words, each in its own unit; in bytes if different numbers would look the same."""
     said = [_size(number) for number in numbers]
     if len(set(said)) < len(set(numbers)):
         return [f"{number:,} bytes" for number in numbers]
@@ -104,20 +105,21 @@ def _size(number: int) -> str:
 
 
 def keep_within(model: nn.Module, forward: Callable[[], Any], budget: int) -> BudgetChoice:
-    """Let the blocks of the model's sequences keep what spares most time while a step fits `budget` bytes.
+    """Choose what the blocks of the model's sequences store, so that a step is as fast as fits into `budget` bytes.
 
-    budget: of the peak of a forward and backward, above weights, gradients, optimiser state and what
-    else is there before, images for instance; `step_peak` counts it. A choice is measured before it is
-    taken, so its peak is never more; a little is left for what operations need inside themselves. Time
-    is counted in multiply-adds.
-    forward: one training forward pass of a batch as large as will be trained on, with its autocast,
-    that returns its loss or output; it and its backward are run a few times. Blocks for which there is
-    no room run as they did before. More budget never means more to compute again. Generators, running
-    statistics and gradients are left as they were. Deterministic: it counts bytes and operations.
+    budget: for the peak of a forward and backward, above weights, gradients, optimiser state and other memory
+    allocated before, such as images; `step_peak` counts it. A choice is measured before it is made, so its peak never
+    exceeds the budget; a small part is reserved for memory inside operations. Time is counted in multiply-adds.
+    forward: a training forward pass of a batch of the training's size, with its autocast, that returns the loss or
+    output; it and its backward run a few times. Blocks that do not fit run as before. A larger budget never means
+    more recomputation. Generators, running statistics and gradients are left unchanged. The result is deterministic,
+    because bytes and operations are counted.
     Raises RevconsoleError if nothing that `forward` returns has a gradient.
     """
     stacks = sequences(model)
     parts = _parts(stacks)
+    # Memory and work of a step are attributed to the block whose weights an operation uses; weights
+    # of no block (embedding, head) belong to TURN, the part between forward and backward.
     shared = {id(w) for part in parts for w in part.weights}
     owned = {number: part.weights for number, part in enumerate(parts)}
     owned[TURN] = tuple(w for w in model.parameters() if id(w) not in shared)
@@ -155,7 +157,7 @@ def keep_within(model: nn.Module, forward: Callable[[], Any], budget: int) -> Bu
 
 
 def _parts(stacks: Sequence[ReversibleSequence]) -> list[BlockCosts]:
-    """The blocks of all stacks, in order. Blocks of a stack with the same weights' shapes are of a kind."""
+    """The blocks of all stacks, in order. Blocks of a stack with equal types and weight shapes are of one kind."""
     parts = []
     for number, stack in enumerate(stacks):
         words = iter(stack.backwards)
@@ -179,10 +181,13 @@ def _take(stacks: Sequence[ReversibleSequence], words: Words) -> None:
 
 
 def _fitting(found: Sequence[Mixture], budget: int, peak: Callable[[Words], int]) -> Words | None:
-    """The mixture that computes least of those whose measured peak fits.
+    """The mixture that computes least among those whose measured peak fits; None if none does.
 
-    found: the least to compute first, so that foretold peaks fall.
+    found: in ascending order of computation, hence of descending predicted peaks.
     """
+    # Measure the cheapest mixture whose prediction, less its error, fits. If it fits, only cheaper
+    # ones can be better; if not, it is discarded. Each measurement corrects the other predictions
+    # by `drift`, its error in bytes per stored block.
     drift, close, best, rest = 0.0, CLOSE, None, list(found)
     sure = countable(budget)
     while rest:
@@ -200,12 +205,12 @@ def _fitting(found: Sequence[Mixture], budget: int, peak: Callable[[Words], int]
 
 
 def countable(budget: int) -> float:
-    """The bytes of a budget that tensors may take."""
+    """Bytes of a budget that tensors may take."""
     return budget * (1.0 - INSIDE) - INSIDE_A_THREAD * torch.get_num_threads()
 
 
 def _foretold(mixture: Mixture, drift: float, close: float) -> float:
-    """The least bytes that it may hold. drift: what those measured held more, for each block stored."""
+    """The least peak that a mixture may have. drift: measured minus predicted bytes per stored block."""
     close += 0.0 if UNDONE.intersection(mixture.words) else ALL
     return (mixture.peak + drift * _stored(mixture)) * (1.0 - close)
 

@@ -58,8 +58,8 @@ PICK = 0x8040201008040201 - (1 << 64)  # keeps bit i of byte i; as a signed word
 class Grid:
     """The numbers n·2⁻ˡ, and scalings of them by ±2⁻ᵇ.
 
-    fraction: l, the bits after the binary point.
-    lost:     b, the bits that one scaling would lose per number; 0 where no coupling scales.
+    fraction: l, the number of bits after the binary point.
+    lost:     b, the bits that one scaling would lose per number; 0 if no coupling scales.
     """
 
     fraction: int
@@ -69,7 +69,7 @@ class Grid:
     def of(cls, fraction: int | None, lost: int = 0) -> "Grid | None":
         """The grid with that many bits after the point; None for None.
 
-        Raises RevconsoleError where float32 would leave no room in front of it.
+        Raises RevconsoleError if float32 would leave no bits before the point.
         """
         if fraction is None:
             return None
@@ -80,7 +80,7 @@ class Grid:
         return cls(fraction=fraction, lost=lost)
 
     def dtype(self, given: torch.dtype) -> torch.dtype:
-        """The dtype of streams on this grid: float32, or float64 where the input is."""
+        """The dtype of streams on this grid: float32, or float64 for a float64 input."""
         return torch.promote_types(given, torch.float32)
 
     @property
@@ -98,12 +98,12 @@ class Grid:
         return (value * 2.0**self.fraction).round_()
 
     def add(self, value: Tensor, residual: Tensor) -> Tensor:
-        """`value + round(residual)` in one pass fewer. value: on the grid."""
+        """`value + round(residual)` in one pass less than in two steps. value: on the grid."""
         total: Tensor = _Added.apply(value, residual, self)
         return total
 
     def subtract(self, value: Tensor, residual: Tensor) -> Tensor:
-        """`value - round(residual)` in one pass fewer, without a gradient. value: on the grid."""
+        """`value - round(residual)` in one pass less than in two steps, without a gradient. value: on the grid."""
         return _plus(value, self.whole(residual), -self.unit)
 
     def shrink(self, value: Tensor, scale: float | Tensor) -> tuple[Tensor, Tensor]:
@@ -120,10 +120,10 @@ class Grid:
         return torch.div(scaled, scale).sub_(remainder, alpha=self.unit)
 
     def multiply(self, value: Tensor, ratio: Fraction, store: Tensor) -> tuple[Tensor, Tensor]:
-        """`ratio · value` on the grid, and the store with what that would have lost.
+        """`ratio · value` on the grid, and the store with the bits that this would have lost.
 
-        value: on the grid. ratio: not 0; its sign is the result's. store: whole numbers below 2²⁴,
-        shaped like `value`. The gradient of the result is `ratio`; the store has none.
+        value: on the grid. ratio: not 0; its sign is the result's. store: whole numbers below 2²⁴, shaped like
+        `value`. The gradient of the result is `ratio`; the store has none.
         """
         size = abs(ratio)
         scaled, after = _Multiplied.apply(value, size, store, self.unit)
@@ -134,18 +134,20 @@ class Grid:
         return self.multiply(scaled if ratio > 0 else -scaled, 1 / abs(ratio), store)
 
     def pack(self, remainder: Tensor) -> Tensor:
-        """The remainder in ⌈numel · b / 8⌉ bytes."""
+        """The remainder packed into ⌈numel · b / 8⌉ bytes."""
         bits = remainder.reshape(-1)
         if self.lost > 1:
             bits = torch.cat([(bits >> bit) & 1 for bit in range(self.lost)])
         if missing := -bits.numel() % 8:
             bits = torch.nn.functional.pad(bits, (0, missing))
-        # the top byte of each word, on a machine of little-endian words
+        # A word holds eight bytes of 0 or 1. The product collects them in its top byte, which is
+        # the last of its eight bytes on a little-endian machine.
         top = (bits.view(WORD) * GATHER).view(torch.uint8)[7::8]
         return top.clone(memory_format=torch.contiguous_format)
 
     def unpack(self, packed: Tensor, shape: Sequence[int]) -> Tensor:
-        """The remainder of that shape which `pack` was given."""
+        """The remainder of that shape from its packed bytes."""
+        # Copy each byte into all eight bytes of a word and keep bit i of byte i.
         words = packed.to(WORD).mul_(SPREAD).bitwise_and_(PICK)
         bits = words.view(torch.uint8).ne(0).view(torch.uint8)
         planes = bits[: self.lost * torch.Size(shape).numel()].view(self.lost, *shape)
@@ -155,10 +157,10 @@ class Grid:
         return remainder
 
     def require_room(self, peaks: Sequence[Tensor], dtype: torch.dtype) -> None:
-        """Raise if a stream has outgrown the whole numbers of its dtype, |n| ≥ 2²⁴ for float32.
+        """Raise RevconsoleError if a stream exceeds the whole numbers of its dtype, |n| ≥ 2²⁴ for float32.
 
-        peaks: the largest magnitude of the stream as it enters, then after each block; looking at
-        them waits for the device, see `room`.
+        peaks: the largest magnitude of the stream at its input, then after each block; reading them waits for the
+        device, see `room`.
         """
         room = 2.0 / torch.finfo(dtype).eps * 2.0**-self.fraction
         for block, peak in enumerate(torch.stack(list(peaks)).tolist()):
@@ -172,7 +174,7 @@ class Grid:
 
 
 def thousandths(name: str, value: float) -> Fraction:
-    """A weight as the ratio that exact arithmetic scales by. Raises if it is finer than that."""
+    """A weight as the ratio used in exact arithmetic. Raises RevconsoleError if it has more than three decimals."""
     ratio = arithmetic.thousandth(value)
     if ratio is None:
         raise RevconsoleError(
@@ -188,17 +190,17 @@ def pack_store(store: Tensor) -> Tensor:
 
 
 def unpack_store(packed: Tensor, dtype: torch.dtype) -> Tensor:
-    """The store that `pack_store` was given."""
+    """The store from its packed bytes, in the given dtype."""
     whole = torch.nn.functional.pad(packed, (0, 1)).view(torch.int32)
     return whole.squeeze(-1).to(dtype)
 
 
 @lru_cache(maxsize=4096)
 def store_fills(ratios: tuple[Fraction, ...]) -> bool:
-    """Whether a store that took up these scalings before the last would overflow in the last.
+    """Whether a store that holds these scalings would overflow in the last of them.
 
-    A store starts at nothing, and starts again whenever this is so: each call looks at the ratios
-    since the first scaling of the stack.
+    A store starts at 0, and starts again whenever this is true; every call considers all ratios since the first
+    scaling of the stack.
     """
     largest, full = 0, False
     for ratio in ratios:
@@ -230,7 +232,7 @@ def floored(
 
 
 def peak(stream: Tensor) -> Tensor:
-    """The largest magnitude in the stream, on its device; nan if there is one, 0 if there is nothing."""
+    """The largest magnitude in the stream, on its device; NaN if it contains one, 0 if it is empty."""
     if not stream.numel():
         return stream.new_zeros(())
     low, high = torch.aminmax(stream.detach())
@@ -238,22 +240,29 @@ def peak(stream: Tensor) -> Tensor:
 
 
 def peak_of_changed(streams: Sequence[Tensor], before: Sequence[Tensor]) -> Tensor:
-    """The largest magnitude in those of the streams that a block has written."""
+    """The largest magnitude in those streams that a block has written."""
     alike = {stream.data_ptr() for stream in before}
     changed = [stream for stream in streams if stream.data_ptr() not in alike] or list(streams)
     return reduce(torch.maximum, map(peak, changed))
 
 
 def _plus(value: Tensor, whole: Tensor, unit: float) -> Tensor:
-    """`value + unit · whole`, in the memory of `whole` unless it is broadcast, or a program is written down."""
-    own = (
-        whole.shape == value.shape and not recorded()
-    )  # what takes `out` has no gradient in a program
+    """`value + unit · whole`, in the memory of `whole` unless that is broadcast or a program is recorded."""
+    # In a recorded program an operation with `out` has no gradient.
+    own = whole.shape == value.shape and not recorded()
     return torch.add(value, whole, alpha=unit, out=whole if own else None)
 
 
 class _Multiplied(torch.autograd.Function):
-    """See `Grid.multiply`. Numbers of the stream stay multiples of the unit, which costs no pass."""
+    """`Grid.multiply` for a positive ratio p/q, on values n·unit instead of whole numbers n.
+
+    The names of the module docstring, all shaped like `value`: factor is p, divisor q, store B.
+        quotient  ←  ⌊n / q⌋
+        rest      ←  t = B·q + (n mod q)
+        after     ←  ⌊t / p⌋                        the new store
+        rest      ←  t mod p + ⌊n / q⌋·p            the new n
+    Values stay multiples of the unit, which saves a pass that would convert them.
+    """
 
     @staticmethod
     def forward(
@@ -274,7 +283,10 @@ class _Multiplied(torch.autograd.Function):
 
 
 class _Shrunk(torch.autograd.Function):
-    """See `Grid.shrink`. Rounding up has the gradient of the identity (Bengio et al. 2013)."""
+    """`Grid.shrink`, with the gradient of the identity for rounding up (Bengio et al. 2013).
+
+    The names of the module docstring: exact is n / 2ᵇ, whole is m = ⌈n / 2ᵇ⌉, remainder is s = m·2ᵇ − n.
+    """
 
     @staticmethod
     def forward(
@@ -282,7 +294,7 @@ class _Shrunk(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         exact = value * 2.0 ** (grid.fraction - grid.lost)
         whole = torch.ceil(exact)
-        if grid.lost == 1:  # a half or nothing is lost
+        if grid.lost == 1:  # n / 2 is whole or ends in ½, so s is 0 or 1
             remainder = torch.ne(whole, exact).view(torch.uint8)
         else:
             remainder = torch.sub(whole, exact, out=exact).mul_(2.0**grid.lost).to(torch.uint8)
@@ -296,7 +308,7 @@ class _Shrunk(torch.autograd.Function):
 
 
 class _Rounded(torch.autograd.Function):
-    """See `Grid.round`."""
+    """`Grid.round` with the gradient of the identity."""
 
     @staticmethod
     def forward(_ctx: Any, value: Tensor, grid: Grid) -> Tensor:
@@ -308,7 +320,7 @@ class _Rounded(torch.autograd.Function):
 
 
 class _Added(torch.autograd.Function):
-    """See `Grid.add`."""
+    """`Grid.add`, with the gradient 1 for both terms."""
 
     @staticmethod
     def forward(_ctx: Any, value: Tensor, residual: Tensor, grid: Grid) -> Tensor:

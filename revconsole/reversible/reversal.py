@@ -1,17 +1,17 @@
-"""The `reversible` backward: one autograd Function per block, chained by a tape.
+"""Reversal: the `reversible` backward, one autograd Function per block, chained by a tape.
 
-In the forward a block runs without a graph, or, `anchored`, keeps the outline of one, and the stream that its
-last residual is added to, so that this is evaluated again only as far as its gradient needs (see `early`). The
-last block keeps the streams as they stood before its last coupling, so that the first step back undoes nothing.
-In the backward each block is undone coupling by coupling, every residual being evaluated once for both the
-inverse and the gradient, and the streams so restored are handed down the tape to the block before it. The tape
-belongs to one forward pass, so several passes may wait for their backward, in any order.
+In the forward a block runs without keeping a graph. An `anchored` block keeps the outline of one, and the stream that
+its last residual is added to, so that the residual is evaluated again only as far as its gradient needs (see
+`early`). The last block keeps the streams from before its last coupling, so that the first step back needs no
+inverse. In the backward each block is undone coupling by coupling: every residual is evaluated once for both the
+inverse and the gradient, and the restored streams pass along the tape to the block before. The tape belongs to one
+forward pass, so several passes may wait for their backward, in any order.
 
-Besides the last streams, what is kept per block is its draw, what its couplings lost and the states of the
-generators it drew from: all through `save_for_backward`, nothing on `ctx`, so hooks on saved tensors see every
-byte. Parameters are inputs of the Function and their gradients are returned, so hooks on them fire block by
-block, and frozen inputs, frozen blocks, shared parameters and `torch.autograd.grad` need no special case. The
-graph cannot be differentiated twice.
+Besides the last streams, each block keeps its draw, what its couplings lost, and the states of the generators it drew
+from, all through `save_for_backward` and not on `ctx`, so that hooks on saved tensors see every byte. Parameters are
+inputs of the Function and their gradients are returned. Hooks on them therefore fire block by block, and frozen
+inputs, frozen blocks, shared parameters and `torch.autograd.grad` need no special case. The graph cannot be
+differentiated twice.
 """
 
 from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ def run_reversibly(
     extras: Sequence[Tensor] = (),
     anchored: bool = False,
 ) -> Streams:
-    """The streams after the block, with a backward that restores those before it."""
+    """The streams after the block, with a backward that restores the streams before it."""
     inventory = tape.inventories.of(block)
     inventory.require_stand_ins()
     step = UndoneBlock(
@@ -86,6 +86,8 @@ class _Reversible(torch.autograd.Function):
         streams, others = tensors[:count], tensors[count:]
         needed, extras = ctx.needs_input_grad[2:], len(others) - len(step.inventory.slots)
         leaves = _leaves(others if step.anchored else others[:extras], needed[count:], extras)
+        # tensors = streams, then extra arguments of the block, then its parameters; `leaves` stand in
+        # for the extras and, in an anchored block, for the parameters of the graph built inside.
         couplings = step.couplings(draw, leaves[:extras])
         with step.arithmetic.uncached(), unseen_graph():
             passed = _forward(step, couplings, streams, needed[:count], leaves)
@@ -93,7 +95,9 @@ class _Reversible(torch.autograd.Function):
         ctx.step, ctx.needed, ctx.sources = step, needed, tuple(passed.sources)
         ctx.pasts, ctx.samples = tuple(passed.pasts), tuple(passed.samples)
         ctx.outlines = tuple(passed.outlines)
-        ctx.couplings = None if draw is not None or extras else couplings  # as these hold tensors
+        ctx.couplings = (
+            None if draw is not None or extras else couplings
+        )  # couplings with a draw or extras hold tensors, which may not be on ctx
         ctx.set_materialize_grads(False)
         wanted = zip(passed.streams, passed.wanted, strict=True)
         ctx.mark_non_differentiable(*(stream for stream, needs in wanted if not needs))
@@ -118,10 +122,10 @@ class _Reversible(torch.autograd.Function):
 class WayBack:
     """One block in one backward pass.
 
-    sources: whether the source of each coupling requires a gradient. pasts: the block before each.
-    samples: of what each coupling added, in the first passes. outlines: of graphs whose results are not needed.
-    others: leaves that stand in for its extra arguments and parameters, in this order.
-    inputs_wanted: whether anything before the block needs a gradient.
+    sources: whether the source of each coupling requires a gradient. pasts: state of the block before each coupling.
+    samples: of each coupling's residual, taken in the first passes. outlines: of graphs whose results are not needed.
+    others: leaves that stand in for extra arguments and parameters, in this order. inputs_wanted: whether anything
+    before the block needs a gradient.
     """
 
     step: UndoneBlock
@@ -135,12 +139,13 @@ class WayBack:
 
     @classmethod
     def of(cls, ctx: Any) -> "tuple[WayBack, Streams]":
-        """The way back of a node of the graph, and the streams that it keeps, if it does."""
+        """The way back of a node of the graph, and the streams that it keeps; empty unless it is the last block."""
         step: UndoneBlock = ctx.step
         count, needed = step.scheme.streams, ctx.needed
         draw, *saved = ctx.saved_tensors
         others, saved = saved[: len(needed) - count], saved[len(needed) - count :]
         streams, saved = (saved[:count], saved[count:]) if step.last else ([], saved)
+        # The rest are the fields of one Kept per coupling, one after the other: group them again.
         kept = [Kept(*fields) for fields in zip(*[iter(saved)] * len(Kept._fields), strict=True)]
 
         extras = len(others) - len(step.inventory.slots)
@@ -160,11 +165,11 @@ class WayBack:
 
     @property
     def leads_on(self) -> bool:
-        """Whether the block before this one is undone too."""
+        """Whether the block before this one is undone as well."""
         return self.inputs_wanted and self.step.index > self.step.tape.first
 
     def evaluated(self, number: int, streams: Streams) -> tuple[Tensor, Tensor]:
-        """A coupling's source, a leaf, and its residual with its graph, exactly as in the forward."""
+        """A coupling's source, as a leaf, and its residual with its graph, computed exactly as in the forward."""
         coupling, kept = self.trail[number]
         parameters = self.others[len(self.others) - len(self.step.inventory.slots) :]
         past = self.pasts[number].again(self.step.index)
@@ -184,7 +189,7 @@ class WayBack:
     def retreated(
         self, number: int, streams: Streams, gradients: Gradients
     ) -> tuple[Gradients, list[Tensor | None], Tensor | None]:
-        """What `retreat` gives for a coupling, and its residual where that is evaluated to its end."""
+        """The result of `retreat` for a coupling, and its residual if that was evaluated completely."""
         coupling, outline = self.trail[number][0], self.outlines[number]
         at_target = gradients[coupling.target]
         if outline is None:
@@ -193,12 +198,12 @@ class WayBack:
         if at_target is None:
             return gradients, [None] * len(self.others), None
         if self.samples:
-            self.evaluated(number, streams)  # to its end, to be held against the first
+            self.evaluated(number, streams)  # completely, to compare it with the first evaluation
         at_source, found = outline.gradients(lambda: self.evaluated(number, streams), at_target)
         return handed_back(coupling, gradients, at_source), found, None
 
     def before(self, number: int, streams: Streams, residual: Tensor | None) -> Streams:
-        """The streams before the coupling, or still those after it where nothing is undone."""
+        """The streams before the coupling; those after it if it is not undone."""
         if not self.step.undone(number, len(self.trail)):
             return streams
         coupling, kept = self.trail[number]
@@ -210,7 +215,7 @@ class WayBack:
 
 
 def _leaves(tensors: Sequence[Tensor], needed: Sequence[bool], extras: int) -> list[Tensor]:
-    """Leaves of a new graph for extra arguments, which come first, and parameters."""
+    """Leaves of a new graph for the extra arguments, which come first, and the parameters."""
     pairs = enumerate(zip(tensors, needed, strict=False))
     return [leaf_of(tensor, needs, parameter=n >= extras) for n, (tensor, needs) in pairs]
 
@@ -219,9 +224,9 @@ def _leaves(tensors: Sequence[Tensor], needed: Sequence[bool], extras: int) -> l
 class Passage:
     """One block in one forward pass.
 
-    streams: after it. before: its last coupling. wanted: whether each stream requires a gradient.
-    kept: by its couplings. sources: whether the source of each coupling required a gradient.
-    pasts: the block as it stood before each coupling. samples: of what each added, in its first passes.
+    streams: after the couplings so far. before: before the latest of them. wanted: whether each stream requires a
+    gradient. kept: per coupling, what its inverse needs. sources: whether the source of each coupling requires a
+    gradient. pasts: state of the block before each coupling. samples: of each residual, in the first passes.
     outlines: of graphs whose results the way back does not need.
     """
 
@@ -242,11 +247,11 @@ def _forward(
     wanted: Sequence[bool],
     leaves: Sequence[Tensor],
 ) -> Passage:
-    """The block run as the backward will run it again: with a graph, of which nothing is kept.
+    """Run the block as the backward will run it again: with a graph, of which nothing is kept.
 
-    Kernels may be others without a graph, or for inputs that require no gradient, and their numbers
-    differ in the last bits. wanted: whether each stream requires a gradient. leaves: that stand in
-    for extra arguments and, in an anchored block, for parameters.
+    Kernels may differ without a graph or for inputs without a gradient, and their results then differ in the last
+    bits. wanted: whether each stream requires a gradient. leaves: stand-ins for extra arguments and, in an anchored
+    block, for parameters.
     """
     device, grid, first = streams[0].device, step.scheme.grid, watched(step.block)
     passed = Passage(streams=streams, before=streams, wanted=list(wanted))
@@ -261,13 +266,16 @@ def _forward(
             source, residual = evaluate(coupling, passed.streams, source_wanted=source_wanted)
         passed.outlines.append(outline)
         passed.sources.append(source_wanted)
+        # Refuses what a second evaluation could not repeat, and records the state outside the block.
         step.tape.outside = past.seal(step.index)
         passed.pasts.append(past)
         kept_on = passed.wanted[coupling.target] and not coupling.replaces
         graph = residual.requires_grad or outline is not None
         passed.wanted[coupling.target] = graph or kept_on
-        residual = residual.detach()  # here its graph ends, and all activations with it
+        residual = residual.detach()  # frees the graph of the residual and with it all activations
         past.require_unhooked(bool(source._backward_hooks), step.index)  # noqa: SLF001  the only list of them
+        # After the detach nothing may keep the source alive: a tensor that a hook or the model stored
+        # would keep the activations, and its gradient would be lost.
         held = ref(source)
         del source
         past.require_free(held, step.index)
@@ -282,7 +290,7 @@ def _forward(
 
 
 def _past(step: UndoneBlock, passed: Passage) -> Past:
-    """The block as it stands before its next coupling."""
+    """The state of the block before its next coupling; reused if nothing has changed since the one before."""
     tape, before = step.tape, passed.pasts[-1] if passed.pasts else None
     if before is not None and before.stood and tape.outside is not None:
         return before.after(tape.outside)
@@ -295,10 +303,11 @@ def _backward(
 ) -> tuple[Streams, Gradients, list[Tensor | None]]:
     """The streams before the block, their gradients, and the gradients of extras and parameters.
 
-    streams: after the block, or before its last coupling if it keeps them.
+    streams: after the block, or before its last coupling if the block keeps them.
     """
     sums: list[Tensor | None] = [None] * len(way.others)
     for number in reversed(range(len(way.trail))):
+        # Both use the same evaluation of the residual: first its gradient, then the inverse.
         gradients, found, residual = way.retreated(number, streams, gradients)
         sums = [added(total, part) for total, part in zip(sums, found, strict=True)]
         streams = way.before(number, streams, residual)
@@ -320,7 +329,7 @@ def _outlined(
 def _again(
     step: UndoneBlock, kept: Kept, parameters: Sequence[Tensor], device: torch.device
 ) -> Iterator[None]:
-    """Evaluate a residual of the block a second time exactly as the first."""
+    """A context in which a residual of the block is evaluated again exactly as the first time."""
     with (
         parameters_replaced(step.inventory.slots, parameters),
         statistics_kept(step.inventory.norms),
