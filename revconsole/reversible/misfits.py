@@ -1,4 +1,4 @@
-"""What keeps a module from being a residual block, in words, read off its calls in a run."""
+"""Misfits: why a module is not a residual block, in words, according to its calls in a run."""
 
 from torch import Tensor, nn
 
@@ -8,7 +8,7 @@ TURNS = "turns"
 
 
 def not_once(module: nn.Module, calls: int) -> str:
-    """What to say of a module that was called never, or more than once."""
+    """The sentence for a module that was called never, or more than once."""
     if calls:
         return (
             f"is called {calls} times in a run, and not through its name in the model (but in a list of Python, "
@@ -23,7 +23,7 @@ def not_once(module: nn.Module, calls: int) -> str:
 
 
 def misfit(call: ModuleCall) -> str:
-    """Why what was seen in a call is not what a residual block does; empty if it is."""
+    """Why a call does not look like that of a residual block; empty if it does."""
     stream, out = call.stream, call.out
     if not isinstance(stream, Tensor) or not stream.is_floating_point():
         return "is not given its stream as the first argument"

@@ -1,9 +1,9 @@
-"""Finding the stacks of residual blocks in a model from one run of it.
+"""Stacks: finds the stacks of residual blocks in a model from one run of it.
 
-A block is a child that its container calls once, that keeps the shape of its stream and adds to it
-(see `skips`). Blocks in a row are a run; a container that calls its children in order, or is walked
-over by its model, is a stack. Where blocks are made of blocks, the longer run wins: a stage of a
-hierarchical model is no block, and ConvMixer's residual half is no stack.
+A block is a child that its container calls once, that keeps the shape of its stream and adds to it (see `skips`).
+Consecutive blocks form a run; a container that calls its children in order, or whose model iterates over it, is a
+stack. If blocks contain blocks, the longer run wins: a stage of a hierarchical model is no block, and ConvMixer's
+residual half is no stack.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,17 +31,17 @@ NO_BLOCK = "is no block"
 PARTED = "is given other arguments than its neighbours, or the model acts between them"
 ALONE = "is alone in its row"
 STAGE = "is a stage: blocks alike follow one another in it"
-BOTH = 2  # sums in a block that has attention and MLP
+BOTH = 2  # additions to the stream in a block with attention and MLP
 
 
 @dataclass(slots=True, kw_only=True)
 class Blocks:
-    """What is known of the modules of one run of a model, whatever the scheme.
+    """What one run of a model shows about its modules, independent of the scheme.
 
-    looks: what crossed their borders, in this run and in one in training. reasons: why a module is no block, empty if it is one. tried: splits that were found, by what the
-    block looks like. settled: blocks that have been noted on.
-    unsafe: residual blocks that cannot be wired all the same, for what they read or leave behind.
-    stages: what is known of modules that might be stages.
+    looks: what crossed module borders, in this run and in one in training. reasons: why a module is no block; empty
+    if it is one. tried: splits found, by the structure of the block. settled: blocks whose split has been noted.
+    unsafe: residual blocks that cannot be wired because of what they read or leave behind. stages: whether a module
+    is a stage.
     """
 
     run: TrialRun
@@ -69,7 +69,7 @@ class Blocks:
         if len(calls) != 1:
             return not_once(module, len(calls))
         reason = misfit(calls[0])
-        kind = calls[0].hooked  # one of the backward hides a skip from the graph
+        kind = calls[0].hooked  # a backward hook hides a skip from the graph
         if kind and not reason.startswith(TURNS):
             self.unsafe.add(module)
             return (
@@ -104,12 +104,12 @@ class Blocks:
         return ""
 
     def chained(self, container: nn.Module) -> bool:
-        """Whether a module of any class does no more than call its children in order, in training too."""
+        """Whether a module of any class only calls its children in order, in training too."""
         seen = [crossing for look in self.looks for crossing in look.get(container, ())]
         return bool(seen) and all(crossing.chained for crossing in seen)
 
     def parted(self, first: nn.Module, second: nn.Module) -> str:
-        """Why the second does not go on exactly where the first ended; empty if it does."""
+        """Why the second module does not continue exactly where the first ended; empty if it does."""
         for look in self.looks:
             for crossing in look.get(first, ()):
                 if crossing.used:
@@ -122,12 +122,12 @@ class Blocks:
         return ""
 
     def mark(self, module: nn.Module) -> Node | None:
-        """Where a block enters the graph."""
+        """The node at which a block's stream enters the graph; None unless the block is called once."""
         call = self.run.once(module)
         return None if call is None else call.mark
 
     def is_stage(self, module: nn.Module) -> bool:
-        """Whether blocks alike follow one another inside, along its own skip: a stage is no block."""
+        """Whether equal blocks follow one another inside the module, along its own skip; such a stage is no block."""
         if module not in self.stages:
             path = self.run.calls[module][0].skip.path
             self.stages[module] = any(
@@ -138,17 +138,19 @@ class Blocks:
         return self.stages[module]
 
     def _alike(self, one: nn.Module, other: nn.Module) -> bool:
-        """Whether two modules are blocks alike, the second of which goes on where the first ended."""
+        """Whether two modules are equal blocks, the second of which continues where the first ended."""
         if self.misfit(one) or self.misfit(other) or self.parted(one, other):
             return False
         return _look(self.run.calls[one][0]) == _look(self.run.calls[other][0])
 
     def settle(self, module: nn.Module) -> None:
-        """Note on a block how it is taken apart, if nothing says so yet."""
+        """Note on a block how it is split into branches, unless the block declares that itself."""
         if module in self.settled or callable(getattr(module, "branches", None)):
             return
         self.settled.add(module)
         call = self.run.calls[module][0]
+        # A block with one addition has one branch. With two (attention and MLP) a split is searched
+        # once per structure, because the search runs the block several times.
         parts.note_rest(module, call.rest)
         if call.skip.sums < BOTH:
             parts.note(module, parts.WHOLE)
@@ -161,10 +163,7 @@ class Blocks:
 
 @dataclass(slots=True, kw_only=True)
 class Search:
-    """The stacks that a scheme can take, and what is left alone with the reason, by path.
-
-    turns: those that were met.
-    """
+    """The stacks that a scheme can take; unwired: by path, why a module stays as it is. turns: those already visited."""
 
     blocks: Blocks
     scheme: Scheme
@@ -172,16 +171,17 @@ class Search:
     turns: set[nn.Module] = field(default_factory=set)
 
     def below(self, container: nn.Module, path: str) -> list[Stack]:
-        """The stacks in a module and in what it holds."""
+        """The stacks in a module and below it."""
         if isinstance(container, ReversibleSequence):
             return self._again(container, path)
         if container in self.turns:
-            return []  # it has several names
+            return []  # visited under another name
         self.turns |= {container} if isinstance(container, Turns) else set()
         children = _children(container)
         inner = {name: self.below(child, _join(path, name)) for name, child in children.items()}
         reasons = {n: self._reason(child, i) for i, (n, child) in enumerate(children.items())}
         fit = [name for name, reason in reasons.items() if not reason]
+        # A run is taken only if the container calls it in order, or the model iterates over it.
         way = self._way(container, path) if fit else ""
         runs = self._runs(children, fit, inner) if fit and way in {"called", "looped"} else []
         taken = {name for run in runs for name in run}
@@ -193,6 +193,7 @@ class Search:
             return [stack for name in children for stack in inner[name]]
 
         for name in taken:
+            # The block is wired as a whole, so reasons about its parts no longer apply.
             for gone in [key for key in self.unwired if _inside(key, _join(path, name))]:
                 del self.unwired[gone]
         self._tell(container, path, children, reasons, taken=taken, inner=inner, way=way)
@@ -212,7 +213,7 @@ class Search:
             )
 
     def _again(self, sequence: ReversibleSequence, path: str) -> list[Stack]:
-        """A sequence that is wired already, with the runs it has."""
+        """A sequence that is wired already, with its present runs."""
         runs = tuple(tuple(names) for wired, names in sequence.named_stretches() if wired)
         try:
             for index, block in enumerate(block for run in sequence.runs for block in run):
@@ -225,7 +226,7 @@ class Search:
         return [Stack(path=path, container=sequence, runs=runs, looped=looped, batch_axis=axis)]
 
     def _reason(self, module: nn.Module, index: int) -> str:
-        """Why the scheme cannot take the module for a block; empty if it can."""
+        """Why the scheme cannot take the module as a block; empty if it can."""
         if reason := self.blocks.misfit(module):
             return reason
         if self.blocks.is_stage(module):
@@ -238,7 +239,9 @@ class Search:
         return ""
 
     def _way(self, container: nn.Module, path: str) -> str:
-        """How the children come to be called: `called` in order by the container, `looped` over, or why not."""
+        """How the children are called: `called` in order by the container, `looped` over by the model, or why
+        neither.
+        """
         run, kind = self.blocks.run, type(container)
         if not path:
             return "has it as a part of itself and of no container"
@@ -268,7 +271,7 @@ class Search:
         fit: Sequence[str],
         inner: Mapping[str, Sequence[Stack]],
     ) -> list[tuple[str, ...]]:
-        """Maximal runs, without those whose blocks are better taken apart into their own."""
+        """Maximal runs, without blocks that contain a run at least as long along their own skip."""
         runs = self._maximal(children, fit)
         finer = {
             name
@@ -281,7 +284,7 @@ class Search:
     def _maximal(
         self, children: Mapping[str, nn.Module], fit: Sequence[str]
     ) -> list[tuple[str, ...]]:
-        """Runs of at least two, or of all there is: reversing a single block gains nothing."""
+        """Runs of at least two blocks, or of an only child; reversing a single block among others gains nothing."""
         runs: list[list[str]] = []
         before = None
         for name, child in children.items():
@@ -295,11 +298,11 @@ class Search:
         return [tuple(run) for run in runs if len(run) > 1 or len(children) == 1]
 
     def _longest(self, child: nn.Module, stacks: Sequence[Stack]) -> int:
-        """The longest run inside a block that its own skip leads through; 0 if there is none."""
+        """Length of the longest run inside a block along its own skip; 0 if there is none."""
         return max((stack.longest for stack in self._through(child, stacks)), default=0)
 
     def _through(self, child: nn.Module, stacks: Sequence[Stack]) -> list[Stack]:
-        """The stacks inside a block that its own skip leads through."""
+        """The stacks inside a block along its own skip."""
         path = self.blocks.run.calls[child][0].skip.path
         return [stack for stack in stacks if not path or self.blocks.mark(stack.first) in path]
 
@@ -356,14 +359,14 @@ class Search:
 
 
 def _split(call: ModuleCall) -> BlockSplit | str:
-    """The split whose branches add up to what the block computes; WHOLE if none does."""
+    """The split whose branches sum to the block's result; WHOLE if there is none."""
     given = (call.stream, *call.given[1:])
     with at_rest(call.module), all_recorded(call.module):
         return fitting(call.module, given, call.named) or parts.WHOLE
 
 
 def _look(call: ModuleCall) -> object:
-    """Equal for blocks that are taken apart alike: same parts, same weights' shapes, same input."""
+    """A key that is equal for blocks with equal splits: same parts, weight shapes, settings and input."""
     module = call.module
     made_of = tuple((name, type(each)) for name, each in module.named_modules())
     weights = tuple((name, each.shape) for name, each in module.named_parameters())
@@ -374,7 +377,7 @@ def _look(call: ModuleCall) -> object:
 
 
 def _children(module: nn.Module) -> dict[str, nn.Module]:
-    """The children by name; one that is used twice appears twice."""
+    """The children by name; a child that is used twice appears twice."""
     return {name: child for name, child in module._modules.items() if child is not None}  # noqa: SLF001  named_children hides a block used twice
 
 

@@ -1,8 +1,8 @@
-"""Running a model once to see what its modules are given, what they return, and in which order.
+"""Trial: runs a model once to see what its modules receive and return, and in which order.
 
-Structure is read off a run, not off class names: which modules a container calls and with what,
-what keeps its shape, what adds to its input. A run in evaluation on a small input, real or `meta`;
-weights and inputs of floating point need gradients in it, so that nothing frozen is overlooked.
+Structure is read from a run, not from class names: which modules a container calls and with what, which keep the
+shape of their input, which add to it. The model runs in evaluation on a small input, real or `meta`; weights and
+floating-point inputs require gradients, so that nothing frozen is overlooked.
 """
 
 import random
@@ -71,17 +71,17 @@ class ModuleCall:
 
     @property
     def stream(self) -> Any:
-        """The first argument."""
+        """The first argument; None if there is none."""
         return self.given[0] if self.given else None
 
     @property
     def handed(self) -> Any:
-        """What it returned, as its caller knows it."""
+        """The result as the caller knows it."""
         return self.out if self.exit is None else self.exit
 
     @property
     def skip(self) -> Skip:
-        """How its stream reaches its output."""
+        """How the stream reaches the output."""
         if self._skip is None:
             self._skip = skip_between(self.out, self.mark)
         return self._skip
@@ -111,12 +111,12 @@ class TrialRun:
     stood: dict[nn.Module, list[Held]] = field(default_factory=dict)
 
     def once(self, module: nn.Module) -> ModuleCall | None:
-        """The one call of the module; None if there was none, or more."""
+        """The only call of the module; None if there was none, or more than one."""
         calls = self.calls.get(module, ())
         return calls[0] if len(calls) == 1 else None
 
     def by_index(self, modules: nn.Module) -> bool:
-        """Whether the modules of a list are taken by index, and not one or two looked at."""
+        """Whether the model takes the modules of a list by index, rather than only examining one or two."""
         taken = self.indexed.get(modules, set())
         all_of_them = len(taken) >= len(list(modules.children()))
         return bool(taken) and (all_of_them or modules not in self.walked)
@@ -124,18 +124,18 @@ class TrialRun:
     def begins(
         self, module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """A module is called: its arguments, with a copy for its stream."""
+        """Pre-forward hook: the arguments, with a copy of the stream that marks the module's beginning in the graph."""
         with self._looking():
             return self._begins(module, given, named)
 
     def ends(self, module: nn.Module, _: Any, __: Any, out: Any) -> Any:
-        """A module returns: what to give to its caller, with a copy for its output."""
+        """Forward hook: the result for the caller, with a copy of the output that marks the module's end."""
         with self._looking():
             return self._ends(module, out)
 
     @contextmanager
     def _looking(self) -> Iterator[None]:
-        """What is done for a while is not the model's doing."""
+        """A context in which calls belong to this observation and not to the model."""
         self.looking = True
         try:
             yield
@@ -157,10 +157,10 @@ class TrialRun:
         stream = call.stream
         if not may_be_block(module) or not _recordable(stream):
             return given, named
-        if not stream.requires_grad:  # made of nothing but integers, or without autograd
+        if not stream.requires_grad:  # computed from integers only, or without autograd
             stream = stream.detach().requires_grad_()
             self.own.append(stream)
-        # A copy has a node of its own in the graph: the mark at which the module begins.
+        # The copy has its own node in the graph, which marks where the module begins.
         call.inner = stream.clone()
         call.mark = call.inner.grad_fn
         return (call.inner, *given[1:]), named
@@ -189,7 +189,7 @@ class TrialRun:
         return call.exit if call.rest is None else type(out)((call.exit, *call.rest))
 
     def note(self, made: Any) -> None:
-        """Put down tensors with a graph, without keeping them alive."""
+        """Record tensors that have a graph, through weak references."""
         for each in made if isinstance(made, list | tuple) else (made,):
             if has_graph(each):
                 number = each.grad_fn._sequence_nr()  # noqa: SLF001  the order they were made in
@@ -197,7 +197,7 @@ class TrialRun:
 
 
 class _Uses(TorchFunctionMode):
-    """Puts down what a model does with the outputs of its modules, and all the tensors that it makes."""
+    """Records which functions the model applies to module outputs, and all tensors with a graph."""
 
     def __init__(self, run: TrialRun) -> None:
         super().__init__()
@@ -210,7 +210,7 @@ class _Uses(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call the function; note on its arguments that it was called, if it asks for values."""
+        """Call the function; record it for its arguments unless it only asks for their form."""
         if self.run.looking:
             return func(*args, **(kwargs or {}))
         if not asks_for_form(func):
@@ -226,12 +226,11 @@ class _Uses(TorchFunctionMode):
 def run_once(
     model: nn.Module, example: Example | None = None, *, closed: type[nn.Module]
 ) -> TrialRun:
-    """The calls of one run in evaluation; the model is left as it was.
+    """The calls of one run in evaluation; the model is left unchanged.
 
-    example: what to run it on; without one, images of the size it was made for or smaller.
-    closed: modules of this class are not looked into.
-    Raises NotInvertible if the model does not run, with the reason of the last attempt, or is lazy or
-    compiled.
+    example: input of the run; without one, images of the size the model was made for or smaller. closed: modules of
+    this class are not entered. Raises NotInvertible if the model does not run, with the reason of the last attempt,
+    or is lazy or compiled.
     """
     _require_ready(model)
     failed: Exception | None = None
@@ -253,7 +252,7 @@ def run_once(
 
 
 def _require_ready(model: nn.Module) -> None:
-    """Raise NotInvertible for a model that the compiler has in hand, or whose weights have no shape yet."""
+    """Raise NotInvertible for a model that is compiled already, or whose weights have no shape yet."""
     if hasattr(model, "_orig_mod"):
         raise NotInvertible(
             "the model is compiled already: rewire first, compile after, "
@@ -269,7 +268,7 @@ def _require_ready(model: nn.Module) -> None:
 
 
 def run_on(model: nn.Module, inputs: Inputs, *, closed: type[nn.Module]) -> TrialRun:
-    """The calls of one run on these inputs, with the model as it stands."""
+    """The calls of one run on these inputs, with the model in its present mode."""
     run = TrialRun(inputs=inputs, nexts=_nexts(model))
     args, kwargs = inputs.fresh()
     with all_recorded(model), _watched(model, run, closed), _Uses(run):
@@ -278,7 +277,7 @@ def run_on(model: nn.Module, inputs: Inputs, *, closed: type[nn.Module]) -> Tria
 
 
 def _nexts(model: nn.Module) -> dict[nn.Module, nn.Module]:
-    """For each module the one after it in its container, of those that may be blocks."""
+    """For each module that may be a block, the next such module in its container."""
     return {
         one: other
         for module in model.modules()
@@ -289,7 +288,7 @@ def _nexts(model: nn.Module) -> dict[nn.Module, nn.Module]:
 
 @contextmanager
 def all_recorded(model: nn.Module) -> Iterator[None]:
-    """Let autograd record what comes of every weight, frozen ones too."""
+    """A context in which autograd records the results of every weight, including frozen ones."""
     frozen = [p for p in model.parameters() if p.is_floating_point() and not p.requires_grad]
     try:
         for parameter in frozen:
@@ -303,7 +302,7 @@ def all_recorded(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _watched(model: nn.Module, run: TrialRun, closed: type[nn.Module]) -> Iterator[None]:
-    """Hooks on every module but those inside a closed one."""
+    """A context with hooks on every module except those inside a closed one."""
     with ExitStack() as stack:
         for module in _modules_outside(model, closed):
             before = module.register_forward_pre_hook(run.begins, with_kwargs=True)
@@ -317,12 +316,12 @@ def _watched(model: nn.Module, run: TrialRun, closed: type[nn.Module]) -> Iterat
 
 @contextmanager
 def _taking_noticed(module: nn.Module, run: TrialRun) -> Iterator[None]:
-    """Put down how modules are taken from a list: by index, or by going through it."""
+    """A context that records how modules are taken from a list: by index, or by iteration."""
     kind: Any = type(module)
-    indexed, walked = (
-        run.indexed,
-        run.walked,
-    )  # a class lives until Python collects cycles, the run shall not
+    # Only a class can replace special methods, so the list gets a subclass of its own class for the
+    # duration of the run. Its methods refer to these two sets and not to `run`, because a class is
+    # freed only by the cycle collector and would keep the run's tensors alive until then.
+    indexed, walked = run.indexed, run.walked
 
     def taken(self: Any, index: Any) -> Any:
         if isinstance(index, int):
@@ -355,7 +354,7 @@ def _modules_outside(model: nn.Module, closed: type[nn.Module]) -> Iterator[nn.M
 
 
 def _stand() -> Stand:
-    """Where the generators stand: torch's, and those of Python and NumPy."""
+    """State of the generators as hashes: (torch's, those of Python and NumPy)."""
     numpy = sys.modules.get("numpy")
     _, numbers, place, *_ = ("", b"", 0) if numpy is None else numpy.random.get_state()
     own = hash(bytes(torch.get_rng_state().numpy().data))
@@ -363,20 +362,20 @@ def _stand() -> Stand:
 
 
 def has_graph(made: Any) -> bool:
-    """Whether it is a tensor with a graph, as far as it has values."""
+    """Whether the value is a tensor with a graph; a placeholder is none."""
     known = isinstance(made, Tensor) and not isinstance(made, Pending)
     return known and made.grad_fn is not None
 
 
 def _recordable(stream: Any) -> bool:
-    """Whether autograd, as it is set now, can record what comes of it."""
+    """Whether autograd, in its present mode, can record what is computed from the value."""
     known = isinstance(stream, Tensor) and not isinstance(stream, Pending)
     floats = known and stream.is_floating_point()
     return floats and torch.is_grad_enabled()
 
 
 def may_be_block(module: nn.Module) -> bool:
-    """Whether it is more than one layer of torch's own."""
+    """Whether the module is more than a single layer of torch."""
     return (
         any(True for _ in module.children()) or type(module).__module__.partition(".")[0] != "torch"
     )
