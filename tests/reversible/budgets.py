@@ -30,6 +30,7 @@ ATEN = torch.ops.aten
 PRODUCTS = [ATEN.addmm.default, ATEN.mm.default, ATEN.bmm.default]
 ATTENTION = [ATEN._scaled_dot_product_flash_attention_for_cpu.default]
 Step = Callable[[], None]
+Row = tuple[str, int, float]  # name, bytes, step time beside plain training
 
 
 def vit(options: argparse.Namespace) -> nn.Module:
@@ -64,9 +65,6 @@ def rivals(options: argparse.Namespace, images: Tensor) -> Iterator[tuple[str, S
         context = partial(create_selective_checkpoint_contexts, partial(_policy, saved or []))
         run = full if saved is None else partial(full, context_fn=context)
         yield name, partial(_step, vit(options), images, run)
-    if options.compile:
-        for twentieths in range(21):
-            yield f"compiled, {twentieths / 20:.2f}", _compiled(options, images, twentieths / 20)
     stored = step_peak(lambda: plain(images))
     for scheme, start in (("residual", "checkpointed"), ("additive", "reversible")):
         least = step_peak(partial(rewire(vit(options), scheme, start).train(), images))
@@ -92,13 +90,34 @@ def _step(model: nn.Module, images: Tensor, run: Callable[..., Tensor]) -> None:
     through_blocks(model, images, run).sum().backward()
 
 
-def _compiled(options: argparse.Namespace, images: Tensor, share: float) -> Step:
-    torch._dynamo.reset()
-    model = vit(options)
-    with config.patch(activation_memory_budget=share):
-        compiled = torch.compile(model)
-        compiled(images).sum().backward()
-    return lambda: compiled(images).sum().backward()
+def compiled(options: argparse.Namespace, images: Tensor) -> Iterator[Row]:
+    """`torch.compile` with each memory budget, one at a time beside the plain network.
+
+    The compiler keeps what it made by the code of a model and not by the budget, so that it forgets all of
+    it in between.
+    """
+    plain, model = vit(options), vit(options)
+    for twentieths in range(21):
+        torch._dynamo.reset()
+        budget = {"activation_memory_budget": twentieths / 20, "enable_autograd_cache": False}
+        with config.patch(**budget):
+            step = _of(torch.compile(model), images)
+            most = peak(step)
+            pair = {"plain": _of(plain, images), "compiled": step}
+            times = rounds(pair, options.rounds)
+        ratios = [c / p for p, c in zip(times["plain"], times["compiled"], strict=True)]
+        yield f"compiled, {twentieths / 20:.2f}", most, statistics.median(ratios)
+
+
+def rounds(steps: dict[str, Step], count: int) -> dict[str, list[float]]:
+    """Seconds of the processor for each in each round."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(count):
+        for name, step in steps.items():
+            start = time.process_time()
+            step()
+            times[name].append(time.process_time() - start)
+    return times
 
 
 def peak(step: Step) -> int:
@@ -121,16 +140,19 @@ def main() -> None:
     images = torch.randn(options.batch, 3, 32, 32)
     steps = dict(rivals(options, images))
     peaks = {name: peak(step) for name, step in steps.items()}
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(options.rounds):
-        for name, step in steps.items():
-            start = time.process_time()
-            step()
-            times[name].append(time.process_time() - start)
+    times = rounds(steps, options.rounds)
     plain = statistics.median(times["plain"])
-    for name in sorted(steps, key=peaks.__getitem__):
-        ratio = statistics.median(times[name]) / plain
-        sys.stdout.write(f"| {name} | {peaks[name] / 2**20:.2f} MiB | {ratio:.3f} |\n")
+    rows = [(name, peaks[name], statistics.median(times[name]) / plain) for name in steps]
+    for row in sorted(rows, key=lambda row: row[1]):
+        _print(row)
+    for row in compiled(options, images) if options.compile else ():
+        _print(row)
+
+
+def _print(row: Row) -> None:
+    name, most, ratio = row
+    sys.stdout.write(f"| {name} | {most / 2**20:.2f} MiB | {ratio:.3f} |\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
