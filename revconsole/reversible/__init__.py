@@ -15,7 +15,7 @@ by `walks` over a block; `ends` widens the head),
 `budget` which blocks keep their activations or a stream all the same (of the `mixtures` there are), `kept` counts the bytes that wait
 for the backward, `step_peak` the most that a step holds, and `audit`
 checks a whole model.
-May import torch and `revconsole.errors`. To add a scheme, see `schemes`.
+May import torch, `revconsole.errors` and `revconsole.arithmetic`. To add a scheme, see CONTRIBUTING.
 """
 
 from revconsole.reversible.budget import BudgetChoice, keep_within
