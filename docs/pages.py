@@ -86,7 +86,7 @@ def verbs() -> str:
 def described(command: Any, path: str, *, level: int) -> Iterator[str]:
     """A command, then the commands in it."""
     context = command.context_class(command, info_name=path)
-    usage = " ".join(command.get_usage(context).removeprefix("Usage: ").split())
+    usage = " ".join([path, *command.collect_usage_pieces(context)])
     yield f"{'#' * level} {path}"
     yield paragraphs(command.help or "")
     yield f"```text\n{usage}\n```"

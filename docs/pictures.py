@@ -42,6 +42,7 @@ EVERY_STEP = {
     "resident_bytes",
     "resident_peak_bytes",
 }
+ELSEWHERE = ("TZ", "COLUMNS", "LINES")
 PATIENCE_SECONDS = 120.0
 FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
@@ -86,23 +87,22 @@ SHOTS = {
 def drawn(folder: Path) -> dict[str, str]:
     """Every picture as SVG, by name. folder: an empty one, which becomes the working folder of the console."""
     restore(folder / "runs")
-    with chdir(folder), greenwich():
+    with chdir(folder), anywhere():
         lab = Lab(Path("runs"))
         return {name: asyncio.run(taken(lab, shot)) for name, shot in SHOTS.items()}
 
 
 @contextmanager
-def greenwich() -> Iterator[None]:
-    """The clock of a log is the same wherever one draws."""
-    before = os.environ.get("TZ")
+def anywhere() -> Iterator[None]:
+    """The clock of a log, and the width of its lines, are the same wherever one draws."""
+    held = {name: os.environ.pop(name) for name in ELSEWHERE if name in os.environ}
     os.environ["TZ"] = "UTC"
     time.tzset()
     try:
         yield
     finally:
-        os.environ.pop("TZ")
-        if before is not None:
-            os.environ["TZ"] = before
+        del os.environ["TZ"]
+        os.environ.update(held)
         time.tzset()
 
 
