@@ -56,8 +56,6 @@ class Shot:
     rows: int
     opened: tuple[str, ...] = ()
     study: bool = False
-    key: str = ""
-    """Pressed once the first screen shows runs."""
     shows: tuple[str, ...] = ()
 
 
@@ -72,13 +70,6 @@ SHOTS = {
     ),
     "compare": Shot(
         title="revconsole: a comparison", columns=140, rows=32, opened=COMPARED, shows=("gain",)
-    ),
-    "form": Shot(
-        title="revconsole: the form",
-        columns=110,
-        rows=30,
-        key="n",
-        shows=("35,242 parameters", "revconsole train"),
     ),
     "study": Shot(title="revconsole: a study", columns=94, rows=15, study=True, shows=("seed 2",)),
 }
@@ -123,14 +114,11 @@ async def taken(lab: Lab, shot: Shot) -> str:
     async with app.run_test(size=(shot.columns, shot.rows)) as pilot:
         if shot.study:
             app.push_screen(StudyScreen(app.reader, str(STUDY)))
-        if shot.key:
-            await settled(app, pilot, ("finished",))
-            await pilot.press(shot.key)
-        await settled(app, pilot, shot.shows)
+        await settled(app, pilot, shot)
         return cleaned(app.export_screenshot(title=shot.title))
 
 
-async def settled(app: Console, pilot: Pilot[int], shows: tuple[str, ...]) -> None:
+async def settled(app: Console, pilot: Pilot[int], shot: Shot) -> None:
     """Wait until the screen shows what it should, and the same twice."""
     end, before = time.monotonic() + PATIENCE_SECONDS, ""
     while True:
@@ -139,11 +127,11 @@ async def settled(app: Console, pilot: Pilot[int], shows: tuple[str, ...]) -> No
         if (
             now == before
             and app.reader.settled
-            and all(word.replace(" ", "") in now for word in shows)
+            and all(word.replace(" ", "") in now for word in shot.shows)
         ):
             return
         if time.monotonic() > end:
-            raise SystemExit(f"the screen does not show {shows}:\n{now}")
+            raise SystemExit(f"the screen does not show {shot.shows}:\n{now}")
         before = now
 
 

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,6 +94,25 @@ def definitions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast
     kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return [node for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+def test_no_modules_import_one_another_not_even_for_their_types_or_late():
+    names = {".".join(p.relative_to(ROOT).with_suffix("").parts): p for p in SOURCES}
+    names = {name.removesuffix(".__init__"): path for name, path in names.items()}
+    imports = {
+        name: {
+            found
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+            for found in {f"{node.module}.{alias.name}", node.module} & names.keys()
+            if found != name and not name.startswith(f"{found}.")
+        }
+        for name, path in names.items()
+    }
+
+    assert len(imports) > 300
+    TopologicalSorter(imports).prepare()  # raises CycleError, with the circle
 
 
 def test_no_two_classes_share_a_name():

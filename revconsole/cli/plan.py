@@ -90,7 +90,7 @@ def _print(entries: Sequence[Mapping[str, Any]]) -> None:
 def _explain(plans: Sequence[Plan], entries: Sequence[Mapping[str, Any]]) -> None:
     """The unit, and what was not counted."""
     for each, entry in zip(plans, entries, strict=True):
-        if each.model.architecture == "svm":
+        if each.fitted:
             output.say(fitted(each))
         elif entry.get("multiply_adds_note"):
             output.say(f"{each.name}: {entry['multiply_adds_note']}")

@@ -9,7 +9,7 @@ from revconsole.errors import ProfileError, UnknownName
 from revconsole.lab.compare import flat_settings
 from revconsole.records.findings.benchmark import Bench, Configuration
 from revconsole.records.sections import KINDS
-from revconsole.records.sections.model import Svm, Vit
+from revconsole.records.sections.model import Vit
 from revconsole.records.settings import search_path
 from revconsole.records.settings.layer import repeated
 from revconsole.records.settings.naming import title
@@ -125,7 +125,7 @@ def _plans(wanted: WantedBenchmark) -> tuple[list[Plan], list[str]]:
     )
     found = experiment.models({"seeds": 0, **(wanted.settings or {})})
     plans = [each for each in found if isinstance(each, Plan)]
-    if any(isinstance(plan.model, Svm) for plan in plans):
+    if any(plan.fitted for plan in plans):
         raise ProfileError(
             wanted.profile or COMMAND_LINE,
             "model.architecture",

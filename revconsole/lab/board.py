@@ -4,18 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from revconsole.errors import RevconsoleError
+from revconsole.lab.lab import Lab
 from revconsole.lab.report.copies import originals
 from revconsole.lab.report.statistics import MeanSpread, spread
 from revconsole.lab.study import PlannedStudy, Standing, tally
 from revconsole.records.runs.run import Summary
 from revconsole.records.settings import search_path
 from revconsole.records.settings.study import StudyFacts
-
-if TYPE_CHECKING:
-    from revconsole.lab.lab import Lab
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +91,7 @@ class View:
 class Board:
     """Reads files of studies when they change, and joins their plans with the runs of the store."""
 
-    def __init__(self, lab: "Lab") -> None:
+    def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._planned: dict[str, tuple[int, PlannedStudy | RevconsoleError]] = {}
 

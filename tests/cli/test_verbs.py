@@ -73,17 +73,17 @@ def test_train_prints_progress_and_ends_with_the_comparison(run):
 def test_train_does_not_leave_while_the_thread_of_its_last_run_is_still_at_work(run, monkeypatch):
     """A process that ends while a thread frees a large model is aborted, whatever the run came to."""
     Path("tiny.toml").write_text(TINY)
-    sealed, seal = [], RunStore.seal
+    cached, cache_row = [], RunStore.cache_row
 
     def slowly(store: RunStore, run_id: str) -> None:
         time.sleep(1.0)
-        seal(store, run_id)
-        sealed.append(run_id)
+        cache_row(store, run_id)
+        cached.append(run_id)
 
-    monkeypatch.setattr(RunStore, "seal", slowly)
+    monkeypatch.setattr(RunStore, "cache_row", slowly)
 
     assert run("train", "tiny", "scheme.name=residual").code == 0
-    assert len(sealed) == 1
+    assert len(cached) == 1
 
 
 def test_settings_on_the_command_line_reach_the_run(run):

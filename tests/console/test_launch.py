@@ -237,11 +237,11 @@ async def test_a_form_opened_on_a_run_has_its_settings_and_says_in_what_they_are
         assert "unlike profile four in model.depth 6 (there 2), seed 3 (there 0)" in said
         assert "train four scheme.name=bdia model.depth=6" in said
         assert "seeds=[3]" in said.replace("'", "")
-        (planned,) = stage.app.screen._planned.plans
+        (planned,) = stage.app.screen._draft.planned.plans
         assert planned.digest() == plan.digest()
         await typed(stage, "model.depth", "4")
         await stage.shows("model.depth=4")
-        (planned,) = stage.app.screen._planned.plans
+        (planned,) = stage.app.screen._draft.planned.plans
         deeper = plan.model_copy(update={"model": plan.model.model_copy(update={"depth": 4})})
         assert (planned.name, planned.digest()) == ("mine-depth4", deeper.digest())
         await chosen(stage, "profile", "small")

@@ -225,7 +225,7 @@ async def test_marked_runs_are_compared(opened, recorder):
 async def test_help_lists_the_keys_of_every_screen(opened):
     async with opened(80, 45) as stage:
         await stage.press("question_mark")
-        await stage.shows("One run", "Go on with the run", "Type words that a run must have")
+        await stage.shows("One run", "Filter the runs by words")
         await stage.press("escape")
         await stage.shows("No runs yet")
 

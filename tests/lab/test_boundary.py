@@ -81,14 +81,14 @@ def test_the_legend_is_one_line_whatever_a_class_is_called():
 def test_the_points_are_said_once_and_kept():
     fold = History()
     for seq, event in enumerate((halves(), halves(epoch=3, points=(), tested=True)), start=1):
-        fold.add(decode(encode(LoggedEvent(seq=seq, time=0.0, event=event))))
+        fold.add(decode(encode(LoggedEvent(seq=seq, time=0.0, elapsed=0.5, event=event))))
 
     assert (fold.boundary.epoch, fold.boundary.tested) == (3, True)
     assert fold.boundary.points == POINTS
 
 
 def test_a_grid_that_is_none_is_a_damaged_line():
-    with pytest.raises(ValueError, match="none"):
+    with pytest.raises(ValueError, match="columns × rows"):
         following(None, halves(cells="12"))
 
 

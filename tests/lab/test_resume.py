@@ -89,7 +89,7 @@ def test_every_reader_sees_that_a_run_was_lengthened(lab):
         lab.store.list()[0],
         lab.summary(run.id),
         lab.store.read(run.id).summary,
-        Lab(lab.store.root).runs()[0],
+        Lab(lab.store.root).store.list()[0],
     )
     assert {(row.plan.train.epochs, tuple(row.plan.lengthened)) for row in rows} == {(3, (2,))}
     straight = lab.plan("tiny", {"train.epochs": 3}).plans[0].digest()

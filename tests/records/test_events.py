@@ -41,7 +41,7 @@ def same(a: object, b: object) -> bool:
 
 @given(events, st.integers(1, 10**9), st.floats(0, 1e10))
 def test_an_event_survives_its_line(event, seq, time):
-    record = LoggedEvent(seq=seq, time=round(time, 6), event=event)
+    record = LoggedEvent(seq=seq, time=round(time, 6), elapsed=0.5, event=event)
 
     line = encode(record)
 
@@ -51,7 +51,7 @@ def test_an_event_survives_its_line(event, seq, time):
 
 @given(events, st.data())
 def test_any_changed_byte_is_noticed(event, data):
-    line = encode(LoggedEvent(seq=1, time=0.0, event=event))
+    line = encode(LoggedEvent(seq=1, time=0.0, elapsed=0.5, event=event))
     index = data.draw(st.integers(0, len(line) - 2))
     flipped = bytes([line[index] ^ (1 << data.draw(st.integers(0, 7)))])
 
@@ -61,7 +61,7 @@ def test_any_changed_byte_is_noticed(event, data):
 
 @given(events, st.data())
 def test_a_cut_line_is_noticed(event, data):
-    line = encode(LoggedEvent(seq=1, time=0.0, event=event))
+    line = encode(LoggedEvent(seq=1, time=0.0, elapsed=0.5, event=event))
 
     with pytest.raises(DamagedLine):
         decode(line[: data.draw(st.integers(0, len(line) - 2))])
@@ -71,7 +71,9 @@ def test_numbers_that_are_not_finite_stay_json_and_come_back():
     values = {"a": math.nan, "b": math.inf, "c": -math.inf}
 
     line = encode(
-        LoggedEvent(seq=1, time=0.0, event=Finished(outcome="completed", step=1, values=values))
+        LoggedEvent(
+            seq=1, time=0.0, elapsed=0.5, event=Finished(outcome="completed", step=1, values=values)
+        )
     )
 
     assert json.loads(line)["values"] == {"a": "NaN", "b": "Infinity", "c": "-Infinity"}
@@ -85,7 +87,9 @@ def test_a_number_keeps_every_bit():
     value = 0.1 + 0.2
 
     line = encode(
-        LoggedEvent(seq=1, time=0.0, event=Measured(step=1, epoch=1, values={"loss": value}))
+        LoggedEvent(
+            seq=1, time=0.0, elapsed=0.5, event=Measured(step=1, epoch=1, values={"loss": value})
+        )
     )
 
     assert decode(line).event.values["loss"] == value

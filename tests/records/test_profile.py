@@ -150,7 +150,6 @@ def test_backward_defaults_to_reversible_where_the_scheme_has_an_inverse():
             "scheme.gamma: is said by the list of scheme, too; leave one out",
         ),
         (["scheme=[residual]", "scheme.name=[bdia]"], "scheme: and scheme.name both say which"),
-        (["train.overlap=true"], "train.overlap: is no setting any more"),
         (["model.dpeth=3", "train.epocs=4"], "did you mean 'depth'? (and 1 more mistake: train.epocs)"),
         (["train.epochs=soon", "model.depth=x"], "(and 1 more mistake: train.epochs)"),
         (["model.dpeth=3"], "command line: model.dpeth: unknown key; did you mean 'depth'?"),

@@ -347,7 +347,7 @@ def test_a_sealed_row_equals_the_folded_one_and_goes_stale_with_the_log(store, p
     assert RunStore(store.root).list()[0].test_accuracy == 0.1, "the seal is what is read"
     later = Finished(outcome="completed", step=2, values={"test_accuracy": 0.8})
     with (attempt.folder / "events.jsonl").open("ab") as log:
-        log.write(encode(LoggedEvent(seq=9, time=0.0, event=later)))
+        log.write(encode(LoggedEvent(seq=9, time=0.0, elapsed=0.5, event=later)))
     assert RunStore(store.root).list()[0].test_accuracy == 0.8, "a longer log breaks the seal"
 
 

@@ -33,8 +33,12 @@ def test_a_finished_run_says_what_its_test_confused(runner, small):
 def test_classes_know_their_accuracy_and_their_commonest_mistake():
     fold = History()
     names, counts = ["cat", "dog", "fox"], [[8, 2, 0], [0, 5, 0], [0, 0, 0]]
-    fold.add(LoggedEvent(seq=1, time=0.0, event=Confused(step=9, names=names, counts=counts)))
-    fold.add(LoggedEvent(seq=2, time=0.0, event=Finished(outcome="completed", step=9)))
+    fold.add(
+        LoggedEvent(
+            seq=1, time=0.0, elapsed=0.5, event=Confused(step=9, names=names, counts=counts)
+        )
+    )
+    fold.add(LoggedEvent(seq=2, time=0.0, elapsed=0.5, event=Finished(outcome="completed", step=9)))
 
     found = fold.confusion
     assert found.accuracies == {"cat": 0.8, "dog": 1.0, "fox": None}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -75,11 +75,6 @@ class ComparisonScreen(PlottingScreen):
         """Read these runs from now on."""
         self.look()
 
-    def on_resize(self, _: events.Resize) -> None:
-        """Columns depend on the width. A screen that is being closed has no widgets."""
-        if self.children:
-            self.show_snapshot(self.reader.latest)
-
     def at_hand(self) -> Summary | None:
         """The run under the cursor."""
         return self.reader.latest.summary(self.query_one(LiveTable).selected or "")
@@ -116,13 +111,13 @@ class ComparisonScreen(PlottingScreen):
         """Ask for overlays that fit the plots."""
         wanted = self.pictures(SUBJECTS, self._places, smoothed=frozenset(SUBJECTS))
         self.reader.want(WantedByScreen(pictures=wanted))
-        self.show_snapshot(self.reader.latest)
+        self.redraw()
 
     def action_open(self) -> None:
         """Open the run under the cursor."""
         run_id = self.query_one(LiveTable).selected
         if run_id is not None:
-            from revconsole.console.screens.run import RunScreen  # only when one is opened
+            from revconsole.console.screens.run import RunScreen  # plots load when first shown
 
             self.app.push_screen(RunScreen(self.reader, run_id))
 
@@ -131,7 +126,7 @@ class ComparisonScreen(PlottingScreen):
         run_id = self.query_one(LiveTable).selected
         if run_id is not None:
             self._ids = [run_id, *(i for i in self._ids if i != run_id)]
-            self.show_snapshot(self.reader.latest)
+            self.redraw()
 
     def action_fill(self) -> None:
         """Maximise the focused pane, or restore it."""

@@ -1,7 +1,7 @@
 """LaunchScreen: the form. Every change is planned by the lab in a thread and judged there, never here."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,10 +16,10 @@ from textual.widgets import Input, Static
 
 from revconsole.console import counting, form, origin
 from revconsole.console.colours import themed
+from revconsole.console.draft import PROFILE, Draft
 from revconsole.console.judge import Judge
 from revconsole.console.messages import Checked, Launched, ModelCounted, Said
 from revconsole.console.one_shot import never_skipped
-from revconsole.console.origin import Judged
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Answer, Ask
 from revconsole.console.screens.newest import Newest
@@ -36,7 +36,7 @@ from revconsole.records.runs.run import Summary
 from revconsole.records.settings import search_path
 from revconsole.records.settings.plan import Plan
 
-PROFILE, LAUNCHER = "profile", "launcher"
+LAUNCHER = "launcher"
 CHECK_SECONDS, COUNT_SECONDS = 0.12, 0.5
 MANY_RUNS = 12
 NO_PROFILE = "no profile found: put one as NAME.toml into ./profiles"
@@ -62,19 +62,10 @@ class LaunchScreen(Newest, Screen[None]):
         if run is not None:
             self._shelf.insert(0, (f"as run {run.name}", origin.RUN))
         known = [name for _, name in self._shelf]
-        self._profile = next((name for name in (origin.RUN, "demo", *known) if name in known), "")
-        self._fields = form.asked()
-        self._typed: dict[str, str] = {}
-        self._kinds: dict[str, set[str]] = {}
-        self._offered: dict[str, tuple[str, ...]] = {}
-        self._planned: Planned | None = None
-        self._number, self._judging = 0, True
-        self._eager: dict[str, str] | None = None  # the form that is to be launched once judged
+        first = next((name for name in (origin.RUN, "demo", *known) if name in known), "")
+        self._draft = Draft(first)
         self._judge = Judge(reader.lab)
         self._timer: Timer | None = None
-        self._counts: dict[str, int] = {}
-        self._judged: dict[str, str] = {}
-        self._counted = self._wrong = self._line = ""
 
     def compose(self) -> ComposeResult:
         """The fields, what they make, the command that would do the same."""
@@ -82,10 +73,9 @@ class LaunchScreen(Newest, Screen[None]):
         with VerticalScroll(id="settings", can_focus=False):
             offered = self._shelf or [(figures.UNKNOWN, "")]
             yield SettingField(PROFILE, "profile", options=offered, hint="where values come from")
-            for field in self._fields:
-                options = [(word, word) for word in field.words]
-                meaning = form.meaning(field, {})
-                yield SettingField(field.key, field.label, options=options, hint=meaning)
+            for field in self._draft.fields:
+                options, hint = self._draft.options(field), form.meaning(field, {})
+                yield SettingField(field.key, field.label, options=options, hint=hint)
             yield SettingField(form.OTHER, "other", hint="more settings: key=value key=[a,b] …")
             hint = "a background process outlives this terminal"
             yield SettingField(LAUNCHER, "trains in", options=form.LAUNCHERS, hint=hint)
@@ -99,10 +89,10 @@ class LaunchScreen(Newest, Screen[None]):
         """Fill in the profile."""
         self.query_one(Title).say("launch")
         if not self._shelf:
-            self._judging, self._wrong = False, NO_PROFILE
-            self._show_outcome(self._wrong, wrong=True)
+            self._draft.refuse(NO_PROFILE)
+            self._show_outcome(NO_PROFILE, wrong=True)
             return
-        self._setting(PROFILE).fill(self._profile)
+        self._setting(PROFILE).fill(self._draft.profile)
         self._setting(PROFILE).seize()
         self._check()
 
@@ -114,32 +104,29 @@ class LaunchScreen(Newest, Screen[None]):
             self._hear(event.key, event.text)
 
     def _hear(self, key: str, text: str) -> None:
-        if key == PROFILE:
-            self._profile = text
-            self._typed.clear()
-            self._offered.clear()
-            self._blank(self._fields)
-        elif key != form.OTHER:
-            self._typed[key] = text
-            self._decide(key, text)
-        self._number += 1
-        self._planned, self._judging = None, True
-        if self._eager != self._texts():
-            self._eager = None
+        unknown = self._draft.change(key, text)
+        for field in unknown:
+            setting = self._setting(field.key)
+            if field.words:
+                setting.offer(self._draft.options(field))
+            setting.fill(form.AS_PROFILE)
+        if unknown and key != PROFILE:
+            self._show_fields()
+        self._draft.forget_unless(self._texts())
         self._after(CHECK_SECONDS, self._check)
 
     @on(Input.Blurred)
     def _left(self) -> None:
         """A field left empty shows what the profile says again."""
-        heard = self._texts() == self._judged
+        heard = self._draft.same_as_judged(self._texts())
         self._show_fields()
         if heard:
-            self._judged = self._texts()
+            self._draft.judged_as(self._texts())
 
     @property
     def pending(self) -> bool:
         """Whether the form is being judged: which fields apply, and whether it can be launched, is not known yet."""
-        return self._judging and self._planned is None
+        return self._draft.pending
 
     def on_unmount(self) -> None:
         """Whatever is still being found out of a model is for nobody."""
@@ -151,16 +138,16 @@ class LaunchScreen(Newest, Screen[None]):
 
     def action_launch(self) -> None:
         """Launch the runs of the form once it is checked; ask first if there are many."""
-        now = self._texts()
-        for key in [] if self._judging else [k for k in now if now[k] != self._judged.get(k)]:
-            self._hear(key, now[key])  # word of it may still be on its way here
-        if self._judging:
-            self._eager = now
+        now, draft = self._texts(), self._draft
+        for key in draft.unheard(now):
+            self._hear(key, now[key])
+        if draft.judging:
+            draft.launch_once_judged(now)
             return
-        if self._planned is None:
+        if draft.planned is None:
             self._refuse("nothing launched")
             return
-        planned, runs = self._planned, len(self._planned.plans)
+        planned, runs = draft.planned, len(draft.planned.plans)
         if runs <= MANY_RUNS:
             self._launch(planned, self._launcher())
             return
@@ -175,22 +162,22 @@ class LaunchScreen(Newest, Screen[None]):
 
     def action_copy(self) -> None:
         """Copy the command."""
-        if self._line:
+        if self._draft.command:
             self.app.copy_to_clipboard(self._command())
             self.post_message(Said("copied the command"))
-        elif self._planned is not None:
+        elif self._draft.planned is not None:
             self.post_message(Said(NO_COMMAND, "warning"))
         else:
             self._refuse("no command")
 
     def action_samples(self) -> None:
         """Show the images that the form would train on."""
-        if self._planned is None:
+        if self._draft.planned is None:
             self._refuse("no samples")
             return
         from revconsole.console.screens.samples import SamplesScreen  # only when asked for
 
-        first, *others = self._planned.plans
+        first, *others = self._draft.planned.plans
         differ = any(plan.data != first.data for plan in others)
         whose = f"of the first of {len(others) + 1} runs" if differ else ""
         self.app.push_screen(SamplesScreen(first, whose))
@@ -198,48 +185,38 @@ class LaunchScreen(Newest, Screen[None]):
     def on_checked(self, event: Checked) -> None:
         """Show what the form makes, or what is wrong, beside the field that it names."""
         event.stop()
-        if event.number != self._number:
+        if event.number != self._draft.number:
             return
-        self._judging, self._wrong = not event.final, ""
+        self._draft.judge(event.result, final=event.final)
         for field in self.query(SettingField):
             field.complain("")
+        self._show_fields()
         if isinstance(event.result, RevconsoleError):
-            self._planned, self._line = None, ""
-            self._show_fields()
             self._show_wrong(event.result)
         else:
-            self._take(event.result)
+            self.query_one(FormOrigin).say(event.result.said)
+            self._show_plans(event.result.planned)
         self._show_command()
-        self._judged = self._texts()
-        if self._eager is not None and event.final:
-            self._eager = None
+        self._draft.judged_as(self._texts())
+        if self._draft.take_awaited():
             self.action_launch()
-
-    def _take(self, judged: Judged) -> None:
-        """Show what the form makes."""
-        self._planned, self._kinds = judged.planned, form.kinds_of(judged.planned)
-        self._line = judged.command
-        self.query_one(FormOrigin).say(judged.said)
-        self._show_fields()
-        self._show_plans(judged.planned)
 
     def on_model_counted(self, event: ModelCounted) -> None:
         """Show the parameters."""
         event.stop()
-        self._counts |= event.counts
-        if event.number == self._number and self._planned is not None:
-            plans = self._planned.plans
+        draft = self._draft
+        draft.add_counts(event.counts)
+        if event.number == draft.number and draft.planned is not None:
             unknown = event.problem and f"parameters unknown: {event.problem}"
-            self._counted = unknown or counting.span(plans, self._counts)
-            self._show_outcome(counting.summary(plans, self._counted, looking=self._judging))
+            self._show_counted(draft.planned, unknown or draft.counted)
 
     def _check(self) -> None:
         try:
-            settings = self._gather()
+            settings = self._draft.settings(self._setting(form.OTHER).text)
         except RevconsoleError as error:
-            self.post_message(Checked(self._number, error))
+            self.post_message(Checked(self._draft.number, error))
         else:
-            self._plan(self._number, self._profile, settings)
+            self._plan(self._draft.number, self._draft.profile, settings)
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="check")
     def _plan(self, number: int, profile: str, settings: Mapping[str, Any]) -> None:
@@ -247,18 +224,17 @@ class LaunchScreen(Newest, Screen[None]):
             run = self._run if profile == origin.RUN else None
             judged = origin.judge(self.reader.lab, profile, run, settings)
             slow = partial(self.post_message, Checked(number, judged, final=False))
-            judged = self._judge.sifted(judged, wanted=lambda: number == self._number, slow=slow)
+            judged = self._judge.sifted(
+                judged, wanted=lambda: number == self._draft.number, slow=slow
+            )
         except RevconsoleError as error:
             self.post_message(Checked(number, error))
         else:
             self.post_message(Checked(number, judged))
 
-    def _count(self, number: int, plans: tuple[Plan, ...]) -> None:
+    def _count(self) -> None:
         """Count in a thread that quitting need not wait for: it may be loading torch."""
-        new = {
-            counting.shape(plan): plan for plan in plans if counting.shape(plan) not in self._counts
-        }
-        work = partial(self._count_all, number, dict(list(new.items())[: counting.MOST_COUNTED]))
+        work = partial(self._count_all, self._draft.number, self._draft.uncounted)
         threading.Thread(target=work, name="counter", daemon=True).start()
 
     def _count_all(self, number: int, plans: Mapping[str, Plan]) -> None:
@@ -298,86 +274,40 @@ class LaunchScreen(Newest, Screen[None]):
     def _launcher(self) -> Launcher:
         return "process" if self._setting(LAUNCHER).text == "process" else "thread"
 
-    def _gather(self) -> dict[str, Any]:
-        other = self._setting(form.OTHER).text
-        return form.settings(self._fields, self._typed, self._kinds, other)
-
-    def _decide(self, key: str, text: str) -> None:
-        """A menu that decides the kind of a section decides at once which fields apply."""
-        field = next(f for f in self._fields if f.key == key)
-        if field.decides and text != form.AS_PROFILE:
-            self._kinds[field.section] = {text}
-            self._blank([f for f in self._fields if f.section == field.section and f is not field])
-            self._show_fields()
-
-    def _blank(self, fields: Iterable[form.FormField]) -> None:
-        """Show nothing where what was shown is of another profile or kind, until what is true is known."""
-        self._planned = None
-        for field in fields:
-            if self._typed.get(field.key, form.AS_PROFILE) != form.AS_PROFILE:
-                continue
-            setting = self._setting(field.key)
-            if field.words:
-                self._offered[field.key] = (figures.UNKNOWN,)
-                self._offer_words(field, setting)
-            setting.fill(form.AS_PROFILE)
-
     def _show_fields(self) -> None:
         """Switch fields on and off; fill those nobody typed in with what the plan says."""
-        for field in self._fields:
-            setting = self._setting(field.key)
-            applies = form.applies(field, self._kinds)
-            setting.explain(form.meaning(field, self._kinds, self._planned))
-            setting.switch(off="" if applies else form.why_not(field, self._kinds))
-            if not applies:  # what is no longer shown is no longer launched
-                self._typed.pop(field.key, None)
-            if applies and self._planned is not None:
-                self._fill(field, setting, self._planned)
-
-    def _fill(self, field: form.FormField, setting: SettingField, planned: Planned) -> None:
-        if field.words:
-            self._offer(field, setting, planned)
-        if self._typed.get(field.key, form.AS_PROFILE) == form.AS_PROFILE:
-            varied = field.words and form.varied(planned, field.key)
-            setting.fill(form.AS_PROFILE if varied else form.shown(planned, field.key))
-
-    def _offer(self, field: form.FormField, setting: SettingField, planned: Planned) -> None:
-        """Where the profile varies a menu's setting, offer to leave it so."""
-        if form.varied(planned, field.key):
-            label = form.shown(planned, field.key).strip("[]")
-            self._offered[field.key] = (f"each: {label}",)
-        elif self._offered.get(field.key) == (figures.UNKNOWN,):
-            del self._offered[field.key]
-        self._offer_words(field, setting)
-
-    def _offer_words(self, field: form.FormField, setting: SettingField) -> None:
-        extra = [(label, form.AS_PROFILE) for label in self._offered.get(field.key, ())]
-        setting.offer([*extra, *((word, word) for word in field.words)])
+        for field in self._draft.fields:
+            setting, shown = self._setting(field.key), self._draft.shown(field)
+            setting.explain(shown.hint)
+            setting.switch(off=shown.off)
+            if shown.options is not None:
+                setting.offer(shown.options)
+            if shown.text is not None:
+                setting.fill(shown.text)
 
     def _refuse(self, instead: str) -> None:
         """Say in the line in red that nothing comes of a key, and why; and go to the field to be corrected."""
-        self._show_outcome(f"{instead}, {self._wrong}" if self._wrong else instead, wrong=True)
+        problem = self._draft.problem
+        self._show_outcome(f"{instead}, {problem}" if problem else instead, wrong=True)
         if wrong := self.query(SettingField).filter(".-wrong"):
             wrong.first(SettingField).seize()
 
     def _show_wrong(self, error: RevconsoleError) -> None:
         self._show_forecast(())
-        key, reason = getattr(error, "key", PROFILE), getattr(error, "reason", str(error))
-        label = form.label(self._fields, key)
-        if label:
-            self._setting(key).complain(reason)
-        else:
-            self._setting(form.OTHER).complain(f"{key}: {reason}")
-        self._wrong = f"{label or key}: {reason}"
-        self._show_outcome(f"not ready, {self._wrong}", wrong=True)
+        key, reason = self._draft.wrong(error)
+        self._setting(key).complain(reason)
+        self._show_outcome(f"not ready, {self._draft.problem}", wrong=True)
 
     def _show_plans(self, planned: Planned) -> None:
-        self._counted = counting.span(planned.plans, self._counts)
-        if not self._counted:
-            self._counted = "counting parameters…"
-            self._after(COUNT_SECONDS, partial(self._count, self._number, planned.plans))
-        self._show_outcome(counting.summary(planned.plans, self._counted, looking=self._judging))
+        counted = self._draft.counted
+        self._show_counted(planned, counted or "counting parameters…")
+        if not counted:
+            self._after(COUNT_SECONDS, self._count)
         self._show_forecast(planned.plans)
+
+    def _show_counted(self, planned: Planned, counted: str) -> None:
+        looking = self._draft.judging
+        self._show_outcome(counting.summary(planned.plans, counted, looking=looking))
 
     def _show_forecast(self, plans: Sequence[Plan]) -> None:
         """What to expect of the reconstruction, of the run that is worst off."""
@@ -392,9 +322,10 @@ class LaunchScreen(Newest, Screen[None]):
         self.query_one("#outcome", Static).update(Text(said, style=style))
 
     def _show_command(self) -> None:
-        none = NO_COMMAND if self._planned is not None else ""
+        none = NO_COMMAND if self._draft.planned is not None else ""
         self.query_one("#command", Static).update(Text(self._command() or none))
 
     def _command(self) -> str:
         """What does the same in a shell; empty if nothing does."""
-        return self._line and self._line + (" --detach" if self._launcher() == "process" else "")
+        line = self._draft.command
+        return line and line + (" --detach" if self._launcher() == "process" else "")

@@ -50,7 +50,7 @@ class PlottingScreen(SteeringScreen):
         if self.maximized is not None:
             self.minimize()
         else:
-            self.app.pop_screen()
+            super().action_back()
 
     def action_horizontal(self) -> None:
         """Switch the horizontal axis between steps and epochs."""

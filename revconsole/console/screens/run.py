@@ -99,9 +99,8 @@ class RunScreen(PlottingScreen):
         self.query_one("#status", Words).show_text(status(run, self.app.theme_variables))
         self.query_one(Facts).show_pairs(pairs(run))
         self.query_one(LogTail).show_lines(run.log)
-        fitted = run.plan.model.architecture == "svm"
         for name in SUBJECTS:
-            absent = NO_LOSS if fitted and name == "loss" else "nothing measured yet"
+            absent = NO_LOSS if run.plan.fitted and name == "loss" else "nothing measured yet"
             self.query_one(f"#{name}", PlotView).show_figure(
                 snapshot.figures.get(name), absent=absent
             )
@@ -111,7 +110,7 @@ class RunScreen(PlottingScreen):
         """Ask for figures that fit the plots."""
         wanted = self.pictures(SUBJECTS, [self.run_id], smoothed=frozenset({"loss"}))
         self.reader.want(WantedByScreen(run_ids=(self.run_id,), pictures=wanted))
-        self.show_snapshot(self.reader.latest)
+        self.redraw()
 
     def action_fill(self) -> None:
         """Maximise the focused pane, or restore it."""
@@ -138,7 +137,7 @@ class RunScreen(PlottingScreen):
             run = self.at_hand()
             self.query_one(Title).say("FROZEN: space goes on", run.name if run else "", self.run_id)
         else:
-            self.show_snapshot(self.reader.latest)
+            self.redraw()
 
     def action_copy(self) -> None:
         """Copy the run's id."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from rich.text import Text
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Input
@@ -57,7 +57,6 @@ class RunsScreen(SteeringScreen):
         self._marked: list[str] = []
         self._words = ""
         self._order = 0
-        self._width = 0
 
     def compose(self) -> ComposeResult:
         """Title, table, what to do if there is none, filter, keys."""
@@ -76,25 +75,18 @@ class RunsScreen(SteeringScreen):
     def on_mount(self) -> None:
         """Focus the table."""
         self.add_class("-empty")
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._redraw())
+        self.app.theme_changed_signal.subscribe(self, lambda _: self.redraw())
 
     def on_screen_resume(self) -> None:
         """Only rows are needed here."""
         self.reader.want(WantedByScreen())
-        self._redraw()
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Show the columns that fit. A screen that is being closed has no widgets."""
-        if not self.children:
-            return
-        self._width = event.size.width
-        self._redraw()
+        self.redraw()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring the table up to date."""
         chosen = self._chosen(snapshot)
         self._say(snapshot, len(chosen))
-        if not self._width:
+        if not self.size.width:
             return
         runs = chosen[:MOST_SHOWN]
         self._show_rows(runs, max((len(run.name) for run in snapshot.summaries), default=0))
@@ -131,16 +123,16 @@ class RunsScreen(SteeringScreen):
         elif len(self._marked) < MOST_COMPARED:
             self._marked.append(run.id)
         else:
-            self.post_message(Said(f"at most {MOST_COMPARED} runs are compared at once", "warning"))
+            self.refuse(f"at most {MOST_COMPARED} runs are compared at once")
         self.query_one(LiveTable).action_cursor_down()
-        self._redraw()
+        self.redraw()
 
     def action_compare(self) -> None:
         """Compare the marked runs; the first marked is the baseline."""
         existing = {run.id for run in self.reader.latest.summaries}
         chosen = [run_id for run_id in self._marked if run_id in existing]
         if len(chosen) < 2:
-            self.post_message(Said("mark two or more runs with space, then press c", "warning"))
+            self.refuse("mark two or more runs with space, then press c")
             return
         from revconsole.console.screens.comparison import ComparisonScreen  # as above
 
@@ -153,7 +145,7 @@ class RunsScreen(SteeringScreen):
     def action_order(self) -> None:
         """Change the sort order."""
         self._order = (self._order + 1) % len(ORDERS)
-        self._redraw()
+        self.redraw()
 
     def action_copy(self) -> None:
         """Copy the run's id."""
@@ -169,7 +161,7 @@ class RunsScreen(SteeringScreen):
             self._close_filter()
         else:
             self._marked.clear()
-        self._redraw()
+        self.redraw()
 
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:
@@ -182,7 +174,7 @@ class RunsScreen(SteeringScreen):
     @on(Input.Changed, "#filter")
     def _filtered(self, event: Input.Changed) -> None:
         self._words = event.value
-        self._redraw()
+        self.redraw()
 
     @on(Input.Submitted, "#filter")
     def _close_filter(self) -> None:
@@ -192,8 +184,8 @@ class RunsScreen(SteeringScreen):
 
     def _show_rows(self, runs: list[Summary], longest: int) -> None:
         """Columns that fit, and names that can be told apart in theirs. longest: of all names, shown or not."""
-        fields, variables = rows.fitting(self._width, longest), self.app.theme_variables
-        columns = rows.columns(fields, self._width)
+        fields, variables = rows.fitting(self.size.width, longest), self.app.theme_variables
+        columns = rows.columns(fields, self.size.width)
         room = next((column.width for column in columns if column.key == "name"), 1)
         names = told_apart([one_line(run.name) for run in runs], room)
         marked = set(self._marked)
@@ -203,9 +195,6 @@ class RunsScreen(SteeringScreen):
             (r.id, rows.cells(fields, r, name, variables, marked=r.id in marked))
             for r, name in zip(runs, names, strict=True)
         ])  # fmt: skip
-
-    def _redraw(self) -> None:
-        self.show_snapshot(self.reader.latest)
 
     def at_hand(self) -> Summary | None:
         """The run under the cursor."""

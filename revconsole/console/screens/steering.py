@@ -7,9 +7,8 @@ from typing import Any
 from textual.screen import Screen
 
 from revconsole.console import steer
-from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
-from revconsole.console.screens.newest import Newest
+from revconsole.console.screens.live import LiveScreen
 from revconsole.records.runs.run import Summary
 
 OF_A_RUN = frozenset({
@@ -18,13 +17,8 @@ OF_A_RUN = frozenset({
 """Actions that need a run at hand."""
 
 
-class SteeringScreen(Newest, Screen[None]):
+class SteeringScreen(LiveScreen):
     """An abstract screen with one run at hand: its only one, or the one under the cursor."""
-
-    def __init__(self, reader: Reader) -> None:
-        super().__init__()
-        self.reader = reader
-        self._useless: frozenset[str] = frozenset()
 
     @abstractmethod
     def at_hand(self) -> Summary | None:
@@ -41,13 +35,6 @@ class SteeringScreen(Newest, Screen[None]):
         found |= {"resume"} if run.state == "finished" else set()
         found -= {"resume"} if run.state == "stalled" else set()  # it may be of a host that is gone
         return frozenset(found)
-
-    def show_keys(self) -> None:
-        """Bring the line of keys up to date, if what they could do has changed."""
-        useless = self.useless()
-        if useless != self._useless:
-            self._useless = useless
-            self.refresh_bindings()
 
     def action_stop(self) -> None:
         """Stop the run after its current step."""
@@ -78,6 +65,6 @@ class SteeringScreen(Newest, Screen[None]):
     def _steer(self, verb: Callable[[Screen[Any], Reader, Summary], None]) -> None:
         run = self.at_hand()
         if run is None:
-            self.post_message(Said("no run is here yet: try again in a moment", "warning"))
+            self.refuse("no run is here yet: try again in a moment")
         else:
             verb(self, self.reader, run)

@@ -3,15 +3,13 @@
 from typing import ClassVar
 
 from rich.text import Text
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import DataTable
 
 from revconsole.console import study_rows
-from revconsole.console.reader import Reader
-from revconsole.console.screens.newest import Newest
+from revconsole.console.screens.live import LiveScreen
 from revconsole.console.snapshot import Snapshot, WantedByScreen
 from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.live_table import LiveTable
@@ -23,16 +21,12 @@ from revconsole.records.printable import one_line
 NOTHING = "No study found.\nPut one as NAME.toml with a table [study] into ./profiles/studies"
 
 
-class StudiesScreen(Newest, Screen[None]):
+class StudiesScreen(LiveScreen):
     """A list; enter opens a study."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="studies.back"),
     ]
-
-    def __init__(self, reader: Reader) -> None:
-        super().__init__()
-        self.reader = reader
 
     def compose(self) -> ComposeResult:
         """Title, list, what the study at hand asks, keys."""
@@ -49,12 +43,7 @@ class StudiesScreen(Newest, Screen[None]):
     def on_screen_resume(self) -> None:
         """Read studies from now on."""
         self.reader.want(WantedByScreen(studies=True))
-        self.show_snapshot(self.reader.latest)
-
-    def on_resize(self, _: events.Resize) -> None:
-        """Columns depend on the width. A screen that is being closed has no widgets."""
-        if self.children:
-            self.show_snapshot(self.reader.latest)
+        self.redraw()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring the list up to date."""
@@ -71,7 +60,7 @@ class StudiesScreen(Newest, Screen[None]):
 
     def action_back(self) -> None:
         """Go back to the runs."""
-        self.app.pop_screen()
+        super().action_back()
 
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:

@@ -7,11 +7,10 @@ from functools import partial
 from typing import Any, ClassVar
 
 from rich.text import Text
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import Screen
 from textual.widgets import DataTable, Input, Static
 
 from revconsole.console import steer, study_rows
@@ -20,7 +19,7 @@ from revconsole.console.judge import Judge
 from revconsole.console.messages import Estimating, Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Answer, Ask
-from revconsole.console.screens.newest import Newest
+from revconsole.console.screens.live import LiveScreen
 from revconsole.console.snapshot import Snapshot, WantedByScreen
 from revconsole.console.widgets.keys import KeyBar
 from revconsole.console.widgets.live_table import LiveTable
@@ -48,7 +47,7 @@ WHAT_STOPS = "Those that wait leave the queue; the one that trains ends after it
 MOST_COMPARED = 8
 
 
-class StudyScreen(Newest, Screen[None]):
+class StudyScreen(LiveScreen):
     """What the study says of itself, the table of its runs, what is left to do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -64,13 +63,11 @@ class StudyScreen(Newest, Screen[None]):
     ]
 
     def __init__(self, reader: Reader, path: str) -> None:
-        super().__init__()
-        self.reader = reader
+        super().__init__(reader)
         self._path, self._form = path, 0
         self._settings: dict[str, Any] = {}
         self._measurer: Measurer | None = None
         self._measuring = ""
-        self._useless: frozenset[str] = frozenset()
 
     def compose(self) -> ComposeResult:
         """Title, facts, table, what is left, the run at hand, settings, keys."""
@@ -93,11 +90,6 @@ class StudyScreen(Newest, Screen[None]):
     def on_screen_resume(self) -> None:
         """Read this study from now on."""
         self._look()
-
-    def on_resize(self, _: events.Resize) -> None:
-        """Columns depend on the width. A screen that is being closed has no widgets."""
-        if self.children:
-            self.show_snapshot(self.reader.latest)
 
     def on_unmount(self) -> None:
         """Nobody waits for what is being measured."""
@@ -124,9 +116,7 @@ class StudyScreen(Newest, Screen[None]):
             table.move_cursor(column=len(columns) - len(view.seeds))
         self._show_left(view)
         self._show_at_hand()
-        if (useless := self.useless()) != self._useless:
-            self._useless = useless
-            self.refresh_bindings()
+        self.show_keys()
 
     def useless(self) -> frozenset[str]:
         """What would do nothing: to stop where nothing trains or waits, to run where all is done or on its way."""
@@ -144,14 +134,14 @@ class StudyScreen(Newest, Screen[None]):
         if not event.arm:
             self._measurer = None
         self.reader.wake()
-        self.show_snapshot(self.reader.latest)
+        self.redraw()
 
     def action_back(self) -> None:
         """Leave the settings first, then the screen; runs continue."""
         if self.query_one(Prompt).display:
             self._close_settings()
         else:
-            self.app.pop_screen()
+            super().action_back()
 
     def action_form(self) -> None:
         """Show the quick form, if there is one, what was launched with whatever settings, the full form again."""
@@ -168,11 +158,11 @@ class StudyScreen(Newest, Screen[None]):
         try:
             left = to_launch(view.standing)
         except RevconsoleError:
-            self._say("nothing of this study has been launched; t shows its full form")
+            self.refuse("nothing of this study has been launched; t shows its full form")
             return
         if not left:
             done = "trains or waits already" if _going(view) else "is done"
-            self._say(f"every run of the {FORMS[self._form]} {done}")
+            self.refuse(f"every run of the {FORMS[self._form]} {done}")
             return
         busy = sum(not s.ended and s.state != "queued" for s in self.reader.latest.summaries)
         also = f" Training now, of whatever: {busy}." if busy else ""
@@ -188,7 +178,7 @@ class StudyScreen(Newest, Screen[None]):
         view = self._view(self.reader.latest)
         going = _going(view) if view else []
         if view is None or not going:
-            self._say("no run of this form trains or waits")
+            self.refuse("no run of this form trains or waits")
             return
         runs = "the run" if len(going) == 1 else f"the {len(going)} runs"
         question = f"Stop {runs} of {view.name} that train or wait?"
@@ -208,7 +198,7 @@ class StudyScreen(Newest, Screen[None]):
         self._measurer, self._measuring = Measurer(), "…"
         work = (self._measurer, view.standing, self.post_message)
         threading.Thread(target=self._measure, args=work, name="measurer", daemon=True).start()
-        self.show_snapshot(self.reader.latest)
+        self.redraw()
 
     def action_settings(self) -> None:
         """Change settings of all runs, as on the command line."""
@@ -218,7 +208,7 @@ class StudyScreen(Newest, Screen[None]):
         """Open the run under the cursor."""
         each = self._at_hand()[1]
         if each is None or each.summary is None:
-            self._say("choose a run that was begun, in a column of a seed")
+            self.refuse("choose a run that was begun, in a column of a seed")
             return
         from revconsole.console.screens.run import RunScreen  # plots load when first shown
 
@@ -235,7 +225,7 @@ class StudyScreen(Newest, Screen[None]):
         found = [arm.by_seed[seed].summary for arm in ordered if seed in arm.by_seed]
         ids = [s.id for s in found if s is not None][:MOST_COMPARED]
         if len(ids) < 2:
-            self._say(f"fewer than two arms have a run of seed {seed}")
+            self.refuse(f"fewer than two arms have a run of seed {seed}")
             return
         from revconsole.console.screens.comparison import ComparisonScreen  # as above
 
@@ -264,7 +254,7 @@ class StudyScreen(Newest, Screen[None]):
         try:
             self._settings = parse_assignments(shlex.split(event.value))
         except (RevconsoleError, ValueError) as error:
-            self._say(str(error))
+            self.refuse(str(error))
             return
         self._close_settings()
         self._look()
@@ -283,7 +273,7 @@ class StudyScreen(Newest, Screen[None]):
 
     def _look(self) -> None:
         self.reader.want(WantedByScreen(study=self._asked()))
-        self.show_snapshot(self.reader.latest)
+        self.redraw()
 
     def _asked(self) -> AskedStudy:
         return AskedStudy(
@@ -378,9 +368,6 @@ class StudyScreen(Newest, Screen[None]):
         arm, each = self._at_hand()
         words = self.query_one("#at-hand", Words)
         words.show_text(study_rows.run_line(arm, each, self.app.theme_variables))
-
-    def _say(self, sentence: str) -> None:
-        self.app.post_message(Said(sentence, "warning"))
 
 
 def _going(view: View) -> list[Any]:

@@ -135,9 +135,8 @@ def _idle(key: str, idle: Sequence[str]) -> bool:
 def idle_settings(plan: Plan) -> list[str]:
     """Keys and sections without a meaning beside the plan's other settings."""
     model, data, train = plan.model, plan.data, plan.train
-    fitted = model.architecture == "svm"
     conditions: Mapping[tuple[str, ...], bool] = {
-        ("train", "optimizer", "schedule", "objective"): fitted,
+        ("train", "optimizer", "schedule", "objective"): plan.fitted,
         ("scheme", "backward"): model.architecture in WITHOUT_BLOCKS,
         ("train.epochs",): train.steps is not None,
         ("train.budget_mib",): plan.backward != "auto",

@@ -20,4 +20,4 @@ def _answer(run: Summary) -> str:
     """What two runs have in common only if they are copies."""
     if run.weights_sha256:
         return run.weights_sha256
-    return "fitted" if run.plan.model.architecture == "svm" else run.id
+    return "fitted" if run.plan.fitted else run.id

@@ -86,7 +86,7 @@ def paragraph(results: Results) -> str:
 
 
 def _trains(run: Run) -> bool:
-    return run.plan.model.architecture != "svm"
+    return not run.plan.fitted
 
 
 def _has_blocks(run: Run) -> bool:

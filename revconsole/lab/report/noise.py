@@ -12,7 +12,7 @@ UPDATE = "before each update, "
 
 def sentence(runs: Alike) -> str:
     """How the training's curves were measured, and what of it the validation has not."""
-    networks = runs.only(lambda run: run.plan.model.architecture != "svm")
+    networks = runs.only(lambda run: not run.plan.fitted)
     if not networks:
         return ""
     return (

@@ -72,7 +72,7 @@ def _about_runs(results: Results) -> Iterator[str]:
     runs = Alike.of(results)
     if len(runs.each(lambda run: run.summary.fingerprint)) > 1:
         yield "The arms did not train on the same images and split: see the fingerprints."
-    networks = runs.only(lambda run: run.plan.model.architecture != "svm")
+    networks = runs.only(lambda run: not run.plan.fitted)
     if len(networks.each(lambda run: run.plan.epochs)) > 1:
         yield "The arms have different numbers of epochs."
     if early := runs.only(_ended_early):

@@ -98,10 +98,8 @@ class ColumnCacheWriter:
         self._crc = zlib.crc32(line, self._crc)
         event, newest = record.event, self._stretches[-1]
         if isinstance(event, Measured | EpochFinished):
-            if record.elapsed is None or event.step < 0:
-                raise ValueError(
-                    "a block cannot hold an event without elapsed time or with a negative step"
-                )
+            if event.step < 0:
+                raise ValueError("a block cannot hold an event with a negative step")
             newest.block.add(event, round(record.elapsed, 6))
         elif isinstance(event, ORDERED) and not newest.block.empty:
             self._stretches.append(Stretch([line]))

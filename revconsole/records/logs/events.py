@@ -217,14 +217,13 @@ NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 class LoggedEvent:
     """An event with its position in the log of one attempt and its time.
 
-    time: seconds since 1970, by the wall clock. elapsed: seconds since the attempt began, by a monotonic clock; None
-    in logs written before it was recorded.
+    time: seconds since 1970, by the wall clock. elapsed: seconds since the attempt began, by a monotonic clock.
     """
 
     seq: int
     time: float
     event: Event
-    elapsed: float | None = None
+    elapsed: float
 
 
 class DamagedLine(ValueError):  # noqa: N818  the name says what happened
@@ -234,9 +233,11 @@ class DamagedLine(ValueError):  # noqa: N818  the name says what happened
 def encode(record: LoggedEvent) -> bytes:
     """The line of a record, with its newline."""
     event = record.event
-    body: dict[str, Any] = {"seq": record.seq, "time": round(record.time, 6)}
-    if record.elapsed is not None:
-        body["elapsed"] = round(record.elapsed, 6)
+    body: dict[str, Any] = {
+        "seq": record.seq,
+        "time": round(record.time, 6),
+        "elapsed": round(record.elapsed, 6),
+    }
     body["kind"] = event.kind
     body |= {f.name: _plain(getattr(event, f.name)) for f in fields(event)}
     text = json.dumps(body, separators=(",", ":"), allow_nan=False).encode()[:-1]
@@ -251,13 +252,9 @@ def decode(line: bytes) -> LoggedEvent:
     try:
         body = json.loads(text + b"}")
         cls = KINDS[body.pop("kind")]
-        seq, time, elapsed = (
-            int(body.pop("seq")),
-            float(body.pop("time")),
-            body.pop("elapsed", None),
-        )
+        seq, time, elapsed = int(body.pop("seq")), body.pop("time"), body.pop("elapsed")
         event = cls(**{k: _restored(v, k) for k, v in body.items()})
-        return LoggedEvent(seq=seq, time=time, event=event, elapsed=elapsed)
+        return LoggedEvent(seq=seq, time=float(time), event=event, elapsed=float(elapsed))
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedLine(f"not an event: {error}") from None
 

@@ -38,8 +38,10 @@ class Taker(Protocol):
 
 
 class Reading:
-    """The position of a reader in the log of one attempt. damaged: number of bad lines. doubtful: number of lines at
-    the end of the log whose checksum fails and that may be incomplete writes.
+    """One reader's position in the log of one attempt.
+
+    damaged: number of bad lines. doubtful: number of lines at the end of the log whose checksum fails and that may be
+    incomplete writes.
     """
 
     def __init__(self, folder: Path, taker: Taker) -> None:

@@ -18,13 +18,10 @@ from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs.attempt import write_json
 from revconsole.records.settings import changes
-from revconsole.records.settings.complaints import RETIRED
 from revconsole.records.settings.plan import Plan
 
 FILE = "plan.json"
 FORMAT = 2
-WITHOUT_SUMS = 1
-"""Number of the format without checksums."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +47,7 @@ def read_header(folder: Path, *, with_changes: bool = True) -> Header:
     try:
         body = json.loads(bounded.read(folder / FILE, RECORD_BYTES))
         changed = _changed(body)
-        plan = Plan.model_validate_json(json.dumps(_without_retired(body["plan"])))
+        plan = Plan.model_validate_json(json.dumps(body["plan"]))
         for change in attempts.changes(folder) if with_changes else ():
             plan = changes.changed(plan, change)
         created = float(body["created"])
@@ -68,18 +65,6 @@ def read_header(folder: Path, *, with_changes: bool = True) -> Header:
     if why:
         return _damaged(folder, now, why)
     return Header(id=folder.name, created=created, plan=plan, stamp=now)
-
-
-def _without_retired(plan: Any) -> Any:
-    """A plan as it was written, without settings that no longer exist."""
-    if not isinstance(plan, dict):
-        return plan
-    known = dict(plan)
-    for section, names in RETIRED.items():
-        inner = known.get(section)
-        if isinstance(inner, dict):
-            known[section] = {name: value for name, value in inner.items() if name not in names}
-    return known
 
 
 def write_header(folder: Path, run_id: str, created: float, plan: Plan) -> None:
@@ -116,8 +101,6 @@ def _damaged(folder: Path, now: tuple[int, ...], why: str) -> Header:
 def _changed(body: dict[str, Any]) -> list[str]:
     """Names of the parts that differ from what was written; empty if none does."""
     content = {key: value for key, value in body.items() if key not in {"sha256", "parts"}}
-    if "sha256" not in body and content["format"] == WITHOUT_SUMS:
-        return []
     if content["format"] == FORMAT and body.get("sha256") == _sum(content):
         return []
     before, now = body.get("parts", {}), _sums(content)

@@ -60,7 +60,6 @@ class RunningSummary:
         self.ending: Finished | Failed | HandedOver | None = None
         self.paused = False
         self._times, self._before = Times(), 0.0
-        self._first: float | None = None
         self._best: EpochFinished | None = None
 
     @property
@@ -75,12 +74,12 @@ class RunningSummary:
 
     def begin_attempt(self) -> None:
         """Announce that the next record belongs to a newer attempt."""
-        self._before, self._first, self._times = self.seconds, None, Times()
+        self._before, self._times = self.seconds, Times()
         self.started, self.ending, self.paused = False, None, False
 
     def add(self, record: LoggedEvent) -> None:
         """Process one record. Records must come in the order written."""
-        now = self._elapsed(record)
+        now = record.elapsed
         self._times.pass_to(now)
         match record.event:
             case Started() as event:
@@ -200,13 +199,6 @@ class RunningSummary:
             return best
         higher = best is None or score(new.values[metric]) > score(best.values[metric])
         return new if higher else best
-
-    def _elapsed(self, record: LoggedEvent) -> float:
-        """Seconds from the beginning of the attempt to a record; by the wall clock only for old logs."""
-        if record.elapsed is not None:
-            return record.elapsed
-        self._first = record.time if self._first is None else self._first
-        return max(0.0, record.time - self._first)
 
     def _take(self, values: Mapping[str, float]) -> None:
         self.latest |= values

@@ -26,7 +26,7 @@ HUNDREDTHS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Identity of a process, which distinguishes it from every other that ever ran."""
+    """One process, distinguished from every other that ever ran."""
 
     host: str
     boot: str

@@ -30,8 +30,6 @@ BOUNDS = {
     "less_than": ("lt", "less than"),
     "less_than_equal": ("le", "at most"),
 }
-RETIRED = {"train": ("overlap",)}
-"""Removed settings by section that never changed a result; plans of old runs are read without them."""
 
 
 def every(error: ValidationError, table: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -258,8 +258,6 @@ def _no_section(section: str, value: Any) -> str:
 
 
 def _unknown(name: str, known: Sequence[str], section: str = "") -> str:
-    if name in complaints.RETIRED.get(section, ()):
-        return "is no setting any more, and no result depended on it; leave it out"
     usual = USUAL_NAMES.get(name.lower(), "")
     if usual and usual.startswith(section):
         return f"unknown key; did you mean {usual}?"

@@ -1,7 +1,6 @@
 """Rules between the settings of an architecture, the image and the scheme."""
 
 import re
-from typing import TYPE_CHECKING
 
 from revconsole.records.sections import Section
 from revconsole.records.sections.model import (
@@ -19,9 +18,7 @@ from revconsole.records.sections.model import (
 )
 from revconsole.records.sections.rule import Rule
 from revconsole.records.sections.scheme import ResidualSection
-
-if TYPE_CHECKING:
-    from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.plan_settings import PlanSettings
 
 RUN = "run:"
 FUNCTION = re.compile(r"[\w.]+:\w+")
@@ -29,7 +26,7 @@ POWERS = frozenset({2, 4, 8, 16, 32, 64, 128, 256})
 """Patch sides that repeated halving can produce."""
 
 
-def check_model(plan: "Plan") -> None:
+def check_model(plan: PlanSettings) -> None:
     """Raise Rule for the first violated rule about the model."""
     model, size = plan.model, plan.image_size
     _check_start(model)
@@ -141,9 +138,9 @@ def _check_conformer(model: Conformer, size: int) -> None:
         raise Rule("model.channels", f"channels is a multiple of 4, and {model.channels} is not")
 
 
-def _check_fitted(plan: "Plan") -> None:
+def _check_fitted(plan: PlanSettings) -> None:
     """Refuse settings that need step-by-step training, beside a fitted model."""
-    if not isinstance(plan.model, Svm):
+    if not plan.fitted:
         return
     train = plan.train
     if plan.data.augmentations:
@@ -167,7 +164,7 @@ def _check_function(source: str | None) -> None:
         )
 
 
-def _require_plain(plan: "Plan", because: str) -> None:
+def _require_plain(plan: PlanSettings, because: str) -> None:
     """Refuse every scheme but the plain network, and every backward that would wire it."""
     plain = isinstance(plan.scheme, ResidualSection)
     if plain and plan.backward == "stored":
@@ -178,7 +175,7 @@ def _require_plain(plan: "Plan", because: str) -> None:
     )
 
 
-def _require_one_branch(plan: "Plan") -> None:
+def _require_one_branch(plan: PlanSettings) -> None:
     if plan.scheme.of_two:
         raise Rule(
             "scheme.name",
@@ -186,7 +183,7 @@ def _require_one_branch(plan: "Plan") -> None:
         )
 
 
-def _check_views(plan: "Plan") -> None:
+def _check_views(plan: PlanSettings) -> None:
     if plan.data.views > 1 and isinstance(plan.model, Conformer | Mlp | Python):
         raise Rule(
             "data.views",
@@ -195,7 +192,7 @@ def _check_views(plan: "Plan") -> None:
         )
 
 
-def _check_joined(plan: "Plan") -> None:
+def _check_joined(plan: PlanSettings) -> None:
     """Refuse concatenated streams where the norm and head after the stack cannot take them."""
     model, scheme = plan.model, plan.scheme
     pooled = isinstance(model, Vit) and model.pool == "sequence"

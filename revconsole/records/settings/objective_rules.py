@@ -1,17 +1,14 @@
 """Rules between an objective without labels and the model, the image and the training."""
 
 import math
-from typing import TYPE_CHECKING
 
 from revconsole.records.sections.model import Vit
 from revconsole.records.sections.objective import ClassificationSection, Dino, Mae
 from revconsole.records.sections.rule import Rule
-
-if TYPE_CHECKING:
-    from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.plan_settings import PlanSettings
 
 
-def check_objective(plan: "Plan") -> None:
+def check_objective(plan: PlanSettings) -> None:
     """Raise Rule for the first setting that the objective does not allow."""
     if isinstance(plan.objective, ClassificationSection):
         return
@@ -28,7 +25,7 @@ def masked(patches: int, ratio: float) -> int:
     return min(max(patches - int(patches * (1 - ratio)), 1), patches - 1)
 
 
-def local_size(plan: "Plan", dino: Dino) -> int:
+def local_size(plan: PlanSettings, dino: Dino) -> int:
     """Side of a small crop in pixels: as set, or the multiple of a patch nearest to half the image."""
     if dino.local_size is not None:
         return dino.local_size
@@ -36,7 +33,7 @@ def local_size(plan: "Plan", dino: Dino) -> int:
     return max(1, round(plan.image_size / (2 * patch))) * int(patch)
 
 
-def _encoder(plan: "Plan") -> Vit:
+def _encoder(plan: PlanSettings) -> Vit:
     """The model, checked to be one that can be pre-trained. Raises Rule."""
     model, name = plan.model, plan.objective.name
     if not isinstance(model, Vit):
@@ -58,7 +55,7 @@ def _encoder(plan: "Plan") -> Vit:
     return model
 
 
-def _check_mae(plan: "Plan", model: Vit, mae: Mae) -> None:
+def _check_mae(plan: PlanSettings, model: Vit, mae: Mae) -> None:
     patches = (plan.image_size // model.patch) ** 2
     if model.stem != "linear":
         raise Rule(
@@ -88,7 +85,7 @@ def _check_mae(plan: "Plan", model: Vit, mae: Mae) -> None:
         )
 
 
-def _check_dino(plan: "Plan", model: Vit, dino: Dino) -> None:
+def _check_dino(plan: PlanSettings, model: Vit, dino: Dino) -> None:
     side = local_size(plan, dino)
     if plan.train.average is not None:
         raise Rule(

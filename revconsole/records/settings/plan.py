@@ -6,36 +6,22 @@ All defaults are resolved and all rules between settings are checked, so every p
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from revconsole.records.datasets import catalogue, sources
-from revconsole.records.datasets.facts import DatasetFacts
 from revconsole.records.sections import (
     KINDS,
-    Backward,
-    Data,
-    Model,
-    Objective,
-    Optimizer,
-    Schedule,
-    Scheme,
-    Section,
-    Train,
 )
-from revconsole.records.sections.model import Svm, Vit
-from revconsole.records.sections.objective import ClassificationSection
-from revconsole.records.sections.optimizer import AdamW, Sgd
+from revconsole.records.sections.optimizer import Sgd
 from revconsole.records.sections.rule import Rule
-from revconsole.records.sections.schedule import Cosine, OneCycle
-from revconsole.records.sections.scheme import ResidualSection
+from revconsole.records.sections.schedule import OneCycle
 from revconsole.records.settings.data_rules import check_data
 from revconsole.records.settings.model_rules import check_model
 from revconsole.records.settings.objective_rules import check_objective
+from revconsole.records.settings.plan_settings import PlanSettings
 
 LABELS = frozenset(
     {"name", "profile", "study", "arm", "quick", "data_fingerprint", "folder_images"}
@@ -58,104 +44,18 @@ NOT_OF_THE_PAST = {
 checkpoints.
 """
 
-LATER = frozenset({"objective"})
-"""Sections with kinds that early plans lacked; at their default, they do not enter the digest."""
 
-FIRST_DEFAULTS = {("scheme", "bdia"): {"grid_bits": None}}
-"""Original defaults of settings whose default has changed. A digest still treats these as the defaults, so it does
-not depend on the version that made the run.
-"""
-
-
-class Plan(Section):
-    """One run: what to train on which data, from which seed."""
-
-    name: str = Field(min_length=1, max_length=120)
-    """Name of the run; not unique."""
-    profile: str = Field(default="", max_length=120)
-    """Profile that the run was made from."""
-    study: str = Field(default="", max_length=120)
-    """Study that the run belongs to."""
-    arm: str = Field(default="", max_length=120)
-    """Arm of the study; its runs differ only in the seed."""
-    quick: bool = False
-    """Whether the run belongs to the study's short form, whose results differ from the full form's."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of every random draw except the split."""
-    backward: Backward = "stored"
-    """Where the backward pass gets its activations: kept, recomputed, reconstructed."""
-    model: Model = Vit()
-    scheme: Scheme = ResidualSection()
-    data: Data = Data()
-    train: Train = Train()
-    optimizer: Optimizer = AdamW()
-    schedule: Schedule = Cosine()
-    objective: Objective = ClassificationSection()
-    lengthened: list[int] | None = None
-    """Earlier lengths of a run that `resume` lengthened, in steps if the run counts steps, else in epochs."""
-    data_fingerprint: str | None = None
-    """SHA-256 of the images, labels and split; filled in when the run first starts."""
-    folder_images: int | None = Field(default=None, ge=1)
-    """Images per epoch of a folder, counted when a run with a length in steps was planned."""
-
-    @property
-    def facts(self) -> DatasetFacts:
-        """Facts of the dataset (classes, channels, original size).
-
-        Raises DataUnavailable if the classes come from a folder that is missing.
-        """
-        return sources.facts_of(self.data)
-
-    @property
-    def image_size(self) -> int:
-        """Side of the square images the model sees, in pixels."""
-        return sources.image_size(self.data)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimiser steps per epoch, without held-out images; 0 for a folder whose images have not been counted."""
-        if self.folder_images is not None:
-            return math.ceil(self.folder_images / self.train.batch)
-        images = min(self.data.train_limit or self.shipped_images, self.shipped_images)
-        return math.ceil((images - self.data.held_out(images)) / self.train.batch)
-
-    @property
-    def epochs(self) -> int:
-        """Number of epochs that the run begins; a support vector machine is fitted in one."""
-        if isinstance(self.model, Svm):
-            return 1
-        if self.train.steps is None:
-            return self.train.epochs
-        return math.ceil(self.train.steps / max(1, self.steps_per_epoch))
-
-    @property
-    def shipped(self) -> DatasetFacts:
-        """Facts of the dataset, or of the source of patches, as shipped; a folder has 0 images, because no file is
-        read.
-        """
-        return catalogue.dataset(self.data.source or self.data.dataset)
-
-    @property
-    def shipped_images(self) -> int:
-        """Training images of the dataset as shipped; 0 for a folder."""
-        return self.shipped.train_images
+class Plan(PlanSettings):
+    """One run: settings that fit together."""
 
     def digest(self) -> str:
         """A hash of everything that decides the result: plans with equal digests train alike on any device.
 
-        Settings at their defaults are left out, so that a setting added by a later version changes no digest. A
-        default that a later version changes does not change it either; see `FIRST_DEFAULTS`.
+        What is at its default is left out: a setting that a later version adds changes no digest.
         """
         content = self._without(WHERE).model_dump(exclude=set(LABELS), exclude_defaults=True)
         for section, (tag, _) in KINDS.items():
-            inner = getattr(self, section)
-            kind = getattr(inner, tag)
-            if section in content or section not in LATER:
-                content.setdefault(section, {})[tag] = kind
-            for name, first in FIRST_DEFAULTS.get((section, kind), {}).items():
-                content[section].pop(name, None)
-                if getattr(inner, name) != first:
-                    content[section][name] = getattr(inner, name)
+            content.setdefault(section, {})[tag] = getattr(getattr(self, section), tag)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def past_digest(self) -> str:

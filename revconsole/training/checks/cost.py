@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from revconsole.errors import RevconsoleError
 from revconsole.records.logs.events import Scalar
-from revconsole.records.sections.model import Python, Svm
+from revconsole.records.sections.model import Python
 from revconsole.records.settings.plan import Plan
 from revconsole.training.machine.flops import KNOWN, FlopCounter
 from revconsole.training.setup.build import without_memory
@@ -84,7 +84,7 @@ def cost(plan: Plan) -> Mapping[str, Scalar]:
 
     All are None for a fitted model, which depends on the images. Raises as `build_model` does.
     """
-    if isinstance(plan.model, Svm):
+    if plan.fitted:
         return dict.fromkeys(COUNTED) | {"multiply_adds_note": FITTED}
     model = without_memory(_plain(plan))
     return weights_of(model) | operations_of(plan, model)
@@ -104,7 +104,7 @@ def operations_of(plan: Plan, model: nn.Module) -> dict[str, Scalar]:
 
     model: the plan's; only a user's own model is run, others are rebuilt without weights.
     """
-    if isinstance(plan.model, Svm):
+    if plan.fitted:
         return {"multiply_adds_per_image": None, "multiply_adds_note": FITTED}
     try:
         operation_count = _counted(plan, model)

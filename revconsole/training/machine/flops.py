@@ -49,12 +49,12 @@ class FlopCounter(FlopCounterMode):
 
 
 class _NoModules:
-    """Replaces torch's ModuleTracker: every operation is counted under the whole model, without hooks."""
+    """Stands in for torch's ModuleTracker: everything is computed by the whole."""
 
     parents = frozenset({"Global"})
 
     def __enter__(self) -> None:
-        """Set no hooks on modules."""
+        """Set no hooks."""
 
     def __exit__(self, *_: object) -> None:
-        """Do nothing, because no hooks were set."""
+        """Remove none."""

@@ -16,7 +16,6 @@ from pydantic import ValidationError
 
 from revconsole.errors import RevconsoleError
 from revconsole.records.sections import Backward
-from revconsole.records.sections.model import Svm
 from revconsole.records.sections.rule import Rule
 from revconsole.records.settings import growth
 from revconsole.records.settings.plan import Plan
@@ -126,7 +125,7 @@ def suggestions(state: TrainingState) -> tuple[int | None, list[Suggestion]]:
 
 def plain_suggestions(plan: Plan) -> list[Suggestion]:
     """Suggestions without figures, for a plan that could not be realised. A fitted model needs fewer images."""
-    if isinstance(plan.model, Svm):
+    if plan.fitted:
         images = plan.data.train_limit or plan.shipped_images
         return [Suggestion(settings=f"data.train_limit={images // 2}")] if images else []
     now = choice_of(plan, plan.train.batch // plan.train.accumulate)

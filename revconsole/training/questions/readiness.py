@@ -13,7 +13,7 @@ from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.models import timm
 from revconsole.records.datasets.counts import counted
 from revconsole.records.runs.store import RunStore
-from revconsole.records.sections.model import Python, Svm, TimmModel
+from revconsole.records.sections.model import Python, TimmModel
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible.audit.sight import left_out, seen
 from revconsole.training.checkpoints import starts
@@ -31,11 +31,11 @@ def refuse_unready(plan: Plan, store: RunStore, *, own_code: bool) -> None:
     DeviceUnavailable, ProfileError, UnknownName, NotInvertible or DataUnavailable, with one sentence.
     """
     # A GPU is not queried, because that would initialise CUDA before the run has set its switches.
-    name = "cpu" if isinstance(plan.model, Svm) else plan.train.device
+    name = "cpu" if plan.fitted else plan.train.device
     devices.refuse_missing(name)
     if name == "cpu" or (name == "auto" and devices.available() == ["cpu"]):
         precision.prepare(plan.train.precision, torch.device("cpu"))
-    if isinstance(plan.model, Svm) or (isinstance(plan.model, Python) and not own_code):
+    if plan.fitted or (isinstance(plan.model, Python) and not own_code):
         return
     try:
         _judge_model(plan, store)

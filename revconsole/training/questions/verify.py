@@ -18,7 +18,6 @@ from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.models._own import WHERE, blamed, made, working_folder_importable
 from revconsole.records.keys import key
 from revconsole.records.logs.events import Advised
-from revconsole.records.sections.model import Svm
 from revconsole.records.sections.objective import ClassificationSection
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible.audit import FROZEN, LOSS, RUN, Check, checks
@@ -47,7 +46,7 @@ def verify(plan: Plan, *, data: Path, light: bool = False) -> Iterator[Check]:
     For a plan without labels the network is checked as a classifier, its later use. data: folder of the datasets.
     Raises as `prepare` does, and ProfileError for a fitted model.
     """
-    if isinstance(plan.model, Svm):
+    if plan.fitted:
         raise ProfileError(
             plan.name,
             "model.architecture",

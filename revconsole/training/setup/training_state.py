@@ -29,7 +29,6 @@ from revconsole.data import (
 from revconsole.errors import RunFailed
 from revconsole.models.svm import SupportVectors
 from revconsole.records.keys import key
-from revconsole.records.sections.model import Svm
 from revconsole.records.sections.scheme import CoefficientsSection
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible import move_weights, set_draws
@@ -81,7 +80,7 @@ class TrainingState:
     @property
     def fitted(self) -> bool:
         """Whether the model is fitted pair by pair of classes, without gradient and loss; see `pairs`."""
-        return isinstance(self.model, SupportVectors)
+        return self.plan.fitted
 
     @property
     def steps_per_epoch(self) -> int:
@@ -159,15 +158,14 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
     data: folder of the datasets. say: receives a sentence about slow or omitted data. Raises as `choose`, `open_data`
     and `build_learner` do, and RunFailed if the images are not those that the plan requires.
     """
-    fitted = isinstance(plan.model, Svm)
-    device = devices.choose("cpu" if fitted else plan.train.device, say)
+    device = devices.choose("cpu" if plan.fitted else plan.train.device, say)
     arithmetic = precision.prepare(plan.train.precision, device)
     opened = open_data(plan.data, folder=data, device=device, say=say)
     say(f"what was read: {opened.read}")
     _refuse_other_data(plan, opened.fingerprint)
 
     model, signs, objective = build_learner(plan).to(device), Signs(plan.seed), objective_of(plan)
-    least = 1 if fitted else norms.least_images(objective, model, plan)
+    least = 1 if plan.fitted else norms.least_images(objective, model, plan)
     norms.refuse_single(plan, least, len(opened.train))
     set_draws(model, signs)
     steps_in_epoch = (
@@ -188,7 +186,7 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
             peak=plan.optimizer.learning_rate,
             steps_per_epoch=steps_in_epoch,
             steps=steps_in_epoch
-            if fitted
+            if plan.fitted
             else plan.train.steps or steps_in_epoch * plan.train.epochs,
             earlier=tuple(
                 end if plan.train.steps else end * steps_in_epoch for end in plan.lengthened or ()

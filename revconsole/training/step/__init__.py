@@ -1,1 +1,1 @@
-"""Steps: a training step, the evaluation, and the memory of both."""
+"""One training step, its evaluation, and its memory."""

@@ -24,12 +24,6 @@ class Best:
     step: int
     score: float
 
-    @classmethod
-    def from_dict(cls, body: dict[str, Any]) -> Self:
-        """The best epoch from a checkpoint; early checkpoints hold an accuracy instead of a score."""
-        score = body["score"] if "score" in body else body["accuracy"]
-        return cls(epoch=body["epoch"], step=body["step"], score=score)
-
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
@@ -58,9 +52,9 @@ class Progress:
             step=body["step"],
             epoch=body["epoch"],
             running=Epoch(**body["running"]),
-            best=Best.from_dict(best) if best else None,
+            best=Best(**best) if best else None,
             loss=body["loss"],
-            seen=WatchedSoFar.from_dict(body.get("seen", {})),
+            seen=WatchedSoFar.from_dict(body["seen"]),
         )
 
     def finish_epoch(self, *, score: float) -> None:
