@@ -170,6 +170,15 @@ def listed() -> str:
     ]
     overview = (DOCS / "index.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| \[(.+?)\]\((\S+?\.md)\) \| (.+?) \|$", overview, re.MULTILINE)
+    rows += [
+        (
+            "Experiments",
+            "experiments.md",
+            "every experiment that comes with the program, beside what was published",
+        ),
+        ("Contributing", "contributing.md", "what to touch to add one thing"),
+        ("Changes", "changelog.md", "what users notice, by version"),
+    ]
     lines.append("\n".join(f"- [{title}]({name}): {what}" for title, name, what in rows))
     return "\n\n".join(lines) + "\n"
 

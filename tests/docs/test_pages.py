@@ -75,6 +75,9 @@ def test_every_page_can_be_reached():
 
     assert {name for name in names if f": {name}\n" not in nav} == set()
     assert {name for name in names if f"({name})" not in overview} == set()
+    listed = (DOCS / "llms.txt").read_text(encoding="utf-8")
+    shown = set(re.findall(r": ([\w-]+\.md)$", nav, re.MULTILINE)) - {"index.md"}
+    assert {name for name in shown if f"({name}): " not in listed} == set()
 
 
 def test_the_experiment_of_the_first_hour_is_the_one_that_comes_with_the_program():
