@@ -68,19 +68,24 @@ def reasons() -> dict[str, str]:
 
 def verbs() -> str:
     """Every verb: what it does, its arguments and options."""
+    parts = [
+        "# Every verb",
+        "What `revconsole` can do; `revconsole VERB --help` prints the same. Results go to stdout, messages to stderr. [Exit codes](operations.md#exit-codes) say how it ended.",
+        *described(command_line(), "revconsole", level=2),
+    ]
+    return joined(parts)
+
+
+def command_line() -> Any:
+    """The command `revconsole` with all its verbs, which are imported only when they are called otherwise."""
     import typer
 
     from revconsole.cli.app import app
     from revconsole.cli.verbs import verb
 
-    root = typer.main.get_command(app)
+    root: Any = typer.main.get_command(app)
     root.commands.update({name: verb(name) for name in root.commands})
-    parts = [
-        "# Every verb",
-        "What `revconsole` can do; `revconsole VERB --help` prints the same. Results go to stdout, messages to stderr. [Exit codes](operations.md#exit-codes) say how it ended.",
-        *described(root, "revconsole", level=2),
-    ]
-    return joined(parts)
+    return root
 
 
 def described(command: Any, path: str, *, level: int) -> Iterator[str]:
