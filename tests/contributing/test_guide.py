@@ -22,7 +22,6 @@ SUITES = {
     "tests/training/test_architectures.py": "softmax",
     "tests/data/test_datasets.py": "stripes",
     "tests/docs/test_pages.py": "reason",
-    "tests/test_architecture.py": "share_a_name",
 }
 """Suites that try every member of a kind, with a word of what is new; and those that ask for more of each."""
 

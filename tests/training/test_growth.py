@@ -7,8 +7,6 @@ import pytest
 from revconsole.records.sections import KINDS
 from revconsole.reversible import make_scheme
 
-ROUNDING = 1e-12
-"""Two sums of the same floats, perhaps in another order."""
 VARIANTS = [
     {},
     {"gamma": 0.5},
@@ -28,11 +26,11 @@ SECTIONS = [
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=repr)
-@pytest.mark.parametrize("blocks", [1, 2, 7, 48])
-def test_the_growth_foretold_without_torch_is_that_of_the_scheme(section, blocks):
+def test_the_growth_foretold_without_torch_is_that_of_the_scheme(section):
     scheme = make_scheme(section.name, section.options())
 
-    assert section.error_growth(blocks) == pytest.approx(scheme.error_growth(blocks), rel=ROUNDING)
+    for blocks in (1, 7):
+        assert section.error_growth(blocks) == scheme.error_growth(blocks)
 
 
 def test_every_scheme_is_foretold():
