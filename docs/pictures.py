@@ -66,12 +66,22 @@ SHOTS = {
         columns=110,
         rows=32,
         opened=("demo-momentum",),
-        shows=("loss", "completed"),
+        shows=("train", "1e-9", "400", "completed"),
     ),
     "compare": Shot(
-        title="revconsole: a comparison", columns=140, rows=32, opened=COMPARED, shows=("gain",)
+        title="revconsole: a comparison",
+        columns=140,
+        rows=32,
+        opened=COMPARED,
+        shows=("gain", "80", "400", "one seed"),
     ),
-    "study": Shot(title="revconsole: a study", columns=94, rows=15, study=True, shows=("seed 2",)),
+    "study": Shot(
+        title="revconsole: a study",
+        columns=94,
+        rows=15,
+        study=True,
+        shows=("seed 2", "12 of 12", "finished"),
+    ),
 }
 
 
@@ -122,7 +132,7 @@ async def settled(app: Console, pilot: Pilot[int], shot: Shot) -> None:
     """Wait until the screen shows what it should, and the same twice."""
     end, before = time.monotonic() + PATIENCE_SECONDS, ""
     while True:
-        await pilot.pause(0.1)
+        await pilot.pause(0.2)
         now = text(app.export_screenshot())
         if (
             now == before
