@@ -49,11 +49,6 @@ Drawn = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb of this file."""
-    app.command()(bench)
-
-
 def bench(
     context: typer.Context,
     what: What = None,

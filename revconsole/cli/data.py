@@ -49,19 +49,14 @@ class NamedOrListed(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb of this file."""
-    group = typer.Typer(
-        cls=NamedOrListed,
-        help="List the datasets, or the facts of one by its NAME; show samples, measure throughput.",
-        rich_markup_mode=None,
-    )
-    group.command(LISTING, hidden=True)(facts)
-    group.command()(show)
-    group.command()(throughput)
-    app.add_typer(group, name="data")
+GROUP = typer.Typer(
+    cls=NamedOrListed,
+    help="List the datasets, or the facts of one by its NAME; show samples, measure throughput.",
+    rich_markup_mode=None,
+)
 
 
+@GROUP.command(LISTING, hidden=True)
 def facts(
     name: Annotated[str, typer.Argument(help="One dataset, with all its facts.")] = "",
     json: Json = False,
@@ -77,6 +72,7 @@ def facts(
         output.print_entries(entries, columns, json=json, prose=columns[1:])
 
 
+@GROUP.command()
 def show(
     dataset: Annotated[str, typer.Argument(help="A dataset by name.")],
     words: Words = None,
@@ -98,6 +94,7 @@ def show(
         _draw(found)
 
 
+@GROUP.command()
 def throughput(
     words: Annotated[
         list[str] | None,

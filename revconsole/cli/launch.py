@@ -27,13 +27,6 @@ POLL_SECONDS = 0.25
 """How often a followed run is looked at."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs of this file."""
-    app.command()(train)
-    app.command()(demo)
-    app.command()(resume)
-
-
 def train(
     context: typer.Context,
     profile: Profile,

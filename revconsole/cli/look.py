@@ -19,14 +19,6 @@ Address = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs of this file."""
-    app.command(name="ls")(list_runs)
-    app.command()(show)
-    app.command()(compare)
-    app.command()(watch)
-
-
 def list_runs(
     context: typer.Context,
     json: Json = False,

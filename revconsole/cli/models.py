@@ -23,11 +23,6 @@ KEPT_SECONDS = 1.0
 """What comes so soon was kept from before and says nothing about the pace."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb of this file."""
-    app.command()(models)
-
-
 def models(
     pattern: Annotated[
         str,

@@ -33,11 +33,6 @@ COLUMNS = [
 YIELDS = ["multiply_adds_per_image", "architecture", "scheme"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb of this file."""
-    app.command()(plan)
-
-
 def plan(
     context: typer.Context,
     profile: Profile,

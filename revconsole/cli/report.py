@@ -30,11 +30,6 @@ NO_FIGURES = "No figures were drawn: matplotlib is not installed; `pip install '
 EVERY_FORMAT, EVERY_FIGURE = "md,tex,csv,html", "svg,png,pdf"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb of this file."""
-    app.command()(report)
-
-
 def report(
     context: typer.Context,
     subjects: Annotated[

@@ -12,12 +12,6 @@ from revconsole.records.settings import glossary, search_path
 from revconsole.records.settings.search_path import Shelved
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs of this file."""
-    app.command()(profiles)
-    app.command()(settings)
-
-
 def profiles(json: Json = False) -> None:
     """List the profiles: those of the working folder first, then those that came with revconsole."""
     print_shelf(search_path.shelved(), json=json)

@@ -18,13 +18,6 @@ Addresses = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs of this file."""
-    app.command()(stop)
-    app.command()(pause)
-    app.command(name="hand-over")(hand_over)
-
-
 def stop(
     context: typer.Context,
     runs: Addresses,

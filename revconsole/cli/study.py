@@ -34,24 +34,19 @@ Name = Annotated[
     ),
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="The short form: minutes on two CPU cores.")]
+GROUP = typer.Typer(
+    help="Repeat a whole sweep: several arms, each over the same seeds.", no_args_is_help=True
+)
 COLUMNS = ["arm", "seed", "state", "epoch", "test accuracy", "time", "run"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs of this file."""
-    group = typer.Typer(help="Repeat a whole sweep: several arms, each over the same seeds.")
-    group.command(name="list")(list_studies)
-    group.command()(run)
-    group.command()(show)
-    group.command()(resume)
-    app.add_typer(group, name="study", no_args_is_help=True)
-
-
+@GROUP.command("list")
 def list_studies(json: Json = False) -> None:
     """List the experiments of several runs: those of the working folder first, then those that came with revconsole."""
     print_shelf(search_path.shelved_studies(), json=json)
 
 
+@GROUP.command()
 def run(
     context: typer.Context,
     study: Name,
@@ -89,6 +84,7 @@ def run(
         output.say(f"table and figures: {_report_line(planned)}")
 
 
+@GROUP.command()
 def show(
     context: typer.Context,
     study: Name,
@@ -114,6 +110,7 @@ def show(
         output.say(f"with other words, {line}")
 
 
+@GROUP.command()
 def resume(context: typer.Context, study: Name, detach: Detach = False) -> None:
     """Go on with every run of a study that was launched and has not finished, with the settings it had then."""
     lab, planned = _planned(context, study, None, quick=False)

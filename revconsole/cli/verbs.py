@@ -12,7 +12,7 @@ VERBS = {
     "resume": ("launch", "Go on with a run that was stopped, failed or lost, from its last checkpoint."),
     "verify": ("verify", "Check a model on one batch of its own data: does it see its images, all of it learn, its inverse hold?"),
     "plan": ("plan", "Count weights and operations of every model of a profile; trains nothing and needs no data files."),
-    "ls": ("look", "List the runs of the store, newest first. Piped, the table is tab-separated."),
+    "ls": ("look:list_runs", "List the runs of the store, newest first. Piped, the table is tab-separated."),
     "show": ("look", "Show one run: settings, facts, measurements, log."),
     "compare": ("look", "Put runs beside each other: what differs in their settings, and what came of it."),
     "watch": ("look", "Follow runs to their ends, wherever they train; the exit code is 0 if all finished, none with an alarm."),
@@ -24,10 +24,11 @@ VERBS = {
     "profiles": ("shelves", "List the profiles: those of the working folder first, then those that came with revconsole."),
     "settings": ("shelves", "List every key that a profile or the command line can set, with default and meaning."),
     "report": ("report", "Print what came of a study or of some runs, and write it as documents with figures."),
-    "data": ("data", "List the datasets, or the facts of one by its NAME; show samples, measure throughput."),
-    "study": ("study", "Repeat a whole sweep: several arms, each over the same seeds."),
+    "data": ("data:GROUP", "List the datasets, or the facts of one by its NAME; show samples, measure throughput."),
+    "study": ("study:GROUP", "Repeat a whole sweep: several arms, each over the same seeds."),
 }  # fmt: skip
-"""The file of each verb, and the first paragraph of its help."""
+"""The file of each verb, with its function or group where that is not called as the verb is; and the first paragraph of
+its help."""
 
 
 class DeferredVerbs(TyperGroup):
@@ -47,9 +48,14 @@ def register(app: typer.Typer) -> None:
 
 def verb(name: str) -> Any:
     """A verb with its arguments and options, as typer has it."""
-    verbs = typer.Typer(rich_markup_mode=None)
-    import_module(f"revconsole.cli.{VERBS[name][0]}").register(verbs)
-    return typer.main.get_group(verbs).commands[name]
+    file, _, called = VERBS[name][0].partition(":")
+    found = getattr(import_module(f"revconsole.cli.{file}"), called or name.replace("-", "_"))
+    app = typer.Typer(rich_markup_mode=None)
+    if isinstance(found, typer.Typer):
+        app.add_typer(found, name=name)
+    else:
+        app.command(name)(found)
+    return typer.main.get_group(app).commands[name]
 
 
 def _deferred() -> None:

@@ -45,11 +45,6 @@ Settings = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb of this file."""
-    app.command()(verify)
-
-
 def verify(
     context: typer.Context,
     model: Model,

@@ -13,18 +13,6 @@ def test_the_list_says_of_each_verb_the_first_paragraph_of_its_own_help():
     assert said == own
 
 
-def test_every_file_of_verbs_is_in_the_list():
-    listed = set(typer.main.get_command(app).commands)
-    files = {file for file, _ in VERBS.values()}
-
-    assert listed == set(VERBS)
-    assert {name for file in files for name in verbs_of(file)} == listed
-
-
-def verbs_of(file):
-    """The names that a file registers."""
-    from importlib import import_module
-
-    found = typer.Typer()
-    import_module(f"revconsole.cli.{file}").register(found)
-    return set(typer.main.get_group(found).commands)
+def test_the_help_lists_each_verb_and_a_group_has_its_own():
+    assert list(typer.main.get_command(app).commands) == list(VERBS)
+    assert set(verb("study").commands) == {"list", "run", "show", "resume"}
