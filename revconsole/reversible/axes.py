@@ -50,12 +50,12 @@ class Axes:
 
     def batch(self, first: nn.Module, last: nn.Module) -> int | None:
         """The axis of the batch in the stream from block `first` to block `last`; None if unknown."""
-        begin, end = self.run.once(first), self.run.once(last)
-        if begin is None or end is None or begin.inner is None:
+        begin, end = self.run.calls[first][0], self.run.calls[last][0]
+        if begin.inner is None:
             return None
         with at_rest(
             self.model
-        ):  # as the run was: a checkpointed block computes again what it saved
+        ):  # as the run was; checkpointed blocks compute again what they saved
             try:
                 met = (axis for axis in self._lengthened(begin) if not _meet(begin, end, axis))
                 return next(met, None)

@@ -275,12 +275,14 @@ def _chained(container: nn.Module, call: ModuleCall, run: TrialRun) -> bool:
     if own or not children or len(call.given) != 1 or call.named:
         return False
     at: object = call.stream if call.inner is None else call.inner
+    steps = []
     for child in children:
-        step = run.once(child)
+        step = run.within(child, call)
         if step is None or step.stream is not at or len(step.given) != 1 or step.named:
             return False
         at = step.handed
-    return at is call.out and not _draws_between(call, [run.calls[child][0] for child in children])
+        steps.append(step)
+    return at is call.out and not _draws_between(call, steps)
 
 
 def _draws_between(call: ModuleCall, children: Sequence[ModuleCall]) -> bool:

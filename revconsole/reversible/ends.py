@@ -38,9 +38,12 @@ def require_end(model: nn.Module, blocks: list[list[nn.Module]], run: TrialRun |
     devices = {weight.device for weight in model.parameters() if weight.device.type == "cuda"}
     with torch.random.fork_rng(devices=list(devices)):
         wide_ends(model)  # to see whether it can be done; its weights are not drawn for good
-    last = None if run is None else run.once(blocks[0][-1])
-    if run is None or last is None:
+    ends_of = [] if run is None else run.calls.get(blocks[0][-1], [])
+    if run is None or not ends_of:
         return
+    last, *others = ends_of
+    if others:
+        raise NotInvertible(f"the model goes through this stack several times, {instead}")
     for module, calls in run.calls.items():
         weighs = any(True for _ in module.parameters(recurse=False))
         if weighs and module not in ends and any(call.turn > last.end for call in calls):

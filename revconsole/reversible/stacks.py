@@ -25,7 +25,7 @@ from revconsole.reversible.skips import Node
 from revconsole.reversible.splits import BlockSplit, fitting
 from revconsole.reversible.stack import Stack
 from revconsole.reversible.trial import ModuleCall, TrialRun, all_recorded, may_be_block
-from revconsole.reversible.turns import Turns
+from revconsole.reversible.turns import Turn, Turns, as_they_were
 
 NO_BLOCK = "is no block"
 PARTED = "is given other arguments than its neighbours, or the model acts between them"
@@ -41,7 +41,7 @@ class Blocks:
     looks: what crossed module borders, in this run and in one in training. reasons: why a module is no block; empty
     if it is one. tried: splits found, by the structure of the block. settled: blocks whose split has been noted.
     unsafe: residual blocks that cannot be wired because of what they read or leave behind. stages: whether a module
-    is a stage.
+    is a stage. often: how many calls a module may have, where it is more than one.
     """
 
     run: TrialRun
@@ -51,6 +51,7 @@ class Blocks:
     tried: dict[object, BlockSplit | str] = field(default_factory=dict)
     settled: set[nn.Module] = field(default_factory=set)
     stages: dict[nn.Module, bool] = field(default_factory=dict)
+    often: dict[nn.Module, int] = field(default_factory=dict)
 
     def misfit(self, module: nn.Module) -> str:
         """Why the module is no residual block; empty if it is one."""
@@ -66,9 +67,9 @@ class Blocks:
         if any(isinstance(each, nn.RNNBase) for each in module.modules()):
             return "has a recurrent layer, which cannot be evaluated again on other weights"
         calls = self.run.calls.get(module, [])
-        if len(calls) != 1:
+        if len(calls) != self.often.get(module, 1):
             return not_once(module, len(calls))
-        reason = misfit(calls[0])
+        reason = next((why for call in calls if (why := misfit(call))), "")
         kind = calls[0].hooked  # a backward hook hides a skip from the graph
         if kind and not reason.startswith(TURNS):
             self.unsafe.add(module)
@@ -122,9 +123,9 @@ class Blocks:
         return ""
 
     def mark(self, module: nn.Module) -> Node | None:
-        """The node at which a block's stream enters the graph; None unless the block is called once."""
-        call = self.run.once(module)
-        return None if call is None else call.mark
+        """The node at which a block's stream enters the graph, in its first call; None unless it is called."""
+        calls = self.run.calls.get(module)
+        return calls[0].mark if calls else None
 
     def is_stage(self, module: nn.Module) -> bool:
         """Whether equal blocks follow one another inside the module, along its own skip; such a stage is no block."""
@@ -174,10 +175,12 @@ class Search:
         """The stacks in a module and below it."""
         if isinstance(container, ReversibleSequence):
             return self._again(container, path)
-        if container in self.turns:
+        if container in self.turns or isinstance(container, Turn):
             return []  # visited under another name
         self.turns |= {container} if isinstance(container, Turns) else set()
         children = _children(container)
+        if (times := self.blocks.run.passes(container)) > 1:
+            self.blocks.often |= dict.fromkeys(children.values(), times)
         inner = {name: self.below(child, _join(path, name)) for name, child in children.items()}
         reasons = {n: self._reason(child, i) for i, (n, child) in enumerate(children.items())}
         fit = [name for name, reason in reasons.items() if not reason]
@@ -246,7 +249,8 @@ class Search:
         if not path:
             return "has it as a part of itself and of no container"
         calls = run.calls.get(container, [])
-        if len(calls) > 1:
+        passes = run.passes(container)
+        if len(calls) > 1 and passes != len(calls):
             return f"calls its {kind.__name__} {len(calls)} times in a run"
         if calls:
             sequential = kind.forward is nn.Sequential.forward and "forward" not in vars(container)
@@ -263,6 +267,8 @@ class Search:
         }:
             return f"takes its blocks from a {kind.__name__}"
         turns = [call.turn for child in container.children() for call in run.calls.get(child, ())]
+        if passes > 1:
+            turns = []
         return "looped" if turns == sorted(turns) else "walks over its blocks in another order"
 
     def _runs(
@@ -361,7 +367,7 @@ class Search:
 def _split(call: ModuleCall) -> BlockSplit | str:
     """The split whose branches sum to the block's result; WHOLE if there is none."""
     given = (call.stream, *call.given[1:])
-    with at_rest(call.module), all_recorded(call.module):
+    with as_they_were(call.module), at_rest(call.module), all_recorded(call.module):
         return fitting(call.module, given, call.named) or parts.WHOLE
 
 

@@ -115,6 +115,21 @@ class TrialRun:
         calls = self.calls.get(module, ())
         return calls[0] if len(calls) == 1 else None
 
+    def within(self, module: nn.Module, outer: ModuleCall) -> ModuleCall | None:
+        """The one call of the module during a call of another; None if there was none, or more."""
+        calls = [each for each in self.calls.get(module, ()) if outer.turn < each.turn < outer.end]
+        return calls[0] if len(calls) == 1 else None
+
+    def passes(self, container: nn.Module) -> int:
+        """How often the children of a container were called in order, one after the other; 0 if not all of them were."""
+        children = list(container._modules.values())  # noqa: SLF001  named_children hides a block used twice
+        calls = [self.calls.get(child, []) for child in children if child is not None]
+        times = len(calls[0]) if calls else 0
+        if len(set(children)) < len(children) or any(len(each) != times for each in calls):
+            return 0
+        turns = [each[number].turn for number in range(times) for each in calls]
+        return times if turns == sorted(turns) else 0
+
     def by_index(self, modules: nn.Module) -> bool:
         """Whether the model takes the modules of a list by index, rather than only examining one or two."""
         taken = self.indexed.get(modules, set())

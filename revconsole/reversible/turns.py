@@ -7,7 +7,7 @@ places. The search then sees blocks in a row like any others.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -199,6 +199,8 @@ def _repeated(model: nn.Module, run: TrialRun) -> Iterator[nn.Module]:
     taken: set[nn.Module] = set()
     for path, module in model.named_modules():
         calls = run.calls.get(module, [])
+        if path and _gone_through(module, run):
+            taken.update(module.modules())
         if not path or module in taken or len(calls) < 2 or not may_be_block(module):
             continue
         weighty = any(True for _ in module.parameters())
@@ -208,9 +210,39 @@ def _repeated(model: nn.Module, run: TrialRun) -> Iterator[nn.Module]:
             yield module
 
 
+def _gone_through(container: nn.Module, run: TrialRun) -> bool:
+    """Whether it is a list of blocks through which the model goes several times, fewer than there are blocks in it.
+
+    That needs no turns: each time is a run of these blocks.
+    """
+    blocks = [child for child in container.children() if child in run.calls and may_be_block(child)]
+    residual = sum(not misfit(run.calls[block][0]) for block in blocks)
+    listed = isinstance(container, nn.ModuleList | nn.Sequential) and residual > 1
+    called = len(run.calls.get(container, ())) > residual
+    return listed and not called and run.passes(container) > 1
+
+
 def _nested(calls: Sequence[ModuleCall]) -> bool:
     """Whether one of them began before another had ended."""
     return any(after.turn < before.end for before, after in pairwise(calls))
+
+
+@contextmanager
+def as_they_were(module: nn.Module) -> Iterator[None]:
+    """Within a `with`, the blocks inside the module are in the places of their turns."""
+    places = [
+        (holder, name, child)
+        for holder in module.modules()
+        for name, child in holder._modules.items()  # noqa: SLF001  named_children hides a block used twice
+        if isinstance(child, Turn | Turns)
+    ]
+    for holder, name, child in places:
+        holder._modules[name] = child.proxied[0]  # noqa: SLF001  setattr refuses names of numbers to some
+    try:
+        yield
+    finally:
+        for holder, name, child in places:
+            holder._modules[name] = child  # noqa: SLF001  as above
 
 
 def left_alone(model: nn.Module, run: TrialRun) -> dict[str, str]:

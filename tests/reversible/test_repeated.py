@@ -363,6 +363,53 @@ def test_groups_of_blocks_and_blocks_inside_blocks_are_wired_each():
     assert type(wired[1].block[0].inner) is Part
 
 
+def two_views(model, x):
+    return model.block(x) * model.block(-x).cos()
+
+
+def round_and_round(model, x):
+    entered = x
+    for _ in range(2):
+        x = model.stem(x) + entered
+        for block in model.block:
+            x = block(x)
+    return x
+
+
+class Inside(Two):
+    """With a residual part that it calls twice, which is no row of the model's."""
+
+    def __init__(self):
+        super().__init__()
+        self.part = Part()
+
+    def forward(self, x, mask=None):
+        x = x + self.attn(*[self.norm(x)] * 3, attn_mask=mask, need_weights=False)[0]
+        return x + self.mlp(self.part(self.part(x)))
+
+
+@pytest.mark.parametrize(
+    ("walk", "block"),
+    [
+        (two_views, lambda: nn.Sequential(Two(), Two(), Two())),
+        (round_and_round, lambda: nn.ModuleList([Two(), Two(), Two()])),
+        (looped, lambda: nn.ModuleList([Inside(), Inside(), Inside()])),
+    ],
+)
+def test_blocks_through_which_a_model_goes_several_times_are_a_run_each_time(walk, block):
+    model = made(walk, block)
+    expected = copy.deepcopy(model).eval()(X)
+    for scheme in (FLOATS, MEAN):
+        assert survey(model, scheme, example=X).fit == {"block": 3}
+        wired = [
+            rewire(copy.deepcopy(model), scheme, b, example=X).train()
+            for b in ("stored", "reversible")
+        ]
+        assert_alike(gradients(wired[1]), gradients(wired[0]))
+        if scheme == FLOATS:
+            assert torch.equal(wired[1].eval()(X), expected)
+
+
 # ------------------------------------------------------------------ when it is not called as it was
 
 
