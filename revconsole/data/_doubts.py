@@ -127,7 +127,7 @@ def _copies(data: OpenedData, *, labelled: bool) -> Iterator[Doubt]:
         say = _alarm if twofold >= MANY * count else _warning
         yield say(
             f"{twofold:,} of {count:,} training images are there under more than one label, the same picture as {example} "
-            "for instance, and nothing tells those apart"
+            "for instance, so no model can classify them all"
         )
     for word, split in (("validation", data.validation), ("test", data.test)):
         if leaked[word] >= SHARE * len(split) > 0:

@@ -121,7 +121,7 @@ def _refuse_unknown_range(image: Image.Image, bits: int) -> None:
         else "numbers with a sign or of 32 bits"
     )
     raise UnfitImage(
-        f"its pixels are {kind}, and nothing says which of them is white; save it with 8 or 16 bits, without a sign"
+        f"its pixels are {kind}, and it does not say which value is white; save it with 8 or 16 bits, without a sign"
     )
 
 
@@ -169,7 +169,7 @@ def _transparent_colour(image: Image.Image, bits: int) -> object:
         return None
     if image.mode == "RGB" and bits > 8:
         raise UnfitImage(
-            "one of its 16-bit colours stands for transparent, which is not read exactly; save it with an alpha channel"
+            "one of its 16-bit colours marks transparent pixels, which cannot be read exactly; save it with an alpha channel"
         )
     return colour * OF_LOW_DEPTH.get(_raw_mode(image)[0], 1) if image.mode == "L" else colour
 

@@ -51,7 +51,7 @@ def as_pixels(points: Plane) -> torch.Tensor:
     if not np.isfinite(points).all():
         raise DataUnavailable(
             f"{int((~np.isfinite(points)).any(1).sum()):,} of {len(points):,} points are not finite numbers; "
-            "correct what draws them"
+            "correct the function that generates them"
         )
     levels = np.rint(points * LEVELS_PER_UNIT + ORIGIN).clip(0, 255)
     return torch.from_numpy(levels.astype(np.uint8)).view(-1, 2, 1, 1)

@@ -142,7 +142,7 @@ def _assembled(
     if not parts[2]:
         train, test = _cut(train, labels)
     if not test.any():
-        raise DataUnavailable(f"{listing.root} has no readable image to test on; add some")
+        raise DataUnavailable(f"{listing.root} has no readable test image; add some")
     _refuse_lost_classes(listing, labels[train])
     return Images(
         train_images=torch.cat([pixels[train], pixels[held_out]]),

@@ -47,7 +47,7 @@ def without_head(model: Any) -> nn.Module:
         model.head = nn.Identity()
     else:
         raise RevconsoleError(
-            f"{type(model).__name__} has no linear head that could make way for one over two views; "
+            f"{type(model).__name__} has no linear head to replace by one over two views; "
             "leave data.views at 1"
         )
     trunk: nn.Module = model

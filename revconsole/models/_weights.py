@@ -100,7 +100,7 @@ def published(settings: TimmModel, model: nn.Module) -> Overlay:
         raise ProfileError(
             "the plan",
             "model.pretrained",
-            f"nobody has published weights for {settings.name}; leave it out",
+            f"there are no published weights for {settings.name}; leave it out",
         )
     disable_progress_bars()  # a progress bar would disturb the console
     if constants.HF_HUB_OFFLINE or not reachable(str(address)):

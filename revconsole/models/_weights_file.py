@@ -106,7 +106,7 @@ def _weights_in(content: Any, path: Path) -> dict[str, Any]:
             type(entries[others[0]]).__name__ if others and others[0] in entries else "other keys"
         )
         raise DataUnavailable(
-            f"{path} holds something else than named tensors{inside}: {few} ({kind}); save the state_dict() alone, or "
+            f"{path} holds something other than named tensors{inside}: {few} ({kind}); save the state_dict() alone, or "
             "under 'state_dict', for model.weights"
         )
     return entries

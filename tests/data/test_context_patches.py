@@ -113,9 +113,9 @@ def test_a_plan_knows_the_shape_of_its_patches():
     ("data", "sentence"),
     [
         ({}, "say what to cut the patches from; there are: cifar10"),
-        ({"source": "cifar"}, "there is no set of images 'cifar'; did you mean 'cifar10'"),
-        ({"source": "circles"}, "there is no set of images 'circles'"),
-        ({"source": "context_patches"}, "there is no set of images 'context_patches'"),
+        ({"source": "cifar"}, "there is no image dataset 'cifar'; did you mean 'cifar10'"),
+        ({"source": "circles"}, "there is no image dataset 'circles'"),
+        ({"source": "context_patches"}, "there is no image dataset 'context_patches'"),
         ({"source": "digits"}, "take 30 pixels each way, and images of digits have 8"),
         ({"source": "cifar10", "patch_side": 9}, "images of cifar10 have 32; 8 is the most"),
         ({"source": "imagefolder"}, "say where the images are"),

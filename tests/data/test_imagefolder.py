@@ -258,7 +258,7 @@ def test_a_folder_is_kept_as_an_absolute_path(monkeypatch, tmp_path):
     ("data", "sentence"),
     [
         ({"dataset": "imagefolder", "image_size": 16}, "say where the images are"),
-        ({"dataset": "imagefolder", "folder": "pets"}, "say what side to bring them to"),
+        ({"dataset": "imagefolder", "folder": "pets"}, "set the side to scale them to"),
         ({"dataset": "imagefolder", "folder": "pest/cats"}, "no folder .*pest/cats.* 'pets'"),
         ({"dataset": "context_patches", "source": "imagefolder", "folder": "pest"}, "no folder"),
         ({"folder": "x"}, "add data.dataset=imagefolder"),
@@ -555,7 +555,7 @@ def test_a_folder_of_which_no_image_can_be_read_is_a_sentence(tmp_path, opened):
     for name in ("a", "b"):
         (tmp_path / "gone" / name).mkdir(parents=True)
         (tmp_path / "gone" / name / "1.png").touch()
-    with pytest.raises(DataUnavailable, match="has no readable image to test on"):
+    with pytest.raises(DataUnavailable, match="has no readable test image"):
         opened(tmp_path / "gone", on_bad_image="skip")
 
 

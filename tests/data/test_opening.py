@@ -215,7 +215,7 @@ def test_only_datasets_can_be_named(opened, name):
         ({"validation": -0.5}, "leaves none to validate on"),
         ({"train_limit": 1438}, "1,438 is out of range; the dataset has 1,437 training images"),
         ({"test_limit": 361}, "361 is out of range; the dataset has 360 test images"),
-        ({"train_limit": 1}, "one to train on and one to validate on are the least"),
+        ({"train_limit": 1}, "at least one trains and one validates"),
         ({"train_limit": 4}, "train_limit: a fraction of 0.1 (data.validation) holds out 0 of 4"),
         ({"train_limit": 4}, "take 6 images or more"),
         ({"augment": "crop", "crop_padding": 8}, "8 pixels do not suit images of 8 pixels"),

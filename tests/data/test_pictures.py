@@ -112,7 +112,7 @@ def test_more_than_eight_bits_are_scaled_by_the_range_of_the_file(content):
 )
 def test_an_image_without_a_range_is_refused_and_never_clipped(content):
     with pytest.raises(
-        UnfitImage, match="nothing says which of them is white; save it with 8 or 16 bits"
+        UnfitImage, match="does not say which value is white; save it with 8 or 16 bits"
     ):
         decoded(content, SIDE)
 

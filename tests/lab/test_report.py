@@ -668,7 +668,7 @@ def seen(two_arms):
         attention=AttentionRollout(of="the class token", blocks=3, side=2, images=(image, image)),
     )  # fmt: skip
     plain, rev = (arm.runs[0].id for arm in two_arms.arms)
-    return {plain: shown, rev: "no checkpoint of it is left"}
+    return {plain: shown, rev: "it has no readable checkpoint"}
 
 
 def confused(results, *counts):
@@ -791,7 +791,7 @@ def test_a_report_says_which_figures_it_lacks_and_why(two_arms, seen):
     for kind in ("attention maps", "position encodings"):
         for word in ("md", "tex", "html"):
             text = Path(f"out/report.{word}").read_text(encoding="utf-8")
-            assert f"No {kind} of rev: no checkpoint of it is left." in text
+            assert f"No {kind} of rev: it has no readable checkpoint." in text
     names = {path.name for path in Path("out/figures").iterdir()}
     assert {"attention-1-plain.svg", "positions-1-plain.svg"} <= names
 

@@ -96,7 +96,7 @@ def test_every_reader_sees_that_a_run_was_lengthened(lab):
     assert len({was, straight, rows[0].plan.digest()}) == 3, "it is the same as neither"
     with pytest.raises(RevconsoleError, match="is finished"):
         lab.resume(run.id)
-    with pytest.raises(ProfileError, match="cannot be changed of a run that has begun"):
+    with pytest.raises(ProfileError, match="cannot be changed after a run has begun"):
         lab.resume(run.id, settings={"model.depth": 2})
 
 
@@ -128,9 +128,9 @@ def test_a_lengthened_run_that_is_interrupted_goes_on_to_its_new_end(lab):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"model.depth": 2}, "model.depth: cannot be changed of a run that has begun"),
-        ({"optimizer.learning_rate": 1.0}, "cannot be changed of a run that has begun"),
-        ({"train.batch": 1}, "cannot be changed of a run that has begun"),
+        ({"model.depth": 2}, "model.depth: cannot be changed after a run has begun"),
+        ({"optimizer.learning_rate": 1.0}, "cannot be changed after a run has begun"),
+        ({"train.batch": 1}, "cannot be changed after a run has begun"),
         ({"train.epochs": 2}, "2 is not beyond the 2 of this run"),
         ({"train.epochs": "many"}, "many is not beyond the 2 of this run"),
         ({"train.steps": 100}, "counts train.epochs .2.; lengthen it with train.epochs"),

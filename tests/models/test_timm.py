@@ -193,7 +193,9 @@ def test_pretrained_without_a_network_is_one_sentence_and_soon():
 
 @pytest.mark.usefixtures("no_network")
 def test_pretrained_where_nothing_was_published_says_so():
-    with pytest.raises(ProfileError, match="nobody has published weights for test_vit4; leave it"):
+    with pytest.raises(
+        ProfileError, match="there are no published weights for test_vit4; leave it"
+    ):
         build("test_vit4", size=160, pretrained=True)
 
 
@@ -308,10 +310,10 @@ def test_a_prefix_that_all_names_share_is_taken_off(tmp_path, prefix):
         (torch.zeros(3), "holds a Tensor and no named tensors"),
         ({}, "holds no tensor"),
         ({"state_dict": [1]}, "holds a list under 'state_dict' and no named tensors"),
-        ({"model": None, "epoch": 3}, "something else than named tensors: model, epoch"),
+        ({"model": None, "epoch": 3}, "something other than named tensors: model, epoch"),
         ({"student": {"a": torch.zeros(1)}, "teacher": {}}, "named tensors: student, teacher (dict)"),
-        ({0: torch.zeros(1)}, "something else than named tensors"),
-        ({"cls_token": torch.zeros(2), "lr": 0.1}, "something else than named tensors: lr (float)"),
+        ({0: torch.zeros(1)}, "something other than named tensors"),
+        ({"cls_token": torch.zeros(2), "lr": 0.1}, "something other than named tensors: lr (float)"),
     ],
     ids=str,
 )  # fmt: skip

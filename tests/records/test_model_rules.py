@@ -103,8 +103,8 @@ def test_what_fits_is_a_plan(arguments):
     [
         ("scheme.name=bdia", "scheme.name: svm has no residual blocks to wire otherwise"),
         ("data.rotation=5", "data.rotation: svm is fitted to each image once, as it is"),
-        ("train.average=0.9", "train.average: svm has no weights that move step by step"),
-        ("train.freeze=backbone", "train.freeze: svm has no weights that move step by step"),
+        ("train.average=0.9", "train.average: svm is not trained in steps"),
+        ("train.freeze=backbone", "train.freeze: svm is not trained in steps"),
         ("train.device=cuda", "train.device: svm is fitted on the CPU, not on cuda"),
         ("model.gamma=auto", "model.gamma: should be \"scale\" or a number above 0, not 'auto'"),
         ("model.gamma=-1", 'model.gamma: should be "scale" or a number above 0, not -1'),

@@ -136,7 +136,7 @@ def test_backward_defaults_to_reversible_where_the_scheme_has_an_inverse():
         (["train.epochs=" + "9" * 5000], "cannot be read: a number in it has more than 4,300 digits"),
         (["train.epochs=0x" + "f" * 6000], "should be at most 100000, not an int beyond reason"),
         (["train.epochs=" + "[" * 5000], "should be a whole number, not '[[["),
-        (["train.epochs=" + "[" * 5000 + "]" * 5000], "train.epochs: is nested beyond reason"),
+        (["train.epochs=" + "[" * 5000 + "]" * 5000], "train.epochs: is nested too deeply"),
         (
             ["scheme.gamma=0.5", "scheme.name=[residual,additive]"],
             "scheme.gamma: scheme 'residual' and 'additive' have no gamma; momentum and bdia have it",

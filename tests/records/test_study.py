@@ -166,7 +166,7 @@ def test_the_baseline_is_the_arm_named_or_the_first():
         (ARMS.replace("scheme.name", "sceme.name"), "arm 'two streams': sceme.name: unknown key"),
         (ARMS.replace('scheme.name = "additive"', ""), "'plain' and 'two streams' would be the same"),
         (GRID.replace("24", "12"), "mine.toml: model.dim: has 12 twice in its list"),
-        (GRID.replace('swept = "model.dim"', 'swept = "scheme.name"'), "is no number"),
+        (GRID.replace('swept = "model.dim"', 'swept = "scheme.name"'), "should be a number"),
         (ARMS.replace("[model]", "[modle]"), "modle: unknown key; did you mean 'model'?"),
     ],
 )  # fmt: skip

@@ -102,7 +102,7 @@ def test_a_profile_may_insist_on_a_fingerprint(executed, small):
     assert executed(small(data={"fingerprint": right.upper()}))[0] == "completed"
     outcome, refused = executed(small(data={"fingerprint": wrong}))
     assert outcome == "failed"
-    assert f"the profile asks for {wrong}: other images or another split" in refused.summary.reason
+    assert f"the profile asks for {wrong}: the images or the split differ" in refused.summary.reason
 
 
 def test_a_device_that_is_not_there_is_a_sentence(executed, small):

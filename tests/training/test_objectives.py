@@ -312,7 +312,7 @@ def test_a_run_of_another_shape_or_without_weights_is_refused_at_planning(store,
 
 def test_a_run_that_went_on_meanwhile_is_refused(runner, store, small, source):
     plan = small(model=VIT | {"pretrained": f"run:{source}", "pretrained_sha256": "0" * 64})
-    with pytest.raises(DataUnavailable, match="has gone on since"):
+    with pytest.raises(DataUnavailable, match="was continued after"):
         started(runner, store, plan)
 
 
@@ -324,9 +324,9 @@ def test_a_run_that_went_on_meanwhile_is_refused(runner, store, small, source):
     [
         (MAE, {"model": {"stem": "conv"}}, "'mae' hides patches, and stem 'conv'"),
         (MAE, {"model": {"token_merging": 2}}, "merged tokens are fewer"),
-        (MAE, {"model": {"patch": 8}}, "there is only one"),
+        (MAE, {"model": {"patch": 8}}, "this image is a single patch"),
         (MAE | {"decoder_dim": 6}, {}, "is a multiple of 4"),
-        (MAE, {"train": {"freeze": "backbone"}}, "no head that could train alone"),
+        (MAE, {"train": {"freeze": "backbone"}}, "no head to train alone"),
         (DINO | {"local_size": 3}, {}, "a small crop is a multiple of the patch"),
         (DINO | {"local_scale": 0.9}, {}, "a small crop shows less"),
         (DINO, {"train": {"average": 0.9}}, "is a moving average of the weights already"),

@@ -53,7 +53,7 @@ def test_an_operation_without_a_deterministic_form_is_named_in_a_sentence():
 
     with (
         pytest.raises(
-            RunFailed, match=r"train\.deterministic is set, and put_ computes other bits"
+            RunFailed, match=r"train\.deterministic is set, and put_ gives different bits"
         ),
         devices.deterministic(True),
     ):

@@ -147,8 +147,8 @@ class RunStore:
             write_json(folder / "launch.json", body)
         except OSError as error:
             raise StoreError(
-                f"cannot queue run {run_id}: {folder} cannot be written: {error.strerror}; make room, "
-                "or mend the permissions"
+                f"cannot queue run {run_id}: {folder} cannot be written: {error.strerror}; free disk "
+                "space, or correct the permissions"
             ) from None
 
     def refuse(self, run_id: str, number: int, why: str) -> None:

@@ -55,7 +55,7 @@ def check_keys(plan: Plan, changes: Changes) -> None:
             raise ProfileError(
                 COMMAND_LINE,
                 key,
-                f"cannot be changed of a run that has begun; `resume` takes {', '.join(KEYS[:-1])} and {KEYS[-1]}; "
+                f"cannot be changed after a run has begun; `resume` changes {', '.join(KEYS[:-1])} and {KEYS[-1]}; "
                 "for anything else launch a new run",
             )
         section, _, name = key.partition(".")

@@ -31,7 +31,7 @@ def check_data(data: Data) -> None:
         _require_folder(data)
         raise Rule(
             "data.image_size",
-            "images of a folder may differ in size; say what side to bring them to, e.g. data.image_size=64",
+            "images of a folder may differ in size; set the side to scale them to, e.g. data.image_size=64",
         )
     if data.dataset == sources.PATCHES:
         _check_patches(data)
@@ -97,14 +97,14 @@ def _check_patches(data: Data) -> None:
     if data.source not in sources_with_images:
         raise Rule(
             "data.source",
-            f"there is no set of images {data.source!r}{nearest(data.source, sources_with_images)}",
+            f"there is no image dataset {data.source!r}{nearest(data.source, sources_with_images)}",
         )
     size, needed = sources.source_size(data), sources.extent(data)
     if not size:
         _require_folder(data)
         raise Rule(
             "data.source_size",
-            "images of a folder may differ in size; say what side to bring them to before they are cut, "
+            "images of a folder may differ in size; set the side to scale them to before they are cut, "
             "e.g. data.source_size=96",
         )
     if needed > size:
@@ -128,7 +128,7 @@ def refuse_nonsense(settings: Data, facts: DatasetFacts) -> None:
             settings.dataset,
             "data.train_limit",
             f"{limit:,} is out of range; the dataset has {facts.train_images:,} training images, "
-            f"and one to train on and one to validate on are the least",
+            f"of which at least one trains and one validates",
         )
     if settings.test_limit is not None and settings.test_limit > facts.test_images:
         raise ProfileError(

@@ -78,7 +78,10 @@ def _check_start(model: Section) -> None:
             f"write run: and the id or name of a run of this store{alternative}, not {pretrained!r}",
         )
     if address is None and getattr(model, "pretrained_sha256", None) is not None:
-        raise Rule("model.pretrained_sha256", "is of a run that model.pretrained names")
+        raise Rule(
+            "model.pretrained_sha256",
+            "belongs to a run that model.pretrained names, and it names none; leave it out",
+        )
 
 
 def _check_vit(vit: Vit, size: int) -> None:
@@ -150,7 +153,7 @@ def _check_fitted(plan: PlanSettings) -> None:
         )
     for name in ("average", "freeze"):
         if getattr(train, name) is not None:
-            raise Rule(f"train.{name}", "svm has no weights that move step by step; leave it out")
+            raise Rule(f"train.{name}", "svm is not trained in steps; leave it out")
     if train.device not in {"auto", "cpu"}:
         raise Rule("train.device", f"svm is fitted on the CPU, not on {train.device}; leave it out")
 

@@ -50,7 +50,7 @@ def _encoder(plan: PlanSettings) -> Vit:
         raise Rule("train.label_smoothing", f"{name!r} reads no labels; leave it out")
     if plan.train.freeze == "backbone":
         raise Rule(
-            "train.freeze", f"{name!r} has no head that could train alone; name what to freeze"
+            "train.freeze", f"{name!r} has no head to train alone; name the parameters to freeze"
         )
     return model
 
@@ -69,7 +69,8 @@ def _check_mae(plan: PlanSettings, model: Vit, mae: Mae) -> None:
         )
     if patches < 2:
         raise Rule(
-            "model.patch", "'mae' hides some patches and shows others, and there is only one"
+            "model.patch",
+            "'mae' hides some patches and shows the others, and this image is a single patch; use a smaller patch",
         )
     visible = patches - masked(patches, mae.mask_ratio) + (model.pool == "cls")
     if model.attention == "local" and visible < 2:

@@ -105,7 +105,8 @@ def _check_training(plan: Plan) -> None:
         )
     if isinstance(plan.optimizer, Sgd) and plan.optimizer.nesterov and not plan.optimizer.momentum:
         raise Rule(
-            "optimizer.nesterov", "looks ahead along the momentum, which is 0; set it to 0.9, say"
+            "optimizer.nesterov",
+            "needs a momentum above 0; set optimizer.momentum=0.9, or leave it out",
         )
     check_length(plan)
     if train.precision == "fp16" and train.device == "cpu":

@@ -205,7 +205,7 @@ class Study:
         value = getattr(getattr(plan, section, None), field, None)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ProfileError(
-                self.where, "study.swept", f"{key} of arm {arm!r} is no number but {value!r}"
+                self.where, "study.swept", f"{key} of arm {arm!r} should be a number, not {value!r}"
             )
         return float(value)
 

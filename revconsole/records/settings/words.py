@@ -92,7 +92,7 @@ def _value(text: str, key: str) -> Any:
     try:
         return _meant(text)
     except RecursionError:
-        raise ProfileError(COMMAND_LINE, key, "is nested beyond reason") from None
+        raise ProfileError(COMMAND_LINE, key, "is nested too deeply") from None
     except ValueError as error:
         raise ProfileError(COMMAND_LINE, key, f"cannot be read: {error}") from None
 

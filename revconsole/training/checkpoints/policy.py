@@ -141,8 +141,8 @@ class CheckpointPolicy:
         digest = state.plan.past_digest()
         if loaded.state.get("plan", digest) != digest:
             raise RunFailed(
-                f"the checkpoint of step {loaded.step} was made under another plan than the run has now; put "
-                "the plan back, or launch a new run"
+                f"the checkpoint of step {loaded.step} belongs to another plan than the run has now; "
+                "restore the plan, or launch a new run"
             )
         try:
             load_weights(self._state, loaded)

@@ -60,7 +60,7 @@ def best_checkpoint(checkpoints: CheckpointStore) -> Loaded:
         if best is None or best.step == step or best.step not in checkpoints.steps():
             return newest
         return _whole(checkpoints, best.step) or newest
-    raise StoreError("no checkpoint of it is left")
+    raise StoreError("it has no readable checkpoint")
 
 
 def _whole(checkpoints: CheckpointStore, step: int) -> Loaded | None:

@@ -54,7 +54,7 @@ def first_weights(plan: Plan, model: nn.Module, store: RunStore | None) -> First
     if address is None:
         return None
     if store is None:
-        raise DataUnavailable(f"there is no store to look for run {address} in")
+        raise DataUnavailable(f"run {address} cannot be looked up without a store")
     run_id = store.find(address)
     source = store.plan(run_id)
     _refuse_another(plan, store, run_id)
@@ -76,7 +76,7 @@ def _refuse_another(plan: Plan, store: RunStore, run_id: str) -> None:
     now = store.follow(run_id).summary().weights_sha256
     if planned is not None and planned != now:
         raise DataUnavailable(
-            f"run {run_id} has gone on since this run was planned: its last weights were {planned[:12]} and are "
+            f"run {run_id} was continued after this run was planned: its last weights were {planned[:12]} and are "
             f"{now[:12] or 'not there'}; plan again"
         )
 

@@ -104,7 +104,7 @@ def deterministic(enabled: bool) -> Iterator[None]:
     cudnn, workspace = torch.backends.cudnn, os.environ.get(WORKSPACE)
     if _cuda_in_use() and workspace not in WORKSPACES:
         raise RunFailed(
-            "train.deterministic has to be there before CUDA is first used, and this process has used it; "
+            "train.deterministic must be set before CUDA is first used, and this process has used it; "
             "launch the run in a process of its own (--detach)"
         )
     before = (torch.are_deterministic_algorithms_enabled(), cudnn.benchmark, cudnn.deterministic)
@@ -117,8 +117,8 @@ def deterministic(enabled: bool) -> Iterator[None]:
         if NO_FORM not in str(error):
             raise
         raise RunFailed(
-            f"train.deterministic is set, and {str(error).partition(NO_FORM)[0].strip()} computes other bits each time on "
-            "this device; leave train.deterministic out, or do without that operation"
+            f"train.deterministic is set, and {str(error).partition(NO_FORM)[0].strip()} gives different bits each time on "
+            "this device; leave train.deterministic out, or use a model without that operation"
         ) from None
     finally:
         torch.use_deterministic_algorithms(before[0])

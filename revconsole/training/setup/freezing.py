@@ -73,7 +73,7 @@ def _backbone(model: nn.Module) -> set[str]:
         raise ProfileError(
             "the plan",
             KEY,
-            f"{type(model).__name__} has no head that could train alone; name what to freeze",
+            f"{type(model).__name__} has no head to train alone; name the parameters to freeze",
         )
     own = {id(parameter) for parameter in head.parameters()}
     return {name for name, parameter in model.named_parameters() if id(parameter) not in own}

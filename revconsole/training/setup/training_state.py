@@ -211,7 +211,7 @@ def _refuse_other_data(plan: Plan, fingerprint: str) -> None:
     if required is not None and not fingerprint.startswith(required.lower()):
         raise RunFailed(
             f"the fingerprint of {plan.data.dataset} here is {fingerprint[:12]}, and the profile asks for "
-            f"{required[:12]}: other images or another split; change data.fingerprint or the data"
+            f"{required[:12]}: the images or the split differ; change data.fingerprint or the data"
         )
     if earlier is not None and fingerprint != earlier:
         raise RunFailed(
