@@ -79,6 +79,8 @@ class View:
     note: str = ""
     """That the baseline is another than the file says, because the settings leave that one out."""
     time: str = ""
+    timeless: bool = False
+    """Whether something is left, and nothing is known of its time."""
     memory: str = ""
     problem: str = ""
 
@@ -125,6 +127,7 @@ class Board:
             standing = self._lab.begun(planned, runs)
         else:
             standing = self._lab.standings(planned, runs)
+        forecast = self._lab.forecast(standing, runs)
         return View(
             asked=asked,
             name=name,
@@ -134,7 +137,8 @@ class Board:
             standing=standing,
             tally=tally(standing),
             note=planned.study.left_out(planned.arms),
-            time=self._lab.forecast(standing, runs).sentence,
+            time=forecast.sentence,
+            timeless=forecast.blank,
             memory=self._lab.memory(standing, runs),
         )
 

@@ -70,6 +70,11 @@ class StudyForecast:
     """Runs beside these that are done, of other arms for instance."""
 
     @property
+    def blank(self) -> bool:
+        """Whether something is left, and nothing is known of its time."""
+        return bool(self.unknown) and not self.from_runs and not self.measured
+
+    @property
     def sentence(self) -> str:
         """As people read it."""
         parts = []

@@ -167,7 +167,7 @@ class StudyScreen(LiveScreen):
         busy = sum(not s.ended and s.state != "queued" for s in self.reader.latest.summaries)
         also = f" Training now, of whatever: {busy}." if busy else ""
         detail = f"{self._estimate(view)}\n\n{WHAT_HAPPENS}{also}"
-        unknown = view.time.startswith("not known") and self._measurer is None
+        unknown = view.timeless and self._measurer is None
         choices = [BACKGROUND, HERE, *([MEASURE] if unknown else [])]
         runs = "1 run" if len(left) == 1 else f"{len(left)} runs"
         question = f"Train {runs} of {view.name}, {FORMS[self._form]}?"
