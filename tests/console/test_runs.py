@@ -59,7 +59,7 @@ async def test_names_are_told_apart_in_a_comparison(opened, recorder):
         await stage.shows("comparison of 2 runs", "0.1-s0", "0.2-s0")
 
 
-@pytest.mark.parametrize("depth", range(0, 90, 9))
+@pytest.mark.parametrize("depth", [0, 27, 54, 81])
 async def test_the_folder_of_the_store_is_named_to_its_last_part(opened, tmp_path, depth):
     store = tmp_path / ("d" * depth or ".") / "last-part"
     async with opened(lab=Lab(store)) as stage:

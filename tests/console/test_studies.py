@@ -98,7 +98,7 @@ async def test_the_list_says_of_each_study_what_it_asks_and_how_far_it_is(
         await stage.shows("1 run ")
 
 
-@pytest.mark.parametrize("longer", range(0, 81, 8))
+@pytest.mark.parametrize("longer", [0, 24, 48, 80])
 async def test_the_file_of_a_study_is_named_whole_however_long_its_folder_is(
     opened, tiny, tmp_path, monkeypatch, longer
 ):

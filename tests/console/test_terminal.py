@@ -143,15 +143,6 @@ def test_a_signal_ends_it_and_gives_the_terminal_back(tmp_path, number):
     os.close(master)
 
 
-@pytest.mark.parametrize("ignored", [False, True])
-def test_a_lost_terminal_ends_it(tmp_path, ignored):
-    """Also where SIGHUP is ignored, as under nohup: there a console would spin for ever."""
-    process, master = started(tmp_path, ignored=ignored)
-    read_until(master, b"No runs yet")
-    os.close(master)
-    process.wait(PATIENCE_SECONDS)
-
-
 def test_keys_of_one_burst_act_in_their_order(tmp_path):
     process, master = started(tmp_path)
     read_until(master, b"No runs yet")
@@ -193,13 +184,12 @@ def test_the_size_is_the_terminals_whatever_the_environment_says(tmp_path, monke
     os.close(master)
 
 
-def started(store, *, ignored=False) -> tuple[subprocess.Popen[bytes], int]:
+def started(store) -> tuple[subprocess.Popen[bytes], int]:
     """The real console in a terminal of its own."""
     master, slave = pty.openpty()
     resize(master, rows=24, columns=80)
-    preset = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" if ignored else ""
     process = subprocess.Popen(
-        [sys.executable, "-c", preset + REAL, str(store)],
+        [sys.executable, "-c", REAL, str(store)],
         stdin=slave, stdout=slave, stderr=slave, env=surroundings(), start_new_session=True,
     )  # fmt: skip
     os.close(slave)

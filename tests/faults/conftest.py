@@ -63,6 +63,13 @@ class Site:
         """Of the command line, on this store."""
         return [sys.executable, "-m", "revconsole", "--store", str(self.lab.store.root), *arguments]
 
+    def told(self, *arguments: str) -> tuple[int, str]:
+        """What the command line answers: its exit status, and all that it prints."""
+        done = subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
     def detached(self, **settings: Any) -> str:
         """A run in a background process."""
         (run_id,) = self.lab.launch(self.lab.plan("faulty", settings), "process")

@@ -113,7 +113,7 @@ def test_a_console_that_loses_its_terminal_hands_its_run_over(site, noted, termi
     ("number", "code", "why"), [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")]
 )
 def test_a_command_told_to_end_stops_its_run_and_says_why(site, noted, number, code, why, request):
-    if number is not signal.SIGTERM:
+    if number is not signal.SIGINT:  # SIGTERM is the subject of cli/test_leaving too
         request.getfixturevalue("complete")
     run_id, command = site.terminal()
     site.reaches(run_id, 5)
@@ -150,62 +150,6 @@ def test_a_process_that_is_held_is_stalled_and_goes_on(site, noted, complete):
     site.until(lambda: site.lab.summary(run_id).state != "stalled")
     assert site.finish(run_id).summary.state == "finished"
     noted("SIGSTOP, then SIGCONT", 1, worst=took)
-
-
-def told(site, *arguments):
-    """What the command line answers."""
-    answer = subprocess.run(
-        site.command(*arguments), capture_output=True, text=True, timeout=120, check=False
-    )
-    return answer.returncode, answer.stdout + answer.stderr
-
-
-@pytest.fixture
-def held(site):
-    """A run in a background process that SIGSTOP holds."""
-    run_id = site.detached(**{"train.epochs": 300})
-    site.reaches(run_id, 8)
-    trainer = site.trainer(run_id)
-    trainer.send(signal.SIGSTOP)
-    site.until(trainer.held)
-    yield run_id, trainer
-    trainer.send(signal.SIGKILL)
-
-
-@pytest.mark.slow
-def test_to_stop_a_process_that_is_held_says_what_lets_it_go_on_and_then_it_stops(
-    site, held, noted
-):
-    run_id, trainer = held
-    code, said = told(site, "stop", run_id)
-    assert code == 0
-    assert "is held by a signal" in said
-    assert f"kill -CONT {trainer.pid}" in said
-    waits = site.lab.summary(run_id)
-    assert waits.state == "stalled"
-    assert f"kill -CONT {trainer.pid}" in waits.reason
-    assert trainer.held()
-
-    trainer.send(signal.SIGCONT)
-    took = site.until(lambda: site.lab.summary(run_id).ended)
-    summary = site.lab.summary(run_id)
-    assert summary.state == "stopped"
-    steps = [p.name for p in (site.lab.store.folder(run_id) / "checkpoints").iterdir()]
-    assert f"step-{summary.step:09d}" in steps
-    noted("stop while SIGSTOP holds it", 1, worst=took)
-
-
-@pytest.mark.slow
-def test_to_stop_now_ends_a_process_that_is_held(site, held, noted):
-    run_id, trainer = held
-    code, said = told(site, "stop", "--now", run_id)
-    assert code == 0
-    assert "ended at once" in said
-    assert not trainer.alive()
-    summary = site.lab.summary(run_id)
-    assert summary.state == "stopped"
-    assert summary.reason.endswith("(at once)")
-    noted("stop --now while SIGSTOP holds it", 1)
 
 
 @pytest.mark.slow

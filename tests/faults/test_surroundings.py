@@ -1,8 +1,10 @@
 """Disks, clocks, folders and rivals: what happens around a run must not harm it, or must be said."""
 
 import contextlib
+import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -29,6 +31,91 @@ except AlreadyClaimed as error:
 def limited(trainer, size):
     """Let no file of a process grow beyond so many bytes: the nearest thing to a full disk without being root."""
     psutil.Process(trainer.pid).rlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def held(site, run_id):
+    """The process that trains a run, held by SIGSTOP."""
+    trainer = site.trainer(run_id)
+    trainer.send(signal.SIGSTOP)
+    site.until(lambda: site.lab.summary(run_id).state == "stalled")
+    return trainer
+
+
+@pytest.mark.slow
+def test_one_run_in_the_background_meets_one_fault_after_another(site, noted):
+    """The short form of those that need a process of their own: three processes for eight faults."""
+    run_id = site.detached(**{"train.epochs": 300})
+    folder = site.lab.store.folder(run_id)
+    site.reaches(run_id, 15)
+
+    trainer = held(site, run_id)
+    os.kill(psutil.Process(trainer.pid).ppid(), signal.SIGKILL)
+    noted("kill -9 of a trainer's parent", 1)
+    put_a_file_in_place_of(folder / "checkpoints")
+    trainer.send(signal.SIGCONT)
+    site.until(
+        lambda: any("was not written" in line.text for line in site.lab.store.read(run_id).log)
+    )
+    (folder / "checkpoints").unlink()
+    noted("checkpoint folder not writable", 1)
+
+    log = folder / "attempts" / "0001" / "events.jsonl"
+    trainer = held(site, run_id)
+    limited(trainer, full := log.stat().st_size + 4037)
+    trainer.send(signal.SIGCONT)
+    site.until(lambda: log.stat().st_size == full)
+    stuck = site.lab.store.read(run_id)
+    assert (stuck.summary.damaged_lines, stuck.summary.ended) == (0, False)
+    limited(trainer, resource.RLIM_INFINITY)
+    site.until(
+        lambda: any("nothing was lost" in line.text for line in site.lab.store.read(run_id).log)
+    )
+    noted(
+        "disk full while training, then cleared",
+        1,
+        lost=site.lost(stuck, site.lab.store.read(run_id)),
+    )
+
+    site.reaches(run_id, site.lab.summary(run_id).step + 15)
+    trainer = held(site, run_id)
+    code, said = site.told("stop", run_id)
+    assert code == 0
+    assert "is held by a signal" in said
+    waits = site.lab.summary(run_id)
+    assert waits.state == "stalled"
+    assert f"kill -CONT {trainer.pid}" in said
+    assert f"kill -CONT {trainer.pid}" in waits.reason
+    trainer.send(signal.SIGCONT)
+    site.until(lambda: site.lab.summary(run_id).ended)
+    read = site.lab.store.read(run_id)
+    newest = folder / "checkpoints" / f"step-{read.summary.step:09d}"
+    assert read.summary.state == "stopped"
+    assert newest.is_dir()
+    noted("stop while SIGSTOP holds it", 1)
+
+    damaged(newest / "state.pt", "flipped", site.chance)
+    site.resume(run_id)
+    site.regains(run_id, read)
+    named = [line.text for line in site.lab.store.read(run_id).log if newest.name in line.text]
+    assert any("damaged" in text for text in named)
+    noted("checkpoint damaged", 1)
+
+    read = site.kill(run_id)
+    site.until(lambda: site.lab.summary(run_id).state == "killed")
+    assert site.lab.summary(run_id).reason.startswith("by SIGKILL after step ")
+    site.resume(run_id)
+    site.regains(run_id, read)
+    noted("kill -9 of a run in a process", 1)
+
+    trainer = held(site, run_id)
+    code, said = site.told("stop", "--now", run_id)
+    assert code == 0
+    assert "ended at once" in said
+    assert not trainer.alive()
+    summary = site.lab.summary(run_id)
+    assert (summary.state, summary.attempt) == ("stopped", 4)
+    assert summary.reason.endswith("(at once)")
+    noted("stop --now while SIGSTOP holds it", 1)
 
 
 @pytest.mark.slow

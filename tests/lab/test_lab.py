@@ -153,23 +153,6 @@ def test_a_detached_run_lives_in_its_own_session_and_can_be_stopped(lab):
     gone(Identity.of(pid))
 
 
-def test_a_killed_process_is_told_from_a_stopped_one_and_resumes_from_its_checkpoint(lab):
-    (run_id,) = lab.launch(lab.plan("tiny", {"train.epochs": 300}), "process")
-    run = until(lab, run_id, lambda run: run.summary.epoch >= 2)
-    claim = lab.store.folder(run_id) / "attempts" / "0001" / "claim.json"
-    pid = int(claim.read_text().partition('"pid":')[2].partition(",")[0])
-    os.kill(pid, signal.SIGKILL)
-    before = until(lab, run_id, lambda later: later.summary.state == "killed")
-    assert before.summary.reason.startswith(f"by SIGKILL after step {before.summary.step}")
-
-    lab.resume(run_id)
-    after = until(lab, run_id, lambda later: later.summary.step > before.summary.step)
-
-    known = before.series["loss"]
-    assert after.series["loss"].values[: known.length] == known.values, "recomputed bit for bit"
-    assert run.summary.epoch >= 2
-
-
 def test_what_trains_and_waits_here_goes_on_in_the_background_to_the_same_numbers(lab):
     """The same run, once undisturbed and once handed over, loses nothing and repeats nothing."""
     settings = {"train.epochs": 60, "seeds": [3]}

@@ -121,6 +121,9 @@ def test_a_model_of_ones_own_is_found_in_the_folder_that_one_works_in(lab):
 
     summary = lab.summary(run_id)
     assert (summary.state, summary.reason) == ("finished", "")
+    folder = lab.store.folder(run_id)
+    assert not (folder / LAUNCH_LOG).exists(), "what was said before the claim is the attempt's"
+    assert (folder / "attempts" / "0001" / LAUNCH_LOG).read_text() == ""
 
 
 def test_what_a_process_says_before_it_has_a_run_is_told_and_kept(lab, tmp_path, monkeypatch):
@@ -139,15 +142,6 @@ def test_what_a_process_says_before_it_has_a_run_is_told_and_kept(lab, tmp_path,
     assert summary.state == "lost"
     assert "ended before the run began (ImportError: libfoo.so: not found)" in summary.reason
     assert "Traceback" in (lab.store.folder(run_id) / LAUNCH_LOG).read_text()
-
-
-def test_what_was_said_before_the_claim_goes_into_the_attempt(lab):
-    (run_id,) = lab.launch(lab.plan("tiny.toml"), "process")
-    ended(lab, run_id)
-    folder = lab.store.folder(run_id)
-
-    assert not (folder / LAUNCH_LOG).exists()
-    assert (folder / "attempts" / "0001" / LAUNCH_LOG).read_text() == ""
 
 
 def test_relative_folders_of_the_environment_mean_the_same_in_a_child(tmp_path, monkeypatch):

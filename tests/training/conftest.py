@@ -81,7 +81,10 @@ def runner(tmp_path):
 
 @pytest.fixture
 def small():
-    """A function: the small plan, with sections merged key by key and everything else replaced."""
+    """A function: the small plan, with sections merged key by key and everything else replaced.
+
+    Without the audit and the probes, which take longer than its steps: whoever tests them turns them on.
+    """
 
     def made(**changes: Any) -> Plan:
         table: dict[str, Any] = {
@@ -92,7 +95,9 @@ def small():
             "scheme": {"name": "residual"},
             "backward": "stored",
             "data": {"dataset": "digits", "train_limit": 128, "validation": 0.125},
-            "train": {"epochs": 2, "batch": 32, "device": "cpu", "threads": 1},
+            "train": {
+                "epochs": 2, "batch": 32, "device": "cpu", "threads": 1, "audit": False, "probe_epochs": 0
+            },
             "optimizer": {"name": "adamw", "learning_rate": 0.003},
             "schedule": {"name": "cosine"},
         }  # fmt: skip
@@ -110,13 +115,23 @@ def realise(small, tmp_path):
 
 
 ON_A_GRID = {"bdia", "midpoint_a", "coefficients"}
+TYPICAL = ("residual", "additive", "bdia", "coefficients")
+"""What can be in the way of a trainer: nothing, two streams and a wider head, drawn signs and side bits, weights that move."""
+
+
+def meant(name: str) -> dict[str, Any]:
+    """A scheme with the backward it is meant for."""
+    scheme = {"name": name} | ({"grid_bits": 9} if name in ON_A_GRID else {})
+    return {"scheme": scheme, "backward": "stored" if name == "residual" else "reversible"}
 
 
 @pytest.fixture(params=list(KINDS["scheme"][1]))
 def wiring(request):
     """Each scheme with the backward it is meant for."""
-    scheme = {"name": request.param} | ({"grid_bits": 9} if request.param in ON_A_GRID else {})
-    return {
-        "scheme": scheme,
-        "backward": "stored" if request.param == "residual" else "reversible",
-    }
+    return meant(request.param)
+
+
+@pytest.fixture(params=TYPICAL)
+def typical_wiring(request):
+    """One scheme of each kind, for what the trainer does in the same way for all."""
+    return meant(request.param)

@@ -8,6 +8,12 @@ from revconsole.training.checks import advice
 from revconsole.training.machine.devices import threads
 
 
+@pytest.fixture(autouse=True)
+def _quiet_machine(monkeypatch):
+    """Whatever else runs here."""
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
+
+
 def said(realise, **changes):
     return " ".join(
         a.text for a in advice.before_training(realise(**changes)) if "processes" not in a.text

@@ -36,7 +36,7 @@ def executed(store):
 
 
 def test_every_scheme_trains_from_claim_to_test(executed, small, wiring):
-    outcome, run = executed(small(**wiring))
+    outcome, run = executed(small(**wiring, train={"audit": True, "probe_epochs": 1}))
     row = run.summary
 
     assert outcome == "completed"
@@ -210,7 +210,7 @@ def test_the_first_of_two_equal_runs_is_not_charged_for_what_came_before_it(stor
     beforehand = 1000.0
     found = []
     for importing in (beforehand, 0.0):
-        run_id = store.create(small(train={"audit": False}), {})
+        run_id = store.create(small(), {})
         attempt = store.claim(run_id, 1)
         attempt._began -= importing
         api.execute(store, run_id, attempt)
@@ -312,7 +312,6 @@ def test_after_an_error_of_the_gpu_the_rest_of_a_background_process_trains_in_a_
 ):
     Path("breaking.py").write_text(BREAKS)
     own = small().model_dump() | {"model": {"architecture": "python", "function": "breaking:model"}}
-    own["train"] |= {"audit": False, "probe_epochs": 0}
     plans = [small(), Plan.model_validate(own), small(seed=1), small(seed=2)]
     ids = [store.create(plan, {}) for plan in plans]
 

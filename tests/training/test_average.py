@@ -24,9 +24,9 @@ def test_the_average_is_the_sum_of_its_formula(realise):
     assert not torch.equal(found.float(), setting.model.head.weight)
 
 
-def test_training_is_what_it_is_without_and_the_judgement_is_not(runner, small, wiring):
-    plain = runner(small(**wiring), "plain")
-    averaged = runner(small(**wiring, train={"average": DECAY}), "averaged")
+def test_training_is_what_it_is_without_and_the_judgement_is_not(runner, small, typical_wiring):
+    plain = runner(small(**typical_wiring), "plain")
+    averaged = runner(small(**typical_wiring, train={"average": DECAY}), "averaged")
 
     assert averaged.losses == plain.losses
     assert averaged.ending.weights_sha256 == plain.ending.weights_sha256

@@ -71,11 +71,10 @@ def little(*arguments, **options):
 
 @pytest.fixture
 def shrinking(small):
-    """A function: the small plan, shrinking when memory runs out, and quick to begin."""
+    """A function: the small plan, shrinking when memory runs out."""
 
     def made(train=None, **changes):
-        quick = {"on_oom": "shrink", "audit": False, "probe_epochs": 0}
-        return small(train=quick | (train or {}), **changes)
+        return small(train={"on_oom": "shrink"} | (train or {}), **changes)
 
     return made
 
@@ -124,8 +123,10 @@ def really_needed(plan, folder):
     return kept + sum(t.nbytes for t in tensors), kept
 
 
-def test_the_figures_are_what_those_settings_then_need(small, wiring, tmp_path):
-    confirm_ways_out(small(**wiring, model={"dim": 32, "depth": 6}, train={"batch": 64}), tmp_path)
+def test_the_figures_are_what_those_settings_then_need(small, typical_wiring, tmp_path):
+    confirm_ways_out(
+        small(**typical_wiring, model={"dim": 32, "depth": 6}, train={"batch": 64}), tmp_path
+    )
 
 
 def test_so_are_those_of_a_scheme_whose_activations_are_stored(small, tmp_path):
@@ -159,11 +160,11 @@ def test_what_is_in_use_already_is_not_advised(small, tmp_path):
 
 
 def test_shrinking_computes_the_step_again_and_its_loss_is_that_of_the_whole(
-    runner, shrinking, wiring
+    runner, shrinking, typical_wiring
 ):
-    whole = runner(shrinking(**wiring), "whole")
+    whole = runner(shrinking(**typical_wiring), "whole")
     with little(8, passes=2, armed=False) as tight:
-        parts = runner(shrinking(**wiring), "parts", watch=tight.arm)
+        parts = runner(shrinking(**typical_wiring), "parts", watch=tight.arm)
 
     assert len(tight.refused) == 2  # 32 images, then 16
     first, second = warnings(parts)
@@ -270,7 +271,7 @@ def test_nothing_of_the_failed_step_is_kept(runner, shrinking):
 
 
 def test_the_probe_of_the_reversible_backward_takes_fewer_images(runner, small):
-    plan = small(scheme={"name": "momentum"}, backward="reversible", train={"audit": False})
+    plan = small(scheme={"name": "momentum"}, backward="reversible", train={"probe_epochs": 1})
     with little(3, armed=False) as tight:
 
         def arm_for_the_probe(event):

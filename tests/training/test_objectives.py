@@ -144,12 +144,15 @@ def test_accumulating_over_micro_batches_changes_no_gradient(unlabelled, tmp_pat
 
 
 @BOTH
-def test_every_scheme_has_the_gradients_of_kept_activations(
-    unlabelled, tmp_path, objective, wiring
+def test_each_kind_of_scheme_has_the_gradients_of_kept_activations(
+    unlabelled, tmp_path, objective, typical_wiring
 ):
     found = []
-    for backward in ("stored", "checkpointed" if wiring["backward"] == "stored" else "reversible"):
-        plan = unlabelled(objective, scheme=wiring["scheme"], backward=backward)
+    for backward in (
+        "stored",
+        "checkpointed" if typical_wiring["backward"] == "stored" else "reversible",
+    ):
+        plan = unlabelled(objective, scheme=typical_wiring["scheme"], backward=backward)
         setting = prepare(plan, data=tmp_path)
         step(setting)
         found.append(gradients(setting))

@@ -24,7 +24,7 @@ def fed(small):
         return small(
             data=AUGMENTED | {"prefetch": prefetch},
             model={"dropout": 0.2, "drop_path": 0.1},
-            train={"batch": 16, "audit": False, "checkpoint_steps": 1, **changes},
+            train={"batch": 16, "checkpoint_steps": 1, **changes},
         )
 
     return made

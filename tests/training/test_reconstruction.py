@@ -40,6 +40,14 @@ EXACT = [
 ]
 
 
+@pytest.fixture
+def small(small):
+    """The small plan with a probe after every epoch."""
+    return lambda **changes: small(
+        **changes | {"train": {"probe_epochs": 1} | changes.get("train", {})}
+    )
+
+
 def probed(log):
     return [e for e in log.of(Measured) if "gradient_error" in e.values]
 
@@ -169,16 +177,16 @@ class Channels(nn.Module):
         return x.transpose(1, 2)
 
 
-def test_a_run_with_probes_computes_what_it_computes_without(runner, small, wiring):
+def test_a_run_with_probes_computes_what_it_computes_without(runner, small, typical_wiring):
     model = {"dropout": 0.2, "drop_path": 0.1}
-    measured = runner(small(**wiring, model=model), "on")
-    plain = runner(small(**wiring, model=model, train={"probe_epochs": 0}), "off")
+    measured = runner(small(**typical_wiring, model=model), "on")
+    plain = runner(small(**typical_wiring, model=model, train={"probe_epochs": 0}), "off")
 
     assert measured.losses == plain.losses
     on, off = (runner.checkpoints(name).load(8) for name in ("on", "off"))
     assert all(torch.equal(tensor, off.weights[name]) for name, tensor in on.weights.items())
     assert probed(plain) == []
-    assert (probed(measured) == []) == (wiring["backward"] == "stored")
+    assert (probed(measured) == []) == (typical_wiring["backward"] == "stored")
 
 
 @pytest.mark.parametrize(("every", "epochs"), [(1, [0, 1, 2, 3]), (2, [0, 2]), (0, [])])

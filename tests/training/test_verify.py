@@ -59,6 +59,13 @@ forgotten = 3
 
 
 @pytest.fixture
+def small(small):
+    """The small plan with the audit at its launch, and probes."""
+    on = {"audit": True, "probe_epochs": 1}
+    return lambda **changes: small(**changes | {"train": on | changes.get("train", {})})
+
+
+@pytest.fixture
 def own():
     for name in [name for name in sys.modules if name.partition(".")[0] == "pkg"]:
         del sys.modules[name]
@@ -84,17 +91,17 @@ def failed(found):
     return {name for name, check in found.items() if check.passed is False}
 
 
-def test_every_model_of_a_plan_passes(small, wiring, tmp_path):
-    found = {check.name: check for check in verify(small(**wiring), data=tmp_path)}
+def test_every_model_of_a_plan_passes(small, typical_wiring, tmp_path):
+    found = {check.name: check for check in verify(small(**typical_wiring), data=tmp_path)}
 
     assert failed(found) == set()
-    assert found["bytes kept"].passed is (None if wiring["backward"] == "stored" else True)
+    assert found["bytes kept"].passed is (None if typical_wiring["backward"] == "stored" else True)
 
 
-def test_a_launch_with_the_audit_is_bit_for_bit_one_without(small, runner, wiring):
-    wiring = wiring | {"model": {"dropout": 0.2}}
-    with_audit = runner(small(**wiring), "with")
-    without = runner(small(**wiring, train={"audit": False}), "without")
+def test_a_launch_with_the_audit_is_bit_for_bit_one_without(small, runner, typical_wiring):
+    typical_wiring = typical_wiring | {"model": {"dropout": 0.2}}
+    with_audit = runner(small(**typical_wiring), "with")
+    without = runner(small(**typical_wiring, train={"audit": False}), "without")
 
     assert with_audit.losses == without.losses
     assert [e.values["validation_loss"] for e in with_audit.of(EpochFinished)] == [

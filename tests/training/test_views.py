@@ -79,11 +79,13 @@ def test_weights_count_once_and_operations_twice(model):
     assert sum(p.numel() for p in without_memory(plan).parameters()) == counted["parameters"]
 
 
-def test_every_scheme_trains_them_with_the_gradients_of_stored_activations(paired, runner, wiring):
-    log = runner(paired(**wiring, train={"epochs": 1, "audit": False}))
+def test_each_kind_of_scheme_trains_them_with_the_gradients_of_stored_activations(
+    paired, runner, typical_wiring
+):
+    log = runner(paired(**typical_wiring, train={"epochs": 1, "probe_epochs": 1}))
     probes = [e.values for e in log.of(Measured) if "gradient_error" in e.values]
     assert log.ending.outcome == "completed"
-    assert len(probes) == (0 if wiring["scheme"]["name"] == "residual" else 2)
+    assert len(probes) == (0 if typical_wiring["scheme"]["name"] == "residual" else 2)
     assert all(values["gradient_error"] < 1e-4 for values in probes)
     alarms = [e.text for e in log.of(Advised) if e.level == "alarm"]
     assert alarms == []
