@@ -28,7 +28,7 @@ class Extras:
     @property
     def none(self) -> bool:
         """Whether nothing is given; an empty list is something."""
-        return self.spec == NOTHING
+        return self.spec is NOTHING
 
     def bound(self, block: nn.Module, tensors: Sequence[Tensor]) -> Any:
         """The block as a function of its stream alone, computing with these tensors."""
@@ -43,6 +43,8 @@ class Extras:
 
 def taken_apart(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Extras, list[Tensor]]:
     """The arguments without their tensors, and the tensors in order."""
+    if not args and not kwargs:
+        return Extras(leaves=(), places=(), spec=NOTHING), []
     leaves, spec = tree_flatten((args, kwargs))
     places = tuple(place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor))
     rest = tuple(None if isinstance(leaf, Tensor) else leaf for leaf in leaves)

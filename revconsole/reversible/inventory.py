@@ -51,17 +51,18 @@ class Inventory:
 
     modules: those that it has registered, itself first. slots, parameters: each of its parameters once, and the
     places that hold it. norms: which may keep running statistics. still: what the modules that stand still hold.
-    weights: of these. restless: the other modules.
+    weights: of these. restless: the other modules. fits: whether leaves are known to fit in for the parameters.
     """
 
     __slots__ = (
-        "_attributes", "_tables", "block", "gone", "modules", "norms", "parameters", "restless", "slots", "still",
+        "_attributes", "_tables", "block", "fits", "gone", "modules", "norms", "parameters", "restless", "slots", "still",
         "stirred", "weights",
     )  # fmt: skip
 
     def __init__(self, block: nn.Module, stirred: set[int] | None = None) -> None:
         """stirred: identities of modules that got other attributes while they computed."""
-        self.block, self.modules, self.gone = block, list(block.modules()), False
+        self.block, self.modules = block, list(block.modules())
+        self.gone = self.fits = False
         self.stirred = set() if stirred is None else stirred
         self.slots, self.parameters = _held_parameters(self.modules)
         self.norms = [module for module in self.modules if isinstance(module, _NormBase)]
@@ -111,6 +112,8 @@ class Inventory:
 
         Recurrent layers hold theirs in another place besides; of sharded ones this process holds a part.
         """
+        if self.fits:
+            return
         for module in self.modules:
             if isinstance(module, nn.RNNBase):
                 raise NotInvertible(
@@ -123,6 +126,7 @@ class Inventory:
                 "nothing gathers them for its branches: apply fully_shard to the whole "
                 "ReversibleSequence or the whole model instead"
             )
+        self.fits = True
 
 
 class Holdings(NamedTuple):

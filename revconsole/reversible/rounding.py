@@ -39,17 +39,15 @@ Types = tuple[torch.dtype, str, float]
 
 
 def require_digits(
-    scheme: Any, blocks: Sequence[nn.Module], backwards: Sequence[str], x: Tensor
+    scheme: Any, weights: Iterable[Tensor], backwards: Sequence[str], x: Tensor
 ) -> None:
-    """Raise NotInvertible, with the way out, if these blocks cannot be undone as they compute now.
+    """Raise NotInvertible, with the way out, if blocks of these weights cannot be undone as they compute now.
 
     backwards: of each block. x: the stream as it enters, of which type and device are looked at.
     """
     if scheme.grid is not None:
         return
-    modules = (module for block in blocks for module in block.modules())
-    held = (p for module in modules for p in module._parameters.values())  # noqa: SLF001  parameters() takes twice as long
-    dtypes = {p.dtype for p in held if p is not None}
+    dtypes = {weight.dtype for weight in weights}
     kind, found = x.device.type, [dtype for dtype in dtypes if dtype in NAMES]
     if torch.is_autocast_enabled(kind):
         found.append(torch.get_autocast_dtype(kind))

@@ -49,7 +49,8 @@ class WiredRun:
             x = _onto(grid, x)
         if UNDONE.intersection(backwards):
             scheme.require_inverse(len(blocks))
-            require_digits(scheme, blocks, backwards, x)
+            weights = (p for block in blocks for p in self.inventories.of(block).parameters)
+            require_digits(scheme, weights, backwards, x)
         streams, tapes, draws = scheme.lift(x), self._tapes(backwards), _rows(signs, x, len(blocks))
         watched = grid is not None and not recorded()
         peaks = [peak(x)] if watched else []
