@@ -1,7 +1,8 @@
 """The verb that says what runs would cost before they train: plan."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +12,9 @@ from revconsole.errors import RevconsoleError
 from revconsole.lab import format as form
 from revconsole.lab import rows
 from revconsole.lab.lab import Lab
+from revconsole.lab.module_rows import folded
 from revconsole.lab.torch_api import training
+from revconsole.records.findings.modules import ModuleCost
 from revconsole.records.logs.events import Scalar
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import parse_assignments
@@ -30,6 +33,11 @@ COLUMNS = [
     "operations",
 ]  # fmt: skip
 
+MODULE_COLUMNS = ["module", "kind", "output", "times", "parameters", "multiply_adds"]
+OF_MODULES = (
+    "parameters and operations are of one module without those inside it, outputs of one image; `times` says how many "
+    "alike there are, and the last row sums up all of them"
+)
 YIELDS = ["multiply_adds_per_image", "architecture", "scheme"]
 
 
@@ -37,6 +45,10 @@ def plan(
     context: typer.Context,
     profile: Profile,
     settings: Settings = None,
+    modules: Annotated[
+        bool,
+        typer.Option("--modules", help="Parameters, shapes and multiply-adds of each module, too."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Count weights and operations of every model of a profile; trains nothing and needs no data files."""
@@ -44,11 +56,18 @@ def plan(
     plans, entries, errors = _counted(found)
     if not plans:
         raise errors[0]
+    tables = [training.modules_of(each) for each in plans] if modules else []
+    counted = [entry for entry in entries if not entry["left_out"]]
     if json:
+        for entry, table in zip(counted, tables, strict=modules):
+            entry["modules"] = [asdict(module) for module in table]
+            entry["modules_note"] = _rewired(entry, table)
         output.print_json(entries)
     else:
+        for entry, table in zip(counted, tables, strict=modules):
+            _print_modules(entry, table)
         _print(entries)
-        _explain(plans, [entry for entry in entries if not entry["left_out"]])
+        _explain(plans, counted)
     if errors:
         raise typer.Exit(errors[0].exit_code)
 
@@ -80,6 +99,44 @@ def _print(entries: Sequence[Mapping[str, Any]]) -> None:
         known["operations"] = form.multiply_adds(entry.get("multiply_adds_per_image"))
         rows.append([str(known.get(column, form.UNKNOWN)) for column in COLUMNS])
     output.print_judged(COLUMNS, rows, [e["left_out"] or None for e in entries], yields=YIELDS)
+
+
+def _rewired(entry: Mapping[str, Any], modules: Sequence[ModuleCost]) -> str:
+    """What the table of modules, which is of the plain network, does not add up to; empty where it does."""
+    wired = entry["parameters"], entry["multiply_adds_per_image"]
+    if wired == _sums(modules) or None in wired:
+        return ""
+    return (
+        f"{entry['name']}: the modules are those of the plain network; with scheme {entry['scheme']} it has "
+        f"{wired[0]:,} parameters and {wired[1]:,} multiply-adds in all"
+    )
+
+
+def _sums(modules: Sequence[ModuleCost]) -> tuple[int, int]:
+    """Parameters and multiply-adds of all modules."""
+    return sum(m.parameters for m in modules), sum(m.multiply_adds for m in modules)
+
+
+def _print_modules(entry: Mapping[str, Any], modules: Sequence[ModuleCost]) -> None:
+    """One model, module by module; of blocks that repeat the first, with how many there are."""
+    output.say(f"{entry['name']}: {entry['architecture']} with scheme {entry['scheme']}")
+    rows = [
+        [
+            module.name,
+            module.kind,
+            "×".join(map(str, module.outputs[1:])) or form.UNKNOWN,
+            str(times),
+            f"{module.parameters:,}",
+            f"{module.multiply_adds:,}",
+        ]
+        for module, times in folded(modules)
+    ]
+    parameters, operations = _sums(modules)
+    total = ["all", "", "", "", f"{parameters:,}", f"{operations:,}"]
+    output.print_table(MODULE_COLUMNS, [*rows, total], yields=["kind"], stays=["times"])
+    output.say(OF_MODULES)
+    if note := _rewired(entry, modules):
+        output.say(note)
 
 
 def _explain(plans: Sequence[Plan], entries: Sequence[Mapping[str, Any]]) -> None:

@@ -24,6 +24,7 @@ from revconsole.training.checks.cost import cost
 from revconsole.training.machine.broken import WAITING, breaks
 from revconsole.training.machine.shortage import empty_caches
 from revconsole.training.questions import inspection, pace
+from revconsole.training.questions.modules import modules_of
 from revconsole.training.questions.readiness import refuse_unready
 from revconsole.training.questions.samples import samples
 from revconsole.training.questions.survey import scheme_groups, survey_models
@@ -34,7 +35,7 @@ from revconsole.training.setup.build import without_memory
 from revconsole.training.trainer import train
 
 __all__ = [
-    "audited", "cost", "count_parameters", "execute", "forecast_seconds", "inspect", "measure", "refuse_unready",
+    "audited", "cost", "count_parameters", "execute", "forecast_seconds", "inspect", "measure", "modules_of", "refuse_unready",
     "samples", "scheme_groups", "survey_models", "throughput", "timm_models", "timm_version", "training_pace",
 ]  # fmt: skip
 

@@ -33,3 +33,25 @@ def test_a_wrong_setting_is_one_sentence(run):
 
     assert said.code == 2
     assert "patch 3 does not divide" in said.err
+
+
+def test_modules_of_a_model_are_a_table_or_json_that_add_up(run):
+    settings = ("vit-cifar10", "seeds=0", "model.depth=2", "scheme.name=residual")
+    body = json.loads(run("plan", *settings, "--modules", "--json").out)
+    said = run("plan", *settings, "--modules")
+
+    for each in body:
+        assert sum(m["parameters"] for m in each["modules"]) == each["parameters"]
+        operations = sum(m["multiply_adds"] for m in each["modules"])
+        assert operations == each["multiply_adds_per_image"]
+    rows = [line.split("\t") for line in said.out.splitlines()]
+    assert ["blocks.0-1.attn.qkv", "Linear"] in [row[:2] for row in rows]
+    assert ["all", "", "", "", f"{body[0]['parameters']:,}"] in [row[:5] for row in rows]
+
+
+def test_a_scheme_with_a_wider_head_says_that_its_modules_are_the_plain_networks(run):
+    settings = ("vit-cifar10", "seeds=0", "model.depth=2", "scheme.name=additive", "--modules")
+    (body,) = json.loads(run("plan", *settings, "--json").out)
+
+    assert body["modules_note"] in " ".join(run("plan", *settings).err.split())
+    assert f"{body['parameters']:,} parameters" in body["modules_note"]

@@ -158,7 +158,7 @@ def operations(model: nn.Module, image: Tensor) -> Operations:
         with (
             torch.no_grad(),
             torch.random.fork_rng(devices=[]),
-            _every_product_visible(),
+            every_product_visible(),
             others,
             counter,
         ):
@@ -207,7 +207,7 @@ def _name(operator: Any) -> str:
 
 
 @contextmanager
-def _every_product_visible() -> Iterator[None]:
+def every_product_visible() -> Iterator[None]:
     """A context without torch's fused transformer layer, which hides its products."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
