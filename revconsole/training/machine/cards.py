@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+from revconsole.training.machine import nvml
+
 ASKING_SECONDS = 10.0
 MEBIBYTE = 2**20
 LEAST_DRIVER = {"13": 580, "12": 525, "11": 450}
@@ -138,7 +140,9 @@ def _card(number: int, free: dict[str, int]) -> Card:
 
 
 def _free() -> dict[str, int]:
-    """Free bytes by card id according to nvidia-smi; asking CUDA would create a context on every card."""
+    """Free bytes by card id from NVML, or else from nvidia-smi; asking CUDA would create a context on every card."""
+    if known := nvml.free_by_id():
+        return known
     command = ["nvidia-smi", "--query-gpu=uuid,memory.free", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(  # noqa: S603  fixed words, no shell
