@@ -119,7 +119,7 @@ def test_a_plan_knows_the_shape_of_its_patches():
         ({"source": "digits"}, "take 30 pixels each way, and images of digits have 8"),
         ({"source": "cifar10", "patch_side": 9}, "images of cifar10 have 32; 8 is the most"),
         ({"source": "imagefolder"}, "say where the images are"),
-        ({"source": "imagefolder", "folder": "x"}, "before they are cut"),
+        ({"source": "imagefolder", "folder": "."}, "before they are cut"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_cut_gets_one_sentence(data, sentence):

@@ -700,7 +700,7 @@ def test_confusions_are_summed_over_seeds_and_shown_by_rows(two_arms):
         "summed over seeds 0, 1 and 2",
         "60 answers",
         "class 0 for class 1 (26.7 %)",
-        "vs plain",
+        "of plain",
     ):
         assert words in plain.caption, words
     assert (plain.name, rev.name) == ("confusion-1-plain", "confusion-2-rev")

@@ -10,8 +10,8 @@ from revconsole.lab.report.statistics import FEWEST, LEVEL
 from revconsole.records.runs.run import Run
 
 QUICK = "quick form: fewer images and epochs than the full study, so no result of the full one"
-BUSY = "processes wanted to run"
-"""What a run says of a machine that has more to do than it has cores; see `training.advice`."""
+BUSY = "not comparable with those of a quiet machine"
+"""End of the note of a run on a machine with a load average above its number of cores; see `training.checks.advice`."""
 MOST_ALARMS = 5
 
 
