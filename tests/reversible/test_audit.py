@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from revconsole import arithmetic
 from revconsole.errors import RevconsoleError
-from revconsole.reversible import Additive, Bdia, Momentum, ReversibleSequence, rounding
+from revconsole.reversible import Additive, Bdia, Momentum, ReversibleSequence
 from revconsole.reversible.audit import audit, memory
 
 WIDTH = 16
@@ -360,8 +361,8 @@ def test_first_losses_far_from_guessing_are_called_so(look, batch):
 
 
 def test_rounding_that_outgrows_floats_is_told_from_a_wrong_inverse(look, monkeypatch):
-    """As if the blocks were steeper than the rule of `rounding` knows, which refuses this."""
-    monkeypatch.setattr(rounding, "MARGIN", 1e-9)
+    """As if the blocks were steeper than the rule of `arithmetic` knows, which refuses this."""
+    monkeypatch.setattr(arithmetic, "MARGIN", 1e-9)
     model = rebuilt(Bdia(gamma=0.25, grid_bits=None), depth=12)
 
     found = look(model)
