@@ -45,9 +45,12 @@ check-tools: $(VENV)/.checked
 
 test: lint types contracts tests
 
+# Tests, examples and docs may import the tools (DEP004), and do not use all that the package needs (DEP002).
 lint: check-tools
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/deptry revconsole
+	$(BIN)/deptry tests examples docs --ignore DEP002,DEP004
 
 types: check-tools
 	$(BIN)/mypy
