@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 
 class Unreadable(NamedTuple):
-    """A file without an image: it is damaged, may not be read, or could not be read at this moment."""
+    """A file without a usable image: it is damaged, or it could not be read this time."""
 
     reason: str
     fault: Literal["damaged", "denied", "moment"]

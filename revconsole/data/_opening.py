@@ -51,7 +51,7 @@ class Preparation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenedSplit:
-    """One part of a dataset, stored on the training device or in the machine's memory, as `data.place` says."""
+    """A part of a dataset, stored on the training device or in the machine's memory, as `data.place` says."""
 
     images: Tensor
     """uint8 (N, C, S, S)"""

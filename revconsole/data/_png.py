@@ -27,7 +27,7 @@ Halves = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def read_png(file: Path) -> Tensor:
-    """One image as uint8 (3, height, width). Raises DataUnavailable if it is damaged."""
+    """The image as uint8 (3, height, width). Raises DataUnavailable if it is damaged."""
     try:
         pixels = whole(content_of(file, most=MOST_BYTES))
     except OSError as error:

@@ -63,7 +63,9 @@ Places = NDArray[np.int64]
 
 
 def read(folder: Path, settings: Data, say: Say) -> Images:
-    """One pair from each image of the source, in the source's order and parts. Raises as the source's `read` does."""
+    """A pair of patches from each image of the source, in the source's order and parts. Raises as the source's `read`
+    does.
+    """
     source = read_source(source_of(settings), folder=folder, say=say)
     train, train_labels = cut(source.train_images, settings, part=0)
     test, test_labels = cut(source.test_images, settings, part=1)

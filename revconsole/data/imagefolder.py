@@ -76,7 +76,7 @@ def read(folder: Path, settings: Data, say: Say) -> Images:
 def _report(images: Decoded, files: Sequence[Path], settings: Data, say: Say) -> None:
     """Report which images cannot be read, or raise DataUnavailable.
 
-    Images that could not be read at this moment are never left out, because the next run would have other images.
+    An image that may be readable the next time is never left out: the next run would have other images.
     """
     if not images.bad:
         return

@@ -29,11 +29,11 @@ from revconsole.training.supervisor import ANEW, PASSED_ON, supervised
 
 NAME = "process"
 SUPERVISED = "REVCONSOLE_SUPERVISED"
-"""In the environment of a process that another one has begun under a supervisor."""
+"""Environment variable of a process that was started under a supervisor."""
 
 
 class RunQueue:
-    """The runs that this process is to train, and whether it has been told to stop."""
+    """The runs that this process is to train, and whether a signal has asked it to stop."""
 
     def __init__(self, store: RunStore, addresses: list[str]) -> None:
         self.store = store
@@ -70,7 +70,9 @@ class RunQueue:
         return 0 if completed else 1
 
     def begin_anew(self) -> int:
-        """Let a new process of the same words take the place of this one, to train the runs; 1 if it was told to go."""
+        """Replace this process by a new one with the same command line, which trains the runs; returns 1 if a signal
+        asked it to stop.
+        """
         # A signal that comes from now on waits for the new process, which takes it once it can.
         signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
         if not self.told_to_go.is_set():

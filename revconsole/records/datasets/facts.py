@@ -16,7 +16,7 @@ from revconsole.errors import DataUnavailable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetFacts:
-    """One dataset, as the catalogue lists it and as its reader verifies it."""
+    """Facts of one dataset: the catalogue lists them, and the dataset's reader verifies them."""
 
     title: str
     classes: int

@@ -19,7 +19,7 @@ RECOMPUTED = 4 / 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """One configuration to measure. stored_blocks: with backward `reversible`, the number of last blocks that store
+    """A configuration to measure. stored_blocks: with backward `reversible`, the number of last blocks that store
     activations.
     """
 

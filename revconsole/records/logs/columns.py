@@ -79,7 +79,7 @@ class Level:
 class Pyramid:
     """Extremes of any range of a growing column in logarithmic time. Safe to share between threads.
 
-    The pyramid grows only when it is queried, so a column that nobody draws costs nothing.
+    The pyramid grows only when it is queried, so a column that is never drawn costs nothing.
     """
 
     def __init__(self, values: Sequence[float]) -> None:

@@ -38,10 +38,8 @@ class Taker(Protocol):
 
 
 class Reading:
-    """One reader's position in the log of one attempt.
-
-    damaged: number of bad lines. doubtful: number of lines at the end of the log whose checksum fails and that may be
-    incomplete writes.
+    """The position of a reader in the log of one attempt. damaged: number of bad lines. doubtful: number of lines at
+    the end of the log whose checksum fails and that may be incomplete writes.
     """
 
     def __init__(self, folder: Path, taker: Taker) -> None:

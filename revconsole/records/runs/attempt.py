@@ -251,7 +251,7 @@ def take_over(run_folder: Path, number: int, by: str) -> None:
 
 
 def taken_over(run_folder: Path, number: int) -> str:
-    """Who declared the process of an attempt dead; empty if nobody did."""
+    """The entry "by" of the note that declares the attempt's process dead; empty without such a note."""
     try:
         path = run_folder / "attempts" / f"{number:04d}" / TAKEN_OVER
         return str(json.loads(bounded.read(path, NOTE_BYTES))["by"])

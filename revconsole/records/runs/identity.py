@@ -26,7 +26,7 @@ HUNDREDTHS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """One process, distinguished from every other that ever ran."""
+    """Identity of a process, which distinguishes it from every other that ever ran."""
 
     host: str
     boot: str

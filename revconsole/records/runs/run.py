@@ -21,7 +21,7 @@ ENDED: frozenset[str] = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """One row of the runs table. Accuracies are fractions, memory is in bytes, None means not yet measured."""
+    """A row of the runs table. Accuracies are fractions, memory is in bytes, None means not yet measured."""
 
     id: str
     name: str
@@ -89,7 +89,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One metric over steps: a window of fixed length onto columns that only grow."""
+    """A metric over steps: a window of fixed length onto columns that only grow."""
 
     metric: MetricDeclared
     _steps: Sequence[int]
@@ -128,7 +128,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
-    """One line of the run's log: time in seconds since 1970, level, text."""
+    """A line of the run's log: time in seconds since 1970, level, text."""
 
     time: float
     level: Literal["log", "note", "warning", "alarm"]
@@ -158,7 +158,7 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Everything known about one run at one moment."""
+    """Everything known about a run when it was read."""
 
     summary: Summary
     facts: Mapping[str, Scalar] = field(default_factory=dict)

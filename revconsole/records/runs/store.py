@@ -2,7 +2,7 @@
 
 <store>/<id>/plan.json           what is to be done, and the data's fingerprint once known
              profile.toml        the settings as they were given
-             launch.json         who queued it, until somebody claims it
+             launch.json         who queued it, until a trainer claims it
              attempts/0001/      claim.json, events.jsonl (the only truth), output.log, crash.txt,
                                  digest.bin (derived: the log by columns, for logs of more than a MiB)
              control/            requests to the trainer
@@ -65,7 +65,7 @@ class RunStore:
             set_mode(self.root, ENTERED)
 
     def create(self, plan: Plan, profile: Mapping[str, Any]) -> str:
-        """Create a run folder, complete from the moment it appears; returns the run's id.
+        """Create a complete run folder by one rename; returns the run's id.
 
         Raises StoreError if the store cannot be written, and UnknownName for a wrong `REVCONSOLE_SHARE`.
         """

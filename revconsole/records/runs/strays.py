@@ -19,9 +19,8 @@ MOST_LISTED = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stray:
-    """One such folder.
-
-    name: of the folder. run_id: id in its plan. copy: whether the run of that id exists as well.
+    """A run folder whose name is not its run's id. name: of the folder. run_id: id in its plan. copy: whether the run
+    of that id exists as well.
     """
 
     name: str

@@ -15,18 +15,18 @@ PAPER_BITS = Field(default=9, ge=1, le=20)
 
 
 class SchemeSection(Section):
-    """What is known of a scheme by its settings alone, before there is a model."""
+    """Settings of a scheme, and what follows from them alone, before there is a model."""
 
     of_two: ClassVar[bool] = False
-    """Whether it needs blocks of two branches, attention and MLP."""
+    """Whether the scheme needs blocks of two branches, attention and MLP."""
 
     @property
     def joins(self) -> bool:
-        """Whether the head is handed two streams side by side."""
+        """Whether the head receives both streams, concatenated."""
         return False
 
     def options(self) -> dict[str, Any]:
-        """The options of the scheme as the reversible core knows it."""
+        """Arguments of `reversible.make_scheme` for this scheme."""
         return self.model_dump(exclude={"name"})
 
     @abstractmethod

@@ -50,7 +50,7 @@ def check_data(data: Data) -> None:
 
 
 def _require_folder(data: Data) -> None:
-    """A folder that is not there comes first: nobody wants to be asked next what to do with its images."""
+    """Raise Rule if the folder does not exist: checked before any rule about its images."""
     if data.folder is not None and not Path(data.folder).is_dir():
         raise Rule("data.folder", no_folder(Path(data.folder)))
 

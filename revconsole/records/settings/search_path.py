@@ -16,7 +16,7 @@ UNREADABLE = "(not a readable profile)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelved:
-    """One experiment on the search path: its name, its title (or what is wrong with it), its file."""
+    """An experiment on the search path: its name, its title (or what is wrong with it), its file."""
 
     name: str
     title: str

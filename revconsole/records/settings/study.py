@@ -53,7 +53,7 @@ class StudyFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One arm: its runs over all seeds. swept: its value on the horizontal axis, if the study has one."""
+    """An arm of a study: its runs over all seeds. swept: its value on the horizontal axis, if the study has one."""
 
     name: str
     plans: tuple[Plan, ...]
@@ -356,7 +356,7 @@ def _refuse_twins(arms: Mapping[str, list[Plan]], where: str) -> None:
 
 
 def word(key: str, value: Any) -> str:
-    """One choice of `[vary]` in words: `dim 16`, `bdia gamma 0.5`."""
+    """A choice of `[vary]` in words: `dim 16`, `bdia gamma 0.5`."""
     last = key.rpartition(".")[2]
     if isinstance(value, Mapping):
         tag = KINDS.get(key, ("",))[0]

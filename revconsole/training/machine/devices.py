@@ -19,7 +19,7 @@ from revconsole.training.machine.shortage import size
 Say = Callable[[str], None]
 log = logging.getLogger(__name__)
 WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")
-"""Where cuBLAS is told of the workspaces with which it computes the same every time."""
+"""Environment variable, and its values, with which cuBLAS computes the same bits every time."""
 PROCESSORS = Path("/proc/cpuinfo")
 """Where Linux describes its CPUs."""
 NO_FORM = "does not have a deterministic implementation"

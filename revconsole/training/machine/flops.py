@@ -49,12 +49,12 @@ class FlopCounter(FlopCounterMode):
 
 
 class _NoModules:
-    """Stands in for torch's ModuleTracker: everything is computed by the whole."""
+    """Replaces torch's ModuleTracker: every operation is counted under the whole model, without hooks."""
 
     parents = frozenset({"Global"})
 
     def __enter__(self) -> None:
-        """Set no hooks."""
+        """Set no hooks on modules."""
 
     def __exit__(self, *_: object) -> None:
-        """Remove none."""
+        """Do nothing, because no hooks were set."""

@@ -21,7 +21,7 @@ class Classification:
     prefix: str = ""
 
     def learner(self, network: nn.Module, *, seed: int) -> nn.Module:
-        """The network itself."""
+        """The network itself: classification wraps it into nothing."""
         del seed
         return network
 

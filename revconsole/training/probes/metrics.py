@@ -1,7 +1,7 @@
-"""Probes: what is measured, and how each number explains itself.
+"""Metrics: the declaration of every metric, the values known at the end of an epoch, and how much the forward keeps.
 
-Epochs report what `OF_EPOCH` computes from the epoch and its evaluation: to add a metric, its declaration and its line
-there. Steps report what the meter reads; memory comes with every reading.
+To add a metric of epochs, write its declaration, and its value in `OF_EPOCH`. The meter reports the metrics of steps;
+those of memory come with every report.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -137,14 +137,14 @@ FITTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedEpoch:
-    """An epoch of training steps, and how the model was judged after it."""
+    """An epoch of training steps, and the evaluation after it."""
 
     state: TrainingState
     trained: Epoch
     scores: Scores
-    """Of the validation images."""
+    """Scores of the validation images."""
     seconds: float
-    """Of wall clock that the evaluation took."""
+    """Wall clock of the evaluation."""
 
 
 OF_EPOCH: Mapping[str, Callable[[FinishedEpoch], float]] = {
@@ -160,7 +160,7 @@ OF_EPOCH: Mapping[str, Callable[[FinishedEpoch], float]] = {
 
 
 def of_epoch(epoch: FinishedEpoch) -> dict[str, float]:
-    """Those of the run's metrics that are known at the end of an epoch."""
+    """Values of the run's metrics that are known at the end of an epoch, by name."""
     names = [metric.name for metric in declared(epoch.state) if metric.name in OF_EPOCH]
     return {name: OF_EPOCH[name](epoch) for name in names}
 

@@ -80,7 +80,7 @@ def drawn(plan: Plan) -> Plan:
 
 
 def scheme_of(plan: Plan) -> Scheme:
-    """The plan's scheme, as the reversible core knows it."""
+    """The plan's scheme as an object of the reversible core."""
     return make_scheme(plan.scheme.name, plan.scheme.options())
 
 

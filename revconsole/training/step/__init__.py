@@ -1,1 +1,1 @@
-"""One training step, its evaluation, and its memory."""
+"""Steps: a training step, the evaluation, and the memory of both."""
