@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install demo test check-tools lint types contracts tests faults accept-gpu pages pictures docs format constraints clean
+.PHONY: help install demo test quick check-tools lint types contracts tests faults accept-gpu pages pictures docs format constraints clean
 
 help:
 	@echo "make install      set up in .venv"
 	@echo "make demo         set up, then train four small vision transformers on real digits"
 	@echo "make test         set up, then lint, types, import contracts and tests"
+	@echo "make quick        lint, and the tests for between two thoughts: records, the reversible core, the command line"
 	@echo "make lint | types | contracts | tests   one part of the gate"
 	@echo "make faults       inject every fault often (COUNT=25 SEED=0); figures of a large store"
 	@echo "make accept-gpu   tests and figures of this machine's GPU, into accept-gpu.json (DEVICE=cpu for a dry run)"
@@ -44,6 +45,11 @@ demo: install
 check-tools: $(VENV)/.checked
 
 test: lint types contracts tests
+
+QUICK := tests/test_architecture.py tests/records tests/references tests/reversible tests/conformance \
+	$(addprefix tests/cli/test_,deferred.py promises.py show_boundary.py table.py)
+quick: lint
+	$(BIN)/pytest --quick $(QUICK)
 
 # Tests, examples and docs may import the tools (DEP004), and do not use all that the package needs (DEP002).
 lint: check-tools

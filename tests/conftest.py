@@ -70,6 +70,19 @@ train.epochs = 2
 """
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "leave out what is marked slow, and try one variant of each scheme (`make quick`)"
+    parser.addoption("--quick", action="store_true", help=text)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --quick, what is marked slow is left out."""
+    if config.getoption("quick"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+
+
 def pytest_collection_finish() -> None:
     """No collection looks at what the imports made any more: every run begins with one, and those are most objects."""
     gc.collect()

@@ -9,6 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from revconsole.reversible import make_scheme, rewire
 from revconsole.training.machine.flops import FlopCounter
 
+pytestmark = pytest.mark.slow
+
 PASSES = {
     # per block, beyond those of the plain network's two branches, forward and backward and in any dtype
     "additive": ({}, 2),

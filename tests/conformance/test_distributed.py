@@ -12,6 +12,8 @@ from torch import nn
 from revconsole.errors import NotInvertible
 from revconsole.reversible import Additive, Bdia, Momentum, rewire, set_draws
 
+pytestmark = pytest.mark.slow
+
 FLOAT64_GRADIENT = 1e-10  # reconstruction in float64, and a mean over two processes
 PROCESSES, BATCH, DEPTH = 2, 4, 4
 WIRINGS = {"additive": Additive(), "momentum": Momentum(), "bdia-grid9": Bdia(grid_bits=9)}

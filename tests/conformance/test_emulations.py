@@ -22,6 +22,8 @@ from revconsole.reversible import (
 from revconsole.reversible.lossless import floored
 from tests.conformance.conftest import SCHEMES
 
+pytestmark = pytest.mark.slow
+
 SAME_NUMBERS = 1e-4  # same activations bit for bit; gradients of float32 summed in another order
 STEEP = 5  # times larger weights, so that the numbers on the grid are not all next to zero
 RANDOM = {"proj_drop_rate": 0.1, "attn_drop_rate": 0.1, "drop_path_rate": 0.2}

@@ -90,6 +90,7 @@ COMPILED = {
 }  # tracing does not see the scheme
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:The .grad attribute:UserWarning"
 )  # the compiler looks at it itself
@@ -309,6 +310,7 @@ class Walked(nn.Module):
 TOKENS = torch.linspace(-1, 1, 2 * 5 * 24).view(2, 5, 24)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.torch.jit.trace:FutureWarning")
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("wiring", [Bdia(), Momentum(grid_bits=9), Midpoint()], ids=str)

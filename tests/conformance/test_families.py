@@ -36,6 +36,8 @@ from revconsole.reversible import (
     survey,
 )
 
+pytestmark = pytest.mark.slow
+
 SAME = 1e-12  # float64, sums of some thousand numbers in another order
 GRADIENTS = 1e-10  # float64, errors doubled per block by bdia over a few blocks
 PLAIN = {"img_size": 16, "patch_size": 4, "embed_dim": 16, "num_heads": 2, "depth": 3}

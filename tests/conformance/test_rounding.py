@@ -17,6 +17,8 @@ from revconsole.reversible import (
     rewire,
 )
 
+pytestmark = pytest.mark.slow
+
 FLOATS = Bdia(grid_bits=None)
 TYPES = {
     "float64": (torch.float64, None),

@@ -11,6 +11,8 @@ from revconsole.errors import RevconsoleError
 from revconsole.reversible import Additive, Bdia, Momentum, ReversibleSequence
 from revconsole.reversible.audit import audit, memory
 
+pytestmark = pytest.mark.slow
+
 WIDTH = 16
 
 

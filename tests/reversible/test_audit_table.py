@@ -20,6 +20,8 @@ from revconsole.reversible import Bdia, Momentum, ReversibleSequence
 from revconsole.reversible.audit import audit
 from revconsole.reversible.looped import LoopedSequence
 
+pytestmark = pytest.mark.slow
+
 D, HEADS, TOKENS = 16, 2, 16
 BROKEN, HEALTHY = {}, {}
 

@@ -28,6 +28,8 @@ from revconsole.reversible import (
 from revconsole.reversible.budget import INSIDE, INSIDE_A_THREAD
 from revconsole.reversible.witness import unwatched
 
+pytestmark = pytest.mark.slow
+
 DEPTH = 4
 FLOAT64_GRADIENT = 1e-10  # reconstruction in float64, amplified over a few blocks
 SOME_FORWARDS = 9  # three to foretell, the rest to find the one that fits

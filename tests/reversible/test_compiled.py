@@ -7,7 +7,10 @@ from torch import nn
 from revconsole.errors import RevconsoleError
 from revconsole.reversible import Bdia, ReversibleSequence
 
-pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning"),
+]
 
 
 class Block(nn.Module):
