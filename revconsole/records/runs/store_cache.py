@@ -121,7 +121,11 @@ def _head(body: bytes) -> dict[str, Any]:
 
 
 def _sections() -> list[type[Section]]:
-    return sorted(Section.__subclasses__(), key=lambda cls: cls.__name__)
+    """Every kind of section, also those that share a base of their own."""
+    kinds = Section.__subclasses__()
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    return sorted(kinds, key=lambda cls: cls.__name__)
 
 
 def _packed(entries: Mapping[str, CachedRow]) -> dict[str, Any]:
