@@ -327,7 +327,7 @@ async def test_the_palette_and_the_help_have_the_keys_of_a_study(opened):
         await stage.press("ctrl+p", *"measure")
         await stage.shows("key m")
         await stage.press("escape", "question_mark")
-        await stage.shows("One study", "Measure time and memory")
+        await stage.shows("One study", "Estimate time and memory")
 
 
 async def test_the_line_of_keys_fits_and_begins_with_what_does_something(opened, finished):
