@@ -12,7 +12,7 @@ from revconsole.records.settings import profile, search_path
 from revconsole.records.settings.complaints import fields_of
 from revconsole.records.settings.profile import PLAN_KEYS
 
-EXAMPLES = int(os.environ.get("REVCONSOLE_FAULTS", "4")) * 50
+EXAMPLES = int(os.environ.get("REVCONSOLE_FAULTS", "1")) * 50
 FUZZ = settings(
     max_examples=EXAMPLES, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
