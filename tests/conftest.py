@@ -11,6 +11,7 @@ import resource
 import select
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -250,7 +251,11 @@ def macos(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     for full in _alone_on_linux():
         module, _, name = full.partition(".")
         monkeypatch.delattr(sys.modules[module], name, raising=False)
-    monkeypatch.setattr(tempfile, "_O_TMPFILE_WORKS", False)  # as it found when it was imported
+    for module, works in (
+        (tempfile, "_O_TMPFILE_WORKS"),
+        (subprocess, "_HAVE_POSIX_SPAWN_CLOSEFROM"),
+    ):
+        monkeypatch.setattr(module, works, False, raising=False)  # found when they were imported
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(child, "FORKS", False)
     monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)  # which Linux refuses
