@@ -56,6 +56,8 @@ class Shot:
     rows: int
     opened: tuple[str, ...] = ()
     study: bool = False
+    key: str = ""
+    """Pressed once the first screen shows runs."""
     shows: tuple[str, ...] = ()
 
 
@@ -81,6 +83,13 @@ SHOTS = {
         rows=15,
         study=True,
         shows=("seed 2", "12 of 12", "finished"),
+    ),
+    "form": Shot(
+        title="revconsole: the form",
+        columns=110,
+        rows=30,
+        key="n",
+        shows=("35,242 parameters", "revconsole train"),
     ),
 }
 
@@ -124,11 +133,14 @@ async def taken(lab: Lab, shot: Shot) -> str:
     async with app.run_test(size=(shot.columns, shot.rows)) as pilot:
         if shot.study:
             app.push_screen(StudyScreen(app.reader, str(STUDY)))
-        await settled(app, pilot, shot)
+        if shot.key:
+            await settled(app, pilot, ("finished",))
+            await pilot.press(shot.key)
+        await settled(app, pilot, shot.shows)
         return cleaned(app.export_screenshot(title=shot.title))
 
 
-async def settled(app: Console, pilot: Pilot[int], shot: Shot) -> None:
+async def settled(app: Console, pilot: Pilot[int], shows: tuple[str, ...]) -> None:
     """Wait until the screen shows what it should, and the same twice."""
     end, before = time.monotonic() + PATIENCE_SECONDS, ""
     while True:
@@ -137,11 +149,11 @@ async def settled(app: Console, pilot: Pilot[int], shot: Shot) -> None:
         if (
             now == before
             and app.reader.settled
-            and all(word.replace(" ", "") in now for word in shot.shows)
+            and all(word.replace(" ", "") in now for word in shows)
         ):
             return
         if time.monotonic() > end:
-            raise SystemExit(f"the screen does not show {shot.shows}:\n{now}")
+            raise SystemExit(f"the screen does not show {shows}:\n{now}")
         before = now
 
 
