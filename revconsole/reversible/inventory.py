@@ -55,7 +55,7 @@ class Inventory:
     """
 
     __slots__ = (
-        "_attributes", "_tables", "block", "fits", "gone", "modules", "norms", "parameters", "restless", "slots", "still",
+        "_attributes", "_parts", "_tables", "block", "fits", "gone", "modules", "norms", "parameters", "restless", "slots", "still",
         "stirred", "weights",
     )  # fmt: skip
 
@@ -76,7 +76,7 @@ class Inventory:
         self.restless = [module for module in self.modules if id(module) not in still]
         self.weights = [each for held in self.still for each in held.weights if each is not None]
         self._attributes = _attributes(each.module for each in self.still)
-        self._tables = _tables(self.modules)
+        self._tables, self._parts = _tables(self.modules), _parts(self.modules)
 
     def stands(self) -> bool:
         """Whether a new one would be the same."""
@@ -91,6 +91,10 @@ class Inventory:
     def unchanged(self) -> bool:
         """Whether every attribute and weight of what stands still is the very object that it was."""
         return self._attributes.unchanged()
+
+    def assembled(self) -> bool:
+        """Whether it still is made of the same modules."""
+        return self._parts.unchanged()
 
     def put(self) -> None:
         """Give the modules that stand still the attributes again that they had."""
@@ -214,3 +218,9 @@ def _tables(modules: Iterable[nn.Module]) -> Entries:
     named = [(module.__dict__, name) for module in modules for name in TABLES]
     tables = [own[name] for own, name in named]
     return Entries(tables, [*named, *((table, name) for table in tables for name in table)])
+
+
+def _parts(modules: Iterable[nn.Module]) -> Entries:
+    """The modules that each of these has registered."""
+    tables = [module._modules for module in modules]  # noqa: SLF001  as they are held
+    return Entries(tables, [(table, name) for table in tables for name in table])

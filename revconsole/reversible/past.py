@@ -110,6 +110,8 @@ class Past:
         Raises NotInvertible for what was changed in place since.
         """
         holdings, drawn = self.holdings, None
+        if not holdings.inventory.assembled():
+            self._refuse(index, self.block, "has had modules put in or taken out since the forward")
         present = holdings.suspects()
         for each in present:
             name = each.changed_in_place()

@@ -161,6 +161,21 @@ def test_state_and_draws_of_a_block_are_those_of_the_forward(block, between, aga
     assert after[0] == after[1]
 
 
+def test_modules_replaced_between_forward_and_backward_are_noticed(again):
+    torch.manual_seed(0)
+    stack = ReversibleSequence(
+        *(Residual() for _ in range(3)), scheme=Bdia(grid_bits=9), backward=again
+    )
+    loss = stack(torch.randn(3, 5, 8, requires_grad=True)).sum()
+    for block in stack:
+        block.linear = nn.Linear(8, 8)
+
+    with pytest.raises(
+        NotInvertible, match=r"block 2 \(Residual\) has had modules put in or taken out"
+    ):
+        loss.backward()
+
+
 @pytest.mark.parametrize("change", ["eval", "probability", "train"])
 def test_a_mode_changed_between_forward_and_backward_is_that_of_the_forward(
     change, again, vit, images, worst_error
