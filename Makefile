@@ -47,7 +47,7 @@ check-tools: $(VENV)/.checked
 test: lint types contracts tests
 
 QUICK := tests/test_architecture.py tests/records tests/references tests/reversible tests/conformance \
-	$(addprefix tests/cli/test_,deferred.py promises.py show_boundary.py table.py)
+	$(addprefix tests/cli/test_,deferred.py promises.py show_boundary.py)
 quick: lint
 	$(BIN)/pytest --quick $(QUICK)
 
