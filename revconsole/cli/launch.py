@@ -181,7 +181,7 @@ def followed(lab: Lab, run_id: str, known: Run | None = None) -> str:
 
 
 def still_there(lab: Lab, ids: Sequence[str]) -> list[str]:
-    """Those of some runs that have not been deleted meanwhile."""
+    """The runs among these that have not been deleted meanwhile."""
     found = []
     for run_id in ids:
         with suppress(NoSuchRun):

@@ -278,7 +278,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def _in_lines(parts: Sequence[str], width: int, *, glue: str) -> list[str]:
-    """As many parts on each line as fit."""
+    """The parts in lines, as many parts on each line as fit."""
     lines: list[str] = []
     for part in parts:
         longer = f"{lines[-1]}{glue}{part}" if lines else part

@@ -123,7 +123,7 @@ class Draft:
         )
 
     def options(self, field: FormField) -> tuple[tuple[str, str], ...]:
-        """Those of a menu; before its words one that leaves the setting as the profile varies it, or as it is unknown."""
+        """The options of a menu; before its words stands one that leaves the setting as the profile varies it, or as it is unknown."""
         unsaid = [(self._unsaid[field.key], AS_PROFILE)] if field.key in self._unsaid else []
         return (*unsaid, *((word, word) for word in field.words))
 

@@ -24,7 +24,7 @@ class Behind(events.Key):
 
 
 class Parser(XTermParser):
-    """As Textual's, and knows an Escape before a key."""
+    """Textual's parser, which also knows an Escape before a key."""
 
     def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
         if len(sequence) == 2 and sequence[0] == ESCAPE and sequence[1] not in INTRODUCERS:

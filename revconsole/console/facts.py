@@ -75,7 +75,7 @@ def pairs(run: Run) -> list[tuple[str, str]]:
 
 
 def _operations(run: Run) -> str:
-    """Of one image, or why they are not known; empty for runs from before they were counted."""
+    """Multiply-adds of one image, or why they are not known; empty for runs from before they were counted."""
     counted = run.summary.multiply_adds_per_image
     note = one_line(str(run.facts.get("multiply_adds_note") or ""), 200)
     if counted is None:

@@ -53,7 +53,7 @@ class FormField:
 
     @property
     def decides(self) -> bool:
-        """Whether it says which kind its section is."""
+        """Whether the field says which kind its section is."""
         return self.section in KINDS and KINDS[self.section][0] == self.name
 
 

@@ -14,7 +14,7 @@ from revconsole.records.settings.plan import Plan
 
 
 class Judge:
-    """Of one form, until `end`."""
+    """Judges whether the runs of one form can be trained, until `end`."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab, self._examiner = lab, Examiner()
@@ -41,7 +41,7 @@ class Judge:
         return judged.with_runs(*_fit(planned, verdicts))
 
     def sifted_own(self, planned: Planned) -> tuple[Planned, str]:
-        """The same of runs that are about to be launched, models of one's own among them, which are built for it."""
+        """The runs about to be launched that can be trained; models of the user's own code are built to find out."""
         if not any(isinstance(plan.model, Python) for plan in planned.plans):
             return planned, ""
         verdicts = self._lab.judge(
@@ -50,7 +50,7 @@ class Judge:
         return _fit(planned, verdicts)
 
     def sifted_runs(self, left: Sequence[Standing], where: str) -> tuple[list[Standing], str]:
-        """The same of what is left of a study, which is about to be launched; what has begun goes on as it is.
+        """The runs left of a study that can be trained, before they are launched; runs that have begun go on as they are.
 
         where: the file of the study.
         """
@@ -64,7 +64,7 @@ class Judge:
         return fit, "; ".join(verdicts.sentences)
 
     def end(self) -> None:
-        """Whatever is still being found out is for nobody."""
+        """Cancel whatever is still being found out."""
         self._examiner.end()
 
 

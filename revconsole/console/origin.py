@@ -29,7 +29,7 @@ class Judged:
     said: str = ""
 
     def with_runs(self, fit: Planned, left_out: str) -> "Judged":
-        """The same with the runs that can be trained; left_out: which cannot, and why."""
+        """A copy with the runs that can be trained; left_out: which cannot, and why."""
         said = "; ".join(part for part in (one_line(left_out, 600), self.said) if part)
         return replace(self, planned=fit, said=said)
 

@@ -30,7 +30,7 @@ class Actions(Provider):
             yield DiscoveryHit(Text(name), run, help=key)
 
     async def search(self, query: str) -> Hits:
-        """Those that match what is typed."""
+        """The commands that match what is typed."""
         matcher = self.matcher(query)
         for name, key, run in self._commands():
             score = matcher.match(name)

@@ -51,7 +51,7 @@ class Reader:
 
     @property
     def settled(self) -> bool:
-        """Whether it has looked since it was last asked to."""
+        """Whether the reader has looked since it was last asked to."""
         return self._ended or self._answered == self._asked
 
     def end(self) -> None:

@@ -128,7 +128,7 @@ def multiply_adds(number: int | None) -> str:
 
 
 def both_counts(number: int | None) -> str:
-    """The same for a column whose heading names both: `17.6 G = 35.1 G`."""
+    """Both counts for a column whose heading names both: `17.6 G = 35.1 G`."""
     if number is None:
         return UNKNOWN
     return " = ".join(_scaled(count, "").strip() for count in (number, 2 * number))
@@ -170,7 +170,7 @@ def shortened(text: str, width: int, *, head: int | None = None) -> str:
 
 
 def _beginning(text: str, width: int) -> str:
-    """As much of the text as `width` cells hold."""
+    """The beginning of the text, as much of it as `width` cells hold."""
     if text.isascii():
         return text[: max(width, 0)]
     ends = accumulate(map(cells, text))

@@ -101,7 +101,7 @@ class Lab:
         return self.standings_of(planned.plans, self._listed(runs))
 
     def standings_of(self, plans: Sequence[Plan], runs: Sequence[Summary]) -> tuple[Standing, ...]:
-        """The same of any plans, of several studies for instance."""
+        """The standings of any plans, for instance of several studies."""
         return studies.standings(plans, runs, self._keys)
 
     def begun(

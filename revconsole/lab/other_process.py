@@ -40,7 +40,7 @@ class OtherProcess:
                 self._process.communicate()
 
     def _over(self) -> bool:
-        """Whether it was ended, by this thread or another."""
+        """Whether the process was ended, by this thread or another."""
         return self._ended
 
     def _answer(self, question: str) -> str:

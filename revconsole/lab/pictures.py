@@ -70,7 +70,7 @@ def balance(counts: Mapping[str, int]) -> str:
 
 
 def in_brief(found: "Samples") -> list[str]:
-    """The same in two lines of 80 columns."""
+    """The facts of the data in two lines of 80 columns."""
     channels, height, width = found.shape
     parts = ", ".join(f"{sum(each.values()):,} {part}" for part, each in found.counts.items())
     counts = found.counts["training"]

@@ -25,7 +25,7 @@ class Planned:
     plans: tuple[Plan, ...]
 
     def only(self, plans: Sequence[Plan]) -> "Planned":
-        """The same experiment with some of its runs."""
+        """The experiment with some of its runs."""
         return replace(self, plans=tuple(plans))
 
     def given(self, plan: Plan) -> Mapping[str, Any]:

@@ -61,7 +61,7 @@ def row(summary: Summary) -> dict[str, Any]:
 
 
 def operations(multiply_adds: int | None) -> dict[str, int | None]:
-    """Of the forward pass of one image, in both conventions: a multiplication with its addition as one, and as two."""
+    """Operations of the forward pass of one image in both conventions: a multiplication with its addition as one, and as two."""
     both = None if multiply_adds is None else 2 * multiply_adds
     return {
         "multiply_adds_per_image": multiply_adds,

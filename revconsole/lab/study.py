@@ -76,7 +76,7 @@ class StudyForecast:
 
     @property
     def sentence(self) -> str:
-        """As people read it."""
+        """The forecast as a sentence."""
         parts = []
         if self.from_runs:
             parts.append(f"{_runs(self.from_runs)} as long as earlier ones took")
@@ -92,7 +92,7 @@ class StudyForecast:
 
 
 def _unknown(done: int) -> str:
-    """That nothing is known of what is left; done: runs of the same study that say nothing of it."""
+    """A sentence for a time that is unknown; done: runs of the same study that say nothing about what is left."""
     if not done:
         return "unknown until one run of each kind is done"
     which = f"the {done} runs done are" if done > 1 else "the run done is"

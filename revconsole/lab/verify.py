@@ -34,7 +34,7 @@ class ModelToVerify:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the model."""
         return self.plan.name
 
     def rows(self, *, light: bool) -> Iterator[Row]:

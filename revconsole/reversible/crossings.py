@@ -67,7 +67,7 @@ def crossings(run: TrialRun, model: nn.Module) -> Crossings:
 
 
 def in_training(model: nn.Module, inputs: Inputs, *, closed: type[nn.Module]) -> Crossings:
-    """The same of a run in training, and what of it is kept after; nothing if it does not run so.
+    """The crossings of a run in training, and what of it is kept after; nothing if the model does not run so.
 
     Modules do other things in training, and no graph but that of the model's own is left then to
     keep tensors alive. It is tried on twice the batch first, which batch norms may need. The model is
@@ -114,7 +114,7 @@ def _kept(found: Crossings, made: list[Made]) -> list[tuple[Crossing, dict[int, 
 
 
 def _held(alive: Mapping[int, Tensor]) -> dict[int, Tensor]:
-    """Those that something of Python refers to; others are there for the graph of one of them."""
+    """The tensors that some object of Python refers to; the others are there for the graph of one of them."""
     if not alive:
         return {}
     ids = {id(tensor): number for number, tensor in alive.items()}

@@ -31,7 +31,7 @@ class Thing(NamedTuple):
     before: Any
 
     def unchanged(self) -> bool:
-        """Whether it holds what it held."""
+        """Whether the thing holds what it held."""
         return same(self.before, self.kind.read(self.itself))
 
     def put(self) -> None:
@@ -39,7 +39,7 @@ class Thing(NamedTuple):
         self.kind.write(self.itself, self.before)
 
     def left(self) -> bool:
-        """Whether it holds a tensor with a graph that it did not hold."""
+        """Whether the thing holds a tensor with a graph that it did not hold."""
         old = set(map(id, self.kind.inside(self.before)))
         now = self.kind.inside(self.kind.read(self.itself))
         return any(_graphed(each) and id(each) not in old for each in now)
@@ -54,7 +54,7 @@ class Version(NamedTuple):
 
     @property
     def changed(self) -> bool:
-        """Whether it was changed in place since."""
+        """Whether the tensor was changed in place since."""
         return self.tensor._version != self.number  # noqa: SLF001  the only record of a change in place
 
 
@@ -143,7 +143,7 @@ class Held:
         return next((each.name for each in self.versions if each.changed), None)
 
     def replaced(self) -> bool:
-        """Whether it has other weights than before."""
+        """Whether the module has other weights than before."""
         now = self.module.__dict__["_parameters"]
         return len(now) != len(self.weights) or not all(map(is_, now.values(), self.weights))
 

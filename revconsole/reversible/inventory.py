@@ -93,7 +93,7 @@ class Inventory:
         return self._attributes.unchanged()
 
     def assembled(self) -> bool:
-        """Whether it still is made of the same modules."""
+        """Whether the block still is made of the same modules."""
         return self._parts.unchanged()
 
     def put(self) -> None:
@@ -164,7 +164,7 @@ class Holdings(NamedTuple):
 
 
 class Inventories:
-    """Those of the blocks of a sequence, as long as they stand. A copy of the sequence makes its own."""
+    """The inventories of the blocks of a sequence, as long as they stand. A copy of the sequence makes its own."""
 
     __slots__ = ("_known",)
 

@@ -60,7 +60,7 @@ class Skipped:
         return self._sizes("size")
 
     def _sizes(self, name: str) -> Any:
-        """As many sizes as there were when the block was watched."""
+        """Sizes, as many as there were when the block was watched."""
         sizes = self._walk.filled(self._walk.following(name))
         return sizes if self._like is None else self._walk.apart(getattr, (self._like, "shape"), {})
 
@@ -164,7 +164,7 @@ class Leaving(Walk):
         return stream
 
     def _depends(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-        """Whether it is given the stream or something that is left out."""
+        """Whether a module is given the stream or something that is left out."""
         for arg in args:
             if type(arg) is Skipped or self.holds(arg):
                 return True
@@ -193,7 +193,7 @@ class Leaving(Walk):
 
 
 def _alike(answer: Any, returned: Any) -> bool:
-    """Whether it is the answer that was given before, whatever the tensors."""
+    """Whether what a module returned has the form of the answer that was given before, whatever the tensors."""
     if isinstance(returned, Tensor):
         return isinstance(answer, str)
     if isinstance(returned, tuple | list):

@@ -80,7 +80,7 @@ class Model:
     habits: Mapping[Key, Mapping[Backward, Habits]]
 
     def mixtures(self) -> list[Mixture]:
-        """Those that no other beats in both, by what they compute, the least first."""
+        """The mixtures that no other beats in both peak and work, by what they compute, the least first."""
         ways = [MixtureSoFar(peak=self.base.aside)]
         for number, part in enumerate(self.parts):
             ways = _best(on for way in ways for on in self._on(way, number, part))
@@ -140,7 +140,7 @@ class MixtureSoFar:
 
 
 def _best(ways: Iterator[MixtureSoFar]) -> list[MixtureSoFar]:
-    """Of ways that end alike those that no other beats in what they keep, compute and rise to."""
+    """The ways, of those that end alike, that no other beats in what they keep, compute and rise to."""
     groups: dict[Backward | None, list[MixtureSoFar]] = {}
     for way in ways:
         groups.setdefault(way.word, []).append(way)

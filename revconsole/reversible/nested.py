@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
-    """Those in mappings, lists and tuples."""
+    """The tensors in mappings, lists and tuples."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping):
@@ -18,7 +18,7 @@ def tensors(value: Any) -> Iterator[Tensor]:
 
 
 def tensors_in(value: Any, deep: int = 6) -> Iterator[Tensor]:
-    """Those in containers and objects, so many levels deep, but not in modules."""
+    """The tensors in containers and objects, so many levels deep, but not in modules."""
     if isinstance(value, Tensor):
         yield value
     elif deep and isinstance(value, Mapping):

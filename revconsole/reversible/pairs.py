@@ -283,7 +283,7 @@ class _Heard(Addend):
         self._seen = seen
 
     def misused(self, how: str) -> RevconsoleError:
-        """As for any addend."""
+        """The error for another use of what a part returns; it is noted that the list was not only added to."""
         self._seen.broken = True
         return super().misused(how)
 

@@ -136,7 +136,7 @@ class Past:
 
     @staticmethod
     def _now(held: Held) -> Held:
-        """The same module and things as they are now."""
+        """The module and the things it holds, as they are now."""
         things = [thing._replace(before=thing.kind.read(thing.itself)) for thing in held.things]
         return Held(held.module, held.module.__dict__.copy(), held.weights, [], things, [])
 

@@ -62,7 +62,7 @@ def require_digits_in(
     backwards: Sequence[str],
     autocast: torch.dtype | None = None,
 ) -> None:
-    """The same before there is a stream: as the blocks' weights are, under that autocast."""
+    """Raise as `require_digits` does before there is a stream: from the types of the blocks' weights, under that autocast."""
     if scheme.grid is not None:
         return
     dtypes = {p.dtype for block in blocks for p in block.parameters() if p.is_floating_point()}

@@ -229,7 +229,7 @@ class ReversibleSequence(nn.Sequential):
             yield wired, [named[name] for name in names]
 
     def named_stretches(self) -> list[tuple[bool, list[str]]]:
-        """The same by name."""
+        """The stretches, with the names of their blocks."""
         stretches: list[tuple[bool, list[str]]] = []
         for name in self.named_blocks:
             wired = name not in self.unwired

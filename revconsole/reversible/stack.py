@@ -43,5 +43,5 @@ class Stack:
         return self.block(self.runs[0][0])
 
     def under(self, name: str) -> "Stack":
-        """The same in a model that holds this one under a name."""
+        """The stack in a model that holds this one under a name."""
         return replace(self, path=f"{name}.{self.path}" if self.path else name)

@@ -211,7 +211,7 @@ def _repeated(model: nn.Module, run: TrialRun) -> Iterator[nn.Module]:
 
 
 def _gone_through(container: nn.Module, run: TrialRun) -> bool:
-    """Whether it is a list of blocks through which the model goes several times, fewer than there are blocks in it.
+    """Whether the module is a list of blocks through which the model goes several times, fewer than there are blocks in it.
 
     That needs no turns: each time is a run of these blocks.
     """

@@ -93,7 +93,7 @@ class Walk(TorchFunctionMode):
         raise NotImplementedError
 
     def holds(self, thing: object) -> bool:
-        """Whether it is the stream."""
+        """Whether the value is the stream."""
         for each in self.stream:  # noqa: SIM110  `any` makes a generator, at every call of a part
             if each is thing:
                 return True
@@ -234,7 +234,7 @@ def outline(returned: Any, like: Tensor) -> Any:
 
 
 def are_several(result: Any) -> bool:
-    """Whether it is tensors or sizes."""
+    """Whether the value is several tensors or sizes."""
     several = isinstance(result, tuple | list)
     return several and (
         isinstance(result, torch.Size) or any(isinstance(each, Tensor) for each in result)

@@ -85,7 +85,7 @@ def require_same(
 
 
 def _rounding(kept: Tensor) -> float:
-    """Of the coarsest type that takes part."""
+    """The rounding of the coarsest type that takes part."""
     kind = kept.device.type
     types = [kept.dtype]
     if torch.is_autocast_enabled(kind):

@@ -129,7 +129,7 @@ class LaunchScreen(Newest, Screen[None]):
         return self._draft.pending
 
     def on_unmount(self) -> None:
-        """Whatever is still being found out of a model is for nobody."""
+        """Cancel whatever is still being found out about a model."""
         self._judge.end()
 
     def action_back(self) -> None:

@@ -19,7 +19,7 @@ MOST_STYLES = 20_000
 
 
 class Gallery(Widget):
-    """As many of some pictures as there is room for, each as large as fits, with its caption below."""
+    """Shows as many pictures as there is room for, each as large as fits, with its caption below."""
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's word
         super().__init__(id=id)

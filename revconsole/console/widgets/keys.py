@@ -16,7 +16,7 @@ class Idle(Protocol):
 
 
 class KeyBar(Footer):
-    """As Textual's, without keys that would do nothing."""
+    """Textual's footer without the keys that would do nothing."""
 
     def __init__(self) -> None:
         super().__init__(show_command_palette=False, compact=True)

@@ -29,7 +29,7 @@ def limits(values: list[float]) -> tuple[float, float]:
 
 
 def whole_limits(values: list[float]) -> tuple[float, float]:
-    """As `limits`, at whole numbers: powers of ten of a logarithmic axis."""
+    """Limits like `limits`, at whole numbers: powers of ten of a logarithmic axis."""
     low, high = math.floor(min(values)), math.ceil(max(values))
     return float(low), float(max(high, low + 1))
 

@@ -43,11 +43,11 @@ class Alike:
         return all(applies(run.plan, key) for run in self.runs)
 
     def only(self, wanted: Callable[[Run], bool]) -> "Alike":
-        """Those that something is true of."""
+        """The runs of which `wanted` is true."""
         return Alike(tuple(run for run in self.runs if wanted(run)), self.arms)
 
     def of_arm(self, arm: ArmResult) -> "Alike":
-        """Those of one arm."""
+        """The runs of one arm."""
         return Alike(arm.runs, self.arms)
 
     def same(self, of: Callable[[Run], T | None]) -> T | None:

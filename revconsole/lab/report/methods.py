@@ -143,7 +143,7 @@ def _arms(results: Results, runs: Alike) -> str:
 
 
 def _told(arm: Alike, differing: tuple[str, ...], settings: Mapping[str, Mapping[str, Any]]) -> str:
-    """Of each setting that the arms differ in, the arm's value; what means nothing in it is left out if it can be."""
+    """The arm's value of each setting that the arms differ in; a value without a meaning is left out if it can be."""
 
     def value(key: str) -> Any:
         return arm.same(lambda run: _kind(run, key) if key in KINDS else settings[run.id].get(key))

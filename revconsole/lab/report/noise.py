@@ -22,7 +22,7 @@ def sentence(runs: Alike) -> str:
 
 
 def _of_run(run: Run) -> str:
-    """As the run recorded it of its very model; of older ones, as their settings have it."""
+    """The noise as the run recorded it of its model; of older runs, as their settings have it."""
     series = run.series.get("train_accuracy")
     recorded = "" if series is None else series.metric.meaning.partition(UPDATE)[2]
     return recorded.rstrip(".") or _planned(run)

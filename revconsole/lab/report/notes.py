@@ -109,7 +109,7 @@ def _says(words: str) -> Callable[[Run], bool]:
 
 
 def _accuracy_note(rows: Sequence[ArmRow]) -> str:
-    """Of what is in the table: a deviation, a difference and a test are named only where there is one."""
+    """A note on what the table holds: a deviation, a difference and a test are named only where there is one."""
     spread_ = any(row.accuracy is not None and row.accuracy.deviation is not None for row in rows)
     mean = "mean ± sample standard deviation over seeds, " if spread_ else ""
     parts = [f"Test accuracy: {mean}of the epoch with the best validation accuracy."]

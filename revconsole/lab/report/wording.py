@@ -15,7 +15,7 @@ def name_of(key: str) -> str:
 
 
 def full_name(key: str) -> str:
-    """The same with its section, as on an axis: `scheme gamma`."""
+    """The name of a setting with its section, as on an axis: `scheme gamma`."""
     return key.replace(".", " ").replace("_", " ")
 
 

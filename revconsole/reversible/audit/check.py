@@ -66,21 +66,21 @@ class Case:
     draw: int = 0
 
     def few(self, count: int = FEW) -> "Case":
-        """The same case on its first images."""
+        """The case on its first images."""
         return replace(self, images=self.images[:count], labels=self.labels[:count])
 
     def drawn(self, draw: int) -> "Case":
-        """The same case with other random numbers."""
+        """The case with other random numbers."""
         return replace(self, draw=draw)
 
     def noisy(self) -> "Case":
-        """The same case with noise on its images, so that no pixel is the same in all."""
+        """The case with noise on its images, so that no pixel is the same in all."""
         generator = torch.Generator().manual_seed(SEED)
         noise = torch.randn(self.images.shape, generator=generator).to(self.images)
         return replace(self, images=self.images + noise * self.images.std().clamp_min(1e-3))
 
     def double(self, model: nn.Module) -> "Case":
-        """The same images in float64 for that model, without autocast."""
+        """The images in float64 for that model, without autocast."""
         return replace(self, model=model, images=self.images.double(), autocast=nullcontext)
 
     @property
@@ -111,7 +111,7 @@ class Case:
         return F.cross_entropy(logits if logits.itemsize > 4 else logits.float(), self.labels)
 
     def gradients(self) -> dict[str, Tensor | None]:
-        """Of the loss, by name of the parameters that train; None where none arrives."""
+        """Gradients of the loss by name of the trained parameters; None where none arrives."""
         trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         loss = self.loss()
         if not trained or not loss.requires_grad:

@@ -66,7 +66,7 @@ def gradients(case: Case) -> list[Check]:
 
 
 def _never_reached(case: Case, without: Sequence[str]) -> list[str]:
-    """Those that no other draw, no other image and no pass in evaluation reaches either."""
+    """The parameters that no other draw, no other image and no pass in evaluation reaches either."""
     left = list(without)
     for draw in range(1, DRAWS + 1):
         if not left:
@@ -197,7 +197,7 @@ class Cause:
                 yield container, self.model.get_submodule(".".join(parts[: length + 1]))
 
     def _chained(self, container: nn.Module) -> bool:
-        """Whether it is a stack, or a part of the trunk, whose members are called one on the other's result."""
+        """Whether the container is a stack, or a part of the trunk, whose members are called one on the other's result."""
         members = {id(child) for child in container.children()}
         if not self._reaches(container) and container not in [
             stack for stack, _ in stacks(self.model)

@@ -23,7 +23,7 @@ SURE = 0.999  # of an attention weight that leaves the others nothing
 
 @dataclass(slots=True)
 class AttentionSeen:
-    """Of one module's attention, over all its calls.
+    """What was seen of one module's attention, over all its calls.
 
     wrong: the weights sum to 1, but not over what they are multiplied with. causal: no token attends to a later one.
     tokens: how many there are to attend to.

@@ -171,7 +171,7 @@ class Calls(TorchFunctionMode):
 
 
 def note_dropped(record: PassRecord, share: float) -> None:
-    """That the module at work drops that share of something."""
+    """Note that the module at work drops that share of something."""
     record.dropped[record.now()] = max(share, record.dropped.get(record.now(), 0.0))
 
 

@@ -62,7 +62,7 @@ def against_stored_in_double(case: Case) -> list[Check]:
 
 
 def _limit(case: Case) -> float:
-    """Of relative errors in the run's precision."""
+    """The limit of relative errors in the run's precision."""
     return SINGLE_ERROR if case.computes_in.itemsize >= torch.float32.itemsize else HALF_ERROR
 
 

@@ -26,7 +26,7 @@ LEVEL = 1e-12  # of logits that are all alike, to have something to divide by
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependence:
-    """Of the output for one sample on the images of the batch.
+    """How the output for one sample depends on the images of the batch.
 
     own, others: largest gradient with respect to its own pixels, and to those of all others.
     moved, carried: how far its own output, and any other's, moved when its image was changed,

@@ -224,7 +224,7 @@ def _stream(call: RecordedCall, value: object, count: int) -> Iterator[Stream]:
 
 
 def _read(out: Tensor, streams: Sequence[Stream]) -> Read:
-    """Of the last tokens that the head is made from."""
+    """What is read of the last tokens, from which the head is made."""
     direction = torch.arange(1.0, out.shape[1] + 1).sin().to(out)
     aimed = (out[0] * direction).sum()
     for stream in reversed(streams) if aimed.requires_grad else ():

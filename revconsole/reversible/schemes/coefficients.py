@@ -74,7 +74,7 @@ class Coefficients(TwoStreamsAndStore):
 
     @property
     def plain(self) -> str:
-        """As long as the network is the one it came from, its blocks may be called by themselves."""
+        """`always` as long as the network is the one it came from: its blocks may then be called by themselves."""
         return "always" if self.weights == (1.0, 0.0) and self.grid is None else "never"
 
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:

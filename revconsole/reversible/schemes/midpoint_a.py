@@ -74,7 +74,7 @@ class MidpointA(TwoStreamsAndStore):
         )
 
     def error_growth(self, blocks: int) -> float:
-        """As the a's of these blocks have it; 0 on a grid."""
+        """Error growth with the weights a of these blocks; 0 on a grid."""
         return arithmetic.midpoint_a(
             blocks,
             step=self.step,

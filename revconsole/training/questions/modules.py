@@ -103,7 +103,7 @@ def _shapes(modules: Sequence[nn.Module]) -> Iterator[dict[nn.Module, Shapes]]:
 
 
 def _shape(value: Any) -> list[int]:
-    """Of a tensor, or of the first in a tuple; empty of anything else."""
+    """The shape of a tensor, or of the first one in a tuple; empty for anything else."""
     first = value[0] if isinstance(value, tuple | list) and value else value
     return list(first.shape) if isinstance(first, Tensor) else []
 

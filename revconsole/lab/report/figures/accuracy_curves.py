@@ -12,7 +12,7 @@ NAME = "accuracy-curves"
 
 
 def caption(results: Results) -> str:
-    """What it shows."""
+    """The caption: what the figure shows."""
     return f"Accuracy over epochs: {curves.about_curves(results)}"
 
 

@@ -23,7 +23,7 @@ ALIKE = 1.02
 
 
 def caption(results: Results) -> str:
-    """What it shows."""
+    """The caption: what the figure shows."""
     return f"Test accuracy against the memory kept for the backward pass: {curves.about(results)}"
 
 

@@ -16,7 +16,7 @@ LOGARITHMIC_FROM = 4.0
 
 
 def caption(results: Results) -> str:
-    """What it shows."""
+    """The caption: what the figure shows."""
     swept = wording.full_name(results.swept)
     return f"Test accuracy against {swept}; grey strokes are single seeds: {curves.about(results)}"
 

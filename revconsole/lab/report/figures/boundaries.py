@@ -21,7 +21,7 @@ MARKERS = ("o", "^")
 
 
 def caption(results: Results) -> str:
-    """What it shows."""
+    """The caption: what the figure shows."""
     found = _boundaries(results)
     first = Alike(tuple(arm.runs[0] for arm in results.arms), results.arms)
     seed = first.same(lambda run: run.plan.seed)

@@ -26,14 +26,14 @@ def inspected(results: Results, inspections: Inspections) -> Iterator[tuple[int,
 
 
 def of_which(arm: ArmResult, found: Inspection) -> str:
-    """Of which run, seed and checkpoint, for a caption."""
+    """Run, seed and checkpoint that were inspected, for a caption."""
     run = arm.runs[0]
     which = "the best epoch" if found.best else "not the best epoch, whose weights were not kept"
     return f"{arm.name} (run {run.id}, seed {run.plan.seed}, epoch {found.epoch}, {which})"
 
 
 def lost(results: Results, inspections: Inspections) -> tuple[str, ...]:
-    """The same of what could not be looked at; that a model has nothing to show is nothing to write in a report."""
+    """A sentence on the runs that could not be inspected; that a model has nothing to show is not one of the reasons."""
     return left_out(results, {run: why for run, why in inspections.items() if isinstance(why, str)})
 
 

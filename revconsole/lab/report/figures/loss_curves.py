@@ -12,7 +12,7 @@ NAME = "loss-curves"
 
 
 def caption(results: Results) -> str:
-    """What it shows."""
+    """The caption: what the figure shows."""
     return f"Loss over epochs: {curves.about_curves(results)}"
 
 

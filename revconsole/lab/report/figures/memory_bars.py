@@ -16,7 +16,7 @@ MARGIN, ROW = 0.7, 0.4
 
 
 def caption(_results: Results) -> str:
-    """What it shows."""
+    """The caption: what the figure shows."""
     return "Memory that the forward pass of one micro-batch keeps for its backward, parameters not counted."
 
 
