@@ -113,6 +113,22 @@ async def test_it_opens_on_a_tiny_terminal(opened, recorder):
         await stage.shows("demo")
 
 
+async def test_the_runs_are_read_though_the_first_screen_was_covered_before_its_first_paint(
+    lab, recorder, monkeypatch
+):
+    from revconsole.console.app import Console
+
+    recorder.finished("demo")
+    app = Console(lab)
+    # what waits for the paint of a covered screen waits until that is in front
+    monkeypatch.setattr(app, "call_after_refresh", lambda *_: True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not app.reader.latest.summaries:
+            assert time.monotonic() < end
+            await pilot.pause(0.05)
+
+
 async def test_without_colours_state_and_curves_are_told_by_words_and_letters(
     opened, recorder, monkeypatch
 ):
