@@ -267,8 +267,8 @@ async def test_help_begins_with_the_keys_of_the_screen_one_is_on(opened):
         await stage.press("t")
         await stage.shows("studies")
         await stage.press("question_mark")
-        text = await stage.shows("Back to the runs", "Choose the run")
-        assert text.index("Back to the runs") < text.index("Choose the run")
+        text = await stage.shows("Go back to the runs", "Mark or unmark the run")
+        assert text.index("Go back to the runs") < text.index("Mark or unmark the run")
 
 
 async def test_a_screenshot_is_saved_where_it_can_be_and_the_place_is_said(

@@ -335,7 +335,7 @@ def test_a_deleted_run_is_gone_for_whoever_names_it_and_for_nobody_else(store, p
 
     assert [row.id for row in store.list()] == [other]
     assert tail.run().id == gone
-    for verb in (store.read, store.follow, store.plan, store.seal, store.folder):
+    for verb in (store.read, store.follow, store.plan, store.cache_row, store.folder):
         with pytest.raises(NoSuchRun):
             verb(gone)
 

@@ -208,5 +208,5 @@ def test_a_damaged_best_checkpoint_is_passed_over_and_that_is_said(runner, small
 
 
 def test_without_checkpoints_there_is_nothing_to_reopen(runner, small):
-    with pytest.raises(StoreError, match="no checkpoint"):
+    with pytest.raises(StoreError, match="no readable checkpoint"):
         reopen(small(), runner.checkpoints("nothing"), data=runner.folder)

@@ -10,7 +10,7 @@ from revconsole.training.checks.compiling import with_compiled_parts
 from revconsole.training.machine import precision
 
 ONE_BLOCK = {"depth": 2, "dim": 16, "heads": 2, "patch": 4}
-QUICK = {"epochs": 1, "audit": False, "batch": 56}
+QUICK = {"epochs": 1, "audit": False, "batch": 56, "probe_epochs": 1}
 FUSED = 1e-4  # of a loss near 2: float32 sums of fused kernels, over two steps
 EXACT = {"scheme": {"name": "bdia", "grid_bits": 9}, "backward": "reversible"}
 
