@@ -10,9 +10,8 @@ In evaluation, where the scheme is the plain network, the blocks themselves are 
 """
 
 import sys
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -42,65 +41,60 @@ class LoopedSequence(ReversibleSequence):
                 "torch.jit.trace cannot follow a model that walks over its wired blocks: use "
                 "`torch.export.export`, or a scheme that is the plain network in evaluation, such as bdia"
             )
-        stretches = self.named_stretches()
+        stretches, blocks = self.named_stretches(), self.named_blocks
         for wired, names in stretches:
             if not wired:
-                yield from (self._modules[name] for name in names)
+                yield from (blocks[name] for name in names)
                 continue
-            first = RunsAll(self if len(stretches) == 1 else self._part(names), names)
-            stand_ins: list[RunsAll | PassesThrough] = [
+            first = RunsAll(self if len(stretches) == 1 else self._alone(names), names)
+            calls: list[RunsAll | PassesThrough] = [
                 first,
                 *(PassesThrough(first, name) for name in names[1:]),
             ]
-            for stand_in, name in zip(stand_ins, names, strict=True):
-                rest = rest_of(self._modules[name])
-                yield stand_in if rest is None else Several(stand_in, rest)
+            for call, name in zip(calls, names, strict=True):
+                rest = rest_of(blocks[name])
+                yield StandIn(blocks[name], call if rest is None else Several(call, rest))
 
-    def _part(self, names: list[str]) -> ReversibleSequence:
-        """One run by itself, with its share of the backward."""
-        backward = self.backward
-        if not isinstance(backward, str):
-            wired = [name for name in self._modules if name not in self.unwired]
-            backward = tuple(b for n, b in zip(wired, backward, strict=True) if n in names)
-        blocks = OrderedDict((name, self.get_submodule(name)) for name in names)
-        part = ReversibleSequence(
-            blocks, scheme=self.scheme, backward=backward, batch_axis=self.batch_axis
-        )
-        part.draws, part.inventories = self.draws, self.inventories
-        part.training = self.training  # not train(): parts of a block may be in another mode
-        return part
+    def _alone(self, names: Sequence[str]) -> ReversibleSequence:
+        """One run by itself."""
+        run = self._part(names, ReversibleSequence)
+        run.inventories = self.inventories
+        return run
 
 
 class StandIn:
-    """What a model is given in the place of a block: it answers for the block, and is set what the block is set."""
+    """What a model is given in the place of a block: it answers for the block, and is set what the block is set.
 
-    OWN: ClassVar[frozenset[str]] = frozenset()
+    A block may have an attribute of any name, so a stand-in has none that is likely to be one. call: what a call of
+    the block comes to.
+    """
 
-    @property
-    def block(self) -> nn.Module:
-        """The block that it stands for."""
-        raise NotImplementedError
+    _stand_in_block: nn.Module
+    _stand_in_call: Callable[..., Any]
+
+    def __init__(self, block: nn.Module, call: Callable[..., Any]) -> None:
+        object.__setattr__(self, "_stand_in_block", block)
+        object.__setattr__(self, "_stand_in_call", call)
+
+    def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """What the call comes to."""
+        return self._stand_in_call(x, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         """What the model asks of the block."""
-        return getattr(self.block, name)
+        return getattr(self._stand_in_block, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set it on the block."""
-        if name in self.OWN:
-            object.__setattr__(self, name, value)
-        else:
-            setattr(self.block, name, value)
+        setattr(self._stand_in_block, name, value)
 
 
-class RunsAll(StandIn):
-    """Stands for the first block of a run and computes all of it.
+class RunsAll:
+    """The call of the first block of a run, which computes all of it.
 
     names: of the blocks of the run. reached: the one whose output was handed on last. held_then: by name, what the
     blocks after the first and their arguments held when the run was computed.
     """
-
-    OWN = frozenset({"sequence", "names", "arguments", "after", "reached", "held_then"})
 
     def __init__(self, sequence: ReversibleSequence, names: Sequence[str]) -> None:
         self.sequence, self.names = sequence, names
@@ -112,11 +106,6 @@ class RunsAll(StandIn):
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """What the run makes of x if it has no other block; else what to hand to the next."""
         return _as_written(self._run, x, *args, **kwargs)
-
-    @property
-    def block(self) -> nn.Module:
-        """The block that it stands for."""
-        return self.sequence.named_blocks[self.names[0]]
 
     def _run(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         self.arguments = args, kwargs
@@ -137,10 +126,8 @@ class RunsAll(StandIn):
         return Pending(x, name, run=self)
 
 
-class PassesThrough(StandIn):
-    """Stands for a later block of a run, whose work the first has done."""
-
-    OWN = frozenset({"first", "name"})
+class PassesThrough:
+    """The call of a later block of a run, whose work the first has done."""
 
     def __init__(self, first: RunsAll, name: str) -> None:
         self.first, self.name = first, name
@@ -148,11 +135,6 @@ class PassesThrough(StandIn):
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """What the run made, from its last block. Raises RevconsoleError unless x is what the block before gave."""
         return _as_written(self._next, x, *args, **kwargs)
-
-    @property
-    def block(self) -> nn.Module:
-        """The block that it stands for."""
-        return self.first.sequence.named_blocks[self.name]
 
     def _next(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         first, names = self.first, self.first.names
@@ -185,28 +167,21 @@ class PassesThrough(StandIn):
                 )
 
 
-class Several(StandIn):
-    """A stand-in for a block that returns its stream and more besides, which nobody uses.
+class Several:
+    """The call of a block that returns its stream and more besides, which nobody uses.
 
     rest: for each of these whether it is something, or None.
     """
 
-    OWN = frozenset({"stand_in", "rest"})
-
-    def __init__(self, stand_in: RunsAll | PassesThrough, rest: Sequence[bool]) -> None:
-        self.stand_in, self.rest = stand_in, rest
+    def __init__(self, call: RunsAll | PassesThrough, rest: Sequence[bool]) -> None:
+        self.call, self.rest = call, rest
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """What the stand-in returns, and placeholders."""
+        """What the call returns, and placeholders."""
         return (
-            self.stand_in(x, *args, **kwargs),
+            self.call(x, *args, **kwargs),
             *(Unused() if each else None for each in self.rest),
         )
-
-    @property
-    def block(self) -> nn.Module:
-        """The block that it stands for."""
-        return self.stand_in.block
 
 
 def _as_written(compute: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:

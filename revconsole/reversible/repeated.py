@@ -105,15 +105,13 @@ class RepeatedSequence(BlockProxy, ReversibleSequence):
                 "torch.jit.trace cannot follow a model that calls a wired block several times: use "
                 "`torch.export.export`, or a scheme that is the plain network in evaluation, such as bdia"
             )
-        stand_in = (
-            self._later(x) if isinstance(x, Pending) else RunsAll(self, list(self.named_blocks))
-        )
+        call = self._later(x) if isinstance(x, Pending) else RunsAll(self, list(self.named_blocks))
         rest = rest_of(self.proxied[0])
-        whole = stand_in if rest is None else Several(stand_in, rest)
+        whole = call if rest is None else Several(call, rest)
         return whole(x, *args, **kwargs)
 
     def _later(self, x: Pending) -> PassesThrough:
-        """What stands for the call after the one that handed this on."""
+        """The call after the one that handed this on."""
         names = list(self.named_blocks)
         run: Any = x.run
         if not isinstance(run, RunsAll) or run.sequence is not self or x.block == names[-1]:

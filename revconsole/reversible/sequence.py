@@ -17,7 +17,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self, overload
+from typing import Any, Self, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,7 @@ from revconsole.reversible.wired_run import WiredRun, coarse
 from revconsole.reversible.witness import forgotten
 
 Draws = Callable[[int, int, torch.device], Tensor]
+Part = TypeVar("Part", bound="ReversibleSequence")
 
 
 def coin_flips(blocks: int, samples: int, device: torch.device) -> Tensor:
@@ -163,18 +164,20 @@ class ReversibleSequence(nn.Sequential):
         if not isinstance(index, slice):
             block: nn.Module = super().__getitem__(index)
             return block
-        names = list(self._modules)
-        chosen = OrderedDict(list(self._modules.items())[index])
-        backward = self.backward
+        return self._part(list(self._modules)[index], type(self))
+
+    def _part(self, names: Sequence[str], kind: type[Part]) -> Part:
+        """A sequence of the blocks of these names, with this one's scheme, draws and mode and their share of the backward."""
+        backward, named = self.backward, self.named_blocks
         if not isinstance(backward, str):
-            wired = [name for name in names if name not in self.unwired]
-            backward = tuple(b for n, b in zip(wired, backward, strict=True) if n in chosen)
-        unwired = self.unwired & chosen.keys()
-        part = type(self)(
-            chosen,
+            wired = [name for name in named if name not in self.unwired]
+            of = dict(zip(wired, backward, strict=True))
+            backward = tuple(of[name] for name in names if name in of)
+        part = kind(
+            OrderedDict((name, named[name]) for name in names),
             scheme=self.scheme,
             backward=backward,
-            unwired=unwired,
+            unwired=self.unwired.intersection(names),
             starts=self.starts,
             batch_axis=self.batch_axis,
         )

@@ -71,9 +71,8 @@ class Turns(BlockProxy):
 
     def __init__(self, block: nn.Module, turns: Sequence[Turn]) -> None:
         super().__init__()
-        vars(self)["proxied"] = (block,)
-        vars(self)["next"] = 0
-        vars(self)["training"] = block.training
+        self.stand_for(block)
+        self.next = 0
         vars(self)["_modules"] = {str(number): turn for number, turn in enumerate(turns)}
 
     def _share(self) -> None:

@@ -5,6 +5,7 @@ follows the stream: the block's input, other shapes of it, and what additions to
 computes everything and puts down what it sees; see `leaving` for walks that compute one branch alone.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -65,7 +66,7 @@ def calls_met(met: Iterable[tuple[nn.Module, Callable[[Any], Any]]]) -> Iterator
                 attributes[CALL] = compiled
 
 
-class Walk(TorchFunctionMode):
+class Walk(TorchFunctionMode, ABC):
     """What both kinds do: follow the stream and count.
 
     input: the stream before the block. stream: the tensors that hold it at this point. additions: to
@@ -84,13 +85,13 @@ class Walk(TorchFunctionMode):
         del types
         return self.function(func, args, kwargs or {})
 
+    @abstractmethod
     def function(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result of a function."""
-        raise NotImplementedError
 
+    @abstractmethod
     def called(self, path: Path, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result of a module."""
-        raise NotImplementedError
 
     def holds(self, thing: object) -> bool:
         """Whether the value is the stream."""

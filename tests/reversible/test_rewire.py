@@ -249,6 +249,24 @@ def test_a_model_that_walks_over_its_blocks_computes_the_same(walk):
     assert torch.equal(wired.train()(x), model(x))
 
 
+@pytest.mark.parametrize("attribute", ["name", "first", "names", "block", "rest", "call"])
+def test_a_model_that_walks_asks_and_sets_attributes_of_its_blocks_by_any_name(attribute):
+    def tapped(blocks, x):
+        for block in blocks:
+            setattr(block, attribute, getattr(block, attribute))
+            x = block(x)
+            if getattr(block, attribute) == "tapped":
+                x = x.sin()
+        return x
+
+    model, x = Looping(tapped).double(), torch.randn(2, 4, dtype=torch.float64)
+    for number, block in enumerate(model.blocks):
+        setattr(block, attribute, "tapped" if number == 1 else "plain")
+    wired = rewire(copy.deepcopy(model), Bdia(gamma=0.0), "stored", example=x)
+    assert len(wired.blocks.runs) == 2
+    assert torch.equal(wired.train()(x), model(x))
+
+
 def test_a_model_that_walks_by_index_is_refused():
     def by_index(blocks, x):
         for index in range(4):

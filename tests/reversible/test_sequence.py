@@ -53,6 +53,10 @@ def test_a_slice_is_a_sequence_of_the_same_wiring():
     assert not part.training
     assert whole[2] is part[1]
 
+    whole.backward = ("stored", "checkpointed", "stored", "checkpointed", "checkpointed")
+    assert whole[1:4].backward == whole.backward[1:4]
+    assert whole[::-1].backward == whole.backward[::-1]
+
 
 def test_bdia_evaluates_by_its_equation_at_an_evaluation_gamma():
     sequence = ReversibleSequence(*blocks(4), scheme=Bdia(grid_bits=None, evaluation_gamma=-0.3))
