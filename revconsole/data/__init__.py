@@ -26,7 +26,6 @@ from revconsole.data._opening import (
     OpenedSplit,
     Preparation,
     open_data,
-    short,
 )
 from revconsole.data._placing import moved, unused
 from revconsole.data._points import as_pixel_levels, as_points
@@ -50,7 +49,6 @@ __all__ = [
     "open_data",
     "resized",
     "resized_crops",
-    "short",
     "steps_per_epoch",
     "unused",
 ]

@@ -44,7 +44,6 @@ ARRAY_PARTS = {
 class Official(Protocol):
     """The attributes of torchvision's dataset class: names, md5 checksums and address of the official files."""
 
-    base_folder: str
     url: str
     filename: str
     tgz_md5: str

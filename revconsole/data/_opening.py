@@ -35,8 +35,6 @@ LONGEST = 2000
 FINGERPRINT_FORMAT = b"revconsole data 1\n"
 log = logging.getLogger(__name__)
 
-SHORT = 12  # hexadecimal digits of a fingerprint that are shown, 48 bits
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Preparation:
@@ -230,8 +228,3 @@ def fingerprint(name: str, images: Images, *, train: Tensor, validation: Tensor)
         digest.update(f"{'x'.join(map(str, part.shape))}\n".encode())
         digest.update(np.ascontiguousarray(portable).data)
     return digest.hexdigest()
-
-
-def short(fingerprint: str) -> str:
-    """The part of a fingerprint that is shown."""
-    return fingerprint[:SHORT]

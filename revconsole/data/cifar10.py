@@ -54,7 +54,6 @@ FACTS = DatasetFacts(
         ("folders", ("cifar10",), ("train/", "test/")),
         ("archive", (".", "cifar10"), ("cifar-10-python.tar.gz",)),
     ),
-    download_megabytes=171,
     download_from=("https://www.cs.toronto.edu/~kriz/",),
 )
 

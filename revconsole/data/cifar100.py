@@ -33,7 +33,6 @@ FACTS = DatasetFacts(
         ("folders", ("cifar100",), ("train/", "test/")),
         ("archive", (".", "cifar100"), ("cifar-100-python.tar.gz",)),
     ),
-    download_megabytes=169,
     download_from=("https://www.cs.toronto.edu/~kriz/",),
 )
 

@@ -48,7 +48,6 @@ FACTS = DatasetFacts(
         ),
     ),
     debian_package="dataset-fashion-mnist",
-    download_megabytes=31,
     download_from=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
 )
 

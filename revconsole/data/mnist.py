@@ -46,7 +46,6 @@ FACTS = DatasetFacts(
             ),
         ),
     ),
-    download_megabytes=12,
     download_from=(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "http://yann.lecun.com/exdb/mnist/",

@@ -110,8 +110,7 @@ def train(
                     between_steps(policy, meter, requests, progress)
                     forecast.report_if_due(progress)
                 meter.flush()
-                for event in finish_epoch(state, progress, retry, requests):
-                    emit(event)
+                emit(finish_epoch(state, progress, retry, requests))
                 probe.measure_if_due(progress)
                 boundary.report_if_due(progress)
                 policy.end_epoch(progress)
@@ -252,10 +251,10 @@ def remaining_epochs(state: TrainingState, progress: Progress, emit: Emit) -> It
 
 def finish_epoch(
     state: TrainingState, progress: Progress, retry: OomRetry, requests: Requests
-) -> list[Event]:
+) -> EpochFinished:
     """Validate and close the current epoch; returns its event."""
     if state.fitted:
-        return [finish_fit(state, progress, retry, requests)]
+        return finish_fit(state, progress, retry, requests)
     watch, listen = Stopwatch(requests), partial(requests.poll, progress.step)
     validate = partial(evaluate, state, state.data.validation, listen)
     scores = retry.run(validate, "the validation")
@@ -266,8 +265,7 @@ def finish_epoch(
     )
     best = state.plan.objective.best
     progress.finish_epoch(score=best.score(values[best.metric]))
-    finished = EpochFinished(epoch=progress.epoch, step=progress.step, values=values)
-    return [finished]
+    return EpochFinished(epoch=progress.epoch, step=progress.step, values=values)
 
 
 def finish_fit(

@@ -99,7 +99,6 @@ def contents(halves):
 def read(facts, contents, tmp_path):
     checksums = [(name, hashlib.md5(content).hexdigest()) for name, content in contents.items()]
     official = SimpleNamespace(
-        base_folder="cifar-10-batches-py",
         url="http://127.0.0.1:9/cifar-10-python.tar.gz",
         filename="cifar-10-python.tar.gz",
         tgz_md5="",

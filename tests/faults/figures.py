@@ -82,7 +82,7 @@ def train(store: RunStore, run_id: str, steps: int) -> None:
 
 
 def many_runs(root: Path, count: int) -> RunStore:
-    """A store of that many runs, an hour old: of 500 one runs, one is lost, one damaged, the rest are sealed."""
+    """A store of that many runs, an hour old: of 500 one runs, one is lost, one damaged, the rest have cached rows."""
     store = RunStore(root)
     for number in range(count):
         run_id = store.create(plan(number), {"title": "figures"})

@@ -30,7 +30,7 @@ from revconsole.records.logs.events import (
     Started,
     encode,
 )
-from revconsole.records.runs import store_cache
+from revconsole.records.runs import row_cache, store_cache
 from revconsole.records.runs.identity import mine
 from revconsole.records.runs.store import RunStore
 
@@ -242,10 +242,10 @@ def harm(path: Path, kind: str, where: float | None, what) -> None:
     path.write_bytes(whole)
 
 
+DERIVED = [row_cache.FILE, f"../{store_cache.FILE}", f"attempts/0001/{column_cache.FILE}"]
 FILES = [
-    "plan.json", "summary.json", "launch.json", "attempts/0001/claim.json",
-    "attempts/0001/exit.json", "attempts/0001/events.jsonl", "attempts/0001/column_cache.bin",
-    "../store_cache.json",
+    *DERIVED, "plan.json", "launch.json", "attempts/0001/claim.json", "attempts/0001/exit.json",
+    "attempts/0001/events.jsonl",
 ]  # fmt: skip
 
 
@@ -254,16 +254,16 @@ FILES = [
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(file=st.sampled_from(FILES), how=damage, sealed=st.booleans())
+@given(file=st.sampled_from(FILES), how=damage, cached=st.booleans())
 def test_a_damaged_file_is_not_raised_and_the_other_runs_are_unaffected(
-    tmp_path, file, how, sealed
+    tmp_path, file, how, cached
 ):
     store = RunStore(tmp_path / f"{time.monotonic_ns()}")
     bad, good = (store.create(made.plan(n), {}) for n in range(2))
     for run_id in (bad, good):
         made.train(store, run_id, 3)
         store.queue(run_id, 1, mine(), "thread")
-        if sealed:
+        if cached:
             store.cache_row(run_id)
     made.age(store.folder(good))
     before = {row.id: row for row in store.list()}
@@ -275,14 +275,9 @@ def test_a_damaged_file_is_not_raised_and_the_other_runs_are_unaffected(
     assert rows[good] == before[good]
     assert set(rows) == {bad, good}
     run = store.read(bad)
-    if file in {
-        "summary.json",
-        "launch.json",
-        "../store_cache.json",
-        "attempts/0001/column_cache.bin",
-    }:
+    if file in {*DERIVED, "launch.json"}:
         assert run.series["loss"].steps == [1, 2, 3]
-    if file in {"summary.json", "../store_cache.json", "attempts/0001/column_cache.bin"}:
+    if file in DERIVED:
         assert rows[bad] == before[bad]
     if file.endswith("events.jsonl"):
         assert set(run.series["loss"].steps if run.series else ()) <= {1, 2, 3}

@@ -79,12 +79,12 @@ def test_the_legend_is_one_line_whatever_a_class_is_called():
 
 
 def test_the_points_are_said_once_and_kept():
-    fold = History()
+    history = History()
     for seq, event in enumerate((halves(), halves(epoch=3, points=(), tested=True)), start=1):
-        fold.add(decode(encode(LoggedEvent(seq=seq, time=0.0, elapsed=0.5, event=event))))
+        history.add(decode(encode(LoggedEvent(seq=seq, time=0.0, elapsed=0.5, event=event))))
 
-    assert (fold.boundary.epoch, fold.boundary.tested) == (3, True)
-    assert fold.boundary.points == POINTS
+    assert (history.boundary.epoch, history.boundary.tested) == (3, True)
+    assert history.boundary.points == POINTS
 
 
 def test_a_grid_that_is_none_is_a_damaged_line():

@@ -23,14 +23,14 @@ def shown_over_true(records: Sequence[LoggedEvent], share: float) -> float | Non
     """
     first = next(r for r in records if r.event.kind == "measured")
     began, ended = first.elapsed, records[-1].elapsed
-    tally, now = RunningSummary(), began
-    tally.begin_attempt()
+    running, now = RunningSummary(), began
+    running.begin_attempt()
     for record in records:
         if record.elapsed > began + share * (ended - began):
             break
-        tally.add(record)
+        running.add(record)
         now = record.elapsed
-    eta = tally.eta_seconds()
+    eta = running.eta_seconds()
     return None if eta is None else eta / (ended - now)
 
 

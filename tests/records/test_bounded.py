@@ -11,6 +11,7 @@ import pytest
 from revconsole.errors import StoreError
 from revconsole.records.files import bounded
 from revconsole.records.files.bounded import OddFile
+from revconsole.records.logs import column_cache
 from revconsole.records.logs.events import Finished, Measured, Started
 from revconsole.records.runs import store_cache
 from revconsole.records.runs.control import Control
@@ -63,7 +64,7 @@ ODD = [fifo, device, loop, elsewhere, folder, sparse, listening]
 FILES = [
     "plan.json", "summary.json", "launch.json", "attempts", "attempts/0001", "control",
     "attempts/0001/claim.json", "attempts/0001/exit.json", "attempts/0001/events.jsonl",
-    "attempts/0001/digest.bin", "../store_cache.json",
+    f"attempts/0001/{column_cache.FILE}", f"../{store_cache.FILE}",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The digest of a log makes reading faster, never different."""
+"""The column cache of a log makes reading faster, never different."""
 
 import json
 import math
@@ -78,14 +78,14 @@ class Writer:
         self.folder.mkdir(parents=True)
         self.log, self.seq = self.folder / "events.jsonl", 0
         self.log.touch()
-        self.digest = ColumnCacheWriter(self.folder, chunk_bytes)
+        self.columns = ColumnCacheWriter(self.folder, chunk_bytes)
 
     def emit(self, event) -> None:
         self.seq += 1
         record = LoggedEvent(seq=self.seq, time=1e9 + self.seq, event=event, elapsed=self.seq / 3)
         line = encode(record)
         self.append(line)
-        self.digest.add(record, line)
+        self.columns.add(record, line)
 
     def append(self, text: bytes) -> None:
         with self.log.open("ab") as file:
@@ -101,19 +101,19 @@ def shown(tail: Tail) -> str:
     """Everything that a reader can see of a run; a text, because NaN equals nothing."""
     run = tail.run()
     series = {n: (s.metric, s.steps, s.values) for n, s in run.series.items()}
-    tally, known = tail._running, tail._running._times
+    running, known = tail._running, tail._running._times
     times = (
         known.pace(),
         known.validation(),
         known.between(),
         known.remaining(99),
         known.announced_remaining(),
-        tally.seconds,
+        running.seconds,
     )
     return repr((run.summary, run.facts, series, run.log, times))
 
 
-def without_digest(run_folder: Path) -> str:
+def without_cache(run_folder: Path) -> str:
     for path in run_folder.rglob(column_cache.FILE):
         path.unlink()
     return shown(follower(run_folder))
@@ -131,16 +131,16 @@ def written(run_folder: Path, attempts, chunk_bytes: int) -> list[Writer]:
 
 @settings(deadline=None)  # files are written, on machines that do other things too
 @given(logs, chunk_bytes)
-def test_a_run_with_digests_shows_what_it_shows_without(attempts, chunk_bytes):
+def test_a_run_with_column_caches_shows_what_it_shows_without(attempts, chunk_bytes):
     with TemporaryDirectory() as name:
         written(Path(name), attempts, chunk_bytes)
 
-        assert shown(follower(Path(name))) == without_digest(Path(name))
+        assert shown(follower(Path(name))) == without_cache(Path(name))
 
 
 @settings(deadline=None)  # files are written, on machines that do other things too
 @given(logs, chunk_bytes, st.data())
-def test_a_log_cut_or_changed_after_its_digest_was_written_is_believed(attempts, size, data):
+def test_a_log_cut_or_changed_after_its_columns_were_written_is_believed(attempts, size, data):
     with TemporaryDirectory() as name:
         writer = data.draw(st.sampled_from(written(Path(name), attempts, size)))
         whole = writer.log.read_bytes()
@@ -149,12 +149,12 @@ def test_a_log_cut_or_changed_after_its_digest_was_written_is_believed(attempts,
         rest = data.draw(st.sampled_from([b"", whole[at:], whole[at + len(other) :]]))
         writer.log.write_bytes(whole[:at] + other + rest)
 
-        assert shown(follower(Path(name))) == without_digest(Path(name))
+        assert shown(follower(Path(name))) == without_cache(Path(name))
 
 
 @settings(deadline=None)  # files are written, on machines that do other things too
 @given(logs, chunk_bytes, st.data())
-def test_a_damaged_digest_changes_nothing(attempts, size, data):
+def test_a_damaged_column_cache_changes_nothing(attempts, size, data):
     with TemporaryDirectory() as name:
         written(Path(name), attempts, size)
         for path in Path(name).rglob(column_cache.FILE):
@@ -165,7 +165,7 @@ def test_a_damaged_digest_changes_nothing(attempts, size, data):
                 whole[:at] + other + whole[at + data.draw(st.sampled_from([0, len(other), 999])) :]
             )
 
-        assert shown(follower(Path(name))) == without_digest(Path(name))
+        assert shown(follower(Path(name))) == without_cache(Path(name))
 
 
 @settings(deadline=None)  # files are written, on machines that do other things too
@@ -182,7 +182,7 @@ def test_followers_who_came_at_any_time_agree(some, size, data):
             if data is not None and data.draw(st.integers(0, 9)) == 0:
                 writer.append(b'{"half a line\n')
 
-        assert {shown(each) for each in followers} <= {without_digest(Path(name))}
+        assert {shown(each) for each in followers} <= {without_cache(Path(name))}
 
 
 @pytest.mark.parametrize(("resumed_from", "alarm"), [(3, ""), (5, "diverged"), (8, "diverged")])
@@ -195,10 +195,10 @@ def test_an_alarm_is_of_the_step_it_was_raised_at(tmp_path, resumed_from, alarm)
     Writer(tmp_path, 2, 150).emit(Started(facts={}, resumed_from=resumed_from))
 
     assert follower(tmp_path).run().summary.alarm == alarm
-    assert shown(follower(tmp_path)) == without_digest(tmp_path)
+    assert shown(follower(tmp_path)) == without_cache(tmp_path)
 
 
-def test_the_digest_is_what_is_read(tmp_path):
+def test_the_column_cache_is_what_is_read(tmp_path):
     writer = Writer(tmp_path, 1, 5000)
     for step in range(1, 101):
         writer.emit(Measured(step=step, epoch=1, values={"loss": 1.0, "resident_bytes": math.nan}))
@@ -212,7 +212,7 @@ def test_the_digest_is_what_is_read(tmp_path):
     assert run.series["loss"].steps == list(range(1, 101))
 
 
-def test_a_digest_goes_on_after_half_a_line_and_after_a_value_no_column_can_hold(tmp_path):
+def test_a_column_cache_goes_on_after_half_a_line_and_after_a_value_no_column_can_hold(tmp_path):
     writer = Writer(tmp_path, 1, 500)
     for step in range(1, 40):
         writer.emit(Measured(step=step, epoch=1, values={"loss": 1.0}))
@@ -225,10 +225,10 @@ def test_a_digest_goes_on_after_half_a_line_and_after_a_value_no_column_can_hold
 
     assert len(stretches) > 4
     assert stretches[-1][1] > writer.log.stat().st_size - 1000
-    assert shown(follower(tmp_path)) == without_digest(tmp_path)
+    assert shown(follower(tmp_path)) == without_cache(tmp_path)
 
 
-def test_a_disk_that_takes_no_digest_does_not_harm_the_run(tmp_path):
+def test_a_disk_that_takes_no_column_cache_does_not_harm_the_run(tmp_path):
     writer = Writer(tmp_path, 1, 300)
     (writer.folder / column_cache.FILE).mkdir()
 

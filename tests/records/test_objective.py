@@ -50,9 +50,9 @@ def test_the_best_epoch_is_by_the_objectives_own_measure():
     ]
     best = {}
     for name in ("mae", "dino"):
-        tally = RunningSummary(plan(objective={"name": name}).objective.best)
+        running = RunningSummary(plan(objective={"name": name}).objective.best)
         for epoch in epochs:
-            tally.add(LoggedEvent(event=epoch, time=0.0, elapsed=0.5, seq=epoch.epoch))
-        best[name] = tally.best().epoch
+            running.add(LoggedEvent(event=epoch, time=0.0, elapsed=0.5, seq=epoch.epoch))
+        best[name] = running.best().epoch
 
     assert best == {"mae": 2, "dino": 1}

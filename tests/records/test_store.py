@@ -216,12 +216,12 @@ def test_a_queued_run_whose_launcher_is_gone_is_lost(store, plan, dead):
     assert store.read(run_id).summary.state == "lost"
 
 
-@pytest.mark.parametrize("sealed", [False, True])
-def test_an_ended_run_that_waits_to_be_resumed_is_queued(store, plan, dead, sealed):
+@pytest.mark.parametrize("cached", [False, True])
+def test_an_ended_run_that_waits_to_be_resumed_is_queued(store, plan, dead, cached):
     run_id, attempt = begin(store, plan)
     store.queue(run_id, 1, mine(), "thread")
     attempt.emit(Finished(outcome="stopped", step=9, by="me@here"))
-    if sealed:
+    if cached:
         store.cache_row(run_id)
     assert store.list()[0].state == "stopped", "the queue entry of its own attempt is spent"
 
@@ -328,27 +328,27 @@ def test_an_ambiguous_name_lists_the_runs_it_could_mean(store, plan):
     assert all(run_id in str(caught.value) for run_id in ids)
 
 
-def test_a_sealed_row_equals_the_folded_one_and_goes_stale_with_the_log(store, plan):
+def test_a_cached_row_equals_the_one_read_from_the_log_and_goes_stale_with_the_log(store, plan):
     run_id, attempt = begin(store, plan)
     measure(attempt, 1, 2)
     attempt.emit(Finished(outcome="completed", step=2, values={"test_accuracy": 0.75}))
-    folded = RunStore(store.root).list()
+    from_log = RunStore(store.root).list()
     store.cache_row(run_id)
     assert (store.folder(run_id) / "summary.json").exists()
 
-    assert RunStore(store.root).list() == folded
+    assert RunStore(store.root).list() == from_log
 
     body = json.loads((store.folder(run_id) / "summary.json").read_text())
     body["row"]["test_accuracy"] = 0.1
     write_json(store.folder(run_id) / "summary.json", body)
-    assert RunStore(store.root).list() == folded, "a damaged seal is not read"
+    assert RunStore(store.root).list() == from_log, "a damaged cache is not read"
     body["crc"] = row_cache.checksum(body["row"])
     write_json(store.folder(run_id) / "summary.json", body)
-    assert RunStore(store.root).list()[0].test_accuracy == 0.1, "the seal is what is read"
+    assert RunStore(store.root).list()[0].test_accuracy == 0.1, "the cache is what is read"
     later = Finished(outcome="completed", step=2, values={"test_accuracy": 0.8})
     with (attempt.folder / "events.jsonl").open("ab") as log:
         log.write(encode(LoggedEvent(seq=9, time=0.0, elapsed=0.5, event=later)))
-    assert RunStore(store.root).list()[0].test_accuracy == 0.8, "a longer log breaks the seal"
+    assert RunStore(store.root).list()[0].test_accuracy == 0.8, "a longer log outdates the cache"
 
 
 def test_the_fingerprint_is_kept_in_the_plan(store, plan):

@@ -31,15 +31,17 @@ def test_a_finished_run_says_what_its_test_confused(runner, small):
 
 
 def test_classes_know_their_accuracy_and_their_commonest_mistake():
-    fold = History()
+    history = History()
     names, counts = ["cat", "dog", "fox"], [[8, 2, 0], [0, 5, 0], [0, 0, 0]]
-    fold.add(
+    history.add(
         LoggedEvent(
             seq=1, time=0.0, elapsed=0.5, event=Confused(step=9, names=names, counts=counts)
         )
     )
-    fold.add(LoggedEvent(seq=2, time=0.0, elapsed=0.5, event=Finished(outcome="completed", step=9)))
+    history.add(
+        LoggedEvent(seq=2, time=0.0, elapsed=0.5, event=Finished(outcome="completed", step=9))
+    )
 
-    found = fold.confusion
+    found = history.confusion
     assert found.accuracies == {"cat": 0.8, "dog": 1.0, "fox": None}
     assert [found.mistaken(n) for n in range(3)] == ["dog", None, None]

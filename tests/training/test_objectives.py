@@ -219,7 +219,7 @@ def test_the_best_epoch_is_chosen_as_the_objective_says(store, unlabelled, objec
     assert run.summary.best_knn_accuracy == accuracies[best]
     assert run.summary.best_validation_loss == losses[best]
     assert run.summary.best_validation_accuracy is None
-    assert store.list()[0] == run.summary  # also from its seal
+    assert store.list()[0] == run.summary  # also from its cached row
 
 
 @BOTH

@@ -147,11 +147,11 @@ def test_a_fit_says_what_it_will_still_take_with_its_evaluations_in_it(runner, m
     assert log.events.index(said[-1]) < log.events.index(log.of(EpochFinished)[0])
     assert all(event.values["seconds_left"] > 0 for event in said)
 
-    tally = RunningSummary()
-    tally.begin_attempt()
+    running = RunningSummary()
+    running.begin_attempt()
     for seq, event in enumerate(log.events[: log.events.index(said[-1]) + 1], 1):
-        tally.add(LoggedEvent(seq=seq, time=0.0, elapsed=float(seq), event=event))
-    assert tally.eta_seconds() == pytest.approx(said[-1].values["seconds_left"])
+        running.add(LoggedEvent(seq=seq, time=0.0, elapsed=float(seq), event=event))
+    assert running.eta_seconds() == pytest.approx(said[-1].values["seconds_left"])
 
 
 def test_a_run_of_steps_says_nothing_of_the_kind(runner, small):

@@ -41,8 +41,6 @@ class DatasetFacts:
     by_settings: tuple[str, ...] = ()
     """Settings in `data` that determine the content; facts that depend on them are 0 or empty here."""
     debian_package: str = ""
-    download_megabytes: int = 0
-    """Size of a download in 10⁶ bytes; 0 if nothing is downloaded."""
     download_from: tuple[str, ...] = ()
     """Addresses of a download, tried in order."""
 

@@ -7,7 +7,7 @@
                                  digest.bin (derived: the log by columns, for logs of more than a MiB)
              control/            requests to the trainer
              checkpoints/        written and read by training
-             summary.json        derived: the folded row, valid while the log has the length it names
+             summary.json        derived: the row of the table, valid while the log has the length it names
         index.json               derived: the rows of runs that have ended, each valid while its run is unchanged
 """
 

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from revconsole.errors import RevconsoleError
 from revconsole.records.findings.modules import ModuleCost
-from revconsole.records.sections.model import Svm
 from revconsole.records.sections.scheme import ResidualSection
 from revconsole.records.settings.plan import Plan
 from revconsole.training.checks.cost import FITTED, every_product_visible
@@ -37,7 +36,7 @@ def modules_of(plan: Plan) -> list[ModuleCost]:
     Random weights are built on the CPU. Raises what `build_model` raises, and RevconsoleError where fvcore is not
     installed, of a model that is fitted, and of one that cannot be traced.
     """
-    if isinstance(plan.model, Svm):
+    if plan.fitted:
         raise RevconsoleError(FITTED)
     plain = plan.model_copy(update={"scheme": ResidualSection(), "backward": "stored"})
     model = build_learner(drawn(plain)).eval()

@@ -15,6 +15,7 @@ from revconsole.training.setup import optimizers
 from revconsole.training.setup.draws import seed_generators
 from revconsole.training.setup.norms import part_sizes
 from revconsole.training.setup.training_state import TrainingState
+from revconsole.training.step.footprint import trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ def micro_batches(state: TrainingState, inputs: Inputs) -> Iterator[Inputs]:
 
 def _clipped_norm(state: TrainingState) -> Tensor:
     """Norm of the gradient before clipping it to `train.clip`."""
-    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
+    parameters = trained(state)
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
     if state.plan.train.clip is not None:
