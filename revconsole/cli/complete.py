@@ -16,12 +16,12 @@ def runs(incomplete: str) -> list[str]:
 
 def profiles(incomplete: str) -> list[str]:
     """Names of profiles."""
-    return [entry.name for entry in search_path.shelved() if entry.name.startswith(incomplete)]
+    return [entry.name for entry in search_path.profiles() if entry.name.startswith(incomplete)]
 
 
 def studies(incomplete: str) -> list[str]:
     """Names of studies."""
-    return [e.name for e in search_path.shelved_studies() if e.name.startswith(incomplete)]
+    return [e.name for e in search_path.studies() if e.name.startswith(incomplete)]
 
 
 def subjects(incomplete: str) -> list[str]:

@@ -15,7 +15,7 @@ from revconsole.cli.launch import (
     say_partly,
     still_there,
 )
-from revconsole.cli.shelves import print_shelf
+from revconsole.cli.profiles import print_experiments
 from revconsole.lab import format as form
 from revconsole.lab import rows
 from revconsole.lab.judging import Verdicts
@@ -43,7 +43,7 @@ COLUMNS = ["arm", "seed", "state", "epoch", "test accuracy", "time", "run"]
 @GROUP.command("list")
 def list_studies(json: Json = False) -> None:
     """List the experiments of several runs: those of the working folder first, then those that came with revconsole."""
-    print_shelf(search_path.shelved_studies(), json=json)
+    print_experiments(search_path.studies(), json=json)
 
 
 @GROUP.command()

@@ -27,7 +27,7 @@ class WantedByScreen:
     run_ids: tuple[str, ...] = ()
     pictures: Mapping[str, WantedFigure] = field(default_factory=dict)
     studies: bool = False
-    """Whether every study on the shelf is to be in it."""
+    """Whether every study that can be named is to be in it."""
     study: AskedStudy | None = None
 
 

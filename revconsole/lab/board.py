@@ -38,7 +38,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyEntry:
-    """A study on the shelf. shares: of the full form and, if it has one, of the quick one; none of a file that is wrong."""
+    """A study that can be named. shares: of the full form and, if it has one, of the quick one; none of a file that is wrong."""
 
     name: str
     title: str
@@ -99,8 +99,8 @@ class Board:
 
     def entries(self, runs: Sequence[Summary]) -> tuple[StudyEntry, ...]:
         """Every study that can be named, with how far it has come."""
-        shelved = [(each, *self._forms(each)) for each in search_path.shelved_studies()]
-        plans = [plan for _, _, forms in shelved for form in forms for plan in form.plans]
+        found = [(each, *self._forms(each)) for each in search_path.studies()]
+        plans = [plan for _, _, forms in found for form in forms for plan in form.plans]
         standing = iter(
             self._lab.standings_of(plans, runs)
         )  # at once: every look at the runs costs
@@ -113,7 +113,7 @@ class Board:
                 problem=problem,
                 shares=tuple(_share(islice(standing, len(form.plans))) for form in forms),
             )
-            for each, problem, forms in shelved
+            for each, problem, forms in found
         )
 
     def study(self, asked: AskedStudy, runs: Sequence[Summary]) -> View:
@@ -142,9 +142,9 @@ class Board:
             memory=self._lab.memory(standing, runs),
         )
 
-    def _forms(self, shelved: search_path.Shelved) -> tuple[str, tuple[PlannedStudy, ...]]:
+    def _forms(self, file: search_path.ExperimentFile) -> tuple[str, tuple[PlannedStudy, ...]]:
         """What is wrong with a study, and its full and its quick form, if it has one."""
-        path = str(shelved.path)
+        path = str(file.path)
         try:
             full = self._plan(AskedStudy(study=path))
             if not full.study.has_quick:

@@ -1,4 +1,4 @@
-"""Fixtures of the console's tests: recorded runs, profiles on the shelf, and the real app on a stage."""
+"""Fixtures of the console's tests: recorded runs, profiles, and the real app on a stage."""
 
 import asyncio
 import math

@@ -32,7 +32,7 @@ def lab(store):
 
 
 def test_every_run_of_every_shipped_profile_can_be_repeated_and_typed(lab):
-    for entry in search_path.shelved():
+    for entry in search_path.profiles():
         for plan in search_path.find(entry.name).plans()[:3]:
             if run_address(plan.model) is not None:
                 continue  # there is no such run here

@@ -263,7 +263,7 @@ def test_a_profile_of_the_working_folder_comes_first():
     Path("demo.toml").write_text('title = "mine"\n')
 
     assert search_path.find("demo").facts.title == "mine"
-    assert {e.name: e.title for e in search_path.shelved()}["demo"] == "mine"
+    assert {e.name: e.title for e in search_path.profiles()}["demo"] == "mine"
 
 
 def test_plans_that_differ_only_in_name_train_alike():

@@ -248,7 +248,7 @@ def test_a_file_that_is_no_profile_is_one_sentence_and_nothing_waits_for_it():
             load(Path(f"{name}.toml")).plans()
     with pytest.raises(ProfileError, match="not a regular file"):
         profiles.read_table(Path("/dev/zero"))
-    assert "demo" in {entry.name for entry in search_path.shelved()}
+    assert "demo" in {entry.name for entry in search_path.profiles()}
 
 
 def test_what_a_profile_comes_to_is_a_profile_again():

@@ -294,8 +294,8 @@ def test_profiles_and_studies_are_found_alike_and_listed_for_what_they_are():
     Path("plain.toml").write_text('title = "a profile"', encoding="utf-8")
     Path("pyproject.toml").write_text('[project]\nname = "other"', encoding="utf-8")
 
-    profiles = [(e.name, e.own) for e in search_path.shelved()]
-    swept = [(e.name, e.own) for e in search_path.shelved_studies()]
+    profiles = [(e.name, e.own) for e in search_path.profiles()]
+    swept = [(e.name, e.own) for e in search_path.studies()]
     assert profiles[:3] == [("grid", True), ("mine", True), ("plain", True)]
     assert swept[:2] == [("grid", True), ("mine", True)]
     assert {own for _, own in profiles[3:] + swept[2:]} == {False}

@@ -58,10 +58,10 @@ class LaunchScreen(Newest, Screen[None]):
     def __init__(self, reader: Reader, run: Summary | None = None) -> None:
         super().__init__()
         self.reader, self._run = reader, run
-        self._shelf = [(entry.name, entry.name) for entry in search_path.shelved()]
+        self._profiles = [(entry.name, entry.name) for entry in search_path.profiles()]
         if run is not None:
-            self._shelf.insert(0, (f"as run {run.name}", origin.RUN))
-        known = [name for _, name in self._shelf]
+            self._profiles.insert(0, (f"as run {run.name}", origin.RUN))
+        known = [name for _, name in self._profiles]
         first = next((name for name in (origin.RUN, "demo", *known) if name in known), "")
         self._draft = Draft(first)
         self._judge = Judge(reader.lab)
@@ -71,7 +71,7 @@ class LaunchScreen(Newest, Screen[None]):
         """The fields, what they make, the command that would do the same."""
         yield Title()
         with VerticalScroll(id="settings", can_focus=False):
-            offered = self._shelf or [(figures.UNKNOWN, "")]
+            offered = self._profiles or [(figures.UNKNOWN, "")]
             yield SettingField(PROFILE, "profile", options=offered, hint="where values come from")
             for field in self._draft.fields:
                 options, hint = self._draft.options(field), form.meaning(field, {})
@@ -88,7 +88,7 @@ class LaunchScreen(Newest, Screen[None]):
     def on_mount(self) -> None:
         """Fill in the profile."""
         self.query_one(Title).say("launch")
-        if not self._shelf:
+        if not self._profiles:
             self._draft.refuse(NO_PROFILE)
             self._show_outcome(NO_PROFILE, wrong=True)
             return

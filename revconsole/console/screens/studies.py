@@ -1,4 +1,4 @@
-"""StudiesScreen: every study on the shelf, with how many of its runs are done."""
+"""StudiesScreen: every study that can be named, with how many of its runs are done."""
 
 from typing import ClassVar
 

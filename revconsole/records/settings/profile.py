@@ -156,14 +156,14 @@ def refuse_unknown(settings: Mapping[str, Any], where: str) -> None:
     _refuse((0, problem) for problem in layer.typed(settings, where).problems)
 
 
-def changed(plan: Plan, settings: Mapping[str, Any], where: str = COMMAND_LINE) -> Plan:
-    """A plan with some settings changed and all rules checked. Raises ProfileError."""
+def changed(plan: Plan, settings: Mapping[str, Any]) -> Plan:
+    """A plan with some settings typed over and all rules checked. Raises ProfileError."""
     present = plan.model_dump(include=set(PLAN_KEYS))
-    layers = (layer.typed(present, where), layer.typed(settings, where))
+    layers = (layer.typed(present, COMMAND_LINE), layer.typed(settings, COMMAND_LINE))
     _refuse((1, problem) for problem in layers[1].problems)
     table = settling.settled(layers, {}, {}).table
     new_plan, errors = _validated(plan.model_dump(exclude=set(PLAN_KEYS)) | table)
-    _refuse((1, ProfileError(where, key, sentence)) for key, sentence in errors)
+    _refuse((1, ProfileError(COMMAND_LINE, key, sentence)) for key, sentence in errors)
     assert new_plan is not None  # noqa: S101  where nothing is wrong there is a plan
     return new_plan
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from revconsole.errors import ProfileError, UnknownName
 from revconsole.records.files.toml_file import read_table
-from revconsole.records.settings import study as studies
+from revconsole.records.settings import study
 from revconsole.records.settings.study import Study
 
 PACKAGE = Path(__file__).resolve().parent.parent.parent
@@ -15,7 +15,7 @@ UNREADABLE = "(not a readable profile)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shelved:
+class ExperimentFile:
     """An experiment on the search path: its name, its title (or what is wrong with it), its file."""
 
     name: str
@@ -49,14 +49,14 @@ def shipped() -> Path:
     return inside if inside.is_dir() else beside
 
 
-def shelved() -> list[Shelved]:
+def profiles() -> list[ExperimentFile]:
     """Every profile that can be named, the user's own first. In the working folder only TOML files with a title
     count.
     """
     return _ordered(_experiments(folders()))
 
 
-def shelved_studies() -> list[Shelved]:
+def studies() -> list[ExperimentFile]:
     """Every experiment with several runs, and every file in a folder of studies; the user's own first."""
     folders_of_studies = {*study_folders()}
     return _ordered(
@@ -68,7 +68,7 @@ def shelved_studies() -> list[Shelved]:
 
 def find(name: str, kind: str = "profile") -> Study:
     """The experiment with that name or path. Raises ProfileError, and UnknownName for a name of this `kind`."""
-    return studies.load(path_of(name, kind))
+    return study.load(path_of(name, kind))
 
 
 def path_of(name: str, kind: str = "profile") -> Path:
@@ -90,11 +90,11 @@ def known(name: str) -> bool:
     return True
 
 
-def _all_experiments() -> Iterable[Shelved]:
+def _all_experiments() -> Iterable[ExperimentFile]:
     return _experiments([*folders(), *study_folders()])
 
 
-def _experiments(places: Iterable[Path]) -> Iterator[Shelved]:
+def _experiments(places: Iterable[Path]) -> Iterator[ExperimentFile]:
     """The experiments in some folders; the first of each name."""
     names: set[str] = set()
     for folder in places:
@@ -104,10 +104,10 @@ def _experiments(places: Iterable[Path]) -> Iterator[Shelved]:
                 continue
             if path.stem not in names:
                 names.add(path.stem)
-                yield Shelved(name=path.stem, title=title, path=path, sweep=sweep)
+                yield ExperimentFile(name=path.stem, title=title, path=path, sweep=sweep)
 
 
-def _ordered(entries: Iterable[Shelved]) -> list[Shelved]:
+def _ordered(entries: Iterable[ExperimentFile]) -> list[ExperimentFile]:
     return sorted(entries, key=lambda entry: (not entry.own, entry.name))
 
 
@@ -127,4 +127,4 @@ def _read(path: Path, _changed: int, _size: int) -> tuple[str, bool]:
         content = read_table(path)
     except ProfileError:
         return UNREADABLE, False
-    return studies.heading(content), studies.is_sweep(content)
+    return study.heading(content), study.is_sweep(content)

@@ -9,15 +9,15 @@ from revconsole.cli import output
 from revconsole.cli.arguments import Json
 from revconsole.errors import UnknownName
 from revconsole.records.settings import glossary, search_path
-from revconsole.records.settings.search_path import Shelved
+from revconsole.records.settings.search_path import ExperimentFile
 
 
 def profiles(json: Json = False) -> None:
     """List the profiles: those of the working folder first, then those that came with revconsole."""
-    print_shelf(search_path.shelved(), json=json)
+    print_experiments(search_path.profiles(), json=json)
 
 
-def print_shelf(entries: Iterable[Shelved], *, json: bool) -> None:
+def print_experiments(entries: Iterable[ExperimentFile], *, json: bool) -> None:
     """Experiments, and whose each is."""
     rows = [
         {
