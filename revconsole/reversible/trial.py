@@ -5,8 +5,6 @@ shape of their input, which add to it. The model runs in evaluation on a small i
 floating-point inputs require gradients, so that nothing frozen is overlooked.
 """
 
-import random
-import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -24,6 +22,7 @@ from revconsole.reversible.examples import Example, Inputs, inputs_for
 from revconsole.reversible.held import Held, Thing, containers, states
 from revconsole.reversible.hooks import foreign_hook
 from revconsole.reversible.nested import tensors_in
+from revconsole.reversible.outside import fingerprint, outside_state
 from revconsole.reversible.pending import Pending, asks_for_form
 from revconsole.reversible.rest import at_rest
 from revconsole.reversible.skips import Node, Skip, skip_between
@@ -370,10 +369,8 @@ def _modules_outside(model: nn.Module, closed: type[nn.Module]) -> Iterator[nn.M
 
 def _stand() -> Stand:
     """State of the generators as hashes: (torch's, those of Python and NumPy)."""
-    numpy = sys.modules.get("numpy")
-    _, numbers, place, *_ = ("", b"", 0) if numpy is None else numpy.random.get_state()
     own = hash(bytes(torch.get_rng_state().numpy().data))
-    return own, hash((random.getstate(), bytes(numbers), place))
+    return own, fingerprint(outside_state())
 
 
 def has_graph(made: Any) -> bool:

@@ -651,6 +651,32 @@ def test_a_block_that_draws_random_numbers_of_its_own_is_left(dice, monkeypatch)
         rewire(LayerDrop(), example=X)
 
 
+class TakesTheOther(Block):
+    def forward(self, x):
+        return super().forward(x) + 0 * np.random.randn()  # noqa: NPY002  as above
+
+
+def test_blocks_that_draw_of_numpy_are_left_whichever_of_a_pair_of_numbers_they_take():
+    model = Net()
+    model.blocks[1], model.blocks[2] = TakesTheOther(), TakesTheOther()
+    found = survey(model.double(), "momentum", example=X)
+    for block in ("blocks.1", "blocks.2"):
+        assert "draws random numbers of Python or NumPy" in found.unwired[block]
+
+
+@pytest.mark.parametrize("kind", [np.random.PCG64, np.random.Philox, np.random.MT19937])
+def test_numpys_shared_generator_may_be_of_any_kind_when_a_model_is_rewired(kind, monkeypatch):
+    monkeypatch.setitem(globals(), "DICE", np.random.rand)
+    usual = np.random.get_bit_generator()
+    try:
+        np.random.set_bit_generator(kind(3))
+        assert survey(Net(), "momentum", example=X).fit == {"blocks": 4}
+        with pytest.raises(NotInvertible, match="draws random numbers of Python or NumPy"):
+            rewire(LayerDrop(), example=X)
+    finally:
+        np.random.set_bit_generator(usual)
+
+
 class Dropping(nn.Sequential):
     """A container that leaves out blocks in training."""
 
