@@ -27,6 +27,8 @@ ONSET = 3
 """Blocks undone until the rounding of the branches counts beside that of the streams."""
 SINGLE = 2.0**-24
 """Rounding of float32: half a unit in the last place, relatively."""
+ROUNDING = {"float32": SINGLE, "tf32": 2.0**-11, "bf16": 2.0**-8, "fp16": 2.0**-11}
+"""The same of each precision."""
 SLOPE = 0.15
 """Of a block's residual, in the mean over the directions of an error: ViTs, fresh and rough."""
 

@@ -23,7 +23,7 @@ class BlockProxy(nn.Module):
     proxied: the block, alone in a tuple that torch does not look into. OWN: attributes of the proxy itself.
     """
 
-    OWN: ClassVar[frozenset[str]] = frozenset({"__class__"})
+    OWN: ClassVar[frozenset[str]] = frozenset({"__class__", "proxied"})
     proxied: tuple[nn.Module]
 
     def stand_for(self, block: nn.Module) -> None:

@@ -34,7 +34,7 @@ class RepeatedSequence(BlockProxy, ReversibleSequence):
 
     OWN = frozenset(
         {
-            *BlockProxy.OWN, "unwired", "starts", "batch_axis", "draws", "inventories", "origin", "scheme",
+            *BlockProxy.OWN, "repeated", "unwired", "starts", "batch_axis", "draws", "inventories", "origin", "scheme",
             "_scheme", "backward", "_backward",
         }
     )  # fmt: skip

@@ -27,12 +27,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from revconsole.arithmetic import SINGLE, foretold, limit
+from revconsole.arithmetic import ROUNDING, SINGLE, foretold, limit
 from revconsole.errors import NotInvertible
 from revconsole.reversible.scheme import UNDONE
 
 NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16"}
-PRODUCTS = {"bf16": 2.0**-8, "tf32": 2.0**-11}  # roundings of what goes into a product of matrices
 
 Types = tuple[torch.dtype, str, float]
 """Of the streams, the name of what the branches round to, and its rounding."""
@@ -79,8 +78,8 @@ def longest(backwards: Sequence[str]) -> int:
 
 def _types(streams: torch.dtype, branches: Iterable[torch.dtype], products: str) -> Types:
     coarsest = max([streams, *branches], key=_rounding)
-    if products in PRODUCTS and _rounding(coarsest) < PRODUCTS[products]:
-        return streams, products, PRODUCTS[products]
+    if products in ROUNDING and _rounding(coarsest) < ROUNDING[products]:
+        return streams, products, ROUNDING[products]
     return streams, NAMES.get(coarsest, str(coarsest).removeprefix("torch.")), _rounding(coarsest)
 
 

@@ -19,14 +19,16 @@ from revconsole.reversible.branches import NOTE, REST
 from revconsole.reversible.hooks import KINDS, OTHERS
 from revconsole.reversible.misfits import misfit, not_once
 from revconsole.reversible.proxies import BlockProxy
+from revconsole.reversible.repeated import RepeatedSequence
 from revconsole.reversible.sequence import ReversibleSequence
 from revconsole.reversible.trial import ModuleCall, TrialRun, may_be_block
 
-NAMES = (
-    *(name for name in vars(ReversibleSequence) if not name.startswith("__") and name not in vars(nn.Module)),
-    "unwired", "starts", "batch_axis", "draws", "origin",
-)  # fmt: skip
-"""What a sequence has that other modules have not."""
+NAMES = sorted(
+    name
+    for name in {*dir(RepeatedSequence), *RepeatedSequence.OWN} - {*dir(nn.Sequential)}
+    if not name.startswith("__")
+)
+"""What a sequence that stands for a block has and other modules have not."""
 
 
 class Turn(BlockProxy):

@@ -308,6 +308,14 @@ class Unwired(Part):
     unwired = 3
 
 
+class Repeated(Part):
+    repeated = 4
+
+
+class Kept(Part):
+    inventories = ()
+
+
 @pytest.mark.parametrize(
     ("walk", "block", "reason"),
     [
@@ -325,6 +333,8 @@ class Unwired(Part):
         (more_in_training, Two, "not as often in training as in evaluation"),
         (four_times, hooked, "has a forward hook, which would not run"),
         (four_times, Unwired, "Unwired is called 4 times in a run, and has a 'unwired' of its own"),
+        (four_times, Repeated, "has a 'repeated' of its own"),
+        (four_times, Kept, "has a 'inventories' of its own"),
     ],
 )
 def test_what_is_no_row_of_one_block_is_left_with_the_reason(walk, block, reason):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from revconsole.arithmetic import SINGLE
 from revconsole.errors import RevconsoleError
 from revconsole.records.logs.events import Advised, EpochFinished, Measured, MetricDeclared
 from revconsole.records.settings import growth
@@ -137,7 +138,7 @@ def test_every_probe_of_the_same_weights_finds_the_same_whatever_was_drawn_befor
 )
 def test_the_error_measured_is_of_the_size_foretold(realise, scheme):
     setting = realise(scheme=scheme, backward="reversible", model={"depth": 12})
-    foretold = growth.carried(setting.plan) * growth.ROUNDING["float32"]
+    foretold = growth.carried(setting.plan) * SINGLE
 
     assert foretold / FACTOR < measure(setting).error < foretold * FACTOR
 

@@ -15,8 +15,6 @@ from revconsole.records.sections.rule import Rule
 from revconsole.records.sections.scheme import ResidualSection
 from revconsole.records.settings.plan import Plan
 
-ROUNDING = {"float32": arithmetic.SINGLE, "tf32": 2.0**-11, "bf16": 2.0**-8, "fp16": 2.0**-11}
-"""Half a unit in the last place, relatively."""
 WORRYING = 1e-3
 """Relative error above which a reconstruction may spoil gradients."""
 LOST = 1.0
@@ -86,7 +84,10 @@ def refuse_lost(plan: Plan) -> None:
     if plan.backward != "reversible" or blocks is None:
         return
     precision = plan.train.precision
-    error, most = foretold(plan.scheme, blocks, precision), arithmetic.limit(ROUNDING[precision])
+    error, most = (
+        foretold(plan.scheme, blocks, precision),
+        arithmetic.limit(arithmetic.ROUNDING[precision]),
+    )
     if error > most:
         single = arithmetic.limit(arithmetic.SINGLE)
         finer = precision != "float32" and foretold(plan.scheme, blocks, "float32") <= single
@@ -102,7 +103,10 @@ def refuse_lost(plan: Plan) -> None:
 def foretold(scheme: Scheme, blocks: int, precision: str) -> float:
     """The relative error of the activations once that many blocks are undone, with streams in float32."""
     return arithmetic.foretold(
-        scheme.error_growth, blocks, streams=arithmetic.SINGLE, branches=ROUNDING[precision]
+        scheme.error_growth,
+        blocks,
+        streams=arithmetic.SINGLE,
+        branches=arithmetic.ROUNDING[precision],
     )
 
 
@@ -121,4 +125,4 @@ def worst(plans: Sequence[Plan]) -> Plan | None:
 
 def _errors(plan: Plan, growth: float) -> tuple[float, float]:
     """(error if only the streams round in float32, error if the branches' precision rounds them too)."""
-    return growth * ROUNDING["float32"], growth * ROUNDING[plan.train.precision]
+    return growth * arithmetic.SINGLE, growth * arithmetic.ROUNDING[plan.train.precision]
