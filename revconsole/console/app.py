@@ -40,7 +40,6 @@ MOST_TOAST, TOAST_EDGES = 60, 4
 """Columns of a toast, and those of them that are its edges, as Textual lays it out."""
 AWAITED = {"check", "launch", "steer", CommandPalette._GATHER_COMMANDS_GROUP}  # noqa: SLF001  it has no other name
 """Groups of workers whose answer says what the next key means."""
-BEGIN_SECONDS = 0.5
 PATIENCE_SECONDS = 600.0
 """How long a departure without a terminal waits for the step under way."""
 
@@ -74,7 +73,7 @@ class Console(App[int]):
         self.lab, self._opened = lab, tuple(opened)
         self.reader = Reader(lab, lambda snapshot: self.post_message(Looked(snapshot)))
         self.keyboard = Keyboard(self, self._settled)
-        self._leaving = self._departing = self._begun = False
+        self._leaving = self._departing = False
         if terminal.still_life(os.environ):
             self.animation_level = "none"
 
@@ -93,12 +92,16 @@ class Console(App[int]):
             await super().on_event(event)
 
     def on_mount(self) -> None:
-        """Paint first, then read."""
+        """Open what was asked for."""
         if self._opened:
             self._open(self._opened)
-        self.call_after_refresh(self._begin)
-        # a screen that is covered before its first paint keeps what waits for that paint
-        self.set_timer(BEGIN_SECONDS, self._begin)
+
+    def on_ready(self) -> None:
+        """Paint first, then read: this comes once, after the first layout, whichever screen is in front."""
+        terminal.on_signals(self.leave)
+        self.run_worker(
+            self.reader.run, thread=True, exclusive=True, exit_on_error=False, group="reader"
+        )
 
     def on_unmount(self) -> None:
         """Let the reader's thread end."""
@@ -222,15 +225,6 @@ class Console(App[int]):
     def _hand_runs_over(self) -> None:
         self.lab.hand_all_over("its terminal was lost")
         self.lab.wait(PATIENCE_SECONDS)
-
-    def _begin(self) -> None:
-        if self._begun:
-            return
-        self._begun = True
-        terminal.on_signals(self.leave)
-        self.run_worker(
-            self.reader.run, thread=True, exclusive=True, exit_on_error=False, group="reader"
-        )
 
     def _open(self, run_ids: Sequence[str]) -> None:
         """One run as such, several over each other."""
