@@ -10,7 +10,7 @@ from revconsole.errors import RevconsoleError
 from revconsole.lab.lab import Lab
 from revconsole.lab.report.copies import originals
 from revconsole.lab.report.statistics import MeanSpread, spread
-from revconsole.lab.study import PlannedStudy, Standing, tally
+from revconsole.lab.study import NOTHING_LEFT, PlannedStudy, Standing, StudyForecast, tally
 from revconsole.records.runs.run import Summary
 from revconsole.records.settings import search_path
 from revconsole.records.settings.study import StudyFacts
@@ -78,9 +78,7 @@ class View:
     tally: str = ""
     note: str = ""
     """That the baseline is another than the file says, because the settings leave that one out."""
-    time: str = ""
-    timeless: bool = False
-    """Whether something is left, and nothing is known of its time."""
+    forecast: StudyForecast = NOTHING_LEFT
     memory: str = ""
     problem: str = ""
 
@@ -127,7 +125,6 @@ class Board:
             standing = self._lab.begun(planned, runs)
         else:
             standing = self._lab.standings(planned, runs)
-        forecast = self._lab.forecast(standing, runs)
         return View(
             asked=asked,
             name=name,
@@ -137,8 +134,7 @@ class Board:
             standing=standing,
             tally=tally(standing),
             note=planned.study.left_out(planned.arms),
-            time=forecast.sentence,
-            timeless=forecast.blank,
+            forecast=self._lab.forecast(standing, runs),
             memory=self._lab.memory(standing, runs),
         )
 

@@ -70,25 +70,33 @@ class StudyForecast:
     """Runs beside these that are done, of other arms for instance."""
 
     @property
+    def left(self) -> int:
+        """Runs that are not done."""
+        return self.from_runs + self.measured + self.unknown
+
+    @property
     def blank(self) -> bool:
         """Whether something is left, and nothing is known of its time."""
-        return bool(self.unknown) and not self.from_runs and not self.measured
+        return 0 < self.unknown == self.left
 
     @property
     def sentence(self) -> str:
         """The forecast as a sentence."""
+        if not self.left:
+            return "nothing left"
+        if self.blank:
+            return _unknown(self.done)
         parts = []
         if self.from_runs:
             parts.append(f"{_runs(self.from_runs)} as long as earlier ones took")
         if self.measured:
             parts.append(f"{_runs(self.measured)} from a few steps measured")
-        if not parts and not self.unknown:
-            return "nothing left"
-        if not parts:
-            return _unknown(self.done)
         if self.unknown:
             parts.append(f"{_runs(self.unknown)} unknown and not counted")
         return f"about {form.duration(self.seconds)} ({'; '.join(parts)})"
+
+
+NOTHING_LEFT = StudyForecast(seconds=0.0)
 
 
 def _unknown(done: int) -> str:

@@ -167,7 +167,7 @@ class StudyScreen(LiveScreen):
         busy = sum(not s.ended and s.state != "queued" for s in self.reader.latest.summaries)
         also = f" Training now, of whatever: {busy}." if busy else ""
         detail = f"{self._estimate(view)}\n\n{WHAT_HAPPENS}{also}"
-        unknown = view.timeless and self._measurer is None
+        unknown = view.forecast.blank and self._measurer is None
         choices = [BACKGROUND, HERE, *([MEASURE] if unknown else [])]
         runs = "1 run" if len(left) == 1 else f"{len(left)} runs"
         question = f"Train {runs} of {view.name}, {FORMS[self._form]}?"
@@ -333,7 +333,7 @@ class StudyScreen(LiveScreen):
 
     def _estimate(self, view: View) -> str:
         said = view.facts.time if view.facts else ""
-        lines = [f"Time: {view.time}.", f"Memory: {view.memory}."]
+        lines = [f"Time: {view.forecast.sentence}.", f"Memory: {view.memory}."]
         return "\n".join([*lines, *([f"The study says: {said}"] if said else [])])
 
     def _show_facts(self, view: View) -> None:
@@ -360,8 +360,8 @@ class StudyScreen(LiveScreen):
             text.append(f", {failed} failed", style=themed(self.app.theme_variables, "text-error"))
         if self._measuring:
             text.append(f"\nmeasuring a few steps of {one_line(self._measuring)}")
-        elif view.time != "nothing left":
-            text.append(f"\ntime left: {view.time}\nmemory: {view.memory}")
+        elif view.forecast.left:
+            text.append(f"\ntime left: {view.forecast.sentence}\nmemory: {view.memory}")
         self.query_one("#left", Words).show_text(text)
 
     def _show_at_hand(self) -> None:
