@@ -101,10 +101,10 @@ def _console(store: Path) -> int:
 
 def _ended_by(error: RevconsoleError | OSError | KeyboardInterrupt) -> int:
     """The exit code, once what went wrong is said."""
-    from revconsole.cli import output  # pydantic: only when something went wrong
-
     if isinstance(error, KeyboardInterrupt):
         return 130
+    from revconsole.cli import output  # pydantic: only when something went wrong
+
     if isinstance(error, RevconsoleError):
         output.say(f"revconsole: {one_line(str(error), 2000)}")
         return error.exit_code

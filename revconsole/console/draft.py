@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from revconsole.console import counting, form
-from revconsole.console.form import AS_PROFILE, FormField
+from revconsole.console.form import AS_PROFILE, PROFILE, FormField
 from revconsole.console.origin import Judged
 from revconsole.errors import RevconsoleError
 from revconsole.lab.format import UNKNOWN
 from revconsole.lab.planning import Planned
 from revconsole.records.settings.plan import Plan
-
-PROFILE = "profile"
-"""Key of the field that names the profile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,8 @@ from revconsole.records.settings.words import shown as shown_value
 
 AS_PROFILE = ""
 """The choice that leaves a varied setting as the profile has it."""
-OTHER = "other"
+PROFILE, OTHER = "profile", "other"
+"""Keys of the field that names the profile, and of the free line."""
 HINTS = {
     "model.architecture": "vit, cct, swin, …; timm: any model of that library; python: your own",
     "scheme.name": "how the blocks of the stack are wired",
@@ -114,7 +115,7 @@ def settings(
 
 def label(fields: Sequence[FormField], key: str) -> str:
     """What the form calls a key that has a field of its own; empty if it has none."""
-    own = {"profile": "profile", OTHER: OTHER, **{field.key: field.label for field in fields}}
+    own = {PROFILE: PROFILE, OTHER: OTHER, **{field.key: field.label for field in fields}}
     return own.get(key, "")
 
 

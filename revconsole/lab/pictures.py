@@ -1,10 +1,8 @@
 """Pictures as characters: two pixels to a character, one above the other, and their density where there is no colour."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from revconsole.records.findings.samples import Colour, Picture, Samples
+from revconsole.records.findings.samples import Colour, Picture, Samples
 
 RAMP = " .:-=+*#%@"
 UPPER = "▀"
@@ -13,7 +11,7 @@ WEIGHTS = (0.299, 0.587, 0.114)
 """Of red, green and blue in brightness (ITU-R BT.601)."""
 MOST_CLASSES = 20
 """Listed one by one; of more, the extremes are told."""
-Pixels = tuple[tuple["Colour", ...], ...]
+Pixels = tuple[tuple[Colour, ...], ...]
 
 
 def shaded(pixels: Pixels) -> list[str]:
@@ -27,7 +25,7 @@ def shaded(pixels: Pixels) -> list[str]:
     ]
 
 
-def paired(pixels: Pixels) -> list[tuple[tuple["Colour", ...], tuple["Colour", ...]]]:
+def paired(pixels: Pixels) -> list[tuple[tuple[Colour, ...], tuple[Colour, ...]]]:
     """The upper and the lower pixels of each line; an odd last row stands over black."""
     rows = list(pixels)
     if len(rows) % 2:
@@ -35,14 +33,14 @@ def paired(pixels: Pixels) -> list[tuple[tuple["Colour", ...], tuple["Colour", .
     return list(zip(rows[::2], rows[1::2], strict=True))
 
 
-def enlarged(picture: "Picture", side: int) -> Pixels:
+def enlarged(picture: Picture, side: int) -> Pixels:
     """Its pixels, each as a square of as many as `side` rows have room for."""
     factor = max(1, side // max(1, len(picture.rows)))
     wide = [tuple(pixel for pixel in row for _ in range(factor)) for row in picture.rows]
     return tuple(row for row in wide for _ in range(factor))
 
 
-def described(found: "Samples") -> list[tuple[str, str]]:
+def described(found: Samples) -> list[tuple[str, str]]:
     """What is known of the images beside their looks, as pairs of name and value."""
     channels, height, width = found.shape
     return [
@@ -69,7 +67,7 @@ def balance(counts: Mapping[str, int]) -> str:
     return f"{total:,} of {len(counts)} classes: {few} {counts[few]:,} to {many} {counts[many]:,}"
 
 
-def in_brief(found: "Samples") -> list[str]:
+def in_brief(found: Samples) -> list[str]:
     """The facts of the data in two lines of 80 columns."""
     channels, height, width = found.shape
     parts = ", ".join(f"{sum(each.values()):,} {part}" for part, each in found.counts.items())
@@ -83,5 +81,5 @@ def in_brief(found: "Samples") -> list[str]:
     ]
 
 
-def _brightness(colour: "Colour") -> float:
+def _brightness(colour: Colour) -> float:
     return sum(weight * level for weight, level in zip(WEIGHTS, colour, strict=True))

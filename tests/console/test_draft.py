@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from revconsole.console import form, origin
-from revconsole.console.draft import PROFILE, Draft
+from revconsole.console.draft import Draft
 from revconsole.errors import ProfileError
 from revconsole.lab.format import UNKNOWN
 from revconsole.lab.lab import Lab
@@ -52,7 +52,7 @@ def test_another_profile_forgets_what_was_typed_and_nothing_is_known_of_any_fiel
     judged(draft, lab)
     draft.change("model.depth", "3")
 
-    assert draft.change(PROFILE, "bdia-vit-cifar10") == draft.fields
+    assert draft.change(form.PROFILE, "bdia-vit-cifar10") == draft.fields
     assert draft.settings("") == {}
     assert draft.options(field(draft, "scheme.name"))[0] == (UNKNOWN, form.AS_PROFILE)
 

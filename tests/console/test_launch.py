@@ -104,7 +104,7 @@ async def test_other_settings_are_taken_from_a_free_line(opened):
     async with opened() as stage:
         await open_form(stage)
         await typed(stage, "other", "seeds=[0,1,2] train.accumulate=2")
-        await stage.shows("launches 3 runs", "train.accumulate=2")
+        await stage.shows("launches 3 runs", "train small 'seeds=[0,1,2]' train.accumulate=2")
         await typed(stage, "other", "nonsense")
         await stage.shows("is not a setting")
 

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 HOUR = DOCS / "first-hour.md"
 MADE = runpy.run_path(str(DOCS / "pages.py"))
+REASONS = MADE["reasons"]()
 WRITTEN = sorted({*DOCS.glob("*.md"), *ROOT.glob("*.md"), ROOT / "profiles" / "README.md"})
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -35,7 +36,7 @@ def test_every_setting_has_a_range_a_meaning_and_a_reason_to_change_it():
 
 
 def test_no_reason_is_of_a_setting_that_there_is_not():
-    assert set(MADE["reasons"]()) <= {entry["key"] for entry in glossary.entries()}
+    assert set(REASONS) <= {entry["key"] for entry in glossary.entries()}
 
 
 def test_a_setting_without_a_word_is_noticed():
@@ -103,7 +104,7 @@ def lacking(entry: dict[str, str]) -> list[str]:
     said = {
         "range, choices or examples": entry["allowed"],
         "meaning": entry["meaning"],
-        "reason in docs/reasons.toml": MADE["reasons"]().get(entry["key"], ""),
+        "reason in docs/reasons.toml": REASONS.get(entry["key"], ""),
     }
     return [word for word, text in said.items() if not text.strip()]
 

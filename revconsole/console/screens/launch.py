@@ -16,7 +16,8 @@ from textual.widgets import Input, Static
 
 from revconsole.console import counting, form, origin
 from revconsole.console.colours import themed
-from revconsole.console.draft import PROFILE, Draft
+from revconsole.console.draft import Draft
+from revconsole.console.form import PROFILE
 from revconsole.console.judge import Judge
 from revconsole.console.messages import Checked, Launched, ModelCounted, Said
 from revconsole.console.one_shot import never_skipped
