@@ -80,7 +80,7 @@ class Inventory:
 
     def stands(self) -> bool:
         """Whether a new one would be the same."""
-        return not self.gone and self.unchanged() and self._tables.unchanged()
+        return not self.gone and self.unchanged() and self.assembled() and self._tables.unchanged()
 
     def stir(self, module: nn.Module) -> None:
         """The module got other attributes while it computed: from now on it is among the restless."""
@@ -214,9 +214,9 @@ def _attributes(modules: Iterable[nn.Module]) -> Entries:
 
 
 def _tables(modules: Iterable[nn.Module]) -> Entries:
-    """What each of these modules has registered."""
+    """Where each of these modules registers, and what it has registered there but for modules."""
     named = [(module.__dict__, name) for module in modules for name in TABLES]
-    tables = [own[name] for own, name in named]
+    tables = [own[name] for own, name in named if name != "_modules"]
     return Entries(tables, [*named, *((table, name) for table in tables for name in table)])
 
 
