@@ -114,7 +114,7 @@ def _of_numpy() -> Iterator[tuple[Any, Kind]]:
         return
     yield (
         numpy.random.RandomState,
-        Kind(lambda it: it.get_state(), lambda it, copy: it.set_state(copy)),
+        Kind(lambda it: it.get_state(legacy=False), lambda it, copy: it.set_state(copy)),
     )
     yield (
         numpy.random.Generator,

@@ -75,6 +75,12 @@ class NumpyDicing(Dicing):
     dice = np.random.default_rng
 
 
+class OlderNumpyDicing(Dicing):
+    @staticmethod
+    def dice(seed):
+        return np.random.RandomState(np.random.PCG64(seed))
+
+
 class Enclosing(Residual):
     def __init__(self):
         super().__init__()
@@ -133,6 +139,7 @@ CASES = {
     "numpy-random": (NumpyDrawing, nothing),
     "own-random": (Dicing, nothing),
     "own-numpy-generator": (NumpyDicing, nothing),
+    "own-numpy-state-of-any-kind": (OlderNumpyDicing, nothing),
     "closure": (Enclosing, nothing),
     "objects": (Turning, nothing),
     "buffer": (Warming, nothing),
