@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Tests start hundreds of processes: each would compile the package again where the environment forbids to keep it.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo test quick check-tools lint types contracts tests faults accept-gpu pages pictures docs format constraints clean
+.PHONY: help install demo test quick shape check-tools lint types contracts tests faults accept-gpu pages pictures docs format constraints clean
 
 help:
 	@echo "make install      set up in .venv"
@@ -44,7 +46,11 @@ demo: install
 
 check-tools: $(VENV)/.checked
 
-test: lint types contracts tests
+# Types are checked beside the tests, which often wait for other processes.
+test: lint
+	@$(MAKE) --no-print-directory -j 2 tests shape
+
+shape: types contracts
 
 QUICK := tests/test_architecture.py tests/records tests/references tests/reversible tests/conformance \
 	$(addprefix tests/cli/test_,deferred.py promises.py show_boundary.py)
@@ -70,7 +76,7 @@ tests: check-tools
 COUNT ?= 25
 SEED  ?= 0
 faults: check-tools
-	REVCONSOLE_FAULTS=$(COUNT) REVCONSOLE_FAULT_SEED=$(SEED) $(BIN)/pytest tests/faults
+	REVCONSOLE_FAULTS=$(COUNT) REVCONSOLE_FAULT_SEED=$(SEED) $(BIN)/pytest tests/faults tests/conformance tests/records tests/cli/test_leaving.py
 	$(BIN)/python tests/faults/figures.py
 
 DEVICE ?=

@@ -17,22 +17,26 @@ BROUGHT = {
     "experiments.md": "profiles/README.md",
 }
 """Pages that lie elsewhere in the project."""
+PICTURES = ROOT / "assets"
 OBJECT = re.compile(r"^::: ([\w.]+)\n(?:(?: {4}.*)?\n)*", re.MULTILINE)
 
 twins: dict[str, str] = {}
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Bring the pages from elsewhere in."""
+    """Bring the pages and pictures from elsewhere in."""
     for name, path in BROUGHT.items():
         text = (ROOT / path).read_text(encoding="utf-8")
         files.append(File.generated(config, name, content=inward(text)))
+    for path in sorted(PICTURES.glob("*.svg")):
+        files.append(File.generated(config, f"assets/{path.name}", abs_src_path=str(path)))
     return files
 
 
 def inward(text: str) -> str:
     """Links of a file outside this folder, as they are from inside."""
     text = re.sub(r"\]\((?:\.\./)?docs/", "](", text)
+    text = text.replace("](../assets/", "](assets/")
     for name, path in BROUGHT.items():
         text = re.sub(rf"\]\((?:\.\./)?{re.escape(path)}", f"]({name}", text)
     return text

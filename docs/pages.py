@@ -12,6 +12,7 @@ from typing import Any
 
 DOCS = Path(__file__).parent
 SCHEMES = DOCS.parent / "revconsole" / "reversible" / "schemes"
+RULES = DOCS.parent / "revconsole"
 ARXIV = re.compile(r"arXiv[: ]\s*(\d{4}\.\d{5})")
 SECTIONS = {
     "backward": "Where the backward pass gets its activations.",
@@ -105,16 +106,77 @@ def described(command: Any, path: str, *, level: int) -> Iterator[str]:
 
 def keys() -> str:
     """Every key of the console, screen by screen."""
+    from revconsole.console.app import Console
     from revconsole.console.screens.help import entries, groups
 
     parts = [
         "# Every key",
-        "Of [the console](console.md), as `?` shows them. In tables `j` and `k` move, in a field of text every letter is text.",
+        "Of [the console](console.md), as `?` shows them; the [configuration](configuration.md) changes them by their id. In tables `j` and `k` move, in a field of text every letter is text.",
     ]
-    for title, owner in groups():
-        rows = [[code(pressed), what] for pressed, what in entries(owner)]
-        parts += [f"## {title}", table(["key", "does"], rows)]
+    for title, owner in [*groups(), ("Everywhere", Console)]:
+        rows = [[code(e.keys), e.meaning, code(e.binding_id)] for e in entries(owner)]
+        parts += [f"## {title}", table(["key", "does", "id"], rows)]
     return joined(parts)
+
+
+def configuration() -> str:
+    """Every key of the configuration: default, allowed values, meaning."""
+    from revconsole.records.config.options import OPTIONS
+
+    rows = [
+        [f"`{key}`", code(spelled(option.default)), option.allowed, option.meaning]
+        for key, option in OPTIONS.items()
+    ]
+    return joined([
+        "# Configuration",
+        ("What holds for the console and for notices, whatever is trained. A flag (`--set theme=nord` before the verb) comes before an "
+        "environment variable (`REVCONSOLE_THEME`), then `revconsole.toml` in the working folder, your own file, and the default."),
+        ("`revconsole config path` prints where your own file is, `revconsole config show` lists each value with its origin, "
+        "`revconsole config edit` opens the file in `$EDITOR`, and `revconsole config validate` checks it. What is wrong is left out with a sentence, and the console still opens."),
+        "## Keys of the file",
+        table(["key", "default", "allowed", "meaning"], rows),
+        ("`[notify]` belongs in your own file: a project's file, which may come from somebody else, can neither run a command nor send a "
+        "message."),
+        "## Keys of the keyboard",
+        ("A table `[keymap]` gives what the console does other keys, by the id that [Every key](keys.md) lists, as in "
+        '`"runs.stop" = "ctrl+s"` or `"app.help" = "f1,?"`. A key that something else on the same screen has is refused with a sentence.'),
+        "## What is remembered",
+        ("Theme, order, filter, columns and charts are remembered for each store in the state folder (`REVCONSOLE_STATE` names another "
+        "one). A file there that cannot be read is renamed, and the console says so. What goes wrong in the console itself is noted in "
+        "`console.log` there, with its traceback."),
+    ])  # fmt: skip
+
+
+def spelled(value: object) -> str:
+    """A value as TOML."""
+    from revconsole.records.settings.words import spelled as in_words
+
+    return f'"{value}"' if isinstance(value, str) else in_words(value)
+
+
+def rules() -> str:
+    """Every rule that says something of a run, with when it speaks, why and where that is from."""
+    before, training = RULES / "records" / "prelaunch", RULES / "training" / "advice"
+    return joined([
+        "# Every rule",
+        ("What revconsole says of a run by itself: before it is launched, from its settings, and while it trains, from what it "
+        "records. Each sentence has its figures, what is usual, and the setting to change or the command line to paste."),
+        "## Before the launch",
+        ("In the launch form while one types, under `revconsole plan` and `revconsole train`, and as `notes` of `plan --json`. The run "
+        "records the warnings."),
+        table(["rule", "when, why, and where that is from"], rules_in(before / "rules")),
+        "## While it trains",
+        "In the log and on the screen of the run, in `revconsole show`, and as `advice` of `ls --json`; once per onset.",
+        table(["rule", "when, why, and where that is from"], rules_in(training / "rules")),
+    ])  # fmt: skip
+
+
+def rules_in(folder: Path) -> list[list[str]]:
+    """Name and meaning of the rule in each file of a folder, as its docstring has them."""
+    paths = sorted(path for path in folder.glob("*.py") if path.stem != "__init__")
+    texts = [ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "" for path in paths]
+    split = [text.partition(": ")[::2] for text in texts]
+    return [[f"**{name}**", " ".join(text.split())] for name, text in split]
 
 
 def schemes() -> str:
@@ -193,6 +255,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "verbs.md": verbs,
     "keys.md": keys,
     "each-scheme.md": schemes,
+    "rules.md": rules,
+    "configuration.md": configuration,
     "llms.txt": listed,
 }
 

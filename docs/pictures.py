@@ -1,7 +1,7 @@
 """The pictures of README and docs: real screens of the console, on recorded runs. `python docs/pictures.py` draws them.
 
-`pictures/runs.json.gz` holds the runs of the profiles `demo` and `bdia-dropout`, as their folders were: the plan, and the
-log, of the latter without its steps.
+The recorded runs are those that ship with the package for `revconsole --demo`, of the profiles `demo` and `bdia-dropout`, as
+their folders were: the plan, and the log, of the latter without its steps.
 `python docs/pictures.py record STORE` keeps those of a store in it.
 """
 
@@ -23,14 +23,15 @@ from textual.pilot import Pilot
 
 from revconsole.console.app import Console
 from revconsole.console.screens.study import StudyScreen
+from revconsole.lab import room
 from revconsole.lab.lab import Lab
+from revconsole.lab.listing import fields
+from revconsole.lab.recorded import RECORDED, restore
 from revconsole.records.logs.events import Event, LoggedEvent, Measured, Started, decode, encode
-from revconsole.records.runs.header import read_header, write_header
-from revconsole.records.settings.plan import Plan
+from revconsole.records.runs.header import read_header
 
 DOCS = Path(__file__).parent
-PICTURES = DOCS / "pictures"
-RECORDED = PICTURES / "runs.json.gz"
+PICTURES = DOCS.parent / "assets"
 STUDY = DOCS.parent / "profiles" / "bdia-dropout.toml"
 COMPARED = ("demo-residual", "demo-additive", "demo-momentum", "demo-bdia")
 """Runs that are shown by themselves, and keep all their steps."""
@@ -42,6 +43,11 @@ EVERY_STEP = {
     "resident_bytes",
     "resident_peak_bytes",
 }
+FREE = 16 * 2**30
+"""Bytes that are free on the machine of the pictures, which has no GPU."""
+NOW = 1_795_911_022
+"""The time of the pictures in seconds since 1970: two hours after the newest recorded run began."""
+MACHINE = room.kind_of, room.free_on
 ELSEWHERE = ("TZ", "COLUMNS", "LINES")
 PATIENCE_SECONDS = 120.0
 FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
@@ -86,10 +92,10 @@ SHOTS = {
     ),
     "form": Shot(
         title="revconsole: the form",
-        columns=110,
-        rows=30,
+        columns=140,
+        rows=34,
         key="n",
-        shows=("35,242 parameters", "revconsole train"),
+        shows=("35,242 parameters", "revconsole train", "largest batch"),
     ),
 }
 
@@ -104,26 +110,20 @@ def drawn(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def anywhere() -> Iterator[None]:
-    """The clock of a log, and the width of its lines, are the same wherever one draws."""
+    """The clock of a log, the width of its lines, and the free memory of the form are the same wherever one draws."""
+    room.kind_of, room.free_on = (lambda _: "cpu"), (lambda _: FREE)
+    fields.now = lambda: NOW
     held = {name: os.environ.pop(name) for name in ELSEWHERE if name in os.environ}
     os.environ["TZ"] = "UTC"
     time.tzset()
     try:
         yield
     finally:
+        room.kind_of, room.free_on = MACHINE
+        fields.now = time.time
         del os.environ["TZ"]
         os.environ.update(held)
         time.tzset()
-
-
-def restore(store: Path) -> None:
-    """Put the recorded runs into a store."""
-    for run in json.loads(gzip.decompress(RECORDED.read_bytes())):
-        place = store / run["id"]
-        attempt = place / "attempts" / "0001"
-        attempt.mkdir(parents=True)
-        write_header(place, run["id"], run["created"], Plan.model_validate(run["plan"]))
-        (attempt / "events.jsonl").write_text(run["events"], encoding="utf-8")
 
 
 async def taken(lab: Lab, shot: Shot) -> str:

@@ -22,15 +22,15 @@ LEFT = 0.4
 MARGIN = 2.5
 """What lies between the error of the streams and that of the gradient."""
 SHARE = 1 / 8
-"""Of a stream that a branch adds to it."""
+"""Share of a stream that a branch adds to it."""
 ONSET = 3
 """Blocks undone until the rounding of the branches counts beside that of the streams."""
 SINGLE = 2.0**-24
 """Rounding of float32: half a unit in the last place, relatively."""
 ROUNDING = {"float32": SINGLE, "tf32": 2.0**-11, "bf16": 2.0**-8, "fp16": 2.0**-11}
-"""The same of each precision."""
+"""Relative rounding error of each precision."""
 SLOPE = 0.15
-"""Of a block's residual, in the mean over the directions of an error: ViTs, fresh and rough."""
+"""Slope of a block's residual, the mean over the directions of an error, of untrained ViTs; a rough value."""
 
 LOST_BITS = {1.0: 0, 0.5: 1, 0.25: 2}
 """Bits per number that a scaling by ±γ would lose, for each γ that bdia can scale by on a grid."""
@@ -41,10 +41,10 @@ SAFE = 500.0
 ENDLESS = 1_000_000
 """Blocks: more than anybody stacks."""
 POINTS = 20
-"""Of the way of moving weights from start to end at which their growth is looked at."""
+"""Number of points on the way of moving weights from start to end at which the growth is computed."""
 
 Growth = Callable[[int], float]
-"""Of so many blocks: how many roundings are carried."""
+"""Number of blocks → number of roundings that are carried through them."""
 
 
 def foretold(growth: Growth, blocks: int, *, streams: float, branches: float) -> float:

@@ -8,11 +8,13 @@ RevconsoleError            base: one sentence that says what, where and what to 
 │   └── AlreadyClaimed     another process writes this run
 ├── DataUnavailable        a dataset or a weights file is missing, damaged or out of reach
 ├── DeviceUnavailable      a device that a plan names is not on this machine
+├── WrongState             a run is in no state for what was asked
 ├── NotInvertible          a scheme was asked for an inverse it does not have
 ├── NotLoaded              torch, or a library of a model, cannot be imported here
 └── RunFailed              a training ended for a reason its user can act on
 """
 
+import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -33,6 +35,11 @@ class ProfileError(RevconsoleError):
         self.where, self.key, self.reason = where, key, message
         place = f"{where}: {key}" if key else where
         super().__init__(f"{place}: {message}")
+
+    @classmethod
+    def of_plan(cls, key: str, message: str) -> "ProfileError":
+        """The error for a setting of a plan that is realised."""
+        return cls("the plan", key, message)
 
 
 class UnknownName(RevconsoleError):  # noqa: N818  the name says what happened
@@ -74,6 +81,12 @@ class DeviceUnavailable(RevconsoleError):  # noqa: N818  the name says what happ
     key = "train.device"
 
 
+class WrongState(RevconsoleError):  # noqa: N818  the name says what happened
+    """What was asked does not go with the state of a run: it has ended, still trains, or has not finished."""
+
+    exit_code = 2
+
+
 class NotInvertible(RevconsoleError):  # noqa: N818  the name says what happened
     """A scheme was asked to reconstruct its streams and has no inverse."""
 
@@ -92,9 +105,14 @@ _why_not_loaded: list[str] = []
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Around the import of what loads torch. Raises NotLoaded, with the same reason each time."""
+    """Around the import of what loads torch. Raises NotLoaded, with the same reason each time.
+
+    Nothing is collected meanwhile: to look at the objects that it makes again and again takes a sixth of its time.
+    """
     if _why_not_loaded:
         raise NotLoaded(_why_not_loaded[0])
+    collected = gc.isenabled()
+    gc.disable()
     try:
         yield
     except Exception as error:  # a library that loads may raise anything
@@ -104,6 +122,9 @@ def loading() -> Iterator[None]:
             "memory that the process may take"
         )
         raise NotLoaded(_why_not_loaded[0]) from error
+    finally:
+        if collected:
+            gc.enable()
 
 
 class RunFailed(RevconsoleError):  # noqa: N818  the name says what happened
@@ -126,12 +147,15 @@ def said(error: Exception) -> str:
 
 MOST_LISTED = 20
 """Names that a sentence can take."""
+LEAST_BEGINNING = 5
+"""Letters that a name and the nearest one share at least, if they are said to begin alike."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The tail of a sentence about an unknown name: the nearest known one, or all of them if they are few."""
-    names = sorted(known)
-    close = get_close_matches(name.lower(), names, n=1, cutoff=0.55)
+    names, low = sorted(known), name.lower()
+    begin = [each for each in names if each.startswith(low[: max(len(low) - 1, LEAST_BEGINNING)])]
+    close = get_close_matches(low, begin or names, n=1, cutoff=0.0 if begin else 0.55)
     if close:
         return f"; did you mean {close[0]!r}?"
     if len(names) > MOST_LISTED:

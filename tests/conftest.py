@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,10 +27,12 @@ import psutil
 import pytest
 
 from revconsole.records import child
+from revconsole.records.foresight import cache as foresight_cache
 from revconsole.records.runs import identity
-from revconsole.records.runs.attempt import read_queued
+from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.store import RunStore
 from revconsole.records.settings.plan import Plan
+from tests.preloaded import Forked, preloaded
 
 # Whoever started the tests may have had these ignored (`nohup`, `&` in a script), and what they start would ignore them too.
 for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
@@ -39,9 +41,17 @@ for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, usual)
 # Before torch is imported: a test process per core, and tensors too small to share among threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The library of torch's profiler reads it once, and would write among the messages that tests read.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 # How long an example takes says something of a busy machine, and nothing of the code.
-hypothesis.settings.register_profile("gate", deadline=None)
+EXAMPLES = 50 if "REVCONSOLE_FAULTS" not in os.environ else 500
+hypothesis.settings.register_profile("gate", deadline=None, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("gate")
+
+# What is forced to disk is waited for, tens of times in a run; no test takes the power away.
+os.fsync = lambda _: None
+IMPORTED = 20
+"""Modules that a test may import without a collection of garbage for them."""
 
 TINY_STUDY = """
 seeds = [0, 1]
@@ -76,6 +86,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help=text)
 
 
+def pytest_configure() -> None:
+    """What the preloaded interpreter starts with is what is so before the first test."""
+    preloaded.environment = dict(os.environ)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With --quick, what is marked slow is left out."""
     if config.getoption("quick"):
@@ -84,25 +99,59 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=slow)
 
 
+frozen = {"modules": 0, "seen": False}
+
+
 def pytest_collection_finish() -> None:
     """No collection looks at what the imports made any more: every run begins with one, and those are most objects."""
     gc.collect()
+    gc.freeze()
+    frozen["modules"] = len(sys.modules)
+
+
+def pytest_runtest_logfinish() -> None:
+    """Nor at what a test imported, but where a file has had all looked at again."""
+    if not frozen["seen"] and len(sys.modules) > frozen["modules"] + IMPORTED:
+        pytest_collection_finish()
+
+
+@pytest.fixture(scope="module")
+def all_objects_seen() -> Iterator[None]:
+    """For a file that asks the collector who holds an object: it sees nothing of what is frozen."""
+    gc.unfreeze()
+    frozen["seen"] = True
+    yield
+    frozen["seen"] = False
     gc.freeze()
 
 
 def pytest_unconfigure() -> None:
     """At exit modules are collected as ever; some of them complain of leaks otherwise."""
     gc.unfreeze()
+    preloaded.end()
 
 
 @pytest.fixture(autouse=True)
-def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty working folder, and no settings from the environment."""
+def _preloaded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of this package are forked from one that has imported torch, but where a test is marked `interpreter`."""
+    if sys.platform == "linux" and not request.node.get_closest_marker("interpreter"):
+        monkeypatch.setattr(subprocess, "Popen", Forked)
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty working folder, no settings from the environment, and a cache of what tests have foreseen."""
+    foreseen = tmp_path_factory.getbasetemp() / "foresight"
+    monkeypatch.setattr(foresight_cache, "folder", lambda: foreseen)
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
     for name in ("REVCONSOLE_STORE", "NO_COLOR", "SSH_CONNECTION"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("REVCONSOLE_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.setenv("REVCONSOLE_STATE", str(tmp_path / "state"))
 
 
 @pytest.fixture(autouse=True)
@@ -111,8 +160,12 @@ def _own_seed() -> None:
     random.seed(0)
     if (numpy := sys.modules.get("numpy")) is not None:
         numpy.random.seed(0)
-    if (torch := sys.modules.get("torch")) is not None:
-        torch.manual_seed(0)
+    if "torch" in sys.modules:
+        import torch  # waits for a thread of the test before that still imports it
+
+        # `torch.manual_seed` writes down the stack three times, for devices that may be used later.
+        here = torch.cuda.is_initialized()
+        (torch if here else torch.default_generator).manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +188,20 @@ def tiny_study() -> Path:
     return path
 
 
+SHADOWS = ("tomli_w", "psutil", "numpy", "pydantic", "torch", "timm", "multiprocessing", "json")
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A working folder whose modules are called like ours and our dependencies'; running one makes this file."""
+    mark = tmp_path / "it-ran"
+    for name in SHADOWS:
+        Path(f"{name}.py").write_text(
+            f"open({str(mark)!r}, 'a').write({name!r})\nraise ImportError"
+        )
+    return mark
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> RunStore:
     return RunStore(tmp_path / "runs")
@@ -143,6 +210,23 @@ def store(tmp_path: Path) -> RunStore:
 @pytest.fixture
 def plan() -> Plan:
     return Plan(name="small", profile="test")
+
+
+@pytest.fixture(scope="session")
+def _measuring_process() -> Iterator[Any]:
+    """The process that forks to measure memory, which loads torch for seconds."""
+    from revconsole.training.bench import processes  # most tests need none
+
+    with processes.started() as pipes:
+        yield pipes
+
+
+@pytest.fixture
+def measured_in_one_process(_measuring_process: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Benchmarks of models that are not one's own have their memory measured by one process, started once."""
+    from revconsole.training.bench import processes
+
+    monkeypatch.setattr(processes, "started", lambda: nullcontext(_measuring_process))
 
 
 @pytest.fixture

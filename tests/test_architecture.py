@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -25,13 +26,14 @@ def fresh(code: str) -> str:
 
 LIGHT = (
     "--help", "train --help", "study --help", "ls", "ls --json", "show @1", "compare @1", "profiles", "data",
-    "models", "settings", "study list", "study show mnist-patch", "train demo --dry-run",
+    "--demo ls", "models", "settings", "study list", "study show mnist-patch", "train demo --dry-run",
 )  # fmt: skip
 EACH_VERB = """
-import sys
+import os, sys
 from revconsole.cli.app import main
+os.environ['REVCONSOLE_STORE'] = {store!r}
 for verb in {verbs}:
-    sys.argv = ['revconsole', '--store', {store!r}, *verb.split()]
+    sys.argv = ['revconsole', *verb.split()]
     try:
         main()
     except SystemExit as end:
@@ -51,6 +53,7 @@ def test_help_needs_neither_the_records_nor_textual():
     loaded = fresh(
         "import sys\n"
         "import revconsole.cli.app\n"
+        "from revconsole.cli import config, launch, look, models, profiles, serve, steer, study\n"
         "print({'pydantic', 'textual', 'rich', 'revconsole.records.settings.profile'} & set(sys.modules))"
     )
 
@@ -75,7 +78,7 @@ def test_completion_never_imports_torch(store, plan):
 
 def test_the_console_is_imported_without_torch():
     loaded = fresh(
-        "import sys\nimport revconsole.console.app\nprint({'torch', 'timm', 'plotext'} & set(sys.modules))"
+        "import sys\nimport revconsole.console.app\nprint({'torch', 'timm'} & set(sys.modules))"
     )
 
     assert loaded.strip() == "set()"
@@ -90,10 +93,18 @@ def test_the_reversible_core_stands_on_torch_alone():
     assert loaded.strip() == "set()"
 
 
+KINDS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """The module, what it defines and what it imports: parsing and walking all of them takes a second."""
+    walked = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return [node for node in walked if isinstance(node, KINDS | ast.ImportFrom | ast.Module)]
+
+
 def definitions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    return [node for node in nodes(path) if isinstance(node, KINDS)]
 
 
 def test_no_modules_import_one_another_not_even_for_their_types_or_late():
@@ -102,7 +113,7 @@ def test_no_modules_import_one_another_not_even_for_their_types_or_late():
     imports = {
         name: {
             found
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            for node in nodes(path)
             if isinstance(node, ast.ImportFrom)
             for alias in node.names
             for found in {f"{node.module}.{alias.name}", node.module} & names.keys()
@@ -148,8 +159,21 @@ def test_files_and_functions_stay_short():
     assert {name: n for name, n in functions.items() if n > MOST_FUNCTION_LINES} == {}
 
 
+def test_networks_and_fitted_models_part_in_one_place():
+    """Beside the choice only functions that refuse a fitted model in a sentence ask which it is."""
+    refusing = {"foresee/foresee.py", "questions/modules.py", "questions/verify.py"}
+    training = PACKAGE / "training"
+    asking = {
+        str(path.relative_to(training))
+        for path in SOURCES
+        if path.is_relative_to(training) and ".fitted" in path.read_text(encoding="utf-8")
+    }
+
+    assert asking == {"learning/preparing.py", *refusing}
+
+
 def test_every_module_begins_with_what_it_is():
-    silent = [p for p in SOURCES if not ast.get_docstring(ast.parse(p.read_text(encoding="utf-8")))]
+    silent = [path for path in SOURCES if not ast.get_docstring(nodes(path)[0])]
 
     assert silent == []
 

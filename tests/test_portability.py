@@ -4,6 +4,7 @@ import ast
 import errno
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import psutil
 import pytest
 
 from revconsole.errors import AlreadyClaimed
-from revconsole.lab import killing
+from revconsole.lab import killing, room
 from revconsole.lab.lab import Lab
 from revconsole.records.files import bounded
 from revconsole.records.files.shared import force
@@ -25,12 +26,15 @@ from revconsole.records.runs.identity import Identity, mine
 from revconsole.records.runs.store import RunStore
 from revconsole.records.sysctl import sysctl
 from revconsole.training import supervisor
+from revconsole.training.questions import real_steps
 
 ROOT = Path(__file__).resolve().parents[1] / "revconsole"
 FILES = {
     "records/runs/identity.py",  # which boot, which pid namespace
     "training/supervisor.py",  # whom the kernel killed for memory
     "training/machine/devices.py",  # what the CPU is called
+    "records/host.py",  # how much memory a container allows
+    "training/questions/real_steps.py",  # how much this process holds before it is limited
     "training/machine/resident.py",  # the peak of the resident memory begins anew
 }
 """Who reads /proc or /sys; each has a test below, or in the tests of its room, of what happens where there is none."""
@@ -169,6 +173,18 @@ def test_without_files_of_the_kernel_nobody_is_said_to_be_killed_for_memory():
     assert supervisor.memory_kills(group, supervisor.MACHINE) == {}
 
 
+@pytest.mark.usefixtures("macos")
+def test_without_files_of_the_kernel_free_memory_is_the_machines_and_no_process_is_limited():
+    limit = resource.getrlimit(resource.RLIMIT_DATA)
+    free = room.free_on("cpu")
+
+    real_steps.limit_data(1 << 40)
+
+    assert free is not None
+    assert free > 0
+    assert resource.getrlimit(resource.RLIMIT_DATA) == limit
+
+
 def test_a_link_and_a_socket_are_no_files_by_whatever_error_the_system_says_so(monkeypatch):
     for number in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EOPNOTSUPP):
 
@@ -213,7 +229,7 @@ TINY = """
 title = "a network that trains for long, a step in milliseconds"
 model = { patch = 4, dim = 16, depth = 1, heads = 2 }
 data = { train_limit = 100 }
-train = { epochs = 5000, batch = 64, threads = 1, audit = false, checkpoint_epochs = 1000 }
+train = { epochs = 100000, batch = 64, threads = 1, audit = false, checkpoint_epochs = 1000 }
 """
 
 

@@ -1,1 +1,1 @@
-"""Typer front end: spells the verbs of the lab. One file per group of verbs."""
+"""The command line (Typer): one file for each group of verbs. Arguments are parsed and results printed here; the work is done by `lab`."""

@@ -1,6 +1,7 @@
 """Arguments and options that several verbs take."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -17,17 +18,33 @@ Settings = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[KEY=VALUE]...",
-        help="Settings to change, e.g. model.depth=4 train.epochs=5; a list makes a grid: "
+        help="Settings to change, e.g. model.depth=4 train.epochs=5; a list makes a grid of runs: "
         "scheme.name=[additive,bdia]. `settings` lists every key.",
         autocompletion=complete.settings,
     ),
 ]
 Detach = Annotated[
     bool,
-    typer.Option("--detach", help="Train in a process that outlives this terminal; print the ids."),
+    typer.Option(
+        "--detach", help="Train in a background process that outlives this terminal; print the ids."
+    ),
+]
+Now = Annotated[
+    bool,
+    typer.Option(
+        "--now",
+        help="Begin at once, beside the runs that train on the device, instead of waiting for its turn.",
+    ),
 ]
 
 
 def listed(text: str) -> list[str]:
-    """The words between the commas of a text."""
+    """The words of a comma-separated text."""
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def assigned(words: Sequence[str] | None) -> dict[str, Any]:
+    """Settings from `KEY=VALUE` words; see `parse_assignments`."""
+    from revconsole.records.settings.profile import parse_assignments  # no `--help` waits for it
+
+    return parse_assignments(words)

@@ -7,10 +7,10 @@ import typer
 
 from revconsole.cli import bench_output, complete, output
 from revconsole.cli.arguments import listed
+from revconsole.cli.opening import opened
 from revconsole.errors import ProfileError
 from revconsole.lab.bench import WantedBenchmark
 from revconsole.lab.bench_rows import document
-from revconsole.lab.lab import Lab
 from revconsole.records.findings.benchmark import Benchmark, Update
 from revconsole.records.settings.profile import parse_assignments
 
@@ -29,18 +29,23 @@ Schemes = Annotated[
     str,
     typer.Option(
         help="Comma-separated, with options after a colon: additive,momentum:grid_bits=9. "
-        "[default: those of the profile, or all]",
+        "[default: those of the profile, or all]"
     ),
 ]
-Backwards = Annotated[str, typer.Option(help="Of stored, checkpointed, reversible. [default: all]")]
-Depths = Annotated[str, typer.Option(help="Numbers of blocks. [default: of the profile, or 4,8]")]
+Backwards = Annotated[
+    str, typer.Option(help="Comma-separated: stored, checkpointed, reversible. [default: all]")
+]
+Depths = Annotated[
+    str,
+    typer.Option(help="Numbers of blocks, comma-separated. [default: that of the profile, or 4,8]"),
+]
 KeptBlocks = Annotated[
     str,
-    typer.Option(help="Also reverse all but the last N blocks: time against memory, e.g. 0,2,4."),
+    typer.Option(help="Reverse all but the last N blocks, for time against memory, e.g. 0,2,4."),
 ]
 Rounds = Annotated[int, typer.Option(help="Timed steps of each configuration.", min=1)]
 MemoryMib = Annotated[
-    int, typer.Option(help="Memory that the largest batch should fit into.", min=1)
+    int, typer.Option(help="Memory that the largest batch has to fit into, in MiB.", min=1)
 ]
 Threads = Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -78,37 +83,37 @@ def bench(
         rounds=rounds,
         memory_bytes=memory_mib * 2**20,
     )
-    found = _followed(Lab(context.obj).bench(wanted))
-    if found is not None:
-        _show(found, json=json, figure=figure)
-    if found is None or not found.complete:
+    benchmark = _followed(opened(context).bench(wanted))
+    if benchmark is not None:
+        _show(benchmark, json=json, figure=figure)
+    if benchmark is None or not benchmark.complete:
         raise typer.Exit(130)
-    if any(row.failed for row in found.rows):
+    if any(row.failed for row in benchmark.rows):
         raise typer.Exit(1)
 
 
 def _followed(updates: Iterator[Update]) -> Benchmark | None:
-    """Show progress to the end, or to Ctrl-C; what was measured until then."""
+    """Show progress until the benchmark ends or Ctrl-C; returns what was measured, None if nothing was."""
     progress, last = bench_output.BenchProgress(), None
     try:
         for last in updates:
             progress.show(last)
     except KeyboardInterrupt:
         progress.close()
-        output.say("interrupted; this is what was measured until then")
+        output.say("interrupted; the measurements so far:")
     else:
         progress.close()
     return last.benchmark if last else None
 
 
-def _show(found: Benchmark, *, json: bool, figure: str) -> None:
+def _show(benchmark: Benchmark, *, json: bool, figure: str) -> None:
     if json:
-        output.print_json(document(found))
+        output.print_json(document(benchmark))
     else:
-        bench_output.print_benchmark(found)
-    bench_output.explain(found)
+        bench_output.print_benchmark(benchmark)
+    bench_output.explain(benchmark)
     if figure:
-        bench_output.draw(found, figure)
+        bench_output.draw(benchmark, figure)
 
 
 def _profile_and_settings(words: list[str]) -> tuple[str, dict[str, object]]:
@@ -117,12 +122,12 @@ def _profile_and_settings(words: list[str]) -> tuple[str, dict[str, object]]:
 
 
 def _numbers(option: str, text: str, *, least: int) -> list[int]:
-    """Whole numbers of a comma-separated list. Raises ProfileError."""
-    found = []
+    """The whole numbers of a comma-separated list. Raises ProfileError for other words and for numbers below `least`."""
+    numbers = []
     for word in listed(text):
         if not word.isdecimal() or int(word) < least:
             raise ProfileError(
                 COMMAND_LINE, option, f"should be whole numbers from {least}, not {word!r}"
             )
-        found.append(int(word))
-    return found
+        numbers.append(int(word))
+    return numbers

@@ -1,10 +1,11 @@
-"""How a benchmark is printed: one table per depth on a terminal, tab-separated lines in a pipe, figures drawn."""
+"""Output of a benchmark: on a terminal one table per depth, in a pipe tab-separated lines; figures as text or SVG."""
 
 import io
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,33 +15,44 @@ from revconsole.errors import ProfileError, StoreError
 from revconsole.lab import format as form
 from revconsole.lab.curves import canvas
 from revconsole.lab.curves.benchmarks import figures
+from revconsole.lab.curves.canvas import Mark
 from revconsole.lab.curves.colours import of_curve
 from revconsole.lab.curves.figures import Figure
+from revconsole.lab.curves.measured import measured_points
 from revconsole.records.findings.benchmark import Benchmark, BenchmarkRow, Update
 
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
 QUIET_SECONDS = 20.0
-"""Between two lines of progress where a line cannot be written over."""
+"""Seconds between two progress lines where stderr is no terminal and a line cannot be overwritten."""
 HEAD = (
     "step\nms",
     "quartiles\nms",
-    "of\nplain",
-    "of\nown",
+    "vs\nplain",
+    "vs\nstored",
     "limit",
     "work",
     "kept\nMiB",
     "peak\nMiB",
+    "foreseen\nMiB",
     "largest\nbatch",
 )
+YIELDS = HEAD.index("quartiles\nms")
+"""The column that a narrow terminal does without."""
 COLUMNS = (
     "depth", "scheme", "backward", "step ms", "lower quartile ms", "upper quartile ms", "vs plain", "vs stored",
-    "limit", "work", "kept MiB", "peak MiB", "largest batch", "failed",
+    "limit", "work", "kept MiB", "peak MiB", "foreseen peak MiB", "largest batch", "failed",
 )  # fmt: skip
 WIDTH, HEIGHT = 78, 20
 SCHEME_WIDTH = 18
+WIDE = 1000
+"""Columns that suffice for every table."""
 
 
 class BenchProgress:
-    """How far a benchmark is, on stderr: one line that is written over, or a line every now and then."""
+    """Progress of a benchmark on stderr: on a terminal one line that is overwritten, elsewhere a line every `QUIET_SECONDS`."""
 
     def __init__(self) -> None:
         self._over = sys.stderr.isatty()
@@ -48,7 +60,7 @@ class BenchProgress:
         self._begun = False
 
     def show(self, update: Update) -> None:
-        """Say how long it will take, once; then how far it is."""
+        """Print the expected duration at the first update, the progress at later ones."""
         left = form.duration(update.seconds_left)
         if not self._begun:
             self._begun, self._said = True, time.monotonic()
@@ -67,44 +79,45 @@ class BenchProgress:
             output.say(f"{update.share:4.0%}  {update.what}  {left} left")
 
     def close(self) -> None:
-        """Wipe the line."""
+        """Clear the progress line."""
         if self._over and self._begun:
             typer.echo("\r\x1b[K", nl=False, err=True)
 
 
-def print_benchmark(found: Benchmark) -> None:
-    """Every row, on stdout."""
+def print_benchmark(benchmark: Benchmark) -> None:
+    """Print every row on stdout."""
     if sys.stdout.isatty():
-        _print_tables(found)
+        _print_tables(benchmark)
     else:
-        output.print_table(COLUMNS, [_line(found, row) for row in found.rows])
+        output.print_table(COLUMNS, [_line(benchmark, row) for row in benchmark.rows])
 
 
-def explain(found: Benchmark) -> None:
-    """With what and how it was measured, and what was not, on stderr."""
-    for title, sentence in found.how.items():
+def explain(benchmark: Benchmark) -> None:
+    """Print on stderr how the benchmark measured, what was left out, and which rows failed."""
+    for title, sentence in benchmark.how.items():
         output.say(f"{title}: {sentence}")
-    for reason in found.bench.left_out:
+    for reason in benchmark.bench.left_out:
         output.say(f"left out: {reason}")
-    for row in found.rows:
+    for row in benchmark.rows:
         if row.failed:
             output.say(f"{row.failed}: {row.scheme}, {row.backward}, depth {form.count(row.depth)}")
 
 
 def require_drawable(place: str) -> None:
-    """Raise ProfileError unless a figure can be drawn there."""
+    """Raise ProfileError, or StoreError for a folder that is missing, unless a figure can be drawn there."""
     if place and place != "-" and Path(place).suffix not in {".svg", ".txt"}:
         raise ProfileError(
             "command line", "--figure", f"should end in .svg or .txt, or be -, not {place!r}"
         )
+    if place and not Path(place).parent.is_dir():
+        raise StoreError(f"{place} cannot be written: there is no folder {Path(place).parent}")
 
 
-def draw(found: Benchmark, place: str) -> None:
-    """The figures, into a file or, for `-`, on stderr. Raises StoreError for a file that cannot be written."""
+def draw(benchmark: Benchmark, place: str) -> None:
+    """Draw the figures into a file, or on stderr for `-`. Raises StoreError for a file that cannot be written."""
     from rich.console import Console  # only where something is drawn
-    from rich.text import Text
 
-    drawn = [Text.from_ansi(_drawn(figure)) for figure in figures(found)]
+    drawn = [_drawn(figure) for figure in figures(benchmark)]
     if place == "-":
         screen = Console(stderr=True, highlight=False)
         for text in drawn:
@@ -128,28 +141,39 @@ def draw(found: Benchmark, place: str) -> None:
     output.say(f"drawn in {place}")
 
 
-def _print_tables(found: Benchmark) -> None:
+def _print_tables(benchmark: Benchmark) -> None:
     from rich.console import Console  # rich: only on a terminal
-    from rich.table import Table
     from rich.text import Text
 
     screen = Console(highlight=False)
-    facts = found.facts
-    for depth in found.depths:
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-        table.add_column(Text("scheme\n  backward"), overflow="fold", max_width=18)
-        for head in HEAD:
-            table.add_column(Text(head), justify="right", no_wrap=True)
-        scheme = ""
-        for row in (row for row in found.rows if row.depth == depth):
-            if row.scheme != scheme:
-                scheme = row.scheme
-                words = wrapped(scheme.replace(":", " ").replace(",", " "), SCHEME_WIDTH)
-                table.add_row(Text("\n".join(words)))
-            table.add_row(Text(f"  {row.backward}"), *map(Text, _cells(found, row)))
-        screen.print(Text(_title(facts, depth), style="bold"))
+    for depth in benchmark.depths:
+        table = _table(benchmark, depth, range(len(HEAD)))
+        wanted = screen.measure(table, options=screen.options.update(max_width=WIDE))
+        if wanted.maximum > screen.width:
+            table = _table(benchmark, depth, [n for n in range(len(HEAD)) if n != YIELDS])
+        screen.print(Text(_title(benchmark.facts, depth), style="bold"))
         screen.print(table)
         screen.print()
+
+
+def _table(benchmark: Benchmark, depth: int | None, columns: Sequence[int]) -> "Table":
+    """The rows of a depth with some of the columns of `HEAD`."""
+    from rich.table import Table  # rich: only on a terminal
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    table.add_column(Text("scheme\n  backward"), overflow="fold", max_width=18)
+    for column in columns:
+        table.add_column(Text(HEAD[column]), justify="right", no_wrap=True)
+    scheme = ""
+    for row in (row for row in benchmark.rows if row.depth == depth):
+        if row.scheme != scheme:
+            scheme = row.scheme
+            words = wrapped(scheme.replace(":", " ").replace(",", " "), SCHEME_WIDTH)
+            table.add_row(Text("\n".join(words)))
+        cells = _cells(benchmark, row)
+        table.add_row(Text(f"  {row.backward}"), *(Text(cells[column]) for column in columns))
+    return table
 
 
 def _title(facts: Any, depth: int | None) -> str:
@@ -162,28 +186,37 @@ def _title(facts: Any, depth: int | None) -> str:
     return f"{blocks}{size}, batch {facts['batch']}, {facts['precision']}, {facts['device']}"
 
 
-def _cells(found: Benchmark, row: BenchmarkRow) -> list[str]:
+def _cells(benchmark: Benchmark, row: BenchmarkRow) -> list[str]:
     step = row.step
     return [
         form.UNKNOWN if step is None else _milliseconds(step.median),
         form.UNKNOWN if step is None else f"{_milliseconds(step.low)}–{_milliseconds(step.high)}",
-        form.ratio(found.of_plain(row)),
-        form.ratio(found.of_own(row)),
-        form.ratio(found.limit(row)),
-        form.ratio(found.work(row)),
+        form.ratio(benchmark.of_plain(row)),
+        form.ratio(benchmark.of_own(row)),
+        form.ratio(benchmark.limit(row)),
+        form.ratio(benchmark.work(row)),
         form.memory(row.kept_bytes).removesuffix(" MiB"),
         form.memory(row.peak_bytes).removesuffix(" MiB"),
-        form.count(found.largest_batch(row)),
+        form.memory(row.foreseen_peak).removesuffix(" MiB"),
+        form.count(benchmark.largest_batch(row)),
     ]
 
 
-def _line(found: Benchmark, row: BenchmarkRow) -> list[str]:
-    """For a pipe: plain numbers, nothing where one is not known."""
-    step, largest = row.step, found.largest_batch(row)
+def _line(benchmark: Benchmark, row: BenchmarkRow) -> list[str]:
+    """The row for a pipe: plain numbers, empty where a number is unknown."""
+    step, largest = row.step, benchmark.largest_batch(row)
     numbers = [
         *((step.median * 1000, step.low * 1000, step.high * 1000) if step else (None,) * 3),
-        *(found.of_plain(row), found.of_own(row), found.limit(row), found.work(row)),
-        *(None if size is None else size / form.MIB for size in (row.kept_bytes, row.peak_bytes)),
+        *(
+            benchmark.of_plain(row),
+            benchmark.of_own(row),
+            benchmark.limit(row),
+            benchmark.work(row),
+        ),
+        *(
+            None if size is None else size / form.MIB
+            for size in (row.kept_bytes, row.peak_bytes, row.foreseen_peak)
+        ),
     ]
     return [
         "" if row.depth is None else str(row.depth),
@@ -200,9 +233,19 @@ def _milliseconds(seconds: float) -> str:
     return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
 
 
-def _drawn(figure: Figure) -> str:
-    """A figure as text with colours, its legend below."""
-    signs = [canvas.letter(number) for number in range(len(figure.curves))]
-    marks = [(sign, of_curve(number, dark=True)) for number, sign in enumerate(signs)]
-    legend = "".join(f"\n  {s}  {c.label}" for s, c in zip(signs, figure.curves, strict=True))
-    return f"{canvas.drawn(figure, marks, WIDTH, HEIGHT, measured_points=True)}{legend}\n"
+def _drawn(figure: Figure) -> "Text":
+    """A figure as text with colours: its title, the plot, its legend."""
+    from rich.text import Text  # only where something is drawn
+
+    marks = [
+        Mark(letter=canvas.letter(n), colour=of_curve(n, dark=True))
+        for n in range(len(figure.curves))
+    ]
+    text = Text(f"{figure.title} ({figure.y_label})\n", style="bold")
+    text.append_text(
+        Text.from_ansi(measured_points(figure, marks, WIDTH, HEIGHT), style="not bold")
+    )
+    text.append("\n")
+    for mark, curve in zip(marks, figure.curves, strict=True):
+        text.append(f"\n  {mark.letter}  {curve.label}", style="not bold")
+    return text.append("\n")

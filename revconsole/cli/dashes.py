@@ -1,4 +1,4 @@
-"""Settings that were typed as options, `--epochs 4` or `--train.epochs=4`: how they are written is said."""
+"""Settings typed as options (`--epochs 4`, `--train.epochs=4`) are refused with a sentence that gives the right form."""
 
 import re
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def refuse_dashes(app: typer.Typer, words: Sequence[str]) -> None:
 
 
 def _options(app: typer.Typer, words: Sequence[str]) -> set[str]:
-    """What the verb that is called has of options, without their dashes; empty if it takes no settings."""
+    """The options of the verb that is called, without dashes; empty if the verb takes no settings."""
     root = typer.main.get_command(app)
     named = next((word for word in words if word in VERBS), "")
     called: Any = verb(named) if named else root
@@ -41,7 +41,7 @@ def _options(app: typer.Typer, words: Sequence[str]) -> set[str]:
 
 
 def _key(name: str) -> str:
-    """The setting that is called so; empty if there is none, or if it is of several sections."""
+    """The dotted key of a setting name; empty if no section has the name, or several have it."""
     if "." in name:
         return name
     from revconsole.records.settings.layer import setting_named  # pydantic: not for --help

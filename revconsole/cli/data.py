@@ -1,6 +1,7 @@
-"""The verb data: the datasets, their facts, what they look like, and how fast they are prepared."""
+"""The verb `data`: list datasets, show samples, measure throughput."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import typer
@@ -18,16 +19,25 @@ from revconsole.records.printable import one_line
 from revconsole.records.settings.profile import parse_assignments
 
 LISTING = "facts"
-"""What `revconsole data` and `revconsole data NAME` stand for."""
+"""Name of the hidden verb behind `revconsole data` and `revconsole data NAME`."""
 SIDE = 18
-"""Pixels of a picture: four fit beside each other into 80 columns."""
+"""Pixels of a picture's side: four pictures fit side by side into 80 columns."""
 POINTS_SIDE = 38
 MOST_SAMPLES = 8
+HEADINGS = {
+    "name": "name", "what": "title", "classes": "classes", "images": "training + test images", "size": "size",
+    "present": "present",
+}  # fmt: skip
+"""Headings of the keys that the list of datasets shows."""
 LONGEST = 2000
-"""Characters of what was read: it may have many parts, and names come from files."""
+"""Most characters printed of the description of what was read: a folder has many parts, and their names come from files."""
+SPEEDS = ["dataset", "augmentation", "size", "batch", "images/s", "ms per batch", "device"]
+PACES = ["run", "dataset", "size", "batch", "data/s", "model/s", "both/s", "bottleneck", "device"]
+YIELDS = ["device", "batch", "size"]
 READY = ("digits", "synthetic")
-"""Measured where no dataset is named: they are on every machine."""
+"""Datasets measured where none is named; they need no download."""
 
+Row = dict[str, Any]
 Words = Annotated[
     list[str] | None,
     typer.Argument(
@@ -38,10 +48,10 @@ Words = Annotated[
 
 
 class NamedOrListed(TyperGroup):
-    """`data show …` and `data throughput …`; anything else is the name of a dataset to list."""
+    """`data show …` and `data throughput …`; any other word is the name of a dataset to list."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the listing before what does not begin with a verb."""
+        """Insert the listing verb before arguments that do not begin with a verb."""
         asks_help = bool(args) and args[0] in {"-h", "--help"}
         verbs = {verb for verb in self.commands if verb != LISTING}
         if not asks_help and not (args and args[0] in verbs):
@@ -61,15 +71,15 @@ def facts(
     name: Annotated[str, typer.Argument(help="One dataset, with all its facts.")] = "",
     json: Json = False,
 ) -> None:
-    """List the datasets, and where they lie or how to get them."""
+    """List the datasets: size, classes, and where the files are or how to get them."""
     chosen = {name: catalogue.dataset(name)} if name else catalogue.datasets()
     entries = [_entry(key, known, full=bool(name) or json) for key, known in chosen.items()]
     if name and not json:
-        pairs = [{"fact": key, "value": str(value)} for key, value in entries[0].items()]
-        output.print_entries(pairs, ["fact", "value"], json=False, prose=["value"])
+        pairs = [[HEADINGS.get(key, key), str(v)] for key, v in entries[0].items() if v != ""]
+        output.print_table(["fact", "value"], pairs, prose=["value"])
     else:
-        columns = list(entries[0])[:6]
-        output.print_entries(entries, columns, json=json, prose=columns[1:])
+        prose = list(HEADINGS.values())[1:]
+        output.print_entries(entries, HEADINGS, json=json, prose=prose)
 
 
 @GROUP.command()
@@ -78,20 +88,17 @@ def show(
     words: Words = None,
     json: Json = False,
 ) -> None:
-    """Draw training images before and after augmentation; class balance, statistics, fingerprint (loads torch)."""
+    """Draw training images before and after augmentation; print class balance, statistics and fingerprint (loads torch)."""
     points = catalogue.dataset(dataset).size == 1
-    found = pipeline.samples(
-        dataset,
-        parse_assignments(words),
-        count=MOST_SAMPLES,
-        side=POINTS_SIDE if points else SIDE,
+    samples = pipeline.samples(
+        dataset, parse_assignments(words), count=MOST_SAMPLES, side=POINTS_SIDE if points else SIDE
     )
-    for note in found.notes:
+    for note in samples.notes:
         output.say(note)
     if json:
-        output.print_json(_document(found))
+        output.print_json(_document(samples))
     else:
-        _draw(found)
+        _draw(samples)
 
 
 @GROUP.command()
@@ -100,73 +107,54 @@ def throughput(
         list[str] | None,
         typer.Argument(
             metavar="[DATASET|PROFILE|KEY=VALUE]...",
-            help="A profile, whose data and model are measured alone and together; or datasets (digits and "
-            "synthetic, if none is named). And settings: augmentation among them is measured in place of the usual ones.",
+            help="A profile, whose data pipeline and model are measured alone and together; or datasets (default: digits and "
+            "synthetic); and settings. With settings of an augmentation only that one is measured.",
         ),
     ] = None,
     seconds: Annotated[
-        float, typer.Option(help="How long each is measured.", min=0.0, max=3600.0)
+        float, typer.Option(help="Seconds of each measurement.", min=0.0, max=3600.0)
     ] = 1.0,
     json: Json = False,
 ) -> None:
-    """Measure how many images a second the data makes and the model of a profile takes, and which bounds (loads torch)."""
-    given = words or []
-    settings = parse_assignments([word for word in given if "=" in word])
-    named = [word for word in given if "=" not in word]
+    """Measure images per second of the data pipeline; of a profile also those of its model and of both, and the bottleneck (loads torch)."""
+    arguments = words or []
+    settings = parse_assignments([word for word in arguments if "=" in word])
+    named = [word for word in arguments if "=" not in word]
     profiles = [word for word in named if pipeline.is_profile(word)]
     if profiles:
-        _paces(profiles, settings, seconds=seconds, json=json)
-        return
-    datasets = named or list(READY)
-    rows = []
-    for row in pipeline.throughputs(datasets, settings, seconds=seconds):
-        rows.append(row)
-        if row["left_out"]:
-            output.say(f"{row['dataset']}, {row['augmentation']}: {row['left_out']}")
-        elif not json:
-            output.say(
-                f"{row['dataset']}, {row['augmentation']}: {row['images_per_second']:,.0f} images/s"
-            )
+        paces = (pipeline.paces(profile, settings, seconds=seconds) for profile in profiles)
+        rows = _told(itertools.chain.from_iterable(paces), _bottleneck)
+    else:
+        speeds = pipeline.throughputs(named or list(READY), settings, seconds=seconds)
+        rows = _told(speeds, _speed)
+    measured = [row for row in rows if not row["left_out"]]
     if json:
         output.print_json(rows)
-        return
-    columns = ["dataset", "augmentation", "size", "batch", "images/s", "ms per batch", "device"]
-    measured = [_cells(row) for row in rows if not row["left_out"]]
-    output.print_table(columns, measured, yields=["device", "batch", "size"], stays=["images/s"])
+    elif profiles:
+        output.print_table(PACES, map(_pace_cells, measured), yields=[*YIELDS, "dataset"])
+    else:
+        output.print_table(SPEEDS, map(_cells, measured), yields=YIELDS, stays=["images/s"])
 
 
-def _paces(profiles: list[str], settings: Mapping[str, Any], *, seconds: float, json: bool) -> None:
-    rows = []
-    for profile in profiles:
-        for row in pipeline.paces(profile, settings, seconds=seconds):
-            rows.append(row)
-            if row["left_out"]:
-                output.say(f"{row['run']}: {row['left_out']}")
-                continue
-            output.say(
-                f"{row['run']}: the {row['bound_by']} bounds; a step takes {row['waiting']:.0%} of its time for "
-                "what the model alone would not"
-            )
-    if json:
-        output.print_json(rows)
-        return
-    columns = [
-        "run",
-        "dataset",
-        "size",
-        "batch",
-        "data/s",
-        "model/s",
-        "both/s",
-        "bound by",
-        "device",
-    ]
-    yields = ["device", "size", "batch", "dataset"]
-    measured = [_pace_cells(row) for row in rows if not row["left_out"]]
-    output.print_table(columns, measured, yields=yields)
+def _told(rows: Iterable[Row], sentence: Callable[[Row], str]) -> list[Row]:
+    """Say each measurement as soon as it is made, or why there is none; returns all."""
+    every = []
+    for row in rows:
+        every.append(row)
+        what = row.get("run") or f"{row['dataset']}, {row['augmentation']}"
+        output.say(f"{what}: {row['left_out'] or sentence(row)}")
+    return every
 
 
-def _pace_cells(row: dict[str, Any]) -> list[str]:
+def _speed(row: Row) -> str:
+    return f"{row['images_per_second']:,.0f} images/s"
+
+
+def _bottleneck(row: Row) -> str:
+    return f"the {row['bound_by']} is the bottleneck; {row['waiting']:.0%} of the time of a step is beyond what the model alone takes"
+
+
+def _pace_cells(row: Row) -> list[str]:
     speeds = ("data_images_per_second", "model_images_per_second", "images_per_second")
     return [
         row["run"],
@@ -175,7 +163,7 @@ def _pace_cells(row: dict[str, Any]) -> list[str]:
         str(row["batch"]),
         *(f"{row[name]:,.0f}" for name in speeds),
         row["bound_by"],
-        f"{row['device']}, {row['threads']} threads",
+        _device(row),
     ]
 
 
@@ -200,30 +188,30 @@ def _entry(key: str, known: DatasetFacts, *, full: bool) -> dict[str, Any]:
     return entry
 
 
-def _draw(found: Samples) -> None:
+def _draw(samples: Samples) -> None:
     colour = pictures.in_colour()
-    titles = ("as stored", "as trained on, each stretched to its own range")
-    for title, shown in zip(titles, (found.before, found.after), strict=True):
+    titles = ("as stored", "as trained on, each stretched to the full range of brightness")
+    for title, shown in zip(titles, (samples.before, samples.after), strict=True):
         output.print_lines([title, *pictures.beside(shown, colour=colour), ""])
-    output.print_table(["what", "value"], described(found), prose=["value"])
-    output.print_sentence(one_line(f"what was read: {found.read}", LONGEST))
+    output.print_table(["what", "value"], described(samples), prose=["value"])
+    output.print_sentence(one_line(f"what was read: {samples.read}", LONGEST))
 
 
-def _document(found: Samples) -> dict[str, Any]:
+def _document(samples: Samples) -> dict[str, Any]:
     return {
-        "dataset": found.dataset,
-        "channels": found.shape[0],
-        "size": found.shape[1],
-        "counts": found.counts,
-        "mean": found.mean,
-        "std": found.std,
-        "fingerprint": found.fingerprint,
-        "what_was_read": found.read,
-        "notes": found.notes,
+        "dataset": samples.dataset,
+        "channels": samples.shape[0],
+        "size": samples.shape[1],
+        "counts": samples.counts,
+        "mean": samples.mean,
+        "std": samples.std,
+        "fingerprint": samples.fingerprint,
+        "what_was_read": samples.read,
+        "notes": samples.notes,
     }
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: Row) -> list[str]:
     spread = f"{row['least_milliseconds']:.1f} to {row['most_milliseconds']:.1f}"
     return [
         row["dataset"],
@@ -232,5 +220,10 @@ def _cells(row: dict[str, Any]) -> list[str]:
         str(row["batch"]),
         f"{row['images_per_second']:,.0f}",
         f"{row['batch_milliseconds']:.1f} ({spread})",
-        f"{row['device']}, {row['threads']} threads",
+        _device(row),
     ]
+
+
+def _device(row: Row) -> str:
+    threads = row["threads"]
+    return f"{row['device']}, {threads} {'thread' if threads == 1 else 'threads'}"

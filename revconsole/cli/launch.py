@@ -3,28 +3,30 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from revconsole.cli import complete, leaving, output
-from revconsole.cli.arguments import Detach, Profile, Settings
+from revconsole.cli.arguments import Detach, Now, Profile, Settings, assigned
+from revconsole.cli.opening import opened
+from revconsole.cli.progress import TrainProgress
 from revconsole.errors import NoSuchRun
-from revconsole.lab import planning
-from revconsole.lab.judging import Verdicts
-from revconsole.lab.lab import Lab
-from revconsole.lab.planning import Planned
-from revconsole.lab.shell import command_line
-from revconsole.records.runs.run import Run, Summary
-from revconsole.records.runs.tail import Tail
-from revconsole.records.settings.plan import Plan
-from revconsole.records.settings.profile import parse_assignments
+
+if TYPE_CHECKING:
+    from revconsole.lab.judging import Verdicts
+    from revconsole.lab.lab import Lab
+    from revconsole.lab.planning import Planned
+    from revconsole.records.runs.run import Run, Summary
+    from revconsole.records.runs.tail import Tail
+    from revconsole.records.settings.plan import Plan
 
 ELSEWHERE, UNRECORDED, DELETED = "elsewhere", "unrecorded", "deleted"
-"""Where a followed run is that did not come to a recorded end here."""
-POLL_SECONDS = 0.25
-"""How often a followed run is looked at."""
+"""States that `followed` reports for runs without a recorded end in this process."""
+POLL_SECONDS, WAITING_SECONDS = 0.25, 1.0
+"""Seconds between two looks at a followed run, and at one that waits for its turn."""
 
 
 def train(
@@ -32,19 +34,19 @@ def train(
     profile: Profile,
     settings: Settings = None,
     detach: Detach = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would run, and stop.")
-    ] = False,
+    now: Now = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs, and stop.")] = False,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print every setting as resolved, and stop.")
+        bool, typer.Option("--print-config", help="Print every resolved setting, and stop.")
     ] = False,
 ) -> None:
-    """Train what a profile describes, every run of its grid one after the other.
+    """Train every run of a profile, one after the other.
 
-    Ctrl-C stops after the current step and keeps a checkpoint; `resume` goes on from there.
+    On a device one run trains at a time: these wait for what trains and waits there already, unless it is `--now`.
+    Ctrl-C stops after the current step and writes a checkpoint; `resume` continues from it.
     """
-    lab = Lab(context.obj)
-    planned = lab.plan(profile, parse_assignments(settings))
+    lab = opened(context)
+    planned = lab.plan(profile, assigned(settings))
     if print_config:
         output.print_plans(planned.plans)
         return
@@ -54,28 +56,29 @@ def train(
     planned = planned.only(verdicts.fit)
     if dry_run:
         output.print_dry_run(verdicts)
+        output.say_notes(lab.noted(planned.plans, now=now).lines)
         _say_time(lab, planned, profile)
         return
     say_left_out(verdicts)
     if detach:
-        _train_detached(lab, planned)
+        _train_detached(lab, planned, now=now)
     else:
-        _train_here(lab, planned)
+        _train_here(lab, planned, now=now)
 
 
 def demo(
     context: typer.Context,
     settings: Settings = None,
     headless: Annotated[
-        bool, typer.Option("--headless", help="Plain progress lines even on a terminal.")
+        bool, typer.Option("--headless", help="Print progress lines even on a terminal.")
     ] = False,
 ) -> None:
     """Train a ViT, a RevViT, a momentum ViT and a BDIA ViT on real digits, side by side (1 to 3 minutes).
 
-    On a terminal the console opens on the runs as they train; otherwise progress lines and a table.
+    On a terminal the console shows the runs while they train; elsewhere progress lines and a table are printed.
     """
-    lab = Lab(context.obj)
-    planned = lab.plan("demo", parse_assignments(settings))
+    lab = opened(context)
+    planned = lab.plan("demo", assigned(settings))
     verdicts = lab.judge(planned.plans, set_in=planned.set_in, run_own_code=True)
     verdicts.refuse_if_none()
     say_partly(planned.settings, planned.plans)
@@ -84,7 +87,7 @@ def demo(
     if headless or not (sys.stdout.isatty() and sys.stdin.isatty()):
         _train_here(lab, planned)
         return
-    from revconsole.console.app import run_console  # textual: only when the console opens
+    from revconsole.console.session import run_console  # textual: only when the console opens
 
     ids = lab.launch(planned, "thread")
     raise typer.Exit(run_console(lab, ids))
@@ -103,8 +106,8 @@ def resume(
         list[str] | None,
         typer.Argument(
             metavar="[KEY=VALUE]...",
-            help="What may change of a run that has begun: data.folder, data.place, model.weights, train.device, and a larger "
-            "train.epochs or train.steps, which also lengthens a finished run.",
+            help="Settings that may change once a run has begun: data.folder, data.place, model.weights, train.device, and "
+            "train.epochs or train.steps if larger, which also lengthens a finished run.",
         ),
     ] = None,
     detach: Detach = False,
@@ -112,134 +115,169 @@ def resume(
         bool,
         typer.Option(
             "--take-over",
-            help="Take the process of a run for gone that cannot be asked from here: of another host, or a container.",
+            help="Treat the run's process as gone although it cannot be checked from here (another host, a container).",
         ),
     ] = False,
+    now: Now = False,
 ) -> None:
-    """Go on with a run that was stopped, failed or lost, from its last checkpoint."""
-    lab = Lab(context.obj)
+    """Continue a run that was stopped, failed or lost, from its last checkpoint."""
+    lab = opened(context)
     if run is not None and "=" in run and run not in {each.name for each in lab.store.list()}:
         settings, run = [run, *(settings or [])], None
-    run_id, wanted = lab.store.find(run) if run else lab.to_resume(), parse_assignments(settings)
+    run_id, wanted = lab.store.find(run) if run else lab.to_resume(), assigned(settings)
     before = lab.store.read(run_id)
     if detach:
-        said = lab.resume(run_id, "process", wanted, take_over=take_over)
-        if said:
-            output.say(f"{before.summary.name}  {said}")
+        answer = lab.resume(run_id, "process", wanted, take_over=take_over, now=now)
+        if answer:
+            output.say(f"{before.summary.name}  {answer}")
         typer.echo(run_id)
+        if waiting := _waits(lab, lab.summary(run_id)):
+            output.say(waiting)
         return
     with _compared(lab) as ids, leaving.runs_secured(lab):
-        said = lab.resume(run_id, "thread", wanted, take_over=take_over)
+        answer = lab.resume(run_id, "thread", wanted, take_over=take_over, now=now)
         ids.append(run_id)
-        output.say(f"{before.summary.name}  {said or 'goes on from its last checkpoint'}")
+        output.say(f"{before.summary.name}  {answer or 'continues from its last checkpoint'}")
         states = [followed(lab, run_id, known=before)]
     end_as(states)
 
 
 def follow_to_end(
-    tail: Tail, until: Callable[[], bool] = lambda: False, known: Run | None = None
-) -> Summary:
-    """Print a line per finished epoch and every advice until the run ends, or `until`; returns its last row.
+    tail: "Tail",
+    until: Callable[[], bool] = lambda: False,
+    known: "Run | None" = None,
+    said: AbstractSet[str] = frozenset(),
+    waits: "Callable[[Summary], str]" = lambda _: "",
+) -> "Summary":
+    """Print a line per finished epoch and per advice until the run ends or `until()` is true; returns the newest summary.
 
-    known: the run as it was told before, of which nothing is told again.
+    known: the state of the run whose lines were printed before; they are not printed again, nor is the advice `said`.
+    waits: says behind which runs a run waits, which is printed once.
     """
-    progress = output.TrainProgress(known)
+    progress, waiting = TrainProgress(known, said), ""
     while True:
         over = until()
         run = tail.run()
+        if not waiting and (waiting := waits(run.summary)):
+            output.say(f"{run.summary.name}  {waiting}")
         progress.show(run)
         if run.summary.ended:
             progress.close(run)
         if run.summary.ended or over:
             return run.summary
-        time.sleep(POLL_SECONDS)
+        time.sleep(WAITING_SECONDS if waiting and run.summary.state == "queued" else POLL_SECONDS)
 
 
-def followed(lab: Lab, run_id: str, known: Run | None = None) -> str:
-    """The state in which a run of this process ended, or where it is instead: ELSEWHERE, UNRECORDED or DELETED.
+def followed(
+    lab: "Lab", run_id: str, known: "Run | None" = None, said: AbstractSet[str] = frozenset()
+) -> str:
+    """Follow a run of this process; returns its final state, or ELSEWHERE, UNRECORDED or DELETED.
 
-    Says so of all but a recorded end. A run that finished with an alarm ends in the word of the alarm.
+    Prints a sentence for the last three. The result for a run that finished with an alarm is the alarm.
     """
     try:
         last = follow_to_end(
-            lab.store.follow(run_id), until=lambda: run_id not in lab.busy(), known=known
+            lab.store.follow(run_id),
+            until=lambda: run_id not in lab.busy(),
+            known=known,
+            said=said,
+            waits=lambda run: _waits(lab, run),
         )
     except NoSuchRun:
-        output.say(f"{run_id} was deleted; it is not trained")
+        output.say(f"{run_id} was deleted; its training has ended")
         return DELETED
     problem = lab.unrecorded(run_id)
     if last.ended and (last.state != "finished" or not problem):
         return last.alarm if last.state == "finished" and last.alarm else last.state
     if problem:
-        output.say(f"{run_id} ({last.name}) came to no recorded end: {problem}")
+        output.say(f"{run_id} ({last.name}) has no recorded end: {problem}")
         return UNRECORDED
     if lab.moved(run_id):
-        output.say(f"{run_id} goes on in the background; `revconsole watch {run_id}` follows it")
+        output.say(f"{run_id} continues in the background; `revconsole watch {run_id}` follows it")
     else:
         output.say(f"{run_id} was taken over by another process, and is {last.state}")
     return ELSEWHERE
 
 
-def still_there(lab: Lab, ids: Sequence[str]) -> list[str]:
-    """The runs among these that have not been deleted meanwhile."""
-    found = []
+def still_there(lab: "Lab", ids: Sequence[str]) -> list[str]:
+    """The ids among these whose runs have not been deleted."""
+    ids_left = []
     for run_id in ids:
         with suppress(NoSuchRun):
-            found.append(lab.summary(run_id).id)
-    return found
+            ids_left.append(lab.summary(run_id).id)
+    return ids_left
 
 
-def _say_time(lab: Lab, planned: Planned, profile: str) -> None:
-    """How long all of them would take, from what has run already: nothing is measured, torch is not loaded."""
-    found = lab.forecast(lab.standings_of(planned.plans, ()))
+def _say_time(lab: "Lab", planned: "Planned", profile: str) -> None:
+    """Print how long all runs would take, estimated from finished runs; nothing is measured and torch is not loaded."""
+    from revconsole.records.settings.typing_again import command_line  # the records: only here
+
+    forecast = lab.forecast(lab.standings_of(planned.plans, ()))
     measures = (
         f"`{command_line(profile, planned.settings, 'study run')} --dry-run` measures a few steps"
     )
-    output.say(f"time: {found.sentence}{f'; {measures}' if found.unknown else ''}")
+    output.say(f"time: {forecast.sentence}{f'; {measures}' if forecast.unknown else ''}")
 
 
-def say_partly(settings: Mapping[str, object], plans: Sequence[Plan]) -> None:
-    """Say which settings only some of the runs have."""
+def say_partly(settings: Mapping[str, object], plans: "Sequence[Plan]") -> None:
+    """Print which settings apply to only some of the runs."""
+    from revconsole.lab import planning  # as above
+
     for sentence in planning.partly(settings, plans):
         output.say(sentence)
 
 
-def say_left_out(verdicts: Verdicts) -> None:
-    """Say which runs are left out, and why."""
+def _waits(lab: "Lab", run: "Summary") -> str:
+    """Behind which runs a run waits; empty if it does not."""
+    from revconsole.lab import queue  # as above
+
+    return queue.waits(lab.store, run)
+
+
+def say_left_out(verdicts: "Verdicts") -> None:
+    """Print which runs are left out, with the reason."""
     for sentence in verdicts.sentences:
         output.say(sentence)
 
 
-def _train_detached(lab: Lab, planned: Planned) -> None:
+def _train_detached(lab: "Lab", planned: "Planned", *, now: bool) -> None:
     output.say_forecasts(planned.plans)
-    for run_id in lab.launch(planned, "process"):
+    output.say_notes(lab.noted(planned.plans, now=now).lines)
+    ids = lab.launch(planned, "process", now=now)
+    for run_id in ids:
         typer.echo(run_id)
-    output.say("training in the background; `revconsole watch` follows, `revconsole stop` ends it")
+    if not now and (waiting := _waits(lab, lab.summary(ids[0]))):
+        output.say(f"the first of them {waiting}" if ids[1:] else waiting)
+    output.say(
+        "training in the background; `revconsole watch` follows it, `revconsole stop` ends it"
+    )
 
 
-def _train_here(lab: Lab, planned: Planned) -> None:
+def _train_here(lab: "Lab", planned: "Planned", *, now: bool = False) -> None:
+    notes = lab.noted(planned.plans, now=now)
     with _compared(lab) as ids, leaving.runs_secured(lab):
-        ids.extend(lab.launch(planned, "thread"))
+        ids.extend(lab.launch(planned, "thread", now=now))
         output.say_forecasts(planned.plans)
+        output.say_notes(notes.lines)
         some = "run" if len(ids) == 1 else "runs"
-        output.say(f"{len(ids)} {some} in {lab.store.root}; Ctrl-C stops and keeps a checkpoint")
-        states = [followed(lab, run_id) for run_id in ids]
+        output.say(f"{len(ids)} {some} in {lab.store.root}; Ctrl-C stops with a checkpoint")
+        states = [followed(lab, run_id, said=notes.texts) for run_id in ids]
     end_as(states)
 
 
 @contextmanager
-def _compared(lab: Lab) -> Iterator[list[str]]:
-    """Compare the runs of the list that is given, however the training ends."""
+def _compared(lab: "Lab") -> Iterator[list[str]]:
+    """Yield a list of ids; when training ends in any way, print the comparison of the runs in it."""
     ids: list[str] = []
     try:
         yield ids
     finally:
-        if there := still_there(lab, ids):
-            output.print_comparison(lab.compare(there), plain=True)
+        if present := still_there(lab, ids):
+            output.print_comparison(lab.compare(present), plain=True)
 
 
 def end_as(states: Sequence[str]) -> None:
-    """Leave with the exit code that tells whether all runs completed; raises typer.Exit if not."""
+    """Raise typer.Exit with 130 if a run was stopped, with 1 if one failed or ended in an alarm; return if all finished."""
     if "stopped" in states:
         raise typer.Exit(130)
     if set(states) - {"finished", ELSEWHERE}:

@@ -1,9 +1,9 @@
-"""Leaving: what becomes of the runs that train in this command when it has to go.
+"""Leaving: what happens to the runs of this command when it is interrupted.
 
-Ctrl-C, SIGTERM      they stop after the step they are in, with a checkpoint; a second one ends them at once
-the terminal is lost they go on in a background process, from the step they are in
-both                 what came first is done, and the other does not disturb it
-its words find no room they train on, unheard
+Ctrl-C or SIGTERM    runs stop after the current step with a checkpoint; a second signal ends them at once
+lost terminal        runs continue in a background process, without losing a step
+both                 the first of the two decides
+stderr is full       runs continue, their messages are dropped
 """
 
 import os
@@ -12,29 +12,32 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import typer
 
 from revconsole.cli import output
 from revconsole.errors import RevconsoleError
-from revconsole.lab.lab import Lab
+
+if TYPE_CHECKING:
+    from revconsole.lab.lab import Lab
 
 
 class AskedToLeave(BaseException):
-    """A signal wants the command to leave."""
+    """Raised by the first signal that asks the command to end."""
 
 
 class Signals:
-    """What the signals of this command have asked for: the first decides how it leaves."""
+    """The signals that this command has received; the first decides how it ends."""
 
     def __init__(self) -> None:
         self.first: signal.Signals | None = None
         self.over = False
-        """Whether the runs are safe, and nothing is left to be asked."""
+        """Whether all runs are safe, so that further signals are ignored."""
         self._insisted = self._waiting = False
 
     def take(self, number: int, _frame: FrameType | None) -> None:
-        """Raise AskedToLeave for the first signal, and for another Ctrl-C or SIGTERM while `insisted` waits."""
+        """Signal handler: raises AskedToLeave for the first signal, and for a second Ctrl-C or SIGTERM during `insisted`."""
         name = signal.Signals(number)
         if self.over:
             return
@@ -48,8 +51,8 @@ class Signals:
             if self._waiting:
                 raise AskedToLeave
 
-    def insisted(self, lab: Lab) -> bool:
-        """Wait for the runs of this process; whether somebody asked again, and does not want to."""
+    def insisted(self, lab: "Lab") -> bool:
+        """Wait for the runs of this process; returns True as soon as a second signal asks not to wait."""
         try:
             self._waiting = True
             if not self._insisted:
@@ -62,10 +65,11 @@ class Signals:
 
 
 @contextmanager
-def runs_secured(lab: Lab) -> Iterator[None]:
-    """Around whatever launches runs in this process and waits for them.
+def runs_secured(lab: "Lab") -> Iterator[None]:
+    """Context for code that launches runs in this process and waits for them.
 
-    Raises typer.Exit once they are safe, and what is raised within once they go on in a background process.
+    Raises typer.Exit when the runs are safe after a signal. Other exceptions are raised again once the runs continue in a
+    background process.
     """
     signals = Signals()
     with _taken(signals):
@@ -87,8 +91,8 @@ def runs_secured(lab: Lab) -> Iterator[None]:
             raise
 
 
-def _left(lab: Lab, signals: Signals) -> int:
-    """Bring the runs into safety as the first signal wants it; the exit code."""
+def _left(lab: "Lab", signals: Signals) -> int:
+    """Stop the runs or hand them over, depending on the first signal; returns the exit code."""
     first = signals.first or signal.SIGHUP
     if first is signal.SIGHUP:
         output.silence(sys.stdout, sys.stderr)
@@ -98,20 +102,28 @@ def _left(lab: Lab, signals: Signals) -> int:
     return 128 + first
 
 
-def _stop(lab: Lab, signals: Signals, why: str) -> None:
-    """Stop the runs gracefully; a second signal does not wait for the step."""
-    _say("stopping after this step; press Ctrl-C again to leave at once")
+def _stop(lab: "Lab", signals: Signals, why: str) -> None:
+    """Stop the runs after their step; at a second signal, exit without waiting."""
+    _say(_stopping(lab))
     lab.stop_all(why)
     if signals.insisted(lab):
         lab.end_all_now(f"{why} twice")
-        _say("left at once; `revconsole resume` goes on from the last checkpoint")
+        _say("ended at once; `revconsole resume` continues from the last checkpoint")
         with suppress(OSError):
             sys.stderr.flush()
         os._exit(128 + (signals.first or 0))  # the step under way would hold an orderly exit up
 
 
-def _hand_over(lab: Lab, why: str) -> None:
-    """Let the runs go on in the background, and wait until they have gone."""
+def _stopping(lab: "Lab") -> str:
+    """What becomes of the runs of this command."""
+    with suppress(RevconsoleError):
+        if all(lab.summary(run_id).state == "queued" for run_id in lab.busy()):
+            return "taken out of the queue: nothing had begun"
+    return "stopping after this step; press Ctrl-C again to quit at once"
+
+
+def _hand_over(lab: "Lab", why: str) -> None:
+    """Let a background process continue the runs, and wait until it has them."""
     try:
         lab.hand_all_over(why)
     except RevconsoleError as error:
@@ -120,7 +132,7 @@ def _hand_over(lab: Lab, why: str) -> None:
 
 
 def _say(text: str) -> None:
-    """Say something, to whoever still listens."""
+    """Print a sentence if stderr still takes it."""
     try:
         output.say(text)
     except (OSError, ValueError):
@@ -129,7 +141,7 @@ def _say(text: str) -> None:
 
 @contextmanager
 def _taken(signals: Signals) -> Iterator[None]:
-    """Let the signals be taken; SIGHUP stays ignored where it is (nohup)."""
+    """Handle SIGINT, SIGTERM and SIGHUP in this context; a SIGHUP that is ignored (nohup) stays ignored."""
     wanted = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         wanted.append(signal.SIGHUP)

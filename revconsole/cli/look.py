@@ -1,39 +1,91 @@
-"""Verbs that look at runs: ls, show, compare, watch."""
+"""Verbs that show runs: ls, show, compare."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from revconsole.cli import complete, output, pictures
+from revconsole.cli import complete, output
 from revconsole.cli.arguments import Json
-from revconsole.cli.launch import follow_to_end
-from revconsole.errors import NoSuchRun, ProfileError, UnknownName
-from revconsole.lab import rows
-from revconsole.lab.lab import Lab
-from revconsole.records.runs.strays import described
+from revconsole.cli.opening import opened
+from revconsole.errors import ProfileError, UnknownName, WrongState
+from revconsole.records.printable import one_line, printable
+
+if TYPE_CHECKING:
+    from revconsole.records.runs.run import Run
 
 Address = Annotated[
     str, typer.Argument(help="Run: id or its beginning, name, or @1.", autocompletion=complete.runs)
 ]
 
 
+Where = Annotated[
+    str,
+    typer.Option(
+        help="Only runs that meet this filter, e.g. 'lr>1e-3 scheme:bdia state=running has:test NOT seed=2'."
+    ),
+]
+
+
 def list_runs(
     context: typer.Context,
     json: Json = False,
-    limit: Annotated[int, typer.Option(help="Newest runs only; 0 lists all.", min=0)] = 0,
+    where: Where = "",
+    columns: Annotated[
+        str,
+        typer.Option(
+            help="Settings, metrics and facts to show, e.g. lr,seed,best,gradient_norm; auto: what tells the runs apart."
+        ),
+    ] = "",
+    sort: Annotated[
+        str, typer.Option(help="Sort by a setting, metric or fact; -best is the largest first.")
+    ] = "",
+    groups: Annotated[
+        bool,
+        typer.Option(
+            "--groups",
+            help="One row for the runs that differ only in their seed: mean ± deviation.",
+        ),
+    ] = False,
+    limit: Annotated[int, typer.Option(help="The first so many; 0 lists all.", min=0)] = 0,
 ) -> None:
     """List the runs of the store, newest first. Piped, the table is tab-separated."""
-    lab = Lab(context.obj)
+    from revconsole.lab import queue  # the records: no `--help` waits for them
+    from revconsole.lab.listing.listed import WantedList, list_of
+    from revconsole.records.runs.strays import described
+
+    lab = opened(context)
     runs = lab.store.list()
-    shown = runs[:limit] if limit else runs
+    wanted = WantedList(where=where, columns=columns, sort=sort, groups=groups, limit=limit)
+    listed = list_of(runs, wanted)
     if json:
-        output.print_json([rows.row(summary) for summary in shown])
+        output.print_json(listed.json())
+    elif wanted.plain:
+        output.print_runs(listed.runs, "" if runs else _no_runs(lab.store.root))
     else:
-        output.print_runs(shown)
+        output.print_table(*listed.table(), stays=["state"])
+    if runs and not listed.runs:
+        output.say(_none(len(runs), where))
+    for line in queue.QueueReader(lab.store).read(runs):
+        if line.waiting:
+            output.say(line.sentence)
     if strays := described(lab.store.strays()):
         output.say(strays)
+
+
+def _no_runs(store: Path) -> str:
+    """Why there is no run: the store has none, or there is no such folder yet."""
+    if store.is_dir():
+        return output.NO_RUNS
+    return f"no store at {one_line(str(store))} yet; the first run makes it. {output.NO_RUNS}"
+
+
+def _none(runs: int, where: str) -> str:
+    """Why no run is listed although there are some."""
+    if not where:
+        return "every run is archived: `revconsole ls --where archived=true` lists them"
+    return f"no run of {runs} meets the filter {one_line(where)!r}"
 
 
 def show(
@@ -44,39 +96,84 @@ def show(
         str, typer.Option(help="Print one metric, step and value separated by a tab.")
     ] = "",
     confusion: Annotated[
-        bool, typer.Option("--confusion", help="Print which class the test took for which.")
+        bool, typer.Option("--confusion", help="Print the confusion matrix of the test.")
     ] = False,
     boundary: Annotated[
-        bool, typer.Option("--boundary", help="Draw what the model calls each place of the plane.")
+        bool,
+        typer.Option(
+            "--boundary", help="Draw the decision boundary, for data that are points of the plane."
+        ),
+    ] = False,
+    written: Annotated[
+        bool,
+        typer.Option(
+            "--output",
+            help="Print what its processes wrote on standard output and error, as far as it was kept.",
+        ),
     ] = False,
 ) -> None:
     """Show one run: settings, facts, measurements, log."""
-    lab = Lab(context.obj)
-    found = lab.store.read(lab.store.find(run))
-    if boundary:
-        if found.boundary is None:
+    from revconsole.cli import pictures  # as above
+    from revconsole.lab import queue, rows
+
+    lab = opened(context)
+    shown = lab.store.read(lab.store.find(run))
+    if written:
+        _print_output(shown, json=json)
+    elif boundary:
+        if shown.boundary is None:
             raise ProfileError(
-                found.summary.name,
+                shown.summary.name,
                 "",
                 "has no decision boundary; only runs on points of the plane have one (circles, moons, spirals)",
             )
         if json:
-            output.print_json(asdict(found.boundary))
+            output.print_json(asdict(shown.boundary))
         else:
-            output.print_lines(pictures.of_boundary(found.boundary))
+            output.print_lines(pictures.of_boundary(shown.boundary))
     elif confusion:
-        if found.confusion is None:
-            raise UnknownName("confusion matrix of", found.summary.name, [])
-        output.print_confusion(found.confusion)
+        _print_confusion(shown, json=json)
     elif metric:
-        series = found.series.get(metric)
-        if series is None:
-            raise UnknownName("metric", metric, found.series)
-        output.print_series(series)
+        _print_metric(shown, metric, json=json)
     elif json:
-        output.print_json(rows.details(found))
+        output.print_json(rows.details(shown))
     else:
-        output.print_run(found)
+        output.print_run(shown)
+        if waiting := queue.waits(lab.store, shown.summary):
+            output.say(waiting)
+
+
+def _print_output(shown: "Run", *, json: bool) -> None:
+    texts = [line.text for line in shown.output]
+    if json:
+        output.print_json({"output": texts})
+    elif texts:
+        output.print_lines(map(printable, texts))
+    else:
+        name = shown.summary.name
+        output.say(f"{name} has written nothing; what a run in a terminal writes is not kept")
+
+
+def _print_confusion(shown: "Run", *, json: bool) -> None:
+    if shown.confusion is None:
+        raise UnknownName("confusion matrix of", shown.summary.name, [])
+    if json:
+        accuracies = list(shown.confusion.accuracies.values())
+        output.print_json(asdict(shown.confusion) | {"accuracies": accuracies})
+    else:
+        output.print_confusion(shown.confusion)
+
+
+def _print_metric(shown: "Run", metric: str, *, json: bool) -> None:
+    if not shown.series:
+        raise WrongState(f"run {shown.summary.id} ({shown.summary.name}) has measured nothing yet")
+    series = shown.series.get(metric)
+    if series is None:
+        raise UnknownName("metric", metric, shown.series)
+    if json:
+        output.print_json({"metric": metric, "steps": series.steps, "values": series.values})
+    else:
+        output.print_series(series)
 
 
 def compare(
@@ -88,45 +185,28 @@ def compare(
             autocompletion=complete.runs,
         ),
     ],
-    json: Json = False,
-) -> None:
-    """Put runs beside each other: what differs in their settings, and what came of it."""
-    lab = Lab(context.obj)
-    compared = lab.compare(lab.store.find_all(runs))
-    if json:
-        output.print_json(rows.comparison(compared))
-    else:
-        output.print_comparison(compared)
-
-
-def watch(
-    context: typer.Context,
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Runs: ids, names, patterns, or a profile; without one, those that train now and then those that wait.",
-            autocompletion=complete.runs,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the comparison to this new file: the table as .md, .tex, .csv or .json, or the curves as .svg, .png or .pdf."
         ),
     ] = None,
+    json: Json = False,
 ) -> None:
-    """Follow runs to their ends, wherever they train; the exit code is 0 if all finished, none with an alarm."""
-    lab = Lab(context.obj)
-    ids = lab.store.find_all(runs) if runs else lab.batch() or (lab.store.find("@1"),)
-    states: list[str] = []
-    for number, run_id in enumerate(ids):
-        if len(ids) > 1:
-            output.say(_place(lab, ids[number:]))
-        try:
-            states.append(follow_to_end(lab.store.follow(run_id)).standing)
-        except NoSuchRun as error:
-            output.say(str(error))
-            states.append("deleted")
-    if set(states) - {"finished"}:
-        raise typer.Exit(1)
+    """Compare runs: the settings that differ, and the results."""
+    from revconsole.lab import rows  # as above
 
+    lab = opened(context)
+    ids = lab.store.find_all(runs)
+    compared = lab.compare(ids)
+    if to is not None:
+        from revconsole.lab.exports import (
+            export,
+        )  # the formats of reports: only when something is written
 
-def _place(lab: Lab, ids: Sequence[str]) -> str:
-    """Which run is followed now, and how many come after it."""
-    run = lab.summary(ids[0])
-    after = f", {len(ids) - 1} after it" if ids[1:] else ", the last"
-    return f"-- {run.name} is {run.state}{after}"
+        export(compared, [lab.store.read(run_id) for run_id in ids], to)
+        output.say(f"written: {to}")
+    if json:
+        output.print_json(rows.comparison(compared))
+    elif to is None:
+        output.print_comparison(compared)

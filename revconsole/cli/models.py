@@ -1,4 +1,4 @@
-"""The verb models: architectures and schemes, timm's models, and which of them can be rewired."""
+"""The verb `models`: architectures, schemes, timm's models, and which of timm's models can be rewired."""
 
 import os
 import time
@@ -18,31 +18,31 @@ from revconsole.records.datasets import catalogue
 from revconsole.records.findings.survey import Surveyed
 
 TELL_SECONDS = 5.0
-"""Between two lines of progress."""
+"""Seconds between two progress lines."""
 KEPT_SECONDS = 1.0
-"""What comes so soon was kept from before and says nothing about the pace."""
+"""Results that arrive within so many seconds come from the cache and do not count for the estimated pace."""
 
 
 def models(
     pattern: Annotated[
         str,
         typer.Argument(
-            help="Also list timm's models that match, or have it in their name, e.g. 'vit_*patch16*'."
+            help="List timm's models whose name matches or contains it, e.g. 'vit_*patch16*'."
         ),
     ] = "",
     reversible: Annotated[
         bool,
         typer.Option(
             "--reversible",
-            help="Which of timm's models can be rewired, with which schemes, and why not: by family, "
-            "or with a pattern model by model. All take minutes the first time, and are then kept.",
+            help="List which of timm's models can be rewired, with which schemes, or why not: by family, or with a pattern "
+            "by model. The first survey of all models takes minutes; its results are cached.",
         ),
     ] = False,
     jobs: Annotated[
         int, typer.Option(help="Processes for --reversible; 0 for one per core.", min=0)
     ] = 0,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Survey again what is kept for --reversible.")
+        bool, typer.Option("--refresh", help="Ignore the cached results of --reversible.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -60,7 +60,8 @@ def models(
     ]
     if pattern:
         entries = [{"kind": "timm", "name": name, "what": ""} for name in _matching(pattern)]
-    output.print_entries(entries, ["kind", "name", "what"], json=json, prose=["what"])
+    columns = {"kind": "kind", "name": "name", "what": "description"}
+    output.print_entries(entries, columns, json=json, prose=["description"])
 
 
 def _matching(pattern: str) -> list[str]:
@@ -72,17 +73,19 @@ def _matching(pattern: str) -> list[str]:
 
 def _reversible(pattern: str, *, jobs: int, refresh: bool, json: bool) -> None:
     names = _matching(pattern)
-    found: list[Surveyed] = []
+    surveyed: list[Surveyed] = []
     progress = SurveyProgress(len(names))
     try:
         for each in rewirable.surveyed(names, jobs=jobs, refresh=refresh):
-            found.append(each)
-            progress.tell(len(found))
+            surveyed.append(each)
+            progress.tell(len(surveyed))
     except KeyboardInterrupt:
-        output.say(f"interrupted after {len(found)} of {len(names)} models; ask again to go on")
+        output.say(
+            f"interrupted after {len(surveyed)} of {len(names)} models; the same command continues"
+        )
         raise
-    found.sort(key=lambda each: each.model)
-    tallies, reasons = rewirable.tallies(found), rewirable.reasons(found)
+    surveyed.sort(key=lambda each: each.model)
+    tallies, reasons = rewirable.tallies(surveyed), rewirable.reasons(surveyed)
     groups = training.scheme_groups()
     if json:
         body = {
@@ -90,46 +93,46 @@ def _reversible(pattern: str, *, jobs: int, refresh: bool, json: bool) -> None:
             "schemes": groups,
             "families": [asdict(tally) for tally in tallies],
             "reasons": [{"reason": why, "models": which} for why, which in reasons],
-            "models": [asdict(each) for each in found],
+            "models": [asdict(each) for each in surveyed],
         }
         output.print_json(body)
         return
     if pattern:
-        _print_models(found)
+        _print_models(surveyed)
     else:
-        columns = ["family", "models", "any block", "two branches", "two, joined"]
+        columns = ["family", "models", "any block", "two branches", "joined head"]
         output.print_table(columns, [[str(v) for v in asdict(tally).values()] for tally in tallies])
     _say_rest(reasons, groups)
 
 
-def _print_models(found: Sequence[Surveyed]) -> None:
+def _print_models(surveyed: Sequence[Surveyed]) -> None:
     output.print_table(
-        ["model", "blocks", "of two", "joined", "stacks, or why not"],
+        ["model", "blocks", "two branches", "joined head", "stacks, or why not"],
         [
             [
                 each.model, str(each.blocks), str(each.blocks_of_two), str(each.blocks_joined),
                 " ".join(f"{path}×{count}" for path, count in each.stacks.items())
                 or rewirable.reason(each),
             ]
-            for each in found
+            for each in surveyed
         ],
         prose=["stacks, or why not"],
     )  # fmt: skip
 
 
 def _say_rest(reasons: Sequence[tuple[str, list[str]]], groups: dict[str, list[str]]) -> None:
-    """What the columns mean, and the reasons, as narration."""
-    output.say(f"any block: {', '.join(groups['one'])}")
-    output.say(f"two branches, attention and MLP apart: {', '.join(groups['two'])}")
+    """Print what the columns mean, and why models cannot be rewired."""
+    output.say(f"any block: schemes {', '.join(groups['one'])}")
+    output.say(f"two branches (attention, MLP): schemes {', '.join(groups['two'])}")
     joined = ", ".join(f"{name} with fuse=concat" for name in groups["joined"])
-    output.say(f"two, joined: {joined}; elsewhere fuse=mean")
+    output.say(f"joined head: {joined}; other models need fuse=mean")
     for why, which in reasons:
         shown = ", ".join(which[:4]) + (", …" if len(which) > 4 else "")
         output.say(f"not rewirable, {why}: {len(which)} ({shown})")
 
 
 class SurveyProgress:
-    """How many of the models are done and how long the rest will take, on stderr."""
+    """Progress of a survey on stderr: models done and time left."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -137,7 +140,7 @@ class SurveyProgress:
         self.kept = 0
 
     def tell(self, done: int) -> None:
-        """Say so, if it is time to."""
+        """Print a progress line if `TELL_SECONDS` have passed since the last."""
         now = time.monotonic()
         if now - self.start < KEPT_SECONDS:
             self.kept = done
@@ -146,4 +149,4 @@ class SurveyProgress:
         self.told = now
         pace = (now - self.start) / max(1, done - self.kept)
         left = form.duration(pace * (self.total - done))
-        output.say(f"{done} of {self.total} models surveyed, about {left} to go")
+        output.say(f"{done} of {self.total} models surveyed, about {left} left")

@@ -1,4 +1,4 @@
-"""Pictures on a terminal: two pixels to a character, in colour, or by density where there is none."""
+"""Pictures on a terminal: each character shows two pixels, in colour or, without colour, by density."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ def in_colour() -> bool:
 
 
 def beside(pictures: Sequence[Picture], *, colour: bool, columns: int = COLUMNS) -> list[str]:
-    """Lines with as many of the pictures beside each other as fit, each with its caption below."""
+    """Lines with as many pictures side by side as fit into `columns`, each above its caption."""
     width = max(len(picture.rows[0]) for picture in pictures)
     shown = pictures[: max(1, (columns + 1) // (width + 1))]
     drawn = [coloured(picture) if colour else shaded(picture.rows) for picture in shown]
@@ -31,7 +31,7 @@ def beside(pictures: Sequence[Picture], *, colour: bool, columns: int = COLUMNS)
 
 
 def coloured(picture: Picture) -> list[str]:
-    """The upper pixel in the colour of the character, the lower in that behind it."""
+    """The picture as lines of half blocks: the upper pixel is the foreground colour, the lower pixel the background."""
     return [
         "".join(f"\x1b[{_code(38, a)};{_code(48, b)}m{UPPER}" for a, b in zip(up, low, strict=True))
         + "\x1b[0m"
@@ -40,7 +40,7 @@ def coloured(picture: Picture) -> list[str]:
 
 
 def of_boundary(boundary: Boundary) -> list[str]:
-    """The plane of a run, its boxes as tall as wide, under a line that says what the signs are."""
+    """The decision boundary of a run as lines; the first line explains the signs."""
     colour = in_colour()
     lines = [legend(boundary)]
     for row in drawn(boundary, columns=BOUNDARY_COLUMNS, lines=BOUNDARY_COLUMNS // 2):

@@ -1,108 +1,287 @@
 """The verb that says what runs would cost before they train: plan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from revconsole.cli import output
+from revconsole.cli import memory_output, output, plan_calibration, plan_solved
 from revconsole.cli.arguments import Json, Profile, Settings
-from revconsole.errors import RevconsoleError
+from revconsole.cli.opening import opened
+from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.lab import format as form
-from revconsole.lab import rows
+from revconsole.lab import noted, rows
+from revconsole.lab.estimate import Measurer
 from revconsole.lab.lab import Lab
 from revconsole.lab.module_rows import folded
+from revconsole.lab.outlook import EXIT_CODES, Outlook, memory_entry, outlook, worst
+from revconsole.lab.room import FREE, free_on, in_bytes, kind_of
+from revconsole.lab.solve import SOLVED
+from revconsole.lab.timing import Timing, timing
 from revconsole.lab.torch_api import training
 from revconsole.records.findings.modules import ModuleCost
-from revconsole.records.logs.events import Scalar
+from revconsole.records.runs.pace import pace_key
+from revconsole.records.runs.run import Summary
 from revconsole.records.settings.plan import Plan
-from revconsole.records.settings.profile import parse_assignments
+from revconsole.records.settings.profile import COMMAND_LINE, parse_assignments
 from revconsole.records.settings.study import UnfitChoice
 
 UNIT = (
-    "operations are of the forward pass of one image: matrix products, convolutions and attention; papers say FLOPs of "
-    "either, multiply-adds counted once or twice"
+    "operations of the forward pass of one image: matrix products, convolutions and attention. Papers call either number "
+    "FLOPs: multiply-adds counted once or twice. Of an epoch: forward and backward of all training images, a backward counted "
+    "as two forwards, and one more where it computes blocks again"
 )
+"""What the operations are, for all tables of this verb."""
 LEFT_OUT = (
-    "without labels, parameters are of all that trains or teaches, and operations of the encoder on a whole image: "
-    "masks, decoder, projection head, teacher and further crops are not counted"
+    "training without labels: parameters include decoder, projection head and teacher; operations are those of the encoder "
+    "on one whole image and leave out masks, decoder, projection head, teacher and further crops"
 )
-COLUMNS = [
-    "name", "architecture", "scheme", "parameters", "trainable_parameters", "multiply_adds_per_image",
-    "operations",
-]  # fmt: skip
-
-MODULE_COLUMNS = ["module", "kind", "output", "times", "parameters", "multiply_adds"]
+OPERATIONS = "multiply-adds (FLOPs) per image"
+EPOCH = "of an epoch"
+COLUMNS = ["name", "architecture", "scheme", "parameters", "trained parameters", OPERATIONS, EPOCH]
+MODULE_COLUMNS = ["module", "kind", "output", "times", "parameters", "multiply-adds"]
 OF_MODULES = (
-    "parameters and operations are of one module without those inside it, outputs of one image; `times` says how many "
-    "alike there are, and the last row sums up all of them"
+    "parameters and multiply-adds of a module exclude the modules inside it; outputs are for one image; `times` is the "
+    "number of identical modules, and the last row is the sum of all"
 )
-YIELDS = ["multiply_adds_per_image", "architecture", "scheme"]
+YIELDS = ["architecture", "trained parameters", "scheme"]
+"""Columns that a narrow terminal does without, the first one first."""
+
+
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Memory of the device, as 8GiB; `free` for what is free here. The exit code then says whether it fits.",
+    ),
+]
+Solve = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY",
+        help=f"Only say the largest value that fits of one setting: {', '.join(SOLVED)}.",
+    ),
+]
+Time = Annotated[
+    bool,
+    typer.Option(
+        "--time",
+        help="Also say how long it takes: as an earlier run like it, or from a few real steps (needs the data).",
+    ),
+]
+Modules = Annotated[
+    bool,
+    typer.Option(
+        "--modules", help="Also list parameters, output shape and multiply-adds of each module."
+    ),
+]
+Calibrated = Annotated[
+    bool,
+    typer.Option(
+        "--calibration",
+        help="Only say, without a profile, how good foreseen memory and time have been in the runs here.",
+    ),
+]
+Check = Annotated[
+    bool,
+    typer.Option(
+        "--check",
+        help="With --calibration: foresee sixty models and settings anew and train a step of each (minutes); a word instead "
+        "of a profile takes those whose settings contain it.",
+    ),
+]
 
 
 def plan(
     context: typer.Context,
-    profile: Profile,
+    profile: Profile = "",
     settings: Settings = None,
-    modules: Annotated[
-        bool,
-        typer.Option("--modules", help="Parameters, shapes and multiply-adds of each module, too."),
-    ] = False,
+    modules: Modules = False,
+    memory: Memory = None,
+    solve: Solve = None,
+    time: Time = False,
+    calibration: Calibrated = False,
+    check: Check = False,
     json: Json = False,
 ) -> None:
-    """Count weights and operations of every model of a profile; trains nothing and needs no data files."""
-    found = Lab(context.obj).models(profile, parse_assignments(settings))
-    plans, entries, errors = _counted(found)
+    """Say what the runs of a profile would cost: parameters, multiply-adds, and memory with each backward.
+
+    Nothing is trained without --time and no data file is read. With --memory the exit code answers: 0 fits or is tight,
+    3 does not fit, 4 is uncertain; of several runs the worst counts. Without it, what is free here is used and the exit
+    code is 0.
+    """
+    lab = opened(context)
+    if calibration or check:
+        _refuse_beside_calibration(context.params)
+        _calibration(lab, profile, check=check, json=json)
+        return
+    if not profile:
+        raise ProfileError(COMMAND_LINE, "PROFILE", "is missing; `revconsole profiles` lists them")
+    room = _room(memory, json=json and solve is None)
+    choices = lab.models(profile, parse_assignments(settings))
+    runs = lab.store.list()
+    if solve is not None:
+        raise typer.Exit(plan_solved.print_solved(choices, solve, room, runs=runs, json=json))
+    outlooks, entries, errors = _counted(choices, room, runs)
+    plans = [each.plan for each in outlooks]
     if not plans:
         raise errors[0]
+    times = list(_times(lab, outlooks)) if time else []
     tables = [training.modules_of(each) for each in plans] if modules else []
     counted = [entry for entry in entries if not entry["left_out"]]
     if json:
-        for entry, table in zip(counted, tables, strict=modules):
-            entry["modules"] = [asdict(module) for module in table]
-            entry["modules_note"] = _rewired(entry, table)
+        for entry, each in zip(counted, plans, strict=True):
+            entry["notes"] = noted.entries(each, ())
+        _complete(counted, tables, times)
         output.print_json(entries)
     else:
         for entry, table in zip(counted, tables, strict=modules):
             _print_modules(entry, table)
         _print(entries)
+        memory_output.print_memory(outlooks)
+        _say_times(outlooks, times)
         _explain(plans, counted)
+        output.say_notes(lab.noted(plans).lines)
     if errors:
         raise typer.Exit(errors[0].exit_code)
+    if memory is not None and (word := worst(outlooks)):
+        raise typer.Exit(EXIT_CODES[word])
+
+
+BESIDE = {
+    "profile": "PROFILE", "settings": "KEY=VALUE", "memory": "--memory", "solve": "--solve", "time": "--time",
+    "modules": "--modules",
+}  # fmt: skip
+"""What does not go with --calibration, by the name of its parameter; with --check a word may stand in place of PROFILE."""
+
+
+def _refuse_beside_calibration(given: Mapping[str, Any]) -> None:
+    """Raises ProfileError for what `plan --calibration` takes no account of. given: the parameters of the verb."""
+    if not given["calibration"]:
+        raise ProfileError(
+            COMMAND_LINE, "--check", "belongs to --calibration: plan --calibration --check"
+        )
+    for name, typed in BESIDE.items():
+        value = given[name]
+        if name in {"profile", "settings"}:
+            value = (value or None) if name == "settings" or not given["check"] else None
+        if value is not None and value is not False:
+            raise ProfileError(
+                COMMAND_LINE, typed, "does not go with --calibration, which is about the runs here"
+            )
+
+
+def _calibration(lab: Lab, containing: str, *, check: bool, json: bool) -> None:
+    if check:
+        plan_calibration.print_check(containing, json=json)
+    else:
+        plan_calibration.print_calibration(lab.store.list(), json=json)
+
+
+def _complete(
+    entries: Sequence[dict[str, Any]],
+    tables: Sequence[Sequence[ModuleCost]],
+    times: Sequence[Timing],
+) -> None:
+    """Add to the rows that JSON has the modules and the times that were asked for."""
+    for entry, table in zip(entries, tables, strict=bool(tables)):
+        entry["modules"] = [asdict(module) for module in table]
+        entry["modules_note"] = _rewired(entry, table)
+    for entry, known in zip(entries, times, strict=bool(times)):
+        entry["time"] = known.entry()
+
+
+def _say_times(outlooks: Sequence[Outlook], times: Sequence[Timing]) -> None:
+    for each, known in zip(outlooks, times, strict=bool(times)):
+        output.print_sentence(f"{each.plan.name}: {known.sentence}")
+    if len(outlooks) > 1:
+        output.print_sentence(summed(outlooks, times))
+
+
+def _times(lab: Lab, outlooks: Sequence[Outlook]) -> Iterator[Timing]:
+    """The time of each run; runs that take equally long are measured once."""
+    measurer, runs = Measurer(), lab.store.list()
+    known: dict[str, Timing] = {}
+    try:
+        for each in outlooks:
+            key = pace_key(each.plan) + f" {each.plan.epochs}"
+            if key not in known:
+                known[key] = timing(each, runs, measurer.ask)
+            yield known[key]
+    finally:
+        measurer.end()
+
+
+def summed(outlooks: Sequence[Outlook], times: Sequence[Timing]) -> str:
+    """What several runs take together, one after the other, as a sentence."""
+    operations = [each.multiply_adds_per_epoch for each in outlooks]
+    counted = sum(n * each.plan.epochs for n, each in zip(operations, outlooks, strict=True) if n)
+    parts = [f"{form.multiply_adds(counted)} of training"]
+    if most := max(outlooks, key=lambda each: each.own.bounds.high if each.own else 0).own:
+        parts.append(f"at most {form.gibibytes(most.bounds.high)} at once")
+    seconds = [each.seconds for each in times if each.seconds is not None]
+    if seconds:
+        rest = (
+            f" without {len(outlooks) - len(seconds)} of them"
+            if len(seconds) < len(outlooks)
+            else ""
+        )
+        parts.append(f"about {form.duration(sum(seconds))}{rest}")
+    return f"all {len(outlooks)} runs, one after the other: {', '.join(parts)}"
+
+
+def _room(text: str | None, *, json: bool) -> Callable[[Plan], int | None]:
+    """The bytes to fit into: the given ones, else those free on the device; with --json only the given ones."""
+    if text is None and json:
+        return lambda _: None
+    if text is None or text == FREE:
+        return lambda plan: free_on(kind_of(plan))
+    given = in_bytes(text, "--memory")
+    return lambda _: given
 
 
 def _counted(
-    found: Sequence[Plan | UnfitChoice],
-) -> tuple[list[Plan], list[dict[str, Any]], list[RevconsoleError]]:
-    """What was counted, of which models, and a row with the reason for each other: one hides no other."""
-    plans: list[Plan] = []
+    choices: Sequence[Plan | UnfitChoice],
+    room: Callable[[Plan], int | None],
+    runs: Sequence[Summary],
+) -> tuple[list[Outlook], list[dict[str, Any]], list[RevconsoleError]]:
+    """What could be counted, a row for every plan (of the others with the reason), and the errors."""
+    outlooks: list[Outlook] = []
     entries: list[dict[str, Any]] = []
     errors: list[RevconsoleError] = []
-    for each in found:
+    for choice in choices:
         try:
-            if isinstance(each, UnfitChoice):
-                raise each.error
-            entries.append(_entry(each, training.cost(each)))
-            plans.append(each)
+            if isinstance(choice, UnfitChoice):
+                raise choice.error
+            outlooks.append(outlook(choice, memory=room(choice), runs=runs))
+            entries.append(_entry(outlooks[-1]))
         except RevconsoleError as error:
             errors.append(error)
-            entries.append({"name": each.name, "left_out": str(error)})
-    return plans, entries, errors
+            entries.append({"name": choice.name, "left_out": str(error)})
+    return outlooks, entries, errors
 
 
 def _print(entries: Sequence[Mapping[str, Any]]) -> None:
-    """The table: what is not known of a model is a dash, and why it is not counted stands beside it."""
-    rows = []
-    for entry in entries:
-        known = {key: value for key, value in entry.items() if value is not None}
-        known["operations"] = form.multiply_adds(entry.get("multiply_adds_per_image"))
-        rows.append([str(known.get(column, form.UNKNOWN)) for column in COLUMNS])
-    output.print_judged(COLUMNS, rows, [e["left_out"] or None for e in entries], yields=YIELDS)
+    """Print a row for each model; a count that is unknown is a dash, and a model that cannot be counted has the reason."""
+    cells = [
+        [
+            entry["name"],
+            entry.get("architecture", form.UNKNOWN),
+            entry.get("scheme", form.UNKNOWN),
+            form.count(entry.get("parameters")),
+            form.count(entry.get("trainable_parameters")),
+            form.both_counts(entry.get("multiply_adds_per_image")),
+            form.both_counts(entry.get("multiply_adds_per_epoch")),
+        ]
+        for entry in entries
+    ]
+    reasons = [entry["left_out"] or None for entry in entries]
+    output.print_judged(COLUMNS, cells, reasons, yields=YIELDS, stays=COLUMNS[3:])
 
 
 def _rewired(entry: Mapping[str, Any], modules: Sequence[ModuleCost]) -> str:
-    """What the table of modules, which is of the plain network, does not add up to; empty where it does."""
+    """A sentence where the sums of the modules, those of the plain network, differ from the counts; empty where they agree."""
     wired = entry["parameters"], entry["multiply_adds_per_image"]
     if wired == _sums(modules) or None in wired:
         return ""
@@ -113,12 +292,12 @@ def _rewired(entry: Mapping[str, Any], modules: Sequence[ModuleCost]) -> str:
 
 
 def _sums(modules: Sequence[ModuleCost]) -> tuple[int, int]:
-    """Parameters and multiply-adds of all modules."""
+    """The sums of parameters and of multiply-adds over all modules."""
     return sum(m.parameters for m in modules), sum(m.multiply_adds for m in modules)
 
 
 def _print_modules(entry: Mapping[str, Any], modules: Sequence[ModuleCost]) -> None:
-    """One model, module by module; of blocks that repeat the first, with how many there are."""
+    """Print one model module by module; identical blocks are one row with their number."""
     output.say(f"{entry['name']}: {entry['architecture']} with scheme {entry['scheme']}")
     rows = [
         [
@@ -140,7 +319,7 @@ def _print_modules(entry: Mapping[str, Any], modules: Sequence[ModuleCost]) -> N
 
 
 def _explain(plans: Sequence[Plan], entries: Sequence[Mapping[str, Any]]) -> None:
-    """The unit, and what was not counted."""
+    """Say what the operations are of, and what was not counted."""
     for each, entry in zip(plans, entries, strict=True):
         if each.fitted:
             output.say(fitted(each))
@@ -151,8 +330,9 @@ def _explain(plans: Sequence[Plan], entries: Sequence[Mapping[str, Any]]) -> Non
         output.say(LEFT_OUT)
 
 
-def _entry(plan: Plan, cost: Mapping[str, Scalar]) -> dict[str, Any]:
-    """What `--json` says of a model."""
+def _entry(found: Outlook) -> dict[str, Any]:
+    """The row of a model that `--json` prints."""
+    plan, cost = found.plan, found.counts
     counted = cost["multiply_adds_per_image"]
     return {
         "name": plan.name,
@@ -162,16 +342,22 @@ def _entry(plan: Plan, cost: Mapping[str, Scalar]) -> dict[str, Any]:
         "objective": plan.objective.name,
         **cost,
         **rows.operations(counted if isinstance(counted, int) else None),
+        "multiply_adds_per_epoch": found.multiply_adds_per_epoch,
+        "training_images": found.images,
+        "backward": plan.backward,
+        "batch": plan.train.batch,
+        "micro_batch": found.micro_batch,
+        **memory_entry(found),
     }
 
 
 def fitted(plan: Plan) -> str:
-    """What can be said of a support vector machine beforehand, and what cannot."""
+    """A sentence on a support vector machine: what is known before the fit, and what is not."""
     facts = plan.facts
     pairs, numbers = facts.classes * (facts.classes - 1) // 2, facts.channels * plan.image_size**2
     images = plan.data.train_limit or plan.shipped_images
     most = f" of {images - plan.data.held_out(images):,} training images" if images else ""
     return (
-        f"{plan.name}: {pairs:,} {'pair' if pairs == 1 else 'pairs'} of classes to fit, {numbers:,} numbers an image; how many{most} "
-        "become support vectors, and with them weights and operations, is known once it is fitted"
+        f"{plan.name}: {pairs:,} {'pair' if pairs == 1 else 'pairs'} of classes to fit, {numbers:,} numbers per image; how many{most} "
+        "become support vectors, and so the numbers of parameters and operations, is known after the fit"
     )

@@ -1,4 +1,4 @@
-"""The verb that reports: table, figures and methods of a study, or of some runs."""
+"""The verb `report`: table, figures and methods paragraph of a study or of some runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 
 from revconsole.cli import complete, output
 from revconsole.cli.arguments import listed
+from revconsole.cli.opening import opened
 from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.lab.lab import Lab
 from revconsole.lab.report.drawing import drawn
@@ -18,14 +19,10 @@ from revconsole.records.settings import search_path
 from revconsole.records.settings.profile import COMMAND_LINE, parse_assignments
 
 YIELDS = (
-    "multiply-adds = FLOPs per image",
-    "peak memory",
-    "training accuracy",
-    "best epoch",
-    "parameters",
-    "s per epoch",
-)
-"""Columns that a narrow terminal does without; the files have them."""
+    "multiply-adds (FLOPs) per image", "peak memory", "training accuracy", "best epoch",
+    "parameters", "s per epoch",
+)  # fmt: skip
+"""Columns that a narrow terminal leaves out; the files have them."""
 NO_FIGURES = "No figures were drawn: matplotlib is not installed; `pip install 'revconsole[report]'`, then report again."
 EVERY_FORMAT, EVERY_FIGURE = "md,tex,csv,html", "svg,png,pdf"
 
@@ -36,15 +33,14 @@ def report(
         list[str],
         typer.Argument(
             metavar="STUDY|RUN...",
-            help="A study or profile, with the key=value settings it was run with; or runs by id, name or pattern, the "
-            "first of which is the baseline. Runs that differ in their seed alone are one arm.",
+            help="A study or profile with the KEY=VALUE settings it was run with; or runs by id, name or pattern: the first "
+            "is the baseline, and runs that differ only in their seed are one arm.",
             autocompletion=complete.subjects,
         ),
     ],
-    quick: Annotated[bool, typer.Option("--quick", help="Of the study's short form.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Report the study's quick form.")] = False,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the files.", show_default="report-NAME"),
+        Path | None, typer.Option(help="Folder for the files.", show_default="report-NAME")
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="Documents to write.")] = EVERY_FORMAT,
     figures: Annotated[
@@ -57,16 +53,16 @@ def report(
         bool,
         typer.Option(
             "--weights/--no-weights",
-            help="Draw attention and position encodings of a run of each arm, from its checkpoint and data.",
+            help="Draw attention and position encodings of one run of each arm, from its checkpoint and data.",
         ),
     ] = True,
 ) -> None:
-    """Print what came of a study or of some runs, and write it as documents with figures.
+    """Print the results of a study or of some runs, and write them as documents with figures.
 
-    Accuracy is mean ± sample deviation over seeds, differences are tested in pairs of one seed, and a paragraph
-    of methods is written from what the runs recorded.
+    Accuracy is mean ± sample deviation over seeds, differences are tested in pairs of one seed, and the methods
+    paragraph is written from what the runs recorded.
     """
-    lab = Lab(context.obj)
+    lab = opened(context)
     results = _results(lab, subjects, quick=quick)
     shown = table(results)
     prose = [shown.headings[0], shown.headings[-1]]
@@ -102,7 +98,7 @@ def _formats(text: str) -> list[str]:
 
 
 def _figures(text: str) -> tuple[list[str], str]:
-    """The formats asked for, without a wish all of them if they can be drawn; and why they cannot."""
+    """The figure formats asked for, by default all of them; and why figures cannot be drawn, empty if they can."""
     if text:
         return _formats(text), ""
     try:

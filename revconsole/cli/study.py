@@ -1,29 +1,22 @@
 """Verbs of studies: study list, run, show, resume."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from revconsole.cli import complete, leaving, output
-from revconsole.cli.arguments import Detach, Json, Settings
-from revconsole.cli.launch import (
-    ELSEWHERE,
-    end_as,
-    followed,
-    say_left_out,
-    say_partly,
-    still_there,
-)
+from revconsole.cli.arguments import Detach, Json, Now, Settings, assigned
+from revconsole.cli.launch import ELSEWHERE, end_as, followed, say_left_out, say_partly, still_there
+from revconsole.cli.opening import opened
 from revconsole.cli.profiles import print_experiments
 from revconsole.lab import format as form
-from revconsole.lab import rows
-from revconsole.lab.judging import Verdicts
-from revconsole.lab.lab import Lab
-from revconsole.lab.shell import command_line
-from revconsole.lab.study import PlannedStudy, Standing, tally
-from revconsole.records.settings import search_path
-from revconsole.records.settings.profile import parse_assignments
+
+if TYPE_CHECKING:
+    from revconsole.lab.judging import Verdicts
+    from revconsole.lab.lab import Lab
+    from revconsole.lab.study import PlannedStudy, Standing
 
 Name = Annotated[
     str,
@@ -42,7 +35,9 @@ COLUMNS = ["arm", "seed", "state", "epoch", "test accuracy", "time", "run"]
 
 @GROUP.command("list")
 def list_studies(json: Json = False) -> None:
-    """List the experiments of several runs: those of the working folder first, then those that came with revconsole."""
+    """List the experiments of several runs: those of the working folder first, then those shipped with revconsole."""
+    from revconsole.records.settings import search_path  # the records: no `--help` waits for them
+
     print_experiments(search_path.studies(), json=json)
 
 
@@ -53,19 +48,22 @@ def run(
     settings: Settings = None,
     quick: Quick = False,
     detach: Detach = False,
+    now: Now = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would run and how long, and stop.")
+        bool, typer.Option("--dry-run", help="Print the runs and their expected time, and stop.")
     ] = False,
 ) -> None:
-    """Train every run of a study one after the other; the same again goes on where it was left.
+    """Train every run of a study, one after the other; the same command again continues an unfinished study.
 
-    What is done already is not trained again, what was interrupted goes on from its last checkpoint, and a run
-    that fails, or is left out because it cannot be trained here, does not hold up the others. The exit code is 1 if
-    any failed.
+    Finished runs are reused and interrupted ones resumed. A run that fails, or that cannot be trained here, does not hold
+    up the others. The exit code is 1 if a run failed.
     """
+    from revconsole.lab.study import new_plans, tally  # as above
+    from revconsole.records.settings.typing_again import command_line
+
     lab, planned = _planned(context, study, settings, quick=quick)
     standing = lab.standings(planned)
-    new = [each.plan for each in standing if each.summary is None]
+    new = new_plans(standing)
     verdicts = lab.judge(new, set_in=planned.set_in, run_own_code=not dry_run)
     if len(new) == len(standing):
         verdicts.refuse_if_none()
@@ -77,11 +75,14 @@ def run(
         _print_standings(standing, verdicts)
     else:
         say_left_out(verdicts)
+    notes = lab.noted(new_plans(fit), now=now)
+    output.say_notes(notes.lines)
     if any(each.progress in {"to do", "interrupted"} for each in fit):
         output.say(f"time: {lab.forecast(fit, measure=True).sentence}")
     if not dry_run:
-        _go_on(lab, fit, detach=detach)
-        output.say(f"table and figures: {_report_line(planned)}")
+        _go_on(lab, fit, detach=detach, now=now, said=notes.texts)
+        line = command_line(planned.named, planned.settings, "report", quick=planned.quick)
+        output.say(f"table and figures: {line}")
 
 
 @GROUP.command()
@@ -92,7 +93,9 @@ def show(
     quick: Quick = False,
     json: Json = False,
 ) -> None:
-    """Show what a study asks, its runs, and how far they have come."""
+    """Show the question of a study, its runs and their progress."""
+    from revconsole.lab.study import tally  # as above
+
     lab, planned = _planned(context, study, settings, quick=quick)
     runs = lab.store.list()
     standing = lab.standings(planned, runs)
@@ -104,52 +107,66 @@ def show(
         if text := getattr(facts, word):
             output.say(f"{word}: {text}")
     _print_standings(standing)
-    output.say(f"{tally(standing)}; time left: {lab.forecast(standing, runs).sentence}")
+    forecast = lab.forecast(standing, runs)
+    left = f"; time left: {forecast.sentence}" if forecast.left else ""
+    output.say(f"{tally(standing)}{left}")
     _say_baseline(planned)
     for line in lab.elsewhere(planned, "study show", runs):
-        output.say(f"with other words, {line}")
+        output.say(f"with other settings, {line}")
 
 
 @GROUP.command()
-def resume(context: typer.Context, study: Name, detach: Detach = False) -> None:
-    """Go on with every run of a study that was launched and has not finished, with the settings it had then."""
+def resume(context: typer.Context, study: Name, detach: Detach = False, now: Now = False) -> None:
+    """Resume every launched run of a study that has not finished, with the settings it was launched with."""
+    from revconsole.lab.study import tally  # as above
+
     lab, planned = _planned(context, study, None, quick=False)
     standing = lab.begun(planned)
     output.say(f"{planned.study.name}: {tally(standing)}")
-    _go_on(lab, standing, detach=detach)
+    _go_on(lab, standing, detach=detach, now=now)
 
 
-def _go_on(lab: Lab, standing: Sequence[Standing], *, detach: bool) -> None:
+def _go_on(
+    lab: "Lab",
+    standing: "Sequence[Standing]",
+    *,
+    detach: bool,
+    now: bool,
+    said: AbstractSet[str] = frozenset(),
+) -> None:
+    """Launch and follow the runs. said: notes that were printed already."""
     if detach:
-        for run_id in lab.go_on(standing, "process"):
+        for run_id in lab.go_on(standing, "process", now=now):
             typer.echo(run_id)
-        output.say("training in the background; `revconsole study show` says how far it is")
+        output.say("training in the background; `revconsole study show` shows the progress")
         return
     with leaving.runs_secured(lab):
-        ids = lab.go_on(standing)
+        ids = lab.go_on(standing, now=now)
         if ids:
-            output.say("Ctrl-C stops and keeps a checkpoint; the same command again goes on")
-        states = _followed(lab, ids)
+            output.say("Ctrl-C stops with a checkpoint; the same command continues")
+        states = _followed(lab, ids, said)
     if failed := [i for i, s in zip(ids, states, strict=True) if s not in {"finished", ELSEWHERE}]:
         output.say(
-            f"{len(failed)} of {len(ids)} runs did not finish or have an alarm: {', '.join(failed)}"
+            f"{len(failed)} of {len(ids)} runs did not finish or ended with an alarm: {', '.join(failed)}"
         )
     end_as(states)
 
 
-def _followed(lab: Lab, ids: Sequence[str]) -> list[str]:
-    """Follow runs to their ends, one after the other; how they ended."""
+def _followed(lab: "Lab", ids: Sequence[str], said: AbstractSet[str]) -> list[str]:
+    """Follow runs to their ends, one after the other; returns their final states."""
     states: list[str] = []
     for run_id in ids:
-        states.append(followed(lab, run_id))
+        states.append(followed(lab, run_id, said=said))
         if len(states) < len(ids):
             output.say(_progress(lab, ids, states))
     return states
 
 
-def _progress(lab: Lab, ids: Sequence[str], states: Sequence[str]) -> str:
-    there = still_there(lab, ids[len(states) :])
-    left = [Standing(plan=s.plan, summary=s) for s in map(lab.summary, there)]
+def _progress(lab: "Lab", ids: Sequence[str], states: Sequence[str]) -> str:
+    from revconsole.lab.study import Standing  # as above
+
+    remaining = still_there(lab, ids[len(states) :])
+    left = [Standing(plan=s.plan, summary=s) for s in map(lab.summary, remaining)]
     failed = len([state for state in states if state not in {"finished", ELSEWHERE}])
     trouble = f", {failed} not finished or with an alarm" if failed else ""
     return f"-- {len(states)} of {len(ids)} runs{trouble}; left: {lab.forecast(left).sentence}"
@@ -157,27 +174,23 @@ def _progress(lab: Lab, ids: Sequence[str], states: Sequence[str]) -> str:
 
 def _planned(
     context: typer.Context, study: str, settings: list[str] | None, *, quick: bool
-) -> tuple[Lab, PlannedStudy]:
-    lab = Lab(context.obj)
-    return lab, lab.study(study, parse_assignments(settings), quick=quick)
+) -> "tuple[Lab, PlannedStudy]":
+    lab = opened(context)
+    return lab, lab.study(study, assigned(settings), quick=quick)
 
 
-def _say_baseline(planned: PlannedStudy) -> None:
-    if said := planned.study.left_out(planned.arms):
-        output.say(said)
+def _say_baseline(planned: "PlannedStudy") -> None:
+    if note := planned.study.left_out(planned.arms):
+        output.say(note)
 
 
-def _report_line(planned: PlannedStudy) -> str:
-    return command_line(planned.named, planned.settings, "report", quick=planned.quick)
-
-
-def _left_out(verdicts: Verdicts) -> str:
-    """How many runs cannot be trained, beside the tally."""
+def _left_out(verdicts: "Verdicts") -> str:
+    """How many runs cannot be trained, as the end of the sentence with the tally."""
     return f", {len(verdicts.unfit)} of them left out" if verdicts.unfit else ""
 
 
-def _print_standings(standing: Sequence[Standing], verdicts: Verdicts | None = None) -> None:
-    """Every run with its state; of those that were judged, why they are left out."""
+def _print_standings(standing: "Sequence[Standing]", verdicts: "Verdicts | None" = None) -> None:
+    """Print every run with its state; of runs that were judged, also why they are left out."""
     reasons = [
         verdicts.why_not(each.plan) if verdicts is not None and each.summary is None else None
         for each in standing
@@ -188,7 +201,7 @@ def _print_standings(standing: Sequence[Standing], verdicts: Verdicts | None = N
     output.print_judged(COLUMNS, rows, reasons, yields=["time", "epoch"], stays=["seed", "state"])
 
 
-def _cells(each: Standing) -> list[str]:
+def _cells(each: "Standing") -> list[str]:
     s, epochs = each.summary, each.plan.epochs
     state: str = each.progress if s is None or s.state == "finished" else s.state
     state += f", {s.alarm}" if s and s.alarm else ""
@@ -199,7 +212,9 @@ def _cells(each: Standing) -> list[str]:
     ]  # fmt: skip
 
 
-def _body(planned: PlannedStudy, standing: Sequence[Standing]) -> dict[str, object]:
+def _body(planned: "PlannedStudy", standing: "Sequence[Standing]") -> dict[str, object]:
+    from revconsole.lab import rows  # as above
+
     runs = [
         {
             "arm": each.plan.arm,

@@ -1,11 +1,11 @@
 """Table: rows as lines of a terminal, none wider than it and no word broken.
 
-Columns give way in this order until the rest fits:
+A table that is too wide is shortened in this order until it fits:
 
-    what is equal in every row is said once above the table
-    prose takes several lines, broken between words; labels likewise
+    a value that all rows share is printed once above the table
+    prose is wrapped between words; headings likewise
     long names lose their middle, as long as they can be told apart; prose takes more lines
-    the columns that matter least are left out, which is said below
+    the least important columns are left out, and named below the table
     long words of prose lose their middle; names lose more of theirs
 """
 
@@ -23,20 +23,21 @@ NUMBER = re.compile(
     r"[-+×]?[\d.,]+(e[-+]\d+)?( ± [\d.]+)?( ?(%|pp|s|[KMGT]i?B|bytes?))?|[-+]?∞|NaN|\d+/\d+"
 )
 LONG = 60
-"""Text with spaces that is longer is prose, whatever column it stands in."""
+"""Text with spaces that is longer than this is prose in any column."""
 WHOLE = 12
-"""A cell so short is never cut: a state, a duration, the name of a scheme."""
+"""A cell of at most so many characters is never cut: a state, a duration, the name of a scheme."""
 LONG_NAME, SHORT_NAME, SHORTEST_NAME = 32, 20, 8
 WIDE_PROSE, LONG_PROSE = 36, 24
 LONGEST_WORD, LONG_WORD = 44, 20
-"""Of prose; a longer word, and any path, loses its middle before a column is left out; all do, rather than names."""
+"""Words of prose longer than LONGEST_WORD, and paths, lose their middle before a column is left out; words longer than
+LONG_WORD before names are cut further."""
 MOST_COMPARED = 300
-"""Names for which the shortest width that tells them apart is looked for."""
+"""Most names for which the smallest width that tells them apart is computed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Laid:
-    """A table as lines. above: what all rows have in common. left_out: the columns that found no room."""
+    """A table as lines. above: the values that all rows share. left_out: the columns that did not fit."""
 
     above: str
     head: tuple[str, ...]
@@ -46,7 +47,7 @@ class Laid:
 
 @dataclass(slots=True)
 class _Column:
-    """One column on its way to a width that fits."""
+    """A column while its width is being chosen."""
 
     label: str
     cells: list[str]
@@ -66,7 +67,7 @@ class _Column:
         self.natural = self.width = max(self.head, widest)
 
     def least(self, name: int, prose: int, word: int) -> int:
-        """The width it can do with, of a name or of prose; a name, as long as none is taken for another."""
+        """The smallest acceptable width, given that of a name, of prose and of a word; names must stay distinct."""
         if self.right or self.natural <= WHOLE:
             return self.natural
         if self.prose:
@@ -82,7 +83,7 @@ class _Column:
         return width
 
     def _longest_word(self, most: int) -> int:
-        """Cells of the longest word of its prose; a path counts as a word of moderate length."""
+        """The width of the longest word in the column, at most `most`; a path counts as a word of LONG_WORD."""
         words = {word for cell in self.cells for word in cell.split()}
         return max(
             (min(form.cells(w), LONG_WORD if "/" in w else LONGEST_WORD, most) for w in words),
@@ -90,14 +91,14 @@ class _Column:
         )
 
     def set_lines(self) -> None:
-        """Every cell as lines of the width."""
+        """Split every cell into lines of the column's width."""
         if self.prose:
             self.lines = [wrapped(cell, self.width) for cell in self.cells]
         else:
             self.lines = [[cell] for cell in form.told_apart(self.cells, self.width)]
 
     def padded(self, text: str) -> str:
-        """A line of it, on its side."""
+        """The text padded to the column's width; numbers are aligned on the right."""
         if form.cells(text) > self.width:
             from rich.cells import set_cell_size  # rich: only on a terminal
 
@@ -115,10 +116,10 @@ def laid(
     yields: Sequence[str] = (),
     stays: Sequence[str] = (),
 ) -> Laid:
-    """The table in `width` cells.
+    """The table laid out in `width` cells.
 
     prose: columns that may take several lines. yields: columns that may be left out, the least important first.
-    stays: columns that are shown although every row has the same; the first column always is.
+    stays: columns that are shown although all rows have the same value, as the first column always is.
     """
     cells = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in labels]
     columns = [
@@ -133,9 +134,9 @@ def laid(
     left_out = _fit(shown, width, yields)
     for column in shown:
         column.set_lines()
-    said = [f"{c.label} {c.cells[0]}" for c in common if c.cells[0] not in {"", form.UNKNOWN}]
+    shared = [f"{c.label} {c.cells[0]}" for c in common if c.cells[0] not in {"", form.UNKNOWN}]
     return Laid(
-        above="\n".join(_in_lines(said, width, glue=" · ")),
+        above="\n".join(_in_lines(shared, width, glue=" · ")),
         head=tuple(_head(shown)),
         body=tuple(line for number in range(len(rows)) for line in _row(shown, number)),
         left_out=tuple(left_out),
@@ -143,10 +144,10 @@ def laid(
 
 
 def width_of(stream: TextIO) -> int:
-    """Cells of a line of a terminal; COLUMNS counts, as for other programs."""
-    given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
+    """The width of a terminal in cells; the environment variable COLUMNS overrides it."""
+    exported = os.environ.get("COLUMNS", "")
+    if exported.isdecimal() and int(exported):
+        return int(exported)
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except (OSError, ValueError):
@@ -154,13 +155,13 @@ def width_of(stream: TextIO) -> int:
 
 
 def bold(text: str) -> str:
-    """For the head of a table, where the terminal has it and nobody objects."""
+    """The text in bold, unless the terminal has no bold, NO_COLOR is set, or stdout is no terminal."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return text if plain or not sys.stdout.isatty() else f"\x1b[1m{text}\x1b[0m"
 
 
 def sentence(text: str, width: int) -> str:
-    """Narration broken between words; a path that is longer than a line loses its middle, all else stays whole."""
+    """The text wrapped between words; a path longer than a line loses its middle."""
     lines, gap = [""], ""
     for part in re.findall(r"\s+|\S+", form.fitted(text, width - 2)):
         if part.isspace():
@@ -173,7 +174,7 @@ def sentence(text: str, width: int) -> str:
 
 
 def _fit(columns: list[_Column], width: int, yields: Sequence[str]) -> list[str]:
-    """Give the columns widths that fit; takes out, and returns, those for which there is no room."""
+    """Choose the widths of the columns; removes the columns that do not fit from the list, and returns their headings."""
     left_out: list[str] = []
     waiting = [label for label in yields if label in {column.label for column in columns}]
     wishes = [
@@ -203,7 +204,7 @@ def _fit(columns: list[_Column], width: int, yields: Sequence[str]) -> list[str]
 
 
 def _squeeze(columns: Sequence[_Column], width: int) -> None:
-    """Take from the widest what a terminal of a few columns does not have."""
+    """Narrow the widest columns until the table fits a very narrow terminal."""
     while (over := _total([c.width for c in columns]) - width) > 0:
         widest = max(columns, key=lambda column: column.width)
         if widest.width <= 1:
@@ -212,7 +213,7 @@ def _squeeze(columns: Sequence[_Column], width: int) -> None:
 
 
 def _spread(columns: Sequence[_Column], width: int) -> None:
-    """Give what is left over to names first, then to prose, to each as it has need."""
+    """Widen columns by the width that is left, names before prose, each up to its natural width."""
     names = [column for column in columns if not column.prose]
     prose = [column for column in columns if column.prose]
     for column in [*names, *sorted(prose, key=lambda column: column.natural)]:
@@ -228,7 +229,7 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _head(columns: Sequence[_Column]) -> list[str]:
-    """The labels, in as many lines as the longest needs."""
+    """The headings, in as many lines as the longest needs."""
     labels = [_label_lines(column.label, column.width) for column in columns]
     height = max(map(len, labels), default=0)
     return [
@@ -251,7 +252,7 @@ def _line(columns: Sequence[_Column], texts: Sequence[str]) -> str:
 
 
 def _label_words(label: str) -> list[str]:
-    """Where a label may be broken: between words, and after the marks within a key."""
+    """The parts between which a heading may be wrapped: words, and the parts of a dotted key."""
     return re.findall(r"[^\s._]+[._]?", label)
 
 
@@ -269,7 +270,7 @@ def _label_lines(label: str, width: int) -> list[str]:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines of whole words; a word longer than a line loses its middle."""
+    """The text as lines of whole words; a word longer than a line loses its middle."""
     words = [
         form.shortened_path(word, width) if "/" in word else form.shortened(word, width)
         for word in text.split()

@@ -1,4 +1,4 @@
-"""Verbs by name. The file of a verb is imported when it is called: neither `--help` nor another verb waits for it."""
+"""Verbs by name. The file of a verb is imported when the verb is called, so neither `--help` nor another verb waits for it."""
 
 from importlib import import_module
 from typing import Any
@@ -7,56 +7,63 @@ import typer
 from typer.core import TyperGroup
 
 VERBS = {
-    "train": ("launch", "Train what a profile describes, every run of its grid one after the other."),
+    "train": ("launch", "Train every run of a profile, one after the other."),
     "demo": ("launch", "Train a ViT, a RevViT, a momentum ViT and a BDIA ViT on real digits, side by side (1 to 3 minutes)."),
-    "resume": ("launch", "Go on with a run that was stopped, failed or lost, from its last checkpoint."),
-    "verify": ("verify", "Check a model on one batch of its own data: does it see its images, all of it learn, its inverse hold?"),
-    "plan": ("plan", "Count weights and operations of every model of a profile; trains nothing and needs no data files."),
+    "resume": ("launch", "Continue a run that was stopped, failed or lost, from its last checkpoint."),
+    "verify": ("verify", "Check a model on one batch of its own data: gradients, independence of samples, inverse, memory."),
+    "plan": ("plan", "Say what the runs of a profile would cost: parameters, multiply-adds, and memory with each backward."),
+    "fit": ("fit", "Find the largest micro-batch that fits: foreseen, then tried with real steps in a process of its own."),
     "ls": ("look:list_runs", "List the runs of the store, newest first. Piped, the table is tab-separated."),
     "show": ("look", "Show one run: settings, facts, measurements, log."),
-    "compare": ("look", "Put runs beside each other: what differs in their settings, and what came of it."),
-    "watch": ("look", "Follow runs to their ends, wherever they train; the exit code is 0 if all finished, none with an alarm."),
-    "stop": ("steer", "Stop runs after the step they are in, with a checkpoint; or take them out of the queue."),
-    "pause": ("steer", "Hold runs between two steps; the same again lets them go on."),
-    "hand-over": ("steer", "Move runs that train in a console or a terminal to background processes, which outlive both."),
+    "note": ("keep", "Give runs a name, tags or a note, or print what they have. Ids, settings and logs stay as they are."),
+    "archive": ("keep", "Leave runs out of lists, in the console too; `ls --where archived=true` lists them."),
+    "rm": ("keep", "Delete runs that have ended. They are kept in the store's trash until `rm --purge`; `rm --undo ID` puts them back."),
+    "compare": ("look", "Compare runs: the settings that differ, and the results."),
+    "watch": ("watch", "Follow runs until they end, wherever they train; the exit code is 0 if all finished without an alarm."),
+    "queue": ("queue", "List what trains and what waits on each device, in order, with the time that is left, or move runs in their queue."),
+    "stop": ("steer", "Stop runs after their current step with a checkpoint, or take them out of the queue."),
+    "pause": ("steer", "Pause runs after their current step; `pause` again continues them."),
+    "hand-over": ("steer", "Move runs that train in a console or terminal to background processes that outlive it."),
+    "system": ("system", "Show processors, memory, disk and cards of this machine, and which runs and other jobs use them."),
+    "serve": ("serve", "Show the console in a browser of this machine, for whoever has the printed address with its token."),
     "bench": ("bench", "Measure time and memory of schemes and backwards side by side on this device."),
     "models": ("models", "List architectures and schemes; with a pattern, timm's models by name (loads torch)."),
-    "profiles": ("profiles", "List the profiles: those of the working folder first, then those that came with revconsole."),
-    "settings": ("profiles", "List every key that a profile or the command line can set, with default and meaning."),
-    "report": ("report", "Print what came of a study or of some runs, and write it as documents with figures."),
+    "profiles": ("profiles", "List the profiles: those of the working folder first, then those shipped with revconsole."),
+    "settings": ("profiles", "List every setting with default, allowed values and meaning."),
+    "config": ("config:GROUP", "The configuration of the console and of notices: where it is, what holds, edit it, check it."),
+    "report": ("report", "Print the results of a study or of some runs, and write them as documents with figures."),
     "data": ("data:GROUP", "List the datasets, or the facts of one by its NAME; show samples, measure throughput."),
     "study": ("study:GROUP", "Repeat a whole sweep: several arms, each over the same seeds."),
 }  # fmt: skip
-"""The file of each verb, with its function or group where that is not called as the verb is; and the first paragraph of
-its help."""
+"""Verb → the file, with `:name` where function or group have another name than the verb, and the first paragraph of its help."""
 
 
 class DeferredVerbs(TyperGroup):
-    """A group that knows what its verbs are called and do, and finds the rest of a verb once it is called."""
+    """A group that knows the names and descriptions of its verbs and imports a verb when it is called."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The name of the verb that is called, the verb, and its arguments."""
+        """The name of the called verb, the imported verb, and its arguments."""
         name, stub, rest = super().resolve_command(ctx, args)
         return name, stub if name is None else verb(name), rest
 
 
 def register(app: typer.Typer) -> None:
-    """Add all verbs by name alone."""
+    """Add every verb with name and description only."""
     for name, (_, about) in VERBS.items():
         app.command(name, help=about)(_deferred)
 
 
 def verb(name: str) -> Any:
-    """A verb with its arguments and options, as typer has it."""
+    """Import a verb and return it as a Click command with arguments and options."""
     file, _, called = VERBS[name][0].partition(":")
-    found = getattr(import_module(f"revconsole.cli.{file}"), called or name.replace("-", "_"))
+    function = getattr(import_module(f"revconsole.cli.{file}"), called or name.replace("-", "_"))
     app = typer.Typer(rich_markup_mode=None)
-    if isinstance(found, typer.Typer):
-        app.add_typer(found, name=name)
+    if isinstance(function, typer.Typer):
+        app.add_typer(function, name=name)
     else:
-        app.command(name)(found)
+        app.command(name)(function)
     return typer.main.get_group(app).commands[name]
 
 
 def _deferred() -> None:
-    """Stands for a verb in the help of the group."""
+    """Placeholder for a verb in the help of the group."""

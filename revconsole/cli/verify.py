@@ -1,4 +1,4 @@
-"""The verb that looks at a model before it trains: verify."""
+"""The verb `verify`: check a model before it trains."""
 
 import itertools
 import os
@@ -12,11 +12,11 @@ import typer
 
 from revconsole.cli import complete, output, table
 from revconsole.cli.arguments import Json
+from revconsole.cli.opening import opened
 from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.lab import verify as lab_verify
-from revconsole.lab.lab import Lab
 from revconsole.lab.verify import ModelToVerify, Row
-from revconsole.records.printable import one_line
+from revconsole.records.printable import one_line, plural
 from revconsole.records.settings.profile import parse_assignments
 from revconsole.records.settings.study import UnfitChoice
 
@@ -49,25 +49,27 @@ def verify(
     context: typer.Context,
     model: Model,
     settings: Settings = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Only what runs at every launch.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Run only the checks that every launch runs.")
+    ] = False,
     json: Json = False,
     dataset: Annotated[
         str, typer.Option(help="Images for your own model.", show_default="digits")
     ] = "",
     size: Annotated[
-        int | None, typer.Option(help="Pixels of a side, for your own model.", min=1)
+        int | None, typer.Option(help="Pixels of a side of the images, for your own model.", min=1)
     ] = None,
     channels: Annotated[
-        int | None, typer.Option(help="Channels of random images for it.", min=1)
+        int | None, typer.Option(help="Channels of random images, for your own model.", min=1)
     ] = None,
     classes: Annotated[
-        int | None, typer.Option(help="Classes of random images for it.", min=1)
+        int | None, typer.Option(help="Classes of random images, for your own model.", min=1)
     ] = None,
 ) -> None:
-    """Check a model on one batch of its own data: does it see its images, all of it learn, its inverse hold?
+    """Check a model on one batch of its own data: gradients, independence of samples, inverse, memory.
 
-    The exit code is 1 if a check failed. Models of a profile that differ only in seed or schedule are checked once,
-    and one that cannot be built keeps no other from being checked.
+    The exit code is 1 if a check failed. Models of a profile that differ only in seed or schedule are checked once. A model
+    that cannot be built does not keep the others from being checked.
     """
     shape = {"size": size, "channels": channels, "classes": classes}
     wanted = {name: value for name, value in shape.items() if value is not None}
@@ -92,7 +94,7 @@ def verify(
 def _rows(
     subject: ModelToVerify | UnfitChoice, errors: list[RevconsoleError], *, light: bool
 ) -> Iterator[Row]:
-    """The checks of one model; of one that cannot be built, a row that says why, and its error beside the others'."""
+    """Yield the checks of one model; of one that cannot be built, yield a row with the reason and append the error to `errors`."""
     try:
         if isinstance(subject, UnfitChoice):
             raise subject.error
@@ -104,11 +106,7 @@ def _rows(
 
 
 def _subjects(
-    context: typer.Context,
-    model: str,
-    settings: list[str],
-    dataset: str,
-    shape: dict[str, int],
+    context: typer.Context, model: str, settings: list[str], dataset: str, shape: dict[str, int]
 ) -> Sequence[ModelToVerify | UnfitChoice]:
     assignments = parse_assignments(settings)
     if model.startswith(lab_verify.PREFIX):
@@ -120,7 +118,7 @@ def _subjects(
             "--dataset, --size, --channels and --classes are for a model of your own (python:…); "
             "a profile takes settings, for instance data.dataset=fashion_mnist",
         )
-    return lab_verify.of_plans(Lab(context.obj).models(model, assignments))
+    return lab_verify.of_plans(opened(context).models(model, assignments))
 
 
 def _introduction(subject: ModelToVerify) -> str:
@@ -133,12 +131,12 @@ def _introduction(subject: ModelToVerify) -> str:
     if subject.own:
         return f"{plan.name}: on {plan.data.dataset}, {plan.image_size}×{plan.image_size} pixels"
     known = plan.objective.name == "classification"
-    instead = "" if known else f"; {plan.objective.name} aside, its network as a classifier"
+    instead = "" if known else f"; checked as a classifier, without {plan.objective.name}"
     return f"{plan.name}: {plan.model.architecture}, {plan.scheme.name}, {plan.backward}, on {plan.data.dataset}{instead}"
 
 
 def _show(row: Row) -> None:
-    """One line as soon as it is known, and what to do below it; tab-separated in a pipe."""
+    """Print one check as soon as it is known, with its advice below; tab-separated in a pipe."""
     cells = {column: one_line(str(row[column])) for column in COLUMNS}
     if not sys.stdout.isatty():
         typer.echo("\t".join(cells.values()))
@@ -159,12 +157,12 @@ def _show(row: Row) -> None:
 
 
 def _conclude(models: int, rows: Sequence[Row], seconds: float) -> None:
-    """How it went, on stderr, and the exit code."""
+    """Print how many checks passed and failed on stderr. Raises typer.Exit if one failed."""
     count = {word: sum(row["result"] == word for row in rows) for word in MARKS}
     parts = [f"{count['passed']} passed", f"{count['failed']} failed"]
-    parts += [f"{count['note']} to be aware of"] if count["note"] else []
-    parts += [f"{count['skipped']} did not apply"] if count["skipped"] else []
-    some = "1 model" if models == 1 else f"{models} models"
+    parts += [f"{count['note']} with a note"] if count["note"] else []
+    parts += [f"{count['skipped']} not applicable"] if count["skipped"] else []
+    some = plural(models, "model")
     output.say(f"{some}: {', '.join(parts)}; {seconds:.1f} s")
     if count["failed"]:
         raise typer.Exit(1)

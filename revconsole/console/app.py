@@ -1,114 +1,175 @@
-"""Console: the application object. It knows the screens, the reader and how to leave; workflows live in screens."""
+"""Console: the Textual application. It knows the screens, the reader and how to quit; the workflows are in the screens.
+
+The first paint needs Textual alone. The lab, which brings pydantic and the records, is imported in a thread after it.
+"""
+
+from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events, work
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette, Provider
 from textual.screen import ModalScreen, Screen
+from textual.theme import Theme
 from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
-from revconsole.console import escape, palette, terminal
+from revconsole.console import palette, terminal
 from revconsole.console.keyboard import Keyboard, Typed
+from revconsole.console.legible import LegibleApp
 from revconsole.console.messages import Launched, Looked, Said
 from revconsole.console.one_shot import never_skipped
-from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Answer, Ask
-from revconsole.console.screens.runs import RunsScreen
+from revconsole.console.screens.opening import OpeningScreen
 from revconsole.console.screens.too_small import TooSmall, too_small
-from revconsole.console.snapshot import Live
+from revconsole.console.themes import THEMES
+from revconsole.console.view_state import ViewState
 from revconsole.errors import RevconsoleError
 from revconsole.lab.format import fitted
-from revconsole.lab.lab import Lab
+from revconsole.records.config import places
+from revconsole.records.config.config import Config, read_config
 from revconsole.records.printable import printable
 
+if TYPE_CHECKING:
+    from revconsole.console.reader import Reader
+    from revconsole.lab.lab import Lab
+
 WAYS = (
-    Answer(answer="on", key="b", label="Run on in the background"),
+    Answer(answer="on", key="b", label="Continue in the background"),
     Answer(answer="stop", key="y", label="Stop after this step"),
     Answer(answer="now", key="x", label="Stop now, without a checkpoint"),
 )
 MOST_TOAST, TOAST_EDGES = 60, 4
-"""Columns of a toast, and those of them that are its edges, as Textual lays it out."""
+"""Widest toast in columns, and the columns that its edges take in Textual's layout."""
+DEMO = "DEMO of recorded runs"
 AWAITED = {"check", "launch", "steer", CommandPalette._GATHER_COMMANDS_GROUP}  # noqa: SLF001  it has no other name
-"""Groups of workers whose answer says what the next key means."""
+"""Groups of workers whose result decides what the next key means."""
 PATIENCE_SECONDS = 600.0
-"""How long a departure without a terminal waits for the step under way."""
+"""Seconds that quitting without a terminal waits for the current training step."""
 
 
-class Console(App[int]):
-    """Runs as they train: list, follow, compare, launch. `opened` are runs to show over each other at once."""
+class Console(LegibleApp):
+    """The console: list, follow, compare and launch runs.
+
+    lab: or the folder of its store; then the lab is made after the first paint. opened: ids of runs to show at the start,
+    several as a comparison. config: by default that of this process. demo: whether the runs are recorded ones, of which
+    nothing is remembered; `banner` says so on every screen. `views` is what is remembered of the store. `failure` is why
+    the store could not be opened.
+    """
 
     TITLE = "revconsole"
     CSS_PATH = "console.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012  as Textual declares it
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {
-        *App.COMMANDS, palette.Actions, palette.Runs,
+        *LegibleApp.COMMANDS, palette.Actions, palette.Runs, palette.Metrics,
     }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "help", "Help", key_display="?", id="app.help"),
+        Binding("question_mark,f1", "help", "Help", id="app.help"),
+        Binding("S", "system", "System", show=False, id="app.system"),
+        Binding("semicolon,f3", "jump", "Jump", key_display=";", show=False, id="app.jump"),
         Binding("q", "quit", "Quit", id="app.quit"),
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit-always"),
         Binding(
-            "ctrl+p",
-            "command_palette",
-            "Find any action or run by its name",
-            show=False,
-            priority=True,
-            id="app.palette",
+            "ctrl+p", "command_palette", "Find", key_display="^p", priority=True, id="app.palette"
         ),
         Binding("ctrl+z", "suspend", "Suspend", show=False, id="app.suspend"),
     ]
 
-    def __init__(self, lab: Lab, opened: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        lab: Lab | Path,
+        opened: Sequence[str] = (),
+        *,
+        config: Config | None = None,
+        demo: bool = False,
+    ) -> None:
         super().__init__()
-        self.lab, self._opened = lab, tuple(opened)
-        self.reader = Reader(lab, lambda snapshot: self.post_message(Looked(snapshot)))
+        self._lab, self._opened = lab, tuple(opened)
+        self.config = read_config() if config is None else config
+        self.banner = DEMO if demo else ""
+        root = lab if isinstance(lab, Path) else lab.store.root
+        self.views = ViewState(None if demo else places.view_file(root))
+        self.baseline = ""
+        """Id of the run that others are compared with; empty without one."""
         self.keyboard = Keyboard(self, self._settled)
+        self.failure: Exception | None = None
+        self._early: list[events.Event] | None = [] if isinstance(lab, Path) else None
+        """Keys that arrive before the runs screen is there; None once it is."""
         self._leaving = self._departing = False
+        self._choose_theme()
         if terminal.still_life(os.environ):
             self.animation_level = "none"
 
+    @cached_property
+    def lab(self) -> Lab:
+        """The lab of the store. Raises RevconsoleError."""
+        if not isinstance(self._lab, Path):
+            return self._lab
+        from revconsole.lab.lab import Lab  # pydantic and the records: after the first paint
+
+        return Lab(self._lab, readonly=self.config["readonly"])
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Reads the store for the screens."""
+        from revconsole.console.reader import Reader  # as above
+
+        return Reader(
+            self.lab, lambda seen: self.post_message(Looked(seen)), self.config["refresh_seconds"]
+        )
+
     def get_default_screen(self) -> Screen[None]:
-        """The runs."""
-        return RunsScreen(self.reader)
+        """The runs screen, or what stands in its place until the lab is there."""
+        if isinstance(self._lab, Path):
+            return OpeningScreen(self._lab)
+        return self._runs_screen()
 
     def set_timer(self, *arguments: Any, **options: Any) -> Timer:
-        """Set a timer as Textual does; Textual also resizes by such a timer."""
+        """Set a timer that fires even if its moment was missed; Textual's resizing depends on one."""
         return never_skipped(super().set_timer(*arguments, **options))
 
     async def on_event(self, event: events.Event) -> None:
-        """Handle an event as Textual does, but one key after another."""
+        """Handle an event as Textual does, but keys one after another."""
         typed = isinstance(event, events.Key | events.Paste) and not event.is_forwarded
-        if not (typed and self.keyboard.keeps(cast("Typed", event))):
+        if typed and self._early is not None:
+            self._early.append(event)
+        elif not (typed and self.keyboard.keeps(cast("Typed", event))):
             await super().on_event(event)
 
     def on_mount(self) -> None:
-        """Open what was asked for."""
-        if self._opened:
+        """Open the runs given at the start."""
+        self.theme_changed_signal.subscribe(self, self._remember_theme)
+        if self._early is None and self._opened:
             self._open(self._opened)
 
     def on_ready(self) -> None:
-        """Paint first, then read: this comes once, after the first layout, whichever screen is in front."""
+        """Load the lab and start the reader after the first layout, so that the first paint does not wait for them."""
         terminal.on_signals(self.leave)
-        self.run_worker(
-            self.reader.run, thread=True, exclusive=True, exit_on_error=False, group="reader"
-        )
+        from revconsole.console import app_log  # what it needs loads after the first paint
+
+        app_log.begin(places.console_log())
+        if self._early is None:
+            self._begin_reading()
+        else:
+            self._load()
 
     def on_unmount(self) -> None:
-        """Let the reader's thread end."""
-        self.reader.end()
+        """End the reader's thread and the log."""
+        from revconsole.console import app_log  # loaded by now
+
+        if "reader" in self.__dict__:
+            self.reader.end()
+        app_log.end()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Cover the screens while there is no room for them."""
+        """Cover the screens while the terminal is too small for them."""
         small = too_small(*event.size)
         if small and not isinstance(self.screen, TooSmall):
             self.push_screen(TooSmall())
@@ -116,7 +177,9 @@ class Console(App[int]):
             self.pop_screen()
 
     def on_looked(self, event: Looked) -> None:
-        """Hand news to the screen in front, and to the one that shows behind a dialog, while they have widgets."""
+        """Pass the snapshot to the screen in front, and to the screen behind a dialog, while they have widgets."""
+        from revconsole.console.snapshot import Live  # loaded by now
+
         for screen in reversed(self.screen_stack):
             if screen.children and isinstance(screen, Live):
                 screen.show_snapshot(event.snapshot)
@@ -124,24 +187,40 @@ class Console(App[int]):
                 return
 
     def on_said(self, event: Said) -> None:
-        """Show one sentence."""
+        """Show the sentence as a toast; an error is noted too."""
+        if event.severity == "error":
+            self._note(event.text)
         room = min(MOST_TOAST, self.size.width // 2) - TOAST_EDGES
         self.notify(fitted(printable(event.text), room), severity=event.severity, markup=False)
 
     def on_launched(self, event: Launched) -> None:
-        """Show what was launched, in place of the form."""
+        """Replace the launch form by the screen of the launched runs."""
         self.pop_screen()
         self._open(event.run_ids)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """A fault in a thread is a bug, but no reason to end the trainings of this process."""
+        """Show an error in a worker thread as a toast instead of ending the process, which would end its trainings."""
         if event.state is WorkerState.ERROR:
             fault = f"{type(event.worker.error).__name__}: {event.worker.error}"
+            self._note(f"worker {event.worker.group}", event.worker.error)
             self.post_message(Said(f"internal error in {event.worker.group}: {fault}", "error"))
 
     def action_open_run(self, run_id: str) -> None:
         """Open one run."""
         self._open((run_id,))
+
+    def action_system(self) -> None:
+        """Show the machine: processors, memory, cards, and what uses them."""
+        from revconsole.console.screens.system import SystemScreen  # only when asked for
+
+        if not isinstance(self.screen, SystemScreen | ModalScreen):
+            self.push_screen(SystemScreen(self.reader))
+
+    def action_jump(self) -> None:
+        """Label every pane with a letter, which goes there."""
+        from revconsole.console.screens.jump import offer_places  # only when asked for
+
+        offer_places(self)
 
     def action_help(self) -> None:
         """List every key, those of the screen in front first."""
@@ -164,24 +243,26 @@ class Console(App[int]):
         self.push_screen(Ask(f"{runs} in this console", detail, WAYS), self._quit_asked)
 
     def action_suspend(self) -> None:
-        """Go to the background of the shell, unless a training would stand still."""
+        """Suspend the console (Ctrl-Z), unless a training of this process would be suspended too."""
         if self.lab.busy():
-            self.post_message(Said("a run trains in this console and would stand still", "warning"))
+            self.post_message(
+                Said("a run trains in this console and would be suspended too", "warning")
+            )
         else:
             self.action_suspend_process()
 
     def deliver_screenshot(
         self, filename: str | None = None, path: str | None = None, time_format: str | None = None
     ) -> None:
-        """Save the screen as a picture, in the working folder or wherever it can be, and say where."""
+        """Save a picture of the screen in the working folder or another writable one, and show its path."""
         name = filename or time.strftime(time_format or "revconsole-%Y-%m-%d-%H%M%S.svg")
         folders = [Path(path)] if path else [Path.cwd(), Path.home(), Path(tempfile.gettempdir())]
         folder, reason = terminal.kept(lambda f: self.save_screenshot(name, str(f)), folders)
-        said = f"saved {folder / name}" if folder else f"no screenshot: {reason}"
-        self.post_message(Said(said, "information" if folder else "error"))
+        outcome = f"saved {folder / name}" if folder else f"no screenshot: {reason}"
+        self.post_message(Said(outcome, "information" if folder else "error"))
 
     def leave(self, code: int) -> None:
-        """Go without asking: the terminal is lost, or somebody sent a signal."""
+        """Quit without asking, because the terminal is lost or a signal asks for it."""
         if self._departing:
             return
         self._departing = True
@@ -189,16 +270,97 @@ class Console(App[int]):
         terminal.depart(code, secure)
         self.exit(code)
 
+    def _note(self, text: str, error: BaseException | None = None) -> None:
+        """Note in the log what went wrong."""
+        from revconsole.console import app_log  # loaded by now, or nothing is noted
+
+        app_log.note(text, error)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End the app as Textual does; the log has the traceback."""
+        self._note("the console ended", error)
+        super()._handle_exception(error)
+
+    @work(thread=True, exit_on_error=False, group="load")
+    def _load(self) -> None:
+        """Import what the runs screen needs, then show it; if the store cannot be opened, leave."""
+        try:
+            self._runs_screen()
+        except Exception as error:  # noqa: BLE001  raised again when the terminal is given back
+            self.failure = error
+            self.call_later(self.exit, 1)
+        else:
+            self.call_later(self._cover_opening)
+
+    def _runs_screen(self) -> Screen[None]:
+        from revconsole.console.screens.runs import RunsScreen  # as the lab
+
+        return RunsScreen(self.reader)
+
+    async def _cover_opening(self) -> None:
+        """Show the runs screen above the first one, then handle the keys that came before it."""
+        covered = isinstance(self.screen, TooSmall)
+        if covered:
+            await self.pop_screen()
+        await self.push_screen(self._runs_screen())
+        if covered:
+            await self.push_screen(TooSmall())
+        if self._opened:
+            self._open(self._opened)
+        early, self._early = self._early or [], None
+        for event in early:
+            self.post_message(event)
+        self._begin_reading()
+
+    def _begin_reading(self) -> None:
+        self._settle_config()
+        self.run_worker(
+            self.reader.run, thread=True, exclusive=True, exit_on_error=False, group="reader"
+        )
+
+    def _choose_theme(self) -> None:
+        """Use the theme remembered for this store, unless the configured one has changed since it was chosen."""
+        any(map(self.register_theme, THEMES))
+        configured = self.config["theme"]
+        kept = self.views.get("console", {"theme": "", "instead_of": ""})
+        wanted = kept["theme"] if kept["instead_of"] == configured else configured
+        if wanted in self.available_themes:
+            self.set_reactive(LegibleApp.theme, wanted)  # or the first layout is done twice
+            self.stylesheet.set_variables(self.get_css_variables())
+
+    def _remember_theme(self, theme: Theme) -> None:
+        configured = self.config["theme"]
+        kept = self.views.get("console", {"theme": ""})["theme"]
+        if kept or theme.name != configured:
+            self.views.set("console", {"theme": theme.name, "instead_of": configured})
+
+    def _settle_config(self) -> None:
+        """Use the configured keys, and say what of the configuration and the remembered views is not used."""
+        wrong = list(self.config.problems)
+        if self.config.keymap:
+            from revconsole.console.keymap import usable  # only if keys are configured
+            from revconsole.console.screens.help import bindings_by_screen
+
+            keys, clashes = usable(self.config.keymap, bindings_by_screen(Console))
+            self.set_keymap(keys)
+            wrong += clashes
+        if wrong:
+            more = f" (and {len(wrong) - 1} more)" if wrong[1:] else ""
+            text = f"configuration: {wrong[0]}{more}; the default is used; `revconsole config validate` lists all"
+            self.post_message(Said(text, "warning"))
+        if self.views.notice:
+            self.post_message(Said(self.views.notice, "warning"))
+
     def _settled(self) -> bool:
-        """Whether what earlier keys asked of threads has been answered."""
-        asked = any(w.group in AWAITED and not w.is_finished for w in self.workers)
-        return self.reader.settled and not asked and not getattr(self.screen, "pending", False)
+        """Whether all work that earlier keys started in threads is done."""
+        working = any(w.group in AWAITED and not w.is_finished for w in self.workers)
+        return self.reader.settled and not working and not getattr(self.screen, "pending", False)
 
     def _quit_asked(self, answer: str | None) -> None:
         if answer:
             self._leaving = True
             self.post_message(
-                Said("waiting for the step to end; q again leaves at once", "warning")
+                Said("waiting for the current step; q again quits at once", "warning")
             )
             self._secure_and_exit(answer)
 
@@ -227,7 +389,7 @@ class Console(App[int]):
         self.lab.wait(PATIENCE_SECONDS)
 
     def _open(self, run_ids: Sequence[str]) -> None:
-        """One run as such, several over each other."""
+        """Open one run in its own screen, several as a comparison."""
         if len(run_ids) == 1:
             from revconsole.console.screens.run import RunScreen  # plots load when first shown
 
@@ -236,36 +398,3 @@ class Console(App[int]):
             from revconsole.console.screens.comparison import ComparisonScreen  # as above
 
             self.push_screen(ComparisonScreen(self.reader, run_ids))
-
-
-def run_console(lab: Lab, opened: Sequence[str] = ()) -> int:
-    """Open the console until the user leaves; returns the exit code."""
-    terminal.own_size(os.environ)
-    escape.escape_is_a_key()
-    console = Console(lab, opened)
-    stop_watching = terminal.watch(console.leave)
-    code = console.run()
-    stop_watching()
-    if code:
-        lab.wait(PATIENCE_SECONDS)
-    with suppress(OSError):  # there may be no terminal any more
-        print(_what_goes_on(lab), end="", file=sys.stderr)  # noqa: T201  after the screen is gone
-    if lab.busy():
-        lab.end_all_now("quit the console without waiting")
-    code = code or console.return_code or 0
-    if "torch" in sys.modules:
-        terminal.vanish(code)
-    return code
-
-
-def _what_goes_on(lab: Lab) -> str:
-    """A line on the runs of other processes; empty if there are none."""
-    if lab.hand_over_problem():
-        return f"{printable(lab.hand_over_problem())}\n"
-    try:
-        going = [run for run in lab.store.list() if not run.ended and run.id not in lab.busy()]
-    except RevconsoleError:
-        return ""
-    if len(going) == 1:
-        return f"1 run goes on: `revconsole watch {going[0].id}` follows it\n"
-    return f"{len(going)} runs go on: `revconsole ls` lists them\n" if going else ""

@@ -4,6 +4,6 @@ from collections.abc import Mapping
 
 
 def themed(variables: Mapping[str, str], name: str) -> str:
-    """A variable of the theme as a rich style; empty for what rich has no word for."""
+    """A colour variable of the theme as a rich style; empty if rich cannot express it."""
     value = variables.get(name, "")
     return value.removeprefix("ansi_") if value.startswith(("#", "ansi_")) else ""

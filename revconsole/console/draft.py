@@ -1,23 +1,23 @@
-"""Draft: what the launch form knows: what was typed, what it would launch, and whether that is judged yet. No widgets."""
+"""Draft: the state of the launch form: what was typed, the runs it would launch, and whether they are checked. No widgets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from revconsole.console import counting, form
-from revconsole.console.form import AS_PROFILE, PROFILE, FormField
+from revconsole.console import form, several
+from revconsole.console.form import AS_PROFILE, PROFILE, TIMM, FormField
 from revconsole.console.origin import Judged
-from revconsole.errors import RevconsoleError
+from revconsole.console.remedies import remedy
+from revconsole.errors import DataUnavailable, RevconsoleError
 from revconsole.lab.format import UNKNOWN
 from revconsole.lab.planning import Planned
-from revconsole.records.settings.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownField:
-    """How a field stands in the form. off: why it does not apply; empty if it does.
+    """How the form shows a field. off: why the field does not apply; empty if it does.
 
-    text: what it shows; None leaves what was typed. options: of a menu, each with its word; None leaves them.
+    text: the text to show; None keeps what was typed. options: (label, value) of each choice of a menu; None keeps them.
     """
 
     hint: str
@@ -27,38 +27,60 @@ class ShownField:
 
 
 class Draft:
-    """One form. Every change makes it unjudged; a judgement of an older form is not heard.
+    """The state of one form. A change makes it unchecked; the result of a check of an older state is ignored.
 
-    planned: the runs it would launch; None while it is wrong or unjudged. command: what does the same in a shell;
-    empty if nothing does. problem: what is wrong, with the field's label. number: counts the changes.
+    planned: the runs it would launch; None while the form is wrong or unchecked. command: the equivalent shell command;
+    empty if there is none. toml: the profile that saving would write, if it was asked for; no_toml: why there is none.
+    remedies: the settings by key that each thing that is odd advises. unusual: keys of settings that the runs have
+    otherwise than by default. problem: what is wrong, with the field's label. number: counts the changes.
     """
 
     def __init__(self, profile: str) -> None:
         self.fields = form.asked()
         self.profile = profile
         self.planned: Planned | None = None
-        self.command = self.problem = ""
+        self.command = self.problem = self.toml = self.no_toml = ""
+        self.unusual: frozenset[str] = frozenset()
+        self.remedies: tuple[dict[str, str], ...] = ()
         self.number, self.judging = 0, True
         self._typed: dict[str, str] = {}
         self._kinds: dict[str, set[str]] = {}
+        self._known: Planned | None = None
+        """The last runs that the form made, of which values are shown while it is wrong."""
         self._unsaid: dict[str, str] = {}
-        self._counts: dict[str, int] = {}
         self._judged: Mapping[str, str] = {}
         self._awaited: Mapping[str, str] | None = None
 
     @property
     def pending(self) -> bool:
-        """Whether it is unknown which fields apply and whether the form can be launched."""
+        """Whether it is not yet known which fields apply and whether the form can be launched."""
         return self.judging and self.planned is None
 
-    def change(self, key: str, text: str) -> tuple[FormField, ...]:
-        """Take in what a field says now; returns the fields of which nobody knows what they say before it is judged.
+    def applies(self, field: FormField) -> bool:
+        """Whether at least one run has the setting, as far as it is known."""
+        return form.applies(field, self._kinds)
 
-        Another profile forgets what was typed. What decides the kind of a section decides at once which fields apply.
+    def has_row(self, field: FormField) -> bool:
+        """Whether the form has a row for it: as it applies, or to say why a usual setting does not."""
+        return self.applies(field) or (field.main and field.key != TIMM)
+
+    def typed(self, field: FormField) -> bool:
+        """Whether the value of a field is the user's own."""
+        return self._says(field)
+
+    def explained(self, key: str) -> str:
+        """The key, range, default and meaning of a field; empty for what is no setting."""
+        field = next((each for each in self.fields if each.key == key), None)
+        return "" if field is None else form.explained(field, self._kinds)
+
+    def change(self, key: str, text: str) -> tuple[FormField, ...]:
+        """Take over the text of a field; returns the fields whose value is unknown until the form is checked.
+
+        Another profile discards everything typed. A field that chooses the kind of a section decides at once which fields apply.
         """
         unknown: tuple[FormField, ...] = ()
         if key == PROFILE:
-            self.profile = text
+            self.profile, self._known = text, None
             self._typed.clear()
             self._unsaid.clear()
             unknown = self.fields
@@ -66,7 +88,8 @@ class Draft:
             self._typed[key] = text
             decided = next(field for field in self.fields if field.key == key)
             if decided.decides and text != AS_PROFILE:
-                self._kinds[decided.section] = {text}
+                self._known = None
+                self._kinds[decided.section] = set(several.apart(text))
                 same_section = [f for f in self.fields if f.section == decided.section]
                 unknown = tuple(field for field in same_section if field is not decided)
         self.number += 1
@@ -76,99 +99,99 @@ class Draft:
         return unknown
 
     def settings(self, other: str) -> dict[str, Any]:
-        """What was typed as settings. other: the free line. Raises ProfileError; see `form.settings`."""
+        """The typed settings by dotted key. other: text of the free line. Raises ProfileError; see `form.settings`."""
         return form.settings(self.fields, self._typed, self._kinds, other)
 
     def judge(self, result: Judged | RevconsoleError, *, final: bool) -> None:
-        """Take in what the form would launch, or what is wrong with it. final: whether nothing is still looked at."""
+        """Take over the result of a check: the runs, or the error. final: whether no model is still being checked."""
         self.judging, self.problem, self.command = not final, "", ""
+        self.toml = self.no_toml = ""
+        self.remedies = ()
         if isinstance(result, RevconsoleError):
             self.planned = None
             key, reason = self.wrong(result)
-            own = getattr(result, "key", PROFILE) == key
+            own = self._key_of(result) == key
             self.problem = f"{form.label(self.fields, key)}: {reason}" if own else reason
             return
-        self.planned, self._kinds = result.planned, form.kinds_of(result.planned)
-        self.command = result.command
+        self.planned = self._known = result.planned
+        self._kinds = form.kinds_of(result.planned)
+        self.unusual = form.unusual(self.fields, result.planned)
+        self.command, self.toml, self.no_toml = result.command, result.toml, result.no_toml
+        keys = {field.key for field in self.fields}
+        found = (remedy(note.text) for note in result.notes)
+        self.remedies = tuple(each for each in found if each and each.keys() <= keys)
 
     def refuse(self, problem: str) -> None:
-        """Take in that there is nothing to judge."""
+        """Mark the form as wrong, without a check."""
         self.judging, self.problem = False, problem
 
     def wrong(self, error: RevconsoleError) -> tuple[str, str]:
-        """The field that an error is shown beside, the free line for a key without a field, and what is shown."""
-        key, reason = getattr(error, "key", PROFILE), getattr(error, "reason", str(error))
-        return (key, reason) if form.label(self.fields, key) else (form.OTHER, f"{key}: {reason}")
+        """The key of the field that shows an error, and the text; the free line shows errors of keys without a row."""
+        key, reason = self._key_of(error), getattr(error, "reason", str(error))
+        rows = {PROFILE, form.OTHER, *(field.key for field in self.fields if self.has_row(field))}
+        return (key, reason) if key in rows else (form.OTHER, f"{key}: {reason}")
+
+    def _key_of(self, error: RevconsoleError) -> str:
+        """The key of the setting to correct; for data or a weights file that is missing, the setting that names it."""
+        if not isinstance(error, DataUnavailable):
+            return getattr(error, "key", PROFILE)
+        sentence = str(error)
+        named = (f.key for f in self.fields if f.section in {"model", "data"} and f.key in sentence)
+        return next(named, "data.dataset")
 
     def shown(self, field: FormField) -> ShownField:
-        """How a field stands. What was typed into one that does not apply is forgotten, and not launched."""
+        """How the form shows a field. The text of a field that does not apply is discarded."""
         hint = form.meaning(field, self._kinds, self.planned)
         if not form.applies(field, self._kinds):
             self._typed.pop(field.key, None)
             return ShownField(hint=hint, off=form.why_not(field, self._kinds))
-        if self.planned is None:
+        known = self.planned or self._known
+        if known is None:
             return ShownField(hint=hint)
-        said, varied = form.shown(self.planned, field.key), form.varied(self.planned, field.key)
-        if field.words and varied:
-            self._unsaid[field.key] = f"each: {said.strip('[]')}"
+        value, varied = form.shown(known, field.key), form.varied(known, field.key)
+        if field.words and varied and not self._says(field):
+            self._unsaid[field.key] = f"each: {value.strip('[]')}"
         elif self._unsaid.get(field.key) == UNKNOWN:
             del self._unsaid[field.key]
         return ShownField(
             hint=hint,
             options=self.options(field) if field.words else None,
-            text=None if self._says(field) else AS_PROFILE if field.words and varied else said,
+            text=None if self._says(field) else AS_PROFILE if field.words and varied else value,
         )
 
     def options(self, field: FormField) -> tuple[tuple[str, str], ...]:
-        """The options of a menu; before its words stands one that leaves the setting as the profile varies it, or as it is unknown."""
+        """The (label, value) choices of a menu. A first choice stands for a setting that varies in the profile or is not known yet."""
         unsaid = [(self._unsaid[field.key], AS_PROFILE)] if field.key in self._unsaid else []
         return (*unsaid, *((word, word) for word in field.words))
 
     def judged_as(self, texts: Mapping[str, str]) -> None:
-        """Remember what stood in the fields when they were judged."""
+        """Store the texts of the fields at the time of the check."""
         self._judged = texts
 
     def unheard(self, texts: Mapping[str, str]) -> list[str]:
-        """Keys of fields that say otherwise than when the form was judged: word of it is still on its way."""
+        """Keys of fields whose text differs from the checked one: their change events are still to come."""
         return [] if self.judging else [k for k in texts if texts[k] != self._judged.get(k)]
 
     def same_as_judged(self, texts: Mapping[str, str]) -> bool:
-        """Whether nothing was changed since."""
+        """Whether no text has changed since the check."""
         return texts == self._judged
 
     def launch_once_judged(self, texts: Mapping[str, str]) -> None:
-        """Remember that exactly this form is to be launched."""
+        """Launch the form with exactly these texts as soon as it is checked."""
         self._awaited = texts
 
     def forget_unless(self, texts: Mapping[str, str]) -> None:
-        """Forget what was to be launched if the fields say otherwise now."""
+        """Cancel the pending launch if the texts have changed."""
         if self._awaited != texts:
             self._awaited = None
 
     def take_awaited(self) -> bool:
-        """Whether the form was to be launched once judged, and is; it is asked once."""
+        """Whether a pending launch can start now; clears it if so."""
         awaited = self._awaited is not None and not self.judging
         if awaited:
             self._awaited = None
         return awaited
 
-    def add_counts(self, counts: Mapping[str, int]) -> None:
-        """Take in the parameters of models, by their shapes."""
-        self._counts |= counts
-
-    @property
-    def counted(self) -> str:
-        """Parameters of the runs; empty while one is not counted."""
-        return counting.span(self.planned.plans, self._counts) if self.planned else ""
-
-    @property
-    def uncounted(self) -> dict[str, Plan]:
-        """Models of which nothing is counted yet, by their shapes, as many as are counted of a form."""
-        plans = self.planned.plans if self.planned else ()
-        shapes = {counting.shape(plan): plan for plan in plans}
-        new = [(shape, plan) for shape, plan in shapes.items() if shape not in self._counts]
-        return dict(new[: counting.MOST_COUNTED])
-
     def _says(self, field: FormField) -> bool:
-        """Whether something was typed that the profile does not say."""
+        """Whether the text of a field differs from the profile's value."""
         return self._typed.get(field.key, AS_PROFILE) != AS_PROFILE

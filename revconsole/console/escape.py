@@ -1,8 +1,7 @@
-"""Escape: the key that a terminal sends as the beginning of every other special key.
+"""Escape: terminals send Escape as the first byte of every other special key.
 
-Escape and a letter that arrive at once are the bytes of Alt and that letter. Textual waits for more, or drops the
-Escape (before `/`, enter, ctrl+l), or takes both for a word motion. Here they are one event that says what it is made
-of, and `keyboard.py` takes it apart.
+Textual waits for more bytes, drops the Escape (before `/`, Enter, Ctrl-L), or takes both for a word motion. Here Escape
+and a letter that arrive together become one event, which `keyboard.py` separates.
 """
 
 from collections.abc import Iterable
@@ -12,11 +11,11 @@ from textual._xterm_parser import XTermParser
 
 ESCAPE, DELETE = "\x1b", "\x7f"
 INTRODUCERS = frozenset("[OP]_^XN" + ESCAPE + DELETE)
-"""What makes a longer sequence of it, as terminals send and answer; and Alt and backspace, which a line of text knows."""
+"""Characters after Escape that begin a longer sequence, as terminals send and answer; and Alt-Backspace, which a text field uses."""
 
 
 class Behind(events.Key):
-    """Escape and the key behind it."""
+    """Escape together with the key that follows it."""
 
     def __init__(self, behind: events.Key) -> None:
         self.behind = behind
@@ -24,7 +23,7 @@ class Behind(events.Key):
 
 
 class Parser(XTermParser):
-    """Textual's parser, which also knows an Escape before a key."""
+    """Textual's parser of terminal input, extended by Escape followed by a key."""
 
     def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
         if len(sequence) == 2 and sequence[0] == ESCAPE and sequence[1] not in INTRODUCERS:
@@ -33,7 +32,7 @@ class Parser(XTermParser):
 
 
 def escape_is_a_key() -> None:
-    """Read the terminal with this parser from now on; Textual's driver has no other way to be told."""
+    """Replace the parser of Textual's driver by this one; the driver has no setting for it."""
     from textual.drivers import linux_driver
 
     vars(linux_driver)["XTermParser"] = Parser

@@ -1,4 +1,4 @@
-"""Facts: what a run screen says in words: one status line, and pairs of name and value."""
+"""Facts: the text of a run screen: the status line, and pairs of name and value."""
 
 import time
 
@@ -6,9 +6,8 @@ from rich.text import Text
 
 from revconsole.console import states
 from revconsole.console.colours import themed
+from revconsole.lab import foretold, reconstruction, utilisation
 from revconsole.lab import format as shown
-from revconsole.lab import reconstruction
-from revconsole.records.logs.events import Scalar
 from revconsole.records.logs.times import FORECAST
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Run, Series
@@ -17,19 +16,19 @@ from revconsole.records.settings.plan import Plan
 
 HIDDEN = frozenset({
     "steps", "steps_per_epoch", "parameters", "device", "fingerprint", "error_growth", "rebuilt_blocks",
-    "multiply_adds_per_image", "multiply_adds_note",
-    *FORECAST,
+    "multiply_adds_per_image", "multiply_adds_note", "device_bytes",
+    *FORECAST, *foretold.FACTS, *utilisation.FACTS,
 })  # fmt: skip
-"""Facts that have a line of their own."""
+"""Facts that are shown in a line of their own."""
 
 
 def status(run: Run, variables: dict[str, str]) -> Text:
-    """State, progress, speed and accuracy on one line, then why if something went wrong."""
+    """State, progress, speed and accuracy on one line; a second line gives the reason of an early end, or the alarm."""
     s = run.summary
     text = states.shown(s.state, variables, alarm=s.alarm)
     steps = f"{s.step:,}/{s.steps:,}" if s.steps else f"{s.step:,}"
     parts = [
-        f"epoch {s.epoch}/{s.plan.epochs}",
+        f"epoch {s.epoch}/{s.plan.epochs}" if s.plan_known else "",
         f"step {steps}" if not s.ended else "",
         f"ETA {shown.eta(shown.clock(s.eta_seconds), s.plan.train.patience)}"
         if s.eta_seconds is not None
@@ -51,8 +50,10 @@ def status(run: Run, variables: dict[str, str]) -> Text:
 
 
 def pairs(run: Run) -> list[tuple[str, str]]:
-    """What was asked for, what it runs on, and what was measured once."""
+    """The settings, the device and what was measured once, as pairs of name and value."""
     s, plan = run.summary, run.plan
+    if not s.plan_known:
+        return [("settings", shown.UNKNOWN)]
     return [
         *_model(run),
         ("data", f"{plan.data.dataset}, {plan.image_size} px"),
@@ -64,18 +65,20 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         ("fingerprint", (s.fingerprint or shown.UNKNOWN)[:12]),
         ("kept for backward", shown.memory(s.kept_for_backward_bytes)),
         ("peak memory", _peak(run)),
-        *((name, text) for name, text in _reconstruction(run) if text),
+        *reconstruction.known(run),
         ("best epoch", shown.count(s.best_epoch)),
         *([("operations", words)] if (words := _operations(run)) else []),
+        *utilisation.pairs(run),
         ("time", f"{shown.duration(s.seconds)}, attempt {s.attempt}"),
         ("begun", time.strftime("%Y-%m-%d %H:%M", time.localtime(s.created))),
         *([("damaged lines", str(s.damaged_lines))] if s.damaged_lines else []),
-        *((name.replace("_", " "), _scalar(v)) for name, v in run.facts.items() if name not in HIDDEN),
+        *foretold.pairs(s),
+        *((name.replace("_", " "), shown.fact(v)) for name, v in run.facts.items() if name not in HIDDEN),
     ]  # fmt: skip
 
 
 def _operations(run: Run) -> str:
-    """Multiply-adds of one image, or why they are not known; empty for runs from before they were counted."""
+    """Multiply-adds of one image, or why they are unknown; empty for runs older than this fact."""
     counted = run.summary.multiply_adds_per_image
     note = one_line(str(run.facts.get("multiply_adds_note") or ""), 200)
     if counted is None:
@@ -84,7 +87,7 @@ def _operations(run: Run) -> str:
 
 
 def _training(plan: Plan) -> list[tuple[str, str]]:
-    """How weights move; nothing of it is true of a machine that is fitted."""
+    """The settings of the training; for a support vector machine C and gamma."""
     model = plan.model
     if model.architecture == "svm":
         return [("C, gamma", f"{model.C:g}, {model.gamma}")]
@@ -94,13 +97,6 @@ def _training(plan: Plan) -> list[tuple[str, str]]:
         ("schedule", plan.schedule.name),
         ("objective", plan.objective.name),
         ("precision", plan.train.precision),
-    ]
-
-
-def _reconstruction(run: Run) -> list[tuple[str, str]]:
-    return [
-        ("reconstruction", reconstruction.expected(run)),
-        ("measured error", reconstruction.measured(run)),
     ]
 
 
@@ -143,7 +139,3 @@ def _best(run: Run) -> str:
 
 def _speed(series: Series | None) -> str:
     return f"{series.last:,.0f} img/s" if series is not None and series.last else ""
-
-
-def _scalar(value: Scalar) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

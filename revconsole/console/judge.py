@@ -1,4 +1,4 @@
-"""Judge: what would keep the runs of a form from training, found out in a thread and, where it takes torch, a process."""
+"""Judge: checks whether the runs of a form can be trained, in a thread and, where torch is needed, in a process."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,7 +14,7 @@ from revconsole.records.settings.plan import Plan
 
 
 class Judge:
-    """Judges whether the runs of one form can be trained, until `end`."""
+    """Checks whether the runs of one form can be trained, until `end`."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab, self._examiner = lab, Examiner()
@@ -22,18 +22,18 @@ class Judge:
     def sifted(
         self, judged: Judged, *, wanted: Callable[[], bool], slow: Callable[[], object]
     ) -> Judged:
-        """The runs of a form that can be trained, with a sentence about the others; no code of the user's is run.
+        """The runs of a form that can be trained, and a sentence about the others; runs no code of the user's own.
 
-        wanted: whether anybody still asks. slow: called before the first model that has to be looked at.
-        Raises RevconsoleError where none can be trained.
+        wanted: whether the result is still needed. slow: called before the first model that has to be built.
+        Raises RevconsoleError if none can be trained.
         """
-        told: list[object] = []
+        calls: list[object] = []
 
         def ask(plan: Plan, store: RunStore, *, own_code: bool) -> None:
             if not wanted():
                 return
-            if not told:
-                told.append(slow())
+            if not calls:
+                calls.append(slow())
             self._examiner(plan, store, own_code=own_code)
 
         planned = judged.planned
@@ -41,7 +41,7 @@ class Judge:
         return judged.with_runs(*_fit(planned, verdicts))
 
     def sifted_own(self, planned: Planned) -> tuple[Planned, str]:
-        """The runs about to be launched that can be trained; models of the user's own code are built to find out."""
+        """The runs of a launch that can be trained; models of the user's own code are built to check."""
         if not any(isinstance(plan.model, Python) for plan in planned.plans):
             return planned, ""
         verdicts = self._lab.judge(
@@ -49,22 +49,19 @@ class Judge:
         )
         return _fit(planned, verdicts)
 
-    def sifted_runs(self, left: Sequence[Standing], where: str) -> tuple[list[Standing], str]:
-        """The runs left of a study that can be trained, before they are launched; runs that have begun go on as they are.
-
-        where: the file of the study.
-        """
-        new = [each.plan for each in left if each.summary is None]
+    def sifted_runs(self, remaining: Sequence[Standing], where: str) -> tuple[list[Standing], str]:
+        """The remaining runs of a study that can be trained; begun ones are not checked. where: the file of the study."""
+        new = [each.plan for each in remaining if each.summary is None]
         verdicts = self._lab.judge(
             new, set_in=lambda _: where, run_own_code=True, ask=self._examiner
         )
-        if len(new) == len(left):
+        if len(new) == len(remaining):
             verdicts.refuse_if_none()
-        fit = [each for each in left if each.summary or not verdicts.why_not(each.plan)]
+        fit = [each for each in remaining if each.summary or not verdicts.why_not(each.plan)]
         return fit, "; ".join(verdicts.sentences)
 
     def end(self) -> None:
-        """Cancel whatever is still being found out."""
+        """Cancel checks in progress."""
         self._examiner.end()
 
 

@@ -1,11 +1,8 @@
-"""Keyboard: keys act one after another, however fast they come.
+"""Keyboard: keys act one after another, however fast they arrive.
 
-Textual decides where a key goes when it arrives. But what a key does takes several messages: it bubbles up, an action
-moves the focus, opens a menu or a screen, changes what the next key means. Over a slow line or on a busy machine many
-keys arrive at once, and those behind were sent to where the focus had been. So every key and paste is kept here until
-those before it have acted: until nothing on the screen in front has a message left to handle. A key that is more
-than text for the widget that already has the focus also waits for what was asked of threads, since what it means may
-depend on the answer. Without a key nothing runs; and whatever a handler waits for, no key waits for ever.
+Textual decides where a key goes when it arrives, but its effect takes several messages: an action moves the focus or opens
+a screen, and keys that arrived meanwhile would go to where the focus was. So every key and paste waits until the screen in
+front has no message left to handle, and a key that is not text also for work in threads. Every wait ends after a time limit.
 """
 
 import asyncio
@@ -24,39 +21,39 @@ from revconsole.console.escape import Behind
 
 Typed = events.Key | events.Paste
 PATIENCE_SECONDS = 30.0
-"""How long a key waits that came before anybody could see what the one before it did."""
+"""Longest wait of a key that was pressed before the effect of the key before it could be seen."""
 SEEN_SECONDS = 1.0
-"""How long one that came later waits for threads: somebody who reads that something is being read may go back."""
+"""Longest wait for threads of a key pressed later: a user who sees that something is loading may want to go back."""
 IMPATIENCE_SECONDS = 0.1
-"""How long the next ones wait after one has waited in vain."""
+"""Longest wait of a key after the wait of an earlier key has ended at its limit."""
 BY_WORD = {"b": "ctrl+left", "f": "ctrl+right"}
 LOOK_SECONDS, NEXT_TURN = 0.01, 0.0
 MANY_TURNS = 500
-"""Turns of the event loop after which somebody is taken to sleep, not to work."""
+"""Turns of the event loop after which a handler counts as sleeping, and is polled less often."""
 NEVER = math.inf
 
 
 class Keyboard:
-    """Keeps keys in order. settled: whether what was asked of threads has been answered."""
+    """Queue of keys. settled: whether the threads have finished what was asked of them."""
 
     def __init__(self, app: App[Any], settled: Callable[[], bool]) -> None:
         self._app, self._settled = app, settled
         self._kept: deque[tuple[float, Typed]] = deque()
-        """When they came, and they."""
+        """The keys that wait, each with the time it arrived."""
         self._released: Typed | None = None
         self._releasing: asyncio.Task[None] | None = None
         self._typing_into: Widget | None = None
         self._rested = NEVER
-        """When everybody had handled the key released last."""
+        """The time at which the key released last had been handled completely."""
         self._hopeful = True
 
     @property
     def idle(self) -> bool:
-        """Whether no key waits for its turn."""
+        """Whether no key waits."""
         return self._releasing is None
 
     def keeps(self, event: Typed) -> bool:
-        """Whether this key has to wait. It is posted again when it is its turn, and then it need not."""
+        """Whether the key has to wait. It is then posted again when its turn comes."""
         if event is self._released:
             self._released = None
             return False
@@ -81,7 +78,7 @@ class Keyboard:
             self._releasing = None
 
     async def _until_its_turn(self, came: float, event: Typed) -> None:
-        """Wait for the keys before; text behind text in one field need not, as both have the same way."""
+        """Wait for the keys before; text for the field that already receives text need not wait."""
         if self._typing_into is not None and self._text_for(event) is self._typing_into:
             return
         start = self._now()
@@ -101,11 +98,11 @@ class Keyboard:
         return asyncio.get_running_loop().time()
 
     def _on_its_way(self) -> bool:
-        """Whether the app has sent the released key to the widget it is for."""
+        """Whether the app has sent the released key to its widget."""
         return self._released is None
 
     async def _until(self, happened: Callable[[], bool], end: float) -> bool:
-        """Wait until something has been the case twice running; False if it was not by the time `end`."""
+        """Wait until the condition holds in two turns of the loop; False if it did not before the time `end`."""
         turns = calm = 0
         while calm < 2:
             if self._now() > end or not self._app.is_running:
@@ -116,11 +113,11 @@ class Keyboard:
         return True
 
     def _all_done(self) -> bool:
-        """Whether threads have answered, all that follows has been handled, and it has been laid out."""
+        """Whether threads are done, all resulting messages are handled, and the layout is up to date."""
         return self._settled() and self._at_rest() and not self._app.screen._layout_required  # noqa: SLF001
 
     def _at_rest(self) -> bool:
-        """Whether nobody on the screen in front has a message in hand or before them."""
+        """Whether no widget of the screen in front handles a message or has one queued."""
         if not self._app.screen_stack:
             return True
         screen = self._app.screen
@@ -129,7 +126,7 @@ class Keyboard:
         return at_rest(self._app) and all(map(at_rest, screen.walk_children(with_self=True)))
 
     def _text_for(self, event: Typed) -> Widget | None:
-        """The widget with the focus, if this is text for it and nothing else."""
+        """The focused widget, if the event is text for it and nothing else."""
         focused = self._app.focused if self._app.screen_stack else None
         if focused is None or isinstance(event, events.Paste):
             return focused
@@ -137,10 +134,7 @@ class Keyboard:
 
 
 def apart(event: Typed, focused: Widget | None) -> tuple[Typed, ...]:
-    """Escape and the key behind it, where both came as one: a terminal sends Alt and a key as these two.
-
-    Nothing here is bound to Alt, but for two keys that go by words in a line of text.
-    """
+    """Escape and the key behind it, where both came as one event, the bytes of Alt; only two keys for words are bound to Alt."""
     if not isinstance(event, Behind):
         return (event,)
     if isinstance(focused, Input) and event.behind.key in BY_WORD:
@@ -149,7 +143,7 @@ def apart(event: Typed, focused: Widget | None) -> tuple[Typed, ...]:
 
 
 def at_rest(pump: MessagePump) -> bool:
-    """Whether a part of the app waits for its next message, or is on its way out."""
+    """Whether a widget waits for its next message, or is being closed."""
     # Textual does not say whether a message is being handled; one who waits for the next one has handled it.
     if pump._closing or pump._closed:  # noqa: SLF001
         return True

@@ -1,32 +1,36 @@
-"""Messages: what crosses from worker threads to the interface, as immutable values."""
+"""Messages: immutable values from worker threads to the interface."""
 
-from collections.abc import Mapping
-from typing import Literal
+from __future__ import annotations  # types are not imported: the first paint waits for this module
+
+from typing import TYPE_CHECKING, Literal
 
 from textual.message import Message
 
-from revconsole.console.origin import Judged
-from revconsole.console.snapshot import Snapshot
 from revconsole.errors import RevconsoleError
-from revconsole.records.findings.samples import Samples
+
+if TYPE_CHECKING:
+    from revconsole.console.origin import Judged
+    from revconsole.console.prospect import Prospect
+    from revconsole.console.snapshot import Snapshot
+    from revconsole.records.findings.samples import Samples
 
 Severity = Literal["information", "warning", "error"]
 
 
 class Looked(Message):
-    """The reader saw something new. A newer one replaces one that still waits."""
+    """The reader has a new snapshot. It replaces an older message that is still queued."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         super().__init__()
 
     def can_replace(self, message: Message) -> bool:
-        """Whether this message makes a waiting one superfluous."""
+        """Whether this message makes the queued one superfluous."""
         return isinstance(message, Looked)
 
 
 class Said(Message):
-    """One sentence for the user."""
+    """A sentence for the user."""
 
     def __init__(self, text: str, severity: Severity = "information") -> None:
         self.text, self.severity = text, severity
@@ -34,23 +38,28 @@ class Said(Message):
 
 
 class Checked(Message):
-    """What the settings of the form would run, or what is wrong with them.
+    """The result of a check of the form: the runs, or the error.
 
-    final: whether that is all that is judged; else a model is still being looked at.
+    known: what is known of the runs. final: whether the check is complete; otherwise a model is still being checked.
     """
 
     def __init__(
-        self, number: int, result: Judged | RevconsoleError, *, final: bool = True
+        self,
+        number: int,
+        result: Judged | RevconsoleError,
+        known: Prospect | None = None,
+        *,
+        final: bool = True,
     ) -> None:
-        self.number, self.result, self.final = number, result, final
+        self.number, self.result, self.known, self.final = number, result, known, final
         super().__init__()
 
 
-class ModelCounted(Message):
-    """Parameters by the shape of the model, or why they could not be counted."""
+class Foretold(Message):
+    """What is known by now of the runs of a form."""
 
-    def __init__(self, number: int, counts: Mapping[str, int], problem: str = "") -> None:
-        self.number, self.counts, self.problem = number, counts, problem
+    def __init__(self, number: int, prospect: Prospect) -> None:
+        self.number, self.prospect = number, prospect
         super().__init__()
 
 
@@ -63,15 +72,15 @@ class Launched(Message):
 
 
 class SamplesRead(Message):
-    """Samples of the data were read, or why they could not be."""
+    """Samples of the data, or why they cannot be read."""
 
-    def __init__(self, number: int, *, found: Samples | None = None, problem: str = "") -> None:
-        self.number, self.found, self.problem = number, found, problem
+    def __init__(self, number: int, *, samples: Samples | None = None, problem: str = "") -> None:
+        self.number, self.samples, self.problem = number, samples, problem
         super().__init__()
 
 
 class Estimating(Message):
-    """An arm of a study is being measured; none any more if there is no name."""
+    """The arm of a study that is being measured; empty when the measurements have ended."""
 
     def __init__(self, arm: str) -> None:
         self.arm = arm

@@ -1,8 +1,8 @@
-"""Palette: ctrl+p lists every action of the screen in front, and every run."""
+"""Palette: Ctrl-P lists every action of the screen in front, and every run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from rich.text import Text
 from textual.command import DiscoveryHit, Hit, Hits, Provider
@@ -10,10 +10,27 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from revconsole.records.printable import one_line
 
 Command = tuple[str, str, Callable[[], Any]]
+"""What it does, a few words about it, and the call that does it. Names come from outside and are never markup."""
 
 
-class Actions(Provider):
-    """Every action with a key on the screen in front."""
+class Commands(Provider):
+    """Commands that are found by typing a part of their names."""
+
+    def _commands(self) -> Iterator[Command]:
+        """Every command that there is now."""
+        raise NotImplementedError
+
+    async def search(self, query: str) -> Hits:
+        """The commands that match the query."""
+        matcher = self.matcher(query)
+        for name, about, run in self._commands():
+            score = matcher.match(name)
+            if score > 0:
+                yield Hit(score, Text(name), run, text=name, help=about)
+
+
+class Actions(Commands):
+    """The actions of the screen in front that have a key."""
 
     def _commands(self) -> Iterator[Command]:
         seen = set()
@@ -25,28 +42,36 @@ class Actions(Provider):
                 yield binding.description, f"key {self.app.get_key_display(binding)}", run
 
     async def discover(self) -> Hits:
-        """All of them."""
+        """All actions, shown before anything is typed."""
         for name, key, run in self._commands():
             yield DiscoveryHit(Text(name), run, help=key)
 
-    async def search(self, query: str) -> Hits:
-        """The commands that match what is typed."""
-        matcher = self.matcher(query)
-        for name, key, run in self._commands():
-            score = matcher.match(name)
-            if score > 0:
-                yield Hit(score, Text(name), run, text=name, help=key)
 
+class Runs(Commands):
+    """Every run; choosing one opens it."""
 
-class Runs(Provider):
-    """Every run: choosing one opens it. Names are untrusted, so they are never markup."""
-
-    async def search(self, query: str) -> Hits:
-        """Runs whose name or id matches."""
-        matcher = self.matcher(query)
+    def _commands(self) -> Iterator[Command]:
         for run in getattr(self.app, "reader").latest.summaries:  # noqa: B009  the app's, untyped here
-            name = f"Open run {one_line(run.name)} {run.id}"
-            score = matcher.match(name)
-            if score > 0:
-                opened = partial(self.app.run_action, f"open_run('{run.id}')")
-                yield Hit(score, Text(name), opened, text=name, help=f"{run.state}")
+            opened = partial(self.app.run_action, f"open_run('{run.id}')")
+            yield f"Open run {one_line(run.name)} {run.id}", run.state, opened
+
+
+@runtime_checkable
+class Charted(Protocol):
+    """A screen with charts."""
+
+    def offered(self) -> Sequence[str]:
+        """Everything that a chart can show."""
+
+    def show_metric(self, metric: str) -> None:
+        """Let the focused chart show it."""
+
+
+class Metrics(Commands):
+    """Everything that the charts of the screen in front can show; choosing one draws it in the focused chart."""
+
+    def _commands(self) -> Iterator[Command]:
+        if isinstance(self.screen, Charted):
+            for metric in self.screen.offered():
+                name = f"Chart {one_line(metric.replace('_', ' '))}"
+                yield name, "in the focused chart", partial(self.screen.show_metric, metric)

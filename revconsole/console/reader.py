@@ -1,7 +1,7 @@
-"""Reader: the one thread that reads runs and draws up figures, so that the event loop never does.
+"""Reader: the one thread that reads runs and computes figures, so that the event loop does not.
 
-It looks once a second while anything trains (every other second otherwise, less often when looking is slow, at
-once when woken) and posts a snapshot only if it differs from the last one: an idle console writes nothing.
+It reads once a second (`refresh_seconds`) while a run trains, otherwise every other second, less often when reading is slow, and at once
+when woken. It posts a snapshot only if the snapshot differs from the last one, so an idle console writes nothing.
 """
 
 import threading
@@ -14,88 +14,126 @@ from revconsole.console.snapshot import Snapshot, WantedByScreen, WantedFigure
 from revconsole.errors import NoSuchRun, RevconsoleError
 from revconsole.lab.board import Board
 from revconsole.lab.curves.figures import Figure, figure
+from revconsole.lab.curves.subjects import subject
 from revconsole.lab.lab import Lab
-from revconsole.records.runs.run import Run
+from revconsole.lab.queue import QueueReader, explained
+from revconsole.lab.system import System, SystemReader
+from revconsole.records.runs.run import Run, Summary
 from revconsole.records.runs.strays import described
 from revconsole.records.runs.tail import Tail
 
 LIVE_SECONDS, IDLE_SECONDS = 1.0, 2.0
 LARGEST_SHARE = 0.2
-"""Of one core, spent on looking."""
+"""Largest share of one core's time that reading may take."""
+MOST_AGAIN = 10
+"""Most changes of figures in a row, as by a key that is held, after which the store is read all the same."""
 MOST_TAILS = 24
-"""Runs whose points stay in memory after their screen is gone."""
+"""Most runs whose points stay in memory after their screen is closed."""
 
 
 class Reader:
-    """Reads on behalf of whichever screen is in front. `latest` may be read from any thread."""
+    """Reads for the screen in front. `latest` may be read from any thread."""
 
-    def __init__(self, lab: Lab, post: Callable[[Snapshot], object]) -> None:
+    def __init__(
+        self, lab: Lab, post: Callable[[Snapshot], object], live_seconds: float = LIVE_SECONDS
+    ) -> None:
         self.lab, self.latest = lab, Snapshot()
+        self._live_seconds = live_seconds
         self._post, self._wanted = post, WantedByScreen()
-        self._board = Board(lab)
+        self._board, self._queues = Board(lab), QueueReader(lab.store)
+        self._system: SystemReader | None = None
         self._tails: dict[str, Tail] = {}
         self._drawn: dict[str, tuple[WantedFigure, tuple[Run, ...], Figure]] = {}
         self._woken, self._ended = threading.Event(), False
         self._asked, self._answered = 1, 0
+        self._must_read, self._again_in_row = True, 0
+        self._looked_for: WantedByScreen | None = None
+        self._read = self.latest
 
     def want(self, wanted: WantedByScreen) -> None:
-        """Look at these runs and figures from now on."""
+        """Read these runs and figures from now on."""
         if wanted != self._wanted:
             self._wanted = wanted
-            self.wake()
+            self._asked += 1
+            self._woken.set()
 
     def wake(self) -> None:
-        """Look now: something was asked of a run."""
+        """Read at once, because a run was asked for something."""
+        self._must_read = True
         self._asked += 1
         self._woken.set()
 
     @property
     def settled(self) -> bool:
-        """Whether the reader has looked since it was last asked to."""
+        """Whether the reader has read since it was last asked to."""
         return self._ended or self._answered == self._asked
 
     def end(self) -> None:
-        """Let `run` return."""
+        """Make `run` return."""
         self._ended = True
         self._woken.set()
 
     def run(self) -> None:
-        """Look until `end`, in a thread of its own."""
+        """Read until `end`; runs in its own thread."""
         while True:
             self._woken.clear()
             if self._ended:
                 return
-            before, asked = time.monotonic(), self._asked
+            before, request = time.monotonic(), self._asked
             snapshot = self.look()
             if snapshot != self.latest:
                 self.latest = snapshot
                 self._post(snapshot)
-            self._answered = asked
+            self._answered = request
             live = any(not s.ended for s in snapshot.summaries)
-            rest = LIVE_SECONDS if live else IDLE_SECONDS
+            rest = self._live_seconds if live else max(IDLE_SECONDS, self._live_seconds)
             self._woken.wait(max(rest, (time.monotonic() - before) / LARGEST_SHARE))
 
     def look(self) -> Snapshot:
-        """What is true now. A store that cannot be read leaves the last rows and says why."""
-        wanted = self._wanted
+        """The newest snapshot. If the store cannot be read, it holds the last rows and the reason."""
+        wanted, before = self._wanted, self._looked_for
+        self._looked_for = wanted
+        self._again_in_row += 1
+        sated = self._must_read or self._again_in_row > MOST_AGAIN
+        if not sated and _same_but_figures(wanted, before):
+            return self._again(wanted)
+        self._must_read, self._again_in_row = False, 0
         try:
-            summaries = self.lab.store.list()
-            runs = self._runs(wanted, {s.id for s in summaries})
+            listed = self.lab.store.list()
+            queues = self._queues.read(listed)
+            summaries = tuple(explained(run, queues) for run in listed)
+            runs = self._runs(wanted, summaries)
             strays = described(self.lab.store.strays())
         except RevconsoleError as error:
             return replace(self.latest, complete=True, problem=str(error))
         figures = {n: self._figure(n, p, runs) for n, p in wanted.pictures.items()}
-        return Snapshot(
+        self._read = Snapshot(
             complete=True,
             summaries=summaries,
             runs=runs,
             figures=figures,
             studies=self._board.entries(summaries) if wanted.studies else None,
             strays=strays,
+            queues=queues,
             study=self._board.study(wanted.study, summaries) if wanted.study else None,
+            system=self._read_system(summaries) if wanted.system else None,
         )
+        return self._read
 
-    def _runs(self, wanted: WantedByScreen, existing: set[str]) -> Mapping[str, Run]:
+    def _again(self, wanted: WantedByScreen) -> Snapshot:
+        """What was read last, with other figures of it: a zoom does not wait for the store."""
+        runs = self._read.runs
+        figures = {n: self._figure(n, p, runs) for n, p in wanted.pictures.items()}
+        self._read = replace(self._read, figures=figures)
+        return self._read
+
+    def _read_system(self, summaries: tuple[Summary, ...]) -> System:
+        """The machine; the first reading begins the session with the driver."""
+        self._system = self._system or SystemReader(self.lab.store)
+        return self._system.read(summaries)
+
+    def _runs(self, wanted: WantedByScreen, rows: tuple[Summary, ...]) -> Mapping[str, Run]:
+        existing, waiting = {s.id for s in rows}, {s.id: s for s in rows if s.state == "queued"}
         drawn = (run_id for picture in wanted.pictures.values() for run_id in picture.run_ids)
         ids = [i for i in dict.fromkeys((*wanted.run_ids, *drawn)) if i in existing]
         runs = {}
@@ -107,23 +145,32 @@ class Reader:
                     else self.lab.store.follow(run_id)
                 )
                 self._tails[run_id] = tail  # last in line to be forgotten
-                runs[run_id] = tail.run()
+                runs[run_id] = run = tail.run()
+                if run.summary.state == "queued" and run_id in waiting:
+                    row = replace(run.summary, reason=waiting[run_id].reason)
+                    runs[run_id] = replace(run, summary=row)
         for old in list(self._tails)[: -max(MOST_TAILS, len(ids))]:
             del self._tails[old]
         return runs
 
     def _figure(self, name: str, picture: WantedFigure, runs: Mapping[str, Run]) -> Figure:
-        """The figure of a picture; the one drawn before if nothing changed since."""
+        """The figure that a screen wants; the last one if nothing has changed."""
         shown = tuple(runs[run_id] for run_id in picture.run_ids if run_id in runs)
         before = self._drawn.get(name)
         if before is not None and before[:2] == (picture, shown):
             return before[2]
-        drawn = figure(
-            picture.subject,
-            shown,
-            width=picture.width,
-            horizontal=picture.horizontal,
-            smoothing=picture.smoothing,
-        )
+        drawn = figure(subject(picture.subject, shown), shown, picture.frame)
         self._drawn[name] = (picture, shown, drawn)
         return drawn
+
+
+def _same_but_figures(wanted: WantedByScreen, before: WantedByScreen | None) -> bool:
+    """Whether only the figures of the same runs are wanted otherwise than before."""
+    if before is None or wanted == before or not (wanted.pictures and before.pictures):
+        return False
+    same = replace(wanted, pictures=before.pictures) == before
+    return same and _drawn_runs(wanted) <= _drawn_runs(before) | set(before.run_ids)
+
+
+def _drawn_runs(wanted: WantedByScreen) -> set[str]:
+    return {run_id for picture in wanted.pictures.values() for run_id in picture.run_ids}

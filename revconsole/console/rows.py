@@ -1,121 +1,241 @@
-"""Rows: a run as cells of the runs table, and which columns fit a width."""
+"""Rows: the columns of the runs table that fit a width, and the cells of a run or a group."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from rich.text import Text
 
 from revconsole.console import states
 from revconsole.console.colours import themed
+from revconsole.console.run_list import ListedRow
 from revconsole.console.widgets.live_table import TableColumn
-from revconsole.lab import format as shown
+from revconsole.lab.curves.cells import usual_marker
+from revconsole.lab.format import UNKNOWN
+from revconsole.lab.format import cells as width_of
+from revconsole.lab.listing.fields import RunField, named
+from revconsole.lab.listing.sparks import sparkline
+from revconsole.lab.listing.texts import group_text, text
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Summary
 
 Variables = dict[str, str]
-LEAST_NAME, TELLING_NAME, MOST_NAME = 12, 24, 44
-"""Columns of a name: at least, where names are longer before other columns are shown, and at most."""
-MARK = "◆"
+SHORTEST_NAME, LEAST_NAME, TELLING_NAME, MOST_NAME = 8, 12, 24, 44
+"""Width of the name's column: the minimum where columns tell runs apart; the usual minimum; what it gets where only names do;
+the maximum."""
+MOST_SETTING = 14
+"""Widest column of a setting or of a chosen field that is text."""
+MARKER = usual_marker()
+CURVE, MOST_CURVE = 10, 24
+"""Width of the curve, and the most it gets of what is left."""
+MARK, BASELINE, MARKED_BASELINE = "◆", "◇", "◈"
+CLOSED, OPEN = "▸", "▾"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """A column of the runs table and how a run fills it. The lower `rank`, the longer it stays."""
+class RowColumn:
+    """A column of the table, and the text of a row in it. Columns with a low `rank` are kept longest."""
 
     column: TableColumn
     rank: int
-    text: Callable[[Summary], str]
+    text: Callable[[ListedRow], str]
+    field: RunField | None = None
+    grouped_width: int = 0
+    """Width with groups, where means have their deviation; 0 for the usual width."""
 
 
-def _field(
-    rank: int,
-    key: str,
-    label: str,
-    width: int,
-    text: Callable[[Summary], str],
-    *,
-    right: bool = True,
-) -> Field:
-    column = TableColumn(key=key, label=label, width=width, right=right)
-    return Field(column=column, rank=rank, text=text)
-
-
-def _epoch(run: Summary) -> str:
-    return f"{run.epoch}/{run.plan.epochs}"
-
-
-def _architecture(run: Summary) -> str:
-    model = run.plan.model
-    return model.name if model.architecture == "timm" else model.architecture
-
-
-def _bare_memory(size: int | None) -> str:
-    return shown.memory(size).removesuffix(" MiB")
-
-
-FIELDS: tuple[Field, ...] = (
-    _field(0, "mark", "", 1, lambda _: "", right=False),
-    _field(0, "state", "state", 10, lambda r: r.state, right=False),
-    _field(0, "name", "name", LEAST_NAME, lambda r: r.name, right=False),
-    _field(9, "architecture", "arch", 6, _architecture, right=False),
-    _field(1, "scheme", "scheme", 8, lambda r: r.plan.scheme.name, right=False),
-    _field(4, "backward", "backward", 10, lambda r: r.plan.backward, right=False),
-    _field(8, "dataset", "dataset", 13, lambda r: r.plan.data.dataset, right=False),
-    _field(2, "epoch", "epoch", 7, _epoch),
-    _field(3, "eta", "ETA", 7, lambda r: shown.clock(r.eta_seconds)),
-    _field(1, "best", "val", 7, lambda r: shown.percent(r.best_validation_accuracy)),
-    _field(4, "test", "test", 7, lambda r: shown.percent(r.test_accuracy)),
-    _field(6, "peak", "peak MiB", 8, lambda r: _bare_memory(r.peak_memory_bytes)),
-    _field(7, "kept", "kept MiB", 8, lambda r: _bare_memory(r.kept_for_backward_bytes)),
-    _field(10, "time", "time", 7, lambda r: shown.clock(r.seconds)),
-    _field(11, "id", "id", 8, lambda r: r.id),
-)
-
-
-def fitting(width: int, longest: int = 0) -> list[Field]:
-    """The fields that fit `width` cells beside a name of readable length, in the order of display.
-
-    longest: of the names that are to be shown. Long ones need more columns to be told apart.
-    """
-    room, kept = width - 1 - max(0, min(longest, TELLING_NAME) - LEAST_NAME), []
-    for field in sorted(FIELDS, key=lambda f: f.rank):
-        room -= field.column.width + 1
-        if room < 0:
-            break
-        kept.append(field)
-    return [field for field in FIELDS if field in kept]
-
-
-def columns(fields: list[Field], width: int) -> list[TableColumn]:
-    """Their columns; what is left of `width` goes to the name."""
-    taken = sum(f.column.width + 1 for f in fields if f.column.key != "name")
-    name = min(MOST_NAME, max(LEAST_NAME, width - 2 - taken))
-    return [
-        TableColumn(key="name", label="name", width=name, right=False)
-        if field.column.key == "name"
-        else field.column
-        for field in fields
-    ]
-
-
-def cells(
-    fields: list[Field], run: Summary, name: str, variables: Variables, *, marked: bool
-) -> tuple[Text, ...]:
-    """One run as a row. name: as long as its column allows."""
-    dim = "" if not run.ended or run.state == "finished" else "dim"
-    special: Mapping[str, Text] = {
-        "mark": Text(MARK if marked else " ", style=themed(variables, "accent")),
-        "state": states.shown(run.state, variables, alarm=run.alarm, brief=True),
-        "name": Text(name, style=dim),
-    }
-    return tuple(
-        special.get(f.column.key) or Text(one_line(f.text(run)), style=dim) for f in fields
+def _of_field(rank: int, name: str, width: int, grouped: int = 0) -> RowColumn:
+    """The column of a field."""
+    field = named(name)
+    column = TableColumn(key=field.key, label=field.label, width=width, right=_right(field))
+    return RowColumn(
+        column=column, rank=rank, text=_cell_of(field), field=field, grouped_width=grouped
     )
 
 
-def matches(run: Summary, words: str) -> bool:
-    """Whether every word is somewhere in what the table says of a run."""
-    plan = run.plan
-    said = (run.name, run.id, run.standing, plan.scheme.name, plan.backward, plan.data.dataset)
-    text = " ".join((*said, _architecture(run), plan.profile)).lower()
-    return all(word in text for word in words.lower().split())
+def _cell_of(field: RunField) -> Callable[[ListedRow], str]:
+    return lambda row: group_text(field, row.group) if row.group else text(field, row.run)
+
+
+def _right(field: RunField) -> bool:
+    return field.kind not in {"text", "words"}
+
+
+def _special(
+    rank: int, key: str, label: str, width: int, cell: Callable[[ListedRow], str]
+) -> RowColumn:
+    right = key == "epoch"
+    column = TableColumn(key=key, label=label, width=width, right=right)
+    known = {"epoch": named("progress"), "loss_curve": named("loss")}
+    field = named(key) if key in {"name", "state"} else known.get(key)
+    return RowColumn(column=column, rank=rank, text=cell, field=field)
+
+
+def _epoch(row: ListedRow) -> str:
+    if not row.run.plan_known:
+        return UNKNOWN
+    if row.group is None:
+        return f"{row.run.epoch}/{row.run.plan.epochs}"
+    fewest, most = (f(run.epoch for run in row.runs) for f in (min, max))
+    return f"{fewest if fewest == most else f'{fewest}–{most}'}/{row.run.plan.epochs}"
+
+
+def _curve(row: ListedRow, width: int = CURVE) -> str:
+    values = row.group.loss_curve() if row.group else row.run.loss_curve
+    return sparkline(values, width, MARKER)
+
+
+FIRST = (
+    _special(0, "mark", "", 1, lambda _: ""),
+    _special(0, "state", "state", 10, lambda row: row.run.state),
+    _special(0, "name", "name", LEAST_NAME, lambda row: row.run.name),
+)
+USUAL: tuple[RowColumn, ...] = (
+    _of_field(1, "scheme", 8),
+    _of_field(6, "backward", 10),
+    _special(2, "epoch", "epoch", 7, _epoch),
+    _of_field(1, "best", 6, 11),
+    _of_field(3, "test", 6, 11),
+    _special(4, "loss_curve", "loss", CURVE, _curve),
+    _of_field(4, "eta", 7),
+    _of_field(7, "age", 6),
+    _of_field(8, "kept", 8),
+    _of_field(9, "images_per_second", 8),
+    _of_field(10, "peak", 8),
+    _of_field(11, "time", 7),
+    _of_field(12, "dataset", 13),
+    _of_field(13, "architecture", 6),
+    _of_field(14, "device", 6),
+    _of_field(16, "host", 12),
+    _of_field(15, "id", 8),
+)
+
+
+def columns(
+    rows: Sequence[ListedRow],
+    width: int,
+    telling: Sequence[RunField],
+    chosen: Sequence[RunField] | None = None,
+) -> list[RowColumn]:
+    """The columns that fit into `width` cells, in display order.
+
+    telling: the settings that tell the runs apart, which come first. chosen: the columns that a user chose instead.
+    """
+    grouped = any(row.group for row in rows)
+    runs = [row.run for row in rows]
+    if chosen is None:
+        shown = {field.key for field in telling}
+        usual = [_widened(each, grouped=grouped) for each in USUAL if each.column.key not in shown]
+        offered = [*FIRST, *(_made(field, rows, 1) for field in telling), *usual]
+    else:
+        offered = [*FIRST, *(_made(field, rows, rank) for rank, field in enumerate(chosen, 1))]
+    longest = max((width_of(run.name) for run in runs), default=0)
+    several = len({run.name for run in runs}) > 1
+    least = max(LEAST_NAME, min(longest, TELLING_NAME)) if several else LEAST_NAME
+    if chosen is None and telling:
+        short_names = [width_of(_short_name(row) or one_line(row.run.name)) for row in rows]
+        least = min(LEAST_NAME, max(SHORTEST_NAME, *short_names))
+    kept = _fitting(offered, width - 1 - (least - LEAST_NAME))
+    spare = width - 1 - sum(each.column.width + 1 for each in kept) - (least - LEAST_NAME)
+    wanted = min(longest, MOST_NAME)
+    short = chosen is None and telling and wanted > least + spare
+    name = least if short else max(least, min(wanted, least + spare))
+    curve = min(MOST_CURVE, CURVE + spare - (name - least))
+    return [_sized(_sized(each, "name", name), "loss_curve", curve) for each in kept]
+
+
+def cells(
+    shown: Sequence[RowColumn],
+    row: ListedRow,
+    name: str,
+    variables: Variables,
+    *,
+    marked: bool,
+    baseline: bool = False,
+) -> tuple[Text, ...]:
+    """The cells of a row. name: the name of the row, shortened to its column. marked: whether all of its runs are."""
+    run = row.run
+    curve = next((each.column.width for each in shown if each.column.key == "loss_curve"), CURVE)
+    dim = "" if row.group or not run.ended or run.state == "finished" else "dim"
+    sign = MARKED_BASELINE if marked and baseline else BASELINE if baseline else MARK
+    special = {
+        "mark": Text(sign if marked or baseline else " ", style=themed(variables, "accent")),
+        "state": _state(row, variables),
+        "name": Text(name, style="bold" if row.group else dim),
+        "loss_curve": Text(
+            _curve(row, curve), style=f"{dim} {themed(variables, 'text-primary')}".strip()
+        ),
+    }
+    return tuple(
+        special.get(each.column.key) or Text(one_line(each.text(row)), style=dim) for each in shown
+    )
+
+
+def names(listed: Sequence[ListedRow], room: int) -> list[str]:
+    """The names of the rows; short ones if some are longer than `room`; a run below its group says its seed."""
+    full = [one_line(row.group.name if row.group else row.run.name) for row in listed]
+    fit = all(width_of(name) <= room for name in full)
+    return [
+        f"· seed {row.run.plan.seed}" if row.member else name if fit else _short_name(row) or name
+        for row, name in zip(listed, full, strict=True)
+    ]
+
+
+def _short_name(row: ListedRow) -> str:
+    """The study or profile that a run comes from, if the user has not named it; the columns say what it differs in."""
+    plan = row.run.plan
+    return one_line(plan.study or plan.profile) if row.run.name == plan.name else ""
+
+
+def _state(row: ListedRow, variables: Variables) -> Text:
+    """The state of a run; of a group whether it is open, the sign of what matters most, and how many have finished."""
+    if row.group is None:
+        return states.shown(row.run.state, variables, alarm=row.run.alarm, brief=True)
+    leading = min(row.runs, key=_weight)
+    done = sum(run.state == "finished" for run in row.runs)
+    sign = "!" if any(run.alarm for run in row.runs) else states.SIGNS[leading.state]
+    colour = "text-error" if sign == "!" else states.COLOURS[leading.state]
+    mark = OPEN if row.expanded else CLOSED
+    return Text.assemble(
+        f"{mark} ", (f"{sign} {done}/{len(row.runs)}", themed(variables, colour)), no_wrap=True
+    )
+
+
+def _weight(run: Summary) -> int:
+    """Runs that train first, then those that failed, then those that wait, then those that finished."""
+    if run.state == "finished":
+        return 3
+    return 2 if run.state == "queued" else int(run.ended)
+
+
+def _made(field: RunField, rows: Sequence[ListedRow], rank: int) -> RowColumn:
+    """The column of any field, as wide as its longest cell."""
+    cell = _cell_of(field)
+    longest = max((width_of(cell(row)) for row in rows), default=0)
+    label = field.label if width_of(field.label) <= MOST_SETTING else field.label[:MOST_SETTING]
+    width = min(max(longest, width_of(label)), MOST_SETTING)
+    column = TableColumn(key=field.key, label=label, width=width, right=_right(field))
+    return RowColumn(column=column, rank=rank, text=cell, field=field)
+
+
+def _widened(each: RowColumn, *, grouped: bool) -> RowColumn:
+    if not grouped or not each.grouped_width:
+        return each
+    return replace(each, column=replace(each.column, width=each.grouped_width))
+
+
+def _sized(each: RowColumn, key: str, width: int) -> RowColumn:
+    """The column with another width, if it is the one of this key."""
+    if each.column.key != key:
+        return each
+    return replace(each, column=replace(each.column, width=width))
+
+
+def _fitting(offered: Sequence[RowColumn], room: int) -> list[RowColumn]:
+    """The columns that fit; those with the same rank from left to right."""
+    kept: list[RowColumn] = []
+    for each in sorted(offered, key=lambda each: each.rank):
+        room -= each.column.width + 1
+        if room < 0:
+            break
+        kept.append(each)
+    return [each for each in offered if each in kept]

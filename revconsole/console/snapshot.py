@@ -1,39 +1,41 @@
-"""Snapshot: all that is on screen, as one immutable value; and what a screen wants to be in it."""
+"""Snapshot: everything that a screen shows, as one immutable value, and what a screen asks the reader for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from revconsole.lab.board import AskedStudy, StudyEntry, View
-from revconsole.lab.curves.figures import Figure, FigureSubject, Horizontal
+from revconsole.lab.curves.figures import Figure, Frame
+from revconsole.lab.queue import DeviceQueue
+from revconsole.lab.system import System
 from revconsole.records.runs.run import Run, Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedFigure:
-    """A figure a screen wants: of what, of which runs, for how many columns."""
+    """A figure that a screen asks for: the name of its subject, its runs, and how it is looked at."""
 
-    subject: FigureSubject
+    subject: str
     run_ids: tuple[str, ...]
-    width: int
-    horizontal: Horizontal = "step"
-    smoothing: float = 0.0
+    frame: Frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedByScreen:
-    """What a screen shows beside the rows: whole runs, figures by a name of its own, studies."""
+    """What a screen needs beyond the rows: whole runs, figures by name, studies."""
 
     run_ids: tuple[str, ...] = ()
     pictures: Mapping[str, WantedFigure] = field(default_factory=dict)
     studies: bool = False
-    """Whether every study that can be named is to be in it."""
+    """Whether the snapshot should contain every study."""
     study: AskedStudy | None = None
+    system: bool = False
+    """Whether the snapshot should contain the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What the reader saw. `complete` is False until it has looked once."""
+    """What the reader has read. `complete` is False before the first reading."""
 
     complete: bool = False
     summaries: tuple[Summary, ...] = ()
@@ -41,13 +43,16 @@ class Snapshot:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     studies: tuple[StudyEntry, ...] | None = None
     study: View | None = None
+    system: System | None = None
+    queues: tuple[DeviceQueue, ...] = ()
+    """What trains and what waits on each device."""
     strays: str = ""
-    """Which folders of the store hold a run and are not named as one; empty if none."""
+    """A sentence on folders of the store that hold a run but have no run's name; empty if there are none."""
     problem: str = ""
     """Why the store cannot be read; empty if it can."""
 
     def summary(self, run_id: str) -> Summary | None:
-        """The row of one run; None if it is gone."""
+        """The row of one run; None if the run does not exist any more."""
         return next((s for s in self.summaries if s.id == run_id), None)
 
 
@@ -56,4 +61,4 @@ class Live(Protocol):
     """A screen that shows snapshots while it is in front."""
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Bring the screen up to date."""
+        """Update the screen."""

@@ -1,4 +1,4 @@
-"""States of a run as they are shown: a sign and a word, and the theme colour that goes with them."""
+"""States of a run as they are shown: a sign and a word in the theme's colour for it."""
 
 from rich.text import Text
 
@@ -7,52 +7,29 @@ from revconsole.records.printable import one_line
 from revconsole.records.runs.run import State
 
 SIGNS: dict[State, str] = {
-    "queued": "○",
-    "starting": "◌",
-    "running": "●",
-    "stalled": "◔",
-    "pausing": "◍",
-    "paused": "‖",
-    "stopping": "◍",
-    "finished": "✓",
-    "stopped": "■",
-    "failed": "✗",
-    "out of memory": "✗",
-    "killed": "✗",
-    "lost": "?",
-    "damaged": "!",
-}
+    "queued": "○", "starting": "◌", "running": "●", "stalled": "◔", "pausing": "◍", "paused": "‖",
+    "stopping": "◍", "finished": "✓", "stopped": "■", "failed": "✗", "out of memory": "✗",
+    "killed": "✗", "lost": "?", "damaged": "!",
+}  # fmt: skip
 COLOURS: dict[State, str] = {
-    "queued": "",
-    "starting": "text-primary",
-    "running": "text-primary",
-    "stalled": "text-error",
-    "pausing": "text-warning",
-    "paused": "text-warning",
-    "stopping": "text-warning",
-    "finished": "text-success",
-    "stopped": "text-warning",
-    "failed": "text-error",
-    "out of memory": "text-error",
-    "killed": "text-error",
-    "lost": "text-error",
+    "queued": "", "starting": "text-primary", "running": "text-primary", "stalled": "text-error",
+    "pausing": "text-warning", "paused": "text-warning", "stopping": "text-warning",
+    "finished": "text-success", "stopped": "text-warning", "failed": "text-error",
+    "out of memory": "text-error", "killed": "text-error", "lost": "text-error",
     "damaged": "text-error",
-}
+}  # fmt: skip
 
 
 BRIEF: dict[State, str] = {"out of memory": "memory"}
-"""Words for a narrow column."""
+"""Shorter words for a narrow column."""
 BRIEF_ALARMS = {"diverged": "diverged", "at chance": "chance", "wrong gradients": "gradients"}
 
 MOST_ALARM = 60
-"""Characters of what an alarm is about; a log that is not ours may hold anything there."""
+"""Most characters shown of an alarm; the log of another program may hold any text."""
 
 
 def shown(state: State, variables: dict[str, str], *, alarm: str = "", brief: bool = False) -> Text:
-    """Sign and word of a state, coloured with the variables of the theme.
-
-    alarm: what is wrong with the run; see `Summary.alarm`. brief: for a narrow column.
-    """
+    """Sign and word of a state, in the colours of the theme. alarm: see `Summary.alarm`. brief: use the shorter words."""
     word = BRIEF.get(state, state) if brief else state
     if alarm:
         of_end = BRIEF_ALARMS.get(alarm, "alarm") if state == "finished" else word

@@ -1,4 +1,4 @@
-"""Steer: stop, pause, resume and move runs as a user does it: ask if it cannot be undone, do it in a thread, say what happens."""
+"""Steer: stop, pause, resume and move runs: ask if the action cannot be undone, do it in a thread, show the answer."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,17 +10,20 @@ from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Answer, Ask
 from revconsole.errors import RevconsoleError
+from revconsole.lab import queue
+from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Summary
 
 STOP = Answer(answer="stop", key="y", label="Stop after this step")
 PAUSE = Answer(answer="pause", key="p", label="Pause")
 TAKE_OVER = Answer(answer="take over", key="y", label="Take over")
-WHAT_TAKING_OVER_DOES = "If that process is gone, the run goes on here from its last checkpoint. If it still trains, two write one run."
+WHAT_TAKING_OVER_DOES = "If that process is gone, the run continues here from its last checkpoint. If it still trains, two processes write one run."
+BEGIN_NOW = Answer(answer="now", key="y", label="Begin now")
 TAKE_OUT = Answer(answer="stop", key="y", label="Take out of the queue")
 
 
 def stop(screen: Screen[Any], reader: Reader, run: Summary) -> None:
-    """Ask, then ask the run to stop."""
+    """Ask the user, then stop the run after its step."""
     if run.ended or run.state == "stopping":
         _say(screen, f"{run.name} is already {run.state}")
     elif run.state == "queued":
@@ -35,7 +38,7 @@ def stop(screen: Screen[Any], reader: Reader, run: Summary) -> None:
     else:
         detail = (
             f"It is in epoch {min(run.epoch + 1, run.plan.epochs)} of {run.plan.epochs}. "
-            "It ends after the step it is in, keeps a checkpoint and can be resumed with r."
+            "It stops after the current step with a checkpoint; r resumes it."
         )
         paused = run.state in {"paused", "pausing"}
         choices = [STOP] if paused else [STOP, PAUSE]
@@ -43,22 +46,22 @@ def stop(screen: Screen[Any], reader: Reader, run: Summary) -> None:
 
 
 def pause(screen: Screen[Any], reader: Reader, run: Summary) -> None:
-    """Ask, then hold the run between two steps; let a paused one go on at once."""
+    """Ask the user, then pause the run after its step; continue a paused run without asking."""
     if run.state in {"paused", "pausing"}:
         act(screen, reader, run.name, partial(reader.lab.pause, run.id))
     elif run.state in {"running", "starting"}:
-        detail = "It holds between two steps, keeps its memory, and goes on with p."
+        detail = "It pauses after the current step, keeps its memory, and continues with p."
         _ask(screen, reader, run, question=f"Pause {run.name}?", detail=detail, choices=[PAUSE])
     else:
         _say(screen, f"{run.name} is {run.state}: only a running run can be paused")
 
 
 def resume(screen: Screen[Any], reader: Reader, run: Summary) -> None:
-    """Go on from the last checkpoint, in this console; asks first where its process cannot be asked from here."""
+    """Continue the run from its last checkpoint in this console; ask first if its process cannot be checked from here."""
 
     def go_on(*, take_over: bool = False) -> str:
         reader.lab.resume(run.id, take_over=take_over)
-        return "goes on from its last checkpoint"
+        return "continues from its last checkpoint"
 
     def answered(answer: str | None) -> None:
         if answer:
@@ -76,21 +79,47 @@ def resume(screen: Screen[Any], reader: Reader, run: Summary) -> None:
 
 
 def hand_over(screen: Screen[Any], reader: Reader, run: Summary) -> None:
-    """Move the run to a background process: it loses nothing, so nobody is asked."""
+    """Move the run to a background process. Nothing is lost, so the user is not asked."""
     act(screen, reader, run.name, partial(reader.lab.hand_over, run.id))
 
 
+def sooner(screen: Screen[Any], reader: Reader, run: Summary) -> None:
+    """Move a waiting run before the one that comes before it."""
+    act(screen, reader, run.name, partial(queue.move, reader.lab.store, run.id, by=-1))
+
+
+def later(screen: Screen[Any], reader: Reader, run: Summary) -> None:
+    """Move a waiting run behind the one that comes after it."""
+    act(screen, reader, run.name, partial(queue.move, reader.lab.store, run.id, by=1))
+
+
+def begin_now(screen: Screen[Any], reader: Reader, run: Summary) -> None:
+    """Ask the user, then let a waiting run begin beside what trains on its device."""
+    if run.state != "queued":
+        _say(screen, f"{run.name} is {run.state}: only a run that waits can begin now")
+        return
+
+    def answered(answer: str | None) -> None:
+        if answer:
+            act(screen, reader, run.name, partial(queue.begin_now, reader.lab.store, run.id))
+
+    detail = f"{one_line(run.reason, 300)}. Both become slower, and share the memory of the device."
+    screen.app.push_screen(
+        Ask(f"Begin {run.name} beside what trains?", detail, [BEGIN_NOW]), answered
+    )
+
+
 def act(screen: Screen[Any], reader: Reader, name: str, verb: Callable[[], str]) -> None:
-    """Do something with the store in a thread, say what it answered if that is anything, and look at once."""
+    """Do something with the store in a thread, show its answer if it has one, and wake the reader."""
 
     def work() -> None:
         try:
             answer = verb()
-            said = Said(f"{name}: {answer}") if answer else None
+            message = Said(f"{name}: {answer}") if answer else None
         except RevconsoleError as error:
-            said = Said(str(error), "error")
-        if said is not None:
-            screen.app.post_message(said)
+            message = Said(str(error), "error")
+        if message is not None:
+            screen.app.post_message(message)
         reader.wake()
 
     screen.app.run_worker(work, thread=True, exit_on_error=False, group="steer")

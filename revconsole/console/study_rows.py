@@ -20,11 +20,11 @@ GOING = states.SIGNS["running"]
 SEED = "seed-"
 LEAST_NAME, MOST_NAME, MOST_STUDY = 12, 34, 30
 SEED_WIDTH = 10
-"""Of `■ stopped` and `◔ stalled`, and a cell to spare."""
+"""Width of `■ stopped` or `◔ stalled` and one more cell."""
 
 
 def list_columns(entries: Sequence[StudyEntry], width: int) -> list[TableColumn]:
-    """The columns of the list; what is left of `width` goes to the title."""
+    """The columns of the list; the title gets the width that is left."""
     name = min(MOST_STUDY, max((cell_len(entry.name) for entry in entries), default=LEAST_NAME))
     fixed = name + 1 + 2 * 9 + 8
     return [
@@ -32,14 +32,12 @@ def list_columns(entries: Sequence[StudyEntry], width: int) -> list[TableColumn]
         TableColumn(key="full", label="full", width=8),
         TableColumn(key="quick", label="quick", width=8),
         TableColumn(key="from", label="from", width=7, right=False),
-        TableColumn(
-            key="title", label="what it asks", width=max(20, width - fixed - 2), right=False
-        ),
+        TableColumn(key="title", label="question", width=max(20, width - fixed - 2), right=False),
     ]
 
 
 def list_rows(entries: Sequence[StudyEntry], variables: Variables) -> list[Row]:
-    """Every study: how many of its runs are done, in either form."""
+    """A row for every study: how many runs of the full and of the quick form are done."""
     names = shown.told_apart([one_line(entry.name) for entry in entries], MOST_STUDY)
     return [
         (
@@ -69,7 +67,7 @@ def _share(share: Share | None, variables: Variables) -> Text:
 
 
 def arm_columns(view: View, width: int) -> list[TableColumn]:
-    """Arms by seeds. Memory and gain are left out where there is no room for them."""
+    """The columns of a study's table. Memory and gain are left out where they do not fit."""
     seeds = [
         TableColumn(key=f"{SEED}{seed}", label=f"seed {seed}", width=SEED_WIDTH, right=False)
         for seed in view.seeds
@@ -85,16 +83,11 @@ def arm_columns(view: View, width: int) -> list[TableColumn]:
     if room < 0:
         name = max(LEAST_NAME, name + room)
     kept = extra[: max(0, room) // 9]
-    return [
-        TableColumn(key="arm", label="arm", width=name, right=False),
-        result,
-        *kept,
-        *seeds,
-    ]
+    return [TableColumn(key="arm", label="arm", width=name, right=False), result, *kept, *seeds]
 
 
 def arm_rows(view: View, columns: Sequence[TableColumn], variables: Variables) -> list[Row]:
-    """Every arm: mean and deviation over the seeds that are done, and the state of each run."""
+    """A row for every arm: mean and deviation over the finished seeds, and the state of each run."""
     room = next(column.width for column in columns if column.key == "arm")
     names = shown.told_apart([one_line(arm.name) or shown.UNKNOWN for arm in view.arms], room)
     return [
@@ -119,12 +112,12 @@ def _arm_cell(arm: ArmStanding, name: str, key: str, variables: Variables) -> Te
 
 
 def seed_of(key: str) -> int:
-    """The seed of a column; -1 for a column that is not of a seed."""
+    """The seed of a column's key; -1 for any other column."""
     return int(key.removeprefix(SEED)) if key.startswith(SEED) else -1
 
 
 def run_cell(each: Standing | None, variables: Variables) -> Text:
-    """One run: its accuracy once it is done, its epochs while it trains, else its state."""
+    """One run as a cell: its accuracy if it is done, its epochs while it trains, else its state."""
     if each is None:
         return Text("")
     run = each.summary
@@ -140,7 +133,7 @@ def run_cell(each: Standing | None, variables: Variables) -> Text:
 
 
 def run_line(arm: str, each: Standing | None, variables: Variables) -> Text:
-    """The run under the cursor in words: what it is called, its state, and why it ended early."""
+    """The run under the cursor as text: its name, its state, and why it ended early."""
     if each is None:
         return Text("")
     where = f"{one_line(arm)}, seed {each.plan.seed}: "
@@ -162,3 +155,10 @@ def run_line(arm: str, each: Standing | None, variables: Variables) -> Text:
             f"\n{one_line(run.reason, 300)}", style=themed(variables, states.COLOURS[run.state])
         )
     return line
+
+
+def told_apart(ids: list[str], most: int) -> tuple[list[str], str]:
+    """The runs of as many arms as are compared at once, and a sentence if some are left out."""
+    if len(ids) <= most:
+        return ids, ""
+    return ids[:most], f"the first {most} of {len(ids)} arms: more curves are not told apart"

@@ -1,7 +1,7 @@
-"""Terminal: what the console must know of it, and how the process ends when it is gone.
+"""Terminal: size and loss of the terminal, and how the process ends without it.
 
-A Textual program whose terminal vanished dies of SIGHUP without a last word, or, where SIGHUP is ignored, spins
-on an input that is at its end. Here both end in one `leave`, and a terminal that hangs cannot hold the process.
+A Textual program whose terminal vanished dies of SIGHUP uncleanly, or spins where SIGHUP is ignored. Here one `leave` ends
+both, and a terminal that hangs cannot block the process.
 """
 
 import os
@@ -14,21 +14,33 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from revconsole.lab.curves.cells import usual_marker
+
 WATCH_SECONDS, GRACE_SECONDS = 0.5, 1.0
 SIGNALS = (signal.SIGHUP, signal.SIGTERM)
 HUNG_UP, TERMINATED = (128 + number for number in SIGNALS)
-"""Exit codes, as a shell gives them for a process that died of the signal."""
+"""Exit codes, as a shell reports them for a process killed by the signal."""
 
 
 def still_life(environment: Mapping[str, str]) -> bool:
-    """Whether nothing should move: over a remote line, unless the user said otherwise."""
+    """Whether animations are off: on a remote line, unless the user asked for them."""
     if environment.get("TEXTUAL_ANIMATIONS"):
         return False
     return any(environment.get(name) for name in ("SSH_CONNECTION", "SSH_TTY", "MOSH_CONNECTION"))
 
 
+def in_browser(environment: Mapping[str, str]) -> bool:
+    """Whether the console is shown in a browser, by `serve`, and has no terminal."""
+    return bool(environment.get("TEXTUAL_DRIVER"))
+
+
+def plain(environment: Mapping[str, str]) -> bool:
+    """Whether the terminal has no Unicode, by the test that the charts use; a browser has it."""
+    return usual_marker(environment) == "ascii" and not in_browser(environment)
+
+
 def own_size(environment: MutableMapping[str, str]) -> None:
-    """Let the terminal say how large it is. COLUMNS and LINES, once exported, would hold the console at one size."""
+    """Use the size that the terminal reports; exported COLUMNS and LINES would fix the console at one size."""
     with suppress(OSError, ValueError):  # it is no terminal
         if sys.__stdout__ and os.get_terminal_size(sys.__stdout__.fileno()).columns:
             for name in ("COLUMNS", "LINES"):
@@ -36,7 +48,7 @@ def own_size(environment: MutableMapping[str, str]) -> None:
 
 
 def gone() -> bool:
-    """Whether the terminal on stdin has been taken away."""
+    """Whether the terminal on stdin no longer exists."""
     try:
         termios.tcgetattr(sys.__stdin__.fileno() if sys.__stdin__ else 0)
     except (termios.error, ValueError):
@@ -44,23 +56,31 @@ def gone() -> bool:
     return False
 
 
+def deserted(parent: int) -> bool:
+    """Whether the process that this console was started by, as the server of its page, no longer exists."""
+    return os.getppid() != parent
+
+
 def watch(leave: Callable[[int], None]) -> Callable[[], None]:
-    """Call `leave(exit code)` from a thread once the terminal is gone; returns how to stop watching."""
-    ended = threading.Event()
+    """Call `leave(exit code)` from a thread once the terminal is gone; returns a function that ends the watch."""
+    ended, parent = threading.Event(), os.getppid()
+
+    def lost() -> bool:
+        return deserted(parent) if in_browser(os.environ) else gone()
 
     def work() -> None:
         while not ended.wait(WATCH_SECONDS):
-            if gone():
+            if lost():
                 leave(HUNG_UP)
                 return
 
-    if not gone():
+    if not lost():
         threading.Thread(target=work, name="terminal-watch", daemon=True).start()
     return ended.set
 
 
 def on_signals(leave: Callable[[int], None]) -> None:
-    """Call `leave(exit code)` when asked to go. Needs the main thread and a running event loop."""
+    """Call `leave(exit code)` at SIGTERM or SIGHUP. Needs the main thread and a running event loop."""
     import asyncio
 
     loop = asyncio.get_running_loop()
@@ -69,7 +89,7 @@ def on_signals(leave: Callable[[int], None]) -> None:
 
 
 def kept(picture: Callable[[Path], object], folders: Sequence[Path]) -> tuple[Path | None, str]:
-    """Write a picture into the first of these folders that takes it: where it is, or why it is nowhere."""
+    """Write a picture into the first of these folders that accepts it; returns its path, or why none did."""
     reasons = []
     for folder in folders:
         try:
@@ -82,7 +102,7 @@ def kept(picture: Callable[[Path], object], folders: Sequence[Path]) -> tuple[Pa
 
 
 def vanish(code: int) -> None:
-    """End the process now. Everything is written; the orderly way takes seconds once torch is loaded."""
+    """End the process at once. Everything is written already; the orderly way takes seconds once torch is imported."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
@@ -90,10 +110,7 @@ def vanish(code: int) -> None:
 
 
 def depart(code: int, tidy_up: Callable[[], object]) -> None:
-    """End the process for certain: `tidy_up` in a thread, leave time for a graceful end, then exit.
-
-    Needed because a write to a terminal that hangs never returns, and then no graceful end comes.
-    """
+    """End the process for certain, though a write to a hanging terminal never returns: run `tidy_up` in a thread, wait, exit."""
 
     def work() -> None:
         try:

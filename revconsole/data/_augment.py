@@ -1,13 +1,12 @@
 """Augmentation of the images of a training batch, each by its own draws, on their device.
 
-    crop, flip                                        here, all images at once
-    random_resized_crop                               in `_crops`, all at once, on grey levels
+    crop, flip, random_resized_crop                   here, all images at once; the last on grey levels
     rotation, rand_augment, colour_jitter, blur       in `_per_image`, all at once, on grey levels
     erasing                                           here, on standardised images, with zero
     mixup, cutmix                                     here, on whole batches; labels become shares
 
-Erasing and mixing equal torchvision's to the bit, except for the generator: torchvision draws from the global one,
-which belongs to the model's step. All draws are made on the CPU, so every device sees the same images.
+Crops, erasing and mixing are drawn as in torchvision, but from a generator of their own: the global one belongs to the
+model's step. All draws are made on the CPU, so every device sees the same images.
 
 Shapes: B images, C channels, S pixels of height and width, P = S + 2·padding, p pixels of a piece.
 """
@@ -18,13 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from revconsole.data._crops import TRIES, mirrored, resized_crops
-from revconsole.data._per_image import (
-    blurred,
-    randomly_augmented,
-    recoloured,
-    rotated,
-)
+from revconsole.data._per_image import blurred, randomly_augmented, recoloured, rescaled, rotated
 from revconsole.data._placing import moved
 from revconsole.records.sections import Data
 
@@ -32,6 +25,8 @@ RANDOM_OPERATIONS = 2
 """Operations of RandAugment per image, as in the paper and in timm."""
 LEAST_BLUR = 0.1  # pixels, torchvision's smallest deviation
 DEVIATIONS = 3  # half-width of a Gaussian, beyond which it is cut off
+TRIES = 10
+"""Draws of a piece until one lies within the image, as in torchvision; otherwise the whole image, or none, is taken."""
 ERASED_SHARE, ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)
 """Ranges of area and of height by width of an erased rectangle: Zhong et al. 2017, and torchvision."""
 
@@ -43,15 +38,14 @@ def cropped_and_mirrored(pixels: Tensor, settings: Data, *, generator: torch.Gen
     is equally likely. `generator` is on the CPU; it draws for the crop, then the B mirrorings.
     """
     if settings.random_resized_crop is not None:
-        shares, side = (
-            (settings.random_resized_crop, settings.crop_most),
-            settings.crop or pixels.shape[-1],
+        crops = resized_crops(
+            pixels.float(),
+            size=settings.crop or pixels.shape[-1],
+            shares=(settings.random_resized_crop, settings.crop_most),
+            ratio=settings.crop_ratio,
+            draws=generator,
         )
-        pixels = _levels(
-            resized_crops(
-                pixels.float(), size=side, shares=shares, ratio=settings.crop_ratio, draws=generator
-            )
-        )
+        pixels = _levels(crops)
     elif settings.augment != "none" or settings.crop is not None:
         pixels = _windows(pixels, settings, generator=generator)
     return mirrored(pixels, draws=generator) if settings.mirrors else pixels
@@ -96,9 +90,7 @@ def transformed(pixels: Tensor, settings: Data, *, seed: int) -> Tensor:
 
 
 def erased(images: Tensor, settings: Data, *, seed: int) -> Tensor:
-    """Standardised images (B, C, S, S) in which a random rectangle is set to zero with probability `erasing`; in
-    place.
-    """
+    """Set a random rectangle of standardised images (B, C, S, S) to zero, with probability `erasing`; in place."""
     if settings.erasing:
         draws = torch.Generator().manual_seed(seed)
         erase = torch.zeros(len(images), 1, *images.shape[-2:], dtype=torch.bool)
@@ -128,6 +120,37 @@ def mixed(
     images, own_share = mix(images, float(share[0, 0]), draws)
     one_hot = F.one_hot(labels, classes).float()
     return images, one_hot.roll(1, 0).mul_(1 - own_share).add_(one_hot.mul(own_share))
+
+
+def resized_crops(
+    images: Tensor, *, size: int, shares: tuple[float, float], ratio: float, draws: torch.Generator
+) -> Tensor:
+    """A random piece of each image, float32 (B, C, S, S) to (B, C, size, size).
+
+    shares: range of the piece's share of the area. ratio: largest ratio of width to height, and of height to width.
+    `draws` is on the CPU; it draws areas and logarithms of shapes, TRIES times per image, then the B rows and the B
+    columns.
+    """
+    count, side, device = len(images), images.shape[-1], images.device
+
+    def uniform(shape: tuple[int, ...], low: float, high: float) -> Tensor:
+        return torch.empty(shape).uniform_(low, high, generator=draws)
+
+    area = side**2 * uniform((TRIES, count), *shares)
+    tilt = math.log(ratio)
+    shape = uniform((TRIES, count), -tilt, tilt).exp()
+    sides = torch.stack([(area / shape).sqrt(), (area * shape).sqrt()]).round()  # (2, TRIES, B)
+    fits = ((sides > 0) & (sides <= side)).all(0)
+    first = fits.to(torch.uint8).argmax(0)
+    chosen = sides[:, first, torch.arange(count)].where(fits.any(0), float(side))  # (2, B)
+    corners = (uniform((2, count), 0, 1) * (side - chosen + 1)).floor().minimum(side - chosen)
+    return rescaled(images, moved(corners, device), moved(chosen, device), side=size)
+
+
+def mirrored(images: Tensor, *, draws: torch.Generator) -> Tensor:
+    """Images (B, C, S, S), each mirrored left to right with probability 1/2, by draws on the CPU."""
+    mirror = torch.randint(0, 2, (len(images), 1, 1, 1), generator=draws).bool()
+    return torch.where(moved(mirror, images.device), images.flip(-1), images)
 
 
 def _levels(images: Tensor) -> Tensor:

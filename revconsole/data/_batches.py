@@ -51,14 +51,11 @@ def batches(
 ) -> Generator[Batch, None, None]:
     """The batches of one epoch in keyed random order, prepared as the split says.
 
-    epoch: from 0. The order is keyed by (seed, "order", epoch).
-    first: first step to yield; skipped steps cost nothing and do not affect the others.
-    drop_last: omit a last batch with fewer than `batch` images; by default it is kept.
-    least: a last batch with fewer images is joined to the one before it.
-    size: final side of the images; None keeps it.
-    prefetch: batches prepared ahead in a thread, see `ahead`; neither this nor the device affects their content.
-    Augmentation is keyed by (seed, purpose, epoch · steps per epoch + step) with the purposes "augment" for crops and
-    mirrorings, "transform", "erase" and "mix".
+    epoch: from 0; the order is keyed by (seed, "order", epoch). first: first step to yield; skipped steps cost nothing and
+    do not affect the others. drop_last: omit a last batch with fewer than `batch` images. least: a last batch with fewer
+    images is joined to the one before it. size: final side of the images; None keeps it. prefetch: batches prepared ahead
+    in a thread, see `ahead`; neither this nor the device affects their content. Augmentation is keyed by (seed, purpose,
+    epoch · steps per epoch + step) with the purposes "augment" for crops and mirrorings, "transform", "erase" and "mix".
     """
     augmentation = split.preparation.augmentation
     steps = steps_per_epoch(len(split), batch=batch, drop_last=drop_last, least=least)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from revconsole.data._content import digest_of, opened
+from revconsole.data._files import digest_of, opened
 
 log = logging.getLogger(__name__)
 

@@ -21,15 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from revconsole.data._content import content_of
-from revconsole.data._content import opened as regular
-from revconsole.data._files import download_files, obtained
-from revconsole.data._images import Images, damaged, in_canonical_order, unreadable, verified
+from revconsole.data._files import content_of, download_files, obtained
+from revconsole.data._files import opened as regular
+from revconsole.data._images import Half, Images, damaged, in_canonical_order, unreadable, verified
 from revconsole.data._png import read_folders, read_png
 from revconsole.records.datasets.facts import DatasetFacts, DatasetFiles
-
-Half = tuple[Tensor, Tensor]
-"""Images uint8 (N, 3, 32, 32) and labels int64 (N,)."""
 
 SIDE = 32
 MOST_BYTES = 1 << 28
@@ -66,20 +62,12 @@ def read_cifar(
     files = obtained(facts, folder=folder, download=download)
     readers: dict[str, Callable[[], tuple[Half, Half]]] = {
         "archive": lambda: read_archive(files.files[0], official),
-        "pickles": lambda: read_pickles(files.place, official),
+        "pickles": lambda: _halves(official, lambda n: _bytes(files.place / n), origin=files.place),
         "sheets": lambda: read_sheets(files),
         "folders": lambda: read_folders(files.place, names, side=SIDE),
     }
     train, test = readers[files.layout]()
-    train_images, train_labels = in_canonical_order(*train)
-    test_images, test_labels = in_canonical_order(*test)
-    images = Images(
-        train_images=train_images,
-        train_labels=train_labels,
-        test_images=test_images,
-        test_labels=test_labels,
-        names=names,
-    )
+    images = Images.of(in_canonical_order(*train), in_canonical_order(*test), names)
     return verified(images, facts, origin=str(files.place))
 
 
@@ -104,19 +92,7 @@ def read_archive(archive: Path, official: Official) -> tuple[Half, Half]:
         raise damaged(archive, str(error)) from error  # raised by gzip itself
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise damaged(archive, str(error)) from error
-
-    def content(name: str) -> bytes:
-        return contents.get(name, b"")
-
-    return _halves(official, content, origin=archive)
-
-
-def read_pickles(place: Path, official: Official) -> tuple[Half, Half]:
-    """Both halves from the files of the unpacked archive.
-
-    Raises DataUnavailable if a file is not the official one, before unpickling it.
-    """
-    return _halves(official, lambda name: _bytes(place / name), origin=place)
+    return _halves(official, lambda name: contents.get(name, b""), origin=archive)
 
 
 def read_sheets(sources: DatasetFiles) -> tuple[Half, Half]:
@@ -132,6 +108,8 @@ def read_sheets(sources: DatasetFiles) -> tuple[Half, Half]:
 def _halves(
     official: Official, content: Callable[[str], bytes], *, origin: Path
 ) -> tuple[Half, Half]:
+    """Both halves from the pickles of the archive. Raises DataUnavailable if one is not the official, before unpickling it."""
+
     def half(listed: Sequence[Sequence[str]]) -> Half:
         batches = [_checked(content(name), md5, file=origin / name) for name, md5 in listed]
         pixels = np.concatenate([batch["data"] for batch in batches])

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from revconsole.data import _pictures
 from revconsole.data._cache import keep, kept
-from revconsole.data._content import content_of, digest_of
-from revconsole.data._pictures import DecodedImage, Pixels, why_not
+from revconsole.data._files import content_of, digest_of
+from revconsole.data._pictures import FileProperties, Pixels, why_not
 from revconsole.data._reading import Say
 
 RECIPE = 2
@@ -34,14 +34,8 @@ MOST_THREADS = 16
 SAY_SECONDS = 5.0
 """Seconds between two progress messages."""
 OF_THE_FILE = {
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENOENT,
-    errno.ELOOP,
-    errno.EINVAL,
-    errno.EFBIG,
-    errno.ENAMETOOLONG,
-}
+    errno.EACCES, errno.EPERM, errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.ENAMETOOLONG,
+}  # fmt: skip
 """System errors that a retry does not resolve."""
 OUT_OF_MEMORY = "out of memory"
 """Text of Pillow's decoders for lack of memory."""
@@ -56,45 +50,28 @@ class Unreadable(NamedTuple):
     fault: Literal["damaged", "denied", "moment"]
 
 
-class FileProperties(NamedTuple):
-    """Properties of an image file besides its pixels."""
-
-    kind: str
-    width: int
-    height: int
-    transparent: bool
-    frames: bool
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
     """The readable images in the order of the files, and the unreadable ones.
 
-    pixels: uint8 (N, 3, S, S). good: their positions in the list of files, int64 (N,). properties: of each. bad: the
-    unreadable files by position.
+    pixels: uint8 (N, 3, S, S). digests: SHA-256 of the file of each, 32 bytes. properties: of each. good: their
+    positions in the list of files, int64 (N,). bad: the unreadable files by position.
     """
-
-    pixels: Pixels
-    good: NDArray[np.int64]
-    properties: tuple[FileProperties, ...]
-    bad: dict[int, Unreadable]
-
-
-class _CachedImages(NamedTuple):
-    """Rows of the cache: pixels (N, 3, S, S), hashes of their files (N, 32), and properties of their files."""
 
     pixels: Pixels
     digests: tuple[bytes, ...]
     properties: tuple[FileProperties, ...]
+    good: NDArray[np.int64]
+    bad: dict[int, Unreadable]
 
 
-def decode(file: Path, side: int) -> tuple[bytes, DecodedImage] | Unreadable:
-    """(SHA-256 of the file, image), or why there is none. Raises MemoryError with the name of the file."""
+def decode(file: Path, side: int) -> tuple[bytes, Pixels, FileProperties] | Unreadable:
+    """(SHA-256 of the file, its image, its properties), or why there is no image. Raises MemoryError with the name of the file."""
     try:
         content = content_of(file, most=MOST_BYTES)
         if not content:
             return Unreadable("it is empty", "damaged")
-        return hashlib.sha256(content).digest(), _pictures.decoded(content, side)
+        return hashlib.sha256(content).digest(), *_pictures.decoded(content, side)
     except MemoryError as error:  # not a fault of the image
         raise MemoryError(str(file)) from error
     except OSError as error:
@@ -109,76 +86,55 @@ def decoded(files: Sequence[Path], cache: Path, *, side: int, say: Say) -> Decod
     """Every image, from the cache if it holds the present content of the file. Raises MemoryError."""
     stamp = f"recipe {RECIPE}, Pillow {PIL.__version__}, {side} pixels"
     cached = _rows(kept(cache, stamp), side)
-    rows = {digest: row for row, digest in enumerate(cached.digests)} if cached else {}
-    digests = dict(enumerate(_in_threads(_digest, files, say, "compared"))) if cached else {}
-    cached_rows = {
-        place: rows[d] for place, d in digests.items() if isinstance(d, bytes) and d in rows
-    }
-    if cached and list(cached_rows.values()) == list(range(len(files))) == list(
-        range(len(cached.digests))
-    ):
-        return _whole(cached)
-    fresh = [place for place in range(len(files)) if place not in cached_rows]
-    result = _decode_all(files, cached_rows, fresh, cached, side=side, say=say)
-    if result[1].digests and not (cached and result[1].digests == cached.digests):
-        _keep(cache, stamp, result[1])
-    return result[0]
-
-
-def _whole(cached: _CachedImages) -> Decoded:
-    good = np.arange(len(cached.digests), dtype=np.int64)
-    return Decoded(pixels=cached.pixels, good=good, properties=cached.properties, bad={})
+    digests = list(_in_threads(_digest, files, say, "compared")) if cached else []
+    if cached and tuple(digests) == cached.digests:
+        return cached
+    images = _decode_all(files, digests, cached, side=side, say=say)
+    if images.digests and not (cached and images.digests == cached.digests):
+        _keep(cache, stamp, images)
+    return images
 
 
 def _decode_all(
     files: Sequence[Path],
-    cached_rows: dict[int, int],
-    fresh: list[int],
-    cached: _CachedImages | None,
+    digests: Sequence[bytes | Unreadable],
+    cached: Decoded | None,
     *,
     side: int,
     say: Say,
-) -> tuple[Decoded, _CachedImages]:
-    """Unchanged images from the cache, and the fresh ones decoded, in the order of the files."""
+) -> Decoded:
+    """Images of unchanged files from the cache and the others decoded, in the order of the files.
+
+    digests: of each file; empty without a cache.
+    """
+    rows = {digest: row for row, digest in enumerate(cached.digests)} if cached else {}
+    row_of = [rows.get(d) if isinstance(d, bytes) else None for d in digests] or [None] * len(files)
+    fresh = [file for file, row in zip(files, row_of, strict=True) if row is None]
+    outcomes = _in_threads(partial(decode, side=side), fresh, say, "read")
     pixels = np.empty((len(files), 3, side, side), dtype=np.uint8)
-    digests: list[bytes] = []
+    hashes: list[bytes] = []
     properties: list[FileProperties] = []
     good: list[int] = []
     bad: dict[int, Unreadable] = {}
-    outcomes = _in_threads(
-        partial(decode, side=side), [files[place] for place in fresh], say, "read"
-    )
-    for place in range(len(files)):
-        row = len(good)
-        if cached and place in cached_rows:
-            pixels[row] = cached.pixels[cached_rows[place]]
-            digests.append(cached.digests[cached_rows[place]])
-            properties.append(cached.properties[cached_rows[place]])
+    for place, row in enumerate(row_of):
+        if cached and row is not None:
+            image = cached.digests[row], cached.pixels[row], cached.properties[row]
         else:
             outcome = next(outcomes)
             if isinstance(outcome, Unreadable):
                 bad[place] = outcome
                 continue
-            digest, picture = outcome
-            pixels[row] = picture.pixels
-            digests.append(digest)
-            properties.append(_properties(picture))
+            image = outcome
+        digest, pixels[len(good)], file = image
+        hashes.append(digest)
+        properties.append(file)
         good.append(place)
-    filled = pixels[: len(good)]
-    return (
-        Decoded(
-            pixels=filled,
-            good=np.array(good, dtype=np.int64),
-            properties=tuple(properties),
-            bad=bad,
-        ),
-        _CachedImages(filled, tuple(digests), tuple(properties)),
-    )
-
-
-def _properties(picture: DecodedImage) -> FileProperties:
-    return FileProperties(
-        picture.kind, picture.width, picture.height, picture.transparent, picture.frames
+    return Decoded(
+        pixels=pixels[: len(good)],
+        digests=tuple(hashes),
+        properties=tuple(properties),
+        good=np.array(good, dtype=np.int64),
+        bad=bad,
     )
 
 
@@ -214,8 +170,8 @@ def _in_threads(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _rows(arrays: dict[str, NDArray[np.generic]] | None, side: int) -> _CachedImages | None:
-    """The rows of a cache; None if its arrays have other names or shapes."""
+def _rows(arrays: dict[str, NDArray[np.generic]] | None, side: int) -> Decoded | None:
+    """The images of a cache; None if its arrays have other names or shapes."""
     names = {"pixels", "digests", "kinds", "sizes", "marks"}
     if arrays is None or arrays.keys() != names:
         return None
@@ -230,16 +186,18 @@ def _rows(arrays: dict[str, NDArray[np.generic]] | None, side: int) -> _CachedIm
     properties = zip(
         arrays["kinds"].tolist(), arrays["sizes"].tolist(), arrays["marks"].tolist(), strict=True
     )
-    return _CachedImages(
-        arrays["pixels"].view(np.uint8),
-        tuple(row.tobytes() for row in arrays["digests"]),
-        tuple(
+    return Decoded(
+        pixels=arrays["pixels"].view(np.uint8),
+        digests=tuple(row.tobytes() for row in arrays["digests"]),
+        properties=tuple(
             FileProperties(str(kind), *size, *map(bool, marks)) for kind, size, marks in properties
         ),
+        good=np.arange(count, dtype=np.int64),
+        bad={},
     )
 
 
-def _keep(cache: Path, stamp: str, rows: _CachedImages) -> None:
+def _keep(cache: Path, stamp: str, rows: Decoded) -> None:
     arrays: dict[str, NDArray[np.generic]] = {
         "pixels": rows.pixels,
         "digests": np.frombuffer(b"".join(rows.digests), dtype=np.uint8).reshape(-1, 32),

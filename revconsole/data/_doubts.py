@@ -45,9 +45,8 @@ def doubts(data: OpenedData, settings: Data, *, labelled: bool = True) -> Iterat
         return
     if labelled:
         yield from _classes(data)
-    if (
-        data.train.images.shape[-1] > 1 and settings.dataset != PATCHES
-    ):  # points and empty patches coincide
+    points = data.train.images.shape[-1] == 1
+    if not points and settings.dataset != PATCHES:  # points and empty patches coincide
         yield from _copies(data, labelled=labelled)
 
 
@@ -58,8 +57,8 @@ def _variation(data: OpenedData) -> Iterator[Doubt]:
     constant = [channel for channel in range(len(low)) if low[channel] == high[channel]]
     if len(constant) == len(low):
         yield _alarm(
-            f"the {len(images):,} training images do not vary: every pixel is {_one_or_each(low)} of 255, and there is "
-            "nothing to learn from them"
+            f"the {len(images):,} training images do not vary: every pixel is "
+            f"{', '.join(map(str, low if len(set(low)) > 1 else low[:1]))} of 255, and there is nothing to learn from them"
         )
     elif len(images) > 1 and all(
         bool((part == images[:1]).all()) for part in torch.split(images, 256)
@@ -87,7 +86,8 @@ def _classes(data: OpenedData) -> Iterator[Doubt]:
     present = len(names) - len(missing_in["train"])
     if present < 2:
         yield _alarm(
-            f"all training images are of one class, {_first_named(data)}, and there is nothing to tell apart"
+            f"all training images are of one class, {data.names[int(data.train.labels[0])]!r}, and there is nothing to "
+            "tell apart"
         )
         return
     parts_without: dict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -99,9 +99,9 @@ def _classes(data: OpenedData) -> Iterator[Doubt]:
         if missing
     ]
     if sentences:
-        yield _warning(
-            f"{'; '.join(sentences)}: what is measured there says nothing of {_those(missing_in)}"
-        )
+        several = len({name for missing in missing_in.values() for name in missing}) > 1
+        those = "them" if several else "it"
+        yield _warning(f"{'; '.join(sentences)}: what is measured there says nothing of {those}")
 
 
 def _copies(data: OpenedData, *, labelled: bool) -> Iterator[Doubt]:
@@ -154,14 +154,6 @@ def _alike(parts: Sequence[Tensor]) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _one_or_each(levels: Sequence[int]) -> str:
-    return str(levels[0]) if len(set(levels)) == 1 else ", ".join(map(str, levels))
-
-
-def _first_named(data: OpenedData) -> str:
-    return repr(data.names[int(data.train.labels[0])])
-
-
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     return ", ".join(repr(name) for name in names[:NAMED]) + more
@@ -169,10 +161,6 @@ def _listed(names: Sequence[str]) -> str:
 
 def _has(names: Sequence[str]) -> str:
     return "has" if len(names) == 1 else "have"
-
-
-def _those(lacking: dict[str, list[str]]) -> str:
-    return "it" if len({name for names in lacking.values() for name in names}) == 1 else "them"
 
 
 def _alarm(text: str) -> Doubt:

@@ -1,4 +1,4 @@
-"""Files of a dataset: found on this machine, or downloaded and verified by checksum.
+"""Files of a dataset: found on this machine, or downloaded and verified by checksum, and read up to a size limit.
 
 A download goes to a temporary folder beside its destination and is moved when its checksum is right, so an
 interrupted download is never used. Addresses and checksums are torchvision's; the transfer is not, because
@@ -7,9 +7,11 @@ torchvision's waits forever and writes to the final name.
 
 import hashlib
 import logging
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from http.client import HTTPException
+from io import BufferedReader
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import build_opener
@@ -22,14 +24,34 @@ from revconsole.records.datasets.facts import (
     how_to_get,
     what_lacks,
 )
+from revconsole.records.files import bounded
 
 REPLY_SECONDS = 20.0  # a server that is silent for longer counts as unreachable
 BLOCK = 1 << 20  # bytes read at a time
+
+MOST_BYTES = 1 << 40
+"""Largest accepted file that is read in pieces."""
 
 Download = Callable[[Path], None]
 """A function that puts the files of a dataset below the data folder. Raises OSError if it cannot."""
 
 log = logging.getLogger(__name__)
+
+
+def opened(file: Path) -> BufferedReader:
+    """A regular file opened for reading. Raises OSError with the reason for any other."""
+    return bounded.opened(Path(os.path.realpath(file)), MOST_BYTES)
+
+
+def content_of(file: Path, *, most: int) -> bytes:
+    """All bytes of a regular file of at most `most` bytes. Raises OSError with the reason for any other."""
+    return bounded.read(Path(os.path.realpath(file)), most)
+
+
+def digest_of(file: Path) -> bytes:
+    """The SHA-256 of a regular file, 32 bytes. Raises OSError as `opened` does."""
+    with opened(file) as content:
+        return hashlib.file_digest(content, "sha256").digest()
 
 
 def obtained(facts: DatasetFacts, *, folder: Path, download: Download) -> DatasetFiles:
@@ -98,8 +120,9 @@ def has_checksum(file: Path, md5: str) -> bool:
     """Whether the file exists with exactly this content."""
     if not file.is_file():
         return False
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, _md5).hexdigest() == md5
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False))
+        return digest.hexdigest() == md5
 
 
 def _reason(error: object) -> str:
@@ -108,10 +131,6 @@ def _reason(error: object) -> str:
     if isinstance(inner, OSError):
         return _reason(inner)
     return str(inner or getattr(error, "strerror", None) or error)
-
-
-def _md5() -> "hashlib._Hash":
-    return hashlib.md5(usedforsecurity=False)
 
 
 def _transfer(address: str, to: Path) -> None:

@@ -11,8 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from revconsole.data._content import content_of
-from revconsole.data._files import Download, obtained
+from revconsole.data._files import Download, content_of, obtained
 from revconsole.data._images import Images, damaged, unreadable, verified
 from revconsole.records.datasets.facts import DatasetFacts
 
@@ -31,13 +30,8 @@ def read_family(
     train_images, train_labels, test_images, test_labels = (
         read_idx(file, dimensions=3 if "images" in file.name else 1) for file in files.files
     )
-    images = Images(
-        train_images=train_images.unsqueeze(1),
-        train_labels=train_labels.long(),
-        test_images=test_images.unsqueeze(1),
-        test_labels=test_labels.long(),
-        names=names,
-    )
+    train = train_images.unsqueeze(1), train_labels.long()
+    images = Images.of(train, (test_images.unsqueeze(1), test_labels.long()), names)
     return verified(images, facts, origin=str(files.place))
 
 

@@ -7,18 +7,21 @@ import errno
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from revconsole.data._statistics import channel_statistics
+from revconsole.data._standardise import channel_statistics
 from revconsole.errors import DataUnavailable
 from revconsole.records.datasets.facts import DatasetFacts
 from revconsole.records.files.bounded import OddFile
 
 # Published means and deviations have four digits, and half a grey level is 2e-3; another dataset differs by more.
 SAME_STATISTIC = 5e-4
+Half = tuple[Tensor, Tensor]
+"""Images uint8 (N, C, S, S) and labels int64 (N,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,30 +41,31 @@ class Images:
     held_out: int = 0
     """Number of last training images that the dataset itself sets apart for validation."""
 
+    @classmethod
+    def of(cls, train: Half, test: Half, names: tuple[str, ...]) -> Self:
+        """Both halves of a dataset."""
+        (images, labels), (test_images, test_labels) = train, test
+        return cls(
+            train_images=images,
+            train_labels=labels,
+            test_images=test_images,
+            test_labels=test_labels,
+            names=names,
+        )
+
 
 def verified(images: Images, facts: DatasetFacts, *, origin: str) -> Images:
     """The images, after checking shapes, class counts, means and deviations against `facts`.
 
     origin: source of the files, for the message. Raises DataUnavailable with the first difference.
     """
-    halves = (
-        (
-            "training",
-            images.train_images,
-            images.train_labels,
-            facts.train_images,
-            facts.train_per_class,
-        ),
-        ("test", images.test_images, images.test_labels, facts.test_images, facts.test_per_class),
-    )
+    train = images.train_images, images.train_labels, facts.train_images, facts.train_per_class
+    test = images.test_images, images.test_labels, facts.test_images, facts.test_per_class
     shape = (facts.channels, facts.size, facts.size)
-    for half, pixels, labels, count, per_class in halves:
+    for half, (pixels, labels, count, per_class) in (("training", train), ("test", test)):
         if tuple(pixels.shape) != (count, *shape) or len(labels) != count:
-            raise _refusal(
-                facts,
-                origin,
-                f"{len(labels):,} labels for {half} images of shape {tuple(pixels.shape)}",
-            )
+            found = f"{len(labels):,} labels for {half} images of shape {tuple(pixels.shape)}"
+            raise _refusal(facts, origin, found)
         expected = per_class * facts.classes if len(per_class) == 1 else per_class
         counts = _class_counts(labels, facts.classes)
         if counts != expected:
@@ -77,7 +81,7 @@ def verified(images: Images, facts: DatasetFacts, *, origin: str) -> Images:
     return images
 
 
-def in_canonical_order(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def in_canonical_order(images: Tensor, labels: Tensor) -> Half:
     """Images and labels in an order that depends only on their content.
 
     Used for datasets that circulate in several layouts with different orders. Ordering by a hash rather than by

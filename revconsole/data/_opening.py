@@ -1,9 +1,8 @@
 """Opening a dataset for a run: read, limited, split, measured, fingerprinted, placed.
 
 The training images are put in one keyed, stratified order. The first `train_limit` of them are used (all, without a
-limit); the first `validation` fraction of those is the validation split and the rest the training split. The test
-split is the dataset's own, or its first `test_limit` images in such an order. Nothing depends on a run's training
-seed.
+limit); the first `validation` fraction of those is the validation split and the rest the training split. The test split
+is the dataset's own, or its first `test_limit` images in such an order. Nothing depends on a run's training seed.
 
 Shapes: N images, C channels, S pixels of height and width.
 """
@@ -21,8 +20,7 @@ from revconsole.data._images import Images
 from revconsole.data._order import stratified_order
 from revconsole.data._placing import placed
 from revconsole.data._reading import Say, read
-from revconsole.data._standardise import Standardisation, fitted
-from revconsole.data._statistics import channel_statistics
+from revconsole.data._standardise import Standardisation, channel_statistics, fitted
 from revconsole.errors import DataUnavailable, ProfileError
 from revconsole.records.datasets import sources
 from revconsole.records.datasets.facts import DatasetFacts
@@ -207,10 +205,9 @@ def split_indices(labels: Tensor, settings: Data, *, held_out: int = 0) -> tuple
 def fingerprint(name: str, images: Images, *, train: Tensor, validation: Tensor) -> str:
     """SHA-256 of everything a run is trained, selected and tested on, 64 hexadecimal digits.
 
-    Hashed in this order: the format line; the dataset's name and a newline; then, each preceded by its shape as text
-    and a newline: training images, training labels, test images, test labels, indices of the training split, indices
-    of the validation split. Images are bytes in (N, C, S, S) order, integers little-endian 64-bit. Device, machine,
-    torch, augmentation and training seed do not enter.
+    Hashed in this order: the format line; the dataset's name and a newline; then, each preceded by its shape as text and a
+    newline, the parts below. Images are bytes in (N, C, S, S) order, integers little-endian 64-bit. Device, machine, torch,
+    augmentation and training seed do not enter.
     """
     digest = hashlib.sha256(FINGERPRINT_FORMAT)
     digest.update(f"{name}\n".encode())

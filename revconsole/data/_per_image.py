@@ -1,8 +1,7 @@
 """Per-image operations on a whole batch, as torchvision has them for one image at a time.
 
 Called once per image, torchvision's transforms take longer than a training step of a small model. The results agree
-to one grey level (to four for successive changes of brightness, contrast and saturation, because torchvision rounds
-after each); tests compare them.
+to one grey level (to four for changes of colour, because torchvision rounds after each); tests compare them.
 
 Shapes: B images, C channels, S pixels of height and width; images are float32 in grey levels, 0 to 255.
 """
@@ -31,9 +30,7 @@ def rescaled(images: Tensor, corners: Tensor, sides: Tensor, *, side: int) -> Te
 
 
 def rotated(images: Tensor, degrees: Tensor) -> Tensor:
-    """Each image rotated anticlockwise about its centre by its angle in `degrees` (B,); pixels from outside are
-    black.
-    """
+    """Each image rotated anticlockwise about its centre by `degrees` (B,); pixels from outside are black."""
     cosine, sine = degrees.deg2rad().cos(), degrees.deg2rad().sin()
     zero = torch.zeros_like(sine)
     turn = torch.stack([cosine, -sine, zero, sine, cosine, zero], dim=1).view(-1, 2, 3)

@@ -4,8 +4,8 @@ Values of more than 8 bits are scaled by the range that the file declares, and r
 clipped. Pillow converts colour spaces. Of an animation the first frame is used.
 """
 
-from dataclasses import dataclass
 from io import BytesIO
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +34,9 @@ class UnfitImage(ValueError):  # noqa: N818  the name says what the image is
     """An image that cannot be converted to 8-bit RGB without guessing; the message says why, with a remedy."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecodedImage:
-    """An image, uint8 (3, S, S), and the properties of its file."""
+class FileProperties(NamedTuple):
+    """Properties of an image file besides its pixels."""
 
-    pixels: Pixels
     kind: str
     """Format, bits and colours, e.g. "PNG 16-bit grey"."""
     width: int
@@ -49,24 +47,19 @@ class DecodedImage:
     """Whether the file has more frames than the one used."""
 
 
-def decoded(content: bytes, side: int) -> DecodedImage:
-    """The middle square of an image file, scaled to a side.
+def decoded(content: bytes, side: int) -> tuple[Pixels, FileProperties]:
+    """The middle square of an image file, scaled to a side: uint8 (3, S, S).
 
     Raises UnfitImage, and whatever Pillow's decoders raise.
     """
     with Image.open(BytesIO(content), formats=formats()) as image:
         (width, height), bits = image.size, _bits(image)
-        kind = f"{image.format} {bits}-bit {_colours(image)}"
+        mode = "I" if image.mode.startswith("I;16") else image.mode
+        kind = f"{image.format} {bits}-bit {COLOURS.get(mode, mode)}"
         frames = image.format != "PSD" and bool(getattr(image, "is_animated", False))
         rgb, transparent = _rgb(image, bits, side)
-    return DecodedImage(
-        pixels=_planes(ImageOps.fit(rgb, (side, side))),
-        kind=kind,
-        width=width,
-        height=height,
-        transparent=transparent,
-        frames=frames,
-    )
+    file = FileProperties(kind, width, height, transparent, frames)
+    return _planes(ImageOps.fit(rgb, (side, side))), file
 
 
 def whole(content: bytes) -> Pixels:
@@ -92,9 +85,7 @@ def _planes(image: Image.Image) -> Pixels:
 
 
 def _rgb(image: Image.Image, bits: int, side: int | None = None) -> tuple[Image.Image, bool]:
-    """(the upright image as RGB on the background, whether the background shows). side: pixels needed; allows a
-    faster draft.
-    """
+    """(upright RGB image on the background, whether that shows). side: pixels needed, for a faster draft."""
     _refuse_unknown_range(image, bits)
     key, negative = _transparent_colour(image, bits), _tag(image, PHOTOMETRIC) == MIN_IS_WHITE
     if side is not None:
@@ -137,10 +128,6 @@ def _bits(image: Image.Image) -> int:
         return _first(_tag(image, BITS_PER_SAMPLE), 16)
     raw, brightest = _raw_mode(image)
     return 16 if ";16" in raw or brightest > 255 else 8
-
-
-def _colours(image: Image.Image) -> str:
-    return COLOURS.get("I" if image.mode.startswith("I;16") else image.mode, image.mode)
 
 
 def _tag(image: Image.Image, number: int) -> object:

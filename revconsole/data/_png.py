@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from revconsole.data._cache import keep, kept, stamp_of
-from revconsole.data._content import content_of
-from revconsole.data._images import damaged, unreadable
+from revconsole.data._files import content_of
+from revconsole.data._images import Half, damaged, unreadable
 from revconsole.data._pictures import whole, why_not
 
 CACHE = "revconsole-cache.npz"
@@ -21,9 +21,6 @@ MOST_BYTES = 1 << 28
 """Largest accepted image; a sheet of 10,000 has about 20 MiB."""
 
 log = logging.getLogger(__name__)
-
-Halves = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""(training half, test half), each (images uint8 (N, 3, S, S), labels int64 (N,))."""
 
 
 def read_png(file: Path) -> Tensor:
@@ -39,8 +36,8 @@ def read_png(file: Path) -> Tensor:
     return torch.from_numpy(pixels.copy())
 
 
-def read_folders(place: Path, names: tuple[str, ...], *, side: int) -> Halves:
-    """Both halves, from a cache if it matches the folders, else from the images.
+def read_folders(place: Path, names: tuple[str, ...], *, side: int) -> tuple[Half, Half]:
+    """The training and the test half, from a cache if it matches the folders, else from the images.
 
     names: class folders in the order of their labels. Raises DataUnavailable if a class or image is missing, damaged
     or of another size.
@@ -77,7 +74,7 @@ def _listed(half: Path, names: tuple[str, ...]) -> list[tuple[Path, int]]:
     ]
 
 
-def _decoded(files: list[tuple[Path, int]], *, side: int) -> tuple[Tensor, Tensor]:
+def _decoded(files: list[tuple[Path, int]], *, side: int) -> Half:
     images = torch.empty((len(files), 3, side, side), dtype=torch.uint8)
     for index, (file, _) in enumerate(files):
         image = read_png(file)

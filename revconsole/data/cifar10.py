@@ -28,47 +28,25 @@ FACTS = DatasetFacts(
         (
             "pickles",
             ("cifar-10-batches-py", "cifar10", "cifar10/cifar-10-batches-py", "."),
-            (
-                "data_batch_1",
-                "data_batch_2",
-                "data_batch_3",
-                "data_batch_4",
-                "data_batch_5",
-                "test_batch",
-            ),
+            ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"),
         ),
         (
             "sheets",
             ("cifar10", "cifar10/package", "package", "."),
             (
-                "data_batch_1.png",
-                "data_batch_2.png",
-                "data_batch_3.png",
-                "data_batch_4.png",
-                "data_batch_5.png",
-                "test_batch.png",
-                "train_lables.json",
-                "test_lables.json",
+                "data_batch_1.png", "data_batch_2.png", "data_batch_3.png", "data_batch_4.png", "data_batch_5.png",
+                "test_batch.png", "train_lables.json", "test_lables.json",
             ),
         ),
         ("folders", ("cifar10",), ("train/", "test/")),
         ("archive", (".", "cifar10"), ("cifar-10-python.tar.gz",)),
     ),
     download_from=("https://www.cs.toronto.edu/~kriz/",),
-)
+)  # fmt: skip
 
 NAMES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
 
 
 def read(folder: Path) -> Images:

@@ -2,11 +2,8 @@
 
 A task without labels of its own: of a patch and one of its eight neighbours, stacked as channels, say which neighbour
 it is (Doersch, Gupta and Efros 2015, arXiv:1505.05192). The gap between the two and the jitter of both keep a network
-from reading the answer off lines that go on and edges that touch.
-
-Where the first patch lies is as likely for every answer: all eight neighbours have room wherever it is cut. One pair
-is cut from each image, by `data.cut_seed`: whoever has the same source and seed has the same pairs, as the
-fingerprint shows.
+from reading the answer off lines that go on and edges that touch; all eight neighbours have room wherever the first
+patch is cut. One pair is cut from each image, by `data.cut_seed`: the same source and seed give the same pairs.
 
 Shapes: N images, C channels, S pixels of height and width, p pixels of a patch.
 """
@@ -44,15 +41,8 @@ FACTS = DatasetFacts(
 )
 
 NAMES = (
-    "above left",
-    "above",
-    "above right",
-    "left",
-    "right",
-    "below left",
-    "below",
-    "below right",
-)
+    "above left", "above", "above right", "left", "right", "below left", "below", "below right",
+)  # fmt: skip
 DIRECTIONS = np.array(
     [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)], dtype=np.int64
 )
@@ -63,9 +53,7 @@ Places = NDArray[np.int64]
 
 
 def read(folder: Path, settings: Data, say: Say) -> Images:
-    """A pair of patches from each image of the source, in the source's order and parts. Raises as the source's `read`
-    does.
-    """
+    """A pair of patches of each image of the source, in its order and parts. Raises as the source's `read`."""
     source = read_source(source_of(settings), folder=folder, say=say)
     train, train_labels = cut(source.train_images, settings, part=0)
     test, test_labels = cut(source.test_images, settings, part=1)

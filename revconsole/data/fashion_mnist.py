@@ -30,9 +30,7 @@ FACTS = DatasetFacts(
             "plain",
             ("FashionMNIST/raw", "fashion_mnist", "/usr/share/datasets/fashion-mnist"),
             (
-                "train-images-idx3-ubyte",
-                "train-labels-idx1-ubyte",
-                "t10k-images-idx3-ubyte",
+                "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
                 "t10k-labels-idx1-ubyte",
             ),
         ),
@@ -40,29 +38,19 @@ FACTS = DatasetFacts(
             "gzip",
             ("FashionMNIST/raw", "fashion_mnist", "/usr/share/datasets/fashion-mnist"),
             (
-                "train-images-idx3-ubyte.gz",
-                "train-labels-idx1-ubyte.gz",
-                "t10k-images-idx3-ubyte.gz",
+                "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz",
                 "t10k-labels-idx1-ubyte.gz",
             ),
         ),
     ),
     debian_package="dataset-fashion-mnist",
     download_from=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
-)
+)  # fmt: skip
 
 NAMES = (
-    "T-shirt or top",
-    "trousers",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
+    "T-shirt or top", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
     "ankle boot",
-)
+)  # fmt: skip
 
 
 def read(folder: Path) -> Images:

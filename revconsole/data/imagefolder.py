@@ -2,12 +2,11 @@
 
 Classes are the folders, in the order of their names, or those below a part to train on (`train/`, `Training/`, …),
 with parts to validate and to test on beside it. A folder without a part to test on is cut: a fifth of all images,
-chosen once by a fixed seed, is tested on, each class in proportion to within one image: a class of two images may
-have none to test on, which is said.
+chosen once by a fixed seed, is tested on, each class in proportion to within one image.
 
 Images are turned upright, made 8-bit RGB on white, cut to the middle square and scaled (antialiased) to
-`data.image_size`. That is done once, in threads, and kept as one file in the data folder for as long as the files hold
-the same bytes.
+`data.image_size`: once, in threads, and kept as one file in the data folder for as long as the files hold the same
+bytes.
 
 Shapes: N images, S pixels of height and width.
 """
@@ -20,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from revconsole.data._decoding import Decoded, FileProperties, decoded
+from revconsole.data._decoding import Decoded, decoded
 from revconsole.data._images import Images
 from revconsole.data._order import stratified_order
-from revconsole.data._pictures import BACKGROUND_WORD
+from revconsole.data._pictures import BACKGROUND_WORD, FileProperties
 from revconsole.data._reading import Say
 from revconsole.errors import DataUnavailable
 from revconsole.records.datasets.facts import DatasetFacts

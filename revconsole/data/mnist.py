@@ -29,9 +29,7 @@ FACTS = DatasetFacts(
             "plain",
             ("MNIST/raw", "mnist", "mnist/data"),
             (
-                "train-images-idx3-ubyte",
-                "train-labels-idx1-ubyte",
-                "t10k-images-idx3-ubyte",
+                "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
                 "t10k-labels-idx1-ubyte",
             ),
         ),
@@ -39,9 +37,7 @@ FACTS = DatasetFacts(
             "gzip",
             ("MNIST/raw", "mnist", "mnist/data"),
             (
-                "train-images-idx3-ubyte.gz",
-                "train-labels-idx1-ubyte.gz",
-                "t10k-images-idx3-ubyte.gz",
+                "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz",
                 "t10k-labels-idx1-ubyte.gz",
             ),
         ),
@@ -50,7 +46,7 @@ FACTS = DatasetFacts(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "http://yann.lecun.com/exdb/mnist/",
     ),
-)
+)  # fmt: skip
 
 NAMES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 

@@ -52,12 +52,7 @@ def read(folder: Path) -> Images:  # noqa: ARG001  every dataset is read from th
         pattern = np.roll(patterns[label], (down, right), axis=(1, 2)) * contrast // 16
         images[index] = (128 + pattern + noise).clip(0, 255)
 
-    pixels, classes = torch.from_numpy(images), torch.from_numpy(labels)
-    images_and_labels = Images(
-        train_images=pixels[: FACTS.train_images],
-        train_labels=classes[: FACTS.train_images],
-        test_images=pixels[FACTS.train_images :],
-        test_labels=classes[FACTS.train_images :],
-        names=NAMES,
-    )
-    return verified(images_and_labels, FACTS, origin="the generator")
+    pixels, classes, count = torch.from_numpy(images), torch.from_numpy(labels), FACTS.train_images
+    test = pixels[count:], classes[count:]
+    drawn = Images.of((pixels[:count], classes[:count]), test, NAMES)
+    return verified(drawn, FACTS, origin="the generator")

@@ -1,1 +1,1 @@
-"""Services behind both front ends: plan, launch, stop, follow, compare. Torch-free."""
+"""The lab: the services behind command line and console: plan, launch, stop, follow, compare. Torch-free."""

@@ -1,41 +1,24 @@
-"""Again: a run that is to be trained once more, exactly as it was or with changes.
-
-Its plan says everything; the profile it was made from may have been edited since, or be gone, and may be a grid.
-"""
+"""Again: repeat a run, exactly as it was or with changed settings; see `typing_again` for the command line that does."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from revconsole.errors import ProfileError, RevconsoleError
-from revconsole.lab.compare import flat_settings
+from revconsole.errors import ProfileError
 from revconsole.lab.study import own_profile
 from revconsole.records.sections import KINDS
-from revconsole.records.settings import idle, layer, search_path
+from revconsole.records.sections.section import UNSET
+from revconsole.records.settings import idle
 from revconsole.records.settings.plan import Plan
-from revconsole.records.settings.profile import COMMAND_LINE, Profile
+from revconsole.records.settings.profile import Profile
 from revconsole.records.settings.study import Study, StudyFacts
+from revconsole.records.settings.typing_again import flat_settings
 
 LONGEST_NAME = 120
-MOST_TRIED = 8
-"""Runs of a form for which it is tried what need not be typed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangedSetting:
-    """A setting of a run that its profile has otherwise, as both would be written."""
-
-    key: str
-    here: Any
-    there: Any
 
 
 def experiment(plan: Plan, settings: Mapping[str, Any]) -> Study:
-    """The experiment of this run alone, called after it and what is to be changed.
-
-    Raises ProfileError if this version has no such settings.
-    """
+    """An experiment of this run alone, named after it and the changed settings. Raises ProfileError for unknown settings."""
     table, where = own_profile(plan), f"run {plan.name}"
     profile = Profile(name=_named(plan, settings), where=where, table=table)
     (same,) = profile.plans()
@@ -46,87 +29,53 @@ def experiment(plan: Plan, settings: Mapping[str, Any]) -> Study:
     return Study(name=name, where=where, facts=facts, profile=profile, arms=(), quick={})
 
 
-def differences(plan: Plan) -> tuple[ChangedSetting, ...] | None:
-    """In what a run differs from the nearest run of its profile; None if there is no such profile any more.
-
-    Raises ProfileError if the profile makes no runs as it is now.
-    """
-    try:
-        found = search_path.find(plan.profile)
-    except RevconsoleError:
-        return None
-    return _nearest(plan, found.plans())
-
-
-def _nearest(plan: Plan, others: Sequence[Plan]) -> tuple[ChangedSetting, ...]:
-    here = _settings(plan)
-    found: list[list[ChangedSetting]] = []
-    for other in others:
-        there = _settings(other)
-        keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
-        found.append([ChangedSetting(key=k, here=here.get(k), there=there.get(k)) for k in keys])
-    nearest = min(found, key=len)
-    return tuple(nearest)
-
-
-def typed(
-    profile: str, plans: Sequence[Plan], settings: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """What, typed behind a profile, makes these plans; as little as does. None if nothing one can type does.
-
-    settings: what was changed by hand. The lists among them make several runs of the first.
-    """
-    lists = dict(layer.typed(settings, COMMAND_LINE).varied)
-    lists |= {key: settings[key] for key in ("seeds",) if key in settings}
-    try:
-        found = search_path.find(profile)
-        own = {key: v for key, v in _own(found, plans[0]).items() if not _listed(key, lists)}
-        wanted = own | lists
-        if not _makes(found, wanted, plans):
-            return None
-        for key in own if len(plans) <= MOST_TRIED else ():
-            fewer = {k: v for k, v in wanted.items() if k != key}
-            wanted = fewer if _makes(found, fewer, plans) else wanted
-    except RevconsoleError:
-        return None
-    return wanted
-
-
-def _own(profile: Study, plan: Plan) -> dict[str, Any]:
-    """Every setting of a plan that its profile varies or has otherwise."""
-    here, every = _settings(plan), profile.plans()
-    others = [_settings(each) for each in every]
-    varied = [key for key in here if len({repr(other.get(key)) for other in others}) > 1]
-    unlike = [difference.key for difference in _nearest(plan, every)]
-    own = {key: here[key] for key in dict.fromkeys((*varied, *unlike)) if key in here}
-    return own | ({"seeds": [own.pop("seed")]} if "seed" in own else {})
-
-
-def _listed(key: str, lists: Mapping[str, Any]) -> bool:
-    """Whether a list is made of a key, or of the kinds of its section."""
-    section = key.partition(".")[0]
-    return key in lists or (section in KINDS and f"{section}.{KINDS[section][0]}" in lists)
-
-
-def _makes(profile: Study, settings: Mapping[str, Any], plans: Sequence[Plan]) -> bool:
-    try:
-        made = profile.plans(settings)
-    except RevconsoleError:
-        return False
-    return [(each.digest(), each.where) for each in made] == [
-        (each.digest(), each.where) for each in plans
-    ]
-
-
-def _settings(plan: Plan) -> dict[str, Any]:
-    return {**flat_settings(plan), "seed": plan.seed}
-
-
 def _named(plan: Plan, settings: Mapping[str, Any]) -> str:
-    """The name of the run, and what was changed."""
-    marks = [
-        re.sub(r"[^\w.+-]+", "-", f"{key.rpartition('.')[2]}{value}")
-        for key, value in settings.items()
-        if not isinstance(value, list)
-    ]
-    return "-".join((plan.name, *marks))[:LONGEST_NAME]
+    """The name of the run followed by the changed settings but for lists, without what it says of their former values."""
+    own = flat_settings(plan)
+    name, marks = plan.name, []
+    for key, value in settings.items():
+        full = _full(key, own)
+        seeded = key in {"seed", "seeds"}
+        before = plan.seed if seeded else own.get(full)
+        new = value[0] if seeded and isinstance(value, list) and len(value) == 1 else value
+        if _unchanged(before, new):
+            continue
+        last = full.rpartition(".")[2]
+        old = _marks("s" if seeded else last, before)
+        if full in {f"{section}.{tag}" for section, (tag, _) in KINDS.items()}:
+            kin = {k: v for k, v in own.items() if k.partition(".")[0] == full.partition(".")[0]}
+            old |= {_mark(k.rpartition(".")[2], v) for k, v in kin.items()}
+        name = _less(name, plan.profile, old)
+        if not isinstance(new, list):
+            plain = isinstance(new, str) and last in {"name", "architecture"}
+            marks.append(_mark("s" if seeded else "" if plain else last, new))
+    return "-".join((name, *marks))[:LONGEST_NAME]
+
+
+def _full(key: str, own: Mapping[str, Any]) -> str:
+    """The dotted key of a setting that may be written without its section."""
+    owners = [each for each in own if each.rpartition(".")[2] == key]
+    return owners[0] if key not in own and len(owners) == 1 else key
+
+
+def _unchanged(before: Any, new: Any) -> bool:
+    unset = before is None and new == UNSET
+    return unset or (isinstance(before, bool) == isinstance(new, bool) and bool(before == new))
+
+
+def _mark(last: str, value: Any) -> str:
+    return re.sub(r"[^\w.+-]+", "-", f"{last}{UNSET if value is None else value}")
+
+
+def _marks(last: str, value: Any) -> set[str]:
+    """The marks by which a name may say a value; a grid says words, such as a scheme, alone."""
+    return {_mark(last, value)} | ({_mark("", value)} if isinstance(value, str) else set())
+
+
+def _less(name: str, profile: str, marks: Collection[str]) -> str:
+    """The name without these marks behind the name of its profile."""
+    kept = profile if profile and name.startswith(profile) else name.partition("-")[0]
+    rest = name.removeprefix(kept)
+    for mark in marks:
+        rest = re.sub(rf"-{re.escape(mark)}(?=-|$)", "", rest)
+    return kept + rest

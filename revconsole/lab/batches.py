@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store import RunStore
 
@@ -10,9 +10,9 @@ WAITING = frozenset({"queued"})
 
 
 def newest(store: RunStore, runs: Sequence[Summary]) -> tuple[str, ...]:
-    """What is left of one batch: the run that trains, then those that wait for it in their order.
+    """The remaining runs of one batch: the run that trains, then the waiting runs in their order; empty if nothing trains or waits.
 
-    It is the batch of the newest run that trains or waits, of those that train where some do. Empty if none does.
+    The batch is that of the newest run that trains, or of the newest that waits if none trains.
     """
     going = [s for s in runs if not s.ended]
     training = [s for s in going if s.state not in WAITING]
@@ -20,11 +20,11 @@ def newest(store: RunStore, runs: Sequence[Summary]) -> tuple[str, ...]:
         return ()
     leader = (training or going)[0]
     mates = [s for s in going if _launch(store, s) == _launch(store, leader)]
-    ordered = sorted(mates, key=lambda s: (s.state in WAITING, s.created))
+    ordered = sorted(mates, key=lambda s: (s.state in WAITING, s.place, s.created))
     return tuple(s.id for s in ordered)
 
 
 def _launch(store: RunStore, run: Summary) -> object:
-    """The process that a run was queued in; a run of which that is not known is alone."""
-    queued = attempts.read_queued(store.root / run.id / "launch.json")
+    """A key of the process that queued a run; a run whose process is unknown has a key of its own."""
+    queued = read_queued(store.root / run.id / "launch.json")
     return run.id if queued is None else queued[0]

@@ -1,4 +1,4 @@
-"""What a benchmark measures: the model of a profile, crossed with schemes, backwards and depths."""
+"""What a benchmark measures: the model of a profile with each scheme, backward and depth."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from itertools import product
 from typing import Any
 
 from revconsole.errors import ProfileError, UnknownName
-from revconsole.lab.compare import flat_settings
 from revconsole.records.findings.benchmark import Bench, Configuration
 from revconsole.records.sections import KINDS
 from revconsole.records.sections.model import Vit
@@ -16,6 +15,7 @@ from revconsole.records.settings.naming import title
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE, Profile, changed, parse_assignments
 from revconsole.records.settings.study import Study, UnfitChoice
+from revconsole.records.settings.typing_again import flat_settings
 from revconsole.records.settings.words import spelled
 
 Table = dict[str, Any]
@@ -29,18 +29,18 @@ STANDARD: Table = {
     "data": {"dataset": "synthetic"},
     "train": {"batch": 64},
 }
-"""What is measured without a profile: 65 tokens of width 192, 64 images."""
+"""Settings without a profile: 65 tokens of width 192, batch 64."""
 SCHEMES: tuple[Table, ...] = tuple({"name": name} for name in KINDS["scheme"][1])
-"""The schemes measured without a profile, as they are by their names."""
+"""Schemes without a profile, with their default options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedBenchmark:
-    """What the user asked for; what is empty means the usual.
+    """What the user asked for; empty values stand for the defaults.
 
-    schemes:       words such as `additive`, `momentum:grid_bits=9`; a word with no name, `gamma=0.25`, is one more
+    schemes:       words such as `additive` and `momentum:grid_bits=9`; a word without a name, `gamma=0.25`, is one more
                    option of the scheme before it.
-    stored_blocks: reverse all but so many of the last blocks, wherever there is an inverse.
+    stored_blocks: reverse all but so many of the last blocks, wherever the scheme has an inverse.
     """
 
     memory_bytes: int
@@ -54,33 +54,33 @@ class WantedBenchmark:
 
 
 def bench_of(wanted: WantedBenchmark) -> Bench:
-    """Every configuration, by depth, scheme and backward.
+    """Every configuration, ordered by depth, scheme and backward.
 
-    Whatever was asked for, each scheme is also measured with all activations stored, and so is the plain
-    residual network: the others are compared with these. What cannot be is left out, with the reason.
+    Each scheme is also measured with all activations stored, and so is the plain residual network, because the other
+    configurations are compared with these. Configurations that are not valid are left out with the reason.
     Raises ProfileError or UnknownName.
     """
     _refuse_twice(wanted)
     plans, unfit = _plans(wanted)
-    asked = _schemes(wanted, plans)
+    schemes = _schemes(wanted, plans)
     for word in wanted.backwards:
         if word not in BACKWARDS:
             raise UnknownName("backward", word, BACKWARDS)
-    found: dict[Configuration, None] = {}
+    configurations: dict[Configuration, None] = {}
     left_out = dict.fromkeys(unfit)
     for depth, scheme in product(
-        _depths(wanted, plans), [PLAIN, *(s for s in asked if s != PLAIN)]
+        _depths(wanted, plans), [PLAIN, *(s for s in schemes if s != PLAIN)]
     ):
-        found[_configuration(plans[0], scheme, "stored", depth)] = None
-        for backward, stored in _ways(wanted, scheme) if scheme in asked else ():
+        configurations[_configuration(plans[0], scheme, "stored", depth)] = None
+        for backward, stored in _ways(wanted, scheme) if scheme in schemes else ():
             try:
-                made = _configuration(plans[0], scheme, backward, depth, stored=stored)
+                configuration = _configuration(plans[0], scheme, backward, depth, stored=stored)
             except ProfileError as error:
                 left_out[error.reason] = None
             else:
-                found[made] = None
+                configurations[configuration] = None
     return Bench(
-        configurations=tuple(found),
+        configurations=tuple(configurations),
         rounds=wanted.rounds,
         memory_bytes=wanted.memory_bytes,
         left_out=tuple(left_out),
@@ -88,7 +88,7 @@ def bench_of(wanted: WantedBenchmark) -> Bench:
 
 
 def _refuse_twice(wanted: WantedBenchmark) -> None:
-    """Raise ProfileError for a list that asks for the same twice."""
+    """Raise ProfileError for a list that contains a value twice."""
     lists: dict[str, Sequence[Any]] = {
         "--schemes": scheme_tables(wanted.schemes),
         "--backwards": wanted.backwards,
@@ -103,7 +103,7 @@ def _refuse_twice(wanted: WantedBenchmark) -> None:
 
 
 def scheme_tables(words: Sequence[str]) -> list[Table]:
-    """The schemes that words of `--schemes` mean; see `WantedBenchmark`. Raises UnknownName or ProfileError."""
+    """The scheme tables for the words of `--schemes`; see `WantedBenchmark`. Raises UnknownName or ProfileError."""
     tables: list[Table] = []
     for word in words:
         name, colon, options = word.partition(":")
@@ -117,14 +117,14 @@ def scheme_tables(words: Sequence[str]) -> list[Table]:
 
 
 def _plans(wanted: WantedBenchmark) -> tuple[list[Plan], list[str]]:
-    """The plans of the profile, which may differ in scheme, backward and depth alone; and why others are left out."""
+    """The plans of the profile, and why other runs of it are left out. Raises ProfileError if they differ in other keys than `VARIED`."""
     experiment = (
         search_path.find(wanted.profile)
         if wanted.profile
         else Study.of_profile(Profile(name="bench", where="the standard benchmark", table=STANDARD))
     )
-    found = experiment.models({"seeds": 0, **(wanted.settings or {})})
-    plans = [each for each in found if isinstance(each, Plan)]
+    choices = experiment.models({"seeds": 0, **(wanted.settings or {})})
+    plans = [each for each in choices if isinstance(each, Plan)]
     if any(plan.fitted for plan in plans):
         raise ProfileError(
             wanted.profile or COMMAND_LINE,
@@ -140,18 +140,20 @@ def _plans(wanted: WantedBenchmark) -> tuple[list[Plan], list[str]]:
             "a benchmark measures one model and varies scheme, backward and depth alone, and here "
             f"{several}; give one value of each, e.g. {example}",
         )
-    unfit = [f"{each.name}: {each.error.reason}" for each in found if isinstance(each, UnfitChoice)]
+    unfit = [
+        f"{each.name}: {each.error.reason}" for each in choices if isinstance(each, UnfitChoice)
+    ]
     return plans, unfit
 
 
 def _differing(plans: Sequence[Plan]) -> dict[str, list[str]]:
-    """The keys beside scheme, backward and depth that have several values, and these."""
+    """The keys that have several values, except scheme, backward and depth; each with its values."""
     flats = [flat_settings(plan) for plan in plans]
     keys = dict.fromkeys(key for flat in flats for key in flat)
-    found = {key: list(dict.fromkeys(spelled(flat.get(key)) for flat in flats)) for key in keys}
+    by_key = {key: list(dict.fromkeys(spelled(flat.get(key)) for flat in flats)) for key in keys}
     return {
         key: values
-        for key, values in found.items()
+        for key, values in by_key.items()
         if len(values) > 1 and key.partition(".")[0] not in VARIED and key not in VARIED
     }
 
@@ -169,12 +171,12 @@ def _schemes(wanted: WantedBenchmark, plans: list[Plan]) -> list[Table]:
 
 
 def _depths(wanted: WantedBenchmark, plans: list[Plan]) -> list[int | None]:
-    """The depths asked for; None where the architecture decides it."""
+    """The depths to measure; None stands for the depth of an architecture that fixes it."""
     model = plans[0].model
     if not isinstance(model, Vit):
         if wanted.depths:
             raise ProfileError(
-                COMMAND_LINE, "--depths", f"{title(model)} has the depth it has; leave --depths out"
+                COMMAND_LINE, "--depths", f"{title(model)} has a fixed depth; leave --depths out"
             )
         return [None]
     if wanted.depths:
@@ -186,7 +188,7 @@ def _depths(wanted: WantedBenchmark, plans: list[Plan]) -> list[int | None]:
 
 
 def _ways(wanted: WantedBenchmark, scheme: Table) -> Iterator[tuple[str, int | None]]:
-    """Backwards, and how many blocks each keeps; the plain network is only reversed if that was asked for."""
+    """The (backward, stored blocks) pairs to measure; the plain network is reversed only if that was asked for."""
     for backward in wanted.backwards or BACKWARDS:
         if wanted.backwards or scheme != PLAIN or backward != "reversible":
             yield backward, None
@@ -198,7 +200,7 @@ def _ways(wanted: WantedBenchmark, scheme: Table) -> Iterator[tuple[str, int | N
 def _configuration(
     plan: Plan, scheme: Table, backward: str, depth: int | None, *, stored: int | None = None
 ) -> Configuration:
-    """One plan, checked as every plan is. Raises ProfileError."""
+    """One configuration from one plan, with every check of a plan. Raises ProfileError."""
     if stored is not None and depth is not None and stored > depth:
         raise ProfileError(
             COMMAND_LINE, "--kept-blocks", f"a model of {depth} blocks cannot keep {stored}"
@@ -208,6 +210,6 @@ def _configuration(
     changes: Table = {"scheme": dict(scheme), "backward": backward}
     if depth is not None:
         changes["model.depth"] = depth
-    made = changed(plan, changes)
+    changed_plan = changed(plan, changes)
     mixed = backward == "reversible" and stored
-    return Configuration(plan=made, stored_blocks=stored if mixed else None)
+    return Configuration(plan=changed_plan, stored_blocks=stored if mixed else None)

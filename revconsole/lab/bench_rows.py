@@ -1,4 +1,4 @@
-"""A benchmark as plain JSON data, for `bench --json`. Names and units are a promise: seconds, bytes, null for unknown."""
+"""A benchmark as JSON data, for `bench --json`. Names and units are a promise: seconds, bytes, null for unknown."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from revconsole.records.findings.benchmark import Benchmark, BenchmarkRow
 
 
 def document(benchmark: Benchmark) -> dict[str, Any]:
-    """Everything measured, raw timings and how they were taken included."""
+    """All measurements, with the raw timings and how they were taken."""
     return {
         "complete": benchmark.complete,
         "facts": dict(benchmark.facts),
@@ -36,6 +36,7 @@ def _row(benchmark: Benchmark, row: BenchmarkRow) -> dict[str, Any]:
         "operations": row.operations,
         "kept_bytes": row.kept_bytes,
         "peak_bytes": row.peak_bytes,
+        "foreseen_peak_bytes": row.foreseen_peak,
         "fixed_bytes": row.fixed_bytes,
         "largest_batch": benchmark.largest_batch(row),
         "largest_batch_was_tried": row.verified_batch is not None,

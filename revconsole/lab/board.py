@@ -1,4 +1,4 @@
-"""Board: studies as a screen shows them. What was worked out is kept, so that looking again each second costs little."""
+"""Board: studies as a screen shows them. Plans are cached, so that reading again each second costs little."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,9 +8,17 @@ from typing import Any
 
 from revconsole.errors import RevconsoleError
 from revconsole.lab.lab import Lab
+from revconsole.lab.noted import noted
 from revconsole.lab.report.copies import originals
 from revconsole.lab.report.statistics import MeanSpread, spread
-from revconsole.lab.study import NOTHING_LEFT, PlannedStudy, Standing, StudyForecast, tally
+from revconsole.lab.study import (
+    NOTHING_LEFT,
+    PlannedStudy,
+    Standing,
+    StudyForecast,
+    new_plans,
+    tally,
+)
 from revconsole.records.runs.run import Summary
 from revconsole.records.settings import search_path
 from revconsole.records.settings.study import StudyFacts
@@ -18,10 +26,10 @@ from revconsole.records.settings.study import StudyFacts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedStudy:
-    """Which study, in which form. launched: its runs with the settings they were launched with, whatever those were."""
+    """A study and its form. launched: the runs as they were launched, with the settings of then, instead of the planned runs."""
 
     study: str
-    """Path of its file."""
+    """Path of the study's file."""
     quick: bool = False
     launched: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -29,7 +37,7 @@ class AskedStudy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """How many of some runs are done, and how many train or wait."""
+    """How many of some runs are done, how many train or wait, and how many there are."""
 
     done: int
     going: int
@@ -38,23 +46,23 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyEntry:
-    """A study that can be named. shares: of the full form and, if it has one, of the quick one; none of a file that is wrong."""
+    """A study in the list. shares: of the full form and, if it has one, of the quick form; empty if its file is not valid."""
 
     name: str
     title: str
     path: str
     own: bool
-    """Whether it is the user's, or came with revconsole."""
+    """Whether it is the user's own rather than shipped with revconsole."""
     shares: tuple[Share, ...] = ()
     problem: str = ""
-    """What is wrong with its file; empty if nothing is."""
+    """What is wrong with the study's file; empty if it is valid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmStanding:
-    """An arm and its runs by seed. accuracy: on the test images, over the seeds that are done.
+    """An arm with its runs by seed. accuracy: on the test images, over the finished seeds.
 
-    gain: of its mean over that of the baseline, where both have the same seeds.
+    gain: difference of the mean accuracy to that of the baseline, a fraction; None if their seeds differ.
     """
 
     name: str
@@ -67,7 +75,7 @@ class ArmStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """One study: what it says of itself, its runs, and what is still to come."""
+    """One study: its description, its runs, and what is left to do."""
 
     asked: AskedStudy
     name: str
@@ -77,31 +85,32 @@ class View:
     standing: tuple[Standing, ...] = ()
     tally: str = ""
     note: str = ""
-    """That the baseline is another than the file says, because the settings leave that one out."""
+    """A sentence if the settings leave the study's baseline out, so that another arm is the baseline."""
     forecast: StudyForecast = NOTHING_LEFT
     memory: str = ""
+    notes: tuple[str, ...] = ()
+    """What is odd of the runs that have not begun."""
     problem: str = ""
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Every seed of an arm, ascending."""
+        """The seeds of all arms, ascending."""
         return tuple(sorted({seed for arm in self.arms for seed in arm.by_seed}))
 
 
 class Board:
-    """Reads files of studies when they change, and joins their plans with the runs of the store."""
+    """Reads the files of studies when they change, and matches their plans with the runs of the store."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._planned: dict[str, tuple[int, PlannedStudy | RevconsoleError]] = {}
 
     def entries(self, runs: Sequence[Summary]) -> tuple[StudyEntry, ...]:
-        """Every study that can be named, with how far it has come."""
-        found = [(each, *self._forms(each)) for each in search_path.studies()]
-        plans = [plan for _, _, forms in found for form in forms for plan in form.plans]
-        standing = iter(
-            self._lab.standings_of(plans, runs)
-        )  # at once: every look at the runs costs
+        """Every study, with how many of its runs are done."""
+        studies = [(each, *self._forms(each)) for each in search_path.studies()]
+        plans = [plan for _, _, forms in studies for form in forms for plan in form.plans]
+        # All studies at once, because each call walks over the runs.
+        standing = iter(self._lab.standings_of(plans, runs))
         return tuple(
             StudyEntry(
                 name=each.name,
@@ -111,11 +120,11 @@ class Board:
                 problem=problem,
                 shares=tuple(_share(islice(standing, len(form.plans))) for form in forms),
             )
-            for each, problem, forms in found
+            for each, problem, forms in studies
         )
 
     def study(self, asked: AskedStudy, runs: Sequence[Summary]) -> View:
-        """One study. What is wrong with it, or with the settings, is in `problem`."""
+        """One study. `problem` says what is wrong with it or with the settings."""
         name = Path(asked.study).stem
         try:
             planned = self._plan(asked)
@@ -136,10 +145,11 @@ class Board:
             note=planned.study.left_out(planned.arms),
             forecast=self._lab.forecast(standing, runs),
             memory=self._lab.memory(standing, runs),
+            notes=tuple(advised.text for advised in noted(new_plans(standing), ()).lines),
         )
 
     def _forms(self, file: search_path.ExperimentFile) -> tuple[str, tuple[PlannedStudy, ...]]:
-        """What is wrong with a study, and its full and its quick form, if it has one."""
+        """What is wrong with a study (empty if nothing), and its full and quick form."""
         path = str(file.path)
         try:
             full = self._plan(AskedStudy(study=path))
@@ -150,7 +160,7 @@ class Board:
             return str(error), ()
 
     def _plan(self, asked: AskedStudy) -> PlannedStudy:
-        """The study as asked for, planned anew only if its file has changed. Raises RevconsoleError."""
+        """The planned study, planned again only if its file has changed. Raises RevconsoleError."""
         key = f"{asked.study} {asked.quick} {sorted(asked.settings.items())!r}"
         try:
             changed = Path(asked.study).stat().st_mtime_ns
@@ -176,7 +186,7 @@ def _share(standing: Iterable[Standing]) -> Share:
 
 
 def _arms(standing: Sequence[Standing], planned: PlannedStudy) -> tuple[ArmStanding, ...]:
-    """The runs arm by arm, in the order of the study."""
+    """The runs grouped by arm, in the order of the study."""
     groups: dict[str, dict[int, Standing]] = {}
     for each in standing:
         groups.setdefault(_free_name(each, groups), {})[each.plan.seed] = each
@@ -196,7 +206,7 @@ def _arms(standing: Sequence[Standing], planned: PlannedStudy) -> tuple[ArmStand
 
 
 def _free_name(each: Standing, groups: Mapping[str, Mapping[int, Standing]]) -> str:
-    """The arm; where runs of several settings are shown, a number tells those of one seed apart."""
+    """The name of a run's arm, with a number if that arm has a run of the same seed already."""
     name, number = each.plan.arm, 1
     candidate = name
     while each.plan.seed in groups.get(candidate, {}):
@@ -211,10 +221,10 @@ def _accuracies(by_seed: Mapping[int, Standing]) -> dict[int, float]:
 
 
 def _spread(by_seed: Mapping[int, Standing]) -> MeanSpread | None:
-    """Over the seeds that are done; seeds that gave the very same weights are one answer."""
+    """Mean and deviation of the test accuracy over the finished seeds; seeds with identical weights count once."""
     done = [e.summary for e in by_seed.values() if e.progress == "done" and e.summary]
-    found = [s.test_accuracy for s in originals(done) if s.test_accuracy is not None]
-    return spread(found)
+    accuracies = [s.test_accuracy for s in originals(done) if s.test_accuracy is not None]
+    return spread(accuracies)
 
 
 def _gain(values: Mapping[int, float], reference: Mapping[int, float]) -> float | None:
@@ -226,5 +236,5 @@ def _gain(values: Mapping[int, float], reference: Mapping[int, float]) -> float 
 
 def _mean_kept(by_seed: Mapping[int, Standing]) -> float | None:
     kept = [e.summary.kept_for_backward_bytes for e in by_seed.values() if e.summary]
-    found = spread([float(size) for size in kept if size is not None])
-    return None if found is None else found.mean
+    mean = spread([float(size) for size in kept if size is not None])
+    return None if mean is None else mean.mean

@@ -1,7 +1,7 @@
-"""Boundary on a terminal: two places of the plane to a character, test points as letters over them.
+"""Decision boundary on a terminal: two points of the grid per character, test points as letters.
 
-Without colour it can be read as well: the second class is ink, the first is paper, and a letter is a point of the
-class whose initial it is, a capital where the model calls that place the other class.
+It is readable without colour: places of the second class are drawn in ink, those of the first are blank. A letter is a
+test point of the class with that initial, a capital if the model predicts the other class there.
 """
 
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from revconsole.records.printable import one_line
 
 Colour = tuple[int, int, int]
 PAPER: tuple[Colour, Colour] = ((36, 58, 78), (22, 74, 122))
-"""The first class, from unsure to sure; dark, so that it differs from the other without colour as well."""
+"""Colours of the first class, from unsure to sure; dark, so that it differs from the second without colour as well."""
 INK: tuple[Colour, Colour] = ((168, 140, 96), (230, 159, 0))
-"""The second class."""
+"""Colours of the second class, from unsure to sure."""
 LIGHT, DARK = (255, 255, 255), (0, 0, 0)
 BLOCKS = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
 PLACES_TO_A_POINT = 10
-"""Characters of a drawing for each point on it: more points would hide the plane."""
+"""Characters of a drawing per test point: more points would hide the boundary."""
 MIDDLE = LEVELS // 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One character, with the colours of it and behind it."""
+    """One character with its foreground and background colours."""
 
     sign: str
     ink: Colour
@@ -31,7 +31,7 @@ class Cell:
 
 
 def drawn(boundary: Boundary, *, columns: int, lines: int) -> list[list[Cell]]:
-    """The plane in so many characters, from the top."""
+    """The grid as rows of cells, the top row first."""
     rows = [
         [_cell(boundary, column, line, columns, lines) for column in range(columns)]
         for line in range(lines)
@@ -46,7 +46,7 @@ def drawn(boundary: Boundary, *, columns: int, lines: int) -> list[list[Cell]]:
 
 
 def legend(boundary: Boundary) -> str:
-    """What the letters and the blocks are, and of when, in one line."""
+    """A line that explains letters and blocks, and names the epoch."""
     first, second = (one_line(name, 30) for name in boundary.names)
     a, b = letters(boundary.names)
     when = "as tested, " if boundary.tested else ""
@@ -57,7 +57,7 @@ def legend(boundary: Boundary) -> str:
 
 
 def letters(names: tuple[str, str]) -> tuple[str, str]:
-    """A small letter for each class: the initials where they differ, else a and b."""
+    """A lower-case letter for each class: the initials if they differ, else a and b."""
     first, second = (name.strip()[:1].lower() for name in names)
     plain = all(letter.isascii() and letter.isalpha() for letter in (first, second))
     return (first, second) if plain and first != second else ("a", "b")
@@ -82,7 +82,7 @@ def _point(boundary: Boundary, point: Point, signs: tuple[str, str]) -> Cell:
 
 
 def _tint(levels: list[int]) -> Colour:
-    """The colour of places of one class, the fuller the surer; of none, that of the paper."""
+    """The colour of a place by its class, stronger if the model is surer; the paper's colour without a class."""
     if not levels:
         return PAPER[1]
     level = sum(levels) / len(levels)

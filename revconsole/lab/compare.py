@@ -1,99 +1,137 @@
-"""Compare: several runs as one table, the settings that differ first.
-
-Differences are to the first run, the baseline. An accuracy from one seed is one number, and the table says how
-many seeds stand behind each row.
-"""
+"""Compare: several runs as one table, the settings that differ first. Differences are to the first run, the baseline."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from revconsole.lab import format as form
+from revconsole.lab import matched, trade_offs
+from revconsole.lab.matched import MatchedGain
 from revconsole.lab.report.copies import originals
-from revconsole.lab.report.statistics import spread
-from revconsole.records.runs.run import Summary
+from revconsole.lab.report.statistics import MeanDifference, difference, spread
+from revconsole.lab.report.wording import verdict
+from revconsole.lab.trade_offs import Scatter
+from revconsole.records.runs.run import Run, Summary
 from revconsole.records.sections import KINDS
 from revconsole.records.settings import growth
-from revconsole.records.settings.plan import LABELS, Plan
+from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.typing_again import flat_settings
 from revconsole.records.settings.words import spelled
 
 MOST_NAMED = 3
-NOT_SETTINGS = LABELS | {"seed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedRun:
-    """One run among others. `settings` holds only the keys in which the compared runs differ."""
+    """A run in a comparison. `settings` holds only the keys in which the compared runs differ."""
 
     summary: Summary
     settings: Mapping[str, Any]
     test_accuracy_gain: float | None
-    """Test accuracy minus that of the baseline's arm with the same seed, as a fraction; None within that arm, where no
-    run of the seed is there, and while unknown."""
+    """Test accuracy minus that of the baseline arm's run of the same seed, as a fraction; None for the baseline's arm, if that
+    run does not exist, or if one of the accuracies is unknown."""
     kept_ratio: float | None
     """Bytes kept for backward relative to the baseline's."""
     seconds_ratio: float | None
-    """Wall clock relative to the baseline's."""
+    """Training seconds relative to the baseline's."""
+    at_equal_step: MatchedGain | None = None
+    """Validation against the run of the gain after as many steps; None if the runs were not read, or one has no validation."""
+    in_equal_time: MatchedGain | None = None
+    """The same after as many seconds since each began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Rows in the order asked for; the first is the baseline."""
+    """The compared runs in the order asked for; the first is the baseline."""
 
     rows: tuple[ComparedRun, ...]
     differing: tuple[str, ...]
     warnings: tuple[str, ...]
-    """What makes the runs hard to compare: other images, other seeds, unfinished runs."""
+    """Sentences on what makes the runs hard to compare: different images, different seeds, unfinished runs."""
     means: tuple[str, ...] = ()
-    """Of runs that differ in their seed alone: the mean of the test accuracy, its deviation, and what it gains."""
+    """A sentence for each group of runs that differ only in their seed: mean test accuracy, deviation, difference to the baseline."""
+    trade_offs: tuple[str, ...] = ()
+    """Sentences on the runs that no other run beats in accuracy and cost at once."""
+    scatters: tuple[Scatter, ...] = ()
+    """Test accuracy against each cost in which the runs differ, with those runs."""
 
 
-def compare(summaries: Sequence[Summary]) -> Comparison:
-    """Put runs beside each other; the first is the baseline."""
-    flats = [flat_settings(s.plan) for s in summaries]
+NOT_READ: Mapping[str, Run] = MappingProxyType({})
+
+
+def compare(
+    summaries: Sequence[Summary],
+    letters: Mapping[str, str] | None = None,
+    runs: Mapping[str, Run] = NOT_READ,
+) -> Comparison:
+    """Compare runs; the first is the baseline.
+
+    letters: those of the runs in a chart beside it, by their id. runs: the runs with their series by id, for differences at the
+    same step and in the same time; a run that is not among them has none.
+    """
+    called = _called(summaries, letters or {})
+    flats: list[dict[str, Any]] = [flat_settings(s.plan) if s.plan_known else {} for s in summaries]
     alike = [
         [s for s, other in zip(summaries, flats, strict=True) if other == flat] for flat in flats
     ]
     for section, (tag, _) in KINDS.items():
-        if len({flat[f"{section}.{tag}"] for flat in flats}) > 1:
+        if len({flat[f"{section}.{tag}"] for flat in flats if flat}) > 1:
             flats = [
-                _joined(flat, s.plan, section, tag)
+                _joined(flat, s.plan, section, tag) if flat else flat
                 for flat, s in zip(flats, summaries, strict=True)
             ]
     keys = dict.fromkeys(key for flat in flats for key in flat)
-    differing = tuple(k for k in keys if len({repr(flat.get(k)) for flat in flats}) > 1)
+    differing = tuple(k for k in keys if len({repr(flat.get(k)) for flat in flats if flat}) > 1)
     baseline = summaries[0]
+    against = [
+        _counterpart(s, baseline, alike[0], others)
+        for s, others in zip(summaries, alike, strict=True)
+    ]
+    pairs = [_read_pair(s, other, runs) for s, other in zip(summaries, against, strict=True)]
     rows = tuple(
         ComparedRun(
             summary=s,
             settings={k: flat[k] for k in differing if k in flat},
-            test_accuracy_gain=_gain(s, _counterpart(s, baseline, alike[0], others)),
+            test_accuracy_gain=_gain(s, counterpart),
             kept_ratio=_ratio(s.kept_for_backward_bytes, baseline.kept_for_backward_bytes),
             seconds_ratio=_ratio(s.seconds, baseline.seconds),
+            at_equal_step=matched.at_equal_step(*pair) if pair else None,
+            in_equal_time=matched.in_equal_time(*pair) if pair else None,
         )
-        for s, flat, others in zip(summaries, flats, alike, strict=True)
+        for s, flat, counterpart, pair in zip(summaries, flats, against, pairs, strict=True)
     )
     return Comparison(
         rows=rows,
         differing=differing,
-        warnings=tuple(_warnings(summaries)),
+        warnings=tuple(_warnings(summaries, called)),
         means=tuple(_means(alike)),
+        trade_offs=tuple(trade_offs.sentences(summaries, called)),
+        scatters=trade_offs.scatters(summaries),
     )
 
 
+def _called(summaries: Sequence[Summary], letters: Mapping[str, str]) -> dict[str, str]:
+    """What each run is called, so that no two are called alike: its letter and name, and its id if others have that name."""
+    names = {s.id: f"{letters.get(s.id, '')} {s.name}".strip() for s in summaries}
+    many = Counter(names.values())
+    return {key: f"{name} ({key})" if many[name] > 1 else name for key, name in names.items()}
+
+
 def arm_name(summary: Summary) -> str:
-    """What a run and those that differ from it in their seed alone are called."""
+    """The common name of a run and of the runs that differ from it only in their seed."""
     return summary.plan.arm or re.sub(rf"-s{summary.plan.seed}$", "", summary.name)
 
 
 def _counterpart(
     run: Summary, baseline: Summary, reference: Sequence[Summary], alike: Sequence[Summary]
 ) -> Summary | None:
-    """The run of the baseline's arm that a run is measured against, None if there is none.
+    """The run of the baseline's arm with which a run is compared; None if there is none.
 
-    reference: the arm of the baseline, alike: that of the run. It is the one of the same seed, as another seed is
-    another draw; where both arms have a single run, whatever seed that has.
+    reference: the runs of the baseline's arm. alike: those of the run's arm. The counterpart has the same seed, because
+    another seed is another sample; if both arms have a single run, the seeds may differ.
     """
     if baseline in alike:
         return baseline if run.plan.seed == baseline.plan.seed and run is not baseline else None
@@ -103,55 +141,64 @@ def _counterpart(
     return baseline if len(reference) == len(alike) == 1 else None
 
 
+def _read_pair(
+    run: Summary, counterpart: Summary | None, runs: Mapping[str, Run]
+) -> tuple[Run, Run] | None:
+    """Both runs with their series; None if one of them was not read, or is unlike a run."""
+    other = runs.get(counterpart.id) if counterpart else None
+    own = runs.get(run.id)
+    known = own is not None and other is not None and run.plan_known and other.summary.plan_known
+    return (own, other) if known and own and other else None
+
+
 def _gain(run: Summary, counterpart: Summary | None) -> float | None:
     here, there = run.test_accuracy, counterpart.test_accuracy if counterpart else None
     return None if here is None or there is None else here - there
 
 
 def _means(groups: Sequence[Sequence[Summary]]) -> Iterator[str]:
-    """A sentence for each group of several seeds, as far as they were tested; the first has the baseline."""
+    """Yield a sentence for each group with several tested seeds. The first group holds the baseline."""
     reference = _tested(groups[0])
-    for alike in {id(group[0]): group for group in groups}.values():
+    arms = {id(group[0]): group for group in groups}.values()
+    many = Counter(arm_name(group[0]) for group in arms)
+
+    def called(arm: Sequence[Summary]) -> str:
+        name = arm_name(arm[0])
+        return f"{name} ({arm[0].id} …)" if many[name] > 1 else name
+
+    for alike in arms:
         tested = _tested(alike)
         different = originals(list(tested.values()))
-        found = spread([s.test_accuracy for s in different if s.test_accuracy is not None])
-        if len(tested) > 1 and found is not None:
+        accuracy = spread([s.test_accuracy for s in different if s.test_accuracy is not None])
+        if len(tested) > 1 and accuracy is not None:
             seeds = ", ".join(map(str, sorted(tested)))
-            copies = "" if len(different) > 1 else ", which gave the very same weights"
-            mean = form.mean(found.mean, found.deviation)
+            copies = "" if len(different) > 1 else ", which gave identical weights"
+            mean = form.mean(accuracy.mean, accuracy.deviation)
             gain = _mean_gain(tested, reference)
-            more = "" if gain is None else f", {form.points(gain)} to {arm_name(groups[0][0])}"
-            yield f"test accuracy of {arm_name(alike[0])} over seeds {seeds}{copies}: {mean}{more}"
+            more = "" if gain is None else f", {verdict(gain, called(groups[0]))}"
+            yield f"test accuracy of {called(alike)} over seeds {seeds}{copies}: {mean}{more}"
 
 
 def _tested(alike: Sequence[Summary]) -> dict[int, Summary]:
     return {s.plan.seed: s for s in alike if s.test_accuracy is not None}
 
 
-def _mean_gain(tested: Mapping[int, Summary], reference: Mapping[int, Summary]) -> float | None:
-    """The mean of the differences seed by seed; None within one arm, and where the seeds are others."""
+def _mean_gain(
+    tested: Mapping[int, Summary], reference: Mapping[int, Summary]
+) -> MeanDifference | None:
+    """The mean difference over the seeds, tested in pairs; None within the baseline's arm, and if the seeds of the two arms differ."""
     if tested == reference or tested.keys() != reference.keys():
         return None
-    gains = [_gain(run, reference[seed]) for seed, run in tested.items()]
-    known = [gain for gain in gains if gain is not None]
-    return sum(known) / len(known)
+    copies = any(len(originals(list(arm.values()))) < len(arm) for arm in (tested, reference))
+    return difference(_accuracies(tested), _accuracies(reference), copies=copies)
 
 
-def flat_settings(plan: Plan) -> dict[str, Any]:
-    """Every setting of a run by its dotted key, as it would be written on the command line."""
-    flat: dict[str, Any] = {}
-    for key, value in plan.model_dump().items():
-        if key in NOT_SETTINGS:
-            continue
-        if isinstance(value, dict):
-            flat |= {f"{key}.{inner}": v for inner, v in value.items()}
-        else:
-            flat[key] = value
-    return flat
+def _accuracies(tested: Mapping[int, Summary]) -> dict[int, float]:
+    return {n: s.test_accuracy for n, s in tested.items() if s.test_accuracy is not None}
 
 
 def _joined(flat: dict[str, Any], plan: Plan, section: str, tag: str) -> dict[str, Any]:
-    """The settings with those of one section as one: kinds that differ have few keys in common."""
+    """The settings with those of one section as a single value, because different kinds have few keys in common."""
     inner = getattr(plan, section)
     chosen = inner.model_dump(exclude_defaults=True, exclude={tag})
     words = [str(getattr(inner, tag)), *(f"{k}={spelled(v)}" for k, v in chosen.items())]
@@ -159,35 +206,42 @@ def _joined(flat: dict[str, Any], plan: Plan, section: str, tag: str) -> dict[st
     return {section: " ".join(words), **rest}
 
 
-def _warnings(summaries: Sequence[Summary]) -> list[str]:
-    found = []
+def _warnings(summaries: Sequence[Summary], called: Mapping[str, str]) -> list[str]:
+    sentences = [
+        f"the settings of {s.name} are not known: {s.reason}" for s in summaries if not s.plan_known
+    ]
+    summaries = [s for s in summaries if s.plan_known]
     prints = {s.fingerprint for s in summaries if s.fingerprint}
     if len(prints) > 1:
         short = ", ".join(sorted(p[:12] for p in prints))
-        found.append(f"these runs did not train on the same images and split: fingerprints {short}")
+        sentences.append(
+            f"these runs did not train on the same images and split: fingerprints {short}"
+        )
     if any(not s.ended for s in summaries):
-        found.append("some runs are not finished: their figures will change")
-    found += _early_ends(summaries)
+        sentences.append("some runs are not finished: their figures will change")
+    sentences += _early_ends(summaries, called)
     if len({s.plan.epochs for s in summaries}) > 1:
-        found.append("the runs have different numbers of epochs")
-    found += [
-        f"the gradients of {s.name} were off by up to {s.gradient_error:.1%} of their size: what it learnt is not what "
+        sentences.append("the runs have different numbers of epochs")
+    sentences += [
+        f"the gradients of {called[s.id]} were off by up to {s.gradient_error:.1%} of their size: what it learnt is not what "
         "its scheme learns"
         for s in summaries
         if growth.wrong(s.plan, s.gradient_error)
     ]
     seeds = {s.plan.seed for s in summaries}
     if len(summaries) > 1 and len(seeds) == 1:
-        found.append(f"one seed each ({min(seeds)}): a difference may be chance; add seeds=[0,1,2]")
-    return found
+        sentences.append(
+            f"one seed each ({min(seeds)}): a difference may be chance; add seeds=[0,1,2]"
+        )
+    return sentences
 
 
-def _early_ends(summaries: Sequence[Summary]) -> Iterator[str]:
-    """What became of runs that did not finish, and what their figures are of."""
+def _early_ends(summaries: Sequence[Summary], called: Mapping[str, str]) -> Iterator[str]:
+    """Sentences on the runs that did not finish and on what their figures mean."""
     ends: dict[str, list[str]] = {}
     for s in summaries:
         if s.ended and s.state not in {"finished", "damaged"}:
-            ends.setdefault(f"{s.state} {_got(s)}", []).append(s.name)
+            ends.setdefault(f"{s.state} {_got(s)}", []).append(called[s.id])
     for what, names in ends.items():
         rest = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
         yield f"{', '.join(names[:MOST_NAMED])}{rest}: {what}"

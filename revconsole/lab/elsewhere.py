@@ -1,21 +1,21 @@
-"""Elsewhere: finished runs of a study that these words do not find, and the words that do."""
+"""Elsewhere: finished runs of a study with other settings than the planned runs, and the settings that find them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from revconsole.lab.compare import flat_settings
 from revconsole.lab.study import PlannedStudy, RunKeys, belongs
 from revconsole.records.runs.run import Summary
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.study import Study
+from revconsole.records.settings.typing_again import flat_settings
 
 FOUND_OUT = "model.pretrained_sha256"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elsewhere:
-    """What one line finds of a study: its settings, whether of the short form, how many finished runs."""
+    """Finished runs under other settings: these settings, whether of the quick form, and how many runs."""
 
     settings: Mapping[str, Any]
     quick: bool
@@ -25,17 +25,17 @@ class Elsewhere:
 def elsewhere(
     planned: PlannedStudy, summaries: Iterable[Summary], keys: RunKeys
 ) -> list[Elsewhere]:
-    """Where finished runs of the study are that are not among the planned ones; where most are first."""
+    """The settings under which finished runs of the study exist that are not planned, those with the most runs first."""
     study, wanted = planned.study, {plan.digest() for plan in planned.plans}
     finished = [s for s in summaries if s.state == "finished" and belongs(s.plan, study.name)]
     others = [s.plan for s in finished if keys.digest(s) not in wanted]
     forms = {plan.quick for plan in others if not plan.quick or study.has_quick}
-    found = [
+    lines = [
         each
         for quick in forms
         for each in _of_form(study, [p for p in others if p.quick == quick], quick=quick)
     ]
-    return sorted(found, key=lambda each: -each.runs)
+    return sorted(lines, key=lambda each: -each.runs)
 
 
 def _of_form(study: Study, plans: Iterable[Plan], *, quick: bool) -> Iterator[Elsewhere]:
@@ -53,12 +53,12 @@ def _of_form(study: Study, plans: Iterable[Plan], *, quick: bool) -> Iterator[El
 
 
 def _nearest(plan: Plan, bases: Iterable[Plan]) -> Plan | None:
-    """The arm that fewest settings tell a run from which no arm has the name of, as where settings made it the only one."""
+    """The arm with the fewest different settings, for a run whose arm name does not occur in the study."""
     return min(bases, key=lambda base: len(_changed(plan, base)), default=None)
 
 
 def _changed(plan: Plan, base: Plan) -> dict[str, Any]:
-    """Settings by dotted key that differ; what only `base` has belongs to another kind."""
+    """The settings of `plan` that differ from `base`, by dotted key; keys that only `base` has are left out."""
     before = flat_settings(base)
     return {
         key: "none" if value is None else value

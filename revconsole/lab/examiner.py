@@ -1,4 +1,4 @@
-"""Examiner: what only a model can tell of a plan, asked of a process of its own, so that no key waits for torch."""
+"""Examiner: checks of a plan that need its model, made in a separate process, so that no key waits for torch."""
 
 import json
 
@@ -9,13 +9,13 @@ from revconsole.records.settings.plan import Plan
 
 
 class Examiner:
-    """The process, to be given to `judge` as whom to ask. It begins with the first question and ends with `end`."""
+    """The checking process, passed to `judge` as `ask`. It starts with the first question and ends with `end`."""
 
     def __init__(self) -> None:
         self._process = OtherProcess("revconsole.training.questions.examination", "examines models")
 
     def __call__(self, plan: Plan, store: RunStore, *, own_code: bool) -> None:
-        """Raise RevconsoleError for what a run of the plan would raise before its first step; see `AskTorch`."""
+        """Raise RevconsoleError for every error that a run of the plan would raise before its first step; see `AskTorch`."""
         question = {
             "plan": plan.model_dump(mode="json"),
             "store": str(store.root.absolute()),
@@ -24,5 +24,5 @@ class Examiner:
         verdict.raise_from(self._process.ask(json.dumps(question)))
 
     def end(self) -> None:
-        """End the process, also in the middle of an answer."""
+        """End the process, even while it checks."""
         self._process.end()

@@ -1,16 +1,17 @@
-"""Numbers as people read them: each with its unit, an en dash for what is not known yet.
+"""Numbers for people: each with its unit, an en dash for an unknown number.
 
-Nothing is rounded into flattery: an accuracy below 100 % is never shown as 100 %. Not-a-number is shown as such.
+No rounding flatters: an accuracy below 100 % is never shown as 100 %. NaN is shown as NaN.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from itertools import accumulate
 
 UNKNOWN = "–"
 ELLIPSIS = "…"
 MARKS = "'\"`()[]:;,."
-"""What may stand around a path in a sentence."""
+"""Characters that may surround a path in a sentence."""
 KIB = 1024
 MIB = 1024 * KIB
 PREFIXES = ("", "k", "M", "G", "T", "P")
@@ -18,7 +19,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def cells(text: str) -> int:
-    """Cells of a terminal that a text takes: letters of Chinese and the like, and emoji, take two."""
+    """The width of a text in terminal cells; Chinese, Japanese and Korean letters and emoji take two."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len  # rich: only where letters are not one cell each
@@ -26,65 +27,82 @@ def cells(text: str) -> int:
     return cell_len(text)
 
 
-def percent(fraction: float | None) -> str:
-    """A fraction in percent with one decimal; with two, rounded down, where one would say 100 %."""
-    odd = _odd(fraction)
-    if fraction is None or odd:
-        return odd or UNKNOWN
+def _of_finite(shown: Callable[[float], str]) -> Callable[[float | None], str]:
+    """The function, for any number: an en dash for None, words for numbers that are not finite."""
+
+    @wraps(shown)
+    def of_any(number: float | None) -> str:
+        if number is None:
+            return UNKNOWN
+        if math.isfinite(number):
+            return shown(number)
+        return "NaN" if math.isnan(number) else "∞" if number > 0 else "-∞"
+
+    return of_any
+
+
+@_of_finite
+def percent(fraction: float) -> str:
+    """A fraction in percent with one decimal; with two, rounded down, if one decimal would give 100 %."""
     if fraction < 1 and round(fraction * 100, 1) >= 100:
         return f"{math.floor(fraction * 10_000) / 100:.2f} %"
     return f"{fraction * 100:.1f} %"
 
 
 def mean(fraction: float, deviation: float | None) -> str:
-    """A mean of fractions and its deviation in percent, two decimals; below 100 % never rounded up to it."""
+    """A mean fraction and its deviation in percent, two decimals; a mean below 100 % is never rounded up to it."""
     value = fraction * 100
     if value < 100 <= round(value, 2):
         value = math.floor(value * 100) / 100
     return f"{value:.2f} %" if deviation is None else f"{value:.2f} ± {deviation * 100:.2f} %"
 
 
-def points(gain: float | None) -> str:
+@_of_finite
+def points(gain: float) -> str:
     """A difference of two fractions in percentage points, with its sign."""
-    return _odd(gain) or (UNKNOWN if gain is None else f"{gain * 100:+.1f} pp")
+    return f"{gain * 100:+.1f} pp"
 
 
-def memory(size: float | None) -> str:
-    """Bytes in MiB, three significant digits below 100 MiB, whole ones above; in KiB or bytes what is less than 0.1 of it."""
-    odd = _odd(size)
-    if size is None or odd:
-        return odd or UNKNOWN
+@_of_finite
+def memory(size: float) -> str:
+    """Bytes in MiB, with three significant digits below 100 MiB; sizes below 0.1 MiB in KiB or bytes."""
     each, unit = memory_unit(size)
     value = size / each
     decimals = 0 if value >= 99.95 or each == 1 else 1 if value >= 9.995 else 2
     return f"{value:,.{decimals}f} {unit}"
 
 
+@_of_finite
+def gibibytes(size: float) -> str:
+    """As `memory`, in GiB with two or more digits from one GiB on."""
+    if size < KIB * MIB:
+        return memory(size)
+    value = size / (KIB * MIB)
+    return f"{value:,.{0 if value >= 999.5 else 1 if value >= 9.995 else 2}f} GiB"
+
+
 def memory_unit(largest: float) -> tuple[int, str]:
-    """The unit that fits sizes up to this one, in bytes and in letters."""
+    """The unit for sizes up to this one: its number of bytes, and its name."""
     if abs(largest) >= MIB / 10:
         return MIB, "MiB"
     return (KIB, "KiB") if abs(largest) >= KIB else (1, "bytes")
 
 
-def small(error: float | None) -> str:
-    """A relative error, one digit and its power of ten; an exact nothing is 0."""
-    odd = _odd(error)
-    if error is None or odd:
-        return odd or UNKNOWN
+@_of_finite
+def small(error: float) -> str:
+    """A relative error with one digit and a power of ten; exactly 0 is `0`."""
     return f"{error:.0e}" if error else "0"
 
 
-def ratio(value: float | None) -> str:
+@_of_finite
+def ratio(value: float) -> str:
     """A quotient of two measurements, e.g. ×0.25."""
-    return _odd(value) or (UNKNOWN if value is None else f"×{value:.2f}")
+    return f"×{value:.2f}"
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds of wall clock in the two largest units that matter."""
-    odd = _odd(seconds)
-    if seconds is None or odd:
-        return odd or UNKNOWN
+@_of_finite
+def duration(seconds: float) -> str:
+    """Seconds in the two largest units that matter."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -98,15 +116,13 @@ def duration(seconds: float | None) -> str:
 
 
 def eta(shown: str, patience: int | None) -> str:
-    """The time left as it is shown, of a run that ends earlier if nothing gets better for so many epochs."""
+    """The text of the time left, marked as an upper limit for a run with `train.patience`."""
     return shown if patience is None else f"{shown} or less (patience {patience})"
 
 
-def clock(seconds: float | None) -> str:
-    """Seconds as a clock shows them, for narrow columns: 0:42, 12:05, 3:04:05."""
-    odd = _odd(seconds)
-    if seconds is None or odd:
-        return odd or UNKNOWN
+@_of_finite
+def clock(seconds: float) -> str:
+    """Seconds as on a clock, for narrow columns: 0:42, 12:05, 3:04:05."""
     whole = round(seconds)
     if whole < HOUR:
         return f"{whole // MINUTE}:{whole % MINUTE:02d}"
@@ -116,26 +132,27 @@ def clock(seconds: float | None) -> str:
 
 
 def count(number: int | None) -> str:
-    """A whole number with its thousands apart."""
+    """A whole number with thousands separators."""
     return UNKNOWN if number is None else f"{number:,}"
 
 
 def multiply_adds(number: int | None) -> str:
-    """Multiply-adds of an image, and what those who count both operations say: `17.6 G multiply-adds = 35.1 GFLOPs`."""
+    """Multiply-adds of an image, and the count of multiplications and additions: `17.6 G multiply-adds (35.1 GFLOPs)`."""
     if number is None:
         return UNKNOWN
-    return f"{_scaled(number, ' ')}multiply-adds = {_scaled(2 * number, '')}FLOPs"
+    return f"{_scaled(number, ' ')}multiply-adds ({_scaled(2 * number, '')}FLOPs)"
 
 
 def both_counts(number: int | None) -> str:
-    """Both counts for a column whose heading names both: `17.6 G = 35.1 G`."""
+    """Multiply-adds and FLOPs, for a column whose heading names both: `17.6 G (35.1 G)`."""
     if number is None:
         return UNKNOWN
-    return " = ".join(_scaled(count, "").strip() for count in (number, 2 * number))
+    one, both = (_scaled(count, "").strip() for count in (number, 2 * number))
+    return f"{one} ({both})"
 
 
 def _scaled(number: int, between: str) -> str:
-    """Three significant digits and the prefix of a unit: `17.6 G`; every digit below a thousand."""
+    """A number with three significant digits and an SI prefix, `17.6 G`; below a thousand with all digits."""
     rounded = float(f"{number:.3g}")
     power = min(int(math.log10(rounded or 1)), 3 * len(PREFIXES) - 1) // 3
     if not power:
@@ -145,21 +162,22 @@ def _scaled(number: int, between: str) -> str:
 
 
 def learnt(parameters: int | None, support_vectors: int | None) -> str:
-    """What a model consists of: parameters, or what a support vector machine has in their place."""
+    """The size of a model: its parameters, or the support vectors of a support vector machine."""
     if support_vectors is None:
         return count(parameters)
     return f"{support_vectors:,} support vectors"
 
 
-def value(number: float | None) -> str:
-    """A loss or another plain number, four significant digits."""
-    return _odd(number) or (UNKNOWN if number is None else f"{number:.4g}")
+@_of_finite
+def value(number: float) -> str:
+    """A loss or another plain number with four significant digits."""
+    return f"{number:.4g}"
 
 
 def shortened(text: str, width: int, *, head: int | None = None) -> str:
-    """`text` in at most `width` cells: what does not fit is left out of its middle.
+    """`text` in at most `width` cells; a longer text loses its middle.
 
-    A cell is a column of the terminal: a letter of Chinese, Japanese or Korean takes two, and so does an emoji.
+    A cell is a column of the terminal: a Chinese, Japanese or Korean letter takes two, and so does an emoji.
     head: how many cells of the beginning stay; by default as many as of the end.
     """
     if cells(text) <= width:
@@ -170,7 +188,7 @@ def shortened(text: str, width: int, *, head: int | None = None) -> str:
 
 
 def _beginning(text: str, width: int) -> str:
-    """The beginning of the text, as much of it as `width` cells hold."""
+    """The longest beginning of the text that fits into `width` cells."""
     if text.isascii():
         return text[: max(width, 0)]
     ends = accumulate(map(cells, text))
@@ -178,9 +196,9 @@ def _beginning(text: str, width: int) -> str:
 
 
 def told_apart(names: Sequence[str], width: int) -> list[str]:
-    """Every name in at most `width` cells, left out of its middle where most of them remain different.
+    """Each name in at most `width` cells, shortened where most names stay distinct.
 
-    The names of the runs of a grid differ at several places: `demo-bdia-learning_rate0.01-s1`.
+    The names of a grid's runs differ in several places: `demo-bdia-learning_rate0.01-s1`.
     """
     long = {name for name in names if cells(name) > width}
     heads = sorted(range(max(width, 1)), key=lambda head: abs(2 * head + 1 - width))
@@ -194,9 +212,9 @@ def told_apart(names: Sequence[str], width: int) -> list[str]:
 
 
 def shortened_path(path: str, width: int) -> str:
-    """`path` in at most `width` cells: whole parts are left out of its middle, the last one never.
+    """`path` in at most `width` cells; whole folders are left out of its middle, never the last part.
 
-    Only a last part that is too long by itself is shortened in its own middle.
+    A last part that is too long by itself loses its own middle.
     """
     if cells(path) <= width:
         return path
@@ -208,13 +226,13 @@ def shortened_path(path: str, width: int) -> str:
 
 
 def fitted(sentence: str, width: int) -> str:
-    """A sentence whose paths all fit on a line of `width` cells, so that none is broken in two."""
+    """The sentence with each path shortened to `width` cells, so that no path is broken across lines."""
     lines = sentence.split("\n")
     return "\n".join(" ".join(_fitted(word, width) for word in line.split(" ")) for line in lines)
 
 
 def _fitted(word: str, width: int) -> str:
-    """A word; one that is a path and too long is shortened between the marks around it."""
+    """The word; a path that is too long is shortened between the marks around it."""
     if cells(word) <= width or "/" not in word:
         return word
     path = word.strip(MARKS)
@@ -222,8 +240,17 @@ def _fitted(word: str, width: int) -> str:
     return before + shortened_path(path, width - cells(before) - cells(after)) + after
 
 
+def fact(value: object) -> str:
+    """A recorded fact of a run: whole numbers with thousands separators, others with four significant digits."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return toml(value)
+
+
 def toml(setting: object) -> str:
-    """A setting as one writes it on the command line, and as a file has it."""
+    """A setting as it is written on the command line and in a file."""
     if setting is None:
         return "none"
     if isinstance(setting, bool):
@@ -231,10 +258,3 @@ def toml(setting: object) -> str:
     if isinstance(setting, list | tuple):
         return "[" + ",".join(toml(item) for item in setting) + "]"
     return str(setting)
-
-
-def _odd(number: float | None) -> str:
-    """How a number that is not finite is written; empty for every other."""
-    if number is None or math.isfinite(number):
-        return ""
-    return "NaN" if math.isnan(number) else "∞" if number > 0 else "-∞"

@@ -1,8 +1,8 @@
-"""Judging: what can be known of planned runs before one exists, found out the same way for every way to launch them.
+"""Judging: checks of planned runs before they are created, the same for every way to launch them.
 
-`train`, with `--dry-run` and with `--detach`, `study run`, the console's form and its studies call `judge`; nothing is
-created, downloaded or trained. First what takes no torch: the data, the name of a timm model, a weights file, a function of
-one's own. Then, of plans that need it, what only the machine and the model itself can tell.
+`train`, with `--dry-run` and `--detach`, `study run`, the console's form and its studies call `judge`. Nothing is
+created, downloaded or trained. Checks without torch come first: the data, the name of a timm model, a weights file, the
+user's own function. Then, for plans that need it, checks of the machine and of the model itself.
 """
 
 import json
@@ -25,30 +25,30 @@ from revconsole.records.settings.data_rules import refuse_nonsense
 from revconsole.records.settings.plan import Plan
 
 PLAN = "the plan"
-"""Where a setting is said to be wrong by who does not know where it was set."""
+"""Place of an error raised by code that does not know where the setting was set."""
 MOST_NAMED = 4
-"""Runs that a sentence names."""
+"""Most runs that a sentence names."""
 WITHOUT_NORMS = {"linear", "shifted"}
-"""Stems of a ViT that have no norm over the batch."""
+"""Stems of a ViT without BatchNorm."""
 
 
 class AskTorch(Protocol):
-    """What a plan asks of the machine and of its model, in this process or in another."""
+    """Checks a plan on the machine and its model, in this process or in another."""
 
     def __call__(self, plan: Plan, store: RunStore, *, own_code: bool) -> None:
-        """Raise RevconsoleError for what a run would raise before its first step."""
+        """Raise RevconsoleError for every error that a run would raise before its first step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdicts:
-    """What was found of planned runs: those that can be trained here, and why others cannot."""
+    """The result for planned runs: those that can be trained here, and why the others cannot."""
 
     plans: tuple[Plan, ...]
     errors: Mapping[str, RevconsoleError]
-    """By what the verdict depends on (see `_deciding`), the first kind of thing to be corrected first."""
+    """The error by `_deciding` key, in the order in which the errors should be corrected."""
 
     def why_not(self, plan: Plan) -> RevconsoleError | None:
-        """What keeps a run from training; None if nothing does."""
+        """The error that keeps a run from training; None if there is none."""
         return self.errors.get(_deciding(plan))
 
     @property
@@ -58,20 +58,20 @@ class Verdicts:
 
     @property
     def unfit(self) -> tuple[tuple[Plan, RevconsoleError], ...]:
-        """Each run that cannot, with the reason."""
+        """Each run that cannot be trained, with its error."""
         return tuple((plan, why) for plan in self.plans if (why := self.why_not(plan)) is not None)
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """Which runs are left out, and why: a sentence for each reason."""
-        found: dict[str, list[str]] = {}
+        """A sentence for each reason, with the runs left out for it."""
+        runs_by_reason: dict[str, list[str]] = {}
         for plan, why in self.unfit:
             called = f"{plan.arm}, seed {plan.seed}" if plan.arm else plan.name
-            found.setdefault(str(why), []).append(called)
-        return tuple(f"left out: {_named(names)}: {why}" for why, names in found.items())
+            runs_by_reason.setdefault(str(why), []).append(called)
+        return tuple(f"left out: {_named(names)}: {why}" for why, names in runs_by_reason.items())
 
     def refuse_if_none(self) -> None:
-        """Raise the first reason where none of the runs can be trained."""
+        """Raise the first error if none of the runs can be trained."""
         if self.errors and not self.fit:
             key, error = next(iter(self.errors.items()))
             plan = next(plan for plan in self.plans if _deciding(plan) == key)
@@ -86,12 +86,13 @@ def judge(
     run_own_code: bool = False,
     ask: AskTorch | None = None,
 ) -> Verdicts:
-    """Find out what would keep each of the plans from training: settings before files that lack.
+    """Check whether each plan can be trained: settings first, then missing files.
 
-    A run that cannot be trained holds up no other; a name that does not exist is corrected before any is.
-    set_in: the file or the command line that a key was set in. run_own_code: whether a model of one's own may be built.
-    ask: other than by this process itself. Raises ProfileError for such a name, and NotLoaded where torch cannot be imported. Other reasons are in the verdicts:
-    ProfileError or NotInvertible (exit code 2), DataUnavailable or DeviceUnavailable (4).
+    A run that cannot be trained does not hold up the others, but an unknown name is an error for all.
+    set_in: the file or the command line in which a key was set. run_own_code: whether models of the user's own may be built.
+    ask: checks with torch, by default in this process. Raises ProfileError for an unknown name, and NotLoaded if torch cannot
+    be imported. Other errors are in the verdicts: ProfileError or NotInvertible (exit code 2), DataUnavailable or
+    DeviceUnavailable (4).
     """
     every = tuple(plans)
     different = {_deciding(plan): plan for plan in every}
@@ -109,9 +110,9 @@ def judge(
             except NotLoaded:
                 raise
             except RevconsoleError as error:
-                errors[key] = found = _placed(error, set_in)
+                errors[key] = placed = _placed(error, set_in)
                 if isinstance(error, ProfileError) and look is _judge_without_torch:
-                    raise (_of(found, plan) if len(different) > 1 else found) from error
+                    raise (_of(placed, plan) if len(different) > 1 else placed) from error
     return Verdicts(plans=every, errors=errors)
 
 
@@ -121,21 +122,21 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _placed(error: RevconsoleError, set_in: Callable[[str], str]) -> RevconsoleError:
-    """The error with the place that its setting was set in."""
+    """The error with the place in which its setting was set."""
     if not isinstance(error, ProfileError):
         return error
     return ProfileError(set_in(error.key), error.key, error.reason)
 
 
 def _of(error: RevconsoleError, plan: Plan) -> RevconsoleError:
-    """The error with the name of the run that it is of."""
+    """The error with the name of its run."""
     if not isinstance(error, ProfileError):
         return error
     return ProfileError(f"{error.where}, {plan.name}", error.key, error.reason)
 
 
 def needs_torch(plan: Plan, *, run_own_code: bool = True) -> bool:
-    """Whether there is something about a plan that only the machine or the model itself can tell."""
+    """Whether a plan needs a check of the machine or of its model."""
     train, model = plan.train, plan.model
     plain = train.device in {"auto", "cpu"} and train.precision == "float32"
     if isinstance(model, Python) and not run_own_code:
@@ -179,7 +180,7 @@ def _judge_with_torch(
 
 
 def _judge_files(plan: Plan) -> None:
-    """Raise DataUnavailable where the files of a dataset are neither here nor to be had."""
+    """Raise DataUnavailable if the files of a dataset are neither here nor downloadable."""
     known, folder = plan.shipped, facts.data_folder()
     if in_folder(plan.data) or facts.present(known, folder) is not None:
         return
@@ -187,12 +188,14 @@ def _judge_files(plan: Plan) -> None:
         return
     lacks = facts.what_lacks(known, folder)
     missing = f"is incomplete ({lacks})" if lacks else "is not on this machine"
-    vain = " and could not be downloaded (nobody answers there)" if known.download_from else ""
+    vain = (
+        " and could not be downloaded (the server does not answer)" if known.download_from else ""
+    )
     raise DataUnavailable(f"{known.title} {missing}{vain}; {facts.how_to_get(known, folder)}")
 
 
 def _deciding(plan: Plan) -> str:
-    """What the verdict depends on: runs that differ in their seed, rate or length alone are judged once."""
+    """A key of everything that the result depends on; runs that differ only in seed, rate or length are checked once."""
     content = plan.model_dump(
         include={"model", "scheme", "backward", "data", "objective", "data_fingerprint"}
     )

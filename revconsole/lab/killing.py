@@ -1,4 +1,4 @@
-"""Killing: the background process of a run is ended at once, and no other process ever is; a waiting run never begins."""
+"""Killing: end the background process of a run at once and no other process; take a waiting run out of its queue."""
 
 import signal
 from pathlib import Path
@@ -7,19 +7,20 @@ from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError
 from revconsole.lab.launchers import process
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs.identity import Identity
+from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store import RunStore
 
 TRAINER = "revconsole.training"
 """The module that a background process runs."""
 KILL_SECONDS = 10.0
-"""How long a killed process may take to be gone."""
+"""Seconds that a killed process may take to disappear."""
 
 
 def kill_trainer(store: RunStore, run: Summary) -> None:
-    """End the background process that trains a run, and record the run as stopped.
+    """Kill the background process that trains a run, and record the run as stopped.
 
-    Raises RevconsoleError where no such process is on this machine, or it is somebody else's.
+    Raises RevconsoleError if no such process is on this machine, or it belongs to another user.
     """
     folder = store.folder(run.id)
     holder = attempts.owner(folder, run.attempt)
@@ -31,15 +32,15 @@ def kill_trainer(store: RunStore, run: Summary) -> None:
         raise _not_here(run)
     if not _trains(holder.command(), folder):
         raise StoreError(
-            f"process {holder.pid}, which the claim of run {run.id} names, is no trainer of this run: its folder was "
-            "copied, or changed by hand; nothing was signalled"
+            f"process {holder.pid}, which the claim of run {run.id} names, does not train this run: its folder was copied "
+            "or edited; no signal was sent"
         )
     try:
         if not holder.send(signal.SIGKILL):
             raise _not_here(run)
     except PermissionError:
         raise StoreError(
-            f"process {holder.pid}, which trains run {run.id}, is somebody else's; stop the run without --now"
+            f"process {holder.pid}, which trains run {run.id}, belongs to another user; stop the run without --now"
         ) from None
     holder.wait(KILL_SECONDS)
     store.stop_queued(run.id, run.attempt + 1, "at once")
@@ -53,7 +54,7 @@ def _not_here(run: Summary) -> RevconsoleError:
 
 
 def _trains(command: list[str], folder: Path) -> bool:
-    """Whether words start a trainer of the run in this very folder, by whatever path."""
+    """Whether a process's command line is that of a trainer of the run in this folder, by whatever path."""
     if TRAINER not in command:
         return False
     root, *runs = command[command.index(TRAINER) + 1 :] or [""]
@@ -65,14 +66,14 @@ def _trains(command: list[str], folder: Path) -> bool:
 
 
 def held_by_signal(store: RunStore, run: Summary) -> Identity | None:
-    """The process that a signal (SIGSTOP, Ctrl-Z) keeps from training a run, if one does."""
+    """The training process of a run if a signal (SIGSTOP, Ctrl-Z) has suspended it, else None."""
     holder = attempts.owner(store.folder(run.id), run.attempt)
     return holder if holder is not None and holder.held() else None
 
 
 def take_out(store: RunStore, run_id: str, why: str) -> bool:
-    """Take the attempt that a run waits for, unless it has begun; whether it had not."""
-    queued = attempts.read_queued(store.folder(run_id) / "launch.json")
+    """Cancel the attempt that a run waits for; returns whether the attempt had not begun."""
+    queued = read_queued(store.folder(run_id) / "launch.json")
     number = store.next_attempt(run_id)
     if queued is not None and queued.attempt < number:
         return False

@@ -1,11 +1,11 @@
-"""Lab: the verbs of revconsole. The command line and the console only spell them."""
+"""Lab: every operation on runs. Command line and console only parse and show."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from revconsole.errors import RevconsoleError, StoreError
+from revconsole.errors import RevconsoleError, StoreError, WrongState
 from revconsole.lab import batches, killing, planning, resuming
 from revconsole.lab import study as studies
 from revconsole.lab.bench import WantedBenchmark, bench_of
@@ -15,52 +15,60 @@ from revconsole.lab.estimate import Measurer
 from revconsole.lab.judging import AskTorch, Verdicts, judge
 from revconsole.lab.launchers import process
 from revconsole.lab.launchers.thread import ThreadLauncher
+from revconsole.lab.noted import LaunchNotes, noted
 from revconsole.lab.planning import Planned
 from revconsole.lab.report import results
 from revconsole.lab.report.figures.inspected import shown_run
 from revconsole.lab.report.results import Results
-from revconsole.lab.shell import command_line
 from revconsole.lab.study import PlannedStudy, Standing, StudyForecast
 from revconsole.lab.torch_api import training
 from revconsole.records.findings.benchmark import Update
 from revconsole.records.findings.inspection import Inspection
 from revconsole.records.runs import address as addresses
 from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs.pace import pace_key
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store import RunStore
 from revconsole.records.settings import search_path
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.study import UnfitChoice
+from revconsole.records.settings.typing_again import command_line
 
 Launcher = Literal["thread", "process"]
 SHOWN_IMAGES = 6
-"""Test images that a report shows the attention on."""
+"""Test images on which a report shows the attention."""
+
+
+class ReadOnly(RevconsoleError):  # noqa: N818  the name says what is so
+    """A change was asked of a lab that may only read."""
+
+    exit_code = 2
 
 
 class Lab:
-    """One store, one queue of threads, and everything that can be done with runs."""
+    """One store, one queue of training threads, and every operation on runs. readonly: refuse to start or change runs."""
 
-    def __init__(self, store: Path) -> None:
-        self.store = RunStore(store)
+    def __init__(self, store: Path, *, readonly: bool = False) -> None:
+        self.store, self.readonly = RunStore(store), readonly
         self._threads = ThreadLauncher(self.store)
         self._keys = studies.RunKeys()
         self._paces: dict[str, float] = {}
         self._needs: dict[str, int] = {}
 
     def plan(self, profile: str, settings: Mapping[str, Any] | None = None) -> Planned:
-        """What an experiment with overrides would run. Raises ProfileError or UnknownName."""
+        """The runs of an experiment with overrides. Raises ProfileError or UnknownName."""
         return planning.planned(profile, settings or {}, self.store)
 
     def again(self, plan: Plan, settings: Mapping[str, Any] | None = None) -> Planned:
-        """What a run would be once more: exactly its settings, with overrides. Raises ProfileError."""
+        """A run with exactly its settings and the overrides, as a new run. Raises ProfileError."""
         return planning.again(plan, settings or {}, self.store)
 
     def models(
         self, profile: str, settings: Mapping[str, Any] | None = None
     ) -> tuple[Plan | UnfitChoice, ...]:
-        """What an experiment would train, to be looked at: what cannot be planned stands beside the rest.
+        """The plans of an experiment for inspection; choices that cannot be planned are in the list with their error.
 
-        Raises ProfileError where nothing can be, or UnknownName.
+        Raises ProfileError if nothing can be planned, or UnknownName.
         """
         return planning.models(profile, settings, self.store)
 
@@ -72,42 +80,49 @@ class Lab:
         run_own_code: bool = False,
         ask: AskTorch | None = None,
     ) -> Verdicts:
-        """What would keep each of the plans from training; see `judging`. Raises ProfileError for unknown names."""
+        """Check whether each plan can be trained; see `judging`. Raises ProfileError for unknown names."""
         return judge(plans, self.store, set_in=set_in, run_own_code=run_own_code, ask=ask)
 
-    def launch(self, planned: Planned, launcher: Launcher = "thread") -> list[str]:
-        """Create and queue every run of a plan; returns their ids in order."""
+    def noted(self, plans: Sequence[Plan], *, now: bool = False) -> LaunchNotes:
+        """What is odd of runs before they are launched; `now`: beside the runs that train. Loads no torch."""
+        return noted(plans, self.store.list() if now else ())
+
+    def launch(
+        self, planned: Planned, launcher: Launcher = "thread", *, now: bool = False
+    ) -> list[str]:
+        """Create and queue every run of a plan; returns their ids in order. now: they do not wait for their turn."""
+        self.refuse_changes()
         ids = [self.store.create(plan, planned.given(plan)) for plan in planned.plans]
-        self._start(ids, launcher)
+        self._start(ids, launcher, now=now)
         return ids
 
     def study(
         self, name: str, settings: Mapping[str, Any] | None = None, *, quick: bool = False
     ) -> PlannedStudy:
-        """What a study, or its quick form, would run. Raises ProfileError or UnknownName."""
-        found = search_path.find(name, "study")
+        """The runs of a study, or of its quick form. Raises ProfileError or UnknownName."""
+        study = search_path.find(name, "study")
         arms = tuple(
-            planning.completed_arm(arm, found.where, self.store)
-            for arm in found.expanded(settings, quick=quick)
+            planning.completed_arm(arm, study.where, self.store)
+            for arm in study.expanded(settings, quick=quick)
         )
         return PlannedStudy(
-            named=name, study=found, arms=arms, quick=quick, settings=settings or {}
+            named=name, study=study, arms=arms, quick=quick, settings=settings or {}
         )
 
     def standings(
         self, planned: PlannedStudy, runs: Sequence[Summary] | None = None
     ) -> tuple[Standing, ...]:
-        """Every run of a study with what came of it so far. runs: those of the store, where they are at hand."""
+        """Each planned run of a study with its run in the store. runs: those of the store, if already read."""
         return self.standings_of(planned.plans, self._listed(runs))
 
     def standings_of(self, plans: Sequence[Plan], runs: Sequence[Summary]) -> tuple[Standing, ...]:
-        """The standings of any plans, for instance of several studies."""
+        """Each of any plans with its run in the store."""
         return studies.standings(plans, runs, self._keys)
 
     def begun(
         self, planned: PlannedStudy, runs: Sequence[Summary] | None = None
     ) -> tuple[Standing, ...]:
-        """Every run of a study that was launched, with the settings it was launched with, whatever those were."""
+        """Every launched run of a study, with the settings it was launched with."""
         name = planned.study.name
         return studies.begun(name, self._listed(runs), self._keys, planned.plans)
 
@@ -118,41 +133,42 @@ class Lab:
         *,
         measure: bool = False,
     ) -> StudyForecast:
-        """How long what is left of a study will take; to `measure` loads torch and trains a few steps."""
+        """How long the remaining runs take. measure: import torch and measure a few steps of runs that nothing is known of."""
         known = self._measured if measure else self._measured_before
         return studies.forecast(standing, self._listed(runs), known, self._keys)
 
     def memory(self, standing: Sequence[Standing], runs: Sequence[Summary] | None = None) -> str:
-        """How much memory what is left of a study will take, from earlier runs or as it was estimated."""
+        """How much memory the remaining runs take, from earlier runs or from `estimate`."""
         return studies.memory(standing, self._listed(runs), self._needs, self._keys)
 
     def estimate(
         self, standing: Sequence[Standing], measurer: Measurer
     ) -> Iterator[tuple[str, RevconsoleError | None]]:
-        """Measure what nothing is known of, in a process of its own; `forecast` and `memory` know it from then on.
+        """Measure runs that nothing is known of, in a separate process; `forecast` and `memory` use the results.
 
-        Yields the name of an arm before it is measured and, where it cannot be, again with the reason.
+        Yields the name of each arm before it is measured and, if it cannot be measured, again with the error.
         """
         known = {self._keys.pace(s) for s in self.store.list() if s.state == "finished"} | {
             *self._paces
         }
         for each in standing:
-            plan, key = each.plan, studies.pace_key(each.plan)
+            plan, key = each.plan, pace_key(each.plan)
             if each.progress == "done" or key in known:
                 continue
             known.add(key)
             yield plan.arm or plan.name, None
             try:
-                found = measurer.ask(plan)
+                estimate = measurer.ask(plan)
             except RevconsoleError as error:
                 yield plan.arm or plan.name, error
                 continue
-            self._paces[key] = found.seconds / plan.epochs
-            if found.step_bytes is not None:
-                self._needs[key] = found.step_bytes
+            self._paces[key] = estimate.seconds / plan.epochs
+            if estimate.step_bytes is not None:
+                self._needs[key] = estimate.step_bytes
 
     def stop_runs(self, run_ids: Sequence[str], why: str = "") -> str:
-        """Stop runs one after the other, those that wait first; returns what will happen, for the user."""
+        """Stop runs one after the other, the waiting ones first; returns a sentence on what will happen."""
+        self.refuse_changes()
         going = [s for s in map(self.summary, run_ids) if not s.ended and s.state != "stopping"]
         waiting = [s for s in going if s.state in {"queued", "starting"}]
         begun = [s for s in going if s not in waiting]
@@ -160,14 +176,17 @@ class Lab:
             with suppress(RevconsoleError):  # it has ended by itself meanwhile
                 self.stop(each.id, why)
         parts = [f"{len(waiting)} taken out of the queue"] if waiting else []
-        parts += [f"{len(begun)} will stop after the step and keep a checkpoint"] if begun else []
+        parts += [f"{len(begun)} will stop after this step with a checkpoint"] if begun else []
         return ", ".join(parts) or "nothing trains or waits"
 
-    def go_on(self, standing: Sequence[Standing], launcher: Launcher = "thread") -> list[str]:
-        """Queue every run of a study that is neither done nor being trained: new, or from its last checkpoint.
+    def go_on(
+        self, standing: Sequence[Standing], launcher: Launcher = "thread", *, now: bool = False
+    ) -> list[str]:
+        """Queue every run of a study that is neither done nor training: from the start or from its last checkpoint.
 
-        Returns their ids in order. All of them exist before the first one trains, so that `resume` finds them.
+        now: they do not wait for their turn. Returns their ids in order. All of them exist before the first one trains, so that `resume` finds them.
         """
+        self.refuse_changes()
         ids = [
             each.summary.id
             if each.summary
@@ -175,7 +194,7 @@ class Lab:
             for each in studies.to_launch(standing)
         ]
         if ids:
-            self._start(ids, launcher)
+            self._start(ids, launcher, now=now)
         return ids
 
     def resume(
@@ -185,74 +204,80 @@ class Lab:
         settings: Mapping[str, Any] | None = None,
         *,
         take_over: bool = False,
+        now: bool = False,
     ) -> str:
-        """Go on with a run from its last checkpoint; a sentence about what `settings` change, empty if nothing.
+        """Resume a run from its last checkpoint; returns a sentence about changed `settings`, empty if nothing changes.
 
-        settings, take_over: see `resuming.prepare`. Raises RevconsoleError if it still runs, has nothing left to do,
-        or did not begin.
+        settings, take_over: see `resuming.prepare`. now: it does not wait for its turn. Raises RevconsoleError if the run still
+        trains, has nothing left to do, or could not be started.
         """
+        self.refuse_changes()
         wanted = settings or {}
-        said = resuming.prepare(self.store, self.summary(run_id), wanted, take_over=take_over)
+        sentence = resuming.prepare(self.store, self.summary(run_id), wanted, take_over=take_over)
         if launcher == "thread":
-            self._threads.launch([run_id], wanted)
+            self._threads.launch([run_id], wanted, now=now)
         else:
             number = self.store.next_attempt(run_id)
-            child = process.launch(self.store, [run_id], wanted)
+            child = process.launch(self.store, [run_id], wanted, now=now)
             resuming.await_begin(self.store, run_id, number, child)
-        return said
+        return sentence
 
     def stop(self, run_id: str, why: str = "") -> str:
-        """Ask a run to stop after the step it is in; returns what will happen, for the user.
+        """Ask a run to stop after its current step; returns a sentence on what will happen.
 
-        why: what made the user ask, e.g. "Ctrl-C"; it is recorded. Raises RevconsoleError if it has ended already.
+        why: the cause, e.g. "Ctrl-C", which is recorded. Raises RevconsoleError if the run has ended already.
         """
+        self.refuse_changes()
         summary = self.summary(run_id)
         if summary.ended:
-            raise RevconsoleError(f"run {run_id} ({summary.name}) is already {summary.state}")
+            raise WrongState(f"run {run_id} ({summary.name}) is already {summary.state}")
         if summary.state in {"queued", "starting"} and killing.take_out(self.store, run_id, why):
             return "taken out of the queue"
         self._threads.ask(run_id, "stop", why)
         if held := killing.held_by_signal(self.store, summary):
-            return f"is held by a signal: it stops, with a checkpoint, once `kill -CONT {held.pid}` lets it go on"
-        return "will stop after this step and keep a checkpoint"
+            return f"is suspended by a signal: it will stop with a checkpoint after `kill -CONT {held.pid}`"
+        return "will stop after this step with a checkpoint"
 
     def stop_now(self, run_id: str) -> str:
-        """End the background process of a run at once; what it did since its last checkpoint is computed again.
+        """Kill the background process of a run; steps since the last checkpoint are lost.
 
-        Raises RevconsoleError where there is no such process on this machine: nothing else is ever signalled.
+        Raises RevconsoleError if there is no such process on this machine; no other process gets a signal.
         """
+        self.refuse_changes()
         summary = self.summary(run_id)
         if summary.ended or summary.state == "queued":
             return self.stop(run_id)
         killing.kill_trainer(self.store, summary)
-        return "ended at once; `revconsole resume` goes on from its last checkpoint"
+        return "ended at once; `revconsole resume` continues from its last checkpoint"
 
     def hand_over(self, run_id: str) -> str:
-        """Let a background process go on with a run that trains in a console or a terminal."""
+        """Move a run that trains in a console or terminal to a background process."""
+        self.refuse_changes()
         summary = self.summary(run_id)
         if summary.state not in {"running", "stalled"}:
-            raise RevconsoleError(f"run {run_id} ({summary.name}) is {summary.state}, not running")
+            raise WrongState(f"run {run_id} ({summary.name}) is {summary.state}, not running")
         launcher = attempts.launcher(self.store.folder(run_id), summary.attempt)
         if launcher == process.NAME:
-            raise RevconsoleError(f"run {run_id} ({summary.name}) already trains in the background")
+            raise WrongState(f"run {run_id} ({summary.name}) already trains in the background")
         self._threads.ask(run_id, "handover")
         return "moves to a background process after this step"
 
     def pause(self, run_id: str) -> str:
-        """Ask a running run to hold between two steps, or a paused one to go on."""
+        """Ask a running run to pause after its step, or a paused run to continue."""
+        self.refuse_changes()
         summary = self.summary(run_id)
         if summary.state not in {"running", "paused", "pausing", "starting"}:
-            raise RevconsoleError(f"run {run_id} ({summary.name}) is {summary.state}, not running")
+            raise WrongState(f"run {run_id} ({summary.name}) is {summary.state}, not running")
         paused = summary.state in {"paused", "pausing"}
         self._threads.ask(run_id, "continue" if paused else "pause")
-        return "goes on" if paused else "will pause after this step"
+        return "continues" if paused else "will pause after this step"
 
     def unasked(self, run_id: str) -> str:
-        """What is known of the process of a run that cannot be asked from here; empty of any other run."""
+        """A sentence on the process of a run that cannot be checked from here; empty for any other run."""
         return resuming.unasked(self.store, self.summary(run_id))
 
     def summary(self, run_id: str) -> Summary:
-        """One run as a row."""
+        """The summary of one run."""
         return self.store.follow(run_id).summary()
 
     def to_resume(self) -> str:
@@ -260,24 +285,25 @@ class Lab:
         return addresses.to_resume(self.store.list()).id
 
     def batch(self) -> tuple[str, ...]:
-        """The runs that one launch, the newest that is not over, still trains: the one in training first, then its queue."""
+        """The remaining runs of the newest batch: the run that trains, then its queue."""
         return batches.newest(self.store, self.store.list())
 
     def compare(self, run_ids: Sequence[str]) -> Comparison:
-        """Several runs as one table; the first is the baseline."""
-        return compare([self.summary(run_id) for run_id in run_ids])
+        """Compare runs; the first is the baseline."""
+        runs = {run_id: self.store.read(run_id) for run_id in run_ids}
+        return compare([run.summary for run in runs.values()], runs=runs)
 
     def elsewhere(
         self, planned: PlannedStudy, verb: str, runs: Sequence[Summary] | None = None
     ) -> list[str]:
-        """Sentences with a shell line that finds finished runs of the study which these settings do not."""
+        """Sentences with a shell command for finished runs of the study that these settings do not find."""
         return [
             f"{each.runs} finished: {command_line(planned.named, each.settings, verb, quick=each.quick)}"
             for each in elsewhere(planned, self._listed(runs), self._keys)
         ]
 
     def report_study(self, planned: PlannedStudy) -> Results:
-        """What came of a study, arm by arm. Raises RevconsoleError if none of its runs has finished."""
+        """The results of a study, arm by arm. Raises RevconsoleError if none of its runs has finished."""
         runs = self.store.list()
         standing = self.standings(planned, runs)
         in_vain = all(each.progress != "done" for each in standing)
@@ -285,23 +311,28 @@ class Lab:
         return results.of_study(planned, standing, self.store.read, others)
 
     def report_runs(self, run_ids: Sequence[str]) -> Results:
-        """What came of some runs; those that differ in their seed alone are one arm. Raises RevconsoleError."""
+        """The results of some runs; those that differ only in their seed are one arm. Raises RevconsoleError."""
         return results.of_runs([self.store.read(run_id) for run_id in run_ids])
 
     def inspections(self, reported: Results) -> dict[str, Inspection | str]:
-        """What the weights of a run of each arm show, or why they cannot be seen; loads torch."""
+        """The attention maps and position encodings of one run of each arm, or why they cannot be computed; imports torch."""
         return {run: self._inspected(run) for run in map(shown_run, reported.arms)}
 
     def bench(self, wanted: WantedBenchmark) -> Iterator[Update]:
-        """Measure schemes and backwards side by side, step by step; loads torch. Raises what `bench_of` raises."""
+        """Measure schemes and backwards in turns, step by step; imports torch. Raises the errors of `bench_of`."""
         return training.measure(bench_of(wanted))
 
+    def refuse_changes(self) -> None:
+        """Raises RevconsoleError if this lab may only read."""
+        if self.readonly:
+            raise ReadOnly("read-only: runs are neither started nor changed from here")
+
     def busy(self) -> tuple[str, ...]:
-        """Runs that train or wait in this process: quitting would end them."""
+        """Ids of the runs that train or wait in this process and would end with it."""
         return self._threads.busy()
 
     def stop_all(self, why: str = "") -> None:
-        """Ask every run of this process to stop after its step."""
+        """Ask every run of this process to stop after its current step."""
         for run_id in reversed(self.busy()):
             with suppress(
                 RevconsoleError
@@ -311,13 +342,13 @@ class Lab:
         self._threads.forget_waiting()
 
     def end_all_now(self, why: str = "") -> None:
-        """Record every run of this process as stopped; whoever calls it leaves at once."""
+        """Record every run of this process as stopped, because the process exits at once."""
         self._threads.end_now(why)
 
     def hand_all_over(self, why: str = "") -> tuple[str, ...]:
-        """Let a background process go on with every run of this process; `wait` until they have gone.
+        """Move every run of this process to a background process; `wait` until they have moved.
 
-        A paused run is stopped instead: it is not to begin to train again by itself.
+        A paused run is stopped instead, so that it does not start to train by itself.
         """
         busy = self.busy()
         with suppress(StoreError):
@@ -326,15 +357,15 @@ class Lab:
         return self._threads.hand_over(why)
 
     def moved(self, run_id: str) -> bool:
-        """Whether a background process goes on with a run that was of this process."""
+        """Whether a background process continues a run that was in this process."""
         return self._threads.moved(run_id)
 
     def unrecorded(self, run_id: str) -> str:
-        """Why a run of this process has no recorded end and goes on nowhere; empty if it has, or does."""
+        """Why a run of this process has no recorded end although it continues nowhere; empty for any other run."""
         return self._threads.unrecorded(run_id)
 
     def hand_over_problem(self) -> str:
-        """Why runs that were handed over do not go on; empty if they do."""
+        """Why runs that were handed over do not continue; empty if they do."""
         return self._threads.problem
 
     def wait(self, seconds: float | None = None) -> bool:
@@ -351,18 +382,18 @@ class Lab:
             return str(error)
 
     def _measured(self, plan: Plan) -> float:
-        seconds = training.forecast_seconds(plan)
-        self._paces[studies.pace_key(plan)] = seconds / plan.epochs
+        seconds = training.kept_pace(plan).seconds(plan.epochs)
+        self._paces[pace_key(plan)] = seconds / plan.epochs
         return seconds
 
     def _measured_before(self, plan: Plan) -> float:
-        key = studies.pace_key(plan)
+        key = pace_key(plan)
         if key not in self._paces:
-            raise RevconsoleError("nothing alike has been measured")
+            raise RevconsoleError("no similar run has been measured")
         return self._paces[key] * plan.epochs
 
-    def _start(self, run_ids: list[str], launcher: Launcher) -> None:
+    def _start(self, run_ids: list[str], launcher: Launcher, *, now: bool) -> None:
         if launcher == "process":
-            process.launch(self.store, run_ids)
+            process.launch(self.store, run_ids, now=now)
         else:
-            self._threads.launch(run_ids)
+            self._threads.launch(run_ids, now=now)

@@ -1,4 +1,4 @@
-"""Module rows: the modules of a model as a table, blocks that repeat folded into one."""
+"""Module rows: the modules of a model as a table, with identical blocks folded into one row."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,13 +8,13 @@ from itertools import groupby
 from revconsole.records.findings.modules import ModuleCost
 
 NUMBERED = re.compile(r"(.*?\.)?(\d+)((?:\..*)?)", re.DOTALL)
-"""A name in a numbered list: what stands before the number, the number, what stands behind it."""
+"""A name in a numbered list: the part before the number, the number, the part after it."""
 
 
 def folded(modules: Sequence[ModuleCost]) -> list[tuple[ModuleCost, int]]:
-    """Each module with how often it is there: `blocks.0-11.attn.qkv` stands for twelve alike, shapes and counts of one.
+    """Each module with its number: `blocks.0-11.attn.qkv` stands for twelve identical ones, with the counts of one.
 
-    Neighbours of a list are folded where all that is in them is equal.
+    Consecutive entries of a list are folded if all their modules are equal.
     """
     rows: list[tuple[ModuleCost, int]] = []
     for prefix, first, last, modules_of_one in _runs(modules):
@@ -26,7 +26,7 @@ def folded(modules: Sequence[ModuleCost]) -> list[tuple[ModuleCost, int]]:
 
 
 def _runs(modules: Sequence[ModuleCost]) -> Iterator[tuple[str, int, int, list[ModuleCost]]]:
-    """Prefix, first and last number of entries of a list that are alike, and the modules of the first."""
+    """Prefix, first and last number of consecutive identical entries of a list, and the modules of the first."""
     run: tuple[str, int, int, list[ModuleCost]] | None = None
     for (prefix, number), group in groupby(modules, key=lambda each: _parts(each)[:2]):
         inside = list(group)
@@ -53,5 +53,5 @@ def _alike(one: Sequence[ModuleCost], other: Sequence[ModuleCost]) -> bool:
 
 
 def _parts(module: ModuleCost) -> tuple[str, int, str]:
-    found = NUMBERED.fullmatch(module.name)
-    return (found[1] or "", int(found[2]), found[3]) if found else (module.name, -1, "")
+    match = NUMBERED.fullmatch(module.name)
+    return (match[1] or "", int(match[2]), match[3]) if match else (module.name, -1, "")

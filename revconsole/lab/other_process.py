@@ -1,4 +1,4 @@
-"""Another process that knows torch, asked line by line: what it computes holds nothing up here, neither keys nor a training."""
+"""Another process that imports torch and answers line by line, so that its work delays neither keys nor a training here."""
 
 import subprocess
 import threading
@@ -8,9 +8,9 @@ from revconsole.records import child
 
 
 class OtherProcess:
-    """A module that answers each line with a line. It begins with the first question and ends with `end`.
+    """A module that answers each line with a line. The process starts with the first question and ends with `end`.
 
-    does: what it does, for the sentence about its end. Safe to use from any thread; questions wait for one another.
+    does: what the process does, for the sentence about its end. Thread-safe; questions wait for one another.
     """
 
     def __init__(self, module: str, does: str) -> None:
@@ -25,12 +25,12 @@ class OtherProcess:
             line = self._answer(question)
         if not line:
             raise RevconsoleError(
-                f"the process that {self._does} has ended; memory may have run out"
+                f"the process that {self._does} has ended; it may have run out of memory"
             )
         return line
 
     def end(self) -> None:
-        """End the process, also in the middle of an answer."""
+        """End the process, even while it computes an answer."""
         self._ended = True
         if self._process is not None:
             self._process.kill()  # so that whoever reads its answer goes on
@@ -40,11 +40,11 @@ class OtherProcess:
                 self._process.communicate()
 
     def _over(self) -> bool:
-        """Whether the process was ended, by this thread or another."""
+        """Whether `end` was called, by any thread."""
         return self._ended
 
     def _answer(self, question: str) -> str:
-        """One line; empty if the process has ended."""
+        """The next line of output; empty if the process has ended."""
         if self._over():
             return ""
         if self._process is None:

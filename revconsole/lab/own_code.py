@@ -1,4 +1,4 @@
-"""A model of one's own, looked up without running it: whether its file is there, can be parsed, and has the function."""
+"""Checks of a user's own model without running it: whether its file exists, can be parsed, and defines the function."""
 
 import ast
 from collections.abc import Iterator
@@ -12,16 +12,13 @@ from revconsole.records.child import working_folder
 
 KEY = "model.function"
 MOST_BYTES = 10_000_000
-"""Of a source file that is looked into."""
+"""Largest source file that is parsed."""
 ANYTHING = {"exec", "eval", "globals", "setattr", "vars"}
-"""What may put any name into a module."""
+"""Names whose use means that a module may define any name."""
 
 
 def refuse_missing(source: str, *, where: str) -> None:
-    """Raise ProfileError or UnknownName unless `package.module:function` may well be there.
-
-    where: what to correct. What only running it would tell is not judged.
-    """
+    """Raise ProfileError or UnknownName unless `package.module:function` may exist. where: what to correct."""
     path, _, name = source.rpartition(":")
     file = _file(path, where)
     if file is None:
@@ -37,30 +34,32 @@ def refuse_missing(source: str, *, where: str) -> None:
         raise ProfileError(where, KEY, f"{path} is not Python ({place}: {reason})") from None
     bound = set(_bound(tree))
     if name not in bound and not bound & ANYTHING and "*" not in bound:
-        made = {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
-        raise UnknownName(f"function of {path}", name, {n for n in made if not n.startswith("_")})
+        defined = {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+        raise UnknownName(
+            f"function of {path}", name, {n for n in defined if not n.startswith("_")}
+        )
 
 
 def _file(path: str, where: str) -> Path | None:
-    """The source file of a module; None where running something is the only way to tell. No package is run."""
+    """The source file of a module; None if it can only be found by running code. No package is imported."""
     invalidate_caches()  # the file may be new
     top, *below = path.split(".")
-    found = _spec(top)
-    if found is None:
+    spec = _spec(top)
+    if spec is None:
         raise _absent(top, where)
     for depth, word in enumerate(below, start=2):
-        if found.submodule_search_locations is None:
+        if spec.submodule_search_locations is None:
             raise _absent(".".join([top, *below][:depth]), where)
-        inside = found.submodule_search_locations
-        found = PathFinder.find_spec(word, list(inside))
-        if found is None:
+        inside = spec.submodule_search_locations
+        spec = PathFinder.find_spec(word, list(inside))
+        if spec is None:
             raise _absent(".".join([top, *below][:depth]), where)
-    origin = found.origin
+    origin = spec.origin
     return Path(origin) if origin and origin.endswith(".py") else None
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """A module of the working folder, or an installed one: whatever finds those is asked, and nothing imported."""
+    """The spec of a module in the working folder or of an installed one, found without an import."""
     here = PathFinder.find_spec(name, [str(working_folder())])
     try:
         return here or find_spec(name)
@@ -76,7 +75,7 @@ def _absent(module: str, where: str) -> ProfileError:
 
 
 def _bound(tree: ast.Module) -> Iterator[str]:
-    """Every name that something in the file binds, however deep, and those that could bind any."""
+    """Yield every name that the file binds, at any depth; `*` if it may bind any name."""
     for node in ast.walk(tree):
         match node:
             case (

@@ -1,4 +1,4 @@
-"""Pictures as characters: two pixels to a character, one above the other, and their density where there is no colour."""
+"""Pictures as characters: two pixels per character, one above the other; by density without colour."""
 
 from collections.abc import Mapping
 
@@ -6,16 +6,16 @@ from revconsole.records.findings.samples import Colour, Picture, Samples
 
 RAMP = " .:-=+*#%@"
 UPPER = "▀"
-"""Shows the upper pixel in its own colour, and the lower in that behind it."""
+"""The upper half block: its foreground is the upper pixel, its background the lower."""
 WEIGHTS = (0.299, 0.587, 0.114)
-"""Of red, green and blue in brightness (ITU-R BT.601)."""
+"""Weights of red, green and blue in brightness (ITU-R BT.601)."""
 MOST_CLASSES = 20
-"""Listed one by one; of more, the extremes are told."""
+"""Most classes that are listed one by one; of more, only the smallest and largest are named."""
 Pixels = tuple[tuple[Colour, ...], ...]
 
 
 def shaded(pixels: Pixels) -> list[str]:
-    """One character for two pixels, the denser the brighter."""
+    """Lines with one character per two pixels, denser for brighter pixels."""
     return [
         "".join(
             RAMP[round((_brightness(a) + _brightness(b)) / 510 * (len(RAMP) - 1))]
@@ -26,7 +26,7 @@ def shaded(pixels: Pixels) -> list[str]:
 
 
 def paired(pixels: Pixels) -> list[tuple[tuple[Colour, ...], tuple[Colour, ...]]]:
-    """The upper and the lower pixels of each line; an odd last row stands over black."""
+    """The upper and lower pixels of each line of characters; an odd last row is paired with black."""
     rows = list(pixels)
     if len(rows) % 2:
         rows.append(tuple((0, 0, 0) for _ in rows[0]))
@@ -34,30 +34,30 @@ def paired(pixels: Pixels) -> list[tuple[tuple[Colour, ...], tuple[Colour, ...]]
 
 
 def enlarged(picture: Picture, side: int) -> Pixels:
-    """Its pixels, each as a square of as many as `side` rows have room for."""
+    """The rows with each pixel as a square, as large as `side` rows allow."""
     factor = max(1, side // max(1, len(picture.rows)))
     wide = [tuple(pixel for pixel in row for _ in range(factor)) for row in picture.rows]
     return tuple(row for row in wide for _ in range(factor))
 
 
-def described(found: Samples) -> list[tuple[str, str]]:
-    """What is known of the images beside their looks, as pairs of name and value."""
-    channels, height, width = found.shape
+def described(samples: Samples) -> list[tuple[str, str]]:
+    """The facts of the samples as pairs of name and value."""
+    channels, height, width = samples.shape
     return [
-        ("dataset", found.dataset),
+        ("dataset", samples.dataset),
         (
             "image",
             f"{height}×{width} pixels, {channels} {'channel' if channels == 1 else 'channels'}",
         ),
-        *((f"{part} images", balance(counts)) for part, counts in found.counts.items()),
-        ("mean per channel", ", ".join(f"{value:.4f}" for value in found.mean)),
-        ("deviation per channel", ", ".join(f"{value:.4f}" for value in found.std)),
-        ("fingerprint", found.fingerprint[:12]),
+        *((f"{part} images", balance(counts)) for part, counts in samples.counts.items()),
+        ("mean per channel", ", ".join(f"{value:.4f}" for value in samples.mean)),
+        ("deviation per channel", ", ".join(f"{value:.4f}" for value in samples.std)),
+        ("fingerprint", samples.fingerprint[:12]),
     ]
 
 
 def balance(counts: Mapping[str, int]) -> str:
-    """How many images each class has; of many classes, the least and the most."""
+    """A sentence on the number of images per class; of many classes, the smallest and largest."""
     total = sum(counts.values())
     if len(set(counts.values())) == 1:
         return f"{total:,}, {next(iter(counts.values())):,} of each of {len(counts)} classes"
@@ -67,16 +67,16 @@ def balance(counts: Mapping[str, int]) -> str:
     return f"{total:,} of {len(counts)} classes: {few} {counts[few]:,} to {many} {counts[many]:,}"
 
 
-def in_brief(found: Samples) -> list[str]:
+def in_brief(samples: Samples) -> list[str]:
     """The facts of the data in two lines of 80 columns."""
-    channels, height, width = found.shape
-    parts = ", ".join(f"{sum(each.values()):,} {part}" for part, each in found.counts.items())
-    counts = found.counts["training"]
+    channels, height, width = samples.shape
+    parts = ", ".join(f"{sum(each.values()):,} {part}" for part, each in samples.counts.items())
+    counts = samples.counts["training"]
     low, high = min(counts.values()), max(counts.values())
     each = f"{low:,} each" if low == high else f"{low:,} to {high:,} each"
-    spread = ", ".join(f"{m:.2f} ± {s:.2f}" for m, s in zip(found.mean, found.std, strict=True))
+    spread = ", ".join(f"{m:.2f} ± {s:.2f}" for m, s in zip(samples.mean, samples.std, strict=True))
     return [
-        f"{height}×{width}×{channels} · {parts} · {found.fingerprint[:12]}",
+        f"{height}×{width}×{channels} · {parts} · {samples.fingerprint[:12]}",
         f"{len(counts)} classes, {each} · mean {spread}",
     ]
 

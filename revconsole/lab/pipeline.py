@@ -1,4 +1,4 @@
-"""The data of a profile by itself: what it looks like, and how fast it is prepared."""
+"""The data of a profile alone: what it looks like, and how fast it is prepared."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from revconsole.records.settings.profile import COMMAND_LINE, Profile
 from revconsole.records.settings.study import UnfitChoice
 
 ANY_SIZE = {"architecture": "vit", "patch": 1}
-"""The plan's model is never built, but has to fit the images."""
+"""Model settings that fit any image size, because a plan needs a valid model although it is never built."""
 USUAL: dict[str, dict[str, Any]] = {
     "none": {},
     "crop-flip": {"augment": "crop-flip"},
@@ -33,32 +33,29 @@ USUAL: dict[str, dict[str, Any]] = {
         "mixup": 0.8, "cutmix": 1.0,
     },
 }  # fmt: skip
-"""Augmentations as recipes use them."""
+"""Augmentations that recipes commonly use."""
 Row = dict[str, Any]
 
 
 def plan_of(dataset: str, settings: Mapping[str, Any]) -> Plan:
-    """A plan for the data alone. A key without a section is one of `data`, or else of `train`.
-
-    Raises UnknownName or ProfileError.
-    """
+    """A plan for the data alone; a bare key is one of `data`, else of `train`. Raises UnknownName or ProfileError."""
     catalogue.dataset(dataset)
-    given = {_dotted(name): value for name, value in settings.items()}
+    dotted = {_dotted(name): value for name, value in settings.items()}
     profile = Profile(name=dataset, where=COMMAND_LINE, table={"model": ANY_SIZE})
-    return profile.overridden({"data.dataset": dataset, **given}).plans()[0]
+    return profile.overridden({"data.dataset": dataset, **dotted}).plans()[0]
 
 
 def samples(dataset: str, settings: Mapping[str, Any], *, count: int, side: int) -> Samples:
-    """Some training images, each at most `side` pixels wide. Loads torch."""
+    """Some training images, each at most `side` pixels wide. Imports torch."""
     return training.samples(plan_of(dataset, settings), data=data_folder(), count=count, side=side)
 
 
 def throughputs(
     datasets: Sequence[str], settings: Mapping[str, Any], *, seconds: float
 ) -> Iterator[Row]:
-    """Images a second of each dataset with each usual augmentation, or with the one in `settings`. Loads torch.
+    """Images per second of each dataset with each usual augmentation, or with that in `settings`. Imports torch.
 
-    What does not suit a dataset has `left_out`, the reason, in place of figures.
+    A row whose augmentation does not suit the dataset has the reason in `left_out` instead of numbers.
     """
     asked = {name: value for name, value in settings.items() if _own(name) in AUGMENTATIONS}
     kinds = {"none": {}, "as set": asked} if asked else USUAL
@@ -71,46 +68,46 @@ def throughputs(
 
 
 def paces(profile: str, settings: Mapping[str, Any], *, seconds: float) -> Iterator[Row]:
-    """Images a second of the data alone, of the model's step alone and of both, for each plan of a profile. Loads torch.
+    """Images per second of the data alone, of the model's step alone and of both, for each plan of a profile. Imports torch.
 
-    One that cannot be measured is left out, with the reason. Raises UnknownName, and of a single one ProfileError and
-    what a run raises.
+    A plan that cannot be measured has the reason in `left_out`. Raises UnknownName, and for a single plan ProfileError and
+    the errors of its run.
     """
-    found = search_path.find(profile).models({"seeds": 0, **settings})
-    for each in found:
+    choices = search_path.find(profile).models({"seeds": 0, **settings})
+    for each in choices:
         try:
             if isinstance(each, UnfitChoice):
                 raise each.error
             yield _pace(each, seconds)
         except RevconsoleError as error:
-            if len(found) == 1:
+            if len(choices) == 1:
                 raise
             yield {"run": each.name, "left_out": str(error)}
 
 
 def _pace(plan: Plan, seconds: float) -> Row:
-    found = training.training_pace(plan, data=data_folder(), seconds=seconds)
+    pace = training.training_pace(plan, data=data_folder(), seconds=seconds)
     return {
         "run": plan.name,
         "left_out": "",
         "dataset": plan.data.dataset,
         "augmentation": plan.data.augmentations,
         "image_size": plan.image_size,
-        "batch": found.images,
-        "data_images_per_second": found.images / found.data_seconds,
-        "model_images_per_second": found.images / found.model_seconds,
-        "images_per_second": found.images / found.both_seconds,
-        "bound_by": found.bound_by,
-        "waiting": found.waiting,
-        "made_ahead": found.ahead,
-        "rounds": found.rounds,
-        "device": found.device,
-        "threads": found.threads,
+        "batch": pace.images,
+        "data_images_per_second": pace.images / pace.data_seconds,
+        "model_images_per_second": pace.images / pace.model_seconds,
+        "images_per_second": pace.images / pace.both_seconds,
+        "bound_by": pace.bound_by,
+        "waiting": pace.waiting,
+        "made_ahead": pace.ahead,
+        "rounds": pace.rounds,
+        "device": pace.device,
+        "threads": pace.threads,
     }
 
 
 def is_profile(word: str) -> bool:
-    """Whether a word names a profile and not a dataset. Raises UnknownName where it names neither."""
+    """Whether a word names a profile rather than a dataset. Raises UnknownName if it names neither."""
     if word in catalogue.datasets():
         return False
     try:
@@ -124,19 +121,19 @@ def is_profile(word: str) -> bool:
 def _measured(dataset: str, settings: Mapping[str, Any], seconds: float) -> Row:
     plan = plan_of(dataset, settings)
     try:
-        found = training.throughput(plan, data=data_folder(), seconds=seconds)
+        speed = training.throughput(plan, data=data_folder(), seconds=seconds)
     except ProfileError as error:
         return {"left_out": error.reason}
     return {
         "image_size": plan.image_size,
-        "batch": found.images,
-        "images_per_second": found.images_per_second,
-        "batch_milliseconds": 1000 * found.median_seconds,
-        "least_milliseconds": 1000 * found.least_seconds,
-        "most_milliseconds": 1000 * found.most_seconds,
-        "batches": found.batches,
-        "device": found.device,
-        "threads": found.threads,
+        "batch": speed.images,
+        "images_per_second": speed.images_per_second,
+        "batch_milliseconds": 1000 * speed.median_seconds,
+        "least_milliseconds": 1000 * speed.least_seconds,
+        "most_milliseconds": 1000 * speed.most_seconds,
+        "batches": speed.batches,
+        "device": speed.device,
+        "threads": speed.threads,
         "left_out": "",
     }
 

@@ -1,4 +1,4 @@
-"""Planning: an experiment with overrides, and the runs it makes, completed by what the store and the disk tell."""
+"""Planning: the runs of an experiment with overrides, completed with facts from the store and the disk."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,42 +6,44 @@ from typing import Any
 
 from revconsole.errors import ProfileError
 from revconsole.lab import again as repeating
-from revconsole.lab import lengths, starts
+from revconsole.lab import starts
 from revconsole.lab import study as studies
+from revconsole.records.datasets.counts import counted, in_folder
 from revconsole.records.runs.store import RunStore
 from revconsole.records.sections import KINDS
+from revconsole.records.sections.rule import Rule
 from revconsole.records.settings import complaints, layer, search_path
-from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.plan import Plan, check_length
 from revconsole.records.settings.profile import COMMAND_LINE
 from revconsole.records.settings.study import Arm, Study, UnfitChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """An experiment with its overrides, and every run it makes."""
+    """An experiment with its overrides, and all its runs."""
 
     study: Study
     settings: Mapping[str, Any]
     plans: tuple[Plan, ...]
 
     def only(self, plans: Sequence[Plan]) -> "Planned":
-        """The experiment with some of its runs."""
+        """The experiment with only these runs."""
         return replace(self, plans=tuple(plans))
 
     def given(self, plan: Plan) -> Mapping[str, Any]:
-        """The profile that a run is kept with: as it was given, or of the run alone where it is an arm of a study's own."""
+        """The profile stored with a run: the given one, or for an arm of a study a profile of the run alone."""
         if self.study.tables:
             return studies.own_profile(plan)
         return self.study.profile.overridden(self.settings).merged()
 
     def set_in(self, key: str) -> str:
-        """The file, or the command line, that a key was set in."""
+        """The file, or the command line, in which a key was set."""
         typed = layer.typed(self.settings, COMMAND_LINE)
         return COMMAND_LINE if key in typed.fixed.keys() | typed.varied.keys() else self.study.where
 
 
 def partly(settings: Mapping[str, Any], plans: Sequence[Plan]) -> list[str]:
-    """A sentence for each setting that only some of the runs have, as a gamma beside scheme residual and momentum."""
+    """A sentence for each setting that applies to only some of the runs, such as gamma for residual and momentum."""
     typed = layer.typed(settings, COMMAND_LINE)
     sentences = []
     for key in (*typed.fixed, *typed.varied):
@@ -53,52 +55,69 @@ def partly(settings: Mapping[str, Any], plans: Sequence[Plan]) -> list[str]:
         if lacking:
             reason = complaints.without(key, list(dict.fromkeys(kinds)))
             sentences.append(
-                f"{key} is of {len(plans) - len(lacking)} of {len(plans)} runs: {reason}"
+                f"{key} applies to {len(plans) - len(lacking)} of {len(plans)} runs: {reason}"
             )
     return sentences
 
 
 def planned(profile: str, settings: Mapping[str, Any], store: RunStore) -> Planned:
-    """What an experiment with overrides would run. Raises ProfileError or UnknownName."""
+    """The runs of an experiment with overrides. Raises ProfileError or UnknownName."""
     return _made(search_path.find(profile), settings, store)
 
 
 def again(plan: Plan, settings: Mapping[str, Any], store: RunStore) -> Planned:
-    """What a run would be once more: exactly its settings, with overrides. Raises ProfileError."""
+    """A run with exactly its settings and the overrides, as a new run. Raises ProfileError."""
     return _made(repeating.experiment(plan, settings), settings, store)
 
 
-def _made(found: Study, settings: Mapping[str, Any], store: RunStore) -> Planned:
-    made = Planned(study=found, settings=settings, plans=found.plans(settings))
-    plans = [_completed(plan, found.where, store, made.set_in) for plan in made.plans]
-    return replace(made, plans=tuple(plans))
+def _made(study: Study, settings: Mapping[str, Any], store: RunStore) -> Planned:
+    experiment = Planned(study=study, settings=settings, plans=study.plans(settings))
+    plans = [_completed(plan, study.where, store, experiment.set_in) for plan in experiment.plans]
+    return replace(experiment, plans=tuple(plans))
 
 
 def models(
     profile: str, settings: Mapping[str, Any] | None, store: RunStore
 ) -> tuple[Plan | UnfitChoice, ...]:
-    """What an experiment would train, what cannot be planned beside it; see `Lab.models`."""
-    found = search_path.find(profile)
+    """The plans of an experiment and the choices that cannot be planned; see `Lab.models`."""
+    experiment = search_path.find(profile)
 
     def looked_at(each: Plan | UnfitChoice) -> Plan | UnfitChoice:
         if isinstance(each, UnfitChoice):
             return each
         try:
-            return _completed(each, found.where, store)
+            return _completed(each, experiment.where, store)
         except ProfileError as error:
             return UnfitChoice(name=each.name, error=error)
 
-    return tuple(looked_at(each) for each in found.models(settings))
+    return tuple(looked_at(each) for each in experiment.models(settings))
 
 
 def completed_arm(arm: Arm, where: str, store: RunStore) -> Arm:
-    """An arm of a study, every plan completed. where: what to correct. Raises ProfileError or DataUnavailable."""
+    """An arm of a study with every plan completed. where: the file to correct. Raises ProfileError or DataUnavailable."""
     return replace(arm, plans=tuple(_completed(plan, where, store) for plan in arm.plans))
 
 
 def _completed(
     plan: Plan, where: str, store: RunStore, set_in: Callable[[str], str] | None = None
 ) -> Plan:
-    """The plan with the run that it starts from, and the images of its folder counted where it needs them."""
+    """The plan with the run it starts from, and with the counted images of its folder if it needs them."""
     resolved = starts.resolved(plan, store, where=where)
-    return lengths.counted_steps(resolved, set_in=set_in or (lambda _: where))
+    return counted_steps(resolved, set_in=set_in or (lambda _: where))
+
+
+def counted_steps(plan: Plan, *, set_in: Callable[[str], str]) -> Plan:
+    """The plan with the images of its folder counted, if its length or warm-up is in steps; else the plan itself.
+
+    set_in: the file or the command line in which a key was set. Raises ProfileError for a warm-up as long as the training, and
+    DataUnavailable for a folder that cannot be read as a dataset.
+    """
+    in_steps = plan.train.steps is not None or getattr(plan.schedule, "warmup_steps", None)
+    if not in_steps or not in_folder(plan.data):
+        return plan
+    counted_plan = plan.model_copy(update={"folder_images": counted(plan.data).trained})
+    try:
+        check_length(counted_plan)
+    except Rule as rule:
+        raise ProfileError(set_in(rule.key), rule.key, str(rule)) from None
+    return counted_plan

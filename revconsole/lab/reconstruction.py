@@ -1,4 +1,4 @@
-"""Reconstruction in words: what is expected of a run's backward pass before it begins, and what probes found."""
+"""Reconstruction error in words: the expected error of a run, and the measured one."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,9 @@ from revconsole.records.settings.plan import Plan
 
 
 def expected(run: Run) -> str:
-    """What to expect of the reconstruction; empty where nothing is reconstructed.
+    """A sentence on the expected error; empty if nothing is reconstructed.
 
-    Once the run has begun its facts say, which know what the plan could not: the blocks of a timm model, and
-    those that backward `auto` keeps.
+    Once the run has begun, its facts are used, which also know the blocks of a timm model and those that backward `auto` keeps.
     """
     carried, blocks = run.facts.get("error_growth"), run.facts.get("rebuilt_blocks")
     if isinstance(carried, int | float) and isinstance(blocks, int):
@@ -21,7 +20,7 @@ def expected(run: Run) -> str:
 
 
 def measured(run: Run) -> str:
-    """What the last probe found, and what it cost; empty before the first."""
+    """The errors found by the last probe, and its duration; empty before the first probe."""
     last = {name: series.last for name, series in run.series.items()}
     error, gradient = last.get("reconstruction_error"), last.get("gradient_error")
     if error is None:
@@ -36,13 +35,19 @@ def measured(run: Run) -> str:
     return ", ".join(parts)
 
 
+def known(run: Run) -> list[tuple[str, str]]:
+    """What is expected and what was measured, as far as there is something to say, each under its name."""
+    pairs = [("reconstruction", expected(run)), ("measured error", measured(run))]
+    return [(name, text) for name, text in pairs if text]
+
+
 def forecasts(plans: Sequence[Plan]) -> list[str]:
-    """A line for each thing to expect, with the run that it is expected of, or how many."""
+    """A line for each expectation, with the run, or the number of runs, it applies to."""
     names: dict[str, list[str]] = {}
     for plan in plans:
         if sentence := growth.predicted(plan):
             names.setdefault(sentence, []).append(plan.name)
     return [
-        f"{found[0] if len(found) == 1 else f'{len(found)} runs'}: reconstruction: {sentence}"
-        for sentence, found in names.items()
+        f"{runs[0] if len(runs) == 1 else f'{len(runs)} runs'}: reconstruction: {sentence}"
+        for sentence, runs in names.items()
     ]

@@ -1,10 +1,10 @@
-"""Resuming: whether an ended run may go on, with which changes, and whether it did."""
+"""Resuming: whether an ended run may be resumed and with which changes, and whether it was."""
 
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError
+from revconsole.errors import AlreadyClaimed, StoreError, WrongState
 from revconsole.lab import format as form
 from revconsole.lab.launchers.process import Child
 from revconsole.records.files import clock
@@ -12,37 +12,38 @@ from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs.control import whoami
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store import RunStore
+from revconsole.records.runs.turns import lined_up
 from revconsole.records.settings import changes
 
 BEGIN_SECONDS = 60.0
-"""How long a background process is waited for; on a loaded machine it may take longer to begin."""
+"""Seconds to wait for a background process to begin an attempt; on a loaded machine it may begin later."""
 LOOK_SECONDS = 0.02
 
 
 def prepare(store: RunStore, run: Summary, wanted: Mapping[str, Any], *, take_over: bool) -> str:
-    """Make sure that a run may go on, and with what; a sentence about what changes, empty if nothing does.
+    """Check that a run may be resumed with these changes; returns a sentence about the changes, empty if there are none.
 
-    take_over: take a process that cannot be asked from here for gone; that is recorded in the run.
-    Raises RevconsoleError with the reason why it may not.
+    take_over: treat a process that cannot be checked from here as gone; this is recorded in the run.
+    Raises RevconsoleError with the reason if it may not be resumed.
     """
     if run.state != "damaged":
         changes.check_keys(run.plan, wanted)
     _refuse_ended_or_alive(store, run, wanted, take_over=take_over)
-    said = ""
+    sentence = ""
     if wanted:
         finished = run.state == "finished"
         early = finished and run.epoch < run.plan.epochs
         changes.check_length(run.plan, wanted, finished=finished, early=early)
         changes.changed(run.plan, wanted)
         _keep_fingerprint(store, run)
-        said = _sentence(run, wanted)
+        sentence = _sentence(run, wanted)
     if take_over and attempts.alive(store.folder(run.id), run.attempt) is None:
         attempts.take_over(store.folder(run.id), run.attempt, whoami())
-    return said
+    return sentence
 
 
 def await_begin(store: RunStore, run_id: str, number: int, child: Child) -> None:
-    """Wait until a background process has begun an attempt. Raises RevconsoleError where it did not, and will not."""
+    """Wait until a background process has begun an attempt, or waits for its turn to. Raises RevconsoleError if it did not and will not."""
     folder, end = store.folder(run_id), time.monotonic() + BEGIN_SECONDS
     while time.monotonic() < end:
         over = child.poll() is not None
@@ -56,6 +57,8 @@ def await_begin(store: RunStore, run_id: str, number: int, child: Child) -> None
             row = store.follow(run_id).summary()
             why = f": {row.reason}" if row.reason else ""
             raise StoreError(f"run {run_id} ({row.name}) was not resumed{why}")
+        if lined_up(store.root, run_id):
+            return
         time.sleep(LOOK_SECONDS)
 
 
@@ -67,22 +70,22 @@ def _refuse_ended_or_alive(
         raise StoreError(f"{named} is damaged and cannot be resumed: {run.reason}")
     if run.state == "finished":
         if not any(key in wanted for key in changes.LENGTHS):
-            raise RevconsoleError(
+            raise WrongState(
                 f"{named} is finished; there is nothing to resume (a larger {changes.LENGTHS[0]} would lengthen it)"
             )
         return
     if known := unasked(store, run):
         if not take_over:
-            raise RevconsoleError(
-                f"{named} is {run.state}: {known}. If it is gone, `revconsole resume {run.id} --take-over` goes on "
-                "from the last checkpoint"
+            raise WrongState(
+                f"{named} is {run.state}: {known}. If that process is gone, `revconsole resume {run.id} "
+                "--take-over` continues from the last checkpoint"
             )
     elif not run.ended:
-        raise RevconsoleError(f"{named} is {run.state}; stop it first")
+        raise WrongState(f"{named} is {run.state}; stop it first")
 
 
 def unasked(store: RunStore, run: Summary) -> str:
-    """What is known of the process of a run that cannot be asked from here; empty of any other run."""
+    """A sentence on the process of a run that cannot be checked from here; empty for any other run."""
     folder, waits = store.folder(run.id), run.state in {"queued", "starting"}
     if not run.attempt or waits or attempts.alive(folder, run.attempt) is not None:
         return ""
@@ -91,7 +94,7 @@ def unasked(store: RunStore, run: Summary) -> str:
 
 
 def _known(store: RunStore, run: Summary) -> str:
-    """What is known of a process that cannot be asked."""
+    """A sentence on a process that cannot be checked from here."""
     folder = store.folder(run.id)
     holder = attempts.owner(folder, run.attempt)
     try:
@@ -99,18 +102,18 @@ def _known(store: RunStore, run: Summary) -> str:
         heard = f"it was last heard of {form.duration(max(0.0, silent))} ago, at step {run.step}"
     except OSError:
         heard = f"its last step known here is {run.step}"
-    why = attempts.why_unknown(holder) if holder is not None else "nobody holds it"
+    why = attempts.why_unknown(holder) if holder is not None else "no process holds it"
     return f"{why}; {heard}"
 
 
 def _keep_fingerprint(store: RunStore, run: Summary) -> None:
-    """Let the data that a run began with be asked for, also where the disk was too full to note it in the plan."""
+    """Require the data with which a run began, even if a full disk kept the fingerprint out of its plan."""
     if run.plan.data_fingerprint is None and run.fingerprint is not None:
         store.keep_fingerprint(run.id, run.fingerprint)
 
 
 def _sentence(run: Summary, wanted: Mapping[str, Any]) -> str:
-    """What changes, from what to what."""
+    """A sentence with the old and new value of each change."""
     parts = []
     for key, value in wanted.items():
         section, _, name = key.partition(".")

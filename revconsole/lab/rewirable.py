@@ -1,4 +1,4 @@
-"""Which models of the timm library can be rewired, model by model, by family, and why not."""
+"""Which of timm's models can be rewired, by model and by family, and why others cannot."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from revconsole.records.findings import survey
 from revconsole.records.findings.survey import Surveyed
 
 SAVE_SECONDS = 10.0
-"""So much work at most is lost when the survey is interrupted by force."""
+"""Seconds between two writes of the cache: the most work lost when the survey is killed."""
 
 REASONS = (
     (r"is not residual", "nothing is added to a block's input"),
@@ -32,7 +32,7 @@ REASONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FamilyTally:
-    """One family: models, and how many of them can be rewired with which schemes."""
+    """One family: its models, and how many of them can be rewired with each group of schemes."""
 
     family: str
     models: int
@@ -42,10 +42,7 @@ class FamilyTally:
 
 
 def surveyed(names: Sequence[str], *, jobs: int, refresh: bool) -> Iterator[Surveyed]:
-    """The survey of each model, those that are kept first; new ones are kept as they come.
-
-    Interrupted, it goes on where it stopped when it is asked again.
-    """
+    """Yield the survey of each model, cached ones first; results are cached as they come, so the next call continues."""
     path = survey.kept_file(f"timm-{training.timm_version()}")
     known = {} if refresh else survey.kept(path)
     yield from (known[name] for name in names if name in known)
@@ -61,33 +58,33 @@ def surveyed(names: Sequence[str], *, jobs: int, refresh: bool) -> Iterator[Surv
         survey.keep(path, list(known.values()))
 
 
-def tallies(found: Sequence[Surveyed]) -> list[FamilyTally]:
-    """One row per family, the largest first, and the total."""
-    families = [family for family, _ in Counter(each.family for each in found).most_common()]
-    rows = [_tally(name, [each for each in found if each.family == name]) for name in families]
-    return [*rows, _tally("all", found)]
+def tallies(surveyed: Sequence[Surveyed]) -> list[FamilyTally]:
+    """One row per family, the largest first, and a last row with the total."""
+    families = [family for family, _ in Counter(each.family for each in surveyed).most_common()]
+    rows = [_tally(name, [each for each in surveyed if each.family == name]) for name in families]
+    return [*rows, _tally("all", surveyed)]
 
 
-def reasons(found: Sequence[Surveyed]) -> list[tuple[str, list[str]]]:
-    """Why models cannot be rewired, with the models, the commonest first."""
+def reasons(surveyed: Sequence[Surveyed]) -> list[tuple[str, list[str]]]:
+    """The reasons why models cannot be rewired, each with its models, the most frequent first."""
     groups: dict[str, list[str]] = {}
-    for each in found:
+    for each in surveyed:
         if not each.blocks:
             groups.setdefault(reason(each), []).append(each.model)
     return sorted(groups.items(), key=lambda group: -len(group[1]))
 
 
 def reason(model: Surveyed) -> str:
-    """The most telling of the reasons that a model's blocks were left for."""
-    told = " ".join(model.left.values())
-    return next((what for pattern, what in REASONS if re.search(pattern, told)), told[:80])
+    """The most informative reason why blocks of a model cannot be rewired."""
+    text = " ".join(model.left.values())
+    return next((what for pattern, what in REASONS if re.search(pattern, text)), text[:80])
 
 
-def _tally(family: str, found: Sequence[Surveyed]) -> FamilyTally:
+def _tally(family: str, surveyed: Sequence[Surveyed]) -> FamilyTally:
     return FamilyTally(
         family=family,
-        models=len(found),
-        any_block=sum(each.blocks > 0 for each in found),
-        two_branches=sum(each.blocks_of_two > 0 for each in found),
-        joined=sum(each.blocks_joined > 0 for each in found),
+        models=len(surveyed),
+        any_block=sum(each.blocks > 0 for each in surveyed),
+        two_branches=sum(each.blocks_of_two > 0 for each in surveyed),
+        joined=sum(each.blocks_joined > 0 for each in surveyed),
     )

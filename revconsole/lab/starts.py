@@ -1,4 +1,4 @@
-"""Starts: which run a plan begins from, found in the store and written into the plan, so that a result is traceable."""
+"""Starts: the run whose weights a plan starts from, looked up in the store and written into the plan, so that results are traceable."""
 
 from revconsole.errors import NoSuchRun, ProfileError
 from revconsole.records.runs.store import RunStore
@@ -10,13 +10,13 @@ ALIKE = (
     "architecture", "name", "patch", "dim", "depth", "heads", "stem", "attention", "pool", "position",
     "final_norm",
 )  # fmt: skip
-"""Settings of a model that its weights mean nothing without."""
+"""Model settings that must be equal for the weights to fit."""
 
 
 def resolved(plan: Plan, store: RunStore, *, where: str) -> Plan:
-    """The plan with the id of the run it starts from and the hash of that run's last weights; else as it is.
+    """The plan with the id of the run it starts from and the hash of that run's last weights; else the plan itself.
 
-    where: what to correct. Raises ProfileError for a run that is not there, goes on, or is of another model.
+    where: the file to correct. Raises ProfileError if the run does not exist, has not ended, or has another model.
     """
     address = run_address(plan.model)
     if address is None:
@@ -33,7 +33,7 @@ def resolved(plan: Plan, store: RunStore, *, where: str) -> Plan:
             KEY,
             f"run {run_id} ({source.name}) is {source.state} and has no last weights yet",
         )
-    found = {"pretrained": f"{RUN}{run_id}", "pretrained_sha256": source.weights_sha256}
+    start = {"pretrained": f"{RUN}{run_id}", "pretrained_sha256": source.weights_sha256}
     wanted = getattr(plan.model, "pretrained_sha256", None)
     if wanted is not None and wanted != source.weights_sha256:
         raise ProfileError(
@@ -41,7 +41,7 @@ def resolved(plan: Plan, store: RunStore, *, where: str) -> Plan:
             f"{KEY}_sha256",
             f"the last weights of run {run_id} are {source.weights_sha256[:12]}, not {wanted[:12]}",
         )
-    return plan.model_copy(update={"model": plan.model.model_copy(update=found)})
+    return plan.model_copy(update={"model": plan.model.model_copy(update=start)})
 
 
 def _refuse_unlike(plan: Plan, source: Plan, run_id: str, where: str) -> None:
@@ -51,5 +51,5 @@ def _refuse_unlike(plan: Plan, source: Plan, run_id: str, where: str) -> None:
             raise ProfileError(
                 where,
                 KEY,
-                f"run {run_id} ({source.name}) has model.{name} {there!r} and this model {here!r}; make them alike",
+                f"run {run_id} ({source.name}) has model.{name} {there!r} and this model {here!r}; make them equal",
             )

@@ -1,14 +1,16 @@
-"""Where a study stands: which of its runs are done, which are still to do, and how long those will take.
+"""Progress of a study: which of its runs are done, which are left, and how long those will take.
 
-A run belongs to a plan by the plan's digest, whoever launched it: what has been trained once is not trained again.
+A run belongs to a plan by the plan's digest, no matter who launched it, so nothing is trained twice.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from revconsole.errors import DataUnavailable, RevconsoleError
+from revconsole.errors import DataUnavailable, RevconsoleError, WrongState
 from revconsole.lab import format as form
+from revconsole.records.printable import plural
+from revconsole.records.runs.pace import pace_key
 from revconsole.records.runs.run import Summary
 from revconsole.records.sections.section import UNSET, Section
 from revconsole.records.settings import idle
@@ -23,7 +25,7 @@ DAMAGED = "damaged"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStudy:
-    """A study as asked for by name or path: full or quick, with settings of the command line, and every arm it makes."""
+    """A study by name or path, full or quick, with settings of the command line, and all its arms."""
 
     named: str
     study: Study
@@ -33,24 +35,24 @@ class PlannedStudy:
 
     @property
     def plans(self) -> tuple[Plan, ...]:
-        """Every run, arm by arm."""
+        """All runs, arm by arm."""
         return tuple(plan for arm in self.arms for plan in arm.plans)
 
     def set_in(self, key: str) -> str:
-        """The file, or the command line, that a key was set in."""
+        """The file, or the command line, in which a key was set."""
         return COMMAND_LINE if key in self.settings else self.study.where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """One planned run, and the run of the store that answers to it, if there is one."""
+    """A planned run, and the run of the store that trains it; None if there is none."""
 
     plan: Plan
     summary: Summary | None
 
     @property
     def progress(self) -> Progress:
-        """What is to be done about it."""
+        """Whether the run is done, running, interrupted or to do."""
         if self.summary is None:
             return "to do"
         if self.summary.state == "finished":
@@ -60,23 +62,23 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyForecast:
-    """How long what is left will take, and where the number comes from: how many runs are known from what."""
+    """How long the remaining runs take, and how many of the times come from earlier runs, from measured steps, or are unknown."""
 
     seconds: float
     from_runs: int = 0
     measured: int = 0
     unknown: int = 0
     done: int = 0
-    """Runs beside these that are done, of other arms for instance."""
+    """Number of finished runs of the same study."""
 
     @property
     def left(self) -> int:
-        """Runs that are not done."""
+        """Number of runs that are not done."""
         return self.from_runs + self.measured + self.unknown
 
     @property
     def blank(self) -> bool:
-        """Whether something is left, and nothing is known of its time."""
+        """Whether runs are left and the time of none is known."""
         return 0 < self.unknown == self.left
 
     @property
@@ -88,11 +90,11 @@ class StudyForecast:
             return _unknown(self.done)
         parts = []
         if self.from_runs:
-            parts.append(f"{_runs(self.from_runs)} as long as earlier ones took")
+            parts.append(f"{plural(self.from_runs, 'run')} as long as earlier ones took")
         if self.measured:
-            parts.append(f"{_runs(self.measured)} from a few steps measured")
+            parts.append(f"{plural(self.measured, 'run')} from a few steps measured")
         if self.unknown:
-            parts.append(f"{_runs(self.unknown)} unknown and not counted")
+            parts.append(f"{plural(self.unknown, 'run')} unknown and not counted")
         return f"about {form.duration(self.seconds)} ({'; '.join(parts)})"
 
 
@@ -100,7 +102,7 @@ NOTHING_LEFT = StudyForecast(seconds=0.0)
 
 
 def _unknown(done: int) -> str:
-    """A sentence for a time that is unknown; done: runs of the same study that say nothing about what is left."""
+    """A sentence for an unknown time. done: finished runs of the study, which are of other arms."""
     if not done:
         return "unknown until one run of each kind is done"
     which = f"the {done} runs done are" if done > 1 else "the run done is"
@@ -108,20 +110,20 @@ def _unknown(done: int) -> str:
 
 
 class RunKeys:
-    """Digest and pace of runs, each worked out once: of ten thousand runs that takes seconds."""
+    """Digest and pace key of runs, each computed once, because ten thousand of them take seconds."""
 
     def __init__(self) -> None:
         self._digests: dict[str, str] = {}
         self._paces: dict[str, str] = {}
 
     def digest(self, run: Summary) -> str:
-        """What its plan is known by."""
+        """The digest of the run's plan."""
         if run.id not in self._digests:
             self._digests[run.id] = run.plan.digest()
         return self._digests[run.id]
 
     def pace(self, run: Summary) -> str:
-        """What runs have in common that take equally long per epoch."""
+        """The pace key of the run; see `pace_key`."""
         if run.id not in self._paces:
             self._paces[run.id] = pace_key(run.plan)
         return self._paces[run.id]
@@ -130,20 +132,20 @@ class RunKeys:
 def standings(
     plans: Iterable[Plan], summaries: Sequence[Summary], keys: RunKeys | None = None
 ) -> tuple[Standing, ...]:
-    """Each plan with its run: a finished one before a living one before one that ended early, else the newest."""
+    """Each plan with its run in the store: a finished one, else one that has not ended, else the newest."""
     known = keys or RunKeys()
-    found: dict[str, list[Summary]] = {}
+    by_digest: dict[str, list[Summary]] = {}
     for summary in summaries:
         if summary.state != DAMAGED:
-            found.setdefault(known.digest(summary), []).append(summary)
+            by_digest.setdefault(known.digest(summary), []).append(summary)
     return tuple(
-        Standing(plan=plan, summary=min(found.get(plan.digest(), []), key=_rank, default=None))
+        Standing(plan=plan, summary=min(by_digest.get(plan.digest(), []), key=_rank, default=None))
         for plan in plans
     )
 
 
 def belongs(plan: Plan, study: str) -> bool:
-    """Whether a run was launched from the file of that name, as a study or as a profile."""
+    """Whether a run was launched from the study or profile of that name."""
     return study in {plan.study, plan.profile}
 
 
@@ -153,19 +155,15 @@ def begun(
     keys: RunKeys | None = None,
     planned: Iterable[Plan] = (),
 ) -> tuple[Standing, ...]:
-    """The runs of a study that were launched, each plan once, the oldest first.
-
-    These are all that were launched from its file, however its settings were changed, and whatever else trained one
-    of the `planned` runs, in whose names they are shown.
-    """
+    """The launched runs of a study, each plan once, oldest first: those of its file, and others that train a `planned` run."""
     known = keys or RunKeys()
     called = {plan.digest(): plan for plan in planned}
-    found: dict[str, Plan] = {}
+    launched: dict[str, Plan] = {}
     for s in reversed(summaries):
         digest = known.digest(s)
         if s.state != DAMAGED and (digest in called or belongs(s.plan, study)):
-            found[digest] = called.get(digest, s.plan)
-    return standings(found.values(), summaries, known)
+            launched[digest] = called.get(digest, s.plan)
+    return standings(launched.values(), summaries, known)
 
 
 def forecast(
@@ -174,10 +172,10 @@ def forecast(
     measure: Callable[[Plan], float] | None = None,
     keys: RunKeys | None = None,
 ) -> StudyForecast:
-    """How long the runs that are not done will take. `measure` tells it of a plan that nothing is known of.
+    """How long the runs that are not done will take. measure: seconds of a plan for which no earlier run is known.
 
-    What cannot be measured is unknown: it will fail in its run, and hold up no other. Raises DataUnavailable only
-    where that is so of every run.
+    A plan that cannot be measured counts as unknown: its run will fail and does not hold up the others. Raises
+    DataUnavailable only if the data of every run are unavailable.
     """
     known = _paces(summaries, keys or RunKeys())
     sources: list[float | RevconsoleError | None] = []
@@ -194,9 +192,9 @@ def forecast(
             continue
         if key not in measured:
             measured[key] = _per_epoch(each.plan, measure)
-        found = measured[key]
-        seconds += found * epochs * _left(each) if isinstance(found, float) else 0.0
-        sources.append(found)
+        measurement = measured[key]
+        seconds += measurement * epochs * _left(each) if isinstance(measurement, float) else 0.0
+        sources.append(measurement)
     counted = sum(isinstance(source, float) for source in sources)
     if sources and not from_runs and all(isinstance(s, DataUnavailable) for s in sources):
         raise next(s for s in sources if isinstance(s, DataUnavailable))
@@ -209,10 +207,24 @@ def forecast(
     )
 
 
+def seconds_left(
+    standing: Iterable[Standing], summaries: Sequence[Summary], keys: RunKeys
+) -> list[float | None]:
+    """How long each run still takes, from finished runs like it, else from the epochs of one that trains; None is unknown."""
+    going = [s for s in summaries if not s.ended and s.seconds_per_epoch]
+    known = {keys.pace(s): (s.seconds_per_epoch or 0.0, 0.0) for s in going}
+    known |= _paces(summaries, keys)
+    found = [(each, known.get(pace_key(each.plan))) for each in standing]
+    return [
+        None if pace is None else pace[0] * each.plan.epochs * _left(each) + pace[1]
+        for each, pace in found
+    ]
+
+
 def _per_epoch(
     plan: Plan, measure: Callable[[Plan], float] | None
 ) -> float | RevconsoleError | None:
-    """Seconds of an epoch as measured, None if nobody measures, or why it cannot be."""
+    """Measured seconds per epoch; None without `measure`, the error if measuring fails."""
     if measure is None:
         return None
     try:
@@ -222,48 +234,48 @@ def _per_epoch(
 
 
 def to_launch(standing: Iterable[Standing]) -> list[Standing]:
-    """What is neither done nor being trained. Raises RevconsoleError for a list of nothing planned."""
+    """The runs that are neither done nor training. Raises RevconsoleError if `standing` is empty."""
     wanted = list(standing)
     if not wanted:
-        raise RevconsoleError(
-            "nothing of this study has been launched; `revconsole study run` does"
+        raise WrongState(
+            "no run of this study has been launched; `revconsole study run` launches them"
         )
     return [each for each in wanted if each.progress in {"to do", "interrupted"}]
 
 
+def new_plans(standing: Iterable[Standing]) -> list[Plan]:
+    """The plans that no run of the store has begun."""
+    return [each.plan for each in standing if each.summary is None]
+
+
 def own_profile(plan: Plan) -> dict[str, Any]:
-    """A profile of one run alone: every setting as resolved, so that it can be repeated without the study."""
+    """A profile of one run alone, with every resolved setting, so that the run can be repeated without the study."""
     plan = idle.without_effect(plan)
     sections = {key: _as_said(plan, key) for key in SECTIONS}
     of = f"{plan.arm}, of the study {plan.study}" if plan.study else plan.name
-    return {
-        "title": of,
-        "seeds": [plan.seed],
-        "backward": plan.backward,
-        **sections,
-    }
+    return {"title": of, "seeds": [plan.seed], "backward": plan.backward, **sections}
 
 
 def _as_said(plan: Plan, key: str) -> dict[str, Any]:
-    """Every setting of a section that has an effect; what is unset is said where it would not be by itself."""
+    """The settings of a section that have an effect; unset ones only if that is not their default."""
     section: Section = getattr(plan, key)
     defaults = {name: each.default for name, each in type(section).model_fields.items()}
-    said = {k: UNSET if v is None else v for k, v in section.model_dump().items()}
-    needless = {k for k in said if idle.why(plan, f"{key}.{k}")}
-    needless |= {k for k, v in said.items() if v == UNSET and defaults[k] in {None, UNSET}}
-    return {k: v for k, v in said.items() if k not in needless}
+    values = {k: UNSET if v is None else v for k, v in section.model_dump().items()}
+    needless = {k for k in values if idle.why(plan, f"{key}.{k}")}
+    needless |= {k for k, v in values.items() if v == UNSET and defaults[k] in {None, UNSET}}
+    return {k: v for k, v in values.items() if k not in needless}
 
 
 def tally(standing: Sequence[Standing]) -> str:
-    """How many are in which state, as one sentence."""
+    """A sentence with the number of runs in each state."""
     counts = dict.fromkeys(("done", "running", "waiting", "interrupted", "to do"), 0)
     for each in standing:
         queued = each.summary is not None and each.summary.state == "queued"
         counts["waiting" if queued else each.progress] += 1
     parts = [f"{count} {word}" for word, count in counts.items() if count and word != "done"]
     alarmed = sum(each.summary is not None and bool(each.summary.alarm) for each in standing)
-    told = [f"{alarmed} with an alarm"] if alarmed else []
-    return ", ".join([f"{counts['done']} of {_runs(len(standing))} done", *parts, *told])
+    alarms = [f"{alarmed} with an alarm"] if alarmed else []
+    return ", ".join([f"{counts['done']} of {plural(len(standing), 'run')} done", *parts, *alarms])
 
 
 def memory(
@@ -272,9 +284,9 @@ def memory(
     needs: Mapping[str, int],
     keys: RunKeys | None = None,
 ) -> str:
-    """What the runs that are not done will take at once, as people read it.
+    """A sentence on the peak memory of the remaining runs, which train one at a time.
 
-    needs: bytes of a training step by pace, as far as they were counted; runs alike that finished come before them.
+    needs: bytes of a training step by pace key, where measured; peaks of finished runs with the same key take precedence.
     """
     peaks = _peaks(summaries, keys or RunKeys())
     every = list(standing)
@@ -297,35 +309,28 @@ def memory(
 
 
 def _peaks(summaries: Sequence[Summary], keys: RunKeys) -> dict[str, tuple[int, str]]:
-    """By pace, of the newest finished run: bytes, and what they are of."""
-    found: dict[str, tuple[int, str]] = {}
+    """Peak memory of the newest finished run by pace key: bytes, and what they are of."""
+    peaks: dict[str, tuple[int, str]] = {}
     for s in summaries:
         if s.state == "finished" and s.peak_memory_bytes:
-            found.setdefault(keys.pace(s), (s.peak_memory_bytes, s.peak_memory_of))
-    return found
+            peaks.setdefault(keys.pace(s), (s.peak_memory_bytes, s.peak_memory_of))
+    return peaks
 
 
 def _paces(summaries: Sequence[Summary], keys: RunKeys) -> dict[str, tuple[float, float]]:
-    """By pace, of the newest finished run: seconds of an epoch, and of what is done once."""
-    found: dict[str, tuple[float, float]] = {}
+    """Times of the newest finished run by pace key: seconds per epoch, and seconds spent once."""
+    paces: dict[str, tuple[float, float]] = {}
     for s in summaries:
         if s.state == "finished" and s.seconds > 0:
             per_epoch, once = s.seconds_per_epoch, s.seconds_at_end
             if per_epoch is None:
                 per_epoch, once = s.seconds / s.plan.epochs, 0.0
-            found.setdefault(keys.pace(s), (per_epoch, once))
-    return found
-
-
-def pace_key(plan: Plan) -> str:
-    """Runs that differ only in seed and in length take equally long per epoch, in one place."""
-    one_epoch = plan.train.model_copy(update={"epochs": 1, "steps": None})
-    alike = plan.model_copy(update={"seed": 0, "train": one_epoch})
-    return " ".join([alike.digest(), *map(str, plan.where)])
+            paces.setdefault(keys.pace(s), (per_epoch, once))
+    return paces
 
 
 def _left(each: Standing) -> float:
-    """The share of a run that is still to be trained."""
+    """The fraction of a run's steps that are left."""
     s = each.summary
     return 1.0 - s.step / s.steps if s is not None and s.steps else 1.0
 
@@ -333,7 +338,3 @@ def _left(each: Standing) -> float:
 def _rank(summary: Summary) -> tuple[int, float]:
     order = 0 if summary.state == "finished" else 2 if summary.ended else 1
     return order, -summary.created
-
-
-def _runs(count: int) -> str:
-    return f"{count} run" if count == 1 else f"{count} runs"

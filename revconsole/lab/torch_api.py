@@ -1,9 +1,9 @@
-"""The one way from here to torch: `training` is `revconsole.training.api`, imported with the first name asked of it.
+"""The only access to torch from here: `training` is `revconsole.training.api`, imported when its first name is used.
 
-That import takes seconds and loads torch, so the first call belongs in a thread. Everything else in `lab`, and both
-front ends, stay torch-free; the import contracts name this module as the single exception.
+The import takes seconds, so the first call belongs in a thread; the import contracts name this module alone.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from revconsole.errors import loading
@@ -18,8 +18,11 @@ else:
         """Stands for the module until it is needed. Raises NotLoaded, with the same reason each time, where it cannot be."""
 
         def __getattr__(self, name: str) -> Any:
+            loaded = "torch" in sys.modules
             with loading():
                 from revconsole.training import api
+            if not loaded:
+                api.begin_profiling()  # in the thread that loaded torch
             return getattr(api, name)
 
     training = _Deferred()

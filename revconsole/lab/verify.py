@@ -1,4 +1,4 @@
-"""Verify: which models a name means, and the audit of each, check by check."""
+"""Verify: the models that a name means, and the audit of each."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +8,8 @@ from typing import Any
 from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.lab.pipeline import ANY_SIZE
 from revconsole.lab.torch_api import training
+from revconsole.records.runs import audits
+from revconsole.records.runs.run import AuditFinding
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE, Profile
 from revconsole.records.settings.study import Study, UnfitChoice
@@ -15,18 +17,15 @@ from revconsole.records.settings.study import Study, UnfitChoice
 PREFIX = "python:"
 OWN_SETTINGS, WIRING = ("data.", "train."), ("scheme", "backward")
 UNSUITABLE = "can be built"
-"""The check that a model fails which cannot be looked at, for a reason its user can act on."""
+"""The check that fails for a model that cannot be built for a reason its user can correct."""
 SHAPE = {"size": 32, "channels": 3, "classes": 10}
-"""Random images where nothing else is said: pixels of a side, channels, classes."""
+"""Default shape of random images: pixels of a side, channels, classes."""
 Row = Mapping[str, str | bool | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelToVerify:
-    """One model to verify.
-
-    own: where somebody's own model comes from, else empty. shape: of random images in place of the plan's data.
-    """
+    """One model. own: the address of the user's own, else empty. shape: that of random images in place of the plan's data."""
 
     plan: Plan
     own: str = ""
@@ -34,17 +33,26 @@ class ModelToVerify:
 
     @property
     def name(self) -> str:
-        """The name of the model."""
+        """The model's name in the rows."""
         return self.plan.name
 
     def rows(self, *, light: bool) -> Iterator[Row]:
-        """Each check as a row: model, check, result, passed, figure, advice. Loads torch. Raises RevconsoleError."""
-        for found in training.audited(self.plan, own=self.own, shape=self.shape, light=light):
-            yield {"model": self.plan.name, **found}
+        """Yield each check as a row: model, check, result, passed, figure, advice. Imports torch. Raises RevconsoleError."""
+        found = []
+        for check in training.audited(self.plan, own=self.own, shape=self.shape, light=light):
+            found.append(_finding(check))
+            yield {"model": self.plan.name, **check}
+        if not self.own:
+            audits.keep(self.plan, found)
+
+
+def _finding(check: Row) -> AuditFinding:
+    name, level, figure, advice = (str(check[k]) for k in ("check", "result", "figure", "advice"))
+    return AuditFinding(name=name, level=level, figure=figure, advice=advice)
 
 
 def unsuitable(name: str, error: RevconsoleError) -> Row:
-    """The row of a model that cannot be checked, and why."""
+    """A row for a model that cannot be checked, with the reason."""
     return {
         "model": name, "check": UNSUITABLE, "result": "failed", "passed": False, "figure": "",
         "advice": str(error),
@@ -52,11 +60,11 @@ def unsuitable(name: str, error: RevconsoleError) -> Row:
 
 
 def of_plans(plans: Sequence[Plan | UnfitChoice]) -> tuple[ModelToVerify | UnfitChoice, ...]:
-    """One subject for each model: seeds, rates and schedules make no other model of it."""
-    found = {_model(each) if isinstance(each, Plan) else each: each for each in reversed(plans)}
+    """One model for all plans that differ only in seed, rate or schedule."""
+    different = {_model(each) if isinstance(each, Plan) else each: each for each in reversed(plans)}
     return tuple(
         ModelToVerify(plan=each) if isinstance(each, Plan) else each
-        for each in reversed(found.values())
+        for each in reversed(different.values())
     )
 
 
@@ -67,10 +75,10 @@ def of_own(
     dataset: str | None = None,
     shape: Mapping[str, int] | None = None,
 ) -> tuple[ModelToVerify | UnfitChoice, ...]:
-    """Somebody's own model, on the images of a dataset (digits, if none is named) or on random ones.
+    """The user's own model, on the images of a dataset (default: digits) or on random ones.
 
-    It is checked as it is, or wired as settings of scheme and backward say. shape: any of size, channels and classes;
-    for a dataset or a scheme, size alone. Raises ProfileError.
+    It is checked as it is, or wired if the settings name a scheme or backward. shape: any of size, channels and classes; with
+    a dataset or a scheme only size. Raises ProfileError.
     """
     wanted = dict(shape or {})
     wired = any(name.partition(".")[0] in WIRING for name in settings)
@@ -79,7 +87,7 @@ def of_own(
         raise ProfileError(
             COMMAND_LINE,
             "--dataset" if dataset else next(iter(settings)),
-            "a dataset has channels and classes of its own; leave those out"
+            "a dataset has fixed channels and classes; leave --channels and --classes out"
             if dataset
             else "a scheme is tried on the images of a dataset; leave --channels and --classes out",
         )
@@ -111,11 +119,11 @@ OF_NO_MATTER = {
     "epochs", "steps", "patience", "average", "clip", "label_smoothing", "on_oom",
     "keep_checkpoints", "checkpoint_epochs", "checkpoint_steps", "checkpoint_minutes",
 }  # fmt: skip
-"""Settings of the training that change nothing of the model."""
+"""Training settings that do not change the model."""
 
 
 def _model(plan: Plan) -> str:
-    """What makes it a different model, or different to look at."""
+    """A key of everything that makes a different model, or a different check of it."""
     content = plan.model_dump(include={"model", "scheme", "backward", "data"})
     train = plan.train.model_dump(exclude=OF_NO_MATTER)
     return json.dumps([content, train], sort_keys=True)

@@ -1,4 +1,4 @@
-"""Attention other than softmax, in place of timm's: how a vision transformer's block mixes tokens.
+"""Attention other than softmax, in place of timm's: how a vision transformer's block mixes tokens, or pools them.
 
 Projections to heads and back are common to all; a mixture computes what happens between them.
 
@@ -120,6 +120,22 @@ class Linear(nn.Module):
         summed = k.transpose(-1, -2) @ v  # (B, H, K, K)
         norms = q @ k.sum(-2).unsqueeze(-1)  # (B, H, N, 1)
         return (q @ summed) / norms
+
+
+class SequencePool(nn.Module):
+    """softmax(x w)ᵀ x over the tokens: attention of one learned query, without a class token.
+
+    Source: Hassani et al. 2021, "Escaping the Big Data Paradigm with Compact Transformers".
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(dim, 1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, N, D) to a vector (B, D)."""
+        weights: Tensor = self.score(tokens).softmax(dim=1)
+        return (weights.transpose(1, 2) @ tokens).squeeze(1)
 
 
 def attention(

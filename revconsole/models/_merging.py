@@ -1,10 +1,9 @@
 """Token merging: each block merges the most similar tokens, so that later blocks have fewer.
 
-Tokens are split alternately into two sets. Each token of the first set finds its nearest in the second by the angle
-between their keys, and the closest pairs become one token, the mean weighted by the number of patches each
-represents. Attention counts a token as often as it has patches, by adding the logarithm. The class token is never
-merged. A block cannot be inverted, because merged tokens cannot be separated.
-Source: Bolya et al. 2023, "Token Merging: Your ViT But Faster".
+Tokens are split alternately into two sets. Each token of the first finds its nearest in the second by the angle
+between their keys, and the closest pairs become one token, the mean weighted by the patches each represents. Attention
+counts a token as often as it has patches, by adding the logarithm. The class token is never merged. A block cannot be
+inverted. Source: Bolya et al. 2023, "Token Merging: Your ViT But Faster".
 
 Shapes: B batch, N tokens, D width, H heads, K width per head.
 """
@@ -56,7 +55,7 @@ def merge(x: Tensor, keys: Tensor, sizes: Tensor, *, merged: int) -> tuple[Tenso
     totals = x * sizes
     first, second = totals[:, ::2], totals[:, 1::2]
     first_sizes, second_sizes = sizes[:, ::2], sizes[:, 1::2]
-    second = second.scatter_add(1, _wide(targets, second), _taken(first, merged_tokens))
+    second = second.scatter_add(1, wide(targets, second), _taken(first, merged_tokens))
     second_sizes = second_sizes.scatter_add(
         1, targets[..., None], _taken(first_sizes, merged_tokens)
     )
@@ -89,9 +88,9 @@ def _attend(attention: Any, x: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _taken(x: Tensor, index: Tensor) -> Tensor:
-    return x.gather(1, _wide(index, x))
+    return x.gather(1, wide(index, x))
 
 
-def _wide(index: Tensor, x: Tensor) -> Tensor:
+def wide(index: Tensor, x: Tensor) -> Tensor:
     """Indices (B, n) expanded to (B, n, D), to gather whole tokens."""
     return index[..., None].expand(-1, -1, x.shape[-1])

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from revconsole.errors import RevconsoleError
+from revconsole.reversible.rest import evaluating
 
 
 class Views(nn.Module):
@@ -30,8 +31,13 @@ class Views(nn.Module):
 
     def no_weight_decay(self) -> set[str]:
         """Names of parameters that the trunk excludes from decay."""
-        named = getattr(self.trunk, "no_weight_decay", None)
-        return {f"trunk.{name}" for name in named()} if callable(named) else set()
+        return spared(self.trunk, "trunk.")
+
+
+def spared(model: nn.Module, prefix: str = "") -> set[str]:
+    """Names of parameters that a model excludes from decay, with a prefix."""
+    named = getattr(model, "no_weight_decay", None)
+    return {f"{prefix}{name}" for name in named()} if callable(named) else set()
 
 
 def without_head(model: Any) -> nn.Module:
@@ -56,12 +62,8 @@ def without_head(model: Any) -> nn.Module:
 
 def width_of(trunk: nn.Module, image: Tensor) -> int:
     """Number of features of the trunk for an image (1, C, S, S). Raises RevconsoleError if they are no vector."""
-    training = trunk.training
-    try:
-        with torch.no_grad():
-            features = trunk.eval()(image)
-    finally:
-        trunk.train(training)
+    with evaluating(trunk), torch.no_grad():
+        features = trunk(image)
     if not isinstance(features, Tensor) or features.ndim != 2:
         raise RevconsoleError(
             f"{type(trunk).__name__} without its head does not give a vector of features; leave data.views at 1"

@@ -33,7 +33,9 @@ def from_file(settings: TimmModel, path: Path, model: nn.Module) -> Overlay:
     weights = weights_file.read(path, taker=settings.name)
     weights = _with_own_head(_renamed(_bare(weights, model), model), model)
     weights_file.refuse_not_finite(weights, path)
-    return {"state_dict": weights, "custom_load": False} | _as_made(model)
+    # With the model's own number of classes, or timm would drop the head.
+    own = {"num_classes": model.num_classes, "label_offset": 0}
+    return {"state_dict": weights, "custom_load": False} | own
 
 
 def misfit(overlay: Overlay, model: nn.Module) -> str:
@@ -97,10 +99,8 @@ def published(settings: TimmModel, model: nn.Module) -> Overlay:
                 return {"file": cached, "custom_load": False}
     address = constants.ENDPOINT if hub else settings_of_timm.get("url")
     if not address:
-        raise ProfileError(
-            "the plan",
-            "model.pretrained",
-            f"there are no published weights for {settings.name}; leave it out",
+        raise ProfileError.of_plan(
+            "model.pretrained", f"there are no published weights for {settings.name}; leave it out"
         )
     disable_progress_bars()  # a progress bar would disturb the console
     if constants.HF_HUB_OFFLINE or not reachable(str(address)):
@@ -159,11 +159,6 @@ def _heads(model: nn.Module) -> tuple[str, ...]:
     """Names of the layers that give the logits."""
     heads = configuration(model).get("classifier") or ()
     return (heads,) if isinstance(heads, str) else tuple(heads)
-
-
-def _as_made(model: nn.Module) -> Overlay:
-    """The overlay that keeps timm from dropping the head: the model's own number of classes."""
-    return {"num_classes": model.num_classes, "label_offset": 0}
 
 
 def configuration(model: nn.Module) -> Overlay:

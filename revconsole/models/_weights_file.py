@@ -29,7 +29,11 @@ def read(path: Path, *, taker: str) -> Weights:
     """The tensors by name, on the CPU. taker: the model they are for, named in errors. Raises DataUnavailable."""
     _refuse_other_files(path)
     try:
-        content = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
+        if path.suffix == ".safetensors":
+            content = load_file(path)
+        else:
+            with torch.serialization.safe_globals([Namespace]):  # of settings beside the weights
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except (OSError, RuntimeError, pickle.UnpicklingError, SafetensorError, EOFError, ValueError,
@@ -39,12 +43,6 @@ def read(path: Path, *, taker: str) -> Weights:
         ) from error
     weights: Weights = clean_state_dict(_weights_in(content, path))
     return weights
-
-
-def _unpickled(path: Path) -> Any:
-    """The content written by `torch.save`; argparse settings beside the weights are tolerated."""
-    with torch.serialization.safe_globals([Namespace]):
-        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def refuse_not_finite(weights: Weights, path: Path) -> None:

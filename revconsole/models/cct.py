@@ -10,7 +10,7 @@ from typing import Any
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from revconsole.models._pooling import SequencePool
+from revconsole.models._attention import SequencePool
 from revconsole.models._stems import Stem, convolutional_tokens, side_of_tokens
 from revconsole.models.vit import fix_positions
 from revconsole.records.sections.model import Cct

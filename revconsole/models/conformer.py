@@ -109,7 +109,7 @@ class Bottleneck(nn.Module):
 
 
 class Down(nn.Module):
-    """From features to tokens: projected to the tokens' width, averaged over each patch, normed."""
+    """Features to tokens: project to the tokens' width, average over each patch, normalise."""
 
     def __init__(self, channels: int, dim: int, stride: int) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """From tokens to features: projected to the bottleneck's channels, each patch of the grid spread over its pixels."""
+    """Tokens to features: project to the bottleneck's channels, spread each patch of the grid over its pixels."""
 
     def __init__(self, dim: int, channels: int, stride: int, side: int) -> None:
         super().__init__()

@@ -10,6 +10,7 @@ from torch import nn
 from revconsole.errors import ProfileError
 from revconsole.models._own import blamed, made, working_folder_importable
 from revconsole.records.sections.model import Python
+from revconsole.reversible.rest import evaluating
 
 KEY = "model.function"
 
@@ -27,8 +28,7 @@ def build(settings: Python, *, size: int, channels: int, classes: int) -> nn.Mod
         )
         shape = _answer(model, channels, size)
     if shape != (1, classes):
-        raise ProfileError(
-            "the plan",
+        raise ProfileError.of_plan(
             KEY,
             f"{source} gives {shape} for one image of {size}×{size} pixels and {channels} "
             f"channels, and the data has {classes} classes: it should be {(1, classes)}",
@@ -38,17 +38,10 @@ def build(settings: Python, *, size: int, channels: int, classes: int) -> nn.Mod
 
 def _answer(model: nn.Module, channels: int, size: int) -> tuple[int, ...]:
     """Shape of the model's output for one image, in evaluation mode."""
-    weight = next(
-        (parameter for parameter in model.parameters() if parameter.is_floating_point()), None
-    )
+    weight = next((p for p in model.parameters() if p.is_floating_point()), None)
     image = torch.zeros(1, channels, size, size)
     if weight is not None:
         image = image.to(weight.device, weight.dtype)
-    modes = {module: module.training for module in model.modules()}
-    try:
-        with torch.no_grad():
-            answer = model.eval()(image)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with evaluating(model), torch.no_grad():
+        answer = model(image)
     return tuple(getattr(answer, "shape", ()))

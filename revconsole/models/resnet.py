@@ -1,7 +1,6 @@
 """Residual network of convolutions, 18, 34 or 50 layers (He et al. 2016), timm's.
 
-Its basic and bottleneck blocks are the paper's identity blocks; those that change the shape are its projection
-blocks.
+Its basic and bottleneck blocks are the paper's identity blocks; those that change the shape are its projection blocks.
 """
 
 import timm

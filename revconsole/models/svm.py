@@ -3,8 +3,8 @@
     f(x) = Σ cₛ k(x, s) + b over the support vectors s of a pair;   f > 0 predicts the second class of the pair
 
 Each pair has one vote; among classes with equal votes the larger sum of f wins, as in scikit-learn's
-`decision_function`. SVC itself handles several classes, but fits all pairs in one call that cannot be interrupted.
-The fitted arrays are buffers of a module, so checkpoints, hashes and evaluation handle them unchanged.
+`decision_function`. SVC itself fits all pairs in one call that cannot be interrupted. The fitted arrays are buffers of
+a module, so checkpoints, hashes and evaluation handle them unchanged.
 
 Shapes: B images, N values of an image, U support vectors of all pairs together, P pairs, C classes.
 """
@@ -111,12 +111,15 @@ class SupportVectors(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
+def support_vectors(model: nn.Module) -> int:
+    """The number of support vectors of a machine; 0 for any other model."""
+    return len(model.numbers) if isinstance(model, SupportVectors) else 0
+
+
 def fit(
     settings: Svm, images: Tensor, second: Tensor, *, pair: int, numbers: Tensor, gamma: float
 ) -> Machine:
-    """Fit one pair. images: (B, …); numbers: their positions in the training split; second: whether each has the
-    pair's second class.
-    """
+    """Fit one pair. images: (B, …); numbers: their places in the training split; second: of the second class."""
     from sklearn.svm import SVC  # takes two seconds to import
 
     x = images.flatten(1).double().numpy()

@@ -29,8 +29,7 @@ def build(settings: Swin, *, size: int, channels: int, classes: int) -> nn.Modul
     patch = PATCHES[settings.variant]
     least = patch * 2 ** (2 if settings.variant == "mini" else 3)
     if size % patch or size < least:
-        raise ProfileError(
-            "the plan",
+        raise ProfileError.of_plan(
             "data.image_size",
             f"swin {settings.variant} sees images of {least} pixels or more, a multiple of {patch}, "
             f"not {size}",
@@ -41,9 +40,8 @@ def build(settings: Swin, *, size: int, channels: int, classes: int) -> nn.Modul
         "num_classes": classes,
         "drop_path_rate": settings.drop_path,
     }
-    model: nn.Module = (
-        SwinTransformer(**MINI, **arguments)
-        if settings.variant == "mini"
-        else timm.create_model(NAMES[settings.variant], **arguments)
-    )
+    if settings.variant == "mini":
+        mini: nn.Module = SwinTransformer(**MINI, **arguments)
+        return mini
+    model: nn.Module = timm.create_model(NAMES[settings.variant], **arguments)
     return model

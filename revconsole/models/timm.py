@@ -18,13 +18,15 @@ from revconsole.errors import DataUnavailable, ProfileError, UnknownName
 from revconsole.models import _weights
 from revconsole.records.sections.model import TimmModel
 from revconsole.reversible.audit.sight import left_out, seen
+from revconsole.reversible.rest import evaluating
 
 Arguments = dict[str, Any]
 ASKED_FOR = {"patch_size": "patch", "drop_path_rate": "drop_path", "drop_rate": "dropout"}
 """timm's argument for each setting that a model may lack, and the setting."""
 HALVINGS = 32
 """Sides that are multiples of it can be halved as often as models without patches do."""
-UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
+UNEXPECTED = re.compile(r"unexpected keyword argument(?:\(s\):)? \[?'(\w+)'")
+"""What Python says of it, and what timm's MetaFormer says."""
 
 
 def build(settings: TimmModel, *, size: int, channels: int, classes: int) -> nn.Module:
@@ -43,7 +45,9 @@ def build(settings: TimmModel, *, size: int, channels: int, classes: int) -> nn.
         arguments["drop_path_rate"] = settings.drop_path
     model, accepted = _create(settings, arguments)
     _refuse_unseen(model, settings, size=size, channels=channels)
-    if next(model.parameters()).device.type != "meta" and not _as_published(model, settings, size):
+    made_for = _weights.configuration(model).get("input_size") or (0, 0, 0)
+    as_published = settings.patch is None and made_for[-1] == size  # all of its pixels are used
+    if next(model.parameters()).device.type != "meta" and not as_published:
         _refuse_blind(model, settings, size=size, channels=channels)
     if settings.weights is not None:
         path = Path(settings.weights).expanduser()
@@ -88,15 +92,9 @@ def _with_weights(
             # timm's own code for relative positions triggers this warning; users cannot act on it
             warnings.filterwarnings("ignore", module=r"timm\.layers\.interpolate")
             return _timm_model(settings.name, arguments | more)
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        LookupError,
-        AttributeError,
-        TypeError,
-        AssertionError,
-    ) as error:  # fmt: skip  timm's filters of checkpoints raise any of these
+    except (OSError, RuntimeError, ValueError, LookupError, AttributeError, TypeError,
+            AssertionError) as error:  # fmt: skip
+        # timm's filters of checkpoints raise any of these.
         if not overlay:
             raise _weights.unreachable(settings, "the hub") from error
         reason = _weights.misfit(overlay, model) or " ".join(str(error).split())[:200]
@@ -125,10 +123,9 @@ def _refuse_unseen(model: nn.Module, settings: TimmModel, *, size: int, channels
     """
     weight = next(model.parameters())
     image = torch.zeros(1, channels, size, size, device=weight.device, dtype=weight.dtype)
-    training = model.training
     try:
-        with torch.no_grad():
-            model.eval()(image)
+        with evaluating(model), torch.no_grad():
+            model(image)
     except (AssertionError, ValueError, RuntimeError, IndexError) as error:
         reason = str(error).partition("\n")[0]
         raise _refusal(
@@ -137,14 +134,6 @@ def _refuse_unseen(model: nn.Module, settings: TimmModel, *, size: int, channels
             f"cannot see images of {size} pixels ({reason}); set data.image_size to what it was made for, "
             "or a smaller model.patch",
         ) from error
-    finally:
-        model.train(training)
-
-
-def _as_published(model: nn.Module, settings: TimmModel, size: int) -> bool:
-    """Whether the model gets images of the side it was made for, all of whose pixels it uses."""
-    made_for = _weights.configuration(model).get("input_size") or (0, 0, 0)
-    return settings.patch is None and made_for[-1] == size
 
 
 def _refuse_blind(model: nn.Module, settings: TimmModel, *, size: int, channels: int) -> None:
@@ -175,4 +164,4 @@ def _patch(model: nn.Module) -> int:
 
 
 def _refusal(settings: TimmModel, key: str, reason: str) -> ProfileError:
-    return ProfileError("the plan", key, f"{settings.name} {reason}")
+    return ProfileError.of_plan(key, f"{settings.name} {reason}")

@@ -1,8 +1,8 @@
 """Vision transformer built on timm's layers (Dosovitskiy et al. 2020), for images of any size.
 
 The plain pre-norm network: patches, tokens, `depth` blocks of attention and MLP, one linear head. Its parts can be
-chosen: the stem (`_stems`), the mixture of tokens (`_attention`), merging of tokens (`_merging`), pooling
-(`_pooling`). Schemes rewire the blocks, so there is no reversible model here.
+chosen: the stem (`_stems`), the mixture of tokens and pooling (`_attention`), merging of tokens (`_merging`). Schemes
+rewire the blocks, so there is no reversible model here.
 
 Shapes: S side of the image, P side of a patch, D width.
 """
@@ -14,9 +14,8 @@ from timm.layers import PatchEmbed, build_sincos2d_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from revconsole.models._attention import attention
+from revconsole.models._attention import SequencePool, attention
 from revconsole.models._merging import MergingBlocks
-from revconsole.models._pooling import SequencePool
 from revconsole.models._stems import stem
 from revconsole.records.sections.model import Vit
 

@@ -45,10 +45,7 @@ def environment() -> dict[str, str]:
 
 @contextmanager
 def safe_pool() -> Iterator[None]:
-    """A context in which processes started by multiprocessing import nothing from the working folder.
-
-    They run `python -c`, which puts that folder first; they inherit the environment of this process.
-    """
+    """A context in which multiprocessing, whose processes run `python -c`, imports nothing from the working folder."""
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"
     try:

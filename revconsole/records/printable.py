@@ -1,8 +1,4 @@
-"""Printable text: external text is displayed as text and never interpreted by the terminal.
-
-Run names, log lines and dataset labels may contain escape sequences, control characters or bidirectional overrides;
-rich and textual pass those through. Everything shown goes through `printable`.
-"""
+"""Printable text: text from outside may hold escape sequences and bidirectional overrides, which no terminal may interpret."""
 
 import json
 import re
@@ -11,6 +7,7 @@ from typing import Any
 
 KEPT = {"\n", "\t"}
 NOT_PRINTED = re.compile(r"[^\n -~]")
+NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode categories: controls, formats (bidi, zero width), surrogates, private use, unassigned, separators."""
 
@@ -27,12 +24,19 @@ def one_line(text: str, limit: int = 200) -> str:
 
 
 def json_text(body: Any) -> str:
-    """`body` as JSON, with every character that a terminal might interpret escaped.
-
-    A lone surrogate, which strict readers refuse, becomes U+FFFD.
-    """
+    """`body` as JSON, with what a terminal might interpret escaped; a lone surrogate, which readers refuse, becomes U+FFFD."""
     text = json.dumps(body, indent=2, ensure_ascii=False)
     return NOT_PRINTED.sub(lambda match: _escaped(match[0]), text)
+
+
+def json_escaped(text: str) -> str:
+    """A JSON text in ASCII: every other character as an escape."""
+    return NOT_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], text)
+
+
+def json_line(body: Any) -> str:
+    """`body` as JSON on one line, in ASCII. Raises ValueError for a number that is not finite."""
+    return json.dumps(body, allow_nan=False)
 
 
 def _escaped(character: str) -> str:
@@ -47,3 +51,8 @@ def _harmless(character: str) -> bool:
     if character.isascii():
         return character.isprintable()
     return unicodedata.category(character) not in HIDDEN_CATEGORIES
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: `1 seed`, `2 seeds`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

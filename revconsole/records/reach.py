@@ -1,8 +1,6 @@
 """Reach: whether a server answers, checked once with a short timeout."""
 
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import Request, build_opener
 
 REPLY_SECONDS = 5.0
 """Seconds after which a silent server counts as unreachable."""
@@ -10,6 +8,9 @@ REPLY_SECONDS = 5.0
 
 def reachable(address: str) -> bool:
     """Whether a server answers at this address, through the proxy named by the environment."""
+    from urllib.error import HTTPError  # with ssl and http: only when a server is asked
+    from urllib.request import Request, build_opener
+
     parts = urlsplit(address)
     root = f"{parts.scheme}://{parts.netloc}"
     try:

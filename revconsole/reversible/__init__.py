@@ -4,17 +4,12 @@
     model = rewire(timm.create_model("vit_base_patch16_224"), scheme="bdia")
     loss = criterion(model(images), labels); loss.backward()
 
-Read `coupling` first (the update rule), then `reversal` (how a stack runs backward), then one file
-of `schemes` (`two_step` is what most of them share). Beneath: `lossless` is the exact arithmetic,
-`rounding` the rule on what floats may lose,
-`replay` what makes a second evaluation equal to the first (`switches` of torch, a block's `past`), `extras` what blocks are given besides
-their stream. Above: `sequence` is the module that a model holds (`looped` where the model walks
-over it, `repeated` where it calls one block several times), `rewire` how it gets there (one `trial` run, on `examples`, shows the
-`stacks`, by the `skips` in its graph; `splits` tells attention from MLP
-by `walks` over a block; `ends` widens the head),
-`budget` which blocks keep their activations or a stream all the same (of the `mixtures` there are), `kept` counts the bytes that wait
-for the backward, `step_peak` the most that a step holds, and `audit`
-checks a whole model.
+Read `coupling` first (the update rule), then `reversal` (how a stack runs backward), then one file of `schemes`.
+Beneath: `lossless` is the exact arithmetic, `rounding` the rule on what floats may lose, `replay` what makes a second
+evaluation equal to the first, `extras` what blocks are given besides their stream. Above: `sequence` is the module that
+a model holds (`looped`, `repeated` and `pairs` for models that call their blocks in their own way), `rewire` how it
+gets there (by one `trial` run, in which `stacks` are found), `budget` which blocks keep their activations or a stream
+all the same, `kept` and `step_peak` count bytes, and `audit` checks a whole model.
 May import torch, `revconsole.errors` and `revconsole.arithmetic`. To add a scheme, see CONTRIBUTING.
 """
 
@@ -44,33 +39,8 @@ from revconsole.reversible.step_peak import step_peak
 from revconsole.reversible.unwire import unwire
 
 __all__ = [
-    "BACKWARDS",
-    "SCHEMES",
-    "Additive",
-    "Backward",
-    "Bdia",
-    "BudgetChoice",
-    "Coefficients",
-    "Coupling",
-    "Draws",
-    "Hamiltonian",
-    "Leapfrog",
-    "Midpoint",
-    "MidpointA",
-    "Momentum",
-    "Residual",
-    "ReversibleSequence",
-    "Scheme",
-    "Survey",
-    "coin_flips",
-    "keep_within",
-    "kept_for_backward",
-    "make_scheme",
-    "move_weights",
-    "rewire",
-    "sequences",
-    "set_draws",
-    "step_peak",
-    "survey",
-    "unwire",
-]
+    "BACKWARDS", "SCHEMES", "Additive", "Backward", "Bdia", "BudgetChoice", "Coefficients", "Coupling", "Draws",
+    "Hamiltonian", "Leapfrog", "Midpoint", "MidpointA", "Momentum", "Residual", "ReversibleSequence", "Scheme",
+    "Survey", "coin_flips", "keep_within", "kept_for_backward", "make_scheme", "move_weights", "rewire",
+    "sequences", "set_draws", "step_peak", "survey", "unwire",
+]  # fmt: skip

@@ -1,10 +1,8 @@
 """On which axis of a stream the samples of a batch lie.
 
-bdia draws a sign for each sample, whether streams are (B, N, D), as most are, or (N, B, D), as
-`nn.Transformer` has them. Twice as long an axis of the inputs makes the axis of the batch twice as
-long; so it does an axis of tokens, but tokens meet in a block and samples do not. Whether positions
-along an axis meet is seen by what becomes of a NaN that the gradient has at one of them: weights
-that are still zero do not stop it.
+bdia draws a sign for each sample, whether streams are (B, N, D), as most are, or (N, B, D), as in `nn.Transformer`.
+Inputs that are twice as long along an axis show the axis of the stream that follows; samples do not meet in a block,
+tokens do, and whether positions meet shows in what becomes of a NaN that the gradient has at one of them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,13 +30,10 @@ class Axes:
 
     model: nn.Module
     run: TrialRun
-    closed: type[nn.Module]
     longer: dict[int, Shapes]
 
     @classmethod
-    def of(
-        cls, model: nn.Module, run: TrialRun, training: Crossings, *, closed: type[nn.Module]
-    ) -> Self:
+    def of(cls, model: nn.Module, run: TrialRun, training: Crossings) -> Self:
         """What is known from a run in evaluation and one in training, for which the batch was doubled."""
         shapes = {module: calls[0].shape for module, calls in training.items() if calls}
         before = {module: calls[0].stream for module, calls in run.calls.items()}
@@ -46,16 +41,15 @@ class Axes:
             isinstance(before.get(module), Tensor) and before[module].shape != shape
             for module, shape in shapes.items()
         )
-        return cls(model=model, run=run, closed=closed, longer={0: shapes} if doubled else {})
+        return cls(model=model, run=run, longer={0: shapes} if doubled else {})
 
     def batch(self, first: nn.Module, last: nn.Module) -> int | None:
         """The axis of the batch in the stream from block `first` to block `last`; None if unknown."""
         begin, end = self.run.calls[first][0], self.run.calls[last][0]
         if begin.inner is None:
             return None
-        with at_rest(
-            self.model
-        ):  # as the run was; checkpointed blocks compute again what they saved
+        # As the run was: checkpointed blocks compute again what they saved.
+        with at_rest(self.model):
             try:
                 met = (axis for axis in self._lengthened(begin) if not _meet(begin, end, axis))
                 return next(met, None)
@@ -82,7 +76,7 @@ class Axes:
         if axis not in self.longer:
             try:
                 with at_rest(self.model):
-                    run = run_on(self.model, self.run.inputs.doubled(axis), closed=self.closed)
+                    run = run_on(self.model, self.run.inputs.doubled(axis))
             except (*FAILURES, NotImplementedError):
                 self.longer[axis] = {}
             else:
@@ -102,8 +96,8 @@ def _meet(begin: ModuleCall, end: ModuleCall, axis: int) -> bool:
     for position in (0, out.shape[axis] - 1):  # the last, too: a causal mask looks one way
         seed = torch.zeros_like(out)
         seed.select(axis, position).fill_(torch.nan)
-        found = torch.autograd.grad(out, stream, seed, retain_graph=True, allow_unused=True)
-        gradient: Tensor | None = found[0]
+        gradients = torch.autograd.grad(out, stream, seed, retain_graph=True, allow_unused=True)
+        gradient: Tensor | None = gradients[0]
         if gradient is not None and _beside(gradient, axis, position).isnan().any():
             return True
     return False

@@ -1,15 +1,13 @@
 """What a block adds to its stream: its branches.
 
-A residual block with branches b₁, b₂, … computes x ← x + b₁(x), then x ← x + b₂(x), and so on; a
-vision transformer's has two, attention and MLP. Schemes wire the branches anew. A module may say
-what they are itself, with a method `branches()` that returns the callables in order. Otherwise
-`rewire` settles it from a trial run and leaves a note on the block: a split into what its sums add
-(see `splits`), or WHOLE for one branch, h(x) = block(x) − x.
-
-A block may be given more than its stream; every branch then takes the same.
+A residual block with branches b₁, b₂, … computes x ← x + b₁(x), then x ← x + b₂(x), and so on; a vision transformer's
+has two, attention and MLP. Schemes wire the branches anew. A module may say what they are with a method `branches()`
+that returns the callables in order; otherwise `rewire` settles it from a trial run and leaves a note on the block: a
+split into what its sums add (see `splits`), or WHOLE for one branch, h(x) = block(x) − x. Every branch takes what the
+block is given besides its stream.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from revconsole.reversible.rest import at_rest
-from revconsole.reversible.splits import BlockSplit, Branch, fitting, in_turn, main_output
+from revconsole.reversible.splits import BlockSplit, Branch, add_up, fitting, in_turn, main_output
 
 WHOLE = "whole"
 NOTE, REST = "revconsole_split", "revconsole_rest"
@@ -25,10 +23,24 @@ NOTE, REST = "revconsole_split", "revconsole_rest"
 PROBE_TOKENS = 4  # enough for attention to mix, few enough to cost nothing
 
 
+def declares(block: object) -> bool:
+    """Whether the block says itself what its branches are; modules under that name are parts of it."""
+    own = getattr(block, "branches", None)
+    return callable(own) and not isinstance(own, nn.Module)
+
+
+def declares_wrongly(block: nn.Module, given: Sequence[Any], named: Mapping[str, Any]) -> bool:
+    """Whether the branches that it says to have do not add up to what it returns for these arguments."""
+    if not declares(block):
+        return False
+    with at_rest(block), torch.no_grad():
+        return not add_up(lambda: branches(block), block, given, named)
+
+
 def branches(block: nn.Module) -> tuple[Branch, ...]:
     """The branches of a block, in the order it adds them; one if it cannot be taken apart."""
-    own = getattr(block, "branches", None)
-    if callable(own):
+    if declares(block):
+        own: Any = block.branches
         return tuple(own())
     noted = getattr(block, NOTE, None)
     if noted is None:
@@ -39,11 +51,12 @@ def branches(block: nn.Module) -> tuple[Branch, ...]:
 
 def step(block: nn.Module) -> Branch:
     """The plain step x + h(x): the block's own forward, or the sum of the branches it declares."""
-    if not callable(getattr(block, "branches", None)):
-        return _forward(block)
+    if not declares(block):
+        return lambda x, *args, **kwargs: main_output(block.forward(x, *args, **kwargs))
     bound: Any = block
     if not isinstance(bound, nn.Module) and isinstance(getattr(bound, "block", None), nn.Module):
-        return _with(step(bound.block), bound)
+        whole = step(bound.block)
+        return lambda x: whole(x, *bound.args, **bound.kwargs)
     parts = branches(block)
 
     def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -76,18 +89,9 @@ def note_rest(block: nn.Module, rest: Sequence[Any] | None) -> None:
 
 
 def rest_of(block: object) -> tuple[bool, ...] | None:
-    """For each thing that the block returns after its stream whether it is one; None without a tuple."""
+    """Whether each value that the block returned after its stream is not None; None if it returned no tuple."""
     noted: tuple[bool, ...] | None = getattr(block, REST, None)
     return noted
-
-
-def _with(forward: Callable[..., Tensor], bound: Any) -> Branch:
-    """The forward of a block that is bound to what it is given besides its stream."""
-    return lambda x: forward(x, *bound.args, **bound.kwargs)
-
-
-def _forward(block: nn.Module) -> Branch:
-    return lambda x, *args, **kwargs: main_output(block.forward(x, *args, **kwargs))
 
 
 def _whole(block: nn.Module, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:

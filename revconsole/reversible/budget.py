@@ -2,15 +2,9 @@
 
 Undoing a block costs one more evaluation of it. An anchor, one stored stream, saves the end of that evaluation, from
 the last operation whose inputs a gradient needs: in a transformer block its last linear layer, a third of the work.
-Storing the activations takes the memory of all of them and saves the whole evaluation. Any mixture is correct;
-`keep_within` takes the one that computes least among those whose peak fits. With enough memory for all this is
-ordinary training, with none the fully reversible one. Schemes without anchors, such as the plain network, mix
-checkpointed blocks with blocks that store activations.
-
-The budget limits the peak of a step, as counted by `step_peak`, not what is kept for the backward, because the peak
-decides whether a step fits. `mixtures` predicts it, and it is measured before a choice is made. Moving streams to the
-host and back is not offered: its benefit depends on copies beside the computation, which have not been measured on a
-GPU.
+Storing the activations saves the whole evaluation. Any mixture is correct; `keep_within` takes the one that computes
+least among those whose peak fits. Schemes without anchors, such as the plain network, mix checkpointed blocks with
+blocks that store activations. `mixtures` predicts the peak of a step, and it is measured before a choice is made.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -45,8 +39,8 @@ on the CPU takes a buffer for each thread.
 class BudgetChoice:
     """The decision of `keep_within`: of `blocks`, how many store activations, store a stream, or are checkpointed.
 
-    peak: measured peak bytes of a step; see `step_peak`. budget: its limit. least: the peak with every block as it
-    was, or that of the choice if it is lower.
+    peak: peak bytes of a step; see `step_peak`. budget: its limit. least: the peak with every block as it was, or that of
+    the choice if it is lower; None if nobody asked, as everything fits.
     """
 
     stored: int
@@ -55,19 +49,17 @@ class BudgetChoice:
     blocks: int
     peak: int
     budget: int
-    least: int
+    least: int | None
 
     def __str__(self) -> str:
-        peak, budget, least = _sizes(self.peak, self.budget, self.least)
-        if self.peak > self.budget:
-            return (
-                f"{self._mixture()}: even so a step takes {peak} at its peak, "
-                f"more than the budget of {budget}"
-            )
-        return (
-            f"{self._mixture()}: {peak} at the peak of a step, of the budget of {budget} "
-            f"(the least: {least})"
+        peak, budget, *least = _sizes(
+            self.peak, self.budget, *(() if self.least is None else (self.least,))
         )
+        mixture = self._mixture()
+        if self.peak > self.budget:
+            return f"{mixture}: even so a step takes {peak} at its peak, more than the budget of {budget}"
+        leanest = "".join(f" (the least: {each})" for each in least)
+        return f"{mixture}: {peak} at the peak of a step, of the budget of {budget}{leanest}"
 
     def _mixture(self) -> str:
         if self.stored == self.blocks:
@@ -90,10 +82,10 @@ def _are(number: int) -> str:
 
 def _sizes(*numbers: int) -> list[str]:
     """Sizes in words, each in its own unit; in bytes if different numbers would look the same."""
-    said = [_size(number) for number in numbers]
-    if len(set(said)) < len(set(numbers)):
+    words = [_size(number) for number in numbers]
+    if len(set(words)) < len(set(numbers)):
         return [f"{number:,} bytes" for number in numbers]
-    return said
+    return words
 
 
 def _size(number: int) -> str:
@@ -104,16 +96,22 @@ def _size(number: int) -> str:
     return f"{number / MEBIBYTE:.1f} MiB"
 
 
-def keep_within(model: nn.Module, forward: Callable[[], Any], budget: int) -> BudgetChoice:
+def keep_within(
+    model: nn.Module,
+    forward: Callable[[], Any],
+    budget: int,
+    *,
+    peak: Callable[[], int] | None = None,
+) -> BudgetChoice:
     """Choose what the blocks of the model's sequences store, so that a step is as fast as fits into `budget` bytes.
 
-    budget: for the peak of a forward and backward, above weights, gradients, optimiser state and other memory
-    allocated before, such as images; `step_peak` counts it. A choice is measured before it is made, so its peak never
-    exceeds the budget; a small part is reserved for memory inside operations. Time is counted in multiply-adds.
-    forward: a training forward pass of a batch of the training's size, with its autocast, that returns the loss or
-    output; it and its backward run a few times. Blocks that do not fit run as before. A larger budget never means
-    more recomputation. Generators, running statistics and gradients are left unchanged. The result is deterministic,
-    because bytes and operations are counted.
+    budget: for the peak of a forward and backward as `step_peak` counts it, above weights, gradients, optimiser state and
+    what else exists before. A small part is reserved for memory inside operations. forward: a training forward pass of a
+    batch of the training's size, with its autocast, that returns the loss or output; it and its backward run a few times.
+    peak: says what a step takes with the blocks as they are then, memory inside operations included, in place of a
+    measurement and the reserve. Blocks that do not fit run as before. A larger budget never means more recomputation.
+    Generators, running statistics and gradients are left unchanged. The result is deterministic, because bytes and
+    multiply-adds are counted.
     Raises RevconsoleError if nothing that `forward` returns has a gradient.
     """
     stacks = sequences(model)
@@ -129,31 +127,29 @@ def keep_within(model: nn.Module, forward: Callable[[], Any], budget: int) -> Bu
         _take(stacks, words)
         with _undisturbed(model):
             seen = traced(forward, owned)
-        peaks[words] = seen.peak
+        if peak is None:
+            peaks[words] = seen.peak
         return seen
 
-    def peak(words: Words) -> int:
+    def peak_of(words: Words) -> int:
         if words not in peaks:
             _take(stacks, words)
             with _undisturbed(model):
-                peaks[words] = step_peak(forward)
+                peaks[words] = step_peak(forward) if peak is None else peak()
         return peaks[words]
 
     before = tuple(part.word for part in parts)
-    found = model_of(parts, trace).mixtures() if parts else []
-    peak(before)
-    words = _fitting(found, budget, peak) or min(peaks, key=lambda words: peaks[words])
+    mixtures = model_of(parts, trace).mixtures() if parts else []
+    peak_of(before)
+    counted = budget * (1.0 - INSIDE) - INSIDE_A_THREAD * torch.get_num_threads()
+    sure = counted if peak is None else budget
+    leanest = [mixture.words for mixture in mixtures[-1:] if peak is not None]
+    words = _fitting(mixtures, sure, peak_of) or min([*peaks, *leanest], key=peak_of)
     least = min(peaks[before], peaks[words])
     _take(stacks, words)
-    return BudgetChoice(
-        stored=words.count("stored"),
-        anchored=words.count("anchored"),
-        checkpointed=words.count("checkpointed"),
-        blocks=len(words),
-        peak=peaks[words],
-        budget=budget,
-        least=least,
-    )
+    counts = {word: words.count(word) for word in ("stored", "anchored", "checkpointed")}
+    blocks, most = len(words), peaks[words]
+    return BudgetChoice(**counts, blocks=blocks, peak=most, budget=budget, least=least)
 
 
 def _parts(stacks: Sequence[ReversibleSequence]) -> list[BlockCosts]:
@@ -166,11 +162,9 @@ def _parts(stacks: Sequence[ReversibleSequence]) -> list[BlockCosts]:
                 place = index == 0, index == len(run) - 1
                 word, weights = next(words), tuple(block.parameters())
                 kind = (word, number, type(block), *(tuple(w.shape) for w in weights))
-                parts.append(
-                    BlockCosts(
-                        kind=kind, run=(number, run_number), place=place, word=word, weights=weights
-                    )
-                )
+                at = number, run_number
+                part = BlockCosts(kind=kind, run=at, place=place, word=word, weights=weights)
+                parts.append(part)
     return parts
 
 
@@ -180,16 +174,17 @@ def _take(stacks: Sequence[ReversibleSequence], words: Words) -> None:
         stack.backward = tuple(next(rest) for _ in stack.backwards)
 
 
-def _fitting(found: Sequence[Mixture], budget: int, peak: Callable[[Words], int]) -> Words | None:
-    """The mixture that computes least among those whose measured peak fits; None if none does.
+def _fitting(
+    mixtures: Sequence[Mixture], sure: float, peak: Callable[[Words], int]
+) -> Words | None:
+    """The mixture that computes least among those whose peak is at most `sure`; None if none is.
 
-    found: in ascending order of computation, hence of descending predicted peaks.
+    mixtures: in ascending order of computation, hence of descending predicted peaks.
     """
     # Measure the cheapest mixture whose prediction, less its error, fits. If it fits, only cheaper
     # ones can be better; if not, it is discarded. Each measurement corrects the other predictions
     # by `drift`, its error in bytes per stored block.
-    drift, close, best, rest = 0.0, CLOSE, None, list(found)
-    sure = countable(budget)
+    drift, close, best, rest = 0.0, CLOSE, None, list(mixtures)
     while rest:
         foretold = (_foretold(each, drift, close) for each in rest)
         number = next((n for n, least in enumerate(foretold) if least <= sure), None)
@@ -202,11 +197,6 @@ def _fitting(found: Sequence[Mixture], budget: int, peak: Callable[[Words], int]
         else:
             del rest[number]
     return best.words if best else None
-
-
-def countable(budget: int) -> float:
-    """Bytes of a budget that tensors may take."""
-    return budget * (1.0 - INSIDE) - INSIDE_A_THREAD * torch.get_num_threads()
 
 
 def _foretold(mixture: Mixture, drift: float, close: float) -> float:

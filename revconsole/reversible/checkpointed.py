@@ -40,8 +40,8 @@ def run_checkpointed(
 ) -> Streams:
     """The streams after the block, with a backward that evaluates it again from those before.
 
-    through: the block under its scheme, of its draw, the streams and the extra tensors.
-    Generator states are kept only where the block draws, unlike in torch's own.
+    through: the block under its scheme, of its draw, the streams and the extra tensors. Generator states are kept only
+    where the block draws, unlike in torch's own.
     """
     block, device = inventory.block, streams[0].device
     before, draws = random_state(device), list[Random]()

@@ -6,13 +6,15 @@ first, and on a grid one of them is enough for wrong gradients in every block be
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeVar
 
 import torch
 
 from revconsole.errors import RevconsoleError
 
+Result = TypeVar("Result")
 ANEW = "torch.compile stance is 'fail_on_recompile'"
 """How torch says that it would compile."""
 
@@ -27,6 +29,13 @@ def as_compiled_before(index: int) -> AbstractContextManager[None]:
     if unused or compiler._stance.stance != "default":  # type: ignore[union-attr]  # noqa: SLF001  it is said nowhere else
         return nullcontext()
     return _as_compiled_before(index)
+
+
+def as_written(compute: Callable[..., Result]) -> Callable[..., Result]:
+    """The function past a compiler that traces the model."""
+    compiler = sys.modules.get("torch._dynamo")
+    past: Callable[..., Result] = compute if compiler is None else compiler.disable(compute)
+    return past
 
 
 @contextmanager

@@ -45,11 +45,11 @@ def _holding(read: Callable[[Any], Any]) -> Kind:
 
 
 def kind_of(thing: object) -> Kind | None:
-    """Its kind; None if it never changes, or nothing is known of it."""
-    found = _KINDS.get(type(thing), GONE)
-    if found is GONE:
-        found = _KINDS[type(thing)] = _looked_up(thing)
-    return found  # type: ignore[return-value]  # GONE is not among the values
+    """The kind of a thing; None if the thing never changes, or nothing is known of it."""
+    kind = _KINDS.get(type(thing), GONE)
+    if kind is GONE:
+        kind = _KINDS[type(thing)] = _looked_up(thing)
+    return kind  # type: ignore[return-value]  # GONE is not among the values
 
 
 def _looked_up(thing: object) -> Kind | None:
@@ -63,6 +63,8 @@ def _looked_up(thing: object) -> Kind | None:
 
 def put_back(now: dict[Any, Any], kept: dict[Any, Any]) -> None:
     """The entries as they were kept; nothing is touched where nothing changed."""
+    if not now and not kept:
+        return
     if list(now) != list(kept):
         now.clear()
         now.update(kept)
@@ -112,17 +114,12 @@ def _of_numpy() -> Iterator[tuple[Any, Kind]]:
     numpy = sys.modules.get("numpy")
     if numpy is None:
         return
-    yield (
-        numpy.random.RandomState,
-        Kind(lambda it: it.get_state(legacy=False), lambda it, copy: it.set_state(copy)),
+    older = Kind(lambda it: it.get_state(legacy=False), lambda it, copy: it.set_state(copy))
+    newer = Kind(
+        lambda it: it.bit_generator.state, lambda it, copy: setattr(it.bit_generator, "state", copy)
     )
-    yield (
-        numpy.random.Generator,
-        Kind(
-            lambda it: it.bit_generator.state,
-            lambda it, copy: setattr(it.bit_generator, "state", copy),
-        ),
-    )
+    yield numpy.random.RandomState, older
+    yield numpy.random.Generator, newer
     yield numpy.ndarray, Kind(lambda it: it.copy(), numpy.copyto)
 
 

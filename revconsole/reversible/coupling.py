@@ -6,20 +6,17 @@ One stream is updated from another and the rest is left alone, so that
 
     target ← (target − residual(source)) / scale
 
-undoes it, and its gradient needs nothing but the vector-Jacobian product of `residual` at `source`.
-Both use the same evaluation of `residual`: `evaluate` runs it once, with a graph, for `undo` and
-`retreat`, and that is all a backward pass through a coupling costs beyond plain training. A scheme
-lists its couplings and never writes a gradient; nothing here knows which scheme it serves.
+undoes it, and its gradient needs nothing but the vector-Jacobian product of `residual` at `source`. Both use the same
+evaluation of `residual`: `evaluate` runs it once, with a graph, for `undo` and `retreat`, and that is all a backward
+pass through a coupling costs beyond plain training. A scheme lists its couplings and never writes a gradient.
 
-A coupling whose scale is zero *replaces* its target. It is how a scheme begins: at the start every
-stream holds the embedding, and what a replaced stream held is neither needed nor recovered.
+A coupling whose scale is zero *replaces* its target: so a scheme begins, as at the start every stream holds the
+embedding. On a grid a scaling loses nothing: what it would lose is its remainder, or is taken up by a *store*, a
+stream of its own (see `lossless`). Where undoing would be hopeless, or a store is full, a coupling *parks* a stream:
+it is set aside as it is before the coupling, and put back after.
 
-On a grid a scaling loses nothing either: what it would lose is its remainder, or is taken up by a
-*store*, a stream of its own (see `lossless`). And where undoing would be hopeless, or a store is
-full, a coupling *parks* a stream: it is set aside as it is before the coupling, and put back after.
-
-Source: Gomez et al. 2017, "The Reversible Residual Network", generalised by a scale
-(Sander et al. 2021; Zhang et al. 2024).
+Source: Gomez et al. 2017, "The Reversible Residual Network", generalised by a scale (Sander et al. 2021; Zhang et al.
+2024).
 """
 
 from collections.abc import Callable, Sequence
@@ -41,10 +38,9 @@ Branch = Callable[[Tensor], Tensor]
 class Coupling:
     """`streams[target] ← scale · streams[target] + residual(streams[source])`.
 
-    scale: a number for all samples, or a tensor (B, 1, …, 1) with one per sample.
-    store: the stream that takes up what scaling by a Fraction would lose; only on a grid.
-    parks: the stream set aside before: the target, which then need not be recovered by division, or
-           the store, which then starts again from nothing.
+    scale: a number for all samples, or a tensor (B, 1, …, 1) with one per sample. store: the stream that takes up what
+    scaling by a Fraction would lose; only on a grid. parks: the stream set aside before: the target, which then need not
+    be recovered by division, or the store, which then starts again from nothing.
     """
 
     target: int
@@ -90,9 +86,8 @@ def advance(
 ) -> tuple[Streams, Lost]:
     """The streams after the coupling, and what cannot be told from them.
 
-    residual: at the source, where it is evaluated already.
-    Differentiable as it stands: run under autograd it is the `stored` backward. A target keeps its
-    dtype; a replaced one takes the residual's.
+    residual: at the source, where it is evaluated already. Differentiable as it stands: run under autograd it is the
+    `stored` backward. A target keeps its dtype; a replaced one takes the residual's.
     """
     if residual is None:
         residual = coupling.residual(streams[coupling.source])
@@ -131,9 +126,8 @@ def undo(
 ) -> Streams:
     """The streams as they were before the coupling, given its residual at the (unchanged) source.
 
-    lost: as `advance` gave it.
-    Equal bit for bit on a grid, otherwise off by one rounding divided by the scale. A replaced
-    target is left as it is unless it was parked: nothing before the coupling depended on it.
+    lost: as `advance` gave it. Equal bit for bit on a grid, otherwise off by one rounding divided by the scale. A
+    replaced target is left as it is unless it was parked: nothing before the coupling depended on it.
     """
     at_once = put_back(coupling, streams, lost)
     if at_once is not None:
@@ -190,9 +184,13 @@ def _on(grid: Grid | None) -> Grid:
 
 
 def evaluate(coupling: Coupling, streams: Streams, *, source_wanted: bool) -> tuple[Tensor, Tensor]:
-    """The source as a leaf of a new graph, and the residual computed from it with its graph."""
+    """The source at the beginning of a new graph, and the residual computed from it with its graph.
+
+    Where it has a gradient it is no leaf, as the stream between two blocks is none: a block may ask.
+    """
     source = streams[coupling.source].detach().requires_grad_(source_wanted)
     with torch.enable_grad():
+        source = source.view_as(source) if source_wanted else source
         return source, coupling.residual(source)
 
 

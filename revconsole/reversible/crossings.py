@@ -32,13 +32,12 @@ NAMED = 3  # names in a sentence
 class Crossing:
     """What crossed the borders of one call of a module.
 
-    reads: what it read that it neither holds nor was given. leaves: what it made besides its output
-    and something else used. goes_to: the module that was given its output, and nothing else was.
-    alike: whether that module was given the same besides. used: what else was done with the output.
-    span: numbers of its first and its last node. shape: of its stream. chained: whether the module
-    did no more than call its children in order. gambles: whether random numbers of Python or NumPy
-    were drawn in it. altered: what of it the model set just before it was called.
-    mutates: whether it changed a list or a dictionary that it was given.
+    reads: what it read that it neither holds nor was given. leaves: what it made besides its output and something else
+    used. goes_to: the module that alone was given its output. alike: whether that module was given the same besides.
+    used: what else was done with the output. span: numbers of its first and its last node. shape: of its stream. chained:
+    whether the module did no more than call its children in order. gambles: whether random numbers of Python or NumPy
+    were drawn in it. altered: what of it the model set just before it was called. mutates: whether it changed a list or
+    a dictionary that it was given. asks: what of the identity of tensors it asked.
     """
 
     reads: tuple[str, ...]
@@ -52,6 +51,7 @@ class Crossing:
     gambles: bool
     altered: str
     mutates: bool
+    asks: tuple[str, ...]
 
 
 Crossings = Mapping[nn.Module, list[Crossing]]
@@ -60,52 +60,51 @@ Crossings = Mapping[nn.Module, list[Crossing]]
 def crossings(run: TrialRun, model: nn.Module) -> Crossings:
     """What crossed the borders of each call that autograd recorded."""
     graph = _Graph.of(run, model)
-    found: dict[nn.Module, list[Crossing]] = {}
-    for module, calls in run.calls.items():
-        found[module] = [graph.crossing(call) for call in calls if call.exit is not None]
-    return found
+    return {
+        module: [graph.crossing(call) for call in calls if call.exit is not None]
+        for module, calls in run.calls.items()
+    }
 
 
-def in_training(model: nn.Module, inputs: Inputs, *, closed: type[nn.Module]) -> Crossings:
+def in_training(model: nn.Module, inputs: Inputs) -> Crossings:
     """The crossings of a run in training, and what of it is kept after; nothing if the model does not run so.
 
-    Modules do other things in training, and no graph but that of the model's own is left then to
-    keep tensors alive. It is tried on twice the batch first, which batch norms may need. The model is
-    left as it was.
+    Modules do other things in training, and no graph but that of the model's own is left then to keep tensors alive. It
+    is tried on twice the batch first, which batch norms may need. The model is left as it was.
     """
     for more in (inputs.doubled(), inputs):
         try:
             with at_work(model):
-                return _once_more(model, more, closed)
+                return _once_more(model, more)
         except (*FAILURES, NotImplementedError):
             continue
     return {}
 
 
-def _once_more(model: nn.Module, inputs: Inputs, closed: type[nn.Module]) -> Crossings:
+def _once_more(model: nn.Module, inputs: Inputs) -> Crossings:
     """The crossings of a run of which nothing is left but what the model itself keeps."""
-    run = run_on(model, inputs, closed=closed)
-    found, made = crossings(run, model), run.made
+    run = run_on(model, inputs)
+    crossed, made = crossings(run, model), run.made
     del run
-    kept, freed = _kept(found, made), 1
+    kept, freed = _kept(crossed, made), 1
     while kept and freed:
         kept.clear()  # what it holds could not be let go of
         freed = gc.collect()
-        kept = _kept(found, made)
+        kept = _kept(crossed, made)
     for crossing, numbers in kept:
         inside = {n: t for n, t in numbers.items() if n != crossing.span[1]}
         if len(inside) < len(numbers):
             crossing.used = (*crossing.used, "kept beyond the run")
         crossing.leaves = (*crossing.leaves, *_places(model, inside))
-    return found
+    return crossed
 
 
-def _kept(found: Crossings, made: list[Made]) -> list[tuple[Crossing, dict[int, Tensor]]]:
+def _kept(crossed: Crossings, made: list[Made]) -> list[tuple[Crossing, dict[int, Tensor]]]:
     """The tensors that Python still holds by their numbers, with the calls they were made in."""
     alive = _held({n: tensor for ref, n in made if (tensor := ref()) is not None})
     numbers = sorted(alive)
     kept = []
-    for crossing in (each for calls in found.values() for each in calls):
+    for crossing in (each for calls in crossed.values() for each in calls):
         first, last = crossing.span
         inside = numbers[bisect_right(numbers, first) : bisect_right(numbers, last)]
         if inside:
@@ -126,7 +125,7 @@ def _held(alive: Mapping[int, Tensor]) -> dict[int, Tensor]:
 
 
 def _places(model: nn.Module, kept: Mapping[int, Tensor]) -> tuple[str, ...]:
-    """Where tensors are kept: attributes of modules, or a word for the last of them if none is."""
+    """The attributes of modules that keep these tensors; a phrase about the last tensor if no module keeps one."""
     wanted = {id(tensor) for tensor in kept.values()}
     modules = {itself(module): path for path, module in reversed(list(model.named_modules()))}
     held = [
@@ -212,6 +211,7 @@ class _Graph:
             gambles=call.drawn[0][1] != call.drawn[1][1],
             altered=call.altered,
             mutates=call.mutates,
+            asks=tuple(dict.fromkeys(call.asks)),
         )
 
     def _reads(

@@ -1,9 +1,8 @@
 """Evaluating a residual a second time only as far as its gradient needs.
 
-The last operation of a residual needs its inputs for the gradient, not its result: in a transformer
-block that is the last linear layer, a third of the work. Whoever does not need the result either
-keeps the graph of the first evaluation without what it saved. The second evaluation brings that
-back and ends where the last of it is there, as in `torch.utils.checkpoint`.
+The last operation of a residual needs its inputs for the gradient, not its result: in a transformer block that is the
+last linear layer, a third of the work. Where the result is not needed either, the graph of the first evaluation is
+kept without what it saved; the second brings that back and ends where the last of it is there.
 """
 
 from collections.abc import Callable, Sequence
@@ -99,14 +98,14 @@ class Outline:
         sought = [leaf for leaf in self.leaves if leaf.requires_grad]
         edges: list[Any] = sought if self.source is None else [self.source, *sought]
         kept = torch._C._autograd._get_current_graph_task_keep_graph()  # noqa: SLF001  the caller's retain_graph
-        found = iter(
+        gradients = iter(
             torch.autograd.grad(
                 [self.residual], edges, [at_residual], allow_unused=True, retain_graph=kept
             )
         )
-        at_source = None if self.source is None else next(found)
+        at_source = None if self.source is None else next(gradients)
         self.saved.tensors.clear()
-        return at_source, [next(found) if leaf.requires_grad else None for leaf in self.leaves]
+        return at_source, [next(gradients) if leaf.requires_grad else None for leaf in self.leaves]
 
 
 class _Given(torch.autograd.Function):
@@ -128,8 +127,12 @@ def _nothing(_saved: Any) -> Any:
     raise RuntimeError("the graph of a second evaluation is not differentiated")
 
 
-def leaf_of(tensor: Tensor, needed: bool, *, parameter: bool = False) -> Tensor:
-    """A leaf of a new graph with the same values."""
-    if parameter:
+def stand_in_of(tensor: Tensor, needed: bool, *, parameter: bool = False) -> Tensor:
+    """A tensor at the beginning of a new graph with the same values; a leaf where the other is one."""
+    if parameter or isinstance(tensor, nn.Parameter):
         return nn.Parameter(tensor, requires_grad=needed)  # of the same numbers, detached
-    return tensor.detach().requires_grad_(needed)
+    leaf = tensor.detach().requires_grad_(needed)
+    if tensor.is_leaf or not needed:
+        return leaf
+    with torch.enable_grad():
+        return leaf.view_as(leaf)

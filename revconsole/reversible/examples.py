@@ -1,8 +1,7 @@
 """What a model is run on to see what it does: an input that its user gave, or images it may take.
 
-An example is a tensor, a tuple of positional inputs, a dictionary of named ones, or
-`(args, kwargs)`. Inputs are anything that the model takes; tensors may lie in lists and
-dictionaries, and those of integers (tokens, labels) stay as they are.
+An example is a tensor, a tuple of positional inputs, a dictionary of named ones, or `(args, kwargs)`. Tensors may lie
+in lists and dictionaries, and those of integers (tokens, labels) stay as they are.
 """
 
 import re
@@ -108,8 +107,10 @@ def _images(model: nn.Module) -> Iterator[Tensor]:
 def _sizes(model: nn.Module, *, small: bool) -> list[tuple[int, int]]:
     """Sides of images to try, the likeliest first."""
     holders = [*model.modules(), getattr(model, "config", None)]
-    told = [getattr(each, name, None) for name in ("img_size", "image_size") for each in holders]
-    fixed = next((_pair(size) for size in told if _pair(size)), ())
+    declared = [
+        getattr(each, name, None) for name in ("img_size", "image_size") for each in holders
+    ]
+    fixed = next((_pair(size) for size in declared if _pair(size)), ())
     made_for = _declared(model)
     sizes = [fixed] if len(fixed) == 2 else []
     sizes += [(SMALL, SMALL)] if small else []

@@ -74,23 +74,23 @@ class Held:
 
     @classmethod
     def of(cls, module: nn.Module, known: set[int], stray: Callable[[nn.Module], object]) -> "Held":
-        """Those of the module now.
+        """The tensors of the module as they are now.
 
         known: identities of what need not be looked at, to which is added. stray: is given modules
         that it holds without having registered them.
         """
         before = module.__dict__.copy()
         weights = tuple(before["_parameters"].values())
-        found = cls(module, before, weights, _counts(weights), [], [])
+        held = cls(module, before, weights, _counts(weights), [], [])
         for name, value in islice(before.items(), FIRST, None):
             if type(value) not in PLAIN:
-                found.look(name, (value,), known, stray)
+                held.look(name, (value,), known, stray)
         buffers = before["_buffers"]
         if buffers and not (isinstance(module, _NormBase) and module.training):
-            found.look("buffers", (buffers,), known, stray)
+            held.look("buffers", (buffers,), known, stray)
             named = ((name, each) for name, each in buffers.items() if each is not None)
-            found.versions += [Version(name, each, each._version) for name, each in named]  # noqa: SLF001  as above
-        return found
+            held.versions += [Version(name, each, each._version) for name, each in named]  # noqa: SLF001  as above
+        return held
 
     def look(
         self, name: str, held: Iterable[Any], known: set[int], stray: Callable[[nn.Module], object]
@@ -203,9 +203,8 @@ def looked_at(
 ) -> list[Held]:
     """What these modules hold now, others that they have not registered, and, with the first, what it is given."""
     known, waiting = set(map(id, registered)), list(modules)
-    held = [
-        Held.of(module, known, waiting.append) for module in waiting
-    ]  # `waiting` grows meanwhile
+    # `waiting` grows meanwhile.
+    held = [Held.of(module, known, waiting.append) for module in waiting]
     if given:
         held[0].look("arguments", given, known, waiting.append)
     return held
@@ -213,13 +212,13 @@ def looked_at(
 
 def containers(given: Any) -> list[Thing]:
     """The lists and dictionaries among arguments, which every block gets anew in a wired run."""
-    found: list[Thing] = []
+    things: list[Thing] = []
     waiting = [given]
     while waiting:
         each = waiting.pop()
         if isinstance(each, tuple | list | dict):
             kind = kind_of(each)
             if kind is not None and kind.changes:
-                found.append(Thing("arguments", each, kind, kind.read(each)))
+                things.append(Thing("arguments", each, kind, kind.read(each)))
             waiting += each.values() if isinstance(each, dict) else each
-    return found
+    return things

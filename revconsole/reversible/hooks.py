@@ -12,6 +12,7 @@ from types import MethodType
 from typing import Any
 
 from torch import nn
+from torch.nn.modules import module as all_modules
 
 from revconsole.errors import RevconsoleError
 from revconsole.reversible.scheme import Scheme
@@ -34,9 +35,9 @@ OWN = ("revconsole.", "torch.distributed.")
 
 
 def foreign_hook(block: nn.Module, kinds: Mapping[str, str] = KINDS) -> str:
-    """Which of these kinds of hooks the block has that a scheme would not run; empty if it has none.
+    """The kind of hook, among these, that the block has and a scheme would not run; empty if it has none.
 
-    Hugging Face's models put hooks on their blocks for good once somebody has asked for hidden states
+    torch's own for all modules count modules or time them, and may miss a block. Hugging Face's models put hooks on their blocks for good once somebody has asked for hidden states
     or attentions; these count only while somebody asks.
     """
     for place, kind in kinds.items():
@@ -47,6 +48,9 @@ def foreign_hook(block: nn.Module, kinds: Mapping[str, str] = KINDS) -> str:
             if not where.startswith(OWN):
                 asked = " that records hidden states or attentions" if where == RECORDING else ""
                 return kind + asked
+        for hook in vars(all_modules)[f"_global{place}"].values():
+            if not (getattr(hook, "__module__", None) or "").startswith((*OWN, "torch.")):
+                return f"{kind} that is registered for all modules"
     return ""
 
 

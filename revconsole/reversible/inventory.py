@@ -149,17 +149,10 @@ class Holdings(NamedTuple):
         if inventory.unchanged() and list(map(_version, inventory.weights)) == self.counts:
             return self.moving
         left = iter(self.counts)
-        still = [
-            Held(
-                each.module,
-                each.before,
-                each.weights,
-                [-1 if weight is None else next(left) for weight in each.weights],
-                [],
-                [],
-            )
-            for each in inventory.still
-        ]
+        still = []
+        for held in inventory.still:
+            counts = [-1 if weight is None else next(left) for weight in held.weights]
+            still.append(Held(held.module, held.before, held.weights, counts, [], []))
         return [*still, *self.moving]
 
 
@@ -214,7 +207,7 @@ def _attributes(modules: Iterable[nn.Module]) -> Entries:
 
 
 def _tables(modules: Iterable[nn.Module]) -> Entries:
-    """Where each of these modules registers, and what it has registered there but for modules."""
+    """The tables of these modules, and the entries that they hold, except submodules."""
     named = [(module.__dict__, name) for module in modules for name in TABLES]
     tables = [own[name] for own, name in named if name != "_modules"]
     return Entries(tables, [*named, *((table, name) for table in tables for name in table)])

@@ -90,13 +90,9 @@ for _name in (
 
 
 class Leaving(Walk):
-    """A run that computes one branch alone.
+    """A run that computes one branch alone; the branch's own sum gives what is added, which takes the stream's place.
 
-    The other branches are left out: modules and functions return placeholders, sums hand the stream
-    on. The branch's own sum gives what is added, which then takes the stream's place.
-
-    sums: the numbers of the additions that add a branch. wanted: which of these. here: whether the
-    run is in it.
+    sums: the numbers of the additions that add a branch. wanted: which of these. here: whether the run is in it.
     """
 
     def __init__(self, x: Tensor, *, sums: tuple[int, ...], wanted: int, answers: Answers) -> None:
@@ -147,8 +143,10 @@ class Leaving(Walk):
         super()._let_go()
         del self.alike
 
-    def require_additions(self, number: int) -> None:
-        """Raise Astray unless the stream was added to so often."""
+    def require_additions(self, number: int, added: object) -> None:
+        """Raise Astray unless the stream was added to so often, and what the branch adds was computed."""
+        if isinstance(added, Skipped):
+            raise Astray("what it adds is made of what is left out")
         if self.additions != number:
             raise Astray(f"its stream is added to {self.additions} times, not {number}")
 

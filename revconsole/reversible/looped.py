@@ -1,22 +1,21 @@
 """A wired stack for models that walk over their blocks themselves.
 
-`for block in self.blocks: x = block(x, rope)` runs the blocks one by one, where a scheme needs them
-together. Iterating over a `LoopedSequence` therefore yields stand-ins, as many as there are blocks,
-so that a model may count along: the first of each run computes all of it, and the last hands the
-result on. What they hand to one another in between has no values (see `pending`), and each takes it
-only from the one before, with the same extra arguments.
-
-In evaluation, where the scheme is the plain network, the blocks themselves are yielded.
+`for block in self.blocks: x = block(x, rope)` runs the blocks one by one, where a scheme needs them together.
+Iterating over a `LoopedSequence` therefore yields as many stand-ins as there are blocks: the first of each run
+computes all of it, and the last hands the result on. What lies in between has no values (see `pending`), and each
+stand-in takes it only from the one before, with the same extra arguments. In evaluation, where the scheme is the
+plain network, the blocks themselves are yielded.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.reversible.branches import rest_of
+from revconsole.reversible.compiled import as_written
 from revconsole.reversible.extras import same_arguments
 from revconsole.reversible.inventory import Holdings
 from revconsole.reversible.pending import Pending, Unused
@@ -47,11 +46,8 @@ class LoopedSequence(ReversibleSequence):
                 yield from (blocks[name] for name in names)
                 continue
             first = RunsAll(self if len(stretches) == 1 else self._alone(names), names)
-            calls: list[RunsAll | PassesThrough] = [
-                first,
-                *(PassesThrough(first, name) for name in names[1:]),
-            ]
-            for call, name in zip(calls, names, strict=True):
+            for number, name in enumerate(names):
+                call: RunsAll | PassesThrough = PassesThrough(first, name) if number else first
                 rest = rest_of(blocks[name])
                 yield StandIn(blocks[name], call if rest is None else Several(call, rest))
 
@@ -105,7 +101,7 @@ class RunsAll:
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """What the run makes of x if it has no other block; else what to hand to the next."""
-        return _as_written(self._run, x, *args, **kwargs)
+        return as_written(self._run)(x, *args, **kwargs)
 
     def _run(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         self.arguments = args, kwargs
@@ -123,7 +119,13 @@ class RunsAll:
     def hand_on(self, x: Tensor, name: str) -> Pending:
         """What the model is given for the output of that block."""
         self.reached = name
-        return Pending(x, name, run=self)
+        return Pending(x, name, run=self, grows=x.requires_grad or self._trains(name))
+
+    def _trains(self, name: str) -> bool:
+        """Whether what the block adds has a gradient, whatever its stream."""
+        block = self.sequence.named_blocks[name]
+        weights = self.sequence.inventories.of(block).parameters
+        return torch.is_grad_enabled() and any(weight.requires_grad for weight in weights)
 
 
 class PassesThrough:
@@ -134,17 +136,14 @@ class PassesThrough:
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """What the run made, from its last block. Raises RevconsoleError unless x is what the block before gave."""
-        return _as_written(self._next, x, *args, **kwargs)
+        return as_written(self._next)(x, *args, **kwargs)
 
     def _next(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         first, names = self.first, self.first.names
         before = names[names.index(self.name) - 1]
         straight = isinstance(x, Pending) and x.run is first and x.block == before == first.reached
-        if (
-            first.after is None
-            or not straight
-            or not same_arguments(first.arguments, (args, kwargs))
-        ):
+        alike = same_arguments(first.arguments, (args, kwargs))
+        if first.after is None or not straight or not alike:
             raise RevconsoleError(
                 f"block {self.name} is wired in one run with those before it, and the model changes "
                 "the stream between them or gives each other arguments: this cannot be rewired"
@@ -178,14 +177,4 @@ class Several:
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """What the call returns, and placeholders."""
-        return (
-            self.call(x, *args, **kwargs),
-            *(Unused() if each else None for each in self.rest),
-        )
-
-
-def _as_written(compute: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-    """Call it past a compiler that traces the model."""
-    compiler = sys.modules.get("torch._dynamo")
-    result: Tensor = (compute if compiler is None else compiler.disable(compute))(*args, **kwargs)
-    return result
+        return self.call(x, *args, **kwargs), *(Unused() if each else None for each in self.rest)

@@ -19,16 +19,14 @@ floors throughout, which is what makes it right for negative numbers too,
 maps pairs (n, B) to pairs, one to one, and the same with p and q exchanged undoes it. B grows by
 log₂(q/p) bits a scaling, 0.15 at 9/10: the least there is. It is set aside before it overflows.
 
-All of it is floating-point arithmetic that happens to be exact: whole numbers below 2²⁴ are
-float32 numbers (2⁵³ in float64), and so are their sums and products below that, and the floor of
-their correctly rounded quotient is the floor of the true one (see `floored` for devices that round
-otherwise). `Grid.require_room` raises before a stream outgrows that. Rounding onto the grid passes
-gradients straight through.
+All of it is floating-point arithmetic that happens to be exact: whole numbers below 2²⁴ are float32 numbers (2⁵³ in
+float64), and so are their sums and products below that, and the floor of their correctly rounded quotient is the floor
+of the true one (see `floored` for devices that round otherwise). `Grid.require_room` raises before a stream outgrows
+that. Rounding onto the grid passes gradients straight through.
 
-Sources: Zhang, Lewis, Kleijn, "On Exact Bit-level Reversible Transformers Without Changing
-Architectures" (arXiv 2407.09093, ICML 2025), in floor arithmetic for any b; Maclaurin, Duvenaud,
-Adams 2015, "Gradient-based Hyperparameter Optimization through Reversible Learning" (arXiv
-1502.03492), section 3.
+Sources: Zhang, Lewis, Kleijn, "On Exact Bit-level Reversible Transformers Without Changing Architectures" (arXiv
+2407.09093, ICML 2025), in floor arithmetic for any b; Maclaurin, Duvenaud, Adams 2015, "Gradient-based Hyperparameter
+Optimization through Reversible Learning" (arXiv 1502.03492), section 3.
 """
 
 from collections.abc import Sequence
@@ -216,12 +214,11 @@ def floored(
 ) -> Tensor:
     """⌊n / divisor⌋, for whole numbers n that the dtype holds and value = n · unit.
 
-    unit: a power of two, which changes no bit of a quotient.
-    rounded: whether the device rounds quotients correctly; None asks `ROUND_QUOTIENTS`.
-    The divisor is a tensor of the device: by a Python number CUDA divides as it multiplies by the
-    rounded reciprocal, and the floor is then one too small or too large for some numbers. Where the
-    quotient of tensors is not correctly rounded either, the remainder tells: half a unit above a
-    whole number, no rounding reaches the next multiple.
+    unit: a power of two, which changes no bit of a quotient. rounded: whether the device rounds quotients correctly;
+    None asks `ROUND_QUOTIENTS`. The divisor is a tensor of the device: by a Python number CUDA divides as it multiplies
+    by the rounded reciprocal, and the floor is then one too small or too large for some numbers. Where the quotient of
+    tensors is not correctly rounded either, the remainder tells: half a unit above a whole number, no rounding reaches
+    the next multiple.
     """
     by = value.new_full((1,), divisor * unit)
     quotient = (value / by).floor_()

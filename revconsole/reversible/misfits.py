@@ -1,7 +1,11 @@
 """Misfits: why a module is not a residual block, in words, according to its calls in a run."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
+from revconsole.reversible.branches import declares
+from revconsole.reversible.crossings import Crossing, listed
 from revconsole.reversible.trial import ModuleCall
 
 TURNS = "turns"
@@ -36,11 +40,42 @@ def misfit(call: ModuleCall) -> str:
         return f"{TURNS} {_shape(stream)} into {to}"
     if call.mark is None or out.grad_fn is None:
         return "computes without gradients"
-    declared = callable(getattr(call.module, "branches", None))
-    skips = declared or call.skip.ends or call.skip.inside
+    skips = declares(call.module) or call.skip.ends or call.skip.inside
     changes = "changes its input in place" if call.changed else ""
     return changes if skips else "is not residual: nothing is added to its input"
 
 
 def _shape(tensor: Tensor) -> str:
     return "×".join(map(str, tensor.shape))
+
+
+def crossed(seen: Sequence[Crossing]) -> str:
+    """What crosses the borders of a block besides its stream, in its calls; empty if nothing does."""
+    if any(crossing.gambles for crossing in seen):
+        return (
+            "draws random numbers of Python or NumPy, which a second evaluation would not draw "
+            "again: draw them with torch"
+        )
+    if any(crossing.mutates for crossing in seen):
+        return (
+            "changes a list or a dictionary that it is given, and in a wired run each block gets its own: "
+            "let it return what it makes, or keep it on the block"
+        )
+    asks = listed(repr(what) for crossing in seen for what in crossing.asks)
+    if asks:
+        return (
+            f"asks for {asks} of a tensor that it is given or holds, and in a wired block that is another tensor of "
+            "the same numbers: ask before the blocks, and hand over what follows from it"
+        )
+    reads = listed(name for crossing in seen for name in crossing.reads)
+    if reads:
+        return (
+            f"reads {reads}, which it does not hold and is not given: register it on the block, "
+            "or hand it over as an argument"
+        )
+    leaves = listed(what for crossing in seen for what in crossing.leaves)
+    if leaves:
+        return (
+            f"leaves more behind than its output: {leaves}; a wired block returns its stream alone"
+        )
+    return ""

@@ -1,10 +1,9 @@
 """Which mixtures of backwards there are for the blocks of a model, what they compute again and hold.
 
-A few steps are traced: one with the blocks as they are, and one for each other backward, in which some
-block of every kind has it. From these follows for any mixture what it computes, and how high it
-rises at each block on the way back: by what the blocks before keep, and by what the block itself
-needs for a moment. Blocks are gone through once, in the order they run, and a mixture of those so far is
-left out where another keeps no more, computes no more and has risen no higher: no end makes it better.
+A few steps are traced: one with the blocks as they are, and one for each other backward, in which some block of every
+kind has it. From these follows for any mixture what it computes, and how high it rises at each block on the way back:
+by what the blocks before keep, and by what the block itself needs for a moment. Blocks are gone through once, in the
+order they run; a mixture of those so far is left out where another keeps, computes and rises no more.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ OTHERS: Mapping[Backward, tuple[Backward, ...]] = {
 }
 """What a block may have besides the backward it has."""
 ORDER: Mapping[Backward, int] = {"reversible": 0, "anchored": 0, "checkpointed": 1, "stored": 2}
-"""Which come later in a row: what is kept later is released before the way back needs memory of its own."""
+"""Order of the backwards in a stretch: what is stored by later blocks is released before the backward pass needs memory of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +83,10 @@ class Model:
         ways = [MixtureSoFar(peak=self.base.aside)]
         for number, part in enumerate(self.parts):
             ways = _best(on for way in ways for on in self._on(way, number, part))
-        turned = [self._turned(way) for way in ways]
+        # At its end, where the loss is computed, a way may rise once more.
+        ended = (replace(w, peak=max(w.peak, self.base.at_turn + w.keeps)) for w in ways)
         least: list[Mixture] = []
-        for way in sorted(turned, key=lambda way: (way.work, way.peak)):
+        for way in sorted(ended, key=lambda way: (way.work, way.peak)):
             if not least or way.peak < least[-1].peak:
                 least.append(Mixture(words=way.all_words(), peak=way.peak, work=way.work))
         return least
@@ -111,10 +111,6 @@ class Model:
             return 0
         return max(0, self.habits[part.key][word].keeps)
 
-    def _turned(self, way: "MixtureSoFar") -> "MixtureSoFar":
-        """The way at its end, where the loss is computed."""
-        return replace(way, peak=max(way.peak, self.base.at_turn + way.keeps))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixtureSoFar:
@@ -130,13 +126,13 @@ class MixtureSoFar:
     peak: int = 0
 
     def all_words(self) -> Words:
-        """From the first block on."""
-        found: list[Backward] = []
+        """The backwards of all blocks, from the first on."""
+        words: list[Backward] = []
         way: MixtureSoFar | None = self
         while way is not None and way.word is not None:
-            found.append(way.word)
+            words.append(way.word)
             way = way.before
-        return tuple(reversed(found))
+        return tuple(reversed(words))
 
 
 def _best(ways: Iterator[MixtureSoFar]) -> list[MixtureSoFar]:
@@ -144,15 +140,15 @@ def _best(ways: Iterator[MixtureSoFar]) -> list[MixtureSoFar]:
     groups: dict[Backward | None, list[MixtureSoFar]] = {}
     for way in ways:
         groups.setdefault(way.word, []).append(way)
-    found: list[MixtureSoFar] = []
+    best: list[MixtureSoFar] = []
     for group in groups.values():
         group.sort(key=lambda way: (way.work, way.keeps, way.peak))
         kept: list[MixtureSoFar] = []
         for way in group:
             if not any(k.keeps <= way.keeps and k.peak <= way.peak for k in kept):
                 kept.append(way)
-        found += kept
-    return found
+        best += kept
+    return best
 
 
 def model_of(parts: Sequence[BlockCosts], trace: Callable[[Words], StepTrace]) -> Model:
@@ -190,7 +186,7 @@ class Learnt:
         return sorted(having.values())
 
     def learn(self, word: Backward, having: Sequence[int], seen: StepTrace) -> None:
-        """From a step in which these blocks have another backward."""
+        """Learn from a step in which these blocks have another backward."""
         before = 0
         for number in having:
             part = self.parts[number]

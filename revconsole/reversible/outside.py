@@ -12,7 +12,7 @@ SIZE = 625 * 4  # bytes of the state of numpy's generator: 624 words and its pla
 
 
 class Outside(NamedTuple):
-    """Where both stand.
+    """The states of Python's and numpy's random generators.
 
     python, numpy: their states; None of numpy's where nobody has imported it. words: numpy's as it lies in
     memory, where that can be read: to ask for its state takes a hundred times as long.
@@ -24,25 +24,21 @@ class Outside(NamedTuple):
 
 
 def outside_state(before: Outside | None = None) -> Outside:
-    """Where both stand now. before: where they stood, whose state of numpy's is taken where it is still that."""
+    """The present states of both generators. before: earlier states; numpy's is reused if it has not changed."""
     python, numpy = random.getstate(), sys.modules.get("numpy")
     if numpy is None:
         return Outside(python, None, None)
     address = _address(numpy.random.get_bit_generator())
     words = None if address is None else string_at(address, SIZE)
-    if (
-        before is not None
-        and words is not None
-        and words == before.words
-        and not before.numpy["has_gauss"]
-    ):
+    same_words = before is not None and words is not None and words == before.words
+    if before is not None and same_words and not before.numpy["has_gauss"]:
         return Outside(python, before.numpy, words)
     return Outside(python, numpy.random.get_state(legacy=False), words)
 
 
 @lru_cache(maxsize=1)
 def _address(generator: Any) -> int | None:
-    """Where the words and their place lie in memory; None where something else lies there."""
+    """The address of the generator's words and position in memory; None if its layout is another."""
     state = generator.state
     if state["bit_generator"] != "MT19937":
         return None
@@ -60,7 +56,8 @@ def put_outside(state: Outside) -> None:
 
 def fingerprint(state: Outside) -> int:
     """A number that is another one once something was drawn."""
-    python, numpy, words = state
+    (_, drawn_from, pair), numpy, words = state
+    python = (drawn_from[-2:], pair)  # see `same_outside`
     if words is None:
         return hash((python, repr(numpy)))
     return hash((python, words, numpy["has_gauss"], numpy["gauss"]))

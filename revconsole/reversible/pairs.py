@@ -1,11 +1,10 @@
 """Blocks whose sums stand in their model: `for attn, ff in self.layers: x = attn(x) + x; x = ff(x) + x`.
 
-The layers are a list of lists of parts, and no module computes a whole block. Where a run of the
-model shows that each part is given the stream, and that what it returns is added to the stream and
-used for nothing else, such a list is a `PairedBlock`, whose branches are its parts. The list of them is
-then walked over like any other (`looped`), except that what it yields is a stand-in for each part:
-the first computes the block, or the run that the block is in, and the sum of the last with its
-stream is the result. What a part's stand-in returns can be added to its stream and nothing else.
+The layers are a list of lists of parts, and no module computes a whole block. Where a run of the model shows that
+each part is given the stream, and that what it returns is added to the stream and used for nothing else, such a list
+is a `PairedBlock`, whose branches are its parts. The list of them is then walked over like any other (`looped`), but
+yields a stand-in for each part: the first computes the block, or its run, and the sum of the last with its stream is
+the result. What a part's stand-in returns can be added to its stream and nothing else.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,11 +17,12 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten
 
 from revconsole.errors import RevconsoleError
-from revconsole.reversible.examples import Example, inputs_for
+from revconsole.reversible.between import EarlyCall
+from revconsole.reversible.examples import Example, Inputs, inputs_for
 from revconsole.reversible.extras import same_arguments
 from revconsole.reversible.looped import LoopedSequence
 from revconsole.reversible.pending import Pending
-from revconsole.reversible.rest import at_rest
+from revconsole.reversible.rest import at_rest, at_work
 from revconsole.reversible.trial import FAILURES
 from revconsole.reversible.walks import ADDITIONS
 
@@ -30,9 +30,8 @@ from revconsole.reversible.walks import ADDITIONS
 class PairedBlock(nn.ModuleList):
     """The parts of one block: x ← x + part(x), one after the other.
 
-    takes: for each part whether it is given what the block is given besides the stream.
-    origin: the list that held the parts, alone in a tuple that torch does not look into; it goes on
-    holding what this one does.
+    takes: for each part whether it is given what the block is given besides the stream. origin: the list that held the
+    parts, alone in a tuple that torch does not look into; it goes on holding what this one does.
     """
 
     def __init__(self, parts: nn.ModuleList, takes: Sequence[bool]) -> None:
@@ -107,11 +106,8 @@ def parts_of(
     parts: list[PartStandIn] = []
     for number, gives in enumerate(takes):
         before = parts[-1] if parts else None
-        parts.append(
-            PartStandIn(
-                block, f"{name}.{number}", before, takes=gives, last=number + 1 == len(takes)
-            )
-        )
+        last = number + 1 == len(takes)
+        parts.append(PartStandIn(block, f"{name}.{number}", before, takes=gives, last=last))
     return tuple(parts)
 
 
@@ -139,9 +135,10 @@ class PartStandIn:
             self.given, self.after = (args, kwargs), self.block(x, *args, **kwargs)
         else:
             self._follow(self.before, x, (args, kwargs))
-        self.handed = self.after if self.last else Pending(x, self.name)
-        if self.handed is None:
+        if self.after is None:
             raise RuntimeError(f"part {self.name} has nothing to give")
+        grows = self.after.requires_grad
+        self.handed = self.after if self.last else Pending(x, self.name, grows=grows)
         return Addend(self.name, x, self.handed)
 
     def _follow(
@@ -167,14 +164,11 @@ class Addend:
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """The sum. Raises RevconsoleError for anything else."""
         del types
-        addend = next((each for each in args if isinstance(each, Addend)), None)
+        addend, *_ = (v for v in tree_flatten((args, kwargs))[0] if isinstance(v, Addend))
         others = [each for each in args if each is not addend]
         plain = func.__name__ in ADDITIONS and len(args) == len(others) + 1 == 2 and not kwargs
-        if addend is None or not plain or others[0] is not addend.x:
-            known = addend or next(
-                each for each in tree_flatten((args, kwargs))[0] if isinstance(each, Addend)
-            )
-            raise known.misused(func.__name__.strip("_"))
+        if not plain or others[0] is not addend.x:
+            raise addend.misused(func.__name__.strip("_"))
         return addend.after
 
     def misused(self, how: str) -> RevconsoleError:
@@ -206,26 +200,55 @@ def _found(model: nn.Module, example: Example | None) -> dict[str, tuple[bool, .
     places = [id(_at(model, path)) for path in lists]
     wanted = [path for path in lists if places.count(id(_at(model, path))) == 1]
     while wanted:
-        seen = {path: _PartsSeen() for path in wanted}
+        seen = {path: _PartsSeen(_in_order(_at(model, path))) for path in wanted}
         if not _run(model, example, seen):
             return {}
         broken = [path for path, each in seen.items() if each.broken]
         if not broken:
-            takes = {path: each.takes(_at(model, path)) for path, each in seen.items()}
-            return {path: each for path, each in takes.items() if each is not None}
+            takes = _taken(model, seen)
+            again = {path: _PartsSeen(_in_order(_at(model, path))) for path in takes}
+            if again and _run(model, example, again, at_work):
+                also = _taken(model, {p: each for p, each in again.items() if not each.broken})
+                takes = {path: each for path, each in takes.items() if also.get(path) == each}
+            return takes
         wanted = [path for path in wanted if path not in broken]
     return {}
+
+
+def _taken(model: nn.Module, seen: Mapping[str, "_PartsSeen"]) -> dict[str, tuple[bool, ...]]:
+    """What the parts of each block take, of lists that are blocks of parts."""
+    takes = {path: each.takes(_at(model, path)) for path, each in seen.items()}
+    return {path: each for path, each in takes.items() if each is not None}
+
+
+def _in_order(blocks: nn.ModuleList) -> list[nn.Module]:
+    """The parts, block by block."""
+    return [part for each in _lists(blocks).values() for part in each._modules.values()]  # noqa: SLF001  a list's own
 
 
 class _PartsSeen:
     """What was done with the parts of one list of lists in a run, in order.
 
-    calls: list and part, the stream, what was given besides, and the sum.
+    parts: all of them, in order. calls: list and part, the stream, what was given besides, and the sum. early: a call
+    of the next part that was made when the one before had returned.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, parts: Sequence[nn.Module] = ()) -> None:
+        self.parts = parts
         self.calls: list[tuple[tuple[str, str], Tensor, Any, Tensor]] = []
+        self.early: EarlyCall | None = None
         self.broken = False
+
+    def heard(self, place: tuple[str, str], x: Tensor, given: Any, after: Tensor) -> None:
+        """Put down a call, and call the next part before its model does what it may do between the two."""
+        self.calls.append((place, x, given, after))
+        following = [] if x.is_meta else self.parts[len(self.calls) :][:1]
+        self.early = None
+        for part in following:
+            # What the first is given, others are given too, or nothing.
+            args, kwargs = self.calls[0][2]
+            early = EarlyCall.now(part, (after, *args), kwargs)
+            self.early = EarlyCall.now(part, (after,), {}) if early.made is None else early
 
     def takes(self, blocks: nn.ModuleList) -> tuple[bool, ...] | None:
         """What each part of a block takes; None unless every block is its parts one after the other."""
@@ -265,13 +288,15 @@ def _heard(
     seen: _PartsSeen, place: tuple[str, str], part: nn.Module, x: Any, *args: Any, **kwargs: Any
 ) -> Any:
     """What the part returns, as an addend if it may be one."""
+    if seen.early is not None and not seen.early.holds():
+        seen.broken = True
     returned = part(x, *args, **kwargs)
     alike = isinstance(x, Tensor) and isinstance(returned, Tensor)
     if not alike or returned.shape != x.shape or returned.dtype != x.dtype:
         seen.broken = True
         return returned
     after = returned + x
-    seen.calls.append((place, x, (args, kwargs), after))
+    seen.heard(place, x, (args, kwargs), after)
     return _Heard(seen, ".".join(place), x, after)
 
 
@@ -288,10 +313,12 @@ class _Heard(Addend):
         return super().misused(how)
 
 
-def _run(model: nn.Module, example: Example | None, seen: Mapping[str, _PartsSeen]) -> bool:
-    """Run the model on the first input that it takes; whether there is one."""
-    for inputs in inputs_for(model, example):
-        with at_rest(model), _listening(model, seen), torch.no_grad():
+def _run(
+    model: nn.Module, example: Example | None, seen: Mapping[str, _PartsSeen], mode: Any = at_rest
+) -> bool:
+    """Run the model on the first input that it takes; whether there is one. mode: that of the model meanwhile."""
+    for inputs in _tried(model, example, twice=mode is at_work):
+        with mode(model), _listening(model, seen), torch.no_grad():
             args, kwargs = inputs.fresh()
             try:
                 model(*args, **kwargs)
@@ -305,6 +332,12 @@ def _run(model: nn.Module, example: Example | None, seen: Mapping[str, _PartsSee
                 continue
             return True
     return False
+
+
+def _tried(model: nn.Module, example: Example | None, *, twice: bool) -> Iterator[Inputs]:
+    """The inputs to try; twice: each for twice the batch first, which batch norms need in training."""
+    for inputs in inputs_for(model, example):
+        yield from [inputs.doubled(), inputs] if twice else [inputs]
 
 
 @contextmanager

@@ -1,11 +1,9 @@
 """What a block is beside its weights, as it stood before an evaluation: for the second one to start from.
 
-A flag, a probability, a rate, a counter, a cached tensor: whatever a module holds as an attribute is
-put back for the second evaluation and is afterwards again what it was by then. So are the contents
-of what it holds, and of what it is given (see `contents`), and the states of Python's and numpy's
-own random numbers. What hooks keep is not put back: they may be there to watch. A tensor that is
-changed in place cannot be put back and is refused, as is one with a graph that a block leaves
-behind: the gradient through it would be lost.
+Whatever a module holds as an attribute is put back for the second evaluation and is afterwards again what it was by
+then; so are the contents of what it holds and of what it is given (see `contents`), and the states of Python's and
+numpy's random numbers. What hooks keep is not put back: they may be there to watch. A tensor that is changed in place
+cannot be put back and is refused, as is one with a graph that a block leaves behind: its gradient would be lost.
 """
 
 import gc
@@ -41,11 +39,11 @@ class Past:
     def now(
         cls, inventory: Inventory, given: Sequence[Any] = (), outside: Outside | None = None
     ) -> "Past":
-        """As it stands now. given: what it is given besides tensors. outside: where that is known."""
+        """The block's state now. given: its arguments that are no tensors. outside: the random state, if known."""
         return cls(inventory.now(given), outside or outside_state())
 
     def after(self, outside: Outside) -> "Past":
-        """As it stands after an evaluation that left it as it was: nothing is looked at again."""
+        """The block's state after an evaluation that did not change it; nothing is inspected again."""
         return Past(self.holdings, outside)
 
     @property
@@ -54,11 +52,10 @@ class Past:
         return self.holdings.inventory.block
 
     def seal(self, index: int, *, alone: bool = True) -> Outside:
-        """After the first evaluation: raise for what no second one can repeat, forget what is not needed.
+        """End the first evaluation: raise for what a second evaluation cannot repeat, and forget what is not needed.
 
-        alone: whether its output alone has a gradient. Returns where the random numbers stand now.
-        Raises NotInvertible for what was changed in place, and if so for tensors with a graph left
-        behind.
+        alone: whether its output alone has a gradient. Returns the random state. Raises NotInvertible for what was
+        changed in place, and if so for tensors with a graph left behind.
         """
         for each in self.holdings.suspects():
             if each.untouched():

@@ -1,9 +1,8 @@
 """What a model is handed between two blocks of a run that is computed at once.
 
-The first stand-in of a run computes all of it, so that nothing is known of what lies between its
-blocks. A model that only hands it on, as `for block in blocks: x = block(x)` does, never notices.
-One that collects it, returns it, or adds it to something else would get the wrong features without
-a word; whatever is done with a `Pending` tensor but to ask for its shape or kind therefore raises.
+Nothing is known of what lies between the blocks of such a run. A model that only hands it on, as
+`for block in blocks: x = block(x)` does, never notices. One that collects it, returns it, or adds it to something else
+would get wrong features without a word: whatever is done with a `Pending` tensor but to ask for its form raises.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,32 +36,29 @@ def asks_for_form(function: Callable[..., Any]) -> bool:
 class Pending(Tensor):
     """Stands for the output of the block `name`, which is inside a run: it has a form and no values.
 
-    like: a tensor of its shape, dtype and device. run: of whoever hands it on, to know it again.
+    like: a tensor of its shape, dtype and device. run: of whoever hands it on, to know it again. grows: whether the
+    output has a gradient.
     """
 
     block: str
     run: object
 
     @staticmethod
-    def __new__(cls: type[Self], like: Tensor, name: str, *, run: object = None) -> Self:  # noqa: D102  see the class
-        made: Self = Tensor._make_wrapper_subclass(  # noqa: SLF001  torch's way
-            cls, like.shape, dtype=like.dtype, device=like.device
+    def __new__(  # noqa: D102  see the class
+        cls: type[Self], like: Tensor, name: str, *, run: object = None, grows: bool = False
+    ) -> Self:
+        pending: Self = Tensor._make_wrapper_subclass(  # noqa: SLF001  torch's way
+            cls, like.shape, dtype=like.dtype, device=like.device, requires_grad=grows
         )
-        made.block, made.run = name, run
-        return made
+        pending.block, pending.run = name, run
+        return pending
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
-        """Its shape, and why it has no values."""
+        """The shape, and why there are no values."""
         return f"Pending({tuple(self.shape)}, after block {self.block}, inside a run)"
 
     @classmethod
-    def __torch_function__(
-        cls,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Answer what is asked of the form. Raises RevconsoleError for everything else."""
         if asks_for_form(func):
             answer: Any = super().__torch_function__
@@ -74,11 +70,7 @@ class Pending(Tensor):
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]  # torch declares another than it calls
-        cls,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         """What reaches torch past Python is refused as well. Raises RevconsoleError."""
         del types

@@ -1,8 +1,7 @@
 """A module that stands for a block under another identity: weights, children and attributes are the block's.
 
-torch finds weights by the tables of a module, so a proxy shares the tables of its block: names, keys,
-copies and pickles come out as the block's. Whatever else is asked of a proxy, or set on it, is asked
-of the block or set on it.
+torch finds weights by the tables of a module, so a proxy shares the tables of its block: names, keys, copies and
+pickles come out as the block's. Whatever else is asked of a proxy, or set on it, is asked of the block or set on it.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,7 +36,7 @@ class BlockProxy(nn.Module):
         vars(self).update((name, held[name]) for name in TABLES if name in held)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """As torch's; a block that is copied in a way of its own may have other tables than were copied."""
+        """Restore the state as torch does, with the tables that a block's own way of copying may have replaced."""
         super().__setstate__(state)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._share()
 

@@ -1,12 +1,9 @@
 """A wired stack for models that call one block several times: `for _ in range(n): x = self.block(x)`.
 
-A `RepeatedSequence` is in the place of the block and is called as the block was. The first call of a
-run computes all of it, the last hands the result on, and what lies between has no values (see
-`pending`), as for models that walk over their blocks (`looped`). What a call hands on knows its run,
-so that nothing is left behind by a forward that raised, and runs may wait for one another.
-
-Names, keys, attributes and mode are the block's (see `proxies`). Where the scheme is the plain
-network, the block itself is called.
+A `RepeatedSequence` is in the place of the block and is called as the block was: the first call of a run computes all
+of it, the last hands the result on, and what lies between has no values (see `pending`). What a call hands on knows
+its run, so nothing is left behind by a forward that raised, and runs may wait for one another. Names, keys, attributes
+and mode are the block's (see `proxies`). Where the scheme is the plain network, the block itself is called.
 """
 
 from collections import OrderedDict
@@ -77,6 +74,13 @@ class RepeatedSequence(BlockProxy, ReversibleSequence):
         """The block if it is a list itself, else a list of it: whoever meets an `nn.Sequential` may ask."""
         block = self.proxied[0]
         return block if hasattr(type(block), asked) else list(self.named_blocks.values())
+
+    def _replicate_for_data_parallel(self) -> Any:
+        """Raises RevconsoleError: what torch sets on a replica would be set on the block itself."""
+        raise RevconsoleError(
+            f"a {type(self.proxied[0]).__name__} that is wired to be called {len(self.named_blocks)} times in a row cannot be "
+            "replicated by torch.nn.DataParallel: use DistributedDataParallel, one process for each device, or `unwire` it"
+        )
 
     def given_back(self) -> nn.Module:
         """The block, with the hooks that were put on the sequence; their handles stay good."""

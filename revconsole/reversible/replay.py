@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.modules.batchnorm import _NormBase
 
 from revconsole.reversible.inventory import Slots
 from revconsole.reversible.outside import outside_state, put_outside
+from revconsole.reversible.shapes import shapes_only
 from revconsole.reversible.switches import Values, switched, switches
 
 Random = tuple[Tensor | None, Tensor | None]  # generator states of the CPU and of the device
@@ -95,12 +96,12 @@ def random_state(device: torch.device) -> tuple[Tensor, ...]:
 def drawn(before: Sequence[Tensor], after: Sequence[Tensor]) -> Random:
     """The states in `before` from which something has been drawn until those after; None for the others.
 
-    Copied, as what an operation makes can be counted.
+    Copied, as what an operation makes can be counted. Without numbers nothing is drawn.
     """
-    kept = [
-        None if torch.equal(old, new) else old.clone()
-        for old, new in zip(before, after, strict=True)
-    ]
+    if shapes_only():
+        return None, None
+    pairs = zip(before, after, strict=True)
+    kept = [None if torch.equal(old, new) else old.clone() for old, new in pairs]
     return kept[0], kept[1] if len(kept) > 1 else None
 
 
@@ -136,12 +137,24 @@ def generators_kept(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
+def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """A context after which every global generator and the model's buffers are as they were."""
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        with generators_kept(device):
+            yield
+    finally:
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
+
+
+@contextmanager
 def parameters_replaced(slots: Slots, parameters: Sequence[Tensor]) -> Iterator[None]:
     """Let the block compute with other tensors in place of its parameters.
 
-    Weights put in by `functional_call` are so found again. Where leaves stand in, an inner
-    differentiation ends at these and never reaches the true parameters, whose hooks would otherwise
-    run twice.
+    Weights put in by `functional_call` are so found again. Where leaves stand in, an inner differentiation ends at
+    these and never reaches the true parameters, whose hooks would otherwise run twice.
     """
     true = [module._parameters[name] for (module, name), *_ in slots]  # noqa: SLF001  as below
     _fill(slots, parameters)

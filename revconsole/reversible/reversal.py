@@ -2,16 +2,14 @@
 
 In the forward a block runs without keeping a graph. An `anchored` block keeps the outline of one, and the stream that
 its last residual is added to, so that the residual is evaluated again only as far as its gradient needs (see
-`early`). The last block keeps the streams from before its last coupling, so that the first step back needs no
-inverse. In the backward each block is undone coupling by coupling: every residual is evaluated once for both the
-inverse and the gradient, and the restored streams pass along the tape to the block before. The tape belongs to one
-forward pass, so several passes may wait for their backward, in any order.
+`early`). The last block keeps the streams from before its last coupling. In the backward each block is undone coupling
+by coupling: every residual is evaluated once for both the inverse and the gradient, and the restored streams pass
+along the tape to the block before. The tape belongs to one forward pass, so several may wait for their backward.
 
 Besides the last streams, each block keeps its draw, what its couplings lost, and the states of the generators it drew
-from, all through `save_for_backward` and not on `ctx`, so that hooks on saved tensors see every byte. Parameters are
-inputs of the Function and their gradients are returned. Hooks on them therefore fire block by block, and frozen
-inputs, frozen blocks, shared parameters and `torch.autograd.grad` need no special case. The graph cannot be
-differentiated twice.
+from, all through `save_for_backward`, so that hooks on saved tensors see every byte. Parameters are inputs of the
+Function and their gradients are returned: hooks on them fire block by block, and frozen inputs, frozen blocks, shared
+parameters and `torch.autograd.grad` need no special case. The graph cannot be differentiated twice.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,7 +35,7 @@ from revconsole.reversible.coupling import (
     retreat,
     undo,
 )
-from revconsole.reversible.early import Outline, leaf_of
+from revconsole.reversible.early import Outline, stand_in_of
 from revconsole.reversible.past import Past
 from revconsole.reversible.replay import (
     Arithmetic,
@@ -48,8 +46,7 @@ from revconsole.reversible.replay import (
     statistics_kept,
     unseen_graph,
 )
-from revconsole.reversible.tape import Tape, UndoneBlock
-from revconsole.reversible.trail import Kept, kept_of
+from revconsole.reversible.tape import Kept, Tape, UndoneBlock, kept_of
 from revconsole.reversible.transforms import require_once
 from revconsole.reversible.witness import require_same, sample, watched
 
@@ -65,14 +62,14 @@ def run_reversibly(
     anchored: bool = False,
 ) -> Streams:
     """The streams after the block, with a backward that restores the streams before it."""
-    inventory = tape.inventories.of(block)
+    inventory, device = tape.inventories.of(block), streams[0].device
     inventory.require_stand_ins()
     step = UndoneBlock(
         tape=tape,
         inventory=inventory,
         index=index,
-        arithmetic=Arithmetic.now(streams[0].device),
-        device=streams[0].device,
+        arithmetic=Arithmetic.now(device),
+        device=device,
         anchored=anchored,
     )
     after: Streams = _Reversible.apply(step, draw, *streams, *extras, *inventory.parameters)
@@ -95,9 +92,8 @@ class _Reversible(torch.autograd.Function):
         ctx.step, ctx.needed, ctx.sources = step, needed, tuple(passed.sources)
         ctx.pasts, ctx.samples = tuple(passed.pasts), tuple(passed.samples)
         ctx.outlines = tuple(passed.outlines)
-        ctx.couplings = (
-            None if draw is not None or extras else couplings
-        )  # couplings with a draw or extras hold tensors, which may not be on ctx
+        # Couplings with a draw or extras hold tensors, which may not be on ctx.
+        ctx.couplings = None if draw is not None or extras else couplings
         ctx.set_materialize_grads(False)
         wanted = zip(passed.streams, passed.wanted, strict=True)
         ctx.mark_non_differentiable(*(stream for stream, needs in wanted if not needs))
@@ -176,13 +172,10 @@ class WayBack:
         with past, _again(self.step, kept, parameters, streams[0].device):
             source, residual = evaluate(coupling, streams, source_wanted=self.sources[number])
         if self.samples:
+            step, first = self.step, [self.samples[number]]
+            exact = step.scheme.grid is not None
             require_same(
-                [self.samples[number]],
-                [residual],
-                streams,
-                exact=self.step.scheme.grid is not None,
-                block=self.step.block,
-                index=self.step.index,
+                first, [residual], streams, exact=exact, block=step.block, index=step.index
             )
         return source, residual
 
@@ -217,7 +210,7 @@ class WayBack:
 def _leaves(tensors: Sequence[Tensor], needed: Sequence[bool], extras: int) -> list[Tensor]:
     """Leaves of a new graph for the extra arguments, which come first, and the parameters."""
     pairs = enumerate(zip(tensors, needed, strict=False))
-    return [leaf_of(tensor, needs, parameter=n >= extras) for n, (tensor, needs) in pairs]
+    return [stand_in_of(tensor, needs, parameter=n >= extras) for n, (tensor, needs) in pairs]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -276,7 +269,7 @@ def _forward(
         past.require_unhooked(bool(source._backward_hooks), step.index)  # noqa: SLF001  the only list of them
         # After the detach nothing may keep the source alive: a tensor that a hook or the model stored
         # would keep the activations, and its gradient would be lost.
-        held = ref(source)
+        held = ref(source if source._base is None else source._base)  # noqa: SLF001  the leaf, which its graph holds
         del source
         past.require_free(held, step.index)
         if first:

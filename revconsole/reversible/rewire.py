@@ -1,21 +1,19 @@
 """Turning the residual stacks of an ordinary model into reversible sequences, in place.
 
-Stacks are found by structure: the model is run once on a small input, and what its containers call
-in a row, that keeps its shape and adds to it, is a run of blocks (`trial`, `skips`, `stacks`).
-Nothing depends on names of classes, and weights may live on the `meta` device. Where a block adds
-what attention makes and then what an MLP makes, `splits` tells the two apart, for the schemes that
-need them apart; every other block has one branch, block(x) − x.
+Stacks are found by structure: the model is run once on a small input, and what its containers call in a row, that
+keeps its shape and adds to it, is a run of blocks (`trial`, `skips`, `stacks`). Nothing depends on names of classes,
+and weights may live on the `meta` device. `splits` tells attention from MLP for the schemes that need them apart;
+every other block has one branch, block(x) − x.
 
-The sequence holds the same modules under the same names: `state_dict` keys do not change, and
-weights load strictly both ways. The one exception is `additive` with `concat`, whose final norm and
-head are twice as wide under the same names. Everything else a model does (stem, stages' first
-blocks, pooling, head) is left alone.
+The sequence holds the same modules under the same names, so weights load strictly both ways. The one exception is
+`additive` with `concat`, whose final norm and head are twice as wide. Everything else a model does is left alone.
 """
 
 import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -23,6 +21,7 @@ from torch import nn
 
 from revconsole.errors import NotInvertible
 from revconsole.reversible.axes import Axes
+from revconsole.reversible.between import set_between
 from revconsole.reversible.crossings import crossings, in_training
 from revconsole.reversible.ends import joins, put_ends, require_end, require_same_width, wide_ends
 from revconsole.reversible.examples import Example
@@ -33,6 +32,7 @@ from revconsole.reversible.repeated import RepeatedSequence
 from revconsole.reversible.rounding import require_digits_in
 from revconsole.reversible.scheme import Backward, Scheme, make_scheme
 from revconsole.reversible.sequence import ReversibleSequence
+from revconsole.reversible.shapes import raised
 from revconsole.reversible.stack import Stack
 from revconsole.reversible.stacks import Blocks, Search
 from revconsole.reversible.trial import TrialRun, run_once
@@ -42,6 +42,7 @@ from revconsole.reversible.unwire import Origin
 Model = TypeVar("Model", bound=nn.Module)
 NOTHING = "nothing in it that keeps its shape adds to its input twice in a row"
 log = logging.getLogger(__name__)
+_unheard: ContextVar[bool] = ContextVar("unheard", default=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +81,12 @@ def surveys(
     batch_axis: int | None = None,
 ) -> list[Survey]:
     """A survey for each of several schemes, from one run of the model."""
-    found = []
     with _searched(model, example, batch_axis) as seen:
-        for scheme in schemes:
-            stacks, unwired = seen.stacks(scheme)
-            found.append(
-                Survey(fit={stack.path: stack.blocks for stack in stacks}, unwired=unwired)
-            )
-    return found
+        of_each = [seen.stacks(scheme) for scheme in schemes]
+    return [
+        Survey(fit={stack.path: stack.blocks for stack in stacks}, unwired=unwired)
+        for stacks, unwired in of_each
+    ]
 
 
 def rewire(
@@ -100,28 +99,28 @@ def rewire(
 ) -> Model:
     """Replace every fitting stack of the model by a `ReversibleSequence`; returns the same model.
 
-    scheme: a name, with that scheme's defaults, or a value such as `Bdia(grid_bits=9)`. A model
-    that is rewired already may be rewired again, except from or to another width of its head.
-    example, batch_axis: as for `survey`.
-    What is left alone beside rewired stacks is logged as a warning with the reason; `survey(model,
-    scheme)` tells beforehand.
-    Raises NotInvertible if there is nothing to rewire, saying what was tried, or if the scheme
-    cannot run backward reversibly over that many blocks; the model is then unchanged.
+    scheme: a name, with that scheme's defaults, or a value such as `Bdia(grid_bits=9)`. A rewired model may be rewired
+    again, except from or to another width of its head. example, batch_axis: as for `survey`. What is left alone beside
+    rewired stacks is logged as a warning with the reason. Raises NotInvertible if there is nothing to rewire, saying
+    what was tried, or if the scheme cannot run backward reversibly over that many blocks; the model is then unchanged.
     """
     wired = _made(scheme)
     require_same_width(model, wired)
     with _searched(model, example, batch_axis) as seen:
         unwired = _rewired(model, wired, backward, seen)
-    for path, reason in unwired.items():
-        log.warning("left %s as it was: %s", path, reason)
+    if not _unheard.get():
+        for path, reason in unwired.items():
+            log.warning("left %s as it was: %s", path, reason)
     return model
 
 
+def unheard() -> AbstractContextManager[None]:
+    """A context in which `rewire` does not log what it leaves alone: for second models that stand for another."""
+    return raised(_unheard)
+
+
 def _rewired(
-    model: nn.Module,
-    wired: Scheme,
-    backward: Backward,
-    seen: "_SurveyedModel",
+    model: nn.Module, wired: Scheme, backward: Backward, seen: "_SurveyedModel"
 ) -> Mapping[str, str]:
     """Put in the sequences; returns what is left alone, with the reason."""
     stacks, unwired = seen.stacks(wired)
@@ -192,31 +191,27 @@ class _SurveyedModel:
         """The stacks with the axis of the batch, without those where a scheme that draws needs it in vain."""
         if self.batch_axis is not None:
             return [replace(stack, batch_axis=self.batch_axis) for stack in stacks]
-        found = []
+        with_axes = []
         for stack in stacks:
-            axis = self._axis(stack) if scheme.draws and stack.batch_axis is None else None
-            known = axis if stack.batch_axis is None else stack.batch_axis
-            if scheme.draws and known is None:
+            axis = stack.batch_axis
+            if axis is None and scheme.draws and self.axes is not None:
+                run = stack.runs[0]
+                axis = self.axes.batch(stack.block(run[0]), stack.block(run[-1]))
+            if scheme.draws and axis is None:
                 unwired[stack.path] = (
                     f"does not show on which axis of its streams the batch lies, and {scheme.name} "
                     "draws for each sample: give it as `batch_axis`"
                 )
             else:
-                found.append(replace(stack, batch_axis=known))
-        return found
-
-    def _axis(self, stack: Stack) -> int | None:
-        """The axis of the batch in the streams of a stack."""
-        run = stack.runs[0]
-        first, last = map(stack.block, (run[0], run[-1]))
-        return None if self.axes is None else self.axes.batch(first, last)
+                with_axes.append(replace(stack, batch_axis=axis))
+        return with_axes
 
     def _from_children(self, scheme: Scheme) -> tuple[list[Stack], dict[str, str]]:
         stacks: list[Stack] = []
         unwired = {} if self.inside else {"": self.failure}
         for name, seen in self.inside.items():
-            found, alone = seen.stacks(scheme)
-            stacks.extend(stack.under(name) for stack in found)
+            of_child, alone = seen.stacks(scheme)
+            stacks.extend(stack.under(name) for stack in of_child)
             unwired |= {f"{name}.{path}".rstrip("."): reason for path, reason in alone.items()}
         return stacks, unwired
 
@@ -245,7 +240,7 @@ def _seen(
     model: nn.Module, example: Example | None, batch_axis: int | None, until: ExitStack
 ) -> _SurveyedModel:
     def once() -> TrialRun:
-        return run_once(model, example, closed=ReversibleSequence)
+        return run_once(model, example)
 
     try:
         run = in_turns(model, once(), once, until)
@@ -255,14 +250,15 @@ def _seen(
         children = model.named_children()
         inside = {name: _seen(child, example, batch_axis, until) for name, child in children}
         return _SurveyedModel(model=model, blocks=None, inside=inside, failure="has no forward")
-    training = in_training(model, run.inputs, closed=ReversibleSequence)
+    training = in_training(model, run.inputs)
+    looks = [crossings(run, model), training]
     return _SurveyedModel(
         model=model,
-        blocks=Blocks(run=run, looks=[crossings(run, model), training]),
+        blocks=Blocks(run=run, looks=looks, between=set_between(model, run, looks)),
         inside={},
         failure="",
         batch_axis=batch_axis,
-        axes=Axes.of(model, run, training, closed=ReversibleSequence),
+        axes=Axes.of(model, run, training),
     )
 
 

@@ -1,8 +1,8 @@
 """Room on a grid: looked at in time to corrupt nothing, and without holding up a GPU.
 
-A stream that outgrows its grid must raise before anybody uses the gradients. The CPU looks at once. To look at a number of a
-CUDA device is to wait until it has computed everything it was given, in each forward; so its peaks are copied while it
-goes on, and looked at when the backward pass has been given to it. `backward()` and `autograd.grad` then raise, and return no gradient.
+A stream that outgrows its grid must raise before anybody uses the gradients. The CPU looks at once. On CUDA, where to
+look is to wait for all work given so far, the peaks are copied meanwhile and looked at when the backward pass has been
+given to the device: `backward()` and `autograd.grad` then raise, and return no gradient.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,10 +12,13 @@ from torch import Tensor
 from torch.autograd.variable import Variable
 
 from revconsole.reversible.lossless import Grid
+from revconsole.reversible.shapes import shapes_only
 
 
 def require_room(grid: Grid, peaks: Sequence[Tensor], dtype: torch.dtype, after: Tensor) -> None:
     """`Grid.require_room` of the streams that led to `after`: now, or at the end of its backward pass."""
+    if shapes_only():
+        return
     if not (after.is_cuda and after.requires_grad):
         grid.require_room(peaks, dtype)
         return

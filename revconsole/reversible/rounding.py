@@ -1,22 +1,17 @@
 """Whether rounding leaves enough of the gradient: one rule for every scheme, depth and type.
 
-Undone in floats, a stack hands back streams that are a little off, and its gradient is then that of a
-point close by. How far off is foretold for the longest stretch of n blocks that are undone one after
-the other, relatively:
+Undone in floats, a stack hands back streams that are a little off, and its gradient is then that of a point close by.
+The relative error is foretold for the longest stretch of n blocks that are undone one after the other:
 
     error_growth(n)     · rounding of the streams
     error_growth(n − 3) · rounding of the branches / 8     where they compute in a coarser type
 
-A type's rounding is half a unit in its last place. Branches round coarser than streams under
-autocast, with bf16 or fp16 weights, and where products of float32 matrices are made in TF32 or bf16.
-What a branch adds is a part of the stream; and while streams stay float32, errors in their last
-place flip next to no rounding inside a branch: it takes three blocks until the branches' own counts.
-
-The larger of the two must not exceed rounding^0.4 / 2.5 of the coarsest type that takes part, so
-that two fifths of its digits are left: 0.05 % in float32, and in float64, which is asked for no more, 1.9 %
-in fp16 and TF32, 4.4 % in bf16. In ViTs of 4 to 96 blocks, fresh and rough, the gradient as a whole was off by 0.3 to 5
-times what is foretold, single small tensors by 3 times more: tests/conformance/test_rounding.py
-measures both sides of the limit. On a grid nothing is foretold, as nothing is lost.
+A type's rounding is half a unit in its last place. Branches round coarser than streams under autocast, with bf16 or
+fp16 weights, and where products of float32 matrices are made in TF32 or bf16; while streams stay float32, it takes
+three blocks until that counts. The larger of the two must not exceed rounding^0.4 / 2.5 of the coarsest type that
+takes part, so that two fifths of its digits are left: 0.05 % in float32 and float64, 1.9 % in fp16 and TF32, 4.4 % in
+bf16. In ViTs of 4 to 96 blocks the gradient as a whole was off by 0.3 to 5 times what is foretold, single small
+tensors by 3 times more: tests/conformance/test_rounding.py measures both sides. On a grid nothing is lost.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +29,7 @@ from revconsole.reversible.scheme import UNDONE
 NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 Types = tuple[torch.dtype, str, float]
-"""Of the streams, the name of what the branches round to, and its rounding."""
+"""Dtype of the streams, name of the dtype that branches round to, and its relative rounding error."""
 
 
 def require_digits(

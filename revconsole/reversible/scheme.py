@@ -28,11 +28,9 @@ from revconsole.reversible.schemes.residual import Residual
 class Scheme(Protocol):
     """How a stack of blocks advances its streams, and how it can be undone.
 
-    name:    as in profiles.
-    streams: how many there are, each of the embedding's shape; a store of lost bits is one.
-    draws:   whether training draws a sign per sample and block.
-    plain:   when calling the blocks one after the other gives the scheme's result: `always`,
-             `in evaluation` or `never`.
+    name: as in profiles. streams: how many there are, each of the embedding's shape; a store of lost bits is one. draws:
+    whether training draws a sign per sample and block. plain: when calling the blocks one after the other gives the
+    scheme's result: `always`, `in evaluation` or `never`.
     """
 
     name: ClassVar[str]
@@ -64,9 +62,8 @@ class Scheme(Protocol):
     def error_growth(self, blocks: int) -> float:
         """How many roundings, amplified on their way down, the reconstructed input carries.
 
-        0 where reconstruction is exact, infinite where there is none. Multiply by the rounding of
-        the streams' dtype (6e-8 in float32) for the relative error to expect at least; steep blocks
-        add their own slope.
+        0 where reconstruction is exact, infinite where there is none. Multiply by the rounding of the streams' dtype
+        (6e-8 in float32) for the relative error to expect at least; steep blocks add their own slope.
         """
 
     def require_inverse(self, blocks: int) -> None:
@@ -90,9 +87,9 @@ SCHEMES: Mapping[str, type[Scheme]] = {
 """Every scheme by its name: to add one, its class."""
 Backward = Literal["stored", "checkpointed", "reversible", "anchored"]
 BACKWARDS: tuple[Backward, ...] = ("stored", "checkpointed", "reversible")
-"""Those to choose from for a whole model; single blocks may also be `anchored`."""
+"""The backwards of a whole model; single blocks may also be `anchored`."""
 UNDONE: frozenset[str] = frozenset({"reversible", "anchored"})
-"""Those that rebuild what is before a block from what is after it."""
+"""The backwards that reconstruct the input of a block from its output."""
 
 
 def make_scheme(name: str, options: Mapping[str, float | str | None] | None = None) -> Scheme:

@@ -1,28 +1,28 @@
 """A stack of blocks wired by a scheme, and the backward pass that rebuilds what it needs.
 
-`ReversibleSequence` is an `nn.Sequential` whose children keep their names. In training it does one
-of three things, with the same outputs for the same draws:
+`ReversibleSequence` is an `nn.Sequential` whose children keep their names. In training it does one of three things,
+with the same outputs for the same draws:
 
     stored        ordinary autograd keeps all activations
-    checkpointed  `torch.utils.checkpoint` keeps the streams before each block, and evaluates it
-                  again up to the last value that its gradient needs
+    checkpointed  `torch.utils.checkpoint` keeps the streams before each block, and evaluates it again as far as needed
     reversible    only the last streams are kept, and each block is undone on the way back
 
-Each block may have its own, and may also be `anchored`: undone, but for the stream that its last
-residual is added to, which is kept, so that this is evaluated again no further than its gradient needs.
-`budget` chooses them. In evaluation and under `no_grad` all three are the plain forward.
+Each block may have its own, and may also be `anchored`: undone, but for the stream that its last residual is added to
+(see `reversal`). `budget` chooses them. In evaluation and under `no_grad` all three are the plain forward.
 """
 
-import sys
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Self, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
 
 from revconsole.errors import RevconsoleError, UnknownName
+from revconsole.reversible.compiled import as_written
 from revconsole.reversible.extras import taken_apart
 from revconsole.reversible.hooks import Guard, guard, own_forward, require_as_rewired
 from revconsole.reversible.inventory import Inventories
@@ -38,28 +38,21 @@ Part = TypeVar("Part", bound="ReversibleSequence")
 
 def coin_flips(blocks: int, samples: int, device: torch.device) -> Tensor:
     """Signs ±1 from torch's global generator of the CPU, (blocks, samples)."""
-    return (
-        torch.randint(0, 2, (blocks, samples), dtype=torch.int8, device="cpu")
-        .mul_(2)
-        .sub_(1)
-        .to(device)
-    )
+    coins = torch.randint(0, 2, (blocks, samples), dtype=torch.int8, device="cpu")
+    return coins.mul_(2).sub_(1).to(device)
 
 
 class ReversibleSequence(nn.Sequential):
     """Blocks, wired by a scheme; see the module.
 
-    blocks:   modules, or one OrderedDict of them, as for `nn.Sequential`.
-    backward: where the backward pass finds its activations, for all blocks or for each.
-    unwired:  names of children that are called as they are, between runs of the others: a stage's
-              first block, say, which changes the shape.
-    starts:   names of blocks that begin a new run, because something is done between them and those
-              before.
-    batch_axis: of the streams, along which schemes that draw do so for each sample.
+    blocks: modules, or one OrderedDict of them, as for `nn.Sequential`. backward: one for all blocks, or one for each.
+    unwired: names of children that are called as they are, such as a stage's first block, which changes the shape.
+    starts: names of blocks that begin a new run, because something is done between them and those before. batch_axis: of
+    the streams, for schemes that draw for each sample.
 
-    In training a block with hooks of its own raises, as its branches are called and not itself (hooks
-    on modules inside it run, again in the backward); where the scheme's evaluation is plain they run.
-    Raises UnknownName for an unknown backward, NotInvertible for what cannot undo this many blocks.
+    In training a block with hooks of its own raises, because its branches are called and not itself; hooks on modules
+    inside it run, again in the backward. Raises UnknownName for an unknown backward, NotInvertible for what cannot undo
+    this many blocks.
     """
 
     def __init__(
@@ -196,10 +189,7 @@ class ReversibleSequence(nn.Sequential):
         Under `torch.compile` of a whole model the sequence itself runs as it is written. Branches may be
         compiled (`attn.compile()`), and on a grid the backward raises where that would be anew; see `compiled`.
         """
-        compiler = sys.modules.get("torch._dynamo")
-        through = self._through if compiler is None else compiler.disable(self._through)
-        after: Tensor = through(x, *args, **kwargs)
-        return after
+        return as_written(self._through)(x, *args, **kwargs)
 
     def _through(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         words = iter(self.backwards)
@@ -209,12 +199,23 @@ class ReversibleSequence(nn.Sequential):
             if wired:
                 self._require_as_rewired(blocks)
                 run = WiredRun(scheme, extras, tuple(tensors), self.inventories)
-                modes = [next(words) for _ in blocks] if self._keeps() else ["stored"] * len(blocks)
-                x = run.through(blocks, modes, x, self._draw(x, len(blocks)))
+                count = len(blocks)
+                modes = self._next(words, count) if self._keeps() else ["stored"] * count
+                x = run.through(blocks, modes, x, self._draw(x, count))
             else:
                 for block in blocks:
                     x = block(x, *args, **kwargs)
         return x
+
+    def _next(self, words: Iterator[Backward], blocks: int) -> list[Backward]:
+        """The backwards of the next blocks. Raises RevconsoleError if there are fewer, as after an `append`."""
+        modes = list(islice(words, blocks))
+        if len(modes) < blocks:
+            raise RevconsoleError(
+                f"there are {sum(map(len, self.runs))} blocks, and {len(self.backwards)} backwards: give one word for all, or "
+                "one for each"
+            )
+        return modes
 
     def _scheme_for(self, x: Tensor) -> Scheme:
         """The scheme, without its grid where that would only keep evaluation from what it can be.
@@ -242,7 +243,18 @@ class ReversibleSequence(nn.Sequential):
         return stretches
 
     def _replicate_for_data_parallel(self) -> Self:
-        """As torch's, which makes other blocks for each pass: nothing of them is kept."""
+        """As torch's, which makes other blocks for each pass: nothing of them is kept.
+
+        Raises RevconsoleError where the backward evaluates blocks again: those of a replica have no parameters, and
+        stand-ins for these would take the gradient from the weights.
+        """
+        word = next((word for word in self.backwards if word != "stored"), "")
+        if word and self._keeps():
+            raise RevconsoleError(
+                "torch.nn.DataParallel gives each replica of a model plain tensors for weights, which would get no gradient "
+                f"from wired blocks with the backward {word!r}: use DistributedDataParallel, one process "
+                "for each device, or set the backward to 'stored'"
+            )
         replica: Self = super()._replicate_for_data_parallel()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         replica.inventories = Inventories()
         return replica
@@ -281,15 +293,31 @@ def sequences(model: nn.Module) -> list[ReversibleSequence]:
     return [module for module in model.modules() if isinstance(module, ReversibleSequence)]
 
 
+def wired_blocks(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The blocks of every `ReversibleSequence` of the model, with their paths."""
+    for path, module in model.named_modules():
+        if isinstance(module, ReversibleSequence):
+            yield from module.placed(path)
+
+
 def set_draws(model: nn.Module, source: Draws) -> None:
     """Let every `ReversibleSequence` in the model take its random signs from `source`.
 
-    source: `source(blocks, samples, device)` returns ±1 of shape (blocks, samples); it is called
-    once per sequence and training forward, in the order they run. Row k is for block k (the first
-    block of bdia ignores its row).
+    source: `source(blocks, samples, device)` returns ±1 of shape (blocks, samples), row k for block k; it is called once
+    per sequence and training forward, in the order they run.
     """
     for sequence in sequences(model):
         sequence.draws = source
+
+
+@contextmanager
+def temporarily(stacks: Iterable[ReversibleSequence], attribute: str, value: Any) -> Iterator[None]:
+    """A context in which an attribute of these sequences, `backward` or `draws`, is another."""
+    with ExitStack() as exits:
+        for stack in stacks:
+            exits.callback(setattr, stack, attribute, getattr(stack, attribute))
+            setattr(stack, attribute, value)
+        yield
 
 
 def move_weights(model: nn.Module, progress: float) -> None:

@@ -1,12 +1,11 @@
 """Whether a computation adds to its input: what the graph that autograd recorded says about it.
 
-The graph runs from an output back to a mark put on the input. An *identity path* is a way along it
-through sums, changes of layout, cutting and joining, scalings by something that does not depend on the input, and
-activations that act on each number alone (ResNet's, after the sum). A block whose output has one is
-residual, if something that matrices or kernels make of the input is added on the way: a norm that
-takes the mean off its input is not. One that sums its input in and goes on computing (ConvMixer, post-norm transformers) skips
-`inside`. A chain of plain convolutions does neither. Only the structure is read, no number and no
-name of a module, so it works on the `meta` device as well.
+The graph runs from an output back to a mark put on the input. An *identity path* is a way along it through sums,
+changes of layout, cutting and joining, scalings by something that does not depend on the input, and activations that
+act on each number alone (ResNet's, after the sum). A block whose output has one is residual, if something that
+matrices or kernels make of the input is added on the way: a norm that takes the mean off its input is not. One that
+sums its input in and goes on computing (ConvMixer, post-norm transformers) skips `inside`. Only the structure is read,
+no number and no name of a module, so it works on the `meta` device as well.
 """
 
 import re
@@ -36,10 +35,9 @@ NONE, VECTOR, MATRIX = range(3)
 class Skip:
     """How a computation's input reaches its output.
 
-    ends:   the output is the input, or something done to it number by number, plus something.
-    inside: the input is summed in somewhere, if not at the end.
-    summed: the sums on the way, where `ends`: each adds one thing to the input.
-    path:   the nodes between output and mark on an identity path.
+    ends: whether the output is the input, or something done to it number by number, plus something. inside: whether the
+    input is summed in somewhere, if not at the end. summed: the sums on the way, where `ends`: each adds one thing to the
+    input. path: the nodes between output and mark on an identity path.
     """
 
     ends: bool
@@ -134,16 +132,16 @@ def _passes(node: Node, inputs: list[Node], depends: set[Node], same: set[Node])
 
 def _path(start: Node, same: set[Node], mark: Node) -> frozenset[Node]:
     """The nodes of `same` that the start reaches without leaving it."""
-    found, waiting = {start}, [start]
+    path, waiting = {start}, [start]
     while waiting:
         node = waiting.pop()
         if node is mark:
             continue
         for child, _ in node.next_functions:
-            if child in same and child not in found:
-                found.add(child)
+            if child in same and child not in path:
+                path.add(child)
                 waiting.append(child)
-    return frozenset(found)
+    return frozenset(path)
 
 
 def _inputs_first(start: Node, mark: Node) -> list[Node]:

@@ -1,15 +1,12 @@
 """Blocks of several branches, taken apart at their sums.
 
-A transformer block adds to its stream what its attention makes of it, x + a(x), then what its MLP
-makes of that, x + m(x). Its graph (see `skips`) says which of its additions these are; no name of a
-part is looked at. A branch is the block's own forward with every other branch left out (see
-`walks`): its modules are not called, its functions not computed, its sum hands the stream on; and of
-the branch's own sum only what is added remains. What does not come from the stream, conditioning
-say, is computed as ever.
+A transformer block adds to its stream what its attention makes of it, x + a(x), then what its MLP makes of that,
+x + m(x). Its graph (see `skips`) says which of its additions these are; no name of a part is looked at. A branch is
+the block's own forward with every other branch left out (see `walks`): its modules are not called, its functions not
+computed, its sum hands the stream on. What does not come from the stream, conditioning say, is computed as ever.
 
-Nothing is taken on trust: `fitting` compares the graph of the sum of the branches with that of the
-block's forward, and the numbers where there are any. A block that later goes another way than it did
-then (other additions, other results of its parts) raises a RevconsoleError.
+`fitting` compares the graph of the sum of the branches with that of the block's forward, and the numbers where there
+are any. A block that later goes another way than it did then raises a RevconsoleError.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -83,14 +80,34 @@ def _fits(
     named: Mapping[str, Any],
 ) -> bool:
     """Whether the branches add up to what the block made of what it is given."""
-    x, *others = given
     try:
-        summed = x + in_turn(split.branches(block))(x, *others, **named)
+        summed = _summed(split.branches(block), given, named)
     except FAILURES:
         return False  # it does more between its sums than can be left out
-    if summed.shape != whole.shape or not same_computation(whole, summed, x.grad_fn):
+    if summed.shape != whole.shape or not same_computation(whole, summed, given[0].grad_fn):
         return False
     return whole.is_meta or _close(whole.detach(), summed.detach())
+
+
+def add_up(
+    parts: Callable[[], Sequence[Branch]],
+    block: nn.Module,
+    given: Sequence[Any],
+    named: Mapping[str, Any],
+) -> bool:
+    """Whether these parts, one after the other, add up to what the block makes of its arguments; on `meta` to its shape."""
+    try:
+        whole = main_output(block.forward(*given, **named))
+        summed = _summed(parts(), given, named)
+    except FAILURES:
+        return False
+    return summed.shape == whole.shape and (whole.is_meta or _close(whole, summed))
+
+
+def _summed(parts: Sequence[Branch], given: Sequence[Any], named: Mapping[str, Any]) -> Tensor:
+    """The stream with all that the parts add to it."""
+    added: Tensor = given[0] + in_turn(parts)(*given, **named)
+    return added
 
 
 def in_turn(parts: Sequence[Branch]) -> Branch:
@@ -168,7 +185,7 @@ def _alone(
         walk = Leaving(x, sums=split.sums, wanted=wanted, answers=split.answers)
         with walk.over({path: module_at(block, path) for path in split.answers.modules}):
             added = main_output(block.forward(x, *args, **kwargs))
-        walk.require_additions(split.additions)
+        walk.require_additions(split.additions, added)
     except Astray as astray:
         raise RevconsoleError(
             f"a {type(block).__name__} goes another way through its forward than it did when it was "

@@ -39,7 +39,7 @@ class Stack:
 
     @property
     def first(self) -> nn.Module:
-        """Its first block."""
+        """The first block of the stack."""
         return self.block(self.runs[0][0])
 
     def under(self, name: str) -> "Stack":

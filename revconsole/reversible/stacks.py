@@ -14,9 +14,10 @@ from torch import nn
 
 from revconsole.errors import NotInvertible
 from revconsole.reversible import branches as parts
+from revconsole.reversible.between import Pair
 from revconsole.reversible.crossings import Crossings, listed
 from revconsole.reversible.looped import LoopedSequence
-from revconsole.reversible.misfits import TURNS, misfit, not_once
+from revconsole.reversible.misfits import TURNS, crossed, misfit, not_once
 from revconsole.reversible.pairs import BlockList
 from revconsole.reversible.rest import at_rest
 from revconsole.reversible.scheme import Scheme
@@ -30,6 +31,10 @@ from revconsole.reversible.turns import Turn, Turns, as_they_were
 NO_BLOCK = "is no block"
 PARTED = "is given other arguments than its neighbours, or the model acts between them"
 ALONE = "is alone in its row"
+SET_BETWEEN = (
+    "precedes one that computes something else by the time it is called: the model sets something between the two, such "
+    "as a global or a context variable or autocast, so set it before the first or hand it over as an argument"
+)
 STAGE = "is a stage: blocks alike follow one another in it"
 BOTH = 2  # additions to the stream in a block with attention and MLP
 
@@ -38,7 +43,8 @@ BOTH = 2  # additions to the stream in a block with attention and MLP
 class Blocks:
     """What one run of a model shows about its modules, independent of the scheme.
 
-    looks: what crossed module borders, in this run and in one in training. reasons: why a module is no block; empty
+    looks: what crossed module borders, in this run and in one in training. between: blocks, and the one after each or
+    the first in each container, between which the model sets something. reasons: why a module is no block; empty
     if it is one. tried: splits found, by the structure of the block. settled: blocks whose split has been noted.
     unsafe: residual blocks that cannot be wired because of what they read or leave behind. stages: whether a module
     is a stage. often: how many calls a module may have, where it is more than one.
@@ -46,6 +52,7 @@ class Blocks:
 
     run: TrialRun
     looks: Sequence[Crossings] = ()
+    between: frozenset[Pair] = frozenset()
     unsafe: set[nn.Module] = field(default_factory=set)
     reasons: dict[nn.Module, str] = field(default_factory=dict)
     tried: dict[object, BlockSplit | str] = field(default_factory=dict)
@@ -69,45 +76,35 @@ class Blocks:
         calls = self.run.calls.get(module, [])
         if len(calls) != self.often.get(module, 1):
             return not_once(module, len(calls))
-        reason = next((why for call in calls if (why := misfit(call))), "")
+        unfit = reason = next((why for call in calls if (why := misfit(call))), "")
         kind = calls[0].hooked  # a backward hook hides a skip from the graph
         if kind and not reason.startswith(TURNS):
             self.unsafe.add(module)
             return (
                 f"has a {kind}, which would not run: remove it, or register it on a module inside"
             )
-        if not reason and (reason := self._crossed(module)):
+        seen = [crossing for look in self.looks for crossing in look.get(module, ())]
+        if not reason and any(module in o and len(o[module]) != len(calls) for o in self.looks):
+            reason = "computes without gradients in training, or is not called as often"
+        reason = reason or crossed(seen)
+        if not reason and parts.declares_wrongly(module, calls[0].given, calls[0].named):
+            reason = "has a method `branches` whose callables do not add up to what it returns"
+        if reason and not unfit:
             self.unsafe.add(module)
         return reason
-
-    def _crossed(self, module: nn.Module) -> str:
-        """What crosses the borders of a block besides its stream; empty if nothing does."""
-        seen = [crossing for look in self.looks for crossing in look.get(module, ())]
-        if any(crossing.gambles for crossing in seen):
-            return (
-                "draws random numbers of Python or NumPy, which a second evaluation would not draw "
-                "again: draw them with torch"
-            )
-        if any(crossing.mutates for crossing in seen):
-            return (
-                "changes a list or a dictionary that it is given, and in a wired run each block gets its own: "
-                "let it return what it makes, or keep it on the block"
-            )
-        reads = listed(name for crossing in seen for name in crossing.reads)
-        if reads:
-            return (
-                f"reads {reads}, which it does not hold and is not given: register it on the block, "
-                "or hand it over as an argument"
-            )
-        leaves = listed(what for crossing in seen for what in crossing.leaves)
-        if leaves:
-            return f"leaves more behind than its output: {leaves}; a wired block returns its stream alone"
-        return ""
 
     def chained(self, container: nn.Module) -> bool:
         """Whether a module of any class only calls its children in order, in training too."""
         seen = [crossing for look in self.looks for crossing in look.get(container, ())]
-        return bool(seen) and all(crossing.chained for crossing in seen)
+        straight = bool(seen) and all(crossing.chained for crossing in seen)
+        return straight and not self.sets(container)
+
+    def sets(self, container: nn.Module) -> bool:
+        """Whether a module sets something before or between its children that they read."""
+        inside = set(container.children())
+        return any(
+            after in inside and before in {container, *inside} for before, after in self.between
+        )
 
     def parted(self, first: nn.Module, second: nn.Module) -> str:
         """Why the second module does not continue exactly where the first ended; empty if it does."""
@@ -120,7 +117,7 @@ class Blocks:
             for crossing in look.get(second, ()):
                 if crossing.altered:
                     return f"precedes one whose {crossing.altered!r} the model sets between the two"
-        return ""
+        return SET_BETWEEN if (first, second) in self.between else ""
 
     def mark(self, module: nn.Module) -> Node | None:
         """The node at which a block's stream enters the graph, in its first call; None unless it is called."""
@@ -146,7 +143,7 @@ class Blocks:
 
     def settle(self, module: nn.Module) -> None:
         """Note on a block how it is split into branches, unless the block declares that itself."""
-        if module in self.settled or callable(getattr(module, "branches", None)):
+        if module in self.settled or parts.declares(module):
             return
         self.settled.add(module)
         call = self.run.calls[module][0]
@@ -208,8 +205,8 @@ class Search:
 
     def _tell_once(self, turns: Turns, path: str, why: str) -> None:
         """Put down once, for the block, what is said of its calls. why: it is not wired, if nothing was said."""
-        said = [self.unwired.pop(key) for key in list(self.unwired) if _inside(key, path)]
-        if why := turns.unfit(self.blocks.looks) or next(iter(said), why):
+        reasons = [self.unwired.pop(key) for key in list(self.unwired) if _inside(key, path)]
+        if why := turns.unfit(self.blocks.looks) or next(iter(reasons), why):
             kind, count = type(turns.proxied[0]).__name__, len(list(turns.children()))
             self.unwired[path] = (
                 f"{kind} is called {count} times in a run, and {why.removeprefix(f'{kind} ')}"
@@ -242,9 +239,7 @@ class Search:
         return ""
 
     def _way(self, container: nn.Module, path: str) -> str:
-        """How the children are called: `called` in order by the container, `looped` over by the model, or why
-        neither.
-        """
+        """How the children run: `called` in order by the container, `looped` over by the model, or why neither."""
         run, kind = self.blocks.run, type(container)
         if not path:
             return "has it as a part of itself and of no container"
@@ -255,21 +250,23 @@ class Search:
         if calls:
             sequential = kind.forward is nn.Sequential.forward and "forward" not in vars(container)
             in_order = sequential or self.blocks.chained(container)
-            return "called" if in_order else f"calls it in a way of its own ({kind.__name__})"
+            return "called" if in_order else self._own_way(container)
         if run.by_index(container):
             return "takes its blocks by index"
-        walked = getattr(kind, "__iter__", None)
-        if walked not in {
-            nn.Sequential.__iter__,
-            nn.ModuleList.__iter__,
-            BlockList.__iter__,
-            Turns.__iter__,
-        }:
+        usual = {each.__iter__ for each in (nn.Sequential, nn.ModuleList, BlockList, Turns)}
+        if getattr(kind, "__iter__", None) not in usual:
             return f"takes its blocks from a {kind.__name__}"
         turns = [call.turn for child in container.children() for call in run.calls.get(child, ())]
         if passes > 1:
             turns = []
         return "looped" if turns == sorted(turns) else "walks over its blocks in another order"
+
+    def _own_way(self, container: nn.Module) -> str:
+        """How a container calls its blocks that does more than calling them in order."""
+        kind = type(container).__name__
+        if self.blocks.sets(container):
+            return f"sets something for its blocks that they read ({kind})"
+        return f"calls it in a way of its own ({kind})"
 
     def _runs(
         self,
@@ -279,12 +276,8 @@ class Search:
     ) -> list[tuple[str, ...]]:
         """Maximal runs, without blocks that contain a run at least as long along their own skip."""
         runs = self._maximal(children, fit)
-        finer = {
-            name
-            for run in runs
-            for name in run
-            if self._longest(children[name], inner[name]) >= len(run)
-        }
+        lengths = {name: len(run) for run in runs for name in run}
+        finer = {n for n, k in lengths.items() if self._longest(children[n], inner[n]) >= k}
         return self._maximal(children, [name for name in fit if name not in finer])
 
     def _maximal(
@@ -305,12 +298,9 @@ class Search:
 
     def _longest(self, child: nn.Module, stacks: Sequence[Stack]) -> int:
         """Length of the longest run inside a block along its own skip; 0 if there is none."""
-        return max((stack.longest for stack in self._through(child, stacks)), default=0)
-
-    def _through(self, child: nn.Module, stacks: Sequence[Stack]) -> list[Stack]:
-        """The stacks inside a block along its own skip."""
         path = self.blocks.run.calls[child][0].skip.path
-        return [stack for stack in stacks if not path or self.blocks.mark(stack.first) in path]
+        inside = (each for each in stacks if not path or self.blocks.mark(each.first) in path)
+        return max((stack.longest for stack in inside), default=0)
 
     def _row(self, name: str, children: Mapping[str, nn.Module], reasons: Mapping[str, str]) -> str:
         """Why a block is in no run with its neighbours."""

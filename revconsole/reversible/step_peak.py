@@ -32,10 +32,9 @@ ASIDE, TURN = -2, -1
 class StepTrace:
     """What a forward and its backward hold and compute, parts of the model told apart by their weights.
 
-    peak: the most bytes. most_forward: by part, the most in its forward. at_backward, most_backward:
-    bytes when the backward reaches a part, and the most until it reaches another. at_turn: the most
-    between the last part's forward and the first backward of one. aside: the most before and after.
-    work: multiply-adds of a part in both.
+    peak: the most bytes. most_forward: by part, the most in its forward. at_backward, most_backward: bytes when the
+    backward reaches a part, and the most until it reaches another. at_turn: the most between the last part's forward
+    and the first backward of one. aside: the most before and after. work: multiply-adds of a part in both.
     """
 
     peak: int
@@ -48,22 +47,19 @@ class StepTrace:
 
 
 def step_peak(forward: Callable[[], Any]) -> int:
-    """Run `forward` and the backward of what it returns, and say the most bytes that live meanwhile.
+    """Run `forward` and the backward of what it returns; the most bytes that live meanwhile.
 
-    Counted are all storages made meanwhile, each once and whole, as long as they live; not what was
-    there before: weights, images. A gradient of a weight counts until it is finished, as it then has
-    a place of its own, beside the weight. So this is the most that a step adds to weights, gradients
-    and optimiser state, also where gradients of several micro-batches are summed. Not counted is what
-    a kernel needs inside itself, or a CUDA library for itself.
-    forward: returns its loss, or its output in any structure, whose sum is then differentiated.
-    Gradients are not kept; hooks on a weight's gradient run. Compiled modules run as they are written.
-    Raises RevconsoleError if nothing that it returns has a gradient.
+    Counted are all storages made meanwhile, each once and whole; not what was there before (weights, images), nor what a
+    kernel or a CUDA library needs for itself. A gradient of a weight counts until it is finished, as it then has a place
+    of its own: so this is what a step adds to weights, gradients and optimiser state.
+    forward: returns its loss, or its output in any structure, whose sum is then differentiated. Gradients are not kept;
+    hooks on a weight's gradient run. Raises RevconsoleError if nothing that it returns has a gradient.
     """
     return traced(forward, {}).peak
 
 
 def traced(forward: Callable[[], Any], parts: Mapping[int, Sequence[Tensor]]) -> StepTrace:
-    """The same in full. parts: the weights of each, which no other part has; those of no part under TURN."""
+    """Trace a training step in full. parts: the weights of each part, which no other part has; weights of no part count under TURN."""
     owners = {_address(w): part for part, weights in parts.items() for w in weights}
     with unwatched(), Living(owners) as living:  # as in all passes but the first
         outputs = [t for t in tree_leaves(forward()) if isinstance(t, Tensor) and t.requires_grad]
@@ -135,6 +131,11 @@ class Living(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's is 
         self._work[self._part] += work
         return result
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here, so torch need not wrap every call to keep its compiler out."""
+        return False
+
     def forget(self, tensor: Tensor) -> None:
         """Count the storage of this tensor no longer."""
         at = _address(tensor)
@@ -174,7 +175,7 @@ class Living(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's is 
 
 
 def _address(tensor: Tensor) -> int:
-    """Where its storage is, the same for every wrapper of it."""
+    """The address of the tensor's storage, the same for every tensor on that storage."""
     address: int = tensor.untyped_storage()._cdata  # noqa: SLF001  no other way to tell storages apart
     return address
 

@@ -1,10 +1,9 @@
 """One branch of a block that only calls its modules and adds to its stream what the last of them returned.
 
-Most blocks are so. The block's own forward runs, but of the modules in the other branches none is
-called: they hand on a placeholder. The last module of the branch hands one on for what it returned,
-and the sum that meets it gives the branch. No function of torch is looked at, as in a walk (see
-`walks`), which takes longer. A placeholder that meets anything but its sum raises `Astray`: the block
-goes another way than it did when it was watched.
+Most blocks are so. The block's own forward runs, but the modules of the other branches hand on a placeholder. The last
+module of the branch hands one on for what it returned, and the sum that meets it gives the branch. No function of
+torch is looked at, as in a walk (see `walks`), which takes longer. A placeholder that meets anything but its sum
+raises `Astray`: the block goes another way than it did when it was watched.
 """
 
 from collections.abc import Callable, Iterator
@@ -121,8 +120,8 @@ def _met(block: nn.Module, parts: Parts, line: StraightStream) -> Iterator[tuple
     for number, paths in enumerate(parts):
         wanted = number == line.wanted
         for path in paths[-1:] if wanted else paths:
-            made = partial(partial, line.last) if wanted else lambda _way: line.left_out
-            yield module_at(block, path), made
+            answer = partial(partial, line.last) if wanted else lambda _way: line.left_out
+            yield module_at(block, path), answer
 
 
 def module_at(block: nn.Module, path: Path) -> nn.Module:

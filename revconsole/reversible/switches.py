@@ -1,9 +1,8 @@
 """The switches of torch that decide which kernel computes a number, and with how many bits.
 
-Float32 products have two: the word of `torch.set_float32_matmul_precision`, and from torch 2.9 on
-`fp32_precision` of each backend and operation, which its notes recommend. Reading the word after
-the other was set raises, as may reading others in a mixture; such a switch then has no value here
-and is left alone, and the other tells.
+Float32 products have two: the word of `torch.set_float32_matmul_precision`, and from torch 2.9 on `fp32_precision` of
+each backend and operation. Reading the word after the other was set raises, as may reading others in a mixture; such
+a switch then has no value here and is left alone, and the other tells.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,6 +17,9 @@ Write = Callable[[Any], object]
 Values = tuple[Any, ...]
 INHERITED = "none"  # what an operation's precision is set to in order to follow its backend's
 ATTENTION_KERNELS = ("flash", "mem_efficient", "math", "cudnn")  # of every device, despite the name
+SUMS = (
+    "fp16_reduced_precision_reduction", "bf16_reduced_precision_reduction", "fp16_accumulation"
+)  # fmt: skip
 UNREADABLE = (AttributeError, RuntimeError)
 """Raised for a switch of another version of torch, and for a mixture of both ways."""
 
@@ -59,15 +61,6 @@ def _attention(kernel: str) -> tuple[Read, Write]:
     return getattr(cuda, f"{kernel}_sdp_enabled"), getattr(cuda, f"enable_{kernel}_sdp")
 
 
-def _order() -> list[int]:
-    order: list[int] = torch._C._get_sdp_priority_order()  # noqa: SLF001  no other way to ask
-    return order
-
-
-def _put_in_order(order: list[int]) -> None:
-    torch._C._set_sdp_priority_order(order)  # noqa: SLF001  as above
-
-
 SWITCHES: tuple[tuple[Read, Write], ...] = (
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),  # first: sets others
     _attribute("cudnn", "allow_tf32"),
@@ -75,16 +68,9 @@ SWITCHES: tuple[tuple[Read, Write], ...] = (
     *(_precision(f"{of}.matmul") for of in ("cuda", "mkldnn")),
     *(_attribute("cudnn", name) for name in ("enabled", "benchmark", "deterministic")),
     _attribute("mkldnn", "enabled"),
-    *map(
-        _sums,
-        (
-            "fp16_reduced_precision_reduction",
-            "bf16_reduced_precision_reduction",
-            "fp16_accumulation",
-        ),
-    ),
+    *map(_sums, SUMS),
     *(_attention(kernel) for kernel in ATTENTION_KERNELS),
-    (_order, _put_in_order),
+    (torch._C._get_sdp_priority_order, torch._C._set_sdp_priority_order),  # noqa: SLF001  no public way
     (
         torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed,
         torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp,

@@ -6,7 +6,7 @@ floating-point inputs require gradients, so that nothing frozen is overlooked.
 """
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -21,11 +21,14 @@ from revconsole.errors import NotInvertible
 from revconsole.reversible.examples import Example, Inputs, inputs_for
 from revconsole.reversible.held import Held, Thing, containers, states
 from revconsole.reversible.hooks import foreign_hook
+from revconsole.reversible.identity import identity_asked
 from revconsole.reversible.nested import tensors_in
-from revconsole.reversible.outside import fingerprint, outside_state
+from revconsole.reversible.outside import Outside, fingerprint, outside_state
 from revconsole.reversible.pending import Pending, asks_for_form
 from revconsole.reversible.rest import at_rest
+from revconsole.reversible.sequence import ReversibleSequence
 from revconsole.reversible.skips import Node, Skip, skip_between
+from revconsole.reversible.taken import taking_noticed
 
 Stand: TypeAlias = tuple[int, int]
 Made: TypeAlias = tuple[weakref.ReferenceType[Tensor], int]  # a tensor, the number of its node
@@ -38,15 +41,14 @@ FAILURES = (
 class ModuleCall:
     """One call of a module in the run.
 
-    given, named: its arguments as its caller knows them. inner: its stream as it sees it itself, and
-    mark: where its stream enters the graph; None if it has no stream or autograd was off.
-    out: what it returned, the first where it returned several in a row, and rest: the others then.
-    exit: out as its caller knows it; None where it leaves no graph.
-    turn, end: when it began and returned, counted in calls. used: what functions of torch were
-    called on its exit. drawn: where the generators stood when it began and returned, torch's and
-    those of Python and NumPy. hooked: what kind of hook it had that a scheme would not run. altered: what of it
-    was set between the end of the one before it in its container and its own beginning. containers: lists and
-    dictionaries that it was given, and mutates: whether it changed one.
+    given, named: its arguments as its caller knows them. inner: its stream as it sees it itself, and mark: where that
+    enters the graph; None if it has no stream or autograd was off. out: what it returned, the first where it returned
+    several in a row, and rest: the others then. exit: out as its caller knows it; None where it leaves no graph. turn,
+    end: when it began and returned, counted in calls. used: functions of torch that were called on its exit. drawn: where
+    the generators stood when it began and returned, torch's and those of Python and NumPy. hooked: what kind of hook it
+    had that a scheme would not run. altered: what of it was set since the one before it in its container had ended.
+    containers: lists and dictionaries that it was given, and mutates: whether it changed one. asks: what of the identity
+    of tensors it asked.
     """
 
     module: nn.Module
@@ -66,6 +68,7 @@ class ModuleCall:
     altered: str = ""
     containers: list[Thing] = field(default_factory=list)
     mutates: bool = False
+    asks: list[str] = field(default_factory=list)
     _skip: Skip | None = field(default=None)
 
     @property
@@ -93,7 +96,8 @@ class TrialRun:
     inputs: what the model was called with. indexed: places that were taken from lists by index. walked: lists that were gone through.
     output: what the model returned. own: leaves that stand in for streams without a graph. exits: calls by the identity of their exit.
     made: tensors with a graph that functions returned, with the number of their node. nexts: the module after
-    each in its container. stood: what such a module held when the one before it ended.
+    each in its container. stood: what such a module held when the one before it ended. outside: the random numbers of
+    Python and NumPy at the last call.
     """
 
     inputs: Inputs
@@ -108,6 +112,7 @@ class TrialRun:
     made: list[Made] = field(default_factory=list)
     nexts: dict[nn.Module, nn.Module] = field(default_factory=dict)
     stood: dict[nn.Module, list[Held]] = field(default_factory=dict)
+    outside: Outside | None = None
 
     def once(self, module: nn.Module) -> ModuleCall | None:
         """The only call of the module; None if there was none, or more than one."""
@@ -140,12 +145,48 @@ class TrialRun:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Pre-forward hook: the arguments, with a copy of the stream that marks the module's beginning in the graph."""
         with self._looking():
-            return self._begins(module, given, named)
+            drawn = self._stand(), (0, 0)
+            call = ModuleCall(module=module, given=given, named=named, turn=self.turns, drawn=drawn)
+            self.turns += 1
+            call.hooked = foreign_hook(module)
+            call.containers = containers((given[1:], named))
+            differences = (held.difference() for held in self.stood.pop(module, ()))
+            call.altered = next((each for each in differences if each is not None), "")
+            self.calls.setdefault(module, []).append(call)
+            stream = call.stream
+            if not may_be_block(module) or not _recordable(stream):
+                return given, named
+            if not stream.requires_grad:  # computed from integers only, or without autograd
+                stream = stream.detach().requires_grad_()
+                self.own.append(stream)
+            # The copy has its own node in the graph, which marks where the module begins.
+            call.inner = stream.clone()
+            call.mark = call.inner.grad_fn
+            return (call.inner, *given[1:]), named
 
     def ends(self, module: nn.Module, _: Any, __: Any, out: Any) -> Any:
         """Forward hook: the result for the caller, with a copy of the output that marks the module's end."""
         with self._looking():
-            return self._ends(module, out)
+            call = next(call for call in reversed(self.calls[module]) if call.end < 0)
+            call.out, call.end, call.drawn = out, self.turns, (call.drawn[0], self._stand())
+            if type(out) in {tuple, list} and out and isinstance(out[0], Tensor):
+                call.out, call.rest = out[0], tuple(out[1:])
+            self.turns += 1
+            if module in self.nexts:
+                after = self.nexts[module]
+                self.stood[after] = states(after, (call.given[1:], call.named))
+            call.mutates = any(not thing.unchanged() for thing in call.containers)
+            call.containers = []
+            if call.inner is not None:
+                call.changed = call.inner._version > 0  # noqa: SLF001  the only record of a change in place
+            self.note(out)
+            first = call.out
+            if call.mark is None or not has_graph(first):
+                return out
+            call.exit = first.clone()
+            self.exits[id(call.exit)] = call
+            self.note(call.exit)
+            return call.exit if call.rest is None else type(out)((call.exit, *call.rest))
 
     @contextmanager
     def _looking(self) -> Iterator[None]:
@@ -156,51 +197,24 @@ class TrialRun:
         finally:
             self.looking = False
 
-    def _begins(
-        self, module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        call = ModuleCall(
-            module=module, given=given, named=named, turn=self.turns, drawn=(_stand(), (0, 0))
-        )
-        self.turns += 1
-        call.hooked = foreign_hook(module)
-        call.containers = containers((given[1:], named))
-        differences = (held.difference() for held in self.stood.pop(module, ()))
-        call.altered = next((each for each in differences if each is not None), "")
-        self.calls.setdefault(module, []).append(call)
-        stream = call.stream
-        if not may_be_block(module) or not _recordable(stream):
-            return given, named
-        if not stream.requires_grad:  # computed from integers only, or without autograd
-            stream = stream.detach().requires_grad_()
-            self.own.append(stream)
-        # The copy has its own node in the graph, which marks where the module begins.
-        call.inner = stream.clone()
-        call.mark = call.inner.grad_fn
-        return (call.inner, *given[1:]), named
+    def _stand(self) -> Stand:
+        """State of the generators as hashes: (torch's, those of Python and NumPy)."""
+        self.outside = outside_state(self.outside)
+        return hash(bytes(torch.get_rng_state().numpy().data)), fingerprint(self.outside)
 
-    def _ends(self, module: nn.Module, out: Any) -> Any:
-        call = next(call for call in reversed(self.calls[module]) if call.end < 0)
-        call.out, call.end, call.drawn = out, self.turns, (call.drawn[0], _stand())
-        if type(out) in {tuple, list} and out and isinstance(out[0], Tensor):
-            call.out, call.rest = out[0], tuple(out[1:])
-        self.turns += 1
-        if module in self.nexts:
-            self.stood[self.nexts[module]] = states(
-                self.nexts[module], (call.given[1:], call.named)
-            )
-        call.mutates = any(not thing.unchanged() for thing in call.containers)
-        call.containers = []
-        if call.inner is not None:
-            call.changed = call.inner._version > 0  # noqa: SLF001  the only record of a change in place
-        self.note(out)
-        first = call.out
-        if call.mark is None or not has_graph(first):
-            return out
-        call.exit = first.clone()
-        self.exits[id(call.exit)] = call
-        self.note(call.exit)
-        return call.exit if call.rest is None else type(out)((call.exit, *call.rest))
+    def asked(self, what: str, tensor: Any) -> None:
+        """Note for each module at work that is given the tensor, or has it as a weight, that this was asked of it."""
+        for call in [each for calls in self.calls.values() for each in calls if each.end < 0][::-1]:
+            if tensor is call.inner:
+                tensor = call.stream
+            elif not any(tensor is each for each in self._known_to(call)):
+                continue
+            call.asks.append(what)
+
+    @staticmethod
+    def _known_to(call: ModuleCall) -> Iterator[Tensor]:
+        yield from tensors_in((call.given, call.named), 3)
+        yield from call.module.parameters()
 
     def note(self, made: Any) -> None:
         """Record tensors that have a graph, through weak references."""
@@ -217,16 +231,12 @@ class _Uses(TorchFunctionMode):
         super().__init__()
         self.run = run
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call the function; record it for its arguments unless it only asks for their form."""
         if self.run.looking:
             return func(*args, **(kwargs or {}))
+        if what := identity_asked(func):
+            self.run.asked(what, args[0])
         if not asks_for_form(func):
             for tensor in tensors_in((args, kwargs or {}), 3):
                 call = self.run.exits.get(id(tensor))
@@ -237,13 +247,10 @@ class _Uses(TorchFunctionMode):
         return made
 
 
-def run_once(
-    model: nn.Module, example: Example | None = None, *, closed: type[nn.Module]
-) -> TrialRun:
+def run_once(model: nn.Module, example: Example | None = None) -> TrialRun:
     """The calls of one run in evaluation; the model is left unchanged.
 
-    example: input of the run; without one, images of the size the model was made for or smaller. closed: modules of
-    this class are not entered. Raises NotInvertible if the model does not run, with the reason of the last attempt,
+    example: input of the run; without one, images of the size the model was made for or smaller. Raises NotInvertible if the model does not run, with the reason of the last attempt,
     or is lazy or compiled.
     """
     _require_ready(model)
@@ -251,7 +258,7 @@ def run_once(
     for inputs in inputs_for(model, example):
         try:
             with at_rest(model):
-                return run_on(model, inputs, closed=closed)
+                return run_on(model, inputs)
         except NotImplementedError:
             if type(model).forward is nn.Module.forward:
                 raise
@@ -281,17 +288,17 @@ def _require_ready(model: nn.Module) -> None:
             )
 
 
-def run_on(model: nn.Module, inputs: Inputs, *, closed: type[nn.Module]) -> TrialRun:
+def run_on(model: nn.Module, inputs: Inputs) -> TrialRun:
     """The calls of one run on these inputs, with the model in its present mode."""
     run = TrialRun(inputs=inputs, nexts=_nexts(model))
     args, kwargs = inputs.fresh()
-    with all_recorded(model), _watched(model, run, closed), _Uses(run):
+    with all_recorded(model), _watched(model, run), _Uses(run):
         run.output = model(*args, **kwargs)
     return run
 
 
 def _nexts(model: nn.Module) -> dict[nn.Module, nn.Module]:
-    """For each module that may be a block, the next such module in its container."""
+    """The next candidate for a block in the same container, for each module that may be a block."""
     return {
         one: other
         for module in model.modules()
@@ -315,46 +322,18 @@ def all_recorded(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _watched(model: nn.Module, run: TrialRun, closed: type[nn.Module]) -> Iterator[None]:
-    """A context with hooks on every module except those inside a closed one."""
+def _watched(model: nn.Module, run: TrialRun) -> Iterator[None]:
+    """A context with hooks on every module except those inside a sequence, whose blocks are wired already."""
     with ExitStack() as stack:
-        for module in _modules_outside(model, closed):
-            before = module.register_forward_pre_hook(run.begins, with_kwargs=True)
-            after = module.register_forward_hook(run.ends, with_kwargs=True)
-            stack.callback(before.remove)
-            stack.callback(after.remove)
+        for module in _modules_outside(model):
+            stack.callback(module.register_forward_pre_hook(run.begins, with_kwargs=True).remove)
+            stack.callback(module.register_forward_hook(run.ends, with_kwargs=True).remove)
             if type(module) in {nn.ModuleList, nn.Sequential}:
-                stack.enter_context(_taking_noticed(module, run))
+                stack.enter_context(taking_noticed(module, run.indexed, run.walked))
         yield
 
 
-@contextmanager
-def _taking_noticed(module: nn.Module, run: TrialRun) -> Iterator[None]:
-    """A context that records how modules are taken from a list: by index, or by iteration."""
-    kind: Any = type(module)
-    # Only a class can replace special methods, so the list gets a subclass of its own class for the
-    # duration of the run. Its methods refer to these two sets and not to `run`, because a class is
-    # freed only by the cycle collector and would keep the run's tensors alive until then.
-    indexed, walked = run.indexed, run.walked
-
-    def taken(self: Any, index: Any) -> Any:
-        if isinstance(index, int):
-            indexed.setdefault(self, set()).add(index)
-        return kind.__getitem__(self, index)
-
-    def gone_through(self: Any) -> Any:
-        walked.add(self)
-        return kind.__iter__(self)
-
-    seen = {"__getitem__": taken, "__iter__": gone_through}
-    module.__class__ = type(kind.__name__, (kind,), seen)
-    try:
-        yield
-    finally:
-        module.__class__ = kind
-
-
-def _modules_outside(model: nn.Module, closed: type[nn.Module]) -> Iterator[nn.Module]:
+def _modules_outside(model: nn.Module) -> Iterator[nn.Module]:
     seen: set[nn.Module] = set()
     waiting = [model]
     while waiting:
@@ -363,14 +342,8 @@ def _modules_outside(model: nn.Module, closed: type[nn.Module]) -> Iterator[nn.M
             continue
         seen.add(module)
         yield module
-        if not isinstance(module, closed):
+        if not isinstance(module, ReversibleSequence):
             waiting.extend(module.children())
-
-
-def _stand() -> Stand:
-    """State of the generators as hashes: (torch's, those of Python and NumPy)."""
-    own = hash(bytes(torch.get_rng_state().numpy().data))
-    return own, fingerprint(outside_state())
 
 
 def has_graph(made: Any) -> bool:

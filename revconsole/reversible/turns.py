@@ -1,9 +1,8 @@
 """One block that a model calls several times in a run, as `for _ in range(n): x = self.block(x)` does.
 
-A search takes every module for one block that is called once. For the time of the search such a block
-is therefore put out of the way by a module for each of its calls, its turns: by `Turns`, which hands
-each call to the next turn, or, where a list holds the block several times, by a turn in each of its
-places. The search then sees blocks in a row like any others.
+A search takes every module for one block that is called once. For the time of the search such a block is therefore
+replaced by a module for each of its calls, its turns: by `Turns`, which hands each call to the next turn, or, where a
+list holds the block several times, by a turn in each of its places. The search then sees blocks in a row.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from revconsole.reversible.misfits import misfit, not_once
 from revconsole.reversible.proxies import BlockProxy
 from revconsole.reversible.repeated import RepeatedSequence
 from revconsole.reversible.sequence import ReversibleSequence
-from revconsole.reversible.trial import ModuleCall, TrialRun, may_be_block
+from revconsole.reversible.trial import TrialRun, may_be_block
 
 NAMES = sorted(
     name
@@ -78,7 +77,7 @@ class Turns(BlockProxy):
         vars(self)["_modules"] = {str(number): turn for number, turn in enumerate(turns)}
 
     def _share(self) -> None:
-        """Nothing: its children are the turns."""
+        """Share nothing, because the children are the turns."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the next turn computes."""
@@ -123,7 +122,7 @@ class Placed:
 
     @classmethod
     def of(cls, block: nn.Module, model: nn.Module, run: TrialRun) -> "Placed":
-        """In a list that holds it as often as it is called, in the places there; or wherever it is.
+        """The places of a block: those in a list that holds it as often as it is called, else wherever it is.
 
         A list becomes a sequence itself, in which other blocks may stand between; so it has to be
         called or walked over, in the way of torch.
@@ -206,7 +205,8 @@ def _repeated(model: nn.Module, run: TrialRun) -> Iterator[nn.Module]:
             continue
         weighty = any(True for _ in module.parameters())
         wired = any(isinstance(each, ReversibleSequence) for each in module.modules())
-        if weighty and not wired and not any(misfit(call) for call in calls) and not _nested(calls):
+        nested = any(after.turn < before.end for before, after in pairwise(calls))
+        if weighty and not wired and not nested and not any(misfit(call) for call in calls):
             taken.update(module.modules())
             yield module
 
@@ -221,11 +221,6 @@ def _gone_through(container: nn.Module, run: TrialRun) -> bool:
     listed = isinstance(container, nn.ModuleList | nn.Sequential) and residual > 1
     called = len(run.calls.get(container, ())) > residual
     return listed and not called and run.passes(container) > 1
-
-
-def _nested(calls: Sequence[ModuleCall]) -> bool:
-    """Whether one of them began before another had ended."""
-    return any(after.turn < before.end for before, after in pairwise(calls))
 
 
 @contextmanager
@@ -248,16 +243,16 @@ def as_they_were(module: nn.Module) -> Iterator[None]:
 
 def left_alone(model: nn.Module, run: TrialRun) -> dict[str, str]:
     """Modules that were called several times in a run, the outermost, by path, with why they are no blocks in a row."""
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for path, module in model.named_modules():
         calls = run.calls.get(module, [])
         whole = any(True for _ in module.children()) and any(True for _ in module.parameters())
-        inside = any(path.startswith(f"{outer}.") for outer in found)
+        inside = any(path.startswith(f"{outer}.") for outer in reasons)
         if path and whole and not inside and len(calls) > 1:
             reason, kind = misfit(calls[0]), type(module).__name__
             often = f"is called {len(calls)} times in a run, and {reason}"
-            found[path] = f"{kind} {often if reason else not_once(module, len(calls))}"
-    return found
+            reasons[path] = f"{kind} {often if reason else not_once(module, len(calls))}"
+    return reasons
 
 
 def replaced(model: nn.Module, old: nn.Module, new: nn.Module) -> None:

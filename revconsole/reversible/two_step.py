@@ -4,12 +4,10 @@
     forward   x₊ = a·x₋ + b·x + c·h(x)
     inverse   x₋ = (x₊ − b·x − c·h(x)) / a
 
-Two streams exchange roles at every block: the new state is written over the older one, which is one
-coupling with scale a. The schemes bdia, midpoint, leapfrog, midpoint_a and coefficients are its
-members, momentum is one in other coordinates. What schemes of two streams have in common is `TwoStreams`, and with a
-store of lost bits beside them `TwoStreamsAndStore`. Without the residual the states grow by the roots of
-r² − b·r − a, and an error made on the way back grows by their inverses: b = 1 − a has the roots
-1 and −a.
+Two streams exchange roles at every block: the new state is written over the older one, which is one coupling with
+scale a. Its members are bdia, midpoint, leapfrog, midpoint_a and coefficients; momentum is one in other coordinates.
+Without the residual the states grow by the roots of r² − b·r − a, and an error made on the way back grows by their
+inverses: b = 1 − a has the roots 1 and −a.
 """
 
 from collections.abc import Sequence
@@ -19,8 +17,19 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from revconsole.errors import NotInvertible
 from revconsole.reversible.coupling import Branch, Coupling, Streams
 from revconsole.reversible.lossless import Grid, store_fills
+
+
+def require_gamma(scheme: str, gamma: float, usual: float) -> None:
+    """Raise NotInvertible at γ = 0, where a scheme is the plain network."""
+    if gamma == 0.0:
+        raise NotInvertible(
+            f"{scheme} with gamma 0 is the plain network and has no inverse: use gamma {usual:g}, "
+            "or backward='checkpointed'"
+        )
+
 
 STORE = 2  # the third stream, where there is one
 
@@ -57,7 +66,7 @@ class TwoStreams:
 
     def merge(self, streams: Streams, blocks: int) -> Tensor:
         """The newest state."""
-        return newest(streams, blocks)
+        return streams[blocks % 2]
 
     def require_inverse(self, blocks: int) -> None:
         """The inverse is safe at any depth."""
@@ -65,7 +74,7 @@ class TwoStreams:
 
 
 class TwoStreamsAndStore(TwoStreams):
-    """On a grid a third stream stores the bits that a scaling drops."""
+    """A scheme of two streams that on a grid stores the bits that a scaling drops in a third."""
 
     __slots__ = ()
 
@@ -104,18 +113,7 @@ def from_both(
         store: int | None = STORE
     else:
         parked, store = target if parks else None, None
-    return (
-        Coupling(
-            target=target,
-            source=source,
-            residual=residual,
-            scale=scale,
-            store=store,
-            parks=parked,
-        ),
+    coupling = Coupling(
+        target=target, source=source, residual=residual, scale=scale, store=store, parks=parked
     )
-
-
-def newest(streams: Streams, blocks: int) -> Tensor:
-    """The state after that many blocks."""
-    return streams[blocks % 2]
+    return (coupling,)

@@ -50,11 +50,9 @@ class Origin:
 def unwire(model: Model) -> Model:
     """Put the model's own containers back in the place of every `ReversibleSequence`; returns the model.
 
-    The same modules, hooks, classes and keys as before `rewire`, with the weights as they are now. A
-    norm and a head that `additive` with `concat` made twice as wide are again those of before, with
-    the weights they had then: train the head anew. A sequence that was made by hand becomes an
-    `nn.Sequential`.
-    Raises RevconsoleError if the model itself is such a sequence: take its blocks instead.
+    The same modules, hooks, classes and keys as before `rewire`, with the weights as they are now. A norm and a head that
+    `additive` with `concat` made twice as wide are those of before, with the weights of then: train the head anew. A
+    sequence made by hand becomes an `nn.Sequential`. Raises RevconsoleError if the model itself is such a sequence.
     """
     if isinstance(model, ReversibleSequence):
         raise RevconsoleError(

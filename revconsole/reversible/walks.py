@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
+from revconsole.reversible.pending import METHODS
 from revconsole.reversible.skips import Node
 
 Path = tuple[str, ...]  # of a module from the block
@@ -23,10 +24,7 @@ LAYOUTS = frozenset({
     "clone", "contiguous", "flatten", "movedim", "permute", "reshape", "squeeze", "swapaxes", "to",
     "transpose", "unflatten", "unsqueeze", "view", "view_as",
 })  # fmt: skip
-GETTERS = frozenset({
-    "__get__", "__len__", "dim", "element_size", "get_device", "is_complex", "is_contiguous",
-    "is_floating_point", "nelement", "numel", "size", "stride",
-})  # fmt: skip
+GETTERS = frozenset({"__get__", *METHODS})
 CALL = "_compiled_call_impl"  # where torch looks for another way to call a module
 LEFT_OUT = "left out"  # in an answer, where a tensor was
 SAME_SHAPE = "left out, of the input's shape"  # in an answer, where one of that shape was
@@ -148,11 +146,10 @@ class Walk(TorchFunctionMode, ABC):
 class Watching(Walk):
     """A run that computes everything and puts down what it sees.
 
-    whole: modules that lie in one branch each and are not looked into.
-    nodes: of the additions to the stream, in order, with the modules that were then being called.
-    met: modules, each with the module that called it. between: the whole ones called before the first
-    addition, before the second and so on, and after the last. bare: whether nothing else was called,
-    and each addition took what the last of them returned.
+    whole: modules that lie in one branch each and are not looked into. nodes: of the additions to the stream, in order,
+    with the modules that were then being called. met: modules, each with the module that called it. between: the whole
+    ones called before the first addition, before the second and so on, and after the last. bare: whether nothing else was
+    called, and each addition took what the last of them returned.
     """
 
     def __init__(self, x: Tensor, *, whole: Collection[Path] = ()) -> None:
@@ -206,8 +203,8 @@ class Watching(Walk):
         self.met.setdefault(path, self._open[-1])
         if path in self.whole:
             result = self.apart(call, args, kwargs)
-            found = self.apart(outline, (result, self.input), {})
-            answer = STREAM if self.holds(result) else found
+            form = self.apart(outline, (result, self.input), {})
+            answer = STREAM if self.holds(result) else form
             self.modules.setdefault(path, []).append(answer)
             self.between[-1].append(path)
             self._latest = result
@@ -236,10 +233,8 @@ def outline(returned: Any, like: Tensor) -> Any:
 
 def are_several(result: Any) -> bool:
     """Whether the value is several tensors or sizes."""
-    several = isinstance(result, tuple | list)
-    return several and (
-        isinstance(result, torch.Size) or any(isinstance(each, Tensor) for each in result)
-    )
+    listed = isinstance(result, tuple | list) and any(isinstance(each, Tensor) for each in result)
+    return listed or isinstance(result, torch.Size)
 
 
 def plain_name(func: Any) -> str:

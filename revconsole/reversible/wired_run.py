@@ -18,6 +18,7 @@ from revconsole.reversible.reversal import run_reversibly
 from revconsole.reversible.room import require_room
 from revconsole.reversible.rounding import require_digits
 from revconsole.reversible.scheme import UNDONE, Scheme
+from revconsole.reversible.shapes import shapes_only
 from revconsole.reversible.tape import Tape
 from revconsole.reversible.transforms import recorded, require_reach
 
@@ -32,16 +33,11 @@ class WiredRun:
     inventories: Inventories
 
     def through(
-        self,
-        blocks: Sequence[nn.Module],
-        backwards: Sequence[str],
-        x: Tensor,
-        signs: Tensor | None,
+        self, blocks: Sequence[nn.Module], backwards: Sequence[str], x: Tensor, signs: Tensor | None
     ) -> Tensor:
         """What the scheme makes of x over these blocks, each with its backward.
 
-        signs: ±1, (blocks, B, 1, …, 1) with B on the axis of the batch, where the
-        scheme draws.
+        signs: ±1, (blocks, B, 1, …, 1) with B on the axis of the batch, where the scheme draws.
         """
         grid, scheme = self.scheme.grid, self.scheme
         require_reach(x, backwards, exact=grid is not None)
@@ -52,7 +48,7 @@ class WiredRun:
             weights = (p for block in blocks for p in self.inventories.of(block).parameters)
             require_digits(scheme, weights, backwards, x)
         streams, tapes, draws = scheme.lift(x), self._tapes(backwards), _rows(signs, x, len(blocks))
-        watched = grid is not None and not recorded()
+        watched = grid is not None and not recorded() and not shapes_only()
         peaks = [peak(x)] if watched else []
         for index, (block, backward, draw) in enumerate(zip(blocks, backwards, draws, strict=True)):
             before = streams
@@ -77,19 +73,19 @@ class WiredRun:
         return after
 
     def _tapes(self, backwards: Sequence[str]) -> dict[int, Tape]:
-        """For each block that is reversed the tape of its stretch."""
+        """The tape of its stretch for each reversed block, by index."""
         tapes: dict[int, Tape] = {}
         stretches = groupby(range(len(backwards)), lambda index: backwards[index] in UNDONE)
         for reversed_, group in stretches:
             indices = list(group)
-            tape = Tape(
-                scheme=self.scheme,
-                first=indices[0],
-                last=indices[-1],
-                extras=self.extras,
-                inventories=self.inventories,
-            )
             if reversed_:
+                tape = Tape(
+                    scheme=self.scheme,
+                    first=indices[0],
+                    last=indices[-1],
+                    extras=self.extras,
+                    inventories=self.inventories,
+                )
                 tapes |= dict.fromkeys(indices, tape)
         return tapes
 

@@ -1,6 +1,6 @@
 """The detached trainer: `python -m revconsole.training STORE RUN_ID[:ATTEMPT] [RUN_ID[:ATTEMPT] …]`.
 
-Trains the runs one after the other. Each is claimed as the given attempt, or as the next one if none is given, and is
+Trains the runs one after the other, each in its turn on its device. Each is claimed as the given attempt, or as the next one if none is given, and is
 skipped if another process took that attempt meanwhile, for example to stop the run. The runs train in a child of a
 supervisor that observes how it ends, with their output in `attempts/NNNN/output.log`; on macOS, where a forked child
 cannot continue, it starts itself again as a new process. After a failure that leaves the child unable to use its GPU,
@@ -9,6 +9,7 @@ terminal is ignored. The exit status is 0 if every run completed.
 """
 
 import faulthandler
+import io
 import os
 import signal
 import sys
@@ -21,15 +22,19 @@ from types import FrameType
 from revconsole.errors import AlreadyClaimed, NotLoaded, RevconsoleError, StoreError, loading, said
 from revconsole.records import child
 from revconsole.records.files.shared import READABLE, set_mode
-from revconsole.records.logs.events import Failed
+from revconsole.records.logs.events import Advised, Failed
 from revconsole.records.runs import control
 from revconsole.records.runs.attempt import LAUNCH_LOG, Attempt, Outcome
+from revconsole.records.runs.process_output import OUTPUT_LOG
 from revconsole.records.runs.store import RunStore
+from revconsole.records.runs.turns import POLL_SECONDS, DeviceTurns
 from revconsole.training.supervisor import ANEW, PASSED_ON, supervised
 
 NAME = "process"
 SUPERVISED = "REVCONSOLE_SUPERVISED"
 """Environment variable of a process that was started under a supervisor."""
+STANDARD_INPUT = 0
+"""The descriptor by which a console passes on its turn with a run that moves here."""
 
 
 class RunQueue:
@@ -38,6 +43,7 @@ class RunQueue:
     def __init__(self, store: RunStore, addresses: list[str]) -> None:
         self.store = store
         self.waiting = [_numbered(store, address) for address in addresses]
+        self._turns = DeviceTurns(store.root)
         self.training: str | None = None
         self.told_to_go = threading.Event()
         self.broken = False
@@ -61,18 +67,25 @@ class RunQueue:
             control.tell(folder, "stop", self.why)
 
     def work(self) -> int:
-        """Train every run. Returns 0 if all completed, or ANEW if the rest must train in another process."""
+        """Train every run in its turn. Returns 0 if all completed, or ANEW if the rest must train in another process."""
         completed = True
-        for place, (run_id, number) in enumerate(self.waiting, 1):
-            completed &= self._train(run_id, number)
-            if self.broken and self.waiting[place:]:
-                return ANEW
-        return 0 if completed else 1
+        self._turns.inherit(STANDARD_INPUT)
+        try:
+            while self.waiting and not self.told_to_go.is_set():
+                begun = self._turns.next(self.waiting)
+                if begun is None:
+                    self.told_to_go.wait(POLL_SECONDS)
+                    continue
+                self.waiting.remove(begun[:2])
+                completed &= self._train(*begun)
+                if self.broken and self.waiting:
+                    return ANEW
+        finally:
+            self._turns.leave()
+        return 0 if completed and not self.waiting else 1
 
     def begin_anew(self) -> int:
-        """Replace this process by a new one with the same command line, which trains the runs; returns 1 if a signal
-        asked it to stop.
-        """
+        """Replace this process by a new one with the same command line; returns 1 if a signal asked it to stop."""
         # A signal that comes from now on waits for the new process, which takes it once it can.
         signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
         if not self.told_to_go.is_set():
@@ -80,7 +93,7 @@ class RunQueue:
             os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  no shell
         return 1
 
-    def _train(self, run_id: str, number: int) -> bool:
+    def _train(self, run_id: str, number: int, note: str = "") -> bool:
         if self.told_to_go.is_set():
             return False
         try:
@@ -90,6 +103,8 @@ class RunQueue:
         except Exception as error:  # noqa: BLE001  deleted run, full disk: the next run must still train
             self.store.refuse(run_id, number, said(error))
             return False
+        if note:
+            attempt.emit(Advised(level="warning", text=note))
         self.training = run_id
         if self.told_to_go.is_set():  # the signal arrived during the claim
             self._ask_to_stop(run_id)
@@ -144,11 +159,14 @@ def _redirect_output(attempt: Attempt) -> None:
     """Redirect stdout and stderr of this process, also from C code, to the attempt's output.log."""
     sys.stdout.flush()
     sys.stderr.flush()
-    log = os.open(attempt.folder / "output.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, READABLE)
+    log = os.open(attempt.folder / OUTPUT_LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, READABLE)
     set_mode(log)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
     os.close(log)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)  # a follower sees a line once it is printed
     faulthandler.enable()
     with suppress(OSError):  # output from before the claim belongs to the attempt
         (attempt.run_folder / LAUNCH_LOG).rename(attempt.folder / LAUNCH_LOG)

@@ -10,17 +10,25 @@ import timm
 import torch
 
 from revconsole.errors import RevconsoleError, RunFailed, StoreError
+from revconsole.records.config.notice import Notice, tell
 from revconsole.records.datasets.facts import data_folder
 from revconsole.records.findings.inspection import Inspection
-from revconsole.records.logs.events import Event, Failed, Started
+from revconsole.records.foresight.measured import KeptPace
+from revconsole.records.logs.events import Event, Failed, Scalar, Started
 from revconsole.records.runs.attempt import PLAN, Attempt, Outcome
 from revconsole.records.runs.control import Control
+from revconsole.records.runs.foretelling import Foretelling
 from revconsole.records.runs.header import Header, read_header, write_header
 from revconsole.records.runs.store import RunStore
 from revconsole.records.settings.plan import Plan
 from revconsole.training.bench.measure import measure
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
-from revconsole.training.checks.cost import cost
+from revconsole.training.foresee.checking import checked as check_foresight
+from revconsole.training.foresee.checking import combinations as foresight_combinations
+from revconsole.training.foresee.choosing import chosen
+from revconsole.training.foresee.foresee import foresee
+from revconsole.training.learning.preparing import learning_of
+from revconsole.training.machine.allocated import begin_profiling
 from revconsole.training.machine.broken import WAITING, breaks
 from revconsole.training.machine.shortage import empty_caches
 from revconsole.training.questions import inspection, pace
@@ -31,11 +39,10 @@ from revconsole.training.questions.survey import scheme_groups, survey_models
 from revconsole.training.questions.throughput import throughput, training_pace
 from revconsole.training.questions.verify import Shape, verify, verify_own
 from revconsole.training.requests import NotOurs
-from revconsole.training.setup.build import without_memory
 from revconsole.training.trainer import train
 
 __all__ = [
-    "audited", "cost", "count_parameters", "execute", "forecast_seconds", "inspect", "measure", "modules_of", "refuse_unready",
+    "audited", "begin_profiling", "check_foresight", "chosen", "cost", "execute", "foresee", "foresight_combinations", "inspect", "kept_pace", "measure", "modules_of", "refuse_unready",
     "samples", "scheme_groups", "survey_models", "throughput", "timm_models", "timm_version", "training_pace",
 ]  # fmt: skip
 
@@ -43,10 +50,9 @@ __all__ = [
 def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     """Train a claimed run to its end in the calling thread, and close the attempt.
 
-    Never raises. The run's log is the report, a traceback is in the attempt's crash.txt, and `attempt.problem` holds
-    what the disk did not accept. "gone" means that the run was deleted or taken over meanwhile; "broken" means that
-    this process can no longer use its GPU. Memory is released before the attempt is closed, so that the next run
-    finds it free.
+    Never raises: the run's log is the report, a traceback is in the attempt's crash.txt, and `attempt.problem` holds what
+    the disk did not accept. "gone" means that the run was deleted or taken over meanwhile; "broken" means that this process
+    can no longer use its GPU. Memory is released before the attempt is closed, for the next run.
     """
     try:
         return _train(store, run_id, attempt)
@@ -55,7 +61,8 @@ def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     except RevconsoleError as error:
         return _failed(attempt, str(error))
     except (MemoryError, torch.OutOfMemoryError) as error:
-        return _failed(attempt, _out_of_memory(error))
+        reason = " ".join(str(error).split()) or "the system gave no more memory"
+        return _failed(attempt, Failed(reason=reason, cause="memory"))
     except (Exception, SystemExit) as error:  # noqa: BLE001  the run must not look as if it were still training
         reason, broken = " ".join(str(error).split())[:200], breaks(error)
         why = f"{type(error).__name__}: {reason}; the traceback is in crash.txt"
@@ -64,22 +71,31 @@ def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     finally:
         empty_caches()
         attempt.close()
-        with contextlib.suppress(StoreError, OSError):  # the cached row only saves readers work
-            store.cache_row(run_id)
+        _tell_of_end(store, run_id)
 
 
-def count_parameters(plan: Plan) -> int:
-    """Number of parameters of the planned model, trained or not; 0 for a fitted model. Allocates no weights.
+def _tell_of_end(store: RunStore, run_id: str) -> None:
+    """Tell whom the configuration names that the run has ended, if it has; a run that was deleted is not told of."""
+    with contextlib.suppress(StoreError, OSError):
+        s = store.follow(run_id).summary()
+        tell(Notice(id=s.id, name=s.name, state=s.state, alarm=s.alarm, reason=s.reason))
+
+
+def cost(plan: Plan) -> Mapping[str, Scalar]:
+    """`parameters`, `trainable_parameters` and `multiply_adds_per_image`, None if unknown, and `multiply_adds_note`.
 
     Raises as `build_model` does.
     """
-    return sum(parameter.numel() for parameter in without_memory(plan).parameters())
+    return learning_of(plan).cost(plan)
 
 
-def forecast_seconds(plan: Plan) -> float:
-    """Seconds that a run would take, measured on a few of its steps. Raises RunFailed if memory runs out."""
+def kept_pace(plan: Plan) -> KeptPace:
+    """How long an epoch and the end of a run would take, measured once on a few steps and kept for the runs.
+
+    Raises RunFailed if memory runs out.
+    """
     try:
-        return pace.forecast_seconds(plan, data=data_folder())
+        return pace.kept(plan, data=data_folder())
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise RunFailed(f"{plan.name} needs more memory than there is") from error
 
@@ -131,12 +147,13 @@ def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
     original = read_header(folder, with_changes=False)
     control = Control(folder, attempt)
     _forget_stale(control, attempt)
+    foretelling = Foretelling(plan, store.list)
 
     def emit(event: Event) -> None:
         if isinstance(event, Started) and plan.data_fingerprint is None:
             with contextlib.suppress(OSError, StoreError):  # on a full disk only the log has it
                 store.keep_fingerprint(run_id, str(event.facts["fingerprint"]))
-        attempt.emit(event)
+        attempt.emit(foretelling.completed(event))
 
     checkpoints, data = CheckpointStore(folder), data_folder()
     try:
@@ -148,11 +165,8 @@ def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
 def _put_plan_back(folder: Path, original: Header) -> None:
     """Recreate plan.json if it was deleted during the run while the run's attempts remain."""
     with contextlib.suppress(OSError):
-        if (
-            original.plan is not None
-            and (folder / "attempts").is_dir()
-            and not (folder / PLAN).exists()
-        ):
+        lost = (folder / "attempts").is_dir() and not (folder / PLAN).exists()
+        if lost and original.plan is not None:
             write_header(folder, original.id, original.created, original.plan)
 
 
@@ -169,8 +183,3 @@ def _failed(attempt: Attempt, why: str | Failed, report: str = "") -> Outcome:
     """Record the failure of the run, if the disk accepts it."""
     attempt.fail(Failed(reason=why) if isinstance(why, str) else why, report)
     return "failed"
-
-
-def _out_of_memory(error: BaseException) -> Failed:
-    reason = " ".join(str(error).split()) or "the system gave no more memory"
-    return Failed(reason=reason, cause="memory")

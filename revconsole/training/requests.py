@@ -11,20 +11,16 @@ POLL_SECONDS = 0.2
 SUCCESSOR = "a background process"
 
 
-class Ending(Exception):  # noqa: N818  not an error: somebody asked
-    """The run is to end here, after its state has been saved."""
-
-
-class StopAsked(Ending):
-    """A user or signal requested that the run stop."""
+class StopAsked(Exception):  # noqa: N818  not an error: somebody asked
+    """A user or signal requested that the run stop; its state has been saved."""
 
     def __init__(self, by: str) -> None:
         self.by = by
         super().__init__(by)
 
 
-class HandOverAsked(Ending):
-    """Another process is to continue the run."""
+class HandOverAsked(Exception):  # noqa: N818  not an error: somebody asked
+    """Another process is to continue the run; its state has been saved."""
 
 
 class NotOurs(Exception):  # noqa: N818  not an error of the run, which has gone elsewhere

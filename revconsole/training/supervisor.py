@@ -36,10 +36,9 @@ def supervised(
 ) -> int:
     """Run `work` in a child process; returns its exit status, or 128 + n if signal n ended it.
 
-    A signal that ended the child is recorded in the attempt it was writing. A child that exits with ANEW is followed
-    by another one, unless it had been told to stop. Call this before any thread is started. group: folder of the
-    control group that counts kills for memory, by default that of this process. machine: file that counts those of
-    the machine.
+    A signal that ended the child is recorded in the attempt it was writing. A child that exits with ANEW is followed by
+    another one, unless it had been told to stop. Call this before any thread is started. group, machine: where kills for
+    memory are counted, by default for this process's control group and for the machine.
     """
     group = group_of(GROUP_OF_THIS) if group is None else group
     kills = partial(memory_kills, group, machine)
@@ -102,7 +101,6 @@ def _note(
         number = max(attempts.numbers(folder), default=0)
         if attempts.owner(folder, number) == trainer:
             write_json(folder / "attempts" / f"{number:04d}" / "exit.json", exit_record)
-            store.cache_row(run_id)
 
 
 def _for_memory(number: int, before: Kills, now: Kills) -> dict[str, bool]:
@@ -121,10 +119,8 @@ def _for_memory(number: int, before: Kills, now: Kills) -> dict[str, bool]:
 
 def memory_kills(group: Path, machine: Path) -> Kills:
     """Numbers of kills for memory in a control group, if it counts them, and on the machine."""
-    counts = {
-        "group": _counted(group / "memory.events", "oom_kill "),
-        "machine": _counted(machine, "oom_kill "),
-    }
+    files = {"group": group / "memory.events", "machine": machine}
+    counts = {where: _counted(file, "oom_kill ") for where, file in files.items()}
     return {where: kills for where, kills in counts.items() if kills is not None}
 
 

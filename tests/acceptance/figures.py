@@ -33,11 +33,12 @@ from revconsole.training import api
 from revconsole.training.bench.measure import measure
 from revconsole.training.checks import reconstruction
 from revconsole.training.checks.compiling import with_compiled_parts
+from revconsole.training.learning.preparing import prepare
 from revconsole.training.machine import devices, precision
 from revconsole.training.machine.shortage import empty_caches
 from revconsole.training.memory.budget import choose_blocks
 from revconsole.training.probes import metrics
-from revconsole.training.setup.training_state import TrainingState, prepare
+from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
 MIB = 2**20

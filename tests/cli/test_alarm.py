@@ -80,7 +80,7 @@ def test_a_study_tells_the_alarm_of_an_arm_now_and_later(run):
 
     trained = run("study", "run", "wild.toml")
     assert trained.code == 1
-    assert "1 of 2 runs did not finish or have an alarm" in trained.err
+    assert "1 of 2 runs did not finish or ended with an alarm" in trained.err
 
     shown = run("study", "show", "wild.toml")
     assert "2 of 2 runs done, 1 with an alarm" in shown.err

@@ -1,9 +1,7 @@
 """`revconsole bench`: tables and JSON on stdout, progress and how it was measured on stderr."""
 
 import json
-import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +25,7 @@ def measured() -> Benchmark:
     """Two depths of two schemes, as after three rounds; the last row ran out of memory."""
     rows = [
         BenchmarkRow(
-            scheme=scheme, backward=backward, depth=depth, batch=64, parameters=10, fixed_bytes=10 * MIB,
+            scheme=scheme, backward=backward, depth=depth, batch=64, parameters=10, fixed_bytes=10 * MIB, foreseen_batch=32_728, foreseen_peak=int(3.875 * kept * depth * MIB),
             seconds=tuple(s * depth for s in seconds), forward_seconds=tuple(s * depth / 4 for s in seconds),
             operations=operations * depth, kept_bytes=kept * depth * MIB, peaks=((16, kept * depth * MIB), (64, 4 * kept * depth * MIB)),
         )
@@ -57,6 +55,7 @@ def measured() -> Benchmark:
     return Benchmark(bench=bench, facts=facts, how={"time": "by the wall"}, rows=tuple(rows), complete=True)  # fmt: skip
 
 
+@pytest.mark.usefixtures("measured_in_one_process")
 def test_json_keeps_its_promise_and_the_method_goes_to_stderr(run):
     said = run("bench", *SHORT, "--json")
 
@@ -88,7 +87,8 @@ def test_json_keeps_its_promise_and_the_method_goes_to_stderr(run):
     titles = [line.partition(":")[0] for line in rest if not progress.match(line)]
     assert titles == ["time", "work", "kept", "peak", "limit", "batch"]
     assert "medians and quartiles" in said.err
-    assert "predicted, not tried" in said.err
+    assert "as `plan` foresees them; not tried" in said.err
+    assert reversed_row["foreseen_peak_bytes"] < stored["foreseen_peak_bytes"]
 
 
 def test_a_pipe_gets_numbers_separated_by_tabs(measured, capsys):
@@ -100,7 +100,7 @@ def test_a_pipe_gets_numbers_separated_by_tabs(measured, capsys):
         "depth": "4", "scheme": "bdia:gamma=0.25,grid_bits=9", "backward": "reversible",
         "step ms": "1.2e+04", "lower quartile ms": "1.2e+04", "upper quartile ms": "1.2e+04",
         "vs plain": "2", "vs stored": "1.5", "limit": "1.25", "work": "1.333", "kept MiB": "4", "peak MiB": "16",
-        "largest batch": "32728", "failed": "",
+        "foreseen peak MiB": "15.5",        "largest batch": "32728", "failed": "",
     }  # fmt: skip
     assert rows[-1][-1] == "out of memory"
     assert all(len(row) == len(head) for row in rows)
@@ -119,8 +119,17 @@ def test_a_terminal_gets_one_table_per_depth_of_at_most_80_columns(measured, cap
     assert not any("…" in line for line in text)
     (line,) = [line for line in text[: len(text) // 2] if line.startswith("  reversible")]
     assert line.split()[1:] == [
-        "12000", "12000–12000", "×2.00", "×1.50", "×1.25", "×1.33", "4.00", "16.0", "32,728",
+        "12000", "×2.00", "×1.50", "×1.25", "×1.33", "4.00", "16.0", "15.5", "32,728",
     ]  # fmt: skip
+
+
+def test_a_wide_terminal_gets_the_quartiles_too(measured, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    bench_output.print_benchmark(measured)
+
+    assert "12000–12000" in capsys.readouterr().out
 
 
 def test_what_was_left_out_or_failed_is_said(measured, capsys):
@@ -149,9 +158,8 @@ def test_figures_are_drawn_into_a_file(measured, suffix):
 
 def test_ctrl_c_prints_what_was_measured_until_then():
     command = [sys.executable, "-m", "revconsole", "bench", *SHORT, "--rounds", "100000", "--json"]
-    surroundings = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
         assert child.stderr is not None
         assert "4 configurations" in child.stderr.readline()
@@ -166,17 +174,28 @@ def test_ctrl_c_prints_what_was_measured_until_then():
     assert "Traceback" not in err
 
 
+WITH_LITTLE_ROOM = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (256 * 2**30,) * 2)
+from revconsole.cli.app import main
+main()
+"""
+
+
 def test_what_has_no_room_says_so_and_ends_with_a_failure():
     settings = ("train.batch=1000000", "data.image_size=1024", "model.patch=256")  # 12 TB of images
     short = [word for word in SHORT if not word.startswith("train.batch=")]
-    command = shlex.join([sys.executable, "-m", "revconsole", "bench", *short, *settings])
-    done = subprocess.run(
-        ["bash", "-c", f"ulimit -v {256 * 2**20}; exec {command}"],  # in KiB
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
+    command = [
+        sys.executable,
+        "-X",
+        "preloaded",
+        "-c",
+        WITH_LITTLE_ROOM,
+        "bench",
+        *short,
+        *settings,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
     failed = {line.split("\t")[-1] for line in done.stdout.splitlines()}

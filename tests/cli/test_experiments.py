@@ -56,9 +56,10 @@ def test_what_a_profile_launched_is_gone_on_with_as_a_study(run):
 
     assert said.code == 0, said.err
     assert "mine: 2 of 2 runs done" in said.err
-    assert "with other words, 2 finished" in run("study", "show", "mine").err
+    assert "with other settings, 2 finished" in run("study", "show", "mine").err
 
 
+@pytest.mark.usefixtures("measured_in_one_process")
 def test_a_study_is_trained_planned_and_benched_by_the_file_that_runs_it(run):
     trained = run("train", "tiny", "seeds=0")
     listed = json.loads(run("ls", "--json").out)
@@ -120,7 +121,7 @@ def test_one_arm_that_cannot_be_built_keeps_no_other_from_being_counted(run):
     said = run("plan", "mine", "model.heads=[2,3]", "seeds=0")
 
     assert said.code == 2
-    head, *rows = [line.split("\t") for line in said.out.splitlines()]
+    head, *rows = [line.split("\t") for line in said.out.partition("\n\n")[0].splitlines()]
     assert head[-1] == "left out because"
     assert ["3 heads do not divide dim" in row[-1] for row in rows] == [False, True, False, True]
     assert [row[1] for row in rows] == ["vit", "–", "vit", "–"]

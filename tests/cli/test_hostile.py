@@ -1,5 +1,6 @@
 """Hostile names and facts reach no terminal: whatever verb shows them, in text or as JSON."""
 
+import io
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from revconsole.cli.app import main
 from revconsole.records.logs.events import (
     Advised,
     Confused,
@@ -71,12 +73,27 @@ def test_no_verb_prints_what_a_terminal_obeys(hostile_store, run, words):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_a_terminal_that_lacks_characters_gets_others_and_no_traceback(hostile_store, encoding):
+def test_a_terminal_that_lacks_characters_gets_others_and_no_traceback(
+    hostile_store, encoding, monkeypatch
+):
     for words in (("ls",), ("show", "@1"), ("profiles",), ("nonsense–verb",)):
-        ended = subprocess.run(
-            [sys.executable, "-m", "revconsole", *words],
-            env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True,
-            check=False,
-        )  # fmt: skip
-        assert b"Traceback" not in ended.stderr
-        assert ended.returncode == (2 if words[0] == "nonsense–verb" else 0)
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["revconsole", *words])
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            with pytest.raises(SystemExit) as end:
+                main()
+        assert (end.value.code or 0) == (2 if words[0] == "nonsense–verb" else 0)
+        err.flush()
+        assert out.buffer.getvalue() or err.buffer.getvalue()
+
+
+def test_so_does_a_process_of_that_encoding(hostile_store):
+    ended = subprocess.run(
+        [sys.executable, "-m", "revconsole", "show", "@1"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True,
+        check=False,
+    )  # fmt: skip
+    assert b"Traceback" not in ended.stderr
+    assert ended.returncode == 0

@@ -40,6 +40,8 @@ GRID = f"seeds=[{','.join(map(str, range(1001)))}]"
         (["train", "demo", GRID], 2, "the limit is 1000"),
         (["train", "dmeo"], 2, "there is no profile 'dmeo'; did you mean 'demo'?"),
         (["train", "gone.toml"], 2, "gone.toml: no such file; `revconsole profiles` lists the known ones"),
+        (["train", "x" * 300], 2, "the name is too long for a file"),
+        (["fit", "demo", "seeds=0", "scheme.name=residual", "--write", f"{'x' * 300}.toml"], 2, "too long for a file"),
         (["show", "../secret"], 3, "answers to '../secret'; `revconsole ls` lists them"),
         (["show", "@7"], 3, "'@7' is no run"),
         (["stop", "nobody"], 3, "answers to 'nobody'"),
@@ -281,23 +283,15 @@ def test_a_full_disk_ends_the_run_with_a_sentence(tmp_path):
     script = (
         "import resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
-        "sys.argv = ['revconsole', 'train', 'demo', 'scheme.name=residual', 'train.epochs=3', 'schedule.warmup_epochs=0.0']\n"
+        "sys.argv = ['revconsole', 'train', 'demo', 'scheme.name=residual', 'data.train_limit=256', 'train.epochs=3', 'schedule.warmup_epochs=0.0']\n"
         "from revconsole.cli.app import main\n"
         "main()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-X", "preloaded", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "room" in done.stderr
     assert not list(Path("runs").glob("*/checkpoints/.*"))
     assert {s.state for s in RunStore(Path("runs")).list()} == {"queued", "failed"}
-
-
-def test_without_a_word_the_console_is_asked_for_and_needs_a_terminal(run):
-    said = run()
-
-    assert said.code == 1
-    assert said.err.startswith("revconsole: the console needs a terminal; without one use")

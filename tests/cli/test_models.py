@@ -1,7 +1,6 @@
 """The verb models: names, and which of timm's models can be rewired."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -28,7 +27,7 @@ def test_a_pattern_lists_names(run):
 def test_reversible_says_how_many_blocks_which_schemes_and_why_not(run):
     said = run("models", "--reversible", "res*_12_224", "--jobs", "1")
     assert said.out.splitlines()[1] == f"{TWO}\t12\t12\t0\tblocks×12"
-    assert "two branches, attention and MLP apart: additive, hamiltonian" in said.err
+    assert "two branches (attention, MLP): schemes additive, hamiltonian" in said.err
     said = run("models", "--reversible", "vgg11", "--jobs", "1")
     assert said.out.splitlines()[1].startswith("vgg11\t0\t0\t0\tnothing is added")
     assert "not rewirable, nothing is added to a block's input: 1 (vgg11)" in said.err
@@ -59,23 +58,23 @@ def test_a_damaged_file_of_surveys_is_made_anew(tmp_path):
     assert survey.kept(path) == {}
 
 
-def test_two_processes_find_the_same(run):
+def test_two_processes_find_the_same_and_run_no_code_of_the_working_folder(run, hostile):
     pattern = "resmlp_*"
     one = run("models", "--reversible", pattern, "--jobs", "1").out
     assert run("models", "--reversible", pattern, "--jobs", "2", "--refresh").out == one
     assert len(one.splitlines()) > 4  # fewer are not worth a second process
+    assert not hostile.exists()
 
 
 def test_ctrl_c_keeps_what_was_surveyed(cache):
     command = [sys.executable, "-m", "revconsole", "models", "--reversible", "--jobs", "1"]
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert "models surveyed, about" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert "ask again to go on" in said
+    assert "the same command continues" in said
     (path,) = cache.rglob("models-timm-*.json")
     assert survey.kept(path)

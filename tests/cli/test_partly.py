@@ -11,9 +11,7 @@ def test_which_runs_a_setting_is_of_is_said_where_some_have_no_use_for_it(run):
     fully = run("train", "./mine.toml", "scheme.gamma=0.8", "scheme.name=momentum", "--dry-run")
 
     assert partly.code == fully.code == 0
-    sentence = (
-        "scheme.gamma is of 2 of 4 runs: scheme 'residual' has no gamma; momentum and bdia have it"
-    )
+    sentence = "scheme.gamma applies to 2 of 4 runs: scheme 'residual' has no gamma; momentum and bdia have it"
     assert sentence in " ".join(partly.err.split())
     assert "scheme.gamma is of" not in fully.err
 
@@ -24,4 +22,4 @@ def test_the_demo_says_so_too(run):
     said = run("--store", "file", "demo", "--headless", "model.depth=[1,2]", "scheme.gamma=0.5")
 
     assert said.code == 4, "nothing can be trained there"
-    assert "scheme.gamma is of 4 of 8 runs" in " ".join(said.err.split())
+    assert "scheme.gamma applies to 4 of 8 runs" in " ".join(said.err.split())

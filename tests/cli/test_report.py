@@ -92,7 +92,7 @@ def test_runs_are_reported_by_name_or_id_and_seeds_make_an_arm(run, quick_runs):
 def test_the_full_form_has_not_run_and_where_results_are_is_said(run, quick_runs):
     said = run("report", "tiny")
 
-    assert said.code == 1
+    assert said.code == 2
     assert "no run of the study tiny has finished with these settings" in said.err
     assert "4 finished: revconsole report tiny --quick;" in said.err
     assert not Path("report-tiny").exists()
@@ -124,8 +124,8 @@ def test_the_words_that_find_runs_are_named_and_find_them(run, tiny):
 def test_the_study_shown_names_what_else_of_it_has_finished(run, tiny, quick_runs):
     said = run("study", "show", "tiny", "train.epochs=9")
 
-    assert "with other words, 4 finished: revconsole study show tiny --quick" in said.err
-    assert "with other words" not in run("study", "show", "tiny", "--quick").err
+    assert "with other settings, 4 finished: revconsole study show tiny --quick" in said.err
+    assert "with other settings" not in run("study", "show", "tiny", "--quick").err
 
 
 @pytest.mark.parametrize(
@@ -160,9 +160,8 @@ def test_without_matplotlib_everything_but_figures_is_written(tiny, quick_runs):
     )
 
     def call(*more):
-        return subprocess.run(
-            [sys.executable, "-c", code, *more], capture_output=True, text=True, check=False
-        )
+        command = [sys.executable, "-X", "preloaded", "-c", code, *more]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     silent, asked = call(), call("--figures", "svg")
 
@@ -173,7 +172,7 @@ def test_without_matplotlib_everything_but_figures_is_written(tiny, quick_runs):
     for word in ("md", "html", "tex"):
         text = Path(f"report-tiny-quick/report.{word}").read_text(encoding="utf-8")
         assert "No figures were drawn: matplotlib is not installed" in text
-    assert asked.returncode == 1
+    assert asked.returncode == 4
     assert "pip install 'revconsole[report]'" in asked.stderr
 
 

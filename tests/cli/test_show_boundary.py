@@ -55,6 +55,6 @@ def test_a_plan_says_what_of_a_fitted_machine_cannot_be_counted(run):
     said = run("plan", "circles-svm")
     body = json.loads(run("plan", "circles-svm", "--json").out)
 
-    assert "1 pair of classes to fit, 2 numbers an image" in said.err
+    assert "1 pair of classes to fit, 2 numbers per image" in said.err
     assert "of 1,800 training images become support vectors" in said.err
     assert body[0]["parameters"] is None

@@ -1,11 +1,9 @@
 """Studies on the command line: they run, survive being killed, skip what is done, and report failures."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -42,7 +40,7 @@ def test_a_study_runs_to_its_end_and_is_not_run_twice(run):
     assert first.code == 0, first.err
     again = run("study", "run", "tiny")
 
-    assert "-- 3 of 4 runs; left: about" in first.err
+    assert "-- 3 of 4 runs; left: " in first.err
     assert "known" not in first.err, "what was measured before the first run is remembered"
     assert "revconsole report tiny" in first.err
     assert again.code == 0
@@ -72,9 +70,12 @@ def test_the_quick_form_and_changed_settings_are_runs_of_their_own(run):
 
 
 def test_a_run_that_fails_holds_up_no_other_and_the_exit_code_says_so(run):
-    said = run("study", "run", "tiny", "seeds=[0]", "data.fingerprint=000000000000")
+    said = run(
+        "study", "run", "tiny", "seeds=[0]", "data.fingerprint=000000000000", "train.batch=5000"
+    )
 
     assert said.code == 1
+    assert said.err.count("note: the batch of 5,000") == 1, "what is odd is said before the launch"
     assert "2 of 2 runs did not finish" in said.err
     states = {summary.state for summary in Lab(Path("runs")).store.list()}
     assert states == {"failed"}
@@ -93,18 +94,31 @@ def test_one_failure_among_others_is_counted(run, tiny):
     assert sorted(s.state for s in Lab(Path("runs")).store.list()) == ["failed", "finished"]
 
 
+KILLED = """
+import os, signal, sys
+from revconsole.cli.app import main
+from revconsole.records.logs.events import EpochFinished
+from revconsole.records.runs.attempt import Attempt
+
+emit = Attempt.emit
+
+def emit_and_die(attempt, event):
+    emit(attempt, event)
+    if isinstance(event, EpochFinished) and event.epoch == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Attempt.emit = emit_and_die
+main()
+"""
+
+
 def test_a_study_that_was_killed_goes_on_where_it_was(run):
-    settings = ("seeds=[0]", "train.epochs=60")
-    command = [sys.executable, "-m", "revconsole", "study", "run", "tiny", *settings]
-    child = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    lab, end = Lab(Path("runs")), time.monotonic() + SECONDS
-    while not any(s.state == "running" and s.epoch >= 2 for s in lab.store.list()):
-        assert child.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
-    assert {s.state for s in lab.store.list()} == {"lost"}
+    words = ["study", "run", "tiny", "seeds=[0]", "train.epochs=3"]
+    command = [sys.executable, "-X", "preloaded", "-c", KILLED, *words]
+    child = subprocess.run(command, capture_output=True, check=False, timeout=SECONDS)
+    lab = Lab(Path("runs"))
+    assert child.returncode == -signal.SIGKILL
+    assert {(s.state, s.epoch) for s in lab.store.list()} == {("lost", 2), ("lost", 0)}
 
     said = run("study", "resume", "tiny")
 
@@ -118,8 +132,10 @@ def test_a_study_that_was_killed_goes_on_where_it_was(run):
 def test_nothing_to_resume_is_said(run):
     said = run("study", "resume", "tiny")
 
-    assert said.code == 1
-    assert "nothing of this study has been launched; `revconsole study run` does" in said.err
+    assert said.code == 2
+    assert (
+        "no run of this study has been launched; `revconsole study run` launches them" in said.err
+    )
 
 
 def test_an_unknown_study_is_a_sentence(run):

@@ -1,14 +1,6 @@
 """Tables on a terminal: no line wider than it, no word broken, what differs first, names told apart."""
 
-import fcntl
-import os
-import pty
 import re
-import struct
-import subprocess
-import sys
-import termios
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -20,7 +12,6 @@ from revconsole.records.sections.scheme import AdditiveSection, BdiaSection, Res
 from revconsole.records.settings.plan import Plan
 from tests.cli.test_verbs import finished
 
-ROOT = str(Path(__file__).resolve().parents[2])
 WORDS = st.text("abcdefgh-_.", min_size=1, max_size=30)
 PROSE = st.lists(WORDS, min_size=1, max_size=12).map(" ".join)
 
@@ -145,31 +136,6 @@ def test_narration_is_broken_between_words_and_a_path_loses_its_middle():
     assert " ".join(shown.split()).endswith("`revconsole profiles` lists the known ones")
 
 
-def on_a_terminal(width: int, *arguments: str) -> str:
-    """What a command shows on a terminal of so many columns, stdout and stderr."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
-    environment = {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES"}}
-    environment |= {"PYTHONPATH": ROOT, "NO_COLOR": "1", "TERM": "xterm"}
-    child = subprocess.Popen(
-        [sys.executable, "-m", "revconsole", *arguments],
-        stdout=theirs, stderr=theirs, stdin=theirs, env=environment,
-    )  # fmt: skip
-    os.close(theirs)
-    read = b""
-    while True:
-        try:
-            block = os.read(ours, 65536)
-        except OSError:
-            break
-        if not block:
-            break
-        read += block
-    child.wait()
-    os.close(ours)
-    return read.decode().replace("\r\n", "\n")
-
-
 @pytest.fixture
 def grid(store, monkeypatch) -> list[str]:
     """Runs with long names that differ in their middle, in ./runs."""
@@ -194,14 +160,11 @@ def grid(store, monkeypatch) -> list[str]:
     [["ls"], ["compare"], ["profiles"], ["models"], ["data"], ["settings", "scheme"], ["show", "@1"], ["study", "list"]],
     ids=" ".join,
 )  # fmt: skip
-def test_no_table_breaks_inside_a_word_on_a_terminal(grid, width, verb):
-    shown = on_a_terminal(width, *verb, *(grid if verb == ["compare"] else []))
-    piped = subprocess.run(
-        [sys.executable, "-m", "revconsole", *verb, *(grid if verb == ["compare"] else [])],
-        capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": ROOT},
-    )  # fmt: skip
+def test_no_table_breaks_inside_a_word_on_a_terminal(run, on_a_terminal, grid, width, verb):
+    words = [*verb, *(grid if verb == ["compare"] else [])]
+    shown, piped = on_a_terminal(width, *words), run(*words)
 
-    whole = set((piped.stdout + piped.stderr).split())
+    whole = set((piped.out + piped.err).split())
     words = {w for line in shown.splitlines() for w in re.split(r"\s+", line) if w}
     broken = [w for w in words if w not in whole and "…" not in w and not _ours(w)]
     assert max(map(len, shown.splitlines())) <= width
@@ -211,7 +174,7 @@ def test_no_table_breaks_inside_a_word_on_a_terminal(grid, width, verb):
 
 def _ours(word: str) -> bool:
     """Words of the table itself: parts of a label, and what is said of columns without room."""
-    said = "no room for: ; a wider terminal, a pipe and --json have all · "
+    said = "columns left out: ; a wider terminal, a pipe or --json has all · "
     return word in said.split() or word.endswith((".", "_", ",", ";")) or word in LABELS
 
 
@@ -221,7 +184,7 @@ LABELS = {
 }  # fmt: skip
 
 
-def test_every_run_of_a_grid_is_one_line_and_none_is_taken_for_another(grid):
+def test_every_run_of_a_grid_is_one_line_and_none_is_taken_for_another(on_a_terminal, grid):
     for width in (80, 100):
         lines = on_a_terminal(width, "ls").splitlines()
         rows = [line for line in lines if line[:8] in grid]

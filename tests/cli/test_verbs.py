@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from revconsole.records.logs.events import Advised, EpochFinished, Finished, Measured, Started
+from revconsole.records.runs.attempt import Attempt
 from revconsole.records.runs.store import RunStore
 from revconsole.records.sections.scheme import AdditiveSection
 from revconsole.records.settings.plan import Plan
@@ -73,17 +74,17 @@ def test_train_prints_progress_and_ends_with_the_comparison(run):
 def test_train_does_not_leave_while_the_thread_of_its_last_run_is_still_at_work(run, monkeypatch):
     """A process that ends while a thread frees a large model is aborted, whatever the run came to."""
     Path("tiny.toml").write_text(TINY)
-    cached, cache_row = [], RunStore.cache_row
+    closed, close = [], Attempt.close
 
-    def slowly(store: RunStore, run_id: str) -> None:
+    def slowly(attempt: Attempt) -> None:
         time.sleep(1.0)
-        cache_row(store, run_id)
-        cached.append(run_id)
+        close(attempt)
+        closed.append(attempt)
 
-    monkeypatch.setattr(RunStore, "cache_row", slowly)
+    monkeypatch.setattr(Attempt, "close", slowly)
 
     assert run("train", "tiny", "scheme.name=residual").code == 0
-    assert len(cached) == 1
+    assert len(closed) == 1
 
 
 def test_settings_on_the_command_line_reach_the_run(run):
@@ -163,7 +164,7 @@ def test_an_empty_store_says_what_to_do(run):
     said = run("ls")
 
     assert (said.code, len(said.out.splitlines())) == (0, 1)
-    assert "`revconsole demo` makes four" in said.err
+    assert "start with `revconsole demo`" in said.err
 
 
 def test_show_prints_one_metric_to_the_last_bit(run, pair):
@@ -204,20 +205,11 @@ def test_watch_of_a_finished_run_returns_at_once_with_its_result(run, pair):
     assert "plain  finished" in said.err
 
 
-def test_detach_prints_only_the_ids_on_stdout(run):
+def test_detach_prints_the_ids_alone_and_watch_without_a_name_follows_the_grid_to_its_last_run(run):
     Path("tiny.toml").write_text(TINY)
-
-    said = run("train", "tiny", "--detach")
-    ids = said.out.split()
-
-    assert len(ids) == 2
+    ids = run("train", "tiny", "--detach", "train.epochs=4", "seeds=[0,1]").out.split()
+    assert len(ids) == 4
     assert all(Path("runs", run_id).is_dir() for run_id in ids)
-    assert [run("watch", run_id).code for run_id in ids] == [0, 0]
-
-
-def test_watch_without_a_name_follows_the_grid_to_its_last_run(run):
-    Path("tiny.toml").write_text(TINY)
-    run("train", "tiny", "--detach", "train.epochs=4", "seeds=[0,1]")
 
     said = run("watch")
 
@@ -226,6 +218,7 @@ def test_watch_without_a_name_follows_the_grid_to_its_last_run(run):
     assert "-- tiny-additive-s1 is " in said.err
     assert "the last" in said.err
     assert {r["state"] for r in json.loads(run("ls", "--json").out)} == {"finished"}
+    assert [run("watch", run_id).code for run_id in ids] == [0] * 4
 
 
 def test_runs_are_compared_and_watched_by_profile_and_pattern(run):
@@ -292,12 +285,21 @@ def test_one_dataset_shows_its_source_and_licence(run):
 
 def test_stop_and_resume_refuse_what_cannot_be_done(run, pair):
     assert "is already finished" in run("stop", pair[0]).err
-    assert run("stop", pair[0]).code == 1
+    assert run("stop", pair[0]).code == 2
     assert "nothing to resume" in run("resume", pair[0]).err
 
 
-def test_the_console_without_a_terminal_says_so(run):
+def test_without_a_terminal_the_runs_are_printed_once_instead_of_the_console(run, pair):
     said = run()
 
-    assert said.code == 1
+    assert said.code == 0
+    assert said.out == run("ls").out
+    assert pair[0] in said.out
+    assert "the console needs a terminal" in said.err
+
+
+def test_the_console_without_a_terminal_and_without_runs_creates_no_store(run):
+    said = run()
+
+    assert said.code == 0
     assert "the console needs a terminal" in said.err

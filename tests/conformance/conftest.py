@@ -169,12 +169,17 @@ def pair():
 
 
 def wired(scheme, backward, *, dtype=torch.float32, **options):
-    """A copy of a model that is wired once: wiring takes several times as long as a step of it."""
-    key = (repr(scheme), backward, dtype, *sorted(options.items()))
+    """A copy of a model that is wired once for a kind of scheme: wiring takes several times as long as a step.
+
+    The variant, the backward and the dtype are set on the copy, as anybody may.
+    """
+    key = (type(scheme), getattr(scheme, "fuse", None), *sorted(options.items()))
     if key not in WIRED:
-        WIRED[key] = rewire(small_vit(**options).to(dtype), scheme, backward)
+        WIRED[key] = rewire(small_vit(**options), scheme, "stored")
     torch.manual_seed(0)
-    return copy.deepcopy(WIRED[key])
+    model = copy.deepcopy(WIRED[key]).to(dtype)
+    model.blocks.scheme, model.blocks.backward = scheme, backward
+    return model
 
 
 def worst(expected, given):

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from revconsole.errors import NotInvertible
 from revconsole.reversible import make_scheme, rewire
+from revconsole.training.machine.allocated import allocated
 
 PLAIN = "plain, stored"
 ROWS = {
@@ -54,19 +55,6 @@ def step(network, images, labels):
     """One forward and backward, with the gradients made anew."""
     network.zero_grad(set_to_none=True)
     F.cross_entropy(network(images), labels).backward()
-
-
-def peak(run):
-    """The most bytes that were allocated at once while it ran, beyond those before."""
-    cpu = [torch.profiler.ProfilerActivity.CPU]
-    with torch.profiler.profile(activities=cpu, profile_memory=True, acc_events=True) as profile:
-        run()
-    now = most = 0
-    for event in profile.profiler.kineto_results.events():
-        if event.name() == "[memory]":
-            now += event.nbytes()
-            most = max(most, now)
-    return most
 
 
 def counted(network, images, labels):
@@ -106,7 +94,7 @@ def table(depth, dim, batch, rounds, *, beside):
     for name, network in networks.items():
         step(network, images, labels)
         network.zero_grad(set_to_none=True)
-        peaks[name] = peak(lambda network=network: step(network, images, labels))
+        peaks[name] = allocated(lambda network=network: step(network, images, labels))
         counts[name] = counted(network, images, labels)
     times = ratios(networks, images, labels, rounds)
     operations, passes = counts[PLAIN]

@@ -151,7 +151,8 @@ def test_a_copy_of_a_sequence_knows_nothing_of_the_blocks_of_the_first():
     for other in (copy.deepcopy(blocks), pickle.loads(pickle.dumps(blocks))):
         other(x).sum().backward()
         assert other.inventories.of(other[0]).block is other[0]
-    assert blocks._replicate_for_data_parallel().inventories is not blocks.inventories
+    with torch.no_grad():
+        assert blocks._replicate_for_data_parallel().inventories is not blocks.inventories
 
 
 def test_a_sequence_and_its_blocks_go_when_nobody_holds_them():

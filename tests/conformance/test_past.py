@@ -326,6 +326,33 @@ def test_another_outcome_in_the_second_evaluation_raises_before_its_gradient_is_
     assert all(parameter.grad is None for parameter in stack.parameters())
 
 
+class Late(Residual):
+    """Counts on its class, and lets it show after some passes, and only in the last sample of the batch."""
+
+    made = 0
+
+    def forward(self, x):
+        Late.made += 1
+        factor = torch.ones_like(x)
+        factor[-1] = 1.0 / max(1, Late.made - 20)
+        return x + self.linear(x).tanh() * factor
+
+
+def test_what_begins_to_change_after_some_passes_is_noticed_in_one_of_the_next(again):
+    Late.made = 0
+    stack = ReversibleSequence(
+        *(Late() for _ in range(3)), scheme=Momentum(), backward=again
+    ).double()
+    x = torch.randn(3, 5, 8, dtype=torch.float64)
+
+    def passes(number):
+        for _ in range(number):
+            stack(x).square().sum().backward()
+
+    with pytest.raises(NotInvertible, match="other numbers"):
+        passes(8)
+
+
 def test_as_many_draws_as_a_generator_has_words_are_noticed():
     before = outside_state()
     assert same_outside(before, outside_state())

@@ -1,10 +1,13 @@
 """The backward restores the streams of the forward, and evaluates every residual once to do so."""
 
+import os
+
 import pytest
 import torch
 
 from revconsole.errors import NotInvertible
 from revconsole.reversible import Bdia, Coefficients, Momentum, Residual, rewire
+from tests.conformance.conftest import SCHEMES
 
 FLOAT64_INVERSE = (
     1e-11  # eps of float64 times the error growth over the depth, with slopes of about 2
@@ -24,13 +27,33 @@ def test_every_norm_sees_in_the_backward_what_it_saw_in_the_forward(
         assert (before - again).abs().max() <= FLOAT64_INVERSE * before.abs().max()
 
 
-@pytest.mark.parametrize(("depth", "autocast"), [(5, None), (5, "bf16"), (48, "bf16")])
-def test_exact_schemes_restore_every_bit(exact, depth, autocast, wire, witness, train, images):
-    """Under bf16 autocast, with dropout in attention and MLP and with drop-path."""
-    rates = {"proj_drop_rate": 0.1, "attn_drop_rate": 0.1, "drop_path_rate": 0.2}
-    model = wire(exact, "reversible", depth=depth, **rates).train()
+RATES = {"proj_drop_rate": 0.1, "attn_drop_rate": 0.1, "drop_path_rate": 0.2}
+
+
+@pytest.mark.parametrize("autocast", [None, "bf16"])
+def test_exact_schemes_restore_every_bit(exact, autocast, wire, witness, train, images):
+    """Under bf16 autocast too, with dropout in attention and MLP and with drop-path."""
+    model = wire(exact, "reversible", depth=5, **RATES).train()
     seen = witness(model)
     train(model, images, autocast=autocast)
+    assert all(torch.equal(before, again) for before, again in seen.repeats())
+
+
+EXACT = {name: scheme for name, scheme in SCHEMES.items() if scheme.grid is not None}
+DEEP = {
+    "additive-mean-grid9",
+    "momentum-grid9",
+    "bdia-grid9",
+}  # streams, stores, side bits and draws
+BLOCKS = 48 if "REVCONSOLE_FAULTS" in os.environ else 24
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXACT if "REVCONSOLE_FAULTS" in os.environ else sorted(DEEP))
+def test_exact_schemes_restore_every_bit_of_a_deep_network(name, wire, witness, train, images):
+    model = wire(EXACT[name], "reversible", depth=BLOCKS, **RATES).train()
+    seen = witness(model)
+    train(model, images, autocast="bf16")
     assert all(torch.equal(before, again) for before, again in seen.repeats())
 
 

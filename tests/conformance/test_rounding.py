@@ -1,5 +1,8 @@
 """The one rule on rounding, both ways: what it admits has good gradients, and what it refuses has not."""
 
+import copy
+from functools import cache
+
 import pytest
 import timm
 import torch
@@ -72,18 +75,33 @@ def name(case):
     return case if isinstance(case, str) else str(getattr(case, "name", case))
 
 
-def gradients(scheme, depth, types, backward):
-    """Of a ViT of width 64, rougher than a fresh one, in one vector of float64."""
-    dtype, autocast = TYPES[types]
+@cache
+def wired(kind, most):
+    """A ViT of width 64, rougher than a fresh one, of as many blocks as any case has, wired once for a kind of scheme."""
     torch.manual_seed(0)
     model = timm.create_model(
-        "vit_tiny_patch16_224", img_size=16, patch_size=4, embed_dim=64, num_heads=4, depth=depth, num_classes=5
+        "vit_tiny_patch16_224", img_size=16, patch_size=4, embed_dim=64, num_heads=4, depth=most, num_classes=5
     )  # fmt: skip
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
+    return rewire(model, kind, "stored").train()
+
+
+def gradients(scheme, depth, types, backward):
+    """In one vector of float64."""
+    dtype, autocast = TYPES[types]
+    kind, most = (scheme, 48) if isinstance(scheme, Additive) else (Bdia(), 32)
+    whole = wired(kind, most)
+    every_block = whole.blocks
+    whole.blocks = every_block[:depth]
+    try:
+        model = copy.deepcopy(whole).to(dtype)
+    finally:
+        whole.blocks = every_block
+    model.blocks.scheme, model.blocks.backward = scheme, backward
+    torch.manual_seed(2)
     images, labels = torch.randn(4, 3, 16, 16), torch.arange(4)
-    model = rewire(model.to(dtype), scheme, backward).train()
     torch.manual_seed(1)
     with torch.autocast("cpu", autocast or torch.bfloat16, enabled=autocast is not None):
         loss = torch.nn.functional.cross_entropy(model(images.to(dtype)).double(), labels)

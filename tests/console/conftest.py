@@ -60,6 +60,8 @@ train_limit = 64
 epochs = 2
 batch = 32
 threads = 1
+audit = false
+probe_epochs = 0
 """
 FOUR = (
     SMALL
@@ -76,11 +78,13 @@ class Recorder:
     def __init__(self, store: RunStore) -> None:
         self.store = store
 
-    def plan(self, name: str = "small", *, scheme: str = "residual", epochs: int = 4) -> Plan:
+    def plan(
+        self, name: str = "small", *, scheme: str = "residual", epochs: int = 4, seed: int = 0
+    ) -> Plan:
         backward = "stored" if scheme == "residual" else "reversible"
         return Plan.model_validate({
             "name": name, "backward": backward, "scheme": {"name": scheme},
-            "train": {"epochs": epochs},
+            "train": {"epochs": epochs}, "seed": seed,
         })  # fmt: skip
 
     def begin(self, name: str = "small", **plan: object) -> tuple[str, Attempt]:
@@ -229,8 +233,9 @@ def opened(lab: Lab) -> Opener:
         *,
         lab: Lab = usual,
         toasts: bool = True,
+        demo: bool = False,
     ) -> AsyncIterator[Stage]:
-        app = Console(lab, runs)
+        app = Console(lab, runs, demo=demo)
         async with app.run_test(size=(width, height), notifications=toasts) as pilot:
             yield Stage(app, pilot)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from revconsole.console import form, origin
+from revconsole.console import form, form_rows, origin
 from revconsole.console.draft import Draft
-from revconsole.errors import ProfileError
+from revconsole.errors import DataUnavailable, DeviceUnavailable, ProfileError, UnknownName
 from revconsole.lab.format import UNKNOWN
 from revconsole.lab.lab import Lab
 
@@ -91,10 +91,10 @@ def test_what_is_wrong_names_its_field_or_the_free_line(draft):
     draft.judge(ProfileError("command line", "train.epochs", "should be a number"), final=True)
     assert draft.problem == "epochs: should be a number"
 
-    error = ProfileError("command line", "train.clip", "should be positive")
+    error = ProfileError("command line", "vary.nothing", "is no setting")
     draft.judge(error, final=True)
-    assert draft.problem == "train.clip: should be positive"
-    assert draft.wrong(error) == (form.OTHER, "train.clip: should be positive")
+    assert draft.problem == "vary.nothing: is no setting"
+    assert draft.wrong(error) == (form.OTHER, "vary.nothing: is no setting")
 
 
 def test_a_launch_waits_for_the_judgement_of_exactly_this_form(draft, lab):
@@ -120,11 +120,69 @@ def test_fields_that_changed_after_the_judgement_have_still_to_be_heard(draft, l
     assert draft.unheard({"model.depth": "4", "model.dim": "32"}) == ["model.dim"]
 
 
-def test_parameters_are_asked_for_once_for_each_model(draft, lab):
+def test_the_row_that_is_typed_into_is_shown_even_if_its_text_is_deleted(draft, lab):
     judged(draft, lab)
-    assert draft.counted == ""
-    shapes = list(draft.uncounted)
-    draft.add_counts(dict.fromkeys(shapes, 1000))
+    rest = "train.accumulate"
+    assert rest not in form_rows.shown(draft, "", ())
+    draft.change(rest, "2")
+    assert rest in form_rows.shown(draft, "", ())
+    draft.change(rest, "")
 
-    assert draft.counted == "1,000 parameters"
-    assert draft.uncounted == {}
+    assert rest in form_rows.shown(draft, "", (), rest)
+    assert rest not in form_rows.shown(draft, "", (), "train.epochs")
+
+
+def test_a_find_names_the_setting_called_so_first_and_says_that_there_is_none(draft, lab):
+    judged(draft, lab)
+
+    assert form_rows.shown(draft, "seed", ())[1] == "seeds"
+    assert form_rows.shown(draft, "learning rate", ())[1] == "optimizer.learning_rate"
+    assert "no setting is called 'zzz'" in form_rows.found(draft, "zzz")
+    assert "settings found" in form_rows.found(draft, "seed")
+
+
+@pytest.mark.parametrize(
+    ("error", "key"),
+    [
+        (DataUnavailable("CIFAR-10 is not on this machine"), "data.dataset"),
+        (DataUnavailable("there is no weights file x; correct model.weights"), "model.weights"),
+        (DeviceUnavailable("there is no cuda:7"), "train.device"),
+        (UnknownName("profile", "dmo", ["demo"]), "profile"),
+    ],
+)
+def test_what_is_missing_on_this_machine_is_said_of_the_setting_that_names_it(draft, error, key):
+    draft.change("model.architecture", "timm")
+    assert draft.wrong(error)[0] == key
+
+
+def test_a_list_of_kinds_is_a_choice_of_each(draft, lab):
+    draft.change("scheme.name", "[residual, momentum]")
+    judged(draft, lab)
+    assert [plan.scheme.name for plan in draft.planned.plans] == ["residual", "momentum"]
+    assert draft.applies(field(draft, "scheme.gamma"))
+
+
+def test_a_list_without_its_end_says_so(draft):
+    draft.change("train.batch", "[16, 32")
+    with pytest.raises(ProfileError, match="a list ends with"):
+        draft.settings("")
+
+
+def test_a_wrong_form_shows_the_values_that_it_had_until_another_kind_is_chosen(draft, lab):
+    judged(draft, lab)
+    ratio = field(draft, "model.mlp_ratio")
+    draft.change("model.patch", "x")
+    draft.judge(ProfileError("form", "model.patch", "no"), final=True)
+    assert draft.shown(ratio).text == "2"
+    draft.change("model.architecture", "conformer")
+    assert draft.shown(ratio).text is None
+
+
+def test_settings_unlike_the_defaults_are_shown_where_there_is_room(draft, lab):
+    judged(draft, lab)
+    assert "train.threads" in draft.unusual
+    assert "train.accumulate" not in draft.unusual
+    closed = form_rows.shown(draft, "", ())
+    roomy = form_rows.shown(draft, "", (), room=60)
+    assert "train.threads" not in closed
+    assert set(roomy) - set(closed) == draft.unusual - set(closed)

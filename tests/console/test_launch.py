@@ -5,33 +5,37 @@ import time
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input
 
-from revconsole.console.widgets.setting import Menu, SettingField
+from revconsole.console.remedies import on_one_line
+from revconsole.console.widgets.setting import LineField, SettingList
 
 
 async def open_form(stage, profile="small"):
     await stage.shows("No runs yet")
     await stage.press("n")
     await stage.shows("launches")
-    setting(stage, "profile").query_one(Menu).value = profile
+    form(stage).choose("profile", profile)
     await stage.shows("launches", f"train {profile}")
 
 
-def setting(stage, key) -> SettingField:
-    return stage.app.screen.query_one(f"#setting-{key.replace('.', '-')}", SettingField)
+def form(stage) -> SettingList:
+    return stage.app.screen.query_one(SettingList)
+
+
+def value(stage, label):
+    """The first word behind a label; empty if there is none."""
+    return (stage.line(label).split(label)[1].split() or [""])[0]
 
 
 async def typed(stage, key, text):
     """As a paste would."""
-    field = setting(stage, key)
-    field.seize()
+    form(stage).go(key)
     await stage.pilot.pause()
-    field.query_one(Input).value = text
+    stage.app.screen.query_one(LineField).value = text
 
 
 async def chosen(stage, key, value):
-    setting(stage, key).query_one(Menu).value = value
+    form(stage).choose(key, value)
     await stage.pilot.pause()
 
 
@@ -47,7 +51,7 @@ async def test_the_form_is_filled_from_the_profile(opened, width, height):
 async def test_a_wrong_value_is_answered_beside_its_field(opened):
     async with opened() as stage:
         await open_form(stage)
-        setting(stage, "model.patch").seize()
+        form(stage).go("model.patch")
         await stage.press("backspace", "3")
         await stage.shows("patch 3 does not divide")
         assert "does not divide" in stage.line(" patch ")
@@ -144,8 +148,37 @@ async def test_an_unready_form_does_not_launch(opened, lab):
         await stage.shows("heads do not divide")
         await stage.press("home", "ctrl+l")
         await stage.shows("nothing launched, heads: 5 heads do not divide")
-        assert stage.app.focused is setting(stage, "model.heads").query_one(Input)
+        assert form(stage).at_hand.key == "model.heads"
         assert lab.store.list() == ()
+
+
+async def test_a_field_that_was_found_stays_at_hand_while_another_setting_is_wrong(opened):
+    async with opened() as stage:
+        await open_form(stage)
+        await typed(stage, "model.heads", "5")
+        await stage.shows("not ready, heads: 5 heads do not divide", "cost is unknown while")
+        await typed(stage, "find", "weight decay")
+        await stage.press("down")
+        here = form(stage).at_hand.key
+        assert here not in {"find", "model.heads"}
+        await stage.press("1")
+        await stage.until(lambda: not stage.app.screen.pending)
+        assert (form(stage).text("find"), form(stage).at_hand.key) == ("weight decay", here)
+        await stage.press("ctrl+l")
+        await stage.shows("nothing launched")
+        assert form(stage).at_hand.key == "model.heads"
+
+
+async def test_the_keys_shown_over_a_text_field_are_those_that_act_there(opened):
+    async with opened() as stage:
+        await open_form(stage)
+        form(stage).go("scheme.name")
+        await stage.shows("? Help q Quit")
+        form(stage).go("train.epochs")
+        await stage.shows("f1 Help ^p Find ^q Quit")
+        assert "? Help" not in stage.text
+        await stage.press("f1")
+        await stage.shows("Launch the runs of the form")
 
 
 TWO = """
@@ -193,16 +226,15 @@ async def test_a_field_that_nobody_changed_is_not_on_the_command_line(opened):
 async def test_a_field_is_explained_for_the_kind_that_there_is(opened):
     async with opened(160, 45) as stage:
         await open_form(stage, "one-bdia")
-        assert "random ±g" in stage.line(" gamma ")
+        form(stage).go("scheme.gamma")
+        await stage.shows("scheme.gamma · ", "Size g of the random ±g")
         await chosen(stage, "scheme.name", "momentum")
-        await stage.until(lambda: "velocity" in stage.line(" gamma "))
-        await stage.shows("launches 1 run")
-        assert "random" not in stage.line(" gamma ")
-        await typed(stage, "other", "scheme.name=[momentum,bdia]")
+        await stage.shows("Share of the velocity", "launches 1 run")
+        assert "random ±g" not in stage.text
         await chosen(stage, "profile", "two")
-        await stage.shows("launches 2 runs")
-        assert "bdia: " in stage.line(" gamma ")
-        assert "momentum: " in stage.line(" gamma ")
+        await typed(stage, "other", "scheme.name=[momentum,bdia]")
+        form(stage).go("scheme.gamma")
+        await stage.shows("launches 2 runs", "random ±g", "Share of the velocity")
 
 
 @pytest.mark.usefixtures("wrong")
@@ -212,8 +244,8 @@ async def test_values_of_another_profile_are_not_shown_beside_one_that_is_wrong(
         await chosen(stage, "profile", "wrong")
         await stage.shows("not ready")
         for label in (" scheme ", " dataset ", " backward "):
-            assert stage.line(label).split()[1] == "–"
-        assert stage.line(" epochs ").split()[1] != "2"
+            assert value(stage, label) == "–"
+        assert value(stage, " epochs ") != "2"
 
 
 async def open_form_on(stage, name):
@@ -265,8 +297,9 @@ async def test_a_run_whose_profile_is_gone_can_be_launched_and_has_no_command(op
     lab.store.create(plan, {})
     async with opened(120, 40) as stage:
         text = await open_form_on(stage, "mine")
-        assert "its profile 'gone' is not here any more" in text
-        assert "no command line makes these runs" in text
+        assert "its profile 'gone' does not exist any more" in text
+        assert "no command line makes exactly these runs" in text
+        await stage.hides("Copy command")
         await stage.press("ctrl+y")
         assert not stage.app.clipboard
 
@@ -282,7 +315,7 @@ async def test_a_run_whose_profile_makes_no_runs_any_more_says_what_is_wrong_wit
     lab.store.create(plan, {})
     async with opened(120, 40) as stage:
         text = " ".join((await open_form_on(stage, "mine")).split())
-        assert "its profile 'odd' makes no runs as it is now" in text
+        assert "its profile 'odd' is not valid any more" in text
         assert "3 heads do not divide dim 16" in text
 
 
@@ -291,19 +324,55 @@ async def test_epochs_are_not_shown_where_steps_say_how_long_a_run_is(opened, la
     lab.store.create(plan.model_copy(update={"name": "mine"}), {})
     async with opened(160, 45) as stage:
         await open_form_on(stage, "mine")
-        assert "train.steps (7) says how long" in stage.line(" epochs ")
-        assert stage.line(" epochs ").split()[1] == "train.steps"
+        form(stage).go("train.epochs")
+        await stage.shows("train.steps (7) says how long")
+        assert value(stage, "▸ epochs ") == "train.steps"
+
+
+RESTING = """
+import time
+from torch import nn
+
+class Resting(nn.Linear):
+    def forward(self, images):
+        time.sleep(0.05)
+        return super().forward(images.flatten(1))
+
+def model(size, channels, classes):
+    return Resting(size * size * channels, classes)
+"""
+"""Takes its time, and no processor."""
+RESTS = """
+[model]
+architecture = "python"
+function = "resting:model"
+[data]
+dataset = "digits"
+train_limit = 64
+[train]
+epochs = 100000
+batch = 32
+threads = 1
+audit = false
+"""
+
+
+@pytest.fixture
+def rests(lab):
+    """A profile of a run that does not end by itself."""
+    Path("resting.py").write_text(RESTING)
+    Path("profiles/rests.toml").write_text(RESTS)
 
 
 async def train_for_long(stage, lab):
-    """Launch a run that does not end by itself."""
-    await open_form(stage)
-    await typed(stage, "train.epochs", "5000")
-    await stage.shows("train.epochs=5000", "launches 1 run")
+    """Launch one."""
+    await open_form(stage, "rests")
+    await stage.shows("launches 1 run")
     await stage.press("ctrl+l")
     await stage.until(lambda: lab.store.list() and lab.store.list()[0].state == "running")
 
 
+@pytest.mark.usefixtures("rests")
 async def test_quitting_while_a_run_trains_asks_and_stops_it(opened, lab):
     async with opened() as stage:
         await train_for_long(stage, lab)
@@ -319,11 +388,12 @@ async def test_quitting_while_a_run_trains_asks_and_stops_it(opened, lab):
         assert stage.app.return_code == 0
 
 
+@pytest.mark.usefixtures("rests")
 async def test_quitting_may_leave_the_run_to_a_background_process(opened, lab):
     async with opened() as stage:
         await train_for_long(stage, lab)
         await stage.press("q")
-        await stage.shows("Run on in the background [b]", "Stop now, without a checkpoint [x]")
+        await stage.shows("Continue in the background [b]", "Stop now, without a checkpoint [x]")
         await stage.press("b")
         await stage.until(lambda: not stage.app.is_running)
     (run,) = lab.store.list()
@@ -336,6 +406,7 @@ async def test_quitting_may_leave_the_run_to_a_background_process(opened, lab):
         await asyncio.sleep(0.1)
 
 
+@pytest.mark.usefixtures("rests")
 async def test_quitting_at_once_records_the_stop(opened, lab):
     async with opened() as stage:
         await train_for_long(stage, lab)
@@ -345,6 +416,7 @@ async def test_quitting_at_once_records_the_stop(opened, lab):
     assert lab.store.list()[0].reason.endswith("(quit the console)")
 
 
+@pytest.mark.usefixtures("rests")
 async def test_a_key_moves_a_run_to_the_background(opened, lab):
     async with opened() as stage:
         await train_for_long(stage, lab)
@@ -429,8 +501,39 @@ async def test_keys_do_not_wait_while_a_model_is_looked_at(opened):
     async with opened(160, 45) as stage:
         await open_form(stage)
         await typed(stage, "other", f"{TIMM} model.name=vit_tiny_patch16_224")
-        await told(stage, "looking at the model")
+        await told(stage, "checking the model")
         await typed(stage, "other", "train.epochs=3")
         await told(stage, "launches 1 run", "revconsole train small train.epochs=3")
         assert "looking" not in stage.text
         assert "sees" not in stage.text
+
+
+@pytest.mark.parametrize(
+    ("sentence", "width", "line"),
+    [
+        (
+            "! the rate 1 is far from usual (Goyal et al. 2017): lr=0.1",
+            40,
+            "! the rate 1 is far from usual (… lr=0.1",
+        ),
+        ("! short: lr=0.1", 40, "! short: lr=0.1"),
+        ("! odd: a remedy that takes nearly all of the line", 30, "! odd: a remed…all of the line"),
+    ],
+)
+def test_a_sentence_on_one_line_keeps_the_setting_to_change(sentence, width, line):
+    assert on_one_line(sentence, width) == line
+    assert len(line) <= width
+
+
+async def test_what_is_odd_of_the_settings_is_said_while_one_types(opened):
+    async with opened(80, 24) as stage:
+        await open_form(stage)
+        await typed(stage, "optimizer.learning_rate", "0.5")
+        await stage.shows("! the learning rate 0.5 is", "optimizer.learning_rate=0.001")
+        assert (
+            len([line for line in stage.text.splitlines() if line.startswith((" ! ", " · "))]) <= 2
+        )
+        await stage.pilot.resize_terminal(160, 45)
+        await stage.shows("→ optimizer.learning_rate=0.001")
+        await typed(stage, "optimizer.learning_rate", "0.001")
+        await stage.until(lambda: "the learning rate 0.5" not in stage.text)

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from revconsole.console.reader import Reader
 from revconsole.console.snapshot import WantedByScreen, WantedFigure
-from revconsole.lab.curves.figures import LOSS
+from revconsole.lab.curves.figures import Frame
 from revconsole.records.runs.store import RunStore
 
-PICTURE = WantedFigure(subject=LOSS, run_ids=(), width=40)
+PICTURE = WantedFigure(subject="loss", run_ids=(), frame=Frame(width=40))
 
 
 def test_two_looks_at_the_same_store_are_equal(lab, recorder):
@@ -30,7 +30,7 @@ def test_a_figure_is_drawn_anew_only_if_its_run_or_its_width_changed(lab, record
     recorder.epoch(attempt, 2)
     second = reader.look().figures["loss"]
     assert len(second.curves[0].xs) > len(first.curves[0].xs)
-    reader.want(WantedByScreen(pictures={"loss": replace(picture, width=4)}))
+    reader.want(WantedByScreen(pictures={"loss": replace(picture, frame=Frame(width=4))}))
     assert len(reader.look().figures["loss"].curves[0].xs) < len(second.curves[0].xs)
     attempt.close()
 
@@ -72,3 +72,19 @@ def test_it_posts_nothing_when_nothing_changed(lab, recorder):
     reader.run()
     assert lab.store.looks == 3
     assert len(seen) == 1
+
+
+def test_other_figures_of_the_same_runs_do_not_wait_for_the_store(lab, recorder):
+    run_id, attempt = recorder.begin("alive")
+    recorder.epoch(attempt, 1)
+    reader = Reader(lab, lambda _: None)
+    picture = replace(PICTURE, run_ids=(run_id,))
+    reader.want(WantedByScreen(pictures={"loss": picture}))
+    before = reader.look()
+    recorder.epoch(attempt, 2)
+    reader.want(WantedByScreen(pictures={"loss": replace(picture, frame=Frame(width=4))}))
+    zoomed = reader.look()
+    assert zoomed.summaries is before.summaries
+    assert zoomed.figures["loss"] != before.figures["loss"]
+    assert reader.look().summaries[0].epoch == 2
+    attempt.close()

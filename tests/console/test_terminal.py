@@ -15,29 +15,29 @@ import termios
 import time
 
 import pytest
-from textual.events import Resize
+from textual.events import Key, Resize
 from textual.geometry import Size
+from textual.widgets import Input
 
 BY_FIRST_PAINT = """
 import asyncio, json, sys
 from pathlib import Path
-from revconsole.lab.lab import Lab
 from revconsole.console.app import Console
 
-async def paint():
-    app = Console(Lab(Path(sys.argv[1])))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
-        loaded = [m for m in ("torch", "timm", "plotext", "sklearn") if m in sys.modules]
-        print(json.dumps(loaded))
+def painted(self):
+    ours = [m for m in sys.modules if m.startswith("revconsole.")]
+    text = "".join(s.text for strip in self.screen._compositor.render_strips() for s in strip)
+    print(json.dumps([ours, [*sys.modules], text]), file=sys.__stdout__)
+    self.exit(0)
 
-asyncio.run(paint())
+Console._load = painted
+asyncio.run(Console(Path(sys.argv[1])).run_async(headless=True, size=(80, 24)))
 """
 REAL = """
 import sys
 from pathlib import Path
 from revconsole.lab.lab import Lab
-from revconsole.console.app import run_console
+from revconsole.console.session import run_console
 sys.exit(run_console(Lab(Path(sys.argv[1]))))
 """
 PATIENCE_SECONDS = 300.0
@@ -45,10 +45,47 @@ ENTERED, LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
 """Of the alternate screen."""
 
 
-def test_neither_torch_nor_plotext_is_loaded_by_the_first_paint(tmp_path):
+BEFORE_THE_FIRST_PAINT = {
+    "console",
+    "cli",
+    "errors",
+    "records.printable",
+    "records.config",
+    "records.files",
+    "lab.format",
+    "lab.curves.cells",
+    "lab.curves.colours",
+}
+"""The rooms and modules of which the first paint may load any; `records`, `lab` and `lab.curves` themselves are empty packages."""
+
+
+def test_the_first_paint_loads_neither_the_records_nor_a_library_beside_textual(tmp_path):
     command = [sys.executable, "-c", BY_FIRST_PAINT, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=surroundings())
-    assert json.loads(done.stdout.splitlines()[-1]) == []
+    ours, libraries, painted = json.loads(done.stdout.splitlines()[-1])
+
+    rooms = {name.removeprefix("revconsole.") for name in ours} - {"records", "lab", "lab.curves"}
+    assert {
+        r for r in rooms if not any(r == b or r.startswith(f"{b}.") for b in BEFORE_THE_FIRST_PAINT)
+    } == set()
+    assert {"pydantic", "typer", "torch", "timm", "numpy", "sklearn", "psutil"} & {
+        *libraries
+    } == set()
+    assert "Reading runs" in painted
+
+
+async def test_keys_that_come_before_the_runs_screen_act_on_it_in_their_order(store, recorder):
+    from revconsole.console.app import Console
+
+    recorder.finished("one")
+    app = Console(store.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        for key, character in (("slash", "/"), ("o", "o"), ("n", "n")):
+            app.post_message(Key(key, character))
+        end = time.monotonic() + PATIENCE_SECONDS
+        while [prompt.value for prompt in app.screen.query(Input)] != ["on"]:
+            assert time.monotonic() < end
+            await pilot.pause(0.02)
 
 
 async def test_a_terminal_too_small_is_told_so_and_recovers(opened, recorder):
@@ -205,7 +242,7 @@ def started(store) -> tuple[subprocess.Popen[bytes], int]:
     master, slave = pty.openpty()
     resize(master, rows=24, columns=80)
     process = subprocess.Popen(
-        [sys.executable, "-c", REAL, str(store)],
+        [sys.executable, "-X", "preloaded", "-c", REAL, str(store)],
         stdin=slave, stdout=slave, stderr=slave, env=surroundings(), start_new_session=True,
     )  # fmt: skip
     os.close(slave)
@@ -217,8 +254,7 @@ def resize(master: int, *, rows: int, columns: int) -> None:
 
 
 def surroundings() -> dict[str, str]:
-    path = os.pathsep.join(p for p in sys.path if p)
-    return {**os.environ, "PYTHONPATH": path, "TERM": "xterm-256color"}
+    return {**os.environ, "TERM": "xterm-256color"}
 
 
 def read_until(master: int, wanted: bytes) -> bytes:

@@ -327,7 +327,7 @@ def test_crops_are_standardised_by_what_the_middles_are(settings, tmp_path, how)
 
 
 def test_a_plan_trains_and_judges_crops_of_one_size(tmp_path):
-    from revconsole.training.setup.training_state import prepare
+    from revconsole.training.learning.preparing import prepare
 
     data = {"dataset": "digits", "train_limit": 60, "crop": 6, "flip": True}
     model = {"architecture": "vit", "patch": 3, "dim": 8, "depth": 1, "heads": 1}

@@ -22,7 +22,7 @@ from revconsole.data import cifar10
 from revconsole.data._cifar import read_cifar
 from revconsole.data._images import in_canonical_order
 from revconsole.data._png import CACHE
-from revconsole.data._statistics import channel_statistics
+from revconsole.data._standardise import channel_statistics
 from revconsole.errors import DataUnavailable
 from revconsole.records.datasets.facts import found
 

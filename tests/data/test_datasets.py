@@ -48,6 +48,13 @@ def test_digits_keep_the_scans_of_scikit_learn(tmp_path):
     assert sorted(map(tuple, levels)) == sorted(map(tuple, theirs.astype(int)))
 
 
+def test_digits_are_read_where_another_version_of_scikit_learn_keeps_them_elsewhere(monkeypatch):
+    known = digits._scans()
+    monkeypatch.setattr(digits.importlib.util, "find_spec", lambda _: None)
+
+    assert (digits._scans() == known).all()
+
+
 def test_digits_have_the_same_test_images_for_everybody(settings, tmp_path):
     tests = [
         open_data(settings(split_seed=seed), folder=tmp_path, device="cpu").test for seed in (0, 1)

@@ -10,7 +10,7 @@ import torch
 
 from revconsole.data import _idx, mnist
 from revconsole.data._idx import read_family, read_idx
-from revconsole.data._statistics import channel_statistics
+from revconsole.data._standardise import channel_statistics
 from revconsole.errors import DataUnavailable
 
 PARTS = (

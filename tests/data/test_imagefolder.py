@@ -107,13 +107,13 @@ def test_without_a_test_part_the_validation_part_is_tested_on(tmp_path, opened):
 def test_images_are_made_rgb_upright_and_cut_to_the_middle_square(tmp_path):
     grey = tmp_path / "grey.png"
     save(grey, 77, kind="L")
-    assert decoded(grey.read_bytes(), 8).pixels.tolist() == np.full((3, 8, 8), 77).tolist()
+    assert decoded(grey.read_bytes(), 8)[0].tolist() == np.full((3, 8, 8), 77).tolist()
 
     wide = np.zeros((10, 30, 3), dtype=np.uint8)
     wide[:, 10:20] = 200
     wide[5:, 10:20, 0] = 100  # the lower half of the middle is less red
     Image.fromarray(wide).save(tmp_path / "wide.png")
-    found = decoded((tmp_path / "wide.png").read_bytes(), 10).pixels
+    found = decoded((tmp_path / "wide.png").read_bytes(), 10)[0]
     assert (found[1:] == 200).all()
     assert (found[0, :5] == 200).all()
     assert (found[0, 5:] == 100).all()
@@ -121,7 +121,7 @@ def test_images_are_made_rgb_upright_and_cut_to_the_middle_square(tmp_path):
     turned = Image.Exif()
     turned[0x0112] = 3  # taken upside down
     Image.fromarray(wide).save(tmp_path / "turned.jpg", exif=turned, quality=95)
-    found = decoded((tmp_path / "turned.jpg").read_bytes(), 10).pixels
+    found = decoded((tmp_path / "turned.jpg").read_bytes(), 10)[0]
     assert found[0, :4].mean() < 110 + JPEG_ERROR
     assert found[0, 6:].mean() > 190 - JPEG_ERROR
 
@@ -235,7 +235,7 @@ def test_classes_are_known_to_a_plan_without_opening_an_image(pets):
     data = {"dataset": "imagefolder", "folder": str(pets), "image_size": 16}
     plan = Plan.model_validate({"name": "pets", "data": data})
     assert (plan.facts.classes, plan.facts.channels, plan.image_size) == (2, 3, 16)
-    assert listing.class_names(pets) == ("cats", "dogs")
+    assert listing.laid_out(pets).classes == ("cats", "dogs")
 
 
 def test_a_plan_is_read_back_though_its_folder_is_gone(tmp_path):

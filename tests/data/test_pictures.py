@@ -33,9 +33,9 @@ def rows(content):
     """The colour of each row of an image, as it is trained on; warnings are errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        picture = decoded(content, SIDE)
-    assert (picture.pixels == picture.pixels[:, :, :1]).all()
-    return picture.pixels[:, :, 0].T.tolist(), picture
+        pixels, file = decoded(content, SIDE)
+    assert (pixels == pixels[:, :, :1]).all()
+    return pixels[:, :, 0].T.tolist(), file
 
 
 def grey(values):

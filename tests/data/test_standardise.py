@@ -1,7 +1,6 @@
 """Standardisation: fitted to the training split alone, and equal to what numpy makes of the definition."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from revconsole.data import _opening, evaluation_batches, open_data
 from revconsole.data._standardise import LEAST_SHARE, fitted
 from revconsole.errors import ProfileError
 from revconsole.records.settings import data_rules
-from revconsole.records.settings.plan import Plan
 
 FLOAT32 = 2e-5  # relative: shift, scale and whitening are rounded to float32 before they are used
 WAYS = ["none", "per-channel", "per-pixel", "zca"]
@@ -141,11 +139,3 @@ def test_images_too_large_for_zca_are_refused(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(data_rules, "MOST_WHITENED", 63)
     with pytest.raises(ProfileError, match=r"64 of them are too many .* use per-channel"):
         open_data(settings(standardise="zca"), folder=tmp_path, device="cpu")
-
-
-@pytest.mark.parametrize(("old", "new"), [(True, "per-channel"), (False, "none")])
-def test_a_plan_from_before_there_was_a_choice_still_loads(old, new):
-    kept = json.loads(Plan(name="old").model_dump_json())
-    kept["data"]["standardise"] = old
-    del kept["data"]["zca_eps"]
-    assert Plan.model_validate_json(json.dumps(kept)).data.standardise == new

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from revconsole.lab.listing.where import filter_of
 from revconsole.records.settings import glossary
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,10 @@ def wrong(words: list[str]) -> list[str]:
         command, words = command.commands[words[0]], words[1:]
     options = {name for each in command.params for name in each.opts + each.secondary_opts}
     inner = getattr(command, "commands", None)
+    if "--where" in words:
+        place = words.index("--where")
+        filter_of(words[place + 1])  # raises BadFilter
+        words = [*words[:place], *words[place + 2 :]]
     return [
         word
         for place, word in enumerate(words)

@@ -43,7 +43,7 @@ def test_a_setting_without_a_word_is_noticed():
     class Moon(Section):
         phase: int = 0
 
-    silent = glossary._entry("moon", "phase", "", Moon.model_fields["phase"])
+    silent = glossary._entry(Moon, "moon", "phase", "")
 
     assert lacking(silent) == [
         "range, choices or examples",

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parents[2] / "docs"
-PICTURES = runpy.run_path(str(DOCS / "pictures.py"))
+ROOT = Path(__file__).parents[2]
+ASSETS = ROOT / "assets"
+PICTURES = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def fresh(tmp_path_factory):
 
 @pytest.mark.parametrize("name", PICTURES["SHOTS"])
 def test_a_picture_says_what_the_screen_says(fresh, name):
-    stored = (DOCS / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
+    stored = (ASSETS / f"{name}.svg").read_text(encoding="utf-8")
 
     assert PICTURES["text"](stored) == PICTURES["text"](fresh[name]), (
         "`make pictures` draws it anew"
@@ -25,11 +26,11 @@ def test_a_picture_says_what_the_screen_says(fresh, name):
 
 
 def test_no_picture_is_left_over():
-    assert {path.stem for path in (DOCS / "pictures").glob("*.svg")} == set(PICTURES["SHOTS"])
+    assert {path.stem for path in ASSETS.glob("*.svg")} == set(PICTURES["SHOTS"])
 
 
 def test_no_picture_asks_another_host_for_anything():
-    for path in (DOCS / "pictures").glob("*.svg"):
+    for path in ASSETS.glob("*.svg"):
         addresses = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert "http" not in addresses
 

@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from revconsole.lab.curves.figures import LOSS, figure
-from revconsole.records.logs.events import EpochFinished, Finished, Measured, Started
+from revconsole.lab.curves.figures import Frame, figure
+from revconsole.lab.curves.subjects import LOSS
+from revconsole.records.logs.events import Advised, EpochFinished, Finished, Measured, Started
 from revconsole.records.runs.attempt import write_json
 from revconsole.records.runs.identity import Identity, mine
 from revconsole.records.runs.store import RunStore
@@ -76,13 +77,14 @@ def train(store: RunStore, run_id: str, steps: int) -> None:
     attempt.emit(Started(facts=facts))
     for step in range(1, steps + 1):
         attempt.emit(Measured(step=step, epoch=1, values={"loss": 1 / step, "resident_bytes": 1e8}))
+    attempt.emit(Advised(level="note", text="a sentence", rule="plateau", command="a command"))
     attempt.emit(EpochFinished(epoch=1, step=steps, values={"validation_accuracy": 0.5}))
     attempt.emit(Finished(outcome="completed", step=steps, values={"test_accuracy": 0.5}))
     attempt.close()
 
 
 def many_runs(root: Path, count: int) -> RunStore:
-    """A store of that many runs, an hour old: of 500 one runs, one is lost, one damaged, the rest have cached rows."""
+    """A store of that many runs, an hour old: of 500 one runs, one is lost, one damaged, the rest have finished."""
     store = RunStore(root)
     for number in range(count):
         run_id = store.create(plan(number), {"title": "figures"})
@@ -92,8 +94,6 @@ def many_runs(root: Path, count: int) -> RunStore:
         train(store, run_id, 10)
         if number % 500 == 2:
             unend(store, run_id)
-        else:
-            store.cache_row(run_id)
         if number % 500 == 3:
             (store.folder(run_id) / "plan.json").write_bytes(b"\0" * 100)
         age(store.folder(run_id))
@@ -211,8 +211,11 @@ def point_figures(root: Path, lines: int, epoch_steps: int) -> None:
 def follow_figures(store: RunStore, run_id: str) -> None:
     """A look at a run that goes on, and a figure of it."""
     tail = store.follow(run_id)
-    say("first figure, 160 columns", seconds(lambda: figure(LOSS, [tail.run()], width=160), 1))
-    smooth = lambda: figure(LOSS, [tail.run()], width=160, smoothing=0.9)  # noqa: E731
+    say(
+        "first figure, 160 columns",
+        seconds(lambda: figure(LOSS, [tail.run()], Frame(width=160)), 1),
+    )
+    smooth = lambda: figure(LOSS, [tail.run()], Frame(width=160, smoothing=0.9))  # noqa: E731
     say("first smoothed figure", seconds(smooth, 1))
     log = store.folder(run_id) / "attempts" / "0001" / "events.jsonl"
     last = log.read_bytes()[-10_000:].partition(b"\n")[2].splitlines(keepends=True)
@@ -222,7 +225,7 @@ def follow_figures(store: RunStore, run_id: str) -> None:
             file.writelines(last[:10])
         run = tail.run()
         if width:
-            figure(LOSS, [run], width=width, smoothing=smoothing)
+            figure(LOSS, [run], Frame(width=width, smoothing=smoothing))
 
     say("look with 10 new lines", seconds(look, 20))
     for width in (80, 160):

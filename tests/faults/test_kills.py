@@ -8,6 +8,7 @@ import pytest
 
 from revconsole.records.runs import control
 from revconsole.records.sections import KINDS
+from tests.faults.conftest import PATIENCE_SECONDS
 
 STEPS = 310
 """Of a whole run, about."""
@@ -32,7 +33,7 @@ def test_five_kills_and_two_hand_overs_change_no_bit(site, noted, scheme, comple
     handed, command = site.terminal(*words(wired(scheme)))
     site.reaches(handed, 40)
     command.send_signal(signal.SIGHUP)
-    assert command.wait(60) == 128 + signal.SIGHUP
+    assert command.wait(PATIENCE_SECONDS) == 128 + signal.SIGHUP
     site.until(lambda: site.lab.summary(handed).attempt == 2)
     site.reaches(handed, 150)
     control.ask(site.lab.store.folder(handed), "handover")

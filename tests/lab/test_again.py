@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from revconsole.errors import ProfileError
-from revconsole.lab.again import differences, typed
 from revconsole.lab.lab import Lab
 from revconsole.lab.starts import run_address
 from revconsole.records.settings import search_path
 from revconsole.records.settings.profile import parse_assignments
+from revconsole.records.settings.typing_again import differences, typed
 
 GRID = """
 seeds = [0, 1]
@@ -42,7 +42,7 @@ def test_every_run_of_every_shipped_profile_can_be_repeated_and_typed(lab):
             assert settings is not None
             (made,) = lab.plan(plan.profile, settings).plans
             assert made.digest() == plan.digest()
-            assert differences(plan) == ()
+            assert differences(plan) == {}
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,9 @@ def test_a_length_in_epochs_is_of_no_run_that_counts_steps(lab):
 
 def test_a_run_is_told_from_what_its_profile_says_now(lab):
     plan = lab.plan("grid", {"model.depth": 4, "optimizer.learning_rate": 0.5}).plans[-1]
-    unlike = {(d.key, d.here, d.there) for d in differences(plan)}
-    assert unlike == {("model.depth", 4, 2), ("optimizer.learning_rate", 0.5, 0.01)}
+    assert differences(plan) == {"model.depth": (4, 2), "optimizer.learning_rate": (0.5, 0.01)}
     Path("profiles/grid.toml").write_text(GRID.replace("depth = 2", "depth = 4"))
-    assert {d.key for d in differences(plan)} == {"optimizer.learning_rate"}
+    assert list(differences(plan)) == ["optimizer.learning_rate"]
     Path("profiles/grid.toml").unlink()
     assert differences(plan) is None
     assert typed("grid", [plan], {}) is None
@@ -126,6 +125,48 @@ def test_a_change_is_in_the_name(lab):
     plan = lab.plan("grid").plans[0]
     assert lab.again(plan).plans[0].name == plan.name
     assert lab.again(plan, {"model.depth": 6}).plans[0].name == f"{plan.name}-depth6"
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["seeds=[7,8]"], ["grid-bdia-learning_rate0.02-s7", "grid-bdia-learning_rate0.02-s8"]),
+        (["seeds=[7]", "data.train_limit=64"], ["grid-bdia-learning_rate0.02-s7"]),
+        (["seed=1"], ["grid-bdia-learning_rate0.02-s1"]),
+        (["optimizer.learning_rate=0.5"], ["grid-bdia-s1-learning_rate0.5"]),
+        (["scheme.gamma=[0.5,1.0]", "scheme.grid_bits=none"], ["grid-bdia-learning_rate0.02-s1-grid_bitsnone-gamma0.5", "grid-bdia-learning_rate0.02-s1-grid_bitsnone-gamma1.0"]),
+        (["scheme.name=residual", "backward=stored"], ["grid-learning_rate0.02-s1-residual-backwardstored"]),
+    ],
+)  # fmt: skip
+def test_the_name_says_no_value_that_was_changed_and_none_that_was_typed_as_it_was(
+    lab, words, names
+):
+    plan = lab.plan("grid").plans[-1]
+
+    again = lab.again(plan, parse_assignments(words))
+
+    assert [each.name for each in again.plans] == names
+
+
+def test_the_name_says_nothing_of_a_kind_that_was_changed(lab):
+    (plan,) = lab.again(
+        lab.plan("grid").plans[-1], {"scheme.gamma": 0.5, "scheme.grid_bits": "none"}
+    ).plans
+    assert plan.name == "grid-bdia-learning_rate0.02-s1-gamma0.5-grid_bitsnone"
+
+    (again,) = lab.again(plan, {"scheme.name": "midpoint"}).plans
+
+    assert again.name == "grid-learning_rate0.02-s1-midpoint"
+
+
+def test_the_name_of_a_profile_stays_whole_though_it_looks_like_a_seed(lab):
+    Path("profiles/grid-s1.toml").write_text(GRID)
+    plan = lab.plan("grid-s1").plans[1]
+    assert plan.name == "grid-s1-residual-learning_rate0.01-s1"
+
+    (again,) = lab.again(plan, {"seeds": [3]}).plans
+
+    assert again.name == "grid-s1-residual-learning_rate0.01-s3"
 
 
 def test_a_wrong_change_is_refused(lab):

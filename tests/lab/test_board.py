@@ -7,8 +7,9 @@ import pytest
 
 from revconsole.lab.board import AskedStudy, Board
 from revconsole.lab.lab import Lab
-from revconsole.lab.study import RunKeys, memory, pace_key, standings, tally
+from revconsole.lab.study import RunKeys, memory, standings, tally
 from revconsole.records.logs.events import Started
+from revconsole.records.runs.pace import pace_key
 from revconsole.records.runs.run import Summary
 from revconsole.records.settings.plan import Plan
 
@@ -44,6 +45,15 @@ def test_every_study_has_the_shares_of_both_of_its_forms(lab):
     assert (full.done, full.total, quick.done, quick.total) == (2, 4, 0, 2)
     assert found["tiny"].own
     assert not found["mnist-patch"].own
+
+
+def test_what_is_odd_of_the_runs_to_come_is_shown_and_nothing_of_those_that_have_begun(lab):
+    asked = AskedStudy(study=str(Path("tiny.toml").absolute()), settings={"train.batch": 5000})
+    before = Board(lab).study(asked, [])
+    done = [row(each.plan, "abcdefgh"[n]) for n, each in enumerate(before.standing)]
+
+    assert any("batch of 5,000" in note for note in before.notes)
+    assert Board(lab).study(asked, done).notes == ()
 
 
 def test_in_a_clone_the_shipped_studies_are_not_called_ones_own(lab, monkeypatch):
@@ -176,7 +186,7 @@ def test_stopping_a_study_empties_its_queue_and_names_what_trains(lab, store):
 
     said = lab.stop_runs([first, second])
 
-    assert said == ("1 taken out of the queue, 1 will stop after the step and keep a checkpoint")
+    assert said == ("1 taken out of the queue, 1 will stop after this step with a checkpoint")
     assert lab.summary(second).state == "stopped"
     assert lab.stop_runs([second]) == "nothing trains or waits"
     attempt.close()

@@ -1,10 +1,17 @@
 """The parts of a plot that need no screen: ticks, limits, gaps, letters."""
 
-import pytest
+import math
 
-from revconsole.lab.curves import ticks
-from revconsole.lab.curves.canvas import letter_places, letters, pieces
-from revconsole.lab.curves.figures import Curve
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.text import Text
+
+from revconsole.lab.curves import heat, ticks
+from revconsole.lab.curves.canvas import Mark, drawn, letters, pieces
+from revconsole.lab.curves.cells import DOTS, Cells, Ink, usual_marker
+from revconsole.lab.curves.figures import Curve, Figure
+from revconsole.lab.curves.measured import measured_points
 
 ROUNDING = 1e-9
 
@@ -62,7 +69,149 @@ def test_initials_mark_curves_where_they_differ_and_an_alphabet_where_not():
     assert letters([""]) == ["A"]
 
 
-def test_every_curve_carries_its_letter_at_its_end():
-    curve = Curve(label="", run_id="", xs=tuple(range(10)), ys=tuple(range(10)))
-    assert letter_places(curve, 0, 2)[-1] == (9, 9)
-    assert letter_places(Curve(label="", run_id="", xs=(), ys=()), 0, 1) == []
+def figure(*curves, **more):
+    xs = [x for curve in curves for x in (*curve.xs, *curve.gaps)]
+    ends = {"left": min(xs), "right": max(xs)} | more
+    return Figure(title="loss", x_label="step", y_label="nats", curves=curves, **ends)
+
+
+def curve(ys, **more):
+    return Curve(label="", run_id="", xs=tuple(map(float, range(len(ys)))), ys=tuple(ys), **more)
+
+
+def rows(picture):
+    return ["".join(text for text, _ in line) for line in picture.lines]
+
+
+BLUE, RED = Mark(letter="A", colour=(0, 0, 255)), Mark(letter="B", colour=(255, 0, 0))
+
+
+@pytest.mark.parametrize("marker", DOTS)
+def test_a_picture_has_the_size_asked_for_and_its_last_tick_at_the_end(marker):
+    lines = rows(drawn(figure(curve([1.0, 2.0, 3.0] * 175)), [BLUE], 60, 12, marker=marker))
+
+    assert {len(line) for line in lines} == {60}
+    assert len(lines) == 12
+    assert lines[-1].rstrip().endswith("524 step")
+    assert lines[-1].strip().startswith("0")
+
+
+def test_ascii_draws_with_nothing_that_ascii_lacks():
+    gone = figure(curve([1.0, 2.0, 1.5], gaps=(1.5,)))
+    assert "".join(rows(drawn(gone, [BLUE], 40, 10, marker="ascii", cursor=1.0))).isascii()
+
+
+def test_curves_with_equal_ends_both_carry_their_letter():
+    lines = rows(drawn(figure(curve([1.0, 2.0]), curve([3.0, 2.0])), [BLUE, RED], 40, 10))
+    ends = [line[-2:].strip() for line in lines[:-1]]
+    assert sorted(filter(None, ends)) == ["A", "B"]
+
+
+def test_the_curve_in_front_covers_the_others_and_they_are_faint():
+    same = [float(n % 3) for n in range(30)]
+    pair = figure(curve(same), curve(same))
+    marks = [BLUE, Mark(letter="B", colour=RED.colour, faint=True)]
+    inks = {ink for line in drawn(pair, marks, 40, 8, front=0).lines for _, ink in line}
+
+    assert Ink(BLUE.colour) in inks
+    assert [i for i in inks if i.colour == RED.colour] == [
+        Ink(RED.colour, faint=True)
+    ]  # its letter
+
+
+def test_a_value_that_is_not_finite_is_crossed_where_it_happened():
+    picture = drawn(figure(curve([1.0] * 11, gaps=(10.0,))), [BLUE], 40, 8)
+    bottom = rows(picture)[-2]
+    assert bottom.index("×") == picture.first + picture.columns - 1
+
+
+def test_a_column_of_the_picture_stands_for_a_place_on_its_axis():
+    picture = drawn(figure(curve([1.0] * 101)), [BLUE], 60, 8)
+    assert picture.x_of(0) == 0
+    assert picture.x_of(60) == 100
+    assert picture.x_of(picture.first + picture.columns // 2) == pytest.approx(50, abs=2)
+
+
+def test_what_is_outside_the_window_is_not_drawn_but_lines_go_to_its_edge():
+    whole = curve([0.0, 10.0, 0.0, 10.0])
+    lines = rows(drawn(figure(whole, left=1.5, right=2.5), [BLUE], 40, 8))
+    dots = [i for line in lines[:-1] for i, c in enumerate(line) if "⠁" <= c <= "⣿"]
+    assert min(dots) <= 4
+    assert max(dots) >= 36
+
+
+def test_a_cell_shows_the_stroke_of_the_highest_rank_and_one_stroke_adds_to_its_own():
+    cells = Cells(1, 1, "braille")
+    cells.begin(rank=1)
+    cells.dot(0, 0, Ink((1, 2, 3)))
+    cells.dot(1, 3, Ink((1, 2, 3)))
+    cells.begin()
+    cells.dot(0, 3, Ink((9, 9, 9)))
+    assert cells.lines() == [[("⢁", Ink((1, 2, 3)))]]
+
+
+def test_curves_that_lie_on_each_other_are_both_seen():
+    same = [1.0, 1.2, 1.4, 2.0]
+    lines = drawn(figure(curve(same), curve(same)), [BLUE, RED], 60, 10).lines
+    dots = {BLUE.colour: 0, RED.colour: 0}
+    for line in lines:
+        for text, ink in line:
+            if ink.colour:
+                dots[ink.colour] += sum(letter > "⠀" for letter in text)
+    assert min(dots.values()) > 0.4 * sum(dots.values())
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"TERM": "xterm", "LANG": "en_GB.UTF-8"}, "braille"),
+        ({"TERM": "linux", "LANG": "en_GB.UTF-8"}, "ascii"),
+        ({"TERM": "xterm", "LANG": "C"}, "ascii"),
+        ({"TERM": "xterm", "LC_ALL": "C", "LANG": "en_GB.UTF-8"}, "ascii"),
+    ],
+)
+def test_dots_are_those_that_the_terminal_can_show(environment, expected):
+    assert usual_marker(environment) == expected
+
+
+def test_each_measured_point_of_a_benchmark_is_its_letter_in_a_frame_with_round_ends():
+    points = Curve(label="a", run_id="a", xs=(10.0, 97.0), ys=(1.3, 1.0))
+    other = Curve(label="b", run_id="b", xs=(20.0, 60.0), ys=(1.4, 1.2))
+    figure = Figure(title="t", x_label="MiB", y_label="× plain", curves=(points, other))
+    marks = [Mark(letter=letter, colour=(255, 0, 0)) for letter in "PQ"]
+
+    text = Text.from_ansi(measured_points(figure, marks, 60, 16)).plain
+
+    lines = text.splitlines()
+    assert [text.count(letter) for letter in "PQ"] == [2, 2]
+    assert len(lines) == 16
+    assert {len(line) for line in lines} == {60}
+    assert "MiB" in text
+    assert " 0 " in lines[-2]
+
+
+ANY = st.one_of(st.floats(width=32), st.sampled_from([0.0, math.nan, math.inf, -math.inf]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(ANY, ANY), min_size=1, max_size=6), ANY, st.booleans(), st.booleans())
+def test_no_number_on_either_axis_keeps_a_chart_from_being_drawn(points, x, log_x, log_y):
+    xs, ys = zip(*points, strict=True)
+    band = tuple((a, b, b) for a, b in points)
+    curve = Curve(
+        label="a", run_id="", xs=xs, ys=ys, raw=tuple(points), gaps=(x, *xs[:1]), band=band
+    )
+    figure = Figure(
+        title="", x_label="", y_label="", curves=(curve,), logarithmic=log_y, logarithmic_x=log_x
+    )
+    mark = Mark(letter="A", colour=(0, 0, 0))
+    assert len(drawn(figure, [mark], 40, 8, marker="ascii", cursor=x).lines) == 8
+    assert len(heat.drawn(figure, 40, 8, marker="ascii", cursor=x).lines) == 8
+
+
+def test_a_single_huge_place_on_the_axis_is_drawn():
+    curve = Curve(label="a", run_id="", xs=(1e38,), ys=(1e38,))
+    figure = Figure(title="", x_label="", y_label="", curves=(curve,), left=1e38, right=1e38)
+    mark = Mark(letter="A", colour=(0, 0, 0))
+    assert len(drawn(figure, [mark], 40, 8, cursor=1e38).lines) == 8
+    assert len(heat.drawn(figure, 40, 8, cursor=1e38).lines) == 8

@@ -22,8 +22,8 @@ def measurer():
     made.end()
 
 
-def test_a_plan_is_measured_and_one_without_data_does_not_end_the_process(
-    measurer, monkeypatch, tmp_path
+def test_a_plan_is_measured_and_known_to_the_forecast_and_one_without_data_does_not_end_the_process(
+    measurer, monkeypatch, tmp_path, tiny_study
 ):
     monkeypatch.setenv("REVCONSOLE_DATA", str(tmp_path / "nowhere"))
     small = Plan.model_validate(SMALL)
@@ -38,8 +38,19 @@ def test_a_plan_is_measured_and_one_without_data_does_not_end_the_process(
     assert one.seconds > 0
     assert one.step_bytes < double.step_bytes
 
+    lab = Lab(tmp_path / "runs")
+    standing = lab.standings(lab.study("tiny", quick=True))
+    arms = [arm for arm, error in lab.estimate(standing, measurer) if error is None]
+    assert arms == ["plain", "two streams"]
+    assert "2 runs from a few steps measured" in lab.forecast(standing).sentence
+    assert "MiB for a training step" in lab.memory(standing)
+    assert list(lab.estimate(standing, measurer)) == []
 
-def test_a_process_that_was_ended_is_an_error_and_no_wait(measurer):
+
+@pytest.mark.interpreter  # which can be made to begin and never answer
+def test_a_process_that_was_ended_is_an_error_and_no_wait(measurer, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("import time\ntime.sleep(1e6)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     plan = Plan.model_validate(SMALL)
     threading.Timer(0.3, measurer.end).start()
 
@@ -47,15 +58,3 @@ def test_a_process_that_was_ended_is_an_error_and_no_wait(measurer):
         measurer.ask(plan)
     with pytest.raises(RevconsoleError, match="has ended"):
         measurer.ask(plan)
-
-
-def test_what_was_measured_is_known_to_the_forecast(tmp_path, tiny_study, measurer):
-    lab = Lab(tmp_path / "runs")
-    standing = lab.standings(lab.study("tiny", quick=True))
-
-    arms = [arm for arm, error in lab.estimate(standing, measurer) if error is None]
-
-    assert arms == ["plain", "two streams"]
-    assert "2 runs from a few steps measured" in lab.forecast(standing).sentence
-    assert "MiB for a training step" in lab.memory(standing)
-    assert list(lab.estimate(standing, measurer)) == []

@@ -150,12 +150,12 @@ def test_paths_in_a_sentence_fit_on_a_line_each():
 @pytest.mark.parametrize(
     ("number", "text"),
     [
-        (17_563_137_024, "17.6 G multiply-adds = 35.1 GFLOPs"),
-        (1_253_683_200, "1.25 G multiply-adds = 2.51 GFLOPs"),
-        (600_000, "600 k multiply-adds = 1.20 MFLOPs"),
-        (999_999, "1.00 M multiply-adds = 2.00 MFLOPs"),
-        (999, "999 multiply-adds = 2.00 kFLOPs"),
-        (40, "40 multiply-adds = 80 FLOPs"),
+        (17_563_137_024, "17.6 G multiply-adds (35.1 GFLOPs)"),
+        (1_253_683_200, "1.25 G multiply-adds (2.51 GFLOPs)"),
+        (600_000, "600 k multiply-adds (1.20 MFLOPs)"),
+        (999_999, "1.00 M multiply-adds (2.00 MFLOPs)"),
+        (999, "999 multiply-adds (2.00 kFLOPs)"),
+        (40, "40 multiply-adds (80 FLOPs)"),
         (None, shown.UNKNOWN),
     ],
 )

@@ -173,7 +173,7 @@ def test_weights_of_a_run_that_do_not_fit_or_are_gone_are_said_before(tmp_path):
         "schedule.warmup_epochs": 0, "train.audit": False, "train.probe_epochs": 0, "model.depth": 1,
     }  # fmt: skip
     (run,) = lab.launch(lab.plan("demo", short))
-    assert lab.wait(120)
+    assert lab.wait(300)
     start = short | {"model.pretrained": f"run:{run}"}
 
     assert judged(lab, lab.plan("demo", start)) is None

@@ -6,7 +6,6 @@ from typing import Any, get_args
 
 import pytest
 
-from revconsole.lab.compare import flat_settings
 from revconsole.lab.report.document import document
 from revconsole.lab.report.formats import as_csv, as_html, as_latex, as_markdown
 from revconsole.lab.report.methods import paragraph
@@ -14,6 +13,7 @@ from revconsole.lab.report.results import ArmResult, Results
 from revconsole.records.runs.run import Run, Summary
 from revconsole.records.sections import KINDS, Data, Train
 from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.typing_again import flat_settings
 
 ONE, TWO = "ARMONE", "ARMTWO"
 FACTS = {
@@ -204,7 +204,7 @@ def test_operations_that_only_some_runs_have_are_said_of_those():
     text = paragraph(results([made(Plan(name="p"), ONE)], [svm]))
 
     assert (
-        f"The forward pass of one image through {ONE} takes 600 multiply-adds = 1.20 kFLOPs."
+        f"The forward pass of one image through {ONE} takes 600 multiply-adds (1.20 kFLOPs)."
         in text
     )
     assert "degree" not in told_of(TWO, text), "a power of another kernel"

@@ -9,7 +9,10 @@ import pytest
 
 from revconsole.lab.lab import Lab
 from revconsole.records import child
-from revconsole.records.runs.attempt import LAUNCH_LOG, read_queued
+from revconsole.records.runs.attempt import LAUNCH_LOG
+from revconsole.records.runs.queued import read_queued
+
+pytestmark = pytest.mark.interpreter
 
 TINY = """
 title = "a network that trains in a second"
@@ -26,7 +29,6 @@ batch = 64
 threads = 1
 audit = false
 """
-SHADOWS = ("tomli_w", "psutil", "numpy", "pydantic", "torch", "timm", "multiprocessing", "json")
 SECONDS = 180.0
 
 
@@ -36,30 +38,31 @@ def lab(tmp_path):
     return Lab(tmp_path / "runs")
 
 
-@pytest.fixture
-def hostile(tmp_path):
-    """A working folder whose modules are called like ours and our dependencies'; running one leaves a mark."""
-    mark = tmp_path / "it-ran"
-    for name in SHADOWS:
-        Path(f"{name}.py").write_text(
-            f"open({str(mark)!r}, 'a').write({name!r})\nraise ImportError"
-        )
-    return mark
-
-
 def ended(lab: Lab, run_id: str) -> None:
     queued = read_queued(lab.store.folder(run_id) / "launch.json")
     assert queued is not None
     assert queued[0].wait(SECONDS)
 
 
-def test_a_background_process_runs_no_code_of_the_working_folder(lab, hostile, monkeypatch):
+def test_a_background_process_runs_no_code_of_the_working_folder_but_a_model_of_ones_own(
+    lab, hostile, monkeypatch
+):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", os.environ.get("PYTHONPATH", "")]))
-    (run_id,) = lab.launch(lab.plan("tiny.toml"), "process")
+    Path("mine.py").write_text(
+        "from torch import nn\n"
+        "def model(size, channels, classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(size * size * channels, classes))\n"
+    )
+    settings = {"model.architecture": "python", "model.function": "mine:model"}
+    (run_id,) = lab.launch(lab.plan("tiny.toml", settings), "process")
     ended(lab, run_id)
 
     assert not hostile.exists()
-    assert lab.summary(run_id).state == "finished"
+    summary = lab.summary(run_id)
+    assert (summary.state, summary.reason) == ("finished", "")
+    folder = lab.store.folder(run_id)
+    assert not (folder / LAUNCH_LOG).exists(), "what was said before the claim is the attempt's"
+    assert (folder / "attempts" / "0001" / LAUNCH_LOG).read_text() == ""
 
 
 def test_a_process_that_measures_runs_no_code_of_the_working_folder(lab, hostile):
@@ -74,28 +77,6 @@ def test_a_process_that_measures_runs_no_code_of_the_working_folder(lab, hostile
     assert not hostile.exists()
 
 
-POOL = """
-from revconsole.training.questions.survey import survey_models
-
-if __name__ == "__main__":
-    names = ["test_vit", "test_vit2", "test_vit3", "test_vit4"]
-    print(sorted(found.model for found in survey_models(names, jobs=2)) == names)
-"""
-
-
-def test_a_pool_of_processes_runs_no_code_of_the_working_folder(tmp_path, hostile):
-    """As the command `revconsole` starts it, whose interpreter was not told to leave that folder out."""
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "pool.py").write_text(POOL, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(elsewhere / "pool.py")], capture_output=True, text=True, check=False
-    )
-
-    assert not hostile.exists()
-    assert done.stdout.strip() == "True", done.stderr
-
-
 def test_the_module_runs_no_code_of_the_working_folder_once_it_has_begun():
     """`python -m revconsole` puts that folder first; what Python itself imports before is not ours to say."""
     Path("typer.py").write_text("raise SystemExit('foreign')", encoding="utf-8")
@@ -107,23 +88,6 @@ def test_the_module_runs_no_code_of_the_working_folder_once_it_has_begun():
     )
 
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_a_model_of_ones_own_is_found_in_the_folder_that_one_works_in(lab):
-    Path("mine.py").write_text(
-        "from torch import nn\n"
-        "def model(size, channels, classes):\n"
-        "    return nn.Sequential(nn.Flatten(), nn.Linear(size * size * channels, classes))\n"
-    )
-    settings = {"model.architecture": "python", "model.function": "mine:model"}
-    (run_id,) = lab.launch(lab.plan("tiny.toml", settings), "process")
-    ended(lab, run_id)
-
-    summary = lab.summary(run_id)
-    assert (summary.state, summary.reason) == ("finished", "")
-    folder = lab.store.folder(run_id)
-    assert not (folder / LAUNCH_LOG).exists(), "what was said before the claim is the attempt's"
-    assert (folder / "attempts" / "0001" / LAUNCH_LOG).read_text() == ""
 
 
 def test_what_a_process_says_before_it_has_a_run_is_told_and_kept(lab, tmp_path, monkeypatch):

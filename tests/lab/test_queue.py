@@ -112,6 +112,21 @@ def test_whatever_a_training_raises_the_next_one_trains(lab, monkeypatch):
     assert lab.summary(two).state == "finished"
 
 
+def test_a_run_that_is_about_to_be_claimed_moves_all_the_same(lab, held):
+    """A request from before the claim would be dropped as one to an earlier attempt, and the run would train on here."""
+    gate = held(lab)
+    run_id, *others = lab.launch(lab.plan("tiny", {"seeds": [0], "train.epochs": 5000}))
+    leaving = threading.Thread(target=lab.hand_all_over)
+    leaving.start()
+    leaving.join(0.2)
+    gate.set()
+    leaving.join(SECONDS)
+
+    assert lab.wait(SECONDS)
+    assert lab.moved(run_id)
+    lab.stop_runs([run_id, *others])
+
+
 BREAKS = """
 import torch
 
@@ -203,10 +218,11 @@ def test_a_run_of_this_process_hears_what_no_disk_takes(lab, monkeypatch):
         raise StoreError(f"cannot ask the run to {verb}")
 
     monkeypatch.setattr(control, "ask", full)
-    run_id, *_ = lab.launch(lab.plan("tiny", {"seeds": [0], "train.epochs": 5000}))
+    run_id, *_ = lab.launch(lab.plan("tiny", {"seeds": [0], "train.epochs": 100_000}))
     tail = lab.store.follow(run_id)
     while not tail.summary().step:
         assert lab.busy()
+        time.sleep(0.02)
 
     lab.stop_all("the test")
 
@@ -232,7 +248,7 @@ def test_nothing_but_a_trainer_of_this_very_run_is_killed(lab, tmp_path, trainer
         claim = lab.store.folder(run_id) / "attempts" / "0001" / "claim.json"
         attempts.write_json(claim, Identity.of(other.pid).to_dict() | {"launcher": "process"})
 
-        with pytest.raises(StoreError, match=f"process {other.pid}, .* is no trainer of this run"):
+        with pytest.raises(StoreError, match=f"process {other.pid}, .* does not train this run"):
             lab.stop_now(run_id)
 
         assert other.poll() is None

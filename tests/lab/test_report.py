@@ -38,15 +38,23 @@ from revconsole.lab.report.methods import paragraph
 from revconsole.lab.report.notes import BUSY
 from revconsole.lab.report.numbers import arm_rows
 from revconsole.lab.report.statistics import MeanDifference, difference, spread
-from revconsole.lab.report.table import accuracy, table, verdict
+from revconsole.lab.report.table import accuracy, table
+from revconsole.lab.report.wording import verdict
 from revconsole.records.findings.inspection import Attended, AttentionRollout, Inspection, Positions
 from revconsole.records.findings.samples import Picture
-from revconsole.records.logs.events import EpochFinished, Finished, Measured, Started
+from revconsole.records.logs.events import (
+    EpochFinished,
+    Finished,
+    Measured,
+    MetricDeclared,
+    Started,
+)
+from revconsole.records.logs.noise import BEFORE, CLEAN
 from revconsole.records.runs.run import Confusion, LogLine
 from revconsole.records.sections import Data, Train
 from revconsole.records.sections.model import Vit
 from revconsole.records.sections.objective import Mae
-from revconsole.records.sections.scheme import AdditiveSection, BdiaSection
+from revconsole.records.sections.scheme import AdditiveSection
 from revconsole.records.settings.plan import Plan
 
 MIB = 2**20
@@ -57,7 +65,16 @@ HOSTILE = "=x|<b>&_$%#{}~^\\`*[a](b)--"
 def finished(store):
     """`finished(plan, accuracies)` → a run that ended, with a validation accuracy per epoch."""
 
-    def make(plan: Plan, accuracies, test=None, kept=8 * MIB, seconds=2.0, weights="", **facts):
+    def make(
+        plan: Plan,
+        accuracies,
+        test=None,
+        kept=8 * MIB,
+        seconds=2.0,
+        weights="",
+        noise=CLEAN,
+        **facts,
+    ):
         run_id = store.create(plan, {})
         attempt = store.claim(run_id, 1)
         known = {
@@ -66,11 +83,17 @@ def finished(store):
             "train_images": 90, "validation_images": 10, "test_images": 30,
         } | facts  # fmt: skip
         attempt.emit(Started(facts=known))
+        meaning = f"Share of training images classified correctly {BEFORE}{noise}."
+        attempt.emit(
+            MetricDeclared(
+                name="train_accuracy", unit="", per="epoch", direction="up", meaning=meaning
+            )
+        )
         attempt.emit(
             Measured(
                 step=0,
                 epoch=0,
-                values={"kept_for_backward_bytes": kept, "resident_peak_bytes": 5e8},
+                values={"kept_for_backward_bytes": kept, "training_peak_bytes": 5e8},
             )
         )
         for epoch, value in enumerate(accuracies, start=1):
@@ -160,7 +183,7 @@ def test_a_spread_is_the_sample_deviation():
     [
         ({0: 0.9, 1: 0.9}, {0: 0.8, 1: 0.7}, "+15.00 pp (not tested: 2 seeds)"),
         ({0: 0.9}, {0: 0.8}, "+10.00 pp (not tested: 1 seed)"),
-        ({0: 0.9, 1: 0.8, 2: 0.7}, {0: 0.8, 1: 0.8, 2: 0.9, 3: 0.9}, "-5.00 pp (not tested: other seeds)"),
+        ({0: 0.9, 1: 0.8, 2: 0.7}, {0: 0.8, 1: 0.8, 2: 0.9, 3: 0.9}, "-5.00 pp (not tested: different seeds)"),
         ({0: 0.9, 1: 0.8, 2: 0.7}, {0: 0.8, 1: 0.7, 2: 0.6}, "+10.00 pp (not tested: the same for every seed)"),
         ({0: 0.80, 1: 0.82, 2: 0.81}, {0: 0.81, 1: 0.80, 2: 0.81}, "not distinguishable, p = 0.7"),
         ({0: 0.90, 1: 0.91, 2: 0.92}, {0: 0.80, 1: 0.80, 2: 0.80}, "+11.00 pp (p = 0.003)"),
@@ -190,17 +213,17 @@ def test_runs_that_are_copies_are_one_answer_in_every_format(with_copies):
     cells = dict(zip(head, line, strict=True))
 
     assert (net.accuracy.n, svm.accuracy.n, svm.accuracy.deviation) == (3, 1, None)
-    assert verdict(svm.gain) == "+2.00 pp (not tested: one answer for several seeds)"
+    assert verdict(svm.gain) == "+2.00 pp (not tested: several seeds gave one result)"
     assert (
         dict(zip(made.table.headings, made.table.rows[1], strict=True))["test accuracy"]
         == "83.00 %"
     )
     assert cells["test accuracy sample deviation (%)"] == cells["p of paired t-test"] == ""
-    assert cells["distinguishable"] == "not tested: one answer for several seeds"
+    assert cells["distinguishable"] == "not tested: several seeds gave one result"
     assert cells["seeds that repeat the answer of another"] == "2"
     for module in (as_markdown, as_latex, as_html):
         text = module.render(made)
-        assert "one answer that is counted once: svm" in text
+        assert "count as one result: svm" in text
         assert "t-test" not in text
         assert "distinguishable" not in text
 
@@ -291,9 +314,7 @@ def test_the_table_has_units_and_leaves_out_what_nobody_measured(two_arms):
     assert rev["difference to plain"] == "+3.00 pp (p = 0.035)"
     assert rev["best epoch"] == "1 of 2"
     assert not any("FLOPs" in heading for heading in shown.headings)
-    assert any(
-        "resident, whole process, in which memory of runs before" in note for note in shown.notes
-    )
+    assert any("resident, above what was there before" in note for note in shown.notes)
 
 
 def test_operations_are_shown_in_both_conventions_where_they_were_counted(finished):
@@ -303,8 +324,8 @@ def test_operations_are_shown_in_both_conventions_where_they_were_counted(finish
     shown = table(results)
     head, first, second = csv.reader(io.StringIO(as_csv.render(document(results)), newline=""))
 
-    at = shown.headings.index("multiply-adds = FLOPs per image")
-    assert [row[at] for row in shown.rows] == ["17.6 G = 35.1 G", "–"]
+    at = shown.headings.index("multiply-adds (FLOPs) per image")
+    assert [row[at] for row in shown.rows] == ["17.6 G (35.1 G)", "–"]
     assert first[head.index("multiply-adds per image")] == "17563137024"
     assert first[head.index("FLOPs per image (multiplications and additions)")] == "35126274048"
     assert second[head.index("multiply-adds per image")] == ""
@@ -366,7 +387,7 @@ def test_what_happened_to_runs_stands_below_the_table(finished):
         "Ended before the last planned epoch (train.patience): after 2 of 9.",
         "Lengthened by resume, up to the old end as it was planned: from 4 to 9 epochs.",
         "Interrupted and resumed: a.",
-        "The machine had more to do than this run, so that seconds are not comparable: a.",
+        "The machine was busy with other work, so seconds are not comparable: a.",
         "Alarm of a: the loss is not a number",
     ):
         assert words in notes
@@ -838,20 +859,13 @@ def test_memory_is_drawn_in_the_unit_that_fits(finished):
 
 
 def test_captions_of_curves_say_what_the_training_was_measured_with(finished):
-    noisy = plan(
-        "noisy",
-        0,
-        model=Vit(dropout=0.1),
-        scheme=BdiaSection(),
-        data=Data(flip=True),
-        train=Train(epochs=2, label_smoothing=0.1),
-    )
-    results = reported.of_runs([finished(noisy, [0.5]), finished(plan("plain", 0), [0.5])])
+    noisy = finished(plan("noisy", 0, model=Vit(dropout=0.1)), [0.5], noise="with dropout 0.1")
+    results = reported.of_runs([noisy, finished(plan("plain", 0), [0.5])])
 
     for kind in (loss_curves, accuracy_curves):
         assert (
-            "each before its update, with dropout 0.1, random γ = ±0.5, augmentation (flip on) and label smoothing 0.1 in "
-            "the loss (noisy); with neither augmentation nor dropout (plain); validation is of the whole network"
+            "each before its update, with dropout 0.1 (noisy); with neither augmentation nor dropout (plain); validation "
+            "is of the whole network"
         ) in kind.caption(results)
 
 

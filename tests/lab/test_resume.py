@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,10 +103,11 @@ def test_every_reader_sees_that_a_run_was_lengthened(lab):
 
 def test_a_lengthened_run_that_is_interrupted_goes_on_to_its_new_end(lab):
     run = trained(lab)
-    lab.resume(run.id, settings={"train.epochs": 2000})
+    lab.resume(run.id, settings={"train.epochs": 100_000})
     tail = lab.store.follow(run.id)
     while tail.summary().step < run.summary.step + 4:
         assert lab.busy()
+        time.sleep(0.02)
     lab.stop(run.id)
     assert lab.wait(SECONDS)
     assert lab.summary(run.id).state == "stopped"
@@ -117,10 +119,11 @@ def test_a_lengthened_run_that_is_interrupted_goes_on_to_its_new_end(lab):
     lab.resume(run.id)
     while tail.summary().step < stopped + 4:
         assert lab.busy()
+        time.sleep(0.02)
     lab.stop(run.id)
     assert lab.wait(SECONDS)
     assert (lab.summary(run.id).plan.train.epochs, lab.store.read(run.id).plan.lengthened) == (
-        2000,
+        100_000,
         [2],
     )
 
@@ -258,8 +261,8 @@ def test_a_resume_that_another_one_forestalled_says_so(lab, monkeypatch):
     lab.store.stop_queued(run_id, 1)
     real_queue = lab.store.queue
 
-    def queue_then_lose(*arguments):
-        real_queue(*arguments)
+    def queue_then_lose(*arguments, **named):
+        real_queue(*arguments, **named)
         if lab.store.next_attempt(run_id) == 2:
             lab.store.claim(run_id, 2, "process")
 

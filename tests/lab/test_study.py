@@ -1,17 +1,20 @@
 """Where a study stands and how long it will take: from the runs of a store, by what they train."""
 
 import pytest
+import torch
 
 from revconsole.errors import DataUnavailable, RevconsoleError, RunFailed
 from revconsole.lab.lab import Lab
 from revconsole.lab.study import begun, forecast, own_profile, standings, tally, to_launch
+from revconsole.records.runs.pace import TimedDevice, by_steps
 from revconsole.records.runs.run import Summary
 from revconsole.records.sections import Train
 from revconsole.records.sections.scheme import AdditiveSection
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import Profile
+from revconsole.training.machine.devices import device_name
 
-SECONDS = 60.0
+SECONDS = 300.0
 
 
 def row(plan: Plan, run_id: str = "a", **given) -> Summary:
@@ -66,7 +69,7 @@ def test_begun_runs_of_a_study_are_found_by_its_name_with_the_settings_they_had(
     rows = [row(mine, state="stopped"), row(plan(seed=5), "b")]
 
     assert [each.plan for each in begun("mine", rows)] == [mine]
-    with pytest.raises(RevconsoleError, match="nothing of this study has been launched"):
+    with pytest.raises(RevconsoleError, match="no run of this study has been launched"):
         to_launch(begun("other", rows))
 
 
@@ -214,3 +217,16 @@ def test_a_measured_forecast_is_a_time_and_leaves_no_run_behind(lab):
     assert 0.0 < found.seconds < SECONDS
     assert found.measured == 4
     assert lab.store.list() == ()
+
+
+def test_what_was_measured_for_a_study_is_what_its_runs_record_as_foreseen_and_is_measured_once(
+    lab,
+):
+    standing = lab.standings(lab.study("tiny"))
+    found = lab.forecast(standing, measure=True)
+    plan = standing[0].plan
+
+    told = by_steps(plan, TimedDevice(device="cpu", name=device_name(torch.device("cpu"))))
+    assert told is not None
+    assert Lab(lab.store.root).forecast(standing[:1], measure=True).seconds == told.seconds
+    assert told.seconds < found.seconds

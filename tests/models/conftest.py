@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from revconsole.reversible import Additive, Bdia, Hamiltonian, Momentum, rewire
+from revconsole.reversible import Additive, Bdia, Hamiltonian, Momentum, rewire, sequences
 
 GRADIENTS = 1e-10  # float64, errors doubled per block by bdia over a few blocks
 SAME = 1e-12  # float64, sums of some thousand numbers in another order
@@ -49,10 +49,10 @@ def wires():
         with torch.no_grad():
             plain = copy.deepcopy(model).eval()(images)
         for scheme in schemes:
-            stored, reversible = (
-                rewire(copy.deepcopy(model), scheme, backward, example=images[:1]).train()
-                for backward in ("stored", "reversible")
-            )
+            reversible = rewire(copy.deepcopy(model), scheme, example=images[:1]).train()
+            fresh, stored = copy.deepcopy(reversible).eval(), copy.deepcopy(reversible)
+            for sequence in sequences(stored):
+                sequence.backward = "stored"
             assert reversible.state_dict().keys() == model.state_dict().keys()
             (output, wanted), (same, given) = (
                 gradients(stored, images),
@@ -61,7 +61,6 @@ def wires():
             assert (output - same).abs().max() <= SAME * output.abs().max().clamp_min(1)
             assert worst(wanted, given) < GRADIENTS, scheme
             if isinstance(scheme, Bdia):
-                fresh = rewire(copy.deepcopy(model), scheme, example=images[:1]).eval()
                 with torch.no_grad():
                     assert (fresh(images) - plain).abs().max() <= SAME * plain.abs().max()
 

@@ -53,6 +53,13 @@ def test_patch_dropout_and_drop_path_are_set():
     assert model.blocks[-1].drop_path1.drop_prob == pytest.approx(0.2)
 
 
+def test_a_family_that_says_its_own_way_that_it_takes_no_size_is_built():
+    with torch.device("meta"):
+        model = timm.build(TimmModel(name="poolformer_s12"), size=64, channels=3, classes=7)
+
+    assert model.num_classes == 7
+
+
 def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(
         UnknownName, match="there is no timm model 'vit_tinny_patch16_224'; did you mean 'vit_t"

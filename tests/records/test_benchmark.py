@@ -1,5 +1,7 @@
 """The arithmetic on recorded timings and peaks: medians, ratios of medians, limits, the largest batch."""
 
+from dataclasses import replace
+
 import pytest
 
 from revconsole.records.findings.benchmark import (
@@ -7,7 +9,6 @@ from revconsole.records.findings.benchmark import (
     Benchmark,
     BenchmarkRow,
     Configuration,
-    predicted_batch,
     spread,
 )
 from revconsole.records.sections.model import Vit
@@ -78,37 +79,13 @@ def test_a_spread_is_median_and_quartiles(seconds, expected):
     assert spread(()) is None
 
 
-def test_the_largest_batch_lies_on_the_line_through_two_peaks():
-    peaks = ((16, 20 * MIB), (64, 68 * MIB))  # 4 MiB and 1 MiB per image
+def test_the_largest_batch_is_the_tried_one_and_else_the_foreseen_one(benchmark):
+    foreseen = row("residual", "stored", peaks=((2, 2 * MIB), (8, 8 * MIB)), foreseen_batch=60)
 
-    assert predicted_batch(peaks, 68 * MIB) == 64
-    assert predicted_batch(peaks, 100 * MIB) == 96
-    assert predicted_batch(peaks, 100 * MIB - 1) == 95
-    assert predicted_batch(peaks, 4 * MIB) == 0
-
-
-def test_more_memory_never_fits_a_smaller_batch():
-    peaks = ((16, 21 * MIB), (64, 67 * MIB))
-    batches = [predicted_batch(peaks, size * MIB) for size in range(200)]
-
-    assert None not in batches
-    assert batches == sorted(batches)
-    assert batches[-1] > 190
-
-
-@pytest.mark.parametrize("peaks", [(), ((8, MIB),), ((8, MIB), (32, MIB)), ((8, 2 * MIB), (32, MIB))])  # fmt: skip
-def test_nothing_is_predicted_from_peaks_that_do_not_grow(peaks):
-    assert predicted_batch(peaks, 100 * MIB) is None
-
-
-def test_parameters_and_optimiser_state_count_towards_the_memory_of_a_batch(benchmark):
-    peaks = ((2, 2 * MIB), (8, 8 * MIB))
-    predicted = row("residual", "stored", peaks=peaks, fixed_bytes=40 * MIB)
-    tried = row("residual", "stored", peaks=peaks, fixed_bytes=40 * MIB, verified_batch=58)
-
-    assert benchmark.largest_batch(predicted) == 60
-    assert benchmark.largest_batch(tried) == 58
-    assert predicted.peak_bytes == 8 * MIB
+    assert benchmark.largest_batch(foreseen) == 60
+    assert benchmark.largest_batch(replace(foreseen, verified_batch=58)) == 58
+    assert benchmark.largest_batch(row("residual", "stored")) is None
+    assert foreseen.peak_bytes == 8 * MIB
 
 
 def test_a_configuration_is_named_as_the_command_line_takes_it():

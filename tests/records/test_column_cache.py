@@ -110,7 +110,7 @@ def shown(tail: Tail) -> str:
         known.announced_remaining(),
         running.seconds,
     )
-    return repr((run.summary, run.facts, series, run.log, times))
+    return repr((run.summary, run.facts, series, run.log, run.times, times))
 
 
 def without_cache(run_folder: Path) -> str:

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from revconsole.errors import DataUnavailable
-from revconsole.records.datasets.folder import class_names, laid_out, part_of
+from revconsole.records.datasets.folder import laid_out, part_of
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_name_that_only_sounds_like_it_is_no_part(name):
 
 def test_a_train_is_a_vehicle_where_it_holds_images(root):
     tree(root, "train/1.png", "car/1.png", "bus/1.png")
-    assert class_names(root) == ("bus", "car", "train")
+    assert laid_out(root).classes == ("bus", "car", "train")
 
 
 def test_a_part_without_classes_is_unlabelled_and_no_class(root):
@@ -104,7 +104,7 @@ def test_other_folders_beside_the_parts_are_counted(root):
 def test_one_folder_in_each_class_is_no_part(root):
     """As Tiny ImageNet has it."""
     tree(root, "train/n01/images/1.png", "train/n02/images/1.png")
-    assert class_names(root) == ("n01", "n02")
+    assert laid_out(root).classes == ("n01", "n02")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_one_folder_in_each_class_is_no_part(root):
 def test_a_tree_that_may_be_read_in_two_ways_is_refused_with_a_sentence(root, files, sentence):
     tree(root, *files)
     with pytest.raises(DataUnavailable, match=sentence) as caught:
-        class_names(root)
+        laid_out(root)
     assert "\n" not in str(caught.value)
 
 
@@ -165,18 +165,18 @@ def test_no_link_to_a_folder_is_followed_be_it_a_class_or_a_part(root):
     with pytest.raises(
         DataUnavailable, match="train is a link to a folder, and links are not followed"
     ):
-        class_names(root)
+        laid_out(root)
     (root / "train").unlink()
     (root / "train").symlink_to(root / "test")
     with pytest.raises(DataUnavailable, match="train is a link to a folder"):
-        class_names(root)
+        laid_out(root)
 
 
 def test_the_folder_itself_may_be_a_link_and_links_in_a_circle_are_no_folder(root):
     tree(root, "cat/1.png", "dog/1.png")
     (root.parent / "link").symlink_to(root)
     (root / "round").symlink_to(root / "round")
-    assert class_names(root.parent / "link") == ("cat", "dog")
+    assert laid_out(root.parent / "link").classes == ("cat", "dog")
 
 
 def test_a_folder_that_cannot_be_read_now_is_a_sentence_that_blames_nobody(root, monkeypatch):
@@ -189,4 +189,4 @@ def test_a_folder_that_cannot_be_read_now_is_a_sentence_that_blames_nobody(root,
     with pytest.raises(
         DataUnavailable, match=r"cannot be read \(Input/output error\); allow it or try again"
     ):
-        class_names(root)
+        laid_out(root)

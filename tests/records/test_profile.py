@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from revconsole.errors import ProfileError, UnknownName
+from revconsole.errors import ProfileError, UnknownName, nearest
 from revconsole.records.settings import search_path
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import Profile, load, parse_assignments
@@ -183,6 +183,9 @@ def test_backward_defaults_to_reversible_where_the_scheme_has_an_inverse():
         (["train.device=gpu"], "should be auto, cpu, mps, cuda, or cuda:0, cuda:1, …, not 'gpu'"),
         (["seeds=[]"], "seeds: should be a list of whole numbers from 0, not []"),
         (["seeds=[-1]"], "seeds: should be a list of whole numbers from 0, not [-1]"),
+        (["seeds=7-8"], "seeds: should be a list of whole numbers from 0, not '7-8'; write [7,8], say"),
+        (["seeds=7,", "8"], "8: is not a setting; write several seeds without spaces, e.g. seeds=7,8"),
+        (["train.epochs=1, 2"], "should be a whole number, not '1, 2'; for a run of each, write [1,2]"),
         (["x"], "command line: x: is not a setting; write key=value, e.g. model.depth=4"),
         (
             ["scheme.name=bdia", "scheme.grid_bits=none", "model.depth=24"],
@@ -221,6 +224,12 @@ def test_backward_defaults_to_reversible_where_the_scheme_has_an_inverse():
 )  # fmt: skip
 def test_a_wrong_setting_gets_one_sentence(arguments, sentence):
     assert sentence in complaint(arguments)
+
+
+@pytest.mark.parametrize("spelled", ["7,8", "7, 8", "7 8", " 7 , 8 ", "[7, 8]"])
+@pytest.mark.parametrize("key", ["seeds", "seed"])
+def test_several_seeds_need_no_brackets(key, spelled):
+    assert [plan.seed for plan in plans([f"{key}={spelled}"])] == [7, 8]
 
 
 def test_a_wrong_key_in_a_file_names_the_file(tmp_path: Path):
@@ -277,3 +286,9 @@ def test_a_plan_survives_json():
     (only,) = plans(["scheme.name=bdia", "scheme.grid_bits=9", "model.pool=mean"])
 
     assert Plan.model_validate_json(only.model_dump_json()) == only
+
+
+def test_a_name_with_a_letter_too_many_is_near_to_one_that_begins_like_it():
+    known = ["gcvit_tiny", "vit_tiny_patch16_224", "levit_128"]
+    assert nearest("vit_tinyy", known) == "; did you mean 'vit_tiny_patch16_224'?"
+    assert nearest("gcvit_tinny", known) == "; did you mean 'gcvit_tiny'?"

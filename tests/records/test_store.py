@@ -1,6 +1,5 @@
 """The run store: one writer, many readers, states that are true."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -17,13 +16,11 @@ from revconsole.records.logs.events import (
     EpochFinished,
     Failed,
     Finished,
-    LoggedEvent,
     Measured,
     MetricDeclared,
     Started,
-    encode,
 )
-from revconsole.records.runs import control, row_cache
+from revconsole.records.runs import control
 from revconsole.records.runs.attempt import write_json
 from revconsole.records.runs.control import Control
 from revconsole.records.runs.identity import Identity, mine
@@ -216,13 +213,10 @@ def test_a_queued_run_whose_launcher_is_gone_is_lost(store, plan, dead):
     assert store.read(run_id).summary.state == "lost"
 
 
-@pytest.mark.parametrize("cached", [False, True])
-def test_an_ended_run_that_waits_to_be_resumed_is_queued(store, plan, dead, cached):
+def test_an_ended_run_that_waits_to_be_resumed_is_queued(store, plan, dead):
     run_id, attempt = begin(store, plan)
     store.queue(run_id, 1, mine(), "thread")
     attempt.emit(Finished(outcome="stopped", step=9, by="me@here"))
-    if cached:
-        store.cache_row(run_id)
     assert store.list()[0].state == "stopped", "the queue entry of its own attempt is spent"
 
     store.queue(run_id, 2, mine(), "thread")
@@ -328,29 +322,6 @@ def test_an_ambiguous_name_lists_the_runs_it_could_mean(store, plan):
     assert all(run_id in str(caught.value) for run_id in ids)
 
 
-def test_a_cached_row_equals_the_one_read_from_the_log_and_goes_stale_with_the_log(store, plan):
-    run_id, attempt = begin(store, plan)
-    measure(attempt, 1, 2)
-    attempt.emit(Finished(outcome="completed", step=2, values={"test_accuracy": 0.75}))
-    from_log = RunStore(store.root).list()
-    store.cache_row(run_id)
-    assert (store.folder(run_id) / "summary.json").exists()
-
-    assert RunStore(store.root).list() == from_log
-
-    body = json.loads((store.folder(run_id) / "summary.json").read_text())
-    body["row"]["test_accuracy"] = 0.1
-    write_json(store.folder(run_id) / "summary.json", body)
-    assert RunStore(store.root).list() == from_log, "a damaged cache is not read"
-    body["crc"] = row_cache.checksum(body["row"])
-    write_json(store.folder(run_id) / "summary.json", body)
-    assert RunStore(store.root).list()[0].test_accuracy == 0.1, "the cache is what is read"
-    later = Finished(outcome="completed", step=2, values={"test_accuracy": 0.8})
-    with (attempt.folder / "events.jsonl").open("ab") as log:
-        log.write(encode(LoggedEvent(seq=9, time=0.0, elapsed=0.5, event=later)))
-    assert RunStore(store.root).list()[0].test_accuracy == 0.8, "a longer log outdates the cache"
-
-
 def test_the_fingerprint_is_kept_in_the_plan(store, plan):
     run_id = store.create(plan, {})
 
@@ -389,8 +360,6 @@ def test_a_run_folder_deleted_underneath_is_no_run_and_no_crash(store, plan):
 
 
 def test_a_peak_says_what_it_is_of(store):
-    """Runs of before the peak was recorded have only what was resident between steps, and say so."""
-
     def peak(**values):
         run_id, attempt = begin(store, Plan(name="any"))
         attempt.emit(Measured(step=1, epoch=1, values=values))
@@ -398,8 +367,7 @@ def test_a_peak_says_what_it_is_of(store):
         summary = store.read(run_id).summary
         return summary.peak_memory_bytes, summary.peak_memory_of
 
-    assert peak(resident_bytes=2.0) == (2, "resident between steps, whole process")
-    assert peak(resident_bytes=2.0, resident_peak_bytes=3.0) == (3, "resident, whole process")
+    assert peak(resident_bytes=2.0) == (None, "")
     assert peak(resident_peak_bytes=3.0, training_peak_bytes=1.0) == (
         1,
         "resident, above what was there before",
@@ -425,6 +393,37 @@ def test_an_alarm_that_names_nothing_is_one_all_the_same_and_what_else_is_said_d
     assert summary.alarm_text == "an image is two all images are one picture pixels mix samples mix"
 
 
+def test_the_row_has_what_rules_said_with_their_commands_until_it_is_taken_back_or_undone(
+    store, plan
+):
+    run_id, attempt = begin(store, plan)
+    measure(attempt, 1, 2)
+    attempt.emit(Advised(level="note", text="no rule said this"))
+    attempt.emit(Advised(level="warning", text="memory grows", rule="memory grows", command="a b"))
+    measure(attempt, 3, 4)
+    attempt.emit(Advised(level="alarm", text="it has diverged", rule="diverged", command="c d"))
+
+    told = store.follow(run_id).run()
+    assert [(a.rule, a.step, a.command) for a in told.summary.advice] == [
+        ("memory grows", 2, "a b"),
+        ("diverged", 4, "c d"),
+    ]
+    assert told.summary.alarm_text == "it has diverged: `c d`"
+    assert [line.text for line in told.log if line.level == "warning"] == ["memory grows: `a b`"]
+
+    attempt.emit(Advised(level="note", text="the alarm is over", rule="diverged"))
+    attempt.emit(Finished(outcome="stopped", step=4))
+    attempt.close()
+    row = store.follow(run_id).summary()
+    assert [a.rule for a in row.advice] == ["memory grows"]
+    assert RunStore(store.root).list()[0].advice == row.advice
+
+    resumed = store.claim(run_id, 2)
+    resumed.emit(Started(facts={}, resumed_from=1))
+    assert store.follow(run_id).summary().advice == ()
+    resumed.close()
+
+
 def test_an_alarm_stands_until_it_is_taken_back_or_what_it_was_about_is_undone(store, plan):
     run_id, attempt = begin(store, plan)
     measure(attempt, 1, 2)
@@ -443,7 +442,6 @@ def test_an_alarm_stands_until_it_is_taken_back_or_what_it_was_about_is_undone(s
     attempt.emit(Finished(outcome="stopped", step=4))
     attempt.close()
     assert store.follow(run_id).summary().alarm == "diverged"
-    store.cache_row(run_id)
     assert RunStore(store.root).list()[0].alarm == "diverged"
 
     resumed = store.claim(run_id, 2)

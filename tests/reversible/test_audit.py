@@ -1,6 +1,7 @@
 """The audit calls a good model good, and names each planted mistake and its place."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -8,8 +9,8 @@ from torch import nn
 
 from revconsole import arithmetic
 from revconsole.errors import RevconsoleError
-from revconsole.reversible import Additive, Bdia, Momentum, ReversibleSequence
-from revconsole.reversible.audit import audit, memory
+from revconsole.reversible import Additive, Bdia, Momentum, ReversibleSequence, rewire
+from revconsole.reversible.audit import audit, learning, memory
 
 pytestmark = pytest.mark.slow
 
@@ -131,14 +132,22 @@ def test_a_good_model_passes_and_what_does_not_apply_is_skipped(look):
         "bytes kept": "skipped",
         "one batch overfitted": "passed",
     }
+    steps = re.search(r"in (\d+) steps", found["one batch overfitted"].figure)
+    assert steps is not None
+    assert int(steps[1]) < learning.STEPS  # it ends as soon as the batch is learnt
 
 
 @pytest.mark.parametrize(
-    "scheme",
-    [Additive(fuse="mean"), Momentum(), Momentum(grid_bits=9), Bdia(), Bdia(grid_bits=None)],
+    ("scheme", "half"),
+    [
+        (Additive(fuse="mean"), False),
+        (Momentum(), True),
+        (Momentum(grid_bits=9), False),
+        (Bdia(), True),
+        (Bdia(grid_bits=None), True),  # the nearest to what floats allow
+    ],
     ids=str,
 )
-@pytest.mark.parametrize("half", [False, True], ids=["float32", "bf16"])
 def test_a_good_reversible_model_passes_every_check(look, scheme, half):
     def autocast():
         return torch.autocast("cpu", torch.bfloat16, enabled=half)
@@ -393,6 +402,26 @@ def test_a_block_that_computes_otherwise_the_second_time_is_caught(look):
     assert "dropout masks repeated" in failed(found)
     assert "does not compute the same twice" in found["gradient as stored"].advice
     assert found["dropout masks repeated"].advice.startswith("blocks.1.mlp.2 drew other numbers")
+
+
+class Rows(nn.Module):
+    """One block that is called in two rows of two, with something of the model's between them."""
+
+    def __init__(self, block):
+        super().__init__()
+        self.block = block
+
+    def forward(self, x):
+        x = self.block(self.block(x)) * 0.9
+        return self.block(self.block(x))
+
+
+@pytest.mark.parametrize("scheme", [Momentum(), Bdia(grid_bits=9)], ids=str)
+def test_the_inverse_of_a_block_that_is_called_in_several_rows_is_looked_at(look, scheme, batch):
+    torch.manual_seed(0)
+    model = rewire(Vit(depth=1, wired=Rows), scheme, example=batch[0][:2])
+    found = look(model)["inverse error"]
+    assert found.passed, found.figure
 
 
 class Hoarder(ReversibleSequence):

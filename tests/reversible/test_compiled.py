@@ -27,10 +27,10 @@ def stack():
     """`stack(scheme)`: blocks of which a part is compiled, in its tracing only, which needs no C compiler."""
     torch._dynamo.reset()
 
-    def made(scheme):
+    def made(scheme, *, compiled=True):
         torch.manual_seed(0)
         sequence = ReversibleSequence(Block(), Block(), Block(), scheme=scheme)
-        for block in sequence:
+        for block in sequence if compiled else ():
             block.mlp.compile(backend="aot_eager")
         return sequence
 
@@ -39,17 +39,25 @@ def stack():
 
 
 def test_several_sizes_wait_for_their_backward_and_find_the_code_of_their_forward(stack):
-    sequence = stack(Bdia())
-    outputs = [sequence(torch.randn(n, 3, 4, requires_grad=True)) for n in (2, 5, 7, 2)]
-    for output in outputs:
-        output.square().sum().backward()
-    assert all(weight.grad is not None for weight in sequence.parameters())
+    sequence, uncompiled = stack(Bdia()), stack(Bdia(), compiled=False)
+    for model in (sequence, uncompiled):
+        torch.manual_seed(1)
+        outputs = [model(torch.randn(n, 3, 4, requires_grad=True)) for n in (2, 5, 7, 2)]
+        for output in outputs:
+            output.square().sum().backward()
+
+    torch.testing.assert_close(gradients(sequence), gradients(uncompiled))
+
+
+def gradients(sequence):
+    return {name: weight.grad for name, weight in sequence.named_parameters()}
 
 
 def counting(sequence):
     """A hook that counts is code that the compiler makes anew for each number."""
     for block in sequence:
         block.mlp.register_forward_hook(lambda *_, seen=[]: seen.append(len(seen)))
+    torch.manual_seed(1)
     return sequence(torch.randn(2, 3, 4, requires_grad=True)).sum()
 
 
@@ -62,4 +70,9 @@ def test_what_would_be_compiled_anew_is_refused_on_a_grid_with_the_block_and_the
 
 
 def test_in_floats_it_is_compiled_anew(stack):
-    counting(stack(Bdia(grid_bits=None))).backward()
+    sequence = stack(Bdia(grid_bits=None))
+    uncompiled = stack(Bdia(grid_bits=None), compiled=False)
+    for model in (sequence, uncompiled):
+        counting(model).backward()
+
+    torch.testing.assert_close(gradients(sequence), gradients(uncompiled))

@@ -14,17 +14,11 @@ from torch import nn
 from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.reversible import Bdia, rewire, survey
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("all_objects_seen")]
+
 WIDTH = 6
 X = torch.linspace(-1, 1, 3 * 4 * WIDTH, dtype=torch.float64).reshape(3, 4, WIDTH)
 SAME = 1e-12
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _what_this_file_holds_is_seen():
-    """Who holds a tensor is asked of the collector, which sees nothing of what is frozen, as this file's lists are."""
-    gc.unfreeze()
-    yield
-    gc.freeze()
 
 
 class Block(nn.Module):

@@ -142,3 +142,40 @@ def test_hidden_states_are_refused_in_training_and_no_more_than_asked_for():
     model(images).logits.sum().backward()  # the library's hooks are still there, and do nothing
     with pytest.raises(NotInvertible, match=r"has a forward hook that records hidden states"):
         rewire(hugging_face(output_hidden_states=True), example={"pixel_values": images})
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        nn.modules.module.register_module_forward_hook,
+        nn.modules.module.register_module_forward_pre_hook,
+        nn.modules.module.register_module_full_backward_hook,
+    ],
+)
+def test_hooks_for_all_modules_are_refused_like_those_of_a_block(register):
+    wired = rewire(Net(nn.Sequential), Bdia(), example=X).train()
+    handle = register(lambda module, *_: None)
+    try:
+        with pytest.raises(RevconsoleError, match="registered for all modules"):
+            wired(X)
+        with pytest.raises(NotInvertible, match="registered for all modules"):
+            rewire(Net(nn.Sequential), Bdia(), example=X)
+    finally:
+        handle.remove()
+    wired(X).sum().backward()
+
+
+def test_torchs_own_hooks_for_all_modules_run_beside_wired_blocks():
+    wired = rewire(Net(nn.Sequential), Bdia(), example=X).train()
+    seen = []
+
+    def hook(module, _given):
+        seen.append(module)
+
+    hook.__module__ = "torch.utils.module_tracker"
+    handle = nn.modules.module.register_module_forward_pre_hook(hook)
+    try:
+        wired(X).sum().backward()
+    finally:
+        handle.remove()
+    assert wired.blocks[0].linear in seen

@@ -28,6 +28,8 @@ from revconsole.reversible.audit.check import Case
 from revconsole.reversible.audit.reversal import replay
 from revconsole.reversible.audit.size import loudest
 
+pytestmark = pytest.mark.slow
+
 D = 6
 X = torch.randn(3, 5, D, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 FLOATS, MEAN = Bdia(grid_bits=None), Additive(fuse="mean")

@@ -91,6 +91,17 @@ def test_a_sequence_that_grew_too_deep_is_refused_when_it_runs():
         sequence(torch.randn(2, 4))
 
 
+def test_a_sequence_that_grew_needs_a_backward_for_each_block_or_one_word_for_all():
+    sequence = ReversibleSequence(
+        *blocks(2), scheme=Momentum(), backward=["stored", "checkpointed"]
+    )
+    sequence.append(Block())
+    with pytest.raises(RevconsoleError, match="there are 3 blocks, and 2 backwards"):
+        sequence(torch.randn(2, 4))
+    sequence.backward = "stored"
+    sequence(torch.randn(2, 4))
+
+
 def test_draws_come_from_the_source_and_are_asked_for_in_training_only():
     asked = []
 

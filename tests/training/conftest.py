@@ -13,7 +13,8 @@ from revconsole.records.runs.control import Control
 from revconsole.records.sections import KINDS
 from revconsole.records.settings.plan import Plan
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
-from revconsole.training.setup.training_state import prepare
+from revconsole.training.learning.preparing import prepare
+from revconsole.training.setup.build import without_memory
 from revconsole.training.trainer import train
 
 MERGED = {"data", "train", "model"}
@@ -117,6 +118,11 @@ def realise(small, tmp_path):
 ON_A_GRID = {"bdia", "midpoint_a", "coefficients"}
 TYPICAL = ("residual", "additive", "bdia", "coefficients")
 """What can be in the way of a trainer: nothing, two streams and a wider head, drawn signs and side bits, weights that move."""
+
+
+def count_parameters(plan: Plan) -> int:
+    """The weights of the planned model, trained or not."""
+    return sum(weight.numel() for weight in without_memory(plan).parameters())
 
 
 def meant(name: str) -> dict[str, Any]:

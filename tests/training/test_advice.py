@@ -16,7 +16,9 @@ def _quiet_machine(monkeypatch):
 
 def said(realise, **changes):
     return " ".join(
-        a.text for a in advice.before_training(realise(**changes)) if "processes" not in a.text
+        a.text
+        for a in advice.before_training(realise(**changes), advice.OF_NETWORKS)
+        if "processes" not in a.text
     )
 
 
@@ -61,7 +63,8 @@ def test_what_is_odd_is_said(realise, changes, part):
 
 def test_exact_bdia_is_not_warned_of(realise):
     scheme = {"name": "bdia", "grid_bits": 9}
-    assert said(realise, scheme=scheme, backward="reversible", model={"depth": 24}) == ""
+    deep = {"model": {"depth": 24}, "schedule": {"name": "cosine", "warmup_epochs": 0.5}}
+    assert said(realise, scheme=scheme, backward="reversible", **deep) == ""
 
 
 @pytest.mark.parametrize(
@@ -111,21 +114,32 @@ def test_hardly_anything_training_is_noticed(realise):
     ("batch", "epochs", "says"), [(64, 1, "2 steps in all"), (200, 1, "1 step in all")]
 )
 def test_a_run_of_hardly_any_steps_is_noticed(realise, batch, epochs, says):
-    few = realise(train={"batch": batch, "epochs": epochs})
-    assert says in advice.few_steps(few).text
-    assert advice.few_steps(realise(train={"batch": 16, "epochs": 3})) is None
+    assert says in said(realise, train={"batch": batch, "epochs": epochs})
+    assert said(realise, train={"batch": 16, "epochs": 3}) == ""
+
+
+def test_a_warning_about_the_settings_counts_the_images_and_norms_that_there_are(realise):
+    normed = realise(model={"stem": "conv"}, train={"batch": 32, "accumulate": 4})
+    (first, *_) = advice.of_settings(normed)
+    assert "over each micro-batch of 8, not over the batch of 32" in first.text
 
 
 def test_what_was_said_of_a_run_is_not_said_again_when_it_is_resumed(realise):
     odd = realise(train={"batch": 128})
-    assert "larger than the training set" in " ".join(a.text for a in advice.before_training(odd))
-    assert "larger" not in " ".join(a.text for a in advice.before_training(odd, resumed=True))
+    assert "larger than the training set" in " ".join(
+        a.text for a in advice.before_training(odd, advice.OF_NETWORKS)
+    )
+    assert "larger" not in " ".join(
+        a.text for a in advice.before_training(odd, advice.OF_NETWORKS, resumed=True)
+    )
 
 
 def test_an_alarm_about_the_images_has_a_rule_by_which_the_record_of_the_run_carries_it(realise):
     setting = realise()
     setting.data.train.images.fill_(7)
 
-    (alarm,) = [a for a in advice.before_training(setting) if a.level == "alarm"]
+    (alarm,) = [
+        a for a in advice.before_training(setting, advice.OF_NETWORKS) if a.level == "alarm"
+    ]
     assert "do not vary" in alarm.text
     assert alarm.rule == "data"

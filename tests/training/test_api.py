@@ -20,6 +20,7 @@ from revconsole.records.sections.model import TimmModel
 from revconsole.records.settings.plan import Plan
 from revconsole.training import api
 from revconsole.training.machine.broken import breaks
+from tests.training.conftest import count_parameters
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_every_scheme_trains_from_claim_to_test(executed, small, wiring):
     assert 0 <= row.test_accuracy <= 1
     assert 0 < row.test_loss < 2 * math.log(10)
     assert row.kept_for_backward_bytes > 0
-    assert row.parameters == api.count_parameters(run.plan)
+    assert row.parameters == count_parameters(run.plan)
     assert 0 < row.peak_memory_bytes < 50e6 < run.series["resident_peak_bytes"].last
     assert not row.damaged_lines
 
@@ -169,7 +170,7 @@ def test_parameters_are_counted_without_data_weights_or_memory(monkeypatch):
         }
     )
 
-    assert api.count_parameters(big) == 303_311_882  # ViT-L/16 with 10 classes
+    assert count_parameters(big) == 303_311_882  # ViT-L/16 with 10 classes
 
 
 def test_a_convolutional_network_trains_as_it_is(executed, small):
@@ -189,9 +190,9 @@ def test_a_scheme_that_does_not_suit_the_architecture_is_refused(executed, small
 
 
 def test_two_streams_side_by_side_widen_the_norm_and_the_head(small):
-    plain = api.count_parameters(small())
-    wide = api.count_parameters(small(scheme={"name": "additive"}, backward="reversible"))
-    mean = api.count_parameters(
+    plain = count_parameters(small())
+    wide = count_parameters(small(scheme={"name": "additive"}, backward="reversible"))
+    mean = count_parameters(
         small(scheme={"name": "additive", "fuse": "mean"}, backward="reversible")
     )
 

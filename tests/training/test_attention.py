@@ -10,9 +10,9 @@ from revconsole.errors import StoreError
 from revconsole.models import swin
 from revconsole.records.findings.inspection import AttentionRollout, Positions
 from revconsole.records.sections.model import Swin
-from revconsole.training.checkpoints.reopening import reopen
 from revconsole.training.questions.attention import Attentions, rollout, softmax_weights
 from revconsole.training.questions.inspection import _no_rollout, attention, inspect, positions
+from revconsole.training.questions.reopening import reopen
 from revconsole.training.step.evaluation import evaluate
 
 ROUNDING = 1e-6

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from revconsole.records.logs.events import EpochFinished
-from revconsole.training.setup.training_state import prepare
+from revconsole.training.learning.preparing import prepare
 from revconsole.training.step.evaluation import evaluate
 from revconsole.training.step.stepping import compute_gradients, update_weights
+from tests.training.conftest import meant
 
 DECAY = 0.75
 
@@ -24,9 +25,10 @@ def test_the_average_is_the_sum_of_its_formula(realise):
     assert not torch.equal(found.float(), setting.model.head.weight)
 
 
-def test_training_is_what_it_is_without_and_the_judgement_is_not(runner, small, typical_wiring):
-    plain = runner(small(**typical_wiring), "plain")
-    averaged = runner(small(**typical_wiring, train={"average": DECAY}), "averaged")
+@pytest.mark.parametrize("scheme", ["residual", "bdia"])
+def test_training_is_what_it_is_without_and_the_judgement_is_not(runner, small, scheme):
+    plain = runner(small(**meant(scheme)), "plain")
+    averaged = runner(small(**meant(scheme), train={"average": DECAY}), "averaged")
 
     assert averaged.losses == plain.losses
     assert averaged.ending.weights_sha256 == plain.ending.weights_sha256

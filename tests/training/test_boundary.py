@@ -5,9 +5,9 @@ import torch
 
 from revconsole.data import as_points
 from revconsole.records.logs.events import Bounded, EpochFinished
+from revconsole.training.learning.preparing import prepare
 from revconsole.training.probes import boundary
 from revconsole.training.probes.boundary import SIDE, BoundaryProbe, levels, places
-from revconsole.training.setup.training_state import prepare
 from revconsole.training.step.progress import Progress
 
 POINTS = {"data": {"dataset": "circles", "train_limit": 400}, "train": {"batch": 40, "epochs": 3}}

@@ -7,8 +7,10 @@ from torch import nn
 from revconsole.errors import RevconsoleError
 from revconsole.records.logs.events import Started
 from revconsole.records.settings.plan import Plan
-from revconsole.training import api
 from revconsole.training.checks.cost import FITTED, Operations, cost, operations, operations_of
+from revconsole.training.learning.preparing import learning_of, prepare
+from revconsole.training.setup.build import build_model
+from tests.training.conftest import count_parameters
 
 KEYS = {"parameters", "trainable_parameters", "multiply_adds_per_image"}
 
@@ -185,11 +187,13 @@ def test_a_model_of_ones_own_is_counted_as_it_is_and_a_failure_is_a_reason(my_ow
     assert model.training
 
 
-def test_a_run_of_a_support_vector_machine_says_why_it_has_no_count():
+def test_a_run_of_a_support_vector_machine_says_why_it_has_no_count(tmp_path):
     plan = Plan(name="p", model={"architecture": "svm"})
-    facts = operations_of(plan, nn.Identity())
+    facts = learning_of(plan).facts(prepare(plan, data=tmp_path), 0)
 
-    assert facts == {"multiply_adds_per_image": None, "multiply_adds_note": FITTED}
+    assert facts["multiply_adds_per_image"] is None
+    assert facts["multiply_adds_note"] == FITTED
+    assert "image_seconds" not in facts, "how long an image takes is not known before the fit"
 
 
 def test_the_mode_of_the_model_is_left_alone():
@@ -205,7 +209,11 @@ def test_every_scheme_can_be_counted(small, wiring):
 
     wider = 16 * 10 if wiring["scheme"]["name"] == "additive" else 0
     assert wired["multiply_adds_per_image"] == plain["multiply_adds_per_image"] + wider
-    assert wired["parameters"] == api.count_parameters(small(**wiring))
+    in_floats = wiring["scheme"] | ({"grid_bits": None} if "grid_bits" in wiring["scheme"] else {})
+    really = build_model(small(scheme=in_floats, backward="stored"))
+    counted = operations(really, torch.zeros(1, 1, 8, 8))
+    assert counted == Operations(multiply_adds=wired["multiply_adds_per_image"])
+    assert wired["parameters"] == count_parameters(small(**wiring))
     assert set(wired) == KEYS
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from revconsole.records.sections.model import TimmModel
+from revconsole.training.learning.preparing import prepare
 from revconsole.training.probes.metrics import kept_for_backward_bytes
-from revconsole.training.setup.training_state import prepare
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
 STEPS = 12

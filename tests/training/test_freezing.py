@@ -5,7 +5,7 @@ import torch
 
 from revconsole.errors import ProfileError
 from revconsole.records.sections.model import TimmModel
-from revconsole.training.checks.facts import facts
+from revconsole.training.learning.by_gradients import facts
 from revconsole.training.setup.build import build_model
 
 
@@ -33,7 +33,7 @@ def test_patterns_freeze_what_they_fit(realise, runner, small):
 
     assert not any(name.startswith(("patch_embed.", "blocks.0.")) for name in names)
     assert {"blocks.1.attn.qkv.weight", "cls_token", "head.weight"} <= names
-    found = facts(realise(train=wanted))
+    found = facts(realise(train=wanted), 0)
     assert 0 < found["trainable_parameters"] < found["parameters"]
 
 

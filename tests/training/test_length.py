@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from revconsole.lab.lengths import counted_steps
+from revconsole.lab.planning import counted_steps
 from revconsole.records.logs.events import Advised, EpochFinished, Started
 
 PER_EPOCH = 4  # 112 images in batches of 32

@@ -43,7 +43,7 @@ def test_a_wrong_command_line_is_explained(store):
 @pytest.mark.slow
 def test_runs_are_trained_in_turn_and_a_signal_stops_them_gracefully(store, small):
     short = store.create(small(), {})
-    long = store.create(small(train={"epochs": 5000, "checkpoint_epochs": 500}), {})
+    long = store.create(small(train={"epochs": 100_000, "checkpoint_epochs": 500}), {})
     never = store.create(small(), {})
     child = trainer(store, short, long, never)
 

@@ -16,6 +16,8 @@ from revconsole.records.logs.events import Advised, Finished, Measured
 from revconsole.records.sections.model import TimmModel
 from revconsole.records.settings.plan import Plan
 from revconsole.training import api
+from revconsole.training.foresee.actual import actual
+from revconsole.training.learning.preparing import prepare
 from revconsole.training.machine.shortage import (
     OutOfMemory,
     Shortage,
@@ -23,14 +25,14 @@ from revconsole.training.machine.shortage import (
     described,
     ran_out,
 )
-from revconsole.training.memory.forecast import suggestions
 from revconsole.training.memory.oom_retry import OomRetry
+from revconsole.training.memory.suggestions import suggestions
 from revconsole.training.probes import metrics
-from revconsole.training.setup.training_state import prepare
-from revconsole.training.step.stepping import compute_gradients, update_weights
+from revconsole.training.step.stepping import compute_gradients
+from tests.training.conftest import meant
 
 SUMMATION_ORDER = 2e-5  # relative; float32 sums of a batch, taken in parts, differ in the last bits
-COUNTED = 0.05  # relative; what a few images keep, extrapolated, against a count of all
+COUNTED = 0.05  # relative; what is foreseen of a step of a MiB or two, against what the allocator held in it
 CUDA_SAYS = "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79.1 GiB"
 CLASSES = 10
 
@@ -45,13 +47,13 @@ class Tight:
         self.most, self.passes, self.training, self.armed = most, passes, training, armed
         self.refused = []
 
-    def __call__(self, module, inputs):
-        head = isinstance(module, nn.Linear) and module.out_features == CLASSES
+    def __call__(self, module, images):
+        head = module.out_features == CLASSES
         if not head or not self.armed or module.training != self.training:
             return
         self.passes -= 1
-        if self.passes < 0 and len(inputs[0]) > self.most:
-            self.refused.append(weakref.ref(inputs[0]))
+        if self.passes < 0 and len(images) > self.most:
+            self.refused.append(weakref.ref(images))
             raise torch.OutOfMemoryError(CUDA_SAYS)
 
     def arm(self, event):
@@ -61,12 +63,15 @@ class Tight:
 
 @contextmanager
 def little(*arguments, **options):
-    tight = Tight(*arguments, **options)
-    handle = nn.modules.module.register_module_forward_pre_hook(tight)
-    try:
+    tight, linear = Tight(*arguments, **options), nn.Linear.forward
+
+    def forward(module, images):
+        tight(module, images)
+        return linear(module, images)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.Linear, "forward", forward)
         yield tight
-    finally:
-        handle.remove()
 
 
 @pytest.fixture
@@ -111,40 +116,34 @@ def with_settings(plan, text):
 
 
 def really_needed(plan, folder):
-    """A count of its own: the planned model is built and takes a step, and everything that is there is added up."""
-    setting = prepare(plan, data=folder)
-    images, labels = next(setting.training_batches(1))
-    kept = metrics.kept_for_backward_bytes(setting, images, labels)
-    update_weights(setting, compute_gradients(setting, 1, 1, images=images, labels=labels))
-    state = [t for each in setting.optimizer.state.values() for t in each.values()]
-    tensors = [*setting.model.parameters(), *setting.model.buffers(), *state]
-    tensors += [p.grad for p in setting.model.parameters() if p.grad is not None]
-    tensors += [s.images for s in (setting.data.train, setting.data.validation, setting.data.test)]
-    return kept + sum(t.nbytes for t in tensors), kept
+    """What torch's allocator held in a real step, and the images."""
+    data = prepare(plan, data=folder).data
+    images = sum(split.images.nbytes for split in (data.train, data.validation, data.test))
+    parts = plan.train.accumulate
+    return actual(plan, plan.train.batch // parts, parts).tracked + images
 
 
-def test_the_figures_are_what_those_settings_then_need(small, typical_wiring, tmp_path):
-    confirm_ways_out(
-        small(**typical_wiring, model={"dim": 32, "depth": 6}, train={"batch": 64}), tmp_path
+@pytest.mark.parametrize(
+    ("scheme", "backward"), [("residual", "stored"), ("bdia", "stored"), ("bdia", "reversible")]
+)
+def test_the_figures_are_what_those_settings_then_need(small, scheme, backward, tmp_path):
+    """Three ways out, each with the memory it then takes; `test_foresee` tries the other schemes."""
+    options = {} if scheme == "residual" else {"grid_bits": 9}
+    plan = small(
+        scheme={"name": scheme} | options,
+        backward=backward,
+        model={"dim": 32, "depth": 3},
+        train={"batch": 64},
     )
-
-
-def test_so_are_those_of_a_scheme_whose_activations_are_stored(small, tmp_path):
-    changes = {"scheme": {"name": "bdia", "grid_bits": 9}, "backward": "stored"}
-    confirm_ways_out(small(**changes, model={"dim": 32, "depth": 6}, train={"batch": 64}), tmp_path)
-
-
-def confirm_ways_out(plan, tmp_path):
-    """Three ways out, each with the memory it then takes."""
     present, ways = suggestions(prepare(plan, data=tmp_path))
 
     assert len(ways) == 3
     assert len({way.settings for way in ways}) == 3
-    whole, kept = really_needed(plan, tmp_path)
-    assert abs(present - whole) <= COUNTED * kept
+    whole = really_needed(plan, tmp_path)
+    assert present == pytest.approx(whole, rel=COUNTED)
     for way in ways:
-        needed, kept = really_needed(with_settings(plan, way.settings), tmp_path)
-        assert abs(way.needed - needed) <= COUNTED * kept, way.settings
+        needed = really_needed(with_settings(plan, way.settings), tmp_path)
+        assert way.needed == pytest.approx(needed, rel=COUNTED), way.settings
         assert needed < whole
 
 
@@ -159,15 +158,17 @@ def test_what_is_in_use_already_is_not_advised(small, tmp_path):
     assert [way.settings for way in ways] == [f"train.accumulate={n}" for n in (4, 8, 16)]
 
 
+@pytest.mark.parametrize("scheme", ["residual", "bdia"])
 def test_shrinking_computes_the_step_again_and_its_loss_is_that_of_the_whole(
-    runner, shrinking, typical_wiring
+    runner, shrinking, scheme
 ):
-    whole = runner(shrinking(**typical_wiring), "whole")
+    plan = shrinking(**meant(scheme), train={"epochs": 1})
+    whole = runner(plan, "whole")
     with little(8, passes=2, armed=False) as tight:
-        parts = runner(shrinking(**typical_wiring), "parts", watch=tight.arm)
+        parts = runner(plan, "parts", watch=tight.arm)
 
     assert len(tight.refused) == 2  # 32 images, then 16
-    first, second = warnings(parts)
+    first, second = [text for text in warnings(parts) if " ran out " in text]
     assert first.startswith("step 3 ran out of memory with 32 images at once (")
     assert "2 micro-batches of 16 images make the same batch of 32" in first
     assert "4 micro-batches of 8 images make the same batch of 32" in second

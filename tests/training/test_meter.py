@@ -2,14 +2,16 @@
 
 import itertools
 import math
-import sys
+import re
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from revconsole.errors import RunFailed
 from revconsole.records.logs.events import EpochFinished, Measured, MetricDeclared, Started
+from revconsole.training.learning.by_gradients import declared
 from revconsole.training.probes.meter import FLUSH_SECONDS, Meter
 from revconsole.training.step.footprint import Footprint
 from revconsole.training.step.progress import Progress
@@ -23,6 +25,8 @@ PER_EPOCH = {
     "validation_accuracy",
     "epoch_seconds",
     "validation_seconds",
+    "classes_unpredicted",
+    "largest_prediction",
 }
 
 
@@ -57,6 +61,14 @@ def test_a_run_declares_everything_it_measures(runner, small):
     assert log.events.index(log.of(MetricDeclared)[-1]) < log.events.index(log.of(Measured)[0])
 
 
+def test_every_metric_stands_on_its_page(realise):
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    wired = realise(scheme={"name": "bdia"}, backward="reversible", train={"probe_epochs": 1})
+    names = {re.sub(r"\d+$", "N", metric.name) for metric in declared(wired)}
+
+    assert {f"`{name}`" for name in names} - set(re.findall(r"`\w+`", page)) == set()
+
+
 def test_every_step_is_reported_once_with_every_value(runner, small):
     log = runner(small())
     steps = [e for e in log.of(Measured) if "loss" in e.values]
@@ -80,6 +92,26 @@ def test_the_mean_of_an_epoch_weighs_images_and_not_steps(runner, small):
     assert epoch.values["train_loss"] == pytest.approx(expected, rel=1e-12)
 
 
+class Clock:
+    """Stands still until a test moves it: a busy machine stops a process for longer than what is tested takes."""
+
+    process_time = staticmethod(time.process_time)
+
+    def __init__(self, now):
+        self.now = now
+
+    def perf_counter(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(meter, monkeypatch):
+    """The clock that the meter looks at."""
+    stopped = Clock(meter._since)
+    monkeypatch.setattr("revconsole.training.probes.meter.time", stopped)
+    return stopped
+
+
 def test_a_step_that_would_be_late_is_reported_at_once(meter, emitted):
     meter._since -= FLUSH_SECONDS
     meter.add(step(1))
@@ -87,9 +119,10 @@ def test_a_step_that_would_be_late_is_reported_at_once(meter, emitted):
     assert [event.step for event in emitted] == [1]
 
 
-def test_the_first_step_is_reported_at_once_and_the_next_ones_soon(meter, emitted):
+def test_the_first_step_is_reported_at_once_and_the_next_ones_soon(meter, emitted, clock):
     """So that a pace is known soon, in which nothing is that only the first step does."""
     meter.restart()
+    clock.now += 1 / 64
     meter.add(step(1))
     assert [event.step for event in emitted] == [1]
     assert "resident_bytes" in emitted[0].values
@@ -97,7 +130,7 @@ def test_the_first_step_is_reported_at_once_and_the_next_ones_soon(meter, emitte
     waits, number = [], 1
     while len(waits) < 7:
         number += 1
-        meter._since -= 1 / 64  # a clock by which each step takes so long, or longer
+        clock.now += 1 / 64
         meter.add(step(number))
         if emitted[-1].step == number:
             waits.append(number - sum(waits) - 1)
@@ -106,12 +139,9 @@ def test_the_first_step_is_reported_at_once_and_the_next_ones_soon(meter, emitte
     assert max(waits) <= FLUSH_SECONDS * 64
 
 
-def test_memory_comes_with_the_last_step_of_a_report(meter, emitted, monkeypatch):
-    looks = itertools.count(
-        meter._since + 1e-6, 1e-6
-    )  # on any machine all three steps are one moment
-    monkeypatch.setattr(time, "perf_counter", looks.__next__)
+def test_memory_comes_with_the_last_step_of_a_report(meter, emitted, clock):
     for number in (1, 2, 3):
+        clock.now += 1e-6  # on any machine all three steps are one moment
         meter.add(step(number))
     meter.flush()
 
@@ -119,37 +149,11 @@ def test_memory_comes_with_the_last_step_of_a_report(meter, emitted, monkeypatch
     assert emitted[2].values["resident_bytes"] > 50e6
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the peak begin anew")
-def test_the_peak_is_of_the_middle_of_a_step_where_activations_are_held(runner, small):
-    """Between steps they are gone, so memory looked at there would say that all backwards need the same."""
-
-    def needed(name, **wiring):
-        log = runner(
-            small(
-                model={"patch": 1, "dim": 128, "depth": 12}, data={"train_limit": 72},
-                train={"epochs": 1, "batch": 64, "audit": False, "probe_epochs": 0}, **wiring,
-            ),
-            name,
-        )  # fmt: skip
-        before, *_, last = [e.values for e in log.of(Measured) if "resident_peak_bytes" in e.values]
-        return (
-            last["resident_peak_bytes"] - before["resident_bytes"],
-            before["kept_for_backward_bytes"],
-        )
-
-    stored, kept = needed("stored")
-    reversed_, kept_reversed = needed(
-        "reversed", scheme={"name": "momentum"}, backward="reversible"
-    )
-    assert kept > 100e6 > 5 * kept_reversed
-    assert stored > 0.9 * kept
-    assert reversed_ < 0.75 * stored  # the allocator holds back some of what is freed
-
-
 def test_speed_is_images_by_wall_clock_without_pauses(meter, emitted):
     meter.add(step(1))
-    meter.restart()
+    time.sleep(0.2)  # a pause
     began = time.perf_counter()
+    meter.restart()
     meter.add(step(2))
     meter.add(step(3))
     meter.flush()

@@ -73,11 +73,10 @@ def test_a_run_augmented_in_every_way_and_stopped_is_the_run_that_never_was(
 
 
 def test_flip_on_digits_is_advised_against(realise):
-    (advised,) = [advice.mirrored(realise(data={"flip": True}))]
-    assert advised is not None
+    (advised,) = advice.of_settings(realise(data={"flip": True}))
     assert "flip mirrors images" in advised.text
-    assert "use data.flip = false" in advised.text
-    assert advice.mirrored(realise(data={"rotation": 5.0})) is None
+    assert "use data.flip=false" in advised.text
+    assert not list(advice.of_settings(realise(data={"rotation": 5.0})))
 
 
 def test_more_copies_of_an_image_than_a_batch_holds_are_refused(small):

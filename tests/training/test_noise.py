@@ -4,9 +4,9 @@ import pytest
 
 from revconsole.records.logs.events import Finished, MetricDeclared
 from revconsole.records.sections.model import TimmModel
-from revconsole.training.setup.training_state import prepare
+from revconsole.training.learning.preparing import prepare
+from revconsole.training.setup.noise import noise
 from revconsole.training.step.evaluation import evaluate, evaluated
-from revconsole.training.step.noise import noise
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,6 @@ def test_accumulation_under_a_batch_norm_is_said_once(small, runner):
     (said,) = [e.text for e in runner(parts, "parts").of(Advised) if "BatchNorm" in e.text]
 
     assert "statistics over each micro-batch of 4, not over the batch of 32" in said
-    assert "train.accumulate = 8" in said
+    assert "train.accumulate=8" in said
     whole = with_model(small, OWN, train={"batch": 32, "epochs": 1, "audit": False})
     assert not [e for e in runner(whole, "whole").of(Advised) if "BatchNorm" in e.text]

@@ -11,8 +11,8 @@ from revconsole.records.settings.model_rules import run_address
 from revconsole.training import api
 from revconsole.training.checkpoints import starts
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
+from revconsole.training.learning.preparing import prepare
 from revconsole.training.setup.build import build_learner
-from revconsole.training.setup.training_state import prepare
 from revconsole.training.step.evaluation import evaluate
 from revconsole.training.step.neighbours import vote
 from revconsole.training.step.stepping import compute_gradients, update_weights

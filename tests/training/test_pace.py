@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from revconsole.training.learning import by_gradients
 from revconsole.training.questions import pace
-from revconsole.training.setup import training_state as settings
 
 BATCH_SECONDS = 0.05
 
@@ -13,17 +13,25 @@ BATCH_SECONDS = 0.05
 @pytest.fixture
 def slow_data(monkeypatch):
     """Every batch takes a while to make; whatever the machine does, not less."""
-    real = settings.batches
+    real = by_gradients.batches
 
     def slow(*given, **named):
         for batch in real(*given, **named):
             time.sleep(BATCH_SECONDS)
             yield batch
 
-    monkeypatch.setattr(settings, "batches", slow)
+    monkeypatch.setattr(by_gradients, "batches", slow)
 
 
 def test_making_the_batches_is_part_of_a_step(realise, slow_data):
+    setting = realise(train={"epochs": 5})
+
+    assert pace.seconds_of(setting) >= setting.steps * BATCH_SECONDS
+
+
+def test_reporting_the_results_is_part_of_a_step(realise, monkeypatch):
+    monkeypatch.setattr(by_gradients, "REPORTED", 5)
+    monkeypatch.setattr(by_gradients, "encode", lambda _: time.sleep(BATCH_SECONDS))
     setting = realise(train={"epochs": 5})
 
     assert pace.seconds_of(setting) >= setting.steps * BATCH_SECONDS

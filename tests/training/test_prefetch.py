@@ -70,8 +70,8 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same(fed, runner):
 
 def test_a_run_that_is_stopped_leaves_no_thread(fed, runner):
     place = runner.place("stopped")
-    long = fed(4, epochs=5000)
+    long = fed(4, epochs=100_000)
     log = runner(long, "stopped", watch=at(3, lambda: control.ask(place, "stop")))
     assert log.ending.outcome == "stopped"
-    assert log.ending.step < 7 * 5000
+    assert log.ending.step < 7 * 100_000
     assert at_work() == []

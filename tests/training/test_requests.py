@@ -2,13 +2,14 @@
 
 import queue
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from revconsole.records.logs.events import Answered, Checkpointed, Finished, HandedOver, Measured
 from revconsole.records.runs import control
 from revconsole.records.runs.control import Control
-from revconsole.training.requests import NotOurs, Requests, StopAsked
+from revconsole.training.requests import POLL_SECONDS, NotOurs, Requests, StopAsked
 
 PATIENCE_SECONDS = 300.0
 
@@ -43,7 +44,7 @@ class Underway:
 @pytest.fixture
 def long(runner, small):
     """A run of many more steps than a test waits for."""
-    return Underway(runner, small(train={"epochs": 5000, "checkpoint_epochs": 1000}))
+    return Underway(runner, small(train={"epochs": 100_000, "checkpoint_epochs": 1000}))
 
 
 def test_a_stop_makes_a_checkpoint_then_answers_then_ends(long, runner):
@@ -101,14 +102,19 @@ def test_requests_that_cannot_be_read_are_left_alone(tmp_path):
     assert emitted == []
 
 
-def test_the_folder_is_looked_into_a_few_times_a_second_only(tmp_path):
+def test_the_folder_is_looked_into_a_few_times_a_second_only(tmp_path, monkeypatch):
+    now = iter([100.0, 100.0 + 0.9 * POLL_SECONDS, 100.0 + 1.1 * POLL_SECONDS])
+    monkeypatch.setattr(
+        "revconsole.training.requests.time", SimpleNamespace(monotonic=now.__next__)
+    )
     requests = Requests(Control(tmp_path), lambda _: None, secure=lambda: None)
     requests.poll(1)
     control.ask(tmp_path, "stop")
-    assert requests.poll(2) is False  # at once after the first look
 
+    assert requests.poll(2) is False
     with pytest.raises(StopAsked):
-        Requests(Control(tmp_path), lambda _: None, secure=lambda: None).poll(3)
+        requests.poll(3)
+    assert 0.1 <= POLL_SECONDS <= 0.5
 
 
 def test_asking_to_go_on_does_nothing_to_a_run_that_goes(tmp_path):

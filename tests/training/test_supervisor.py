@@ -55,7 +55,7 @@ def ended(tmp_path, counters, *, rises=None, number=signal.SIGKILL):
             sys.executable, "-c", TRAINER, str(store.root), run_id, str(events.parent), str(machine),
             str(rises or ""), now, str(int(number)),
         ],
-        check=False, timeout=120,
+        check=False, timeout=300,
     ).returncode  # fmt: skip
     assert code == 128 + number
     summary = RunStore(store.root).follow(run_id).summary()

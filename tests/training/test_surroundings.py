@@ -3,9 +3,11 @@
 import os
 import platform
 import resource
+import subprocess
 import sys
 from contextlib import nullcontext
 
+import psutil
 import pytest
 import torch
 
@@ -155,12 +157,35 @@ def test_a_cpu_says_its_model_or_at_least_its_kind(macos, monkeypatch):
 
 def test_the_most_resident_memory_is_in_bytes_on_either_system(monkeypatch):
     """Linux counts KiB, macOS bytes."""
-    of_linux = resident.most_resident()
+    of_linux, now = resident.most_resident(), psutil.Process().memory_info().rss
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    monkeypatch.setattr(sys, "platform", "darwin")
+    assert 0.9 * now < of_linux < 1.1 * most * 1024
 
-    assert of_linux / 1024 == pytest.approx(most, rel=0.1)
+    monkeypatch.setattr(resident, "_high_water", lambda: None)  # a kernel that does not tell it
+    assert resident.most_resident() == pytest.approx(most * 1024, rel=0.1)
+    monkeypatch.setattr(sys, "platform", "darwin")
     assert resident.most_resident() == pytest.approx(most, rel=0.1)
+
+
+PEAK_OF_A_CHILD = """
+from revconsole.training.machine import resident
+resident.reset_peak()
+held = b"x" * (100 << 20)
+del held
+print(resident.most_resident())
+"""
+
+
+@pytest.mark.interpreter  # memory of a process that started another
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the peak begin anew")
+def test_the_peak_of_a_process_is_not_that_of_the_larger_one_that_started_it():
+    child = [sys.executable, "-c", PEAK_OF_A_CHILD]
+    alone = int(subprocess.run(child, capture_output=True, text=True, check=True).stdout)
+    larger = b"x" * (700 << 20)
+    started = int(subprocess.run(child, capture_output=True, text=True, check=True).stdout)
+    del larger
+
+    assert started == pytest.approx(alone, rel=0.1)
 
 
 def test_a_run_trains_on_macos_with_the_same_bits(request, runner, small):

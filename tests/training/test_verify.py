@@ -12,6 +12,7 @@ from revconsole.records.logs.events import Advised, EpochFinished, Started
 from revconsole.records.sections.model import Python
 from revconsole.records.settings.plan import Plan
 from revconsole.training.questions.verify import Shape, at_launch, load_own, verify, verify_own
+from tests.training.conftest import meant
 
 BATCH_FIRST = """
 import torch
@@ -98,10 +99,11 @@ def test_every_model_of_a_plan_passes(small, typical_wiring, tmp_path):
     assert found["bytes kept"].passed is (None if typical_wiring["backward"] == "stored" else True)
 
 
-def test_a_launch_with_the_audit_is_bit_for_bit_one_without(small, runner, typical_wiring):
-    typical_wiring = typical_wiring | {"model": {"dropout": 0.2}}
-    with_audit = runner(small(**typical_wiring), "with")
-    without = runner(small(**typical_wiring, train={"audit": False}), "without")
+@pytest.mark.parametrize("scheme", ["residual", "bdia"])
+def test_a_launch_with_the_audit_is_bit_for_bit_one_without(small, runner, scheme):
+    wiring = meant(scheme) | {"model": {"dropout": 0.2}}
+    with_audit = runner(small(**wiring), "with")
+    without = runner(small(**wiring, train={"audit": False}), "without")
 
     assert with_audit.losses == without.losses
     assert [e.values["validation_loss"] for e in with_audit.of(EpochFinished)] == [

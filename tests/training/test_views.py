@@ -11,7 +11,7 @@ from revconsole.models._views import Views, width_of, without_head
 from revconsole.records.logs.events import Advised, Measured
 from revconsole.records.settings.plan import Plan
 from revconsole.training.checks.cost import cost
-from revconsole.training.memory import forecast
+from revconsole.training.memory.suggestions import suggestions
 from revconsole.training.setup.build import build_model, without_memory
 
 PATCHES = {"dataset": "context_patches", "source": "synthetic", "train_limit": 128, "views": 2}
@@ -113,10 +113,10 @@ def test_positions_and_tokens_of_the_trunk_are_spared_from_decay(paired):
 
 
 def test_what_would_fit_is_counted_for_two_views_too(paired, tmp_path):
-    from revconsole.training.setup.training_state import prepare
+    from revconsole.training.learning.preparing import prepare
 
     setting = prepare(paired(), data=tmp_path)
-    present, ways = forecast.suggestions(setting)
+    present, ways = suggestions(setting)
     assert present > 0
     assert any(way.needed and "checkpointed" in way.settings for way in ways)
 

@@ -1,12 +1,12 @@
-"""Ask: a question before something is done that cannot be undone at once."""
+"""Ask: a question before an action that cannot be undone at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import events
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
@@ -18,7 +18,7 @@ from revconsole.records.printable import printable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One way to answer: `answer` is what the asker gets, `key` the letter that picks it."""
+    """A possible answer. answer: the value returned to the caller. key: the letter that picks it."""
 
     answer: str
     key: str
@@ -27,11 +27,11 @@ class Answer:
 
 CANCEL = Answer(answer="", key="n", label="Cancel")
 MOST_ABREAST = 3
-"""Answers that fit beside each other; more stand in a column."""
+"""Most answers that stand side by side; more are stacked."""
 
 
 class Ask(Newest, ModalScreen[str]):
-    """Returns the answer chosen; escape and the last choice, Cancel, return the empty string."""
+    """A dialog that returns the chosen answer; Escape and the last choice, Cancel, return the empty string."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "answer('')", "Cancel", id="ask.cancel"),
@@ -45,7 +45,7 @@ class Ask(Newest, ModalScreen[str]):
         self._choices = (*choices, CANCEL)
 
     def compose(self) -> ComposeResult:
-        """The question, what each answer means, and the answers."""
+        """The question, the meaning of each answer, and the buttons."""
         with Vertical():
             yield Static(Text(printable(self._question)), classes="question")
             yield Static(Text(printable(self._detail)), classes="detail")
@@ -57,21 +57,33 @@ class Ask(Newest, ModalScreen[str]):
                     yield Button(label, id=f"answer-{choice.key}", compact=True)
 
     def on_mount(self) -> None:
-        """Cancel is what enter does unless one chooses."""
+        """Focus Cancel, so that Enter alone does nothing."""
         self.query(Button).last().focus()
 
     def on_key(self, event: events.Key) -> None:
-        """The letter of a choice picks it."""
+        """Pick the answer whose letter was typed."""
         for choice in self._choices:
             if event.key == choice.key:
                 event.stop()
                 self.dismiss(choice.answer)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Enter or a click picks the focused choice."""
+        """Pick the focused answer."""
         key = (event.button.id or "").removeprefix("answer-")
         self.dismiss(next(c.answer for c in self._choices if c.key == key))
 
     def action_answer(self, answer: str) -> None:
         """Close with an answer."""
         self.dismiss(answer)
+
+
+def confirm(
+    app: App[Any], question: str, detail: str, label: str, then: Callable[[], object]
+) -> None:
+    """Ask a question with one answer, and go on if it is given. label: of the answer."""
+
+    def answered(given: str | None) -> None:
+        if given:
+            then()
+
+    app.push_screen(Ask(question, detail, [Answer(answer="yes", key="y", label=label)]), answered)

@@ -1,4 +1,4 @@
-"""LiveScreen: what screens share that show the reader's newest snapshot."""
+"""LiveScreen: base of the screens that show the reader's newest snapshot."""
 
 from abc import abstractmethod
 
@@ -12,7 +12,7 @@ from revconsole.console.snapshot import Snapshot
 
 
 class LiveScreen(Newest, Screen[None]):
-    """An abstract screen that is brought up to date by every snapshot, and by another size."""
+    """An abstract screen that updates with every snapshot and when it is resized."""
 
     def __init__(self, reader: Reader) -> None:
         super().__init__()
@@ -21,23 +21,23 @@ class LiveScreen(Newest, Screen[None]):
 
     @abstractmethod
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Bring the screen up to date."""
+        """Update the screen."""
 
     def redraw(self) -> None:
-        """Show the newest snapshot again."""
-        self.show_snapshot(self.reader.latest)
+        """Show the newest snapshot again; a screen that is being opened or closed has no widgets."""
+        if self.children:
+            self.show_snapshot(self.reader.latest)
 
     def on_resize(self, _: events.Resize) -> None:
-        """Columns depend on the width. A screen that is being closed has no widgets."""
-        if self.children:
-            self.redraw()
+        """Lay out the columns for the new width."""
+        self.redraw()
 
     def useless(self) -> frozenset[str]:
-        """Actions that would do nothing now."""
+        """The actions that would have no effect now."""
         return frozenset()
 
     def show_keys(self) -> None:
-        """Bring the line of keys up to date, if what they could do has changed."""
+        """Update the line of keys if the useless actions have changed."""
         useless = self.useless()
         if useless != self._useless:
             self._useless = useless
@@ -48,5 +48,5 @@ class LiveScreen(Newest, Screen[None]):
         self.app.pop_screen()
 
     def refuse(self, sentence: str) -> None:
-        """Say why nothing comes of a key."""
+        """Show why a key has no effect."""
         self.app.post_message(Said(sentence, "warning"))

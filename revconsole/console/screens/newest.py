@@ -1,17 +1,33 @@
-"""Newest: a screen is laid out for the newest size of the terminal only."""
+"""Newest: a screen is laid out for the terminal's newest size only."""
 
 from textual import events
 from textual.app import App
+from textual.screen import Screen
+
+from revconsole.console.widgets.keys import KeyBar
 
 
 class Newest:
-    """Stands before Textual's `Screen` in the bases of a screen.
+    """A mixin that stands before Textual's `Screen` in the bases of a screen.
 
-    Laying out a screen tells it its size, which lays it out again. If the terminal is resized faster than that, two
-    sizes chase each other through its queue for ever: the screen stays as it was and the processor busy.
+    Layout tells a screen its size, which triggers another layout. If the terminal is resized faster than that, two sizes
+    alternate in the message queue for ever: the screen does not change and the processor stays busy.
     """
 
     app: App[object]
+
+    def on_screen_suspend(self) -> None:
+        """Hide the line of keys below a dialog, which takes the keys."""
+        self._show_bar(shown=False)
+
+    def on_screen_resume(self) -> None:
+        """Show the line of keys again."""
+        self._show_bar(shown=True)
+
+    def _show_bar(self, *, shown: bool) -> None:
+        if isinstance(self, Screen):
+            for bar in self.query(KeyBar):
+                bar.visible = shown
 
     async def _on_resize(self, event: events.Resize) -> None:
         if event.size != self.app.size:

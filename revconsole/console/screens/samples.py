@@ -1,6 +1,6 @@
-"""SamplesScreen: the training images of a plan, as they are stored and as the model is shown them.
+"""SamplesScreen: training images of a plan, as stored and as the model sees them.
 
-Reading them loads torch, so it happens in a thread that quitting need not wait for.
+Reading them imports torch, so a daemon thread reads, which quitting does not wait for.
 """
 
 import threading
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical, VerticalScroll
@@ -31,17 +31,17 @@ from revconsole.records.printable import one_line
 from revconsole.records.settings.plan import Plan
 
 LONGEST = 2000
-"""Characters of what was read."""
+"""Most characters shown of the description of what was read."""
 BLOCK = 48
-"""Images read at once; screens of them are turned without reading."""
+"""Images read at once; paging within them reads nothing."""
 ROOMY = 34
-"""Lines of a terminal that has room for every fact."""
+"""Lines of a terminal on which all facts are shown from the start."""
 LEAST_SIDE, MOST_SIDE = 8, 64
 STORED = "as stored"
 
 
 class SamplesScreen(Newest, Screen[None]):
-    """Pictures before and after preparation, classes, statistics, fingerprint. whose: what the plan belongs to."""
+    """Images before and after augmentation, classes, statistics, fingerprint. whose: the name of the plan's run or form."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="samples.back"),
@@ -54,16 +54,16 @@ class SamplesScreen(Newest, Screen[None]):
     def __init__(self, plan: Plan, whose: str = "") -> None:
         super().__init__()
         self._plan, self._whose = plan, whose
-        self._found: Samples | None = None
+        self._shown_samples: Samples | None = None
         self._number = 0
         self._side = 0
         self._page = self._first = 0
         self._waiting = self._backwards = False
         self._owed: list[Callable[[], None]] = []
-        """What keys asked for while images were being read."""
+        """Actions of keys that were pressed while images were being read."""
 
     def compose(self) -> ComposeResult:
-        """Both rows of pictures, what is known of them, keys."""
+        """Two rows of pictures, the facts, keys."""
         yield Title()
         with Container(id="strips"):
             for name in ("before", "after"):
@@ -75,30 +75,29 @@ class SamplesScreen(Newest, Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Points stand beside each other, pictures one row below the other."""
+        """Place the two rows: side by side for points of the plane, one below the other for images."""
         self.set_class(self._points, "-points")
         self._title("")
 
     def on_resize(self, event: events.Resize) -> None:
-        """Read pictures of the size there is room for."""
+        """Show all facts where there is room; the pictures follow when theirs is known."""
         self.set_class(event.size.height >= ROOMY, "-full")
-        self.call_after_refresh(self._fit)
 
     def on_samples_read(self, event: SamplesRead) -> None:
-        """Show what was read, or why it could not be."""
+        """Show the samples, or why they cannot be read."""
         event.stop()
         if event.number != self._number:
             return
         self._waiting = False
-        self._found = event.found
-        if event.found is None:
+        self._shown_samples = event.samples
+        if event.samples is None:
             self._title("not read")
             self._say(event.problem)
         else:
             if self._backwards:
-                last = len(event.found.before) - 1
+                last = len(event.samples.before) - 1
                 self._first = last - last % self._abreast
-            self._show(event.found)
+            self._show(event.samples)
         while self._owed and not self._waiting:
             self._owed.pop(0)()
 
@@ -111,12 +110,12 @@ class SamplesScreen(Newest, Screen[None]):
         if self._waiting:
             self._owed.append(partial(self.action_turn, by))
             return
-        if self._found is None:
+        if self._shown_samples is None:
             return
         first = self._first + by * self._abreast
-        if 0 <= first < len(self._found.before):
+        if 0 <= first < len(self._shown_samples.before):
             self._first = first
-            self._show(self._found)
+            self._show(self._shown_samples)
         elif by > 0 or self._page > 0:
             self._page, self._first, self._backwards = self._page + by, 0, by < 0
             self.action_read()
@@ -127,28 +126,27 @@ class SamplesScreen(Newest, Screen[None]):
             self._owed.append(self.action_facts)
             return
         self.toggle_class("-full")
-        self.call_after_refresh(self._fit)
 
     def action_read(self) -> None:
         """Read the data again, for instance after a download."""
         self._number += 1
         self._waiting = True
         self._title("reading…")
-        if self._found is None:
+        if self._shown_samples is None:
             dataset = self._plan.data.dataset
             self._say(f"reading {dataset}… the first time takes some seconds, as torch is loaded")
         work = (self._number, self._plan, self._side, self._page)
         threading.Thread(target=self._read, args=work, name="samples", daemon=True).start()
 
     def _read(self, number: int, plan: Plan, side: int, page: int) -> None:
-        """Runs in a worker thread."""
+        """Read the samples; runs in a worker thread."""
         try:
-            found = training.samples(plan, data=data_folder(), count=BLOCK, side=side, page=page)
+            samples = training.samples(plan, data=data_folder(), count=BLOCK, side=side, page=page)
         except Exception as error:  # noqa: BLE001  whatever it is, it must not end the console
             problem = str(error) or type(error).__name__
             self.post_message(SamplesRead(number, problem=problem))
         else:
-            self.post_message(SamplesRead(number, found=found))
+            self.post_message(SamplesRead(number, samples=samples))
 
     @property
     def _points(self) -> bool:
@@ -156,51 +154,53 @@ class SamplesScreen(Newest, Screen[None]):
 
     @property
     def _abreast(self) -> int:
-        """How many samples are on the screen at once: as many as fit of the larger form."""
-        assert self._found is not None  # noqa: S101  nothing is turned before it was read
+        """The number of samples on the screen at once, given by the wider of the two rows."""
+        assert self._shown_samples is not None  # noqa: S101  nothing is turned before it was read
         columns = self.query_one("#before", Gallery).size.width - 1
-        rows = (self._found.before, self._found.after)
+        rows = (self._shown_samples.before, self._shown_samples.after)
         return min(fitting(pictures[0], self._side, columns) for pictures in rows)
 
+    @on(Gallery.GallerySized)
     def _fit(self) -> None:
+        """Read pictures that fit the room, unless they are there."""
         room = self.query_one("#before", Gallery).size
         side = min(2 * (room.height - 1), MOST_SIDE, room.width - 1)
         side = max(LEAST_SIDE, side)
         if side != self._side:
             self._side, self._first, self._backwards = side, 0, False
             self.action_read()
-        elif self._found is not None:
-            self._show(self._found)
+        elif self._shown_samples is not None:
+            self._show(self._shown_samples)
 
-    def _show(self, found: Samples) -> None:
+    def _show(self, samples: Samples) -> None:
         shown = slice(self._first, self._first + self._abreast)
-        for name, pictures in (("before", found.before), ("after", found.after)):
+        for name, pictures in (("before", samples.before), ("after", samples.after)):
             self.query_one(f"#{name}", Gallery).show_pictures(pictures[shown], side=self._side)
         self.query_one("#before-heading", Static).update(Text(STORED))
         self.query_one("#after-heading", Static).update(Text(self._prepared()))
-        self.query_one("#known-pairs", Static).update(_known(found, full=self.has_class("-full")))
-        self._title(self._place(found))
+        self.query_one("#known-pairs", Static).update(_known(samples, full=self.has_class("-full")))
+        self._title(self._place(samples))
 
     def _prepared(self) -> str:
-        """What was done to the images, in the words of the profile."""
+        """The heading of the second row: the augmentation, in the words of the profile."""
         data = self._plan.data
         done = [str(v) if n == "augment" else f"{n} {v}" for n, v in data.augmentations.items()]
         words = ", ".join([f"standardised {data.standardise}", *(done or ["not augmented"])])
         return f"as trained on: {words}; drawn in full range"
 
-    def _place(self, found: Samples) -> str:
-        """Which of the images are on the screen."""
-        total = sum(found.counts["training"].values())
+    def _place(self, samples: Samples) -> str:
+        """Which images of how many are on the screen."""
+        total = sum(samples.counts["training"].values())
         if self._points:
             return f"{total:,} training points"
         block = min(BLOCK, total)
         epoch, page = divmod(self._page, -(-total // block))
         first = page * block + self._first
-        last = min(first + self._abreast, page * block + len(found.before))
+        last = min(first + self._abreast, page * block + len(samples.before))
         return f"images {first + 1:,}–{last:,} of {total:,} of epoch {epoch + 1}"
 
     def _say(self, sentence: str) -> None:
-        """Words in place of pictures."""
+        """Show a sentence in place of the pictures."""
         for name in ("before", "after"):
             self.query_one(f"#{name}-heading", Static).update("")
             self.query_one(f"#{name}", Gallery).show_pictures((), side=self._side)
@@ -211,15 +211,15 @@ class SamplesScreen(Newest, Screen[None]):
         self.query_one(Title).say("samples", self._plan.data.dataset, place, self._whose)
 
 
-def _known(found: Samples, *, full: bool) -> Table | Text:
-    """Everything there is to know, as pairs; or two lines of it."""
+def _known(samples: Samples, *, full: bool) -> Table | Text:
+    """The facts of the samples: all as pairs if `full`, else two lines."""
     if not full:
         lines = [
-            Text(one_line(line), no_wrap=True, overflow="ellipsis") for line in in_brief(found)
+            Text(one_line(line), no_wrap=True, overflow="ellipsis") for line in in_brief(samples)
         ]
         return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
     table = Table.grid(padding=(0, 1))
-    notes = [("what was read", found.read), *(("note", note) for note in found.notes)]
-    for name, value in [*described(found)[1:], *notes]:
+    notes = [("what was read", samples.read), *(("note", note) for note in samples.notes)]
+    for name, value in [*described(samples)[1:], *notes]:
         table.add_row(Text(name, style="dim", no_wrap=True), Text(one_line(value, LONGEST)))
     return table

@@ -1,4 +1,4 @@
-"""SteeringScreen: what screens share that show runs which can be stopped, paused and resumed."""
+"""SteeringScreen: base of the screens whose runs can be stopped, paused and resumed."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -12,29 +12,39 @@ from revconsole.console.screens.live import LiveScreen
 from revconsole.records.runs.run import Summary
 
 OF_A_RUN = frozenset({
-    "stop", "pause", "resume", "hand_over", "samples", "mark", "compare", "filter", "baseline",
+    "stop", "pause", "resume", "hand_over", "samples", "mark", "compare", "filter", "baseline", "sooner", "later", "begin_now",
 })  # fmt: skip
-"""Actions that need a run at hand."""
+"""Actions that need a run."""
+CHANGES = frozenset(
+    {"stop", "pause", "resume", "hand_over", "launch", "sooner", "later", "begin_now"}
+)
+"""Actions that start or change a run."""
+READONLY = "this console is read-only"
 
 
 class SteeringScreen(LiveScreen):
-    """An abstract screen with one run at hand: its only one, or the one under the cursor."""
+    """An abstract screen with a current run: its only run, or the one under the cursor."""
 
     @abstractmethod
     def at_hand(self) -> Summary | None:
-        """The run that the keys are about, if there is one."""
+        """The run that the keys act on; None without one."""
 
     def useless(self) -> frozenset[str]:
-        """What would do nothing to the run at hand, in the state it is in."""
+        """The actions that have no effect in the state of the current run."""
         run = self.at_hand()
         if run is None:
             return OF_A_RUN
-        found = {"stop", "pause"} if run.ended else {"resume"}
-        found |= {"stop"} if run.state == "stopping" else set()
-        found |= {"pause"} if run.state in {"queued", "stopping", "stalled"} else set()
-        found |= {"resume"} if run.state == "finished" else set()
-        found -= {"resume"} if run.state == "stalled" else set()  # it may be of a host that is gone
-        return frozenset(found)
+        if self.reader.lab.readonly:
+            return CHANGES
+        actions = {"stop", "pause"} if run.ended else {"resume"}
+        actions |= {"stop"} if run.state == "stopping" else set()
+        actions |= {"pause"} if run.state in {"queued", "stopping", "stalled"} else set()
+        actions |= {"resume"} if run.state in {"finished", "damaged"} else set()
+        actions |= set() if run.state == "queued" else {"sooner", "later", "begin_now"}
+        actions |= set() if run.plan_known else {"samples"}
+        if run.state == "stalled":  # its host may be gone
+            actions -= {"resume"}
+        return frozenset(actions)
 
     def action_stop(self) -> None:
         """Stop the run after its current step."""
@@ -52,19 +62,38 @@ class SteeringScreen(LiveScreen):
         """Move the run to a background process."""
         self._steer(steer.hand_over)
 
+    def action_sooner(self) -> None:
+        """Move the waiting run up in the queue of its device."""
+        self._steer(steer.sooner)
+
+    def action_later(self) -> None:
+        """Move the waiting run down in the queue of its device."""
+        self._steer(steer.later)
+
+    def action_begin_now(self) -> None:
+        """Let the waiting run begin beside what trains on its device."""
+        self._steer(steer.begin_now)
+
     def action_launch(self) -> None:
         """Open the launch form with this run's settings."""
         self._steer(lambda *_: self.launch_like(self.at_hand()))
 
     def launch_like(self, run: Summary | None) -> None:
         """Open the launch form with a run's settings, or with a profile."""
+        if self.reader.lab.readonly:
+            self.refuse(READONLY)
+            return
         from revconsole.console.screens.launch import LaunchScreen  # only when asked for
 
-        self.app.push_screen(LaunchScreen(self.reader, run))
+        self.app.push_screen(
+            LaunchScreen(self.reader, run if run is not None and run.plan_known else None)
+        )
 
     def _steer(self, verb: Callable[[Screen[Any], Reader, Summary], None]) -> None:
         run = self.at_hand()
-        if run is None:
-            self.refuse("no run is here yet: try again in a moment")
+        if self.reader.lab.readonly:
+            self.refuse(READONLY)
+        elif run is None:
+            self.refuse("the run is still being read: try again in a moment")
         else:
             verb(self, self.reader, run)

@@ -1,4 +1,4 @@
-"""StudiesScreen: every study that can be named, with how many of its runs are done."""
+"""StudiesScreen: every study by name, with how many of its runs are done."""
 
 from typing import ClassVar
 
@@ -22,14 +22,12 @@ NOTHING = "No study found.\nPut one as NAME.toml with a table [study] into ./pro
 
 
 class StudiesScreen(LiveScreen):
-    """A list; enter opens a study."""
+    """The list of studies; Enter opens one."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="studies.back"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", id="studies.back")]
 
     def compose(self) -> ComposeResult:
-        """Title, list, what the study at hand asks, keys."""
+        """Title, list, the question of the study under the cursor, keys."""
         yield Title()
         yield Problem()
         yield LiveTable(id="studies")
@@ -41,12 +39,12 @@ class StudiesScreen(LiveScreen):
         self.query_one(LiveTable).focus()
 
     def on_screen_resume(self) -> None:
-        """Read studies from now on."""
+        """Ask the reader for studies."""
         self.reader.want(WantedByScreen(studies=True))
         self.redraw()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Bring the list up to date."""
+        """Update the list."""
         entries = snapshot.studies
         self.query_one(Problem).say(snapshot.problem)
         if entries is None:
@@ -75,7 +73,7 @@ class StudiesScreen(LiveScreen):
             self.app.push_screen(StudyScreen(self.reader, path))
 
     def _show_about(self, entries: tuple[StudyEntry, ...]) -> None:
-        """Title and file of the study under the cursor, in full."""
+        """Show title and file of the study under the cursor in full."""
         path = self.query_one(LiveTable).selected
         entry = next((e for e in entries if e.path == path), None)
         text = Text(NOTHING if self.reader.latest.studies == () else "")

@@ -1,4 +1,4 @@
-"""StudyScreen: one study, arms by seeds, live; from here it is estimated, run, stopped and gone on with."""
+"""StudyScreen: one study, arms by seeds, live; here it is estimated, run, stopped and resumed."""
 
 import shlex
 import threading
@@ -13,12 +13,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import DataTable, Input, Static
 
-from revconsole.console import steer, study_rows
+from revconsole.console import clipboard, steer, study_rows
 from revconsole.console.colours import themed
 from revconsole.console.judge import Judge
 from revconsole.console.messages import Estimating, Said
 from revconsole.console.reader import Reader
-from revconsole.console.screens.ask import Answer, Ask
+from revconsole.console.screens.ask import Answer, Ask, confirm
 from revconsole.console.screens.live import LiveScreen
 from revconsole.console.snapshot import Snapshot, WantedByScreen
 from revconsole.console.widgets.keys import KeyBar
@@ -29,26 +29,25 @@ from revconsole.errors import RevconsoleError
 from revconsole.lab.board import AskedStudy, View
 from revconsole.lab.estimate import Measurer
 from revconsole.lab.lab import Launcher
-from revconsole.lab.shell import command_line
 from revconsole.lab.study import Standing, to_launch
-from revconsole.records.printable import one_line
+from revconsole.records.printable import one_line, plural
 from revconsole.records.settings.profile import parse_assignments
+from revconsole.records.settings.typing_again import command_line
 
 FORMS = ("full form", "quick form", "as launched")
 BACKGROUND = Answer(answer="process", key="b", label="In the background")
 HERE = Answer(answer="thread", key="y", label="In this console")
 MEASURE = Answer(answer="measure", key="m", label="Measure time and memory first")
-STOP = Answer(answer="stop", key="y", label="Stop them")
 WHAT_HAPPENS = (
-    "They train one after the other; one that fails does not hold up the others. In the background they outlive this "
-    "console. In this console they go on in the background when you quit or the line is lost."
+    "They train one after the other; a failed run does not stop the others. In the background they outlive this console. "
+    "In this console they move to the background when you quit or the connection is lost."
 )
-WHAT_STOPS = "Those that wait leave the queue; the one that trains ends after its step and keeps a checkpoint. r goes on."
+WHAT_STOPS = "Waiting runs leave the queue; the training run stops after its step with a checkpoint. r resumes them."
 MOST_COMPARED = 8
 
 
 class StudyScreen(LiveScreen):
-    """What the study says of itself, the table of its runs, what is left to do."""
+    """The description of a study, the table of its runs, and what is left to do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "run", "Run", id="study.run"),
@@ -70,7 +69,7 @@ class StudyScreen(LiveScreen):
         self._measuring = ""
 
     def compose(self) -> ComposeResult:
-        """Title, facts, table, what is left, the run at hand, settings, keys."""
+        """Title, facts, table, what is left, the run under the cursor, settings, keys."""
         yield Title()
         with VerticalScroll(id="facts-of-study", can_focus=False):
             yield Static(id="facts-text")
@@ -92,12 +91,12 @@ class StudyScreen(LiveScreen):
         self._look()
 
     def on_unmount(self) -> None:
-        """Nobody waits for what is being measured."""
+        """End the measurements."""
         if self._measurer is not None:
             self._measurer.end()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Bring the screen up to date."""
+        """Update the screen."""
         view = self._view(snapshot)
         form = FORMS[self._form]
         changed = shlex.join(f"{key}={value}" for key, value in self._settings.items())
@@ -119,16 +118,16 @@ class StudyScreen(LiveScreen):
         self.show_keys()
 
     def useless(self) -> frozenset[str]:
-        """What would do nothing: to stop where nothing trains or waits, to run where all is done or on its way."""
+        """The actions without effect: stop if nothing trains or waits, run and measure if nothing is left."""
         view = self._view(self.reader.latest)
         if view is None or view.problem:
             return frozenset({"run", "stop", "measure"})
         left = any(each.progress in {"to do", "interrupted"} for each in view.standing)
-        found = set() if left else {"run", "measure"}
-        return frozenset(found if _going(view) else {*found, "stop"})
+        actions = set() if left else {"run", "measure"}
+        return frozenset(actions if _going(view) else {*actions, "stop"})
 
     def on_estimating(self, event: Estimating) -> None:
-        """Say what is being measured."""
+        """Show which arm is being measured."""
         event.stop()
         self._measuring = event.arm
         if not event.arm:
@@ -165,11 +164,11 @@ class StudyScreen(LiveScreen):
             self.refuse(f"every run of the {FORMS[self._form]} {done}")
             return
         busy = sum(not s.ended and s.state != "queued" for s in self.reader.latest.summaries)
-        also = f" Training now, of whatever: {busy}." if busy else ""
+        also = f" Training now, of any study: {busy}." if busy else ""
         detail = f"{self._estimate(view)}\n\n{WHAT_HAPPENS}{also}"
         unknown = view.forecast.blank and self._measurer is None
         choices = [BACKGROUND, HERE, *([MEASURE] if unknown else [])]
-        runs = "1 run" if len(left) == 1 else f"{len(left)} runs"
+        runs = plural(len(left), "run")
         question = f"Train {runs} of {view.name}, {FORMS[self._form]}?"
         self.app.push_screen(Ask(question, detail, choices), partial(self._run_asked, left))
 
@@ -183,12 +182,8 @@ class StudyScreen(LiveScreen):
         runs = "the run" if len(going) == 1 else f"the {len(going)} runs"
         question = f"Stop {runs} of {view.name} that train or wait?"
         verb = partial(self.reader.lab.stop_runs, [s.id for s in going])
-
-        def answered(answer: str | None) -> None:
-            if answer:
-                steer.act(self, self.reader, view.name, verb)
-
-        self.app.push_screen(Ask(question, WHAT_STOPS, [STOP]), answered)
+        stop = partial(steer.act, self, self.reader, view.name, verb)
+        confirm(self.app, question, WHAT_STOPS, "Stop them", stop)
 
     def action_measure(self) -> None:
         """Estimate time and memory of the remaining runs, in a separate process."""
@@ -208,7 +203,7 @@ class StudyScreen(LiveScreen):
         """Open the run under the cursor."""
         each = self._at_hand()[1]
         if each is None or each.summary is None:
-            self.refuse("choose a run that was begun, in a column of a seed")
+            self.refuse("put the cursor on a run that has begun")
             return
         from revconsole.console.screens.run import RunScreen  # plots load when first shown
 
@@ -222,11 +217,14 @@ class StudyScreen(LiveScreen):
         column = study_rows.seed_of(self.query_one(LiveTable).selected_column or "")
         seed = column if column in view.seeds else view.seeds[0]
         ordered = sorted(view.arms, key=lambda arm: not arm.baseline)
-        found = [arm.by_seed[seed].summary for arm in ordered if seed in arm.by_seed]
-        ids = [s.id for s in found if s is not None][:MOST_COMPARED]
+        launched = [arm.by_seed[seed].summary for arm in ordered if seed in arm.by_seed]
+        ids = [s.id for s in launched if s is not None]
         if len(ids) < 2:
             self.refuse(f"fewer than two arms have a run of seed {seed}")
             return
+        ids, left_out = study_rows.told_apart(ids, MOST_COMPARED)
+        if left_out:
+            self.post_message(Said(left_out, "warning"))
         from revconsole.console.screens.comparison import ComparisonScreen  # as above
 
         self.app.push_screen(ComparisonScreen(self.reader, ids))
@@ -246,8 +244,7 @@ class StudyScreen(LiveScreen):
         verb = "study resume" if self._form == 2 else "study run"
         settings = {} if self._form == 2 else self._settings
         line = command_line(self._path, settings, verb, quick=self._form == 1)
-        self.app.copy_to_clipboard(line)
-        self.post_message(Said("copied the command"))
+        self.post_message(clipboard.copied(self.app, line, "the command"))
 
     @on(Input.Submitted, "#settings")
     def _set(self, event: Input.Submitted) -> None:
@@ -284,7 +281,7 @@ class StudyScreen(LiveScreen):
         )
 
     def _view(self, snapshot: Snapshot) -> View | None:
-        """What the reader saw of this form; None until it has looked."""
+        """The reader's view of this form of the study; None before it was read."""
         view = snapshot.study
         return view if view is not None and view.asked == self._asked() else None
 
@@ -303,7 +300,7 @@ class StudyScreen(LiveScreen):
             steer.act(self, self.reader, self._called, partial(self._go_on, left, launcher))
 
     def _go_on(self, left: list[Standing], launcher: Launcher) -> str:
-        """Runs in a worker thread."""
+        """Start or resume the runs; runs in a worker thread."""
         judge = Judge(self.reader.lab)
         try:
             fit, left_out = judge.sifted_runs(left, self._path)
@@ -317,7 +314,7 @@ class StudyScreen(LiveScreen):
     def _measure(
         self, measurer: Measurer, standing: tuple[Standing, ...], post: Callable[[Any], object]
     ) -> None:
-        """Runs in a daemon thread, so that quitting need not wait for it."""
+        """Measure time and memory; runs in a daemon thread, which quitting does not wait for."""
         try:
             for arm, error in self.reader.lab.estimate(standing, measurer):
                 post(Said(f"{arm}: {error}", "error") if error else Estimating(arm))
@@ -332,9 +329,11 @@ class StudyScreen(LiveScreen):
         return view.name if view else "study"
 
     def _estimate(self, view: View) -> str:
-        said = view.facts.time if view.facts else ""
+        expected = view.facts.time if view.facts else ""
         lines = [f"Time: {view.forecast.sentence}.", f"Memory: {view.memory}."]
-        return "\n".join([*lines, *([f"The study says: {said}"] if said else [])])
+        lines += [f"The study says: {expected}"] if expected else []
+        lines += [f"Odd: {len(view.notes)} things, on the screen behind."] if view.notes else []
+        return "\n".join(lines)
 
     def _show_facts(self, view: View) -> None:
         facts = view.facts
@@ -345,10 +344,13 @@ class StudyScreen(LiveScreen):
             if said := getattr(facts, word):
                 text.append(f"\n{word}: ", style="not bold dim")
                 text.append(one_line(said, 1000), style="not bold not dim")
+        for note in view.notes:
+            text.append("\nodd: ", style="not bold dim")
+            text.append(one_line(note, 1000), style="not bold not dim")
         self.query_one("#facts-text", Static).update(text)
 
     def _show_left(self, view: View) -> None:
-        """How many are done, what is left; failures are counted and hold nothing up."""
+        """Show how many runs are done and failed, and what is left."""
         if view.problem:
             self.query_one("#left", Words).show_text(Text(""))
             return
@@ -362,6 +364,9 @@ class StudyScreen(LiveScreen):
             text.append(f"\nmeasuring a few steps of {one_line(self._measuring)}")
         elif view.forecast.left:
             text.append(f"\ntime left: {view.forecast.sentence}\nmemory: {view.memory}")
+        if view.notes:
+            more = f" ({len(view.notes) - 1} more above)" if view.notes[1:] else ""
+            text.append(f"\nodd: {one_line(view.notes[0], 120)}{more}")
         self.query_one("#left", Words).show_text(text)
 
     def _show_at_hand(self) -> None:

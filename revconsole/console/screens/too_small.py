@@ -1,4 +1,4 @@
-"""TooSmall: what is shown instead of a broken layout."""
+"""TooSmall: the notice shown on a terminal that is too small."""
 
 from rich.text import Text
 from textual import events
@@ -12,14 +12,14 @@ LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 
 
 class TooSmall(Newest, Screen[None]):
-    """Covers everything while the terminal has too few columns or rows."""
+    """Covers the screens while the terminal has too few columns or rows."""
 
     def compose(self) -> ComposeResult:
         """One notice."""
         yield Static()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Say how far it is from enough. A screen that is being closed has no widgets."""
+        """Show how many columns and rows are missing; a screen that is being closed has no widgets."""
         if not self.children:
             return
         width, height = event.size
@@ -28,5 +28,5 @@ class TooSmall(Newest, Screen[None]):
 
 
 def too_small(width: int, height: int) -> bool:
-    """Whether the screens have no room."""
+    """Whether the terminal is too small for the screens."""
     return width < LEAST_WIDTH or height < LEAST_HEIGHT

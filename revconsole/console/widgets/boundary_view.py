@@ -1,4 +1,4 @@
-"""BoundaryView: what the model of a run calls each place of the plane, with test points, as large as the pane."""
+"""BoundaryView: the decision boundary of a run with test points, as large as its pane."""
 
 from rich.text import Text
 from textual import events
@@ -12,11 +12,11 @@ from revconsole.records.logs.boundary import Boundary
 from revconsole.records.printable import one_line
 
 WIDEST = 4
-"""Columns for a line at most: two would be true to scale, more would flatten a circle too far."""
+"""Most columns per line of a plane: two are true to scale, more would distort a circle too much."""
 
 
 class BoundaryView(Vertical, can_focus=True):
-    """Shows one boundary. Redraws only if it or the own size changed."""
+    """Shows one boundary; redraws only if the boundary or the size changed."""
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's word
         super().__init__(id=id)
@@ -28,11 +28,11 @@ class BoundaryView(Vertical, can_focus=True):
         yield Static(classes="plane")
 
     def on_resize(self, _: events.Resize) -> None:
-        """The plane fills the pane."""
+        """Redraw the plane at the size of the pane."""
         self._draw()
 
     def show_boundary(self, boundary: Boundary | None) -> None:
-        """Show what a run reported last."""
+        """Show the newest boundary of a run."""
         if boundary != self._boundary:
             self._boundary = boundary
             self._draw()
@@ -55,10 +55,10 @@ class BoundaryView(Vertical, can_focus=True):
 
 
 def _heading(boundary: Boundary) -> str:
-    """What the signs are, the most needed first: the end may be cut off."""
+    """The meaning of the signs, the most important first, as the end may be cut off."""
     (first, second), (a, b) = boundary.names, letters(boundary.names)
     tested = ", tested" if boundary.tested else ""
     return (
         f"boundary, epoch {boundary.epoch}{tested}: {a} {one_line(first, 20)}, {b} {one_line(second, 20)} (inked)"
-        ", capitals called wrongly"
+        ", capitals: wrong prediction"
     )

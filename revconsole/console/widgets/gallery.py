@@ -1,4 +1,4 @@
-"""Gallery: pictures beside each other, two pixels to a character; by density where there is no colour."""
+"""Gallery: pictures side by side, two pixels per character; by density on a terminal without colour."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -7,6 +7,7 @@ from textwrap import wrap
 from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -15,15 +16,22 @@ from revconsole.records.findings.samples import Colour, Picture
 from revconsole.records.printable import one_line
 
 MOST_STYLES = 20_000
-"""Pairs of colours kept, some screens of them."""
+"""Most cached pairs of colours, enough for several screens."""
 
 
 class Gallery(Widget):
-    """Shows as many pictures as there is room for, each as large as fits, with its caption below."""
+    """Shows as many pictures as fit, each as large as possible, with its caption below."""
+
+    class GallerySized(Message):
+        """The room for the pictures has changed."""
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's word
         super().__init__(id=id)
         self._lines: list[list[Segment]] = []
+
+    def on_resize(self) -> None:
+        """Say so to the screen, which has read the pictures for the room there was."""
+        self.post_message(self.GallerySized())
 
     def render_line(self, y: int) -> Strip:
         """One line of all pictures."""
@@ -32,20 +40,20 @@ class Gallery(Widget):
         return Strip(styled).adjust_cell_length(self.size.width, self.rich_style)
 
     def show_pictures(self, pictures: Sequence[Picture], *, side: int) -> None:
-        """Draw the first of them, none wider or higher than `side` pixels unless it comes so."""
+        """Show the pictures that fit, enlarged to at most `side` pixels."""
         colour = not self.app.no_color and self.app.console.color_system is not None
         self._lines = _beside(pictures, side, self.size.width - 1, colour=colour)
         self.refresh()
 
     def say(self, sentence: str) -> None:
-        """Words in place of pictures."""
+        """Show a sentence in place of the pictures."""
         words = wrap(one_line(sentence, 1000), max(20, self.size.width - 2))
         self._lines = [[], *([Segment(line)] for line in words)]
         self.refresh()
 
 
 def fitting(picture: Picture, side: int, columns: int) -> int:
-    """How many such pictures fit beside each other."""
+    """The number of pictures of this size that fit side by side."""
     width = len(enlarged(picture, side)[0])
     return max(1, (columns + 1) // (width + 1))
 
@@ -64,7 +72,7 @@ def _beside(
 
 
 def _block(picture: Picture, side: int, *, colour: bool) -> list[list[Segment]]:
-    """The lines of one picture, and its caption cut to its width."""
+    """The lines of one picture, and its caption cut to the picture's width."""
     pixels = enlarged(picture, side)
     lines = _coloured(pixels) if colour else [[Segment(line)] for line in shaded(pixels)]
     caption = set_cell_size(one_line(picture.caption), len(pixels[0]))

@@ -1,4 +1,4 @@
-"""LiveTable: rows with keys whose cells change in place; only what changed is touched."""
+"""LiveTable: a table whose cells change in place; only changed cells are updated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +12,19 @@ from textual.widgets import DataTable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableColumn:
-    """One column: its key, its heading with unit, its width in cells."""
+    """A column: its key, its heading with unit, its width in cells."""
 
     key: str
     label: str
     width: int
     right: bool = True
-    """Numbers stand right, words left."""
+    """Whether cells are aligned on the right, as for numbers."""
+    strong: bool = False
+    """Whether the heading is bold, as that of the column the table is sorted by."""
 
 
 class LiveTable(DataTable[Text]):
-    """A table for a cursor of rows, or of cells. Every column keeps one cell of gap on its left."""
+    """A table with a cursor of rows or of cells. Every column has one empty cell on its left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Open", id="table.open"),
@@ -44,20 +46,20 @@ class LiveTable(DataTable[Text]):
 
     @property
     def selected(self) -> str | None:
-        """Key of the row under the cursor."""
+        """Key of the row under the cursor; None without one."""
         if not self.row_count:
             return None
         return self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value
 
     @property
     def selected_column(self) -> str | None:
-        """Key of the column under the cursor."""
+        """Key of the column under the cursor; None without one."""
         if not self.row_count:
             return None
         return self.coordinate_to_cell_key(self.cursor_coordinate).column_key.value
 
     def set_columns(self, columns: Sequence[TableColumn]) -> None:
-        """Have these columns; rows are drawn anew if they differ from the present ones."""
+        """Set the columns; if they differ from the present ones, all rows are redrawn."""
         if tuple(columns) == self._columns:
             return
         selected, rows = self.selected, dict(self._shown)
@@ -65,14 +67,19 @@ class LiveTable(DataTable[Text]):
         self.clear(columns=True)
         self._shown.clear()
         for column in columns:
-            label = Text(column.label, justify="right" if column.right else "left", no_wrap=True)
+            label = Text(
+                column.label,
+                style="bold" if column.strong else "",
+                justify="right" if column.right else "left",
+                no_wrap=True,
+            )
             self.add_column(_cell(label, column), width=column.width + 1, key=column.key)
         if rows and all(len(cells) == len(columns) for cells in rows.values()):
             self.set_rows(list(rows.items()))
             self.select(selected)
 
     def set_rows(self, rows: Sequence[tuple[str, tuple[Text, ...]]]) -> None:
-        """Show these rows in this order: one cell per column."""
+        """Show these rows in this order, one cell per column."""
         selected = self.selected
         keys = [key for key, _ in rows]
         for gone in self._shown.keys() - set(keys):
@@ -86,7 +93,7 @@ class LiveTable(DataTable[Text]):
             self.select(selected)
 
     def select(self, key: str | None) -> None:
-        """Put the cursor on a row, if it is there."""
+        """Move the cursor to a row if the table has it."""
         if key is not None and key in self._shown:
             self.move_cursor(row=self.get_row_index(key), animate=False)
 
@@ -113,26 +120,22 @@ class LiveTable(DataTable[Text]):
             self.refresh_row(self.get_row_index(key))
 
     def refresh(
-        self,
-        *regions: Region,
-        repaint: bool = True,
-        layout: bool = False,
-        recompose: bool = False,
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
     ) -> Self:
-        """Repaint; but not the whole table for each cell that is replaced, only its row afterwards."""
+        """Repaint; while cells are replaced, only the rows concerned are repainted, at the end."""
         if self._replacing and not regions:
             return self
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def _order(self, keys: list[str]) -> None:
-        """Put the rows in order. Sorting sees cells, so the first cell of a row stands for it."""
+        """Sort the rows. Textual sorts by cells, so the first cell of a row stands for the row."""
         first = self._columns[0].key
         rank = {id(self.get_cell(key, first)): n for n, key in enumerate(keys)}
         self.sort(first, key=lambda cell: rank[id(cell)])
 
 
 def _cell(text: Text, column: TableColumn) -> Text:
-    """A cell that is cut with an ellipsis, with its gap to the left."""
+    """A cell with an empty cell on its left, cut with an ellipsis."""
     cell = text.copy()
     cell.truncate(column.width, overflow="ellipsis")
     cell.no_wrap = True

@@ -1,139 +1,193 @@
-"""PlotView: a figure under a heading with its unit, a legend and the values that are not finite."""
+"""PlotView: a figure with its heading: title, unit, a legend in words, best and last values, and what is not finite."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import get_args
 
 from rich.cells import cell_len
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.color import Color
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
-from revconsole.lab import format as shown
-from revconsole.lab.curves import canvas
-from revconsole.lab.curves.canvas import Ground, Mark
+from revconsole.console.view_state import config_of
+from revconsole.console.widgets.plot_area import PlotArea
+from revconsole.lab.curves import bars, canvas, heat, legend
+from revconsole.lab.curves.canvas import Mark, PlottedFigure
+from revconsole.lab.curves.cells import Marker, usual_marker
 from revconsole.lab.curves.colours import as_style, of_curve
-from revconsole.lab.curves.figures import Curve, Figure, powers
-from revconsole.records.printable import one_line
+from revconsole.lab.curves.figures import Curve, Figure
+from revconsole.lab.curves.scales import Scale
 
-LEAST_HEIGHT = 6
+LEAST_HEIGHT = 4
+"""Rows from which a plot is drawn under its heading."""
+LEAST_WIDTH = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emphasis:
+    """What a screen stresses in its plots, the same in all of them.
+
+    places: place of each run in the palette. letters: letter of each run; empty where the curves belong to one run. front:
+    the run that is drawn last, while the others stand back. baseline: the run to which differences are given. cursor: the
+    place of the value cursor.
+    """
+
+    places: Mapping[str, int] = field(default_factory=dict)
+    letters: Mapping[str, str] = field(default_factory=dict)
+    front: str = ""
+    baseline: str = ""
+    cursor: float | None = None
 
 
 class PlotView(Vertical, can_focus=True):
-    """Shows one figure. Redraws only if the figure or its own size changed."""
+    """Shows one figure; paints only what changed, and nothing while it is hidden."""
 
     class Sized(Message):
-        """The plot has another width, so figures should be decimated anew."""
+        """The plot's width has changed, so figures should be decimated again."""
 
     def __init__(self, title: str, *, id: str) -> None:  # noqa: A002  Textual's word
         super().__init__(id=id)
         self._title = title
         self._figure: Figure | None = None
         self._absent = "nothing measured yet"
-        self._places: Mapping[str, int] = {}
+        self._emphasis = Emphasis()
+        self._picture: PlottedFigure | None = None
+        self._vertical: tuple[str, Scale] | None = None
+        self._marker: Marker = "braille"
 
     def compose(self) -> ComposeResult:
         """A heading and the plot."""
         yield Static(Text(self._title), classes="heading")
-        yield Static(classes="plot")
+        yield PlotArea()
 
     def on_mount(self) -> None:
-        """Begin without a plot; draw anew for another theme."""
+        """Start without a plot; redraw when the theme changes."""
+        chosen = config_of(self.app)["drawing"]
+        self._marker = chosen if chosen in get_args(Marker) else usual_marker()
         self._draw()
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw(restyled=True))
 
     def on_resize(self, _: events.Resize) -> None:
-        """Ticks, legend and decimation depend on the size."""
+        """Redraw, because ticks, legend and decimation depend on the size."""
         self._draw()
         self.post_message(self.Sized())
 
+    def on_show(self) -> None:
+        """Draw what arrived while the plot was hidden."""
+        self._draw()
+
     @property
     def columns(self) -> int:
-        """Columns that a curve can use."""
-        return max(10, self.size.width - 7)
+        """The number of columns that a curve can use."""
+        return max(10, self.size.width - 8)
+
+    @property
+    def figure(self) -> Figure | None:
+        """The figure that is shown."""
+        return self._figure
+
+    @property
+    def column_share(self) -> float:
+        """The share of the plot's width that one column takes."""
+        return 1 / max(1, self._picture.columns if self._picture else self.columns)
 
     def show_figure(
         self,
         figure: Figure | None,
+        emphasis: Emphasis | None = None,
         *,
-        places: Mapping[str, int] | None = None,
+        title: str = "",
         absent: str = "nothing measured yet",
     ) -> None:
-        """Draw `figure`. With `places`, a curve has letter and colour by the place of its run.
-
-        absent: what is said in place of curves.
-        """
-        if (figure, absent) != (self._figure, self._absent):
-            self._figure, self._places, self._absent = figure, places or {}, absent
+        """Draw `figure`. title: shown while there is none. absent: the sentence shown in place of curves."""
+        emphasis = emphasis or Emphasis()
+        now = (figure, emphasis, title or self._title, absent)
+        if now != (self._figure, self._emphasis, self._title, self._absent):
+            self._figure, self._emphasis, self._title, self._absent = now
             self._draw()
 
-    def _draw(self) -> None:
-        figure = self._figure
-        plot = self.query_one(".plot", Static)
-        heading = self.query_one(".heading", Static)
-        curves = figure.curves if figure else ()
-        drawn = powers(figure) if figure and figure.logarithmic else figure
-        visible = any(curve.ys for curve in drawn.curves) if drawn else False
-        drawable = visible and self.size.height >= LEAST_HEIGHT
-        plot.display = drawable
-        if figure is None or not curves:
-            heading.update(Text(f"{self._title}: {self._absent}", no_wrap=True))
+    def _draw(self, *, restyled: bool = False) -> None:
+        if not self.is_attached or not self.children or not self._seen():
             return
-        marks = self._marks(curves)
-        heading.update(self._heading(figure, marks))
-        if drawn is not None and drawable:
-            ground, ink = self._tint("surface"), self._tint("foreground")
-            width, height = self.size.width, self.size.height - 1
-            text = canvas.drawn(drawn, marks, width, height, ground=ground, ink=ink)
-            plot.update(Text.from_ansi(text, no_wrap=True))
+        figure, area = self._figure, self.query_one(PlotArea)
+        height = self.size.height - 1
+        drawable = figure is not None and (
+            bool(figure.bars) or any(curve.ys for curve in figure.curves)
+        )
+        drawable = drawable and height + 1 >= LEAST_HEIGHT and self.size.width >= LEAST_WIDTH
+        area.display = drawable
+        if figure is None or not (figure.curves or figure.bars):
+            self._say(Text(f"{self._title}: {self._absent}", no_wrap=True, overflow="ellipsis"))
+            return
+        marks = self._marks(figure.curves)
+        self._say(self._heading(figure, marks))
+        if drawable:
+            self._picture = self._drawn(figure, marks, height)
+            self._vertical = (f"{figure.title}{figure.y_label}", self._picture.vertical)
+            area.show_picture(self._picture)
+        if restyled:
+            area.restyle()
 
-    def _tint(self, name: str) -> Ground:
-        """A colour of the theme; the terminal's own where the theme leaves it to that."""
-        colour = Color.parse(self.app.theme_variables[name])
-        return "default" if colour.ansi is not None else colour.rgb
+    def _seen(self) -> bool:
+        """Whether the plot is on the screen; a hidden one has no size, and one on a covered screen is drawn when shown."""
+        return self.size.width > 0 and self.display
+
+    def _drawn(self, figure: Figure, marks: Sequence[Mark], height: int) -> PlottedFigure:
+        if figure.bars:
+            dark = self.app.current_theme.dark
+            return bars.drawn(figure, self.size.width, height, marker=self._marker, dark=dark)
+        if figure.by_block:
+            cursor, marker = self._emphasis.cursor, self._marker
+            return heat.drawn(figure, self.size.width, height, marker=marker, cursor=cursor)
+        key, before = self._vertical or ("", None)
+        front = next((n for n, c in enumerate(figure.curves) if c.of(self._emphasis.front)), None)
+        return canvas.drawn(
+            figure,
+            marks,
+            self.size.width,
+            height,
+            marker=self._marker,
+            cursor=self._emphasis.cursor,
+            front=front,
+            before=before if key == f"{figure.title}{figure.y_label}" else None,
+        )
+
+    def _say(self, heading: Text) -> None:
+        static = self.query_one(".heading", Static)
+        if static.visual != heading:
+            static.update(heading)
 
     def _marks(self, curves: tuple[Curve, ...]) -> list[Mark]:
-        if self._places:
-            places = [self._places[curve.run_id] for curve in curves]
-            signs = [canvas.letter(place) for place in places]
-        else:
-            places = list(range(len(curves)))
-            signs = canvas.letters([curve.label for curve in curves])
-        dark = self.app.current_theme.dark
-        return [(s, of_curve(p, dark=dark)) for s, p in zip(signs, places, strict=True)]
+        emphasis, dark = self._emphasis, self.app.current_theme.dark
+        if not emphasis.letters:
+            signs = canvas.letters([curve.word or curve.label for curve in curves])
+            return [
+                Mark(letter=sign, colour=of_curve(place, dark=dark))
+                for place, sign in enumerate(signs)
+            ]
+        return [
+            Mark(
+                letter=emphasis.letters.get(c.run_id, "?"),
+                colour=of_curve(emphasis.places.get(c.run_id, 0), dark=dark),
+                faint=bool(emphasis.front) and not c.of(emphasis.front),
+            )
+            for c in curves
+        ]
 
-    def _heading(self, figure: Figure, marks: list[Mark]) -> Text:
-        """Title, unit, what is missing, and a legend as long as there is room for.
-
-        The unit of an error, which is none, gives way to the newest values.
-        """
-        gaps = sorted(x for curve in figure.curves for x in curve.gaps)
-        missing = f" · not finite from {figure.x_label} {gaps[0]:g}" if gaps else ""
-        full = f"{figure.title} ({figure.y_label}){missing}"
-        entries = [(sign, c) for (sign, _), c in zip(marks, figure.curves, strict=True)]
-        short = f"{figure.title}{missing}" if figure.logarithmic else full
-        values = [f"  {s} {_last(c, figure)}" for s, c in entries]
-        forms = (
-            (full, [f"  {s} {one_line(c.label, 30)} {_last(c, figure)}" for s, c in entries]),
-            (full, values),
-            (short, values),
-            (full, [f" {s}" for s, _ in entries]),
+    def _heading(self, figure: Figure, marks: Sequence[Mark]) -> Text:
+        """Title and unit, and as much of the legend as fits, in words at every width."""
+        every = legend.headings(figure, marks, baseline=self._emphasis.baseline)
+        room = self.size.width - 2
+        start, entries = next(
+            ((t, form) for t, form in every if cell_len(t) + sum(map(cell_len, form)) <= room),
+            every[-1],
         )
-        start, legend = next(
-            (form for form in forms if cell_len(form[0] + "".join(form[1])) < self.size.width),
-            forms[-1],
-        )
-        text = Text(start, no_wrap=True, overflow="ellipsis")
-        for entry, (_, tint) in zip(legend, marks, strict=True):
-            text.append(entry, style=as_style(tint))
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(start, style="bold")
+        for entry, mark in zip(entries, marks, strict=False):
+            text.append(entry, style=f"not bold {as_style(mark.colour)}")
+        text.append("".join(entries[len(marks) :]), style="not bold")
         return text
-
-
-def _last(curve: Curve, figure: Figure) -> str:
-    if not curve.ys:
-        return shown.UNKNOWN
-    if figure.logarithmic:
-        return shown.small(curve.ys[-1]) if curve.ys[-1] else "0, exact"
-    return shown.percent(curve.ys[-1] / 100) if figure.y_label == "%" else shown.value(curve.ys[-1])

@@ -1,18 +1,18 @@
-"""Prompt: a line to type into that a key opens, and that has whatever is typed after it."""
+"""Prompt: a text field that a key opens and that receives all keys typed after that key."""
 
 from textual.widgets import Input
 
 
 class Prompt(Input):
-    """An input that is not there until it is opened."""
+    """A text field that is hidden until it is opened."""
 
     DEFAULT_CSS = "Prompt { display: none; height: 1; background: $boost; }"
 
     def open(self) -> None:
-        """Be there, and take the keys."""
+        """Show and focus the field."""
         self.display = True
         self.focus()
 
     def close(self) -> None:
-        """Be gone."""
+        """Hide the field."""
         self.display = False

@@ -1,1 +1,1 @@
-"""Curves for a terminal: which points of a series are drawn, on which axes, in which colours, and as which text."""
+"""Curves on a terminal: decimation, axes, colours, and drawing as text."""

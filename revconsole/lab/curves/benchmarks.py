@@ -1,19 +1,20 @@
-"""Figures of a benchmark: what time each configuration takes for its memory, and what depth costs."""
+"""Figures of a benchmark: time against memory of the configurations, and memory against depth."""
 
 from collections.abc import Sequence
 
-from revconsole.lab.curves.figures import MIB, Curve, Figure
+from revconsole.lab.curves.figures import Curve, Figure
+from revconsole.lab.curves.units import MIB
 from revconsole.records.findings.benchmark import Benchmark, BenchmarkRow
 
 
 def figures(benchmark: Benchmark) -> list[Figure]:
-    """Time against memory for every depth, then memory against depth; only those with something to draw."""
+    """Time against memory for every depth, then memory against depth; figures without points are left out."""
     drawn = [_time_against_memory(benchmark, depth) for depth in benchmark.depths]
     return [figure for figure in (*drawn, _memory_against_depth(benchmark)) if figure.curves]
 
 
 def _time_against_memory(benchmark: Benchmark, depth: int | None) -> Figure:
-    """One curve per scheme, from everything reversed to everything stored; the plain network checkpointed beside it."""
+    """One curve per scheme, from all blocks reversed to all blocks stored, and a point for the plain network with checkpoints."""
     rows = [row for row in benchmark.rows if row.depth == depth and row.seconds]
     peaks = all(row.peak_bytes is not None for row in rows)
     curves = []
@@ -44,7 +45,7 @@ def _trade(benchmark: Benchmark, rows: Sequence[BenchmarkRow], label: str, peaks
 
 
 def _memory_against_depth(benchmark: Benchmark) -> Figure:
-    """What each scheme keeps where it keeps the least, and the plain network both ways; needs two depths."""
+    """Memory kept by the reversible backward of each scheme, and by the plain network stored and checkpointed; needs two depths."""
     curves = []
     for scheme in dict.fromkeys(row.scheme for row in benchmark.rows):
         ways = ("stored", "checkpointed") if scheme == "residual" else ("reversible",)
@@ -68,8 +69,5 @@ def _memory_against_depth(benchmark: Benchmark) -> Figure:
 def _curve(label: str, points: Sequence[tuple[float, float]]) -> Curve:
     ordered = sorted(points)
     return Curve(
-        label=label,
-        run_id=label,
-        xs=tuple(x for x, _ in ordered),
-        ys=tuple(y for _, y in ordered),
+        label=label, run_id=label, xs=tuple(x for x, _ in ordered), ys=tuple(y for _, y in ordered)
     )

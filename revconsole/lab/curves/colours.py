@@ -1,33 +1,24 @@
-"""Colours of curves, told apart by all kinds of sight."""
+"""Colours of curves that people with any colour vision can tell apart, and the place of each run among them."""
+
+import zlib
+from collections.abc import Iterable
 
 Colour = tuple[int, int, int]
 """Red, green and blue, each 0 to 255."""
 ON_DARK: tuple[Colour, ...] = (
-    (86, 180, 233),
-    (230, 159, 0),
-    (0, 178, 130),
-    (220, 120, 180),
-    (240, 228, 66),
-    (213, 94, 0),
-    (120, 130, 255),
-    (170, 170, 170),
-)
-"""Okabe & Ito's colours, the dark ones lightened."""
+    (86, 180, 233), (230, 159, 0), (0, 178, 130), (220, 120, 180), (240, 228, 66), (213, 94, 0),
+    (120, 130, 255), (170, 170, 170),
+)  # fmt: skip
+"""The palette of Okabe & Ito (2008), its dark colours lightened."""
 ON_LIGHT: tuple[Colour, ...] = (
-    (0, 114, 178),
-    (190, 80, 0),
-    (0, 120, 85),
-    (170, 60, 130),
-    (130, 105, 0),
-    (120, 40, 0),
-    (60, 60, 200),
-    (90, 90, 90),
-)
-"""Okabe & Ito's colours, the light ones darkened."""
+    (0, 114, 178), (190, 80, 0), (0, 120, 85), (170, 60, 130), (130, 105, 0), (120, 40, 0),
+    (60, 60, 200), (90, 90, 90),
+)  # fmt: skip
+"""The palette of Okabe & Ito (2008), its light colours darkened."""
 
 
 def of_curve(place: int, *, dark: bool) -> Colour:
-    """The colour of a curve by its place, on a dark or a light ground."""
+    """The colour of a curve by its place, for a dark or a light background."""
     colours = ON_DARK if dark else ON_LIGHT
     return colours[place % len(colours)]
 
@@ -36,3 +27,41 @@ def as_style(colour: Colour) -> str:
     """A colour as a rich style."""
     red, green, blue = colour
     return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def mixed(colour: Colour, ground: Colour, share: float) -> Colour:
+    """A colour with `share` of it over a background."""
+    red, green, blue = (
+        round(share * c + (1 - share) * g) for c, g in zip(colour, ground, strict=True)
+    )
+    return red, green, blue
+
+
+class ColourPlaces:
+    """The place of each run in the palette: by its id, from one start to the next, as long as no earlier run has it."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+
+    def of(self, run_ids: Iterable[str]) -> dict[str, int]:
+        """The place of each of these runs; runs that are shown together differ, as far as the palette goes."""
+        ids = list(run_ids)
+        for run_id in sorted(set(ids) - self._places.keys()):
+            self._places[run_id] = self._free(run_id, ids)
+        self._part(ids)
+        return {run_id: self._places[run_id] for run_id in ids}
+
+    def _free(self, run_id: str, together: list[str]) -> int:
+        """The place that the id asks for, or the next that no run beside it has."""
+        first = zlib.crc32(run_id.encode()) % len(ON_DARK)
+        taken = {self._places[other] for other in together if other in self._places}
+        around = [(first + n) % len(ON_DARK) for n in range(len(ON_DARK))]
+        return next((place for place in around if place not in taken), first)
+
+    def _part(self, ids: list[str]) -> None:
+        """Give the later of two runs with one place another, while places are left."""
+        seen: set[int] = set()
+        for run_id in ids:
+            if self._places[run_id] in seen and len(seen) < len(ON_DARK):
+                self._places[run_id] = self._free(run_id, [i for i in ids if i != run_id])
+            seen.add(self._places[run_id])

@@ -1,1 +1,1 @@
-"""Where a run trains: one file per place."""
+"""Launchers: where a run trains, one file per place."""

@@ -1,8 +1,8 @@
-"""Process launcher: runs train in a process of their own session, which outlives the terminal.
+"""Process launcher: runs train in a process with its own session, which outlives the terminal.
 
-The child gets no terminal, no inherited descriptors, and the store as its working folder, from which nothing is
-imported; it claims its runs itself and writes its output into their folders. What it says before that goes to
-`launch.log` of its first run, and from there into the attempt.
+The child process gets no terminal and no inherited descriptors. Its working folder is the store, from which nothing is
+imported. It claims its runs itself and writes its output into their folders. Output before the claim goes to
+`launch.log` of the first run, and from there into the attempt.
 """
 
 import contextlib
@@ -23,27 +23,33 @@ Child = subprocess.Popen[bytes]
 
 
 def launch(
-    store: RunStore, run_ids: list[str], changes: Mapping[str, Any] = MappingProxyType({})
+    store: RunStore,
+    run_ids: list[str],
+    changes: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    now: bool = False,
+    turn: int | None = None,
 ) -> Child:
     """Start one detached process that trains `run_ids` one after the other.
 
-    changes: of their plans, that they begin with; see `changes`.
-    Raises StoreError if the store cannot be written, or no process can be started.
+    changes: the changed settings of each run; see `changes`. now: they do not wait for their turn on the device. turn: the
+    descriptor of the turn that the process is to inherit; it is its standard input, which is empty in any case.
+    Raises StoreError if the store cannot be written or no process can be started.
     """
     numbered = [(run_id, store.next_attempt(run_id)) for run_id in run_ids]
     for run_id, number in numbered:  # before there is a process: a full disk starts nothing
-        store.queue(run_id, number, mine(), NAME, changes)
+        store.queue(run_id, number, mine(), NAME, changes, now=now)
     wanted = [f"{run_id}:{number}" for run_id, number in numbered]
     root = store.root.resolve()
     try:
-        with (store.folder(run_ids[0]) / LAUNCH_LOG).open("wb") as said:
+        with (store.folder(run_ids[0]) / LAUNCH_LOG).open("wb") as log:
             child = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
                 children.command("revconsole.training", str(root), *wanted),
                 env=children.environment(),
                 cwd=root,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if turn is None else turn,
                 stdout=subprocess.DEVNULL,
-                stderr=said,
+                stderr=log,
                 start_new_session=True,
                 close_fds=True,
             )
@@ -53,5 +59,5 @@ def launch(
     holder = Identity.of(child.pid)
     for run_id, number in numbered:
         with contextlib.suppress(StoreError):  # it trains all the same
-            store.queue(run_id, number, holder, NAME, changes)
+            store.queue(run_id, number, holder, NAME, changes, now=now)
     return child

@@ -1,8 +1,8 @@
-"""Thread launcher: runs train in a background thread of this process, one at a time, the rest queue.
+"""Thread launcher: runs train in a background thread of this process, one at a time; the others wait for their turn.
 
-One at a time because determinism flags, default dtypes and thread counts belong to the process. The thread is
-a daemon: whoever quits asks its run to stop, or to be handed over to a background process, and waits; a run cut
-off all the same is `lost` and can be resumed.
+They train one at a time because determinism flags, default dtype and number of threads belong to the process; on its
+device a run also waits for those of other processes (see `turns`). The thread is a daemon: code that quits asks the run
+to stop or to move to a background process, and waits. A run that is cut off all the same is `lost` and can be resumed.
 """
 
 import threading
@@ -16,10 +16,11 @@ from typing import Any
 from revconsole.errors import AlreadyClaimed, NotLoaded, RevconsoleError, StoreError, said
 from revconsole.lab.launchers import process
 from revconsole.lab.torch_api import training
-from revconsole.records.logs.events import Failed, Finished
+from revconsole.records.logs.events import Advised, Failed, Finished
 from revconsole.records.runs import control, identity
 from revconsole.records.runs.attempt import Attempt, Outcome
 from revconsole.records.runs.store import RunStore
+from revconsole.records.runs.turns import POLL_SECONDS, DeviceTurns, NextRun
 
 NAME = "thread"
 
@@ -35,23 +36,31 @@ class ThreadLauncher:
         self._leaving: list[str] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._turns = DeviceTurns(store.root)
         self._moved: set[str] = set()
         self._problems: dict[str, str] = {}
         self._broken = False
         self.problem = ""
-        """Why runs that were to go on elsewhere do not; empty if they do."""
+        """Why runs that were handed over do not continue; empty if they do."""
 
-    def launch(self, run_ids: list[str], changes: Mapping[str, Any] = MappingProxyType({})) -> None:
-        """Queue runs; the first starts at once if nothing trains here. changes: of their plans; see `changes`.
+    def launch(
+        self,
+        run_ids: list[str],
+        changes: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        now: bool = False,
+    ) -> None:
+        """Queue runs; the first starts at once if nothing trains here and its device is free.
 
-        Once a run has left this process unable to compute on its GPU, they train in another.
+        changes: their changed settings; see `changes`. now: they do not wait for runs of other processes.
+        After a run that left this process unable to use its GPU, they train in another process.
         """
         if self._broken:
-            self._move(run_ids, changes)
+            self._move(run_ids, changes, now=now)
             return
         numbered = [(run_id, self._store.next_attempt(run_id)) for run_id in run_ids]
         for run_id, number in numbered:
-            self._store.queue(run_id, number, identity.mine(), NAME, changes)
+            self._store.queue(run_id, number, identity.mine(), NAME, changes, now=now)
             self._problems.pop(run_id, None)
             self._moved.discard(run_id)
         with self._changed:
@@ -62,7 +71,7 @@ class ThreadLauncher:
             self._changed.notify_all()
 
     def busy(self) -> tuple[str, ...]:
-        """Ids of the runs of this process that train or wait, in order."""
+        """Ids of the runs that train or wait in this process, in order."""
         with self._changed:
             active = (self._active,) if self._active else ()
             return (*active, *(run_id for run_id, _ in self._waiting))
@@ -73,23 +82,26 @@ class ThreadLauncher:
             return self._changed.wait_for(lambda: not (self._active or self._waiting), seconds)
 
     def forget_waiting(self) -> None:
-        """Begin none of the runs that wait here."""
+        """Clear the queue."""
         with self._changed:
             self._waiting.clear()
+            idle = self._active is None
             self._changed.notify_all()
+        if idle:
+            self._turns.leave()
 
     def moved(self, run_id: str) -> bool:
-        """Whether a background process goes on with a run that was here."""
+        """Whether a background process continues a run that was here."""
         return run_id in self._moved
 
     def unrecorded(self, run_id: str) -> str:
-        """Why a run that was here neither trained to a recorded end nor goes on elsewhere; empty if it did."""
+        """Why a run that was here has no recorded end and continues nowhere; empty otherwise."""
         return self._problems.get(run_id, "")
 
     def hand_over(self, why: str = "") -> tuple[str, ...]:
-        """Let a background process go on with what trains and waits here; returns those runs.
+        """Move the runs that train and wait here to a background process; returns their ids.
 
-        The run that trains goes after the step it is in: `wait` for it. What cannot go is told by `problem`.
+        The training run moves after its current step: `wait` for it. `problem` says what could not move.
         """
         with self._changed:
             moved = [run_id for run_id, _ in self._waiting]
@@ -105,10 +117,13 @@ class ThreadLauncher:
         return (*((active,) if active else ()), *moved)
 
     def ask(self, run_id: str, verb: control.Verb, why: str = "") -> None:
-        """Ask something of a run; one that trains here hears it also where the disk takes no request.
+        """Send a request to a run; a run that trains here receives it even if the disk takes no file.
 
-        Raises StoreError for any other.
+        It waits until a run that is about to train here is claimed, because a request from before that is dropped as one
+        to an earlier attempt. Raises StoreError for any other run whose request cannot be written.
         """
+        with self._changed:
+            self._changed.wait_for(lambda: self._active != run_id or self._attempt is not None)
         folder = self._store.folder(run_id)
         try:
             control.ask(folder, verb, why)
@@ -118,7 +133,7 @@ class ThreadLauncher:
             control.tell(folder, verb, why)
 
     def end_now(self, why: str = "") -> None:
-        """Record what trains and waits here as stopped, without waiting for the step: the process is leaving."""
+        """Record the runs that train and wait here as stopped without waiting for the step, because the process exits."""
         with self._changed:
             attempt, active, waiting = self._attempt, self._active, list(self._waiting)
             self._waiting.clear()
@@ -132,26 +147,43 @@ class ThreadLauncher:
 
     def _work(self) -> None:
         while True:
+            begun = self._next()
+            outcome = self._train(begun)
             with self._changed:
-                self._active = self._attempt = None
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: bool(self._waiting))
-                self._active, number = self._waiting.popleft()
-            outcome = self._train(self._active, number)
-            with self._changed:
-                moves = [self._active] if outcome == "handed over" else []
+                moves = [begun.run_id] if outcome == "handed over" else []
                 leaving, self._leaving = [*moves, *self._leaving], []
                 if outcome == "broken":
                     self._broken = True
                     leaving += [run_id for run_id, _ in self._waiting]
                     self._waiting.clear()
-            if leaving:
+            if moves:
+                self._move(leaving, turn=self._turns.pass_on())
+                self._turns.passed()
+            elif leaving:
                 self._move(leaving)
 
-    def _train(self, run_id: str, number: int) -> Outcome:
-        """Train one run. Whatever befalls it, the next one trains."""
+    def _next(self) -> NextRun:
+        """Wait until a run may begin, and make it the active one."""
+        with self._changed:
+            self._active = self._attempt = None
+            self._changed.notify_all()
+        while True:
+            with self._changed:
+                waiting = tuple(self._waiting)
+            begun = self._turns.next(waiting)
+            with self._changed:
+                if begun is not None and begun[:2] in self._waiting:
+                    self._waiting.remove(begun[:2])
+                    self._active = begun.run_id
+                    return begun
+                if tuple(self._waiting) == waiting:
+                    self._changed.wait(POLL_SECONDS if waiting else None)
+
+    def _train(self, begun: NextRun) -> Outcome:
+        """Train one run; whatever it raises, the next one trains."""
+        run_id, number, note = begun
         try:
-            attempt = self._attempt = self._store.claim(run_id, number, NAME)
+            attempt = self._store.claim(run_id, number, NAME)
         except AlreadyClaimed as error:  # stopped while it waited, or taken by another process
             self._problems[run_id] = str(error)
             return "gone"
@@ -159,6 +191,11 @@ class ThreadLauncher:
             self._problems[run_id] = said(error)
             self._store.refuse(run_id, number, said(error))
             return "failed"
+        with self._changed:
+            self._attempt = attempt
+            self._changed.notify_all()
+        if note:
+            attempt.emit(Advised(level="warning", text=note))
         try:
             outcome = training.execute(self._store, run_id, attempt)
         except NotLoaded as error:
@@ -174,11 +211,20 @@ class ThreadLauncher:
             self._problems[run_id] = attempt.problem
         return outcome
 
-    def _move(self, run_ids: list[str], changes: Mapping[str, Any] = MappingProxyType({})) -> None:
+    def _move(
+        self,
+        run_ids: list[str],
+        changes: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        now: bool = False,
+        turn: int | None = None,
+    ) -> None:
         try:
-            process.launch(self._store, run_ids, changes)
+            process.launch(self._store, run_ids, changes, now=now, turn=turn)
         except (RevconsoleError, OSError) as error:
             self.problem = said(error)
-            self._problems |= dict.fromkeys(run_ids, f"it cannot go on in the background: {error}")
+            self._problems |= dict.fromkeys(
+                run_ids, f"it cannot continue in the background: {error}"
+            )
         else:
             self._moved.update(run_ids)

@@ -1,31 +1,29 @@
-"""Alike: what some runs have in common. There is no other way from a run to a sentence about all of them.
+"""Alike: what some runs have in common; the only way from a run to a sentence about all of them.
 
-Whoever writes asks all runs at once: for a value that they share (`same`, `setting`, `fact`), or for every value with
-the runs that have it (`told`). A sentence that says one run's value of all cannot be written with these.
+A value that not all runs share is never stated for all: `same`, `setting` and `fact` give None, `told` names the runs.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from revconsole.lab.compare import flat_settings
 from revconsole.lab.report.results import ArmResult, Results
 from revconsole.lab.report.wording import listed
 from revconsole.records.datasets import sources
 from revconsole.records.logs.events import Scalar
 from revconsole.records.runs.run import Run
+from revconsole.records.settings import idle
 from revconsole.records.settings.plan import Plan
+from revconsole.records.settings.typing_again import flat_settings
 
 T = TypeVar("T")
 WITHOUT_BLOCKS = frozenset({"cnn", "mlp", "svm"})
-"""Architectures that no scheme can wire: they have no residual blocks."""
-OF_PATCHES = ("source", "source_size", "patch_side", "gap", "jitter", "cut_seed", "views")
-OF_FOLDERS = ("folder", "on_bad_image")
+"""Architectures without residual blocks, which no scheme can wire."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """Some runs of a report, in its order. arms: all that there are, to say whose a value is."""
+    """Some runs of a report, in its order. arms: all arms of the report, to name the arms that a value belongs to."""
 
     runs: tuple[Run, ...]
     arms: tuple[ArmResult, ...]
@@ -39,11 +37,11 @@ class Alike:
         return bool(self.runs)
 
     def every(self, key: str) -> bool:
-        """Whether a setting, or a whole section, means something in all of them."""
+        """Whether a setting, or a whole section, has a meaning in all runs."""
         return all(applies(run.plan, key) for run in self.runs)
 
     def only(self, wanted: Callable[[Run], bool]) -> "Alike":
-        """The runs of which `wanted` is true."""
+        """The runs for which `wanted` is true."""
         return Alike(tuple(run for run in self.runs if wanted(run)), self.arms)
 
     def of_arm(self, arm: ArmResult) -> "Alike":
@@ -51,37 +49,41 @@ class Alike:
         return Alike(arm.runs, self.arms)
 
     def same(self, of: Callable[[Run], T | None]) -> T | None:
-        """What all have; None where they differ, or have nothing."""
+        """The value that all runs have; None if they differ or have none."""
         groups = self.each(of)
         return groups[0][0] if len(groups) == 1 else None
 
     def setting(self, key: str) -> Any:
-        """The value of a setting that means something in every run and is the same in all; else None."""
+        """The value of a setting that has a meaning in every run and is the same in all; else None."""
         return self.same(lambda run: applied(run.plan).get(key))
 
     def fact(self, key: str) -> Scalar:
-        """What all runs recorded alike; else None."""
+        """The value of a fact that all runs recorded; None if they differ."""
 
         def recorded(run: Run) -> Scalar:
             return run.facts.get(key)
 
-        found: Any = self.same(recorded)
-        return cast("Scalar", found)
+        fact: Any = self.same(recorded)
+        return cast("Scalar", fact)
 
     def shared(self, section: str) -> dict[str, Any]:
-        """The settings of a section, by their names in it, that mean something in every run and are the same in all."""
-        keys = dict.fromkeys(key for run in self.runs for key in applied(run.plan))
-        wanted = [key for key in keys if key.startswith(f"{section}.")]
-        found = {key.partition(".")[2]: self.setting(key) for key in wanted}
-        return {name: value for name, value in found.items() if value is not None}
+        """The settings of a section that have a meaning in every run and are the same in all, by name within the section."""
+        prefix = f"{section}."
+        return {
+            key.removeprefix(prefix): value
+            for key, value in self.settings().items()
+            if key.startswith(prefix) and value is not None
+        }
 
     def settings(self) -> dict[str, Any]:
-        """Every setting that means something and is the same in all, by dotted key; unset ones are None."""
-        plans = [applied(run.plan) for run in self.runs]
+        """Every setting that has a meaning and is the same in all runs, by dotted key; unset ones are None."""
+        if not self.runs:
+            return {}
+        first, *others = (applied(run.plan) for run in self.runs)
         return {
             key: value
-            for key, value in plans[0].items()
-            if all(key in plan and repr(plan[key]) == repr(value) for plan in plans)
+            for key, value in first.items()
+            if all(key in other and repr(other[key]) == repr(value) for other in others)
         }
 
     def each(self, of: Callable[[Run], T | None]) -> list[tuple[T | None, "Alike"]]:
@@ -95,7 +97,7 @@ class Alike:
         return [(values[key], Alike(tuple(runs[key]), self.arms)) for key in values]
 
     def told(self, of: Callable[[Run], str]) -> str:
-        """Words about each run: once where they are the same of all, else with whose they are."""
+        """Words about the runs: once if they are the same for all, else each with the arms it is about."""
         groups = [(words or "not recorded", group) for words, group in self.each(of)]
         if len(groups) == 1:
             return groups[0][0]
@@ -103,7 +105,7 @@ class Alike:
 
     @property
     def whose(self) -> str:
-        """The arms that the runs are of; with seeds, where an arm has other runs as well."""
+        """The arms of these runs; with seeds, if an arm has other runs as well."""
         return listed(list(self._whose()))
 
     def _whose(self) -> Iterator[str]:
@@ -117,38 +119,30 @@ class Alike:
 
 
 def applied(plan: Plan) -> dict[str, Any]:
-    """The settings of a run, by dotted key, without those that mean nothing beside the others."""
-    flat = flat_settings(plan)
-    idle = idle_settings(plan)
-    return {key: value for key, value in flat.items() if not _idle(key, idle)}
+    """The settings of a run by dotted key, without those that have no meaning beside the others."""
+    without = idle_settings(plan)
+    sections = tuple(f"{key}." for key in without)
+    return {
+        key: value
+        for key, value in flat_settings(plan).items()
+        if key not in without and not key.startswith(sections)
+    }
 
 
 def applies(plan: Plan, key: str) -> bool:
-    """Whether a setting, or a whole section, means something in a run."""
-    return not _idle(key, idle_settings(plan))
-
-
-def _idle(key: str, idle: Sequence[str]) -> bool:
-    return any(key == each or key.startswith(f"{each}.") for each in idle)
+    """Whether a setting, or a whole section, has a meaning in a run."""
+    return not any(key == each or key.startswith(f"{each}.") for each in idle_settings(plan))
 
 
 def idle_settings(plan: Plan) -> list[str]:
     """Keys and sections without a meaning beside the plan's other settings."""
-    model, data, train = plan.model, plan.data, plan.train
+    model, dataset = plan.model, plan.data.dataset
     conditions: Mapping[tuple[str, ...], bool] = {
         ("train", "optimizer", "schedule", "objective"): plan.fitted,
         ("scheme", "backward"): model.architecture in WITHOUT_BLOCKS,
-        ("train.epochs",): train.steps is not None,
-        ("train.budget_mib",): plan.backward != "auto",
-        ("schedule.warmup_epochs",): getattr(plan.schedule, "warmup_steps", None) is not None,
         ("model.landmarks",): getattr(model, "attention", "") != "softmax_free",
-        ("model.mlp_ratio",): getattr(model, "mlp_width", None) is not None,
-        ("model.gamma",): getattr(model, "kernel", "") == "linear",
-        ("model.degree",): getattr(model, "kernel", "") != "poly",
-        ("data.crop_padding",): data.augment == "none",
-        ("data.crop_most", "data.crop_ratio"): data.random_resized_crop is None,
-        ("data.zca_eps",): data.standardise != "zca",
-        tuple(f"data.{name}" for name in OF_PATCHES): data.dataset != sources.PATCHES,
-        tuple(f"data.{name}" for name in OF_FOLDERS): data.dataset != sources.FOLDER,
+        ("data.source", "data.views"): dataset != sources.PATCHES,
+        ("data.folder",): dataset != sources.FOLDER,
     }
-    return [key for keys, idle in conditions.items() if idle for key in keys]
+    meaningless = [key for keys, holds in conditions.items() if holds for key in keys]
+    return meaningless + [key for key in idle.NEEDS if idle.why(plan, key)]

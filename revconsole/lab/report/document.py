@@ -1,4 +1,4 @@
-"""Document: a report before it has a format: title, facts, table, methods and the figures that were drawn."""
+"""Document: a report before it has a format: title, facts, table, methods and the drawn figures."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,39 +11,39 @@ from revconsole.lab.report.table import Table, settings_table, table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnFigure:
-    """A figure with its files, relative to the report, in each format it was drawn in."""
+    """A figure with its file in each format, relative to the report."""
 
     name: str
     caption: str
     files: dict[str, Path] = field(default_factory=dict)
     width: float = 1.0
-    """As a share of a column of text."""
+    """Width as a fraction of a text column."""
 
     def first(self, *formats: str) -> Path | None:
-        """Its file in the first of some formats that it has."""
+        """The file in the first of these formats that the figure has."""
         return next((self.files[word] for word in formats if word in self.files), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What every format says, in its own way. All text is plain: each format escapes it."""
+    """The content that every format writes. All text is plain; each format escapes it."""
 
     results: Results
     table: Table
     methods: str
     settings: Table | None = None
-    """What the arms differ in; None of a single arm."""
+    """A table of the settings in which the arms differ; None for a single arm."""
     read: str = ""
-    """What was read, for the appendix; empty of runs from before it was recorded."""
+    """Which files the images were read from, for the appendix; empty for runs older than this fact."""
     figures: tuple[DrawnFigure, ...] = ()
     folder: Path = field(default_factory=Path)
-    """Where the files of figures are relative to."""
+    """The folder to which the files of figures are relative."""
     left_out: tuple[str, ...] = ()
-    """Which figures there are not, and why."""
+    """Sentences on the figures that could not be made."""
 
     @property
     def facts(self) -> tuple[tuple[str, str], ...]:
-        """What the study says about itself."""
+        """What the study's file says about itself: source, expected result, time, hardware."""
         pairs = (("Source", self.results.source), ("Expected", self.results.expected))
         return tuple((word, text) for word, text in pairs if text)
 
@@ -54,7 +54,7 @@ def document(
     folder: Path = Path(),
     left_out: tuple[str, ...] = (),
 ) -> Document:
-    """Everything there is to say of some results."""
+    """The content of a report on some results."""
     return Document(
         results=results,
         table=table(results),
@@ -68,7 +68,7 @@ def document(
 
 
 def _what_was_read(results: Results) -> str:
-    """Which files became the images, once for all that have the same."""
+    """A text on which files the images were read from, once for all runs with the same."""
     runs = Alike.of(results)
     recorded = any("what_was_read" in run.facts for run in runs.runs)
     return runs.told(lambda run: str(run.facts.get("what_was_read", ""))) if recorded else ""

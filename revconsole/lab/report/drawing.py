@@ -1,7 +1,7 @@
-"""Drawing: how every figure looks, and the only door to matplotlib.
+"""Drawing: the style of every figure, and the only module that imports matplotlib.
 
-An arm keeps its colour, line and marker in all figures; colours are those of Okabe and Ito 2008, which colour-blind
-readers tell apart, and are never the only sign.
+An arm has the same colour, line and marker in all figures. The colours are those of Okabe and Ito 2008, which
+colour-blind readers can tell apart, and are never the only distinction.
 """
 
 import warnings
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from revconsole.errors import RevconsoleError, StoreError
+from revconsole.errors import NotLoaded, StoreError
 from revconsole.records.printable import one_line
 
 if TYPE_CHECKING:
@@ -24,19 +24,19 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 LINES = ("-", "--", "-.", ":")
 MARKERS = "osD^vPX*"
 WIDTH, HEIGHT = 7.0, 3.2
-"""Inches of a figure; a text column is 6 to 7 wide."""
+"""Width and height of a figure in inches; a text column is 6 to 7 wide."""
 SIGNS_OF_A_WIDTH, SIGNS_OF_A_LINE, LINE_HEIGHT = 100, 7, 0.17
-"""Of a legend: signs that fit into a figure's width, what a sample of a line takes of them, and inches of a row."""
+"""Layout of a legend: characters per figure width, characters that a line sample takes, and height of a row in inches."""
 DOTS_PER_INCH = 200
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "--", "oo")
 SEQUENCE = "cividis"
-"""The colours of a sequence of numbers: from dark to light in print, and alike to colour-blind readers."""
+"""Colour map of numbers: from dark to light in print and for colour-blind readers."""
 LOOK: dict[Any, Any] = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
     "grid.alpha": 0.25, "legend.frameon": False, "svg.hashsalt": "revconsole", "text.usetex": False,
     "text.parse_math": False, "figure.constrained_layout.use": True,
 }  # fmt: skip
-"""Names of arms are data: no formula is looked for in them."""
+"""Settings of matplotlib. Names of arms come from outside, so no formula is parsed in them."""
 UNDATED: dict[str, dict[str, Any]] = {
     "svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {},
 }  # fmt: skip
@@ -44,7 +44,7 @@ UNDATED: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """How one arm is drawn everywhere."""
+    """How an arm is drawn in all figures."""
 
     colour: str
     line: str
@@ -53,7 +53,7 @@ class Style:
 
 
 def style(index: int) -> Style:
-    """The style of the arm at a place in its study."""
+    """The style of the arm at this position in its study."""
     return Style(
         colour=COLOURS[index % len(COLOURS)],
         line=LINES[index % len(LINES)],
@@ -64,11 +64,11 @@ def style(index: int) -> Style:
 
 @contextmanager
 def drawn() -> Iterator[None]:
-    """Around everything that draws or writes. Raises RevconsoleError without matplotlib."""
+    """Context for code that draws or writes figures. Raises RevconsoleError if matplotlib is not installed."""
     try:
         import matplotlib as mpl  # a second of import, and an extra that not everybody has
     except ImportError:
-        raise RevconsoleError(
+        raise NotLoaded(
             "figures need matplotlib; `pip install 'revconsole[report]'`, or ask for --figures none"
         ) from None
     with mpl.rc_context(LOOK):
@@ -78,7 +78,7 @@ def drawn() -> Iterator[None]:
 def canvas(
     panels: int = 1, *, size: tuple[float, float] = (WIDTH, HEIGHT), shared: bool = True
 ) -> "tuple[Figure, Sequence[Axes]]":
-    """A figure of some panels side by side. size: in inches. shared: of one vertical scale."""
+    """A figure with panels side by side. size: in inches. shared: whether they share the vertical axis."""
     figure, rows = grid(1, panels, size=size, shared=shared)
     return figure, rows[0]
 
@@ -86,7 +86,7 @@ def canvas(
 def grid(
     rows: int, columns: int, *, size: tuple[float, float], shared: bool = False
 ) -> "tuple[Figure, Sequence[Sequence[Axes]]]":
-    """A figure of some panels in rows."""
+    """A figure with panels in rows."""
     from matplotlib.figure import Figure  # as above; without pyplot there is no global state
 
     figure = Figure(figsize=size, dpi=DOTS_PER_INCH)
@@ -98,10 +98,7 @@ def picture(
     axes: "Axes", values: Sequence[Sequence[float]], *, low: float, high: float,
     colours: str = SEQUENCE, power: float = 1.0, square: bool = True,
 ) -> "AxesImage":  # fmt: skip
-    """Numbers as colours, one rectangle each; what is not a number stays empty.
-
-    power: below 1 spreads the small values apart.
-    """
+    """Draw numbers as coloured rectangles; NaN stays empty. power: of the colour scale; below 1 it separates small values."""
     from matplotlib.colors import PowerNorm  # as above
 
     axes.grid(visible=False)
@@ -114,7 +111,7 @@ def picture(
 
 
 def panels(count: int, across: int) -> "tuple[Figure, Sequence[Axes]]":
-    """A figure of square panels, at most so many side by side, of the same axes."""
+    """A figure with square panels on the same axes, at most so many side by side."""
     from matplotlib.figure import Figure  # as above
 
     wide = min(count, across)
@@ -128,13 +125,13 @@ def panels(count: int, across: int) -> "tuple[Figure, Sequence[Axes]]":
 
 
 def label(name: str, most: int = 40) -> str:
-    """A name as text of a legend, of so many signs at most: a leading underscore would hide it."""
+    """A name as text of a legend, at most so many characters. A leading underscore is masked, because matplotlib would hide it."""
     shown = one_line(name, most)
     return f"\u200b{shown}" if shown.startswith("_") else shown
 
 
 def logarithmic(axes: "Axes") -> None:
-    """Make the horizontal axis logarithmic, with plain numbers: powers of ten would be formulas."""
+    """Make the horizontal axis logarithmic, with plain numbers instead of powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # as above
 
     axes.set_xscale("log")
@@ -144,14 +141,14 @@ def logarithmic(axes: "Axes") -> None:
 
 
 def whole_numbers() -> "Locator":
-    """Ticks at whole numbers alone, for epochs."""
+    """Put ticks at whole numbers only, for epochs."""
     from matplotlib.ticker import MaxNLocator  # as above
 
     return MaxNLocator(integer=True)
 
 
 def legend(figure: "Figure", axes: "Axes") -> None:
-    """One legend above all panels, in as many columns as its names leave room for; the figure grows by its rows."""
+    """Add one legend above all panels, with as many columns as its names allow; the figure grows by its rows."""
     handles, labels = axes.get_legend_handles_labels()
     longest = max(map(len, labels), default=1) + SIGNS_OF_A_LINE
     most = max(1, min(4, len(labels), SIGNS_OF_A_WIDTH // longest))
@@ -168,7 +165,7 @@ def legend(figure: "Figure", axes: "Axes") -> None:
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Write a figure in the format of its suffix, the same bytes every time. Raises StoreError."""
+    """Write a figure in the format of its suffix, with the same bytes every time. Raises StoreError."""
     try:
         with warnings.catch_warnings():
             # A letter that the font lacks is drawn as a box; the text beside the figure has it.

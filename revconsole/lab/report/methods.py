@@ -1,7 +1,6 @@
-"""Methods: a paragraph that says how the results were obtained, from plans and facts alone.
+"""Methods: a paragraph on how the results were obtained, from plans and facts alone.
 
-What all runs have in common is said once; what the arms differ in is said of each arm. Every sentence asks all runs,
-by way of `alike`.
+What all runs share is stated once; what the arms differ in, for each arm.
 """
 
 import re
@@ -18,33 +17,21 @@ from revconsole.lab.report.numbers import gain
 from revconsole.lab.report.results import ArmResult, Results
 from revconsole.lab.report.statistics import LEVEL, MeanDifference
 from revconsole.records.datasets import catalogue
+from revconsole.records.printable import plural
 from revconsole.records.runs.run import Run
 from revconsole.records.sections import KINDS, Data, Section, Train
 
-BOOKKEEPING = frozenset(
-    {
-        "dataset",
-        "fingerprint",
-        "train_limit",
-        "test_limit",
-        "split_seed",
-        "validation",
-        "image_size",
-        "folder",
-        "place",
-        "prefetch",
-    }
-)
-"""Keys of the images that have words of their own, or do not belong in a methods section."""
+BOOKKEEPING = frozenset({
+    "dataset", "fingerprint", "train_limit", "test_limit", "split_seed", "validation", "image_size",
+    "folder", "place", "prefetch",
+})  # fmt: skip
+"""Data settings that have sentences of their own, or do not belong in a methods section."""
 ALWAYS = frozenset({"standardise", "crop_padding", "crop_most", "crop_ratio", "zca_eps", "source", "patch_side", "gap", "jitter", "cut_seed"})  # fmt: skip
-"""Keys of the images that are said also where they are at their defaults, if they mean something."""
+"""Data settings that are stated even at their defaults, if they have a meaning."""
 CALLED = {
-    "vit": "a vision transformer",
-    "resnet": "a residual network",
-    "cnn": "a convolutional network",
-    "mlp": "a perceptron",
-    "svm": "a support vector machine",
-}
+    "vit": "a vision transformer", "resnet": "a residual network", "cnn": "a convolutional network",
+    "mlp": "a perceptron", "svm": "a support vector machine",
+}  # fmt: skip
 FITTED = "fitted once to the training images (scikit-learn's SVC, a pair of classes at a time)"
 COUNTS = {"train_images": "training", "validation_images": "validation", "test_images": "test"}
 TRAINING: Mapping[str, str] = {
@@ -57,15 +44,15 @@ TRAINING: Mapping[str, str] = {
     "train.precision": "in {}",
     "train.compile": "with compiled blocks",
 }
-"""How settings of the training are said that are neither unset nor 0."""
+"""Phrases for training settings that are neither unset nor 0."""
 OF_PLACES = frozenset({"device", "device_name", "threads", "torch", "revconsole"})
-"""Facts that may change what is computed, where a run goes on in another place."""
+"""Facts that may change the computation if a run continues elsewhere."""
 FLOOR = "per-pixel with deviations below a tenth of the channel's counted as that tenth"
-"""Of the standardisation per pixel; see `data`."""
+"""Phrase for the lower bound of deviations in per-pixel standardisation; see `data`."""
 
 
 def paragraph(results: Results) -> str:
-    """The whole of it, as plain text."""
+    """The methods paragraph as plain text."""
     runs = Alike.of(results)
     sentences = [
         _form(runs),
@@ -114,7 +101,7 @@ def _model(runs: Alike) -> str:
 
 
 def _wiring(runs: Alike, *, all_of_them: bool) -> str:
-    """How the blocks are wired and where the backward pass gets its activations, as far as that is the same of all."""
+    """A sentence on the scheme and the backward pass, as far as they are the same for all."""
     scheme, backward = runs.setting("scheme.name"), runs.setting("backward")
     whose = "Its blocks" if all_of_them else f"The blocks of {runs.whose}"
     passed = f"the backward pass {backward}" if backward else ""
@@ -130,20 +117,20 @@ def _wiring(runs: Alike, *, all_of_them: bool) -> str:
 
 
 def _arms(results: Results, runs: Alike) -> str:
-    """What tells each arm from the others."""
+    """A sentence on the settings in which the arms differ."""
     if len(results.arms) == 1:
         return ""
     compared = compare([run.summary for run in runs.runs])
     settings = {row.summary.id: row.settings for row in compared.rows}
-    told = [
+    descriptions = [
         f"{arm.name}{wording.in_brackets(_told(runs.of_arm(arm), compared.differing, settings))}"
         for arm in results.arms
     ]
-    return f"The arms were {'; '.join(told)}."
+    return f"The arms were {'; '.join(descriptions)}."
 
 
 def _told(arm: Alike, differing: tuple[str, ...], settings: Mapping[str, Mapping[str, Any]]) -> str:
-    """The arm's value of each setting that the arms differ in; a value without a meaning is left out if it can be."""
+    """The arm's value of each differing setting; a value without a meaning is left out if possible."""
 
     def value(key: str) -> Any:
         return arm.same(lambda run: _kind(run, key) if key in KINDS else settings[run.id].get(key))
@@ -153,16 +140,16 @@ def _told(arm: Alike, differing: tuple[str, ...], settings: Mapping[str, Mapping
 
 
 def _kind(run: Run, section: str) -> str:
-    """A section whose kinds differ, with all its settings: `bdia (gamma 0.5, evaluation gamma 0)`."""
+    """A section whose kind differs, with all its settings: `bdia (gamma 0.5, evaluation gamma 0)`."""
     tag, _ = KINDS[section]
-    found = getattr(run.plan, section).model_dump()
-    kind = found.pop(tag)
-    meant = {name: v for name, v in found.items() if applies(run.plan, f"{section}.{name}")}
+    values = getattr(run.plan, section).model_dump()
+    kind = values.pop(tag)
+    meant = {name: v for name, v in values.items() if applies(run.plan, f"{section}.{name}")}
     return f"{kind}{wording.in_brackets(wording.settings(meant))}"
 
 
 def _images(runs: Alike) -> str:
-    """One sentence for each set of images that was used."""
+    """Yield a sentence for each dataset that was used."""
     groups = runs.each(
         lambda run: (
             run.summary.fingerprint,
@@ -210,7 +197,7 @@ def _limit(runs: Alike) -> str:
 
 
 def _preparation(runs: Alike) -> str:
-    """What was done to the images of all; what was left undone, or meant nothing, is not listed."""
+    """How the images of all runs were prepared; settings that are unset or have no meaning are left out."""
     done = {
         name: value
         for name, value in runs.shared("data").items()
@@ -231,7 +218,7 @@ def _prepared(run: Run) -> dict[str, Any]:
 
 
 def _side(run: Run) -> int | None:
-    """Pixels of an image; 1 for points, None where nobody can tell any more."""
+    """Pixels of an image's side; 1 for points, None if it is not recorded."""
     try:
         return run.plan.image_size or None
     except RevconsoleError:
@@ -249,17 +236,17 @@ def _citation(runs: Alike) -> str:
 def _length(train: Train) -> str:
     most = "at most " if train.patience else ""
     if train.steps is not None:
-        return f"for {most}{wording.plural(train.steps, 'optimiser step')}"
-    return f"for {most}{wording.plural(train.epochs, 'epoch')}"
+        return f"for {most}{plural(train.steps, 'optimiser step')}"
+    return f"for {most}{plural(train.epochs, 'epoch')}"
 
 
 def _training(networks: Alike) -> str:
-    """How the weights of all networks moved."""
+    """Sentences on the training of all networks."""
     if not networks:
         return ""
     length = networks.same(lambda run: _length(run.plan.train))
     micro = networks.setting("train.accumulate")
-    said = [
+    phrases = [
         length or "for as long as each arm says",
         *(words.format(value) for key, words in TRAINING.items() if (value := networks.setting(key))),
         *([f"in {micro} micro-batches"] if micro and micro > 1 else []),
@@ -269,7 +256,9 @@ def _training(networks: Alike) -> str:
         for section, noun in (("optimizer", "optimiser"), ("schedule", "learning-rate schedule"))
         if (name := networks.setting(f"{section}.name")) is not None
     ]
-    return f"Training ran {'; '.join([', '.join(said), *([', '.join(chosen)] if chosen else [])])}."
+    return (
+        f"Training ran {'; '.join([', '.join(phrases), *([', '.join(chosen)] if chosen else [])])}."
+    )
 
 
 def _fitting(machines: Alike) -> str:
@@ -294,50 +283,50 @@ def _seeds(results: Results) -> str:
             if len(seeds) > 1
             else f"with seed {seeds[0]}"
         )
-        said = f"{who} was trained once{'' if len(seeds) > 1 else ','} {times}."
+        text = f"{who} was trained once{'' if len(seeds) > 1 else ','} {times}."
     else:
-        said = f"Seeds: {'; '.join(f'{name} {wording.listed(seeds)}' for name, seeds in lists.items())}."
+        text = f"Seeds: {'; '.join(f'{name} {wording.listed(seeds)}' for name, seeds in lists.items())}."
     copied = [arm.name for arm in results.arms if arm.copied]
     if copied:
-        said += f" Of {wording.listed(copied)} several seeds gave the very same weights, one answer that is counted once."
-    return said
+        text += f" Of {wording.listed(copied)} several seeds gave identical weights and count as one result."
+    return text
 
 
 def _tested(results: Results) -> str:
-    said = "The weights of the epoch with the highest validation accuracy were tested once on the test images"
+    text = "The weights of the epoch with the highest validation accuracy were tested once on the test images"
     several = [len(arm.originals) > 1 for arm in results.arms]
     if any(several):
         where = "" if all(several) else "of arms with several seeds "
-        said += f"; {where}accuracies are means with the sample standard deviation over seeds"
+        text += f"; {where}accuracies are means with the sample standard deviation over seeds"
     others = [arm for arm in results.arms if arm is not results.reference]
-    gains = {arm.name: found for arm in others if (found := gain(arm, results.reference))}
-    tested = [name for name, found in gains.items() if found.p is not None]
+    gains = {arm.name: difference for arm in others if (difference := gain(arm, results.reference))}
+    tested = [name for name, difference in gains.items() if difference.p is not None]
     if tested:
         whose = "" if len(tested) == len(others) else f" of {wording.listed(tested)}"
         uncorrected = ", without correction for several comparisons" if len(tested) > 1 else ""
-        said += (
+        text += (
             f". Differences{whose} to {results.reference.name} were tested with a two-sided paired t-test over seeds at "
             f"{LEVEL * 100:g} %{uncorrected}"
         )
-    untested = {name: found for name, found in gains.items() if found.p is None}
-    return f"{said}.{_untested(untested, results.reference)}"
+    untested = {name: difference for name, difference in gains.items() if difference.p is None}
+    return f"{text}.{_untested(untested, results.reference)}"
 
 
 def _untested(gains: Mapping[str, MeanDifference], reference: ArmResult) -> str:
     if not gains:
         return ""
     reasons: dict[str, list[str]] = {}
-    for name, found in gains.items():
-        reasons.setdefault(found.why_untested, []).append(name)
-    told = "; ".join(f"{wording.listed(names)} ({why})" for why, names in reasons.items())
-    return f" Not tested against {reference.name}: {told}."
+    for name, difference in gains.items():
+        reasons.setdefault(difference.why_untested, []).append(name)
+    reasons_by_arm = "; ".join(f"{wording.listed(names)} ({why})" for why, names in reasons.items())
+    return f" Not tested against {reference.name}: {reasons_by_arm}."
 
 
 def _operations(runs: Alike) -> str:
     counted = runs.only(lambda run: run.summary.multiply_adds_per_image is not None)
     if not counted:
         return ""
-    told = counted.told(
+    phrase = counted.told(
         lambda run: (
             form.multiply_adds(run.summary.multiply_adds_per_image)
             + wording.in_brackets(str(run.facts.get("multiply_adds_note", "")))
@@ -345,16 +334,16 @@ def _operations(runs: Alike) -> str:
     )
     noun = "point" if runs.same(_side) == 1 else "image"
     whose = "" if len(counted.runs) == len(runs.runs) else f" through {counted.whose}"
-    return f"The forward pass of one {noun}{whose} takes {told}."
+    return f"The forward pass of one {noun}{whose} takes {phrase}."
 
 
 def _place(run: Run) -> str:
     facts = run.facts
     device, name, threads = facts.get("device"), facts.get("device_name"), facts.get("threads")
-    said = str(device or "an unknown device") + wording.in_brackets(str(name or ""))
+    text = str(device or "an unknown device") + wording.in_brackets(str(name or ""))
     if device == "cpu" and isinstance(threads, int):
-        said += f" with {wording.plural(threads, 'thread')}"
-    return said
+        text += f" with {plural(threads, 'thread')}"
+    return text
 
 
 def _software(runs: Alike) -> str:
@@ -363,8 +352,8 @@ def _software(runs: Alike) -> str:
     if commits:
         commit = commits.told(lambda run: str(run.facts.get("commit"))[:12])
         versions.append(f"working folder at commit {commit}")
-    said = ", ".join(version for version in versions if version)
-    return f"Software: {said}." if said else ""
+    text = ", ".join(version for version in versions if version)
+    return f"Software: {text}." if text else ""
 
 
 def _version(runs: Alike, name: str) -> str:
@@ -373,12 +362,12 @@ def _version(runs: Alike, name: str) -> str:
 
 
 def _interrupted(runs: Alike) -> str:
-    """Runs that took several attempts, and what the earlier ones ran on where that was something else."""
+    """A sentence on runs with several attempts, and on what the earlier attempts ran on if that differs."""
     resumed = runs.only(lambda run: run.summary.attempt > 1)
     if not resumed:
         return ""
-    told = [f"{words} ({group.whose})" for words, group in resumed.each(_attempts)]
-    return f"Interrupted and resumed from a checkpoint: {'; '.join(told)}."
+    phrases = [f"{words} ({group.whose})" for words, group in resumed.each(_attempts)]
+    return f"Interrupted and resumed from a checkpoint: {'; '.join(phrases)}."
 
 
 def _attempts(run: Run) -> str:
@@ -391,7 +380,7 @@ def _attempts(run: Run) -> str:
 
 
 def _source(runs: Alike, section: str) -> str:
-    """The paper that a section of the settings names, where all runs have one kind of it."""
+    """The paper of a section's kind, if all runs have the same kind."""
     kind: type[Section] | None = runs.same(lambda run: type(getattr(run.plan, section)))
-    found = re.search(r"\(([A-Z][^()]*\d{4}[^()]*)\)", (kind.__doc__ or "") if kind else "")
-    return found.group(1) if found else ""
+    match = re.search(r"\(([A-Z][^()]*\d{4}[^()]*)\)", (kind.__doc__ or "") if kind else "")
+    return match.group(1) if match else ""

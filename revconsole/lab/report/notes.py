@@ -1,4 +1,4 @@
-"""Notes: what is to be said below the table, of what is in it and of what is not."""
+"""Notes: the sentences below the table, on its columns, its arms and its runs."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -7,21 +7,22 @@ from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.numbers import ArmRow
 from revconsole.lab.report.results import Results
 from revconsole.lab.report.statistics import FEWEST, LEVEL
+from revconsole.records.printable import plural
 from revconsole.records.runs.run import Run
 
 QUICK = "quick form: fewer images and epochs than the full study, so no result of the full one"
 BUSY = "not comparable with those of a quiet machine"
-"""End of the note of a run on a machine with a load average above its number of cores; see `training.checks.advice`."""
+"""End of the note of a run on a machine whose load average exceeded its number of cores; see `training.checks.advice`."""
 MOST_ALARMS = 5
 
 
 def notes(results: Results, rows: Sequence[ArmRow]) -> tuple[str, ...]:
-    """A sentence or two each."""
+    """All notes, one or two sentences each."""
     return (*_measured(results, rows), *_about_arms(results, rows), *_about_runs(results))
 
 
 def _measured(results: Results, rows: Sequence[ArmRow]) -> Iterator[str]:
-    """What the columns are."""
+    """Yield notes on what the columns mean."""
     if results.quick:
         yield f"{QUICK[:1].upper()}{QUICK[1:]}."
     elif short := [row.name for row in rows if row.quick]:
@@ -41,7 +42,7 @@ def _measured(results: Results, rows: Sequence[ArmRow]) -> Iterator[str]:
 
 
 def _about_arms(results: Results, rows: Sequence[ArmRow]) -> Iterator[str]:
-    """What is odd about the arms."""
+    """Yield notes on peculiarities of the arms."""
     if results.baseline_missing:
         why = (
             "learns without labels"
@@ -55,7 +56,7 @@ def _about_arms(results: Results, rows: Sequence[ArmRow]) -> Iterator[str]:
             "model.pretrained=run:NAME for one, or see `revconsole compare`."
         )
     if alike := [row.name for row in rows if row.alike]:
-        yield f"Several seeds gave the very same weights, one answer that is counted once: {wording.row(alike)}."
+        yield f"Several seeds gave identical weights and count as one result: {wording.row(alike)}."
     for arm in results.arms:
         if arm.names:
             yield f"{arm.name}: runs called {wording.listed(arm.names)} are one arm; nothing but their names differs."
@@ -68,7 +69,7 @@ def _about_arms(results: Results, rows: Sequence[ArmRow]) -> Iterator[str]:
 
 
 def _about_runs(results: Results) -> Iterator[str]:
-    """What is odd about the runs that count."""
+    """Yield notes on peculiarities of the runs in the table."""
     runs = Alike.of(results)
     if len(runs.each(lambda run: run.summary.fingerprint)) > 1:
         yield "The arms did not train on the same images and split: see the fingerprints."
@@ -82,12 +83,12 @@ def _about_runs(results: Results) -> Iterator[str]:
     if resumed := runs.only(lambda run: run.summary.attempt > 1):
         yield f"Interrupted and resumed: {resumed.whose}."
     if busy := runs.only(_says(BUSY)):
-        yield f"The machine had more to do than this run, so that seconds are not comparable: {busy.whose}."
+        yield f"The machine was busy with other work, so seconds are not comparable: {busy.whose}."
     alarms = [(run, line.text) for run in runs.runs for line in run.log if line.level == "alarm"]
     for run, text in alarms[:MOST_ALARMS]:
         yield f"Alarm of {Alike((run,), results.arms).whose}: {text}"
     if len(alarms) > MOST_ALARMS:
-        yield f"{wording.plural(len(alarms) - MOST_ALARMS, 'more alarm')}: see `revconsole show`."
+        yield f"{plural(len(alarms) - MOST_ALARMS, 'more alarm')}: see `revconsole show`."
 
 
 def _ended_early(run: Run) -> bool:
@@ -109,7 +110,7 @@ def _says(words: str) -> Callable[[Run], bool]:
 
 
 def _accuracy_note(rows: Sequence[ArmRow]) -> str:
-    """A note on what the table holds: a deviation, a difference and a test are named only where there is one."""
+    """A note on the accuracy columns; it mentions deviations, differences and tests only if there are any."""
     spread_ = any(row.accuracy is not None and row.accuracy.deviation is not None for row in rows)
     mean = "mean ± sample standard deviation over seeds, " if spread_ else ""
     parts = [f"Test accuracy: {mean}of the epoch with the best validation accuracy."]
@@ -128,8 +129,8 @@ def _accuracy_note(rows: Sequence[ArmRow]) -> str:
         parts.append("Differences in percentage points; none was tested.")
     if any(gain.p is None for gain in gains):
         parts.append(
-            f"A difference is tested from {FEWEST} seeds on, where both arms have the same ones; of one that was not tested nothing "
-            "is claimed."
+            f"A difference is tested from {FEWEST} seeds on, where both arms have the same seeds; an untested difference "
+            "supports no claim."
         )
     return " ".join(parts)
 
@@ -139,5 +140,4 @@ def _peak_note(results: Results) -> str:
     if not measured:
         return ""
     of = measured.told(lambda run: run.summary.peak_memory_of)
-    caution = ", in which memory of runs before it in the same process may remain"
-    return f"Peak memory: the largest over seeds, {of}{caution if 'whole process' in of else ''}. "
+    return f"Peak memory: the largest over seeds, {of}. "

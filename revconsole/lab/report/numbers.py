@@ -1,4 +1,4 @@
-"""Numbers: every arm of a report in numbers. Fractions, seconds and bytes."""
+"""Numbers: every arm of a report in numbers: fractions, seconds and bytes."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ CLEAN = "train_accuracy_clean"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmRow:
-    """One arm in numbers; None is not known. accuracy: fractions, of the best epoch on the test images."""
+    """One arm in numbers; None is unknown. accuracy: fraction, on the test images, of the best epoch."""
 
     name: str
     quick: bool
@@ -28,12 +28,12 @@ class ArmRow:
     peak_bytes: float | None
     accuracy: MeanSpread | None
     clean: MeanSpread | None
-    """Of training images that are evaluated as the test images are, by the same weights."""
+    """Accuracy of the same weights on training images evaluated like test images, a fraction."""
     best_epochs: tuple[int, ...]
     epochs: int
     gain: MeanDifference | None
     alike: int
-    """Runs that are copies of another of the arm, and are not counted again."""
+    """Number of runs that are copies of another run of the arm and do not count."""
     finished: int
     planned: int
 
@@ -45,13 +45,13 @@ def arm_rows(results: Results) -> tuple[ArmRow, ...]:
 
 
 def gain(arm: ArmResult, baseline: ArmResult) -> MeanDifference | None:
-    """The difference of the test accuracy to the baseline's; None where either has none."""
+    """The difference of the test accuracy to the baseline's; None if one of them has none."""
     copies = arm.copied or baseline.copied
     return difference(arm.by_seed(TEST), baseline.by_seed(TEST), copies=copies)
 
 
 def peak_of(results: Results) -> str:
-    """What the peak memory is of, in one word or several."""
+    """What the peak memory refers to, as words."""
     return ", ".join(sorted({r.summary.peak_memory_of for r in results.runs} - {""}))
 
 
@@ -80,9 +80,9 @@ def _row(arm: ArmResult, baseline: ArmResult) -> ArmRow:
 
 
 def _same(values: Iterable[int | None]) -> int | None:
-    """What all runs of an arm have; None where they differ."""
-    found = set(values)
-    return found.pop() if len(found) == 1 else None
+    """The value that all runs of an arm have; None if they differ."""
+    different = set(values)
+    return different.pop() if len(different) == 1 else None
 
 
 def _values(series: Series | None) -> list[float]:

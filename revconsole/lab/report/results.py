@@ -1,58 +1,58 @@
-"""Results: the finished runs of a study, or some runs put together, arm by arm."""
+"""Results: the finished runs of a study, or of some chosen runs, arm by arm."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from revconsole.errors import RevconsoleError
+from revconsole.errors import WrongState
 from revconsole.lab.compare import arm_name, compare
 from revconsole.lab.report import wording
 from revconsole.lab.report.copies import originals
 from revconsole.lab.study import PlannedStudy, Standing
 from revconsole.records.runs.run import Run
 from revconsole.records.settings.plan import Plan
-from revconsole.records.settings.study import LONGEST_NAME, word
+from revconsole.records.settings.study import distinct, word
 
 Read = Callable[[str], Run]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmResult:
-    """The finished runs of an arm, by seed in ascending order. planned: how many there are to be."""
+    """The finished runs of an arm, ascending by seed. planned: how many there should be."""
 
     name: str
     runs: tuple[Run, ...]
     planned: int
     swept: float | None = None
     names: tuple[str, ...] = ()
-    """What its runs are called, where that is several things and nothing but the name differs."""
+    """The names of its runs, if the runs differ in their names only."""
     replaced: tuple[str, ...] = ()
-    """Runs that a newer one of the same settings and seed took the place of."""
+    """Names of older runs with the settings and seed of a newer one, which are not counted."""
 
     @property
     def quick(self) -> bool:
-        """Whether they are of a study's short form."""
+        """Whether the runs are of the study's quick form."""
         return any(run.plan.quick for run in self.runs)
 
     @property
     def originals(self) -> tuple[Run, ...]:
-        """The runs without copies: where the seed decides nothing, several are one answer."""
+        """The runs without copies; runs whose seed decides nothing are one result."""
         kept = {summary.id for summary in originals(tuple(run.summary for run in self.runs))}
         return tuple(run for run in self.runs if run.id in kept)
 
     @property
     def copied(self) -> bool:
-        """Whether some of the runs are copies of others."""
+        """Whether some runs are copies of others."""
         return len(self.originals) < len(self.runs)
 
     def by_seed(self, metric: str) -> dict[int, float]:
-        """The last value of a metric for each seed that has one, copies left out."""
-        found = {run.plan.seed: run.series.get(metric) for run in self.originals}
-        return {seed: s.last for seed, s in found.items() if s is not None and s.last is not None}
+        """The last value of a metric for each seed that has one, without copies."""
+        series = {run.plan.seed: run.series.get(metric) for run in self.originals}
+        return {seed: s.last for seed, s in series.items() if s is not None and s.last is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """What a report is made of. Only arms with a finished run are in it; `missing` names the others."""
+    """The runs of a report. It contains arms with a finished run only; `missing` names the others."""
 
     name: str
     title: str
@@ -60,38 +60,35 @@ class Results:
     baseline: str
     quick: bool = False
     swept: str = ""
-    """The key of the horizontal axis, or nothing."""
+    """The key that the study varies, for the horizontal axis; empty if it varies none."""
     source: str = ""
     expected: str = ""
     missing: tuple[str, ...] = ()
     unlabelled: Mapping[str, str] = field(default_factory=dict)
-    """Arms that learn without labels, and so have no test accuracy: each with its objective."""
+    """Arms that train without labels and so have no test accuracy, each with its objective."""
     unfinished: tuple[str, ...] = ()
-    """Runs that were to be in it and have not finished, each with its state."""
+    """Runs asked for that have not finished, each with its state."""
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """All of them."""
+        """All runs of all arms."""
         return tuple(run for arm in self.arms for run in arm.runs)
 
     @property
     def baseline_missing(self) -> bool:
-        """Whether the baseline that was asked for has no finished run."""
+        """Whether the requested baseline has no finished run."""
         return all(arm.name != self.baseline for arm in self.arms)
 
     @property
     def reference(self) -> ArmResult:
-        """The arm that differences are to."""
+        """The arm to which differences are computed."""
         return next((arm for arm in self.arms if arm.name == self.baseline), self.arms[0])
 
 
 def of_study(
     planned: PlannedStudy, standing: Sequence[Standing], read: Read, others: Sequence[str] = ()
 ) -> Results:
-    """The finished runs of a study. Raises RevconsoleError if none has finished, or all learn without labels.
-
-    others: where else finished runs of it are, for whoever asked in vain.
-    """
+    """The finished runs of a study. others: sentences on those with other settings. Raises RevconsoleError if none has labels."""
     unlabelled = {plan.arm or plan.name: plan for plan in planned.plans if _unlabelled(plan)}
     _refuse_all(unlabelled.values(), of=planned.plans)
     classifying = [each for each in standing if not _unlabelled(each.plan)]
@@ -106,7 +103,7 @@ def of_study(
     if not present:
         elsewhere = "; ".join([" with these settings", *others]) if others else ""
         which = "no run with labels" if unlabelled else "no run"
-        raise RevconsoleError(
+        raise WrongState(
             f"{which} of the study {planned.study.name} has finished{elsewhere}; `revconsole study run` trains it"
         )
     return Results(
@@ -129,20 +126,19 @@ def of_study(
 
 
 def of_runs(runs: Sequence[Run]) -> Results:
-    """Some runs; those that differ in nothing but their seed are one arm, and the first arm is the baseline.
-
-    Raises RevconsoleError if none of them has finished, or all learn without labels.
-    """
+    """Some runs as arms, which differ in more than the seed; the first is the baseline. Raises RevconsoleError as `of_study`."""
     unlabelled = [run for run in runs if _unlabelled(run.plan)]
     _refuse_all([run.plan for run in unlabelled], of=[run.plan for run in runs])
     runs = [run for run in runs if not _unlabelled(run.plan)]
     every: dict[str, list[Run]] = {}
     for run in runs:
         every.setdefault(run.plan.model_copy(update={"seed": 0}).digest(), []).append(run)
-    found = ([run for run in group if run.summary.state == "finished"] for group in every.values())
-    groups = {key: group for key, group in zip(every, found, strict=True) if group}
+    finished = (
+        [run for run in group if run.summary.state == "finished"] for group in every.values()
+    )
+    groups = {key: group for key, group in zip(every, finished, strict=True) if group}
     if not groups:
-        raise RevconsoleError("none of these runs has finished; a report is made of finished runs")
+        raise WrongState("none of these runs has finished; a report is made of finished runs")
     names = _names([group[0] for group in groups.values()])
     arms = [
         _arm(name, group, planned=len({run.plan.seed for run in every[key]}))
@@ -164,29 +160,29 @@ def of_runs(runs: Sequence[Run]) -> Results:
 
 
 def _unlabelled(plan: Plan) -> bool:
-    """Whether its runs have no test accuracy, which is what a report is of."""
+    """Whether the arm's runs have no test accuracy, because they train without labels."""
     return plan.objective.name != "classification"
 
 
 def _refuse_all(unlabelled: Collection[Plan], *, of: Collection[Plan]) -> None:
-    """Raise RevconsoleError where no run learns with labels."""
+    """Raise RevconsoleError if no run trains with labels."""
     plan = next(iter(unlabelled), None)
     if plan is not None and all(map(_unlabelled, of)):
-        raise RevconsoleError(
+        raise WrongState(
             f"a report compares test accuracies, and {plan.name} learns by {plan.objective.name}, without labels; "
             f"train runs with model.pretrained=run:{plan.name} and report those, or use `revconsole compare`"
         )
 
 
 def _labelled(run: Run, plan: Plan) -> Run:
-    """The run as one of the study, also where it was launched without it: a digest knows no names."""
+    """The run with the study's arm name, which it lacks if it was launched otherwise; plans are matched by digest, without names."""
     marks = {"study": plan.study, "arm": plan.arm, "quick": plan.quick}
     asked = run.plan.model_copy(update=marks)
     return replace(run, summary=replace(run.summary, plan=asked))
 
 
 def _arm(name: str, runs: Sequence[Run], *, planned: int, swept: float | None = None) -> ArmResult:
-    """An arm of runs that differ in nothing but their seed, or their names."""
+    """An arm of runs that differ only in their seed or name."""
     kept = _in_order(runs)
     names = dict.fromkeys(arm_name(run.summary) for run in runs)
     return ArmResult(
@@ -200,31 +196,19 @@ def _arm(name: str, runs: Sequence[Run], *, planned: int, swept: float | None = 
 
 
 def _in_order(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """By seed; of two runs of one seed the newer."""
-    found: Mapping[int, Run] = {
+    """The runs ascending by seed; of two runs with one seed the newer."""
+    newest: Mapping[int, Run] = {
         run.plan.seed: run for run in sorted(runs, key=lambda r: r.summary.created)
     }
-    return tuple(found[seed] for seed in sorted(found))
+    return tuple(newest[seed] for seed in sorted(newest))
 
 
 def _names(firsts: Sequence[Run]) -> list[str]:
-    """A name for each arm, by its first run; arms that are called alike by what tells them apart as well."""
+    """A name for each arm, from its first run; arms with equal names get the settings that distinguish them."""
     named = [(arm_name(run.summary), run.summary) for run in firsts]
     telling: dict[str, Mapping[str, object]] = {}
     for name in {name for name, _ in named}:
         rows = compare([summary for called, summary in named if called == name]).rows
         telling |= {row.summary.id: row.settings for row in rows}
     words = [(name, *(word(k, v) for k, v in telling[s.id].items())) for name, s in named]
-    return _distinct([", ".join(each)[:LONGEST_NAME] for each in words])
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, those that occur before with a number."""
-    made: list[str] = []
-    for name in names:
-        number, candidate = 1, name
-        while candidate in made:
-            number += 1
-            candidate = f"{name} ({number})"
-        made.append(candidate)
-    return made
+    return distinct([", ".join(each) for each in words])

@@ -1,4 +1,4 @@
-"""Table: the numbers of each arm, and the same as people read them. Percent and MiB from here on."""
+"""Table: the numbers of each arm as text. Percent and MiB from here on."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,15 @@ from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.notes import notes
 from revconsole.lab.report.numbers import ArmRow, arm_rows
 from revconsole.lab.report.results import Results
-from revconsole.lab.report.statistics import MeanDifference, MeanSpread
+from revconsole.lab.report.statistics import MeanSpread
 
 MEANS_NOTHING = form.UNKNOWN
-"""In place of a setting that an arm does not have, or that means nothing in it."""
+"""Cell for a setting that an arm does not have, or that has no meaning in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Headings, a list of cells for each arm, and what is to be said below. All of it is text to be escaped."""
+    """Headings, a list of cells for each arm, caption and notes. All of it is text that a format must escape."""
 
     caption: str
     headings: tuple[str, ...]
@@ -25,14 +25,14 @@ class Table:
 
 
 def table(results: Results) -> Table:
-    """Every arm as people read it; columns of which nothing is known are left out."""
+    """The results as a table; columns without any known value are left out."""
     rows = arm_rows(results)
     columns = [
         ("arm", [f"{row.name} (quick)" if row.quick else row.name for row in rows]),
         (wording.full_name(results.swept), ["" if row.swept is None else f"{row.swept:g}" for row in rows]),
         ("seeds", [_seeds(row) for row in rows]),
         ("parameters", [form.learnt(row.parameters, row.support_vectors) for row in rows]),
-        ("multiply-adds = FLOPs per image", [form.both_counts(row.multiply_adds_per_image) for row in rows]),
+        ("multiply-adds (FLOPs) per image", [form.both_counts(row.multiply_adds_per_image) for row in rows]),
         ("s per epoch", [_number(row.epoch_seconds) for row in rows]),
         ("kept for backward", [form.memory(row.kept_bytes) for row in rows]),
         ("peak memory", [form.memory(row.peak_bytes) for row in rows]),
@@ -51,10 +51,10 @@ def table(results: Results) -> Table:
 
 
 def settings_table(results: Results) -> Table | None:
-    """What the arms differ in, a line for each setting and a column for each arm; None where that is nothing."""
-    found = [Alike(arm.runs, results.arms).settings() for arm in results.arms]
-    keys = dict.fromkeys(key for settings in found for key in settings)
-    values = {key: [settings.get(key, MEANS_NOTHING) for settings in found] for key in keys}
+    """The settings in which the arms differ, a row for each setting and a column for each arm; None if there are none."""
+    columns = [Alike(arm.runs, results.arms).settings() for arm in results.arms]
+    keys = dict.fromkeys(key for settings in columns for key in settings)
+    values = {key: [settings.get(key, MEANS_NOTHING) for settings in columns] for key in keys}
     differing = {
         key: row
         for key, row in values.items()
@@ -71,7 +71,7 @@ def settings_table(results: Results) -> Table | None:
 
 
 def _is_set(value: object) -> bool:
-    """Whether there is more to tell than that an arm does without."""
+    """Whether the value is neither unset, nor off, nor without a meaning."""
     return value is not None and value is not False and value != MEANS_NOTHING
 
 
@@ -87,22 +87,9 @@ def _known(cell: str) -> bool:
     return cell not in {"", form.UNKNOWN}
 
 
-def accuracy(found: MeanSpread | None) -> str:
-    """A mean of fractions and its deviation in percent."""
-    return form.UNKNOWN if found is None else form.mean(found.mean, found.deviation)
-
-
-def verdict(gain: MeanDifference) -> str:
-    """A difference in percentage points, and whether it is told from chance, or why that was not tested."""
-    points = f"{gain.mean * 100:+.2f} pp"
-    if gain.p is None:
-        return f"{points} (not tested: {gain.why_untested})"
-    value = "p < 0.001" if gain.p < 0.001 else f"p = {gain.p:.3f}"
-    return (
-        f"{points} ({value})"
-        if gain.distinguishable
-        else f"{points} (not distinguishable, {value})"
-    )
+def accuracy(spread: MeanSpread | None) -> str:
+    """A mean accuracy and its deviation in percent."""
+    return form.UNKNOWN if spread is None else form.mean(spread.mean, spread.deviation)
 
 
 def _seeds(row: ArmRow) -> str:
@@ -120,7 +107,7 @@ def _epochs(row: ArmRow) -> str:
 def _gain(row: ArmRow) -> str:
     if row.baseline:
         return "baseline"
-    return form.UNKNOWN if row.gain is None else verdict(row.gain)
+    return form.UNKNOWN if row.gain is None else wording.verdict(row.gain)
 
 
 def _number(seconds: float | None) -> str:

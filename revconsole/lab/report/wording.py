@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from revconsole.lab.report.statistics import MeanDifference
+
 UNSET = "unset"
 FAMILY = frozenset({"name", "architecture"})
-"""Settings that are called by their section: `optimizer.name` is the optimizer."""
+"""Settings named after their section: `optimizer.name` is the optimizer."""
 
 
 def name_of(key: str) -> str:
-    """A setting as people call it, without its section: `learning rate`."""
+    """The name of a setting in words, without its section: `learning rate`."""
     section, _, last = key.rpartition(".")
     return (section if section and last in FAMILY else last).replace("_", " ")
 
@@ -19,10 +21,10 @@ def full_name(key: str) -> str:
     return key.replace(".", " ").replace("_", " ")
 
 
-def settings(found: Mapping[str, Any], *, unset: bool = False) -> str:
-    """Settings by key as words; what is unset is left out, or said to be so."""
+def settings(values: Mapping[str, Any], *, unset: bool = False) -> str:
+    """Settings by key as words; unset settings are left out, or stated if `unset`."""
     words = []
-    for key, value in found.items():
+    for key, value in values.items():
         name = name_of(key)
         if isinstance(value, bool):
             words.append(f"{name} on" if value else f"{name} off")
@@ -34,13 +36,13 @@ def settings(found: Mapping[str, Any], *, unset: bool = False) -> str:
 
 
 def in_brackets(*words: str) -> str:
-    """Words behind something; nothing where there are none."""
-    said = "; ".join(word for word in words if word)
-    return f" ({said})" if said else ""
+    """Words in brackets, with a leading space; empty without words."""
+    text = "; ".join(word for word in words if word)
+    return f" ({text})" if text else ""
 
 
 def listed(items: Sequence[object]) -> str:
-    """Items with commas, and `and` before the last; with semicolons, where one has a comma in it: `a, b; c, d; and e`."""
+    """Items with commas and a final `and`; with semicolons if an item contains a comma: `a, b; c, d; and e`."""
     *others, last = words = [str(item) for item in items] or [""]
     if not others:
         return last
@@ -49,7 +51,7 @@ def listed(items: Sequence[object]) -> str:
 
 
 def row(items: Sequence[str], *, like: Sequence[str] = ()) -> str:
-    """Items with commas; with semicolons, where one of them, or of those `like` them, has a comma in it."""
+    """Items with commas; with semicolons if one of them, or of `like`, contains a comma."""
     return ("; " if _have_commas([*items, *like]) else ", ").join(items)
 
 
@@ -57,6 +59,11 @@ def _have_commas(words: Sequence[str]) -> bool:
     return any("," in word for word in words)
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 seed`, `2 seeds`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def verdict(gain: MeanDifference, to: str = "") -> str:
+    """A difference in percentage points, perhaps with whom it is to, and the result of its test or why it was not tested."""
+    points = f"{gain.mean * 100:+.2f} pp{f' to {to}' if to else ''}"
+    if gain.p is None:
+        return f"{points} (not tested: {gain.why_untested})"
+    value = "p < 0.001" if gain.p < 0.001 else f"p = {gain.p:.3f}"
+    doubt = "" if gain.distinguishable else "not distinguishable, "
+    return f"{points} ({doubt}{value})"

@@ -1,4 +1,4 @@
-"""Writing: a report with its figures into a folder."""
+"""Writing: a report and its figures as files of a folder."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -42,18 +42,16 @@ def write(
 ) -> list[Path]:
     """Write `report.FORMAT` for each format, and every figure in each of its formats; returns the files.
 
-    inspections: what the weights of runs show, for the figures that are made from them. undrawn: why there are no
-    figures, for the report to say.
-    Raises UnknownName for a format, StoreError where the folder cannot be written, and RevconsoleError if there
-    are figures to draw and no matplotlib.
+    inspections: inspected weights by run. undrawn: why there are no figures. Raises UnknownName for a format, StoreError if the
+    folder cannot be written, and RevconsoleError for figures without matplotlib.
     """
     refuse_unknown(formats, figures)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        made = draw(results, folder, figures, inspections) if figures else ()
+        drawn = draw(results, folder, figures, inspections) if figures else ()
         lacking = (*([undrawn] if undrawn else []), *lost(results, inspections))
-        written = document(results, made, folder, lacking)
-        files = [folder / path for figure in made for path in figure.files.values()]
+        written = document(results, drawn, folder, lacking)
+        files = [folder / path for figure in drawn for path in figure.files.values()]
         for word in formats:
             path = folder / f"report.{word}"
             path.write_text(FORMATS[word](written), encoding="utf-8", newline="")
@@ -66,8 +64,8 @@ def write(
 def draw(
     results: Results, folder: Path, figures: Sequence[str], inspections: Inspections = NOT_SEEN
 ) -> tuple[DrawnFigure, ...]:
-    """Every kind of figure that applies, in each format; files are relative to the folder."""
-    made = []
+    """Every figure that applies, in each format; files are relative to the folder."""
+    drawn_figures = []
     with drawing.drawn():
         (folder / FIGURE_FOLDER).mkdir(exist_ok=True)
         for sheet in _sheets(results, inspections):
@@ -75,10 +73,10 @@ def draw(
             for path in files.values():
                 drawing.save(sheet.figure, folder / path)
             width = float(sheet.figure.get_figwidth()) / drawing.WIDTH
-            made.append(
+            drawn_figures.append(
                 DrawnFigure(name=sheet.name, caption=sheet.caption, files=files, width=width)
             )
-    return tuple(made)
+    return tuple(drawn_figures)
 
 
 def _sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
@@ -94,8 +92,8 @@ def _sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
 
 
 def refuse_unknown(formats: Sequence[str], figures: Sequence[str]) -> None:
-    """Raise UnknownName for a format that there is not."""
-    for kind, given, known in (("format", formats, FORMATS), ("figure format", figures, FIGURES)):
-        for word in given:
+    """Raise UnknownName for a format that does not exist."""
+    for kind, names, known in (("format", formats, FORMATS), ("figure format", figures, FIGURES)):
+        for word in names:
             if word not in known:
                 raise UnknownName(kind, word, known)

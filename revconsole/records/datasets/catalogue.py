@@ -1,8 +1,4 @@
-"""Catalogue: the names of schemes, architectures and datasets, read from the source files.
-
-Every member of a catalogue folder is one file whose docstring begins with a description. The files are parsed, not
-imported, so listing them takes milliseconds and never loads torch.
-"""
+"""Catalogue: the names of schemes, architectures and datasets, from source files that are parsed and never imported."""
 
 import ast
 from functools import cache

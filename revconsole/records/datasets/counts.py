@@ -11,20 +11,14 @@ from revconsole.records.sections.data import Data
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageCount:
-    """Number of images for given settings.
-
-    facts: dataset facts, with the images of a folder counted. trained: training images per epoch.
-    """
+    """Numbers of images for given settings. facts: of the dataset, with those of a folder counted. trained: per epoch."""
 
     facts: DatasetFacts
     trained: int
 
 
 def counted(data: Data) -> ImageCount:
-    """The number of images that the settings select. Unreadable images in a folder are included.
-
-    Raises UnknownName, and DataUnavailable if a folder has no valid layout.
-    """
+    """The images that the settings select, unreadable ones of a folder included. Raises UnknownName and DataUnavailable."""
     facts, held_out = sources.facts_of(data), 0
     if in_folder(data):
         from revconsole.records.datasets.image_kinds import suffixes  # Pillow: only for a folder

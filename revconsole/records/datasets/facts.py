@@ -1,8 +1,7 @@
 """DatasetFacts: what is known about a dataset without opening it, and whether its files are on this machine.
 
-Each file in `revconsole/data/` that names a dataset has `FACTS = DatasetFacts(...)` with literal arguments, so that
-the catalogue reads them without importing torch. Nothing here opens a data file; `revconsole.data` checks the content
-when it reads.
+Each file in `revconsole/data/` that names a dataset has `FACTS = DatasetFacts(...)` with literal arguments, which the
+catalogue reads without importing torch.
 """
 
 import os
@@ -63,10 +62,7 @@ def data_folder() -> Path:
 
 
 def found(facts: DatasetFacts, folder: Path) -> DatasetFiles | None:
-    """The first complete layout, or None; always None for a dataset without layouts.
-
-    Raises DataUnavailable if a place may not be read.
-    """
+    """The first complete layout, or None. Raises DataUnavailable if a place may not be read."""
     for layout, places, names in facts.layouts:
         for place in places:
             files = tuple(folder / place / name for name in names)

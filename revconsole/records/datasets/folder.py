@@ -61,17 +61,8 @@ class Layout:
     passed: Passed
 
 
-def class_names(root: Path) -> tuple[str, ...]:
-    """Names of the classes, sorted, from folder names only. Raises as `laid_out` does."""
-    return laid_out(root).classes
-
-
 def laid_out(root: Path) -> Layout:
-    """The classes and parts of a folder.
-
-    Raises DataUnavailable, naming the place, if there are fewer than two classes, if a folder may be a part or a
-    class, or if the folder cannot be read.
-    """
+    """The classes and parts of a folder. Raises DataUnavailable, naming the place, if it is ambiguous or cannot be read."""
     names, passed = folders(root)
     parts = [name for name in names if part_of(name)]
     nested = [name for name in parts if folders(root / name)[0]]
@@ -106,10 +97,7 @@ def folders(folder: Path) -> tuple[list[str], Passed]:
 
 
 def entries(folder: Path) -> tuple[list["os.DirEntry[str]"], Passed]:
-    """The entries of a folder by name, and the ignored ones: hidden or created by a system.
-
-    Raises DataUnavailable if the folder cannot be read.
-    """
+    """The entries of a folder by name, and the ignored ones: hidden or made by a system. Raises DataUnavailable."""
     try:
         with os.scandir(folder) as scan:
             listed = sorted(scan, key=lambda entry: entry.name)
@@ -165,9 +153,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 def _classes_alone(
     root: Path, names: list[str], *, parts: list[str], nested: list[str], passed: Passed
 ) -> Layout:
-    """The layout of a folder without parts. A part without subfolders is unlabelled, except `train`, which may be a
-    vehicle.
-    """
+    """The layout of a folder without parts. A part without subfolders is unlabelled, except `train`, which may be a vehicle."""
     if nested:
         raise DataUnavailable(
             f"{root / nested[0]} holds folders, as a part of a set does, and there is no part to train on beside it; "

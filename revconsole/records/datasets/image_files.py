@@ -22,10 +22,7 @@ Labelled = tuple[tuple[Path, int], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageList:
-    """Every image of a folder, in the order of the names.
-
-    validation, test: empty if they are to be cut from `train`. passed: description of the ignored entries.
-    """
+    """Every image of a folder by name. validation, test: empty if cut from `train`. passed: the ignored entries."""
 
     root: Path
     classes: tuple[str, ...]
@@ -47,10 +44,7 @@ class ImageList:
 
 
 def listed(root: Path, suffixes: frozenset[str]) -> ImageList:
-    """Every file below a folder that has one of these suffixes.
-
-    Raises DataUnavailable, naming the place, for an invalid layout.
-    """
+    """Every file below a folder with one of these suffixes. Raises DataUnavailable, naming the place, for an invalid layout."""
     layout = laid_out(root)
     passed: Passed = Counter(layout.passed)
     scan = _Scan(root, suffixes, passed)

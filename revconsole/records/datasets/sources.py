@@ -14,14 +14,10 @@ STACKED = 2
 
 
 def facts_of(data: Data) -> DatasetFacts:
-    """Facts of the dataset under these settings.
-
-    The classes of a folder come from its names; its number of images stays 0 until they are counted. Raises
-    UnknownName, and DataUnavailable if a folder is missing.
-    """
+    """Facts of the dataset; a folder's images stay 0 until counted. Raises UnknownName, and DataUnavailable without the folder."""
     facts = catalogue.dataset(data.dataset)
     if data.dataset == FOLDER:
-        classes = folder.class_names(Path(data.folder or "."))
+        classes = folder.laid_out(Path(data.folder or ".")).classes
         return replace(facts, classes=len(classes), size=data.image_size or 0)
     if data.dataset == PATCHES:
         source = catalogue.dataset(data.source or "")

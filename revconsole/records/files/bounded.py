@@ -1,9 +1,7 @@
 """Bounded reading: every file of a store is opened here, and only regular files of bounded size are.
 
-A run folder may come from somebody else or from a damaged disk. A FIFO would block its reader forever, a device has
-no end, a link leads out of the store, and a sparse file of a few bytes on disk fills the memory. Files are therefore
-opened without blocking and without following a link, and never read beyond the largest size that revconsole itself
-could write.
+A run folder may come from somebody else or from a damaged disk: a FIFO blocks its reader, a device has no end, a link
+leads out of the store, and a sparse file fills the memory.
 """
 
 import errno
@@ -31,10 +29,7 @@ class OddFile(OSError):  # noqa: N818  the name says what is there
 
 
 def opened(path: Path, most: int) -> BufferedReader:
-    """A regular file of at most `most` bytes, opened for reading.
-
-    Raises OddFile for a link, another kind of file or a larger one, and OSError.
-    """
+    """A regular file of at most `most` bytes, opened for reading. Raises OddFile for anything else, and OSError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:

@@ -1,9 +1,4 @@
-"""Clock: the time at the place where a store lies, because a file server stamps modification times with its own
-clock.
-
-The clocks of two machines differ by seconds or, if set wrongly, by days; the age of a file is measured by one clock
-only.
-"""
+"""Clock: the time where a store lies: a file server stamps files with its own clock, which may be days off."""
 
 import os
 import tempfile
@@ -15,15 +10,11 @@ KEPT_SECONDS = 60.0
 """Seconds for which one reading of the other clock is used; meanwhile the monotonic clock counts."""
 
 _readings: dict[int, tuple[float, float]] = {}
-"""By device: (monotonic time of the reading, time by the file system's clock at that moment)."""
+"""Readings by device: (monotonic time of the reading, time by the file system's clock at that moment)."""
 
 
 def now_at(folder: Path) -> float:
-    """Seconds since 1970 by the clock of a folder's file system.
-
-    A temporary file is created there at most once per `KEPT_SECONDS`. If nothing can be written, the clock of this
-    machine counts.
-    """
+    """Seconds since 1970 by the clock of a folder's file system; by this machine's if nothing can be written there."""
     with suppress(OSError):
         device, now = folder.stat().st_dev, time.monotonic()
         reading = _readings.get(device)

@@ -19,11 +19,7 @@ Table = dict[str, Any]
 
 
 def read_table(path: Path) -> Table:
-    """The content of a TOML file.
-
-    Raises ProfileError if the file is missing, not regular, larger than `LARGEST_BYTES` or not TOML. Pipes and
-    devices are never read.
-    """
+    """The content of a TOML file. Raises ProfileError if it is missing, not regular, over `LARGEST_BYTES` or not TOML."""
     where = str(path)
     try:
         target = Path(os.path.realpath(path))  # a profile may be a link, unlike a file of the store

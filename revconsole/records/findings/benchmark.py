@@ -1,9 +1,5 @@
-"""Benchmark: the request, the results and the arithmetic of `revconsole bench`; torch-free.
+"""Benchmark: the request, the results and the arithmetic of `revconsole bench`. Times are in seconds, memory in bytes."""
 
-Times are in seconds, memory in bytes. One timing per round is kept, so every ratio can be recomputed.
-"""
-
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +44,7 @@ class Configuration:
     @property
     def batch(self) -> int:
         """Images per forward pass."""
-        return self.plan.train.batch // self.plan.train.accumulate
+        return self.plan.train.micro_batch
 
     @property
     def cost(self) -> float:
@@ -100,6 +96,10 @@ class BenchmarkRow:
     """Bytes of parameters, buffers and optimiser state, independent of the batch."""
     peaks: tuple[tuple[int, int], ...] = ()
     """(batch, most bytes in use during a step above the fixed ones), by batch."""
+    foreseen_peak: int | None = None
+    """The same for the benchmark's batch as `plan` foresees it, of what tensors and kernels take."""
+    foreseen_batch: int | None = None
+    """Largest batch that is foreseen to fit."""
     verified_batch: int | None = None
     """Largest batch that ran and fitted; None if none was tried."""
     failed: str = ""
@@ -120,14 +120,6 @@ class BenchmarkRow:
         if not self.seconds:
             return None
         return 1 + statistics.median(self.forward_seconds) / statistics.median(self.seconds)
-
-    def largest_batch(self, memory_bytes: int) -> int | None:
-        """Largest batch predicted to fit, 0 if none does; None if the peaks do not determine it. See
-        `predicted_batch`.
-        """
-        if self.fixed_bytes is None:
-            return None
-        return predicted_batch(self.peaks, memory_bytes - self.fixed_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,10 +163,8 @@ class Benchmark:
         return stored.limit if stored else None
 
     def largest_batch(self, row: BenchmarkRow) -> int | None:
-        """Largest batch that fits `bench.memory_bytes`: tried if possible, else predicted."""
-        if row.verified_batch is not None:
-            return row.verified_batch
-        return row.largest_batch(self.bench.memory_bytes)
+        """Largest batch that fits `bench.memory_bytes`: tried if possible, else foreseen."""
+        return row.foreseen_batch if row.verified_batch is None else row.verified_batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,20 +185,6 @@ def spread(seconds: Sequence[float]) -> TimingSpread | None:
         return TimingSpread(median=seconds[0], low=seconds[0], high=seconds[0])
     low, median, high = statistics.quantiles(seconds, n=4, method="inclusive")
     return TimingSpread(median=median, low=low, high=high)
-
-
-def predicted_batch(peaks: Sequence[tuple[int, int]], memory_bytes: int) -> int | None:
-    """Largest batch whose peak fits, on the line through the smallest and the largest measured batch.
-
-    None if fewer than two batches were measured, or if the peak does not grow with the batch.
-    """
-    if len(peaks) < 2:
-        return None
-    (small, low), (large, high) = min(peaks), max(peaks)
-    if large == small or high <= low:
-        return None
-    per_image = (high - low) / (large - small)
-    return max(0, math.floor(small + (memory_bytes - low) / per_image))
 
 
 def _quotient(row: BenchmarkRow, reference: BenchmarkRow | None) -> float | None:

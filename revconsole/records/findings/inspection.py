@@ -27,10 +27,7 @@ class Positions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attended:
-    """One test image with its class, the predicted class, and each patch's share of the attention, (G, G).
-
-    The shares sum to 1 over the patches.
-    """
+    """One test image with its class, the predicted one, and each patch's share of the attention, (G, G), of sum 1."""
 
     picture: Picture
     truth: str
@@ -50,10 +47,7 @@ class AttentionRollout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """The inspection of one checkpoint. best: whether it belongs to the best epoch, the tested one.
-
-    positions, attention: the result, or the reason why there is none.
-    """
+    """One checkpoint. best: whether of the best epoch, the tested one. positions, attention: or the reason why there are none."""
 
     epoch: int
     step: int

@@ -1,6 +1,4 @@
-"""Boundary: the class a model predicts at each place of the plane, as a coarse grid, with some test points to draw on
-it.
-"""
+"""Boundary: the class a model predicts at each place of the plane, as a coarse grid, with some test points to draw on it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +6,7 @@ from dataclasses import dataclass
 from revconsole.records.logs.events import Bounded
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-"""One digit per place: 0 is certainly the first class, z certainly the second; from i on the prediction is the
-second.
-"""
+"""One digit per place: 0 is certainly the first class, z certainly the second; from i on the prediction is the second."""
 LEVELS = len(DIGITS)
 Point = tuple[float, float, int]
 """(x, y, class), with class 0 or 1."""
@@ -50,9 +46,7 @@ class Boundary:
 
 
 def following(before: Boundary | None, event: Bounded) -> Boundary:
-    """The boundary that an event describes. Only the first event of an attempt carries points; later ones reuse
-    `before`'s.
-    """
+    """The boundary that an event describes. Only the first event of an attempt carries points; later ones reuse `before`'s."""
     first, second = event.names
     left, right, bottom, top = event.box
     if len(event.cells) != event.columns * event.rows or not set(event.cells) <= set(DIGITS):

@@ -15,7 +15,7 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -39,15 +39,15 @@ from revconsole.records.logs.events import (
 FILE = "digest.bin"
 CHUNK_BYTES = 1 << 20
 """Bytes of log per chunk; whatever follows the last chunk is read line by line."""
-MARK = b"rvdig004"
+MARK = b"rvdig006"
 """First bytes of a chunk, with the format number; raise it when `MeasuredBlock` or the events in `ORDERED` change."""
 HEAD = struct.Struct("<8sQQIIII")
 MOST_BYTES = 1 << 28
 """Largest accepted length of one part of a chunk; a greater length means damage."""
+TIMED = ""
+"""Name of the column of times among those of metrics."""
 ORDERED = (Started, Answered, Finished, Advised)
-"""Events whose position among measurements matters: an alarm, for example, belongs to the step at which it was
-raised.
-"""
+"""Events whose position among measurements matters: an alarm, for example, belongs to the step at which it was raised."""
 
 
 @dataclass(slots=True)
@@ -170,7 +170,7 @@ def _packed(stretch: Stretch, binary: list[bytes]) -> dict[str, Any]:
     block = stretch.block
     columns: list[tuple[str, int, str, bool]] = []
     owner_of_steps: dict[bytes, str] = {}
-    for name, column in block.columns.items():
+    for name, column in (*block.columns.items(), (TIMED, block.timed)):
         steps = _little(column.steps).tobytes()
         owner = owner_of_steps.setdefault(steps, name)
         columns.append((name, len(column.values), owner, column.ascending))
@@ -180,7 +180,7 @@ def _packed(stretch: Stretch, binary: list[bytes]) -> dict[str, Any]:
     return {
         "lines": [line.decode("ascii") for line in stretch.lines],
         "columns": columns,
-        "epochs": [(e.epoch, e.step, dict(e.values)) for e in block.epochs],
+        "epochs": [(e.epoch, e.step, dict(e.values), list(e.unpredicted)) for e in block.epochs],
         "measured": block.measured,
         "step": block.step,
         "elapsed": block.elapsed,
@@ -202,6 +202,7 @@ def _unpacked(part: dict[str, Any], unread: memoryview) -> tuple[Stretch, memory
             steps = columns[owner].steps
         values, unread = _array("d", unread, count)
         columns[name] = MetricColumn(steps, values, ascending=ascending)
+    timed = columns.pop(TIMED)
     block = MeasuredBlock(
         columns,
         [_epoch(*epoch) for epoch in part["epochs"]],
@@ -209,32 +210,32 @@ def _unpacked(part: dict[str, Any], unread: memoryview) -> tuple[Stretch, memory
         part["step"],
         part["elapsed"],
         part["ends"],
-        None if part["first_of_all"] is None else _first(*part["first_of_all"]),
+        None if (first := part["first_of_all"]) is None else (first[0], first[1]),
         part["probed"],
         _marks(*part["reached"]),
         _marks(*part["marks"]),
+        timed,
     )
     return Stretch([line.encode("ascii") for line in part["lines"]], block), unread
 
 
-def _first(elapsed: float, of_steps: bool, reported: bool) -> tuple[float, bool, bool]:
-    """The three values with the types of `MeasuredBlock.first_of_all`: JSON gave a list."""
-    return elapsed, of_steps, reported
-
-
 def _marks(*fields: tuple[float, float] | None) -> Marks:
     *steps, announced = fields
-    first, latest, step = (None if m is None else (int(m[0]), float(m[1])) for m in steps)
+    first, latest = (None if m is None else (int(m[0]), float(m[1])) for m in steps)
     return Marks(
-        first,
-        latest,
-        step,
-        None if announced is None else (float(announced[0]), float(announced[1])),
+        first, latest, None if announced is None else (float(announced[0]), float(announced[1]))
     )
 
 
-def _epoch(epoch: int, step: int, values: dict[str, float]) -> EpochFinished:
-    return EpochFinished(epoch=epoch, step=step, values={k: float(v) for k, v in values.items()})
+def _epoch(
+    epoch: int, step: int, values: dict[str, float], unpredicted: Sequence[int] = ()
+) -> EpochFinished:
+    return EpochFinished(
+        epoch=epoch,
+        step=step,
+        values={k: float(v) for k, v in values.items()},
+        unpredicted=unpredicted,
+    )
 
 
 def _array(kind: str, unread: memoryview, count: int) -> tuple[Any, memoryview]:

@@ -14,10 +14,7 @@ NOWHERE = -1
 
 @dataclass(slots=True)
 class Extremes:
-    """The lowest and the highest finite value with their indices, and the index of the first non-finite value.
-
-    Among equal values the first counts. A missing index is NOWHERE.
-    """
+    """The lowest and highest finite value and the first that is not finite, by index, the first of equal ones, or NOWHERE."""
 
     low: float = math.inf
     low_at: int = NOWHERE
@@ -27,9 +24,7 @@ class Extremes:
 
     @property
     def points(self) -> tuple[tuple[int, float], ...]:
-        """(index, value) of the lowest and highest value by index; one pair if they coincide, none if nothing is
-        finite.
-        """
+        """(index, value) of the lowest and highest value by index; one pair if they coincide, none if nothing is finite."""
         if self.low_at == NOWHERE:
             return ()
         low, high = (self.low_at, self.low), (self.high_at, self.high)
@@ -77,10 +72,7 @@ class Level:
 
 
 class Pyramid:
-    """Extremes of any range of a growing column in logarithmic time. Safe to share between threads.
-
-    The pyramid grows only when it is queried, so a column that is never drawn costs nothing.
-    """
+    """Extremes of any range of a growing column in logarithmic time; it grows when queried. Safe to share between threads."""
 
     def __init__(self, values: Sequence[float]) -> None:
         self._values, self._levels = values, [Level()]
@@ -153,9 +145,7 @@ class MetricColumn:
         self.values.extend(more.values)
 
     def until(self, step: int) -> "MetricColumn":
-        """A new column with the points up to `step`; this one stays as it is, because readers may hold windows onto
-        it.
-        """
+        """A new column with the points up to `step`; this one stays as it is, because readers may hold windows onto it."""
         if self.ascending:
             keep = bisect_right(self.steps, step)
             return MetricColumn(self.steps[:keep], self.values[:keep])

@@ -11,7 +11,7 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 Direction = Literal["up", "down", "none"]
 Scalar = str | int | float | bool | None
@@ -57,17 +57,21 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochFinished:
-    """An epoch ended at `step`, with the values measured once per epoch."""
+    """An epoch ended at `step`, with the values measured once per epoch.
+
+    unpredicted: numbers of the classes with five validation images or more that none was taken for, the first hundred.
+    """
 
     kind: ClassVar[str] = "epoch"
     epoch: int
     step: int
     values: Mapping[str, float]
+    unpredicted: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confused:
-    """Which class was taken for which in the test: `counts[i][j]` images of class i were called j."""
+    """Confusion matrix of the test: `counts[i][j]` images of class i were predicted as class j."""
 
     kind: ClassVar[str] = "confusion"
     step: int
@@ -96,6 +100,27 @@ class Bounded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Apportioned:
+    """The bytes of a training step at its peak, by part; see `records.foresight.parts.MemoryParts`.
+
+    of: foreseen for a backward when the run began, or measured of a step of the run by torch's allocator.
+    """
+
+    kind: ClassVar[str] = "memory"
+    of: Literal["foreseen", "measured"]
+    backward: str
+    parts: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """What the audit before training found: each check by its name, level, figure and advice."""
+
+    kind: ClassVar[str] = "audit"
+    checks: Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpointed:
     """The checkpoint of `step` is on disk as `file`, relative to the run folder."""
 
@@ -111,13 +136,19 @@ class Advised:
     """A note, a warning or an alarm for the user.
 
     rule: identifies the condition. An alarm stands until a note with the same rule follows. The part before a colon
-    is the word that the run's state shows.
+    is the word that the run's state shows. command: the command line that does what the text advises, if one does.
     """
 
     kind: ClassVar[str] = "advice"
     level: Literal["note", "warning", "alarm"]
     text: str
     rule: str = ""
+    command: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Text and command."""
+        return f"{self.text}: `{self.command}`" if self.command else self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +195,8 @@ class Finished:
     """The run ended well: "completed", or "stopped" on request.
 
     values: final metrics. weights_sha256: hash of the last step's weights and buffers in the order of the
-    `state_dict`.
+    `state_dict`. eta: how long the rest took after 10, 25 and 50 % of the steps ("10", "25", "50"), by what the ETA had
+    said then; only of a run that trained at one go.
     """
 
     kind: ClassVar[str] = "finished"
@@ -173,6 +205,7 @@ class Finished:
     by: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
     weights_sha256: str = ""
+    eta: Mapping[str, float] = field(default_factory=dict)
 
 
 Event = (
@@ -182,6 +215,8 @@ Event = (
     | EpochFinished
     | Confused
     | Bounded
+    | Apportioned
+    | Audited
     | Checkpointed
     | Advised
     | Logged
@@ -191,24 +226,7 @@ Event = (
     | Finished
 )
 
-KINDS: dict[str, type[Event]] = {
-    cls.kind: cls
-    for cls in (
-        Started,
-        MetricDeclared,
-        Measured,
-        EpochFinished,
-        Confused,
-        Bounded,
-        Checkpointed,
-        Advised,
-        Logged,
-        Answered,
-        HandedOver,
-        Failed,
-        Finished,
-    )
-}
+KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in get_args(Event)}
 
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 

@@ -1,8 +1,4 @@
-"""Log: an append-only file of lines that survives a full disk.
-
-A line that cannot be written waits in memory, with all lines after it, and is written when there is space again. The
-file always ends in a whole line, or in the beginning of one that is completed before anything else is written.
-"""
+"""Log: an append-only file of whole lines that survives a full disk: what cannot be written waits in memory."""
 
 import os
 import time
@@ -28,10 +24,7 @@ class Outage:
 
 
 class Log:
-    """Write access to a new log file. Not thread-safe.
-
-    lost: number of lines that found no space on disk or in memory.
-    """
+    """Write access to a new log file. Not thread-safe. lost: number of lines that found no space on disk or in memory."""
 
     def __init__(self, path: Path) -> None:
         """Create the file. Raises FileExistsError if it exists already, and OSError."""
@@ -54,11 +47,7 @@ class Log:
         return self._write_waiting()
 
     def secure(self, patience: float) -> Outage | None:
-        """Force every line to disk, retrying for `patience` seconds. Returns the outage that this ended, if there was
-        one.
-
-        Raises OSError.
-        """
+        """Force every line to disk within `patience` seconds; returns the outage that this ended, if any. Raises OSError."""
         end = time.monotonic() + patience
         while True:
             outage = self._write_waiting()
@@ -78,10 +67,7 @@ class Log:
         return os.fstat(self._file).st_nlink == 0
 
     def put_back(self, path: Path) -> None:
-        """Recreate a deleted file at `path` with everything written so far, and continue there. Raises OSError.
-
-        A file without a name cannot be linked again, but its content is readable through the open descriptor.
-        """
+        """Recreate a deleted file at `path` from the open descriptor, and continue there. Raises OSError."""
         hidden = path.with_name(f".{path.name}-{os.getpid()}")
         replacement = os.open(hidden, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, READABLE)
         try:

@@ -9,5 +9,5 @@ BEFORE = "before each update, "
 
 
 def noisy(metric: MetricDeclared) -> bool:
-    """Whether the metric declares that it was measured with noise; older runs declare nothing."""
+    """Whether the metric declares that it was measured with noise."""
     return BEFORE in metric.meaning and CLEAN not in metric.meaning

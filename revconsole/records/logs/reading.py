@@ -1,9 +1,7 @@
-"""Reading: incremental reading of one event log.
+"""Reading: incremental reading of one event log, from the end of the last good line up to the last newline.
 
-Each poll re-opens the log and reads from the end of the last good line up to the last newline, so a line that is
-still being written is ignored. A whole line whose checksum fails is kept as doubtful until a good line follows,
-because a network file system may show zeros where bytes are still on their way. Once a good line follows, the
-doubtful one counts as damaged and is skipped.
+A whole line whose checksum fails is doubtful until a good line follows, because a network file system may show zeros
+where bytes are still on their way; then it counts as damaged and is skipped.
 """
 
 import os

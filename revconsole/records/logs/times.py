@@ -10,11 +10,10 @@ excluded because it loads, compiles and allocates.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
-from revconsole.records.logs.block import OF_STEPS, PROBE, REPORTED, Mark, Marks, MeasuredBlock
+from revconsole.records.logs.block import OF_STEPS, PROBE, Mark, Marks, MeasuredBlock
 from revconsole.records.logs.events import Answered, EpochFinished, Measured
 
 FORECAST = frozenset({"evaluated_per_epoch", "evaluated_at_end", "image_seconds"})
@@ -46,7 +45,6 @@ class Times:
         self._introduced = self._last = self._rested = self._probed = 0.0
         self._began: float | None = None
         self._resting: float | None = None
-        self._reports = False
         self._start: Mark = (0, 0.0)
         self._marks = Marks()
         self._ends: deque[End] = deque(maxlen=MOST_EPOCHS)
@@ -75,14 +73,13 @@ class Times:
 
     def measure(self, event: Measured, elapsed: float) -> None:
         """Record the measurements of a step or of a probe, or those before the first step."""
-        of_steps, reported = not OF_STEPS.isdisjoint(event.values), REPORTED in event.values
-        self._begin(elapsed, training=of_steps, reported=reported)
+        self._begin(elapsed, training=not OF_STEPS.isdisjoint(event.values))
         self._probed += event.values.get(PROBE, 0.0)
         self._marks.add(event, elapsed - self._rested)
 
     def finish_epoch(self, event: EpochFinished, elapsed: float, *, steps: int) -> None:
         """Record the end of an epoch of `steps` steps."""
-        self._begin(elapsed, training=True, reported=False)
+        self._begin(elapsed, training=True)
         at, values = elapsed - self._rested, event.values
         since = self._ends[-1].at if self._ends else self._start[1]
         training = values.get("epoch_seconds", at - since)
@@ -99,8 +96,8 @@ class Times:
     def take_block(self, block: MeasuredBlock, *, steps: Callable[[EpochFinished], int]) -> None:
         """Record many measurements as if they had arrived one by one. steps: number of steps of an epoch."""
         if block.first_of_all is not None:
-            elapsed, training, reported = block.first_of_all
-            self._begin(elapsed, training=training, reported=reported)
+            elapsed, training = block.first_of_all
+            self._begin(elapsed, training=training)
         self._probed += block.probed
         self._marks.join(block.reached, rested=self._rested)
         for event, elapsed in zip(block.epochs, block.ends, strict=True):
@@ -120,13 +117,13 @@ class Times:
     def validation(self) -> float | None:
         """Mean seconds of a recent validation; None before the first was timed."""
         timed = [e.validation for e in self._recent() if e.validation is not None]
-        return fmean(timed) if timed else None
+        return _mean(timed) if timed else None
 
     def between(self) -> float:
         """Mean seconds between two epochs, without the validation."""
         timed = [e.between for e in self._recent() if e.between is not None]
         if timed:
-            return fmean(timed)
+            return _mean(timed)
         pace, first = self.pace(), self._marks.first
         if not self._ends or pace is None or first is None:
             return 0.0
@@ -148,7 +145,7 @@ class Times:
 
         The validations of later epochs are not included.
         """
-        pace, mark = self.pace(), self._mark()
+        pace, mark = self.pace(), self._marks.latest
         step, at = mark or self._start
         if pace is None and step < steps:
             return None
@@ -156,30 +153,26 @@ class Times:
         pending = 0.0 if mark or not self._ends else max(0.0, self.between() - passed)
         return pending + max(0.0, (pace or 0.0) * max(0, steps - step) - (passed if mark else 0.0))
 
-    def _begin(self, elapsed: float, *, training: bool, reported: bool) -> None:
-        """Start the training clock at the first measurement, or at the introduction if that measurement is a training
-        step.
-        """
+    def _begin(self, elapsed: float, *, training: bool) -> None:
+        """Start the training clock at the first measurement, or at the introduction if that measurement is a training step."""
         if self._began is not None:
             return
-        self._began, self._reports = (self._introduced if training else elapsed), reported
+        self._began = self._introduced if training else elapsed
         self._start = (self._start[0], self._began - self._rested)
 
-    def _mark(self) -> Mark | None:
-        """The last report of the current epoch; the last step where the attempt marks no reports."""
-        return self._marks.latest if self._reports else self._marks.step
-
     def _passed(self) -> tuple[int, float] | None:
-        """(steps, seconds) of the current epoch between its first and last report; from its start where no reports
-        are marked.
-        """
-        mark = self._mark()
-        since = self._marks.first if self._reports else self._start
-        if mark is None or since is None or since[0] >= mark[0]:
+        """(steps, seconds) of the current epoch between its first and last report."""
+        first, latest = self._marks.first, self._marks.latest
+        if first is None or latest is None or first[0] >= latest[0]:
             return None
-        return mark[0] - since[0], mark[1] - since[1]
+        return latest[0] - first[0], latest[1] - first[1]
 
     def _recent(self) -> list[End]:
         """The epochs that ended in the later half of the time trained, at least the last one."""
         half = (self._last - self._rested + (self._began or 0.0)) / 2
         return [e for e in self._ends if e.at > half] or list(self._ends)[-1:]
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The mean; NaN, where `fmean` raises, for infinities of both signs, which a damaged log may hold."""
+    return sum(values) / len(values)

@@ -1,7 +1,7 @@
 """Address: the text that names one or several runs on the command line.
 
 rmj5rat3 or its beginning   one run, by its id
-@1                          the newest run of the store, @2 the one before
+@1                          the newest run that `ls` lists, @2 the one before; archived runs are not counted
 mine-bdia-s0                the runs with that name
 mine                        the runs launched from that profile or study
 'mine-*dropout0.1*'         the runs whose names match a pattern
@@ -23,12 +23,10 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def several(address: str, runs: Sequence[Summary], root: Path) -> list[Summary]:
-    """The runs that an address means, oldest first. runs: all runs of the store at `root`, newest first. Raises
-    NoSuchRun.
-    """
+    """The runs that an address means, oldest first. runs: all runs of the store at `root`, newest first. Raises NoSuchRun."""
     name, sign, number = address.rpartition("@")
     if sign and number.isdecimal():
-        candidates = several(name, runs, root)[::-1] if name else runs
+        candidates = _counted(name, runs, root)
         return [_nth(address, int(number), candidates, root)]
     matches = _matching(address, runs)
     if not matches:
@@ -43,9 +41,7 @@ def several(address: str, runs: Sequence[Summary], root: Path) -> list[Summary]:
 
 
 def one(address: str, runs: Sequence[Summary], root: Path) -> Summary:
-    """The only run that an address means. Raises NoSuchRun; for an ambiguous address the message lists the
-    candidates.
-    """
+    """The only run that an address means. Raises NoSuchRun; for an ambiguous address the message lists the candidates."""
     matches = several(address, runs, root)[::-1]
     if len(matches) == 1:
         return matches[0]
@@ -59,7 +55,7 @@ def one(address: str, runs: Sequence[Summary], root: Path) -> Summary:
 def to_resume(runs: Sequence[Summary]) -> Summary:
     """The newest run that ended early. Raises NoSuchRun if none did."""
     for s in runs:
-        if s.ended and s.state not in {"finished", "damaged"}:
+        if not s.archived and s.ended and s.state not in {"finished", "damaged"}:
             return s
     raise NoSuchRun("no run ended early, so there is nothing to resume; `revconsole ls` lists them")
 
@@ -70,12 +66,20 @@ def _matching(address: str, runs: Sequence[Summary]) -> list[Summary]:
     readings = (
         lambda s: s.id == address,
         lambda s: s.name == address,
+        lambda s: s.plan.name == address,
         lambda s: address in {s.plan.profile, s.plan.study},
         lambda s: pattern is not None and pattern.match(s.name) is not None,
         lambda s: s.id.startswith(address),
     )
     groups = ([s for s in runs if reading(s)] for reading in readings) if address else ()
     return next((group for group in groups if group), [])
+
+
+def _counted(name: str, runs: Sequence[Summary], root: Path) -> Sequence[Summary]:
+    """The runs that a number counts, newest first: those that are not archived, unless all of that name are."""
+    meant = several(name, runs, root)[::-1] if name else runs
+    listed = [s for s in meant if not s.archived]
+    return listed or meant if name else listed
 
 
 def _nth(address: str, number: int, runs: Sequence[Summary], root: Path) -> Summary:

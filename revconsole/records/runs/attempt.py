@@ -15,10 +15,8 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 from revconsole.errors import AlreadyClaimed, StoreError
 from revconsole.records.files import bounded
@@ -38,6 +36,7 @@ from revconsole.records.logs.events import (
 )
 from revconsole.records.logs.log import Log, Outage
 from revconsole.records.runs.identity import UNKNOWN, Identity, mine
+from revconsole.records.runs.queued import read_queued
 
 Outcome = Literal["completed", "stopped", "handed over", "failed", "broken", "gone"]
 """How an attempt ended; `revconsole.training.api` decides by it whether to train the next run in the same process."""
@@ -93,9 +92,7 @@ class Attempt:
 
     @classmethod
     def _take(cls, run_folder: Path, number: int, launcher: str) -> Self:
-        """Fill a hidden folder with everything an attempt needs, then rename it, so that no partial attempt ever
-        exists.
-        """
+        """Fill a hidden folder with everything an attempt needs, then rename it, so that no partial attempt ever exists."""
         parent = run_folder / "attempts"
         make_folder(parent, exist_ok=True)
         hidden = parent / f".{number:04d}-{secrets.token_hex(4)}"
@@ -260,9 +257,7 @@ def taken_over(run_folder: Path, number: int) -> str:
 
 
 def changes(run_folder: Path) -> list[dict[str, Any]]:
-    """The plan changes of each attempt, in order; see `settings.changes`. Raises OSError, and ValueError for an
-    edited file.
-    """
+    """The plan changes of each attempt, in order; see `settings.changes`. Raises OSError, and ValueError for an edited file."""
     changes_by_attempt = []
     try:
         existing = numbers(run_folder)
@@ -306,33 +301,6 @@ def launcher(run_folder: Path, number: int) -> str:
         return str(json.loads(bounded.read(claim, NOTE_BYTES)).get("launcher", ""))
     except UNREADABLE:
         return ""
-
-
-class Queued(NamedTuple):
-    """A queued attempt of a run.
-
-    holder: the process that queued it. refused: why it could not begin; empty otherwise. changes: plan changes that
-    it begins with; see `settings.changes`.
-    """
-
-    holder: Identity
-    attempt: int
-    refused: str = ""
-    changes: Mapping[str, Any] = MappingProxyType({})
-
-
-def read_queued(path: Path) -> Queued | None:
-    """The content of a launch.json; None if there is none, attempt 1 held by UNKNOWN if it cannot be read now."""
-    try:
-        body = json.loads(bounded.read(path, NOTE_BYTES))
-        refused, changes = str(body.get("refused", "")), dict(body.get("changes", {}))
-        return Queued(Identity.from_dict(body), int(body["attempt"]), refused, changes)
-    except (FileNotFoundError, NotADirectoryError, bounded.OddFile):
-        return None
-    except OSError:
-        return Queued(UNKNOWN, 1)
-    except UNREADABLE:
-        return None
 
 
 def write_json(path: Path, body: dict[str, Any]) -> None:
@@ -381,13 +349,18 @@ def why_unknown(holder: Identity) -> str:
     return f"process {holder.pid} of {where}{hint}, holds it, and cannot be asked from here"
 
 
-def last_event_ends(path: Path) -> bool:
-    """Whether the last event of a log ends its attempt."""
+def handed_over(run_folder: Path, number: int) -> bool:
+    """Whether an attempt ended because another process was to continue."""
+    return last_event_ends(log_path(run_folder, number), (HandedOver,))
+
+
+def last_event_ends(path: Path, kinds: tuple[type[Event], ...] = ENDINGS) -> bool:
+    """Whether the last event of a log ends its attempt. kinds: the endings that count."""
     try:
         with bounded.opened(path, LOG_BYTES) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 65536))
             tail = file.read(65536).splitlines()
     except OSError:
         return False
-    kinds = tuple(f'"kind":"{cls.kind}"'.encode() for cls in ENDINGS)
-    return bool(tail) and any(kind in tail[-1][:120] for kind in kinds)
+    words = tuple(f'"kind":"{cls.kind}"'.encode() for cls in kinds)
+    return bool(tail) and any(word in tail[-1][:120] for word in words)

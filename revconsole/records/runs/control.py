@@ -1,7 +1,6 @@
 """Control: requests to a run as files in its folder, so that a console on any host can send them.
 
-A request is published by one rename; the trainer answers it with an `Answered` event and removes the file. Sending it
-twice is harmless. The same folder tells the trainer whether its run was deleted or passed to a newer attempt.
+A request is published by one rename; the trainer answers it with an `Answered` event and removes the file.
 """
 
 import getpass
@@ -53,10 +52,7 @@ class Control:
         return self._attempt.newest()
 
     def pending(self) -> tuple[Request, ...]:
-        """Requests not yet answered, oldest first. Costs one directory listing.
-
-        A folder that cannot be read now yields none; its requests wait.
-        """
+        """Requests not yet answered, oldest first; none while the folder cannot be read. Costs one directory listing."""
         unwritten = tuple(_UNWRITTEN.get(self._folder, ()))
         try:
             names = sorted(bounded.files(self._folder))
@@ -75,10 +71,7 @@ class Control:
 
 
 def ask(folder: Path, verb: Verb, why: str = "") -> None:
-    """Publish a request in a run folder. Raises StoreError if the folder cannot be written.
-
-    why: the cause of the request, e.g. "SIGTERM"; it is recorded behind the user's name.
-    """
+    """Publish a request in a run folder. why: its cause, such as "SIGTERM". Raises StoreError if the folder cannot be written."""
     control = folder / "control"
     path = control / f"{time.time_ns():020d}-{verb}-{secrets.token_hex(3)}.json"
     try:

@@ -1,8 +1,4 @@
-"""Header: the plan.json of a run, which states what the run was asked to do.
-
-The file carries a checksum of the whole and one of each part, so that an edited or damaged plan is rejected and the
-message names the part.
-"""
+"""Header: the plan.json of a run, with a checksum of every part, so that an edited or damaged part is named."""
 
 import hashlib
 import json
@@ -33,14 +29,11 @@ class Header:
     plan: Plan | None
     why: str = ""
     stamp: tuple[int, ...] = (0, 0, 0)
-    """Of what it was read from."""
+    """Stamp of the file that the header was read from; see `stamp`."""
 
 
 def read_header(folder: Path, *, with_changes: bool = True) -> Header:
-    """Id, plan and creation time of a run folder; the plan is None if it is damaged.
-
-    with_changes: apply the plan changes of all attempts; otherwise the plan is the original one.
-    """
+    """Id, plan and creation time of a run folder; the plan is None if damaged. with_changes: with those of all attempts."""
     now = header_stamp(folder)
     if folder.is_symlink():
         return _damaged(folder, now, "its folder is a link, and no link is followed out of a store")
@@ -79,12 +72,12 @@ def write_header(folder: Path, run_id: str, created: float, plan: Plan) -> None:
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """When a file or folder last changed, in nanoseconds, and its length; zeros if it is not there."""
+    """Modification time of a file or folder in nanoseconds, and its length; zeros if it does not exist."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return 0, 0
-    return found.st_mtime_ns, found.st_size
+    return status.st_mtime_ns, status.st_size
 
 
 def header_stamp(folder: Path) -> tuple[int, ...]:

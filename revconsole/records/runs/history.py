@@ -1,8 +1,6 @@
-"""History: the combined content of a run's events. `RunningSummary` keeps what a table row shows, `History` every
-point.
+"""History: the combined content of a run's events. `RunningSummary` keeps what a table row shows, `History` every point.
 
-A new attempt that resumed from step k supersedes whatever older attempts wrote beyond k. Those points are dropped
-here, so a curve never shows a step twice.
+What older attempts wrote beyond the step from which a new one resumed is dropped, so a curve never shows a step twice.
 """
 
 import math
@@ -11,12 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from revconsole.records.logs.block import MeasuredBlock
+from revconsole.records.logs.block import MeasuredBlock, is_timed
 from revconsole.records.logs.boundary import Boundary, following
+from revconsole.records.logs.clock import Clock, StepTimes
 from revconsole.records.logs.columns import MetricColumn
 from revconsole.records.logs.events import (
     Advised,
     Answered,
+    Apportioned,
+    Audited,
     Bounded,
     Checkpointed,
     Confused,
@@ -32,11 +33,23 @@ from revconsole.records.logs.events import (
     Started,
 )
 from revconsole.records.logs.times import Times
-from revconsole.records.runs.run import Confusion, LogLine, Series
+from revconsole.records.runs.run import (
+    AuditFinding,
+    Confusion,
+    GivenAdvice,
+    LogLine,
+    Series,
+    StepBytes,
+)
+from revconsole.records.runs.sketch import Sketch
 from revconsole.records.sections.objective import ClassificationSection, Criterion
 
 LOG_LINES = 1000
 """Log lines kept for the screen; the file has all of them."""
+MOST_ADVICE = 100
+"""Pieces of advice kept for the row of a run."""
+LOSS = "loss"
+"""Name of the training loss, whose curve a table row shows."""
 UNNAMED = "alarm"
 """Name of an alarm that carries no rule."""
 
@@ -55,6 +68,8 @@ class RunningSummary:
         self.latest: dict[str, float] = {}
         self.peaks: dict[str, float] = {}
         self._alarmed: dict[str, tuple[int, str]] = {}
+        self.advice: list[GivenAdvice] = []
+        self.loss_curve = Sketch()
         self.step = 0
         self.started = False
         self.ending: Finished | Failed | HandedOver | None = None
@@ -91,11 +106,13 @@ class RunningSummary:
             case Measured() as event:
                 self.step = event.step
                 self._take(event.values)
+                self._sketch(event)
                 self._times.measure(event, now)
             case EpochFinished() as event:
                 self.step = max(self.step, event.step)
                 self._times.finish_epoch(event, now, steps=self._finish(event))
                 self._take(event.values)
+                self._sketch(event)
             case Answered(verb=verb) as event:
                 self.paused = verb == "pause" or (self.paused and verb != "continue")
                 self._times.answer(event, now)
@@ -115,6 +132,8 @@ class RunningSummary:
         self._times.take_block(block, steps=self._finish)
         for name, column in block.columns.items():
             self.latest[name] = column.values[-1]
+            if name == LOSS:
+                self.loss_curve.extend(column.steps, column.values)
             if _peaks(name):
                 self._peak(name, _largest(column.values))
 
@@ -143,13 +162,13 @@ class RunningSummary:
         return self._times.pace()
 
     def seconds_per_epoch(self) -> float | None:
-        """Mean seconds per epoch with steps, validation and the time between epochs; None if no epoch recorded its
-        time.
-        """
+        """Mean seconds per epoch with steps, validation and the time between epochs; None if no epoch recorded its time."""
         timed = [e.values for e in self.epochs if "epoch_seconds" in e.values]
-        if not timed:
+        every = [v["epoch_seconds"] + v.get("validation_seconds", 0.0) for v in timed]
+        known = [seconds for seconds in every if math.isfinite(seconds)]
+        if not known:
             return None
-        took = fmean(v["epoch_seconds"] + v.get("validation_seconds", 0.0) for v in timed)
+        took = fmean(known)
         return took + self._times.between()
 
     def seconds_at_end(self) -> float:
@@ -157,9 +176,7 @@ class RunningSummary:
         return self._times.since_epoch() if isinstance(self.ending, Finished) else 0.0
 
     def _validation_seconds(self) -> float | None:
-        """Seconds of a validation: timed in this attempt, else in an earlier one, else estimated from
-        `image_seconds`.
-        """
+        """Seconds of a validation: timed in this attempt, else in an earlier one, else estimated from `image_seconds`."""
         timed = self._times.validation()
         if timed is None and self.epochs:
             timed = self.epochs[-1].values.get("validation_seconds")
@@ -169,8 +186,7 @@ class RunningSummary:
 
     def _evaluated(self) -> tuple[float, float]:
         """(images evaluated after an epoch, images evaluated at the end)."""
-        per_epoch, at_end = self._fact("evaluated_per_epoch"), self._fact("evaluated_at_end")
-        return per_epoch or self._fact("validation_images"), at_end or self._fact("test_images")
+        return self._fact("evaluated_per_epoch"), self._fact("evaluated_at_end")
 
     def _fact(self, name: str) -> float:
         """A numeric fact; 0 if it is missing or not a number."""
@@ -206,21 +222,42 @@ class RunningSummary:
             if _peaks(name):
                 self._peak(name, math.inf if math.isnan(value) else value)
 
+    def _sketch(self, event: Measured | EpochFinished) -> None:
+        """Add a loss to the curve of the table row; a block adds those of epochs, too."""
+        if LOSS in event.values:
+            self.loss_curve.add(event.step, event.values[LOSS])
+
     def _peak(self, name: str, size: float) -> None:
         self.peaks[name] = max(size, self.peaks.get(name, 0.0))
 
     def _stand(self, advised: Advised) -> None:
-        """Record an alarm, or clear one when a note with its rule arrives."""
+        """Record an alarm, or clear one when a note with its rule arrives; keep what a rule says of the run."""
+        self._keep(advised)
         if advised.level == "alarm":
-            self._alarmed[advised.rule or UNNAMED] = (self.step, advised.text)
+            self._alarmed[advised.rule or UNNAMED] = (self.step, advised.sentence)
         elif advised.level == "note":
             self._alarmed.pop(advised.rule, None)
 
+    def _keep(self, advised: Advised) -> None:
+        if advised.level == "note" and advised.rule in self._alarmed:
+            self.advice = [each for each in self.advice if each.rule != advised.rule]
+        elif advised.rule and len(self.advice) < MOST_ADVICE:
+            given = GivenAdvice(
+                level=advised.level,
+                rule=advised.rule,
+                step=self.step,
+                text=advised.text,
+                command=advised.command,
+            )
+            self.advice.append(given)
+
     def _supersede(self, step: int) -> None:
-        """Drop epochs and alarms beyond `step`."""
+        """Drop epochs, alarms and advice beyond `step`."""
+        self.advice = [given for given in self.advice if given.step <= step]
         self.epochs = [e for e in self.epochs if e.step <= step]
         self._alarmed = {r: alarm for r, alarm in self._alarmed.items() if alarm[0] <= step}
         self.step = step
+        self.loss_curve.cut(step)
         self._best = None
         for epoch in self.epochs:
             self._best = self._better(self._best, epoch)
@@ -234,9 +271,12 @@ class History:
         self._criterion = best
         self._metrics: dict[str, MetricDeclared] = {}
         self._columns: dict[str, MetricColumn] = {}
+        self._clock = Clock()
         self._log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.confusion: Confusion | None = None
         self.boundary: Boundary | None = None
+        self.memory: dict[tuple[str, str], StepBytes] = {}
+        self.audit: tuple[AuditFinding, ...] = ()
 
     def begin_attempt(self) -> None:
         """Announce that the next record belongs to a newer attempt."""
@@ -248,15 +288,25 @@ class History:
         match record.event:
             case Started(resumed_from=step):
                 self._supersede(step or 0)
+                self._clock.begin(wall=record.time - record.elapsed, step=step or 0)
                 self.confusion = None  # it belongs to a test that the resumed run repeats
             case Confused(names=names, counts=counts):
                 self.confusion = Confusion(names=tuple(names), counts=tuple(map(tuple, counts)))
             case Bounded() as event:
                 self.boundary = following(self.boundary, event)
+            case Apportioned(of=of, backward=word, parts=parts):
+                found = {str(part): float(size) for part, size in parts.items()}
+                self.memory[of, word] = StepBytes(of=of, backward=word, parts=found)
+            case Audited(checks=checks):
+                self.audit = tuple(
+                    AuditFinding(**{k: str(v) for k, v in each.items()}) for each in checks
+                )
             case MetricDeclared() as metric:
                 self._metrics[metric.name] = metric
-            case Measured(step=step, values=values) | EpochFinished(step=step, values=values):
-                self._append(step, values)
+            case Measured() | EpochFinished() as event:
+                self._append(event.step, event.values)
+                if is_timed(event):
+                    self._clock.add(event.step, record.elapsed)
             case Finished(step=step, values=values):
                 self._append(step, values)
             case _:
@@ -268,6 +318,12 @@ class History:
         self.running.add_block(block)
         for name, column in block.columns.items():
             self._column(name).extend(column)
+        for step, elapsed in zip(block.timed.steps, block.timed.values, strict=True):
+            self._clock.add(step, elapsed)
+
+    def times(self) -> StepTimes:
+        """When the steps were taken."""
+        return self._clock.times()
 
     def series(self) -> dict[str, Series]:
         """Every metric with at least one point, as windows onto the columns; no point is copied."""
@@ -318,8 +374,8 @@ def _lines(record: LoggedEvent, best: Criterion) -> Iterable[LogLine]:
     match record.event:
         case Logged(text=text):
             yield line("log", text)
-        case Advised(level=level, text=text):
-            yield line(level, text)
+        case Advised(level=level) as advised:
+            yield line(level, advised.sentence)
         case Answered(verb=verb, by=by, step=step):
             yield line("note", f"{verb} at step {step}, asked by {by}")
         case Checkpointed(step=step, best=True):

@@ -76,11 +76,7 @@ class Identity:
         return self.host == socket.gethostname() and self.boot != _boot()
 
     def send(self, number: int) -> bool:
-        """Send a signal to this process and to no other with its pid. Returns False if it is gone or not on this
-        machine.
-
-        Raises PermissionError if it belongs to another user.
-        """
+        """Send a signal to this process and no other; returns False if it is gone or elsewhere. Raises PermissionError."""
         if not self.alive():
             return False
         if sys.platform == "linux":
@@ -181,10 +177,7 @@ def _namespace() -> str:
 
 
 def _start(pid: int) -> int | None:
-    """Start time of a running process in hundredths of a second; None if there is none or only a zombie.
-
-    Counted from the boot on Linux, and from 1970 on other systems.
-    """
+    """Start of a running process in hundredths of a second since the boot (Linux) or 1970; None if there is none, or a zombie."""
     import psutil  # 50 ms, which a list of ended runs does not need
 
     try:

@@ -1,10 +1,12 @@
 """Run: the combined content of one run's events, as immutable values that may cross threads."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from revconsole.records.logs.boundary import Boundary
+from revconsole.records.logs.clock import StepTimes
 from revconsole.records.logs.columns import Pyramid
 from revconsole.records.logs.events import MetricDeclared, Scalar
 from revconsole.records.settings.plan import Plan
@@ -17,6 +19,21 @@ ENDED: frozenset[str] = frozenset(
     {"finished", "stopped", "failed", "out of memory", "killed", "lost", "damaged"}
 )
 """States that only a resume can change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenAdvice:
+    """What a rule said of a run at a step; see `Advised`."""
+
+    level: Literal["note", "warning", "alarm"]
+    rule: str
+    step: int
+    text: str
+    command: str = ""
+
+
+class UnreadPlan(Plan):
+    """Stands for a plan.json that cannot be read: its values are defaults, and say nothing of the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +63,7 @@ class Summary:
     eta_seconds: float | None = None
     parameters: int | None = None
     multiply_adds_per_image: int | None = None
-    """Multiply-adds of the forward pass; None if they could not be counted, or in runs older than the count."""
+    """Multiply-adds of the forward pass; None if they could not be counted."""
     support_vectors: int | None = None
     """Number of support vectors of a fitted support vector machine, which has no parameters."""
     best_validation_accuracy: float | None = None
@@ -66,15 +83,50 @@ class Summary:
     peak_memory_bytes: int | None = None
     peak_memory_of: str = ""
     """Meaning of the peak: "allocated on cuda:0", or "resident, above what was there before"."""
+    foreseen_peak_bytes: int | None = None
+    """What was foreseen of the step when the run began, if it was known."""
+    foreseen_epoch_seconds: float | None = None
+    """What was foreseen of an epoch when the run began, if anything was known; see `pace`."""
+    foreseen_seconds: float | None = None
+    """The same of the whole run."""
+    foreseen_time_from: str = ""
+    """What the time was known from; see `pace.TimeSource`."""
+    eta_ratio_10: float | None = None
+    """Seconds that the rest took after a tenth of the steps, by what the ETA said then."""
+    eta_ratio_25: float | None = None
+    eta_ratio_50: float | None = None
     fingerprint: str | None = None
     device: str = ""
+    device_name: str = ""
+    """What the device calls itself."""
     alarm: str = ""
     """Standing alarms in a word or two ("diverged"); see `Advised.rule`."""
     alarm_text: str = ""
     """Standing alarms as full sentences."""
+    advice: tuple[GivenAdvice, ...] = ()
+    """What rules have said of the run, oldest first; an alarm that is over is left out."""
     damaged_lines: int = 0
     weights_sha256: str = ""
     """Hash of the last step's weights, once the run has ended."""
+    host: str = ""
+    """Machine whose process wrote the newest attempt; empty before the first."""
+    metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """Newest value of every recorded metric, in the metric's unit."""
+    loss_curve: Sequence[float] = field(default=(), hash=False)
+    """Training loss over the run in at most `sketch.MOST_POINTS` means, for a curve in a table row."""
+    tags: tuple[str, ...] = ()
+    """Words that a user gave the run; see `notebook`."""
+    note: str = ""
+    """What a user wrote about the run."""
+    place: float = 0.0
+    """Place in the queue of a run that waits, the lowest is the first; 0 for any other."""
+    archived: bool = False
+    """Whether a user put the run away: lists leave it out unless it is asked for."""
+
+    @property
+    def plan_known(self) -> bool:
+        """Whether the plan could be read; without it nothing but the folder's name and a user's notes is known of the run."""
+        return not isinstance(self.plan, UnreadPlan)
 
     @property
     def standing(self) -> str:
@@ -116,6 +168,14 @@ class Series:
         """The step of the point at `index`."""
         return self._steps[index]
 
+    def value_at(self, index: int) -> float:
+        """The value of the point at `index`."""
+        return self._values[index]
+
+    def index_at(self, step: int) -> int:
+        """The index of the newest point that is not later than `step`; of the first point if all are later."""
+        return max(0, bisect_right(self._steps, step, hi=self.length) - 1)
+
     def values_from(self, index: int) -> Sequence[float]:
         """A copy of the window's values from `index` on."""
         return self._values[index : self.length]
@@ -128,11 +188,39 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
-    """A line of the run's log: time in seconds since 1970, level, text."""
+    """A line of the run's log: time in seconds since 1970, level, text.
+
+    source: whether revconsole recorded it, or a process of the run wrote it on its standard output or error.
+    """
 
     time: float
     level: Literal["log", "note", "warning", "alarm"]
     text: str
+    source: Literal["run", "output"] = "run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepBytes:
+    """The bytes of a training step at its peak, by part, foreseen or measured; see `Apportioned`."""
+
+    of: Literal["foreseen", "measured"]
+    backward: str
+    parts: Mapping[str, float] = field(hash=False)
+
+    @property
+    def total(self) -> float:
+        """All parts together."""
+        return sum(self.parts.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFinding:
+    """What one check of the audit found. level: passed, failed, note or skipped."""
+
+    name: str
+    level: str
+    figure: str = ""
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,11 +253,18 @@ class Run:
     earlier: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
     """Earlier values, in order, of facts that a later attempt changed."""
     series: Mapping[str, Series] = field(default_factory=dict)
+    times: StepTimes = field(default_factory=StepTimes)
     log: tuple[LogLine, ...] = ()
+    output: tuple[LogLine, ...] = ()
+    """What its processes wrote on standard output and error, as far as it was kept; see `process_output`."""
     confusion: Confusion | None = None
     """Confusion matrix of the test; None before it."""
     boundary: Boundary | None = None
     """The latest decision boundary, for datasets of points in the plane."""
+    memory: tuple[StepBytes, ...] = ()
+    """What was foreseen of the memory of a step, and what was measured."""
+    audit: tuple[AuditFinding, ...] = ()
+    """What the audit before training found; empty for a run without one."""
 
     @property
     def id(self) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from revconsole.records.files import clock
-from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import store_cache
 from revconsole.records.runs.header import Header, read_header, stamp
+from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store_cache import CachedRow
 from revconsole.records.runs.tail import Tail, damaged_row
@@ -96,5 +96,5 @@ class RunTable:
 
 def _asked_for(folder: Path, attempt: int) -> bool:
     """Whether a newer attempt of the run is queued; its state then depends on whether the launcher runs."""
-    queued = attempts.read_queued(folder / "launch.json")
+    queued = read_queued(folder / "launch.json")
     return queued is not None and queued[1] > attempt

@@ -20,6 +20,7 @@ from revconsole.records.logs.events import Failed, Finished, HandedOver
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs.history import RunningSummary
 from revconsole.records.runs.identity import UNKNOWN, Identity
+from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.run import State
 
 FOREIGN_SILENCE_SECONDS = 600.0
@@ -94,7 +95,7 @@ def _unreadable(place: Place) -> Verdict | None:
 
 def waiting(place: Place) -> Verdict | None:
     """The verdict on a run with a queued newer attempt; None if there is none."""
-    queued = attempts.read_queued(place.run_folder / "launch.json")
+    queued = read_queued(place.run_folder / "launch.json")
     if queued is None or queued.attempt <= place.attempt:
         return None
     if queued.refused:
@@ -225,9 +226,7 @@ def _whence(holder: Identity) -> str:
 
 
 def _exit_record(place: Place) -> tuple[int, str] | None:
-    """(signal, cause) from exit.json, where the cause is "memory", "possibly" or ""; None if the exit was not
-    observed.
-    """
+    """(signal, cause) from exit.json, where the cause is "memory", "possibly" or ""; None if the exit was not observed."""
     try:
         body = json.loads(bounded.read(place.folder / "exit.json", NOTE_BYTES))
         possibly = "possibly" if body.get("possibly_memory") else ""

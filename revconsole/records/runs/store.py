@@ -2,12 +2,13 @@
 
 <store>/<id>/plan.json           what is to be done, and the data's fingerprint once known
              profile.toml        the settings as they were given
-             launch.json         who queued it, until a trainer claims it
+             launch.json         who queued it, until a trainer claims it, and its place in the queue
              attempts/0001/      claim.json, events.jsonl (the only truth), output.log, crash.txt,
                                  digest.bin (derived: the log by columns, for logs of more than a MiB)
              control/            requests to the trainer
+             notebook.json       name, tags and note that a user gave the run
              checkpoints/        written and read by training
-             summary.json        derived: the row of the table, valid while the log has the length it names
+        .queue/                  locks: whose turn it is on each device; see `turns`
         index.json               derived: the rows of runs that have ended, each valid while its run is unchanged
 """
 
@@ -25,6 +26,10 @@ from typing import Any
 import tomli_w
 
 from revconsole.errors import NoSuchRun, StoreError, UnknownName
+from revconsole.records import devices
+from revconsole.records.files import bounded
+from revconsole.records.files.bounded import NOTE_BYTES
+from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.files.shared import ENTERED, create, make_folder, set_mode
 from revconsole.records.logs.events import Finished
 from revconsole.records.runs import address as addresses
@@ -34,6 +39,8 @@ from revconsole.records.runs.attempt import Attempt, overwrite, write_json
 from revconsole.records.runs.control import whoami
 from revconsole.records.runs.header import Header, read_header, write_header
 from revconsole.records.runs.identity import Identity
+from revconsole.records.runs.queued import FILE as LAUNCH
+from revconsole.records.runs.queued import FIRST_OF_ALL, read_queued
 from revconsole.records.runs.run import Run, Summary
 from revconsole.records.runs.run_table import RunTable
 from revconsole.records.runs.strays import Stray, strays
@@ -107,10 +114,6 @@ class RunStore:
         """A reader of one run for one thread; each `run()` reads only new lines."""
         return Tail(self._header(run_id), self.root / run_id, series=True)
 
-    def cache_row(self, run_id: str) -> None:
-        """Cache the row of an ended run, so that listing it reads one small file."""
-        Tail(self._header(run_id), self.root / run_id, series=False).cache_row()
-
     def plan(self, run_id: str) -> Plan:
         """The plan of a run. Raises NoSuchRun, and StoreError if the plan is damaged."""
         header = self._header(run_id)
@@ -135,21 +138,49 @@ class RunStore:
         holder: Identity,
         launcher: str,
         changes: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        now: bool = False,
     ) -> None:
         """Record who will claim attempt `number`, so that a dead launcher leaves no run queued forever.
 
-        changes: plan changes that the attempt begins with; see `settings.changes`. Raises StoreError.
+        The run stands last in the queue of its device, but for one that moves to another process: that keeps its place.
+        changes: plan changes that the attempt begins with; see `settings.changes`. now: it does not wait for its turn.
+        Raises StoreError.
         """
-        folder = self.folder(run_id)
+        folder, plan = self.folder(run_id), self._header(run_id).plan
+        place, before_now = _kept_place(folder, number)
+        device = str(changes.get("train.device", plan.train.device if plan else ""))
         body = holder.to_dict() | {"attempt": number, "launcher": launcher, "time": time.time()}
+        body |= {"place": place, "devices": list(devices.candidates(device)) if device else []}
         body |= {"changes": dict(changes)} if changes else {}
+        body |= {"now": True} if now or before_now else {}
         try:
-            write_json(folder / "launch.json", body)
+            write_json(folder / LAUNCH, body)
         except OSError as error:
             raise StoreError(
                 f"cannot queue run {run_id}: {folder} cannot be written: {error.strerror}; free disk "
                 "space, or correct the permissions"
             ) from None
+
+    def move(
+        self, run_id: str, number: int, *, place: float | None = None, now: bool = False
+    ) -> None:
+        """Give the waiting attempt `number` another place in its queue, or let it begin now, beside what trains.
+
+        Nothing happens if it waits no more. Raises StoreError.
+        """
+        path = self.folder(run_id) / LAUNCH
+        try:
+            body = json.loads(bounded.read(path, NOTE_BYTES))
+            if body["attempt"] != number or "refused" in body:
+                return
+            body |= {"now": True} if now else {}
+            body |= {} if place is None else {"place": place}
+            write_json(path, body)
+        except OSError as error:
+            raise StoreError(f"cannot move run {run_id}: {path}: {error.strerror}") from None
+        except UNREADABLE:
+            raise StoreError(f"cannot move run {run_id}: {path} is damaged") from None
 
     def refuse(self, run_id: str, number: int, why: str) -> None:
         """Record why attempt `number` cannot begin, so that the run does not wait forever.
@@ -157,7 +188,7 @@ class RunStore:
         The note overwrites the one of `queue` in place, which works on a full disk. Never raises; a deleted run needs
         no note.
         """
-        path = self.root / run_id / "launch.json"
+        path = self.root / run_id / LAUNCH
         body = identity.mine().to_dict() | {"attempt": number, "time": time.time(), "refused": why}
         with suppress(OSError):
             overwrite(path, json.dumps(body).encode())
@@ -180,10 +211,7 @@ class RunStore:
         return Attempt.claim(self.folder(run_id), number, launcher)
 
     def stop_queued(self, run_id: str, number: int, why: str = "") -> None:
-        """Record a queued run as stopped by claiming the attempt that it waits for.
-
-        Raises AlreadyClaimed if it has begun.
-        """
+        """Record a queued run as stopped by claiming the attempt that it waits for. Raises AlreadyClaimed if it has begun."""
         step = self.follow(run_id).summary().step
         attempt = self.claim(run_id, number)
         attempt.emit(Finished(outcome="stopped", step=step, by=whoami(why)))
@@ -215,7 +243,9 @@ class RunStore:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StoreError(f"cannot read the store {self.root}: {error.strerror}") from None
+            raise StoreError(
+                f"cannot read the store {self.root}: {error.strerror}; choose another store with --store or REVCONSOLE_STORE"
+            ) from None
 
     def _header(self, run_id: str) -> Header:
         """The header of a run. Raises NoSuchRun, also if the run is deleted meanwhile."""
@@ -223,6 +253,20 @@ class RunStore:
         if header.plan is None:
             self.folder(run_id)
         return header
+
+
+def _kept_place(folder: Path, number: int) -> tuple[float, bool]:
+    """The place in the queue of attempt `number`, and whether it waits for its turn: as before if it only moves to
+    another process, else the last.
+    """
+    before = read_queued(folder / LAUNCH)
+    moves = number > 1 and attempts.handed_over(folder, number - 1)
+    if before is not None and moves and before.attempt < number:
+        return FIRST_OF_ALL, before.now
+    same = before is not None and before.attempt == number and not before.refused
+    if before is not None and same and before.holder.alive() is not False:
+        return before.place, before.now
+    return time.time(), False
 
 
 def folder_mode(share: str) -> int:

@@ -10,7 +10,7 @@ import os
 import secrets
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,18 @@ from revconsole.records.files import bounded
 from revconsole.records.files.bounded import INDEX_BYTES
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.files.shared import set_mode
-from revconsole.records.runs.run import Summary
+from revconsole.records.runs.packed import PackedMetrics, PackedNumbers, packed
+from revconsole.records.runs.run import GivenAdvice, Summary
 from revconsole.records.sections import Section
 from revconsole.records.settings.plan import Plan
 
 FILE = "index.json"
 OWNER_ALONE = 0o600
-FORMAT = 3
+FORMAT = 6
 """Number of the format; raise it when the same log would give another row."""
 COLUMNS = tuple(f.name for f in fields(Summary) if f.name != "plan")
+ADVICE, METRICS, CURVE, TAGS = map(COLUMNS.index, ("advice", "metrics", "loss_curve", "tags"))
+"""Columns whose values are not those of JSON."""
 
 FILL = tuple(getattr(Summary, name).__set__ for name in COLUMNS)
 FILL_PLAN = Summary.__dict__["plan"].__set__
@@ -129,34 +132,48 @@ def _sections() -> list[type[Section]]:
 
 
 def _packed(entries: Mapping[str, CachedRow]) -> dict[str, Any]:
-    """Rows as lists; sections, which many plans share, are stored once and referred to by position."""
+    """Rows as lists; sections and names of metrics, which many runs share, are stored once and referred to by position."""
     sections: dict[str, int] = {}
+    named: dict[tuple[str, ...], int] = {}
 
-    def packed(value: Any) -> Any:
+    def referred(value: Any) -> Any:
         if not isinstance(value, Section):
             return value
         text = json.dumps([type(value).__name__, value.model_dump(mode="json")])
         return sections.setdefault(text, len(sections))
 
+    def listed(row: Summary) -> list[Any]:
+        columns = [getattr(row, name) for name in COLUMNS]
+        columns[ADVICE] = [asdict(given) for given in row.advice]
+        place = named.setdefault(tuple(row.metrics), len(named))
+        columns[METRICS] = [place, packed(list(row.metrics.values()))]
+        columns[CURVE] = packed(row.loss_curve)
+        return columns
+
     rows = [
         (
             entry.signature,
-            [getattr(entry.row, name) for name in COLUMNS],
-            [packed(getattr(entry.row.plan, name)) for name in SETTINGS],
+            listed(entry.row),
+            [referred(getattr(entry.row.plan, name)) for name in SETTINGS],
         )
         for entry in entries.values()
     ]
-    return {"sections": [json.loads(text) for text in sections], "rows": rows}
+    kinds = [json.loads(text) for text in sections]
+    return {"sections": kinds, "metrics": list(named), "rows": rows}
 
 
 def _entries(body: dict[str, Any]) -> dict[str, CachedRow]:
     """The inverse of `_packed`. Raises one of UNREADABLE for other content."""
     kinds = {cls.__name__: cls for cls in _sections()}
     sections = [kinds[kind].model_validate(values) for kind, values in body["sections"]]
-    entries = {}
+    named, entries = body["metrics"], {}
     for source, columns, settings in body["rows"]:
         for place in SHARED:
             settings[place] = sections[settings[place]]
+        columns[ADVICE] = tuple(GivenAdvice(**given) for given in columns[ADVICE])
+        place, values = columns[METRICS]
+        columns[METRICS] = PackedMetrics(named[place], values)
+        columns[CURVE], columns[TAGS] = PackedNumbers(columns[CURVE]), tuple(columns[TAGS])
         row = _row(columns, _plan(settings))
         entries[row.id] = CachedRow(tuple(source), row)
     return entries

@@ -1,6 +1,4 @@
-"""Strays: folders of a store that hold a run but are not named by its id, because they were renamed or copied by
-hand.
-"""
+"""Strays: folders of a store that hold a run but are not named by its id, because they were renamed or copied by hand."""
 
 import json
 import os

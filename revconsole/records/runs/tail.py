@@ -5,14 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from revconsole.records.files.damage import UNREADABLE
-from revconsole.records.logs.events import Finished, HandedOver
+from revconsole.records.logs.events import Finished
 from revconsole.records.logs.reading import Reading
 from revconsole.records.runs import attempt as attempts
-from revconsole.records.runs import row_cache
+from revconsole.records.runs import notebook
 from revconsole.records.runs.header import Header, header_stamp, read_header
 from revconsole.records.runs.history import History, RunningSummary
-from revconsole.records.runs.run import ENDED, Run, State, Summary
-from revconsole.records.runs.state import Place, Verdict, judged, waiting
+from revconsole.records.runs.process_output import ProcessOutput
+from revconsole.records.runs.queued import FILE as LAUNCH
+from revconsole.records.runs.queued import read_queued
+from revconsole.records.runs.run import ENDED, Run, State, Summary, UnreadPlan
+from revconsole.records.runs.state import Place, Verdict, judged
 from revconsole.records.settings.plan import Plan
 
 
@@ -21,65 +24,40 @@ class Tail:
 
     def __init__(self, header: Header, folder: Path, *, series: bool) -> None:
         self._header, self._folder, self._series = header, folder, series
-        self._cached_row: Summary | None = None
-        self._cached_at = (0, 0)
+        self._output = ProcessOutput()
         self._start_again()
 
     def summary(self) -> Summary:
         """The present table row of the run."""
         self._read_header()
-        cached = self._read_cached_row()
-        if cached is not None:
-            place = Place(self._folder, cached.attempt)
-            state, reason = waiting(place) or (cached.state, cached.reason)
-            return replace(cached, state=state, reason=reason)
         self._read_new()
-        return self._row()
-
-    def cache_row(self) -> None:
-        """Cache the row of an ended run beside its log."""
-        summary = self.summary()
-        if summary.ended and summary.attempt and not isinstance(self._running.ending, HandedOver):
-            row_cache.write(self._folder, summary, self._log_length()[1])
+        return self._noted(self._row())
 
     def run(self) -> Run:
         """The run with every point and its log lines. Needs `series=True`."""
         self._read_header()
         self._read_new()
         history = self._history
+        row = self._noted(self._row())
         if isinstance(history, RunningSummary):
-            return Run(summary=self._row(), facts=dict(history.facts))
+            return Run(summary=row, facts=dict(history.facts))
         return Run(
-            summary=self._row(),
+            summary=row,
             facts=dict(history.running.facts),
             earlier=dict(history.running.earlier),
             series=history.series(),
+            times=history.times(),
             log=history.log(),
+            output=self._output.lines(self._folder, self._numbers()),
             confusion=history.confusion,
             boundary=history.boundary,
+            memory=tuple(history.memory.values()),
+            audit=history.audit,
         )
 
     @property
     def _running(self) -> RunningSummary:
         return self._history if isinstance(self._history, RunningSummary) else self._history.running
-
-    def _read_cached_row(self) -> Summary | None:
-        """The cached row, while it matches the log's length and the log itself has not been read."""
-        if self._attempt or self._header.plan is None:
-            return None
-        length = self._log_length()
-        if length != self._cached_at:
-            self._cached_at = length
-            self._cached_row = row_cache.read(self._folder, self._header.plan, *length)
-        return self._cached_row
-
-    def _log_length(self) -> tuple[int, int]:
-        """(number of the newest attempt, bytes of its log); zeros before the first attempt."""
-        number = max(self._numbers(), default=0)
-        try:
-            return number, self._log_path(number).stat().st_size
-        except OSError:
-            return number, 0
 
     def _read_header(self) -> None:
         """Re-read the plan if it changed or was unreadable; a plan that was deleted meanwhile is kept."""
@@ -110,7 +88,7 @@ class Tail:
                         return False
                     self._damaged += self._reading.damaged + self._reading.doubtful
                 self._attempt = number
-                self._reading = Reading(self._log_path(number).parent, self._history)
+                self._reading = Reading(self._folder / "attempts" / f"{number:04d}", self._history)
                 self._history.begin_attempt()
         return self._reading is None or self._reading.poll()
 
@@ -119,9 +97,6 @@ class Tail:
             return attempts.numbers(self._folder)
         except OSError:  # unreachable at present
             return []
-
-    def _log_path(self, number: int) -> Path:
-        return self._folder / "attempts" / f"{number:04d}" / "events.jsonl"
 
     def _row(self) -> Summary:
         header, running = self._header, self._running
@@ -160,15 +135,46 @@ class Tail:
             gradient_error=running.peaks.get("gradient_error"),
             peak_memory_bytes=peak[0],
             peak_memory_of=peak[1],
+            foreseen_peak_bytes=_whole(facts.get("foreseen_peak_bytes")),
+            foreseen_epoch_seconds=_number(facts.get("foreseen_epoch_seconds")),
+            foreseen_seconds=_number(facts.get("foreseen_seconds")),
+            foreseen_time_from=_text(facts.get("foreseen_time_from")) or "",
+            eta_ratio_10=_eta(running, "10"),
+            eta_ratio_25=_eta(running, "25"),
+            eta_ratio_50=_eta(running, "50"),
             fingerprint=_text(facts.get("fingerprint")) or header.plan.data_fingerprint,
             device=_text(facts.get("device")) or "",
+            device_name=_text(facts.get("device_name")) or "",
             alarm=", ".join(dict.fromkeys(rule.partition(":")[0] for rule in running.alarms)),
             alarm_text=" ".join(running.alarms.values()),
+            advice=tuple(running.advice),
             damaged_lines=self._damaged_lines(state),
             weights_sha256=running.ending.weights_sha256
             if isinstance(running.ending, Finished)
             else "",
+            host=self._host(),
+            metrics=dict(latest),
+            loss_curve=running.loss_curve.points(),
         )
+
+    def _noted(self, row: Summary) -> Summary:
+        """The row with its place in the queue, and the name, tags and note that a user gave the run."""
+        notes = notebook.read(self._folder)
+        plan = row.plan.name if self._header.plan is not None else row.id
+        queued = read_queued(self._folder / LAUNCH) if row.state == "queued" else None
+        return replace(
+            row,
+            name=notes.name or plan,
+            place=queued.place if queued is not None else 0.0,
+            tags=notes.tags,
+            note=notes.note,
+            archived=notes.archived,
+        )
+
+    def _host(self) -> str:
+        """The machine of the newest attempt's process."""
+        holder = attempts.owner(self._folder, self._attempt) if self._attempt else None
+        return holder.host if holder is not None else ""
 
     def _verdict(self) -> Verdict:
         if self._reading is not None and self._reading.odd:
@@ -193,7 +199,7 @@ def damaged_row(header: Header) -> Summary:
     """The row of a run that cannot be read; `header.why` is the reason."""
     return Summary(
         id=header.id, name=header.id, state="damaged", reason=header.why,
-        plan=Plan(name=header.id), created=header.created,
+        plan=UnreadPlan(name=header.id), created=header.created,
     )  # fmt: skip
 
 
@@ -203,11 +209,17 @@ def _peak(running: RunningSummary) -> tuple[int | None, str]:
         return _whole(running.peaks["device_peak_allocated_bytes"]), f"allocated on {device}"
     if "training_peak_bytes" in running.peaks:
         return _whole(running.peaks["training_peak_bytes"]), "resident, above what was there before"
-    if "resident_peak_bytes" in running.peaks:
-        return _whole(running.peaks["resident_peak_bytes"]), "resident, whole process"
-    if "resident_bytes" in running.peaks:
-        return _whole(running.peaks["resident_bytes"]), "resident between steps, whole process"
     return None, ""
+
+
+def _eta(running: RunningSummary, share: str) -> float | None:
+    ending = running.ending
+    return _number(ending.eta.get(share)) if isinstance(ending, Finished) else None
+
+
+def _number(value: object) -> float | None:
+    """A finite number; None for anything else."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _whole(value: object) -> int | None:

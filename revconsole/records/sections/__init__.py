@@ -33,17 +33,9 @@ KINDS: dict[str, tuple[str, dict[str, type[Section]]]] = {
     "schedule": _kinds(Schedule),
     "objective": _kinds(Objective),
 }
-"""For each section with several kinds: the key that distinguishes them, and the section classes by kind."""
+"""Sections with several kinds: the key that distinguishes the kinds, and the section classes by kind."""
 
 __all__ = [
-    "KINDS",
-    "Backward",
-    "Data",
-    "Model",
-    "Objective",
-    "Optimizer",
-    "Schedule",
-    "Scheme",
-    "Section",
+    "KINDS", "Backward", "Data", "Model", "Objective", "Optimizer", "Schedule", "Scheme", "Section",
     "Train",
-]
+]  # fmt: skip

@@ -1,47 +1,28 @@
 """Section of the images: dataset, split, augmentation, standardisation."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, field_validator
 
 from revconsole.records.sections.section import Section
 
 AUGMENTATIONS = (
-    "random_resized_crop",
-    "crop",
-    "augment",
-    "flip",
-    "rotation",
-    "rand_augment",
-    "colour_jitter",
-    "blur",
-    "erasing",
-    "mixup",
-    "cutmix",
-    "repeats",
-)
+    "random_resized_crop", "crop", "augment", "flip", "rotation", "rand_augment", "colour_jitter", "blur",
+    "erasing", "mixup", "cutmix", "repeats",
+)  # fmt: skip
 """Settings that change training images at random, in the order in which they apply."""
 
 
-def _word_for(value: Any) -> Any:
-    """Runs and profiles from before there was a choice say true or false."""
-    if isinstance(value, bool):
-        return "per-channel" if value else "none"
-    return value
-
-
 class Data(Section):
-    """Which images, how they are split, and what is done to them."""
+    """The images of a run, how they are split, and how they are prepared."""
 
     dataset: str = Field(default="digits", examples=["digits", "cifar10", "imagefolder"])
     """Name of the dataset; `revconsole data` lists them."""
     folder: str | None = Field(default=None, min_length=1, examples=["~/photos"])
     """With imagefolder: folder of the images; kept as an absolute path."""
     on_bad_image: Literal["skip", "fail"] = "fail"
-    """With imagefolder: whether an unreadable image ends the run or is skipped and reported; a disk error always ends
-    it.
-    """
+    """With imagefolder: whether an unreadable image ends the run or is skipped and reported; a disk error always ends it."""
     source: str | None = Field(default=None, min_length=1, examples=["cifar10"])
     """With context_patches: dataset that patches are cut from."""
     source_size: int | None = Field(default=None, ge=4, le=4096)
@@ -57,9 +38,7 @@ class Data(Section):
     over both.
     """
     cut_seed: int = Field(default=0, ge=0)
-    """With context_patches: seed of the cuts, independent of the run's seed; the same source and seed give the same
-    patches.
-    """
+    """With context_patches: seed of the cuts, independent of the run's seed; the same source and seed give the same patches."""
     validation: float = Field(default=0.1, gt=0, lt=1)
     """Fraction of the training images held out to choose the best epoch."""
     split_seed: int = Field(default=0, ge=0)
@@ -98,9 +77,7 @@ class Data(Section):
     """Alpha of cutmix, which pastes a part of one training image into another; beside mixup, every other batch."""
     repeats: int = Field(default=1, ge=1, le=64)
     """Show each training image so many times in its batch, augmented each time anew; epochs keep their steps."""
-    standardise: Annotated[
-        Literal["none", "per-channel", "per-pixel", "zca"], BeforeValidator(_word_for)
-    ] = "per-channel"
+    standardise: Literal["none", "per-channel", "per-pixel", "zca"] = "per-channel"
     """Mean 0 and deviation 1 per channel or per pixel (a pixel's deviation counts as at least a tenth of its channel's), or decorrelated pixels; fitted to the training split."""
     zca_eps: float = Field(default=0.1, gt=0)
     """With zca: added to each variance, of pixels in [0, 1]; less decorrelates further, noise included."""
@@ -113,9 +90,7 @@ class Data(Section):
     fingerprint: str | None = Field(
         default=None, min_length=12, max_length=64, examples=["84c13c91b242"]
     )
-    """Refuse to train unless the fingerprint of the data starts with this text, so that two people use the same
-    images.
-    """
+    """Refuse to train unless the fingerprint of the data starts with this text, so that two people use the same images."""
 
     @field_validator("folder")
     @classmethod

@@ -122,7 +122,7 @@ class Mlp(Section):
     depth: int = Field(default=1, ge=1, le=64)
     """Number of hidden layers."""
     gradients: Literal["autograd", "by_hand"] = "autograd"
-    """Where the gradient comes from: torch, or the chain rule as one writes it on paper; the same numbers."""
+    """Source of the gradient: torch's autograd, or the chain rule written out by hand; the numbers are the same."""
 
 
 class Svm(Section):
@@ -134,7 +134,7 @@ class Svm(Section):
     C: float = Field(default=1.0, gt=0, le=1e6)
     """What an image on the wrong side of its margin costs; the smaller, the smoother the boundary."""
     gamma: Literal["scale"] | float = Field(default="scale", examples=["scale", 0.1])
-    """Of rbf and poly, a number; "scale" is 1 / (numbers of an image · variance of all of them in training)."""
+    """Coefficient of the kernels rbf and poly; "scale" is 1 / (numbers of an image · variance of all of them in training)."""
     degree: int = Field(default=3, ge=1, le=20)
     """Power of the kernel poly."""
 
@@ -227,7 +227,7 @@ class Python(Section):
 
     architecture: Literal["python"] = "python"
     function: str | None = Field(default=None, max_length=300, examples=["mymodel:build"])
-    """Where it comes from, as package.module:function; it may ask for size, channels and classes by these names."""
+    """Address of the function, as package.module:function; it may ask for size, channels and classes by these names."""
 
 
 Model = Annotated[

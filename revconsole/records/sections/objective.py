@@ -63,9 +63,7 @@ class Dino(Section):
     momentum: float = Field(default=0.996, ge=0, le=1)
     """Momentum of the teacher's weights at the first step; rises to 1 along half a cosine."""
     centre_momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Momentum of the mean of the teacher's outputs, which is subtracted from them so that no output wins for every
-    image.
-    """
+    """Momentum of the mean of the teacher's outputs, which is subtracted from them so that no output wins for every image."""
     student_temperature: float = Field(default=0.1, gt=0, le=10)
     """Divides the student's outputs."""
     teacher_temperature: float = Field(default=0.04, gt=0, le=10)

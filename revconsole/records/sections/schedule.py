@@ -7,50 +7,44 @@ from pydantic import Field
 from revconsole.records.sections.section import Section
 
 
-class Constant(Section):
-    """The same learning rate throughout, after the warm-up."""
+class WarmUp(Section):
+    """A schedule that begins with a warm-up."""
 
-    name: Literal["constant"] = "constant"
+    name: str
     warmup_epochs: float = Field(default=0.0, ge=0)
     """Epochs of linear rise to the peak."""
     warmup_steps: int | None = Field(default=None, ge=0)
     """Optimiser steps of linear rise instead; unset counts epochs."""
 
 
-class Cosine(Section):
+class Constant(WarmUp):
+    """A constant learning rate after the warm-up."""
+
+    name: Literal["constant"] = "constant"
+
+
+class Cosine(WarmUp):
     """Half a cosine from the peak to `final` times the peak, after the warm-up."""
 
     name: Literal["cosine"] = "cosine"
-    warmup_epochs: float = Field(default=0.0, ge=0)
-    """Epochs of linear rise to the peak."""
-    warmup_steps: int | None = Field(default=None, ge=0)
-    """Optimiser steps of linear rise instead; unset counts epochs."""
     final: float = Field(default=0.0, ge=0, le=1)
     """Last learning rate as a fraction of the peak."""
 
 
-class StepSchedule(Section):
+class StepSchedule(WarmUp):
     """Multiply by `factor` every `every_epochs` epochs."""
 
     name: Literal["step"] = "step"
-    warmup_epochs: float = Field(default=0.0, ge=0)
-    """Epochs of linear rise to the peak."""
-    warmup_steps: int | None = Field(default=None, ge=0)
-    """Optimiser steps of linear rise instead; unset counts epochs."""
     every_epochs: int = Field(default=30, ge=1)
     """Epochs between two steps."""
     factor: float = Field(default=0.1, gt=0, le=1)
     """What the learning rate is multiplied by."""
 
 
-class Exponential(Section):
+class Exponential(WarmUp):
     """Multiply by `factor` every epoch."""
 
     name: Literal["exponential"] = "exponential"
-    warmup_epochs: float = Field(default=0.0, ge=0)
-    """Epochs of linear rise to the peak."""
-    warmup_steps: int | None = Field(default=None, ge=0)
-    """Optimiser steps of linear rise instead; unset counts epochs."""
     factor: float = Field(default=0.95, gt=0, le=1)
     """What the learning rate is multiplied by each epoch."""
 

@@ -1,6 +1,7 @@
 """Sections of the schemes."""
 
 import math
+import re
 from abc import abstractmethod
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -10,6 +11,8 @@ from revconsole import arithmetic
 from revconsole.records.sections.rule import Rule
 from revconsole.records.sections.section import Section
 
+SOURCE = re.compile(r" \([A-Z][^()]*\d{4}\)\.?$")
+"""Names and a year at the end of a sentence."""
 GRID_BITS = Field(default=None, ge=1, le=20)
 PAPER_BITS = Field(default=9, ge=1, le=20)
 
@@ -19,6 +22,14 @@ class SchemeSection(Section):
 
     of_two: ClassVar[bool] = False
     """Whether the scheme needs blocks of two branches, attention and MLP."""
+    paper: ClassVar[str] = ""
+    """Where it is published; empty for the plain network."""
+
+    @classmethod
+    def formula(cls) -> str:
+        """The update of a block in one line, without what is said of it and where it is published."""
+        line = (cls.__doc__ or "").partition("\n")[0].partition(": ")[0]
+        return SOURCE.sub("", line)
 
     @property
     def joins(self) -> bool:
@@ -82,6 +93,7 @@ class AdditiveSection(SchemeSection):
 
     of_two: ClassVar[bool] = True
     name: Literal["additive"] = "additive"
+    paper: ClassVar[str] = "Mangalam et al. 2022, arXiv 2302.04869"
     fuse: Literal["concat", "mean"] = "concat"
     """How the two streams meet before the head: side by side (head twice as wide) or averaged."""
     grid_bits: int | None = GRID_BITS
@@ -99,6 +111,7 @@ class MomentumSection(SchemeSection):
     """v ← γv + (1−γ)h(x), x ← x + v: Momentum ResNet (Sander et al. 2021)."""
 
     name: Literal["momentum"] = "momentum"
+    paper: ClassVar[str] = "Sander et al. 2021, arXiv 2102.07870"
     gamma: float = Field(default=0.9, ge=0, lt=1)
     """Share of the velocity kept per block; the inverse divides by it once per block."""
     start: Literal["zero", "first"] = "zero"
@@ -121,6 +134,7 @@ class BdiaSection(SchemeSection):
     """x₊ ← γx₋ + (1−γ)x + (1+γ)h(x), γ = ±g per sample and block (Zhang et al. 2025)."""
 
     name: Literal["bdia"] = "bdia"
+    paper: ClassVar[str] = "Zhang et al. 2025, arXiv 2407.09093"
     gamma: float = Field(default=0.5, ge=0, le=1)
     """Size g of the random ±g; evaluation uses 0, the plain network."""
     evaluation_gamma: float = Field(default=0.0, ge=-1, le=1)
@@ -132,7 +146,7 @@ class BdiaSection(SchemeSection):
         return arithmetic.bdia(blocks, gamma=self.gamma, exact=self.grid_bits is not None)
 
     def check(self) -> None:
-        """On a grid a state is scaled by a power of two, and by one only."""
+        """Raise Rule if exact mode cannot scale by gamma, or the evaluation gamma is another size than gamma."""
         if self.grid_bits is None or not self.gamma:
             return
         if self.gamma not in arithmetic.LOST_BITS:
@@ -156,6 +170,7 @@ class MidpointSection(SchemeSection):
     """x₊ ← x₋ + 2s·h(x): the explicit midpoint rule (Chang et al. 2018)."""
 
     name: Literal["midpoint"] = "midpoint"
+    paper: ClassVar[str] = "Chang et al. 2018, arXiv 1709.03698"
     step: float = Field(default=1.0, gt=0, le=4)
     """Step size s; half of it makes the two states move like a plain network of the same depth."""
     grid_bits: int | None = GRID_BITS
@@ -169,6 +184,7 @@ class LeapfrogSection(SchemeSection):
     """x₊ ← 2x − x₋ + s²·h(x): the leapfrog rule of second order (Chang et al. 2018)."""
 
     name: Literal["leapfrog"] = "leapfrog"
+    paper: ClassVar[str] = "Chang et al. 2018, arXiv 1709.03698"
     step: float = Field(default=1.0, gt=0, le=4)
     """Step size s; the residual enters with its square."""
     grid_bits: int | None = GRID_BITS
@@ -183,6 +199,7 @@ class HamiltonianSection(SchemeSection):
 
     of_two: ClassVar[bool] = True
     name: Literal["hamiltonian"] = "hamiltonian"
+    paper: ClassVar[str] = "Gal et al. 2025, arXiv 2512.02056"
     step: float = Field(default=1.0, gt=0, le=4)
     """Step size s."""
     grid_bits: int | None = GRID_BITS
@@ -196,12 +213,13 @@ class MidpointASection(SchemeSection):
     """x₊ ← a·x₋ + (1−a)·x + s·h(x), a drawn once per block (Gal et al. 2025)."""
 
     name: Literal["midpoint_a"] = "midpoint_a"
+    paper: ClassVar[str] = "Gal et al. 2025, arXiv 2512.02056"
     step: float = Field(default=1.0, gt=0, le=4)
     """Step size s."""
     spread: float = Field(default=0.5, ge=0, le=0.9)
     """Each a is ±1 plus a number drawn evenly from ±spread."""
     draw: int = Field(default=0, ge=0)
-    """Which draw of the a's; apart from the run's seed, so that all seeds train one network."""
+    """Seed of the a's, independent of the run's seed, so that all seeds train one network."""
     grid_bits: int | None = GRID_BITS
     """Exact mode: streams on the grid 2⁻ˡ and a store of the bits that a drops; unset is float."""
 
@@ -219,21 +237,22 @@ class CoefficientsSection(SchemeSection):
     """x₊ ← β·x₋ + α·x + h(x): from the pretrained network to a reversible one (Dr2Net, MEFT)."""
 
     name: Literal["coefficients"] = "coefficients"
+    paper: ClassVar[str] = "Zhao et al. 2024, arXiv 2401.04105; Liao et al. 2023, arXiv 2306.00477"
     alpha: float = Field(default=1.0, ge=-2, le=2)
     """Weight α of the block's input at the start; with beta 0, 1 is the pretrained network."""
     beta: float = Field(default=0.0, ge=-2, le=2)
     """Weight β of the state before that at the start; the inverse divides by it."""
     end_alpha: float | None = Field(default=0.3, ge=-2, le=2)
-    """Where α has moved to by the end of `moving`; unset stays."""
+    """Value of α at the end of `moving`; unset keeps α."""
     end_beta: float | None = Field(default=0.7, ge=-2, le=2)
-    """Where β has moved to by the end of `moving`; unset stays."""
+    """Value of β at the end of `moving`; unset keeps β."""
     moving: float = Field(default=0.5, gt=0, le=1)
     """Share of the training steps over which the weights move, in a straight line."""
     grid_bits: int | None = GRID_BITS
     """Exact mode: streams on the grid 2⁻ˡ and a store of the bits that β drops; unset is float."""
 
     def options(self) -> dict[str, Any]:
-        """Those of the scheme; how fast the weights move is the training's."""
+        """Arguments of the scheme; how fast the weights move is a setting of the training."""
         return self.model_dump(exclude={"name", "moving"})
 
     def error_growth(self, blocks: int) -> float:  # noqa: D102  see SchemeSection

@@ -12,9 +12,7 @@ UNSET = "none"
 class Section(BaseModel):
     """A frozen table of a profile: unknown keys are errors, and text is not converted to numbers."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod

@@ -35,7 +35,7 @@ class Train(Section):
     device: str = Field(
         default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", examples=["auto", "cpu", "cuda:1"]
     )
-    """Where to train: auto takes the emptiest GPU, then mps, then cpu; the same run wherever it is."""
+    """Where to train: auto takes the emptiest GPU, then mps, then cpu; the run is the same wherever it trains."""
     threads: int | None = Field(default=None, ge=1, le=1024)
     """CPU threads for the arithmetic; unset leaves torch's choice, which the run records."""
     budget_mib: int | None = Field(default=None, ge=1)
@@ -53,6 +53,11 @@ class Train(Section):
     keep_checkpoints: int = Field(default=2, ge=1)
     """How many of the newest are kept besides the best: if one is damaged, the one before it leads to the same."""
     on_oom: Literal["fail", "shrink"] = "fail"
-    """When memory runs out: fail, with what would fit; shrink goes on with smaller micro-batches of the same batch."""
+    """What happens when memory runs out: fail, with a list of what would fit; shrink continues with smaller micro-batches of the same batch."""
     deterministic: bool = False
     """Compute the same bits every time on a GPU too: slower, and an operation that cannot ends the run."""
+
+    @property
+    def micro_batch(self) -> int:
+        """Images that go through the network at once."""
+        return self.batch // self.accumulate

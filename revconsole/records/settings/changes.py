@@ -26,10 +26,7 @@ KEYS = ("data.folder", "data.place", "model.weights", "train.device", *LENGTHS)
 
 
 def changed(plan: Plan, changes: Changes) -> Plan:
-    """The plan with changes applied; a changed length is added to `lengthened`.
-
-    Raises ProfileError for an invalid plan, and DataUnavailable.
-    """
+    """The plan with changes applied; a changed length is added to `lengthened`. Raises ProfileError and DataUnavailable."""
     table = plan.model_dump()
     for key, value in changes.items():
         section, _, name = key.partition(".")

@@ -1,5 +1,6 @@
 """Complaints: turns pydantic's report on a plan into one sentence per problem."""
 
+import re
 from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Any, get_args
@@ -13,23 +14,20 @@ from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.words import LONGEST_SHOWN, shown
 
 NOUNS = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "string_type": "text in quotes",
-    "string_too_short": "some text",
-    "bool_type": "true or false",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
-    "finite_number": "a finite number",
+    "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
+    "string_type": "text in quotes", "string_too_short": "some text", "bool_type": "true or false",
+    "model_type": "a table", "model_attributes_type": "a table", "finite_number": "a finite number",
     "string_pattern_mismatch": "auto, cpu, mps, cuda, or cuda:0, cuda:1, …",
-}
+}  # fmt: skip
 BOUNDS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
     "less_than": ("lt", "less than"),
     "less_than_equal": ("le", "at most"),
 }
+
+SEVERAL_NUMBERS = re.compile(r"[+-]?[\d.][\w.+-]*(?:(?:\s*,\s*|\s+)[+-]?[\d.][\w.+-]*)+")
+"""Numbers without the brackets of a list."""
 
 
 def every(error: ValidationError, table: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -95,8 +93,17 @@ def _sentence(problems: list[dict[str, Any]], table: Mapping[str, Any]) -> str:
     if kind == "literal_error":
         return f"{shown(value)} is not one of {problem['ctx']['expected'].replace(' or ', ', ')}"
     requirement = _requirement(problems) + _or_none(path)
-    lists = "; lists go into [vary]" if isinstance(value, list) else ""
+    lists = "; lists go into [vary]" if isinstance(value, list) else _unbracketed(value)
     return f"{requirement}, not {shown(value)}{lists}"
+
+
+def _unbracketed(value: object) -> str:
+    """How several numbers are written, if a text is several numbers; else empty."""
+    if not isinstance(value, str) or not SEVERAL_NUMBERS.fullmatch(value):
+        return ""
+    return f"; for a run of each, write [{','.join(value.replace(',', ' ').split())}]"[
+        :LONGEST_SHOWN
+    ]
 
 
 def _or_none(path: list[str]) -> str:

@@ -118,10 +118,7 @@ def _check_patches(data: Data) -> None:
 
 
 def refuse_nonsense(settings: Data, facts: DatasetFacts) -> None:
-    """Raise ProfileError if `settings` request more images than exist, or leave a split empty.
-
-    facts: of the images as stored; for a folder, as counted.
-    """
+    """Raise ProfileError for more images than exist, or for an empty split. facts: of the images; of a folder, as counted."""
     limit = settings.train_limit
     if limit is not None and not 2 <= limit <= facts.train_images:
         raise ProfileError(
@@ -141,10 +138,7 @@ def refuse_nonsense(settings: Data, facts: DatasetFacts) -> None:
 
 
 def _refuse_empty_split(settings: Data, total: int) -> None:
-    """Raise ProfileError for a validation fraction that leaves the training or validation split empty.
-
-    The error names `data.train_limit` if a larger limit would solve it.
-    """
+    """Raise ProfileError for an empty split; it names `data.train_limit` if a larger limit would solve it."""
     held_out = settings.held_out(total)
     if 0 < held_out < total:
         return

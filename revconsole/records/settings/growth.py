@@ -31,8 +31,8 @@ def predicted(plan: Plan) -> str:
     blocks = depth(plan)
     if blocks is None and carried(plan) > 0:
         return "its error is measured when the model is built"
-    said = sentence(plan, carried(plan), blocks or 1)
-    return f"with every block reversed, {said}" if plan.backward == "auto" else said
+    words = sentence(plan, carried(plan), blocks or 1)
+    return f"with every block reversed, {words}" if plan.backward == "auto" else words
 
 
 def depth(plan: Plan) -> int | None:
@@ -76,10 +76,7 @@ def worrying(plan: Plan, growth: float) -> bool:
 
 
 def refuse_lost(plan: Plan) -> None:
-    """Raise Rule if the backward could not reconstruct the activations in the plan's precision.
-
-    If the depth is unknown, the check is made when the model is built.
-    """
+    """Raise Rule if the backward could not reconstruct in the plan's precision; an unknown depth is checked when built."""
     blocks = depth(plan)
     if plan.backward != "reversible" or blocks is None:
         return

@@ -1,7 +1,6 @@
 """Idle settings: settings that have no effect beside others, with the change that would give them one.
 
-A profile refuses them, because whoever sets one expects an effect. A plan accepts them: a later layer may make an
-earlier setting idle, and runs of earlier versions must be readable.
+A profile refuses them; a plan accepts them, because a later layer may make an earlier setting idle.
 """
 
 from collections.abc import Callable
@@ -88,9 +87,15 @@ def _pieces(plan: Plan) -> str:
     )
 
 
-def _zca(plan: Plan) -> str:
-    chosen = plan.data.standardise
-    return "" if chosen == "zca" else f"is of data.standardise=zca alone, not of {chosen!r}"
+def _alone(key: str, value: str) -> Callable[[Plan], str]:
+    """The reason for a setting that has an effect beside one value of another."""
+    section, _, name = key.rpartition(".")
+
+    def lacking(plan: Plan) -> str:
+        chosen = getattr(getattr(plan, section) if section else plan, name, value)
+        return "" if chosen == value else f"is of {key}={value} alone, not of {chosen!r}"
+
+    return lacking
 
 
 def _patches(plan: Plan) -> str:
@@ -140,12 +145,6 @@ def _kernel_gamma(plan: Plan) -> str:
     return "the kernel 'linear' has no gamma; rbf and poly have it" if linear else ""
 
 
-def _degree(plan: Plan) -> str:
-    if not isinstance(plan.model, Svm) or plan.model.kernel == "poly":
-        return ""
-    return f"is of model.kernel=poly alone, not of {plan.model.kernel!r}"
-
-
 def _moving(plan: Plan) -> str:
     scheme = plan.scheme
     if not isinstance(scheme, CoefficientsSection):
@@ -161,11 +160,6 @@ def _epochs(plan: Plan) -> str:
     return (
         f"train.steps ({steps:,}) says how long it trains; leave one out, or set train.steps=none"
     )
-
-
-def _budget(plan: Plan) -> str:
-    chosen = plan.backward
-    return "" if chosen == "auto" else f"is of backward=auto alone, not of {chosen!r}"
 
 
 def _rebuilds(plan: Plan) -> bool:
@@ -231,7 +225,7 @@ NEEDS: dict[str, Need] = {
     "data.flip": Need(("data.augment",), _mirroring, has_default_effect=True),
     "data.crop_most": Need(("data.random_resized_crop",), _pieces),
     "data.crop_ratio": Need(("data.random_resized_crop",), _pieces),
-    "data.zca_eps": Need(("data.standardise",), _zca),
+    "data.zca_eps": Need(("data.standardise",), _alone("data.standardise", "zca")),
     "data.source_size": Need(("data.dataset",), _patches),
     "data.patch_side": Need(("data.dataset",), _patches),
     "data.gap": Need(("data.dataset",), _patches),
@@ -246,12 +240,12 @@ NEEDS: dict[str, Need] = {
     "model.pretrained": Need(("model.weights",), _published),
     "model.weights": Need(("model.pretrained",), _weights),
     "model.gamma": Need(("model.kernel",), _kernel_gamma),
-    "model.degree": Need(("model.kernel",), _degree),
+    "model.degree": Need(("model.kernel",), _alone("model.kernel", "poly")),
     "scheme.moving": Need(
         ("scheme.alpha", "scheme.beta", "scheme.end_alpha", "scheme.end_beta"), _moving
     ),
     "train.epochs": Need(("train.steps",), _epochs, has_default_effect=True),
-    "train.budget_mib": Need(BACKWARD, _budget),
+    "train.budget_mib": Need(BACKWARD, _alone("backward", "auto")),
     "train.probe_epochs": Need(BACKWARD, _probes),
     "schedule.warmup_epochs": Need(
         ("schedule.warmup_steps",), _warmup_epochs, has_default_effect=True

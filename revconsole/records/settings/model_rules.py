@@ -48,10 +48,7 @@ def check_model(plan: PlanSettings) -> None:
             _check_patch(2 * model.patch, size, shown=model.patch, factor=2)
             _check_heads(model.heads, 2 * model.dim)
         case Cnn() | Mlp() | Svm():
-            _require_plain(
-                plan,
-                f"{model.architecture} has no residual blocks to wire otherwise",
-            )
+            _require_plain(plan, f"{model.architecture} has no residual blocks to wire otherwise")
         case Python():
             _check_function(model.function)
         case Resnet():

@@ -1,8 +1,4 @@
-"""Plan: one run, completely determined.
-
-All defaults are resolved and all rules between settings are checked, so every plan can be trained. A plan is made by
-`Profile.plans()` or read from a run folder, and never changes.
-"""
+"""Plan: one run, with all defaults resolved and all rules between settings checked, so that it can be trained."""
 
 import hashlib
 import json
@@ -12,9 +8,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from revconsole.records.sections import (
-    KINDS,
-)
+from revconsole.records.sections import KINDS
 from revconsole.records.sections.optimizer import Sgd
 from revconsole.records.sections.rule import Rule
 from revconsole.records.sections.schedule import OneCycle
@@ -59,10 +53,7 @@ class Plan(PlanSettings):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def past_digest(self) -> str:
-        """A hash of everything that decides the steps a run has already made; checkpoints carry it.
-
-        Settings in `NOT_OF_THE_PAST` are left out as well.
-        """
+        """A hash of what decides the steps already made, without `NOT_OF_THE_PAST`; checkpoints carry it."""
         return self._without(NOT_OF_THE_PAST).model_copy(update={"lengthened": None}).digest()
 
     @property

@@ -57,10 +57,7 @@ class PlanSettings(Section):
 
     @property
     def facts(self) -> DatasetFacts:
-        """Facts of the dataset (classes, channels, original size).
-
-        Raises DataUnavailable if the classes come from a folder that is missing.
-        """
+        """Facts of the dataset (classes, channels, original size). Raises DataUnavailable if its folder is missing."""
         return sources.facts_of(self.data)
 
     @property
@@ -74,12 +71,17 @@ class PlanSettings(Section):
         return isinstance(self.model, Svm)
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Optimiser steps per epoch, without held-out images; 0 for a folder whose images have not been counted."""
+    def trained_images(self) -> int:
+        """Training images of an epoch, without those held out; 0 for a folder whose images have not been counted."""
         if self.folder_images is not None:
-            return math.ceil(self.folder_images / self.train.batch)
+            return self.folder_images
         images = min(self.data.train_limit or self.shipped_images, self.shipped_images)
-        return math.ceil((images - self.data.held_out(images)) / self.train.batch)
+        return images - self.data.held_out(images)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps per epoch; 0 for a folder whose images have not been counted."""
+        return math.ceil(self.trained_images / self.train.batch)
 
     @property
     def epochs(self) -> int:
@@ -92,9 +94,7 @@ class PlanSettings(Section):
 
     @property
     def shipped(self) -> DatasetFacts:
-        """Facts of the dataset, or of the source of patches, as shipped; a folder has 0 images, because no file is
-        read.
-        """
+        """Facts of the dataset, or of the source of patches, as shipped; a folder has 0 images, because no file is read."""
         return catalogue.dataset(self.data.source or self.data.dataset)
 
     @property

@@ -31,19 +31,9 @@ from revconsole.records.settings.settling import Settled
 from revconsole.records.settings.words import COMMAND_LINE, parse_assignments, same, shown
 
 __all__ = [
-    "COMMAND_LINE",
-    "OWN_KEYS",
-    "PLAN_KEYS",
-    "Profile",
-    "Table",
-    "apart",
-    "changed",
-    "expanded",
-    "load",
-    "parse_assignments",
-    "read_table",
-    "refuse_unknown",
-]
+    "COMMAND_LINE", "OWN_KEYS", "PLAN_KEYS", "Profile", "Table", "apart", "changed", "expanded", "load",
+    "parse_assignments", "read_table", "refuse_unknown",
+]  # fmt: skip
 
 MOST_RUNS = 1000
 """Largest accepted grid; a larger one is taken for a mistake."""
@@ -138,13 +128,8 @@ def expanded(profiles: Sequence[Profile]) -> list[tuple[Run, ...]]:
     return [tuple(expansion.runs()) for expansion in expansions]
 
 
-def apart(
-    profiles: Sequence[Profile],
-) -> list[list[tuple[Table, tuple[Plan, ...] | ProfileError]]]:
-    """The choices of each profile, each with its runs or its error, so that one error hides no other choice.
-
-    Raises ProfileError for an error common to all choices.
-    """
+def apart(profiles: Sequence[Profile]) -> list[list[tuple[Table, tuple[Plan, ...] | ProfileError]]]:
+    """The choices of each profile, each with its runs or its error. Raises ProfileError for an error common to all."""
     expansions = [_Expansion(profile) for profile in profiles]
     used = {origin for expansion in expansions for origin in expansion.used()}
     _refuse(problem for expansion in expansions for problem in expansion.shared(used))
@@ -185,16 +170,16 @@ class _Expansion:
 
     def used(self) -> Iterator[Said]:
         """Settings that have an effect in some run."""
-        for choice, found in self._choices:
-            plan, _ = self._planned(choice, found)
-            for key, number in found.layer_of.items():
+        for choice, settled in self._choices:
+            plan, _ = self._planned(choice, settled)
+            for key, number in settled.layer_of.items():
                 if plan is None or idle.is_default(plan, key) or not idle.why(plan, key):
                     yield self._layers[number].where, key
 
     def problems(self, used: set[Said]) -> list[Problem]:
         """All problems. used: settings that have an effect in some run of this or another profile."""
         invalid = next(
-            (w for choice, found in self._choices if (w := self._invalid(choice, found))), []
+            (w for choice, settled in self._choices if (w := self._invalid(choice, settled))), []
         )
         return self.shared(used) + invalid
 
@@ -204,20 +189,20 @@ class _Expansion:
 
     def runs(self) -> Iterator[Run]:
         """Every run with its choice: for each choice, every seed."""
-        for choice, found in self._choices:
-            plan, _ = self._planned(choice, found)
+        for choice, settled in self._choices:
+            plan, _ = self._planned(choice, settled)
             assert plan is not None  # noqa: S101  its problems were refused
             yield from ((choice, each) for each in self._over_seeds(plan))
 
     def apart(self) -> Iterator[tuple[Table, tuple[Plan, ...] | ProfileError]]:
         """Every choice with its runs, or with its error."""
-        for choice, found in self._choices:
-            plan, _ = self._planned(choice, found)
+        for choice, settled in self._choices:
+            plan, _ = self._planned(choice, settled)
             if plan is not None:
                 yield choice, tuple(self._over_seeds(plan))
                 continue
             try:
-                _refuse(self._invalid(choice, found))
+                _refuse(self._invalid(choice, settled))
             except ProfileError as error:
                 yield choice, error
 
@@ -232,57 +217,59 @@ class _Expansion:
         """Each distinct choice without inapplicable or idle values, and its settled layers."""
         earlier: list[Table] = []
         for choice in settling.choices(self._varied):
-            found = settling.settled(self._layers, self._varied, choice)
-            needless = self._idle(choice, found) | found.left_over.keys()
+            settled = settling.settled(self._layers, self._varied, choice)
+            needless = self._idle(choice, settled) | settled.left_over.keys()
             own = {key: value for key, value in choice.items() if key not in needless}
             if len(own) < len(choice) and any(same(own, other) for other in earlier):
                 continue
             earlier.append(own)
-            yield own, found
+            yield own, settled
 
-    def _idle(self, choice: Table, found: Settled) -> set[str]:
+    def _idle(self, choice: Table, settled: Settled) -> set[str]:
         """Varied keys that have no effect in this choice."""
         candidates = {key for key in choice if idle.causes(key)}
-        plan = self._plan(choice, found)[0] if candidates else None
+        plan = self._plan(choice, settled)[0] if candidates else None
         return {key for key in candidates if plan and idle.why(plan, key)}
 
     def _useless(self, used: set[Said]) -> Iterator[Problem]:
         """Problems for settings that have no effect in any run."""
         kinds: dict[tuple[int, str], dict[str, None]] = {}
-        for _, found in self._choices:
-            for key, number in found.left_over.items():
+        for _, settled in self._choices:
+            for key, number in settled.left_over.items():
                 if (self._layers[number].where, key) not in used:
-                    kinds.setdefault((number, key), {})[found.kind(key.partition(".")[0])] = None
+                    kinds.setdefault((number, key), {})[settled.kind(key.partition(".")[0])] = None
         for (number, key), without in kinds.items():
             sentence = complaints.without(key, list(without))
             yield number, ProfileError(self._layers[number].where, key, sentence)
-        for choice, found in self._choices:
-            plan, _ = self._planned(choice, found)
-            for key, number in found.layer_of.items() if plan else ():
+        for choice, settled in self._choices:
+            plan, _ = self._planned(choice, settled)
+            for key, number in settled.layer_of.items() if plan else ():
                 # A later layer may make an earlier setting idle on purpose: that is no problem.
-                later = any(found.layer_of.get(cause, -1) > number for cause in idle.causes(key))
+                later = any(settled.layer_of.get(cause, -1) > number for cause in idle.causes(key))
                 if plan and not later and (self._layers[number].where, key) not in used:
                     yield number, ProfileError(self._layers[number].where, key, idle.why(plan, key))
 
-    def _invalid(self, choice: Table, found: Settled) -> list[Problem]:
+    def _invalid(self, choice: Table, settled: Settled) -> list[Problem]:
         """Problems of a choice that gives no valid plan."""
-        _, wrong = self._planned(choice, found)
-        return [self._blamed(choice, found, *each) for each in wrong]
+        _, wrong = self._planned(choice, settled)
+        return [self._blamed(choice, settled, *each) for each in wrong]
 
-    def _planned(self, choice: Table, found: Settled) -> tuple[Plan | None, list[tuple[str, str]]]:
+    def _planned(
+        self, choice: Table, settled: Settled
+    ) -> tuple[Plan | None, list[tuple[str, str]]]:
         """The plan of a choice or its errors; computed once."""
-        if id(found) not in self._made:
-            self._made[id(found)] = self._plan(choice, found)
-        return self._made[id(found)]
+        if id(settled) not in self._made:
+            self._made[id(settled)] = self._plan(choice, settled)
+        return self._made[id(settled)]
 
-    def _plan(self, choice: Table, found: Settled) -> tuple[Plan | None, list[tuple[str, str]]]:
+    def _plan(self, choice: Table, settled: Settled) -> tuple[Plan | None, list[tuple[str, str]]]:
         words = [_label(key, value, self._varied[key].values) for key, value in choice.items()]
         name = "-".join([self._profile.name, *words])[:LONGEST_NAME]
-        return _validated(found.table | {"name": name, "profile": self._profile.name})
+        return _validated(settled.table | {"name": name, "profile": self._profile.name})
 
-    def _blamed(self, choice: Table, found: Settled, key: str, sentence: str) -> Problem:
+    def _blamed(self, choice: Table, settled: Settled, key: str, sentence: str) -> Problem:
         """The problem, attributed to the first layer that causes it, even if the key is in an earlier layer."""
-        origin = found.layer_of.get(key)
+        origin = settled.layer_of.get(key)
         number = next(
             (n for n in range(origin or 0, len(self._layers)) if self._wrong_by(n, choice, key)),
             len(self._layers) - 1,
@@ -294,8 +281,8 @@ class _Expansion:
     def _wrong_by(self, number: int, choice: Table, key: str) -> bool:
         """Whether the layers up to `number` already have a problem with the key."""
         own = {k: v for k, v in choice.items() if self._varied[k].layer <= number}
-        found = settling.settled(self._layers[: number + 1], self._varied, own)
-        _, wrong = self._plan(own, found)
+        settled = settling.settled(self._layers[: number + 1], self._varied, own)
+        _, wrong = self._plan(own, settled)
         return key in dict(wrong)
 
     def _seeds_of(self) -> list[int]:
@@ -371,12 +358,13 @@ def _wrong_seeds(seeds: Any) -> str:
         several = ",".join(str(n) for n in range(seeds)) if seeds <= MOST_SPELLED else "0,1,2,…"
         return f"{shown(seeds)} may be a seed or how many; write seed={shown(seeds)} or seeds=[{several}]"
     numbers = [seeds] if type(seeds) is int else seeds
+    unlike = f"should be a list of whole numbers from 0, not {shown(seeds)}; write [7,8], say"
     if not isinstance(numbers, list) or not numbers:
-        return f"should be a list of whole numbers from 0, not {shown(seeds)}"
+        return unlike
     if len(numbers) > MOST_RUNS:
         return f"this makes {len(numbers)} runs; the limit is {MOST_RUNS}"
     if not all(type(n) is int and n >= 0 for n in numbers):
-        return f"should be a list of whole numbers from 0, not {shown(seeds)}"
+        return unlike
     if max(numbers) > LARGEST_SEED:
         return f"the largest seed is {LARGEST_SEED}"
     again = layer.repeated(numbers)

@@ -50,9 +50,7 @@ def shipped() -> Path:
 
 
 def profiles() -> list[ExperimentFile]:
-    """Every profile that can be named, the user's own first. In the working folder only TOML files with a title
-    count.
-    """
+    """Every profile that can be named, the user's own first. In the working folder only TOML files with a title count."""
     return _ordered(_experiments(folders()))
 
 

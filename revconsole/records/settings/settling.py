@@ -53,9 +53,7 @@ class Varied:
 
 
 def variation(layers: Sequence[Layer]) -> dict[str, Varied]:
-    """The keys that vary in the end, in the order written; a later layer fixes or replaces what an earlier one
-    varies.
-    """
+    """The keys that vary in the end, in the order written; a later layer fixes or replaces what an earlier one varies."""
     varied: dict[str, Varied] = {}
     for number, layer in enumerate(layers):
         for key, value in layer.fixed.items():

@@ -79,7 +79,7 @@ class Study:
     arms: tuple[tuple[str, Table], ...]
     quick: Mapping[str, Any]
     tables: frozenset[str] = frozenset()
-    """Which of the tables `[study]`, `[[arm]]` and `[quick]` the file has."""
+    """The tables among `[study]`, `[[arm]]` and `[quick]` that the file has."""
 
     @classmethod
     def of_profile(cls, profile: Profile) -> Self:
@@ -167,7 +167,7 @@ class Study:
                 words = [name, *(word(key, value) for key, value in choice.items())]
                 arm = ", ".join(word for word in words if word)
                 plans_of.setdefault((arm, repr(choice)), []).append(plan)
-        names = _distinct([arm for arm, _ in plans_of])
+        names = distinct([arm for arm, _ in plans_of])
         return dict(zip(names, plans_of.values(), strict=True))
 
     def _choices(self, settings: Mapping[str, Any]) -> Iterator[Plan | UnfitChoice]:
@@ -324,7 +324,7 @@ def _table(value: Any, where: str, key: str) -> Mapping[str, Any]:
     return value
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
+def distinct(names: Sequence[str]) -> list[str]:
     """The names cut to `LONGEST_NAME`, with numbers where cut names coincide."""
     names_so_far: dict[str, None] = {}
     for name in names:

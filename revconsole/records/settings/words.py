@@ -13,23 +13,21 @@ KEY = re.compile(r"""["']?([A-Za-z_][\w.]*)["']?""")
 PLAIN = re.compile(r"[\w.+:/*-]+")
 """A word that needs no quotes, even in a list."""
 PYTHONIC = {
-    "True": True,
-    "TRUE": True,
-    "False": False,
-    "FALSE": False,
-    "None": "none",
-    "NONE": "none",
-}
+    "True": True, "TRUE": True, "False": False, "FALSE": False, "None": "none", "NONE": "none",
+}  # fmt: skip
 """Python spellings of values that TOML spells differently."""
 BARE_POINT = re.compile(r"([+-]?)(\d[\d_]*)?\.(\d[\d_]*)?([eE][+-]?\d+)?")
 """A number with a leading or trailing point, which TOML does not accept."""
 LONGEST_SHOWN = 60
+SEVERAL_SEEDS = re.compile(r"\d{1,10}(?:(?:\s*,\s*|\s+)\d{1,10})+")
+"""Seeds without brackets: `7,8`, `7, 8` or `7 8`."""
 
 
 def parse_assignments(arguments: Iterable[str] | None) -> Table:
     """Settings from `key=value` words; values are TOML, bare words are text.
 
-    Raises ProfileError for words that are no assignments and for a key with two values.
+    Seeds need no brackets: `seeds=7,8` is `seeds=[7,8]`. Raises ProfileError for words that are no assignments and for
+    a key with two values.
     """
     settings: Table = {}
     words = list(arguments or ())
@@ -39,6 +37,8 @@ def parse_assignments(arguments: Iterable[str] | None) -> Table:
         if not sign or not match:
             raise ProfileError(COMMAND_LINE, _short(word), _no_assignment(word, words))
         key, value = match.group(1), _value(text.strip(), match.group(1))
+        if key in {"seed", "seeds"} and isinstance(value, str) and SEVERAL_SEEDS.fullmatch(value):
+            value = [int(number) for number in re.findall(r"\d+", value)]
         if key in settings and not same(settings[key], value):
             raise ProfileError(COMMAND_LINE, key, twice(settings[key], value))
         settings[key] = value
@@ -82,6 +82,9 @@ def _no_assignment(word: str, words: list[str]) -> str:
     if dashed:
         value = dashed.group(2) or "=…"
         return f"settings have no dashes: write {dashed.group(1)}{_short(value)}"
+    seeds = [other for other in words if other.startswith(("seed=", "seeds="))]
+    if seeds and re.fullmatch(r"[\d,]+", word):
+        return "is not a setting; write several seeds without spaces, e.g. seeds=7,8"
     if any(other.startswith("=") for other in words) or word.endswith("="):
         return "is not a setting; write key=value without spaces, e.g. model.depth=4"
     return "is not a setting; write key=value, e.g. model.depth=4"
@@ -100,7 +103,7 @@ def _value(text: str, key: str) -> Any:
 def _meant(text: str) -> Any:
     if text in PYTHONIC:
         return PYTHONIC[text]
-    if _has_digits(BARE_POINT.fullmatch(text)):
+    if (point := BARE_POINT.fullmatch(text)) and (point.group(2) or point.group(3)):
         return float(text)
     if "\n" not in text and "\r" not in text:  # a second line would be another key
         try:
@@ -132,10 +135,6 @@ def _items(text: str) -> list[str]:
         else:
             items[-1] += letter
     return [item.strip() for item in items if item.strip()]
-
-
-def _has_digits(match: re.Match[str] | None) -> bool:
-    return match is not None and bool(match.group(2) or match.group(3))
 
 
 def spelled(value: Any) -> str:

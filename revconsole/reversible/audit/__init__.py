@@ -5,13 +5,10 @@
         print(check.level, check.name, check.figure, check.advice)
 
 Works on any module that maps images (B, C, S, S) to (B, classes), or to something with these as its `.logits`; what
-does not apply is skipped. The model is copied first (`twin`), so that it, its gradients and the generators are
-afterwards as they were. Read `check` first, then a file per question: `samples` (uses its input, no leak across batch; `trace`
-says in which module), `batch` (images, labels, outputs), `gradients` (does each parameter get one; if not, why),
-`tokens` (attention, skips, what the head reads), `dropout`, `learning` (initial loss, units that differ, one batch
-overfitted), `reversal` (gradients, inverse, randomness against a stored pass), `wiring` (γ = 0 against the plain
-network), `memory`. `record`, `products` and `size` watch a pass.
-To add a check: a function from a Case to checks, and its name in FULL, or in LIGHT if it costs about one step.
+does not apply is skipped. The model is copied first (`twin`), so that it, its gradients and the generators are left as
+they were. Read `check` first, then a file per question, named for what it asks of; `record`, `products`, `trace`,
+`sight` and `size` watch a pass. To add a check: a function from a Case to checks, and its name in FULL, or in LIGHT
+if it costs about one step.
 """
 
 import math
@@ -23,21 +20,10 @@ from functools import partial
 from torch import Tensor, nn
 
 from revconsole.reversible.audit.batch import batch, require_batch
-from revconsole.reversible.audit.check import (
-    Autocast,
-    Case,
-    Check,
-    Level,
-)
+from revconsole.reversible.audit.check import Autocast, Case, Check, Level
 from revconsole.reversible.audit.dropout import dropout
 from revconsole.reversible.audit.gradients import FROZEN, gradients
-from revconsole.reversible.audit.learning import (
-    LOSS,
-    initial_loss,
-    nudge_zeros,
-    overfit,
-    units,
-)
+from revconsole.reversible.audit.learning import LOSS, initial_loss, nudge_zeros, overfit, units
 from revconsole.reversible.audit.memory import kept
 from revconsole.reversible.audit.reversal import (
     RUN,
@@ -56,26 +42,12 @@ __all__ = ["FROZEN", "LOSS", "RUN", "Check", "Level", "audit", "checks"]
 
 Look = Callable[[Case], list[Check]]
 LIGHT: tuple[Look, ...] = (
-    partial(samples, thorough=False),
-    batch,
-    gradients,
-    tokens,
-    dropout,
-    against_stored,
-    wiring,
-)
+    partial(samples, thorough=False), batch, gradients, tokens, dropout, against_stored, wiring,
+)  # fmt: skip
 FULL: tuple[Look, ...] = (
-    partial(samples, thorough=True),
-    batch,
-    gradients,
-    tokens,
-    dropout,
-    wiring,
-    against_stored_in_double,
-    against_stored,
-    replay,
-    kept,
-)
+    partial(samples, thorough=True), batch, gradients, tokens, dropout, wiring, against_stored_in_double,
+    against_stored, replay, kept,
+)  # fmt: skip
 FIT_SECONDS = 10.0
 
 
@@ -103,11 +75,9 @@ def checks(
 ) -> Iterator[Check]:
     """The checks, each as it is done.
 
-    images: (B, C, S, S), on the model's device. labels: (B,), whole numbers from 0.
-    light: only what costs about as much as a training step.
-    autocast: makes the context of the precision the model trains in.
-    seconds: of work in this thread, whatever else the machine does, after which no further check is begun; the
-    initial loss and the samples' independence, three passes of seven images, are looked at in any case.
+    images: (B, C, S, S), on the model's device. labels: (B,), whole numbers from 0. light: only what costs about as much
+    as a training step. autocast: makes the context of the precision the model trains in. seconds: of work in this thread,
+    after which no further check is begun; the initial loss and the samples' independence are looked at in any case.
     Raises RevconsoleError if the model cannot be copied, or does not return (B, classes).
     """
     begun = time.thread_time()
@@ -141,11 +111,5 @@ def _looked(look: Look, case: Case) -> list[Check]:
         except Exception as error:  # noqa: BLE001  somebody's model may raise anything, and the report must say so
             name = getattr(look, "func", look).__name__.replace("_", " ")
             reason = " ".join(str(error).split())[:200]
-            return [
-                Check(
-                    name=name,
-                    passed=False,
-                    figure=f"raised {type(error).__name__}: {reason}",
-                    advice="the model cannot do what this check asks of it, on seven images or fewer",
-                )
-            ]
+            advice = "the model cannot do what this check asks of it, on seven images or fewer"
+            return [Check.failure(name, f"raised {type(error).__name__}: {reason}", advice)]

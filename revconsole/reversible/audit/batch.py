@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from revconsole.errors import RevconsoleError
-from revconsole.reversible.audit.check import Case, Check, evaluating
-from revconsole.reversible.audit.record import Node, PassRecord, RecordedCall, recorded
+from revconsole.reversible.audit.check import Case, Check
+from revconsole.reversible.audit.record import PassRecord, RecordedCall, recorded
+from revconsole.reversible.rest import evaluating
+from revconsole.reversible.skips import LAYOUTS, Node
 
 BATCH = "images and labels"
 OUTPUTS = "outputs are logits"
@@ -21,10 +23,6 @@ LOUD, QUIET = 20.0, 0.01
 UNLIKELY = 1e-6  # that a batch misses the upper classes by chance
 ONE_CLASS = 8  # images of one class in a row are no accident
 ALMOST = 1e-3  # of probabilities' sums, in bf16
-LAYOUTS = re.compile(
-    r"(Alias|Clone|Expand|Permute|ReshapeAlias|Reshape|Squeeze|T|ToCopy|Transpose|Unsqueeze|UnsafeView|View)"
-    r"Backward\d"
-)
 MADE = re.compile(r"Div|Mul|Reciprocal|Pow|Clamp")
 LAST = (
     ("Softmax", "failed", "is a softmax, and cross-entropy takes another: return what goes into it"),
@@ -67,12 +65,12 @@ def _images(case: Case, record: PassRecord) -> Check:
         advice = (
             "there are pixels that are infinite or not a number: look at how the images are read"
         )
-        return Check(name=BATCH, passed=False, figure=figure, advice=advice)
+        return Check.failure(BATCH, figure, advice)
     if len(images) > 1 and (images == images[:1]).all():
         advice = "all images of the batch are the same, so nothing can be told apart"
-        return Check(name=BATCH, passed=False, figure=figure, advice=advice)
-    said = "; ".join([*_doubts(images, labels), *_reaches(record)])
-    return Check(name=BATCH, passed=True, figure=figure, advice=said)
+        return Check.failure(BATCH, figure, advice)
+    doubts = "; ".join([*_doubts(images, labels), *_reaches(record)])
+    return Check.success(BATCH, figure, doubts)
 
 
 def _doubts(images: Tensor, labels: Tensor) -> Iterator[str]:
@@ -108,18 +106,15 @@ def _reaches(record: PassRecord) -> Iterator[str]:
 
 def _first_weights(record: PassRecord) -> RecordedCall | None:
     """The first call of a module that has weights itself, and what it was given."""
-    return min(
-        (
-            call
-            for call in record.calls
-            if any(True for _ in call.module.parameters(recurse=False))
-            and not any(True for _ in call.module.children())
-            and isinstance(call.given, Tensor)
-            and call.given.is_floating_point()
-        ),
-        key=lambda call: call.start,
-        default=None,
+    layers = (
+        call
+        for call in record.calls
+        if any(True for _ in call.module.parameters(recurse=False))
+        and not any(True for _ in call.module.children())
+        and isinstance(call.given, Tensor)
+        and call.given.is_floating_point()
     )
+    return min(layers, key=lambda call: call.start, default=None)
 
 
 def _outputs(case: Case, out: Tensor, record: PassRecord) -> Check:
@@ -139,21 +134,17 @@ def _outputs(case: Case, out: Tensor, record: PassRecord) -> Check:
                 if probable
                 else f"lie in {float(rows.min()):.3g} to {float(rows.max()):.3g}"
             )
-            return Check(
-                name=OUTPUTS,
-                passed=level == "note",
-                figure=f"{figure}; outputs {range_}",
-                advice=advice,
-            )
-    made = last is not None and MADE.match(last.name())
-    if made and classes >= 10 and rows.min() >= 0 and rows.max() <= 1:
+            verdict = Check.success if level == "note" else Check.failure
+            return verdict(OUTPUTS, f"{figure}; outputs {range_}", advice)
+    scaled = last is not None and MADE.match(last.name())
+    if scaled and classes >= 10 and rows.min() >= 0 and rows.max() <= 1:
         advice = "all of them lie in 0 to 1: cross-entropy wants logits and not probabilities"
-        return Check(name=OUTPUTS, passed=True, figure=figure, advice=advice)
+        return Check.success(OUTPUTS, figure, advice)
     highest, count = int(case.labels.max()) + 1, len(case.labels)
     if count * math.log(classes / highest) > -math.log(UNLIKELY):
         advice = f"the labels of {count} images go up to {highest - 1} only: are there that many classes?"
-        return Check(name=OUTPUTS, passed=True, figure=figure, advice=advice)
-    return Check(name=OUTPUTS, passed=True, figure=figure)
+        return Check.success(OUTPUTS, figure, advice)
+    return Check.success(OUTPUTS, figure)
 
 
 def _last(node: Node) -> Node:

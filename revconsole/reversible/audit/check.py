@@ -5,11 +5,11 @@ Shapes: B images, C channels, S pixels of height and width.
 
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -31,15 +31,34 @@ MOST_NAMED = 6  # groups of parameters in one sentence
 class Check:
     """What one check found.
 
-    passed: None where it does not apply or was not judged.
-    figure: what was measured, with its unit.
-    advice: what to do; of a check that did not fail, what to be aware of.
+    passed: None where it does not apply or was not judged. figure: what was measured, with its unit. advice: what to do;
+    of a check that did not fail, what to be aware of.
     """
 
     name: str
     passed: bool | None
     figure: str
     advice: str = ""
+
+    @classmethod
+    def success(cls, name: str, figure: str, advice: str = "") -> Self:
+        """A check that did not fail. advice: what to be aware of."""
+        return cls(name=name, passed=True, figure=figure, advice=advice)
+
+    @classmethod
+    def failure(cls, name: str, figure: str, advice: str) -> Self:
+        """A check that failed, and what to do."""
+        return cls(name=name, passed=False, figure=figure, advice=advice)
+
+    @classmethod
+    def judged(cls, name: str, figure: str, advice: str, *, passed: bool) -> Self:
+        """A check with advice only if it failed."""
+        return cls(name=name, passed=passed, figure=figure, advice="" if passed else advice)
+
+    @classmethod
+    def unjudged(cls, name: str, figure: str, advice: str = "") -> Self:
+        """A check that does not apply, or could not be made."""
+        return cls(name=name, passed=None, figure=figure, advice=advice)
 
     @property
     def level(self) -> Level:
@@ -118,16 +137,11 @@ class Case:
             return dict.fromkeys(trained)
         scale = SCALE if self.computes_in == torch.float16 else 1.0
         parameters = list(trained.values())
-        found: Sequence[Tensor | None] = torch.autograd.grad(
+        gradients: Sequence[Tensor | None] = torch.autograd.grad(
             loss * scale, parameters, allow_unused=True
         )
-        scaled = (None if g is None else g / scale for g in found)
+        scaled = (None if g is None else g / scale for g in gradients)
         return dict(zip(trained, scaled, strict=True))
-
-
-def words(sequence: ReversibleSequence) -> set[str]:
-    """Where its blocks find their activations in the backward pass."""
-    return set(sequence.backwards)
 
 
 def logits_of(output: Any) -> Tensor:
@@ -150,6 +164,12 @@ def logits_of(output: Any) -> Tensor:
     )
 
 
+def aimed(values: Tensor) -> Tensor:
+    """The sum of values (…, K), weighted in a direction that no symmetry of a network cancels."""
+    weights = torch.arange(1.0, values.shape[-1] + 1).sin().to(values)  # (K,)
+    return (values * weights).sum()
+
+
 def sow(device: torch.device, draw: int = 0) -> None:
     """Seed the generators that a computation on the device, or Python around it, may draw from."""
     torch.default_generator.manual_seed(SEED + draw)
@@ -165,18 +185,6 @@ def signs(blocks: int, samples: int, device: torch.device) -> Tensor:
     generator = torch.Generator().manual_seed(SEED)
     drawn = torch.randint(0, 2, (blocks, samples), generator=generator)
     return drawn.mul(2).sub(1).to(device, torch.float32)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put the model in evaluation, and each of its modules back as it was."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def without_dropout(model: nn.Module) -> None:

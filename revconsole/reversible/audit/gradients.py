@@ -13,10 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from revconsole.reversible.audit.check import Case, Check, evaluating, grouped
-from revconsole.reversible.audit.record import Cut, Node, PassRecord, leaves, recorded
+from revconsole.reversible.audit.check import Case, Check, grouped
+from revconsole.reversible.audit.record import OWN_FORWARD, Cut, PassRecord, leaves, named, recorded
 from revconsole.reversible.audit.reversal import everything_stored
 from revconsole.reversible.proxies import BlockProxy
+from revconsole.reversible.rest import evaluating
+from revconsole.reversible.skips import Node
 
 GRADIENTS = "gradient everywhere"
 FROZEN = "frozen parameters"
@@ -46,23 +48,16 @@ DEATHS = (
 def gradients(case: Case) -> list[Check]:
     """Every parameter that is to train receives a gradient; those that are not are named in a note."""
     names = [name for name, _ in case.model.named_parameters()]
-    found = case.few().gradients()
-    checks = [] if len(found) == len(names) else [_frozen(case.model, list(found), names)]
-    if not found:
-        return [
-            Check(
-                name=GRADIENTS,
-                passed=False,
-                figure="no parameter trains",
-                advice="requires_grad is False everywhere",
-            ),
-            *checks,
-        ]
-    broken = [name for name, g in found.items() if g is not None and not g.isfinite().all()]
-    without = [name for name, g in found.items() if g is None or not g.any()]
+    by_name = case.few().gradients()
+    checks = [] if len(by_name) == len(names) else [_frozen(case.model, list(by_name), names)]
+    if not by_name:
+        advice = "requires_grad is False everywhere"
+        return [Check.failure(GRADIENTS, "no parameter trains", advice), *checks]
+    broken = [name for name, g in by_name.items() if g is not None and not g.isfinite().all()]
+    without = [name for name, g in by_name.items() if g is None or not g.any()]
     if without and not broken:
         without = _never_reached(case, without)
-    return [*_received(case, found, broken, without, names), *checks]
+    return [*_received(case, by_name, broken, without, names), *checks]
 
 
 def _never_reached(case: Case, without: Sequence[str]) -> list[str]:
@@ -72,39 +67,29 @@ def _never_reached(case: Case, without: Sequence[str]) -> list[str]:
         if not left:
             break
         with evaluating(case.model) if draw == 1 else nullcontext():
-            found = case.drawn(draw).gradients()
-        left = [name for name in left if (g := found[name]) is None or not g.any()]
+            by_name = case.drawn(draw).gradients()
+        left = [name for name in left if (g := by_name[name]) is None or not g.any()]
     return left
 
 
 def _received(
     case: Case,
-    found: dict[str, Tensor | None],
+    by_name: dict[str, Tensor | None],
     broken: Sequence[str],
     without: Sequence[str],
     names: Sequence[str],
 ) -> list[Check]:
     if broken:
-        return [
-            Check(
-                name=GRADIENTS,
-                passed=False,
-                figure=f"not finite in {grouped(broken, names)}",
-                advice=_burst(case),
-            )
-        ]
+        return [Check.failure(GRADIENTS, f"not finite in {grouped(broken, names)}", _burst(case))]
     with everything_stored(case), recorded(case.model, python=True) as record:
         loss = case.few().loss()
     hidden = _unregistered(case.model, loss, record)
     if not without:
-        return [
-            Check(name=GRADIENTS, passed=True, figure=f"all {len(found)} tensors that train"),
-            *hidden,
-        ]
+        return [Check.success(GRADIENTS, f"all {len(by_name)} tensors that train"), *hidden]
     cause = Cause(case, record, loss)
     causes = {name: cause.of(name) for name in without}
     lost = any(kind not in UNUSED or cause.matters(n) for n, (kind, _) in causes.items())
-    figure = f"none to {len(without)} of {len(found)} tensors: {grouped(without, names)}"
+    figure = f"none to {len(without)} of {len(by_name)} tensors: {grouped(without, names)}"
     reasons = list(dict.fromkeys(_reasons(causes, cause, names)))
     advice = "; ".join(reasons[:2]) + (f"; and {len(reasons) - 2} more" if len(reasons) > 2 else "")
     if not lost:
@@ -134,7 +119,7 @@ class Cause:
         self.model, self.record = case.model, record
         self.parameters = dict(case.model.named_parameters())
         self.reached = leaves([loss.grad_fn])[1]
-        self.dead = _edges(loss, list(self.parameters.values()), _alive, _dead)
+        self.dead = _edges(loss, list(self.parameters.values()), _alive)
         self.cuts = [(cut, _given_leaves(cut)) for cut in record.cuts]
         self.called = {id(call.module) for call in record.calls}
 
@@ -154,7 +139,7 @@ class Cause:
         """The module that was called last of those that hold the parameters."""
         owners = {id(self.model.get_submodule(name.rpartition(".")[0])) for name in names}
         calls = [call for call in self.record.calls if id(call.module) in owners and call.name]
-        return calls[-1].called if calls else "the model's own forward"
+        return calls[-1].called if calls else OWN_FORWARD
 
     def matters(self, name: str) -> bool:
         """Whether a parameter that nothing uses is a mistake.
@@ -199,9 +184,7 @@ class Cause:
     def _chained(self, container: nn.Module) -> bool:
         """Whether the container is a stack, or a part of the trunk, whose members are called one on the other's result."""
         members = {id(child) for child in container.children()}
-        if not self._reaches(container) and container not in [
-            stack for stack, _ in stacks(self.model)
-        ]:
+        if not self._reaches(container) and container not in dict(stacks(self.model)):
             return False
         calls = [call for call in self.record.calls if id(call.module) in members]
         given = {id(call.given) for call in calls}
@@ -215,8 +198,7 @@ class Cause:
 
     def _owner(self, name: str) -> str:
         path = name.rpartition(".")[0]
-        module = self.model.get_submodule(path)
-        return f"{path} ({type(module).__name__})" if path else "the model's own forward"
+        return named(path, self.model.get_submodule(path))
 
     def _death(self, key: int) -> str:
         for node, child in self.dead:
@@ -226,9 +208,8 @@ class Cause:
 
 
 def _given_leaves(cut: Cut) -> set[int]:
-    nodes = [tensor.grad_fn for tensor in cut.given]
     own = {id(tensor) for tensor in cut.given if tensor.is_leaf}
-    return own | set(leaves(nodes)[1])
+    return own | set(leaves(tensor.grad_fn for tensor in cut.given)[1])
 
 
 def _deadly(node: Node) -> str:
@@ -240,10 +221,10 @@ def _deadly(node: Node) -> str:
 
 
 def _burst(case: Case) -> str:
-    """Where gradients stop being finite."""
+    """A sentence on the operation at which gradients stop being finite."""
     with everything_stored(case), recorded(case.model) as record:
         loss = case.few().loss()
-    for node, _ in _edges(loss, list(case.model.parameters()), _finite, _not_finite):
+    for node, _ in _edges(loss, list(case.model.parameters()), _finite):
         name = node.name().rstrip("0").removesuffix("Backward")
         return f"the gradient of {name} in {record.place(node) or 'the loss'} is infinite or not a number there"
     return "the loss itself is not finite"
@@ -253,34 +234,25 @@ def _alive(gradients: Sequence[Tensor | None]) -> bool:
     return any(g is not None and bool(g.any()) for g in gradients)
 
 
-def _dead(gradient: Tensor | None) -> bool:
-    return gradient is None or not gradient.any()
-
-
 def _finite(gradients: Sequence[Tensor | None]) -> bool:
     return all(g is None or bool(g.isfinite().all()) for g in gradients)
-
-
-def _not_finite(gradient: Tensor | None) -> bool:
-    return gradient is not None and not gradient.isfinite().all()
 
 
 def _edges(
     loss: Tensor,
     parameters: Sequence[Tensor],
-    given_so: Callable[[Sequence[Tensor | None]], bool],
-    passed_so: Callable[[Tensor | None], bool],
+    sound: Callable[[Sequence[Tensor | None]], bool],
 ) -> list[tuple[Node, Node]]:
-    """Nodes that get such gradients and pass such a one on to an input, with that input, nearest the loss first."""
-    found: list[tuple[Node, Node]] = []
+    """Nodes that get sound gradients and pass an unsound one on to an input, with that input, nearest the loss first."""
+    edges: list[tuple[Node, Node]] = []
     if loss.grad_fn is None:
-        return found
+        return edges
 
     def hook(node: Node) -> Any:
         def note(passed: Sequence[Tensor | None], given: Sequence[Tensor | None]) -> None:
-            if given_so(given):
+            if sound(given):
                 pairs = zip(node.next_functions, passed, strict=False)
-                found.extend((node, c) for (c, _), g in pairs if c is not None and passed_so(g))
+                edges.extend((node, c) for (c, _), g in pairs if c is not None and not sound([g]))
 
         return note
 
@@ -290,7 +262,7 @@ def _edges(
                 stack.callback(node.register_hook(hook(node)).remove)
         wanted = [parameter for parameter in parameters if parameter.requires_grad]
         torch.autograd.grad(loss, wanted, allow_unused=True, retain_graph=True)
-    return found
+    return edges
 
 
 def _unregistered(model: nn.Module, loss: Tensor, record: PassRecord) -> list[Check]:
@@ -310,11 +282,10 @@ def _unregistered(model: nn.Module, loss: Tensor, record: PassRecord) -> list[Ch
     places = [place for key in hidden if (place := record.place(users[key]))]
     where = f"in {places[0]} " if places else ""
     return [
-        Check(
-            name=UNREGISTERED,
-            passed=False,
-            figure=f"{len(hidden)} tensors that compute are none of the model's: {shapes}",
-            advice=f"an optimizer over the model's parameters never trains them: what holds them {where}is a plain "
+        Check.failure(
+            UNREGISTERED,
+            f"{len(hidden)} tensors that compute are none of the model's: {shapes}",
+            f"an optimizer over the model's parameters never trains them: what holds them {where}is a plain "
             "list, dict or attribute; make it nn.ModuleList, nn.ModuleDict or nn.Parameter",
         )
     ]
@@ -331,16 +302,13 @@ def _frozen(model: nn.Module, trained: Sequence[str], names: Sequence[str]) -> C
     figure = f"{len(frozen)} of {len(names)} tensors, {share:.1%} of the weights: {grouped(frozen, names)}"
     if odd:
         inside = [n for n in frozen if any(n.startswith(f"{path}.") for path in odd)]
-        return Check(
-            name=FROZEN,
-            passed=False,
-            figure=figure,
-            advice=f"learning is disabled (requires_grad is False) in {grouped(inside, names)}, and what is "
+        return Check.failure(
+            FROZEN,
+            figure,
+            f"learning is disabled (requires_grad is False) in {grouped(inside, names)}, and what is "
             "before it learns: a mistake, unless these blocks are meant to stay as they are",
         )
-    return Check(
-        name=FROZEN, passed=None, figure=figure, advice="requires_grad is False there: deliberate?"
-    )
+    return Check.unjudged(FROZEN, figure, "requires_grad is False there: deliberate?")
 
 
 def stacks(model: nn.Module) -> Iterator[tuple[nn.Module, str]]:
@@ -360,13 +328,13 @@ def _odd(model: nn.Module, stack: nn.Module, path: str) -> list[str]:
     states = {f"{path}.{n}".lstrip("."): _learns(block) for n, block in stack.named_children()}
     if all(states.values()) or not any(states.values()):
         return []
-    found, learning = [], False
+    odd, learning = [], False
     for name, module in model.named_modules():
         own = [p.requires_grad for p in module.parameters(recurse=False)] if name else []
         learning |= any(own)
         if states.get(name) is False and learning:
-            found.append(name)
-    return found
+            odd.append(name)
+    return odd
 
 
 def _learns(block: nn.Module) -> bool:

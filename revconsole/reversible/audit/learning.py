@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from revconsole.reversible.audit.check import (
     Case,
     Check,
-    evaluating,
     grouped,
     require_classifier,
     without_dropout,
 )
 from revconsole.reversible.audit.size import alike_from, loudest, not_finite_in
 from revconsole.reversible.audit.twin import twin_of
+from revconsole.reversible.rest import evaluating
 
 LOSS = "initial loss"
 UNITS = "units differ"
@@ -87,15 +87,11 @@ def units(case: Case) -> list[Check]:
     ]
     if alike:
         advice = f"all units of {alike[0]} have the same weights and will always get the same gradient: draw them"
-        return [
-            Check(name=UNITS, passed=False, figure=f"alike in {len(alike)} layers", advice=advice)
-        ]
+        return [Check.failure(UNITS, f"alike in {len(alike)} layers", advice)]
     if stuck := _stuck(case):
         names = [name for name, _ in case.model.named_parameters()]
         advice = f"{grouped(stuck, names)} start at zero together, so that none of them ever gets a gradient: draw one"
-        return [
-            Check(name=UNITS, passed=False, figure=f"{len(stuck)} tensors stay zero", advice=advice)
-        ]
+        return [Check.failure(UNITS, f"{len(stuck)} tensors stay zero", advice)]
     return []
 
 
@@ -109,12 +105,12 @@ def _stuck(case: Case) -> list[str]:
         if not any(p.ndim > 1 for p in zero.values()):
             return []
         with evaluating(moved.model):
-            found = moved.gradients()
+            gradients = moved.gradients()
         with torch.no_grad():
             for name, parameter in parameters.items():
-                if (g := found.get(name)) is not None and g.isfinite().all():
+                if (g := gradients.get(name)) is not None and g.isfinite().all():
                     parameter.sub_(RATE * g.sign())
-        stuck = [n for n in zero if (g := found[n]) is not None and not g.any()]
+        stuck = [n for n in zero if (g := gradients[n]) is not None and not g.any()]
         if not stuck:
             return []
     return [name for name in stuck if parameters[name].ndim > 1]
@@ -136,34 +132,27 @@ def nudge_zeros(model: nn.Module) -> None:
 def overfit(case: Case, *, seconds: float, wrong: Sequence[Check] = ()) -> list[Check]:
     """Up to 32 images can be learnt by heart: Adam, without dropout, in at most 150 steps.
 
-    Passes once the loss is under a quarter of ln(classes), where no constant answer gets unless the labels are
-    nearly all one. Changes the weights. Not judged if time runs out before 50 steps; seconds are of work in this thread.
-    wrong: what failed before, which is why this does.
+    Passes once the loss is under a quarter of ln(classes), where no constant answer gets unless the labels are nearly all
+    one. Not judged if time (seconds of work in this thread) runs out before 50 steps. Changes the weights. wrong: what
+    failed before, which is why this does.
     """
     case = case.few(IMAGES)
     without_dropout(case.model)
     trained = [p for p in case.model.parameters() if p.requires_grad]
     if not trained:
-        return [Check(name=OVERFIT, passed=None, figure="no parameter trains")]
+        return [Check.unjudged(OVERFIT, "no parameter trains")]
     losses, wanted = _learn(case, trained, seconds)
     best, steps = min(losses), len(losses) - 1
     figure = f"loss {losses[0]:.2f} → {best:.2f} nats in {steps} steps on {len(case.images)} images"
     if best <= wanted:
-        return [Check(name=OVERFIT, passed=True, figure=figure)]
+        return [Check.success(OVERFIT, figure)]
     if steps < FAIR_STEPS and math.isfinite(losses[-1]):
-        return [
-            Check(
-                name=OVERFIT,
-                passed=None,
-                figure=f"{figure}; {seconds:g} s were not enough to judge",
-            )
-        ]
+        return [Check.unjudged(OVERFIT, f"{figure}; {seconds:g} s were not enough to judge")]
     return [
-        Check(
-            name=OVERFIT,
-            passed=False,
-            figure=f"{figure}; wanted {wanted:.2f}",
-            advice=f"it cannot even learn these few by heart: {_why_not(case, losses, wrong)}",
+        Check.failure(
+            OVERFIT,
+            f"{figure}; wanted {wanted:.2f}",
+            f"it cannot even learn these few by heart: {_why_not(case, losses, wrong)}",
         )
     ]
 

@@ -44,7 +44,7 @@ class RandomTensor:
 
 @dataclass(slots=True)
 class AttentionProducts:
-    """By module its attention, and the share of its softmaxes that leave all to one."""
+    """The attention of each module by its path, and the share of softmaxes that give all weight to one token."""
 
     attention: dict[str, AttentionSeen] = field(default_factory=dict)
     certain: dict[str, float] = field(default_factory=dict)
@@ -94,13 +94,13 @@ class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
         right, other = _sums(factor, over), _sums(factor, -3 - over)
         if not right and not other:
             return
-        found = self.seen.attention.setdefault(self.record.now(), AttentionSeen())
-        found.wrong |= other and not right
+        attention = self.seen.attention.setdefault(self.record.now(), AttentionSeen())
+        attention.wrong |= other and not right
         rows = factor if over == -1 else factor.transpose(-1, -2)
         if right:
             square = rows.shape[-1] == rows.shape[-2]
-            found.causal &= square and not rows.triu(1).any()
-            found.tokens = max(found.tokens, rows.shape[-1])
+            attention.causal &= square and not rows.triu(1).any()
+            attention.tokens = max(attention.tokens, rows.shape[-1])
 
     def _drop(self, func: Any, name: str, args: Any, result: Any) -> None:
         given = [each for each in args if isinstance(each, Tensor)]

@@ -5,12 +5,12 @@ where a node of the graph comes from. A torch-function mode sees what Python cal
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +19,18 @@ from torch.overrides import TorchFunctionMode
 
 from revconsole.reversible.nested import tensors
 from revconsole.reversible.pending import Pending
+from revconsole.reversible.skips import Node
 
-Node: TypeAlias = Any  # torch.autograd.graph.Node, whose stubs do not say what hangs together
 TORCH = str(Path(torch.__file__).parent)
 HERE = str(Path(__file__).parent)
 TO_NUMBERS = {"item", "tolist", "numpy", "__float__", "__int__", "__array__"}
+OWN_FORWARD = "the model's own forward"
 SHAPES_ONLY = ("_like", "new_", "is_", "size", "dim", "numel", "__get__", "__bool__", "__len__")
+
+
+def named(path: str, module: nn.Module) -> str:
+    """A module in a sentence: its path and class."""
+    return f"{path} ({type(module).__name__})" if path else OWN_FORWARD
 
 
 @dataclass(slots=True)
@@ -40,17 +46,13 @@ class RecordedCall:
 
     @property
     def called(self) -> str:
-        """Its path and class."""
-        return (
-            f"{self.name} ({type(self.module).__name__})"
-            if self.name
-            else "the model's own forward"
-        )
+        """The path and class of the module."""
+        return named(self.name, self.module)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """Where a value was made that no gradient flows back through.
+    """The place where a value was made through which no gradient flows.
 
     how: `detach()`, say. place: the module, and the line of the file where it is known.
     given: the tensors with a graph that were cut off.
@@ -74,7 +76,7 @@ class PassRecord:
 
     def now(self) -> str:
         """The module at work, with its class."""
-        return self.open[-1].called if self.open else "the model's own forward"
+        return self.open[-1].called if self.open else OWN_FORWARD
 
     def place(self, node: Node) -> str:
         """The innermost module that made the node of the graph; empty where none is known."""
@@ -93,7 +95,7 @@ def recorded(model: nn.Module, *, python: bool = False) -> Iterator[PassRecord]:
     fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
         for name, module in model.named_modules():
-            stack.callback(_hooked(record, name, module))
+            _hook(record, name, module, stack)
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         torch.backends.mha.set_fastpath_enabled(False)
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
@@ -102,7 +104,7 @@ def recorded(model: nn.Module, *, python: bool = False) -> Iterator[PassRecord]:
         yield record
 
 
-def _hooked(record: PassRecord, name: str, module: nn.Module) -> Callable[[], None]:
+def _hook(record: PassRecord, name: str, module: nn.Module, stack: ExitStack) -> None:
     def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
         given = next(_valued((args, kwargs)), None)
         record.open.append(RecordedCall(name=name, module=module, start=_number(), given=given))
@@ -112,16 +114,8 @@ def _hooked(record: PassRecord, name: str, module: nn.Module) -> Callable[[], No
         call.end, call.returned = _number(), next(_valued(output), None)
         record.calls.append(call)
 
-    handles = (
-        module.register_forward_pre_hook(enter, with_kwargs=True),
-        module.register_forward_hook(leave),
-    )
-
-    def remove() -> None:
-        for handle in handles:
-            handle.remove()
-
-    return remove
+    stack.callback(module.register_forward_pre_hook(enter, with_kwargs=True).remove)
+    stack.callback(module.register_forward_hook(leave).remove)
 
 
 def _valued(value: object) -> Iterator[Tensor]:

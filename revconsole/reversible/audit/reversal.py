@@ -1,38 +1,30 @@
 """Reversal: whether a backward pass that rebuilds its activations gives what one that kept them gives.
 
-The same weights run twice, once as they are wired and once with everything stored; and modules inside the blocks
-say what they were given in the forward and again in the backward.
-
-Shapes: B images.
+The same weights run twice, once as they are wired and once with everything stored; and modules inside the blocks say
+what they were given in the forward and again in the backward.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from revconsole.reversible.audit.check import Case, Check, words
+from revconsole.reversible.audit.check import Case, Check
 from revconsole.reversible.audit.twin import twin_of
 from revconsole.reversible.replay import random_state
-from revconsole.reversible.sequence import ReversibleSequence
+from revconsole.reversible.sequence import temporarily, wired_blocks
 
 DOUBLE = "gradient as stored, float64"
 RUN = "gradient as stored"
 INVERSE = "inverse error"
 REPLAY = "dropout masks repeated"
-DOUBLE_ERROR = (
-    1e-8  # half the digits of float64: a wrong formula is off by far more, rounding by less
-)
-SINGLE_ERROR = (
-    1e-2  # far below what a batch differs from the next; rounding that does not grow is 1e-6
-)
+DOUBLE_ERROR = 1e-8  # half the digits of float64: a wrong formula is off by far more
+SINGLE_ERROR = 1e-2  # far below what a batch differs from the next; rounding alone is 1e-6
 HALF_ERROR = 1e-1  # bf16 itself moves the gradient of some tensors by 2e-2
-ROUNDING_SHARE = (
-    0.01  # of a limit; steep blocks multiply rounding by no more than the hundred that are left
-)
+ROUNDING_SHARE = 0.01  # of a limit; steep blocks multiply rounding by no more than a hundred
 MINOR = 1e-3  # of the whole gradient's norm: tensors with less are compared with this much instead
 NOTHING = "nothing is reconstructed"
 UNLIKE = (
@@ -49,16 +41,16 @@ def against_stored(case: Case) -> list[Check]:
 def against_stored_in_double(case: Case) -> list[Check]:
     """The gradient in float64, where rounding excuses nothing."""
     if not _rebuilds(case):
-        return [Check(name=DOUBLE, passed=None, figure=NOTHING)]
+        return [Check.unjudged(DOUBLE, NOTHING)]
     if case.images.device.type == "mps":
-        return [Check(name=DOUBLE, passed=None, figure="mps has no float64")]
+        return [Check.unjudged(DOUBLE, "mps has no float64")]
     few = case.few()
     double = few.double(twin_of(case.model).double())
     try:
         return [_compared(double, DOUBLE, DOUBLE_ERROR)]
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
-        return [Check(name=DOUBLE, passed=None, figure=f"does not run in float64: {reason}")]
+        return [Check.unjudged(DOUBLE, f"does not run in float64: {reason}")]
 
 
 def _limit(case: Case) -> float:
@@ -68,13 +60,8 @@ def _limit(case: Case) -> float:
 
 def _remedy(case: Case, limit: float) -> str:
     """What to do about an error: it is either rounding that the scheme multiplies, or a block's doing."""
-    growth = max(
-        (
-            sequence.scheme.error_growth(max(map(len, sequence.runs), default=0))
-            for sequence in case.sequences
-        ),
-        default=0.0,
-    )
+    longest = [(each.scheme, max(map(len, each.runs), default=0)) for each in case.sequences]
+    growth = max((scheme.error_growth(blocks) for scheme, blocks in longest), default=0.0)
     if growth * torch.finfo(case.computes_in).eps < ROUNDING_SHARE * limit:
         return UNLIKE
     return (
@@ -85,37 +72,24 @@ def _remedy(case: Case, limit: float) -> str:
 
 def _rebuilds(case: Case) -> bool:
     """Whether any block's activations are not simply kept."""
-    return any(words(sequence) != {"stored"} for sequence in case.sequences)
+    return any(set(sequence.backwards) != {"stored"} for sequence in case.sequences)
 
 
-@contextmanager
-def everything_stored(case: Case) -> Iterator[None]:
-    """Let autograd keep all activations."""
-    before = [(sequence, sequence.backward) for sequence in case.sequences]
-    try:
-        for sequence, _ in before:
-            sequence.backward = "stored"
-        yield
-    finally:
-        for sequence, backward in before:
-            sequence.backward = backward
+def everything_stored(case: Case) -> AbstractContextManager[None]:
+    """A context in which autograd keeps all activations."""
+    return temporarily(case.sequences, "backward", "stored")
 
 
 def _compared(case: Case, name: str, limit: float) -> Check:
     if not _rebuilds(case):
-        return Check(name=name, passed=None, figure=NOTHING)
+        return Check.unjudged(name, NOTHING)
     rebuilt = case.gradients()
     with everything_stored(case):
         stored = case.gradients()
     error, worst = _worst(stored, rebuilt)
-    passed = error <= limit
     place = f" in {worst}" if worst and error else ""
-    return Check(
-        name=name,
-        passed=passed,
-        figure=f"relative error {error:.1g}{place}, at most {limit:g}",
-        advice="" if passed else _remedy(case, limit),
-    )
+    figure = f"relative error {error:.1g}{place}, at most {limit:g}"
+    return Check.judged(name, figure, _remedy(case, limit), passed=error <= limit)
 
 
 def _worst(
@@ -144,24 +118,31 @@ def _worst(
 class Witness:
     """What the modules of one block were given first and again, and the generators when they drew.
 
-    given: per module, its first input at each call. drew: per module, the states before each draw.
-    entered: the states when the modules now at work were called. times: that a run calls the block.
+    given: per module, its first input at each call. times: per module, how many of these calls the forward made.
+    drew: per module, the states before each draw. entered: the states when the modules now at work were called.
     """
 
     block: str
-    times: int = 1
+    times: dict[str, int] = field(default_factory=dict)
     entered: dict[str, bytes] = field(default_factory=dict)
     given: dict[str, list[Tensor]] = field(default_factory=dict)
     drew: dict[str, list[bytes]] = field(default_factory=dict)
 
+    def forward_ends(self) -> None:
+        """What is given from now on is given again."""
+        self.times = {name: len(given) for name, given in self.given.items()}
+
     def error(self) -> float | None:
         """Largest relative difference of a module's second input from its first; None if none was called twice.
 
-        A block that a run calls several times is evaluated again in the reverse order.
+        Of a module that is called several times in a run, or not again for each of these, each second input is held
+        against the first one that it is nearest to.
         """
-        whole = [given for given in self.given.values() if len(given) == 2 * self.times]
-        pairs = [(given[n], given[-1 - n]) for given in whole for n in range(self.times)]
-        return max((_relative(*pair) for pair in pairs), default=None)
+        errors = []
+        for name, given in self.given.items():
+            first, again = given[: self.times.get(name, 0)], given[self.times.get(name, 0) :]
+            errors += [min(_relative(one, each) for one in first) for each in again if first]
+        return max(errors, default=None)
 
 
 def _relative(first: Tensor, again: Tensor) -> float:
@@ -170,12 +151,14 @@ def _relative(first: Tensor, again: Tensor) -> float:
 
 
 def replay(case: Case) -> list[Check]:
-    """In the backward pass every block meets the streams of the forward, and draws what it drew then."""
+    """Check that in the backward pass every block gets the streams of the forward pass and draws the same random numbers."""
     if not _rebuilds(case):
-        return [Check(name=name, passed=None, figure=NOTHING) for name in (INVERSE, REPLAY)]
+        return [Check.unjudged(name, NOTHING) for name in (INVERSE, REPLAY)]
     case = case.few()
     with _witnessed(case) as witnesses:
         forward = case.loss()
+        for witness in witnesses:
+            witness.forward_ends()
         drawn = [{name: len(states) for name, states in w.drew.items()} for w in witnesses]
         trained = [p for p in case.model.parameters() if p.requires_grad]
         if forward.requires_grad:
@@ -186,19 +169,15 @@ def replay(case: Case) -> list[Check]:
 def _inverse(case: Case, witnesses: list[Witness]) -> Check:
     errors = {w.block: error for w in witnesses if (error := w.error()) is not None}
     if not errors:
-        return Check(name=INVERSE, passed=None, figure="no block is evaluated a second time")
+        return Check.unjudged(INVERSE, "no block is evaluated a second time")
     worst = max(errors, key=lambda block: errors[block])
     exact = all(sequence.scheme.grid is not None for sequence in case.sequences)
     limit = 0.0 if exact else _limit(case)
     passed = errors[worst] <= limit
     if exact and passed:
-        return Check(
-            name=INVERSE, passed=True, figure=f"0 in all {len(errors)} blocks, bit for bit"
-        )
+        return Check.success(INVERSE, f"0 in all {len(errors)} blocks, bit for bit")
     figure = f"{errors[worst]:.1g} at worst, in {worst}, of {len(errors)} blocks; at most {limit:g}"
-    return Check(
-        name=INVERSE, passed=passed, figure=figure, advice="" if passed else _remedy(case, limit)
-    )
+    return Check.judged(INVERSE, figure, _remedy(case, limit), passed=passed)
 
 
 def _replayed(witnesses: list[Witness], drawn: list[dict[str, int]]) -> Check:
@@ -213,15 +192,14 @@ def _replayed(witnesses: list[Witness], drawn: list[dict[str, int]]) -> Check:
             right, wrong = right + len(again) - strange, wrong + strange
             places += [name] if strange else []
     if not right + wrong:
-        return Check(name=REPLAY, passed=None, figure="the blocks draw nothing twice")
+        return Check.unjudged(REPLAY, "the blocks draw nothing twice")
     figure = f"{right} of {right + wrong} draws repeated"
     if not wrong:
-        return Check(name=REPLAY, passed=True, figure=figure)
-    return Check(
-        name=REPLAY,
-        passed=False,
-        figure=figure,
-        advice=f"{places[0]} drew other numbers in the backward pass: it seeds or skips a generator; "
+        return Check.success(REPLAY, figure)
+    return Check.failure(
+        REPLAY,
+        figure,
+        f"{places[0]} drew other numbers in the backward pass: it seeds or skips a generator; "
         "backward 'stored' is right",
     )
 
@@ -231,13 +209,10 @@ def _witnessed(case: Case) -> Iterator[list[Witness]]:
     """A witness for every block of every reversible sequence, in order."""
     witnesses = []
     with ExitStack() as stack:
-        for path, sequence in case.model.named_modules():
-            if isinstance(sequence, ReversibleSequence):
-                for called, block in sequence.placed(path):
-                    times = list(sequence.named_blocks.values()).count(block)
-                    witness = Witness(block=called, times=times)
-                    witnesses.append(witness)
-                    _watch(block, witness, stack)
+        for called, block in wired_blocks(case.model):
+            witness = Witness(block=called)
+            witnesses.append(witness)
+            _watch(block, witness, stack)
         yield witnesses
 
 
@@ -246,12 +221,9 @@ def _watch(block: nn.Module, witness: Witness, stack: ExitStack) -> None:
     for name, module in block.named_modules():
         if name:
             label = f"{witness.block}.{name}"
-            before = module.register_forward_pre_hook(
-                _entering(witness, label, direct=name in direct)
-            )
-            after = module.register_forward_hook(_leaving(witness, label))
-            stack.callback(before.remove)
-            stack.callback(after.remove)
+            enter = _entering(witness, label, direct=name in direct)
+            stack.callback(module.register_forward_pre_hook(enter).remove)
+            stack.callback(module.register_forward_hook(_leaving(witness, label)).remove)
 
 
 def _entering(witness: Witness, label: str, *, direct: bool) -> Any:

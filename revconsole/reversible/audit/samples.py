@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from revconsole.reversible.audit.check import Case, Check, evaluating, logits_of, sow
+from revconsole.reversible.audit.check import Case, Check, aimed, logits_of, sow
 from revconsole.reversible.audit.sight import left_out, seen
 from revconsole.reversible.audit.size import not_finite_in
 from revconsole.reversible.audit.trace import ROUNDING, MixingFindings, trace
+from revconsole.reversible.rest import evaluating
 
 OWN = "uses its input"
 OTHERS = "no leak across batch"
@@ -28,9 +29,8 @@ LEVEL = 1e-12  # of logits that are all alike, to have something to divide by
 class Dependence:
     """How the output for one sample depends on the images of the batch.
 
-    own, others: largest gradient with respect to its own pixels, and to those of all others.
-    moved, carried: how far its own output, and any other's, moved when its image was changed,
-                    relative to the largest output.
+    own, others: largest gradient with respect to its own pixels, and to those of all others. moved, carried: how far its
+    own output, and any other's, moved when its image was changed, relative to the largest output.
     """
 
     own: float
@@ -50,38 +50,32 @@ class Dependence:
 
 
 def samples(case: Case, *, thorough: bool) -> list[Check]:
-    """In evaluation: own image, and no other sample of the batch; thorough looks at three samples, not one."""
+    """Check in evaluation mode that the output depends on its own image and on no other sample; `thorough` checks three samples, not one."""
     few = case.few()
     count = len(few.images)
     chosen = sorted({0, count // 2, count - 1}) if thorough else [count // 2]
     with evaluating(case.model):
         logits = _logits(few.model, few.images)
         if not logits.isfinite().all():
-            return [
-                Check(
-                    name=OWN,
-                    passed=False,
-                    figure="outputs in evaluation are not finite",
-                    advice=f"{not_finite_in(few) or 'the model'} returns numbers that are not finite",
-                )
-            ]
-        found = {sample: _dependence(few, sample) for sample in chosen}
+            advice = f"{not_finite_in(few) or 'the model'} returns numbers that are not finite"
+            return [Check.failure(OWN, "outputs in evaluation are not finite", advice)]
+        dependences = {sample: _dependence(few, sample) for sample in chosen}
         counts = _counting(few)
-        blind = [sample for sample, each in found.items() if not each.sees]
-        leaky = [sample for sample, each in found.items() if each.leaks]
-        suspect = (*blind, *leaky)
-        where = _traced(few, suspect[0]) if suspect else None
-    worst = max(found.values(), key=lambda each: max(each.others, each.carried))
+        blind = [sample for sample, each in dependences.items() if not each.sees]
+        leaky = [sample for sample, each in dependences.items() if each.leaks]
+        suspects = (*blind, *leaky)
+        where = _traced(few, suspects[0]) if suspects else None
+    worst = max(dependences.values(), key=lambda each: max(each.others, each.carried))
     mixes = bool(leaky) or bool(blind and where and where.mixing)
     return [
-        _own(found[blind[0]] if blind else found[chosen[0]], where, counts),
+        _own(dependences[blind[0]] if blind else dependences[chosen[0]], where, counts),
         _others(worst, where if mixes else None, mixes=mixes, alone=count == 1),
         *([] if mixes or not thorough or count == 1 else _in_training(few)),
     ]
 
 
 def _counting(case: Case) -> Tensor | None:
-    """Which values of an image can count at all, bool (C, S, S), whatever is in it; None where none is known to.
+    """The values of an image that can affect the output, bool (C, S, S), whatever the image; None if this cannot be found out.
 
     An image of the data may hide some: a pool takes one pixel of a black border and leaves the others.
     """
@@ -89,40 +83,39 @@ def _counting(case: Case) -> Tensor | None:
     known: Tensor | None = None
     with case.autocast():
         for draw in range(DRAWS):
-            found = seen(case.model, channels, size, images=count, draw=draw)
-            if found is None:
+            counted = seen(case.model, channels, size, images=count, draw=draw)
+            if counted is None:
                 return None
-            known = found if known is None else known | found
+            known = counted if known is None else known | counted
             if known.all():
                 break
     return known
 
 
-def _own(found: Dependence, where: MixingFindings | None, counts: Tensor | None) -> Check:
-    if not found.sees:
+def _own(dependence: Dependence, where: MixingFindings | None, counts: Tensor | None) -> Check:
+    if not dependence.sees:
         figure = "the output stays the same when the image changes, and its gradient is zero"
-        return Check(name=OWN, passed=False, figure=figure, advice=_blindness(where))
-    if not found.own:
-        return Check(
-            name=OWN,
-            passed=True,
-            figure="the output follows the image, but no gradient reaches it",
-            advice="a detach() or no_grad() stands in the way: meant, if what is below it is not to learn",
+        return Check.failure(OWN, figure, _blindness(where))
+    if not dependence.own:
+        return Check.success(
+            OWN,
+            "the output follows the image, but no gradient reaches it",
+            "a detach() or no_grad() stands in the way: meant, if what is below it is not to learn",
         )
     if counts is None:
-        return Check(name=OWN, passed=True, figure="the output follows the image")
+        return Check.success(OWN, "the output follows the image")
     figure = f"{_percent(counts)} of its pixels count"
     if missed := left_out(counts):
         advice = (
             f"it sees {missed}: a patch, a stride or a pool drops what does not divide; change it, or the side of the "
             "image"
         )
-        most = float(counts.float().mean()) >= MOST
-        return Check(name=OWN, passed=most, figure=figure, advice=advice)
+        verdict = Check.success if float(counts.float().mean()) >= MOST else Check.failure
+        return verdict(OWN, figure, advice)
     if not counts.all():
         advice = "the others change nothing in its output, whatever the image: meant?"
-        return Check(name=OWN, passed=True, figure=figure, advice=advice)
-    return Check(name=OWN, passed=True, figure=figure)
+        return Check.success(OWN, figure, advice)
+    return Check.success(OWN, figure)
 
 
 def _percent(counts: Tensor) -> str:
@@ -143,27 +136,24 @@ def _blindness(where: MixingFindings | None) -> str:
     return "no module is given anything that depends on the image"
 
 
-def _others(found: Dependence, where: MixingFindings | None, *, mixes: bool, alone: bool) -> Check:
+def _others(
+    dependence: Dependence, where: MixingFindings | None, *, mixes: bool, alone: bool
+) -> Check:
     if alone:
-        return Check(name=OTHERS, passed=None, figure="the batch has one image")
+        return Check.unjudged(OTHERS, "the batch has one image")
     if not mixes:
-        return Check(name=OTHERS, passed=True, figure="gradient to other images 0, output unmoved")
+        return Check.success(OTHERS, "gradient to other images 0, output unmoved")
     place = where.mixing if where and where.mixing else "the model"
     remedy = f": {where.remedy}" if where and where.remedy else ""
-    if found.leaks:
-        strength = found.others / found.own if found.own else float("inf")
+    if dependence.leaks:
+        strength = dependence.others / dependence.own if dependence.own else float("inf")
         figure = (
             f"gradient to other images {strength:.2g} of that to its own, outputs of others move by "
-            f"{found.carried:.1g}"
+            f"{dependence.carried:.1g}"
         )
     else:
         figure = "tokens of one image reach another inside the model"
-    return Check(
-        name=OTHERS,
-        passed=False,
-        figure=figure,
-        advice=f"{place} mixes the samples of the batch{remedy}",
-    )
+    return Check.failure(OTHERS, figure, f"{place} mixes the samples of the batch{remedy}")
 
 
 def _in_training(case: Case) -> list[Check]:
@@ -171,22 +161,15 @@ def _in_training(case: Case) -> list[Check]:
     if any(isinstance(module, _NormBase) for module in case.model.modules()):
         return []
     with torch.no_grad():
-        before, after = (
-            _logits(case.model, case.images),
-            _logits(case.model, _changed(case.images, 0)),
-        )
+        before = _logits(case.model, case.images)
+        after = _logits(case.model, _changed(case.images, 0))
     apart = (before - after).abs().amax(dim=1)[1:].max() / before.abs().max().clamp_min(LEVEL)
     if not apart > ROUNDING:
         return []
-    place = trace(case.model, case.images, _changed(case.images, 0), 0).mixing or "the model"
-    return [
-        Check(
-            name=f"{OTHERS}, training",
-            passed=None,
-            figure=f"outputs of others move by {float(apart):.1g}",
-            advice=f"in training {place} mixes the samples of the batch: deliberate?",
-        )
-    ]
+    place = _traced(case, 0).mixing or "the model"
+    figure = f"outputs of others move by {float(apart):.1g}"
+    advice = f"in training {place} mixes the samples of the batch: deliberate?"
+    return [Check.unjudged(f"{OTHERS}, training", figure, advice)]
 
 
 def _dependence(case: Case, sample: int) -> Dependence:
@@ -210,13 +193,11 @@ def _dependence(case: Case, sample: int) -> Dependence:
 
 
 def _gradient(logits: Tensor, images: Tensor, sample: int) -> Tensor:
-    """|∂/∂images| of one sample's outputs in a direction that no symmetry cancels; (B, C, S, S)."""
-    found = None
+    """|∂/∂images| of one sample's `aimed` outputs, (B, C, S, S)."""
+    gradient = None
     if logits.requires_grad:
-        direction = torch.arange(1.0, logits.shape[1] + 1).sin().to(logits)
-        aimed = (logits[sample] * direction).sum()
-        (found,) = torch.autograd.grad(aimed, images, allow_unused=True)
-    return torch.zeros_like(images) if found is None else found.abs()
+        (gradient,) = torch.autograd.grad(aimed(logits[sample]), images, allow_unused=True)
+    return torch.zeros_like(images) if gradient is None else gradient.abs()
 
 
 def _changed(images: Tensor, sample: int) -> Tensor:

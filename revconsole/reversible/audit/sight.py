@@ -12,16 +12,12 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from revconsole.reversible.audit.check import (
-    SEED,
-    evaluating,
-    logits_of,
-    sow,
-)
+from revconsole.reversible.audit.check import SEED, aimed, logits_of, sow
 from revconsole.reversible.replay import generators_kept
+from revconsole.reversible.rest import evaluating
 
 IMAGES = 2
-"""Of noise, enough for whole rows and columns; for single pixels more, as a pool or a rectifier hides some in each."""
+"""Number of noise images, enough for whole rows and columns; single pixels take more, as a pool or a rectifier hides some in each image."""
 
 
 def seen(
@@ -47,13 +43,12 @@ def seen(
         logits = logits_of(model(given))
         if not logits.requires_grad:
             return None
-        direction = torch.arange(1.0, logits[0].numel() + 1).sin().to(logits)
-        aimed = (logits.flatten(1) * direction).sum()
-        gradients: tuple[Tensor | None, ...] = torch.autograd.grad(aimed, given, allow_unused=True)
-    found = gradients[0]
-    if found is None or not found.any():
+        target = aimed(logits.flatten(1))
+        gradients: tuple[Tensor | None, ...] = torch.autograd.grad(target, given, allow_unused=True)
+    gradient = gradients[0]
+    if gradient is None or not gradient.any():
         return None
-    return (found != 0).any(dim=0)
+    return (gradient != 0).any(dim=0)
 
 
 @contextmanager

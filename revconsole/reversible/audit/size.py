@@ -59,5 +59,5 @@ def _rms(value: object) -> float:
     """Root of the mean square; infinite where one is not finite."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
         return 0.0
-    found = float(value.detach().double().square().mean().sqrt()) if value.numel() else 0.0
-    return found if math.isfinite(found) else math.inf
+    root = float(value.detach().double().square().mean().sqrt()) if value.numel() else 0.0
+    return root if math.isfinite(root) else math.inf

@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from revconsole.reversible.audit.check import Case, Check, evaluating
+from revconsole.reversible.audit.check import Case, Check, aimed
 from revconsole.reversible.audit.gradients import stacks
 from revconsole.reversible.audit.products import AttentionProducts, Products
-from revconsole.reversible.audit.record import Node, PassRecord, RecordedCall, recorded
+from revconsole.reversible.audit.record import PassRecord, RecordedCall, recorded
 from revconsole.reversible.audit.reversal import everything_stored
 from revconsole.reversible.nested import tensors
+from revconsole.reversible.rest import evaluating
 from revconsole.reversible.sequence import ReversibleSequence
+from revconsole.reversible.skips import Node
 
 ATTENTION = "attention"
 SKIPS = "skip connections"
@@ -60,14 +62,7 @@ def tokens(case: Case) -> list[Check]:
         skipless = list(_skipless(marks))
     streams = list(_streams(record, len(few.images)))
     read = _read(out, streams)
-    return [
-        _attention(products.seen, read),
-        _skips(marks, skipless),
-        read.check,
-    ]
-
-
-# ------------------------------------------------------------------------------ attention
+    return [_attention(products.seen, read), _skips(marks, skipless), read.check]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,53 +77,46 @@ class Read:
 def _attention(found: AttentionProducts, read: Read) -> Check:
     seen = found.attention
     if not seen:
-        return Check(name=ATTENTION, passed=None, figure="there is none")
+        return Check.unjudged(ATTENTION, "there is none")
     figure = f"in {len(seen)} modules"
     wrong = [name for name, each in seen.items() if each.wrong]
     if wrong:
-        return Check(
-            name=ATTENTION,
-            passed=False,
-            figure=f"{figure}; in {len(wrong)} the weights of a mean do not sum to 1",
-            advice=f"{wrong[0]} takes the softmax over the queries: take it over the keys, the axis that the values are "
+        return Check.failure(
+            ATTENTION,
+            f"{figure}; in {len(wrong)} the weights of a mean do not sum to 1",
+            f"{wrong[0]} takes the softmax over the queries: take it over the keys, the axis that the values are "
             "summed over (dim=-1)",
         )
     certain = [name for name, share in found.certain.items() if share > CERTAIN]
     if certain:
-        return Check(
-            name=ATTENTION,
-            passed=False,
-            figure=f"{figure}; in {len(certain)} each token attends to one other alone",
-            advice=f"the softmax of {certain[0]} is saturated, so that next to no gradient passes it: divide the scores "
+        return Check.failure(
+            ATTENTION,
+            f"{figure}; in {len(certain)} each token attends to one other alone",
+            f"the softmax of {certain[0]} is saturated, so that next to no gradient passes it: divide the scores "
             "by the root of the heads' width, or start with smaller weights",
         )
     several = {name: each for name, each in seen.items() if each.tokens > 1}
     causal = [name for name, each in several.items() if each.causal]
     if causal and not read.last:
-        return Check(
-            name=ATTENTION,
-            passed=False,
-            figure=f"{figure}; in {len(causal)} no token attends to a later one",
-            advice=f"{causal[0]} has a causal mask, and the head reads tokens that have not seen the whole image: leave "
+        return Check.failure(
+            ATTENTION,
+            f"{figure}; in {len(causal)} no token attends to a later one",
+            f"{causal[0]} has a causal mask, and the head reads tokens that have not seen the whole image: leave "
             "the mask out, or read the last token alone",
         )
     reached, count = read.alone
     if several and count > 2 and reached == 1:
-        return Check(
-            name=ATTENTION,
-            passed=False,
-            figure=f"{figure}; a token depends on 1 of {count}, itself",
-            advice=f"{next(iter(several))} attends over something else than the tokens, the heads perhaps: bring them to "
+        return Check.failure(
+            ATTENTION,
+            f"{figure}; a token depends on 1 of {count}, itself",
+            f"{next(iter(several))} attends over something else than the tokens, the heads perhaps: bring them to "
             "(batch, heads, tokens, width)",
         )
-    return Check(name=ATTENTION, passed=True, figure=figure)
-
-
-# ---------------------------------------------------------------------------------- skips
+    return Check.success(ATTENTION, figure)
 
 
 def _marked(model: nn.Module, stack: ExitStack) -> dict[str, Through]:
-    """By path of each block of a stack: its first input, marked in the graph, and its first output."""
+    """The first input of each block of a stack, marked in the graph, and its first output, by the block's path."""
     marks: dict[str, Through] = {}
     for container, path in stacks(model):
         if isinstance(container, ReversibleSequence):
@@ -193,19 +181,15 @@ def _below(start: Node, mark: Node, *, around: re.Pattern[str] | None = None) ->
 
 def _skips(marks: dict[str, Through], skipless: Sequence[str]) -> Check:
     if not marks:
-        return Check(name=SKIPS, passed=None, figure="no stack of blocks adds for itself")
+        return Check.unjudged(SKIPS, "no stack of blocks adds for itself")
     if not skipless:
-        return Check(name=SKIPS, passed=True, figure=f"{len(marks)} blocks")
-    return Check(
-        name=SKIPS,
-        passed=False,
-        figure=f"{len(skipless)} of {len(marks)} blocks with attention do not hand their input on",
-        advice=f"in {skipless[0]} attention or MLP replaces the stream in place of adding to it: write x = x + attn(…) "
+        return Check.success(SKIPS, f"{len(marks)} blocks")
+    return Check.failure(
+        SKIPS,
+        f"{len(skipless)} of {len(marks)} blocks with attention do not hand their input on",
+        f"in {skipless[0]} attention or MLP replaces the stream in place of adding to it: write x = x + attn(…) "
         "and x = x + mlp(…)",
     )
-
-
-# ------------------------------------------------------------------------------ what is read
 
 
 def _streams(record: PassRecord, count: int) -> Iterator[Stream]:
@@ -225,13 +209,12 @@ def _stream(call: RecordedCall, value: object, count: int) -> Iterator[Stream]:
 
 def _read(out: Tensor, streams: Sequence[Stream]) -> Read:
     """What is read of the last tokens, from which the head is made."""
-    direction = torch.arange(1.0, out.shape[1] + 1).sin().to(out)
-    aimed = (out[0] * direction).sum()
-    for stream in reversed(streams) if aimed.requires_grad else ():
-        found = _gradient(aimed, stream.tensor)
-        if found is None or not found.any():
+    target = aimed(out[0])
+    for stream in reversed(streams) if target.requires_grad else ():
+        gradient = _gradient(target, stream.tensor)
+        if gradient is None or not gradient.any():
             continue
-        read = _by_token(found, stream.axis)
+        read = _by_token(gradient, stream.axis)
         same = [s for s in streams if s.tensor.shape[s.axis] == len(read)]
         fixed = _fixed(same[0])
         return Read(
@@ -239,15 +222,14 @@ def _read(out: Tensor, streams: Sequence[Stream]) -> Read:
             last=bool(read[-1]) and int(read.sum()) == 1,
             alone=(_reached(stream, same[0], len(read)), len(read)),
         )
-    nothing = Check(name=READ, passed=None, figure="the head is given no tokens")
+    nothing = Check.unjudged(READ, "the head is given no tokens")
     return Read(check=nothing, last=False, alone=(0, 0))
 
 
-def _gradient(aimed: Tensor, tensor: Tensor) -> Tensor | None:
-    found: tuple[Tensor | None, ...] = torch.autograd.grad(
-        aimed, tensor, allow_unused=True, retain_graph=True
-    )
-    return found[0]
+def _gradient(target: Tensor, tensor: Tensor) -> Tensor | None:
+    gradient: Tensor | None
+    (gradient,) = torch.autograd.grad(target, tensor, allow_unused=True, retain_graph=True)
+    return gradient
 
 
 def _by_token(gradient: Tensor, axis: int) -> Tensor:
@@ -263,13 +245,13 @@ def _fixed(stream: Stream) -> Tensor:
 
 
 def _reached(last: Stream, first: Stream, count: int) -> int:
-    """On how many of the first tokens the middle one of the last depends."""
+    """The number of first tokens on which the middle one of the last tokens depends."""
     if last.tensor is first.tensor:
         return 0
     middle = last.tensor.select(last.axis, count // 2)[0]
     direction = torch.arange(1.0, len(middle) + 1).cos().to(middle)
-    found = _gradient((middle * direction).sum(), first.tensor)
-    return 0 if found is None else int(_by_token(found, first.axis).sum())
+    gradient = _gradient((middle * direction).sum(), first.tensor)
+    return 0 if gradient is None else int(_by_token(gradient, first.axis).sum())
 
 
 def _judged(read: Tensor, fixed: Tensor) -> Check:
@@ -279,17 +261,16 @@ def _judged(read: Tensor, fixed: Tensor) -> Check:
     if count == 1 and not fixed[which] and not fixed.all():
         own = [int(each) for each in fixed.nonzero()]
         if own:
-            return Check(
-                name=READ,
-                passed=False,
-                figure=figure,
-                advice=f"the head reads token {which}, a patch, and not the class token, which is number {own[0]}",
+            return Check.failure(
+                READ,
+                figure,
+                f"the head reads token {which}, a patch, and not the class token, which is number {own[0]}",
             )
         if which != total - 1:
             advice = f"the head reads token {which}, a patch, and no class token is there: meant?"
-            return Check(name=READ, passed=True, figure=figure, advice=advice)
+            return Check.success(READ, figure, advice)
     unread = int((~read & ~fixed).sum())
     if count > 1 and unread and (read & ~fixed).any():
         advice = f"the head leaves out {unread} patches: meant?"
-        return Check(name=READ, passed=True, figure=figure, advice=advice)
-    return Check(name=READ, passed=True, figure=figure)
+        return Check.success(READ, figure, advice)
+    return Check.success(READ, figure)

@@ -7,13 +7,14 @@ the rows of the changed sample, and those of all others.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from revconsole.reversible.audit.check import sow
+from revconsole.reversible.audit.record import named
 from revconsole.reversible.pending import Pending
 
 ROUNDING = 1e-5  # relative; kernels may round a row otherwise when another one changes
@@ -23,9 +24,8 @@ ROUNDING = 1e-5  # relative; kernels may round a row otherwise when another one 
 class MixingFindings:
     """Names of modules, with their class; "" where there is none.
 
-    mixing: the innermost one whose output for a sample depends on another while its input does not.
-    blind:  the first one to whose output the image no longer matters, nor to anything after it.
-    seen:   the last one to whose output it did.
+    mixing: the innermost one whose output for a sample depends on another while its input does not. blind: the first one
+    to whose output the image no longer matters, nor to anything after it. seen: the last one to whose output it did.
     """
 
     mixing: str
@@ -44,31 +44,28 @@ class TracedCall:
     returned: Sequence[Tensor]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """Whether the changed sample, and whether any other, differs in a module's input and output."""
+class Change(NamedTuple):
+    """Whether the changed sample, and whether any other, differs in what a module was given or returned."""
 
-    own_in: bool
-    own_out: bool
-    others_in: bool
-    others_out: bool
+    own: bool
+    others: bool
 
 
 def trace(model: nn.Module, images: Tensor, changed: Tensor, sample: int) -> MixingFindings:
-    """Where two batches (B, …) that differ in one sample stop being independent, or different."""
+    """The modules at which two batches (B, …) that differ in one sample stop being independent, or stop to differ."""
     before, after = _calls(model, images), _calls(model, changed)
     count = len(images)
-    pairs = [
-        (call, _change(call, again, sample, count))
-        for call, again in zip(before, after, strict=False)
-    ]
-    mixing = next((c for c, change in pairs if change.others_out and not change.others_in), None)
-    last = max((i for i, (_, change) in enumerate(pairs) if change.own_out), default=-1)
-    blind = next((c for c, change in pairs[last + 1 :] if change.own_in and c.name), None)
+    pairs = list(zip(before, after, strict=False))
+    given = [_change(call.given, again.given, sample, count) for call, again in pairs]
+    returned = [_change(call.returned, again.returned, sample, count) for call, again in pairs]
+    changes = list(zip(before, given, returned, strict=False))
+    mixing = next((call for call, into, out in changes if out.others and not into.others), None)
+    last = max((i for i, out in enumerate(returned) if out.own), default=-1)
+    blind = next((call for call, into, _ in changes[last + 1 :] if into.own and call.name), None)
     return MixingFindings(
         mixing=_called(mixing),
         blind=_called(blind),
-        seen=_called(pairs[last][0]) if last >= 0 else "",
+        seen=_called(before[last]) if last >= 0 else "",
         remedy=_remedy(mixing.module) if mixing else "",
     )
 
@@ -111,15 +108,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(each)
 
 
-def _change(before: TracedCall, after: TracedCall, sample: int, count: int) -> Change:
-    own_in, others_in = _differ(before.given, after.given, sample, count)
-    own_out, others_out = _differ(before.returned, after.returned, sample, count)
-    return Change(own_in=own_in, own_out=own_out, others_in=others_in, others_out=others_out)
-
-
-def _differ(
-    before: Sequence[Tensor], after: Sequence[Tensor], sample: int, count: int
-) -> tuple[bool, bool]:
+def _change(before: Sequence[Tensor], after: Sequence[Tensor], sample: int, count: int) -> Change:
     """Whether the sample's rows differ at all, and whether those of any other differ beyond rounding."""
     own = others = False
     for old, new in zip(before, after, strict=False):
@@ -130,7 +119,7 @@ def _differ(
         own |= bool(apart[sample] != 0)
         apart[sample] = 0
         others |= bool((apart > ROUNDING * rows_before.abs().max()).any())
-    return own, others
+    return Change(own, others)
 
 
 def _rows(tensor: Tensor, count: int) -> Tensor | None:
@@ -144,9 +133,7 @@ def _rows(tensor: Tensor, count: int) -> Tensor | None:
 
 
 def _called(call: TracedCall | None) -> str:
-    if call is None:
-        return ""
-    return f"{call.name} ({type(call.module).__name__})" if call.name else "the model's own forward"
+    return "" if call is None else named(call.name, call.module)
 
 
 def _remedy(module: nn.Module) -> str:

@@ -5,7 +5,7 @@ that nobody can copy, such as locks and open files. The former are copied as val
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import CellType, FunctionType
 from typing import Any
 
@@ -55,15 +55,15 @@ def _copy_in(cell: CellType, memo: Mapping[int, Any]) -> CellType:
 
 
 def _with(function: FunctionType, cells: Sequence[CellType]) -> FunctionType:
-    made = FunctionType(
+    rebound = FunctionType(
         function.__code__,
         function.__globals__,
         function.__name__,
         function.__defaults__,
         tuple(cells),
     )
-    made.__kwdefaults__ = function.__kwdefaults__
-    return made
+    rebound.__kwdefaults__ = function.__kwdefaults__
+    return rebound
 
 
 def _copied(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
@@ -102,10 +102,6 @@ def _tensors(model: nn.Module) -> Iterator[Tensor]:
         elif isinstance(value, Mapping):
             waiting.extend(value.values())
         elif isinstance(value, list | tuple | set | frozenset):
-            waiting.extend(_items(value))
+            waiting.extend(value)
         elif hasattr(value, "__dict__") and not isinstance(value, type):
             waiting.extend(vars(value).values())
-
-
-def _items(value: Iterable[Any]) -> list[Any]:
-    return list(value)

@@ -7,19 +7,19 @@ Shapes: B images.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from revconsole.reversible.audit.check import Case, Check, evaluating, signs
+from revconsole.reversible.audit.check import Case, Check, signs
 from revconsole.reversible.audit.reversal import everything_stored
 from revconsole.reversible.audit.twin import twin_of
 from revconsole.reversible.hooks import Guard
 from revconsole.reversible.nested import tensors
+from revconsole.reversible.rest import evaluating
 from revconsole.reversible.schemes.bdia import Bdia
 from revconsole.reversible.schemes.residual import Residual
-from revconsole.reversible.sequence import Draws, ReversibleSequence, sequences
+from revconsole.reversible.sequence import ReversibleSequence, temporarily, wired_blocks
 
 PLAIN = "wired as plain"
 BEHIND = "nothing left behind"
@@ -30,7 +30,7 @@ ROUNDING = 1e-9  # of float64, in relation to the largest output
 def wiring(case: Case) -> list[Check]:
     """γ = 0 against the plain network; what blocks leave behind; and for how many samples signs are drawn."""
     if not case.sequences:
-        return [Check(name=PLAIN, passed=None, figure="no block is reversible")]
+        return [Check.unjudged(PLAIN, "no block is reversible")]
     few = case.few()
     return [_plain(few), *_left_behind(few), *_signs(few)]
 
@@ -43,17 +43,14 @@ def _plain(case: Case) -> Check:
             plain, wired = _outputs(double, Residual()), _outputs(double, Bdia(gamma=0.0))
     except Exception as error:  # noqa: BLE001  a scheme of two streams may not fit the model's ends
         reason = str(error).partition("\n")[0][:100]
-        return Check(
-            name=PLAIN, passed=None, figure=f"it does not run without its scheme: {reason}"
-        )
+        return Check.unjudged(PLAIN, f"it does not run without its scheme: {reason}")
     apart = float((plain - wired).abs().max() / plain.abs().max().clamp_min(1e-12))
     figure = f"outputs differ by {apart:.1g} with γ = 0, at most {ROUNDING:g}"
-    passed = apart <= ROUNDING
-    return Check(name=PLAIN, passed=passed, figure=figure, advice="" if passed else _lost(twin))
+    return Check.judged(PLAIN, figure, _lost(twin), passed=apart <= ROUNDING)
 
 
 def _outputs(case: Case, scheme: Bdia | Residual) -> Tensor:
-    """In evaluation but for the sequences themselves, which run wired in training only."""
+    """The model's output in evaluation mode, with the sequences as the scheme wires them in training."""
     for sequence in case.sequences:
         sequence.backward = "stored"
         sequence.scheme = scheme
@@ -62,15 +59,10 @@ def _outputs(case: Case, scheme: Bdia | Residual) -> Tensor:
 
 
 def _lost(model: nn.Module) -> str:
-    for path, module in model.named_modules():
-        if isinstance(module, ReversibleSequence):
-            for called, block in module.placed(path):
-                before = [h for h in block._forward_pre_hooks.values() if not isinstance(h, Guard)]  # noqa: SLF001
-                if before or block._forward_hooks:  # noqa: SLF001  torch has no other list of them
-                    return (
-                        f"{called} has a forward hook, which does not run in training: put it on a module inside "
-                        "the block"
-                    )
+    for called, block in wired_blocks(model):
+        before = [h for h in block._forward_pre_hooks.values() if not isinstance(h, Guard)]  # noqa: SLF001
+        if before or block._forward_hooks:  # noqa: SLF001  torch has no other list of them
+            return f"{called} has a forward hook, which does not run in training: put it on a module inside the block"
     paths = [path for path, m in model.named_modules() if isinstance(m, ReversibleSequence)]
     return (
         f"the model takes or changes something between the blocks of {', '.join(paths)}, which run as one in training: "
@@ -89,27 +81,21 @@ def _left_behind(case: Case) -> list[Check]:
     if not lost:
         return []
     return [
-        Check(
-            name=BEHIND,
-            passed=False,
-            figure=f"{len(lost)} tensors without the gradient they have if all is stored",
-            advice=f"a loss made of {lost[0]} trains nothing: return it from the block, or use backward 'stored'",
+        Check.failure(
+            BEHIND,
+            f"{len(lost)} tensors without the gradient they have if all is stored",
+            f"a loss made of {lost[0]} trains nothing: return it from the block, or use backward 'stored'",
         )
     ]
 
 
 def _kept(model: nn.Module) -> Iterator[tuple[str, bool]]:
     """Tensors in attributes of modules in the sequences' blocks, by name, and whether they have a graph."""
-    for path, sequence in model.named_modules():
-        if isinstance(sequence, ReversibleSequence):
-            for called, block in sequence.placed(path):
-                for inner, module in block.named_modules(prefix=called):
-                    for name, value in vars(module).items():
-                        if not name.startswith("_"):
-                            yield from (
-                                (f"{inner}.{name}", tensor.grad_fn is not None)
-                                for tensor in tensors(value)
-                            )
+    for called, block in wired_blocks(model):
+        for inner, module in block.named_modules(prefix=called):
+            for name, value in vars(module).items():
+                for tensor in () if name.startswith("_") else tensors(value):
+                    yield f"{inner}.{name}", tensor.grad_fn is not None
 
 
 def _signs(case: Case) -> list[Check]:
@@ -120,29 +106,16 @@ def _signs(case: Case) -> list[Check]:
         asked.append(samples)
         return signs(blocks, samples, device)
 
-    with _drawing(case.model, counted), torch.no_grad():
+    with temporarily(case.sequences, "draws", counted), torch.no_grad():
         case.logits()
     wrong = [samples for samples in asked if samples % len(case.images)]
     if not wrong:
         return []
     return [
-        Check(
-            name=SIGNS,
-            passed=False,
-            figure=f"{wrong[0]} signs a block for {len(case.images)} images",
-            advice="the first axis of the stream is not the batch, so a sign is drawn for each token: let the blocks "
+        Check.failure(
+            SIGNS,
+            f"{wrong[0]} signs a block for {len(case.images)} images",
+            "the first axis of the stream is not the batch, so a sign is drawn for each token: let the blocks "
             "work on (batch, tokens, width)",
         )
     ]
-
-
-@contextmanager
-def _drawing(model: nn.Module, source: Draws) -> Iterator[None]:
-    before = [(sequence, sequence.draws) for sequence in sequences(model)]
-    try:
-        for sequence, _ in before:
-            sequence.draws = source
-        yield
-    finally:
-        for sequence, draws in before:
-            sequence.draws = draws

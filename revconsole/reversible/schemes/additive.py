@@ -52,11 +52,7 @@ class Additive(TwoStreams):
     def couplings(self, block: nn.Module, index: int, draw: Tensor | None) -> tuple[Coupling, ...]:
         """F into the first stream, then G into the second."""
         del draw
-        first, second = halves(block, index, self.name)
-        return (
-            Coupling(target=0, source=1, residual=first),
-            Coupling(target=1, source=0, residual=second),
-        )
+        return crossing(*halves(block, index, self.name))
 
     def merge(self, streams: Streams, blocks: int) -> Tensor:
         """(…, 2D) or (…, D); see `fuse`."""
@@ -68,6 +64,12 @@ class Additive(TwoStreams):
     def error_growth(self, blocks: int) -> float:
         """See `arithmetic.unamplified`; 0 on a grid."""
         return arithmetic.unamplified(blocks, exact=self.grid is not None)
+
+
+def crossing(first: Branch, second: Branch) -> tuple[Coupling, Coupling]:
+    """The first branch adds to stream 0 what it makes of stream 1, then the second the other way round."""
+    to_first = Coupling(target=0, source=1, residual=first)
+    return to_first, Coupling(target=1, source=0, residual=second)
 
 
 def halves(block: nn.Module, index: int, scheme: str) -> tuple[Branch, Branch]:

@@ -1,4 +1,4 @@
-"""A plain network averaged over random time steps that undo one another: BDIA.
+"""BDIA: each block mixes the two states before it with a random ±γ in training; evaluated, it is the plain network.
 
     start     x₁ = x₀ + h₀(x₀)
     forward   x₊ = γ x₋ + (1 − γ) x + (1 + γ) h(x)        γ = ±g, drawn per sample and block
@@ -30,11 +30,11 @@ import torch
 from torch import Tensor, nn
 
 from revconsole import arithmetic
-from revconsole.errors import NotInvertible, RevconsoleError
+from revconsole.errors import RevconsoleError
 from revconsole.reversible.branches import called, step
 from revconsole.reversible.coupling import Branch, Coupling
 from revconsole.reversible.lossless import Grid
-from revconsole.reversible.two_step import TwoStreams, from_both, from_newest
+from revconsole.reversible.two_step import TwoStreams, from_both, from_newest, require_gamma
 
 PAPER = 9  # bits of the paper's grid
 
@@ -109,14 +109,10 @@ class Bdia(TwoStreams):
         return lambda x: torch.add((1.0 + gamma) * plain(x), x, alpha=-2.0 * gamma)
 
     def error_growth(self, blocks: int) -> float:
-        """In floats that of signs by turns; 0 on a grid; infinite at g = 0."""
+        """Error growth in floats, that of alternating signs; 0 on a grid; infinite at g = 0."""
         return arithmetic.bdia(blocks, gamma=self.gamma, exact=self.grid is not None)
 
     def require_inverse(self, blocks: int) -> None:
         """Raise NotInvertible at g = 0."""
         del blocks
-        if self.gamma == 0.0:
-            raise NotInvertible(
-                "bdia with gamma 0 is the plain network and has no inverse: use gamma 0.5, "
-                "or backward='checkpointed'"
-            )
+        require_gamma(self.name, self.gamma, 0.5)

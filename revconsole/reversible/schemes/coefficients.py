@@ -1,4 +1,4 @@
-"""From a pretrained network to a reversible one: two residual weights that move while it is tuned.
+"""Two residual weights that move during fine-tuning, from those of a pretrained network to those of a reversible one.
 
     start     x₁ = x₀ + h₀(x₀)
     forward   x₊ = β·x₋ + α·x + h(x)

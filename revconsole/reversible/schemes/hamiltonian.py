@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from revconsole import arithmetic
 from revconsole.reversible.coupling import Coupling, Streams
-from revconsole.reversible.schemes.additive import halves
+from revconsole.reversible.schemes.additive import crossing, halves
 from revconsole.reversible.two_step import TwoStreams
 
 
@@ -45,13 +45,8 @@ class Hamiltonian(TwoStreams):
         attention, mlp = halves(block, index, self.name)
         step = self.step
         if step == 1.0:
-            first, second = attention, mlp
-        else:
-            first, second = lambda p: step * attention(p), lambda q: step * mlp(q)
-        return (
-            Coupling(target=0, source=1, residual=first),
-            Coupling(target=1, source=0, residual=second),
-        )
+            return crossing(attention, mlp)
+        return crossing(lambda p: step * attention(p), lambda q: step * mlp(q))
 
     def merge(self, streams: Streams, blocks: int) -> Tensor:
         """The momentum, which the last block moved last."""

@@ -76,9 +76,5 @@ class MidpointA(TwoStreamsAndStore):
     def error_growth(self, blocks: int) -> float:
         """Error growth with the weights a of these blocks; 0 on a grid."""
         return arithmetic.midpoint_a(
-            blocks,
-            step=self.step,
-            spread=self.spread,
-            draw=self.draw,
-            exact=self.grid is not None,
+            blocks, step=self.step, spread=self.spread, draw=self.draw, exact=self.grid is not None
         )

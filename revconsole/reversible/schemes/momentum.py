@@ -25,11 +25,11 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from revconsole import arithmetic
-from revconsole.errors import NotInvertible, RevconsoleError, UnknownName
+from revconsole.errors import RevconsoleError, UnknownName
 from revconsole.reversible.branches import residual
 from revconsole.reversible.coupling import Branch, Coupling, Streams, itself
 from revconsole.reversible.lossless import store_fills, thousandths
-from revconsole.reversible.two_step import STORE, TwoStreamsAndStore
+from revconsole.reversible.two_step import STORE, TwoStreamsAndStore, require_gamma
 
 STARTS = ("zero", "first")
 
@@ -87,8 +87,4 @@ class Momentum(TwoStreamsAndStore):
     def require_inverse(self, blocks: int) -> None:
         """Raise NotInvertible at γ = 0."""
         del blocks
-        if self.gamma == 0.0:
-            raise NotInvertible(
-                "momentum with gamma 0 is the plain network and has no inverse: use gamma 0.9, "
-                "or backward='checkpointed'"
-            )
+        require_gamma(self.name, self.gamma, 0.9)

@@ -1,1 +1,1 @@
-"""Bench: `subject` is what is measured, `timing`, `memory` and `work` measure it, `measure` runs the benchmark."""
+"""Bench: `subject` is what is measured, `timing` and `memory` measure it, `measure` runs the benchmark."""

@@ -24,15 +24,20 @@ from revconsole.records.findings.benchmark import (
 from revconsole.records.logs.events import Scalar
 from revconsole.records.sections.model import Vit
 from revconsole.records.settings.naming import title
-from revconsole.training.bench import memory, processes, timing, work
+from revconsole.training.bench import memory, processes, timing
 from revconsole.training.bench.memory import Needs
 from revconsole.training.bench.processes import Pipes
 from revconsole.training.bench.subject import BenchedModel, images_of, realise, share_weights
 from revconsole.training.machine import devices, precision
+from revconsole.training.machine.flops import FlopCounter
 from revconsole.training.machine.shortage import ran_out
 
 MEMORY_STEPS = 4.0
 """Duration of measuring memory and work of a configuration, in its own steps; used only for forecasts."""
+WORK = (
+    "floating-point operations of matrix products, convolutions and attention in the same forward and backward, "
+    "counted as they run, against the plain network's"
+)
 PROCESS_SECONDS = 2.0
 """Duration of starting a process for it on the CPU; used only for forecasts."""
 
@@ -80,8 +85,8 @@ class Ledger:
         }
         first = bench.configurations[0]
         self._seconds_per_cost = _step_seconds(first, device) / first.cost
-        self._total = sum(self._memory_seconds(c) for c in bench.configurations)
-        self._total += sum(self._seconds(c) for c in bench.configurations) * (bench.rounds + 1)
+        self._total = sum(self.memory_seconds(c) for c in bench.configurations)
+        self._total += sum(self.step_seconds(c) for c in bench.configurations) * (bench.rounds + 1)
         self._done, self._began = 0.0, time.perf_counter()
 
     def failed(self, configuration: Configuration) -> bool:
@@ -101,14 +106,9 @@ class Ledger:
             seconds=(*row.seconds, whole),
         )
 
-    def after_memory(self, configuration: Configuration, what: str) -> Update:
-        """The update after measuring the memory of a configuration."""
-        self._done += self._memory_seconds(configuration)
-        return self.update(what)
-
-    def after_step(self, configuration: Configuration, what: str) -> Update:
-        """The update after one step of a configuration."""
-        self._done += self._seconds(configuration)
+    def done(self, seconds: float, what: str) -> Update:
+        """The update after work that was forecast to take these seconds."""
+        self._done += seconds
         return self.update(what)
 
     def update(self, what: str, *, complete: bool = False) -> Update:
@@ -129,13 +129,14 @@ class Ledger:
             ),
         )
 
-    def _seconds(self, configuration: Configuration) -> float:
+    def step_seconds(self, configuration: Configuration) -> float:
         """Forecast seconds of one step."""
         return configuration.cost * self._seconds_per_cost
 
-    def _memory_seconds(self, configuration: Configuration) -> float:
+    def memory_seconds(self, configuration: Configuration) -> float:
+        """Forecast seconds of measuring its memory."""
         start = PROCESS_SECONDS if self.device.type == "cpu" else 0.0
-        return self._seconds(configuration) * MEMORY_STEPS + start
+        return self.step_seconds(configuration) * MEMORY_STEPS + start
 
 
 def _memories(
@@ -150,20 +151,34 @@ def _memories(
         try:
             needed = _needs(configuration, device, pipes)
             ledger.note(configuration, fixed_bytes=needed.fixed_bytes, peaks=needed.peaks)
-            fits = memory.verified_batch(configuration, device, needed, ledger.bench.memory_bytes)
+            batch = _foresee(ledger, configuration)
+            fits = memory.verified_batch(
+                configuration, device, needed, ledger.bench.memory_bytes, batch
+            )
             subject = realise(configuration, device)
             ledger.note(
                 configuration,
                 verified_batch=fits,
                 parameters=sum(p.numel() for p in subject.model.parameters()),
                 kept_bytes=memory.kept_bytes(subject, device),
-                operations=work.counted(subject, device),
+                operations=operations(subject, device),
             )
         except RevconsoleError as error:  # an unsuitable scheme must not end the benchmark
             ledger.note(configuration, failed=str(error))
         except (MemoryError, RuntimeError) as error:
             ledger.note(configuration, failed=_out_of_memory(error))
-        yield ledger.after_memory(configuration, f"{at}memory")
+        yield ledger.done(ledger.memory_seconds(configuration), f"{at}memory")
+
+
+def _foresee(ledger: Ledger, configuration: Configuration) -> int | None:
+    """Note the foreseen peak and the largest batch that is foreseen to fit; returns this."""
+    step = memory.foreseen(configuration, ledger.device)
+    if step is None:
+        return None
+    peak, batch = step.peak(configuration.batch), step.largest(ledger.bench.memory_bytes)
+    above = peak.total - round(peak.parts.parameters + peak.parts.optimizer)
+    ledger.note(configuration, foreseen_peak=above, foreseen_batch=batch)
+    return batch
 
 
 def _needs(configuration: Configuration, device: torch.device, pipes: Pipes | None) -> Needs:
@@ -175,10 +190,17 @@ def _needs(configuration: Configuration, device: torch.device, pipes: Pipes | No
     return memory.needs(configuration, device, batches)
 
 
+def operations(subject: BenchedModel, device: torch.device) -> int:
+    """Counted operations of one forward and backward of the benchmark's batch; leaves no gradients."""
+    images, labels = images_of(subject.configuration, subject.configuration.batch, device)
+    with FlopCounter() as counter:
+        torch.autograd.backward(subject.loss(images, labels))
+    subject.forget()
+    return int(counter.get_total_flops())
+
+
 def _times(ledger: Ledger, configurations: list[Configuration], at: str) -> Iterator[Update]:
-    """Time every configuration once per round in alternating order, so that drift affects all alike. Round 0 warms
-    up.
-    """
+    """Time each configuration once a round, in alternating order against drift; round 0 warms up."""
     device, rounds = ledger.device, ledger.bench.rounds
     subjects = [realise(c, device) for c in configurations if not ledger.failed(c)]
     if not subjects:
@@ -190,7 +212,7 @@ def _times(ledger: Ledger, configurations: list[Configuration], at: str) -> Iter
         for subject in subjects if number % 2 else reversed(subjects):
             if not ledger.failed(subject.configuration):
                 _time_once(ledger, subject, batch, record=number > 0)
-            yield ledger.after_step(subject.configuration, what)
+            yield ledger.done(ledger.step_seconds(subject.configuration), what)
 
 
 def _time_once(
@@ -198,11 +220,10 @@ def _time_once(
 ) -> None:
     try:
         forward, whole = timing.timed_step(subject, *batch)
-    except (MemoryError, RuntimeError) as error:
-        ledger.note(subject.configuration, failed=_out_of_memory(error))
-    else:
         if record:
             ledger.add_step(subject.configuration, forward, whole)
+    except (MemoryError, RuntimeError) as error:
+        ledger.note(subject.configuration, failed=_out_of_memory(error))
 
 
 def _out_of_memory(error: BaseException) -> str:
@@ -256,14 +277,15 @@ def _facts(bench: Bench, device: torch.device) -> dict[str, Scalar]:
 
 def _how(bench: Bench, device: torch.device) -> dict[str, str]:
     rounds = "one round" if bench.rounds == 1 else f"{bench.rounds} rounds"
-    tried = "tried with a step" if device.type == "cuda" else "predicted, not tried"
+    tried = "then tried with a step" if device.type == "cuda" else "not tried"
     return {
         "time": f"{timing.HOW[device.type]}, without the optimiser's update; one warm-up, then "
-        f"{rounds} in which every configuration of a depth runs once, to and fro; medians and quartiles",
-        "work": work.HOW,
+        f"{rounds} in which every configuration of a depth runs once, in alternating order; medians and quartiles",
+        "work": WORK,
         "kept": "bytes of everything autograd holds after the forward; parameters and images not counted",
-        "peak": f"{memory.HOW[device.type]}; gradients and images are in it; measured apart from the times",
+        "peak": f"{memory.HOW[device.type]}; gradients and images are in it; measured apart from the times. "
+        "Foreseen: as `plan` foresees it, of what tensors and kernels take",
         "limit": "1 + the forward's share of a stored step of the same scheme, in the same rounds",
-        "batch": f"parameters, optimiser state and peak in {bench.memory_bytes / 2**20:,.0f} MiB, on the straight "
-        f"line through the peaks at two batches; {tried}",
+        "batch": f"parameters, optimiser state and peak in {bench.memory_bytes / 2**20:,.0f} MiB, as `plan` foresees "
+        f"them; {tried}",
     }

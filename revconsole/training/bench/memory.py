@@ -4,24 +4,25 @@ On CUDA the allocator knows its own peak. On the CPU the system knows the peak r
 `processes` provides fresh ones.
 """
 
-import ctypes
 import gc
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 import psutil
 import torch
-from torch import nn
 from torch.optim import Optimizer
 
-from revconsole.records.findings.benchmark import Configuration, predicted_batch
-from revconsole.reversible import kept_for_backward
+from revconsole.errors import RevconsoleError
+from revconsole.records.findings.benchmark import Configuration
+from revconsole.records.foresight.foresight import Kind, StepMemory
+from revconsole.reversible import kept_for_backward, sequences
 from revconsole.training.bench.subject import BenchedModel, images_of, realise
-from revconsole.training.machine.resident import most_resident, reset_peak
+from revconsole.training.foresee.foresee import foresee, mixture
+from revconsole.training.machine.resident import give_memory_back_at_once, most_resident, reset_peak
 from revconsole.training.machine.shortage import Shortage, catching_oom, empty_caches
 from revconsole.training.setup import optimizers
+from revconsole.training.step.footprint import state_bytes
 
 HOW = {
     "cuda": "most memory allocated on the device during a training step, above parameters and optimiser state",
@@ -35,8 +36,6 @@ TRIES = 4
 """Number of times that a batch that does not fit is reduced."""
 NOISE = 2 * 2**20
 """Bytes of resident peak below which a measurement is only fluctuation of the allocator."""
-M_MMAP_THRESHOLD, GIVEN_BACK = -3, 2**16
-"""glibc's M_MMAP_THRESHOLD: the size from which freed memory is returned to the system; and our value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,7 @@ def needs(configuration: Configuration, device: torch.device, batches: Sequence[
     """
     watch = _allocated if device.type == "cuda" else _resident
     if device.type == "cpu":
-        _give_memory_back_at_once()
+        give_memory_back_at_once()
     subject = realise(configuration, device)
     optimizer = optimizers.build(configuration.plan.optimizer, subject.model)
     _train_step(subject, optimizer, WARM_BATCH, device)
@@ -73,18 +72,37 @@ def needs(configuration: Configuration, device: torch.device, batches: Sequence[
         peak = peak_since()
         if peak is not None:
             peaks.append((batch, peak))
-    return Needs(fixed_bytes=_fixed(subject.model, optimizer), peaks=tuple(peaks))
+    weights = (*subject.model.parameters(), *subject.model.buffers())
+    fixed = sum(weight.nbytes for weight in weights) + state_bytes(optimizer)
+    return Needs(fixed_bytes=fixed, peaks=tuple(peaks))
+
+
+def foreseen(configuration: Configuration, device: torch.device) -> StepMemory | None:
+    """The memory of a training step as `plan` foresees it; None if it cannot be foreseen."""
+    kind: Kind = "cuda" if device.type == "cuda" else "cpu"
+    plain = configuration.plan.train.model_copy(update={"average": None, "clip": None})
+    plan = configuration.plan.model_copy(update={"train": plain})
+    try:
+        if configuration.stored_blocks is None:
+            return foresee(plan, kind, backwards=[plan.backward]).steps[plan.backward]
+        model = realise(configuration, torch.device("meta")).model
+        return mixture(plan, kind, [stack.backwards for stack in sequences(model)])
+    except RevconsoleError:
+        return None
 
 
 def verified_batch(
-    configuration: Configuration, device: torch.device, needed: Needs, memory_bytes: int
+    configuration: Configuration,
+    device: torch.device,
+    needed: Needs,
+    memory_bytes: int,
+    batch: int | None,
 ) -> int | None:
-    """The largest batch that fits according to a training step: the predicted one, or a smaller one.
+    """The largest batch that fits according to a training step: the foreseen one, or a smaller one.
 
-    None on devices other than CUDA, and if no attempt fitted.
+    batch: the foreseen one. None on devices other than CUDA, and if no attempt fitted.
     """
     available = memory_bytes - needed.fixed_bytes
-    batch = predicted_batch(needed.peaks, available)
     if device.type != "cuda" or batch is None:
         return None
     for _ in range(TRIES):
@@ -109,16 +127,6 @@ def _train_step(
     torch.autograd.backward(subject.loss(images, labels))
     optimizer.step()
     subject.forget()
-
-
-def _fixed(model: nn.Module, optimizer: Optimizer) -> int:
-    state = [
-        value
-        for values in optimizer.state.values()
-        for value in values.values()
-        if isinstance(value, torch.Tensor)
-    ]
-    return sum(t.nbytes for t in (*model.parameters(), *model.buffers(), *state))
 
 
 def _allocated(device: torch.device) -> Callable[[], int | None]:
@@ -146,9 +154,3 @@ def _resident(_: torch.device) -> Callable[[], int | None]:
         return most - before if visible else None
 
     return peak
-
-
-def _give_memory_back_at_once() -> None:
-    """Make glibc return freed blocks at once instead of keeping up to 32 MiB; no effect elsewhere."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, GIVEN_BACK)

@@ -1,9 +1,8 @@
 """Processes: a fresh process for every measurement of resident memory, without importing torch for each.
 
-Memory left in an allocator by other configurations would be reused and hide what the next one needs. This module, run
-with `python -m`, therefore imports torch once and forks for every line of JSON it receives (or, where forking is not
-possible, starts itself again); the child answers with one line. (Pools of the standard library import the caller's
-main module in every child, which would depend on how revconsole was started.)
+Memory left in an allocator by other configurations would hide what the next one needs. This module, run with
+`python -m`, imports torch once and forks for every line of JSON it receives (or, where forking is not possible, starts
+itself again); the child answers with one line. Pools of the standard library would import the caller's main module.
 """
 
 import json
@@ -111,7 +110,7 @@ def anew(line: str, answers: IO[str]) -> int:
 
 
 def _answer(question: dict[str, Any], answers: IO[str]) -> None:
-    """In the child: measure, write the answer, and exit without the interpreter's finalisation."""
+    """Measure in the child process, write the answer, and exit without the interpreter's finalisation."""
     answer: dict[str, Any] | None
     try:
         torch.set_num_threads(question["threads"])

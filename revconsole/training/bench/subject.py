@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from revconsole.records.findings.benchmark import Configuration
 from revconsole.records.keys import key
-from revconsole.reversible import Backward, ReversibleSequence
+from revconsole.reversible import Backward, sequences
 from revconsole.training.machine import precision
 from revconsole.training.machine.precision import Precision
 from revconsole.training.setup.build import build_model
@@ -52,12 +52,11 @@ def realise(configuration: Configuration, device: torch.device) -> BenchedModel:
 
 def _store_last(model: nn.Module, stored: int) -> None:
     """Make the last blocks of each stack store activations and reverse the others."""
-    for stack in model.modules():
-        if isinstance(stack, ReversibleSequence):
-            blocks = len(stack.backwards)
-            reverse: list[Backward] = ["reversible"] * max(0, blocks - stored)
-            keep: list[Backward] = ["stored"] * min(stored, blocks)
-            stack.backward = (*reverse, *keep)
+    for stack in sequences(model):
+        blocks = len(stack.backwards)
+        reverse: list[Backward] = ["reversible"] * max(0, blocks - stored)
+        keep: list[Backward] = ["stored"] * min(stored, blocks)
+        stack.backward = (*reverse, *keep)
 
 
 def images_of(

@@ -4,8 +4,8 @@
                                  state.pt            optimiser, scaler, progress: plain types and tensors
                                  manifest.json       size and SHA-256 of both, written last
 
-A checkpoint is written into a hidden folder, forced to disk, and appears by one rename. There is no pointer to the
-newest that could be stale: it is the newest folder whose files match its manifest. Loading executes no code.
+A checkpoint is written into a hidden folder, forced to disk, and appears by one rename. The newest is the newest
+folder whose files match its manifest. Loading executes no code.
 """
 
 import errno
@@ -32,6 +32,7 @@ from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.files.shared import create, force, make_folder, set_mode
 from revconsole.reversible.nested import tensors
 from revconsole.training.machine.shortage import ran_out
+from revconsole.training.step.progress import Progress
 
 FORMAT = 1
 NAME = re.compile(r"step-(\d{9})")
@@ -136,6 +137,28 @@ class CheckpointStore:
         if not isinstance(state, dict):
             raise DamagedCheckpoint(f"{folder.name}: {STATE} holds no state")
         return Loaded(step=step, weights=weights, state=state)
+
+    def best(self) -> Loaded:
+        """The checkpoint that the run is judged by: the best named by the newest intact one, or that one itself.
+
+        Raises StoreError if none is left.
+        """
+        for step in self.steps():
+            newest = self._intact(step)
+            if newest is None:
+                continue
+            best = Progress.from_dict(newest.state["progress"]).best
+            if best is None or best.step == step or best.step not in self.steps():
+                return newest
+            return self._intact(best.step) or newest
+        raise StoreError("it has no readable checkpoint")
+
+    def _intact(self, step: int) -> Loaded | None:
+        """The checkpoint of a step; None if it is damaged."""
+        try:
+            return self.load(step)
+        except DamagedCheckpoint:
+            return None
 
     def keep_only(self, steps: Iterable[int]) -> None:
         """Delete all checkpoints except those of the given steps."""

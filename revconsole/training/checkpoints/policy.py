@@ -4,6 +4,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import torch
 from torch import nn
@@ -68,7 +69,8 @@ class CheckpointPolicy:
         try:
             self.save(progress)
         except NotSaved as failure:
-            self._emit(_not_saved(progress.step, failure))
+            text = f"the checkpoint of step {progress.step} was not written: {failure.why}; training goes on and tries again "
+            self._emit(_warning(f"{text}when the next is due"))
 
     def save(self, progress: Progress) -> None:
         """Write a checkpoint unless the newest has this position already. Raises NotSaved."""
@@ -95,8 +97,9 @@ class CheckpointPolicy:
         is_best = best is not None and best.step == progress.step
         file = str(path.relative_to(path.parent.parent))
         self._emit(Checkpointed(step=progress.step, epoch=progress.epoch, file=file, best=is_best))
-        newest = self._checkpoints.steps()[: state.plan.train.keep_checkpoints]
-        self._checkpoints.keep_only([*newest, *([best.step] if best else [])])
+        with suppress(OSError):  # what cannot be removed now is removed after the next checkpoint
+            newest = self._checkpoints.steps()[: state.plan.train.keep_checkpoints]
+            self._checkpoints.keep_only([*newest, *([best.step] if best else [])])
 
     def end_epoch(self, progress: Progress) -> None:
         """Write the checkpoint due after an epoch: every `checkpoint_epochs`, the best, and the last.
@@ -126,7 +129,8 @@ class CheckpointPolicy:
         if best is None or best.step == progress.step:
             return
         if best.step not in self._checkpoints.steps():
-            self._emit(_best_missing(best.epoch))
+            missing = f"the weights of the best epoch, {best.epoch}, could not be written in its time; those of the last "
+            self._emit(_warning(f"{missing}step are tested instead"))
             return
         try:
             loaded = self._checkpoints.load(best.step)
@@ -180,7 +184,11 @@ class CheckpointPolicy:
         changed = [
             f"{k} was {before[k]}, is {now[k]}" for k in now if before.get(k, now[k]) != now[k]
         ]
-        return [_other_surroundings(changed)] if changed else []
+        text = (
+            f"since the checkpoint something changed that decides bits: {'; '.join(changed)}; what follows is "
+            "not to the bit what the uninterrupted run would have computed"
+        )
+        return [_warning(text)] if changed else []
 
 
 def load_weights(state: TrainingState, loaded: Loaded) -> None:
@@ -203,29 +211,9 @@ def weights_sha256(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _other_surroundings(changed: list[str]) -> Advised:
-    return Advised(
-        level="warning",
-        text=f"since the checkpoint something changed that decides bits: {'; '.join(changed)}; what follows is "
-        "not to the bit what the uninterrupted run would have computed",
-    )
-
-
-def _not_saved(step: int, failure: NotSaved) -> Advised:
-    return Advised(
-        level="warning",
-        text=f"the checkpoint of step {step} was not written: {failure.why}; training goes on and tries again "
-        "when the next is due",
-    )
-
-
-def _best_missing(epoch: int) -> Advised:
-    return Advised(
-        level="warning",
-        text=f"the weights of the best epoch, {epoch}, could not be written in its time; those of the last step "
-        "are tested instead",
-    )
-
-
 def _damaged(damage: DamagedCheckpoint) -> Advised:
-    return Advised(level="warning", text=f"a checkpoint is damaged and not used: {damage}")
+    return _warning(f"a checkpoint is damaged and not used: {damage}")
+
+
+def _warning(text: str) -> Advised:
+    return Advised(level="warning", text=text)

@@ -16,9 +16,8 @@ from revconsole.records.runs.store import RunStore
 from revconsole.records.settings.model_rules import run_address
 from revconsole.records.settings.plan import Plan
 from revconsole.training.checkpoints.checkpoint import CheckpointStore, Loaded
-from revconsole.training.checkpoints.reopening import best_checkpoint
 from revconsole.training.objectives import objective_of
-from revconsole.training.setup.freezing import head_of
+from revconsole.training.setup.freezing import head_names
 from revconsole.training.setup.training_state import TrainingState
 
 POSITIONS = "pos_embed"
@@ -59,7 +58,7 @@ def first_weights(plan: Plan, model: nn.Module, store: RunStore | None) -> First
     source = store.plan(run_id)
     _refuse_another(plan, store, run_id)
     try:
-        best = best_checkpoint(CheckpointStore(store.folder(run_id)))
+        best = CheckpointStore(store.folder(run_id)).best()
     except StoreError:
         raise DataUnavailable(
             f"run {run_id} has no whole checkpoint to start from; correct model.pretrained"
@@ -91,7 +90,7 @@ def _encoder(source: Plan, loaded: Loaded) -> Weights:
 
 def _fitted(plan: Plan, model: nn.Module, loaded: Weights, run_id: str) -> Weights:
     """Weights for the model: the loaded encoder with the model's own head. Raises DataUnavailable."""
-    own, heads = model.state_dict(), _head_names(model)
+    own, heads = model.state_dict(), head_names(model)
     weights = {name: w for name, w in loaded.items() if name not in heads}
     if getattr(plan.model, "position", "") == "sinusoidal":
         weights |= {POSITIONS: own[POSITIONS]}  # fixed sines of the model's own size
@@ -137,11 +136,3 @@ def _misfit(loaded: Weights, own: Weights) -> str:
             there, here = ("×".join(map(str, w.shape)) for w in (loaded[name], weight))
             return f"{name} is {there} there and {here} here"
     return ""
-
-
-def _head_names(model: nn.Module) -> set[str]:
-    head = head_of(model)
-    if head is None:
-        return set()
-    own = {id(parameter) for parameter in head.parameters()}
-    return {name for name, parameter in model.named_parameters() if id(parameter) in own}

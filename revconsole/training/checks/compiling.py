@@ -28,13 +28,12 @@ def with_compiled_parts(state: TrainingState) -> TrainingState:
 
     Raises ProfileError if this machine cannot compile, or if the model has no such parts.
     """
-    if not state.plan.train.compile or state.fitted:
+    if not state.plan.train.compile:
         return state
     _refuse_unable(state.device)
     parts = [part for block in _blocks(state.encoder) for part in _parts(block)]
     if not parts:
-        raise ProfileError(
-            "the plan",
+        raise ProfileError.of_plan(
             "train.compile",
             f"the blocks of {type(state.encoder).__name__} have no parts to compile apart, as an attention or an MLP; "
             "leave it out",

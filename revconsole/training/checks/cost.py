@@ -4,17 +4,13 @@ Operations are multiply-adds (one multiplication and one addition are one) of ma
 attention in the forward pass of one image in evaluation, as torch counts them; norms, activations and poolings, about
 one in a hundred, are left out. Many papers call this number FLOPs; those that count both operations say twice as many.
 
-A model is run on the `meta` device: its shapes without its numbers. One of somebody's own, whose code may look at
-numbers, is run as it is. An operator of which nobody knows whether it multiplies is named, never passed over.
-
-Of an objective without labels the weights are those of all that trains or teaches, and the operations those of the
-encoder on a whole image: what is hidden from it, its decoder and its further crops are left out.
-
-Only the count of weights depends on the scheme; what a reversible backward computes again is measured by
-`revconsole bench`.
+A model is run on the `meta` device; one of somebody's own, whose code may look at numbers, as it is. An operator of
+which nobody knows whether it multiplies is named, never passed over. Of an objective without labels the weights are
+those of all that trains or teaches, and the operations those of the encoder on a whole image. Only the count of
+weights depends on the scheme; `revconsole bench` measures what a reversible backward computes again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +22,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from revconsole.errors import RevconsoleError
 from revconsole.records.logs.events import Scalar
 from revconsole.records.sections.model import Python
+from revconsole.records.sections.scheme import ResidualSection
 from revconsole.records.settings.plan import Plan
+from revconsole.reversible.ends import joins
+from revconsole.reversible.rest import evaluating
 from revconsole.training.machine.flops import KNOWN, FlopCounter
-from revconsole.training.setup.build import without_memory
+from revconsole.training.setup.build import scheme_of, without_memory
 
 FITTED = (
     "a support vector machine computes with its support vectors, which are known once it is fitted"
@@ -60,8 +59,6 @@ NO_PRODUCTS = frozenset({
     "_thnn_fused_lstm_cell", "_thnn_fused_gru_cell",
 })  # fmt: skip
 """torch's operators without products: they move, compare, sum or normalise. Pointwise ones carry a tag instead."""
-
-
 COUNTED_BEFORE: dict[str, "Operations"] = {}
 """Operation counts already made in this process, by `_shape`."""
 
@@ -79,13 +76,11 @@ class Operations:
         return f"not counted: {', '.join(self.uncounted)}" if self.uncounted else ""
 
 
-def cost(plan: Plan) -> Mapping[str, Scalar]:
+def cost(plan: Plan) -> dict[str, Scalar]:
     """`parameters`, `trainable_parameters`, `multiply_adds_per_image` and the notes of `operations_of`.
 
-    All are None for a fitted model, which depends on the images. Raises as `build_model` does.
+    Raises as `build_model` does.
     """
-    if plan.fitted:
-        return dict.fromkeys(COUNTED) | {"multiply_adds_note": FITTED}
     model = without_memory(_plain(plan))
     return weights_of(model) | operations_of(plan, model)
 
@@ -104,8 +99,6 @@ def operations_of(plan: Plan, model: nn.Module) -> dict[str, Scalar]:
 
     model: the plan's; only a user's own model is run, others are rebuilt without weights.
     """
-    if plan.fitted:
-        return {"multiply_adds_per_image": None, "multiply_adds_note": FITTED}
     try:
         operation_count = _counted(plan, model)
     except RevconsoleError as error:
@@ -120,9 +113,10 @@ def _counted(plan: Plan, model: nn.Module) -> Operations:
     """The operation count, cached per model, because building one takes as long as many steps."""
     if isinstance(plan.model, Python):
         return _run_on_one_image(plan, model)
-    shape = _shape(plan)
+    same_products = _unwired(plan)
+    shape = _shape(same_products)
     if shape not in COUNTED_BEFORE:
-        COUNTED_BEFORE[shape] = _run_on_one_image(plan, without_memory(_plain(plan)))
+        COUNTED_BEFORE[shape] = _run_on_one_image(plan, without_memory(same_products))
     return COUNTED_BEFORE[shape]
 
 
@@ -139,6 +133,16 @@ def _shape(plan: Plan) -> str:
     return f"{sections} {plan.data.views} {facts.channels} {facts.classes} {plan.image_size}"
 
 
+def _unwired(plan: Plan) -> Plan:
+    """A plan of the same products whose model need not be wired, which takes longer than the count.
+
+    A scheme evaluates each branch once, as the plain network does; only one that joins streams has a wider head.
+    """
+    if joins(scheme_of(plan)):
+        return _plain(plan)
+    return plan.model_copy(update={"scheme": ResidualSection(), "backward": "stored"})
+
+
 def _plain(plan: Plan) -> Plan:
     """The plan without grid and inverse, which do not affect the count."""
     scheme = plan.scheme
@@ -152,29 +156,24 @@ def operations(model: nn.Module, image: Tensor) -> Operations:
 
     Raises RevconsoleError if the model cannot run on it.
     """
-    modes = {module: module.training for module in model.modules()}
     counter, others = FlopCounter(), _Others()
     try:
         with (
+            evaluating(model),
             torch.no_grad(),
             torch.random.fork_rng(devices=[]),
             every_product_visible(),
             others,
             counter,
         ):
-            model.eval()(image)
+            model(image)
     except Exception as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise RevconsoleError(
             f"{type(model).__name__} could not be run on one image to count its operations ({reason})"
         ) from error
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-    return Operations(
-        multiply_adds=counter.get_total_flops() // 2,
-        uncounted=tuple(sorted(others.names)),
-    )
+    multiply_adds = counter.get_total_flops() // 2
+    return Operations(multiply_adds=multiply_adds, uncounted=tuple(sorted(others.names)))
 
 
 class _Others(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -191,19 +190,11 @@ class _Others(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, operator: Any, _types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         packet = operator._overloadpacket  # noqa: SLF001  the key of torch's registry
-        if packet not in KNOWN and _may_multiply(operator):
+        name = str(operator._schema.name).removeprefix("aten::")  # noqa: SLF001  the name that torch gave it
+        harmless = operator.is_view or torch.Tag.pointwise in operator.tags or name in NO_PRODUCTS
+        if packet not in KNOWN and not harmless:
             self.names.add(str(packet))
         return operator(*args, **(kwargs or {}))
-
-
-def _may_multiply(operator: Any) -> bool:
-    harmless = operator.is_view or torch.Tag.pointwise in operator.tags
-    return not harmless and _name(operator) not in NO_PRODUCTS
-
-
-def _name(operator: Any) -> str:
-    """Name of an operator, without the prefix of torch's own."""
-    return str(operator._schema.name).removeprefix("aten::")  # noqa: SLF001  the name that torch gave it
 
 
 @contextmanager

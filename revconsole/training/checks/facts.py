@@ -3,27 +3,31 @@
 import platform
 import socket
 import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict
 
 import timm
 import torch
 
 import revconsole
 from revconsole.records.child import working_folder
-from revconsole.records.logs.events import Scalar
+from revconsole.records.foresight import cache
+from revconsole.records.foresight.foresight import ORDER, StepMemory
+from revconsole.records.foresight.parts import PeakMemory
+from revconsole.records.logs.events import Apportioned, Scalar
+from revconsole.records.sections import Backward
 from revconsole.reversible.switches import products
-from revconsole.training.checks.cost import operations_of, weights_of
+from revconsole.training.advice import subject_of
 from revconsole.training.machine import devices
 from revconsole.training.setup.rebuilt import error_growth, rebuilt_blocks
 from revconsole.training.setup.training_state import TrainingState
-from revconsole.training.step.evaluation import evaluated
-from revconsole.training.watching import subject_of
 
 GIT_SECONDS = 2.0
 
 
 def facts(state: TrainingState) -> dict[str, Scalar]:
-    """What a reader needs to repeat or question the run."""
-    model, data = state.model, state.data
+    """What a reader needs to repeat or question the run; `Learning.facts` has those of its model."""
+    data = state.data
     recorded: dict[str, Scalar] = {
         "device": str(state.device),
         "device_name": devices.device_name(state.device),
@@ -31,16 +35,12 @@ def facts(state: TrainingState) -> dict[str, Scalar]:
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "float32_matmul": products(),
         **devices.of_cuda(state.device),
-        **({} if state.fitted else weights_of(model)),
-        **operations_of(state.plan, model),
         "steps": state.steps,
         "epochs": state.epochs,
         "steps_per_epoch": state.steps_per_epoch,
         "train_images": len(data.train),
         "validation_images": len(data.validation),
         "test_images": len(data.test),
-        "evaluated_per_epoch": evaluated(state)[0],
-        "evaluated_at_end": evaluated(state)[1],
         "classes": data.facts.classes,
         **_guessing(state),
         "fingerprint": data.fingerprint,
@@ -51,24 +51,56 @@ def facts(state: TrainingState) -> dict[str, Scalar]:
         "python": platform.python_version(),
         "host": socket.gethostname(),
         "commit": _commit(),
+        **_device_limit(state),
+        **_foreseen(state),
     }
     growth = error_growth(state)
-    return (
-        recorded
-        if growth is None
-        else recorded | {"error_growth": growth, "rebuilt_blocks": rebuilt_blocks(state)}
-    )
+    if growth is not None:
+        recorded |= {"error_growth": growth, "rebuilt_blocks": rebuilt_blocks(state)}
+    return recorded
 
 
 def _guessing(state: TrainingState) -> dict[str, Scalar]:
     """Loss and accuracy of guessing by class frequency; empty for an objective without labels."""
     subject = subject_of(state)
-    if subject.guessing_loss is None or subject.guessing_accuracy is None:
-        return {}
-    return {
-        "guessing_loss": round(subject.guessing_loss, 6),
-        "guessing_accuracy": round(subject.guessing_accuracy, 6),
+    guesses = {
+        "guessing_loss": subject.guessing_loss,
+        "guessing_accuracy": subject.guessing_accuracy,
     }
+    return {name: round(value, 6) for name, value in guesses.items() if value is not None}
+
+
+def _device_limit(state: TrainingState) -> dict[str, Scalar]:
+    """The memory of the GPU; empty on a CPU, which has no limit of its own."""
+    if state.device.type != "cuda":
+        return {}
+    return {"device_bytes": torch.cuda.get_device_properties(state.device).total_memory}
+
+
+def _foreseen(state: TrainingState) -> dict[str, Scalar]:
+    """The foreseen peak of a step, if the user's cache has it; nothing is traced here, which would delay the first step."""
+    own = _peak(state, state.plan.backward)
+    return {} if own is None else {"foreseen_peak_bytes": own.total}
+
+
+def foreseen_parts(state: TrainingState) -> Iterator[Apportioned]:
+    """What was foreseen of the memory of a step with its own backward, and with each that the cache knows."""
+    for backward in dict.fromkeys((state.plan.backward, *ORDER)):
+        if (peak := _peak(state, backward)) is not None:
+            yield Apportioned(of="foreseen", backward=backward, parts=asdict(peak.parts))
+
+
+def _peak(state: TrainingState, backward: Backward) -> PeakMemory | None:
+    plan, kind = state.plan, state.device.type
+    if kind not in {"cpu", "cuda"}:
+        return None
+    if backward == "auto":
+        step: StepMemory | str | None = state.foreseen  # of the blocks that were chosen
+    else:
+        step = cache.read(cache.key(plan, backward, "cuda" if kind == "cuda" else "cpu"))
+    if not isinstance(step, StepMemory):
+        return None
+    return step.peak(state.micro_batch, plan.train.accumulate)
 
 
 def _commit() -> str | None:

@@ -1,8 +1,8 @@
 """Reconstruction: how far the reversible backward of the running model is from the truth.
 
-A falling loss proves nothing, because a network also learns, less well, from gradients that are partly noise. Before
-the first step and after every `train.probe_epochs` epochs, a few images therefore pass through the model twice with
-the same draws, once as in training and once with all activations stored. Three values are reported:
+A network also learns, less well, from gradients that are partly noise, so a falling loss proves nothing. Before the
+first step and after every `train.probe_epochs` epochs, a few images therefore pass through the model twice with the
+same draws, once as in training and once with all activations stored. Three values are reported:
 
     reconstruction error   max|x̂ − x| / max|x|, x a stream in the forward and x̂ as rebuilt in the backward,
                            the largest over all blocks
@@ -10,13 +10,13 @@ the same draws, once as in training and once with all activations stored. Three 
     side bits              their mean; a value far from one half means they could be packed into fewer bits
 
 The production code itself is measured: for one pass its scheme is replaced by one that shows a `ResidualTrace` the
-input of each residual, in the forward and again in the backward. Ordinary steps keep nothing for it.
+input of each residual, in the forward and again in the backward.
 """
 
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,10 +27,12 @@ from torch import Tensor, nn
 
 from revconsole.errors import RevconsoleError
 from revconsole.records.logs.events import Advised, Event, Measured
+from revconsole.records.logs.per_block import of_block
 from revconsole.reversible import Coupling, ReversibleSequence, Scheme
+from revconsole.reversible.replay import undisturbed
+from revconsole.reversible.sequence import temporarily
 from revconsole.training.checks import advice
 from revconsole.training.machine.shortage import Shortage, catching_oom, release_memory
-from revconsole.training.probes import metrics
 from revconsole.training.setup.draws import seed_generators
 from revconsole.training.setup.rebuilt import rebuilt_stacks
 from revconsole.training.setup.training_state import TrainingState
@@ -50,7 +52,8 @@ class Reconstruction:
 
     error:          largest relative error of a stream. block: whose input that is, counted from 0 over all stacks.
     gradient_error: relative; None if the gradient itself is not finite, as after an overflow of fp16.
-    side_bit_mean:  None if no bits are kept. seconds: wall clock of the probe.
+    side_bit_mean:  None if no bits are kept. seconds: wall clock of the probe. by_block: the largest error of each block.
+    gradient_by_block: the relative gradient error of each block that has one.
     """
 
     error: float
@@ -58,6 +61,8 @@ class Reconstruction:
     gradient_error: float | None
     side_bit_mean: float | None
     seconds: float
+    by_block: Mapping[int, float] = field(default_factory=dict)
+    gradient_by_block: Mapping[int, float] = field(default_factory=dict)
 
     def values(self) -> dict[str, float]:
         """The known values as metrics."""
@@ -68,7 +73,12 @@ class Reconstruction:
             "side_bit_mean": self.side_bit_mean,
             "probe_seconds": self.seconds,
         }
-        return {name: value for name, value in metric_values.items() if value is not None}
+        known = {name: value for name, value in metric_values.items() if value is not None}
+        return (
+            known
+            | {of_block("reconstruction", n): e for n, e in self.by_block.items()}
+            | {of_block("gradient_error", n): e for n, e in self.gradient_by_block.items()}
+        )
 
 
 class ReversibleProbe:
@@ -91,11 +101,9 @@ class ReversibleProbe:
                 result = self._measured()
         except RevconsoleError as error:
             self._every = 0
-            self._emit(_gave_up(str(error)))
-            return
-        if isinstance(result, Shortage):
-            self._every = 0
-            self._emit(_gave_up(f"memory ran out with a single image; {result}"))
+            reason = " ".join(str(error).split())[:200]
+            text = f"the probe of the reversible backward could not measure and is off from here on: {reason}"
+            self._emit(Advised(level="warning", text=text))
             return
         values = result.values() | before
         self._emit(Measured(step=progress.step, epoch=progress.epoch, values=values))
@@ -106,8 +114,11 @@ class ReversibleProbe:
             self._alarmed = True
             self._emit(advised)
 
-    def _measured(self) -> Reconstruction | Shortage:
-        """The result, with fewer images from here on if memory runs out."""
+    def _measured(self) -> Reconstruction:
+        """The result, with fewer images from here on if memory runs out.
+
+        Raises RevconsoleError if memory runs out with a single image.
+        """
         while True:
             result = catching_oom(partial(measure, self._state, self._images), self._state.device)
             if not isinstance(result, Shortage):
@@ -115,7 +126,7 @@ class ReversibleProbe:
             release_memory(self._state.optimizer)
             self._images = min(self._images, self._state.micro_batch) // 2
             if not self._images:
-                return result
+                raise RevconsoleError(f"memory ran out with a single image; {result}")
 
 
 def measure(state: TrainingState, most: int = PROBE_IMAGES) -> Reconstruction:
@@ -127,7 +138,7 @@ def measure(state: TrainingState, most: int = PROBE_IMAGES) -> Reconstruction:
     trace = ResidualTrace()
     with traced(stacks, trace):
         gradient = _gradient(state, images[:size], labels[:size], trace)
-    with stored(stacks):
+    with temporarily(stacks, "backward", "stored"):
         truth = _gradient(state, images[:size], labels[:size], ResidualTrace())
     error, block = trace.worst()
     blocks = sum(len(stack.backwards) for stack in stacks)
@@ -137,6 +148,8 @@ def measure(state: TrainingState, most: int = PROBE_IMAGES) -> Reconstruction:
         gradient_error=_relative(gradient, truth),
         side_bit_mean=trace.side_bit_mean(),
         seconds=time.perf_counter() - began,
+        by_block=trace.by_block(blocks),
+        gradient_by_block=_by_block(state, stacks, gradient, truth),
     )
 
 
@@ -161,9 +174,7 @@ class ResidualTrace:
         return self.blocks - 1
 
     def see(self, source: Tensor, *, at: Place, block: int) -> None:
-        """Record the input of a coupling's residual (forward), or compare it with the recorded one (backward, last in
-        first out).
-        """
+        """Record a residual's input in the forward, and compare with it in the backward, last in first out."""
         recorded, present = self._sources[at], source.detach()
         if not self.returning:
             recorded.append((block, present.clone()))
@@ -183,6 +194,15 @@ class ResidualTrace:
         errors = torch.stack([error for _, error in self._errors]).tolist()
         largest = max(range(len(errors)), key=lambda n: (math.isnan(errors[n]), errors[n]))
         return errors[largest], self._errors[largest][0]
+
+    def by_block(self, blocks: int) -> dict[int, float]:
+        """The largest error of each block. blocks: their number; a later pass through the same stacks counts as the first."""
+        largest: dict[int, float] = {}
+        for number, error in self._errors:
+            value, at = error.item(), number % blocks
+            before = largest.get(at, 0.0)
+            largest[at] = value if math.isnan(value) or value > before else before
+        return dict(sorted(largest.items()))
 
     def side_bit_mean(self) -> float | None:
         """Mean of all side bits; None if there were none."""
@@ -244,23 +264,13 @@ def traced(stacks: Sequence[ReversibleSequence], trace: ResidualTrace) -> Iterat
         yield
 
 
-@contextmanager
-def stored(stacks: Sequence[ReversibleSequence]) -> Iterator[None]:
-    """A context in which the stacks store all activations."""
-    with ExitStack() as exits:
-        for stack in stacks:
-            exits.callback(setattr, stack, "backward", stack.backward)
-            stack.backward = "stored"
-        yield
-
-
 def _gradient(
     state: TrainingState, images: Tensor, labels: Tensor, trace: ResidualTrace
 ) -> list[Tensor]:
     """The gradient of these images' loss for each trained parameter, scaled as in training."""
     model = state.model
     parameters = [p for p in model.parameters() if p.requires_grad]
-    with metrics.undisturbed(model, state.device):
+    with undisturbed(model, state.device):
         seed_generators(state.plan.seed, step=0, micro=0)
         state.signs.at_step(step=0, batch=len(labels), first=0)
         loss = loss_of(state, state.inputs(images, labels, 0), 0).mean
@@ -269,9 +279,8 @@ def _gradient(
         gradients: Sequence[Tensor | None] = torch.autograd.grad(
             scaled, parameters, allow_unused=True
         )
-    return [
-        torch.zeros_like(p) if g is None else g for p, g in zip(parameters, gradients, strict=True)
-    ]
+    pairs = zip(parameters, gradients, strict=True)
+    return [torch.zeros_like(p) if g is None else g for p, g in pairs]
 
 
 def _relative(gradient: Sequence[Tensor], truth: Sequence[Tensor]) -> float | None:
@@ -279,16 +288,24 @@ def _relative(gradient: Sequence[Tensor], truth: Sequence[Tensor]) -> float | No
     size = torch.nn.utils.get_total_norm(truth).item()
     if not math.isfinite(size) or size == 0.0:
         return None
-    differences = [
-        gradient_part - truth_part
-        for gradient_part, truth_part in zip(gradient, truth, strict=True)
-    ]
+    differences = [ours - true for ours, true in zip(gradient, truth, strict=True)]
     return torch.nn.utils.get_total_norm(differences).item() / size
 
 
-def _gave_up(why: str) -> Advised:
-    reason = " ".join(why.split())[:200]
-    return Advised(
-        level="warning",
-        text=f"the probe of the reversible backward could not measure and is off from here on: {reason}",
-    )
+def _by_block(
+    state: TrainingState,
+    stacks: Sequence[ReversibleSequence],
+    gradient: Sequence[Tensor],
+    truth: Sequence[Tensor],
+) -> dict[int, float]:
+    """The relative gradient error of each block of the stacks, without those that have no finite one."""
+    trained = (p for p in state.model.parameters() if p.requires_grad)
+    places = {id(p): place for place, p in enumerate(trained)}
+    wired = [b for s in stacks for name, b in s.named_blocks.items() if name not in s.unwired]
+    found: dict[int, float] = {}
+    for number, block in enumerate(wired):
+        own = [places[id(p)] for p in block.parameters() if p.requires_grad]
+        error = _relative([gradient[n] for n in own], [truth[n] for n in own]) if own else None
+        if error is not None:
+            found[number] = error
+    return found

@@ -11,13 +11,8 @@ import torch
 from revconsole.training.machine.shortage import ran_out
 
 TEXTS = (
-    "CUDA error",
-    "cuDNN error",
-    "HIP error",
-    "MPS backend error",
-    "CUBLAS_STATUS_",
-    "CUDNN_STATUS_",
-)
+    "CUDA error", "cuDNN error", "HIP error", "MPS backend error", "CUBLAS_STATUS_", "CUDNN_STATUS_",
+)  # fmt: skip
 """Beginnings of device errors that are raised as plain RuntimeErrors; torch has an own class for most."""
 WAITING = (
     "nothing more can be computed on it in this process, so whatever waits goes on in a new one"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from revconsole.training.machine import nvml
+from revconsole.records import nvml
 
 ASKING_SECONDS = 10.0
 MEBIBYTE = 2**20

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")
 """Environment variable, and its values, with which cuBLAS computes the same bits every time."""
 PROCESSORS = Path("/proc/cpuinfo")
-"""Where Linux describes its CPUs."""
+"""The file in which Linux describes its CPUs."""
 NO_FORM = "does not have a deterministic implementation"
 """Words of torch's error for an operation without a deterministic implementation."""
 

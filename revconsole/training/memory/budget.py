@@ -1,5 +1,8 @@
 """Budget of backward `auto`: which blocks keep activations or streams, chosen once at the first step of a run.
 
+The peaks are those that `plan` foresees, with what kernels take for themselves (see `foresee.choosing`), so that nobody is
+told two figures. Only where a step cannot be foreseen, because it asks for numbers, real steps are measured.
+
 The choice is stored in every checkpoint, so that a resumed run sums its gradients in the same order.
 """
 
@@ -8,29 +11,35 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from revconsole.data import unused
+from revconsole.errors import RevconsoleError
+from revconsole.records.foresight.chosen import MEBIBYTE, SHARE_OF_FREE, ChosenBlocks
+from revconsole.records.foresight.foresight import Kind
 from revconsole.records.logs.events import Advised
 from revconsole.reversible import Backward, BudgetChoice, keep_within, sequences
 from revconsole.reversible.replay import generators_kept
+from revconsole.training.foresee.choosing import chosen
 from revconsole.training.setup.draws import seed_generators
 from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.footprint import still_to_come
 from revconsole.training.step.stepping import loss_of, micro_batches
 
-MEBIBYTE = 2**20
-SHARE_OF_FREE = 0.7
-"""Fraction of the free memory that a step's peak may take if no budget is set; see `free_budget`."""
-
 
 def choose_blocks(state: TrainingState, images: Tensor, labels: Tensor) -> Advised | None:
-    """With backward `auto`, choose the blocks that store most within the budget; returns a note about it."""
+    """Choose the blocks that store most within the budget of backward `auto`; returns a note about the choice."""
     if state.plan.backward != "auto":
         return None
     budget_mib = state.plan.train.budget_mib
     budget = budget_mib * MEBIBYTE if budget_mib else free_budget(state)
-    choice = _kept_within(state, images, labels, budget)
+    found = _foreseen(state, budget)
+    if found is None:
+        choice = _measured(state, images, labels, budget)
+        text, fits = str(choice), choice.peak <= choice.budget
+    else:
+        restore_backwards(state, found.words)
+        state.foreseen = found.memory
+        text, fits = found.text, found.fits
     whose = "train.budget_mib" if budget_mib else f"{SHARE_OF_FREE:.0%} of the free memory"
-    text = f"backward auto: {choice} ({whose})"
-    return Advised(level="warning" if choice.least > choice.budget else "note", text=text)
+    return Advised(level="note" if fits else "warning", text=f"backward auto: {text} ({whose})")
 
 
 def backwards(state: TrainingState) -> list[list[Backward]]:
@@ -44,7 +53,17 @@ def restore_backwards(state: TrainingState, words: Sequence[Sequence[Backward]])
         stack.backward = tuple(stack_words)
 
 
-def _kept_within(state: TrainingState, images: Tensor, labels: Tensor, budget: int) -> BudgetChoice:
+def _foreseen(state: TrainingState, budget: int) -> ChosenBlocks | None:
+    """The choice that `plan` foresees; None where nothing is foreseen."""
+    kinds: dict[str, Kind] = {"cpu": "cpu", "cuda": "cuda"}
+    kind = kinds.get(state.device.type)
+    try:
+        return chosen(state.plan, kind, state.micro_batch, budget) if kind else None
+    except RevconsoleError:
+        return None
+
+
+def _measured(state: TrainingState, images: Tensor, labels: Tensor, budget: int) -> BudgetChoice:
     part = next(micro_batches(state, state.inputs(images, labels, 0)))
 
     def forward() -> Tensor:

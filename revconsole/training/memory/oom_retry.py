@@ -22,9 +22,8 @@ from revconsole.training.machine.shortage import (
     release_memory,
     size,
 )
-from revconsole.training.memory.forecast import (
+from revconsole.training.memory.suggestions import (
     Suggestion,
-    plain_suggestions,
     smaller_sizes,
     suggestions,
 )
@@ -34,10 +33,15 @@ Result = TypeVar("Result")
 
 
 class OomRetry:
-    """Runs the work of one training, with retries."""
+    """Runs the work of one training, with retries. suggest: (bytes of a step if known, settings that need less)."""
 
-    def __init__(self, state: TrainingState, emit: Callable[[Event], None]) -> None:
-        self._state, self._emit = state, emit
+    def __init__(
+        self,
+        state: TrainingState,
+        emit: Callable[[Event], None],
+        suggest: Callable[[TrainingState], tuple[int | None, list[Suggestion]]] = suggestions,
+    ) -> None:
+        self._state, self._emit, self._suggest = state, emit, suggest
 
     def run(self, work: Callable[[], Result], doing: str) -> Result:
         """The result of `work`, repeated with smaller micro-batches if necessary and allowed by the plan.
@@ -75,7 +79,7 @@ class OomRetry:
             if size >= state.least_images
         ]
         if not (self._shrinks and sizes):
-            present, ways = suggestions(state)
+            present, ways = self._suggest(state)
             now = f", with {_images(state.micro_batch)} at once"
             if present is not None:
                 now += f", where it is predicted to need {size(present)}"
@@ -85,7 +89,7 @@ class OomRetry:
 
 
 @contextmanager
-def explained(plan: Plan) -> Iterator[None]:
+def explained(plan: Plan, suggest: Callable[[Plan], list[Suggestion]]) -> Iterator[None]:
     """A context that raises OutOfMemory with suggestions for any other lack of memory."""
     try:
         yield
@@ -95,7 +99,7 @@ def explained(plan: Plan) -> Iterator[None]:
         if not ran_out(error):
             raise
         shortage = described(error)
-        raise OutOfMemory(sentence(plan, shortage, "the run", plain_suggestions(plan))) from None
+        raise OutOfMemory(sentence(plan, shortage, "the run", suggest(plan))) from None
 
 
 def sentence(plan: Plan, shortage: Shortage, what: str, suggested: Sequence[Suggestion]) -> str:
@@ -120,7 +124,7 @@ def _shrunk(state: TrainingState, shortage: Shortage, doing: str, before: int) -
     )
     if any(isinstance(module, _BatchNorm) for module in state.model.modules()):
         text += f"; BatchNorm now takes its statistics over {_images(now)}, no longer over {before}"
-    return Advised(level="warning", text=text)
+    return Advised(level="warning", text=text, rule="memory ran out")
 
 
 def _images(count: int) -> str:

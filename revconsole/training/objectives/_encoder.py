@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from timm.layers import resample_abs_pos_embed
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def headless(network: Any) -> int:
@@ -49,9 +49,3 @@ def features(encoder: Any, images: Tensor) -> Tensor:
     tokens = encoded(encoder, embedded(encoder, images))
     pooled: Tensor = encoder.forward_head(tokens, pre_logits=True)
     return pooled
-
-
-def spared(encoder: nn.Module, prefix: str) -> set[str]:
-    """Names of parameters that the encoder excludes from decay, with a prefix."""
-    named = getattr(encoder, "no_weight_decay", None)
-    return {f"{prefix}{name}" for name in named()} if callable(named) else set()

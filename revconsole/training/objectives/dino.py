@@ -29,11 +29,12 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
 from revconsole.data import mirrored, resized_crops
+from revconsole.models._views import spared
 from revconsole.records.keys import key
 from revconsole.records.sections.objective import Dino
 from revconsole.records.settings.objective_rules import local_size
 from revconsole.records.settings.plan import Plan
-from revconsole.training.objectives._encoder import features, headless, spared
+from revconsole.training.objectives._encoder import features, headless
 from revconsole.training.objectives.objective import Inputs, Loss
 
 LARGE = 2  # crops for both networks
@@ -43,9 +44,7 @@ SPREAD = 0.02  # deviation of the head's initial weights, as in the paper's code
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distillation:
-    """The objective of self-distillation; see `Objective`. local: side of a small crop in pixels. mirrored: whether
-    crops are mirrored at random.
-    """
+    """Self-distillation; see `Objective`. local: side of a small crop in pixels. mirrored: at random."""
 
     settings: Dino
     local: int
@@ -172,9 +171,7 @@ class Distiller(nn.Module):
 
 
 def projection(width: int, settings: Dino) -> nn.Sequential:
-    """The projection head (B, W) → (B, K): three layers to a unit-length bottleneck, then a layer with unit-length
-    rows.
-    """
+    """The projection head (B, W) → (B, K): three layers, a unit-length bottleneck, a layer of unit-length rows."""
     layers = nn.Sequential(
         nn.Linear(width, settings.hidden),
         nn.GELU(),

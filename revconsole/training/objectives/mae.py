@@ -21,11 +21,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from revconsole.data import moved
+from revconsole.models._merging import wide
+from revconsole.models._views import spared
 from revconsole.records.keys import key
 from revconsole.records.sections.objective import Mae
 from revconsole.records.settings.objective_rules import masked
 from revconsole.records.settings.plan import Plan
-from revconsole.training.objectives._encoder import embedded, encoded, features, headless, spared
+from revconsole.training.objectives._encoder import embedded, encoded, features, headless
 from revconsole.training.objectives.objective import Inputs, Loss
 
 SPREAD = 0.02  # deviation of the initial weights, as in timm and the paper
@@ -128,12 +130,12 @@ class Autoencoder(nn.Module):
         """Reconstructed pixels of every patch, (B, N, C·P²), from the patches with numbers `seen` (B, V)."""
         tokens = embedded(self.encoder, images)
         first, patches = tokens[:, : self.prefix], tokens[:, self.prefix :]
-        visible = patches.gather(1, _wide(seen, patches))
+        visible = patches.gather(1, wide(seen, patches))
         after = self.encoder.fc_norm(encoded(self.encoder, torch.cat([first, visible], dim=1)))
         x = self.embed(after)  # (B, T, E)
         shape = (len(x), self.positions.shape[1], x.shape[-1])
         masks = self.mask_token.to(x.dtype).expand(shape)
-        placed = masks.scatter(1, _wide(seen, masks), x[:, self.prefix :]) + self.positions
+        placed = masks.scatter(1, wide(seen, masks), x[:, self.prefix :]) + self.positions
         x = torch.cat([x[:, : self.prefix].to(placed.dtype), placed], dim=1)
         painted: Tensor = self.pixels(self.norm(self.decoder(x)))
         return painted[:, self.prefix :]
@@ -158,8 +160,3 @@ def _drawn(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(module.bias)
-
-
-def _wide(index: Tensor, x: Tensor) -> Tensor:
-    """Indices (B, V) expanded to (B, V, E), to gather whole tokens."""
-    return index[..., None].expand(-1, -1, x.shape[-1])

@@ -7,6 +7,8 @@ Shapes: G cells of the grid, row by row from the top.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -28,11 +30,30 @@ ROOM = 0.08
 Box = tuple[float, float, float, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certainty:
+    """What the boundary shows. share: maps the second class's lead in score over the first to [0, 1], ½ at a tie."""
+
+    of: Literal["probability", "margin"]
+    share: Callable[[Tensor], Tensor]
+
+
+PROBABILITY = Certainty(of="probability", share=torch.sigmoid)
+"""Of a classifier with logits: the probability of the second class."""
+MARGIN = Certainty(of="margin", share=lambda lead: (lead + 1) / 2)
+"""Of a support vector machine: its decision f, from −1 to 1."""
+
+
 class BoundaryProbe:
     """Reports the boundary when it is due; does nothing unless the data are points of two classes."""
 
-    def __init__(self, state: TrainingState, emit: Callable[[Event], None]) -> None:
-        self._state, self._emit = state, emit
+    def __init__(
+        self,
+        state: TrainingState,
+        emit: Callable[[Event], None],
+        certainty: Certainty = PROBABILITY,
+    ) -> None:
+        self._state, self._emit, self._certainty = state, emit, certainty
         self._applies = state.data.test.images.shape[1:] == (2, 1, 1) and len(state.data.names) == 2
         self._said_points = False
         self._latest: tuple[int, int] | None = None
@@ -63,13 +84,16 @@ class BoundaryProbe:
                 box=box,
                 columns=SIDE,
                 rows=SIDE,
-                cells="".join(DIGITS[n] for n in levels(state, places(box)).tolist()),
-                of="margin" if state.fitted else "probability",
+                cells="".join(DIGITS[n] for n in self._levels(places(box)).tolist()),
+                of=self._certainty.of,
                 names=(first, second),
                 points=() if self._said_points else some_points(state),
             )
         )
         self._said_points = True
+
+    def _levels(self, points: Tensor) -> Tensor:
+        return levels(self._state, points, self._certainty)
 
 
 def box_around(points: Tensor) -> Box:
@@ -88,7 +112,7 @@ def places(box: Box) -> Tensor:
     return torch.cartesian_prod(down, across).flip(1)
 
 
-def levels(state: TrainingState, points: Tensor) -> Tensor:
+def levels(state: TrainingState, points: Tensor, certainty: Certainty = PROBABILITY) -> Tensor:
     """The judged model's answer at each point (G, 2), as the number of a digit (G,); see `records.logs.boundary`."""
     model, prepare = state.judged, state.data.test.preparation.standardisation
     pixels = as_pixel_levels(points).to(state.device)
@@ -102,9 +126,8 @@ def levels(state: TrainingState, points: Tensor) -> Tensor:
                 leads.append(scores[:, 1] - scores[:, 0])
     finally:
         model.train()
-    lead = torch.cat(leads).cpu()
-    certainty = (lead + 1) / 2 if state.fitted else lead.sigmoid()
-    return (certainty.nan_to_num(0.5) * LEVELS).floor().clamp(0, LEVELS - 1).to(torch.int64)
+    share = certainty.share(torch.cat(leads).cpu())
+    return (share.nan_to_num(0.5) * LEVELS).floor().clamp(0, LEVELS - 1).to(torch.int64)
 
 
 def some_points(state: TrainingState) -> list[tuple[float, float, int]]:

@@ -1,14 +1,17 @@
 """Estimate: `python -m revconsole.training.questions.estimate` reads plans as lines of JSON and answers each with a
 line.
 
-seconds: of the whole run, from a few of its steps (see `pace`)
-step_bytes: memory of a training step, from what a few images keep (see `forecast`); null if unknown
+seconds, epoch_seconds, end_seconds, step_seconds: of the whole run, an epoch, the end and a step, from a few of its
+steps (see `pace`)
+device, device_name: where they were measured
+step_bytes: memory of a training step, as foreseen (see `memory.needed`); null if unknown
 error, unavailable: why it cannot be measured, and whether for lack of data
 """
 
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,12 +21,12 @@ from revconsole.data import unused
 from revconsole.errors import DataUnavailable, RevconsoleError, RunFailed
 from revconsole.records.datasets.facts import data_folder
 from revconsole.records.settings.plan import Plan
+from revconsole.training.learning.preparing import learning_of, prepare
 from revconsole.training.machine import devices, precision
 from revconsole.training.machine.shortage import size
 from revconsole.training.memory.budget import choose_blocks
-from revconsole.training.memory.forecast import MemoryForecast, choice_of
 from revconsole.training.questions import pace
-from revconsole.training.setup.training_state import TrainingState, prepare
+from revconsole.training.setup.training_state import TrainingState
 
 SPARE = 2
 """Multiple of a step's memory that must be free on a GPU before an estimate trains there."""
@@ -36,7 +39,11 @@ def estimate(plan: Plan, *, data: Path) -> dict[str, Any]:
         needed = _step_bytes(state)
         if state.device.type == "cuda":
             _refuse_crowded(str(state.device), needed, unused(state.device))
-        return {"seconds": pace.seconds_of(state), "step_bytes": needed}
+        return asdict(pace.measured(state)) | {
+            "step_bytes": needed,
+            "device": str(state.device),
+            "device_name": devices.device_name(state.device),
+        }
 
 
 def _refuse_crowded(device: str, needed: int | None, free: int) -> None:
@@ -52,8 +59,7 @@ def _refuse_crowded(device: str, needed: int | None, free: int) -> None:
 def _step_bytes(state: TrainingState) -> int | None:
     images, labels = next(state.training_batches(1))
     choose_blocks(state, images, labels)
-    now = choice_of(state.plan, state.micro_batch)
-    return MemoryForecast(state).needed(now)
+    return learning_of(state.plan).step_bytes(state)
 
 
 def serve(questions: IO[str], answers: IO[str]) -> None:

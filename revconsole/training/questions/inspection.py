@@ -15,9 +15,9 @@ from revconsole.records.findings.inspection import Attended, AttentionRollout, I
 from revconsole.records.findings.samples import Picture
 from revconsole.records.settings.plan import Plan
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
-from revconsole.training.checkpoints.reopening import reopen
 from revconsole.training.machine import devices
 from revconsole.training.questions.attention import Attentions, rollout
+from revconsole.training.questions.reopening import reopen
 from revconsole.training.questions.samples import colours
 from revconsole.training.setup.training_state import TrainingState
 

@@ -17,6 +17,7 @@ from revconsole.records.sections.model import Python, TimmModel
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible.audit.sight import left_out, seen
 from revconsole.training.checkpoints import starts
+from revconsole.training.learning.preparing import learning_of
 from revconsole.training.machine import devices, precision
 from revconsole.training.machine.shortage import ran_out
 from revconsole.training.objectives import objective_of
@@ -31,11 +32,11 @@ def refuse_unready(plan: Plan, store: RunStore, *, own_code: bool) -> None:
     DeviceUnavailable, ProfileError, UnknownName, NotInvertible or DataUnavailable, with one sentence.
     """
     # A GPU is not queried, because that would initialise CUDA before the run has set its switches.
-    name = "cpu" if plan.fitted else plan.train.device
+    name = learning_of(plan).device(plan)
     devices.refuse_missing(name)
     if name == "cpu" or (name == "auto" and devices.available() == ["cpu"]):
         precision.prepare(plan.train.precision, torch.device("cpu"))
-    if plan.fitted or (isinstance(plan.model, Python) and not own_code):
+    if isinstance(plan.model, Python) and not own_code:
         return
     try:
         _judge_model(plan, store)

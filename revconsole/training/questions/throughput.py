@@ -13,8 +13,9 @@ from torch import Tensor
 from revconsole.data import OpenedSplit, batches, open_data
 from revconsole.records.findings.samples import Pace, Throughput
 from revconsole.records.settings.plan import Plan
+from revconsole.training.learning.preparing import prepare
 from revconsole.training.machine import devices, precision
-from revconsole.training.setup.training_state import TrainingState, prepare
+from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
 Endless = Generator[tuple[Tensor, Tensor], None, None]

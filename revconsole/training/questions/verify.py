@@ -6,7 +6,7 @@ Shapes: B images, C channels, S pixels of height and width.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,14 @@ from revconsole.data import batches, dominant, open_data, resized
 from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.models._own import WHERE, blamed, made, working_folder_importable
 from revconsole.records.keys import key
-from revconsole.records.logs.events import Advised
+from revconsole.records.logs.events import Advised, Audited
 from revconsole.records.sections.objective import ClassificationSection
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible.audit import FROZEN, LOSS, RUN, Check, checks
+from revconsole.training.learning.preparing import prepare
 from revconsole.training.machine import devices, precision
 from revconsole.training.machine.shortage import ran_out, release_memory
-from revconsole.training.setup.training_state import TrainingState, prepare
+from revconsole.training.setup.training_state import TrainingState
 
 MOST_IMAGES = 64
 """Images of the audited batch; enough for every check."""
@@ -57,17 +58,23 @@ def verify(plan: Plan, *, data: Path, light: bool = False) -> Iterator[Check]:
         yield from _checks(state, light=light)
 
 
-def at_launch(state: TrainingState) -> Iterator[Advised]:
-    """Advice from the light audit, for the log of a run; none if the plan turns it off.
+def at_launch(
+    state: TrainingState, note: Callable[[Check], object] = lambda _: None
+) -> Iterator[Advised]:
+    """Advice from the light audit, for the log of a run; none if the plan turns it off. note: receives every check.
 
     The run is left unchanged to the bit and goes on in any case. Findings that the probe of a reversible run reports
     itself are omitted, as are parameters frozen by `train.freeze`. The checks apply to classifiers, so a learner
     without labels is skipped.
     """
-    if not state.plan.train.audit or state.fitted or not state.objective.labelled:
+    weighty = any(
+        True for _ in state.model.parameters()
+    )  # without weights there is no gradient to check
+    if not (weighty and state.plan.train.audit and state.objective.labelled):
         return
     try:
         for check in _checks(state, light=True, seconds=LAUNCH_SECONDS):
+            note(check)
             probed = check.name == RUN and state.plan.train.probe_epochs
             asked_for = check.name == FROZEN and state.plan.train.freeze
             if check.level in {"failed", "note"} and not probed and not asked_for:
@@ -78,6 +85,16 @@ def at_launch(state: TrainingState) -> Iterator[Advised]:
         return
     release_memory(state.optimizer)
     yield Advised(level="note", text=f"the model was not checked before training: {reason}")
+
+
+def audited(found: Sequence[Check]) -> Audited:
+    """The checks as an event of the log."""
+    return Audited(
+        checks=[
+            {"name": c.name, "level": c.level, "figure": c.figure, "advice": c.advice}
+            for c in found
+        ]
+    )
 
 
 def verify_own(

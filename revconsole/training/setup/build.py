@@ -24,6 +24,7 @@ from revconsole.reversible import (
     sequences,
 )
 from revconsole.reversible.ends import joins
+from revconsole.reversible.rewire import unheard
 from revconsole.training.machine.precision import TYPES
 from revconsole.training.objectives import objective_of
 from revconsole.training.setup.freezing import freeze
@@ -32,10 +33,9 @@ from revconsole.training.setup.freezing import freeze
 def build_model(plan: Plan) -> nn.Module:
     """The model with its initial weights, on the default device, in training mode.
 
-    Weights are drawn from (seed, "init") on the CPU, architecture first, so that every scheme starts from the same
-    blocks; the generators of the process are left unchanged. Weights of another run are loaded later, when the store
-    is known (`starts`). Raises UnknownName, ProfileError or DataUnavailable (see the architecture), and NotInvertible
-    if the scheme does not suit it.
+    Weights are drawn from (seed, "init") on the CPU, architecture first, so that every scheme starts from the same blocks;
+    the generators of the process are left unchanged. Weights of another run are loaded later (`starts`). Raises
+    UnknownName, ProfileError or DataUnavailable (see the architecture), and NotInvertible if the scheme does not suit it.
     """
     architecture = import_module(f"revconsole.models.{plan.model.architecture}")
     facts, views = plan.facts, plan.data.views
@@ -58,11 +58,11 @@ def build_learner(plan: Plan) -> nn.Module:
 
 
 def without_memory(plan: Plan) -> nn.Module:
-    """The planned learner on the `meta` device: shapes without weights. No file is read.
+    """The planned learner on the `meta` device: shapes without weights. No file is read, and rewiring logs nothing.
 
     A user's own model is built on the CPU, because its code may read values. Raises as `build_model` does.
     """
-    with torch.device("cpu" if isinstance(plan.model, Python) else "meta"):
+    with unheard(), torch.device("cpu" if isinstance(plan.model, Python) else "meta"):
         return build_learner(drawn(plan))
 
 
@@ -116,9 +116,7 @@ def _wired(model: nn.Module, plan: Plan) -> nn.Module:
 
 def _example(model: nn.Module, plan: Plan) -> Tensor | None:
     """One image (1, C, S, S), or one view, in the model's type and device; None for a model without weights."""
-    weight = next(
-        (parameter for parameter in model.parameters() if parameter.is_floating_point()), None
-    )
+    weight = next((p for p in model.parameters() if p.is_floating_point()), None)
     if weight is None:
         return None
     shape = (1, plan.facts.channels // plan.data.views, plan.image_size, plan.image_size)

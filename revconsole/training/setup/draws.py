@@ -1,9 +1,8 @@
 """Draws: the random numbers of a step, keyed by its position; no generator state passes from one step to the next.
 
-Dropout and drop-path draw from torch's global generators, which are seeded before every micro-batch, so another
-number of micro-batches gives other draws. The signs of bdia are drawn once for the whole batch and sliced, so
-micro-batches do not affect them. Both depend only on (seed, purpose, position). Python's and numpy's generators are
-seeded as well, for users' models that draw from them.
+Dropout and drop-path draw from torch's global generators, which are seeded before every micro-batch, so another number
+of micro-batches gives other draws. The signs of bdia are drawn once for the whole batch and sliced. Python's and
+numpy's generators are seeded as well, for users' models that draw from them.
 """
 
 import random

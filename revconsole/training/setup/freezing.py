@@ -2,6 +2,7 @@
 
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from itertools import islice
 
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
@@ -31,9 +32,7 @@ def freeze(model: nn.Module, selection: str | None) -> None:
         if _frozen_norm(module):
             module.register_forward_pre_hook(_keep_in_evaluation)
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ProfileError(
-            "the plan", KEY, f"{selection!r} freezes everything, so nothing would train"
-        )
+        raise ProfileError.of_plan(KEY, f"{selection!r} freezes everything, so nothing would train")
 
 
 def _frozen_norm(module: nn.Module) -> bool:
@@ -47,9 +46,11 @@ def _keep_in_evaluation(module: nn.Module, _: object) -> None:
     module.training = False
 
 
-def head_of(model: nn.Module) -> nn.Module | None:
-    """The classifier head of a model; None if it cannot be identified."""
-    return next((part for name in HEADS if (part := _part(model, name)) is not None), None)
+def head_names(model: nn.Module) -> set[str]:
+    """Names of the parameters of a model's classifier head; empty if it cannot be identified."""
+    heads = (part for name in HEADS if (part := _part(model, name)) is not None)
+    own = {id(parameter) for head in islice(heads, 1) for parameter in head.parameters()}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in own}
 
 
 def _matching(patterns: str, names: list[str]) -> set[str]:
@@ -59,8 +60,8 @@ def _matching(patterns: str, names: list[str]) -> set[str]:
         if not matches:
             near = get_close_matches(pattern, [BACKBONE, *names], n=3, cutoff=0.0)
             hint = " or ".join(repr(name) for name in near)
-            raise ProfileError(
-                "the plan", KEY, f"no parameter is called {pattern!r}; did you mean {hint}?"
+            raise ProfileError.of_plan(
+                KEY, f"no parameter is called {pattern!r}; did you mean {hint}?"
             )
         frozen |= matches
     return frozen
@@ -68,15 +69,12 @@ def _matching(patterns: str, names: list[str]) -> set[str]:
 
 def _backbone(model: nn.Module) -> set[str]:
     """Names of all parameters outside the head. Raises ProfileError if the model has no head."""
-    head = head_of(model)
-    if head is None:
-        raise ProfileError(
-            "the plan",
-            KEY,
-            f"{type(model).__name__} has no head to train alone; name the parameters to freeze",
+    heads = head_names(model)
+    if not heads:
+        raise ProfileError.of_plan(
+            KEY, f"{type(model).__name__} has no head to train alone; name the parameters to freeze"
         )
-    own = {id(parameter) for parameter in head.parameters()}
-    return {name for name, parameter in model.named_parameters() if id(parameter) not in own}
+    return {name for name, _ in model.named_parameters()} - heads
 
 
 def _part(model: nn.Module, name: str) -> nn.Module | None:

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from revconsole.errors import ProfileError
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible import set_draws
-from revconsole.reversible.replay import generators_kept
+from revconsole.reversible.replay import undisturbed
 from revconsole.training.objectives import Objective
 from revconsole.training.setup.draws import Signs
 
@@ -25,18 +25,16 @@ def refuse_single(plan: Plan, least: int, images: int) -> None:
     """Raise ProfileError if every micro-batch has fewer images than the network needs."""
     train = plan.train
     if images < least:
-        raise ProfileError(
-            "the plan",
+        raise ProfileError.of_plan(
             "data.train_limit",
             f"there is {images} image to train on, and the norms of the network need {least} at once; take more",
         )
-    if train.batch // train.accumulate >= least:
+    if train.micro_batch >= least:
         return
     key, remedy = "batch", f"set it to {least} or more"
     if train.accumulate > 1:
         key, remedy = "accumulate", "lower it"
-    raise ProfileError(
-        "the plan",
+    raise ProfileError.of_plan(
         f"train.{key}",
         f"batch {train.batch} with accumulate {train.accumulate} puts one image through the network at a time, and its "
         f"norms need {least}; {remedy}",
@@ -47,8 +45,7 @@ def refuse_rest(plan: Plan, least: int, images: int) -> None:
     """Raise ProfileError if an epoch of `images` images ends with fewer than the network needs."""
     if shortest(plan, images, plan.train.batch) >= least:
         return
-    raise ProfileError(
-        "the plan",
+    raise ProfileError.of_plan(
         "train.batch",
         f"{images:,} images to train on in batches of {plan.train.batch} leave one alone at the end of an epoch, and the "
         f"norms of the network need {least} at once; {_remedy(plan, least, images)}",
@@ -66,8 +63,7 @@ def least_images(objective: Objective, model: nn.Module, plan: Plan) -> int:
     for images in (1, 2):
         if _trains_on(images, objective, model, plan):
             return images
-    raise ProfileError(
-        "the plan",
+    raise ProfileError.of_plan(
         "data.image_size",
         f"images of {plan.image_size} pixels become a single number in front of a norm, which has nothing to "
         "normalise; enlarge them, or take a model that shrinks them less",
@@ -113,23 +109,17 @@ def _remedy(plan: Plan, least: int, images: int) -> str:
 
 def _trains_on(images: int, objective: Objective, model: nn.Module, plan: Plan) -> bool:
     """Whether the loss of `images` images can be computed in training mode; other errors are ignored here."""
-    weight = next(
-        (parameter for parameter in model.parameters() if parameter.is_floating_point()), None
-    )
+    weight = next((p for p in model.parameters() if p.is_floating_point()), None)
     device, kind = (torch.device("cpu"), None) if weight is None else (weight.device, weight.dtype)
     shape = (images, plan.facts.channels, plan.image_size, plan.image_size)
     pixels = torch.zeros(shape, device=device, dtype=kind)
     labels = torch.zeros(images, dtype=torch.int64, device=device)
-    buffers, signs = [(buffer, buffer.clone()) for buffer in model.buffers()], Signs(plan.seed)
+    signs = Signs(plan.seed)
     set_draws(model, signs)
     signs.at_step(step=0, batch=images, first=0)
     try:
-        with generators_kept(device), torch.no_grad():
+        with undisturbed(model, device), torch.no_grad():
             objective.loss(model, objective.inputs(pixels, labels, seed=0), progress=0.0)
     except Exception as error:  # noqa: BLE001  any other fault shows when training starts
         return not any(text in str(error) for text in REFUSED)
-    finally:
-        with torch.no_grad():
-            for buffer, was in buffers:
-                buffer.copy_(was)
     return True

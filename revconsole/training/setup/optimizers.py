@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from revconsole.errors import ProfileError, UnknownName
+from revconsole.models._views import spared
 from revconsole.records.sections import Optimizer as Settings
 from revconsole.records.sections.optimizer import Adam, AdamW, Sgd, TimmOptimizer
 
@@ -58,18 +59,17 @@ def set_rate(optimizer: Optimizer, rate: float) -> None:
 
 def _groups(settings: AdamW | TimmOptimizer, model: nn.Module) -> Groups:
     """Parameter groups with and without weight decay, by layer if the learning rate falls with depth."""
-    decay, spared = settings.weight_decay, _spared(model)
+    decay, undecayed = settings.weight_decay, spared(model)
     if settings.layer_decay is None:
-        groups: Groups = param_groups_weight_decay(model, decay, no_weight_decay_list=spared)
+        groups: Groups = param_groups_weight_decay(model, decay, no_weight_decay_list=undecayed)
         return groups
     if not hasattr(model, "group_matcher"):
-        raise ProfileError(
-            "the plan",
+        raise ProfileError.of_plan(
             "optimizer.layer_decay",
             f"{type(model).__name__} does not say which layer a parameter belongs to; leave layer_decay out",
         )
     by_layer: Groups = param_groups_layer_decay(
-        model, decay, no_weight_decay_list=spared, layer_decay=settings.layer_decay
+        model, decay, no_weight_decay_list=undecayed, layer_decay=settings.layer_decay
     )
     return by_layer
 
@@ -81,15 +81,8 @@ def _by_timm(settings: TimmOptimizer, groups: Groups) -> Optimizer:
     try:
         optimizer: Optimizer = create_optimizer_v2(groups, opt=name, lr=settings.learning_rate)
     except (ImportError, AssertionError, TypeError, ValueError, RuntimeError) as error:
-        raise ProfileError(
-            "the plan",
+        raise ProfileError.of_plan(
             "optimizer.algorithm",
             f"timm cannot make {name}: {' '.join(str(error).split())[:160]}",
         ) from error
     return optimizer
-
-
-def _spared(model: nn.Module) -> set[str]:
-    """Names of parameters that the model excludes from decay."""
-    named = getattr(model, "no_weight_decay", None)
-    return set(named()) if callable(named) else set()

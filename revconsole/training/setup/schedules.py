@@ -71,17 +71,14 @@ class Rates:
             case Constant():
                 return self.peak
             case Cosine(final=final):
-                return self.peak * (final + (1 - final) * self._half_cosine(step))
+                way = (step - 1 - self.warmup) / (self.length_at(step) - self.warmup)
+                return self.peak * (final + (1 - final) * _half_cosine(way))
             case StepSchedule(every_epochs=every, factor=factor):
                 return self.peak * factor ** (epochs_behind // every)
             case Exponential(factor=factor):
                 return self.peak * factor**epochs_behind
             case OneCycle() as cycle:
                 return self.peak * self._cycle(cycle, step)
-
-    def _half_cosine(self, step: int) -> float:
-        """From 1 at the first step after the warm-up towards 0 at the end."""
-        return _half_cosine((step - 1 - self.warmup) / (self.length_at(step) - self.warmup))
 
     def _cycle(self, cycle: OneCycle, step: int) -> float:
         """The rate as a fraction of the peak, with peak and end at the steps of torch's OneCycleLR."""

@@ -6,8 +6,7 @@ Shapes: B images of a batch, K classes.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
@@ -17,6 +16,8 @@ from torch.nn import functional as F
 
 from revconsole.data import OpenedSplit
 from revconsole.records.keys import key
+from revconsole.reversible.rest import evaluating
+from revconsole.training.setup.norms import normed_over_parts
 from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.neighbours import (
     MOST,
@@ -31,6 +32,10 @@ WARM_UP, MOST_PASSES = 1, 5
 """Untimed passes before timing, and the most timed passes."""
 ENOUGH_SECONDS = 0.05
 """Total of timed passes after which timing stops."""
+FEW = 5
+"""Images of a class from which it is noticed that none is taken for it."""
+AGAIN = 256
+"""Most training images evaluated after each epoch where norms are over the batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,36 +50,56 @@ class Scores:
         """Fraction of images predicted correctly."""
         return self.confusion.trace().item() / self.confusion.sum().item()
 
+    @property
+    def unpredicted(self) -> list[int]:
+        """Numbers of the classes with FEW images or more that no image was taken for."""
+        there, taken = self.confusion.sum(dim=1) >= FEW, self.confusion.sum(dim=0) > 0
+        found: list[int] = (there & ~taken).nonzero().flatten().tolist()
+        return found
+
+    @property
+    def largest(self) -> float:
+        """Share of the images taken for the most predicted class."""
+        return self.confusion.sum(dim=0).max().item() / self.confusion.sum().item()
+
 
 def evaluate(state: TrainingState, split: OpenedSplit, listen: Callable[[], object]) -> Scores:
     """Evaluate the model, or the moving average of its weights if there is one, on a split.
 
-    listen: called between batches; an exception from it ends the evaluation, with the model in training mode.
+    listen: called between batches; an exception from it ends the evaluation, with the model in the mode it was in.
     """
     judge = _classified if state.objective.labelled else _by_neighbours
-    with _evaluating(state.judged) as model:
-        return judge(state, model, split, listen)
+    with evaluating(state.judged), torch.inference_mode():
+        return judge(state, state.judged, split, listen)
 
 
 def clean_training(state: TrainingState) -> OpenedSplit | None:
-    """Training images evaluated without augmentation at the end, to compare with the noisy metric; else None.
-
-    None for a fitted model, which is evaluated on all of them, and for an objective without labels.
-    """
-    if state.fitted or not state.objective.labelled:
+    """Training images evaluated without augmentation at the end, to compare with the noisy metric; None without labels."""
+    if not state.objective.labelled:
         return None
     return evenly(state.data.train, max(1, len(state.data.test)))
+
+
+def evaluated_training(state: TrainingState) -> OpenedSplit | None:
+    """A few training images to be evaluated after each epoch, for networks whose norms take statistics over the batch
+    and which therefore differ from those in training. None for all others.
+    """
+    return evenly(state.data.train, AGAIN) if _judged_again(state) else None
+
+
+def _judged_again(state: TrainingState) -> int:
+    """Number of training images evaluated after each epoch."""
+    if not state.objective.labelled or not normed_over_parts(state.model):
+        return 0
+    return evenly_count(len(state.data.train), AGAIN)
 
 
 def evaluated(state: TrainingState) -> tuple[int, int]:
     """(images evaluated after each epoch, images evaluated at the end)."""
     data, clean = state.data, clean_training(state)
-    if state.fitted:
-        return len(data.train) + len(data.validation), len(data.test)
     neighbour_images = 0 if state.objective.labelled else evenly_count(len(data.train), MOST)
-    return len(data.validation) + neighbour_images, len(data.test) + neighbour_images + (
-        len(clean) if clean else 0
-    )
+    after_epoch = len(data.validation) + neighbour_images + _judged_again(state)
+    return after_epoch, len(data.test) + neighbour_images + (len(clean) if clean else 0)
 
 
 def image_seconds(state: TrainingState) -> float:
@@ -84,7 +109,8 @@ def image_seconds(state: TrainingState) -> float:
     with; the time of the loss is weighted by their share.
     """
     images, labels = next(state.evaluation_batches(state.data.validation))
-    with _evaluating(state.judged) as model, state.precision.autocast():
+    model = state.judged
+    with evaluating(model), torch.inference_mode(), state.precision.autocast():
         seconds = _timed(lambda: model(images))
         if not state.objective.labelled:
             inputs = state.objective.inputs(images, labels, seed=0)
@@ -121,9 +147,7 @@ def _classified(
 def _by_neighbours(
     state: TrainingState, model: nn.Module, split: OpenedSplit, listen: Callable[[], object]
 ) -> Scores:
-    """Scores by nearest neighbours. Random draws are seeded by image index and the temperature is the final one, so
-    epochs are comparable.
-    """
+    """Scores by nearest neighbours; draws keyed by image and the final temperature make epochs comparable."""
     reference, reference_labels = known_features(state, model, listen)
     loss, counts = _zero_totals(state)
     done = 0
@@ -132,10 +156,8 @@ def _by_neighbours(
         inputs = state.objective.inputs(images, labels, seed=seed)
         with state.precision.autocast():
             loss += state.objective.loss(model, inputs, progress=1.0).mean * len(images)
-        predictions = vote(
-            features_of(state, model, images), reference, reference_labels, len(counts)
-        )
-        _count(counts, labels, predictions)
+        features = features_of(state, model, images)
+        _count(counts, labels, vote(features, reference, reference_labels, len(counts)))
         done += len(images)
         listen()
     return Scores(loss=loss.item() / len(split), confusion=counts.cpu())
@@ -151,13 +173,3 @@ def _zero_totals(state: TrainingState) -> tuple[Tensor, Tensor]:
 def _count(counts: Tensor, labels: Tensor, predictions: Tensor) -> None:
     cells = labels * len(counts) + predictions
     counts.view(-1).index_add_(0, cells, torch.ones_like(cells))
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield model
-    finally:
-        model.train()

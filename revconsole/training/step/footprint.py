@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import psutil
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from revconsole.records.sections.optimizer import Sgd
 from revconsole.training.machine.resident import most_resident, reset_peak
@@ -78,7 +79,7 @@ class Footprint:
 def still_to_come(state: TrainingState) -> int:
     """Bytes of gradients and optimiser state that do not exist yet; both appear in the first step."""
     gradients = sum(p.nbytes for p in trained(state) if p.grad is None)
-    return gradients + (0 if state_present(state) else state_needed(state))
+    return gradients + (0 if state_bytes(state.optimizer) else state_needed(state))
 
 
 def trained(state: TrainingState) -> list[Tensor]:
@@ -86,9 +87,9 @@ def trained(state: TrainingState) -> list[Tensor]:
     return [p for group in state.optimizer.param_groups for p in group["params"]]
 
 
-def state_present(state: TrainingState) -> int:
-    """Bytes of the optimiser's state at present; 0 before the first step."""
-    values = (v for of_weight in state.optimizer.state.values() for v in of_weight.values())
+def state_bytes(optimizer: Optimizer) -> int:
+    """Bytes of an optimiser's state at present; 0 before its first step."""
+    values = (v for of_weight in optimizer.state.values() for v in of_weight.values())
     return sum(value.nbytes for value in values if isinstance(value, Tensor))
 
 
@@ -103,4 +104,4 @@ def held(state: TrainingState) -> int:
     """Bytes of weights, buffers, optimiser state and the weights' moving average."""
     average = [] if state.average is None else [*state.average.parameters()]
     tensors = [*state.model.parameters(), *state.model.buffers(), *average]
-    return sum(tensor.nbytes for tensor in tensors) + state_present(state)
+    return sum(tensor.nbytes for tensor in tensors) + state_bytes(state.optimizer)

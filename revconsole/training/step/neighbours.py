@@ -1,8 +1,8 @@
 """Nearest neighbours: how well features learnt without labels separate the classes, without further training.
 
 Each image gets the class that its nearest training images vote for, by the cosine of their features; a vote has
-weight exp(cosine / 0.07). At most `MOST` training images are used, evenly spread and without augmentation. Source: Wu
-et al. 2018, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", as in DINO.
+weight exp(cosine / 0.07). Source: Wu et al. 2018, "Unsupervised Feature Learning via Non-Parametric Instance
+Discrimination", as in DINO.
 
 Shapes: B images of a batch, R training images, D width of the features, K classes.
 """

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from revconsole.training.watching.seen import WatchedSoFar
+from revconsole.training.advice.seen import WatchedSoFar
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from revconsole.models.svm import Machine
 from revconsole.training.objectives import Inputs, Loss
 from revconsole.training.setup import optimizers
 from revconsole.training.setup.draws import seed_generators
@@ -35,8 +34,6 @@ class TrainingStep:
     correct: Tensor
     norm: Tensor
     carried: Tensor | None = None
-    machine: Machine | None = None
-    """The machine fitted to a pair of classes, for a model without gradient; see `pairs`."""
 
 
 def compute_gradients(
@@ -44,11 +41,9 @@ def compute_gradients(
 ) -> TrainingStep:
     """Set `.grad` to the clipped gradient of the mean loss over the batch; returns the step's results.
 
-    labels: classes (B,) or class shares (B, K); see `revconsole.data.Batch`.
-
-    Each micro-batch is weighted by its number of images. Only gradients and running statistics change, and nothing
-    depends on earlier calls, so a step may be recomputed with other micro-batches. Draws per micro-batch (dropout,
-    drop-path) then differ; draws per image (masks, crops, signs of bdia) do not.
+    labels: classes (B,) or class shares (B, K). Each micro-batch is weighted by its number of images. Only gradients and
+    running statistics change, and nothing depends on earlier calls, so a step may be recomputed with other micro-batches:
+    draws per micro-batch (dropout, drop-path) then differ, draws per image (masks, crops, signs of bdia) do not.
     """
     scaler, batch = state.precision.scaler, len(images)
     state.optimizer.zero_grad(set_to_none=True)

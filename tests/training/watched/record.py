@@ -1,7 +1,8 @@
-"""Makes the recorded runs that the tests of `watching` read again: `python tests/training/watched/record.py [NAME …]`.
+"""Makes the recorded runs that the tests of the rules read again: `python tests/training/watched/record.py [NAME …]`.
 
-Each is a real training of some seconds. Kept of it are what is known beforehand, the steps with their loss, rate,
-gradient norm and memory, and the epochs. `healthy` ones must get no advice, of the others `said` names what they get.
+Each is a real training of some seconds. Kept of it are what is known beforehand, the steps with their loss, rate and
+gradient norm, what the meter and the probes report, the epochs and the end. `healthy` ones must get no advice; among them
+are the shipped profiles, cut short and on images that need no download.
 """
 
 import json
@@ -10,6 +11,7 @@ import random
 import sys
 import tempfile
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,16 @@ from sklearn.datasets import load_digits
 
 from revconsole.errors import RevconsoleError
 from revconsole.records.datasets.facts import data_folder
-from revconsole.records.logs.events import EpochFinished, Measured
+from revconsole.records.logs.events import EpochFinished, Finished, Measured
 from revconsole.records.runs.control import Control
+from revconsole.records.settings import search_path
+from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import Profile
+from revconsole.training.advice import subject_of
+from revconsole.training.advice.seen import OF_STEPS
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
-from revconsole.training.setup.training_state import prepare
+from revconsole.training.learning.preparing import prepare
 from revconsole.training.trainer import train
-from revconsole.training.watching import subject_of
 
 HERE = Path(__file__).parent
 SMALL = """
@@ -91,8 +96,22 @@ HEALTHY: dict[str, dict[str, Any]] = {
         "data.train_limit": 100, "train.epochs": 120, "train.batch": 32, "schedule.name": "constant",
         "model.patch": 4,
     },
-    "labels-40-percent-wrong": {"data.folder": "noisy", "train.epochs": 20},
 }  # fmt: skip
+MOST_REPORTS = 40
+ON_DIGITS = {"data.dataset": "digits", "train.threads": 1, "train.audit": False}
+SHIPPED: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "demo-residual": ("demo", 0, {"train.epochs": 8}),
+    "demo-additive": ("demo", 1, {"train.epochs": 8}),
+    "demo-momentum": ("demo", 2, {"train.epochs": 8}),
+    "demo-bdia": ("demo", 3, {"train.epochs": 8}),
+    "circles-mlp": ("circles-mlp", 0, {"train.epochs": 15}),
+    "circles-by-hand": ("circles-by-hand", 0, {"train.epochs": 15}),
+    "vit-mnist": ("vit-mnist", 0, ON_DIGITS | {"model.patch": 2, "train.epochs": 15}),
+    "mlp-mnist": ("mlp-mnist", 0, ON_DIGITS | {"train.epochs": 15}),
+    "revvit-fashion-mnist": ("revvit-fashion-mnist", 0, ON_DIGITS | {"model.patch": 2, "train.epochs": 6}),
+    "momentum-fashion-mnist": ("momentum-fashion-mnist", 0, ON_DIGITS | {"model.patch": 2, "train.epochs": 6}),
+}  # fmt: skip
+"""Shipped profiles: which of the runs of a profile, and what is changed."""
 SICK: dict[str, dict[str, Any]] = {
     "rate-100-sgd": {
         "optimizer.name": "sgd", "optimizer.learning_rate": 100.0, "train.clip": 1.0,
@@ -125,6 +144,7 @@ SICK: dict[str, dict[str, Any]] = {
     "only-the-shares": {
         "data.folder": "unequal", "optimizer.learning_rate": 1e-6, "train.epochs": 20, "train.batch": 8,
     },
+    "labels-40-percent-wrong": {"data.folder": "noisy", "train.epochs": 20},
     "labels-at-random": {
         "data.folder": "random", "train.epochs": 20, "optimizer.learning_rate": 5e-4,
     },
@@ -162,14 +182,23 @@ def main(names: list[str]) -> None:
         os.chdir(folder)
         Path("leaky.py").write_text(LEAKY)
         _folders(Path(folder))
-        for name, settings in (HEALTHY | SICK).items():
+        made = {
+            name: lambda s=s, n=name: _plan(n, s, Path(folder))
+            for name, s in (HEALTHY | SICK).items()
+        }
+        made |= {name: lambda of=of: _shipped(*of) for name, of in SHIPPED.items()}
+        for name, plan in made.items():
             if not names or name in names:
-                body = _recorded(name, settings, Path(folder))
+                body = _recorded(name, plan(), Path(folder))
                 (HERE / f"{name}.json").write_text(json.dumps(body, separators=(",", ":")))
                 sys.stdout.write(f"{name} {body['epochs'][-1:]} {body['failed']}\n")
 
 
-def _recorded(name: str, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _shipped(profile: str, number: int, settings: dict[str, Any]) -> Plan:
+    return search_path.find(profile).plans(settings)[number]
+
+
+def _plan(name: str, settings: dict[str, Any], folder: Path) -> Plan:
     table = tomllib.loads(SMALL)
     settings = dict(settings)
     if "data.folder" in settings:
@@ -190,6 +219,10 @@ def _recorded(name: str, settings: dict[str, Any], folder: Path) -> dict[str, An
     kinds.pop("model.name", None)
     profile = Profile(name=name, where=name, table=table).overridden(kinds | settings)
     (plan,) = profile.plans()
+    return plan
+
+
+def _recorded(name: str, plan: Plan, folder: Path) -> dict[str, Any]:
     place = folder / f"run-{name}"
     place.mkdir()
     subject = subject_of(prepare(plan, data=data_folder()))
@@ -206,22 +239,46 @@ def _recorded(name: str, settings: dict[str, Any], folder: Path) -> dict[str, An
     except RevconsoleError as error:
         failed = str(error)
     return {
-        "healthy": name in HEALTHY,
-        "settings": {k: v for k, v in settings.items() if k != "data.folder"},
+        "healthy": name not in SICK,
         "subject": asdict(subject),
         "steps": [_step(e) for e in events if isinstance(e, Measured) and "loss" in e.values],
+        "reports": _reports(events),
         "epochs": [
             {"epoch": e.epoch, "step": e.step}
             | {k: _short(v) for k, v in e.values.items() if k != "epoch_seconds"}
             for e in events
             if isinstance(e, EpochFinished)
         ],
+        "ending": next((_shorts(e.values) for e in events if isinstance(e, Finished)), {}),
         "failed": failed,
     }
 
 
+def _reports(events: list[Any]) -> list[dict[str, float | None]]:
+    """What is measured once per report and by probes, of at most MOST_REPORTS reports evenly spread.
+
+    Without the cores that were used where others wanted them: that is not of the run.
+    """
+    measured = [e for e in events if isinstance(e, Measured) and "resident_bytes" in e.values]
+    probes = [e for e in measured if "reconstruction_error" in e.values or not e.step]
+    reports = [e for e in measured if e not in probes]
+    every = -(-len(reports) // MOST_REPORTS)
+    left_out = OF_STEPS | {"images_per_second", "resident_peak_bytes", "probe_seconds"}
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        left_out |= {"cores_used"}
+    return [
+        {"step": e.step} | _shorts({k: v for k, v in e.values.items() if k not in left_out})
+        for e in measured
+        if e in probes or reports.index(e) % every == every - 1
+    ]
+
+
+def _shorts(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: _short(value) for name, value in values.items()}
+
+
 def _step(event: Measured) -> list[float | None]:
-    names = ("loss", "learning_rate", "gradient_norm", "resident_bytes")
+    names = ("loss", "learning_rate", "gradient_norm")
     return [event.step, event.epoch, *(_short(event.values.get(name)) for name in names)]
 
 

@@ -1,1 +1,1 @@
-"""Kinds of figures, a file each with `NAME`, `caption(results)` and `draw(results)`, None where it does not apply."""
+"""Kinds of figures, one file each with `NAME`, `caption(results)` and `draw(results)`, which is None if the figure does not apply."""

@@ -17,6 +17,6 @@ def caption(results: Results) -> str:
 
 
 def draw(results: Results) -> "Figure | None":
-    """Accuracy on training images, as augmented and with dropout, and on validation images."""
+    """Accuracy on training images (with augmentation and dropout) and on validation images, over epochs."""
     metrics = ("train_accuracy", "validation_accuracy")
     return curves.draw_pair(results, metrics, "accuracy (%)", 100.0)

@@ -1,4 +1,4 @@
-"""Test accuracy against the memory kept for the backward pass: what a scheme gives for what it takes."""
+"""Test accuracy against the memory kept for the backward pass: the trade-off of each scheme."""
 
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 NAME = "accuracy-memory"
 LOGARITHMIC_FROM = 8.0
-"""Between sizes further apart than this factor the axis is logarithmic."""
+"""Ratio of the largest to the smallest size above which the axis is logarithmic."""
 
 
 SEE_THROUGH = 0.75
-"""Opacity of a point: arms stand where they are, and may lie on one another."""
+"""Opacity of a point, because points may overlap."""
 ALIKE = 1.02
-"""Where all sizes are within this factor there is nothing to draw them against."""
+"""Ratio of sizes below which all sizes count as the same and no figure is drawn."""
 
 
 def caption(results: Results) -> str:
@@ -28,7 +28,7 @@ def caption(results: Results) -> str:
 
 
 def draw(results: Results) -> "Figure | None":
-    """A point for each arm with its deviation; None for fewer than two, and where all keep the same."""
+    """A point with its deviation for each arm; None for fewer than two arms, and if all keep the same memory."""
     rows = [
         (index, row.name, row.kept_bytes, row.accuracy)
         for index, row in enumerate(arm_rows(results))
@@ -42,10 +42,10 @@ def draw(results: Results) -> "Figure | None":
     if logarithmic:
         drawing.logarithmic(axes)
     each, unit = form.memory_unit(max(sizes))
-    for index, name, size, found in rows:
+    for index, name, size, accuracy in rows:
         style = drawing.style(index)
         axes.errorbar(
-            size / each, found.mean * 100, yerr=(found.deviation or 0.0) * 100, fmt=style.marker,
+            size / each, accuracy.mean * 100, yerr=(accuracy.deviation or 0.0) * 100, fmt=style.marker,
             color=style.colour, alpha=SEE_THROUGH, capsize=3, markersize=7, label=drawing.label(name),
         )  # fmt: skip
     axes.margins(x=0.1)

@@ -1,4 +1,4 @@
-"""Test accuracy against the value that a study sweeps."""
+"""Test accuracy against the value that a study varies."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 NAME = "accuracy-swept"
 LOGARITHMIC_FROM = 4.0
-"""Values further apart than this factor, all above 0, stand on a logarithmic axis."""
+"""Ratio of the largest to the smallest value, all above 0, above which the axis is logarithmic."""
 
 
 def caption(results: Results) -> str:
@@ -22,7 +22,7 @@ def caption(results: Results) -> str:
 
 
 def draw(results: Results) -> "Figure | None":
-    """The mean over the swept value with every single run; None for a study that sweeps nothing."""
+    """Mean and single runs against the varied value; None for a study that varies nothing."""
     rows = sorted(
         (row.swept, arm, row.accuracy)
         for arm, row in enumerate(arm_rows(results))
@@ -39,8 +39,8 @@ def draw(results: Results) -> "Figure | None":
             [value] * len(single), [100 * a for a in single], "_", color="#555555", markersize=9, zorder=3,
         )  # fmt: skip
     axes.errorbar(
-        values, [found.mean * 100 for _, _, found in rows],
-        yerr=[(found.deviation or 0.0) * 100 for _, _, found in rows],
+        values, [accuracy.mean * 100 for _, _, accuracy in rows],
+        yerr=[(accuracy.deviation or 0.0) * 100 for _, _, accuracy in rows],
         fmt=first.line + first.marker, color=first.colour, capsize=3, markersize=5,
     )  # fmt: skip
     if values[0] > 0 and values[-1] > LOGARITHMIC_FROM * values[0]:

@@ -1,4 +1,4 @@
-"""Attention maps: where on some test images a model's attention lies, rolled out over its blocks."""
+"""Attention maps: attention rollout over a model's blocks on some test images."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
 NAME = "attention"
 AS_DEFINED = frozenset({"residual", "bdia"})
-"""Schemes whose blocks compute x + h(x) when they are tested, for which rollout is defined."""
+"""Schemes whose blocks compute x + h(x) in evaluation, for which rollout is defined."""
 
 
 LARGEST, MARGIN, TITLE = 1.6, 0.9, 0.4
-"""Inches: side of an image at most, room for the scale, and for the words above."""
+"""Inches: largest side of an image, margin for the colour scale, height of the titles."""
 
 
 def sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
-    """A figure for each arm that attends with a softmax over a whole image."""
-    for place, found in inspected(results, inspections):
-        if isinstance(found.attention, AttentionRollout):
+    """Yield a figure for each arm whose attention is a softmax over the whole image."""
+    for place, inspection in inspected(results, inspections):
+        if isinstance(inspection.attention, AttentionRollout):
             arm = results.arms[place]
             yield Sheet(
                 name=file_name(NAME, place, arm),
-                caption=_caption(found.attention, of_which(arm, found), arm.runs[0].plan),
-                figure=draw(found.attention),
+                caption=_caption(inspection.attention, of_which(arm, inspection), arm.runs[0].plan),
+                figure=draw(inspection.attention),
             )
 
 
 def draw(shown: AttentionRollout) -> "Figure":
-    """Each image above the same image under its map; one scale for all."""
+    """Each image above the same image under its map, all on one scale."""
     count = len(shown.images)
     side = min(LARGEST, (drawing.WIDTH - MARGIN) / count)
     figure, panels = drawing.grid(2, count, size=(count * side + MARGIN, 2 * side + TITLE))
@@ -61,7 +61,7 @@ def _image(axes: "Axes", each: Attended) -> None:
 
 
 def _map(axes: "Axes", each: Attended, even: int, scale: tuple[float, float]) -> "AxesImage":
-    """A translucent layer over an image, patch by patch."""
+    """Draw a translucent map over an image, patch by patch."""
     side = len(each.picture.rows)
     return axes.imshow(
         [[share * even for share in row] for row in each.shares], cmap="viridis",

@@ -1,4 +1,4 @@
-"""The decision boundary of each arm with test points, where the data are points of the plane."""
+"""The decision boundary of each arm with test points, for data that are points of the plane."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,35 +16,35 @@ MOST_ARMS = 12
 ACROSS = 4
 COLOURS = ("#0072B2", "#E69F00")
 SHADES = ("#9ecae8", "#dcebf5", "#ffffff", "#fbecd0", "#f2cf8a")
-"""From surely the first class to surely the second, under points of those two colours."""
+"""Colours from surely the first class to surely the second, under points in the colours of the two classes."""
 MARKERS = ("o", "^")
 
 
 def caption(results: Results) -> str:
     """The caption: what the figure shows."""
-    found = _boundaries(results)
+    boundaries = _boundaries(results)
     first = Alike(tuple(arm.runs[0] for arm in results.arms), results.arms)
     seed = first.same(lambda run: run.plan.seed)
     which = f"seed {seed}" if seed is not None else "the lowest seed of each"
-    several = {boundary.of for _, boundary in found}
+    several = {boundary.of for _, boundary in boundaries}
     shades = {
         "probability": "shades are the probability of a class in steps of a fifth",
         "margin": "shades of a support vector machine are its margin, which has no probability",
     }
-    said = "; ".join(text for of, text in shades.items() if of in several)
+    explained = "; ".join(text for of, text in shades.items() if of in several)
     return (
         f"What each arm calls the places of the plane, with test points: {which}, the weights that were tested; "
-        f"black where the class changes, {said}."
+        f"black where the class changes, {explained}."
     )
 
 
 def draw(results: Results) -> "Figure | None":
-    """A panel for each arm, of its first seed; None where the data are no points of the plane."""
-    found = _boundaries(results)
-    if not found:
+    """A panel for the first seed of each arm; None if the data are not points of the plane."""
+    boundaries = _boundaries(results)
+    if not boundaries:
         return None
-    figure, panels = drawing.panels(len(found), ACROSS)
-    for axes, (name, boundary) in zip(panels, found, strict=True):
+    figure, panels = drawing.panels(len(boundaries), ACROSS)
+    for axes, (name, boundary) in zip(panels, boundaries, strict=True):
         _plane(axes, boundary)
         axes.set_title(drawing.label(name))
     drawing.legend(figure, panels[0])
@@ -52,8 +52,8 @@ def draw(results: Results) -> "Figure | None":
 
 
 def _boundaries(results: Results) -> list[tuple[str, Boundary]]:
-    found = ((arm.name, arm.runs[0].boundary) for arm in results.arms)
-    return [(name, boundary) for name, boundary in found if boundary is not None][:MOST_ARMS]
+    boundaries = ((arm.name, arm.runs[0].boundary) for arm in results.arms)
+    return [(name, boundary) for name, boundary in boundaries if boundary is not None][:MOST_ARMS]
 
 
 def _plane(axes: "Axes", boundary: Boundary) -> None:
@@ -78,7 +78,7 @@ def _plane(axes: "Axes", boundary: Boundary) -> None:
 
 
 def _shares(boundary: Boundary) -> Any:
-    """The middle of each digit's range, from 0 to 1, row by row."""
+    """The probability at the middle of each level's range, from 0 to 1, row by row."""
     digits, wide = boundary.cells, boundary.columns
     return [
         [(DIGITS.index(digit) + 0.5) / LEVELS for digit in digits[start : start + wide]]

@@ -1,7 +1,4 @@
-"""Which class was taken for which in the test, as a matrix for each arm.
-
-Shapes: K classes.
-"""
+"""The confusion matrix of each arm on the test images. Shapes: K classes."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -17,74 +14,74 @@ if TYPE_CHECKING:
 
 NAME = "confusion"
 MOST_WRITTEN = 20
-"""Classes up to which every cell has its number and both axes have names."""
+"""Most classes for which every cell shows its number and both axes show names."""
 MOST_NAMED = 110
-"""Classes up to which every row has its name."""
+"""Most classes for which every row shows its name."""
 COLUMNS_APART = 5
 MISTAKES = 3
 Counts = list[list[int]]
 
 
 def sheets(results: Results) -> Iterator[Sheet]:
-    """A figure for each arm whose runs recorded what their test confused."""
+    """Yield a figure for each arm whose runs recorded a confusion matrix."""
     for place, arm in enumerate(results.arms):
-        found = summed(arm)
-        if found is not None:
+        confusion = summed(arm)
+        if confusion is not None:
             yield Sheet(
                 name=file_name(NAME, place, arm),
-                caption=_caption(arm, found, quick=results.quick),
-                figure=_draw(found),
+                caption=_caption(arm, confusion, quick=results.quick),
+                figure=_draw(confusion),
             )
 
 
 def summed(arm: ArmResult) -> Confusion | None:
-    """The counts of all seeds together, copies once; None where a seed has none, or they are not of the same classes."""
-    found = [run.confusion for run in arm.originals if run.confusion is not None]
-    if len(found) < len(arm.originals) or len({each.names for each in found}) != 1:
+    """The counts summed over seeds, without copies; None if a seed has none, or if the seeds have different classes."""
+    confusions = [run.confusion for run in arm.originals if run.confusion is not None]
+    if len(confusions) < len(arm.originals) or len({each.names for each in confusions}) != 1:
         return None
-    stacked = zip(*(each.counts for each in found), strict=True)
+    stacked = zip(*(each.counts for each in confusions), strict=True)
     counts = tuple(tuple(map(sum, zip(*rows, strict=True))) for rows in stacked)
-    return Confusion(names=found[0].names, counts=counts)
+    return Confusion(names=confusions[0].names, counts=counts)
 
 
 def shares(confusion: Confusion) -> list[list[float]]:
-    """Percent of the images of each class (row) that were called each class, (K, K); NaN for a class without images."""
+    """Percent of the images of each class (row) predicted as each class, (K, K); NaN for a class without images."""
     return [
         [100 * count / sum(row) if any(row) else float("nan") for count in row]
         for row in confusion.counts
     ]
 
 
-def _caption(arm: ArmResult, found: Confusion, *, quick: bool) -> str:
-    images = sum(map(sum, found.counts))
+def _caption(arm: ArmResult, confusion: Confusion, *, quick: bool) -> str:
+    images = sum(map(sum, confusion.counts))
     how = "counts summed over" if len(arm.originals) > 1 else "of"
     text = (
         f"Confusion matrix of {arm.name} on the test images: rows are true classes, columns predicted ones, in "
         f"percent of each row; {how} {seeds(arm)}, {images:,} answers, weights of the best validation epoch."
     )
-    if mistakes := _mistakes(found):
-        text += f" Most often taken for another: {'; '.join(mistakes)}."
+    if mistakes := _mistakes(confusion):
+        text += f" Most frequent errors: {'; '.join(mistakes)}."
     return f"{text} Quick form, no result of the full study." if quick else text
 
 
-def _mistakes(found: Confusion) -> list[str]:
-    """The likeliest mistakes in words, the likeliest first."""
+def _mistakes(confusion: Confusion) -> list[str]:
+    """The most frequent errors in words, the most frequent first."""
     cells = [
         (share, true, called)
-        for true, row in enumerate(shares(found))
+        for true, row in enumerate(shares(confusion))
         for called, share in enumerate(row)
         if true != called and share > 0
     ]
     likeliest = sorted(cells, key=lambda cell: (-cell[0], cell[1:]))[:MISTAKES]
-    return [f"{found.names[t]} for {found.names[c]} ({s:.1f} %)" for s, t, c in likeliest]
+    return [f"{confusion.names[t]} for {confusion.names[c]} ({s:.1f} %)" for s, t, c in likeliest]
 
 
-def _draw(found: Confusion) -> "Figure":
-    classes = len(found.names)
+def _draw(confusion: Confusion) -> "Figure":
+    classes = len(confusion.names)
     side = 4.4 if classes <= 10 else 5.6 if classes <= MOST_WRITTEN else drawing.WIDTH
     tall = side if classes <= MOST_WRITTEN else 8.4 if classes > 50 else drawing.WIDTH
     figure, (axes,) = drawing.canvas(size=(side, tall * (0.84 if classes <= MOST_WRITTEN else 1.0)))
-    values = shares(found)
+    values = shares(confusion)
     # Rare mistakes are what one looks for, and a linear scale would leave them white.
     image = drawing.picture(
         axes,
@@ -95,9 +92,9 @@ def _draw(found: Confusion) -> "Figure":
         power=0.5,
         square=classes <= MOST_WRITTEN,
     )
-    _name(axes, found.names, figure_height=tall)
+    _name(axes, confusion.names, figure_height=tall)
     if classes <= MOST_WRITTEN:
-        _write(axes, values, found)
+        _write(axes, values, confusion)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     bar = figure.colorbar(image, ax=axes, shrink=0.7, aspect=30, ticks=[0, 1, 5, 20, 50, 100])
@@ -106,7 +103,7 @@ def _draw(found: Confusion) -> "Figure":
 
 
 def _name(axes: "Axes", names: Sequence[str], *, figure_height: float) -> None:
-    """Names of rows, and of columns where there is room; numbers otherwise."""
+    """Label rows with class names, and columns too if they fit; otherwise with numbers."""
     classes = len(names)
     shown = [drawing.label(name, 18) for name in names]
     every = 1 if classes <= MOST_NAMED else -(-classes // MOST_NAMED)
@@ -123,11 +120,11 @@ def _name(axes: "Axes", names: Sequence[str], *, figure_height: float) -> None:
     axes.tick_params(length=1.5)
 
 
-def _write(axes: "Axes", values: Sequence[Sequence[float]], found: Confusion) -> None:
+def _write(axes: "Axes", values: Sequence[Sequence[float]], confusion: Confusion) -> None:
     size = 8.0 if len(values) <= 10 else 6.0
     for row, cells in enumerate(values):
         for column, share in enumerate(cells):
-            if found.counts[row][column]:
+            if confusion.counts[row][column]:
                 axes.text(
                     column, row, whole(share), ha="center", va="center", fontsize=size,
                     color="white" if share > 35 else "black",
@@ -135,7 +132,7 @@ def _write(axes: "Axes", values: Sequence[Sequence[float]], found: Confusion) ->
 
 
 def whole(percent: float) -> str:
-    """Percent in whole numbers, neither rounded up to all nor down to nothing."""
+    """Percent as a whole number, never rounded up to 100 nor down to 0."""
     if percent == 100:
         return "100"
     return "<1" if percent < 0.5 else str(min(99, max(1, round(percent))))

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_BANDS = 3
-"""Arms up to which each has a band; of more, the deviation is a bar at the last epoch."""
+"""Most arms with a band each; with more, the deviation is a bar at the last epoch."""
 PANELS = ("training", "validation")
 
 
 def band(arm: ArmResult, metric: str) -> list[MeanSpread]:
     """Mean and deviation over seeds for each epoch that every run has."""
     series = [run.series[metric].values for run in arm.runs if metric in run.series]
-    found = [spread(values) for values in zip(*series, strict=False)]
-    return [each for each in found if each is not None]
+    spreads = [spread(values) for values in zip(*series, strict=False)]
+    return [each for each in spreads if each is not None]
 
 
 def draw_pair(
     results: Results, metrics: Sequence[str], axis: str, scale: float = 1.0
 ) -> "Figure | None":
-    """Training and validation side by side; None where no run has either."""
+    """Training and validation curves side by side; None if no run has either."""
     if not any(band(arm, metric) for arm in results.arms for metric in metrics):
         return None
     figure, panels = drawing.canvas(2)
@@ -46,27 +46,23 @@ def draw_pair(
 
 
 def about_curves(results: Results) -> str:
-    """The tail of a caption of these curves: also how the training was measured, and where the deviation is drawn."""
+    """The end of a caption of curves: how the training values were measured, and where the deviation is drawn."""
     several = any(len(arm.originals) > 1 for arm in results.arms)
     ends = (
         " The deviation is drawn at the last epoch alone." if several and _crowded(results) else ""
     )
-    if any(len(lengths) > 1 for lengths in map(_lengths, results.arms)):
+    if any(len({run.summary.epoch for run in arm.runs}) > 1 for arm in results.arms):
         ends += " An arm's curve ends where its shortest run ended."
     return f"{about(results)}{ends}{noise.sentence(Alike.of(results))}"
 
 
-def _lengths(arm: ArmResult) -> set[int]:
-    return {run.summary.epoch for run in arm.runs}
-
-
 def _crowded(results: Results) -> bool:
-    """Whether bands would cover one another."""
+    """Whether there are too many arms for a band each."""
     return len(results.arms) > MOST_BANDS
 
 
 def about(results: Results) -> str:
-    """The tail of a caption: over how many seeds, and of which form."""
+    """The end of a caption: the number of seeds, and a note on the quick form."""
     counts = {len(arm.originals) for arm in results.arms}
     seeds = f"{min(counts)} to {max(counts)} seeds" if len(counts) > 1 else f"{min(counts)} seeds"
     one = counts == {1}

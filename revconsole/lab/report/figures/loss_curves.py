@@ -17,5 +17,5 @@ def caption(results: Results) -> str:
 
 
 def draw(results: Results) -> "Figure | None":
-    """Mean cross-entropy of training and validation images."""
+    """Mean cross-entropy of training and of validation images, over epochs."""
     return curves.draw_pair(results, ("train_loss", "validation_loss"), "loss (nats)")

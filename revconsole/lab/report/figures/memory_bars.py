@@ -21,7 +21,7 @@ def caption(_results: Results) -> str:
 
 
 def draw(results: Results) -> "Figure | None":
-    """A bar for each arm with its number; None where nothing was counted."""
+    """A bar with its number for each arm; None if nothing was counted."""
     rows = [(i, row) for i, row in enumerate(arm_rows(results)) if row.kept_bytes is not None]
     if not rows:
         return None

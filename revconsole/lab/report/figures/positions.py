@@ -1,4 +1,4 @@
-"""Position encodings: how every position resembles every other, and the table itself where it is fixed.
+"""Position encodings: the similarity of each position with each other, and the table itself if it is fixed.
 
 Shapes: G tokens on a side of the grid, N = G², D width.
 """
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
 NAME = "positions"
 MOST_TILES = 16
-"""Small multiples on a side of the figure; of a larger grid every second, third … position is shown."""
+"""Most tiles on a side of the figure; a larger grid shows every second, third … position."""
 
 
 def sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
-    """A figure for each arm that adds position encodings; arms with the very same ones share it."""
+    """Yield a figure for each arm with position encodings; arms with equal encodings share one."""
     groups: dict[str, list[tuple[int, Inspection, Positions]]] = {}
-    for place, found in inspected(results, inspections):
-        if isinstance(found.positions, Positions):
-            groups.setdefault(repr(found.positions.table), []).append(
-                (place, found, found.positions)
+    for place, inspection in inspected(results, inspections):
+        if isinstance(inspection.positions, Positions):
+            groups.setdefault(repr(inspection.positions.table), []).append(
+                (place, inspection, inspection.positions)
             )
     for group in groups.values():
-        place, found, shown = group[0]
+        place, inspection, shown = group[0]
         names = [results.arms[each].name for each, _, _ in group]
         arm = results.arms[place]
-        whose = listed(names) if len(names) > 1 else of_which(arm, found)
+        whose = listed(names) if len(names) > 1 else of_which(arm, inspection)
         yield Sheet(
             name=file_name(NAME, place, arm), caption=_caption(shown, whose), figure=draw(shown)
         )
 
 
 def draw(shown: Positions) -> "Figure":
-    """The small multiples, with the table beside them where it is fixed."""
+    """The small multiples, with the table beside them if it is fixed."""
     fixed = shown.kind == "fixed"
     width = drawing.WIDTH if fixed else 4.4
     figure, panels = drawing.canvas(2 if fixed else 1, size=(width, 3.7), shared=False)
@@ -69,11 +69,11 @@ def _caption(shown: Positions, whose: str) -> str:
         text += f"; tiles of every {_step(shown.side)} positions"
     if shown.kind == "fixed":
         text += f"; on the right the table itself, {len(shown.table)} positions of {len(shown.table[0])} dimensions"
-    return f"{text}. A class token has no place and is left out."
+    return f"{text}. A class token has no position and is left out."
 
 
 def _tiled(shown: Positions) -> Rows:
-    """One picture of all tiles, with a line of nothing between them."""
+    """One picture of all tiles, separated by empty lines."""
     side, step = shown.side, _step(shown.side)
     gap = float("nan")
     picture: list[list[float]] = []

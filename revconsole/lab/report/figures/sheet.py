@@ -1,4 +1,4 @@
-"""Sheet: a figure of one arm, where there is one for each arm."""
+"""Sheet: a figure of a kind that has one figure per arm."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """name: of its files, without a suffix. caption: plain text."""
+    """A figure of one arm. name: of its files, without a suffix. caption: plain text."""
 
     name: str
     caption: str
@@ -21,14 +21,14 @@ class Sheet:
 
 
 def file_name(kind: str, place: int, arm: ArmResult) -> str:
-    """A name for the arm's figure that every file system and LaTeX take. place: of the arm, from 0."""
+    """A file name for the arm's figure that every file system and LaTeX accept. place: position of the arm, from 0."""
     plain = re.sub(r"[^a-z0-9]+", "-", arm.name.lower()).strip("-")[:40]
     return f"{kind}-{place + 1}-{plain}".rstrip("-")
 
 
 def seeds(arm: ArmResult) -> str:
-    """The seeds of an arm in words; those that gave the answer of another are named as such."""
-    found = [str(run.plan.seed) for run in arm.originals]
-    words = f"seed {found[0]}" if len(found) == 1 else f"seeds {listed(found)}"
-    again = [str(run.plan.seed) for run in arm.runs if str(run.plan.seed) not in found]
+    """The seeds of an arm in words; those with the same weights as another are named."""
+    numbers = [str(run.plan.seed) for run in arm.originals]
+    words = f"seed {numbers[0]}" if len(numbers) == 1 else f"seeds {listed(numbers)}"
+    again = [str(run.plan.seed) for run in arm.runs if str(run.plan.seed) not in numbers]
     return f"{words} ({listed(again)} gave the same weights)" if again else words

@@ -1,1 +1,1 @@
-"""Formats of a report, a file each with `SUFFIX` and `render(document) -> str`."""
+"""Formats of a report, one file each with `SUFFIX` and `render(document) -> str`."""

@@ -1,11 +1,12 @@
-"""The numbers of a report as CSV (RFC 4180): a line for each arm, a number in each cell, units in the headings.
+"""The numbers of a report as CSV (RFC 4180): a row for each arm, one number per cell, units in the headings.
 
-A spreadsheet takes text that begins with = + - @ for a formula; such text gets an apostrophe in front (OWASP, CSV
-injection). Numbers stay numbers, also negative ones.
+Spreadsheets take text that begins with = + - @ for a formula; such text gets an apostrophe in front (OWASP, CSV
+injection). Numbers stay numbers, negative ones too.
 """
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 
 from revconsole.lab import format as form
 from revconsole.lab.report.document import Document
@@ -19,20 +20,25 @@ Cell = str | int | float | None
 
 
 def render(document: Document) -> str:
-    """A line of headings, and one for each arm; empty cells are not known."""
+    """A row of headings, and one for each arm; unknown numbers are empty cells."""
     rows = arm_rows(document.results)
     swept, peak = document.results.swept, peak_of(document.results)
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\r\n")
     lines = [_cells(row, document.results.reference.name, swept, peak) for row in rows]
-    writer.writerow([_text(heading) for heading in lines[0]])
-    for line in lines:
-        writer.writerow([_written(cell) for cell in line.values()])
-    return written.getvalue()
+    return written([*lines[0]], [[*line.values()] for line in lines])
+
+
+def written(headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """Headings and rows as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([_text(heading) for heading in headings])
+    for row in rows:
+        writer.writerow([_written(cell) for cell in row])
+    return text.getvalue()
 
 
 def _cells(row: ArmRow, baseline: str, swept: str, peak: str) -> dict[str, Cell]:
-    accuracy, gain = row.accuracy, row.gain
+    accuracy, gain, operations = row.accuracy, row.gain, row.multiply_adds_per_image
     return {
         "arm": row.name,
         "quick form": "yes" if row.quick else "no",
@@ -42,8 +48,8 @@ def _cells(row: ArmRow, baseline: str, swept: str, peak: str) -> dict[str, Cell]
         "seeds that repeat the answer of another": row.alike,
         "parameters": row.parameters,
         "support vectors": row.support_vectors,
-        "multiply-adds per image": row.multiply_adds_per_image,
-        "FLOPs per image (multiplications and additions)": _twice(row.multiply_adds_per_image),
+        "multiply-adds per image": operations,
+        "FLOPs per image (multiplications and additions)": operations and 2 * operations,
         "seconds per epoch": row.epoch_seconds,
         "kept for backward (MiB)": _mebibytes(row.kept_bytes),
         f"peak memory (MiB; {peak})": _mebibytes(row.peak_bytes),
@@ -73,16 +79,12 @@ def _text(text: str) -> str:
 
 
 def _told(gain: MeanDifference | None) -> str:
-    """Whether a difference is told from chance, or why nobody knows."""
+    """Whether the test distinguishes a difference from chance, or why it was not tested."""
     if gain is None:
         return ""
     if gain.p is None:
         return f"not tested: {gain.why_untested}"
     return "yes" if gain.distinguishable else "no"
-
-
-def _twice(number: int | None) -> int | None:
-    return None if number is None else 2 * number
 
 
 def _mebibytes(size: float | None) -> float | None:

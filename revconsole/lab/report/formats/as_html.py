@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs no other file: figures are inside it."""
+"""A report as one HTML page with its figures inside."""
 
 import base64
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ img { max-width: 100%; }
 
 
 def render(document: Document) -> str:
-    """A whole page. Nothing in it runs, and nothing is loaded from elsewhere."""
+    """The whole page. It runs no script and loads nothing."""
     title = escape(document.results.title)
     return "\n".join([
         "<!doctype html>",
@@ -50,12 +50,12 @@ def render(document: Document) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that means itself in HTML, in an attribute as well."""
+    """Text escaped for HTML, also in an attribute."""
     return escaped(one_line(text, LIMIT), quote=True)
 
 
 def _table(shown: Table) -> str:
-    """In a box of its own, which scrolls where the page is narrower than the table."""
+    """A table in a box that scrolls if the page is narrower."""
     return "\n".join([
         f'<div class="wide"><table><caption>{escape(shown.caption)}</caption>',
         f"<thead>{_line(shown.headings, 'th')}</thead><tbody>",

@@ -1,4 +1,4 @@
-"""A report as LaTeX, a fragment to be put into a thesis; needs booktabs and graphicx."""
+"""A report as a LaTeX fragment for a thesis; needs booktabs and graphicx."""
 
 import re
 import unicodedata
@@ -21,26 +21,26 @@ SIGNS = {
     "µ": r"$\mu$", "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}",
     "Ł": r"\L{}", "ς": r"$\varsigma$", "ο": "o", "�": "?",
 }  # fmt: skip
-"""What LaTeX acts on, and what the usual fonts lack."""
+"""Replacements of characters that LaTeX interprets, or that the usual fonts lack."""
 ACCENTS = {
     "\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0304": "=", "\u0306": "u", "\u0307": ".",
     "\u0308": '"', "\u030a": "r", "\u030b": "H", "\u030c": "v", "\u0327": "c",
 }  # fmt: skip
-"""Combining accents, and the commands that set them."""
+"""Combining accents and the LaTeX commands for them."""
 GREEK = "GREEK SMALL LETTER "
 LAMDA = {"λ": "lambda"}
-"""Letters that Unicode calls otherwise than LaTeX."""
+"""Greek letters whose Unicode name differs from the LaTeX command."""
 FLOATS_AT_ONCE = 10
-"""Figures after which all are set: LaTeX holds only so many that have found no page."""
+"""Figures after which a page break is written, because LaTeX holds only so many floats."""
 
 
 def render(document: Document) -> str:
-    """A table, a paragraph and figures, to be put into a document."""
+    """Table, methods paragraph and figures."""
     label = re.sub(r"[^a-zA-Z0-9-]", "-", document.results.name)
     parts = [
         "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.",
-        _tabular(document.table, label),
-        *([_tabular(document.settings, f"{label}-settings")] if document.settings else []),
+        tabular(document.table, label),
+        *([tabular(document.settings, f"{label}-settings")] if document.settings else []),
         f"\\paragraph{{Methods.}} {escape(document.methods)}",
         *_figures(document, label),
     ]
@@ -51,13 +51,13 @@ def render(document: Document) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that means itself in LaTeX."""
+    """Text escaped for LaTeX."""
     apart = one_line(text, LIMIT).split("--")  # two hyphens would make a dash
     return "-{}-".join("".join(map(_sign, part)) for part in apart)
 
 
 def _sign(sign: str) -> str:
-    """One sign, as every LaTeX takes it; one that none of the usual fonts has as its number in Unicode."""
+    """A character for every LaTeX engine; a character that the usual fonts lack becomes its Unicode number."""
     if sign in SIGNS:
         return SIGNS[sign]
     if sign.isascii():
@@ -71,7 +71,8 @@ def _sign(sign: str) -> str:
     return f"[U+{ord(sign):04X}]"
 
 
-def _tabular(shown: Table, label: str) -> str:
+def tabular(shown: Table, label: str) -> str:
+    """A table as a float with its notes; needs booktabs and graphicx."""
     lines = [_line(cells) for cells in (shown.headings, *shown.rows)]
     return "\n".join([
         "\\begin{table}[htbp]",

@@ -1,32 +1,26 @@
-"""A report as Markdown, as GitHub and Pandoc read it."""
+"""A report as Markdown for GitHub and Pandoc."""
 
 import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
 from revconsole.lab.report.document import Document
+from revconsole.lab.report.table import Table
 from revconsole.records.printable import one_line
 
 SUFFIX = "md"
 LIMIT = 40_000
 MEANT = re.compile(r"([\\`*_{}\[\]<>|#$~^])")
-"""What begins something in Markdown, TeX formulas of GitHub and Pandoc's own signs included."""
+"""Characters that Markdown interprets, with TeX formulas on GitHub and Pandoc's extensions."""
 
 
 def render(document: Document) -> str:
     """The whole report."""
-    shown = document.table
     parts = [
         f"# {escape(document.results.title)}",
         *(f"**{word}:** {escape(text)}" for word, text in document.facts),
-        f"**Table:** {escape(shown.caption)}",
-        _grid(shown.headings, shown.rows),
-        *(escape(note) for note in shown.notes),
-        *(
-            [f"**Table:** {escape(s.caption)}", _grid(s.headings, s.rows)]
-            if (s := document.settings)
-            else []
-        ),
+        *tabular(document.table),
+        *(tabular(document.settings) if document.settings else []),
         "## Methods",
         escape(document.methods),
     ]
@@ -39,8 +33,14 @@ def render(document: Document) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def tabular(shown: Table) -> list[str]:
+    """A table as paragraphs: caption, grid, notes."""
+    grid = _grid(shown.headings, shown.rows)
+    return [f"**Table:** {escape(shown.caption)}", grid, *map(escape, shown.notes)]
+
+
 def escape(text: str) -> str:
-    """Text that means itself: on one line, and without what Markdown or HTML would act on."""
+    """Text on one line, escaped for Markdown and HTML."""
     plain = one_line(text, LIMIT).replace("&", "&amp;")
     return re.sub(r"^([-+]|\d+[.)])(?=\s)", r"\\\1", MEANT.sub(r"\\\1", plain))
 

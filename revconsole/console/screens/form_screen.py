@@ -1,0 +1,283 @@
+"""FormScreen: base of the launch form: its settings, and what is known of the runs they make.
+
+Every change is planned and checked by the lab in a thread.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.screen import Screen
+from textual.timer import Timer
+
+from revconsole.console import form, form_rows, origin
+from revconsole.console.draft import Draft
+from revconsole.console.form import PROFILE
+from revconsole.console.form_foresight import FormForesight
+from revconsole.console.form_rows import FIND, LAUNCHER, rows
+from revconsole.console.judge import Judge
+from revconsole.console.messages import Checked, Foretold
+from revconsole.console.one_shot import never_skipped
+from revconsole.console.origin import Origins
+from revconsole.console.prospect import Prospect, summary
+from revconsole.console.reader import Reader
+from revconsole.console.screens.newest import Newest
+from revconsole.console.widgets.form_result import NO_COMMAND, FormResult
+from revconsole.console.widgets.keys import KeyBar
+from revconsole.console.widgets.odd import OddSettings
+from revconsole.console.widgets.panes import Title
+from revconsole.console.widgets.prospect_panel import ProspectPanel
+from revconsole.console.widgets.setting import SettingList
+from revconsole.console.widgets.toml_view import TomlView
+from revconsole.errors import RevconsoleError
+from revconsole.lab.lab import Launcher
+from revconsole.lab.planning import Planned
+from revconsole.records.runs.run import Summary
+
+CHECK_SECONDS, FORETELL_SECONDS = 0.12, 0.5
+NO_PROFILE = "no profile found: put one as NAME.toml into ./profiles"
+COST, TOML = "-cost", "-toml"
+"""Classes of the screen: what takes the place beside or below the settings."""
+
+
+class FormScreen(Newest, Screen[None]):
+    """An abstract form of settings, beside what its runs would cost."""
+
+    def __init__(self, reader: Reader, run: Summary | None = None) -> None:
+        super().__init__()
+        self.reader = reader
+        self._origins = Origins(run, reader.latest.summaries)
+        self._draft = Draft(self._origins.first)
+        self._judge, self._foretelling = Judge(reader.lab), FormForesight(reader.lab)
+        self._timer: Timer | None = None
+        self._open: set[str] = set()
+        """The groups that are open."""
+
+    def compose(self) -> ComposeResult:
+        """The fields, the runs they make, and the equivalent command."""
+        yield Title()
+        with Container(id="body"):
+            origins = self._origins.options(self._draft.profile)
+            yield SettingList(tuple(rows(self._draft, origins)), id="settings")
+            with Vertical(id="beside"):
+                yield ProspectPanel()
+                yield TomlView()
+                yield OddSettings(id="odd")
+        yield FormResult()
+        yield KeyBar()
+
+    def _arrange(self) -> None:
+        """Show the rows that are visible now; the first of a group has a mark that tells whether it is open."""
+        words = self._list.text(FIND).strip()
+        here = self._list.at_hand.key
+        room = self._list.size.height
+        self._list.arrange_rows(form_rows.shown(self._draft, words, self._open, here, room))
+        self._list.mark({} if words else form_rows.marks(self._draft, self._open))
+
+    def on_mount(self) -> None:
+        """Show the profile's values."""
+        self.query_one(Title).say("launch")
+        self._arrange()
+        self._list.go(PROFILE)
+        if not self._draft.profile:
+            self._draft.refuse(NO_PROFILE)
+            self._result.say(NO_PROFILE, wrong=True)
+            return
+        self._list.fill(PROFILE, self._draft.profile)
+        self._check()
+
+    @on(SettingList.SettingEdited)
+    def _edited(self, event: SettingList.SettingEdited) -> None:
+        """Check the form again, once typing pauses."""
+        event.stop()
+        if event.key == LAUNCHER:
+            self._show_command()
+        elif event.key == FIND:
+            self._fill_quietly()
+        else:
+            self._hear(event.key, event.text)
+
+    def _hear(self, key: str, text: str) -> None:
+        unknown = self._draft.change(key, text)
+        for field in unknown:
+            if field.words:
+                self._list.offer(field.key, self._draft.options(field))
+            self._list.fill(field.key, form.AS_PROFILE)
+        if unknown and key != PROFILE:
+            self._show_fields()
+        self._draft.forget_unless(self._texts())
+        self._after(CHECK_SECONDS, self._check)
+
+    @on(SettingList.RowArrived)
+    def _arrived(self, event: SettingList.RowArrived) -> None:
+        """Describe the row at hand; show the profile's value again in a field that was left empty."""
+        event.stop()
+        self._fill_quietly()
+
+    def _fill_quietly(self) -> None:
+        """Fill the fields on the screen; what is filled in is no change of the form."""
+        heard = self._draft.same_as_judged(self._texts())
+        self._show_fields()
+        if heard:
+            self._draft.judged_as(self._texts())
+
+    def _describe(self) -> None:
+        """Show what the row at hand is, its range, default and meaning, or what is wrong with it."""
+        row = self._list.at_hand
+        said = form_rows.described(self._draft, row, self._open, self._list.keys_shown)
+        self._result.describe(said)
+        if self._list.wrong:
+            self.query_one(ProspectPanel).say_wrong(*self._list.complaint)
+
+    @property
+    def pending(self) -> bool:
+        """Whether the form is being checked, so that it is not known yet which fields apply and whether it can be launched."""
+        return self._draft.pending
+
+    def on_resize(self) -> None:
+        """Show as many settings as there is room for now."""
+        self.call_after_refresh(self._fill_quietly)
+
+    def on_unmount(self) -> None:
+        """Cancel checks in progress."""
+        self._judge.end()
+        self._foretelling.end()
+
+    def on_checked(self, event: Checked) -> None:
+        """Show the runs of the form, or the error beside its field."""
+        event.stop()
+        if event.number != self._draft.number:
+            return
+        self._draft.judge(event.result, final=event.final)
+        if isinstance(event.result, RevconsoleError):
+            self._show_fields()
+            self._show_wrong(event.result)
+        else:
+            self._list.complain({})
+            self._show_fields()
+            self._result.say_origin(event.result.said)
+            self._show_plans(event.result.planned, event.known or Prospect(runs=0))
+            self.query_one(OddSettings).say(event.result.notes)
+            self.query_one(TomlView).say(event.result.toml, event.result.no_toml)
+        self._describe()
+        self._show_command()
+        self._draft.judged_as(self._texts())
+        if self._draft.take_awaited():
+            self.launch_checked()
+
+    def on_foretold(self, event: Foretold) -> None:
+        """Show what is known by now of the runs."""
+        event.stop()
+        if event.number == self._draft.number and self._draft.planned is not None:
+            self._show_prospect(self._draft.planned, event.prospect)
+
+    @abstractmethod
+    def launch_checked(self) -> None:
+        """Launch the runs of the form, which is checked."""
+
+    def _check(self) -> None:
+        try:
+            settings = self._draft.settings(self._list.text(form.OTHER))
+        except RevconsoleError as error:
+            self.post_message(Checked(self._draft.number, error))
+        else:
+            self._plan(self._draft.number, self._draft.profile, settings)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="check")
+    def _plan(self, number: int, profile: str, settings: Mapping[str, Any]) -> None:
+        try:
+            judged = origin.judge(self.reader.lab, profile, self._origins.run(profile), settings)
+            known = self._foretelling.known(judged.planned)
+            slow = partial(self.post_message, Checked(number, judged, known, final=False))
+            whole = judged.planned
+            judged = self._judge.sifted(
+                judged, wanted=lambda: number == self._draft.number, slow=slow
+            )
+            if len(judged.planned.plans) < len(whole.plans):
+                known = self._foretelling.known(judged.planned)
+            judged = origin.written(judged) if self.has_class(TOML) else judged
+        except RevconsoleError as error:
+            self.post_message(Checked(number, error))
+        else:
+            self.post_message(Checked(number, judged, known))
+
+    def _foretell(self) -> None:
+        """Ask for what is not known of the runs."""
+        draft, number, planned = self._draft, self._draft.number, self._draft.planned
+        if planned is not None:
+            self._foretelling.ask(
+                planned,
+                wanted=lambda: number == draft.number and self.is_attached,
+                tell=lambda found: self.post_message(Foretold(number, found)),
+            )
+
+    def _after(self, seconds: float, what: Any) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = never_skipped(self.set_timer(seconds, what))
+
+    @property
+    def _list(self) -> SettingList:
+        return self.query_one(SettingList)
+
+    @property
+    def _result(self) -> FormResult:
+        return self.query_one(FormResult)
+
+    def _texts(self) -> dict[str, str]:
+        """The text of every field that decides what is launched, by key."""
+        return {k: text for k, text in self._list.texts.items() if k not in {LAUNCHER, FIND}}
+
+    def _launcher(self) -> Launcher:
+        return "process" if self._list.text(LAUNCHER) == "process" else "thread"
+
+    def _show_fields(self) -> None:
+        """Switch the fields on the screen on and off; fill those that were not edited with the planned values."""
+        self._arrange()
+        visible = set(self._list.keys_shown)
+        for field in self._draft.fields:
+            if field.key not in visible:
+                continue
+            shown = self._draft.shown(field)
+            typed = self._draft.typed(field)
+            self._list.explain(field.key, hint=shown.hint, off=shown.off, typed=typed)
+            if shown.options is not None:
+                self._list.offer(field.key, shown.options)
+            if shown.text is not None:
+                self._list.fill(field.key, shown.text)
+        self._describe()
+
+    def _show_wrong(self, error: RevconsoleError) -> None:
+        self._result.expect(())
+        self.query_one(OddSettings).say(())
+        self.query_one(TomlView).say("", "no profile while a setting is wrong")
+        key, reason = self._draft.wrong(error)
+        if key not in form_rows.shown(self._draft, "", self._open):
+            self._open.add(form_rows.group_of(self._draft, key))
+            self._show_fields()
+        self._list.complain({key: reason})
+        self._result.say(f"not ready, {self._draft.problem}", wrong=True)
+
+    def _show_plans(self, planned: Planned, found: Prospect) -> None:
+        self._show_prospect(planned, found)
+        if found.uncounted or found.unforeseen:
+            self._after(FORETELL_SECONDS, self._foretell)
+        self._result.expect(planned.plans)
+
+    def _show_prospect(self, planned: Planned, found: Prospect) -> None:
+        """Show what is known of the runs: the number of parameters in the line of the outcome, the rest in the panel."""
+        self._result.say(summary(planned.plans, found, looking=self._draft.judging))
+        self.query_one(ProspectPanel).say(found, planned.plans[0])
+
+    def _show_command(self) -> None:
+        none = NO_COMMAND if self._draft.planned is not None else ""
+        self._result.show_command(self._command() or none)
+        self.query_one(KeyBar).catch_up()
+
+    def _command(self) -> str:
+        detach = " --detach" if self._launcher() == "process" else ""
+        return self._draft.command and self._draft.command + detach

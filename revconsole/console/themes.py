@@ -1,0 +1,35 @@
+"""Themes: the four that are made for this console. One accent; states have the colours of success, warning and error."""
+
+from typing import Any
+
+from textual.theme import Theme
+
+SLOTS = (
+    "primary", "secondary", "accent", "foreground", "background", "surface", "panel", "boost", "success", "warning", "error",
+)  # fmt: skip
+COLOURS = {
+    "dark": (
+        "#5fb3a8", "#7a93ac", "#5fb3a8", "#d6dbe0", "#101418", "#14191e", "#1d242b", "#1a2026", "#86b56a", "#d9a441", "#e0706a",
+    ),
+    "light": (
+        "#0f766e", "#4b6478", "#0f766e", "#20262c", "#ffffff", "#fbfbf9", "#e9ebe8", "#f1f2ef", "#3d7a1f", "#8a5a00", "#b3261e",
+    ),
+    "contrast": (
+        "#00e5ff", "#ffffff", "#00e5ff", "#ffffff", "#000000", "#000000", "#262626", "#1a1a1a", "#5cff5c", "#ffd500", "#ff6b6b",
+    ),
+    "mono": (
+        "#c8c8c8", "#a0a0a0", "#ffffff", "#d8d8d8", "#101010", "#141414", "#242424", "#1c1c1c", "#d8d8d8", "#f0f0f0", "#ffffff",
+    ),
+}  # fmt: skip
+"""A colour for each of `SLOTS`. The monochrome theme tells states apart by their signs and words alone."""
+CONTRAST = {"text-muted": "#e0e0e0", "footer-key-foreground": "#ffd500"}
+
+
+def _theme(name: str, colours: tuple[str, ...]) -> Theme:
+    slots: dict[str, Any] = dict(zip(SLOTS, colours, strict=True))
+    variables = CONTRAST if name == "contrast" else {}
+    return Theme(f"revconsole-{name}", dark=name != "light", variables=variables, **slots)
+
+
+THEMES = tuple(_theme(name, colours) for name, colours in COLOURS.items())
+"""The first is the default."""

@@ -1,0 +1,65 @@
+"""LogView: the log of a run, to search and to choose a time from; advice begins with its severity."""
+
+import time
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from revconsole.console.colours import themed
+from revconsole.lab import log_lines
+from revconsole.records.printable import one_line
+from revconsole.records.runs.run import LogLine
+
+COLOURS = {"note": "text-accent", "warning": "text-warning", "alarm": "text-error"}
+
+
+class LogView(OptionList):
+    """Log lines, the newest last; text is data and never markup. It follows the newest line unless one is marked."""
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's word
+        super().__init__(id=id, markup=False, compact=True)
+        self._shown_lines: list[LogLine] = []
+        self.words, self.least = "", log_lines.LEVELS[0]
+
+    def show_lines(self, every: Sequence[LogLine], *, wall: float | None = None) -> None:
+        """Show the lines that are asked for. wall: a time whose line is marked."""
+        lines = log_lines.chosen(every, least=self.least, words=self.words)
+        known = len(self._shown_lines)
+        if lines[:known] != self._shown_lines:
+            self.clear_options()
+            known = 0
+        new, self._shown_lines = lines[known:], lines
+        if new:
+            self.add_options([Option(self._shown(line)) for line in new])
+        if wall is not None:
+            self.highlighted = log_lines.at(lines, wall)
+        elif not self.has_focus:
+            self.highlighted = None
+            if new:
+                self.scroll_end(animate=False)
+
+    def next_level(self) -> str:
+        """Show only what is more urgent; after the most urgent level the output of the processes, then everything again."""
+        levels = log_lines.LEVELS
+        self.least = levels[(levels.index(self.least) + 1) % len(levels)]
+        return self.least
+
+    @property
+    def heading(self) -> str:
+        """What the shown lines were chosen by; empty if all are shown."""
+        return log_lines.heading(len(self._shown_lines), least=self.least, words=self.words)
+
+    def time_of(self, index: int) -> float:
+        """The time of a line, in seconds since 1970."""
+        return self._shown_lines[index].time
+
+    def _shown(self, line: LogLine) -> Text:
+        written = line.source == log_lines.OUTPUT
+        when = "output   " if written else time.strftime("%H:%M:%S ", time.localtime(line.time))
+        text = Text(when, style="dim")
+        style = themed(self.app.theme_variables, COLOURS.get(line.level, ""))
+        word = "" if line.level == "log" else f"{line.level}: "
+        text.append(f"{word}{one_line(line.text, 1000)}", style=f"not dim {style}".strip())
+        return text

@@ -1,0 +1,1 @@
+"""Lists of runs: what can be said of a run, filters, columns, orders and groups, for the command line and the console."""

@@ -1,0 +1,53 @@
+"""Devices: what a run may train on, by names that all processes of this machine share, told without torch.
+
+A card has the number that the driver gives it, whatever CUDA_VISIBLE_DEVICES makes of that number in one process.
+"""
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+from revconsole.records import nvml
+
+FILES, VISIBLE = Path("/dev"), "CUDA_VISIBLE_DEVICES"
+"""Where NVIDIA's driver has a file for each card on Linux, and the variable that hides cards from a process."""
+
+
+def candidates(device: str) -> tuple[str, ...]:
+    """The devices that `train.device` may mean here: one, or all cards that `auto` chooses from."""
+    kind, _, number = device.partition(":")
+    if kind not in {"auto", "cuda"}:
+        return (kind,)
+    cards = _visible(_cards())
+    if kind == "auto":
+        apple = sys.platform == "darwin" and platform.machine() == "arm64"
+        return cards or ("mps" if apple else "cpu",)
+    place = int(number) if number.isdecimal() else 0
+    return (cards[place] if place < len(cards) else f"cuda:{place}",)
+
+
+def _cards() -> dict[str, str]:
+    """The cards of this machine: the name of each, and what the driver calls it, where its package is installed."""
+    session = nvml.Nvml.open()
+    if session is not None:
+        try:
+            return {f"cuda:{card.number}": card.id for card in session.gpus()}
+        finally:
+            session.close()
+    numbers = [file.name.removeprefix("nvidia") for file in FILES.glob("nvidia[0-9]*")]
+    return {f"cuda:{number}": "" for number in sorted(map(int, filter(str.isdecimal, numbers)))}
+
+
+def _visible(cards: dict[str, str]) -> tuple[str, ...]:
+    """The cards that this process may use, in its own order."""
+    words = os.environ.get(VISIBLE)
+    if words is None:
+        return tuple(cards)
+    seen: list[str] = []
+    for word in (each.strip() for each in words.split(",")):
+        named = [name for name, called in cards.items() if word in {name[5:], f"GPU-{called}"}]
+        if not named and not word.startswith(("GPU-", "MIG-")):  # CUDA reads no further either
+            break
+        seen += named or [f"cuda:{word}"]
+    return tuple(seen)

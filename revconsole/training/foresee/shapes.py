@@ -1,0 +1,133 @@
+"""Shapes: a plan realised on tensors without numbers, ready for a step of the product's own training.
+
+No weights are drawn, no file is read, and the arithmetic is that of the CPU. For CUDA, autocast follows its rules
+(`cuda_rules`) and optimisers that can update all weights at once do, as they would there.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.amp.grad_scaler import GradScaler
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from revconsole.data import OpenedData
+from revconsole.records.foresight.foresight import Kind
+from revconsole.records.settings.plan import Plan
+from revconsole.reversible import set_draws
+from revconsole.reversible.replay import generators_kept
+from revconsole.reversible.shapes import without_numbers
+from revconsole.training.foresee.cuda_rules import CudaRules
+from revconsole.training.machine.precision import Precision
+from revconsole.training.objectives import objective_of
+from revconsole.training.setup import optimizers
+from revconsole.training.setup.build import without_memory
+from revconsole.training.setup.draws import Signs
+from revconsole.training.setup.schedules import Rates
+from revconsole.training.setup.training_state import TrainingState, averaged
+
+STEPS = 100
+"""Length of the run that a step belongs to; only weights that move (scheme coefficients) depend on it."""
+CPU = torch.device("cpu")
+
+
+@contextmanager
+def shapes(plan: Plan, device: Kind) -> Iterator[TrainingState]:
+    """A context without numbers, with the state of a run whose optimiser has its state.
+
+    Generators are left unchanged. Raises as `build_learner` does.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(generators_kept(CPU))
+        learner = without_memory(plan)
+        average = averaged(learner, plan.train.average)
+        stack.enter_context(without_numbers())
+        stack.enter_context(FakeTensorMode())
+        if device == "cuda":
+            stack.enter_context(CudaRules())
+        _materialise([learner] if average is None else [learner, average])
+        yield realised(plan, learner, average, device)
+
+
+def batch_of(plan: Plan, images: int) -> tuple[Tensor, Tensor]:
+    """Images (B, C, S, S) and labels of a batch: classes (B,), or class shares (B, K) where images are mixed."""
+    facts, size = plan.facts, plan.image_size
+    labels = (
+        torch.empty(images, facts.classes)
+        if plan.data.mixes
+        else torch.empty(images, dtype=torch.int64)
+    )
+    return torch.empty(images, facts.channels, size, size), labels
+
+
+def realised(
+    plan: Plan, learner: nn.Module, average: AveragedModel | None, device: Kind
+) -> TrainingState:
+    """The state of a run with this learner and without data, whose optimiser has its state."""
+    signs = Signs(plan.seed)
+    set_draws(learner, signs)
+    optimizer = optimizers.build(plan.optimizer, learner)
+    if device == "cuda":
+        _update_at_once(optimizer)
+    _give_state(optimizer)
+    return TrainingState(
+        plan=plan,
+        device=CPU,
+        precision=Precision(
+            name=plan.train.precision, device=CPU, scaler=GradScaler("cpu", enabled=False)
+        ),
+        data=cast("OpenedData", None),  # a step is given its batch and reads no data
+        batches=lambda *_: iter(()),
+        objective=objective_of(plan),
+        model=learner,
+        optimizer=optimizer,
+        rates=Rates(
+            schedule=plan.schedule,
+            peak=plan.optimizer.learning_rate,
+            steps_per_epoch=STEPS,
+            steps=STEPS,
+        ),
+        signs=signs,
+        micro_batch=0,
+        average=average,
+    )
+
+
+def _materialise(networks: Sequence[nn.Module]) -> None:
+    """Put tensors of the CPU in place of those on `meta`; what is shared stays shared."""
+    made: dict[int, Tensor] = {}
+
+    def put(tensor: Tensor) -> Tensor:
+        if id(tensor) not in made:
+            new = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype)
+            if isinstance(tensor, nn.Parameter):
+                new = nn.Parameter(new, requires_grad=tensor.requires_grad)
+            made[id(tensor)] = new
+        return made[id(tensor)]
+
+    tables: list[dict[str, Any]] = []
+    for module in (module for network in networks for module in network.modules()):
+        tables += [module._parameters, module._buffers]  # noqa: SLF001  setattr would ask for the type again
+    old = [dict(table) for table in tables]  # they live until all are replaced
+    for table, tensors in zip(tables, old, strict=True):
+        table.update({name: put(t) for name, t in tensors.items() if t is not None})
+
+
+def _update_at_once(optimizer: Optimizer) -> None:
+    """Let it take the implementation that it would take for tensors of a CUDA device."""
+    for group in optimizer.param_groups:
+        if "foreach" in group and group["foreach"] is None and not group.get("fused"):
+            group["foreach"] = True
+
+
+def _give_state(optimizer: Optimizer) -> None:
+    """Give the optimiser the state that it has from the first step on."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for weight in weights:
+        weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
