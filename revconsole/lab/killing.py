@@ -1,11 +1,13 @@
 """Killing: end the background process of a run at once and no other process; take a waiting run out of its queue."""
 
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError
 from revconsole.lab.launchers import process
 from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs import control
 from revconsole.records.runs.identity import Identity
 from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.run import Summary
@@ -35,6 +37,8 @@ def kill_trainer(store: RunStore, run: Summary) -> None:
             f"process {holder.pid}, which the claim of run {run.id} names, does not train this run: its folder was copied "
             "or edited; no signal was sent"
         )
+    with suppress(StoreError):  # without it, a worker of the same study might take the run again
+        control.ask(folder, "stop", "at once")
     try:
         if not holder.send(signal.SIGKILL):
             raise _not_here(run)

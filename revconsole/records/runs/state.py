@@ -12,6 +12,7 @@ import socket
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from revconsole.records.files import bounded, clock
 from revconsole.records.files.bounded import NOTE_BYTES, RECORD_BYTES
@@ -80,6 +81,22 @@ def judged(place: Place, running: RunningSummary) -> Verdict:
     if alive is None:
         alive = place.holder == UNKNOWN or place.silence() < FOREIGN_SILENCE_SECONDS
     return _living(place, running) if alive else waiting(place) or _gone(place, running)
+
+
+def left_behind(run_folder: Path, number: int) -> Literal["trains", "ended", "lost"]:
+    """What became of an attempt: it trains, has ended, or was lost for no reason that its successor would share.
+
+    Whoever was killed for memory, asked to stop, or declared gone by a person counts as ended.
+    """
+    place = Place(run_folder, number)
+    if attempts.last_event_ends(attempts.log_path(run_folder, number)):
+        return "ended"
+    if place.alive or (place.alive is None and place.silence() < FOREIGN_SILENCE_SECONDS):
+        return "trains"
+    exit_record = _exit_record(place)
+    memory = exit_record is not None and exit_record[1] == "memory"
+    ended = memory or "stop" in _requested(run_folder) or attempts.taken_over(run_folder, number)
+    return "ended" if ended else "lost"
 
 
 def _unreadable(place: Place) -> Verdict | None:

@@ -182,6 +182,18 @@ class RunStore:
         except UNREADABLE:
             raise StoreError(f"cannot move run {run_id}: {path} is damaged") from None
 
+    def queue_again(self, run_id: str, number: int) -> None:
+        """Let a run whose trainer was lost wait as attempt `number`, for the same workers and where it stood.
+
+        Never raises: whoever claims the attempt needs no note.
+        """
+        path = self.root / run_id / LAUNCH
+        with suppress(*UNREADABLE):
+            body = json.loads(bounded.read(path, NOTE_BYTES))
+            if body["attempt"] < number:
+                body.pop("changes", None)  # the lost attempt has them
+                write_json(path, body | {"attempt": number})
+
     def refuse(self, run_id: str, number: int, why: str) -> None:
         """Record why attempt `number` cannot begin, so that the run does not wait forever.
 

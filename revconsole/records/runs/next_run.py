@@ -1,0 +1,77 @@
+"""Next run: what a worker trains next, of the runs of a study that several workers share, on whatever machines.
+
+Nobody deals the runs out. A run belongs to the worker that claims it (see `attempt`), and one whose process is gone
+without an end is taken again: at most `MOST_AGAIN` times, and not if the next process would end the same way.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from revconsole.errors import AlreadyClaimed, NoSuchRun
+from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs import state
+from revconsole.records.runs.attempt import Attempt
+from revconsole.records.runs.store import RunStore
+
+MOST_AGAIN = 2
+"""How often a run is taken again after its process was killed or its machine was lost."""
+
+
+class TakenRun(NamedTuple):
+    """A run that belongs to this worker from now on."""
+
+    run_id: str
+    attempt: Attempt
+
+
+class Line(Protocol):
+    """The runs that a worker may take, whoever decides which these are."""
+
+    def open(self) -> Sequence[tuple[str, int]]:
+        """Ids of the runs that may be taken now, each with the attempt to claim, in order; empty if nothing is left."""
+
+
+class SharedLine:
+    """The runs that several workers take from, as one worker sees them. runs: each with the attempt that it begins with."""
+
+    def __init__(self, store: RunStore, runs: Iterable[tuple[str, int]]) -> None:
+        self._store, self._left = store, dict(runs)
+
+    def open(self) -> list[tuple[str, int]]:
+        """Ids of the runs that nobody has taken, or whose process was lost, each with the attempt to claim, in the order given."""
+        found = [(run_id, self._attempt_of(run_id, first)) for run_id, first in self._left.items()]
+        self._left = {run_id: self._left[run_id] for run_id, number in found if number is not None}
+        return [(run_id, number) for run_id, number in found if number]
+
+    def _attempt_of(self, run_id: str, first: int) -> int | None:
+        """The attempt as which a run may be taken: 0 while somebody trains it, None if it never may be again."""
+        folder = self._store.root / run_id
+        if not os.path.lexists(attempts.log_path(folder, first).parent):
+            return first if folder.is_dir() else None
+        try:
+            newest = attempts.numbers(folder)[-1]
+        except (OSError, IndexError):  # it was deleted, or cannot be read now
+            return 0 if folder.is_dir() else None
+        match state.left_behind(folder, newest):
+            case "trains":
+                return 0
+            case "lost" if newest - first < MOST_AGAIN:
+                self._store.queue_again(run_id, newest + 1)
+                return newest + 1
+            case _:
+                return None
+
+
+def next_run(store: RunStore, line: Line, launcher: str = "") -> TakenRun | None:
+    """Claim the next run of a study; None if nothing is left to take. launcher: recorded in the claim.
+
+    Raises StoreError if a claim cannot be written.
+    """
+    while runs := line.open():
+        for run_id, number in runs:
+            try:
+                return TakenRun(run_id, store.claim(run_id, number, launcher))
+            except (AlreadyClaimed, NoSuchRun):  # another worker was first, or it was deleted
+                continue
+    return None
