@@ -284,6 +284,7 @@ class Console(LegibleApp):
     @work(thread=True, exit_on_error=False, group="load")
     def _load(self) -> None:
         """Import what the runs screen needs, then show it; if the store cannot be opened, leave."""
+        cast("OpeningScreen", self.screen_stack[0]).show_names()
         try:
             self._runs_screen()
         except Exception as error:  # noqa: BLE001  raised again when the terminal is given back
@@ -330,8 +331,7 @@ class Console(LegibleApp):
 
     def _remember_theme(self, theme: Theme) -> None:
         configured = self.config["theme"]
-        kept = self.views.get("console", {"theme": ""})["theme"]
-        if kept or theme.name != configured:
+        if self.views.get("console", {"theme": ""})["theme"] or theme.name != configured:
             self.views.set("console", {"theme": theme.name, "instead_of": configured})
 
     def _settle_config(self) -> None:

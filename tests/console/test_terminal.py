@@ -28,9 +28,9 @@ def painted(self):
     ours = [m for m in sys.modules if m.startswith("revconsole.")]
     text = "".join(s.text for strip in self.screen._compositor.render_strips() for s in strip)
     print(json.dumps([ours, [*sys.modules], text]), file=sys.__stdout__)
-    self.exit(0)
+    self.call_later(self.exit, 0)
 
-Console._load = painted
+Console._runs_screen = painted
 asyncio.run(Console(Path(sys.argv[1])).run_async(headless=True, size=(80, 24)))
 """
 REAL = """
@@ -52,26 +52,33 @@ BEFORE_THE_FIRST_PAINT = {
     "records.printable",
     "records.config",
     "records.files",
+    "records.runs.glimpse",
     "lab.format",
     "lab.curves.cells",
     "lab.curves.colours",
 }
-"""The rooms and modules of which the first paint may load any; `records`, `lab` and `lab.curves` themselves are empty packages."""
+"""The rooms and modules of which the first paint may load any."""
+EMPTY = {"records", "records.runs", "lab", "lab.curves"}
+"""Packages that hold nothing themselves."""
 
 
-def test_the_first_paint_loads_neither_the_records_nor_a_library_beside_textual(tmp_path):
-    command = [sys.executable, "-c", BY_FIRST_PAINT, str(tmp_path)]
+def test_the_first_paint_names_the_runs_and_loads_neither_the_records_nor_a_library_beside_textual(
+    tmp_path, recorder, store
+):
+    recorder.finished("first run")
+    command = [sys.executable, "-c", BY_FIRST_PAINT, str(store.root)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=surroundings())
     ours, libraries, painted = json.loads(done.stdout.splitlines()[-1])
 
-    rooms = {name.removeprefix("revconsole.") for name in ours} - {"records", "lab", "lab.curves"}
+    rooms = {name.removeprefix("revconsole.") for name in ours} - EMPTY
     assert {
         r for r in rooms if not any(r == b or r.startswith(f"{b}.") for b in BEFORE_THE_FIRST_PAINT)
     } == set()
     assert {"pydantic", "typer", "torch", "timm", "numpy", "sklearn", "psutil"} & {
         *libraries
     } == set()
-    assert "Reading runs" in painted
+    assert "reading runs" in painted
+    assert "first run" in painted
 
 
 async def test_keys_that_come_before_the_runs_screen_act_on_it_in_their_order(store, recorder):
@@ -86,6 +93,29 @@ async def test_keys_that_come_before_the_runs_screen_act_on_it_in_their_order(st
         while [prompt.value for prompt in app.screen.query(Input)] != ["on"]:
             assert time.monotonic() < end
             await pilot.pause(0.02)
+
+
+async def test_the_names_of_the_first_paint_give_way_to_the_rows_of_the_table(
+    store, recorder, monkeypatch
+):
+    from revconsole.console.app import Console
+
+    def watched():
+        first.append(text_of(app))
+        return usual()
+
+    first = []
+    recorder.finished("[b]one")
+    app = Console(store.root)
+    usual = app._runs_screen
+    monkeypatch.setattr(app, "_runs_screen", watched)
+    async with app.run_test(size=(80, 24)) as pilot:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while "finished" not in text_of(app):
+            assert time.monotonic() < end
+            await pilot.pause(0.02)
+        assert place("[b]one", text_of(app)) == place("[b]one", first[0])
+    assert "finished" not in first[0]
 
 
 async def test_a_terminal_too_small_is_told_so_and_recovers(opened, recorder):
@@ -251,6 +281,17 @@ def started(store) -> tuple[subprocess.Popen[bytes], int]:
 
 def resize(master: int, *, rows: int, columns: int) -> None:
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def text_of(app):
+    """What the screen in front shows."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+def place(word, text):
+    """Line and column of a word."""
+    return next((y, line.index(word)) for y, line in enumerate(text.splitlines()) if word in line)
 
 
 def surroundings() -> dict[str, str]:

@@ -12,7 +12,9 @@ UNSET = "none"
 class Section(BaseModel):
     """A frozen table of a profile: unknown keys are errors, and text is not converted to numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True
+    )
 
     @model_validator(mode="before")
     @classmethod
