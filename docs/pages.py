@@ -135,7 +135,7 @@ def configuration() -> str:
         "`revconsole config edit` opens the file in `$EDITOR`, and `revconsole config validate` checks it. What is wrong is left out with a sentence, and the console still opens."),
         "## Keys of the file",
         table(["key", "default", "allowed", "meaning"], rows),
-        ("`[notify]` belongs in your own file: a project's file, which may come from somebody else, can neither run a command nor send a "
+        ("`[notify]` and `[place.slurm]` belong in your own file: a project's file, which may come from somebody else, can neither run a command nor send a "
         "message."),
         "## Keys of the keyboard",
         ("A table `[keymap]` gives what the console does other keys, by the id that [Every key](keys.md) lists, as in "

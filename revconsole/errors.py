@@ -8,6 +8,7 @@ RevconsoleError            base: one sentence that says what, where and what to 
 │   └── AlreadyClaimed     another process writes this run
 ├── DataUnavailable        a dataset or a weights file is missing, damaged or out of reach
 ├── DeviceUnavailable      a device that a plan names is not on this machine
+├── NotSubmitted           a job cannot be given to Slurm, or Slurm cannot be asked
 ├── WrongState             a run is in no state for what was asked
 ├── NotInvertible          a scheme was asked for an inverse it does not have
 ├── NotLoaded              torch, or a library of a model, cannot be imported here
@@ -79,6 +80,12 @@ class DeviceUnavailable(RevconsoleError):  # noqa: N818  the name says what happ
 
     exit_code = 4
     key = "train.device"
+
+
+class NotSubmitted(RevconsoleError):  # noqa: N818  the name says what happened
+    """Slurm is not here, or refuses a job."""
+
+    exit_code = 4
 
 
 class WrongState(RevconsoleError):  # noqa: N818  the name says what happened

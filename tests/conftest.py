@@ -32,6 +32,7 @@ from revconsole.records.runs import identity
 from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.store import RunStore
 from revconsole.records.settings.plan import Plan
+from tests.fake_slurm import FakeSlurm
 from tests.preloaded import Forked, preloaded
 
 # Whoever started the tests may have had these ignored (`nohup`, `&` in a script), and what they start would ignore them too.
@@ -205,6 +206,14 @@ def hostile(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(tmp_path: Path) -> RunStore:
     return RunStore(tmp_path / "runs")
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    """A pretended Slurm on PATH."""
+    fake = FakeSlurm(tmp_path / "slurm-bin")
+    monkeypatch.setenv("PATH", f"{fake.folder}{os.pathsep}{os.environ['PATH']}")
+    return fake
 
 
 @pytest.fixture

@@ -4,11 +4,13 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from revconsole.errors import AlreadyClaimed, RevconsoleError, StoreError
+from revconsole.errors import AlreadyClaimed, NotSubmitted, RevconsoleError, StoreError
 from revconsole.lab.launchers import process
+from revconsole.lab.launchers.slurm import programs
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import control
 from revconsole.records.runs.identity import Identity
+from revconsole.records.runs.queued import FILE as QUEUED
 from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store import RunStore
@@ -19,12 +21,17 @@ KILL_SECONDS = 10.0
 """Seconds that a killed process may take to disappear."""
 
 
-def kill_trainer(store: RunStore, run: Summary) -> None:
-    """Kill the background process that trains a run, and record the run as stopped.
+def kill_trainer(store: RunStore, run: Summary) -> str:
+    """Kill the background process that trains a run, and record the run as stopped; returns a sentence on what will happen.
 
-    Raises RevconsoleError if no such process is on this machine, or it belongs to another user.
+    A job of Slurm is cancelled, from whatever machine. Raises RevconsoleError if no such process is on this machine, or it
+    belongs to another user.
     """
     folder = store.folder(run.id)
+    queued = read_queued(folder / QUEUED)
+    if queued is not None and queued.job and queued.attempt == run.attempt:
+        programs.cancel(queued.job)
+        return f"ends now: Slurm job {queued.job} is cancelled, and saves the run if it still can"
     holder = attempts.owner(folder, run.attempt)
     if (
         holder is None
@@ -48,6 +55,7 @@ def kill_trainer(store: RunStore, run: Summary) -> None:
         ) from None
     holder.wait(KILL_SECONDS)
     store.stop_queued(run.id, run.attempt + 1, "at once")
+    return "ended at once; `revconsole resume` continues from its last checkpoint"
 
 
 def _not_here(run: Summary) -> RevconsoleError:
@@ -76,8 +84,8 @@ def held_by_signal(store: RunStore, run: Summary) -> Identity | None:
 
 
 def take_out(store: RunStore, run_id: str, why: str) -> bool:
-    """Cancel the attempt that a run waits for; returns whether the attempt had not begun."""
-    queued = read_queued(store.folder(run_id) / "launch.json")
+    """Cancel the attempt that a run waits for, and its job; returns whether the attempt had not begun."""
+    queued = read_queued(store.folder(run_id) / QUEUED)
     number = store.next_attempt(run_id)
     if queued is not None and queued.attempt < number:
         return False
@@ -85,4 +93,7 @@ def take_out(store: RunStore, run_id: str, why: str) -> bool:
         store.stop_queued(run_id, number, why)
     except AlreadyClaimed:
         return False
+    if queued is not None and queued.job:
+        with suppress(NotSubmitted):  # a job that begins all the same finds nothing to do
+            programs.cancel(queued.job)
     return True

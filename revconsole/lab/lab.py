@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from revconsole.errors import RevconsoleError, StoreError, WrongState
 from revconsole.lab import batches, killing, planning, resuming
@@ -13,7 +13,9 @@ from revconsole.lab.compare import Comparison, compare
 from revconsole.lab.elsewhere import elsewhere
 from revconsole.lab.estimate import Measurer
 from revconsole.lab.judging import AskTorch, Verdicts, judge
-from revconsole.lab.launchers import process
+from revconsole.lab.launchers import launching, process
+from revconsole.lab.launchers.launching import Launcher
+from revconsole.lab.launchers.slurm.watching import SlurmJobs
 from revconsole.lab.launchers.thread import ThreadLauncher
 from revconsole.lab.noted import LaunchNotes, noted
 from revconsole.lab.planning import Planned
@@ -26,6 +28,7 @@ from revconsole.records.findings.benchmark import Update
 from revconsole.records.findings.inspection import Inspection
 from revconsole.records.runs import address as addresses
 from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs import submission as slurm
 from revconsole.records.runs.pace import pace_key
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store import RunStore
@@ -34,7 +37,6 @@ from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.study import UnfitChoice
 from revconsole.records.settings.typing_again import command_line
 
-Launcher = Literal["thread", "process"]
 SHOWN_IMAGES = 6
 """Test images on which a report shows the attention."""
 
@@ -50,7 +52,7 @@ class Lab:
 
     def __init__(self, store: Path, *, readonly: bool = False) -> None:
         self.store, self.readonly = RunStore(store), readonly
-        self._threads = ThreadLauncher(self.store)
+        self._threads, self.jobs = ThreadLauncher(self.store), SlurmJobs(self.store, readonly)
         self._keys = studies.RunKeys()
         self._paces: dict[str, float] = {}
         self._needs: dict[str, int] = {}
@@ -93,7 +95,7 @@ class Lab:
         """Create and queue every run of a plan; returns their ids in order. now: they do not wait for their turn."""
         self.refuse_changes()
         ids = [self.store.create(plan, planned.given(plan)) for plan in planned.plans]
-        self._start(ids, launcher, now=now)
+        launching.start(self.store, self._threads, launcher, ids, now=now)
         return ids
 
     def study(
@@ -194,7 +196,7 @@ class Lab:
             for each in studies.to_launch(standing)
         ]
         if ids:
-            self._start(ids, launcher, now=now)
+            launching.start(self.store, self._threads, launcher, ids, now=now)
         return ids
 
     def resume(
@@ -214,11 +216,9 @@ class Lab:
         self.refuse_changes()
         wanted = settings or {}
         sentence = resuming.prepare(self.store, self.summary(run_id), wanted, take_over=take_over)
-        if launcher == "thread":
-            self._threads.launch([run_id], wanted, now=now)
-        else:
-            number = self.store.next_attempt(run_id)
-            child = process.launch(self.store, [run_id], wanted, now=now)
+        number = self.store.next_attempt(run_id)
+        child = launching.start(self.store, self._threads, launcher, [run_id], wanted, now=now)
+        if child is not None:
             resuming.await_begin(self.store, run_id, number, child)
         return sentence
 
@@ -247,8 +247,7 @@ class Lab:
         summary = self.summary(run_id)
         if summary.ended or summary.state == "queued":
             return self.stop(run_id)
-        killing.kill_trainer(self.store, summary)
-        return "ended at once; `revconsole resume` continues from its last checkpoint"
+        return killing.kill_trainer(self.store, summary)
 
     def hand_over(self, run_id: str) -> str:
         """Move a run that trains in a console or terminal to a background process."""
@@ -257,7 +256,7 @@ class Lab:
         if summary.state not in {"running", "stalled"}:
             raise WrongState(f"run {run_id} ({summary.name}) is {summary.state}, not running")
         launcher = attempts.launcher(self.store.folder(run_id), summary.attempt)
-        if launcher == process.NAME:
+        if launcher in {process.NAME, slurm.NAME}:
             raise WrongState(f"run {run_id} ({summary.name}) already trains in the background")
         self._threads.ask(run_id, "handover")
         return "moves to a background process after this step"
@@ -391,9 +390,3 @@ class Lab:
         if key not in self._paces:
             raise RevconsoleError("no similar run has been measured")
         return self._paces[key] * plan.epochs
-
-    def _start(self, run_ids: list[str], launcher: Launcher, *, now: bool) -> None:
-        if launcher == "process":
-            process.launch(self.store, run_ids, now=now)
-        else:
-            self._threads.launch(run_ids, now=now)

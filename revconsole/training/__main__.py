@@ -4,8 +4,9 @@ Trains the runs one after the other, each in its turn on its device. Each is cla
 skipped if another process took that attempt meanwhile, for example to stop the run. The runs train in a child of a
 supervisor that observes how it ends, with their output in `attempts/NNNN/output.log`; on macOS, where a forked child
 cannot continue, it starts itself again as a new process. After a failure that leaves the child unable to use its GPU,
-the remaining runs train in another child. SIGTERM and SIGINT make the trainer send itself a stop request; losing the
-terminal is ignored. The exit status is 0 if every run completed.
+the remaining runs train in another child. SIGTERM, SIGINT and SIGUSR2 make the trainer send itself a stop request; losing
+the terminal is ignored. In a job of Slurm, the run's launch.json says which attempt to begin; see `slurm_job`. The exit
+status is 0 if every run completed.
 """
 
 import faulthandler
@@ -23,11 +24,12 @@ from revconsole.errors import AlreadyClaimed, NotLoaded, RevconsoleError, StoreE
 from revconsole.records import child
 from revconsole.records.files.shared import READABLE, set_mode
 from revconsole.records.logs.events import Advised, Failed
-from revconsole.records.runs import control
+from revconsole.records.runs import control, submission
 from revconsole.records.runs.attempt import LAUNCH_LOG, Attempt, Outcome
 from revconsole.records.runs.process_output import OUTPUT_LOG
 from revconsole.records.runs.store import RunStore
 from revconsole.records.runs.turns import POLL_SECONDS, DeviceTurns
+from revconsole.training.slurm_job import SlurmJob
 from revconsole.training.supervisor import ANEW, PASSED_ON, supervised
 
 NAME = "process"
@@ -40,28 +42,38 @@ STANDARD_INPUT = 0
 class RunQueue:
     """The runs that this process is to train, and whether a signal has asked it to stop."""
 
-    def __init__(self, store: RunStore, addresses: list[str]) -> None:
-        self.store = store
+    def __init__(self, store: RunStore, addresses: list[str], job: SlurmJob | None = None) -> None:
+        self.store, self._job = store, job
         self.waiting = [_numbered(store, address) for address in addresses]
         self._turns = DeviceTurns(store.root)
-        self.training: str | None = None
+        self.training: tuple[str, int] | None = None
         self.told_to_go = threading.Event()
         self.broken = False
         """Whether this process can no longer use its GPU."""
         self.why = ""
 
     def go(self, signum: int, _frame: FrameType | None) -> None:
-        """Signal handler: stop the current run at its next step and start no other; a second signal ends the process."""
+        """Signal handler: stop the current run at its next step and start no other; a second signal ends the process.
+
+        In a job of Slurm it does not: srun and Slurm both send each signal, and Slurm itself ends what does not go.
+        """
+        if self._job is None:
+            signal.signal(signum, signal.SIG_DFL)
+        elif self.told_to_go.is_set():
+            return
         self.why = signal.Signals(signum).name
         self.told_to_go.set()
-        signal.signal(signum, signal.SIG_DFL)
         if self.training is not None:
-            self._ask_to_stop(self.training)
+            self._ask_to_stop(*self.training)
 
-    def _ask_to_stop(self, run_id: str) -> None:
+    def _ask_to_stop(self, run_id: str, number: int) -> None:
         """Send a stop request through the run's folder, or in memory if the disk does not accept it."""
         folder = self.store.root / run_id
         try:
+            if (
+                self._job is not None
+            ):  # first, for the case that nothing more can be written after the stop
+                self._job.queue(self.store, run_id, number + 1)
             control.ask(folder, "stop", self.why)
         except StoreError:
             control.tell(folder, "stop", self.why)
@@ -97,19 +109,22 @@ class RunQueue:
         if self.told_to_go.is_set():
             return False
         try:
-            attempt = self.store.claim(run_id, number, NAME)
+            launcher = NAME if self._job is None else submission.NAME
+            attempt = self.store.claim(run_id, number, launcher)
         except AlreadyClaimed:  # another process stops or trains it
             return False
         except Exception as error:  # noqa: BLE001  deleted run, full disk: the next run must still train
             self.store.refuse(run_id, number, said(error))
             return False
-        if note:
+        if note := note or (self._job.other_versions() if self._job is not None else ""):
             attempt.emit(Advised(level="warning", text=note))
-        self.training = run_id
+        self.training = run_id, number
         if self.told_to_go.is_set():  # the signal arrived during the claim
-            self._ask_to_stop(run_id)
+            self._ask_to_stop(run_id, number)
         outcome = self._execute(run_id, attempt)
         self.training, self.broken = None, outcome == "broken"
+        if self._job is not None and self.why:
+            self._job.leave(self.store, run_id, number, self.why, outcome)
         if outcome == "handed over":  # a hand-over to the background, where this process is already
             return self._train(run_id, number + 1)
         return outcome == "completed"
@@ -135,8 +150,10 @@ def main(arguments: list[str]) -> int:
         return 2
     store, *addresses = arguments
     try:
-        run_store = RunStore(Path(store))
-        queue = RunQueue(run_store, addresses)
+        run_store, job = RunStore(Path(store)), SlurmJob.of_this_process()
+        if job is not None:
+            addresses = job.to_begin(run_store, addresses)
+        queue = RunQueue(run_store, addresses, job)
         for name in PASSED_ON:
             signal.signal(name, queue.go)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -15,8 +15,10 @@ from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs.attempt import write_json
 from revconsole.records.runs.identity import Identity
 from revconsole.records.runs.store import RunStore
+from revconsole.records.runs.submission import LIMIT_SIGNAL
 
-PASSED_ON = (signal.SIGTERM, signal.SIGINT)
+PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.Signals[LIMIT_SIGNAL])
+"""Signals that ask the trainer to stop, passed on to it."""
 ANEW = 75
 """Exit status of a child whose remaining runs need a new process; EX_TEMPFAIL of sysexits.h."""
 GROUPS, GROUP_OF_THIS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")

@@ -34,7 +34,7 @@ from revconsole.console.widgets.prospect_panel import ProspectPanel
 from revconsole.console.widgets.setting import SettingList
 from revconsole.console.widgets.toml_view import TomlView
 from revconsole.errors import RevconsoleError
-from revconsole.lab.lab import Launcher
+from revconsole.lab.launchers.launching import Launcher
 from revconsole.lab.planning import Planned
 from revconsole.records.runs.run import Summary
 

@@ -16,7 +16,7 @@ from revconsole.console.widgets.form_result import NO_COMMAND
 from revconsole.console.widgets.setting import SettingList
 from revconsole.console.widgets.toml_view import TomlView
 from revconsole.errors import RevconsoleError
-from revconsole.lab.lab import Launcher
+from revconsole.lab.launchers.launching import Launcher
 from revconsole.lab.planning import Planned
 
 MANY_RUNS, PAGE = 12, 10

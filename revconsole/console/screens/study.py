@@ -28,7 +28,7 @@ from revconsole.console.widgets.prompt import Prompt
 from revconsole.errors import RevconsoleError
 from revconsole.lab.board import AskedStudy, View
 from revconsole.lab.estimate import Measurer
-from revconsole.lab.lab import Launcher
+from revconsole.lab.launchers.launching import Launcher
 from revconsole.lab.study import Standing, to_launch
 from revconsole.records.printable import one_line, plural
 from revconsole.records.settings.profile import parse_assignments

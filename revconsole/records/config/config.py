@@ -11,7 +11,9 @@ from typing import Any
 
 from revconsole.errors import RevconsoleError, nearest
 from revconsole.records.config import places
-from revconsole.records.config.options import OPTIONS, Option, Refused, Value
+from revconsole.records.config.accepting import Option, Refused, Value
+from revconsole.records.config.options import OPTIONS
+from revconsole.records.config.slurm_options import unnamed
 
 VERSION = 1
 LARGEST_BYTES = 1 << 20
@@ -146,7 +148,7 @@ def _checked(
     values: dict[str, Value] = {}
     problems = []
     for key, value in given.items():
-        option = OPTIONS.get(key)
+        option = OPTIONS.get(unnamed(key))
         try:
             values[key] = _accepted(option, key, value, project=project)
         except Refused as refused:
@@ -162,10 +164,10 @@ def _if_wrong(option: Option | None) -> dict[str, Value]:
 
 def _accepted(option: Option | None, key: str, value: object, *, project: bool) -> Value:
     if option is None:
-        raise Refused(f"unknown key{nearest(key, OPTIONS)}")
+        raise Refused(f"unknown key{nearest(unnamed(key), OPTIONS)}")
     if project and option.private:
         raise Refused(
-            f"belongs in your own file, {places.user_file()}; a project's file must not send messages"
+            f"belongs in your own file, {places.user_file()}; a project's file must neither run commands nor send messages"
         )
     try:
         return option.read(value)

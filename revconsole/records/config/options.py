@@ -1,11 +1,10 @@
 """Options: every key of the configuration with its default, the accepted values and the meaning."""
 
 from collections.abc import Callable, Collection
-from dataclasses import KW_ONLY, dataclass
 
 from revconsole.errors import nearest
-
-Value = str | bool | float | tuple[str, ...]
+from revconsole.records.config.accepting import Option, Refused, number, text, words
+from revconsole.records.config.slurm_options import SLURM_OPTIONS
 
 THEMES = ("revconsole-dark", "revconsole-light", "revconsole-contrast", "revconsole-mono")
 """The themes that are made for this console."""
@@ -28,38 +27,6 @@ SWITCHES = {
 """The words of a switch."""
 
 
-class Refused(Exception):  # noqa: N818  what happened to the value
-    """A value is not accepted; the text says what it should be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A key of the configuration."""
-
-    key: str
-    default: Value
-    read: Callable[[object], Value]
-    """Converts a value from TOML; raises Refused."""
-    allowed: str
-    meaning: str
-    _: KW_ONLY
-    if_wrong: Value | None = None
-    """The value that holds where a source has a wrong one; None for that of the next source."""
-    private: bool = False
-    """Whether a project's file may not set it, because a folder from somebody else must not run commands or send messages."""
-
-    @property
-    def variable(self) -> str:
-        """The environment variable that sets it."""
-        return f"REVCONSOLE_{self.key.replace('.', '_').upper()}"
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise Refused("should be text in quotes")
-    return value
-
-
 def _switch(value: object) -> bool:
     word = str(value).strip().lower()
     if not isinstance(value, bool | int | str) or word not in SWITCHES:
@@ -67,61 +34,42 @@ def _switch(value: object) -> bool:
     return SWITCHES[word]
 
 
-def _number(least: float, most: float) -> Callable[[object], float]:
-    def read(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Refused(f"should be a number from {least:g} to {most:g}")
-        if not least <= value <= most:
-            raise Refused(f"should be from {least:g} to {most:g}")
-        return float(value)
-
-    return read
-
-
 def _one_of(names: Collection[str]) -> Callable[[object], str]:
     def read(value: object) -> str:
-        if _text(value) not in names:
-            raise Refused(f"is not known{nearest(_text(value), names)}")
-        return _text(value)
+        if text(value) not in names:
+            raise Refused(f"is not known{nearest(text(value), names)}")
+        return text(value)
 
     return read
-
-
-def _words(value: object) -> tuple[str, ...]:
-    """A list of texts; a single text is a list of one."""
-    listed = [value] if isinstance(value, str) else value
-    if not isinstance(listed, list) or not all(isinstance(word, str) for word in listed):
-        raise Refused("should be a list of texts")
-    return tuple(_text(word) for word in listed)
 
 
 def _columns(value: object) -> tuple[str, ...]:
     """A list of names; they may also stand between commas in one text."""
-    names = [name.strip() for word in _words(value) for name in word.split(",")]
+    names = [name.strip() for word in words(value) for name in word.split(",")]
     return tuple(name for name in names if name)
 
 
 def _command(value: object) -> tuple[str, ...]:
     """A program and its arguments, each a text of its own."""
-    words = _words(value)
+    listed = words(value)
     if isinstance(value, str) and len(value.split()) > 1:
         raise Refused('should be a list with a text for each argument, as ["program", "argument"]')
-    return () if words == ("",) else words
+    return () if listed == ("",) else listed
 
 
 def _some_of(names: Collection[str]) -> Callable[[object], tuple[str, ...]]:
     def read(value: object) -> tuple[str, ...]:
-        return tuple(_one_of(names)(word) for word in _words(value))
+        return tuple(_one_of(names)(word) for word in words(value))
 
     return read
 
 
 def _address(value: object) -> str:
-    if _text(value) and not _text(value).startswith(("http://", "https://")):
+    if text(value) and not text(value).startswith(("http://", "https://")):
         raise Refused("should begin with http:// or https://")
-    if _text(value) and not _text(value).partition("//")[2].partition("/")[0].strip(":"):
+    if text(value) and not text(value).partition("//")[2].partition("/")[0].strip(":"):
         raise Refused("should name a host after //")
-    return _text(value)
+    return text(value)
 
 
 _TABLE = (
@@ -129,9 +77,9 @@ _TABLE = (
         "Colours of the console. A theme chosen in the palette is remembered for the store until this value changes."),
     Option("drawing", "auto", _one_of(DRAWINGS), ", ".join(DRAWINGS),
         "Characters of the charts. `auto` uses braille, and ASCII on a terminal without Unicode or with TERM=linux."),
-    Option("refresh_seconds", 1.0, _number(0.5, 5), "0.5 to 5",
+    Option("refresh_seconds", 1.0, number(0.5, 5), "0.5 to 5",
         "Seconds between two looks at runs that train. Reading that takes long makes them rarer."),
-    Option("smoothing", 0.6, _number(0, 0.99), "0 to 0.99",
+    Option("smoothing", 0.6, number(0, 0.99), "0 to 0.99",
         "Weight of the past in the moving average with which charts of noisy metrics open; 0 does not smooth."),
     Option("columns", (), _columns, "a list of columns",
         "Columns of the runs table, in this order; an empty list lets the console choose."),
@@ -146,5 +94,6 @@ _TABLE = (
         "Address that the notice is sent to as JSON with POST.", private=True),
     Option("notify.ntfy", "", _address, "an http or https address",
         "Topic of an ntfy server, as https://ntfy.sh/my-topic; the notice is sent as text.", private=True),
+    *SLURM_OPTIONS,
 )  # fmt: skip
 OPTIONS: dict[str, Option] = {option.key: option for option in _TABLE}

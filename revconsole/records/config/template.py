@@ -3,8 +3,9 @@
 import textwrap
 from collections.abc import Iterator
 
+from revconsole.records.config.accepting import Option
 from revconsole.records.config.config import VERSION
-from revconsole.records.config.options import OPTIONS, Option
+from revconsole.records.config.options import OPTIONS
 from revconsole.records.settings.words import spelled
 
 HEAD = f"""\

@@ -27,11 +27,13 @@ from revconsole.records.logs.column_cache import ColumnCacheWriter
 from revconsole.records.logs.events import (
     Advised,
     Checkpointed,
+    DamagedLine,
     Event,
     Failed,
     Finished,
     HandedOver,
     LoggedEvent,
+    decode,
     encode,
 )
 from revconsole.records.logs.log import Log, Outage
@@ -356,11 +358,25 @@ def handed_over(run_folder: Path, number: int) -> bool:
 
 def last_event_ends(path: Path, kinds: tuple[type[Event], ...] = ENDINGS) -> bool:
     """Whether the last event of a log ends its attempt. kinds: the endings that count."""
+    words = tuple(f'"kind":"{cls.kind}"'.encode() for cls in kinds)
+    return any(word in _last_line(path)[:120] for word in words)
+
+
+def last_step(run_folder: Path, number: int) -> int | None:
+    """The step at which an attempt ended; None if it has no recorded end."""
+    try:
+        event = decode(_last_line(log_path(run_folder, number))).event
+    except DamagedLine:
+        return None
+    return event.step if isinstance(event, Finished | HandedOver) else None
+
+
+def _last_line(path: Path) -> bytes:
+    """The last line of a log; empty if there is none."""
     try:
         with bounded.opened(path, LOG_BYTES) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 65536))
             tail = file.read(65536).splitlines()
     except OSError:
-        return False
-    words = tuple(f'"kind":"{cls.kind}"'.encode() for cls in kinds)
-    return bool(tail) and any(word in tail[-1][:120] for word in words)
+        return b""
+    return tail[-1] if tail else b""

@@ -24,7 +24,8 @@ class Queued(NamedTuple):
 
     holder: the process that queued it. refused: why it could not begin; empty otherwise. changes: plan changes that
     it begins with; see `settings.changes`. place: where it stands in the queue, the lowest first. devices: those it may
-    train on, any of which will do; empty if it waits for none. now: whether it does not wait for its turn.
+    train on, any of which will do; empty if it waits for none. now: whether it does not wait for its turn. job: the Slurm
+    job that trains it, empty while it is being submitted; None for a run that no job trains.
     """
 
     holder: Identity
@@ -34,6 +35,7 @@ class Queued(NamedTuple):
     place: float = FIRST_OF_ALL
     devices: tuple[str, ...] = ()
     now: bool = False
+    job: str | None = None
 
 
 def read_queued(path: Path) -> Queued | None:
@@ -48,6 +50,7 @@ def read_queued(path: Path) -> Queued | None:
             place=float(body.get("place", body.get("time", FIRST_OF_ALL))),
             devices=tuple(map(str, body.get("devices", ()))),
             now=bool(body.get("now", False)),
+            job=str(body["job"]) if "job" in body else None,
         )
     except (FileNotFoundError, NotADirectoryError, bounded.OddFile):
         return None

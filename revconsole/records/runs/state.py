@@ -19,6 +19,7 @@ from revconsole.records.files.bounded import NOTE_BYTES, RECORD_BYTES
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.logs.events import Failed, Finished, HandedOver
 from revconsole.records.runs import attempt as attempts
+from revconsole.records.runs import whereabouts
 from revconsole.records.runs.history import RunningSummary
 from revconsole.records.runs.identity import UNKNOWN, Identity
 from revconsole.records.runs.queued import read_queued
@@ -117,6 +118,8 @@ def waiting(place: Place) -> Verdict | None:
         return None
     if queued.refused:
         return "failed", queued.refused
+    if queued.job:
+        return "queued", whereabouts.of_queued(place.run_folder, queued.job)
     if queued.holder == UNKNOWN:
         return "queued", "its launch.json cannot be read now"
     if queued.holder.alive() is not False:
@@ -214,7 +217,10 @@ def _gone(place: Place, running: RunningSummary) -> Verdict:
     exit_record = _exit_record(place)
     if exit_record is None:
         return "lost", _why_lost(place, after)
-    number, memory = exit_record
+    number, memory, slurm = exit_record
+    if slurm:
+        state: State = "out of memory" if memory else "killed"
+        return state, f"{slurm} {after}; {GOES_ON}"
     if memory == "memory":
         return "out of memory", f"the system killed it for memory {after}; {GOES_ON}"
     suspicion = f", {POSSIBLY}" if memory else ""
@@ -242,12 +248,16 @@ def _whence(holder: Identity) -> str:
     return f"another pid namespace of {holder.host}" if here else holder.host
 
 
-def _exit_record(place: Place) -> tuple[int, str] | None:
-    """(signal, cause) from exit.json, where the cause is "memory", "possibly" or ""; None if the exit was not observed."""
+def _exit_record(place: Place) -> tuple[int, str, str] | None:
+    """(signal, cause, sentence) from exit.json; None if the exit was not observed.
+
+    The cause is "memory", "possibly" or ""; the sentence is what Slurm said of the job, else empty.
+    """
     try:
         body = json.loads(bounded.read(place.folder / "exit.json", NOTE_BYTES))
         possibly = "possibly" if body.get("possibly_memory") else ""
-        return int(body["signal"]), "memory" if body["memory"] else possibly
+        cause = "memory" if body["memory"] else possibly
+        return int(body["signal"]), cause, str(body.get("slurm", ""))
     except UNREADABLE:
         return None
 

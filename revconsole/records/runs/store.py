@@ -3,6 +3,7 @@
 <store>/<id>/plan.json           what is to be done, and the data's fingerprint once known
              profile.toml        the settings as they were given
              launch.json         who queued it, until a trainer claims it, and its place in the queue
+             whereabouts.json    what Slurm last said of its job; see `whereabouts`
              attempts/0001/      claim.json, events.jsonl (the only truth), output.log, crash.txt,
                                  digest.bin (derived: the log by columns, for logs of more than a MiB)
              control/            requests to the trainer
@@ -140,20 +141,23 @@ class RunStore:
         changes: Mapping[str, Any] = MappingProxyType({}),
         *,
         now: bool = False,
+        job: str | None = None,
     ) -> None:
         """Record who will claim attempt `number`, so that a dead launcher leaves no run queued forever.
 
         The run stands last in the queue of its device, but for one that moves to another process: that keeps its place.
-        changes: plan changes that the attempt begins with; see `settings.changes`. now: it does not wait for its turn.
-        Raises StoreError.
+        changes: plan changes that the attempt begins with; see `settings.changes`. now: it does not wait for its turn. job:
+        the Slurm job that trains it; it waits for no device of this machine. Raises StoreError.
         """
         folder, plan = self.folder(run_id), self._header(run_id).plan
         place, before_now = _kept_place(folder, number)
         device = str(changes.get("train.device", plan.train.device if plan else ""))
+        device = device if job is None else ""
         body = holder.to_dict() | {"attempt": number, "launcher": launcher, "time": time.time()}
         body |= {"place": place, "devices": list(devices.candidates(device)) if device else []}
         body |= {"changes": dict(changes)} if changes else {}
         body |= {"now": True} if now or before_now else {}
+        body |= {} if job is None else {"job": job}
         try:
             write_json(folder / LAUNCH, body)
         except OSError as error:

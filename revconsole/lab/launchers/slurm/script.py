@@ -1,0 +1,71 @@
+"""The script of a submission: what sbatch runs, for one run or for an array with a run each."""
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from revconsole.lab.launchers.slurm.place import SlurmPlace
+from revconsole.records import child
+from revconsole.records.runs.attempt import LAUNCH_LOG
+from revconsole.records.runs.store import ENVIRONMENT, SHARE
+from revconsole.records.runs.submission import LIMIT_SIGNAL, MARK, SUBMITTED_WITH, versions
+
+FILE = "slurm.sh"
+"""Name of the script in the folder of each run."""
+FOLDER = ".slurm"
+"""Folder of the store for what belongs to submissions: lists of runs, and what Slurm itself says in its jobs."""
+KEPT = ("REVCONSOLE_DATA", "REVCONSOLE_CONFIG", "REVCONSOLE_STATE", SHARE, child.WORKING_FOLDER, child.SAFE_PATH, "PYTHONPATH")  # fmt: skip
+"""Environment variables that the script sets itself, for clusters whose jobs do not get those of the submission.
+
+No other ones: addresses of notices are secrets, and the script is in the store.
+"""
+
+
+def script(place: SlurmPlace, root: Path, runs: Path, *, name: str, count: int) -> str:
+    """The text of the script. root: the store. runs: the file with the id of a run on each line. name: of the job."""
+    output = str(root / FOLDER / ("%A_%a.out" if count > 1 else "%j.out")).replace("\\", "\\\\")
+    store = str(root)
+    output = output.replace(store, store.replace("%", "%%"))
+    head = ["#!/bin/bash", *(f"#SBATCH {each}" for each in _options(place, output, name, count))]
+    return "\n".join([*head, *_body(place, root, runs), ""])
+
+
+def _options(place: SlurmPlace, output: str, name: str, count: int) -> Iterator[str]:
+    yield f"--job-name={re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:60] or 'revconsole'}"
+    yield "--requeue"
+    yield "--open-mode=append"
+    yield f"--signal={LIMIT_SIGNAL.removeprefix('SIG')}@{place.signal_seconds}"
+    yield f'--output="{output}"'
+    yield from (f"--{n}={v}" for n, v in (("partition", place.partition), ("account", place.account), ("time", place.time)) if v)  # fmt: skip
+    if place.gpus.rpartition(":")[2] != "0":
+        yield f"--gres=gpu:{place.gpus}"
+    if place.cpus:
+        yield f"--cpus-per-task={place.cpus}"
+    yield f"--nodes={place.nodes}"
+    yield "--ntasks-per-node=1"
+    if count > 1:
+        yield f"--array=0-{count - 1}{f'%{place.at_once}' if place.at_once else ''}"
+    yield from place.options
+
+
+def _body(place: SlurmPlace, root: Path, runs: Path) -> Iterator[str]:
+    """The lines after the options: which run, its environment, and the training."""
+    numbers = versions()
+    yield f"# Written by revconsole {numbers['revconsole']}. Task N of an array trains the run on line N + 1 of the list."
+    yield f'run=$(sed -n "$((${{SLURM_ARRAY_TASK_ID:-0}} + 1))p" {shlex.quote(str(runs))}) || exit 1'
+    yield f'exec >> {shlex.quote(str(root))}/"$run"/{LAUNCH_LOG} 2>&1 || exit 1'
+    variables = child.environment() | {ENVIRONMENT: str(root)}
+    for key in (ENVIRONMENT, *KEPT):
+        if variables.get(key):
+            yield f"export {key}={shlex.quote(variables[key])}"
+    yield f"export {MARK}=1 {SUBMITTED_WITH}={shlex.quote(' '.join(f'{n}={v}' for n, v in numbers.items() if v))}"
+    yield from place.setup
+    yield f"cd {shlex.quote(str(root))} || exit 1"
+    yield '[ -z "$SLURM_CPUS_PER_TASK" ] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"  # srun takes it no more by itself'
+    yield "trap : TERM  # this shell waits for the training, which saves itself and ends"
+    command = child.command("revconsole.training", str(root))
+    python = shlex.quote(os.path.expanduser(place.python) if place.python else sys.executable)  # noqa: PTH111
+    yield f'srun --export=ALL --kill-on-bad-exit=1 {python} {shlex.join(command[1:])} "$run"'
