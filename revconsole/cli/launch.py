@@ -280,5 +280,5 @@ def end_as(states: Sequence[str]) -> None:
     """Raise typer.Exit with 130 if a run was stopped, with 1 if one failed or ended in an alarm; return if all finished."""
     if "stopped" in states:
         raise typer.Exit(130)
-    if set(states) - {"finished", ELSEWHERE}:
+    if set(states) - {"finished", "pruned", ELSEWHERE}:
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from revconsole.cli import complete, leaving, output
+from revconsole.cli import complete, leaving, output, search
 from revconsole.cli.arguments import Detach, Json, Now, Settings, assigned
 from revconsole.cli.launch import ELSEWHERE, end_as, followed, say_left_out, say_partly, still_there
 from revconsole.cli.opening import opened
@@ -61,6 +61,17 @@ def run(
     from revconsole.lab.study import new_plans, tally  # as above
     from revconsole.records.settings.typing_again import command_line
 
+    if _is_search(study):
+        search.run(
+            opened(context),
+            study,
+            assigned(settings),
+            quick=quick,
+            detach=detach,
+            now=now,
+            dry_run=dry_run,
+        )
+        return
     lab, planned = _planned(context, study, settings, quick=quick)
     standing = lab.standings(planned)
     new = new_plans(standing)
@@ -96,6 +107,9 @@ def show(
     """Show the question of a study, its runs and their progress."""
     from revconsole.lab.study import tally  # as above
 
+    if _is_search(study):
+        search.show(opened(context), study, assigned(settings), quick=quick, json=json)
+        return
     lab, planned = _planned(context, study, settings, quick=quick)
     runs = lab.store.list()
     standing = lab.standings(planned, runs)
@@ -120,6 +134,9 @@ def resume(context: typer.Context, study: Name, detach: Detach = False, now: Now
     """Resume every launched run of a study that has not finished, with the settings it was launched with."""
     from revconsole.lab.study import tally  # as above
 
+    if _is_search(study):
+        search.run(opened(context), study, {}, quick=False, detach=detach, now=now)
+        return
     lab, planned = _planned(context, study, None, quick=False)
     standing = lab.begun(planned)
     output.say(f"{planned.study.name}: {tally(standing)}")
@@ -170,6 +187,12 @@ def _progress(lab: "Lab", ids: Sequence[str], states: Sequence[str]) -> str:
     failed = len([state for state in states if state not in {"finished", ELSEWHERE}])
     trouble = f", {failed} not finished or with an alarm" if failed else ""
     return f"-- {len(states)} of {len(ids)} runs{trouble}; left: {lab.forecast(left).sentence}"
+
+
+def _is_search(study: str) -> bool:
+    from revconsole.records.settings import search_path  # as above
+
+    return search_path.find(study, "study").search is not None
 
 
 def _planned(

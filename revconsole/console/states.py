@@ -8,13 +8,13 @@ from revconsole.records.runs.run import State
 
 SIGNS: dict[State, str] = {
     "queued": "○", "starting": "◌", "running": "●", "stalled": "◔", "pausing": "◍", "paused": "‖",
-    "stopping": "◍", "finished": "✓", "stopped": "■", "failed": "✗", "out of memory": "✗",
+    "stopping": "◍", "finished": "✓", "pruned": "◇", "stopped": "■", "failed": "✗", "out of memory": "✗",
     "killed": "✗", "lost": "?", "damaged": "!",
 }  # fmt: skip
 COLOURS: dict[State, str] = {
     "queued": "", "starting": "text-primary", "running": "text-primary", "stalled": "text-error",
     "pausing": "text-warning", "paused": "text-warning", "stopping": "text-warning",
-    "finished": "text-success", "stopped": "text-warning", "failed": "text-error",
+    "finished": "text-success", "pruned": "", "stopped": "text-warning", "failed": "text-error",
     "out of memory": "text-error", "killed": "text-error", "lost": "text-error",
     "damaged": "text-error",
 }  # fmt: skip

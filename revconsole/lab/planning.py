@@ -72,7 +72,7 @@ def again(plan: Plan, settings: Mapping[str, Any], store: RunStore) -> Planned:
 
 def _made(study: Study, settings: Mapping[str, Any], store: RunStore) -> Planned:
     experiment = Planned(study=study, settings=settings, plans=study.plans(settings))
-    plans = [_completed(plan, study.where, store, experiment.set_in) for plan in experiment.plans]
+    plans = [completed(plan, study.where, store, experiment.set_in) for plan in experiment.plans]
     return replace(experiment, plans=tuple(plans))
 
 
@@ -86,7 +86,7 @@ def models(
         if isinstance(each, UnfitChoice):
             return each
         try:
-            return _completed(each, experiment.where, store)
+            return completed(each, experiment.where, store)
         except ProfileError as error:
             return UnfitChoice(name=each.name, error=error)
 
@@ -95,10 +95,10 @@ def models(
 
 def completed_arm(arm: Arm, where: str, store: RunStore) -> Arm:
     """An arm of a study with every plan completed. where: the file to correct. Raises ProfileError or DataUnavailable."""
-    return replace(arm, plans=tuple(_completed(plan, where, store) for plan in arm.plans))
+    return replace(arm, plans=tuple(completed(plan, where, store) for plan in arm.plans))
 
 
-def _completed(
+def completed(
     plan: Plan, where: str, store: RunStore, set_in: Callable[[str], str] | None = None
 ) -> Plan:
     """The plan with the run it starts from, and with the counted images of its folder if it needs them."""

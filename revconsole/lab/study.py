@@ -19,7 +19,7 @@ from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE
 from revconsole.records.settings.study import Arm, Study
 
-Progress = Literal["done", "running", "interrupted", "to do"]
+Progress = Literal["done", "pruned", "running", "interrupted", "to do"]
 DAMAGED = "damaged"
 
 
@@ -52,9 +52,11 @@ class Standing:
 
     @property
     def progress(self) -> Progress:
-        """Whether the run is done, running, interrupted or to do."""
+        """Whether the run is done, stopped early as a trial of its search, running, interrupted or to do."""
         if self.summary is None:
             return "to do"
+        if self.summary.state == "pruned" and self.plan.trial is not None:
+            return "pruned"
         if self.summary.state == "finished":
             return "done"
         return "interrupted" if self.summary.ended else "running"
@@ -182,8 +184,8 @@ def forecast(
     seconds, from_runs, done = 0.0, 0, 0
     measured: dict[str, float | RevconsoleError | None] = {}
     for each in standing:
-        if each.progress == "done":
-            done += 1
+        if each.progress in {"done", "pruned"}:
+            done += each.progress == "done"
             continue
         key, epochs = pace_key(each.plan), each.plan.epochs
         if key in known:
@@ -268,7 +270,7 @@ def _as_said(plan: Plan, key: str) -> dict[str, Any]:
 
 def tally(standing: Sequence[Standing]) -> str:
     """A sentence with the number of runs in each state."""
-    counts = dict.fromkeys(("done", "running", "waiting", "interrupted", "to do"), 0)
+    counts = dict.fromkeys(("done", "pruned", "running", "waiting", "interrupted", "to do"), 0)
     for each in standing:
         queued = each.summary is not None and each.summary.state == "queued"
         counts["waiting" if queued else each.progress] += 1

@@ -127,7 +127,7 @@ class RunQueue:
             self._job.leave(self.store, run_id, number, self.why, outcome)
         if outcome == "handed over":  # a hand-over to the background, where this process is already
             return self._train(run_id, number + 1)
-        return outcome == "completed"
+        return outcome in {"completed", "pruned"}
 
     def _execute(self, run_id: str, attempt: Attempt) -> Outcome:
         """The outcome of training a claimed run; it fails if torch cannot be imported."""

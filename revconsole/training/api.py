@@ -20,6 +20,7 @@ from revconsole.records.runs.control import Control
 from revconsole.records.runs.foretelling import Foretelling
 from revconsole.records.runs.header import Header, read_header, write_header
 from revconsole.records.runs.store import RunStore
+from revconsole.records.search.early import early_stop
 from revconsole.records.settings.plan import Plan
 from revconsole.training.bench.measure import measure
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
@@ -157,7 +158,10 @@ def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
 
     checkpoints, data = CheckpointStore(folder), data_folder()
     try:
-        return train(plan, emit, control, checkpoints=checkpoints, data=data, store=store)
+        early = early_stop(store, run_id, plan)
+        return train(
+            plan, emit, control, checkpoints=checkpoints, data=data, store=store, early=early
+        )
     finally:
         _put_plan_back(folder, original)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from revconsole.records.logs.events import Answered, Event
 from revconsole.records.runs.control import Control, Request
@@ -12,10 +13,10 @@ SUCCESSOR = "a background process"
 
 
 class StopAsked(Exception):  # noqa: N818  not an error: somebody asked
-    """A user or signal requested that the run stop; its state has been saved."""
+    """A user, a signal or the run's search requested that the run stop; its state has been saved. by: who, or why."""
 
-    def __init__(self, by: str) -> None:
-        self.by = by
+    def __init__(self, by: str, outcome: Literal["stopped", "pruned"] = "stopped") -> None:
+        self.by, self.outcome = by, outcome
         super().__init__(by)
 
 
@@ -61,6 +62,11 @@ class Requests:
                 self._rest(step)
                 return True
         return False
+
+    def stop_early(self, why: str) -> None:
+        """Raise StopAsked for a run that its search ends, once its state is saved."""
+        self._secure()
+        raise StopAsked(why, outcome="pruned")
 
     def _rest(self, step: int) -> None:
         """Sleep until a request to continue or to stop arrives."""

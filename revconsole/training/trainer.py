@@ -37,6 +37,7 @@ from revconsole.records.logs.events import (
 )
 from revconsole.records.runs.control import Control
 from revconsole.records.runs.store import RunStore
+from revconsole.records.search.early import EarlyStop
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible.audit import Check
 from revconsole.training.checkpoints import starts
@@ -67,7 +68,7 @@ from revconsole.training.step.evaluation import Scores, clean_training, evaluate
 from revconsole.training.step.footprint import Footprint
 from revconsole.training.step.progress import Progress
 
-Outcome = Literal["completed", "stopped", "handed over"]
+Outcome = Literal["completed", "stopped", "pruned", "handed over"]
 BEFOREHAND = "the first pass"
 MOST_CLASSES = 256
 """Most classes for which a confusion matrix is recorded."""
@@ -83,11 +84,12 @@ def train(
     checkpoints: CheckpointStore,
     data: Path,
     store: RunStore | None = None,
+    early: EarlyStop | None = None,
 ) -> Outcome:
     """Train one model according to `plan` from its newest checkpoint; report through `emit`.
 
-    data: folder of the datasets. store: of a run that the plan may start from. Raises RevconsoleError for faults the
-    user can correct, OutOfMemory with settings that would fit, and NotOurs.
+    data: folder of the datasets. store: of a run that the plan may start from. early: judges after each epoch whether the
+    run goes on. Raises RevconsoleError for faults the user can correct, OutOfMemory with settings that would fit, and NotOurs.
     """
     learning = learning_of(plan)
     with _computing_as_planned(plan, learning):
@@ -109,14 +111,13 @@ def train(
         score = scoring(state, progress, retry, requests)
         report_remaining = learning.forecast(state, emit, requests)
         try:
-            for epoch in remaining_epochs(state, progress, emit):
+            for epoch in remaining_epochs(state, progress, emit, requests, early):
                 meter.restart()
                 done = progress.step - (epoch - 1) * state.steps_per_epoch
-                for images, labels in meter.fetched(state.training_batches(epoch, first=done)):
-                    number = progress.step + 1
-                    take = partial(take_step, learning, state, number, epoch, (images, labels))
+                for batch in meter.fetched(state.training_batches(epoch, first=done)):
+                    take = partial(take_step, learning, state, progress.step + 1, epoch, batch)
                     take(retry=retry, meter=meter, allocations=allocations)
-                    progress.step = number
+                    progress.step += 1
                     between_steps(policy, meter, requests, progress)
                     report_remaining(progress)
                 meter.flush()
@@ -129,7 +130,7 @@ def train(
             values = final_test(learning, state, progress, score, emit)
             finished = Finished(outcome="completed", step=progress.step, values=values)
         except StopAsked as stop:
-            finished = Finished(outcome="stopped", step=progress.step, by=stop.by)
+            finished = Finished(outcome=stop.outcome, step=progress.step, by=stop.by)
         except HandOverAsked:
             emit(HandedOver(step=progress.step, to=SUCCESSOR))
             return "handed over"
@@ -246,8 +247,17 @@ def between_steps(
         meter.restart()
 
 
-def remaining_epochs(state: TrainingState, progress: Progress, emit: Emit) -> Iterator[int]:
-    """Epochs to train, from 1, until the last epoch or `train.patience` epochs without a better score."""
+def remaining_epochs(
+    state: TrainingState,
+    progress: Progress,
+    emit: Emit,
+    requests: Requests,
+    early: EarlyStop | None,
+) -> Iterator[int]:
+    """Epochs to train, from 1, until the last epoch or `train.patience` epochs without a better score.
+
+    Raises StopAsked where the search of a trial ends it.
+    """
     plan = state.plan
     patience = plan.train.patience
     for epoch in range(progress.epoch + 1, state.epochs + 1):
@@ -257,6 +267,8 @@ def remaining_epochs(state: TrainingState, progress: Progress, emit: Emit) -> It
             text = f"ended early: no epoch since {best.epoch} had a better {what} (train.patience)"
             emit(Advised(level="note", text=text))
             return
+        if early is not None and (why := early.why(progress.epoch)):
+            requests.stop_early(why)
         yield epoch
 
 

@@ -31,7 +31,7 @@ class Notice:
             return self.state
         if self.state in {"failed", "killed", "lost", "damaged"}:
             return "failed"
-        if self.state in {"finished", "stopped"}:
+        if self.state in {"finished", "pruned", "stopped"}:
             return "diverged" if self.alarm else "ended"
         return ""
 

@@ -192,15 +192,15 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The run ended well: "completed", or "stopped" on request.
+    """The run ended well: "completed", "stopped" on request, or "pruned": stopped early by its search.
 
-    values: final metrics. weights_sha256: hash of the last step's weights and buffers in the order of the
+    by: who stopped it, or why it was stopped early. values: final metrics. weights_sha256: hash of the last step's weights and buffers in the order of the
     `state_dict`. eta: how long the rest took after 10, 25 and 50 % of the steps ("10", "25", "50"), by what the ETA had
     said then; only of a run that trained at one go.
     """
 
     kind: ClassVar[str] = "finished"
-    outcome: Literal["completed", "stopped"]
+    outcome: Literal["completed", "stopped", "pruned"]
     step: int
     by: str = ""
     values: Mapping[str, float] = field(default_factory=dict)

@@ -40,7 +40,7 @@ from revconsole.records.logs.log import Log, Outage
 from revconsole.records.runs.identity import UNKNOWN, Identity, mine
 from revconsole.records.runs.queued import read_queued
 
-Outcome = Literal["completed", "stopped", "handed over", "failed", "broken", "gone"]
+Outcome = Literal["completed", "stopped", "pruned", "handed over", "failed", "broken", "gone"]
 """How an attempt ended; `revconsole.training.api` decides by it whether to train the next run in the same process."""
 NUMBER = re.compile(r"[0-9]{4}|[1-9][0-9]{4,8}")
 """Name of an attempt's folder; any other name beside them is ignored."""

@@ -13,10 +13,10 @@ from revconsole.records.settings.plan import Plan
 
 State = Literal[
     "queued", "starting", "running", "stalled", "pausing", "paused", "stopping",
-    "finished", "stopped", "failed", "out of memory", "killed", "lost", "damaged",
+    "finished", "pruned", "stopped", "failed", "out of memory", "killed", "lost", "damaged",
 ]  # fmt: skip
 ENDED: frozenset[str] = frozenset(
-    {"finished", "stopped", "failed", "out of memory", "killed", "lost", "damaged"}
+    {"finished", "pruned", "stopped", "failed", "out of memory", "killed", "lost", "damaged"}
 )
 """States that only a resume can change."""
 
@@ -44,7 +44,7 @@ class Summary:
     name: str
     state: State
     reason: str = ""
-    """Why the run failed, stalls, was stopped or killed, or is lost; empty otherwise."""
+    """Why the run failed, stalls, was stopped, stopped early or killed, or is lost; empty otherwise."""
     plan: Plan
     created: float
     """Creation time in seconds since 1970."""

@@ -14,7 +14,7 @@ from revconsole.records.runs.tail import Tail, damaged_row
 
 SETTLED_SECONDS = 2.0
 """Age that a run's last change must have before its row is cached: the coarsest file-system timestamp."""
-KEEPABLE = frozenset({"finished", "stopped", "failed", "out of memory"})
+KEEPABLE = frozenset({"finished", "pruned", "stopped", "failed", "out of memory"})
 """States determined by the log alone; the others also depend on the present machine and time."""
 UNSAVED_RUNS, UNSAVED_SECONDS = 32, 0.1
 """Numbers of new rows, and seconds of work on them, after which the store cache is rewritten."""

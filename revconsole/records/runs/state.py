@@ -162,6 +162,8 @@ def _ended(ending: Finished | Failed | HandedOver) -> Verdict:
     match ending:
         case Finished(outcome="completed"):
             return "finished", ""
+        case Finished(outcome="pruned", by=why):
+            return "pruned", why
         case Finished(by=by, step=step):
             return "stopped", f"at step {step} by {by}"
         case Failed(cause="memory", reason=reason):

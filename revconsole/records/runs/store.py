@@ -16,6 +16,7 @@
 import json
 import os
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -26,7 +27,7 @@ from typing import Any
 
 import tomli_w
 
-from revconsole.errors import NoSuchRun, StoreError, UnknownName
+from revconsole.errors import AlreadyClaimed, NoSuchRun, StoreError, UnknownName
 from revconsole.records import devices
 from revconsole.records.files import bounded
 from revconsole.records.files.bounded import NOTE_BYTES
@@ -46,6 +47,7 @@ from revconsole.records.runs.run import Run, Summary
 from revconsole.records.runs.run_table import RunTable
 from revconsole.records.runs.strays import Stray, strays
 from revconsole.records.runs.tail import Tail
+from revconsole.records.sections.trial import Trial, word_of
 from revconsole.records.settings.plan import Plan
 
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -75,10 +77,12 @@ class RunStore:
     def create(self, plan: Plan, profile: Mapping[str, Any]) -> str:
         """Create a complete run folder by one rename; returns the run's id.
 
-        Raises StoreError if the store cannot be written, and UnknownName for a wrong `REVCONSOLE_SHARE`.
+        The id of a trial is that of its number in its search, so that two processes never make the same trial twice.
+        Raises AlreadyClaimed if the trial is there already, StoreError if the store cannot be written, and UnknownName
+        for a wrong `REVCONSOLE_SHARE`.
         """
-        run_id = "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
-        hidden, mode = self.root / f".new-{run_id}", folder_mode(os.environ.get(SHARE, ""))
+        run_id, mode = _new_id(plan.trial), folder_mode(os.environ.get(SHARE, ""))
+        hidden = self.root / f".new-{run_id}-{secrets.token_hex(4)}"
         try:
             self._make_root(shared=mode != folder_mode(""))
             make_folder(hidden, mode)
@@ -86,6 +90,11 @@ class RunStore:
             write_header(hidden, run_id, time.time(), plan)
             hidden.rename(self.root / run_id)
         except OSError as error:
+            shutil.rmtree(hidden, ignore_errors=True)
+            if plan.trial is not None and error.errno in attempts.TAKEN:
+                raise AlreadyClaimed(
+                    f"trial {plan.trial.number} of the search was begun by another process"
+                ) from None
             raise StoreError(
                 f"cannot create a run in {self.root}: {error.strerror}; choose another store with --store "
                 f"or {ENVIRONMENT}"
@@ -104,16 +113,16 @@ class RunStore:
     def list(self) -> tuple[Summary, ...]:
         """Rows of all runs, newest first; a run that cannot be read is listed as damaged."""
         with self._lock:
-            rows = self._table.rows(self._ids())
+            rows = self._table.rows(self.ids())
         return tuple(sorted(rows, key=lambda s: (-s.created, s.id)))
 
     def read(self, run_id: str) -> Run:
         """Everything about one run. Raises NoSuchRun, and StoreError if its plan is damaged."""
         return self.follow(run_id).run()
 
-    def follow(self, run_id: str) -> Tail:
-        """A reader of one run for one thread; each `run()` reads only new lines."""
-        return Tail(self._header(run_id), self.root / run_id, series=True)
+    def follow(self, run_id: str, *, series: bool = True) -> Tail:
+        """A reader of one run for one thread; each `run()` reads only new lines. series: as in `Tail`."""
+        return Tail(self._header(run_id), self.root / run_id, series=series)
 
     def plan(self, run_id: str) -> Plan:
         """The plan of a run. Raises NoSuchRun, and StoreError if the plan is damaged."""
@@ -245,7 +254,7 @@ class RunStore:
 
     def strays(self) -> tuple[Stray, ...]:
         """Folders of the store that hold a run but are not named by its id."""
-        return strays(self.root, set(self._ids()))
+        return strays(self.root, set(self.ids()))
 
     def find_all(self, texts: Iterable[str]) -> tuple[str, ...]:
         """Ids of the runs that the addresses mean, each once. Raises NoSuchRun."""
@@ -253,11 +262,12 @@ class RunStore:
         ids = [s.id for text in texts for s in addresses.several(text, runs, self.root)]
         return tuple(dict.fromkeys(ids))
 
-    def _ids(self) -> Iterable[str]:
+    def ids(self) -> frozenset[str]:
+        """The ids of all runs. Raises StoreError if the store cannot be read."""
         try:
-            return [entry.name for entry in os.scandir(self.root) if _is_id(entry.name)]
+            return frozenset(entry.name for entry in os.scandir(self.root) if _is_id(entry.name))
         except FileNotFoundError:
-            return []
+            return frozenset()
         except OSError as error:
             raise StoreError(
                 f"cannot read the store {self.root}: {error.strerror}; choose another store with --store or REVCONSOLE_STORE"
@@ -290,6 +300,17 @@ def folder_mode(share: str) -> int:
     if share not in MODES:
         raise UnknownName(f"value of {SHARE}", share, [name for name in MODES if name])
     return MODES[share]
+
+
+def id_of_trial(search: str, number: int) -> str:
+    """The id of the run of a trial, always the same."""
+    return word_of(search, number, ALPHABET, ID_LENGTH)
+
+
+def _new_id(trial: Trial | None) -> str:
+    if trial is not None:
+        return id_of_trial(trial.search, trial.number)
+    return "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
 
 
 def _is_id(text: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from revconsole.records.files.damage import UNREADABLE
-from revconsole.records.logs.events import Finished
+from revconsole.records.logs.events import EpochFinished, Finished
 from revconsole.records.logs.reading import Reading
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import notebook
@@ -54,6 +54,11 @@ class Tail:
             memory=tuple(history.memory.values()),
             audit=history.audit,
         )
+
+    @property
+    def epochs(self) -> tuple[EpochFinished, ...]:
+        """The epochs that the run has finished, as of the last call of `summary` or `run`."""
+        return tuple(self._running.epochs)
 
     @property
     def _running(self) -> RunningSummary:

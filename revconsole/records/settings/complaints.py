@@ -52,6 +52,24 @@ def fields_of(section: str) -> list[str]:
     return sorted({name for kind in kinds if kind is not None for name in kind.model_fields})
 
 
+def number_of(key: str) -> bool | None:
+    """Whether a setting is a whole number (True) or any number (False); None if it is no number."""
+    section, _, field = key.partition(".")
+    kinds = KINDS.get(section, ("", {}))[1].values() or [_section_class(section)]
+    types = {
+        each
+        for kind in kinds
+        if kind is not None and field in kind.model_fields
+        for each in _types(kind.model_fields[field].annotation)
+    }
+    return None if not types & {int, float} or bool in types else float not in types
+
+
+def _types(annotation: Any) -> tuple[Any, ...]:
+    """The types of a field that may have several; the field `None | int` has two, `Literal[2, 4]` none."""
+    return (annotation,) if isinstance(annotation, type) else get_args(annotation)
+
+
 def _section_class(section: str) -> type[Section] | None:
     annotation = Plan.model_fields[section].annotation if section in Plan.model_fields else None
     return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None

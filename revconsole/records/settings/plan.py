@@ -18,7 +18,7 @@ from revconsole.records.settings.objective_rules import check_objective
 from revconsole.records.settings.plan_settings import PlanSettings
 
 LABELS = frozenset(
-    {"name", "profile", "study", "arm", "quick", "data_fingerprint", "folder_images"}
+    {"name", "profile", "study", "arm", "quick", "data_fingerprint", "folder_images", "trial"}
 )
 """Names, origin and later findings of a plan, which do not decide the result."""
 

@@ -22,6 +22,7 @@ from revconsole.records.sections.objective import ClassificationSection
 from revconsole.records.sections.optimizer import AdamW
 from revconsole.records.sections.schedule import Cosine
 from revconsole.records.sections.scheme import ResidualSection
+from revconsole.records.sections.trial import Trial
 
 
 class PlanSettings(Section):
@@ -52,6 +53,8 @@ class PlanSettings(Section):
     """Earlier lengths of a run that `resume` lengthened, in steps if the run counts steps, else in epochs."""
     data_fingerprint: str | None = None
     """SHA-256 of the images, labels and split; filled in when the run first starts."""
+    trial: Trial | None = None
+    """The search that drew the run's settings, and when it may be stopped early; None for any other run."""
     folder_images: int | None = Field(default=None, ge=1)
     """Images per epoch of a folder, counted when a run with a length in steps was planned."""
 

@@ -8,6 +8,7 @@ have optional tables of its own:
               ladder: each arm keeps the settings of those above it.
     [[arm]]   name, and the settings of the arm, instead of `[vary]`
     [quick]   settings of the short form
+    [search]  settings to draw one run after the other, instead of arms; see `search`
 
     settings of the file  <  those of the arm  <  those of [quick]  <  those of the command line
 """
@@ -20,6 +21,7 @@ from typing import Any, Self
 
 from revconsole.errors import ProfileError, nearest
 from revconsole.records.sections import KINDS
+from revconsole.records.settings import search as searches
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import (
     Profile,
@@ -29,8 +31,9 @@ from revconsole.records.settings.profile import (
     read_table,
     refuse_unknown,
 )
+from revconsole.records.settings.search import SearchTable
 
-STUDY_KEYS = frozenset({"study", "arm", "quick"})
+STUDY_KEYS = frozenset({"study", "arm", "quick", "search"})
 LONGEST_NAME = 80
 
 
@@ -79,7 +82,9 @@ class Study:
     arms: tuple[tuple[str, Table], ...]
     quick: Mapping[str, Any]
     tables: frozenset[str] = frozenset()
-    """The tables among `[study]`, `[[arm]]` and `[quick]` that the file has."""
+    """The tables among `[study]`, `[[arm]]`, `[quick]` and `[search]` that the file has."""
+    search: SearchTable | None = None
+    """The search of a study that draws its runs, which then has no arms."""
 
     @classmethod
     def of_profile(cls, profile: Profile) -> Self:
@@ -101,7 +106,13 @@ class Study:
     def expanded(
         self, settings: Mapping[str, Any] | None = None, *, quick: bool = False
     ) -> tuple[Arm, ...]:
-        """Every arm with its runs, in the order written. Raises ProfileError."""
+        """Every arm with its runs, in the order written. Raises ProfileError, and for a search, whose runs are not known yet."""
+        if self.search is not None:
+            raise ProfileError(
+                self.where,
+                "search",
+                f"draws its runs one after the other; `revconsole study run {self.name}` trains them",
+            )
         plans = self._by_arm(settings or {}, quick=quick)
         _refuse_twins(plans, self.where)
         self._refuse_baseline(plans, quick=quick)
@@ -240,6 +251,13 @@ def of_table(table: Table, *, name: str, where: str) -> Study:
     if facts.ladder and not arms:
         raise ProfileError(where, "study.ladder", "is of [[arm]] tables, and there are none")
     refuse_unknown(quick, f"{where}: quick")
+    search = searches.of_table(table["search"], where) if "search" in table else None
+    if search and (arms or "vary" in table or facts.swept or facts.baseline):
+        raise ProfileError(
+            where,
+            "search",
+            "a search has no arms, no [vary], no baseline and no swept key; leave one out",
+        )
     if facts.swept:
         refuse_unknown({facts.swept: 0}, f"{where}: study.swept")
     return Study(
@@ -250,6 +268,7 @@ def of_table(table: Table, *, name: str, where: str) -> Study:
         arms=arms,
         quick=quick,
         tables=frozenset(STUDY_KEYS & table.keys()),
+        search=search,
     )
 
 

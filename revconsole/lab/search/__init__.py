@@ -1,0 +1,1 @@
+"""Searches: what is drawn next, what the trials gave, and their report."""

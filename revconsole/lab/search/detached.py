@@ -1,0 +1,44 @@
+"""Detached: a search in a process with its own session, which outlives the terminal: `study run` itself, started anew."""
+
+import shlex
+import subprocess
+import threading
+
+from revconsole.errors import StoreError
+from revconsole.lab.search.planned_search import PlannedSearch
+from revconsole.records import child as children
+from revconsole.records.files.shared import make_folder
+from revconsole.records.runs.store import RunStore
+from revconsole.records.settings import search_path
+from revconsole.records.settings.typing_again import command_line
+
+FOLDER, OUTPUT = ".searches", "output.log"
+"""Folder of the store with a folder for each search, and the name of what a search in the background wrote last."""
+
+
+def detach(store: RunStore, planned: PlannedSearch) -> "subprocess.Popen[bytes]":
+    """Start a process that goes on with the search. Raises StoreError if there can be none."""
+    root = store.root.resolve()
+    path = str(search_path.path_of(planned.named, "study").resolve())
+    line = command_line(path, planned.settings, "study run", quick=planned.quick)
+    _, *words = shlex.split(line)
+    folder = root / FOLDER / planned.like.search
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for each in (folder.parent, folder):
+            make_folder(each, exist_ok=True)
+        with (folder / OUTPUT).open("wb") as log:
+            child = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
+                children.command("revconsole", "--store", str(root), *words),
+                env=children.environment(),
+                cwd=root,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                close_fds=True,
+            )
+    except OSError as error:
+        raise StoreError(f"cannot start the search: {error.strerror}") from None
+    threading.Thread(target=child.wait, daemon=True).start()  # or it would stay behind as a zombie
+    return child

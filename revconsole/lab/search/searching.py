@@ -1,0 +1,146 @@
+"""Searching: the runs of a search one after the other, until all trials are settled and the best has been repeated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from revconsole.lab.lab import Lab
+from revconsole.lab.search.asking import asked
+from revconsole.lab.search.planned_search import PlannedSearch
+from revconsole.lab.study import Standing, StudyForecast
+from revconsole.records.printable import plural
+from revconsole.records.runs.run import Summary
+from revconsole.records.search.early import shown
+from revconsole.records.search.trials import SearchTrial, TrialReader
+from revconsole.records.settings.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchStanding:
+    """How far a search is: its trials that have been made, in order, and the repeats of the best so far."""
+
+    planned: PlannedSearch
+    trials: tuple[SearchTrial, ...]
+    repeats: tuple[Standing, ...] = ()
+
+    @property
+    def best(self) -> SearchTrial | None:
+        """The trial with the best value that trained to its end, the first of equals; None before there is one."""
+        return best_of(self.trials)
+
+    @property
+    def settled(self) -> bool:
+        """Whether all trials are there and none has anything left."""
+        return len(self.trials) >= self.planned.search.trials and all(
+            run.settled or run.summary.state in {"failed", "out of memory"} for run in self.trials
+        )
+
+    @property
+    def done(self) -> int:
+        """How many of all runs have ended well, those that were stopped early included."""
+        return sum(run.settled for run in self.trials) + sum(
+            each.progress == "done" for each in self.repeats
+        )
+
+    @property
+    def total(self) -> int:
+        """How many runs there will be."""
+        return self.planned.search.trials + self.planned.search.repeat_best
+
+    @property
+    def standings(self) -> tuple[Standing, ...]:
+        """All runs that have been made or are known."""
+        runs = [Standing(plan=run.summary.plan, summary=run.summary) for run in self.trials]
+        return (*runs, *self.repeats)
+
+    @property
+    def sentence(self) -> str:
+        """How many trials there are, how they ended, and the best so far."""
+        states = [run.summary.state for run in self.trials]
+        counts = {word: states.count(word) for word in dict.fromkeys(states)}
+        ended = [
+            f"{n} {'trained to the end' if word == 'finished' else word}"
+            for word, n in counts.items()
+        ]
+        parts = [f"{len(states)} of {plural(self.planned.search.trials, 'trial')}", *ended]
+        if self.best is not None and self.best.best is not None:
+            goal = self.planned.like.goal
+            parts.append(
+                f"best {goal.words} {shown(goal, self.best.best)} (trial {self.best.trial.number})"
+            )
+        if again := sum(each.progress == "done" for each in self.repeats):
+            parts.append(f"repeated with {again} of {plural(len(self.repeats), 'seed')}")
+        return ", ".join(parts)
+
+
+def best_of(trials: Sequence[SearchTrial]) -> SearchTrial | None:
+    """The finished trial with the best value, the first of equals."""
+    finished = [t for t in trials if t.summary.state == "finished" and t.best is not None]
+    return max(finished, key=lambda t: t.trial.goal.score(t.best or 0.0), default=None)
+
+
+class Searching:
+    """A search of one lab. Whatever process asks, the next run is the same, as all of it is read from the store."""
+
+    def __init__(self, lab: Lab, planned: PlannedSearch) -> None:
+        self._lab, self.planned = lab, planned
+        self._reader = TrialReader(lab.store, planned.like)
+        self._taken: set[str] = set()
+
+    def standing(self, runs: Sequence[Summary] | None = None) -> SearchStanding:
+        """How far the search is. runs: those of the store, if already read."""
+        trials = self._reader.read(range(self.planned.search.trials))
+        best = best_of(trials)
+        repeats = self.planned.repeats(best.summary.plan) if best else ()
+        known = self._lab.store.list() if runs is None else runs
+        return SearchStanding(
+            planned=self.planned,
+            trials=trials,
+            repeats=self._lab.standings_of(repeats, known) if repeats else (),
+        )
+
+    def next(self) -> Standing | None:
+        """The run to train next: a trial that was interrupted, a new one, or, in the end, the best with another seed.
+
+        None if nothing is left. A run that has been returned already is not returned again. Raises NotLoaded, WrongState.
+        """
+        now = self.standing()
+        for each in now.standings[: len(now.trials)]:
+            if each.progress == "interrupted" and self._take(each):
+                return each
+        made = {run.trial.number for run in now.trials}
+        for number in range(self.planned.search.trials):
+            if number not in made:
+                return Standing(plan=asked(self.planned, number, now.trials), summary=None)
+        for each in now.repeats:
+            if each.progress in {"interrupted", "to do"} and self._take(each):
+                return each
+        return None
+
+    def forecast(self, *, measure: bool = False) -> StudyForecast:
+        """How long the rest takes at most: as if every run were of the longest kind, and none stopped early."""
+        now = self.standing()
+        left = now.total - now.done
+        of_kinds = [
+            self._lab.forecast(self._lab.standings_of([plan], ()), measure=measure)
+            for plan in self.planned.kinds
+        ]
+        longest = max(of_kinds, key=lambda each: each.seconds)
+        known = StudyForecast(
+            seconds=longest.seconds * left,
+            from_runs=longest.from_runs * left,
+            measured=longest.measured * left,
+            unknown=longest.unknown * left,
+            done=now.done,
+        )
+        return known if left else StudyForecast(seconds=0.0, done=now.done)
+
+    def _take(self, each: Standing) -> bool:
+        """Whether the run has not been returned before."""
+        key = _key(each.plan)
+        new = key not in self._taken
+        self._taken.add(key)
+        return new
+
+
+def _key(plan: Plan) -> str:
+    return f"{plan.trial.number if plan.trial else ''} {plan.seed} {plan.digest()}"

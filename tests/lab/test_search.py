@@ -1,0 +1,262 @@
+"""Searches: what is drawn, what goes on after an interruption, which are stopped early, what is said beforehand."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from revconsole.errors import ProfileError, WrongState
+from revconsole.lab.lab import Lab
+from revconsole.lab.search.asking import asked
+from revconsole.records.logs.events import Failed
+from tests.lab.fake_trials import SEARCH, curve, searched, searching, trained, written
+
+
+@pytest.fixture
+def lab(tmp_path):
+    return Lab(tmp_path / "runs")
+
+
+def told(found):
+    """What a search came to: of each trial what was drawn, how it ended and how far it got."""
+    return [
+        (run.trial.number, dict(run.trial.values), run.summary.state, run.summary.epoch)
+        for run in found.standing().trials
+    ]
+
+
+@pytest.mark.parametrize("stop_early", ["halving", "hyperband"])
+@pytest.mark.parametrize("method", ["bayes", "random"])
+def test_the_same_file_gives_the_same_trials(lab, tmp_path, method, stop_early):
+    name = written(method=method, stop_early=stop_early)
+
+    first, again = searched(lab, name), searched(Lab(tmp_path / "others"), name)
+
+    assert told(first) == told(again)
+    assert {run.summary.id for run in first.standing().trials} == {
+        run.summary.id for run in again.standing().trials
+    }
+
+
+def test_another_seed_draws_others(lab):
+    assert told(searched(lab, written())) != told(searched(lab, written(seed=1)))
+
+
+@pytest.mark.parametrize("lost_after", [0, 2])
+def test_a_search_that_was_cut_off_goes_on_as_if_it_had_not_been(lab, tmp_path, lost_after):
+    name = written()
+    whole = told(searched(Lab(tmp_path / "whole"), name))
+    searched(lab, name, runs=5)
+    cut = searching(lab, name).next()
+    trained(lab, cut, until=lost_after)
+
+    resumed = searched(Lab(lab.store.root), name)
+
+    assert told(resumed) == whole
+
+
+def test_a_trial_that_was_deleted_is_drawn_again_and_no_other_changes(lab):
+    name = written()
+    found = searched(lab, name)
+    whole = told(found)
+    victim = found.standing().trials[4].summary.id
+    shutil.rmtree(lab.store.root / victim)
+
+    again = searching(lab, name).next()
+
+    assert (again.plan.trial.number, dict(again.plan.trial.values)) == (4, whole[4][1])
+    assert lab.store.create(again.plan, {}) == victim
+
+
+def test_more_trials_go_on_with_the_same_search(lab):
+    few = told(searched(lab, written(trials=6)))
+
+    assert told(searched(lab, written(trials=9)))[:6] == few
+
+
+def test_two_processes_do_not_make_the_same_trial(lab, tmp_path):
+    name = written()
+    one, other = searching(lab, name).next(), searching(Lab(lab.store.root), name).next()
+    lab.store.create(one.plan, {})
+
+    with pytest.raises(Exception, match="trial 0 of the search was begun by another process"):
+        lab.store.create(other.plan, {})
+    assert not list(lab.store.root.glob(".new-*"))
+    assert searching(lab, name).next().plan.trial.number == 1
+
+
+def halved(values, epochs=10, first=1, eta=3):
+    """Asynchronous successive halving, written down from Li et al. 2020: the epoch at which each trial ends."""
+    at_rung, ends = {}, []
+    for reached in values:
+        end, epoch = epochs, first
+        while epoch < epochs:
+            rung = at_rung.setdefault(epoch, [])
+            rung.append(reached(epoch))
+            best = sorted(rung, reverse=True)[: max(1, len(rung) // eta)]
+            if reached(epoch) < best[-1]:
+                end = epoch
+                break
+            epoch *= eta
+        ends.append(end)
+    return ends
+
+
+def test_halving_stops_what_a_second_computation_stops(lab):
+    found = searched(lab, written(trials=30)).standing()
+    plans = [run.summary.plan for run in found.trials]
+
+    ends = halved([lambda epoch, plan=plan: curve(plan, epoch) for plan in plans])
+
+    assert [run.summary.epoch for run in found.trials] == ends
+    assert {run.summary.state for run in found.trials} == {"finished", "pruned"}
+    assert all(
+        (run.summary.state == "finished") == (end == 10)
+        for run, end in zip(found.trials, ends, strict=True)
+    )
+
+
+def test_what_is_stopped_early_says_why_and_trains_to_its_end_when_it_is_resumed(lab):
+    name = written()
+    found = searched(lab, name)
+    pruned = next(run for run in found.standing().trials if run.summary.state == "pruned")
+    epoch = pruned.summary.epoch
+    assert pruned.summary.reason.startswith(
+        f"stopped early after epoch {epoch}: validation accuracy "
+    )
+    assert " against a median of " in pruned.summary.reason
+    (each,) = [
+        e for e in found.standing().standings if e.summary and e.summary.id == pruned.summary.id
+    ]
+    assert each.progress == "pruned"
+
+    trained(lab, each)
+
+    assert lab.summary(pruned.summary.id).state == "finished"
+
+
+def test_the_best_is_repeated_with_seeds_that_chose_nothing(lab):
+    now = searched(lab, written()).standing()
+    best = max(
+        (run for run in now.trials if run.summary.state == "finished"),
+        key=lambda run: curve(run.summary.plan, 10),
+    )
+
+    assert now.best.trial.number == best.trial.number
+    assert [each.plan.seed for each in now.repeats] == [1, 2]
+    assert all(each.progress == "done" for each in now.repeats)
+    assert {each.plan.model_copy(update={"seed": 0}).digest() for each in now.repeats} == {
+        best.summary.plan.digest()
+    }
+    assert now.settled
+    assert (now.done, now.total) == (14, 14)
+    assert "12 of 12 trials" in now.sentence
+    assert "repeated with 2 of 2 seeds" in now.sentence
+
+
+def test_bayes_looks_where_the_good_ones_are(lab):
+    """With thirty trials it has more of its later half near the optimum than draws that learn nothing."""
+
+    def far(method):
+        found = searched(lab, written(method=method, trials=30, stop_early="none"))
+        late = found.standing().trials[15:]
+        return sum(0.9 - curve(run.summary.plan, 10) for run in late) / len(late)
+
+    assert far("bayes") < 0.8 * far("random")
+
+
+def test_a_failed_trial_holds_up_no_other(lab):
+    name = written(trials=6)
+    found = searching(lab, name)
+    first = found.next()
+    run_id = lab.store.create(first.plan, {})
+    attempt = lab.store.claim(run_id, 1)
+    attempt.fail(Failed(reason="no memory", cause="memory"))
+    attempt.close()
+
+    again = found.next()
+    assert again.summary.state == "out of memory", "it is tried once more"
+    assert found.next().plan.trial.number == 1
+    assert searching(lab, name).standing().trials[0].best is None
+
+
+SMALL = SEARCH.replace(
+    "optimizer.learning_rate = {{ from = 1e-4, to = 1e-1, log = true }}", '"train.batch" = [32, 64]'
+)
+
+
+def test_nothing_is_tried_twice_and_a_space_that_is_exhausted_says_so(lab):
+    written(text=SMALL, path=Path("small.toml"), method="random", trials=6, stop_early="none")
+
+    found = searched(lab, "small.toml")
+    values = [tuple(run.trial.values.values()) for run in found.standing().trials]
+    assert sorted(values) == [(b, d) for b in (32, 64) for d in (1, 2, 4)]
+    with pytest.raises(
+        WrongState, match="every combination of small has been tried, 6 of 6 trials"
+    ):
+        asked(found.planned, 6, found.standing().trials)
+
+
+def wrong(old, new):
+    path = Path("wrong.toml")
+    written(path)
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return str(path)
+
+
+RATE = "{ from = 1e-4, to = 1e-1, log = true }"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"bayes"', '"bayse"', "search.method: there is no method 'bayse'; did you mean 'bayes'?"),
+        ("trials = 12", "trials = 0", "search.trials: should be a whole number from 1 to 1,000, not 0"),
+        ("trials = 12", "trials = 3", "search.trials: 3 are too few for stop_early = 'halving', which compares 4 or more"),
+        ("seed = 0", "sead = 0", "search.sead: unknown key; did you mean 'seed'?"),
+        ("seed = 0", 'goal = "test accuracy"', "search.goal: the test images may choose nothing"),
+        ("seed = 0", 'goal = "loss"', "search.goal: 'loss' is not recorded once per epoch of validation images"),
+        ("seed = 0", 'goal = "knn accuracy"', "search.goal: knn accuracy is not recorded with objective classification"),
+        ("seed = 0", "stop_from = 10", "search.stop_from: a trial has 10 epochs, so none is left to be saved"),
+        ("epochs = 10", "epochs = 1", "search.stop_early: a trial has 1 epoch, so none is left"),
+        ("optimizer.learning_rate", "optimizer.learning_rat", "search.space.optimizer.learning_rat: unknown key; did you mean"),
+        (RATE, "0.1", "search.space.optimizer.learning_rate: should be a list of choices or { from = …, to = … }, not 0.1"),
+        (RATE, "{ from = 1e-4 }", "needs a number as to, not None"),
+        (RATE, "{ from = 1, to = 1e-4 }", "from (1) should be less than to (0.0001)"),
+        (RATE, "{ from = 0, to = 0.1, log = true }", "log needs a from above 0, not 0"),
+        (RATE, "{ from = 1e-4, to = 1e3, log = true }", "search.space.optimizer.learning_rate: 1000.0: should be at most 100"),
+        (RATE, "{ from = 1e-4, to = 0.1, lag = true }", "unknown key 'lag'; did you mean 'log'?"),
+        ("[1, 2, 4]", "[1]", "should be a list of two or more numbers, words or switches; there is 1"),
+        ("[1, 2, 4]", "[1, 1]", "has 1 twice in its list"),
+        ("[1, 2, 4]", "{ from = 1.5, to = 4 }", "is a whole number, and so are from, to and step"),
+        ('"model.depth" = [1, 2, 4]', '"train.epochs" = [10, 20]', "search.space.train.epochs: trials of unlike length"),
+        ('"model.depth" = [1, 2, 4]', '"model.heads" = [2, 3]', "search.space.model.heads: 3: "),
+        ('"model.depth" = [1, 2, 4]', '"model.pool" = { from = 1, to = 2 }', "is no number and has no range"),
+        ('"model.depth" = [1, 2, 4]', "seeds = [1, 2]", "is nothing to search; repeat_best repeats the best trial"),
+        ("title", "seeds = [0, 1]\ntitle", "seeds: a trial is one run, and this makes 2 runs of it"),
+        ("[train]", "[data]\ntrain_limit = 12\nvalidation = 0.01\n[train]", "data.validation: 0.01 of 12 training images is none"),
+        ("[train]", "[vary]\ntrain.batch = [1, 2]\n[train]", "search: a search has no arms, no [vary]"),
+        ("[search.space]", "[search.spaces]", "search.spaces: unknown key; did you mean 'space'?"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_sentence_and_creates_nothing(lab, old, new, said):
+    name = wrong(old, new)
+
+    with pytest.raises(ProfileError) as error:
+        searching(lab, name)
+
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not lab.store.root.exists()
+
+
+def test_more_trials_than_combinations_are_refused_with_what_there_are(lab):
+    written(text=SMALL, path=Path("small.toml"), method="random", trials=7, stop_early="none")
+
+    with pytest.raises(
+        ProfileError,
+        match="the space has only 6 combinations, fewer than 7 trials; write trials = 6",
+    ):
+        searching(lab, "small.toml")
