@@ -23,7 +23,7 @@ from revconsole.records.sections import Backward
 from revconsole.records.sections.model import Python
 from revconsole.records.settings.plan import Plan
 
-FORMAT = 5
+FORMAT = 6
 """Number of the file format and of the way of tracing; another number is another key."""
 NOT_OF_THE_MODEL = {"weights", "pretrained", "pretrained_sha256"}
 """Settings of a model that decide its numbers and not its memory."""

@@ -1,20 +1,21 @@
-"""Allocations: what a step asks its allocator for, in order and for any number of images, from two recordings."""
+"""Allocations: what a step asks its allocator for, in order and for any number of images, from a recording of it."""
 
 from collections.abc import Iterator
 
 from revconsole.records.foresight.allocator import AllocationLog
 from revconsole.training.foresee.live_bytes import MICRO_BATCHES, Recording, parts_of, segments_of
+from revconsole.training.foresee.pairing import Pairing
 from revconsole.training.foresee.recorder import RecordedStep
 
 Size = tuple[float, float, float]
 
 
-def allocation_log(before: Recording, last: Recording) -> AllocationLog:
-    """The log of a step of one micro-batch and of several. Both recordings ran the same operators."""
+def allocation_log(recording: Recording, pairing: Pairing) -> AllocationLog:
+    """The log of a step of one micro-batch and of several."""
     sizes: dict[Size, int] = {}
-    first = [sizes.setdefault(size, len(sizes)) for size in _standing(before, last)]
-    made = [sizes.setdefault(size, len(sizes)) for size in _made(before, last)]
-    step = last.step
+    first = [sizes.setdefault(size, len(sizes)) for size in _standing(recording)]
+    made = [sizes.setdefault(size, len(sizes)) for size in _made(recording, pairing)]
+    step = recording.step
     return AllocationLog(
         sizes=tuple(sizes),
         events=tuple(_events(step, first, made, skipped=MICRO_BATCHES)),
@@ -22,24 +23,17 @@ def allocation_log(before: Recording, last: Recording) -> AllocationLog:
     )
 
 
-def _standing(before: Recording, last: Recording) -> Iterator[Size]:
+def _standing(recording: Recording) -> Iterator[Size]:
     """The sizes of what is there from the beginning."""
-    for (part, less), (_, more) in zip(before.standing, last.standing, strict=True):
-        yield _size(less, more, before, last, of_batch=part == "batch")
+    for part, size in recording.standing:
+        yield (0.0, 0.0, size / recording.batch) if part == "batch" else (float(size), 0.0, 0.0)
 
 
-def _made(before: Recording, last: Recording) -> Iterator[Size]:
+def _made(recording: Recording, pairing: Pairing) -> Iterator[Size]:
     """The size of every storage that is made, by number."""
-    sizes = zip(before.step.sizes, last.step.sizes, strict=True)
-    for part, (less, more) in zip(parts_of(last), sizes, strict=True):
-        yield _size(less, more, before, last, of_batch=part == "batch")
-
-
-def _size(less: int, more: int, before: Recording, last: Recording, *, of_batch: bool) -> Size:
-    times = MICRO_BATCHES if of_batch else 1
-    slope = (more - less) / (times * (last.images - before.images))
-    fixed = less - slope * times * before.images
-    return (fixed, 0.0, slope) if of_batch else (fixed, slope, 0.0)
+    parts = parts_of(recording, pairing.prologue)
+    for part, fixed, slope in zip(parts, pairing.fixed, pairing.per_image, strict=True):
+        yield (fixed, 0.0, slope) if part == "batch" else (fixed, slope, 0.0)
 
 
 def _events(

@@ -1,8 +1,8 @@
 """Foresee: makes the Foresight of a plan from traces of its own step, or reads it from the user's cache.
 
 The step is `compute_gradients` and `update_weights` of the training itself, on tensors without numbers, so accumulation,
-clipping, smoothing, moving averages and objectives are what they are. It is recorded with micro-batches of two sizes (a
-third where operators depend on the size), which takes a few seconds of CPU whatever the size of the model's weights.
+clipping, smoothing, moving averages and objectives are what they are. It is recorded with micro-batches of two sizes
+(once more with larger ones where operators depend on the size), in a few seconds of CPU whatever the size of the weights.
 Runs whose weights move (scheme `coefficients`) are recorded at both ends of the way.
 
 Generators are put back, but a run that trains in another thread of this process would be disturbed meanwhile.
@@ -22,6 +22,7 @@ from torch import Tensor
 from revconsole.errors import NotInvertible, RevconsoleError
 from revconsole.records.foresight import cache
 from revconsole.records.foresight.foresight import ORDER, Foresight, Kind, StepMemory
+from revconsole.records.foresight.parts import Moment
 from revconsole.records.sections import Backward
 from revconsole.records.sections.rule import Rule
 from revconsole.records.sections.scheme import CoefficientsSection
@@ -32,7 +33,8 @@ from revconsole.reversible import sequences
 from revconsole.reversible.witness import unwatched
 from revconsole.training.foresee.allocations import allocation_log
 from revconsole.training.foresee.lines import highest_of, lines_of, through_peaks, upper
-from revconsole.training.foresee.live_bytes import MICRO_BATCHES, Recording
+from revconsole.training.foresee.live_bytes import Recording
+from revconsole.training.foresee.pairing import paired
 from revconsole.training.foresee.recorder import Recorder, address
 from revconsole.training.foresee.shapes import STEPS, batch_of, shapes
 from revconsole.training.foresee.within import within_kernels
@@ -41,8 +43,11 @@ from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.footprint import trained
 from revconsole.training.step.stepping import compute_gradients, update_weights
 
-SIZES = (2, 4, 8)
-"""Images of the micro-batches that are recorded; the last only if the operators of the first two differ."""
+SIZES = ((5, 2), (11, 8))
+"""Images of the two micro-batches that are recorded, the larger first; the latter pair only if operators depend on the number.
+
+The sum is a prime, so that what grows with the whole batch can be told from what does not.
+"""
 NOTE = "its operators depend on the number of images, so its peak is the line through two peaks"
 
 
@@ -117,12 +122,15 @@ def _memory(
 
 
 def recordings_of(state: TrainingState, number: int) -> list[Recording]:
-    """Step `number` recorded with micro-batches of several sizes. state: without numbers. Raises Untraceable."""
+    """Step `number` recorded, and again with more images if its operators depend on their number. state: without numbers.
+
+    Raises Untraceable.
+    """
     recordings: list[Recording] = []
     with refusing(state.plan):
         for images in SIZES:
             recordings.append(recorded(state, images, number))
-            if len(recordings) > 1 and recordings[0].signature == recordings[1].signature:
+            if paired(recordings[-1]) is not None:
                 break
     return recordings
 
@@ -143,11 +151,12 @@ def refusing(plan: Plan) -> Iterator[None]:
 
 
 def step_memory(recordings: Sequence[Recording], device: Kind) -> StepMemory:
-    """The memory of a step. recordings: two of the same operators, or more. Not to be called among fake tensors."""
-    *_, before, last = recordings
-    alike = before.signature == last.signature
-    lines = lines_of(before, last) if alike else through_peaks(before, last)
-    inside = list(within_kernels(lines, before, last)) if alike and device == "cpu" else []
+    """The memory of a step. recordings: of `recordings_of`. Not to be called among fake tensors."""
+    last, pairing = recordings[-1], paired(recordings[-1])
+    lines = through_peaks(*recordings) if pairing is None else lines_of(last, pairing)
+    inside: list[tuple[Moment, bool]] = []
+    if pairing is not None and device == "cpu":
+        inside.extend(within_kernels(lines, last, pairing))
     once = [*highest_of(lines, lines.once), *(moment for moment, is_once in inside if is_once)]
     several = [
         *highest_of(lines, np.ones_like(lines.once)),
@@ -156,19 +165,19 @@ def step_memory(recordings: Sequence[Recording], device: Kind) -> StepMemory:
     return StepMemory(
         once=upper(once),
         accumulated=upper(several),
-        log=allocation_log(before, last) if alike and device == "cuda" else None,
-        note="" if alike else NOTE,
+        log=allocation_log(last, pairing) if pairing and device == "cuda" else None,
+        note=NOTE if pairing is None else "",
     )
 
 
-def recorded(state: TrainingState, images: int, number: int) -> Recording:
-    """A step of two micro-batches of so many images, recorded. state: without numbers, see `shapes`."""
-    state.micro_batch = images
+def recorded(state: TrainingState, images: tuple[int, int], number: int) -> Recording:
+    """A step of two micro-batches of so many images, the larger first, recorded. state: without numbers, see `shapes`."""
+    state.micro_batch, _ = images
     if state.average is not None:
         state.average.n_averaged = torch.tensor(
             1
         )  # a number that is known: it decides what is done
-    batch = batch_of(state.plan, MICRO_BATCHES * images)
+    batch = batch_of(state.plan, sum(images))
     standing = tuple(standing_tensors(state, batch))
     with unwatched(), Recorder(tensor for _, tensor in standing) as recorder:
         step = compute_gradients(state, number, 1, images=batch[0], labels=batch[1])

@@ -8,6 +8,7 @@ takes, also depends on the number of images and of threads: with one thread, con
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -43,9 +44,9 @@ class TensorLayout:
             shape[CHANNELS] = -(-shape[CHANNELS] // PADDED) * PADDED
         return prod(shape) * self.dtype.itemsize
 
-    def zeros(self) -> Tensor:
-        """A tensor like this."""
-        return torch.empty_strided(self.shape, self.strides, dtype=self.dtype).zero_()
+    def tensor(self) -> Tensor:
+        """A tensor like this; what is in it does not matter, and to fill it would take longer than most kernels."""
+        return torch.empty_strided(self.shape, self.strides, dtype=self.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def kernel_call(
     return call
 
 
-def with_images(low: KernelCall, high: KernelCall, share: float) -> KernelCall | None:
+def with_images(low: KernelCall, high: KernelCall, share: Fraction) -> KernelCall | None:
     """The call with other numbers of images, `low` + `share` times the way to `high`; None if that is not a call."""
 
     def between(one: Any, other: Any) -> Any:
@@ -204,5 +205,5 @@ def _plain(value: Any) -> Any:
 
 def _real(value: Any) -> Any:
     if isinstance(value, TensorLayout):
-        return value.zeros()
+        return value.tensor()
     return list(value) if isinstance(value, tuple) else value

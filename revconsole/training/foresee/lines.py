@@ -1,8 +1,8 @@
-"""Lines: the moments of a step for any number of images, from recordings of it with two.
+"""Lines: the moments of a step for any number of images, from a recording of it.
 
-If both ran the same operators, the bytes after the n-th of them are a line through the two. Of all these lines only
-those are kept that are the highest for some number of images. If the operators differ, a third recording and the line
-through its peak and the second's take their place, and a note says so.
+If both of its micro-batches ran the same operators, the storages are lines (`pairing`), and so are the bytes after each
+operator. Of all these lines only those are kept that are the highest for some number of images. If the operators differ,
+lines through the peaks of this recording and of a larger one take their place, and a note says so.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,10 @@ from revconsole.training.foresee.live_bytes import (
     Recording,
     level_names,
     levels,
+    parts_of,
     segments_of,
 )
+from revconsole.training.foresee.pairing import Pairing
 
 Array = NDArray[np.float64]
 OF_BATCH = PARTS.index("batch")
@@ -58,44 +60,54 @@ class Lines:
         )
 
 
-def lines_of(before: Recording, last: Recording) -> Lines:
-    """The line of what stands and of each operator. Both recordings ran the same."""
-    segments = [UPDATE, *segments_of(last.step)]
-    return _lines(level_names(last.step), segments, (levels(before), levels(last)), before, last)
+def lines_of(recording: Recording, pairing: Pairing) -> Lines:
+    """The line of what stands and of each operator."""
+    parts, batch = parts_of(recording, pairing.prologue), recording.batch
+    images = [(part, size) for part, size in recording.standing if part == "batch"]
+    others = [(part, size) for part, size in recording.standing if part != "batch"]
+    each = [(part, size / batch) for part, size in images]
+    return Lines(
+        names=level_names(recording.step),
+        segments=_segments(recording),
+        fixed=levels(recording, parts, pairing.fixed, others),
+        slopes=levels(recording, parts, pairing.per_image, each),
+    )
 
 
 def through_peaks(before: Recording, last: Recording) -> Lines:
-    """A line through the highest levels of each micro-batch and of the update."""
-    chosen = []
+    """A line through the highest levels of each micro-batch and of the update of two recordings of different sizes."""
+    segments, names, highest_levels = [1, MICRO_BATCHES, UPDATE], [""], []
     for recording in (before, last):
-        found, names = levels(recording), level_names(recording.step)
-        segments = np.array([UPDATE, *segments_of(recording.step)])
+        found = levels(recording, parts_of(recording), recording.step.sizes, recording.standing)
+        where, called = _segments(recording), level_names(recording.step)
         rows = [
-            max(np.flatnonzero(segments == each), key=lambda row: found[row].sum())
-            for each in (1, MICRO_BATCHES, UPDATE)
+            max(np.flatnonzero(where == each), key=lambda row: found[row].sum())
+            for each in segments
         ]
-        chosen.append((found[rows], [names[row] for row in rows]))
-    (low, _), (high, names) = chosen
-    return _lines(names, [1, MICRO_BATCHES, UPDATE], (low, high), before, last)
-
-
-def _lines(
-    names: Sequence[str],
-    segments: Sequence[int],
-    found: tuple[Array, Array],
-    before: Recording,
-    last: Recording,
-) -> Lines:
-    images = np.full(len(PARTS), before.images)
-    more = np.full(len(PARTS), last.images)
-    images[OF_BATCH], more[OF_BATCH] = before.batch, last.batch
-    slopes = (found[1] - found[0]) / (more - images)
+        names = [called[row] for row in rows]
+        highest_levels.append(found[rows])
+    images = np.array([_images(before), _images(last)], dtype=np.float64)
+    slopes = (highest_levels[1] - highest_levels[0]) / (images[1] - images[0])
     return Lines(
         names=names,
         segments=np.array(segments),
-        fixed=found[0] - slopes * images,
+        fixed=highest_levels[0] - slopes * images[0],
         slopes=slopes,
     )
+
+
+def _segments(recording: Recording) -> NDArray[np.int64]:
+    """The micro-batch of each level, or UPDATE."""
+    return np.array([UPDATE, *segments_of(recording.step)])
+
+
+def _images(recording: Recording) -> list[list[int]]:
+    """Images that count for each part: of the first micro-batch, of the second, and in the update those of the first."""
+    large, small = recording.images
+    return [
+        [recording.batch if part == "batch" else images for part in PARTS]
+        for images in (large, small, large)
+    ]
 
 
 def _parts(values: Array) -> MemoryParts:

@@ -1,12 +1,12 @@
 """Live bytes: the bytes in use after each operator of a recorded step, by part.
 
-forward → backward, once for each of two micro-batches, then the update
+forward → backward, once for each of two micro-batches of different sizes, then the update
 kept: made in a forward and there when its backward begins      side bits: the same, of bytes (uint8)
-gradient: a weight's at the end                                 batch: made first, and there until the update
+gradient: a weight's at the end                                 batch: made of the whole batch
 temporary: everything else
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -26,13 +26,13 @@ STANDS = "what stands"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """A recorded step of two micro-batches of `images` images each.
+    """A recorded step of two micro-batches with so many images, the larger one first.
 
     standing: what is there before and after, as (part, bytes) of each storage. gradients: numbers of the storages that
     hold them at the end.
     """
 
-    images: int
+    images: tuple[int, int]
     step: RecordedStep
     standing: tuple[tuple[str, int], ...]
     gradients: frozenset[int]
@@ -40,28 +40,26 @@ class Recording:
     @property
     def batch(self) -> int:
         """Images of the whole step."""
-        return MICRO_BATCHES * self.images
-
-    @property
-    def signature(self) -> tuple[object, ...]:
-        """Equal for recordings whose operators make and end the same storages."""
-        calls = tuple((call.name, call.backward, call.made) for call in self.step.calls)
-        return calls, tuple(self.step.released)
+        return sum(self.images)
 
 
-def levels(recording: Recording) -> NDArray[np.float64]:
+def levels(
+    recording: Recording,
+    parts: Sequence[str],
+    sizes: Sequence[float],
+    standing: Iterable[tuple[str, float]],
+) -> NDArray[np.float64]:
     """The bytes in use, of shape (operators + 1, parts): first of what stands, then after each operator.
 
-    What ends with an operator is still there after it.
+    What ends with an operator is still there after it. parts, sizes: of each storage, by number. standing: as in a Recording.
     """
     step = recording.step
     change = np.zeros((len(step.calls) + 2, len(PARTS)))
-    for part, size in recording.standing:
+    for part, size in standing:
         change[0, PARTS.index(part)] += size
-    parts = parts_of(recording)
     for place, call in enumerate(step.calls):
         for number in call.made:
-            column, size = PARTS.index(parts[number]), step.sizes[number]
+            column, size = PARTS.index(parts[number]), sizes[number]
             change[place + 1, column] += size
             if number in step.ends:
                 change[step.ends[number] + 2, column] -= size
@@ -88,8 +86,11 @@ def segments_of(step: RecordedStep) -> list[int]:
     return found
 
 
-def parts_of(recording: Recording) -> list[str]:
-    """The part that each storage belongs to, by number."""
+def parts_of(recording: Recording, prologue: int | None = None) -> list[str]:
+    """The part that each storage belongs to, by number.
+
+    prologue: operators that run on the whole batch; where that is not known, what they made and the step keeps is found.
+    """
     step, segments = recording.step, segments_of(recording.step)
     turns, found = _turns(step, segments), []
     update = next((n for n, each in enumerate(segments) if each == UPDATE), len(segments))
@@ -97,7 +98,9 @@ def parts_of(recording: Recording) -> list[str]:
         turn, end = turns.get(segment), step.ends.get(number, len(step.calls))
         if number in recording.gradients:
             found.append("gradients")
-        elif segment == 1 and born < turns[1] and end >= update:
+        elif segment == 1 and (
+            born < turns[1] and end >= update if prologue is None else born < prologue
+        ):
             found.append("batch")
         elif turn is not None and born < turn <= end:
             found.append("side_bits" if step.packed[number] else "kept")

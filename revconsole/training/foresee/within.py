@@ -7,6 +7,7 @@ is measured for both.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from revconsole.records.foresight.parts import MOST_IMAGES, Moment
 from revconsole.training.foresee.kernels import KernelCall, inside, with_images
 from revconsole.training.foresee.lines import Array, Lines
 from revconsole.training.foresee.live_bytes import MICRO_BATCHES, Recording
+from revconsole.training.foresee.pairing import Pairing
 
 MOST_WORK = 20_000_000_000
 """Multiply-adds that all measured calls of a step may have together; a second or two."""
@@ -41,15 +43,17 @@ class InsideBytes:
 
 
 def within_kernels(
-    lines: Lines, before: Recording, last: Recording
+    lines: Lines, recording: Recording, pairing: Pairing
 ) -> Iterator[tuple[Moment, bool]]:
-    """The moments inside kernels, each with whether a step of one micro-batch has it. Both recordings ran the same."""
+    """The moments inside kernels, each with whether a step of one micro-batch has it."""
     places: dict[Pair, list[int]] = {}
-    calls = zip(before.step.calls, last.step.calls, strict=True)
-    for place, (low, high) in enumerate((low.kernel, high.kernel) for low, high in calls):
+    calls = recording.step.calls
+    for one, other in sorted(pairing.calls.items()):
+        high, low = calls[one].kernel, calls[other].kernel
         if low is not None and high is not None:
-            places.setdefault((low, high), []).append(place + 1)
-    images = (before.images, last.images)
+            places.setdefault((low, high), []).extend((one + 1, other + 1))
+    large, small = recording.images
+    images = (small, large)
     few, many = np.arange(1.0, MANY), MANY * 2.0 ** np.arange(0.0, 16.5, 0.5)
     yield from _Range(lines, images, few, 1, MANY - 1).moments(places)
     yield from _Range(lines, images, many, MANY, MOST_IMAGES).moments(places)
@@ -120,7 +124,7 @@ class _Range:
     def _with_many(self, pair: Pair) -> tuple[tuple[int, int], Pair]:
         """The call with many images, if it is small enough to be run; else as recorded."""
         first, second = self._recorded
-        shares = [(images - first) / (second - first) for images in MEASURED_MANY]
+        shares = [Fraction(images - first, second - first) for images in MEASURED_MANY]
         low, high = (with_images(*pair, share) for share in shares)
         if low is None or high is None or high.bytes > MOST_BYTES:
             return self._recorded, pair
