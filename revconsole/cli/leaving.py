@@ -21,6 +21,7 @@ from revconsole.errors import RevconsoleError
 
 if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
+    from revconsole.lab.pool import Pool
 
 
 class AskedToLeave(BaseException):
@@ -51,7 +52,7 @@ class Signals:
             if self._waiting:
                 raise AskedToLeave
 
-    def insisted(self, lab: "Lab") -> bool:
+    def insisted(self, lab: "Lab | Pool") -> bool:
         """Wait for the runs of this process; returns True as soon as a second signal asks not to wait."""
         try:
             self._waiting = True
@@ -65,7 +66,7 @@ class Signals:
 
 
 @contextmanager
-def runs_secured(lab: "Lab") -> Iterator[None]:
+def runs_secured(lab: "Lab | Pool") -> Iterator[None]:
     """Context for code that launches runs in this process and waits for them.
 
     Raises typer.Exit when the runs are safe after a signal. Other exceptions are raised again once the runs continue in a
@@ -91,7 +92,7 @@ def runs_secured(lab: "Lab") -> Iterator[None]:
             raise
 
 
-def _left(lab: "Lab", signals: Signals) -> int:
+def _left(lab: "Lab | Pool", signals: Signals) -> int:
     """Stop the runs or hand them over, depending on the first signal; returns the exit code."""
     first = signals.first or signal.SIGHUP
     if first is signal.SIGHUP:
@@ -102,7 +103,7 @@ def _left(lab: "Lab", signals: Signals) -> int:
     return 128 + first
 
 
-def _stop(lab: "Lab", signals: Signals, why: str) -> None:
+def _stop(lab: "Lab | Pool", signals: Signals, why: str) -> None:
     """Stop the runs after their step; at a second signal, exit without waiting."""
     _say(_stopping(lab))
     lab.stop_all(why)
@@ -114,7 +115,7 @@ def _stop(lab: "Lab", signals: Signals, why: str) -> None:
         os._exit(128 + (signals.first or 0))  # the step under way would hold an orderly exit up
 
 
-def _stopping(lab: "Lab") -> str:
+def _stopping(lab: "Lab | Pool") -> str:
     """What becomes of the runs of this command."""
     with suppress(RevconsoleError):
         if all(lab.summary(run_id).state == "queued" for run_id in lab.busy()):
@@ -122,7 +123,7 @@ def _stopping(lab: "Lab") -> str:
     return "stopping after this step; press Ctrl-C again to quit at once"
 
 
-def _hand_over(lab: "Lab", why: str) -> None:
+def _hand_over(lab: "Lab | Pool", why: str) -> None:
     """Let a background process continue the runs, and wait until it has them."""
     try:
         lab.hand_all_over(why)

@@ -1,12 +1,14 @@
 """Verbs of studies: study list, run, show, resume."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from revconsole.cli import complete, leaving, output, search
+from revconsole.cli import complete, leaving, output, pooled, search
 from revconsole.cli.arguments import Detach, Json, Now, Settings, assigned
 from revconsole.cli.launch import ELSEWHERE, end_as, followed, say_left_out, say_partly, still_there
 from revconsole.cli.opening import opened
@@ -16,7 +18,9 @@ from revconsole.lab import format as form
 if TYPE_CHECKING:
     from revconsole.lab.judging import Verdicts
     from revconsole.lab.lab import Lab
+    from revconsole.lab.launchers.process import Workers
     from revconsole.lab.study import PlannedStudy, Standing
+    from revconsole.records.runs.run import Summary
 
 Name = Annotated[
     str,
@@ -49,6 +53,8 @@ def run(
     quick: Quick = False,
     detach: Detach = False,
     now: Now = False,
+    devices: pooled.Devices = "",
+    per_device: pooled.PerDevice = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the runs and their expected time, and stop.")
     ] = False,
@@ -56,12 +62,14 @@ def run(
     """Train every run of a study, one after the other; the same command again continues an unfinished study.
 
     Finished runs are reused and interrupted ones resumed. A run that fails, or that cannot be trained here, does not hold
-    up the others. The exit code is 1 if a run failed.
+    up the others. With --devices several train at once, in a background process: each device takes the next run, and one
+    whose process was killed is taken again. The exit code is 1 if a run failed.
     """
     from revconsole.lab.study import new_plans, tally  # as above
     from revconsole.records.settings.typing_again import command_line
 
     if _is_search(study):
+        pooled.refuse_for_search(devices, per_device)
         search.run(
             opened(context),
             study,
@@ -72,7 +80,8 @@ def run(
             dry_run=dry_run,
         )
         return
-    lab, planned = _planned(context, study, settings, quick=quick)
+    names = pooled.chosen(devices, per_device)
+    lab, planned = _planned(context, study, settings, quick=quick, names=names)
     standing = lab.standings(planned)
     new = new_plans(standing)
     verdicts = lab.judge(new, set_in=planned.set_in, run_own_code=not dry_run)
@@ -88,10 +97,12 @@ def run(
         say_left_out(verdicts)
     notes = lab.noted(new_plans(fit), now=now)
     output.say_notes(notes.lines)
+    workers = pooled.workers(lab, [each.plan for each in fit], names, per_device)
     if any(each.progress in {"to do", "interrupted"} for each in fit):
-        output.say(f"time: {lab.forecast(fit, measure=True).sentence}")
+        at_once = len(workers.slots) if workers else 1
+        output.say(f"time: {lab.forecast(fit, measure=True, at_once=at_once).sentence}")
     if not dry_run:
-        _go_on(lab, fit, detach=detach, now=now, said=notes.texts)
+        _go_on(lab, fit, detach=detach, now=now, said=notes.texts, workers=workers)
         line = command_line(planned.named, planned.settings, "report", quick=planned.quick)
         output.say(f"table and figures: {line}")
 
@@ -130,17 +141,27 @@ def show(
 
 
 @GROUP.command()
-def resume(context: typer.Context, study: Name, detach: Detach = False, now: Now = False) -> None:
+def resume(
+    context: typer.Context,
+    study: Name,
+    detach: Detach = False,
+    now: Now = False,
+    devices: pooled.Devices = "",
+    per_device: pooled.PerDevice = "",
+) -> None:
     """Resume every launched run of a study that has not finished, with the settings it was launched with."""
     from revconsole.lab.study import tally  # as above
 
     if _is_search(study):
+        pooled.refuse_for_search(devices, per_device)
         search.run(opened(context), study, {}, quick=False, detach=detach, now=now)
         return
+    names = pooled.chosen(devices, per_device)
     lab, planned = _planned(context, study, None, quick=False)
     standing = lab.begun(planned)
     output.say(f"{planned.study.name}: {tally(standing)}")
-    _go_on(lab, standing, detach=detach, now=now)
+    workers = pooled.workers(lab, [each.plan for each in standing], names, per_device)
+    _go_on(lab, standing, detach=detach, now=now, workers=workers)
 
 
 def _go_on(
@@ -150,23 +171,61 @@ def _go_on(
     detach: bool,
     now: bool,
     said: AbstractSet[str] = frozenset(),
+    workers: "Workers | None" = None,
 ) -> None:
-    """Launch and follow the runs. said: notes that were printed already."""
+    """Launch and follow the runs. said: notes that were printed already. workers: for several runs at once."""
     if detach:
-        for run_id in lab.go_on(standing, "process", now=now):
+        for run_id in lab.go_on(standing, workers or "process", now=now):
             typer.echo(run_id)
         output.say("training in the background; `revconsole study show` shows the progress")
         return
-    with leaving.runs_secured(lab):
-        ids = lab.go_on(standing, now=now)
-        if ids:
-            output.say("Ctrl-C stops with a checkpoint; the same command continues")
-        states = _followed(lab, ids, said)
+    if workers:
+        ids, states = _pooled(lab, standing, now=now, said=said, workers=workers)
+    else:
+        ids, states = _here(lab, standing, now=now, said=said)
     if failed := [i for i, s in zip(ids, states, strict=True) if s not in {"finished", ELSEWHERE}]:
         output.say(
             f"{len(failed)} of {len(ids)} runs did not finish or ended with an alarm: {', '.join(failed)}"
         )
     end_as(states)
+
+
+def _here(
+    lab: "Lab", standing: "Sequence[Standing]", *, now: bool, said: AbstractSet[str]
+) -> tuple[list[str], list[str]]:
+    """Train the runs in this process, one after the other; returns ids and final states."""
+    with leaving.runs_secured(lab):
+        ids = lab.go_on(standing, now=now)
+        if ids:
+            output.say("Ctrl-C stops with a checkpoint; the same command continues")
+        return ids, _followed(lab, ids, said)
+
+
+def _pooled(
+    lab: "Lab",
+    standing: "Sequence[Standing]",
+    *,
+    now: bool,
+    said: AbstractSet[str],
+    workers: "Workers",
+) -> tuple[list[str], list[str]]:
+    """Train the runs several at once in a background process, and follow them; returns ids and final states."""
+    from revconsole.lab.pool import Pool  # as above
+
+    ids = lab.go_on(standing, workers, now=now)
+    pool = Pool(lab, ids)
+    if ids:
+        where = " and ".join(f"{count} on {name}" for name, count in Counter(workers.slots).items())
+        output.say(
+            f"{len(workers.slots)} runs at once, {where}; Ctrl-C stops with a checkpoint, the same command continues"
+        )
+
+    def progress(rows: "Mapping[str, Summary]", states: "Mapping[str, str]") -> str:
+        left = [row for run_id, row in rows.items() if run_id not in states]
+        return _progress(lab, len(rows), list(states.values()), left, len(workers.slots))
+
+    with leaving.runs_secured(pool):
+        return ids, pooled.follow(lab, pool, said, progress) if ids else []
 
 
 def _followed(lab: "Lab", ids: Sequence[str], said: AbstractSet[str]) -> list[str]:
@@ -175,18 +234,22 @@ def _followed(lab: "Lab", ids: Sequence[str], said: AbstractSet[str]) -> list[st
     for run_id in ids:
         states.append(followed(lab, run_id, said=said))
         if len(states) < len(ids):
-            output.say(_progress(lab, ids, states))
+            left = [lab.summary(each) for each in still_there(lab, ids[len(states) :])]
+            output.say(_progress(lab, len(ids), states, left))
     return states
 
 
-def _progress(lab: "Lab", ids: Sequence[str], states: Sequence[str]) -> str:
+def _progress(
+    lab: "Lab", count: int, states: Sequence[str], left: "Sequence[Summary]", at_once: int = 1
+) -> str:
+    """How many of the runs are over, and how long those that are left take. states: of those that are over."""
     from revconsole.lab.study import Standing  # as above
 
-    remaining = still_there(lab, ids[len(states) :])
-    left = [Standing(plan=s.plan, summary=s) for s in map(lab.summary, remaining)]
+    standing = [Standing(plan=s.plan, summary=s) for s in left]
     failed = len([state for state in states if state not in {"finished", ELSEWHERE}])
     trouble = f", {failed} not finished or with an alarm" if failed else ""
-    return f"-- {len(states)} of {len(ids)} runs{trouble}; left: {lab.forecast(left).sentence}"
+    time = lab.forecast(standing, at_once=at_once).sentence
+    return f"-- {len(states)} of {count} runs{trouble}; left: {time}"
 
 
 def _is_search(study: str) -> bool:
@@ -196,10 +259,16 @@ def _is_search(study: str) -> bool:
 
 
 def _planned(
-    context: typer.Context, study: str, settings: list[str] | None, *, quick: bool
+    context: typer.Context,
+    study: str,
+    settings: list[str] | None,
+    *,
+    quick: bool,
+    names: Sequence[str] = (),
 ) -> "tuple[Lab, PlannedStudy]":
-    lab = opened(context)
-    return lab, lab.study(study, assigned(settings), quick=quick)
+    lab, given = opened(context), assigned(settings)
+    planned = lab.study(study, pooled.settled(given, names), quick=quick)
+    return lab, replace(planned, settings=given)
 
 
 def _say_baseline(planned: "PlannedStudy") -> None:

@@ -1,7 +1,9 @@
 """Batches: runs that were launched together and train one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
+from revconsole.errors import RevconsoleError
 from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store import RunStore
@@ -28,3 +30,16 @@ def _launch(store: RunStore, run: Summary) -> object:
     """A key of the process that queued a run; a run whose process is unknown has a key of its own."""
     queued = read_queued(store.root / run.id / "launch.json")
     return run.id if queued is None else queued[0]
+
+
+def stop(runs: Iterable[Summary], ask: Callable[[str], object]) -> str:
+    """Stop runs, the waiting ones first and the last of them before the others; returns a sentence on what will happen."""
+    going = [s for s in runs if not s.ended and s.state != "stopping"]
+    waiting = [s for s in going if s.state in {"queued", "starting"}]
+    begun = [s for s in going if s not in waiting]
+    for each in [*reversed(waiting), *begun]:
+        with suppress(RevconsoleError):  # it has ended by itself meanwhile
+            ask(each.id)
+    parts = [f"{len(waiting)} taken out of the queue"] if waiting else []
+    parts += [f"{len(begun)} will stop after this step with a checkpoint"] if begun else []
+    return ", ".join(parts) or "nothing trains or waits"

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from revconsole.errors import RevconsoleError, StoreError, WrongState
-from revconsole.lab import batches, killing, planning, resuming
+from revconsole.lab import batches, going_on, killing, planning, resuming
 from revconsole.lab import study as studies
 from revconsole.lab.bench import WantedBenchmark, bench_of
 from revconsole.lab.compare import Comparison, compare
@@ -134,10 +135,11 @@ class Lab:
         runs: Sequence[Summary] | None = None,
         *,
         measure: bool = False,
+        at_once: int = 1,
     ) -> StudyForecast:
         """How long the remaining runs take. measure: import torch and measure a few steps of runs that nothing is known of."""
         known = self._measured if measure else self._measured_before
-        return studies.forecast(standing, self._listed(runs), known, self._keys)
+        return studies.forecast(standing, self._listed(runs), known, self._keys, at_once)
 
     def memory(self, standing: Sequence[Standing], runs: Sequence[Summary] | None = None) -> str:
         """How much memory the remaining runs take, from earlier runs or from `estimate`."""
@@ -171,33 +173,22 @@ class Lab:
     def stop_runs(self, run_ids: Sequence[str], why: str = "") -> str:
         """Stop runs one after the other, the waiting ones first; returns a sentence on what will happen."""
         self.refuse_changes()
-        going = [s for s in map(self.summary, run_ids) if not s.ended and s.state != "stopping"]
-        waiting = [s for s in going if s.state in {"queued", "starting"}]
-        begun = [s for s in going if s not in waiting]
-        for each in [*reversed(waiting), *begun]:
-            with suppress(RevconsoleError):  # it has ended by itself meanwhile
-                self.stop(each.id, why)
-        parts = [f"{len(waiting)} taken out of the queue"] if waiting else []
-        parts += [f"{len(begun)} will stop after this step with a checkpoint"] if begun else []
-        return ", ".join(parts) or "nothing trains or waits"
+        return batches.stop(map(self.summary, run_ids), partial(self.stop, why=why))
 
     def go_on(
-        self, standing: Sequence[Standing], launcher: Launcher = "thread", *, now: bool = False
+        self,
+        standing: Sequence[Standing],
+        launcher: Launcher = "thread",
+        *,
+        now: bool = False,
     ) -> list[str]:
         """Queue every run of a study that is neither done nor training: from the start or from its last checkpoint.
 
-        now: they do not wait for their turn. Returns their ids in order. All of them exist before the first one trains, so that `resume` finds them.
+        now: they do not wait for their turn. Returns their ids in order; see `going_on`.
         """
         self.refuse_changes()
-        ids = [
-            each.summary.id
-            if each.summary
-            else self.store.create(each.plan, studies.own_profile(each.plan))
-            for each in studies.to_launch(standing)
-        ]
-        if ids:
-            launching.start(self.store, self._threads, launcher, ids, now=now)
-        return ids
+        start = partial(launching.start, self.store, self._threads, launcher, now=now)
+        return going_on.go_on(self.store, standing, self._keys, start)
 
     def resume(
         self,

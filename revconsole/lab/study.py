@@ -3,6 +3,7 @@
 A run belongs to a plan by the plan's digest, no matter who launched it, so nothing is trained twice.
 """
 
+import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -72,6 +73,8 @@ class StudyForecast:
     unknown: int = 0
     done: int = 0
     """Number of finished runs of the same study."""
+    at_once: int = 1
+    """Number of runs that train at the same time."""
 
     @property
     def left(self) -> int:
@@ -97,6 +100,8 @@ class StudyForecast:
             parts.append(f"{plural(self.measured, 'run')} from a few steps measured")
         if self.unknown:
             parts.append(f"{plural(self.unknown, 'run')} unknown and not counted")
+        if self.at_once > 1:
+            parts.append(f"{self.at_once} at once, each as fast as alone")
         return f"about {form.duration(self.seconds)} ({'; '.join(parts)})"
 
 
@@ -173,15 +178,18 @@ def forecast(
     summaries: Sequence[Summary],
     measure: Callable[[Plan], float] | None = None,
     keys: RunKeys | None = None,
+    at_once: int = 1,
 ) -> StudyForecast:
     """How long the runs that are not done will take. measure: seconds of a plan for which no earlier run is known.
+
+    at_once: how many of them train at the same time; each takes the place that is free first.
 
     A plan that cannot be measured counts as unknown: its run will fail and does not hold up the others. Raises
     DataUnavailable only if the data of every run are unavailable.
     """
     known = _paces(summaries, keys or RunKeys())
     sources: list[float | RevconsoleError | None] = []
-    seconds, from_runs, done = 0.0, 0, 0
+    taken, from_runs, done = [0.0] * at_once, 0, 0
     measured: dict[str, float | RevconsoleError | None] = {}
     for each in standing:
         if each.progress in {"done", "pruned"}:
@@ -190,18 +198,21 @@ def forecast(
         key, epochs = pace_key(each.plan), each.plan.epochs
         if key in known:
             per_epoch, once = known[key]
-            seconds, from_runs = seconds + per_epoch * epochs * _left(each) + once, from_runs + 1
+            heapq.heapreplace(taken, taken[0] + per_epoch * epochs * _left(each) + once)
+            from_runs += 1
             continue
         if key not in measured:
             measured[key] = _per_epoch(each.plan, measure)
         measurement = measured[key]
-        seconds += measurement * epochs * _left(each) if isinstance(measurement, float) else 0.0
+        if isinstance(measurement, float):
+            heapq.heapreplace(taken, taken[0] + measurement * epochs * _left(each))
         sources.append(measurement)
     counted = sum(isinstance(source, float) for source in sources)
     if sources and not from_runs and all(isinstance(s, DataUnavailable) for s in sources):
         raise next(s for s in sources if isinstance(s, DataUnavailable))
     return StudyForecast(
-        seconds=seconds,
+        seconds=max(taken),
+        at_once=at_once,
         from_runs=from_runs,
         measured=counted,
         unknown=len(sources) - counted,

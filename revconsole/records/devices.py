@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-from revconsole.records import nvml
+from revconsole.records import host, nvml
 
 FILES, VISIBLE = Path("/dev"), "CUDA_VISIBLE_DEVICES"
 """Where NVIDIA's driver has a file for each card on Linux, and the variable that hides cards from a process."""
@@ -25,6 +25,39 @@ def candidates(device: str) -> tuple[str, ...]:
         return cards or ("mps" if apple else "cpu",)
     place = int(number) if number.isdecimal() else 0
     return (cards[place] if place < len(cards) else f"cuda:{place}",)
+
+
+def shared_name(device: str) -> str:
+    """The name that all processes of this machine share of a device that this process calls `cpu`, `mps` or `cuda:0`."""
+    return candidates(device)[0]
+
+
+def alone(device: str) -> dict[str, str]:
+    """The variables with which a process sees this card and no other, as its first; none for a device that is no card.
+
+    device: a name that all processes share. The driver's id of the card is used if it is known: CUDA may number otherwise.
+    """
+    kind, _, number = device.partition(":")
+    if kind != "cuda":
+        return {}
+    called = _cards().get(device, "")
+    return {VISIBLE: f"GPU-{called}" if called else number}
+
+
+def memory(device: str) -> tuple[int, int] | None:
+    """Free and total bytes of a device, by the name that all processes share; None if they are not known."""
+    if device.partition(":")[0] != "cuda":
+        return host.memory()
+    session = nvml.Nvml.open()
+    if session is None:
+        return None
+    try:
+        for card in session.gpus():
+            if device in {f"cuda:{card.number}", f"cuda:GPU-{card.id}"}:
+                return (card.free, card.total) if card.free is not None and card.total else None
+    finally:
+        session.close()
+    return None
 
 
 def _cards() -> dict[str, str]:

@@ -56,3 +56,9 @@ def _harmless(character: str) -> bool:
 def plural(count: int, noun: str) -> str:
     """A count with its noun: `1 seed`, `2 seeds`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def size(count: int) -> str:
+    """A number of bytes in MiB or GiB, with three digits."""
+    unit, word = (2**30, "GiB") if count >= 2**30 else (2**20, "MiB")
+    return f"{count / unit:.3g} {word}" if count < 1000 * unit else f"{count / unit:,.0f} {word}"

@@ -1,6 +1,7 @@
-"""The detached trainer: `python -m revconsole.training STORE RUN_ID[:ATTEMPT] [RUN_ID[:ATTEMPT] …]`.
+"""The detached trainer: `python -m revconsole.training STORE [--slots DEVICE,…] RUN_ID[:ATTEMPT] [RUN_ID[:ATTEMPT] …]`.
 
-Trains the runs one after the other, each in its turn on its device. Each is claimed as the given attempt, or as the next one if none is given, and is
+Trains the runs one after the other, each in its turn on its device. With slots there is a worker on each of these devices,
+and each takes the next run that none has taken; a run whose worker was killed is taken again. Each is claimed as the given attempt, or as the next one if none is given, and is
 skipped if another process took that attempt meanwhile, for example to stop the run. The runs train in a child of a
 supervisor that observes how it ends, with their output in `attempts/NNNN/output.log`; on macOS, where a forked child
 cannot continue, it starts itself again as a new process. After a failure that leaves the child unable to use its GPU,
@@ -16,7 +17,9 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -26,15 +29,18 @@ from revconsole.records.files.shared import READABLE, set_mode
 from revconsole.records.logs.events import Advised, Failed
 from revconsole.records.runs import control, submission
 from revconsole.records.runs.attempt import LAUNCH_LOG, Attempt, Outcome
+from revconsole.records.runs.next_run import Line, OwnLine, SharedLine
 from revconsole.records.runs.process_output import OUTPUT_LOG
 from revconsole.records.runs.store import RunStore
-from revconsole.records.runs.turns import POLL_SECONDS, DeviceTurns
+from revconsole.records.runs.turns import POLL_SECONDS, DeviceTurns, NextRun
+from revconsole.training.slot import Slot, slots_of
 from revconsole.training.slurm_job import SlurmJob
 from revconsole.training.supervisor import ANEW, PASSED_ON, supervised
 
 NAME = "process"
 SUPERVISED = "REVCONSOLE_SUPERVISED"
-"""Environment variable of a process that was started under a supervisor."""
+"""Environment variable of a process that was started under a supervisor: the number of its slot."""
+SLOTS = "--slots"
 STANDARD_INPUT = 0
 """The descriptor by which a console passes on its turn with a run that moves here."""
 
@@ -42,10 +48,14 @@ STANDARD_INPUT = 0
 class RunQueue:
     """The runs that this process is to train, and whether a signal has asked it to stop."""
 
-    def __init__(self, store: RunStore, addresses: list[str], job: SlurmJob | None = None) -> None:
-        self.store, self._job = store, job
-        self.waiting = [_numbered(store, address) for address in addresses]
+    def __init__(
+        self, store: RunStore, runs: list[tuple[str, int]], job: SlurmJob | None = None
+    ) -> None:
+        self.store, self._runs, self._job = store, runs, job
+        self._line: Line = OwnLine(runs)
+        self._tried: set[tuple[str, int]] = set()
         self._turns = DeviceTurns(store.root)
+        self._slot: Slot | None = None
         self.training: tuple[str, int] | None = None
         self.told_to_go = threading.Event()
         self.broken = False
@@ -83,25 +93,47 @@ class RunQueue:
         completed = True
         self._turns.inherit(STANDARD_INPUT)
         try:
-            while self.waiting and not self.told_to_go.is_set():
-                begun = self._turns.next(self.waiting)
-                if begun is None:
+            while (waiting := self._waiting()) and not self.told_to_go.is_set():
+                begun = self._turns.next(waiting)
+                if begun is None or self._lacks(begun):
                     self.told_to_go.wait(POLL_SECONDS)
                     continue
-                self.waiting.remove(begun[:2])
+                self._tried.add(begun[:2])
                 completed &= self._train(*begun)
-                if self.broken and self.waiting:
+                if self.broken and self._waiting():
                     return ANEW
         finally:
             self._turns.leave()
-        return 0 if completed and not self.waiting else 1
+        return 0 if completed and not waiting else 1
 
-    def begin_anew(self) -> int:
-        """Replace this process by a new one with the same command line; returns 1 if a signal asked it to stop."""
+    def _waiting(self) -> list[tuple[str, int]]:
+        """The runs that this process may begin."""
+        return [run for run in self._line.open() if run not in self._tried]
+
+    def _lacks(self, begun: NextRun) -> bool:
+        """Whether the device has no room for the run, or the disk none for its record; the run then says so, and waits."""
+        if self._slot is None:
+            return False
+        lacks = self._slot.lacks(self.store, begun)
+        self.store.say_lack(begun.run_id, begun.number, lacks)
+        return bool(lacks)
+
+    def work_in(self, slot: Slot) -> int:
+        """As `work`, in a slot of several workers: each takes the next run that none of them has taken."""
+        slot.enter()
+        self._slot, self._turns = slot, slot.turns(self.store.root)
+        self._line = SharedLine(self.store, self._runs)
+        return self.work()
+
+    def begin_anew(self, number: int) -> int:
+        """Replace this process by a new one with the same command line; returns 1 if a signal asked it to stop.
+
+        number: of the slot in which it works.
+        """
         # A signal that comes from now on waits for the new process, which takes it once it can.
         signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
         if not self.told_to_go.is_set():
-            os.environ[SUPERVISED] = "1"
+            os.environ[SUPERVISED] = str(number)
             os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  no shell
         return 1
 
@@ -145,23 +177,32 @@ class RunQueue:
 
 def main(arguments: list[str]) -> int:
     """Train the runs named on the command line; returns the exit status."""
-    if len(arguments) < 2:
-        sys.stderr.write("usage: python -m revconsole.training STORE RUN_ID[:ATTEMPT] …\n")
+    if len(arguments) < (4 if SLOTS in arguments else 2):
+        sys.stderr.write(
+            "usage: python -m revconsole.training STORE [--slots DEVICE,…] RUN_ID[:ATTEMPT] …\n"
+        )
         return 2
-    store, *addresses = arguments
+    store, *rest = arguments
+    shared = rest[0] == SLOTS
     try:
         run_store, job = RunStore(Path(store)), SlurmJob.of_this_process()
+        addresses = rest[2 if shared else 0 :]
         if job is not None:
             addresses = job.to_begin(run_store, addresses)
-        queue = RunQueue(run_store, addresses, job)
+        runs = [_numbered(run_store, address) for address in addresses]
+        queue = RunQueue(run_store, runs, job)
         for name in PASSED_ON:
             signal.signal(name, queue.go)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
-        if os.environ.pop(SUPERVISED, ""):
-            return queue.work()
-        work = queue.work if child.FORKS else queue.begin_anew
-        return supervised(run_store, [run_id for run_id, _ in queue.waiting], work)
+        slots = slots_of(rest[1].split(","), together=rest[2]) if shared else []
+        works: list[Callable[[], int]] = [partial(queue.work_in, slot) for slot in slots]
+        works = works or [queue.work]
+        if number := os.environ.pop(SUPERVISED, ""):
+            return works[int(number)]()
+        if not child.FORKS:
+            works = [partial(queue.begin_anew, number) for number in range(len(works))]
+        return supervised(run_store, [run_id for run_id, _ in runs], works, again=shared)
     except RevconsoleError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -1,14 +1,15 @@
-"""Supervisor: a small parent process that observes how a trainer ends, because a killed trainer cannot report it.
+"""Supervisor: a small parent process that observes how trainers end, because a killed trainer cannot report it.
 
-It holds no state and loads no torch. If the supervisor is killed, the trainer continues.
+It holds no state and loads no torch. If the supervisor is killed, the trainers continue.
 """
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from revconsole.errors import StoreError
 from revconsole.records.runs import attempt as attempts
@@ -31,56 +32,91 @@ Kills = dict[str, int]
 def supervised(
     store: RunStore,
     run_ids: list[str],
-    work: Callable[[], int],
+    works: Sequence[Callable[[], int]],
     *,
+    again: bool = False,
     group: Path | None = None,
     machine: Path = MACHINE,
 ) -> int:
-    """Run `work` in a child process; returns its exit status, or 128 + n if signal n ended it.
+    """Run each of `works` in a child process until all have ended; returns the highest exit status, 128 + n for signal n.
 
-    A signal that ended the child is recorded in the attempt it was writing. A child that exits with ANEW is followed by
-    another one, unless it had been told to stop. Call this before any thread is started. group, machine: where kills for
-    memory are counted, by default for this process's control group and for the machine.
+    A signal that ended a child is recorded in the attempt it was writing. A child that exits with ANEW is followed by
+    another one, unless it had been told to stop; again: so is one that was killed in the midst of a run. Call this before
+    any thread is started. group, machine: where kills for memory are counted, by default for this process's control group
+    and for the machine.
     """
     group = group_of(GROUP_OF_THIS) if group is None else group
-    kills = partial(memory_kills, group, machine)
-    while True:
-        forwarded: list[int] = []
-        code = _watched(store, run_ids, work, forwarded, kills)
-        if code != ANEW or forwarded:
-            return 1 if code == ANEW else code
-
-
-def _watched(
-    store: RunStore,
-    run_ids: list[str],
-    work: Callable[[], int],
-    forwarded: list[int],
-    kills: Callable[[], Kills],
-) -> int:
-    """Run one child and return its exit status. forwarded: receives the forwarded signals. kills: reads the kill counters."""
-    before = kills()
-    child = os.fork()
-    if child == 0:
-        os._exit(_status_of(work))
-    trainer = Identity.of(child)
-
-    def pass_on(number: int, _frame: object) -> None:
-        forwarded.append(number)
-        trainer.send(number)
-
-    former = {name: signal.signal(name, pass_on) for name in PASSED_ON}
-    _, status = os.waitpid(child, 0)
-    # Otherwise the next child would inherit the supervisor's handlers.
+    children = _Children(store, run_ids, works, partial(memory_kills, group, machine), again=again)
+    former = {name: signal.signal(name, children.pass_on) for name in PASSED_ON}
+    children.handlers = former
+    for number in range(len(works)):
+        children.start(number)
+    status = children.await_all()
     for name, handler in former.items():
         signal.signal(name, handler)
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return code
-    exit_record = {"signal": -code, **_for_memory(-code, before, kills())}
-    for run_id in run_ids:
-        _note(store, run_id, trainer, exit_record)
-    return 128 - code
+    return status
+
+
+class _Children:
+    """The trainers of one supervisor. kills: reads the kill counters. handlers: those of signals in the children."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        run_ids: list[str],
+        works: Sequence[Callable[[], int]],
+        kills: Callable[[], Kills],
+        *,
+        again: bool,
+    ) -> None:
+        self._store, self._run_ids, self._works, self._kills = store, run_ids, works, kills
+        self._again = again
+        self._running: dict[int, tuple[int, Identity, Kills]] = {}
+        self._told = False
+        self.handlers: Mapping[signal.Signals, Any] = {}
+
+    def pass_on(self, number: int, _frame: object) -> None:
+        """Signal handler: send the signal on to every trainer."""
+        self._told = True
+        for _, trainer, _ in [*self._running.values()]:
+            trainer.send(number)
+
+    def start(self, number: int) -> None:
+        """Start the child with this work, unless all were told to stop; a signal waits until it can be passed on to it."""
+        before = self._kills()
+        signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+        if self._told:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+            return
+        child = os.fork()
+        if child == 0:
+            for name, handler in self.handlers.items():
+                signal.signal(name, handler)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+            os._exit(_status_of(self._works[number]))
+        self._running[child] = (number, Identity.of(child), before)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+
+    def await_all(self) -> int:
+        """Wait for the children, starting others where some follow them; returns the highest status."""
+        worst = int(self._told)
+        while self._running:
+            child, status = os.waitpid(-1, 0)
+            if child not in self._running:
+                continue
+            number, trainer, before = self._running.pop(child)
+            code = os.waitstatus_to_exitcode(status)
+            killed = code < 0 and self._note(trainer, -code, before)
+            if not self._told and (code == ANEW or (killed and self._again)):
+                self.start(number)
+            else:
+                worst = max(worst, 1 if code == ANEW else code if code >= 0 else 128 - code)
+        return worst
+
+    def _note(self, trainer: Identity, number: int, before: Kills) -> bool:
+        """Record the signal that ended a trainer; returns whether it was in the midst of a run."""
+        exit_record = {"signal": number, **_for_memory(number, before, self._kills())}
+        return any(_note(self._store, run_id, trainer, exit_record) for run_id in self._run_ids)
 
 
 def _status_of(work: Callable[[], int]) -> int:
@@ -96,13 +132,19 @@ def _status_of(work: Callable[[], int]) -> int:
 
 def _note(
     store: RunStore, run_id: str, trainer: Identity, exit_record: dict[str, int | bool]
-) -> None:
-    """Write the exit record into the attempt that the trainer left open, if there is one."""
+) -> bool:
+    """Write the exit record into the attempt that the trainer left open; returns whether there is one.
+
+    It is the newest one, or the one before if whoever killed the trainer has recorded that meanwhile.
+    """
     with suppress(StoreError, OSError):
         folder = store.folder(run_id)
-        number = max(attempts.numbers(folder), default=0)
-        if attempts.owner(folder, number) == trainer:
-            write_json(folder / "attempts" / f"{number:04d}" / "exit.json", exit_record)
+        for number in attempts.numbers(folder)[-2:]:
+            over = attempts.last_event_ends(attempts.log_path(folder, number))
+            if attempts.owner(folder, number) == trainer and not over:
+                write_json(folder / "attempts" / f"{number:04d}" / "exit.json", exit_record)
+                return True
+    return False
 
 
 def _for_memory(number: int, before: Kills, now: Kills) -> dict[str, bool]:

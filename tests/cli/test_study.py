@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from revconsole.lab.lab import Lab
+from revconsole.records import host
 
 SECONDS = 300.0
 
@@ -92,6 +93,50 @@ def test_one_failure_among_others_is_counted(run, tiny):
     assert said.code == 1
     assert "1 of 2 runs did not finish" in said.err
     assert sorted(s.state for s in Lab(Path("runs")).store.list()) == ["failed", "finished"]
+
+
+@pytest.fixture
+def _four_cores(monkeypatch):
+    monkeypatch.setattr(host, "cores", lambda: 4)
+
+
+@pytest.mark.usefixtures("_four_cores")
+def test_a_study_trains_two_at_once_and_says_where_and_how_long(run):
+    dry = run("study", "run", "tiny", "seeds=[0]", "--devices", "cpu:2", "--dry-run")
+    assert "2 at once, each as fast as alone" in dry.err
+    assert not Path("runs").exists()
+
+    said = run("study", "run", "tiny", "seeds=[0]", "--devices", "cpu:2")
+
+    assert said.code == 0, said.err
+    assert "2 runs at once, 2 on cpu; Ctrl-C stops with a checkpoint" in said.err
+    assert said.err.count("  trains on cpu\n") == 2
+    assert "tiny-plain-s0  epoch 1/1" in said.err
+    assert "-- 1 of 2 runs; left: about" in said.err
+    assert {s.state for s in Lab(Path("runs")).store.list()} == {"finished"}
+    again = run("study", "run", "tiny", "seeds=[0]", "--devices", "cpu:2")
+    assert again.code == 0, again.err
+    assert "2 of 2 runs done" in again.err
+
+
+@pytest.mark.usefixtures("_four_cores")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--devices", "cuda:9"], "--devices: there is no cuda:9 on this machine"),
+        (["--devices", "cpu:2", "train.device=cpu"], "train.device: does not go with --devices"),
+        (["--per-device", "9"], "--per-device: 9 runs at once on a device only take turns"),
+        (["--devices", "cpu:2", "--per-device", "2"], "--per-device: is for cards"),
+        (["--devices", "cpu:2", "train.precision=tf32"], "tf32 is arithmetic of NVIDIA GPUs"),
+    ],
+)
+def test_devices_that_are_not_there_are_one_sentence_and_start_nothing(run, words, said):
+    refused = run("study", "run", "tiny", *words)
+
+    assert refused.code in {2, 4}
+    assert said in refused.err
+    assert len(refused.err.splitlines()) == 1
+    assert not Path("runs").exists()
 
 
 KILLED = """

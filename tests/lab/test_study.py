@@ -230,3 +230,14 @@ def test_what_was_measured_for_a_study_is_what_its_runs_record_as_foreseen_and_i
     assert told is not None
     assert Lab(lab.store.root).forecast(standing[:1], measure=True).seconds == told.seconds
     assert told.seconds < found.seconds
+
+
+def test_the_time_of_several_at_once_is_that_of_the_place_that_takes_longest():
+    """Runs of 5, 4, 3, 3 and 3 epochs, 10 s each: on two places 5+3 and 4+3+3, each taking the next as it is free."""
+    standing = standings([plan(epochs=epochs) for epochs in (5, 4, 3, 3, 3)], [])
+
+    found = forecast(standing, (), lambda each: 10.0 * each.epochs, at_once=2)
+
+    assert found.seconds == 100.0
+    assert "2 at once, each as fast as alone" in found.sentence
+    assert forecast(standing, (), lambda each: 10.0 * each.epochs).seconds == 180.0

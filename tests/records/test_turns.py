@@ -321,3 +321,53 @@ def test_folders_and_locks_are_open_to_whoever_may_create_runs(store, queue):
     device = next((store.root / turns.FOLDER).glob("*/*"))
     assert device.stat().st_mode & 0o777 == 0o775
     assert (device / turns.TURN).stat().st_mode & 0o777 == 0o664
+
+
+@pytest.fixture
+def two_cards(monkeypatch):
+    monkeypatch.setattr(devices, "_cards", lambda: {"cuda:0": "", "cuda:1": ""})
+
+
+def test_a_worker_of_one_card_takes_the_first_run_for_it_and_leaves_other_cards_alone(
+    store, queue, two_cards
+):
+    runs = [queue("cuda:0"), queue("auto")]
+    here, there = (DeviceTurns(store.root, only=f"cuda:{number}") for number in range(2))
+
+    assert there.next(runs) == NextRun(*runs[1])
+    assert here.next(runs) == NextRun(*runs[0])
+    third = queue("auto")
+    assert there.next([third]) == NextRun(*third), "its own card is kept"
+    assert here.next([third]) == NextRun(*third), "only the claim decides between workers"
+
+
+def test_workers_that_share_a_device_train_there_together_and_nobody_else(store, queue):
+    mates = [DeviceTurns(store.root, together="a") for _ in range(2)]
+    others, alone = DeviceTurns(store.root, together="bb"), DeviceTurns(store.root)
+    first, second, third, fourth = (queue() for _ in range(4))
+
+    assert mates[0].next([first])
+    assert mates[1].next([second])
+    assert others.next([third]) is None
+    assert alone.next([fourth]) is None
+    mates[0].leave()
+    assert alone.next([fourth]) is None, "one still trains"
+    mates[1].leave()
+    assert others.next([third])
+    assert mates[0].next([fourth]) is None, "now the others have it"
+
+
+def test_workers_that_share_a_device_wait_for_whoever_has_it_alone_or_stands_before(store, queue):
+    alone, mates = DeviceTurns(store.root), [DeviceTurns(store.root, together="a") for _ in "ab"]
+    first, second, third = (queue() for _ in range(3))
+    assert alone.next([first])
+    assert mates[0].next([second]) is None
+    alone.leave()
+    assert mates[0].next([second])
+    store.move(*third, place=1.0)
+    assert alone.next([third]) is None
+
+    fourth = queue()
+    assert mates[1].next([fourth]) is None, "the third was moved to the head of the queue"
+    assert mates[0].next([fourth]) is None
+    assert alone.next([third])

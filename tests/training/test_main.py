@@ -23,7 +23,7 @@ def test_claiming_and_refusing_need_no_torch(store, small):
     code = (
         "import sys; from pathlib import Path; from revconsole.records.runs.store import RunStore; "
         "from revconsole.training.__main__ import RunQueue; "
-        f"status = RunQueue(RunStore(Path({str(store.root)!r})), [{run_id!r}]).work(); "
+        f"status = RunQueue(RunStore(Path({str(store.root)!r})), [({run_id!r}, 2)]).work(); "
         "sys.exit(10 * ('torch' in sys.modules) + status)"
     )
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 1
@@ -32,7 +32,7 @@ def test_claiming_and_refusing_need_no_torch(store, small):
 
 def test_a_wrong_command_line_is_explained(store):
     child = trainer(store, stderr=subprocess.PIPE, text=True)
-    assert child.communicate()[1].startswith("usage: python -m revconsole.training STORE RUN_ID")
+    assert child.communicate()[1].startswith("usage: python -m revconsole.training STORE [")
     assert child.returncode == 2
 
     child = trainer(store, "22222222", stderr=subprocess.PIPE, text=True)

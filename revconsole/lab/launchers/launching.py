@@ -5,12 +5,13 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from revconsole.lab.launchers import process
+from revconsole.lab.launchers.process import Workers
 from revconsole.lab.launchers.slurm.submitting import SlurmLauncher
 from revconsole.lab.launchers.thread import ThreadLauncher
 from revconsole.records.runs.store import RunStore
 
-Launcher = Literal["thread", "process"] | SlurmLauncher
-"""A thread of this process, a background process, or jobs of Slurm."""
+Launcher = Literal["thread", "process"] | Workers | SlurmLauncher
+"""A thread of this process, a background process with one worker or several, or jobs of Slurm."""
 
 
 def start(
@@ -23,6 +24,8 @@ def start(
     now: bool = False,
 ) -> process.Child | None:
     """Give the runs to a launcher; returns its process if it starts one. Raises RevconsoleError if it does not take them."""
+    if isinstance(launcher, Workers):
+        return process.launch(store, run_ids, changes, now=now, workers=launcher)
     if launcher == "process":
         return process.launch(store, run_ids, changes, now=now)
     if launcher == "thread":

@@ -32,6 +32,17 @@ class Line(Protocol):
         """Ids of the runs that may be taken now, each with the attempt to claim, in order; empty if nothing is left."""
 
 
+class OwnLine:
+    """Runs that one worker has for itself. runs: each with the attempt to claim."""
+
+    def __init__(self, runs: Sequence[tuple[str, int]]) -> None:
+        self._runs = runs
+
+    def open(self) -> Sequence[tuple[str, int]]:
+        """All of them; whoever claims one does not try it again."""
+        return self._runs
+
+
 class SharedLine:
     """The runs that several workers take from, as one worker sees them. runs: each with the attempt that it begins with."""
 

@@ -25,7 +25,9 @@ class Queued(NamedTuple):
     holder: the process that queued it. refused: why it could not begin; empty otherwise. changes: plan changes that
     it begins with; see `settings.changes`. place: where it stands in the queue, the lowest first. devices: those it may
     train on, any of which will do; empty if it waits for none. now: whether it does not wait for its turn. job: the Slurm
-    job that trains it, empty while it is being submitted; None for a run that no job trains.
+    job that trains it, empty while it is being submitted; None for a run that no job trains. slots: the device of each
+    worker that may take it, if several do. needs: bytes of its device's memory that have to be free, as far as that is
+    known. lacks: why it cannot begin although it is its turn; empty otherwise.
     """
 
     holder: Identity
@@ -36,6 +38,9 @@ class Queued(NamedTuple):
     devices: tuple[str, ...] = ()
     now: bool = False
     job: str | None = None
+    slots: tuple[str, ...] = ()
+    needs: int | None = None
+    lacks: str = ""
 
 
 def read_queued(path: Path) -> Queued | None:
@@ -51,6 +56,9 @@ def read_queued(path: Path) -> Queued | None:
             devices=tuple(map(str, body.get("devices", ()))),
             now=bool(body.get("now", False)),
             job=str(body["job"]) if "job" in body else None,
+            slots=tuple(map(str, body.get("slots", ()))),
+            needs=int(body["needs"]) if body.get("needs") else None,
+            lacks=str(body.get("lacks", "")),
         )
     except (FileNotFoundError, NotADirectoryError, bounded.OddFile):
         return None

@@ -123,7 +123,7 @@ def waiting(place: Place) -> Verdict | None:
     if queued.holder == UNKNOWN:
         return "queued", "its launch.json cannot be read now"
     if queued.holder.alive() is not False:
-        return "queued", ""
+        return "queued", queued.lacks
     dead = f"its launcher ended before the run began{_launch_output(place)}; `revconsole resume` starts it"
     return None if place.attempt else ("lost", dead)
 

@@ -19,8 +19,8 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -36,7 +36,7 @@ from revconsole.records.files.shared import ENTERED, create, make_folder, set_mo
 from revconsole.records.logs.events import Finished
 from revconsole.records.runs import address as addresses
 from revconsole.records.runs import attempt as attempts
-from revconsole.records.runs import identity
+from revconsole.records.runs import identity, turns
 from revconsole.records.runs.attempt import Attempt, overwrite, write_json
 from revconsole.records.runs.control import whoami
 from revconsole.records.runs.header import Header, read_header, write_header
@@ -101,6 +101,14 @@ class RunStore:
             ) from None
         return run_id
 
+    @contextmanager
+    def launching(self) -> Iterator[None]:
+        """A context in which no other process of this machine creates the runs of a study here. Raises as `create` does."""
+        with suppress(OSError):  # `create` says why
+            self._make_root(shared=folder_mode(os.environ.get(SHARE, "")) != folder_mode(""))
+        with turns.launching(self.root):
+            yield
+
     def folder(self, run_id: str) -> Path:
         """The folder of a run. Raises NoSuchRun unless `run_id` is the id of a run in this store."""
         path = self.root / run_id
@@ -151,19 +159,28 @@ class RunStore:
         *,
         now: bool = False,
         job: str | None = None,
+        slots: Sequence[str] = (),
+        needs: int | None = None,
     ) -> None:
         """Record who will claim attempt `number`, so that a dead launcher leaves no run queued forever.
 
         The run stands last in the queue of its device, but for one that moves to another process: that keeps its place.
         changes: plan changes that the attempt begins with; see `settings.changes`. now: it does not wait for its turn. job:
-        the Slurm job that trains it; it waits for no device of this machine. Raises StoreError.
+        the Slurm job that trains it; it waits for no device of this machine. slots: the device of each worker that may take
+        it, where several do. needs: bytes that have to be free there. Raises StoreError.
         """
         folder, plan = self.folder(run_id), self._header(run_id).plan
         place, before_now = _kept_place(folder, number)
         device = str(changes.get("train.device", plan.train.device if plan else ""))
         device = device if job is None else ""
+        kind = slots[0].partition(":")[0] if slots else device
+        if slots and device.partition(":")[0] != kind:
+            changes = {**changes, "train.device": kind}
+        mine = tuple(dict.fromkeys(slots)) or (devices.candidates(device) if device else ())
         body = holder.to_dict() | {"attempt": number, "launcher": launcher, "time": time.time()}
-        body |= {"place": place, "devices": list(devices.candidates(device)) if device else []}
+        body |= {"place": place, "devices": list(mine)}
+        body |= {"slots": list(slots)} if slots else {}
+        body |= {"needs": needs} if needs else {}
         body |= {"changes": dict(changes)} if changes else {}
         body |= {"now": True} if now or before_now else {}
         body |= {} if job is None else {"job": job}
@@ -194,6 +211,14 @@ class RunStore:
             raise StoreError(f"cannot move run {run_id}: {path}: {error.strerror}") from None
         except UNREADABLE:
             raise StoreError(f"cannot move run {run_id}: {path} is damaged") from None
+
+    def say_lack(self, run_id: str, number: int, why: str) -> None:
+        """Record why the waiting attempt `number` cannot begin although it is its turn. Never raises."""
+        path = self.root / run_id / LAUNCH
+        with suppress(*UNREADABLE):
+            body = json.loads(bounded.read(path, NOTE_BYTES))
+            if body["attempt"] == number and body.get("lacks", "") != why:
+                write_json(path, body | {"lacks": why})
 
     def queue_again(self, run_id: str, number: int) -> None:
         """Let a run whose trainer was lost wait as attempt `number`, for the same workers and where it stood.

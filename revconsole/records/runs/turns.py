@@ -1,10 +1,12 @@
 """Turns: on each device of a machine one run trains at a time, whatever processes of the store ask for it.
 
-    <store>/.queue/<boot>/<device>/turn       locked by the process that trains there
+    <store>/.queue/<boot>/<device>/turn       locked by the process that trains there, or together by workers of one study
                                    beside     locked by those that train without waiting; several at once
                                    <run id>   locked by a process whose next run this is
+                    launch                    locked while the runs of a study are created
 
-The files are empty: only their locks count, which the kernel releases when a process ends, however it ends. The order is
+Only the locks count, which the kernel releases when a process ends, however it ends; the files are empty, but for a turn
+that several workers share, which holds the name by which they know each other. The order is
 that of `place` in the runs' launch.json. A boot of a machine has a folder of its own, because its devices are no other
 machine's; so the locks need to reach no further than one kernel, which network file systems manage, too.
 """
@@ -14,8 +16,8 @@ import os
 import re
 import threading
 import weakref
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +26,7 @@ from revconsole.records.files.shared import make_folder, set_mode
 from revconsole.records.runs.identity import UNKNOWN, mine
 from revconsole.records.runs.queued import FILE, Queued, read_queued
 
-FOLDER, TURN, BESIDE = ".queue", "turn", "beside"
+FOLDER, TURN, BESIDE, LAUNCH = ".queue", "turn", "beside", "launch"
 POLL_SECONDS = 1.0
 """Seconds after which a waiting process looks again whether it is its turn."""
 NO_LOCKS = (
@@ -62,10 +64,14 @@ _all: "weakref.WeakSet[DeviceTurns]" = weakref.WeakSet()
 
 
 class DeviceTurns:
-    """The turns of one process on the devices of a store. Thread-safe. A forked process holds none of them."""
+    """The turns of one process on the devices of a store. Thread-safe. A forked process holds none of them.
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    only: the one device on which this process trains; empty for any. together: the name under which it shares the turns with
+    other workers; empty for a process that trains alone on its device.
+    """
+
+    def __init__(self, root: Path, *, only: str = "", together: str = "") -> None:
+        self._root, self._only, self._together = root, only, together
         self._alone = threading.Lock()
         self._held: _Held | None = None
         self._lined_up: dict[Path, _Held] = {}
@@ -154,7 +160,7 @@ class DeviceTurns:
         tried: devices on which a run of this process has to wait, so that the later ones have to, too.
         """
         queued = run.queued
-        for device in queued.devices if queued else ():
+        for device in self._devices(run):
             if device in tried and not (queued and queued.now):
                 continue
             try:
@@ -171,6 +177,11 @@ class DeviceTurns:
                 self._hold(None)
                 return NextRun(run.run_id, run.number, NO_LOCKS.format(why=error.strerror or error))
         return None
+
+    def _devices(self, run: _Waiting) -> Iterable[str]:
+        """The devices on which this process may train the run."""
+        every = run.queued.devices if run.queued else ()
+        return [device for device in every if self._only in {"", device}]
 
     def _folder(self, device: str) -> Path:
         """The folder of a device, which whoever may create runs may write in. Raises OSError."""
@@ -199,7 +210,7 @@ class DeviceTurns:
         path = folder / TURN
         if self._held is None or self._held.path != path:
             try:
-                turn = _locked(path, fcntl.LOCK_EX)
+                turn = _shared(path, self._together) if self._together else _alone(path)
             except BlockingIOError:
                 return False
             self._hold(turn)
@@ -220,7 +231,7 @@ class DeviceTurns:
         """Show in the folder of each device which run of this process is the next one there. runs: in their order."""
         wanted: dict[Path, Path] = {}
         for run in runs:
-            for device in run.queued.devices if run.queued else ():
+            for device in self._devices(run):
                 with suppress(OSError):
                     folder = self._folder(device)
                     wanted.setdefault(folder, folder / run.run_id)
@@ -242,6 +253,23 @@ class DeviceTurns:
         for each in held:
             with suppress(OSError):
                 os.close(each.descriptor)
+
+
+@contextmanager
+def launching(root: Path) -> Iterator[None]:
+    """A context in which no other process of this machine creates the runs of a study in this store.
+
+    Where no lock can be taken, nobody waits.
+    """
+    held = None
+    with suppress(OSError):
+        make_folder(root / FOLDER, root.stat().st_mode & 0o777, exist_ok=True)
+        held = _locked(root / FOLDER / LAUNCH, fcntl.LOCK_EX, wait=True)
+    try:
+        yield
+    finally:
+        if held is not None:
+            _unlock(held)
 
 
 def lined_up(root: Path, run_id: str) -> bool:
@@ -267,8 +295,11 @@ def _machine() -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", here.boot or here.host)[:60]
 
 
-def _locked(path: Path, kind: int) -> _Held:
-    """Lock a file, which is created if there is none. Raises BlockingIOError if it is locked, OSError if it cannot be."""
+def _locked(path: Path, kind: int, *, wait: bool = False) -> _Held:
+    """Lock a file, which is created if there is none. wait: until it is free.
+
+    Raises BlockingIOError if it is locked, OSError if it cannot be.
+    """
     how = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, how)
@@ -276,11 +307,37 @@ def _locked(path: Path, kind: int) -> _Held:
         descriptor = os.open(path, how | os.O_CREAT, 0o600)
         set_mode(descriptor, path.parent.stat().st_mode & 0o666)
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except OSError:
+        fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
+    except BaseException:  # Ctrl-C, too
         os.close(descriptor)
         raise
     return _Held(path, descriptor)
+
+
+def _alone(path: Path) -> _Held:
+    """The turn of a device for this process alone. Raises BlockingIOError if another has it, OSError."""
+    return _locked(path, fcntl.LOCK_EX)
+
+
+def _shared(path: Path, together: str) -> _Held:
+    """The turn of a device, together with whoever has it under the same name. Raises BlockingIOError, OSError."""
+    name = together.encode()
+    try:
+        held = _alone(path)
+    except BlockingIOError:
+        held = _locked(path, fcntl.LOCK_SH)
+        if os.pread(held.descriptor, len(name) + 1, 0) == name:
+            return held
+        _unlock(held)
+        raise
+    os.truncate(held.descriptor, 0)
+    os.pwrite(held.descriptor, name, 0)
+    try:
+        fcntl.flock(held.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # somebody was faster in the moment between the two locks
+        os.close(held.descriptor)
+        raise
+    return held
 
 
 def _unlock(held: _Held) -> None:

@@ -11,6 +11,7 @@ import torch
 
 import revconsole
 from revconsole.records.child import working_folder
+from revconsole.records.devices import shared_name
 from revconsole.records.foresight import cache
 from revconsole.records.foresight.foresight import ORDER, StepMemory
 from revconsole.records.foresight.parts import PeakMemory
@@ -29,7 +30,7 @@ def facts(state: TrainingState) -> dict[str, Scalar]:
     """What a reader needs to repeat or question the run; `Learning.facts` has those of its model."""
     data = state.data
     recorded: dict[str, Scalar] = {
-        "device": str(state.device),
+        "device": shared_name(str(state.device)),
         "device_name": devices.device_name(state.device),
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),

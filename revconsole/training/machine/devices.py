@@ -11,10 +11,10 @@ import torch
 
 from revconsole.errors import DeviceUnavailable, RunFailed
 from revconsole.records.logs.events import Scalar
+from revconsole.records.printable import size
 from revconsole.records.sysctl import sysctl
 from revconsole.reversible.switches import products
 from revconsole.training.machine import cards
-from revconsole.training.machine.shortage import size
 
 Say = Callable[[str], None]
 log = logging.getLogger(__name__)

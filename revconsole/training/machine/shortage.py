@@ -17,6 +17,8 @@ import psutil
 import torch
 from torch.optim import Optimizer
 
+from revconsole.records.printable import size
+
 Result = TypeVar("Result")
 TEXTS = (
     "allocate memory",  # torch's allocator of the CPU, and the system
@@ -138,9 +140,3 @@ def trim_heap() -> None:
     """malloc_trim: return freed memory to the system (glibc only)."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def size(count: int) -> str:
-    """A number of bytes in MiB or GiB, with three digits."""
-    unit, word = (UNITS["G"], "GiB") if count >= UNITS["G"] else (UNITS["M"], "MiB")
-    return f"{count / unit:.3g} {word}" if count < 1000 * unit else f"{count / unit:,.0f} {word}"

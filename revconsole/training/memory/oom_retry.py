@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from revconsole.records.logs.events import Advised, Event
+from revconsole.records.printable import size
 from revconsole.records.settings.plan import Plan
 from revconsole.training.machine.shortage import (
     OutOfMemory,
@@ -20,7 +21,6 @@ from revconsole.training.machine.shortage import (
     described,
     ran_out,
     release_memory,
-    size,
 )
 from revconsole.training.memory.suggestions import (
     Suggestion,

@@ -20,10 +20,10 @@ import torch
 from revconsole.data import unused
 from revconsole.errors import DataUnavailable, RevconsoleError, RunFailed
 from revconsole.records.datasets.facts import data_folder
+from revconsole.records.printable import size
 from revconsole.records.settings.plan import Plan
 from revconsole.training.learning.preparing import learning_of, prepare
 from revconsole.training.machine import devices, precision
-from revconsole.training.machine.shortage import size
 from revconsole.training.memory.budget import choose_blocks
 from revconsole.training.questions import pace
 from revconsole.training.setup.training_state import TrainingState

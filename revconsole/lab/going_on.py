@@ -1,0 +1,57 @@
+"""Going on: what is left of a study is created and queued by one command at a time, so that two do not train it twice."""
+
+from collections.abc import Callable, Sequence
+
+from revconsole.errors import WrongState
+from revconsole.lab import study as studies
+from revconsole.lab.study import RunKeys, Standing
+from revconsole.records.printable import plural
+from revconsole.records.runs.identity import UNKNOWN, mine
+from revconsole.records.runs.queued import FILE, read_queued
+from revconsole.records.runs.store import RunStore
+
+
+def go_on(
+    store: RunStore,
+    standing: Sequence[Standing],
+    keys: RunKeys,
+    start: Callable[[list[str]], object],
+) -> list[str]:
+    """Create what is to be created of the runs that are left, and start all of them; returns their ids in order.
+
+    Raises WrongState if other processes train all that is left, saying which.
+    """
+    wanted = studies.to_launch(standing)
+    if not wanted:
+        return []
+    with store.launching():
+        now = studies.standings([each.plan for each in wanted], store.list(), keys)
+        left = studies.to_launch(now)
+        if not left:
+            raise WrongState(held(store, now))
+        ids = [
+            each.summary.id
+            if each.summary
+            else store.create(each.plan, studies.own_profile(each.plan))
+            for each in left
+        ]
+        start(ids)
+    return ids
+
+
+def held(store: RunStore, standing: Sequence[Standing]) -> str:
+    """A sentence on who trains the runs of a study that are not done."""
+    going = [each.summary for each in standing if each.progress == "running" and each.summary]
+    if not going:
+        return "every run of the study is done"
+    queued = read_queued(store.root / going[0].id / FILE)
+    by = ""
+    if queued is not None and queued.holder != UNKNOWN:
+        here = queued.holder.host == mine().host
+        where = "this machine" if here else queued.holder.host
+        by = f" by process {queued.holder.pid} of {where}"
+    verb = "is" if len(going) == 1 else "are"
+    return (
+        f"what is left of the study, {plural(len(going), 'run')}, {verb} trained already{by}: `revconsole queue` lists what "
+        "trains and waits, `revconsole watch` follows it"
+    )

@@ -1,0 +1,63 @@
+"""Pool: the runs of a study that train several at once in a background process, as a command sees them that waits for them."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from revconsole.errors import RevconsoleError
+from revconsole.records.runs.queued import FILE, read_queued
+from revconsole.records.runs.run import Summary
+
+if TYPE_CHECKING:
+    from revconsole.lab.lab import Lab
+
+LOOK_SECONDS = 0.25
+
+
+class Pool:
+    """Runs by id that one background process trains. They need this process for nothing: it may leave them alone."""
+
+    def __init__(self, lab: "Lab", ids: Sequence[str]) -> None:
+        self._lab, self.ids = lab, tuple(ids)
+        self._process = read_queued(lab.store.root / ids[0] / FILE) if ids else None
+
+    def rows(self) -> dict[str, Summary]:
+        """The rows of those runs that have not been deleted, in their order."""
+        rows = {run.id: run for run in self._lab.store.list()}
+        return {run_id: rows[run_id] for run_id in self.ids if run_id in rows}
+
+    def over(self, rows: dict[str, Summary]) -> bool:
+        """Whether nothing trains any more, nor will: a run that was lost is taken again while the process lives."""
+        if self._process is not None and self._process.holder.alive():
+            return False
+        return all(run.ended or run.state == "queued" for run in rows.values())
+
+    def summary(self, run_id: str) -> Summary:
+        """The summary of one run. Raises NoSuchRun."""
+        return self._lab.summary(run_id)
+
+    def busy(self) -> tuple[str, ...]:
+        """The runs that train or wait."""
+        return tuple(run_id for run_id, run in self.rows().items() if not run.ended)
+
+    def wait(self) -> None:
+        """Wait until none trains or waits any more."""
+        while not self.over(self.rows()):
+            time.sleep(LOOK_SECONDS)
+
+    def stop_all(self, why: str = "") -> None:
+        """Take those that wait out of the queue, and stop the others after their step."""
+        self._lab.stop_runs(self.busy(), why)
+
+    def end_all_now(self, why: str = "") -> None:
+        """Kill what still trains, and record it as stopped."""
+        del why
+        for run_id in self.busy():
+            with suppress(RevconsoleError):
+                self._lab.stop_now(run_id)
+
+    def hand_all_over(self, why: str = "") -> None:
+        """Leave them where they are: in the background."""
+        del why
+        self.ids, self._process = (), None
