@@ -134,7 +134,7 @@ def _made(step: Step) -> str:
 
 def _made_of(outlook: Outlook) -> str:
     """The batch in its micro-batches, in words."""
-    parts, each = outlook.plan.train.accumulate, outlook.micro_batch
+    parts, each = outlook.plan.parts_of_batch, outlook.micro_batch
     return f"{each:,} images" if parts == 1 else f"{parts} × {each:,} images"
 
 

@@ -59,7 +59,7 @@ def _chosen(plan: Plan) -> bool:
     budget = plan.train.budget_mib
     if plan.backward != "auto" or not budget:
         return True
-    kind, micro_batch = room.kind_of(plan), plan.train.micro_batch
+    kind, micro_batch = room.kind_of(plan), plan.images_at_once
     return chosen.known(plan, kind, micro_batch, budget * chosen.MEBIBYTE) is not None
 
 
@@ -71,6 +71,6 @@ def _key(plan: Plan) -> str:
         train.precision, train.device, train.label_smoothing > 0, train.freeze, train.average is None, train.clip is None,
     )  # fmt: skip
     if plan.backward == "auto" and train.budget_mib:
-        told = (*told, train.micro_batch, train.budget_mib)
+        told = (*told, plan.images_at_once, train.budget_mib)
     optimizer = plan.optimizer.model_copy(update={"learning_rate": 1.0, "weight_decay": 0.0})
     return repr((*told, optimizer))

@@ -55,7 +55,7 @@ class Outlook:
     counts: Mapping[str, Scalar]
     foresight: Foresight | None
     why_not: str
-    """Why there is no foresight, or what is uncertain about it."""
+    """Why there is no foresight, or what is to be known about it."""
     allowed: Allowance
     memory: int | None
     correction: float = 1.0
@@ -67,8 +67,8 @@ class Outlook:
 
     @property
     def micro_batch(self) -> int:
-        """Images of a forward pass."""
-        return self.plan.train.micro_batch
+        """Images of a forward pass, at most."""
+        return self.plan.images_at_once
 
     @property
     def images(self) -> int | None:
@@ -104,7 +104,7 @@ class Outlook:
         return "uncertain" if own is None or own.verdict is None else own.verdict
 
     def _step(self, foresight: Foresight, backward: Backward) -> Step:
-        parts, allowed, memory = self.plan.train.accumulate, self.allowed, self.memory
+        parts, allowed, memory = self.plan.parts_of_batch, self.allowed, self.memory
         taken = self._taken(foresight, backward)
         peak = foresight.peak(taken, self.micro_batch, accumulate=parts)
         bounds = self._bounds(foresight, taken)
@@ -126,7 +126,7 @@ class Outlook:
         )
 
     def _bounds(self, foresight: Foresight, backward: Backward) -> MemoryRange:
-        parts, factor = self.plan.train.accumulate, self.correction
+        parts, factor = self.plan.parts_of_batch, self.correction
         found = foresight.bounds(backward, self.micro_batch, self.allowed, accumulate=parts)
         return MemoryRange(low=math.ceil(found.low * factor), high=math.ceil(found.high * factor))
 
@@ -164,13 +164,21 @@ def foretold(
         plan=plan,
         counts=foreseen.counts or {},
         foresight=foreseen.foresight,
-        why_not=foreseen.why_not,
+        why_not="; ".join(filter(None, (foreseen.why_not, _fewer(plan, foreseen)))),
         allowed=allowance(plan, kind, images=plan.folder_images or 0),
         memory=memory,
         correction=correction(runs, kind),
         unsure=room.without_rules(plan),
     )
     return _with_choice(found, make=False)
+
+
+def _fewer(plan: Plan, foreseen: Foreseen) -> str:
+    """That what is foreseen is a batch of fewer images than are asked for; empty if there are enough."""
+    images, batch = plan.images_of_batch, plan.train.batch
+    if foreseen.foresight is None or images == batch:
+        return ""
+    return f"there are {images:,} training images, fewer than the batch of {batch:,}; the memory is that of a step of them"
 
 
 def _with_choice(found: Outlook, *, make: bool) -> Outlook:

@@ -237,11 +237,9 @@ class _Search:
             return None
 
     def _foresee(self, plan: Plan) -> int:
-        parts = plan.train.accumulate
+        parts, images = plan.parts_of_batch, plan.images_at_once
         allowed = allowance(plan, room.kind_of(plan), images=plan.folder_images or 0)
-        bounds = foreseen(plan).bounds(
-            plan.backward, plan.train.batch // parts, allowed, accumulate=parts
-        )
+        bounds = foreseen(plan).bounds(plan.backward, images, allowed, accumulate=parts)
         return math.ceil(bounds.high * self.correction)
 
 

@@ -89,6 +89,20 @@ def test_json_has_the_memory_of_each_backward_at_the_micro_batch_and_the_largest
     assert "largest_batch" not in without["memory"]["stored"]
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_batch_larger_than_the_data_takes_what_its_images_take(run, accumulate):
+    """64 images in a batch of 512 and in one of 64, both in one micro-batch: there is no second one to fill."""
+    few = ("data.train_limit=80", "data.validation=0.2")
+    asked = (*REVERSIBLE, *few, f"train.accumulate={accumulate}", "train.batch=512")
+    (larger,) = json.loads(run("plan", *asked, "--json").out)
+    (there,) = json.loads(run("plan", *REVERSIBLE, *few, "train.batch=64", "--json").out)
+
+    assert larger["micro_batch"] == there["micro_batch"] == 64
+    assert larger["memory"] == there["memory"]
+    assert "64 training images, fewer than the batch of 512" in larger["memory_note"]
+    assert there["memory_note"] == ""
+
+
 def test_the_largest_batch_fits_and_the_next_one_is_not_sure_to(run):
     (body,) = json.loads(run("plan", *REVERSIBLE, "--memory", "700MiB", "--json").out)
     largest = body["memory"]["reversible"]["largest_batch"]

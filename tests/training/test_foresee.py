@@ -200,3 +200,19 @@ def test_a_run_records_what_was_foreseen_of_it_if_that_is_known(realise):
 
     peak = foresee(state.plan, backwards=[state.plan.backward]).peak("stored", 32, accumulate=2)
     assert facts(state)["foreseen_peak_bytes"] == peak.total
+
+
+def test_a_run_whose_batch_is_larger_than_its_data_records_the_peak_of_the_images_there_are(
+    realise,
+):
+    plan = realise(train={"batch": 64}).plan
+    images = plan.trained_images
+    foresight = foresee(plan, backwards=[plan.backward])
+
+    state = realise(train={"batch": 4 * images, "accumulate": 2})
+    peak = foresight.peak(plan.backward, images).total
+    assert (
+        facts(state)["foreseen_peak_bytes"]
+        == peak
+        < foresight.peak(plan.backward, 2 * images).total
+    )

@@ -39,7 +39,7 @@ def budget_in(plan: Plan, foresight: Foresight, memory: float) -> int:
     """The budget of a training that has `memory` bytes for its step: the one that is set, else a share of what is left."""
     if plan.train.budget_mib:
         return plan.train.budget_mib * MEBIBYTE
-    stands = foresight.steps["stored"].standing(plan.train.micro_batch)
+    stands = foresight.steps["stored"].standing(plan.images_at_once)
     return max(1, int(SHARE_OF_FREE * (memory - stands)))
 
 

@@ -82,6 +82,21 @@ class PlanSettings(Section):
         return images - self.data.held_out(images)
 
     @property
+    def images_of_batch(self) -> int:
+        """Images of the largest batch: `train.batch`, or all training images where they are fewer."""
+        return min(self.train.batch, self.trained_images or self.train.batch)
+
+    @property
+    def images_at_once(self) -> int:
+        """Images of the largest micro-batch."""
+        return min(self.train.micro_batch, self.images_of_batch)
+
+    @property
+    def parts_of_batch(self) -> int:
+        """Micro-batches of the largest batch."""
+        return math.ceil(self.images_of_batch / self.train.micro_batch)
+
+    @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps per epoch; 0 for a folder whose images have not been counted."""
         return math.ceil(self.trained_images / self.train.batch)

@@ -101,7 +101,7 @@ def _peak(state: TrainingState, backward: Backward) -> PeakMemory | None:
         step = cache.read(cache.key(plan, backward, "cuda" if kind == "cuda" else "cpu"))
     if not isinstance(step, StepMemory):
         return None
-    return step.peak(state.micro_batch, plan.train.accumulate)
+    return step.peak(min(state.micro_batch, plan.images_at_once), plan.parts_of_batch)
 
 
 def _commit() -> str | None:

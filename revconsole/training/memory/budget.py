@@ -58,7 +58,8 @@ def _foreseen(state: TrainingState, budget: int) -> ChosenBlocks | None:
     kinds: dict[str, Kind] = {"cpu": "cpu", "cuda": "cuda"}
     kind = kinds.get(state.device.type)
     try:
-        return chosen(state.plan, kind, state.micro_batch, budget) if kind else None
+        images = min(state.micro_batch, state.plan.images_at_once)
+        return chosen(state.plan, kind, images, budget) if kind else None
     except RevconsoleError:
         return None
 

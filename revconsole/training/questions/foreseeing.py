@@ -30,7 +30,7 @@ def foreseen(plan: Plan, kind: Kind, *, counts_only: bool) -> Foreseen:
         foresight = foresee(plan, kind)
         if plan.backward == "auto" and (budget := plan.train.budget_mib):
             with suppress(RevconsoleError):  # then the run measures
-                chosen(plan, kind, plan.train.micro_batch, budget * MEBIBYTE)  # kept in the cache
+                chosen(plan, kind, plan.images_at_once, budget * MEBIBYTE)  # kept in the cache
         return Foreseen(counts=counts, foresight=foresight)
     except Exception as error:  # noqa: BLE001  a model of somebody else's may raise anything without numbers
         return Foreseen(counts=counts, why_not=_why(error))

@@ -23,14 +23,14 @@ def look(run: PlannedRun) -> str:
         if run.network.depth != 1:
             return ""
         return f"backward={backward} saves next to nothing over 1 block, where usual are 6 or more, {cost}"
-    parts = run.plan.train.accumulate
+    parts, images = run.plan.parts_of_batch, run.plan.images_at_once
     stored, here = (
-        known.peak(word, run.micro_batch, accumulate=parts).total for word in ("stored", backward)
+        known.peak(word, images, accumulate=parts).total for word in ("stored", backward)
     )
     if here < (1 - LITTLE) * stored:
         return ""
     return (
-        f"backward={backward} needs {here / MIB:,.1f} MiB at {run.micro_batch} images and stored {stored / MIB:,.1f} MiB: it "
+        f"backward={backward} needs {here / MIB:,.1f} MiB at {images} images and stored {stored / MIB:,.1f} MiB: it "
         f"saves next to nothing here, {cost}"
     )
 
