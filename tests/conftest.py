@@ -51,6 +51,7 @@ hypothesis.settings.load_profile("gate")
 
 # What is forced to disk is waited for, tens of times in a run; no test takes the power away.
 os.fsync = lambda _: None
+MOST_WORKERS = 6
 IMPORTED = 20
 """Modules that a test may import without a collection of garbage for them."""
 
@@ -85,6 +86,13 @@ train.epochs = 2
 def pytest_addoption(parser: pytest.Parser) -> None:
     text = "leave out what is marked slow, and try one variant of each scheme (`make quick`)"
     parser.addoption("--quick", action="store_true", help=text)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, since tests often wait for other processes; each worker takes up to 2 GiB."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(cores + 1, MOST_WORKERS)
 
 
 def pytest_configure() -> None:

@@ -8,7 +8,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual import app as textual_app
 from textual import events
+from textual import pilot as textual_pilot
 from textual.pilot import Pilot
 
 from revconsole.console.app import Console
@@ -28,6 +30,8 @@ from revconsole.records.settings.plan import Plan
 
 PATIENCE_SECONDS = 120.0
 """Generous: a busy machine may take long, a right answer never depends on it."""
+SETTLING_SECONDS = 1.0
+"""Longest wait for what a key does, as Textual's own: some tests hold it up."""
 STEPS_PER_EPOCH = 10
 NAMES = {
     "+": "plus",
@@ -159,6 +163,12 @@ class Recorder:
         return run_id
 
 
+async def settled(app: Console) -> None:
+    """Let the app do what was asked of it: every key, and what is read, checked and laid out for it."""
+    keys, end = app.keyboard, asyncio.get_running_loop().time() + SETTLING_SECONDS
+    await keys._until(lambda: keys.idle and keys._all_done(), end)
+
+
 class Stage:
     """The running app, its keys and its screen as text."""
 
@@ -191,7 +201,7 @@ class Stage:
         end = time.monotonic() + PATIENCE_SECONDS
         while not happened():
             assert time.monotonic() < end, f"it did not happen; the screen says\n{self.text}"
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.01)
 
     async def shows(self, *texts: str) -> str:
         """Wait until all of these are on the screen."""
@@ -221,7 +231,7 @@ def recorder(store: RunStore) -> Recorder:
 
 
 @pytest.fixture
-def opened(lab: Lab) -> Opener:
+def opened(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Opener:
     """Open the console: `async with opened(80, 24) as stage`."""
     usual = lab
 
@@ -236,6 +246,8 @@ def opened(lab: Lab) -> Opener:
         demo: bool = False,
     ) -> AsyncIterator[Stage]:
         app = Console(lab, runs, demo=demo)
+        for module in (textual_app, textual_pilot):  # which would wait until the processor rests
+            monkeypatch.setattr(module, "wait_for_idle", lambda *_: settled(app))
         async with app.run_test(size=(width, height), notifications=toasts) as pilot:
             yield Stage(app, pilot)
 

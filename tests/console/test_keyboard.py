@@ -19,6 +19,7 @@ from revconsole.console.escape import Behind, Parser
 from revconsole.console.keyboard import Keyboard
 from revconsole.console.widgets.setting import LineField, SettingList
 from revconsole.records.settings.profile import parse_assignments
+from tests.console.conftest import settled
 
 SEEDS = range(int(os.environ.get("BURSTS", "1")))
 MOVES = ["tab", "shift+tab", "down", "up", "enter", "escape", "space", "question_mark", "ctrl+p"]
@@ -65,7 +66,8 @@ async def rest(stage):
     before = None
     while stage.app.is_running and (before != state(stage) or not stage.app.reader.settled):
         before = state(stage)
-        await asyncio.sleep(0.3)
+        await settled(stage.app)
+        await asyncio.sleep(0.05)
 
 
 def state(stage):
