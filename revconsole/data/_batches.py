@@ -9,6 +9,7 @@ Shapes: N images of a split, B of a batch, C channels, S pixels of height and wi
 """
 
 from collections.abc import Generator, Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -71,11 +72,16 @@ def batches(
     return ahead(make, range(first, steps), most=prefetch)
 
 
-def evaluation_batches(split: OpenedSplit, *, batch: int) -> Iterator[Batch]:
-    """All images of a split in their own order, cropped to the middle if crops are trained on, standardised."""
+def evaluation_batches(
+    split: OpenedSplit, *, batch: int, first: int = 0, every: int = 1
+) -> Iterator[Batch]:
+    """All images of a split in their own order, cropped to the middle if crops are trained on, standardised.
+
+    first, every: only each `every`-th batch, from this one on.
+    """
     preparation, device = split.preparation, split.device
     parts = zip(torch.split(split.images, batch), torch.split(split.labels, batch), strict=True)
-    for step, (pixels, labels) in enumerate(parts):
+    for step, (pixels, labels) in islice(enumerate(parts), first, None, every):
         cropped = moved(middle(pixels, preparation.crop), device)
         yield step, preparation.standardisation(cropped), moved(labels, device)
 

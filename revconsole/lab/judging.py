@@ -138,7 +138,8 @@ def _of(error: RevconsoleError, plan: Plan) -> RevconsoleError:
 def needs_torch(plan: Plan, *, run_own_code: bool = True) -> bool:
     """Whether a plan needs a check of the machine or of its model."""
     train, model = plan.train, plan.model
-    plain = train.device in {"auto", "cpu"} and train.precision == "float32"
+    where = {"auto", "cpu"} if train.ranks == 1 else {"cpu"}
+    plain = train.device in where and train.precision == "float32"
     if isinstance(model, Python) and not run_own_code:
         return not plain
     known = isinstance(model, Cct | Mlp | Svm) or (
@@ -200,6 +201,6 @@ def _deciding(plan: Plan) -> str:
         include={"model", "scheme", "backward", "data", "objective", "data_fingerprint"}
     )
     train = plan.train.model_dump(
-        include={"batch", "accumulate", "precision", "device", "freeze", "steps", "audit"}
+        include={"batch", "accumulate", "gpus", "precision", "device", "freeze", "steps", "audit"}
     )
     return json.dumps([content, train], sort_keys=True)

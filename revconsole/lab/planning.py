@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from revconsole.errors import ProfileError
 from revconsole.lab import again as repeating
 from revconsole.lab import starts
@@ -12,7 +14,7 @@ from revconsole.records.datasets.counts import counted, in_folder
 from revconsole.records.runs.store import RunStore
 from revconsole.records.sections import KINDS
 from revconsole.records.sections.rule import Rule
-from revconsole.records.settings import complaints, layer, search_path
+from revconsole.records.settings import complaints, layer, rank_rules, search_path
 from revconsole.records.settings.plan import Plan, check_length
 from revconsole.records.settings.profile import COMMAND_LINE
 from revconsole.records.settings.study import Arm, Study, UnfitChoice
@@ -101,9 +103,25 @@ def completed_arm(arm: Arm, where: str, store: RunStore) -> Arm:
 def completed(
     plan: Plan, where: str, store: RunStore, set_in: Callable[[str], str] | None = None
 ) -> Plan:
-    """The plan with the run it starts from, and with the counted images of its folder if it needs them."""
-    resolved = starts.resolved(plan, store, where=where)
-    return counted_steps(resolved, set_in=set_in or (lambda _: where))
+    """The plan with its ranks counted, the run it starts from, and the counted images of its folder if it needs them."""
+    named = set_in or (lambda _: where)
+    resolved = starts.resolved(_with_ranks(plan, named), store, where=where)
+    return counted_steps(resolved, set_in=named)
+
+
+def _with_ranks(plan: Plan, set_in: Callable[[str], str]) -> Plan:
+    """The plan with a number in place of `train.gpus = "all"`. Raises ProfileError."""
+    if plan.train.gpus != "all":
+        return plan
+    try:
+        ranks = rank_rules.counted(plan)
+        train = plan.train.model_dump(exclude_unset=True) | {"gpus": ranks}
+        return Plan.model_validate(plan.model_dump() | {"train": train})
+    except Rule as rule:
+        raise ProfileError(set_in(rule.key), rule.key, str(rule)) from None
+    except ValidationError as error:
+        key, sentence = complaints.every(error, plan.model_dump())[0]
+        raise ProfileError(set_in(key), key, sentence) from None
 
 
 def counted_steps(plan: Plan, *, set_in: Callable[[str], str]) -> Plan:

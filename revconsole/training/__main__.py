@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 
 from revconsole.errors import AlreadyClaimed, NotLoaded, RevconsoleError, StoreError, loading, said
-from revconsole.records import child
+from revconsole.records import child, ranks
 from revconsole.records.files.shared import READABLE, set_mode
 from revconsole.records.logs.events import Advised, Failed
 from revconsole.records.runs import control, submission
@@ -36,6 +36,10 @@ from revconsole.records.runs.turns import POLL_SECONDS, DeviceTurns, NextRun
 from revconsole.training.slot import Slot, slots_of
 from revconsole.training.slurm_job import SlurmJob
 from revconsole.training.supervisor import ANEW, PASSED_ON, supervised
+from revconsole.training.together import rank
+from revconsole.training.together.notes import RankNotes
+from revconsole.training.together.rank import started_by_torchrun
+from revconsole.training.together.watch import RankWatch
 
 NAME = "process"
 SUPERVISED = "REVCONSOLE_SUPERVISED"
@@ -140,26 +144,49 @@ class RunQueue:
     def _train(self, run_id: str, number: int, note: str = "") -> bool:
         if self.told_to_go.is_set():
             return False
-        try:
-            launcher = NAME if self._job is None else submission.NAME
-            attempt = self.store.claim(run_id, number, launcher)
-        except AlreadyClaimed:  # another process stops or trains it
-            return False
-        except Exception as error:  # noqa: BLE001  deleted run, full disk: the next run must still train
-            self.store.refuse(run_id, number, said(error))
-            return False
-        if note := note or (self._job.other_versions() if self._job is not None else ""):
-            attempt.emit(Advised(level="warning", text=note))
-        self.training = run_id, number
-        if self.told_to_go.is_set():  # the signal arrived during the claim
-            self._ask_to_stop(run_id, number)
-        outcome = self._execute(run_id, attempt)
+        count = ranks.count(self.store, run_id)
+        if count == 1:
+            outcome = self._alone(run_id, number, note)
+        else:
+            outcome = self._together(run_id, number, count)
         self.training, self.broken = None, outcome == "broken"
+        if outcome is None:
+            return False
         if self._job is not None and self.why:
             self._job.leave(self.store, run_id, number, self.why, outcome)
         if outcome == "handed over":  # a hand-over to the background, where this process is already
             return self._train(run_id, number + 1)
         return outcome in {"completed", "pruned"}
+
+    @property
+    def _launcher(self) -> str:
+        return NAME if self._job is None else submission.NAME
+
+    def _alone(self, run_id: str, number: int, note: str) -> Outcome | None:
+        """Train a run in this process; None if its attempt could not be claimed."""
+        try:
+            attempt = self.store.claim(run_id, number, self._launcher)
+        except AlreadyClaimed:  # another process stops or trains it
+            return None
+        except Exception as error:  # noqa: BLE001  deleted run, full disk: the next run must still train
+            self.store.refuse(run_id, number, said(error))
+            return None
+        if note := note or (self._job.other_versions() if self._job is not None else ""):
+            attempt.emit(Advised(level="warning", text=note))
+        self._claimed(run_id, number)
+        return self._execute(run_id, attempt)
+
+    def _together(self, run_id: str, number: int, count: int) -> Outcome:
+        """Train a run on several ranks, which claim it themselves."""
+        claimed = partial(self._claimed, run_id, number)
+        return ranks.train(
+            self.store, run_id, number, ranks=count, launcher=self._launcher, begun=claimed
+        )
+
+    def _claimed(self, run_id: str, number: int) -> None:
+        self.training = run_id, number
+        if self.told_to_go.is_set():  # the signal arrived before the claim
+            self._ask_to_stop(run_id, number)
 
     def _execute(self, run_id: str, attempt: Attempt) -> Outcome:
         """The outcome of training a claimed run; it fails if torch cannot be imported."""
@@ -185,7 +212,10 @@ def main(arguments: list[str]) -> int:
     store, *rest = arguments
     shared = rest[0] == SLOTS
     try:
-        run_store, job = RunStore(Path(store)), SlurmJob.of_this_process()
+        run_store = RunStore(Path(store))
+        if started_by_torchrun():
+            return rank.work(run_store, rest[0], _redirect_to, _train_as_rank)
+        job = SlurmJob.of_this_process()
         addresses = rest[2 if shared else 0 :]
         if job is not None:
             addresses = job.to_begin(run_store, addresses)
@@ -208,6 +238,17 @@ def main(arguments: list[str]) -> int:
         return error.exit_code
 
 
+def _train_as_rank(
+    store: RunStore, run_id: str, attempt: Attempt | None, watch: RankWatch, notes: RankNotes
+) -> Outcome:
+    """Train a run as one of its ranks. Raises NotLoaded."""
+    with loading():
+        from revconsole.training import api  # as above
+    if attempt is None:
+        return api.take_part(store, run_id, watch, notes)
+    return api.execute(store, run_id, attempt, watch)
+
+
 def _numbered(store: RunStore, address: str) -> tuple[str, int]:
     run_id, _, number = address.partition(":")
     return run_id, int(number) if number.isdecimal() else store.next_attempt(run_id)
@@ -215,9 +256,16 @@ def _numbered(store: RunStore, address: str) -> tuple[str, int]:
 
 def _redirect_output(attempt: Attempt) -> None:
     """Redirect stdout and stderr of this process, also from C code, to the attempt's output.log."""
+    _redirect_to(attempt.folder / OUTPUT_LOG)
+    with suppress(OSError):  # output from before the claim belongs to the attempt
+        (attempt.run_folder / LAUNCH_LOG).rename(attempt.folder / LAUNCH_LOG)
+
+
+def _redirect_to(path: Path) -> None:
+    """Redirect stdout and stderr of this process, also from C code, to the end of a file. Raises OSError."""
     sys.stdout.flush()
     sys.stderr.flush()
-    log = os.open(attempt.folder / OUTPUT_LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, READABLE)
+    log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, READABLE)
     set_mode(log)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
@@ -226,8 +274,6 @@ def _redirect_output(attempt: Attempt) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)  # a follower sees a line once it is printed
     faulthandler.enable()
-    with suppress(OSError):  # output from before the claim belongs to the attempt
-        (attempt.run_folder / LAUNCH_LOG).rename(attempt.folder / LAUNCH_LOG)
 
 
 if __name__ == "__main__":

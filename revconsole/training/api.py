@@ -9,12 +9,12 @@ from pathlib import Path
 import timm
 import torch
 
-from revconsole.errors import RevconsoleError, RunFailed, StoreError
+from revconsole.errors import RevconsoleError, RunFailed, StoreError, said
 from revconsole.records.config.notice import Notice, tell
 from revconsole.records.datasets.facts import data_folder
 from revconsole.records.findings.inspection import Inspection
 from revconsole.records.foresight.measured import KeptPace
-from revconsole.records.logs.events import Event, Failed, Scalar, Started
+from revconsole.records.logs.events import Advised, Event, Failed, Logged, Scalar, Started
 from revconsole.records.runs.attempt import PLAN, Attempt, Outcome
 from revconsole.records.runs.control import Control
 from revconsole.records.runs.foretelling import Foretelling
@@ -29,6 +29,7 @@ from revconsole.training.foresee.checking import combinations as foresight_combi
 from revconsole.training.foresee.choosing import chosen
 from revconsole.training.foresee.foresee import foresee
 from revconsole.training.learning.preparing import learning_of
+from revconsole.training.machine import devices
 from revconsole.training.machine.allocated import begin_profiling
 from revconsole.training.machine.broken import WAITING, breaks
 from revconsole.training.machine.shortage import empty_caches
@@ -40,23 +41,30 @@ from revconsole.training.questions.survey import scheme_groups, survey_models
 from revconsole.training.questions.throughput import throughput, training_pace
 from revconsole.training.questions.verify import Shape, verify, verify_own
 from revconsole.training.requests import NotOurs
+from revconsole.training.together.alone import ALONE, Together
+from revconsole.training.together.notes import RankNotes
+from revconsole.training.together.ranks import join, leave
+from revconsole.training.together.watch import RankWatch
 from revconsole.training.trainer import train
 
 __all__ = [
     "audited", "begin_profiling", "check_foresight", "chosen", "cost", "execute", "foresee", "foresight_combinations", "inspect", "kept_pace", "measure", "modules_of", "refuse_unready",
-    "samples", "scheme_groups", "survey_models", "throughput", "timm_models", "timm_version", "training_pace",
+    "samples", "scheme_groups", "survey_models", "take_part", "throughput", "timm_models", "timm_version", "training_pace",
 ]  # fmt: skip
 
 
-def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
+def execute(
+    store: RunStore, run_id: str, attempt: Attempt, watch: RankWatch | None = None
+) -> Outcome:
     """Train a claimed run to its end in the calling thread, and close the attempt.
 
+    watch: knows what ended the other ranks, if there are any; this process is the first one.
     Never raises: the run's log is the report, a traceback is in the attempt's crash.txt, and `attempt.problem` holds what
     the disk did not accept. "gone" means that the run was deleted or taken over meanwhile; "broken" means that this process
     can no longer use its GPU. Memory is released before the attempt is closed, for the next run.
     """
     try:
-        return _train(store, run_id, attempt)
+        return _train(store, run_id, attempt, ranked=watch is not None)
     except NotOurs:
         return "gone"
     except RevconsoleError as error:
@@ -65,14 +73,59 @@ def execute(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
         reason = " ".join(str(error).split()) or "the system gave no more memory"
         return _failed(attempt, Failed(reason=reason, cause="memory"))
     except (Exception, SystemExit) as error:  # noqa: BLE001  the run must not look as if it were still training
+        if watch is not None and (cause := watch.cause()) is not None:
+            return _failed(attempt, cause.failure(), cause.report)
         reason, broken = " ".join(str(error).split())[:200], breaks(error)
         why = f"{type(error).__name__}: {reason}; the traceback is in crash.txt"
         _failed(attempt, f"{why}; {WAITING}" if broken else why, traceback.format_exc())
         return "broken" if broken else "failed"
     finally:
+        leave()
         empty_caches()
         attempt.close()
         _tell_of_end(store, run_id)
+
+
+def take_part(store: RunStore, run_id: str, watch: RankWatch, notes: RankNotes) -> Outcome:
+    """Train a run to its end as a rank that does not write it. Never raises: the first rank learns why it ended."""
+    try:
+        plan, folder = store.plan(run_id), store.folder(run_id)
+        return train(
+            plan, _printed, Control(folder), checkpoints=CheckpointStore(folder), data=data_folder(),
+            store=store, together=_joined(plan),
+        )  # fmt: skip
+    except NotOurs:
+        return "gone"
+    except Exception as error:  # noqa: BLE001  as in `execute`
+        if not isinstance(error, RevconsoleError) and watch.cause() is not None:
+            return "failed"
+        memory = isinstance(error, MemoryError)
+        ours = memory or isinstance(error, RevconsoleError)
+        if not ours or not watch.first_left():
+            notes.end(said(error), "" if ours else traceback.format_exc(), memory=memory)
+        return "failed"
+    finally:
+        leave()
+
+
+def _printed(event: Event) -> None:
+    """Print what is said of a run into the output of a rank that does not write it."""
+    match event:
+        case Logged(text=text) | Advised(text=text):
+            print(text)  # noqa: T201  the output is a file of the run
+        case _:
+            pass
+
+
+def _joined(plan: Plan) -> Together:
+    """The ranks of a run. Raises RunFailed if torchrun has started another number."""
+    together, wanted = join(devices.of_rank(plan.train.device)), plan.train.ranks
+    if together.world != wanted:
+        raise RunFailed(
+            f"torchrun has started {together.world} ranks, and train.gpus of this run is {wanted}; start {wanted}, or "
+            f"resume with train.gpus={together.world}"
+        )
+    return together
 
 
 def _tell_of_end(store: RunStore, run_id: str) -> None:
@@ -143,7 +196,7 @@ def inspect(store: RunStore, run_id: str, *, images: int) -> Inspection:
     return inspection.inspect(store.plan(run_id), checkpoints, data=data_folder(), images=images)
 
 
-def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
+def _train(store: RunStore, run_id: str, attempt: Attempt, *, ranked: bool) -> Outcome:
     plan, folder = store.plan(run_id), store.folder(run_id)
     original = read_header(folder, with_changes=False)
     control = Control(folder, attempt)
@@ -156,12 +209,12 @@ def _train(store: RunStore, run_id: str, attempt: Attempt) -> Outcome:
                 store.keep_fingerprint(run_id, str(event.facts["fingerprint"]))
         attempt.emit(foretelling.completed(event))
 
-    checkpoints, data = CheckpointStore(folder), data_folder()
     try:
-        early = early_stop(store, run_id, plan)
         return train(
-            plan, emit, control, checkpoints=checkpoints, data=data, store=store, early=early
-        )
+            plan, emit, control, checkpoints=CheckpointStore(folder), data=data_folder(),
+            store=store, early=early_stop(store, run_id, plan),
+            together=_joined(plan) if ranked else ALONE,
+        )  # fmt: skip
     finally:
         _put_plan_back(folder, original)
 

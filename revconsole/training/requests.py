@@ -6,6 +6,7 @@ from typing import Literal
 
 from revconsole.records.logs.events import Answered, Event
 from revconsole.records.runs.control import Control, Request
+from revconsole.training.together.alone import ALONE, Together
 
 POLL_SECONDS = 0.2
 """Interval between two reads of the folder; a request waits at most this long plus one step."""
@@ -35,9 +36,15 @@ class Requests:
     """
 
     def __init__(
-        self, control: Control, emit: Callable[[Event], None], *, secure: Callable[[], None]
+        self,
+        control: Control,
+        emit: Callable[[Event], None],
+        *,
+        secure: Callable[[], None],
+        together: Together = ALONE,
     ) -> None:
         self._control, self._emit, self._secure = control, emit, secure
+        self._together = together
         self._looked = float("-inf")
         self.rested = 0.0
         """Total seconds of pauses so far."""
@@ -48,13 +55,11 @@ class Requests:
         Returns True after a pause, once it is over. Raises StopAsked or HandOverAsked after answering such a request,
         and NotOurs.
         """
-        now = time.monotonic()
-        if now - self._looked < POLL_SECONDS:
+        now, told = time.monotonic(), self._together.told
+        if not told(now - self._looked >= POLL_SECONDS):
             return False
         self._looked = now
-        if not self._control.heartbeat():
-            raise NotOurs
-        for request in self._control.pending():
+        for request in self._new():
             if request.verb != "continue":
                 self._secure()
             self._answer(request, step)
@@ -72,19 +77,25 @@ class Requests:
         """Sleep until a request to continue or to stop arrives."""
         began = time.perf_counter()
         while True:
-            if not self._control.heartbeat():
-                raise NotOurs
-            for request in self._control.pending():
+            for request in self._new():
                 self._answer(request, step)
                 if request.verb == "continue":
                     self.rested += time.perf_counter() - began
                     return
             time.sleep(POLL_SECONDS)
 
+    def _new(self) -> tuple[Request, ...]:
+        """New requests, the same for all ranks. Raises NotOurs."""
+        look = self._together.told
+        if not look(self._together.first and self._control.heartbeat()):
+            raise NotOurs
+        return look(self._control.pending() if self._together.first else ())
+
     def _answer(self, request: Request, step: int) -> None:
         """Record that a request was carried out and remove it. Raises StopAsked or HandOverAsked for those requests."""
         self._emit(Answered(verb=request.verb, by=request.by, step=step))
-        self._control.answered(request)
+        if self._together.first:
+            self._control.answered(request)
         if request.verb == "stop":
             raise StopAsked(request.by)
         if request.verb == "handover":

@@ -115,8 +115,8 @@ class _Children:
 
     def _note(self, trainer: Identity, number: int, before: Kills) -> bool:
         """Record the signal that ended a trainer; returns whether it was in the midst of a run."""
-        exit_record = {"signal": number, **_for_memory(number, before, self._kills())}
-        return any(_note(self._store, run_id, trainer, exit_record) for run_id in self._run_ids)
+        exit_record = {"signal": number, **for_memory(number, before, self._kills())}
+        return any(note(self._store, run_id, trainer, exit_record) for run_id in self._run_ids)
 
 
 def _status_of(work: Callable[[], int]) -> int:
@@ -130,7 +130,7 @@ def _status_of(work: Callable[[], int]) -> int:
         return 1
 
 
-def _note(
+def note(
     store: RunStore, run_id: str, trainer: Identity, exit_record: dict[str, int | bool]
 ) -> bool:
     """Write the exit record into the attempt that the trainer left open; returns whether there is one.
@@ -147,7 +147,7 @@ def _note(
     return False
 
 
-def _for_memory(number: int, before: Kills, now: Kills) -> dict[str, bool]:
+def for_memory(number: int, before: Kills, now: Kills) -> dict[str, bool]:
     """Whether the kernel ended the trainer for lack of memory, surely or possibly.
 
     The kernel does not say whom it killed. A kill counted in the trainer's own control group almost certainly was the

@@ -14,12 +14,12 @@
 Every random draw is keyed by its position (`draws`), so an interrupted run computes the bits of an uninterrupted one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from torch import Tensor
 
@@ -50,7 +50,7 @@ from revconsole.training.checks.reconstruction import ReversibleProbe
 from revconsole.training.learning.learning import Emit, Learning, Score
 from revconsole.training.learning.preparing import learning_of, prepare
 from revconsole.training.machine import devices, precision
-from revconsole.training.memory.budget import choose_blocks
+from revconsole.training.memory.budget import agree_on_blocks, choose_blocks
 from revconsole.training.memory.oom_retry import OomRetry, explained
 from revconsole.training.probes.allocations import StepAllocations
 from revconsole.training.probes.boundary import BoundaryProbe
@@ -67,7 +67,9 @@ from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.evaluation import Scores, clean_training, evaluate, evaluated_training
 from revconsole.training.step.footprint import Footprint
 from revconsole.training.step.progress import Progress
+from revconsole.training.together.alone import ALONE, Together
 
+Value = TypeVar("Value")
 Outcome = Literal["completed", "stopped", "pruned", "handed over"]
 BEFOREHAND = "the first pass"
 MOST_CLASSES = 256
@@ -85,15 +87,16 @@ def train(
     data: Path,
     store: RunStore | None = None,
     early: EarlyStop | None = None,
+    together: Together = ALONE,
 ) -> Outcome:
     """Train one model according to `plan` from its newest checkpoint; report through `emit`.
 
-    data: folder of the datasets. store: of a run that the plan may start from. early: judges after each epoch whether the
-    run goes on. Raises RevconsoleError for faults the user can correct, OutOfMemory with settings that would fit, and NotOurs.
+    data: folder of the datasets. store: of a run that the plan may start from. early: judges each epoch whether the run goes
+    on. together: its ranks. Raises RevconsoleError for what the user can correct, OutOfMemory with what fits, and NotOurs.
     """
     learning = learning_of(plan)
     with _computing_as_planned(plan, learning):
-        state = prepare(plan, data=data, say=lambda t: emit(Logged(text=t)))
+        state = prepare(plan, data=data, say=partial(say, emit), together=together)
         policy = CheckpointPolicy(state, checkpoints, emit)
         retry, footprint = OomRetry(state, emit, learning.suggestions), Footprint(state)
         allocations = StepAllocations(state, emit, footprint)
@@ -104,10 +107,9 @@ def train(
         probe = ReversibleProbe(state, emit, footprint)
         boundary = BoundaryProbe(state, emit, learning.certainty)
         boundary.report_if_due(progress)
-        if progress.step == 0:
-            probe.measure_if_due(progress)
-            footprint.begin()  # memory left by the probe does not belong to the training
-        requests = Requests(control, emit, secure=partial(flush_and_save, meter, policy, progress))
+        probe.measure_first(progress)
+        secure = partial(flush_and_save, meter, policy, progress)
+        requests = Requests(control, emit, secure=secure, together=together)
         score = scoring(state, progress, retry, requests)
         report_remaining = learning.forecast(state, emit, requests)
         try:
@@ -120,15 +122,15 @@ def train(
                     progress.step += 1
                     between_steps(policy, meter, requests, progress)
                     report_remaining(progress)
-                meter.flush()
+                meter.end_epoch()
                 emit(finish_epoch(learning, state, progress, score, Stopwatch(requests)))
                 probe.measure_if_due(progress)
                 boundary.report_if_due(progress)
                 policy.end_epoch(progress)
             policy.go_to_best(progress)
             boundary.report_best(progress)
-            values = final_test(learning, state, progress, score, emit)
-            finished = Finished(outcome="completed", step=progress.step, values=values)
+            tested = final_test(learning, state, progress, score, emit)
+            finished = Finished(outcome="completed", step=progress.step, values=tested)
         except StopAsked as stop:
             finished = Finished(outcome=stop.outcome, step=progress.step, by=stop.by)
         except HandOverAsked:
@@ -155,6 +157,11 @@ def take_step(
     step = retry.run(work, f"step {number}")
     meter.add(step)
     allocations.update(partial(learning.update, state, step), number, epoch)
+
+
+def say(emit: Emit, text: str) -> None:
+    """Log a sentence."""
+    emit(Logged(text=text))
 
 
 @contextmanager
@@ -194,8 +201,9 @@ def start_run(
     images, labels = next(state.training_batches(1))
     choose = partial(choose_blocks, state, images, labels)
     chosen = retry.run(choose, BEFOREHAND) if progress.step == 0 else None
+    agree_on_blocks(state)
     refuse_inexact(state)
-    learnt = retry.run(partial(learning.facts, state, progress.step), BEFOREHAND)
+    learnt = retry.run(_recorded(state, partial(learning.facts, state, progress.step)), BEFOREHAND)
     emit(Started(facts=facts(state) | learnt, resumed_from=progress.step or None))
     if started:
         emit(Logged(text=started))
@@ -212,7 +220,7 @@ def start_run(
         *advice.before_training(state, learning.checks, resumed=progress.step > 0),
     ):
         emit(advised)
-    if progress.step == 0:
+    if progress.step == 0 and state.together.first:
         found: list[Check] = []
         for advised in verify.at_launch(state, found.append):
             emit(advised)
@@ -221,13 +229,21 @@ def start_run(
 
     kept = {}
     if KEPT in names_of(declared):
-        counted = retry.run(partial(allocations.kept, images, labels), BEFOREHAND)
+        count = _recorded(state, partial(allocations.kept, images, labels))
+        counted = retry.run(count, BEFOREHAND)
         kept = {name: value for name, value in counted.items() if name in names_of(declared)}
     progress.seen.kept = kept.get(KEPT, 0.0)
     footprint.begin()
     values = kept | footprint.now()
     emit(Measured(step=progress.step, epoch=progress.epoch, values=values))
     return progress
+
+
+def _recorded(
+    state: TrainingState, work: Callable[[], dict[str, Value]]
+) -> Callable[[], dict[str, Value]]:
+    """The work of a rank that records its results; nothing for any other."""
+    return work if state.together.first else dict
 
 
 def names_of(metrics: Sequence[MetricDeclared]) -> frozenset[str]:
@@ -267,7 +283,7 @@ def remaining_epochs(
             text = f"ended early: no epoch since {best.epoch} had a better {what} (train.patience)"
             emit(Advised(level="note", text=text))
             return
-        if early is not None and (why := early.why(progress.epoch)):
+        if why := state.together.told("" if early is None else early.why(progress.epoch)):
             requests.stop_early(why)
         yield epoch
 

@@ -15,6 +15,7 @@ from revconsole.records.settings.plan import Plan
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
 from revconsole.training.learning.preparing import prepare
 from revconsole.training.setup.build import without_memory
+from revconsole.training.together.alone import ALONE, Together
 from revconsole.training.trainer import train
 
 MERGED = {"data", "train", "model"}
@@ -47,7 +48,11 @@ class Runner:
     folder: Path
 
     def __call__(
-        self, plan: Plan, name: str = "run", watch: Callable[[Event], None] = lambda _: None
+        self,
+        plan: Plan,
+        name: str = "run",
+        watch: Callable[[Event], None] = lambda _: None,
+        together: Together = ALONE,
     ) -> Log:
         """One attempt; `watch` sees every event, and ends the attempt abruptly by raising."""
         log = Log()
@@ -57,7 +62,8 @@ class Runner:
             watch(event)
 
         place = self.place(name)
-        train(plan, emit, Control(place), checkpoints=self.checkpoints(name), data=self.folder)
+        where = {"checkpoints": self.checkpoints(name), "data": self.folder}
+        train(plan, emit, Control(place), **where, together=together)
         return log
 
     def place(self, name: str = "run") -> Path:
@@ -80,33 +86,34 @@ def runner(tmp_path):
     return Runner(tmp_path)
 
 
-@pytest.fixture
-def small():
-    """A function: the small plan, with sections merged key by key and everything else replaced.
+def small_plan(**changes: Any) -> Plan:
+    """The small plan, with sections merged key by key and everything else replaced.
 
     Without the audit and the probes, which take longer than its steps: whoever tests them turns them on.
     """
+    table: dict[str, Any] = {
+        "name": "small",
+        "model": {
+            "architecture": "vit", "patch": 4, "dim": 16, "depth": 3, "heads": 2, "mlp_ratio": 1.0
+        },
+        "scheme": {"name": "residual"},
+        "backward": "stored",
+        "data": {"dataset": "digits", "train_limit": 128, "validation": 0.125},
+        "train": {
+            "epochs": 2, "batch": 32, "device": "cpu", "threads": 1, "audit": False, "probe_epochs": 0
+        },
+        "optimizer": {"name": "adamw", "learning_rate": 0.003},
+        "schedule": {"name": "cosine"},
+    }  # fmt: skip
+    for key, value in changes.items():
+        table[key] = table[key] | value if key in MERGED else value
+    return Plan.model_validate(table)
 
-    def made(**changes: Any) -> Plan:
-        table: dict[str, Any] = {
-            "name": "small",
-            "model": {
-                "architecture": "vit", "patch": 4, "dim": 16, "depth": 3, "heads": 2, "mlp_ratio": 1.0
-            },
-            "scheme": {"name": "residual"},
-            "backward": "stored",
-            "data": {"dataset": "digits", "train_limit": 128, "validation": 0.125},
-            "train": {
-                "epochs": 2, "batch": 32, "device": "cpu", "threads": 1, "audit": False, "probe_epochs": 0
-            },
-            "optimizer": {"name": "adamw", "learning_rate": 0.003},
-            "schedule": {"name": "cosine"},
-        }  # fmt: skip
-        for key, value in changes.items():
-            table[key] = table[key] | value if key in MERGED else value
-        return Plan.model_validate(table)
 
-    return made
+@pytest.fixture
+def small():
+    """The function `small_plan`."""
+    return small_plan
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import Any
 from revconsole.errors import AlreadyClaimed, NotLoaded, RevconsoleError, StoreError, said
 from revconsole.lab.launchers import process
 from revconsole.lab.torch_api import training
+from revconsole.records import ranks
 from revconsole.records.logs.events import Advised, Failed, Finished
 from revconsole.records.runs import control, identity
 from revconsole.records.runs.attempt import Attempt, Outcome
@@ -33,6 +34,7 @@ class ThreadLauncher:
         self._waiting: deque[tuple[str, int]] = deque()
         self._active: str | None = None
         self._attempt: Attempt | None = None
+        self._claimed = False
         self._leaving: list[str] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -123,12 +125,12 @@ class ThreadLauncher:
         to an earlier attempt. Raises StoreError for any other run whose request cannot be written.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._active != run_id or self._attempt is not None)
+            self._changed.wait_for(lambda: self._active != run_id or self._claimed)
         folder = self._store.folder(run_id)
         try:
             control.ask(folder, verb, why)
         except StoreError:
-            if run_id != self._active:
+            if run_id != self._active or self._attempt is None:
                 raise
             control.tell(folder, verb, why)
 
@@ -144,6 +146,9 @@ class ThreadLauncher:
             with suppress(StoreError):
                 step = self._store.read(active).summary.step
                 attempt.emit(Finished(outcome="stopped", step=step, by=control.whoami(why)))
+        elif active is not None and self._claimed:  # its ranks are processes of their own
+            with suppress(StoreError):
+                control.ask(self._store.folder(active), "stop", why)
 
     def _work(self) -> None:
         while True:
@@ -165,7 +170,7 @@ class ThreadLauncher:
     def _next(self) -> NextRun:
         """Wait until a run may begin, and make it the active one."""
         with self._changed:
-            self._active = self._attempt = None
+            self._active, self._attempt, self._claimed = None, None, False
             self._changed.notify_all()
         while True:
             with self._changed:
@@ -182,6 +187,10 @@ class ThreadLauncher:
     def _train(self, begun: NextRun) -> Outcome:
         """Train one run; whatever it raises, the next one trains."""
         run_id, number, note = begun
+        if (count := ranks.count(self._store, run_id)) > 1:
+            return ranks.train(
+                self._store, run_id, number, ranks=count, launcher=NAME, begun=self._set_claimed
+            )
         try:
             attempt = self._store.claim(run_id, number, NAME)
         except AlreadyClaimed as error:  # stopped while it waited, or taken by another process
@@ -191,9 +200,8 @@ class ThreadLauncher:
             self._problems[run_id] = said(error)
             self._store.refuse(run_id, number, said(error))
             return "failed"
-        with self._changed:
-            self._attempt = attempt
-            self._changed.notify_all()
+        self._attempt = attempt
+        self._set_claimed()
         if note:
             attempt.emit(Advised(level="warning", text=note))
         try:
@@ -210,6 +218,11 @@ class ThreadLauncher:
         if attempt.problem:
             self._problems[run_id] = attempt.problem
         return outcome
+
+    def _set_claimed(self) -> None:
+        with self._changed:
+            self._claimed = True
+            self._changed.notify_all()
 
     def _move(
         self,

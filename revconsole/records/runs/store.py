@@ -178,7 +178,9 @@ class RunStore:
             changes = {**changes, "train.device": kind}
         mine = tuple(dict.fromkeys(slots)) or (devices.candidates(device) if device else ())
         body = holder.to_dict() | {"attempt": number, "launcher": launcher, "time": time.time()}
-        body |= {"place": place, "devices": list(mine)}
+        several = plan is not None and changes.get("train.gpus", plan.train.gpus) != 1
+        # Ranks take the first GPUs: the first of them is what their run waits for.
+        body |= {"place": place, "devices": list(mine[:1] if several else mine)}
         body |= {"slots": list(slots)} if slots else {}
         body |= {"needs": needs} if needs else {}
         body |= {"changes": dict(changes)} if changes else {}

@@ -1,10 +1,14 @@
 """Section of the training: length, batch, precision, device, checkpoints."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from revconsole.records.sections.section import Section
+
+MOST_PARTS = 65_536
+"""Most micro-batches of a step."""
 
 
 class Train(Section):
@@ -22,8 +26,12 @@ class Train(Section):
     """What does not train: "backbone" for all but the head (a linear probe), or parameters, as patch_embed.*,blocks.0.*"""
     batch: int = Field(default=128, ge=1, le=1_048_576)
     """Images per optimiser step, over all micro-batches."""
-    accumulate: int = Field(default=1, ge=1, le=65_536)
-    """Micro-batches per optimiser step; must divide batch."""
+    accumulate: int = Field(default=1, ge=1, le=MOST_PARTS)
+    """Micro-batches per optimiser step, over all ranks; must divide batch, and unset is train.gpus."""
+    gpus: Annotated[int, Field(ge=1, le=1024)] | Literal["all"] = Field(
+        default=1, examples=[2, "all"]
+    )
+    """GPUs that share each step, a process each; with device cpu so many processes; the run is that of accumulate = gpus."""
     clip: float | None = Field(default=None, gt=0)
     """Largest norm of the gradient; unset does not clip."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
@@ -56,6 +64,21 @@ class Train(Section):
     """What happens when memory runs out: fail, with a list of what would fit; shrink continues with smaller micro-batches of the same batch."""
     deterministic: bool = False
     """Compute the same bits every time on a GPU too: slower, and an operation that cannot ends the run."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _part_for_each(cls, table: Any) -> Any:
+        """A micro-batch for each of several ranks, unless the table says how many."""
+        if not isinstance(table, Mapping) or "accumulate" in table:
+            return table
+        gpus = table.get("gpus", 1)
+        several = isinstance(gpus, int) and not isinstance(gpus, bool) and 1 < gpus <= MOST_PARTS
+        return {**table, "accumulate": gpus} if several else table
+
+    @property
+    def ranks(self) -> int:
+        """Processes that share each step; `all` has been counted when a run is planned."""
+        return self.gpus if isinstance(self.gpus, int) else 1
 
     @property
     def micro_batch(self) -> int:

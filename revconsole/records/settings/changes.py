@@ -4,7 +4,9 @@ plan.json stays as it was. An attempt that begins with changes stores them in it
 applies them in the order of the attempts.
 
     data.folder, model.weights   the same data and weights in another place; the data's fingerprint is checked
-    train.device, data.place     where the rest of the run is computed, and where its images are kept
+    train.device, train.gpus     where the rest of the run is computed, and by how many ranks: as many as divide its
+                                 micro-batches
+    data.place                   where its images are kept
     train.epochs, train.steps    a greater length. Up to the old end everything stays as it was; beyond it, whatever
                                  depends on the length (the learning rate) follows the new length
 """
@@ -22,12 +24,18 @@ from revconsole.records.settings.profile import COMMAND_LINE
 Changes = Mapping[str, Any]
 """New values by dotted key."""
 LENGTHS = ("train.epochs", "train.steps")
-KEYS = ("data.folder", "data.place", "model.weights", "train.device", *LENGTHS)
+KEYS = ("data.folder", "data.place", "model.weights", "train.device", "train.gpus", *LENGTHS)
 
 
 def changed(plan: Plan, changes: Changes) -> Plan:
     """The plan with changes applied; a changed length is added to `lengthened`. Raises ProfileError and DataUnavailable."""
     table = plan.model_dump()
+    if changes.get("train.gpus") == "all":
+        raise ProfileError(
+            COMMAND_LINE,
+            "train.gpus",
+            f"set a number that divides the {plan.train.accumulate} micro-batches of this run's steps",
+        )
     for key, value in changes.items():
         section, _, name = key.partition(".")
         table[section][name] = value

@@ -16,18 +16,19 @@ from revconsole.records.settings.data_rules import check_data
 from revconsole.records.settings.model_rules import check_model
 from revconsole.records.settings.objective_rules import check_objective
 from revconsole.records.settings.plan_settings import PlanSettings
+from revconsole.records.settings.rank_rules import check_ranks
 
 LABELS = frozenset(
     {"name", "profile", "study", "arm", "quick", "data_fingerprint", "folder_images", "trial"}
 )
 """Names, origin and later findings of a plan, which do not decide the result."""
 
-WHERE = {"train": {"device"}, "data": {"place"}}
+WHERE = {"train": {"device", "gpus"}, "data": {"place"}}
 """Settings by section that only say where a run is computed."""
 
 NOT_OF_THE_PAST = {
     "train": {
-        "device", "threads", "deterministic", "epochs", "steps", "patience", "budget_mib", "on_oom",
+        "device", "gpus", "threads", "deterministic", "epochs", "steps", "patience", "budget_mib", "on_oom",
         "audit", "probe_epochs", "checkpoint_epochs", "checkpoint_steps", "checkpoint_minutes",
         "keep_checkpoints",
     },
@@ -89,6 +90,7 @@ class Plan(PlanSettings):
 
 def _check_training(plan: Plan) -> None:
     train = plan.train
+    check_ranks(plan)
     if train.batch % train.accumulate:
         raise Rule(
             "train.accumulate",

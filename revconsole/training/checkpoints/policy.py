@@ -41,17 +41,25 @@ class CheckpointPolicy:
 
         Raises RunFailed for a checkpoint of another model.
         """
+        together = self._state.together
+        loaded, warnings = self._newest_intact() if together.first else (None, [])
+        step = together.told(None if loaded is None else loaded.step)
+        if step is None:
+            return Progress(), warnings
+        loaded = loaded or self._checkpoints.load(step)
+        progress = self._apply(loaded)
+        return progress, [*warnings, *self._surroundings(loaded)]
+
+    def _newest_intact(self) -> tuple[Loaded | None, list[Advised]]:
+        """The newest intact checkpoint, if there is any, and warnings about those set aside."""
         warnings: list[Advised] = []
         for step in self._checkpoints.steps():
             try:
-                loaded = self._checkpoints.load(step)
+                return self._checkpoints.load(step), warnings
             except DamagedCheckpoint as damage:
                 self._checkpoints.set_aside(step)
                 warnings.append(_damaged(damage))
-            else:
-                progress = self._apply(loaded)
-                return progress, [*warnings, *self._surroundings(loaded)]
-        return Progress(), warnings
+        return None, warnings
 
     def due(self, step: int) -> bool:
         """Whether a checkpoint within the epoch is due after this step, by steps or time since the last one."""
@@ -59,10 +67,14 @@ class CheckpointPolicy:
         steps, minutes = train.checkpoint_steps, train.checkpoint_minutes
         return (
             (steps is not None and step - self._since >= steps)
-            or (minutes is not None and time.monotonic() - self._began >= minutes * MINUTE)
+            or (minutes is not None and self._passed(minutes))
             # After a shrink, so that lost steps are recomputed with the same micro-batches.
             or self._state.micro_batch != self._micro_batch
         )
+
+    def _passed(self, minutes: float) -> bool:
+        """Whether so many minutes have passed since the last checkpoint, by the first rank's clock."""
+        return self._state.together.told(time.monotonic() - self._began >= minutes * MINUTE)
 
     def save_if_possible(self, progress: Progress) -> None:
         """Write a checkpoint; if that fails, emit a warning and let the run go on until the next one."""
@@ -73,11 +85,24 @@ class CheckpointPolicy:
             self._emit(_warning(f"{text}when the next is due"))
 
     def save(self, progress: Progress) -> None:
-        """Write a checkpoint unless the newest has this position already. Raises NotSaved."""
+        """Write a checkpoint unless the newest has this position already. Raises NotSaved, on every rank."""
         position = (progress.step, progress.epoch)
         self._restart(progress.step)
         if position == self._saved:
             return
+        failure: NotSaved | None = None
+        if self._state.together.first:
+            try:
+                self._write(progress)
+            except NotSaved as error:
+                failure = error
+        why = self._state.together.told("" if failure is None else failure.why)
+        if why:
+            raise failure or NotSaved(progress.step, self._checkpoints.folder, why)
+        self._saved = position
+
+    def _write(self, progress: Progress) -> None:
+        """Write a checkpoint, and remove those that are no longer kept. Raises NotSaved."""
         state, best = self._state, progress.best
         path = self._checkpoints.save(
             progress.step,
@@ -93,7 +118,6 @@ class CheckpointPolicy:
                 "plan": state.plan.past_digest(),
             },
         )
-        self._saved = position
         is_best = best is not None and best.step == progress.step
         file = str(path.relative_to(path.parent.parent))
         self._emit(Checkpointed(step=progress.step, epoch=progress.epoch, file=file, best=is_best))

@@ -31,7 +31,7 @@ def facts(state: TrainingState) -> dict[str, Scalar]:
     data = state.data
     recorded: dict[str, Scalar] = {
         "device": shared_name(str(state.device)),
-        "device_name": devices.device_name(state.device),
+        "device_name": _device_name(state),
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "float32_matmul": products(),
@@ -59,6 +59,12 @@ def facts(state: TrainingState) -> dict[str, Scalar]:
     if growth is not None:
         recorded |= {"error_growth": growth, "rebuilt_blocks": rebuilt_blocks(state)}
     return recorded
+
+
+def _device_name(state: TrainingState) -> str:
+    """What the device calls itself, and how many ranks have one; their pace is not that of one."""
+    name, world = devices.device_name(state.device), state.together.world
+    return name if world == 1 else f"{world} ranks on {name}"
 
 
 def _guessing(state: TrainingState) -> dict[str, Scalar]:

@@ -88,8 +88,15 @@ class ReversibleProbe:
         self, state: TrainingState, emit: Callable[[Event], None], footprint: Footprint
     ) -> None:
         self._state, self._emit, self._footprint = state, emit, footprint
-        self._every = state.plan.train.probe_epochs if rebuilt_stacks(state.encoder) else 0
+        measures = state.together.first and rebuilt_stacks(state.encoder)
+        self._every = state.plan.train.probe_epochs if measures else 0
         self._alarmed, self._images = False, PROBE_IMAGES
+
+    def measure_first(self, progress: Progress) -> None:
+        """Before the first step of a run: measure if due; the memory that the probe leaves does not count."""
+        if progress.step == 0:
+            self.measure_if_due(progress)
+            self._footprint.begin()
 
     def measure_if_due(self, progress: Progress) -> None:
         """Measure and report if a probe is due after this epoch; a failed probe is the last."""

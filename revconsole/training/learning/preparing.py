@@ -21,6 +21,7 @@ from revconsole.training.setup.build import build_learner
 from revconsole.training.setup.draws import Signs
 from revconsole.training.setup.schedules import Rates
 from revconsole.training.setup.training_state import TrainingState, averaged
+from revconsole.training.together.alone import ALONE, Together
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +31,21 @@ def learning_of(plan: Plan) -> Learning:
     return BY_FITTING if plan.fitted else BY_GRADIENTS
 
 
-def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) -> TrainingState:
+def prepare(
+    plan: Plan,
+    *,
+    data: Path,
+    say: Callable[[str], None] = log.info,
+    together: Together = ALONE,
+) -> TrainingState:
     """Realise a plan: device, images, model, optimiser.
 
-    data: folder of the datasets. say: receives a sentence about slow or omitted data. Raises as `choose`, `open_data`
-    and `build_learner` do, and RunFailed if the images are not those that the plan requires.
+    data: folder of the datasets. say: receives a sentence about slow or omitted data. together: the ranks that share
+    the work. Raises as `choose`, `open_data` and `build_learner` do, and RunFailed if the images are not those that the
+    plan requires.
     """
     learning = learning_of(plan)
-    device = devices.choose(learning.device(plan), say)
+    device = devices.choose(together.device or learning.device(plan), say)
     arithmetic = precision.prepare(plan.train.precision, device)
     opened = open_data(plan.data, folder=data, device=device, say=say)
     say(f"what was read: {opened.read}")
@@ -70,6 +78,7 @@ def prepare(plan: Plan, *, data: Path, say: Callable[[str], None] = log.info) ->
         micro_batch=plan.train.micro_batch,
         least_images=least,
         average=averaged(model, plan.train.average),
+        together=together,
     )
 
 

@@ -28,8 +28,9 @@ MFU = MetricDeclared(
 
 
 def device_peak(state: TrainingState) -> float | None:
-    """Operations per second of the run's device in its precision; None if they are not known."""
-    return peak(devices.device_name(state.device), state.plan.train.precision)
+    """Operations per second of the run's devices in its precision, one for each rank; None if they are not known."""
+    each = peak(devices.device_name(state.device), state.plan.train.precision)
+    return None if each is None else each * state.together.world
 
 
 def seconds_at_peak(state: TrainingState) -> float | None:

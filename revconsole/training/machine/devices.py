@@ -53,6 +53,24 @@ def refuse_missing(name: str) -> None:
     )
 
 
+def refuse_few(name: str, ranks: int) -> None:
+    """Raise DeviceUnavailable if there are not as many GPUs of that name as ranks."""
+    cards = [each for each in available() if each.startswith("cuda")]
+    if ranks == 1 or name == "cpu" or len(cards) >= ranks:
+        return
+    there = f"{len(cards)}: {', '.join(cards)}" if cards else "none"
+    fewer = f"train.gpus={len(cards)}, or " if len(cards) > 1 else ""
+    raise DeviceUnavailable(
+        f"train.gpus={ranks} needs {ranks} GPUs, and this machine has {there}; set {fewer}train.device=cpu for {ranks} "
+        "processes on the CPU"
+    )
+
+
+def of_rank(name: str) -> str:
+    """The device of this process as a rank: the GPU of its number on this machine, or the CPU."""
+    return "cpu" if name == "cpu" else f"cuda:{os.environ['LOCAL_RANK']}"
+
+
 def passed_over() -> str:
     """Why `auto` takes no GPU although there is one; empty if it takes one or there is none."""
     usable = [card for card in cards.cards() if not cards.lacks_kernels(card)]

@@ -26,8 +26,8 @@ from revconsole.training.step.stepping import loss_of, micro_batches
 
 def choose_blocks(state: TrainingState, images: Tensor, labels: Tensor) -> Advised | None:
     """Choose the blocks that store most within the budget of backward `auto`; returns a note about the choice."""
-    if state.plan.backward != "auto":
-        return None
+    if state.plan.backward != "auto" or not state.together.first:
+        return None  # the others are told, see `agree_on_blocks`
     budget_mib = state.plan.train.budget_mib
     budget = budget_mib * MEBIBYTE if budget_mib else free_budget(state)
     found = _foreseen(state, budget)
@@ -40,6 +40,12 @@ def choose_blocks(state: TrainingState, images: Tensor, labels: Tensor) -> Advis
         text, fits = found.text, found.fits
     whose = "train.budget_mib" if budget_mib else f"{SHARE_OF_FREE:.0%} of the free memory"
     return Advised(level="note" if fits else "warning", text=f"backward auto: {text} ({whose})")
+
+
+def agree_on_blocks(state: TrainingState) -> None:
+    """Let every rank have the blocks that the first one has chosen."""
+    if state.plan.backward == "auto":
+        restore_backwards(state, state.together.told(backwards(state)))
 
 
 def backwards(state: TrainingState) -> list[list[Backward]]:

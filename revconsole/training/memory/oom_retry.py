@@ -50,16 +50,22 @@ class OomRetry:
         a name for the work, used in messages. Raises OutOfMemory.
         """
         state = self._state
+
+        def met() -> Result:
+            result = work()
+            state.together.meet()
+            return result
+
         while True:
             before = self._statistics()
-            outcome = catching_oom(work, state.device)
+            outcome = catching_oom(met, state.device)
             if not isinstance(outcome, Shortage):
                 return outcome
             release_memory(state.optimizer)
             state.precision.reset_unscaling()
             for buffer, was in before:
                 buffer.copy_(was)
-            self._shrink(outcome, doing)
+            self._shrink(state.together.short(str(outcome)), doing)
 
     def _statistics(self) -> list[tuple[Tensor, Tensor]]:
         """Buffers with copies of their values, so that a repeated forward pass does not update them twice."""
@@ -71,7 +77,7 @@ class OomRetry:
     def _shrinks(self) -> bool:
         return self._state.plan.train.on_oom == "shrink"
 
-    def _shrink(self, shortage: Shortage, doing: str) -> None:
+    def _shrink(self, shortage: str, doing: str) -> None:
         state = self._state
         sizes = [
             size
@@ -102,7 +108,9 @@ def explained(plan: Plan, suggest: Callable[[Plan], list[Suggestion]]) -> Iterat
         raise OutOfMemory(sentence(plan, shortage, "the run", suggest(plan))) from None
 
 
-def sentence(plan: Plan, shortage: Shortage, what: str, suggested: Sequence[Suggestion]) -> str:
+def sentence(
+    plan: Plan, shortage: Shortage | str, what: str, suggested: Sequence[Suggestion]
+) -> str:
     """What happened, and which settings to add."""
     problem = f"{what}: memory ran out; {shortage}"
     if not suggested:
@@ -115,7 +123,7 @@ def sentence(plan: Plan, shortage: Shortage, what: str, suggested: Sequence[Sugg
     return f"{problem}. Add to `revconsole train {plan.profile or 'PROFILE'}`: {alternatives}"
 
 
-def _shrunk(state: TrainingState, shortage: Shortage, doing: str, before: int) -> Advised:
+def _shrunk(state: TrainingState, shortage: str, doing: str, before: int) -> Advised:
     now, batch = state.micro_batch, state.plan.train.batch
     text = (
         f"{doing} ran out of memory with {_images(before)} at once ({shortage}); from here on "

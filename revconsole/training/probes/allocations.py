@@ -110,6 +110,8 @@ class StepAllocations:
 
     def update(self, work: Callable[[], object], number: int, epoch: int) -> None:
         """Do the work of the update of step `number`; after that of the measured one report the measurement."""
+        if number == WATCHED:
+            self._footprint.agree()
         if not self._due(number) or not self._standing:
             work()
             return
@@ -125,7 +127,8 @@ class StepAllocations:
         self._emit(Measured(step=number, epoch=epoch, values=values))
 
     def _due(self, number: int) -> bool:
-        return number == WATCHED and self._counted and self._state.device.type == "cpu"
+        watched = number == WATCHED and self._counted and self._state.together.first
+        return watched and self._state.device.type == "cpu"
 
 
 @contextmanager

@@ -54,7 +54,8 @@ class BoundaryProbe:
         certainty: Certainty = PROBABILITY,
     ) -> None:
         self._state, self._emit, self._certainty = state, emit, certainty
-        self._applies = state.data.test.images.shape[1:] == (2, 1, 1) and len(state.data.names) == 2
+        points = state.data.test.images.shape[1:] == (2, 1, 1) and len(state.data.names) == 2
+        self._applies = points and state.together.first
         self._said_points = False
         self._latest: tuple[int, int] | None = None
 

@@ -80,6 +80,11 @@ class Meter:
             self._longest = min(FLUSH_SECONDS, max(FIRST_SECONDS, 2 * self._longest))
             self._updates.begin()
 
+    def end_epoch(self) -> None:
+        """Report the rest of an epoch, and the memory of the rank that has most."""
+        self._footprint.agree()
+        self.flush()
+
     def flush(self) -> None:
         """Report every step so far. Raises RunFailed at the first that is not finite."""
         if not self._waiting:

@@ -34,6 +34,7 @@ def refuse_unready(plan: Plan, store: RunStore, *, own_code: bool) -> None:
     # A GPU is not queried, because that would initialise CUDA before the run has set its switches.
     name = learning_of(plan).device(plan)
     devices.refuse_missing(name)
+    devices.refuse_few(name, plan.train.ranks)
     if name == "cpu" or (name == "auto" and devices.available() == ["cpu"]):
         precision.prepare(plan.train.precision, torch.device("cpu"))
     if isinstance(plan.model, Python) and not own_code:

@@ -22,6 +22,7 @@ from revconsole.training.machine.precision import Precision
 from revconsole.training.objectives import Inputs, Objective
 from revconsole.training.setup.draws import Signs
 from revconsole.training.setup.schedules import Rates
+from revconsole.training.together.alone import ALONE, Together
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,6 +52,8 @@ class TrainingState:
     """Moving average of the weights, if the plan has one; its buffers are the model's."""
     foreseen: StepMemory | None = None
     """The memory of a step with the blocks that backward `auto` has chosen; None before, and where it was measured."""
+    together: Together = ALONE
+    """The ranks that share the work of each step."""
 
     @property
     def encoder(self) -> nn.Module:
@@ -105,6 +108,17 @@ class TrainingState:
         """All images of a split in order, in batches of the micro-batch size."""
         for _, images, labels in evaluation_batches(split, batch=self.micro_batch):
             yield resized(images, self.plan.image_size), labels
+
+    def evaluation_turns(self, split: OpenedSplit) -> Iterator[tuple[int, Tensor, Tensor] | None]:
+        """Of the evaluation's batches those of this rank, with their numbers; None in a round that has none for it."""
+        ranks, size = self.together, self.micro_batch
+        own = evaluation_batches(split, batch=size, first=ranks.rank, every=ranks.world)
+        for place in ranks.turns(math.ceil(len(split) / size)):
+            if place is None:
+                yield None
+            else:
+                _, images, labels = next(own)
+                yield place, resized(images, self.plan.image_size), labels
 
 
 def averaged(model: nn.Module, decay: float | None) -> AveragedModel | None:

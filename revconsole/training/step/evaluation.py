@@ -5,6 +5,7 @@ For an objective without labels the accuracy is that of the nearest neighbours (
 Shapes: B images of a batch, K classes.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -134,14 +135,17 @@ def _timed(compute: Callable[[], Tensor]) -> float:
 def _classified(
     state: TrainingState, model: nn.Module, split: OpenedSplit, listen: Callable[[], object]
 ) -> Scores:
-    loss, counts = _zero_totals(state)
-    for images, labels in state.evaluation_batches(split):
-        with state.precision.autocast():
-            logits = model(images)
-        loss += F.cross_entropy(logits.float(), labels, reduction="sum")
-        _count(counts, labels, logits.argmax(dim=1))
+    losses, counts = _zero_totals(state)
+    for turn in state.evaluation_turns(split):
+        if turn is not None:
+            _, images, labels = turn
+            with state.precision.autocast():
+                logits = model(images)
+            losses.append(F.cross_entropy(logits.float(), labels, reduction="sum"))
+            _count(counts, labels, logits.argmax(dim=1))
+        state.together.meet()
         listen()
-    return Scores(loss=loss.item() / len(split), confusion=counts.cpu())
+    return _scores(state, split, losses, counts)
 
 
 def _by_neighbours(
@@ -149,25 +153,37 @@ def _by_neighbours(
 ) -> Scores:
     """Scores by nearest neighbours; draws keyed by image and the final temperature make epochs comparable."""
     reference, reference_labels = known_features(state, model, listen)
-    loss, counts = _zero_totals(state)
-    done = 0
-    for images, labels in state.evaluation_batches(split):
-        seed = key(state.plan.seed, "judged", done)
-        inputs = state.objective.inputs(images, labels, seed=seed)
-        with state.precision.autocast():
-            loss += state.objective.loss(model, inputs, progress=1.0).mean * len(images)
-        features = features_of(state, model, images)
-        _count(counts, labels, vote(features, reference, reference_labels, len(counts)))
-        done += len(images)
+    losses, counts = _zero_totals(state)
+    for turn in state.evaluation_turns(split):
+        if turn is not None:
+            place, images, labels = turn
+            seed = key(state.plan.seed, "judged", place * state.micro_batch)
+            inputs = state.objective.inputs(images, labels, seed=seed)
+            with state.precision.autocast():
+                loss = state.objective.loss(model, inputs, progress=1.0).mean
+            losses.append(loss * len(images))
+            features = features_of(state, model, images)
+            _count(counts, labels, vote(features, reference, reference_labels, len(counts)))
+        state.together.meet()
         listen()
-    return Scores(loss=loss.item() / len(split), confusion=counts.cpu())
+    return _scores(state, split, losses, counts)
 
 
-def _zero_totals(state: TrainingState) -> tuple[Tensor, Tensor]:
-    """A zero loss and a zero confusion matrix on the run's device."""
+def _zero_totals(state: TrainingState) -> tuple[list[Tensor], Tensor]:
+    """No losses, and a zero confusion matrix on the run's device."""
     classes = state.data.facts.classes
-    counts = torch.zeros(classes, classes, dtype=torch.int64, device=state.device)
-    return torch.zeros((), device=state.device), counts
+    return [], torch.zeros(classes, classes, dtype=torch.int64, device=state.device)
+
+
+def _scores(
+    state: TrainingState, split: OpenedSplit, losses: list[Tensor], counts: Tensor
+) -> Scores:
+    """The scores of a split, from the summed losses of this rank's batches and its counts."""
+    loss = torch.zeros((), device=state.device)
+    for of_batch in state.together.in_order(losses, math.ceil(len(split) / state.micro_batch)):
+        loss += of_batch
+    counts = state.together.summed(counts)
+    return Scores(loss=loss.item() / len(split), confusion=counts.cpu())
 
 
 def _count(counts: Tensor, labels: Tensor, predictions: Tensor) -> None:

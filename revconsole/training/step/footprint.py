@@ -52,6 +52,11 @@ class Footprint:
             values[DEVICE_PEAK] = self._peak(DEVICE_PEAK, torch.cuda.max_memory_allocated(device))
         return values
 
+    def agree(self) -> None:
+        """Let the peaks be those of the rank that has most; every rank calls this after the same step."""
+        self.now()
+        self._most = self._state.together.most(self._most)
+
     @contextmanager
     def aside(self) -> Iterator[None]:
         """A context whose memory does not count, for probes, which hold more than a step."""

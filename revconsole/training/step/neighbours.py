@@ -7,6 +7,7 @@ Discrimination", as in DINO.
 Shapes: B images of a batch, R training images, D width of the features, K classes.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from revconsole.data import OpenedSplit
+from revconsole.data import OpenedSplit, moved
 from revconsole.training.setup.training_state import TrainingState
 
 NEIGHBOURS = 20
@@ -36,12 +37,15 @@ def known_features(
     state: TrainingState, model: nn.Module, listen: Callable[[], object]
 ) -> tuple[Tensor, Tensor]:
     """Unit features (R, D) and labels (R,) of the training images."""
-    parts, labels = [], []
-    for images, part_labels in state.evaluation_batches(evenly(state.data.train, MOST)):
-        parts.append(features_of(state, model, images))
-        labels.append(part_labels)
+    parts: list[Tensor] = []
+    known = evenly(state.data.train, MOST)
+    for turn in state.evaluation_turns(known):
+        if turn is not None:
+            parts.append(features_of(state, model, turn[1]))
+        state.together.meet()
         listen()
-    return torch.cat(parts), torch.cat(labels)
+    every = state.together.in_order(parts, math.ceil(len(known) / state.micro_batch))
+    return torch.cat(every).to(state.device), moved(known.labels, state.device)
 
 
 def features_of(state: TrainingState, model: nn.Module, images: Tensor) -> Tensor:

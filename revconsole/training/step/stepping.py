@@ -15,6 +15,8 @@ from revconsole.training.setup.draws import seed_generators
 from revconsole.training.setup.norms import part_sizes
 from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.footprint import trained
+from revconsole.training.step.running import RunningStatistics
+from revconsole.training.step.totals import Totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,17 +50,26 @@ def compute_gradients(
     scaler, batch = state.precision.scaler, len(images)
     state.optimizer.zero_grad(set_to_none=True)
     state.set_scheme_progress(number)
-    loss, correct = images.new_zeros(()), labels.new_zeros((), dtype=torch.int64)
-    carried = []
-    for micro, part in enumerate(micro_batches(state, state.inputs(images, labels, number))):
-        seed_generators(state.plan.seed, step=number, micro=micro)
-        state.signs.at_step(step=number, batch=batch, first=micro * state.micro_batch)
-        result, weight = loss_of(state, part, number), len(part[0]) / batch
-        share = result.mean * weight
-        torch.autograd.backward(scaler.scale(share))
-        loss += share.detach()
-        correct += 0 if result.correct is None else result.correct
-        carried += [] if result.carried is None else [result.carried * weight]
+    together, parameters = state.together, trained(state)
+    totals = Totals(together, images)
+    parts = list(micro_batches(state, state.inputs(images, labels, number)))
+    statistics = RunningStatistics(state.model, len(parts))
+    for turn, micro in enumerate(together.turns(len(parts))):
+        if turn:
+            together.clear_gradients(parameters)
+        if micro is not None:
+            part = parts[micro]
+            seed_generators(state.plan.seed, step=number, micro=micro)
+            state.signs.at_step(step=number, batch=batch, first=micro * state.micro_batch)
+            with statistics.recorded():
+                result = loss_of(state, part, number)
+            weight = len(part[0]) / batch
+            share = result.mean * weight
+            torch.autograd.backward(scaler.scale(share))
+            totals.add(share.detach(), result, weight)
+        together.sum_gradients(parameters)
+    statistics.apply(together)
+    totals = totals.of_all(len(parts))
 
     scaler.unscale_(state.optimizer)
     return TrainingStep(
@@ -66,10 +77,10 @@ def compute_gradients(
         epoch=epoch,
         images=batch,
         rate=state.rates.at(number),
-        loss=loss,
-        correct=correct,
+        loss=totals.loss,
+        correct=totals.correct,
         norm=_clipped_norm(state),
-        carried=torch.stack(carried).sum(dim=0) if carried else None,
+        carried=torch.stack(totals.carried).sum(dim=0) if totals.carried else None,
     )
 
 

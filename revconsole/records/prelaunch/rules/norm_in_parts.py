@@ -19,10 +19,12 @@ def look(run: PlannedRun) -> str:
     few = (
         "; usual are 16 images or more at a time (Wu and He 2018)" if run.micro_batch < FEW else ""
     )
+    ranks = run.plan.train.ranks
+    why = f"train.accumulate={parts}" if parts != ranks else f"train.gpus={ranks}"
+    remedy = "" if ranks > 1 else "; train.accumulate=1 if memory allows"
     return (
         f"BatchNorm takes its statistics over each micro-batch of {run.micro_batch}, not over the batch of "
-        f"{run.plan.train.batch}: with train.accumulate={parts} this network trains otherwise than without{few}; "
-        "train.accumulate=1 if memory allows"
+        f"{run.plan.train.batch}: with {why} this network trains otherwise than without{few}{remedy}"
     )
 
 

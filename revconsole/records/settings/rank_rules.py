@@ -1,0 +1,53 @@
+"""Ranks: what `train.gpus` asks of the other settings of a plan."""
+
+from revconsole.records import devices
+from revconsole.records.sections.rule import Rule
+from revconsole.records.settings.plan_settings import PlanSettings
+
+KEY = "train.gpus"
+
+
+def check_ranks(plan: PlanSettings) -> None:
+    """Raise Rule if the work of a step cannot be shared as `train.gpus` says."""
+    train, ranks = plan.train, plan.train.gpus
+    if ranks == 1:
+        return
+    if plan.fitted:
+        raise Rule(KEY, "a support vector machine is fitted in one process; leave it out")
+    if train.device == "mps" or ":" in train.device:
+        words = f"{train.device} is one device; set train.device to cuda, or to cpu for processes"
+        raise Rule("train.device", f"{words}, or leave out train.gpus")
+    if ranks == "all":
+        if train.device == "cpu":
+            raise Rule(KEY, "all counts GPUs, and train.device is cpu: set a number of processes")
+        return
+    parts = train.accumulate
+    if parts % ranks:
+        near = parts - parts % ranks
+        some = f"{near} or {near + ranks}" if near else str(ranks)
+        raise Rule(
+            "train.accumulate",
+            f"{_several(parts)} of a step cannot be shared among {ranks} ranks alike (train.gpus): set it to {some}",
+        )
+    if train.batch % parts:
+        near = train.batch - train.batch % parts
+        some = f"{near} or {near + parts}" if near else str(parts)
+        raise Rule(
+            "train.batch",
+            f"batch {train.batch} does not divide into {_several(parts)} for {ranks} ranks (train.gpus): set it to {some}",
+        )
+
+
+def counted(plan: PlanSettings) -> int:
+    """The ranks that `train.gpus = "all"` means here. Raises Rule if there is no GPU."""
+    seen = [name for name in devices.candidates(plan.train.device) if name.startswith("cuda")]
+    cards = devices.candidates("auto") if seen else ()
+    if not cards:
+        raise Rule(
+            KEY, "this machine has no GPU; leave it out, or set a number and train.device=cpu"
+        )
+    return len(cards)
+
+
+def _several(parts: int) -> str:
+    return "1 micro-batch" if parts == 1 else f"{parts} micro-batches"

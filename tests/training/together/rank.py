@@ -1,0 +1,47 @@
+"""A rank of a test: it trains every plan that it is given, one after the other, together with the others."""
+
+import gc
+import json
+from pathlib import Path
+
+import torch.distributed as dist
+
+from revconsole.records.logs.events import Event, Measured
+from revconsole.records.runs import control
+from revconsole.records.settings.plan import Plan
+from revconsole.training import requests
+from revconsole.training.together.ranks import Ranks
+from tests.training.conftest import Log, Runner
+
+
+def main(rank: int, world: int, folder: str) -> None:
+    """Do the works of `works-<world>.json`; the first rank writes what it recorded into `found-<world>.json`.
+
+    A work is a plan, the folder of its run, and the step after which it is stopped, if any.
+    """
+    meeting = f"file://{folder}/meeting-{world}"
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world)
+    requests.POLL_SECONDS = 0.0
+    gc.freeze()  # or every run would look through what was imported
+    runner, found = Runner(Path(folder)), {}
+    for name, work in json.loads(Path(folder, f"works-{world}.json").read_text()).items():
+        plan, run, stop = Plan.model_validate(work["plan"]), work["run"], work["stop"]
+
+        def watch(event: Event, run: str = run, stop: int | None = stop) -> None:
+            trained = isinstance(event, Measured) and "loss" in event.values
+            if rank == 0 and trained and event.step == stop:
+                control.ask(runner.place(run), "stop")
+
+        found[name] = recorded(runner(plan, run, watch, Ranks()))
+    dist.destroy_process_group()
+    if rank == 0:
+        Path(folder, f"found-{world}.json").write_text(json.dumps(found))
+
+
+def recorded(log: Log) -> dict[str, object]:
+    """What must not depend on the number of ranks."""
+    return {
+        "losses": list(log.losses.values()),
+        "weights": log.ending.weights_sha256,
+        "end": {k: v for k, v in log.ending.values.items() if "seconds" not in k},
+    }
