@@ -4,6 +4,7 @@ It is torchrun, by its Python interface: one node, no restarts, because a run re
 within. A signal that ended the rank which writes the run is recorded in the attempt, as a supervisor does.
 """
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from revconsole.training.supervisor import (
     memory_kills,
     note,
 )
+from revconsole.training.together.watch import LAUNCHER_PID
 
 MODULE = "revconsole.training"
 
@@ -39,6 +41,7 @@ def main(store: str, address: str, ranks: str) -> int:
         rdzv_endpoint="localhost:0",
         max_restarts=0,
     )
+    os.environ[LAUNCHER_PID] = str(os.getpid())
     python, *arguments = child.command(MODULE, store, address)
     group = group_of(GROUP_OF_THIS)
     before = memory_kills(group, MACHINE)

@@ -11,11 +11,14 @@ import threading
 import time
 from collections.abc import Callable
 
+from revconsole.records.runs.identity import Identity
 from revconsole.training.supervisor import PASSED_ON
 from revconsole.training.together.notes import RankEnd, RankNotes
 
 ASKING = tuple(name for name in PASSED_ON if name != signal.SIGINT)
 """Signals that ask a run to stop; a terminal's do not reach the ranks."""
+LAUNCHER_PID = "REVCONSOLE_LAUNCHER_PID"
+"""Environment variable of the ranks: the process that started them, if it is ours."""
 BEAT_SECONDS = 1.0
 SILENCE_SECONDS = 60.0
 """Seconds without a sign of a rank after which it counts as hanging: Python's lock is never held for so long."""
@@ -34,7 +37,7 @@ class RankWatch:
         self, notes: RankNotes, *, end: Callable[[RankEnd], None], stop: Callable[[], None]
     ) -> None:
         self._notes, self._end, self._stop = notes, end, stop
-        self._launcher = os.getppid()
+        self._launcher = Identity.of(int(os.environ.get(LAUNCHER_PID) or os.getppid()))
         self._seen: dict[int, tuple[int, float]] = {}
         self._looked = time.monotonic()
         self._over = threading.Event()
@@ -100,9 +103,9 @@ class RankWatch:
         return None
 
     def _launcher_gone(self) -> RankEnd | None:
-        if os.getppid() == self._launcher:
+        if self._launcher.alive():
             return None
-        reason = f"the launcher of the ranks (process {self._launcher}, torchrun) is gone"
+        reason = f"the launcher of the ranks (process {self._launcher.pid}, torchrun) is gone"
         return RankEnd(rank=self._notes.rank, reason=reason)
 
     def _run(self, reader: int) -> None:

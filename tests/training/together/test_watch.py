@@ -100,8 +100,13 @@ def test_lack_of_memory_elsewhere_is_lack_of_memory_of_the_run(watch, tmp_path):
     assert watch.trouble().failure().cause == "memory"
 
 
-def test_a_launcher_that_is_gone_is_trouble(watch, monkeypatch):
-    monkeypatch.setattr(watching.os, "getppid", lambda: 1)
+def test_a_launcher_that_is_gone_is_trouble(tmp_path, other, monkeypatch):
+    monkeypatch.setenv(watching.LAUNCHER_PID, str(other.pid))
+    RankNotes(tmp_path, 1).leave()
+    watch = RankWatch(RankNotes(tmp_path, 0), end=lambda _: None, stop=lambda: None)
+    assert watch.trouble() is None
+    other.kill()
+    other.wait()
     assert "the launcher of the ranks" in watch.trouble().reason
 
 
