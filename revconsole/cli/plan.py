@@ -21,8 +21,10 @@ from revconsole.lab.solve import SOLVED
 from revconsole.lab.timing import Timing, timing
 from revconsole.lab.torch_api import training
 from revconsole.records.findings.modules import ModuleCost
+from revconsole.records.printable import plural
 from revconsole.records.runs.pace import pace_key
 from revconsole.records.runs.run import Summary
+from revconsole.records.settings import search_path
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE, parse_assignments
 from revconsole.records.settings.study import UnfitChoice
@@ -141,6 +143,7 @@ def plan(
         _print(entries)
         memory_output.print_memory(outlooks)
         _say_times(outlooks, times)
+        _say_search(profile, times)
         _explain(plans, counted)
         output.say_notes(lab.noted(plans).lines)
     if errors:
@@ -197,6 +200,24 @@ def _say_times(outlooks: Sequence[Outlook], times: Sequence[Timing]) -> None:
         output.print_sentence(f"{each.plan.name}: {known.sentence}")
     if len(outlooks) > 1:
         output.print_sentence(summed(outlooks, times))
+
+
+def _say_search(profile: str, times: Sequence[Timing]) -> None:
+    """Of a search, whose rows are the ends of its space, how many runs it makes, and what they take at most."""
+    search = search_path.find(profile).search
+    if search is None:
+        return
+    seconds = [each.seconds for each in times if each.seconds is not None]
+    runs = search.trials + search.repeat_best
+    most = (
+        f", at most about {form.duration(runs * max(seconds))} one after the other"
+        if seconds
+        else ""
+    )
+    output.print_sentence(
+        f"a search: {plural(search.trials, 'trial')} between these and {plural(search.repeat_best, 'repeat')} of the best"
+        f"{most}; `revconsole study run {profile} --dry-run` checks it"
+    )
 
 
 def _times(lab: Lab, outlooks: Sequence[Outlook]) -> Iterator[Timing]:

@@ -15,6 +15,8 @@ from revconsole.lab.report.figures.inspected import left_out
 from revconsole.lab.report.results import Results
 from revconsole.lab.report.table import table
 from revconsole.lab.report.writing import refuse_unknown, write
+from revconsole.lab.search.planned_search import planned_search
+from revconsole.lab.search.reporting import reported
 from revconsole.records.settings import search_path
 from revconsole.records.settings.profile import COMMAND_LINE, parse_assignments
 
@@ -86,6 +88,8 @@ def _results(lab: Lab, subjects: list[str], *, quick: bool) -> Results:
     names = [word for word in subjects if "=" not in word]
     settings = parse_assignments([word for word in subjects if "=" in word])
     if len(names) == 1 and (quick or search_path.known(names[0])):
+        if search_path.find(names[0], "study").search is not None:
+            return reported(lab, planned_search(names[0], settings, lab.store, quick=quick))
         return lab.report_study(lab.study(names[0], settings, quick=quick))
     if settings or quick or not names:
         wanted = next(iter(settings), "--quick" if quick else "report")

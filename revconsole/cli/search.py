@@ -7,7 +7,9 @@ import typer
 
 from revconsole.cli import leaving, output
 from revconsole.cli.launch import ELSEWHERE, end_as, followed, say_left_out
+from revconsole.errors import AlreadyClaimed
 from revconsole.lab import format as form
+from revconsole.records.printable import plural
 
 if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
@@ -27,6 +29,7 @@ def run(
     dry_run: bool = False,
 ) -> None:
     """Draw and train the trials that are left, then repeat the best. Raises typer.Exit with the code of `study run`."""
+    from revconsole.lab.search.journal import keep_journal
     from revconsole.records.search.optuna_here import optuna_loaded
     from revconsole.records.settings.typing_again import command_line
 
@@ -49,6 +52,7 @@ def run(
         _detached(lab, searching)
         return
     _train(lab, searching, now=now)
+    output.say(f"for Optuna's own tools: {keep_journal(searching.standing())}")
     line = command_line(planned.named, planned.settings, "report", quick=planned.quick)
     output.say(f"table and figures: {line}")
 
@@ -73,16 +77,16 @@ def show(lab: "Lab", study: str, settings: Mapping[str, Any], *, quick: bool, js
 
 
 def at_most(searching: "Searching", *, measure: bool = False) -> str:
-    """How long the rest of a search takes at most, as a sentence."""
-    forecast = searching.forecast(measure=measure)
-    if forecast.blank or not forecast.left:
-        return forecast.sentence
+    """How long the rest of a search takes at most, as a sentence. measure: a few steps, where nothing is known yet."""
+    left, seconds = searching.seconds_at_most(measure=measure)
+    runs = plural(left, "run")
+    if not left:
+        return "nothing left"
+    if seconds is None:
+        return f"{runs}, unknown until one is done"
     rule = searching.planned.search.stop_early
     less = "" if rule == "none" else f", less what {rule} saves"
-    return (
-        f"at most {form.duration(forecast.seconds)} one after the other: {forecast.left} runs, each as long as the longest at "
-        f"the ends of the space{less}"
-    )
+    return f"at most about {form.duration(seconds)} for {runs}, each as long as the longest known{less}"
 
 
 def body(standing: "SearchStanding") -> dict[str, object]:
@@ -130,10 +134,13 @@ def _train(lab: "Lab", searching: "Searching", *, now: bool) -> None:
     with leaving.runs_secured(lab):
         output.say("Ctrl-C stops with a checkpoint; the same command continues")
         while (each := searching.next()) is not None:
-            (run_id,) = lab.go_on([each], now=now)
+            try:
+                (run_id,) = lab.go_on([each], now=now)
+            except AlreadyClaimed:  # another process draws for the same search, and was first
+                continue
             states[run_id] = followed(lab, run_id)
-            if states[run_id] == ELSEWHERE:
-                output.say("the search goes on with the same command once that run has ended")
+            if states[run_id] in {ELSEWHERE, "stopped"}:
+                output.say("the same command goes on with the search")
                 break
             output.say(f"-- {searching.standing().sentence}; left: {at_most(searching)}")
     end_as([*states.values()])
@@ -165,21 +172,21 @@ def _print_space(searching: "Searching") -> None:
 
 
 def _print_trials(standing: "SearchStanding") -> None:
-    from revconsole.records.search.early import shown  # as above
+    from revconsole.lab.search.searching import drawn_words  # as above
+    from revconsole.records.search.early import shown
 
     goals = {run.summary.id: run for run in standing.trials}
     rows = []
     for each in standing.standings:
         s, trial = each.summary, goals.get(each.summary.id) if each.summary else None
         best = trial.best if trial else s.best_validation_accuracy if s else None
-        drawn = trial.trial.values if trial else {}
         rows.append([
             each.plan.arm, str(each.plan.seed), s.state if s else each.progress,
             f"{s.epoch if s else 0}/{each.plan.epochs}",
             form.UNKNOWN if best is None else shown(standing.planned.like.goal, best),
             form.percent(s.test_accuracy if s else None),
             form.duration(s.seconds if s and s.attempt else None),
-            ", ".join(f"{key.rpartition('.')[2]} {form_value(value)}" for key, value in drawn.items()),
+            drawn_words(trial) if trial else "",
             s.id if s else "",
         ])  # fmt: skip
     goal = standing.planned.like.goal.words
@@ -187,8 +194,3 @@ def _print_trials(standing: "SearchStanding") -> None:
     output.print_table(
         columns, rows, yields=["time", "epoch", "test accuracy"], stays=["seed", "state"]
     )
-
-
-def form_value(value: object) -> str:
-    """A drawn value as text, a number with four digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

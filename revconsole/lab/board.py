@@ -11,6 +11,8 @@ from revconsole.lab.lab import Lab
 from revconsole.lab.noted import noted
 from revconsole.lab.report.copies import originals
 from revconsole.lab.report.statistics import MeanSpread, spread
+from revconsole.lab.search.planned_search import PlannedSearch, planned_search
+from revconsole.lab.search.searching import Searching, SearchStanding
 from revconsole.lab.study import (
     NOTHING_LEFT,
     PlannedStudy,
@@ -56,6 +58,8 @@ class StudyEntry:
     shares: tuple[Share, ...] = ()
     problem: str = ""
     """What is wrong with the study's file; empty if it is valid."""
+    found: str = ""
+    """Of a search, how far it is and the best so far; empty before its first trial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,8 @@ class View:
     notes: tuple[str, ...] = ()
     """What is odd of the runs that have not begun."""
     problem: str = ""
+    search: PlannedSearch | None = None
+    """The search, if the study is one; its arms are then the trials so far, and the best with other seeds."""
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -98,30 +104,43 @@ class View:
         return tuple(sorted({seed for arm in self.arms for seed in arm.by_seed}))
 
 
+Form = PlannedStudy | Searching
+"""A study, full or quick: all its runs, or what draws them."""
+
+
 class Board:
     """Reads the files of studies when they change, and matches their plans with the runs of the store."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._planned: dict[str, tuple[int, PlannedStudy | RevconsoleError]] = {}
+        self._planned: dict[str, tuple[int, Form | RevconsoleError]] = {}
 
     def entries(self, runs: Sequence[Summary]) -> tuple[StudyEntry, ...]:
         """Every study, with how many of its runs are done."""
         studies = [(each, *self._forms(each)) for each in search_path.studies()]
-        plans = [plan for _, _, forms in studies for form in forms for plan in form.plans]
+        grids = [f for _, _, forms in studies for f in forms if isinstance(f, PlannedStudy)]
         # All studies at once, because each call walks over the runs.
+        plans = [plan for form in grids for plan in form.plans]
         standing = iter(self._lab.standings_of(plans, runs))
-        return tuple(
-            StudyEntry(
+        found: list[StudyEntry] = []
+        for each, problem, forms in studies:
+            searches = [form.standing(runs) for form in forms if isinstance(form, Searching)]
+            shares = [
+                _share(islice(standing, len(form.plans)))
+                for form in forms
+                if isinstance(form, PlannedStudy)
+            ]
+            entry = StudyEntry(
                 name=each.name,
                 title=each.title,
                 path=str(each.path),
                 own=each.own,
                 problem=problem,
-                shares=tuple(_share(islice(standing, len(form.plans))) for form in forms),
+                shares=(*shares, *map(_share_of_search, searches)),
+                found=searches[0].sentence if searches and searches[0].trials else "",
             )
-            for each, problem, forms in studies
-        )
+            found.append(entry)
+        return tuple(found)
 
     def study(self, asked: AskedStudy, runs: Sequence[Summary]) -> View:
         """One study. `problem` says what is wrong with it or with the settings."""
@@ -130,6 +149,8 @@ class Board:
             planned = self._plan(asked)
         except RevconsoleError as error:
             return View(asked=asked, name=name, problem=str(error))
+        if isinstance(planned, Searching):
+            return _view_of_search(asked, planned, runs)
         if asked.launched:
             standing = self._lab.begun(planned, runs)
         else:
@@ -148,18 +169,19 @@ class Board:
             notes=tuple(advised.text for advised in noted(new_plans(standing), ()).lines),
         )
 
-    def _forms(self, file: search_path.ExperimentFile) -> tuple[str, tuple[PlannedStudy, ...]]:
+    def _forms(self, file: search_path.ExperimentFile) -> tuple[str, tuple[Form, ...]]:
         """What is wrong with a study (empty if nothing), and its full and quick form."""
         path = str(file.path)
         try:
             full = self._plan(AskedStudy(study=path))
-            if not full.study.has_quick:
+            planned = full.planned if isinstance(full, Searching) else full
+            if not planned.study.has_quick:
                 return "", (full,)
             return "", (full, self._plan(AskedStudy(study=path, quick=True)))
         except RevconsoleError as error:
             return str(error), ()
 
-    def _plan(self, asked: AskedStudy) -> PlannedStudy:
+    def _plan(self, asked: AskedStudy) -> Form:
         """The planned study, planned again only if its file has changed. Raises RevconsoleError."""
         key = f"{asked.study} {asked.quick} {sorted(asked.settings.items())!r}"
         try:
@@ -173,8 +195,13 @@ class Board:
             raise before[1]
         return before[1]
 
-    def _made(self, asked: AskedStudy) -> PlannedStudy | RevconsoleError:
+    def _made(self, asked: AskedStudy) -> Form | RevconsoleError:
         try:
+            if search_path.find(asked.study, "study").search is not None:
+                search = planned_search(
+                    asked.study, asked.settings, self._lab.store, quick=asked.quick
+                )
+                return Searching(self._lab, search)
             return self._lab.study(asked.study, asked.settings, quick=asked.quick)
         except RevconsoleError as error:
             return error
@@ -183,6 +210,35 @@ class Board:
 def _share(standing: Iterable[Standing]) -> Share:
     words = [each.progress for each in standing]
     return Share(done=words.count("done"), going=words.count("running"), total=len(words))
+
+
+def _share_of_search(now: SearchStanding) -> Share:
+    going = sum(each.progress == "running" for each in now.standings)
+    return Share(done=now.done, going=going, total=now.total)
+
+
+def _view_of_search(asked: AskedStudy, searching: Searching, runs: Sequence[Summary]) -> View:
+    """A search: a row for each trial with what was drawn, then the best with other seeds."""
+    now, planned = searching.standing(runs), searching.planned
+    left, seconds = searching.seconds_at_most()
+    known = StudyForecast(
+        seconds=seconds or 0.0, from_runs=left if seconds else 0, unknown=0 if seconds else left
+    )
+    return View(
+        asked=asked,
+        name=planned.study.name,
+        facts=planned.study.facts,
+        has_quick=planned.study.has_quick,
+        arms=tuple(
+            ArmStanding(name=name, by_seed=by_seed, accuracy=_spread(by_seed))
+            for name, by_seed in now.arms.items()
+        ),
+        standing=now.standings,
+        tally=now.sentence,
+        forecast=known if left else NOTHING_LEFT,
+        memory=f"of the ends of the space: `revconsole plan {planned.study.name}`",
+        search=planned,
+    )
 
 
 def _arms(standing: Sequence[Standing], planned: PlannedStudy) -> tuple[ArmStanding, ...]:

@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from revconsole.lab import format as form
 from revconsole.lab.compare import ComparedRun, Comparison
 from revconsole.lab.matched import MatchedGain
-from revconsole.lab.report.table import Table
+from revconsole.lab.report.shown_table import Table
 
 CAPTION = "Runs compared; differences and ratios are to the first"
 EQUAL_STEP, EQUAL_TIME = "equal step", "equal time"

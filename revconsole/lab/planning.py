@@ -10,6 +10,7 @@ from revconsole.errors import ProfileError
 from revconsole.lab import again as repeating
 from revconsole.lab import starts
 from revconsole.lab import study as studies
+from revconsole.lab.search.kinds import named_kinds
 from revconsole.records.datasets.counts import counted, in_folder
 from revconsole.records.runs.store import RunStore
 from revconsole.records.sections import KINDS
@@ -81,7 +82,7 @@ def _made(study: Study, settings: Mapping[str, Any], store: RunStore) -> Planned
 def models(
     profile: str, settings: Mapping[str, Any] | None, store: RunStore
 ) -> tuple[Plan | UnfitChoice, ...]:
-    """The plans of an experiment and the choices that cannot be planned; see `Lab.models`."""
+    """The plans of an experiment and the choices that cannot be planned; see `Lab.models`. Of a search the ends of its space."""
     experiment = search_path.find(profile)
 
     def looked_at(each: Plan | UnfitChoice) -> Plan | UnfitChoice:
@@ -92,6 +93,8 @@ def models(
         except ProfileError as error:
             return UnfitChoice(name=each.name, error=error)
 
+    if experiment.search is not None:
+        return tuple(looked_at(each) for each in named_kinds(experiment, settings))
     return tuple(looked_at(each) for each in experiment.models(settings))
 
 

@@ -7,10 +7,11 @@ import time
 
 import pytest
 
-from revconsole.console import study_rows
+from revconsole.console import searching, study_rows
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.records.foresight import cache as foresight_cache
 from revconsole.records.logs.events import EpochFinished, Failed, Finished, Started
+from tests.lab.fake_trials import searched, written
 
 EVERY_SIZE = pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 45)])
 PROCESS_SECONDS = 300.0
@@ -356,3 +357,35 @@ async def test_the_line_of_keys_fits_and_begins_with_what_does_something(opened,
         await stage.press("escape", "n", "tab", "tab")
         await stage.shows("^l Launch ^n Start from ^f Search")  # no command makes such a run
         assert "Copy" not in stage.text.splitlines()[-1]
+
+
+@EVERY_SIZE
+async def test_a_search_is_listed_with_its_best_and_shown_trial_by_trial(
+    opened, lab, width, height
+):
+    searched(lab, written())
+    async with opened(width, height) as stage:
+        await open_list(stage)
+        await go_to(stage, "/fake.toml")
+        text = await stage.shows("14/14", "12 of 12 trials", "pruned")
+        assert max(map(len, text.splitlines())) <= width
+        await stage.press("enter")
+        await stage.shows("study · fake", "◇ pruned", "best validation accuracy")
+        await stage.press("r")
+        await stage.shows("every trial is settled")
+
+
+async def test_a_search_goes_on_in_a_process_of_its_own(opened, lab, monkeypatch):
+    started = []
+    monkeypatch.setattr(searching, "detach", lambda store, search: started.append(search.named))
+    searched(lab, written(), runs=3)
+    async with opened(160, 45) as stage:
+        await open_list(stage)
+        await go_to(stage, "/fake.toml")
+        await stage.press("enter")
+        await stage.shows("study · fake", "3 of 12 trials")
+        await stage.press("r")
+        await stage.shows("Train 11 runs of the search fake?", "at most about")
+        await stage.press("y")
+        await stage.shows("searches in the background")
+    assert [name.rpartition("/")[2] for name in started] == ["fake.toml"]

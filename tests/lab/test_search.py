@@ -3,12 +3,16 @@
 import shutil
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.storages.journal import JournalFileBackend
 
 from revconsole.errors import ProfileError, WrongState
 from revconsole.lab.lab import Lab
 from revconsole.lab.search.asking import asked
-from revconsole.records.logs.events import Failed
+from revconsole.lab.search.journal import keep_journal
+from revconsole.lab.search.reporting import importance
+from revconsole.records.logs.events import Failed, Finished, Started
 from tests.lab.fake_trials import SEARCH, curve, searched, searching, trained, written
 
 
@@ -83,6 +87,21 @@ def test_two_processes_do_not_make_the_same_trial(lab, tmp_path):
         lab.store.create(other.plan, {})
     assert not list(lab.store.root.glob(".new-*"))
     assert searching(lab, name).next().plan.trial.number == 1
+
+
+def test_while_another_process_still_trains_a_trial_the_best_is_not_repeated(lab):
+    name = written(trials=4)
+    last = searched(lab, name, runs=3).next()
+    attempt = lab.store.claim(lab.store.create(last.plan, {}), 1)
+    attempt.emit(Started(facts={}))
+
+    assert searching(lab, name).next() is None
+
+    attempt.emit(Finished(outcome="stopped", step=0, by="somebody"))
+    attempt.close()
+    resumed = searching(lab, name)
+    trained(lab, resumed.next())
+    assert resumed.next().plan.arm.startswith("best, trial ")
 
 
 def halved(values, epochs=10, first=1, eta=3):
@@ -195,6 +214,49 @@ def test_nothing_is_tried_twice_and_a_space_that_is_exhausted_says_so(lab):
         WrongState, match="every combination of small has been tried, 6 of 6 trials"
     ):
         asked(found.planned, 6, found.standing().trials)
+
+
+def test_what_is_counted_before_it_begins_are_the_ends_of_the_space_that_cost_unlike(lab):
+    names = [plan.name for plan in lab.models(written())]
+
+    assert names == [f"fake, learning_rate 0.0001, depth {depth}" for depth in (1, 2, 4)]
+
+
+def test_what_matters_is_what_the_values_depend_on(lab):
+    """Of a value that one setting alone decides, that setting explains all."""
+    found = searched(
+        lab, written(trials=30, stop_early="none"), lambda plan, _: plan.model.depth / 10
+    )
+
+    shares = importance(found.planned, found.standing().trials).shares
+
+    assert shares["model.depth"] > 0.97
+    assert sum(shares.values()) == pytest.approx(1.0)
+
+
+def test_what_matters_is_compared_at_the_last_epoch_that_all_have_reached(lab):
+    found = searched(lab, written(trials=12))
+    ended = [run.summary.epoch for run in found.standing().trials]
+
+    known = importance(found.planned, found.standing().trials)
+
+    assert (known.epoch, known.trials) == (min(ended), 12)
+
+
+def test_optuna_reads_the_journal_which_is_written_anew_from_the_runs(lab):
+    found = searched(lab, written())
+    path = keep_journal(found.standing())
+    path.unlink()
+
+    assert keep_journal(found.standing()) == path
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+    read = optuna.load_study(study_name="fake", storage=storage)
+    assert [trial.state.name for trial in read.trials] == [
+        "COMPLETE" if run.summary.state == "finished" else "PRUNED"
+        for run in found.standing().trials
+    ]
+    assert read.best_value == found.standing().best.best
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def wrong(old, new):

@@ -7,12 +7,15 @@ import pytest
 from revconsole.errors import ProfileError, UnknownName
 from revconsole.records.settings import search_path
 from revconsole.records.settings import study as studies
+from revconsole.records.settings.drawn import possible, search_of
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.study import Study
 
-SHIPPED = sorted(
+FILES = sorted(
     (Path(__file__).parent.parent.parent / "profiles" / "studies").glob("*.toml"),
 )
+SEARCHES = [path for path in FILES if "[search]" in path.read_text(encoding="utf-8")]
+SHIPPED = [path for path in FILES if path not in SEARCHES]
 ARMS = """
 seeds = [0, 1]
 [study]
@@ -301,6 +304,17 @@ def test_profiles_and_studies_are_found_alike_and_listed_for_what_they_are():
     assert {own for _, own in profiles[3:] + swept[2:]} == {False}
     assert {"demo", "circles"} <= {name for name, _ in swept}
     assert search_path.find("circles").arms, "a shipped study by the name of a profile"
+
+
+@pytest.mark.parametrize("path", SEARCHES, ids=lambda p: p.stem)
+def test_a_shipped_search_states_its_facts_and_can_draw_every_extreme(path):
+    shipped = studies.load(path)
+    facts, runs = shipped.facts, possible(shipped)
+
+    assert all((facts.title, facts.source, facts.expected, facts.time, facts.hardware))
+    assert len(runs) == len(list(search_of(shipped).corners()))
+    with pytest.raises(ProfileError, match="draws its runs one after the other"):
+        shipped.expanded()
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)

@@ -81,4 +81,6 @@ class StudiesScreen(LiveScreen):
             room = self.size.width - 2
             text = Text(f"{fitted(one_line(entry.problem or entry.title, 400), room)}\n")
             text.append(shortened_path(one_line(entry.path, 4000), room), style="dim")
+            if entry.found:
+                text.append(f"\n{fitted(one_line(entry.found, 400), room)}")
         self.query_one("#about", Words).show_text(text)

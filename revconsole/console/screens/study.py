@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import DataTable, Input, Static
 
-from revconsole.console import clipboard, steer, study_rows
+from revconsole.console import clipboard, searching, steer, study_rows
 from revconsole.console.colours import themed
 from revconsole.console.judge import Judge
 from revconsole.console.messages import Estimating, Said
@@ -123,7 +123,10 @@ class StudyScreen(LiveScreen):
         if view is None or view.problem:
             return frozenset({"run", "stop", "measure"})
         left = any(each.progress in {"to do", "interrupted"} for each in view.standing)
+        if view.search is not None:
+            left = bool(view.forecast.left) and not _going(view)
         actions = set() if left else {"run", "measure"}
+        actions |= {"measure"} if view.search is not None else set()
         return frozenset(actions if _going(view) else {*actions, "stop"})
 
     def on_estimating(self, event: Estimating) -> None:
@@ -153,6 +156,9 @@ class StudyScreen(LiveScreen):
         """Start or resume the runs that are not done; asks first and shows the estimate."""
         view = self._view(self.reader.latest)
         if view is None or view.problem:
+            return
+        if view.search is not None:
+            searching.ask_to_go_on(self, self.reader, view)
             return
         try:
             left = to_launch(view.standing)

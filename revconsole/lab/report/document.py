@@ -6,7 +6,8 @@ from pathlib import Path
 from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.methods import paragraph
 from revconsole.lab.report.results import Results
-from revconsole.lab.report.table import Table, settings_table, table
+from revconsole.lab.report.shown_table import Table
+from revconsole.lab.report.table import settings_table, table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class Document:
     methods: str
     settings: Table | None = None
     """A table of the settings in which the arms differ; None for a single arm."""
+    trials: Table | None = None
+    """The trials of a search; None for any other report."""
     read: str = ""
     """Which files the images were read from, for the appendix; empty for runs older than this fact."""
     figures: tuple[DrawnFigure, ...] = ()
@@ -59,6 +62,7 @@ def document(
         results=results,
         table=table(results),
         settings=settings_table(results),
+        trials=results.search.table() if results.search else None,
         methods=paragraph(results),
         read=_what_was_read(results),
         figures=figures,

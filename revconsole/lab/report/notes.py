@@ -18,7 +18,10 @@ MOST_ALARMS = 5
 
 def notes(results: Results, rows: Sequence[ArmRow]) -> tuple[str, ...]:
     """All notes, one or two sentences each."""
-    return (*_measured(results, rows), *_about_arms(results, rows), *_about_runs(results))
+    of_search = results.search.sentences if results.search else ()
+    return (
+        *of_search, *_measured(results, rows), *_about_arms(results, rows), *_about_runs(results),
+    )  # fmt: skip
 
 
 def _measured(results: Results, rows: Sequence[ArmRow]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from revconsole.errors import WrongState
 from revconsole.lab.compare import arm_name, compare
 from revconsole.lab.report import wording
 from revconsole.lab.report.copies import originals
+from revconsole.lab.report.search_results import SearchResults
 from revconsole.lab.study import PlannedStudy, Standing
 from revconsole.records.runs.run import Run
 from revconsole.records.settings.plan import Plan
@@ -66,6 +67,8 @@ class Results:
     missing: tuple[str, ...] = ()
     unlabelled: Mapping[str, str] = field(default_factory=dict)
     """Arms that train without labels and so have no test accuracy, each with its objective."""
+    search: SearchResults | None = None
+    """What the search found whose best trial is the only arm; None for any other report."""
     unfinished: tuple[str, ...] = ()
     """Runs asked for that have not finished, each with its state."""
 
@@ -156,6 +159,20 @@ def of_runs(runs: Sequence[Run]) -> Results:
             if run.summary.state != "finished"
         ),
         unlabelled={arm_name(run.summary): run.plan.objective.name for run in unlabelled},
+    )
+
+
+def of_search(name: str, title: str, found: SearchResults, runs: Sequence[Run]) -> Results:
+    """The best of a search as the only arm. runs: the finished ones of the best, with its own seed or others."""
+    arm = f"best, trial {found.best}"
+    quick = any(run.plan.quick for run in runs)
+    return Results(
+        name=name,
+        title=title,
+        arms=(_arm(arm, runs, planned=len(runs)),),
+        baseline=arm,
+        quick=quick,
+        search=found,
     )
 
 

@@ -1,27 +1,16 @@
 """Table: the numbers of each arm as text. Percent and MiB from here on."""
 
-from dataclasses import dataclass
-
 from revconsole.lab import format as form
 from revconsole.lab.report import wording
 from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.notes import notes
 from revconsole.lab.report.numbers import ArmRow, arm_rows
 from revconsole.lab.report.results import Results
+from revconsole.lab.report.shown_table import Table
 from revconsole.lab.report.statistics import MeanSpread
 
 MEANS_NOTHING = form.UNKNOWN
 """Cell for a setting that an arm does not have, or that has no meaning in it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """Headings, a list of cells for each arm, caption and notes. All of it is text that a format must escape."""
-
-    caption: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...]
 
 
 def table(results: Results) -> Table:

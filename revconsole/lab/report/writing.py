@@ -17,6 +17,7 @@ from revconsole.lab.report.figures import (
     loss_curves,
     memory_bars,
     positions,
+    search_trials,
 )
 from revconsole.lab.report.figures.inspected import Inspections, lost
 from revconsole.lab.report.figures.sheet import Sheet
@@ -81,7 +82,9 @@ def draw(
 
 def _sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
     """Figures of all arms together, then those of each arm."""
-    kinds = (loss_curves, accuracy_curves, memory_bars, accuracy_memory, accuracy_swept, boundaries)
+    kinds = (
+        search_trials, loss_curves, accuracy_curves, memory_bars, accuracy_memory, accuracy_swept, boundaries,
+    )  # fmt: skip
     for kind in kinds:
         figure = kind.draw(results)
         if figure is not None:

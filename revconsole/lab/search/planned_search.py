@@ -6,7 +6,7 @@ from typing import Any
 
 from revconsole.errors import ProfileError
 from revconsole.lab import planning
-from revconsole.records.runs.pace import pace_key
+from revconsole.lab.search.kinds import kinds
 from revconsole.records.runs.store import RunStore
 from revconsole.records.sections.trial import Trial
 from revconsole.records.settings import search_path
@@ -18,8 +18,6 @@ from revconsole.records.settings.study import Study
 
 SHARE = ETA**2
 """A trial may be stopped after a ninth of its epochs at the earliest, unless the search says otherwise."""
-MOST_KINDS = 6
-"""Most kinds of trials, by what they cost, that are judged or timed before a search begins."""
 LENGTHS = ("train.epochs", "train.steps")
 
 
@@ -50,10 +48,8 @@ class PlannedSearch:
 
     @property
     def kinds(self) -> tuple[Plan, ...]:
-        """Runs at the ends of the space that differ in what they cost, the extreme ones, `MOST_KINDS` at most."""
-        plans = list({pace_key(plan): plan for plan in self.extremes}.values())
-        every = max(1, -(-len(plans) // MOST_KINDS))
-        return tuple({plan.digest(): plan for plan in (*plans[::every], plans[-1])}.values())
+        """Runs at the ends of the space that differ in what they cost; see `kinds`."""
+        return kinds(self.extremes)
 
     def set_in(self, key: str) -> str:
         """The file, or the command line, in which a key was set."""

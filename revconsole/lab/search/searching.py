@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from revconsole.lab.lab import Lab
 from revconsole.lab.search.asking import asked
 from revconsole.lab.search.planned_search import PlannedSearch
-from revconsole.lab.study import Standing, StudyForecast
+from revconsole.lab.study import Standing
 from revconsole.records.printable import plural
 from revconsole.records.runs.run import Summary
 from revconsole.records.search.early import shown
@@ -53,6 +53,18 @@ class SearchStanding:
         return (*runs, *self.repeats)
 
     @property
+    def arms(self) -> dict[str, dict[int, Standing]]:
+        """The runs by seed, of each trial by its number and what was drawn, then of the best by its number."""
+        found = {
+            f"{run.trial.number}: {drawn_words(run)}": {
+                run.summary.plan.seed: Standing(plan=run.summary.plan, summary=run.summary)
+            }
+            for run in self.trials
+        }
+        repeats = {each.plan.seed: each for each in self.repeats}
+        return found | ({self.repeats[0].plan.arm: repeats} if self.repeats else {})
+
+    @property
     def sentence(self) -> str:
         """How many trials there are, how they ended, and the best so far."""
         states = [run.summary.state for run in self.trials]
@@ -70,6 +82,17 @@ class SearchStanding:
         if again := sum(each.progress == "done" for each in self.repeats):
             parts.append(f"repeated with {again} of {plural(len(self.repeats), 'seed')}")
         return ", ".join(parts)
+
+
+def drawn_words(run: SearchTrial) -> str:
+    """What was drawn for a trial, numbers with four digits."""
+    values = run.trial.values.items()
+    return ", ".join(f"{key.rpartition('.')[2]} {number(value)}" for key, value in values)
+
+
+def number(value: object) -> str:
+    """A drawn value as text."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def best_of(trials: Sequence[SearchTrial]) -> SearchTrial | None:
@@ -101,7 +124,7 @@ class Searching:
     def next(self) -> Standing | None:
         """The run to train next: a trial that was interrupted, a new one, or, in the end, the best with another seed.
 
-        None if nothing is left. A run that has been returned already is not returned again. Raises NotLoaded, WrongState.
+        None if nothing is left, or only what other processes train. A run that has been returned already is not returned again. Raises NotLoaded, WrongState.
         """
         now = self.standing()
         for each in now.standings[: len(now.trials)]:
@@ -111,28 +134,26 @@ class Searching:
         for number in range(self.planned.search.trials):
             if number not in made:
                 return Standing(plan=asked(self.planned, number, now.trials), summary=None)
+        if any(not run.summary.ended for run in now.trials):
+            return None  # whoever ends the last trial repeats the best
         for each in now.repeats:
             if each.progress in {"interrupted", "to do"} and self._take(each):
                 return each
         return None
 
-    def forecast(self, *, measure: bool = False) -> StudyForecast:
-        """How long the rest takes at most: as if every run were of the longest kind, and none stopped early."""
+    def seconds_at_most(self, *, measure: bool = False) -> tuple[int, float | None]:
+        """(runs left, seconds for all of them), as if every one were as long as the longest known and none stopped early.
+
+        Known are the trials so far; before there is one, earlier runs of the kinds at the ends of the space and, with
+        `measure`, a few steps of each. None is unknown.
+        """
         now = self.standing()
+        known = [run.summary.seconds for run in now.trials if run.summary.state == "finished"]
+        for plan in () if known else self.planned.kinds:
+            forecast = self._lab.forecast(self._lab.standings_of([plan], ()), measure=measure)
+            known += [] if forecast.unknown else [forecast.seconds]
         left = now.total - now.done
-        of_kinds = [
-            self._lab.forecast(self._lab.standings_of([plan], ()), measure=measure)
-            for plan in self.planned.kinds
-        ]
-        longest = max(of_kinds, key=lambda each: each.seconds)
-        known = StudyForecast(
-            seconds=longest.seconds * left,
-            from_runs=longest.from_runs * left,
-            measured=longest.measured * left,
-            unknown=longest.unknown * left,
-            done=now.done,
-        )
-        return known if left else StudyForecast(seconds=0.0, done=now.done)
+        return left, left * max(known) if known else None
 
     def _take(self, each: Standing) -> bool:
         """Whether the run has not been returned before."""

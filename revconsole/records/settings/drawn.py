@@ -32,7 +32,6 @@ def drawn(
 ) -> Plan:
     """The run with these values, called after the study and its number. Raises ProfileError if they give no valid run."""
     given = settings or {}
-    _refuse_drawn(given, values)
     if quick and not study.has_quick:
         raise ProfileError(study.where, "quick", "there is no [quick] in it; leave --quick out")
     profile = study.profile
@@ -72,6 +71,7 @@ def possible(
     Raises ProfileError for a mistake that no draw avoids: one of the file or of the command line, an end of a range out of
     the setting's own, a choice that goes with none of the others.
     """
+    _refuse_drawn(study, settings or {})
     found = list(extremes(study, settings, quick=quick))
     fit = [values for values, plan in found if isinstance(plan, Plan)]
     for dimension in search_of(study).space:
@@ -103,10 +103,11 @@ def _why(
     return ProfileError(study.where, f"search.space.{dimension.key}", f"{value}: {why}")
 
 
-def _refuse_drawn(settings: Mapping[str, Any], values: Mapping[str, Scalar]) -> None:
+def _refuse_drawn(study: Study, settings: Mapping[str, Any]) -> None:
+    drawn_keys = {each.key for each in search_of(study).space}
     typed = layer.typed(settings, COMMAND_LINE)
     for key in (*typed.fixed, *typed.varied):
-        if key in values:
+        if key in drawn_keys:
             raise ProfileError(
                 COMMAND_LINE,
                 key,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape as escaped
 
 from revconsole.lab.report.document import Document, DrawnFigure
-from revconsole.lab.report.table import Table
+from revconsole.lab.report.shown_table import Table
 from revconsole.records.printable import one_line
 
 SUFFIX = "html"
@@ -40,6 +40,7 @@ def render(document: Document) -> str:
         _table(document.table),
         *(f'<p class="note">{escape(note)}</p>' for note in document.table.notes),
         *([_table(document.settings)] if document.settings else []),
+        *([_table(document.trials)] if document.trials else []),
         f"<h2>Methods</h2><p>{escape(document.methods)}</p>",
         *(_figure(figure, document) for figure in document.figures if figure.first(*KINDS)),
         *(f'<p class="note">{escape(sentence)}</p>' for sentence in document.left_out),

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from revconsole.lab.report.document import Document, DrawnFigure
-from revconsole.lab.report.table import Table
+from revconsole.lab.report.shown_table import Table
 from revconsole.records.printable import one_line
 
 SUFFIX = "tex"
@@ -41,6 +41,7 @@ def render(document: Document) -> str:
         "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.",
         tabular(document.table, label),
         *([tabular(document.settings, f"{label}-settings")] if document.settings else []),
+        *([tabular(document.trials, f"{label}-trials")] if document.trials else []),
         f"\\paragraph{{Methods.}} {escape(document.methods)}",
         *_figures(document, label),
     ]

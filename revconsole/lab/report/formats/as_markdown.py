@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from revconsole.lab.report.document import Document
-from revconsole.lab.report.table import Table
+from revconsole.lab.report.shown_table import Table
 from revconsole.records.printable import one_line
 
 SUFFIX = "md"
@@ -21,6 +21,7 @@ def render(document: Document) -> str:
         *(f"**{word}:** {escape(text)}" for word, text in document.facts),
         *tabular(document.table),
         *(tabular(document.settings) if document.settings else []),
+        *(tabular(document.trials) if document.trials else []),
         "## Methods",
         escape(document.methods),
     ]
