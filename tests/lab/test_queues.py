@@ -7,6 +7,7 @@ import pytest
 from revconsole.errors import WrongState
 from revconsole.lab import queue as queues
 from revconsole.lab.lab import Lab
+from revconsole.lab.launchers import thread
 from revconsole.lab.queue import QueueReader, explained, waits
 from revconsole.records import devices
 from revconsole.records.logs.events import HandedOver, Started
@@ -44,6 +45,12 @@ def begin(store):
         return attempt
 
     return begun
+
+
+@pytest.fixture
+def looks_often(monkeypatch):
+    """What waits for a device of another process looks again at once, not after a second."""
+    monkeypatch.setattr(thread, "POLL_SECONDS", 0.02)
 
 
 def names(queue):
@@ -197,6 +204,7 @@ def test_a_run_that_is_resumed_stands_last(store, add):
     assert [each.run.id for each in queue.waiting] == [two, one]
 
 
+@pytest.mark.usefixtures("looks_often")
 def test_a_run_of_this_process_waits_for_the_device_and_then_trains(tmp_path, tiny_study):
     lab = Lab(tmp_path / "runs")
     plan = lab.plan("tiny", {"seeds": [0]})
@@ -214,6 +222,7 @@ def test_a_run_of_this_process_waits_for_the_device_and_then_trains(tmp_path, ti
     assert lab.summary(ids[0]).state == "finished"
 
 
+@pytest.mark.usefixtures("looks_often")
 def test_a_run_of_this_process_that_is_taken_out_of_the_queue_is_waited_for_no_more(
     tmp_path, tiny_study
 ):

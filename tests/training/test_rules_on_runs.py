@@ -48,7 +48,7 @@ def never_updated():
     return net
 
 def sleepy():
-    return Net(seconds=0.1)
+    return Net(seconds=0.04)
 
 def leaky():
     return Net(leak=2_500_000)
