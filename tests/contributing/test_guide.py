@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(python|diff)\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COPIED = ("revconsole", "tests", "profiles", "docs", "CONTRIBUTING.md", "pyproject.toml")
-SKIPPED = shutil.ignore_patterns("__pycache__", "*.svg", "*.png", "*.gif", "*.gz")
+SKIPPED = shutil.ignore_patterns("*.svg", "*.png", "*.gif", "*.gz")
 SUITES = {
     "tests/contributing/followed.py": "added",
     "tests/conformance/test_gradients.py::test_reversible_gradients_are_those_of_stored": "staggered",

@@ -199,7 +199,7 @@ def test_two_writers_of_the_index_harm_nothing(few):
     )
     listing += "for _ in range(8):\n    Path(sys.argv[1], 'index.json').unlink(missing_ok=True)\n"
     listing += "    assert len(RunStore(Path(sys.argv[1])).list()) == 40\n"
-    command = [sys.executable, "-c", listing, str(few.root)]
+    command = [sys.executable, "-X", "preloaded", "-c", listing, str(few.root)]
 
     both = [subprocess.Popen(command) for _ in range(2)]
 
@@ -393,12 +393,14 @@ def test_a_look_at_a_run_of_many_points_reads_what_is_new_and_copies_no_column(s
 def test_two_stores_and_three_readers_agree_on_a_run_that_is_being_written(store, plan):
     run_id = store.create(plan, {})
     steps = str(READ_WHILE_WRITTEN)
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(store.root), run_id, steps])
+    writer = subprocess.Popen(
+        [sys.executable, "-X", "preloaded", "-c", WRITER, str(store.root), run_id, steps]
+    )
     consoles = [RunStore(store.root), RunStore(store.root)]
     tails = [each.follow(run_id) for each in consoles]
     while store.next_attempt(run_id) == 1:
         time.sleep(0.01)
-    command = [sys.executable, "-c", READER, str(store.root), run_id]
+    command = [sys.executable, "-X", "preloaded", "-c", READER, str(store.root), run_id]
     readers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     while writer.poll() is None:
         for console, tail in zip(consoles, tails, strict=True):

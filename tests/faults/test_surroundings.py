@@ -209,7 +209,7 @@ def test_a_run_deleted_underneath_ends_its_process_and_leaves_nothing(site, note
 
 def test_of_twenty_writers_one_wins_and_the_others_say_so(site, noted):
     run_id = site.lab.store.create(site.lab.plan("faulty").plans[0], {})
-    command = [sys.executable, "-c", CLAIM, str(site.lab.store.root), run_id]
+    command = [sys.executable, "-X", "preloaded", "-c", CLAIM, str(site.lab.store.root), run_id]
     rivals = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(20)

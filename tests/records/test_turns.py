@@ -43,7 +43,7 @@ def process(store):
     started = []
 
     def begun(run):
-        command = [sys.executable, "-c", WAITS, str(store.root), run[0]]
+        command = [sys.executable, "-X", "preloaded", "-c", WAITS, str(store.root), run[0]]
         child = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -123,9 +123,7 @@ def really_needed(plan, folder):
     return actual(plan, plan.train.batch // parts, parts).tracked + images
 
 
-@pytest.mark.parametrize(
-    ("scheme", "backward"), [("residual", "stored"), ("bdia", "stored"), ("bdia", "reversible")]
-)
+@pytest.mark.parametrize(("scheme", "backward"), [("residual", "stored"), ("bdia", "reversible")])
 def test_the_figures_are_what_those_settings_then_need(small, scheme, backward, tmp_path):
     """Three ways out, each with the memory it then takes; `test_foresee` tries the other schemes."""
     options = {} if scheme == "residual" else {"grid_bits": 9}

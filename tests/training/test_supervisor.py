@@ -52,7 +52,7 @@ def ended(tmp_path, counters, *, rises=None, number=signal.SIGKILL):
     now = EVENTS.format(3) if rises == events else VMSTAT.format(31)
     code = subprocess.run(
         [
-            sys.executable, "-c", TRAINER, str(store.root), run_id, str(events.parent), str(machine),
+            sys.executable, "-X", "preloaded", "-c", TRAINER, str(store.root), run_id, str(events.parent), str(machine),
             str(rises or ""), now, str(int(number)),
         ],
         check=False, timeout=300,
