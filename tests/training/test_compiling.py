@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch._inductor import config as inductor
 
 from revconsole.errors import ProfileError
 from revconsole.records.logs.events import Measured
@@ -23,7 +24,10 @@ def compiled(setting) -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler's own, of itself
-def test_an_exact_scheme_trains_compiled_as_it_does_uncompiled_and_stays_exact(runner, small):
+def test_an_exact_scheme_trains_compiled_as_it_does_uncompiled_and_stays_exact(
+    runner, small, monkeypatch
+):
+    monkeypatch.setattr(inductor, "compile_threads", 1)  # no pool of processes that import torch
     changes = {**EXACT, "model": ONE_BLOCK}
     plain = runner(small(**changes, train=QUICK), "plain")
     fused = runner(small(**changes, train=QUICK | {"compile": True}), "compiled")
