@@ -102,6 +102,14 @@ def test_a_schemes_backward_that_is_impossible_says_why():
         foresee(planned(), backwards=["reversible"])
 
 
+def test_an_optimiser_that_looks_at_numbers_is_refused_in_a_sentence():
+    plan = planned(optimizer={"name": "timm", "algorithm": "adamp"})
+    with pytest.raises(
+        RevconsoleError, match="with optimiser adamp, asks for the value of a number"
+    ):
+        foresee(plan, backwards=["stored"])
+
+
 def test_predicting_leaves_the_generators_alone():
     plan = planned(
         model={"architecture": "vit", "patch": 8, "dim": 32, "depth": 1, "heads": 2, "dropout": 0.5}

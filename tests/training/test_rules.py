@@ -283,6 +283,26 @@ def test_momentum_counts_when_a_rate_is_called_low():
     assert "labels look random" in text
 
 
+def test_a_clip_that_takes_the_weights_nowhere_is_not_taken_for_random_labels():
+    clipped = dataclasses.replace(SUBJECT, adaptive=False, momentum=0.9, clipped=True, clip=1e-4)
+
+    (text,) = told_at_chance(clipped, rate=0.05, **AT_CHANCE | {"train_loss": 2.299})
+    assert "labels" not in text
+    assert text.endswith(
+        "400 of them take the weights nowhere; clip at 2, where only rare gradients are cut"
+    )
+
+
+@pytest.mark.parametrize(("batch", "said"), [(2, 0), (64, 1)])
+def test_units_that_are_at_zero_for_two_images_are_not_called_dead(batch, said):
+    watch, told = Watch(dataclasses.replace(SUBJECT, batch=batch), WatchedSoFar()), []
+    for number in range(1, 60):
+        event = step(number, 1.0)
+        idle = dataclasses.replace(event, values={**event.values, "dead_share": 0.5})
+        told += [advised.rule for advised in watch.check(idle)]
+    assert told.count("dead units") == said
+
+
 def test_nothing_is_advised_that_is_done_already():
     careful = dataclasses.replace(SUBJECT, warmup=10, clipped=True)
     for subject, remedy in (

@@ -175,7 +175,11 @@ class WatchedSoFar:
             self._add_loss(step, loss, values.get("gradient_norm", math.nan))
         if (rate := values.get("learning_rate")) is not None:
             self.rate, self.most_rate = rate, max(rate, self.most_rate)
-            norm = 1.0 if subject.adaptive else values.get("gradient_norm", 0.0)
+            norm = values.get("gradient_norm", 0.0)
+            if subject.adaptive:
+                norm = 1.0
+            elif subject.clip:
+                norm = min(norm, subject.clip)
             moved = rate * norm / (1 - subject.momentum)
             self.moved += moved if math.isfinite(moved) else 0.0
         if "resident_bytes" in values:

@@ -14,8 +14,8 @@ from revconsole.records.foresight.chosen import ChosenBlocks
 from revconsole.records.foresight.foresight import ORDER, Kind, StepMemory
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible import Backward, BudgetChoice, ReversibleSequence, keep_within, sequences
-from revconsole.training.foresee.foresee import foresee, recordings_of, refusing, step_memory
-from revconsole.training.foresee.shapes import batch_of, shapes
+from revconsole.training.foresee.foresee import foresee, recordings_of, step_memory
+from revconsole.training.foresee.shapes import batch_of, refusing, shapes
 from revconsole.training.machine import devices
 from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.stepping import loss_of, micro_batches

@@ -10,7 +10,6 @@ Generators are put back, but a run that trains in another thread of this process
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +35,7 @@ from revconsole.training.foresee.lines import highest_of, lines_of, through_peak
 from revconsole.training.foresee.live_bytes import Recording
 from revconsole.training.foresee.pairing import paired
 from revconsole.training.foresee.recorder import Recorder, address
-from revconsole.training.foresee.shapes import STEPS, batch_of, shapes
+from revconsole.training.foresee.shapes import STEPS, Untraceable, batch_of, refusing, shapes
 from revconsole.training.foresee.within import within_kernels
 from revconsole.training.machine import devices
 from revconsole.training.setup.training_state import TrainingState
@@ -49,10 +48,6 @@ SIZES = ((5, 2), (11, 8))
 The sum is a prime, so that what grows with the whole batch can be told from what does not.
 """
 NOTE = "its operators depend on the number of images, so its peak is the line through two peaks"
-
-
-class Untraceable(RevconsoleError):  # noqa: N818  the name says what it is
-    """The step asks for numbers, or for what tensors without numbers cannot do."""
 
 
 def foresee(
@@ -133,21 +128,6 @@ def recordings_of(state: TrainingState, number: int) -> list[Recording]:
             if paired(recordings[-1]) is not None:
                 break
     return recordings
-
-
-@contextmanager
-def refusing(plan: Plan) -> Iterator[None]:
-    """A context that raises Untraceable for whatever a step without numbers raises."""
-    try:
-        yield
-    except Untraceable:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:160]
-        raise Untraceable(
-            f"the step of {plan.name} cannot be traced on tensors without numbers "
-            f"({type(error).__name__}: {reason})"
-        ) from error
 
 
 def step_memory(recordings: Sequence[Recording], device: Kind) -> StepMemory:

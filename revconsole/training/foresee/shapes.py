@@ -10,12 +10,13 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from revconsole.data import OpenedData
+from revconsole.errors import RevconsoleError
 from revconsole.records.foresight.foresight import Kind
 from revconsole.records.settings.plan import Plan
 from revconsole.reversible import set_draws
@@ -39,7 +40,7 @@ CPU = torch.device("cpu")
 def shapes(plan: Plan, device: Kind) -> Iterator[TrainingState]:
     """A context without numbers, with the state of a run whose optimiser has its state.
 
-    Generators are left unchanged. Raises as `build_learner` does.
+    Generators are left unchanged. Raises as `build_learner` does, and Untraceable for an optimiser that needs numbers.
     """
     with ExitStack() as stack:
         stack.enter_context(generators_kept(CPU))
@@ -50,7 +51,34 @@ def shapes(plan: Plan, device: Kind) -> Iterator[TrainingState]:
         if device == "cuda":
             stack.enter_context(CudaRules())
         _materialise([learner] if average is None else [learner, average])
-        yield realised(plan, learner, average, device)
+        with refusing(plan):
+            state = realised(plan, learner, average, device)
+        yield state
+
+
+class Untraceable(RevconsoleError):  # noqa: N818  the name says what it is
+    """The step asks for numbers, or for what tensors without numbers cannot do."""
+
+
+@contextmanager
+def refusing(plan: Plan) -> Iterator[None]:
+    """A context that raises Untraceable for whatever a step without numbers raises."""
+    try:
+        yield
+    except Untraceable:
+        raise
+    except DataDependentOutputException as error:
+        optimizer = getattr(plan.optimizer, "algorithm", plan.optimizer.name)
+        raise Untraceable(
+            f"the memory of {plan.name} cannot be foreseen: its step, with optimiser {optimizer}, asks for the value of a "
+            "number, and a trace has none"
+        ) from error
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        raise Untraceable(
+            f"the step of {plan.name} cannot be traced on tensors without numbers "
+            f"({type(error).__name__}: {reason})"
+        ) from error
 
 
 def batch_of(plan: Plan, images: int) -> tuple[Tensor, Tensor]:

@@ -216,6 +216,18 @@ CASES = [
         {"model": {"heads": 12}},
     ),
     (
+        "frozen at random",
+        {"train": {"freeze": "backbone"}},
+        "leaves all but the head at its random weights, so the head judges random features",
+        {"train": {"freeze": "patch_embed.*"}},
+    ),
+    (
+        "frozen at random",
+        {"model": CNN, "optimizer": SGD, "train": {"freeze": "backbone"}},
+        "train.freeze=none",
+        {"model": TIMM, "train": {"freeze": "backbone"}},
+    ),
+    (
         "unlike published",
         {"profile": "vit-cifar10"},
         "differs from vit-cifar10, which is held against a published figure (Zhang et al. 2025 (arXiv 2407.09093)), in model.dim 192 (there 512)",

@@ -7,6 +7,7 @@ from revconsole.records.prelaunch.rule import LaunchRule
 from revconsole.records.prelaunch.rules import (
     batch_and_rate,
     few_steps,
+    frozen_random,
     last_batch,
     magnified,
     mirrored,
@@ -31,6 +32,7 @@ RULES: tuple[LaunchRule, ...] = (
     usual_rate.RULE,
     batch_and_rate.RULE,
     no_warmup.RULE,
+    frozen_random.RULE,
     tokens.RULE,
     magnified.RULE,
     mirrored.RULE,

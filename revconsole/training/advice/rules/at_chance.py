@@ -2,12 +2,13 @@
 
 Speaks at the end of an epoch, after 200 steps and an epoch beyond the warm-up, when the validation loss is not below the
 entropy of the training labels and the accuracy is that of the most frequent class. The advice goes by what rates and
-losses show: a rate that moved nothing, one that threw the weights about, one that decayed. Over once it learns.
+losses show: a rate (or a clip) that moved nothing, one that threw the weights about, one that decayed. Over once it learns.
 Source: Karpathy, "A Recipe for Training Neural Networks", 2019 (verify loss at init, input-independent baseline).
 """
 
 from revconsole.training.advice import chance
 from revconsole.training.advice.rule import Finding, with_rate
+from revconsole.training.advice.rules import clipping
 from revconsole.training.advice.seen import WatchedRun, WatchedSoFar
 
 
@@ -24,8 +25,7 @@ def look(run: WatchedRun, seen: WatchedSoFar) -> Finding | None:
                 settings={"schedule.name": "cosine"},
             )
         case "still":
-            why = f"the learning rate is too low: with {rate:.2g} at most, {seen.step} steps take the weights nowhere"
-            return _at(10 * rate, evidence, f"{why}; try ten times it")
+            return _still(run, seen, evidence)
         case "thrown":
             why = "the learning rate is too high: try a tenth of it"
             return _at(rate / 10, evidence, why, f", or {run.warm_up}")
@@ -33,6 +33,20 @@ def look(run: WatchedRun, seen: WatchedSoFar) -> Finding | None:
             return _at(10 * rate, evidence, "the learning rate seems too low: try ten times it")
         case _:
             return None
+
+
+def _still(run: WatchedRun, seen: WatchedSoFar, evidence: str) -> Finding:
+    """What keeps the weights where they are: a clip that sets the length of every step, or the rate."""
+    clip = clipping.look(run, seen)
+    if clip is not None and not run.adaptive:
+        return Finding(
+            evidence=f"{evidence}; {clip.evidence}, and {seen.step} of them take the weights nowhere",
+            action=f"clip at {clip.settings['train.clip']:g}, where only rare gradients are cut",
+            settings=clip.settings,
+        )
+    rate = seen.most_rate
+    why = f"the learning rate is too low: with {rate:.2g} at most, {seen.step} steps take the weights nowhere"
+    return _at(10 * rate, evidence, f"{why}; try ten times it")
 
 
 def _at(rate: float, evidence: str, why: str, more: str = "") -> Finding:
