@@ -136,7 +136,10 @@ def configuration() -> str:
         "## Keys of the file",
         table(["key", "default", "allowed", "meaning"], rows),
         ("`[notify]` and `[place.slurm]` belong in your own file: a project's file, which may come from somebody else, can neither run a command nor send a "
-        "message."),
+        "message. `revconsole config notify` sends a trial notice and says what failed."),
+        ("A run with the tag `notify` is told of at every end, whatever `notify.on` says, and one with the tag `quiet` never: `revconsole note RUN --tag "
+        "notify`, or `e` in the console. A run that was killed is told of by its supervisor or by a console or `watch` that sees it, and each end is told "
+        "once. An address may hold a user and password, or a token as the password (`https://:TOKEN@ntfy.sh/my-topic`), which is sent as a header."),
         "## Keys of the keyboard",
         ("A table `[keymap]` gives what the console does other keys, by the id that [Every key](keys.md) lists, as in "
         '`"runs.stop" = "ctrl+s"` or `"app.help" = "f1,?"`. A key that something else on the same screen has is refused with a sentence.'),

@@ -8,7 +8,7 @@ whose memory is unknown; 130 interrupted.
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -66,7 +66,7 @@ def root(
     context.obj = store or Path("runs")
     flags = [*(set or ()), *(["readonly=true"] if readonly or demo else [])]
     context.meta["revconsole.set"] = flags
-    _refuse_wrong(set or ())
+    _hand_down(context, set or ())
     if version:
         typer.echo(f"revconsole {__version__}")
         raise typer.Exit
@@ -106,15 +106,30 @@ def open_streams() -> None:
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115  for as long as we run
 
 
-def _refuse_wrong(words: Sequence[str]) -> None:
-    """Raises ProfileError if a word of `--set` is no value of the configuration."""
+def _hand_down(context: typer.Context, words: Sequence[str]) -> None:
+    """Let the values of `--set` hold for the trainings that the call starts, too. Raises ProfileError for a wrong one."""
     if not words:
         return
     from revconsole.records.config.config import from_flags  # only if something is set
+    from revconsole.records.config.options import OPTIONS
     from revconsole.records.settings.words import COMMAND_LINE
 
     if problems := from_flags(words).problems:
         raise ProfileError(COMMAND_LINE, "--set", "; ".join(problems))
+    given = {
+        OPTIONS[key.strip()].variable: value
+        for key, _, value in (word.partition("=") for word in words)
+    }
+    before = {name: os.environ.get(name) for name in given}
+    context.call_on_close(lambda: _put_back(before))
+    os.environ.update(given)
+
+
+def _put_back(variables: Mapping[str, str | None]) -> None:
+    """Give environment variables the values that they had."""
+    for name, value in variables.items():
+        os.environ.pop(name, None)
+        os.environ |= {} if value is None else {name: value}
 
 
 def _use_recorded_runs(context: typer.Context) -> None:

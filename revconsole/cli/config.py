@@ -1,4 +1,4 @@
-"""Verbs of the configuration: where it is, its values with their origin, editing, checking."""
+"""Verbs of the configuration: where it is, its values with their origin, editing, checking, a notice to try it."""
 
 import os
 import shlex
@@ -16,6 +16,8 @@ from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.records.config import places
 from revconsole.records.config.config import Config, read_config
 from revconsole.records.config.template import template
+from revconsole.records.notices.messenger import sent
+from revconsole.records.notices.notice import Notice, addressed
 from revconsole.records.settings.words import spelled
 
 GROUP = typer.Typer(
@@ -54,6 +56,29 @@ def validate(context: typer.Context) -> None:
     if problems:
         raise typer.Exit(ProfileError.exit_code)
     output.say("the configuration is valid")
+
+
+@GROUP.command()
+def notify(context: typer.Context) -> None:
+    """Send a notice to try it, to everything that `[notify]` names; the exit code is 1 if something fails."""
+    config = read_config(context.meta.get(FLAGS, ()))
+    if config["notify.bell"]:
+        output.ring()
+    if not addressed(config):
+        raise ProfileError(
+            "configuration",
+            "notify",
+            f"names nobody to tell; `revconsole config edit` opens {places.user_file()}",
+        )
+    body = Notice(
+        id="22222222", name="trial", state="finished", reason="a trial of `config notify`"
+    ).body()
+    failures = 0
+    for channel, why in sent(body.encode(), config):
+        output.say(f"{channel}: {why or 'sent'}")
+        failures += bool(why)
+    if failures:
+        raise typer.Exit(1)
 
 
 @GROUP.command()

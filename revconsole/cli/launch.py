@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
@@ -148,11 +148,12 @@ def follow_to_end(
     known: "Run | None" = None,
     said: AbstractSet[str] = frozenset(),
     waits: "Callable[[Summary], str]" = lambda _: "",
+    seen: "Callable[[Iterable[Summary]], object]" = lambda _: None,
 ) -> "Summary":
     """Print a line per finished epoch and per advice until the run ends or `until()` is true; returns the newest summary.
 
     known: the state of the run whose lines were printed before; they are not printed again, nor is the advice `said`.
-    waits: says behind which runs a run waits, which is printed once.
+    waits: says behind which runs a run waits, which is printed once. seen: is called with each state of the run.
     """
     progress, waiting = TrainProgress(known, said), ""
     while True:
@@ -161,6 +162,7 @@ def follow_to_end(
         if not waiting and (waiting := waits(run.summary)):
             output.say(f"{run.summary.name}  {waiting}")
         progress.show(run)
+        seen([run.summary])
         if run.summary.ended:
             progress.close(run)
         if run.summary.ended or over:
@@ -182,6 +184,7 @@ def followed(
             known=known,
             said=said,
             waits=lambda run: _waits(lab, run),
+            seen=ends_of(lab),
         )
     except NoSuchRun:
         output.say(f"{run_id} was deleted; its training has ended")
@@ -225,6 +228,14 @@ def say_partly(settings: Mapping[str, object], plans: "Sequence[Plan]") -> None:
 
     for sentence in planning.partly(settings, plans):
         output.say(sentence)
+
+
+def ends_of(lab: "Lab") -> "Callable[[Iterable[Summary]], object]":
+    """What is to be called with the runs that are followed, so that their ends are told."""
+    from revconsole.lab.ends import SeenEnds  # as above
+    from revconsole.records.config.config import read_config
+
+    return SeenEnds(lab, read_config(), output.ring).look
 
 
 def _waits(lab: "Lab", run: "Summary") -> str:

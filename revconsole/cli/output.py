@@ -47,6 +47,13 @@ CLASSES_ACROSS = 10
 """Most columns of counts in a confusion matrix on a terminal."""
 
 
+def ring(_: str = "") -> None:
+    """Ring the bell of the terminal that messages go to; the sentence that it rings for is printed already."""
+    if sys.stderr.isatty():
+        sys.stderr.write("\a")
+        sys.stderr.flush()
+
+
 def say(text: str) -> None:
     """Print a message on stderr; on a terminal it is wrapped between words.
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from revconsole.cli import complete, output
-from revconsole.cli.launch import DELETED, POLL_SECONDS, follow_to_end
+from revconsole.cli.launch import DELETED, POLL_SECONDS, ends_of, follow_to_end
 from revconsole.cli.opening import opened
 from revconsole.errors import NoSuchRun, ProfileError
 from revconsole.lab import queue
@@ -74,7 +74,7 @@ def _lines(lab: Lab, ids: Sequence[str], *, follow: bool) -> list[str]:
             output.say(_place(lab, ids[number:]))
         try:
             tail, waits = lab.store.follow(run_id), partial(queue.waits, lab.store)
-            last = follow_to_end(tail, until=lambda: not follow, waits=waits)
+            last = follow_to_end(tail, until=lambda: not follow, waits=waits, seen=ends_of(lab))
             states.append(last.standing)
         except NoSuchRun as error:
             output.say(str(error))
@@ -121,6 +121,7 @@ def _followed(
 ) -> list[str]:
     """Read all runs until they have ended, and show what was read each time; returns how each ended."""
     tails, newest, ends = {}, dict[str, Run](), dict[str, str]()
+    see = ends_of(lab)
     for run_id in ids:
         tails[run_id] = lab.store.follow(run_id)
     while True:
@@ -134,6 +135,7 @@ def _followed(
             else:
                 ends |= {run_id: run.summary.standing} if run.summary.ended else {}
         show(list(newest.values()))
+        see(run.summary for run in newest.values())
         if not follow or len(ends) == len(ids):
             return list(ends.values())
         time.sleep(POLL_SECONDS)

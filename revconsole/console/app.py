@@ -6,8 +6,6 @@ The first paint needs Textual alone. The lab, which brings pydantic and the reco
 from __future__ import annotations
 
 import os
-import tempfile
-import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -32,10 +30,8 @@ from revconsole.console.screens.too_small import TooSmall, too_small
 from revconsole.console.themes import THEMES
 from revconsole.console.view_state import ViewState
 from revconsole.errors import RevconsoleError
-from revconsole.lab.format import fitted
 from revconsole.records.config import places
 from revconsole.records.config.config import Config, read_config
-from revconsole.records.printable import printable
 
 if TYPE_CHECKING:
     from revconsole.console.reader import Reader
@@ -46,8 +42,6 @@ WAYS = (
     Answer(answer="stop", key="y", label="Stop after this step"),
     Answer(answer="now", key="x", label="Stop now, without a checkpoint"),
 )
-MOST_TOAST, TOAST_EDGES = 60, 4
-"""Widest toast in columns, and the columns that its edges take in Textual's layout."""
 DEMO = "DEMO of recorded runs"
 AWAITED = {"check", "launch", "steer", CommandPalette._GATHER_COMMANDS_GROUP}  # noqa: SLF001  it has no other name
 """Groups of workers whose result decides what the next key means."""
@@ -120,9 +114,16 @@ class Console(LegibleApp):
     def reader(self) -> Reader:
         """Reads the store for the screens."""
         from revconsole.console.reader import Reader  # as above
+        from revconsole.lab.ends import SeenEnds
 
+        ends = SeenEnds(
+            self.lab, self.config, lambda text: self.post_message(Said(text, "warning", bell=True))
+        )
         return Reader(
-            self.lab, lambda seen: self.post_message(Looked(seen)), self.config["refresh_seconds"]
+            self.lab,
+            lambda seen: self.post_message(Looked(seen)),
+            self.config["refresh_seconds"],
+            ends.look,
         )
 
     def get_default_screen(self) -> Screen[None]:
@@ -190,8 +191,9 @@ class Console(LegibleApp):
         """Show the sentence as a toast; an error is noted too."""
         if event.severity == "error":
             self._note(event.text)
-        room = min(MOST_TOAST, self.size.width // 2) - TOAST_EDGES
-        self.notify(fitted(printable(event.text), room), severity=event.severity, markup=False)
+        if event.bell:
+            self.bell()
+        self.toast(event.text, event.severity)
 
     def on_launched(self, event: Launched) -> None:
         """Replace the launch form by the screen of the launched runs."""
@@ -250,16 +252,6 @@ class Console(LegibleApp):
             )
         else:
             self.action_suspend_process()
-
-    def deliver_screenshot(
-        self, filename: str | None = None, path: str | None = None, time_format: str | None = None
-    ) -> None:
-        """Save a picture of the screen in the working folder or another writable one, and show its path."""
-        name = filename or time.strftime(time_format or "revconsole-%Y-%m-%d-%H%M%S.svg")
-        folders = [Path(path)] if path else [Path.cwd(), Path.home(), Path(tempfile.gettempdir())]
-        folder, reason = terminal.kept(lambda f: self.save_screenshot(name, str(f)), folders)
-        outcome = f"saved {folder / name}" if folder else f"no screenshot: {reason}"
-        self.post_message(Said(outcome, "information" if folder else "error"))
 
     def leave(self, code: int) -> None:
         """Quit without asking, because the terminal is lost or a signal asks for it."""

@@ -1,10 +1,15 @@
-"""LegibleApp: an app that can be read in any terminal: signs in ASCII where there is no Unicode, one list of its keys."""
+"""LegibleApp: an app that can be read in any terminal: signs in ASCII where there is no Unicode, one list of its keys,
+toasts and pictures that fit.
+"""
 
 from __future__ import annotations
 
 import os
+import tempfile
+import time
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from textual.app import App, SystemCommand
@@ -13,10 +18,31 @@ from textual.driver import Driver
 from textual.screen import Screen
 
 from revconsole.console import signs, terminal
+from revconsole.console.messages import Said, Severity
+from revconsole.lab.format import fitted
+from revconsole.records.printable import printable
+
+MOST_TOAST, TOAST_EDGES = 60, 4
+"""Widest toast in columns, and the columns that its edges take in Textual's layout."""
 
 
 class LegibleApp(App[int]):
     """The base of the console."""
+
+    def toast(self, text: str, severity: Severity) -> None:
+        """Show a sentence for a while; long words are broken where they would be cut."""
+        room = min(MOST_TOAST, self.size.width // 2) - TOAST_EDGES
+        self.notify(fitted(printable(text), room), severity=severity, markup=False)
+
+    def deliver_screenshot(
+        self, filename: str | None = None, path: str | None = None, time_format: str | None = None
+    ) -> None:
+        """Save a picture of the screen in the working folder or another writable one, and show its path."""
+        name = filename or time.strftime(time_format or "revconsole-%Y-%m-%d-%H%M%S.svg")
+        folders = [Path(path)] if path else [Path.cwd(), Path.home(), Path(tempfile.gettempdir())]
+        folder, reason = terminal.kept(lambda f: self.save_screenshot(name, str(f)), folders)
+        outcome = f"saved {folder / name}" if folder else f"no screenshot: {reason}"
+        self.post_message(Said(outcome, "information" if folder else "error"))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The commands of Textual, with the list of keys of this console instead of Textual's panel, which takes its width."""

@@ -30,10 +30,12 @@ class Looked(Message):
 
 
 class Said(Message):
-    """A sentence for the user."""
+    """A sentence for the user. bell: whether the terminal rings with it."""
 
-    def __init__(self, text: str, severity: Severity = "information") -> None:
-        self.text, self.severity = text, severity
+    def __init__(
+        self, text: str, severity: Severity = "information", *, bell: bool = False
+    ) -> None:
+        self.text, self.severity, self.bell = text, severity, bell
         super().__init__()
 
 

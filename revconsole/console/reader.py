@@ -6,7 +6,7 @@ when woken. It posts a snapshot only if the snapshot differs from the last one, 
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -32,12 +32,16 @@ MOST_TAILS = 24
 
 
 class Reader:
-    """Reads for the screen in front. `latest` may be read from any thread."""
+    """Reads for the screen in front. `latest` may be read from any thread. seen: is called with the rows in its thread."""
 
     def __init__(
-        self, lab: Lab, post: Callable[[Snapshot], object], live_seconds: float = LIVE_SECONDS
+        self,
+        lab: Lab,
+        post: Callable[[Snapshot], object],
+        live_seconds: float = LIVE_SECONDS,
+        seen: Callable[[Sequence[Summary]], object] = lambda _: None,
     ) -> None:
-        self.lab, self.latest = lab, Snapshot()
+        self.lab, self.latest, self._seen = lab, Snapshot(), seen
         self._live_seconds = live_seconds
         self._post, self._wanted = post, WantedByScreen()
         self._board, self._queues = Board(lab), QueueReader(lab.store)
@@ -104,6 +108,7 @@ class Reader:
             summaries = tuple(explained(run, queues) for run in listed)
             runs = self._runs(wanted, summaries)
             strays = described(self.lab.store.strays())
+            self._seen(summaries)
         except RevconsoleError as error:
             return replace(self.latest, complete=True, problem=str(error))
         figures = {n: self._figure(n, p, runs) for n, p in wanted.pictures.items()}

@@ -10,11 +10,11 @@ import timm
 import torch
 
 from revconsole.errors import RevconsoleError, RunFailed, StoreError, said
-from revconsole.records.config.notice import Notice, tell
 from revconsole.records.datasets.facts import data_folder
 from revconsole.records.findings.inspection import Inspection
 from revconsole.records.foresight.measured import KeptPace
 from revconsole.records.logs.events import Advised, Event, Failed, Logged, Scalar, Started
+from revconsole.records.notices.ends import tell_of_end
 from revconsole.records.runs.attempt import PLAN, Attempt, Outcome
 from revconsole.records.runs.control import Control
 from revconsole.records.runs.foretelling import Foretelling
@@ -83,7 +83,7 @@ def execute(
         leave()
         empty_caches()
         attempt.close()
-        _tell_of_end(store, run_id)
+        tell_of_end(store, run_id)
 
 
 def take_part(store: RunStore, run_id: str, watch: RankWatch, notes: RankNotes) -> Outcome:
@@ -126,13 +126,6 @@ def _joined(plan: Plan) -> Together:
             f"resume with train.gpus={together.world}"
         )
     return together
-
-
-def _tell_of_end(store: RunStore, run_id: str) -> None:
-    """Tell whom the configuration names that the run has ended, if it has; a run that was deleted is not told of."""
-    with contextlib.suppress(StoreError, OSError):
-        s = store.follow(run_id).summary()
-        tell(Notice(id=s.id, name=s.name, state=s.state, alarm=s.alarm, reason=s.reason))
 
 
 def cost(plan: Plan) -> Mapping[str, Scalar]:

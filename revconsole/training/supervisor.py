@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from revconsole.errors import StoreError
+from revconsole.records.notices.ends import tell_of_end
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs.attempt import write_json
 from revconsole.records.runs.identity import Identity
@@ -133,7 +134,7 @@ def _status_of(work: Callable[[], int]) -> int:
 def note(
     store: RunStore, run_id: str, trainer: Identity, exit_record: dict[str, int | bool]
 ) -> bool:
-    """Write the exit record into the attempt that the trainer left open; returns whether there is one.
+    """Write the exit record into the attempt that the trainer left open, and tell of its end; returns whether there is one.
 
     It is the newest one, or the one before if whoever killed the trainer has recorded that meanwhile.
     """
@@ -142,7 +143,9 @@ def note(
         for number in attempts.numbers(folder)[-2:]:
             over = attempts.last_event_ends(attempts.log_path(folder, number))
             if attempts.owner(folder, number) == trainer and not over:
-                write_json(folder / "attempts" / f"{number:04d}" / "exit.json", exit_record)
+                with suppress(OSError):  # a full disk is told of all the same
+                    write_json(folder / "attempts" / f"{number:04d}" / "exit.json", exit_record)
+                tell_of_end(store, run_id)
                 return True
     return False
 

@@ -1,6 +1,7 @@
 """`revconsole config`: the path, the values with their origin, editing and checking."""
 
 import json
+import os
 import shlex
 import stat
 from pathlib import Path
@@ -83,3 +84,26 @@ def test_columns_that_nothing_has_are_told(run):
     said = run("--set", "columns=lr,foo", "config", "validate")
     assert said.code == 2
     assert "columns: there is no setting or metric 'foo'" in said.err
+
+
+def test_a_trial_notice_goes_to_everything_that_is_named_and_a_failure_is_told(run):
+    assert "names nobody to tell" in run("config", "notify").err
+    told = Path("told").resolve()
+    command = f'notify.command=["sh", "-c", "cat > $0", "{told}"]'
+
+    good = run("--set", command, "config", "notify")
+    bad = run("--set", command, "--set", "notify.webhook=http://127.0.0.1:9/", "config", "notify")
+
+    assert (good.code, good.err) == (0, "notify.command: sent\n")
+    assert json.loads(told.read_text())["text"].startswith("trial (22222222): finished")
+    assert bad.code == 1
+    assert "notify.webhook: " in bad.err
+    assert "refused" in bad.err
+
+
+def test_a_value_of_the_call_holds_in_what_the_call_starts_and_not_after_it(run, monkeypatch):
+    seen = []
+    monkeypatch.setattr("revconsole.cli.output.ring", lambda: seen.append(os.environ["REVCONSOLE_NOTIFY_BELL"]))  # fmt: skip
+    run("--set", "notify.bell=true", "config", "notify")
+    assert seen == ["true"]
+    assert "REVCONSOLE_NOTIFY_BELL" not in os.environ

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from revconsole.records.config import places
 from revconsole.records.runs.store import RunStore
 from revconsole.records.settings.plan import Plan
 from revconsole.training.supervisor import GROUPS, group_of, memory_kills
@@ -47,6 +48,7 @@ def counters(tmp_path):
 def ended(tmp_path, counters, *, rises=None, number=signal.SIGKILL):
     """State and reason of a run whose trainer a signal ended; rises: the counter that had gone up by then."""
     events, machine = counters
+    places.user_file().write_text('[notify]\ncommand = ["true"]')
     store = RunStore(tmp_path / "runs")
     run_id = store.create(Plan(name="mine", profile="mine"), {})
     now = EVENTS.format(3) if rises == events else VMSTAT.format(31)
@@ -58,6 +60,7 @@ def ended(tmp_path, counters, *, rises=None, number=signal.SIGKILL):
         check=False, timeout=300,
     ).returncode  # fmt: skip
     assert code == 128 + number
+    assert (store.folder(run_id) / "attempts" / "0001" / "told").exists()
     summary = RunStore(store.root).follow(run_id).summary()
     return summary.state, summary.reason
 

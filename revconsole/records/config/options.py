@@ -94,6 +94,8 @@ _TABLE = (
         "Address that the notice is sent to as JSON with POST.", private=True),
     Option("notify.ntfy", "", _address, "an http or https address",
         "Topic of an ntfy server, as https://ntfy.sh/my-topic; the notice is sent as text.", private=True),
+    Option("notify.bell", False, _switch, "true, false",
+        "Ring the terminal's bell in a console or a `watch` that sees the end.", private=True),
     *SLURM_OPTIONS,
 )  # fmt: skip
 OPTIONS: dict[str, Option] = {option.key: option for option in _TABLE}

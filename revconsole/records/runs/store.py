@@ -4,7 +4,7 @@
              profile.toml        the settings as they were given
              launch.json         who queued it, until a trainer claims it, and its place in the queue
              whereabouts.json    what Slurm last said of its job; see `whereabouts`
-             attempts/0001/      claim.json, events.jsonl (the only truth), output.log, crash.txt,
+             attempts/0001/      claim.json, events.jsonl (the only truth), output.log, crash.txt, told,
                                  digest.bin (derived: the log by columns, for logs of more than a MiB)
              control/            requests to the trainer
              notebook.json       name, tags and note that a user gave the run

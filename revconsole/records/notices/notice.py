@@ -1,6 +1,6 @@
-"""Notice: tells somebody that a run has ended, as the configuration says, in a short-lived process of its own.
+"""Notice: what is told of the end of a run, whom the configuration names, and the short-lived process that sends it.
 
-The training never waits for it. The run's record holds nothing of it, so neither addresses nor tokens are in a store.
+Nobody waits for it. The run's record holds nothing of it but that it was sent, so neither addresses nor tokens are in a store.
 """
 
 import json
@@ -9,9 +9,11 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
-from revconsole.records.config.config import Config, read_config
+from revconsole.records.config.config import Config
 
 CHANNELS = ("notify.command", "notify.webhook", "notify.ntfy")
+ALWAYS, NEVER = "notify", "quiet"
+"""Tags of a run of which every end is told, whatever `notify.on` says, and of one of which none is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,7 @@ class Notice:
     state: str
     alarm: str = ""
     reason: str = ""
+    tags: tuple[str, ...] = ()
 
     @property
     def occasion(self) -> str:
@@ -41,6 +44,12 @@ class Notice:
         why = self.alarm or self.reason
         return f"{self.name} ({self.id}): {self.state}{f', {why}' if why else ''}"
 
+    def wanted(self, config: Config) -> bool:
+        """Whether it is to be told, by the tags of the run or else by the configuration."""
+        if not self.occasion or NEVER in self.tags:
+            return False
+        return ALWAYS in self.tags or self.occasion in config["notify.on"]
+
     def body(self) -> str:
         """The notice as JSON."""
         return json.dumps({**asdict(self), "occasion": self.occasion, "text": self.sentence})
@@ -50,19 +59,20 @@ _sent: list[subprocess.Popen[bytes]] = []
 """The processes that may still be sending; they are looked at so that none is left as a zombie."""
 
 
-def tell(notice: Notice, config: Config | None = None) -> bool:
-    """Start telling, if the configuration asks for it; returns whether it does. Never raises and never waits."""
-    config = read_config() if config is None else config
-    if notice.occasion not in config["notify.on"] or not any(config[key] for key in CHANNELS):
-        return False
+def addressed(config: Config) -> bool:
+    """Whether the configuration names anybody to be told."""
+    return any(config[key] for key in CHANNELS)
+
+
+def send(notice: Notice) -> None:
+    """Start sending a notice. Never raises and never waits."""
     _sent[:] = [process for process in _sent if process.poll() is None]
     with suppress(OSError):
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "revconsole.records.config.messenger"],
+            [sys.executable, "-P", "-m", "revconsole.records.notices.messenger"],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         _sent.append(process)
         if process.stdin is not None:
-            process.stdin.write(notice.body().encode()[:60_000])  # less than a pipe holds
+            process.stdin.write(notice.body().encode())  # less than a pipe holds: see `ends`
             process.stdin.close()
-    return True

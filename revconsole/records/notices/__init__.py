@@ -1,0 +1,1 @@
+"""Notices: who is told of the end of a run, and how."""
