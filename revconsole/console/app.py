@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events, work
 from textual.binding import Binding, BindingType
@@ -23,7 +23,6 @@ from revconsole.console import palette, terminal
 from revconsole.console.keyboard import Keyboard, Typed
 from revconsole.console.legible import LegibleApp
 from revconsole.console.messages import Launched, Looked, Said
-from revconsole.console.one_shot import never_skipped
 from revconsole.console.screens.ask import Answer, Ask
 from revconsole.console.screens.opening import OpeningScreen
 from revconsole.console.screens.too_small import TooSmall, too_small
@@ -45,6 +44,8 @@ WAYS = (
 DEMO = "DEMO of recorded runs"
 AWAITED = {"check", "launch", "steer", CommandPalette._GATHER_COMMANDS_GROUP}  # noqa: SLF001  it has no other name
 """Groups of workers whose result decides what the next key means."""
+LATE_SECONDS = 0.2
+"""Seconds between two looks at whether a slow terminal takes more."""
 PATIENCE_SECONDS = 600.0
 """Seconds that quitting without a terminal waits for the current training step."""
 
@@ -97,6 +98,7 @@ class Console(LegibleApp):
         self._early: list[events.Event] | None = [] if isinstance(lab, Path) else None
         """Keys that arrive before the runs screen is there; None once it is."""
         self._leaving = self._departing = False
+        self._late: Timer | None = None
         self._choose_theme()
         if terminal.still_life(os.environ):
             self.animation_level = "none"
@@ -131,10 +133,6 @@ class Console(LegibleApp):
         if isinstance(self._lab, Path):
             return OpeningScreen(self._lab)
         return self._runs_screen()
-
-    def set_timer(self, *arguments: Any, **options: Any) -> Timer:
-        """Set a timer that fires even if its moment was missed; Textual's resizing depends on one."""
-        return never_skipped(super().set_timer(*arguments, **options))
 
     async def on_event(self, event: events.Event) -> None:
         """Handle an event as Textual does, but keys one after another."""
@@ -178,7 +176,13 @@ class Console(LegibleApp):
             self.pop_screen()
 
     def on_looked(self, event: Looked) -> None:
-        """Pass the snapshot to the screen in front, and to the screen behind a dialog, while they have widgets."""
+        """Pass the snapshot to the screen in front, and to the screen behind a dialog, while they have widgets.
+
+        On a slow line it waits until the terminal has taken what was written before: then the newest is shown.
+        """
+        if not terminal.takes_more():
+            self._late = self._late or self.set_timer(LATE_SECONDS, self._look_late)
+            return
         from revconsole.console.snapshot import Live  # loaded by now
 
         for screen in reversed(self.screen_stack):
@@ -186,6 +190,10 @@ class Console(LegibleApp):
                 screen.show_snapshot(event.snapshot)
             if not isinstance(screen, ModalScreen):
                 return
+
+    def _look_late(self) -> None:
+        self._late = None
+        self.post_message(Looked(self.reader.latest))
 
     def on_said(self, event: Said) -> None:
         """Show the sentence as a toast; an error is noted too."""

@@ -16,9 +16,11 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.driver import Driver
 from textual.screen import Screen
+from textual.timer import Timer
 
 from revconsole.console import signs, terminal
 from revconsole.console.messages import Said, Severity
+from revconsole.console.one_shot import never_skipped
 from revconsole.lab.format import fitted
 from revconsole.records.printable import printable
 
@@ -28,6 +30,10 @@ MOST_TOAST, TOAST_EDGES = 60, 4
 
 class LegibleApp(App[int]):
     """The base of the console."""
+
+    def set_timer(self, *arguments: Any, **options: Any) -> Timer:
+        """Set a timer that fires even if its moment was missed; Textual's resizing depends on one."""
+        return never_skipped(super().set_timer(*arguments, **options))
 
     def toast(self, text: str, severity: Severity) -> None:
         """Show a sentence for a while; long words are broken where they would be cut."""

@@ -5,6 +5,7 @@ both, and a terminal that hangs cannot block the process.
 """
 
 import os
+import select
 import signal
 import sys
 import termios
@@ -54,6 +55,15 @@ def gone() -> bool:
     except (termios.error, ValueError):
         return True
     return False
+
+
+def takes_more() -> bool:
+    """Whether the terminal takes output now; not while it has still to take what was written before."""
+    with suppress(OSError, ValueError):  # it is no terminal, or gone
+        return sys.__stderr__ is None or bool(
+            select.select([], [sys.__stderr__.fileno()], [], 0)[1]
+        )
+    return True
 
 
 def deserted(parent: int) -> bool:

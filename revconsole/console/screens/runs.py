@@ -8,7 +8,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Middle
 from textual.screen import Screen
 from textual.widgets import DataTable, Input
 
@@ -91,7 +91,8 @@ class RunsScreen(KeepingScreen):
         with Horizontal(id="listed"):
             yield RunsTable(id="runs")
             yield Preview(id="preview")
-        yield Words(id="nothing")
+        with Middle(id="none"):  # so that a word in it does not paint the rest of the screen anew
+            yield Words(id="nothing")
         yield Prompt(
             placeholder="lr>1e-3 scheme:bdia state=running NOT seed=2",
             id="filter",
