@@ -44,10 +44,8 @@ WAYS = (
 DEMO = "DEMO of recorded runs"
 AWAITED = {"check", "launch", "steer", CommandPalette._GATHER_COMMANDS_GROUP}  # noqa: SLF001  it has no other name
 """Groups of workers whose result decides what the next key means."""
-LATE_SECONDS = 0.2
-"""Seconds between two looks at whether a slow terminal takes more."""
-PATIENCE_SECONDS = 600.0
-"""Seconds that quitting without a terminal waits for the current training step."""
+LATE_SECONDS, PATIENCE_SECONDS = 0.2, 600.0
+"""Seconds between two looks at whether a slow terminal takes more; those that quitting without one waits for a step."""
 
 
 class Console(LegibleApp):
@@ -169,6 +167,7 @@ class Console(LegibleApp):
 
     def on_resize(self, event: events.Resize) -> None:
         """Cover the screens while the terminal is too small for them."""
+        self.shown.forget()
         small = too_small(*event.size)
         if small and not isinstance(self.screen, TooSmall):
             self.push_screen(TooSmall())

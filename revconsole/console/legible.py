@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.driver import Driver
@@ -19,6 +20,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from revconsole.console import signs, terminal
+from revconsole.console.frames import Terminal
 from revconsole.console.messages import Said, Severity
 from revconsole.console.one_shot import never_skipped
 from revconsole.lab.format import fitted
@@ -29,7 +31,11 @@ MOST_TOAST, TOAST_EDGES = 60, 4
 
 
 class LegibleApp(App[int]):
-    """The base of the console."""
+    """The base of the console. `shown` is what its terminal shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown = Terminal()
 
     def set_timer(self, *arguments: Any, **options: Any) -> Timer:
         """Set a timer that fires even if its moment was missed; Textual's resizing depends on one."""
@@ -62,6 +68,13 @@ class LegibleApp(App[int]):
         """A key as it is shown; a word for it in a terminal without Unicode."""
         shown = super().get_key_display(binding)
         return signs.key_words(shown) if self._without_unicode() else shown
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        """Write what of a frame the terminal does not show yet."""
+        written = self._running and not (self._closed or self._batch_count or self.is_headless)
+        if written and isinstance(renderable, LayoutUpdate | ChopsUpdate):
+            renderable = self.shown.changes(renderable, self.size)
+        super()._display(screen, renderable)
 
     def _build_driver(self, *arguments: Any, **options: Any) -> Driver:
         """The driver; in a terminal without Unicode it writes ASCII signs."""

@@ -1,7 +1,7 @@
 """Key times: `python tests/conformance/key_times.py [KEYS] [--idle]` measures how long a key of the launch form takes to the
 screen, in a real pseudo-terminal, while a run trains in a thread of the console.
 
-A key counts as on the screen when the terminal has received what it changes: the text with the digit, or the name of the
+A key counts as on the screen when the screen shows what it changes: the text with the digit, or what is said of the
 setting moved to. Beside it: how long the panel takes to show the memory of the batch just typed.
 """
 
@@ -37,12 +37,11 @@ class Console(PseudoTerminal):
         state = "busy" if busy else "idle"
         super().__init__([sys.executable, "-c", CONSOLE, str(folder / "runs"), state], folder)
 
-    def answers(self, *words: str, press: bytes = b"") -> float:
-        """Send a key, and return the seconds until one of the words has been written since."""
-        wanted = [word.encode() for word in words]
+    def answers(self, word: str, beside: str = "", press: bytes = b"") -> float:
+        """Send a key, and return the seconds until a line of the screen has the word, and another one beside it."""
         if press:
             self.press(press)
-        return self.until(lambda written: any(word in written for word in wanted))
+        return self.until_shown(word, beside)
 
 
 def measured(terminal: Console, keys: int) -> tuple[list[float], list[float]]:
@@ -52,10 +51,10 @@ def measured(terminal: Console, keys: int) -> tuple[list[float], list[float]]:
         digits, typed = str(dice.randint(1001, 9999)), ""
         for digit in digits:
             typed += digit
-            times.append(terminal.answers(typed, press=digit.encode()))
+            times.append(terminal.answers(typed, "batch", press=digit.encode()))
         panel.append(terminal.answers(f"step of {int(typed):,}"))
-        times.append(terminal.answers("setting found", "settings found", press=UP))
-        times.append(terminal.answers("train.batch", press=DOWN))
+        times.append(terminal.answers("found", press=UP))
+        times.append(terminal.answers("Images per optimiser step", press=DOWN))
     return times[:keys], panel
 
 

@@ -22,7 +22,7 @@ from queue import Queue
 from statistics import median
 
 from pseudo_terminal import PseudoTerminal
-from watching import ESCAPES, OURS, Viewer, goes_on, written
+from watching import OURS, Viewer, goes_on, written
 
 BLOCK, IN_THE_AIR = 512, 64
 """Bytes that the relay takes at once, and blocks that may be under way in one direction."""
@@ -116,7 +116,8 @@ class Remote(PseudoTerminal):
     """The console at the other end of the line. heard: what has come, in bytes."""
 
     def __init__(self, port: int, keys: Path, folder: Path) -> None:
-        shell = f"cd {folder} && export HOME={folder} COLORTERM=truecolor && exec {sys.executable} -m revconsole"
+        path = os.environ.get("PYTHONPATH", "")
+        shell = f"cd {folder} && export HOME={folder} COLORTERM=truecolor PYTHONPATH={path} && exec {sys.executable} -m revconsole"
         command = [
             "ssh", "-tt", "-q", "-F", "none", "-i", str(keys / "user"), "-o", "StrictHostKeyChecking=no",
             "-o", "UserKnownHostsFile=/dev/null", "-p", str(port), "127.0.0.1", shell,
@@ -130,20 +131,14 @@ class Remote(PseudoTerminal):
         self.heard += len(came)
         return came
 
-    def shows(self, text: str) -> float:
-        """Seconds until a text has come, whatever escapes are between its characters."""
-        return self.until(lambda came: text in ESCAPES.sub(b"", came).decode(errors="replace"))
-
 
 def typed(remote: Remote, keys: int) -> list[float]:
-    """Seconds of each key of a filter, one after the other, until the screen shows it."""
+    """Seconds of each key of a filter, one after the other, until the screen shows all that was typed."""
     seconds = []
     for number in range(keys):
-        key = "abcdefghij"[number % 10]
-        begun = time.monotonic()
-        remote.press(key.encode())
-        remote.shows(key)
-        seconds.append(time.monotonic() - begun)
+        text = "".join("abcdefghij"[n % 10] for n in range(number + 1))
+        remote.press(text[-1].encode())
+        seconds.append(remote.until_shown(text))
         remote.written(0.2)
     return seconds
 
@@ -173,9 +168,9 @@ def main() -> None:
         remote = Remote(far, Path(keys), Path(folder))
         try:
             print(
-                f"names on the screen after {remote.shows('run-'):.2f} s, {remote.heard / 1000:.1f} kB, with the login"
+                f"names on the screen after {remote.until_shown('run-'):.2f} s, {remote.heard / 1000:.1f} kB, with the login"
             )
-            print(f"states after another {remote.shows('running'):.2f} s")
+            print(f"states after another {remote.until_shown('running'):.2f} s")
             remote.written(5.0)
             print(f"idle: {remote.written(10.0) / 10:.0f} B/s")
             remote.press(b"/")
@@ -188,7 +183,7 @@ def main() -> None:
             remote.written(2.0)
             remote.press(b"/" + TEXT.encode())
             print(
-                f"a burst of {len(TEXT)} keys: on the screen, in order, after {remote.shows(TEXT.strip()):.2f} s"
+                f"a burst of {len(TEXT)} keys: on the screen, in order, after {remote.until_shown(TEXT.strip()):.2f} s"
             )
             remote.press(b"\x1b")
             remote.written(3.0)

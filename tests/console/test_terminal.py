@@ -19,6 +19,8 @@ from textual.events import Key, Resize
 from textual.geometry import Size
 from textual.widgets import Input
 
+from tests.conformance.pseudo_terminal import Screen
+
 BY_FIRST_PAINT = """
 import asyncio, json, sys
 from pathlib import Path
@@ -230,7 +232,7 @@ def test_keys_of_one_burst_act_in_their_order(tmp_path):
     process, master = started(tmp_path)
     read_until(master, b"No runs yet")
     os.write(master, b"t\x1bn\x1b?\x1b/in order\r")
-    read_until(master, b"filter 'in order'")
+    read_until_shown(master, "filter 'in order'")
     os.write(master, b"q")
     read_until(master, LEFT)
     assert process.wait(PATIENCE_SECONDS) == 0
@@ -308,6 +310,15 @@ def read_until(master: int, wanted: bytes) -> bytes:
             except OSError:
                 break
     return seen
+
+
+def read_until_shown(master: int, wanted: str) -> None:
+    """Read until the screen shows a text, of which each write may hold a part."""
+    screen, end = Screen(), time.monotonic() + PATIENCE_SECONDS
+    while not any(wanted in line for line in screen.lines):
+        assert time.monotonic() < end, "\n".join(screen.lines)
+        if select.select([master], [], [], 0.1)[0]:
+            screen.feed(os.read(master, 65536))
 
 
 def drain(master: int, seconds: float) -> bytes:
