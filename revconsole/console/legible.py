@@ -20,8 +20,8 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from revconsole.console import signs, terminal
-from revconsole.console.frames import Terminal
 from revconsole.console.messages import Said, Severity
+from revconsole.console.on_terminal import Terminal
 from revconsole.console.one_shot import never_skipped
 from revconsole.lab.format import fitted
 from revconsole.records.printable import printable

@@ -1,4 +1,4 @@
-"""Frames: what of a frame differs from what the terminal shows already, which alone is written.
+"""On the terminal: what of a frame differs from what the terminal shows already, which alone is written.
 
 Textual writes every line of a widget that has changed, and the whole screen after each layout: a key in the filter is 18 kB
 at 160x45, of which most is there already, and over a line of 64 kB a second that is a quarter of a second.

@@ -11,8 +11,8 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Region, Size
 from textual.strip import Strip
 
-from revconsole.console import frames
-from revconsole.console.frames import Terminal
+from revconsole.console import on_terminal
+from revconsole.console.on_terminal import Terminal
 
 CONSOLE = Console(force_terminal=True, color_system="truecolor")
 PARTS = re.compile(r"\x1b\[(\d+);(\d+)H|(\x1b\[[\d;]*m)|([^\x1b\n])|\n")
@@ -118,7 +118,7 @@ def test_after_a_while_and_after_another_size_a_whole_frame_is_written(monkeypat
     known = Terminal()
     assert known.changes(lines("ab"), Size(2, 1))
     assert known.changes(lines("ab"), Size(2, 1)) is None
-    monkeypatch.setattr(frames, "FORGET_SECONDS", -1.0)
+    monkeypatch.setattr(on_terminal, "FORGET_SECONDS", -1.0)
     assert known.changes(lines("ab"), Size(2, 1))
     monkeypatch.undo()
     known.changes(lines("ab"), Size(2, 1))
