@@ -18,6 +18,7 @@ from revconsole.lab.module_rows import folded
 from revconsole.lab.outlook import EXIT_CODES, Outlook, memory_entry, outlook, worst
 from revconsole.lab.room import FREE, free_on, in_bytes, kind_of
 from revconsole.lab.solve import SOLVED
+from revconsole.lab.study import longest_place
 from revconsole.lab.timing import Timing, timing
 from revconsole.lab.torch_api import training
 from revconsole.records.findings.modules import ModuleCost
@@ -72,6 +73,15 @@ Time = Annotated[
         help="Also say how long it takes: as an earlier run like it, or from a few real steps (needs the data).",
     ),
 ]
+Devices = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=10_000,
+        metavar="NUMBER",
+        help="Also say how long all runs take on so many devices at once, as `study run --devices` trains them; implies --time.",
+    ),
+]
 Modules = Annotated[
     bool,
     typer.Option(
@@ -103,6 +113,7 @@ def plan(
     memory: Memory = None,
     solve: Solve = None,
     time: Time = False,
+    devices: Devices = None,
     calibration: Calibrated = False,
     check: Check = False,
     json: Json = False,
@@ -129,7 +140,7 @@ def plan(
     plans = [each.plan for each in outlooks]
     if not plans:
         raise errors[0]
-    times = list(_times(lab, outlooks)) if time else []
+    times = list(_times(lab, outlooks)) if time or devices else []
     tables = [training.modules_of(each) for each in plans] if modules else []
     counted = [entry for entry in entries if not entry["left_out"]]
     if json:
@@ -142,7 +153,7 @@ def plan(
             _print_modules(entry, table)
         _print(entries)
         memory_output.print_memory(outlooks)
-        _say_times(outlooks, times)
+        _say_times(outlooks, times, devices or 1)
         _say_search(profile, times)
         _explain(plans, counted)
         output.say_notes(lab.noted(plans).lines)
@@ -154,7 +165,7 @@ def plan(
 
 BESIDE = {
     "profile": "PROFILE", "settings": "KEY=VALUE", "memory": "--memory", "solve": "--solve", "time": "--time",
-    "modules": "--modules",
+    "modules": "--modules", "devices": "--devices",
 }  # fmt: skip
 """What does not go with --calibration, by the name of its parameter; with --check a word may stand in place of PROFILE."""
 
@@ -195,11 +206,13 @@ def _complete(
         entry["time"] = known.entry()
 
 
-def _say_times(outlooks: Sequence[Outlook], times: Sequence[Timing]) -> None:
+def _say_times(outlooks: Sequence[Outlook], times: Sequence[Timing], devices: int) -> None:
     for each, known in zip(outlooks, times, strict=bool(times)):
         output.print_sentence(f"{each.plan.name}: {known.sentence}")
     if len(outlooks) > 1:
         output.print_sentence(summed(outlooks, times))
+        if devices > 1:
+            output.print_sentence(on_devices(times, devices))
 
 
 def _say_search(profile: str, times: Sequence[Timing]) -> None:
@@ -250,6 +263,14 @@ def summed(outlooks: Sequence[Outlook], times: Sequence[Timing]) -> str:
         )
         parts.append(f"about {form.duration(sum(seconds))}{rest}")
     return f"all {len(outlooks)} runs, one after the other: {', '.join(parts)}"
+
+
+def on_devices(times: Sequence[Timing], devices: int) -> str:
+    """How long runs take on several devices at once, as a sentence."""
+    seconds = [each.seconds for each in times if each.seconds is not None]
+    rest = f" without {len(times) - len(seconds)} of them" if len(seconds) < len(times) else ""
+    took = form.duration(longest_place(seconds, devices)) if seconds else "an unknown time"
+    return f"on {devices} devices at once: about {took}{rest}, if each is as fast as this one"
 
 
 def _room(text: str | None, *, json: bool) -> Callable[[Plan], int | None]:

@@ -97,36 +97,40 @@ def _list(lab: Lab, *, json: bool) -> None:
 
 
 def _rows(queue: DeviceQueue) -> list[list[str]]:
+    begins = queue.begins()
+    places = {run_id: str(place) for place, run_id in enumerate(begins, 1)}
     return [
         [
-            queue.named,
-            "" if not each.waits else str(queue.waiting.index(each) + 1),
+            each.run.device if not each.waits and each.run.device else queue.named,
+            places.get(each.run.id, ""),
             each.run.id,
             each.run.name,
             each.run.state,
             form.duration(each.seconds),
-            form.duration(queue.begins(each.run.id)) if each.waits else "",
+            form.duration(begins[each.run.id]) if each.waits else "",
         ]
         for each in (*queue.training, *queue.waiting)
     ]
 
 
 def _body(queue: DeviceQueue) -> dict[str, Any]:
+    begins = queue.begins()
     return {
         "devices": list(queue.devices),
         "host": queue.host or None,
-        "training": [_entry(queue, each) for each in queue.training],
-        "waiting": [_entry(queue, each) for each in queue.waiting],
+        "training": [_entry(each, None) for each in queue.training],
+        "waiting": [_entry(each, begins[each.run.id]) for each in queue.waiting],
     }
 
 
-def _entry(queue: DeviceQueue, each: InQueue) -> dict[str, Any]:
+def _entry(each: InQueue, begins: float | None) -> dict[str, Any]:
     """A run of a queue, as `queue --json` prints it."""
     return {
         "id": each.run.id,
         "name": each.run.name,
         "state": each.run.state,
         "seconds": each.seconds,
-        "begins_in_seconds": queue.begins(each.run.id) if each.waits else None,
+        "begins_in_seconds": begins,
+        "device": each.run.device or None,
         "now": each.now,
     }

@@ -34,7 +34,7 @@ Quick = Annotated[bool, typer.Option("--quick", help="The short form: minutes on
 GROUP = typer.Typer(
     help="Repeat a whole sweep: several arms, each over the same seeds.", no_args_is_help=True
 )
-COLUMNS = ["arm", "seed", "state", "epoch", "test accuracy", "time", "run"]
+COLUMNS = ["arm", "seed", "state", "epoch", "test accuracy", "time", "device", "run"]
 
 
 @GROUP.command("list")
@@ -116,6 +116,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show the question of a study, its runs and their progress."""
+    from revconsole.lab.going_on import at_once
     from revconsole.lab.study import tally  # as above
 
     if _is_search(study):
@@ -132,7 +133,7 @@ def show(
         if text := getattr(facts, word):
             output.say(f"{word}: {text}")
     _print_standings(standing)
-    forecast = lab.forecast(standing, runs)
+    forecast = lab.forecast(standing, runs, at_once=at_once(lab.store, standing))
     left = f"; time left: {forecast.sentence}" if forecast.left else ""
     output.say(f"{tally(standing)}{left}")
     _say_baseline(planned)
@@ -290,7 +291,9 @@ def _print_standings(standing: "Sequence[Standing]", verdicts: "Verdicts | None"
     rows = [_cells(each) for each in standing]
     for cells, why in zip(rows, reasons, strict=True):
         cells[COLUMNS.index("state")] = output.LEFT_OUT if why else cells[COLUMNS.index("state")]
-    output.print_judged(COLUMNS, rows, reasons, yields=["time", "epoch"], stays=["seed", "state"])
+    output.print_judged(
+        COLUMNS, rows, reasons, yields=["device", "time", "epoch"], stays=["seed", "state"]
+    )
 
 
 def _cells(each: "Standing") -> list[str]:
@@ -300,7 +303,7 @@ def _cells(each: "Standing") -> list[str]:
     return [
         each.plan.arm, str(each.plan.seed), state, f"{s.epoch if s else 0}/{epochs}",
         form.percent(s.test_accuracy if s else None),
-        form.duration(s.seconds if s and s.attempt else None), s.id if s else "",
+        form.duration(s.seconds if s and s.attempt else None), s.device if s else "", s.id if s else "",
     ]  # fmt: skip
 
 

@@ -105,7 +105,7 @@ class Reader:
         try:
             listed = self.lab.store.list()
             queues = self._queues.read(listed)
-            summaries = tuple(explained(run, queues) for run in listed)
+            summaries = explained(listed, queues)
             runs = self._runs(wanted, summaries)
             strays = described(self.lab.store.strays())
             self._seen(summaries)

@@ -144,6 +144,7 @@ def run_line(arm: str, each: Standing | None, variables: Variables) -> Text:
     line.append_text(states.shown(run.state, variables, alarm=run.alarm))
     parts = [
         f"epoch {run.epoch}/{run.plan.epochs}",
+        "" if run.ended else one_line(run.device, 20),
         f"ETA {shown.clock(run.eta_seconds)}" if run.eta_seconds is not None else "",
         f"val {shown.percent(run.best_validation_accuracy)}",
         shown.duration(run.seconds) if run.ended else "",
@@ -155,6 +156,24 @@ def run_line(arm: str, each: Standing | None, variables: Variables) -> Text:
             f"\n{one_line(run.reason, 300)}", style=themed(variables, states.COLOURS[run.state])
         )
     return line
+
+
+def by_device(standing: Sequence[Standing], width: int) -> str:
+    """Which device trains what, one beside the other as far as the width allows; empty unless several runs train."""
+    training = sorted(
+        (
+            run.device or run.state,
+            f"{each.plan.arm} {each.plan.seed}, {run.epoch}/{run.plan.epochs}",
+        )
+        for each in standing
+        if (run := each.summary) is not None and not run.ended and run.state != "queued"
+    )
+    parts = [f"{one_line(device, 20)} {one_line(what, MOST_NAME)}" for device, what in training]
+    shown = 1
+    while shown < len(parts) and cell_len(" · ".join(parts[: shown + 1])) < width - 10:
+        shown += 1
+    more = [f"{len(parts) - shown} more"] if shown < len(parts) else []
+    return " · ".join([*parts[:shown], *more]) if len(parts) > 1 else ""
 
 
 def told_apart(ids: list[str], most: int) -> tuple[list[str], str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from revconsole.errors import RevconsoleError
+from revconsole.lab.going_on import at_once
 from revconsole.lab.lab import Lab
 from revconsole.lab.noted import noted
 from revconsole.lab.report.copies import originals
@@ -164,7 +165,7 @@ class Board:
             standing=standing,
             tally=tally(standing),
             note=planned.study.left_out(planned.arms),
-            forecast=self._lab.forecast(standing, runs),
+            forecast=self._lab.forecast(standing, runs, at_once=at_once(self._lab.store, standing)),
             memory=self._lab.memory(standing, runs),
             notes=tuple(advised.text for advised in noted(new_plans(standing), ()).lines),
         )

@@ -55,3 +55,12 @@ def held(store: RunStore, standing: Sequence[Standing]) -> str:
         f"what is left of the study, {plural(len(going), 'run')}, {verb} trained already{by}: `revconsole queue` lists what "
         "trains and waits, `revconsole watch` follows it"
     )
+
+
+def at_once(store: RunStore, standing: Sequence[Standing]) -> int:
+    """How many runs of a study train at the same time: the workers of the process that has them."""
+    for each in standing:
+        if each.progress == "running" and each.summary is not None:
+            queued = read_queued(store.root / each.summary.id / FILE)
+            return max(1, len(queued.slots)) if queued is not None else 1
+    return 1

@@ -4,6 +4,7 @@ Everything is read from the folders of the runs, so that every process of a stor
 decided by `records.runs.turns`.
 """
 
+import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,8 @@ LEAST_STEP = 0.001
 """Least difference of two places in a queue, in seconds."""
 MOST_NAMED = 2
 """Runs before another that are named."""
+MOST_DEVICES = 4
+"""Devices of a queue that are named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,8 @@ class InQueue:
     seconds: float | None
     now: bool = False
     """Whether it does not wait for its turn."""
+    slots: int = 0
+    """Workers that may take it; 0 if one process has it for itself."""
 
     @property
     def waits(self) -> bool:
@@ -48,21 +53,29 @@ class DeviceQueue:
     host: str
     training: tuple[InQueue, ...]
     waiting: tuple[InQueue, ...]
+    slots: int = 0
+    """Workers that share them; 0 for runs of which each device trains one at a time."""
+
+    @property
+    def places(self) -> int:
+        """Number of runs that train at a time."""
+        return max(self.slots, len(self.devices))
 
     @property
     def named(self) -> str:
         """The device in words."""
         where = f" of {self.host}" if self.host else ""
-        return " or ".join(self.devices) + where
+        many = len(self.devices) > MOST_DEVICES
+        return (
+            f"any of {len(self.devices)} devices" if many else " or ".join(self.devices)
+        ) + where
 
     @property
     def sentence(self) -> str:
         """How many runs train and wait, and how long all of them take."""
         counts = ((len(self.training), "train"), (len(self.waiting), "wait"))
         parts = [f"{count} {verb}{'s' * (count == 1)}" for count, verb in counts if count]
-        return (
-            f"{' and '.join(parts)} on {self.named}: {self._time([*self.training, *self.waiting])}"
-        )
+        return f"{' and '.join(parts)} on {self.named}: {self._time(*self._all())}"
 
     @property
     def ids(self) -> frozenset[str]:
@@ -72,64 +85,65 @@ class DeviceQueue:
     @property
     def seconds(self) -> float:
         """How long all of them take, as far as that is known."""
-        return max(self._taken([*self.training, *self.waiting]))
+        return self._all()[0]
 
     @property
     def known(self) -> bool:
         """Whether it is known of every run how long it takes."""
         return all(each.seconds is not None for each in (*self.training, *self.waiting))
 
-    def begins(self, run_id: str) -> float | None:
-        """Seconds until a waiting run begins; None if it is not known how long a run before it takes."""
-        before = [each for each in self.before(run_id) if not each.now or not each.waits]
-        if any(each.run.id == run_id and each.now for each in self.waiting):
-            return 0.0
-        known = all(each.seconds is not None for each in before)
-        return min(self._taken(before)) if known else None
+    def begins(self) -> dict[str, float | None]:
+        """Seconds until each waiting run begins, by id; None if it is not known how long a run before it takes."""
+        taken, known = [0.0] * self.places, True
+        found: dict[str, float | None] = {}
+        for each in (*self.training, *self.waiting):
+            if each.waits:
+                found[each.run.id] = 0.0 if each.now else taken[0] if known else None
+            if not (each.waits and each.now):
+                heapq.heapreplace(taken, taken[0] + (each.seconds or 0.0))
+                known = known and each.seconds is not None
+        return found
 
-    def before(self, run_id: str) -> tuple[InQueue, ...]:
-        """What comes before a waiting run."""
-        ids = [each.run.id for each in self.waiting]
-        return (*self.training, *self.waiting[: ids.index(run_id)])
+    def waits(self) -> dict[str, str]:
+        """Behind which runs each waiting run waits, and how long, by id; not of the next one where nothing trains."""
+        taken, unknown, names = [0.0] * self.places, 0, list[str]()
+        found: dict[str, str] = {}
+        for count, each in enumerate((*self.training, *self.waiting)):
+            if each.waits and count:
+                more = [f"{count - MOST_NAMED} more"] if count > MOST_NAMED else []
+                behind = " and ".join([*names, *more])
+                time = self._time(max(taken), unknown, count)
+                found[each.run.id] = f"waits for {self.named} behind {behind}: {time}"
+            if count < MOST_NAMED:
+                names.append(f"{each.run.name} ({each.run.id}, {each.run.state})")
+            heapq.heapreplace(taken, taken[0] + (each.seconds or 0.0))
+            unknown += each.seconds is None
+        return found
 
-    def wait(self, run_id: str) -> str:
-        """Behind which runs a waiting run waits, and how long; empty if it is the next one and nothing trains."""
-        before = self.before(run_id)
-        if not before:
-            return ""
-        names = [
-            f"{each.run.name} ({each.run.id}, {each.run.state})" for each in before[:MOST_NAMED]
-        ]
-        more = [f"{len(before) - MOST_NAMED} more"] if len(before) > MOST_NAMED else []
-        return (
-            f"waits for {self.named} behind {' and '.join([*names, *more])}: {self._time(before)}"
-        )
+    def _all(self) -> tuple[float, int, int]:
+        """Seconds of all runs, each in the place that is free first; how many are of unknown time; and how many there are."""
+        taken, every = [0.0] * self.places, (*self.training, *self.waiting)
+        for each in every:
+            heapq.heapreplace(taken, taken[0] + (each.seconds or 0.0))
+        return max(taken), sum(each.seconds is None for each in every), len(every)
 
-    def _taken(self, entries: Iterable[InQueue]) -> list[float]:
-        """Seconds for which these runs take each of the devices, if each run takes the one that is free first."""
-        taken = [0.0] * len(self.devices)
-        for each in entries:
-            free_first = taken.index(min(taken))
-            taken[free_first] += each.seconds or 0.0
-        return taken
-
-    def _time(self, entries: Sequence[InQueue]) -> str:
-        """How long the runs take, as far as that is known."""
-        unknown = sum(each.seconds is None for each in entries)
-        if unknown == len(entries):
+    def _time(self, seconds: float, unknown: int, count: int) -> str:
+        """How long so many runs take, as far as that is known."""
+        if unknown == count:
             return "how long is not known"
         rest = f", not counting {unknown} of unknown time" if unknown else ""
-        return f"about {form.duration(max(self._taken(entries)))}{rest}"
+        return f"about {form.duration(seconds)}{rest}"
 
 
-def explained(run: Summary, found: Iterable[DeviceQueue]) -> Summary:
-    """The row of a run; that of one that waits says behind which runs. found: the queues of the store."""
-    if run.state != "queued" or run.reason:
-        return run
-    for queue in found:
-        if run.id in queue.ids:
-            return replace(run, reason=queue.wait(run.id))
-    return run
+def explained(runs: Iterable[Summary], found: Iterable[DeviceQueue]) -> tuple[Summary, ...]:
+    """The rows of runs; those of runs that wait say behind which runs. found: the queues of the store."""
+    why = {run_id: text for queue in found for run_id, text in queue.waits().items()}
+    return tuple(
+        replace(run, reason=why[run.id])
+        if run.state == "queued" and not run.reason and run.id in why
+        else run
+        for run in runs
+    )
 
 
 class QueueReader:
@@ -153,11 +167,15 @@ class QueueReader:
             if queued is None or not queued.devices or queued.attempt < run.attempt + waits:
                 continue
             known = seconds if waits or run.eta_seconds is None else run.eta_seconds
-            place = queued.place
-            found.append((
-                queued,
-                InQueue(run=run, number=queued.attempt, place=place, seconds=known, now=queued.now),
-            ))  # fmt: skip
+            entry = InQueue(
+                run=run,
+                number=queued.attempt,
+                place=queued.place,
+                seconds=known,
+                now=queued.now,
+                slots=len(queued.slots),
+            )
+            found.append((queued, entry))
         return tuple(_queue(devices, members) for devices, members in _grouped(found))
 
     def of(self, run: Summary, runs: Sequence[Summary]) -> DeviceQueue | None:
@@ -173,7 +191,7 @@ def waits(store: RunStore, run: Summary) -> str:
     if run.state != "queued":
         return ""
     queue = QueueReader(store).of(run, store.list())
-    return queue.wait(run.id) if queue is not None else ""
+    return queue.waits().get(run.id, "") if queue is not None else ""
 
 
 def move(store: RunStore, run_id: str, *, to: int = 0, by: int = 0) -> str:
@@ -226,10 +244,11 @@ def _grouped(
     groups: list[tuple[tuple[str, str, frozenset[str]], list[InQueue]]] = []
     for queued, entry in found:
         machine, host = queued.holder.boot or queued.holder.host, queued.holder.host
-        devices, members = frozenset(queued.devices), [entry]
+        devices, members = frozenset(queued.devices), list[InQueue]()
         for group in [g for g in groups if g[0][0] == machine and g[0][2] & devices]:
             groups.remove(group)
-            devices, members = devices | group[0][2], group[1] + members
+            devices, members = devices | group[0][2], [*group[1], *members] if members else group[1]
+        members.append(entry)
         groups.append(((machine, host, devices), members))
     return groups
 
@@ -244,6 +263,7 @@ def _queue(key: tuple[str, str, frozenset[str]], members: Sequence[InQueue]) -> 
         host="" if machine == (here.boot or here.host) else host,
         training=tuple(each for each in ordered if not each.waits),
         waiting=tuple(each for each in ordered if each.waits),
+        slots=max(each.slots for each in members),
     )
 
 

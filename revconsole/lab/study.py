@@ -22,6 +22,8 @@ from revconsole.records.settings.study import Arm, Study
 
 Progress = Literal["done", "pruned", "running", "interrupted", "to do"]
 DAMAGED = "damaged"
+MOST_PLANS = 20_000
+"""Plans whose keys are remembered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +119,20 @@ def _unknown(done: int) -> str:
 
 
 class RunKeys:
-    """Digest and pace key of runs, each computed once, because ten thousand of them take seconds."""
+    """Digest and pace key of runs and of plans, each computed once, because ten thousand of them take seconds."""
 
     def __init__(self) -> None:
         self._digests: dict[str, str] = {}
         self._paces: dict[str, str] = {}
+        self._of_plans: dict[int, tuple[Plan, str, str]] = {}
+
+    def of_plan(self, plan: Plan) -> tuple[str, str]:
+        """Digest and pace key of a plan, remembered as long as the same object is asked for."""
+        if id(plan) not in self._of_plans:
+            if len(self._of_plans) >= MOST_PLANS:
+                self._of_plans.clear()
+            self._of_plans[id(plan)] = plan, plan.digest(), pace_key(plan)
+        return self._of_plans[id(plan)][1:]
 
     def digest(self, run: Summary) -> str:
         """The digest of the run's plan."""
@@ -146,7 +157,10 @@ def standings(
         if summary.state != DAMAGED:
             by_digest.setdefault(known.digest(summary), []).append(summary)
     return tuple(
-        Standing(plan=plan, summary=min(by_digest.get(plan.digest(), []), key=_rank, default=None))
+        Standing(
+            plan=plan,
+            summary=min(by_digest.get(known.of_plan(plan)[0], []), key=_rank, default=None),
+        )
         for plan in plans
     )
 
@@ -187,37 +201,46 @@ def forecast(
     A plan that cannot be measured counts as unknown: its run will fail and does not hold up the others. Raises
     DataUnavailable only if the data of every run are unavailable.
     """
-    known = _paces(summaries, keys or RunKeys())
+    keys = keys or RunKeys()
+    known = _paces(summaries, keys)
     sources: list[float | RevconsoleError | None] = []
-    taken, from_runs, done = [0.0] * at_once, 0, 0
+    taken, from_runs, done = list[float](), 0, 0
     measured: dict[str, float | RevconsoleError | None] = {}
     for each in standing:
         if each.progress in {"done", "pruned"}:
             done += each.progress == "done"
             continue
-        key, epochs = pace_key(each.plan), each.plan.epochs
+        key, epochs = keys.of_plan(each.plan)[1], each.plan.epochs
         if key in known:
             per_epoch, once = known[key]
-            heapq.heapreplace(taken, taken[0] + per_epoch * epochs * _left(each) + once)
+            taken.append(per_epoch * epochs * _left(each) + once)
             from_runs += 1
             continue
         if key not in measured:
             measured[key] = _per_epoch(each.plan, measure)
         measurement = measured[key]
         if isinstance(measurement, float):
-            heapq.heapreplace(taken, taken[0] + measurement * epochs * _left(each))
+            taken.append(measurement * epochs * _left(each))
         sources.append(measurement)
     counted = sum(isinstance(source, float) for source in sources)
     if sources and not from_runs and all(isinstance(s, DataUnavailable) for s in sources):
         raise next(s for s in sources if isinstance(s, DataUnavailable))
     return StudyForecast(
-        seconds=max(taken),
+        seconds=longest_place(taken, at_once),
         at_once=at_once,
         from_runs=from_runs,
         measured=counted,
         unknown=len(sources) - counted,
         done=done,
     )
+
+
+def longest_place(seconds: Iterable[float], places: int) -> float:
+    """How long runs of these lengths take if so many train at once, each where it is free first, in this order."""
+    taken = [0.0] * places
+    for each in seconds:
+        heapq.heapreplace(taken, taken[0] + each)
+    return max(taken)
 
 
 def seconds_left(
@@ -227,7 +250,7 @@ def seconds_left(
     going = [s for s in summaries if not s.ended and s.seconds_per_epoch]
     known = {keys.pace(s): (s.seconds_per_epoch or 0.0, 0.0) for s in going}
     known |= _paces(summaries, keys)
-    found = [(each, known.get(pace_key(each.plan))) for each in standing]
+    found = [(each, known.get(keys.of_plan(each.plan)[1])) for each in standing]
     return [
         None if pace is None else pace[0] * each.plan.epochs * _left(each) + pace[1]
         for each, pace in found
@@ -297,13 +320,14 @@ def memory(
     needs: Mapping[str, int],
     keys: RunKeys | None = None,
 ) -> str:
-    """A sentence on the peak memory of the remaining runs, which train one at a time.
+    """A sentence on the peak memory of the remaining runs, of one that trains alone.
 
     needs: bytes of a training step by pace key, where measured; peaks of finished runs with the same key take precedence.
     """
-    peaks = _peaks(summaries, keys or RunKeys())
-    every = list(standing)
-    wanted = {pace_key(each.plan): each.plan.arm for each in every if each.progress != "done"}
+    keys = keys or RunKeys()
+    peaks, every = _peaks(summaries, keys), list(standing)
+    left = [each.plan for each in every if each.progress != "done"]
+    wanted = {keys.of_plan(plan)[1]: plan.arm for plan in left}
     taken = [peaks[key] for key in wanted if key in peaks]
     counted = [
         (needs[key], arm) for key, arm in wanted.items() if key in needs and key not in peaks

@@ -9,8 +9,14 @@ import pytest
 
 from revconsole.console import searching, study_rows
 from revconsole.console.widgets.live_table import LiveTable
+from revconsole.lab.launchers import process
+from revconsole.lab.study import Standing
+from revconsole.records import devices
 from revconsole.records.foresight import cache as foresight_cache
 from revconsole.records.logs.events import EpochFinished, Failed, Finished, Started
+from revconsole.records.runs.attempt import write_json
+from revconsole.records.runs.identity import mine
+from revconsole.records.runs.run import Summary
 from tests.lab.fake_trials import searched, written
 
 EVERY_SIZE = pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 45)])
@@ -153,6 +159,56 @@ async def test_it_is_live_and_a_run_that_failed_is_shown_with_its_reason(opened,
         stage.app.reader.wake()
         await stage.shows("✗ failed", ", 1 failed")
         await stage.shows("plain, seed 0", "the loss is not finite at step 12")
+
+
+@EVERY_SIZE
+async def test_several_runs_that_train_are_shown_with_their_devices(
+    opened, begun, store, width, height
+):
+    for number, (arm, seed) in enumerate([("plain", 0), ("two streams", 1)]):
+        attempt = begun(arm, seed)
+        attempt.emit(Started(facts={"steps": 10, "device": f"cuda:{number}", "fingerprint": "f"}))
+        note = {"attempt": 1, "slots": ["cuda:0", "cuda:1"], "devices": ["cuda:0", "cuda:1"]}
+        write_json(attempt.run_folder / "launch.json", mine().to_dict() | note)
+    async with opened(width, height) as stage:
+        await open_tiny(stage)
+        await stage.shows("cuda:0 plain 0, 0/1 · cuda:1 two streams 1, 0/1")
+
+
+async def test_on_a_machine_of_several_cards_it_may_train_on_all_at_once(opened, monkeypatch, lab):
+    monkeypatch.setattr(devices, "_cards", lambda: {"cuda:0": "", "cuda:1": ""})
+    launched = []
+    monkeypatch.setattr(process, "launch", lambda _, ids, *__, **how: launched.append((ids, how)))
+    async with opened() as stage:
+        await open_tiny(stage, "plain", "to do")
+        await stage.press("r")
+        await stage.shows("2 at once on cuda:0 to cuda:1")
+        await stage.press("d")
+        await stage.until(lambda: launched)
+
+    (ids, how) = launched[0]
+    assert len(ids) == 4
+    assert how["workers"].slots == ("cuda:0", "cuda:1")
+
+
+def test_what_trains_where_is_cut_at_the_width(plan):
+    standing = [
+        Standing(plan=plan.model_copy(update={"arm": f"arm-{n}"}), summary=training(plan, n))
+        for n in range(12)
+    ]
+
+    said = study_rows.by_device(standing, 80)
+
+    assert said.startswith("cuda:0 arm-0 0, 0/10 · ")
+    assert said.endswith(" more")
+    assert len(said) <= 80
+    assert study_rows.by_device(standing[:1], 80) == ""
+
+
+def training(plan, number):
+    return Summary(
+        id=f"r{number}", name="r", state="running", plan=plan, created=0.0, device=f"cuda:{number}"
+    )
 
 
 async def test_enter_opens_the_run_under_the_cursor(opened, finished):

@@ -149,8 +149,8 @@ def test_what_a_run_waits_for_is_said_with_how_long_it_takes(store, add, begin):
     (queue,) = QueueReader(store).read([*runs, done])
 
     assert queue.seconds == 100.0 + 3 * 45.0
-    assert queue.begins(ids[3]) == 100.0 + 2 * 45.0
-    assert queue.wait(ids[3]) == (
+    assert queue.begins()[ids[3]] == 100.0 + 2 * 45.0
+    assert queue.waits()[ids[3]] == (
         f"waits for cpu behind one ({ids[0]}, running) and two ({ids[1]}, queued) and 1 more: about 3 min 10 s"
     )
 
@@ -163,7 +163,7 @@ def test_on_several_cards_the_time_is_that_of_the_one_that_takes_longest(store, 
 
     (queue,) = QueueReader(store).read([*runs, done])
 
-    assert (queue.begins(ids[1]), queue.begins(ids[2]), queue.seconds) == (0.0, 40.0, 80.0)
+    assert (queue.begins()[ids[1]], queue.begins()[ids[2]], queue.seconds) == (0.0, 40.0, 80.0)
 
 
 def test_the_first_run_of_an_idle_device_waits_for_nobody(store, add):
@@ -175,7 +175,7 @@ def test_the_row_of_a_waiting_run_says_what_it_waits_for(store, add, begin):
     one, two = add("one", "two")
     begin(one)
     runs = store.list()
-    rows = {run.id: explained(run, QueueReader(store).read(runs)) for run in runs}
+    rows = {run.id: run for run in explained(runs, QueueReader(store).read(runs))}
 
     assert rows[two].reason.startswith(f"waits for cpu behind one ({one}, ")
     assert rows[one].reason == ""
@@ -238,3 +238,24 @@ def test_a_run_of_this_process_that_is_taken_out_of_the_queue_is_waited_for_no_m
 
     assert lab.wait(SECONDS)
     assert lab.summary(run_id).state == "stopped"
+
+
+def test_the_workers_of_one_device_are_so_many_places(store, add):
+    ids = add("one", "two", "three", slots=("cpu", "cpu"))
+    runs = store.list()
+    done = finished(runs[0], seconds=40.0, seconds_at_end=0.0)
+
+    (queue,) = QueueReader(store).read([*runs, done])
+
+    assert list(queue.begins().values()) == [0.0, 0.0, 40.0]
+    assert queue.seconds == 80.0
+    assert queue.waits()[ids[2]].endswith("about 40 s")
+
+
+def test_a_queue_of_many_devices_counts_them(store, add):
+    (run_id,) = add("one", slots=tuple(f"cuda:{number}" for number in range(8)))
+
+    (queue,) = QueueReader(store).read(store.list())
+
+    assert (queue.named, queue.places) == ("any of 8 devices", 8)
+    assert store.follow(run_id).summary().state == "queued"

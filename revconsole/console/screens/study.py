@@ -29,7 +29,9 @@ from revconsole.errors import RevconsoleError
 from revconsole.lab.board import AskedStudy, View
 from revconsole.lab.estimate import Measurer
 from revconsole.lab.launchers.launching import Launcher
+from revconsole.lab.launchers.process import Workers
 from revconsole.lab.study import Standing, to_launch
+from revconsole.records import devices
 from revconsole.records.printable import one_line, plural
 from revconsole.records.settings.profile import parse_assignments
 from revconsole.records.settings.typing_again import command_line
@@ -173,7 +175,7 @@ class StudyScreen(LiveScreen):
         also = f" Training now, of any study: {busy}." if busy else ""
         detail = f"{self._estimate(view)}\n\n{WHAT_HAPPENS}{also}"
         unknown = view.forecast.blank and self._measurer is None
-        choices = [BACKGROUND, HERE, *([MEASURE] if unknown else [])]
+        choices = [*_on_every_device(), BACKGROUND, HERE, *([MEASURE] if unknown else [])]
         runs = plural(len(left), "run")
         question = f"Train {runs} of {view.name}, {FORMS[self._form]}?"
         self.app.push_screen(Ask(question, detail, choices), partial(self._run_asked, left))
@@ -303,6 +305,8 @@ class StudyScreen(LiveScreen):
             self.action_measure()
         elif answer:
             launcher: Launcher = "process" if answer == "process" else "thread"
+            if answer == "devices":
+                launcher = Workers(slots=devices.candidates("auto"))
             steer.act(self, self.reader, self._called, partial(self._go_on, left, launcher))
 
     def _go_on(self, left: list[Standing], launcher: Launcher) -> str:
@@ -313,7 +317,7 @@ class StudyScreen(LiveScreen):
         finally:
             judge.end()
         count = len(self.reader.lab.go_on(fit, launcher)) if fit else 0
-        where = "in the background" if launcher == "process" else "in this console"
+        where = "in this console" if launcher == "thread" else "in the background"
         queued = f"{count} runs queued {where}" if count != 1 else f"1 run queued {where}"
         return f"{queued}; {left_out}" if left_out else queued
 
@@ -366,6 +370,8 @@ class StudyScreen(LiveScreen):
             text.append(f"\n{one_line(view.note)}")
         if failed:
             text.append(f", {failed} failed", style=themed(self.app.theme_variables, "text-error"))
+        if training := study_rows.by_device(view.standing, self.size.width):
+            text.append(f"\n{training}")
         if self._measuring:
             text.append(f"\nmeasuring a few steps of {one_line(self._measuring)}")
         elif view.forecast.left:
@@ -379,6 +385,13 @@ class StudyScreen(LiveScreen):
         arm, each = self._at_hand()
         words = self.query_one("#at-hand", Words)
         words.show_text(study_rows.run_line(arm, each, self.app.theme_variables))
+
+
+def _on_every_device() -> list[Answer]:
+    """The choice to train on every device at once; none where there is one."""
+    here = devices.candidates("auto")
+    label = f"In the background, {len(here)} at once on {here[0]} to {here[-1]}"
+    return [Answer(answer="devices", key="d", label=label)] if len(here) > 1 else []
 
 
 def _going(view: View) -> list[Any]:

@@ -24,13 +24,14 @@ def make_folder(path: Path, mode: int = ENTERED, *, exist_ok: bool = False) -> N
     set_mode(path, mode)
 
 
-def create(path: Path, content: bytes) -> None:
-    """Create a file and force it to disk. Raises OSError, also if it exists."""
+def create(path: Path, content: bytes, *, forced: bool = True) -> None:
+    """Create a file, and force it to disk unless it need not outlast a loss of power. Raises OSError, also if it exists."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, READABLE), "wb") as file:
         set_mode(file.fileno(), READABLE)
         file.write(content)
         file.flush()
-        force(file.fileno())
+        if forced:
+            force(file.fileno())
 
 
 def force(file: int) -> None:

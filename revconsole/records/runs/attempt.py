@@ -305,11 +305,14 @@ def launcher(run_folder: Path, number: int) -> str:
         return ""
 
 
-def write_json(path: Path, body: dict[str, Any]) -> None:
-    """Replace a JSON file by one rename, so that readers see the old or the new content. Raises OSError."""
+def write_json(path: Path, body: dict[str, Any], *, forced: bool = True) -> None:
+    """Replace a JSON file by one rename, so that readers see the old or the new content. Raises OSError.
+
+    forced: to disk, so that it outlasts a loss of power.
+    """
     hidden = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
-        create(hidden, json.dumps(body, indent=1).encode())
+        create(hidden, json.dumps(body, indent=1).encode(), forced=forced)
         hidden.replace(path)
     except OSError:
         hidden.unlink(missing_ok=True)

@@ -9,8 +9,10 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -176,7 +178,31 @@ def _namespace() -> str:
         return ""
 
 
+@contextmanager
+def asked_once() -> Iterator[None]:
+    """A context in which this thread asks for each process once: a thousand waiting runs have one process in common."""
+    _asked.starts = {}
+    try:
+        yield
+    finally:
+        _asked.starts = None
+
+
+_asked = threading.local()
+"""`starts`: of the processes that this thread has asked for, by pid; None outside of `asked_once`."""
+
+
 def _start(pid: int) -> int | None:
+    """As `_start_now`, which is asked once for each process in `asked_once`."""
+    known: dict[int, int | None] | None = getattr(_asked, "starts", None)
+    if known is None:
+        return _start_now(pid)
+    if pid not in known:
+        known[pid] = _start_now(pid)
+    return known[pid]
+
+
+def _start_now(pid: int) -> int | None:
     """Start of a running process in hundredths of a second since the boot (Linux) or 1970; None if there is none, or a zombie."""
     import psutil  # 50 ms, which a list of ended runs does not need
 
@@ -189,7 +215,7 @@ def _start(pid: int) -> int | None:
             began = process.create_time() - shift
     except (psutil.Error, ValueError):  # ValueError: a claim may name any number
         return None
-    return round(began * HUNDREDTHS) if shift == _shift() else _start(pid)
+    return round(began * HUNDREDTHS) if shift == _shift() else _start_now(pid)
 
 
 def _shift() -> float:

@@ -187,7 +187,7 @@ class RunStore:
         body |= {"now": True} if now or before_now else {}
         body |= {} if job is None else {"job": job}
         try:
-            write_json(folder / LAUNCH, body)
+            write_json(folder / LAUNCH, body, forced=False)  # no launcher outlasts a loss of power
         except OSError as error:
             raise StoreError(
                 f"cannot queue run {run_id}: {folder} cannot be written: {error.strerror}; free disk "
@@ -208,7 +208,7 @@ class RunStore:
                 return
             body |= {"now": True} if now else {}
             body |= {} if place is None else {"place": place}
-            write_json(path, body)
+            write_json(path, body, forced=False)
         except OSError as error:
             raise StoreError(f"cannot move run {run_id}: {path}: {error.strerror}") from None
         except UNREADABLE:
@@ -220,7 +220,7 @@ class RunStore:
         with suppress(*UNREADABLE):
             body = json.loads(bounded.read(path, NOTE_BYTES))
             if body["attempt"] == number and body.get("lacks", "") != why:
-                write_json(path, body | {"lacks": why})
+                write_json(path, body | {"lacks": why}, forced=False)
 
     def queue_again(self, run_id: str, number: int) -> None:
         """Let a run whose trainer was lost wait as attempt `number`, for the same workers and where it stood.
@@ -232,7 +232,7 @@ class RunStore:
             body = json.loads(bounded.read(path, NOTE_BYTES))
             if body["attempt"] < number:
                 body.pop("changes", None)  # the lost attempt has them
-                write_json(path, body | {"attempt": number})
+                write_json(path, body | {"attempt": number}, forced=False)
 
     def refuse(self, run_id: str, number: int, why: str) -> None:
         """Record why attempt `number` cannot begin, so that the run does not wait forever.
