@@ -23,12 +23,12 @@ def go_on(
     """
     wanted = studies.to_launch(standing)
     if not wanted:
-        return []
+        return _nothing(store, standing)
     with store.launching():
         now = studies.standings([each.plan for each in wanted], store.list(), keys)
         left = studies.to_launch(now)
         if not left:
-            raise WrongState(held(store, now))
+            return _nothing(store, now)
         ids = [
             each.summary.id
             if each.summary
@@ -39,11 +39,11 @@ def go_on(
     return ids
 
 
-def held(store: RunStore, standing: Sequence[Standing]) -> str:
-    """A sentence on who trains the runs of a study that are not done."""
+def _nothing(store: RunStore, standing: Sequence[Standing]) -> list[str]:
+    """No run, if all are done. Raises WrongState if some process has them, saying which."""
     going = [each.summary for each in standing if each.progress == "running" and each.summary]
     if not going:
-        return "every run of the study is done"
+        return []
     queued = read_queued(store.root / going[0].id / FILE)
     by = ""
     if queued is not None and queued.holder != UNKNOWN:
@@ -51,7 +51,7 @@ def held(store: RunStore, standing: Sequence[Standing]) -> str:
         where = "this machine" if here else queued.holder.host
         by = f" by process {queued.holder.pid} of {where}"
     verb = "is" if len(going) == 1 else "are"
-    return (
+    raise WrongState(
         f"what is left of the study, {plural(len(going), 'run')}, {verb} trained already{by}: `revconsole queue` lists what "
         "trains and waits, `revconsole watch` follows it"
     )

@@ -107,7 +107,9 @@ def test_who_waits_for_a_pool_stops_it_or_leaves_it_alone(lab):
     with pytest.raises(
         WrongState, match=rf"4 runs, are trained already by process {process.pid} of this machine"
     ):
-        lab.go_on(lab.standings(lab.study("tiny", LONG)) and waiting(lab))
+        lab.go_on(unseen(lab))
+    with pytest.raises(WrongState, match="4 runs, are trained already"):
+        lab.go_on(lab.standings(lab.study("tiny", LONG)))
     pool.stop_all("Ctrl-C")
     pool.wait()
 
@@ -115,7 +117,7 @@ def test_who_waits_for_a_pool_stops_it_or_leaves_it_alone(lab):
     assert not process.alive()
 
 
-def waiting(lab):
+def unseen(lab):
     """The runs of the study as another command saw them before they were launched."""
     return [studies.Standing(plan=run.plan, summary=None) for run in lab.store.list()]
 

@@ -9,7 +9,7 @@ import pytest
 
 from revconsole.records.logs.events import Failed, Finished
 from revconsole.records.runs import attempt as attempts
-from revconsole.records.runs import control, state
+from revconsole.records.runs import control, identity, state
 from revconsole.records.runs.identity import mine
 from revconsole.records.runs.next_run import MOST_AGAIN, SharedLine, next_run
 from revconsole.records.runs.queued import read_queued
@@ -133,3 +133,14 @@ def test_runs_that_begin_with_a_later_attempt_are_taken_as_that(store, runs):
     first.emit(Finished(outcome="stopped", step=1))
 
     assert next_run(store, SharedLine(store, [(run_id, 2)])).attempt.number == 2
+
+
+def test_a_list_asks_for_the_process_of_many_waiting_runs_once(store, runs, monkeypatch):
+    asked, started = [], identity._start_now
+    monkeypatch.setattr(identity, "_start_now", lambda pid: asked.append(pid) or started(pid))
+
+    assert {run.state for run in store.list()} == {"queued"}
+    assert asked == [os.getpid()]
+    store.follow(runs[0][0]).summary()
+    store.follow(runs[0][0]).summary()
+    assert len(asked) == 3, "whoever asks later is told what is so then"

@@ -120,7 +120,7 @@ class RunStore:
 
     def list(self) -> tuple[Summary, ...]:
         """Rows of all runs, newest first; a run that cannot be read is listed as damaged."""
-        with self._lock:
+        with self._lock, identity.asked_once():
             rows = self._table.rows(self.ids())
         return tuple(sorted(rows, key=lambda s: (-s.created, s.id)))
 
