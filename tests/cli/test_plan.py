@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from revconsole.cli.plan import on_devices
+from revconsole.lab.timing import Timing
 from revconsole.records.foresight import cache
 
 TINY = (
@@ -264,3 +266,15 @@ def test_without_runs_the_calibration_is_empty_and_without_a_profile_one_is_aske
 def test_what_a_plan_takes_no_account_of_is_refused(run, words):
     said = run("plan", *words)
     assert (said.code, said.out) == (2, "")
+
+
+def test_the_time_on_several_devices_is_that_of_the_one_that_is_free_last():
+    """Runs of 50, 40, 30, 30 and 30 s on two: 50 + 30 and 40 + 30 + 30."""
+    times = [Timing(known_from="an earlier run", seconds=s) for s in (50.0, 40.0, 30.0, 30.0, 30.0)]
+
+    assert on_devices(times, 2) == (
+        "on 2 devices at once: about 1 min 40 s, if each is as fast as this one"
+    )
+    unknown = Timing(known_from="nothing like it has run")
+    assert "about 50 s without 1 of them" in on_devices([times[0], unknown], 8)
+    assert "about an unknown time" in on_devices([unknown], 8)
