@@ -76,12 +76,22 @@ def settled(settings: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]
 def workers(
     lab: "Lab", plans: "Sequence[Plan]", names: tuple[str, ...], per_device: str
 ) -> "Workers | None":
-    """The workers of a study, as many on each device as is wanted; None if there are none. Says how many fit, and why."""
+    """The workers of a study, as many on each device as is wanted; None if there are none. Says how many fit, and why.
+
+    Raises ProfileError if so many do not fit, or a run needs several devices.
+    """
     from revconsole.lab import slots  # as above
     from revconsole.lab.launchers.process import Workers  # as above
+    from revconsole.records.settings.profile import COMMAND_LINE  # as above
 
     if not names:
         return None
+    if several := next((plan for plan in plans if plan.train.gpus != 1), None):
+        raise ProfileError(
+            COMMAND_LINE,
+            "train.gpus",
+            f"{several.train.gpus} does not go with --devices, which gives each run one device ({several.name}); leave one out",
+        )
     found = slots.outlooks(plans, lab.store.list(), make=bool(per_device))
     if per_device:
         each = slots.wanted_each(per_device, names)

@@ -128,6 +128,7 @@ def test_a_study_trains_two_at_once_and_says_where_and_how_long(run):
         (["--per-device", "9"], "--per-device: 9 runs at once on a device only take turns"),
         (["--devices", "cpu:2", "--per-device", "2"], "--per-device: is for cards"),
         (["--devices", "cpu:2", "train.precision=tf32"], "tf32 is arithmetic of NVIDIA GPUs"),
+        (["--devices", "cpu:2", "train.gpus=2"], "train.gpus: 2 does not go with --devices"),
     ],
 )
 def test_devices_that_are_not_there_are_one_sentence_and_start_nothing(run, words, said):
@@ -135,7 +136,8 @@ def test_devices_that_are_not_there_are_one_sentence_and_start_nothing(run, word
 
     assert refused.code in {2, 4}
     assert said in refused.err
-    assert len(refused.err.splitlines()) == 1
+    assert refused.err.splitlines()[-1].startswith("revconsole: ")
+    assert refused.err.count("revconsole: ") == 1
     assert not Path("runs").exists()
 
 
