@@ -18,8 +18,7 @@ from revconsole.lab.module_rows import folded
 from revconsole.lab.outlook import EXIT_CODES, Outlook, memory_entry, outlook, worst
 from revconsole.lab.room import FREE, free_on, in_bytes, kind_of
 from revconsole.lab.solve import SOLVED
-from revconsole.lab.study import longest_place
-from revconsole.lab.timing import Timing, timing
+from revconsole.lab.timing import Timing, on_devices, timing
 from revconsole.lab.torch_api import training
 from revconsole.records.findings.modules import ModuleCost
 from revconsole.records.printable import plural
@@ -263,14 +262,6 @@ def summed(outlooks: Sequence[Outlook], times: Sequence[Timing]) -> str:
         )
         parts.append(f"about {form.duration(sum(seconds))}{rest}")
     return f"all {len(outlooks)} runs, one after the other: {', '.join(parts)}"
-
-
-def on_devices(times: Sequence[Timing], devices: int) -> str:
-    """How long runs take on several devices at once, as a sentence."""
-    seconds = [each.seconds for each in times if each.seconds is not None]
-    rest = f" without {len(times) - len(seconds)} of them" if len(seconds) < len(times) else ""
-    took = form.duration(longest_place(seconds, devices)) if seconds else "an unknown time"
-    return f"on {devices} devices at once: about {took}{rest}, if each is as fast as this one"
 
 
 def _room(text: str | None, *, json: bool) -> Callable[[Plan], int | None]:

@@ -15,6 +15,7 @@ from revconsole.lab.calibration import time_correction
 from revconsole.lab.estimate import Estimate
 from revconsole.lab.outlook import Outlook
 from revconsole.lab.room import kind_of
+from revconsole.lab.study import longest_place
 from revconsole.records.runs.pace import (
     FARTHEST,
     ForetoldTime,
@@ -119,3 +120,11 @@ def _corrected(known: Timing, runs: Sequence[Summary], machine: TimedDevice) -> 
         seconds=known.seconds * factor,
         corrected_by=factor,
     )
+
+
+def on_devices(times: Sequence[Timing], devices: int) -> str:
+    """How long runs take on several devices at once, as a sentence."""
+    seconds = [each.seconds for each in times if each.seconds is not None]
+    rest = f" without {len(times) - len(seconds)} of them" if len(seconds) < len(times) else ""
+    took = form.duration(longest_place(seconds, devices)) if seconds else "an unknown time"
+    return f"on {devices} devices at once: about {took}{rest}, if each is as fast as this one"

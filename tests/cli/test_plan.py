@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from revconsole.cli.plan import on_devices
-from revconsole.lab.timing import Timing
+from revconsole.lab.timing import Timing, on_devices
 from revconsole.records.foresight import cache
 
 TINY = (

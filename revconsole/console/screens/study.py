@@ -13,12 +13,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import DataTable, Input, Static
 
-from revconsole.console import clipboard, searching, steer, study_rows
+from revconsole.console import clipboard, searching, steer, study_choices, study_rows
 from revconsole.console.colours import themed
 from revconsole.console.judge import Judge
 from revconsole.console.messages import Estimating, Said
 from revconsole.console.reader import Reader
-from revconsole.console.screens.ask import Answer, Ask, confirm
+from revconsole.console.screens.ask import Ask, confirm
 from revconsole.console.screens.live import LiveScreen
 from revconsole.console.snapshot import Snapshot, WantedByScreen
 from revconsole.console.widgets.keys import KeyBar
@@ -29,21 +29,12 @@ from revconsole.errors import RevconsoleError
 from revconsole.lab.board import AskedStudy, View
 from revconsole.lab.estimate import Measurer
 from revconsole.lab.launchers.launching import Launcher
-from revconsole.lab.launchers.process import Workers
 from revconsole.lab.study import Standing, to_launch
-from revconsole.records import devices
 from revconsole.records.printable import one_line, plural
 from revconsole.records.settings.profile import parse_assignments
 from revconsole.records.settings.typing_again import command_line
 
 FORMS = ("full form", "quick form", "as launched")
-BACKGROUND = Answer(answer="process", key="b", label="In the background")
-HERE = Answer(answer="thread", key="y", label="In this console")
-MEASURE = Answer(answer="measure", key="m", label="Measure time and memory first")
-WHAT_HAPPENS = (
-    "They train one after the other; a failed run does not stop the others. In the background they outlive this console. "
-    "In this console they move to the background when you quit or the connection is lost."
-)
 WHAT_STOPS = "Waiting runs leave the queue; the training run stops after its step with a checkpoint. r resumes them."
 MOST_COMPARED = 8
 
@@ -173,9 +164,9 @@ class StudyScreen(LiveScreen):
             return
         busy = sum(not s.ended and s.state != "queued" for s in self.reader.latest.summaries)
         also = f" Training now, of any study: {busy}." if busy else ""
-        detail = f"{self._estimate(view)}\n\n{WHAT_HAPPENS}{also}"
+        detail = f"{self._estimate(view)}\n\n{study_choices.WHAT_HAPPENS}{also}"
         unknown = view.forecast.blank and self._measurer is None
-        choices = [*_on_every_device(), BACKGROUND, HERE, *([MEASURE] if unknown else [])]
+        choices = study_choices.offered(measure=unknown)
         runs = plural(len(left), "run")
         question = f"Train {runs} of {view.name}, {FORMS[self._form]}?"
         self.app.push_screen(Ask(question, detail, choices), partial(self._run_asked, left))
@@ -304,9 +295,7 @@ class StudyScreen(LiveScreen):
         if answer == "measure":
             self.action_measure()
         elif answer:
-            launcher: Launcher = "process" if answer == "process" else "thread"
-            if answer == "devices":
-                launcher = Workers(slots=devices.candidates("auto"))
+            launcher = study_choices.launcher_of(answer)
             steer.act(self, self.reader, self._called, partial(self._go_on, left, launcher))
 
     def _go_on(self, left: list[Standing], launcher: Launcher) -> str:
@@ -385,13 +374,6 @@ class StudyScreen(LiveScreen):
         arm, each = self._at_hand()
         words = self.query_one("#at-hand", Words)
         words.show_text(study_rows.run_line(arm, each, self.app.theme_variables))
-
-
-def _on_every_device() -> list[Answer]:
-    """The choice to train on every device at once; none where there is one."""
-    here = devices.candidates("auto")
-    label = f"In the background, {len(here)} at once on {here[0]} to {here[-1]}"
-    return [Answer(answer="devices", key="d", label=label)] if len(here) > 1 else []
 
 
 def _going(view: View) -> list[Any]:
