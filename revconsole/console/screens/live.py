@@ -23,6 +23,10 @@ class LiveScreen(Newest, Screen[None]):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Update the screen."""
 
+    def _on_mount(self, _: events.Mount) -> None:
+        """Show everything in the colours of another theme when one is chosen."""
+        self.app.theme_changed_signal.subscribe(self, lambda _: self.redraw())
+
     def redraw(self) -> None:
         """Show the newest snapshot again; a screen that is being opened or closed has no widgets."""
         if self.children:

@@ -104,7 +104,6 @@ class RunsScreen(KeepingScreen):
     def on_mount(self) -> None:
         """Focus the table."""
         self.add_class("-empty")
-        self.app.theme_changed_signal.subscribe(self, lambda _: self.redraw())
         self.set_interval(MINUTE, self._age)
 
     def on_screen_resume(self) -> None:

@@ -21,6 +21,10 @@ WHEEL = 0.8
 """Share of the axis that is left when the wheel zooms in by one notch."""
 
 
+LEGIBLE = 0.66
+"""Share of the text's colour in that of ticks; with less the light theme is below the 4.5 of WCAG."""
+
+
 class PlotArea(Widget):
     """Shows lines of text with ink. Wheel, drag and click become messages while it shows a figure."""
 
@@ -83,7 +87,7 @@ class PlotArea(Widget):
             muted = Color.parse(self.app.theme_variables["foreground"])
             if muted.ansi is not None or ground.ansi is not None:
                 return Style(bgcolor=back, dim=True)
-            grey = mixed(muted.rgb, ground.rgb, 0.6)
+            grey = mixed(muted.rgb, ground.rgb, LEGIBLE)
             return Style(color=as_style(grey), bgcolor=back)
         if not ink.faint:
             return Style(color=as_style(ink.colour), bgcolor=back)

@@ -1,0 +1,50 @@
+"""Text can be read in every theme, and another theme is that of everything on the screen at once."""
+
+import pytest
+
+from revconsole.console.themes import THEMES
+from revconsole.lab.curves.colours import ON_DARK, ON_LIGHT
+
+LEAST = 4.5
+"""Least contrast of text by WCAG 2.1, level AA."""
+
+
+def luminance(colour):
+    parts = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (p / 255 for p in colour)]  # fmt: skip
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+
+
+def contrast(first, second):
+    lighter, darker = sorted(map(luminance, (first, second)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def painted(stage):
+    """The text of each segment with its colours: of the text and of the ground."""
+    for strip in stage.app.screen._compositor.render_strips():
+        for text, style, _ in strip:
+            if style and style.color and style.bgcolor and any(map(str.isalnum, text)):
+                colours = tuple(style.color.triplet), tuple(style.bgcolor.triplet)
+                yield text, *(reversed(colours) if style.reverse else colours)
+
+
+@pytest.mark.parametrize("theme", [theme.name for theme in THEMES])
+async def test_text_is_legible_in_each_theme_after_a_change_to_it(opened, recorder, theme):
+    recorder.finished("one")
+    recorder.finished("two", scheme="bdia")
+    async with opened(160, 45) as stage:
+        await stage.shows("one", "two")
+        stage.app.theme = THEMES[3].name if theme == THEMES[0].name else THEMES[0].name
+        for key, word in (("enter", "loss"), ("S", "memory"), (None, "")):
+            await stage.pilot.pause(0.1)
+            stage.app.theme = theme
+            await stage.pilot.pause(0.1)
+            faint = [
+                (round(contrast(colour, ground), 2), text)
+                for text, colour, ground in painted(stage)
+                if colour not in {*ON_DARK, *ON_LIGHT} and contrast(colour, ground) < LEAST
+            ]
+            assert faint == []
+            if key:
+                await stage.press(key)
+                await stage.shows(word)
