@@ -28,6 +28,7 @@ def planned(**train):
     )
 
 
+@pytest.mark.interpreter  # a fork counts pages of libraries that it touches again: 15 of 267 MiB
 def test_what_is_foreseen_is_tried_and_a_tenth_more_and_the_profile_that_fits_is_written(run):
     said = run("fit", *SMALL, "--memory", "300MiB", "--write", "fits.toml")
     tried = [(int(n.replace(",", "")), word) for n, word in re.findall(r"steps of (?:2 × )?([\d,]+) images .*: (\w+)", said.err)]  # fmt: skip
