@@ -10,7 +10,9 @@ from revconsole.records.logs.events import Event, Measured
 from revconsole.records.runs import control
 from revconsole.records.settings.plan import Plan
 from revconsole.training import requests
-from revconsole.training.together.ranks import Ranks
+from revconsole.training.probes import allocations
+from revconsole.training.together.alone import ALONE
+from revconsole.training.together.ranks import Ranks, leave
 from tests.training.conftest import Log, Runner
 
 
@@ -20,9 +22,11 @@ def main(rank: int, world: int, folder: str) -> None:
     A work is a plan, the folder of its run, and the step after which it is stopped, if any.
     """
     meeting = f"file://{folder}/meeting-{world}"
-    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world)
+    if world > 1:
+        dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world)
     requests.POLL_SECONDS = 0.0
     gc.freeze()  # or every run would look through what was imported
+    allocations.profiler_usable = lambda: False  # half of the time of so short a run
     runner, found = Runner(Path(folder)), {}
     for name, work in json.loads(Path(folder, f"works-{world}.json").read_text()).items():
         plan, run, stop = Plan.model_validate(work["plan"]), work["run"], work["stop"]
@@ -32,8 +36,8 @@ def main(rank: int, world: int, folder: str) -> None:
             if rank == 0 and trained and event.step == stop:
                 control.ask(runner.place(run), "stop")
 
-        found[name] = recorded(runner(plan, run, watch, Ranks()))
-    dist.destroy_process_group()
+        found[name] = recorded(runner(plan, run, watch, Ranks() if world > 1 else ALONE))
+    leave()
     if rank == 0:
         Path(folder, f"found-{world}.json").write_text(json.dumps(found))
 
