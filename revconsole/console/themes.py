@@ -23,11 +23,18 @@ COLOURS = {
 }  # fmt: skip
 """A colour for each of `SLOTS`. The monochrome theme tells states apart by their signs and words alone."""
 CONTRAST = {"text-muted": "#e0e0e0", "footer-key-foreground": "#ffd500"}
+THUMBS = {"dark": "#3b4854", "light": "#b9c0bb", "contrast": "#ffffff", "mono": "#5a5a5a"}
+"""Colours of what is dragged in a scrollbar, on the ground of what it scrolls."""
 
 
 def _theme(name: str, colours: tuple[str, ...]) -> Theme:
     slots: dict[str, Any] = dict(zip(SLOTS, colours, strict=True))
-    variables = CONTRAST if name == "contrast" else {}
+    ground, thumb, held = slots["surface"], THUMBS[name], slots["primary"]
+    variables = {
+        "scrollbar": thumb, "scrollbar-hover": held, "scrollbar-active": held, "scrollbar-background": ground,
+        "scrollbar-background-hover": ground, "scrollbar-background-active": ground, "scrollbar-corner-color": ground,
+    }  # fmt: skip
+    variables |= CONTRAST if name == "contrast" else {}
     return Theme(f"revconsole-{name}", dark=name != "light", variables=variables, **slots)
 
 

@@ -7,10 +7,10 @@ from revconsole.lab.curves.units import unit_of, worded
 from revconsole.records.runs.run import LogLine, Run
 
 OF_AN_EPOCH = (
-    ("train_loss", "train loss"),
+    ("train_loss", "loss"),
+    ("validation_loss", "val"),
     ("train_accuracy", "train"),
-    ("validation_loss", "validation loss"),
-    ("validation_accuracy", "validation"),
+    ("validation_accuracy", "val"),
     ("knn_accuracy", "k-NN"),
 )
 """Metrics that the line of an epoch names, each with its word."""

@@ -12,6 +12,7 @@ from revconsole.lab.curves.canvas import Mark, drawn, letters, pieces
 from revconsole.lab.curves.cells import DOTS, Cells, Ink, usual_marker
 from revconsole.lab.curves.figures import Curve, Figure
 from revconsole.lab.curves.measured import measured_points
+from revconsole.lab.curves.scales import Scale
 
 ROUNDING = 1e-9
 
@@ -22,6 +23,7 @@ ROUNDING = 1e-9
         (0, 97, 5, [0, 20, 40, 60, 80]),
         (0.1, 0.9, 4, [0.2, 0.4, 0.6, 0.8]),
         (0, 1, 2, [0, 1]),
+        (0.5, 2.5, 4, [1, 2]),
         (3, 3, 4, [3]),
         (868.06, 868.48, 2, [868.06]),
     ],
@@ -49,6 +51,21 @@ def test_limits_hold_still_while_values_move_a_little():
 def test_tick_labels_tell_neighbours_apart():
     assert [ticks.label(t, [0.0, 0.05, 0.1]) for t in (0.0, 0.05, 0.1)] == ["0.00", "0.05", "0.10"]
     assert ticks.label(20_000, [0, 20_000]) == "20,000"
+
+
+@pytest.mark.parametrize("most", range(2, 12))
+@pytest.mark.parametrize(("low", "high"), [(0.5, 2.5), (0.3, 2.4), (-0.7, 0.9), (15.0, 85.0)])
+def test_a_tick_label_says_the_value_of_its_place(low, high, most):
+    places = ticks.round_ticks(low, high, most)
+    for place in places:
+        assert float(ticks.label(place, places)) == pytest.approx(place, abs=1e-9)
+
+
+def test_a_short_logarithmic_axis_has_plain_numbers_and_a_long_one_powers():
+    assert [text for _, text in Scale(0.01, 100.0, logarithmic=True).ticks(9)] == [
+        "0.01", "0.1", "1", "10", "100",
+    ]  # fmt: skip
+    assert Scale(1e-9, 1e-5, logarithmic=True).ticks(2)[0][1] == "1e-9"
 
 
 def test_a_logarithmic_axis_has_whole_powers_of_ten():

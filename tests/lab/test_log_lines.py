@@ -27,15 +27,15 @@ RUN = Run(
 def test_epochs_stand_between_what_was_said_in_the_order_of_time():
     assert [line.text for line in log_lines.lines(RUN)] == [
         "training on 1,437 images",
-        "epoch 1, step 10: validation 50.0 %",
+        "epoch 1, step 10: val 50.0 %",
         "validation accuracy fell",
-        "epoch 2, step 20: validation 40.0 %",
+        "epoch 2, step 20: val 40.0 %",
     ]
 
 
 def test_lines_are_found_by_words_and_by_urgency():
     every = log_lines.lines(RUN)
-    assert len(log_lines.chosen(every, words="VALIDATION")) == 3
+    assert len(log_lines.chosen(every, words="VAL")) == 3
     assert [line.level for line in log_lines.chosen(every, least="note")] == ["warning"]
 
 

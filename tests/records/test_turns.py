@@ -371,3 +371,27 @@ def test_workers_that_share_a_device_wait_for_whoever_has_it_alone_or_stands_bef
     assert mates[1].next([fourth]) is None, "the third was moved to the head of the queue"
     assert mates[0].next([fourth]) is None
     assert alone.next([third])
+
+
+def test_folders_of_earlier_boots_go_once_they_are_old_and_nobody_holds_a_lock_there(store, queue):
+    queues = store.root / turns.FOLDER
+    old, recent, held, strange = (queues / name / "cpu" for name in ("old", "recent", "held", "my"))
+    for folder in (old, recent, held, strange):
+        folder.mkdir(parents=True)
+        (folder / "turn").touch()
+    (strange / "notes.txt").write_text("somebody's")
+    outside = store.root.parent / "elsewhere" / "cpu"
+    outside.mkdir(parents=True)
+    (outside / "turn").touch()
+    (queues / "link").symlink_to(outside.parent)
+    for folder in (old, held, strange, outside):
+        os.utime(folder.parent, (0, 0))
+    with (held / "turn").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert DeviceTurns(store.root).next([queue()])
+
+    assert not old.parent.exists()
+    assert (recent / "turn").exists()
+    assert (held / "turn").exists()
+    assert (strange / "notes.txt").read_text() == "somebody's"
+    assert (outside / "turn").exists()

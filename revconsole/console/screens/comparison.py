@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import DataTable
 
 from revconsole.console import readout, states
+from revconsole.console.colours import themed
 from revconsole.console.exporting import export_comparison
 from revconsole.console.reader import Reader
 from revconsole.console.screens.plotting import ChartGrid, PlottingScreen
@@ -118,18 +119,15 @@ class ComparisonScreen(PlottingScreen):
         self._show_table(compared)
         self._show_trade_offs(compared)
         self.show_keys()
-        self.query_one("#warnings", Words).show_text(
-            Text(
-                "\n".join(
-                    [
-                        *map(one_line, (*compared.means, *compared.trade_offs)),
-                        *(f"! {one_line(w)}" for w in compared.warnings),
-                        *matched_note(compared),
-                    ]
-                )
-            )
-        )
+        self.query_one("#warnings", Words).show_text(self._sentences(compared))
         self._read_out(snapshot)
+
+    def _sentences(self, compared: Comparison) -> Text:
+        """What the table cannot say, warnings in their colour."""
+        plain = [*compared.means, *compared.trade_offs, *matched_note(compared)]
+        warned = themed(self.app.theme_variables, "text-warning")
+        lines = [Text(f"! {one_line(words)}", style=warned) for words in compared.warnings]
+        return Text("\n").join([*lines, *(Text(one_line(words)) for words in plain)])
 
     def _read_out(self, snapshot: Snapshot) -> None:
         """Say what the charts of the run under the cursor are at the value cursor."""

@@ -1,5 +1,6 @@
 """Help: every key of every screen, read from the bindings and the docstrings of their actions."""
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -31,6 +32,8 @@ from revconsole.console.view_state import config_of
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.console.widgets.prompt import Prompt
 
+MOST_WIDTH, EDGES, KEYS = 76, 8, 16
+"""Columns of the dialog at most, those of its edges and scrollbar, and those of the keys."""
 Group = tuple[str, type[DOMNode]]
 """A heading, and the class whose keys are listed under it."""
 
@@ -79,7 +82,12 @@ class Help(Newest, ModalScreen[None]):
         self.query_one(VerticalScroll).focus()
 
     def _text(self, words: str) -> Text:
-        return described(self._groups, words, config_of(self.app).keymap)
+        width = min(MOST_WIDTH, self.app.size.width * 95 // 100) - EDGES
+        return described(self._groups, words, config_of(self.app).keymap, width)
+
+    def on_resize(self) -> None:
+        """Break the lines anew."""
+        self.query_one("#keys", Static).update(self._text(self.query_one(Prompt).value))
 
     def action_scroll(self, lines: int) -> None:
         """Scroll by lines."""
@@ -112,16 +120,24 @@ def _keys_by_id(owner: type[DOMNode]) -> dict[str, str]:
     return {b.id: b.key for b in owner.BINDINGS if isinstance(b, Binding) and b.id}
 
 
-def described(groups: Sequence[Group], words: str, keymap: Mapping[str, str]) -> Text:
-    """The keys of each group whose key or meaning has all the words; the first line says how to search."""
+def described(
+    groups: Sequence[Group], words: str, keymap: Mapping[str, str], width: int = MOST_WIDTH
+) -> Text:
+    """The keys of each group whose key or meaning has all the words; the first line says how to search.
+
+    width: cells of a line; a longer meaning goes on below its beginning.
+    """
     text = Text("/ searches, esc closes\n", style="dim")
     for title, owner in groups:
         found = [entry for entry in entries(owner, keymap) if _has(entry, words)]
         if found:
             text.append(f"\n{title}\n", style="bold not dim")
         for entry in found:
-            text.append(f"  {entry.keys:<13} ", style="bold not dim")
-            text.append(f"{entry.meaning}\n", style="not bold not dim")
+            first, *more = textwrap.wrap(entry.meaning, max(width - KEYS, KEYS))
+            text.append(f"  {entry.keys:<{KEYS - 3}} ", style="bold not dim")
+            text.append(f"{first}\n", style="not bold not dim")
+            for line in more:
+                text.append(f"{'':{KEYS}}{line}\n", style="not bold not dim")
     return text
 
 

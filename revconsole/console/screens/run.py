@@ -11,6 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList
 
 from revconsole.console import clipboard, readout
+from revconsole.console.colours import themed
 from revconsole.console.facts import pairs, status
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
@@ -69,7 +70,7 @@ class RunScreen(PlottingScreen):
         with Horizontal(id="beside"):
             yield Facts(id="facts")
             with Vertical(id="log-pane"):
-                yield Words(id="log-heading")
+                yield Words(id="log-heading", classes="heading")
                 yield LogView(id="log")
                 yield Prompt(placeholder="words of the log", id="log-words")
         yield KeyBar()
@@ -137,8 +138,10 @@ class RunScreen(PlottingScreen):
             wall = run.times.wall(step) if step is not None else None
         log, heading = self.query_one(LogView), self.query_one("#log-heading", Words)
         log.show_lines(log_lines.lines(run), wall=wall)
-        heading.display = bool(log.heading)
-        heading.show_text(Text(one_line(log.heading)))
+        heading.display = bool(log.heading) or self.has_class("-wide")
+        warned = themed(self.app.theme_variables, "text-warning")
+        chosen = Text(one_line(log.heading), style=warned)
+        heading.show_text(chosen if log.heading else Text("log", style="bold"))
 
     def _step(self, x: float) -> int | None:
         """The step at a place on the axis, by the curve with the most points."""

@@ -15,7 +15,7 @@ from textual.widgets import DataTable, Input
 from revconsole.console import clipboard, rows
 from revconsole.console.reader import Reader
 from revconsole.console.run_list import ListedRow, RunList
-from revconsole.console.run_words import nothing, title
+from revconsole.console.run_words import field_name, nothing, title
 from revconsole.console.screens.keeping import KeepingScreen
 from revconsole.console.snapshot import Snapshot, WantedByScreen
 from revconsole.console.view_state import config_of, views_of
@@ -377,7 +377,7 @@ class RunsScreen(KeepingScreen):
         from revconsole.console.screens.choices import Choices
 
         fields = every(metrics_of(self.reader.latest.summaries))
-        options = [*first, *((f"{each.key} ({each.label})", each.key) for each in fields)]
+        options = [*first, *((field_name(each), each.key) for each in fields)]
         only = ticked is not None
         self.app.push_screen(Choices(title, options, ticked=ticked, only_ticked=only), picked)
 

@@ -15,6 +15,8 @@ from revconsole.lab.format import cells
 
 ALWAYS = frozenset({"help", "quit", "command_palette"})
 """Actions whose keys are shown at every width."""
+SPARED = frozenset({"fill"})
+"""Actions whose keys make room for those after them."""
 
 
 @runtime_checkable
@@ -146,11 +148,14 @@ class KeyBar(Widget, can_focus=False):
         return ShownKey(binding.key, shown, binding.description, binding.action, enabled)
 
     def _fitting(self, keys: list[ShownKey]) -> Iterator[ShownKey]:
-        room = self._fitted_to - sum(each.width for each in keys if each.action in ALWAYS)
-        for each in keys:
+        """The keys that fit, in their order; the space after the last one needs no room."""
+        room = self._fitted_to + 1 - sum(each.width for each in keys if each.action in ALWAYS)
+        kept = set(ALWAYS)
+        for each in sorted(keys, key=lambda each: each.action in SPARED):
             room -= 0 if each.action in ALWAYS else each.width
-            if room >= 0 or each.action in ALWAYS:
-                yield each
+            if room >= 0:
+                kept.add(each.action)
+        yield from (each for each in keys if each.action in kept)
 
     def _have_no_effect(self) -> frozenset[str]:
         screen = self.screen

@@ -16,6 +16,8 @@ from revconsole.records.settings.plan import Plan
 
 NAME = "revconsole"
 LEAST_PATH = 12
+COLUMNS_FROM = 44
+"""Width of the facts from which names and values have columns of their own."""
 
 
 class Words(Static):
@@ -91,7 +93,7 @@ class ExpectedError(Words):
 
 
 class Facts(VerticalScroll, can_focus=True):
-    """Pairs of name and value, one per line."""
+    """Pairs of name and value, one below the other; in columns where there is room."""
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's word
         super().__init__(id=id)
@@ -99,15 +101,25 @@ class Facts(VerticalScroll, can_focus=True):
 
     def compose(self) -> ComposeResult:
         """A heading and the pairs."""
-        yield Static(Text("facts"), classes="heading")
+        yield Static(Text("facts", style="bold"), classes="heading")
         yield Static(classes="pairs")
 
     def show_pairs(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Show these pairs in this order."""
-        if tuple(pairs) == self._pairs:
-            return
-        self._pairs = tuple(pairs)
+        if tuple(pairs) != self._pairs:
+            self._pairs = tuple(pairs)
+            self._show()
+
+    def on_resize(self) -> None:
+        """Lay the pairs out for the new width."""
+        self._show()
+
+    def _show(self) -> None:
         table = Table.grid(padding=(0, 1))
-        for name, value in pairs:
-            table.add_row(Text(one_line(name), style="dim", no_wrap=True), Text(one_line(value)))
+        for name, value in self._pairs:
+            label = Text(one_line(name), style="dim", no_wrap=True)
+            if self.size.width < COLUMNS_FROM:
+                table.add_row(Text.assemble(label, "  ", (one_line(value), "not dim")))
+            else:
+                table.add_row(label, Text(one_line(value)))
         self.query_one(".pairs", Static).update(table)

@@ -8,6 +8,8 @@ from revconsole.lab.curves import ticks
 
 SHRINK = 0.5
 """An axis is narrowed once the values take less than this share of it."""
+PLAIN = (-3, 4)
+"""Powers of ten between which a logarithmic axis has plain numbers."""
 CONSTANT = 1.01
 """A logarithmic axis whose values differ by less than this factor shows a whole power of ten."""
 
@@ -50,7 +52,8 @@ class Scale:
             return [(place, ticks.label(place, places)) for place in places]
         powers = ticks.whole_ticks(math.log10(self.low), math.log10(self.high), max(2, most))
         if len(powers) > 1:
-            return [(10.0**power, f"1e{power}") for power in powers]
+            plain = PLAIN[0] <= powers[0] and powers[-1] <= PLAIN[1]
+            return [(10.0**p, f"{10.0**p:,g}" if plain else f"1e{p}") for p in powers]
         return self._between_powers(max(2, most))
 
     def _between_powers(self, most: int) -> list[tuple[float, str]]:

@@ -9,10 +9,15 @@ def round_ticks(low: float, high: float, most: int) -> list[float]:
     if not high > low or most < 1:
         return [low]
     step = _step((high - low) / most)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    ticks = [n * step for n in range(first, last + 1)]
-    return ticks[:: max(1, math.ceil(len(ticks) / most))] or [low]
+    ticks = _multiples(low, high, step)
+    if len(ticks) > most:
+        ticks = _multiples(low, high, _step(1.5 * step))
+    return ticks or [low]
+
+
+def _multiples(low: float, high: float, step: float) -> list[float]:
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [n * step for n in range(first, last + 1)]
 
 
 TIMES = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)

@@ -8,7 +8,8 @@
 Only the locks count, which the kernel releases when a process ends, however it ends; the files are empty, but for a turn
 that several workers share, which holds the name by which they know each other. The order is
 that of `place` in the runs' launch.json. A boot of a machine has a folder of its own, because its devices are no other
-machine's; so the locks need to reach no further than one kernel, which network file systems manage, too.
+machine's; so the locks need to reach no further than one kernel, which network file systems manage, too. The folders of
+boots that are long over are removed when a new one is made.
 """
 
 import fcntl
@@ -22,11 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from revconsole.records.files import clock
 from revconsole.records.files.shared import make_folder, set_mode
 from revconsole.records.runs.identity import UNKNOWN, mine
 from revconsole.records.runs.queued import FILE, Queued, read_queued
 
 FOLDER, TURN, BESIDE, LAUNCH = ".queue", "turn", "beside", "launch"
+SWEPT_AFTER_SECONDS = 30 * 86400.0
+"""Age of the newest turn of another boot after which its folder is removed: a store may serve several machines."""
 POLL_SECONDS = 1.0
 """Seconds after which a waiting process looks again whether it is its turn."""
 NO_LOCKS = (
@@ -171,8 +175,8 @@ class DeviceTurns:
                 if self._first(run, folder) and self._taken(folder):
                     return NextRun(run.run_id, run.number)
                 tried.add(device)
-            except BlockingIOError:  # another process is just looking whether a run trains beside
-                continue
+            except (BlockingIOError, FileNotFoundError):
+                continue  # another process just looks whether a run trains beside, or sweeps this folder
             except OSError as error:
                 self._hold(None)
                 return NextRun(run.run_id, run.number, NO_LOCKS.format(why=error.strerror or error))
@@ -190,6 +194,7 @@ class DeviceTurns:
             mode = self._root.stat().st_mode & 0o777
             for each in (folder.parent.parent, folder.parent, folder):
                 make_folder(each, mode, exist_ok=True)
+            _sweep(folder.parent.parent)
         return folder
 
     def _first(self, run: _Waiting, folder: Path) -> bool:
@@ -219,6 +224,7 @@ class DeviceTurns:
         except BlockingIOError:
             self._hold(None)
             return False
+        os.utime(folder.parent)  # the age by which folders of earlier boots are swept
         return True
 
     def _hold(self, held: _Held | None) -> None:
@@ -345,6 +351,28 @@ def _unlock(held: _Held) -> None:
     with suppress(OSError):
         fcntl.flock(held.descriptor, fcntl.LOCK_UN)
     os.close(held.descriptor)
+
+
+def _sweep(queues: Path) -> None:
+    """Remove the folders of earlier boots in which no turn was taken for long, and no process holds a lock."""
+    with suppress(OSError):
+        for boot in queues.iterdir():
+            old = boot.name != _machine() and not boot.is_symlink()
+            if old and clock.age(boot) > SWEPT_AFTER_SECONDS:
+                _remove(boot)
+
+
+def _remove(boot: Path) -> None:
+    """Remove a boot's folder; what is locked, or is no empty file of two folders below, stays with all around it."""
+    with suppress(OSError):
+        for device in boot.iterdir():
+            if device.is_symlink():
+                return
+            for path in device.iterdir():
+                if path.lstat().st_size or not _left_over(path):
+                    return
+            device.rmdir()
+        boot.rmdir()
 
 
 def _is_there(held: _Held) -> bool:
