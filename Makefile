@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # Tests start hundreds of processes: each would compile the package again where the environment forbids to keep it.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo test quick shape check-tools lint types contracts tests faults accept-gpu pages pictures docs format constraints clean
+.PHONY: help install demo test quick shape check-tools lint types contracts tests faults accept-gpu pages pictures frames docs format constraints clean
 
 help:
 	@echo "make install      set up in .venv"
@@ -18,6 +18,7 @@ help:
 	@echo "make docs         build the pages in docs/ into site/, strictly"
 	@echo "make pages        write anew the pages that are made from the code: settings, verbs, keys, schemes"
 	@echo "make pictures     draw the pictures of README and docs anew, from recorded runs"
+	@echo "make frames       store every screen anew as text, once all are right: what tests/console/test_frames.py compares"
 	@echo "make format       format the code"
 	@echo "make constraints  refresh constraints.txt with the newest versions that install together"
 
@@ -90,6 +91,9 @@ pages: install
 
 pictures: install
 	$(BIN)/python docs/pictures.py
+
+frames: check-tools
+	$(BIN)/pytest -n 0 --renew-frames tests/console/test_frames.py
 
 docs: $(VENV)/.documented pages
 	$(BIN)/mkdocs build --strict

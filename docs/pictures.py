@@ -1,7 +1,7 @@
 """The pictures of README and docs: real screens of the console, on recorded runs. `python docs/pictures.py` draws them.
 
-The recorded runs are those that ship with the package for `revconsole --demo`, of the profiles `demo` and `bdia-dropout`, as
-their folders were: the plan, and the log, of the latter without its steps.
+The recorded runs are those that ship with the package for `revconsole --demo`: of the profiles `demo` and `bdia-dropout`, one
+that diverged, and one that ran out of memory. They are as their folders were: the plan, and the log with fewer steps.
 `python docs/pictures.py record STORE` keeps those of a store in it.
 """
 
@@ -14,6 +14,7 @@ import re
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, replace
@@ -35,17 +36,21 @@ PICTURES = DOCS.parent / "assets"
 STUDY = DOCS.parent / "profiles" / "bdia-dropout.toml"
 COMPARED = ("demo-residual", "demo-additive", "demo-momentum", "demo-bdia")
 """Runs that are shown by themselves, and keep all their steps."""
-EVERY_STEP = {
-    "loss",
-    "learning_rate",
-    "gradient_norm",
-    "images_per_second",
+KEPT = {"loss", "learning_rate", "gradient_norm", "images_per_second"}
+"""Of every step kept of the compared runs; of the others only the loss, of every `SPARSE`th."""
+OFTEN, SPARSE = 100, 15
+"""Points from which a metric counts as measured in every step; of such ones every `SPARSE`th step is kept."""
+OF_THE_MACHINE = {
     "resident_bytes",
     "resident_peak_bytes",
+    "memory_used_bytes",
+    "cpu_use",
+    "cores_used",
+    "data_wait",
 }
 FREE = 16 * 2**30
 """Bytes that are free on the machine of the pictures, which has no GPU."""
-NOW = 1_795_911_022
+NOW = 1_795_959_325
 """The time of the pictures in seconds since 1970: two hours after the newest recorded run began."""
 MACHINE = room.kind_of, room.free_on
 ELSEWHERE = ("TZ", "COLUMNS", "LINES")
@@ -68,7 +73,7 @@ class Shot:
 
 
 SHOTS = {
-    "runs": Shot(title="revconsole", columns=120, rows=22, shows=("dropout", "finished")),
+    "runs": Shot(title="revconsole", columns=120, rows=22, shows=("dropout", "finished", "failed")),
     "run": Shot(
         title="revconsole: one run",
         columns=110,
@@ -95,7 +100,7 @@ SHOTS = {
         columns=140,
         rows=34,
         key="n",
-        shows=("35,242 parameters", "revconsole train", "largest batch"),
+        shows=("136,010 parameters", "revconsole train", "largest batch"),
     ),
 }
 
@@ -128,7 +133,7 @@ def anywhere() -> Iterator[None]:
 
 async def taken(lab: Lab, shot: Shot) -> str:
     """The screen of one shot, once it shows all that it should."""
-    ids = {run.name: run.id for run in lab.store.list()}
+    ids = {run.name: run.id for run in reversed(lab.store.list())}
     app = Console(lab, [ids[name] for name in shot.opened])
     async with app.run_test(size=(shot.columns, shot.rows)) as pilot:
         if shot.study:
@@ -194,23 +199,24 @@ def recorded(store: Path) -> Iterator[dict[str, object]]:
 
 
 def thinned(records: list[LoggedEvent], *, whole: bool) -> list[LoggedEvent]:
-    """The records worth keeping, counted anew; without steps only what is rarely measured in them."""
+    """The records worth keeping, counted anew; of most runs with few steps."""
+    counts = Counter(n for r in records if isinstance(r.event, Measured) for n in r.event.values)
+    often = {name for name, count in counts.items() if count > OFTEN}
     kept = [
-        replace(r, event=without_place(r.event if whole else without_step(r.event)))
-        for r in records
+        replace(r, event=without_place(with_fewer(r.event, often, whole=whole))) for r in records
     ]
     kept = [r for r in kept if not isinstance(r.event, Measured) or r.event.values]
     return [replace(r, seq=n) for n, r in enumerate(kept, 1)]
 
 
-def without_step(event: Event) -> Event:
-    """A measurement without what every step has."""
+def with_fewer(event: Event, often: set[str], *, whole: bool) -> Event:
+    """A measurement without most of what every step has, and without what is the machine's. often: metrics of every step."""
     if not isinstance(event, Measured):
         return event
-    return replace(
-        event,
-        values={name: value for name, value in event.values.items() if name not in EVERY_STEP},
-    )
+    dense = KEPT if whole else set()
+    sparse = often if whole else {"loss"}
+    left_out = (often - dense - (sparse if event.step % SPARSE == 0 else set())) | OF_THE_MACHINE
+    return replace(event, values={n: v for n, v in event.values.items() if n not in left_out})
 
 
 def without_place(event: Event) -> Event:

@@ -86,6 +86,9 @@ train.epochs = 2
 def pytest_addoption(parser: pytest.Parser) -> None:
     text = "leave out what is marked slow, and try one variant of each scheme (`make quick`)"
     parser.addoption("--quick", action="store_true", help=text)
+    parser.addoption(
+        "--renew-frames", action="store_true", help="store the screens anew (`make frames`)"
+    )
 
 
 def pytest_xdist_auto_num_workers() -> int:

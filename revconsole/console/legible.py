@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.driver import Driver
+from textual.filter import LineFilter, Monochrome
 from textual.screen import Screen
 from textual.timer import Timer
 
@@ -23,9 +24,11 @@ from revconsole.console import signs, terminal
 from revconsole.console.messages import Said, Severity
 from revconsole.console.on_terminal import Terminal
 from revconsole.console.one_shot import never_skipped
+from revconsole.console.themes import MONOCHROME
 from revconsole.lab.format import fitted
 from revconsole.records.printable import printable
 
+GREY = Monochrome()
 MOST_TOAST, TOAST_EDGES = 60, 4
 """Widest toast in columns, and the columns that its edges take in Textual's layout."""
 
@@ -68,6 +71,11 @@ class LegibleApp(App[int]):
         """A key as it is shown; a word for it in a terminal without Unicode."""
         shown = super().get_key_display(binding)
         return signs.key_words(shown) if self._without_unicode() else shown
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """The filters of what is painted; under the monochrome theme curves and pictures are grey, too."""
+        filters = super().get_line_filters()
+        return [*filters, GREY] if self.theme == MONOCHROME else filters
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         """Write what of a frame the terminal does not show yet."""

@@ -23,7 +23,7 @@ COLOURS = {
 }  # fmt: skip
 """A colour for each of `SLOTS`. The monochrome theme tells states apart by their signs and words alone."""
 CONTRAST = {"text-muted": "#e0e0e0", "footer-key-foreground": "#ffd500"}
-THUMBS = {"dark": "#3b4854", "light": "#b9c0bb", "contrast": "#ffffff", "mono": "#5a5a5a"}
+THUMBS = {"dark": "#3b4854", "light": "#b9c0bb", "contrast": "#8c8c8c", "mono": "#5a5a5a"}
 """Colours of what is dragged in a scrollbar, on the ground of what it scrolls."""
 
 
@@ -40,3 +40,4 @@ def _theme(name: str, colours: tuple[str, ...]) -> Theme:
 
 THEMES = tuple(_theme(name, colours) for name, colours in COLOURS.items())
 """The first is the default."""
+MONOCHROME = THEMES[-1].name

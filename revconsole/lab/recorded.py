@@ -1,7 +1,7 @@
-"""Recorded runs: those of the profiles `demo` and `bdia-dropout`, really trained, which ship with revconsole.
+"""Recorded runs: of the profiles `demo` and `bdia-dropout`, one that diverged, and one that ran out of memory.
 
-They show every screen and verb where nothing has been trained yet. Of the study's runs the steps are left out but for the
-last of each epoch; values have five digits, and of the machine only its kind is kept.
+They were really trained, ship with revconsole, and show every screen and verb where nothing has been trained yet. Of the
+study's runs few steps are kept; values have five digits, and of the machine only its kind is kept.
 """
 
 import gzip

@@ -162,7 +162,7 @@ def test_keys_that_exist_are_kept(key):
 async def test_the_demo_says_so_on_every_screen_remembers_nothing_and_changes_no_run(opened):
     with recorded_store() as store:
         async with opened(lab=Lab(store, readonly=True), demo=True) as stage:
-            await stage.shows("DEMO of recorded runs", "16 runs")
+            await stage.shows("DEMO of recorded runs", "18 runs")
             await stage.press("s")
             await stage.shows("this console is read-only")
             await stage.press("enter")

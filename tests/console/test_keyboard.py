@@ -31,6 +31,9 @@ TO_SCREEN = {
     "launch": ["n"],
     "studies": ["t"],
     "study": ["t", "G", *["k"] * 3, "enter"],
+    "reversibility": ["j", "enter", "R"],
+    "system": ["S"],
+    "places": ["semicolon"],
     "help": ["question_mark"],
     "ask": ["s"],
     "palette": ["ctrl+p"],
@@ -44,6 +47,9 @@ OF_SCREEN = {
     "launch": [*"1234=.mab", "j", "k", "ctrl+y", "home", "backspace"],
     "studies": ["j", "k", "G", "g"],
     "study": ["t", "o", "c", "y", "l", "h", "s", "1", "backspace"],
+    "reversibility": ["f", "m", "a", "x", "y", "0", "left", "right"],
+    "system": ["j", "k", "S", "n"],
+    "places": ["a", "b", "1", "c"],
     "help": ["j", "k", "q"],
     "ask": ["h", "l", "n", "j", "y"],
     "palette": [*"stopcyhel", "backspace"],
@@ -115,6 +121,45 @@ async def test_a_burst_does_what_the_same_keys_do_one_at_a_time(opened, screen, 
     keys = burst(screen, seed)
     slow = await after(opened, keys, at_once=False)
     assert await after(opened, keys, at_once=True) == slow, keys
+
+
+NEVER = {
+    "quit",
+    "suspend",
+    "launch",
+    "hand_over",
+    "run",
+    "measure",
+    "screen.launch",
+    "begin_now",
+    "command_palette",
+}
+"""Actions that leave, that train, or that search in threads for as long as they are open."""
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_every_key_of_every_screen_at_once_and_in_any_order_ends_in_a_console_that_goes_on(
+    opened, seed
+):
+    async with opened(100, 30, toasts=False) as stage:
+        await stage.shows("one", "two", "three")
+        for screen in (each for each in TO_SCREEN if each not in {"palette", "launch"}):
+            await stage.press_at_once(*TO_SCREEN[screen])
+            await stage.until(lambda: stage.app.keyboard.idle)
+            keys = sorted({
+                each.binding.key
+                for each in stage.app.screen.active_bindings.values()
+                if each.binding.action not in NEVER and each.binding.key != "enter"
+            })  # fmt: skip
+            random.Random(f"{screen} {seed}").shuffle(keys)
+            await stage.press_at_once(*keys)
+            await stage.until(lambda: stage.app.keyboard.idle)
+            assert stage.app.is_running, (screen, keys)
+            while len(stage.app.screen_stack) > 1:
+                stage.app.pop_screen()
+                await stage.pilot.pause()
+            await stage.press_at_once("escape", "escape")
+        assert await stage.shows("one", "two", "three")
 
 
 def pytest_generate_tests(metafunc):

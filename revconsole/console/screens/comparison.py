@@ -158,7 +158,7 @@ class ComparisonScreen(PlottingScreen):
     def look(self) -> None:
         """Ask the reader for figures of the plots' width."""
         wanted = self.pictures(self.charts.shown(list(self._places)))
-        self.reader.want(WantedByScreen(run_ids=tuple(self._places), pictures=wanted))
+        self.ask(WantedByScreen(run_ids=tuple(self._places), pictures=wanted))
         self.redraw()
 
     def action_trade_offs(self) -> None:

@@ -95,5 +95,5 @@ class ReversibilityScreen(PlottingScreen):
     def look(self) -> None:
         """Ask the reader for figures of the plots' width."""
         pictures = self.pictures([self.run_id])
-        self.reader.want(WantedByScreen(run_ids=(self.run_id,), pictures=pictures))
+        self.ask(WantedByScreen(run_ids=(self.run_id,), pictures=pictures))
         self.redraw()

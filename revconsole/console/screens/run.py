@@ -209,9 +209,7 @@ class RunScreen(PlottingScreen):
     @on(PlotView.Sized)
     def look(self) -> None:
         """Ask the reader for figures of the plots' width."""
-        self.reader.want(
-            WantedByScreen(run_ids=(self.run_id,), pictures=self.pictures([self.run_id]))
-        )
+        self.ask(WantedByScreen(run_ids=(self.run_id,), pictures=self.pictures([self.run_id])))
         self.redraw()
 
     def action_samples(self) -> None:

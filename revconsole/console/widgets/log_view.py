@@ -23,6 +23,11 @@ class LogView(OptionList):
         self._shown_lines: list[LogLine] = []
         self.words, self.least = "", log_lines.LEVELS[0]
 
+    def on_resize(self) -> None:
+        """Lines break elsewhere now: go on following the newest one."""
+        if self.highlighted is None:
+            self.scroll_end(animate=False)
+
     def show_lines(self, every: Sequence[LogLine], *, wall: float | None = None) -> None:
         """Show the lines that are asked for. wall: a time whose line is marked."""
         lines = log_lines.chosen(every, least=self.least, words=self.words)

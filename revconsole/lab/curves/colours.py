@@ -6,15 +6,15 @@ from collections.abc import Iterable
 Colour = tuple[int, int, int]
 """Red, green and blue, each 0 to 255."""
 ON_DARK: tuple[Colour, ...] = (
-    (86, 180, 233), (230, 159, 0), (0, 178, 130), (220, 120, 180), (240, 228, 66), (213, 94, 0),
-    (120, 130, 255), (170, 170, 170),
+    (96, 214, 244), (233, 159, 0), (31, 192, 128), (205, 104, 184), (222, 236, 96), (224, 92, 20),
+    (120, 139, 255), (172, 172, 172),
 )  # fmt: skip
-"""The palette of Okabe & Ito (2008), its dark colours lightened."""
+"""The hues of Okabe & Ito (2008), moved until no two are alike to people who lack one kind of cone, nor near the ground."""
 ON_LIGHT: tuple[Colour, ...] = (
-    (0, 114, 178), (190, 80, 0), (0, 120, 85), (170, 60, 130), (130, 105, 0), (120, 40, 0),
-    (60, 60, 200), (90, 90, 90),
+    (7, 103, 235), (193, 79, 3), (0, 118, 83), (166, 78, 163), (103, 69, 20), (91, 0, 10), (41, 0, 137),
+    (82, 84, 93),
 )  # fmt: skip
-"""The palette of Okabe & Ito (2008), its light colours darkened."""
+"""The same hues for a light ground."""
 
 
 def of_curve(place: int, *, dark: bool) -> Colour:
