@@ -25,11 +25,22 @@ from textual.pilot import Pilot
 from revconsole.console.app import Console
 from revconsole.console.screens.study import StudyScreen
 from revconsole.lab import room
+from revconsole.lab.foreseen_steps import in_bytes
+from revconsole.lab.foreseer import Foreseer
 from revconsole.lab.lab import Lab
 from revconsole.lab.listing import fields
 from revconsole.lab.recorded import RECORDED, restore
-from revconsole.records.logs.events import Event, LoggedEvent, Measured, Started, decode, encode
+from revconsole.records.logs.events import (
+    Apportioned,
+    Event,
+    LoggedEvent,
+    Measured,
+    Started,
+    decode,
+    encode,
+)
 from revconsole.records.runs.header import read_header
+from revconsole.records.settings.plan import Plan
 
 DOCS = Path(__file__).parent
 PICTURES = DOCS.parent / "assets"
@@ -189,13 +200,28 @@ def recorded(store: Path) -> Iterator[dict[str, object]]:
         whole = header.plan.name in COMPARED
         path = folder / "attempts" / "0001" / "events.jsonl"
         log = path.read_bytes() if path.exists() else b""
-        kept = thinned([decode(line) for line in log.splitlines()], whole=whole)
+        records = with_foreseen(header.plan, [decode(line) for line in log.splitlines()])
+        kept = thinned(records, whole=whole)
         yield {
             "id": folder.name,
             "created": header.created,
             "plan": header.plan.model_dump(mode="json"),
             "events": b"".join(map(encode, kept)).decode(),
         }
+
+
+def with_foreseen(plan: Plan, records: list[LoggedEvent]) -> list[LoggedEvent]:
+    """The records, with the memory of each backward as a trainer notes it after its start where the cache knows the plan."""
+    foreseen = in_bytes(plan, Foreseer().known(plan))
+    noted = any(isinstance(r.event, Apportioned) and r.event.of == "foreseen" for r in records)
+    begun = next((n for n, r in enumerate(records) if isinstance(r.event, Started)), None)
+    if noted or begun is None:
+        return records
+    events = [
+        Apportioned(of=each.of, backward=each.backward, parts=each.parts) for each in foreseen
+    ]
+    added = [replace(records[begun], event=event) for event in events]
+    return [*records[: begun + 1], *added, *records[begun + 1 :]]
 
 
 def thinned(records: list[LoggedEvent], *, whole: bool) -> list[LoggedEvent]:

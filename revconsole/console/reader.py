@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from revconsole.console.snapshot import Snapshot, WantedByScreen, WantedFigure
 from revconsole.errors import NoSuchRun, RevconsoleError
@@ -21,6 +22,9 @@ from revconsole.lab.system import System, SystemReader
 from revconsole.records.runs.run import Run, Summary
 from revconsole.records.runs.strays import described
 from revconsole.records.runs.tail import Tail
+
+if TYPE_CHECKING:
+    from revconsole.lab.foreseen_steps import ForeseenSteps
 
 LIVE_SECONDS, IDLE_SECONDS = 1.0, 2.0
 LARGEST_SHARE = 0.2
@@ -47,6 +51,7 @@ class Reader:
         self._board, self._queues = Board(lab), QueueReader(lab.store)
         self._system: SystemReader | None = None
         self._tails: dict[str, Tail] = {}
+        self._foreseen: ForeseenSteps | None = None
         self._drawn: dict[str, tuple[WantedFigure, tuple[Run, ...], Figure]] = {}
         self._woken, self._ended = threading.Event(), False
         self._asked, self._answered = 1, 0
@@ -150,13 +155,23 @@ class Reader:
                     else self.lab.store.follow(run_id)
                 )
                 self._tails[run_id] = tail  # last in line to be forgotten
-                runs[run_id] = run = tail.run()
+                runs[run_id] = run = self._with_foreseen(tail.run())
                 if run.summary.state == "queued" and run_id in waiting:
                     row = replace(run.summary, reason=waiting[run_id].reason)
                     runs[run_id] = replace(run, summary=row)
         for old in list(self._tails)[: -max(MOST_TAILS, len(ids))]:
             del self._tails[old]
         return runs
+
+    def _with_foreseen(self, run: Run) -> Run:
+        """The run; if its log has only measured memory by part, with what the cache foresees of it."""
+        if not run.memory or any(each.of == "foreseen" for each in run.memory):
+            return run
+        if self._foreseen is None:
+            from revconsole.lab.foreseen_steps import ForeseenSteps  # only for such a run
+
+            self._foreseen = ForeseenSteps()
+        return self._foreseen.added(run)
 
     def _figure(self, name: str, picture: WantedFigure, runs: Mapping[str, Run]) -> Figure:
         """The figure that a screen wants; the last one if nothing has changed."""

@@ -4,6 +4,10 @@ import re
 
 import pytest
 
+from revconsole.records.foresight import cache
+from revconsole.records.foresight.foreseen import Foreseen
+from revconsole.records.foresight.foresight import Foresight, StepMemory
+from revconsole.records.foresight.parts import MemoryParts, Moment
 from revconsole.records.logs.events import Apportioned, Audited, Measured
 
 MIB = 2.0**20
@@ -91,3 +95,24 @@ async def test_a_covered_screen_does_not_take_the_charts_of_the_one_in_front_whe
         await stage.shows(
             "reconstruction by block (relative)", "gradient error by block (relative)"
         )
+
+
+async def test_a_run_whose_memory_was_only_measured_has_what_the_cache_foresees_by_now(
+    opened, recorder, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "foreseen")
+    run_id, attempt = recorder.begin("demo-bdia", scheme="bdia")
+    parts = {"parameters": 2 * MIB, "kept": 7 * MIB}
+    attempt.emit(Apportioned(of="measured", backward="reversible", parts=parts))
+    attempt.close()
+    async with opened(160, 45, [run_id]) as stage:
+        await stage.shows("memory of a step", "measured 9.0", "`revconsole plan` adds")
+        moment = Moment(operator="mm", fixed=MemoryParts(kept=18 * MIB), per_image=MemoryParts())
+        step = StepMemory(once=(moment,), accumulated=(moment,))
+        steps = dict.fromkeys(("stored", "reversible", "checkpointed"), step)
+        foresight = Foresight(device="cpu", steps=steps, left_out={})
+        Foreseen(counts={"parameters": 1}, foresight=foresight).keep(
+            recorder.store.plan(run_id), "cpu"
+        )
+        await stage.shows("foreseen +100.0 %")
+        assert "18.0" in stage.line("stored ")

@@ -103,6 +103,8 @@ class RunScreen(PlottingScreen):
             return
         self.query_one(Title).say(run.summary.name, run.id)
         self._suit(run)
+        measured = any(series.length for series in run.series.values())
+        self.set_class(run.summary.ended and not measured, "-bare")
         self.query_one(BoundaryView).show_boundary(run.boundary)
         self.query_one("#status", Words).show_text(status(run, self.app.theme_variables))
         self.query_one(Facts).show_pairs(pairs(run))

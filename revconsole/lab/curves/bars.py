@@ -11,13 +11,15 @@ from revconsole.lab.curves.canvas import PlottedFigure
 from revconsole.lab.curves.cells import Ink, Line, Marker
 from revconsole.lab.curves.colours import of_curve
 from revconsole.lab.curves.figures import Figure
-from revconsole.lab.curves.parts import SHORT, WORDS, MemoryBar
+from revconsole.lab.curves.parts import MEASURED, SHORT, WORDS, MemoryBar
 from revconsole.lab.curves.scales import Scale
 from revconsole.lab.curves.units import MEBIBYTES, MIB, worded
 
 FILLED = {"braille": "█", "block": "█", "ascii": "#"}
 MOST_NAME, TOTAL = 14, 9
 """Columns of a name at most, and of a total."""
+UNFORESEEN = "`revconsole plan` adds the other backwards"
+"""Said where nothing was foreseen of a run; what is foreseen later is drawn from then on."""
 LETTERS = {part: word[0].upper() for part, word in WORDS.items()}
 
 
@@ -39,6 +41,8 @@ def drawn(
     if figure.bars and room > 0:
         spaced = [[(" " * width, Ink())]] if room > 3 else []
         lines += [*spaced, *_legend(figure.bars[0], width, room - len(spaced), dark=dark)]
+    if len(figure.bars) == 1 and figure.bars[0].name == MEASURED and len(lines) + 2 <= height:
+        lines += [[(" " * width, Ink())], [(UNFORESEEN[:width].ljust(width), Ink())]]
     lines += [[(" " * width, Ink())]] * (height - len(lines))
     scale = Scale(0.0, most / MIB)
     return PlottedFigure(

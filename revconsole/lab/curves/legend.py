@@ -87,9 +87,11 @@ def _totals(figure: Figure) -> list[str]:
     """What was measured and how far the foreseen is from it, from long to short."""
     known = {bar.name: bar.total for bar in figure.bars}
     measured, foreseen = known.get(parts.MEASURED), known.get(parts.FORESEEN)
-    if measured is None or foreseen is None:
+    if measured is None:
         return ["  by part"]
     last = worded(measured / MIB, MEBIBYTES)
+    if foreseen is None:
+        return [f"  by part · measured {last}", f"  measured {last}"]
     off = f"foreseen {100 * (foreseen / measured - 1):+.1f} %" if measured else ""
     return [f"  by part · measured {last}, {off}", f"  measured {last}, {off}", f"  {off}"]
 
