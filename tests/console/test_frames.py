@@ -68,7 +68,6 @@ WALK = (
     Shown(name="help", keys=("question_mark",), says=("/ searches",)),
     Shown(name="places", keys=("semicolon",), says=("finished",)),
     Shown(name="system", keys=("S",), says=("workstation", "RTX 4090")),
-    Shown(name="studies", keys=("t",), says=("question",)),
     Shown(name="launch", keys=("n",), says=("launches", "1,234,567 parameters")),
     Shown(name="study", opens=lambda app, _: StudyScreen(app.reader, str(ROOT / "profiles" / "bdia-dropout.toml")),
           says=("seed 2", "12 of 12")),
