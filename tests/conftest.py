@@ -9,6 +9,7 @@ import os
 import random
 import resource
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ import hypothesis
 import psutil
 import pytest
 
+from revconsole.lab.launchers.slurm import programs
 from revconsole.records import child
 from revconsole.records.foresight import cache as foresight_cache
 from revconsole.records.runs import identity
@@ -164,6 +166,8 @@ def _own_surroundings(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("REVCONSOLE_CONFIG", str(tmp_path / "config.toml"))
     monkeypatch.setenv("REVCONSOLE_STATE", str(tmp_path / "state"))
+    # Of a Slurm of this machine nothing is seen; a pretended one is in the test's folder.
+    monkeypatch.setattr(programs, "here", lambda: str(tmp_path) in str(shutil.which("sbatch")))
 
 
 @pytest.fixture(autouse=True)

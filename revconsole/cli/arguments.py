@@ -26,7 +26,9 @@ Settings = Annotated[
 Detach = Annotated[
     bool,
     typer.Option(
-        "--detach", help="Train in a background process that outlives this terminal; print the ids."
+        "--detach",
+        "-d",
+        help="Train in a background process that outlives this terminal; print the ids.",
     ),
 ]
 Now = Annotated[
@@ -36,6 +38,16 @@ Now = Annotated[
         help="Begin at once, beside the runs that train on the device, instead of waiting for its turn.",
     ),
 ]
+On = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        metavar="PLACE",
+        help="Train in jobs of Slurm: `slurm`, or `slurm:NAME` for [place.slurm.NAME] of your configuration.",
+        autocompletion=complete.slurm_places,
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="With --on: submit without a question.")]
 
 
 def listed(text: str) -> list[str]:

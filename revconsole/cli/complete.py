@@ -38,3 +38,11 @@ def settings(incomplete: str) -> list[str]:
 
     keys = dict.fromkeys(f"{entry['key']}=" for entry in glossary.entries())
     return [key for key in keys if key.startswith(incomplete)]
+
+
+def slurm_places(incomplete: str) -> list[str]:
+    """Names of the places of the configuration where Slurm jobs train."""
+    from revconsole.lab.launchers.slurm.place import names
+    from revconsole.records.config.config import read_config
+
+    return [name for name in names(read_config()) if name.startswith(incomplete)]

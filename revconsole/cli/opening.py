@@ -17,11 +17,16 @@ FLAGS = "revconsole.set"
 
 
 def opened(context: typer.Context) -> Lab:
-    """The lab of the store that was named; it refuses changes under `readonly`, and where that value is wrong."""
+    """The lab of the store that was named; it refuses changes under `readonly`, and where that value is wrong.
+
+    What has become of runs in jobs of Slurm is found out first, if there are any.
+    """
     from revconsole.lab.lab import Lab  # the records: only when a store is opened
 
     config = read_config(context.meta.get(FLAGS, ()))
     for problem in config.problems:
         if ": readonly: " in problem:
             output.say(f"revconsole: {problem}; until then read-only")
-    return Lab(context.obj, readonly=config["readonly"])
+    lab = Lab(context.obj, readonly=config["readonly"])
+    lab.jobs.look()
+    return lab

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from revconsole.cli import leaving, output
-from revconsole.cli.launch import ELSEWHERE, end_as, followed, say_left_out
+from revconsole.cli.following import ELSEWHERE, end_as, followed
+from revconsole.cli.launch import say_left_out
 from revconsole.errors import AlreadyClaimed
 from revconsole.lab import format as form
 from revconsole.records.printable import plural

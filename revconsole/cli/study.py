@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from revconsole.cli import complete, leaving, output, pooled, search
-from revconsole.cli.arguments import Detach, Json, Now, Settings, assigned
-from revconsole.cli.launch import ELSEWHERE, end_as, followed, say_left_out, say_partly, still_there
+from revconsole.cli.arguments import Detach, Json, Now, On, Settings, Yes, assigned
+from revconsole.cli.following import ELSEWHERE, end_as, followed, still_there
+from revconsole.cli.launch import say_left_out, say_partly, slurm_of
 from revconsole.cli.opening import opened
 from revconsole.cli.profiles import print_experiments
+from revconsole.errors import ProfileError
 from revconsole.lab import format as form
 
 if TYPE_CHECKING:
+    from revconsole.cli.on_slurm import SlurmLaunch
     from revconsole.lab.judging import Verdicts
     from revconsole.lab.lab import Lab
     from revconsole.lab.launchers.process import Workers
@@ -33,6 +36,9 @@ Name = Annotated[
 Quick = Annotated[bool, typer.Option("--quick", help="The short form: minutes on two CPU cores.")]
 GROUP = typer.Typer(
     help="Repeat a whole sweep: several arms, each over the same seeds.", no_args_is_help=True
+)
+WHY_NO_SEARCH = (
+    "a search, which draws each run from the ones before; train it here, or in a job of your own"
 )
 COLUMNS = ["arm", "seed", "state", "epoch", "test accuracy", "time", "device", "run"]
 
@@ -55,6 +61,8 @@ def run(
     now: Now = False,
     devices: pooled.Devices = "",
     per_device: pooled.PerDevice = "",
+    on: On = "",
+    yes: Yes = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the runs and their expected time, and stop.")
     ] = False,
@@ -65,11 +73,12 @@ def run(
     up the others. With --devices several train at once, in a background process: each device takes the next run, and one
     whose process was killed is taken again. The exit code is 1 if a run failed.
     """
-    from revconsole.lab.study import new_plans, tally  # as above
+    from revconsole.lab.study import new_plans  # as above
     from revconsole.records.settings.typing_again import command_line
 
     if _is_search(study):
         pooled.refuse_for_search(devices, per_device)
+        _refuse_on(on, WHY_NO_SEARCH)
         search.run(
             opened(context),
             study,
@@ -82,27 +91,25 @@ def run(
         return
     names = pooled.chosen(devices, per_device)
     lab, planned = _planned(context, study, settings, quick=quick, names=names)
+    slurm = _slurm(context, lab, on, now=now, pool=bool(devices or per_device))
     standing = lab.standings(planned)
-    new = new_plans(standing)
-    verdicts = lab.judge(new, set_in=planned.set_in, run_own_code=not dry_run)
+    new, ask = new_plans(standing), slurm.ask if slurm else None
+    verdicts = lab.judge(new, set_in=planned.set_in, run_own_code=not dry_run, ask=ask)
     if len(new) == len(standing):
         verdicts.refuse_if_none()
-    output.say(f"{planned.study.name}: {tally(standing)}{_left_out(verdicts)}")
-    say_partly(planned.settings, planned.plans)
-    _say_baseline(planned)
+    _say_begun(planned, standing, verdicts, dry_run=dry_run)
     fit = [each for each in standing if each.summary or not verdicts.why_not(each.plan)]
-    if dry_run:
-        _print_standings(standing, verdicts)
-    else:
-        say_left_out(verdicts)
     notes = lab.noted(new_plans(fit), now=now)
     output.say_notes(notes.lines)
     workers = pooled.workers(lab, [each.plan for each in fit], names, per_device)
     if any(each.progress in {"to do", "interrupted"} for each in fit):
         at_once = len(workers.slots) if workers else 1
-        output.say(f"time: {lab.forecast(fit, measure=True, at_once=at_once).sentence}")
-    if not dry_run:
+        output.say(f"time: {lab.forecast(fit, measure=not slurm, at_once=at_once).sentence}")
+    if slurm:
+        _submit(lab, fit, slurm, detach=detach, yes=yes, dry_run=dry_run)
+    elif not dry_run:
         _go_on(lab, fit, detach=detach, now=now, said=notes.texts, workers=workers)
+    if not dry_run:
         line = command_line(planned.named, planned.settings, "report", quick=planned.quick)
         output.say(f"table and figures: {line}")
 
@@ -149,20 +156,80 @@ def resume(
     now: Now = False,
     devices: pooled.Devices = "",
     per_device: pooled.PerDevice = "",
+    on: On = "",
+    yes: Yes = False,
 ) -> None:
     """Resume every launched run of a study that has not finished, with the settings it was launched with."""
     from revconsole.lab.study import tally  # as above
 
     if _is_search(study):
         pooled.refuse_for_search(devices, per_device)
+        _refuse_on(on, WHY_NO_SEARCH)
         search.run(opened(context), study, {}, quick=False, detach=detach, now=now)
         return
     names = pooled.chosen(devices, per_device)
     lab, planned = _planned(context, study, None, quick=False)
+    slurm = _slurm(context, lab, on, now=now, pool=bool(devices or per_device))
     standing = lab.begun(planned)
     output.say(f"{planned.study.name}: {tally(standing)}")
     workers = pooled.workers(lab, [each.plan for each in standing], names, per_device)
-    _go_on(lab, standing, detach=detach, now=now, workers=workers)
+    if slurm:
+        _submit(lab, standing, slurm, detach=detach, yes=yes)
+    else:
+        _go_on(lab, standing, detach=detach, now=now, workers=workers)
+
+
+def _say_begun(
+    planned: "PlannedStudy", standing: "Sequence[Standing]", verdicts: "Verdicts", *, dry_run: bool
+) -> None:
+    """Print how far the study is, and which of its runs are left out."""
+    from revconsole.lab.study import tally  # as above
+
+    output.say(f"{planned.study.name}: {tally(standing)}{_left_out(verdicts)}")
+    say_partly(planned.settings, planned.plans)
+    _say_baseline(planned)
+    if dry_run:
+        _print_standings(standing, verdicts)
+    else:
+        say_left_out(verdicts)
+
+
+def _refuse_on(on: str, why: str) -> None:
+    """Raise ProfileError if `--on` was given."""
+    if on:
+        raise ProfileError("command line", "--on", f"does not go with {why}")
+
+
+def _slurm(
+    context: typer.Context, lab: "Lab", on: str, *, now: bool, pool: bool
+) -> "SlurmLaunch | None":
+    """The place that `--on` names. pool: whether devices of this machine were named."""
+    if pool:
+        _refuse_on(
+            on,
+            "--devices and --per-device, which are of this machine; place.slurm.at_once says how many jobs run at once",
+        )
+    return slurm_of(context, lab, on, now=now)
+
+
+def _submit(
+    lab: "Lab",
+    standing: "Sequence[Standing]",
+    slurm: "SlurmLaunch",
+    *,
+    detach: bool,
+    yes: bool,
+    dry_run: bool = False,
+) -> None:
+    """Submit the runs that are neither done nor training, if the user agrees; in a dry run only show what that would be."""
+    from revconsole.lab.study import to_launch  # as above
+
+    left = to_launch(standing)
+    if left and dry_run:
+        slurm.say_plan(left)
+    elif left:
+        slurm.agree(left, yes=yes)
+        slurm.follow(lab.go_on(left, slurm.launcher), detach=detach)
 
 
 def _go_on(

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from revconsole.cli import complete, output
-from revconsole.cli.launch import DELETED, POLL_SECONDS, ends_of, follow_to_end
+from revconsole.cli.following import DELETED, POLL_SECONDS, ends_of, follow_to_end
 from revconsole.cli.opening import opened
 from revconsole.errors import NoSuchRun, ProfileError
 from revconsole.lab import queue
@@ -74,7 +74,8 @@ def _lines(lab: Lab, ids: Sequence[str], *, follow: bool) -> list[str]:
             output.say(_place(lab, ids[number:]))
         try:
             tail, waits = lab.store.follow(run_id), partial(queue.waits, lab.store)
-            last = follow_to_end(tail, until=lambda: not follow, waits=waits, seen=ends_of(lab))
+            look, seen = lab.jobs.look, ends_of(lab)
+            last = follow_to_end(tail, until=lambda: not follow, waits=waits, look=look, seen=seen)
             states.append(last.standing)
         except NoSuchRun as error:
             output.say(str(error))
@@ -125,6 +126,7 @@ def _followed(
     for run_id in ids:
         tails[run_id] = lab.store.follow(run_id)
     while True:
+        lab.jobs.look()
         for run_id in [each for each in ids if each not in ends]:
             try:
                 newest[run_id] = run = tails[run_id].run()

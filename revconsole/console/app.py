@@ -120,10 +120,7 @@ class Console(LegibleApp):
             self.lab, self.config, lambda text: self.post_message(Said(text, "warning", bell=True))
         )
         return Reader(
-            self.lab,
-            lambda seen: self.post_message(Looked(seen)),
-            self.config["refresh_seconds"],
-            ends.look,
+            self.lab, lambda seen: self.post_message(Looked(seen)), self.config, ends.look
         )
 
     def get_default_screen(self) -> Screen[None]:

@@ -11,8 +11,8 @@ from revconsole.lab.format import UNKNOWN
 LAUNCHER, FIND = "launcher", "find"
 
 
-def rows(draft: Draft, profiles: Sequence[Option]) -> Iterator[Row]:
-    """Every row that the form can show."""
+def rows(draft: Draft, profiles: Sequence[Option], places: Sequence[Option] = ()) -> Iterator[Row]:
+    """Every row that the form can show. places: where else than on this machine the runs can train."""
     offered = tuple(profiles or [(UNKNOWN, "")])
     start = offered[0][1]
     yield Row(key=FIND, label="find", hint="a setting by name or meaning", wide=True)
@@ -29,8 +29,8 @@ def rows(draft: Draft, profiles: Sequence[Option]) -> Iterator[Row]:
         )  # fmt: skip
     yield Row(key=form.OTHER, label="other", hint="more settings: key=value key=[a,b] …", wide=True)
     yield Row(
-        key=LAUNCHER, label="trains in", options=form.LAUNCHERS, text="thread", known="thread",
-        hint="a background process outlives this terminal",
+        key=LAUNCHER, label="trains in", options=(*form.LAUNCHERS, *places), text="thread", known="thread",
+        hint=f"a background process {'and a job outlive' if places else 'outlives'} this terminal",
     )  # fmt: skip
 
 

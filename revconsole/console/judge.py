@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from revconsole.console.origin import Judged
 from revconsole.lab.examiner import Examiner
-from revconsole.lab.judging import Verdicts
+from revconsole.lab.judging import AskTorch, Verdicts, on_another_machine
 from revconsole.lab.lab import Lab
 from revconsole.lab.planning import Planned
 from revconsole.lab.study import Standing
@@ -18,6 +18,12 @@ class Judge:
 
     def __init__(self, lab: Lab) -> None:
         self._lab, self._examiner = lab, Examiner()
+        self.elsewhere = False
+        """Whether they are to train on another machine, whose devices are not known here."""
+
+    @property
+    def _ask(self) -> AskTorch:
+        return on_another_machine(self._examiner) if self.elsewhere else self._examiner
 
     def sifted(
         self, judged: Judged, *, wanted: Callable[[], bool], slow: Callable[[], object]
@@ -34,7 +40,7 @@ class Judge:
                 return
             if not calls:
                 calls.append(slow())
-            self._examiner(plan, store, own_code=own_code)
+            self._ask(plan, store, own_code=own_code)
 
         planned = judged.planned
         verdicts = self._lab.judge(planned.plans, set_in=planned.set_in, ask=ask)
@@ -45,16 +51,14 @@ class Judge:
         if not any(isinstance(plan.model, Python) for plan in planned.plans):
             return planned, ""
         verdicts = self._lab.judge(
-            planned.plans, set_in=planned.set_in, run_own_code=True, ask=self._examiner
+            planned.plans, set_in=planned.set_in, run_own_code=True, ask=self._ask
         )
         return _fit(planned, verdicts)
 
     def sifted_runs(self, remaining: Sequence[Standing], where: str) -> tuple[list[Standing], str]:
         """The remaining runs of a study that can be trained; begun ones are not checked. where: the file of the study."""
         new = [each.plan for each in remaining if each.summary is None]
-        verdicts = self._lab.judge(
-            new, set_in=lambda _: where, run_own_code=True, ask=self._examiner
-        )
+        verdicts = self._lab.judge(new, set_in=lambda _: where, run_own_code=True, ask=self._ask)
         if len(new) == len(remaining):
             verdicts.refuse_if_none()
         fit = [each for each in remaining if each.summary or not verdicts.why_not(each.plan)]

@@ -19,6 +19,7 @@ from revconsole.lab.curves.subjects import subject
 from revconsole.lab.lab import Lab
 from revconsole.lab.queue import QueueReader, explained
 from revconsole.lab.system import System, SystemReader
+from revconsole.records.config.config import DEFAULTS, Config
 from revconsole.records.runs.run import Run, Summary
 from revconsole.records.runs.strays import described
 from revconsole.records.runs.tail import Tail
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from revconsole.lab.foreseen_steps import ForeseenSteps
 
 LIVE_SECONDS, IDLE_SECONDS = 1.0, 2.0
+IDLE_SECONDS = 2.0
 LARGEST_SHARE = 0.2
 """Largest share of one core's time that reading may take."""
 MOST_AGAIN = 10
@@ -42,11 +44,11 @@ class Reader:
         self,
         lab: Lab,
         post: Callable[[Snapshot], object],
-        live_seconds: float = LIVE_SECONDS,
+        config: Config = DEFAULTS,
         seen: Callable[[Sequence[Summary]], object] = lambda _: None,
     ) -> None:
-        self.lab, self.latest, self._seen = lab, Snapshot(), seen
-        self._live_seconds = live_seconds
+        self.lab, self.latest, self.config, self._seen = lab, Snapshot(), config, seen
+        self._live_seconds: float = config["refresh_seconds"]
         self._post, self._wanted = post, WantedByScreen()
         self._board, self._queues = Board(lab), QueueReader(lab.store)
         self._system: SystemReader | None = None
@@ -107,6 +109,7 @@ class Reader:
         if not sated and _same_but_figures(wanted, before):
             return self._again(wanted)
         self._must_read, self._again_in_row = False, 0
+        self.lab.jobs.look_aside()
         try:
             listed = self.lab.store.list()
             queues = self._queues.read(listed)

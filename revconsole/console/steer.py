@@ -6,6 +6,7 @@ from typing import Any
 
 from textual.screen import Screen
 
+from revconsole.console import slurm_places
 from revconsole.console.messages import Said
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Answer, Ask
@@ -18,6 +19,8 @@ STOP = Answer(answer="stop", key="y", label="Stop after this step")
 PAUSE = Answer(answer="pause", key="p", label="Pause")
 TAKE_OVER = Answer(answer="take over", key="y", label="Take over")
 WHAT_TAKING_OVER_DOES = "If that process is gone, the run continues here from its last checkpoint. If it still trains, two processes write one run."
+HERE = Answer(answer="thread", key="y", label="In this console")
+WHERE_IT_WAS = "It was in a job of Slurm before."
 BEGIN_NOW = Answer(answer="now", key="y", label="Begin now")
 TAKE_OUT = Answer(answer="stop", key="y", label="Take out of the queue")
 
@@ -57,21 +60,32 @@ def pause(screen: Screen[Any], reader: Reader, run: Summary) -> None:
 
 
 def resume(screen: Screen[Any], reader: Reader, run: Summary) -> None:
-    """Continue the run from its last checkpoint in this console; ask first if its process cannot be checked from here."""
+    """Continue the run from its last checkpoint in this console.
 
-    def go_on(*, take_over: bool = False) -> str:
-        reader.lab.resume(run.id, take_over=take_over)
-        return "continues from its last checkpoint"
+    Ask first if its process cannot be checked from here, and where to train a run that was in a job of Slurm.
+    """
+
+    def go_on(where: str = "thread", *, take_over: bool = False) -> str:
+        launcher = slurm_places.launcher_of(reader.config, where)
+        reader.lab.resume(run.id, launcher, take_over=take_over)
+        job = slurm_places.is_place(where)
+        return f"continues from its last checkpoint{' in a job of Slurm' if job else ''}"
 
     def answered(answer: str | None) -> None:
-        if answer:
+        if answer == TAKE_OVER.answer:
             act(screen, reader, run.name, partial(go_on, take_over=True))
+        elif answer:
+            act(screen, reader, run.name, partial(go_on, answer))
 
     def go_on_or_ask() -> str:
-        known = reader.lab.unasked(run.id)
-        if not known:
+        places = slurm_places.answers(reader.config)
+        if known := reader.lab.unasked(run.id):
+            detail = f"{known}. {WHAT_TAKING_OVER_DOES}"
+            question = Ask(f"Take {run.name} over?", detail, [TAKE_OVER])
+        elif places and slurm_places.submitted(reader.lab.store, run.id):
+            question = Ask(f"Resume {run.name}?", WHERE_IT_WAS, [*places, HERE])
+        else:
             return go_on()
-        question = Ask(f"Take {run.name} over?", f"{known}. {WHAT_TAKING_OVER_DOES}", [TAKE_OVER])
         screen.app.call_from_thread(screen.app.push_screen, question, answered)
         return ""
 

@@ -180,6 +180,18 @@ def _judge_with_torch(
         raise NotLoaded(f"torch and its libraries cannot be loaded: {error}") from error
 
 
+def on_another_machine(ask: AskTorch | None = None) -> AskTorch:
+    """Checks as `ask` does, by default in this process, but for device and precision, which another machine has."""
+
+    def asked(plan: Plan, store: RunStore, *, own_code: bool) -> None:
+        train = plan.train.model_copy(update={"device": "cpu", "precision": "float32"})
+        elsewhere = plan.model_copy(update={"train": train})
+        if needs_torch(elsewhere, run_own_code=own_code):
+            (ask or training.refuse_unready)(elsewhere, store, own_code=own_code)
+
+    return asked
+
+
 def _judge_files(plan: Plan) -> None:
     """Raise DataUnavailable if the files of a dataset are neither here nor downloadable."""
     known, folder = plan.shipped, facts.data_folder()

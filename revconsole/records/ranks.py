@@ -9,6 +9,7 @@ folder as to every run. This process only waits, and needs no torch.
 """
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from revconsole.records.runs.attempt import LAUNCH_LOG, Outcome
 from revconsole.records.runs.queued import FILE as LAUNCH
 from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.store import RunStore
+from revconsole.records.runs.submission import NODES
 from revconsole.records.settings.rank_rules import KEY
 
 FOLDER = "ranks"
@@ -69,9 +71,7 @@ def train(
     try:
         with log.open("ab") as output:
             child = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
-                children.command(
-                    MODULE, str(store.root.resolve()), f"{run_id}:{number}", str(ranks)
-                ),
+                _command(store, run_id, number, ranks),
                 env=_environment(launcher, ranks),
                 cwd=store.root.resolve(),
                 stdin=subprocess.DEVNULL,
@@ -91,6 +91,23 @@ def train(
         store.refuse(run_id, number, f"its ranks did not begin: {_last_line(log)}")
         return "failed"
     return _outcome(store, run_id, number)
+
+
+def _command(store: RunStore, run_id: str, number: int, ranks: int) -> list[str]:
+    """What starts the ranks: their launcher, in a job of Slurm with several nodes one on each of them."""
+    root, address = str(store.root.resolve()), f"{run_id}:{number}"
+    nodes = int(os.environ.get(NODES, "1"))
+    if nodes == 1:
+        return children.command(MODULE, root, address, str(ranks))
+    launcher = children.command(MODULE, root, address, str(ranks), str(nodes), _endpoint())
+    each = [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", "--kill-on-bad-exit=1"]
+    return ["srun", "--overlap", "--export=ALL", *each, *launcher]
+
+
+def _endpoint() -> str:
+    """Where the launchers of several nodes meet: this machine, at a port that is free now."""
+    with socket.create_server(("", 0)) as free:
+        return f"{socket.gethostname()}:{free.getsockname()[1]}"
 
 
 def _environment(launcher: str, ranks: int) -> dict[str, str]:

@@ -1,22 +1,26 @@
 """Runs in jobs of a pretended Slurm: what is submitted, what is known of the jobs, how they are stopped."""
 
 import os
+import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from revconsole.errors import NotSubmitted, ProfileError, StoreError, UnknownName
 from revconsole.lab.lab import Lab
+from revconsole.lab.launchers.slurm.asking import asked_for
 from revconsole.lab.launchers.slurm.place import SlurmPlace
 from revconsole.lab.launchers.slurm.script import script
 from revconsole.lab.launchers.slurm.submitting import SlurmLauncher
+from revconsole.records import ranks
 from revconsole.records.config import places
 from revconsole.records.config.config import read_config
 from revconsole.records.logs.events import Finished, Started
 from revconsole.records.runs.attempt import LAUNCH_LOG
 from revconsole.records.runs.queued import read_queued
-from revconsole.records.runs.submission import versions
+from revconsole.records.runs.submission import NODES, versions
 
 PLACE = SlurmPlace(name="slurm", partition="gpu", account="ml", time="1-00:00:00", at_once=2)
 
@@ -85,6 +89,9 @@ def test_each_task_of_an_array_starts_its_own_run(lab, slurm, plan, tmp_path, ta
     srun.chmod(0o755)
 
     path = lab.store.folder(ids[0]) / "slurm.sh"
+    assert (
+        f'#SBATCH --output="{tmp_path}/a %%store\'s $runs/.slurm/%A_%a.out"\n' in path.read_text()
+    )
     bare = {"PATH": os.environ["PATH"], "SLURM_ARRAY_TASK_ID": str(task)}
     subprocess.run(["bash", str(path)], env=bare, check=True)
 
@@ -235,6 +242,15 @@ def test_a_run_whose_job_is_over_is_no_longer_said_to_train_and_resumes(
     assert state(lab, run_id)[0] == "failed", "job 72 is unknown to squeue, so it is over"
 
 
+def test_what_a_supervisor_saw_of_the_end_is_kept(lab, slurm, plan):
+    (run_id,) = submit(lab, plan)
+    begun_elsewhere(lab, run_id)
+    record = lab.store.folder(run_id) / "attempts" / "0001" / "exit.json"
+    record.write_text('{"signal": 11, "memory": false}')
+    slurm.says("71|FAILED|NonZeroExitCode|n12")
+    assert state(lab, run_id)[1].startswith("by SIGSEGV after step 0")
+
+
 def test_a_job_that_slurm_has_forgotten_is_asked_of_the_accounting_where_there_is_one(
     lab, slurm, plan
 ):
@@ -337,6 +353,46 @@ def test_places_have_names_and_what_they_do_not_say_is_that_of_slurm():
     assert "#SBATCH --nodes=2\n" in text
     with pytest.raises(UnknownName, match="there is no place 'slurm:bg'; did you mean 'slurm:big'"):
         SlurmPlace.of(config, "slurm:bg")
+
+
+def test_a_run_of_several_ranks_asks_for_a_gpu_for_each(lab, slurm, plan):
+    train = plan.train.model_copy(update={"gpus": 4, "accumulate": 4})
+    (run_id,) = submit(
+        lab, plan.model_copy(update={"train": train}), place=replace(PLACE, gpus="a100:1")
+    )
+    text = (lab.store.folder(run_id) / "slurm.sh").read_text()
+    assert "#SBATCH --gres=gpu:a100:4\n" in text
+    assert "REVCONSOLE_NODES" not in text
+
+
+def test_ranks_on_several_nodes_are_started_on_each_by_srun(lab, slurm, plan, monkeypatch):
+    train = plan.train.model_copy(update={"gpus": 4, "accumulate": 4})
+    place = replace(PLACE, nodes=2)
+    (run_id,) = submit(lab, plan.model_copy(update={"train": train}), place=place)
+    text = (lab.store.folder(run_id) / "slurm.sh").read_text()
+    for line in ("#SBATCH --nodes=2", "#SBATCH --gres=gpu:2", "export REVCONSOLE_NODES=2"):
+        assert f"{line}\n" in text
+    assert "srun --nodes=1 --ntasks=1 --overlap --export=ALL" in text, (
+        "one process asks them to stop"
+    )
+    assert "2 GPUs on each of 2 nodes" in asked_for(place.sized(4), 1)
+
+    monkeypatch.setenv(NODES, "2")
+    srun, *words = ranks._command(lab.store, run_id, 1, 4)
+    assert srun == "srun"
+    assert {"--overlap", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1"} <= set(words)
+    assert words[-5:-1] == [str(lab.store.root.resolve()), f"{run_id}:1", "4", "2"]
+    assert re.fullmatch(r".+:\d+", words[-1])
+
+
+def test_ranks_that_the_nodes_cannot_share_are_refused_and_leave_nothing(lab, slurm, plan):
+    with pytest.raises(
+        ProfileError,
+        match=r"train\.gpus: 1 cannot be shared alike by the 2 nodes of slurm: set it to 2",
+    ):
+        submit(lab, plan, place=replace(PLACE, nodes=2))
+    assert lab.store.list() == ()
+    assert slurm.asked() == []
 
 
 def test_a_limit_without_time_to_train_is_refused():

@@ -15,6 +15,7 @@ from revconsole.console.widgets.setting_rows import Row
 from revconsole.errors import RevconsoleError
 from revconsole.lab import saved_profile, timm_list
 from revconsole.lab.planning import Planned
+from revconsole.records.printable import plural
 from revconsole.records.settings.plan import Plan
 
 TICKS = "tab ticks several: a run of each"
@@ -51,12 +52,17 @@ def start_from(
     )
 
 
-def ask_first(app: App[Any], runs: int, launch: Callable[[], object]) -> None:
-    """Ask whether to launch many runs."""
+def ask_first(
+    app: App[Any], runs: int, launch: Callable[[], object], asked_of_slurm: str = ""
+) -> None:
+    """Ask whether to launch many runs, or to submit any; the latter with what is asked of the cluster."""
     from revconsole.console.screens.ask import Answer, Ask
 
-    question, choice = f"Launch {runs} runs?", Answer(answer="go", key="y", label="Launch")
-    detail = "They train one after the other. Each combination of the lists in profile and form is a run."
+    verb = "Submit" if asked_of_slurm else "Launch"
+    question, choice = f"{verb} {plural(runs, 'run')}?", Answer(answer="go", key="y", label=verb)
+    detail = asked_of_slurm or (
+        "They train one after the other. Each combination of the lists in profile and form is a run."
+    )
 
     def answered(answer: str | None) -> None:
         if answer:

@@ -14,7 +14,7 @@ from textual.containers import Container, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
 
-from revconsole.console import form, form_rows, origin
+from revconsole.console import form, form_rows, origin, slurm_places
 from revconsole.console.draft import Draft
 from revconsole.console.form import PROFILE
 from revconsole.console.form_foresight import FormForesight
@@ -62,7 +62,7 @@ class FormScreen(Newest, Screen[None]):
         yield Title()
         with Container(id="body"):
             origins = self._origins.options(self._draft.profile)
-            yield SettingList(tuple(rows(self._draft, origins)), id="settings")
+            yield SettingList(tuple(rows(self._draft, origins, self._places())), id="settings")
             with Vertical(id="beside"):
                 yield ProspectPanel()
                 yield TomlView()
@@ -95,7 +95,8 @@ class FormScreen(Newest, Screen[None]):
         """Check the form again, once typing pauses."""
         event.stop()
         if event.key == LAUNCHER:
-            self._show_command()
+            self._judge.elsewhere = slurm_places.is_place(event.text)
+            self._check()
         elif event.key == FIND:
             self._fill_quietly()
         else:
@@ -232,8 +233,14 @@ class FormScreen(Newest, Screen[None]):
         """The text of every field that decides what is launched, by key."""
         return {k: text for k, text in self._list.texts.items() if k not in {LAUNCHER, FIND}}
 
+    def _places(self) -> tuple[tuple[str, str], ...]:
+        """Where else the runs can train: in words, and by the name."""
+        names = slurm_places.offered(self.reader.config)
+        return tuple((slurm_places.labelled(name), name) for name in names)
+
     def _launcher(self) -> Launcher:
-        return "process" if self._list.text(LAUNCHER) == "process" else "thread"
+        """The chosen launcher. Raises RevconsoleError for a place that is wrong."""
+        return slurm_places.launcher_of(self.reader.config, self._list.text(LAUNCHER))
 
     def _show_fields(self) -> None:
         """Switch the fields on the screen on and off; fill those that were not edited with the planned values."""
@@ -279,5 +286,7 @@ class FormScreen(Newest, Screen[None]):
         self.query_one(KeyBar).catch_up()
 
     def _command(self) -> str:
-        detach = " --detach" if self._launcher() == "process" else ""
-        return self._draft.command and self._draft.command + detach
+        chosen = self._list.text(LAUNCHER)
+        place = f" --on {chosen}" if slurm_places.is_place(chosen) else ""
+        detach = " --detach" if chosen == "process" else ""
+        return self._draft.command and self._draft.command + place + detach

@@ -5,7 +5,7 @@ from typing import ClassVar
 from textual import on, work
 from textual.binding import Binding, BindingType
 
-from revconsole.console import clipboard, form_rows
+from revconsole.console import clipboard, form_rows, slurm_places
 from revconsole.console.form import PROFILE
 from revconsole.console.form_rows import FIND
 from revconsole.console.messages import Launched, Said
@@ -17,6 +17,7 @@ from revconsole.console.widgets.setting import SettingList
 from revconsole.console.widgets.toml_view import TomlView
 from revconsole.errors import RevconsoleError
 from revconsole.lab.launchers.launching import Launcher
+from revconsole.lab.launchers.slurm.submitting import SlurmLauncher
 from revconsole.lab.planning import Planned
 
 MANY_RUNS, PAGE = 12, 10
@@ -143,10 +144,18 @@ class LaunchScreen(FormScreen):
             self._refuse("nothing launched")
             return
         planned, runs = draft.planned, len(draft.planned.plans)
-        if runs <= MANY_RUNS:
-            self._launch(planned, self._launcher())
+        detail, known = "", self.reader.latest.summaries
+        try:
+            launcher = self._launcher()
+            if isinstance(launcher, SlurmLauncher):
+                detail = slurm_places.asked(launcher, planned.plans, known)
+        except RevconsoleError as error:
+            self.post_message(Said(str(error), "error"))
             return
-        form_dialogs.ask_first(self.app, runs, lambda: self._launch(planned, self._launcher()))
+        if not detail and runs <= MANY_RUNS:
+            self._launch(planned, launcher)
+            return
+        form_dialogs.ask_first(self.app, runs, lambda: self._launch(planned, launcher), detail)
 
     def launch_checked(self) -> None:
         """Launch what was asked for while it was being checked."""

@@ -13,7 +13,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import DataTable, Input, Static
 
-from revconsole.console import clipboard, searching, steer, study_choices, study_rows
+from revconsole.console import (
+    clipboard,
+    searching,
+    slurm_places,
+    steer,
+    study_choices,
+    study_rows,
+)
 from revconsole.console.colours import themed
 from revconsole.console.judge import Judge
 from revconsole.console.messages import Estimating, Said
@@ -28,7 +35,6 @@ from revconsole.console.widgets.prompt import Prompt
 from revconsole.errors import RevconsoleError
 from revconsole.lab.board import AskedStudy, View
 from revconsole.lab.estimate import Measurer
-from revconsole.lab.launchers.launching import Launcher
 from revconsole.lab.study import Standing, to_launch
 from revconsole.records.printable import one_line, plural
 from revconsole.records.settings.profile import parse_assignments
@@ -164,9 +170,11 @@ class StudyScreen(LiveScreen):
             return
         busy = sum(not s.ended and s.state != "queued" for s in self.reader.latest.summaries)
         also = f" Training now, of any study: {busy}." if busy else ""
-        detail = f"{self._estimate(view)}\n\n{study_choices.WHAT_HAPPENS}{also}"
+        config, known = self.reader.config, self.reader.latest.summaries
+        jobs = "".join(f"\n\n{each}" for each in slurm_places.described(config, left, known))
+        detail = f"{self._estimate(view)}\n\n{study_choices.WHAT_HAPPENS}{also}{jobs}"
         unknown = view.forecast.blank and self._measurer is None
-        choices = study_choices.offered(measure=unknown)
+        choices = study_choices.offered(config, measure=unknown)
         runs = plural(len(left), "run")
         question = f"Train {runs} of {view.name}, {FORMS[self._form]}?"
         self.app.push_screen(Ask(question, detail, choices), partial(self._run_asked, left))
@@ -295,18 +303,19 @@ class StudyScreen(LiveScreen):
         if answer == "measure":
             self.action_measure()
         elif answer:
-            launcher = study_choices.launcher_of(answer)
-            steer.act(self, self.reader, self._called, partial(self._go_on, left, launcher))
+            steer.act(self, self.reader, self._called, partial(self._go_on, left, answer))
 
-    def _go_on(self, left: list[Standing], launcher: Launcher) -> str:
-        """Start or resume the runs; runs in a worker thread."""
+    def _go_on(self, left: list[Standing], chosen: str) -> str:
+        """Start or resume the runs; runs in a worker thread. Raises RevconsoleError."""
+        launcher = study_choices.launcher_of(self.reader.config, chosen)
         judge = Judge(self.reader.lab)
+        judge.elsewhere = slurm_places.is_place(chosen)
         try:
             fit, left_out = judge.sifted_runs(left, self._path)
         finally:
             judge.end()
         count = len(self.reader.lab.go_on(fit, launcher)) if fit else 0
-        where = "in this console" if launcher == "thread" else "in the background"
+        where = study_choices.where(chosen)
         queued = f"{count} runs queued {where}" if count != 1 else f"1 run queued {where}"
         return f"{queued}; {left_out}" if left_out else queued
 

@@ -9,6 +9,8 @@ NAME = "slurm"
 """Name of the launcher."""
 MARK, SUBMITTED_WITH = "REVCONSOLE_SLURM", "REVCONSOLE_SUBMITTED_WITH"
 """Environment variables of a submission's script: that it is one, and the versions that submitted it."""
+NODES = "REVCONSOLE_NODES"
+"""Environment variable of a job with several nodes: how many."""
 LIMIT_SIGNAL = "SIGUSR2"
 """The signal before the time limit; NCCL takes SIGUSR1 for itself."""
 

@@ -29,16 +29,21 @@ from revconsole.training.together.watch import LAUNCHER_PID
 MODULE = "revconsole.training"
 
 
-def main(store: str, address: str, ranks: str) -> int:
-    """Start the ranks, and wait for their end. Returns 0 if every one ended well."""
+def main(
+    store: str, address: str, ranks: str, nodes: str = "1", endpoint: str = "localhost:0"
+) -> int:
+    """Start the ranks of this node, and wait for their end. Returns 0 if every one ended well.
+
+    ranks: on all nodes together. endpoint: where the launchers of several nodes meet.
+    """
     run_store, (run_id, _, number) = RunStore(Path(store)), address.partition(":")
     config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=int(ranks),
+        min_nodes=int(nodes),
+        max_nodes=int(nodes),
+        nproc_per_node=int(ranks) // int(nodes),
         run_id=f"{run_id}-{number}",
         rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
+        rdzv_endpoint=endpoint,
         max_restarts=0,
     )
     os.environ[LAUNCHER_PID] = str(os.getpid())

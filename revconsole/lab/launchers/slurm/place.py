@@ -1,6 +1,6 @@
 """A place of the configuration where Slurm jobs train: `slurm` is `[place.slurm]`, `slurm:big` is `[place.slurm.big]`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from revconsole.errors import ProfileError, UnknownName
@@ -33,6 +33,21 @@ class SlurmPlace:
     def seconds(self) -> int | None:
         """The time limit; None if the partition decides."""
         return seconds(self.time) if self.time else None
+
+    def sized(self, ranks: int) -> Self:
+        """The place with a GPU for each of so many ranks. Raises ProfileError if its nodes cannot share them."""
+        kind, _, count = self.gpus.rpartition(":")
+        if ranks % self.nodes:
+            near = max(self.nodes, ranks - ranks % self.nodes)
+            raise ProfileError(
+                "the plan",
+                "train.gpus",
+                f"{ranks} cannot be shared alike by the {self.nodes} nodes of {self.name}: set it to {near}",
+            )
+        if ranks == 1 or count == "0":
+            return self
+        each = str(ranks // self.nodes)
+        return replace(self, gpus=f"{kind}:{each}" if kind else each)
 
     @classmethod
     def of(cls, config: Config, name: str) -> Self:

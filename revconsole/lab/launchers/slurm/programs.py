@@ -37,9 +37,14 @@ class JobState(NamedTuple):
 GONE = JobState("GONE")
 
 
+def here() -> bool:
+    """Whether jobs can be submitted from this machine."""
+    return shutil.which("sbatch") is not None
+
+
 def refuse_without_slurm() -> None:
     """Raise NotSubmitted if jobs cannot be submitted from this machine."""
-    if shutil.which("sbatch") is None:
+    if not here():
         raise NotSubmitted(
             "there is no sbatch here: --on slurm works on a login node of a cluster with Slurm; without --on the runs "
             "train on this machine"
@@ -56,7 +61,8 @@ def submit(script: Path) -> str:
         if option in given:
             environment.pop(f"SBATCH_{name}", None)
     answer = _run(["sbatch", "--parsable", str(script)], SUBMIT_SECONDS, environment)
-    job = answer.stdout.strip().partition(";")[0]
+    *_, last = answer.stdout.split() or [""]  # a site may greet before
+    job = last.partition(";")[0]
     if answer.returncode or not job.isdecimal():
         raise NotSubmitted(_refusal(answer.stderr or answer.stdout))
     return job
@@ -96,7 +102,7 @@ def jobs(ids: Iterable[str]) -> dict[str, JobState]:
 
 def _accounted(ids: Sequence[str]) -> dict[str, JobState]:
     """What the accounting knows of jobs that have left the queue; nothing on a cluster without one."""
-    form = "--format=JobID,State,Reason,NodeList"
+    form = "--format=JobID,State,ExitCode,NodeList"
     command = ["sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={','.join(ids)}", form]  # fmt: skip
     try:
         answer = _run(command, ASK_SECONDS)

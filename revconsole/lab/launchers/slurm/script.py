@@ -11,7 +11,8 @@ from revconsole.lab.launchers.slurm.place import SlurmPlace
 from revconsole.records import child
 from revconsole.records.runs.attempt import LAUNCH_LOG
 from revconsole.records.runs.store import ENVIRONMENT, SHARE
-from revconsole.records.runs.submission import LIMIT_SIGNAL, MARK, SUBMITTED_WITH, versions
+from revconsole.records.runs.submission import LIMIT_SIGNAL, MARK, NODES, SUBMITTED_WITH, versions
+from revconsole.records.settings.plan import Plan
 
 FILE = "slurm.sh"
 """Name of the script in the folder of each run."""
@@ -22,6 +23,11 @@ KEPT = ("REVCONSOLE_DATA", "REVCONSOLE_CONFIG", "REVCONSOLE_STATE", SHARE, child
 
 No other ones: addresses of notices are secrets, and the script is in the store.
 """
+
+
+def job_name(first: Plan, count: int) -> str:
+    """What the job is called: as its run, or as the study or profile of its runs. first: the plan of the first run."""
+    return first.name if count == 1 else first.study or Path(first.profile).stem
 
 
 def script(place: SlurmPlace, root: Path, runs: Path, *, name: str, count: int) -> str:
@@ -54,7 +60,7 @@ def _options(place: SlurmPlace, output: str, name: str, count: int) -> Iterator[
 def _body(place: SlurmPlace, root: Path, runs: Path) -> Iterator[str]:
     """The lines after the options: which run, its environment, and the training."""
     numbers = versions()
-    yield f"# Written by revconsole {numbers['revconsole']}. Task N of an array trains the run on line N + 1 of the list."
+    yield f"# Written by revconsole {numbers['revconsole']}."
     yield f'run=$(sed -n "$((${{SLURM_ARRAY_TASK_ID:-0}} + 1))p" {shlex.quote(str(runs))}) || exit 1'
     yield f'exec >> {shlex.quote(str(root))}/"$run"/{LAUNCH_LOG} 2>&1 || exit 1'
     variables = child.environment() | {ENVIRONMENT: str(root)}
@@ -62,10 +68,14 @@ def _body(place: SlurmPlace, root: Path, runs: Path) -> Iterator[str]:
         if variables.get(key):
             yield f"export {key}={shlex.quote(variables[key])}"
     yield f"export {MARK}=1 {SUBMITTED_WITH}={shlex.quote(' '.join(f'{n}={v}' for n, v in numbers.items() if v))}"
+    if place.nodes > 1:
+        yield f"export {NODES}={place.nodes}"
     yield from place.setup
     yield f"cd {shlex.quote(str(root))} || exit 1"
-    yield '[ -z "$SLURM_CPUS_PER_TASK" ] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"  # srun takes it no more by itself'
-    yield "trap : TERM  # this shell waits for the training, which saves itself and ends"
+    # Since Slurm 22.05 srun does not take the number by itself.
+    yield '[ -z "$SLURM_CPUS_PER_TASK" ] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"'
+    yield "trap : TERM"  # the shell waits for the training, which saves itself and ends
     command = child.command("revconsole.training", str(root))
     python = shlex.quote(os.path.expanduser(place.python) if place.python else sys.executable)  # noqa: PTH111
-    yield f'srun --export=ALL --kill-on-bad-exit=1 {python} {shlex.join(command[1:])} "$run"'
+    alone = "--nodes=1 --ntasks=1 --overlap " if place.nodes > 1 else ""
+    yield f'srun {alone}--export=ALL --kill-on-bad-exit=1 {python} {shlex.join(command[1:])} "$run"'

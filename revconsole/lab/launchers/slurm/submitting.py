@@ -13,10 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from revconsole.errors import NotSubmitted, StoreError
+from revconsole.errors import NotSubmitted, ProfileError, StoreError
 from revconsole.lab.launchers.slurm import programs
 from revconsole.lab.launchers.slurm.place import SlurmPlace
-from revconsole.lab.launchers.slurm.script import FILE, FOLDER, script
+from revconsole.lab.launchers.slurm.script import FILE, FOLDER, job_name, script
+from revconsole.records import ranks
 from revconsole.records.files.shared import create, make_folder
 from revconsole.records.runs.attempt import overwrite
 from revconsole.records.runs.identity import mine
@@ -64,11 +65,10 @@ class _Submission:
     def submit(self) -> str:
         """The id of the job."""
         try:
-            first = self._write()
             for run_id, number in self._numbers.items():
                 self._store.queue(run_id, number, mine(), NAME, self._changes, job="")
-            job = programs.submit(first)
-        except (NotSubmitted, StoreError, OSError) as error:
+            job = programs.submit(self._write())
+        except (NotSubmitted, ProfileError, StoreError, OSError) as error:
             self._undo()
             if isinstance(error, OSError):
                 raise StoreError(f"cannot submit from {self._root}: {error.strerror}") from None
@@ -80,11 +80,12 @@ class _Submission:
         return job
 
     def _write(self) -> Path:
-        """Write the list of runs, and the script into every run's folder; returns that of the first. Raises OSError."""
+        """Write the list of runs, and the script into every run's folder; returns that of the first. Raises OSError and ProfileError."""
         make_folder(self._list.parent, PRIVATE, exist_ok=True)
         create(self._list, "".join(f"{run_id}\n" for run_id in self._ids).encode())
-        name = self._store.plan(self._ids[0]).name
-        text = script(self._place, self._root, self._list, name=name, count=len(self._ids))
+        name = job_name(self._store.plan(self._ids[0]), len(self._ids))
+        place = self._place.sized(max(ranks.count(self._store, run_id) for run_id in self._ids))
+        text = script(place, self._root, self._list, name=name, count=len(self._ids))
         paths = [self._root / run_id / FILE for run_id in self._ids]
         for path in paths:
             path.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ and only while a run of the store has a job that is not known to be over.
 
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,6 +50,14 @@ class SlurmJobs:
 
     def __init__(self, store: RunStore, readonly: bool) -> None:
         self._store, self._folder, self._readonly = store, store.root / FOLDER, readonly
+        self._aside = threading.Thread()
+
+    def look_aside(self) -> None:
+        """Look in a thread of its own, unless one still does: whoever reads the store does not wait for Slurm."""
+        if self._readonly or self._aside.is_alive() or not self._folder.is_dir() or not self._due():
+            return
+        self._aside = threading.Thread(target=self.look, name="slurm", daemon=True)
+        self._aside.start()
 
     def look(self) -> None:
         """Ask Slurm if it is time to, and note what it says. Takes seconds if Slurm is slow; never raises."""
@@ -113,7 +122,9 @@ class SlurmJobs:
                 return  # meanwhile
             memory = now.state == "OUT_OF_MEMORY"
             body = {"signal": int(signal.SIGKILL), "memory": memory, "slurm": sentence}
-            write_json(attempts.log_path(folder, each.number).with_name("exit.json"), body)
+            record = attempts.log_path(folder, each.number).with_name("exit.json")
+            if not record.exists():  # a supervisor that saw the end knows more of it
+                write_json(record, body)
             attempts.take_over(folder, each.number, f"Slurm, whose job {each.job} is over")
         elif now.state == "CANCELLED":
             with suppress(AlreadyClaimed):
