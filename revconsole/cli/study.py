@@ -243,9 +243,11 @@ def _go_on(
 ) -> None:
     """Launch and follow the runs. said: notes that were printed already. workers: for several runs at once."""
     if detach:
-        for run_id in lab.go_on(standing, workers or "process", now=now):
+        ids = lab.go_on(standing, workers or "process", now=now)
+        for run_id in ids:
             typer.echo(run_id)
-        output.say("training in the background; `revconsole study show` shows the progress")
+        if ids:
+            output.say("training in the background; `revconsole study show` shows the progress")
         return
     if workers:
         ids, states = _pooled(lab, standing, now=now, said=said, workers=workers)

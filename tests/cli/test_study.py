@@ -117,6 +117,8 @@ def test_a_study_trains_two_at_once_and_says_where_and_how_long(run):
     again = run("study", "run", "tiny", "seeds=[0]", "--devices", "cpu:2")
     assert again.code == 0, again.err
     assert "2 of 2 runs done" in again.err
+    detached = run("study", "run", "tiny", "seeds=[0]", "--devices", "cpu:2", "--detach")
+    assert (detached.out, "in the background" in detached.err) == ("", False)
 
 
 @pytest.mark.usefixtures("_four_cores")
