@@ -48,7 +48,7 @@ def measured(terminal: Console, keys: int) -> tuple[list[float], list[float]]:
     """The seconds of each key, and of the panel behind each batch."""
     dice, times, panel = random.Random(0), [], []
     while len(times) < keys:
-        digits, typed = str(dice.randint(1001, 9999)), ""
+        digits, typed = str(dice.randint(101, 999)), ""
         for digit in digits:
             typed += digit
             times.append(terminal.answers(typed, "batch", press=digit.encode()))
