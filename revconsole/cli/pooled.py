@@ -56,7 +56,7 @@ def refuse_for_search(devices: str, per_device: str) -> None:
 
     if devices or per_device:
         option = "--devices" if devices else "--per-device"
-        why = "is for studies whose runs are known beforehand: a search draws each trial from those before it"
+        why = "is for studies whose runs are known beforehand: a search draws each trial from those before it; start the same command once for each device, with train.device=cuda:0 and so on"
         raise ProfileError(COMMAND_LINE, option, why)
 
 

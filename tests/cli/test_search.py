@@ -193,6 +193,7 @@ def test_without_optuna_it_is_one_sentence_with_the_line_that_installs_it(run, m
         (["study", "run", "fake", "--quick"], "fake.toml: quick: there is no [quick] in it; leave --quick out"),
         (["study", "run", "fake", "train.device=cuda:7"], "there is no device 'cuda:7' on this machine"),
         (["study", "show", "fake", "data.dataset=digit"], "there is no dataset 'digit'"),
+        (["study", "run", "fake", "--devices", "cpu:2"], "command line: --devices: is for studies whose runs are known beforehand"),
         (["report", "fake", "model.depth=1"], "command line: model.depth: is drawn by the search"),
     ],
 )  # fmt: skip

@@ -167,7 +167,6 @@ def test_the_best_is_repeated_with_seeds_that_chose_nothing(lab):
     assert {each.plan.model_copy(update={"seed": 0}).digest() for each in now.repeats} == {
         best.summary.plan.digest()
     }
-    assert now.settled
     assert (now.done, now.total) == (14, 14)
     assert "12 of 12 trials" in now.sentence
     assert "repeated with 2 of 2 seeds" in now.sentence

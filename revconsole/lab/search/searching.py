@@ -28,13 +28,6 @@ class SearchStanding:
         return best_of(self.trials)
 
     @property
-    def settled(self) -> bool:
-        """Whether all trials are there and none has anything left."""
-        return len(self.trials) >= self.planned.search.trials and all(
-            run.settled or run.summary.state in {"failed", "out of memory"} for run in self.trials
-        )
-
-    @property
     def done(self) -> int:
         """How many of all runs have ended well, those that were stopped early included."""
         return sum(run.settled for run in self.trials) + sum(
@@ -87,10 +80,10 @@ class SearchStanding:
 def drawn_words(run: SearchTrial) -> str:
     """What was drawn for a trial, numbers with four digits."""
     values = run.trial.values.items()
-    return ", ".join(f"{key.rpartition('.')[2]} {number(value)}" for key, value in values)
+    return ", ".join(f"{key.rpartition('.')[2]} {value_words(value)}" for key, value in values)
 
 
-def number(value: object) -> str:
+def value_words(value: object) -> str:
     """A drawn value as text."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
