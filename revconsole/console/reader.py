@@ -27,7 +27,6 @@ from revconsole.records.runs.tail import Tail
 if TYPE_CHECKING:
     from revconsole.lab.foreseen_steps import ForeseenSteps
 
-LIVE_SECONDS, IDLE_SECONDS = 1.0, 2.0
 IDLE_SECONDS = 2.0
 LARGEST_SHARE = 0.2
 """Largest share of one core's time that reading may take."""
