@@ -10,10 +10,16 @@ from revconsole.records.logs.events import Event, Measured
 from revconsole.records.runs import control
 from revconsole.records.settings.plan import Plan
 from revconsole.training import requests
+from revconsole.training.objectives import Inputs, Loss
 from revconsole.training.probes import allocations
+from revconsole.training.setup.training_state import TrainingState
+from revconsole.training.step import stepping
 from revconsole.training.together.alone import ALONE
 from revconsole.training.together.ranks import Ranks, leave
 from tests.training.conftest import Log, Runner
+
+ROOM = 8
+"""Images that fit where a run is to shrink."""
 
 
 def main(rank: int, world: int, folder: str) -> None:
@@ -27,6 +33,16 @@ def main(rank: int, world: int, folder: str) -> None:
     requests.POLL_SECONDS = 0.0
     gc.freeze()  # or every run would look through what was imported
     allocations.profiler_usable = lambda: False  # half of the time of so short a run
+    loss_of = stepping.loss_of
+
+    def short(state: TrainingState, part: Inputs, number: int) -> Loss:
+        """The loss, but for a shortage of the last rank in step 2 of a run that may shrink."""
+        shrinks = state.plan.train.on_oom == "shrink" and number == 2 and len(part[0]) > ROOM
+        if rank == world - 1 and shrinks:
+            raise MemoryError
+        return loss_of(state, part, number)
+
+    stepping.loss_of = short
     runner, found = Runner(Path(folder)), {}
     for name, work in json.loads(Path(folder, f"works-{world}.json").read_text()).items():
         plan, run, stop = Plan.model_validate(work["plan"]), work["run"], work["stop"]

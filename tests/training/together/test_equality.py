@@ -38,6 +38,7 @@ def changes(world):
         "dino": {"objective": DINO, "model": {"patch": 2, "depth": 2}},
         "ragged": {**meant("bdia"), "model": RANDOM, "data": RAGGED, "train": {"batch": 60}},
         "batch norm": {"model": {"stem": "conv"}, "data": RAGGED},
+        "short of memory": {"train": {"on_oom": "shrink"}},
         "several each": {"train": {"accumulate": 2 * world}},
     }
     few = ("ragged",)
