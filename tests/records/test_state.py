@@ -411,3 +411,19 @@ def test_a_run_on_a_read_only_file_system_says_that_nothing_can_be_seen_of_it(st
     assert (
         "the file system of the store is read-only: nothing can be seen of the run" in seen.stdout
     )
+
+
+def test_a_process_is_known_that_ended_before_its_parent_looked():
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, json.dumps(mine().to_dict()).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as said:
+        own = Identity.from_dict(json.load(said))
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # a zombie from here on
+    seen = Identity.of(child)
+    assert seen == own
+    assert not seen.alive()
+    os.waitpid(child, 0)

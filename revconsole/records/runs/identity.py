@@ -39,12 +39,12 @@ class Identity:
 
     @classmethod
     def of(cls, pid: int) -> Self:
-        """The identity of a process of this machine."""
+        """The identity of a process of this machine, also of one that has ended and that its parent has not awaited."""
         return cls(
             host=socket.gethostname(),
             boot=_boot(),
             pid=pid,
-            start=_start(pid) or 0,
+            start=_start_now(pid, ended=True) or 0,
             namespace=_namespace(),
         )
 
@@ -202,20 +202,20 @@ def _start(pid: int) -> int | None:
     return known[pid]
 
 
-def _start_now(pid: int) -> int | None:
-    """Start of a running process in hundredths of a second since the boot (Linux) or 1970; None if there is none, or a zombie."""
+def _start_now(pid: int, *, ended: bool = False) -> int | None:
+    """Start of a process in hundredths of a second since the boot (Linux) or 1970; None if none runs. ended: a zombie counts."""
     import psutil  # 50 ms, which a list of ended runs does not need
 
     try:
         process = psutil.Process(pid)
         with process.oneshot():  # one reading for both
-            if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
+            if not ended and process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
                 return None
             shift = _shift()
             began = process.create_time() - shift
     except (psutil.Error, ValueError):  # ValueError: a claim may name any number
         return None
-    return round(began * HUNDREDTHS) if shift == _shift() else _start_now(pid)
+    return round(began * HUNDREDTHS) if shift == _shift() else _start_now(pid, ended=ended)
 
 
 def _shift() -> float:
