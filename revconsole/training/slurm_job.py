@@ -120,7 +120,9 @@ class SlurmJob:
         self, store: RunStore, run_id: str, number: int, signal_name: str, outcome: Outcome
     ) -> None:
         """After attempt `number` ended because of a signal: see to the job, and to what the next attempt waits for."""
-        stopped, limit = outcome == "stopped", signal_name == LIMIT_SIGNAL
+        # Of ranks the outcome is that of the run's state, and the run waits for this job already.
+        waits = outcome == "failed" and attempts.last_step(store.folder(run_id), number) is not None
+        stopped, limit = outcome == "stopped" or waits, signal_name == LIMIT_SIGNAL
         if stopped and limit and not _moved_on(store.folder(run_id), number):
             store.refuse(run_id, number + 1, STUCK.format(job=self.id))
             return

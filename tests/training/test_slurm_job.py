@@ -115,6 +115,14 @@ def test_what_a_signal_makes_of_the_job(store, run_id, slurm, why, facts, requeu
     assert store.follow(run_id).summary().state == ("queued" if again else "stopped")
 
 
+def test_ranks_that_stopped_come_again_though_their_run_waits_already(store, run_id, slurm):
+    slurm.controls("JobState=COMPLETING Restarts=1")
+    ended(store, run_id, 1, stopped(7))
+    job().queue(store, run_id, 2)
+    job().leave(store, run_id, 1, "SIGTERM", "failed")
+    assert waits_for(store, run_id) == (2, "71", "")
+
+
 def test_a_run_that_completes_while_it_is_told_to_go_does_not_come_again(store, run_id, slurm):
     ended(store, run_id, 1, Finished(outcome="completed", step=9))
     job().queue(store, run_id, 2)
