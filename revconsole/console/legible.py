@@ -16,11 +16,12 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.driver import Driver
-from textual.filter import LineFilter, Monochrome
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.timer import Timer
 
 from revconsole.console import signs, terminal
+from revconsole.console.grey import Grey
 from revconsole.console.messages import Said, Severity
 from revconsole.console.on_terminal import Terminal
 from revconsole.console.one_shot import never_skipped
@@ -28,7 +29,7 @@ from revconsole.console.themes import MONOCHROME
 from revconsole.lab.format import fitted
 from revconsole.records.printable import printable
 
-GREY = Monochrome()
+GREY = Grey()
 MOST_TOAST, TOAST_EDGES = 60, 4
 """Widest toast in columns, and the columns that its edges take in Textual's layout."""
 

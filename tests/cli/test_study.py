@@ -1,6 +1,7 @@
 """Studies on the command line: they run, survive being killed, skip what is done, and report failures."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -102,22 +103,24 @@ def _four_cores(monkeypatch):
 
 @pytest.mark.usefixtures("_four_cores")
 def test_a_study_trains_two_at_once_and_says_where_and_how_long(run):
-    dry = run("study", "run", "tiny", "seeds=[0]", "--devices", "cpu:2", "--dry-run")
+    dry = run("study", "run", "tiny", "seeds=[0, 1]", "--devices", "cpu:2", "--dry-run")
     assert "2 at once, each as fast as alone" in dry.err
     assert not Path("runs").exists()
 
-    said = run("study", "run", "tiny", "seeds=[0]", "--devices", "cpu:2")
+    said = run("study", "run", "tiny", "seeds=[0, 1]", "--devices", "cpu:2")
 
     assert said.code == 0, said.err
     assert "2 runs at once, 2 on cpu; Ctrl-C stops with a checkpoint" in said.err
-    assert said.err.count("  trains on cpu\n") == 2
+    assert said.err.count("  trains on cpu\n") == 4
     assert "tiny-plain-s0  epoch 1/1" in said.err
-    assert "-- 1 of 2 runs; left: about" in said.err
+    assert re.search("-- [123] of 4 runs; left: ", said.err), (
+        "two of them begin when two have ended"
+    )
     assert {s.state for s in Lab(Path("runs")).store.list()} == {"finished"}
-    again = run("study", "run", "tiny", "seeds=[0]", "--devices", "cpu:2")
+    again = run("study", "run", "tiny", "seeds=[0, 1]", "--devices", "cpu:2")
     assert again.code == 0, again.err
-    assert "2 of 2 runs done" in again.err
-    detached = run("study", "run", "tiny", "seeds=[0]", "--devices", "cpu:2", "--detach")
+    assert "4 of 4 runs done" in again.err
+    detached = run("study", "run", "tiny", "seeds=[0, 1]", "--devices", "cpu:2", "--detach")
     assert (detached.out, "in the background" in detached.err) == ("", False)
 
 

@@ -1,9 +1,13 @@
 """Text can be read in every theme, and another theme is that of everything on the screen at once."""
 
 import pytest
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
 
+from revconsole.console.grey import Grey
 from revconsole.console.themes import THEMES
-from revconsole.lab.curves.colours import ON_DARK, ON_LIGHT
+from revconsole.lab.curves.colours import ON_DARK, ON_LIGHT, as_style
 
 LEAST = 4.5
 """Least contrast of text by WCAG 2.1, level AA."""
@@ -17,6 +21,23 @@ def luminance(colour):
 def contrast(first, second):
     lighter, darker = sorted(map(luminance, (first, second)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
+
+
+def grey(colour):
+    (segment,) = Grey().apply([Segment("x", Style(color=as_style(colour)))], Color(0, 0, 0))
+    return tuple(segment.style.color.triplet)
+
+
+CURVES = {seen for colour in (*ON_DARK, *ON_LIGHT) for seen in (colour, grey(colour))}
+"""Of curves, in colours and in greys; see `test_colours`."""
+
+
+def test_a_grey_is_as_light_as_its_colour():
+    for colour in (*ON_DARK, *ON_LIGHT):
+        assert len({*grey(colour)}) == 1
+        assert (
+            abs(luminance(grey(colour)) - luminance(colour)) < 0.004
+        )  # half of a step of 256 at the lightest
 
 
 def painted(stage):
@@ -42,7 +63,7 @@ async def test_text_is_legible_in_each_theme_after_a_change_to_it(opened, record
             faint = [
                 (round(contrast(colour, ground), 2), text)
                 for text, colour, ground in painted(stage)
-                if colour not in {*ON_DARK, *ON_LIGHT} and contrast(colour, ground) < LEAST
+                if colour not in CURVES and contrast(colour, ground) < LEAST
             ]
             assert faint == []
             if key:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from revconsole.lab.listing.where import filter_of
+from revconsole.records.config.options import OPTIONS
 from revconsole.records.settings import glossary
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +22,7 @@ WORDS = {"VERB", "RUN", "STUDY"}
 def commands(text: str) -> list[list[str]]:
     """The words after `revconsole` in every line of a shell, and in every piece of code."""
     shells = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    lines = [line for shell in shells for line in shell.splitlines()]
+    lines = [line for shell in shells for line in shell.replace("\\\n", "").splitlines()]
     lines += re.findall(
         r"`(revconsole [^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     )
@@ -32,6 +33,10 @@ def commands(text: str) -> list[list[str]]:
 def wrong(words: list[str]) -> list[str]:
     """The words of a command that mean nothing."""
     command = LINE
+    if words[0] == "--set":
+        if words[1].partition("=")[0] not in OPTIONS:
+            return words[:2]
+        words = words[2:]
     while words and words[0] in getattr(command, "commands", {}):
         command, words = command.commands[words[0]], words[1:]
     options = {name for each in command.params for name in each.opts + each.secondary_opts}

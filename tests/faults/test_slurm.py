@@ -135,7 +135,8 @@ def test_a_job_goes_on_beyond_its_time_limit(site, jobs, noted, complete):
     site.lab.stop(run_id)
     run = site.finish(run_id)
     whole = site.detached(**settings)
-    site.until(lambda: site.lost(run, site.lab.store.read(whole)) == 0)
+    site.reaches(whole, run.summary.step + 1)
+    assert site.lost(run, site.lab.store.read(whole)) == 0
     site.lab.stop_now(whole)
     assert run.series["loss"].steps == list(range(1, run.summary.step + 1))
     noted("a Slurm job at its limit: bit-identical so far", 1, worst=worst)

@@ -1,0 +1,42 @@
+"""Grey: what is painted in greys that are as light to the eye as its colours were, so that contrasts stay what they were."""
+
+from functools import lru_cache
+
+from rich.color import Color as RichColor
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
+from textual.filter import LineFilter
+
+WEIGHTS = 0.2126, 0.7152, 0.0722
+"""Shares of red, green and blue in the luminance of WCAG 2.1; Textual's own filter weighs the encoded values instead."""
+
+
+class Grey(LineFilter):
+    """Paints in greys, for the monochrome theme: curves and pictures have colours of their own."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """The segments in greys."""
+        del background
+        return [Segment(text, style and _in_grey(style), code) for text, style, code in segments]
+
+
+@lru_cache(1024)
+def _in_grey(style: Style) -> Style:
+    return style + Style.from_color(_grey(style.color), _grey(style.bgcolor))
+
+
+def _grey(colour: RichColor | None) -> RichColor | None:
+    if colour is None or colour.is_default:
+        return None
+    light = sum(w * _linear(v / 255) for w, v in zip(WEIGHTS, colour.get_truecolor(), strict=True))
+    level = round(255 * _encoded(light))
+    return RichColor.from_rgb(level, level, level)
+
+
+def _linear(value: float) -> float:
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+
+
+def _encoded(light: float) -> float:
+    return 12.92 * light if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
