@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from revconsole.records.sections import KINDS
+from tests.preloaded import Forked
 from tests.training.conftest import TYPICAL, meant, small_plan
 
 pytestmark = pytest.mark.slow
@@ -90,11 +91,10 @@ def train_together(folder, world, works):
         for name, (plan, run, stop) in works.items()
     }
     Path(folder, f"works-{world}.json").write_text(json.dumps(tables))
-    code = "from tests.training.together.rank import main; main({}, {}, {!r})"
+    code = "import sys; sys.path.insert(0, ''); from tests.training.together.rank import main; main({}, {}, {!r})"
+    start = Forked if sys.platform == "linux" else subprocess.Popen
     ranks = [
-        subprocess.Popen(
-            [sys.executable, "-X", "preloaded", "-c", code.format(rank, world, str(folder))]
-        )
+        start([sys.executable, "-X", "preloaded", "-c", code.format(rank, world, str(folder))])
         for rank in range(world)
     ]
     try:
