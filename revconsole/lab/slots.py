@@ -78,9 +78,8 @@ def _named(word: str) -> tuple[str, ...]:
                 return (word,)
             if not number and cards:
                 return (cards[0],)
-            has = f"it has {_listed(cards)}" if cards else "it has no NVIDIA GPU"
             raise DeviceUnavailable(
-                f"{DEVICES}: there is no {word} on this machine: {has}, and cpu"
+                f"{DEVICES}: there is no {word} on this machine; there is {_listed([*cards, 'cpu'])}"
             )
     raise UnknownName("device", one_line(word, 40), {ALL, *here, "cpu"})
 

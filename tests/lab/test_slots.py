@@ -49,8 +49,8 @@ def test_devices_are_named_or_counted(machine, cards, text, names):
 @pytest.mark.parametrize(
     ("cards", "text", "said", "code"),
     [
-        (2, "cuda:9", "there is no cuda:9 on this machine: it has cuda:0 and cuda:1, and cpu", 4),
-        (0, "cuda:0", "there is no cuda:0 on this machine: it has no NVIDIA GPU, and cpu", 4),
+        (2, "cuda:9", "there is no cuda:9 on this machine; there is cuda:0, cuda:1 and cpu", 4),
+        (0, "cuda:0", "there is no cuda:0 on this machine; there is cpu", 4),
         (2, "8", "--devices 8: this machine has 2 devices to train on: cuda:0 and cuda:1", 4),
         (0, "8", "1 device to train on: cpu; cpu:4 is a run on each of its cores", 4),
         (2, "0", "--devices 0: this machine has 2 devices", 4),
@@ -83,7 +83,7 @@ def test_a_card_counts_among_those_that_this_process_may_use(machine, monkeypatc
     assert slots.slots("all") == ("cuda:2", "cuda:3")
     assert slots.slots("cuda:3") == ("cuda:3",), "as the driver numbers it, and `queue` shows it"
     with pytest.raises(
-        RevconsoleError, match="no cuda:1 on this machine: it has cuda:2 and cuda:3"
+        RevconsoleError, match="no cuda:1 on this machine; there is cuda:2, cuda:3 and cpu"
     ):
         slots.slots("cuda:1")
 
