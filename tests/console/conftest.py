@@ -3,14 +3,19 @@
 import asyncio
 import math
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual import app as textual_app
 from textual import events
 from textual import pilot as textual_pilot
+from textual.cache import LRUCache
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
 from textual.pilot import Pilot
 
 from revconsole.console.app import Console
@@ -32,6 +37,7 @@ PATIENCE_SECONDS = 120.0
 """Generous: a busy machine may take long, a right answer never depends on it."""
 SETTLING_SECONDS = 1.0
 """Longest wait for what a key does, as Textual's own: some tests hold it up."""
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.05
 STEPS_PER_EPOCH = 10
 NAMES = {
     "+": "plus",
@@ -197,15 +203,16 @@ class Stage:
         await self.pilot.pause()
 
     async def until(self, happened: Callable[[], object]) -> None:
-        """Let the app work until something is the case."""
-        end = time.monotonic() + PATIENCE_SECONDS
+        """Let the app work until something is the case; the longer that lasts, the more seldom it is asked."""
+        end, pause = time.monotonic() + PATIENCE_SECONDS, SHORTEST_PAUSE_SECONDS
         while not happened():
             assert time.monotonic() < end, f"it did not happen; the screen says\n{self.text}"
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause)
+            pause = min(1.1 * pause, LONGEST_PAUSE_SECONDS)
 
     async def shows(self, *texts: str) -> str:
         """Wait until all of these are on the screen."""
-        await self.until(lambda: all(text in self.text for text in texts))
+        await self.until(lambda: _all_in(texts, self.text))
         return self.text
 
     async def hides(self, text: str) -> None:
@@ -213,7 +220,33 @@ class Stage:
         await self.until(lambda: text not in self.text)
 
 
+def _all_in(texts: Sequence[str], shown: str) -> bool:
+    return all(text in shown for text in texts)
+
+
 Opener = Callable[..., AbstractAsyncContextManager[Stage]]
+
+Parsed = LRUCache[tuple[Any, ...], list[RuleSet]]
+RULES: defaultdict[frozenset[tuple[str, str]], Parsed] = defaultdict(lambda: LRUCache(512))
+"""Rules of style sheets as Textual parsed them, by the variables of the theme and then by what its own cache asks for."""
+
+
+@pytest.fixture(autouse=True)
+def _rules_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every app takes the rules that an app before it parsed from the same text: they would be parsed anew for each."""
+    begin, change = Stylesheet.__init__, Stylesheet.set_variables
+
+    def begun(sheet: Stylesheet, *, variables: dict[str, str] | None = None) -> None:
+        begin(sheet, variables=variables)
+        sheet._parse_cache = RULES[frozenset((variables or {}).items())]
+
+    def changed(sheet: Stylesheet, variables: dict[str, str]) -> None:
+        sheet._parse_cache = LRUCache(1)  # which is cleared
+        change(sheet, variables)
+        sheet._parse_cache = RULES[frozenset(variables.items())]
+
+    monkeypatch.setattr(Stylesheet, "__init__", begun)
+    monkeypatch.setattr(Stylesheet, "set_variables", changed)
 
 
 @pytest.fixture
