@@ -1,5 +1,6 @@
 """Palette: Ctrl-P lists every action of the screen in front, and every run."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
@@ -16,9 +17,9 @@ Command = tuple[str, str, Callable[[], Any]]
 class Commands(Provider):
     """Commands that are found by typing a part of their names."""
 
+    @abstractmethod
     def _commands(self) -> Iterator[Command]:
         """Every command that there is now."""
-        raise NotImplementedError
 
     async def search(self, query: str) -> Hits:
         """The commands that match the query."""

@@ -6,6 +6,7 @@ from revconsole.errors import DeviceUnavailable, ProfileError, RevconsoleError, 
 from revconsole.lab import format as form
 from revconsole.lab import room
 from revconsole.lab.outlook import Outlook, foretold, outlook
+from revconsole.lab.report.wording import listed
 from revconsole.records import devices, host
 from revconsole.records.foresight import cache, foreseen
 from revconsole.records.printable import one_line, plural
@@ -54,7 +55,7 @@ def _first(count: int) -> tuple[str, ...]:
             f"; cpu:{most} is a run on each of its cores" if here == ("cpu",) and most > 1 else ""
         )
         raise DeviceUnavailable(
-            f"{DEVICES} {count}: this machine has {plural(len(here), 'device')} to train on: {_listed(here)}{more}"
+            f"{DEVICES} {count}: this machine has {plural(len(here), 'device')} to train on: {listed(here)}{more}"
         )
     return here[:count]
 
@@ -79,7 +80,7 @@ def _named(word: str) -> tuple[str, ...]:
             if not number and cards:
                 return (cards[0],)
             raise DeviceUnavailable(
-                f"{DEVICES}: there is no {word} on this machine; there is {_listed([*cards, 'cpu'])}"
+                f"{DEVICES}: there is no {word} on this machine; there is {listed([*cards, 'cpu'])}"
             )
     raise UnknownName("device", one_line(word, 40), {ALL, *here, "cpu"})
 
@@ -186,10 +187,6 @@ def needs(found: Mapping[str, Outlook]) -> dict[str, int]:
 def need_of(found: Outlook) -> int | None:
     """Bytes of its device's memory that a run takes at most; None if they could not be foreseen."""
     return None if found.own is None or found.unsure else found.own.bounds.high
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _wrong(option: str, why: str) -> ProfileError:

@@ -7,9 +7,13 @@ requested by name; `working_folder` gives that folder in every process.
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
 
 WORKING_FOLDER = "REVCONSOLE_WORKING_FOLDER"
 """Environment variable of a child: the working folder of the user who started it."""
@@ -41,6 +45,37 @@ def environment() -> dict[str, str]:
     else:
         variables.pop("PYTHONPATH", None)
     return variables
+
+
+def detached(
+    words: Sequence[str],
+    folder: Path,
+    log: IO[bytes],
+    *,
+    stdin: int | None = None,
+    stdout: IO[bytes] | None = None,
+) -> "subprocess.Popen[bytes]":
+    """Start a command in a session of its own, which outlives the terminal, in a working folder. log: takes its stderr.
+
+    stdin, stdout: empty and thrown away if None. Raises OSError if it cannot be started.
+    """
+    import subprocess  # most commands start nothing
+    import threading
+
+    process = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
+        words,
+        env=environment(),
+        cwd=folder,
+        stdin=subprocess.DEVNULL if stdin is None else stdin,
+        stdout=subprocess.DEVNULL if stdout is None else stdout,
+        stderr=log,
+        start_new_session=True,
+        close_fds=True,
+    )
+    threading.Thread(
+        target=process.wait, daemon=True
+    ).start()  # or it would stay behind as a zombie
+    return process
 
 
 @contextmanager

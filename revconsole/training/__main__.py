@@ -84,9 +84,7 @@ class RunQueue:
         """Send a stop request through the run's folder, or in memory if the disk does not accept it."""
         folder = self.store.root / run_id
         try:
-            if (
-                self._job is not None
-            ):  # first, for the case that nothing more can be written after the stop
+            if self._job is not None:  # first: perhaps nothing can be written after the stop
                 self._job.queue(self.store, run_id, number + 1)
             control.ask(folder, "stop", self.why)
         except StoreError:

@@ -45,9 +45,8 @@ class Slot:
         if queued is None or queued.needs is None or room is None:
             return ""
         free, total = room
-        if (
-            not free < queued.needs <= total
-        ):  # what no device of this kind can hold fails, with the reason
+        # What no device of this kind can hold does not wait: it fails, with the reason.
+        if not free < queued.needs <= total:
             return ""
         return (
             f"waits for {size(queued.needs)} of {self.device}: others hold {size(total - free)} of its "

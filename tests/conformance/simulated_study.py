@@ -21,9 +21,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from revconsole.console.reader import Reader
 from revconsole.console.snapshot import WantedByScreen
+from revconsole.errors import AlreadyClaimed, NoSuchRun
 from revconsole.lab.board import AskedStudy
 from revconsole.lab.lab import Lab
 from revconsole.lab.queue import QueueReader
@@ -31,13 +33,32 @@ from revconsole.lab.study import PlannedStudy, own_profile
 from revconsole.records.logs.events import EpochFinished, Failed, Finished, Measured, Started
 from revconsole.records.runs.attempt import Attempt, write_json
 from revconsole.records.runs.identity import mine
-from revconsole.records.runs.next_run import SharedLine, TakenRun, next_run
+from revconsole.records.runs.next_run import SharedLine
+from revconsole.records.runs.store import RunStore
 
 RECORDED = Path(__file__).parents[1] / "records" / "finished_runs.jsonl.gz"
 KILLED, FAILED = 0.05, 0.02
 EPOCHS, STEPS = 10, 40
 PATIENCE = 1.0
 """Simulated seconds after which a device without a run looks again."""
+
+
+class TakenRun(NamedTuple):
+    """A run that belongs to a device from now on."""
+
+    run_id: str
+    attempt: Attempt
+
+
+def next_run(store: RunStore, line: SharedLine, launcher: str = "") -> TakenRun | None:
+    """Claim the next run as a worker does that waits for no turn; None if nothing is left to take."""
+    while runs := line.open():
+        for run_id, number in runs:
+            try:
+                return TakenRun(run_id, store.claim(run_id, number, launcher))
+            except (AlreadyClaimed, NoSuchRun):  # another worker was first, or it was deleted
+                continue
+    return None
 
 
 @dataclass(slots=True)

@@ -11,8 +11,9 @@ from revconsole.records.logs.events import Failed, Finished
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import control, identity, state
 from revconsole.records.runs.identity import mine
-from revconsole.records.runs.next_run import MOST_AGAIN, SharedLine, next_run
+from revconsole.records.runs.next_run import MOST_AGAIN, SharedLine
 from revconsole.records.runs.queued import read_queued
+from tests.conformance.simulated_study import next_run
 
 GONE = replace(mine(), start=mine().start + 1)
 

@@ -7,7 +7,6 @@ imported. It claims its runs itself and writes its output into their folders. Ou
 
 import contextlib
 import subprocess
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -69,19 +68,10 @@ def launch(
     root = store.root.resolve()
     try:
         with (store.folder(run_ids[0]) / LAUNCH_LOG).open("wb") as log:
-            child = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
-                children.command("revconsole.training", str(root), *wanted),
-                env=children.environment(),
-                cwd=root,
-                stdin=subprocess.DEVNULL if turn is None else turn,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,
-                close_fds=True,
-            )
+            words = children.command("revconsole.training", str(root), *wanted)
+            child = children.detached(words, root, log, stdin=turn)
     except OSError as error:
         raise StoreError(f"cannot start a training process: {error.strerror}") from None
-    threading.Thread(target=child.wait, daemon=True).start()  # or it would stay behind as a zombie
     holder = Identity.of(child.pid)
     for each in numbered:
         with contextlib.suppress(StoreError):  # it trains all the same

@@ -2,7 +2,6 @@
 
 import shlex
 import subprocess
-import threading
 
 from revconsole.errors import StoreError
 from revconsole.lab.search.planned_search import PlannedSearch
@@ -28,17 +27,7 @@ def detach(store: RunStore, planned: PlannedSearch) -> "subprocess.Popen[bytes]"
         for each in (folder.parent, folder):
             make_folder(each, exist_ok=True)
         with (folder / OUTPUT).open("wb") as log:
-            child = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
-                children.command("revconsole", "--store", str(root), *words),
-                env=children.environment(),
-                cwd=root,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                close_fds=True,
-            )
+            words = children.command("revconsole", "--store", str(root), *words)
+            return children.detached(words, root, log, stdout=log)
     except OSError as error:
         raise StoreError(f"cannot start the search: {error.strerror}") from None
-    threading.Thread(target=child.wait, daemon=True).start()  # or it would stay behind as a zombie
-    return child

@@ -6,23 +6,14 @@ without an end is taken again: at most `MOST_AGAIN` times, and not if the next p
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from revconsole.errors import AlreadyClaimed, NoSuchRun
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import state
-from revconsole.records.runs.attempt import Attempt
 from revconsole.records.runs.store import RunStore
 
 MOST_AGAIN = 2
 """How often a run is taken again after its process was killed or its machine was lost."""
-
-
-class TakenRun(NamedTuple):
-    """A run that belongs to this worker from now on."""
-
-    run_id: str
-    attempt: Attempt
 
 
 class Line(Protocol):
@@ -72,17 +63,3 @@ class SharedLine:
                 return newest + 1
             case _:
                 return None
-
-
-def next_run(store: RunStore, line: Line, launcher: str = "") -> TakenRun | None:
-    """Claim the next run of a study; None if nothing is left to take. launcher: recorded in the claim.
-
-    Raises StoreError if a claim cannot be written.
-    """
-    while runs := line.open():
-        for run_id, number in runs:
-            try:
-                return TakenRun(run_id, store.claim(run_id, number, launcher))
-            except (AlreadyClaimed, NoSuchRun):  # another worker was first, or it was deleted
-                continue
-    return None
