@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from revconsole.records.logs import column_cache
+from revconsole.records.logs import column_cache, reading
+from revconsole.records.logs import events as events_of_lines
 from revconsole.records.logs.column_cache import ColumnCacheWriter
 from revconsole.records.logs.events import (
     Advised,
@@ -226,6 +227,22 @@ def test_a_column_cache_goes_on_after_half_a_line_and_after_a_value_no_column_ca
     assert len(stretches) > 4
     assert stretches[-1][1] > writer.log.stat().st_size - 1000
     assert shown(follower(tmp_path)) == without_cache(tmp_path)
+
+
+def test_few_lines_of_a_log_are_parsed_at_whatever_length_it_stands(tmp_path, monkeypatch):
+    def counted(line):
+        nonlocal parsed
+        parsed += 1
+        return events_of_lines.decode(line)
+
+    parsed, steps = 0, 3000
+    writer = Writer(tmp_path, 1, column_cache.CHUNK_BYTES)
+    for step in range(steps):
+        writer.emit(Measured(step=step, epoch=1, values={"loss": 1 / 3, "accuracy": 2 / 3}))
+    monkeypatch.setattr(reading, "decode", counted)
+
+    assert follower(tmp_path).run().series["loss"].length == steps
+    assert 0 < parsed < steps / 3
 
 
 def test_a_disk_that_takes_no_column_cache_does_not_harm_the_run(tmp_path):

@@ -5,7 +5,7 @@
              launch.json         who queued it, until a trainer claims it, and its place in the queue
              whereabouts.json    what Slurm last said of its job; see `whereabouts`
              attempts/0001/      claim.json, events.jsonl (the only truth), output.log, crash.txt, told,
-                                 digest.bin (derived: the log by columns, for logs of more than a MiB)
+                                 digest.bin (derived: the log by columns, for logs of more than 128 KiB)
              control/            requests to the trainer
              notebook.json       name, tags and note that a user gave the run
              checkpoints/        written and read by training
