@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from revconsole.lab.compare import Comparison
     from revconsole.lab.judging import Verdicts
     from revconsole.records.logs.events import Advised
-    from revconsole.records.runs.run import Confusion, GivenAdvice, LogLine, Run, Series, Summary
+    from revconsole.records.runs.run import Confusion, LogLine, Run, Series, Summary
+    from revconsole.records.runs.standing import GivenAdvice
     from revconsole.records.settings.plan import Plan
 
 RUNS_YIELD = (

@@ -4,7 +4,7 @@ from rich.text import Text
 
 from revconsole.console.colours import themed
 from revconsole.records.printable import one_line
-from revconsole.records.runs.run import State
+from revconsole.records.runs.standing import State
 
 SIGNS: dict[State, str] = {
     "queued": "○", "starting": "◌", "running": "●", "stalled": "◔", "pausing": "◍", "paused": "‖",

@@ -8,7 +8,8 @@ from revconsole.lab import rows
 from revconsole.lab.curves import bars, canvas, legend, parts
 from revconsole.lab.curves.figures import Frame, figure
 from revconsole.lab.curves.subjects import BY_PART, MEMORY, offered, subject
-from revconsole.records.runs.run import GivenAdvice, StepBytes
+from revconsole.records.runs.run import StepBytes
+from revconsole.records.runs.standing import GivenAdvice
 from revconsole.records.settings.plan import Plan
 from tests.lab.test_figures import run
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from revconsole.records.logs.events import LoggedEvent, decode
-from revconsole.records.runs.history import RunningSummary
+from revconsole.records.runs.running import RunningSummary
 
 SHARES = (0.10, 0.25, 0.50, 0.75, 0.90)
 RIGHT = 0.20

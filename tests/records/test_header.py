@@ -5,7 +5,8 @@ import json
 import pytest
 
 from revconsole.errors import StoreError
-from revconsole.records.runs.header import FILE, read_header
+from revconsole.records.runs.header import read_header
+from revconsole.records.runs.plan_file import FILE
 from revconsole.records.settings.plan import Plan
 
 

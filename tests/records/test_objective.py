@@ -1,7 +1,7 @@
 """Objectives in a plan: old plans stay what they were, and the rows of a run say by what it was judged."""
 
 from revconsole.records.logs.events import EpochFinished, LoggedEvent
-from revconsole.records.runs.history import RunningSummary
+from revconsole.records.runs.running import RunningSummary
 from revconsole.records.settings import glossary
 from revconsole.records.settings.objective_rules import local_size, masked
 from revconsole.records.settings.plan import Plan

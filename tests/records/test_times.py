@@ -13,7 +13,7 @@ from revconsole.records.logs.events import (
     Measured,
     Started,
 )
-from revconsole.records.runs.history import RunningSummary
+from revconsole.records.runs.running import RunningSummary
 
 FACTS = {
     "steps": 40, "epochs": 4, "steps_per_epoch": 10, "evaluated_per_epoch": 100, "evaluated_at_end": 300,

@@ -12,7 +12,7 @@ from revconsole.records.logs.events import (
     Measured,
     Started,
 )
-from revconsole.records.runs.history import RunningSummary
+from revconsole.records.runs.running import RunningSummary
 from revconsole.training.api import cost
 from revconsole.training.learning import by_fitting
 from revconsole.training.learning.preparing import learning_of

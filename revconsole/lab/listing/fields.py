@@ -14,7 +14,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from revconsole.errors import RevconsoleError, UnknownName
 from revconsole.lab.format import toml
-from revconsole.records.runs.run import State, Summary
+from revconsole.records.runs.run import Summary
+from revconsole.records.runs.standing import State
 from revconsole.records.sections import KINDS, Section
 from revconsole.records.settings.plan import Plan
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from revconsole.lab.report import wording
 from revconsole.lab.report.shown_table import Table
+from revconsole.records.criterion import Criterion
 from revconsole.records.printable import plural
 from revconsole.records.search.early import shown
-from revconsole.records.sections.objective import Criterion
 from revconsole.records.settings.search import Scalar
 
 METHODS = {"bayes": "by Optuna's tree-structured Parzen estimator", "random": "at random"}

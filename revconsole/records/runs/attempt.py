@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
 import threading
 import time
@@ -97,7 +96,7 @@ class Attempt:
         """Fill a hidden folder with everything an attempt needs, then rename it, so that no partial attempt ever exists."""
         parent = run_folder / "attempts"
         make_folder(parent, exist_ok=True)
-        hidden = parent / f".{number:04d}-{secrets.token_hex(4)}"
+        hidden = parent / f".{number:04d}-{os.urandom(4).hex()}"
         make_folder(hidden)
         log = None
         try:
@@ -310,7 +309,7 @@ def write_json(path: Path, body: dict[str, Any], *, forced: bool = True) -> None
 
     forced: to disk, so that it outlasts a loss of power.
     """
-    hidden = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    hidden = path.with_name(f".{path.name}-{os.urandom(4).hex()}")
     try:
         create(hidden, json.dumps(body, indent=1).encode(), forced=forced)
         hidden.replace(path)

@@ -14,9 +14,9 @@ from revconsole.records.logs.events import (
     Scalar,
     Started,
 )
-from revconsole.records.runs.history import RunningSummary
 from revconsole.records.runs.pace import TimedDevice, foretold
 from revconsole.records.runs.run import Summary
+from revconsole.records.runs.running import RunningSummary
 from revconsole.records.settings.plan import Plan
 
 SHARES = (10, 25, 50)

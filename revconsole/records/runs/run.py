@@ -9,31 +9,8 @@ from revconsole.records.logs.boundary import Boundary
 from revconsole.records.logs.clock import StepTimes
 from revconsole.records.logs.columns import Pyramid
 from revconsole.records.logs.events import MetricDeclared, Scalar
+from revconsole.records.runs.standing import ENDED, GivenAdvice, State
 from revconsole.records.settings.plan import Plan
-
-State = Literal[
-    "queued", "starting", "running", "stalled", "pausing", "paused", "stopping",
-    "finished", "pruned", "stopped", "failed", "out of memory", "killed", "lost", "damaged",
-]  # fmt: skip
-ENDED: frozenset[str] = frozenset(
-    {"finished", "pruned", "stopped", "failed", "out of memory", "killed", "lost", "damaged"}
-)
-"""States that only a resume can change."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenAdvice:
-    """What a rule said of a run at a step; see `Advised`."""
-
-    level: Literal["note", "warning", "alarm"]
-    rule: str
-    step: int
-    text: str
-    command: str = ""
-
-
-class UnreadPlan(Plan):
-    """Stands for a plan.json that cannot be read: its values are defaults, and say nothing of the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +103,7 @@ class Summary:
     @property
     def plan_known(self) -> bool:
         """Whether the plan could be read; without it nothing but the folder's name and a user's notes is known of the run."""
-        return not isinstance(self.plan, UnreadPlan)
+        return self.plan.known
 
     @property
     def standing(self) -> str:

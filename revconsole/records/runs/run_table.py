@@ -6,7 +6,8 @@ from pathlib import Path
 
 from revconsole.records.files import clock
 from revconsole.records.runs import store_cache
-from revconsole.records.runs.header import Header, read_header, stamp
+from revconsole.records.runs.header import Header, read_header
+from revconsole.records.runs.plan_file import stamp
 from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store_cache import CachedRow

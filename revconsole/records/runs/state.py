@@ -20,10 +20,10 @@ from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.logs.events import Failed, Finished, HandedOver
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import whereabouts
-from revconsole.records.runs.history import RunningSummary
 from revconsole.records.runs.identity import UNKNOWN, Identity
 from revconsole.records.runs.queued import read_queued
-from revconsole.records.runs.run import State
+from revconsole.records.runs.running import RunningSummary
+from revconsole.records.runs.standing import State
 
 FOREIGN_SILENCE_SECONDS = 600.0
 """Seconds without progress after which a run of another host counts as lost."""

@@ -19,7 +19,8 @@ from revconsole.records.files.bounded import INDEX_BYTES
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.files.shared import set_mode
 from revconsole.records.runs.packed import PackedMetrics, PackedNumbers, packed
-from revconsole.records.runs.run import GivenAdvice, Summary
+from revconsole.records.runs.run import Summary
+from revconsole.records.runs.standing import GivenAdvice
 from revconsole.records.sections import Section
 from revconsole.records.settings.plan import Plan
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from revconsole.records.files import bounded
 from revconsole.records.files.bounded import RECORD_BYTES
 from revconsole.records.files.damage import UNREADABLE
-from revconsole.records.runs.header import FILE
+from revconsole.records.runs.plan_file import FILE
 
 MOST_LISTED = 5
 """Number of folders listed in the sentence."""

@@ -4,19 +4,18 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from revconsole.records.files.damage import UNREADABLE
+from revconsole.records.criterion import VALIDATION_ACCURACY
 from revconsole.records.logs.events import EpochFinished, Finished
-from revconsole.records.logs.reading import Reading
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import notebook
-from revconsole.records.runs.header import Header, header_stamp, read_header
-from revconsole.records.runs.history import History, RunningSummary
+from revconsole.records.runs.followed import FollowedLogs
+from revconsole.records.runs.header import Header, UnreadPlan, header_stamp, read_header
+from revconsole.records.runs.history import History
 from revconsole.records.runs.process_output import ProcessOutput
 from revconsole.records.runs.queued import FILE as LAUNCH
 from revconsole.records.runs.queued import read_queued
-from revconsole.records.runs.run import ENDED, Run, State, Summary, UnreadPlan
-from revconsole.records.runs.state import Place, Verdict, judged
-from revconsole.records.settings.plan import Plan
+from revconsole.records.runs.run import Run, Summary
+from revconsole.records.runs.running import RunningSummary
 
 
 class Tail:
@@ -48,7 +47,7 @@ class Tail:
             series=history.series(),
             times=history.times(),
             log=history.log(),
-            output=self._output.lines(self._folder, self._numbers()),
+            output=self._output.lines(self._folder, self._logs.numbers()),
             confusion=history.confusion,
             boundary=history.boundary,
             memory=tuple(history.memory.values()),
@@ -72,42 +71,22 @@ class Tail:
 
     def _start_again(self) -> None:
         plan = self._header.plan
-        best = Plan.model_fields["objective"].default.best if plan is None else plan.objective.best
+        best = VALIDATION_ACCURACY if plan is None else plan.objective.best
         self._history: History | RunningSummary = (
             History(best) if self._series else RunningSummary(best)
         )
-        self._attempt, self._damaged = 0, 0
-        self._reading: Reading | None = None
+        self._logs = FollowedLogs(self._folder, self._history)
 
     def _read_new(self) -> None:
-        if not self._read_attempts():  # the log was replaced by a shorter one
+        if not self._logs.read():  # the log was replaced by a shorter one
             self._start_again()
-            self._read_attempts()
-
-    def _read_attempts(self) -> bool:
-        """Process new lines. Returns False if the log is no longer the one read before."""
-        for number in self._numbers():
-            if number > self._attempt:
-                if self._reading is not None:
-                    if not self._reading.poll():
-                        return False
-                    self._damaged += self._reading.damaged + self._reading.doubtful
-                self._attempt = number
-                self._reading = Reading(self._folder / "attempts" / f"{number:04d}", self._history)
-                self._history.begin_attempt()
-        return self._reading is None or self._reading.poll()
-
-    def _numbers(self) -> list[int]:
-        try:
-            return attempts.numbers(self._folder)
-        except OSError:  # unreachable at present
-            return []
+            self._logs.read()
 
     def _row(self) -> Summary:
         header, running = self._header, self._running
         if header.plan is None:
             return damaged_row(header)
-        state, reason = self._verdict()
+        state, reason = self._logs.verdict(running)
         best, latest, facts = running.best(), running.latest, running.facts
         peak = _peak(running)
         return Summary(
@@ -117,7 +96,7 @@ class Tail:
             reason=reason,
             plan=header.plan,
             created=header.created,
-            attempt=self._attempt,
+            attempt=self._logs.attempt,
             epoch=running.epochs[-1].epoch if running.epochs else 0,
             step=running.step,
             steps=_whole(facts.get("steps")),
@@ -150,10 +129,10 @@ class Tail:
             fingerprint=_text(facts.get("fingerprint")) or header.plan.data_fingerprint,
             device=_text(facts.get("device")) or "",
             device_name=_text(facts.get("device_name")) or "",
-            alarm=", ".join(dict.fromkeys(rule.partition(":")[0] for rule in running.alarms)),
+            alarm=running.alarm,
             alarm_text=" ".join(running.alarms.values()),
             advice=tuple(running.advice),
-            damaged_lines=self._damaged_lines(state),
+            damaged_lines=self._logs.damaged_lines(state),
             weights_sha256=running.ending.weights_sha256
             if isinstance(running.ending, Finished)
             else "",
@@ -178,26 +157,8 @@ class Tail:
 
     def _host(self) -> str:
         """The machine of the newest attempt's process."""
-        holder = attempts.owner(self._folder, self._attempt) if self._attempt else None
+        holder = attempts.owner(self._folder, self._logs.attempt) if self._logs.attempt else None
         return holder.host if holder is not None else ""
-
-    def _verdict(self) -> Verdict:
-        if self._reading is not None and self._reading.odd:
-            return "damaged", self._reading.odd
-        try:
-            state, reason = judged(Place(self._folder, self._attempt), self._running)
-        except UNREADABLE as error:
-            return "damaged", f"its state cannot be told: {type(error).__name__}"
-        if state == "lost" and self._reading is not None and self._reading.unread:
-            return "stalled", f"its log cannot be read now: {self._reading.unread}"
-        return state, reason
-
-    def _damaged_lines(self, state: State) -> int:
-        """Number of damaged lines. A bad last line counts only once the run has ended and nothing can complete it."""
-        if self._reading is None:
-            return self._damaged
-        final = self._reading.doubtful if state in ENDED else 0
-        return self._damaged + self._reading.damaged + final
 
 
 def damaged_row(header: Header) -> Summary:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
+from revconsole.records.criterion import Criterion
 from revconsole.records.files import bounded
 from revconsole.records.files.bounded import LOG_BYTES
 from revconsole.records.logs.events import DamagedLine, Finished, decode
@@ -15,7 +16,6 @@ from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store import RunStore
 from revconsole.records.search.replay import judged_at, replayed, report
 from revconsole.records.search.trials import SearchTrial, TrialReader
-from revconsole.records.sections.objective import Criterion
 from revconsole.records.sections.trial import Trial
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.search import MOST_TRIALS

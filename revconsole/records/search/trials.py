@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from revconsole.errors import NoSuchRun
+from revconsole.records.criterion import Criterion
 from revconsole.records.logs.events import EpochFinished
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store import RunStore, id_of_trial
 from revconsole.records.runs.tail import Tail
-from revconsole.records.sections.objective import Criterion
 from revconsole.records.sections.trial import Trial
 
 

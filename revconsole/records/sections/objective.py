@@ -1,34 +1,17 @@
 """Sections of the objectives, which define what a run minimises."""
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from revconsole.records.criterion import VALIDATION_ACCURACY, Criterion
 from revconsole.records.sections.section import Section
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Criterion:
-    """The validation metric that decides which epoch is better."""
-
-    metric: str
-    higher: bool
-
-    @property
-    def words(self) -> str:
-        """The metric's name as words."""
-        return self.metric.replace("_", " ").replace("knn", "k-NN")
-
-    def score(self, value: float) -> float:
-        """A number that is larger for a better epoch."""
-        return value if self.higher else -value
 
 
 class ClassificationSection(Section):
     """Tell the classes apart: cross-entropy of the labels."""
 
-    best: ClassVar[Criterion] = Criterion(metric="validation_accuracy", higher=True)
+    best: ClassVar[Criterion] = VALIDATION_ACCURACY
     name: Literal["classification"] = "classification"
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from revconsole.records.sections.objective import Criterion
+from revconsole.records.criterion import Criterion
 from revconsole.records.sections.section import Section
 
 StopEarly = Literal["none", "halving", "hyperband"]

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import model_validator
 
@@ -42,6 +42,9 @@ checkpoints.
 
 class Plan(PlanSettings):
     """One run: settings that fit together."""
+
+    known: ClassVar[bool] = True
+    """Whether they are those of the run; not where its plan.json cannot be read, see `UnreadPlan`."""
 
     def digest(self) -> str:
         """A hash of everything that decides the result: plans with equal digests train alike on any device.

@@ -19,7 +19,7 @@ from revconsole.records.logs.events import (
     Scalar,
     encode,
 )
-from revconsole.records.runs.history import RunningSummary
+from revconsole.records.runs.running import RunningSummary
 from revconsole.records.settings.plan import Plan
 from revconsole.training.advice import Watch, spelled, subject_of
 from revconsole.training.checks import advice, cost
