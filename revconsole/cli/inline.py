@@ -8,6 +8,7 @@ from revconsole.cli import table
 from revconsole.lab import format as form
 from revconsole.lab.curves.cells import Marker, usual_marker
 from revconsole.lab.listing.sparks import sparkline
+from revconsole.lab.listing.texts import epochs
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Summary
 
@@ -59,11 +60,11 @@ def run_line(run: Summary, width: int, marker: Marker | None = None) -> str:
 
 def _progress(run: Summary, marker: Marker) -> list[str]:
     """A bar and the epochs; nothing before the number of steps is known."""
-    if not run.plan_known or not run.steps:
-        return []
+    if not run.readable or not run.steps:
+        return [epochs(run)] if run.program else []
     filled = round(BAR * min(1.0, run.step / run.steps))
     full, empty = ("#", ".") if marker == "ascii" else ("█", "░")
-    return [f"{full * filled}{empty * (BAR - filled)} {run.epoch}/{run.plan.epochs}"]
+    return [f"{full * filled}{empty * (BAR - filled)} {epochs(run)}"]
 
 
 def _measured(run: Summary, marker: Marker) -> list[str]:

@@ -172,6 +172,13 @@ def print_run(run: Run) -> None:
 
     s = run.summary
     state = f"{s.standing}: {s.reason}" if s.reason else s.standing
+    if s.program:
+        from revconsole.lab import given_facts  # as above
+
+        known = [("run", f"{s.id} {s.name}"), ("state", state), *given_facts.pairs(run)]
+        print_table(["what", "value"], known, prose=["value"])
+        _say_log(run)
+        return
     if not s.plan_known:
         unread = [("run", f"{s.id} {s.name}"), ("state", state), ("settings", form.UNKNOWN)]
         print_table(["what", "value"], [*unread, ("results", form.UNKNOWN)], prose=["value"])
@@ -205,6 +212,11 @@ def print_run(run: Run) -> None:
         *((key, form.toml(v)) for key, v in flat_settings(s.plan).items() if v is not None),
     ]
     print_table(["what", "value"], pairs, prose=["value"])
+    _say_log(run)
+
+
+def _say_log(run: Run) -> None:
+    """Say the end of a run's log."""
     for line in run.log[-10:]:
         say(log_text(line))
 
@@ -336,12 +348,15 @@ def log_text(line: LogLine) -> str:
 
 
 def _run_cells(s: Summary) -> list[str]:
-    if not s.plan_known:
+    from revconsole.lab.listing import texts  # the records: only here
+    from revconsole.lab.listing.fields import named
+
+    if not s.readable:
         return [s.id, s.name, s.standing, *[form.UNKNOWN] * 9]
     eta = form.duration(s.eta_seconds) if s.eta_seconds is not None else ""
+    told = ("architecture", "scheme", "backward", "dataset")
     return [
-        s.id, s.name, s.standing, s.plan.model.architecture, s.plan.scheme.name, s.plan.backward,
-        s.plan.data.dataset, f"{s.epoch}/{s.plan.epochs}", eta,
+        s.id, s.name, s.standing, *(texts.text(named(name), s) for name in told), texts.epochs(s), eta,
         form.percent(s.best_validation_accuracy), form.percent(s.test_accuracy),
         form.memory(s.kept_for_backward_bytes),
     ]  # fmt: skip

@@ -52,10 +52,12 @@ class TrainProgress:
 
 
 def _epoch_line(run: "Run") -> str:
+    from revconsole.lab.listing.texts import epochs  # the records: only here
+
     s = run.summary
     values = {name: series.last for name, series in run.series.items()}
     parts = [
-        f"{s.name}  epoch {s.epoch}/{s.plan.epochs}",
+        f"{s.name}  epoch {epochs(s)}",
         *([f"loss {loss:.4f}"] if (loss := values.get("train_loss", s.loss)) is not None else []),
         _validated(values),
     ]

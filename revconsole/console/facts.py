@@ -6,11 +6,12 @@ from rich.text import Text
 
 from revconsole.console import states
 from revconsole.console.colours import themed
-from revconsole.lab import foretold, reconstruction, utilisation
+from revconsole.lab import foretold, given_facts, reconstruction, utilisation
 from revconsole.lab import format as shown
+from revconsole.lab.listing.texts import epochs
 from revconsole.records.logs.times import FORECAST
 from revconsole.records.printable import one_line
-from revconsole.records.runs.run import Run, Series
+from revconsole.records.runs.run import Run, Series, Summary
 from revconsole.records.settings.naming import title
 from revconsole.records.settings.plan import Plan
 
@@ -28,7 +29,7 @@ def status(run: Run, variables: dict[str, str]) -> Text:
     text = states.shown(s.state, variables, alarm=s.alarm)
     steps = f"{s.step:,}/{s.steps:,}" if s.steps else f"{s.step:,}"
     parts = [
-        f"epoch {s.epoch}/{s.plan.epochs}" if s.plan_known else "",
+        _epochs(s),
         f"step {steps}" if not s.ended else "",
         f"ETA {shown.eta(shown.clock(s.eta_seconds), s.plan.train.patience)}"
         if s.eta_seconds is not None
@@ -52,6 +53,8 @@ def status(run: Run, variables: dict[str, str]) -> Text:
 def pairs(run: Run) -> list[tuple[str, str]]:
     """The settings, the device and what was measured once, as pairs of name and value."""
     s, plan = run.summary, run.plan
+    if s.program:
+        return given_facts.pairs(run)
     if not s.plan_known:
         return [("settings", shown.UNKNOWN)]
     return [
@@ -75,6 +78,12 @@ def pairs(run: Run) -> list[tuple[str, str]]:
         *foretold.pairs(s),
         *((name.replace("_", " "), shown.fact(v)) for name, v in run.facts.items() if name not in HIDDEN),
     ]  # fmt: skip
+
+
+def _epochs(run: Summary) -> str:
+    """The epochs of the run; nothing if it has none."""
+    told = epochs(run)
+    return f"epoch {told}" if run.readable and not told.startswith("step") else ""
 
 
 def _operations(run: Run) -> str:

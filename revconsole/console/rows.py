@@ -10,11 +10,10 @@ from revconsole.console.colours import themed
 from revconsole.console.run_list import ListedRow
 from revconsole.console.widgets.live_table import TableColumn
 from revconsole.lab.curves.cells import usual_marker
-from revconsole.lab.format import UNKNOWN
 from revconsole.lab.format import cells as width_of
 from revconsole.lab.listing.fields import RunField, named
 from revconsole.lab.listing.sparks import sparkline
-from revconsole.lab.listing.texts import group_text, text
+from revconsole.lab.listing.texts import epochs, group_text, text
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Summary
 
@@ -71,12 +70,10 @@ def _special(
 
 
 def _epoch(row: ListedRow) -> str:
-    if not row.run.plan_known:
-        return UNKNOWN
-    if row.group is None:
-        return f"{row.run.epoch}/{row.run.plan.epochs}"
+    if row.group is None or row.run.epochs is None:
+        return epochs(row.run)
     fewest, most = (f(run.epoch for run in row.runs) for f in (min, max))
-    return f"{fewest if fewest == most else f'{fewest}–{most}'}/{row.run.plan.epochs}"
+    return f"{fewest if fewest == most else f'{fewest}–{most}'}/{row.run.epochs}"
 
 
 def _curve(row: ListedRow, width: int = CURVE) -> str:

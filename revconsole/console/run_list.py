@@ -105,7 +105,7 @@ class RunList:
 
     def telling(self, runs: Sequence[Summary]) -> tuple[RunField, ...]:
         """The columns that tell the shown runs apart, chosen again only if other runs are shown."""
-        known = [run for run in runs if run.plan_known]
+        known = [run for run in runs if run.readable]
         plans = tuple(run.plan for run in known)
         same = len(plans) == len(self._plans) and all(
             a is b for a, b in zip(plans, self._plans, strict=True)

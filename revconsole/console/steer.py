@@ -22,6 +22,10 @@ WHAT_TAKING_OVER_DOES = "If that process is gone, the run continues here from it
 HERE = Answer(answer="thread", key="y", label="In this console")
 WHERE_IT_WAS = "It was in a job of Slurm before."
 BEGIN_NOW = Answer(answer="now", key="y", label="Begin now")
+GIVEN_STOP = (
+    "The program that trains it is asked: it ends when it next calls `stop_asked()`, or when it logs, if it was started "
+    "with `revconsole run`."
+)
 TAKE_OUT = Answer(answer="stop", key="y", label="Take out of the queue")
 
 
@@ -43,6 +47,7 @@ def stop(screen: Screen[Any], reader: Reader, run: Summary) -> None:
             f"It is in epoch {min(run.epoch + 1, run.plan.epochs)} of {run.plan.epochs}. "
             "It stops after the current step with a checkpoint; r resumes it."
         )
+        detail = GIVEN_STOP if run.program else detail
         paused = run.state in {"paused", "pausing"}
         choices = [STOP] if paused else [STOP, PAUSE]
         _ask(screen, reader, run, question=f"Stop {run.name}?", detail=detail, choices=choices)

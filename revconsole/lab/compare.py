@@ -9,6 +9,7 @@ from typing import Any
 
 from revconsole.lab import format as form
 from revconsole.lab import matched, trade_offs
+from revconsole.lab.listing.fields import our_key
 from revconsole.lab.matched import MatchedGain
 from revconsole.lab.report.copies import originals
 from revconsole.lab.report.statistics import MeanDifference, difference, spread
@@ -73,18 +74,18 @@ def compare(
     same step and in the same time; a run that is not among them has none.
     """
     called = _called(summaries, letters or {})
-    flats: list[dict[str, Any]] = [flat_settings(s.plan) if s.plan_known else {} for s in summaries]
+    flats: list[dict[str, Any]] = [all_settings(s) for s in summaries]
     alike = [
         [s for s, other in zip(summaries, flats, strict=True) if other == flat] for flat in flats
     ]
     for section, (tag, _) in KINDS.items():
-        if len({flat[f"{section}.{tag}"] for flat in flats if flat}) > 1:
+        known = [f for f, s in zip(flats, summaries, strict=True) if s.plan_known]
+        if len({flat[f"{section}.{tag}"] for flat in known}) > 1:
             flats = [
-                _joined(flat, s.plan, section, tag) if flat else flat
+                _joined(flat, s.plan, section, tag) if s.plan_known else flat
                 for flat, s in zip(flats, summaries, strict=True)
             ]
-    keys = dict.fromkeys(key for flat in flats for key in flat)
-    differing = tuple(k for k in keys if len({repr(flat.get(k)) for flat in flats if flat}) > 1)
+    differing = _differing(summaries, flats)
     baseline = summaries[0]
     against = [
         _counterpart(s, baseline, alike[0], others)
@@ -111,6 +112,26 @@ def compare(
         trade_offs=tuple(trade_offs.sentences(summaries, called)),
         scatters=trade_offs.scatters(summaries),
     )
+
+
+def all_settings(run: Summary) -> dict[str, Any]:
+    """Every setting of a run by its dotted key; of a run that another program trains, what it gave, under our name for it."""
+    if not run.readable:
+        return {}
+    own = flat_settings(run.plan)
+    return own if run.plan_known else {our_key(key) or key: value for key, value in own.items()}
+
+
+def _differing(summaries: Sequence[Summary], flats: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The settings in which runs differ. What only our runs have, or only those of other programs, sets them not apart."""
+    planned = [flat for s, flat in zip(summaries, flats, strict=True) if s.plan_known]
+    given = [flat for s, flat in zip(summaries, flats, strict=True) if s.given]
+
+    def differs(key: str) -> bool:
+        within = any(len({repr(f.get(key)) for f in group}) > 1 for group in (planned, given))
+        return within or len({repr(f[key]) for f in (*planned, *given) if key in f}) > 1
+
+    return tuple(key for key in dict.fromkeys(k for flat in flats for k in flat) if differs(key))
 
 
 def _called(summaries: Sequence[Summary], letters: Mapping[str, str]) -> dict[str, str]:
@@ -147,7 +168,7 @@ def _read_pair(
     """Both runs with their series; None if one of them was not read, or is unlike a run."""
     other = runs.get(counterpart.id) if counterpart else None
     own = runs.get(run.id)
-    known = own is not None and other is not None and run.plan_known and other.summary.plan_known
+    known = own is not None and other is not None and run.readable and other.summary.readable
     return (own, other) if known and own and other else None
 
 
@@ -208,9 +229,9 @@ def _joined(flat: dict[str, Any], plan: Plan, section: str, tag: str) -> dict[st
 
 def _warnings(summaries: Sequence[Summary], called: Mapping[str, str]) -> list[str]:
     sentences = [
-        f"the settings of {s.name} are not known: {s.reason}" for s in summaries if not s.plan_known
+        f"the settings of {s.name} are not known: {s.reason}" for s in summaries if not s.readable
     ]
-    summaries = [s for s in summaries if s.plan_known]
+    summaries = [s for s in summaries if s.readable]
     prints = {s.fingerprint for s in summaries if s.fingerprint}
     if len(prints) > 1:
         short = ", ".join(sorted(p[:12] for p in prints))
@@ -220,13 +241,13 @@ def _warnings(summaries: Sequence[Summary], called: Mapping[str, str]) -> list[s
     if any(not s.ended for s in summaries):
         sentences.append("some runs are not finished: their figures will change")
     sentences += _early_ends(summaries, called)
-    if len({s.plan.epochs for s in summaries}) > 1:
+    if len({s.epochs for s in summaries} - {None}) > 1:
         sentences.append("the runs have different numbers of epochs")
     sentences += [
         f"the gradients of {called[s.id]} were off by up to {s.gradient_error:.1%} of their size: what it learnt is not what "
         "its scheme learns"
         for s in summaries
-        if growth.wrong(s.plan, s.gradient_error)
+        if s.plan_known and growth.wrong(s.plan, s.gradient_error)
     ]
     seeds = {s.plan.seed for s in summaries}
     if len(summaries) > 1 and len(seeds) == 1:
@@ -250,7 +271,9 @@ def _early_ends(summaries: Sequence[Summary], called: Mapping[str, str]) -> Iter
 def _got(s: Summary) -> str:
     if not s.step:
         return "before the first step, without a result"
-    where = f"after epoch {s.epoch} of {s.plan.epochs}" if s.epoch else "within the first epoch"
+    of = "" if s.epochs is None else f" of {s.epochs}"
+    first = "within the first epoch" if s.plan_known else f"after step {s.step:,}"
+    where = f"after epoch {s.epoch}{of}" if s.epoch else first
     return f"{where}, with the figures of a shorter training"
 
 

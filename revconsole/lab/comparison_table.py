@@ -79,7 +79,7 @@ def setting_text(row: ComparedRun, key: str) -> str:
 
 def _cells(row: ComparedRun, shown: _Shown) -> list[str]:
     s = row.summary
-    if not s.plan_known:
+    if not s.readable:
         columns = len(shown.differing) + 8 + shown.probed + 2 * shown.read
         return [s.name, s.standing, *[form.UNKNOWN] * columns]
     gain = "" if row.test_accuracy_gain is None else form.points(row.test_accuracy_gain)

@@ -83,7 +83,7 @@ def _csv(compared: Comparison) -> str:
     for each in compared.rows:
         s = each.summary
         settings = [_as_text(each.settings.get(key)) for key in compared.differing]
-        seed, seconds = (s.plan.seed, s.seconds) if s.plan_known else (None, None)
+        seed, seconds = (s.plan.seed, s.seconds) if s.readable else (None, None)
         lines.append([
             s.id, s.name, s.standing, seed, *settings, _times(s.test_accuracy, 100), _times(each.test_accuracy_gain, 100),
             _times(s.best_validation_accuracy, 100), seconds, _times(s.kept_for_backward_bytes, 1 / MIB),

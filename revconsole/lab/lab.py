@@ -31,7 +31,7 @@ from revconsole.records.runs import address as addresses
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import submission as slurm
 from revconsole.records.runs.pace import pace_key
-from revconsole.records.runs.run import Summary
+from revconsole.records.runs.run import Summary, refuse_given
 from revconsole.records.runs.store import RunStore
 from revconsole.records.settings import search_path
 from revconsole.records.settings.plan import Plan
@@ -64,6 +64,7 @@ class Lab:
 
     def again(self, plan: Plan, settings: Mapping[str, Any] | None = None) -> Planned:
         """A run with exactly its settings and the overrides, as a new run. Raises ProfileError."""
+        refuse_given(plan)
         return planning.again(plan, settings or {}, self.store)
 
     def models(
@@ -206,6 +207,7 @@ class Lab:
         """
         self.refuse_changes()
         wanted = settings or {}
+        refuse_given(self.summary(run_id).plan)
         sentence = resuming.prepare(self.store, self.summary(run_id), wanted, take_over=take_over)
         number = self.store.next_attempt(run_id)
         child = launching.start(self.store, self._threads, launcher, [run_id], wanted, now=now)
@@ -227,6 +229,8 @@ class Lab:
         self._threads.ask(run_id, "stop", why)
         if held := killing.held_by_signal(self.store, summary):
             return f"is suspended by a signal: it will stop with a checkpoint after `kill -CONT {held.pid}`"
+        if summary.program:
+            return "is asked to stop: its program ends when it next looks (`stop_asked()`)"
         return "will stop after this step with a checkpoint"
 
     def stop_now(self, run_id: str) -> str:
@@ -244,6 +248,7 @@ class Lab:
         """Move a run that trains in a console or terminal to a background process."""
         self.refuse_changes()
         summary = self.summary(run_id)
+        refuse_given(summary.plan)
         if summary.state not in {"running", "stalled"}:
             raise WrongState(f"run {run_id} ({summary.name}) is {summary.state}, not running")
         launcher = attempts.launcher(self.store.folder(run_id), summary.attempt)
@@ -306,7 +311,8 @@ class Lab:
 
     def inspections(self, reported: Results) -> dict[str, Inspection | str]:
         """The attention maps and position encodings of one run of each arm, or why they cannot be computed; imports torch."""
-        return {run: self._inspected(run) for run in map(shown_run, reported.arms)}
+        ours = [arm for arm in reported.arms if all(run.summary.plan_known for run in arm.runs)]
+        return {run: self._inspected(run) for run in map(shown_run, ours)}
 
     def bench(self, wanted: WantedBenchmark) -> Iterator[Update]:
         """Measure schemes and backwards in turns, step by step; imports torch. Raises the errors of `bench_of`."""

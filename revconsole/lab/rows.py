@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from revconsole.lab.compare import Comparison
+from revconsole.lab.compare import Comparison, all_settings
 from revconsole.lab.matched import MatchedGain
 from revconsole.records.runs.run import Confusion, Run, Summary
 from revconsole.records.settings.typing_again import flat_settings
@@ -32,14 +32,11 @@ def row(summary: Summary) -> dict[str, Any]:
         "study": plan.study,
         "arm": plan.arm,
         "quick": plan.quick,
-        "architecture": plan.model.architecture,
-        "scheme": plan.scheme.name,
-        "backward": plan.backward,
-        "objective": plan.objective.name,
-        "dataset": plan.data.dataset,
+        **_settings(summary),
+        "program": summary.program or None,
         "seed": plan.seed,
         "epoch": summary.epoch,
-        "epochs": plan.epochs,
+        "epochs": summary.epochs,
         "step": summary.step,
         "steps": summary.steps,
         "parameters": summary.parameters,
@@ -71,7 +68,17 @@ def row(summary: Summary) -> dict[str, Any]:
         "note": summary.note or None,
         "archived": summary.archived,
     }  # fmt: skip
-    return finite(told if summary.plan_known else _unplanned(told))
+    return finite(told if summary.readable else _unplanned(told))
+
+
+def _settings(summary: Summary) -> dict[str, Any]:
+    """The settings of a row; of a run that another program trains, those that it gave under our names."""
+    names = {
+        "architecture": "model.architecture", "scheme": "scheme.name", "backward": "backward",
+        "objective": "objective.name", "dataset": "data.dataset",
+    }  # fmt: skip
+    settings = all_settings(summary)
+    return {name: settings.get(key) for name, key in names.items()}
 
 
 def _unplanned(told: dict[str, Any]) -> dict[str, Any]:
@@ -105,9 +112,9 @@ def details(run: Run) -> dict[str, Any]:
         name: {"last": series.last, "unit": series.metric.unit, "meaning": series.metric.meaning}
         for name, series in run.series.items()
     }
-    settings = flat_settings(run.summary.plan)
+    settings = flat_settings(run.plan) if not run.summary.readable else all_settings(run.summary)
     return row(run.summary) | {
-        "settings": settings if run.summary.plan_known else dict.fromkeys(settings),
+        "settings": settings if run.summary.readable else dict.fromkeys(settings),
         "facts": dict(run.facts),
         "metrics": {name: finite(entry) for name, entry in metrics.items()},
         "memory": [asdict(each) | {"bytes": each.total} for each in run.memory],

@@ -36,7 +36,7 @@ from revconsole.lab.curves import canvas, cursor, legend
 from revconsole.lab.curves.canvas import Mark
 from revconsole.lab.curves.colours import ColourPlaces, as_style, of_curve
 from revconsole.lab.curves.units import worded
-from revconsole.lab.listing.texts import mebibytes
+from revconsole.lab.listing.texts import epochs, mebibytes
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Summary
 
@@ -282,7 +282,7 @@ class ComparisonScreen(PlottingScreen):
         tint = as_style(of_curve(self._places[drawn_as], dark=self.app.current_theme.dark))
         hidden = "dim " if s.id not in self.charts.shown(list(self._places)) else "bold "
         measured: tuple[str, ...] = (
-            f"{s.epoch}/{s.plan.epochs}",
+            epochs(s),
             shown.percent(s.best_validation_accuracy),
             shown.percent(s.test_accuracy),
             shown.points(row.test_accuracy_gain),
@@ -294,7 +294,7 @@ class ComparisonScreen(PlottingScreen):
             shown.small(s.gradient_error),
             shown.learnt(s.parameters, s.support_vectors).replace("support vectors", "SV"),
         )
-        measured = measured if s.plan_known else (shown.UNKNOWN,) * len(measured)
+        measured = measured if s.readable else (shown.UNKNOWN,) * len(measured)
         return (
             Text(self._letters[drawn_as], style=hidden + tint),
             Text(name),

@@ -86,8 +86,8 @@ class RunScreen(PlottingScreen):
     def useless(self) -> frozenset[str]:
         """As for any run; of the plain network nothing is rebuilt."""
         run = self.at_hand()
-        plain = run is not None and run.plan_known and run.plan.scheme.name == "residual"
-        return super().useless() | ({"reversibility"} if plain else set())
+        inexact = run is not None and (bool(run.program) or _plain(run))
+        return super().useless() | ({"reversibility"} if inexact else set())
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Update the screen."""
@@ -247,10 +247,18 @@ class RunScreen(PlottingScreen):
         self.post_message(clipboard.copied(self.app, self.run_id, self.run_id))
 
 
+def _plain(run: Summary) -> bool:
+    """Whether the blocks of the run are left as they are."""
+    return run.plan_known and run.plan.scheme.name == "residual"
+
+
 def _show_samples(screen: Screen[Any], _: Reader, run: Summary) -> None:
     if not run.plan_known:
         screen.app.post_message(
-            Said(f"{run.name}: its data are not known; {run.reason}", "warning")
+            Said(
+                f"{run.name}: its data are not known{f'; {run.reason}' if run.reason else ''}",
+                "warning",
+            )
         )
         return
     from revconsole.console.screens.samples import SamplesScreen  # only when asked for

@@ -42,7 +42,8 @@ class SteeringScreen(LiveScreen):
         actions |= {"resume"} if run.state in {"finished", "damaged"} else set()
         actions |= set() if run.state == "queued" else {"sooner", "later", "begin_now"}
         actions |= set() if run.plan_known else {"samples"}
-        if run.state == "stalled":  # its host may be gone
+        actions |= {"resume", "hand_over"} if run.program else set()
+        if run.state == "stalled" and not run.program:  # its host may be gone
             actions -= {"resume"}
         return frozenset(actions)
 

@@ -16,7 +16,7 @@ from revconsole.lab.curves.cells import usual_marker
 from revconsole.lab.listing.fields import RunField, named
 from revconsole.lab.listing.groups import RunGroup
 from revconsole.lab.listing.sparks import small_curve
-from revconsole.lab.listing.texts import age, group_text, number, text
+from revconsole.lab.listing.texts import age, epochs, group_text, number, text
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Summary
 
@@ -117,9 +117,10 @@ def _pairs(out: Text, pairs: Iterable[Pair], width: int) -> None:
 
 
 def _progress(run: Summary) -> str:
-    if not run.plan_known:
+    if not run.readable:
         return "its settings are not known"
-    parts = [f"epoch {run.epoch}/{run.plan.epochs}"]
+    told = epochs(run)
+    parts = [told if told.startswith("step") else f"epoch {told}"]
     if run.eta_seconds is not None:
         parts.append(f"{shown.clock(run.eta_seconds)} left")
     parts.append(age(float(named("age").value(run))))
@@ -138,7 +139,7 @@ def _results(run: Summary) -> list[Pair]:
 
 
 def _costs(run: Summary) -> list[Pair]:
-    if not run.plan_known:
+    if not run.readable:
         return [("id", run.id)]
     model = text(named("architecture"), run)
     learnt = shown.learnt(run.parameters, run.support_vectors)
@@ -148,8 +149,9 @@ def _costs(run: Summary) -> list[Pair]:
         peak += f" (foreseen {shown.gibibytes(run.foreseen_peak_bytes)})"
     return [
         ("model", f"{model}, {learnt} parameters" if run.parameters else model),
-        ("scheme", f"{run.plan.scheme.name}, {run.plan.backward}"),
-        ("data", run.plan.data.dataset),
+        ("scheme", f"{run.plan.scheme.name}, {run.plan.backward}" if run.plan_known else ""),
+        ("trained by", run.program),
+        ("data", text(named("data.dataset"), run)),
         ("kept", shown.memory(run.kept_for_backward_bytes)),
         ("peak", peak),
         ("speed", f"{speed:,.0f} images/s" if speed else ""),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from revconsole.lab.format import toml
-from revconsole.lab.listing.fields import RunField, setting_fields
+from revconsole.lab.listing.fields import RunField, given_fields, setting_fields
 from revconsole.records.runs.run import Summary
 
 
@@ -16,9 +16,8 @@ def telling(runs: Sequence[Summary]) -> tuple[RunField, ...]:
     """
     places = [0] * len(runs)
     sections: dict[str, list[int]] = {}
-    candidates = [
-        (field, values) for field in setting_fields() if (values := _values(field, runs, sections))
-    ]
+    fields = (*setting_fields(), *given_fields(runs))
+    candidates = [(field, values) for field in fields if (values := _values(field, runs, sections))]
     chosen: list[RunField] = []
     parts = 1
     while candidates:
@@ -33,7 +32,7 @@ def telling(runs: Sequence[Summary]) -> tuple[RunField, ...]:
         ]
         chosen.append(field)
         parts = len(numbers)
-    return tuple(field for field in setting_fields() if field in chosen)
+    return tuple(field for field in fields if field in chosen)
 
 
 def _values(field: RunField, runs: Sequence[Summary], sections: dict[str, list[int]]) -> list[int]:
@@ -55,7 +54,9 @@ def _firsts(section: str, runs: Sequence[Summary], sections: dict[str, list[int]
     if section not in sections:
         first: dict[int, int] = {}
         sections[section] = [
-            first.setdefault(id(getattr(run.plan, section)), place) if section else place
+            first.setdefault(id(getattr(run.plan, section)), place)
+            if section and run.plan_known  # the sections of any other run say nothing of it
+            else place
             for place, run in enumerate(runs)
         ]
     return sections[section]

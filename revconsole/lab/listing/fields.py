@@ -6,7 +6,7 @@ that is named as a setting is written `metric.learning_rate`.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import UnionType
@@ -14,6 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from revconsole.errors import RevconsoleError, UnknownName
 from revconsole.lab.format import toml
+from revconsole.records.given import GivenValue
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.standing import State
 from revconsole.records.sections import KINDS, Section
@@ -24,6 +25,8 @@ FieldKind = Literal["text", "words", "number", "mixed", "fraction", "bytes", "se
 SECTIONS = ("scheme", "model", "data", "optimizer", "schedule", "objective", "train")
 METRIC = "metric."
 """Before the name of a metric that a setting has too."""
+GIVEN = "given."
+"""Before the name of a setting that another program gave its run and that revconsole has not."""
 SHORT = {
     "lr": "optimizer.learning_rate", "wd": "optimizer.weight_decay", "arch": "architecture",
     "gamma": "scheme.gamma", "val": "best", "validation_accuracy": "best", "best_acc": "best",
@@ -70,7 +73,7 @@ class AmbiguousName(RevconsoleError):  # noqa: N818  the name says what happened
 
 
 def named(name: str, metrics: Iterable[str] = ()) -> RunField:
-    """The field that a name means. metrics: names of recorded metrics. Raises UnknownName and AmbiguousName."""
+    """The field that a name means. metrics: see `metrics_of`. Raises UnknownName and AmbiguousName."""
     fields, recorded = _static(), set(metrics)
     if name in fields:
         return fields[name]
@@ -83,25 +86,47 @@ def named(name: str, metrics: Iterable[str] = ()) -> RunField:
     if matching:
         return fields[matching[0]]
     if name in recorded:
-        return _metric(name)
+        return _recorded(name)
     if short is not None:
         return short
+    if GIVEN + name in recorded:
+        return _given(GIVEN + name)
     tails = {each.rpartition(".")[2] for each in fields}
-    raise UnknownName("setting or metric", name, {*fields, *tails, *recorded, *SHORT})
+    bare = {each.removeprefix(GIVEN) for each in recorded}
+    raise UnknownName("setting or metric", name, {*fields, *tails, *bare, *SHORT})
 
 
 def every(metrics: Iterable[str] = ()) -> tuple[RunField, ...]:
     """All fields: facts, settings, then metrics. metrics: as for `named`."""
     fields = _static()
-    return (*fields.values(), *(_metric(name) for name in sorted(set(metrics) - fields.keys())))
+    rest = sorted(set(metrics) - fields.keys())
+    return (*fields.values(), *map(_recorded, rest))
 
 
-def metrics_of(runs: Iterable[Summary]) -> dict[str, None]:
-    """The names of the metrics that some of the runs have recorded."""
+def metrics_of(runs: Sequence[Summary]) -> dict[str, None]:
+    """The names of the metrics that some of the runs have recorded, and of the settings that only other programs have."""
     names: dict[str, None] = {}
     for recorded in {tuple(run.metrics): None for run in runs}:
         names |= dict.fromkeys(recorded)
-    return names
+    return names | dict.fromkeys(field.key for field in given_fields(runs))
+
+
+def given_fields(runs: Iterable[Summary]) -> tuple[RunField, ...]:
+    """The fields of the settings that other programs gave these runs and that revconsole has not."""
+    keys = {tuple(run.given): None for run in runs if run.given}
+    own = {key: None for each in keys for key in each if our_key(key) is None}
+    return tuple(_given(GIVEN + key) for key in own)
+
+
+@cache
+def our_key(key: str) -> str | None:
+    """The setting of revconsole that a setting of another program is called as, fully or in short; None if there is none."""
+    short = SHORT.get(key, key)
+    found = _static().get(short)
+    if found is not None:
+        return short if found.setting else None
+    ending = _ending(short)
+    return ending[0] if len(ending) == 1 else None
 
 
 def setting_fields() -> tuple[RunField, ...]:
@@ -133,17 +158,29 @@ def _fact(
         def value(run: Summary) -> Any:
             return getattr(run, key)
 
-    told = value if key in OF_NO_PLAN else _of_known_plan(value)
+    told = value if key in OF_NO_PLAN else _of_readable(value)
     return RunField(key=key, label=label, kind=kind, value=told, words=words)
 
 
-def _of_known_plan(value: Callable[[Summary], Any]) -> Callable[[Summary], Any]:
+def _of_readable(value: Callable[[Summary], Any]) -> Callable[[Summary], Any]:
     """The value, or None for a run whose plan cannot be read: defaults are no facts."""
-    return lambda run: value(run) if run.plan_known else None
+    return lambda run: value(run) if run.readable else None
 
 
-def _architecture(run: Summary) -> str:
+def _of_known_plan(key: str, value: Callable[[Summary], Any]) -> Callable[[Summary], Any]:
+    """The value of a setting; of a run that another program trains, what it gave under that name."""
+    return lambda run: value(run) if run.plan_known else given_value(run, key)
+
+
+def given_value(run: Summary, key: str) -> GivenValue:
+    """What another program gave its run under the name of a setting of revconsole; None if nothing."""
+    return next((value for name, value in run.given.items() if our_key(name) == key), None)
+
+
+def _architecture(run: Summary) -> Any:
     """The architecture of the model; for models of timm their name."""
+    if not run.plan_known:
+        return given_value(run, "model.architecture")
     model = run.plan.model
     return model.name if model.architecture == "timm" else model.architecture
 
@@ -175,7 +212,7 @@ FACTS = (
     _fact("arm", "arm", "text", lambda r: r.plan.arm),
     _fact("architecture", "arch", "text", _architecture),
     _fact("epoch", "epoch", "number"),
-    _fact("epochs", "epochs", "number", lambda r: r.plan.epochs),
+    _fact("epochs", "epochs", "number", lambda r: r.epochs),
     _fact("step", "step", "number"),
     _fact("steps", "steps", "number"),
     _fact("progress", "progress %", "fraction", _progress),
@@ -225,7 +262,7 @@ def _setting(section: str, name: str, tag: str) -> RunField:
         key=f"{section}.{name}",
         label=HEADINGS.get(name) or (HEADINGS.get(section, section) if own else name),
         kind=_kind(section, name),
-        value=_of_known_plan(value),
+        value=_of_known_plan(f"{section}.{name}", value),
         setting=True,
         words=_words(section, name),
     )
@@ -286,9 +323,23 @@ def _classes(section: str) -> list[type[Section]]:
 
 def _of_plan(key: str, kind: FieldKind) -> RunField:
     """A setting that is in no section."""
-    value = _of_known_plan(lambda run: getattr(run.plan, key))
+    own = _of_known_plan(key, lambda run: getattr(run.plan, key))
+    value = _of_readable(lambda run: run.plan.seed) if key == "seed" else own
     words = _choices(Plan.model_fields[key].annotation)
     return RunField(key=key, label=key, kind=kind, value=value, setting=True, words=words)
+
+
+def _recorded(name: str) -> RunField:
+    """The field of one of the names in `metrics_of`."""
+    return _given(name) if name.startswith(GIVEN) else _metric(name)
+
+
+def _given(name: str) -> RunField:
+    """The field of a setting that only other programs have."""
+    key = name.removeprefix(GIVEN)
+    return RunField(
+        key=name, label=key, kind="mixed", value=lambda run: run.given.get(key), setting=True
+    )
 
 
 def _metric(name: str) -> RunField:

@@ -9,6 +9,7 @@ from revconsole.lab.listing.fields import RunField
 from revconsole.lab.report.copies import originals
 from revconsole.lab.report.statistics import MeanSpread, spread
 from revconsole.records.runs.run import Summary
+from revconsole.records.settings.given_plan import GivenPlan
 from revconsole.records.settings.plan import Plan
 
 SECTIONS = ("scheme", "model", "data", "optimizer", "schedule", "objective", "train")
@@ -77,6 +78,8 @@ class Grouping:
         if run.state == "damaged":  # nothing says that it is like another
             return run.id
         plan: Plan = run.plan
+        if isinstance(plan, GivenPlan):  # what says nothing of itself is like no other
+            return plan.model_copy(update={"seed": 0}).digest() if plan.given else run.id
         return (plan.backward, *(self._section(getattr(plan, name)) for name in SECTIONS))
 
     def _section(self, section: object) -> str:

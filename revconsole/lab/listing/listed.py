@@ -109,7 +109,7 @@ def _usual(runs: Sequence[Summary], wanted: WantedList) -> list[RunField]:
     """The columns that tell the runs apart, and the usual measurements."""
     if wanted.plain:
         return []
-    return [*telling([run for run in runs if run.plan_known]), *map(named, ALWAYS)]
+    return [*telling([run for run in runs if run.readable]), *map(named, ALWAYS)]
 
 
 def _counts(group: RunGroup) -> tuple[str, str]:

@@ -27,6 +27,15 @@ def text(field: RunField, run: Summary) -> str:
     return one_line(shown.toml(value), LONGEST_TEXT)
 
 
+def epochs(run: Summary) -> str:
+    """How far a run is: its epochs of all of them; without epochs its steps."""
+    if not run.readable:
+        return shown.UNKNOWN
+    if run.epochs is not None:
+        return f"{run.epoch}/{run.epochs}"
+    return str(run.epoch) if run.epoch or not run.step else f"step {run.step:,}"
+
+
 def group_text(field: RunField, group: RunGroup) -> str:
     """The cell of a group: mean and deviation of a measurement, what all runs share, or the seeds."""
     if field.key == "seed":

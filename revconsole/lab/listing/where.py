@@ -199,6 +199,9 @@ def _names(run: Summary) -> Iterable[str]:
         model = plan.model
         yield model.name if model.architecture == "timm" else model.architecture
         yield from (plan.scheme.name, plan.backward, plan.profile, plan.data.dataset)
+    yield from (str(value) for value in run.given.values() if isinstance(value, str))
+    if run.program:
+        yield run.program
 
 
 def _known(field: RunField) -> Test:

@@ -13,6 +13,7 @@ from revconsole.records.datasets import sources
 from revconsole.records.logs.events import Scalar
 from revconsole.records.runs.run import Run
 from revconsole.records.settings import idle
+from revconsole.records.settings.given_plan import GivenPlan
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.typing_again import flat_settings
 
@@ -135,7 +136,9 @@ def applies(plan: Plan, key: str) -> bool:
 
 
 def idle_settings(plan: Plan) -> list[str]:
-    """Keys and sections without a meaning beside the plan's other settings."""
+    """Keys and sections without a meaning beside the plan's other settings; what another program was given all has one."""
+    if isinstance(plan, GivenPlan):
+        return []
     model, dataset = plan.model, plan.data.dataset
     conditions: Mapping[tuple[str, ...], bool] = {
         ("train", "optimizer", "schedule", "objective"): plan.fitted,

@@ -10,7 +10,7 @@ from typing import Any
 from revconsole.errors import RevconsoleError
 from revconsole.lab import format as form
 from revconsole.lab.compare import compare
-from revconsole.lab.report import wording
+from revconsole.lab.report import other_programs, wording
 from revconsole.lab.report.alike import WITHOUT_BLOCKS, Alike, applies
 from revconsole.lab.report.notes import QUICK
 from revconsole.lab.report.numbers import gain
@@ -54,22 +54,33 @@ FLOOR = "per-pixel with deviations below a tenth of the channel's counted as tha
 def paragraph(results: Results) -> str:
     """The methods paragraph as plain text."""
     runs = Alike.of(results)
+    ours = runs.only(lambda run: run.summary.plan_known)
     sentences = [
         _form(runs),
-        _model(runs),
-        _wiring(runs.only(_has_blocks), all_of_them=len(runs.only(_has_blocks).runs) == len(runs.runs)),
+        *(_of_plans(ours) if ours else ()),
         _arms(results, runs),
-        _images(runs),
-        _training(runs.only(_trains)),
-        _fitting(runs.only(lambda run: not _trains(run))),
+        *(_of_training(ours) if ours else ()),
+        other_programs.sentence(runs),
         _seeds(results),
-        _tested(results),
+        _tested(results) if len(ours.runs) == len(runs.runs) else "",
         _operations(runs),
         f"All runs trained on {place}." if (place := runs.same(_place)) else f"Runs trained on {runs.told(_place)}.",
         _software(runs),
         _interrupted(runs),
     ]  # fmt: skip
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _of_plans(runs: Alike) -> tuple[str, ...]:
+    """What was trained. runs: those whose plans are known."""
+    wired = runs.only(_has_blocks)
+    return _model(runs), _wiring(wired, all_of_them=len(wired.runs) == len(runs.runs))
+
+
+def _of_training(runs: Alike) -> tuple[str, ...]:
+    """On what, and how. runs: those whose plans are known."""
+    fitted = runs.only(lambda run: not _trains(run))
+    return _images(runs), _training(runs.only(_trains)), _fitting(fitted)
 
 
 def _trains(run: Run) -> bool:

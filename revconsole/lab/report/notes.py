@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from revconsole.lab.report import wording
+from revconsole.lab.report import other_programs, wording
 from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.numbers import ArmRow
 from revconsole.lab.report.results import Results
@@ -76,8 +76,10 @@ def _about_runs(results: Results) -> Iterator[str]:
     runs = Alike.of(results)
     if len(runs.each(lambda run: run.summary.fingerprint)) > 1:
         yield "The arms did not train on the same images and split: see the fingerprints."
-    networks = runs.only(lambda run: not run.plan.fitted)
-    if len(networks.each(lambda run: run.plan.epochs)) > 1:
+    if others := other_programs.note(runs):
+        yield others
+    networks = runs.only(lambda run: not run.plan.fitted and run.summary.epochs is not None)
+    if len(networks.each(lambda run: run.summary.epochs)) > 1:
         yield "The arms have different numbers of epochs."
     if early := runs.only(_ended_early):
         yield f"Ended before the last planned epoch (train.patience): {early.told(_reached)}."

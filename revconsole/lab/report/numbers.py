@@ -71,7 +71,7 @@ def _row(arm: ArmResult, baseline: ArmResult) -> ArmRow:
         accuracy=spread(list(tested.values())),
         clean=spread(list(arm.by_seed(CLEAN).values())),
         best_epochs=tuple(e for run in arm.runs if (e := run.summary.best_epoch) is not None),
-        epochs=max(run.plan.epochs for run in arm.runs),
+        epochs=max(run.summary.epochs or run.summary.epoch for run in arm.runs),
         gain=None if arm is baseline else gain(arm, baseline),
         alike=len(arm.runs) - len(arm.originals),
         finished=len(arm.runs),

@@ -108,7 +108,7 @@ class Pyramid:
 class MetricColumn:
     """The points of one metric in the order measured, 16 bytes each. ascending: whether the steps never decrease."""
 
-    __slots__ = ("_pyramid", "ascending", "steps", "values")
+    __slots__ = ("_ordered", "_pyramid", "ascending", "steps", "values")
 
     def __init__(
         self,
@@ -121,6 +121,18 @@ class MetricColumn:
         self.values = array("d") if values is None else values
         self.ascending = ascending
         self._pyramid: Pyramid | None = None
+        self._ordered: MetricColumn | None = None
+
+    @property
+    def ordered(self) -> "MetricColumn":
+        """The points by step, those of one step in the order measured: this column if they are, else a copy, which does not grow."""
+        if self.ascending:
+            return self
+        if self._ordered is None or len(self._ordered.steps) != len(self.steps):
+            places = sorted(range(len(self.steps)), key=self.steps.__getitem__)
+            steps = array("q", map(self.steps.__getitem__, places))
+            self._ordered = MetricColumn(steps, array("d", map(self.values.__getitem__, places)))
+        return self._ordered
 
     @property
     def pyramid(self) -> Pyramid:

@@ -10,13 +10,14 @@ from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs.plan_file import FILE, read_plan_file, stamp, write_plan_file
 from revconsole.records.settings import changes
+from revconsole.records.settings.given_plan import GivenPlan
 from revconsole.records.settings.plan import Plan
 
 
 class UnreadPlan(Plan):
     """Stands for a plan.json that cannot be read: its values are defaults, and say nothing of the run."""
 
-    known = False
+    known = readable = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,8 @@ def read_header(folder: Path, *, with_changes: bool = True) -> Header:
     plan, why = None, file.why
     try:
         if not why:
-            plan = Plan.model_validate_json(json.dumps(file.settings))
+            kind = GivenPlan if "program" in file.settings else Plan
+            plan = kind.model_validate_json(json.dumps(file.settings))
             for change in attempts.changes(folder) if with_changes else ():
                 plan = changes.changed(plan, change)
     except bounded.OddFile as error:

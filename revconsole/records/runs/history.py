@@ -100,10 +100,11 @@ class History:
         return self._clock.times()
 
     def series(self) -> dict[str, Series]:
-        """Every metric with at least one point, as windows onto the columns; no point is copied."""
+        """Every metric with at least one point by step, as windows onto the columns; only points in disorder are copied."""
+        ordered = {name: column.ordered for name, column in self._columns.items()}
         return {
             name: Series(self._metric(name), c.steps, c.values, len(c.values), c.pyramid)
-            for name, c in self._columns.items()
+            for name, c in ordered.items()
         }
 
     def log(self) -> tuple[LogLine, ...]:

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from revconsole.errors import WrongState
+from revconsole.records.given import GivenValue
 from revconsole.records.logs.boundary import Boundary
 from revconsole.records.logs.clock import StepTimes
 from revconsole.records.logs.columns import Pyramid
 from revconsole.records.logs.events import MetricDeclared, Scalar
 from revconsole.records.runs.standing import ENDED, GivenAdvice, State
+from revconsole.records.settings.given_plan import GivenPlan
 from revconsole.records.settings.plan import Plan
 
 
@@ -102,8 +105,30 @@ class Summary:
 
     @property
     def plan_known(self) -> bool:
-        """Whether the plan could be read; without it nothing but the folder's name and a user's notes is known of the run."""
+        """Whether the settings of `plan` are those of the run: its plan could be read, and revconsole trained it."""
         return self.plan.known
+
+    @property
+    def readable(self) -> bool:
+        """Whether the plan could be read; without it nothing but the folder's name and a user's notes is known of the run."""
+        return self.plan.readable
+
+    @property
+    def given(self) -> Mapping[str, GivenValue]:
+        """The settings of a run that another program trains, as it gave them; empty for any other run."""
+        return self.plan.given if isinstance(self.plan, GivenPlan) else {}
+
+    @property
+    def program(self) -> str:
+        """The program that recorded the run, if another than revconsole trains it; empty for any other run."""
+        return self.plan.program if isinstance(self.plan, GivenPlan) else ""
+
+    @property
+    def epochs(self) -> int | None:
+        """Number of epochs that the run is to have; None if it is not known."""
+        if isinstance(self.plan, GivenPlan):
+            return self.plan.length
+        return self.plan.epochs if self.readable else None
 
     @property
     def standing(self) -> str:
@@ -114,6 +139,15 @@ class Summary:
     def ended(self) -> bool:
         """Whether the run can only continue by a resume."""
         return self.state in ENDED
+
+
+def refuse_given(plan: Plan) -> None:
+    """Raise WrongState for the plan of a run that another program trains, because revconsole has no model of it."""
+    if isinstance(plan, GivenPlan):
+        raise WrongState(
+            f"run {plan.name} is trained by another program ({plan.program}): revconsole has neither its model nor its data; "
+            "start that program again"
+        )
 
 
 @dataclass(frozen=True, slots=True)

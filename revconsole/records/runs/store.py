@@ -43,7 +43,7 @@ from revconsole.records.runs.header import Header, read_header, write_header
 from revconsole.records.runs.identity import Identity
 from revconsole.records.runs.queued import FILE as LAUNCH
 from revconsole.records.runs.queued import FIRST_OF_ALL, read_queued
-from revconsole.records.runs.run import Run, Summary
+from revconsole.records.runs.run import Run, Summary, refuse_given
 from revconsole.records.runs.run_table import RunTable
 from revconsole.records.runs.strays import Stray, strays
 from revconsole.records.runs.tail import Tail
@@ -133,10 +133,11 @@ class RunStore:
         return Tail(self._header(run_id), self.root / run_id, series=series)
 
     def plan(self, run_id: str) -> Plan:
-        """The plan of a run. Raises NoSuchRun, and StoreError if the plan is damaged."""
+        """The plan of a run. Raises NoSuchRun, StoreError if the plan is damaged, and WrongState if another program trains it."""
         header = self._header(run_id)
         if header.plan is None:
             raise StoreError(f"the plan of run {run_id} is damaged: {header.why}")
+        refuse_given(header.plan)
         return header.plan
 
     def keep_fingerprint(self, run_id: str, fingerprint: str) -> Plan:

@@ -22,11 +22,12 @@ from revconsole.records.runs.packed import PackedMetrics, PackedNumbers, packed
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.standing import GivenAdvice
 from revconsole.records.sections import Section
+from revconsole.records.settings.given_plan import GivenPlan
 from revconsole.records.settings.plan import Plan
 
 FILE = "index.json"
 OWNER_ALONE = 0o600
-FORMAT = 6
+FORMAT = 7
 """Number of the format; raise it when the same log would give another row."""
 COLUMNS = tuple(f.name for f in fields(Summary) if f.name != "plan")
 ADVICE, METRICS, CURVE, TAGS = map(COLUMNS.index, ("advice", "metrics", "loss_curve", "tags"))
@@ -156,6 +157,7 @@ def _packed(entries: Mapping[str, CachedRow]) -> dict[str, Any]:
             entry.signature,
             listed(entry.row),
             [referred(getattr(entry.row.plan, name)) for name in SETTINGS],
+            _given(entry.row.plan),
         )
         for entry in entries.values()
     ]
@@ -168,14 +170,14 @@ def _entries(body: dict[str, Any]) -> dict[str, CachedRow]:
     kinds = {cls.__name__: cls for cls in _sections()}
     sections = [kinds[kind].model_validate(values) for kind, values in body["sections"]]
     named, entries = body["metrics"], {}
-    for source, columns, settings in body["rows"]:
+    for source, columns, settings, given in body["rows"]:
         for place in SHARED:
             settings[place] = sections[settings[place]]
         columns[ADVICE] = tuple(GivenAdvice(**given) for given in columns[ADVICE])
         place, values = columns[METRICS]
         columns[METRICS] = PackedMetrics(named[place], values)
         columns[CURVE], columns[TAGS] = PackedNumbers(columns[CURVE]), tuple(columns[TAGS])
-        row = _row(columns, _plan(settings))
+        row = _row(columns, _plan(settings, given))
         entries[row.id] = CachedRow(tuple(source), row)
     return entries
 
@@ -189,14 +191,19 @@ def _row(columns: list[Any], plan: Plan) -> Summary:
     return row
 
 
-def _plan(settings: list[Any]) -> Plan:
+def _given(plan: Plan) -> dict[str, Any] | None:
+    """What a `GivenPlan` has beside the settings of a plan."""
+    return {"given": plan.given, "program": plan.program} if isinstance(plan, GivenPlan) else None
+
+
+def _plan(settings: list[Any], given: dict[str, Any] | None) -> Plan:
     """The plan of these settings, which the file's checksum shows to be unchanged since they were valid.
 
-    It takes an eighth of the CPU time of `Plan.model_validate` (2 µs instead of 16).
+    given: as `_given` gives it. It takes an eighth of the CPU time of `Plan.model_validate` (2 µs instead of 16).
     """
-    plan = Plan.__new__(Plan)
+    plan = Plan.__new__(Plan if given is None else GivenPlan)
     plan.__setstate__({
-        "__dict__": dict(zip(SETTINGS, settings, strict=True)),
+        "__dict__": dict(zip(SETTINGS, settings, strict=True)) | (given or {}),
         "__pydantic_fields_set__": SETTINGS_GIVEN,
         "__pydantic_extra__": None,
         "__pydantic_private__": None,

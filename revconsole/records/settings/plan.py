@@ -44,7 +44,9 @@ class Plan(PlanSettings):
     """One run: settings that fit together."""
 
     known: ClassVar[bool] = True
-    """Whether they are those of the run; not where its plan.json cannot be read, see `UnreadPlan`."""
+    """Whether they are those of the run; not of one that another program trains, see `GivenPlan`, nor of an `UnreadPlan`."""
+    readable: ClassVar[bool] = True
+    """Whether its plan.json could be read."""
 
     def digest(self) -> str:
         """A hash of everything that decides the result: plans with equal digests train alike on any device.

@@ -10,6 +10,7 @@ from typing import Any
 from revconsole.errors import RevconsoleError
 from revconsole.records.sections import KINDS
 from revconsole.records.settings import layer, search_path
+from revconsole.records.settings.given_plan import GivenPlan
 from revconsole.records.settings.plan import LABELS, Plan
 from revconsole.records.settings.profile import COMMAND_LINE
 from revconsole.records.settings.study import Study, flattened
@@ -32,7 +33,9 @@ def command_line(
 
 
 def flat_settings(plan: Plan) -> dict[str, Any]:
-    """Every setting of a run by its dotted key, as it would be written on the command line."""
+    """Every setting of a run by its dotted key, as it would be written on the command line; of a given plan, what was given."""
+    if isinstance(plan, GivenPlan):
+        return dict(plan.given)
     return flattened(plan.model_dump(exclude=set(NOT_SETTINGS)))
 
 
