@@ -18,6 +18,7 @@ from revconsole.console import keyboard
 from revconsole.console.escape import Behind, Parser
 from revconsole.console.keyboard import Keyboard
 from revconsole.console.widgets.setting import LineField, SettingList
+from revconsole.records.config import places
 from revconsole.records.settings.profile import parse_assignments
 from tests.console.conftest import settled
 
@@ -42,12 +43,12 @@ TO_SCREEN = {
 OF_SCREEN = {
     "runs": ["slash", "o", "j", "k", "c", "t", "n", "s", "x", "1"],
     "filter": ["b", "d", "i", "a", "slash", "o", "n", "backspace", "left", "1"],
-    "run": ["f", "x", "+", "-", "0", "e", "v", "f"],
-    "comparison": ["b", "f", "x", "+", "0", "j", "s", "p"],
+    "run": ["f", "x", "+", "-", "0", "e", "v", "f", "m", "a"],
+    "comparison": ["b", "f", "x", "+", "0", "j", "s", "p", "m", "a"],
     "launch": [*"1234=.mab", "j", "k", "ctrl+y", "home", "backspace"],
     "studies": ["j", "k", "G", "g"],
     "study": ["t", "o", "c", "y", "l", "h", "s", "1", "backspace"],
-    "reversibility": ["f", "x", "y", "0", "left", "right"],
+    "reversibility": ["m", "a", "f", "x", "y", "0", "left", "right"],
     "system": ["j", "k", "S", "n"],
     "places": ["a", "b", "1", "c"],
     "help": ["j", "k", "q"],
@@ -98,13 +99,14 @@ def words(stage):
 
 
 async def after(opened, keys, *, at_once):
-    """The state after these keys: all at once, or each when the one before has acted."""
+    """The state after these keys: all at once, or each when the one before has acted. Nothing is remembered of it."""
     async with opened(100, 30, toasts=False) as stage:
         await stage.shows("one", "two", "three")
         for burst in [keys] if at_once else [[key] for key in keys]:
             await stage.press_at_once(*burst)
             await stage.until(lambda: stage.app.keyboard.idle or not stage.app.is_running)
             await rest(stage)
+        places.view_file(stage.app.lab.store.root).unlink(missing_ok=True)
         return state(stage)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
@@ -99,11 +100,13 @@ class Choices(Newest, ModalScreen[tuple[str, ...] | None]):
                 yield Static(Text(self._keys, style="dim"), classes="keys")
 
     def on_resize(self) -> None:
-        """Show as much of the list as there is room for."""
-        field = self.query_one(NarrowField)
+        """Show as much of the list as there is room for, as wide as the lines shown first: typing does not change it."""
+        field, matches = self.query_one(NarrowField), self.query_one(Matches)
         field.ticks, field.always = self._ticks, self._only_ticked
         self._lines = min(len(self._options), MOST_LINES, max(self.app.size.height - EDGES, 3))
-        self.query_one(Matches).styles.height = self._lines
+        matches.styles.height = self._lines
+        if not field.value:
+            matches.styles.width = max(map(cell_len, self._lines_shown().plain.splitlines()))
         self._show()
 
     @on(Input.Changed)
@@ -158,6 +161,9 @@ class Choices(Newest, ModalScreen[tuple[str, ...] | None]):
         return max(0, min(self._at - self._lines // 2, len(self._matching) - self._lines))
 
     def _show(self) -> None:
+        self.query_one(Matches).update(self._lines_shown(), layout=False)
+
+    def _lines_shown(self) -> Text:
         text = Text(no_wrap=True, overflow="ellipsis")
         shown = self._matching[self._first : self._first + self._lines]
         room = min(self.app.size.width, MOST_WIDTH) - EDGES
@@ -173,7 +179,7 @@ class Choices(Newest, ModalScreen[tuple[str, ...] | None]):
         if not self._matching:
             text.append(none_of(self._options, self.query_one(Input).value), style="dim")
         text.rstrip()
-        self.query_one(Matches).update(text, layout=False)
+        return text
 
 
 def matching(options: Sequence[Option], typed: str) -> tuple[Option, ...]:
