@@ -19,7 +19,7 @@ from revconsole.records.datasets import facts
 from revconsole.records.datasets.counts import counted, in_folder
 from revconsole.records.reach import reachable
 from revconsole.records.runs.store import RunStore
-from revconsole.records.sections.model import Cct, Mlp, Python, Svm, TimmModel, Vit
+from revconsole.records.sections.model import ON_HUB, Cct, Mlp, Python, Svm, TimmModel, Vit
 from revconsole.records.sections.objective import ClassificationSection
 from revconsole.records.settings.data_rules import refuse_nonsense
 from revconsole.records.settings.plan import Plan
@@ -153,7 +153,8 @@ def _judge_without_torch(plan: Plan) -> None:
     match plan.model:
         case TimmModel(name=name, weights=weights):
             _refuse_unknown_name(name)
-            if weights is not None and not Path(weights).expanduser().exists():
+            local = weights is not None and not weights.startswith(ON_HUB)
+            if local and not Path(weights or "").expanduser().exists():
                 raise DataUnavailable(f"there is no weights file {weights}; correct model.weights")
         case Python(function=str(function)):
             own_code.refuse_missing(function, where=PLAN)

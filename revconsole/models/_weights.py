@@ -15,7 +15,9 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 from torch import Tensor, nn
 
 from revconsole.errors import DataUnavailable, ProfileError
+from revconsole.models import _google
 from revconsole.models import _weights_file as weights_file
+from revconsole.models._naming import bare
 from revconsole.records.reach import reachable
 from revconsole.records.sections.model import TimmModel
 
@@ -25,13 +27,16 @@ Overlay = dict[str, Any]
 def from_file(settings: TimmModel, path: Path, model: nn.Module) -> Overlay:
     """The weights of a local file; a head with another number of classes is replaced by zeros.
 
-    Otherwise loading is strict: a file for another architecture is refused. A prefix common to all names is removed
-    if the remaining names are the model's. A file with the same tensors in the same order under other names, as other
+    Otherwise loading is strict: a file for another architecture is refused. What trains a network may have put it into
+    something larger (`_naming`). A file with the same tensors in the same order under other names, as other
     libraries write them, is accepted. Raises DataUnavailable for a file that is missing, holds no weights, or holds
     values that are not finite. No code in the file is executed.
     """
-    weights = weights_file.read(path, taker=settings.name)
-    weights = _with_own_head(_renamed(_bare(weights, model), model), model)
+    content = weights_file.read(path, taker=settings.name)
+    weights = bare(content.weights, model, path).weights
+    if content.kind == "npz":
+        weights = _google.fitted(weights, model)
+    weights = _with_own_head(renamed(weights, model), model)
     weights_file.refuse_not_finite(weights, path)
     # With the model's own number of classes, or timm would drop the head.
     own = {"num_classes": model.num_classes, "label_offset": 0}
@@ -42,7 +47,7 @@ def misfit(overlay: Overlay, model: nn.Module) -> str:
     """How names and shapes of weights differ from the model's; empty if the overlay holds no weights."""
     if "state_dict" not in overlay:
         return ""
-    heads = _heads(model)
+    heads = heads_of(model)
     loaded, own = (
         {name: value for name, value in tensors.items() if name.rpartition(".")[0] not in heads}
         for tensors in (overlay["state_dict"], model.state_dict())
@@ -68,17 +73,6 @@ def _some(names: Iterable[str]) -> str:
 
 def _shape(tensor: Tensor) -> str:
     return "×".join(map(str, tensor.shape)) or "one number"
-
-
-def _bare(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """The weights without a prefix common to all names, such as `model.`, if the remaining names are the model's."""
-    own, bare = model.state_dict().keys(), weights
-    while bare and not own & bare.keys():
-        first = {name.partition(".")[0] for name in bare}
-        if len(first) > 1 or any("." not in name for name in bare):
-            return weights
-        bare = {name.partition(".")[2]: value for name, value in bare.items()}
-    return bare or weights
 
 
 def published(settings: TimmModel, model: nn.Module) -> Overlay:
@@ -117,9 +111,9 @@ def unreachable(settings: TimmModel, address: str) -> DataUnavailable:
     )
 
 
-def _renamed(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+def renamed(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     """The weights under the model's names, if none of their names match and every tensor has a counterpart in order."""
-    own, heads = model.state_dict(), _heads(model)
+    own, heads = model.state_dict(), heads_of(model)
     if own.keys() & weights.keys() or len(own) != len(weights):
         return weights
     pairs = list(zip(own.items(), weights.items(), strict=True))
@@ -134,7 +128,7 @@ def _renamed(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
 def _with_own_head(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     """The weights with a head of zeros if the file has none or one of another size."""
     own = model.state_dict()
-    for head in _heads(model):
+    for head in heads_of(model):
         weight = f"{head}.weight"
         if weight in own and (weight not in weights or weights[weight].shape != own[weight].shape):
             names = [name for name in (weight, f"{head}.bias") if name in own]
@@ -149,13 +143,13 @@ def renew_head(model: nn.Module) -> nn.Module:
     reference fine-tuning of vision transformers (Dosovitskiy et al. 2021, arXiv 2010.11929, section 3.2).
     """
     if configuration(model).get("num_classes") != model.num_classes:
-        for head in _heads(model):
+        for head in heads_of(model):
             for parameter in model.get_submodule(head).parameters():
                 nn.init.zeros_(parameter)
     return model
 
 
-def _heads(model: nn.Module) -> tuple[str, ...]:
+def heads_of(model: nn.Module) -> tuple[str, ...]:
     """Names of the layers that give the logits."""
     heads = configuration(model).get("classifier") or ()
     return (heads,) if isinstance(heads, str) else tuple(heads)

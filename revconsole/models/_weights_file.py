@@ -1,48 +1,140 @@
 """A file of weights: named tensors, read without executing its content; any fault is one sentence.
 
-Accepted are .safetensors, and files of `torch.save` with tensors only. In a checkpoint that holds more, the weights
-are under `state_dict_ema`, `model_ema`, `state_dict` or `model`, as timm assumes.
+Accepted are .safetensors, files of `torch.save` with tensors only, and Google's .npz. In a checkpoint that holds more,
+the weights are under `state_dict_ema`, `model_ema`, `state_dict` or `model`, as timm assumes, or under `teacher`, which
+DINO and iBOT evaluate.
 """
 
 import pickle
 import zipfile
 from argparse import Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from timm.models import clean_state_dict
 from torch import Tensor
 
 from revconsole.errors import DataUnavailable
+from revconsole.models import _google
+from revconsole.records.sections.model import ON_HUB
 
 Weights = dict[str, Tensor]
-PARTS = ("state_dict_ema", "model_ema", "state_dict", "model")
-TAKES = "model.weights takes a .safetensors, or a .pth with tensors only"
+PARTS = ("state_dict_ema", "model_ema", "state_dict", "model", "teacher", "student")
+TAKES = "model.weights takes a .safetensors, a .pth with tensors only, or Google's .npz"
 POINTER = b"version https://git-lfs"
 MOST_NAMED = 4
+IN_FOLDER = ("model.safetensors", "pytorch_model.bin")
+"""Names of the weights in a folder or repository of the hub."""
+UNREAD = (
+    OSError, RuntimeError, pickle.UnpicklingError, SafetensorError, EOFError, ValueError, AttributeError, KeyError,
+    TypeError, IndexError, zipfile.BadZipFile, NotImplementedError,
+)  # fmt: skip
+"""What the readers raise for a damaged file."""
 
 
-def read(path: Path, *, taker: str) -> Weights:
-    """The tensors by name, on the CPU. taker: the model they are for, named in errors. Raises DataUnavailable."""
-    _refuse_other_files(path)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileContent:
+    """The tensors of a file by name, on the CPU.
+
+    kind: safetensors, torch or npz. part: the key of the checkpoint that they are under, or empty.
+    """
+
+    weights: Weights
+    kind: str
+    part: str = ""
+
+
+def located(name: str) -> Path:
+    """The file that `model.weights` names: itself, the one in a folder, or the copy in the local hub cache.
+
+    Nothing is downloaded. Raises DataUnavailable for what is not in the cache.
+    """
+    if name.startswith(ON_HUB):
+        return _cached(name.removeprefix(ON_HUB))
+    path = Path(name).expanduser()
+    inside = [path / each for each in IN_FOLDER]
+    return next((each for each in inside if each.is_file()), path)
+
+
+def _cached(repository: str) -> Path:
+    """The weights of a repository in the local hub cache."""
     try:
-        if path.suffix == ".safetensors":
-            content = load_file(path)
-        else:
-            with torch.serialization.safe_globals([Namespace]):  # of settings beside the weights
-                content = torch.load(path, map_location="cpu", weights_only=True)
+        found = [try_to_load_from_cache(repository, each) for each in IN_FOLDER]
+    except HFValidationError:
+        raise DataUnavailable(
+            f"{repository!r} is no name of the hub; write {ON_HUB}OWNER/NAME as model.weights"
+        ) from None
+    for file in found:
+        if isinstance(file, str):
+            return Path(file)
+    raise DataUnavailable(
+        f"{repository} is not in the local hub cache, and model.weights downloads nothing; "
+        f"`hf download {repository}` fetches it"
+    )
+
+
+def read(path: Path, *, taker: str) -> FileContent:
+    """The tensors by name. taker: the model they are for, named in errors. Raises DataUnavailable."""
+    _refuse_other_files(path)
+    kind = {".safetensors": "safetensors", ".npz": "npz"}.get(path.suffix, "torch")
+    try:
+        content = _READERS[kind](path)
     except MemoryError:
         raise
-    except (OSError, RuntimeError, pickle.UnpicklingError, SafetensorError, EOFError, ValueError,
-            AttributeError, KeyError, TypeError, IndexError) as error:  # fmt: skip
+    except UNREAD as error:
         raise DataUnavailable(
             f"{path} is not a file of weights that {taker} could load; {TAKES}"
         ) from error
-    weights: Weights = clean_state_dict(_weights_in(content, path))
-    return weights
+    if kind == "npz":
+        return FileContent(weights=_of_arrays(content, path), kind=kind)
+    part, tensors = _weights_in(content, path)
+    return FileContent(weights=clean_state_dict(tensors), kind=kind, part=part)
+
+
+def _of_torch(path: Path) -> Any:
+    with torch.serialization.safe_globals([Namespace]):  # of settings beside the weights
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _of_numpy(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+_READERS: Mapping[str, Callable[[Path], Any]] = {
+    "safetensors": load_file,
+    "torch": _of_torch,
+    "npz": _of_numpy,
+}
+
+
+def _of_arrays(arrays: Mapping[str, Any], path: Path) -> Weights:
+    """The tensors of an .npz by timm's names. Raises DataUnavailable unless it is a vision transformer of Google's."""
+    odd = next((name for name, array in arrays.items() if array.dtype.kind not in "fiu"), None)
+    if odd is not None:
+        raise DataUnavailable(
+            f"{path} holds {arrays[odd].dtype} in {odd}, and numpy knows numbers of no such kind; save it as float32, "
+            "for model.weights"
+        )
+    if not _google.is_google(arrays):
+        some = ", ".join(list(arrays)[:MOST_NAMED]) or "nothing"
+        raise DataUnavailable(
+            f"{path} holds {some} and no {_google.ANCHOR}, so it is no vision transformer of Google's; {TAKES}"
+        )
+    try:
+        return _google.translated(arrays)
+    except (KeyError, ValueError, IndexError) as error:
+        raise DataUnavailable(
+            f"{path} is no whole vision transformer of Google's ({error}); correct model.weights"
+        ) from error
 
 
 def refuse_not_finite(weights: Weights, path: Path) -> None:
@@ -83,8 +175,8 @@ def _refuse_other_files(path: Path) -> None:
             )
 
 
-def _weights_in(content: Any, path: Path) -> dict[str, Any]:
-    """The named tensors in the content of a file. Raises DataUnavailable, saying what it holds instead."""
+def _weights_in(content: Any, path: Path) -> tuple[str, dict[str, Any]]:
+    """(key of the part, its named tensors) in the content of a file. Raises DataUnavailable, saying what it holds instead."""
     if not isinstance(content, dict):
         what = "nothing (None)" if content is None else f"a {type(content).__name__}"
         raise DataUnavailable(f"{path} holds {what} and no named tensors; correct model.weights")
@@ -107,4 +199,4 @@ def _weights_in(content: Any, path: Path) -> dict[str, Any]:
             f"{path} holds something other than named tensors{inside}: {few} ({kind}); save the state_dict() alone, or "
             "under 'state_dict', for model.weights"
         )
-    return entries
+    return part or "", entries

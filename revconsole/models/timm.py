@@ -5,9 +5,11 @@ a transformer needs both. An argument that a model does not accept is dropped if
 by name if they did.
 """
 
+import logging
 import re
 import warnings
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import timm
@@ -16,6 +18,7 @@ from torch import nn
 
 from revconsole.errors import DataUnavailable, ProfileError, UnknownName
 from revconsole.models import _weights
+from revconsole.models._weights_file import located
 from revconsole.records.sections.model import TimmModel
 from revconsole.reversible.audit.sight import left_out, seen
 from revconsole.reversible.rest import evaluating
@@ -35,7 +38,7 @@ def build(settings: TimmModel, *, size: int, channels: int, classes: int) -> nn.
     Raises UnknownName for a name timm does not have, ProfileError for a setting that the architecture does not accept
     or an unsuitable image size, and DataUnavailable for weights that cannot be obtained.
     """
-    _refuse_unknown(settings.name)
+    refuse_unknown(settings.name)
     arguments: Arguments = {"in_chans": channels, "num_classes": classes, "img_size": size}
     if settings.patch is not None:
         arguments["patch_size"] = settings.patch
@@ -50,7 +53,7 @@ def build(settings: TimmModel, *, size: int, channels: int, classes: int) -> nn.
     if next(model.parameters()).device.type != "meta" and not as_published:
         _refuse_blind(model, settings, size=size, channels=channels)
     if settings.weights is not None:
-        path = Path(settings.weights).expanduser()
+        path = located(settings.weights)
         return _with_weights(settings, accepted, _weights.from_file(settings, path, model), model)
     if settings.pretrained is True:
         published = _weights.published(settings, model)
@@ -60,7 +63,7 @@ def build(settings: TimmModel, *, size: int, channels: int, classes: int) -> nn.
 
 def refuse_unpublished(settings: TimmModel) -> None:
     """Raise ProfileError if there are no published weights, and DataUnavailable if they are unreachable."""
-    _refuse_unknown(settings.name)
+    refuse_unknown(settings.name)
     with torch.device("meta"):
         _weights.published(settings, timm.create_model(settings.name))
 
@@ -110,7 +113,7 @@ def _timm_model(name: str, arguments: Arguments) -> nn.Module:
     return model
 
 
-def _refuse_unknown(name: str) -> None:
+def refuse_unknown(name: str) -> None:
     """Raise UnknownName with the nearest of timm's names."""
     if not timm.is_model(name):
         raise UnknownName("timm model", name, timm.list_models())
@@ -165,3 +168,15 @@ def _patch(model: nn.Module) -> int:
 
 def _refusal(settings: TimmModel, key: str, reason: str) -> ProfileError:
     return ProfileError.of_plan(key, f"{settings.name} {reason}")
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """A context that suppresses messages of timm's constructors."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)

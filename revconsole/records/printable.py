@@ -54,8 +54,9 @@ def _harmless(character: str) -> bool:
 
 
 def plural(count: int, noun: str) -> str:
-    """A count with its noun: `1 seed`, `2 seeds`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    """A count with its noun: `1 seed`, `2 seeds`, `2 classes`."""
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{'' if count == 1 else ending}"
 
 
 def size(count: int) -> str:

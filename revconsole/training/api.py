@@ -40,6 +40,7 @@ from revconsole.training.questions.samples import samples
 from revconsole.training.questions.survey import scheme_groups, survey_models
 from revconsole.training.questions.throughput import throughput, training_pace
 from revconsole.training.questions.verify import Shape, verify, verify_own
+from revconsole.training.questions.weights import described as weights_described
 from revconsole.training.requests import NotOurs
 from revconsole.training.together.alone import ALONE, Together
 from revconsole.training.together.notes import RankNotes
@@ -49,7 +50,7 @@ from revconsole.training.trainer import train
 
 __all__ = [
     "audited", "begin_profiling", "check_foresight", "chosen", "cost", "execute", "foresee", "foresight_combinations", "inspect", "kept_pace", "measure", "modules_of", "refuse_unready",
-    "samples", "scheme_groups", "survey_models", "take_part", "throughput", "timm_models", "timm_version", "training_pace",
+    "samples", "scheme_groups", "survey_models", "take_part", "throughput", "timm_models", "timm_version", "training_pace", "weights_described",
 ]  # fmt: skip
 
 

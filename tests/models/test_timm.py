@@ -318,7 +318,7 @@ def test_a_prefix_that_all_names_share_is_taken_off(tmp_path, prefix):
         ({}, "holds no tensor"),
         ({"state_dict": [1]}, "holds a list under 'state_dict' and no named tensors"),
         ({"model": None, "epoch": 3}, "something other than named tensors: model, epoch"),
-        ({"student": {"a": torch.zeros(1)}, "teacher": {}}, "named tensors: student, teacher (dict)"),
+        ({"student": {"a": torch.zeros(1)}, "teacher": {}}, "holds no tensor under 'teacher'"),
         ({0: torch.zeros(1)}, "something other than named tensors"),
         ({"cls_token": torch.zeros(2), "lr": 0.1}, "something other than named tensors: lr (float)"),
     ],

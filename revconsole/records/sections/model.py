@@ -10,6 +10,8 @@ from revconsole.records.sections.rule import Rule
 from revconsole.records.sections.section import Section
 
 LARGEST_GAMMA = 1e6
+ON_HUB = "hf-hub:"
+"""Beginning of the name of a repository of the Hugging Face hub."""
 HUB = re.compile(r"^(hf[-_]hub:)?timm/(?=[^/]+$)")
 """Prefix of the names of timm's models on the Hugging Face hub."""
 
@@ -76,7 +78,7 @@ class TimmModel(Section):
     pretrained_sha256: str | None = Field(default=None, max_length=64, examples=["4be1…"])
     """Hash of that run's last weights; recorded when the run is planned and required before it trains."""
     weights: str | None = Field(default=None, min_length=1, examples=["vit.safetensors"])
-    """Start from this weights file (.pth, .safetensors) instead; kept as an absolute path."""
+    """Start from this file (.safetensors, .pth, Google's .npz), folder or hf-hub:OWNER/NAME in the local cache instead."""
 
     @field_validator("name")
     @classmethod
@@ -88,7 +90,9 @@ class TimmModel(Section):
     @classmethod
     def _absolute(cls, weights: str | None) -> str | None:
         """An absolute path, because the run may continue in a process with another working folder."""
-        return None if weights is None else str(Path(weights).expanduser().absolute())
+        if weights is None or weights.startswith(ON_HUB):
+            return weights
+        return str(Path(weights).expanduser().absolute())
 
 
 class Resnet(Section):

@@ -3,10 +3,7 @@
 Models are independent, so they can be surveyed in several processes.
 """
 
-import contextlib
-import logging
 import multiprocessing
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
@@ -15,6 +12,7 @@ import torch
 from torch import nn
 
 from revconsole.errors import NotInvertible
+from revconsole.models.timm import quietly
 from revconsole.records.child import safe_pool
 from revconsole.records.findings.survey import Surveyed
 from revconsole.reversible import SCHEMES, Additive, Bdia, Survey, make_scheme
@@ -45,7 +43,7 @@ def survey_model(name: str) -> Surveyed:
     """The survey of one model."""
     family = timm.models.model_entrypoint(name).__module__.rpartition(".")[2]
     try:
-        with _quietly(), torch.device("meta"):
+        with quietly(), torch.device("meta"):
             any_block, two_branches, joined = surveys(timm.create_model(name), REQUIREMENTS)
     except Exception as error:  # noqa: BLE001  timm's constructors raise anything; one must not end the list
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
@@ -83,15 +81,3 @@ def _blocks(one_survey: Survey) -> int:
 
 def _alone() -> None:
     torch.set_num_threads(1)
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """A context that suppresses messages of timm's constructors."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
