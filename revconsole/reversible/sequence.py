@@ -26,6 +26,7 @@ from revconsole.reversible.compiled import as_written
 from revconsole.reversible.extras import taken_apart
 from revconsole.reversible.hooks import Guard, guard, own_forward, require_as_rewired
 from revconsole.reversible.inventory import Inventories
+from revconsole.reversible.presence import HERE, Presence
 from revconsole.reversible.rounding import require_digits_in
 from revconsole.reversible.scheme import BACKWARDS, UNDONE, Backward, Scheme
 from revconsole.reversible.schemes.coefficients import Coefficients
@@ -54,6 +55,9 @@ class ReversibleSequence(nn.Sequential):
     inside it run, again in the backward. Raises UnknownName for an unknown backward, NotInvertible for what cannot undo
     this many blocks.
     """
+
+    presence: Presence = HERE
+    """Where the weights of the blocks are while these do not compute."""
 
     def __init__(
         self,
@@ -104,7 +108,8 @@ class ReversibleSequence(nn.Sequential):
     @property
     def called_one_by_one(self) -> bool:
         """Whether who calls its blocks one after the other gets all that the sequence is for."""
-        return self.plain_now and not (self._keeps() and set(self.backwards) != {"stored"})
+        kept = self._keeps() and set(self.backwards) != {"stored"}
+        return self.plain_now and not kept and self.presence is HERE
 
     @property
     def backward(self) -> Backward | tuple[Backward, ...]:
@@ -174,7 +179,7 @@ class ReversibleSequence(nn.Sequential):
             starts=self.starts,
             batch_axis=self.batch_axis,
         )
-        part.draws = self.draws
+        part.draws, part.presence = self.draws, self.presence
         part.training = self.training  # not train(): parts of a block may be in another mode
         return part
 
@@ -198,7 +203,7 @@ class ReversibleSequence(nn.Sequential):
         for wired, blocks in self._stretches():
             if wired:
                 self._require_as_rewired(blocks)
-                run = WiredRun(scheme, extras, tuple(tensors), self.inventories)
+                run = WiredRun(scheme, extras, tuple(tensors), self.inventories, self.presence)
                 count = len(blocks)
                 modes = self._next(words, count) if self._keeps() else ["stored"] * count
                 x = run.through(blocks, modes, x, self._draw(x, count))

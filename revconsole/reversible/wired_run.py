@@ -14,6 +14,7 @@ from revconsole.reversible.coupling import Streams, advance
 from revconsole.reversible.extras import Extras
 from revconsole.reversible.inventory import Inventories
 from revconsole.reversible.lossless import Grid, peak, peak_of_changed
+from revconsole.reversible.presence import HERE, Presence
 from revconsole.reversible.reversal import run_reversibly
 from revconsole.reversible.room import require_room
 from revconsole.reversible.rounding import require_digits
@@ -31,6 +32,7 @@ class WiredRun:
     extras: Extras
     tensors: tuple[Tensor, ...]
     inventories: Inventories
+    presence: Presence = HERE
 
     def through(
         self, blocks: Sequence[nn.Module], backwards: Sequence[str], x: Tensor, signs: Tensor | None
@@ -52,6 +54,7 @@ class WiredRun:
         peaks = [peak(x)] if watched else []
         for index, (block, backward, draw) in enumerate(zip(blocks, backwards, draws, strict=True)):
             before = streams
+            streams = self.presence.arrive(block, streams)
             if backward in UNDONE:
                 tape, anchored, given = tapes[index], backward == "anchored", self.tensors
                 streams = run_reversibly(
@@ -65,6 +68,7 @@ class WiredRun:
                 )
             else:
                 streams = self._stored(block, index, draw, streams, self.tensors)
+            streams = self.presence.depart(block, streams)
             if watched:
                 peaks.append(peak_of_changed(streams[:2], before))
         after = scheme.merge(streams, len(blocks))

@@ -220,7 +220,7 @@ def start_run(
         *advice.before_training(state, learning.checks, resumed=progress.step > 0),
     ):
         emit(advised)
-    if progress.step == 0 and state.together.first:
+    if progress.step == 0 and state.probes:
         found: list[Check] = []
         for advised in verify.at_launch(state, found.append):
             emit(advised)
@@ -228,7 +228,7 @@ def start_run(
             emit(verify.audited(found))
 
     kept = {}
-    if KEPT in names_of(declared):
+    if state.holding.everything and KEPT in names_of(declared):
         count = _recorded(state, partial(allocations.kept, images, labels))
         counted = retry.run(count, BEFOREHAND)
         kept = {name: value for name, value in counted.items() if name in names_of(declared)}

@@ -24,6 +24,8 @@ def test_ranks_are_micro_batches_and_the_result_is_that_of_accumulation():
     assert ranked.past_digest() == alone.past_digest()
     assert ranked.where != alone.where
     assert planned(gpus=4, accumulate=8).train.accumulate == 8
+    shared = planned(gpus=4, shard=True)
+    assert (shared.digest(), shared.past_digest()) == (alone.digest(), alone.past_digest())
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,11 @@ def test_ranks_are_micro_batches_and_the_result_is_that_of_accumulation():
         ({"gpus": 2, "device": "mps"}, "train.device", "mps is one device"),
         ({"gpus": "all", "device": "cpu"}, "train.gpus", "set a number of processes"),
         ({"gpus": 128, "batch": 100}, "train.batch", "set it to 128"),
+        ({"shard": True}, "train.shard", "train.gpus=1, as it takes two ranks"),
+        ({"shard": True, "gpus": 2, "average": 0.9}, "train.shard", "does not go with train.average"),
+        ({"shard": True, "gpus": 2, "compile": True}, "train.shard", "does not go with train.compile"),
+        ({"shard": True, "gpus": 2, "precision": "fp16"}, "train.shard", "bf16 does"),
+        ({"shard": True, "gpus": 2, "on_oom": "shrink"}, "train.shard", "does not go with train.on_oom=shrink"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_shared_is_refused_with_what_can(train, key, words):
@@ -63,7 +70,7 @@ def test_all_are_the_gpus_that_there_are(monkeypatch):
 
 def test_a_run_goes_on_with_as_many_ranks_as_divide_its_micro_batches(tmp_path):
     plan = planned(gpus=4)
-    check_keys(plan, {"train.gpus": 2})
+    check_keys(plan, {"train.gpus": 2, "train.shard": True})
     assert changed(plan, {"train.gpus": 2}).train.accumulate == 4
     for wanted, words in ((3, "set it to 3 or 6"), (8, "set it to 8"), ("all", "divides the 4")):
         with pytest.raises(ProfileError, match=words):

@@ -32,6 +32,8 @@ class Train(Section):
         default=1, examples=[2, "all"]
     )
     """GPUs that share each step, a process each; with device cpu so many processes; the run is that of accumulate = gpus."""
+    shard: bool = False
+    """Share the weights of the blocks and their optimiser state out among the ranks of train.gpus, for models that do not fit; same result."""
     clip: float | None = Field(default=None, gt=0)
     """Largest norm of the gradient; unset does not clip."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)

@@ -6,6 +6,7 @@ applies them in the order of the attempts.
     data.folder, model.weights   the same data and weights in another place; the data's fingerprint is checked
     train.device, train.gpus     where the rest of the run is computed, and by how many ranks: as many as divide its
                                  micro-batches
+    train.shard                  whether these share the weights out
     data.place                   where its images are kept
     train.epochs, train.steps    a greater length. Up to the old end everything stays as it was; beyond it, whatever
                                  depends on the length (the learning rate) follows the new length
@@ -24,7 +25,15 @@ from revconsole.records.settings.profile import COMMAND_LINE
 Changes = Mapping[str, Any]
 """New values by dotted key."""
 LENGTHS = ("train.epochs", "train.steps")
-KEYS = ("data.folder", "data.place", "model.weights", "train.device", "train.gpus", *LENGTHS)
+KEYS = (
+    "data.folder",
+    "data.place",
+    "model.weights",
+    "train.device",
+    "train.gpus",
+    "train.shard",
+    *LENGTHS,
+)
 
 
 def changed(plan: Plan, changes: Changes) -> Plan:

@@ -5,11 +5,13 @@ from revconsole.records.sections.rule import Rule
 from revconsole.records.settings.plan_settings import PlanSettings
 
 KEY = "train.gpus"
+SHARD = "train.shard"
 
 
 def check_ranks(plan: PlanSettings) -> None:
     """Raise Rule if the work of a step cannot be shared as `train.gpus` says."""
     train, ranks = plan.train, plan.train.gpus
+    check_shard(plan)
     if ranks == 1:
         return
     if plan.fitted:
@@ -36,6 +38,23 @@ def check_ranks(plan: PlanSettings) -> None:
             "train.batch",
             f"batch {train.batch} does not divide into {_several(parts)} for {ranks} ranks (train.gpus): set it to {some}",
         )
+
+
+def check_shard(plan: PlanSettings) -> None:
+    """Raise Rule if the weights cannot be shared out as `train.shard` says."""
+    train = plan.train
+    if not train.shard:
+        return
+    against = {
+        "train.gpus=1, as it takes two ranks to share weights": train.gpus == 1,
+        "train.average, whose second weights would be whole on every rank": train.average,
+        "objective dino, whose teacher would be whole on every rank": plan.objective.name == "dino",
+        "train.compile, because compiled code does not wait for weights": train.compile,
+        "train.precision=fp16, whose scale would differ by rank; bf16 does": train.precision == "fp16",
+        "train.on_oom=shrink, because ranks that wait for weights cannot begin a step again": train.on_oom == "shrink",
+    }  # fmt: skip
+    if why := next((words for words, found in against.items() if found), ""):
+        raise Rule(SHARD, f"does not go with {why}; leave one of the two out")
 
 
 def counted(plan: PlanSettings) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from revconsole.errors import RunFailed
 from revconsole.records.logs.events import Advised, Checkpointed, Event, Scalar
@@ -16,6 +16,7 @@ from revconsole.training.checkpoints.checkpoint import (
     DamagedCheckpoint,
     Loaded,
     NotSaved,
+    State,
 )
 from revconsole.training.machine import devices
 from revconsole.training.memory.budget import backwards, restore_backwards
@@ -91,9 +92,12 @@ class CheckpointPolicy:
         if position == self._saved:
             return
         failure: NotSaved | None = None
-        if self._state.together.first:
+        state = self._state
+        weights = state.holding.weights(state.model)
+        optimizer = state.holding.optimizer_state(state.optimizer)
+        if state.together.first:
             try:
-                self._write(progress)
+                self._write(progress, weights, optimizer)
             except NotSaved as error:
                 failure = error
         why = self._state.together.told("" if failure is None else failure.why)
@@ -101,14 +105,14 @@ class CheckpointPolicy:
             raise failure or NotSaved(progress.step, self._checkpoints.folder, why)
         self._saved = position
 
-    def _write(self, progress: Progress) -> None:
+    def _write(self, progress: Progress, weights: dict[str, Tensor], optimizer: State) -> None:
         """Write a checkpoint, and remove those that are no longer kept. Raises NotSaved."""
         state, best = self._state, progress.best
         path = self._checkpoints.save(
             progress.step,
-            weights=state.model.state_dict(),
+            weights=weights,
             state={
-                "optimizer": state.optimizer.state_dict(),
+                "optimizer": optimizer,
                 "scaler": state.precision.scaler.state_dict(),
                 "progress": progress.to_dict(),
                 "backwards": backwards(state),
@@ -140,7 +144,8 @@ class CheckpointPolicy:
 
     def last_weights(self) -> str:
         """SHA-256 of the last step's weights and buffers, even if the model now holds the best epoch's."""
-        return self._last_weights or weights_sha256(self._state.model)
+        state = self._state
+        return self._last_weights or weights_sha256(state.holding.weights(state.model))
 
     def go_to_best(self, progress: Progress) -> None:
         """Load the weights of the best epoch; keep the last ones if no epoch was scored.
@@ -174,7 +179,7 @@ class CheckpointPolicy:
             )
         try:
             load_weights(self._state, loaded)
-            state.optimizer.load_state_dict(loaded.state["optimizer"])
+            state.holding.load_optimizer(state.optimizer, loaded.state["optimizer"])
             if state.precision.scaled:
                 state.precision.scaler.load_state_dict(loaded.state["scaler"])
             progress = Progress.from_dict(loaded.state["progress"])
@@ -220,18 +225,18 @@ def load_weights(state: TrainingState, loaded: Loaded) -> None:
 
     Raises RuntimeError or KeyError for a checkpoint of another model.
     """
-    state.model.load_state_dict(loaded.weights)
+    state.holding.load_weights(state.model, loaded.weights)
     if state.average is not None:
         state.average.load_state_dict(loaded.state["average"])
 
 
-def weights_sha256(model: nn.Module) -> str:
-    """SHA-256 over name, type, shape and bytes of every entry of the `state_dict`, in its order."""
+def weights_sha256(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 over name, type, shape and bytes of every entry of a `state_dict`, in its order."""
     digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
+    for name, tensor in weights.items():
         host_copy = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {host_copy.dtype} {tuple(host_copy.shape)}\n".encode())
-        digest.update(host_copy.reshape(-1).view(torch.uint8).numpy())
+        digest.update(host_copy.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

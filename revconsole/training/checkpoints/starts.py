@@ -41,7 +41,7 @@ def begin(state: TrainingState, store: RunStore | None) -> str:
     initial = first_weights(state.plan, state.model, store)
     if initial is None:
         return ""
-    state.model.load_state_dict(initial.weights)
+    state.holding.load_weights(state.model, initial.weights)
     if state.average is not None:
         state.average.module.load_state_dict(state.model.state_dict())
     return initial.sentence

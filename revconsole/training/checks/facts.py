@@ -53,6 +53,7 @@ def facts(state: TrainingState) -> dict[str, Scalar]:
         "host": socket.gethostname(),
         "commit": _commit(),
         **_device_limit(state),
+        **_held(state),
         **_foreseen(state),
     }
     growth = error_growth(state)
@@ -82,6 +83,14 @@ def _device_limit(state: TrainingState) -> dict[str, Scalar]:
     if state.device.type != "cuda":
         return {}
     return {"device_bytes": torch.cuda.get_device_properties(state.device).total_memory}
+
+
+def _held(state: TrainingState) -> dict[str, Scalar]:
+    """Of how many parameters this rank holds the numbers, where the weights are shared out."""
+    if state.holding.everything:
+        return {}
+    here = (p for p in state.model.parameters() if p.untyped_storage().nbytes())
+    return {"held_parameters": sum(p.numel() for p in here)}
 
 
 def _foreseen(state: TrainingState) -> dict[str, Scalar]:

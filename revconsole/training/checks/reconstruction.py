@@ -88,7 +88,7 @@ class ReversibleProbe:
         self, state: TrainingState, emit: Callable[[Event], None], footprint: Footprint
     ) -> None:
         self._state, self._emit, self._footprint = state, emit, footprint
-        measures = state.together.first and rebuilt_stacks(state.encoder)
+        measures = state.probes and rebuilt_stacks(state.encoder)
         self._every = state.plan.train.probe_epochs if measures else 0
         self._alarmed, self._images = False, PROBE_IMAGES
 

@@ -79,7 +79,7 @@ def facts(state: TrainingState, _step: int) -> dict[str, Scalar]:
         **utilisation.facts(state),
         "evaluated_per_epoch": per_epoch,
         "evaluated_at_end": at_end,
-        "image_seconds": image_seconds(state),
+        **({"image_seconds": image_seconds(state)} if state.probes else {}),
     }
 
 

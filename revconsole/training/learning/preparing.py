@@ -22,8 +22,14 @@ from revconsole.training.setup.draws import Signs
 from revconsole.training.setup.schedules import Rates
 from revconsole.training.setup.training_state import TrainingState, averaged
 from revconsole.training.together.alone import ALONE, Together
+from revconsole.training.together.holding import HOLDS_ALL, Holding
+from revconsole.training.together.shards import Shards
 
 log = logging.getLogger(__name__)
+LENT = (
+    "the weights of the blocks are shared out among the ranks (train.shard); what one rank measures by itself is left out: "
+    "the audit, the probes of the reconstruction, gradients and updates by block"
+)
 
 
 def learning_of(plan: Plan) -> Learning:
@@ -51,11 +57,18 @@ def prepare(
     say(f"what was read: {opened.read}")
     _refuse_other_data(plan, opened.fingerprint)
 
-    model, signs, objective = build_learner(plan).to(device), Signs(plan.seed), objective_of(plan)
+    model, signs, objective = build_learner(plan), Signs(plan.seed), objective_of(plan)
+    shared = plan.train.shard and together.world > 1
+    holding: Holding = Shards(model, device) if shared else HOLDS_ALL
+    model = model.to(device)
+    if shared:
+        say(LENT)
     least = norms.least_images(objective, model, plan)
     norms.refuse_single(plan, least, len(opened.train))
     set_draws(model, signs)
     steps_per_epoch, steps = learning.length(plan, model, opened, least)
+    optimizer = optimizers.build(plan.optimizer, model)
+    holding.update_own(optimizer)
     return TrainingState(
         plan=plan,
         device=device,
@@ -64,7 +77,7 @@ def prepare(
         objective=objective,
         model=model,
         batches=learning.batches,
-        optimizer=optimizers.build(plan.optimizer, model),
+        optimizer=optimizer,
         rates=Rates(
             schedule=plan.schedule,
             peak=plan.optimizer.learning_rate,
@@ -79,6 +92,7 @@ def prepare(
         least_images=least,
         average=averaged(model, plan.train.average),
         together=together,
+        holding=holding,
     )
 
 

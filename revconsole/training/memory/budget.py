@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from revconsole.data import unused
-from revconsole.errors import RevconsoleError
+from revconsole.errors import RevconsoleError, RunFailed
 from revconsole.records.foresight.chosen import MEBIBYTE, SHARE_OF_FREE, ChosenBlocks
 from revconsole.records.foresight.foresight import Kind
 from revconsole.records.logs.events import Advised
@@ -31,6 +31,11 @@ def choose_blocks(state: TrainingState, images: Tensor, labels: Tensor) -> Advis
     budget_mib = state.plan.train.budget_mib
     budget = budget_mib * MEBIBYTE if budget_mib else free_budget(state)
     found = _foreseen(state, budget)
+    if found is None and not state.holding.everything:
+        raise RunFailed(
+            "a step of this model cannot be foreseen, and with train.shard it cannot be measured on one rank: set backward "
+            "to one word instead of auto"
+        )
     if found is None:
         choice = _measured(state, images, labels, budget)
         text, fits = str(choice), choice.peak <= choice.budget

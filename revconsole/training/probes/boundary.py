@@ -55,7 +55,7 @@ class BoundaryProbe:
     ) -> None:
         self._state, self._emit, self._certainty = state, emit, certainty
         points = state.data.test.images.shape[1:] == (2, 1, 1) and len(state.data.names) == 2
-        self._applies = points and state.together.first
+        self._applies = points and state.probes
         self._said_points = False
         self._latest: tuple[int, int] | None = None
 

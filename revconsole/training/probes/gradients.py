@@ -24,8 +24,8 @@ class BlockGradients:
 
     def __init__(self, state: TrainingState) -> None:
         self._clip = state.plan.train.clip
-        self._blocks = list(blocks_of(state.model).values())
-        self._units = list(weights_of_units(state.model))
+        self._blocks = list(blocks_of(state.readable).values())
+        self._units = list(weights_of_units(state.readable))
         self._silent = [w.new_zeros(len(w), dtype=torch.int64) for w in self._units]
 
     @torch.no_grad()

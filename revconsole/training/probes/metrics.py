@@ -260,7 +260,8 @@ def declared(state: TrainingState) -> tuple[MetricDeclared, ...]:
 
 def _of_report(state: TrainingState) -> tuple[MetricDeclared, ...]:
     """What the meter measures of this model once per report."""
-    blocks, units = len(blocks_of(state.model)), any(True for _ in weights_of_units(state.model))
+    model = state.readable
+    blocks, units = len(blocks_of(model)), any(True for _ in weights_of_units(model))
     of_all = tuple(
         metric
         for metric in REPORT
@@ -322,7 +323,7 @@ def _losses(objective: Objective, noisy: str) -> tuple[MetricDeclared, ...]:
 
 def _of_reconstruction(state: TrainingState) -> tuple[MetricDeclared, ...]:
     stacks = rebuilt_stacks(state.encoder)
-    if not stacks or not state.plan.train.probe_epochs:
+    if not stacks or not state.plan.train.probe_epochs or not state.holding.everything:
         return ()
     bits = keeps_side_bits(state)
     blocks = sum(len(stack.backwards) for stack in stacks)

@@ -24,7 +24,7 @@ class BlockUpdates:
     """The relative size of an update by block, ‖Δw‖ / ‖w‖, w the weights of the block before it."""
 
     def __init__(self, state: TrainingState) -> None:
-        blocks = list(blocks_of(state.model).values())
+        blocks = list(blocks_of(state.readable).values())
         self._blocks = blocks if len(blocks) > 1 else []
         generator = torch.Generator().manual_seed(0)
         self._places = [[_places(w, generator) for w in block] for block in self._blocks]

@@ -101,7 +101,7 @@ def _shared(model: nn.Module, plan: Plan) -> nn.Module:
 
 def _wired(model: nn.Module, plan: Plan) -> nn.Module:
     """The model with its stacks rewired; unchanged for the plain network with stored activations."""
-    if plan.scheme.name == "residual" and plan.backward == "stored":
+    if plan.scheme.name == "residual" and plan.backward == "stored" and not plan.train.shard:
         return model
     backward: Backward = "checkpointed" if plan.backward == "auto" else plan.backward
     wired = rewire(model, scheme=scheme_of(plan), backward=backward, example=_example(model, plan))

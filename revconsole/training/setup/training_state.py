@@ -23,6 +23,7 @@ from revconsole.training.objectives import Inputs, Objective
 from revconsole.training.setup.draws import Signs
 from revconsole.training.setup.schedules import Rates
 from revconsole.training.together.alone import ALONE, Together
+from revconsole.training.together.holding import HOLDS_ALL, Holding
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +55,8 @@ class TrainingState:
     """The memory of a step with the blocks that backward `auto` has chosen; None before, and where it was measured."""
     together: Together = ALONE
     """The ranks that share the work of each step."""
+    holding: Holding = HOLDS_ALL
+    """The weights that this rank holds."""
 
     @property
     def encoder(self) -> nn.Module:
@@ -64,6 +67,16 @@ class TrainingState:
     def judged(self) -> nn.Module:
         """The network that is validated and tested."""
         return self.model if self.average is None else self.average.module
+
+    @property
+    def readable(self) -> nn.Module:
+        """The model, if all of its weights are here to be read; else an empty module."""
+        return self.model if self.holding.everything else nn.Module()
+
+    @property
+    def probes(self) -> bool:
+        """Whether this rank runs the model by itself while the others wait, to measure something of it."""
+        return self.together.first and self.holding.everything
 
     @property
     def steps_per_epoch(self) -> int:
@@ -109,13 +122,21 @@ class TrainingState:
         for _, images, labels in evaluation_batches(split, batch=self.micro_batch):
             yield resized(images, self.plan.image_size), labels
 
-    def evaluation_turns(self, split: OpenedSplit) -> Iterator[tuple[int, Tensor, Tensor] | None]:
-        """Of the evaluation's batches those of this rank, with their numbers; None in a round that has none for it."""
+    def evaluation_turns(
+        self, split: OpenedSplit
+    ) -> Iterator[tuple[int | None, Tensor, Tensor] | None]:
+        """Of the evaluation's batches those of this rank, with their numbers; None in a round that has none for it.
+
+        Where others need the weights of this rank, it has an image without a number then, whose results do not count.
+        """
         ranks, size = self.together, self.micro_batch
         own = evaluation_batches(split, batch=size, first=ranks.rank, every=ranks.world)
         for place in ranks.turns(math.ceil(len(split) / size)):
-            if place is None:
+            if place is None and self.holding.everything:
                 yield None
+            elif place is None:
+                _, images, labels = next(evaluation_batches(split, batch=1))
+                yield None, resized(images, self.plan.image_size), labels
             else:
                 _, images, labels = next(own)
                 yield place, resized(images, self.plan.image_size), labels

@@ -138,11 +138,12 @@ def _classified(
     losses, counts = _zero_totals(state)
     for turn in state.evaluation_turns(split):
         if turn is not None:
-            _, images, labels = turn
+            place, images, labels = turn
             with state.precision.autocast():
                 logits = model(images)
-            losses.append(F.cross_entropy(logits.float(), labels, reduction="sum"))
-            _count(counts, labels, logits.argmax(dim=1))
+            if place is not None:
+                losses.append(F.cross_entropy(logits.float(), labels, reduction="sum"))
+                _count(counts, labels, logits.argmax(dim=1))
         state.together.meet()
         listen()
     return _scores(state, split, losses, counts)
@@ -157,13 +158,14 @@ def _by_neighbours(
     for turn in state.evaluation_turns(split):
         if turn is not None:
             place, images, labels = turn
-            seed = key(state.plan.seed, "judged", place * state.micro_batch)
+            seed = key(state.plan.seed, "judged", (place or 0) * state.micro_batch)
             inputs = state.objective.inputs(images, labels, seed=seed)
             with state.precision.autocast():
                 loss = state.objective.loss(model, inputs, progress=1.0).mean
-            losses.append(loss * len(images))
             features = features_of(state, model, images)
-            _count(counts, labels, vote(features, reference, reference_labels, len(counts)))
+            if place is not None:
+                losses.append(loss * len(images))
+                _count(counts, labels, vote(features, reference, reference_labels, len(counts)))
         state.together.meet()
         listen()
     return _scores(state, split, losses, counts)

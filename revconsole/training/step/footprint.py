@@ -109,4 +109,4 @@ def held(state: TrainingState) -> int:
     """Bytes of weights, buffers, optimiser state and the weights' moving average."""
     average = [] if state.average is None else [*state.average.parameters()]
     tensors = [*state.model.parameters(), *state.model.buffers(), *average]
-    return sum(tensor.nbytes for tensor in tensors) + state_bytes(state.optimizer)
+    return sum(t.untyped_storage().nbytes() for t in tensors) + state_bytes(state.optimizer)

@@ -41,7 +41,9 @@ def known_features(
     known = evenly(state.data.train, MOST)
     for turn in state.evaluation_turns(known):
         if turn is not None:
-            parts.append(features_of(state, model, turn[1]))
+            place, images, _ = turn
+            features = features_of(state, model, images)
+            parts += [features] if place is not None else []
         state.together.meet()
         listen()
     every = state.together.in_order(parts, math.ceil(len(known) / state.micro_batch))

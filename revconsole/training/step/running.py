@@ -7,7 +7,7 @@ The update itself is that of torch's norms, but in the precision of the buffers.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 import torch
@@ -23,17 +23,18 @@ Call = tuple[int, Tensor, Tensor]
 
 
 class RunningStatistics:
-    """Records the statistics of the micro-batches of one step; does nothing for a batch in one piece."""
+    """Records the statistics of the micro-batches of one step; a batch in one piece updates those of its rank as ever."""
 
-    def __init__(self, model: nn.Module, parts: int) -> None:
-        modules = model.modules() if parts > 1 else ()
+    def __init__(self, model: nn.Module, parts: int, together: Together) -> None:
+        self._together = together
+        modules = model.modules() if max(parts, together.world) > 1 else ()
         self._norms = [m for m in modules if isinstance(m, _NormBase) and _updates(m)]
         self._parts, self._own = parts, list[Tensor]()
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
         """A context for the forward pass of one micro-batch of this process; the buffers stay as they are."""
-        if not self._norms:
+        if not self._norms or self._parts == 1:
             yield
             return
         calls: list[Call] = []
@@ -53,11 +54,19 @@ class RunningStatistics:
                 norm.momentum = momentum
         self._own.append(_packed(calls))
 
-    def apply(self, together: Together) -> None:
+    def forgotten(self) -> AbstractContextManager[None]:
+        """A context for a forward pass that does not count."""
+        return statistics_kept(self._norms)
+
+    def apply(self) -> None:
         """Update the buffers with the statistics of all micro-batches, in their order."""
         if not self._norms or shapes_only():  # the numbers of the norms are looked at
             return
-        for packed in together.in_order(self._own, self._parts):
+        if self._parts == 1:  # on the first rank
+            for buffer in (buffer for norm in self._norms for buffer in norm.buffers()):
+                buffer.copy_(self._together.told(buffer))
+            return
+        for packed in self._together.in_order(self._own, self._parts):
             for number, mean, variance in self._unpacked(packed):
                 _update(self._norms[number], mean, variance)
 

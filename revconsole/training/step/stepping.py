@@ -5,6 +5,7 @@ Shapes: B images of the batch, K classes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,6 +39,14 @@ class TrainingStep:
     carried: Tensor | None = None
 
 
+class MicroBatch(NamedTuple):
+    """Where a micro-batch is: its number in the batch of a step, and the images of that batch."""
+
+    step: int
+    number: int
+    batch: int
+
+
 def compute_gradients(
     state: TrainingState, number: int, epoch: int, *, images: Tensor, labels: Tensor
 ) -> TrainingStep:
@@ -50,25 +59,29 @@ def compute_gradients(
     scaler, batch = state.precision.scaler, len(images)
     state.optimizer.zero_grad(set_to_none=True)
     state.set_scheme_progress(number)
-    together, parameters = state.together, trained(state)
+    together, holding = state.together, state.holding
+    parameters = holding.everywhere(trained(state))
     totals = Totals(together, images)
     parts = list(micro_batches(state, state.inputs(images, labels, number)))
-    statistics = RunningStatistics(state.model, len(parts))
+    statistics = RunningStatistics(state.model, len(parts), together)
     for turn, micro in enumerate(together.turns(len(parts))):
         if turn:
             together.clear_gradients(parameters)
         if micro is not None:
-            part = parts[micro]
-            seed_generators(state.plan.seed, step=number, micro=micro)
-            state.signs.at_step(step=number, batch=batch, first=micro * state.micro_batch)
             with statistics.recorded():
-                result = loss_of(state, part, number)
-            weight = len(part[0]) / batch
-            share = result.mean * weight
-            torch.autograd.backward(scaler.scale(share))
-            totals.add(share.detach(), result, weight)
+                result, share = _differentiated(
+                    state, parts[micro], MicroBatch(number, micro, batch)
+                )
+            holding.collect()
+            totals.add(share, result, len(parts[micro][0]) / batch)
+        elif not holding.everything:
+            with holding.going_along(), statistics.forgotten():
+                _differentiated(state, parts[0], MicroBatch(number, 0, batch))
+                holding.collect()
+            state.optimizer.zero_grad(set_to_none=True)
         together.sum_gradients(parameters)
-    statistics.apply(together)
+    holding.hand_out()
+    statistics.apply()
     totals = totals.of_all(len(parts))
 
     scaler.unscale_(state.optimizer)
@@ -82,6 +95,17 @@ def compute_gradients(
         norm=_clipped_norm(state),
         carried=torch.stack(totals.carried).sum(dim=0) if totals.carried else None,
     )
+
+
+def _differentiated(state: TrainingState, part: Inputs, micro: MicroBatch) -> tuple[Loss, Tensor]:
+    """The loss of a micro-batch, and its share of the mean over the batch, whose gradients are added to `.grad`."""
+    seed_generators(state.plan.seed, step=micro.step, micro=micro.number)
+    first = micro.number * state.micro_batch
+    state.signs.at_step(step=micro.step, batch=micro.batch, first=first)
+    result = loss_of(state, part, micro.step)
+    share = result.mean * (len(part[0]) / micro.batch)
+    torch.autograd.backward(state.precision.scaler.scale(share))
+    return result, share.detach()
 
 
 def loss_of(state: TrainingState, part: Inputs, number: int) -> Loss:
@@ -110,8 +134,7 @@ def micro_batches(state: TrainingState, inputs: Inputs) -> Iterator[Inputs]:
 def _clipped_norm(state: TrainingState) -> Tensor:
     """Norm of the gradient before clipping it to `train.clip`."""
     parameters = trained(state)
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
+    norm = state.holding.norm(parameters)
     if state.plan.train.clip is not None:
         torch.nn.utils.clip_grads_with_norm_(parameters, state.plan.train.clip, norm)
     return norm

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from revconsole.records.logs.events import Event, Measured
+from revconsole.records.logs.events import Event, Measured, Started
 from revconsole.records.runs import control
 from revconsole.records.settings.plan import Plan
 from revconsole.training import requests
@@ -60,8 +60,11 @@ def main(rank: int, world: int, folder: str) -> None:
 
 def recorded(log: Log) -> dict[str, object]:
     """What must not depend on the number of ranks."""
+    facts = log.of(Started)[-1].facts
+    every = facts.get("parameters", 1)  # only the first rank counts them
     return {
         "losses": list(log.losses.values()),
         "weights": log.ending.weights_sha256,
+        "held": facts.get("held_parameters", every) / every,
         "end": {k: v for k, v in log.ending.values.items() if "seconds" not in k},
     }

@@ -38,12 +38,25 @@ def changes(world):
         "mae": {"objective": MAE, "model": {"patch": 2, "depth": 2}},
         "dino": {"objective": DINO, "model": {"patch": 2, "depth": 2}},
         "ragged": {**meant("bdia"), "model": RANDOM, "data": RAGGED, "train": {"batch": 60}},
-        "batch norm": {"model": {"stem": "conv"}, "data": RAGGED},
+        "batch norm": {"model": {"stem": "conv"}, "data": RAGGED, "train": {"batch": 60}},
         "short of memory": {"train": {"on_oom": "shrink"}},
         "several each": {"train": {"accumulate": 2 * world}},
     }
     few = ("ragged",)
     return cases if world == 2 else {name: cases[name] for name in few}
+
+
+def shared(plan, world):
+    """The plan, with its weights shared out among so many ranks."""
+    return plan.model_copy(
+        update={"train": plan.train.model_copy(update={"gpus": world, "shard": True})}
+    )
+
+
+def shares(world):
+    """The cases that are trained with shared weights as well."""
+    typical = ("bdia", "mae", "ragged", "several each")
+    return [name for name in changes(world) if name in typical]
 
 
 def plans(world):
@@ -69,7 +82,12 @@ def found(tmp_path_factory):
             for (ranks, name), plan in whole.items()
             if world in {1, ranks}
         }
-        works[MOVED] = (moving(), LEFT if world == 1 else MOVED, STOPPED if world == 2 else None)
+        works |= {
+            f"{name} shared": (shared(whole[world, name], world), f"{name}-shared-on-{world}", None)
+            for name in (shares(world) if world > 1 else ())
+        }
+        moved = moving() if world == 1 else shared(moving(), world)
+        works[MOVED] = (moved, LEFT if world == 1 else MOVED, STOPPED if world == 2 else None)
         if world == 1:
             works[STAYED] = (moving(), STAYED, None)
         every[world] = train_together(folder, world, works)
@@ -112,9 +130,18 @@ def test_ranks_train_as_one_process_that_accumulates(world, name, found):
     assert found[world][f"{name} {world}"] == one
 
 
+@pytest.mark.parametrize(("world", "name"), [(w, name) for w in (2, 4) for name in shares(w)])
+def test_ranks_that_share_the_weights_train_as_one_process_that_accumulates(world, name, found):
+    many = dict(found[world][f"{name} shared"])
+    assert many.pop("held") < 0.85
+    one = dict(found[1][f"{name} {world}"])
+    assert one.pop("held") == 1
+    assert many == one
+
+
 @pytest.mark.parametrize("world", [4, 1])
 def test_a_run_goes_on_with_more_or_fewer_ranks_as_if_nothing_had_happened(world, found):
-    """Stopped on two ranks; its second half on four, and in one process."""
+    """Stopped on two ranks that share the weights; its second half on four, and in one process with all of them."""
     expected, half, second = found[1][STAYED], found[2][MOVED], found[world][MOVED]
     assert len(expected["losses"]) == 2 * STOPPED
     assert half["losses"] + second["losses"] == expected["losses"]
