@@ -8,12 +8,13 @@ import typer
 from revconsole.cli import complete, output
 from revconsole.cli.arguments import listed
 from revconsole.cli.opening import opened
-from revconsole.errors import ProfileError, RevconsoleError
+from revconsole.errors import NoSuchRun, ProfileError, RevconsoleError
 from revconsole.lab.lab import Lab
 from revconsole.lab.report.drawing import drawn
 from revconsole.lab.report.figures.inspected import left_out
+from revconsole.lab.report.grouping import together
 from revconsole.lab.report.results import Results
-from revconsole.lab.report.table import table
+from revconsole.lab.report.table import ABOVE, COLUMNS, UNASKED, refuse_unknown_columns, table
 from revconsole.lab.report.writing import refuse_unknown, write
 from revconsole.lab.search.planned_search import planned_search
 from revconsole.lab.search.reporting import reported
@@ -25,6 +26,8 @@ YIELDS = (
     "parameters", "s per epoch",
 )  # fmt: skip
 """Columns that a narrow terminal leaves out; the files have them."""
+TOLD = {"p", f"p, to {ABOVE}"}
+"""Columns of words, which wrap."""
 NO_FIGURES = "No figures were drawn: matplotlib is not installed; `pip install 'revconsole[report]'`, then report again."
 EVERY_FORMAT, EVERY_FIGURE = "md,tex,csv,html", "svg,png,pdf"
 
@@ -34,8 +37,8 @@ def report(
     subjects: Annotated[
         list[str],
         typer.Argument(
-            metavar="STUDY|RUN...",
-            help="A study or profile with the KEY=VALUE settings it was run with; or runs by id, name or pattern: the first "
+            metavar="STUDY...|RUN...",
+            help="Studies or profiles with the KEY=VALUE settings they were run with; or runs by id, name or pattern: the first "
             "is the baseline, and runs that differ only in their seed are one arm.",
             autocompletion=complete.subjects,
         ),
@@ -49,6 +52,13 @@ def report(
         str,
         typer.Option(
             help="Formats of the figures, or none.", show_default=f"{EVERY_FIGURE}, with matplotlib"
+        ),
+    ] = "",
+    columns: Annotated[
+        str,
+        typer.Option(
+            help=f"Columns of the table, comma-separated: {', '.join(COLUMNS)}. [default: those that have a value, but for hours, interval and effect]",
+            show_default=False,
         ),
     ] = "",
     weights: Annotated[
@@ -66,9 +76,13 @@ def report(
     """
     lab = opened(context)
     results = _results(lab, subjects, quick=quick)
-    shown = table(results)
-    prose = [shown.headings[0], shown.headings[-1]]
-    output.print_table(shown.headings, shown.rows, plain=True, prose=prose, yields=YIELDS)
+    asked = listed(columns) or UNASKED
+    refuse_unknown_columns(asked)
+    shown = table(results, asked)
+    prose = [shown.headings[0], *(heading for heading in shown.headings if heading in TOLD)]
+    headings = ("group", *shown.headings) if shown.groups else shown.headings
+    rows = [(group, *row) for group, row in shown.grouped] if shown.groups else shown.rows
+    output.print_table(headings, rows, plain=True, prose=prose, yields=YIELDS)
     for note in (shown.caption, *shown.notes):
         output.say(note)
     folder = out or Path(f"report-{results.name}{'-quick' if results.quick else ''}")
@@ -76,7 +90,7 @@ def report(
     drawn, undrawn = _figures(figures)
     refuse_unknown(wanted, drawn)
     inspections = lab.inspections(results) if weights and drawn else {}
-    files = write(results, folder, wanted, drawn, inspections, undrawn=undrawn)
+    files = write(results, folder, wanted, drawn, inspections, undrawn=undrawn, columns=asked)
     for sentence in left_out(results, inspections):
         output.say(sentence)
     output.say(f"{len(files)} files in {folder}")
@@ -87,14 +101,25 @@ def report(
 def _results(lab: Lab, subjects: list[str], *, quick: bool) -> Results:
     names = [word for word in subjects if "=" not in word]
     settings = parse_assignments([word for word in subjects if "=" in word])
+    if len(names) > 1 and all(map(search_path.known, names)) and not _all_runs(lab, names):
+        studies = [lab.report_study(lab.study(name, settings, quick=quick)) for name in names]
+        return together(studies)
     if len(names) == 1 and (quick or search_path.known(names[0])):
         if search_path.find(names[0], "study").search is not None:
             return reported(lab, planned_search(names[0], settings, lab.store, quick=quick))
         return lab.report_study(lab.study(names[0], settings, quick=quick))
     if settings or quick or not names:
         wanted = next(iter(settings), "--quick" if quick else "report")
-        raise ProfileError(COMMAND_LINE, wanted, "belongs to one study; `study list` names them")
+        raise ProfileError(COMMAND_LINE, wanted, "belongs to studies; `study list` names them")
     return lab.report_runs(lab.store.find_all(names))
+
+
+def _all_runs(lab: Lab, names: list[str]) -> bool:
+    """Whether every name is one of runs too, which come before studies where several are named."""
+    try:
+        return all(lab.store.find_all([name]) for name in names)
+    except NoSuchRun:
+        return False
 
 
 def _formats(text: str) -> list[str]:

@@ -68,8 +68,7 @@ def _markdown(compared: Comparison) -> str:
 
 
 def _latex(compared: Comparison) -> str:
-    needs = "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}."
-    return f"{needs}\n\n{as_latex.tabular(comparison_table(compared), 'compared')}\n"
+    return f"{as_latex.PACKAGES}\n\n{as_latex.tabular(comparison_table(compared), 'compared')}\n"
 
 
 def _csv(compared: Comparison) -> str:

@@ -22,6 +22,7 @@ from revconsole.lab.noted import LaunchNotes, noted
 from revconsole.lab.planning import Planned
 from revconsole.lab.report import results
 from revconsole.lab.report.figures.inspected import shown_run
+from revconsole.lab.report.grouping import by_dataset
 from revconsole.lab.report.results import Results
 from revconsole.lab.study import PlannedStudy, Standing, StudyForecast
 from revconsole.lab.torch_api import training
@@ -303,11 +304,11 @@ class Lab:
         standing = self.standings(planned, runs)
         in_vain = all(each.progress != "done" for each in standing)
         others = self.elsewhere(planned, "report", runs) if in_vain else []
-        return results.of_study(planned, standing, self.store.read, others)
+        return by_dataset(results.of_study(planned, standing, self.store.read, others))
 
     def report_runs(self, run_ids: Sequence[str]) -> Results:
         """The results of some runs; those that differ only in their seed are one arm. Raises RevconsoleError."""
-        return results.of_runs([self.store.read(run_id) for run_id in run_ids])
+        return by_dataset(results.of_runs([self.store.read(run_id) for run_id in run_ids]))
 
     def inspections(self, reported: Results) -> dict[str, Inspection | str]:
         """The attention maps and position encodings of one run of each arm, or why they cannot be computed; imports torch."""

@@ -139,9 +139,9 @@ def test_the_study_shown_names_what_else_of_it_has_finished(run, tiny, quick_run
             2,
             "there is no study 'mnist-pach'; did you mean 'mnist-patch'",
         ),
-        (["@1", "@2", "--quick"], 2, "--quick: belongs to one study"),
-        (["@1", "train.epochs=2"], 2, "train.epochs: belongs to one study"),
-        (["train.epochs=2"], 2, "belongs to one study"),
+        (["@1", "@2", "--quick"], 2, "--quick: belongs to studies"),
+        (["@1", "train.epochs=2"], 2, "train.epochs: belongs to studies"),
+        (["train.epochs=2"], 2, "belongs to studies"),
         (["tiny", "--quick", "--out", "tiny.toml"], 4, "cannot write the report to tiny.toml"),
     ],
 )

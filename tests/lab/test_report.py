@@ -26,6 +26,7 @@ from revconsole.lab.report.figures import (
     accuracy_curves,
     accuracy_memory,
     accuracy_swept,
+    accuracy_time,
     attention,
     confusion,
     curves,
@@ -38,10 +39,11 @@ from revconsole.lab.report.methods import paragraph
 from revconsole.lab.report.notes import BUSY
 from revconsole.lab.report.numbers import arm_rows
 from revconsole.lab.report.statistics import MeanDifference, difference, spread
-from revconsole.lab.report.table import accuracy, table
+from revconsole.lab.report.table import COLUMNS, accuracy, table
 from revconsole.lab.report.wording import verdict
 from revconsole.records.findings.inspection import Attended, AttentionRollout, Inspection, Positions
 from revconsole.records.findings.samples import Picture
+from revconsole.records.logs.clock import StepTimes
 from revconsole.records.logs.events import (
     EpochFinished,
     Finished,
@@ -249,8 +251,10 @@ def test_no_format_speaks_of_a_test_that_nobody_made(finished, seeds):
         text = module.render(made).replace("p of paired t-test", "").replace(",distinguishable", "")
         assert "t-test" not in text
         assert "distinguishable" not in text
-        assert f"not tested: {len(seeds)} seed" in text
-    assert ("± " in made.table.rows[0][-3]) == (len(seeds) == 2), (
+        why = f"{len(seeds)} seed"
+        assert f"not tested: {why}" in text or f"Not tested against a: b ({why}" in text
+    first = dict(zip(made.table.headings, made.table.rows[0], strict=True))
+    assert ("± " in first["test accuracy"]) == (len(seeds) == 2), (
         "a deviation of one value there is not"
     )
 
@@ -311,7 +315,7 @@ def test_the_table_has_units_and_leaves_out_what_nobody_measured(two_arms):
     assert rev["test accuracy"] == "84.00 ± 2.00 %"
     assert rev["kept for backward"] == "0.50 MiB"
     assert rev["peak memory"] == "477 MiB"
-    assert rev["difference to plain"] == "+3.00 pp (p = 0.035)"
+    assert (rev["difference to plain"], rev["p"]) == ("+3.00 pp", "0.035")
     assert rev["best epoch"] == "1 of 2"
     assert not any("FLOPs" in heading for heading in shown.headings)
     assert any("resident, above what was there before" in note for note in shown.notes)
@@ -549,9 +553,8 @@ def test_a_name_stays_a_name_in_latex(hostile):
     )
     assert not re.search(r"(?<!\\)[%#$_&~^]", cell)
     assert text.count("{") == text.count("}"), "braces escaped and meant both balance"
-    columns = re.search(r"tabular}{(l r*|lr*)}", text).group(1)
-    cells = len(re.findall(r"(?<!\\)&", row)) + 1
-    assert cells == len(columns), "no name adds a column"
+    heading = next(line for line in text.splitlines() if line.lstrip().startswith("arm &"))
+    assert len(re.findall(r"(?<!\\)&", row)) == heading.count(" & "), "no name adds a column"
 
 
 def test_a_name_stays_a_name_in_markdown(hostile):
@@ -635,7 +638,7 @@ def test_a_report_is_written_with_every_figure_in_every_format(two_arms):
     names = {str(path.relative_to("out")) for path in files}
 
     assert {"report.md", "report.tex", "report.csv", "report.html"} <= names
-    kinds = ("loss-curves", "accuracy-curves", "memory", "accuracy-memory")
+    kinds = ("loss-curves", "accuracy-curves", "accuracy-time", "memory", "accuracy-memory")
     assert {f"figures/{k}.{e}" for k in kinds for e in ("svg", "png", "pdf")} <= names
     assert all(path.stat().st_size for path in files)
     page = Path("out/report.html").read_text(encoding="utf-8")
@@ -905,6 +908,25 @@ def test_peaks_of_different_kinds_are_told_apart(finished):
     assert "(a); allocated on cuda:0 (b)" in notes
 
 
+def test_accuracy_over_time_has_a_point_for_each_epoch_at_its_mean_time(finished):
+    runs = [finished(plan("a", s), [0.5, 0.6 + s / 10, 0.7]) for s in range(2)]
+    times = [
+        StepTimes(steps=[1, 3], seconds=[10.0 + s, 30.0 + 3 * s], walls=[1.0, 2.0], length=2)
+        for s in range(2)
+    ]
+    timed = [replace(run, times=time) for run, time in zip(runs, times, strict=True)]
+
+    with drawn():
+        (axes,) = accuracy_time.draw(reported.of_runs(timed)).axes
+    (line,) = axes.get_lines()
+    assert list(line.get_xdata()) == pytest.approx([10.5, 21.0, 31.5])
+    assert list(line.get_ydata()) == pytest.approx([50.0, 65.0, 70.0])
+    assert axes.get_xlabel() == "training time (s)"
+    assert (
+        accuracy_time.draw(reported.of_runs([replace(r, times=StepTimes()) for r in runs])) is None
+    )
+
+
 def test_a_curve_that_ends_with_its_shortest_run_says_so(finished):
     runs = [finished(plan("a", s), [0.5] * n) for s, n in ((0, 2), (1, 3))]
 
@@ -971,12 +993,18 @@ def test_numbers_of_a_csv_have_every_digit(two_arms):
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
-def test_the_latex_compiles_with_names_that_latex_would_obey(two_arms, seen):
-    names = (HOSTILE + '"', "\\input{x} é γ=½ 中文 … “q”")
-    arms = [replace(arm, name=name) for arm, name in zip(two_arms.arms, names, strict=True)]
-    files = writing.write(replace(two_arms, arms=tuple(arms)), Path(), ["tex"], ["pdf"], seen)
+@pytest.mark.parametrize(
+    "names", [(HOSTILE + '"', "\\input{x} é γ=½ 中文 … “q”"), ("plain", "rev")]
+)
+def test_the_latex_compiles_with_names_that_latex_would_obey(two_arms, seen, names):
+    arms = [
+        replace(arm, name=name, against=names[0])
+        for arm, name in zip(two_arms.arms, names, strict=True)
+    ]
+    shown = replace(two_arms, arms=tuple(arms), baseline=names[0])
+    files = writing.write(shown, Path(), ["tex"], ["pdf"], seen, columns=COLUMNS)
     Path("whole.tex").write_text(
-        "\\documentclass{article}\\usepackage{booktabs}\\usepackage{graphicx}"
+        "\\documentclass{article}\\usepackage{booktabs,graphicx,siunitx,tabularx}"
         "\\begin{document}\\input{report.tex}\\end{document}"
     )
     done = subprocess.run(
@@ -984,7 +1012,9 @@ def test_the_latex_compiles_with_names_that_latex_would_obey(two_arms, seen):
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout[-2000:]
-    assert len(files) == 7
+    assert len(files) == 8
+    if names == ("plain", "rev"):
+        assert b"Overfull" not in done.stdout, "every table is as wide as the text"
 
 
 def test_the_appendix_says_what_was_read_once_and_of_whom_where_it_differs(finished):

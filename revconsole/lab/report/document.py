@@ -1,5 +1,6 @@
 """Document: a report before it has a format: title, facts, table, methods and the drawn figures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.methods import paragraph
 from revconsole.lab.report.results import Results
 from revconsole.lab.report.shown_table import Table
-from revconsole.lab.report.table import settings_table, table
+from revconsole.lab.report.table import UNASKED, settings_table, table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,8 @@ class Document:
     results: Results
     table: Table
     methods: str
+    columns: tuple[str, ...] = UNASKED
+    """The columns of the table by name, for a format that makes its own of them."""
     settings: Table | None = None
     """A table of the settings in which the arms differ; None for a single arm."""
     trials: Table | None = None
@@ -56,11 +59,13 @@ def document(
     figures: tuple[DrawnFigure, ...] = (),
     folder: Path = Path(),
     left_out: tuple[str, ...] = (),
+    columns: Sequence[str] = UNASKED,
 ) -> Document:
     """The content of a report on some results."""
     return Document(
         results=results,
-        table=table(results),
+        table=table(results, columns),
+        columns=tuple(columns),
         settings=settings_table(results),
         trials=results.search.table() if results.search else None,
         methods=paragraph(results),

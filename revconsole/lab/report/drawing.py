@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":")
 MARKERS = "osD^vPX*"
-WIDTH, HEIGHT = 7.0, 3.2
-"""Width and height of a figure in inches; a text column is 6 to 7 wide."""
-SIGNS_OF_A_WIDTH, SIGNS_OF_A_LINE, LINE_HEIGHT = 100, 7, 0.17
+WIDTH, HEIGHT = 6.2, 3.0
+"""Width and height of a figure in inches; a text column is 5 to 6.5 wide, so that letters are printed at 8 points or more."""
+SIGNS_OF_A_WIDTH, SIGNS_OF_A_LINE, LINE_HEIGHT = 84, 7, 0.18
 """Layout of a legend: characters per figure width, characters that a line sample takes, and height of a row in inches."""
 DOTS_PER_INCH = 200
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "--", "oo")
 SEQUENCE = "cividis"
 """Colour map of numbers: from dark to light in print and for colour-blind readers."""
 LOOK: dict[Any, Any] = {
-    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
+    "font.size": 9.5, "axes.titlesize": "medium", "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
     "grid.alpha": 0.25, "legend.frameon": False, "svg.hashsalt": "revconsole", "text.usetex": False,
     "text.parse_math": False, "figure.constrained_layout.use": True,
 }  # fmt: skip

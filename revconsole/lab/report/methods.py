@@ -13,8 +13,8 @@ from revconsole.lab.compare import compare
 from revconsole.lab.report import other_programs, wording
 from revconsole.lab.report.alike import WITHOUT_BLOCKS, Alike, applies
 from revconsole.lab.report.notes import QUICK
-from revconsole.lab.report.numbers import gain
-from revconsole.lab.report.results import ArmResult, Results
+from revconsole.lab.report.numbers import arm_rows
+from revconsole.lab.report.results import Results
 from revconsole.lab.report.statistics import LEVEL, MeanDifference
 from revconsole.records.datasets import catalogue
 from revconsole.records.printable import plural
@@ -309,28 +309,28 @@ def _tested(results: Results) -> str:
     if any(several):
         where = "" if all(several) else "of arms with several seeds "
         text += f"; {where}accuracies are means with the sample standard deviation over seeds"
-    others = [arm for arm in results.arms if arm is not results.reference]
-    gains = {arm.name: difference for arm in others if (difference := gain(arm, results.reference))}
+    others = [arm for arm in results.arms if arm is not results.baseline_of(arm)]
+    gains = {row.name: row.gain for row in arm_rows(results) if row.gain is not None}
     tested = [name for name, difference in gains.items() if difference.p is not None]
     if tested:
         whose = "" if len(tested) == len(others) else f" of {wording.listed(tested)}"
-        uncorrected = ", without correction for several comparisons" if len(tested) > 1 else ""
+        together = f", corrected for {len(tested)} tests (Holm 1979)" if len(tested) > 1 else ""
         text += (
-            f". Differences{whose} to {results.reference.name} were tested with a two-sided paired t-test over seeds at "
-            f"{LEVEL * 100:g} %{uncorrected}"
+            f". Differences{whose} to {results.baseline_word} were tested with a two-sided paired t-test over seeds at "
+            f"{LEVEL * 100:g} %{together}"
         )
     untested = {name: difference for name, difference in gains.items() if difference.p is None}
-    return f"{text}.{_untested(untested, results.reference)}"
+    return f"{text}.{_untested(untested, results.baseline_word)}"
 
 
-def _untested(gains: Mapping[str, MeanDifference], reference: ArmResult) -> str:
+def _untested(gains: Mapping[str, MeanDifference], reference: str) -> str:
     if not gains:
         return ""
     reasons: dict[str, list[str]] = {}
     for name, difference in gains.items():
         reasons.setdefault(difference.why_untested, []).append(name)
     reasons_by_arm = "; ".join(f"{wording.listed(names)} ({why})" for why, names in reasons.items())
-    return f" Not tested against {reference.name}: {reasons_by_arm}."
+    return f" Not tested against {reference}: {reasons_by_arm}."
 
 
 def _operations(runs: Alike) -> str:

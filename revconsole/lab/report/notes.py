@@ -6,7 +6,7 @@ from revconsole.lab.report import other_programs, wording
 from revconsole.lab.report.alike import Alike
 from revconsole.lab.report.numbers import ArmRow
 from revconsole.lab.report.results import Results
-from revconsole.lab.report.statistics import FEWEST, LEVEL
+from revconsole.lab.report.statistics import FEWEST, LEVEL, POWER, MeanDifference
 from revconsole.records.printable import plural
 from revconsole.records.runs.run import Run
 
@@ -31,11 +31,16 @@ def _measured(results: Results, rows: Sequence[ArmRow]) -> Iterator[str]:
     elif short := [row.name for row in rows if row.quick]:
         yield f"{wording.listed(short)}: {QUICK}."
     yield _accuracy_note(rows)
+    yield from _power(rows)
+    if any(row.group for row in rows):
+        yield "Differences are to the baseline of each group."
+    if results.ladder:
+        yield "Each arm keeps the settings of those above it and changes one thing."
     if any(row.multiply_adds_per_image is not None for row in rows):
         yield "Operations: of the forward pass of one image; a FLOP is a multiplication or an addition, a multiply-add both."
     yield (
         "Kept for backward: bytes that the forward pass of one micro-batch keeps, parameters not counted. "
-        f"{_peak_note(results)}Seconds per epoch: training steps alone, mean over epochs and seeds."
+        f"{_peak_note(results)}Seconds per epoch: training steps alone, mean over epochs and seeds. {_spent(rows)}"
     )
     if any(row.support_vectors is not None for row in rows):
         yield (
@@ -87,13 +92,21 @@ def _about_runs(results: Results) -> Iterator[str]:
         yield f"Lengthened by resume, up to the old end as it was planned: {longer.told(_lengthened)}."
     if resumed := runs.only(lambda run: run.summary.attempt > 1):
         yield f"Interrupted and resumed: {resumed.whose}."
-    if busy := runs.only(_says(BUSY)):
-        yield f"The machine was busy with other work, so seconds are not comparable: {busy.whose}."
+    if busy := on_a_busy_machine(results):
+        yield busy.strip()
     alarms = [(run, line.text) for run in runs.runs for line in run.log if line.level == "alarm"]
     for run, text in alarms[:MOST_ALARMS]:
         yield f"Alarm of {Alike((run,), results.arms).whose}: {text}"
     if len(alarms) > MOST_ALARMS:
         yield f"{plural(len(alarms) - MOST_ALARMS, 'more alarm')}: see `revconsole show`."
+
+
+def on_a_busy_machine(results: Results) -> str:
+    """A sentence, after a space, on the runs whose times are of a busy machine; empty without such runs."""
+    busy = Alike.of(results).only(_says(BUSY))
+    if not busy:
+        return ""
+    return f" The machine was busy with other work, so seconds are not comparable: {busy.whose}."
 
 
 def _ended_early(run: Run) -> bool:
@@ -124,11 +137,11 @@ def _accuracy_note(rows: Sequence[ArmRow]) -> str:
             "Training accuracy: of the same weights on training images that are evaluated as the test images are, without "
             "augmentation, dropout or random signs."
         )
-    gains = [row.gain for row in rows if row.gain is not None]
+    gains = [gain for row in rows for gain in (row.gain, row.step) if gain is not None]
     if any(gain.p is not None for gain in gains):
         parts.append(
             f"Differences in percentage points, with a two-sided paired t-test over seeds; p > {LEVEL:g} is not "
-            "distinguishable from chance. No correction for several comparisons."
+            f"distinguishable from chance.{_correction(gains)}"
         )
     elif gains:
         parts.append("Differences in percentage points; none was tested.")
@@ -138,6 +151,42 @@ def _accuracy_note(rows: Sequence[ArmRow]) -> str:
             "supports no claim."
         )
     return " ".join(parts)
+
+
+def _spent(rows: Sequence[ArmRow]) -> str:
+    """What all runs together took of devices, and of energy if that was measured."""
+    hours = sum(row.device_hours for row in rows)
+    known = [row.watt_hours for row in rows if row.watt_hours is not None]
+    energy = (
+        f" Energy: {sum(known):.3g} Wh drawn by their cards, by samples of the driver."
+        if known
+        else ""
+    )
+    return f"Device hours: training time of all runs, times the devices of each; {hours:.3g} h in all.{energy}"
+
+
+def _correction(gains: Sequence[MeanDifference]) -> str:
+    """How p is corrected for the number of tests; empty for one test."""
+    most = max(gain.together for gain in gains)
+    if most == 1:
+        return ""
+    return f" p is corrected for the {most} tests of its column (Holm 1979); intervals are of one test each."
+
+
+def _power(rows: Sequence[ArmRow]) -> Iterator[str]:
+    """What the number of seeds allows to be said, if something was tested."""
+    gains = [gain for row in rows for gain in (row.gain, row.step) if gain is not None]
+    sizes = [gain.detectable for gain in gains if gain.detectable is not None]
+    if not sizes:
+        return
+    pairs = sorted({gain.pairs for gain in gains if gain.detectable is not None})
+    low, high = (f"{100 * size:.2g}" for size in (min(sizes), max(sizes)))
+    seeds = " to ".join(str(n) for n in dict.fromkeys((pairs[0], pairs[-1])))
+    yield (
+        f"With {seeds} seeds and the deviations seen, one such test finds a true difference of about "
+        f"{low if low == high else f'{low} to {high}'} points with a probability of {POWER:g}; smaller ones are mostly missed. "
+        "Effect size: mean difference by the deviation of the paired differences, corrected for few pairs (Hedges 1981)."
+    )
 
 
 def _peak_note(results: Results) -> str:

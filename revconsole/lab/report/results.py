@@ -26,6 +26,12 @@ class ArmResult:
     swept: float | None = None
     names: tuple[str, ...] = ()
     """The names of its runs, if the runs differ in their names only."""
+    group: str = ""
+    """The dataset, or the study, under which a table lists it; empty where there is one group."""
+    short: str = ""
+    """Its name within its group; empty if that is its name."""
+    against: str | None = None
+    """The name of the arm that it is compared with, its own for a baseline; empty for none; None for the report's baseline."""
     replaced: tuple[str, ...] = ()
     """Names of older runs with the settings and seed of a newer one, which are not counted."""
 
@@ -62,6 +68,8 @@ class Results:
     quick: bool = False
     swept: str = ""
     """The key that the study varies, for the horizontal axis; empty if it varies none."""
+    ladder: bool = False
+    """Whether each arm keeps the settings of those above it and changes one thing."""
     source: str = ""
     expected: str = ""
     missing: tuple[str, ...] = ()
@@ -86,6 +94,19 @@ class Results:
     def reference(self) -> ArmResult:
         """The arm to which differences are computed."""
         return next((arm for arm in self.arms if arm.name == self.baseline), self.arms[0])
+
+    def baseline_of(self, arm: ArmResult) -> ArmResult | None:
+        """The arm that an arm is compared with: itself, if it is a baseline; None if its group has none."""
+        if arm.against is None:
+            return self.reference
+        return next((each for each in self.arms if each.name == arm.against), None)
+
+    @property
+    def baseline_word(self) -> str:
+        """What the baselines are called: by their common name, or the baseline."""
+        baselines = [self.baseline_of(arm) for arm in self.arms]
+        names = {arm.short or arm.name for arm in baselines if arm is not None}
+        return names.pop() if len(names) == 1 else "the baseline"
 
 
 def of_study(
@@ -116,6 +137,7 @@ def of_study(
         baseline=planned.study.baseline(planned.arms).name,
         quick=planned.quick,
         swept=facts.swept,
+        ladder=facts.ladder and len(present) == len(arms),
         source=facts.source,
         expected=facts.expected,
         missing=tuple(arm.name for arm in arms if not arm.runs),

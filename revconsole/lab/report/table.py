@@ -1,5 +1,8 @@
 """Table: the numbers of each arm as text. Percent and MiB from here on."""
 
+from collections.abc import Sequence
+
+from revconsole.errors import UnknownName
 from revconsole.lab import format as form
 from revconsole.lab.report import wording
 from revconsole.lab.report.alike import Alike
@@ -7,36 +10,64 @@ from revconsole.lab.report.notes import notes
 from revconsole.lab.report.numbers import ArmRow, arm_rows
 from revconsole.lab.report.results import Results
 from revconsole.lab.report.shown_table import Table
-from revconsole.lab.report.statistics import MeanSpread
+from revconsole.lab.report.statistics import MeanDifference, MeanSpread
 
 MEANS_NOTHING = form.UNKNOWN
 """Cell for a setting that an arm does not have, or that has no meaning in it."""
+ABOVE = "the arm above"
+COLUMNS = (
+    "swept", "seeds", "parameters", "operations", "epoch-seconds", "hours", "energy", "kept", "peak", "training", "accuracy",
+    "best-epoch", "difference", "interval", "p", "effect", "above", "above-p",
+)  # fmt: skip
+"""Columns by the names with which they are chosen; the first column is always the arm."""
+UNASKED = tuple(name for name in COLUMNS if name not in {"hours", "interval", "effect"})
+"""Columns of a table for which none were chosen: the rest is in the files."""
 
 
-def table(results: Results) -> Table:
-    """The results as a table; columns without any known value are left out."""
+def table(results: Results, chosen: Sequence[str] = UNASKED) -> Table:
+    """The results as a table, with the columns chosen; those without any known value are left out."""
     rows = arm_rows(results)
-    columns = [
-        ("arm", [f"{row.name} (quick)" if row.quick else row.name for row in rows]),
-        (wording.full_name(results.swept), ["" if row.swept is None else f"{row.swept:g}" for row in rows]),
-        ("seeds", [_seeds(row) for row in rows]),
-        ("parameters", [form.learnt(row.parameters, row.support_vectors) for row in rows]),
-        ("multiply-adds (FLOPs) per image", [form.both_counts(row.multiply_adds_per_image) for row in rows]),
-        ("s per epoch", [_number(row.epoch_seconds) for row in rows]),
-        ("kept for backward", [form.memory(row.kept_bytes) for row in rows]),
-        ("peak memory", [form.memory(row.peak_bytes) for row in rows]),
-        ("training accuracy", [accuracy(row.clean) for row in rows]),
-        ("test accuracy", [accuracy(row.accuracy) for row in rows]),
-        ("best epoch", [_epochs(row) for row in rows]),
-        (f"difference to {results.reference.name}", [_gain(row) for row in rows]),
-    ]  # fmt: skip
+    every = _columns(results, rows)
+    columns = [("arm", [_name(row) for row in rows]), *(every[name] for name in chosen)]
     kept = [(heading, cells) for heading, cells in columns if heading and any(map(_known, cells))]
     return Table(
         caption=f"{results.title} (quick form)" if results.quick else results.title,
         headings=tuple(heading for heading, _ in kept),
         rows=tuple(zip(*(cells for _, cells in kept), strict=True)),
         notes=notes(results, rows),
+        groups=tuple(row.group for row in rows) if any(row.group for row in rows) else (),
     )
+
+
+def refuse_unknown_columns(chosen: Sequence[str]) -> None:
+    """Raise UnknownName for a column that does not exist."""
+    for name in chosen:
+        if name not in COLUMNS:
+            raise UnknownName("column", name, COLUMNS)
+
+
+def _columns(results: Results, rows: Sequence[ArmRow]) -> dict[str, tuple[str, list[str]]]:
+    """Every column by name: its heading, and its cells."""
+    return {
+        "swept": (wording.full_name(results.swept), ["" if row.swept is None else f"{row.swept:g}" for row in rows]),
+        "seeds": ("seeds", [_seeds(row) for row in rows]),
+        "parameters": ("parameters", [form.learnt(row.parameters, row.support_vectors) for row in rows]),
+        "operations": ("multiply-adds (FLOPs) per image", [form.both_counts(row.multiply_adds_per_image) for row in rows]),
+        "epoch-seconds": ("s per epoch", [_number(row.epoch_seconds) for row in rows]),
+        "hours": ("device hours", [_number(row.device_hours) for row in rows]),
+        "energy": ("energy (Wh)", [_number(row.watt_hours) for row in rows]),
+        "kept": ("kept for backward", [form.memory(row.kept_bytes) for row in rows]),
+        "peak": ("peak memory", [form.memory(row.peak_bytes) for row in rows]),
+        "training": ("training accuracy", [accuracy(row.clean) for row in rows]),
+        "accuracy": ("test accuracy", [accuracy(row.accuracy) for row in rows]),
+        "best-epoch": ("best epoch", [_epochs(row) for row in rows]),
+        "difference": (f"difference to {results.baseline_word}", [_gain(row) for row in rows]),
+        "interval": (wording.INTERVAL, [wording.interval(row.gain) for row in rows]),
+        "p": ("p", [wording.tested(row.gain) for row in rows]),
+        "effect": ("effect size", [wording.effect(row.gain) for row in rows]),
+        "above": (f"difference to {ABOVE}", [_points(row.step) for row in rows]),
+        "above-p": (f"p, to {ABOVE}", [wording.tested(row.step) for row in rows]),
+    }  # fmt: skip
 
 
 def settings_table(results: Results) -> Table | None:
@@ -81,6 +112,10 @@ def accuracy(spread: MeanSpread | None) -> str:
     return form.UNKNOWN if spread is None else form.mean(spread.mean, spread.deviation)
 
 
+def _name(row: ArmRow) -> str:
+    return f"{row.short} (quick)" if row.quick else row.short
+
+
 def _seeds(row: ArmRow) -> str:
     done = str(row.finished) if row.finished == row.planned else f"{row.finished} of {row.planned}"
     return f"{done}, {row.alike + 1} alike" if row.alike else done
@@ -94,16 +129,12 @@ def _epochs(row: ArmRow) -> str:
 
 
 def _gain(row: ArmRow) -> str:
-    if row.baseline:
-        return "baseline"
-    return form.UNKNOWN if row.gain is None else wording.verdict(row.gain)
+    return "baseline" if row.baseline else _points(row.gain)
 
 
-def _number(seconds: float | None) -> str:
-    return (
-        form.UNKNOWN
-        if seconds is None
-        else f"{seconds:.3g}"
-        if seconds < 100
-        else f"{seconds:,.0f}"
-    )
+def _points(gain: MeanDifference | None) -> str:
+    return form.UNKNOWN if gain is None else f"{gain.mean * 100:+.2f} pp"
+
+
+def _number(number: float | None) -> str:
+    return form.UNKNOWN if number is None else f"{number:.3g}" if number < 100 else f"{number:,.0f}"

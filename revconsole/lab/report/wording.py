@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from revconsole.lab.report.statistics import MeanDifference
+from revconsole.lab import format as form
+from revconsole.lab.report.statistics import LEVEL, MeanDifference
 
 UNSET = "unset"
 FAMILY = frozenset({"name", "architecture"})
@@ -59,6 +60,10 @@ def _have_commas(words: Sequence[str]) -> bool:
     return any("," in word for word in words)
 
 
+INTERVAL = f"{100 * (1 - LEVEL):g} % interval (pp)"
+"""Heading of the intervals of differences."""
+
+
 def verdict(gain: MeanDifference, to: str = "") -> str:
     """A difference in percentage points, perhaps with whom it is to, and the result of its test or why it was not tested."""
     points = f"{gain.mean * 100:+.2f} pp{f' to {to}' if to else ''}"
@@ -67,3 +72,26 @@ def verdict(gain: MeanDifference, to: str = "") -> str:
     value = "p < 0.001" if gain.p < 0.001 else f"p = {gain.p:.3f}"
     doubt = "" if gain.distinguishable else "not distinguishable, "
     return f"{points} ({doubt}{value})"
+
+
+def tested(gain: MeanDifference | None) -> str:
+    """The result of a test as a cell: p and whether it tells anything, or why there was no test."""
+    if gain is None:
+        return form.UNKNOWN
+    if gain.p is None:
+        return f"not tested: {gain.why_untested}"
+    value = "< 0.001" if gain.p < 0.001 else f"{gain.p:.3f}"
+    return value if gain.distinguishable else f"{value}, not distinguishable"
+
+
+def interval(gain: MeanDifference | None) -> str:
+    """The interval of a difference in percentage points: `+0.52 to +5.48`."""
+    if gain is None or gain.half_width is None:
+        return form.UNKNOWN
+    ends = (100 * (gain.mean + side * gain.half_width) for side in (-1, 1))
+    return " to ".join(f"{end:+.2f}" for end in ends)
+
+
+def effect(gain: MeanDifference | None) -> str:
+    """The effect size of a difference."""
+    return form.UNKNOWN if gain is None or gain.effect is None else f"{gain.effect:+.2f}"

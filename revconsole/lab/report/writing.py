@@ -11,6 +11,7 @@ from revconsole.lab.report.figures import (
     accuracy_curves,
     accuracy_memory,
     accuracy_swept,
+    accuracy_time,
     attention,
     boundaries,
     confusion,
@@ -23,6 +24,7 @@ from revconsole.lab.report.figures.inspected import Inspections, lost
 from revconsole.lab.report.figures.sheet import Sheet
 from revconsole.lab.report.formats import as_csv, as_html, as_latex, as_markdown
 from revconsole.lab.report.results import Results
+from revconsole.lab.report.table import UNASKED, refuse_unknown_columns
 
 FORMATS = {module.SUFFIX: module.render for module in (as_markdown, as_latex, as_csv, as_html)}
 FIGURES = tuple(drawing.UNDATED)
@@ -40,18 +42,21 @@ def write(
     inspections: Inspections = NOT_SEEN,
     *,
     undrawn: str = "",
+    columns: Sequence[str] = UNASKED,
 ) -> list[Path]:
     """Write `report.FORMAT` for each format, and every figure in each of its formats; returns the files.
 
-    inspections: inspected weights by run. undrawn: why there are no figures. Raises UnknownName for a format, StoreError if the
+    inspections: inspected weights by run. undrawn: why there are no figures. columns: those of the table by name. Raises UnknownName
+    for a format or column, StoreError if the
     folder cannot be written, and RevconsoleError for figures without matplotlib.
     """
     refuse_unknown(formats, figures)
+    refuse_unknown_columns(columns)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         drawn = draw(results, folder, figures, inspections) if figures else ()
         lacking = (*([undrawn] if undrawn else []), *lost(results, inspections))
-        written = document(results, drawn, folder, lacking)
+        written = document(results, drawn, folder, lacking, columns)
         files = [folder / path for figure in drawn for path in figure.files.values()]
         for word in formats:
             path = folder / f"report.{word}"
@@ -83,7 +88,7 @@ def draw(
 def _sheets(results: Results, inspections: Inspections) -> Iterator[Sheet]:
     """Figures of all arms together, then those of each arm."""
     kinds = (
-        search_trials, loss_curves, accuracy_curves, memory_bars, accuracy_memory, accuracy_swept, boundaries,
+        search_trials, loss_curves, accuracy_curves, accuracy_time, memory_bars, accuracy_memory, accuracy_swept, boundaries,
     )  # fmt: skip
     for kind in kinds:
         figure = kind.draw(results)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MOST_BANDS = 3
 """Most arms with a band each; with more, the deviation is a bar at the last epoch."""
 PANELS = ("training", "validation")
+MOST_MARKS = 30
+"""Most points of a curve that has a mark for each."""
 
 
 def band(arm: ArmResult, metric: str) -> list[MeanSpread]:
@@ -82,7 +84,7 @@ def _curve(
     epochs = range(1, len(points) + 1)
     means = [each.mean * scale for each in points]
     spreads = [(each.deviation or 0.0) * scale for each in points]
-    marker = style.marker if len(points) <= 30 else ""
+    marker = style.marker if len(points) <= MOST_MARKS else ""
     axes.plot(
         epochs, means, style.line, color=style.colour, marker=marker, markersize=3.5, linewidth=1.4,
         label=drawing.label(name),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from revconsole.lab import format as form
 from revconsole.lab.report.document import Document
 from revconsole.lab.report.numbers import ArmRow, arm_rows, peak_of
+from revconsole.lab.report.results import Results
 from revconsole.lab.report.statistics import MeanDifference
 from revconsole.records.printable import one_line
 
@@ -23,7 +24,7 @@ def render(document: Document) -> str:
     """A row of headings, and one for each arm; unknown numbers are empty cells."""
     rows = arm_rows(document.results)
     swept, peak = document.results.swept, peak_of(document.results)
-    lines = [_cells(row, document.results.reference.name, swept, peak) for row in rows]
+    lines = [_cells(row, document.results, swept, peak) for row in rows]
     return written([*lines[0]], [[*line.values()] for line in lines])
 
 
@@ -37,10 +38,12 @@ def written(headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     return text.getvalue()
 
 
-def _cells(row: ArmRow, baseline: str, swept: str, peak: str) -> dict[str, Cell]:
+def _cells(row: ArmRow, results: Results, swept: str, peak: str) -> dict[str, Cell]:
     accuracy, gain, operations = row.accuracy, row.gain, row.multiply_adds_per_image
+    step, baseline = row.step, results.baseline_word
     return {
         "arm": row.name,
+        **({"group": row.group} if row.group else {}),
         "quick form": "yes" if row.quick else "no",
         **({swept: row.swept} if swept else {}),
         "seeds finished": row.finished,
@@ -51,6 +54,8 @@ def _cells(row: ArmRow, baseline: str, swept: str, peak: str) -> dict[str, Cell]
         "multiply-adds per image": operations,
         "FLOPs per image (multiplications and additions)": operations and 2 * operations,
         "seconds per epoch": row.epoch_seconds,
+        "device hours": row.device_hours,
+        "energy (Wh)": row.watt_hours,
         "kept for backward (MiB)": _mebibytes(row.kept_bytes),
         f"peak memory (MiB; {peak})": _mebibytes(row.peak_bytes),
         "test accuracy mean (%)": None if accuracy is None else accuracy.mean * 100,
@@ -62,8 +67,24 @@ def _cells(row: ArmRow, baseline: str, swept: str, peak: str) -> dict[str, Cell]
         "best epoch, highest": max(row.best_epochs, default=None),
         "epochs": row.epochs,
         f"difference to {baseline} (percentage points)": _percent(gain.mean if gain else None),
-        "p of paired t-test": gain.p if gain else None,
+        "p of paired t-test": gain.single_p if gain else None,
+        "p, corrected (Holm)": gain.p if gain else None,
         "distinguishable": _told(gain),
+        "half width of the 95 % interval (percentage points)": _percent(
+            gain.half_width if gain else None
+        ),
+        "effect size (Hedges)": gain.effect if gain else None,
+        "detectable difference (percentage points)": _percent(gain.detectable if gain else None),
+        **(
+            {
+                "difference to the arm above (percentage points)": _percent(
+                    step.mean if step else None
+                ),
+                "p to the arm above, corrected (Holm)": step.p if step else None,
+            }
+            if results.ladder
+            else {}
+        ),
     }
 
 

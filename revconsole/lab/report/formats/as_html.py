@@ -19,6 +19,7 @@ caption { text-align: left; padding: .4rem 0; font-weight: 600; }
 th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #ccc; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 6rem; }
 td:last-child { white-space: normal; min-width: 9rem; }
+th[colspan] { text-align: left; padding-top: .8rem; }
 thead th { border-bottom: 2px solid #1a1a1a; white-space: normal; vertical-align: bottom; }
 figure { margin: 2rem 0; }
 img { max-width: 100%; }
@@ -60,9 +61,15 @@ def _table(shown: Table) -> str:
     return "\n".join([
         f'<div class="wide"><table><caption>{escape(shown.caption)}</caption>',
         f"<thead>{_line(shown.headings, 'th')}</thead><tbody>",
-        *(_line(row, "td") for row in shown.rows),
+        *(line for group, row in shown.grouped for line in _lines(group, row, shown)),
         "</tbody></table></div>",
     ])  # fmt: skip
+
+
+def _lines(group: str, row: Sequence[str], shown: Table) -> list[str]:
+    """A row, below the heading of its group if it is the first."""
+    heading = f'<tr><th colspan="{len(shown.headings)}">{escape(group)}</th></tr>'
+    return [*([heading] if group else []), _line(row, "td")]
 
 
 def _line(cells: Sequence[str], tag: str) -> str:

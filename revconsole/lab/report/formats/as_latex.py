@@ -1,10 +1,13 @@
-"""A report as a LaTeX fragment for a thesis; needs booktabs and graphicx."""
+"""A report as a LaTeX fragment for a thesis. Tables are as wide as the text: words wrap, nothing is scaled."""
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from revconsole.lab.report.document import Document, DrawnFigure
+from revconsole.lab.report.formats.typeset import OUTCOME, TypesetColumn, columns
+from revconsole.lab.report.numbers import arm_rows
 from revconsole.lab.report.shown_table import Table
 from revconsole.records.printable import one_line
 
@@ -30,6 +33,15 @@ ACCENTS = {
 GREEK = "GREEK SMALL LETTER "
 LAMDA = {"λ": "lambda"}
 """Greek letters whose Unicode name differs from the LaTeX command."""
+PACKAGES = "% Needs \\usepackage{booktabs,graphicx,siunitx,tabularx}."
+NUMBERS = "separate-uncertainty, table-align-uncertainty = false, retain-explicit-plus, group-minimum-digits = 5"
+WRAPPED = ">{\\raggedright\\arraybackslash}X"
+"""A column that takes the room that is left, and wraps."""
+NARROW, WIDEST, PAGE = 14, 20, 84
+"""Letters of the longest cell that does not wrap, of a wrapped cell's line, and of a line of the page, spaces between columns included."""
+LONG_WORD = re.compile(r"[0-9A-Za-z]{32,}")
+PIECE = 8
+"""Letters between which a long word, as a hash, may be broken."""
 FLOATS_AT_ONCE = 10
 """Figures after which a page break is written, because LaTeX holds only so many floats."""
 
@@ -38,8 +50,8 @@ def render(document: Document) -> str:
     """Table, methods paragraph and figures."""
     label = re.sub(r"[^a-zA-Z0-9-]", "-", document.results.name)
     parts = [
-        "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.",
-        tabular(document.table, label),
+        PACKAGES,
+        *results_tables(document, label),
         *([tabular(document.settings, f"{label}-settings")] if document.settings else []),
         *([tabular(document.trials, f"{label}-trials")] if document.trials else []),
         f"\\paragraph{{Methods.}} {escape(document.methods)}",
@@ -54,7 +66,13 @@ def render(document: Document) -> str:
 def escape(text: str) -> str:
     """Text escaped for LaTeX."""
     apart = one_line(text, LIMIT).split("--")  # two hyphens would make a dash
-    return "-{}-".join("".join(map(_sign, part)) for part in apart)
+    whole = "-{}-".join("".join(map(_sign, part)) for part in apart)
+    return LONG_WORD.sub(_breakable, whole)
+
+
+def _breakable(word: re.Match[str]) -> str:
+    pieces = range(0, len(word[0]), PIECE)
+    return r"\allowbreak{}".join(word[0][k : k + PIECE] for k in pieces)
 
 
 def _sign(sign: str) -> str:
@@ -72,25 +90,119 @@ def _sign(sign: str) -> str:
     return f"[U+{ord(sign):04X}]"
 
 
+def results_tables(document: Document, label: str) -> Iterator[str]:
+    """The results as one table, or as several where one would be too wide: of results first, then of costs."""
+    rows = arm_rows(document.results)
+    found = columns(document.results, rows, document.columns)
+    arms = min(WIDEST, max(len(row.short) for row in rows))
+    parts = _side_by_side(found, PAGE - arms)
+    for place, part in enumerate(parts):
+        caption, tail = document.table.caption, f"-{place + 1}" if place else ""
+        shown = replace(
+            document.table,
+            caption=f"{caption} (continued)" if place else caption,
+            notes=document.table.notes if place == len(parts) - 1 else (),
+        )
+        yield _numbers(shown, part, f"{label}{tail}")
+
+
+def _side_by_side(found: Mapping[str, TypesetColumn], room: int) -> list[dict[str, TypesetColumn]]:
+    """The columns of each table: all in one if they fit, else results and costs apart, each in as many as it needs."""
+    if sum(column.letters for column in found.values()) <= room:
+        return [dict(found)]
+    parts: list[dict[str, TypesetColumn]] = []
+    for of_outcome in (True, False):
+        left = 0
+        for name, column in found.items():
+            if (name in OUTCOME) == of_outcome:
+                if column.letters > left:
+                    parts.append({})
+                    left = room
+                parts[-1][name] = column
+                left -= column.letters
+    return parts
+
+
+def _numbers(shown: Table, found: Mapping[str, TypesetColumn], label: str) -> str:
+    """A table of numbers with their decimals below each other; the arms, in the first column, wrap."""
+    headings = [_stacked(column) for column in found.values()]
+    lines: list[str] = []
+    for place, (group, row) in enumerate(shown.grouped):
+        if group:
+            space = ["\\addlinespace"] if lines else []
+            spanned = (
+                f"\\multicolumn{{{len(found) + 1}}}{{@{{}}l}}{{\\itshape {escape(group)}}} \\\\"
+            )
+            lines += [*space, spanned]
+        cells = (column.cells[place] for column in found.values())
+        lines.append(f"{' & '.join([escape(row[0]), *cells])} \\\\")
+    specification = WRAPPED + "".join(column.specification for column in found.values())
+    heading = f"{' & '.join([escape(shown.headings[0]), *headings])} \\\\"
+    return _float(shown, label, _grid(specification, heading, lines))
+
+
 def tabular(shown: Table, label: str) -> str:
-    """A table as a float with its notes; needs booktabs and graphicx."""
-    lines = [_line(cells) for cells in (shown.headings, *shown.rows)]
+    """A table of text as a float with its notes. A table that is too wide goes on below, with its first column again."""
+    grids = [_of_text(shown, part) for part in _parts(shown)]
+    return _float(shown, label, "\n  \\par\\medskip\n".join(grids))
+
+
+def _of_text(shown: Table, part: Sequence[int]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return f"{' & '.join(escape(cells[k]) for k in part)} \\\\"
+
+    wide = [_letters(shown, k) > NARROW for k in part]
+    wide[0] = wide[0] or not any(wide)  # something has to take the room that is left
+    specification = "".join(
+        WRAPPED if w else ("l" if k == 0 else "r") for k, w in zip(part, wide, strict=True)
+    )
+    return _grid(specification, line(shown.headings), [line(row) for row in shown.rows])
+
+
+def _parts(shown: Table) -> list[list[int]]:
+    """The columns of each grid: the first in every one, the others in as few grids as the page allows, about as many in each."""
+    others = range(1, len(shown.headings))
+    room = PAGE - _letters(shown, 0)
+    count = max(1, -(-sum(_letters(shown, k) for k in others) // room))
+    each = max(1, -(-len(others) // count))
+    return [[0, *others[start : start + each]] for start in range(0, len(others), each)] or [[0]]
+
+
+def _letters(shown: Table, column: int) -> int:
+    """Letters that a column takes: of its longest cell, but not more than a cell that wraps needs."""
+    return min(WIDEST, max(len(cells[column]) for cells in (shown.headings, *shown.rows))) + 2
+
+
+def _grid(specification: str, heading: str, lines: Sequence[str]) -> str:
+    return "\n".join([
+        f"  \\begin{{tabularx}}{{\\linewidth}}{{@{{}}{specification}@{{}}}}",
+        "    \\toprule",
+        f"    {heading}",
+        "    \\midrule",
+        *(f"    {line}" for line in lines),
+        "    \\bottomrule",
+        "  \\end{tabularx}",
+    ])  # fmt: skip
+
+
+def _float(shown: Table, label: str, grid: str) -> str:
     return "\n".join([
         "\\begin{table}[htbp]",
-        "  \\centering",
+        "  \\centering\\small",
+        f"  \\sisetup{{{NUMBERS}}}",
+        "  \\setlength{\\tabcolsep}{4pt}",
         f"  \\caption{{{escape(shown.caption)}}}",
         f"  \\label{{tab:{label}}}",
-        "  \\resizebox{\\linewidth}{!}{%",
-        f"  \\begin{{tabular}}{{l{'r' * (len(shown.headings) - 1)}}}",
-        "    \\toprule",
-        f"    {lines[0]}",
-        "    \\midrule",
-        *(f"    {line}" for line in lines[1:]),
-        "    \\bottomrule",
-        "  \\end{tabular}}",
+        grid,
         *_below(shown),
         "\\end{table}",
     ])  # fmt: skip
+
+
+def _stacked(column: TypesetColumn) -> str:
+    """A heading in short lines, with its unit below; in braces, as siunitx wants what is no number."""
+    lines = [*map(escape, column.lines), *([f"({column.unit})"] if column.unit else [])]
+    return r"{\begin{tabular}[b]{@{}c@{}}" + r"\\".join(lines) + r"\end{tabular}}"
 
 
 def _below(shown: Table) -> Iterator[str]:
@@ -98,10 +210,6 @@ def _below(shown: Table) -> Iterator[str]:
         yield "  \\par\\smallskip\\begin{minipage}{\\linewidth}\\footnotesize"
         yield from (f"  {escape(note)}" for note in shown.notes)
         yield "  \\end{minipage}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"{' & '.join(map(escape, cells))} \\\\"
 
 
 def _figures(document: Document, label: str) -> Iterator[str]:

@@ -36,7 +36,7 @@ def render(document: Document) -> str:
 
 def tabular(shown: Table) -> list[str]:
     """A table as paragraphs: caption, grid, notes."""
-    grid = _grid(shown.headings, shown.rows)
+    grid = _grid(shown)
     return [f"**Table:** {escape(shown.caption)}", grid, *map(escape, shown.notes)]
 
 
@@ -46,11 +46,18 @@ def escape(text: str) -> str:
     return re.sub(r"^([-+]|\d+[.)])(?=\s)", r"\\\1", MEANT.sub(r"\\\1", plain))
 
 
-def _grid(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    ruler = ["---", *["---:"] * (len(headings) - 1)]
-    body = [headings, *rows]
-    lines = [_line([escape(cell) for cell in cells]) for cells in body]
-    return "\n".join([lines[0], _line(ruler), *lines[1:]])
+def _grid(shown: Table) -> str:
+    others = len(shown.headings) - 1
+    lines = [_cells(shown.headings), _line(["---", *["---:"] * others])]
+    for group, row in shown.grouped:
+        if group:
+            lines.append(_line([f"**{escape(group)}**", *[""] * others]))
+        lines.append(_cells(row))
+    return "\n".join(lines)
+
+
+def _cells(cells: Sequence[str]) -> str:
+    return _line([escape(cell) for cell in cells])
 
 
 def _line(cells: Sequence[str]) -> str:
