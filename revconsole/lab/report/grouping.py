@@ -83,8 +83,9 @@ def _placed(study: Results, name: str) -> list[ArmResult]:
 
 
 def _but_for_data(arm: ArmResult) -> dict[str, Any]:
-    settings = flat_settings(arm.runs[0].plan)
-    return {key: value for key, value in settings.items() if not key.startswith("data.")}
+    summary = arm.runs[0].summary
+    settings = flat_settings(summary.plan) if summary.plan_known else summary.given
+    return {k: v for k, v in settings.items() if k != "dataset" and not k.startswith("data.")}
 
 
 def _without(name: str, dataset: str) -> str:
