@@ -14,6 +14,7 @@ from revconsole.lab.report.drawing import drawn
 from revconsole.lab.report.figures.inspected import left_out
 from revconsole.lab.report.grouping import together
 from revconsole.lab.report.results import Results
+from revconsole.lab.report.shown_table import Table
 from revconsole.lab.report.table import ABOVE, COLUMNS, UNASKED, refuse_unknown_columns, table
 from revconsole.lab.report.writing import refuse_unknown, write
 from revconsole.lab.search.planned_search import planned_search
@@ -78,13 +79,7 @@ def report(
     results = _results(lab, subjects, quick=quick)
     asked = listed(columns) or UNASKED
     refuse_unknown_columns(asked)
-    shown = table(results, asked)
-    prose = [shown.headings[0], *(heading for heading in shown.headings if heading in TOLD)]
-    headings = ("group", *shown.headings) if shown.groups else shown.headings
-    rows = [(group, *row) for group, row in shown.grouped] if shown.groups else shown.rows
-    output.print_table(headings, rows, plain=True, prose=prose, yields=YIELDS)
-    for note in (shown.caption, *shown.notes):
-        output.say(note)
+    _print(table(results, asked))
     folder = out or Path(f"report-{results.name}{'-quick' if results.quick else ''}")
     wanted = _formats(formats)
     drawn, undrawn = _figures(figures)
@@ -96,6 +91,15 @@ def report(
     output.say(f"{len(files)} files in {folder}")
     if undrawn:
         output.say(undrawn)
+
+
+def _print(shown: Table) -> None:
+    prose = [shown.headings[0], *(heading for heading in shown.headings if heading in TOLD)]
+    headings = ("group", *shown.headings) if shown.groups else shown.headings
+    rows = [(group, *row) for group, row in shown.grouped] if shown.groups else shown.rows
+    output.print_table(headings, rows, plain=True, prose=prose, yields=YIELDS)
+    for note in (shown.caption, *shown.notes):
+        output.say(note)
 
 
 def _results(lab: Lab, subjects: list[str], *, quick: bool) -> Results:
