@@ -10,6 +10,7 @@ RevconsoleError            base: one sentence that says what, where and what to 
 ├── DeviceUnavailable      a device that a plan names is not on this machine
 ├── NotSubmitted           a job cannot be given to Slurm, or Slurm cannot be asked
 ├── WrongState             a run is in no state for what was asked
+├── OnlyRead               a run lies beside the store, and nothing changes it from here
 ├── NotInvertible          a scheme was asked for an inverse it does not have
 ├── NotLoaded              torch, or a library of a model, cannot be imported here
 └── RunFailed              a training ended for a reason its user can act on
@@ -90,6 +91,12 @@ class NotSubmitted(RevconsoleError):  # noqa: N818  the name says what happened
 
 class WrongState(RevconsoleError):  # noqa: N818  the name says what happened
     """What was asked does not go with the state of a run: it has ended, still trains, or has not finished."""
+
+    exit_code = 2
+
+
+class OnlyRead(RevconsoleError):  # noqa: N818  the name says what is so
+    """A change was asked of a run that lies beside the store, and is only read."""
 
     exit_code = 2
 

@@ -6,6 +6,7 @@ whose memory is unknown; 130 interrupted.
 """
 
 import errno
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -60,11 +61,20 @@ def root(
             "--demo", help="Look at recorded runs that ship with revconsole; nothing is trained."
         ),
     ] = False,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="List the runs in this folder too, of other tools or another store, and only read them; ssh://HOST/FOLDER for "
+            "another machine.",
+        ),
+    ] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Options that come before every verb; without a verb, open the console."""
     context.obj = store or Path("runs")
     flags = [*(set or ()), *(["readonly=true"] if readonly or demo else [])]
+    flags += [f"also={json.dumps(also)}"] if also else []
     context.meta["revconsole.set"] = flags
     _hand_down(context, set or ())
     if version:

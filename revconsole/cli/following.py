@@ -15,7 +15,7 @@ from revconsole.errors import NoSuchRun
 if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
     from revconsole.records.runs.run import Run, Summary
-    from revconsole.records.runs.tail import Tail
+    from revconsole.records.runs.run_reader import RunReader
 
 ELSEWHERE, UNRECORDED, DELETED = "elsewhere", "unrecorded", "deleted"
 """States that `followed` reports for runs without a recorded end in this process."""
@@ -24,7 +24,7 @@ POLL_SECONDS, WAITING_SECONDS = 0.25, 1.0
 
 
 def follow_to_end(
-    tail: "Tail",
+    tail: "RunReader",
     until: Callable[[], bool] = lambda: False,
     known: "Run | None" = None,
     said: AbstractSet[str] = frozenset(),

@@ -21,12 +21,12 @@ def opened(context: typer.Context) -> Lab:
 
     What has become of runs in jobs of Slurm is found out first, if there are any.
     """
-    from revconsole.lab.lab import Lab  # the records: only when a store is opened
+    from revconsole.lab.opened import opened_lab  # the records: only when a store is opened
 
     config = read_config(context.meta.get(FLAGS, ()))
     for problem in config.problems:
         if ": readonly: " in problem:
             output.say(f"revconsole: {problem}; until then read-only")
-    lab = Lab(context.obj, readonly=config["readonly"])
+    lab = opened_lab(context.obj, config, console=False)
     lab.jobs.look()
     return lab

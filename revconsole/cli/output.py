@@ -160,7 +160,14 @@ def print_runs(runs: Sequence[Summary], hint: str = "") -> None:
     ]  # fmt: skip
     if hint:
         say(hint)
-    print_table(columns, [_run_cells(s) for s in runs], yields=RUNS_YIELD, stays=["state"])
+    cells = [_run_cells(s) for s in runs]
+    if any(s.program for s in runs):
+        columns.insert(3, "recorded by")
+        cells = [
+            [*cell[:3], s.program or form.UNKNOWN, *cell[3:]]
+            for cell, s in zip(cells, runs, strict=True)
+        ]
+    print_table(columns, cells, yields=RUNS_YIELD, stays=["state"])
 
 
 def print_run(run: Run) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from revconsole.lab.launchers.process import Workers
     from revconsole.lab.pool import Pool
     from revconsole.records.runs.run import Summary
-    from revconsole.records.runs.tail import Tail
+    from revconsole.records.runs.run_reader import RunReader
     from revconsole.records.settings.plan import Plan
 
 Devices = Annotated[
@@ -141,7 +141,7 @@ class _Lines:
 
     def __init__(self, lab: "Lab", said: AbstractSet[str]) -> None:
         self._lab, self._said = lab, said
-        self._followed: dict[str, tuple[Tail, TrainProgress]] = {}
+        self._followed: dict[str, tuple[RunReader, TrainProgress]] = {}
         self._devices: set[tuple[str, int]] = set()
         self.begun = False
         self.states: dict[str, str] = {}

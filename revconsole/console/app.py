@@ -106,9 +106,11 @@ class Console(LegibleApp):
         """The lab of the store. Raises RevconsoleError."""
         if not isinstance(self._lab, Path):
             return self._lab
-        from revconsole.lab.lab import Lab  # pydantic and the records: after the first paint
+        from revconsole.lab.opened import (
+            opened_lab,  # pydantic and the records: after the first paint
+        )
 
-        return Lab(self._lab, readonly=self.config["readonly"])
+        return opened_lab(self._lab, self.config, console=True)
 
     @cached_property
     def reader(self) -> Reader:

@@ -21,8 +21,8 @@ from revconsole.lab.queue import QueueReader, explained
 from revconsole.lab.system import System, SystemReader
 from revconsole.records.config.config import DEFAULTS, Config
 from revconsole.records.runs.run import Run, Summary
+from revconsole.records.runs.run_reader import RunReader
 from revconsole.records.runs.strays import described
-from revconsole.records.runs.tail import Tail
 
 if TYPE_CHECKING:
     from revconsole.lab.foreseen_steps import ForeseenSteps
@@ -51,7 +51,7 @@ class Reader:
         self._post, self._wanted = post, WantedByScreen()
         self._board, self._queues = Board(lab), QueueReader(lab.store)
         self._system: SystemReader | None = None
-        self._tails: dict[str, Tail] = {}
+        self._tails: dict[str, RunReader] = {}
         self._foreseen: ForeseenSteps | None = None
         self._drawn: dict[str, tuple[WantedFigure, tuple[Run, ...], Figure]] = {}
         self._woken, self._ended = threading.Event(), False

@@ -106,6 +106,9 @@ USUAL: tuple[RowColumn, ...] = (
     _of_field(15, "id", 8),
 )
 
+PROGRAM = _of_field(1, "program", 12)
+"""The column for what recorded a run, where another program recorded some."""
+
 
 def columns(
     rows: Sequence[ListedRow],
@@ -122,7 +125,8 @@ def columns(
     if chosen is None:
         shown = {field.key for field in telling}
         usual = [_widened(each, grouped=grouped) for each in USUAL if each.column.key not in shown]
-        offered = [*FIRST, *(_made(field, rows, 1) for field in telling), *usual]
+        by = [PROGRAM] if any(run.program for run in runs) else []
+        offered = [*FIRST, *by, *(_made(field, rows, 1) for field in telling), *usual]
     else:
         offered = [*FIRST, *(_made(field, rows, rank) for rank, field in enumerate(chosen, 1))]
     longest = max((width_of(run.name) for run in runs), default=0)

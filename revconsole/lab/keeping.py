@@ -19,8 +19,9 @@ def edit(store: RunStore, run_ids: Sequence[str], change: Edit) -> None:
 
 
 def discard(store: RunStore, runs: Sequence[Summary]) -> None:
-    """Move runs into the trash of the store. Raises RevconsoleError before anything is moved if one has not ended."""
+    """Move runs into the trash of the store. Raises RevconsoleError before anything is moved if one has not ended or is only read."""
     for run in runs:
+        store.folder(run.id)
         if not run.ended:
             raise WrongState(
                 f"run {run.id} ({run.name}) is {run.state}: stop it before it is deleted"

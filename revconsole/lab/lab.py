@@ -33,6 +33,7 @@ from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import submission as slurm
 from revconsole.records.runs.pace import pace_key
 from revconsole.records.runs.run import Summary, refuse_given
+from revconsole.records.runs.run_reader import OtherRuns
 from revconsole.records.runs.store import RunStore
 from revconsole.records.settings import search_path
 from revconsole.records.settings.plan import Plan
@@ -50,10 +51,15 @@ class ReadOnly(RevconsoleError):  # noqa: N818  the name says what is so
 
 
 class Lab:
-    """One store, one queue of training threads, and every operation on runs. readonly: refuse to start or change runs."""
+    """One store, one queue of training threads, and every operation on runs.
 
-    def __init__(self, store: Path, *, readonly: bool = False) -> None:
-        self.store, self.readonly = RunStore(store), readonly
+    readonly: refuse to start or change runs. others: runs that are listed too, and only read.
+    """
+
+    def __init__(
+        self, store: Path, *, readonly: bool = False, others: OtherRuns | None = None
+    ) -> None:
+        self.store, self.readonly = RunStore(store, others=others), readonly
         self._threads, self.jobs = ThreadLauncher(self.store), SlurmJobs(self.store, readonly)
         self._keys = studies.RunKeys()
         self._paces: dict[str, float] = {}

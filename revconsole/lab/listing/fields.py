@@ -210,6 +210,7 @@ FACTS = (
     _fact("profile", "profile", "text", lambda r: r.plan.profile),
     _fact("study", "study", "text", lambda r: r.plan.study),
     _fact("arm", "arm", "text", lambda r: r.plan.arm),
+    _fact("program", "recorded by", "text", lambda r: r.program or None),
     _fact("architecture", "arch", "text", _architecture),
     _fact("epoch", "epoch", "number"),
     _fact("epochs", "epochs", "number", lambda r: r.epochs),

@@ -83,6 +83,8 @@ _TABLE = (
         "Weight of the past in the moving average with which charts of noisy metrics open; 0 does not smooth."),
     Option("columns", (), _columns, "a list of columns",
         "Columns of the runs table, in this order; an empty list lets the console choose."),
+    Option("also", (), words, "a list of folders, or ssh://HOST/FOLDER",
+        "Folders whose runs are listed with those of the store and only read: of other tools, or of other stores.", private=True),
     Option("readonly", False, _switch, "true, false",
         "Refuse to launch, stop, pause, resume, move, note, archive and delete runs. A wrong value counts as true.", if_wrong=True),
     Option("notify.on", ("failed", "diverged", "out of memory"), _some_of(OCCASIONS), f"a list of: {', '.join(OCCASIONS)}",

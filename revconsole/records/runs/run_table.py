@@ -22,10 +22,10 @@ UNSAVED_RUNS, UNSAVED_SECONDS = 32, 0.1
 
 
 class RunTable:
-    """The rows of one store. Not thread-safe."""
+    """The rows of one store. Not thread-safe. kept: whether rows are kept in the store's folder for the next process."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, *, kept: bool = True) -> None:
+        self._root, self._may_save = root, kept
         self._kept: dict[str, CachedRow] = {}
         self._loaded = False
         self._tails: dict[str, Tail] = {}
@@ -90,7 +90,7 @@ class RunTable:
         return True
 
     def _save(self) -> None:
-        if self._unsaved >= UNSAVED_RUNS or self._work >= UNSAVED_SECONDS:
+        if self._may_save and (self._unsaved >= UNSAVED_RUNS or self._work >= UNSAVED_SECONDS):
             self._unsaved, self._work = 0, 0.0
             store_cache.write(self._root, self._kept)
 

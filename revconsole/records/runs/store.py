@@ -44,6 +44,7 @@ from revconsole.records.runs.identity import Identity
 from revconsole.records.runs.queued import FILE as LAUNCH
 from revconsole.records.runs.queued import FIRST_OF_ALL, read_queued
 from revconsole.records.runs.run import Run, Summary, refuse_given
+from revconsole.records.runs.run_reader import OtherRuns, RunReader
 from revconsole.records.runs.run_table import RunTable
 from revconsole.records.runs.strays import Stray, strays
 from revconsole.records.runs.tail import Tail
@@ -60,11 +61,14 @@ MODES = {"": 0o700, "group": 0o750, "all": 0o755}
 
 
 class RunStore:
-    """Creates, lists, reads and follows runs. Thread-safe."""
+    """Creates, lists, reads and follows runs. Thread-safe.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._table = RunTable(root)
+    others: runs that are listed too, and only read. kept: whether the rows of ended runs may be kept in the store's folder.
+    """
+
+    def __init__(self, root: Path, *, others: OtherRuns | None = None, kept: bool = True) -> None:
+        self.root, self._others = root, others
+        self._table = RunTable(root, kept=kept)
         self._lock = threading.Lock()
 
     def _make_root(self, *, shared: bool) -> None:
@@ -110,9 +114,11 @@ class RunStore:
             yield
 
     def folder(self, run_id: str) -> Path:
-        """The folder of a run. Raises NoSuchRun unless `run_id` is the id of a run in this store."""
+        """The folder of a run. Raises NoSuchRun unless `run_id` is the id of a run in this store, and OnlyRead for one beside it."""
         path = self.root / run_id
-        if not _is_id(run_id) or not path.is_dir():
+        if not self._has(run_id):
+            if self._others is not None:
+                self._others.refuse(run_id)
             raise NoSuchRun(
                 f"there is no run {run_id!r} in {self.root}; `revconsole ls` lists them"
             )
@@ -122,14 +128,26 @@ class RunStore:
         """Rows of all runs, newest first; a run that cannot be read is listed as damaged."""
         with self._lock, identity.asked_once():
             rows = self._table.rows(self.ids())
+        if self._others is not None:
+            mine = {row.id for row in rows}
+            rows += [row for row in self._others.rows() if row.id not in mine]
         return tuple(sorted(rows, key=lambda s: (-s.created, s.id)))
 
     def read(self, run_id: str) -> Run:
         """Everything about one run. Raises NoSuchRun, and StoreError if its plan is damaged."""
         return self.follow(run_id).run()
 
-    def follow(self, run_id: str, *, series: bool = True) -> Tail:
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Sentences on what could not be searched of the runs beside the store."""
+        return self._others.problems if self._others is not None else ()
+
+    def follow(self, run_id: str, *, series: bool = True) -> RunReader:
         """A reader of one run for one thread; each `run()` reads only new lines. series: as in `Tail`."""
+        if self._others is not None and not self._has(run_id):
+            other = self._others.follow(run_id, series=series)
+            if other is not None:
+                return other
         return Tail(self._header(run_id), self.root / run_id, series=series)
 
     def plan(self, run_id: str) -> Plan:
@@ -293,13 +311,17 @@ class RunStore:
     def ids(self) -> frozenset[str]:
         """The ids of all runs. Raises StoreError if the store cannot be read."""
         try:
-            return frozenset(entry.name for entry in os.scandir(self.root) if _is_id(entry.name))
+            return frozenset(entry.name for entry in os.scandir(self.root) if is_id(entry.name))
         except FileNotFoundError:
             return frozenset()
         except OSError as error:
             raise StoreError(
                 f"cannot read the store {self.root}: {error.strerror}; choose another store with --store or REVCONSOLE_STORE"
             ) from None
+
+    def _has(self, run_id: str) -> bool:
+        """Whether the store itself has a run."""
+        return is_id(run_id) and (self.root / run_id).is_dir()
 
     def _header(self, run_id: str) -> Header:
         """The header of a run. Raises NoSuchRun, also if the run is deleted meanwhile."""
@@ -341,5 +363,6 @@ def _new_id(trial: Trial | None) -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
+    """Whether a text can be the id of a run."""
     return len(text) == ID_LENGTH and all(c in ALPHABET for c in text)

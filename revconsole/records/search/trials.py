@@ -8,8 +8,8 @@ from revconsole.errors import NoSuchRun
 from revconsole.records.criterion import Criterion
 from revconsole.records.logs.events import EpochFinished
 from revconsole.records.runs.run import Summary
+from revconsole.records.runs.run_reader import RunReader
 from revconsole.records.runs.store import RunStore, id_of_trial
-from revconsole.records.runs.tail import Tail
 from revconsole.records.sections.trial import Trial
 
 
@@ -38,7 +38,7 @@ class TrialReader:
     def __init__(self, store: RunStore, like: Trial) -> None:
         """The trials of the search that `like` belongs to."""
         self._store, self._like = store, like
-        self._tails: dict[int, Tail] = {}
+        self._tails: dict[int, RunReader] = {}
         self._ids: dict[int, str] = {}
 
     def read(self, numbers: Iterable[int]) -> tuple[SearchTrial, ...]:

@@ -1,0 +1,163 @@
+"""What the tools logged comes back: the values are those of the formulas that made/README.md gives."""
+
+from math import exp, inf, isnan
+from pathlib import Path
+
+import pytest
+
+from revconsole.records.foreign.found import search
+from revconsole.records.runs.run import Run
+
+from .conftest import read_all
+
+FLOAT32 = 1e-6
+"""TensorBoard keeps float32."""
+
+
+def points(run: Run, name: str) -> dict[int, float]:
+    series = run.series[name]
+    return dict(zip(series.steps, series.values, strict=True))
+
+
+def test_tensorboard_of_torch(made: Path) -> None:
+    run = read_all(made / "tensorboard")["cifar"]
+
+    assert points(run, "loss") == pytest.approx(
+        {s: 2.3 * exp(-s / 20) for s in range(1, 41)}, rel=FLOAT32
+    )
+    assert points(run, "learning_rate") == pytest.approx(
+        {s: 0.1 * (1 - s / 40) for s in range(1, 41)}, rel=FLOAT32
+    )
+    accuracy = {s: 1 - exp(-s / 25) for s in (10, 20, 30, 40)}
+    assert points(run, "validation_accuracy") == pytest.approx(accuracy, rel=FLOAT32)
+    assert run.summary.best_validation_accuracy == pytest.approx(accuracy[40], rel=FLOAT32)
+    assert dict(run.summary.given) == {"lr": 0.1, "batch": 64, "net": "resnet18", "nesterov": 1}
+    assert run.summary.state == "finished"  # the hparams plugin says so
+    assert (
+        run.series["loss"].metric.meaning == "As TensorBoard recorded it, there called train/loss."
+    )
+
+
+def test_tensorboard_of_its_newer_api(made: Path) -> None:
+    run = read_all(made / "tensorboard")["newer-api"]
+
+    assert points(run, "loss") == pytest.approx({s: 1 / (s + 1) for s in range(20)}, rel=FLOAT32)
+    assert run.summary.state == "finished"
+    assert (
+        run.summary.reason
+        == "nothing new for 60 minutes; TensorBoard does not record how a run ends"
+    )
+
+
+def test_wandb(made: Path) -> None:
+    run = read_all(made / "wandb")["vit-small"]
+    rows = [("train", s) for s in range(40)]
+    for place, s in ((10, 9), (21, 19), (32, 29), (43, 39)):
+        rows.insert(place, ("val", s))
+
+    assert points(run, "loss") == pytest.approx(
+        {step: 2 * exp(-s / 20) for step, (of, s) in enumerate(rows) if of == "train"}
+    )
+    assert points(run, "validation_accuracy") == pytest.approx(
+        {step: 1 - exp(-s / 30) for step, (of, s) in enumerate(rows) if of == "val"}
+    )
+    assert isnan(run.series["odd"].values[0])
+    assert run.series["huge"].values == [inf]
+    assert run.summary.given["model.depth"] == 6
+    assert (run.summary.state, run.summary.tags, run.summary.note) == (
+        "finished",
+        ("try",),
+        "first",
+    )
+
+
+def test_mlflow(made: Path) -> None:
+    runs = read_all(made / "mlruns")
+    good, broken = runs["svm-like"], runs["broken"]
+
+    assert points(good, "loss") == pytest.approx({s: exp(-s / 10) for s in range(30)})
+    assert points(good, "validation_accuracy") == pytest.approx(
+        {s: 1 - exp(-s / 10) for s in (9, 19, 29)}
+    )
+    assert dict(good.summary.given) == {
+        "lr": 0.01,
+        "depth": 4,
+        "optimizer": "adamw",
+        "tags.team": "vision",
+    }
+    assert (good.summary.state, broken.summary.state) == ("finished", "failed")
+    assert broken.summary.loss is not None
+    assert isnan(broken.summary.loss)
+
+
+def test_timm(made: Path) -> None:
+    run = read_all(made / "timm")["20240101-101010-vit_tiny"]
+
+    assert points(run, "validation_accuracy") == pytest.approx(
+        {e + 1: 0.2 + 0.1 * e for e in range(5)}
+    )
+    assert points(run, "loss") == pytest.approx({e + 1: 2 * exp(-e / 3) for e in range(5)})
+    assert run.summary.best_validation_loss == pytest.approx(1.9 * exp(-4 / 3))
+    assert run.summary.given["model"] == "vit_tiny_patch16_224"
+
+
+def test_keras_and_lightning(made: Path) -> None:
+    keras = read_all(made / "keras")["training.csv"]
+    lightning = read_all(made / "lightning_logs")["version_0"]
+
+    assert keras.series["validation_accuracy"].steps == [1, 2, 3, 4, 5, 6]
+    assert keras.series["loss"].values[0] == 0.8862698674201965  # as the file has it
+    assert lightning.series["loss"].steps == list(range(1, 32, 2))
+    assert lightning.series["validation_accuracy"].steps == [7, 15, 23, 31]
+    assert dict(lightning.summary.given) == {"lr": 0.01, "width": 8}
+
+
+def test_a_trainer_of_hugging_face_is_one_run_with_its_newest_history(made: Path) -> None:
+    runs = read_all(made)
+    run = runs["trainer"]
+
+    assert points(run, "loss")[4] == 0.7297050952911377
+    assert run.series["validation_accuracy"].steps == [8, 16, 24, 32]
+    assert (run.summary.state, run.summary.steps) == ("finished", 32)
+    assert not any("checkpoint" in name for name in runs)
+    (made / "trainer" / "trainer_state.json").unlink()
+    assert read_all(made)["trainer"].summary.step == 32  # of the newest checkpoint
+
+
+def test_parquet_of_trackio_and_neptune(made: Path) -> None:
+    pytest.importorskip("pyarrow")
+    runs = read_all(made)
+    neptune = runs["first-run"]
+
+    assert points(runs["one"], "loss") == pytest.approx({s: exp(-s / 5) for s in range(20)})
+    assert points(runs["two"], "loss") == pytest.approx({s: exp(-s / 3) for s in range(12)})
+    assert dict(runs["two"].summary.given) == {"lr": 0.2, "depth": 3}
+    assert points(neptune, "metrics/train_loss") == pytest.approx(
+        {s: exp(-s / 8) for s in range(25)}
+    )
+    assert points(neptune, "metrics/tokens_loss") == pytest.approx(
+        {s: 1 / (s + 1) for s in range(5)}
+    )
+    assert any("have fractions" in line.text for line in neptune.log)
+    assert neptune.summary.seconds == 240
+    assert neptune.summary.tags == ("baseline", "vit")
+
+
+def test_without_pyarrow_a_sentence_says_what_to_install(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+
+    run = read_all(made / "trackio")["digits.parquet"]
+
+    assert run.summary.state == "damaged"
+    assert run.summary.reason.endswith(
+        "reading parquet needs pyarrow: pip install 'revconsole[parquet]'"
+    )
+
+
+def test_every_run_has_an_id_of_its_own_that_stays(made: Path) -> None:
+    before = [found.id for found in search(made, str(made)).runs]
+
+    assert len(set(before)) == len(before) >= 11
+    assert [found.id for found in search(made, str(made)).runs] == before
