@@ -15,8 +15,6 @@
 
 import json
 import os
-import secrets
-import shutil
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,12 +25,12 @@ from typing import Any
 
 import tomli_w
 
-from revconsole.errors import AlreadyClaimed, NoSuchRun, StoreError, UnknownName
+from revconsole.errors import AlreadyClaimed, NoSuchRun, StoreError
 from revconsole.records import devices
 from revconsole.records.files import bounded
 from revconsole.records.files.bounded import NOTE_BYTES
 from revconsole.records.files.damage import UNREADABLE
-from revconsole.records.files.shared import ENTERED, create, make_folder, set_mode
+from revconsole.records.files.shared import create
 from revconsole.records.logs.events import Finished
 from revconsole.records.runs import address as addresses
 from revconsole.records.runs import attempt as attempts
@@ -41,6 +39,15 @@ from revconsole.records.runs.attempt import Attempt, overwrite, write_json
 from revconsole.records.runs.control import whoami
 from revconsole.records.runs.header import Header, read_header, write_header
 from revconsole.records.runs.identity import Identity
+from revconsole.records.runs.new_folder import (
+    ALPHABET,
+    ENVIRONMENT,
+    ID_LENGTH,
+    is_id,
+    make_root,
+    new_folder,
+    new_id,
+)
 from revconsole.records.runs.queued import FILE as LAUNCH
 from revconsole.records.runs.queued import FIRST_OF_ALL, read_queued
 from revconsole.records.runs.run import Run, Summary, refuse_given
@@ -48,16 +55,8 @@ from revconsole.records.runs.run_reader import OtherRuns, RunReader
 from revconsole.records.runs.run_table import RunTable
 from revconsole.records.runs.strays import Stray, strays
 from revconsole.records.runs.tail import Tail
-from revconsole.records.sections.trial import Trial, word_of
+from revconsole.records.sections.trial import word_of
 from revconsole.records.settings.plan import Plan
-
-ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-"""Letters and digits that are not mistaken for one another when an id is read aloud."""
-ID_LENGTH = 8
-ENVIRONMENT = "REVCONSOLE_STORE"
-SHARE = "REVCONSOLE_SHARE"
-MODES = {"": 0o700, "group": 0o750, "all": 0o755}
-"""Mode of a run folder by the value of REVCONSOLE_SHARE: readable by its owner, the group, everybody."""
 
 
 class RunStore:
@@ -71,13 +70,6 @@ class RunStore:
         self._table = RunTable(root, kept=kept)
         self._lock = threading.Lock()
 
-    def _make_root(self, *, shared: bool) -> None:
-        """Create the store's folder: only the owner may create runs; with `shared`, others may pass through it."""
-        new = not self.root.exists()
-        self.root.mkdir(mode=ENTERED, parents=True, exist_ok=True)
-        if new and shared:
-            set_mode(self.root, ENTERED)
-
     def create(self, plan: Plan, profile: Mapping[str, Any]) -> str:
         """Create a complete run folder by one rename; returns the run's id.
 
@@ -85,16 +77,17 @@ class RunStore:
         Raises AlreadyClaimed if the trial is there already, StoreError if the store cannot be written, and UnknownName
         for a wrong `REVCONSOLE_SHARE`.
         """
-        run_id, mode = _new_id(plan.trial), folder_mode(os.environ.get(SHARE, ""))
-        hidden = self.root / f".new-{run_id}-{secrets.token_hex(4)}"
+        run_id = (
+            new_id() if plan.trial is None else id_of_trial(plan.trial.search, plan.trial.number)
+        )
+
+        def fill(folder: Path) -> None:
+            create(folder / "profile.toml", tomli_w.dumps(dict(profile)).encode())
+            write_header(folder, run_id, time.time(), plan)
+
         try:
-            self._make_root(shared=mode != folder_mode(""))
-            make_folder(hidden, mode)
-            create(hidden / "profile.toml", tomli_w.dumps(dict(profile)).encode())
-            write_header(hidden, run_id, time.time(), plan)
-            hidden.rename(self.root / run_id)
+            new_folder(self.root, run_id, fill)
         except OSError as error:
-            shutil.rmtree(hidden, ignore_errors=True)
             if plan.trial is not None and error.errno in attempts.TAKEN:
                 raise AlreadyClaimed(
                     f"trial {plan.trial.number} of the search was begun by another process"
@@ -109,7 +102,7 @@ class RunStore:
     def launching(self) -> Iterator[None]:
         """A context in which no other process of this machine creates the runs of a study here. Raises as `create` does."""
         with suppress(OSError):  # `create` says why
-            self._make_root(shared=folder_mode(os.environ.get(SHARE, "")) != folder_mode(""))
+            make_root(self.root)
         with turns.launching(self.root):
             yield
 
@@ -345,24 +338,6 @@ def _kept_place(folder: Path, number: int) -> tuple[float, bool]:
     return time.time(), False
 
 
-def folder_mode(share: str) -> int:
-    """Mode of a new run folder for a value of REVCONSOLE_SHARE. Raises UnknownName."""
-    if share not in MODES:
-        raise UnknownName(f"value of {SHARE}", share, [name for name in MODES if name])
-    return MODES[share]
-
-
 def id_of_trial(search: str, number: int) -> str:
     """The id of the run of a trial, always the same."""
     return word_of(search, number, ALPHABET, ID_LENGTH)
-
-
-def _new_id(trial: Trial | None) -> str:
-    if trial is not None:
-        return id_of_trial(trial.search, trial.number)
-    return "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
-
-
-def is_id(text: str) -> bool:
-    """Whether a text can be the id of a run."""
-    return len(text) == ID_LENGTH and all(c in ALPHABET for c in text)

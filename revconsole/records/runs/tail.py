@@ -16,6 +16,10 @@ from revconsole.records.runs.queued import FILE as LAUNCH
 from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.run import Run, Summary
 from revconsole.records.runs.running import RunningSummary
+from revconsole.records.runs.state import GOES_ON, TAKEN_ON
+
+GIVEN_GOES_ON = "its program, started again with `resume=True`, goes on"
+"""How a run that another program trains goes on, in place of a verb of revconsole."""
 
 
 class Tail:
@@ -87,6 +91,8 @@ class Tail:
         if header.plan is None:
             return damaged_row(header)
         state, reason = self._logs.verdict(running)
+        if not header.plan.known:
+            reason = reason.replace(TAKEN_ON, GIVEN_GOES_ON).replace(GOES_ON, GIVEN_GOES_ON)
         best, latest, facts = running.best(), running.latest, running.facts
         peak = _peak(running)
         return Summary(

@@ -10,7 +10,7 @@ from pathlib import Path
 from revconsole.lab.launchers.slurm.place import SlurmPlace
 from revconsole.records import child
 from revconsole.records.runs.attempt import LAUNCH_LOG
-from revconsole.records.runs.store import ENVIRONMENT, SHARE
+from revconsole.records.runs.new_folder import ENVIRONMENT, SHARE
 from revconsole.records.runs.submission import LIMIT_SIGNAL, MARK, NODES, SUBMITTED_WITH, versions
 from revconsole.records.settings.plan import Plan
 

@@ -1,0 +1,1 @@
+"""The room that records runs of other programs: torch-free, without pydantic, and never in a training's way."""

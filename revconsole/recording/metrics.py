@@ -1,0 +1,99 @@
+"""Metrics: turns what a program logs into events: our names, declarations on first use, epochs where something was evaluated."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from revconsole.recording.numbers import Number
+from revconsole.recording.process_samples import SAMPLED
+from revconsole.records.logs.events import EpochFinished, Event, Measured
+from revconsole.records.metric_names import MetricName, declared, our_metric
+
+MOST_METRICS = 2000
+"""Metrics of one run; of more, some name holds a number that changes."""
+LONGEST_NAME = 120
+SURELY_PERCENT = 1.5
+"""Above it, what is called an accuracy is in percent."""
+
+
+class LoggedValues(NamedTuple):
+    """What one call of `log` said. epoch: None if it said none. A tuple, because a training waits while it is made."""
+
+    step: int
+    epoch: int | None
+    values: Mapping[str, Number | None]
+
+
+class LoggedMetrics:
+    """The metrics of one run so far. complaints: sentences on what could not be taken, each once."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, MetricName] = {}
+        self._taken: dict[str, str] = {}
+        self._evaluations, self._epoch = 0, 0
+        self._last: int | None = None
+        self.complaints: dict[str, str] = {}
+
+    def events(self, logged: LoggedValues) -> Iterator[Event]:
+        """The events of one call: declarations of what is new, then the values."""
+        values: dict[str, float] = {}
+        for key, number in logged.values.items():
+            if number is None:
+                continue
+            theirs = str(key)
+            name = self._names.get(theirs)
+            if name is None:
+                if len(self._names) >= MOST_METRICS:
+                    self.complaints["many"] = (
+                        f"only the first {MOST_METRICS} metrics are recorded; {theirs!r} is not"
+                    )
+                    continue
+                name = self._named(theirs)
+                yield declared(name, theirs)
+            value = number if isinstance(number, float) else number()
+            values[name.name] = value * name.factor
+            self._doubt(theirs, name, values[name.name])
+        if not values:
+            return
+        self._order(logged.step)
+        self._epoch = self._epoch if logged.epoch is None else logged.epoch
+        if any(name.startswith("validation_") for name in values):
+            self._evaluations += 1
+            epoch = self._epoch if logged.epoch is not None or self._epoch else self._evaluations
+            yield EpochFinished(epoch=epoch, step=logged.step, values=values)
+        else:
+            yield Measured(step=logged.step, epoch=self._epoch, values=values)
+
+    def sample(self, step: int, values: Mapping[str, float]) -> Iterator[Event]:
+        """The events of a sample of the process at a step."""
+        for name in values:
+            if name not in self._taken:
+                self._taken[name] = ""
+                yield SAMPLED[name]
+        if values:
+            yield Measured(step=step, epoch=self._epoch, values=values)
+
+    def _named(self, theirs: str) -> MetricName:
+        """Our name for a metric, unless another one of the run has it already."""
+        cut = theirs[:LONGEST_NAME]
+        name = our_metric(cut)
+        if self._taken.get(name.name, theirs) != theirs:
+            name = MetricName(cut)
+        while name.name in self._taken and self._taken[name.name] != theirs:
+            name = MetricName(f"{name.name[: LONGEST_NAME - 1]}_", name.factor)
+        self._taken[name.name] = theirs
+        self._names[theirs] = name
+        return name
+
+    def _doubt(self, theirs: str, name: MetricName, value: float) -> None:
+        if name.name.endswith("_accuracy") and value > SURELY_PERCENT:
+            self.complaints.setdefault(
+                f"percent {theirs}",
+                f"{theirs} is {value:g}: an accuracy is a fraction here, so it is shown as {value:.0%}; log {theirs} / 100",
+            )
+
+    def _order(self, step: int) -> None:
+        if self._last is not None and step < self._last:
+            self.complaints.setdefault(
+                "order", f"step {step} came after step {self._last}: it is kept, and drawn in order"
+            )
+        self._last = step

@@ -1,0 +1,75 @@
+"""Recording: where a program begins a run that revconsole shows."""
+
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from revconsole.errors import said
+from revconsole.recording.claimed import WantedRecord, store_folder
+from revconsole.recording.recorded_run import RecordedRun
+from revconsole.recording.writer import RecordWriter
+from revconsole.records.logs.events import Scalar
+
+PROGRAM = "revconsole.record"
+RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+"""Environment variables by which launchers number the processes of one training."""
+LONGEST_COMMAND = 300
+
+
+def record(
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    store: str | os.PathLike[str] | None = None,
+    resume: bool | int = False,
+    steps: int | None = None,
+    facts: Mapping[str, Scalar] | None = None,
+    program: str = PROGRAM,
+) -> RecordedRun:
+    """Begin to record a run of this program; use it in a `with`, or end it by `finish`.
+
+    name: need not be unique. settings: of any depth; a whole number called `seed` is the seed, one called `epochs` the length.
+    store: the folder of runs; REVCONSOLE_STORE, else `./runs`. resume: go on with the newest recorded run of that name, or begin
+    it if there is none; the first step that is logged then supersedes what was recorded from there on, or a number says
+    after which step it goes on. steps: how many there will be, for the time that is left. facts: `parameters`, `device` and
+    whatever else is known once. program: who trains, as lists show it.
+
+    Returns at once and never raises: what is wrong is said once on standard error, and the training goes on. Of several
+    ranks only the first records.
+    """
+    if not _first_rank():
+        return RecordedRun(None)
+    try:
+        wanted = WantedRecord(
+            name=str(name).strip() or "run",
+            settings=dict(settings or {}),
+            program=program,
+            store=store_folder(store),
+            resume=resume is not False,
+        )
+        after = None if isinstance(resume, bool) else int(resume)
+        return RecordedRun(RecordWriter(wanted, _facts(steps, facts), after))
+    except Exception as error:  # noqa: BLE001  nothing of ours may end a training
+        sys.stderr.write(f"revconsole: {said(error)}; the training goes on and is not recorded\n")
+        return RecordedRun(None)
+
+
+def _first_rank() -> bool:
+    rank = next((os.environ[name] for name in RANKS if os.environ.get(name)), "0")
+    return rank == "0"
+
+
+def _facts(steps: int | None, facts: Mapping[str, Scalar] | None) -> dict[str, Scalar]:
+    """What is known at the beginning. Of libraries only the versions of those that are imported already."""
+    found: dict[str, Scalar] = {
+        "python": platform.python_version(),
+        "command": " ".join(sys.argv)[:LONGEST_COMMAND],
+    }
+    for library in ("torch", "transformers", "lightning", "timm"):
+        version = getattr(sys.modules.get(library), "__version__", None)
+        found |= {library: str(version)} if version else {}
+    if steps is not None:
+        found["steps"] = int(steps)
+    return found | dict(facts or {})
