@@ -80,8 +80,7 @@ def _pixels(image: Any) -> Any:
     """The image as an array of its own, uint8, of shape (H, W) or (H, W, 3)."""
     import numpy as np  # only where an image is recorded
 
-    tensor = image.detach().cpu() if hasattr(image, "detach") else image
-    array = np.array(tensor)
+    array = np.array(image.detach().cpu().numpy() if hasattr(image, "detach") else image)
     if array.ndim == 3 and array.shape[0] in PLANES and array.shape[2] not in PLANES:
         array = array.transpose(1, 2, 0)
     if array.ndim == 3 and array.shape[2] == 1:

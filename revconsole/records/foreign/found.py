@@ -10,7 +10,7 @@ from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.foreign.formats import FORMATS, OF_TOOL
 from revconsole.records.foreign.part import Part
 from revconsole.records.printable import one_line
-from revconsole.records.runs.store import ALPHABET, ID_LENGTH, is_id
+from revconsole.records.runs.new_folder import ALPHABET, ID_LENGTH, is_id
 
 MOST_FOLDERS, MOST_RUNS, DEEPEST = 20_000, 10_000, 12
 PLAN = "plan.json"
