@@ -15,8 +15,8 @@ from revconsole.lab import fitting
 from revconsole.lab import format as form
 from revconsole.lab.outlook import EXIT_CODES
 from revconsole.lab.room import FREE, free_on, in_bytes, kind_of
-from revconsole.lab.study import own_profile
 from revconsole.records.runs.run import Summary
+from revconsole.records.settings.own_profile import own_profile
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE, parse_assignments
 from revconsole.records.settings.study import UnfitChoice

@@ -17,8 +17,8 @@ from revconsole.lab.report.results import Results
 from revconsole.lab.report.shown_table import Table
 from revconsole.lab.report.table import ABOVE, COLUMNS, UNASKED, refuse_unknown_columns, table
 from revconsole.lab.report.writing import refuse_unknown, write
-from revconsole.lab.search.planned_search import planned_search
 from revconsole.lab.search.reporting import reported
+from revconsole.records.search.planned_search import planned_search
 from revconsole.records.settings import search_path
 from revconsole.records.settings.profile import COMMAND_LINE, parse_assignments
 

@@ -124,8 +124,8 @@ def body(standing: "SearchStanding") -> dict[str, object]:
 
 
 def _searching(lab: "Lab", study: str, settings: Mapping[str, Any], *, quick: bool) -> "Searching":
-    from revconsole.lab.search.planned_search import planned_search  # as above
     from revconsole.lab.search.searching import Searching
+    from revconsole.records.search.planned_search import planned_search  # as above
 
     return Searching(lab, planned_search(study, settings, lab.store, quick=quick))
 

@@ -9,9 +9,9 @@ from revconsole.console.screens.ask import confirm
 from revconsole.lab import format as form
 from revconsole.lab.board import View
 from revconsole.lab.search.detached import detach
-from revconsole.lab.search.planned_search import PlannedSearch
 from revconsole.records.printable import plural
 from revconsole.records.search.optuna_here import optuna_loaded
+from revconsole.records.search.planned_search import PlannedSearch
 
 WHAT_HAPPENS = (
     "A background process draws and trains one trial after the other and outlives this console. s stops it: the trial that trains "

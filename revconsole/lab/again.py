@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from revconsole.errors import ProfileError
-from revconsole.lab.study import own_profile
 from revconsole.records.sections import KINDS
 from revconsole.records.sections.section import UNSET
 from revconsole.records.settings import idle
+from revconsole.records.settings.own_profile import own_profile
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import Profile
 from revconsole.records.settings.study import Study, StudyFacts

@@ -12,7 +12,6 @@ from revconsole.lab.lab import Lab
 from revconsole.lab.noted import noted
 from revconsole.lab.report.copies import originals
 from revconsole.lab.report.statistics import MeanSpread, spread
-from revconsole.lab.search.planned_search import PlannedSearch, planned_search
 from revconsole.lab.search.searching import Searching, SearchStanding
 from revconsole.lab.study import (
     NOTHING_LEFT,
@@ -23,6 +22,7 @@ from revconsole.lab.study import (
     tally,
 )
 from revconsole.records.runs.run import Summary
+from revconsole.records.search.planned_search import PlannedSearch, planned_search
 from revconsole.records.settings import search_path
 from revconsole.records.settings.study import StudyFacts
 

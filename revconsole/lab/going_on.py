@@ -9,6 +9,7 @@ from revconsole.records.printable import plural
 from revconsole.records.runs.identity import UNKNOWN, mine
 from revconsole.records.runs.queued import FILE, read_queued
 from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.own_profile import own_profile
 
 
 def go_on(
@@ -30,9 +31,7 @@ def go_on(
         if not left:
             return _nothing(store, now)
         ids = [
-            each.summary.id
-            if each.summary
-            else store.create(each.plan, studies.own_profile(each.plan))
+            each.summary.id if each.summary else store.create(each.plan, own_profile(each.plan))
             for each in left
         ]
         start(ids)

@@ -13,9 +13,6 @@ from revconsole.lab import format as form
 from revconsole.records.printable import plural
 from revconsole.records.runs.pace import pace_key
 from revconsole.records.runs.run import Summary
-from revconsole.records.sections.section import UNSET, Section
-from revconsole.records.settings import idle
-from revconsole.records.settings.layer import SECTIONS
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE
 from revconsole.records.settings.study import Arm, Study
@@ -282,24 +279,6 @@ def to_launch(standing: Iterable[Standing]) -> list[Standing]:
 def new_plans(standing: Iterable[Standing]) -> list[Plan]:
     """The plans that no run of the store has begun."""
     return [each.plan for each in standing if each.summary is None]
-
-
-def own_profile(plan: Plan) -> dict[str, Any]:
-    """A profile of one run alone, with every resolved setting, so that the run can be repeated without the study."""
-    plan = idle.without_effect(plan)
-    sections = {key: _as_said(plan, key) for key in SECTIONS}
-    of = f"{plan.arm}, of the study {plan.study}" if plan.study else plan.name
-    return {"title": of, "seeds": [plan.seed], "backward": plan.backward, **sections}
-
-
-def _as_said(plan: Plan, key: str) -> dict[str, Any]:
-    """The settings of a section that have an effect; unset ones only if that is not their default."""
-    section: Section = getattr(plan, key)
-    defaults = {name: each.default for name, each in type(section).model_fields.items()}
-    values = {k: UNSET if v is None else v for k, v in section.model_dump().items()}
-    needless = {k for k in values if idle.why(plan, f"{key}.{k}")}
-    needless |= {k for k, v in values.items() if v == UNSET and defaults[k] in {None, UNSET}}
-    return {k: v for k, v in values.items() if k not in needless}
 
 
 def tally(standing: Sequence[Standing]) -> str:

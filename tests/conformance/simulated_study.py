@@ -29,12 +29,13 @@ from revconsole.errors import AlreadyClaimed, NoSuchRun
 from revconsole.lab.board import AskedStudy
 from revconsole.lab.lab import Lab
 from revconsole.lab.queue import QueueReader
-from revconsole.lab.study import PlannedStudy, own_profile
+from revconsole.lab.study import PlannedStudy
 from revconsole.records.logs.events import EpochFinished, Failed, Finished, Measured, Started
 from revconsole.records.runs.attempt import Attempt, write_json
 from revconsole.records.runs.identity import mine
 from revconsole.records.runs.next_run import SharedLine
 from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.own_profile import own_profile
 
 RECORDED = Path(__file__).parents[1] / "records" / "finished_runs.jsonl.gz"
 KILLED, FAILED = 0.05, 0.02

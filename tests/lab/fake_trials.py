@@ -5,11 +5,11 @@ from math import log10
 from pathlib import Path
 
 from revconsole.lab.lab import Lab
-from revconsole.lab.search.planned_search import planned_search
 from revconsole.lab.search.searching import Searching
 from revconsole.lab.study import Standing
 from revconsole.records.logs.events import EpochFinished, Finished, Started
 from revconsole.records.search.early import early_stop
+from revconsole.records.search.planned_search import planned_search
 from revconsole.records.settings.plan import Plan
 
 SEARCH = """

@@ -6,7 +6,7 @@ import pytest
 
 from revconsole.errors import ProfileError
 from revconsole.lab.lab import Lab
-from revconsole.lab.starts import run_address
+from revconsole.records.runs.starts import run_address
 from revconsole.records.settings import search_path
 from revconsole.records.settings.profile import parse_assignments
 from revconsole.records.settings.typing_again import differences, typed

@@ -9,10 +9,10 @@ from optuna.storages.journal import JournalFileBackend
 
 from revconsole.errors import ProfileError, WrongState
 from revconsole.lab.lab import Lab
-from revconsole.lab.search.asking import asked
 from revconsole.lab.search.journal import keep_journal
 from revconsole.lab.search.reporting import importance
 from revconsole.records.logs.events import Failed, Finished, Started
+from revconsole.records.search.asking import asked
 from tests.lab.fake_trials import SEARCH, curve, searched, searching, trained, written
 
 

@@ -5,11 +5,12 @@ import torch
 
 from revconsole.errors import DataUnavailable, RevconsoleError, RunFailed
 from revconsole.lab.lab import Lab
-from revconsole.lab.study import begun, forecast, own_profile, standings, tally, to_launch
+from revconsole.lab.study import begun, forecast, standings, tally, to_launch
 from revconsole.records.runs.pace import TimedDevice, by_steps
 from revconsole.records.runs.run import Summary
 from revconsole.records.sections import Train
 from revconsole.records.sections.scheme import AdditiveSection
+from revconsole.records.settings.own_profile import own_profile
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import Profile
 from revconsole.training.machine.devices import device_name

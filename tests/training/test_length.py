@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from revconsole.lab.planning import counted_steps
 from revconsole.records.logs.events import Advised, EpochFinished, Started
+from revconsole.records.runs.completed import counted_steps
 
 PER_EPOCH = 4  # 112 images in batches of 32
 

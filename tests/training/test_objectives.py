@@ -5,8 +5,8 @@ import torch
 from pydantic import ValidationError
 
 from revconsole.errors import DataUnavailable, ProfileError
-from revconsole.lab.starts import resolved
 from revconsole.records.logs.events import Advised, Checkpointed, Measured, MetricDeclared
+from revconsole.records.runs.starts import resolved
 from revconsole.records.settings.model_rules import run_address
 from revconsole.training import api
 from revconsole.training.checkpoints import starts

@@ -4,10 +4,10 @@ import shlex
 import subprocess
 
 from revconsole.errors import StoreError
-from revconsole.lab.search.planned_search import PlannedSearch
 from revconsole.records import child as children
 from revconsole.records.files.shared import make_folder
 from revconsole.records.runs.store import RunStore
+from revconsole.records.search.planned_search import PlannedSearch
 from revconsole.records.settings import search_path
 from revconsole.records.settings.typing_again import command_line
 

@@ -4,10 +4,10 @@ import secrets
 from pathlib import Path
 
 from revconsole.errors import StoreError
-from revconsole.lab.search.asking import distributions
 from revconsole.lab.search.detached import FOLDER
 from revconsole.lab.search.searching import SearchStanding
 from revconsole.records.files.shared import make_folder
+from revconsole.records.search.asking import distributions
 from revconsole.records.search.optuna_here import optuna_loaded
 from revconsole.records.search.replay import replayed
 

@@ -6,10 +6,10 @@ from revconsole.errors import WrongState
 from revconsole.lab.lab import Lab
 from revconsole.lab.report.results import Results, of_search
 from revconsole.lab.report.search_results import Importance, SearchResults, TrialRow
-from revconsole.lab.search.asking import distributions
-from revconsole.lab.search.planned_search import PlannedSearch
 from revconsole.lab.search.searching import Searching
+from revconsole.records.search.asking import distributions
 from revconsole.records.search.optuna_here import optuna_loaded
+from revconsole.records.search.planned_search import PlannedSearch
 from revconsole.records.search.trials import SearchTrial
 
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from revconsole.lab.lab import Lab
-from revconsole.lab.search.asking import asked
-from revconsole.lab.search.planned_search import PlannedSearch
 from revconsole.lab.study import Standing
 from revconsole.records.printable import plural
 from revconsole.records.runs.run import Summary
+from revconsole.records.search.asking import asked
 from revconsole.records.search.early import shown
+from revconsole.records.search.planned_search import PlannedSearch
 from revconsole.records.search.trials import SearchTrial, TrialReader
 from revconsole.records.settings.plan import Plan
 

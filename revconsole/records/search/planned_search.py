@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from revconsole.errors import ProfileError
-from revconsole.lab import planning
-from revconsole.lab.search.kinds import kinds
+from revconsole.records.runs.completed import completed
 from revconsole.records.runs.store import RunStore
+from revconsole.records.search.kinds import kinds
 from revconsole.records.sections.trial import Trial
 from revconsole.records.settings import search_path
 from revconsole.records.settings.drawn import drawn, possible, search_of
@@ -59,9 +59,7 @@ class PlannedSearch:
         """The run of a trial. Raises ProfileError if the values do not go together."""
         plan = drawn(self.study, values, self.settings, quick=self.quick, number=number)
         label = self.like.model_copy(update={"number": number, "values": dict(values)})
-        return planning.completed(
-            plan.model_copy(update={"trial": label}), self.study.where, self.store
-        )
+        return completed(plan.model_copy(update={"trial": label}), self.study.where, self.store)
 
     def repeats(self, best: Plan) -> tuple[Plan, ...]:
         """The best trial with other seeds, none of which has chosen anything, trained to the end."""
@@ -81,10 +79,7 @@ def planned_search(
     """The search of a study. Raises ProfileError, or UnknownName, for whatever could be wrong with any of its trials."""
     study = search_path.find(name, "study")
     search = search_of(study)
-    plans = [
-        planning.completed(plan, study.where, store)
-        for plan in possible(study, settings, quick=quick)
-    ]
+    plans = [completed(plan, study.where, store) for plan in possible(study, settings, quick=quick)]
     metric = search.goal or plans[0].objective.best.metric
     _refuse_goal(metric, plans, study.where)
     stop_from = search.stop_from or max(1, plans[0].epochs // SHARE)

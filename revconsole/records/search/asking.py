@@ -11,8 +11,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from revconsole.errors import ProfileError, WrongState
-from revconsole.lab.search.planned_search import PlannedSearch
 from revconsole.records.search.optuna_here import optuna_loaded
+from revconsole.records.search.planned_search import PlannedSearch
 from revconsole.records.search.replay import replayed
 from revconsole.records.search.trials import SearchTrial
 from revconsole.records.settings.plan import Plan
