@@ -50,16 +50,6 @@ def chosen(devices: str, per_device: str) -> tuple[str, ...]:
     return names
 
 
-def refuse_for_search(devices: str, per_device: str) -> None:
-    """Raise ProfileError if a search is to train several runs at once."""
-    from revconsole.records.settings.profile import COMMAND_LINE  # as above
-
-    if devices or per_device:
-        option = "--devices" if devices else "--per-device"
-        why = "is for studies whose runs are known beforehand: a search draws each trial from those before it; start the same command once for each device, with train.device=cuda:0 and so on"
-        raise ProfileError(COMMAND_LINE, option, why)
-
-
 def settled(settings: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """The settings, with the kind of the devices. Raises ProfileError if they name another device."""
     from revconsole.records.settings.profile import COMMAND_LINE  # as above
@@ -108,7 +98,7 @@ def follow(
 ) -> list[str]:
     """Print what the runs of a pool do until all are over; returns their final states.
 
-    said: notes that were printed. left: a sentence on what is left, of the rows and of the states of those that have ended.
+    said: notes that were printed. left: a sentence on what is left, of the rows and of the states of those that have ended; empty for none.
     """
     lines = _Lines(lab, said)
     waits = ""
@@ -118,8 +108,8 @@ def follow(
         ended = len(lines.states)
         for run in rows.values():
             lines.show(run, over=over)
-        if ended < len(lines.states) < len(rows):
-            output.say(left(rows, lines.states))
+        if ended < len(lines.states) and (sentence := left(rows, lines.states)):
+            output.say(sentence)
         if not lines.begun and not waits and rows and (waits := _waits(lab, rows)):
             output.say(waits)
         if over:

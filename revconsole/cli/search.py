@@ -1,20 +1,22 @@
 """A search in the verbs of studies: study run, show, resume of a file with `[search]`."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from revconsole.cli import leaving, output
-from revconsole.cli.following import ELSEWHERE, end_as, followed
+from revconsole.cli import leaving, output, pooled
+from revconsole.cli.following import end_as
 from revconsole.cli.launch import say_left_out
-from revconsole.errors import AlreadyClaimed
 from revconsole.lab import format as form
 from revconsole.records.printable import plural
 
 if TYPE_CHECKING:
     from revconsole.lab.lab import Lab
     from revconsole.lab.search.searching import Searching, SearchStanding
+    from revconsole.records.runs.run import Summary
+    from revconsole.records.search.launched import SearchLaunch
 
 COLUMNS = ["run of", "seed", "state", "epoch", "goal", "test accuracy", "time", "drawn", "run"]
 
@@ -25,41 +27,57 @@ def run(
     settings: Mapping[str, Any],
     *,
     quick: bool,
+    names: tuple[str, ...] = (),
+    per_device: str = "",
     detach: bool = False,
     now: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Draw and train the trials that are left, then repeat the best. Raises typer.Exit with the code of `study run`."""
+    """Draw and train the trials that are left, then repeat the best, in a background process that is followed.
+
+    names: the device of each of its workers. Raises typer.Exit with the code of `study run`.
+    """
+    from revconsole.lab.search import launching
     from revconsole.lab.search.journal import keep_journal
     from revconsole.records.search.optuna_here import optuna_loaded
     from revconsole.records.settings.typing_again import command_line
 
-    searching = _searching(lab, study, settings, quick=quick)
+    searching = _searching(lab, study, pooled.settled(settings, names), quick=quick)
     planned = searching.planned
     with optuna_loaded():
         verdicts = lab.judge(planned.kinds, set_in=planned.set_in, run_own_code=not dry_run)
     verdicts.refuse_if_none()
     say_left_out(verdicts)
+    workers = pooled.workers(lab, planned.kinds, names, per_device)
     standing = searching.standing()
     output.say(f"{planned.study.name}: {standing.sentence}")
     if dry_run:
         _print_space(searching)
     if standing.done < standing.total:
-        output.say(f"time: {at_most(searching, measure=True)}")
+        at_once = len(workers.slots) if workers else 1
+        output.say(f"time: {at_most(searching, measure=True, at_once=at_once)}")
     if dry_run:
         return
     lab.refuse_changes()
-    if detach:
-        _detached(lab, searching)
+    if standing.done >= standing.total:
         return
-    _train(lab, searching, now=now)
+    launch = launching.launch(lab, searching, workers or launching.ALONE, now=now)
+    if detach:
+        typer.echo(launch.holder.pid if launch.holder else "")
+        output.say(
+            "searching in the background; `revconsole study show` shows the progress, `revconsole study stop` stops it with a checkpoint"
+        )
+        return
+    _follow(lab, searching, launch)
     output.say(f"for Optuna's own tools: {keep_journal(searching.standing())}")
-    line = command_line(planned.named, planned.settings, "report", quick=planned.quick)
+    line = command_line(planned.named, settings, "report", quick=quick)
     output.say(f"table and figures: {line}")
 
 
 def show(lab: "Lab", study: str, settings: Mapping[str, Any], *, quick: bool, json: bool) -> None:
-    """Show the trials of a search, and the best so far."""
+    """Show the trials of a search, the best so far, and who trains it."""
+    from revconsole.lab.search import launching  # as above
+
     searching = _searching(lab, study, settings, quick=quick)
     standing = searching.standing()
     if json:
@@ -73,13 +91,28 @@ def show(lab: "Lab", study: str, settings: Mapping[str, Any], *, quick: bool, js
         output.say(
             f"best: trial {standing.best.trial.number}, {values} (run {standing.best.summary.id})"
         )
+    at_work = launching.at_work(lab.store, searching.planned.like.search)
+    for each in at_work:
+        output.say(f"trained by {launching.described(each)}")
     if standing.done < standing.total:
-        output.say(f"time left: {at_most(searching)}")
+        output.say(f"time left: {at_most(searching, at_once=launching.at_once(at_work))}")
 
 
-def at_most(searching: "Searching", *, measure: bool = False) -> str:
-    """How long the rest of a search takes at most, as a sentence. measure: a few steps, where nothing is known yet."""
-    left, seconds = searching.seconds_at_most(measure=measure)
+def stop(lab: "Lab", study: str, settings: Mapping[str, Any], *, quick: bool) -> None:
+    """Let nobody draw for a search any more, and stop what trains. Raises WrongState if nobody does."""
+    from revconsole.lab.search import launching  # as above
+
+    lab.refuse_changes()
+    searching = _searching(lab, study, settings, quick=quick)
+    output.say(launching.stop(lab.store, searching.planned.like.search))
+
+
+def at_most(searching: "Searching", *, measure: bool = False, at_once: int = 1) -> str:
+    """How long the rest of a search takes at most, as a sentence. measure: a few steps, where nothing is known yet.
+
+    at_once: how many of its runs train at the same time.
+    """
+    left, seconds = searching.seconds_at_most(measure=measure, at_once=at_once)
     runs = plural(left, "run")
     if not left:
         return "nothing left"
@@ -87,7 +120,8 @@ def at_most(searching: "Searching", *, measure: bool = False) -> str:
         return f"{runs}, unknown until one is done"
     rule = searching.planned.search.stop_early
     less = "" if rule == "none" else f", less what {rule} saves"
-    return f"at most about {form.duration(seconds)} for {runs}, each as long as the longest known{less}"
+    together = f", {at_once} at once" if at_once > 1 else ""
+    return f"at most about {form.duration(seconds)} for {runs}{together}, each as long as the longest known{less}"
 
 
 def body(standing: "SearchStanding") -> dict[str, object]:
@@ -130,31 +164,38 @@ def _searching(lab: "Lab", study: str, settings: Mapping[str, Any], *, quick: bo
     return Searching(lab, planned_search(study, settings, lab.store, quick=quick))
 
 
-def _train(lab: "Lab", searching: "Searching", *, now: bool) -> None:
-    states: dict[str, str] = {}
-    with leaving.runs_secured(lab):
-        output.say("Ctrl-C stops with a checkpoint; the same command continues")
-        while (each := searching.next()) is not None:
-            try:
-                (run_id,) = lab.go_on([each], now=now)
-            except AlreadyClaimed:  # another process draws for the same search, and was first
-                continue
-            states[run_id] = followed(lab, run_id)
-            if states[run_id] in {ELSEWHERE, "stopped"}:
-                output.say("the same command goes on with the search")
-                break
-            output.say(f"-- {searching.standing().sentence}; left: {at_most(searching)}")
-    end_as([*states.values()])
+def _follow(lab: "Lab", searching: "Searching", launch: "SearchLaunch") -> None:
+    """Print what a search does until its process ends. Raises typer.Exit with the code that the ends of its runs make."""
+    from revconsole.lab.search.search_pool import SearchPool
 
-
-def _detached(lab: "Lab", searching: "Searching") -> None:
-    from revconsole.lab.search.detached import detach
-
-    process = detach(lab.store, searching.planned)
-    typer.echo(process.pid)
+    pool, at_once = SearchPool(lab, searching, launch), max(1, len(launch.slots))
+    where = " and ".join(f"{count} on {name}" for name, count in Counter(launch.slots).items())
     output.say(
-        "searching in the background; `revconsole study show` shows the progress, `kill` and this number stop it with a checkpoint"
+        f"{f'{at_once} runs at once, {where}; ' if where else ''}Ctrl-C stops with a checkpoint; the same command continues"
     )
+
+    def progress(rows: "Mapping[str, Summary]", states: "Mapping[str, str]") -> str:
+        del rows, states
+        return f"-- {searching.standing().sentence}; left: {at_most(searching, at_once=at_once)}"
+
+    with leaving.runs_secured(pool):
+        states = pooled.follow(lab, pool, frozenset(), progress)
+    if searching.standing().done < searching.standing().total:
+        output.say(f"the same command goes on with the search{_last_words(lab, launch)}")
+    end_as(states or ["failed"])
+
+
+def _last_words(lab: "Lab", launch: "SearchLaunch") -> str:
+    """The last line, after a colon, that the processes of a launch wrote."""
+    from revconsole.records.files import bounded
+    from revconsole.records.search.launched import OUTPUT, folder_of
+
+    try:
+        text = bounded.read(folder_of(lab.store, launch.search) / OUTPUT, bounded.RECORD_BYTES)
+    except OSError:
+        return ""
+    lines = [line.strip() for line in text.decode(errors="replace").splitlines() if line.strip()]
+    return f"; its last words were: {lines[-1][:300]}" if lines else ""
 
 
 def _print_space(searching: "Searching") -> None:

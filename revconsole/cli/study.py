@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from revconsole.cli import complete, leaving, output, pooled, search
+from revconsole.cli import complete, leaving, output, pooled, search, study_output
 from revconsole.cli.arguments import Detach, Json, Now, On, Settings, Yes, assigned
 from revconsole.cli.following import ELSEWHERE, end_as, followed, still_there
 from revconsole.cli.launch import say_left_out, say_partly, slurm_of
 from revconsole.cli.opening import opened
 from revconsole.cli.profiles import print_experiments
-from revconsole.errors import ProfileError
-from revconsole.lab import format as form
+from revconsole.errors import ProfileError, WrongState
 
 if TYPE_CHECKING:
     from revconsole.cli.on_slurm import SlurmLaunch
@@ -40,7 +39,6 @@ GROUP = typer.Typer(
 WHY_NO_SEARCH = (
     "a search, which draws each run from the ones before; train it here, or in a job of your own"
 )
-COLUMNS = ["arm", "seed", "state", "epoch", "test accuracy", "time", "device", "run"]
 
 
 @GROUP.command("list")
@@ -77,17 +75,11 @@ def run(
     from revconsole.records.settings.typing_again import command_line
 
     if _is_search(study):
-        pooled.refuse_for_search(devices, per_device)
         _refuse_on(on, WHY_NO_SEARCH)
         search.run(
-            opened(context),
-            study,
-            assigned(settings),
-            quick=quick,
-            detach=detach,
-            now=now,
-            dry_run=dry_run,
-        )
+            opened(context), study, assigned(settings), quick=quick, names=pooled.chosen(devices, per_device),
+            per_device=per_device, detach=detach, now=now, dry_run=dry_run,
+        )  # fmt: skip
         return
     names = pooled.chosen(devices, per_device)
     lab, planned = _planned(context, study, settings, quick=quick, names=names)
@@ -133,13 +125,13 @@ def show(
     runs = lab.store.list()
     standing = lab.standings(planned, runs)
     if json:
-        output.print_json(_body(planned, standing))
+        output.print_json(study_output.body(planned, standing))
         return
     facts = planned.study.facts
     for word in ("title", "source", "expected", "time", "hardware"):
         if text := getattr(facts, word):
             output.say(f"{word}: {text}")
-    _print_standings(standing)
+    study_output.print_standings(standing)
     forecast = lab.forecast(standing, runs, at_once=at_once(lab.store, standing))
     left = f"; time left: {forecast.sentence}" if forecast.left else ""
     output.say(f"{tally(standing)}{left}")
@@ -163,9 +155,11 @@ def resume(
     from revconsole.lab.study import tally  # as above
 
     if _is_search(study):
-        pooled.refuse_for_search(devices, per_device)
         _refuse_on(on, WHY_NO_SEARCH)
-        search.run(opened(context), study, {}, quick=False, detach=detach, now=now)
+        search.run(
+            opened(context), study, {}, quick=False, names=pooled.chosen(devices, per_device),
+            per_device=per_device, detach=detach, now=now,
+        )  # fmt: skip
         return
     names = pooled.chosen(devices, per_device)
     lab, planned = _planned(context, study, None, quick=False)
@@ -179,6 +173,25 @@ def resume(
         _go_on(lab, standing, detach=detach, now=now, workers=workers)
 
 
+@GROUP.command()
+def stop(
+    context: typer.Context, study: Name, settings: Settings = None, quick: Quick = False
+) -> None:
+    """Stop every run of a study that trains or waits, each with a checkpoint; of a search also draw no other trial."""
+    from revconsole.lab.study import tally  # as above
+
+    if _is_search(study):
+        search.stop(opened(context), study, assigned(settings), quick=quick)
+        return
+    lab, planned = _planned(context, study, settings, quick=quick)
+    going = [e.summary.id for e in lab.standings(planned) if e.progress == "running" and e.summary]
+    if not going:
+        raise WrongState(
+            f"no run of {planned.study.name} trains or waits: {tally(lab.standings(planned))}"
+        )
+    output.say(lab.stop_runs(going, "study stop"))
+
+
 def _say_begun(
     planned: "PlannedStudy", standing: "Sequence[Standing]", verdicts: "Verdicts", *, dry_run: bool
 ) -> None:
@@ -189,7 +202,7 @@ def _say_begun(
     say_partly(planned.settings, planned.plans)
     _say_baseline(planned)
     if dry_run:
-        _print_standings(standing, verdicts)
+        study_output.print_standings(standing, verdicts)
     else:
         say_left_out(verdicts)
 
@@ -292,6 +305,8 @@ def _pooled(
 
     def progress(rows: "Mapping[str, Summary]", states: "Mapping[str, str]") -> str:
         left = [row for run_id, row in rows.items() if run_id not in states]
+        if not left:
+            return ""
         return _progress(lab, len(rows), list(states.values()), left, len(workers.slots))
 
     with leaving.runs_secured(pool):
@@ -349,49 +364,3 @@ def _say_baseline(planned: "PlannedStudy") -> None:
 def _left_out(verdicts: "Verdicts") -> str:
     """How many runs cannot be trained, as the end of the sentence with the tally."""
     return f", {len(verdicts.unfit)} of them left out" if verdicts.unfit else ""
-
-
-def _print_standings(standing: "Sequence[Standing]", verdicts: "Verdicts | None" = None) -> None:
-    """Print every run with its state; of runs that were judged, also why they are left out."""
-    reasons = [
-        verdicts.why_not(each.plan) if verdicts is not None and each.summary is None else None
-        for each in standing
-    ]
-    rows = [_cells(each) for each in standing]
-    for cells, why in zip(rows, reasons, strict=True):
-        cells[COLUMNS.index("state")] = output.LEFT_OUT if why else cells[COLUMNS.index("state")]
-    output.print_judged(
-        COLUMNS, rows, reasons, yields=["device", "time", "epoch"], stays=["seed", "state"]
-    )
-
-
-def _cells(each: "Standing") -> list[str]:
-    s, epochs = each.summary, each.plan.epochs
-    state: str = each.progress if s is None or s.state == "finished" else s.state
-    state += f", {s.alarm}" if s and s.alarm else ""
-    return [
-        each.plan.arm, str(each.plan.seed), state, f"{s.epoch if s else 0}/{epochs}",
-        form.percent(s.test_accuracy if s else None),
-        form.duration(s.seconds if s and s.attempt else None), s.device if s else "", s.id if s else "",
-    ]  # fmt: skip
-
-
-def _body(planned: "PlannedStudy", standing: "Sequence[Standing]") -> dict[str, object]:
-    from revconsole.lab import rows  # as above
-
-    runs = [
-        {
-            "arm": each.plan.arm,
-            "seed": each.plan.seed,
-            "progress": each.progress,
-            "run": rows.row(each.summary) if each.summary else None,
-        }
-        for each in standing
-    ]
-    return {
-        "study": planned.study.name,
-        "title": planned.study.facts.title,
-        "quick": planned.quick,
-        "baseline": planned.study.baseline(planned.arms).name,
-        "runs": runs,
-    }

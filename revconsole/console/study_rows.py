@@ -1,6 +1,6 @@
 """Study rows: studies as rows of a list, and one study as arms by seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -156,6 +156,12 @@ def run_line(arm: str, each: Standing | None, variables: Variables) -> Text:
             f"\n{one_line(run.reason, 300)}", style=themed(variables, states.COLOURS[run.state])
         )
     return line
+
+
+def failed(standing: Iterable[Standing]) -> int:
+    """How many runs ended early for another reason than that somebody stopped them."""
+    early = [e.summary for e in standing if e.progress == "interrupted" and e.summary]
+    return sum(run.state != "stopped" for run in early)
 
 
 def by_device(standing: Sequence[Standing], width: int) -> str:

@@ -12,6 +12,7 @@ from revconsole.lab.lab import Lab
 from revconsole.lab.noted import noted
 from revconsole.lab.report.copies import originals
 from revconsole.lab.report.statistics import MeanSpread, spread
+from revconsole.lab.search import launching
 from revconsole.lab.search.searching import Searching, SearchStanding
 from revconsole.lab.study import (
     NOTHING_LEFT,
@@ -98,6 +99,8 @@ class View:
     problem: str = ""
     search: PlannedSearch | None = None
     """The search, if the study is one; its arms are then the trials so far, and the best with other seeds."""
+    workers: str = ""
+    """Who draws for the search; empty if nobody does."""
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -221,7 +224,8 @@ def _share_of_search(now: SearchStanding) -> Share:
 def _view_of_search(asked: AskedStudy, searching: Searching, runs: Sequence[Summary]) -> View:
     """A search: a row for each trial with what was drawn, then the best with other seeds."""
     now, planned = searching.standing(runs), searching.planned
-    left, seconds = searching.seconds_at_most()
+    at_work = launching.at_work(planned.store, planned.like.search)
+    left, seconds = searching.seconds_at_most(at_once=launching.at_once(at_work))
     known = StudyForecast(
         seconds=seconds or 0.0, from_runs=left if seconds else 0, unknown=0 if seconds else left
     )
@@ -239,6 +243,7 @@ def _view_of_search(asked: AskedStudy, searching: Searching, runs: Sequence[Summ
         forecast=known if left else NOTHING_LEFT,
         memory=f"of the ends of the space: `revconsole plan {planned.study.name}`",
         search=planned,
+        workers="; ".join(map(launching.described, at_work)),
     )
 
 

@@ -17,6 +17,8 @@ from revconsole.records.runs.store import RunStore
 
 TRAINER = "revconsole.training"
 """The module that a background process runs."""
+SEARCH = "--search"
+"""Option of that module for the workers of a search."""
 KILL_SECONDS = 10.0
 """Seconds that a killed process may take to disappear."""
 
@@ -30,7 +32,7 @@ def kill_trainer(store: RunStore, run: Summary) -> str:
     folder = store.folder(run.id)
     queued = read_queued(folder / QUEUED)
     if queued is not None and queued.job and queued.attempt == run.attempt:
-        programs.cancel(queued.job)
+        programs.cancel([queued.job])
         return f"ends now: Slurm job {queued.job} is cancelled, and saves the run if it still can"
     holder = attempts.owner(folder, run.attempt)
     if (
@@ -74,7 +76,10 @@ def _trains(command: list[str], folder: Path) -> bool:
         same = (Path(root) / folder.name).samefile(folder)
     except (OSError, ValueError):
         return False
-    return same and folder.name in {each.partition(":")[0] for each in runs}
+    # The workers of a search draw what they train.
+    return same and (
+        runs[:1] == [SEARCH] or folder.name in {each.partition(":")[0] for each in runs}
+    )
 
 
 def held_by_signal(store: RunStore, run: Summary) -> Identity | None:
@@ -95,5 +100,5 @@ def take_out(store: RunStore, run_id: str, why: str) -> bool:
         return False
     if queued is not None and queued.job:
         with suppress(NotSubmitted):  # a job that begins all the same finds nothing to do
-            programs.cancel(queued.job)
+            programs.cancel([queued.job])
     return True

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from revconsole.errors import RevconsoleError
+from revconsole.records.runs.identity import Identity
 from revconsole.records.runs.queued import FILE, read_queued
 from revconsole.records.runs.run import Summary
 
@@ -18,9 +19,17 @@ LOOK_SECONDS = 0.25
 class Pool:
     """Runs by id that one background process trains. They need this process for nothing: it may leave them alone."""
 
-    def __init__(self, lab: "Lab", ids: Sequence[str]) -> None:
-        self._lab, self.ids = lab, tuple(ids)
-        self._process = read_queued(lab.store.root / ids[0] / FILE) if ids else None
+    def __init__(self, lab: "Lab", ids: Sequence[str], process: Identity | None = None) -> None:
+        """process: the one that trains them; by default the one that has the first of them."""
+        self._lab, self._ids, self._process, self._left = lab, tuple(ids), process, False
+        queued = read_queued(lab.store.root / ids[0] / FILE) if ids and not process else None
+        if queued is not None:
+            self._process = queued.holder
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The runs; none once they were left alone."""
+        return () if self._left else self._ids
 
     def rows(self) -> dict[str, Summary]:
         """The rows of those runs that have not been deleted, in their order."""
@@ -29,7 +38,7 @@ class Pool:
 
     def over(self, rows: dict[str, Summary]) -> bool:
         """Whether nothing trains any more, nor will: a run that was lost is taken again while the process lives."""
-        if self._process is not None and self._process.holder.alive():
+        if self._process is not None and self._process.alive():
             return False
         return all(run.ended or run.state == "queued" for run in rows.values())
 
@@ -60,4 +69,4 @@ class Pool:
     def hand_all_over(self, why: str = "") -> None:
         """Leave them where they are: in the background."""
         del why
-        self.ids, self._process = (), None
+        self._left, self._process = True, None

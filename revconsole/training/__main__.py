@@ -1,4 +1,5 @@
-"""The detached trainer: `python -m revconsole.training STORE [--slots DEVICE,…] RUN_ID[:ATTEMPT] [RUN_ID[:ATTEMPT] …]`.
+"""The detached trainer: `python -m revconsole.training STORE [--slots DEVICE,… NAME] RUN_ID[:ATTEMPT] [RUN_ID[:ATTEMPT] …]`,
+or `python -m revconsole.training STORE --search SEARCH/LAUNCH` for the workers of a search, which draw their runs themselves.
 
 Trains the runs one after the other, each in its turn on its device. With slots there is a worker on each of these devices,
 and each takes the next run that none has taken; a run whose worker was killed is taken again. Each is claimed as the given attempt, or as the next one if none is given, and is
@@ -17,8 +18,9 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -33,6 +35,8 @@ from revconsole.records.runs.next_run import Line, OwnLine, SharedLine
 from revconsole.records.runs.process_output import OUTPUT_LOG
 from revconsole.records.runs.store import RunStore
 from revconsole.records.runs.turns import POLL_SECONDS, DeviceTurns, NextRun
+from revconsole.records.search.launched import SearchLaunch
+from revconsole.records.search.search_line import SearchLine
 from revconsole.training.slot import Slot, slots_of
 from revconsole.training.slurm_job import SlurmJob
 from revconsole.training.supervisor import ANEW, PASSED_ON, supervised
@@ -44,7 +48,7 @@ from revconsole.training.together.watch import RankWatch
 NAME = "process"
 SUPERVISED = "REVCONSOLE_SUPERVISED"
 """Environment variable of a process that was started under a supervisor: the number of its slot."""
-SLOTS = "--slots"
+SLOTS, SEARCH = "--slots", "--search"
 STANDARD_INPUT = 0
 """The descriptor by which a console passes on its turn with a run that moves here."""
 
@@ -52,11 +56,8 @@ STANDARD_INPUT = 0
 class RunQueue:
     """The runs that this process is to train, and whether a signal has asked it to stop."""
 
-    def __init__(
-        self, store: RunStore, runs: list[tuple[str, int]], job: SlurmJob | None = None
-    ) -> None:
-        self.store, self._runs, self._job = store, runs, job
-        self._line: Line = OwnLine(runs)
+    def __init__(self, store: RunStore, line: Line, job: SlurmJob | None = None) -> None:
+        self.store, self._line, self._job = store, line, job
         self._tried: set[tuple[str, int]] = set()
         self._turns = DeviceTurns(store.root)
         self._slot: Slot | None = None
@@ -92,17 +93,20 @@ class RunQueue:
 
     def work(self) -> int:
         """Train every run in its turn. Returns 0 if all completed, or ANEW if the rest must train in another process."""
-        completed = True
+        completed, waiting = True, self._waiting()
         self._turns.inherit(STANDARD_INPUT)
         try:
-            while (waiting := self._waiting()) and not self.told_to_go.is_set():
+            while (waiting or self._line.more_to_come()) and not self.told_to_go.is_set():
                 begun = self._turns.next(waiting)
                 if begun is None or self._lacks(begun):
                     self.told_to_go.wait(POLL_SECONDS)
-                    continue
-                self._tried.add(begun[:2])
-                completed &= self._train(*begun)
-                if self.broken and self._waiting():
+                else:
+                    self._tried.add(begun[:2])
+                    completed &= self._train(*begun)
+                if self.told_to_go.is_set():  # and nothing is drawn any more
+                    break
+                waiting = self._waiting()
+                if self.broken and waiting:
                     return ANEW
         finally:
             self._turns.leave()
@@ -124,7 +128,6 @@ class RunQueue:
         """As `work`, in a slot of several workers: each takes the next run that none of them has taken."""
         slot.enter()
         self._slot, self._turns = slot, slot.turns(self.store.root)
-        self._line = SharedLine(self.store, self._runs)
         return self.work()
 
     def begin_anew(self, number: int) -> int:
@@ -183,6 +186,9 @@ class RunQueue:
 
     def _claimed(self, run_id: str, number: int) -> None:
         self.training = run_id, number
+        if self._job is not None:  # whose the run is, of those that several jobs might have begun
+            with suppress(StoreError):
+                self._job.queue(self.store, run_id, number)
         if self.told_to_go.is_set():  # the signal arrived before the claim
             self._ask_to_stop(run_id, number)
 
@@ -202,38 +208,57 @@ class RunQueue:
 
 def main(arguments: list[str]) -> int:
     """Train the runs named on the command line; returns the exit status."""
-    if len(arguments) < (4 if SLOTS in arguments else 2):
+    if len(arguments) < {SLOTS: 4, SEARCH: 3}.get("".join(arguments[1:2]), 2):
         sys.stderr.write(
-            "usage: python -m revconsole.training STORE [--slots DEVICE,…] RUN_ID[:ATTEMPT] …\n"
+            "usage: python -m revconsole.training STORE [--slots DEVICE,… NAME] RUN_ID[:ATTEMPT] …\n"
         )
         return 2
     store, *rest = arguments
-    shared = rest[0] == SLOTS
     try:
         run_store = RunStore(Path(store))
         if started_by_torchrun():
             return rank.work(run_store, rest[0], _redirect_to, _train_as_rank)
         job = SlurmJob.of_this_process()
-        addresses = rest[2 if shared else 0 :]
-        if job is not None:
-            addresses = job.to_begin(run_store, addresses)
-        runs = [_numbered(run_store, address) for address in addresses]
-        queue = RunQueue(run_store, runs, job)
+        line, ids, slots = _wanted(run_store, rest, job)
+        queue = RunQueue(run_store, line, job)
         for name in PASSED_ON:
             signal.signal(name, queue.go)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
-        slots = slots_of(rest[1].split(","), together=rest[2]) if shared else []
         works: list[Callable[[], int]] = [partial(queue.work_in, slot) for slot in slots]
         works = works or [queue.work]
         if number := os.environ.pop(SUPERVISED, ""):
             return works[int(number)]()
         if not child.FORKS:
             works = [partial(queue.begin_anew, number) for number in range(len(works))]
-        return supervised(run_store, [run_id for run_id, _ in runs], works, again=shared)
+        again = not isinstance(line, OwnLine)
+        return supervised(run_store, ids, works, again=again)
     except RevconsoleError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+
+
+def _wanted(
+    store: RunStore, words: list[str], job: SlurmJob | None
+) -> tuple[Line, Callable[[], Iterable[str]], list[Slot]]:
+    """What a command line asks for: the line of its workers, the ids of the runs in it, and the slots of the workers, if any."""
+    if words[0] == SEARCH:
+        launch = SearchLaunch.read(store, words[1])
+        if job is not None:
+            begun = job.to_begin(store, SearchLine(store, launch).ids())
+            launch = replace(
+                launch, runs=(*launch.runs, *(_numbered(store, each) for each in begun))
+            )
+        drawn = SearchLine(store, launch, job.id if job else None)
+        return drawn, drawn.ids, slots_of(launch.slots, together=launch.name)
+    shared = words[0] == SLOTS
+    addresses = words[2 if shared else 0 :]
+    if job is not None:
+        addresses = job.to_begin(store, addresses)
+    runs = [_numbered(store, address) for address in addresses]
+    slots = slots_of(words[1].split(","), together=words[2]) if shared else []
+    line = SharedLine(store, runs) if shared else OwnLine(runs)
+    return line, lambda: [run_id for run_id, _ in runs], slots
 
 
 def _train_as_rank(

@@ -5,13 +5,14 @@ It holds no state and loads no torch. If the supervisor is killed, the trainers 
 
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from revconsole.errors import StoreError
+from revconsole.errors import RevconsoleError, StoreError
 from revconsole.records.notices.ends import tell_of_end
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs.attempt import write_json
@@ -32,7 +33,7 @@ Kills = dict[str, int]
 
 def supervised(
     store: RunStore,
-    run_ids: list[str],
+    ids: Callable[[], Iterable[str]],
     works: Sequence[Callable[[], int]],
     *,
     again: bool = False,
@@ -41,13 +42,13 @@ def supervised(
 ) -> int:
     """Run each of `works` in a child process until all have ended; returns the highest exit status, 128 + n for signal n.
 
-    A signal that ended a child is recorded in the attempt it was writing. A child that exits with ANEW is followed by
+    ids: of the runs that they may train. A signal that ended a child is recorded in the attempt it was writing. A child that exits with ANEW is followed by
     another one, unless it had been told to stop; again: so is one that was killed in the midst of a run. Call this before
     any thread is started. group, machine: where kills for memory are counted, by default for this process's control group
     and for the machine.
     """
     group = group_of(GROUP_OF_THIS) if group is None else group
-    children = _Children(store, run_ids, works, partial(memory_kills, group, machine), again=again)
+    children = _Children(store, ids, works, partial(memory_kills, group, machine), again=again)
     former = {name: signal.signal(name, children.pass_on) for name in PASSED_ON}
     children.handlers = former
     for number in range(len(works)):
@@ -64,13 +65,13 @@ class _Children:
     def __init__(
         self,
         store: RunStore,
-        run_ids: list[str],
+        ids: Callable[[], Iterable[str]],
         works: Sequence[Callable[[], int]],
         kills: Callable[[], Kills],
         *,
         again: bool,
     ) -> None:
-        self._store, self._run_ids, self._works, self._kills = store, run_ids, works, kills
+        self._store, self._ids, self._works, self._kills = store, ids, works, kills
         self._again = again
         self._running: dict[int, tuple[int, Identity, Kills]] = {}
         self._told = False
@@ -117,13 +118,19 @@ class _Children:
     def _note(self, trainer: Identity, number: int, before: Kills) -> bool:
         """Record the signal that ended a trainer; returns whether it was in the midst of a run."""
         exit_record = {"signal": number, **for_memory(number, before, self._kills())}
-        return any(note(self._store, run_id, trainer, exit_record) for run_id in self._run_ids)
+        ids: Iterable[str] = ()
+        with suppress(StoreError):
+            ids = self._ids()
+        return any(note(self._store, run_id, trainer, exit_record) for run_id in ids)
 
 
 def _status_of(work: Callable[[], int]) -> int:
     """The exit status of the child's work; never raises, so that the child cannot return into the parent's code."""
     try:
         return work()
+    except RevconsoleError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
     except BaseException:  # noqa: BLE001  reported like any uncaught exception, then the child ends
         import traceback
 

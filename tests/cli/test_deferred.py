@@ -15,4 +15,4 @@ def test_the_list_says_of_each_verb_the_first_paragraph_of_its_own_help():
 
 def test_the_help_lists_each_verb_and_a_group_has_its_own():
     assert list(typer.main.get_command(app).commands) == list(VERBS)
-    assert set(verb("study").commands) == {"list", "run", "show", "resume"}
+    assert set(verb("study").commands) == {"list", "run", "show", "resume", "stop"}

@@ -1,14 +1,16 @@
 """A search on the command line: it trains, is cut off and goes on, says what is wrong, and is reported."""
 
 import json
+import os
 import signal
-import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from revconsole.lab.lab import Lab
+from revconsole.records.runs import attempt as attempts
 from tests.lab.fake_trials import searched, written
 
 SECONDS = 300.0
@@ -42,6 +44,26 @@ def tiny():
     Path("tiny.toml").write_text(TINY, encoding="utf-8")
 
 
+def until(happened):
+    end = time.monotonic() + SECONDS
+    while not (found := happened()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return found
+
+
+def paused(lab, attempt):
+    """The run that trains as this attempt, once it pauses."""
+    (run,) = until(lambda: [r for r in lab.store.list() if r.attempt == attempt and not r.ended])
+    lab.pause(run.id)
+    until(lambda: lab.summary(run.id).state == "paused")
+    return run
+
+
+def trainer(lab, run):
+    return attempts.owner(lab.store.folder(run.id), lab.summary(run.id).attempt).pid
+
+
 def ended(store):
     """Of each run its name, state, weights and how far it came; the same wherever and however often it was cut off."""
     return {
@@ -50,41 +72,17 @@ def ended(store):
     }
 
 
-KILLED = """
-import os, signal, sys
-from revconsole.cli.app import main
-from revconsole.records.logs.events import EpochFinished
-from revconsole.records.runs.attempt import Attempt
-
-emit, seen = Attempt.emit, []
-
-def emit_and_die(attempt, event):
-    emit(attempt, event)
-    seen.extend([event] if isinstance(event, EpochFinished) else [])
-    if len(seen) == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-Attempt.emit = emit_and_die
-main()
-"""
-
-
-def test_a_search_that_was_killed_ends_as_one_that_was_not(run, tiny):
-    command = [
-        sys.executable,
-        "-X",
-        "preloaded",
-        "-c",
-        KILLED,
-        "--store",
-        "cut",
-        "study",
-        "run",
-        "tiny",
-    ]
-    child = subprocess.run(command, capture_output=True, check=False, timeout=SECONDS)
-    assert child.returncode == -signal.SIGKILL
-    assert {s.state for s in Lab(Path("cut")).store.list()} >= {"lost"}
+def test_a_search_whose_processes_were_killed_ends_as_one_that_was_not(run, tiny):
+    """First a worker, whose trial another process takes again; then all processes, after which the same command goes on."""
+    lab = Lab(Path("cut"))
+    pid = int(run("--store", "cut", "study", "run", "tiny", "-d").out)
+    first = paused(lab, attempt=1)
+    os.kill(trainer(lab, first), signal.SIGKILL)
+    second = paused(lab, attempt=2)
+    os.kill(pid, signal.SIGKILL)
+    os.kill(trainer(lab, second), signal.SIGKILL)
+    until(lambda: lab.summary(second.id).ended)
+    assert first.id == second.id
 
     again = run("--store", "cut", "study", "run", "tiny")
     whole = run("--store", "whole", "study", "run", "tiny")
@@ -193,7 +191,11 @@ def test_without_optuna_it_is_one_sentence_with_the_line_that_installs_it(run, m
         (["study", "run", "fake", "--quick"], "fake.toml: quick: there is no [quick] in it; leave --quick out"),
         (["study", "run", "fake", "train.device=cuda:7"], "there is no device 'cuda:7' on this machine"),
         (["study", "show", "fake", "data.dataset=digit"], "there is no dataset 'digit'"),
-        (["study", "run", "fake", "--devices", "cpu:2"], "command line: --devices: is for studies whose runs are known beforehand"),
+        (["study", "run", "fake", "--devices", "cpu:0"], "command line: --devices: takes at most cpu:"),
+        (["study", "run", "fake", "--devices", "cuda:99"], "--devices: there is no cuda:99 on this machine"),
+        (["study", "run", "fake", "--devices", "cpu:1", "train.device=cpu"], "command line: train.device: does not go with --devices"),
+        (["study", "run", "fake", "--devices", "cpu:1", "train.gpus=2", "train.accumulate=2"], "command line: train.gpus: 2 does not go with --devices"),
+        (["study", "stop", "fake"], "nobody on this machine draws for the search"),
         (["report", "fake", "model.depth=1"], "command line: model.depth: is drawn by the search"),
     ],
 )  # fmt: skip

@@ -3,13 +3,16 @@
 import asyncio
 import re
 import shlex
+import signal
+import subprocess
 import time
 
 import pytest
 
-from revconsole.console import searching, study_rows
+from revconsole.console import study_rows
 from revconsole.console.widgets.live_table import LiveTable
 from revconsole.lab.launchers import process
+from revconsole.lab.search import launching
 from revconsole.lab.study import Standing
 from revconsole.records import devices
 from revconsole.records.foresight import cache as foresight_cache
@@ -430,9 +433,18 @@ async def test_a_search_is_listed_with_its_best_and_shown_trial_by_trial(
         await stage.shows("every trial is settled")
 
 
-async def test_a_search_goes_on_in_a_process_of_its_own(opened, lab, monkeypatch):
-    started = []
-    monkeypatch.setattr(searching, "detach", lambda store, search: started.append(search.named))
+@pytest.fixture
+def process_of_search(monkeypatch):
+    """What takes the place of the process of a search."""
+    with subprocess.Popen(["sleep", "100"]) as process:
+        monkeypatch.setattr(launching.children, "detached", lambda *_: process)
+        yield process
+        process.kill()
+
+
+async def test_a_search_goes_on_in_a_process_of_its_own_and_is_stopped(
+    opened, lab, process_of_search
+):
     searched(lab, written(), runs=3)
     async with opened(160, 45) as stage:
         await open_list(stage)
@@ -442,5 +454,10 @@ async def test_a_search_goes_on_in_a_process_of_its_own(opened, lab, monkeypatch
         await stage.press("r")
         await stage.shows("Train 11 runs of the search fake?", "at most about")
         await stage.press("y")
-        await stage.shows("searches in the background")
-    assert [name.rpartition("/")[2] for name in started] == ["fake.toml"]
+        await stage.shows(f"trained by 1 worker, process {process_of_search.pid} of this machine")
+        await stage.press("r")
+        await stage.shows("it trains already: 1 worker")
+        await stage.press("s")
+        await stage.shows("Stop the search fake?", "No other trial is drawn")
+        await stage.press("y")
+        assert await asyncio.to_thread(process_of_search.wait, 60) == -signal.SIGTERM

@@ -5,11 +5,12 @@ from math import log10
 from pathlib import Path
 
 from revconsole.lab.lab import Lab
+from revconsole.lab.search.launching import new_launch
 from revconsole.lab.search.searching import Searching
-from revconsole.lab.study import Standing
 from revconsole.records.logs.events import EpochFinished, Finished, Started
 from revconsole.records.search.early import early_stop
 from revconsole.records.search.planned_search import planned_search
+from revconsole.records.search.search_line import SearchLine
 from revconsole.records.settings.plan import Plan
 
 SEARCH = """
@@ -49,13 +50,14 @@ def curve(plan: Plan, epoch: int) -> float:
     return round((1 - 0.5**epoch) * (0.9 - 0.25 * far), 6)
 
 
-def trained(lab: Lab, each: Standing, of: Curve = curve, *, until: int = 1000) -> str:
-    """Write the run of a trial as a trainer would, up to an epoch at which the trainer is lost; returns the run's id."""
-    run_id = each.summary.id if each.summary else lab.store.create(each.plan, {})
-    attempt = lab.store.claim(run_id, lab.store.next_attempt(run_id))
-    done = each.summary.epoch if each.summary else 0
+def trained(lab: Lab, run: tuple[str, int], of: Curve = curve, *, until: int = 1000) -> str:
+    """Write an attempt of a run as a trainer would, up to an epoch at which the trainer is lost; returns the run's id."""
+    run_id, number = run
+    before = lab.summary(run_id)
+    attempt = lab.store.claim(run_id, number)
+    done, plan = before.epoch, before.plan
     attempt.emit(Started(facts={}, resumed_from=done or None))
-    early, plan = early_stop(lab.store, run_id, each.plan), each.plan
+    early = early_stop(lab.store, run_id, plan)
     for epoch in range(done + 1, plan.epochs + 1):
         if epoch > until:
             attempt.close()
@@ -78,10 +80,15 @@ def searching(lab: Lab, name: str) -> Searching:
     return Searching(lab, planned_search(name, {}, lab.store))
 
 
+def worker(lab: Lab, name: str, job: str | None = None) -> SearchLine:
+    """What a worker sees that a command has just started."""
+    return SearchLine(lab.store, new_launch(searching(lab, name)), job)
+
+
 def searched(lab: Lab, name: str, of: Curve = curve, *, runs: int = 1000) -> Searching:
-    """A search that went on for so many runs."""
-    found = searching(lab, name)
-    while runs and (each := found.next()) is not None:
-        trained(lab, each, of)
+    """A search for which one worker trained so many runs."""
+    line = worker(lab, name)
+    while runs and (found := line.open()):
+        trained(lab, found[0], of)
         runs -= 1
-    return found
+    return searching(lab, name)

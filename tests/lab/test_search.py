@@ -1,7 +1,11 @@
 """Searches: what is drawn, what goes on after an interruption, which are stopped early, what is said beforehand."""
 
+import os
 import shutil
+import signal
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -10,10 +14,15 @@ from optuna.storages.journal import JournalFileBackend
 from revconsole.errors import ProfileError, WrongState
 from revconsole.lab.lab import Lab
 from revconsole.lab.search.journal import keep_journal
+from revconsole.lab.search.launching import launch, new_launch, stop
 from revconsole.lab.search.reporting import importance
 from revconsole.records.logs.events import Failed, Finished, Started
+from revconsole.records.runs.identity import Identity
+from revconsole.records.runs.submission import holder
+from revconsole.records.search import asking, search_line
 from revconsole.records.search.asking import asked
-from tests.lab.fake_trials import SEARCH, curve, searched, searching, trained, written
+from revconsole.records.search.search_line import SearchLine
+from tests.lab.fake_trials import SEARCH, curve, searched, searching, trained, worker, written
 
 
 @pytest.fixture
@@ -51,8 +60,7 @@ def test_a_search_that_was_cut_off_goes_on_as_if_it_had_not_been(lab, tmp_path, 
     name = written()
     whole = told(searched(Lab(tmp_path / "whole"), name))
     searched(lab, name, runs=5)
-    cut = searching(lab, name).next()
-    trained(lab, cut, until=lost_after)
+    trained(lab, *worker(lab, name).open(), until=lost_after)
 
     resumed = searched(Lab(lab.store.root), name)
 
@@ -66,10 +74,10 @@ def test_a_trial_that_was_deleted_is_drawn_again_and_no_other_changes(lab):
     victim = found.standing().trials[4].summary.id
     shutil.rmtree(lab.store.root / victim)
 
-    again = searching(lab, name).next()
+    again = worker(lab, name).open()
 
-    assert (again.plan.trial.number, dict(again.plan.trial.values)) == (4, whole[4][1])
-    assert lab.store.create(again.plan, {}) == victim
+    assert again == [(victim, 1)]
+    assert dict(lab.store.plan(victim).trial.values) == whole[4][1]
 
 
 def test_more_trials_go_on_with_the_same_search(lab):
@@ -78,30 +86,134 @@ def test_more_trials_go_on_with_the_same_search(lab):
     assert told(searched(lab, written(trials=9)))[:6] == few
 
 
-def test_two_processes_do_not_make_the_same_trial(lab, tmp_path):
+def test_each_trial_is_made_by_one_worker(lab):
     name = written()
-    one, other = searching(lab, name).next(), searching(Lab(lab.store.root), name).next()
-    lab.store.create(one.plan, {})
+    here, there = worker(lab, name), worker(Lab(lab.store.root), name)
 
-    with pytest.raises(Exception, match="trial 0 of the search was begun by another process"):
-        lab.store.create(other.plan, {})
+    numbers = [lab.store.plan(each.open()[0][0]).trial.number for each in (here, there)]
+
+    assert numbers == [0, 1]
+    assert here.open() == here.open(), "what it made is its own until it is claimed"
+
+
+def test_of_two_workers_that_make_a_trial_at_once_one_makes_the_next(lab, monkeypatch):
+    name = written()
+    here, there = worker(lab, name), worker(Lab(lab.store.root), name)
+    real, made = asking.asked, []
+
+    def late(*words):
+        plan = real(*words)
+        if not made:
+            made.append(None)
+            made.extend(there.open())
+        return plan
+
+    monkeypatch.setattr(search_line, "asked", late)
+
+    (mine,) = here.open()
+
+    assert [lab.store.plan(i).trial.number for i, _ in (made[1], mine)] == [0, 1]
     assert not list(lab.store.root.glob(".new-*"))
-    assert searching(lab, name).next().plan.trial.number == 1
 
 
-def test_while_another_process_still_trains_a_trial_the_best_is_not_repeated(lab):
+def test_a_trial_whose_worker_was_lost_is_taken_by_another_and_one_that_was_stopped_is_not(lab):
+    name = written()
+    here, there = worker(lab, name), worker(Lab(lab.store.root), name)
+    (lost,), (stopped,) = here.open(), there.open()
+    attempt = lab.store.claim(*stopped)
+    trained(lab, lost, until=2)
+
+    assert worker(lab, name).open() == [(lost[0], 2)], "a command that begins now"
+    assert there.open() == [(lost[0], 2)]
+    trained(lab, (lost[0], 2), until=3)
+    attempt.emit(Finished(outcome="stopped", step=0, by="somebody"))
+    attempt.close()
+    assert there.open() == [(lost[0], 3)]
+    trained(lab, (lost[0], 3), until=4)
+
+    again, _ = there.open()[0]
+    assert lab.store.plan(again).trial.number == 2, "three times are enough"
+    assert {run_id for run_id, _ in new_launch(searching(lab, name)).runs} == {lost[0], stopped[0]}
+
+
+def test_while_another_worker_still_trains_a_trial_the_best_waits_to_be_repeated(lab):
     name = written(trials=4)
-    last = searched(lab, name, runs=3).next()
-    attempt = lab.store.claim(lab.store.create(last.plan, {}), 1)
+    searched(lab, name, runs=3)
+    here, there = worker(lab, name), worker(Lab(lab.store.root), name)
+    (last,) = here.open()
+    attempt = lab.store.claim(*last)
     attempt.emit(Started(facts={}))
 
-    assert searching(lab, name).next() is None
+    assert there.open() == []
+    assert there.more_to_come()
+    assert not worker(lab, name, job="71").more_to_come()
 
     attempt.emit(Finished(outcome="stopped", step=0, by="somebody"))
     attempt.close()
-    resumed = searching(lab, name)
-    trained(lab, resumed.next())
-    assert resumed.next().plan.arm.startswith("best, trial ")
+    (first,), (second,) = here.open(), there.open()
+    arms = [lab.store.plan(run_id) for run_id, _ in (first, second)]
+    assert [(plan.arm[:12], plan.seed) for plan in arms] == [
+        ("best, trial ", 1),
+        ("best, trial ", 2),
+    ]
+    for run in (first, second):
+        trained(lab, run)
+    assert here.open() == there.open() == []
+    assert not there.more_to_come()
+
+
+def test_a_full_disk_makes_no_trial_and_ends_no_worker(lab, monkeypatch):
+    line = worker(lab, written())
+    lab.store.root.mkdir(parents=True)
+    full = os.statvfs(lab.store.root)
+    monkeypatch.setattr(
+        search_line.os,
+        "statvfs",
+        lambda _: SimpleNamespace(f_bavail=1, f_frsize=4096, f_flag=0, f_blocks=9),
+    )
+
+    assert line.open() == []
+    assert line.more_to_come()
+    monkeypatch.setattr(search_line.os, "statvfs", lambda _: full)
+    assert len(line.open()) == 1
+
+
+def test_what_a_job_began_is_left_to_the_job_which_slurm_starts_again(lab):
+    name = written()
+    (run,) = worker(lab, name, job="71_0").open()
+    lab.store.claim(*run).close()
+    lab.store.queue(*run, holder("71_0"), "slurm", job="71_0")
+    (lab.store.folder(run[0]) / "attempts" / "0001" / "claim.json").unlink()
+
+    assert worker(lab, name, job="71_1").open()[0][0] != run[0]
+    assert worker(lab, name).open()[0][0] != run[0]
+    assert (run[0], 2) in worker(lab, name, job="71_0").open()
+
+
+def test_a_file_that_describes_another_search_by_now_is_not_gone_on_with(lab):
+    launch = new_launch(searching(lab, written()))
+    written(seed=1)
+
+    with pytest.raises(
+        WrongState, match=r"fake\.toml has been changed since the search was launched"
+    ):
+        SearchLine(lab.store, launch)
+
+
+def test_a_second_process_of_this_machine_is_refused_and_stop_ends_the_first(lab):
+    found = searching(lab, written())
+    lab.store.root.mkdir()
+    sleeping = subprocess.Popen(["sleep", "100"])
+    new_launch(found).noted(lab.store, holder=Identity.of(sleeping.pid))
+
+    with pytest.raises(WrongState, match=f"trained already by process {sleeping.pid} of this"):
+        launch(lab, found)
+    assert stop(lab.store, found.planned.like.search).startswith(
+        f"1 worker, process {sleeping.pid}"
+    )
+    assert sleeping.wait(60) == -signal.SIGTERM
+    with pytest.raises(WrongState, match="nobody on this machine draws for the search"):
+        stop(lab.store, found.planned.like.search)
 
 
 def halved(values, epochs=10, first=1, eta=3):
@@ -149,7 +261,7 @@ def test_what_is_stopped_early_says_why_and_trains_to_its_end_when_it_is_resumed
     ]
     assert each.progress == "pruned"
 
-    trained(lab, each)
+    trained(lab, (pruned.summary.id, 2))
 
     assert lab.summary(pruned.summary.id).state == "finished"
 
@@ -183,18 +295,17 @@ def test_bayes_looks_where_the_good_ones_are(lab):
     assert far("bayes") < 0.8 * far("random")
 
 
-def test_a_failed_trial_holds_up_no_other(lab):
+def test_a_failed_trial_holds_up_no_other_and_the_next_command_tries_it_again(lab):
     name = written(trials=6)
-    found = searching(lab, name)
-    first = found.next()
-    run_id = lab.store.create(first.plan, {})
-    attempt = lab.store.claim(run_id, 1)
+    line = worker(lab, name)
+    (first,) = line.open()
+    attempt = lab.store.claim(*first)
     attempt.fail(Failed(reason="no memory", cause="memory"))
     attempt.close()
 
-    again = found.next()
-    assert again.summary.state == "out of memory", "it is tried once more"
-    assert found.next().plan.trial.number == 1
+    (second,) = line.open()
+    assert lab.store.plan(second[0]).trial.number == 1
+    assert new_launch(searching(lab, name)).runs == ((first[0], 2),)
     assert searching(lab, name).standing().trials[0].best is None
 
 

@@ -22,8 +22,8 @@ def test_claiming_and_refusing_need_no_torch(store, small):
     attempt = store.claim(run_id, 1)
     code = (
         "import sys; from pathlib import Path; from revconsole.records.runs.store import RunStore; "
-        "from revconsole.training.__main__ import RunQueue; "
-        f"status = RunQueue(RunStore(Path({str(store.root)!r})), [({run_id!r}, 2)]).work(); "
+        "from revconsole.training.__main__ import RunQueue; from revconsole.records.runs.next_run import OwnLine; "
+        f"status = RunQueue(RunStore(Path({str(store.root)!r})), OwnLine([({run_id!r}, 2)])).work(); "
         "sys.exit(10 * ('torch' in sys.modules) + status)"
     )
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 1

@@ -31,7 +31,7 @@ def work():
         Path(counter).write_text(now)
     os.kill(os.getpid(), int(number))
 
-sys.exit(supervised(store, [run_id], [work], group=Path(group), machine=Path(machine)))
+sys.exit(supervised(store, lambda: [run_id], [work], group=Path(group), machine=Path(machine)))
 """
 
 

@@ -123,10 +123,10 @@ class StudyScreen(LiveScreen):
             return frozenset({"run", "stop", "measure"})
         left = any(each.progress in {"to do", "interrupted"} for each in view.standing)
         if view.search is not None:
-            left = bool(view.forecast.left) and not _going(view)
+            left = bool(view.forecast.left) and not view.workers
         actions = set() if left else {"run", "measure"}
         actions |= {"measure"} if view.search is not None else set()
-        return frozenset(actions if _going(view) else {*actions, "stop"})
+        return frozenset(actions if _going(view) or view.workers else {*actions, "stop"})
 
     def on_estimating(self, event: Estimating) -> None:
         """Show which arm is being measured."""
@@ -183,8 +183,11 @@ class StudyScreen(LiveScreen):
         """Stop the runs of this study that are training or queued."""
         view = self._view(self.reader.latest)
         going = _going(view) if view else []
-        if view is None or not going:
+        if view is None or not (going or view.workers):
             self.refuse("no run of this form trains or waits")
+            return
+        if view.search is not None:
+            searching.ask_to_stop(self, self.reader, view, view.search)
             return
         runs = "the run" if len(going) == 1 else f"the {len(going)} runs"
         question = f"Stop {runs} of {view.name} that train or wait?"
@@ -362,12 +365,14 @@ class StudyScreen(LiveScreen):
         if view.problem:
             self.query_one("#left", Words).show_text(Text(""))
             return
-        failed = sum(each.summary is not None and _bad(each) for each in view.standing)
+        failed = study_rows.failed(view.standing)
         text = Text(view.tally if view.standing else "nothing of this study has been launched")
         if view.note:
             text.append(f"\n{one_line(view.note)}")
         if failed:
             text.append(f", {failed} failed", style=themed(self.app.theme_variables, "text-error"))
+        if view.workers:
+            text.append(f"\ntrained by {one_line(view.workers)}")
         if training := study_rows.by_device(view.standing, self.size.width):
             text.append(f"\n{training}")
         if self._measuring:
@@ -387,11 +392,3 @@ class StudyScreen(LiveScreen):
 
 def _going(view: View) -> list[Any]:
     return [e.summary for e in view.standing if e.progress == "running" and e.summary]
-
-
-def _bad(each: Standing) -> bool:
-    return (
-        each.progress == "interrupted"
-        and each.summary is not None
-        and each.summary.state != "stopped"
-    )

@@ -4,10 +4,9 @@ import secrets
 from pathlib import Path
 
 from revconsole.errors import StoreError
-from revconsole.lab.search.detached import FOLDER
 from revconsole.lab.search.searching import SearchStanding
-from revconsole.records.files.shared import make_folder
 from revconsole.records.search.asking import distributions
+from revconsole.records.search.launched import made_folder_of
 from revconsole.records.search.optuna_here import optuna_loaded
 from revconsole.records.search.replay import replayed
 
@@ -24,11 +23,9 @@ def keep_journal(now: SearchStanding) -> Path:
         from optuna.storages.journal import JournalFileBackend
     planned = now.planned
     known = replayed(planned.like, planned.epochs, now.trials, distributions(planned.search)).study
-    folder = planned.store.root / FOLDER / planned.like.search
+    folder = made_folder_of(planned.store, planned.like.search)
     hidden = folder / f".{FILE}-{secrets.token_hex(4)}"
     try:
-        for each in (folder.parent, folder):
-            make_folder(each, exist_ok=True)
         study = optuna.create_study(
             storage=optuna.storages.JournalStorage(JournalFileBackend(str(hidden))),
             study_name=planned.study.name,

@@ -1,5 +1,6 @@
-"""Searching: the runs of a search one after the other, until all trials are settled and the best has been repeated."""
+"""Searching: how far a search is: its trials, the best of them, the repeats of that, and what is left."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,11 +8,9 @@ from revconsole.lab.lab import Lab
 from revconsole.lab.study import Standing
 from revconsole.records.printable import plural
 from revconsole.records.runs.run import Summary
-from revconsole.records.search.asking import asked
 from revconsole.records.search.early import shown
 from revconsole.records.search.planned_search import PlannedSearch
-from revconsole.records.search.trials import SearchTrial, TrialReader
-from revconsole.records.settings.plan import Plan
+from revconsole.records.search.trials import SearchTrial, TrialReader, best_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,19 +87,12 @@ def value_words(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def best_of(trials: Sequence[SearchTrial]) -> SearchTrial | None:
-    """The finished trial with the best value, the first of equals."""
-    finished = [t for t in trials if t.summary.state == "finished" and t.best is not None]
-    return max(finished, key=lambda t: t.trial.goal.score(t.best or 0.0), default=None)
-
-
 class Searching:
-    """A search of one lab. Whatever process asks, the next run is the same, as all of it is read from the store."""
+    """A search of one lab, as the store tells of it."""
 
     def __init__(self, lab: Lab, planned: PlannedSearch) -> None:
         self._lab, self.planned = lab, planned
         self._reader = TrialReader(lab.store, planned.like)
-        self._taken: set[str] = set()
 
     def standing(self, runs: Sequence[Summary] | None = None) -> SearchStanding:
         """How far the search is. runs: those of the store, if already read."""
@@ -114,28 +106,21 @@ class Searching:
             repeats=self._lab.standings_of(repeats, known) if repeats else (),
         )
 
-    def next(self) -> Standing | None:
-        """The run to train next: a trial that was interrupted, a new one, or, in the end, the best with another seed.
-
-        None if nothing is left, or only what other processes train. A run that has been returned already is not returned again. Raises NotLoaded, WrongState.
-        """
+    def to_go_on_with(self) -> list[Standing]:
+        """The runs that were begun and have not ended well: trials, and once none is left, repeats of the best."""
         now = self.standing()
-        for each in now.standings[: len(now.trials)]:
-            if each.progress == "interrupted" and self._take(each):
-                return each
-        made = {run.trial.number for run in now.trials}
-        for number in range(self.planned.search.trials):
-            if number not in made:
-                return Standing(plan=asked(self.planned, number, now.trials), summary=None)
-        if any(not run.summary.ended for run in now.trials):
-            return None  # whoever ends the last trial repeats the best
-        for each in now.repeats:
-            if each.progress in {"interrupted", "to do"} and self._take(each):
-                return each
-        return None
+        trials = now.standings[: len(now.trials)]
+        unfinished = [each for each in trials if each.progress == "interrupted"]
+        settled = len(now.trials) == self.planned.search.trials and not unfinished
+        repeats = [each for each in now.repeats if each.progress == "interrupted"]
+        return unfinished or (repeats if settled else [])
 
-    def seconds_at_most(self, *, measure: bool = False) -> tuple[int, float | None]:
+    def seconds_at_most(
+        self, *, measure: bool = False, at_once: int = 1
+    ) -> tuple[int, float | None]:
         """(runs left, seconds for all of them), as if every one were as long as the longest known and none stopped early.
+
+        at_once: how many train at the same time, each as fast as alone.
 
         Known are the trials so far; before there is one, earlier runs of the kinds at the ends of the space and, with
         `measure`, a few steps of each. None is unknown.
@@ -146,15 +131,4 @@ class Searching:
             forecast = self._lab.forecast(self._lab.standings_of([plan], ()), measure=measure)
             known += [] if forecast.unknown else [forecast.seconds]
         left = now.total - now.done
-        return left, left * max(known) if known else None
-
-    def _take(self, each: Standing) -> bool:
-        """Whether the run has not been returned before."""
-        key = _key(each.plan)
-        new = key not in self._taken
-        self._taken.add(key)
-        return new
-
-
-def _key(plan: Plan) -> str:
-    return f"{plan.trial.number if plan.trial else ''} {plan.seed} {plan.digest()}"
+        return left, math.ceil(left / at_once) * max(known) if known else None

@@ -20,7 +20,10 @@ class Line(Protocol):
     """The runs that a worker may take, whoever decides which these are."""
 
     def open(self) -> Sequence[tuple[str, int]]:
-        """Ids of the runs that may be taken now, each with the attempt to claim, in order; empty if nothing is left."""
+        """Ids of the runs that may be taken now, each with the attempt to claim, in order; empty if there is none."""
+
+    def more_to_come(self) -> bool:
+        """Whether others may follow although none can be taken now."""
 
 
 class OwnLine:
@@ -33,6 +36,10 @@ class OwnLine:
         """All of them; whoever claims one does not try it again."""
         return self._runs
 
+    def more_to_come(self) -> bool:
+        """No: all are known."""
+        return False
+
 
 class SharedLine:
     """The runs that several workers take from, as one worker sees them. runs: each with the attempt that it begins with."""
@@ -42,24 +49,35 @@ class SharedLine:
 
     def open(self) -> list[tuple[str, int]]:
         """Ids of the runs that nobody has taken, or whose process was lost, each with the attempt to claim, in the order given."""
-        found = [(run_id, self._attempt_of(run_id, first)) for run_id, first in self._left.items()]
+        found = [
+            (run_id, attempt_to_take(self._store, run_id, first))
+            for run_id, first in self._left.items()
+        ]
         self._left = {run_id: self._left[run_id] for run_id, number in found if number is not None}
         return [(run_id, number) for run_id, number in found if number]
 
-    def _attempt_of(self, run_id: str, first: int) -> int | None:
-        """The attempt as which a run may be taken: 0 while somebody trains it, None if it never may be again."""
-        folder = self._store.root / run_id
-        if not os.path.lexists(attempts.log_path(folder, first).parent):
-            return first if folder.is_dir() else None
-        try:
-            newest = attempts.numbers(folder)[-1]
-        except (OSError, IndexError):  # it was deleted, or cannot be read now
-            return 0 if folder.is_dir() else None
-        match state.left_behind(folder, newest):
-            case "trains":
-                return 0
-            case "lost" if newest - first < MOST_AGAIN:
-                self._store.queue_again(run_id, newest + 1)
-                return newest + 1
-            case _:
-                return None
+    def more_to_come(self) -> bool:
+        """No: who trains a run that is lost takes it again itself, in a process anew."""
+        return False
+
+
+def attempt_to_take(store: RunStore, run_id: str, first: int) -> int | None:
+    """The attempt as which a run may be taken: 0 while somebody trains it, None if it never may be again.
+
+    first: the attempt with which those who may take it began.
+    """
+    folder = store.root / run_id
+    if not os.path.lexists(attempts.log_path(folder, first).parent):
+        return first if folder.is_dir() else None
+    try:
+        newest = attempts.numbers(folder)[-1]
+    except (OSError, IndexError):  # it was deleted, or cannot be read now
+        return 0 if folder.is_dir() else None
+    match state.left_behind(folder, newest):
+        case "trains":
+            return 0
+        case "lost" if newest - first < MOST_AGAIN:
+            store.queue_again(run_id, newest + 1)
+            return newest + 1
+        case _:
+            return None

@@ -70,16 +70,15 @@ class RunStore:
         self._table = RunTable(root, kept=kept)
         self._lock = threading.Lock()
 
-    def create(self, plan: Plan, profile: Mapping[str, Any]) -> str:
+    def create(self, plan: Plan, profile: Mapping[str, Any], known_id: str = "") -> str:
         """Create a complete run folder by one rename; returns the run's id.
 
-        The id of a trial is that of its number in its search, so that two processes never make the same trial twice.
-        Raises AlreadyClaimed if the trial is there already, StoreError if the store cannot be written, and UnknownName
+        known_id: its id where everybody who might create this run knows it, so that one does: of a trial that of its number in its
+        search. Raises AlreadyClaimed if a run of that id is there already, StoreError if the store cannot be written, and UnknownName
         for a wrong `REVCONSOLE_SHARE`.
         """
-        run_id = (
-            new_id() if plan.trial is None else id_of_trial(plan.trial.search, plan.trial.number)
-        )
+        trial = plan.trial
+        run_id = known_id or (id_of_trial(trial.search, trial.number) if trial else new_id())
 
         def fill(folder: Path) -> None:
             create(folder / "profile.toml", tomli_w.dumps(dict(profile)).encode())
@@ -88,10 +87,9 @@ class RunStore:
         try:
             new_folder(self.root, run_id, fill)
         except OSError as error:
-            if plan.trial is not None and error.errno in attempts.TAKEN:
-                raise AlreadyClaimed(
-                    f"trial {plan.trial.number} of the search was begun by another process"
-                ) from None
+            if (known_id or trial) and error.errno in attempts.TAKEN:
+                what = f"trial {trial.number} of the search" if trial else plan.name
+                raise AlreadyClaimed(f"{what} was begun by another process") from None
             raise StoreError(
                 f"cannot create a run in {self.root}: {error.strerror}; choose another store with --store "
                 f"or {ENVIRONMENT}"

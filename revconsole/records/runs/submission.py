@@ -11,6 +11,8 @@ MARK, SUBMITTED_WITH = "REVCONSOLE_SLURM", "REVCONSOLE_SUBMITTED_WITH"
 """Environment variables of a submission's script: that it is one, and the versions that submitted it."""
 NODES = "REVCONSOLE_NODES"
 """Environment variable of a job with several nodes: how many."""
+FOLDER, LISTS = ".slurm", ".runs"
+"""Folder of the store for what belongs to submissions, and the ending of the names of the lists there of runs with jobs."""
 LIMIT_SIGNAL = "SIGUSR2"
 """The signal before the time limit; NCCL takes SIGUSR1 for itself."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from revconsole.errors import ProfileError
 from revconsole.records.runs.completed import completed
-from revconsole.records.runs.store import RunStore
+from revconsole.records.runs.store import RunStore, id_of_trial
 from revconsole.records.search.kinds import kinds
 from revconsole.records.sections.trial import Trial
 from revconsole.records.settings import search_path
@@ -60,6 +60,12 @@ class PlannedSearch:
         plan = drawn(self.study, values, self.settings, quick=self.quick, number=number)
         label = self.like.model_copy(update={"number": number, "values": dict(values)})
         return completed(plan.model_copy(update={"trial": label}), self.study.where, self.store)
+
+    def id_of(self, plan: Plan) -> str:
+        """The id that the run of a trial, or of a repeat of the best, has whoever creates it."""
+        if plan.trial is not None:
+            return id_of_trial(self.like.search, plan.trial.number)
+        return id_of_trial(f"{self.like.search} {plan.digest()}", plan.seed)
 
     def repeats(self, best: Plan) -> tuple[Plan, ...]:
         """The best trial with other seeds, none of which has chosen anything, trained to the end."""

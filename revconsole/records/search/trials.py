@@ -1,7 +1,7 @@
 """Trials: the runs of a search, as their folders tell of them; nothing else is kept of a search."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from revconsole.errors import NoSuchRun
@@ -32,6 +32,12 @@ class SearchTrial:
         return self.summary.state in {"finished", "pruned"}
 
 
+def best_of(trials: Sequence[SearchTrial]) -> SearchTrial | None:
+    """The finished trial with the best value, the first of equals."""
+    finished = [t for t in trials if t.summary.state == "finished" and t.best is not None]
+    return max(finished, key=lambda t: t.trial.goal.score(t.best or 0.0), default=None)
+
+
 class TrialReader:
     """Reads the trials of a search again and again, only what is new of each."""
 
@@ -46,6 +52,11 @@ class TrialReader:
         there = self._store.ids()
         made = [(n, run_id) for n in numbers if (run_id := self._id(n)) in there]
         return tuple(found for each in made if (found := self._read(*each)) is not None)
+
+    def next_number(self, count: int) -> int | None:
+        """The lowest number below `count` of which there is no run, whether it can be read or not; None if there is none."""
+        there = self._store.ids()
+        return next((n for n in range(count) if self._id(n) not in there), None)
 
     def _id(self, number: int) -> str:
         if number not in self._ids:

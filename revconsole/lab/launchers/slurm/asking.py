@@ -5,9 +5,10 @@ from pathlib import Path
 
 from revconsole.lab import format as form
 from revconsole.lab.launchers.slurm.place import EARLY_SECONDS, SlurmPlace
-from revconsole.lab.launchers.slurm.script import FOLDER, job_name, script
-from revconsole.lab.launchers.slurm.submitting import LISTS, MOST_TASKS
+from revconsole.lab.launchers.slurm.script import job_name, script
+from revconsole.lab.launchers.slurm.submitting import MOST_TASKS
 from revconsole.records.printable import plural
+from revconsole.records.runs.submission import FOLDER, LISTS
 from revconsole.records.settings.plan import Plan
 
 

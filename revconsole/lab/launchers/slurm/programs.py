@@ -77,11 +77,12 @@ def partitions() -> list[str]:
     return [line.strip().rstrip("*") for line in answer.stdout.splitlines() if line.strip()]
 
 
-def cancel(job: str) -> None:
-    """Cancel a job. Raises NotSubmitted."""
-    answer = _run(["scancel", job], ASK_SECONDS)
+def cancel(jobs: Sequence[str]) -> None:
+    """Cancel jobs, with one call. Raises NotSubmitted."""
+    answer = _run(["scancel", *jobs], ASK_SECONDS)
     if answer.returncode and NO_SUCH_JOB not in answer.stderr:
-        raise NotSubmitted(f"scancel refused to cancel job {job}: {_said(answer.stderr)}")
+        which = f"job{'s' * (len(jobs) > 1)} {', '.join(jobs)}"
+        raise NotSubmitted(f"scancel refused to cancel {which}: {_said(answer.stderr)}")
 
 
 def jobs(ids: Iterable[str]) -> dict[str, JobState]:

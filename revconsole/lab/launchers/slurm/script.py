@@ -11,13 +11,18 @@ from revconsole.lab.launchers.slurm.place import SlurmPlace
 from revconsole.records import child
 from revconsole.records.runs.attempt import LAUNCH_LOG
 from revconsole.records.runs.new_folder import ENVIRONMENT, SHARE
-from revconsole.records.runs.submission import LIMIT_SIGNAL, MARK, NODES, SUBMITTED_WITH, versions
+from revconsole.records.runs.submission import (
+    FOLDER,
+    LIMIT_SIGNAL,
+    MARK,
+    NODES,
+    SUBMITTED_WITH,
+    versions,
+)
 from revconsole.records.settings.plan import Plan
 
 FILE = "slurm.sh"
 """Name of the script in the folder of each run."""
-FOLDER = ".slurm"
-"""Folder of the store for what belongs to submissions: lists of runs, and what Slurm itself says in its jobs."""
 KEPT = ("REVCONSOLE_DATA", "REVCONSOLE_CONFIG", "REVCONSOLE_STATE", SHARE, child.WORKING_FOLDER, child.SAFE_PATH, "PYTHONPATH")  # fmt: skip
 """Environment variables that the script sets itself, for clusters whose jobs do not get those of the submission.
 

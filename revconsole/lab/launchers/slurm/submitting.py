@@ -16,20 +16,18 @@ from typing import Any
 from revconsole.errors import NotSubmitted, ProfileError, StoreError
 from revconsole.lab.launchers.slurm import programs
 from revconsole.lab.launchers.slurm.place import SlurmPlace
-from revconsole.lab.launchers.slurm.script import FILE, FOLDER, job_name, script
+from revconsole.lab.launchers.slurm.script import FILE, job_name, script
 from revconsole.records import ranks
 from revconsole.records.files.shared import create, make_folder
 from revconsole.records.runs.attempt import overwrite
 from revconsole.records.runs.identity import mine
 from revconsole.records.runs.queued import FILE as LAUNCH
 from revconsole.records.runs.store import RunStore
-from revconsole.records.runs.submission import NAME, holder
+from revconsole.records.runs.submission import FOLDER, LISTS, NAME, holder
 
 MOST_TASKS = 1000
 """Most tasks of an array: one less than Slurm's usual MaxArraySize."""
 PRIVATE = 0o700
-LISTS = ".runs"
-"""Ending of the names of the lists of runs."""
 
 
 @dataclass(frozen=True)

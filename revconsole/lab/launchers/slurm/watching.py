@@ -15,8 +15,6 @@ from pathlib import Path
 from revconsole.errors import AlreadyClaimed, NotSubmitted, StoreError
 from revconsole.lab.launchers.slurm import programs
 from revconsole.lab.launchers.slurm.programs import OVER, JobState
-from revconsole.lab.launchers.slurm.script import FOLDER
-from revconsole.lab.launchers.slurm.submitting import LISTS
 from revconsole.records.files import bounded, clock
 from revconsole.records.files.bounded import RECORD_BYTES
 from revconsole.records.files.damage import UNREADABLE
@@ -24,7 +22,7 @@ from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs.attempt import write_json
 from revconsole.records.runs.queued import FILE, read_queued
 from revconsole.records.runs.store import RunStore
-from revconsole.records.runs.submission import NAME, holder
+from revconsole.records.runs.submission import FOLDER, LISTS, NAME, holder
 from revconsole.records.runs.whereabouts import WAITS, Whereabouts, write_whereabouts
 
 EVERY_SECONDS, AFTER_SILENCE_SECONDS = 10.0, 60.0
