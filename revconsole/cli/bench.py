@@ -1,6 +1,7 @@
 """The verb bench: schemes, backwards and depths side by side on this device."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from revconsole.cli.arguments import listed
 from revconsole.cli.opening import opened
 from revconsole.errors import ProfileError
 from revconsole.lab.bench import WantedBenchmark
+from revconsole.lab.bench_files import write_csv
 from revconsole.lab.bench_rows import document
 from revconsole.records.findings.benchmark import Benchmark, Update
 from revconsole.records.settings.profile import parse_assignments
@@ -49,8 +51,10 @@ MemoryMib = Annotated[
 ]
 Threads = Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Csv = Annotated[str, typer.Option(help="Write the numbers into a file as CSV.")]
 Drawn = Annotated[
-    str, typer.Option(help="Draw: a file ending in .svg or .txt, or - for this terminal.")
+    str,
+    typer.Option(help="Draw: a file ending in .svg, .png, .pdf or .txt, or - for this terminal."),
 ]
 
 
@@ -66,12 +70,14 @@ def bench(
     threads: Threads = 0,
     json: Json = False,
     figure: Drawn = "",
+    csv: Csv = "",
 ) -> None:
     """Measure time and memory of schemes and backwards side by side on this device.
 
     Ctrl-C ends it early and prints what has been measured.
     """
     bench_output.require_drawable(figure)
+    bench_output.require_folder(csv)
     profile, settings = _profile_and_settings(what or [])
     wanted = WantedBenchmark(
         profile=profile,
@@ -86,6 +92,9 @@ def bench(
     benchmark = _followed(opened(context).bench(wanted))
     if benchmark is not None:
         _show(benchmark, json=json, figure=figure)
+        if csv:
+            write_csv(benchmark, Path(csv))
+            output.say(f"written to {csv}")
     if benchmark is None or not benchmark.complete:
         raise typer.Exit(130)
     if any(row.failed for row in benchmark.rows):

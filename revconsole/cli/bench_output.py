@@ -1,4 +1,4 @@
-"""Output of a benchmark: on a terminal one table per depth, in a pipe tab-separated lines; figures as text or SVG."""
+"""Output of a benchmark: on a terminal one table per depth, in a pipe tab-separated lines; figures as text, or drawn."""
 
 import io
 import sys
@@ -12,13 +12,16 @@ import typer
 from revconsole.cli import output
 from revconsole.cli.table import wrapped
 from revconsole.errors import ProfileError, StoreError
+from revconsole.lab import bench_files
 from revconsole.lab import format as form
+from revconsole.lab.bench_files import SUFFIXES
 from revconsole.lab.curves import canvas
 from revconsole.lab.curves.benchmarks import figures
 from revconsole.lab.curves.canvas import Mark
 from revconsole.lab.curves.colours import of_curve
 from revconsole.lab.curves.figures import Figure
 from revconsole.lab.curves.measured import measured_points
+from revconsole.lab.report.drawing import drawn
 from revconsole.records.findings.benchmark import Benchmark, BenchmarkRow, Update
 
 if TYPE_CHECKING:
@@ -104,11 +107,22 @@ def explain(benchmark: Benchmark) -> None:
 
 
 def require_drawable(place: str) -> None:
-    """Raise ProfileError, or StoreError for a folder that is missing, unless a figure can be drawn there."""
-    if place and place != "-" and Path(place).suffix not in {".svg", ".txt"}:
+    """Raise ProfileError, StoreError for a folder that is missing, or NotLoaded without matplotlib, unless it can be drawn."""
+    suffix = Path(place).suffix
+    if place and place != "-" and suffix not in {*SUFFIXES, ".txt"}:
         raise ProfileError(
-            "command line", "--figure", f"should end in .svg or .txt, or be -, not {place!r}"
+            "command line",
+            "--figure",
+            f"should end in .svg, .png, .pdf or .txt, or be -, not {place!r}",
         )
+    require_folder(place)
+    if suffix in SUFFIXES:
+        with drawn():
+            pass
+
+
+def require_folder(place: str) -> None:
+    """Raise StoreError if the folder of a file is missing."""
     if place and not Path(place).parent.is_dir():
         raise StoreError(f"{place} cannot be written: there is no folder {Path(place).parent}")
 
@@ -117,23 +131,21 @@ def draw(benchmark: Benchmark, place: str) -> None:
     """Draw the figures into a file, or on stderr for `-`. Raises StoreError for a file that cannot be written."""
     from rich.console import Console  # only where something is drawn
 
-    drawn = [_drawn(figure) for figure in figures(benchmark)]
+    if Path(place).suffix in SUFFIXES:
+        bench_files.draw(benchmark, Path(place))
+        output.say(f"drawn in {place}")
+        return
+    texts = [_as_text(figure) for figure in figures(benchmark)]
     if place == "-":
         screen = Console(stderr=True, highlight=False)
-        for text in drawn:
+        for text in texts:
             screen.print(text)
         return
-    sheet = Console(record=True, width=WIDTH + 2, file=io.StringIO(), force_terminal=True)
-    for text in drawn:
-        text.highlight_regex(
-            " +", "not blink"
-        )  # apart, or some viewers move what stands beside blanks
+    sheet = Console(record=True, width=WIDTH + 2, file=io.StringIO())
+    for text in texts:
         sheet.print(text)
     try:
-        if place.endswith(".svg"):
-            sheet.save_svg(place, title="revconsole bench")
-        else:
-            sheet.save_text(place)
+        sheet.save_text(place)
     except OSError as error:
         raise StoreError(
             f"{place} cannot be written: {error.strerror}; choose another --figure"
@@ -233,7 +245,7 @@ def _milliseconds(seconds: float) -> str:
     return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
 
 
-def _drawn(figure: Figure) -> "Text":
+def _as_text(figure: Figure) -> "Text":
     """A figure as text with colours: its title, the plot, its legend."""
     from rich.text import Text  # only where something is drawn
 

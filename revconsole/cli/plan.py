@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from revconsole.cli import memory_output, output, plan_calibration, plan_solved
+from revconsole.cli import memory_output, output, plan_calibration, plan_modules, plan_solved
 from revconsole.cli.arguments import Json, Profile, Settings
 from revconsole.cli.opening import opened
+from revconsole.cli.plan_modules import rewired
 from revconsole.errors import ProfileError, RevconsoleError
 from revconsole.lab import format as form
 from revconsole.lab import noted, rows
 from revconsole.lab.estimate import Measurer
 from revconsole.lab.lab import Lab
-from revconsole.lab.module_rows import folded
+from revconsole.lab.layer_files import refuse_target, write_layers
 from revconsole.lab.outlook import EXIT_CODES, Outlook, memory_entry, outlook, worst
 from revconsole.lab.room import FREE, free_on, in_bytes, kind_of
 from revconsole.lab.solve import SOLVED
@@ -42,11 +44,6 @@ LEFT_OUT = (
 OPERATIONS = "multiply-adds (FLOPs) per image"
 EPOCH = "of an epoch"
 COLUMNS = ["name", "architecture", "scheme", "parameters", "trained parameters", OPERATIONS, EPOCH]
-MODULE_COLUMNS = ["module", "kind", "output", "times", "parameters", "multiply-adds"]
-OF_MODULES = (
-    "parameters and multiply-adds of a module exclude the modules inside it; outputs are for one image; `times` is the "
-    "number of identical modules, and the last row is the sum of all"
-)
 YIELDS = ["architecture", "trained parameters", "scheme"]
 """Columns that a narrow terminal does without, the first one first."""
 
@@ -87,6 +84,12 @@ Modules = Annotated[
         "--modules", help="Also list parameters, output shape and multiply-adds of each module."
     ),
 ]
+Layers = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Write the modules as a table into a .tex, .md or .csv file."
+    ),
+]
 Calibrated = Annotated[
     bool,
     typer.Option(
@@ -109,6 +112,7 @@ def plan(
     profile: Profile = "",
     settings: Settings = None,
     modules: Modules = False,
+    layers: Layers = None,
     memory: Memory = None,
     solve: Solve = None,
     time: Time = False,
@@ -130,6 +134,7 @@ def plan(
         return
     if not profile:
         raise ProfileError(COMMAND_LINE, "PROFILE", "is missing; `revconsole profiles` lists them")
+    refuse_target(layers)
     room = _room(memory, json=json and solve is None)
     choices = lab.models(profile, parse_assignments(settings))
     runs = lab.store.list()
@@ -140,16 +145,16 @@ def plan(
     if not plans:
         raise errors[0]
     times = list(_times(lab, outlooks)) if time or devices else []
-    tables = [training.modules_of(each) for each in plans] if modules else []
     counted = [entry for entry in entries if not entry["left_out"]]
+    tables = _modules(plans, counted, layers, shown=modules)
     if json:
         for entry, each in zip(counted, plans, strict=True):
             entry["notes"] = noted.entries(each, ())
         _complete(counted, tables, times)
         output.print_json(entries)
     else:
-        for entry, table in zip(counted, tables, strict=modules):
-            _print_modules(entry, table)
+        for entry, table in zip(counted, tables, strict=bool(tables)):
+            plan_modules.print_modules(entry, table)
         _print(entries)
         memory_output.print_memory(outlooks)
         _say_times(outlooks, times, devices or 1)
@@ -162,9 +167,21 @@ def plan(
         raise typer.Exit(EXIT_CODES[word])
 
 
+def _modules(
+    plans: Sequence[Plan], entries: Sequence[Mapping[str, Any]], path: Path | None, *, shown: bool
+) -> list[Sequence[ModuleCost]]:
+    """The modules of each model if they are shown; writes them into a file where one is given."""
+    tables: list[Sequence[ModuleCost]] = []
+    if shown or path:
+        tables = [training.modules_of(each) for each in plans]
+    if path:
+        output.say(f"layers in {write_layers(path, [entry['name'] for entry in entries], tables)}")
+    return tables if shown else []
+
+
 BESIDE = {
     "profile": "PROFILE", "settings": "KEY=VALUE", "memory": "--memory", "solve": "--solve", "time": "--time",
-    "modules": "--modules", "devices": "--devices",
+    "modules": "--modules", "layers": "--layers", "devices": "--devices",
 }  # fmt: skip
 """What does not go with --calibration, by the name of its parameter; with --check a word may stand in place of PROFILE."""
 
@@ -200,7 +217,7 @@ def _complete(
     """Add to the rows that JSON has the modules and the times that were asked for."""
     for entry, table in zip(entries, tables, strict=bool(tables)):
         entry["modules"] = [asdict(module) for module in table]
-        entry["modules_note"] = _rewired(entry, table)
+        entry["modules_note"] = rewired(entry, table)
     for entry, known in zip(entries, times, strict=bool(times)):
         entry["time"] = known.entry()
 
@@ -311,44 +328,6 @@ def _print(entries: Sequence[Mapping[str, Any]]) -> None:
     ]
     reasons = [entry["left_out"] or None for entry in entries]
     output.print_judged(COLUMNS, cells, reasons, yields=YIELDS, stays=COLUMNS[3:])
-
-
-def _rewired(entry: Mapping[str, Any], modules: Sequence[ModuleCost]) -> str:
-    """A sentence where the sums of the modules, those of the plain network, differ from the counts; empty where they agree."""
-    wired = entry["parameters"], entry["multiply_adds_per_image"]
-    if wired == _sums(modules) or None in wired:
-        return ""
-    return (
-        f"{entry['name']}: the modules are those of the plain network; with scheme {entry['scheme']} it has "
-        f"{wired[0]:,} parameters and {wired[1]:,} multiply-adds in all"
-    )
-
-
-def _sums(modules: Sequence[ModuleCost]) -> tuple[int, int]:
-    """The sums of parameters and of multiply-adds over all modules."""
-    return sum(m.parameters for m in modules), sum(m.multiply_adds for m in modules)
-
-
-def _print_modules(entry: Mapping[str, Any], modules: Sequence[ModuleCost]) -> None:
-    """Print one model module by module; identical blocks are one row with their number."""
-    output.say(f"{entry['name']}: {entry['architecture']} with scheme {entry['scheme']}")
-    rows = [
-        [
-            module.name,
-            module.kind,
-            "×".join(map(str, module.outputs[1:])) or form.UNKNOWN,
-            str(times),
-            f"{module.parameters:,}",
-            f"{module.multiply_adds:,}",
-        ]
-        for module, times in folded(modules)
-    ]
-    parameters, operations = _sums(modules)
-    total = ["all", "", "", "", f"{parameters:,}", f"{operations:,}"]
-    output.print_table(MODULE_COLUMNS, [*rows, total], yields=["kind"], stays=["times"])
-    output.say(OF_MODULES)
-    if note := _rewired(entry, modules):
-        output.say(note)
 
 
 def _explain(plans: Sequence[Plan], entries: Sequence[Mapping[str, Any]]) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
+from revconsole.lab import format as form
 from revconsole.records.findings.modules import ModuleCost
 
+HEADINGS = ("module", "kind", "output", "times", "parameters", "multiply-adds")
 NUMBERED = re.compile(r"(.*?\.)?(\d+)((?:\..*)?)", re.DOTALL)
 """A name in a numbered list: the part before the number, the number, the part after it."""
 
@@ -23,6 +25,24 @@ def folded(modules: Sequence[ModuleCost]) -> list[tuple[ModuleCost, int]]:
             name = f"{prefix}{first}-{last}{rest}" if last > first else module.name
             rows.append((replace(module, name=name), last - first + 1))
     return rows
+
+
+def cells(modules: Sequence[ModuleCost]) -> list[list[str]]:
+    """A row of text for each module, identical blocks as one, and below them the sums."""
+    rows = [
+        [
+            module.name, module.kind, "×".join(map(str, module.outputs[1:])) or form.UNKNOWN, str(times),
+            f"{module.parameters:,}", f"{module.multiply_adds:,}",
+        ]
+        for module, times in folded(modules)
+    ]  # fmt: skip
+    parameters, operations = sums(modules)
+    return [*rows, ["all", "", "", "", f"{parameters:,}", f"{operations:,}"]]
+
+
+def sums(modules: Sequence[ModuleCost]) -> tuple[int, int]:
+    """The sums of parameters and of multiply-adds over all modules."""
+    return sum(m.parameters for m in modules), sum(m.multiply_adds for m in modules)
 
 
 def _runs(modules: Sequence[ModuleCost]) -> Iterator[tuple[str, int, int, list[ModuleCost]]]:

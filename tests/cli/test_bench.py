@@ -1,5 +1,6 @@
 """`revconsole bench`: tables and JSON on stdout, progress and how it was measured on stderr."""
 
+import csv
 import json
 import re
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from revconsole.cli import bench_output
 from revconsole.errors import StoreError
+from revconsole.lab.bench_files import write_csv
 from revconsole.records.findings.benchmark import Bench, Benchmark, BenchmarkRow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,17 +145,39 @@ def test_what_was_left_out_or_failed_is_said(measured, capsys):
     ]
 
 
-@pytest.mark.parametrize("suffix", ["svg", "txt"])
-def test_figures_are_drawn_into_a_file(measured, suffix):
-    bench_output.draw(measured, f"f.{suffix}")
+def test_figures_are_drawn_as_text_into_a_file(measured):
+    bench_output.draw(measured, "f.txt")
 
-    drawn = Path(f"f.{suffix}").read_text(encoding="utf-8")
-    seen = re.sub(r"<[^>]*>|&#160;|\s", "", drawn)
+    seen = re.sub(r"\s", "", Path("f.txt").read_text(encoding="utf-8"))
     assert "againstpeakmemory,depth4" in seen
     assert "bdia:gamma=0.25,grid_bits=9,reversible" in seen
-    assert ("<svg" in drawn) == (suffix == "svg")
     with pytest.raises(StoreError, match="choose another --figure"):
+        bench_output.draw(measured, "missing/f.txt")
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png", "pdf"])
+def test_figures_for_a_page_are_drawn_into_a_file(measured, suffix):
+    bench_output.draw(measured, f"f.{suffix}")
+
+    drawn = Path(f"f.{suffix}").read_bytes()
+    assert drawn.startswith({"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}[suffix])
+    with pytest.raises(StoreError, match="cannot write"):
         bench_output.draw(measured, f"missing/f.{suffix}")
+
+
+def test_the_numbers_are_written_as_csv_with_all_their_digits(measured):
+    write_csv(measured, Path("b.csv"))
+
+    head, *rows = csv.reader(Path("b.csv").read_text(encoding="utf-8").splitlines())
+    assert len(rows) == len(measured.rows)
+    cells = dict(zip(head, rows[3], strict=True))
+    row = measured.rows[3]
+    assert float(cells["step median (ms)"]) == row.step.median * 1000
+    assert float(cells["kept for backward (MiB)"]) * MIB == row.kept_bytes
+    assert (cells["scheme"], cells["batch"], cells["failed"]) == (row.scheme, "64", "")
+    assert rows[-1][-1] == "out of memory"
+    with pytest.raises(StoreError, match="cannot write"):
+        write_csv(measured, Path("missing/b.csv"))
 
 
 def test_ctrl_c_prints_what_was_measured_until_then():
@@ -216,7 +240,7 @@ def test_what_has_no_room_says_so_and_ends_with_a_failure():
             ["--schemes", "bdia,bdia"],
             '--schemes: has {name="bdia"} twice in its list; leave one out',
         ),
-        (["--figure", "f.png"], "--figure: should end in .svg or .txt"),
+        (["--figure", "f.jpg"], "--figure: should end in .svg, .png, .pdf or .txt"),
         (["model.dim=10"], "3 heads do not divide dim 10"),
         (["demmo"], "there is no profile 'demmo'; did you mean 'demo'?"),
     ],

@@ -134,7 +134,7 @@ def test_the_figures_go_from_everything_reversed_to_everything_stored_and_along_
 
     drawn = figures(Benchmark(bench=bench, facts={}, how={}, rows=tuple(rows)))
 
-    trade, _, along = drawn
+    trade, _, along, peaks, times = drawn  # one batch makes no curve along batches
     curves = {curve.label: (curve.xs, curve.ys) for curve in trade.curves}
     assert curves["additive"] == ((8.0, 20.0, 48.0), (1.5, 1.4, 1.1))
     assert curves["residual, checkpointed"] == ((8.0,), (1.3,))
@@ -143,4 +143,21 @@ def test_the_figures_go_from_everything_reversed_to_everything_stored_and_along_
         "residual, checkpointed": (4.0, 8.0),
         "additive, reversible": (4.0, 4.0),
     }
+    assert {c.label: c.ys for c in peaks.curves}["additive, reversible"] == (8.0, 8.0)
+    assert {c.label: c.ys for c in times.curves}["residual, checkpointed"] == (1300.0, 1300.0)
     assert figures(Benchmark(bench=bench, facts={}, how={})) == []
+
+
+def test_the_peak_along_the_batch_is_of_the_greatest_depth():
+    rows = [
+        BenchmarkRow(
+            scheme="residual", backward="stored", depth=depth, batch=8, peaks=((8, depth * MIB), (16, 2 * depth * MIB))
+        )
+        for depth in (2, 4)
+    ]  # fmt: skip
+    bench = Bench(configurations=(), rounds=1, memory_bytes=MIB)
+
+    *_, along = figures(Benchmark(bench=bench, facts={}, how={}, rows=tuple(rows)))
+
+    assert along.title == "peak memory against batch, depth 4"
+    assert [(c.xs, c.ys) for c in along.curves] == [((8.0, 16.0), (4.0, 8.0))]

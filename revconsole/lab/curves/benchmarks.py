@@ -1,16 +1,24 @@
-"""Figures of a benchmark: time against memory of the configurations, and memory against depth."""
+"""Figures of a benchmark: time against memory of the configurations, and both against depth and batch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from revconsole.lab.curves.figures import Curve, Figure
 from revconsole.lab.curves.units import MIB
 from revconsole.records.findings.benchmark import Benchmark, BenchmarkRow
 
+KEPT = "memory kept for backward"
+
 
 def figures(benchmark: Benchmark) -> list[Figure]:
-    """Time against memory for every depth, then memory against depth; figures without points are left out."""
-    drawn = [_time_against_memory(benchmark, depth) for depth in benchmark.depths]
-    return [figure for figure in (*drawn, _memory_against_depth(benchmark)) if figure.curves]
+    """Time against memory for every depth, memory and time against depth, memory against batch; none without points."""
+    drawn = [
+        *(_time_against_memory(benchmark, depth) for depth in benchmark.depths),
+        _against_depth(benchmark, KEPT, "MiB", lambda row: _mebibytes(row.kept_bytes)),
+        _against_depth(benchmark, "peak memory", "MiB", lambda row: _mebibytes(row.peak_bytes)),
+        _against_depth(benchmark, "time of a step", "ms", _milliseconds),
+        _peak_against_batch(benchmark),
+    ]
+    return [figure for figure in drawn if figure.curves]
 
 
 def _time_against_memory(benchmark: Benchmark, depth: int | None) -> Figure:
@@ -28,7 +36,7 @@ def _time_against_memory(benchmark: Benchmark, depth: int | None) -> Figure:
             curves.append(_trade(benchmark, rival, "residual, checkpointed", peaks))
     at = "" if depth is None else f", depth {depth}"
     return Figure(
-        title=f"time of a step against {'peak memory' if peaks else 'memory kept for backward'}{at}",
+        title=f"time of a step against {'peak memory' if peaks else KEPT}{at}",
         x_label="MiB",
         y_label="× plain",
         curves=tuple(curve for curve in curves if curve.xs),
@@ -44,26 +52,56 @@ def _trade(benchmark: Benchmark, rows: Sequence[BenchmarkRow], label: str, peaks
     return _curve(label, points)
 
 
-def _memory_against_depth(benchmark: Benchmark) -> Figure:
-    """Memory kept by the reversible backward of each scheme, and by the plain network stored and checkpointed; needs two depths."""
+def _against_depth(
+    benchmark: Benchmark, title: str, y_label: str, number: Callable[[BenchmarkRow], float | None]
+) -> Figure:
+    """A number of the reversible backward of each scheme, and of the plain network stored and checkpointed; needs two depths."""
     curves = []
-    for scheme in dict.fromkeys(row.scheme for row in benchmark.rows):
-        ways = ("stored", "checkpointed") if scheme == "residual" else ("reversible",)
-        for way in ways:
-            points = [
-                (row.depth, row.kept_bytes / MIB)
-                for row in benchmark.rows
-                if (row.scheme, row.backward) == (scheme, way)
-                and row.depth is not None
-                and row.kept_bytes is not None
-            ]
-            curves.append(_curve(f"{scheme}, {way}", points))
+    for label, rows in _ways(benchmark):
+        points = [
+            (float(row.depth), value)
+            for row in rows
+            if row.depth is not None and (value := number(row)) is not None
+        ]
+        curves.append(_curve(label, points))
     return Figure(
-        title="memory kept for backward against depth",
+        title=f"{title} against depth",
         x_label="blocks",
+        y_label=y_label,
+        curves=tuple(curve for curve in curves if len(curve.xs) > 1),
+    )
+
+
+def _peak_against_batch(benchmark: Benchmark) -> Figure:
+    """Peak memory of the same ways at the greatest depth, for every batch that was measured; needs two batches."""
+    greatest = max((depth for depth in benchmark.depths if depth is not None), default=None)
+    curves = [
+        _curve(label, [(float(batch), size / MIB) for row in rows if row.depth == greatest for batch, size in row.peaks])
+        for label, rows in _ways(benchmark)
+    ]  # fmt: skip
+    at = "" if greatest is None else f", depth {greatest}"
+    return Figure(
+        title=f"peak memory against batch{at}",
+        x_label="images",
         y_label="MiB",
         curves=tuple(curve for curve in curves if len(curve.xs) > 1),
     )
+
+
+def _ways(benchmark: Benchmark) -> Iterator[tuple[str, list[BenchmarkRow]]]:
+    """The backwards that are compared along depth and batch, each with its name and its rows."""
+    for scheme in dict.fromkeys(row.scheme for row in benchmark.rows):
+        for way in ("stored", "checkpointed") if scheme == "residual" else ("reversible",):
+            rows = [r for r in benchmark.rows if (r.scheme, r.backward) == (scheme, way)]
+            yield f"{scheme}, {way}", rows
+
+
+def _mebibytes(size: int | None) -> float | None:
+    return None if size is None else size / MIB
+
+
+def _milliseconds(row: BenchmarkRow) -> float | None:
+    return None if row.step is None else 1000 * row.step.median
 
 
 def _curve(label: str, points: Sequence[tuple[float, float]]) -> Curve:

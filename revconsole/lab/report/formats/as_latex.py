@@ -37,7 +37,7 @@ PACKAGES = "% Needs \\usepackage{booktabs,graphicx,siunitx,tabularx}."
 NUMBERS = "separate-uncertainty, table-align-uncertainty = false, retain-explicit-plus, group-minimum-digits = 5"
 WRAPPED = ">{\\raggedright\\arraybackslash}X"
 """A column that takes the room that is left, and wraps."""
-NARROW, WIDEST, PAGE = 14, 20, 84
+NARROW, WIDEST, PAGE = 17, 20, 84
 """Letters of the longest cell that does not wrap, of a wrapped cell's line, and of a line of the page, spaces between columns included."""
 LONG_WORD = re.compile(r"[0-9A-Za-z]{32,}")
 PIECE = 8
