@@ -22,7 +22,7 @@ from revconsole.records.files import bounded
 from revconsole.records.files.shared import force
 from revconsole.records.logs.events import Measured, Started
 from revconsole.records.runs import attempt as attempts
-from revconsole.records.runs.identity import Identity, mine
+from revconsole.records.runs.identity import HUNDREDTHS, Identity, mine
 from revconsole.records.runs.store import RunStore
 from revconsole.records.sysctl import sysctl
 from revconsole.training import supervisor
@@ -127,6 +127,13 @@ def test_setting_the_clock_makes_no_process_another_one(monkeypatch, ahead):
     assert psutil.Process().create_time() == pytest.approx(before + ahead)
     assert known.alive()
     assert mine() == known
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="/proc is Linux's")
+def test_the_start_of_a_process_is_that_of_psutil_without_its_boot():
+    for process in (psutil.Process(), psutil.Process(os.getppid())):
+        start = round((process.create_time() - psutil.boot_time()) * HUNDREDTHS)
+        assert Identity.of(process.pid).start == start
 
 
 @pytest.mark.usefixtures("macos")

@@ -5,6 +5,7 @@ The first paint needs Textual alone. The lab, which brings pydantic and the reco
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -20,10 +21,10 @@ from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from revconsole.console import palette, terminal
+from revconsole.console.first_look import FirstLook
 from revconsole.console.keyboard import Keyboard, Typed
 from revconsole.console.legible import LegibleApp
 from revconsole.console.messages import Launched, Looked, Said
-from revconsole.console.screens.ask import Answer, Ask
 from revconsole.console.screens.opening import OpeningScreen
 from revconsole.console.screens.too_small import TooSmall, too_small
 from revconsole.console.themes import THEMES
@@ -36,11 +37,6 @@ if TYPE_CHECKING:
     from revconsole.console.reader import Reader
     from revconsole.lab.lab import Lab
 
-WAYS = (
-    Answer(answer="on", key="b", label="Continue in the background"),
-    Answer(answer="stop", key="y", label="Stop after this step"),
-    Answer(answer="now", key="x", label="Stop now, without a checkpoint"),
-)
 DEMO = "DEMO of recorded runs"
 AWAITED = {"check", "launch", "steer", CommandPalette._GATHER_COMMANDS_GROUP}  # noqa: SLF001  it has no other name
 """Groups of workers whose result decides what the next key means."""
@@ -53,7 +49,7 @@ class Console(LegibleApp):
 
     lab: or the folder of its store; then the lab is made after the first paint. opened: ids of runs to show at the start,
     several as a comparison. config: by default that of this process. demo: whether the runs are recorded ones, of which
-    nothing is remembered; `banner` says so on every screen. `views` is what is remembered of the store. `failure` is why
+    nothing is remembered; `banner` says so on every screen. look: at the store, if it has begun. `views` is what is remembered of the store. `failure` is why
     the store could not be opened.
     """
 
@@ -82,9 +78,10 @@ class Console(LegibleApp):
         *,
         config: Config | None = None,
         demo: bool = False,
+        look: FirstLook | None = None,
     ) -> None:
         super().__init__()
-        self._lab, self._opened = lab, tuple(opened)
+        self._lab, self._opened, self._look = lab, tuple(opened), look
         self.config = read_config() if config is None else config
         self.banner = DEMO if demo else ""
         root = lab if isinstance(lab, Path) else lab.store.root
@@ -128,7 +125,7 @@ class Console(LegibleApp):
     def get_default_screen(self) -> Screen[None]:
         """The runs screen, or what stands in its place until the lab is there."""
         if isinstance(self._lab, Path):
-            return OpeningScreen(self._lab)
+            return OpeningScreen(self._lab, self._look or FirstLook(self._lab))
         return self._runs_screen()
 
     async def on_event(self, event: events.Event) -> None:
@@ -243,12 +240,9 @@ class Console(LegibleApp):
         if self._leaving or not busy:
             self.exit(0)
             return
-        runs = "1 run trains" if len(busy) == 1 else f"{len(busy)} runs train or wait"
-        detail = (
-            "In the background they continue without losing a step; start `revconsole` again to see them. "
-            "If they stop after the current step, they write a checkpoint; if they stop now, they can resume from the last one."
-        )
-        self.push_screen(Ask(f"{runs} in this console", detail, WAYS), self._quit_asked)
+        from revconsole.console.screens.quitting import how_to_quit  # only when asked for
+
+        self.push_screen(how_to_quit(len(busy)), self._quit_asked)
 
     def action_suspend(self) -> None:
         """Suspend the console (Ctrl-Z), unless a training of this process would be suspended too."""
@@ -282,7 +276,7 @@ class Console(LegibleApp):
     @work(thread=True, exit_on_error=False, group="load")
     def _load(self) -> None:
         """Import what the runs screen needs, then show it; if the store cannot be opened, leave."""
-        cast("OpeningScreen", self.screen_stack[0]).show_names()
+        cast("OpeningScreen", self.screen_stack[0]).show_rows()
         try:
             self._runs_screen()
         except Exception as error:  # noqa: BLE001  raised again when the terminal is given back
@@ -312,6 +306,9 @@ class Console(LegibleApp):
         self._begin_reading()
 
     def _begin_reading(self) -> None:
+        if not gc.isenabled():  # as `run_console` left it: what is there now is never garbage
+            gc.freeze()
+            gc.enable()
         self._settle_config()
         self.run_worker(
             self.reader.run, thread=True, exclusive=True, exit_on_error=False, group="reader"

@@ -71,8 +71,12 @@ class Terminal:
         return Pieces(changed) if changed else None
 
     def _changed(self, piece: Piece) -> Piece | None:
-        before = self._lines.get(piece.y) or Strip([Segment(UNKNOWN * self._size.width)])
         end = piece.x + piece.strip.cell_length
+        before = self._lines.get(piece.y)
+        if before is None and piece.x == 0 and end == self._size.width:
+            self._lines[piece.y] = piece.strip
+            return piece
+        before = before or Strip([Segment(UNKNOWN * self._size.width)])
         old = before.crop(piece.x, end)
         if old == piece.strip:
             return None

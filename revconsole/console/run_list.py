@@ -11,6 +11,7 @@ from revconsole.lab.listing.groups import Grouping, RunGroup
 from revconsole.lab.listing.order import Order, best_first
 from revconsole.lab.listing.where import Filter, filter_of
 from revconsole.records.runs.run import Summary
+from revconsole.records.runs.standing import as_they_go
 from revconsole.records.settings.plan import Plan
 
 EVERY = filter_of("")
@@ -117,7 +118,7 @@ class RunList:
 
     def _made(self, runs: list[Summary]) -> list[ListedRow]:
         if not self.grouped:
-            ordered = self.order.sorted(runs) if self.order else _as_they_go(runs)
+            ordered = self.order.sorted(runs) if self.order else as_they_go(runs)
             return [ListedRow(run.id, run) for run in ordered]
         groups = list(self._grouping.groups(runs))
         rows: list[ListedRow] = []
@@ -143,11 +144,3 @@ def _known(name: object, metrics: Iterable[str]) -> RunField | None:
         return named(str(name), metrics) if name else None
     except RevconsoleError:
         return None
-
-
-def _as_they_go(runs: Sequence[Summary]) -> list[Summary]:
-    """What trains first, then the queue from its head, then what has ended, the newest first. runs: newest first."""
-    training = [run for run in runs if not run.ended and run.state != "queued"]
-    queued = [run for run in runs if run.state == "queued"]
-    queued.sort(key=lambda run: (run.place, run.created, run.id))
-    return [*training, *queued, *(run for run in runs if run.ended)]

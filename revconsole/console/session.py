@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from revconsole.console import escape, terminal
-from revconsole.console.app import PATIENCE_SECONDS, Console
-from revconsole.console.going import what_goes_on
+from revconsole.console.first_look import FirstLook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from revconsole.lab.lab import Lab
     from revconsole.records.config.config import Config
@@ -30,9 +29,15 @@ def run_console(
 
     Raises RevconsoleError if the store cannot be opened.
     """
+    gc.disable()  # until all is imported: `Console` enables it again
+    look = FirstLook(lab) if isinstance(lab, Path) else None
+    from revconsole.console import escape, terminal  # Textual loads while the store is looked at
+    from revconsole.console.app import PATIENCE_SECONDS, Console
+    from revconsole.console.going import what_goes_on
+
     terminal.own_size(os.environ)
     escape.escape_is_a_key()
-    console = Console(lab, opened, config=config, demo=demo)
+    console = Console(lab, opened, config=config, demo=demo, look=look)
     stop_watching = terminal.watch(console.leave)
     code = console.run()
     stop_watching()

@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -25,6 +26,9 @@ BY_FIRST_PAINT = """
 import asyncio, json, sys
 from pathlib import Path
 from revconsole.console.app import Console
+from revconsole.console import first_look
+
+first_look.STATES_SECONDS = 600.0  # however slow the machine is
 
 def painted(self):
     ours = [m for m in sys.modules if m.startswith("revconsole.")]
@@ -53,18 +57,23 @@ BEFORE_THE_FIRST_PAINT = {
     "errors",
     "records.printable",
     "records.config",
+    "records.criterion",
     "records.files",
-    "records.runs.glimpse",
+    "records.logs",
+    "records.runs",
+    "records.sysctl",
     "lab.format",
     "lab.curves.cells",
     "lab.curves.colours",
 }
 """The rooms and modules of which the first paint may load any."""
+NOT_BEFORE = {"console.reader", "console.screens.runs", "console.widgets.live_table", "records.runs.run", "records.runs.tail", "records.runs.store"}  # fmt: skip
+"""Modules in these rooms that it does not load."""
 EMPTY = {"records", "records.runs", "lab", "lab.curves"}
 """Packages that hold nothing themselves."""
 
 
-def test_the_first_paint_names_the_runs_and_loads_neither_the_records_nor_a_library_beside_textual(
+def test_the_first_paint_has_the_runs_with_states_and_loads_no_settings_nor_a_library_beside_textual(
     tmp_path, recorder, store
 ):
     recorder.finished("first run")
@@ -76,11 +85,12 @@ def test_the_first_paint_names_the_runs_and_loads_neither_the_records_nor_a_libr
     assert {
         r for r in rooms if not any(r == b or r.startswith(f"{b}.") for b in BEFORE_THE_FIRST_PAINT)
     } == set()
+    assert rooms & NOT_BEFORE == set()
     assert {"pydantic", "typer", "torch", "timm", "numpy", "sklearn", "psutil"} & {
         *libraries
     } == set()
     assert "reading runs" in painted
-    assert "first run" in painted
+    assert re.search(r"✓ finished +first run +100.0 % +0\.\d+", painted)
 
 
 async def test_keys_that_come_before_the_runs_screen_act_on_it_in_their_order(store, recorder):
@@ -97,9 +107,10 @@ async def test_keys_that_come_before_the_runs_screen_act_on_it_in_their_order(st
             await pilot.pause(0.02)
 
 
-async def test_the_names_of_the_first_paint_give_way_to_the_rows_of_the_table(
+async def test_the_rows_of_the_first_paint_give_way_to_the_rows_of_the_table(
     store, recorder, monkeypatch
 ):
+    from revconsole.console import first_look
     from revconsole.console.app import Console
 
     def watched():
@@ -108,16 +119,18 @@ async def test_the_names_of_the_first_paint_give_way_to_the_rows_of_the_table(
 
     first = []
     recorder.finished("[b]one")
+    monkeypatch.setattr(first_look, "STATES_SECONDS", 600.0)  # however slow the machine is
     app = Console(store.root)
     usual = app._runs_screen
     monkeypatch.setattr(app, "_runs_screen", watched)
     async with app.run_test(size=(80, 24)) as pilot:
         end = time.monotonic() + PATIENCE_SECONDS
-        while "finished" not in text_of(app):
+        while "reading runs" in text_of(app) or "finished" not in text_of(app):
             assert time.monotonic() < end
             await pilot.pause(0.02)
-        assert place("[b]one", text_of(app)) == place("[b]one", first[0])
-    assert "finished" not in first[0]
+        for shown in ("[b]one", "✓ finished"):
+            assert place(shown, text_of(app)) == place(shown, first[0])
+    assert "reading runs" in first[0]
 
 
 async def test_a_terminal_too_small_is_told_so_and_recovers(opened, recorder):

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from revconsole.errors import AlreadyClaimed
 from revconsole.records.files import bounded, clock
 from revconsole.records.logs.events import Failed, Finished, HandedOver, Measured, Started
 from revconsole.records.runs import control, state
+from revconsole.records.runs.glimpse import glimpse
 from revconsole.records.runs.identity import UNKNOWN, Identity, mine
 
 
@@ -32,9 +34,10 @@ def run(store, plan):
 
 
 def said(store, run_id):
-    """State and reason, alike for a list, a row and the whole run."""
+    """State and reason, alike for a list, a row and the whole run; the first frame of the console shows the state."""
     rows = [store.list()[0], store.follow(run_id).summary(), store.read(run_id).summary]
     assert len({(row.state, row.reason) for row in rows}) == 1
+    assert {row.id: row.state for row in glimpse(store.root, 9, math.inf)}[run_id] == rows[0].state
     return rows[0].state, rows[0].reason
 
 

@@ -1,53 +1,113 @@
-"""Glimpse: the names of a store's newest runs, read without the records, for the console's first frame.
+"""Glimpse: the rows of a store's newest runs, read without their plans' settings, for the console's first frame.
 
-It checks nothing and knows no states: what it finds stands on the screen only until the runs themselves are read.
+States are those of `FollowedLogs`, as everywhere, and names and damage those of the plan's file and the notebook. What a glimpse cannot
+see is whether this version knows every setting of an undamaged plan: such a run is called damaged only once the table is there.
 """
 
 import heapq
-import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from revconsole.records.files import bounded
-from revconsole.records.files.bounded import NOTE_BYTES, RECORD_BYTES
 from revconsole.records.files.damage import UNREADABLE
 from revconsole.records.printable import one_line
+from revconsole.records.runs import identity, notebook
+from revconsole.records.runs.followed import FollowedLogs
+from revconsole.records.runs.new_folder import is_id
+from revconsole.records.runs.plan_file import PlanFile, read_plan_file
+from revconsole.records.runs.queued import FILE as LAUNCH
+from revconsole.records.runs.queued import read_queued
+from revconsole.records.runs.running import LOSS, RunningSummary
+from revconsole.records.runs.standing import ENDED, State, as_they_go
 
 LONGEST_NAME = 120
 
 
-def glimpse(store: Path, most: int) -> list[str]:
-    """The names of up to `most` runs whose folders changed last, newest first by creation. Never raises."""
-    with suppress(OSError):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlimpsedRow:
+    """A run in the first frame. state: None if there was no time to read it, and the rest with it."""
+
+    id: str
+    name: str
+    created: float
+    state: State | None = None
+    alarm: str = ""
+    place: float = 0.0
+    """Place in the queue of a run that waits."""
+    progress: float | None = None
+    """Share of the steps that have been made; None if it is not known."""
+    loss: float | None = None
+    """Training loss of the last step; None before the first."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run can only go on by a resume; also as long as that is not known."""
+        return self.state is None or self.state in ENDED
+
+
+def glimpse(store: Path, most: int, seconds: float) -> list[GlimpsedRow]:
+    """The rows of up to `most` runs whose folders changed last, in the order of the runs table. Never raises.
+
+    seconds: after which no more logs are read.
+    """
+    until = time.monotonic() + seconds
+    with suppress(OSError), identity.asked_once():
         changed = heapq.nlargest(most, _folders(store))
-        return [name for _, name in sorted(_named(path for _, path in changed), reverse=True)]
+        rows = sorted(_named(path for _, path in changed), key=lambda row: (-row[1].created, row[1].id))  # fmt: skip
+        return as_they_go([_with_state(folder, row, until) for folder, row in rows])
     return []
 
 
 def _folders(store: Path) -> Iterator[tuple[int, str]]:
-    """When each folder of the store changed last, and its path."""
+    """When each run folder of the store changed last, and its path."""
     with os.scandir(store) as entries:
         for entry in entries:
-            if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+            if is_id(entry.name):
                 yield entry.stat(follow_symlinks=False).st_mtime_ns, entry.path
 
 
-def _named(folders: Iterator[str]) -> Iterator[tuple[float, str]]:
-    """When each run was created, and its name; without the runs that are archived or cannot be read."""
+def _named(folders: Iterator[str]) -> Iterator[tuple[Path, GlimpsedRow]]:
+    """The folder and the row, without its state, of each run that is not archived; a damaged one has the state already."""
     for folder in map(Path, folders):
-        with suppress(*UNREADABLE):
-            plan = json.loads(bounded.read(folder / "plan.json", RECORD_BYTES))
-            notes = _notes(folder)
-            name = str(notes.get("name") or plan["plan"]["name"])
-            if not notes.get("archived"):
-                yield float(plan["created"]), one_line(name, LONGEST_NAME)
+        notes, file = notebook.read(folder), read_plan_file(folder)
+        if not notes.archived:
+            yield folder, _unread(folder.name, notes.name, file)
 
 
-def _notes(folder: Path) -> dict[str, Any]:
-    """What a user added to the run; see `notebook`. Nothing if that cannot be read."""
-    with suppress(*UNREADABLE):
-        return dict(json.loads(bounded.read(folder / "notebook.json", NOTE_BYTES)))
-    return {}
+def _unread(run_id: str, noted: str, file: PlanFile) -> GlimpsedRow:
+    known = file.settings.get("name", run_id)
+    name = one_line(noted or str(known), LONGEST_NAME)
+    return GlimpsedRow(
+        id=run_id, name=name, created=file.created, state="damaged" if file.why else None
+    )
+
+
+def _with_state(folder: Path, row: GlimpsedRow, until: float) -> GlimpsedRow:
+    """The row with what its logs say, if there is time left to read them."""
+    if row.state is not None or time.monotonic() > until:
+        return row
+    try:
+        return _read(folder, row)
+    except UNREADABLE:
+        return replace(row, state="damaged")
+
+
+def _read(folder: Path, row: GlimpsedRow) -> GlimpsedRow:
+    running = RunningSummary()
+    logs = FollowedLogs(folder, running)
+    logs.read()
+    state = logs.verdict(running)[0]
+    steps, queued = running.facts.get("steps"), None
+    if state == "queued":
+        queued = read_queued(folder / LAUNCH)
+    return replace(
+        row,
+        state=state,
+        alarm=running.alarm,
+        place=queued.place if queued else 0.0,
+        progress=running.step / steps if isinstance(steps, int) and steps else None,
+        loss=running.latest.get(LOSS),
+    )

@@ -1,8 +1,8 @@
 """Identity: which process, of which boot, of which machine, and whether it still runs.
 
 A process id alone is not enough: it is reused, and it has no meaning on another host or in another pid namespace (a
-container) of this one. The boot of the machine and the start time of the process stand beside it. psutil tells the
-start time on every system; the part of it that moves when the wall clock is set is taken off.
+container) of this one. The boot of the machine and the start time of the process stand beside it. Linux has the start
+time in a file; elsewhere psutil tells it, and the part of it that moves when the wall clock is set is taken off.
 """
 
 import os
@@ -24,6 +24,8 @@ BOOT_ID, NAMESPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/n
 """Files in which Linux identifies its boot and the pid namespace of the reader."""
 HUNDREDTHS = 100
 """Ticks per second of a start time; Linux counts in the same unit."""
+HELD, OVER = {"T", "t"}, {"Z", "X", "x"}
+"""Letters of Linux for a process that a signal or a debugger holds, and for one that has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,7 @@ class Identity:
             return True
 
     def _send_by_pid(self, number: int) -> bool:
-        import psutil  # as in `_start`
+        import psutil  # as in `_start_now`
 
         try:
             process = psutil.Process(self.pid)  # psutil checks the start time before a signal
@@ -120,7 +122,7 @@ class Identity:
 
     def command(self) -> list[str]:
         """Command line of the process; empty if it is gone or not on this machine."""
-        import psutil  # as in `_start`
+        import psutil  # as in `_start_now`
 
         if not self.alive():
             return []
@@ -140,10 +142,12 @@ class Identity:
 
     def held(self) -> bool:
         """Whether the process of this machine is suspended by a signal (SIGSTOP, Ctrl-Z)."""
-        import psutil  # as in `_start`
-
         if not self.alive():
             return False
+        if _on_linux():
+            return (_of_linux(self.pid) or ("", 0))[0] in HELD
+        import psutil  # as in `_start_now`
+
         try:
             status = psutil.Process(self.pid).status()
         except psutil.Error:
@@ -204,6 +208,9 @@ def _start(pid: int) -> int | None:
 
 def _start_now(pid: int, *, ended: bool = False) -> int | None:
     """Start of a process in hundredths of a second since the boot (Linux) or 1970; None if none runs. ended: a zombie counts."""
+    if _on_linux():
+        seen = _of_linux(pid)
+        return None if seen is None or (seen[0] in OVER and not ended) else seen[1]
     import psutil  # 50 ms, which a list of ended runs does not need
 
     try:
@@ -218,12 +225,27 @@ def _start_now(pid: int, *, ended: bool = False) -> int | None:
     return round(began * HUNDREDTHS) if shift == _shift() else _start_now(pid, ended=ended)
 
 
+def _on_linux() -> bool:
+    return sys.platform == "linux"
+
+
+def _of_linux(pid: int) -> tuple[str, int] | None:
+    """The letter for what a process does and its start in hundredths of a second since the boot; None if there is none.
+
+    psutil reads the same file, but its import takes longer than the console has for its first frame.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_bytes()
+    except (OSError, ValueError):  # ValueError: a claim may name any number
+        return None
+    after_name = text.rpartition(b")")[2].split()  # which may hold blanks and brackets
+    return after_name[0].decode(), int(after_name[19]) * HUNDREDTHS // os.sysconf("SC_CLK_TCK")
+
+
 def _shift() -> float:
     """Seconds by which setting the wall clock moves every creation time that psutil returns."""
-    import psutil  # as in `_start`
+    import psutil  # as in `_start_now`
 
-    if psutil.LINUX:  # psutil adds the time of the boot, as the clock has it now
-        return psutil.boot_time()
     here = os.getpid()
     return psutil.Process(here).create_time() - _own_start(here)
 
@@ -231,6 +253,6 @@ def _shift() -> float:
 @cache
 def _own_start(here: int) -> float:
     """Creation time of this process as psutil first returned it. here: its pid, which a fork changes."""
-    import psutil  # as in `_start`
+    import psutil  # as in `_start_now`
 
     return psutil.Process(here).create_time()
