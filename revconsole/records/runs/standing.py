@@ -25,7 +25,7 @@ class GivenAdvice:
     command: str = ""
 
 
-class Standing(Protocol):
+class ListedRun(Protocol):
     """A run in a list."""
 
     @property
@@ -49,7 +49,7 @@ class Standing(Protocol):
         """Its place in the queue."""
 
 
-Listed = TypeVar("Listed", bound=Standing)
+Listed = TypeVar("Listed", bound=ListedRun)
 
 
 def as_they_go(runs: Sequence[Listed]) -> list[Listed]:
