@@ -54,6 +54,8 @@ hypothesis.settings.load_profile("gate")
 # What is forced to disk is waited for, tens of times in a run; no test takes the power away.
 os.fsync = lambda _: None
 MOST_WORKERS = 6
+SLOWLY_IMPORTED = ("scipy.stats", "sklearn.datasets", "sklearn.svm")
+"""Modules of some tests, which every worker imports to see them."""
 IMPORTED = 20
 """Modules that a test may import without a collection of garbage for them."""
 
@@ -100,9 +102,29 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(cores + 1, MOST_WORKERS)
 
 
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """The processes that run whole folders of tests are forked; single files may need no torch, for which they would wait."""
+    if sys.platform == "linux" and any(Path(folder).is_dir() for folder in config.args):
+        preloaded.more = SLOWLY_IMPORTED
+        subprocess.Popen = Forked  # type: ignore[misc]
+
+
 def pytest_configure() -> None:
     """What the preloaded interpreter starts with is what is so before the first test."""
     preloaded.environment = dict(os.environ)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Of the tests' files, which pytest rewrites once and keeps, each worker begins with others, and finds the rest kept."""
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None:
+        return
+    folders = [Path(folder) for folder in session.config.args]
+    files = sorted(path for folder in folders for path in folder.rglob("test_*.py"))
+    for path in files[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
+        parts = path.resolve().relative_to(session.config.rootpath).with_suffix("").parts
+        with suppress(Exception, pytest.skip.Exception):  # collected again, and shown then
+            importlib.import_module(".".join(parts))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

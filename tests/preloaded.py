@@ -7,6 +7,9 @@ each, also where a forked process asks. The new process has the arguments, worki
 folder, environment, descriptors, session and command line that it was to have, and is a child of the process that asked.
 What interpreter it runs in is the only thing that such a test does not show; those that do are marked `interpreter`.
 
+The processes in which pytest-xdist runs the tests are forked likewise, from the one of the process that shares the tests
+out. Before it does anything else, each forks the process that it will ask itself: so all import once.
+
 Linux only: nothing else hands a process to another parent. Elsewhere every process is started as ever.
 """
 
@@ -26,10 +29,12 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 PRELOADED = ("torch", "timm", "revconsole.training.api")
@@ -52,7 +57,10 @@ class Preloaded:
     """The variables that it was started with."""
     address = ""
     """Where it is asked; in the processes that it forks, too."""
-    process: Popen | None = None
+    more: tuple[str, ...] = ()
+    """Modules that it imports besides."""
+    wait: Callable[..., object] | None = None
+    """Waits until it has ended; None in the processes that it forks."""
     ours = -1
 
     def fork(self, request: dict[str, Any], descriptors: list[int]) -> int:
@@ -63,7 +71,7 @@ class Preloaded:
             if not self.address:
                 self._start()
             asked.connect(f"\0{self.address}")
-            libc.prctl(PR_SET_CHILD_SUBREAPER, int(self.process is not None), 0, 0, 0)
+            libc.prctl(PR_SET_CHILD_SUBREAPER, int(self.wait is not None), 0, 0, 0)
             try:
                 socket.send_fds(asked, [len(data).to_bytes(8)], descriptors)
                 asked.sendall(data)
@@ -73,22 +81,43 @@ class Preloaded:
 
     def end(self) -> None:
         """End the process; what it forked goes on."""
-        if self.process is not None:
+        if self.wait is not None:
             os.close(self.ours)
-            self.process.wait()
+            self.wait()
+
+    def divide(self) -> list[str]:
+        """Fork the process that this one is to ask. Returns nothing here, and in what that forks its command line."""
+        server, theirs = self._address()
+        pid = os.fork()
+        if pid:
+            server.close()
+            os.close(theirs)
+            self.wait = partial(os.waitpid, pid, 0)
+            return []
+        os.close(self.ours)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, 0)  # its own are the pipes by which the other is told what to run
+        os.dup2(nothing, 1)
+        return serve(server, theirs)
 
     def _start(self) -> None:
+        server, theirs = self._address()
+        with server:
+            numbers = (theirs, server.fileno())
+            modules = ",".join(PRELOADED + self.more)
+            command = [sys.executable, "-P", __file__, self.address, *map(str, numbers), modules]
+            command.append("-" * ROOM)
+            self.wait = Popen(command, cwd="/", env=self.environment, pass_fds=numbers).wait
+        os.close(theirs)
+
+    def _address(self) -> tuple[socket.socket, int]:
+        """Where the process will be asked from now on, and the end of a pipe that tells it when this one has ended."""
         self.address = f"preloaded-{secrets.token_hex(8)}"
         theirs, self.ours = os.pipe()
-        with socket.socket(socket.AF_UNIX) as server:
-            server.bind(f"\0{self.address}")
-            server.listen(64)
-            numbers = (theirs, server.fileno())
-            command = [sys.executable, "-P", __file__, self.address, *map(str, numbers), "-" * ROOM]
-            self.process = subprocess.Popen(
-                command, cwd="/", env=self.environment, pass_fds=numbers
-            )
-        os.close(theirs)
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(f"\0{self.address}")
+        server.listen(64)
+        return server, theirs
 
 
 preloaded = Preloaded()
@@ -127,7 +156,7 @@ class Forked(subprocess.Popen):  # type: ignore[type-arg]
 
     def _internal_poll(self, *given: Any, **named: Any) -> int | None:
         """None as long as the process runs, even where it is no child of this one."""
-        nobodys = preloaded.process is None and bool(preloaded.address)
+        nobodys = preloaded.wait is None and bool(preloaded.address)
         if nobodys and self.returncode is None and Path(f"/proc/{self.pid}").exists():
             return None
         return super()._internal_poll(*given, **named)
@@ -144,14 +173,14 @@ def _may_be_forked(wanted: dict[str, Any]) -> bool:
     match wanted["args"]:
         case [sys.executable, "-P", "-m", module, *_] | [sys.executable, "-m", module, *_]:
             ours = module.partition(".")[0] == "revconsole"
-        case [sys.executable, "-X", "preloaded", "-c", *_]:
+        case [sys.executable, "-X", "preloaded", "-c", *_] | [sys.executable, "-u", "-c", *_]:
             ours = True
         case _:
             return False
     simple = not any(wanted[name] for name in ("shell", "pass_fds", "preexec_fn", "executable"))
     fits = len("\0".join(wanted["args"]).encode()) < ROOM
     same = _decided(environment) == _decided(preloaded.environment)
-    asked_here = preloaded.process is not None or not preloaded.address
+    asked_here = preloaded.wait is not None or not preloaded.address
     return ours and simple and fits and same and (asked_here or wanted["start_new_session"])
 
 
@@ -166,7 +195,11 @@ def _decided(environment: Mapping[str, str]) -> dict[str, str]:
 def serve(server: socket.socket, end: int) -> list[str]:
     """Fork for every request. Returns in each new process, with the command line that it is to run."""
     while True:
-        if end in select.select([server, end], [], [])[0]:
+        try:
+            ended = end in select.select([server, end], [], [])[0]
+        except KeyboardInterrupt:  # Ctrl-C comes to all the processes of a terminal
+            ended = True
+        if ended:
             os._exit(0)
         asked, _ = server.accept()
         with asked, suppress(OSError, ValueError):  # whoever asked may have been killed meanwhile
@@ -234,12 +267,13 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
 
 def _run(command: list[str]) -> int:
     """Run a command line to its end and return the exit status. What was imported is not taken apart, which takes long."""
-    code = command.index("-c") if command[1] == "-X" else 0
+    code = command.index("-c") if command[1] in {"-X", "-u"} else 0
     sys.argv = command[code:] if code else command[command.index("-m") + 1 :]
     status: Any = 0
     try:
         if code:
-            exec(sys.argv.pop(1), {"__name__": "__main__"})
+            sys.modules["__main__"] = main = ModuleType("__main__")
+            exec(sys.argv.pop(1), vars(main))
         else:
             runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     except SystemExit as end:
@@ -260,13 +294,20 @@ def _run(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    for name in PRELOADED:
-        __import__(name)
+    with warnings.catch_warnings(action="error"):  # as where a test imports it
+        for name in sys.argv[4].split(","):
+            __import__(name)
     assert len([*Path("/proc/self/task").iterdir()]) == 1, "only a process of one thread may fork"
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     gc.collect()
     gc.freeze()
     preloaded.environment, preloaded.address = dict(os.environ), sys.argv[1]
-    sys.orig_argv = serve(socket.socket(fileno=int(sys.argv[3])), int(sys.argv[2]))
-    subprocess.Popen = Forked  # type: ignore[misc]
-    os._exit(_run(sys.orig_argv))
+    command = serve(socket.socket(fileno=int(sys.argv[3])), int(sys.argv[2]))
+    if command[1] == "-u":  # as pytest-xdist starts its processes
+        command = preloaded.divide() or command
+    if command[1] == "-u":
+        sys.modules["tests.preloaded"] = sys.modules["__main__"]
+    else:
+        subprocess.Popen = Forked  # type: ignore[misc]
+    sys.orig_argv = command
+    os._exit(_run(command))

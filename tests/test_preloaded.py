@@ -14,6 +14,12 @@ from tests.preloaded import Forked, preloaded
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are started as ever")
 WAITS = [sys.executable, "-P", "-m", "revconsole.training.bench.processes"]
+TESTS = """
+import sys
+code = "import sys; sys.exit(3 if 'torch' in sys.modules else 4)"
+with sys.modules["tests.preloaded"].Forked([sys.executable, "-X", "preloaded", "-c", code]) as forked:
+    sys.exit(forked.wait())
+"""
 WRONG = [sys.executable, "-m", "revconsole.training"]
 
 
@@ -40,6 +46,11 @@ def test_whoever_is_killed_while_it_asks_leaves_the_others_their_processes(tmp_p
     with Forked(WAITS, cwd=tmp_path) as process:
         process.kill()
     assert process.returncode == -signal.SIGKILL
+
+
+def test_a_process_that_runs_tests_is_forked_and_asks_one_of_its_own():
+    with Forked([sys.executable, "-u", "-c", TESTS]) as worker:
+        assert worker.wait(timeout=300) == 3
 
 
 @pytest.mark.interpreter
