@@ -70,8 +70,8 @@ def list_runs(
     for line in queue.QueueReader(lab.store).read(runs):
         if line.waiting:
             output.say(line.sentence)
-    if strays := described(lab.store.strays()):
-        output.say(strays)
+    for amiss in filter(None, (*lab.store.problems, described(lab.store.strays()))):
+        output.say(amiss)
 
 
 def _no_runs(store: Path) -> str:

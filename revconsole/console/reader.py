@@ -114,7 +114,7 @@ class Reader:
             queues = self._queues.read(listed)
             summaries = explained(listed, queues)
             runs = self._runs(wanted, summaries)
-            strays = described(self.lab.store.strays())
+            amiss = (*self.lab.store.problems, described(self.lab.store.strays()))
             self._seen(summaries)
         except RevconsoleError as error:
             return replace(self.latest, complete=True, problem=str(error))
@@ -125,7 +125,7 @@ class Reader:
             runs=runs,
             figures=figures,
             studies=self._board.entries(summaries) if wanted.studies else None,
-            strays=strays,
+            strays="; ".join(filter(None, amiss)),
             queues=queues,
             study=self._board.study(wanted.study, summaries) if wanted.study else None,
             system=self._read_system(summaries) if wanted.system else None,

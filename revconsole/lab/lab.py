@@ -212,7 +212,7 @@ class Lab:
         settings, take_over: see `resuming.prepare`. now: it does not wait for its turn. Raises RevconsoleError if the run still
         trains, has nothing left to do, or could not be started.
         """
-        self.refuse_changes()
+        self.refuse_changes(run_id)
         wanted = settings or {}
         refuse_given(self.summary(run_id).plan)
         sentence = resuming.prepare(self.store, self.summary(run_id), wanted, take_over=take_over)
@@ -227,7 +227,7 @@ class Lab:
 
         why: the cause, e.g. "Ctrl-C", which is recorded. Raises RevconsoleError if the run has ended already.
         """
-        self.refuse_changes()
+        self.refuse_changes(run_id)
         summary = self.summary(run_id)
         if summary.ended:
             raise WrongState(f"run {run_id} ({summary.name}) is already {summary.state}")
@@ -245,7 +245,7 @@ class Lab:
 
         Raises RevconsoleError if there is no such process on this machine; no other process gets a signal.
         """
-        self.refuse_changes()
+        self.refuse_changes(run_id)
         summary = self.summary(run_id)
         if summary.ended or summary.state == "queued":
             return self.stop(run_id)
@@ -253,7 +253,7 @@ class Lab:
 
     def hand_over(self, run_id: str) -> str:
         """Move a run that trains in a console or terminal to a background process."""
-        self.refuse_changes()
+        self.refuse_changes(run_id)
         summary = self.summary(run_id)
         refuse_given(summary.plan)
         if summary.state not in {"running", "stalled"}:
@@ -266,7 +266,7 @@ class Lab:
 
     def pause(self, run_id: str) -> str:
         """Ask a running run to pause after its step, or a paused run to continue."""
-        self.refuse_changes()
+        self.refuse_changes(run_id)
         summary = self.summary(run_id)
         if summary.state not in {"running", "paused", "pausing", "starting"}:
             raise WrongState(f"run {run_id} ({summary.name}) is {summary.state}, not running")
@@ -325,10 +325,11 @@ class Lab:
         """Measure schemes and backwards in turns, step by step; imports torch. Raises the errors of `bench_of`."""
         return training.measure(bench_of(wanted))
 
-    def refuse_changes(self) -> None:
-        """Raises RevconsoleError if this lab may only read."""
+    def refuse_changes(self, run_id: str = "") -> None:
+        """Raises RevconsoleError if this lab may only read, or only read this run."""
         if self.readonly:
             raise ReadOnly("read-only: runs are neither started nor changed from here")
+        self.store.refuse_other(run_id)
 
     def busy(self) -> tuple[str, ...]:
         """Ids of the runs that train or wait in this process and would end with it."""

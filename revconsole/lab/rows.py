@@ -67,6 +67,7 @@ def row(summary: Summary) -> dict[str, Any]:
         "tags": list(summary.tags),
         "note": summary.note or None,
         "archived": summary.archived,
+        "beside": summary.beside or None,
     }  # fmt: skip
     return finite(told if summary.readable else _unplanned(told))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from revconsole.console import keep
 from revconsole.console.reader import Reader
 from revconsole.console.screens.live import LiveScreen
-from revconsole.console.screens.steering import READONLY, SteeringScreen
+from revconsole.console.screens.steering import READONLY, SteeringScreen, only_read
 from revconsole.records.runs.run import Summary
 
 Verb = Callable[[LiveScreen, Sequence[Summary], list[keep.Undo]], None]
@@ -46,6 +46,8 @@ class KeepingScreen(SteeringScreen):
         runs = self.kept_runs()
         if self.reader.lab.readonly:
             self.refuse(READONLY)
+        elif beside := [run for run in runs if run.beside]:
+            self.refuse(only_read(beside[0]))
         elif runs:
             verb(self, runs, self._undone)
         else:

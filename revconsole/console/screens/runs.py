@@ -244,12 +244,14 @@ class RunsScreen(KeepingScreen):
             return super().useless() | OF_A_ROW
         return OF_ONE_RUN if row.group is not None else super().useless()
 
-    def _steer(self, verb: Callable[[Screen[Any], Reader, Summary], None]) -> None:
+    def _steer(
+        self, verb: Callable[[Screen[Any], Reader, Summary], None], *, changes: bool = True
+    ) -> None:
         row = self._row()
         if row is not None and row.group is not None:
             self.refuse("these are several runs: enter opens the group, then choose one")
         else:
-            super()._steer(verb)
+            super()._steer(verb, changes=changes)
 
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:

@@ -22,6 +22,11 @@ CHANGES = frozenset(
 READONLY = "this console is read-only"
 
 
+def only_read(run: Summary) -> str:
+    """Why a run that lies beside the store is not changed."""
+    return f"{run.name} lies in {run.beside}: it is only read from here"
+
+
 class SteeringScreen(LiveScreen):
     """An abstract screen with a current run: its only run, or the one under the cursor."""
 
@@ -36,6 +41,8 @@ class SteeringScreen(LiveScreen):
             return OF_A_RUN
         if self.reader.lab.readonly:
             return CHANGES
+        if run.beside:
+            return CHANGES - {"launch"}
         actions = {"stop", "pause"} if run.ended else {"resume"}
         actions |= {"stop"} if run.state == "stopping" else set()
         actions |= {"pause"} if run.state in {"queued", "stopping", "stalled"} else set()
@@ -77,7 +84,7 @@ class SteeringScreen(LiveScreen):
 
     def action_launch(self) -> None:
         """Open the launch form with this run's settings."""
-        self._steer(lambda *_: self.launch_like(self.at_hand()))
+        self._steer(lambda *_: self.launch_like(self.at_hand()), changes=False)
 
     def launch_like(self, run: Summary | None) -> None:
         """Open the launch form with a run's settings, or with a profile."""
@@ -90,11 +97,15 @@ class SteeringScreen(LiveScreen):
             LaunchScreen(self.reader, run if run is not None and run.plan_known else None)
         )
 
-    def _steer(self, verb: Callable[[Screen[Any], Reader, Summary], None]) -> None:
+    def _steer(
+        self, verb: Callable[[Screen[Any], Reader, Summary], None], *, changes: bool = True
+    ) -> None:
         run = self.at_hand()
         if self.reader.lab.readonly:
             self.refuse(READONLY)
         elif run is None:
             self.refuse("the run is still being read: try again in a moment")
+        elif changes and run.beside:
+            self.refuse(only_read(run))
         else:
             verb(self, self.reader, run)

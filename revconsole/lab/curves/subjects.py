@@ -111,11 +111,12 @@ def _by_block(name: str, runs: Sequence[Run]) -> FigureSubject:
 
 
 def unit(chosen: FigureSubject, runs: Sequence[Run]) -> str:
-    """The units in which the runs measured it; some losses are not in nats."""
+    """The units in which the runs measured it; some losses are not in nats, and those of other programs in nobody knows what."""
     metrics = [s.metric for run in runs for n, _ in chosen.metrics if (s := run.series.get(n))]
     units = [MEBIBYTES] if chosen.by_part else [unit_of(metric)[0] for metric in metrics]
-    fallback = {"loss": NATS, "training loss": NATS, "error": RELATIVE}.get(chosen.title, "")
-    return ", ".join(dict.fromkeys(each for each in units if each)) or fallback
+    said = ", ".join(dict.fromkeys(each for each in units if each))
+    usual = {"loss": NATS, "training loss": NATS, "error": RELATIVE}.get(chosen.title, "")
+    return said if any(run.summary.program for run in runs) else said or usual
 
 
 def recorded(runs: Sequence[Run]) -> list[str]:

@@ -54,7 +54,9 @@ def _firsts(section: str, runs: Sequence[Summary], sections: dict[str, list[int]
     if section not in sections:
         first: dict[int, int] = {}
         sections[section] = [
-            first.setdefault(id(getattr(run.plan, section)), place)
+            first.setdefault(
+                id(getattr(run.plan, section, run)), place
+            )  # no plan of ours has `given`
             if section and run.plan_known  # the sections of any other run say nothing of it
             else place
             for place, run in enumerate(runs)

@@ -12,6 +12,7 @@ from revconsole.records.foreign.gathered import Gathered
 from revconsole.records.foreign.naming import declared, our_names
 from revconsole.records.foreign.part import Part
 from revconsole.records.logs.events import EpochFinished
+from revconsole.records.printable import one_line
 from revconsole.records.runs.run import LogLine, Run, Series, Summary
 from revconsole.records.settings.given_plan import GivenPlan
 
@@ -133,6 +134,7 @@ class ForeignTail:
             loss_curve=brief.loss_curve,
             tags=brief.tags,
             note=brief.note,
+            beside=one_line(str(found.folder)),
         )
 
     def _series(self, gathered: Gathered) -> dict[str, Series]:

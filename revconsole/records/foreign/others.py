@@ -7,15 +7,16 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from revconsole.errors import OnlyRead
 from revconsole.records.foreign.far.mirror import Mirror
 from revconsole.records.foreign.foreign_tail import ForeignTail
 from revconsole.records.foreign.found import FolderSearch, Found, search
+from revconsole.records.logs.events import EpochFinished
 from revconsole.records.printable import one_line
-from revconsole.records.runs.run import Summary
+from revconsole.records.runs.run import Run, Summary
 from revconsole.records.runs.run_reader import RunReader
 from revconsole.records.runs.store import RunStore
 
@@ -53,7 +54,9 @@ class Others:
                     each, seconds=self._seconds
                 )
                 rows.append(tail.summary())
-            return rows + [row for store in self._stores.values() for row in store.list()]
+            for root, store in self._stores.items():
+                rows += [replace(row, beside=one_line(str(root))) for row in store.list()]
+            return rows
 
     def follow(self, run_id: str, *, series: bool) -> RunReader | None:
         """A reader of one of the runs; None if it is none of them."""
@@ -61,9 +64,9 @@ class Others:
             found = self._found().get(run_id)
             if found is not None:
                 return ForeignTail(found, seconds=self._seconds)
-            for store in self._stores.values():
+            for root, store in self._stores.items():
                 if run_id in store.ids():
-                    return store.follow(run_id, series=series)
+                    return _OfOtherStore(store.follow(run_id, series=series), one_line(str(root)))
         return None
 
     def refuse(self, run_id: str) -> None:
@@ -111,3 +114,24 @@ class Others:
             root: self._stores.get(root) or RunStore(root, kept=False) for root in roots
         }
         return {found.id: found for each in searches for found in each.runs}
+
+
+class _OfOtherStore:
+    """A reader of a run of another store, whose rows say where it lies."""
+
+    def __init__(self, reader: RunReader, beside: str) -> None:
+        self._reader, self._beside = reader, beside
+
+    def summary(self) -> Summary:
+        """As `RunReader`."""
+        return replace(self._reader.summary(), beside=self._beside)
+
+    def run(self) -> Run:
+        """As `RunReader`."""
+        run = self._reader.run()
+        return replace(run, summary=replace(run.summary, beside=self._beside))
+
+    @property
+    def epochs(self) -> tuple[EpochFinished, ...]:
+        """As `RunReader`."""
+        return self._reader.epochs

@@ -102,6 +102,8 @@ class Summary:
     """Place in the queue of a run that waits, the lowest is the first; 0 for any other."""
     archived: bool = False
     """Whether a user put the run away: lists leave it out unless it is asked for."""
+    beside: str = ""
+    """The folder beside the store in which the run lies, if it is only read from here; empty for a run of the store."""
 
     @property
     def plan_known(self) -> bool:

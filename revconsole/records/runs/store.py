@@ -107,9 +107,8 @@ class RunStore:
     def folder(self, run_id: str) -> Path:
         """The folder of a run. Raises NoSuchRun unless `run_id` is the id of a run in this store, and OnlyRead for one beside it."""
         path = self.root / run_id
+        self.refuse_other(run_id)
         if not self._has(run_id):
-            if self._others is not None:
-                self._others.refuse(run_id)
             raise NoSuchRun(
                 f"there is no run {run_id!r} in {self.root}; `revconsole ls` lists them"
             )
@@ -127,6 +126,11 @@ class RunStore:
     def read(self, run_id: str) -> Run:
         """Everything about one run. Raises NoSuchRun, and StoreError if its plan is damaged."""
         return self.follow(run_id).run()
+
+    def refuse_other(self, run_id: str) -> None:
+        """Raise OnlyRead for a run that lies beside the store."""
+        if self._others is not None and not self._has(run_id):
+            self._others.refuse(run_id)
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 Only files that hold runs are copied, and only their new bytes. The copy lies in the user's cache folder and may be deleted.
 """
 
+import atexit
 import fcntl
 import hashlib
 import os
@@ -25,6 +26,7 @@ LOOK_SECONDS, MOST_SECONDS, SHARE = 3.0, 120.0, 2.0
 """Between two looks: so long, or so many times what the last one took; after failures up to `MOST_SECONDS`."""
 FIRST_SECONDS = 60.0
 """How long a command line waits for the first copy."""
+STOP_SECONDS = 5.0
 MOST_FOLDERS, MOST_BYTES, LARGEST, DEEPEST = 20_000, 1 << 33, 1 << 31, 12
 PROBE_BYTES = 1 << 12
 """Bytes before the end of a copy that are compared before it is continued."""
@@ -95,7 +97,7 @@ def far_folder(text: str) -> FarFolder:
 
 
 class Mirror:
-    """The copy of one folder, kept up by a thread from the first call of `start`. wait: whether `ready` waits for the first copy."""
+    """The copy of one folder, kept up by a thread from `ready` to `stop`. wait: whether `ready` waits for the first copy."""
 
     def __init__(self, far: FarFolder, *, wait: bool = False) -> None:
         self.far, self._wait = far, wait
@@ -103,31 +105,41 @@ class Mirror:
         self.folder = cache_folder() / "far" / f"{far.host.replace(':', '_')}-{name}"
         self.problem = ""
         """Why the copy is not kept up; empty if it is."""
-        self._first = threading.Event()
+        self._first, self._ended = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
-        self._copied = 0
+        self._connection: Sftp | None = None
 
     def ready(self) -> None:
         """Begin to copy; wait for the first copy where that was asked for."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._follow, name="mirror", daemon=True)
             self._thread.start()
+            atexit.register(self.stop)
         if self._wait and not self._first.wait(FIRST_SECONDS):
-            self.problem = (
-                self.problem
-                or f"{self.far.text}: the first copy takes longer than {FIRST_SECONDS:.0f} s; what is there is listed"
+            slow = (
+                f"the first copy takes longer than {FIRST_SECONDS:.0f} s; what is there is listed"
             )
+            self.problem = self.problem or f"{self.far.text}: {slow}"
+
+    def stop(self) -> None:
+        """End the connection and the thread."""
+        self._ended.set()
+        if (connection := self._connection) is not None:
+            connection.end()
+        if self._thread is not None:
+            self._thread.join(STOP_SECONDS)
+        atexit.unregister(self.stop)
 
     def _follow(self) -> None:
         rest = LOOK_SECONDS
-        while True:
+        while not self._ended.wait(rest if self._first.is_set() else 0):
             try:
                 self._keep_up()
             except OSError as error:
                 rest = min(MOST_SECONDS, 2 * rest) if self.problem else LOOK_SECONDS
-                self.problem = f"{self.far.text}: {error.strerror or type(error).__name__}; the copy of before is listed"
+                why = error.strerror or type(error).__name__
+                self.problem = f"{self.far.text}: {why}; what was copied before is listed"
             self._first.set()
-            time.sleep(rest)
 
     def _keep_up(self) -> None:
         """Connect and copy until the connection ends; nothing if another process copies already. Raises OSError."""
@@ -138,20 +150,25 @@ class Mirror:
             except BlockingIOError:
                 self.problem = ""
                 return
-            far = self.far
-            connection = Sftp(command(far.host, far.user, far.port))
+            connection = self._connection = Sftp(
+                command(self.far.host, self.far.user, self.far.port)
+            )
             try:
-                top = connection.real(far.folder)
-                while True:
-                    began = time.monotonic()
-                    self._copied = 0
-                    seen = _Pass(connection, self.folder)
-                    seen.enter(top, self.folder, 0)
-                    self.problem = f"{far.text}: {seen.problem}" if seen.problem else ""
-                    self._first.set()
-                    time.sleep(max(LOOK_SECONDS, SHARE * (time.monotonic() - began)))
+                self._copy(connection)
             finally:
+                self._connection = None
                 connection.close()
+
+    def _copy(self, connection: Sftp) -> None:
+        """Copy what is new, again and again. Raises OSError."""
+        top, rest = connection.real(self.far.folder), 0.0
+        while not self._ended.wait(rest):
+            began = time.monotonic()
+            seen = _Pass(connection, self.folder)
+            seen.enter(top, self.folder, 0)
+            self.problem = f"{self.far.text}: {seen.problem}" if seen.problem else ""
+            self._first.set()
+            rest = max(LOOK_SECONDS, SHARE * (time.monotonic() - began))
 
 
 class _Pass:

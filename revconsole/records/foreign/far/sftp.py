@@ -10,6 +10,7 @@ import stat
 import struct
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -27,6 +28,8 @@ CHUNK, AHEAD = 1 << 15, 32
 """Bytes of one read, and reads that are under way at once: else every one would wait for the way there and back."""
 MOST_PACKET = 1 << 22
 MOST_ENTRIES = 100_000
+LAST_WORDS_SECONDS = 2.0
+"""How long ssh may take to say why it ends."""
 OPTIONS = (
     "-T", "-a", "-x", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=15",
     "-o", "ServerAliveCountMax=3", "-o", "ClearAllForwardings=yes", "-o", "PermitLocalCommand=no",
@@ -70,20 +73,30 @@ class Sftp:
             cast("BinaryIO", self._process.stdout),
         )
         self._asked = 0
+        try:
+            self._greet()
+        except SftpError:
+            self.close()
+            raise
+
+    def _greet(self) -> None:
         self._send(struct.pack(">BI", INIT, SPOKEN))
-        kind, _ = self._receive()
-        if kind != VERSION:
+        if self._receive()[0] != VERSION:
             raise SftpError(0, "it does not speak SFTP")
+
+    def end(self) -> None:
+        """Let whoever waits for an answer wait no more; for another thread."""
+        self._process.terminate()
 
     def close(self) -> None:
         """End the connection."""
+        self._process.terminate()
         for pipe in (self._out, self._in, self._process.stderr):
             if pipe is not None:
                 try:
                     pipe.close()
                 except OSError:  # what was still to be sent
                     continue
-        self._process.terminate()
         self._process.wait()
 
     def real(self, path: str) -> str:
@@ -165,6 +178,8 @@ class Sftp:
 
     def _gone(self) -> SftpError:
         """What ssh said before it ended."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(LAST_WORDS_SECONDS)
         self._process.terminate()
         said = (
             self._process.stderr.read(4096).decode(errors="replace") if self._process.stderr else ""
