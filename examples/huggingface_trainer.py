@@ -1,9 +1,10 @@
-"""Hugging Face's Trainer with a reversible ViT: rewire the model, change nothing else."""
+"""Hugging Face's Trainer with a reversible ViT: rewire the model, and record the run by a callback."""
 
 import torch
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainingArguments, ViTConfig, ViTForImageClassification
 
+from revconsole.recording.adapters.huggingface import RevconsoleCallback
 from revconsole.reversible import Bdia, rewire
 
 
@@ -29,8 +30,9 @@ def main(folder: str = "huggingface-run", steps: int = 20) -> float:
                        num_attention_heads=2, intermediate_size=64, num_labels=2)  # fmt: skip
     model = rewire(ViTForImageClassification(config), Bdia(grid_bits=9))
     arguments = TrainingArguments(folder, max_steps=steps, per_device_train_batch_size=8, use_cpu=True,
-                                  learning_rate=1e-3, save_strategy="no", report_to=[])  # fmt: skip
-    return float(Trainer(model, arguments, train_dataset=Noise()).train().training_loss)
+                                  learning_rate=1e-3, logging_steps=5, save_strategy="no", report_to=[])  # fmt: skip
+    trainer = Trainer(model, arguments, train_dataset=Noise(), callbacks=[RevconsoleCallback()])
+    return float(trainer.train().training_loss)
 
 
 if __name__ == "__main__":

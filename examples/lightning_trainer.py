@@ -1,4 +1,4 @@
-"""Lightning with a reversible ViT of timm: rewire the model in the module's `__init__`."""
+"""Lightning with a reversible ViT of timm: rewire the model in the module's `__init__`, and record the run by a logger."""
 
 import lightning
 import timm
@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from revconsole.recording.adapters.lightning import RevconsoleLogger
 from revconsole.reversible import Bdia, rewire
 
 
@@ -35,10 +36,12 @@ def main(epochs: int = 3, backward: str = "reversible") -> float:
     torch.manual_seed(0)
     labels = torch.arange(64) % 2
     images = torch.randn(64, 3, 32, 32) + labels.reshape(-1, 1, 1, 1)
-    trainer = lightning.Trainer(max_epochs=epochs, accelerator="cpu", logger=False,
-                                enable_checkpointing=False, enable_progress_bar=False)  # fmt: skip
+    logger = RevconsoleLogger("bdia-lightning", {"backward": backward})
+    trainer = lightning.Trainer(max_epochs=epochs, accelerator="cpu", logger=logger, callbacks=[logger.stopping()],
+                                log_every_n_steps=4, enable_checkpointing=False, enable_progress_bar=False)  # fmt: skip
     batches = DataLoader(TensorDataset(images, labels), batch_size=8, shuffle=True)
     trainer.fit(Classifier(backward), batches)
+    logger.finish()
     return float(trainer.callback_metrics["loss"])
 
 

@@ -1,4 +1,4 @@
-"""timm's own training loop, in short, with a reversible ViT: mixup, EMA, scaler, layer decay, schedule."""
+"""timm's own training loop, in short, with a reversible ViT: mixup, EMA, scaler, layer decay, schedule; recorded by three lines."""
 
 import timm
 import torch
@@ -8,6 +8,7 @@ from timm.optim import create_optimizer_v2
 from timm.scheduler import CosineLRScheduler
 from timm.utils import ModelEmaV3, NativeScaler
 
+import revconsole
 from revconsole.reversible import Bdia, rewire
 
 
@@ -22,6 +23,7 @@ def main(steps: int = 20) -> float:
     average, scaler, loss_of = ModelEmaV3(model), NativeScaler("cpu"), SoftTargetCrossEntropy()
     mixup = Mixup(mixup_alpha=0.2, num_classes=2)
     model.train()
+    run = revconsole.record("bdia-timm", {"lr": 1e-3, "batch": 8, "seed": 0}, steps=steps)
     for step in range(steps):
         labels = torch.arange(8) % 2
         images = torch.randn(8, 3, 32, 32) + labels.reshape(-1, 1, 1, 1)
@@ -31,6 +33,10 @@ def main(steps: int = 20) -> float:
         scaler(loss, optimiser, clip_grad=1.0, parameters=model.parameters())
         average.update(model)
         schedule.step(step + 1)
+        run.log(step + 1, loss=loss)
+        if run.stop_asked():
+            break
+    run.finish()
     return loss.item()
 
 

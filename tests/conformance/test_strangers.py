@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from revconsole.records.runs.store import RunStore
+
 pytestmark = [
     pytest.mark.slow,
     # what other libraries say about themselves and each other
@@ -54,14 +56,18 @@ def test_a_model_of_another_library_is_right_or_refused(name):
 
 
 @pytest.mark.parametrize(
-    ("example", "library"),
+    ("example", "library", "steps"),
     [
-        ("huggingface_trainer", "transformers"),
-        ("lightning_trainer", "lightning"),
-        ("timm_loop", "timm"),
+        ("huggingface_trainer", "transformers", 20),
+        ("lightning_trainer", "lightning", 23),  # it counts them from 0
+        ("timm_loop", "timm", 20),
     ],
 )
-def test_the_training_loop_of_an_example_learns(example, library, tmp_path, monkeypatch):
+def test_the_training_loop_of_an_example_learns_and_is_recorded(
+    example, library, steps, tmp_path, monkeypatch
+):
     pytest.importorskip(library, reason=f"{library} is of the extra `check`")
     monkeypatch.chdir(tmp_path)
     assert loaded(EXAMPLES / f"{example}.py").main() < 0.65  # chance is 0.69
+    (row,) = RunStore(tmp_path / "runs").list()
+    assert (row.state, row.step, row.loss is not None) == ("finished", steps, True)

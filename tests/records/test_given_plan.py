@@ -161,7 +161,7 @@ def test_show_says_what_was_given_and_measured(store):
 
     assert pairs["trained by"] == "a program"
     assert pairs["lr"] == "0.5"
-    assert pairs["epoch"] == "1/2, step 3"
+    assert (pairs["epoch"], pairs["step"]) == ("1/2", "3")
     assert pairs["odd [red]"] == "1"
     assert rows.details(run)["settings"] == {"epochs": 2, "optimizer.learning_rate": 0.5}
 
