@@ -11,6 +11,7 @@ RevconsoleError            base: one sentence that says what, where and what to 
 ├── NotSubmitted           a job cannot be given to Slurm, or Slurm cannot be asked
 ├── WrongState             a run is in no state for what was asked
 ├── OnlyRead               a run lies beside the store, and nothing changes it from here
+├── NotExported            a network cannot be written for others, or would compute something else there
 ├── NotInvertible          a scheme was asked for an inverse it does not have
 ├── NotLoaded              torch, or a library of a model, cannot be imported here
 └── RunFailed              a training ended for a reason its user can act on
@@ -98,6 +99,12 @@ class WrongState(RevconsoleError):  # noqa: N818  the name says what happened
 
 class OnlyRead(RevconsoleError):  # noqa: N818  the name says what is so
     """A change was asked of a run that lies beside the store, and is only read."""
+
+    exit_code = 2
+
+
+class NotExported(RevconsoleError):  # noqa: N818  the name says what happened
+    """A network cannot be written for others, or would compute something else there."""
 
     exit_code = 2
 

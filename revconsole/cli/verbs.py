@@ -31,6 +31,7 @@ VERBS = {
     "profiles": ("profiles", "List the profiles: those of the working folder first, then those shipped with revconsole."),
     "settings": ("profiles", "List every setting with default, allowed values and meaning."),
     "config": ("config:GROUP", "The configuration of the console and of notices: where it is, what holds, edit it, check it."),
+    "export": ("export", "Write the network of a run's best epoch into a folder for others: timm, transformers, torch alone, ONNX runtimes."),
     "weights": ("weights:GROUP", "Look into a file of weights: what it holds, which model it fits, what would be renewed."),
     "report": ("report", "Print the results of a study or of some runs, and write them as documents with figures."),
     "data": ("data:GROUP", "List the datasets, or the facts of one by its NAME; show samples, measure throughput."),

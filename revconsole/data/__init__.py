@@ -18,13 +18,13 @@ from revconsole.data._batches import (
     steps_per_epoch,
 )
 from revconsole.data._doubts import doubts
-from revconsole.data._opening import OpenedData, OpenedSplit, Preparation, open_data
+from revconsole.data._opening import OpenedData, OpenedSplit, Preparation, middle, open_data
 from revconsole.data._placing import moved, unused
 from revconsole.data._points import as_pixel_levels, as_points
 from revconsole.data._standardise import Standardisation
 
 __all__ = [
     "Batch", "OpenedData", "OpenedSplit", "Preparation", "Standardisation", "as_pixel_levels", "as_points",
-    "batches", "dominant", "doubts", "evaluation_batches", "mirrored", "moved", "of_classes", "open_data",
+    "batches", "dominant", "doubts", "evaluation_batches", "middle", "mirrored", "moved", "of_classes", "open_data",
     "resized", "resized_crops", "steps_per_epoch", "unused",
 ]  # fmt: skip

@@ -39,9 +39,7 @@ def build(settings: TimmModel, *, size: int, channels: int, classes: int) -> nn.
     or an unsuitable image size, and DataUnavailable for weights that cannot be obtained.
     """
     refuse_unknown(settings.name)
-    arguments: Arguments = {"in_chans": channels, "num_classes": classes, "img_size": size}
-    if settings.patch is not None:
-        arguments["patch_size"] = settings.patch
+    arguments = _sizes(settings, size=size, channels=channels, classes=classes)
     if settings.dropout:
         arguments["drop_rate"] = settings.dropout
     if settings.drop_path:
@@ -59,6 +57,18 @@ def build(settings: TimmModel, *, size: int, channels: int, classes: int) -> nn.
         published = _weights.published(settings, model)
         return _weights.renew_head(_with_weights(settings, accepted, published, model))
     return model
+
+
+def arguments_of(settings: TimmModel, *, size: int, channels: int, classes: int) -> Arguments:
+    """Timm's arguments that say what the network computes, without those that it does not accept. Raises as `build` does."""
+    return _create(settings, _sizes(settings, size=size, channels=channels, classes=classes))[1]
+
+
+def _sizes(settings: TimmModel, *, size: int, channels: int, classes: int) -> Arguments:
+    arguments: Arguments = {"in_chans": channels, "num_classes": classes, "img_size": size}
+    if settings.patch is not None:
+        arguments["patch_size"] = settings.patch
+    return arguments
 
 
 def refuse_unpublished(settings: TimmModel) -> None:

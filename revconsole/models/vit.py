@@ -27,20 +27,7 @@ def build(settings: Vit, *, size: int, channels: int, classes: int) -> nn.Module
     and after both layers of each MLP; never on attention weights or before the head.
     """
     model: Any = VisionTransformer(
-        img_size=size,
-        patch_size=settings.patch,
-        in_chans=channels,
-        num_classes=classes,
-        global_pool="token" if settings.pool == "cls" else "avg",
-        embed_dim=settings.dim,
-        depth=settings.depth,
-        num_heads=settings.heads,
-        mlp_ratio=_ratio(settings),
-        class_token=settings.pool == "cls",
-        pos_embed="none" if settings.position == "none" else "learn",
-        init_values=settings.layer_scale,
-        final_norm=settings.final_norm,
-        fc_norm=False if settings.pool == "sequence" else None,
+        **arguments(settings, size=size, channels=channels, classes=classes),
         pos_drop_rate=settings.dropout,
         proj_drop_rate=settings.dropout,
         drop_path_rate=settings.drop_path,
@@ -56,6 +43,26 @@ def build(settings: Vit, *, size: int, channels: int, classes: int) -> nn.Module
         model.blocks = MergingBlocks(model.blocks, merged=settings.token_merging)
     built: nn.Module = model
     return built
+
+
+def arguments(settings: Vit, *, size: int, channels: int, classes: int) -> dict[str, Any]:
+    """Timm's arguments that say what the network computes; its stem, and what drops activations, come on top."""
+    return {
+        "img_size": size,
+        "patch_size": settings.patch,
+        "in_chans": channels,
+        "num_classes": classes,
+        "global_pool": "token" if settings.pool == "cls" else "avg",
+        "embed_dim": settings.dim,
+        "depth": settings.depth,
+        "num_heads": settings.heads,
+        "mlp_ratio": _ratio(settings),
+        "class_token": settings.pool == "cls",
+        "pos_embed": "none" if settings.position == "none" else "learn",
+        "init_values": settings.layer_scale,
+        "final_norm": settings.final_norm,
+        "fc_norm": False if settings.pool == "sequence" else None,
+    }
 
 
 def fix_positions(model: Any, side: int, dim: int) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from revconsole.errors import RevconsoleError, RunFailed, StoreError, said
 from revconsole.records.datasets.facts import data_folder
+from revconsole.records.findings.exported import Exported, Target
 from revconsole.records.findings.inspection import Inspection
 from revconsole.records.foresight.measured import KeptPace
 from revconsole.records.logs.events import Advised, Event, Failed, Logged, Scalar, Started
@@ -24,6 +25,7 @@ from revconsole.records.search.early import early_stop
 from revconsole.records.settings.plan import Plan
 from revconsole.training.bench.measure import measure
 from revconsole.training.checkpoints.checkpoint import CheckpointStore
+from revconsole.training.exports.exporting import export
 from revconsole.training.foresee.checking import checked as check_foresight
 from revconsole.training.foresee.checking import combinations as foresight_combinations
 from revconsole.training.foresee.choosing import chosen
@@ -49,7 +51,7 @@ from revconsole.training.together.watch import RankWatch
 from revconsole.training.trainer import train
 
 __all__ = [
-    "audited", "begin_profiling", "check_foresight", "chosen", "cost", "execute", "foresee", "foresight_combinations", "inspect", "kept_pace", "measure", "modules_of", "refuse_unready",
+    "audited", "begin_profiling", "check_foresight", "chosen", "cost", "execute", "exported", "foresee", "foresight_combinations", "inspect", "kept_pace", "measure", "modules_of", "refuse_unready",
     "samples", "scheme_groups", "survey_models", "take_part", "throughput", "timm_models", "timm_version", "training_pace", "weights_described",
 ]  # fmt: skip
 
@@ -188,6 +190,12 @@ def inspect(store: RunStore, run_id: str, *, images: int) -> Inspection:
     """
     checkpoints = CheckpointStore(store.folder(run_id))
     return inspection.inspect(store.plan(run_id), checkpoints, data=data_folder(), images=images)
+
+
+def exported(store: RunStore, run_id: str, *, to: Target, folder: Path) -> Exported:
+    """Write the network of a run's best epoch for others into an empty folder. Raises as `export` does."""
+    plan, checkpoints = store.plan(run_id), CheckpointStore(store.folder(run_id))
+    return export(plan, checkpoints, to=to, folder=folder, data=data_folder())
 
 
 def _train(store: RunStore, run_id: str, attempt: Attempt, *, ranked: bool) -> Outcome:

@@ -36,6 +36,11 @@ class SchemeSection(Section):
         """Whether the head receives both streams, concatenated."""
         return False
 
+    @property
+    def plain_in_evaluation(self) -> bool:
+        """Whether the network is evaluated as the plain one of its architecture."""
+        return False
+
     def options(self) -> dict[str, Any]:
         """Arguments of `reversible.make_scheme` for this scheme."""
         return self.model_dump(exclude={"name"})
@@ -76,6 +81,10 @@ class ResidualSection(SchemeSection):
     """x ← x + h(x): the plain network; has no inverse."""
 
     name: Literal["residual"] = "residual"
+
+    @property
+    def plain_in_evaluation(self) -> bool:  # noqa: D102  see SchemeSection
+        return True
 
     def error_growth(self, blocks: int) -> float:  # noqa: ARG002, D102  see SchemeSection
         return math.inf
@@ -141,6 +150,10 @@ class BdiaSection(SchemeSection):
     """Gamma of every block in evaluation instead of 0; in exact mode 0 or plus or minus gamma."""
     grid_bits: int | None = PAPER_BITS
     """Streams on the grid 2⁻ˡ, restored bit for bit, at gamma 0.5, 0.25 or 1; 9 is the paper's; "none" is float, at any."""
+
+    @property
+    def plain_in_evaluation(self) -> bool:  # noqa: D102  see SchemeSection
+        return self.evaluation_gamma == 0
 
     def error_growth(self, blocks: int) -> float:  # noqa: D102  see SchemeSection
         return arithmetic.bdia(blocks, gamma=self.gamma, exact=self.grid_bits is not None)

@@ -1,0 +1,157 @@
+"""A run's network in the hands of others: read back in a process that knows nothing of revconsole, or refused."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+from revconsole.errors import NotExported
+from revconsole.records.settings.plan import Plan
+from revconsole.training.exports import exporting, timm_call
+from revconsole.training.exports.subject import subject_of
+from revconsole.training.setup.build import without_memory
+
+FOREIGN = """
+import json, sys
+sys.modules["revconsole"] = None  # whoever asks for it gets an ImportError
+import numpy, onnxruntime, timm, torch
+from PIL import Image
+folder = sys.argv[1]
+read = lambda name: torch.from_numpy(numpy.load(f"{folder}/{name}.npy"))
+inputs, pixels = read("inputs"), read("pixels")
+config = json.load(open(f"{folder}/timm/config.json"))
+by_folder = timm.create_model(f"local-dir:{folder}/timm", pretrained=True).eval()
+by_path = timm.create_model(
+    config["architecture"], num_classes=config["num_classes"], **config["model_args"],
+    checkpoint_path=f"{folder}/timm/model.safetensors",
+).eval()
+data = timm.data.resolve_model_data_config(by_folder)
+transform = timm.data.create_transform(**data, is_training=False)
+image = Image.fromarray(pixels[0, 0].numpy())
+session = onnxruntime.InferenceSession(f"{folder}/onnx/model.onnx")
+with torch.inference_mode():
+    found = {
+        "folder": by_folder(inputs),
+        "path": by_path(inputs),
+        "program": torch.export.load(f"{folder}/torch/model.pt2").module()(pixels),
+        "transformed": transform(image),
+        "onnx": torch.from_numpy(session.run(None, {"images": pixels[:3].numpy()})[0]),
+    }
+numpy.savez(f"{folder}/found.npz", **{name: tensor.numpy() for name, tensor in found.items()})
+"""
+SAME_TERMS = 1e-5
+"""Sums in another order, float32, of logits near 1."""
+TINY = {"depth": 1, "dim": 16, "heads": 2, "mlp_ratio": 1.0}
+
+
+@pytest.fixture(scope="module")
+def known():
+    """Plan and checkpoints of the runs that this file has trained, by scheme."""
+    return {}
+
+
+@pytest.fixture
+def trained(small, runner, known, tmp_path_factory):
+    """`trained(scheme)`: the plan and the checkpoints of a run of one epoch, each scheme trained once."""
+
+    def of(scheme):
+        if scheme not in known:
+            lasting = type(runner)(tmp_path_factory.mktemp("runs"))
+            plan = small(scheme={"name": scheme}, model=TINY, train={"epochs": 1})
+            lasting(plan)
+            known[scheme] = plan, lasting.checkpoints()
+        return known[scheme]
+
+    return of
+
+
+@pytest.mark.interpreter
+def test_a_process_without_revconsole_computes_the_same_logits(trained, tmp_path):
+    plain, other = (subject_of(*trained(scheme), data=tmp_path) for scheme in ("bdia", "momentum"))
+    np.save(tmp_path / "inputs.npy", plain.inputs.numpy())
+    np.save(tmp_path / "pixels.npy", plain.pixels.numpy())
+    for to, scheme in (("timm", "bdia"), ("torch", "momentum"), ("onnx", "momentum")):
+        (tmp_path / to).mkdir()
+        exporting.export(*trained(scheme), to=to, folder=tmp_path / to, data=tmp_path)
+
+    subprocess.run([sys.executable, "-c", FOREIGN, str(tmp_path)], check=True, cwd=tmp_path)
+
+    found = np.load(tmp_path / "found.npz")
+    for name, subject in (("folder", plain), ("path", plain), ("program", other)):
+        assert np.array_equal(found[name], subject.logits.numpy()), name
+    np.testing.assert_allclose(found["onnx"], other.logits[:3].numpy(), atol=SAME_TERMS)
+    # timm's own transform of the image is what the network was given in the run.
+    np.testing.assert_allclose(found["transformed"], plain.inputs[0].numpy(), atol=SAME_TERMS)
+    config = json.loads((tmp_path / "onnx" / "config.json").read_text())
+    assert config["input"]["shape"] == ["batch", 1, 8, 8]
+    assert config["label_names"] == list("0123456789")
+
+
+def test_transformers_reads_the_folder_with_the_names_of_the_classes(trained, tmp_path):
+    plan, checkpoints = trained("bdia")
+
+    found = exporting.export(plan, checkpoints, to="hf", folder=tmp_path, data=tmp_path)
+
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(tmp_path, local_files_only=True)
+    assert tuple(config.id2label.values()) == found.names == tuple("0123456789")
+    assert found.difference == 0
+
+
+def test_a_network_that_would_compute_something_else_is_refused(trained, tmp_path, monkeypatch):
+    plan, checkpoints = trained("bdia")
+    right = timm_call.timm_call(plan)
+    wrong = right[0], {**right[1], "global_pool": "avg"}
+    monkeypatch.setattr("revconsole.training.exports.timm_folder.timm_call", lambda _: wrong)
+
+    with pytest.raises(NotExported, match=r"cannot write its network|differs from the run's"):
+        exporting.export(plan, checkpoints, to="timm", folder=tmp_path, data=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"model": {"stem": "conv"}}, "no model.stem=conv"),
+        ({"model": {"attention": "linear"}}, "no model.attention=linear"),
+        ({"model": {"pool": "sequence"}}, "no model.pool=sequence"),
+        ({"scheme": {"name": "additive"}}, "scheme 'additive' computes another function"),
+        ({"scheme": {"name": "bdia", "evaluation_gamma": 0.5}}, "scheme 'bdia' computes another"),
+    ],
+    ids=str,
+)
+def test_what_timm_has_not_is_said(small, changes, sentence):
+    with pytest.raises(NotExported, match=sentence):
+        timm_call.timm_call(small(**changes))
+
+
+def test_a_learner_without_labels_names_no_class(small, runner, tmp_path):
+    plan = small(objective={"name": "mae"})
+    with pytest.raises(NotExported, match=r"learnt without labels \(mae\)"):
+        subject_of(plan, runner.checkpoints(), data=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"architecture": "resnet", "layers": 18},
+        {"architecture": "swin", "variant": "mini"},
+        {"architecture": "timm", "name": "test_vit", "patch": 8, "drop_path": 0.1},
+        {"architecture": "vit", "patch": 4, "pool": "mean", "position": "sinusoidal", "dim": 16, "heads": 2},
+        {"architecture": "vit", "position": "none", "layer_scale": 0.1, "final_norm": False, "dim": 8, "heads": 2},
+    ],
+    ids=lambda model: "-".join(map(str, model.values())),
+)  # fmt: skip
+def test_timm_builds_the_network_of_every_plan_that_is_not_refused(small, model):
+    table = small().model_dump(mode="json") | {"model": model, "scheme": {"name": "residual"}}
+    plan = Plan.model_validate(table | {"data": table["data"] | {"image_size": 32}})
+    name, arguments = timm_call.timm_call(plan)
+    with torch.device("meta"):
+        theirs = timm.create_model(name, num_classes=10, **arguments).state_dict()
+
+    ours = without_memory(plan).state_dict()
+    assert {k: v.shape for k, v in theirs.items()} == {k: v.shape for k, v in ours.items()}
