@@ -3,7 +3,7 @@
 from pathlib import Path
 
 SCRIPTS = {
-    "sbatch": 'if [ -s "$here/refusal" ]; then cat "$here/refusal" >&2; exit 1; fi\ncat "$here/job"',
+    "sbatch": 'case "$*" in *--test-only*) cat >/dev/null; cat "$here/expected" >&2 2>/dev/null; exit 0;; esac\nif [ -s "$here/refusal" ]; then cat "$here/refusal" >&2; exit 1; fi\ncat "$here/job"',
     "squeue": '[ -e "$here/silent" ] && { echo "slurm_load_jobs error: Unable to contact slurm controller" >&2; exit 1; }\n'
     'cat "$here/squeue.txt" 2>/dev/null || { echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1; }',
     "scancel": "",
@@ -34,6 +34,10 @@ class FakeSlurm:
     @job.setter
     def job(self, job: str) -> None:
         (self.folder / "job").write_text(f"{job}\n")
+
+    def expects(self, text: str) -> None:
+        """The answer of sbatch to the question when a job would begin."""
+        (self.folder / "expected").write_text(text)
 
     def refuse(self, text: str) -> None:
         """Let sbatch refuse every job."""

@@ -1,7 +1,8 @@
 """Runs in jobs of Slurm: what is asked of the cluster is shown, submitted if the user agrees, and followed until Ctrl-C."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import typer
 
@@ -26,19 +27,18 @@ class SlurmLaunch:
     """The launches of one command at a place of the configuration."""
 
     def __init__(self, lab: Lab, place: SlurmPlace) -> None:
-        self._lab, self._place = lab, place
+        self._lab, self.place = lab, place
         self.launcher, self.ask = SlurmLauncher(place), on_another_machine()
 
     def say_plan(self, standing: Sequence[Standing]) -> None:
         """Print the script, what is asked of the cluster, and what is foreseen of the time."""
         plans = [each.plan for each in standing]
-        for line in asking.previewed(self._sized(standing), self._lab.store.root, plans):
-            output.say(f"    {line}")
+        say_script(asking.previewed(self._sized(standing), self._lab.store.root, plans))
         self._say_asked(standing)
 
     def _sized(self, standing: Sequence[Standing]) -> SlurmPlace:
         """The place with as many GPUs as the runs have ranks. Raises ProfileError."""
-        return self._place.sized(max(each.plan.train.ranks for each in standing))
+        return self.place.sized(max(each.plan.train.ranks for each in standing))
 
     def _say_asked(self, standing: Sequence[Standing]) -> None:
         place, runs = self._sized(standing), self._lab.store.list()
@@ -48,19 +48,7 @@ class SlurmLaunch:
 
     def agree(self, standing: Sequence[Standing], *, yes: bool) -> None:
         """Show the plan and ask. Raises typer.Exit if the user does not agree, ProfileError where nobody can be asked."""
-        if yes:
-            self._say_asked(standing)
-            return
-        if not sys.stdin.isatty():
-            raise ProfileError(
-                COMMAND_LINE,
-                "--yes",
-                "is needed where nobody can be asked; it submits without a question",
-            )
-        self.say_plan(standing)
-        if not typer.confirm("submit?", err=True):
-            output.say("nothing was submitted")
-            raise typer.Exit(1)
+        agree(partial(self.say_plan, standing), partial(self._say_asked, standing), yes=yes)
 
     def follow(self, ids: Sequence[str], *, detach: bool) -> None:
         """Print the ids and jobs of submitted runs and, unless `detach`, follow them to their ends or until Ctrl-C.
@@ -101,6 +89,31 @@ class SlurmLaunch:
         """The job that a run was submitted with."""
         queued = read_queued(self._lab.store.root / run_id / FILE)
         return (queued.job or "") if queued is not None else ""
+
+
+def say_script(lines: Sequence[str]) -> None:
+    """Print a script, and when Slurm would let it begin."""
+    for line in lines:
+        output.say(f"    {line}")
+    if said := programs.expected("\n".join(lines)):
+        output.say(said)
+
+
+def agree(plan: Callable[[], object], asked: Callable[[], object], *, yes: bool) -> None:
+    """Print a plan and ask; with `yes` only what is asked of the cluster. Raises as `SlurmLaunch.agree`."""
+    if yes:
+        asked()
+        return
+    if not sys.stdin.isatty():
+        raise ProfileError(
+            COMMAND_LINE,
+            "--yes",
+            "is needed where nobody can be asked; it submits without a question",
+        )
+    plan()
+    if not typer.confirm("submit?", err=True):
+        output.say("nothing was submitted")
+        raise typer.Exit(1)
 
 
 def chosen(context: typer.Context, lab: Lab, on: str, *, now: bool) -> SlurmLaunch:

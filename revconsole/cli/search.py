@@ -13,7 +13,10 @@ from revconsole.lab import format as form
 from revconsole.records.printable import plural
 
 if TYPE_CHECKING:
+    from revconsole.cli.on_slurm import SlurmLaunch
     from revconsole.lab.lab import Lab
+    from revconsole.lab.launchers.process import Workers
+    from revconsole.lab.search.search_pool import SearchPool
     from revconsole.lab.search.searching import Searching, SearchStanding
     from revconsole.records.runs.run import Summary
     from revconsole.records.search.launched import SearchLaunch
@@ -29,23 +32,24 @@ def run(
     quick: bool,
     names: tuple[str, ...] = (),
     per_device: str = "",
+    slurm: "SlurmLaunch | None" = None,
     detach: bool = False,
     now: bool = False,
+    yes: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Draw and train the trials that are left, then repeat the best, in a background process that is followed.
+    """Draw and train the trials that are left, then repeat the best, in a background process or in jobs that are followed.
 
-    names: the device of each of its workers. Raises typer.Exit with the code of `study run`.
+    names: the device of each worker of the process. Raises typer.Exit with the code of `study run`.
     """
-    from revconsole.lab.search import launching
-    from revconsole.lab.search.journal import keep_journal
     from revconsole.records.search.optuna_here import optuna_loaded
-    from revconsole.records.settings.typing_again import command_line
 
     searching = _searching(lab, study, pooled.settled(settings, names), quick=quick)
-    planned = searching.planned
+    planned, ask = searching.planned, slurm.ask if slurm else None
     with optuna_loaded():
-        verdicts = lab.judge(planned.kinds, set_in=planned.set_in, run_own_code=not dry_run)
+        verdicts = lab.judge(
+            planned.kinds, set_in=planned.set_in, run_own_code=not dry_run, ask=ask
+        )
     verdicts.refuse_if_none()
     say_left_out(verdicts)
     workers = pooled.workers(lab, planned.kinds, names, per_device)
@@ -53,24 +57,88 @@ def run(
     output.say(f"{planned.study.name}: {standing.sentence}")
     if dry_run:
         _print_space(searching)
-    if standing.done < standing.total:
+    if standing.done < standing.total and slurm:
+        _submit(lab, searching, slurm, detach=detach, yes=yes, dry_run=dry_run)
+    elif standing.done < standing.total:
         at_once = len(workers.slots) if workers else 1
         output.say(f"time: {at_most(searching, measure=True, at_once=at_once)}")
+        if not dry_run:
+            _train(lab, searching, workers, detach=detach, now=now)
+    if not dry_run:
+        _say_what_next(searching, settings)
+
+
+def _train(
+    lab: "Lab", searching: "Searching", workers: "Workers | None", *, detach: bool, now: bool
+) -> None:
+    from revconsole.lab.search import launching  # as above
+
+    launch = launching.launch(lab, searching, workers or launching.ALONE, now=now)
+    if not detach:
+        _follow(lab, searching, launch)
+        return
+    typer.echo(launch.holder.pid if launch.holder else "")
+    output.say(
+        "searching in the background; `revconsole study show` shows the progress, `revconsole study stop` stops it with a checkpoint"
+    )
+
+
+def _submit(
+    lab: "Lab",
+    searching: "Searching",
+    slurm: "SlurmLaunch",
+    *,
+    detach: bool,
+    yes: bool,
+    dry_run: bool,
+) -> None:
+    """Submit workers for what is left, if the user agrees; in a dry run only show what that would be."""
+    from revconsole.cli.on_slurm import agree, say_script  # the lab: only with a place
+    from revconsole.lab.launchers.slurm import asking, search_jobs
+    from revconsole.lab.search import launching
+
+    place = slurm.place.sized(max(plan.train.ranks for plan in searching.planned.kinds))
+    now = searching.standing()
+    count = search_jobs.workers(place, now.total - now.done)
+    launch = launching.new_launch(searching)
+
+    def asked() -> None:
+        output.say(
+            f"{asking.asked_for(place, count)}; each draws and trains trials until none is left"
+        )
+        output.say(f"time: {at_most(searching, at_once=count)}")
+
+    def plan() -> None:
+        say_script(search_jobs.text(place, lab.store, launch, count).splitlines())
+        asked()
+
     if dry_run:
+        plan()
         return
     lab.refuse_changes()
-    if standing.done >= standing.total:
-        return
-    launch = launching.launch(lab, searching, workers or launching.ALONE, now=now)
+    agree(plan, asked, yes=yes)
+    launch = search_jobs.submit(place, lab.store, launch, count)
+    typer.echo(launch.job)
+    output.say(
+        f"submitted as Slurm job {launch.job}; `revconsole study show` shows the progress, `revconsole study stop` ends it"
+    )
     if detach:
-        typer.echo(launch.holder.pid if launch.holder else "")
-        output.say(
-            "searching in the background; `revconsole study show` shows the progress, `revconsole study stop` stops it with a checkpoint"
-        )
         return
-    _follow(lab, searching, launch)
-    output.say(f"for Optuna's own tools: {keep_journal(searching.standing())}")
-    line = command_line(planned.named, settings, "report", quick=quick)
+    output.say("Ctrl-C detaches, the jobs go on")
+    try:
+        _print_runs(lab, searching, _pool(lab, searching, launch), count)
+    except KeyboardInterrupt:
+        output.say("detached, the jobs go on")
+
+
+def _say_what_next(searching: "Searching", settings: Mapping[str, Any]) -> None:
+    from revconsole.lab.search.journal import keep_journal  # as above
+    from revconsole.records.settings.typing_again import command_line
+
+    planned, now = searching.planned, searching.standing()
+    if any(run.settled for run in now.trials):
+        output.say(f"for Optuna's own tools: {keep_journal(now)}")
+    line = command_line(planned.named, settings, "report", quick=planned.quick)
     output.say(f"table and figures: {line}")
 
 
@@ -166,23 +234,34 @@ def _searching(lab: "Lab", study: str, settings: Mapping[str, Any], *, quick: bo
 
 def _follow(lab: "Lab", searching: "Searching", launch: "SearchLaunch") -> None:
     """Print what a search does until its process ends. Raises typer.Exit with the code that the ends of its runs make."""
-    from revconsole.lab.search.search_pool import SearchPool
-
-    pool, at_once = SearchPool(lab, searching, launch), max(1, len(launch.slots))
+    at_once = max(1, len(launch.slots))
     where = " and ".join(f"{count} on {name}" for name, count in Counter(launch.slots).items())
     output.say(
         f"{f'{at_once} runs at once, {where}; ' if where else ''}Ctrl-C stops with a checkpoint; the same command continues"
     )
+    pool = _pool(lab, searching, launch)
+    with leaving.runs_secured(pool):
+        states = _print_runs(lab, searching, pool, at_once)
+    now = searching.standing()
+    if now.done < now.total:
+        output.say(f"the same command goes on with the search{_last_words(lab, launch)}")
+    end_as(states or ["failed"])
+
+
+def _pool(lab: "Lab", searching: "Searching", launch: "SearchLaunch") -> "SearchPool":
+    from revconsole.lab.search.search_pool import SearchPool  # as above
+
+    return SearchPool(lab, searching, launch)
+
+
+def _print_runs(lab: "Lab", searching: "Searching", pool: "SearchPool", at_once: int) -> list[str]:
+    """Print what the runs of a search do until nobody works for it any more; returns their final states."""
 
     def progress(rows: "Mapping[str, Summary]", states: "Mapping[str, str]") -> str:
         del rows, states
         return f"-- {searching.standing().sentence}; left: {at_most(searching, at_once=at_once)}"
 
-    with leaving.runs_secured(pool):
-        states = pooled.follow(lab, pool, frozenset(), progress)
-    if searching.standing().done < searching.standing().total:
-        output.say(f"the same command goes on with the search{_last_words(lab, launch)}")
-    end_as(states or ["failed"])
+    return pooled.follow(lab, pool, frozenset(), progress)
 
 
 def _last_words(lab: "Lab", launch: "SearchLaunch") -> str:

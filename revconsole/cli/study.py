@@ -36,9 +36,6 @@ Quick = Annotated[bool, typer.Option("--quick", help="The short form: minutes on
 GROUP = typer.Typer(
     help="Repeat a whole sweep: several arms, each over the same seeds.", no_args_is_help=True
 )
-WHY_NO_SEARCH = (
-    "a search, which draws each run from the ones before; train it here, or in a job of your own"
-)
 
 
 @GROUP.command("list")
@@ -75,10 +72,10 @@ def run(
     from revconsole.records.settings.typing_again import command_line
 
     if _is_search(study):
-        _refuse_on(on, WHY_NO_SEARCH)
+        lab, pool = opened(context), bool(devices or per_device)
         search.run(
-            opened(context), study, assigned(settings), quick=quick, names=pooled.chosen(devices, per_device),
-            per_device=per_device, detach=detach, now=now, dry_run=dry_run,
+            lab, study, assigned(settings), quick=quick, names=pooled.chosen(devices, per_device), per_device=per_device,
+            slurm=_slurm(context, lab, on, now=now, pool=pool), detach=detach, now=now, yes=yes, dry_run=dry_run,
         )  # fmt: skip
         return
     names = pooled.chosen(devices, per_device)
@@ -155,10 +152,10 @@ def resume(
     from revconsole.lab.study import tally  # as above
 
     if _is_search(study):
-        _refuse_on(on, WHY_NO_SEARCH)
+        lab, pool = opened(context), bool(devices or per_device)
         search.run(
-            opened(context), study, {}, quick=False, names=pooled.chosen(devices, per_device),
-            per_device=per_device, detach=detach, now=now,
+            lab, study, {}, quick=False, names=pooled.chosen(devices, per_device), per_device=per_device,
+            slurm=_slurm(context, lab, on, now=now, pool=pool), detach=detach, now=now, yes=yes,
         )  # fmt: skip
         return
     names = pooled.chosen(devices, per_device)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from revconsole.errors import RevconsoleError
+from revconsole.lab import killing
 from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store import RunStore
@@ -32,14 +33,19 @@ def _launch(store: RunStore, run: Summary) -> object:
     return run.id if queued is None else queued[0]
 
 
-def stop(runs: Iterable[Summary], ask: Callable[[str], object]) -> str:
-    """Stop runs, the waiting ones first and the last of them before the others; returns a sentence on what will happen."""
+def stop(runs: Iterable[Summary], ask: Callable[..., object]) -> str:
+    """Stop runs, the waiting ones first and the last of them before the others; returns a sentence on what will happen.
+
+    ask: is called with the id of each, and with `jobs`, a list for the Slurm jobs that are then cancelled together.
+    """
+    jobs: list[str] = []
     going = [s for s in runs if not s.ended and s.state != "stopping"]
     waiting = [s for s in going if s.state in {"queued", "starting"}]
     begun = [s for s in going if s not in waiting]
     for each in [*reversed(waiting), *begun]:
         with suppress(RevconsoleError):  # it has ended by itself meanwhile
-            ask(each.id)
+            ask(each.id, jobs=jobs)
+    killing.cancel(jobs)
     parts = [f"{len(waiting)} taken out of the queue"] if waiting else []
     parts += [f"{len(begun)} will stop after this step with a checkpoint"] if begun else []
     return ", ".join(parts) or "nothing trains or waits"

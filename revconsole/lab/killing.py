@@ -1,6 +1,7 @@
 """Killing: end the background process of a run at once and no other process; take a waiting run out of its queue."""
 
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -88,8 +89,11 @@ def held_by_signal(store: RunStore, run: Summary) -> Identity | None:
     return holder if holder is not None and holder.held() else None
 
 
-def take_out(store: RunStore, run_id: str, why: str) -> bool:
-    """Cancel the attempt that a run waits for, and its job; returns whether the attempt had not begun."""
+def take_out(store: RunStore, run_id: str, why: str, jobs: list[str] | None = None) -> bool:
+    """Cancel the attempt that a run waits for, and its job; returns whether the attempt had not begun.
+
+    jobs: takes the job, which the caller then cancels together with others.
+    """
     queued = read_queued(store.folder(run_id) / QUEUED)
     number = store.next_attempt(run_id)
     if queued is not None and queued.attempt < number:
@@ -99,6 +103,15 @@ def take_out(store: RunStore, run_id: str, why: str) -> bool:
     except AlreadyClaimed:
         return False
     if queued is not None and queued.job:
-        with suppress(NotSubmitted):  # a job that begins all the same finds nothing to do
-            programs.cancel([queued.job])
+        if jobs is None:
+            cancel([queued.job])
+        else:
+            jobs.append(queued.job)
     return True
+
+
+def cancel(jobs: Sequence[str]) -> None:
+    """Cancel jobs of runs that wait for them. Never raises: a job that begins all the same finds nothing to do."""
+    if jobs:
+        with suppress(NotSubmitted):
+            programs.cancel(jobs)

@@ -222,16 +222,18 @@ class Lab:
             resuming.await_begin(self.store, run_id, number, child)
         return sentence
 
-    def stop(self, run_id: str, why: str = "") -> str:
+    def stop(self, run_id: str, why: str = "", jobs: list[str] | None = None) -> str:
         """Ask a run to stop after its current step; returns a sentence on what will happen.
 
-        why: the cause, e.g. "Ctrl-C", which is recorded. Raises RevconsoleError if the run has ended already.
+        why: the cause, e.g. "Ctrl-C", which is recorded. jobs: see `killing.take_out`. Raises RevconsoleError if the run has ended already.
         """
         self.refuse_changes(run_id)
         summary = self.summary(run_id)
         if summary.ended:
             raise WrongState(f"run {run_id} ({summary.name}) is already {summary.state}")
-        if summary.state in {"queued", "starting"} and killing.take_out(self.store, run_id, why):
+        if summary.state in {"queued", "starting"} and killing.take_out(
+            self.store, run_id, why, jobs
+        ):
             return "taken out of the queue"
         self._threads.ask(run_id, "stop", why)
         if held := killing.held_by_signal(self.store, summary):

@@ -25,7 +25,15 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from revconsole.errors import AlreadyClaimed, NotLoaded, RevconsoleError, StoreError, loading, said
+from revconsole.errors import (
+    AlreadyClaimed,
+    NotLoaded,
+    RevconsoleError,
+    RunFailed,
+    StoreError,
+    loading,
+    said,
+)
 from revconsole.records import child, ranks
 from revconsole.records.files.shared import READABLE, set_mode
 from revconsole.records.logs.events import Advised, Failed
@@ -66,6 +74,8 @@ class RunQueue:
         self.broken = False
         """Whether this process can no longer use its GPU."""
         self.why = ""
+        self._left = False
+        """Whether a run that a signal ended has seen to the job."""
 
     def go(self, signum: int, _frame: FrameType | None) -> None:
         """Signal handler: stop the current run at its next step and start no other; a second signal ends the process.
@@ -110,7 +120,19 @@ class RunQueue:
                     return ANEW
         finally:
             self._turns.leave()
+            self._come_again()
         return 0 if completed and not waiting else 1
+
+    def _come_again(self) -> None:
+        """Let the job begin again if a signal ended it between two trials of a search, when no run of its own asked for that."""
+        if (
+            self._job is not None
+            and self.why
+            and not self._left
+            and isinstance(self._line, SearchLine)
+        ):
+            with suppress(RunFailed):
+                self._job.comes_again(self.why)
 
     def _waiting(self) -> list[tuple[str, int]]:
         """The runs that this process may begin."""
@@ -154,6 +176,7 @@ class RunQueue:
         if outcome is None:
             return False
         if self._job is not None and self.why:
+            self._left = True
             self._job.leave(self.store, run_id, number, self.why, outcome)
         if outcome == "handed over":  # a hand-over to the background, where this process is already
             return self._train(run_id, number + 1)

@@ -13,6 +13,8 @@ import pytest
 from revconsole.records.config import places
 from revconsole.records.logs.events import Finished
 from revconsole.records.runs.store import RunStore
+from revconsole.records.search.launched import every_launch
+from tests.lab.fake_trials import written
 
 PATIENCE_SECONDS = 120.0
 TINY = "[train]\nepochs = 1\n[data]\ntrain_limit = 100\n"
@@ -39,8 +41,51 @@ def test_a_plan_is_shown_and_nothing_else_happens(run, slurm, store):
     )
     assert "how long a run takes is not known here" in said.err
     assert "    #SBATCH --array=0-2%2\n" in said.err
-    assert slurm.asked() == []
+    assert slurm.asked() == ["sbatch --test-only"]
     assert store.list() == ()
+
+
+def test_a_plan_says_when_slurm_expects_the_job_to_begin(run, slurm, store):
+    slurm.expects("sbatch: Job 4 to start at 2026-11-29T15:03:00 using 1 processors on nodes n1\n")
+    said = run("train", "tiny.toml", "--on", "slurm", "--dry-run")
+    assert "as things are, Slurm expects it to begin at 2026-11-29 15:03:00\n" in said.err
+
+
+def launched(store):
+    return [launch.tasks for launch in every_launch(store)]
+
+
+def test_a_search_is_an_array_of_workers_that_is_watched_and_stopped(
+    run, slurm, store, monkeypatch
+):
+    written()
+    monkeypatch.setattr("revconsole.lab.launchers.slurm.watching.EVERY_SECONDS", 0.0)
+    places.user_file().write_text("[place.slurm]\nat_once = 3\n")
+    said = run("study", "run", "fake", "--on", "slurm", "--yes", "-d")
+    assert (said.code, said.out) == (0, "71\n")
+    assert "an array of 3 jobs" in said.err
+    (path,) = store.root.glob(".searches/*/slurm.sh")
+    assert "#SBATCH --array=0-2%3\n" in path.read_text()
+    assert f"--search {path.parent.name}/" in path.read_text()
+    slurm.says("71_0|RUNNING|None|n1", "71_1|PENDING|Priority|", "71_2|PENDING|Priority|")
+    assert (
+        "trained by Slurm job 71 (1 running, 2 pending (Priority))"
+        in run("study", "show", "fake").err
+    )
+    assert "nobody" not in run("study", "stop", "fake").err
+    assert slurm.asked("scancel") == ["scancel 71"]
+    slurm.says("71_0|CANCELLED|None|n1", "71_1|CANCELLED|None|")
+    assert "trained by" not in run("study", "show", "fake").err
+    assert launched(store) == []
+
+
+def test_a_refused_search_leaves_no_launch(run, slurm, store):
+    written()
+    slurm.refuse("sbatch: error: invalid account\n")
+    said = run("study", "run", "fake", "--on", "slurm", "--yes")
+    assert said.code == 4
+    assert said.err.endswith("revconsole: sbatch refused: invalid account\n")
+    assert launched(store) == []
 
 
 @pytest.mark.parametrize(

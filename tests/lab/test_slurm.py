@@ -10,6 +10,7 @@ import pytest
 
 from revconsole.errors import NotSubmitted, ProfileError, StoreError, UnknownName
 from revconsole.lab.lab import Lab
+from revconsole.lab.launchers.slurm import watching
 from revconsole.lab.launchers.slurm.asking import asked_for
 from revconsole.lab.launchers.slurm.place import SlurmPlace
 from revconsole.lab.launchers.slurm.script import script
@@ -317,6 +318,24 @@ def test_a_waiting_run_is_taken_out_of_slurms_queue(lab, slurm, plan):
     assert lab.stop_now(other) == "taken out of the queue"
     assert slurm.asked("scancel") == ["scancel 71_0", "scancel 71_1"]
     assert [lab.summary(run_id).state for run_id in (one, other)] == ["stopped", "stopped"]
+
+
+def test_jobs_that_are_stopped_together_are_cancelled_with_one_call(lab, slurm, plan):
+    ids = submit(lab, plan, seeds=(0, 1, 2))
+    assert lab.stop_runs(ids) == "3 taken out of the queue"
+    (asked,) = slurm.asked("scancel")
+    assert sorted(asked.split()[1:]) == ["71_0", "71_1", "71_2"]
+
+
+def test_who_is_to_be_told_hears_of_a_run_that_the_end_of_its_job_ended(
+    lab, slurm, plan, monkeypatch
+):
+    told = []
+    monkeypatch.setattr(watching, "tell_of_end", lambda store, run_id: told.append(run_id))
+    (run_id,) = submit(lab, plan)
+    slurm.says("71|TIMEOUT|TimeLimit|n1")
+    lab.jobs.look()
+    assert told == [run_id]
 
 
 def test_a_run_that_trains_is_asked_through_its_folder_and_cancelled_only_at_once(lab, slurm, plan):

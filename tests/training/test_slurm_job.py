@@ -9,11 +9,14 @@ import time
 import pytest
 
 from revconsole.errors import RunFailed
+from revconsole.lab.lab import Lab
 from revconsole.records.logs.events import Finished, Started
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.submission import MARK, NAME, SUBMITTED_WITH, holder
+from revconsole.training.__main__ import RunQueue
 from revconsole.training.slurm_job import SlurmJob
+from tests.lab.fake_trials import worker, written
 
 PATIENCE_SECONDS = 300.0
 RUNNING = "JobId=71 JobState=RUNNING Restarts=0 PreemptTime=None"
@@ -69,6 +72,31 @@ def test_a_job_begins_what_was_queued_with_it_and_nothing_else(store, run_id):
     store.stop_queued(run_id, 1)
     assert job().to_begin(store, [run_id]) == [], "taken out of the queue"
     assert job(restarts=1).to_begin(store, [run_id]) == []
+
+
+@pytest.mark.parametrize(("signalled", "again"), [(True, ["SIGUSR2"]), (False, [])])
+def test_a_worker_of_a_search_that_is_signalled_between_two_trials_comes_again(
+    store, monkeypatch, signalled, again
+):
+    """No run of its own sees to the job then."""
+    line = worker(Lab(store.root), written(), job="71")
+    asked = []
+    monkeypatch.setattr(SlurmJob, "comes_again", lambda _, name: asked.append(name))
+    queue = RunQueue(store, line, job())
+    monkeypatch.setattr(line, "open", lambda: (signalled and queue.go(signal.SIGUSR2, None)) or [])
+    queue.work()
+    assert asked == again
+
+
+def test_whose_a_trial_is_stands_in_its_note_once_a_job_has_begun_it(store, monkeypatch):
+    line = worker(Lab(store.root), written(trials=4), job="71_1")
+    monkeypatch.setattr(RunQueue, "_execute", lambda *_: "completed")
+    RunQueue(store, line, job(number="71_1")).work()
+    notes = [waits_for(store, run_id) for run_id in line.ids()]
+    assert notes == [(1, "71_1", "")] * 4
+    assert {path.name for path in (store.root / ".slurm").iterdir()} == {
+        f"{run_id}.runs" for run_id in line.ids()
+    }
 
 
 def test_a_job_that_starts_before_its_number_is_known_begins_too(store, run_id):

@@ -15,6 +15,7 @@ from revconsole.records import child as children
 from revconsole.records.printable import plural
 from revconsole.records.runs.identity import Identity, mine
 from revconsole.records.runs.store import RunStore
+from revconsole.records.runs.whereabouts import WAITS
 from revconsole.records.search.launched import OUTPUT, SearchLaunch, folder_of, launches
 from revconsole.records.settings import search_path
 
@@ -97,9 +98,7 @@ def at_work(store: RunStore, search: str) -> list[SearchLaunch]:
 
 def _works(each: SearchLaunch) -> bool:
     if each.job:
-        return not each.tasks or any(
-            state.split(":")[0] not in OVER for state in each.tasks.values()
-        )
+        return any(said.partition(":")[0] not in OVER for said in each.tasks.values())
     return each.holder is not None and each.holder.alive() is not False
 
 
@@ -121,13 +120,20 @@ def refuse_second(store: RunStore, search: str) -> None:
 def described(each: SearchLaunch) -> str:
     """Who works for a launch, in words."""
     if each.job:
-        words = [word.split(":")[0].lower() for word in each.tasks.values()]
+        words = [_task(said) for said in each.tasks.values()]
         counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
         return f"Slurm job {each.job}{f' ({counts})' if counts else ''}"
     holder = each.holder or mine()
     count = plural(max(1, len(each.slots)), "worker")
     on = f" on {', '.join(dict.fromkeys(each.slots))}" if each.slots else ""
     return f"{count}{on}, process {holder.pid} of {'this machine' if holder.host == mine().host else holder.host}"
+
+
+def _task(said: str) -> str:
+    """What Slurm said of a job, in words: running, pending (Priority), completed."""
+    state, _, reason = said.partition(": ")
+    known = reason not in {"", "None"} and state == WAITS
+    return f"{state.lower()}{f' ({reason})' if known else ''}"
 
 
 def stop(store: RunStore, search: str) -> str:

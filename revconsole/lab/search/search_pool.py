@@ -4,7 +4,9 @@ import signal
 
 from revconsole.lab.lab import Lab
 from revconsole.lab.pool import Pool
+from revconsole.lab.search.launching import at_work
 from revconsole.lab.search.searching import Searching
+from revconsole.records.runs.run import Summary
 from revconsole.records.search.launched import SearchLaunch
 
 
@@ -13,13 +15,21 @@ class SearchPool(Pool):
 
     def __init__(self, lab: Lab, searching: Searching, launch: SearchLaunch) -> None:
         super().__init__(lab, [run_id for run_id, _ in launch.runs], launch.holder)
-        self._searching = searching
+        self._searching, self._launch = searching, launch
         self._before = set(self._made()) - set(self._ids)
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The runs so far; those that had ended before the launch are none of them."""
         return () if self._left else tuple(i for i in self._made() if i not in self._before)
+
+    def over(self, rows: dict[str, Summary]) -> bool:
+        """Whether nothing trains any more, nor will."""
+        if self._launch.job:
+            self._lab.jobs.look()
+            names = {each.name for each in at_work(self._lab.store, self._launch.search)}
+            return self._launch.name not in names and all(run.ended for run in rows.values())
+        return super().over(rows)
 
     def _made(self) -> list[str]:
         return [each.summary.id for each in self._searching.standing().standings if each.summary]

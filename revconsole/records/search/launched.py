@@ -147,3 +147,12 @@ def launches(store: RunStore, search: str) -> list[SearchLaunch]:
             with suppress(WrongState):
                 found.append(SearchLaunch.read(store, f"{search}/{name.removesuffix(ENDING)}"))
     return found
+
+
+def every_launch(store: RunStore) -> list[SearchLaunch]:
+    """The launches of all searches of a store."""
+    try:
+        searches = bounded.folders(store.root / FOLDER)
+    except OSError:
+        return []
+    return [each for search in sorted(searches) for each in launches(store, search)]

@@ -68,6 +68,20 @@ def submit(script: Path) -> str:
     return job
 
 
+def expected(script: str) -> str:
+    """When Slurm would let a script begin if it were submitted now, or why it would refuse it; empty if it does not say."""
+    try:
+        answer = _run(["sbatch", "--test-only"], ASK_SECONDS, given=script)
+    except NotSubmitted:
+        return ""
+    if answer.returncode:
+        return f"sbatch would refuse it: {_said(answer.stderr)}"
+    found = re.search(r"to start at (\S+)", answer.stderr)
+    return (
+        f"as things are, Slurm expects it to begin at {found[1].replace('T', ' ')}" if found else ""
+    )
+
+
 def partitions() -> list[str]:
     """The partitions of the cluster; empty if it cannot be asked."""
     try:
@@ -123,13 +137,16 @@ def _rows(text: str) -> dict[str, JobState]:
 
 
 def _run(
-    command: Sequence[str], limit: float, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    limit: float,
+    environment: Mapping[str, str] | None = None,
+    given: str = "",
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a program of Slurm. Raises NotSubmitted if there is none or it does not answer."""
+    """Run a program of Slurm. given: what it reads. Raises NotSubmitted if there is none or it does not answer."""
     try:
         return subprocess.run(  # noqa: S603  Slurm's own programs, no shell
             command, capture_output=True, text=True, errors="replace", timeout=limit, check=False,
-            stdin=subprocess.DEVNULL, env=dict(environment or os.environ),
+            input=given, env=dict(environment or os.environ),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise NotSubmitted(

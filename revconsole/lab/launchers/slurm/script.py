@@ -1,10 +1,10 @@
-"""The script of a submission: what sbatch runs, for one run or for an array with a run each."""
+"""The script of a submission: what sbatch runs, for one run, for an array with a run each, or for the workers of a search."""
 
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from revconsole.lab.launchers.slurm.place import SlurmPlace
@@ -37,11 +37,27 @@ def job_name(first: Plan, count: int) -> str:
 
 def script(place: SlurmPlace, root: Path, runs: Path, *, name: str, count: int) -> str:
     """The text of the script. root: the store. runs: the file with the id of a run on each line. name: of the job."""
+    first = [
+        f'run=$(sed -n "$((${{SLURM_ARRAY_TASK_ID:-0}} + 1))p" {shlex.quote(str(runs))}) || exit 1',
+        f'exec >> {shlex.quote(str(root))}/"$run"/{LAUNCH_LOG} 2>&1 || exit 1',
+    ]
+    return _text(place, root, first, '"$run"', name=name, count=count)
+
+
+def search_script(place: SlurmPlace, root: Path, address: str, *, name: str, count: int) -> str:
+    """The text of the script for so many workers of a search. address: of its launch."""
+    return _text(place, root, [], f"--search {shlex.quote(address)}", name=name, count=count)
+
+
+def _text(
+    place: SlurmPlace, root: Path, first: Sequence[str], wanted: str, *, name: str, count: int
+) -> str:
+    """A script. first: its first lines. wanted: what the trainer is told to train."""
     output = str(root / FOLDER / ("%A_%a.out" if count > 1 else "%j.out")).replace("\\", "\\\\")
     store = str(root)
     output = output.replace(store, store.replace("%", "%%"))
     head = ["#!/bin/bash", *(f"#SBATCH {each}" for each in _options(place, output, name, count))]
-    return "\n".join([*head, *_body(place, root, runs), ""])
+    return "\n".join([*head, *_body(place, root, first, wanted), ""])
 
 
 def _options(place: SlurmPlace, output: str, name: str, count: int) -> Iterator[str]:
@@ -62,12 +78,11 @@ def _options(place: SlurmPlace, output: str, name: str, count: int) -> Iterator[
     yield from place.options
 
 
-def _body(place: SlurmPlace, root: Path, runs: Path) -> Iterator[str]:
-    """The lines after the options: which run, its environment, and the training."""
+def _body(place: SlurmPlace, root: Path, first: Sequence[str], wanted: str) -> Iterator[str]:
+    """The lines after the options: the first ones, the environment, and the training."""
     numbers = versions()
     yield f"# Written by revconsole {numbers['revconsole']}."
-    yield f'run=$(sed -n "$((${{SLURM_ARRAY_TASK_ID:-0}} + 1))p" {shlex.quote(str(runs))}) || exit 1'
-    yield f'exec >> {shlex.quote(str(root))}/"$run"/{LAUNCH_LOG} 2>&1 || exit 1'
+    yield from first
     variables = child.environment() | {ENVIRONMENT: str(root)}
     for key in (ENVIRONMENT, *KEPT):
         if variables.get(key):
@@ -83,4 +98,4 @@ def _body(place: SlurmPlace, root: Path, runs: Path) -> Iterator[str]:
     command = child.command("revconsole.training", str(root))
     python = shlex.quote(os.path.expanduser(place.python) if place.python else sys.executable)  # noqa: PTH111
     alone = "--nodes=1 --ntasks=1 --overlap " if place.nodes > 1 else ""
-    yield f'srun {alone}--export=ALL --kill-on-bad-exit=1 {python} {shlex.join(command[1:])} "$run"'
+    yield f"srun {alone}--export=ALL --kill-on-bad-exit=1 {python} {shlex.join(command[1:])} {wanted}"

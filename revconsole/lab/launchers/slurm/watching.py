@@ -7,7 +7,7 @@ and only while a run of the store has a job that is not known to be over.
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,14 @@ from revconsole.lab.launchers.slurm.programs import OVER, JobState
 from revconsole.records.files import bounded, clock
 from revconsole.records.files.bounded import RECORD_BYTES
 from revconsole.records.files.damage import UNREADABLE
+from revconsole.records.notices.ends import tell_of_end
 from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs.attempt import write_json
 from revconsole.records.runs.queued import FILE, read_queued
 from revconsole.records.runs.store import RunStore
 from revconsole.records.runs.submission import FOLDER, LISTS, NAME, holder
 from revconsole.records.runs.whereabouts import WAITS, Whereabouts, write_whereabouts
+from revconsole.records.search.launched import SearchLaunch, every_launch
 
 EVERY_SECONDS, AFTER_SILENCE_SECONDS = 10.0, 60.0
 """Least seconds between two questions to Slurm, and after one that was not answered."""
@@ -61,20 +63,34 @@ class SlurmJobs:
         """Ask Slurm if it is time to, and note what it says. Takes seconds if Slurm is slow; never raises."""
         with suppress(StoreError, *UNREADABLE):
             lists = [self._folder / name for name in bounded.files(self._folder) if name.endswith(LISTS)]  # fmt: skip
-            if self._readonly or not lists or not self._due() or shutil.which("squeue") is None:
+            launched = [each for each in every_launch(self._store) if each.job]
+            if (
+                self._readonly
+                or not (lists or launched)
+                or not self._due()
+                or shutil.which("squeue") is None
+            ):
                 return
             (self._folder / ASKED).touch()
             submitted = [each for path in lists for each in self._submitted(path)]
-            if not submitted:
+            jobs = [each.job for each in submitted] + [
+                task
+                for each in launched
+                for task, said in each.tasks.items()
+                if said.partition(":")[0] not in OVER
+            ]
+            if not jobs:
                 return
             try:
-                found = programs.jobs(each.job for each in submitted)
+                found = programs.jobs(jobs)
             except NotSubmitted:
                 (self._folder / SILENT).touch()
                 return
             for each in submitted:
                 with suppress(StoreError, OSError):  # deleted meanwhile, or of somebody else
                     self._note(each, found[each.job])
+            for launch in launched:
+                _note_workers(self._store, launch, found)
 
     def _due(self) -> bool:
         for name, least in ((ASKED, EVERY_SECONDS), (SILENT, AFTER_SILENCE_SECONDS)):
@@ -106,6 +122,7 @@ class SlurmJobs:
         write_whereabouts(folder, Whereabouts(job=each.job, state=now.state, reason=now.reason, node=now.node))  # fmt: skip
         if now.state in OVER:
             self._note_end(folder, each, now)
+            tell_of_end(self._store, each.run_id)
         elif now.state == WAITS and each.begun:
             attempts.take_over(folder, each.number, f"Slurm, which requeued job {each.job}")
             number = each.number + 1
@@ -140,3 +157,13 @@ class SlurmJobs:
             return f" and left no trace: is {self._store.root} shared{where}?"
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return f" ({lines[-1][:300]})" if lines else ""
+
+
+def _note_workers(store: RunStore, launch: SearchLaunch, found: Mapping[str, JobState]) -> None:
+    """Note what Slurm says of the jobs of a search's workers, if that is new."""
+    now = {
+        task: f"{found[task].state}: {found[task].reason}" if task in found else said
+        for task, said in launch.tasks.items()
+    }
+    if now != launch.tasks:
+        launch.noted(store, tasks=now)
