@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from revconsole.records.files import bounded
@@ -18,7 +19,7 @@ JOINT = ":"
 """Between folders in the name of a run: with a slash it would be taken for the path of a profile."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Found:
     """A run of another tool. source: what was asked for, as it was written. place: the folder there, with slashes. name: the
     file in it, where a folder can hold several runs; empty otherwise.
@@ -30,7 +31,7 @@ class Found:
     place: str
     name: str = ""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """An id like that of a run of ours, always the same for this place."""
         digest = hashlib.sha256(

@@ -1,6 +1,7 @@
 """Gathered: what has been read of one run of another tool so far, in bounded memory, whatever the tool."""
 
 import math
+import reprlib
 import time
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,6 +15,11 @@ MOST_POINTS = 20_000_000
 """Points of one run that are kept, 16 bytes each."""
 MOST_METRICS, MOST_SETTINGS, MOST_FAULTS = 2000, 2000, 20
 LONGEST_NAME, LONGEST_TEXT = 200, 400
+DEEPEST = 6
+BRIEFLY = reprlib.Repr()
+"""Lists as text, in bounded time: YAML can repeat a list in itself until it has more elements than there are atoms."""
+BRIEFLY.maxlist = BRIEFLY.maxtuple = BRIEFLY.maxdict = 40
+BRIEFLY.maxlevel, BRIEFLY.maxstring, BRIEFLY.maxother = 2, LONGEST_TEXT, LONGEST_TEXT
 FURTHEST_STEP = 2**53
 """Steps beyond are damage; no program counts so far."""
 CLOCK_SECONDS = 1.0
@@ -152,8 +158,9 @@ def number(value: object) -> float | None:
 
 
 def _parts(name: str, value: object, depth: int) -> list[tuple[str, Scalar]]:
+    """The parts of a table by dotted key; any other value, and what is too deep or empty, is one part."""
     key = one_line(name, LONGEST_NAME)
-    if isinstance(value, dict) and depth < 6:
+    if isinstance(value, dict) and value and depth < DEEPEST:
         inner: list[tuple[str, Scalar]] = []
         for each, content in value.items():
             inner += _parts(f"{name}.{each}" if name else str(each), content, depth + 1)
@@ -162,5 +169,4 @@ def _parts(name: str, value: object, depth: int) -> list[tuple[str, Scalar]]:
         return inner
     if value is None or isinstance(value, bool | int | float):
         return [(key, value)]
-    text = value if isinstance(value, str) else str(value)[: 2 * LONGEST_TEXT]
-    return [(key, one_line(text, LONGEST_TEXT))]
+    return [(key, one_line(value if isinstance(value, str) else BRIEFLY.repr(value), LONGEST_TEXT))]

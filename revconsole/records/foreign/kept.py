@@ -30,7 +30,7 @@ MARK = b"rvalso01"
 HEAD = struct.Struct("<8sIQII")
 MOST_META, MOST_BODY = 1 << 26, 1 << 30
 MOST_BYTES = 1 << 31
-LEAST_POINTS = 256
+LEAST_POINTS = 64
 """Points of a run that are worth a file."""
 OF_GATHERED = (
     "settings",
@@ -118,12 +118,19 @@ def _replace(name: str, *content: bytes) -> bool:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.writelines(content)
         part.replace(folder() / name)
-        _make_room()
+        _unchecked.append(sum(map(len, content)))
+        if len(_unchecked) == 1 or sum(_unchecked) > MOST_BYTES // 64:
+            _unchecked[:] = [0]
+            _make_room()
     except OSError:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         return False
     return True
+
+
+_unchecked: list[int] = []
+"""Bytes of the files that this process has written since it last looked how large all together are."""
 
 
 def _make_room() -> None:

@@ -165,10 +165,19 @@ def test_what_points_elsewhere_is_not_followed(tmp_path: Path, made: Path) -> No
 
 
 def test_settings_that_make_objects_or_never_end_are_refused(tmp_path: Path) -> None:
+    lists = "a0: &a0 [x, x]\n" + "".join(
+        f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60)
+    )
+    wide = ", ".join(f"k{n}: {{}}" for n in range(500))
+    tables = f"b0: &b0 {{{wide}}}\n" + "".join(
+        f"b{n}: &b{n} {{{', '.join(f'k{k}: *b{n - 1}' for k in range(500))}}}\n"
+        for n in range(1, 5)
+    )
     for name, text in (
         ("object", "a: !!python/object/apply:os.system ['touch owned']\n"),
-        ("bomb", "a: &a [x, x]\n" + "".join(f"{c}: &{c} [*{p}, *{p}]\n" for p, c in zip("abcdefghijklmnopqrs", "bcdefghijklmnopqrst", strict=True))),
-    ):  # fmt: skip
+        ("lists", lists),
+        ("tables", tables),
+    ):
         folder = tmp_path / name
         folder.mkdir()
         (folder / "summary.csv").write_text("epoch,train_loss\n0,1.0\n")
@@ -178,7 +187,8 @@ def test_settings_that_make_objects_or_never_end_are_refused(tmp_path: Path) -> 
 
     assert not Path("owned").exists()
     assert "no plain YAML" in runs["object"].log[0].text
-    assert len(json.dumps(dict(runs["bomb"].summary.given))) < 20_000
+    assert len(json.dumps(dict(runs["lists"].summary.given))) < 50_000
+    assert len(runs["tables"].summary.given) <= bounds.MOST_SETTINGS
     assert all(run.series["loss"].values == [1.0] for run in runs.values())
 
 
