@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 VERBS = {
     "train": ("launch", "Train every run of a profile, one after the other."),
     "demo": ("launch", "Train a ViT, a RevViT, a momentum ViT and a BDIA ViT on real digits, side by side (1 to 3 minutes)."),
+    "run": ("run", "Run any command and record it: its output, its end, memory, and metrics in lines like `step 3 loss=0.5`. Its exit status is returned."),
     "resume": ("launch", "Continue a run that was stopped, failed or lost, from its last checkpoint."),
     "verify": ("verify", "Check a model on one batch of its own data: gradients, independence of samples, inverse, memory."),
     "plan": ("plan", "Say what the runs of a profile would cost: parameters, multiply-adds, and memory with each backward."),

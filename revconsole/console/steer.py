@@ -23,8 +23,8 @@ HERE = Answer(answer="thread", key="y", label="In this console")
 WHERE_IT_WAS = "It was in a job of Slurm before."
 BEGIN_NOW = Answer(answer="now", key="y", label="Begin now")
 GIVEN_STOP = (
-    "The program that trains it is asked: it ends when it next calls `stop_asked()`, or when it logs, if it was started "
-    "with `revconsole run`."
+    "The program that trains it is asked: it ends when it next calls `stop_asked()`; one that `revconsole run` started gets "
+    "SIGINT, then SIGTERM, then SIGKILL."
 )
 TAKE_OUT = Answer(answer="stop", key="y", label="Take out of the queue")
 

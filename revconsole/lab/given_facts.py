@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 from revconsole.lab import format as shown
-from revconsole.lab.listing.fields import named
+from revconsole.lab.listing.fields import METRIC, named
 from revconsole.lab.listing.texts import epochs, text
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Run
@@ -44,8 +44,7 @@ def _measured(run: Run) -> Iterator[tuple[str, str]]:
     """The latest value of each metric, by the names that the program used."""
     names = list(run.summary.metrics)
     for name in names[:MOST_METRICS]:
-        field = named(name, names)
-        if name in field.key:
-            yield one_line(field.label), text(field, run.summary)
+        field = named(METRIC + name, names)
+        yield one_line(field.label), text(field, run.summary)
     if len(names) > MOST_METRICS:
         yield "", f"{len(names) - MOST_METRICS} metrics more"

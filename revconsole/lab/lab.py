@@ -239,7 +239,7 @@ class Lab:
         if held := killing.held_by_signal(self.store, summary):
             return f"is suspended by a signal: it will stop with a checkpoint after `kill -CONT {held.pid}`"
         if summary.program:
-            return "is asked to stop: its program ends when it next looks (`stop_asked()`)"
+            return "is asked to stop: its program ends when it looks, or by signals if `revconsole run` started it"
         return "will stop after this step with a checkpoint"
 
     def stop_now(self, run_id: str) -> str:

@@ -42,12 +42,19 @@ Entry = LoggedValues | Event | Job
 
 
 class RecordWriter:
-    """Writes one run in a thread of its own. facts: of the attempt. resumed_from: the step after which it goes on, if it is known."""
+    """Writes one run in a thread of its own. facts: of the attempt. resumed_from: the step after which it goes on, if it is known. pid: of
+    the process that is sampled, if not this one.
+    """
 
     def __init__(
-        self, wanted: WantedRecord, facts: dict[str, Scalar], resumed_from: int | None
+        self,
+        wanted: WantedRecord,
+        facts: dict[str, Scalar],
+        resumed_from: int | None,
+        pid: int | None = None,
     ) -> None:
         self._wanted, self._facts, self._resumed_from = wanted, facts, resumed_from
+        self._pid = pid
         self._entries: deque[Entry] = deque()
         self._lost = 0
         self._metrics = LoggedMetrics()
@@ -123,7 +130,7 @@ class RecordWriter:
             return claimed(replace(self._wanted, resume=False))
 
     def _write(self, run: ClaimedRun) -> None:
-        samples, control = ProcessSamples(), Control(run.attempt.run_folder, run.attempt)
+        samples, control = ProcessSamples(self._pid), Control(run.attempt.run_folder, run.attempt)
         if not run.goes_on or self._resumed_from is not None:
             self._begin(run, self._resumed_from)
         asked = 0.0
