@@ -20,6 +20,7 @@ VERBS = {
     "archive": ("keep", "Leave runs out of lists, in the console too; `ls --where archived=true` lists them."),
     "rm": ("keep", "Delete runs that have ended. They are kept in the store's trash until `rm --purge`; `rm --undo ID` puts them back."),
     "compare": ("look", "Compare runs: the settings that differ, and the results."),
+    "sync": ("sync", "Give the metrics of runs to TensorBoard, Weights & Biases or MLflow."),
     "watch": ("watch", "Follow runs until they end, wherever they train; the exit code is 0 if all finished without an alarm."),
     "queue": ("queue", "List what trains and what waits on each device, in order, with the time that is left, or move runs in their queue."),
     "stop": ("steer", "Stop runs after their current step with a checkpoint, or take them out of the queue."),

@@ -15,6 +15,7 @@ from typing import Protocol
 from revconsole.errors import DataUnavailable, NotLoaded, ProfileError, RevconsoleError, UnknownName
 from revconsole.lab import own_code, timm_names
 from revconsole.lab.torch_api import training
+from revconsole.lab.trackers import tracker
 from revconsole.records.datasets import facts
 from revconsole.records.datasets.counts import counted, in_folder
 from revconsole.records.reach import reachable
@@ -150,6 +151,7 @@ def needs_torch(plan: Plan, *, run_own_code: bool = True) -> bool:
 
 
 def _judge_without_torch(plan: Plan) -> None:
+    tracker.refuse_unknown(plan.train.track.split(",") if plan.train.track else ())
     match plan.model:
         case TimmModel(name=name, weights=weights):
             _refuse_unknown_name(name)

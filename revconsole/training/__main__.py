@@ -37,7 +37,7 @@ from revconsole.errors import (
 from revconsole.records import child, ranks
 from revconsole.records.files.shared import READABLE, set_mode
 from revconsole.records.logs.events import Advised, Failed
-from revconsole.records.runs import control, submission
+from revconsole.records.runs import control, submission, tracking
 from revconsole.records.runs.attempt import LAUNCH_LOG, Attempt, Outcome
 from revconsole.records.runs.next_run import Line, OwnLine, SharedLine
 from revconsole.records.runs.process_output import OUTPUT_LOG
@@ -195,6 +195,7 @@ class RunQueue:
         except Exception as error:  # noqa: BLE001  deleted run, full disk: the next run must still train
             self.store.refuse(run_id, number, said(error))
             return None
+        tracking.begin(self.store, run_id, attempt)
         if note := note or (self._job.other_versions() if self._job is not None else ""):
             attempt.emit(Advised(level="warning", text=note))
         self._claimed(run_id, number)

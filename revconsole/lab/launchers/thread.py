@@ -18,7 +18,7 @@ from revconsole.lab.launchers import process
 from revconsole.lab.torch_api import training
 from revconsole.records import ranks
 from revconsole.records.logs.events import Advised, Failed, Finished
-from revconsole.records.runs import control, identity
+from revconsole.records.runs import control, identity, tracking
 from revconsole.records.runs.attempt import Attempt, Outcome
 from revconsole.records.runs.store import RunStore
 from revconsole.records.runs.turns import POLL_SECONDS, DeviceTurns, NextRun
@@ -201,6 +201,7 @@ class ThreadLauncher:
             self._store.refuse(run_id, number, said(error))
             return "failed"
         self._attempt = attempt
+        tracking.begin(self._store, run_id, attempt)
         self._set_claimed()
         if note:
             attempt.emit(Advised(level="warning", text=note))

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from revconsole.records.sections.section import Section
 
+TRACKERS = r"^(tensorboard|wandb|mlflow)(,(tensorboard|wandb|mlflow))*$"
 MOST_PARTS = 65_536
 """Most micro-batches of a step."""
 
@@ -62,6 +63,10 @@ class Train(Section):
     """Minutes between two checkpoints, also within an epoch; unset counts epochs and steps only."""
     keep_checkpoints: int = Field(default=2, ge=1)
     """How many of the newest are kept besides the best: if one is damaged, the one before it leads to the same."""
+    track: str | None = Field(
+        default=None, pattern=TRACKERS, examples=["tensorboard", "wandb,mlflow"]
+    )
+    """Trackers that are given the metrics while the run trains: tensorboard, wandb, mlflow, comma-separated; see `revconsole sync`."""
     on_oom: Literal["fail", "shrink"] = "fail"
     """What happens when memory runs out: fail, with a list of what would fit; shrink continues with smaller micro-batches of the same batch."""
     deterministic: bool = False

@@ -23,12 +23,12 @@ LABELS = frozenset(
 )
 """Names, origin and later findings of a plan, which do not decide the result."""
 
-WHERE = {"train": {"device", "gpus", "shard"}, "data": {"place"}}
+WHERE = {"train": {"device", "gpus", "shard", "track"}, "data": {"place"}}
 """Settings by section that only say where a run is computed."""
 
 NOT_OF_THE_PAST = {
     "train": {
-        "device", "gpus", "shard", "threads", "deterministic", "epochs", "steps", "patience", "budget_mib", "on_oom",
+        "device", "gpus", "shard", "track", "threads", "deterministic", "epochs", "steps", "patience", "budget_mib", "on_oom",
         "audit", "probe_epochs", "checkpoint_epochs", "checkpoint_steps", "checkpoint_minutes",
         "keep_checkpoints",
     },

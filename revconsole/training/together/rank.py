@@ -15,7 +15,7 @@ from pathlib import Path
 from revconsole.errors import AlreadyClaimed, NotLoaded, RunFailed, StoreError
 from revconsole.records.logs.events import Failed
 from revconsole.records.ranks import LAUNCHER
-from revconsole.records.runs import control
+from revconsole.records.runs import control, tracking
 from revconsole.records.runs.attempt import Attempt, Outcome
 from revconsole.records.runs.process_output import OUTPUT_LOG
 from revconsole.records.runs.store import RunStore
@@ -46,6 +46,8 @@ def work(store: RunStore, address: str, redirect: Redirect, train: Train) -> int
     place = folder / "attempts" / f"{int(number):04d}"
     try:
         attempt = _claimed(store, run_id, int(number)) if rank == 0 else None
+        if attempt is not None:
+            tracking.begin(store, run_id, attempt)
         _await_claim(place)
     except (AlreadyClaimed, StoreError, TimeoutError) as error:
         sys.stderr.write(f"rank {rank}: {error}\n")

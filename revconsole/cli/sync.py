@@ -1,0 +1,63 @@
+"""The verb `sync`: give the metrics of runs to TensorBoard, Weights & Biases or MLflow."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from revconsole.cli import complete, output
+from revconsole.cli.arguments import listed
+from revconsole.cli.opening import opened
+from revconsole.errors import ProfileError
+from revconsole.lab.trackers.syncing import Sync
+from revconsole.lab.trackers.tracker import NEEDS, refuse_unknown
+from revconsole.records.printable import plural
+from revconsole.records.settings.profile import COMMAND_LINE
+
+SECONDS = 5.0
+"""Seconds between two looks at a run that trains."""
+
+
+def sync(
+    context: typer.Context,
+    runs: Annotated[
+        list[str],
+        typer.Argument(help="Runs: ids, names or patterns.", autocompletion=complete.runs),
+    ],
+    to: Annotated[str, typer.Option(help=f"Trackers, comma-separated: {', '.join(NEEDS)}.")],
+    into: Annotated[
+        str,
+        typer.Option(
+            help="TensorBoard: folder; wandb: project, or OWNER/PROJECT; mlflow: experiment. [default: tensorboard, revconsole, revconsole]",
+            show_default=False,
+        ),
+    ] = "",
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until the runs have ended.")
+    ] = False,
+) -> None:
+    """Give the metrics and settings of runs to a tracker; what it was given before is not sent again.
+
+    Addresses and keys are those of the tools: `wandb login` or WANDB_MODE=offline, and MLFLOW_TRACKING_URI.
+    """
+    names = listed(to)
+    if not names:
+        raise ProfileError(COMMAND_LINE, "--to", f"is empty: give one of {', '.join(NEEDS)}")
+    refuse_unknown(names)
+    lab = opened(context)
+    for run_id in lab.store.find_all(runs):
+        tail = lab.store.follow(run_id)
+        run = tail.run()
+        syncs = {name: Sync(lab.store.root, run, name, into) for name in names}
+        for name, each in syncs.items():
+            output.say(f"{run.summary.name}: {name}, {each.where}")
+        while True:
+            count = sum(each.push(run) for each in syncs.values())
+            if count or run.summary.ended or not follow:
+                output.say(f"{run.summary.name}: {plural(count, 'value')} sent")
+            if run.summary.ended or not follow:
+                break
+            time.sleep(SECONDS)
+            run = tail.run()
+        for each in syncs.values():
+            each.close(run)
