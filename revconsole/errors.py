@@ -17,6 +17,7 @@ RevconsoleError            base: one sentence that says what, where and what to 
 └── RunFailed              a training ended for a reason its user can act on
 """
 
+import atexit
 import gc
 import sys
 from collections.abc import Iterable, Iterator
@@ -148,6 +149,9 @@ def loading() -> Iterator[None]:
     finally:
         if "torch" in sys.modules and not loaded:
             gc.freeze()
+            atexit.register(
+                gc.unfreeze
+            )  # or libraries that count what they leave would find all of it
         if collected:
             gc.enable()
 

@@ -1,6 +1,8 @@
 """What surrounds the import of torch."""
 
 import gc
+import subprocess
+import sys
 
 import pytest
 
@@ -34,3 +36,19 @@ def test_who_has_stopped_the_collector_finds_it_stopped():
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_what_was_loaded_is_collected_at_the_end_or_libraries_complain_of_what_they_left():
+    program = (
+        "import atexit, gc, sys, types\n"
+        "from revconsole.errors import loading\n"
+        "atexit.register(lambda: print(gc.get_freeze_count()))\n"
+        "with loading():\n"
+        "    sys.modules['torch'] = types.ModuleType('torch')\n"
+        "print(gc.get_freeze_count() > 0)\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert said.stdout.split() == ["True", "0"]

@@ -181,6 +181,7 @@ def test_backward_defaults_to_reversible_where_the_scheme_has_an_inverse():
         (["train.batch=10", "train.accumulate=3"], "3 micro-batches do not divide batch 10"),
         (["train.precision=bf8"], "'bf8' is not one of 'float32', 'tf32', 'bf16', 'fp16'"),
         (["train.device=gpu"], "should be auto, cpu, mps, cuda, or cuda:0, cuda:1, …, not 'gpu'"),
+        (["train.track=tensorbord"], "should be tensorboard, wandb or mlflow, or several with commas or none"),
         (["seeds=[]"], "seeds: should be a list of whole numbers from 0, not []"),
         (["seeds=[-1]"], "seeds: should be a list of whole numbers from 0, not [-1]"),
         (["seeds=7-8"], "seeds: should be a list of whole numbers from 0, not '7-8'; write [7,8], say"),

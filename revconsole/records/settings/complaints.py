@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from revconsole.errors import nearest
 from revconsole.records.sections import KINDS, Section
 from revconsole.records.sections.rule import Rule
+from revconsole.records.sections.train import TRACKERS
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.words import LONGEST_SHOWN, shown
 
@@ -139,9 +140,15 @@ def _requirement(problems: list[dict[str, Any]]) -> str:
         name, words = BOUNDS[kind]
         return f"should be {words} {problems[0]['ctx'][name]}"
     if kind in NOUNS:
-        nouns = [NOUNS[problem["type"]] for problem in problems if problem["type"] in NOUNS]
+        nouns = [_noun(problem) for problem in problems if problem["type"] in NOUNS]
         return f"should be {' or '.join(nouns)}"
     return f"{message[:1].lower()}{message[1:]}"
+
+
+def _noun(problem: Mapping[str, Any]) -> str:
+    if problem.get("ctx", {}).get("pattern") == TRACKERS:
+        return "tensorboard, wandb or mlflow, or several with commas"
+    return NOUNS[problem["type"]]
 
 
 def _unknown_kind(section: str, table: Mapping[str, Any]) -> str:
