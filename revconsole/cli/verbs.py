@@ -34,6 +34,7 @@ VERBS = {
     "settings": ("profiles", "List every setting with default, allowed values and meaning."),
     "config": ("config:GROUP", "The configuration of the console and of notices: where it is, what holds, edit it, check it."),
     "export": ("export", "Write the network of a run's best epoch into a folder for others: timm, transformers, torch alone, ONNX runtimes."),
+    "predict": ("predict", "Say what the network of a run's best epoch calls images, with probabilities; accuracy where the classes are known."),
     "weights": ("weights:GROUP", "Look into a file of weights: what it holds, which model it fits, what would be renewed."),
     "report": ("report", "Print the results of a study or of some runs, and write them as documents with figures."),
     "data": ("data:GROUP", "List the datasets, or the facts of one by its NAME; show samples, measure throughput."),

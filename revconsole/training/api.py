@@ -3,7 +3,7 @@
 import contextlib
 import fnmatch
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import timm
@@ -13,6 +13,7 @@ from revconsole.errors import RevconsoleError, RunFailed, StoreError, said
 from revconsole.records.datasets.facts import data_folder
 from revconsole.records.findings.exported import Exported, Target
 from revconsole.records.findings.inspection import Inspection
+from revconsole.records.findings.predictions import Predictions
 from revconsole.records.foresight.measured import KeptPace
 from revconsole.records.logs.events import Advised, Event, Failed, Logged, Scalar, Started
 from revconsole.records.notices.ends import tell_of_end
@@ -35,8 +36,9 @@ from revconsole.training.machine import devices
 from revconsole.training.machine.allocated import begin_profiling
 from revconsole.training.machine.broken import WAITING, breaks
 from revconsole.training.machine.shortage import empty_caches
-from revconsole.training.questions import inspection, pace
+from revconsole.training.questions import attention_picture, inspection, pace
 from revconsole.training.questions.modules import modules_of
+from revconsole.training.questions.predictions import images_of, opened, predictions
 from revconsole.training.questions.readiness import refuse_unready
 from revconsole.training.questions.samples import samples
 from revconsole.training.questions.survey import scheme_groups, survey_models
@@ -51,7 +53,7 @@ from revconsole.training.together.watch import RankWatch
 from revconsole.training.trainer import train
 
 __all__ = [
-    "audited", "begin_profiling", "check_foresight", "chosen", "cost", "execute", "exported", "foresee", "foresight_combinations", "inspect", "kept_pace", "measure", "modules_of", "refuse_unready",
+    "audited", "begin_profiling", "check_foresight", "chosen", "cost", "execute", "exported", "foresee", "foresight_combinations", "inspect", "kept_pace", "measure", "modules_of", "predicted", "refuse_unready",
     "samples", "scheme_groups", "survey_models", "take_part", "throughput", "timm_models", "timm_version", "training_pace", "weights_described",
 ]  # fmt: skip
 
@@ -196,6 +198,24 @@ def exported(store: RunStore, run_id: str, *, to: Target, folder: Path) -> Expor
     """Write the network of a run's best epoch for others into an empty folder. Raises as `export` does."""
     plan, checkpoints = store.plan(run_id), CheckpointStore(store.folder(run_id))
     return export(plan, checkpoints, to=to, folder=folder, data=data_folder())
+
+
+def predicted(
+    store: RunStore,
+    run_id: str,
+    source: str,
+    *,
+    say: Callable[[str], None],
+    attention: Path | None = None,
+) -> Predictions:
+    """What a run's best network says of images. attention: a file for a picture of what it looks at. Raises as `images_of` does."""
+    checkpoints, data = CheckpointStore(store.folder(run_id)), data_folder()
+    reopened = opened(store.plan(run_id), checkpoints, data=data)
+    pictured = images_of(reopened, source, data=data, say=say)
+    found = predictions(reopened, pictured)
+    if attention is not None:
+        attention_picture.draw(reopened, pictured, attention)
+    return found
 
 
 def _train(store: RunStore, run_id: str, attempt: Attempt, *, ranked: bool) -> Outcome:

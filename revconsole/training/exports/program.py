@@ -86,7 +86,7 @@ def _describe(subject: Subject, folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
-def _traced(subject: Subject) -> torch.export.ExportedProgram:
+def _traced(subject: Subject) -> "torch.export.ExportedProgram":
     standardisation = subject.state.data.test.preparation.standardisation
     program = Program(subject.model, standardisation, subject.plan.image_size).eval()
     with _quietly(), torch.no_grad():

@@ -4,6 +4,7 @@ Shapes: B images, N tokens of which G² are patches, D width, S pixels of height
 """
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -67,19 +68,14 @@ def attention(state: TrainingState, model: nn.Module, images: int) -> AttentionR
     inputs = resized(
         split.preparation.standardisation(moved(pixels, split.device)), state.plan.image_size
     )
-    with torch.inference_mode(), Attentions() as attentions:
-        predictions = model(inputs).argmax(dim=1)
-    if problem := _no_rollout(attentions.weights, len(inputs)):
-        return problem
-    rolled = rollout(attentions.weights)
-    side, prefix_tokens = _grid(rolled.shape[-1])
-    of_class = getattr(model, "cls_token", None) is not None
-    shares = (rolled[:, 0] if of_class else rolled.mean(dim=1))[:, prefix_tokens:]
-    shares = shares / shares.sum(dim=-1, keepdim=True)
+    rolled = attended(model, inputs)
+    if isinstance(rolled, str):
+        return rolled
+    shares, predictions = rolled.shares, rolled.logits.argmax(dim=1)
     return AttentionRollout(
-        of="the class token" if of_class else "the mean over all tokens",
-        blocks=len(attentions.weights),
-        side=side,
+        of="the class token" if rolled.of_class else "the mean over all tokens",
+        blocks=rolled.blocks,
+        side=shares.shape[-1],
         images=tuple(
             Attended(
                 picture=Picture(rows=colours(image), caption=names[label]),
@@ -91,10 +87,39 @@ def attention(state: TrainingState, model: nn.Module, images: int) -> AttentionR
                 pixels.float().div(255).expand(-1, 3, -1, -1),
                 split.labels[chosen].tolist(),
                 predictions.tolist(),
-                shares.reshape(-1, side, side),
+                shares,
                 strict=True,
             )
         ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rolled:
+    """What a network looks at: shares (B, G, G) of the patches, 1 in sum; logits (B, K); blocks that were rolled out."""
+
+    shares: Tensor
+    logits: Tensor
+    of_class: bool
+    blocks: int
+
+
+def attended(model: nn.Module, inputs: Tensor) -> Rolled | str:
+    """The attention rollout of some inputs (B, C, S, S), or why there is none."""
+    with torch.inference_mode(), Attentions() as attentions:
+        logits = model(inputs)
+    if problem := _no_rollout(attentions.weights, len(inputs)):
+        return problem
+    rolled = rollout(attentions.weights)
+    side, prefix_tokens = _grid(rolled.shape[-1])
+    of_class = getattr(model, "cls_token", None) is not None
+    shares = (rolled[:, 0] if of_class else rolled.mean(dim=1))[:, prefix_tokens:]
+    shares = shares / shares.sum(dim=-1, keepdim=True)
+    return Rolled(
+        shares=shares.reshape(-1, side, side),
+        logits=logits,
+        of_class=of_class,
+        blocks=len(attentions.weights),
     )
 
 
