@@ -38,6 +38,8 @@ def test_ranks_are_micro_batches_and_the_result_is_that_of_accumulation():
         ({"gpus": 2, "device": "mps"}, "train.device", "mps is one device"),
         ({"gpus": "all", "device": "cpu"}, "train.gpus", "set a number of processes"),
         ({"gpus": 128, "batch": 100}, "train.batch", "set it to 128"),
+        ({"sync_batchnorm": True, "accumulate": 4}, "train.sync_batchnorm", "not 4 micro-batches of a step on 1 rank: set train.gpus=4"),
+        ({"sync_batchnorm": True, "gpus": 2, "on_oom": "shrink"}, "train.sync_batchnorm", "train.on_oom=shrink"),
         ({"shard": True}, "train.shard", "train.gpus=1, as it takes two ranks"),
         ({"shard": True, "gpus": 2, "average": 0.9}, "train.shard", "does not go with train.average"),
         ({"shard": True, "gpus": 2, "compile": True}, "train.shard", "does not go with train.compile"),

@@ -35,6 +35,8 @@ class Train(Section):
     """GPUs that share each step, a process each; with device cpu so many processes; the run is that of accumulate = gpus."""
     shard: bool = False
     """Share the weights of the blocks and their optimiser state out among the ranks of train.gpus, for models that do not fit; same result."""
+    sync_batchnorm: bool = False
+    """BatchNorm over the batch of all ranks of train.gpus, not over the images of each; needs accumulate = gpus."""
     clip: float | None = Field(default=None, gt=0)
     """Largest norm of the gradient; unset does not clip."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)

@@ -6,12 +6,14 @@ from revconsole.records.settings.plan_settings import PlanSettings
 
 KEY = "train.gpus"
 SHARD = "train.shard"
+NORMS = "train.sync_batchnorm"
 
 
 def check_ranks(plan: PlanSettings) -> None:
     """Raise Rule if the work of a step cannot be shared as `train.gpus` says."""
     train, ranks = plan.train, plan.train.gpus
     check_shard(plan)
+    _check_norms(plan)
     if ranks == 1:
         return
     if plan.fitted:
@@ -55,6 +57,26 @@ def check_shard(plan: PlanSettings) -> None:
     }  # fmt: skip
     if why := next((words for words, found in against.items() if found), ""):
         raise Rule(SHARD, f"does not go with {why}; leave one of the two out")
+
+
+def _check_norms(plan: PlanSettings) -> None:
+    """Raise Rule if BatchNorm cannot be over the whole batch as `train.sync_batchnorm` says."""
+    train = plan.train
+    if not train.sync_batchnorm or train.gpus == "all":
+        return
+    if train.accumulate != train.gpus:
+        ranks = (
+            f"{_several(train.accumulate)} of a step on {train.gpus} rank{'s' * (train.gpus > 1)}"
+        )
+        words = (
+            f"takes one micro-batch on each rank, not {ranks}: set train.gpus={train.accumulate}"
+        )
+        raise Rule(NORMS, f"{words}, or leave it out")
+    if train.on_oom == "shrink":
+        words = "because ranks that wait for statistics cannot begin a step again"
+        raise Rule(
+            NORMS, f"does not go with train.on_oom=shrink, {words}; leave one of the two out"
+        )
 
 
 def counted(plan: PlanSettings) -> int:

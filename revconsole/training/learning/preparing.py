@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from torch import nn
+
 from revconsole.data import open_data
 from revconsole.errors import RunFailed
 from revconsole.records.settings.plan import Plan
@@ -22,6 +24,7 @@ from revconsole.training.setup.draws import Signs
 from revconsole.training.setup.schedules import Rates
 from revconsole.training.setup.training_state import TrainingState, averaged
 from revconsole.training.together.alone import ALONE, Together
+from revconsole.training.together.batch_norms import synchronise
 from revconsole.training.together.holding import HOLDS_ALL, Holding
 from revconsole.training.together.shards import Shards
 
@@ -58,6 +61,8 @@ def prepare(
     _refuse_other_data(plan, opened.fingerprint)
 
     model, signs, objective = build_learner(plan), Signs(plan.seed), objective_of(plan)
+    if plan.train.sync_batchnorm and together.world > 1:
+        _synchronise(model, say)
     shared = plan.train.shard and together.world > 1
     holding: Holding = Shards(model, device) if shared else HOLDS_ALL
     model = model.to(device)
@@ -94,6 +99,13 @@ def prepare(
         together=together,
         holding=holding,
     )
+
+
+def _synchronise(model: nn.Module, say: Callable[[str], None]) -> None:
+    """Let the batch norms be over all ranks. Raises RunFailed if there are none."""
+    if not synchronise(model):
+        raise RunFailed("this model has no BatchNorm; leave out train.sync_batchnorm")
+    say("BatchNorm takes its statistics over the batch of all ranks (train.sync_batchnorm)")
 
 
 def _refuse_other_data(plan: Plan, fingerprint: str) -> None:

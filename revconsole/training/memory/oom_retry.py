@@ -65,9 +65,9 @@ class OomRetry:
             state.precision.reset_unscaling()
             for buffer, was in before:
                 buffer.copy_(was)
-            # Where weights are lent, the others wait for them: this rank alone says why, and ends the run.
-            alone = not state.holding.everything
-            self._shrink(str(outcome) if alone else state.together.short(str(outcome)), doing)
+            # Where the others wait in the midst of a pass, this rank alone says why, and ends the run.
+            why = str(outcome) if state.in_step else state.together.short(str(outcome))
+            self._shrink(why, doing)
 
     def _statistics(self) -> list[tuple[Tensor, Tensor]]:
         """Buffers with copies of their values, so that a repeated forward pass does not update them twice."""

@@ -69,6 +69,12 @@ class TrainingState:
         return self.model if self.average is None else self.average.module
 
     @property
+    def in_step(self) -> bool:
+        """Whether every rank has to compute whenever one does, because they exchange something on the way."""
+        synchronised = self.plan.train.sync_batchnorm and self.together.world > 1
+        return synchronised or not self.holding.everything
+
+    @property
     def readable(self) -> nn.Module:
         """The model, if all of its weights are here to be read; else an empty module."""
         return self.model if self.holding.everything else nn.Module()

@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from revconsole.reversible.replay import statistics_kept
 from revconsole.reversible.shapes import shapes_only
 from revconsole.training.together.alone import Together
+from revconsole.training.together.batch_norms import BatchNormOverRanks
 
 Call = tuple[int, Tensor, Tensor]
 """Number of a norm, and mean and variance of what it saw."""
@@ -81,7 +82,9 @@ class RunningStatistics:
 
 
 def _updates(norm: _NormBase) -> bool:
-    return norm.training and norm.running_mean is not None
+    """Whether its statistics are those of a micro-batch, to be recorded."""
+    own = not isinstance(norm, BatchNormOverRanks)
+    return own and norm.training and norm.running_mean is not None
 
 
 def _record(calls: list[Call], number: int, norm: _NormBase, _inputs: object, _out: object) -> None:

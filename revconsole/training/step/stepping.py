@@ -18,6 +18,7 @@ from revconsole.training.setup.training_state import TrainingState
 from revconsole.training.step.footprint import trained
 from revconsole.training.step.running import RunningStatistics
 from revconsole.training.step.totals import Totals
+from revconsole.training.together.batch_norms import over_ranks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +69,15 @@ def compute_gradients(
         if turn:
             together.clear_gradients(parameters)
         if micro is not None:
-            with statistics.recorded():
+            with statistics.recorded(), over_ranks(state.model, counts=True):
                 result, share = _differentiated(
                     state, parts[micro], MicroBatch(number, micro, batch)
                 )
             holding.collect()
             totals.add(share, result, len(parts[micro][0]) / batch)
-        elif not holding.everything:
-            with holding.going_along(), statistics.forgotten():
+        elif state.in_step:
+            apart = over_ranks(state.model, counts=False)
+            with holding.going_along(), statistics.forgotten(), apart:
                 _differentiated(state, parts[0], MicroBatch(number, 0, batch))
                 holding.collect()
             state.optimizer.zero_grad(set_to_none=True)

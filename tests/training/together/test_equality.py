@@ -27,6 +27,8 @@ DINO = {"name": "dino", "output": 24, "hidden": 16, "bottleneck": 8, "local_crop
 MIXED = {"augment": "crop", "crop_padding": 1, "mixup": 0.2, "train_limit": 64}
 RAGGED = {"train_limit": 80, "validation": 0.2}
 """64 images: a batch of 60 and one of 4, which is less than one micro-batch."""
+SYNCED, ORDER = "synced", 1e-5
+"""A run with batch norms over all ranks, and what another order of its sums may change."""
 MOVED, LEFT, STAYED, STOPPED = "moved", "left", "stayed", 2
 """A run that goes from two ranks to four, its copy that goes to one process, one that stays in one, and the step between."""
 
@@ -44,6 +46,13 @@ def changes(world):
     }
     few = ("ragged",)
     return cases if world == 2 else {name: cases[name] for name in few}
+
+
+def synced(world):
+    """The plan of a network with batch norms over the whole batch. SGD, as Adam begins with the sign of a gradient."""
+    train = {"batch": 60, "steps": 2, "gpus": world, "sync_batchnorm": True, "clip": 0.5}
+    sgd = {"name": "sgd", "learning_rate": 0.5}
+    return small_plan(model={"stem": "conv"}, data=RAGGED, train=train, optimizer=sgd)
 
 
 def shared(plan, world):
@@ -88,6 +97,8 @@ def found(tmp_path_factory):
         }
         moved = moving() if world == 1 else shared(moving(), world)
         works[MOVED] = (moved, LEFT if world == 1 else MOVED, STOPPED if world == 2 else None)
+        if world < 4:
+            works[SYNCED] = (synced(world), f"{SYNCED}-{world}", None)
         if world == 1:
             works[STAYED] = (moving(), STAYED, None)
         every[world] = train_together(folder, world, works)
@@ -137,6 +148,13 @@ def test_ranks_that_share_the_weights_train_as_one_process_that_accumulates(worl
     one = dict(found[1][f"{name} {world}"])
     assert one.pop("held") == 1
     assert many == one
+
+
+def test_batch_norms_over_all_ranks_are_those_of_one_process_with_the_whole_batch(found):
+    """Each sum has another order; a batch of fewer images than a micro-batch is on one rank alone."""
+    many, one = found[2][SYNCED], found[1][SYNCED]
+    assert many["losses"] == pytest.approx(one["losses"], rel=ORDER)
+    assert many["end"]["test_loss"] == pytest.approx(one["end"]["test_loss"], rel=ORDER)
 
 
 @pytest.mark.parametrize("world", [4, 1])

@@ -14,14 +14,15 @@ FEW = 16
 def look(run: PlannedRun) -> str:
     """The sentence about statistics of a part of the batch."""
     parts = run.plan.train.accumulate
-    if parts == 1 or not run.normed:
+    if parts == 1 or not run.normed or run.plan.train.sync_batchnorm:
         return ""
     few = (
         "; usual are 16 images or more at a time (Wu and He 2018)" if run.micro_batch < FEW else ""
     )
     ranks = run.plan.train.ranks
     why = f"train.accumulate={parts}" if parts != ranks else f"train.gpus={ranks}"
-    remedy = "" if ranks > 1 else "; train.accumulate=1 if memory allows"
+    remedy = "; train.accumulate=1 if memory allows" if ranks == 1 else ""
+    remedy = "; train.sync_batchnorm takes them over all ranks" if ranks == parts > 1 else remedy
     return (
         f"BatchNorm takes its statistics over each micro-batch of {run.micro_batch}, not over the batch of "
         f"{run.plan.train.batch}: with {why} this network trains otherwise than without{few}{remedy}"
