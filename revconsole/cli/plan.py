@@ -27,6 +27,7 @@ from revconsole.records.printable import plural
 from revconsole.records.runs.pace import pace_key
 from revconsole.records.runs.run import Summary
 from revconsole.records.settings import search_path
+from revconsole.records.settings.drawn import search_of, with_settings
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE, parse_assignments
 from revconsole.records.settings.study import UnfitChoice
@@ -136,7 +137,7 @@ def plan(
         raise ProfileError(COMMAND_LINE, "PROFILE", "is missing; `revconsole profiles` lists them")
     refuse_target(layers)
     room = _room(memory, json=json and solve is None)
-    choices = lab.models(profile, parse_assignments(settings))
+    choices = lab.models(profile, given := parse_assignments(settings))
     runs = lab.store.list()
     if solve is not None:
         raise typer.Exit(plan_solved.print_solved(choices, solve, room, runs=runs, json=json))
@@ -158,7 +159,7 @@ def plan(
         _print(entries)
         memory_output.print_memory(outlooks)
         _say_times(outlooks, times, devices or 1)
-        _say_search(profile, times)
+        _say_search(profile, given, times, devices or 1)
         _explain(plans, counted)
         output.say_notes(lab.noted(plans).lines)
     if errors:
@@ -231,18 +232,19 @@ def _say_times(outlooks: Sequence[Outlook], times: Sequence[Timing], devices: in
             output.print_sentence(on_devices(times, devices))
 
 
-def _say_search(profile: str, times: Sequence[Timing]) -> None:
+def _say_search(
+    profile: str, settings: Mapping[str, Any], times: Sequence[Timing], devices: int
+) -> None:
     """Of a search, whose rows are the ends of its space, how many runs it makes, and what they take at most."""
-    search = search_path.find(profile).search
-    if search is None:
+    study = search_path.find(profile)
+    if study.search is None:
         return
+    search = search_of(with_settings(study, settings)[0])
     seconds = [each.seconds for each in times if each.seconds is not None]
     runs = search.trials + search.repeat_best
-    most = (
-        f", at most about {form.duration(runs * max(seconds))} one after the other"
-        if seconds
-        else ""
-    )
+    how = "one after the other" if devices == 1 else f"on {devices} devices"
+    longest = -(-runs // devices) * max(seconds, default=0.0)
+    most = f", at most about {form.duration(longest)} {how}" if seconds else ""
     output.print_sentence(
         f"a search: {plural(search.trials, 'trial')} between these and {plural(search.repeat_best, 'repeat')} of the best"
         f"{most}; `revconsole study run {profile} --dry-run` checks it"

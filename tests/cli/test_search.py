@@ -184,6 +184,10 @@ def test_without_optuna_it_is_one_sentence_with_the_line_that_installs_it(run, m
     [
         (["train", "fake"], "fake.toml: search: draws its runs one after the other; `revconsole study run fake` trains them"),
         (["study", "run", "fake", "optimizer.learning_rate=0.1"], "command line: optimizer.learning_rate: is drawn by the search; leave it out"),
+        (["study", "run", "fake", "search.trials=3"], "command line: search.trials: 3 are too few for stop_early = 'halving'"),
+        (["study", "run", "fake", "search.trails=30"], "command line: search.trails: unknown key; did you mean 'trials'?"),
+        (["study", "run", "fake", "search.method=bayse"], "command line: search.method: there is no method 'bayse'; did you mean 'bayes'?"),
+        (["study", "run", "fake", "search.space.model.depth=2"], "command line: search.space.model.depth: what is drawn is written in the file"),
         (["study", "run", "fake", "seeds=[1,2]"], "fake.toml: seeds: a trial is one run, and this makes 2 runs of it"),
         (["study", "run", "fake", "train.batch=[32,64]"], "fake.toml: seeds: a trial is one run, and this makes 2 runs of it"),
         (["study", "run", "fake", "train.epoch=3"], "command line: train.epoch: unknown key; did you mean train.epochs?"),
@@ -208,6 +212,16 @@ def test_what_is_wrong_is_one_sentence(run, words, said):
     assert said in answer.err
     assert len(answer.err.splitlines()) == 1
     assert not Path("runs").exists()
+
+
+def test_what_the_command_line_says_of_the_search_counts(run, fake):
+    more = run("study", "run", "fake", "search.trials=20", "--dry-run")
+    other = run("study", "show", "fake", "search.stop_early=none")
+
+    assert more.err.startswith("fake: 12 of 20 trials, "), "the same search goes on"
+    assert "20 trials, method bayes" in more.err
+    assert "0 of 12 trials" in other.err, "another search"
+    assert "a search: 15 trials between" in run("plan", "fake", "search.trials=15").out
 
 
 def test_plan_counts_the_ends_of_the_space_and_says_how_many_runs_there_are(run):

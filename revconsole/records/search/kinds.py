@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from revconsole.records.runs.pace import pace_key
-from revconsole.records.settings.drawn import possible, search_of
+from revconsole.records.settings.drawn import possible, search_of, with_settings
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.study import LONGEST_NAME, Study, word
 
@@ -31,9 +31,10 @@ def _at_the_rate_of(first: Plan, plan: Plan) -> Plan:
 
 def named_kinds(study: Study, settings: Mapping[str, Any] | None) -> tuple[Plan, ...]:
     """The kinds of a search, called after what was drawn. Raises ProfileError as `possible` does."""
+    study, rest = with_settings(study, settings or {})
     return tuple(
         plan.model_copy(update={"name": f"{study.name}, {_words(study, plan)}"[:LONGEST_NAME]})
-        for plan in kinds(possible(study, settings))
+        for plan in kinds(possible(study, rest))
     )
 
 

@@ -10,7 +10,7 @@ from revconsole.records.runs.store import RunStore, id_of_trial
 from revconsole.records.search.kinds import kinds
 from revconsole.records.sections.trial import Trial
 from revconsole.records.settings import search_path
-from revconsole.records.settings.drawn import drawn, possible, search_of
+from revconsole.records.settings.drawn import drawn, possible, search_of, with_settings
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE
 from revconsole.records.settings.search import ETA, GOALS, Scalar, SearchTable
@@ -23,7 +23,7 @@ LENGTHS = ("train.epochs", "train.steps")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedSearch:
-    """A search by name or path, full or quick, with settings of the command line.
+    """A search by name or path, full or quick, with settings of the command line. of_runs: those that are not of the search itself.
 
     like: the label of its trials. extremes: the runs at the ends of its space.
     """
@@ -31,6 +31,7 @@ class PlannedSearch:
     named: str
     study: Study
     settings: Mapping[str, Any]
+    of_runs: Mapping[str, Any]
     quick: bool
     store: RunStore
     like: Trial
@@ -57,7 +58,7 @@ class PlannedSearch:
 
     def trial(self, number: int, values: Mapping[str, Scalar]) -> Plan:
         """The run of a trial. Raises ProfileError if the values do not go together."""
-        plan = drawn(self.study, values, self.settings, quick=self.quick, number=number)
+        plan = drawn(self.study, values, self.of_runs, quick=self.quick, number=number)
         label = self.like.model_copy(update={"number": number, "values": dict(values)})
         return completed(plan.model_copy(update={"trial": label}), self.study.where, self.store)
 
@@ -83,9 +84,9 @@ def planned_search(
     name: str, settings: Mapping[str, Any], store: RunStore, *, quick: bool = False
 ) -> PlannedSearch:
     """The search of a study. Raises ProfileError, or UnknownName, for whatever could be wrong with any of its trials."""
-    study = search_path.find(name, "study")
+    study, rest = with_settings(search_path.find(name, "study"), settings)
     search = search_of(study)
-    plans = [completed(plan, study.where, store) for plan in possible(study, settings, quick=quick)]
+    plans = [completed(plan, study.where, store) for plan in possible(study, rest, quick=quick)]
     metric = search.goal or plans[0].objective.best.metric
     _refuse_goal(metric, plans, study.where)
     stop_from = search.stop_from or max(1, plans[0].epochs // SHARE)
@@ -105,6 +106,7 @@ def planned_search(
         named=name,
         study=study,
         settings=settings,
+        of_runs=rest,
         quick=quick,
         store=store,
         like=like,

@@ -4,15 +4,20 @@ settings of the file  <  those of [quick]  <  those of the command line  <  the 
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from revconsole.errors import ProfileError
 from revconsole.records.printable import plural
 from revconsole.records.settings import layer
+from revconsole.records.settings import search as searches
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.profile import COMMAND_LINE
 from revconsole.records.settings.search import Dimension, Scalar, SearchTable
 from revconsole.records.settings.study import Study
+
+PREFIX = "search."
+"""What the keys of `[search]` begin with on the command line."""
 
 
 def search_of(study: Study) -> SearchTable:
@@ -20,6 +25,20 @@ def search_of(study: Study) -> SearchTable:
     if study.search is None:
         raise ProfileError(study.where, "search", "there is no table [search] in it")
     return study.search
+
+
+def with_settings(study: Study, settings: Mapping[str, Any]) -> tuple[Study, Mapping[str, Any]]:
+    """The study with what the command line says of its search (`search.trials=40`), and the settings that are left of its runs.
+
+    Raises ProfileError.
+    """
+    own = {key: value for key, value in settings.items() if key.startswith(PREFIX)}
+    if not own:
+        return study, settings
+    given = {key.removeprefix(PREFIX): value for key, value in own.items()}
+    search = searches.changed(search_of(study), given, COMMAND_LINE)
+    rest = {key: value for key, value in settings.items() if key not in own}
+    return replace(study, search=search), rest
 
 
 def drawn(

@@ -18,7 +18,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from typing import Any, Literal, cast, get_args
 
@@ -126,6 +126,21 @@ def of_table(table: Any, where: str) -> SearchTable:
     search = SearchTable(**given, space=_space(table.get("space"), where))
     _refuse_few(search, where)
     return search
+
+
+def changed(search: SearchTable, given: Mapping[str, Any], where: str) -> SearchTable:
+    """The search with other values of its keys. Raises ProfileError."""
+    known = _CHECKS.keys()
+    for key in given:
+        if key.partition(".")[0] == "space":
+            why = "what is drawn is written in the file; a setting given here has one value in all trials"
+            raise ProfileError(where, f"search.{key}", why)
+        if key not in known:
+            raise ProfileError(where, f"search.{key}", f"unknown key{nearest(key, known)}")
+    values = {key: _CHECKS[key](value, key, where) for key, value in given.items()}
+    new = replace(search, **values)
+    _refuse_few(new, where)
+    return new
 
 
 def _refuse_few(search: SearchTable, where: str) -> None:
