@@ -71,23 +71,13 @@ def workers(
     Raises ProfileError if so many do not fit, or a run needs several devices.
     """
     from revconsole.lab import slots  # as above
-    from revconsole.lab.launchers.process import Workers  # as above
-    from revconsole.records.settings.profile import COMMAND_LINE  # as above
 
     if not names:
         return None
-    if several := next((plan for plan in plans if plan.train.gpus != 1), None):
-        raise ProfileError(
-            COMMAND_LINE,
-            "train.gpus",
-            f"{several.train.gpus} does not go with --devices, which gives each run one device ({several.name}); leave one out",
-        )
-    found = slots.outlooks(plans, lab.store.list(), make=bool(per_device))
-    if per_device:
-        each = slots.wanted_each(per_device, names)
-        names, why = slots.on_each(each, names, found.values())
+    found, why = slots.workers(plans, lab.store.list(), names, per_device)
+    if why:
         output.say(why)
-    return Workers(slots=names, needs=slots.needs(found))
+    return found
 
 
 def follow(

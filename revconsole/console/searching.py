@@ -3,15 +3,16 @@
 from functools import partial
 from typing import Any
 
-from revconsole.console import steer
+from revconsole.console import slurm_places, steer, study_choices
 from revconsole.console.reader import Reader
 from revconsole.console.screens.ask import Answer, Ask, confirm
 from revconsole.lab import format as form
 from revconsole.lab.board import View
 from revconsole.lab.launchers.process import Workers
+from revconsole.lab.launchers.slurm import search_jobs
+from revconsole.lab.launchers.slurm.place import SlurmPlace
 from revconsole.lab.search import launching
 from revconsole.lab.search.searching import Searching
-from revconsole.records import devices
 from revconsole.records.printable import plural
 from revconsole.records.search.optuna_here import optuna_loaded
 from revconsole.records.search.planned_search import PlannedSearch
@@ -23,7 +24,7 @@ WHAT_HAPPENS = (
 WHAT_STOPS = (
     "No other trial is drawn; what trains stops after its step with a checkpoint. r goes on."
 )
-ALONE, EVERY = "alone", "devices"
+ALONE = Answer(answer="process", key="y", label="In the background")
 
 
 def ask_to_go_on(screen: Any, reader: Reader, view: View) -> None:
@@ -41,10 +42,14 @@ def ask_to_go_on(screen: Any, reader: Reader, view: View) -> None:
     question = f"Train {plural(view.forecast.left, 'run')} of the search {view.name}?"
 
     def answered(answer: str | None) -> None:
-        if answer:
+        if answer == study_choices.NAME.answer:
+            study_choices.ask_which(screen, answered)
+        elif answer:
             steer.act(screen, reader, view.name, partial(_start, reader, search, answer))
 
-    screen.app.push_screen(Ask(question, detail, _offered()), answered)
+    places = slurm_places.answers(reader.config)
+    choices = [*study_choices.on_every(), ALONE, study_choices.NAME, *places]
+    screen.app.push_screen(Ask(question, detail, choices), answered)
 
 
 def ask_to_stop(screen: Any, reader: Reader, view: View, search: PlannedSearch) -> None:
@@ -54,20 +59,31 @@ def ask_to_stop(screen: Any, reader: Reader, view: View, search: PlannedSearch) 
     confirm(screen.app, f"Stop the search {view.name}?", WHAT_STOPS, "Stop it", stop)
 
 
-def _offered() -> list[Answer]:
-    here = devices.candidates("auto")
-    label = f"In the background, {len(here)} at once on {here[0]} to {here[-1]}"
-    several = [Answer(answer=EVERY, key="d", label=label)] if len(here) > 1 else []
-    return [*several, Answer(answer=ALONE, key="y", label="In the background")]
-
-
 def _start(reader: Reader, search: PlannedSearch, answer: str) -> str:
-    """Start the process; runs in a worker thread. Raises RevconsoleError for what keeps every trial from training."""
+    """Start the process or submit the jobs; runs in a worker thread. Raises RevconsoleError for what keeps every trial from training."""
     reader.lab.refuse_changes()
-    workers = Workers(slots=devices.candidates("auto")) if answer == EVERY else launching.ALONE
+    searching = Searching(reader.lab, search)
     with optuna_loaded():
-        launching.launch(reader.lab, Searching(reader.lab, search), workers)
+        if slurm_places.is_place(answer):
+            return _submit(reader, searching, answer)
+        workers = launching.ALONE
+        if answer != ALONE.answer:
+            runs = reader.latest.summaries
+            found = study_choices.launcher_of(reader.config, answer, search.kinds, runs)
+            workers = found if isinstance(found, Workers) else workers
+        now = study_choices.at_once(answer)
+        launching.launch(reader.lab, searching, workers, now=now)
     return "searches in the background"
+
+
+def _submit(reader: Reader, searching: Searching, place: str) -> str:
+    now, search = searching.standing(), searching.planned
+    found = SlurmPlace.of(reader.config, place).sized(
+        max(plan.train.ranks for plan in search.kinds)
+    )
+    count = search_jobs.workers(found, now.total - now.done)
+    launch = search_jobs.submit(found, reader.lab.store, launching.new_launch(searching), count)
+    return f"submitted as Slurm job {launch.job}"
 
 
 def _stop(reader: Reader, search: PlannedSearch) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from revconsole.errors import DeviceUnavailable, ProfileError, RevconsoleError, UnknownName
 from revconsole.lab import format as form
 from revconsole.lab import room
+from revconsole.lab.launchers.process import Workers
 from revconsole.lab.outlook import Outlook, foretold, outlook
 from revconsole.lab.report.wording import listed
 from revconsole.records import devices, host
@@ -139,6 +140,26 @@ def on_each(
     if fit is not None and wanted > fit:
         raise _wrong(EACH, f"{wanted} runs do not fit on a device at once: {why}")
     return chosen * wanted, why
+
+
+def workers(
+    plans: Sequence[Plan], runs: Sequence[Summary], names: tuple[str, ...], per_device: str
+) -> tuple[Workers, str]:
+    """The workers of a study, as many on each device as is wanted, and a sentence on how many fit, if that was asked.
+
+    per_device: a number, `auto`, or empty for one on each. runs: those of the store. Raises ProfileError if so many do not fit,
+    or a run needs several devices.
+    """
+    if several := next((plan for plan in plans if plan.train.gpus != 1), None):
+        raise ProfileError(
+            COMMAND_LINE,
+            "train.gpus",
+            f"{several.train.gpus} does not go with {DEVICES}, which gives each run one device ({several.name}); leave one out",
+        )
+    found, why = outlooks(plans, runs, make=bool(per_device)), ""
+    if per_device:
+        names, why = on_each(wanted_each(per_device, names), names, found.values())
+    return Workers(slots=names, needs=needs(found)), why
 
 
 def _most(chosen: Sequence[str]) -> int:

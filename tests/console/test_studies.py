@@ -14,7 +14,7 @@ from revconsole.console.widgets.live_table import LiveTable
 from revconsole.lab.launchers import process
 from revconsole.lab.search import launching
 from revconsole.lab.study import Standing
-from revconsole.records import devices
+from revconsole.records import devices, host
 from revconsole.records.foresight import cache as foresight_cache
 from revconsole.records.logs.events import EpochFinished, Failed, Finished, Started
 from revconsole.records.runs.attempt import write_json
@@ -191,6 +191,28 @@ async def test_on_a_machine_of_several_cards_it_may_train_on_all_at_once(opened,
     (ids, how) = launched[0]
     assert len(ids) == 4
     assert how["workers"].slots == ("cuda:0", "cuda:1")
+
+
+async def test_it_trains_on_devices_that_are_named_and_wrong_names_are_one_sentence(
+    opened, monkeypatch
+):
+    launched = []
+    monkeypatch.setattr(process, "launch", lambda *_, **how: launched.append(how))
+    monkeypatch.setattr(host, "cores", lambda: 2)
+    async with opened(80, 24) as stage:
+        await open_tiny(stage, "plain", "to do")
+        for text, said in (("cpu:9", "not cpu:9"), ("cpu:2 --no", "not --no")):
+            await stage.press("r", "w")
+            await stage.shows("Devices: all, a number, or a list")
+            await stage.press(*text, "enter")
+            await stage.shows(said)
+        assert not launched
+        await stage.press("r", "w")
+        await stage.shows("Devices: all, a number, or a list")
+        await stage.press(*"cpu:2 --now", "enter")
+        await stage.until(lambda: launched)
+    ((how),) = launched
+    assert (how["workers"].slots, how["now"]) == (("cpu", "cpu"), True)
 
 
 def test_what_trains_where_is_cut_at_the_width(plan):

@@ -180,14 +180,25 @@ def test_a_full_disk_makes_no_trial_and_ends_no_worker(lab, monkeypatch):
 
 def test_what_a_job_began_is_left_to_the_job_which_slurm_starts_again(lab):
     name = written()
-    (run,) = worker(lab, name, job="71_0").open()
+    jobs = {job: worker(lab, name, job=job) for job in ("71_0", "71_1", None)}
+    (run,) = jobs["71_0"].open()
     lab.store.claim(*run).close()
     lab.store.queue(*run, holder("71_0"), "slurm", job="71_0")
     (lab.store.folder(run[0]) / "attempts" / "0001" / "claim.json").unlink()
 
-    assert worker(lab, name, job="71_1").open()[0][0] != run[0]
-    assert worker(lab, name).open()[0][0] != run[0]
-    assert (run[0], 2) in worker(lab, name, job="71_0").open()
+    assert run[0] not in {each for each, _ in (*jobs["71_1"].open(), *jobs[None].open())}
+    assert jobs["71_0"].open() == [(run[0], 2)]
+
+
+def test_what_an_earlier_job_left_is_gone_on_with_by_the_next(lab):
+    name = written()
+    (run,) = worker(lab, name, job="71_0").open()
+    attempt = lab.store.claim(*run)
+    lab.store.queue(*run, holder("71_0"), "slurm", job="71_0")
+    attempt.emit(Finished(outcome="stopped", step=0, by="scancel"))
+    attempt.close()
+
+    assert worker(lab, name, job="72_0").open() == [(run[0], 2)]
 
 
 def test_a_file_that_describes_another_search_by_now_is_not_gone_on_with(lab):

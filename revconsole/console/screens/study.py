@@ -305,19 +305,25 @@ class StudyScreen(LiveScreen):
     def _run_asked(self, left: list[Standing], answer: str | None) -> None:
         if answer == "measure":
             self.action_measure()
+        elif answer == study_choices.NAME.answer:
+            study_choices.ask_which(self, partial(self._run_asked, left))
         elif answer:
             steer.act(self, self.reader, self._called, partial(self._go_on, left, answer))
 
     def _go_on(self, left: list[Standing], chosen: str) -> str:
         """Start or resume the runs; runs in a worker thread. Raises RevconsoleError."""
-        launcher = study_choices.launcher_of(self.reader.config, chosen)
-        judge = Judge(self.reader.lab)
+        lab, plans = self.reader.lab, [each.plan for each in left]
+        launcher = study_choices.launcher_of(
+            self.reader.config, chosen, plans, self.reader.latest.summaries
+        )
+        judge = Judge(lab)
         judge.elsewhere = slurm_places.is_place(chosen)
         try:
             fit, left_out = judge.sifted_runs(left, self._path)
         finally:
             judge.end()
-        count = len(self.reader.lab.go_on(fit, launcher)) if fit else 0
+        now = study_choices.at_once(chosen)
+        count = len(lab.go_on(fit, launcher, now=now)) if fit else 0
         where = study_choices.where(chosen)
         queued = f"{count} runs queued {where}" if count != 1 else f"1 run queued {where}"
         return f"{queued}; {left_out}" if left_out else queued

@@ -9,6 +9,7 @@ import os
 
 from revconsole.errors import AlreadyClaimed, StoreError, WrongState
 from revconsole.records.files.shared import create, make_folder
+from revconsole.records.runs import attempt as attempts
 from revconsole.records.runs import state
 from revconsole.records.runs.identity import mine
 from revconsole.records.runs.next_run import attempt_to_take
@@ -90,7 +91,7 @@ class SearchLine:
         """The runs that were begun and may be taken, each with the attempt to claim."""
         found = []
         for run_id, first in [*self._left.items()]:
-            if self._is_of_another_job(run_id):
+            if self._is_of_another_job(run_id, first):
                 continue
             number = attempt_to_take(self._store, run_id, first)
             if number is None:
@@ -99,8 +100,12 @@ class SearchLine:
                 found.append((run_id, number))
         return found
 
-    def _is_of_another_job(self, run_id: str) -> bool:
-        queued = read_queued(self._store.root / run_id / FILE)
+    def _is_of_another_job(self, run_id: str, first: int) -> bool:
+        """Whether a job has begun a run since this launch; what one had begun before is not waited for."""
+        folder = self._store.root / run_id
+        if not os.path.lexists(attempts.log_path(folder, first).parent):
+            return False
+        queued = read_queued(folder / FILE)
         return queued is not None and queued.job not in {None, "", self._job}
 
     def _new(self) -> str | None:
