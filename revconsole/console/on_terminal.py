@@ -105,6 +105,9 @@ def _of_spans(update: ChopsUpdate) -> Iterator[Piece]:
 def _cells(strip: Strip) -> list[Cell]:
     cells: list[Cell] = []
     for text, style, _ in strip:
+        if text.isascii():
+            cells += [(character, style) for character in text]
+            continue
         for character in text:
             width = get_character_cell_size(character)
             if width == 0 and cells:

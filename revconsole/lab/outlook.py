@@ -7,6 +7,7 @@ Bytes are those of a whole training: of the step, plus an allowance (see `record
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from revconsole.errors import RevconsoleError, said
@@ -47,7 +48,7 @@ class Step:
     """How the batch of the plan is made in the memory; None if it cannot be."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Outlook:
     """What a run would cost. memory: bytes to fit into; None if unknown."""
 
@@ -81,7 +82,7 @@ class Outlook:
         each, images = self.counts.get("multiply_adds_per_image"), self.images
         return each * images * passes(self.plan) if isinstance(each, int) and images else None
 
-    @property
+    @cached_property  # the form asks several times a key, and each takes milliseconds
     def steps(self) -> tuple[Step, ...]:
         """The memory with each backward that the model and its scheme allow."""
         if self.foresight is None:
@@ -91,9 +92,7 @@ class Outlook:
     @property
     def own(self) -> Step | None:
         """The memory with the plan's own backward."""
-        if self.foresight is None or self.plan.backward not in self.foresight.backwards:
-            return None
-        return self._step(self.foresight, self.plan.backward)
+        return next((step for step in self.steps if step.backward == self.plan.backward), None)
 
     @property
     def verdict(self) -> Word | None:

@@ -3,6 +3,7 @@
 import textwrap
 
 from rich.text import Text
+from textual.geometry import Size
 
 from revconsole.console.colours import themed
 from revconsole.console.panel import PanelStyles, in_short, panel
@@ -20,10 +21,12 @@ class ProspectPanel(Words):
 
     _told: tuple[Prospect, Plan] | None = None
     _wrong: tuple[int, str] | None = None
+    _fits: Size | None = None
+    """The size for which the present text was made."""
 
     def say(self, prospect: Prospect, plan: Plan) -> None:
         """Show a prospect. plan: the first run, which is drawn."""
-        self._told, self._wrong = (prospect, plan), None
+        self._told, self._wrong, self._fits = (prospect, plan), None, None
         self._show()
 
     def say_wrong(self, line: int, complaint: str) -> None:
@@ -31,14 +34,17 @@ class ProspectPanel(Words):
 
         On a narrow terminal the row has the room for it.
         """
-        self._told, self._wrong = None, (line, complaint)
+        self._told, self._wrong, self._fits = None, (line, complaint), None
         self._show()
 
     def on_resize(self) -> None:
-        """Fit to the new width."""
+        """Fit to the new size."""
         self._show()
 
     def _show(self) -> None:
+        if self.size == self._fits:
+            return
+        self._fits = self.size
         if self._wrong is not None:
             self._show_wrong(*self._wrong)
         if self._told is None:
