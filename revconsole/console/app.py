@@ -25,6 +25,7 @@ from revconsole.console.first_look import FirstLook
 from revconsole.console.keyboard import Keyboard, Typed
 from revconsole.console.legible import LegibleApp
 from revconsole.console.messages import Launched, Looked, Said
+from revconsole.console.pace import Pace
 from revconsole.console.screens.opening import OpeningScreen
 from revconsole.console.screens.too_small import TooSmall, too_small
 from revconsole.console.themes import THEMES
@@ -173,13 +174,14 @@ class Console(LegibleApp):
     def on_looked(self, event: Looked) -> None:
         """Pass the snapshot to the screen in front, and to the screen behind a dialog, while they have widgets.
 
-        On a slow line it waits until the terminal has taken what was written before: then the newest is shown.
+        On a slow line it waits until the terminal has shown what was written before: then the newest is shown.
         """
-        if not terminal.takes_more():
+        if self.pace.waits or not terminal.takes_more():
             self._late = self._late or self.set_timer(LATE_SECONDS, self._look_late)
             return
         from revconsole.console.snapshot import Live  # loaded by now
 
+        self.ask_pace()
         for screen in reversed(self.screen_stack):
             if screen.children and isinstance(screen, Live):
                 screen.show_snapshot(event.snapshot)
@@ -257,7 +259,7 @@ class Console(LegibleApp):
         """Quit without asking, because the terminal is lost or a signal asks for it."""
         if self._departing:
             return
-        self._departing = True
+        self._departing, self.pace = True, Pace()
         secure = self._stop_runs if code == terminal.TERMINATED else self._hand_runs_over
         terminal.depart(code, secure)
         self.exit(code)

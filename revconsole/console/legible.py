@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rich.console import RenderableType
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding
@@ -25,21 +26,49 @@ from revconsole.console.grey import Grey
 from revconsole.console.messages import Said, Severity
 from revconsole.console.on_terminal import Terminal
 from revconsole.console.one_shot import never_skipped
+from revconsole.console.pace import Pace
 from revconsole.console.themes import MONOCHROME
 from revconsole.lab.format import fitted
 from revconsole.records.printable import printable
 
 GREY = Grey()
+ANSWER_SECONDS, LOOK_SECONDS = 1.0, 0.05
+"""Longest wait for an answer of the terminal at the end, and seconds between two looks whether it is there."""
 MOST_TOAST, TOAST_EDGES = 60, 4
 """Widest toast in columns, and the columns that its edges take in Textual's layout."""
 
 
 class LegibleApp(App[int]):
-    """The base of the console. `shown` is what its terminal shows."""
+    """The base of the console. `shown` is what its terminal shows, `pace` whether one at the end of a line keeps up."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.shown = Terminal()
+        self.shown, self.pace = Terminal(), Pace()
+        self._leaves_by: float | None = None
+
+    def ask_pace(self) -> None:
+        """Ask a terminal at the end of a line, once the next frame is written, to say when it has shown it."""
+        if terminal.remote(os.environ) and not terminal.in_browser(os.environ):
+            self.call_after_refresh(self._ask)
+
+    def _ask(self) -> None:
+        if self._driver is not None and (question := self.pace.ask()):
+            self._driver.write(question)
+
+    def on_cursor_position(self) -> None:
+        """Take the answer of the terminal."""
+        self.pace.hear()
+
+    def exit(
+        self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None
+    ) -> None:
+        """End as Textual does, but wait a second for the terminal's answer, which the shell would take for keys."""
+        now = time.monotonic()
+        self._leaves_by = self._leaves_by or now + ANSWER_SECONDS
+        if self.pace.open and now < self._leaves_by:
+            self.set_timer(LOOK_SECONDS, partial(self.exit, result, return_code, message))
+        else:
+            super().exit(result, return_code, message)
 
     def set_timer(self, *arguments: Any, **options: Any) -> Timer:
         """Set a timer that fires even if its moment was missed; Textual's resizing depends on one."""

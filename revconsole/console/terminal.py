@@ -25,8 +25,11 @@ HUNG_UP, TERMINATED = (128 + number for number in SIGNALS)
 
 def still_life(environment: Mapping[str, str]) -> bool:
     """Whether animations are off: on a remote line, unless the user asked for them."""
-    if environment.get("TEXTUAL_ANIMATIONS"):
-        return False
+    return remote(environment) and not environment.get("TEXTUAL_ANIMATIONS")
+
+
+def remote(environment: Mapping[str, str]) -> bool:
+    """Whether the terminal is at the other end of a line."""
     return any(environment.get(name) for name in ("SSH_CONNECTION", "SSH_TTY", "MOSH_CONNECTION"))
 
 

@@ -1,9 +1,14 @@
-"""What it costs to watch runs: `python tests/conformance/watching.py [RUNS STEPS] [--peers BIN]` prints one table.
+"""What it costs to watch runs: `python tests/conformance/watching.py [RUNS STEPS] [--peers BIN] [--only NAME …]` prints one table.
 
 The console, a bare Textual app with a table, and those of W&B LEET, terminalboard and ltui that the folder BIN holds (with
 an interpreter that can write for them: wandb, tensorboardX) show the same curves in pseudo-terminals of 160x45: RUNS runs of
 STEPS steps with four metrics. A tool has painted when the name of a run is on the screen, and has drawn a curve when
-there are forty braille characters. Times are by the clock: run it on a quiet machine.
+there are forty braille characters. The runs that go on are the newest, which every tool lists first or draws with all others.
+Times are by the clock: run it on a quiet machine.
+
+    python -m venv peers && peers/bin/pip install wandb tensorboardX terminalboard ltui 'plotext<6'
+
+puts the others into `peers/bin`; terminalboard ends at its first frame with a newer plotext.
 """
 
 import argparse
@@ -25,7 +30,8 @@ from pseudo_terminal import PseudoTerminal
 
 LIVE, RATE = 4, 20
 """Runs that go on, and their steps a second, for bytes; five times the runs at a quarter of the rate for the processor."""
-SECONDS = 10.0
+SECONDS, KEYS = 5.0, 20
+"""Length of each look, and keys that are timed."""
 ESCAPES = re.compile(rb"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[PX^_].*?\x1b\\|[ -/]*[0-~])", re.DOTALL)  # fmt: skip
 CURVE = re.compile("[\u2801-\u28ff]")
 ENOUGH = 40
@@ -59,7 +65,7 @@ def go_on(log, runs, first):
     while True:
         began = time.monotonic()
         step += 1
-        for run in range(live):
+        for run in range(runs - live, runs):
             log(run, step, values(run, step))
         time.sleep(max(0.0, 1 / rate - (time.monotonic() - began)))
 runs, steps = int(sys.argv[1]), int(sys.argv[2])
@@ -240,7 +246,7 @@ def at_rest(viewer: Viewer, folder: Path) -> Figures:
         tool.settle()
         figures.resident = sum(each.memory_full_info().pss for each in tool.processes())
         figures.idle = tool.written(SECONDS) / SECONDS
-        for number in range(40):
+        for number in range(KEYS):
             figures.keys.append(tool.answer(viewer.keys_at[number % 2]))
             tool.written(0.3)
     finally:
@@ -307,11 +313,16 @@ def main() -> None:
     parser.add_argument("runs", type=int, nargs="?", default=3)
     parser.add_argument("steps", type=int, nargs="?", default=5000)
     parser.add_argument("--peers", type=Path)
+    parser.add_argument(
+        "--only", nargs="+", help="first letters of the names of the tools to look at"
+    )
     asked = parser.parse_args()
     print(f"{asked.runs} runs of {asked.steps} steps, load {os.getloadavg()[0]:.1f}\n")
     print("| tool | first paint | first curve | memory (PSS) | idle | 4 live runs | CPU, 20 live runs | key: median / worst |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for viewer in viewers(asked.peers, asked.runs):
+        if asked.only and not viewer.name.startswith(tuple(asked.only)):
+            continue
         print(row(viewer.name, seen(viewer, asked.runs, asked.steps)), flush=True)
 
 
