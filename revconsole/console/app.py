@@ -25,7 +25,7 @@ from revconsole.console.first_look import FirstLook
 from revconsole.console.keyboard import Keyboard, Typed
 from revconsole.console.legible import LegibleApp
 from revconsole.console.messages import Launched, Looked, Said
-from revconsole.console.pace import Pace
+from revconsole.console.pace import TerminalPace
 from revconsole.console.screens.opening import OpeningScreen
 from revconsole.console.screens.too_small import TooSmall, too_small
 from revconsole.console.themes import THEMES
@@ -259,7 +259,7 @@ class Console(LegibleApp):
         """Quit without asking, because the terminal is lost or a signal asks for it."""
         if self._departing:
             return
-        self._departing, self.pace = True, Pace()
+        self._departing, self.pace = True, TerminalPace()
         secure = self._stop_runs if code == terminal.TERMINATED else self._hand_runs_over
         terminal.depart(code, secure)
         self.exit(code)

@@ -26,7 +26,7 @@ from revconsole.console.grey import Grey
 from revconsole.console.messages import Said, Severity
 from revconsole.console.on_terminal import Terminal
 from revconsole.console.one_shot import never_skipped
-from revconsole.console.pace import Pace
+from revconsole.console.pace import TerminalPace
 from revconsole.console.themes import MONOCHROME
 from revconsole.lab.format import fitted
 from revconsole.records.printable import printable
@@ -43,7 +43,7 @@ class LegibleApp(App[int]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.shown, self.pace = Terminal(), Pace()
+        self.shown, self.pace = Terminal(), TerminalPace()
         self._leaves_by: float | None = None
 
     def ask_pace(self) -> None:

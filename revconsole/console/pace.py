@@ -11,7 +11,7 @@ LOST_SECONDS = 10.0
 """Age of a question at which no answer is expected any more, and the terminal counts as one that gives none."""
 
 
-class Pace:
+class TerminalPace:
     """The questions to one terminal. One that has never answered counts as fast."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ import pytest
 from textual.events import CursorPosition
 
 from revconsole.console import pace
-from revconsole.console.pace import QUESTION, Pace
+from revconsole.console.pace import QUESTION, TerminalPace
 from tests.conformance.pseudo_terminal import COLUMNS, ROWS, Screen
 
 CONSOLE = """
@@ -44,7 +44,7 @@ def now(monkeypatch):
 
 
 def test_a_terminal_that_never_answers_keeps_nobody_waiting(now):
-    asked = Pace()
+    asked = TerminalPace()
     assert asked.ask() == QUESTION
     assert (asked.waits, asked.open, asked.ask()) == (False, True, "")
     now[0] += pace.LOST_SECONDS + 1
@@ -53,7 +53,7 @@ def test_a_terminal_that_never_answers_keeps_nobody_waiting(now):
 
 
 def test_what_is_written_waits_for_the_answer_of_one_that_answers_until_it_does_not_any_more(now):
-    asked = Pace()
+    asked = TerminalPace()
     asked.ask()
     asked.hear()
     assert not asked.waits
