@@ -16,7 +16,8 @@ def what_goes_on(lab: Lab) -> str:
     if lab.hand_over_problem():
         return f"{printable(lab.hand_over_problem())}\n"
     try:
-        going = [run for run in lab.store.list() if not run.ended and run.id not in lab.busy()]
+        mine = [run for run in lab.store.list() if not run.ended and not run.beside]
+        going = [run for run in mine if run.id not in lab.busy()]
     except RevconsoleError:
         return ""
     if len(going) == 1:

@@ -17,7 +17,7 @@ def newest(store: RunStore, runs: Sequence[Summary]) -> tuple[str, ...]:
 
     The batch is that of the newest run that trains, or of the newest that waits if none trains.
     """
-    going = [s for s in runs if not s.ended]
+    going = [s for s in runs if not s.ended and not s.beside]
     training = [s for s in going if s.state not in WAITING]
     if not going:
         return ()

@@ -51,10 +51,7 @@ class ReadOnly(RevconsoleError):  # noqa: N818  the name says what is so
 
 
 class Lab:
-    """One store, one queue of training threads, and every operation on runs.
-
-    readonly: refuse to start or change runs. others: runs that are listed too, and only read.
-    """
+    """One store, one queue of training threads, and every operation on runs. readonly: refuse to start or change runs. others: only read."""
 
     def __init__(
         self, store: Path, *, readonly: bool = False, others: OtherRuns | None = None
@@ -128,7 +125,7 @@ class Lab:
 
     def standings_of(self, plans: Sequence[Plan], runs: Sequence[Summary]) -> tuple[Standing, ...]:
         """Each of any plans with its run in the store."""
-        return studies.standings(plans, runs, self._keys)
+        return studies.standings(plans, self._listed(runs), self._keys)
 
     def begun(
         self, planned: PlannedStudy, runs: Sequence[Summary] | None = None
@@ -379,7 +376,10 @@ class Lab:
         return self._threads.wait(seconds)
 
     def _listed(self, runs: Sequence[Summary] | None) -> Sequence[Summary]:
-        return self.store.list() if runs is None else runs
+        listed = self.store.list() if runs is None else runs
+        return [
+            run for run in listed if not run.beside
+        ]  # a study has none of those beside the store
 
     def _inspected(self, run_id: str) -> Inspection | str:
         try:

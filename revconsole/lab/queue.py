@@ -155,7 +155,7 @@ class QueueReader:
     def read(self, runs: Sequence[Summary]) -> tuple[DeviceQueue, ...]:
         """The queues in which something waits or trains. runs: those of the store."""
         found: list[tuple[Queued, InQueue]] = []
-        going = [run for run in runs if not run.ended]
+        going = [run for run in runs if not run.ended and not run.beside]
         if not going:
             return ()
         left = studies.seconds_left(

@@ -77,7 +77,7 @@ class SystemReader:
 
     def _trainings(self, summaries: Iterable[Summary]) -> Iterable[TrainingHere]:
         for run in summaries:
-            if run.ended or run.state == "queued":
+            if run.ended or run.state == "queued" or run.beside:
                 continue
             holder = attempts.owner(self._store.folder(run.id), run.attempt)
             if holder is None or not holder.alive():

@@ -149,3 +149,12 @@ def test_a_folder_of_a_project_cannot_make_connections(run, ours):
     Path("revconsole.toml").write_text('also = ["ssh://host/tmp"]\n')
 
     assert "also: belongs in your own file" in run("config", "validate").err
+
+
+def test_what_counts_the_runs_that_train_counts_none_of_them(run, also, ours):
+    beside = ("--also", str(also))
+
+    assert run(*beside, "system").code == 0
+    assert "nothing trains or waits" in run(*beside, "queue").out + run(*beside, "queue").err
+    assert "nothing to resume" in run(*beside, "resume").err
+    assert run(*beside, "watch").code == 0  # the newest of the store, which has ended

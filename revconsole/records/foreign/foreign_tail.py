@@ -113,6 +113,8 @@ class ForeignTail:
         if self._plan is None:
             self._plan = GivenPlan.of(name, brief.settings, found.tool)
         state, reason = state_of(brief, found.tool, self._silence())
+        if self._gathered is not None and self._stamps is None:
+            reason = f"{reason}; it is still being read".removeprefix("; ")
         return Summary(
             id=found.id,
             name=name,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from revconsole.errors import ProfileError
-from revconsole.records.foreign.far import mirror
+from revconsole.records.foreign.far import mirror, sftp
 from revconsole.records.foreign.far.mirror import Mirror, far_folder
 from revconsole.records.foreign.far.sftp import SftpError, command
 
@@ -26,6 +26,7 @@ def _fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program.chmod(0o755)
     monkeypatch.setenv("REVCONSOLE_SSH", str(program))
     monkeypatch.setattr(mirror, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(sftp, "CHUNK", 1500)  # more than the server sends at once
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What the tools logged comes back: the values are those of the formulas that made/README.md gives."""
 
+import struct
 from math import exp, inf, isnan
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from revconsole.records.foreign.found import search
 from revconsole.records.runs.run import Run
 
 from .conftest import read_all
+from .test_damaged import events, record, scalar
 
 FLOAT32 = 1e-6
 """TensorBoard keeps float32."""
@@ -20,8 +22,10 @@ def points(run: Run, name: str) -> dict[int, float]:
 
 
 def test_tensorboard_of_torch(made: Path) -> None:
-    run = read_all(made / "tensorboard")["cifar"]
+    runs = read_all(made / "tensorboard")
+    run = runs["cifar"]
 
+    assert runs.keys() == {"cifar", "newer-api"}  # what add_hparams made is no run of its own
     assert points(run, "loss") == pytest.approx(
         {s: 2.3 * exp(-s / 20) for s in range(1, 41)}, rel=FLOAT32
     )
@@ -161,3 +165,32 @@ def test_every_run_has_an_id_of_its_own_that_stays(made: Path) -> None:
 
     assert len(set(before)) == len(before) >= 11
     assert [found.id for found in search(made, str(made)).runs] == before
+
+
+def test_an_accuracy_in_percent_keeps_its_name(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("step,val_acc,test_acc\n1,0.8,80\n2,0.9,90\n")
+
+    (run,) = read_all(tmp_path).values()
+
+    assert run.series["validation_accuracy"].values == [0.8, 0.9]
+    assert run.series["test_acc"].values == [80, 90]
+    assert run.summary.test_accuracy is None
+
+
+def test_steps_in_disorder_are_put_in_order(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("step,loss\n3,0.3\n1,0.1\n2,0.2\n1,0.15\n")
+
+    (run,) = read_all(tmp_path).values()
+
+    assert points(run, "loss") == {1: 0.15, 2: 0.2, 3: 0.3}
+    assert run.series["loss"].values == [0.1, 0.15, 0.2, 0.3]
+
+
+def test_a_run_that_began_again_at_a_step_has_its_points_once(tmp_path: Path) -> None:
+    session = b"\x09" + struct.pack("<d", 1.7e9) + b"\x10\x04\x3a\x02\x08\x01"
+    content = b"".join(scalar(b"loss", step, 1.0) for step in range(1, 8))
+    events(tmp_path / "run", content + record(session) + scalar(b"loss", 4, 2.0))
+
+    (run,) = read_all(tmp_path).values()
+
+    assert points(run, "loss") == {1: 1.0, 2: 1.0, 3: 1.0, 4: 2.0}

@@ -123,8 +123,10 @@ def test_a_long_log_comes_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("revconsole.records.foreign.following.BLOCK_BYTES", 400)
     events(tmp_path / "run", content(1, 60))
     tail = ForeignTail(search(tmp_path, "x").runs[0], seconds=0)
+    assert tail.summary().reason.endswith("it is still being read")
     lengths = [tail.run().series["loss"].length for _ in range(20)]
 
     assert lengths[0] < 59
+    assert tail.summary().reason == ""
     assert lengths == sorted(lengths)
     assert lengths[-1] == 59
