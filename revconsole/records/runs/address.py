@@ -55,7 +55,11 @@ def one(address: str, runs: Sequence[Summary], root: Path) -> Summary:
 def to_resume(runs: Sequence[Summary]) -> Summary:
     """The newest run that ended early. Raises NoSuchRun if none did."""
     for s in runs:
-        if not (s.archived or s.program or s.beside) and s.ended and s.state not in {"finished", "damaged"}:
+        if (
+            not (s.archived or s.program or s.beside)
+            and s.ended
+            and s.state not in {"finished", "damaged"}
+        ):
             return s
     raise NoSuchRun("no run ended early, so there is nothing to resume; `revconsole ls` lists them")
 
