@@ -201,7 +201,7 @@ async def test_it_trains_on_devices_that_are_named_and_wrong_names_are_one_sente
     monkeypatch.setattr(host, "cores", lambda: 2)
     async with opened(80, 24) as stage:
         await open_tiny(stage, "plain", "to do")
-        for text, said in (("cpu:9", "not cpu:9"), ("cpu:2 --no", "not --no")):
+        for text, said in (("cpu:9", "not cpu:9"), ("cpu:2 --no", "NUMBER")):
             await stage.press("r", "w")
             await stage.shows("Devices: all, a number, or a list")
             await stage.press(*text, "enter")
