@@ -39,7 +39,7 @@ def wrong(words: list[str]) -> list[str]:
         words = words[2:]
     while words and words[0] in getattr(command, "commands", {}):
         command, words = command.commands[words[0]], words[1:]
-    words = words[: words.index("--")] if "--" in words else words  # what follows is somebody else's
+    words = words[: words.index("--")] if "--" in words else words
     options = {name for each in command.params for name in each.opts + each.secondary_opts}
     inner = getattr(command, "commands", None)
     if "--where" in words:
