@@ -29,6 +29,7 @@ class LoggedMetrics:
     def __init__(self) -> None:
         self._names: dict[str, MetricName] = {}
         self._taken: dict[str, str] = {}
+        self._validating: set[str] = set()
         self._evaluations, self._epoch = 0, 0
         self._last: int | None = None
         self.complaints: dict[str, str] = {}
@@ -36,27 +37,29 @@ class LoggedMetrics:
     def events(self, logged: LoggedValues) -> Iterator[Event]:
         """The events of one call: declarations of what is new, then the values."""
         values: dict[str, float] = {}
-        for key, number in logged.values.items():
+        validated = False
+        for theirs, number in logged.values.items():
             if number is None:
                 continue
-            theirs = str(key)
             name = self._names.get(theirs)
             if name is None:
-                if len(self._names) >= MOST_METRICS:
-                    self.complaints["many"] = (
-                        f"only the first {MOST_METRICS} metrics are recorded; {theirs!r} is not"
-                    )
+                name = self._named(str(theirs))
+                if name is None:
                     continue
-                name = self._named(theirs)
-                yield declared(name, theirs)
-            value = number if isinstance(number, float) else number()
-            values[name.name] = value * name.factor
-            self._doubt(theirs, name, values[name.name])
+                self._names[theirs] = name
+                yield declared(name, str(theirs))
+            value = (
+                number if type(number) is float else float(number() if callable(number) else number)
+            )
+            values[name.name] = value = value * name.factor
+            if value > SURELY_PERCENT and name.name.endswith("_accuracy"):
+                self._doubt(str(theirs), value)
+            validated = validated or name.name in self._validating
         if not values:
             return
         self._order(logged.step)
         self._epoch = self._epoch if logged.epoch is None else logged.epoch
-        if any(name.startswith("validation_") for name in values):
+        if validated:
             self._evaluations += 1
             epoch = self._epoch if logged.epoch is not None or self._epoch else self._evaluations
             yield EpochFinished(epoch=epoch, step=logged.step, values=values)
@@ -72,8 +75,11 @@ class LoggedMetrics:
         if values:
             yield Measured(step=step, epoch=self._epoch, values=values)
 
-    def _named(self, theirs: str) -> MetricName:
-        """Our name for a metric, unless another one of the run has it already."""
+    def _named(self, theirs: str) -> MetricName | None:
+        """Our name for a metric, unless another one of the run has it already; None if there are too many."""
+        if len(self._names) >= MOST_METRICS:
+            self.complaints["many"] = f"only the first {MOST_METRICS} metrics are recorded"
+            return None
         cut = theirs[:LONGEST_NAME]
         name = our_metric(cut)
         if self._taken.get(name.name, theirs) != theirs:
@@ -81,15 +87,15 @@ class LoggedMetrics:
         while name.name in self._taken and self._taken[name.name] != theirs:
             name = MetricName(f"{name.name[: LONGEST_NAME - 1]}_", name.factor)
         self._taken[name.name] = theirs
-        self._names[theirs] = name
+        if name.name.startswith("validation_"):
+            self._validating.add(name.name)
         return name
 
-    def _doubt(self, theirs: str, name: MetricName, value: float) -> None:
-        if name.name.endswith("_accuracy") and value > SURELY_PERCENT:
-            self.complaints.setdefault(
-                f"percent {theirs}",
-                f"{theirs} is {value:g}: an accuracy is a fraction here, so it is shown as {value:.0%}; log {theirs} / 100",
-            )
+    def _doubt(self, theirs: str, value: float) -> None:
+        self.complaints.setdefault(
+            f"percent {theirs}",
+            f"{theirs} is {value:g}: an accuracy is a fraction here, so it is shown as {value:.0%}; log {theirs} / 100",
+        )
 
     def _order(self, step: int) -> None:
         if self._last is not None and step < self._last:
