@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from revconsole.console.origin import Judged
     from revconsole.console.prospect import Prospect
     from revconsole.console.snapshot import Snapshot
+    from revconsole.records.findings.mistakes import Mistakes
     from revconsole.records.findings.samples import Samples
 
 Severity = Literal["information", "warning", "error"]
@@ -78,6 +79,14 @@ class SamplesRead(Message):
 
     def __init__(self, number: int, *, samples: Samples | None = None, problem: str = "") -> None:
         self.number, self.samples, self.problem = number, samples, problem
+        super().__init__()
+
+
+class MistakesFound(Message):
+    """Mistakes on the test images, or why they are not known."""
+
+    def __init__(self, mistakes: Mistakes | None = None, *, problem: str = "") -> None:
+        self.mistakes, self.problem = mistakes, problem
         super().__init__()
 
 

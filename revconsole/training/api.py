@@ -13,6 +13,7 @@ from revconsole.errors import RevconsoleError, RunFailed, StoreError, said
 from revconsole.records.datasets.facts import data_folder
 from revconsole.records.findings.exported import Exported, Target
 from revconsole.records.findings.inspection import Inspection
+from revconsole.records.findings.mistakes import Mistakes
 from revconsole.records.findings.predictions import Predictions
 from revconsole.records.foresight.measured import KeptPace
 from revconsole.records.logs.events import Advised, Event, Failed, Logged, Scalar, Started
@@ -37,6 +38,7 @@ from revconsole.training.machine.allocated import begin_profiling
 from revconsole.training.machine.broken import WAITING, breaks
 from revconsole.training.machine.shortage import empty_caches
 from revconsole.training.questions import attention_picture, inspection, pace
+from revconsole.training.questions.mistakes import mistakes as mistakes_of
 from revconsole.training.questions.modules import modules_of
 from revconsole.training.questions.predictions import images_of, opened, predictions
 from revconsole.training.questions.readiness import refuse_unready
@@ -53,7 +55,7 @@ from revconsole.training.together.watch import RankWatch
 from revconsole.training.trainer import train
 
 __all__ = [
-    "audited", "begin_profiling", "check_foresight", "chosen", "cost", "execute", "exported", "foresee", "foresight_combinations", "inspect", "kept_pace", "measure", "modules_of", "predicted", "refuse_unready",
+    "audited", "begin_profiling", "check_foresight", "chosen", "cost", "execute", "exported", "foresee", "foresight_combinations", "inspect", "kept_pace", "measure", "mistakes", "modules_of", "predicted", "refuse_unready",
     "samples", "scheme_groups", "survey_models", "take_part", "throughput", "timm_models", "timm_version", "training_pace", "weights_described",
 ]  # fmt: skip
 
@@ -198,6 +200,12 @@ def exported(store: RunStore, run_id: str, *, to: Target, folder: Path) -> Expor
     """Write the network of a run's best epoch for others into an empty folder. Raises as `export` does."""
     plan, checkpoints = store.plan(run_id), CheckpointStore(store.folder(run_id))
     return export(plan, checkpoints, to=to, folder=folder, data=data_folder())
+
+
+def mistakes(store: RunStore, run_id: str, *, side: int) -> Mistakes:
+    """Pictures of the test images that a run's best network mistakes, `side` pixels wide. Raises as `mistakes_of` does."""
+    checkpoints = CheckpointStore(store.folder(run_id))
+    return mistakes_of(store.plan(run_id), checkpoints, data=data_folder(), side=side)
 
 
 def predicted(

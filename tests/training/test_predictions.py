@@ -6,7 +6,9 @@ import torch
 from PIL import Image
 
 from revconsole.errors import DataUnavailable, UnknownName, WrongState
+from revconsole.training.checkpoints.checkpoint import CheckpointStore
 from revconsole.training.questions import attention_picture
+from revconsole.training.questions.mistakes import mistakes
 from revconsole.training.questions.predictions import images_of, opened, predictions, with_channels
 
 SAME_TERMS = 1e-6
@@ -101,6 +103,20 @@ def test_another_dataset_is_predicted_in_the_size_and_channels_of_the_run(predic
     assert found.images
     assert all(abs(sum(each.shares) - 1) < SAME_TERMS * 10 for each in found.images)
     assert {each.truth for each in found.images} <= {*found.classes, None}
+
+
+def test_mistakes_are_the_surest_wrong_test_images_with_what_they_are_and_are_called(
+    trained, predicted
+):
+    reopened, data, reported = trained
+    found = mistakes(reopened.state.plan, CheckpointStore(data / "run"), data=data, side=8)
+
+    assert (found.images, found.wrong) == (360, round(360 * (1 - reported)))
+    surest = predicted("test").wrong[0]
+    name, share = surest.called(predicted("test").classes)
+    assert found.pictures[0].caption == f"{surest.truth}→{name} {share:.0%}"
+    pixels = reopened.state.data.test.images[int(surest.image.removeprefix("test ")), 0]
+    assert [[colour[0] for colour in row] for row in found.pictures[0].rows] == pixels.tolist()
 
 
 def test_a_source_that_is_none_is_one_sentence(predicted, tmp_path):

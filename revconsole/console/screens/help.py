@@ -19,6 +19,7 @@ from textual.widgets import Input, Static
 from revconsole.console.keymap import split
 from revconsole.console.screens.comparison import ComparisonScreen
 from revconsole.console.screens.launch import LaunchScreen
+from revconsole.console.screens.mistakes import MistakesScreen
 from revconsole.console.screens.newest import Newest
 from revconsole.console.screens.plotting import PlottingScreen
 from revconsole.console.screens.reversibility import ReversibilityScreen
@@ -104,6 +105,7 @@ def groups() -> list[Group]:
         ("Charts", PlottingScreen),
         ("Launch form", LaunchScreen),
         ("Samples", SamplesScreen),
+        ("Mistakes", MistakesScreen),
         ("Studies", StudiesScreen),
         ("One study", StudyScreen),
         ("System", SystemScreen),

@@ -49,6 +49,7 @@ class RunScreen(PlottingScreen):
         Binding("n", "launch", "New like this", show=False, id="run.launch"),
         Binding("R", "reversibility", "Exact", id="run.reversibility"),
         Binding("v", "samples", "Samples", id="run.samples"),
+        Binding("w", "mistakes", "Mistakes", show=False, id="run.mistakes"),
         Binding("space", "freeze", "Freeze", show=False, id="run.freeze"),
         Binding("slash", "search", "Search the log", show=False, id="run.search"),
         Binding("L", "level", "Urgency of the log", show=False, id="run.level"),
@@ -229,6 +230,16 @@ class RunScreen(PlottingScreen):
         )  # only when asked for
 
         self.app.push_screen(ReversibilityScreen(self.reader, run))
+
+    def action_mistakes(self) -> None:
+        """Show the test images that its network calls otherwise than they are."""
+        run = self.at_hand()
+        if run is None or not run.plan_known:
+            self.refuse("what is not known of the run yet has no network to ask")
+            return
+        from revconsole.console.screens.mistakes import MistakesScreen  # only when asked for
+
+        self.app.push_screen(MistakesScreen(self.reader, run))
 
     def action_freeze(self) -> None:
         """Freeze the screen while the run continues."""

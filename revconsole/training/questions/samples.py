@@ -3,6 +3,7 @@
 Shapes: B images, C channels, S pixels of height and width.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def samples(plan: Plan, *, data: Path, count: int, side: int, page: int = 0) -> 
     before, plain = _page(_unprepared(opened.train), plan, size, page)
     after, labels = _page(opened.train, plan, size, page)
     prepared = _stretched(resized(after, plan.image_size), points=points)
-    draw = _scatter if points else _pictures
+    draw = _scatter if points else _named
     return Samples(
         dataset=plan.data.dataset,
         shape=(*opened.train.images.shape[1:],),
@@ -91,10 +92,14 @@ def _stretched(images: Tensor, *, points: bool) -> Tensor:
     return (images - low) / (high - low).clamp_min(1e-9)
 
 
-def _pictures(
+def _named(
     images: Tensor, labels: Tensor, names: tuple[str, ...], side: int
 ) -> tuple[Picture, ...]:
-    """One picture per image; for six channels, both patches side by side."""
+    return pictures(images, [names[label] for label in labels.tolist()], side)
+
+
+def pictures(images: Tensor, captions: Sequence[str], side: int) -> tuple[Picture, ...]:
+    """One picture per image in [0, 1], at most `side` pixels wide; for six channels, both patches side by side."""
     if images.shape[-1] > side:
         images = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
     channels = images.shape[1]
@@ -102,8 +107,8 @@ def _pictures(
         images = torch.cat(images.chunk(2, dim=1), dim=-1)
     coloured = images if images.shape[1] == 3 else images[:, :1].expand(-1, 3, -1, -1)
     return tuple(
-        Picture(rows=colours(image), caption=names[label])
-        for image, label in zip(coloured, labels.tolist(), strict=True)
+        Picture(rows=colours(image), caption=caption)
+        for image, caption in zip(coloured, captions, strict=True)
     )
 
 

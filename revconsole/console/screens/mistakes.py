@@ -1,0 +1,135 @@
+"""MistakesScreen: the test images that a run's network calls otherwise than they are, the surest mistakes first.
+
+What it calls them imports torch, so a daemon thread computes it, which quitting does not wait for.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import Screen
+
+from revconsole.console.messages import MistakesFound
+from revconsole.console.reader import Reader
+from revconsole.console.screens.newest import Newest
+from revconsole.console.widgets.gallery import Gallery, fitting
+from revconsole.console.widgets.keys import KeyBar
+from revconsole.console.widgets.panes import Title, Words
+from revconsole.lab.torch_api import training
+from revconsole.records.findings.mistakes import Mistakes
+from revconsole.records.findings.samples import Picture
+from revconsole.records.runs.run import Summary
+
+SIDE = 32
+"""Most pixels of a picture's side; a smaller image is enlarged to the room there is."""
+ROWS = ("upper", "lower")
+WAITING = "asking the network about the test images… the first time takes some seconds, as torch is loaded"
+
+
+class MistakesScreen(Newest, Screen[None]):
+    """Pictures of the mistakes, two rows at a time, with what each is and what it is called."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="mistakes.back"),
+        Binding("n,space,right,l", "turn(1)", "Next", id="mistakes.next"),
+        Binding("p,left,h", "turn(-1)", "Previous", id="mistakes.previous"),
+    ]
+
+    def __init__(self, reader: Reader, run: Summary) -> None:
+        super().__init__()
+        self._reader, self._run = reader, run
+        self._found: Mistakes | None = None
+        self._sentence = WAITING
+        self._first = 0
+
+    def compose(self) -> ComposeResult:
+        """Two rows of pictures, how many there are, keys."""
+        yield Title()
+        with Container(id="strips"):
+            for name in ROWS:
+                yield Gallery(id=name)
+        yield Words(id="known")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Ask the network."""
+        self.query_one(Title).say("mistakes", self._run.name, self._run.id, "asking…")
+        threading.Thread(target=self._ask, name="mistakes", daemon=True).start()
+
+    def _ask(self) -> None:
+        """Find the mistakes; runs in a thread."""
+        try:
+            found = training.mistakes(self._reader.lab.store, self._run.id, side=SIDE)
+        except Exception as error:  # noqa: BLE001  whatever it is, it must not end the console
+            self.post_message(MistakesFound(problem=str(error) or type(error).__name__))
+        else:
+            self.post_message(MistakesFound(found))
+
+    def on_mistakes_found(self, event: MistakesFound) -> None:
+        """Show them, or why there are none."""
+        event.stop()
+        self._found = event.mistakes
+        if event.mistakes is None:
+            self.query_one(Title).say("mistakes", self._run.name, self._run.id, "not known")
+            self._sentence = event.problem
+        self._show()
+
+    def action_back(self) -> None:
+        """Go back to the screen before."""
+        self.app.pop_screen()
+
+    def action_turn(self, by: int) -> None:
+        """Show the next mistakes (1), or the previous ones (-1)."""
+        if self._found is None:
+            return
+        first = max(0, self._first + by * self._at_once)
+        if first < len(self._found.pictures):
+            self._first = first
+            self._show()
+
+    @on(Gallery.GallerySized)
+    def _show(self) -> None:
+        """Show as many as fit, or why there are none."""
+        found = self._found
+        if found is None:
+            self.query_one("#upper", Gallery).say(self._sentence)
+            return
+        if found.pictures:
+            self._show_pictures(found.pictures)
+        else:
+            self.query_one("#upper", Gallery).say("every test image is called what it is")
+        right = (found.images - found.wrong) / found.images
+        known = (
+            f"{found.wrong:,} of {found.images:,} test images are called otherwise ({right:.1%} right), "
+            f"with the weights of step {found.step:,}; each: what it is → what it is called, how surely"
+        )
+        self.query_one("#known", Words).show_text(Text(known))
+        last = min(self._first + self._at_once, len(found.pictures))
+        place = f"{self._first + 1:,}–{last:,} of {found.wrong:,}" if last else "none"
+        self.query_one(Title).say("mistakes", self._run.name, self._run.id, place)
+
+    def _show_pictures(self, pictures: Sequence[Picture]) -> None:
+        abreast = self._at_once // len(ROWS)
+        for number, name in enumerate(ROWS):
+            begin = self._first + number * abreast
+            row = pictures[begin : begin + abreast]
+            self.query_one(f"#{name}", Gallery).show_pictures(row, side=self._side)
+
+    @property
+    def _side(self) -> int:
+        """Pixels of a picture's side that the room has."""
+        room = self.query_one("#upper", Gallery).size
+        return max(8, min(2 * (room.height - 1), room.width - 1))
+
+    @property
+    def _at_once(self) -> int:
+        """The number of pictures that the two rows have room for."""
+        if self._found is None or not self._found.pictures:
+            return len(ROWS)
+        columns = self.query_one("#upper", Gallery).size.width - 1
+        return len(ROWS) * fitting(self._found.pictures[0], self._side, columns)
