@@ -1,7 +1,7 @@
 """Ends: who tells that a run has ended. Each end is told once, by whoever sees it first.
 
 The trainer tells of its own end. One that was killed cannot: its supervisor tells, or whoever watches the run, in the
-console or by `watch`. A file in the attempt, made exclusively, keeps all others from telling it again.
+console or by `watch`; also of one that was refused before it began. A file in the attempt, made exclusively, keeps all others from telling it again.
 """
 
 from collections.abc import Iterable
@@ -13,11 +13,13 @@ from revconsole.records.config.config import Config, read_config
 from revconsole.records.files.shared import create
 from revconsole.records.notices.notice import Notice, addressed, send
 from revconsole.records.printable import one_line
+from revconsole.records.runs.queued import FILE as LAUNCH
+from revconsole.records.runs.queued import read_queued
 from revconsole.records.runs.run import Summary
 from revconsole.records.runs.store import RunStore
 
 TOLD = "told"
-"""Empty file in an attempt whose end has been told."""
+"""Empty file in an attempt whose end has been told; with its number, in the run of an attempt that was refused."""
 LONGEST_REASON = 2000
 
 
@@ -59,9 +61,17 @@ def tell_of_end(store: RunStore, run_id: str) -> None:
         tell_of(store, store.follow(run_id).summary())
 
 
+def _note(folder: Path, attempt: int) -> Path:
+    """The file that says that an end has been told. One that was refused has no folder: it is beside the attempts then."""
+    queued = read_queued(folder / LAUNCH)
+    if queued is not None and queued.refused and queued.attempt > attempt:
+        return folder / f"{TOLD}-{queued.attempt:04d}"
+    return folder / "attempts" / f"{attempt:04d}" / TOLD
+
+
 def _first(root: Path, run: Summary) -> bool:
     """Whether nobody has told of this end. A store of somebody else, who is told by processes of their own, counts as told."""
-    path = root / run.id / "attempts" / f"{run.attempt:04d}" / TOLD
+    path = _note(root / run.id, run.attempt)
     try:
         create(path, b"")
     except (FileExistsError, FileNotFoundError, PermissionError):

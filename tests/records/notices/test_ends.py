@@ -5,6 +5,7 @@ import pytest
 from revconsole.records.config.config import read_config
 from revconsole.records.logs.events import Failed, Finished, Started
 from revconsole.records.notices.ends import Watched, tell_of, tell_of_end
+from revconsole.records.runs.identity import mine
 from revconsole.records.runs.store import RunStore
 from revconsole.records.settings.plan import Plan
 
@@ -35,6 +36,27 @@ def test_an_end_is_told_once_whoever_sees_it(store):
     attempt.emit(Finished(outcome="completed", step=1))
     attempt.close()
     assert tell_of(store, store.follow(run.id).summary(), CONFIG)
+
+
+def test_a_run_that_was_refused_before_it_began_is_told_of_once_for_each_attempt(store):
+    def refused(run_id, number):
+        store.queue(run_id, number, mine(), "process")
+        assert watched.ended([store.follow(run_id).summary()]) == []
+        store.refuse(run_id, number, "no such device")
+        (run,) = watched.ended([store.follow(run_id).summary()])
+        return run
+
+    watched, run_id = Watched(), store.create(Plan(name="mine"), {})
+    run = refused(run_id, 1)
+    assert (run.state, run.attempt, run.reason) == ("failed", 0, "no such device")
+    assert tell_of(store, run, CONFIG)
+    assert not tell_of(RunStore(store.root), run, CONFIG)
+
+    attempt = store.claim(run_id, 1)
+    attempt.emit(Finished(outcome="stopped", step=1))
+    attempt.close()
+    assert tell_of(store, store.follow(run_id).summary(), CONFIG)
+    assert tell_of(store, refused(run_id, 2), CONFIG)
 
 
 def test_nothing_is_written_where_nobody_is_to_be_told(store):
