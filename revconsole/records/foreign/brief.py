@@ -27,6 +27,7 @@ class Brief:
     name: str = ""
     tags: tuple[str, ...] = ()
     note: str = ""
+    archived: bool = False
     settings: dict[str, Scalar] = field(default_factory=dict)
     ending: Ending = ""
     reason: str = ""
@@ -54,6 +55,7 @@ def brief_of(gathered: Gathered, faults: tuple[str, ...]) -> Brief:
         name=gathered.name,
         tags=gathered.tags,
         note=gathered.note,
+        archived=gathered.archived,
         settings=dict(gathered.settings),
         ending=gathered.ending,
         reason=gathered.reason,

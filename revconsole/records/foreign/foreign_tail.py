@@ -136,6 +136,7 @@ class ForeignTail:
             loss_curve=brief.loss_curve,
             tags=brief.tags,
             note=brief.note,
+            archived=brief.archived,
             beside=one_line(str(found.folder)),
         )
 

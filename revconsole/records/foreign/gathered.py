@@ -40,6 +40,8 @@ class Gathered:
     """What the tool calls the run; empty if it has no name of its own."""
     tags: tuple[str, ...] = ()
     note: str = ""
+    archived: bool = False
+    """Whether the tool leaves the run out of its own lists."""
     ending: Ending = ""
     """How the run ended, if the tool records that; empty while it trains, and for tools that do not."""
     reason: str = ""

@@ -25,7 +25,7 @@ from revconsole.records.foreign.gathered import Gathered
 from revconsole.records.foreign.part import Reach
 from revconsole.records.logs.columns import MetricColumn
 
-MARK = b"rvalso01"
+MARK = b"rvalso02"
 """First bytes of a file, with the format number; raise it when a reader takes something else from the same files."""
 HEAD = struct.Struct("<8sIQII")
 MOST_META, MOST_BODY = 1 << 26, 1 << 30
@@ -37,6 +37,7 @@ OF_GATHERED = (
     "name",
     "tags",
     "note",
+    "archived",
     "ending",
     "reason",
     "steps",

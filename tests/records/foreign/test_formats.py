@@ -1,5 +1,6 @@
 """What the tools logged comes back: the values are those of the formulas that made/README.md gives."""
 
+import shutil
 import struct
 from math import exp, inf, isnan
 from pathlib import Path
@@ -92,6 +93,20 @@ def test_mlflow(made: Path) -> None:
     assert (good.summary.state, broken.summary.state) == ("finished", "failed")
     assert broken.summary.loss is not None
     assert isnan(broken.summary.loss)
+
+
+def test_what_mlflow_has_deleted_is_archived_and_its_models_are_no_runs(made: Path) -> None:
+    (folder,) = (path.parents[1] for path in made.glob("mlruns/*/*/params/optimizer"))
+    meta = folder / "meta.yaml"
+    meta.write_text(meta.read_text().replace("lifecycle_stage: active", "lifecycle_stage: deleted"))
+    shutil.copytree(folder, folder.parent / "models" / "m-1")
+
+    runs = read_all(made / "mlruns")
+
+    assert {name: run.summary.archived for name, run in runs.items()} == {
+        "svm-like": True,
+        "broken": False,
+    }
 
 
 def test_timm(made: Path) -> None:

@@ -13,7 +13,7 @@ from revconsole.records.foreign.yaml_text import mapping
 
 TOOL = "MLflow"
 RECORDS_ENDS = True
-META = "meta.yaml"
+META, MODELS = "meta.yaml", "models"
 OWN = {"metrics", "params", "tags", "artifacts", "inputs", "outputs"}
 """Folders of a run."""
 ENDINGS: dict[object, Ending] = {3: "finished", 4: "failed", 5: "stopped"}
@@ -22,8 +22,8 @@ MOST_FILES, DEEPEST = 2000, 6
 
 
 def claims(folder: Path, files: frozenset[str]) -> tuple[str, ...]:
-    """A folder with `meta.yaml` beside `metrics` or `params` is a run; that of an experiment has neither."""
-    if META not in files:
+    """A folder with `meta.yaml` beside `metrics` or `params` is a run; that of an experiment has neither, and a model is none."""
+    if META not in files or folder.parent.name == MODELS:
         return ()
     return ("",) if {"metrics", "params"} & set(bounded.folders(folder)) else ()
 
@@ -58,6 +58,7 @@ def take_meta(data: bytes, reach: Reach, into: Gathered) -> int:
     for moment in ("start_time", "end_time"):
         into.moment((number(meta.get(moment)) or 0.0) / 1000)
     into.end(ENDINGS.get(meta.get("status"), ""))
+    into.archived = meta.get("lifecycle_stage") == "deleted"  # until MLflow's own `gc`
     return len(data)
 
 
