@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from revconsole.lab import format as shown
 from revconsole.lab.listing.fields import METRIC, named
 from revconsole.lab.listing.texts import epochs, text
+from revconsole.records.logs.times import FORECAST
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Run
 
-HIDDEN = frozenset({"steps", "parameters", "device"})
+HIDDEN = frozenset({"steps", "parameters", "device", *FORECAST})
 """Facts that are shown in a line of their own."""
 MOST_METRICS = 40
 LONGEST = 200

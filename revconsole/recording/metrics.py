@@ -47,7 +47,7 @@ class LoggedMetrics:
                 if name is None:
                     continue
                 self._names[theirs] = name
-                yield declared(name, str(theirs))
+                yield SAMPLED.get(name.name) or declared(name, str(theirs))
             value = (
                 number if type(number) is float else float(number() if callable(number) else number)
             )
@@ -70,7 +70,7 @@ class LoggedMetrics:
         """The events of a sample of the process at a step."""
         for name in values:
             if name not in self._taken:
-                self._taken[name] = ""
+                self._taken[name] = name
                 yield SAMPLED[name]
         if values:
             yield Measured(step=step, epoch=self._epoch, values=values)

@@ -156,17 +156,17 @@ class RecordWriter:
 
     def _drain(self, run: ClaimedRun, samples: ProcessSamples) -> None:
         """Write what waits, then how the process is."""
-        logged = False
-        for _ in range(len(self._entries)):
+        for left in reversed(range(len(self._entries))):
             entry = self._entries.popleft()
             if isinstance(entry, LoggedValues):
                 if not self._began:  # what an earlier attempt wrote from here on is superseded
                     self._begin(run, max(0, entry.step - 1))
-                logged, self._step = True, entry.step
+                self._step = entry.step
+                if not left:  # the last of a report has the memory, by which its time is known
+                    entry = entry._replace(values={**entry.values, **samples.of_report()})
             for event in self._events(entry, run):
                 self._emit(run, event)
         sampled = samples.of_machine() if self._step else {}
-        sampled |= samples.of_report() if logged else {}
         for event in self._metrics.sample(self._step, sampled):
             self._emit(run, event)
         self._complain(run)

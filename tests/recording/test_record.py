@@ -87,6 +87,20 @@ def test_three_lines_record_a_run(store):
     assert found.series["resident_bytes"].last > 1e6
 
 
+def test_the_time_that_is_left_is_known_from_the_steps_so_far(store, begin):
+    run = begin(steps=100)
+    for step in range(1, 11):
+        run.log(step, loss=1.0)
+        until(lambda: not run._writer._entries)
+    run.log(10, val_acc=0.5)
+    assert run.id
+    until(lambda: store.list()[0].epoch == 1)
+
+    row = store.list()[0]
+    assert row.eta_seconds is not None
+    assert row.steps == 100
+
+
 def test_what_others_call_a_validation_is_one_and_fills_its_columns(store, begin):
     run = begin()
     for epoch, top1 in ((1, 50.0), (2, 75.0), (3, 60.0)):
