@@ -163,7 +163,9 @@ def foretold(
         plan=plan,
         counts=foreseen.counts or {},
         foresight=foreseen.foresight,
-        why_not="; ".join(filter(None, (foreseen.why_not, _fewer(plan, foreseen)))),
+        why_not="; ".join(
+            filter(None, (foreseen.why_not, _fewer(plan, foreseen), _shared(plan, foreseen)))
+        ),
         allowed=allowance(plan, kind, images=plan.folder_images or 0),
         memory=memory,
         correction=correction(runs, kind),
@@ -178,6 +180,16 @@ def _fewer(plan: Plan, foreseen: Foreseen) -> str:
     if foreseen.foresight is None or images == batch:
         return ""
     return f"there are {images:,} training images, fewer than the batch of {batch:,}; the memory is that of a step of them"
+
+
+def _shared(plan: Plan, foreseen: Foreseen) -> str:
+    """That what is foreseen is all weights on one rank; empty if each rank has them."""
+    if foreseen.foresight is None or not plan.train.shard:
+        return ""
+    return (
+        f"the memory is that of a rank with all weights: with train.shard each of {plan.train.ranks} holds its share of "
+        "the blocks and needs less"
+    )
 
 
 def _with_choice(found: Outlook, *, make: bool) -> Outlook:

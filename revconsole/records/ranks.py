@@ -33,6 +33,8 @@ FOLDER = "ranks"
 """Folder of an attempt with what its ranks write."""
 LAUNCHER = "REVCONSOLE_LAUNCHER"
 """Environment variable of the ranks: the launcher that the claim names."""
+NOTE = "REVCONSOLE_NOTE"
+"""Environment variable of the ranks: a warning that the first one records; empty for none."""
 MODULE = "revconsole.training.together.launcher"
 POLL_SECONDS = 0.1
 THREADS = "OMP_NUM_THREADS"
@@ -57,11 +59,12 @@ def train(
     *,
     ranks: int,
     launcher: str,
+    note: str = "",
     begun: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Train attempt `number` of a run on `ranks` ranks, and wait for its end.
 
-    launcher: recorded in the claim. begun: called once the attempt is claimed. An attempt that cannot begin is refused;
+    launcher: recorded in the claim. note: a warning that the run records. begun: called once the attempt is claimed. An attempt that cannot begin is refused;
     one that another process has claimed is "gone".
     """
     folder = store.folder(run_id)
@@ -72,7 +75,7 @@ def train(
         with log.open("ab") as output:
             child = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
                 _command(store, run_id, number, ranks),
-                env=_environment(launcher, ranks),
+                env=_environment(launcher, ranks) | {NOTE: note},
                 cwd=store.root.resolve(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

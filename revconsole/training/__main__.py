@@ -171,7 +171,7 @@ class RunQueue:
         if count == 1:
             outcome = self._alone(run_id, number, note)
         else:
-            outcome = self._together(run_id, number, count)
+            outcome = self._together(run_id, number, count, self._noted(note))
         self.training, self.broken = None, outcome == "broken"
         if outcome is None:
             return False
@@ -196,16 +196,26 @@ class RunQueue:
             self.store.refuse(run_id, number, said(error))
             return None
         tracking.begin(self.store, run_id, attempt)
-        if note := note or (self._job.other_versions() if self._job is not None else ""):
+        if note := self._noted(note):
             attempt.emit(Advised(level="warning", text=note))
         self._claimed(run_id, number)
         return self._execute(run_id, attempt)
 
-    def _together(self, run_id: str, number: int, count: int) -> Outcome:
+    def _noted(self, note: str) -> str:
+        """The warning that a run records first: that it did not wait, or that its job has other versions."""
+        return note or (self._job.other_versions() if self._job is not None else "")
+
+    def _together(self, run_id: str, number: int, count: int, note: str) -> Outcome:
         """Train a run on several ranks, which claim it themselves."""
         claimed = partial(self._claimed, run_id, number)
         return ranks.train(
-            self.store, run_id, number, ranks=count, launcher=self._launcher, begun=claimed
+            self.store,
+            run_id,
+            number,
+            ranks=count,
+            launcher=self._launcher,
+            note=note,
+            begun=claimed,
         )
 
     def _claimed(self, run_id: str, number: int) -> None:

@@ -189,7 +189,13 @@ class ThreadLauncher:
         run_id, number, note = begun
         if (count := ranks.count(self._store, run_id)) > 1:
             return ranks.train(
-                self._store, run_id, number, ranks=count, launcher=NAME, begun=self._set_claimed
+                self._store,
+                run_id,
+                number,
+                ranks=count,
+                launcher=NAME,
+                note=note,
+                begun=self._set_claimed,
             )
         try:
             attempt = self._store.claim(run_id, number, NAME)

@@ -108,7 +108,9 @@ def foreseen_parts(state: TrainingState) -> Iterator[Apportioned]:
 
 def _peak(state: TrainingState, backward: Backward) -> PeakMemory | None:
     plan, kind = state.plan, state.device.type
-    if kind not in {"cpu", "cuda"}:
+    if (
+        kind not in {"cpu", "cuda"} or not state.holding.everything
+    ):  # it was foreseen with all weights on one rank
         return None
     if backward == "auto":
         step: StepMemory | str | None = state.foreseen  # of the blocks that were chosen

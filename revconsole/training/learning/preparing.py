@@ -29,6 +29,7 @@ from revconsole.training.together.holding import HOLDS_ALL, Holding
 from revconsole.training.together.shards import Shards
 
 log = logging.getLogger(__name__)
+OTHERS = "{world} ranks train this run; what the others print is in ranks/ of the attempt's folder"
 LENT = (
     "the weights of the blocks are shared out among the ranks (train.shard); what one rank measures by itself is left out: "
     "the audit, the probes of the reconstruction, gradients and updates by block"
@@ -61,6 +62,8 @@ def prepare(
     _refuse_other_data(plan, opened.fingerprint)
 
     model, signs, objective = build_learner(plan), Signs(plan.seed), objective_of(plan)
+    if together.world > 1:
+        say(OTHERS.format(world=together.world))
     if plan.train.sync_batchnorm and together.world > 1:
         _synchronise(model, say)
     shared = plan.train.shard and together.world > 1

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from revconsole.reversible.replay import statistics_kept
 from revconsole.reversible.shapes import shapes_only
 from revconsole.training.together.alone import Together
-from revconsole.training.together.batch_norms import BatchNormOverRanks
+from revconsole.training.together.batch_norms import BatchNormOverRanks, run_on
 
 Call = tuple[int, Tensor, Tensor]
 """Number of a norm, and mean and variance of what it saw."""
@@ -69,7 +69,7 @@ class RunningStatistics:
             return
         for packed in self._together.in_order(self._own, self._parts):
             for number, mean, variance in self._unpacked(packed):
-                _update(self._norms[number], mean, variance)
+                run_on(self._norms[number], mean, variance)
 
     def _unpacked(self, packed: Tensor) -> Iterator[Call]:
         begin = 0
@@ -97,15 +97,3 @@ def _packed(calls: list[Call]) -> Tensor:
     return torch.cat(
         [torch.cat([mean.new_tensor([number]), mean, var]) for number, mean, var in calls]
     )
-
-
-def _update(norm: _NormBase, mean: Tensor, variance: Tensor) -> None:
-    if norm.running_mean is None or norm.running_var is None:
-        return
-    momentum = norm.momentum
-    if norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(1)
-        if momentum is None:
-            momentum = 1 / float(norm.num_batches_tracked)
-    for running, statistic in ((norm.running_mean, mean), (norm.running_var, variance)):
-        running.lerp_(statistic.to(running), momentum or 0.0)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 
 class BatchNormOverRanks(_BatchNorm):
@@ -40,23 +40,25 @@ class BatchNormOverRanks(_BatchNorm):
         mean = _summed(share * x.sum(dims)) / number
         apart = x - mean.view(shape)
         variance = _summed(share * apart.square().sum(dims)) / number
-        self._run_on(mean.detach(), variance.detach() * number / (number - 1).clamp(min=1))
+        run_on(self, mean.detach(), variance.detach() * number / (number - 1).clamp(min=1))
         normed = apart * (variance + self.eps).rsqrt().view(shape)
         if self.weight is not None:
             normed = normed * self.weight.view(shape) + self.bias.view(shape)
         return normed
 
-    @torch.no_grad()
-    def _run_on(self, mean: Tensor, variance: Tensor) -> None:
-        """Update the running statistics, as torch does."""
-        if self.running_mean is None or self.running_var is None:
-            return
-        momentum = self.momentum
-        if self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            momentum = 1 / float(self.num_batches_tracked) if momentum is None else momentum
-        for running, statistic in ((self.running_mean, mean), (self.running_var, variance)):
-            running.lerp_(statistic.to(running), momentum or 0.0)
+
+@torch.no_grad()
+def run_on(norm: _NormBase, mean: Tensor, variance: Tensor) -> None:
+    """Update the running statistics of a norm by those of one more forward pass, in the precision of its buffers."""
+    if norm.running_mean is None or norm.running_var is None:
+        return
+    momentum = norm.momentum
+    if norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+        if momentum is None:
+            momentum = 1 / float(norm.num_batches_tracked)
+    for running, statistic in ((norm.running_mean, mean), (norm.running_var, variance)):
+        running.lerp_(statistic.to(running), momentum or 0.0)
 
 
 def synchronise(model: nn.Module) -> bool:

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from revconsole.errors import AlreadyClaimed, NotLoaded, RunFailed, StoreError
-from revconsole.records.logs.events import Failed
-from revconsole.records.ranks import LAUNCHER
+from revconsole.records.logs.events import Advised, Failed
+from revconsole.records.ranks import LAUNCHER, NOTE
 from revconsole.records.runs import control, tracking
 from revconsole.records.runs.attempt import Attempt, Outcome
 from revconsole.records.runs.process_output import OUTPUT_LOG
@@ -74,7 +74,10 @@ def work(store: RunStore, address: str, redirect: Redirect, train: Train) -> int
 
 
 def _claimed(store: RunStore, run_id: str, number: int) -> Attempt:
-    return store.claim(run_id, number, os.environ.get(LAUNCHER, NAME))
+    attempt = store.claim(run_id, number, os.environ.get(LAUNCHER, NAME))
+    if note := os.environ.get(NOTE):
+        attempt.emit(Advised(level="warning", text=note))
+    return attempt
 
 
 def _await_claim(place: Path) -> None:

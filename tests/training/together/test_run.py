@@ -49,7 +49,7 @@ def test_a_rank_that_is_killed_ends_the_run_and_one_process_goes_on_to_the_same_
     def train():
         outcomes.append(
             ranks.train(
-                store, run, 1, ranks=ranks.count(store, run), launcher="process",
+                store, run, 1, ranks=ranks.count(store, run), launcher="process", note="it did not wait",
                 begun=lambda: control.ask(folder, "pause"),
             )
         )  # fmt: skip
@@ -68,6 +68,7 @@ def test_a_rank_that_is_killed_ends_the_run_and_one_process_goes_on_to_the_same_
 
     ended = store.follow(run).summary()
     assert outcomes == ["failed"]
+    assert "it did not wait" in (folder / "attempts" / "0001" / "events.jsonl").read_text()
     assert ended.state == "failed"
     assert f"rank 1 (process {second.pid} on" in ended.reason
     within_time(lambda: not of_run(run), "a process was left behind")
