@@ -40,7 +40,7 @@ def test_ranks_are_micro_batches_and_the_result_is_that_of_accumulation():
         ({"gpus": 128, "batch": 100}, "train.batch", "set it to 128"),
         ({"sync_batchnorm": True, "accumulate": 4}, "train.sync_batchnorm", "not 4 micro-batches of a step on 1 rank: set train.gpus=4"),
         ({"sync_batchnorm": True, "gpus": 2, "on_oom": "shrink"}, "train.sync_batchnorm", "train.on_oom=shrink"),
-        ({"shard": True}, "train.shard", "train.gpus=1, as it takes two ranks"),
+        ({"shard": True}, "train.shard", "set train.gpus too"),
         ({"shard": True, "gpus": 2, "average": 0.9}, "train.shard", "does not go with train.average"),
         ({"shard": True, "gpus": 2, "compile": True}, "train.shard", "does not go with train.compile"),
         ({"shard": True, "gpus": 2, "precision": "fp16"}, "train.shard", "bf16 does"),
@@ -82,3 +82,10 @@ def test_a_run_goes_on_with_as_many_ranks_as_divide_its_micro_batches(tmp_path):
     assert ranks.count(store, run) == 4
     store.queue(run, 1, mine(), "process", {"train.gpus": 2})
     assert ranks.count(store, run) == 2
+
+
+def test_a_model_without_wired_blocks_has_nothing_to_share():
+    with pytest.raises(ValidationError, match="no blocks that a scheme wires"):
+        Plan.model_validate(
+            {"name": "x", "model": {"architecture": "cnn"}, "train": {"gpus": 2, "shard": True}}
+        )

@@ -1,6 +1,7 @@
 """Ranks: what `train.gpus` asks of the other settings of a plan."""
 
 from revconsole.records import devices
+from revconsole.records.sections.model import Cnn, Conformer, Mlp
 from revconsole.records.sections.rule import Rule
 from revconsole.records.settings.plan_settings import PlanSettings
 
@@ -47,8 +48,16 @@ def check_shard(plan: PlanSettings) -> None:
     train = plan.train
     if not train.shard:
         return
+    if train.gpus == 1:
+        raise Rule(
+            SHARD,
+            "shares weights among ranks, and this is one; set train.gpus too, or leave it out",
+        )
+    if isinstance(plan.model, Cnn | Mlp | Conformer) or getattr(plan.model, "token_merging", False):
+        raise Rule(
+            SHARD, "this model has no blocks that a scheme wires, which it shares; leave it out"
+        )
     against = {
-        "train.gpus=1, as it takes two ranks to share weights": train.gpus == 1,
         "train.average, whose second weights would be whole on every rank": train.average,
         "objective dino, whose teacher would be whole on every rank": plan.objective.name == "dino",
         "train.compile, because compiled code does not wait for weights": train.compile,

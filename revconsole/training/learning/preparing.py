@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from revconsole.data import open_data
@@ -30,6 +31,7 @@ from revconsole.training.together.shards import Shards
 
 log = logging.getLogger(__name__)
 OTHERS = "{world} ranks train this run; what the others print is in ranks/ of the attempt's folder"
+SYNCHRONISED = "BatchNorm takes its statistics over the batch of all ranks (train.sync_batchnorm)"
 LENT = (
     "the weights of the blocks are shared out among the ranks (train.shard); what one rank measures by itself is left out: "
     "the audit, the probes of the reconstruction, gradients and updates by block"
@@ -62,15 +64,7 @@ def prepare(
     _refuse_other_data(plan, opened.fingerprint)
 
     model, signs, objective = build_learner(plan), Signs(plan.seed), objective_of(plan)
-    if together.world > 1:
-        say(OTHERS.format(world=together.world))
-    if plan.train.sync_batchnorm and together.world > 1:
-        _synchronise(model, say)
-    shared = plan.train.shard and together.world > 1
-    holding: Holding = Shards(model, device) if shared else HOLDS_ALL
-    model = model.to(device)
-    if shared:
-        say(LENT)
+    holding = _placed(plan, model, device, together, say)
     least = norms.least_images(objective, model, plan)
     norms.refuse_single(plan, least, len(opened.train))
     set_draws(model, signs)
@@ -104,11 +98,25 @@ def prepare(
     )
 
 
-def _synchronise(model: nn.Module, say: Callable[[str], None]) -> None:
-    """Let the batch norms be over all ranks. Raises RunFailed if there are none."""
-    if not synchronise(model):
-        raise RunFailed("this model has no BatchNorm; leave out train.sync_batchnorm")
-    say("BatchNorm takes its statistics over the batch of all ranks (train.sync_batchnorm)")
+def _placed(
+    plan: Plan,
+    model: nn.Module,
+    device: torch.device,
+    together: Together,
+    say: Callable[[str], None],
+) -> Holding:
+    """Move the model to the device, or what this rank holds of it. Raises RunFailed for what the ranks cannot do with it."""
+    if together.world > 1:
+        say(OTHERS.format(world=together.world))
+        if plan.train.sync_batchnorm:
+            if not synchronise(model):
+                raise RunFailed("this model has no BatchNorm; leave out train.sync_batchnorm")
+            say(SYNCHRONISED)
+        if plan.train.shard:
+            say(LENT)
+            return Shards(model, device)
+    model.to(device)
+    return HOLDS_ALL
 
 
 def _refuse_other_data(plan: Plan, fingerprint: str) -> None:
