@@ -37,6 +37,7 @@ from revconsole.errors import (
 from revconsole.records import child, ranks
 from revconsole.records.files.shared import READABLE, set_mode
 from revconsole.records.logs.events import Advised, Failed
+from revconsole.records.notices.ends import tell_of_end
 from revconsole.records.runs import control, submission, tracking
 from revconsole.records.runs.attempt import LAUNCH_LOG, Attempt, Outcome
 from revconsole.records.runs.next_run import Line, OwnLine, SharedLine
@@ -194,6 +195,7 @@ class RunQueue:
             return None
         except Exception as error:  # noqa: BLE001  deleted run, full disk: the next run must still train
             self.store.refuse(run_id, number, said(error))
+            tell_of_end(self.store, run_id)
             return None
         tracking.begin(self.store, run_id, attempt)
         if note := self._noted(note):
