@@ -1,4 +1,4 @@
-"""On the terminal: what of a frame differs from what the terminal shows already, which alone is written.
+"""On the terminal: of each frame, only what differs from what the terminal shows is written.
 
 Textual writes every line of a widget that has changed, and the whole screen after each layout: a key in the filter is 18 kB
 at 160x45, of which most is there already, and over a line of 64 kB a second that is a quarter of a second.
@@ -57,7 +57,7 @@ class Terminal:
         self._size, self._since = Size(0, 0), 0.0
 
     def forget(self) -> None:
-        """Take nothing for known, as after a change of size."""
+        """Treat every line as unknown, as after a change of size."""
         self._lines.clear()
 
     def changes(self, update: LayoutUpdate | ChopsUpdate, size: Size) -> Pieces | None:

@@ -1,4 +1,4 @@
-"""Pool: the runs of a study that train several at once in a background process, as a command sees them that waits for them."""
+"""Pool: the runs of a study that one background process trains, several at once, for a command that waits for them."""
 
 import time
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ LOOK_SECONDS = 0.25
 
 
 class Pool:
-    """Runs by id that one background process trains. They need this process for nothing: it may leave them alone."""
+    """The runs that one background process trains, by id. They go on if this process ends."""
 
     def __init__(self, lab: "Lab", ids: Sequence[str], process: Identity | None = None) -> None:
         """process: the one that trains them; by default the one that has the first of them."""
@@ -28,7 +28,7 @@ class Pool:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The runs; none once they were left alone."""
+        """The ids of the runs; empty once they were left to the background process."""
         return () if self._left else self._ids
 
     def rows(self) -> dict[str, Summary]:
@@ -37,7 +37,7 @@ class Pool:
         return {run_id: rows[run_id] for run_id in self.ids if run_id in rows}
 
     def over(self, rows: dict[str, Summary]) -> bool:
-        """Whether nothing trains any more, nor will: a run that was lost is taken again while the process lives."""
+        """Whether no run trains and none will: as long as the process lives, it resumes a run that was lost."""
         if self._process is not None and self._process.alive():
             return False
         return all(run.ended or run.state == "queued" for run in rows.values())

@@ -60,7 +60,7 @@ def _started(store: RunStore, begun: SearchLaunch) -> Identity:
 def new_launch(
     searching: Searching, workers: Workers = ALONE, *, now: bool = False
 ) -> SearchLaunch:
-    """A launch of all that is left, which nobody has yet."""
+    """A launch of every run that is left; no process or job works for it yet."""
     planned = searching.planned
     return SearchLaunch(
         search=planned.like.search,
@@ -86,7 +86,7 @@ def _queue(store: RunStore, begun: SearchLaunch, holder: Identity) -> None:
 
 
 def at_work(store: RunStore, search: str) -> list[SearchLaunch]:
-    """The launches of a search for which somebody works; the others are forgotten."""
+    """The launches of a search that have a living process or an unfinished job; the files of the others are removed."""
     found = []
     for each in launches(store, search):
         if _works(each):

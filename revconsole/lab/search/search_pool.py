@@ -1,4 +1,4 @@
-"""Search pool: a search that trains in a background process, as a command sees it that waits for it."""
+"""Search pool: a search that trains in a background process, for a command that waits for it."""
 
 import signal
 
@@ -20,7 +20,7 @@ class SearchPool(Pool):
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The runs so far; those that had ended before the launch are none of them."""
+        """The ids of the runs so far, without those that had ended before the launch."""
         return () if self._left else tuple(i for i in self._made() if i not in self._before)
 
     def over(self, rows: dict[str, Summary]) -> bool:
@@ -35,7 +35,7 @@ class SearchPool(Pool):
         return [each.summary.id for each in self._searching.standing().standings if each.summary]
 
     def stop_all(self, why: str = "") -> None:
-        """Let the process draw nothing any more, and stop what trains after its step."""
+        """Stop the process from drawing trials, and each run that trains after its step."""
         del why
         if self._process is not None:
             self._process.send(signal.SIGTERM)

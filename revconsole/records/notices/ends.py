@@ -38,7 +38,7 @@ class Watched:
 
 
 def notice_of(run: Summary) -> Notice:
-    """What is told of a run."""
+    """The notice of the end of a run."""
     reason = one_line(run.reason, LONGEST_REASON)
     return Notice(
         id=run.id, name=run.name, state=run.state, alarm=run.alarm, reason=reason, tags=run.tags

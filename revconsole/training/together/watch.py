@@ -58,14 +58,14 @@ class RankWatch:
         self._over.set()
 
     def cause(self) -> RankEnd | None:
-        """What ended the run, if it was another rank: looked for a while, because an exchange fails at once."""
+        """The end that another rank noted, if one did. Waits a while for the note: the exchange fails before it is written."""
         until = time.monotonic() + RECOGNISED_SECONDS
         while (trouble := self.trouble()) is None and time.monotonic() < until:
             time.sleep(0.1)
         return trouble
 
     def first_left(self) -> bool:
-        """Whether the first rank leaves by itself, as it does for what ends every rank alike; waits a while for it."""
+        """Whether the first rank leaves by itself within a while, as it does when one cause ends every rank."""
         until = time.monotonic() + RECOGNISED_SECONDS
         while 0 in self._notes.others():
             if time.monotonic() > until:

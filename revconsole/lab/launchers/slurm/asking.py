@@ -35,7 +35,7 @@ def asked_for(place: SlurmPlace, count: int) -> str:
 
 
 def time_foreseen(place: SlurmPlace, left: Sequence[float | None]) -> str:
-    """What is foreseen of the runs' time against what is asked for. left: seconds of each run; None is unknown."""
+    """The predicted time of the runs beside the limit of their job. left: predicted seconds of each run; None if unknown."""
     known = [seconds for seconds in left if seconds is not None]
     if not known:
         return (
@@ -53,7 +53,7 @@ def time_foreseen(place: SlurmPlace, left: Sequence[float | None]) -> str:
 
 
 def previewed(place: SlurmPlace, root: Path, plans: Sequence[Plan]) -> list[str]:
-    """The lines of the script, but for the name of its list of runs, which has yet to be made. root: the store."""
+    """The lines of the script, without the name of its list of runs, which does not exist yet. root: the store."""
     runs = root.resolve() / FOLDER / f"…{LISTS}"
     first, count = plans[0], min(len(plans), MOST_TASKS)
     text = script(place, root.resolve(), runs, name=job_name(first, count), count=count)

@@ -35,7 +35,7 @@ class SlurmPlace:
         return seconds(self.time) if self.time else None
 
     def sized(self, ranks: int) -> Self:
-        """The place with a GPU for each of so many ranks. Raises ProfileError if its nodes cannot share them."""
+        """The place with one GPU for each rank. Raises ProfileError if its nodes cannot share them."""
         kind, _, count = self.gpus.rpartition(":")
         if ranks % self.nodes:
             near = max(self.nodes, ranks - ranks % self.nodes)

@@ -1,4 +1,4 @@
-"""The script of a submission: what sbatch runs, for one run, for an array with a run each, or for the workers of a search."""
+"""The script that sbatch runs: for one run, for an array with one run per task, or for the workers of a search."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Submitting: runs become a job of Slurm, several an array with a run each.
+"""Submitting: one run becomes a job of Slurm, several become an array with one run per task.
 
 The runs are queued before there is a job, so that a full disk submits nothing, and again with the job once there is one.
 What sbatch refuses leaves no run behind that did not exist before.

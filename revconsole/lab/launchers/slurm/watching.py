@@ -149,7 +149,7 @@ class SlurmJobs:
             self._store.refuse(each.run_id, each.number, why)
 
     def _output(self, folder: Path, now: JobState) -> str:
-        """The last line, in brackets, that the job wrote before the run began; without any, the doubt that it sees the store."""
+        """The last line that the job wrote before the run began, in brackets; without a log, the question whether it sees the store."""
         try:
             text = bounded.read(folder / attempts.LAUNCH_LOG, RECORD_BYTES).decode(errors="replace")
         except OSError:
