@@ -20,7 +20,7 @@ from textual.theme import Theme
 from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
-from revconsole.console import palette, terminal
+from revconsole.console import palette, tabs, terminal
 from revconsole.console.first_look import FirstLook
 from revconsole.console.keyboard import Keyboard, Typed
 from revconsole.console.legible import LegibleApp
@@ -48,29 +48,29 @@ LATE_SECONDS, PATIENCE_SECONDS = 0.2, 600.0
 class Console(LegibleApp):
     """The console: list, follow, compare and launch runs.
 
-    lab: or the folder of its store; then the lab is made after the first paint. opened: ids of runs to show at the start,
-    several as a comparison. config: by default that of this process. demo: whether the runs are recorded ones, of which
-    nothing is remembered; `banner` says so on every screen. look: at the store, if it has begun. `views` is what is remembered of the store. `failure` is why
-    the store could not be opened.
+    lab: or the folder of its store; then the lab is made after the first paint. opened: runs to show at the start, several
+    as a comparison. config: by default this process's. demo: whether the runs are recorded ones, of which nothing is
+    remembered; `banner` says so. look: at the store, if it has begun. `views` is what is remembered of the store, `failure`
+    why it could not be opened.
     """
 
     TITLE = "revconsole"
     CSS_PATH = "console.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012  as Textual declares it
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (36, "-tall")]  # noqa: RUF012  as above
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {
         *LegibleApp.COMMANDS, palette.Actions, palette.Runs, palette.Metrics,
     }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "help", "Help", id="app.help"),
         Binding("S", "system", "System", show=False, id="app.system"),
+        *tabs.BINDINGS,
         Binding("semicolon,f3", "jump", "Jump", key_display=";", show=False, id="app.jump"),
         Binding("q", "quit", "Quit", id="app.quit"),
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit-always"),
-        Binding(
-            "ctrl+p", "command_palette", "Find", key_display="^p", priority=True, id="app.palette"
-        ),
+        Binding("ctrl+p", "command_palette", "Find", key_display="^p", priority=True, id="app.palette"),
         Binding("ctrl+z", "suspend", "Suspend", show=False, id="app.suspend"),
-    ]
+    ]  # fmt: skip
 
     def __init__(
         self,
@@ -222,6 +222,10 @@ class Console(LegibleApp):
 
         if not isinstance(self.screen, SystemScreen | ModalScreen):
             self.push_screen(SystemScreen(self.reader))
+
+    async def action_go(self, tab: str) -> None:
+        """Go to a tab: the runs, the studies, the form of a new run, or the machine."""
+        await tabs.typed(self, tab)
 
     def action_jump(self) -> None:
         """Label every pane with a letter, which goes there."""

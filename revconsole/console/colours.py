@@ -7,3 +7,8 @@ def themed(variables: Mapping[str, str], name: str) -> str:
     """A colour variable of the theme as a rich style; empty if rich cannot express it."""
     value = variables.get(name, "")
     return value.removeprefix("ansi_") if value.startswith(("#", "ansi_")) else ""
+
+
+def muted(variables: Mapping[str, str]) -> str:
+    """The style of what stands back in a table: a colour, which the cursor's replaces, where dim text would stay dim."""
+    return themed(variables, "text-muted") or "dim"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from rich.text import Text
 
 from revconsole.console import states
-from revconsole.console.colours import themed
+from revconsole.console.colours import muted, themed
 from revconsole.console.run_list import ListedRow
 from revconsole.console.widgets.live_table import TableColumn
 from revconsole.lab.curves.cells import usual_marker
@@ -156,18 +156,17 @@ def cells(
     """The cells of a row. name: the name of the row, shortened to its column. marked: whether all of its runs are."""
     run = row.run
     curve = next((each.column.width for each in shown if each.column.key == "loss_curve"), CURVE)
-    dim = "" if row.group or not run.ended or run.state == "finished" else "dim"
+    faded = "" if row.group or not run.ended or run.state == "finished" else muted(variables)
     sign = MARKED_BASELINE if marked and baseline else BASELINE if baseline else MARK
     special = {
         "mark": Text(sign if marked or baseline else " ", style=themed(variables, "accent")),
         "state": _state(row, variables),
-        "name": Text(name, style="bold" if row.group else dim),
-        "loss_curve": Text(
-            _curve(row, curve), style=f"{dim} {themed(variables, 'text-primary')}".strip()
-        ),
+        "name": Text(name, style="bold" if row.group else faded),
+        "loss_curve": Text(_curve(row, curve), style=faded or themed(variables, "text-primary")),
     }
     return tuple(
-        special.get(each.column.key) or Text(one_line(each.text(row)), style=dim) for each in shown
+        special.get(each.column.key) or Text(one_line(each.text(row)), style=faded)
+        for each in shown
     )
 
 

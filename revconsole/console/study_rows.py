@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from revconsole.console import states
-from revconsole.console.colours import themed
+from revconsole.console.colours import muted, themed
 from revconsole.console.widgets.live_table import TableColumn
 from revconsole.lab import format as shown
 from revconsole.lab.board import ArmStanding, Share, StudyEntry, View
@@ -45,7 +45,7 @@ def list_rows(entries: Sequence[StudyEntry], variables: Variables) -> list[Row]:
             (
                 Text(name),
                 *(_share(share, variables) for share in (*entry.shares, None, None)[:2]),
-                Text("yours" if entry.own else "shipped", style="dim"),
+                Text("yours" if entry.own else "shipped", style=muted(variables)),
                 Text(
                     one_line(entry.problem.removeprefix(f"{entry.path}: ")),
                     style=themed(variables, "text-error"),
@@ -104,7 +104,7 @@ def _arm_cell(arm: ArmStanding, name: str, key: str, variables: Variables) -> Te
     if key == "gain":
         return Text(
             "baseline" if arm.baseline else shown.points(arm.gain),
-            style="dim" if arm.baseline else "",
+            style=muted(variables) if arm.baseline else "",
         )
     if key == "kept":
         return Text(shown.memory(arm.kept_bytes).removesuffix(" MiB"))
@@ -122,7 +122,7 @@ def run_cell(each: Standing | None, variables: Variables) -> Text:
         return Text("")
     run = each.summary
     if run is None:
-        return Text("· to do", style="dim")
+        return Text("· to do", style=muted(variables))
     text = states.shown(run.state, variables, alarm=run.alarm, brief=True)
     sign = "!" if run.alarm else states.SIGNS[run.state]
     if run.state == "finished":

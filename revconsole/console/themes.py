@@ -22,15 +22,18 @@ COLOURS = {
     ),
 }  # fmt: skip
 """A colour for each of `SLOTS`. The monochrome theme tells states apart by their signs and words alone."""
-CONTRAST = {"text-muted": "#e0e0e0", "footer-key-foreground": "#ffd500"}
+MUTED = {"dark": "#9aa4ad", "light": "#59626a", "contrast": "#e0e0e0", "mono": "#a8a8a8"}
+"""Colours of text that stands back."""
+CONTRAST = {"footer-key-foreground": "#ffd500"}
 THUMBS = {"dark": "#3b4854", "light": "#b9c0bb", "contrast": "#8c8c8c", "mono": "#5a5a5a"}
-"""Colours of what is dragged in a scrollbar, on the ground of what it scrolls."""
+"""Colours of what is dragged in a scrollbar, on the ground of what it scrolls, and of the frames of panes."""
 
 
 def _theme(name: str, colours: tuple[str, ...]) -> Theme:
     slots: dict[str, Any] = dict(zip(SLOTS, colours, strict=True))
     ground, thumb, held = slots["surface"], THUMBS[name], slots["primary"]
     variables = {
+        "text-muted": MUTED[name], "frame": THUMBS[name],
         "scrollbar": thumb, "scrollbar-hover": held, "scrollbar-active": held, "scrollbar-background": ground,
         "scrollbar-background-hover": ground, "scrollbar-background-active": ground, "scrollbar-corner-color": ground,
     }  # fmt: skip

@@ -232,3 +232,30 @@ def test_a_single_huge_place_on_the_axis_is_drawn():
     mark = Mark(letter="A", colour=(0, 0, 0))
     assert len(drawn(figure, [mark], 40, 8, cursor=1e38).lines) == 8
     assert len(heat.drawn(figure, 40, 8, cursor=1e38).lines) == 8
+
+
+@pytest.mark.parametrize(
+    ("ys", "top"), [([0.2, 2.3], "2.5"), ([0.0, 1.0], "1"), ([0.031, 0.94], "1")]
+)
+def test_a_short_axis_says_its_upper_end_and_says_it_truly(ys, top):
+    for height in range(5, 12):
+        lines = rows(drawn(figure(curve(ys)), [BLUE], 40, height))
+        labels = [line[: line.index("│")].strip() for line in lines if "│" in line]
+        assert any(labels[:2]), height
+        assert not labels[0] or float(labels[0]) == float(top), height
+
+
+def test_the_end_of_an_axis_that_would_take_many_columns_has_no_label():
+    lines = rows(drawn(figure(curve([1.234567] * 2)), [BLUE], 40, 6))
+    assert max(line.index("│") for line in lines if "│" in line) <= 6
+
+
+def test_a_letter_on_the_way_does_not_hide_a_crossing():
+    there_and_back = [float(n) for n in range(41)]
+    crossing = figure(curve(there_and_back), curve(there_and_back[::-1]), curve([20.0] * 41))
+    marks = [BLUE, RED, Mark(letter="C", colour=(0, 255, 0))]
+    lines = rows(drawn(crossing, marks, 60, 15))
+    gutter = lines[0].index("│") + 1
+    middle = [line[gutter + 26 : gutter + 30] for line in lines[5:8]]
+    assert not set("ABC") & set("".join(middle)), lines
+    assert all(sum(line[gutter:-2].count(letter) for line in lines) == 1 for letter in "ABC")

@@ -295,7 +295,11 @@ def test_training_accuracy_says_where_noise_was_on():
         )
 
     said = "Share of training images classified correctly before each update, "
-    assert label(f"{said}with dropout 0.1.") == "train, noise on"
+    assert label(f"{said}with dropout 0.1.") == "train (dropout)"
+    assert (
+        label(f"{said}augmented (flip True) and with bdia's random signs.")
+        == "train (augmented, random signs)"
+    )
     assert label(f"{said}with neither augmentation nor dropout.") == "train"
     assert label("Share of training images classified correctly after the fit.") == "train"
 

@@ -169,18 +169,13 @@ class ComparisonScreen(PlottingScreen):
         self.redraw()
 
     def _show_trade_offs(self, compared: Comparison) -> None:
-        """Draw each run by the letter and colour that it has in the table; those that are beaten stand back."""
+        """Draw each run by the letter and colour that it has in the table."""
         if not self._trading:
             return
         dark = self.app.current_theme.dark
-        ends = {run_id for scatter in compared.scatters for run_id in scatter.front}
         drawn_as = {i: self._drawn_as.get(i, i) for i in self._ids}
         marks = {
-            i: Mark(
-                letter=self._letters[as_],
-                colour=of_curve(self._places[as_], dark=dark),
-                faint=i not in ends and i != self._stressed,
-            )
+            i: Mark(letter=self._letters[as_], colour=of_curve(self._places[as_], dark=dark))
             for i, as_ in drawn_as.items()
         }
         self.query_one(TradeOffs).show_scatters(compared.scatters, marks)

@@ -47,6 +47,9 @@ COST, TOML = "-cost", "-toml"
 class FormScreen(Newest, Screen[None]):
     """An abstract form of settings, beside what its runs would cost."""
 
+    tab = "launch"
+    home = True
+
     def __init__(self, reader: Reader, run: Summary | None = None) -> None:
         super().__init__()
         self.reader = reader

@@ -14,6 +14,8 @@ from revconsole.console.snapshot import Snapshot
 class LiveScreen(Newest, Screen[None]):
     """An abstract screen that updates with every snapshot and when it is resized."""
 
+    tab = "runs"
+
     def __init__(self, reader: Reader) -> None:
         super().__init__()
         self.reader = reader

@@ -1,5 +1,7 @@
 """Newest: a screen is laid out for the terminal's newest size only."""
 
+from typing import ClassVar
+
 from textual import events
 from textual.app import App
 from textual.screen import Screen
@@ -14,6 +16,10 @@ class Newest:
     alternate in the message queue for ever: the screen does not change and the processor stays busy.
     """
 
+    tab: ClassVar[str] = ""
+    """The tab that it belongs to, see `tabs`; empty for what covers another screen."""
+    home: ClassVar[bool] = False
+    """Whether its tab leads to it."""
     app: App[object]
 
     def on_screen_suspend(self) -> None:

@@ -43,6 +43,8 @@ STORED = "as stored"
 class SamplesScreen(Newest, Screen[None]):
     """Images before and after augmentation, classes, statistics, fingerprint. whose: the name of the plan's run or form."""
 
+    tab = "runs"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="samples.back"),
         Binding("n,space,right,l", "turn(1)", "Other samples", id="samples.next"),

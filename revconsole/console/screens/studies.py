@@ -24,6 +24,9 @@ NOTHING = "No study found.\nPut one as NAME.toml with a table [study] into ./pro
 class StudiesScreen(LiveScreen):
     """The list of studies; Enter opens one."""
 
+    tab = "studies"
+    home = True
+
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", id="studies.back")]
 
     def compose(self) -> ComposeResult:

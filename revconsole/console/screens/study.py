@@ -48,6 +48,8 @@ MOST_COMPARED = 8
 class StudyScreen(LiveScreen):
     """The description of a study, the table of its runs, and what is left to do."""
 
+    tab = "studies"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "run", "Run", id="study.run"),
         Binding("s", "stop", "Stop", id="study.stop"),

@@ -19,6 +19,9 @@ EDGES = 2
 class SystemScreen(LiveScreen):
     """The machine, read again with every snapshot while this screen is in front."""
 
+    tab = "system"
+    home = True
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="system.back"),
         Binding("j", "scroll(1)", "Down", show=False, id="system.down"),

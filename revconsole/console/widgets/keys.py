@@ -1,6 +1,6 @@
 """Keys: the last line of a screen, with the keys that have an effect now."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -17,6 +17,8 @@ ALWAYS = frozenset({"help", "quit", "command_palette"})
 """Actions whose keys are shown at every width."""
 SPARED = frozenset({"fill"})
 """Actions whose keys make room for those after them."""
+WIDEST_GAP = 3
+"""Most blanks between two keys; the fewest is one."""
 
 
 @runtime_checkable
@@ -39,8 +41,8 @@ class ShownKey:
 
     @property
     def width(self) -> int:
-        """Cells of the key, its description and the space after it."""
-        return cells(f"{self.shown} {self.description} ")
+        """Cells of the key and its description."""
+        return cells(f"{self.shown} {self.description}")
 
 
 class KeyBar(Widget, can_focus=False):
@@ -67,7 +69,7 @@ class KeyBar(Widget, can_focus=False):
         super().__init__()
         self._keys: tuple[ShownKey, ...] = ()
         self._hovered: ShownKey | None = None
-        self._fitted_to = 0
+        self._fitted_to, self._gap = 0, 1
         self._useless: frozenset[str] = frozenset()
 
     def on_mount(self) -> None:
@@ -76,11 +78,11 @@ class KeyBar(Widget, can_focus=False):
 
     def render(self) -> Text:
         """The keys in a row."""
-        line = Text(no_wrap=True)
+        line = Text(" " * self._edge, no_wrap=True)
         for each in self._keys:
             line.append(each.shown, self._style("key", each))
             line.append(f" {each.description}", self._style("description", each))
-            line.append(" ")
+            line.append(" " * self._gap)
         return line
 
     def catch_up(self) -> None:
@@ -123,8 +125,9 @@ class KeyBar(Widget, can_focus=False):
             return
         self._useless, self._fitted_to = self._have_no_effect(), self.app.size.width
         keys = tuple(self._fitting([*self._with_effect()]))
-        if keys != self._keys:
-            self._keys, self._hovered = keys, None
+        gap = self._widest_gap(keys)
+        if (keys, gap) != (self._keys, self._gap):
+            self._keys, self._gap, self._hovered = keys, gap, None
             self.refresh()
 
     def _with_effect(self) -> Iterator[ShownKey]:
@@ -148,14 +151,24 @@ class KeyBar(Widget, can_focus=False):
         return ShownKey(binding.key, shown, binding.description, binding.action, enabled)
 
     def _fitting(self, keys: list[ShownKey]) -> Iterator[ShownKey]:
-        """The keys that fit, in their order; the space after the last one needs no room."""
-        room = self._fitted_to + 1 - sum(each.width for each in keys if each.action in ALWAYS)
+        """The keys that fit with a blank between them, in their order."""
+        room = self._fitted_to + 1 - sum(each.width + 1 for each in keys if each.action in ALWAYS)
         kept = set(ALWAYS)
         for each in sorted(keys, key=lambda each: each.action in SPARED):
-            room -= 0 if each.action in ALWAYS else each.width
+            room -= 0 if each.action in ALWAYS else each.width + 1
             if room >= 0:
                 kept.add(each.action)
         yield from (each for each in keys if each.action in kept)
+
+    def _widest_gap(self, keys: Sequence[ShownKey]) -> int:
+        """The most blanks between keys with which all of them fit."""
+        room = self._fitted_to - 1 - sum(each.width for each in keys)
+        return min(WIDEST_GAP, max(1, room // max(1, len(keys))))
+
+    @property
+    def _edge(self) -> int:
+        """Blanks before the first key: where there is room, it stands below the text of the screen."""
+        return int(self._gap > 1)
 
     def _have_no_effect(self) -> frozenset[str]:
         screen = self.screen
@@ -163,11 +176,11 @@ class KeyBar(Widget, can_focus=False):
 
     def _at(self, column: int) -> ShownKey | None:
         """The key at a column of the line."""
-        end = 0
+        start = self._edge
         for each in self._keys:
-            end += each.width
-            if column < end - 1:
-                return each if column >= end - each.width else None
+            if start <= column < start + each.width:
+                return each
+            start += each.width + self._gap
         return None
 
     def _hover(self, key: ShownKey | None) -> None:

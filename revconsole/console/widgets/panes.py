@@ -2,20 +2,25 @@
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from revconsole.console import tabs
 from revconsole.console.colours import themed
 from revconsole.console.form import reconstruction
-from revconsole.lab.format import fitted, shortened_path
+from revconsole.lab.format import cells, fitted, shortened_path
 from revconsole.records.printable import one_line
 from revconsole.records.settings.plan import Plan
 
 NAME = "revconsole"
 LEAST_PATH = 12
+APART = 3
+"""Fewest blanks between what a title says and the tabs."""
 COLUMNS_FROM = 44
 """Width of the facts from which names and values have columns of their own."""
 
@@ -46,15 +51,27 @@ class Title(Words):
         """Fit the path at the end to the new width."""
         self._show()
 
+    async def on_click(self, event: events.Click) -> None:
+        """Go to the tab that was clicked."""
+        if tab := event.style.meta.get(tabs.META):
+            await tabs.go(self.app, tab)
+
     def _show(self) -> None:
         text = Text(NAME, style="bold", no_wrap=True, overflow="ellipsis")
         if banner := getattr(self.app, "banner", ""):
             text.append(f" {banner} ", style="reverse")
         *front, last = self._parts or ("",)
-        if "/" in last and self.size.width:
-            room = self.size.width - len(text) - sum(map(len, front))
-            last = f" · {shortened_path(last.removeprefix(' · '), max(room - 3, LEAST_PATH))}"
+        room = self.size.width - len(text) - cells("".join(front))
+        path = last.removeprefix(" · ") if "/" in last and self.size.width else ""
+        least = 3 + min(LEAST_PATH, cells(path)) if path else cells(last)
+        places = tabs.line(self.app.theme_variables, self.screen, room - least - APART)
+        if path:
+            left = room - 3 - (len(places) and len(places) + APART)
+            last = f" · {shortened_path(path, max(left, LEAST_PATH))}"
         text.append("".join((*front, last)), style="not bold")
+        if places:
+            text.append(" " * (self.size.width - cell_len(text.plain) - len(places)))
+            text.append_text(places)
         self.show_text(text)
 
 

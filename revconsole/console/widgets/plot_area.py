@@ -89,11 +89,14 @@ class PlotArea(Widget):
                 return Style(bgcolor=back, dim=True)
             grey = mixed(muted.rgb, ground.rgb, LEGIBLE)
             return Style(color=as_style(grey), bgcolor=back)
-        if not ink.faint:
-            return Style(color=as_style(ink.colour), bgcolor=back)
-        if ground.ansi is not None:
-            return Style(color=as_style(ink.colour), bgcolor=back, dim=True)
-        return Style(color=as_style(mixed(ink.colour, ground.rgb, FAINT)), bgcolor=back)
+        plain = ground.ansi is not None
+        colour = ink.colour if plain or not ink.faint else mixed(ink.colour, ground.rgb, FAINT)
+        if ink.filled and not plain:
+            over = self.app.theme_variables["foreground"] if ink.faint else back
+            return Style(color=over, bgcolor=as_style(colour))
+        return Style(
+            color=as_style(colour), bgcolor=back, dim=plain and ink.faint, reverse=ink.filled
+        )
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Zoom in."""

@@ -67,20 +67,24 @@ class TradeOffView(Vertical, can_focus=True):
             scatter, marks, self.size.width, max(2, self.size.height - 1), marker=marker
         )
         area.show_lines(lines)
-        heading.update(Text(heading_of(scatter, marks, hidden, self.size.width - 2)))
+        title, more = heading_of(scatter, marks, hidden, self.size.width - 2)
+        heading.update(Text.assemble((title, "bold"), more))
 
 
-def heading_of(scatter: Scatter, marks: Mapping[str, Mark], hidden: int, room: int) -> str:
+def heading_of(
+    scatter: Scatter, marks: Mapping[str, Mark], hidden: int, room: int
+) -> tuple[str, str]:
     """What is drawn, and the letters of the runs that no other beats in both, as fully as there is room."""
     letters = " ".join(dict.fromkeys(marks[i].letter for i in scatter.front if i in marks))
     more = f" · {hidden} more behind others" if hidden else ""
     unit = scatter.unit
+    long, short = f"test accuracy (%) against {scatter.cost} ({unit})", SHORT[scatter.cost]
     forms = (
-        f"test accuracy (%) against {scatter.cost} ({unit}) · no run beats {letters} in both{more}",
-        f"test accuracy (%) against {SHORT[scatter.cost]} ({unit}) · front {letters}{more}",
-        f"test % by {SHORT[scatter.cost]} ({unit}), front {letters}{more}",
+        (long, f" · no run beats {letters} in both{more}"),
+        (f"test accuracy (%) against {short} ({unit})", f" · front {letters}{more}"),
+        (f"test % by {short} ({unit})", f", front {letters}{more}"),
     )
-    return next((form for form in forms if len(form) <= room), forms[-1])
+    return next((form for form in forms if len("".join(form)) <= room), forms[-1])
 
 
 class TradeOffs(Horizontal):

@@ -58,8 +58,9 @@ def _cells(bar: MemoryBar, columns: int, most: float, marker: Marker, *, dark: b
         so_far += size
         width = round(so_far / most * columns) - filled
         if width > 0:
-            text = LETTERS[part] + FILLED[marker] * (width - 1)
-            line.append((text, Ink(_colour(part, dark=dark), faint=not bar.own)))
+            colour, faint = _colour(part, dark=dark), not bar.own
+            line.append((LETTERS[part], Ink(colour, faint=faint, filled=marker != "ascii")))
+            line.append((FILLED[marker] * (width - 1), Ink(colour, faint=faint)))
             filled += width
     return [*line, (" " * (columns - filled), Ink())]
 

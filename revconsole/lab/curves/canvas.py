@@ -28,6 +28,8 @@ TALL = 9
 """Rows from which a plot has a rule above its horizontal ticks."""
 FAINT, USUAL, FRONT = 1, 2, 3
 """Ranks of curves; what is scattered around them has rank 0."""
+LEAST_ROWS_ABOVE, MOST_WIDER = 1.5, 2
+"""Rows above the highest tick from which the upper end has a label too, and columns by which that may widen the axis."""
 MARGIN = 2
 """Columns right of a plot for the letters of its curves."""
 
@@ -231,12 +233,16 @@ class _Plot:
             if seen:
                 self._at_end(mark, seen[-1], ink)
                 if len(pairs) > 1 and not mark.faint:
-                    self._letter(mark, *seen[len(seen) * (number + 1) // (len(pairs) + 1)], ink)
+                    self._on_way(mark, seen, len(seen) * (number + 1) // (len(pairs) + 1), ink)
 
-    def _letter(self, mark: Mark, across: int, down: int, ink: Ink) -> None:
-        column, row = across // self.cells.dots_across, down // self.cells.dots_down
-        if self.cells.free(column, row):
-            self.cells.text(column, row, mark.letter, ink)
+    def _on_way(self, mark: Mark, seen: Sequence[tuple[int, int]], wanted: int, ink: Ink) -> None:
+        """The letter where no other curve is, as near to the wanted point as there is such a place; else nowhere."""
+        for number in sorted(range(len(seen)), key=lambda number: abs(number - wanted)):
+            column = seen[number][0] // self.cells.dots_across
+            row = seen[number][1] // self.cells.dots_down
+            if self.cells.free(column, row) and not self.cells.shared(column, row):
+                self.cells.text(column, row, mark.letter, ink)
+                return
 
     def _at_end(self, mark: Mark, dot: tuple[int, int], ink: Ink) -> None:
         column, wanted = dot[0] // self.cells.dots_across + 1, dot[1] // self.cells.dots_down
@@ -284,8 +290,19 @@ def frame(vertical: Scale, width: int, height: int) -> PlotFrame:
     rule = height >= TALL
     rows = max(1, height - (2 if rule else 1))
     labels = vertical.ticks(max(2, rows // 2 if rows < 12 else rows // 3))
+    labels += _top(labels, vertical, rows)
     gutter = max([len(text) for _, text in labels], default=0) + 1
     return PlotFrame(rule, rows, labels, gutter, max(1, width - gutter - MARGIN))
+
+
+def _top(labels: Sequence[tuple[float, str]], scale: Scale, rows: int) -> list[tuple[float, str]]:
+    """The upper end of the axis with its label, where the highest label leaves a row free between them."""
+    if not labels or (1 - scale.share(labels[-1][0])) * (rows - 1) < LEAST_ROWS_ABOVE:
+        return []
+    power = labels[-1][1].startswith("1e")
+    text = f"1e{round(math.log10(scale.high))}" if power else f"{scale.high:,.6g}"
+    longest = max(len(label) for _, label in labels)
+    return [(scale.high, text)] if len(text) <= longest + MOST_WIDER else []
 
 
 def sides(

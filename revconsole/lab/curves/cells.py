@@ -23,10 +23,11 @@ ASCII = " '.:"
 
 @dataclass(frozen=True, slots=True)
 class Ink:
-    """How a text is drawn. colour: None for the colour of the axes. faint: behind everything else."""
+    """How a text is drawn. colour: None for the colour of the axes. faint: behind everything else. filled: on a ground of the colour."""
 
     colour: Colour | None = None
     faint: bool = False
+    filled: bool = False
 
 
 Line = list[tuple[str, Ink]]
@@ -102,6 +103,10 @@ class Cells:
     def blank(self, column: int, row: int) -> bool:
         """Whether a cell has neither text nor dots."""
         return self.free(column, row) and not self._dots[row][column]
+
+    def shared(self, column: int, row: int) -> bool:
+        """Whether strokes of several colours meet in a cell."""
+        return len({ink.colour for _, ink in self._dots[row][column].values()}) > 1
 
     def lines(self) -> list[Line]:
         """The rows; neighbouring cells of the same ink are one text."""

@@ -15,7 +15,7 @@ from revconsole.lab.curves.units import MEBIBYTES, unit_of
 from revconsole.lab.curves.viewport import WHOLE, Viewport
 from revconsole.records.logs.columns import NOWHERE, Pyramid
 from revconsole.records.logs.events import MetricDeclared
-from revconsole.records.logs.noise import noisy
+from revconsole.records.logs.noise import brief
 from revconsole.records.runs.run import Run, Series
 
 
@@ -217,7 +217,8 @@ def _series(run: Run, name: str) -> Series | None:
 
 
 def _label(run: Run, series: Series, word: str, *, several: bool) -> str:
-    of = f"{word}, noise on" if noisy(series.metric) else word
+    noise = brief(series.metric)
+    of = f"{word} ({noise})" if noise else word
     return " ".join(part for part in (run.summary.name if several else "", of) if part)
 
 

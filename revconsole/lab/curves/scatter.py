@@ -21,8 +21,7 @@ def drawn(
 ) -> tuple[list[Line], int]:  # fmt: skip
     """The plot as `height` lines of `width` columns, and how many runs found no room beside others.
 
-    marks: how each run is told from the others, by its id. Runs of the front have their whole colour; the others stand back
-    where their mark is faint.
+    marks: how each run is told from the others, by its id.
     """
     vertical, horizontal = _scales(scatter)
     rule, rows, labels, gutter, columns = canvas.frame(vertical, width, height)
@@ -86,7 +85,7 @@ class _Field:
             if place is None or mark is None:
                 hidden += 1
             else:
-                self.cells.text(*place, mark.letter, Ink(mark.colour, mark.faint))
+                self.cells.text(*place, mark.letter, Ink(mark.colour))
         return hidden
 
     def _place(self, x: float, y: float) -> tuple[int, int] | None:

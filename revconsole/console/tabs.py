@@ -1,0 +1,65 @@
+"""Tabs: the four places that a digit or a click on the first line of a screen leads to from everywhere."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from revconsole.console.colours import muted, themed
+from revconsole.console.messages import Said
+from revconsole.console.screens.newest import Newest
+
+TABS = {"runs": "1 Runs", "studies": "2 Studies", "launch": "3 New", "system": "4 System"}
+OPENS = {"studies": "screen.studies", "launch": "screen.launch", "system": "app.system"}
+"""The action that opens a place from the runs."""
+META = "tab"
+"""Under which a cell of the first line holds the tab that it leads to."""
+GAPS = (3, 1)
+"""Blanks between two tabs, as there is room."""
+
+BINDINGS: list[BindingType] = [
+    Binding("1", "go('runs')", "Runs", show=False, id="app.go-runs"),
+    Binding("2", "go('studies')", "Studies", show=False, id="app.go-studies"),
+    Binding("3", "go('launch')", "New", show=False, id="app.go-launch"),
+    Binding("4", "go('system')", "System", show=False, id="app.go-system"),
+]
+"""The app's."""
+
+
+def line(theme: dict[str, str], screen: object, room: int) -> Text:
+    """The tabs, that of the screen set off; empty if they do not fit into `room` cells."""
+    here = screen.tab if isinstance(screen, Newest) else ""
+    for gap in GAPS:
+        text = Text(" " * gap).join(_shown(theme, here))
+        if len(text) <= room:
+            return text
+    return Text()
+
+
+def _shown(theme: dict[str, str], here: str) -> Iterator[Text]:
+    for tab, words in TABS.items():
+        style = (
+            f"bold {themed(theme, 'text-primary')}" if tab == here else f"not bold {muted(theme)}"
+        )
+        yield Text(words, style=Style.parse(style) + Style(meta={META: tab}))
+
+
+async def go(app: App[Any], tab: str) -> None:
+    """Close what is above the runs, or above the place itself if it is open, and open the place."""
+    if not isinstance(app.screen, Newest) or not app.screen.tab:
+        return
+    while isinstance(here := app.screen, Newest) and not (here.home and here.tab in {tab, "runs"}):
+        app.pop_screen()
+    if here.tab != tab:
+        await app.run_action(OPENS[tab])
+
+
+async def typed(app: App[Any], tab: str) -> None:
+    """Go where a digit leads; it does not leave the form, where most digits are text."""
+    if isinstance(app.screen, Newest) and app.screen.tab == "launch" != tab:
+        app.post_message(Said("esc leaves the form, and what is typed in it is lost", "warning"))
+    else:
+        await go(app, tab)
