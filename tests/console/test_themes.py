@@ -57,7 +57,14 @@ async def test_text_is_legible_in_each_theme_after_a_change_to_it(opened, record
     async with opened(160, 45) as stage:
         await stage.shows("one", "two")
         stage.app.theme = THEMES[3].name if theme == THEMES[0].name else THEMES[0].name
-        steps = (("2", "arms"), ("enter", "to do"), ("o", "settings:"), ("3", "gamma"), (None, ""))
+        steps = (
+            ("2", "question"),
+            ("enter", "to do"),
+            ("o", "settings:"),
+            ("escape", "to do"),
+            ("3", "gamma"),
+            (None, ""),
+        )
         for key, word in (("enter", "loss"), ("4", "memory"), *steps):
             await stage.pilot.pause(0.1)
             stage.app.theme = theme

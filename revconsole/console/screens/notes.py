@@ -38,7 +38,7 @@ class EditNotes(Newest, ModalScreen[Edit | None]):
             yield Static(Text(f"Notes of {title}"), classes="question")
             if single:
                 yield Static("name", classes="label")
-                yield Input(printable(first.name), compact=True, id="name")
+                yield Input(one_line(first.name, 1000), compact=True, id="name")
             yield Static("tags" if single else "tags to add; -tag removes one", classes="label")
             tags = " ".join(first.tags) if single else ""
             yield Input(tags, placeholder="paper draft", compact=True, id="tags")
