@@ -87,15 +87,15 @@ SHOTS = {
     "runs": Shot(title="revconsole", columns=120, rows=22, shows=("dropout", "finished", "failed")),
     "run": Shot(
         title="revconsole: one run",
-        columns=110,
-        rows=32,
+        columns=124,
+        rows=40,
         opened=("demo-momentum",),
         shows=("train", "1e-9", "400", "completed"),
     ),
     "compare": Shot(
         title="revconsole: a comparison",
         columns=140,
-        rows=32,
+        rows=38,
         opened=COMPARED,
         shows=("gain", "80", "400", "one seed"),
     ),

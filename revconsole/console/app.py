@@ -183,7 +183,7 @@ class Console(LegibleApp):
 
         self.ask_pace()
         for screen in reversed(self.screen_stack):
-            if screen.children and isinstance(screen, Live):
+            if screen.children and isinstance(screen, Live) and not self._exit:
                 screen.show_snapshot(event.snapshot)
             if not isinstance(screen, ModalScreen):
                 return

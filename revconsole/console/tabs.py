@@ -49,17 +49,24 @@ def _shown(theme: dict[str, str], here: str) -> Iterator[Text]:
 
 async def go(app: App[Any], tab: str) -> None:
     """Close what is above the runs, or above the place itself if it is open, and open the place."""
-    if not isinstance(app.screen, Newest) or not app.screen.tab:
-        return
-    while isinstance(here := app.screen, Newest) and not (here.home and here.tab in {tab, "runs"}):
+    here = _in_front(app)
+    while here is not None and not (here.home and here.tab in {tab, "runs"}):
         app.pop_screen()
-    if here.tab != tab:
+        here = _in_front(app)
+    if here is not None and here.tab != tab:
         await app.run_action(OPENS[tab])
 
 
 async def typed(app: App[Any], tab: str) -> None:
     """Go where a digit leads; it does not leave the form, where most digits are text."""
-    if isinstance(app.screen, Newest) and app.screen.tab == "launch" != tab:
+    here = _in_front(app)
+    if here is not None and here.tab == "launch" != tab:
         app.post_message(Said("esc leaves the form, and what is typed in it is lost", "warning"))
     else:
         await go(app, tab)
+
+
+def _in_front(app: App[Any]) -> Newest | None:
+    """The screen in front, if it belongs to a tab: no dialog does."""
+    screen = app.screen
+    return screen if isinstance(screen, Newest) and screen.tab else None
