@@ -49,9 +49,7 @@ class RunsTable(LiveTable):
 class RunsScreen(KeepingScreen):
     """The table of runs."""
 
-    tab = "runs"
     home = True
-
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "launch", "New", id="runs.launch"),
         Binding("t", "studies", "Studies", id="runs.studies"),
