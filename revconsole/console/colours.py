@@ -6,7 +6,8 @@ from collections.abc import Mapping
 def themed(variables: Mapping[str, str], name: str) -> str:
     """A colour variable of the theme as a rich style; empty if rich cannot express it."""
     value = variables.get(name, "")
-    return value.removeprefix("ansi_") if value.startswith(("#", "ansi_")) else ""
+    known = value.startswith(("#", "ansi_")) and " " not in value
+    return value.removeprefix("ansi_") if known else ""
 
 
 def muted(variables: Mapping[str, str]) -> str:

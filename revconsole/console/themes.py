@@ -33,7 +33,7 @@ def _theme(name: str, colours: tuple[str, ...]) -> Theme:
     slots: dict[str, Any] = dict(zip(SLOTS, colours, strict=True))
     ground, thumb, held = slots["surface"], THUMBS[name], slots["primary"]
     variables = {
-        "text-muted": MUTED[name], "frame": THUMBS[name],
+        "text-muted": MUTED[name], "border-blurred": THUMBS[name],
         "scrollbar": thumb, "scrollbar-hover": held, "scrollbar-active": held, "scrollbar-background": ground,
         "scrollbar-background-hover": ground, "scrollbar-background-active": ground, "scrollbar-corner-color": ground,
     }  # fmt: skip

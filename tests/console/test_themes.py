@@ -8,6 +8,7 @@ from textual.color import Color
 from revconsole.console.grey import Grey
 from revconsole.console.themes import THEMES
 from revconsole.lab.curves.colours import ON_DARK, ON_LIGHT, as_style
+from revconsole.records.logs.events import Failed
 
 LEAST = 4.5
 """Least contrast of text by WCAG 2.1, level AA."""
@@ -78,3 +79,17 @@ async def test_text_is_legible_in_each_theme_after_a_change_to_it(opened, record
             if key:
                 await stage.press(key)
                 await stage.shows(word)
+
+
+@pytest.mark.parametrize("theme", ["ansi-dark", "nord", "textual-light"])
+async def test_a_theme_of_others_lacks_nothing_that_the_screens_ask_for(opened, recorder, theme):
+    recorder.finished("one")
+    _, attempt = recorder.begin("two")
+    recorder.epoch(attempt, 1)
+    attempt.emit(Failed(reason="it broke"))
+    attempt.close()
+    async with opened(120, 36) as stage:
+        stage.app.theme = theme
+        await stage.shows("one", "two", "1 Runs", "failed")
+        await stage.press("enter")
+        await stage.shows("loss", "facts", "it broke")
