@@ -49,9 +49,8 @@ class Console(LegibleApp):
     """The console: list, follow, compare and launch runs.
 
     lab: or the folder of its store; then the lab is made after the first paint. opened: runs to show at the start, several
-    as a comparison. config: by default this process's. demo: whether the runs are recorded ones, of which nothing is
-    remembered; `banner` says so. look: at the store, if it has begun. `views` is what is remembered of the store, `failure`
-    why it could not be opened.
+    as a comparison. config: by default this process's. demo: of recorded runs, of which nothing is remembered. look: at the
+    store, if it has begun. `views` is what is remembered of the store, `failure` why it could not be opened.
     """
 
     TITLE = "revconsole"

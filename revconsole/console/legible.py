@@ -46,3 +46,84 @@ class LegibleApp(App[int]):
     def __init__(self) -> None:
         super().__init__()
         ScrollBar.renderer = ThinBar
+        self.shown, self.pace = Terminal(), TerminalPace()
+        self._leaves_by: float | None = None
+
+    def ask_pace(self) -> None:
+        """Ask a terminal at the end of a line, once the next frame is written, to say when it has shown it."""
+        if terminal.remote(os.environ) and not terminal.in_browser(os.environ):
+            self.call_after_refresh(self._ask)
+
+    def _ask(self) -> None:
+        if self._driver is not None and (question := self.pace.ask()):
+            self._driver.write(question)
+
+    def on_cursor_position(self) -> None:
+        """Take the answer of the terminal."""
+        self.pace.hear()
+
+    def exit(
+        self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None
+    ) -> None:
+        """End as Textual does, but wait a second for the terminal's answer, which the shell would take for keys."""
+        now = time.monotonic()
+        self._leaves_by = self._leaves_by or now + ANSWER_SECONDS
+        if self.pace.open and now < self._leaves_by:
+            self.set_timer(LOOK_SECONDS, partial(self.exit, result, return_code, message))
+        else:
+            super().exit(result, return_code, message)
+
+    def set_timer(self, *arguments: Any, **options: Any) -> Timer:
+        """Set a timer that fires even if its moment was missed; Textual's resizing depends on one."""
+        return never_skipped(super().set_timer(*arguments, **options))
+
+    def toast(self, text: str, severity: Severity) -> None:
+        """Show a sentence for a while; long words are broken where they would be cut."""
+        room = min(MOST_TOAST, self.size.width // 2) - TOAST_EDGES
+        self.notify(fitted(printable(text), room), severity=severity, markup=False)
+
+    def deliver_screenshot(
+        self, filename: str | None = None, path: str | None = None, time_format: str | None = None
+    ) -> None:
+        """Save a picture of the screen in the working folder or another writable one, and show its path."""
+        name = filename or time.strftime(time_format or "revconsole-%Y-%m-%d-%H%M%S.svg")
+        folders = [Path(path)] if path else [Path.cwd(), Path.home(), Path(tempfile.gettempdir())]
+        folder, reason = terminal.kept(lambda f: self.save_screenshot(name, str(f)), folders)
+        outcome = f"saved {folder / name}" if folder else f"no screenshot: {reason}"
+        self.post_message(Said(outcome, "information" if folder else "error"))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The commands of Textual, with the list of keys of this console instead of Textual's panel, which takes its width."""
+        for command in super().get_system_commands(screen):
+            if command.title == "Keys":
+                yield SystemCommand("Keys", "List every key", partial(self.run_action, "help"))
+            else:
+                yield command
+
+    def get_key_display(self, binding: Binding) -> str:
+        """A key as it is shown; a word for it in a terminal without Unicode."""
+        shown = super().get_key_display(binding)
+        return signs.key_words(shown) if self._without_unicode() else shown
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """The filters of what is painted; under the monochrome theme curves and pictures are grey, too."""
+        filters = super().get_line_filters()
+        return [*filters, GREY] if self.theme == MONOCHROME else filters
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        """Write what of a frame the terminal does not show yet."""
+        written = self._running and not (self._closed or self._batch_count or self.is_headless)
+        if written and isinstance(renderable, LayoutUpdate | ChopsUpdate):
+            renderable = self.shown.changes(renderable, self.size)
+        super()._display(screen, renderable)
+
+    def _build_driver(self, *arguments: Any, **options: Any) -> Driver:
+        """The driver; in a terminal without Unicode it writes ASCII signs."""
+        driver = super()._build_driver(*arguments, **options)
+        if self._without_unicode():
+            write = driver.write
+            setattr(driver, "write", lambda text: write(signs.plain(text)))  # noqa: B010  a method
+        return driver
+
+    def _without_unicode(self) -> bool:
+        return not self.is_headless and terminal.plain(os.environ)

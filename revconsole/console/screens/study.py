@@ -49,7 +49,6 @@ class StudyScreen(LiveScreen):
     """The description of a study, the table of its runs, and what is left to do."""
 
     tab = "studies"
-
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "run", "Run", id="study.run"),
         Binding("s", "stop", "Stop", id="study.stop"),
@@ -359,13 +358,11 @@ class StudyScreen(LiveScreen):
         if facts is None:
             return
         text = Text(one_line(facts.title, 400), style="bold")
-        for word in ("source", "expected", "time", "hardware"):
-            if said := getattr(facts, word):
+        told = [(w, getattr(facts, w)) for w in ("source", "expected", "time", "hardware")]
+        for word, said in (*told, *(("odd", note) for note in view.notes)):
+            if said:
                 text.append(f"\n{word}: ", style="not bold dim")
                 text.append(one_line(said, 1000), style="not bold not dim")
-        for note in view.notes:
-            text.append("\nodd: ", style="not bold dim")
-            text.append(one_line(note, 1000), style="not bold not dim")
         self.query_one("#facts-text", Static).update(text)
 
     def _show_left(self, view: View) -> None:
