@@ -143,7 +143,8 @@ class SlurmJob:
         """The answer to a question about the job. Raises RunFailed."""
         try:
             answer = subprocess.run(  # noqa: S603  Slurm's own program
-                ["scontrol", *words, os.environ.get("SLURM_JOB_ID", self.id)],  # noqa: S607  as above
+                # Never by SLURM_JOB_ID: that of an array's last task stands for the whole array.
+                ["scontrol", *words, self.id],  # noqa: S607  as above
                 capture_output=True, text=True, timeout=ANSWER_SECONDS, check=True, errors="replace",
             )  # fmt: skip
         except (OSError, subprocess.SubprocessError) as error:

@@ -7,15 +7,20 @@ import signal
 import time
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from revconsole.errors import RevconsoleError
-from revconsole.lab.launchers.slurm import programs
+from revconsole.lab.lab import Lab
+from revconsole.lab.launchers.slurm import programs, search_jobs
 from revconsole.lab.launchers.slurm.place import SlurmPlace
 from revconsole.lab.launchers.slurm.submitting import SlurmLauncher
+from revconsole.lab.search import launching
+from revconsole.lab.search.searching import Searching
 from revconsole.records.runs.queued import read_queued
-from tests.faults.conftest import Site
+from revconsole.records.search.planned_search import planned_search
+from tests.faults.conftest import PROFILE, Site
 from tests.real_slurm import RealSlurm, lacking
 
 pytestmark = [
@@ -222,3 +227,45 @@ def test_a_study_is_an_array_that_keeps_its_limit_and_is_stopped(site, jobs, not
     assert jobs.state(ids[3]) == "stopped"
     assert max(site.lab.summary(each).attempt for each in ids) == 1
     noted("an array of a study: one at a time, stopped, cancelled", 4)
+
+
+SEARCH = """
+[search]
+method = "random"
+trials = 3
+stop_early = "none"
+repeat_best = 1
+[search.space]
+"optimizer.learning_rate" = { from = 1e-3, to = 1e-2 }
+"""
+
+
+def test_a_search_is_an_array_of_workers_that_come_again_and_are_stopped(
+    site, jobs, noted, complete
+):
+    """One worker is requeued in a trial, both are stopped, and others go on: every trial is that of a search in a process."""
+    Path("searched.toml").write_text(f"{PROFILE}{SEARCH}", encoding="utf-8")
+    lab, alone = site.lab, Lab(site.lab.store.root.with_name("alone"))
+    found, other = (
+        Searching(each, planned_search("searched", {}, each.store)) for each in (lab, alone)
+    )
+    place = SlurmPlace(**PLACE)
+
+    search_jobs.submit(place, lab.store, launching.new_launch(found), 2)
+    site.until(lambda: len(lab.store.list()) == 2)
+    first = min(run.id for run in lab.store.list())
+    site.reaches(first, 40)
+    jobs.cluster.ask("scontrol", "requeue", jobs.job(first))
+    worst = jobs.comes_again(first, 2)
+    assert "what trains stops" in launching.stop(lab.store, found.planned.like.search)
+    site.until(lambda: not jobs.cluster.ask("squeue", "--noheader").strip())
+    assert {run.state for run in lab.store.list()} <= {"stopped", "finished"}
+    search_jobs.submit(place, lab.store, launching.new_launch(found), 2)
+    launching.launch(alone, other)
+    site.until(lambda: found.standing().done == other.standing().done == 4)
+
+    def weights(each):
+        return {run.name: run.weights_sha256 for run in each.store.list()}
+
+    assert weights(lab) == weights(alone)
+    noted("a worker of a search requeued, all stopped, gone on with: bit-identical", 1, worst=worst)

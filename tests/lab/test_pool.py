@@ -52,7 +52,7 @@ def trainer(lab, run_id):
 def test_a_killed_workers_run_is_taken_again_and_every_weight_is_that_of_an_undisturbed_study(
     lab, tmp_path
 ):
-    settings = {"train.epochs": 6, "train.batch": 64, "seeds": [0, 1]}
+    settings = {"train.epochs": 3, "train.batch": 64, "seeds": [0]}
     alone = Lab(tmp_path / "alone")
     alone.go_on(alone.standings(alone.study("tiny", settings)))
     ids, process = started(lab, **settings)

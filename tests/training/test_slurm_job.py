@@ -74,6 +74,18 @@ def test_a_job_begins_what_was_queued_with_it_and_nothing_else(store, run_id):
     assert job(restarts=1).to_begin(store, [run_id]) == []
 
 
+def test_the_last_task_of_an_array_whose_job_has_the_number_of_the_array_asks_for_itself(
+    slurm, monkeypatch
+):
+    monkeypatch.setenv("SLURM_JOB_ID", "71")
+    slurm.controls("JobId=71 JobState=RUNNING Restarts=0 PreemptTime=2026-11-29T15:00:00")
+    assert job(number="71_3").comes_again("SIGTERM")
+    assert slurm.asked("scontrol") == [
+        "scontrol --oneliner show job 71_3",
+        "scontrol requeue 71_3",
+    ]
+
+
 @pytest.mark.parametrize(("signalled", "again"), [(True, ["SIGUSR2"]), (False, [])])
 def test_a_worker_of_a_search_that_is_signalled_between_two_trials_comes_again(
     store, monkeypatch, signalled, again
