@@ -1,5 +1,6 @@
 """Folders of another machine: the copy is that of the folder, follows it, and nothing there leads out of it."""
 
+import fcntl
 import os
 import sys
 import time
@@ -94,6 +95,20 @@ def test_a_folder_that_is_not_there_is_said(
     assert copy.problem.endswith(
         "/none: there is no such file or folder; what was copied before is listed"
     )
+
+
+def test_of_two_processes_one_copies(made: Path, mirrored: Callable[[str], Mirror]) -> None:
+    text = f"ssh://host{made}"
+    folder = Mirror(far_folder(text)).folder
+    folder.mkdir(parents=True)
+    with (folder / ".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        copy = mirrored(text)
+        assert copy.problem == f"{text}: another process makes its first copy"
+        (folder / "metrics.csv").write_text("step,loss\n")
+        until(lambda: copy.problem == "")
+        assert sorted(path.name for path in folder.iterdir()) == [".lock", "metrics.csv"]
+    until((folder / "keras").is_dir)
 
 
 def test_a_disk_that_is_full_is_said(

@@ -103,6 +103,7 @@ def test_what_mlflow_has_deleted_is_archived_and_its_models_are_no_runs(made: Pa
 
     runs = read_all(made / "mlruns")
 
+    assert len(search(made / "mlruns", "x").runs) == 2
     assert {name: run.summary.archived for name, run in runs.items()} == {
         "svm-like": True,
         "broken": False,

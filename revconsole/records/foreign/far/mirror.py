@@ -148,7 +148,8 @@ class Mirror:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                self.problem = ""
+                empty = len([*self.folder.iterdir()]) == 1  # the lock
+                self.problem = f"{self.far.text}: another process makes its first copy" * empty
                 return
             connection = self._connection = Sftp(
                 command(self.far.host, self.far.user, self.far.port)
