@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 
+import psutil
 import pytest
 
 from revconsole.cli.app import main
@@ -120,6 +121,8 @@ def test_the_console_pauses_a_command_and_stops_it_so_that_it_can_save(store, ru
     def act(lab, run_id):
         lab.pause(run_id)
         until(lambda: lab.summary(run_id).state == "paused")
+        (child,) = psutil.Process().children()
+        until(lambda: child.status() == psutil.STATUS_STOPPED)
         lab.pause(run_id)
         until(lambda: lab.summary(run_id).state == "running")
         lab.stop(run_id)
