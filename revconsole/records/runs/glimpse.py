@@ -24,6 +24,8 @@ from revconsole.records.runs.running import LOSS, RunningSummary
 from revconsole.records.runs.standing import ENDED, State, as_they_go
 
 LONGEST_NAME = 120
+CLOCK = 8.0
+"""Seconds by the clock for each of processor time: the machine may be busy, or the files far away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +53,18 @@ class GlimpsedRow:
 def glimpse(store: Path, most: int, seconds: float) -> list[GlimpsedRow]:
     """The rows of up to `most` runs whose folders changed last, in the order of the runs table. Never raises.
 
-    seconds: after which no more logs are read.
+    seconds: of this thread's processor time, or CLOCK times as many by the clock, after which no more logs are read.
     """
-    until = time.monotonic() + seconds
+    began, used = time.monotonic(), time.thread_time()
+
+    def late() -> bool:
+        late_by_clock = time.monotonic() - began > CLOCK * seconds
+        return late_by_clock or time.thread_time() - used > seconds
+
     with suppress(OSError), identity.asked_once():
         changed = heapq.nlargest(most, _folders(store))
         rows = sorted(_named(path for _, path in changed), key=lambda row: (-row[1].created, row[1].id))  # fmt: skip
-        return as_they_go([_with_state(folder, row, until) for folder, row in rows])
+        return as_they_go([row if late() else _with_state(folder, row) for folder, row in rows])
     return []
 
 
@@ -85,9 +92,9 @@ def _unread(run_id: str, noted: str, file: PlanFile) -> GlimpsedRow:
     )
 
 
-def _with_state(folder: Path, row: GlimpsedRow, until: float) -> GlimpsedRow:
-    """The row with what its logs say, if there is time left to read them."""
-    if row.state is not None or time.monotonic() > until:
+def _with_state(folder: Path, row: GlimpsedRow) -> GlimpsedRow:
+    """The row with what its logs say."""
+    if row.state is not None:
         return row
     try:
         return _read(folder, row)
