@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from textual.widgets import Input
 
 from revconsole.console.screens.comparison import ComparisonScreen
 from revconsole.console.screens.reversibility import ReversibilityScreen
@@ -61,8 +62,13 @@ def odd_lines(stage):
 
 
 def odd_characters(stage):
-    """What of the screen would be written to the terminal and is no plain text."""
-    return {c for c in "".join(lines(stage)) if unicodedata.category(c) in CONTROL or c in TURNS}
+    """What of the screen, and of what its fields hold and may scroll to, is no plain text."""
+    held = (field.value for field in stage.app.screen.query(Input))
+    return {
+        c
+        for c in "".join((*lines(stage), *held))
+        if unicodedata.category(c) in CONTROL or c in TURNS
+    }
 
 
 async def test_a_name_is_text_on_every_screen_and_no_line_is_longer_or_shorter_for_it(

@@ -34,6 +34,8 @@ WAITING = "asking the network about the test images… the first time takes some
 class MistakesScreen(Newest, Screen[None]):
     """Pictures of the mistakes, two rows at a time, with what each is and what it is called."""
 
+    tab = "runs"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="mistakes.back"),
         Binding("n,space,right,l", "turn(1)", "Next", id="mistakes.next"),
