@@ -303,8 +303,8 @@ if __name__ == "__main__":
     gc.freeze()
     preloaded.environment, preloaded.address = dict(os.environ), sys.argv[1]
     command = serve(socket.socket(fileno=int(sys.argv[3])), int(sys.argv[2]))
-    if command[1] == "-u":  # as pytest-xdist starts its processes
-        command = preloaded.divide() or command
+    while command[1] == "-u" and (asked := preloaded.divide()):  # as pytest-xdist starts its own
+        command = asked
     if command[1] == "-u":
         sys.modules["tests.preloaded"] = sys.modules["__main__"]
     else:
