@@ -77,7 +77,7 @@ tests: check-tools
 COUNT ?= 25
 SEED  ?= 0
 faults: check-tools
-	REVCONSOLE_FAULTS=$(COUNT) REVCONSOLE_FAULT_SEED=$(SEED) $(BIN)/pytest tests/faults tests/conformance tests/records tests/training/together tests/cli/test_leaving.py
+	REVCONSOLE_FAULTS=$(COUNT) REVCONSOLE_FAULT_SEED=$(SEED) $(BIN)/pytest tests/faults tests/conformance tests/records tests/training/together tests/cli/test_leaving.py tests/training/test_exports.py
 	$(BIN)/python tests/faults/figures.py
 
 DEVICE ?=

@@ -1,6 +1,7 @@
 """A run's network in the hands of others: read back in a process that knows nothing of revconsole, or refused."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from PIL import Image
 
 from revconsole.errors import NotExported
 from revconsole.records.settings.plan import Plan
@@ -69,6 +71,33 @@ def trained(small, runner, known, tmp_path_factory):
     return of
 
 
+THOROUGH = pytest.mark.skipif(
+    "REVCONSOLE_FAULTS" not in os.environ, reason="takes long; `make faults` runs it"
+)
+
+
+def test_timm_and_torch_compute_the_logits_of_the_run_from_what_was_written(trained, tmp_path):
+    plain, other = (subject_of(*trained(scheme), data=tmp_path) for scheme in ("bdia", "momentum"))
+    for to, scheme in (("timm", "bdia"), ("torch", "momentum")):
+        (tmp_path / to).mkdir()
+        found = exporting.export(*trained(scheme), to=to, folder=tmp_path / to, data=tmp_path)
+        assert found.difference == 0
+        assert found.names == tuple("0123456789")
+
+    model = timm.create_model(f"local-dir:{tmp_path}/timm", pretrained=True).eval()
+    program = torch.export.load(tmp_path / "torch" / "model.pt2").module()
+    transform = timm.data.create_transform(
+        **timm.data.resolve_model_data_config(model), is_training=False
+    )
+    with torch.inference_mode():
+        assert torch.equal(model(plain.inputs), plain.logits)
+        few = program(other.pixels[:3])
+        torch.testing.assert_close(few, other.logits[:3], atol=SAME_TERMS, rtol=0)
+    prepared = transform(Image.fromarray(plain.pixels[0, 0].numpy()))
+    torch.testing.assert_close(prepared, plain.inputs[0], atol=SAME_TERMS, rtol=0)
+
+
+@THOROUGH
 @pytest.mark.interpreter
 def test_a_process_without_revconsole_computes_the_same_logits(trained, tmp_path):
     plain, other = (subject_of(*trained(scheme), data=tmp_path) for scheme in ("bdia", "momentum"))
@@ -91,6 +120,7 @@ def test_a_process_without_revconsole_computes_the_same_logits(trained, tmp_path
     assert config["label_names"] == list("0123456789")
 
 
+@THOROUGH
 def test_transformers_reads_the_folder_with_the_names_of_the_classes(trained, tmp_path):
     plan, checkpoints = trained("bdia")
 
