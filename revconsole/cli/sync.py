@@ -9,10 +9,9 @@ from revconsole.cli import complete, output
 from revconsole.cli.arguments import listed
 from revconsole.cli.opening import opened
 from revconsole.errors import ProfileError
-from revconsole.lab.trackers.syncing import Sync
-from revconsole.lab.trackers.tracker import NEEDS, refuse_unknown
 from revconsole.records.printable import plural
-from revconsole.records.settings.profile import COMMAND_LINE
+from revconsole.records.settings.words import COMMAND_LINE
+from revconsole.records.tracker_names import TRACKERS
 
 SECONDS = 5.0
 """Seconds between two looks at a run that trains."""
@@ -24,7 +23,7 @@ def sync(
         list[str],
         typer.Argument(help="Runs: ids, names or patterns.", autocompletion=complete.runs),
     ],
-    to: Annotated[str, typer.Option(help=f"Trackers, comma-separated: {', '.join(NEEDS)}.")],
+    to: Annotated[str, typer.Option(help=f"Trackers, comma-separated: {', '.join(TRACKERS)}.")],
     into: Annotated[
         str,
         typer.Option(
@@ -36,13 +35,16 @@ def sync(
         bool, typer.Option("--follow", help="Go on until the runs have ended.")
     ] = False,
 ) -> None:
-    """Give the metrics and settings of runs to a tracker; what it was given before is not sent again.
+    """Give the metrics of runs to TensorBoard, Weights & Biases or MLflow.
 
-    Addresses and keys are those of the tools: `wandb login` or WANDB_MODE=offline, and MLFLOW_TRACKING_URI.
+    Settings, tags and the end go with them; what was given before is not sent again. Addresses and keys are those of the tools: `wandb login` or WANDB_MODE=offline, and MLFLOW_TRACKING_URI.
     """
     names = listed(to)
     if not names:
-        raise ProfileError(COMMAND_LINE, "--to", f"is empty: give one of {', '.join(NEEDS)}")
+        raise ProfileError(COMMAND_LINE, "--to", f"is empty: give one of {', '.join(TRACKERS)}")
+    from revconsole.lab.trackers.syncing import Sync  # reads records, which --help does not need
+    from revconsole.lab.trackers.tracker import refuse_unknown
+
     refuse_unknown(names)
     lab = opened(context)
     for run_id in lab.store.find_all(runs):

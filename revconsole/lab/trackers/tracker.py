@@ -12,9 +12,8 @@ from revconsole.lab.format import fact
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Run
 from revconsole.records.settings.typing_again import flat_settings
+from revconsole.records.tracker_names import TRACKERS
 
-NEEDS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
-"""What is imported for each tracker."""
 LONGEST = 500
 """Letters of a setting, which MLflow limits."""
 
@@ -52,9 +51,9 @@ class Tracker(Protocol):
 def refuse_unknown(names: Sequence[str]) -> None:
     """Raise UnknownName for a tracker that does not exist, and NotLoaded for one that is not installed."""
     for name in names:
-        if name not in NEEDS:
-            raise UnknownName("tracker", name, NEEDS)
-        if find_spec(NEEDS[name]) is None:
+        if name not in TRACKERS:
+            raise UnknownName("tracker", name, TRACKERS)
+        if find_spec(name) is None:
             raise NotLoaded(f"{name} is not installed; `pip install 'revconsole[{name}]'`")
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from revconsole.records.sections.section import Section
+from revconsole.records.tracker_names import SEVERAL
 
-TRACKERS = r"^(tensorboard|wandb|mlflow)(,(tensorboard|wandb|mlflow))*$"
 MOST_PARTS = 65_536
 """Most micro-batches of a step."""
 
@@ -66,7 +66,7 @@ class Train(Section):
     keep_checkpoints: int = Field(default=2, ge=1)
     """How many of the newest are kept besides the best: if one is damaged, the one before it leads to the same."""
     track: str | None = Field(
-        default=None, pattern=TRACKERS, examples=["tensorboard", "wandb,mlflow"]
+        default=None, pattern=SEVERAL, examples=["tensorboard", "wandb,mlflow"]
     )
     """Trackers that are given the metrics while the run trains: tensorboard, wandb, mlflow, comma-separated; see `revconsole sync`."""
     on_oom: Literal["fail", "shrink"] = "fail"

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from revconsole.errors import nearest
 from revconsole.records.sections import KINDS, Section
 from revconsole.records.sections.rule import Rule
-from revconsole.records.sections.train import TRACKERS
 from revconsole.records.settings.plan import Plan
 from revconsole.records.settings.words import LONGEST_SHOWN, shown
+from revconsole.records.tracker_names import SEVERAL
 
 NOUNS = {
     "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
@@ -146,7 +146,7 @@ def _requirement(problems: list[dict[str, Any]]) -> str:
 
 
 def _noun(problem: Mapping[str, Any]) -> str:
-    if problem.get("ctx", {}).get("pattern") == TRACKERS:
+    if problem.get("ctx", {}).get("pattern") == SEVERAL:
         return "tensorboard, wandb or mlflow, or several with commas"
     return NOUNS[problem["type"]]
 
