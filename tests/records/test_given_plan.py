@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from revconsole.errors import NoSuchRun, WrongState
+from revconsole.errors import NoSuchRun, ProfileError, WrongState
 from revconsole.lab import given_facts, rows
 from revconsole.lab.compare import compare
 from revconsole.lab.lab import Lab
@@ -22,6 +22,7 @@ from revconsole.records.runs.header import UnreadPlan
 from revconsole.records.runs.pace import pace_key
 from revconsole.records.runs.plan_file import write_plan_file
 from revconsole.records.runs.run import Summary
+from revconsole.records.runs.starts import resolved
 from revconsole.records.runs.store import RunStore
 from revconsole.records.settings.given_plan import GivenPlan
 from revconsole.records.settings.plan import Plan
@@ -151,6 +152,11 @@ def test_what_needs_a_model_refuses_in_one_sentence(store):
             WrongState, match=r"run mine is trained by another program \(a program\): "
         ):
             verb(run_id)
+    vit = {"name": "vit", "model": {"architecture": "vit", "pretrained": "run:mine"}}
+    with pytest.raises(
+        ProfileError, match=r"here: model.pretrained: run mine is trained by another"
+    ):
+        resolved(Plan.model_validate(vit), store, where="here")
     with pytest.raises(NoSuchRun, match="no run ended early"):
         lab.to_resume()
 

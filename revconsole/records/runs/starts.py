@@ -1,6 +1,7 @@
 """Starts: the run whose weights a plan starts from, looked up in the store and written into the plan, so that results are traceable."""
 
-from revconsole.errors import NoSuchRun, ProfileError
+from revconsole.errors import NoSuchRun, ProfileError, WrongState
+from revconsole.records.runs.run import refuse_given
 from revconsole.records.runs.store import RunStore
 from revconsole.records.settings.model_rules import RUN, run_address
 from revconsole.records.settings.plan import Plan
@@ -16,7 +17,7 @@ ALIKE = (
 def resolved(plan: Plan, store: RunStore, *, where: str) -> Plan:
     """The plan with the id of the run it starts from and the hash of that run's last weights; else the plan itself.
 
-    where: the file to correct. Raises ProfileError if the run does not exist, has not ended, or has another model.
+    where: the file to correct. Raises ProfileError if the run does not exist, has not ended, is another program's, or has another model.
     """
     address = run_address(plan.model)
     if address is None:
@@ -24,7 +25,8 @@ def resolved(plan: Plan, store: RunStore, *, where: str) -> Plan:
     try:
         run_id = store.find(address)
         source = store.follow(run_id).summary()
-    except NoSuchRun as error:
+        refuse_given(source.plan)
+    except (NoSuchRun, WrongState) as error:
         raise ProfileError(where, KEY, str(error)) from None
     _refuse_unlike(plan, source.plan, run_id, where)
     if not source.weights_sha256:
