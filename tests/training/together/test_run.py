@@ -1,6 +1,10 @@
 """A run on two ranks from its start by torchrun to its end: recorded, watched, killed and taken on."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -88,3 +92,25 @@ def test_an_attempt_that_another_process_has_claimed_starts_no_ranks(tmp_path):
     store.claim(run, 1, "thread").close()
     assert ranks.train(store, run, 1, ranks=2, launcher="process") == "gone"
     assert not list(store.folder(run).glob("launch.log"))
+
+
+@pytest.mark.skipif("REVCONSOLE_FAULTS" not in os.environ, reason="four starts of torch")
+def test_two_torchruns_that_share_the_store_train_one_run(tmp_path, data, runner):
+    """As on two machines: each starts one rank, and they meet at a port of the first."""
+    store = RunStore(tmp_path / "store")
+    run = store.create(small_plan(train={"gpus": 2, "shard": True}), {})
+    with socket.create_server(("localhost", 0)) as free:
+        meeting = f"localhost:{free.getsockname()[1]}"
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--max-restarts", "0",
+        "--rdzv-backend", "c10d", "--rdzv-id", run, "--rdzv-endpoint", meeting,
+        "-m", "revconsole.training", str(store.root), f"{run}:1",
+    ]  # fmt: skip
+    nodes = [subprocess.Popen(command) for _ in range(2)]
+    try:
+        assert [node.wait(PATIENCE) for node in nodes] == [0, 0]
+    finally:
+        for node in nodes:
+            node.kill()
+    alone = runner(small_plan(train={"accumulate": 2}))
+    assert store.follow(run).summary().weights_sha256 == alone.ending.weights_sha256
