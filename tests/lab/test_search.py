@@ -146,7 +146,9 @@ def test_while_another_worker_still_trains_a_trial_the_best_waits_to_be_repeated
 
     assert there.open() == []
     assert there.more_to_come()
-    assert not worker(lab, name, job="71").more_to_come()
+    in_a_job = worker(lab, name, job="71")
+    assert in_a_job.open() == []
+    assert not in_a_job.more_to_come()
 
     attempt.emit(Finished(outcome="stopped", step=0, by="somebody"))
     attempt.close()
