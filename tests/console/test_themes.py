@@ -81,7 +81,7 @@ async def test_text_is_legible_in_each_theme_after_a_change_to_it(opened, record
                 await stage.shows(word)
 
 
-@pytest.mark.parametrize("theme", ["ansi-dark", "nord", "textual-light"])
+@pytest.mark.parametrize("theme", ["ansi-dark", "nord"])
 async def test_a_theme_of_others_lacks_nothing_that_the_screens_ask_for(opened, recorder, theme):
     recorder.finished("one")
     _, attempt = recorder.begin("two")
