@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -54,7 +55,10 @@ def test_a_rank_that_left_as_agreed_is_no_trouble(watch, other, tmp_path):
 
 def test_a_rank_that_stands_still_is_named_and_ended(watch, other, monkeypatch):
     assert watch.trouble() is None
-    psutil.Process(other.pid).suspend()
+    process = psutil.Process(other.pid)
+    process.suspend()
+    while process.status() != psutil.STATUS_STOPPED:  # the signal takes its time on a busy machine
+        time.sleep(0.01)
     monkeypatch.setattr(watching, "SILENCE_SECONDS", 0.0)
     reason = watch.trouble().reason
     assert "has not moved" in reason
