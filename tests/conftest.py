@@ -126,6 +126,23 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         with suppress(Exception, pytest.skip.Exception):  # collected again, and shown then
             importlib.import_module(".".join(parts))
 
+    if "torch" in sys.modules:
+        _use_the_profiler()
+
+
+def _use_the_profiler() -> None:
+    """Use torch's profiler a first time, for what it says of a thread that has not loaded torch, as none of a fork has."""
+    from revconsole.training.machine.allocated import begin_profiling  # torch is there
+
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        begin_profiling()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With --quick, what is marked slow is left out."""

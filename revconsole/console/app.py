@@ -182,7 +182,7 @@ class Console(LegibleApp):
 
         self.ask_pace()
         for screen in reversed(self.screen_stack):
-            if screen.children and isinstance(screen, Live) and not self._exit:
+            if screen.is_attached and screen.children and isinstance(screen, Live):
                 screen.show_snapshot(event.snapshot)
             if not isinstance(screen, ModalScreen):
                 return

@@ -30,6 +30,18 @@ def lab(tmp_path):
     return Lab(tmp_path / "runs")
 
 
+async def test_space_ticks_before_a_dialog_is_laid_out_as_a_fast_typist_is_ahead_of_that(
+    opened, monkeypatch
+):
+    async with opened(100, 24) as stage:
+        monkeypatch.setattr(Choices, "on_resize", lambda dialog: None)
+        await stage.app.push_screen(Choices("title", SCHEMES, ticked=("bdia",), only_ticked=True))
+        field = stage.app.screen.query_one(Input)
+
+        assert not field.check_consume_key("space", " ")
+        assert field.check_consume_key("a", "a")
+
+
 @pytest.mark.parametrize(
     ("values", "text"), [(["bdia"], "bdia"), (["residual", "bdia"], "[residual, bdia]")]
 )

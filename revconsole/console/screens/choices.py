@@ -31,11 +31,13 @@ TICKING = "space ticks  ⏎ accepts (none: auto)  esc closes"
 class NarrowField(Input):
     """The field that narrows the list. Where choices can be ticked, space is no text while it is empty, or never."""
 
-    ticks = always = False
+    def __init__(self, *, ticks: bool, always: bool) -> None:
+        super().__init__(compact=True, placeholder="type to narrow the list")
+        self._ticks, self._always = ticks, always
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Whether the key is text here."""
-        ticks = self.ticks and key == "space" and (self.always or not self.value)
+        ticks = self._ticks and key == "space" and (self._always or not self.value)
         return not ticks and super().check_consume_key(key, character)
 
 
@@ -87,6 +89,7 @@ class Choices(Newest, ModalScreen[tuple[str, ...] | None]):
         self._ticks, self._only_ticked = ticked is not None, only_ticked
         self._keys = keys or (TICKING if only_ticked else "")
         self._matching, self._ticked, self._before = self._options, list(ticked or ()), bool(ticked)
+        self._typed = ""
         values, first = [value for _, value in self._options], next(iter(self._ticked), chosen)
         self._at = values.index(first) if first in values else 0
 
@@ -94,7 +97,7 @@ class Choices(Newest, ModalScreen[tuple[str, ...] | None]):
         """The title, the field to narrow the list with, and the list."""
         with Vertical():
             yield Static(Text(self._title), classes="question")
-            yield NarrowField(compact=True, placeholder="type to narrow the list")
+            yield NarrowField(ticks=self._ticks, always=self._only_ticked)
             yield Matches()
             if self._keys:
                 yield Static(Text(self._keys, style="dim"), classes="keys")
@@ -102,7 +105,6 @@ class Choices(Newest, ModalScreen[tuple[str, ...] | None]):
     def on_resize(self) -> None:
         """Show as much of the list as there is room for, as wide as the lines shown first: typing does not change it."""
         field, matches = self.query_one(NarrowField), self.query_one(Matches)
-        field.ticks, field.always = self._ticks, self._only_ticked
         self._lines = min(len(self._options), MOST_LINES, max(self.app.size.height - EDGES, 3))
         matches.styles.height = self._lines
         if not field.value:
@@ -113,8 +115,12 @@ class Choices(Newest, ModalScreen[tuple[str, ...] | None]):
     def _narrow(self, event: Input.Changed) -> None:
         """Show the choices with all the words typed, those that begin with them first."""
         event.stop()
-        self._matching, self._at = matching(self._options, event.value), 0
+        self._narrow_to(event.value)
         self._show()
+
+    def _narrow_to(self, typed: str) -> None:
+        if typed != self._typed:
+            self._typed, self._matching, self._at = typed, matching(self._options, typed), 0
 
     @on(Input.Submitted)
     def _take(self) -> None:
@@ -147,6 +153,7 @@ class Choices(Newest, ModalScreen[tuple[str, ...] | None]):
 
     def action_tick(self) -> None:
         """Tick the choice under the cursor, or take its tick away."""
+        self._narrow_to(self.query_one(NarrowField).value)  # a fast typist is ahead of `_narrow`
         value = self._matching[self._at][1] if self._matching else ""
         if value in self._ticked:
             self._ticked.remove(value)

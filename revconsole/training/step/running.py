@@ -35,7 +35,7 @@ class RunningStatistics:
     @contextmanager
     def recorded(self) -> Iterator[None]:
         """A context for the forward pass of one micro-batch of this process; the buffers stay as they are."""
-        if not self._norms or self._parts == 1:
+        if not self._norms or self._parts == 1 or shapes_only():
             yield
             return
         calls: list[Call] = []
