@@ -36,6 +36,7 @@ FILES = {
     "records/host.py",  # how much memory a container allows
     "training/questions/real_steps.py",  # how much this process holds before it is limited
     "training/machine/resident.py",  # the peak of the resident memory begins anew
+    "recording/process_samples.py",  # the resident memory of a recorded loop; psutil knows it elsewhere
 }
 """Who reads /proc or /sys; each has a test below, or in the tests of its room, of what happens where there is none."""
 

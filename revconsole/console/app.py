@@ -171,10 +171,9 @@ class Console(LegibleApp):
             self.pop_screen()
 
     def on_looked(self, event: Looked) -> None:
-        """Pass the snapshot to the screen in front, and to the screen behind a dialog, while they have widgets.
-
-        On a slow line it waits until the terminal has shown what was written before: then the newest is shown.
-        """
+        """Pass the snapshot to the screens in front; on a slow line the newest, once what was written before is shown."""
+        if self._exit or not self.is_running:
+            return
         if self.pace.waits or not terminal.takes_more():
             self._late = self._late or self.set_timer(LATE_SECONDS, self._look_late)
             return
@@ -182,7 +181,7 @@ class Console(LegibleApp):
 
         self.ask_pace()
         for screen in reversed(self.screen_stack):
-            if screen.is_attached and screen.children and isinstance(screen, Live):
+            if screen.children and isinstance(screen, Live):
                 screen.show_snapshot(event.snapshot)
             if not isinstance(screen, ModalScreen):
                 return

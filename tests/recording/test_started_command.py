@@ -110,7 +110,12 @@ def acted(store, act):
 
     def work():
         until(lambda: RunStore(store.root).ids() and RunStore(store.root).list()[0].step == 1)
-        act(Lab(store.root), RunStore(store.root).list()[0].id)
+        lab, run_id = Lab(store.root), RunStore(store.root).list()[0].id
+        try:
+            act(lab, run_id)
+        except BaseException:
+            lab.stop(run_id)  # or the verb would follow the command for ever
+            raise
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -121,7 +126,7 @@ def test_the_console_pauses_a_command_and_stops_it_so_that_it_can_save(store, ru
     def act(lab, run_id):
         lab.pause(run_id)
         until(lambda: lab.summary(run_id).state == "paused")
-        (child,) = psutil.Process().children()
+        (child,) = (each for each in psutil.Process().children() if "hears" in each.cmdline())
         until(lambda: child.status() == psutil.STATUS_STOPPED)
         lab.pause(run_id)
         until(lambda: lab.summary(run_id).state == "running")

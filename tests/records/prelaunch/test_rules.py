@@ -310,16 +310,16 @@ def test_what_was_foreseen_is_believed_before_the_number_of_blocks():
 EXPECTED = {
     "narrow heads": {
         # 32 numbers in 4 heads, as in the homework report; and on digits, for the comparison of regularisers
-        "vit-mnist", "mnist-blocks", "mnist-embed-dim", "mnist-patch", "bdia-dropout",
+        "vit-mnist", "mnist-blocks", "mnist-embed-dim", "mnist-patch", "bdia-dropout", "bdia-table1",
     },
     # the whole image as one token is the end of that sweep; 3,136 tokens are what the course report had
     "tokens": {"mnist-patch", "random-vits", "vit-b-cifar100", "vit-d-cifar100"},
     # images of 32 pixels at 224, as in the course report
     "magnified": {"random-vits", "vit-a-cifar100", "vit-b-cifar100", "vit-c-cifar100", "vit-d-cifar100"},
-    # 86 million parameters for MNIST: what the homework report did, and the profile says so
-    "transformer on few images": {"vit-base-mnist-scratch"},
-    # a learning curve begins with 1,000 pairs
-    "few steps": {"context-patches"},
+    # 86 million parameters for MNIST: what the homework report did, and the profile says so; and where memory is asked alone
+    "transformer on few images": {"vit-base-mnist-scratch", "revvit-memory"},
+    # a learning curve begins with 1,000 pairs; and memory is asked alone
+    "few steps": {"context-patches", "revvit-memory"},
     "last batch of few": {"context-patches"},
     # its short form has images of 16 pixels
     "wasted pixels": {"random-vits"},
