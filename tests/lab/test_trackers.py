@@ -5,7 +5,9 @@ import types
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from revconsole.cli.app import app
 from revconsole.errors import NotLoaded, UnknownName
 from revconsole.lab.trackers.syncing import Sync
 from revconsole.lab.trackers.tracker import TrackerFailed, refuse_unknown
@@ -152,6 +154,24 @@ def test_mlflow_gets_batches_that_it_takes(trained, store, monkeypatch):
     assert sum(map(len, batches)) == sent
     assert max(len(call.get("params", ())) for call in calls if isinstance(call, dict)) <= 100
     assert calls[-1] == "FINISHED"
+
+
+def test_several_runs_are_followed_beside_each_other(store, wandb, monkeypatch):
+    attempts = [store.claim(store.create(Plan(name=name), {}), 1) for name in ("one", "two")]
+    for attempt in attempts:
+        attempt.emit(MetricDeclared(name="loss", unit="", per="step", direction="none", meaning=""))
+        attempt.emit(Measured(step=1, epoch=1, values={"loss": 1.0}))
+
+    def end(_seconds):
+        assert len(wandb.rows) == 2, "of both, while both train"
+        for attempt in attempts:
+            attempt.emit(Finished(outcome="completed", step=9, values={}))
+            attempt.close()
+
+    monkeypatch.setattr("revconsole.cli.sync.time.sleep", end)
+    command = ["--store", str(store.root), "sync", "one", "two", "--to", "wandb", "--follow"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert wandb.ended == [0, 0]
 
 
 def test_what_a_tool_raises_is_one_sentence_and_nothing_counts_as_sent(trained, store, wandb):

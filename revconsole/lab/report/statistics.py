@@ -54,6 +54,12 @@ class MeanDifference:
         return self._errors(quantile(LEVEL, self.pairs - 1)) if self.deviation else None
 
     @property
+    def interval(self) -> tuple[float, float] | None:
+        """The ends of that interval."""
+        half = self.half_width
+        return None if half is None else (self.mean - half, self.mean + half)
+
+    @property
     def detectable(self) -> float | None:
         """About the smallest true difference that so many pairs with this deviation find with probability `POWER`.
 

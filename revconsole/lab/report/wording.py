@@ -86,10 +86,9 @@ def tested(gain: MeanDifference | None) -> str:
 
 def interval(gain: MeanDifference | None) -> str:
     """The interval of a difference in percentage points: `+0.52 to +5.48`."""
-    if gain is None or gain.half_width is None:
+    if gain is None or gain.interval is None:
         return form.UNKNOWN
-    ends = (100 * (gain.mean + side * gain.half_width) for side in (-1, 1))
-    return " to ".join(f"{end:+.2f}" for end in ends)
+    return " to ".join(f"{100 * end:+.2f}" for end in gain.interval)
 
 
 def effect(gain: MeanDifference | None) -> str:

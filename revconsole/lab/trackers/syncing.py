@@ -7,6 +7,7 @@ sent again. A step that a resumed run trains again keeps the value that was sent
 import hashlib
 import json
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -70,11 +71,11 @@ def _new(run: Run, sent: Mapping[str, int]) -> list[SentPoint]:
     points = []
     for name, series in run.series.items():
         last = sent.get(name, -1)
-        for step, value in zip(series.steps, series.values, strict=True):
-            if step > last:
-                wall = run.times.wall(step)
-                when = wall if math.isfinite(wall) else run.summary.created
-                points.append(SentPoint(metric=name, step=step, value=value, wall=when))
+        for index in range(bisect_right(series.steps, last), series.length):
+            step, value = series.step_at(index), series.value_at(index)
+            wall = run.times.wall(step)
+            when = wall if math.isfinite(wall) else run.summary.created
+            points.append(SentPoint(metric=name, step=step, value=value, wall=when))
     return points
 
 

@@ -8,13 +8,13 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from revconsole.lab.trackers.tracker import SentPoint, folder, settings
+from revconsole.lab.trackers.tracker import SentPoint, settings
 from revconsole.records.runs.run import Run
 
 
 def begin(run: Run, place: str) -> "EventFile":
     """The event file of a run. place: the folder that TensorBoard is given; ./tensorboard if empty."""
-    return EventFile(run, folder(place, "tensorboard") / f"{run.summary.name}-{run.id}")
+    return EventFile(run, Path(place or "tensorboard").absolute() / f"{run.summary.name}-{run.id}")
 
 
 class EventFile:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Protocol
 
 from revconsole.errors import NotLoaded, RevconsoleError, UnknownName
@@ -83,8 +82,3 @@ def settings(run: Run) -> dict[str, str]:
     known = {key: fact(value)[:LONGEST] for key, value in values.items() if value is not None}
     more = {"seed": str(summary.plan.seed), "data_fingerprint": summary.fingerprint or ""}
     return known | {key: value for key, value in more.items() if value}
-
-
-def folder(place: str, name: str) -> Path:
-    """The folder that a tool writes into."""
-    return Path(place or name).absolute()

@@ -15,7 +15,7 @@ same blocks in the same order, a rank without images those of another's images, 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,7 +70,7 @@ class Shards:
         if not self._blocks.get(block):
             return streams
         if torch.is_grad_enabled():
-            return tuple(_Arrive.apply(self, block, *streams))
+            return tuple(_Around.apply(self.bring, self.settle, block, *streams))
         self.bring(block)
         return streams
 
@@ -79,7 +79,7 @@ class Shards:
         if not self._blocks.get(block):
             return streams
         if torch.is_grad_enabled():
-            return tuple(_Depart.apply(self, block, *streams))
+            return tuple(_Around.apply(self.take_away, self.bring, block, *streams))
         self.take_away(block)
         return streams
 
@@ -250,32 +250,23 @@ class Shards:
         return None
 
 
-class _Arrive(torch.autograd.Function):
+Deed = Callable[[nn.Module], object]
+
+
+class _Around(torch.autograd.Function):
+    """The identity, which does one thing with a block as the forward passes, and another as the backward does."""
+
     @staticmethod
-    def forward(ctx: Any, shards: Shards, block: nn.Module, *streams: Tensor) -> Streams:
-        ctx.shards, ctx.block = shards, block
+    def forward(ctx: Any, first: Deed, later: Deed, block: nn.Module, *streams: Tensor) -> Streams:
+        ctx.later, ctx.block = later, block
         ctx.set_materialize_grads(False)
-        shards.bring(block)
+        first(block)
         return streams
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
-        ctx.shards.settle(ctx.block)
-        return (None, None, *gradients)
-
-
-class _Depart(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, shards: Shards, block: nn.Module, *streams: Tensor) -> Streams:
-        ctx.shards, ctx.block = shards, block
-        ctx.set_materialize_grads(False)
-        shards.take_away(block)
-        return streams
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
-        ctx.shards.bring(ctx.block)
-        return (None, None, *gradients)
+        ctx.later(ctx.block)
+        return (None, None, None, *gradients)
 
 
 def _stacks(model: nn.Module) -> Iterator[ReversibleSequence]:

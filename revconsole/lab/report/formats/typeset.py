@@ -118,10 +118,10 @@ def _p(gain: MeanDifference | None) -> str:
 
 
 def _interval(row: ArmRow) -> str:
-    if row.gain is None or row.gain.half_width is None:
+    if row.gain is None or row.gain.interval is None:
         return NONE
-    low, high = (100 * (row.gain.mean + side * row.gain.half_width) for side in (-1, 1))
-    return f"$[{low:+.2f},\\,{high:+.2f}]$"
+    low, high = row.gain.interval
+    return f"$[{100 * low:+.2f},\\,{100 * high:+.2f}]$"
 
 
 def _epochs(row: ArmRow) -> str:
