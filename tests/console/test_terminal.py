@@ -37,7 +37,7 @@ def painted(self):
     self.call_later(self.exit, 0)
 
 Console._runs_screen = painted
-asyncio.run(Console(Path(sys.argv[1])).run_async(headless=True, size=(80, 24)))
+asyncio.run(Console(Path(sys.argv[1])).run_async(headless=True, size=(160, 45)))
 """
 REAL = """
 import sys
@@ -65,15 +65,17 @@ BEFORE_THE_FIRST_PAINT = {
     "lab.format",
     "lab.curves.cells",
     "lab.curves.colours",
+    "lab.curves.units",
+    "lab.listing.sparks",
 }
 """The rooms and modules of which the first paint may load any."""
 NOT_BEFORE = {"console.reader", "console.screens.runs", "console.widgets.live_table", "records.runs.run", "records.runs.tail", "records.runs.store"}  # fmt: skip
 """Modules in these rooms that it does not load."""
-EMPTY = {"records", "records.runs", "lab", "lab.curves"}
+EMPTY = {"records", "records.runs", "lab", "lab.curves", "lab.listing"}
 """Packages that hold nothing themselves."""
 
 
-def test_the_first_paint_has_the_runs_with_states_and_loads_no_settings_nor_a_library_beside_textual(
+def test_the_first_paint_has_the_runs_with_states_and_a_curve_and_loads_no_settings_nor_a_library_beside_textual(
     tmp_path, recorder, store
 ):
     recorder.finished("first run")
@@ -91,6 +93,7 @@ def test_the_first_paint_has_the_runs_with_states_and_loads_no_settings_nor_a_li
     } == set()
     assert "reading runs" in painted
     assert re.search(r"✓ finished +first run +100.0 % +0\.\d+", painted)
+    assert len(re.findall("[\u2801-\u28ff]", painted)) > 20, "the curve of the run under the cursor"
 
 
 async def test_keys_that_come_before_the_runs_screen_act_on_it_in_their_order(store, recorder):

@@ -12,6 +12,7 @@ from revconsole.records.runs.identity import mine
 from revconsole.records.runs.notebook import Edit
 from revconsole.records.runs.standing import as_they_go
 from revconsole.records.runs.store import RunStore
+from revconsole.records.settings.given_plan import GivenPlan
 from revconsole.records.settings.plan import Plan
 
 
@@ -31,10 +32,14 @@ def names(store, most=9):
 
 def alike(store):
     """What a glimpse and the list both say of every run, which must be the same."""
-    glimpsed = [(r.id, r.name, r.state, r.alarm, r.loss, r.created, r.place) for r in glimpse(store.root, 9, math.inf)]  # fmt: skip
+    glimpsed = [
+        (r.id, r.name, r.state, r.alarm, r.loss, r.curve, r.given, r.created, r.place)
+        for r in glimpse(store.root, 9, math.inf)
+    ]
     listed = as_they_go([row for row in store.list() if not row.archived])
     assert glimpsed == [
-        (r.id, r.name, r.state, r.alarm, r.loss, r.created, r.place) for r in listed
+        (r.id, r.name, r.state, r.alarm, r.loss, r.loss_curve, bool(r.program), r.created, r.place)
+        for r in listed
     ]
     return [(name, state) for _, name, state, *_ in glimpsed]
 
@@ -68,6 +73,15 @@ def test_names_are_those_that_a_user_gave_and_archived_runs_are_left_out(store):
     notebook.change(old, Edit(archived=True))
     assert names(store) == ["middle", "renamed"]
     alike(store)
+
+
+def test_a_run_of_another_program_is_told_from_ours(store):
+    store.create(GivenPlan.of("theirs", {}, "another program"), {})
+    created(store, "ours")
+    alike(store)
+    assert {row.name: row.given for row in glimpse(store.root, 9, math.inf)} == {
+        "theirs": True, "ours": False,
+    }  # fmt: skip
 
 
 def test_only_the_folders_that_changed_last_are_read(store):

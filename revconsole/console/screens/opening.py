@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Static
 
-from revconsole.console import states
+from revconsole.console import aside, states
 from revconsole.console.first_look import FirstLook
 from revconsole.console.screens.newest import Newest
 from revconsole.console.widgets.keys import KeyBar
@@ -34,26 +35,47 @@ class OpeningScreen(Newest, Screen[None]):
         self._store, self._look = store, look
 
     def compose(self) -> ComposeResult:
-        """The three parts."""
+        """The three parts, and the aside."""
         yield Static(Text(f"revconsole · reading runs… · {one_line(str(self._store))}"), classes="title")  # fmt: skip
-        rows = self._look.rows()
-        yield Static(self._listed(rows) if rows else "Reading runs…", id="opening", classes="-listed" if rows else "")  # fmt: skip
+        with Horizontal():
+            yield Static("Reading runs…", id="opening")
+            yield Static(id="opening-aside", classes="preview")
         yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Show the rows, if they are there, in the first frame."""
+        self._show(self._look.rows())
 
     def show_rows(self) -> None:
         """Return when the rows are painted. To be called from a thread, before it loads what would delay them."""
         painted, rows = threading.Event(), self._look.rows(PAINT_SECONDS)
 
         def paint() -> None:
-            listed = self.query_one("#opening", Static)
-            if not listed.has_class("-listed"):
-                listed.add_class("-listed")
-                listed.update(self._listed(rows or ()))
+            self._show(rows)
             self.call_after_refresh(painted.set)
 
         if rows:
             self.app.call_later(paint)
             painted.wait(PAINT_SECONDS)
+
+    def _show(self, rows: Sequence["GlimpsedRow"] | None) -> None:
+        """Show the rows, once, and the curve of the first beside them."""
+        listed, beside = self.query_one("#opening", Static), self.query_one("#opening-aside", Static)  # fmt: skip
+        width = aside.width(self.app.size.width)
+        beside.display = bool(rows and width)
+        if rows and not listed.has_class("-listed"):
+            listed.add_class("-listed")
+            listed.update(self._listed(rows))
+            beside.styles.width = width
+            beside.update(self._first(rows[0], width - aside.EDGES))
+
+    def _first(self, row: "GlimpsedRow", cells: int) -> Text:
+        """The run on which the cursor will stand."""
+        variables, text = self.app.theme_variables, Text(f"{shortened(row.name, cells)}\n", "bold")
+        if row.state is not None:
+            text.append_text(states.shown(row.state, variables, alarm=row.alarm))
+        text.append("\n\n")
+        return text.append_text(aside.loss(row.curve, variables, cells, given=row.given))
 
     def _listed(self, rows: Sequence["GlimpsedRow"]) -> Text:
         """A line of headings and a line for each run."""

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Middle
 from textual.screen import Screen
 from textual.widgets import DataTable, Input
 
-from revconsole.console import clipboard, rows
+from revconsole.console import aside, clipboard, rows
 from revconsole.console.reader import Reader
 from revconsole.console.run_list import ListedRow, RunList
 from revconsole.console.run_words import field_name, nothing, title
@@ -31,9 +31,7 @@ from revconsole.records.runs.run import Summary
 
 MOST_COMPARED, MOST_SHOWN = 8, 500
 """Most curves compared; most rows shown, the first in the sort order; a table of ten thousand rows would delay keys at every change."""
-WIDE, PREVIEW = 120, (38, 48)
-"""Width from which the run under the cursor is previewed, and the width of the preview there and from 160 columns."""
-WIDEST, PREVIEW_EDGES, MINUTE = 160, 3, 60.0
+MINUTE = 60.0
 OF_ONE_RUN = frozenset({"stop", "pause", "resume", "hand_over", "sooner", "later", "begin_now"})
 OF_A_ROW = frozenset({"select_cursor", "screen.group"})
 GROUP = Binding("g", "screen.group", "Group", id="runs.group")
@@ -286,7 +284,8 @@ class RunsScreen(KeepingScreen):
         self._rows = {row.key: row for row in listed}
         self._telling = self._list.telling([run for row in listed for run in row.runs])
         telling = [f for f in self._telling if not (self._list.grouped and f.key == "seed")]
-        width = self.size.width - (self._preview_width() and self._preview_width() + 1)
+        beside = aside.width(self.size.width)
+        width = self.size.width - (beside and beside + 1)
         shown = rows.columns(listed, width, telling, self._list.chosen)
         self._headings = {each.column.key: each.field for each in shown}
         sorted_by = self._list.order.field.key if self._list.order else ""
@@ -313,17 +312,14 @@ class RunsScreen(KeepingScreen):
             for row, name in zip(listed, names, strict=True)
         ])  # fmt: skip
 
-    def _preview_width(self) -> int:
-        width = self.size.width
-        return 0 if width < WIDE else PREVIEW[width >= WIDEST]
-
     def _preview(self) -> None:
         """Show the run under the cursor beside the table, where there is room."""
         preview = self.query_one(Preview)
-        preview.display = bool(self._preview_width())
+        width = aside.width(self.size.width)
+        preview.display = bool(width)
         if preview.display:
-            preview.styles.width = width = self._preview_width()
-            preview.show_row(self._row(), self._telling, width - PREVIEW_EDGES)
+            preview.styles.width = width
+            preview.show_row(self._row(), self._telling, width - aside.EDGES)
 
     def _row(self) -> ListedRow | None:
         """The row under the cursor."""

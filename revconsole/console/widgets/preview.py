@@ -7,22 +7,19 @@ from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 
-from revconsole.console import states
+from revconsole.console import aside, states
 from revconsole.console.colours import themed
 from revconsole.console.run_list import ListedRow
 from revconsole.console.widgets.panes import Words
 from revconsole.lab import format as shown
-from revconsole.lab.curves.cells import usual_marker
-from revconsole.lab.curves.units import NATS
 from revconsole.lab.listing.fields import RunField, named
 from revconsole.lab.listing.groups import RunGroup
-from revconsole.lab.listing.sparks import small_curve
 from revconsole.lab.listing.texts import age, epochs, group_text, number, text
 from revconsole.records.printable import one_line
 from revconsole.records.runs.run import Summary
 
 Pair = tuple[str, str]
-LABEL, CURVE_LINES, MOST_ADVICE = 11, 5, 3
+LABEL, MOST_ADVICE = 11, 3
 LEVELS = {"alarm": "text-error", "warning": "text-warning", "note": "text-accent"}
 
 
@@ -48,7 +45,7 @@ def _of_run(
     out.append("\n")
     out.append_text(states.shown(run.state, variables, alarm=run.alarm))
     out.append(f" · {_progress(run)}\n\n", style="dim")
-    _curve(out, run.loss_curve, variables, width, "" if run.program else NATS)
+    out.append_text(aside.loss(run.loss_curve, variables, width, given=bool(run.program)))
     _pairs(out, [(field.label, text(field, run)) for field in telling], width)
     _pairs(out, _results(run), width)
     _pairs(out, _costs(run), width)
@@ -73,8 +70,8 @@ def _of_group(
     done = sum(run.state == "finished" for run in group.members)
     out.append(f"\n{done} of {len(group.members)} runs finished", style="dim")
     out.append(f" · seeds {group_text(named('seed'), group)}\n\n", style="dim")
-    unit = "" if any(run.program for run in group.members) else NATS
-    _curve(out, group.loss_curve(), variables, width, unit)
+    given = any(run.program for run in group.members)
+    out.append_text(aside.loss(group.loss_curve(), variables, width, given=given))
     _pairs(out, [(f.label, group_text(f, group)) for f in telling if f.key != "seed"], width)
     fields = [named(name) for name in ("best", "test", "loss", "kept", "images_per_second", "time")]
     _pairs(out, [(field.label, _spread(group, field)) for field in fields], width)
@@ -95,19 +92,6 @@ def _spread(group: RunGroup, field: RunField) -> str:
     if mean.deviation is None or not percent:
         return f"{number(field, mean.mean)}  (n = {mean.n})"
     return f"{number(field, mean.mean)} ± {mean.deviation * 100:.1f}  (n = {mean.n})"
-
-
-def _curve(
-    out: Text, values: Sequence[float], variables: dict[str, str], width: int, unit: str
-) -> None:
-    """The loss with its first and last value."""
-    if not values:
-        return
-    head = f"loss {shown.value(values[0])} → {shown.value(values[-1])} {unit}".rstrip()
-    out.append(f"{head}\n", style="dim")
-    for line in small_curve(values, width, CURVE_LINES, usual_marker()):
-        out.append(f"{line}\n", style=themed(variables, "text-primary"))
-    out.append("\n")
 
 
 def _pairs(out: Text, pairs: Iterable[Pair], width: int) -> None:

@@ -43,6 +43,10 @@ class GlimpsedRow:
     """Share of the steps that have been made; None if it is not known."""
     loss: float | None = None
     """Training loss of the last step; None before the first."""
+    curve: tuple[float, ...] = ()
+    """The training loss in a few points, as in a row of the table."""
+    given: bool = False
+    """Whether another program trains the run, see `GivenPlan`; what its loss is measured in is not known."""
 
     @property
     def ended(self) -> bool:
@@ -88,7 +92,11 @@ def _unread(run_id: str, noted: str, file: PlanFile) -> GlimpsedRow:
     known = file.settings.get("name", run_id)
     name = one_line(noted or str(known), LONGEST_NAME)
     return GlimpsedRow(
-        id=run_id, name=name, created=file.created, state="damaged" if file.why else None
+        id=run_id,
+        name=name,
+        created=file.created,
+        state="damaged" if file.why else None,
+        given="program" in file.settings,
     )
 
 
@@ -117,4 +125,5 @@ def _read(folder: Path, row: GlimpsedRow) -> GlimpsedRow:
         place=queued.place if queued else 0.0,
         progress=running.step / steps if isinstance(steps, int) and steps else None,
         loss=running.latest.get(LOSS),
+        curve=running.loss_curve.points(),
     )
